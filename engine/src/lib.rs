@@ -1,0 +1,1 @@
+//! The embeddable multi-core Raft engine.

@@ -1,0 +1,1 @@
+//! Framed, checked, reconnecting channels between servers.

@@ -1,0 +1,1 @@
+//! The pure rules that merge many local logs into one global log.
