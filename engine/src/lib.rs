@@ -1,1 +1,53 @@
-//! The embeddable multi-core Raft engine.
+//! The Niagara engine: one totally ordered log out of many Raft groups, and your state machine on top of it.
+//!
+//! One Raft group has one leader, and with it one core and one link that do all the work. Niagara (Deyerl and Distler,
+//! PaPoC 2019) runs R independent groups on every server, each with a thread and sockets of its own, and merges their
+//! logs into one global log by a fixed rule. The application sees one log and one unpartitioned state.
+//!
+//! Start at [`Engine`]: build a [`Config`], bring a [`StateMachine`], and talk to it through a [`Client`], or through a
+//! [`Port`] where one thread handles many commands. What becomes of a command is [certain](Completion): executed once
+//! at a known position, refused without effect, or unknown after its deadline.
+//!
+//! | module | what it is | knows |
+//! |---|---|---|
+//! | [`group`] | a server's replica of one Raft group, as a state machine | raft-rs, slots |
+//! | [`log`] | a group's log on disk | bytes, files |
+//! | [`apply`] | execution: what ran already, how logs compare | lanes |
+//! | [`batch`], [`wire`] | the bytes in entries and between servers | |
+//! | `lane`, `port`, `client` | callers' commands in, outcomes out | |
+//! | `read_gate` | where reads wait | barriers |
+//! | `server` | the threads | everything above |
+//!
+//! This crate knows nothing of keys, values, HTTP or any client's protocol.
+
+pub mod apply;
+pub mod batch;
+mod client;
+mod config;
+#[doc(hidden)]
+pub mod example;
+pub mod group;
+mod identity;
+mod lane;
+pub mod log;
+mod metrics;
+mod outcome;
+mod port;
+mod raft_log;
+mod read_gate;
+mod server;
+mod state_machine;
+mod status;
+pub mod wire;
+
+pub use client::{Client, ReadTicket, Ticket};
+pub use config::{Config, ConfigError, Link, Member, Pinning, ServerId};
+pub use identity::IdentityError;
+pub use lane::LaneId;
+pub use log::Durability;
+pub use niagara_sequencer::GlobalPosition;
+pub use outcome::{Applied, Completion, Consistency, ReadFailed, Refused, Unknown};
+pub use port::{Port, Wake};
+pub use server::{Engine, StartError};
+pub use state_machine::{Command, Commands, StateMachine};
+pub use status::{Digest, GroupStatus, Status};

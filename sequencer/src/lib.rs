@@ -1,1 +1,72 @@
 //! The pure rules that merge many local logs into one global log.
+//!
+//! A Niagara server takes part in R independent Raft groups. Each group orders its own *local log*; this crate says
+//! how the R local logs become one *global log*, the same on every server (Deyerl and Distler, "In Search of a
+//! Scalable Raft-based Replication Architecture", PaPoC 2019). It knows no thread, clock, disk, network or
+//! randomness, nor terms and leaders: everything is a value that comes in, and a decision that goes out. So the
+//! engine and the simulator run the very same rules.
+//!
+//! Read the modules in this order:
+//!
+//! 1. [`layout`]: slots, rounds and global positions, and the arithmetic between them.
+//! 2. [`merge`]: emits the slots in order, and waits for what is missing.
+//! 3. [`padding`]: which place a leader gives its next commands, and when it fills places with no-ops, so that a
+//!    quiet group does not hold up the merge.
+//! 4. [`pacing`]: how far a group may run ahead of the merge, and when a server is too slow to lead.
+//! 5. [`barrier`]: up to where a strong read waits, and whom it asks.
+//! 6. [`floor`]: how much of each local log a shared snapshot makes superfluous.
+//!
+//! # The rules at work
+//!
+//! Two groups, of which the second has nothing to do:
+//!
+//! ```
+//! use niagara_sequencer::{Emitted, Fill, GlobalPosition, GroupId, Layout, Merge, Padding, next_place};
+//!
+//! let layout = Layout::new(2);
+//! let (busy, idle) = (GroupId::new(1), GroupId::new(2));
+//! let mut merge = Merge::new(layout);
+//!
+//! // Group 1 commits two entries with commands.
+//! let first = next_place(0, 0);
+//! let second = next_place(first, first);
+//! merge.push(busy, first, Fill::Commands("x = 1"));
+//! merge.push(busy, second, Fill::Commands("y = 2"));
+//! assert_eq!(merge.next(), Some(Emitted::Commands { position: GlobalPosition::new(1), item: "x = 1" }));
+//! assert_eq!(merge.next(), None, "slot (1, 2) could still be filled");
+//!
+//! // Group 2's leader sees that commands stand at place 2, and skips up to there with one entry.
+//! let padding = Padding { last: 0, level: second, ahead: false };
+//! let target = padding.skip_to().expect("its log ends below the level");
+//! merge.push(idle, target, Fill::Skip);
+//! assert_eq!(merge.next(), Some(Emitted::Noops { first: GlobalPosition::new(2), count: 1 }));
+//! assert_eq!(merge.next(), Some(Emitted::Commands { position: GlobalPosition::new(3), item: "y = 2" }));
+//! assert_eq!(merge.next(), Some(Emitted::Noops { first: GlobalPosition::new(4), count: 1 }));
+//! assert_eq!(merge.next(), None);
+//! ```
+//!
+//! # Invariants
+//!
+//! | name | meaning | where |
+//! |---|---|---|
+//! | `position_bijection` | every slot has one global position, and every position one slot | [`layout`] |
+//! | `slots_rise` | places strictly rise along a local log | [`merge`], [`floor`] |
+//! | `global_prefix` | any two servers' global logs agree on their common prefix | [`merge`] |
+//! | `pads_are_bounded` | a skip answers a command of another group, never another skip | [`padding`] |
+//! | `read_is_fresh` | a strong read sees everything that was acknowledged before it was asked | [`barrier`] |
+//! | `idle_read_is_answered` | a strong read ends without further commands, through every server | [`barrier`] |
+//! | `compaction_floor` | nothing above a durable snapshot is dropped | [`floor`] |
+
+pub mod barrier;
+pub mod floor;
+pub mod layout;
+pub mod merge;
+pub mod pacing;
+pub mod padding;
+
+pub use barrier::{ReadBarriers, Round};
+pub use floor::{FloorIndex, compaction_round};
+pub use layout::{GlobalPosition, GroupId, Layout, MAX_GROUPS, MAX_PLACE, Slot};
+pub use merge::{Emitted, Fill, Merge};
+pub use pacing::{COMMAND_ENTRY_WINDOW, Lag, Pacing};
+pub use padding::{Padding, SKIP_AHEAD_ROUNDS, next_place};

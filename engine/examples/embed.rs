@@ -1,0 +1,74 @@
+//! Embeds the engine with a state machine of its own: three servers in one process agree on the order of some words.
+//!
+//! `cargo run --release -p niagara-engine --example embed`
+
+use std::error::Error;
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use niagara_engine::{
+    Commands, Config, Consistency, Durability, Engine, GlobalPosition, Member, StateMachine,
+};
+use parking_lot::RwLock;
+
+/// Keeps every word that it is sent, in the order of the global log.
+#[derive(Default)]
+struct Words(Arc<RwLock<Vec<String>>>);
+
+impl StateMachine for Words {
+    /// How many words there are now.
+    type Reply = usize;
+    type Reader = Arc<RwLock<Vec<String>>>;
+
+    fn reader(&self) -> Self::Reader {
+        Arc::clone(&self.0)
+    }
+
+    fn apply(&mut self, _: GlobalPosition, commands: Commands<'_>, replies: &mut Vec<usize>) {
+        let mut words = self.0.write();
+        for command in commands {
+            words.push(String::from_utf8_lossy(command.as_slice()).into_owned());
+            replies.push(words.len());
+        }
+    }
+}
+
+/// Addresses on loopback that nobody uses, one for each group of each server.
+fn members(servers: u64, groups: usize) -> std::io::Result<Vec<Member>> {
+    let free = |_| TcpListener::bind("127.0.0.1:0");
+    let listeners = (0..servers as usize * groups).map(free).collect::<Result<Vec<_>, _>>()?;
+    let address = |listener: &TcpListener| listener.local_addr().map(|address| address.to_string());
+    let addresses = listeners.iter().map(address).collect::<Result<Vec<_>, _>>()?;
+    let chunks = addresses.chunks(groups).zip(1..);
+    Ok(chunks.map(|(addresses, server)| Member { server, addresses: addresses.to_vec() }).collect())
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let members = members(3, 4)?;
+    let start = |server| {
+        let mut config = Config::new(0xe4a, server, members.clone());
+        config.durability = Durability::Memory;
+        Engine::start(config, Words::default())
+    };
+    let engines = (1..=3).map(start).collect::<Result<Vec<_>, _>>()?;
+
+    // Every server takes commands; one that leads no group forwards them to one that does.
+    let tickets = (0..12).map(|i| {
+        let client = engines[i % 3].client();
+        client.propose(Bytes::from(format!("word {i} through server {}", i % 3 + 1)))
+    });
+    for ticket in tickets.collect::<Result<Vec<_>, _>>()? {
+        let done = ticket.wait()?;
+        println!("executed as word {} at position {} of the global log", done.reply, done.position);
+    }
+
+    // A strong read sees all of that on any server, and all servers have the same order.
+    let read = |engine: &Engine<Words>| engine.client().read(Consistency::Strong).wait();
+    let views = engines.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let orders: Vec<Vec<String>> = views.iter().map(|words| words.read().clone()).collect();
+    assert!(orders.iter().all(|order| order.len() == 12 && *order == orders[0]));
+    println!("all three servers hold the same 12 words in the same order");
+    engines.into_iter().for_each(Engine::stop);
+    Ok(())
+}

@@ -1,0 +1,107 @@
+//! Which commands of which lane have been executed: what makes retries harmless.
+//!
+//! Replicated state: every server decides by the same rules, from the same log, so all decide the same. One number per
+//! lane suffices, since a lane numbers its commands without gaps and they are executed in order.
+
+use crate::batch::Span;
+
+/// The number of the next command to execute, per server and lane. Rows exist for members only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ledger {
+    lanes: usize,
+    rows: Vec<Row>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Row {
+    server: u64,
+    incarnation: u64,
+    next: Vec<u64>,
+}
+
+/// What is to be done with a sub-batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Execute it from command number `skip` (zero-based) on; those before have been executed.
+    Execute {
+        /// How many commands at the front to pass over.
+        skip: u32,
+    },
+    /// Executed before, all of it: a retry's other copy.
+    Duplicate,
+    /// Commands before it are missing: skip it whole. Its origin sends it again, behind what is missing.
+    Gap,
+    /// From a life of its server that has ended, or from no member: skip it.
+    Stale,
+}
+
+impl Ledger {
+    /// The ledger of a cluster whose log is empty.
+    ///
+    /// ```
+    /// use niagara_engine::apply::{Ledger, Verdict};
+    /// use niagara_engine::batch::Span;
+    ///
+    /// let mut ledger = Ledger::new(&[1, 2, 3], 4);
+    /// let span = Span { server: 2, incarnation: 1, lane: 0, attempt: 0, first: 1, count: 10 };
+    /// assert_eq!(ledger.admit(&span), Verdict::Execute { skip: 0 });
+    /// assert_eq!(ledger.admit(&span), Verdict::Duplicate);
+    /// ```
+    pub fn new(servers: &[u64], lanes: u16) -> Self {
+        let row = |&server| Row { server, incarnation: 0, next: vec![1; usize::from(lanes)] };
+        Ledger { lanes: usize::from(lanes), rows: servers.iter().map(row).collect() }
+    }
+
+    /// Decides on a sub-batch, and notes its commands as executed if they are to be.
+    pub fn admit(&mut self, span: &Span) -> Verdict {
+        let Some(row) = self.rows.iter_mut().find(|row| row.server == span.server) else { return Verdict::Stale };
+        let lane = usize::from(span.lane);
+        if span.incarnation < row.incarnation || lane >= self.lanes {
+            return Verdict::Stale;
+        }
+        if span.incarnation > row.incarnation {
+            // The server has started anew: its lanes count from 1 again.
+            row.incarnation = span.incarnation;
+            row.next.fill(1);
+        }
+        let next = row.next[lane];
+        let end = span.first + u64::from(span.count);
+        if span.first > next {
+            return Verdict::Gap;
+        }
+        if end <= next {
+            return Verdict::Duplicate;
+        }
+        row.next[lane] = end;
+        Verdict::Execute { skip: (next - span.first) as u32 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(incarnation: u64, first: u64, count: u32) -> Span {
+        Span { server: 1, incarnation, lane: 1, attempt: 0, first, count }
+    }
+
+    #[test]
+    fn an_overlap_executes_its_tail_and_a_gap_nothing() {
+        let mut ledger = Ledger::new(&[1], 2);
+        assert_eq!(ledger.admit(&span(1, 1, 5)), Verdict::Execute { skip: 0 });
+        assert_eq!(ledger.admit(&span(1, 3, 5)), Verdict::Execute { skip: 3 });
+        assert_eq!(ledger.admit(&span(1, 9, 1)), Verdict::Gap);
+        assert_eq!(ledger.admit(&span(1, 8, 1)), Verdict::Execute { skip: 0 });
+        assert_eq!(ledger.admit(&span(1, 9, 1)), Verdict::Execute { skip: 0 });
+    }
+
+    #[test]
+    fn a_new_life_counts_anew_and_the_old_one_is_over() {
+        let mut ledger = Ledger::new(&[1], 2);
+        ledger.admit(&span(1, 1, 5));
+        assert_eq!(ledger.admit(&span(2, 1, 1)), Verdict::Execute { skip: 0 });
+        assert_eq!(ledger.admit(&span(1, 6, 1)), Verdict::Stale);
+        let stranger = Span { server: 9, ..span(1, 1, 1) };
+        assert_eq!(ledger.admit(&stranger), Verdict::Stale);
+    }
+}

@@ -1,0 +1,7 @@
+//! Execution of the global log: what is executed, what was executed already, and how two servers compare their logs.
+
+mod digest;
+mod ledger;
+
+pub use digest::Digests;
+pub use ledger::{Ledger, Verdict};

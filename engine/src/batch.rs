@@ -1,0 +1,331 @@
+//! What travels inside a Raft entry: commands in sub-batches, or a skip.
+//!
+//! An entry's *context* says what it is and its *data* holds the commands, so that the bytes of a command are
+//! never moved to make room for a header.
+//!
+//! ```text
+//! context  kind u8 (1 commands, 2 skip) | slot u64 | per sub-batch: 40-byte header
+//! header   server u64 | incarnation u64 | first u64 | count u32 | bytes u32 | attempt u32 | lane u16 | framing u8 | 0 u8
+//! data     the bodies of the sub-batches, one after the other
+//! body     framing 0: per command a LEB128 length and its bytes; framing 1: one command, whole
+//! ```
+//!
+//! Integers are little-endian. An empty context belongs to Raft's own entries, which fill no slot.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+const KIND_COMMANDS: u8 = 1;
+const KIND_SKIP: u8 = 2;
+const CONTEXT_HEAD: usize = 9;
+const SUB_BATCH_HEAD: usize = 40;
+
+/// From this size on a command is a sub-batch of its own, passed on as the buffer that it came in. Below it, copying
+/// is cheaper than the bookkeeping of one more buffer.
+pub(crate) const LONE_COMMAND_BYTES: usize = 32 << 10;
+
+/// Which numbers a sub-batch's commands have in which lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The server that took the commands from its clients.
+    pub server: u64,
+    /// That server's incarnation: raised with each start.
+    pub incarnation: u64,
+    /// The lane, as a zero-based group index.
+    pub lane: u16,
+    /// How often the lane had been sent again when this sub-batch left.
+    pub attempt: u32,
+    /// The number of the first command, from 1.
+    pub first: u64,
+    /// How many commands there are, at least 1.
+    pub count: u32,
+}
+
+/// Consecutive commands of one lane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubBatch {
+    /// Which commands these are.
+    pub span: Span,
+    /// Whether `body` is one whole command, without a length before it.
+    pub lone: bool,
+    /// The commands.
+    pub body: Bytes,
+}
+
+/// What an entry means to the global log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EntryFill {
+    /// Raft's own entry: fills no slot.
+    Nothing,
+    /// Commands, in the slot of this place.
+    Commands {
+        /// The place p of the slot (p, r).
+        place: u64,
+    },
+    /// No-ops up to this place.
+    Skip {
+        /// The last place that is filled.
+        place: u64,
+    },
+}
+
+/// Bytes that are not what this module writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("malformed batch: {0}")]
+pub struct MalformedBatch(pub &'static str);
+
+impl EntryFill {
+    /// Reads the fixed part of an entry's context.
+    pub fn of(context: &[u8]) -> Result<EntryFill, MalformedBatch> {
+        if context.is_empty() {
+            return Ok(EntryFill::Nothing);
+        }
+        if context.len() < CONTEXT_HEAD {
+            return Err(MalformedBatch("context is too short"));
+        }
+        let place = read_u64(context, 1);
+        match context[0] {
+            KIND_COMMANDS if place > 0 => Ok(EntryFill::Commands { place }),
+            KIND_SKIP if place > 0 => Ok(EntryFill::Skip { place }),
+            _ => Err(MalformedBatch("unknown kind of entry")),
+        }
+    }
+}
+
+/// The context of a skip up to `place`.
+pub fn encode_skip(place: u64) -> Bytes {
+    let mut context = BytesMut::with_capacity(CONTEXT_HEAD);
+    context.put_u8(KIND_SKIP);
+    context.put_u64_le(place);
+    context.freeze()
+}
+
+/// The context and data of an entry that holds `batches` in the slot of `place`. A single body is taken as it is;
+/// several are joined.
+pub fn encode_commands(place: u64, batches: &[SubBatch]) -> (Bytes, Bytes) {
+    let mut context = BytesMut::with_capacity(CONTEXT_HEAD + batches.len() * SUB_BATCH_HEAD);
+    context.put_u8(KIND_COMMANDS);
+    context.put_u64_le(place);
+    for batch in batches {
+        put_sub_batch_head(&mut context, batch);
+    }
+    let data = match batches {
+        [only] => only.body.clone(),
+        _ => {
+            let mut data = BytesMut::with_capacity(batches.iter().map(|batch| batch.body.len()).sum());
+            for batch in batches {
+                data.extend_from_slice(&batch.body);
+            }
+            data.freeze()
+        }
+    };
+    (context.freeze(), data)
+}
+
+/// The sub-batches of an entry with commands. Bodies share `data`'s buffer.
+pub fn decode_commands(context: &[u8], data: &Bytes) -> Result<Vec<SubBatch>, MalformedBatch> {
+    if context.len() < CONTEXT_HEAD || !(context.len() - CONTEXT_HEAD).is_multiple_of(SUB_BATCH_HEAD) {
+        return Err(MalformedBatch("context has a broken length"));
+    }
+    let mut at = 0;
+    let mut batches = Vec::with_capacity((context.len() - CONTEXT_HEAD) / SUB_BATCH_HEAD);
+    for head in context[CONTEXT_HEAD..].chunks_exact(SUB_BATCH_HEAD) {
+        let (span, lone, bytes) = read_sub_batch_head(head)?;
+        if bytes > data.len() - at {
+            return Err(MalformedBatch("bodies are longer than the data"));
+        }
+        batches.push(SubBatch { span, lone, body: data.slice(at..at + bytes) });
+        at += bytes;
+    }
+    if at != data.len() {
+        return Err(MalformedBatch("data is longer than the bodies"));
+    }
+    Ok(batches)
+}
+
+/// Writes a sub-batch's head, for entries and for forwarding alike.
+pub(crate) fn put_sub_batch_head(out: &mut BytesMut, batch: &SubBatch) {
+    let span = &batch.span;
+    out.put_u64_le(span.server);
+    out.put_u64_le(span.incarnation);
+    out.put_u64_le(span.first);
+    out.put_u32_le(span.count);
+    out.put_u32_le(u32::try_from(batch.body.len()).expect("config bounds a batch far below 4 GiB"));
+    out.put_u32_le(span.attempt);
+    out.put_u16_le(span.lane);
+    out.put_u8(u8::from(batch.lone));
+    out.put_u8(0);
+}
+
+/// Reads what [`put_sub_batch_head`] wrote: span, framing, and the length of the body.
+fn read_sub_batch_head(head: &[u8]) -> Result<(Span, bool, usize), MalformedBatch> {
+    let span = Span {
+        server: read_u64(head, 0),
+        incarnation: read_u64(head, 8),
+        first: read_u64(head, 16),
+        count: read_u32(head, 24),
+        attempt: read_u32(head, 32),
+        lane: u16::from_le_bytes([head[36], head[37]]),
+    };
+    let lone = match head[38] {
+        0 => false,
+        1 => true,
+        _ => return Err(MalformedBatch("unknown framing of commands")),
+    };
+    if span.count == 0 || span.first == 0 || span.first.checked_add(u64::from(span.count)).is_none() {
+        return Err(MalformedBatch("impossible command numbers"));
+    }
+    if lone && span.count != 1 {
+        return Err(MalformedBatch("a lone command counts as one"));
+    }
+    Ok((span, lone, read_u32(head, 28) as usize))
+}
+
+/// Reads a forwarded sub-batch, head and body, and checks it down to its commands.
+pub(crate) fn read_sub_batch(bytes: Bytes) -> Result<SubBatch, MalformedBatch> {
+    if bytes.len() < SUB_BATCH_HEAD {
+        return Err(MalformedBatch("a sub-batch ends within its head"));
+    }
+    let (span, lone, length) = read_sub_batch_head(&bytes[..SUB_BATCH_HEAD])?;
+    if length != bytes.len() - SUB_BATCH_HEAD {
+        return Err(MalformedBatch("a sub-batch's length is wrong"));
+    }
+    let batch = SubBatch { span, lone, body: bytes.slice(SUB_BATCH_HEAD..) };
+    batch.check()?;
+    Ok(batch)
+}
+
+impl SubBatch {
+    /// Checks that the body holds exactly the commands that the head announces. Done once, when a sub-batch comes from
+    /// another server; what is in the log has passed it.
+    pub fn check(&self) -> Result<(), MalformedBatch> {
+        if self.lone {
+            return Ok(());
+        }
+        let mut cursor = 0;
+        for _ in 0..self.span.count {
+            let (length, start) =
+                checked_length(&self.body, cursor).ok_or(MalformedBatch("a command's length is broken"))?;
+            if length > self.body.len() - start {
+                return Err(MalformedBatch("a command is longer than its body"));
+            }
+            cursor = start + length;
+        }
+        if cursor == self.body.len() { Ok(()) } else { Err(MalformedBatch("bytes behind the last command")) }
+    }
+
+    /// The number behind the last command's.
+    pub fn end(&self) -> u64 {
+        self.span.first + u64::from(self.span.count)
+    }
+}
+
+/// Appends a command to a body with framing 0.
+#[inline]
+pub(crate) fn put_command(body: &mut BytesMut, command: &[u8]) {
+    let mut rest = command.len();
+    while rest >= 0x80 {
+        body.put_u8(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    body.put_u8(rest as u8);
+    body.extend_from_slice(command);
+}
+
+/// Where the command at `cursor` of a checked body with framing 0 starts and ends.
+#[inline]
+pub(crate) fn command_bounds(body: &[u8], cursor: usize) -> (usize, usize) {
+    let first = body[cursor];
+    if first < 0x80 {
+        return (cursor + 1, cursor + 1 + usize::from(first));
+    }
+    let (length, start) = checked_length(body, cursor).expect("bodies are checked before they enter a log");
+    (start, start + length)
+}
+
+fn checked_length(body: &[u8], cursor: usize) -> Option<(usize, usize)> {
+    let mut length = 0usize;
+    // Five groups of seven bits hold any length below 4 GiB.
+    for (i, byte) in body.get(cursor..)?.iter().take(5).enumerate() {
+        length |= usize::from(byte & 0x7f) << (7 * i);
+        if byte & 0x80 == 0 {
+            return Some((length, cursor + i + 1));
+        }
+    }
+    None
+}
+
+fn read_u64(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
+}
+
+fn read_u32(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn sub_batch(commands: &[Vec<u8>], first: u64) -> SubBatch {
+        let mut body = BytesMut::new();
+        for command in commands {
+            put_command(&mut body, command);
+        }
+        let span =
+            Span { server: 2, incarnation: 7, lane: 3, attempt: 1, first, count: commands.len() as u32 };
+        SubBatch { span, lone: false, body: body.freeze() }
+    }
+
+    proptest! {
+        #[test]
+        fn entries_come_back_as_they_were(
+            groups in prop::collection::vec(prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 1..8), 1..5),
+            place in 1u64..,
+        ) {
+            let batches: Vec<_> =
+                groups.iter().enumerate().map(|(i, commands)| sub_batch(commands, i as u64 * 100 + 1)).collect();
+            let (context, data) = encode_commands(place, &batches);
+            prop_assert_eq!(EntryFill::of(&context).unwrap(), EntryFill::Commands { place });
+            let back = decode_commands(&context, &data).unwrap();
+            prop_assert_eq!(&back, &batches);
+            for (batch, commands) in back.iter().zip(&groups) {
+                batch.check().unwrap();
+                let read: Vec<Vec<u8>> = crate::Commands::new(batch, 0).map(|c| c.as_slice().to_vec()).collect();
+                prop_assert_eq!(&read, commands);
+            }
+        }
+
+        #[test]
+        fn foreign_bytes_are_refused_without_a_panic(context in prop::collection::vec(any::<u8>(), 0..120), data in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = EntryFill::of(&context);
+            if let Ok(batches) = decode_commands(&context, &Bytes::from(data)) {
+                for batch in batches {
+                    let _ = batch.check();
+                }
+            }
+        }
+
+        #[test]
+        fn a_checked_body_can_be_walked(body in prop::collection::vec(any::<u8>(), 0..64), count in 1u32..20) {
+            let span = Span { server: 1, incarnation: 1, lane: 0, attempt: 0, first: 1, count };
+            let batch = SubBatch { span, lone: false, body: body.into() };
+            if batch.check().is_ok() {
+                prop_assert_eq!(crate::Commands::new(&batch, 0).count(), count as usize);
+            }
+        }
+    }
+
+    #[test]
+    fn one_body_is_not_copied() {
+        let batch = sub_batch(&[vec![1; 50]], 1);
+        let (_, data) = encode_commands(9, std::slice::from_ref(&batch));
+        assert_eq!(data.as_ptr(), batch.body.as_ptr());
+    }
+
+    #[test]
+    fn a_skip_says_how_far() {
+        assert_eq!(EntryFill::of(&encode_skip(17)).unwrap(), EntryFill::Skip { place: 17 });
+        assert_eq!(EntryFill::of(&[]).unwrap(), EntryFill::Nothing);
+    }
+}

@@ -1,0 +1,191 @@
+//! What a server needs to know before it starts, with defaults and their reasons.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::log::Durability;
+
+/// Names one server of a cluster; never used again once its server has been removed or has lost its log.
+pub type ServerId = u64;
+
+/// The configuration of one server. Start from [`Config::new`] and change what differs.
+///
+/// ```
+/// use niagara_engine::{Config, Durability, Member};
+///
+/// let members = vec![Member { server: 1, addresses: vec!["127.0.0.1:0".into()] }];
+/// let mut config = Config::new(0xc1u128, 1, members);
+/// config.durability = Durability::Memory;
+/// config.check().unwrap();
+/// ```
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The cluster's id, the same on all of its servers; servers of other clusters are refused.
+    pub cluster: u128,
+    /// This server's id; one of `members`.
+    pub server: ServerId,
+    /// All servers of the cluster, this one included.
+    pub members: Vec<Member>,
+    /// This server's end of each group's links; empty, or one for each group.
+    pub links: Vec<Link>,
+    /// Where logs and identity live. One server per directory, guarded by a lock file.
+    pub data_dir: PathBuf,
+    /// What a write survives: see [`Durability`].
+    pub durability: Durability,
+    /// Which core each group's thread is bound to.
+    pub pinning: Pinning,
+    /// The engine's clock step. 50 ms keeps an idle server asleep and still lets a failure be noticed in half a
+    /// second.
+    pub tick: Duration,
+    /// A leader says that it lives every so many ticks.
+    pub heartbeat_ticks: u32,
+    /// A follower that has heard of no leader for so many ticks (up to twice as many, at random) campaigns. At least
+    /// 5 heartbeats, so that a few lost ones do not depose a healthy leader (Raft, section 5.6).
+    pub election_ticks: u32,
+    /// A group stops cutting new entries while more than this many of its entries with commands are ahead of the merge.
+    pub window: usize,
+    /// A group cuts an entry when it holds this many bytes of commands. 64 KiB amortises what an entry costs, and keeps
+    /// a slow link from being blocked for long.
+    pub entry_bytes: usize,
+    /// Longest command, in bytes. The front ends' largest value and key plus their framing must fit.
+    pub command_bytes: usize,
+    /// Most commands that one lane (one per group) holds without an outcome; more are refused as overload.
+    pub lane_commands: usize,
+    /// Most bytes of commands that one lane holds without an outcome. At least twice `command_bytes`.
+    pub lane_bytes: usize,
+    /// How long a caller waits before an outcome counts as unknown, and a read as failed.
+    pub deadline: Duration,
+    /// Size of one log segment file, in bytes; each log keeps one spare ready.
+    pub segment_bytes: u64,
+    /// Memory for the recent part of each group's log, in bytes. Small is fast: 2 MiB stay in the CPU's cache.
+    pub log_cache_bytes: usize,
+    /// Most bytes queued for one peer on one group's link; whole messages above it are dropped, and Raft sends again.
+    pub send_queue_bytes: usize,
+}
+
+/// A server and where its groups listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The server's id, at least 1.
+    pub server: ServerId,
+    /// `host:port` for each group, in order of the groups.
+    pub addresses: Vec<String>,
+}
+
+/// This server's end of one group's links.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Link {
+    /// Listen here rather than at the member's own address (behind address translation, or in tests).
+    pub listen: Option<SocketAddr>,
+    /// Dial from this local address, so that the group's traffic takes its network.
+    pub bind_address: Option<IpAddr>,
+    /// Dial through this device (needs CAP_NET_RAW).
+    pub bind_device: Option<String>,
+}
+
+/// Which core each group's thread is bound to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Pinning {
+    /// One core per group if the machine has as many; otherwise threads float.
+    #[default]
+    Auto,
+    /// Threads float.
+    Off,
+    /// The named core for each group, in order of the groups.
+    Cores(Vec<usize>),
+}
+
+/// Why a configuration cannot work.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{0}")]
+pub struct ConfigError(pub String);
+
+impl Config {
+    /// A configuration with the defaults, for a server of the given cluster.
+    pub fn new(cluster: u128, server: ServerId, members: Vec<Member>) -> Self {
+        Config {
+            cluster,
+            server,
+            members,
+            links: Vec::new(),
+            data_dir: PathBuf::from("niagara-data"),
+            durability: Durability::Fsync,
+            pinning: Pinning::default(),
+            tick: Duration::from_millis(50),
+            heartbeat_ticks: 2,
+            election_ticks: 10,
+            window: niagara_sequencer::COMMAND_ENTRY_WINDOW,
+            entry_bytes: 64 << 10,
+            command_bytes: (16 << 20) + (128 << 10),
+            lane_commands: 1 << 16,
+            lane_bytes: 64 << 20,
+            deadline: Duration::from_secs(5),
+            segment_bytes: 16 << 20,
+            log_cache_bytes: 2 << 20,
+            send_queue_bytes: 64 << 20,
+        }
+    }
+
+    /// The number of groups, R.
+    pub fn groups(&self) -> u16 {
+        self.members.first().map_or(0, |member| member.addresses.len() as u16)
+    }
+
+    /// Checks that the parts fit each other, and says what to change if they do not.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let groups = usize::from(self.groups());
+        let fail = |text: String| Err(ConfigError(text));
+        if groups == 0 || groups > usize::from(niagara_sequencer::MAX_GROUPS) {
+            return fail(format!(
+                "each member needs one address per group, for 1 to {} groups",
+                niagara_sequencer::MAX_GROUPS
+            ));
+        }
+        for (i, member) in self.members.iter().enumerate() {
+            if member.server == 0 {
+                return fail("server ids start at 1".into());
+            }
+            if self.members[..i].iter().any(|other| other.server == member.server) {
+                return fail(format!("server {} is listed twice among the members", member.server));
+            }
+            if member.addresses.len() != groups {
+                return fail(format!(
+                    "server {} has {} addresses, but the first member has {groups}: one per group is needed",
+                    member.server,
+                    member.addresses.len()
+                ));
+            }
+        }
+        if !self.members.iter().any(|member| member.server == self.server) {
+            return fail(format!("this server, {}, is not among the members", self.server));
+        }
+        if !self.links.is_empty() && self.links.len() != groups {
+            return fail(format!("links: give none or one per group ({groups}), not {}", self.links.len()));
+        }
+        self.check_limits()
+    }
+
+    fn check_limits(&self) -> Result<(), ConfigError> {
+        let rules = [
+            (self.tick >= Duration::from_millis(1), "tick must be at least 1 ms"),
+            (self.heartbeat_ticks >= 1, "heartbeat_ticks must be at least 1"),
+            (
+                self.election_ticks >= 5 * self.heartbeat_ticks,
+                "election_ticks must be at least 5 times heartbeat_ticks",
+            ),
+            (self.window >= 1, "window must be at least 1"),
+            (self.entry_bytes >= 1 << 10, "entry_bytes must be at least 1 KiB"),
+            (self.command_bytes >= 1 << 10, "command_bytes must be at least 1 KiB"),
+            (self.command_bytes <= 256 << 20, "command_bytes must be at most 256 MiB"),
+            (self.lane_commands >= 1, "lane_commands must be at least 1"),
+            (self.lane_bytes >= 2 * self.command_bytes, "lane_bytes must be at least twice command_bytes"),
+            (self.send_queue_bytes >= 1 << 20, "send_queue_bytes must be at least 1 MiB"),
+            (!self.deadline.is_zero(), "deadline must be above zero"),
+        ];
+        match rules.iter().find(|(holds, _)| !holds) {
+            Some((_, text)) => Err(ConfigError((*text).into())),
+            None => Ok(()),
+        }
+    }
+}

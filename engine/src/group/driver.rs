@@ -1,0 +1,593 @@
+//! One server's replica of one group: raft-rs, the rules of slots and padding, and the way of commands into the log.
+//!
+//! The driver is a state machine. It knows no thread, clock, socket or file: whoever owns it feeds it
+//! ([`Driver::tick`], [`Driver::receive`], [`Driver::persisted`], [`Driver::ask_read`]), calls [`Driver::turn`] once
+//! per round of its loop, and carries out what [`Output`] says, in its order. The production thread and the simulator
+//! run this same code, so that "persist before acknowledging" is tested where it is written.
+
+use std::collections::VecDeque;
+
+use niagara_sequencer::{Lag, Padding, Pacing, next_place};
+use raft::eraftpb::{Entry, EntryType, Message, MessageType};
+use raft::{RawNode, ReadOnlyOption, StateRole};
+
+use super::intake::{Intake, LaneSource};
+use super::placement::Placement;
+use super::reads::PendingReads;
+use super::slots::SlotIndex;
+use super::store::{RaftStore, ReplicaLog, entry_for_log};
+use crate::batch::{EntryFill, encode_commands, encode_skip};
+use crate::log::{HardState, LogEntry};
+use crate::wire::{Wire, crosses_the_network};
+
+/// What a driver must know from the start.
+#[derive(Clone, Debug)]
+pub struct DriverConfig {
+    /// This server.
+    pub server: u64,
+    /// The lane whose commands come to this group: its zero-based index.
+    pub lane: u16,
+    /// All voters of the group.
+    pub voters: Vec<u64>,
+    /// The server that should lead this group.
+    pub wanted_leader: u64,
+    /// A number that differs between two starts of a server: contexts of reads must never repeat.
+    pub boot: u64,
+    /// Ticks between heartbeats.
+    pub heartbeat_ticks: u32,
+    /// Ticks without a leader before a campaign.
+    pub election_ticks: u32,
+    /// Randomises the campaign time up to twice `election_ticks`; off makes it fixed, for the simulator.
+    pub random_elections: bool,
+    /// Entries with commands that may be ahead of the merge.
+    pub window: usize,
+    /// Bytes of commands in an entry.
+    pub entry_bytes: usize,
+    /// Bytes of forwarded commands that may wait.
+    pub foreign_bytes: usize,
+}
+
+/// What the rest of the server looks like at the moment of a turn.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct View {
+    /// The highest place of a command in any group's local log on this server.
+    pub level: u64,
+    /// Whether this group holds the latest command of the global log: then it never skips ahead of the level.
+    pub anchor: bool,
+    /// Raft index of the last entry that the merge has passed.
+    pub merged: u64,
+    /// The number of the next command of this server's lane to be executed.
+    pub next_command: u64,
+    /// The latest attempt of the lane in which execution found a gap.
+    pub gap_attempt: Option<u32>,
+    /// Some group's merge lags, and it is another group than this one that the merge awaits.
+    pub stand_back: bool,
+}
+
+/// What the owner has to do after a turn.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// Send these now.
+    pub messages: Vec<(u64, Wire)>,
+    /// Persist these in order, then say so with [`Driver::persisted`].
+    pub writes: Vec<Write>,
+    /// Reads that have their answer: the round, and the last committed place of this group when it was asked.
+    pub reads: Vec<(u64, u64)>,
+    /// Entries cut from commands, commands in them, and their bytes.
+    pub cut: Cut,
+    /// No-op entries proposed.
+    pub skips: u64,
+    /// Sub-batches sent again because they may have been lost.
+    pub attempts: u64,
+}
+
+/// How much was cut into entries.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cut {
+    /// Entries.
+    pub entries: u64,
+    /// Commands.
+    pub commands: u64,
+    /// Bytes of commands.
+    pub bytes: u64,
+}
+
+/// Something to persist: the entries first, then the hard state.
+#[derive(Debug)]
+pub struct Write {
+    /// What to call [`Driver::persisted`] with.
+    pub ready: u64,
+    /// Entries to append; the first may replace a suffix.
+    pub entries: Vec<LogEntry>,
+    /// Raft's term, vote and commit.
+    pub hard_state: HardState,
+}
+
+/// A Ready on its way to the disk, and what may be sent only after it.
+struct Unpersisted {
+    ready: u64,
+    written: bool,
+    voted: bool,
+    messages: Vec<Message>,
+}
+
+/// See the [module documentation](self).
+pub struct Driver<L: ReplicaLog> {
+    config: DriverConfig,
+    raft: RawNode<RaftStore<L>>,
+    slots: SlotIndex,
+    level: u64,
+    intake: Intake,
+    unpersisted: VecDeque<Unpersisted>,
+    durable: (u64, u64),
+    reads: PendingReads,
+    placement: Placement,
+    pacing: Pacing,
+    lag: Lag,
+    lagging: bool,
+    held: bool,
+    ticks: u64,
+    last_cut: u64,
+    progress: Progress,
+    outbox: Vec<(u64, Wire)>,
+}
+
+/// When the lane was last seen to move, and when it is sent again if it does not.
+#[derive(Debug, Default)]
+struct Progress {
+    next_command: u64,
+    since: u64,
+    patience: u64,
+    leader: (u64, u64),
+    resend_at: Option<u64>,
+}
+
+impl<L: ReplicaLog> Driver<L> {
+    /// A replica that goes on from what `log` and `hard_state` hold. `slots` has been told of every entry in the log.
+    pub fn new(config: DriverConfig, log: L, hard_state: HardState, slots: SlotIndex, level: u64) -> Self {
+        let election = config.election_ticks as usize;
+        let raft_config = raft::Config {
+            id: config.server,
+            election_tick: election,
+            heartbeat_tick: config.heartbeat_ticks as usize,
+            // The merge pulls committed entries from the log by itself; raft-rs need not list them again.
+            applied: hard_state.commit,
+            // One message carries what a fast link takes in a few milliseconds.
+            max_size_per_msg: 1 << 20,
+            max_inflight_msgs: 64,
+            check_quorum: true,
+            pre_vote: true,
+            // Above the lease (`election_tick`), so that a server that stands back can hold its clock between the two.
+            min_election_tick: election + 1,
+            max_election_tick: if config.random_elections { 2 * election } else { election + 2 },
+            read_only_option: ReadOnlyOption::Safe,
+            skip_bcast_commit: false,
+            batch_append: false,
+            priority: 0,
+            // Pacing bounds what is uncommitted, in entries and so in bytes.
+            max_uncommitted_size: raft::NO_LIMIT,
+            max_committed_size_per_ready: raft::NO_LIMIT,
+        };
+        let store = RaftStore::new(log, hard_state, config.voters.clone());
+        let logger = slog::Logger::root(crate::raft_log::ToTracing, slog::o!());
+        let raft = RawNode::new(&raft_config, store, &logger)
+            .unwrap_or_else(|error| panic!("raft refuses to start from this log: {error}"));
+        Driver {
+            intake: Intake::new(config.foreign_bytes),
+            durable: (hard_state.term, hard_state.vote),
+            reads: PendingReads::new(config.server, config.boot),
+            placement: Placement::new(&config),
+            pacing: Pacing::new(config.window),
+            lag: Lag::new(config.window, config.election_ticks),
+            progress: Progress { patience: u64::from(config.election_ticks), ..Progress::default() },
+            raft,
+            slots,
+            level,
+            unpersisted: VecDeque::new(),
+            lagging: false,
+            held: false,
+            ticks: 0,
+            last_cut: 0,
+            outbox: Vec::new(),
+            config,
+        }
+    }
+
+    /// Whether this replica leads.
+    pub fn leads(&self) -> bool {
+        self.raft.raft.state == StateRole::Leader
+    }
+
+    /// Leader that this replica knows of; 0 for none.
+    pub fn leader(&self) -> u64 {
+        self.raft.raft.leader_id
+    }
+
+    /// The Raft term.
+    pub fn term(&self) -> u64 {
+        self.raft.raft.term
+    }
+
+    /// Raft's role of this replica.
+    pub fn role(&self) -> StateRole {
+        self.raft.raft.state
+    }
+
+    /// Raft index of the last entry known to be committed.
+    pub fn commit(&self) -> u64 {
+        self.raft.raft.raft_log.committed
+    }
+
+    /// Raft index of the last entry in the local log.
+    pub fn last_index(&self) -> u64 {
+        self.raft.raft.raft_log.last_index()
+    }
+
+    /// The highest place of a command that this log has held.
+    pub fn level(&self) -> u64 {
+        self.level
+    }
+
+    /// Whether the merge has fallen behind in this group.
+    pub fn lags(&self) -> bool {
+        self.lagging
+    }
+
+    /// Whether commands wait because the window is full, so that the driver wants a turn when the merge or execution
+    /// has moved on.
+    pub fn is_held(&self) -> bool {
+        self.held
+    }
+
+    /// The least level at which this replica has padding to do; `u64::MAX` if it does not lead.
+    pub fn wake_at(&self, view: &View, source: &impl LaneSource) -> u64 {
+        let may_propose = self.leads() && !self.held && self.progress.resend_at.is_none();
+        if may_propose { self.padding(view, source).wake_at() } else { u64::MAX }
+    }
+
+    /// A link has come up again. What was forwarded over it before may be lost.
+    pub fn link_up(&mut self, peer: u64) {
+        if peer == self.leader() && self.intake.has_sent() {
+            self.progress.resend_at = Some(self.ticks + 1);
+        }
+    }
+
+    /// The last known term, vote and commit, for a clean stop.
+    pub fn hard_state(&self) -> HardState {
+        let hard_state = self.raft.raft.hard_state();
+        HardState { term: hard_state.term, vote: hard_state.vote, commit: hard_state.commit }
+    }
+
+    /// A step of the clock.
+    pub fn tick(&mut self, view: &View) {
+        self.ticks += 1;
+        let merged = self.slots.merged_commands();
+        let committed = merged + self.slots.unmerged_commands_through(self.commit()) as u64;
+        self.lagging = self.lag.observe_tick(committed, merged);
+        if self.may_let_time_pass(view) {
+            self.raft.tick();
+        }
+        if self.placement.wants_to_campaign(self.ticks, self.leader()) && !view.stand_back {
+            // A refused pre-vote changes nothing, so an error or a loss here needs no answer.
+            let _ = self.raft.campaign();
+        }
+        if self.leads() {
+            if view.stand_back && self.placement.may_transfer(self.ticks) {
+                self.hand_leadership_over(None);
+            }
+        } else if !view.stand_back && self.placement.wants_to_claim(self.ticks, self.leader()) {
+            self.outbox.push((self.leader(), Wire::Claim));
+        }
+        self.reads.tick();
+    }
+
+    /// A follower whose server lags behind does not campaign (another would lead better): its clock stands still just
+    /// below the election time-out, where it grants votes all the same.
+    fn may_let_time_pass(&self, view: &View) -> bool {
+        let raft = &self.raft.raft;
+        !view.stand_back
+            || raft.state == StateRole::Leader
+            || raft.election_elapsed + 1 < raft.randomized_election_timeout()
+    }
+
+    /// Hands leadership to `to`, or to the best follower there is: active, and close behind.
+    fn hand_leadership_over(&mut self, to: Option<u64>) {
+        let raft = &self.raft.raft;
+        let candidates = raft.prs().iter().filter(|(id, progress)| {
+            **id != self.config.server
+                && to.is_none_or(|to| to == **id)
+                && progress.recent_active
+                && progress.matched >= raft.raft_log.committed.saturating_sub(self.config.window as u64)
+        });
+        let best = candidates.max_by_key(|(_, progress)| progress.matched).map(|(id, _)| *id);
+        if let Some(best) = best {
+            self.placement.transferred(self.ticks);
+            self.raft.transfer_leader(best);
+        }
+    }
+
+    /// A message from another server, which the transport has checked to be a member.
+    pub fn receive(&mut self, from: u64, wire: Wire) {
+        match wire {
+            Wire::Raft(message) => self.receive_raft(from, *message),
+            Wire::Forward(batch) => {
+                let attempt = batch.span.attempt;
+                let sound = batch.span.server == from && batch.span.lane == self.config.lane;
+                if !sound || !self.leads() || !self.intake.forwarded(batch) {
+                    self.outbox.push((from, Wire::Nack { attempt }));
+                }
+            }
+            Wire::Nack { attempt } => {
+                if attempt == self.intake.attempt() && self.progress.resend_at.is_none() {
+                    // Whoever refused may not know the leader yet either: leave it a tick.
+                    self.progress.resend_at = Some(self.ticks + 1);
+                }
+            }
+            Wire::PadRequest { level } => self.request_pad(level),
+            Wire::Claim => {
+                if self.leads() && from == self.config.wanted_leader && self.placement.may_transfer(self.ticks) {
+                    self.hand_leadership_over(Some(from));
+                }
+            }
+        }
+    }
+
+    /// raft-rs panics on messages that a correct peer cannot send: those are dropped here.
+    fn receive_raft(&mut self, from: u64, message: Message) {
+        let last = self.last_index();
+        let sound = message.from == from
+            && message.to == self.config.server
+            && self.config.voters.contains(&from)
+            && match message.msg_type {
+                MessageType::MsgAppend => message.entries.iter().all(|entry| {
+                    // Only the engine changes the membership, and it does not do so yet.
+                    entry.entry_type == EntryType::EntryNormal
+                        && (1..=message.term).contains(&entry.term)
+                        && EntryFill::of(&entry.context).is_ok()
+                }),
+                MessageType::MsgAppendResponse => message.reject || message.index <= last,
+                MessageType::MsgReadIndex | MessageType::MsgReadIndexResp => message.entries.len() == 1,
+                _ => true,
+            };
+        if !sound {
+            tracing::warn!(from, kind = ?message.msg_type, "dropped a Raft message that no correct server sends");
+            return;
+        }
+        assert!(
+            message.msg_type != MessageType::MsgHeartbeat || message.term < self.term() || message.commit <= last,
+            "leader_completeness: server {from} has seen this replica acknowledge entry {}, but the log ends at \
+             {last}: acknowledged data was lost, so this server must not go on under its id",
+            message.commit
+        );
+        if let Err(error) = self.raft.step(message) {
+            tracing::debug!(from, %error, "raft refused a message");
+        }
+    }
+
+    /// A merge waits for this group's next slot while it holds a command at `level`. Only the leader can help.
+    pub fn request_pad(&mut self, level: u64) {
+        self.level = self.level.max(level);
+    }
+
+    /// This server's own merge waits: the leader has to hear of it, be it this replica or another server.
+    pub fn forward_pad_request(&mut self, level: u64) {
+        match self.leader() {
+            0 => {}
+            leader if leader == self.config.server => self.request_pad(level),
+            leader => self.outbox.push((leader, Wire::PadRequest { level })),
+        }
+    }
+
+    /// Begins the quorum round of a strong read (Raft thesis, section 6.4).
+    pub fn ask_read(&mut self, round: u64) {
+        let context = self.reads.begin(round);
+        self.raft.read_index(context);
+    }
+
+    /// Everything up to and including the write of this Ready is durable.
+    pub fn persisted(&mut self, ready: u64) {
+        let mut last = None;
+        while let Some(done) = self.unpersisted.pop_front_if(|next| next.ready <= ready || !next.written) {
+            last = Some(done.ready);
+            self.send_all(done.messages);
+        }
+        if let Some(last) = last {
+            self.raft.on_persist_ready(last);
+        }
+    }
+
+    fn send_all<M: IntoIterator<Item = Message>>(&mut self, messages: M) {
+        for message in messages {
+            if crosses_the_network(message.msg_type) {
+                self.outbox.push((message.to, Wire::Raft(Box::new(message))));
+            }
+        }
+    }
+
+    /// One round of the owner's loop: cuts commands into entries or forwards them, pads, and collects what is to be
+    /// sent and written.
+    pub fn turn(&mut self, view: &View, source: &mut impl LaneSource, output: &mut Output) {
+        self.level = self.level.max(view.level);
+        self.slots.merged(view.merged);
+        self.intake.executed(view.next_command);
+        self.pump(output);
+        self.watch_progress(view, output);
+        if self.leads() {
+            self.propose(view, source, output);
+        } else {
+            self.pass_on(source);
+        }
+        self.pump(output);
+        let commit = self.commit();
+        self.reads.answer(commit, &self.slots, &mut output.reads);
+        output.messages.append(&mut self.outbox);
+    }
+
+    /// Sends the lane again when it may have been lost: a leader came, execution found a gap, a server refused, or
+    /// nothing was executed for a while (and this server does not lead, else it would know).
+    fn watch_progress(&mut self, view: &View, output: &mut Output) {
+        let leader = (self.term(), self.leader());
+        let new_leader = leader.1 != 0 && leader != self.progress.leader;
+        let moved = view.next_command != self.progress.next_command || !self.intake.has_sent();
+        if moved {
+            self.progress.next_command = view.next_command;
+            self.progress.since = self.ticks;
+            self.progress.patience = u64::from(self.config.election_ticks);
+        }
+        let gap = view.gap_attempt == Some(self.intake.attempt());
+        let refused = self.progress.resend_at.is_some_and(|at| at <= self.ticks);
+        let stuck = !self.leads() && self.ticks - self.progress.since > self.progress.patience;
+        if !(new_leader || gap || refused || stuck) {
+            return;
+        }
+        if leader.1 != 0 {
+            self.progress.leader = leader;
+        }
+        self.progress.resend_at = None;
+        if stuck {
+            self.progress.since = self.ticks;
+            // A merge that waits for another group is no loss; do not fill the log with copies meanwhile.
+            self.progress.patience *= 2;
+        }
+        if self.intake.has_sent() {
+            self.intake.send_again();
+            output.attempts += 1;
+        }
+    }
+
+    /// The leader's part of a turn: commands first, then what padding is still needed, in one proposal.
+    fn propose(&mut self, view: &View, source: &mut impl LaneSource, output: &mut Output) {
+        self.held = false;
+        if self.raft.raft.lead_transferee.is_some() {
+            self.held = true;
+            return;
+        }
+        let mut place = self.slots.last_place();
+        let mut entries = Vec::new();
+        while self.intake.has_work(source) {
+            if !self.pacing.may_cut(self.slots.unmerged_commands() + entries.len()) {
+                self.held = true;
+                break;
+            }
+            let batches = self.intake.cut(source, self.config.entry_bytes);
+            if batches.is_empty() {
+                break;
+            }
+            place = next_place(place, self.level);
+            self.level = self.level.max(place);
+            output.cut.entries += 1;
+            for batch in &batches {
+                output.cut.commands += u64::from(batch.span.count);
+                output.cut.bytes += batch.body.len() as u64;
+            }
+            let (context, data) = encode_commands(place, &batches);
+            entries.push(Entry { context, data, ..Entry::default() });
+        }
+        if !entries.is_empty() {
+            self.last_cut = self.ticks;
+        }
+        if let Some(target) = (Padding { last: place, ..self.padding(view, source) }).skip_to() {
+            output.skips += 1;
+            entries.push(Entry { context: encode_skip(target), ..Entry::default() });
+        }
+        if !entries.is_empty() {
+            self.append_as_leader(entries);
+        }
+    }
+
+    fn append_as_leader(&mut self, entries: Vec<Entry>) {
+        let propose = Message {
+            msg_type: MessageType::MsgPropose,
+            from: self.config.server,
+            entries: entries.into(),
+            ..Message::default()
+        };
+        if let Err(error) = self.raft.step(propose) {
+            // Refused in the middle of a change of leadership: the lane is sent again when it is through.
+            tracing::debug!(%error, "raft refused a proposal");
+            self.progress.resend_at = Some(self.ticks + 1);
+        }
+    }
+
+    /// A leader counts as idle when it has cut nothing for two ticks: skipping ahead between the commands of a steady
+    /// trickle would only burn places.
+    fn padding(&self, view: &View, source: &impl LaneSource) -> Padding {
+        let idle = self.ticks - self.last_cut >= 2 && !self.intake.has_work(source);
+        let level = self.level.max(view.level);
+        Padding { last: self.slots.last_place(), level, ahead: idle && !view.anchor }
+    }
+
+    /// A follower's part of a turn: its clients' commands go to the leader.
+    fn pass_on(&mut self, source: &mut impl LaneSource) {
+        for span in self.intake.drop_forwarded() {
+            self.outbox.push((span.server, Wire::Nack { attempt: span.attempt }));
+        }
+        let leader = self.leader();
+        self.held = leader == 0;
+        while leader != 0 && self.intake.has_own_work(source) {
+            if self.intake.sent_bytes() >= self.config.entry_bytes * self.config.window {
+                self.held = true;
+                break;
+            }
+            let Some(batch) = self.intake.next_own(source, self.config.entry_bytes, true) else { break };
+            self.outbox.push((leader, Wire::Forward(batch)));
+        }
+    }
+
+    /// Takes what raft-rs has ready: messages go out, entries and hard state to the log, answers to reads.
+    fn pump(&mut self, output: &mut Output) {
+        while self.raft.has_ready() {
+            let mut ready = self.raft.ready();
+            let now = ready.take_messages();
+            let mut later = ready.take_persisted_messages();
+            for state in ready.take_read_states() {
+                self.reads.indexed(&state.request_ctx, state.index);
+            }
+            let entries: Vec<LogEntry> = ready.take_entries().into_iter().map(entry_for_log).collect();
+            let hard_state = ready.hs().cloned();
+            let number = ready.number();
+            if !entries.is_empty() {
+                self.note(&entries);
+                self.raft.mut_store().log.append(&entries);
+            }
+            let committed = !ready.committed_entries().is_empty();
+            let state = self.hard_state();
+            self.raft.advance_append_async(ready);
+            if committed {
+                self.raft.advance_apply();
+            }
+            self.send_all(now);
+            let voted = hard_state.is_some_and(|hs| (hs.term, hs.vote) != self.durable);
+            if voted {
+                self.durable = (state.term, state.vote);
+            } else if !self.unpersisted.iter().any(|waiting| waiting.voted) {
+                // A heartbeat's answer promises only this replica's term, and that is durable: a slow disk must not
+                // hold up leases and reads.
+                let (at_once, held) =
+                    later.into_iter().partition(|message| message.msg_type == MessageType::MsgHeartbeatResponse);
+                later = held;
+                self.send_all::<Vec<_>>(at_once);
+            }
+            if voted || !entries.is_empty() {
+                output.writes.push(Write { ready: number, entries, hard_state: state });
+                self.unpersisted.push_back(Unpersisted { ready: number, written: true, voted, messages: later });
+            } else {
+                // A commit index alone is written with the next entries: it can be learned again.
+                self.unpersisted.push_back(Unpersisted { ready: number, written: false, voted, messages: later });
+                if self.unpersisted.len() == 1 {
+                    self.persisted(number);
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, entries: &[LogEntry]) {
+        for entry in entries {
+            let fill = EntryFill::of(&entry.context).expect("checked before it came to the log");
+            self.slots.append(entry.index, &fill);
+            if let EntryFill::Commands { place } = fill {
+                self.level = self.level.max(place);
+            }
+        }
+    }
+}

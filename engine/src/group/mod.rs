@@ -1,0 +1,25 @@
+//! One server's replica of one Raft group.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `driver.rs` | the state machine around raft-rs: slots, padding, pacing, proposals, acknowledgements |
+//! | `intake.rs` | commands on their way into the log: this server's lane, and what others forward |
+//! | `slots.rs` | which slot each recent entry fills |
+//! | `reads.rs` | quorum rounds of strong reads |
+//! | `placement.rs` | where the leadership belongs, and how it gets there |
+//! | `store.rs` | the local log as raft-rs wants to see it |
+//!
+//! Nothing here knows a thread, a clock, a socket or a file: [`crate::server`] drives it in production, the simulator
+//! in tests.
+
+mod driver;
+mod intake;
+mod placement;
+mod reads;
+mod slots;
+mod store;
+
+pub use driver::{Cut, Driver, DriverConfig, Output, View, Write};
+pub use intake::LaneSource;
+pub use slots::SlotIndex;
+pub use store::ReplicaLog;

@@ -1,0 +1,124 @@
+//! Which slot each entry of one local log fills: the part of the log that the merge has not passed.
+
+use std::collections::VecDeque;
+
+use crate::batch::EntryFill;
+
+/// The slots of a local log's recent entries, by Raft index. Entries that the merge has passed are forgotten, but for
+/// the last place that they filled.
+#[derive(Debug, Default)]
+pub struct SlotIndex {
+    /// The last place filled at or below `floor_index`.
+    floor_place: u64,
+    floor_index: u64,
+    marks: VecDeque<Mark>,
+    commands: usize,
+    merged_commands: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    index: u64,
+    place: u64,
+    commands: bool,
+}
+
+impl SlotIndex {
+    /// Notes the entry at `index`, which replaces whatever stood from there on.
+    ///
+    /// # Panics
+    /// When places do not rise along the log (`position_bijection`): a leader has filled a slot twice.
+    pub fn append(&mut self, index: u64, fill: &EntryFill) {
+        self.truncate_from(index);
+        let (place, commands) = match *fill {
+            EntryFill::Nothing => return,
+            EntryFill::Commands { place } => (place, true),
+            EntryFill::Skip { place } => (place, false),
+        };
+        assert!(
+            place > self.last_place(),
+            "position_bijection: entry {index} fills place {place}, but the log has filled {} already",
+            self.last_place()
+        );
+        self.marks.push_back(Mark { index, place, commands });
+        self.commands += usize::from(commands);
+    }
+
+    /// Forgets entries from `index` on.
+    fn truncate_from(&mut self, index: u64) {
+        while let Some(mark) = self.marks.pop_back_if(|mark| mark.index >= index) {
+            self.commands -= usize::from(mark.commands);
+        }
+        assert!(
+            index > self.floor_index,
+            "leader_completeness: entry {index} would replace one that the merge has passed"
+        );
+    }
+
+    /// The merge has passed every entry up to `index`.
+    pub fn merged(&mut self, index: u64) {
+        while let Some(mark) = self.marks.pop_front_if(|mark| mark.index <= index) {
+            self.commands -= usize::from(mark.commands);
+            self.merged_commands += u64::from(mark.commands);
+            self.floor_place = mark.place;
+        }
+        self.floor_index = self.floor_index.max(index);
+    }
+
+    /// The last place that the log fills; 0 for none.
+    pub fn last_place(&self) -> u64 {
+        self.marks.back().map_or(self.floor_place, |mark| mark.place)
+    }
+
+    /// The last place filled at or below `index`. For an index that the merge has passed, the merge's own place: later
+    /// than asked, so a read waits for no less than it must.
+    pub fn place_at(&self, index: u64) -> u64 {
+        let at = self.marks.partition_point(|mark| mark.index <= index);
+        at.checked_sub(1).map_or(self.floor_place, |last| self.marks[last].place)
+    }
+
+    /// Entries with commands that the merge has not passed.
+    pub fn unmerged_commands(&self) -> usize {
+        self.commands
+    }
+
+    /// Entries with commands that the merge has passed since this process started.
+    pub fn merged_commands(&self) -> u64 {
+        self.merged_commands
+    }
+
+    /// The unmerged ones among the entries up to `index`.
+    pub fn unmerged_commands_through(&self, index: u64) -> usize {
+        let later = self.marks.iter().rev().take_while(|mark| mark.index > index);
+        self.commands - later.filter(|mark| mark.commands).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_is_followed_through_truncation_and_merge() {
+        let mut slots = SlotIndex::default();
+        slots.append(1, &EntryFill::Nothing);
+        slots.append(2, &EntryFill::Commands { place: 1 });
+        slots.append(3, &EntryFill::Skip { place: 9 });
+        slots.append(4, &EntryFill::Commands { place: 10 });
+        assert_eq!((slots.last_place(), slots.place_at(3), slots.place_at(1)), (10, 9, 0));
+        assert_eq!((slots.unmerged_commands(), slots.unmerged_commands_through(3)), (2, 1));
+        // A new leader's entry replaces the suffix.
+        slots.append(3, &EntryFill::Nothing);
+        assert_eq!((slots.last_place(), slots.unmerged_commands()), (1, 1));
+        slots.merged(2);
+        assert_eq!((slots.last_place(), slots.place_at(0), slots.unmerged_commands()), (1, 1, 0));
+    }
+
+    #[test]
+    #[should_panic(expected = "position_bijection")]
+    fn a_slot_is_never_filled_twice() {
+        let mut slots = SlotIndex::default();
+        slots.append(1, &EntryFill::Commands { place: 5 });
+        slots.append(2, &EntryFill::Commands { place: 5 });
+    }
+}

@@ -1,0 +1,142 @@
+//! The local log as raft-rs wants to see it.
+
+use raft::eraftpb::{ConfState, Entry, EntryType, HardState as RaftHardState, Snapshot};
+use raft::{Error, GetEntriesContext, RaftState, Storage, StorageError};
+
+use crate::log::{HardState, LogEntry, LogError, LogStore};
+
+/// What the group driver needs of a log: the production log, or a simulator's.
+pub trait ReplicaLog {
+    /// Makes entries visible to every reader, replacing what stood from the first one's index on.
+    fn append(&mut self, entries: &[LogEntry]);
+    /// Index of the first entry that can be read.
+    fn first_index(&self) -> u64;
+    /// Index of the last entry; 0 while empty.
+    fn last_index(&self) -> u64;
+    /// Term of an entry, or of the one just below the first.
+    fn term(&self, index: u64) -> Option<u64>;
+    /// Reads entries from `low` to `high`, both included; at least one if there is any, whatever `max_bytes` is.
+    fn read(&self, low: u64, high: u64, max_bytes: usize, out: &mut Vec<LogEntry>) -> Result<(), LogError>;
+}
+
+impl ReplicaLog for LogStore {
+    fn append(&mut self, entries: &[LogEntry]) {
+        LogStore::append(self, entries);
+    }
+
+    fn first_index(&self) -> u64 {
+        LogStore::first_index(self)
+    }
+
+    fn last_index(&self) -> u64 {
+        LogStore::last_index(self)
+    }
+
+    fn term(&self, index: u64) -> Option<u64> {
+        LogStore::term(self, index)
+    }
+
+    fn read(&self, low: u64, high: u64, max_bytes: usize, out: &mut Vec<LogEntry>) -> Result<(), LogError> {
+        LogStore::read(self, low, high, max_bytes, out)
+    }
+}
+
+/// raft-rs's `Storage` over a [`ReplicaLog`].
+pub(super) struct RaftStore<L> {
+    pub log: L,
+    hard_state: HardState,
+    voters: Vec<u64>,
+}
+
+impl<L: ReplicaLog> RaftStore<L> {
+    pub fn new(log: L, hard_state: HardState, voters: Vec<u64>) -> Self {
+        RaftStore { log, hard_state, voters }
+    }
+
+    /// Entries without their payloads. raft-rs asks for entries in three cases: to send them, and otherwise to look at
+    /// types only (is a membership change among them?) or to count committed ones, which the driver takes from the
+    /// log by range instead.
+    fn headers(&self, low: u64, high: u64) -> Vec<Entry> {
+        let header = |index| Entry { index, term: self.log.term(index).unwrap_or(0), ..Entry::default() };
+        (low..high).map(header).collect()
+    }
+}
+
+impl<L: ReplicaLog> Storage for RaftStore<L> {
+    fn initial_state(&self) -> raft::Result<RaftState> {
+        let HardState { term, vote, commit } = self.hard_state;
+        let hard_state = RaftHardState { term, vote, commit, ..RaftHardState::default() };
+        let conf_state = ConfState { voters: self.voters.clone(), ..ConfState::default() };
+        Ok(RaftState { hard_state, conf_state })
+    }
+
+    fn entries(
+        &self,
+        low: u64,
+        high: u64,
+        max_size: impl Into<Option<u64>>,
+        context: GetEntriesContext,
+    ) -> raft::Result<Vec<Entry>> {
+        if low < self.log.first_index() {
+            return Err(Error::Store(StorageError::Compacted));
+        }
+        if !context.can_async() {
+            return Ok(self.headers(low, high));
+        }
+        let max_bytes = max_size.into().map_or(usize::MAX, |max| usize::try_from(max).unwrap_or(usize::MAX));
+        let mut read = Vec::new();
+        match self.log.read(low, high - 1, max_bytes, &mut read) {
+            Ok(()) => Ok(read.into_iter().map(entry_for_raft).collect()),
+            // A log that cannot be read back is a broken disk: this replica must not go on as if it were whole.
+            Err(error) => panic!("cannot read the log back: {error}"),
+        }
+    }
+
+    fn term(&self, index: u64) -> raft::Result<u64> {
+        if index + 1 < self.log.first_index() {
+            return Err(Error::Store(StorageError::Compacted));
+        }
+        self.log.term(index).ok_or(Error::Store(StorageError::Unavailable))
+    }
+
+    fn first_index(&self) -> raft::Result<u64> {
+        Ok(self.log.first_index())
+    }
+
+    fn last_index(&self) -> raft::Result<u64> {
+        Ok(self.log.last_index())
+    }
+
+    fn snapshot(&self, _request_index: u64, _to: u64) -> raft::Result<Snapshot> {
+        // Logs are not compacted yet, so every follower can be served from them.
+        Err(Error::Store(StorageError::SnapshotTemporarilyUnavailable))
+    }
+}
+
+/// An entry of the log in raft-rs's form; the payload is shared.
+pub(super) fn entry_for_raft(entry: LogEntry) -> Entry {
+    let entry_type = match entry.kind {
+        0 => EntryType::EntryNormal,
+        1 => EntryType::EntryConfChange,
+        _ => EntryType::EntryConfChangeV2,
+    };
+    Entry {
+        entry_type,
+        term: entry.term,
+        index: entry.index,
+        data: entry.data,
+        context: entry.context,
+        ..Entry::default()
+    }
+}
+
+/// An entry of raft-rs's in the form of the log; the payload is shared.
+pub(super) fn entry_for_log(entry: Entry) -> LogEntry {
+    LogEntry {
+        index: entry.index,
+        term: entry.term,
+        kind: entry.entry_type as u8,
+        context: entry.context,
+        data: entry.data,
+    }
+}

@@ -1,0 +1,170 @@
+//! A lane's commands on their way from the front ends to its group's thread.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
+
+use bytes::{Bytes, BytesMut};
+use parking_lot::Mutex;
+
+use crate::batch::{Span, SubBatch};
+use crate::group::LaneSource;
+
+/// Numbered commands, collected into sub-batches as they come.
+pub(crate) struct LaneQueue {
+    origin: Origin,
+    seal_bytes: usize,
+    waiting: Mutex<Waiting>,
+    commands: AtomicUsize,
+    bytes: AtomicUsize,
+    next_command: AtomicU64,
+    /// One more than the attempt in which execution found a gap; 0 for none.
+    gap: AtomicU64,
+}
+
+/// Whose lane it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin {
+    pub server: u64,
+    pub incarnation: u64,
+    pub lane: u16,
+}
+
+#[derive(Default)]
+struct Waiting {
+    sealed: VecDeque<SubBatch>,
+    open: BytesMut,
+    open_first: u64,
+    open_count: u32,
+}
+
+/// Consecutive commands of one caller, in the form of a sub-batch's body.
+pub(crate) enum Piece {
+    /// Small commands with their lengths.
+    Framed { body: BytesMut, count: u32 },
+    /// One large command.
+    Lone(Bytes),
+}
+
+impl LaneQueue {
+    /// Sub-batches are sealed when they reach `seal_bytes`, the size of an entry.
+    pub fn new(origin: Origin, seal_bytes: usize) -> Self {
+        LaneQueue {
+            origin,
+            seal_bytes,
+            waiting: Mutex::default(),
+            commands: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            next_command: AtomicU64::new(1),
+            gap: AtomicU64::new(0),
+        }
+    }
+
+    /// Adds a caller's commands, numbered from `first` on. Calls must come in order of the numbers.
+    pub fn push(&self, mut first: u64, pieces: &mut Vec<Piece>) {
+        let mut waiting = self.waiting.lock();
+        let (mut added, mut bytes) = (0, 0);
+        for piece in pieces.drain(..) {
+            let count = match piece {
+                Piece::Framed { body, count } => {
+                    bytes += body.len();
+                    waiting.add(first, &body, count);
+                    if waiting.open.len() >= self.seal_bytes {
+                        waiting.seal(self.origin);
+                    }
+                    count
+                }
+                Piece::Lone(body) => {
+                    bytes += body.len();
+                    waiting.seal(self.origin);
+                    let span = self.origin.span(first, 1);
+                    waiting.sealed.push_back(SubBatch { span, lone: true, body });
+                    1
+                }
+            };
+            first += u64::from(count);
+            added += count as usize;
+        }
+        self.commands.fetch_add(added, SeqCst);
+        self.bytes.fetch_add(bytes, SeqCst);
+    }
+
+    /// The number of the next command to be executed.
+    pub fn next_command(&self) -> u64 {
+        self.next_command.load(SeqCst)
+    }
+
+    /// Commands below this number have been executed.
+    pub fn set_next_command(&self, next: u64) {
+        self.next_command.store(next, SeqCst);
+    }
+
+    /// Execution met a command of this lane whose predecessors are missing, sent in this attempt.
+    pub fn report_gap(&self, attempt: u32) {
+        self.gap.fetch_max(u64::from(attempt) + 1, SeqCst);
+    }
+
+    /// The latest attempt in which execution found a gap.
+    pub fn gap_attempt(&self) -> Option<u32> {
+        self.gap.load(SeqCst).checked_sub(1).map(|attempt| attempt as u32)
+    }
+
+    /// Whether a full entry waits already, so that new commands would wait behind it.
+    pub fn is_saturated(&self) -> bool {
+        self.bytes.load(SeqCst) >= self.seal_bytes
+    }
+
+    /// Whether commands wait for the group's thread.
+    pub fn has_commands(&self) -> bool {
+        self.commands.load(SeqCst) > 0
+    }
+}
+
+impl LaneSource for &LaneQueue {
+    fn is_empty(&self) -> bool {
+        !self.has_commands()
+    }
+
+    fn take(&mut self, max_bytes: usize, out: &mut Vec<SubBatch>) {
+        let mut waiting = self.waiting.lock();
+        if waiting.sealed.is_empty() {
+            waiting.seal(self.origin);
+        }
+        let (mut bytes, mut taken) = (0, 0);
+        while let Some(batch) =
+            waiting.sealed.pop_front_if(|batch| bytes == 0 || bytes + batch.body.len() <= max_bytes)
+        {
+            bytes += batch.body.len();
+            taken += batch.span.count as usize;
+            out.push(batch);
+        }
+        self.commands.fetch_sub(taken, SeqCst);
+        self.bytes.fetch_sub(bytes, SeqCst);
+    }
+}
+
+impl Waiting {
+    fn add(&mut self, first: u64, body: &BytesMut, count: u32) {
+        if self.open_count == 0 {
+            self.open_first = first;
+        }
+        debug_assert_eq!(self.open_first + u64::from(self.open_count), first, "a lane's numbers have no gaps");
+        self.open.extend_from_slice(body);
+        self.open_count += count;
+    }
+
+    fn seal(&mut self, origin: Origin) {
+        let count = mem::take(&mut self.open_count);
+        if count > 0 {
+            let span = origin.span(self.open_first, count);
+            self.sealed.push_back(SubBatch { span, lone: false, body: self.open.split().freeze() });
+        }
+    }
+}
+
+impl Origin {
+    fn span(self, first: u64, count: u32) -> Span {
+        let Origin { server, incarnation, lane } = self;
+        Span { server, incarnation, lane, attempt: 0, first, count }
+    }
+}

@@ -1,0 +1,185 @@
+//! Who waits for which command of a lane, and the bounds on how many may.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use niagara_sequencer::GlobalPosition;
+use parking_lot::Mutex;
+
+use super::queue::{LaneQueue, Piece};
+use crate::outcome::{Completion, Refused};
+
+/// Where completions go: a front end's inbox, or a single ticket.
+pub(crate) trait Sink<R>: Send + Sync {
+    /// Takes all of them, in one go for a batch.
+    fn deliver(&self, completions: &mut Vec<Completion<R>>);
+}
+
+/// One lane of this server: numbers its commands, and completes them in that order.
+pub(crate) struct Lane<R> {
+    pub queue: Arc<LaneQueue>,
+    limits: Limits,
+    tickets: Mutex<Tickets<R>>,
+}
+
+/// How much may be in flight in a lane.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub commands: usize,
+    pub bytes: usize,
+}
+
+struct Tickets<R> {
+    /// The number that the next command gets.
+    next: u64,
+    /// The number of the next command to complete.
+    done: u64,
+    commands: usize,
+    bytes: usize,
+    runs: VecDeque<Run<R>>,
+    /// How many runs at the front have been told that their outcome is unknown.
+    expired: usize,
+    closed: bool,
+}
+
+/// What one caller submitted at once.
+struct Run<R> {
+    first: u64,
+    sink: Arc<dyn Sink<R>>,
+    tokens: Vec<u64>,
+    bytes: usize,
+    deadline: Instant,
+}
+
+impl<R> Run<R> {
+    fn end(&self) -> u64 {
+        self.first + self.tokens.len() as u64
+    }
+}
+
+/// A caller's commands for one lane.
+pub(crate) struct Submission<'a> {
+    pub pieces: &'a mut Vec<Piece>,
+    pub tokens: &'a mut Vec<u64>,
+    pub bytes: usize,
+    pub deadline: Instant,
+}
+
+/// Completions gathered for their sinks, delivered once per batch.
+pub(crate) struct Deliveries<R> {
+    sinks: Vec<(Arc<dyn Sink<R>>, Vec<Completion<R>>)>,
+}
+
+impl<R> Lane<R> {
+    pub fn new(queue: Arc<LaneQueue>, limits: Limits) -> Self {
+        let tickets =
+            Tickets { next: 1, done: 1, commands: 0, bytes: 0, runs: VecDeque::new(), expired: 0, closed: false };
+        Lane { queue, limits, tickets: Mutex::new(tickets) }
+    }
+
+    /// Takes a caller's commands into the lane, all or none.
+    pub fn submit(&self, submission: Submission<'_>, sink: &Arc<dyn Sink<R>>) -> Result<(), Refused> {
+        let Submission { pieces, tokens, bytes, deadline } = submission;
+        let mut tickets = self.tickets.lock();
+        if tickets.closed {
+            return Err(Refused::Stopping);
+        }
+        if tickets.commands + tokens.len() > self.limits.commands || tickets.bytes + bytes > self.limits.bytes {
+            return Err(Refused::Overloaded);
+        }
+        let first = tickets.next;
+        tickets.next += tokens.len() as u64;
+        tickets.commands += tokens.len();
+        tickets.bytes += bytes;
+        let tokens = std::mem::take(tokens);
+        tickets.runs.push_back(Run { first, sink: Arc::clone(sink), tokens, bytes, deadline });
+        // Pushed under the tickets' lock, so that the queue sees the numbers in order.
+        self.queue.push(first, pieces);
+        Ok(())
+    }
+
+    /// The commands from number `first` on have been executed at `position`, with these replies.
+    pub fn applied(
+        &self,
+        first: u64,
+        position: GlobalPosition,
+        replies: impl ExactSizeIterator<Item = R>,
+        out: &mut Deliveries<R>,
+    ) {
+        let end = first + replies.len() as u64;
+        let mut number = first;
+        let mut tickets = self.tickets.lock();
+        assert_eq!(tickets.done, first, "applied_once: a lane's commands are executed once each and in order");
+        let mut run_at = 0;
+        for reply in replies {
+            while tickets.runs.get(run_at).is_some_and(|run| run.end() <= number) {
+                run_at += 1;
+            }
+            let run = tickets.runs.get(run_at).expect("acked_is_applied: a command of this lane has a ticket");
+            if run_at >= tickets.expired {
+                let token = run.tokens[(number - run.first) as usize];
+                out.to(&run.sink).push(Completion::Applied { token, position, reply });
+            }
+            number += 1;
+        }
+        tickets.done = end;
+        tickets.commands -= (end - first) as usize;
+        tickets.forget_below(end);
+    }
+
+    /// Tells the callers whose deadline has passed; their commands stay in the lane.
+    pub fn expire(&self, now: Instant, out: &mut Deliveries<R>) {
+        let mut tickets = self.tickets.lock();
+        let next = tickets.done;
+        while let Some(run) = tickets.runs.get(tickets.expired).filter(|run| run.deadline <= now) {
+            let done = next.saturating_sub(run.first) as usize;
+            let unknown = run.tokens.iter().skip(done).map(|&token| Completion::Unknown { token });
+            out.to(&run.sink).extend(unknown);
+            tickets.expired += 1;
+        }
+    }
+
+    /// Takes no more commands, and tells every caller that waits that the outcome is unknown.
+    pub fn close(&self, out: &mut Deliveries<R>) {
+        let far = self.tickets.lock().runs.back().map(|run| run.deadline);
+        self.tickets.lock().closed = true;
+        if let Some(far) = far {
+            self.expire(far, out);
+        }
+    }
+}
+
+impl<R> Tickets<R> {
+    fn forget_below(&mut self, number: u64) {
+        while let Some(run) = self.runs.pop_front_if(|run| run.end() <= number) {
+            self.bytes -= run.bytes;
+            self.expired = self.expired.saturating_sub(1);
+        }
+    }
+}
+
+impl<R> Default for Deliveries<R> {
+    fn default() -> Self {
+        Deliveries { sinks: Vec::new() }
+    }
+}
+
+impl<R> Deliveries<R> {
+    fn to(&mut self, sink: &Arc<dyn Sink<R>>) -> &mut Vec<Completion<R>> {
+        // Few sinks take part in a batch, and neighbours are mostly the same: look from the end.
+        let at = self.sinks.iter().rposition(|(known, _)| Arc::ptr_eq(known, sink));
+        let at = at.unwrap_or_else(|| {
+            self.sinks.push((Arc::clone(sink), Vec::new()));
+            self.sinks.len() - 1
+        });
+        &mut self.sinks[at].1
+    }
+
+    /// Hands everything over.
+    pub fn deliver(&mut self) {
+        for (sink, mut completions) in self.sinks.drain(..) {
+            sink.deliver(&mut completions);
+        }
+    }
+}

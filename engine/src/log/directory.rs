@@ -1,0 +1,137 @@
+//! The directory of a log: how segments get their names, lose them, and are found again.
+
+use std::fs::{self, File};
+use std::hash::{BuildHasher, RandomState};
+use std::path::{Path, PathBuf};
+
+use super::format::SegmentHeader;
+use super::segment::{Segment, create_file};
+use super::{LogConfig, LogError};
+
+const SEGMENT: &str = "log";
+const UNFINISHED: &str = "tmp";
+
+/// The log's directory. While it is `durable`, names are synced before anything relies on them.
+#[derive(Debug)]
+pub(super) struct Directory {
+    path: PathBuf,
+    handle: File,
+    log_id: u64,
+    segment_bytes: u64,
+    durable: bool,
+}
+
+/// A file of the configured length that has been a segment and may become one again.
+#[derive(Debug)]
+pub(super) struct Spare(PathBuf);
+
+impl Directory {
+    /// Opens the directory, and creates it if it does not exist.
+    pub fn open(config: &LogConfig, durable: bool) -> Result<Self, LogError> {
+        let path = config.dir.clone();
+        if !path.is_dir() {
+            fs::create_dir_all(&path).map_err(LogError::io("create the log directory", &path))?;
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let synced = File::open(parent).and_then(|parent| parent.sync_all());
+            synced.map_err(LogError::io("sync the directory", parent))?;
+        }
+        let handle = File::open(&path).map_err(LogError::io("open the log directory", &path))?;
+        // Rounded up, so that the room left in a segment is always a multiple of a frame's alignment.
+        let segment_bytes = config.segment_bytes.next_multiple_of(super::frame::ALIGNMENT);
+        Ok(Directory { path, handle, log_id: config.log_id, segment_bytes, durable })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether names, and contents before they get a name, are synced.
+    pub fn is_durable(&self) -> bool {
+        self.durable
+    }
+
+    /// Length of a segment that no entry has made longer.
+    pub fn segment_bytes(&self) -> u64 {
+        self.segment_bytes
+    }
+
+    /// The segments that are there, in order.
+    pub fn load(&self) -> Result<Vec<Segment>, LogError> {
+        let mut numbers: Vec<u64> = self.files(SEGMENT)?.iter().filter_map(|path| number_of(path)).collect();
+        numbers.sort_unstable();
+        numbers.into_iter().map(|number| Segment::load(&self.segment_path(number), self.log_id, number)).collect()
+    }
+
+    /// Removes what a crash has left of segments in preparation or on their way to being recycled.
+    pub fn remove_unfinished(&self) -> Result<(), LogError> {
+        for path in self.files(UNFINISHED)? {
+            fs::remove_file(&path).map_err(LogError::io("remove the unfinished log segment", &path))?;
+        }
+        Ok(())
+    }
+
+    /// Makes a segment ready for use, from a spare file if there is one.
+    pub fn create(&self, number: u64, spare: Option<Spare>) -> Result<Segment, LogError> {
+        let path = self.segment_path(number);
+        let (unfinished, file) = match spare {
+            Some(Spare(path)) => {
+                let file = File::options().read(true).write(true).open(&path);
+                (path.clone(), file.map_err(LogError::io("open the spare log segment", &path))?)
+            }
+            None => {
+                let path = self.path.join(format!("{number:016x}.new.{UNFINISHED}"));
+                let file = create_file(&path, self.segment_bytes, self.durable)?;
+                (path, file)
+            }
+        };
+        let header = SegmentHeader { log_id: self.log_id, number, salt: RandomState::new().hash_one(number) };
+        let segment = Segment::label(file, &path, &header, self.segment_bytes)?;
+        if self.durable {
+            segment.sync_all()?;
+        }
+        fs::rename(&unfinished, &path).map_err(LogError::io("rename the prepared segment to", &path))?;
+        self.sync_names()?;
+        Ok(segment)
+    }
+
+    /// Takes a segment out of the log. The file is kept as a spare if that is wanted and its length is right, else it
+    /// is removed. The caller retires the oldest segment first: then no crash leaves a gap.
+    pub fn retire(&self, segment: &Segment, keep: bool) -> Result<Option<Spare>, LogError> {
+        let spare = if keep && segment.bytes == self.segment_bytes {
+            let path = self.path.join(format!("{:016x}.old.{UNFINISHED}", segment.number));
+            fs::rename(&segment.path, &path).map_err(LogError::io("retire the log segment", &segment.path))?;
+            Some(Spare(path))
+        } else {
+            fs::remove_file(&segment.path).map_err(LogError::io("remove the log segment", &segment.path))?;
+            None
+        };
+        self.sync_names()?;
+        Ok(spare)
+    }
+
+    /// Waits until the names are durable, whatever the mode.
+    pub fn sync(&self) -> Result<(), LogError> {
+        self.handle.sync_all().map_err(LogError::io("sync the log directory", &self.path))
+    }
+
+    fn sync_names(&self) -> Result<(), LogError> {
+        if self.durable { self.sync() } else { Ok(()) }
+    }
+
+    fn segment_path(&self, number: u64) -> PathBuf {
+        self.path.join(format!("{number:016x}.{SEGMENT}"))
+    }
+
+    fn files(&self, extension: &str) -> Result<Vec<PathBuf>, LogError> {
+        let listed: std::io::Result<Vec<PathBuf>> =
+            fs::read_dir(&self.path).and_then(|files| files.map(|file| Ok(file?.path())).collect());
+        let mut paths = listed.map_err(LogError::io("list the log directory", &self.path))?;
+        paths.retain(|path| path.extension().is_some_and(|found| found == extension));
+        Ok(paths)
+    }
+}
+
+fn number_of(path: &Path) -> Option<u64> {
+    let name = path.file_stem()?.to_str()?;
+    if name.len() == 16 { u64::from_str_radix(name, 16).ok() } else { None }
+}

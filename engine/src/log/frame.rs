@@ -1,0 +1,183 @@
+//! Frames, the unit of writing: building one without joining its payloads, and finding them again.
+
+use std::io::IoSlice;
+
+use bytes::Bytes;
+use crc32fast::Hasher;
+
+use super::LogEntry;
+use super::format::{
+    Note, RECORD_HEAD_BYTES, Record, Seal, decode_record, entry_bytes, entry_head, note_record, u32_at, u64_at,
+};
+
+/// Length of a frame's header.
+pub(super) const FRAME_HEAD_BYTES: u64 = 24;
+/// Frames start and end at multiples of this.
+pub(super) const ALIGNMENT: u64 = 8;
+
+const MARKER: [u8; 4] = *b"FRAM";
+/// Payloads from this size on are handed to the system where they are; below it, the copy costs less than another
+/// element in the vector of a write.
+const SHARE_BYTES: usize = 4096;
+
+/// Puts a frame together from entries and notes. Used again from frame to frame, so that its buffers are allocated
+/// once.
+#[derive(Debug)]
+pub(super) struct FrameBuilder {
+    seal: Seal,
+    sequence: u64,
+    digest: Hasher,
+    /// Heads, notes and small payloads.
+    copied: Vec<u8>,
+    /// Large payloads, each with the length of `copied` that goes before it.
+    shared: Vec<(usize, Bytes)>,
+    shared_bytes: usize,
+}
+
+impl FrameBuilder {
+    /// A frame to be written to the segment with that seal.
+    pub fn new(seal: Seal, sequence: u64) -> Self {
+        let copied = vec![0; FRAME_HEAD_BYTES as usize];
+        FrameBuilder { seal, sequence, digest: seal.hasher(), copied, shared: Vec::new(), shared_bytes: 0 }
+    }
+
+    /// Forgets the frame, lets go of its payloads, and begins another.
+    pub fn begin(&mut self, seal: Seal, sequence: u64) {
+        self.seal = seal;
+        self.sequence = sequence;
+        self.digest = seal.hasher();
+        self.copied.truncate(FRAME_HEAD_BYTES as usize);
+        self.shared.clear();
+        self.shared_bytes = 0;
+    }
+
+    /// Adds an entry, and says where in the frame its record starts, in bytes.
+    pub fn entry(&mut self, entry: &LogEntry) -> u64 {
+        let at = self.bytes();
+        let head = entry_head(self.seal, entry);
+        self.digest.update(&head[..4]);
+        self.copied.extend_from_slice(&head);
+        for payload in [&entry.context, &entry.data] {
+            if payload.len() < SHARE_BYTES {
+                self.copied.extend_from_slice(payload);
+            } else {
+                self.shared_bytes += payload.len();
+                self.shared.push((self.copied.len(), payload.clone()));
+            }
+        }
+        at
+    }
+
+    /// Adds a note.
+    pub fn note(&mut self, note: Note) {
+        let record = note_record(self.seal, note);
+        self.digest.update(&record[..4]);
+        self.copied.extend_from_slice(&record);
+    }
+
+    /// Completes the frame, and says how long it is, in bytes.
+    pub fn finish(&mut self) -> u64 {
+        let body = self.bytes() - FRAME_HEAD_BYTES;
+        let padding = self.bytes().next_multiple_of(ALIGNMENT) - self.bytes();
+        self.copied.resize(self.copied.len() + padding as usize, 0);
+
+        let body = u32::try_from(body).expect("a frame fits its segment, whose length fits 32 bits");
+        self.copied[4..8].copy_from_slice(&MARKER);
+        self.copied[8..16].copy_from_slice(&self.sequence.to_le_bytes());
+        self.copied[16..20].copy_from_slice(&body.to_le_bytes());
+        self.copied[20..24].copy_from_slice(&self.digest.clone().finalize().to_le_bytes());
+        let checksum = self.seal.checksum(&self.copied[4..FRAME_HEAD_BYTES as usize]);
+        self.copied[..4].copy_from_slice(&checksum.to_le_bytes());
+        self.bytes()
+    }
+
+    /// The frame's bytes in order, for one vectored write.
+    pub fn slices(&self) -> Vec<IoSlice<'_>> {
+        let mut slices = Vec::with_capacity(2 * self.shared.len() + 1);
+        let mut from = 0;
+        for (until, payload) in &self.shared {
+            if from < *until {
+                slices.push(IoSlice::new(&self.copied[from..*until]));
+            }
+            slices.push(IoSlice::new(payload));
+            from = *until;
+        }
+        if from < self.copied.len() {
+            slices.push(IoSlice::new(&self.copied[from..]));
+        }
+        slices
+    }
+
+    fn bytes(&self) -> u64 {
+        (self.copied.len() + self.shared_bytes) as u64
+    }
+}
+
+/// How many of the entries, from the first on, go into one frame of at most `room` bytes beside `notes` notes; and how
+/// many bytes the frame then has before padding. `room` is a multiple of the alignment, so padding fits, too.
+pub(super) fn fitting(entries: &[LogEntry], notes: u64, room: u64) -> (usize, u64) {
+    let mut bytes = FRAME_HEAD_BYTES + notes * RECORD_HEAD_BYTES;
+    let mut count = 0;
+    for entry in entries {
+        let more = bytes + entry_bytes(entry);
+        if more > room {
+            break;
+        }
+        bytes = more;
+        count += 1;
+    }
+    (count, bytes)
+}
+
+/// A frame that checks.
+#[derive(Debug)]
+pub(super) struct Frame {
+    pub sequence: u64,
+    /// Its records, each with its offset in the segment and its length.
+    pub records: Vec<(usize, usize, Record)>,
+    /// Where the next frame starts.
+    pub end: usize,
+}
+
+/// A frame header that checks; what it says about the body may still be untrue.
+struct FrameHead {
+    sequence: u64,
+    body: usize,
+    digest: u32,
+}
+
+fn decode_head(seal: Seal, bytes: &[u8], at: usize) -> Option<FrameHead> {
+    let head = bytes.get(at..at + FRAME_HEAD_BYTES as usize)?;
+    if head[4..8] != MARKER || u32_at(head, 0) != seal.checksum(&head[4..]) {
+        return None;
+    }
+    Some(FrameHead { sequence: u64_at(head, 8), body: u32_at(head, 16) as usize, digest: u32_at(head, 20) })
+}
+
+/// The frame at an offset of a segment, if every byte of it is as it was written.
+pub(super) fn decode_frame(seal: Seal, segment: &Bytes, at: usize) -> Option<Frame> {
+    let head = decode_head(seal, segment, at)?;
+    let body = at + FRAME_HEAD_BYTES as usize;
+    let (body_end, end) = (body + head.body, (body + head.body).next_multiple_of(ALIGNMENT as usize));
+    if end > segment.len() || segment[body_end..end].iter().any(|byte| *byte != 0) {
+        return None;
+    }
+    let mut records = Vec::new();
+    let mut digest = seal.hasher();
+    let mut next = body;
+    while next < body_end {
+        let (record, length) = decode_record(seal, &segment.slice(next..body_end))?;
+        digest.update(&segment[next..next + 4]);
+        records.push((next, length, record));
+        next += length;
+    }
+    (digest.finalize() == head.digest).then_some(Frame { sequence: head.sequence, records, end })
+}
+
+/// The offset of a frame with a sequence number above `sequence`, at or behind `from`. Its header is enough: it shows
+/// that the write of that frame had begun.
+pub(super) fn find_later(seal: Seal, segment: &[u8], from: usize, sequence: u64) -> Option<usize> {
+    (from..segment.len())
+        .step_by(ALIGNMENT as usize)
+        .find(|at| decode_head(seal, segment, *at).is_some_and(|head| head.sequence > sequence))
+}

@@ -1,0 +1,196 @@
+//! The log of one group: where Raft's entries and hard state are kept, in memory and on disk.
+//!
+//! Raft may answer for an entry only when it would survive a crash (Raft, section 5.1: "persistent state, updated on
+//! stable storage before responding to RPCs"). On the other hand a sync to disk takes a fraction of a millisecond to
+//! several milliseconds, and a group's messages and reads must not wait for it. So a log has two halves:
+//!
+//! * [`LogStore`], the view that threads share. The group's thread appends, and the entries are visible at once: Raft
+//!   sends them to the followers from here, and the sequencer's thread pulls them in ranges. What is still hot is
+//!   served from memory, the rest from disk.
+//! * [`LogWriter`], which lives on one thread and makes batches durable: one vectored write and one sync for each.
+//!
+//! [`open`] replays what a former life of the server has left and hands out both.
+//!
+//! On disk a log is a directory of segment files, written from start to end. Each write is one *frame* with a sequence
+//! number and a checksum, so that a start can tell the torn end of an interrupted write, which nobody was told about
+//! and which is cut off, from damage to acknowledged entries, which is refused. `FORMAT.md` beside this file gives
+//! every byte, and the assumptions about the disk.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `format.rs`, `frame.rs` | bytes: segment headers, records, frames; pure functions |
+//! | `table.rs` | where each entry stands on disk, 24 bytes an entry |
+//! | `store.rs`, `read.rs` | the shared view, and how a range is read from it |
+//! | `writer.rs` | the writing side |
+//! | `directory.rs`, `segment.rs`, `preparer.rs` | files: names, zero-filling ahead of use, recycling |
+//! | `recover.rs` | the start |
+//!
+//! The log knows nothing of slots, commands or leaders: an entry's kind, context and data are opaque to it.
+
+mod directory;
+mod error;
+mod format;
+mod frame;
+mod preparer;
+mod read;
+mod recover;
+mod segment;
+mod store;
+mod table;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use bytes::Bytes;
+
+pub use error::LogError;
+pub use recover::open;
+pub use store::{Figures, LogStore};
+pub use writer::LogWriter;
+
+/// One Raft entry, as it is stored and replicated. Its parts are shared buffers: a clone copies no payload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEntry {
+    /// Raft's index, from 1.
+    pub index: u64,
+    /// The term of the leader that created the entry.
+    pub term: u64,
+    /// What the entry is; opaque to the log.
+    pub kind: u8,
+    /// What Raft calls the entry's context; opaque to the log.
+    pub context: Bytes,
+    /// The payload; opaque to the log.
+    pub data: Bytes,
+}
+
+/// What Raft must remember besides its entries (Raft, figure 2, "persistent state").
+///
+/// The commit index is not required by the paper; with it a restarted server can execute what it knows to be committed
+/// before it has heard of a leader.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HardState {
+    /// The latest term that this server has seen.
+    pub term: u64,
+    /// The server that it voted for in that term; 0 if none.
+    pub vote: u64,
+    /// The highest index known to be committed.
+    pub commit: u64,
+}
+
+/// The entry up to which a log has been compacted: it and all before it are gone, but its term is still known, since
+/// Raft's consistency check asks for it (Raft, sections 5.3 and 7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Floor {
+    /// The last index that is gone; 0 if nothing was ever compacted.
+    pub index: u64,
+    /// The term of that entry.
+    pub term: u64,
+}
+
+/// What a write that has returned survives.
+///
+/// ```
+/// use niagara_engine::log::Durability;
+///
+/// assert_eq!("fsync".parse(), Ok(Durability::Fsync));
+/// assert_eq!(Durability::Os.to_string(), "os");
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Durability {
+    /// The machine's crash or power loss: written and synced.
+    #[default]
+    Fsync,
+    /// The process's crash: handed to the operating system.
+    Os,
+    /// Nothing: the log lives in memory. For experiments.
+    Memory,
+}
+
+/// A word that names no [`Durability`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown durability {0:?}: choose fsync, os or memory")]
+pub struct UnknownDurability(String);
+
+impl Durability {
+    /// The word that stands for it in configurations: `fsync`, `os` or `memory`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Durability::Fsync => "fsync",
+            Durability::Os => "os",
+            Durability::Memory => "memory",
+        }
+    }
+}
+
+impl fmt::Display for Durability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Durability {
+    type Err = UnknownDurability;
+
+    fn from_str(word: &str) -> Result<Self, UnknownDurability> {
+        [Durability::Fsync, Durability::Os, Durability::Memory]
+            .into_iter()
+            .find(|durability| durability.name() == word)
+            .ok_or_else(|| UnknownDurability(word.to_owned()))
+    }
+}
+
+/// How one group's log is kept.
+///
+/// ```
+/// use niagara_engine::log::{Durability, LogConfig};
+///
+/// let mut config = LogConfig::new("/var/lib/niagara/group-1", Durability::Fsync, 0x0c1_0001_0001);
+/// config.segment_bytes = 64 << 20;
+/// ```
+#[derive(Clone, Debug)]
+pub struct LogConfig {
+    /// The log's directory; no other log's. It is created if it does not exist. Unused in [`Durability::Memory`].
+    pub dir: PathBuf,
+    /// What a write that has returned survives.
+    pub durability: Durability,
+    /// Size of a segment file, in bytes, from [`SEGMENT_BYTES_MIN`] to [`SEGMENT_BYTES_MAX`]. An entry that does not
+    /// fit gets a longer segment of its own. The default, 16 MiB, makes changing files rare, and still lets
+    /// compaction free space in small steps.
+    pub segment_bytes: u64,
+    /// How many bytes of entries that are on disk stay in memory too. The default is 2 MiB: a hot part that fits the
+    /// processor's cache was 27 % faster than a large one.
+    pub cache_bytes: usize,
+    /// Names the log, such that no two logs that could be mixed up have the same (for example from cluster, server
+    /// and group). Segments of another log are refused.
+    pub log_id: u64,
+}
+
+/// The least segment size: room for a segment's opening and a small entry.
+pub const SEGMENT_BYTES_MIN: u64 = 1 << 10;
+/// The greatest segment size. Offsets within a segment are kept in 32 bits.
+pub const SEGMENT_BYTES_MAX: u64 = 1 << 30;
+/// The greatest entry that a log takes, in bytes: context, data and 32 bytes of head.
+pub const ENTRY_BYTES_MAX: u64 = 1 << 30;
+
+// Offsets in a segment fit 32 bits, also in one that was made longer for the greatest entry and what surrounds it.
+const _: () = assert!(SEGMENT_BYTES_MAX <= u32::MAX as u64);
+const _: () = assert!(ENTRY_BYTES_MAX + 4096 <= u32::MAX as u64);
+
+impl LogConfig {
+    /// A configuration with the defaults.
+    pub fn new(dir: impl Into<PathBuf>, durability: Durability, log_id: u64) -> Self {
+        LogConfig { dir: dir.into(), durability, segment_bytes: 16 << 20, cache_bytes: 2 << 20, log_id }
+    }
+
+    fn check(&self) -> Result<(), LogError> {
+        if (SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&self.segment_bytes) {
+            Ok(())
+        } else {
+            Err(LogError::SegmentBytes { given: self.segment_bytes })
+        }
+    }
+}

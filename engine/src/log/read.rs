@@ -1,0 +1,168 @@
+//! Reading a range of entries: what is in memory from there, the rest from disk in long strides.
+//!
+//! The lock is held to look things up, never while the disk works. So between looking up and reading, an entry may be
+//! compacted away and its file used for something else. The checksum notices that, since each life of a file has a seal
+//! of its own, and the entry is looked up again.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use super::format::{Record, decode_record};
+use super::segment::Segment;
+use super::store::{LogStore, State};
+use super::table::Location;
+use super::{LogEntry, LogError, format};
+
+/// Most entries that are handed out under one hold of the lock, so that an append does not wait for long.
+const ENTRIES_PER_HOLD: usize = 256;
+/// Most bytes that one read takes from disk if they are more than one entry. The entries share its buffer, so this is
+/// also the most memory that one of them keeps alive for others.
+const RUN_BYTES: u64 = 1 << 20;
+/// Records at most so far apart are read together: a frame's header, padding and notes lie between them.
+const GAP_BYTES: u64 = 256;
+
+impl LogStore {
+    /// Pushes the entries from `low` to `high` to `out`, in order, up to `max_bytes` (32 for each entry's head
+    /// included), but at least one if `low <= high`.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use niagara_engine::log::{self, Durability, LogConfig, LogEntry};
+    ///
+    /// let config = LogConfig::new("unused", Durability::Memory, 1);
+    /// let (store, _writer) = log::open(&config, &mut |_| {})?;
+    /// let entry = |index| LogEntry { index, term: 1, kind: 0, context: Bytes::new(), data: Bytes::from("x") };
+    /// store.append(&[entry(1), entry(2), entry(3)]);
+    ///
+    /// let mut entries = Vec::new();
+    /// store.read(2, 3, usize::MAX, &mut entries)?;
+    /// assert_eq!(entries, [entry(2), entry(3)]);
+    /// # Ok::<(), log::LogError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`LogError::Unavailable`] if the log does not hold all of the range, [`LogError::Corrupt`] or [`LogError::Io`]
+    /// if the disk does not give back what was written. `out` may then hold the first part of the range.
+    pub fn read(&self, low: u64, high: u64, max_bytes: usize, out: &mut Vec<LogEntry>) -> Result<(), LogError> {
+        let mut pull = Pull { next: low, high, left: max_bytes as u64, first: true };
+        while pull.next <= pull.high {
+            let run = match self.lock().next_run(&mut pull, out)? {
+                ControlFlow::Continue(Some(run)) => run,
+                ControlFlow::Continue(None) => continue,
+                ControlFlow::Break(()) => break,
+            };
+            if let Some(at) = run.read(&mut pull, out)? {
+                self.check_moved(pull.next, at)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// An entry was not where it had been looked up. That is fine if it is elsewhere by now, or gone.
+    fn check_moved(&self, index: u64, at: Location) -> Result<(), LogError> {
+        let state = self.lock();
+        if state.table.get(index).is_none_or(|place| place.at != Some(at)) {
+            return Ok(());
+        }
+        let path = state.segment(&at).path.clone();
+        let reason = format!("the record of entry {index} does not match its checksum");
+        Err(LogError::Corrupt { path, offset: at.offset.into(), reason })
+    }
+}
+
+/// How far a read has come.
+#[derive(Clone, Copy)]
+struct Pull {
+    next: u64,
+    high: u64,
+    /// Bytes that may still be handed out.
+    left: u64,
+    /// The first entry is handed out whatever its size.
+    first: bool,
+}
+
+impl Pull {
+    /// Whether an entry of that size is still to be handed out; if so, it is counted.
+    fn admit(&mut self, bytes: u64) -> bool {
+        if bytes > self.left && !self.first {
+            return false;
+        }
+        self.first = false;
+        self.left = self.left.saturating_sub(bytes);
+        self.next += 1;
+        true
+    }
+}
+
+impl State {
+    /// Hands out entries that are in memory, or else plans a read from disk. Breaks when the limit is reached.
+    fn next_run(
+        &self,
+        pull: &mut Pull,
+        out: &mut Vec<LogEntry>,
+    ) -> Result<ControlFlow<(), Option<Run>>, LogError> {
+        self.check_range(pull.next, pull.high)?;
+        if pull.next < self.first_cached() {
+            let run = Run::plan(self, *pull);
+            return Ok(run.map_or(ControlFlow::Break(()), |run| ControlFlow::Continue(Some(run))));
+        }
+        let from = (pull.next - self.first_cached()) as usize;
+        let count = (pull.high - pull.next + 1).min(ENTRIES_PER_HOLD as u64) as usize;
+        for entry in self.cache.range(from..from + count) {
+            if !pull.admit(format::entry_bytes(entry)) {
+                return Ok(ControlFlow::Break(()));
+            }
+            out.push(entry.clone());
+        }
+        Ok(ControlFlow::Continue(None))
+    }
+}
+
+/// Neighbouring records, to be read in one go.
+struct Run {
+    segment: Arc<Segment>,
+    /// Term and place of each entry, from the pull's next on.
+    records: Vec<(u64, Location)>,
+}
+
+impl Run {
+    /// The longest run from the pull's next entry on; nothing if the limit admits no more.
+    fn plan(state: &State, mut pull: Pull) -> Option<Run> {
+        let mut records: Vec<(u64, Location)> = Vec::new();
+        while pull.next <= pull.high && pull.next < state.first_cached() {
+            let place = state.table.get(pull.next).expect("the range was checked under the same hold of the lock");
+            let at = place.at.expect("an entry leaves memory only when it is written");
+            let neighbours = records.first().zip(records.last()).is_none_or(|((_, first), (_, last))| {
+                at.segment == last.segment
+                    && (last.end()..=last.end() + GAP_BYTES).contains(&u64::from(at.offset))
+                    && at.end() - u64::from(first.offset) <= RUN_BYTES
+            });
+            if !neighbours || !pull.admit(at.length.into()) {
+                break;
+            }
+            records.push((place.term, at));
+        }
+        let segment = Arc::clone(state.segment(&records.first()?.1));
+        Some(Run { segment, records })
+    }
+
+    /// Reads the run and hands out its entries. Stops at one that is not there, and says where it should have been.
+    fn read(self, pull: &mut Pull, out: &mut Vec<LogEntry>) -> Result<Option<Location>, LogError> {
+        let (Some((_, first)), Some((_, last))) = (self.records.first(), self.records.last()) else {
+            return Ok(None);
+        };
+        let start = u64::from(first.offset);
+        let bytes = self.segment.read(start, (last.end() - start) as usize)?;
+        for (term, at) in self.records {
+            let record = bytes.slice((u64::from(at.offset) - start) as usize..(at.end() - start) as usize);
+            match decode_record(self.segment.seal, &record) {
+                Some((Record::Entry(entry), _)) if entry.index == pull.next && entry.term == term => {
+                    pull.admit(at.length.into());
+                    out.push(entry);
+                }
+                _ => return Ok(Some(at)),
+            }
+        }
+        Ok(None)
+    }
+}

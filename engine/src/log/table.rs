@@ -1,0 +1,111 @@
+//! Which entries a log holds, of which terms, and where they stand on disk.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU64;
+
+use super::Floor;
+
+/// Where an entry's record stands on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Location {
+    /// Number of the segment.
+    pub segment: NonZeroU64,
+    /// Where in the segment the record starts, in bytes.
+    pub offset: u32,
+    /// Length of the record, in bytes.
+    pub length: u32,
+}
+
+impl Location {
+    /// Where the record ends, in bytes.
+    pub fn end(&self) -> u64 {
+        u64::from(self.offset) + u64::from(self.length)
+    }
+}
+
+/// What is known of an entry. There is one for every entry above the floor, so it is kept small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub term: u64,
+    /// Nothing until it is written.
+    pub at: Option<Location>,
+}
+
+const _: () = assert!(size_of::<Place>() == 24);
+
+/// The entries above the floor, without their payload.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    floor: Floor,
+    places: VecDeque<Place>,
+}
+
+impl Table {
+    /// A table without entries, which begins above the floor.
+    pub fn new(floor: Floor) -> Self {
+        Table { floor, places: VecDeque::new() }
+    }
+
+    pub fn floor(&self) -> Floor {
+        self.floor
+    }
+
+    pub fn first(&self) -> u64 {
+        self.floor.index + 1
+    }
+
+    pub fn last(&self) -> u64 {
+        self.floor.index + self.places.len() as u64
+    }
+
+    pub fn len(&self) -> u64 {
+        self.places.len() as u64
+    }
+
+    /// The entry's place; nothing up to the floor and behind the last.
+    pub fn get(&self, index: u64) -> Option<&Place> {
+        self.places.get(self.position(index)?)
+    }
+
+    /// The entry's term, also known for the floor itself.
+    pub fn term(&self, index: u64) -> Option<u64> {
+        if index == self.floor.index { Some(self.floor.term) } else { self.get(index).map(|place| place.term) }
+    }
+
+    /// Puts an entry at its index and drops all that stood from there on.
+    ///
+    /// # Panics
+    /// When the index is not above the floor (invariant compaction_floor) or would leave a hole.
+    pub fn put(&mut self, index: u64, place: Place) {
+        assert!(index > self.floor.index, "compaction_floor: entry {index} is compacted away");
+        assert!(index <= self.last() + 1, "no_holes: entry {index} does not follow {}", self.last());
+        self.places.truncate((index - self.first()) as usize);
+        self.places.push_back(place);
+    }
+
+    /// Notes where an entry was written. Does nothing if the entry of that index and term has meanwhile been replaced
+    /// or compacted away: a write may be overtaken by both.
+    pub fn written(&mut self, index: u64, term: u64, at: Location) {
+        let place = self.position(index).and_then(|position| self.places.get_mut(position));
+        if let Some(place) = place.filter(|place| place.term == term) {
+            place.at = Some(at);
+        }
+    }
+
+    /// Raises the floor to an entry that is there.
+    pub fn compact_to(&mut self, floor: Floor) {
+        assert!(self.term(floor.index) == Some(floor.term), "compaction_floor: {floor:?} is not in the log");
+        self.places.drain(..(floor.index - self.floor.index) as usize);
+        self.floor = floor;
+    }
+
+    /// States the floor's term, where a start had not known it.
+    pub fn restate_floor(&mut self, floor: Floor) {
+        assert!(floor.index == self.floor.index, "compaction_floor: {floor:?} is not {:?}", self.floor);
+        self.floor = floor;
+    }
+
+    fn position(&self, index: u64) -> Option<usize> {
+        Some(index.checked_sub(self.first())? as usize)
+    }
+}

@@ -1,0 +1,154 @@
+//! The pure part: frames and records as bytes.
+
+use proptest::prelude::*;
+
+use super::super::format::{HeaderError, Note, Record};
+use super::super::frame::{FrameBuilder, find_later};
+use super::*;
+
+fn header() -> SegmentHeader {
+    SegmentHeader { log_id: 0x0102_0304_0506_0708, number: 3, salt: 99 }
+}
+
+fn joined(frame: &FrameBuilder) -> Bytes {
+    frame.slices().iter().flat_map(|slice| slice.iter().copied()).collect()
+}
+
+/// A frame of these entries and a hard state.
+fn frame(sequence: u64, entries: &[LogEntry]) -> Bytes {
+    let mut frame = FrameBuilder::new(header().seal(), sequence);
+    for entry in entries {
+        frame.entry(entry);
+    }
+    frame.note(Note::HardState(HardState { term: 1, vote: 2, commit: 3 }));
+    let bytes = frame.finish();
+    let joined = joined(&frame);
+    assert_eq!(joined.len() as u64, bytes);
+    joined
+}
+
+#[test]
+fn a_header_stands_byte_for_byte_as_documented() {
+    let bytes = header().encode();
+    assert_eq!(bytes[..12], *b"NIAGLOG\0\x01\0\0\0");
+    assert_eq!(bytes[16..40], *b"\x08\x07\x06\x05\x04\x03\x02\x01\x03\0\0\0\0\0\0\0\x63\0\0\0\0\0\0\0");
+    assert_eq!(bytes[40..], [0; 24]);
+    assert_eq!(SegmentHeader::decode(&bytes), Ok(header()));
+}
+
+#[test]
+fn a_header_with_any_bit_flipped_is_refused() {
+    for i in 0..64 {
+        for bit in 0..8 {
+            let mut bytes = header().encode();
+            bytes[i] ^= 1 << bit;
+            let error = SegmentHeader::decode(&bytes).unwrap_err();
+            assert_eq!(matches!(error, HeaderError::Version(_)), (8..12).contains(&i), "byte {i}, bit {bit}");
+        }
+    }
+}
+
+#[test]
+fn a_frame_stands_byte_for_byte_as_documented() {
+    let entry = LogEntry { index: 5, term: 4, kind: 2, context: Bytes::from("ab"), data: Bytes::from("xyz") };
+    let bytes = frame(9, std::slice::from_ref(&entry));
+    let length = 24 + 32 + 5 + 32;
+    assert_eq!(bytes[4..20], *b"FRAM\x09\0\0\0\0\0\0\0\x45\0\0\0");
+    assert_eq!(
+        bytes[28..61],
+        *b"\x01\x02\0\0\x05\0\0\0\0\0\0\0\x04\0\0\0\0\0\0\0\x02\0\0\0\x03\0\0\0abxyz"
+    );
+    assert_eq!(bytes[65..length], *b"\x02\0\0\0\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0");
+    assert_eq!(bytes[length..], [0; 3], "padded to a multiple of 8");
+
+    let frame = decode_frame(header().seal(), &bytes, 0).unwrap();
+    assert_eq!((frame.sequence, frame.end), (9, 96));
+    let state = HardState { term: 1, vote: 2, commit: 3 };
+    assert_eq!(
+        frame.records,
+        [(24, 37, Record::Entry(entry)), (61, 32, Record::Note(Note::HardState(state)))]
+    );
+}
+
+#[test]
+fn large_payloads_are_written_from_where_they_are_and_small_ones_are_gathered() {
+    let (small, large) = (entry(1, 1, 4095), entry(2, 1, 4096));
+    let mut frame = FrameBuilder::new(header().seal(), 1);
+    for entry in [&small, &large, &small] {
+        frame.entry(entry);
+    }
+    frame.finish();
+    let slices = frame.slices();
+    assert_eq!(slices.len(), 3, "what is before the large payload, the payload, what is behind it");
+    assert_eq!(slices[1].as_ptr(), large.data.as_ptr());
+    assert_eq!(slices[1].len(), 4096);
+}
+
+#[test]
+fn a_frame_of_another_life_of_the_file_never_checks() {
+    let bytes = frame(9, &entries(1..=3, 1, 50));
+    for other in [
+        SegmentHeader { salt: 98, ..header() },
+        SegmentHeader { number: 4, ..header() },
+        SegmentHeader { log_id: 1, ..header() },
+    ] {
+        assert!(decode_frame(other.seal(), &bytes, 0).is_none());
+        assert_eq!(find_later(other.seal(), &bytes, 0, 0), None);
+    }
+}
+
+#[test]
+fn a_later_frame_is_found_wherever_it_is_aligned() {
+    let mut bytes = vec![0xaa; 200];
+    bytes.extend_from_slice(&frame(12, &entries(1..=1, 1, 50)));
+    assert_eq!(find_later(header().seal(), &bytes, 8, 11), Some(200));
+    assert_eq!(find_later(header().seal(), &bytes, 8, 12), None, "it is not later than itself");
+    bytes.truncate(224);
+    assert_eq!(find_later(header().seal(), &bytes, 8, 11), Some(200), "its header is enough");
+    bytes.truncate(223);
+    assert_eq!(find_later(header().seal(), &bytes, 8, 11), None);
+}
+
+proptest! {
+    #[test]
+    fn frames_come_back_as_they_were(
+        sizes in prop::collection::vec((0usize..9000, 0usize..40), 0..6),
+        sequence: u64,
+        before in (0usize..9).prop_map(|n| 8 * n),
+    ) {
+        let make = |(i, (data, context)): (usize, &(usize, usize))| {
+            LogEntry { context: vec![7; *context].into(), ..entry(i as u64 + 1, 3, *data) }
+        };
+        let entries: Vec<LogEntry> = sizes.iter().enumerate().map(make).collect();
+        let mut bytes = vec![1; before];
+        bytes.extend_from_slice(&frame(sequence, &entries));
+        let decoded = decode_frame(header().seal(), &bytes.into(), before).unwrap();
+        prop_assert_eq!(decoded.sequence, sequence);
+        let found: Vec<LogEntry> = decoded
+            .records
+            .into_iter()
+            .filter_map(|(_, _, record)| match record { Record::Entry(entry) => Some(entry), Record::Note(_) => None })
+            .collect();
+        prop_assert_eq!(found, entries);
+    }
+
+    #[test]
+    fn a_frame_with_a_changed_byte_is_refused(size in 0usize..300, at: prop::sample::Index, to: u8) {
+        let whole = frame(5, &entries(1..=2, 1, size));
+        let mut bytes = whole.to_vec();
+        let at = at.index(bytes.len());
+        prop_assume!(bytes[at] != to);
+        bytes[at] = to;
+        prop_assert!(decode_frame(header().seal(), &bytes.into(), 0).is_none());
+    }
+
+    #[test]
+    fn noise_is_no_frame_and_no_harm(noise in prop::collection::vec(any::<u8>(), 0..200), at in 0usize..210) {
+        let mut noise = noise;
+        if let Some(marker) = noise.get_mut(4..8) {
+            marker.copy_from_slice(b"FRAM");
+        }
+        prop_assert!(decode_frame(header().seal(), &Bytes::from(noise.clone()), at).is_none());
+        prop_assert_eq!(find_later(header().seal(), &noise, at, 0), None);
+    }
+}

@@ -1,0 +1,186 @@
+//! What a log refuses to start or go on with, and that it says so.
+
+use std::io;
+
+use super::*;
+
+fn message(result: Result<(LogStore, LogWriter), LogError>) -> String {
+    result.map(|_| ()).unwrap_err().to_string()
+}
+
+/// A closed log of 30 entries in four segments or more.
+fn long_log(dir: &Path) -> LogConfig {
+    let config = config(dir, Durability::Os);
+    let (store, mut writer) = reopen(&config).unwrap();
+    put(&store, &mut writer, &entries(1..=30, 1, 66), None);
+    assert!(store.bytes().segments >= 4);
+    config
+}
+
+#[test]
+fn a_log_of_another_group_or_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = long_log(dir.path());
+    let before = Image::of(dir.path());
+    let text = message(reopen(&LogConfig { log_id: 8, ..config.clone() }));
+    assert!(text.contains("belongs to log 0x7, not to 0x8"), "{text}");
+    assert!(text.contains("correct the directory in the configuration"), "{text}");
+    assert_eq!(Image::of(dir.path()).0, before.0, "nothing was touched");
+    assert_eq!(reopen(&config).unwrap().0.last_index(), 30);
+}
+
+#[test]
+fn an_unknown_version() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = long_log(dir.path());
+    let mut image = Image::of(dir.path());
+    image.segment(2)[8] = 9;
+    let dir = image.put_down();
+    let text = message(reopen(&LogConfig { dir: dir.path().to_owned(), ..config }));
+    assert!(text.contains("0000000000000002.log has format version 9, and this program reads version 1"), "{text}");
+}
+
+#[test]
+fn a_missing_segment() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = long_log(dir.path());
+    let image = Image::of(dir.path());
+    for (missing, reason) in [(1, "segments are missing"), (2, "the segment before this one is missing")] {
+        let mut image = image.clone();
+        image.0.remove(&format!("{missing:016x}.log")).unwrap();
+        let dir = image.put_down();
+        let text = message(reopen(&LogConfig { dir: dir.path().to_owned(), ..config.clone() }));
+        assert!(text.contains(reason) && text.contains("add it again under a new id"), "{missing}: {text}");
+    }
+}
+
+#[test]
+fn a_segment_under_the_name_of_another_or_too_short_to_be_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = long_log(dir.path());
+    let mut renamed = Image::of(dir.path());
+    let other = renamed.segment(2).clone();
+    *renamed.segment(3) = other;
+    let mut short = Image::of(dir.path());
+    short.segment(2).truncate(63);
+    for (image, reason) in [(renamed, "says that it is segment 2"), (short, "cannot be 63 bytes long")] {
+        let dir = image.put_down();
+        let text = message(reopen(&LogConfig { dir: dir.path().to_owned(), ..config.clone() }));
+        assert!(text.contains(reason), "{text}");
+    }
+}
+
+#[test]
+fn a_commit_index_above_the_last_entry() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path(), Durability::Fsync);
+    {
+        let (store, mut writer) = reopen(&config).unwrap();
+        put(&store, &mut writer, &entries(1..=2, 1, 10), Some(HardState { term: 1, vote: 1, commit: 3 }));
+    }
+    let error = reopen(&config).map(|_| ()).unwrap_err();
+    assert!(matches!(error, LogError::Lost { commit: 3, last: 2, .. }), "{error}");
+}
+
+/// The disk loses one synced frame in the middle and the frames behind it stay: by its number the next one gives it away,
+/// even where nothing of the lost one is left.
+#[test]
+fn a_frame_that_has_vanished() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path(), Durability::Os);
+    {
+        let (store, mut writer) = reopen(&config).unwrap();
+        for index in 1..=5 {
+            put(&store, &mut writer, &entries(index..=index, 1, 30), None);
+        }
+    }
+    let mut image = Image::of(dir.path());
+    let frames = image.frames(1);
+    let behind = image.segment(1)[frames[3].start..].to_vec();
+    image.segment(1).splice(frames[2].start.., behind);
+    let error = image.start().unwrap_err();
+    assert!(matches!(error, LogError::Corrupt { offset, .. } if offset == frames[2].start as u64), "{error}");
+}
+
+#[test]
+fn a_segment_size_out_of_bounds() {
+    let dir = tempfile::tempdir().unwrap();
+    for given in [0, SEGMENT_BYTES_MIN - 1, SEGMENT_BYTES_MAX + 1] {
+        let text = message(reopen(&LogConfig { segment_bytes: given, ..config(dir.path(), Durability::Memory) }));
+        assert_eq!(
+            text,
+            format!("a segment of {given} bytes is not possible: choose from 1024 to 1073741824 bytes")
+        );
+    }
+}
+
+#[test]
+fn a_directory_that_cannot_be_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    let error = reopen(&config(&file.join("log"), Durability::Os)).map(|_| ()).unwrap_err();
+    assert!(matches!(&error, LogError::Io { path, .. } if path.starts_with(&file)), "{error}");
+    assert!(error.to_string().contains("cannot create the log directory"), "{error}");
+}
+
+#[test]
+fn entries_that_are_not_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, mut writer) = reopen(&config(dir.path(), Durability::Os)).unwrap();
+    put(&store, &mut writer, &entries(1..=9, 1, 10), None);
+    store.compact_to(4);
+    let mut out = Vec::new();
+    for (low, high, missing) in [(4, 9, 4), (0, 2, 0), (5, 10, 10), (10, 10, 10), (11, 12, 11)] {
+        let error = store.read(low, high, 1000, &mut out).unwrap_err();
+        assert!(
+            matches!(error, LogError::Unavailable { index, first: 5, last: 9 } if index == missing),
+            "{low} to {high}: {error}"
+        );
+    }
+    assert_eq!(out, []);
+}
+
+/// A record that rots under a running server is not handed out.
+#[test]
+fn a_damaged_record_is_noticed_when_it_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path(), Durability::Os);
+    let (store, mut writer) = reopen(&config).unwrap();
+    put(&store, &mut writer, &entries(1..=3, 1, 66), None);
+    let path = dir.path().join("0000000000000001.log");
+    let mut bytes = fs::read(&path).unwrap();
+    let at = 64 + 24 + 96 + 100 + 50;
+    bytes[at] ^= 1;
+    fs::write(&path, bytes).unwrap();
+
+    let mut out = Vec::new();
+    let error = store.read(1, 3, 1000, &mut out).unwrap_err();
+    assert!(matches!(error, LogError::Corrupt { offset, .. } if offset == 64 + 24 + 96 + 100), "{error}");
+    assert_eq!(out, entries(1..=1, 1, 66), "what is before it is sound");
+}
+
+#[test]
+fn an_error_of_the_disk_is_final() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let (store, mut writer) = reopen(&config(&path, Durability::Os)).unwrap();
+    put(&store, &mut writer, &entries(1..=1, 1, 10), None);
+    fs::remove_dir_all(&path).unwrap();
+    let mut index = 2;
+    let error = loop {
+        let batch = entries(index..=index, 1, 400);
+        store.append(&batch);
+        if let Err(error) = writer.write(&batch, None) {
+            break error;
+        }
+        index += 1;
+    };
+    let LogError::Io { source, path: named, .. } = &error else { panic!("{error}") };
+    assert_eq!(source.kind(), io::ErrorKind::NotFound);
+    assert!(named.starts_with(&path));
+    let batch = entries(index..=index, 1, 1);
+    assert!(matches!(writer.write(&batch, None), Err(LogError::Failed)));
+    assert!(matches!(writer.sync(), Err(LogError::Failed)));
+    assert!(matches!(writer.compact(store.compact_to(1)), Err(LogError::Failed)));
+}

@@ -1,0 +1,265 @@
+//! The writing side of a log: one vectored write and one sync for each batch.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use super::directory::Directory;
+use super::format::{HEADER_BYTES, Note, RECORD_HEAD_BYTES, entry_bytes};
+use super::frame::{ALIGNMENT, FRAME_HEAD_BYTES, FrameBuilder, fitting};
+use super::preparer::Preparer;
+use super::segment::Segment;
+use super::store::{LogStore, Written};
+use super::table::Location;
+use super::{Floor, HardState, LogEntry, LogError};
+
+/// How many notes a segment's first frame opens with: start, floor, hard state.
+const OPENING_NOTES: u64 = 3;
+
+/// The half of a log that makes batches durable. It lives on the thread that writes: the group's log-writer thread
+/// with [`Durability::Fsync`](super::Durability::Fsync), the group's own thread otherwise. See [`open`](super::open).
+///
+/// An error is final: what the disk then holds is unknown until the next start, and later calls fail, too. End the
+/// process.
+#[derive(Debug)]
+pub struct LogWriter {
+    store: LogStore,
+    /// None if the log lives in memory.
+    disk: Option<Disk>,
+    failed: bool,
+}
+
+/// Where a log ends on disk.
+#[derive(Debug)]
+pub(super) struct Tail {
+    /// The segments in use; the last one is written.
+    pub segments: VecDeque<Held>,
+    /// Where the next frame goes in the last segment, in bytes.
+    pub position: u64,
+    /// The next frame's number.
+    pub sequence: u64,
+    /// The last entry; the floor if there is none.
+    pub last: Floor,
+    pub floor: Floor,
+    pub hard_state: HardState,
+}
+
+/// A segment in use.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub segment: Arc<Segment>,
+    /// The lowest index of an entry in it; the greatest integer if it holds none.
+    pub lowest: u64,
+}
+
+#[derive(Debug)]
+struct Disk {
+    directory: Arc<Directory>,
+    /// Whether each frame is synced.
+    durable: bool,
+    preparer: Preparer,
+    store: LogStore,
+    tail: Tail,
+    /// The frame in the making, kept for its buffers, as is the list below.
+    frame: FrameBuilder,
+    written: Vec<Written>,
+}
+
+impl LogWriter {
+    /// The writer of a log that lives in memory.
+    pub(super) fn in_memory(store: LogStore) -> Self {
+        LogWriter { store, disk: None, failed: false }
+    }
+
+    /// The writer of a log on disk, from where it ends. The preparer is at work on the next segment.
+    pub(super) fn on_disk(store: LogStore, directory: Arc<Directory>, preparer: Preparer, tail: Tail) -> Self {
+        let active = tail.segments.back().expect("a log has a segment that is written");
+        let frame = FrameBuilder::new(active.segment.seal, tail.sequence);
+        let durable = directory.is_durable();
+        let disk =
+            Disk { directory, durable, preparer, store: store.clone(), tail, frame, written: Vec::new() };
+        LogWriter { store, disk: Some(disk), failed: false }
+    }
+
+    /// The shared view of the same log.
+    pub fn store(&self) -> &LogStore {
+        &self.store
+    }
+
+    /// Writes entries, and behind them the hard state. When it returns they survive what the log's durability
+    /// promises. Batches are to be given in the order in which they were appended to the view; one may hold entries
+    /// that have since been replaced there.
+    ///
+    /// It is one write and one sync, also for several of Raft's batches joined by the caller, but for the rare one that
+    /// meets a segment's end and is split.
+    ///
+    /// # Panics
+    /// When the entries are not contiguous or leave a hole behind those on disk (invariant no_holes).
+    pub fn write(&mut self, entries: &[LogEntry], hard_state: Option<HardState>) -> Result<(), LogError> {
+        if entries.is_empty() && hard_state.is_none() {
+            return Ok(());
+        }
+        self.attempt(|disk| disk.write(entries, hard_state.map(Note::HardState)))
+    }
+
+    /// Makes durable that the log is compacted to a floor, which [`LogStore::compact_to`] has returned, and removes or
+    /// recycles the segments that hold nothing above it. Entries up to the floor must have been written before.
+    ///
+    /// # Panics
+    /// When they have not (invariant compaction_floor).
+    pub fn compact(&mut self, floor: Floor) -> Result<(), LogError> {
+        self.attempt(|disk| disk.compact(floor))
+    }
+
+    /// Makes everything durable, whatever the mode, as far as there is a disk. Meant for a clean stop with
+    /// [`Durability::Os`](super::Durability::Os).
+    pub fn sync(&mut self) -> Result<(), LogError> {
+        self.attempt(|disk| disk.sync())
+    }
+
+    fn attempt(&mut self, act: impl FnOnce(&mut Disk) -> Result<(), LogError>) -> Result<(), LogError> {
+        let Some(disk) = &mut self.disk else { return Ok(()) };
+        if self.failed {
+            return Err(LogError::Failed);
+        }
+        let result = act(disk);
+        self.failed = result.is_err();
+        result
+    }
+}
+
+impl Disk {
+    fn write(&mut self, entries: &[LogEntry], note: Option<Note>) -> Result<(), LogError> {
+        if let Some(first) = entries.first() {
+            let (index, last) = (first.index, self.tail.last.index);
+            assert!(index <= last + 1, "no_holes: entry {index} does not follow {last}");
+            let contiguous = (index..).zip(entries).all(|(index, entry)| entry.index == index);
+            assert!(contiguous, "no_holes: the entries from {index} on are not contiguous");
+        }
+        let note_bytes = if note.is_some() { RECORD_HEAD_BYTES } else { 0 };
+        let mut rest = entries;
+        loop {
+            let (count, bytes) = fitting(rest, self.notes_due(), self.room());
+            let (now, later) = rest.split_at(count);
+            if later.is_empty() && bytes + note_bytes <= self.room() {
+                return self.put(now, note);
+            }
+            if !now.is_empty() {
+                self.put(now, None)?;
+            }
+            rest = later;
+            self.roll(rest.first().map_or(0, entry_bytes) + note_bytes)?;
+        }
+    }
+
+    /// Writes one frame. A frame is synced before the next is written, so that at most one can ever be torn.
+    fn put(&mut self, entries: &[LogEntry], note: Option<Note>) -> Result<(), LogError> {
+        let opening = self.notes_due() > 0;
+        let Disk { durable, store, tail, frame, written, .. } = self;
+        let held = tail.segments.back_mut().expect("a log has a segment that is written");
+        let number = NonZeroU64::new(held.segment.number).expect("segments are numbered from 1");
+
+        frame.begin(held.segment.seal, tail.sequence);
+        if opening {
+            frame.note(Note::Start { index: tail.last.index, term: tail.last.term });
+            frame.note(Note::Floor(tail.floor));
+            frame.note(Note::HardState(tail.hard_state));
+        }
+        written.clear();
+        for entry in entries {
+            // Both fit: a segment's length fits 32 bits.
+            let (offset, length) = ((tail.position + frame.entry(entry)) as u32, entry_bytes(entry) as u32);
+            let at = Location { segment: number, offset, length };
+            written.push(Written { index: entry.index, term: entry.term, at });
+        }
+        if let Some(note) = note {
+            frame.note(note);
+        }
+        let bytes = frame.finish();
+        held.segment.write(tail.position, &mut frame.slices())?;
+        if *durable {
+            held.segment.sync_data()?;
+        }
+        // The frame holds on to its payloads, which are not to outlive their stay in the cache.
+        frame.begin(held.segment.seal, tail.sequence);
+
+        tail.position += bytes;
+        tail.sequence += 1;
+        if let (Some(first), Some(last)) = (entries.first(), entries.last()) {
+            held.lowest = held.lowest.min(first.index);
+            tail.last = Floor { index: last.index, term: last.term };
+        }
+        match note {
+            Some(Note::HardState(state)) => tail.hard_state = state,
+            Some(Note::Floor(floor)) => tail.floor = floor,
+            Some(Note::Start { .. }) | None => {}
+        }
+        store.written(written);
+        Ok(())
+    }
+
+    /// Goes on in the next segment, with room for a frame with that many bytes of records besides its opening.
+    fn roll(&mut self, bytes: u64) -> Result<(), LogError> {
+        if self.position_is_first() {
+            // No segment may stay without a frame: to a start it would look like the end of the log.
+            self.put(&[], None)?;
+        }
+        let mut segment = self.preparer.take()?;
+        let opening = FRAME_HEAD_BYTES + OPENING_NOTES * RECORD_HEAD_BYTES;
+        let needed = (HEADER_BYTES + opening + bytes).next_multiple_of(ALIGNMENT);
+        if segment.bytes < needed {
+            segment.grow(needed, self.durable)?;
+        }
+        let segment = Arc::new(segment);
+        self.store.add_segment(Arc::clone(&segment));
+        self.tail.segments.push_back(Held { segment, lowest: u64::MAX });
+        self.tail.position = HEADER_BYTES;
+        Ok(())
+    }
+
+    fn compact(&mut self, floor: Floor) -> Result<(), LogError> {
+        if floor.index <= self.tail.floor.index {
+            return Ok(());
+        }
+        let last = self.tail.last.index;
+        assert!(floor.index <= last, "compaction_floor: {floor:?} is above what is written, {last}");
+        self.write(&[], Some(Note::Floor(floor)))?;
+        let needed = self.first_segment_needed(floor);
+        self.tail.segments.retain(|held| held.segment.number >= needed);
+        self.preparer.retire(self.store.remove_segments_before(needed));
+        Ok(())
+    }
+
+    /// The segment from which on a start finds every entry above the floor.
+    ///
+    /// On disk that is the last one that holds an entry at or below the first of them: whatever stands above was
+    /// written after it. The view may differ from the disk while replaced entries wait to be written, and readers follow
+    /// the view, so its segment counts, too.
+    fn first_segment_needed(&self, floor: Floor) -> u64 {
+        let wanted = floor.index + 1;
+        let on_disk = self.tail.segments.iter().rev().find(|held| held.lowest <= wanted);
+        let oldest = self.tail.segments.front();
+        let on_disk = on_disk.or(oldest).map_or(0, |held| held.segment.number);
+        self.store.segment_of(wanted).map_or(on_disk, |in_view| in_view.min(on_disk))
+    }
+
+    fn sync(&self) -> Result<(), LogError> {
+        for held in &self.tail.segments {
+            held.segment.sync_all()?;
+        }
+        self.directory.sync()
+    }
+
+    fn position_is_first(&self) -> bool {
+        self.tail.position == HEADER_BYTES
+    }
+
+    fn notes_due(&self) -> u64 {
+        if self.position_is_first() { OPENING_NOTES } else { 0 }
+    }
+
+    /// Bytes left in the segment that is written.
+    fn room(&self) -> u64 {
+        self.tail.segments.back().map_or(0, |held| held.segment.bytes - self.tail.position)
+    }
+}

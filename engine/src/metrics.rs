@@ -1,0 +1,209 @@
+//! What a server counts and times, in Prometheus' words, and in etcd's where it has the same thing.
+//!
+//! All of it is updated once per batch. Names begin with `niagara_`; a group's carry the label `group`.
+
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+
+use parking_lot::Mutex;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+/// All metrics of one server.
+pub(crate) struct Metrics {
+    registry: Mutex<Registry>,
+    pub groups: Vec<GroupMetrics>,
+    pub applied: Gauge,
+    pub commands: Counter,
+    pub duplicates: Counter,
+    pub gaps: Counter,
+    pub noops: Counter,
+    pub stalls: Vec<Counter<f64, AtomicU64>>,
+    pub pad_requests: Counter,
+    pub read_wait: Histogram,
+    pub reads_failed: Counter,
+}
+
+/// One group's.
+#[derive(Clone)]
+pub(crate) struct GroupMetrics {
+    pub has_leader: Gauge,
+    pub is_leader: Gauge,
+    pub leader_changes: Counter,
+    pub term: Gauge,
+    pub entries: Counter,
+    pub commands: Counter,
+    pub bytes: Counter,
+    pub skips: Counter,
+    pub attempts: Counter,
+    pub committed: Gauge,
+    pub commit_duration: Histogram,
+    pub fsync_duration: Histogram,
+    pub wal_bytes: Counter,
+    pub sent_bytes: Gauge,
+    pub received_bytes: Gauge,
+    pub dropped_frames: Gauge,
+    pub bad_frames: Gauge,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct GroupLabel {
+    group: u16,
+}
+
+/// 16 us to half a second, doubling: a fast disk's sync is near the low end, an election near the high one.
+fn seconds() -> Histogram {
+    Histogram::new(exponential_buckets(16e-6, 2.0, 16))
+}
+
+impl Metrics {
+    pub fn new(groups: u16) -> Metrics {
+        let mut root = Registry::default();
+        let registry = root.sub_registry_with_prefix("niagara");
+        let per_group = PerGroup::register(registry);
+        let stalls = Family::<GroupLabel, Counter<f64, AtomicU64>>::default();
+        registry.register_with_unit(
+            "merge_stall",
+            "Time for which the merge held commands and waited for this group's slot",
+            Unit::Seconds,
+            stalls.clone(),
+        );
+        let metrics = Metrics {
+            groups: (1..=groups).map(|group| per_group.of(&GroupLabel { group })).collect(),
+            stalls: (1..=groups).map(|group| stalls.get_or_create(&GroupLabel { group }).clone()).collect(),
+            applied: Gauge::default(),
+            commands: Counter::default(),
+            duplicates: Counter::default(),
+            gaps: Counter::default(),
+            noops: Counter::default(),
+            pad_requests: Counter::default(),
+            read_wait: seconds(),
+            reads_failed: Counter::default(),
+            registry: Mutex::new(Registry::default()),
+        };
+        registry.register(
+            "applied_position",
+            "Last global position that the state machine has executed",
+            metrics.applied.clone(),
+        );
+        registry.register("commands_applied", "Commands executed", metrics.commands.clone());
+        registry.register(
+            "commands_duplicate",
+            "Copies of commands that had been executed before",
+            metrics.duplicates.clone(),
+        );
+        registry.register("lane_gaps", "Sub-batches skipped since earlier ones were missing", metrics.gaps.clone());
+        registry.register("noops", "Global positions filled by no-ops", metrics.noops.clone());
+        registry.register("pad_requests", "Times the merge asked a group's leader to pad", metrics.pad_requests.clone());
+        registry.register_with_unit(
+            "read_barrier_wait",
+            "Time from a strong read's arrival until the state was fresh enough",
+            Unit::Seconds,
+            metrics.read_wait.clone(),
+        );
+        registry.register("reads_failed", "Reads that no quorum answered in time", metrics.reads_failed.clone());
+        *metrics.registry.lock() = root;
+        metrics
+    }
+
+    pub fn encode(&self, out: &mut String) -> fmt::Result {
+        encode(out, &self.registry.lock())
+    }
+
+    pub fn register(&self, with: impl FnOnce(&mut Registry)) {
+        with(&mut self.registry.lock());
+    }
+}
+
+/// The families that have a member for each group.
+#[derive(Default)]
+struct PerGroup {
+    gauges: [Family<GroupLabel, Gauge>; 8],
+    counters: [Family<GroupLabel, Counter>; 7],
+    durations: Option<[Family<GroupLabel, Histogram, fn() -> Histogram>; 2]>,
+}
+
+const GAUGES: [(&str, &str); 8] = [
+    ("has_leader", "Whether this replica knows of a leader"),
+    ("is_leader", "Whether this replica leads"),
+    ("term", "Raft term"),
+    ("proposals_committed", "Raft index of the last committed entry"),
+    ("network_sent_bytes", "Bytes sent to peers since the start"),
+    ("network_received_bytes", "Bytes received from peers since the start"),
+    ("network_dropped_frames", "Messages dropped since a peer was not connected or its queue was full"),
+    ("network_bad_frames", "Frames refused for their length or checksum"),
+];
+
+const COUNTERS: [(&str, &str); 7] = [
+    ("leader_changes", "Changes of leader seen"),
+    ("entries_proposed", "Entries with commands cut by this leader"),
+    ("proposals", "Commands proposed by this leader"),
+    ("proposed_bytes", "Bytes of commands proposed by this leader"),
+    ("skips", "No-op entries proposed by this leader"),
+    ("lane_attempts", "Times this server sent its lane again, since it may have been lost"),
+    ("wal_written_bytes", "Bytes of entries handed to the log"),
+];
+
+const DURATIONS: [(&str, &str); 2] = [
+    ("commit_duration", "Time from cutting an entry to its commit, at the leader"),
+    ("wal_fsync_duration", "Time to write and sync a batch to the log"),
+];
+
+impl PerGroup {
+    fn register(registry: &mut Registry) -> PerGroup {
+        let families = PerGroup {
+            durations: Some([
+                Family::new_with_constructor(seconds as fn() -> Histogram),
+                Family::new_with_constructor(seconds as fn() -> Histogram),
+            ]),
+            ..PerGroup::default()
+        };
+        for ((name, help), family) in GAUGES.iter().zip(&families.gauges) {
+            registry.register(*name, *help, family.clone());
+        }
+        for ((name, help), family) in COUNTERS.iter().zip(&families.counters) {
+            registry.register(*name, *help, family.clone());
+        }
+        for ((name, help), family) in DURATIONS.iter().zip(families.durations.iter().flatten()) {
+            registry.register_with_unit(*name, *help, Unit::Seconds, family.clone());
+        }
+        families
+    }
+
+    fn of(&self, label: &GroupLabel) -> GroupMetrics {
+        let [has_leader, is_leader, term, committed, sent_bytes, received_bytes, dropped_frames, bad_frames] =
+            self.gauges.each_ref().map(|family| family.get_or_create(label).clone());
+        let [leader_changes, entries, commands, bytes, skips, attempts, wal_bytes] =
+            self.counters.each_ref().map(|family| family.get_or_create(label).clone());
+        let [commit_duration, fsync_duration] = self
+            .durations
+            .as_ref()
+            .expect("made by register")
+            .each_ref()
+            .map(|family| family.get_or_create(label).clone());
+        GroupMetrics {
+            has_leader,
+            is_leader,
+            leader_changes,
+            term,
+            entries,
+            commands,
+            bytes,
+            skips,
+            attempts,
+            committed,
+            commit_duration,
+            fsync_duration,
+            wal_bytes,
+            sent_bytes,
+            received_bytes,
+            dropped_frames,
+            bad_frames,
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! The batch interface for a thread that serves many callers, such as a front end's.
+
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+use niagara_net::SleepFlag;
+use niagara_sequencer::GlobalPosition;
+use parking_lot::Mutex;
+
+use crate::batch::{LONE_COMMAND_BYTES, put_command};
+use crate::client::Client;
+use crate::lane::{LaneId, Piece, Sink, Submission, choose};
+use crate::outcome::{Completion, Consistency, Refused};
+use crate::read_gate::ReadSink;
+use crate::server::Shared;
+use crate::state_machine::StateMachine;
+
+/// Wakes a port's thread out of its own kind of sleep, such as a poll of sockets.
+pub trait Wake: Send + Sync {
+    /// Called only while the thread has said that it sleeps.
+    fn wake(&self);
+}
+
+/// Commands and reads in, completions out, in batches: stage with [`propose`](Port::propose) and [`read`](Port::read),
+/// hand over once per turn with [`flush`](Port::flush), take what has come with [`collect`](Port::collect).
+///
+/// Every accepted command, and every read that is not answered at once, ends in exactly one [`Completion`].
+///
+/// ```
+/// # use niagara_engine::{example, Completion, Consistency, Wake};
+/// # use std::sync::Arc;
+/// # struct Nobody;
+/// # impl Wake for Nobody { fn wake(&self) {} }
+/// # let engine = example::engine();
+/// let mut port = engine.client().port(Arc::new(Nobody));
+/// let lane = port.choose_lane();
+/// port.propose(lane, 1, b"first")?;
+/// port.propose(lane, 2, b"second")?;
+/// port.flush();
+/// let mut done = Vec::new();
+/// while done.len() < 2 {
+///     port.collect(&mut done);
+/// }
+/// assert!(matches!(done[0], Completion::Applied { token: 1, .. }));
+/// assert!(port.read(3, Consistency::Weak), "a weak read needs no waiting");
+/// # engine.stop();
+/// # Ok::<(), niagara_engine::Refused>(())
+/// ```
+pub struct Port<S: StateMachine> {
+    shared: Arc<Shared<S>>,
+    client: Client<S>,
+    inbox: Arc<Inbox<S::Reply>>,
+    sink: Arc<dyn Sink<S::Reply>>,
+    read_sink: Arc<dyn ReadSink>,
+    staged: Vec<Staged>,
+    strong: Vec<u64>,
+    refused: Vec<Completion<S::Reply>>,
+}
+
+/// Commands of a turn for one lane.
+#[derive(Default)]
+struct Staged {
+    pieces: Vec<Piece>,
+    tokens: Vec<u64>,
+    bytes: usize,
+}
+
+/// Where a port's completions arrive.
+struct Inbox<R> {
+    arrived: Mutex<Vec<Completion<R>>>,
+    has_arrived: AtomicBool,
+    sleeps: SleepFlag,
+    wake: Arc<dyn Wake>,
+}
+
+impl<S: StateMachine> Port<S> {
+    pub(crate) fn new(shared: Arc<Shared<S>>, wake: Arc<dyn Wake>) -> Self {
+        let inbox = Arc::new(Inbox {
+            arrived: Mutex::default(),
+            has_arrived: AtomicBool::new(false),
+            sleeps: SleepFlag::new(),
+            wake,
+        });
+        Port {
+            client: Client::new(Arc::clone(&shared)),
+            sink: Arc::<Inbox<S::Reply>>::clone(&inbox),
+            read_sink: Arc::<Inbox<S::Reply>>::clone(&inbox),
+            inbox,
+            staged: shared.lanes.iter().map(|_| Staged::default()).collect(),
+            strong: Vec::new(),
+            refused: Vec::new(),
+            shared,
+        }
+    }
+
+    /// The lane that new commands should take now. Commands in one lane are executed in the order proposed, so a caller
+    /// that wants an order stays with a lane while any of its commands there has no outcome (one that ended
+    /// [`Unknown`](Completion::Unknown) has none).
+    pub fn choose_lane(&self) -> LaneId {
+        choose(&self.shared.board, |lane| &*self.shared.lanes[lane].queue)
+    }
+
+    /// Stages a command; it is copied.
+    pub fn propose(&mut self, lane: LaneId, token: u64, command: &[u8]) -> Result<(), Refused> {
+        if command.len() >= LONE_COMMAND_BYTES {
+            return self.propose_shared(lane, token, Bytes::copy_from_slice(command));
+        }
+        self.shared.check(command.len(), lane)?;
+        let staged = &mut self.staged[usize::from(lane.0)];
+        if let Some(Piece::Framed { body, count }) = staged.pieces.last_mut() {
+            put_command(body, command);
+            *count += 1;
+        } else {
+            let mut body = BytesMut::with_capacity(command.len() + 8);
+            put_command(&mut body, command);
+            staged.pieces.push(Piece::Framed { body, count: 1 });
+        }
+        staged.tokens.push(token);
+        staged.bytes += command.len();
+        Ok(())
+    }
+
+    /// Stages a command; if it is large (32 KiB or more) its buffer is used as it is, all the way to the sockets and
+    /// the log.
+    pub fn propose_shared(&mut self, lane: LaneId, token: u64, command: Bytes) -> Result<(), Refused> {
+        if command.len() < LONE_COMMAND_BYTES {
+            return self.propose(lane, token, &command);
+        }
+        self.shared.check(command.len(), lane)?;
+        let staged = &mut self.staged[usize::from(lane.0)];
+        staged.bytes += command.len();
+        staged.pieces.push(Piece::Lone(command));
+        staged.tokens.push(token);
+        Ok(())
+    }
+
+    /// Stages a read. `true`: the state is fresh enough already, read now; no completion follows.
+    pub fn read(&mut self, token: u64, consistency: Consistency) -> bool {
+        match consistency {
+            Consistency::Strong => {
+                self.strong.push(token);
+                false
+            }
+            other => self.shared.read(other, Arc::clone(&self.read_sink), vec![token]),
+        }
+    }
+
+    /// Hands over what is staged: one lock per lane, and one quorum round for all strong reads.
+    pub fn flush(&mut self) {
+        let deadline = Instant::now() + self.shared.deadline;
+        for (lane, staged) in self.staged.iter_mut().enumerate().filter(|(_, staged)| !staged.tokens.is_empty()) {
+            let Staged { pieces, tokens, bytes } = staged;
+            let submission = Submission { pieces, tokens, bytes: mem::take(bytes), deadline };
+            match self.shared.lanes[lane].submit(submission, &self.sink) {
+                Ok(()) => self.shared.board.groups[lane].wake(),
+                Err(refused) => {
+                    pieces.clear();
+                    self.refused.extend(tokens.drain(..).map(|token| Completion::Refused { token, refused }));
+                }
+            }
+        }
+        if !self.refused.is_empty() {
+            self.inbox.arrive(&mut self.refused);
+        }
+        if !self.strong.is_empty() {
+            let tokens = mem::take(&mut self.strong);
+            self.shared.read(Consistency::Strong, Arc::clone(&self.read_sink), tokens);
+        }
+    }
+
+    /// Takes the completions that have come, in the order in which they came.
+    pub fn collect(&mut self, out: &mut Vec<Completion<S::Reply>>) {
+        if self.inbox.has_arrived.swap(false, SeqCst) {
+            out.append(&mut self.inbox.arrived.lock());
+        }
+    }
+
+    /// The last look before sleeping: says that the thread sleeps, so that completions wake it from now on. `false`: some
+    /// have come already, do not sleep.
+    pub fn may_sleep(&self) -> bool {
+        self.inbox.sleeps.announce();
+        !self.inbox.has_arrived.load(SeqCst)
+    }
+
+    /// The thread does not sleep any more.
+    pub fn awake(&self) {
+        self.inbox.sleeps.retract();
+    }
+
+    /// The state machine's reader.
+    pub fn reader(&self) -> &S::Reader {
+        &self.shared.reader
+    }
+
+    /// The client that the port belongs to.
+    pub fn client(&self) -> &Client<S> {
+        &self.client
+    }
+}
+
+impl<R> Inbox<R> {
+    fn arrive(&self, completions: &mut Vec<Completion<R>>) {
+        self.arrived.lock().append(completions);
+        self.has_arrived.store(true, SeqCst);
+        if self.sleeps.take() {
+            self.wake.wake();
+        }
+    }
+}
+
+impl<R: Send> Sink<R> for Inbox<R> {
+    fn deliver(&self, completions: &mut Vec<Completion<R>>) {
+        self.arrive(completions);
+    }
+}
+
+impl<R: Send> ReadSink for Inbox<R> {
+    fn readable(&self, tokens: &[u64], applied: GlobalPosition) {
+        self.arrive(&mut tokens.iter().map(|&token| Completion::Readable { token, applied }).collect());
+    }
+
+    fn failed(&self, tokens: &[u64]) {
+        self.arrive(&mut tokens.iter().map(|&token| Completion::ReadFailed { token }).collect());
+    }
+}

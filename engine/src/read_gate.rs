@@ -1,0 +1,170 @@
+//! Where reads wait until this server's state is fresh enough for them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::time::Instant;
+
+use niagara_sequencer::{GlobalPosition, GroupId, Layout, ReadBarriers, Round};
+use parking_lot::Mutex;
+
+use crate::metrics::Metrics;
+use crate::server::{Board, Mail};
+
+/// Who waits for a read: told once, for all reads of a batch.
+pub(crate) trait ReadSink: Send + Sync {
+    /// These reads may go on.
+    fn readable(&self, tokens: &[u64], applied: GlobalPosition);
+    /// These reads found no quorum in time.
+    fn failed(&self, tokens: &[u64]);
+}
+
+/// Reads that one caller queued at once.
+pub(crate) struct ReadBatch {
+    pub sink: Arc<dyn ReadSink>,
+    pub tokens: Vec<u64>,
+    pub queued: Instant,
+    pub deadline: Instant,
+}
+
+/// The reads of one server that wait, and the quorum rounds that are under way for them.
+///
+/// A front end queues its reads here and asks the group's thread itself; that thread brings the answer, and if everything
+/// below the barrier has been executed already, as in an idle cluster, completes the reads too. Otherwise the application
+/// thread does, which looks at one number per batch to know whether anybody waits.
+pub(crate) struct ReadGate {
+    board: Arc<Board>,
+    metrics: Arc<Metrics>,
+    waiting: Mutex<Waiting>,
+    /// The least position whose execution completes a read; `u64::MAX` if none waits for execution.
+    wanted: AtomicU64,
+}
+
+struct Waiting {
+    strong: ReadBarriers<ReadBatch>,
+    at_least: Vec<(GlobalPosition, ReadBatch)>,
+    ready: Vec<ReadBatch>,
+    closed: bool,
+}
+
+impl ReadGate {
+    /// `retry_ticks`: a round without an answer is asked again after so many ticks.
+    pub fn new(layout: Layout, board: Arc<Board>, metrics: Arc<Metrics>, retry_ticks: u32) -> Self {
+        let strong = ReadBarriers::new(layout, retry_ticks);
+        let waiting = Waiting { strong, at_least: Vec::new(), ready: Vec::new(), closed: false };
+        ReadGate { board, metrics, waiting: Mutex::new(waiting), wanted: AtomicU64::new(u64::MAX) }
+    }
+
+    /// Queues strong reads, and begins a round for them unless one must be awaited first.
+    pub fn read_strong(&self, reads: ReadBatch) {
+        let mut waiting = self.waiting.lock();
+        if waiting.closed {
+            return reads.sink.failed(&reads.tokens);
+        }
+        waiting.strong.queue(reads);
+        let round = waiting.strong.begin(self.awaited());
+        drop(waiting);
+        self.ask(round);
+    }
+
+    /// Queues reads that want `position` executed.
+    pub fn read_at_least(&self, position: GlobalPosition, reads: ReadBatch) {
+        let mut waiting = self.waiting.lock();
+        if waiting.closed {
+            return reads.sink.failed(&reads.tokens);
+        }
+        waiting.at_least.push((position, reads));
+        self.complete(&mut waiting);
+    }
+
+    /// A quorum has answered: `place` was the asked group's last committed place.
+    pub fn answered(&self, round: u64, place: u64) {
+        let mut waiting = self.waiting.lock();
+        waiting.strong.answered(round, place);
+        self.complete(&mut waiting);
+        let next = waiting.strong.begin(self.awaited());
+        drop(waiting);
+        self.ask(next);
+    }
+
+    /// Execution has moved on.
+    pub fn applied(&self, applied: GlobalPosition) {
+        if self.wanted.load(SeqCst) <= applied.get() {
+            self.complete(&mut self.waiting.lock());
+        }
+    }
+
+    /// A step of the clock. `halted`: the merge has not moved since the last one.
+    pub fn tick(&self, now: Instant, halted: bool) {
+        let mut waiting = self.waiting.lock();
+        if waiting.strong.is_empty() && waiting.at_least.is_empty() {
+            return;
+        }
+        let in_time = |reads: &ReadBatch| {
+            if reads.deadline <= now {
+                self.metrics.reads_failed.inc_by(reads.tokens.len() as u64);
+                reads.sink.failed(&reads.tokens);
+            }
+            reads.deadline > now
+        };
+        waiting.strong.retain(in_time);
+        waiting.at_least.retain(|(_, reads)| in_time(reads));
+        self.complete(&mut waiting);
+        let round = waiting.strong.tick(self.awaited(), halted);
+        drop(waiting);
+        self.ask(round);
+    }
+
+    /// Completes what may be completed. The wish is published before the last look at how far execution is, and
+    /// execution publishes before it looks at the wish: so one of the two sees the other.
+    fn complete(&self, waiting: &mut Waiting) {
+        let wanted = waiting.wanted();
+        self.wanted.store(wanted, SeqCst);
+        let applied = self.board.applied.load(SeqCst);
+        if wanted > applied {
+            return;
+        }
+        let applied = GlobalPosition::new(applied);
+        waiting.strong.release(applied, &mut waiting.ready);
+        for (_, reads) in waiting.at_least.extract_if(.., |(position, _)| *position <= applied) {
+            waiting.ready.push(reads);
+        }
+        for reads in waiting.ready.drain(..) {
+            self.metrics.read_wait.observe(reads.queued.elapsed().as_secs_f64());
+            reads.sink.readable(&reads.tokens, applied);
+        }
+        self.wanted.store(waiting.wanted(), SeqCst);
+    }
+
+    /// The server stops: all waiting ends.
+    pub fn close(&self) {
+        let mut waiting = self.waiting.lock();
+        waiting.closed = true;
+        waiting.strong.retain(|reads| {
+            reads.sink.failed(&reads.tokens);
+            false
+        });
+        for (_, reads) in waiting.at_least.drain(..) {
+            reads.sink.failed(&reads.tokens);
+        }
+    }
+
+    fn awaited(&self) -> GroupId {
+        GroupId::new(self.board.awaited.load(SeqCst) as u16 + 1)
+    }
+
+    fn ask(&self, round: Option<Round>) {
+        if let Some(round) = round {
+            self.board.groups[round.group.index()].send(Mail::AskRead(round.id));
+        }
+    }
+}
+
+impl Waiting {
+    /// The least position whose execution completes a read.
+    fn wanted(&self) -> u64 {
+        let below = |barrier: GlobalPosition| barrier.get().saturating_sub(1);
+        let strong = self.strong.next_barrier().map_or(u64::MAX, below);
+        let at_least = self.at_least.iter().map(|(position, _)| position.get()).min();
+        strong.min(at_least.unwrap_or(u64::MAX))
+    }
+}

@@ -1,0 +1,419 @@
+//! Puts a server together from its configuration, and takes it apart again.
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::thread::JoinHandle;
+
+use niagara_net::{Hello, LinkConfig, OpenError, Peer, Transport};
+use niagara_sequencer::Layout;
+
+use super::application_thread::ApplicationThread;
+use super::board::{Board, Mail};
+use super::group_thread::{Disk, GroupThread};
+use super::log_thread::LogThread;
+use super::sequencer_thread::{STRETCHES_WAITING, SequencerParts, SequencerThread};
+use super::shared::Shared;
+use super::thread::{Bell, spawn};
+use crate::apply::Ledger;
+use crate::batch::EntryFill;
+use crate::client::Client;
+use crate::config::{Config, ConfigError, Link, Pinning};
+use crate::group::{Driver, DriverConfig, SlotIndex};
+use crate::identity::{Identity, IdentityError, random};
+use crate::lane::{Lane, LaneQueue, Limits, Origin};
+use crate::log::{self, Durability, LogConfig, LogError, LogStore, LogWriter};
+use crate::metrics::Metrics;
+use crate::read_gate::ReadGate;
+use crate::state_machine::StateMachine;
+
+/// Why a server did not start. Nothing of it runs then.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration contradicts itself.
+    #[error("configuration: {0}")]
+    Config(#[from] ConfigError),
+    /// The data directory is not this server's, or in use.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// A group's log cannot be used.
+    #[error("group {group}: {source}")]
+    Log {
+        /// The group.
+        group: u16,
+        /// What is wrong.
+        source: LogError,
+    },
+    /// A log has lost entries that this server acknowledged.
+    #[error(
+        "group {group}: the log ends at entry {last}, but entry {commit} was committed: acknowledged data was lost, so \
+         this server must not rejoin under its id. Remove it from the cluster and add it under a new id"
+    )]
+    LostEntries {
+        /// The group.
+        group: u16,
+        /// The last entry that there is.
+        last: u64,
+        /// The last entry that there was.
+        commit: u64,
+    },
+    /// A group's sockets cannot be opened.
+    #[error("group {group}: {source}")]
+    Link {
+        /// The group.
+        group: u16,
+        /// What is wrong.
+        source: OpenError,
+    },
+    /// An address cannot be resolved.
+    #[error("group {group}: cannot resolve this server's own address {address:?}: {source}")]
+    Address {
+        /// The group.
+        group: u16,
+        /// The address.
+        address: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A thread cannot be started.
+    #[error("cannot start a thread: {0}; raise the limit of processes, or configure fewer groups")]
+    Thread(io::Error),
+}
+
+/// A running server.
+///
+/// ```
+/// use bytes::Bytes;
+/// use niagara_engine::{Commands, Config, Consistency, Durability, Engine, GlobalPosition, Member, StateMachine};
+/// use std::sync::{Arc, atomic::{AtomicUsize, Ordering::SeqCst}};
+///
+/// #[derive(Default)]
+/// struct Counter(Arc<AtomicUsize>);
+///
+/// impl StateMachine for Counter {
+///     type Reply = usize;
+///     type Reader = Arc<AtomicUsize>;
+///     fn reader(&self) -> Self::Reader {
+///         Arc::clone(&self.0)
+///     }
+///     fn apply(&mut self, _: GlobalPosition, commands: Commands<'_>, replies: &mut Vec<usize>) {
+///         replies.extend(commands.map(|_| self.0.fetch_add(1, SeqCst) + 1));
+///     }
+/// }
+///
+/// // A cluster of one server with two groups, in memory.
+/// let addresses = vec!["127.0.0.1:0".to_string(); 2];
+/// let mut config = Config::new(1, 1, vec![Member { server: 1, addresses }]);
+/// config.durability = Durability::Memory;
+/// let engine = Engine::start(config, Counter::default())?;
+/// let client = engine.client();
+///
+/// let first = client.propose(Bytes::from_static(b"count this"))?.wait()?;
+/// assert_eq!(first.reply, 1);
+/// let counter = client.read(Consistency::Strong).wait()?;
+/// assert_eq!(counter.load(SeqCst), 1);
+/// engine.stop();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Engine<S: StateMachine> {
+    shared: Arc<Shared<S>>,
+    identity: Arc<Identity>,
+    addresses: Vec<SocketAddr>,
+    stop: Arc<AtomicBool>,
+    bell: Arc<Bell>,
+    groups: Vec<JoinHandle<()>>,
+    sequencer: Option<JoinHandle<()>>,
+    application: Option<JoinHandle<()>>,
+}
+
+/// What a group's thread will own, opened before any thread runs.
+struct OpenGroup {
+    driver: Driver<LogStore>,
+    store: LogStore,
+    writer: LogWriter,
+    transport: Transport,
+    queue: Arc<LaneQueue>,
+}
+
+impl<S: StateMachine> Engine<S> {
+    /// Opens the data directory and the sockets, and starts the threads. The state machine begins empty, and executes the
+    /// whole log again.
+    pub fn start(config: Config, state: S) -> Result<Engine<S>, StartError> {
+        config.check()?;
+        let cores = cores(&config)?;
+        let identity = Arc::new(Identity::open(&config)?);
+        let layout = Layout::new(config.groups());
+        let board = Arc::new(Board::new(usize::from(config.groups())));
+        let open = |group| open_group(&config, group, &identity);
+        let groups = (0..config.groups()).map(open).collect::<Result<Vec<_>, _>>()?;
+        for (group, on_board) in groups.iter().zip(&board.groups) {
+            on_board.set_waker(group.transport.waker());
+            board.raise_level(group.driver.level());
+        }
+        let shared = Arc::new(share(&config, layout, &board, &groups, state.reader()));
+        let mut engine = Engine {
+            addresses: groups.iter().map(|group| group.transport.local_addr()).collect(),
+            shared,
+            identity,
+            stop: Arc::default(),
+            bell: Arc::default(),
+            groups: Vec::new(),
+            sequencer: None,
+            application: None,
+        };
+        engine.start_threads(&config, layout, groups, cores, state).map_err(StartError::Thread)?;
+        tracing::info!(
+            server = config.server,
+            groups = config.groups(),
+            incarnation = engine.identity.incarnation(),
+            durability = %config.durability,
+            "the engine runs"
+        );
+        Ok(engine)
+    }
+
+    fn start_threads(
+        &mut self,
+        config: &Config,
+        layout: Layout,
+        groups: Vec<OpenGroup>,
+        cores: Vec<Option<core_affinity::CoreId>>,
+        state: S,
+    ) -> io::Result<()> {
+        let shared = &self.shared;
+        let (out, input) = crossbeam_channel::bounded(STRETCHES_WAITING);
+        let servers: Vec<u64> = config.members.iter().map(|member| member.server).collect();
+        let application = ApplicationThread {
+            state,
+            server: config.server,
+            incarnation: self.identity.incarnation(),
+            ledger: Ledger::new(&servers, config.groups()),
+            lanes: Arc::clone(&shared.lanes),
+            board: Arc::clone(&shared.board),
+            reads: Arc::clone(&shared.reads),
+            executed: Arc::clone(&shared.executed),
+            metrics: Arc::clone(&shared.metrics),
+            input,
+        };
+        self.application = Some(spawn("application".into(), move || application.run())?);
+        let for_deadlines = Arc::clone(shared);
+        let sequencer = SequencerThread::new(SequencerParts {
+            layout,
+            stores: groups.iter().map(|group| group.store.clone()).collect(),
+            board: Arc::clone(&shared.board),
+            reads: Arc::clone(&shared.reads),
+            bell: Arc::clone(&self.bell),
+            metrics: Arc::clone(&shared.metrics),
+            tick: config.tick,
+            out,
+            on_tick: Box::new(move |now| for_deadlines.expire(now)),
+            stop: Arc::clone(&self.stop),
+        });
+        self.sequencer = Some(spawn("sequencer".into(), move || sequencer.run())?);
+        for (index, (group, core)) in groups.into_iter().zip(cores).enumerate() {
+            let metrics = shared.metrics.groups[index].clone();
+            let disk = if config.durability == Durability::Fsync {
+                Disk::Thread(LogThread::start(index, group.writer, Arc::clone(&shared.board), metrics.clone())?)
+            } else {
+                Disk::Inline(group.writer)
+            };
+            let thread = GroupThread {
+                group: index,
+                server: config.server,
+                tick: config.tick,
+                core,
+                driver: group.driver,
+                transport: group.transport,
+                disk,
+                queue: group.queue,
+                board: Arc::clone(&shared.board),
+                reads: Arc::clone(&shared.reads),
+                sequencer: Arc::clone(&self.bell),
+                metrics,
+            };
+            self.groups.push(spawn(format!("group-{}", index + 1), move || thread.run())?);
+        }
+        Ok(())
+    }
+
+    /// A handle for any thread.
+    pub fn client(&self) -> Client<S> {
+        Client::new(Arc::clone(&self.shared))
+    }
+
+    /// Where each group listens, in order of the groups.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Stops the server: takes no more commands, ends what callers wait for, syncs the logs, ends the threads and
+    /// releases the data directory. Dropping the engine does the same.
+    pub fn stop(self) {
+        drop(self);
+    }
+
+    fn shut_down(&mut self) {
+        self.shared.close();
+        for group in &self.shared.board.groups {
+            group.send(Mail::Stop);
+        }
+        let threads = self.groups.drain(..);
+        threads.for_each(join);
+        self.stop.store(true, SeqCst);
+        self.bell.ring();
+        self.sequencer.take().into_iter().chain(self.application.take()).for_each(join);
+        if let Err(error) = self.identity.stopped_cleanly() {
+            tracing::warn!(%error, "could not note the clean stop");
+        }
+        tracing::info!(server = self.shared.server, "the engine has stopped");
+    }
+}
+
+impl<S: StateMachine> Drop for Engine<S> {
+    fn drop(&mut self) {
+        self.shut_down();
+    }
+}
+
+fn join(thread: JoinHandle<()>) {
+    thread.join().expect("a panic in a thread of the engine ends the process");
+}
+
+fn share<S: StateMachine>(
+    config: &Config,
+    layout: Layout,
+    board: &Arc<Board>,
+    groups: &[OpenGroup],
+    reader: S::Reader,
+) -> Shared<S> {
+    let limits = Limits { commands: config.lane_commands, bytes: config.lane_bytes };
+    let lanes = groups.iter().map(|group| Lane::new(Arc::clone(&group.queue), limits)).collect();
+    let metrics = Arc::new(Metrics::new(config.groups()));
+    // Raft drops a question silently; a leader answers within a heartbeat or so, or not at all.
+    let retry_ticks = 3 * config.heartbeat_ticks;
+    Shared {
+        server: config.server,
+        cluster: config.cluster,
+        durability: config.durability.name(),
+        command_bytes: config.command_bytes,
+        deadline: config.deadline,
+        leaderless_ticks: 4 * config.election_ticks,
+        lanes: Arc::new(lanes),
+        board: Arc::clone(board),
+        reads: Arc::new(ReadGate::new(layout, Arc::clone(board), Arc::clone(&metrics), retry_ticks)),
+        executed: Arc::default(),
+        metrics,
+        reader,
+    }
+}
+
+fn open_group(config: &Config, group: u16, identity: &Arc<Identity>) -> Result<OpenGroup, StartError> {
+    let number = group + 1;
+    let (store, writer, slots, level) = open_log(config, group)?;
+    let hard_state = store.hard_state();
+    if hard_state.commit > store.last_index() {
+        let (last, commit) = (store.last_index(), hard_state.commit);
+        return Err(StartError::LostEntries { group: number, last, commit });
+    }
+    let transport = open_link(config, group, identity)?;
+    let mut voters: Vec<u64> = config.members.iter().map(|member| member.server).collect();
+    voters.sort_unstable();
+    let driver_config = DriverConfig {
+        server: config.server,
+        lane: group,
+        wanted_leader: voters[usize::from(group) % voters.len()],
+        voters,
+        boot: random() as u64,
+        heartbeat_ticks: config.heartbeat_ticks,
+        election_ticks: config.election_ticks,
+        random_elections: true,
+        window: config.window,
+        entry_bytes: config.entry_bytes,
+        foreign_bytes: config.lane_bytes,
+    };
+    let origin = Origin { server: config.server, incarnation: identity.incarnation(), lane: group };
+    let queue = Arc::new(LaneQueue::new(origin, config.entry_bytes));
+    let driver = Driver::new(driver_config, store.clone(), hard_state, slots, level);
+    Ok(OpenGroup { driver, store, writer, transport, queue })
+}
+
+/// Opens the log, and learns from its entries which slots they fill.
+fn open_log(config: &Config, group: u16) -> Result<(LogStore, LogWriter, SlotIndex, u64), StartError> {
+    let number = group + 1;
+    let id = crc32fast::hash(format!("{:032x}/{}/{number}", config.cluster, config.server).as_bytes());
+    let dir = config.data_dir.join(format!("group-{number}"));
+    let mut log_config = LogConfig::new(dir, config.durability, u64::from(id) << 16 | u64::from(number));
+    log_config.segment_bytes = config.segment_bytes;
+    log_config.cache_bytes = config.log_cache_bytes;
+    let mut slots = SlotIndex::default();
+    let mut level = 0;
+    let mut damaged = None;
+    let opened = log::open(&log_config, &mut |entry| match EntryFill::of(&entry.context) {
+        Ok(fill) => {
+            slots.append(entry.index, &fill);
+            if let EntryFill::Commands { place } = fill {
+                level = level.max(place);
+            }
+        }
+        Err(error) => damaged = Some((entry.index, error)),
+    });
+    let (store, writer) = opened.map_err(|source| StartError::Log { group: number, source })?;
+    assert!(damaged.is_none(), "group {number}: checked records hold an impossible entry: {damaged:?}");
+    Ok((store, writer, slots, level))
+}
+
+fn open_link(config: &Config, group: u16, identity: &Arc<Identity>) -> Result<Transport, StartError> {
+    let number = group + 1;
+    let at = usize::from(group);
+    let own = config.members.iter().find(|member| member.server == config.server).expect("checked");
+    let link = config.links.get(at).cloned().unwrap_or_default();
+    let listen = match link {
+        Link { listen: Some(listen), .. } => listen,
+        Link { .. } => resolve(&own.addresses[at])
+            .map_err(|source| StartError::Address { group: number, address: own.addresses[at].clone(), source })?,
+    };
+    let hello = Hello {
+        cluster: config.cluster,
+        server: config.server,
+        channel: u32::from(number),
+        channels: u32::from(config.groups()),
+        store: identity.store(),
+    };
+    let others = config.members.iter().filter(|member| member.server != config.server);
+    let peers = others.map(|member| Peer { server: member.server, address: member.addresses[at].clone() }).collect();
+    let mut link_config = LinkConfig::new(hello, listen, peers);
+    link_config.bind_address = link.bind_address;
+    link_config.bind_device = link.bind_device;
+    link_config.send_queue_bytes = config.send_queue_bytes;
+    link_config.seed = random() as u64;
+    let admission = Arc::<Identity>::clone(identity);
+    Transport::open(link_config, admission).map_err(|source| StartError::Link { group: number, source })
+}
+
+fn resolve(address: &str) -> io::Result<SocketAddr> {
+    address.to_socket_addrs()?.next().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "it has no address"))
+}
+
+/// The core of each group's thread.
+fn cores(config: &Config) -> Result<Vec<Option<core_affinity::CoreId>>, ConfigError> {
+    let groups = usize::from(config.groups());
+    let there = core_affinity::get_core_ids().unwrap_or_default();
+    match &config.pinning {
+        Pinning::Off => Ok(vec![None; groups]),
+        Pinning::Auto if there.len() > groups => Ok(there.into_iter().take(groups).map(Some).collect()),
+        Pinning::Auto => Ok(vec![None; groups]),
+        Pinning::Cores(wanted) if wanted.len() != groups => {
+            Err(ConfigError(format!("pinning names {} cores: name one for each of the {groups} groups", wanted.len())))
+        }
+        Pinning::Cores(wanted) => wanted
+            .iter()
+            .map(|id| {
+                there.iter().find(|core| core.id == *id).copied().map(Some).ok_or_else(|| {
+                    let ids: Vec<String> = there.iter().map(|core| core.id.to_string()).collect();
+                    ConfigError(format!("pinning: there is no core {id}; this process may use {}", ids.join(", ")))
+                })
+            })
+            .collect(),
+    }
+}

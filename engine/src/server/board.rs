@@ -1,0 +1,136 @@
+//! Where the threads of a server publish how far they are. Each field has one writer; readers need no lock.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::SeqCst};
+
+use niagara_net::Waker;
+use parking_lot::Mutex;
+
+/// Progress of the whole server. Orders are sequentially consistent throughout: fields are written once per batch, and
+/// the sleep protocol ("publish, then look whether the other sleeps" against "say that you sleep, then look again")
+/// needs the single total order.
+pub(crate) struct Board {
+    /// The highest place of a command in any local log of this server.
+    level: AtomicU64,
+    /// Zero-based index of the group that holds the latest command of the global log.
+    pub anchor: AtomicU32,
+    /// Zero-based index of the group whose slot the merge awaits.
+    pub awaited: AtomicU32,
+    /// The last global position that has been executed.
+    pub applied: AtomicU64,
+    /// Per group, by zero-based index.
+    pub groups: Vec<GroupBoard>,
+}
+
+/// Progress of one group's replica; aligned so that two groups' threads share no cache line.
+#[derive(Default)]
+#[repr(align(128))]
+pub(crate) struct GroupBoard {
+    /// Raft index of the last committed entry. Written by the group's thread, as the others up to `held`.
+    pub commit: AtomicU64,
+    pub last: AtomicU64,
+    pub term: AtomicU64,
+    pub leader: AtomicU64,
+    pub role: AtomicU8,
+    pub leads: AtomicBool,
+    pub lags: AtomicBool,
+    /// Ticks since the group had a leader; 0 while it has one.
+    pub leaderless_ticks: AtomicU32,
+    /// The least level at which this group's leader here has to pad.
+    pub wake_at: AtomicU64,
+    /// Commands wait until the merge or execution moves on.
+    pub held: AtomicBool,
+    /// Raft index of the last entry that the merge has passed. Written by the sequencer's thread.
+    pub merged: AtomicU64,
+    mail: Mutex<Vec<Mail>>,
+    has_mail: AtomicBool,
+    waker: OnceLock<Waker>,
+}
+
+/// A message for a group's thread from a thread of the same server.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Mail {
+    /// The log is durable up to the write of this Ready.
+    Persisted(u64),
+    /// Begin the quorum round with this number.
+    AskRead(u64),
+    /// The merge waits for this group and holds a command at this place.
+    Pad(u64),
+    /// End the thread.
+    Stop,
+}
+
+impl Board {
+    pub fn new(groups: usize) -> Self {
+        let group = || GroupBoard { wake_at: AtomicU64::new(u64::MAX), ..GroupBoard::default() };
+        Board {
+            level: AtomicU64::new(0),
+            anchor: AtomicU32::new(0),
+            awaited: AtomicU32::new(0),
+            applied: AtomicU64::new(0),
+            groups: std::iter::repeat_with(group).take(groups).collect(),
+        }
+    }
+
+    pub fn level(&self) -> u64 {
+        self.level.load(SeqCst)
+    }
+
+    /// Raises the level, and wakes the leaders here that have to pad for it.
+    pub fn raise_level(&self, level: u64) {
+        if self.level.load(SeqCst) >= level {
+            return;
+        }
+        self.level.fetch_max(level, SeqCst);
+        for group in &self.groups {
+            if group.wake_at.load(SeqCst) <= level {
+                group.wake();
+            }
+        }
+    }
+
+    /// Whether another group than `group` keeps this server's merge from catching up, so that this server had better
+    /// not lead.
+    pub fn stands_back(&self, group: usize) -> bool {
+        self.awaited.load(SeqCst) as usize != group && self.groups.iter().any(|other| other.lags.load(SeqCst))
+    }
+}
+
+impl GroupBoard {
+    /// Hands over the waker of the group's thread, once, before any thread runs.
+    pub fn set_waker(&self, waker: Waker) {
+        assert!(self.waker.set(waker).is_ok(), "a group has one thread");
+    }
+
+    /// Wakes the group's thread if it sleeps.
+    pub fn wake(&self) {
+        if let Some(waker) = self.waker.get() {
+            waker.wake();
+        }
+    }
+
+    /// Puts a message into the thread's mailbox.
+    pub fn send(&self, mail: Mail) {
+        self.mail.lock().push(mail);
+        self.has_mail.store(true, SeqCst);
+        self.wake();
+    }
+
+    pub fn has_mail(&self) -> bool {
+        self.has_mail.load(SeqCst)
+    }
+
+    /// Takes what is in the mailbox.
+    pub fn take_mail(&self, into: &mut Vec<Mail>) {
+        if self.has_mail.swap(false, SeqCst) {
+            into.append(&mut self.mail.lock());
+        }
+    }
+
+    /// Wakes the group's thread if commands wait for the merge or execution to move on.
+    pub fn wake_if_held(&self) {
+        if self.held.load(SeqCst) {
+            self.wake();
+        }
+    }
+}

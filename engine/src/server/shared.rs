@@ -1,0 +1,131 @@
+//! What callers' threads share with the engine's.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use niagara_sequencer::GlobalPosition;
+
+use super::application_thread::Executed;
+use super::board::Board;
+use super::group_thread::ROLES;
+use crate::batch::{LONE_COMMAND_BYTES, put_command};
+use crate::lane::{Deliveries, Lane, LaneId, Piece, Sink, Submission};
+use crate::metrics::Metrics;
+use crate::outcome::{Consistency, Refused};
+use crate::read_gate::{ReadBatch, ReadGate, ReadSink};
+use crate::state_machine::StateMachine;
+use crate::status::{Digest, GroupStatus, Status};
+
+/// The part of a server that its clients see.
+pub(crate) struct Shared<S: StateMachine> {
+    pub server: u64,
+    pub cluster: u128,
+    pub durability: &'static str,
+    pub command_bytes: usize,
+    pub deadline: Duration,
+    /// A group without a leader for longer takes no commands.
+    pub leaderless_ticks: u32,
+    pub lanes: Arc<Vec<Lane<S::Reply>>>,
+    pub board: Arc<Board>,
+    pub reads: Arc<ReadGate>,
+    pub executed: Arc<Executed>,
+    pub metrics: Arc<Metrics>,
+    pub reader: S::Reader,
+}
+
+impl<S: StateMachine> Shared<S> {
+    /// Whether a command of this size can be taken into the lane at all.
+    pub fn check(&self, bytes: usize, lane: LaneId) -> Result<(), Refused> {
+        if bytes > self.command_bytes {
+            return Err(Refused::TooLarge { bytes, limit: self.command_bytes });
+        }
+        if self.board.groups[usize::from(lane.0)].leaderless_ticks.load(SeqCst) > self.leaderless_ticks {
+            return Err(Refused::NoLeader);
+        }
+        Ok(())
+    }
+
+    /// Takes a single command.
+    pub fn submit_one(&self, lane: LaneId, command: Bytes, sink: &Arc<dyn Sink<S::Reply>>) -> Result<(), Refused> {
+        self.check(command.len(), lane)?;
+        let bytes = command.len();
+        let piece = if bytes >= LONE_COMMAND_BYTES {
+            Piece::Lone(command)
+        } else {
+            let mut body = BytesMut::with_capacity(bytes + 5);
+            put_command(&mut body, &command);
+            Piece::Framed { body, count: 1 }
+        };
+        let deadline = Instant::now() + self.deadline;
+        let submission = Submission { pieces: &mut vec![piece], tokens: &mut vec![0], bytes, deadline };
+        self.lanes[usize::from(lane.0)].submit(submission, sink)?;
+        self.board.groups[usize::from(lane.0)].wake();
+        Ok(())
+    }
+
+    /// Begins reads; `true` if the state is fresh enough already, and the sink will hear nothing.
+    pub fn read(&self, consistency: Consistency, sink: Arc<dyn ReadSink>, tokens: Vec<u64>) -> bool {
+        let queued = Instant::now();
+        let reads = |sink| ReadBatch { sink, tokens, queued, deadline: queued + self.deadline };
+        match consistency {
+            Consistency::Weak => return true,
+            Consistency::AtLeast(position) => {
+                if position.get() <= self.board.applied.load(SeqCst) {
+                    return true;
+                }
+                self.reads.read_at_least(position, reads(sink));
+            }
+            Consistency::Strong => self.reads.read_strong(reads(sink)),
+        }
+        false
+    }
+
+    /// Ends the waiting of commands whose deadline has passed.
+    pub fn expire(&self, now: Instant) {
+        let mut deliveries = Deliveries::default();
+        for lane in self.lanes.iter() {
+            lane.expire(now, &mut deliveries);
+        }
+        deliveries.deliver();
+    }
+
+    /// Takes no more commands, and ends all waiting.
+    pub fn close(&self) {
+        let mut deliveries = Deliveries::default();
+        for lane in self.lanes.iter() {
+            lane.close(&mut deliveries);
+        }
+        deliveries.deliver();
+        self.reads.close();
+    }
+
+    pub fn status(&self) -> Status {
+        let board = &self.board;
+        let groups = board.groups.iter().zip(1..).map(|(group, number)| GroupStatus {
+            group: number,
+            role: ROLES[usize::from(group.role.load(SeqCst))].to_owned(),
+            leader: group.leader.load(SeqCst),
+            term: group.term.load(SeqCst),
+            last: group.last.load(SeqCst),
+            commit: group.commit.load(SeqCst),
+            handed: group.merged.load(SeqCst),
+        });
+        let digests = self.executed.digests.lock().kept().into_iter();
+        Status {
+            server: self.server,
+            cluster: format!("{:032x}", self.cluster),
+            groups: board.groups.len() as u16,
+            durability: self.durability.to_owned(),
+            applied: board.applied.load(SeqCst),
+            commands: self.executed.commands.load(SeqCst),
+            duplicates: self.executed.duplicates.load(SeqCst),
+            noops: self.executed.noops.load(SeqCst),
+            snapshot_position: GlobalPosition::ZERO.get(),
+            digests: digests.map(|(position, value)| Digest { position, value: format!("{value:016x}") }).collect(),
+            awaited_group: board.awaited.load(SeqCst) as u16 + 1,
+            local: groups.collect(),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What the application brings: a deterministic state machine that executes the global log.
+
+use bytes::Bytes;
+use niagara_sequencer::GlobalPosition;
+
+use crate::batch::{SubBatch, command_bounds};
+
+/// A deterministic application state, executed by one thread on every server in the order of the global log.
+///
+/// The same commands at the same positions must lead to the same state and the same replies on every server:
+/// no clock, no randomness, no iteration order of a randomly seeded table may leak into either.
+///
+/// ```
+/// use niagara_engine::{Commands, GlobalPosition, StateMachine};
+/// use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
+///
+/// /// Adds up the numbers that it is sent.
+/// #[derive(Default)]
+/// struct Sum(Arc<AtomicU64>);
+///
+/// impl StateMachine for Sum {
+///     type Reply = u64;
+///     type Reader = Arc<AtomicU64>;
+///
+///     fn reader(&self) -> Self::Reader {
+///         Arc::clone(&self.0)
+///     }
+///
+///     fn apply(&mut self, _position: GlobalPosition, commands: Commands<'_>, replies: &mut Vec<u64>) {
+///         for command in commands {
+///             let add = command.as_slice().first().copied().unwrap_or(0);
+///             replies.push(self.0.fetch_add(u64::from(add), Ordering::Relaxed) + u64::from(add));
+///         }
+///     }
+/// }
+/// ```
+pub trait StateMachine: Send + 'static {
+    /// What a command answers to whoever proposed it. It never crosses the network: the server that took the
+    /// command from its client executes it, too, and answers from its own execution.
+    type Reply: Send + 'static;
+
+    /// A shareable handle for reads on other threads, beside [`apply`](Self::apply).
+    type Reader: Clone + Send + Sync + 'static;
+
+    /// Hands out a handle for reads.
+    fn reader(&self) -> Self::Reader;
+
+    /// Executes the commands that share one position of the global log, in order, and pushes exactly one reply for
+    /// each. A malformed command must be answered by an error of the application's own, not by a panic: a panic
+    /// here ends the process, on every server.
+    fn apply(&mut self, position: GlobalPosition, commands: Commands<'_>, replies: &mut Vec<Self::Reply>);
+}
+
+/// The commands of one sub-batch, in order.
+#[derive(Clone, Debug)]
+pub struct Commands<'a> {
+    body: &'a Bytes,
+    lone: bool,
+    cursor: usize,
+    left: u32,
+}
+
+/// One command: its bytes, and the buffer that they are part of.
+#[derive(Clone, Copy, Debug)]
+pub struct Command<'a> {
+    bytes: &'a [u8],
+    body: &'a Bytes,
+}
+
+impl<'a> Commands<'a> {
+    /// The commands of a checked sub-batch; the first `skip` are passed over, since they were executed before.
+    pub(crate) fn new(batch: &'a SubBatch, skip: u32) -> Self {
+        let mut commands = Commands { body: &batch.body, lone: batch.lone, cursor: 0, left: batch.span.count };
+        for _ in 0..skip {
+            commands.next();
+        }
+        commands
+    }
+}
+
+impl<'a> Iterator for Commands<'a> {
+    type Item = Command<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Command<'a>> {
+        if self.left == 0 {
+            return None;
+        }
+        self.left -= 1;
+        if self.lone {
+            return Some(Command { bytes: self.body, body: self.body });
+        }
+        let (start, end) = command_bounds(self.body, self.cursor);
+        self.cursor = end;
+        Some(Command { bytes: &self.body[start..end], body: self.body })
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left as usize, Some(self.left as usize))
+    }
+}
+
+impl ExactSizeIterator for Commands<'_> {}
+
+impl<'a> Command<'a> {
+    /// The command's bytes.
+    #[inline]
+    pub fn as_slice(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// A part of this command as shared [`Bytes`], without a copy. It keeps the whole batch's buffer alive (tens of
+    /// KiB), so it pays for large parts only; a small one is cheaper copied.
+    ///
+    /// # Panics
+    /// When `part` is not a part of [`as_slice`](Self::as_slice).
+    pub fn share(&self, part: &[u8]) -> Bytes {
+        self.body.slice_ref(part)
+    }
+}

@@ -1,0 +1,61 @@
+//! What a server says about itself.
+
+use serde::{Deserialize, Serialize};
+
+/// A server's state at one moment. Counts start at the first position of the global log, not at the process's start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// This server's id.
+    pub server: u64,
+    /// The cluster's id, in hexadecimal.
+    pub cluster: String,
+    /// Number of groups, R.
+    pub groups: u16,
+    /// `fsync`, `os` or `memory`.
+    pub durability: String,
+    /// The last global position that the state machine has executed.
+    pub applied: u64,
+    /// Commands executed.
+    pub commands: u64,
+    /// Commands that were in the log but not executed, because an earlier copy of them had been (a retry).
+    pub duplicates: u64,
+    /// Positions that no-ops filled.
+    pub noops: u64,
+    /// Round-end position of the newest snapshot; 0 while there is none.
+    pub snapshot_position: u64,
+    /// Digest of the global log at every 2^k-th position, oldest first, so that two servers can be compared at a
+    /// position that both have passed.
+    pub digests: Vec<Digest>,
+    /// The group that owns the slot which the merge awaits.
+    pub awaited_group: u16,
+    /// This server's replica of each group.
+    pub local: Vec<GroupStatus>,
+}
+
+/// The digest of the global log up to and including a position.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Digest {
+    /// The position.
+    pub position: u64,
+    /// The digest, as 16 hexadecimal digits.
+    pub value: String,
+}
+
+/// A server's replica of one group.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupStatus {
+    /// The group, from 1.
+    pub group: u16,
+    /// `leader`, `follower`, `candidate` or `pre-candidate`.
+    pub role: String,
+    /// The leader that this replica knows of; 0 if none.
+    pub leader: u64,
+    /// The Raft term.
+    pub term: u64,
+    /// Raft index of the last entry in the local log.
+    pub last: u64,
+    /// Raft index of the last entry known to be committed.
+    pub commit: u64,
+    /// Raft index of the last entry that the merge has taken.
+    pub handed: u64,
+}

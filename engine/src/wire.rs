@@ -1,0 +1,382 @@
+//! The messages between servers, on one group's links.
+//!
+//! Raft's messages are written in a codec of our own rather than as protobuf: payloads stay [`Bytes`] from the
+//! socket that they came from to the sockets and files that they go to, and foreign bytes meet no parser but this one.
+//! A body starts with one byte that says which message it is; integers are little-endian. Consecutive entries carry
+//! no index: the first follows the message's own.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use niagara_net::Frame;
+use raft::eraftpb::{Entry, EntryType, Message, MessageType};
+
+use crate::batch::{MalformedBatch, SubBatch, put_sub_batch_head, read_sub_batch};
+
+/// Payloads from this size on go to the socket as they are; smaller ones are copied behind their headers, since
+/// one more element in a vectored write costs about as much as copying this many bytes.
+const SHARE_FROM: usize = 4 << 10;
+
+const TAG_RAFT: u8 = 1;
+const TAG_FORWARD: u8 = 2;
+const TAG_NACK: u8 = 3;
+const TAG_PAD_REQUEST: u8 = 4;
+const TAG_CLAIM: u8 = 5;
+
+const FLAG_REJECT: u8 = 1;
+const ENTRY_HEAD: usize = 15;
+
+/// One message between two servers' replicas of a group.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Wire {
+    /// A message of Raft's own.
+    Raft(Box<Message>),
+    /// Commands for the leader to append, on behalf of the sender's clients.
+    Forward(SubBatch),
+    /// The receiver of commands could not append them: it does not lead, or is full.
+    Nack {
+        /// The attempt of the refused commands.
+        attempt: u32,
+    },
+    /// The sender's merge waits for this group while it holds a command at `level`.
+    PadRequest {
+        /// The place to pad to.
+        level: u64,
+    },
+    /// The sender is where this group's leadership belongs, and is ready for it.
+    Claim,
+}
+
+/// Bytes that are no message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("malformed message: {0}")]
+pub struct MalformedMessage(pub &'static str);
+
+impl From<MalformedBatch> for MalformedMessage {
+    fn from(error: MalformedBatch) -> Self {
+        MalformedMessage(error.0)
+    }
+}
+
+/// Gathers a frame's parts: a scratch buffer for heads and small payloads, and large payloads as they are.
+struct Parts {
+    done: Vec<Bytes>,
+    scratch: BytesMut,
+}
+
+impl Parts {
+    fn payload(&mut self, bytes: &Bytes) {
+        if bytes.len() < SHARE_FROM {
+            self.scratch.extend_from_slice(bytes);
+        } else {
+            self.done.push(self.scratch.split().freeze());
+            self.done.push(bytes.clone());
+        }
+    }
+
+    fn frame(mut self) -> Frame {
+        if !self.scratch.is_empty() {
+            self.done.push(self.scratch.freeze());
+        }
+        Frame::from_parts(self.done)
+    }
+}
+
+impl Wire {
+    /// The message as a frame.
+    pub fn encode(&self) -> Frame {
+        let mut parts = Parts { done: Vec::new(), scratch: BytesMut::with_capacity(self.scratch_bytes()) };
+        match self {
+            Wire::Raft(message) => encode_raft(message, &mut parts),
+            Wire::Forward(batch) => {
+                parts.scratch.put_u8(TAG_FORWARD);
+                put_sub_batch_head(&mut parts.scratch, batch);
+                parts.payload(&batch.body);
+            }
+            Wire::Nack { attempt } => {
+                parts.scratch.put_u8(TAG_NACK);
+                parts.scratch.put_u32_le(*attempt);
+            }
+            Wire::PadRequest { level } => {
+                parts.scratch.put_u8(TAG_PAD_REQUEST);
+                parts.scratch.put_u64_le(*level);
+            }
+            Wire::Claim => parts.scratch.put_u8(TAG_CLAIM),
+        }
+        parts.frame()
+    }
+
+    /// Reads a frame's body. Payloads share its buffer.
+    pub fn decode(body: &Bytes) -> Result<Wire, MalformedMessage> {
+        let mut input = Reader { body, at: 0 };
+        let wire = match input.u8()? {
+            TAG_RAFT => Wire::Raft(Box::new(decode_raft(&mut input)?)),
+            TAG_FORWARD => {
+                let batch = read_sub_batch(input.rest())?;
+                input.at = body.len();
+                Wire::Forward(batch)
+            }
+            TAG_NACK => Wire::Nack { attempt: input.u32()? },
+            TAG_PAD_REQUEST => Wire::PadRequest { level: input.u64()? },
+            TAG_CLAIM => Wire::Claim,
+            _ => return Err(MalformedMessage("unknown tag")),
+        };
+        if input.at != body.len() {
+            return Err(MalformedMessage("bytes behind the message"));
+        }
+        Ok(wire)
+    }
+
+    fn scratch_bytes(&self) -> usize {
+        let small = |bytes: &Bytes| if bytes.len() < SHARE_FROM { bytes.len() } else { 0 };
+        match self {
+            Wire::Raft(message) => {
+                let entry = |entry: &Entry| ENTRY_HEAD + entry.context.len() + small(&entry.data);
+                128 + message.context.len() + message.entries.iter().map(entry).sum::<usize>()
+            }
+            Wire::Forward(batch) => 64 + small(&batch.body),
+            Wire::Nack { .. } | Wire::PadRequest { .. } | Wire::Claim => 16,
+        }
+    }
+}
+
+/// The types that may cross the network; the others are a replica's own business, and a snapshot has no form here.
+fn type_code(kind: MessageType) -> Option<u8> {
+    let code = match kind {
+        MessageType::MsgAppend => 1,
+        MessageType::MsgAppendResponse => 2,
+        MessageType::MsgRequestVote => 3,
+        MessageType::MsgRequestVoteResponse => 4,
+        MessageType::MsgHeartbeat => 5,
+        MessageType::MsgHeartbeatResponse => 6,
+        MessageType::MsgTimeoutNow => 7,
+        MessageType::MsgReadIndex => 8,
+        MessageType::MsgReadIndexResp => 9,
+        MessageType::MsgRequestPreVote => 10,
+        MessageType::MsgRequestPreVoteResponse => 11,
+        _ => return None,
+    };
+    Some(code)
+}
+
+fn type_of(code: u8) -> Result<MessageType, MalformedMessage> {
+    Ok(match code {
+        1 => MessageType::MsgAppend,
+        2 => MessageType::MsgAppendResponse,
+        3 => MessageType::MsgRequestVote,
+        4 => MessageType::MsgRequestVoteResponse,
+        5 => MessageType::MsgHeartbeat,
+        6 => MessageType::MsgHeartbeatResponse,
+        7 => MessageType::MsgTimeoutNow,
+        8 => MessageType::MsgReadIndex,
+        9 => MessageType::MsgReadIndexResp,
+        10 => MessageType::MsgRequestPreVote,
+        11 => MessageType::MsgRequestPreVoteResponse,
+        _ => return Err(MalformedMessage("unknown type of Raft message")),
+    })
+}
+
+/// Whether a message of Raft's may leave this server at all.
+pub fn crosses_the_network(kind: MessageType) -> bool {
+    type_code(kind).is_some()
+}
+
+fn encode_raft(message: &Message, parts: &mut Parts) {
+    let out = &mut parts.scratch;
+    out.put_u8(TAG_RAFT);
+    out.put_u8(type_code(message.msg_type).expect("the driver sends only what crosses the network"));
+    out.put_u8(if message.reject { FLAG_REJECT } else { 0 });
+    for number in [
+        message.to,
+        message.from,
+        message.term,
+        message.log_term,
+        message.index,
+        message.commit,
+        message.commit_term,
+        message.reject_hint,
+        message.request_snapshot,
+    ] {
+        out.put_u64_le(number);
+    }
+    out.put_i64_le(message.priority);
+    out.put_u16_le(u16::try_from(message.context.len()).expect("contexts of messages are a few bytes"));
+    out.extend_from_slice(&message.context);
+    out.put_u32_le(message.entries.len() as u32);
+    for entry in &message.entries {
+        out.put_u64_le(entry.term);
+        out.put_u8(entry.entry_type as u8);
+        out.put_u16_le(u16::try_from(entry.context.len()).expect("the driver bounds sub-batches per entry"));
+        out.put_u32_le(u32::try_from(entry.data.len()).expect("config bounds an entry far below 4 GiB"));
+        out.extend_from_slice(&entry.context);
+    }
+    for entry in &message.entries {
+        parts.payload(&entry.data);
+    }
+}
+
+fn decode_raft(input: &mut Reader<'_>) -> Result<Message, MalformedMessage> {
+    let mut message = Message { msg_type: type_of(input.u8()?)?, ..Message::default() };
+    message.reject = match input.u8()? {
+        0 => false,
+        FLAG_REJECT => true,
+        _ => return Err(MalformedMessage("unknown flags")),
+    };
+    message.to = input.u64()?;
+    message.from = input.u64()?;
+    message.term = input.u64()?;
+    message.log_term = input.u64()?;
+    message.index = input.u64()?;
+    message.commit = input.u64()?;
+    message.commit_term = input.u64()?;
+    message.reject_hint = input.u64()?;
+    message.request_snapshot = input.u64()?;
+    message.priority = input.u64()? as i64;
+    let context = input.u16()?;
+    message.context = input.bytes(usize::from(context))?;
+    let count = input.u32()? as usize;
+    if count > input.rest().len() / ENTRY_HEAD {
+        return Err(MalformedMessage("more entries than bytes"));
+    }
+    let Some(last) = message.index.checked_add(count as u64) else {
+        return Err(MalformedMessage("index out of range"));
+    };
+    // What is not an append says nothing by its own index about its entries (a read's context travels as an entry).
+    let consecutive = message.msg_type == MessageType::MsgAppend;
+    let mut entries = Vec::with_capacity(count);
+    let mut lengths = Vec::with_capacity(count);
+    for index in message.index + 1..=last {
+        let term = input.u64()?;
+        let entry_type = match input.u8()? {
+            0 => EntryType::EntryNormal,
+            1 => EntryType::EntryConfChange,
+            2 => EntryType::EntryConfChangeV2,
+            _ => return Err(MalformedMessage("unknown type of entry")),
+        };
+        let context = input.u16()?;
+        lengths.push(input.u32()? as usize);
+        let context = input.bytes(usize::from(context))?;
+        let index = if consecutive { index } else { 0 };
+        entries.push(Entry { term, entry_type, index, context, ..Entry::default() });
+    }
+    for (entry, length) in entries.iter_mut().zip(lengths) {
+        entry.data = input.bytes(length)?;
+    }
+    message.entries = entries.into();
+    Ok(message)
+}
+
+struct Reader<'a> {
+    body: &'a Bytes,
+    at: usize,
+}
+
+impl Reader<'_> {
+    fn bytes(&mut self, length: usize) -> Result<Bytes, MalformedMessage> {
+        if length > self.body.len() - self.at {
+            return Err(MalformedMessage("message ends too early"));
+        }
+        let bytes = if length == 0 { Bytes::new() } else { self.body.slice(self.at..self.at + length) };
+        self.at += length;
+        Ok(bytes)
+    }
+
+    fn rest(&self) -> Bytes {
+        self.body.slice(self.at..)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], MalformedMessage> {
+        let bytes = self.body.get(self.at..self.at + N).ok_or(MalformedMessage("message ends too early"))?;
+        self.at += N;
+        Ok(bytes.try_into().expect("the slice has this length"))
+    }
+
+    fn u8(&mut self) -> Result<u8, MalformedMessage> {
+        Ok(self.array::<1>()?[0])
+    }
+
+    fn u16(&mut self) -> Result<u16, MalformedMessage> {
+        Ok(u16::from_le_bytes(self.array()?))
+    }
+
+    fn u32(&mut self) -> Result<u32, MalformedMessage> {
+        Ok(u32::from_le_bytes(self.array()?))
+    }
+
+    fn u64(&mut self) -> Result<u64, MalformedMessage> {
+        Ok(u64::from_le_bytes(self.array()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn joined(frame: &Frame) -> Bytes {
+        frame.parts().iter().fold(BytesMut::new(), |mut all, part| {
+            all.extend_from_slice(part);
+            all
+        }).freeze()
+    }
+
+    fn append(index: u64, payloads: &[Vec<u8>]) -> Wire {
+        let entry = |(i, data): (usize, &Vec<u8>)| Entry {
+            term: 7 + i as u64,
+            index: index + 1 + i as u64,
+            data: data.clone().into(),
+            context: Bytes::from(vec![1; i % 50]),
+            ..Entry::default()
+        };
+        Wire::Raft(Box::new(Message {
+            msg_type: MessageType::MsgAppend,
+            to: 2,
+            from: 1,
+            term: 9,
+            log_term: 8,
+            index,
+            commit: 3,
+            entries: payloads.iter().enumerate().map(entry).collect::<Vec<_>>().into(),
+            ..Message::default()
+        }))
+    }
+
+    proptest! {
+        #[test]
+        fn appends_come_back_as_they_were(index in 0u64..1 << 40, payloads in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..9000), 0..6)) {
+            let wire = append(index, &payloads);
+            prop_assert_eq!(Wire::decode(&joined(&wire.encode())).unwrap(), wire);
+        }
+
+        #[test]
+        fn cut_or_changed_bytes_never_panic(cut in 0usize..400, at in 0usize..400, to in any::<u8>()) {
+            let whole = joined(&append(5, &[vec![1; 100], vec![2; 100]]).encode());
+            let _ = Wire::decode(&whole.slice(..cut.min(whole.len())));
+            let mut changed = whole.to_vec();
+            let at = at % changed.len();
+            changed[at] = to;
+            let _ = Wire::decode(&changed.into());
+        }
+
+        #[test]
+        fn foreign_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Wire::decode(&bytes.into());
+        }
+    }
+
+    #[test]
+    fn large_payloads_are_shared_both_ways() {
+        let wire = append(1, &[vec![3; SHARE_FROM]]);
+        let Wire::Raft(message) = &wire else { unreachable!() };
+        let frame = wire.encode();
+        assert!(frame.parts().iter().any(|part| part.as_ptr() == message.entries[0].data.as_ptr()));
+        let body = joined(&frame);
+        let Wire::Raft(back) = Wire::decode(&body).unwrap() else { unreachable!() };
+        assert!(body.as_ptr_range().contains(&back.entries[0].data.as_ptr()));
+    }
+
+    #[test]
+    fn small_messages_come_back() {
+        for wire in [Wire::Nack { attempt: 3 }, Wire::PadRequest { level: u64::MAX }, Wire::Claim] {
+            assert_eq!(Wire::decode(&joined(&wire.encode())).unwrap(), wire);
+        }
+    }
+}

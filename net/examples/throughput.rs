@@ -1,0 +1,86 @@
+//! How much two transports exchange over the loopback device, each on a thread of its own.
+//!
+//! `cargo run --release -p niagara-net --example throughput [FRAME_BYTES FRAMES_PER_FLUSH]`
+//!
+//! Server 2 sends batches of frames to server 1 as fast as its queue takes them; server 1 counts. What is printed
+//! is what arrived, after checksums, per second.
+
+use std::env;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use niagara_net::{AdmitAll, Counters, Frame, Hello, LinkConfig, Peer, Sent, Transport};
+
+const RUN: Duration = Duration::from_secs(3);
+const TURN: Option<Duration> = Some(Duration::from_millis(10));
+
+fn open(server: u64, peer: u64, address: String) -> Transport {
+    let hello = Hello { cluster: 1, server, channel: 0, channels: 1, store: 0 };
+    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    let config = LinkConfig::new(hello, listen, vec![Peer { server: peer, address }]);
+    Transport::open(config, Arc::new(AdmitAll)).expect("the loopback device works")
+}
+
+fn turn(transport: &mut Transport, may_sleep: bool) {
+    let mut events = Vec::new();
+    transport.turn(Instant::now(), TURN, || may_sleep, &mut events).expect("epoll works");
+}
+
+/// Sends until told to stop. A message that the queue does not take is sent again when the socket has taken some.
+fn send(mut sender: Transport, frame_bytes: usize, per_flush: usize, stop: &AtomicBool) -> Counters {
+    let body = Bytes::from(vec![7; frame_bytes]);
+    while !stop.load(Ordering::Relaxed) {
+        let connected = sender.is_connected(1);
+        let full =
+            connected && (0..per_flush).any(|_| sender.send(1, Frame::from(body.clone())) == Sent::Dropped);
+        sender.flush();
+        turn(&mut sender, full || !connected);
+    }
+    sender.counters()
+}
+
+fn run(frame_bytes: usize, per_flush: usize) {
+    let mut receiver = open(1, 2, String::new());
+    let sender = open(2, 1, receiver.local_addr().to_string());
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = Arc::clone(&stop);
+    let sending = thread::spawn(move || send(sender, frame_bytes, per_flush, &stopped));
+
+    while receiver.counters().frames_received == 0 {
+        turn(&mut receiver, true);
+    }
+    let (begin, before) = (Instant::now(), receiver.counters());
+    while begin.elapsed() < RUN {
+        turn(&mut receiver, true);
+    }
+    let (seconds, after) = (begin.elapsed().as_secs_f64(), receiver.counters());
+    stop.store(true, Ordering::Relaxed);
+    drop(receiver);
+    let sent = sending.join().expect("the sender ends when told to");
+
+    let frames = (after.frames_received - before.frames_received) as f64;
+    let bytes = (after.bytes_received - before.bytes_received) as f64;
+    let reads = (after.read_calls - before.read_calls) as f64;
+    println!(
+        "{frame_bytes:>8}-byte frames, {per_flush:>3} per flush: {:>10.0} frames/s {:>7.0} MB/s, \
+         {:>6.1} frames per write call, {:>6.1} per read call",
+        frames / seconds,
+        bytes / seconds / 1e6,
+        sent.frames_sent as f64 / sent.write_calls as f64,
+        frames / reads,
+    );
+}
+
+fn main() {
+    let numbers: Vec<usize> = env::args().skip(1).filter_map(|argument| argument.parse().ok()).collect();
+    match numbers[..] {
+        [frame_bytes, per_flush] => run(frame_bytes, per_flush),
+        _ => [(64, 1), (64, 100), (1024, 100), (64 << 10, 4), (1 << 20, 1)]
+            .into_iter()
+            .for_each(|(frame_bytes, per_flush)| run(frame_bytes, per_flush)),
+    }
+}

@@ -1,0 +1,193 @@
+//! One TCP connection: its socket, what has come of the next frame, and what waits to be written.
+
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::time::Instant;
+
+use bytes::Bytes;
+use mio::net::TcpStream;
+
+use crate::config::LinkConfig;
+use crate::counters::Counters;
+use crate::event::{DownReason, Event};
+use crate::frame::{Frame, HEAD_BYTES};
+use crate::hello::{Greeting, MAX_GREETING_BYTES};
+use crate::outbox::Outbox;
+use crate::reader::FrameReader;
+
+/// Slices per write call. A frame takes a slice for its head and one for each part; more slices than this did not
+/// make calls cheaper.
+const SLICES_PER_WRITE: usize = 64;
+
+/// How far a connection has come. `peer` is an index into the transport's peers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Dialled, and not yet decided whether anybody answers.
+    Connecting { peer: usize },
+    /// Dialled, and our hello is on its way.
+    AwaitHello { peer: usize },
+    /// Accepted, and nothing is known of the other end.
+    Stranger,
+    /// Accepted, and our hello is on its way.
+    AwaitWelcome { peer: usize },
+    /// Both ends agree: messages flow.
+    Up { peer: usize, server: u64 },
+}
+
+/// Why [`Connection::receive`] stopped.
+#[derive(Debug)]
+pub(crate) enum Received {
+    /// This body has to be understood as a greeting before reading goes on.
+    Greeting(Bytes),
+    /// The socket is empty.
+    Dry,
+    /// The budget is spent, and the socket may hold more.
+    Spent,
+}
+
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) stream: TcpStream,
+    pub(crate) phase: Phase,
+    /// By when the connection has to be up.
+    pub(crate) deadline: Instant,
+    /// Whether it stands in the transport's list of sockets to read.
+    pub(crate) listed: bool,
+    reader: FrameReader,
+    outbox: Outbox,
+    /// The socket may hold bytes: no short read since the last readiness event.
+    readable: bool,
+    /// The other end has closed or failed. A short read then does not mean that the socket is empty: the end of
+    /// the stream is still to be read, and no further event will say so.
+    ending: bool,
+    /// The socket may take bytes: no short write since the last readiness event.
+    writable: bool,
+}
+
+impl Connection {
+    /// A connection that has still to greet, with only the memory that this takes.
+    pub(crate) fn new(stream: TcpStream, phase: Phase, deadline: Instant) -> Connection {
+        Connection {
+            stream,
+            phase,
+            deadline,
+            listed: false,
+            reader: FrameReader::new(HEAD_BYTES + MAX_GREETING_BYTES, MAX_GREETING_BYTES),
+            outbox: Outbox::new(0),
+            readable: false,
+            ending: false,
+            writable: true,
+        }
+    }
+
+    /// From greeting to messages.
+    pub(crate) fn come_up(&mut self, peer: usize, server: u64, config: &LinkConfig) {
+        assert!(self.outbox.is_empty(), "nothing is queued for a connection that is not up");
+        self.phase = Phase::Up { peer, server };
+        self.reader.resize(config.read_buffer_bytes, config.max_frame_bytes);
+        self.outbox = Outbox::new(config.send_queue_bytes);
+    }
+
+    /// Takes note of a readiness event. `ending` says that it speaks of the stream's end or of an error.
+    pub(crate) fn now_readable(&mut self, ending: bool) {
+        self.readable = true;
+        self.ending |= ending;
+    }
+
+    /// Takes note of a readiness event.
+    pub(crate) fn now_writable(&mut self) {
+        self.writable = true;
+    }
+
+    /// Whether a dialled stream has connected; `None` while that is undecided.
+    pub(crate) fn connected(&self) -> io::Result<Option<()>> {
+        if let Some(error) = self.stream.take_error()? {
+            return Err(error);
+        }
+        match self.stream.peer_addr() {
+            Ok(_) => Ok(Some(())),
+            Err(error) if error.kind() == ErrorKind::NotConnected => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads until the socket is empty or `budget` bytes have come. Bodies that arrive while the connection is up
+    /// become events; greetings are handed back one at a time, since each decides what is next.
+    ///
+    /// One read call fills the buffer with many frames, and a short read ends the reading: the next call would
+    /// only find nothing.
+    pub(crate) fn receive(
+        &mut self,
+        budget: &mut usize,
+        events: &mut Vec<Event>,
+        counters: &mut Counters,
+    ) -> Result<Received, DownReason> {
+        loop {
+            while let Some(body) = self.reader.next_body()? {
+                let Phase::Up { server, .. } = self.phase else { return Ok(Received::Greeting(body)) };
+                counters.frames_received += 1;
+                counters.bytes_received += (HEAD_BYTES + body.len()) as u64;
+                events.push(Event::Frame { from: server, body });
+            }
+            if !self.readable {
+                return Ok(Received::Dry);
+            }
+            if *budget == 0 {
+                return Ok(Received::Spent);
+            }
+            let room = self.reader.room();
+            counters.read_calls += 1;
+            match self.stream.read(room) {
+                Ok(0) => return Err(DownReason::Closed),
+                Ok(count) => {
+                    self.readable = count == room.len() || self.ending;
+                    *budget = budget.saturating_sub(count);
+                    self.reader.advance(count);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Queues a frame, or says `false` if the queue is full.
+    pub(crate) fn send(&mut self, frame: Frame) -> bool {
+        self.outbox.push(frame)
+    }
+
+    /// Writes what is queued, many frames a call, until all is written or the socket takes no more.
+    pub(crate) fn flush(&mut self, counters: &mut Counters) -> io::Result<()> {
+        while self.writable && !self.outbox.is_empty() {
+            let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
+            let gathered = self.outbox.gather(&mut slices);
+            counters.write_calls += 1;
+            match self.stream.write_vectored(&slices[..gathered.slices]) {
+                Ok(count) => {
+                    self.writable = count == gathered.bytes;
+                    counters.bytes_sent += count as u64;
+                    counters.frames_sent += self.outbox.advance(count) as u64;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.writable = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Frames that would be lost if the connection ended now.
+    pub(crate) fn unsent(&self) -> usize {
+        self.outbox.frames()
+    }
+
+    /// Writes a greeting. The few bytes always fit into a socket that has only greeted so far; where they do not,
+    /// the other end is not one to wait for.
+    pub(crate) fn greet(&mut self, greeting: &Greeting) -> io::Result<()> {
+        let frame = greeting.frame();
+        let wire = frame.slices().collect::<Vec<_>>().concat();
+        match self.stream.write(&wire)? {
+            count if count == wire.len() => Ok(()),
+            _ => Err(ErrorKind::WriteZero.into()),
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! The greeting: what both ends of a connection say before the first message.
+//!
+//! ```text
+//! dialler                         listener
+//!    | -- Hello -------------------> |   is this one of us, for this channel, and its turn to dial?
+//!    | <------------- Hello -------- |   (or Refusal, and the listener closes)
+//!    | -- Welcome -----------------> |   (or Refusal, and the dialler closes)
+//!    | == messages, both ways ====== |
+//! ```
+//!
+//! Three steps, so that neither end takes a connection for usable that the other is about to refuse. The dialler's
+//! first messages travel right behind its Welcome and wait for nothing.
+//!
+//! Each greeting is the body of one [frame](crate::Frame), so it has its length and checksum. All numbers are
+//! little endian:
+//!
+//! | field | bytes | |
+//! |---|---|---|
+//! | magic | 8 | `NIAGARA\0` |
+//! | version | 2 | [`VERSION`] |
+//! | kind | 1 | 1 Hello, 2 Refusal, 3 Welcome |
+//! | Hello | 48 | cluster u128, server u64, channel u32, channels u32, store u128 |
+//! | Refusal | 18 and text | code u16, two numbers u64, at most 256 bytes of UTF-8 |
+//!
+//! Magic, version, kind and the form of a Refusal stay the same in every version: a server can always read why
+//! it was refused. A Hello has to be of this version.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+use crate::frame::Frame;
+use crate::refusal::{Coded, MAX_REFUSAL_TEXT_BYTES, Refusal};
+
+/// The version of the wire format, frames and greetings. Servers of different versions refuse each other.
+pub const VERSION: u16 = 1;
+
+/// The longest greeting, in bytes of body. No more than this is read from a connection that has said nothing yet.
+pub const MAX_GREETING_BYTES: usize = PRELUDE_BYTES + REFUSAL_BYTES + MAX_REFUSAL_TEXT_BYTES;
+
+const MAGIC: [u8; 8] = *b"NIAGARA\0";
+const PRELUDE_BYTES: usize = 8 + 2 + 1;
+const HELLO_BYTES: usize = 16 + 8 + 4 + 4 + 16;
+const REFUSAL_BYTES: usize = 2 + 8 + 8;
+const _: () = assert!(PRELUDE_BYTES + HELLO_BYTES <= MAX_GREETING_BYTES);
+
+const HELLO: u8 = 1;
+const REFUSAL: u8 = 2;
+const WELCOME: u8 = 3;
+
+/// Who one end of a connection is, and what the connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hello {
+    /// The cluster that the server belongs to.
+    pub cluster: u128,
+    /// The server's id.
+    pub server: u64,
+    /// The channel that the connection is for.
+    pub channel: u32,
+    /// How many channels the server has.
+    pub channels: u32,
+    /// Names the server's data. A server that came back under its old id without its old data has another one.
+    pub store: u128,
+}
+
+/// One step of the greeting.
+///
+/// ```
+/// use niagara_net::{Greeting, Hello};
+///
+/// let hello = Hello { cluster: 0xc1, server: 2, channel: 1, channels: 4, store: 0x57 };
+/// let body = Greeting::Hello(hello).encode();
+/// assert_eq!(Greeting::decode(&body), Ok(Greeting::Hello(hello)));
+/// assert!(Greeting::decode(b"GET / HTTP/1.1").is_err());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Greeting {
+    /// "This is who I am."
+    Hello(Hello),
+    /// "No, because", and the connection is closed.
+    Refusal(Refusal),
+    /// "You are who I dialled; what follows are messages."
+    Welcome,
+}
+
+/// Why a body is not a greeting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum GreetingError {
+    /// It does not begin as a greeting does: another program has this port, or called it.
+    #[error(
+        "this is not the Niagara protocol: check that the address is that of a channel, not of a client port"
+    )]
+    NotNiagara,
+    /// A Hello or Welcome of another version.
+    #[error(
+        "the other end speaks version {0} of the protocol, this one {VERSION}: run the same release on both"
+    )]
+    Version(u16),
+    /// The right beginning, but not what this version's greetings look like.
+    #[error("a greeting is malformed: run the same release on both ends")]
+    Malformed,
+}
+
+impl Greeting {
+    /// The greeting as the body of a frame, at most [`MAX_GREETING_BYTES`] long.
+    pub fn encode(&self) -> Bytes {
+        let mut body = BytesMut::with_capacity(MAX_GREETING_BYTES);
+        body.put_slice(&MAGIC);
+        body.put_u16_le(VERSION);
+        match self {
+            Greeting::Hello(hello) => {
+                body.put_u8(HELLO);
+                body.put_u128_le(hello.cluster);
+                body.put_u64_le(hello.server);
+                body.put_u32_le(hello.channel);
+                body.put_u32_le(hello.channels);
+                body.put_u128_le(hello.store);
+            }
+            Greeting::Refusal(refusal) => {
+                let Coded { code, refuser, refused, text } = refusal.coded();
+                body.put_u8(REFUSAL);
+                body.put_u16_le(code);
+                body.put_u64_le(refuser);
+                body.put_u64_le(refused);
+                body.put_slice(text.as_bytes());
+            }
+            Greeting::Welcome => body.put_u8(WELCOME),
+        }
+        assert!(body.len() <= MAX_GREETING_BYTES, "a greeting fits what a stranger may send");
+        body.freeze()
+    }
+
+    /// Reads a frame's body as a greeting.
+    ///
+    /// # Errors
+    ///
+    /// It is none, or one of another version.
+    pub fn decode(mut body: &[u8]) -> Result<Greeting, GreetingError> {
+        if body.len() < PRELUDE_BYTES || body.copy_to_bytes(MAGIC.len()) != MAGIC[..] {
+            return Err(GreetingError::NotNiagara);
+        }
+        let version = body.get_u16_le();
+        match (body.get_u8(), body.len()) {
+            (REFUSAL, REFUSAL_BYTES..) => decode_refusal(body),
+            _ if version != VERSION => Err(GreetingError::Version(version)),
+            (HELLO, HELLO_BYTES) => Ok(Greeting::Hello(Hello {
+                cluster: body.get_u128_le(),
+                server: body.get_u64_le(),
+                channel: body.get_u32_le(),
+                channels: body.get_u32_le(),
+                store: body.get_u128_le(),
+            })),
+            (WELCOME, 0) => Ok(Greeting::Welcome),
+            _ => Err(GreetingError::Malformed),
+        }
+    }
+
+    pub(crate) fn frame(&self) -> Frame {
+        Frame::from(self.encode())
+    }
+}
+
+fn decode_refusal(mut body: &[u8]) -> Result<Greeting, GreetingError> {
+    let (code, refuser, refused) = (body.get_u16_le(), body.get_u64_le(), body.get_u64_le());
+    let Ok(text) = str::from_utf8(body) else { return Err(GreetingError::Malformed) };
+    let refusal = Refusal::from_coded(&Coded { code, refuser, refused, text });
+    refusal.map(Greeting::Refusal).ok_or(GreetingError::Malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn hello() -> impl Strategy<Value = Hello> {
+        any::<(u128, u64, u32, u32, u128)>().prop_map(|(cluster, server, channel, channels, store)| Hello {
+            cluster,
+            server,
+            channel,
+            channels,
+            store,
+        })
+    }
+
+    fn refusal() -> impl Strategy<Value = Refusal> {
+        prop_oneof![
+            Just(Refusal::WrongCluster),
+            any::<(u16, u16)>().prop_map(|(refuser, refused)| Refusal::WrongVersion { refuser, refused }),
+            any::<(u32, u32)>().prop_map(|(refuser, refused)| Refusal::WrongChannel { refuser, refused }),
+            any::<(u32, u32)>().prop_map(|(refuser, refused)| Refusal::WrongChannels { refuser, refused }),
+            any::<(u64, u64)>().prop_map(|(expected, found)| Refusal::WrongServer { expected, found }),
+            any::<u64>().prop_map(|server| Refusal::UnknownServer { server }),
+            any::<(u64, u64)>().prop_map(|(refuser, refused)| Refusal::NotYourTurn { refuser, refused }),
+            ".{0,60}".prop_map(Refusal::Store),
+            (100u16.., ".{0,60}").prop_map(|(code, text)| Refusal::Other { code, text }),
+        ]
+    }
+
+    fn greeting() -> impl Strategy<Value = Greeting> {
+        prop_oneof![
+            hello().prop_map(Greeting::Hello),
+            refusal().prop_map(Greeting::Refusal),
+            Just(Greeting::Welcome)
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn a_greeting_survives_the_wire(greeting in greeting()) {
+            prop_assert_eq!(Greeting::decode(&greeting.encode()), Ok(greeting));
+        }
+
+        #[test]
+        fn a_cut_hello_is_no_greeting(hello in hello(), cut in 0..PRELUDE_BYTES + HELLO_BYTES) {
+            prop_assert!(Greeting::decode(&Greeting::Hello(hello).encode()[..cut]).is_err());
+        }
+
+        #[test]
+        fn bytes_behind_a_hello_or_welcome_are_not_accepted(hello in hello(), more in prop::collection::vec(any::<u8>(), 1..9)) {
+            for greeting in [Greeting::Hello(hello), Greeting::Welcome] {
+                let body = [&greeting.encode()[..], &more].concat();
+                prop_assert_eq!(Greeting::decode(&body), Err(GreetingError::Malformed));
+            }
+        }
+
+        #[test]
+        fn random_bytes_are_not_niagara(noise in prop::collection::vec(any::<u8>(), 0..400)) {
+            prop_assert_eq!(Greeting::decode(&noise), Err(GreetingError::NotNiagara));
+        }
+
+        #[test]
+        fn random_bytes_behind_the_right_beginning_never_panic(kind in 0u8..5, noise in prop::collection::vec(any::<u8>(), 0..400)) {
+            let body = [&MAGIC[..], &VERSION.to_le_bytes(), &[kind], &noise].concat();
+            if let Ok(greeting) = Greeting::decode(&body) {
+                // Whatever was understood can be said again in the same words.
+                prop_assert_eq!(Greeting::decode(&greeting.encode()).unwrap().encode(), greeting.encode());
+            }
+        }
+
+        #[test]
+        fn a_flipped_bit_in_a_framed_greeting_is_noticed(greeting in greeting(), at in any::<prop::sample::Index>(), bit in 0u8..8) {
+            let mut wire = greeting.frame().slices().collect::<Vec<_>>().concat();
+            let at = at.index(wire.len());
+            wire[at] ^= 1 << bit;
+            let mut reader = crate::FrameReader::new(MAX_GREETING_BYTES + 8, MAX_GREETING_BYTES);
+            reader.room()[..wire.len()].copy_from_slice(&wire);
+            reader.advance(wire.len());
+            prop_assert!(!matches!(reader.next_body(), Ok(Some(_))));
+        }
+    }
+
+    #[test]
+    fn the_layout_of_a_hello() {
+        let hello = Hello { cluster: 1, server: 2, channel: 3, channels: 4, store: 5 };
+        let body = Greeting::Hello(hello).encode();
+        assert_eq!(body[..11], *b"NIAGARA\0\x01\0\x01");
+        assert_eq!((body[11], body[27], body[35], body[39], body[43], body.len()), (1, 2, 3, 4, 5, 59));
+    }
+
+    #[test]
+    fn a_hello_of_another_version_is_told_apart_from_noise() {
+        let mut body = Greeting::Welcome.encode().to_vec();
+        body[8] = 7;
+        body.extend(b"fields of the future");
+        assert_eq!(Greeting::decode(&body), Err(GreetingError::Version(7)));
+    }
+
+    #[test]
+    fn a_refusal_of_another_version_is_understood() {
+        let greeting = Greeting::Refusal(Refusal::WrongVersion { refuser: 7, refused: VERSION });
+        let mut body = greeting.encode().to_vec();
+        body[8] = 7;
+        assert_eq!(Greeting::decode(&body), Ok(greeting));
+    }
+
+    #[test]
+    fn a_long_reason_is_cut_at_a_character() {
+        let text = format!("a{}", "ö".repeat(MAX_REFUSAL_TEXT_BYTES));
+        let greeting = Greeting::decode(&Greeting::Refusal(Refusal::Store(text.clone())).encode());
+        let Ok(Greeting::Refusal(Refusal::Store(cut))) = greeting else { panic!("{greeting:?}") };
+        assert_eq!(cut, text[..MAX_REFUSAL_TEXT_BYTES - 1]);
+    }
+}

@@ -1,0 +1,252 @@
+//! All connections of one transport, and which of them leads to which peer.
+//!
+//! How a connection gets from its first packet to its welcome is in two files of their own: `dialling` and
+//! `greeting`.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Display;
+use std::io;
+use std::sync::Arc;
+use std::time::Instant;
+
+use mio::event::Source;
+use mio::{Interest, Registry, Token};
+use socket2::SockRef;
+
+use crate::admission::Admission;
+use crate::config::LinkConfig;
+use crate::connection::{Connection, Phase, Received};
+use crate::counters::Counters;
+use crate::event::{DownReason, Event};
+use crate::frame::Frame;
+use crate::peer::PeerState;
+use crate::resolve::Resolver;
+use crate::socket;
+use crate::transport::Sent;
+
+mod dialling;
+mod greeting;
+
+/// Bytes that one connection may read per turn. A peer that sends without pause must not keep the others, and
+/// the owner of the transport, waiting.
+const READ_BYTES_PER_TURN: usize = 1 << 20;
+
+/// The connections, the peers, and the events that they have led to.
+pub(crate) struct Links {
+    config: LinkConfig,
+    admission: Arc<dyn Admission>,
+    registry: Registry,
+    resolver: Resolver,
+    peers: Vec<PeerState>,
+    /// By token. Tokens are never used twice, so an event for a connection that has been closed finds nothing.
+    connections: BTreeMap<usize, Connection>,
+    next_token: usize,
+    /// Accepted connections that are not up.
+    strangers: usize,
+    /// Tokens of connections whose socket may hold bytes.
+    readable: VecDeque<usize>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) counters: Counters,
+}
+
+impl Links {
+    /// No connections yet; `first_token` and all above it are used for those to come.
+    pub(crate) fn new(
+        config: LinkConfig,
+        admission: Arc<dyn Admission>,
+        registry: Registry,
+        resolver: Resolver,
+        first_token: usize,
+    ) -> Links {
+        let now = Instant::now();
+        Links {
+            peers: config.peers.iter().map(|peer| PeerState::new(peer, &config, now)).collect(),
+            config,
+            admission,
+            registry,
+            resolver,
+            connections: BTreeMap::new(),
+            next_token: first_token,
+            strangers: 0,
+            readable: VecDeque::new(),
+            events: Vec::new(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Queues a frame for a server.
+    pub(crate) fn send(&mut self, to: u64, frame: Frame) -> Sent {
+        let token = self.peers.iter().find(|peer| peer.server == to).and_then(PeerState::link);
+        let Some(connection) = token.and_then(|token| self.connections.get_mut(&token)) else {
+            self.counters.dropped_not_connected += 1;
+            return Sent::Dropped;
+        };
+        if frame.len() > self.config.max_frame_bytes {
+            self.counters.dropped_too_long += 1;
+            tracing::warn!(
+                to,
+                bytes = frame.len(),
+                "a message is longer than max_frame_bytes and was dropped"
+            );
+            return Sent::Dropped;
+        }
+        if !connection.send(frame) {
+            self.counters.dropped_queue_full += 1;
+            return Sent::Dropped;
+        }
+        Sent::Queued
+    }
+
+    /// Writes what is queued for all peers.
+    pub(crate) fn flush(&mut self) {
+        for peer in 0..self.peers.len() {
+            if let Some(token) = self.peers[peer].link() {
+                self.flush_one(token);
+            }
+        }
+    }
+
+    fn flush_one(&mut self, token: usize) {
+        let Some(connection) = self.connections.get_mut(&token) else { return };
+        if let Err(error) = connection.flush(&mut self.counters) {
+            self.close(token, error.into(), Instant::now());
+        }
+    }
+
+    pub(crate) fn is_connected(&self, server: u64) -> bool {
+        self.peers.iter().any(|peer| peer.server == server && peer.link().is_some())
+    }
+
+    /// Whether there is something to do that no socket will announce.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.readable.is_empty() || !self.events.is_empty()
+    }
+
+    /// When something has to be done although no socket becomes ready.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let dials = self.peers.iter().filter_map(PeerState::due);
+        dials.chain(self.greeting_connections().map(|(_, connection)| connection.deadline)).min()
+    }
+
+    /// The connections that are not up.
+    fn greeting_connections(&self) -> impl Iterator<Item = (usize, &Connection)> {
+        let all = self.connections.iter().map(|(token, connection)| (*token, connection));
+        all.filter(|(_, connection)| !matches!(connection.phase, Phase::Up { .. }))
+    }
+
+    /// Takes in an accepted connection, if there is room for one more of whom nothing is known.
+    pub(crate) fn accept(&mut self, stream: mio::net::TcpStream, now: Instant) {
+        if self.strangers >= self.config.max_pending_connections {
+            self.counters.strangers_turned_away += 1;
+            return;
+        }
+        let tuned = socket::tune(&SockRef::from(&stream));
+        if let Err(error) = tuned.and_then(|()| self.insert(stream, Phase::Stranger, now)) {
+            tracing::debug!(%error, "an accepted connection could not be used");
+        } else {
+            self.strangers += 1;
+        }
+    }
+
+    fn insert(&mut self, mut stream: mio::net::TcpStream, phase: Phase, now: Instant) -> io::Result<()> {
+        let token = self.next_token;
+        stream.register(&self.registry, Token(token), Interest::READABLE | Interest::WRITABLE)?;
+        self.next_token += 1;
+        let deadline = now + self.config.hello_timeout;
+        self.connections.insert(token, Connection::new(stream, phase, deadline));
+        Ok(())
+    }
+
+    /// Takes note of what epoll says about a socket. Reading is left to [`read`](Links::read), so that all
+    /// sockets have their turn.
+    pub(crate) fn on_ready(&mut self, event: &mio::event::Event, now: Instant) {
+        let token = event.token().0;
+        if let Some(Phase::Connecting { peer }) = self.phase(token) {
+            self.on_connect(token, peer, now);
+        }
+        // The same event may say that the other end has spoken or gone already, so connecting does not end it.
+        let Some(connection) = self.connections.get_mut(&token) else { return };
+        if matches!(connection.phase, Phase::Connecting { .. }) {
+            return;
+        }
+        let ending = event.is_read_closed() || event.is_write_closed() || event.is_error();
+        if event.is_readable() || ending {
+            connection.now_readable(ending);
+            if !std::mem::replace(&mut connection.listed, true) {
+                self.readable.push_back(token);
+            }
+        }
+        if event.is_writable() {
+            connection.now_writable();
+            self.flush_one(token);
+        }
+    }
+
+    fn phase(&self, token: usize) -> Option<Phase> {
+        self.connections.get(&token).map(|connection| connection.phase)
+    }
+
+    /// Gives each socket that may hold bytes its turn. What is left for want of budget stays listed.
+    pub(crate) fn read(&mut self, now: Instant) {
+        for _ in 0..self.readable.len() {
+            let Some(token) = self.readable.pop_front() else { break };
+            self.read_one(token, now);
+        }
+    }
+
+    fn read_one(&mut self, token: usize, now: Instant) {
+        let mut budget = READ_BYTES_PER_TURN;
+        while let Some(connection) = self.connections.get_mut(&token) {
+            match connection.receive(&mut budget, &mut self.events, &mut self.counters) {
+                Ok(Received::Greeting(body)) => self.on_greeting(token, &body, now),
+                Ok(Received::Dry) => {
+                    connection.listed = false;
+                    return;
+                }
+                Ok(Received::Spent) => return self.readable.push_back(token),
+                Err(reason) => return self.close(token, reason, now),
+            }
+        }
+    }
+
+    /// Closes what has not come up in time.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        let late = self.greeting_connections().filter(|(_, connection)| connection.deadline <= now);
+        let late: Vec<usize> = late.map(|(token, _)| token).collect();
+        for token in late {
+            self.counters.greeting_timeouts += 1;
+            self.abandon(token, &"no greeting in time", now);
+        }
+    }
+
+    /// A connection has ended by itself.
+    fn close(&mut self, token: usize, reason: DownReason, now: Instant) {
+        if matches!(reason, DownReason::BadFrame(_)) {
+            self.counters.bad_frames += 1;
+        }
+        let Some(Phase::Up { peer, .. }) = self.phase(token) else {
+            return self.abandon(token, &reason, now);
+        };
+        let peer = &mut self.peers[peer];
+        assert_eq!(peer.link(), Some(token), "a connection that is up is its peer's only one");
+        peer.went_down(&reason, now);
+        self.events.push(Event::Down { peer: peer.server, reason });
+        if let Some(connection) = self.connections.remove(&token) {
+            self.counters.dropped_not_connected += connection.unsent() as u64;
+        }
+    }
+
+    /// Drops a connection that never came up.
+    fn abandon(&mut self, token: usize, why: &dyn Display, now: Instant) {
+        let Some(connection) = self.connections.remove(&token) else { return };
+        match connection.phase {
+            Phase::Connecting { peer } | Phase::AwaitHello { peer } => self.dial_failed(peer, why, now),
+            Phase::Stranger | Phase::AwaitWelcome { .. } => {
+                self.strangers -= 1;
+                let address = connection.stream.peer_addr().ok();
+                tracing::debug!(?address, %why, "an accepted connection was closed");
+            }
+            Phase::Up { .. } => unreachable!("a connection that is up is closed, not abandoned"),
+        }
+    }
+}

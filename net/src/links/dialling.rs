@@ -1,0 +1,76 @@
+//! From a peer that is due to a socket that has connected.
+
+use std::fmt::Display;
+use std::io;
+use std::time::Instant;
+
+use super::Links;
+use crate::connection::Phase;
+use crate::hello::Greeting;
+use crate::peer::Dial;
+use crate::resolve::Answer;
+use crate::socket;
+
+impl Links {
+    /// Begins to dial each peer whose time has come.
+    pub(crate) fn dial_due(&mut self, now: Instant) {
+        for peer in 0..self.peers.len() {
+            if self.peers[peer].due().is_some_and(|time| time <= now) {
+                self.peers[peer].dial = Dial::Underway;
+                if let Some(answer) = self.resolver.resolve(peer, &self.peers[peer].address) {
+                    self.on_answer(&answer, now);
+                }
+            }
+        }
+    }
+
+    /// Goes on with each peer whose name has been resolved. Says whether there was one.
+    pub(crate) fn dial_resolved(&mut self, now: Instant) -> bool {
+        let mut any = false;
+        while let Some(answer) = self.resolver.answer() {
+            self.on_answer(&answer, now);
+            any = true;
+        }
+        any
+    }
+
+    fn on_answer(&mut self, answer: &Answer, now: Instant) {
+        let phase = Phase::Connecting { peer: answer.peer };
+        if let Err(error) = self.dial(answer).and_then(|stream| self.insert(stream, phase, now)) {
+            self.dial_failed(answer.peer, &error, now);
+        }
+    }
+
+    fn dial(&self, answer: &Answer) -> io::Result<mio::net::TcpStream> {
+        let addresses = answer.addresses.as_ref().map_err(|error| {
+            io::Error::new(error.kind(), format!("the address cannot be resolved: {error}"))
+        })?;
+        match self.peers[answer.peer].choose(addresses, &self.config) {
+            Some(address) => socket::dial(address, &self.config),
+            None => Err(io::Error::new(
+                io::ErrorKind::AddrNotAvailable,
+                "the name has no address that can be reached from bind_address",
+            )),
+        }
+    }
+
+    pub(super) fn dial_failed(&mut self, peer: usize, why: &dyn Display, now: Instant) {
+        self.counters.dial_failures += 1;
+        self.peers[peer].dial_failed(why, now);
+    }
+
+    /// The socket of an attempt has become ready: it has connected, or it never will.
+    pub(super) fn on_connect(&mut self, token: usize, peer: usize, now: Instant) {
+        let Some(connection) = self.connections.get_mut(&token) else { return };
+        let connected = connection.connected().and_then(|connected| {
+            if connected.is_some() {
+                connection.greet(&Greeting::Hello(self.config.hello))?;
+                connection.phase = Phase::AwaitHello { peer };
+            }
+            Ok(())
+        });
+        if let Err(error) = connected {
+            self.abandon(token, &error, now);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! From a socket that has connected to a link that carries messages: the three steps of the greeting, from both
+//! ends.
+
+use std::time::Instant;
+
+use super::Links;
+use crate::admission::{check_dialled, check_dialler};
+use crate::connection::Phase;
+use crate::event::{DownReason, Event};
+use crate::hello::{Greeting, GreetingError, Hello, VERSION};
+use crate::refusal::Refusal;
+
+impl Links {
+    /// Understands what a connection says that is not up.
+    pub(super) fn on_greeting(&mut self, token: usize, body: &[u8], now: Instant) {
+        let Some(phase) = self.phase(token) else { return };
+        match (phase, Greeting::decode(body)) {
+            (Phase::Stranger, Ok(Greeting::Hello(hello))) => self.on_dialler(token, &hello, now),
+            (Phase::AwaitHello { peer }, Ok(Greeting::Hello(hello))) => {
+                self.on_dialled(token, peer, &hello, now);
+            }
+            (Phase::AwaitHello { peer } | Phase::AwaitWelcome { peer }, Ok(Greeting::Refusal(refusal))) => {
+                self.counters.refusals_received += 1;
+                self.abandon(token, &refusal, now);
+                let peer = Some(self.peers[peer].server);
+                self.events.push(Event::Refused { peer, refusal, by_us: false });
+            }
+            (Phase::AwaitWelcome { peer }, Ok(Greeting::Welcome)) => self.come_up(token, peer, now),
+            (phase, Err(GreetingError::Version(refused))) => {
+                let server = self.dialled_server(phase);
+                self.refuse(token, server, Refusal::WrongVersion { refuser: VERSION, refused }, now);
+            }
+            (_, not_due) => {
+                self.counters.bad_frames += 1;
+                let error = not_due.err().unwrap_or(GreetingError::Malformed);
+                self.abandon(token, &error, now);
+            }
+        }
+    }
+
+    /// A stranger has said who it is.
+    fn on_dialler(&mut self, token: usize, hello: &Hello, now: Instant) {
+        let peer = self.peers.iter().position(|peer| peer.server == hello.server);
+        let checked = check_dialler(&self.config.hello, hello, peer);
+        let admitted = checked.and_then(|peer| self.admission.admit(hello).map(|()| peer));
+        match admitted {
+            Ok(peer) => {
+                self.answer(token, &Greeting::Hello(self.config.hello), Phase::AwaitWelcome { peer }, now);
+            }
+            Err(refusal) => self.refuse(token, Some(hello.server), refusal, now),
+        }
+    }
+
+    /// Whom we dialled has said who it is.
+    fn on_dialled(&mut self, token: usize, peer: usize, hello: &Hello, now: Instant) {
+        let server = self.peers[peer].server;
+        let checked = check_dialled(&self.config.hello, hello, server);
+        match checked.and_then(|()| self.admission.admit(hello)) {
+            Ok(()) => {
+                self.answer(token, &Greeting::Welcome, Phase::AwaitHello { peer }, now);
+                self.come_up(token, peer, now);
+            }
+            Err(refusal) => self.refuse(token, Some(server), refusal, now),
+        }
+    }
+
+    fn answer(&mut self, token: usize, greeting: &Greeting, next: Phase, now: Instant) {
+        let Some(connection) = self.connections.get_mut(&token) else { return };
+        connection.phase = next;
+        if let Err(error) = connection.greet(greeting) {
+            self.abandon(token, &error, now);
+        }
+    }
+
+    /// Says no, and why. The few bytes are in the kernel's hands before the socket is closed; if the other end has
+    /// gone meanwhile there is nobody to tell.
+    fn refuse(&mut self, token: usize, peer: Option<u64>, refusal: Refusal, now: Instant) {
+        self.counters.refusals_sent += 1;
+        if let Some(connection) = self.connections.get_mut(&token) {
+            connection.greet(&Greeting::Refusal(refusal.clone())).ok();
+        }
+        self.abandon(token, &refusal, now);
+        self.events.push(Event::Refused { peer, refusal, by_us: true });
+    }
+
+    /// Both ends agree. A connection that the peer had before is half dead at best, since it would not have
+    /// dialled again otherwise.
+    fn come_up(&mut self, token: usize, peer: usize, now: Instant) {
+        if let Some(old) = self.peers[peer].link() {
+            self.close(old, DownReason::Replaced, now);
+        }
+        let Some(connection) = self.connections.get_mut(&token) else { return };
+        if matches!(connection.phase, Phase::AwaitWelcome { .. }) {
+            self.strangers -= 1;
+        }
+        connection.come_up(peer, self.peers[peer].server, &self.config);
+        let again = self.peers[peer].came_up(token, now);
+        self.counters.connects += 1;
+        self.counters.reconnects += u64::from(again);
+        self.events.push(Event::Up { peer: self.peers[peer].server });
+    }
+
+    fn dialled_server(&self, phase: Phase) -> Option<u64> {
+        match phase {
+            Phase::AwaitHello { peer } | Phase::AwaitWelcome { peer } => Some(self.peers[peer].server),
+            _ => None,
+        }
+    }
+}

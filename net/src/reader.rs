@@ -1,0 +1,178 @@
+//! The receiving half of the frame codec: bytes in as they come, bodies out, no copy in between.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use crate::frame::{FrameError, HEAD_BYTES, Head};
+
+/// Cuts a stream of bytes into frames.
+///
+/// It reads from nothing by itself. The owner of the socket asks for [`room`](FrameReader::room), reads into it,
+/// says how many bytes came with [`advance`](FrameReader::advance), and takes bodies with
+/// [`next_body`](FrameReader::next_body) until there are none. One read call so fills many frames.
+///
+/// A body is a slice of the read buffer, which lives as long as any slice of it: who keeps a short body for long
+/// should copy it. When all slices are gone the buffer is used again. A body longer than the buffer gets an
+/// allocation of its own that grows as its bytes really arrive, so a length that was only claimed costs nothing.
+///
+/// ```
+/// use niagara_net::FrameReader;
+///
+/// // A body of two bytes, "hi", as it is on the wire, arriving in two pieces.
+/// let wire = [2, 0, 0, 0, 0xfb, 0x38, 0x40, 0x65, b'h', b'i'];
+/// let mut reader = FrameReader::new(4096, 1 << 20);
+/// for piece in wire.chunks(7) {
+///     assert_eq!(reader.next_body(), Ok(None));
+///     reader.room()[..piece.len()].copy_from_slice(piece);
+///     reader.advance(piece.len());
+/// }
+/// assert_eq!(reader.next_body().unwrap().unwrap(), "hi");
+/// ```
+#[derive(Debug)]
+pub struct FrameReader {
+    /// All of it is initialised. The first `filled` bytes were received and are not yet handed out, the rest is room.
+    buffer: BytesMut,
+    filled: usize,
+    long: Option<LongBody>,
+    buffer_bytes: usize,
+    max_frame_bytes: usize,
+}
+
+/// A body that does not fit into the read buffer, on its way.
+#[derive(Debug)]
+struct LongBody {
+    head: Head,
+    bytes: Vec<u8>,
+    received: usize,
+}
+
+impl FrameReader {
+    /// A reader with a buffer of `buffer_bytes` (at least the 8 bytes of a head) that takes bodies of up to
+    /// `max_frame_bytes`. A small buffer makes more read calls, a large one is pinned longer by the bodies in it;
+    /// 64 to 256 KiB is a good middle.
+    pub fn new(buffer_bytes: usize, max_frame_bytes: usize) -> FrameReader {
+        assert!(buffer_bytes >= HEAD_BYTES, "the read buffer must hold a frame's head");
+        let buffer = BytesMut::zeroed(buffer_bytes);
+        FrameReader { buffer, filled: 0, long: None, buffer_bytes, max_frame_bytes }
+    }
+
+    /// Goes on with other sizes. Bytes that were received already stay: they are the beginning of the next frame.
+    pub(crate) fn resize(&mut self, buffer_bytes: usize, max_frame_bytes: usize) {
+        assert!(
+            buffer_bytes >= self.buffer_bytes && max_frame_bytes >= self.max_frame_bytes,
+            "limits only grow"
+        );
+        self.buffer_bytes = buffer_bytes;
+        self.max_frame_bytes = max_frame_bytes;
+        self.renew();
+    }
+
+    /// Where the next bytes of the stream belong. Never empty.
+    pub fn room(&mut self) -> &mut [u8] {
+        if self.long.is_none() && !self.has_room() {
+            self.renew();
+        }
+        let (buffer_bytes, filled) = (self.buffer_bytes, self.filled);
+        let room = match &mut self.long {
+            Some(long) => long.room(buffer_bytes),
+            None => &mut self.buffer[filled..],
+        };
+        assert!(!room.is_empty(), "a reader always has room for the frame that it waits for");
+        room
+    }
+
+    /// Whether the buffer's rest can take the frame that it begins with. If nothing is known of that frame, a
+    /// quarter of the buffer must be left, so that read calls stay large.
+    fn has_room(&self) -> bool {
+        match self.head() {
+            Some(head) => self.buffer.len() >= HEAD_BYTES + head.length,
+            None => self.buffer.len() - self.filled >= self.buffer_bytes.div_ceil(4).max(HEAD_BYTES),
+        }
+    }
+
+    /// Says that the first `count` bytes of [`room`](FrameReader::room) have been filled.
+    ///
+    /// # Panics
+    ///
+    /// If that is more than there was room for.
+    pub fn advance(&mut self, count: usize) {
+        let (received, room_end) = match &mut self.long {
+            Some(long) => (&mut long.received, long.bytes.len()),
+            None => (&mut self.filled, self.buffer.len()),
+        };
+        *received += count;
+        assert!(*received <= room_end, "advanced past the room that was given");
+    }
+
+    /// The next complete body, or `None` when more bytes are needed.
+    ///
+    /// # Errors
+    ///
+    /// The stream is damaged or asks for too much. There is no next frame after that: close the connection.
+    pub fn next_body(&mut self) -> Result<Option<Bytes>, FrameError> {
+        if let Some(long) = self.long.take_if(|long| long.is_complete()) {
+            long.head.check(&long.bytes)?;
+            return Ok(Some(Bytes::from(long.bytes)));
+        }
+        let Some(head) = self.head() else { return Ok(None) };
+        if head.length > self.max_frame_bytes {
+            return Err(FrameError::TooLong { length: head.length, limit: self.max_frame_bytes });
+        }
+        let wire_len = HEAD_BYTES + head.length;
+        if self.filled >= wire_len {
+            let mut frame = self.buffer.split_to(wire_len);
+            self.filled -= wire_len;
+            frame.advance(HEAD_BYTES);
+            head.check(&frame)?;
+            return Ok(Some(frame.freeze()));
+        }
+        if wire_len > self.buffer_bytes {
+            self.long = Some(LongBody::begin(head, &self.buffer[HEAD_BYTES..self.filled]));
+            self.buffer.advance(self.filled);
+            self.filled = 0;
+        }
+        Ok(None)
+    }
+
+    /// The head at the front of the buffer, if it has arrived and no long body is still to be filled first.
+    fn head(&self) -> Option<Head> {
+        match (&self.long, self.buffer[..self.filled].first_chunk()) {
+            (None, Some(head)) => Some(Head::parse(*head)),
+            _ => None,
+        }
+    }
+
+    /// Starts a whole buffer, with the incomplete frame moved to its front. If all bodies handed out so far are
+    /// gone the memory is the same, else the old memory stays theirs.
+    fn renew(&mut self) {
+        self.buffer.truncate(self.filled);
+        if !self.buffer.try_reclaim(self.buffer_bytes - self.filled) {
+            let mut fresh = BytesMut::with_capacity(self.buffer_bytes);
+            fresh.extend_from_slice(&self.buffer);
+            self.buffer = fresh;
+        }
+        self.buffer.resize(self.buffer_bytes, 0);
+    }
+}
+
+impl LongBody {
+    fn begin(head: Head, received: &[u8]) -> LongBody {
+        LongBody { head, bytes: received.to_vec(), received: received.len() }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.received == self.head.length
+    }
+
+    /// Doubles the memory when it is full, up to exactly the body's length.
+    fn room(&mut self, first_step: usize) -> &mut [u8] {
+        if self.received == self.bytes.len() {
+            let grown = (2 * self.received).max(first_step).min(self.head.length);
+            self.bytes.reserve_exact(grown - self.received);
+            self.bytes.resize(grown, 0);
+        }
+        &mut self.bytes[self.received..]
+    }
+}
+
+#[cfg(test)]
+mod tests;

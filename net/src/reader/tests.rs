@@ -1,0 +1,171 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::Frame;
+
+const BUFFER: usize = 256;
+const LIMIT: usize = 2000;
+
+fn wire<'a>(bodies: impl IntoIterator<Item = &'a Vec<u8>>) -> Vec<u8> {
+    let frames = bodies.into_iter().map(|body| Frame::from(Bytes::from(body.clone())));
+    frames.flat_map(|frame| frame.slices().collect::<Vec<_>>().concat()).collect()
+}
+
+/// Feeds `wire` in pieces of the given lengths, over and over, and returns what came out, as long as it came.
+fn read(reader: &mut FrameReader, mut wire: &[u8], pieces: &[usize]) -> (Vec<Bytes>, Option<FrameError>) {
+    let mut bodies = Vec::new();
+    for piece in pieces.iter().cycle() {
+        loop {
+            match reader.next_body() {
+                Ok(Some(body)) => bodies.push(body),
+                Ok(None) => break,
+                Err(error) => return (bodies, Some(error)),
+            }
+        }
+        if wire.is_empty() {
+            break;
+        }
+        let room = reader.room();
+        let count = (*piece).min(room.len()).min(wire.len());
+        room[..count].copy_from_slice(&wire[..count]);
+        reader.advance(count);
+        wire = &wire[count..];
+    }
+    (bodies, None)
+}
+
+fn bodies() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    let short = prop::collection::vec(any::<u8>(), 0..40);
+    let long = prop::collection::vec(any::<u8>(), 0..LIMIT);
+    prop::collection::vec(prop_oneof![4 => short, 1 => long], 0..20)
+}
+
+fn pieces() -> impl Strategy<Value = Vec<usize>> {
+    prop::collection::vec(prop_oneof![1usize..12, 1usize..400], 1..8)
+}
+
+proptest! {
+    #[test]
+    fn any_split_of_the_stream_gives_the_same_frames(bodies in bodies(), pieces in pieces()) {
+        let (found, error) = read(&mut FrameReader::new(BUFFER, LIMIT), &wire(&bodies), &pieces);
+        prop_assert_eq!(error, None);
+        prop_assert_eq!(found, bodies);
+    }
+
+    #[test]
+    fn a_truncated_stream_gives_a_prefix_and_no_error(bodies in bodies(), pieces in pieces(), cut in any::<prop::sample::Index>()) {
+        let wire = wire(&bodies);
+        let cut = cut.index(wire.len() + 1);
+        let (found, error) = read(&mut FrameReader::new(BUFFER, LIMIT), &wire[..cut], &pieces);
+        prop_assert_eq!(error, None);
+        prop_assert!(found.len() <= bodies.len());
+        prop_assert_eq!(&found[..], &bodies[..found.len()]);
+        prop_assert_eq!(found.len() == bodies.len(), cut == wire.len());
+    }
+
+    #[test]
+    fn a_flipped_bit_never_yields_a_wrong_body(
+        bodies in bodies().prop_filter("something to damage", |bodies| !bodies.is_empty()),
+        pieces in pieces(),
+        at in any::<prop::sample::Index>(),
+        bit in 0u8..8,
+    ) {
+        let mut wire = wire(&bodies);
+        let at = at.index(wire.len());
+        wire[at] ^= 1 << bit;
+        let (found, _) = read(&mut FrameReader::new(BUFFER, LIMIT), &wire, &pieces);
+        prop_assert!(found.len() < bodies.len());
+        prop_assert_eq!(&found[..], &bodies[..found.len()]);
+    }
+
+    #[test]
+    fn random_bytes_never_panic_and_never_yield_a_body(noise in prop::collection::vec(any::<u8>(), 0..4000), pieces in pieces()) {
+        let (found, _) = read(&mut FrameReader::new(BUFFER, LIMIT), &noise, &pieces);
+        prop_assert!(found.is_empty());
+    }
+}
+
+#[test]
+fn a_body_points_into_the_read_buffer() {
+    let wire = wire([&b"first".to_vec(), &b"second".to_vec()]);
+    let mut reader = FrameReader::new(BUFFER, LIMIT);
+    let room = reader.room();
+    room[..wire.len()].copy_from_slice(&wire);
+    let at = room.as_ptr() as usize;
+    reader.advance(wire.len());
+
+    let first = reader.next_body().unwrap().unwrap();
+    let second = reader.next_body().unwrap().unwrap();
+    assert_eq!((&first[..], first.as_ptr() as usize), (&b"first"[..], at + HEAD_BYTES));
+    assert_eq!((&second[..], second.as_ptr() as usize), (&b"second"[..], at + 2 * HEAD_BYTES + 5));
+}
+
+#[test]
+fn the_buffer_is_used_again_once_its_bodies_are_gone() {
+    let wire = wire([&vec![1; 150]]);
+    let mut reader = FrameReader::new(BUFFER, LIMIT);
+    let at = reader.room().as_ptr() as usize;
+    for _ in 0..1000 {
+        let (bodies, _) = read(&mut reader, &wire, &[BUFFER]);
+        let offset = bodies[0].as_ptr() as usize - at;
+        assert!(offset < BUFFER, "the body lies {offset} bytes behind the first buffer");
+    }
+}
+
+#[test]
+fn a_body_that_is_kept_keeps_its_bytes() {
+    let mut reader = FrameReader::new(BUFFER, LIMIT);
+    let kept: Vec<Bytes> =
+        (0..50u8).flat_map(|byte| read(&mut reader, &wire([&vec![byte; 100]]), &[BUFFER]).0).collect();
+    assert!((0..50u8).zip(&kept).all(|(byte, body)| **body == [byte; 100]));
+}
+
+#[test]
+fn a_length_above_the_limit_is_refused_before_a_byte_of_it_is_allocated() {
+    let mut reader = FrameReader::new(BUFFER, LIMIT);
+    let (bodies, error) = read(&mut reader, &[0xff; HEAD_BYTES], &[HEAD_BYTES]);
+    assert!(bodies.is_empty());
+    assert_eq!(error, Some(FrameError::TooLong { length: u32::MAX as usize, limit: LIMIT }));
+    assert!(reader.long.is_none());
+}
+
+#[test]
+fn memory_for_a_long_body_grows_with_the_bytes_that_arrive() {
+    const LONG: usize = 1 << 20;
+    let mut reader = FrameReader::new(BUFFER, LONG);
+    let head = &wire([&vec![0; LONG]])[..HEAD_BYTES];
+    read(&mut reader, head, &[HEAD_BYTES]);
+    for arrived in [0, 100, 1000, 10_000] {
+        let long = reader.long.as_ref().unwrap();
+        assert!(
+            long.bytes.capacity() <= (2 * arrived).max(BUFFER),
+            "{arrived} bytes pinned {}",
+            long.bytes.capacity()
+        );
+        read(&mut reader, &vec![0; 10 * arrived.max(10) - arrived], &[77]);
+    }
+}
+
+#[test]
+fn a_long_body_ends_in_an_allocation_of_its_exact_length() {
+    let body = vec![3; LIMIT];
+    let mut reader = FrameReader::new(BUFFER, LIMIT);
+    let wire = wire([&body]);
+    read(&mut reader, &wire[..wire.len() - 1], &[BUFFER]);
+    assert_eq!(reader.long.as_ref().unwrap().bytes.capacity(), LIMIT);
+    assert_eq!(read(&mut reader, &wire[wire.len() - 1..], &[1]).0, [body]);
+}
+
+#[test]
+fn bytes_behind_a_greeting_survive_the_change_of_sizes() {
+    let bodies = [vec![1; 20], vec![2; 1500]];
+    let wire = wire(&bodies);
+    let mut reader = FrameReader::new(64, 40);
+    let (first, rest) = wire.split_at(60);
+    let room = reader.room();
+    room[..60].copy_from_slice(first);
+    reader.advance(60);
+    assert_eq!(reader.next_body().unwrap().unwrap(), bodies[0]);
+    reader.resize(BUFFER, LIMIT);
+    assert_eq!(read(&mut reader, rest, &[100]).0, bodies[1..]);
+}

@@ -1,0 +1,130 @@
+//! Why one server does not talk to another.
+
+/// Longest text that travels with a refusal, in bytes of UTF-8. Longer ones are cut.
+pub const MAX_REFUSAL_TEXT_BYTES: usize = 256;
+
+/// Why a connection was refused. It travels to the other end, so that both servers' operators read the same
+/// reason; in every variant "refuser" is who said no, and "refused" is the other end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The cluster ids differ.
+    #[error(
+        "the servers belong to different clusters: check the address, and the data directory it was started on"
+    )]
+    WrongCluster,
+    /// The wire versions differ.
+    #[error(
+        "the refuser speaks version {refuser} of the protocol, the refused {refused}: run the same release on both"
+    )]
+    WrongVersion {
+        /// The version of who refused.
+        refuser: u16,
+        /// The version of who was refused.
+        refused: u16,
+    },
+    /// The connection reached the address of another channel.
+    #[error(
+        "the connection is for channel {refused} and met channel {refuser}: list every server's addresses in channel order"
+    )]
+    WrongChannel {
+        /// The channel of who refused.
+        refuser: u32,
+        /// The channel of who was refused.
+        refused: u32,
+    },
+    /// The servers disagree about how many channels there are.
+    #[error(
+        "the refuser has {refuser} channels, the refused {refused}: configure the same number on every server"
+    )]
+    WrongChannels {
+        /// How many who refused has.
+        refuser: u32,
+        /// How many who was refused has.
+        refused: u32,
+    },
+    /// The server that answers at this address is not the one that was dialled.
+    #[error("server {found} answered at the address of server {expected}: correct the address")]
+    WrongServer {
+        /// The server that was dialled.
+        expected: u64,
+        /// The server that answered.
+        found: u64,
+    },
+    /// The refuser has no such server among its peers.
+    #[error("server {server} is not among the refuser's peers: add it there, or correct its id")]
+    UnknownServer {
+        /// The id that the refused gave.
+        server: u64,
+    },
+    /// The wrong end dialled. Of two servers the one with the higher id dials, so that one connection joins them.
+    #[error(
+        "server {refused} dialled server {refuser}, and the higher id dials: check that both ids are right"
+    )]
+    NotYourTurn {
+        /// The id of who refused.
+        refuser: u64,
+        /// The id of who was refused.
+        refused: u64,
+    },
+    /// The [`Admission`](crate::Admission) said no, for the reason it gave: the refused server's store is not the
+    /// one that the refuser knows under this id.
+    #[error("{0}")]
+    Store(String),
+    /// A reason that only a newer release knows.
+    #[error("refused with code {code}: {text}")]
+    Other {
+        /// The code on the wire.
+        code: u16,
+        /// What the refuser says about it.
+        text: String,
+    },
+}
+
+/// A refusal as numbers and text: its form on the wire, which every version must be able to read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Coded<'a> {
+    pub(crate) code: u16,
+    pub(crate) refuser: u64,
+    pub(crate) refused: u64,
+    pub(crate) text: &'a str,
+}
+
+impl Refusal {
+    pub(crate) fn coded(&self) -> Coded<'_> {
+        let (code, refuser, refused, text) = match self {
+            Refusal::WrongCluster => (1, 0, 0, ""),
+            Refusal::WrongVersion { refuser, refused } => (2, u64::from(*refuser), u64::from(*refused), ""),
+            Refusal::WrongChannel { refuser, refused } => (3, u64::from(*refuser), u64::from(*refused), ""),
+            Refusal::WrongChannels { refuser, refused } => (4, u64::from(*refuser), u64::from(*refused), ""),
+            Refusal::WrongServer { expected, found } => (5, *expected, *found, ""),
+            Refusal::UnknownServer { server } => (6, 0, *server, ""),
+            Refusal::NotYourTurn { refuser, refused } => (7, *refuser, *refused, ""),
+            Refusal::Store(text) => (8, 0, 0, text.as_str()),
+            Refusal::Other { code, text } => (*code, 0, 0, text.as_str()),
+        };
+        Coded { code, refuser, refused, text: &text[..text.floor_char_boundary(MAX_REFUSAL_TEXT_BYTES)] }
+    }
+
+    /// `None` if a number is out of its field's range: no server sends that.
+    pub(crate) fn from_coded(coded: &Coded<'_>) -> Option<Refusal> {
+        let &Coded { code, refuser, refused, text } = coded;
+        Some(match code {
+            1 => Refusal::WrongCluster,
+            2 => {
+                Refusal::WrongVersion { refuser: refuser.try_into().ok()?, refused: refused.try_into().ok()? }
+            }
+            3 => {
+                Refusal::WrongChannel { refuser: refuser.try_into().ok()?, refused: refused.try_into().ok()? }
+            }
+            4 => Refusal::WrongChannels {
+                refuser: refuser.try_into().ok()?,
+                refused: refused.try_into().ok()?,
+            },
+            5 => Refusal::WrongServer { expected: refuser, found: refused },
+            6 => Refusal::UnknownServer { server: refused },
+            7 => Refusal::NotYourTurn { refuser, refused },
+            8 => Refusal::Store(text.to_owned()),
+            code => Refusal::Other { code, text: text.to_owned() },
+        })
+    }
+}

@@ -1,0 +1,110 @@
+//! Who sleeps must be woken, who is awake must not be: a system call per hand-over is what this saves.
+
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+
+/// The agreement between a thread that may sleep and the threads that give it work.
+///
+/// The sleeper says that it is going to sleep and *then* looks at its queues once more; the others put their work
+/// into a queue and *then* look whether it sleeps. Both orders are sequentially consistent, so at least one side
+/// sees the other: either the sleeper finds the work, or the giver learns that it has to wake. How a thread is
+/// put to sleep and woken (an eventfd, a condition variable) is not this type's matter.
+///
+/// ```
+/// use niagara_net::SleepFlag;
+///
+/// let flag = SleepFlag::new();
+/// assert!(!flag.take(), "nobody sleeps, so there is nobody to wake");
+///
+/// flag.announce(); // the sleeper: from here on look at the queues again, then sleep
+/// assert!(flag.take(), "the first giver of work wakes");
+/// assert!(!flag.take(), "the second one can save itself the system call");
+/// flag.retract(); // the sleeper: awake
+/// ```
+#[derive(Debug, Default)]
+pub struct SleepFlag(AtomicBool);
+
+impl SleepFlag {
+    /// A flag of a thread that is awake.
+    pub const fn new() -> SleepFlag {
+        SleepFlag(AtomicBool::new(false))
+    }
+
+    /// The sleeper, before its last look at its queues.
+    pub fn announce(&self) {
+        self.0.store(true, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+    }
+
+    /// The sleeper, as soon as it is awake or has decided not to sleep.
+    pub fn retract(&self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+
+    /// A giver of work, after it has published the work: whether it has to wake the sleeper. Of several givers
+    /// one is told so.
+    pub fn take(&self) -> bool {
+        fence(Ordering::SeqCst);
+        // The load alone decides in the common case, and leaves the cache line with the thread that is awake.
+        self.0.load(Ordering::Relaxed) && self.0.swap(false, Ordering::SeqCst)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+    use std::thread;
+
+    use super::*;
+
+    /// On cache lines of their own the two sides' accesses overtake each other most easily.
+    #[derive(Default)]
+    #[repr(align(128))]
+    struct Alone<T>(T);
+
+    /// Two threads that begin a round at the same moment, as nearly as can be.
+    fn meet(own: &AtomicU64, other: &AtomicU64, round: u64) {
+        own.store(round, Ordering::Release);
+        let mut waited = 0u32;
+        while other.load(Ordering::Acquire) < round {
+            waited += 1;
+            // The other thread may need this core.
+            if waited.is_multiple_of(1000) {
+                thread::yield_now();
+            }
+        }
+    }
+
+    /// The promise that everything else rests on. Without the fences both sides miss each other a few times in
+    /// a hundred thousand rounds (and a thread then sleeps on work that nobody will wake it for).
+    #[test]
+    fn at_least_one_side_sees_the_other() {
+        const ROUNDS: u64 = 1_000_000;
+        let flag = Alone(SleepFlag::new());
+        let [work, sleeper_at, giver_at] = [(); 3].map(|()| Alone(AtomicU64::new(0)));
+        thread::scope(|scope| {
+            let sleeper = scope.spawn(|| {
+                let last_look = |round| {
+                    meet(&sleeper_at.0, &giver_at.0, 2 * round);
+                    flag.0.announce();
+                    let found = work.0.load(Ordering::Relaxed) == round;
+                    meet(&sleeper_at.0, &giver_at.0, 2 * round + 1);
+                    flag.0.retract();
+                    found
+                };
+                (1..=ROUNDS).map(last_look).collect::<Vec<bool>>()
+            });
+            let give = |round| {
+                meet(&giver_at.0, &sleeper_at.0, 2 * round);
+                work.0.store(round, Ordering::Relaxed);
+                let must_wake = flag.0.take();
+                meet(&giver_at.0, &sleeper_at.0, 2 * round + 1);
+                must_wake
+            };
+            let must_wake: Vec<bool> = (1..=ROUNDS).map(give).collect();
+            let found = sleeper.join().unwrap();
+            let lost =
+                found.iter().zip(&must_wake).filter(|(found, must_wake)| !**found && !**must_wake).count();
+            assert_eq!(lost, 0, "of {ROUNDS} rounds");
+        });
+    }
+}

@@ -1,0 +1,51 @@
+//! Ending a transport's sleep from another thread.
+
+use std::io;
+use std::sync::Arc;
+
+use mio::{Registry, Token};
+
+use crate::sleep::SleepFlag;
+
+/// Wakes the thread that polls a [`Transport`](crate::Transport). Cheap to clone; one for every thread that gives
+/// the transport's thread work.
+///
+/// Publish the work first, then call [`wake`](Waker::wake), once per batch: it costs a fence and a load, and a
+/// system call only if the thread has said that it sleeps.
+///
+/// ```no_run
+/// # fn f(transport: &niagara_net::Transport, queue: std::sync::mpsc::SyncSender<u32>) {
+/// let waker = transport.waker();
+/// std::thread::spawn(move || {
+///     queue.try_send(1).ok();
+///     waker.wake();
+/// });
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Waker(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    flag: SleepFlag,
+    eventfd: mio::Waker,
+}
+
+impl Waker {
+    pub(crate) fn new(registry: &Registry, token: Token) -> io::Result<Waker> {
+        Ok(Waker(Arc::new(Inner { flag: SleepFlag::new(), eventfd: mio::Waker::new(registry, token)? })))
+    }
+
+    /// Ends the transport's present sleep, or the one that it is about to begin, if there is one.
+    pub fn wake(&self) {
+        if self.0.flag.take()
+            && let Err(error) = self.0.eventfd.wake()
+        {
+            tracing::error!(%error, "a sleeping thread could not be woken; it goes on at its next timeout");
+        }
+    }
+
+    pub(crate) fn flag(&self) -> &SleepFlag {
+        &self.0.flag
+    }
+}

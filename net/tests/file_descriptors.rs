@@ -1,0 +1,60 @@
+//! A server that has run out of file descriptors neither ends nor spins, and recovers when there are some again.
+//!
+//! The limit is the whole process's, so this test has a process of its own.
+
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use niagara_net::{AdmitAll, Event, Hello, LinkConfig, Peer, Transport};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+const DEADLINE: Duration = Duration::from_secs(120);
+
+fn hello(server: u64) -> Hello {
+    Hello { cluster: 1, server, channel: 0, channels: 1, store: 0 }
+}
+
+fn open(server: u64, peer: u64, address: String) -> Transport {
+    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
+    let mut config = LinkConfig::new(hello(server), listen, vec![Peer { server: peer, address }]);
+    config.reconnect_max = Duration::from_millis(50);
+    Transport::open(config, Arc::new(AdmitAll)).unwrap()
+}
+
+/// Opens files until there is no descriptor left.
+fn use_up_descriptors() -> Vec<std::fs::File> {
+    std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect()
+}
+
+#[test]
+fn accepting_pauses_while_there_are_no_file_descriptors() {
+    let mut one = open(1, 2, String::new());
+    let mut two = open(2, 1, one.local_addr().to_string());
+    let before = getrlimit(Resource::Nofile);
+    // Connected by the kernel, still to be accepted. It took its own descriptor while there were some.
+    let stranger = TcpStream::connect(one.local_addr()).unwrap();
+    setrlimit(Resource::Nofile, Rlimit { current: Some(64), maximum: before.maximum }).unwrap();
+    let hoard = use_up_descriptors();
+    assert!(!hoard.is_empty());
+
+    let (begin, mut events, mut turns) = (Instant::now(), Vec::new(), 0u32);
+    while one.counters().accept_errors < 3 || two.counters().dial_failures < 3 {
+        assert!(begin.elapsed() < DEADLINE, "{one:?} {two:?}");
+        two.turn(Instant::now(), Some(Duration::from_millis(5)), || true, &mut events).unwrap();
+        one.turn(Instant::now(), Some(Duration::from_millis(5)), || true, &mut events).unwrap();
+        turns += 1;
+    }
+    assert!(turns > 10, "accepting was tried again without a pause: 3 errors in {turns} turns");
+    assert_eq!(events, []);
+
+    drop((hoard, stranger));
+    setrlimit(Resource::Nofile, before).unwrap();
+    while !(one.is_connected(2) && two.is_connected(1)) {
+        assert!(begin.elapsed() < DEADLINE, "{one:?} {two:?}");
+        two.turn(Instant::now(), Some(Duration::from_millis(5)), || true, &mut events).unwrap();
+        one.turn(Instant::now(), Some(Duration::from_millis(5)), || true, &mut events).unwrap();
+    }
+    assert_eq!(events.len(), 2, "{events:?}");
+    assert!(events.contains(&Event::Up { peer: 1 }) && events.contains(&Event::Up { peer: 2 }));
+}

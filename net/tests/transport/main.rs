@@ -1,0 +1,12 @@
+//! Transports on the loopback device: what they promise each other, and what they bear from strangers.
+//!
+//! Most tests poll all transports in the test's own thread, in turn, until a condition holds. They wait for
+//! conditions, never for time, and only a failing test reaches its deadline.
+
+mod exchange;
+mod greeting;
+mod queue;
+mod reconnect;
+mod rig;
+mod strangers;
+mod wake;

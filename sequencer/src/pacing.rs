@@ -1,0 +1,171 @@
+//! Pacing: how far a group may run ahead of the merge, and when a server's merge is too slow to lead.
+//!
+//! A group that takes in commands faster than the others would, entry by entry, raise the level and make each of them
+//! pad. Instead, it cuts a new entry only while few of its own are ahead of the merge; the commands that come meanwhile
+//! share the next. Uneven load then makes larger batches instead of storms of no-ops, and what the merge holds stays
+//! bounded.
+
+use std::collections::VecDeque;
+
+/// How many entries with commands a group may have ahead of the merge, unless configured otherwise. Few: what is
+/// cut early cannot grow, and at constant load a window of 64 made several times more entries with 16 groups
+/// than with one, where a window of 4 made hardly any more.
+pub const COMMAND_ENTRY_WINDOW: usize = 4;
+
+/// Decides whether a leader may cut its next entry with commands. Skips are neither counted nor held back: they are
+/// what the merge may be waiting for.
+///
+/// ```
+/// use niagara_sequencer::Pacing;
+///
+/// let pacing = Pacing::default();
+/// assert!(pacing.may_cut(3));
+/// assert!(!pacing.may_cut(4), "the commands wait, and share the next entry");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pacing {
+    window: usize,
+}
+
+impl Pacing {
+    /// Lets a group have `window` entries with commands ahead of the merge. Panics on 0, where nothing would ever be cut.
+    #[must_use]
+    pub const fn new(window: usize) -> Self {
+        assert!(window >= 1, "a window of 0 entries lets nothing through");
+        Self { window }
+    }
+
+    /// Whether to cut another entry with commands while the merge of this server has yet to reach
+    /// `outstanding_command_entries` of the group's.
+    #[must_use]
+    pub const fn may_cut(&self, outstanding_command_entries: usize) -> bool {
+        outstanding_command_entries < self.window
+    }
+}
+
+impl Default for Pacing {
+    /// The window of [`COMMAND_ENTRY_WINDOW`].
+    fn default() -> Self {
+        Self::new(COMMAND_ENTRY_WINDOW)
+    }
+}
+
+/// Decides, for one group, whether this server's merge lags so far behind that it should not lead: its pacing would slow
+/// the whole cluster down. The clock is the caller's tick.
+///
+/// The merge *begins* to lag when both hold: more than two windows of committed command entries are unmerged, which a
+/// leader that paces itself never reaches and a follower only passes in a burst; and what was committed an election
+/// timeout ago is still not all merged, which a burst does not explain. It *ceases* to lag when it has merged all that was
+/// committed half an election timeout ago, however much is unmerged. In between nothing changes, so that leadership does
+/// not go to and fro while the delay is near the limit.
+///
+/// ```
+/// use niagara_sequencer::Lag;
+///
+/// let mut lag = Lag::new(4, 2);
+/// assert!(!lag.observe_tick(100, 0));
+/// assert!(!lag.observe_tick(100, 0), "a burst: an election timeout has not passed yet");
+/// assert!(lag.observe_tick(100, 0));
+/// assert!(lag.observe_tick(100, 99), "almost there");
+/// assert!(!lag.observe_tick(100, 100));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Lag {
+    /// Unmerged entries up to here are no lag: two windows.
+    slack: u64,
+    /// The committed counts of the last ticks, oldest first, at most an election timeout and the present.
+    committed: VecDeque<u64>,
+    election_ticks: usize,
+    lagging: bool,
+}
+
+impl Lag {
+    /// For a pacing window of `window` entries and an election timeout of `election_ticks` ticks. Panics if either is 0.
+    #[must_use]
+    pub fn new(window: usize, election_ticks: u32) -> Self {
+        assert!(window >= 1, "a window of 0 entries lets nothing through");
+        assert!(election_ticks >= 1, "an election takes at least a tick");
+        let election_ticks = election_ticks as usize;
+        let committed = VecDeque::with_capacity(election_ticks + 1);
+        Self { slack: 2 * window as u64, committed, election_ticks, lagging: false }
+    }
+
+    /// Takes a tick's counts, and says whether the merge lags. Both count the group's entries with commands since the
+    /// same moment, the committed and the merged ones, and never fall.
+    pub fn observe_tick(&mut self, committed_command_entries: u64, merged_command_entries: u64) -> bool {
+        if self.committed.len() > self.election_ticks {
+            self.committed.pop_front();
+        }
+        self.committed.push_back(committed_command_entries);
+        let ago = if self.lagging { self.election_ticks.div_ceil(2) } else { self.election_ticks };
+        // Before a whole timeout has been observed, nothing is known to be that old.
+        let due = self.committed.iter().rev().nth(ago).copied().unwrap_or(0);
+        let overdue = merged_command_entries < due;
+        let unmerged = committed_command_entries.saturating_sub(merged_command_entries);
+        self.lagging = overdue && (self.lagging || unmerged > self.slack);
+        self.lagging
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_of_one_lets_one_entry_out() {
+        let pacing = Pacing::new(1);
+        assert!(pacing.may_cut(0));
+        assert!(!pacing.may_cut(1));
+        assert!(!pacing.may_cut(2), "more than the window, after a change of leader");
+    }
+
+    #[test]
+    fn a_merge_that_keeps_up_never_lags_at_any_rate() {
+        for rate in [1, 10, 1_000_000] {
+            let mut lag = Lag::new(4, 10);
+            for tick in 1..100 {
+                assert!(!lag.observe_tick(tick * rate, (tick - 1) * rate), "a tick behind");
+            }
+            for tick in 100..200 {
+                assert!(!lag.observe_tick(tick * rate, (tick - 10) * rate), "a timeout behind, exactly");
+            }
+        }
+    }
+
+    #[test]
+    fn a_few_old_entries_are_no_lag() {
+        let mut lag = Lag::new(4, 10);
+        for _ in 0..100 {
+            assert!(!lag.observe_tick(8, 0), "two windows, for ever: a stuck merge in a quiet cluster");
+        }
+        assert!(lag.observe_tick(9, 0), "one more, and what was committed long ago is not merged");
+    }
+
+    #[test]
+    fn lag_begins_at_a_timeout_and_ceases_at_half_of_it() {
+        let (rate, timeout) = (100, 10);
+        let mut lag = Lag::new(4, timeout as u32);
+        for tick in 20..40 {
+            lag.observe_tick(tick * rate, (tick - timeout) * rate);
+        }
+        assert!(!lag.observe_tick(40 * rate, (40 - timeout) * rate));
+        assert!(lag.observe_tick(41 * rate, (41 - timeout - 1) * rate));
+        assert!(
+            lag.observe_tick(42 * rate, (42 - timeout) * rate),
+            "a timeout behind: begins no lag, ends none"
+        );
+        assert!(lag.observe_tick(43 * rate, (43 - 6) * rate));
+        assert!(!lag.observe_tick(44 * rate, (44 - 5) * rate), "half a timeout");
+        assert!(!lag.observe_tick(45 * rate, (45 - 6) * rate), "does not begin again before a whole one");
+    }
+
+    #[test]
+    fn lag_lasts_until_the_old_entries_are_merged_however_few_they_are() {
+        let mut lag = Lag::new(4, 2);
+        lag.observe_tick(10, 0);
+        lag.observe_tick(10, 0);
+        assert!(lag.observe_tick(10, 0));
+        assert!(lag.observe_tick(10, 9), "one left, and it is old");
+        assert!(!lag.observe_tick(1000, 10), "many left, but new");
+    }
+}
