@@ -1,7 +1,8 @@
 //! Slots per second through the merge, on one core, pushes included.
 //!
-//! The sequencer thread handles every slot of every group, so that its speed bounds that of the whole server. These
-//! are the costs at batch 1, an entry for each command; an entry with more commands costs the merge the same.
+//! The sequencer thread handles every slot of every group, so that its speed bounds that of the whole server.
+//! These are the costs at batch 1, an entry for each command; an entry with more commands costs the merge the
+//! same.
 
 use std::hint::black_box;
 
@@ -50,8 +51,8 @@ fn busy(c: &mut Criterion) {
     bench.finish();
 }
 
-/// Group 1 fills every place with commands, one at a time, and all others are idle and skip ahead. Counts the slots
-/// with commands only: the no-ops between them should cost next to nothing.
+/// Group 1 fills every place with commands, one at a time, and all others are idle and skip ahead. Counts the
+/// slots with commands only: the no-ops between them should cost next to nothing.
 fn skip_ahead(c: &mut Criterion) {
     let mut bench = c.benchmark_group("one busy group, others skip ahead, per command");
     for groups in [1, 4, 8, 64] {

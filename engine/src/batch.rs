@@ -13,6 +13,7 @@
 //! Integers are little-endian. An empty context belongs to Raft's own entries, which fill no slot.
 
 use bytes::{BufMut, Bytes, BytesMut};
+use niagara_sequencer::MAX_PLACE;
 
 const KIND_COMMANDS: u8 = 1;
 const KIND_SKIP: u8 = 2;
@@ -83,9 +84,12 @@ impl EntryFill {
             return Err(MalformedBatch("context is too short"));
         }
         let place = read_u64(context, 1);
+        if !(1..=MAX_PLACE).contains(&place) {
+            return Err(MalformedBatch("there is no such place"));
+        }
         match context[0] {
-            KIND_COMMANDS if place > 0 => Ok(EntryFill::Commands { place }),
-            KIND_SKIP if place > 0 => Ok(EntryFill::Skip { place }),
+            KIND_COMMANDS => Ok(EntryFill::Commands { place }),
+            KIND_SKIP => Ok(EntryFill::Skip { place }),
             _ => Err(MalformedBatch("unknown kind of entry")),
         }
     }
@@ -281,7 +285,7 @@ mod tests {
         #[test]
         fn entries_come_back_as_they_were(
             groups in prop::collection::vec(prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 1..8), 1..5),
-            place in 1u64..,
+            place in 1..=MAX_PLACE,
         ) {
             let batches: Vec<_> =
                 groups.iter().enumerate().map(|(i, commands)| sub_batch(commands, i as u64 * 100 + 1)).collect();

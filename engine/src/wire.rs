@@ -7,6 +7,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 use niagara_net::Frame;
+use niagara_sequencer::MAX_PLACE;
 use raft::eraftpb::{Entry, EntryType, Message, MessageType};
 
 use crate::batch::{MalformedBatch, SubBatch, put_sub_batch_head, read_sub_batch};
@@ -115,7 +116,10 @@ impl Wire {
                 Wire::Forward(batch)
             }
             TAG_NACK => Wire::Nack { attempt: input.u32()? },
-            TAG_PAD_REQUEST => Wire::PadRequest { level: input.u64()? },
+            TAG_PAD_REQUEST => match input.u64()? {
+                level @ 1..=MAX_PLACE => Wire::PadRequest { level },
+                _ => return Err(MalformedMessage("there is no such place")),
+            },
             TAG_CLAIM => Wire::Claim,
             _ => return Err(MalformedMessage("unknown tag")),
         };
@@ -375,7 +379,7 @@ mod tests {
 
     #[test]
     fn small_messages_come_back() {
-        for wire in [Wire::Nack { attempt: 3 }, Wire::PadRequest { level: u64::MAX }, Wire::Claim] {
+        for wire in [Wire::Nack { attempt: 3 }, Wire::PadRequest { level: MAX_PLACE }, Wire::Claim] {
             assert_eq!(Wire::decode(&joined(&wire.encode())).unwrap(), wire);
         }
     }

@@ -14,9 +14,9 @@ use crate::hello::{Greeting, MAX_GREETING_BYTES};
 use crate::outbox::Outbox;
 use crate::reader::FrameReader;
 
-/// Slices per write call. A frame takes a slice for its head and one for each part; more slices than this did not
-/// make calls cheaper.
-const SLICES_PER_WRITE: usize = 64;
+/// Slices per write call. A frame takes a slice for its head and one for each part, so a hundred small messages
+/// fit into one call: with a quarter of this they took a third more of the processor.
+const SLICES_PER_WRITE: usize = 256;
 
 /// How far a connection has come. `peer` is an index into the transport's peers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -75,6 +75,11 @@ impl Frame {
         Head::parse(self.head).length
     }
 
+    /// The parts of the body, as they were given.
+    pub fn parts(&self) -> &[Bytes] {
+        &self.parts
+    }
+
     /// Whether the body has no bytes. Such a frame is legal and arrives as an empty body.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -51,8 +51,10 @@ impl FrameReader {
     /// 64 to 256 KiB is a good middle.
     pub fn new(buffer_bytes: usize, max_frame_bytes: usize) -> FrameReader {
         assert!(buffer_bytes >= HEAD_BYTES, "the read buffer must hold a frame's head");
-        let buffer = BytesMut::zeroed(buffer_bytes);
-        FrameReader { buffer, filled: 0, long: None, buffer_bytes, max_frame_bytes }
+        let mut reader =
+            FrameReader { buffer: BytesMut::new(), filled: 0, long: None, buffer_bytes, max_frame_bytes };
+        reader.renew();
+        reader
     }
 
     /// Goes on with other sizes. Bytes that were received already stay: they are the beginning of the next frame.
@@ -71,10 +73,10 @@ impl FrameReader {
         if self.long.is_none() && !self.has_room() {
             self.renew();
         }
-        let (buffer_bytes, filled) = (self.buffer_bytes, self.filled);
+        let (buffer_bytes, filled, end) = (self.buffer_bytes, self.filled, self.read_up_to());
         let room = match &mut self.long {
             Some(long) => long.room(buffer_bytes),
-            None => &mut self.buffer[filled..],
+            None => &mut self.buffer[filled..end],
         };
         assert!(!room.is_empty(), "a reader always has room for the frame that it waits for");
         room
@@ -86,6 +88,18 @@ impl FrameReader {
         match self.head() {
             Some(head) => self.buffer.len() >= HEAD_BYTES + head.length,
             None => self.buffer.len() - self.filled >= self.buffer_bytes.div_ceil(4).max(HEAD_BYTES),
+        }
+    }
+
+    /// The place in the buffer that a read call should not go beyond. Of a stream of large frames each call takes
+    /// the rest of one and the next one's head: then it is known whether the next one still fits behind it, and
+    /// nothing of it has to be moved if it does not.
+    fn read_up_to(&self) -> usize {
+        match self.head() {
+            Some(head) if head.length >= self.buffer_bytes / 8 => {
+                self.buffer.len().min(HEAD_BYTES + head.length + HEAD_BYTES)
+            }
+            _ => self.buffer.len(),
         }
     }
 
@@ -145,12 +159,14 @@ impl FrameReader {
     /// gone the memory is the same, else the old memory stays theirs.
     fn renew(&mut self) {
         self.buffer.truncate(self.filled);
-        if !self.buffer.try_reclaim(self.buffer_bytes - self.filled) {
-            let mut fresh = BytesMut::with_capacity(self.buffer_bytes);
+        // Bodies tend to be powers of two, as the buffer: the extra room is for their heads.
+        let capacity = self.buffer_bytes + self.buffer_bytes / 64;
+        if !self.buffer.try_reclaim(capacity - self.filled) {
+            let mut fresh = BytesMut::with_capacity(capacity);
             fresh.extend_from_slice(&self.buffer);
             self.buffer = fresh;
         }
-        self.buffer.resize(self.buffer_bytes, 0);
+        self.buffer.resize(capacity, 0);
     }
 }
 

@@ -1,31 +1,32 @@
 //! Strong reads: whom to ask, and up to where to wait.
 //!
-//! A strong read must see every write that was acknowledged before it was asked (invariant `read_is_fresh`). One group
-//! suffices to tell: ask the leader of any group r for its last committed slot (p, r), confirmed by a quorum after the
-//! read was queued (ReadIndex; Raft, section 8). Slot (p + 1, r) was not committed then, so no server had emitted
-//! anything at or past it, and whatever was acknowledged lies below. The read waits until every position *below* that
-//! *barrier*, `p * R + r`, is applied here.
+//! A strong read must see every write that was acknowledged before it was asked (invariant `read_is_fresh`).
+//! One group suffices to tell: ask the leader of any group r for its last committed slot (p, r), confirmed by
+//! a quorum after the read was queued (ReadIndex; Raft, section 8). Slot (p + 1, r) was not committed then,
+//! so no server had emitted anything at or past it, and whatever was acknowledged lies below. The read waits
+//! until every position *below* that *barrier*, `p * R + r`, is applied here.
 //!
 //! The read must also end, in a cluster where nothing else happens, through every server (invariant
-//! `idle_read_is_answered`). That depends on whom to ask. The paper's rule (Deyerl and Distler, PaPoC 2019) has a hole:
-//! in an idle cluster with all logs at length p, a read at group r > 1 waits for the slots (p + 1, 1) .. (p + 1, r - 1),
-//! which nobody is going to fill, since no log is shorter than another. So the group asked is the one that owns the
-//! slot that this server's merge *awaits*: if no log grows, everything below its next slot is emitted already. If the
-//! merge halts below a barrier, because that group had gone on by the time it answered, or had skipped ahead, ask the
-//! group awaited now.
+//! `idle_read_is_answered`). That depends on whom to ask. The paper's rule (Deyerl and Distler, PaPoC 2019)
+//! has a hole: in an idle cluster with all logs at length p, a read at group r > 1 waits for the slots of round
+//! p + 1 that precede its own, which nobody is going to fill, since no log is shorter than another. So the
+//! group asked is the one that owns the slot that this server's merge *awaits*: if no log grows, everything
+//! below its next slot is emitted already. If the merge halts below a barrier, because that group had gone on
+//! by the time it answered, or had skipped ahead, ask the group awaited now.
 //!
-//! A round asks for all reads that were queued before it began, so that any number of reads costs one quorum round at a
-//! time.
+//! A round asks for all reads that were queued before it began, so that any number of reads costs one quorum
+//! round at a time.
 
 use std::collections::VecDeque;
 
 use crate::layout::{GlobalPosition, GroupId, Layout, Slot};
 
-/// How many rounds without an answer are remembered, in case that it still comes. Each is asked a retry interval
-/// after the one before, and by the eighth the first answer is lost rather than late.
+/// How many rounds without an answer are remembered, in case that it still comes. Each is asked a retry
+/// interval after the one before, and by the eighth the first answer is lost rather than late.
 const ROUNDS_REMEMBERED: usize = 8;
 
-/// A question to be put to the leader of `group`: which is your last committed slot, confirmed by a quorum from now on?
+/// A question to be put to the leader of `group`: which is your last committed slot, confirmed by a quorum
+/// from now on?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Round {
     /// Names the round, and comes back with its answer; rises from round to round.
@@ -37,7 +38,8 @@ pub struct Round {
 /// Reads that were queued between the same two rounds.
 #[derive(Clone, Debug)]
 struct Cohort<T> {
-    /// The first round that began after they were queued: its answer serves them, and so does every later one's.
+    /// The first round that began after they were queued: its answer serves them, and so does every later
+    /// one's.
     first_round: u64,
     /// The least barrier of all answers so far.
     barrier: Option<GlobalPosition>,
@@ -51,13 +53,13 @@ struct Flight {
     ticks: u32,
 }
 
-/// The strong reads of one server that wait for their barrier. `T` is a batch of reads of one caller; it is not looked
-/// into.
+/// The strong reads of one server that wait for their barrier. `T` is a batch of reads of one caller; it is
+/// not looked into.
 ///
-/// [`queue`](ReadBarriers::queue), [`answered`](ReadBarriers::answered) and [`tick`](ReadBarriers::tick) feed it;
-/// after each of them, [`begin`](ReadBarriers::begin) may have a round to ask. [`release`](ReadBarriers::release) hands out
-/// what may be read. A round whose question or answer is lost is asked again; only the caller knows deadlines, and drops
-/// reads with [`retain`](ReadBarriers::retain).
+/// [`queue`](ReadBarriers::queue), [`answered`](ReadBarriers::answered) and [`tick`](ReadBarriers::tick) feed
+/// it; after each of them, [`begin`](ReadBarriers::begin) may have a round to ask.
+/// [`release`](ReadBarriers::release) hands out what may be read. A round whose question or answer is lost is
+/// asked again; only the caller knows deadlines, and drops reads with [`retain`](ReadBarriers::retain).
 ///
 /// ```
 /// use niagara_sequencer::{GlobalPosition, GroupId, Layout, ReadBarriers};
@@ -82,18 +84,18 @@ pub struct ReadBarriers<T> {
     retry_ticks: u32,
     /// Reads that no round serves yet.
     forming: Vec<T>,
-    /// Reads that a round serves, by rising `first_round`. An answer that serves a cohort serves all older ones too, so
-    /// their barriers rise likewise, and those without one are last.
+    /// Reads that a round serves, by rising `first_round`. An answer that serves a cohort serves all older
+    /// ones too, so their barriers rise likewise, and those without one are last.
     cohorts: VecDeque<Cohort<T>>,
-    /// The rounds whose answer could still serve a cohort, oldest first.
+    /// The latest rounds without an answer, oldest first.
     rounds: VecDeque<Round>,
     in_flight: Option<Flight>,
     last_id: u64,
 }
 
 impl<T> ReadBarriers<T> {
-    /// No reads yet. A round is asked again after `retry_ticks` ticks without an answer: some heartbeats, by which an
-    /// answer that comes at all has come. Panics on 0.
+    /// No reads yet. A round is asked again after `retry_ticks` ticks without an answer: some heartbeats, by
+    /// which an answer that comes at all has come. Panics on 0.
     #[must_use]
     pub fn new(layout: Layout, retry_ticks: u32) -> Self {
         assert!(retry_ticks >= 1, "a round needs time to be answered");
@@ -113,43 +115,42 @@ impl<T> ReadBarriers<T> {
         self.forming.push(reads);
     }
 
-    /// The round to ask now, of the group that owns the slot which this server's merge awaits. `None` if no reads have
-    /// been queued since the last round, or while others still depend on that round's answer: then the new ones wait,
-    /// and share the next.
+    /// The round to ask now, of the group that owns the slot which this server's merge awaits. `None` if no
+    /// reads have been queued since the last round, or while others still depend on that round's answer: then
+    /// the new ones wait, and share the next.
     pub fn begin(&mut self, awaited: GroupId) -> Option<Round> {
-        let needed = self.in_flight.is_some() && self.wait_for_answer();
-        (!self.forming.is_empty() && !needed).then(|| self.ask(awaited))
+        (!self.forming.is_empty() && !self.wait_for_answer()).then(|| self.ask(awaited))
     }
 
-    /// Takes a round's answer: `place` is the last committed place of the group asked, 0 if it has none. Answers to
-    /// rounds that nobody waits for, or that never were, change nothing.
+    /// Takes a round's answer: `place` is the last committed place of the group asked, 0 if it has none.
+    /// Answers to rounds that nobody waits for, or that never were, change nothing.
     pub fn answered(&mut self, id: u64, place: u64) {
-        let Some(at) = self.rounds.iter().position(|round| round.id == id) else { return };
-        let group = self.rounds.remove(at).map(|round| round.group).expect("it was found there");
+        let at = self.rounds.iter().position(|round| round.id == id);
+        let Some(Round { group, .. }) = at.and_then(|at| self.rounds.remove(at)) else { return };
         let barrier = self.layout.barrier_above(Slot { place, group });
         let served = self.cohorts.partition_point(|cohort| cohort.first_round <= id);
         for cohort in self.cohorts.range_mut(..served).rev() {
             if cohort.barrier.is_some_and(|least| least <= barrier) {
-                break; // and so have all older ones
+                break; // All older ones have at most the same.
             }
             cohort.barrier = Some(barrier);
         }
         self.in_flight = self.in_flight.filter(|flight| flight.id != id);
     }
 
-    /// Moves to `done` the reads whose barrier is reached: every position below it is applied, up to `applied`.
+    /// Moves to `done` the reads whose barrier is reached: every position below it is applied, up to
+    /// `applied`.
     pub fn release(&mut self, applied: GlobalPosition, done: &mut Vec<T>) {
         let reached = |barrier: GlobalPosition| barrier.get() <= applied.get() + 1;
         while let Some(cohort) = self.cohorts.pop_front_if(|cohort| cohort.barrier.is_some_and(reached)) {
             done.extend(cohort.reads);
         }
-        self.forget_rounds();
     }
 
-    /// Passes a tick, and says which round to ask now, if any: the last one again if its answer is overdue, or another if
-    /// reads wait below their barrier for a merge that is `halted`, which is one that has not moved since the tick
-    /// before. It asks the group `awaited` now, under a new id, and serves all reads queued by now; answers to
-    /// earlier rounds still count.
+    /// Passes a tick, and says which round to ask now, if any: the last one again if its answer is overdue,
+    /// or another if reads wait below their barrier for a merge that is `halted`, which is one that has not
+    /// moved since the tick before. It asks the group `awaited` now, under a new id, and serves all reads
+    /// queued by now; answers to earlier rounds still count.
     pub fn tick(&mut self, awaited: GroupId, halted: bool) -> Option<Round> {
         let overdue = self.in_flight.as_mut().is_none_or(|flight| {
             flight.ticks += 1;
@@ -167,7 +168,6 @@ impl<T> ReadBarriers<T> {
             cohort.reads.retain(&mut keep);
             !cohort.reads.is_empty()
         });
-        self.forget_rounds();
     }
 
     /// The least barrier that reads wait for.
@@ -201,13 +201,6 @@ impl<T> ReadBarriers<T> {
         self.rounds.push_back(round);
         self.in_flight = Some(Flight { id: round.id, ticks: 0 });
         round
-    }
-
-    /// Forgets the rounds that began before the oldest waiting reads were queued.
-    fn forget_rounds(&mut self) {
-        let oldest = self.cohorts.front().map_or(u64::MAX, |cohort| cohort.first_round);
-        while self.rounds.pop_front_if(|round| round.id < oldest).is_some() {}
-        self.in_flight = self.in_flight.filter(|flight| flight.id >= oldest);
     }
 }
 

@@ -1,18 +1,20 @@
 //! Compaction: how much of each local log a shared snapshot makes superfluous.
 //!
-//! One snapshot serves all groups. It is taken at a round boundary, position `k * R`: there every group has contributed
-//! the same places, 1 to k. Group r's *floor* for round k is the Raft index of its last entry that fills a place up to
-//! k. Entries that fill none (a new leader's empty entry, membership changes) stay above the floor if they come after it.
+//! One snapshot serves all groups. It is taken at a round boundary, position `k * R`: there every group has
+//! contributed the same places, 1 to k. Group r's *floor* for round k is the Raft index of its last entry
+//! that fills a place up to k. Entries that fill none (a new leader's empty entry, membership changes) stay
+//! above the floor if they come after it.
 //!
-//! A group compacts to the floor of the *older* of the last two snapshots. Servers take theirs at different rounds; what
-//! one of them needs above its own newest snapshot, the others then still have (invariant `compaction_floor`).
+//! A group compacts to the floor of the *older* of the last two snapshots. Servers take theirs at different
+//! rounds; what one of them needs above its own newest snapshot, the others then still have (invariant
+//! `compaction_floor`).
 
 use std::collections::VecDeque;
 
 use crate::layout::MAX_PLACE;
 
-/// Which Raft indexes of one group's log fill which places: finds the floor for a round. Holds one pair of numbers for
-/// each entry that fills places and is not forgotten; a floor costs a binary search.
+/// Which Raft indexes of one group's log fill which places: finds the floor for a round. Holds one pair of
+/// numbers for each entry that fills places and is not forgotten; a floor costs a binary search.
 ///
 /// ```
 /// use niagara_sequencer::FloorIndex;
@@ -25,7 +27,8 @@ use crate::layout::MAX_PLACE;
 /// ```
 #[derive(Clone, Debug)]
 pub struct FloorIndex {
-    /// (Raft index, place), both rising. The first pair, which is always there, is the base: below it nothing is known.
+    /// (Raft index, place), both rising. The first pair, which is always there, is the base: below it nothing
+    /// is known.
     entries: VecDeque<(u64, u64)>,
 }
 
@@ -36,14 +39,15 @@ impl FloorIndex {
         Self::starting_at(0, 0)
     }
 
-    /// For a log that begins above a snapshot of round `round`, whose floor in this group is Raft index `floor`.
+    /// For a log that begins above a snapshot of round `round`, whose floor in this group is Raft index
+    /// `floor`.
     #[must_use]
     pub fn starting_at(floor: u64, round: u64) -> Self {
         Self { entries: VecDeque::from([(floor, round)]) }
     }
 
-    /// Takes the next entry that fills places, appended at Raft index `index`. Panics unless index and place are above
-    /// those before (invariant `slots_rise`).
+    /// Takes the next entry that fills places, appended at Raft index `index`. Panics unless index and place
+    /// are above those before (invariant `slots_rise`).
     pub fn push(&mut self, index: u64, place: u64) {
         let (last_index, last_place) = self.entries[self.entries.len() - 1];
         assert!(index > last_index, "entry {index} is pushed after entry {last_index}");
@@ -52,31 +56,33 @@ impl FloorIndex {
         self.entries.push_back((index, place));
     }
 
-    /// The Raft index of the last entry that fills a place up to `round`; 0 if there never was one. `None` if that has
-    /// been forgotten.
+    /// The Raft index of the last entry that fills a place up to `round`; 0 if there never was one. `None` if
+    /// that has been forgotten.
     #[must_use]
     pub fn floor(&self, round: u64) -> Option<u64> {
         let above = self.entries.partition_point(|&(_, place)| place <= round);
         above.checked_sub(1).map(|last| self.entries[last].0)
     }
 
-    /// Takes back the entries at and above `index`: a new leader has other ones (Raft, section 5.3). Panics if that
-    /// reaches what has been forgotten, which is committed and in a snapshot.
+    /// Takes back the entries at and above `index`: a new leader has other ones (Raft, section 5.3). Panics
+    /// if that reaches what has been forgotten, which is committed and in a snapshot.
     pub fn truncate_from(&mut self, index: u64) {
         let base = self.entries[0].0;
         assert!(index > base, "compaction_floor: entry {index} is taken back, but entry {base} is compacted");
         self.entries.truncate(self.entries.partition_point(|&(at, _)| at < index));
     }
 
-    /// Forgets the entries below `index`, up to which the log has been compacted. The last entry at or below `index` is
-    /// still known, so that the floor of the snapshot behind the compaction, and of all later ones, can be asked for.
+    /// Forgets the entries below `index`, up to which the log has been compacted. The last entry at or below
+    /// `index` is still known, so that the floor of the snapshot behind the compaction, and of all later
+    /// ones, can be asked for.
     pub fn forget_below(&mut self, index: u64) {
         let above = self.entries.partition_point(|&(at, _)| at <= index);
         self.entries.drain(..above.saturating_sub(1));
     }
 
-    /// The Raft index up to which the group's log may be compacted, given the rounds of the kept durable snapshots and
-    /// the group's own applied index, above which raft-rs does not compact. `None` if there is nothing to do.
+    /// The Raft index up to which the group's log may be compacted, given the rounds of the kept durable
+    /// snapshots and the group's own applied index, above which raft-rs does not compact. `None` if there is
+    /// nothing to do.
     ///
     /// ```
     /// use niagara_sequencer::FloorIndex;
@@ -102,8 +108,9 @@ impl Default for FloorIndex {
     }
 }
 
-/// The round whose floors the logs may be compacted to: that of the older of the last two durable snapshots, whose
-/// rounds are given in rising order. `None` with fewer than two, when a server that has none may still need everything.
+/// The round whose floors the logs may be compacted to: that of the older of the last two durable snapshots,
+/// whose rounds are given in rising order. `None` with fewer than two, when a server that has none may still
+/// need everything.
 #[must_use]
 pub fn compaction_round(kept_rounds: &[u64]) -> Option<u64> {
     assert!(kept_rounds.is_sorted(), "snapshots are kept in the order of their rounds");
@@ -169,7 +176,8 @@ mod tests {
             }
         }
 
-        /// Invariant `compaction_floor`: what is dropped fills places up to the older snapshot, all of which are applied.
+        /// Invariant `compaction_floor`: what is dropped fills places up to the older snapshot, all of which
+        /// are applied.
         #[test]
         fn compaction_floor(
             gaps in prop::collection::vec(1..5u64, 1..30),

@@ -1,11 +1,12 @@
 //! The merge: R local logs in, one global log out, slot by slot.
 //!
-//! The merge emits slot (1, 1), (1, 2) .. (1, R), (2, 1) and so on. It waits for a slot until that group's log is
-//! known to have filled or passed it, whatever the other logs hold; so what it emits depends on the local logs alone,
-//! never on the order in which they arrive (invariant `global_prefix`). Places that a log leaves out are no-ops.
+//! The merge emits slot (1, 1), (1, 2) .. (1, R), (2, 1) and so on. It waits for a slot until that group's
+//! log is known to have filled or passed it, whatever the other logs hold; so what it emits depends on the
+//! local logs alone, never on the order in which they arrive (invariant `global_prefix`). Places that a log
+//! leaves out are no-ops.
 //!
-//! Only commands take memory and time. A skip merely moves the place up to which its group is known, and a run of
-//! no-ops comes out as one value, however many slots and rounds it spans.
+//! Only commands take memory and time. A skip merely moves the place up to which its group is known, and a
+//! run of no-ops comes out as one value, however many slots and rounds it spans.
 
 use std::collections::VecDeque;
 
@@ -30,8 +31,8 @@ pub enum Emitted<T> {
         /// What was pushed for the slot.
         item: T,
     },
-    /// A run of no-ops, at the `count` positions from `first` on. The run is maximal: commands follow it, or a slot
-    /// that is not known yet.
+    /// A run of no-ops, at the `count` positions from `first` on. The run is maximal: commands follow it, or
+    /// a slot that is not known yet.
     Noops {
         /// The first position of the run.
         first: GlobalPosition,
@@ -40,7 +41,8 @@ pub enum Emitted<T> {
     },
 }
 
-/// Merges the committed entries of all local logs. [`push`](Merge::push) feeds it, [`next`](Merge::next) is polled.
+/// Merges the committed entries of all local logs. [`push`](Merge::push) feeds it, [`next`](Merge::next) is
+/// polled.
 ///
 /// ```
 /// use niagara_sequencer::{Emitted, Fill, GlobalPosition, GroupId, Layout, Merge};
@@ -78,7 +80,8 @@ struct Lane<T> {
 }
 
 impl<T> Lane<T> {
-    /// The first place, at or above the merge's, that is not known to be a no-op: it holds commands, or is open.
+    /// The first place, at or above the merge's, that is not known to be a no-op: it holds commands, or is
+    /// open.
     fn noops_end(&self, resumed: u64) -> u64 {
         match self.held.front() {
             Some(&(place, _)) => place,
@@ -94,7 +97,8 @@ impl<T> Merge<T> {
         Self::resume(layout, 0)
     }
 
-    /// A merge that goes on after round `rounds_done`, that of a snapshot. Panics if that is above [`MAX_PLACE`].
+    /// A merge that goes on after round `rounds_done`, that of a snapshot. Panics if that is above
+    /// [`MAX_PLACE`].
     #[must_use]
     pub fn resume(layout: Layout, rounds_done: u64) -> Self {
         let emitted = layout.round_end(rounds_done);
@@ -108,11 +112,11 @@ impl<T> Merge<T> {
         }
     }
 
-    /// Takes the next committed entry of `group`'s log that fills places, at `place`. Entries at or below the round
-    /// that the merge resumed from are ignored: a log may begin below the snapshot.
+    /// Takes the next committed entry of `group`'s log that fills places, at `place`. Entries at or below the
+    /// round that the merge resumed from are ignored: a log may begin below the snapshot.
     ///
-    /// Panics unless `place` is above all that was pushed for the group before (invariant `slots_rise`): a local log
-    /// that goes back would let two servers' global logs differ.
+    /// Panics unless `place` is above all that was pushed for the group before (invariant `slots_rise`): a
+    /// local log that goes back would let two servers' global logs differ.
     pub fn push(&mut self, group: GroupId, place: u64, fill: Fill<T>) {
         let lane = &mut self.lanes[group.index()];
         assert!(place > lane.last, "slots_rise: group {group} fills place {place} after place {}", lane.last);
@@ -125,8 +129,8 @@ impl<T> Merge<T> {
         }
     }
 
-    /// The next piece of the global log, or `None` while the awaited slot is open. Costs O(1) for commands and for
-    /// `None`, and O(min(slots, R)) for a run of no-ops.
+    /// The next piece of the global log, or `None` while the awaited slot is open. Costs O(1) for commands
+    /// and for `None`, and O(min(slots, R)) for a run of no-ops.
     #[expect(clippy::should_implement_trait, reason = "`None` means not yet, which an iterator's does not")]
     pub fn next(&mut self) -> Option<Emitted<T>> {
         let Slot { place, group } = self.awaited;
@@ -154,9 +158,10 @@ impl<T> Merge<T> {
 
     /// The first slot from the awaited one on that is not known to be a no-op.
     ///
-    /// Goes once through the groups in slot order and asks each where its no-ops end. If they end at the very slot
-    /// where the walk stands, that is the answer; so a short run costs as many steps as it has slots. A run that
-    /// outlasts the walk ends at the least of the R ends, which no walk from slot to slot has to find.
+    /// Goes once through the groups in slot order and asks each where its no-ops end. If they end at the very
+    /// slot where the walk stands, that is the answer; so a short run costs as many steps as it has slots. A
+    /// run that outlasts the walk ends at the least of the R ends, which no walk from slot to slot has to
+    /// find.
     fn noops_end(&self) -> Slot {
         let mut slot = self.awaited;
         let mut least = Slot { place: u64::MAX, group: slot.group };
@@ -185,22 +190,23 @@ impl<T> Merge<T> {
         GlobalPosition::new(self.emitted)
     }
 
-    /// How many of `group`'s entries with commands the merge holds: pushed, but not emitted. Skips are not held.
+    /// How many of `group`'s entries with commands the merge holds: pushed, but not emitted. Skips are not
+    /// held.
     #[must_use]
     pub fn queued(&self, group: GroupId) -> usize {
         self.lanes[group.index()].held.len()
     }
 
-    /// The highest place of commands that the merge holds, in any group; all of them are at or after the awaited slot.
-    /// A merge that is stuck sends it to the leader of the awaited group, which may not have heard of these commands.
-    /// Costs O(R).
+    /// The highest place of commands that the merge holds, in any group; all of them are at or after the
+    /// awaited slot. A merge that is stuck sends it to the leader of the awaited group, which may not have
+    /// heard of these commands. Costs O(R).
     #[must_use]
     pub fn held_level(&self) -> Option<u64> {
         self.lanes.iter().filter_map(|lane| lane.held.back()).map(|held| held.0).max()
     }
 
-    /// The anchor: the group of the latest commands emitted; group 1 if there were none since the merge began. See
-    /// [`padding`](crate::padding).
+    /// The anchor: the group of the latest commands emitted; group 1 if there were none since the merge
+    /// began. See [`padding`](crate::padding).
     #[must_use]
     pub fn anchor(&self) -> GroupId {
         self.anchor
@@ -208,99 +214,4 @@ impl<T> Merge<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn group(r: u16) -> GroupId {
-        GroupId::new(r)
-    }
-
-    fn noops(first: u64, count: u64) -> Emitted<char> {
-        Emitted::Noops { first: GlobalPosition::new(first), count }
-    }
-
-    fn commands(position: u64, item: char) -> Emitted<char> {
-        Emitted::Commands { position: GlobalPosition::new(position), item }
-    }
-
-    #[test]
-    fn a_run_of_noops_is_one_value_over_any_number_of_rounds() {
-        let mut merge = Merge::new(Layout::new(4));
-        for r in 1..=4 {
-            merge.push(group(r), 1_000_000_000, Fill::Skip);
-        }
-        merge.push(group(3), 1_000_000_001, Fill::Commands('c'));
-        assert_eq!(merge.next(), Some(noops(1, 4_000_000_000)));
-        assert_eq!(merge.next(), None, "group 3's commands wait for groups 1 and 2");
-        assert_eq!(merge.held_level(), Some(1_000_000_001));
-        merge.push(group(1), 1_000_000_007, Fill::Skip);
-        merge.push(group(2), 1_000_000_007, Fill::Skip);
-        assert_eq!(merge.next(), Some(noops(4_000_000_001, 2)));
-        assert_eq!(merge.next(), Some(commands(4_000_000_003, 'c')));
-        assert_eq!(merge.next(), None);
-        assert_eq!(merge.held_level(), None);
-    }
-
-    #[test]
-    fn places_left_out_are_noops_once_a_later_one_is_known() {
-        let mut merge = Merge::new(Layout::new(1));
-        merge.push(group(1), 3, Fill::Commands('c'));
-        merge.push(group(1), 5, Fill::Skip);
-        merge.push(group(1), 7, Fill::Commands('g'));
-        assert_eq!(merge.queued(group(1)), 2);
-        assert_eq!(merge.next(), Some(noops(1, 2)));
-        assert_eq!(merge.next(), Some(commands(3, 'c')));
-        assert_eq!(merge.next(), Some(noops(4, 3)));
-        assert_eq!(merge.next(), Some(commands(7, 'g')));
-        assert_eq!(merge.next(), None);
-        assert_eq!(merge.emitted(), GlobalPosition::new(7));
-        assert_eq!(merge.queued(group(1)), 0);
-    }
-
-    #[test]
-    fn a_resumed_merge_ignores_what_its_snapshot_holds() {
-        let mut merge = Merge::resume(Layout::new(2), 5);
-        assert_eq!(merge.emitted(), GlobalPosition::new(10));
-        merge.push(group(1), 4, Fill::Commands('x'));
-        merge.push(group(1), 5, Fill::Commands('y'));
-        merge.push(group(2), 3, Fill::Skip);
-        assert_eq!(
-            merge.next(),
-            None,
-            "everything up to round 5 is in the snapshot, nothing above it is known"
-        );
-        assert_eq!(merge.held_level(), None);
-        merge.push(group(1), 6, Fill::Commands('z'));
-        assert_eq!(merge.next(), Some(commands(11, 'z')));
-        assert_eq!(merge.next(), None);
-        assert_eq!(merge.awaited(), Slot { place: 6, group: group(2) });
-    }
-
-    #[test]
-    fn the_anchor_is_the_group_of_the_latest_commands() {
-        let mut merge = Merge::new(Layout::new(2));
-        assert_eq!(merge.anchor(), group(1));
-        merge.push(group(2), 1, Fill::Commands('b'));
-        assert_eq!((merge.next(), merge.anchor()), (None, group(1)), "pushed is not yet in the global log");
-        merge.push(group(1), 2, Fill::Skip);
-        assert_eq!((merge.next(), merge.anchor()), (Some(noops(1, 1)), group(1)));
-        assert_eq!((merge.next(), merge.anchor()), (Some(commands(2, 'b')), group(2)));
-        assert_eq!((merge.next(), merge.anchor()), (Some(noops(3, 1)), group(2)), "no-ops leave it");
-    }
-
-    #[test]
-    #[should_panic(expected = "slots_rise: group 1 fills place 2 after place 2")]
-    fn slots_rise() {
-        let mut merge = Merge::new(Layout::new(1));
-        merge.push(group(1), 2, Fill::Skip);
-        merge.push(group(1), 2, Fill::Commands('x'));
-    }
-
-    #[test]
-    #[should_panic(expected = "slots_rise")]
-    fn slots_rise_below_a_snapshot_too() {
-        let mut merge = Merge::<char>::resume(Layout::new(1), 9);
-        merge.push(group(1), 4, Fill::Skip);
-        merge.push(group(1), 3, Fill::Skip);
-    }
-}
+mod tests;

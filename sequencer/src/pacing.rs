@@ -1,19 +1,19 @@
 //! Pacing: how far a group may run ahead of the merge, and when a server's merge is too slow to lead.
 //!
-//! A group that takes in commands faster than the others would, entry by entry, raise the level and make each of them
-//! pad. Instead, it cuts a new entry only while few of its own are ahead of the merge; the commands that come meanwhile
-//! share the next. Uneven load then makes larger batches instead of storms of no-ops, and what the merge holds stays
-//! bounded.
+//! A group that takes in commands faster than the others would, entry by entry, raise the level and make each
+//! of them pad. Instead, it cuts a new entry only while few of its own are ahead of the merge; the commands
+//! that come meanwhile share the next. Uneven load then makes larger batches instead of storms of no-ops, and
+//! what the merge holds stays bounded.
 
 use std::collections::VecDeque;
 
-/// How many entries with commands a group may have ahead of the merge, unless configured otherwise. Few: what is
-/// cut early cannot grow, and at constant load a window of 64 made several times more entries with 16 groups
-/// than with one, where a window of 4 made hardly any more.
+/// How many entries with commands a group may have ahead of the merge, unless configured otherwise. Few: what
+/// is cut early cannot grow, and at constant load a window of 64 made several times more entries with 16
+/// groups than with one, where a window of 4 made hardly any more.
 pub const COMMAND_ENTRY_WINDOW: usize = 4;
 
-/// Decides whether a leader may cut its next entry with commands. Skips are neither counted nor held back: they are
-/// what the merge may be waiting for.
+/// Decides whether a leader may cut its next entry with commands. Skips are neither counted nor held back:
+/// they are what the merge may be waiting for.
 ///
 /// ```
 /// use niagara_sequencer::Pacing;
@@ -28,7 +28,8 @@ pub struct Pacing {
 }
 
 impl Pacing {
-    /// Lets a group have `window` entries with commands ahead of the merge. Panics on 0, where nothing would ever be cut.
+    /// Lets a group have `window` entries with commands ahead of the merge. Panics on 0, where nothing would
+    /// ever be cut.
     #[must_use]
     pub const fn new(window: usize) -> Self {
         assert!(window >= 1, "a window of 0 entries lets nothing through");
@@ -50,14 +51,14 @@ impl Default for Pacing {
     }
 }
 
-/// Decides, for one group, whether this server's merge lags so far behind that it should not lead: its pacing would slow
-/// the whole cluster down. The clock is the caller's tick.
+/// Decides, for one group, whether this server's merge lags so far behind that it should not lead: its pacing
+/// would slow the whole cluster down. The clock is the caller's tick.
 ///
-/// The merge *begins* to lag when both hold: more than two windows of committed command entries are unmerged, which a
-/// leader that paces itself never reaches and a follower only passes in a burst; and what was committed an election
-/// timeout ago is still not all merged, which a burst does not explain. It *ceases* to lag when it has merged all that was
-/// committed half an election timeout ago, however much is unmerged. In between nothing changes, so that leadership does
-/// not go to and fro while the delay is near the limit.
+/// The merge *begins* to lag when both hold: more than two windows of committed command entries are unmerged,
+/// which a leader that paces itself never reaches and a follower only passes in a burst; and what was
+/// committed an election timeout ago is still not all merged, which a burst does not explain. It *ceases* to
+/// lag when it has merged all that was committed half an election timeout ago, however much is unmerged. In
+/// between nothing changes, so that leadership does not go to and fro while the delay is near the limit.
 ///
 /// ```
 /// use niagara_sequencer::Lag;
@@ -80,7 +81,8 @@ pub struct Lag {
 }
 
 impl Lag {
-    /// For a pacing window of `window` entries and an election timeout of `election_ticks` ticks. Panics if either is 0.
+    /// For a pacing window of `window` entries and an election timeout of `election_ticks` ticks. Panics if
+    /// either is 0.
     #[must_use]
     pub fn new(window: usize, election_ticks: u32) -> Self {
         assert!(window >= 1, "a window of 0 entries lets nothing through");
@@ -90,8 +92,8 @@ impl Lag {
         Self { slack: 2 * window as u64, committed, election_ticks, lagging: false }
     }
 
-    /// Takes a tick's counts, and says whether the merge lags. Both count the group's entries with commands since the
-    /// same moment, the committed and the merged ones, and never fall.
+    /// Takes a tick's counts, and says whether the merge lags. Both count the group's entries with commands
+    /// since the same moment, the committed and the merged ones, and never fall.
     pub fn observe_tick(&mut self, committed_command_entries: u64, merged_command_entries: u64) -> bool {
         if self.committed.len() > self.election_ticks {
             self.committed.pop_front();

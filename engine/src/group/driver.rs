@@ -509,10 +509,12 @@ impl<L: ReplicaLog> Driver<L> {
         }
     }
 
-    /// A leader counts as idle when it has cut nothing for two ticks: skipping ahead between the commands of a steady
-    /// trickle would only burn places.
+    /// A leader counts as idle when it has cut nothing for two ticks (skipping ahead between the commands of a steady
+    /// trickle would only burn places), and its own last commands are merged (until then it may be about to become
+    /// the anchor).
     fn padding(&self, view: &View, source: &impl LaneSource) -> Padding {
-        let idle = self.ticks - self.last_cut >= 2 && !self.intake.has_work(source);
+        let quiet = self.ticks - self.last_cut >= 2 && self.slots.unmerged_commands() == 0;
+        let idle = quiet && !self.intake.has_work(source);
         let level = self.level.max(view.level);
         Padding { last: self.slots.last_place(), level, ahead: idle && !view.anchor }
     }

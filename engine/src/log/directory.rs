@@ -31,7 +31,8 @@ impl Directory {
         let path = config.dir.clone();
         if !path.is_dir() {
             fs::create_dir_all(&path).map_err(LogError::io("create the log directory", &path))?;
-            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let parent =
+                path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
             let synced = File::open(parent).and_then(|parent| parent.sync_all());
             synced.map_err(LogError::io("sync the directory", parent))?;
         }
@@ -50,16 +51,14 @@ impl Directory {
         self.durable
     }
 
-    /// Length of a segment that no entry has made longer.
-    pub fn segment_bytes(&self) -> u64 {
-        self.segment_bytes
-    }
-
     /// The segments that are there, in order.
     pub fn load(&self) -> Result<Vec<Segment>, LogError> {
         let mut numbers: Vec<u64> = self.files(SEGMENT)?.iter().filter_map(|path| number_of(path)).collect();
         numbers.sort_unstable();
-        numbers.into_iter().map(|number| Segment::load(&self.segment_path(number), self.log_id, number)).collect()
+        numbers
+            .into_iter()
+            .map(|number| Segment::load(&self.segment_path(number), self.log_id, number))
+            .collect()
     }
 
     /// Removes what a crash has left of segments in preparation or on their way to being recycled.
@@ -99,7 +98,8 @@ impl Directory {
     pub fn retire(&self, segment: &Segment, keep: bool) -> Result<Option<Spare>, LogError> {
         let spare = if keep && segment.bytes == self.segment_bytes {
             let path = self.path.join(format!("{:016x}.old.{UNFINISHED}", segment.number));
-            fs::rename(&segment.path, &path).map_err(LogError::io("retire the log segment", &segment.path))?;
+            fs::rename(&segment.path, &path)
+                .map_err(LogError::io("retire the log segment", &segment.path))?;
             Some(Spare(path))
         } else {
             fs::remove_file(&segment.path).map_err(LogError::io("remove the log segment", &segment.path))?;

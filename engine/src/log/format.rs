@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use crc32fast::Hasher;
 
-use super::{Floor, HardState, LogEntry};
+use super::{EntryId, HardState, LogEntry};
 
 /// Length of a segment's header; the first frame starts here.
 pub(super) const HEADER_BYTES: u64 = 64;
@@ -100,14 +100,9 @@ pub(super) enum Note {
     /// Replaces the hard state before it.
     HardState(HardState),
     /// Entries up to here are compacted away.
-    Floor(Floor),
+    Floor(EntryId),
     /// The last entry written before this segment.
-    Start {
-        /// Its index.
-        index: u64,
-        /// Its term.
-        term: u64,
-    },
+    Start(EntryId),
 }
 
 /// What a frame is made of.
@@ -144,7 +139,7 @@ pub(super) fn note_record(seal: Seal, note: Note) -> [u8; RECORD_HEAD_BYTES as u
     let mut head = match note {
         Note::HardState(state) => head(HARD_STATE, 0, [state.term, state.vote, state.commit]),
         Note::Floor(floor) => head(FLOOR, 0, [floor.index, floor.term, 0]),
-        Note::Start { index, term } => head(START, 0, [index, term, 0]),
+        Note::Start(last) => head(START, 0, [last.index, last.term, 0]),
     };
     let checksum = seal.checksum(&head[4..]);
     head[..4].copy_from_slice(&checksum.to_le_bytes());
@@ -183,8 +178,8 @@ pub(super) fn decode_record(seal: Seal, bytes: &Bytes) -> Option<(Record, usize)
             data: bytes.slice(HEAD + context..end),
         }),
         HARD_STATE => Record::Note(Note::HardState(HardState { term: a, vote: b, commit: c })),
-        FLOOR => Record::Note(Note::Floor(Floor { index: a, term: b })),
-        START => Record::Note(Note::Start { index: a, term: b }),
+        FLOOR => Record::Note(Note::Floor(EntryId { index: a, term: b })),
+        START => Record::Note(Note::Start(EntryId { index: a, term: b })),
         _ => return None,
     };
     Some((record, end))

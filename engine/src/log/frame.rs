@@ -7,7 +7,8 @@ use crc32fast::Hasher;
 
 use super::LogEntry;
 use super::format::{
-    Note, RECORD_HEAD_BYTES, Record, Seal, decode_record, entry_bytes, entry_head, note_record, u32_at, u64_at,
+    Note, RECORD_HEAD_BYTES, Record, Seal, decode_record, entry_bytes, entry_head, note_record, u32_at,
+    u64_at,
 };
 
 /// Length of a frame's header.

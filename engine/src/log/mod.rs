@@ -23,7 +23,7 @@
 //! | `store.rs`, `read.rs` | the shared view, and how a range is read from it |
 //! | `writer.rs` | the writing side |
 //! | `directory.rs`, `segment.rs`, `preparer.rs` | files: names, zero-filling ahead of use, recycling |
-//! | `recover.rs` | the start |
+//! | `recover.rs`, `replay.rs` | the start |
 //!
 //! The log knows nothing of slots, commands or leaders: an entry's kind, context and data are opaque to it.
 
@@ -34,6 +34,7 @@ mod frame;
 mod preparer;
 mod read;
 mod recover;
+mod replay;
 mod segment;
 mod store;
 mod table;
@@ -81,14 +82,21 @@ pub struct HardState {
     pub commit: u64,
 }
 
-/// The entry up to which a log has been compacted: it and all before it are gone, but its term is still known, since
-/// Raft's consistency check asks for it (Raft, sections 5.3 and 7).
+/// Names an entry. No two entries of a log have the same index and term (Raft, section 5.3, "log matching"), so it also
+/// tells an entry from one that has replaced it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Floor {
-    /// The last index that is gone; 0 if nothing was ever compacted.
+pub struct EntryId {
+    /// Raft's index; 0 stands before the first entry.
     pub index: u64,
-    /// The term of that entry.
+    /// The entry's term; 0 for index 0.
     pub term: u64,
+}
+
+impl LogEntry {
+    /// Names this entry.
+    pub fn id(&self) -> EntryId {
+        EntryId { index: self.index, term: self.term }
+    }
 }
 
 /// What a write that has returned survives.

@@ -3,8 +3,8 @@
 //! Filling 16 MiB with zeros and syncing them takes longer than many writes, so it happens beside them: while one
 //! segment is written, the next one waits, complete, under its final name.
 
-use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 
 use super::LogError;
@@ -30,9 +30,9 @@ enum Job {
 }
 
 impl Preparer {
-    /// Starts the thread. Its first deeds are to retire what a former life had prepared and not used, and to prepare
-    /// the segment of the given number.
-    pub fn start(directory: Arc<Directory>, unused: Vec<Arc<Segment>>, next: u64) -> Result<Self, LogError> {
+    /// Starts the thread, which at once prepares the segment of the given number. A file that a former life had
+    /// prepared under that number, and not used, is replaced.
+    pub fn start(directory: Arc<Directory>, next: u64) -> Result<Self, LogError> {
         let (jobs, todo) = mpsc::channel();
         let (done, prepared) = mpsc::channel();
         let path = directory.path().to_owned();
@@ -41,7 +41,6 @@ impl Preparer {
             .spawn(move || Worker { directory, spares: Vec::new() }.run(&todo, &done))
             .map_err(LogError::io("start a thread for the log in", &path))?;
         let preparer = Preparer { jobs: Some(jobs), prepared, thread: Some(thread) };
-        preparer.retire(unused);
         preparer.prepare(next);
         Ok(preparer)
     }

@@ -15,11 +15,9 @@ use super::{LogEntry, LogError, format};
 
 /// Most entries that are handed out under one hold of the lock, so that an append does not wait for long.
 const ENTRIES_PER_HOLD: usize = 256;
-/// Most bytes that one read takes from disk if they are more than one entry. The entries share its buffer, so this is
-/// also the most memory that one of them keeps alive for others.
+/// Most bytes that one read takes from disk, unless they are one entry. The entries share its buffer, so this is also
+/// the most memory that a small one keeps alive.
 const RUN_BYTES: u64 = 1 << 20;
-/// Records at most so far apart are read together: a frame's header, padding and notes lie between them.
-const GAP_BYTES: u64 = 256;
 
 impl LogStore {
     /// Pushes the entries from `low` to `high` to `out`, in order, up to `max_bytes` (32 for each entry's head
@@ -43,7 +41,13 @@ impl LogStore {
     /// # Errors
     /// [`LogError::Unavailable`] if the log does not hold all of the range, [`LogError::Corrupt`] or [`LogError::Io`]
     /// if the disk does not give back what was written. `out` may then hold the first part of the range.
-    pub fn read(&self, low: u64, high: u64, max_bytes: usize, out: &mut Vec<LogEntry>) -> Result<(), LogError> {
+    pub fn read(
+        &self,
+        low: u64,
+        high: u64,
+        max_bytes: usize,
+        out: &mut Vec<LogEntry>,
+    ) -> Result<(), LogError> {
         let mut pull = Pull { next: low, high, left: max_bytes as u64, first: true };
         while pull.next <= pull.high {
             let run = match self.lock().next_run(&mut pull, out)? {
@@ -121,42 +125,44 @@ impl State {
 /// Neighbouring records, to be read in one go.
 struct Run {
     segment: Arc<Segment>,
-    /// Term and place of each entry, from the pull's next on.
-    records: Vec<(u64, Location)>,
+    /// Where each entry is, from the pull's next on; in the order of the file.
+    records: Vec<Location>,
 }
 
 impl Run {
     /// The longest run from the pull's next entry on; nothing if the limit admits no more.
     fn plan(state: &State, mut pull: Pull) -> Option<Run> {
-        let mut records: Vec<(u64, Location)> = Vec::new();
+        let mut records: Vec<Location> = Vec::new();
         while pull.next <= pull.high && pull.next < state.first_cached() {
-            let place = state.table.get(pull.next).expect("the range was checked under the same hold of the lock");
+            let place =
+                state.table.get(pull.next).expect("the range was checked under the same hold of the lock");
             let at = place.at.expect("an entry leaves memory only when it is written");
-            let neighbours = records.first().zip(records.last()).is_none_or(|((_, first), (_, last))| {
+            let neighbours = records.first().zip(records.last()).is_none_or(|(first, last)| {
+                // What was replaced, and the frames' own bytes, may lie between two entries, and are read with them.
                 at.segment == last.segment
-                    && (last.end()..=last.end() + GAP_BYTES).contains(&u64::from(at.offset))
-                    && at.end() - u64::from(first.offset) <= RUN_BYTES
+                    && u64::from(at.offset) >= last.end()
+                    && at.end() <= u64::from(first.offset) + RUN_BYTES
             });
             if !neighbours || !pull.admit(at.length.into()) {
                 break;
             }
-            records.push((place.term, at));
+            records.push(at);
         }
-        let segment = Arc::clone(state.segment(&records.first()?.1));
+        let segment = Arc::clone(state.segment(records.first()?));
         Some(Run { segment, records })
     }
 
     /// Reads the run and hands out its entries. Stops at one that is not there, and says where it should have been.
     fn read(self, pull: &mut Pull, out: &mut Vec<LogEntry>) -> Result<Option<Location>, LogError> {
-        let (Some((_, first)), Some((_, last))) = (self.records.first(), self.records.last()) else {
+        let (Some(first), Some(last)) = (self.records.first(), self.records.last()) else {
             return Ok(None);
         };
         let start = u64::from(first.offset);
         let bytes = self.segment.read(start, (last.end() - start) as usize)?;
-        for (term, at) in self.records {
+        for at in self.records {
             let record = bytes.slice((u64::from(at.offset) - start) as usize..(at.end() - start) as usize);
             match decode_record(self.segment.seal, &record) {
-                Some((Record::Entry(entry), _)) if entry.index == pull.next && entry.term == term => {
+                Some((Record::Entry(entry), _)) if entry.index == pull.next => {
                     pull.admit(at.length.into());
                     out.push(entry);
                 }

@@ -32,8 +32,11 @@ pub(super) struct Segment {
 impl Segment {
     /// Opens a segment that a former life of the server has left.
     pub fn load(path: &Path, log_id: u64, number: u64) -> Result<Self, LogError> {
-        let file =
-            OpenOptions::new().read(true).write(true).open(path).map_err(LogError::io("open the log segment", path))?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(path)
+            .map_err(LogError::io("open the log segment", path))?;
         let length = file.metadata().map_err(LogError::io("look at the log segment", path))?.len();
         let damaged =
             |reason: &str| LogError::Corrupt { path: path.to_owned(), offset: 0, reason: reason.to_owned() };
@@ -71,7 +74,9 @@ impl Segment {
     /// Reads a range in one go.
     pub fn read(&self, offset: u64, length: usize) -> Result<Bytes, LogError> {
         let mut buffer = vec![0; length];
-        self.file.read_exact_at(&mut buffer, offset).map_err(LogError::io("read the log segment", &self.path))?;
+        self.file
+            .read_exact_at(&mut buffer, offset)
+            .map_err(LogError::io("read the log segment", &self.path))?;
         Ok(buffer.into())
     }
 
@@ -93,7 +98,8 @@ impl Segment {
 
     /// Overwrites the rest of the file with zeros, from an offset on.
     pub fn erase(&self, from: u64) -> Result<(), LogError> {
-        fill_with_zeros(&self.file, from, self.bytes).map_err(LogError::io("erase the end of the log segment", &self.path))
+        fill_with_zeros(&self.file, from, self.bytes)
+            .map_err(LogError::io("erase the end of the log segment", &self.path))
     }
 
     /// Makes the segment longer.

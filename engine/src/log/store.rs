@@ -11,7 +11,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::format::entry_bytes;
 use super::segment::Segment;
 use super::table::{Location, Place, Table};
-use super::{Floor, HardState, LogEntry, LogError};
+use super::{EntryId, HardState, LogEntry, LogError};
 
 /// The view of a log that threads share; a clone is another handle to the same log. See [`open`](super::open).
 #[derive(Clone, Debug)]
@@ -39,8 +39,7 @@ pub struct Figures {
 /// Where the writer has put an entry.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Written {
-    pub index: u64,
-    pub term: u64,
+    pub id: EntryId,
     pub at: Location,
 }
 
@@ -106,7 +105,7 @@ impl LogStore {
     }
 
     /// Up to where the log is compacted.
-    pub fn floor(&self) -> Floor {
+    pub fn floor(&self) -> EntryId {
         self.lock().table.floor()
     }
 
@@ -132,14 +131,14 @@ impl LogStore {
     ///
     /// # Panics
     /// When the log does not reach that index.
-    pub fn compact_to(&self, index: u64) -> Floor {
+    pub fn compact_to(&self, index: u64) -> EntryId {
         let mut state = self.lock();
         if index <= state.table.floor().index {
             return state.table.floor();
         }
         let term = state.table.term(index);
         let term = term.unwrap_or_else(|| panic!("compaction_floor: entry {index} is not in the log"));
-        let floor = Floor { index, term };
+        let floor = EntryId { index, term };
         state.table.compact_to(floor);
         let dropped = state.uncache_through(index);
         drop(state);
@@ -168,8 +167,8 @@ impl LogStore {
     /// The writer has written entries; what stood in for them in memory may go.
     pub(super) fn written(&self, written: &[Written]) {
         let mut state = self.lock();
-        for Written { index, term, at } in written {
-            state.table.written(*index, *term, *at);
+        for Written { id, at } in written {
+            state.table.written(*id, *at);
         }
         let evicted = state.evict();
         drop(state);

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
 
-use super::Floor;
+use super::EntryId;
 
 /// Where an entry's record stands on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,17 +36,17 @@ const _: () = assert!(size_of::<Place>() == 24);
 /// The entries above the floor, without their payload.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    floor: Floor,
+    floor: EntryId,
     places: VecDeque<Place>,
 }
 
 impl Table {
     /// A table without entries, which begins above the floor.
-    pub fn new(floor: Floor) -> Self {
+    pub fn new(floor: EntryId) -> Self {
         Table { floor, places: VecDeque::new() }
     }
 
-    pub fn floor(&self) -> Floor {
+    pub fn floor(&self) -> EntryId {
         self.floor
     }
 
@@ -69,7 +69,11 @@ impl Table {
 
     /// The entry's term, also known for the floor itself.
     pub fn term(&self, index: u64) -> Option<u64> {
-        if index == self.floor.index { Some(self.floor.term) } else { self.get(index).map(|place| place.term) }
+        if index == self.floor.index {
+            Some(self.floor.term)
+        } else {
+            self.get(index).map(|place| place.term)
+        }
     }
 
     /// Puts an entry at its index and drops all that stood from there on.
@@ -83,24 +87,24 @@ impl Table {
         self.places.push_back(place);
     }
 
-    /// Notes where an entry was written. Does nothing if the entry of that index and term has meanwhile been replaced
-    /// or compacted away: a write may be overtaken by both.
-    pub fn written(&mut self, index: u64, term: u64, at: Location) {
-        let place = self.position(index).and_then(|position| self.places.get_mut(position));
-        if let Some(place) = place.filter(|place| place.term == term) {
+    /// Notes where an entry was written. Does nothing if it has meanwhile been replaced or compacted away: a write may be
+    /// overtaken by both.
+    pub fn written(&mut self, id: EntryId, at: Location) {
+        let place = self.position(id.index).and_then(|position| self.places.get_mut(position));
+        if let Some(place) = place.filter(|place| place.term == id.term) {
             place.at = Some(at);
         }
     }
 
     /// Raises the floor to an entry that is there.
-    pub fn compact_to(&mut self, floor: Floor) {
+    pub fn compact_to(&mut self, floor: EntryId) {
         assert!(self.term(floor.index) == Some(floor.term), "compaction_floor: {floor:?} is not in the log");
         self.places.drain(..(floor.index - self.floor.index) as usize);
         self.floor = floor;
     }
 
     /// States the floor's term, where a start had not known it.
-    pub fn restate_floor(&mut self, floor: Floor) {
+    pub fn restate_floor(&mut self, floor: EntryId) {
         assert!(floor.index == self.floor.index, "compaction_floor: {floor:?} is not {:?}", self.floor);
         self.floor = floor;
     }

@@ -11,7 +11,7 @@ use super::preparer::Preparer;
 use super::segment::Segment;
 use super::store::{LogStore, Written};
 use super::table::Location;
-use super::{Floor, HardState, LogEntry, LogError};
+use super::{EntryId, HardState, LogEntry, LogError};
 
 /// How many notes a segment's first frame opens with: start, floor, hard state.
 const OPENING_NOTES: u64 = 3;
@@ -39,8 +39,8 @@ pub(super) struct Tail {
     /// The next frame's number.
     pub sequence: u64,
     /// The last entry; the floor if there is none.
-    pub last: Floor,
-    pub floor: Floor,
+    pub last: EntryId,
+    pub floor: EntryId,
     pub hard_state: HardState,
 }
 
@@ -72,7 +72,12 @@ impl LogWriter {
     }
 
     /// The writer of a log on disk, from where it ends. The preparer is at work on the next segment.
-    pub(super) fn on_disk(store: LogStore, directory: Arc<Directory>, preparer: Preparer, tail: Tail) -> Self {
+    pub(super) fn on_disk(
+        store: LogStore,
+        directory: Arc<Directory>,
+        preparer: Preparer,
+        tail: Tail,
+    ) -> Self {
         let active = tail.segments.back().expect("a log has a segment that is written");
         let frame = FrameBuilder::new(active.segment.seal, tail.sequence);
         let durable = directory.is_durable();
@@ -107,7 +112,7 @@ impl LogWriter {
     ///
     /// # Panics
     /// When they have not (invariant compaction_floor).
-    pub fn compact(&mut self, floor: Floor) -> Result<(), LogError> {
+    pub fn compact(&mut self, floor: EntryId) -> Result<(), LogError> {
         self.attempt(|disk| disk.compact(floor))
     }
 
@@ -161,7 +166,7 @@ impl Disk {
 
         frame.begin(held.segment.seal, tail.sequence);
         if opening {
-            frame.note(Note::Start { index: tail.last.index, term: tail.last.term });
+            frame.note(Note::Start(tail.last));
             frame.note(Note::Floor(tail.floor));
             frame.note(Note::HardState(tail.hard_state));
         }
@@ -170,7 +175,7 @@ impl Disk {
             // Both fit: a segment's length fits 32 bits.
             let (offset, length) = ((tail.position + frame.entry(entry)) as u32, entry_bytes(entry) as u32);
             let at = Location { segment: number, offset, length };
-            written.push(Written { index: entry.index, term: entry.term, at });
+            written.push(Written { id: entry.id(), at });
         }
         if let Some(note) = note {
             frame.note(note);
@@ -187,12 +192,12 @@ impl Disk {
         tail.sequence += 1;
         if let (Some(first), Some(last)) = (entries.first(), entries.last()) {
             held.lowest = held.lowest.min(first.index);
-            tail.last = Floor { index: last.index, term: last.term };
+            tail.last = last.id();
         }
         match note {
             Some(Note::HardState(state)) => tail.hard_state = state,
             Some(Note::Floor(floor)) => tail.floor = floor,
-            Some(Note::Start { .. }) | None => {}
+            Some(Note::Start(_)) | None => {}
         }
         store.written(written);
         Ok(())
@@ -200,10 +205,6 @@ impl Disk {
 
     /// Goes on in the next segment, with room for a frame with that many bytes of records besides its opening.
     fn roll(&mut self, bytes: u64) -> Result<(), LogError> {
-        if self.position_is_first() {
-            // No segment may stay without a frame: to a start it would look like the end of the log.
-            self.put(&[], None)?;
-        }
         let mut segment = self.preparer.take()?;
         let opening = FRAME_HEAD_BYTES + OPENING_NOTES * RECORD_HEAD_BYTES;
         let needed = (HEADER_BYTES + opening + bytes).next_multiple_of(ALIGNMENT);
@@ -217,7 +218,7 @@ impl Disk {
         Ok(())
     }
 
-    fn compact(&mut self, floor: Floor) -> Result<(), LogError> {
+    fn compact(&mut self, floor: EntryId) -> Result<(), LogError> {
         if floor.index <= self.tail.floor.index {
             return Ok(());
         }
@@ -235,7 +236,7 @@ impl Disk {
     /// On disk that is the last one that holds an entry at or below the first of them: whatever stands above was
     /// written after it. The view may differ from the disk while replaced entries wait to be written, and readers follow
     /// the view, so its segment counts, too.
-    fn first_segment_needed(&self, floor: Floor) -> u64 {
+    fn first_segment_needed(&self, floor: EntryId) -> u64 {
         let wanted = floor.index + 1;
         let on_disk = self.tail.segments.iter().rev().find(|held| held.lowest <= wanted);
         let oldest = self.tail.segments.front();
@@ -250,16 +251,13 @@ impl Disk {
         self.directory.sync()
     }
 
-    fn position_is_first(&self) -> bool {
-        self.tail.position == HEADER_BYTES
-    }
-
     fn notes_due(&self) -> u64 {
-        if self.position_is_first() { OPENING_NOTES } else { 0 }
+        if self.tail.position == HEADER_BYTES { OPENING_NOTES } else { 0 }
     }
 
-    /// Bytes left in the segment that is written.
+    /// Bytes left in the segment that is written, down to the alignment: a crash may have cut the file anywhere.
     fn room(&self) -> u64 {
-        self.tail.segments.back().map_or(0, |held| held.segment.bytes - self.tail.position)
+        let bytes = self.tail.segments.back().map_or(0, |held| held.segment.bytes);
+        (bytes - self.tail.position) / ALIGNMENT * ALIGNMENT
     }
 }

@@ -386,6 +386,8 @@ fn open_link(config: &Config, group: u16, identity: &Arc<Identity>) -> Result<Tr
     link_config.bind_address = link.bind_address;
     link_config.bind_device = link.bind_device;
     link_config.send_queue_bytes = config.send_queue_bytes;
+    // An append carries entries up to Raft's message size, and at least one, which can hold the largest command.
+    link_config.max_frame_bytes = link_config.max_frame_bytes.max(config.command_bytes + (8 << 20));
     link_config.seed = random() as u64;
     let admission = Arc::<Identity>::clone(identity);
     Transport::open(link_config, admission).map_err(|source| StartError::Link { group: number, source })

@@ -112,6 +112,33 @@ fn the_buffer_is_used_again_once_its_bodies_are_gone() {
     }
 }
 
+/// Large bodies that follow each other are not moved: from the third on (the first read call knows nothing of
+/// what comes), each lies where its first byte was read.
+#[test]
+fn in_a_stream_of_large_frames_no_body_is_moved() {
+    const LARGE: usize = 2048;
+    let stream = wire(&vec![vec![6; LARGE]; 50]);
+    let mut reader = FrameReader::new(2 * LARGE, LARGE);
+    // Where each byte of the stream was read to.
+    let mut places = Vec::new();
+    let mut bodies = Vec::new();
+    while places.len() < stream.len() {
+        let room = reader.room();
+        let count = room.len().min(stream.len() - places.len());
+        room[..count].copy_from_slice(&stream[places.len()..places.len() + count]);
+        places.extend((0..count).map(|at| room.as_ptr() as usize + at));
+        reader.advance(count);
+        while let Some(body) = reader.next_body().unwrap() {
+            bodies.push(body);
+        }
+    }
+    assert_eq!(bodies.len(), 50);
+    for (number, body) in bodies.iter().enumerate().skip(3) {
+        let begin = number * (HEAD_BYTES + LARGE) + HEAD_BYTES;
+        assert_eq!(body.as_ptr() as usize, places[begin], "body {number}");
+    }
+}
+
 #[test]
 fn a_body_that_is_kept_keeps_its_bytes() {
     let mut reader = FrameReader::new(BUFFER, LIMIT);

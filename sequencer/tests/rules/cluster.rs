@@ -1,15 +1,17 @@
 //! A model of a cluster, as small as the rules of this crate allow.
 //!
-//! Raft is taken for granted: each group has one true log with a committed prefix, and a leader whose log is that one.
-//! Servers hold prefixes of the logs, know less of what is committed, and hear of everything late. A step picks who moves;
-//! [`Cluster::settle`] lets everyone move in turn, as in a cluster that nobody sends commands to.
+//! Raft is taken for granted: each group has one true log with a committed prefix, and a leader whose log is
+//! that one. Servers hold prefixes of the logs, know less of what is committed, and hear of everything late.
+//! A step picks who moves; [`Cluster::settle`] lets everyone move in turn, as in a cluster that nobody sends
+//! commands to.
 
 use std::collections::BTreeMap;
 
 use niagara_sequencer::{
     Emitted, Fill, GlobalPosition, GroupId, Layout, Merge, Padding, ReadBarriers, Round, Slot, next_place,
 };
-use proptest::prelude::*;
+
+use crate::histories::Step;
 
 pub const SERVERS: usize = 3;
 pub const RETRY_TICKS: u32 = 3;
@@ -54,7 +56,8 @@ impl Group {
     }
 }
 
-/// A strong read, and the last position that any server had emitted when it was queued: nothing acknowledged is above.
+/// A strong read, and the last position that any server had emitted when it was queued: nothing acknowledged
+/// is above.
 #[derive(Clone, Copy, Debug)]
 struct Read {
     newest: GlobalPosition,
@@ -77,47 +80,6 @@ struct Server {
 enum Message {
     Ask { from: usize, round: Round, newest: GlobalPosition },
     Answer { to: usize, id: u64, place: u64 },
-}
-
-/// Who moves next.
-#[derive(Clone, Debug)]
-pub enum Step {
-    Command { group: u16 },
-    LeaderTurn { group: u16 },
-    Replicate { group: u16, server: usize, entries: usize },
-    Commit { group: u16, entries: usize },
-    LearnCommits { group: u16, server: usize },
-    Apply { server: usize, positions: u64 },
-    Read { server: usize },
-    Begin { server: usize },
-    Deliver { message: usize },
-    Lose { message: usize },
-    Tick { server: usize },
-    Elect { group: u16, server: usize },
-}
-
-/// A number of groups, and what happens to them.
-pub fn histories() -> impl Strategy<Value = (u16, Vec<Step>)> {
-    (1..=5u16).prop_flat_map(|groups| (Just(groups), prop::collection::vec(step(groups), 0..250)))
-}
-
-fn step(groups: u16) -> impl Strategy<Value = Step> {
-    let (group, server, entries, message) = (1..=groups, 0..SERVERS, 1..4usize, 0..8usize);
-    prop_oneof![
-        3 => group.clone().prop_map(|group| Step::Command { group }),
-        4 => group.clone().prop_map(|group| Step::LeaderTurn { group }),
-        8 => (group.clone(), server.clone(), entries.clone())
-            .prop_map(|(group, server, entries)| Step::Replicate { group, server, entries }),
-        6 => (group.clone(), entries).prop_map(|(group, entries)| Step::Commit { group, entries }),
-        8 => (group.clone(), server.clone()).prop_map(|(group, server)| Step::LearnCommits { group, server }),
-        4 => (server.clone(), 1..2000u64).prop_map(|(server, positions)| Step::Apply { server, positions }),
-        2 => server.clone().prop_map(|server| Step::Read { server }),
-        3 => server.clone().prop_map(|server| Step::Begin { server }),
-        4 => message.clone().prop_map(|message| Step::Deliver { message }),
-        1 => message.prop_map(|message| Step::Lose { message }),
-        3 => server.clone().prop_map(|server| Step::Tick { server }),
-        1 => (group, server).prop_map(|(group, server)| Step::Elect { group, server }),
-    ]
 }
 
 #[derive(Debug)]
@@ -182,8 +144,8 @@ impl Cluster {
         }
     }
 
-    /// Lets everything happen that happens without further commands, until no read waits: how many ticks that took, or
-    /// `None` if `limit` ticks were not enough.
+    /// Lets everything happen that happens without further commands, until no read waits: how many ticks that
+    /// took, or `None` if `limit` ticks were not enough.
     pub fn settle(&mut self, limit: u32) -> Option<u32> {
         for ticks in 0..=limit {
             self.everyone_moves();
@@ -387,7 +349,8 @@ impl Cluster {
         }
     }
 
-    /// A server becomes leader if it holds all that is committed (Raft, section 5.4.1); what it lacks is overwritten.
+    /// A server becomes leader if it holds all that is committed (Raft, section 5.4.1); what it lacks is
+    /// overwritten.
     fn elect(&mut self, group: GroupId, server: usize) {
         let held = self.servers[server].holds[group.index()].0;
         let Group { leader, log, committed } = &mut self.groups[group.index()];

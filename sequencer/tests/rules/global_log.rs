@@ -3,7 +3,8 @@
 use niagara_sequencer::{Emitted, Fill, GlobalPosition, GroupId, Layout, Merge, Slot};
 use proptest::prelude::*;
 
-use crate::cluster::{Cluster, Habits, histories};
+use crate::cluster::{Cluster, Habits};
+use crate::histories::histories;
 
 /// An entry: the place that it fills, and whether with commands or with a skip.
 type Entry = (u64, bool);
@@ -22,7 +23,8 @@ fn local_log() -> impl Strategy<Value = Vec<Entry>> {
         })
 }
 
-/// Local logs, and an order in which their entries arrive: which group is next, and whether the merge is drained then.
+/// Local logs, and an order in which their entries arrive: which group is next, and whether the merge is
+/// drained then.
 fn arrivals() -> impl Strategy<Value = (Vec<Vec<Entry>>, Vec<(prop::sample::Index, bool)>)> {
     (
         prop::collection::vec(local_log(), 1..7),
@@ -153,8 +155,8 @@ proptest! {
         }
     }
 
-    /// Invariants `slots_rise`, which every merge asserts, and `global_prefix`, while leaders change at any moment, lose
-    /// what was not committed, and know little of the level.
+    /// Invariants `slots_rise`, which every merge asserts, and `global_prefix`, while leaders change at any
+    /// moment, lose what was not committed, and know little of the level.
     #[test]
     fn leaders_may_change((groups, history) in histories()) {
         let mut cluster = Cluster::new(groups, Habits::GOOD);

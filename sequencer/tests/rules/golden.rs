@@ -1,8 +1,9 @@
 //! Replays the stories in `tests/golden/*.txt`.
 //!
-//! A file holds the script and its trace, one after the other as in a terminal. Lines that start with `> ` are commands;
-//! `# ` is the narrator. What a command answers follows it, indented. After a change of the rules,
-//! `NIAGARA_BLESS=1 cargo test -p niagara-sequencer golden` writes the traces anew, to be read as a diff.
+//! A file holds the script and its trace, one after the other as in a terminal. Lines that start with `> `
+//! are commands; `# ` is the narrator. What a command answers follows it, indented. After a change of the
+//! rules, `NIAGARA_BLESS=1 cargo test -p niagara-sequencer golden` writes the traces anew, to be read as a
+//! diff.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -1,14 +1,16 @@
 //! The rules together: what holds for every history, and what a few histories look like.
 //!
-//! - [`golden`] replays the scripts in `tests/golden/*.txt`, each a [`story`] about one global log, and compares their
-//!   traces. Read these files first.
-//! - [`cluster`] is a small model of servers that lead and follow groups; messages are late or lost, leaders change.
-//! - [`global_log`], [`skips`] and [`idle_reads`] check the invariants against it, and show that the model can fail, by
-//!   planting known mistakes.
+//! - [`golden`] replays the scripts in `tests/golden/*.txt`, each a [`story`] about one global log, and
+//!   compares their traces. Read these files first.
+//! - [`cluster`] is a small model of servers that lead and follow groups; messages are late or lost, leaders
+//!   change, as random [`histories`] will have it.
+//! - [`global_log`], [`skips`] and [`idle_reads`] check the invariants against it, and show that the model
+//!   can fail, by planting known mistakes.
 
 mod cluster;
 mod global_log;
 mod golden;
+mod histories;
 mod idle_reads;
 mod skips;
 mod story;

@@ -3,7 +3,8 @@
 use niagara_sequencer::{Padding, next_place};
 use proptest::prelude::*;
 
-use crate::cluster::{Cluster, Habits, Step, histories};
+use crate::cluster::{Cluster, Habits};
+use crate::histories::{Step, histories};
 
 /// The groups of a cluster whose leaders hear of every command at once, and whose global log follows at once.
 struct Instant {
@@ -45,8 +46,8 @@ impl Instant {
 }
 
 proptest! {
-    /// Each entry with commands costs any other group at most one skip, and its own none; and an idle group's skips are
-    /// more than 500 rounds apart.
+    /// Each entry with commands costs any other group at most one skip, and its own none; and an idle group's
+    /// skips are more than 500 rounds apart.
     #[test]
     fn commands_cost_each_other_group_at_most_a_skip(
         groups in 1..8usize,
@@ -65,8 +66,8 @@ proptest! {
         }
     }
 
-    /// The same where servers hear of commands late, and of the anchor later still: at most two, and still nothing feeds
-    /// on itself. Leaders stay, since a new one may lack the skips of the old.
+    /// The same where servers hear of commands late, and of the anchor later still: at most two, and still
+    /// nothing feeds on itself. Leaders stay, since a new one may lack the skips of the old.
     #[test]
     fn late_news_costs_at_most_a_second_skip((groups, history) in histories(), rest: bool) {
         let mut cluster = Cluster::new(groups, Habits::GOOD);

@@ -1,7 +1,7 @@
 //! One server's view of R local logs and its global log, told command by command.
 //!
-//! Entries are committed as they are appended, and known at once: the stories are about the rules, not about delay, for
-//! which there is [`crate::cluster`]. The commands:
+//! Entries are committed as they are appended, and known at once: the stories are about the rules, not about
+//! delay, for which there is [`crate::cluster`]. The commands:
 //!
 //! | command | what happens |
 //! |---|---|

@@ -54,10 +54,7 @@ fn a_frame_stands_byte_for_byte_as_documented() {
     let bytes = frame(9, std::slice::from_ref(&entry));
     let length = 24 + 32 + 5 + 32;
     assert_eq!(bytes[4..20], *b"FRAM\x09\0\0\0\0\0\0\0\x45\0\0\0");
-    assert_eq!(
-        bytes[28..61],
-        *b"\x01\x02\0\0\x05\0\0\0\0\0\0\0\x04\0\0\0\0\0\0\0\x02\0\0\0\x03\0\0\0abxyz"
-    );
+    assert_eq!(bytes[28..61], *b"\x01\x02\0\0\x05\0\0\0\0\0\0\0\x04\0\0\0\0\0\0\0\x02\0\0\0\x03\0\0\0abxyz");
     assert_eq!(bytes[65..length], *b"\x02\0\0\0\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0");
     assert_eq!(bytes[length..], [0; 3], "padded to a multiple of 8");
 
@@ -82,6 +79,20 @@ fn large_payloads_are_written_from_where_they_are_and_small_ones_are_gathered() 
     assert_eq!(slices.len(), 3, "what is before the large payload, the payload, what is behind it");
     assert_eq!(slices[1].as_ptr(), large.data.as_ptr());
     assert_eq!(slices[1].len(), 4096);
+}
+
+/// Each record is as it was written, but they have changed places: the digest knows their order.
+#[test]
+fn a_frame_whose_records_are_not_the_ones_it_was_written_with_is_refused() {
+    let mut bytes = frame(9, &entries([1, 4], 1, 50)).to_vec();
+    let (first, second) = (24..24 + 84, 24 + 84..24 + 168);
+    let moved = bytes[first.clone()].to_vec();
+    bytes.copy_within(second.clone(), first.start);
+    bytes[second].copy_from_slice(&moved);
+    let bytes = Bytes::from(bytes);
+    let (record, _) = format::decode_record(header().seal(), &bytes.slice(24..)).unwrap();
+    assert_eq!(record, Record::Entry(entry(4, 1, 50)));
+    assert!(decode_frame(header().seal(), &bytes, 0).is_none());
 }
 
 #[test]

@@ -87,7 +87,10 @@ fn a_lower_index_replaces_what_stood_from_there_on() {
         let (store, mut writer) = reopen(&config).unwrap();
         put(&store, &mut writer, &entries(1..=6, 1, 20), None);
         put(&store, &mut writer, &entries(4..=4, 2, 20), None);
-        assert_eq!((store.last_index(), store.term(3), store.term(4), store.term(5)), (4, Some(1), Some(2), None));
+        assert_eq!(
+            (store.last_index(), store.term(3), store.term(4), store.term(5)),
+            (4, Some(1), Some(2), None)
+        );
         assert_eq!(all(&store), [entries(1..=3, 1, 20), entries(4..=4, 2, 20)].concat());
     }
     let mut seen = Vec::new();

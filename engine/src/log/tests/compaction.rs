@@ -27,12 +27,12 @@ fn compacted_entries_are_gone_but_the_term_of_the_last_one_is_known() {
             let (store, mut writer) = log_of(&config, 40);
             assert_eq!(store.bytes().segments, 7);
             let floor = store.compact_to(27);
-            assert_eq!(floor, Floor { index: 27, term: 3 });
+            assert_eq!(floor, EntryId { index: 27, term: 3 });
             assert_eq!(store.bytes().segments, 7, "files go when the writer says so");
             writer.compact(floor).unwrap();
             assert_eq!(store.bytes().segments, 3, "entry 28 is in the fifth of seven");
             assert_eq!(store.compact_to(20), floor, "an older floor changes nothing");
-            writer.compact(Floor { index: 20, term: 3 }).unwrap();
+            writer.compact(EntryId { index: 20, term: 3 }).unwrap();
             assert_eq!(store.floor(), floor);
             assert_eq!(all(&store), numbered(28..=40));
         }
@@ -42,6 +42,20 @@ fn compacted_entries_are_gone_but_the_term_of_the_last_one_is_known() {
         assert_eq!(all(&store), numbered(28..=40));
         assert_eq!(store.bytes().segments, 3);
     }
+}
+
+#[test]
+fn segments_of_a_former_life_are_removed_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path(), Durability::Os);
+    drop(log_of(&config, 40));
+    {
+        let (store, mut writer) = reopen(&config).unwrap();
+        writer.compact(store.compact_to(27)).unwrap();
+        assert_eq!(store.bytes().segments, 3);
+        assert_eq!(all(&store), numbered(28..=40));
+    }
+    assert_eq!(all(&reopen(&config).unwrap().0), numbered(28..=40));
 }
 
 #[test]
@@ -191,6 +205,27 @@ fn a_crash_between_compaction_and_the_write_of_a_replacement() {
     assert_eq!(all(&reopen(&config).unwrap().0), replacement);
 }
 
+/// Entries were replaced, and came back before the writer got to either. Readers follow the view, which finds them where
+/// they were written first, though a start would not need those segments.
+#[test]
+fn what_the_view_still_reads_from_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path(), Durability::Os);
+    let (store, mut writer) = reopen(&config).unwrap();
+    let (first, replacement) = (numbered(1..=30), entries(10..=10, 8, 66));
+    for appended in [&first[..], &replacement, &first[9..]] {
+        store.append(appended);
+    }
+    writer.write(&first, None).unwrap();
+    writer.write(&replacement, None).unwrap();
+    writer.compact(store.compact_to(9)).unwrap();
+    assert_eq!(all(&store), first[9..]);
+    writer.write(&first[9..], None).unwrap();
+    assert_eq!(all(&store), first[9..]);
+    drop((store, writer));
+    assert_eq!(all(&reopen(&config).unwrap().0), first[9..]);
+}
+
 /// Entries were replaced, and the segments with their first version go: the log begins in the middle of its history.
 #[test]
 fn a_log_may_begin_with_entries_that_were_replaced() {
@@ -206,7 +241,7 @@ fn a_log_may_begin_with_entries_that_were_replaced() {
     let left = Image::of(dir.path()).0.into_keys().find(|name| name.ends_with(".log")).unwrap();
     assert_eq!(left, "0000000000000005.log", "its start record says 20, and entry 13 stands in it");
     let (store, _writer) = reopen(&config).unwrap();
-    assert_eq!(store.floor(), Floor { index: 12, term: 9 });
+    assert_eq!(store.floor(), EntryId { index: 12, term: 9 });
     assert_eq!(all(&store), replacement[5..]);
 }
 

@@ -42,10 +42,18 @@ fn a_write_cut_off_at_any_byte_leaves_what_was_before_and_nothing_else() {
         let whole = torn.segment(1)[last.clone()] == image.clone().segment(1)[last.clone()];
         let kept = if whole { &written[..] } else { &written[..5] };
         assert_eq!(torn.start().unwrap(), (kept.to_vec(), STATE), "zeros up to {cut}");
-        // ... or the file itself has become shorter.
+        // ... or the file itself has become shorter. It can still be written on.
         let mut torn = image.clone();
         torn.segment(1).truncate(cut);
-        assert_eq!(torn.start().unwrap(), (written[..5].to_vec(), STATE), "{cut} bytes long");
+        let dir = torn.put_down();
+        let config = config(dir.path(), Durability::Os);
+        let (store, mut writer) = reopen(&config).unwrap();
+        assert_eq!(all(&store), written[..5], "{cut} bytes long");
+        assert_eq!(store.hard_state(), STATE);
+        put(&store, &mut writer, &entries(6..=8, 3, 1), None);
+        drop((store, writer));
+        let now = [&written[..5], &entries(6..=8, 3, 1)].concat();
+        assert_eq!(all(&reopen(&config).unwrap().0), now, "{cut} bytes long");
     }
 }
 

@@ -30,7 +30,13 @@ fn config(dir: &Path, durability: Durability) -> LogConfig {
 /// An entry whose payload tells its index and term apart from those of all others.
 fn entry(index: u64, term: u64, bytes: usize) -> LogEntry {
     let data: Vec<u8> = (0..bytes as u64).map(|i| (i * 31 + index * 7 + term) as u8).collect();
-    LogEntry { index, term, kind: (index % 3) as u8, context: Bytes::from(format!("c{term}")), data: data.into() }
+    LogEntry {
+        index,
+        term,
+        kind: (index % 3) as u8,
+        context: Bytes::from(format!("c{term}")),
+        data: data.into(),
+    }
 }
 
 fn entries(indexes: impl IntoIterator<Item = u64>, term: u64, bytes: usize) -> Vec<LogEntry> {

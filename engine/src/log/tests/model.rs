@@ -47,13 +47,13 @@ fn step() -> impl Strategy<Value = Step> {
 #[derive(Clone, Debug)]
 enum Job {
     Write(Vec<LogEntry>, Option<HardState>),
-    Compact(Floor),
+    Compact(EntryId),
 }
 
 /// Entries by index, above a floor.
 #[derive(Clone, Debug, Default)]
 struct Model {
-    floor: Floor,
+    floor: EntryId,
     entries: Vec<LogEntry>,
 }
 
@@ -69,7 +69,7 @@ impl Model {
         }
     }
 
-    fn compact(&mut self, floor: Floor) {
+    fn compact(&mut self, floor: EntryId) {
         self.entries.drain(..(floor.index - self.floor.index) as usize);
         self.floor = floor;
     }
@@ -171,7 +171,8 @@ impl World {
         let first = self.view.floor.index + 1;
         self.store().read(first + low as u64, first + high as u64, max, &mut out).unwrap();
         assert_eq!(out, self.view.entries[low..low + out.len()]);
-        let bytes = |entries: &[LogEntry]| entries.iter().map(|entry| entry_bytes(entry) as usize).sum::<usize>();
+        let bytes =
+            |entries: &[LogEntry]| entries.iter().map(|entry| entry_bytes(entry) as usize).sum::<usize>();
         assert!(bytes(&out) <= max || out.len() == 1, "within the limit");
         let more = bytes(&self.view.entries[low..=(low + out.len()).min(high)]);
         assert!(low + out.len() > high || more > max, "and no less than it allows");

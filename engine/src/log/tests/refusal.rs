@@ -2,6 +2,8 @@
 
 use std::io;
 
+use super::super::format::{Note, Record};
+use super::super::frame::FrameBuilder;
 use super::*;
 
 fn message(result: Result<(LogStore, LogWriter), LogError>) -> String {
@@ -37,7 +39,10 @@ fn an_unknown_version() {
     image.segment(2)[8] = 9;
     let dir = image.put_down();
     let text = message(reopen(&LogConfig { dir: dir.path().to_owned(), ..config }));
-    assert!(text.contains("0000000000000002.log has format version 9, and this program reads version 1"), "{text}");
+    assert!(
+        text.contains("0000000000000002.log has format version 9, and this program reads version 1"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -102,11 +107,58 @@ fn a_frame_that_has_vanished() {
     assert!(matches!(error, LogError::Corrupt { offset, .. } if offset == frames[2].start as u64), "{error}");
 }
 
+/// A segment file with a sound checksum everywhere, whatever its frames say.
+fn forge(number: u64, first_sequence: u64, frames: &[&[Record]]) -> (String, Vec<u8>) {
+    let header = SegmentHeader { log_id: 7, number, salt: 1 };
+    let mut bytes = header.encode().to_vec();
+    for (sequence, records) in (first_sequence..).zip(frames) {
+        let mut frame = FrameBuilder::new(header.seal(), sequence);
+        for record in *records {
+            match record {
+                Record::Entry(entry) => {
+                    frame.entry(entry);
+                }
+                Record::Note(note) => frame.note(*note),
+            }
+        }
+        frame.finish();
+        frame.slices().iter().for_each(|slice| bytes.extend_from_slice(slice));
+    }
+    (format!("{number:016x}.log"), bytes)
+}
+
+/// No damage makes such logs, but mixing files of two copies does, or a defect in the program.
+#[test]
+fn segments_that_contradict_each_other() {
+    let entry = |index| Record::Entry(entry(index, 1, 10));
+    let start = |index, term| Record::Note(Note::Start(EntryId { index, term }));
+    let floor = |index, term| Record::Note(Note::Floor(EntryId { index, term }));
+    let one = forge(1, 1, &[&[start(0, 0), entry(1), entry(2)]]);
+    let cases = [
+        (vec![one.clone(), forge(2, 2, &[&[start(2, 1), entry(3)]])], None),
+        (vec![one.clone(), forge(2, 2, &[&[start(2, 2), entry(3)]])], Some("the segment goes on from")),
+        (vec![one.clone(), forge(2, 2, &[&[start(2, 1), entry(4)]])], Some("cannot follow")),
+        (vec![forge(1, 1, &[&[start(0, 0), entry(0)]])], Some("cannot follow")),
+        (vec![forge(2, 2, &[&[start(2, 1), floor(2, 1), entry(3)]])], None),
+        (vec![forge(2, 2, &[&[start(2, 1), floor(1, 1), entry(3)]])], Some("segments are missing")),
+        (vec![one.clone(), forge(2, 2, &[&[start(2, 1), floor(2, 2)]])], Some("does not hold it")),
+        (vec![one, forge(2, 2, &[&[start(2, 1), floor(3, 1)]])], Some("does not hold it")),
+    ];
+    for (i, (files, reason)) in cases.into_iter().enumerate() {
+        match (Image(files.into_iter().collect()).start(), reason) {
+            (Ok((entries, _)), None) => assert_eq!(entries.last().unwrap().index, 3),
+            (Err(error @ LogError::Corrupt { .. }), Some(reason)) if error.to_string().contains(reason) => {}
+            (result, reason) => panic!("case {i}: {result:?}, expected {reason:?}"),
+        }
+    }
+}
+
 #[test]
 fn a_segment_size_out_of_bounds() {
     let dir = tempfile::tempdir().unwrap();
     for given in [0, SEGMENT_BYTES_MIN - 1, SEGMENT_BYTES_MAX + 1] {
-        let text = message(reopen(&LogConfig { segment_bytes: given, ..config(dir.path(), Durability::Memory) }));
+        let text =
+            message(reopen(&LogConfig { segment_bytes: given, ..config(dir.path(), Durability::Memory) }));
         assert_eq!(
             text,
             format!("a segment of {given} bytes is not possible: choose from 1024 to 1073741824 bytes")
