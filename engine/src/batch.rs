@@ -185,7 +185,7 @@ fn read_sub_batch_head(head: &[u8]) -> Result<(Span, bool, usize), MalformedBatc
 }
 
 /// Reads a forwarded sub-batch, head and body, and checks it down to its commands.
-pub(crate) fn read_sub_batch(bytes: Bytes) -> Result<SubBatch, MalformedBatch> {
+pub(crate) fn read_sub_batch(bytes: &Bytes) -> Result<SubBatch, MalformedBatch> {
     if bytes.len() < SUB_BATCH_HEAD {
         return Err(MalformedBatch("a sub-batch ends within its head"));
     }

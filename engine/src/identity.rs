@@ -23,10 +23,14 @@ use crate::log::Durability;
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// Another process works in the directory.
-    #[error("data directory {0} is in use by another server: stop that one first, or choose another directory")]
+    #[error(
+        "data directory {0} is in use by another server: stop that one first, or choose another directory"
+    )]
     InUse(PathBuf),
     /// The directory belongs to another server or cluster.
-    #[error("data directory {dir} belongs to {found}, but the configuration says {wanted}: correct one of the two")]
+    #[error(
+        "data directory {dir} belongs to {found}, but the configuration says {wanted}: correct one of the two"
+    )]
     Foreign {
         /// The directory.
         dir: PathBuf,
@@ -51,7 +55,9 @@ pub enum IdentityError {
     #[error("{0} holds a durable log, but durability is `memory`: choose another data directory, or `fsync`")]
     WouldForget(PathBuf),
     /// Logs without an identity.
-    #[error("{0} holds logs but no identity file, so they cannot be told to be this server's: restore the file, or clear the directory")]
+    #[error(
+        "{0} holds logs but no identity file, so they cannot be told to be this server's: restore the file, or clear the directory"
+    )]
     NoIdentity(PathBuf),
     /// The identity file cannot be understood.
     #[error("{path} is damaged ({what}): restore it from a backup, or replace this server under a new id")]
@@ -189,7 +195,10 @@ impl Admission for Identity {
                 record.peers.insert(peer.server, peer.store);
                 if let Err(error) = self.save(&record) {
                     record.peers.remove(&peer.server);
-                    return Err(Refusal::Store(format!("server {} cannot note a new peer: {error}", self.server)));
+                    return Err(Refusal::Store(format!(
+                        "server {} cannot note a new peer: {error}",
+                        self.server
+                    )));
                 }
                 Ok(())
             }
@@ -291,7 +300,8 @@ pub(crate) fn random() -> u128 {
 
 /// What tells one run of the operating system from the next.
 fn boot_id() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").map_or_else(|_| "unknown".into(), |id| id.trim().to_owned())
+    fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map_or_else(|_| "unknown".into(), |id| id.trim().to_owned())
 }
 
 fn lock(dir: &Path) -> Result<File, IdentityError> {

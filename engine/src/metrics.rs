@@ -97,16 +97,28 @@ impl Metrics {
             "Copies of commands that had been executed before",
             metrics.duplicates.clone(),
         );
-        registry.register("lane_gaps", "Sub-batches skipped since earlier ones were missing", metrics.gaps.clone());
+        registry.register(
+            "lane_gaps",
+            "Sub-batches skipped since earlier ones were missing",
+            metrics.gaps.clone(),
+        );
         registry.register("noops", "Global positions filled by no-ops", metrics.noops.clone());
-        registry.register("pad_requests", "Times the merge asked a group's leader to pad", metrics.pad_requests.clone());
+        registry.register(
+            "pad_requests",
+            "Times the merge asked a group's leader to pad",
+            metrics.pad_requests.clone(),
+        );
         registry.register_with_unit(
             "read_barrier_wait",
             "Time from a strong read's arrival until the state was fresh enough",
             Unit::Seconds,
             metrics.read_wait.clone(),
         );
-        registry.register("reads_failed", "Reads that no quorum answered in time", metrics.reads_failed.clone());
+        registry.register(
+            "reads_failed",
+            "Reads that no quorum answered in time",
+            metrics.reads_failed.clone(),
+        );
         *metrics.registry.lock() = root;
         metrics
     }
@@ -120,12 +132,14 @@ impl Metrics {
     }
 }
 
+type Durations = Family<GroupLabel, Histogram, fn() -> Histogram>;
+
 /// The families that have a member for each group.
 #[derive(Default)]
 struct PerGroup {
     gauges: [Family<GroupLabel, Gauge>; 8],
     counters: [Family<GroupLabel, Counter>; 7],
-    durations: Option<[Family<GroupLabel, Histogram, fn() -> Histogram>; 2]>,
+    durations: Option<[Durations; 2]>,
 }
 
 const GAUGES: [(&str, &str); 8] = [

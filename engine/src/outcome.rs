@@ -56,7 +56,9 @@ pub struct Unknown;
 /// A read that could not be answered in time: no quorum confirmed a leader, or this server lags too far behind. It had
 /// no effect: retry, here or elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no quorum answered in time, so this server cannot tell whether its state is fresh: retry, or read weakly")]
+#[error(
+    "no quorum answered in time, so this server cannot tell whether its state is fresh: retry, or read weakly"
+)]
 pub struct ReadFailed;
 
 /// What a [`Port`](crate::Port) hands out for each command and read, exactly once.

@@ -151,7 +151,9 @@ impl<S: StateMachine> Port<S> {
     /// Hands over what is staged: one lock per lane, and one quorum round for all strong reads.
     pub fn flush(&mut self) {
         let deadline = Instant::now() + self.shared.deadline;
-        for (lane, staged) in self.staged.iter_mut().enumerate().filter(|(_, staged)| !staged.tokens.is_empty()) {
+        for (lane, staged) in
+            self.staged.iter_mut().enumerate().filter(|(_, staged)| !staged.tokens.is_empty())
+        {
             let Staged { pieces, tokens, bytes } = staged;
             let submission = Submission { pieces, tokens, bytes: mem::take(bytes), deadline };
             match self.shared.lanes[lane].submit(submission, &self.sink) {

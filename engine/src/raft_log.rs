@@ -20,10 +20,14 @@ impl slog::Drain for ToTracing {
 
     fn is_enabled(&self, level: slog::Level) -> bool {
         match level {
-            slog::Level::Critical | slog::Level::Error => tracing::enabled!(target: "raft", tracing::Level::ERROR),
+            slog::Level::Critical | slog::Level::Error => {
+                tracing::enabled!(target: "raft", tracing::Level::ERROR)
+            }
             slog::Level::Warning => tracing::enabled!(target: "raft", tracing::Level::WARN),
             slog::Level::Info => tracing::enabled!(target: "raft", tracing::Level::DEBUG),
-            slog::Level::Debug | slog::Level::Trace => tracing::enabled!(target: "raft", tracing::Level::TRACE),
+            slog::Level::Debug | slog::Level::Trace => {
+                tracing::enabled!(target: "raft", tracing::Level::TRACE)
+            }
         }
     }
 }

@@ -70,7 +70,8 @@ pub struct Command<'a> {
 impl<'a> Commands<'a> {
     /// The commands of a checked sub-batch; the first `skip` are passed over, since they were executed before.
     pub(crate) fn new(batch: &'a SubBatch, skip: u32) -> Self {
-        let mut commands = Commands { body: &batch.body, lone: batch.lone, cursor: 0, left: batch.span.count };
+        let mut commands =
+            Commands { body: &batch.body, lone: batch.lone, cursor: 0, left: batch.span.count };
         for _ in 0..skip {
             commands.next();
         }

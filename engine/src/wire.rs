@@ -111,7 +111,7 @@ impl Wire {
         let wire = match input.u8()? {
             TAG_RAFT => Wire::Raft(Box::new(decode_raft(&mut input)?)),
             TAG_FORWARD => {
-                let batch = read_sub_batch(input.rest())?;
+                let batch = read_sub_batch(&input.rest())?;
                 input.at = body.len();
                 Wire::Forward(batch)
             }
@@ -316,10 +316,14 @@ mod tests {
     use proptest::prelude::*;
 
     fn joined(frame: &Frame) -> Bytes {
-        frame.parts().iter().fold(BytesMut::new(), |mut all, part| {
-            all.extend_from_slice(part);
-            all
-        }).freeze()
+        frame
+            .parts()
+            .iter()
+            .fold(BytesMut::new(), |mut all, part| {
+                all.extend_from_slice(part);
+                all
+            })
+            .freeze()
     }
 
     fn append(index: u64, payloads: &[Vec<u8>]) -> Wire {

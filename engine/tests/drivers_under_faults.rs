@@ -46,7 +46,9 @@ impl LaneSource for Queue {
 
     fn take(&mut self, max_bytes: usize, out: &mut Vec<SubBatch>) {
         let mut bytes = 0;
-        while let Some(batch) = self.0.pop_front_if(|batch| bytes == 0 || bytes + batch.body.len() <= max_bytes) {
+        while let Some(batch) =
+            self.0.pop_front_if(|batch| bytes == 0 || bytes + batch.body.len() <= max_bytes)
+        {
             bytes += batch.body.len();
             out.push(batch);
         }
@@ -159,7 +161,11 @@ impl World {
                     level = level.max(place);
                 }
             }
-            assert!(durable.hard_state.commit <= store.last_index(), "seed {}: commit above the log", self.seed);
+            assert!(
+                durable.hard_state.commit <= store.last_index(),
+                "seed {}: commit above the log",
+                self.seed
+            );
             let config = DriverConfig {
                 server: id,
                 lane: group as u16,
@@ -251,7 +257,10 @@ impl World {
             let group = GroupId::new(index as u16 + 1);
             let mut read = Vec::new();
             if replica.driver.commit() > replica.pulled {
-                replica.store.read(replica.pulled + 1, replica.driver.commit(), usize::MAX, &mut read).unwrap();
+                replica
+                    .store
+                    .read(replica.pulled + 1, replica.driver.commit(), usize::MAX, &mut read)
+                    .unwrap();
             }
             for entry in read {
                 replica.pulled = entry.index;
@@ -271,7 +280,9 @@ impl World {
         }
         while let Some(emitted) = server.merge.next() {
             match emitted {
-                Emitted::Noops { first, count } => server.applied = GlobalPosition::new(first.get() + count - 1),
+                Emitted::Noops { first, count } => {
+                    server.applied = GlobalPosition::new(first.get() + count - 1);
+                }
                 Emitted::Commands { position, item } => {
                     server.applied = position;
                     for batch in decode_commands(&item.context, &item.data).unwrap() {
@@ -297,11 +308,21 @@ impl World {
         }
         let prefix = server.executed.len().min(self.log.len());
         let tail = prefix.saturating_sub(20);
-        assert_eq!(server.executed[tail..prefix], self.log[tail..prefix], "global_prefix, seed {}", self.seed);
+        assert_eq!(
+            server.executed[tail..prefix],
+            self.log[tail..prefix],
+            "global_prefix, seed {}",
+            self.seed
+        );
         // read_is_fresh: a read that is released has everything executed that was acknowledged before it was queued.
         server.reads.release(server.applied, &mut server.fresh);
         for needed in server.fresh.drain(..) {
-            assert!(needed <= server.applied, "read_is_fresh: {needed} against {}, seed {}", server.applied, self.seed);
+            assert!(
+                needed <= server.applied,
+                "read_is_fresh: {needed} against {}, seed {}",
+                server.applied,
+                self.seed
+            );
             self.reads_answered += 1;
         }
     }
@@ -459,7 +480,11 @@ impl World {
         for server in self.servers.values() {
             assert_eq!(server.executed.len(), self.log.len(), "server {} lags, seed {seed}", server.id);
             for (group, replica) in server.replicas.iter().enumerate() {
-                assert_eq!(replica.executed_next, replica.next_number, "server {} lane {group}, seed {seed}", server.id);
+                assert_eq!(
+                    replica.executed_next, replica.next_number,
+                    "server {} lane {group}, seed {seed}",
+                    server.id
+                );
             }
             assert!(server.reads.is_empty(), "server {}: reads have no answer, seed {seed}", server.id);
         }
@@ -517,7 +542,8 @@ fn live(seed: u64) -> World {
 #[test]
 fn servers_agree_whatever_happens() {
     let one = std::env::var("NIAGARA_SEED").ok().map(|seed| seed.parse().expect("NIAGARA_SEED is a number"));
-    let many = std::env::var("NIAGARA_SEEDS").map_or(300, |seeds| seeds.parse().expect("NIAGARA_SEEDS is a number"));
+    let many =
+        std::env::var("NIAGARA_SEEDS").map_or(300, |seeds| seeds.parse().expect("NIAGARA_SEEDS is a number"));
     let seeds = one.map_or(0..many, |seed: u64| seed..seed + 1);
     let (mut crashes, mut reads, mut commands) = (0, 0, 0);
     for seed in seeds {
@@ -530,5 +556,8 @@ fn servers_agree_whatever_happens() {
         commands += world.log.len();
     }
     // A fault that never happens would prove nothing.
-    assert!(one.is_some() || crashes > 100 && reads > 1000 && commands > 5000, "{crashes} {reads} {commands}");
+    assert!(
+        one.is_some() || crashes > 100 && reads > 1000 && commands > 5000,
+        "{crashes} {reads} {commands}"
+    );
 }

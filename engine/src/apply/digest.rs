@@ -39,14 +39,16 @@ impl Digests {
                 break;
             }
             let before = newest.wrapping_sub(1 << power);
-            let previous = if newest > 1 << power && before >= first { (before, self.value) } else { marks[0] };
+            let previous =
+                if newest > 1 << power && before >= first { (before, self.value) } else { marks[0] };
             *marks = [(newest, self.value), previous];
         }
     }
 
     /// The kept positions and values, oldest first.
     pub fn kept(&self) -> Vec<(u64, u64)> {
-        let mut kept: Vec<_> = self.marks.iter().flatten().copied().filter(|(position, _)| *position > 0).collect();
+        let mut kept: Vec<_> =
+            self.marks.iter().flatten().copied().filter(|(position, _)| *position > 0).collect();
         kept.sort_unstable();
         kept.dedup();
         kept
@@ -91,7 +93,8 @@ mod tests {
     fn servers_far_apart_share_a_position() {
         for (a, b) in [(1000, 990), (5000, 4000), (64, 63), (100_000, 70_000)] {
             let (a, b) = (feed(a, 1), feed(b, 2));
-            let common: Vec<_> = a.kept().into_iter().filter(|(p, _)| b.kept().iter().any(|(q, _)| p == q)).collect();
+            let common: Vec<_> =
+                a.kept().into_iter().filter(|(p, _)| b.kept().iter().any(|(q, _)| p == q)).collect();
             assert!(!common.is_empty());
             for (position, value) in common {
                 assert!(b.kept().contains(&(position, value)), "equal logs have equal digests");

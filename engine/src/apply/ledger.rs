@@ -54,7 +54,9 @@ impl Ledger {
 
     /// Decides on a sub-batch, and notes its commands as executed if they are to be.
     pub fn admit(&mut self, span: &Span) -> Verdict {
-        let Some(row) = self.rows.iter_mut().find(|row| row.server == span.server) else { return Verdict::Stale };
+        let Some(row) = self.rows.iter_mut().find(|row| row.server == span.server) else {
+            return Verdict::Stale;
+        };
         let lane = usize::from(span.lane);
         if span.incarnation < row.incarnation || lane >= self.lanes {
             return Verdict::Stale;

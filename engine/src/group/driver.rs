@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use niagara_sequencer::{Lag, Padding, Pacing, next_place};
+use niagara_sequencer::{Lag, Pacing, Padding, next_place};
 use raft::eraftpb::{Entry, EntryType, Message, MessageType};
 use raft::{RawNode, ReadOnlyOption, StateRole};
 
@@ -111,7 +111,7 @@ struct Unpersisted {
     messages: Vec<Message>,
 }
 
-/// See the [module documentation](self).
+/// The state machine; see the documentation at the top of its file.
 pub struct Driver<L: ReplicaLog> {
     config: DriverConfig,
     raft: RawNode<RaftStore<L>>,
@@ -325,7 +325,10 @@ impl<L: ReplicaLog> Driver<L> {
             }
             Wire::PadRequest { level } => self.request_pad(level),
             Wire::Claim => {
-                if self.leads() && from == self.config.wanted_leader && self.placement.may_transfer(self.ticks) {
+                if self.leads()
+                    && from == self.config.wanted_leader
+                    && self.placement.may_transfer(self.ticks)
+                {
                     self.hand_leadership_over(Some(from));
                 }
             }
@@ -354,7 +357,9 @@ impl<L: ReplicaLog> Driver<L> {
             return;
         }
         assert!(
-            message.msg_type != MessageType::MsgHeartbeat || message.term < self.term() || message.commit <= last,
+            message.msg_type != MessageType::MsgHeartbeat
+                || message.term < self.term()
+                || message.commit <= last,
             "leader_completeness: server {from} has seen this replica acknowledge entry {}, but the log ends at \
              {last}: acknowledged data was lost, so this server must not go on under its id",
             message.commit
@@ -565,17 +570,28 @@ impl<L: ReplicaLog> Driver<L> {
             } else if !self.unpersisted.iter().any(|waiting| waiting.voted) {
                 // A heartbeat's answer promises only this replica's term, and that is durable: a slow disk must not
                 // hold up leases and reads.
-                let (at_once, held) =
-                    later.into_iter().partition(|message| message.msg_type == MessageType::MsgHeartbeatResponse);
+                let (at_once, held) = later
+                    .into_iter()
+                    .partition(|message| message.msg_type == MessageType::MsgHeartbeatResponse);
                 later = held;
                 self.send_all::<Vec<_>>(at_once);
             }
             if voted || !entries.is_empty() {
                 output.writes.push(Write { ready: number, entries, hard_state: state });
-                self.unpersisted.push_back(Unpersisted { ready: number, written: true, voted, messages: later });
+                self.unpersisted.push_back(Unpersisted {
+                    ready: number,
+                    written: true,
+                    voted,
+                    messages: later,
+                });
             } else {
                 // A commit index alone is written with the next entries: it can be learned again.
-                self.unpersisted.push_back(Unpersisted { ready: number, written: false, voted, messages: later });
+                self.unpersisted.push_back(Unpersisted {
+                    ready: number,
+                    written: false,
+                    voted,
+                    messages: later,
+                });
                 if self.unpersisted.len() == 1 {
                     self.persisted(number);
                 }

@@ -140,7 +140,12 @@ impl Intake {
     }
 
     /// The lane's next sub-batch that was not sent in this attempt, if it has at most `room` bytes or `any_size` goes.
-    pub fn next_own(&mut self, source: &mut impl LaneSource, room: usize, any_size: bool) -> Option<SubBatch> {
+    pub fn next_own(
+        &mut self,
+        source: &mut impl LaneSource,
+        room: usize,
+        any_size: bool,
+    ) -> Option<SubBatch> {
         if self.unsent == self.lane.len() && !source.is_empty() {
             source.take(room, &mut self.taken);
             self.lane.extend(self.taken.drain(..));
@@ -166,7 +171,9 @@ mod tests {
         }
         fn take(&mut self, max_bytes: usize, out: &mut Vec<SubBatch>) {
             let mut bytes = 0;
-            while let Some(batch) = self.0.pop_front_if(|batch| bytes == 0 || bytes + batch.body.len() <= max_bytes) {
+            while let Some(batch) =
+                self.0.pop_front_if(|batch| bytes == 0 || bytes + batch.body.len() <= max_bytes)
+            {
                 bytes += batch.body.len();
                 out.push(batch);
             }
@@ -188,7 +195,10 @@ mod tests {
         assert_eq!(intake.sent_bytes(), 10);
         intake.send_again();
         let again = intake.cut(&mut queue, 100);
-        assert_eq!(again.iter().map(|b| (b.span.first, b.span.attempt)).collect::<Vec<_>>(), [(2, 1), (3, 1)]);
+        assert_eq!(
+            again.iter().map(|b| (b.span.first, b.span.attempt)).collect::<Vec<_>>(),
+            [(2, 1), (3, 1)]
+        );
         assert!(!intake.has_work(&queue));
     }
 

@@ -9,7 +9,7 @@
 //! | `placement.rs` | where the leadership belongs, and how it gets there |
 //! | `store.rs` | the local log as raft-rs wants to see it |
 //!
-//! Nothing here knows a thread, a clock, a socket or a file: [`crate::server`] drives it in production, the simulator
+//! Nothing here knows a thread, a clock, a socket or a file: the engine's threads drive it in production, a simulator
 //! in tests.
 
 mod driver;

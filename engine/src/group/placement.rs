@@ -33,7 +33,10 @@ impl Placement {
 
     /// Whether to campaign now, ahead of the election time-out: only soon after the start, and with no leader in sight.
     pub fn wants_to_campaign(&self, ticks: u64, leader: u64) -> bool {
-        self.wanted && leader == 0 && (FIRST_CAMPAIGN_TICK..=self.election_ticks).contains(&ticks) && ticks % 2 == 0
+        self.wanted
+            && leader == 0
+            && (FIRST_CAMPAIGN_TICK..=self.election_ticks).contains(&ticks)
+            && ticks.is_multiple_of(2)
     }
 
     /// Whether to ask the leader for the leadership now.

@@ -42,7 +42,8 @@ impl PendingReads {
 
     /// A quorum has confirmed the leader, whose commit index was `index` when it was asked.
     pub fn indexed(&mut self, context: &[u8], index: u64) {
-        let expected = [self.server, self.boot].iter().flat_map(|part| part.to_le_bytes()).collect::<Vec<_>>();
+        let expected =
+            [self.server, self.boot].iter().flat_map(|part| part.to_le_bytes()).collect::<Vec<_>>();
         let Some(counter) = context.strip_prefix(expected.as_slice()) else { return };
         let Ok(counter) = counter.try_into().map(u64::from_le_bytes) else { return };
         if let Some(asked) = self.asked.iter_mut().find(|asked| asked.counter == counter) {

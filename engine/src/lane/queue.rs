@@ -148,7 +148,11 @@ impl Waiting {
         if self.open_count == 0 {
             self.open_first = first;
         }
-        debug_assert_eq!(self.open_first + u64::from(self.open_count), first, "a lane's numbers have no gaps");
+        debug_assert_eq!(
+            self.open_first + u64::from(self.open_count),
+            first,
+            "a lane's numbers have no gaps"
+        );
         self.open.extend_from_slice(body);
         self.open_count += count;
     }

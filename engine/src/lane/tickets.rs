@@ -68,13 +68,22 @@ pub(crate) struct Submission<'a> {
 
 /// Completions gathered for their sinks, delivered once per batch.
 pub(crate) struct Deliveries<R> {
-    sinks: Vec<(Arc<dyn Sink<R>>, Vec<Completion<R>>)>,
+    sinks: Vec<Delivery<R>>,
 }
+
+type Delivery<R> = (Arc<dyn Sink<R>>, Vec<Completion<R>>);
 
 impl<R> Lane<R> {
     pub fn new(queue: Arc<LaneQueue>, limits: Limits) -> Self {
-        let tickets =
-            Tickets { next: 1, done: 1, commands: 0, bytes: 0, runs: VecDeque::new(), expired: 0, closed: false };
+        let tickets = Tickets {
+            next: 1,
+            done: 1,
+            commands: 0,
+            bytes: 0,
+            runs: VecDeque::new(),
+            expired: 0,
+            closed: false,
+        };
         Lane { queue, limits, tickets: Mutex::new(tickets) }
     }
 
@@ -85,7 +94,8 @@ impl<R> Lane<R> {
         if tickets.closed {
             return Err(Refused::Stopping);
         }
-        if tickets.commands + tokens.len() > self.limits.commands || tickets.bytes + bytes > self.limits.bytes {
+        if tickets.commands + tokens.len() > self.limits.commands || tickets.bytes + bytes > self.limits.bytes
+        {
             return Err(Refused::Overloaded);
         }
         let first = tickets.next;
@@ -108,20 +118,22 @@ impl<R> Lane<R> {
         out: &mut Deliveries<R>,
     ) {
         let end = first + replies.len() as u64;
-        let mut number = first;
         let mut tickets = self.tickets.lock();
-        assert_eq!(tickets.done, first, "applied_once: a lane's commands are executed once each and in order");
+        assert_eq!(
+            tickets.done, first,
+            "applied_once: a lane's commands are executed once each and in order"
+        );
         let mut run_at = 0;
-        for reply in replies {
+        for (number, reply) in (first..).zip(replies) {
             while tickets.runs.get(run_at).is_some_and(|run| run.end() <= number) {
                 run_at += 1;
             }
-            let run = tickets.runs.get(run_at).expect("acked_is_applied: a command of this lane has a ticket");
+            let run =
+                tickets.runs.get(run_at).expect("acked_is_applied: a command of this lane has a ticket");
             if run_at >= tickets.expired {
                 let token = run.tokens[(number - run.first) as usize];
                 out.to(&run.sink).push(Completion::Applied { token, position, reply });
             }
-            number += 1;
         }
         tickets.done = end;
         tickets.commands -= (end - first) as usize;

@@ -87,9 +87,11 @@ impl<S: StateMachine> ApplicationThread<S> {
 
     /// Executes one entry's commands, and folds what was decided about them into the digest.
     fn execute(&mut self, position: GlobalPosition, entry: &LogEntry, work: &mut Work<S::Reply>) {
-        let batches = decode_commands(&entry.context, &entry.data)
-            .unwrap_or_else(|error| panic!("global_prefix: the entry at position {position} is damaged: {error}"));
-        let mut content = u64::from(crc32fast::hash(&entry.data)) << 32 | u64::from(crc32fast::hash(&entry.context));
+        let batches = decode_commands(&entry.context, &entry.data).unwrap_or_else(|error| {
+            panic!("global_prefix: the entry at position {position} is damaged: {error}")
+        });
+        let mut content =
+            u64::from(crc32fast::hash(&entry.data)) << 32 | u64::from(crc32fast::hash(&entry.context));
         for batch in &batches {
             let mine = batch.span.server == self.server && batch.span.incarnation == self.incarnation;
             let lane = usize::from(batch.span.lane);
@@ -97,7 +99,11 @@ impl<S: StateMachine> ApplicationThread<S> {
                 Verdict::Execute { skip } => {
                     let executed = batch.span.count - skip;
                     self.state.apply(position, Commands::new(batch, skip), &mut work.replies);
-                    assert_eq!(work.replies.len(), executed as usize, "the state machine answers each command once");
+                    assert_eq!(
+                        work.replies.len(),
+                        executed as usize,
+                        "the state machine answers each command once"
+                    );
                     work.commands += u64::from(executed);
                     work.duplicates += u64::from(skip);
                     content = content.rotate_left(7) ^ u64::from(executed);

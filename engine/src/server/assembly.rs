@@ -139,6 +139,7 @@ struct OpenGroup {
 impl<S: StateMachine> Engine<S> {
     /// Opens the data directory and the sockets, and starts the threads. The state machine begins empty, and executes the
     /// whole log again.
+    #[expect(clippy::needless_pass_by_value, reason = "a configuration is made for one server")]
     pub fn start(config: Config, state: S) -> Result<Engine<S>, StartError> {
         config.check()?;
         let cores = cores(&config)?;
@@ -214,9 +215,14 @@ impl<S: StateMachine> Engine<S> {
         for (index, (group, core)) in groups.into_iter().zip(cores).enumerate() {
             let metrics = shared.metrics.groups[index].clone();
             let disk = if config.durability == Durability::Fsync {
-                Disk::Thread(LogThread::start(index, group.writer, Arc::clone(&shared.board), metrics.clone())?)
+                Disk::Thread(LogThread::start(
+                    index,
+                    group.writer,
+                    Arc::clone(&shared.board),
+                    metrics.clone(),
+                )?)
             } else {
-                Disk::Inline(group.writer)
+                Disk::Inline(Box::new(group.writer))
             };
             let thread = GroupThread {
                 group: index,
@@ -370,8 +376,11 @@ fn open_link(config: &Config, group: u16, identity: &Arc<Identity>) -> Result<Tr
     let link = config.links.get(at).cloned().unwrap_or_default();
     let listen = match link {
         Link { listen: Some(listen), .. } => listen,
-        Link { .. } => resolve(&own.addresses[at])
-            .map_err(|source| StartError::Address { group: number, address: own.addresses[at].clone(), source })?,
+        Link { .. } => resolve(&own.addresses[at]).map_err(|source| StartError::Address {
+            group: number,
+            address: own.addresses[at].clone(),
+            source,
+        })?,
     };
     let hello = Hello {
         cluster: config.cluster,
@@ -381,7 +390,8 @@ fn open_link(config: &Config, group: u16, identity: &Arc<Identity>) -> Result<Tr
         store: identity.store(),
     };
     let others = config.members.iter().filter(|member| member.server != config.server);
-    let peers = others.map(|member| Peer { server: member.server, address: member.addresses[at].clone() }).collect();
+    let peers =
+        others.map(|member| Peer { server: member.server, address: member.addresses[at].clone() }).collect();
     let mut link_config = LinkConfig::new(hello, listen, peers);
     link_config.bind_address = link.bind_address;
     link_config.bind_device = link.bind_device;
@@ -394,7 +404,10 @@ fn open_link(config: &Config, group: u16, identity: &Arc<Identity>) -> Result<Tr
 }
 
 fn resolve(address: &str) -> io::Result<SocketAddr> {
-    address.to_socket_addrs()?.next().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "it has no address"))
+    address
+        .to_socket_addrs()?
+        .next()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "it has no address"))
 }
 
 /// The core of each group's thread.
@@ -402,18 +415,21 @@ fn cores(config: &Config) -> Result<Vec<Option<core_affinity::CoreId>>, ConfigEr
     let groups = usize::from(config.groups());
     let there = core_affinity::get_core_ids().unwrap_or_default();
     match &config.pinning {
-        Pinning::Off => Ok(vec![None; groups]),
         Pinning::Auto if there.len() > groups => Ok(there.into_iter().take(groups).map(Some).collect()),
-        Pinning::Auto => Ok(vec![None; groups]),
-        Pinning::Cores(wanted) if wanted.len() != groups => {
-            Err(ConfigError(format!("pinning names {} cores: name one for each of the {groups} groups", wanted.len())))
-        }
+        Pinning::Auto | Pinning::Off => Ok(vec![None; groups]),
+        Pinning::Cores(wanted) if wanted.len() != groups => Err(ConfigError(format!(
+            "pinning names {} cores: name one for each of the {groups} groups",
+            wanted.len()
+        ))),
         Pinning::Cores(wanted) => wanted
             .iter()
             .map(|id| {
                 there.iter().find(|core| core.id == *id).copied().map(Some).ok_or_else(|| {
                     let ids: Vec<String> = there.iter().map(|core| core.id.to_string()).collect();
-                    ConfigError(format!("pinning: there is no core {id}; this process may use {}", ids.join(", ")))
+                    ConfigError(format!(
+                        "pinning: there is no core {id}; this process may use {}",
+                        ids.join(", ")
+                    ))
                 })
             })
             .collect(),

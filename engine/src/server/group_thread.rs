@@ -37,7 +37,7 @@ pub(crate) struct GroupThread {
 /// How the log is written: a sync takes long enough to deserve a thread, a plain write or none does not.
 pub(crate) enum Disk {
     Thread(LogThread),
-    Inline(LogWriter),
+    Inline(Box<LogWriter>),
 }
 
 /// What the thread remembers from turn to turn.
@@ -59,7 +59,11 @@ impl GroupThread {
         if let Some(core) = self.core
             && !core_affinity::set_for_current(core)
         {
-            tracing::warn!(group = self.group + 1, core = core.id, "could not bind the group's thread to its core");
+            tracing::warn!(
+                group = self.group + 1,
+                core = core.id,
+                "could not bind the group's thread to its core"
+            );
         }
         let mut turns = Turns {
             next_tick: Instant::now() + self.tick,
@@ -84,7 +88,12 @@ impl GroupThread {
         let timeout = turns.next_tick.saturating_duration_since(now);
         let (board, queue, group) = (&self.board, &self.queue, self.group);
         let view = turns.view;
-        let waited = self.transport.turn(now, Some(timeout), || may_sleep(board, queue, group, &view), &mut turns.events);
+        let waited = self.transport.turn(
+            now,
+            Some(timeout),
+            || may_sleep(board, queue, group, &view),
+            &mut turns.events,
+        );
         waited.unwrap_or_else(|error| panic!("cannot wait for sockets: {error}"));
         self.receive(&mut turns.events);
         self.read_mail(turns);
@@ -170,7 +179,8 @@ impl GroupThread {
         let counters = self.transport.counters();
         self.metrics.sent_bytes.set(counters.bytes_sent as i64);
         self.metrics.received_bytes.set(counters.bytes_received as i64);
-        let dropped = counters.dropped_queue_full + counters.dropped_not_connected + counters.dropped_too_long;
+        let dropped =
+            counters.dropped_queue_full + counters.dropped_not_connected + counters.dropped_too_long;
         self.metrics.dropped_frames.set(dropped as i64);
         self.metrics.bad_frames.set(counters.bad_frames as i64);
     }

@@ -27,14 +27,18 @@ impl LogThread {
         metrics: GroupMetrics,
     ) -> std::io::Result<LogThread> {
         let (writes, queue) = channel();
-        let thread = spawn(format!("log-{}", group + 1), move || run(group, writer, &queue, &board, &metrics))?;
+        let thread =
+            spawn(format!("log-{}", group + 1), move || run(group, writer, &queue, &board, &metrics))?;
         Ok(LogThread { writes: Some(writes), thread: Some(thread) })
     }
 
     /// Hands over writes, in order.
     pub fn write(&self, writes: Vec<Write>) {
         let sender = self.writes.as_ref().expect("not stopped");
-        assert!(sender.send(writes).is_ok(), "the log's thread ends only with its queue, or with the process");
+        assert!(
+            sender.send(writes).is_ok(),
+            "the log's thread ends only with its queue, or with the process"
+        );
     }
 
     /// Ends the thread when everything handed over is durable.
@@ -47,7 +51,13 @@ impl LogThread {
 }
 
 /// Writes whatever has queued up as one batch with one sync.
-fn run(group: usize, mut writer: LogWriter, queue: &Receiver<Vec<Write>>, board: &Board, metrics: &GroupMetrics) {
+fn run(
+    group: usize,
+    mut writer: LogWriter,
+    queue: &Receiver<Vec<Write>>,
+    board: &Board,
+    metrics: &GroupMetrics,
+) {
     while let Ok(mut writes) = queue.recv() {
         while let Ok(more) = queue.try_recv() {
             writes.extend(more);
@@ -65,7 +75,9 @@ pub(crate) fn write_all(writer: &mut LogWriter, writes: Vec<Write>, metrics: &Gr
     let last = writes.last()?;
     let (ready, hard_state) = (last.ready, last.hard_state);
     let entries: Vec<LogEntry> = writes.into_iter().flat_map(|write| write.entries).collect();
-    metrics.wal_bytes.inc_by(entries.iter().map(|entry| (entry.context.len() + entry.data.len()) as u64).sum());
+    metrics
+        .wal_bytes
+        .inc_by(entries.iter().map(|entry| (entry.context.len() + entry.data.len()) as u64).sum());
     let begun = Instant::now();
     if let Err(error) = writer.write(&entries, Some(hard_state)) {
         panic!("the log cannot be written, so this server must not go on: {error}");

@@ -73,7 +73,19 @@ impl SequencerThread {
     pub fn new(parts: SequencerParts) -> Self {
         let SequencerParts { layout, stores, board, reads, bell, metrics, tick, out, on_tick, stop } = parts;
         let logs = layout.group_ids().zip(stores).map(|(group, store)| Pulled::new(group, store)).collect();
-        SequencerThread { layout, logs, merge: Merge::new(layout), board, reads, bell, metrics, tick, out, on_tick, stop }
+        SequencerThread {
+            layout,
+            logs,
+            merge: Merge::new(layout),
+            board,
+            reads,
+            bell,
+            metrics,
+            tick,
+            out,
+            on_tick,
+            stop,
+        }
     }
 
     /// The thread's life, until it is told to stop or nobody executes any more.
@@ -89,8 +101,10 @@ impl SequencerThread {
             if idle {
                 let timeout = clock.next.saturating_duration_since(Instant::now());
                 let (board, logs, stop) = (&self.board, &self.logs, &self.stop);
-                let nothing_new =
-                    || !stop.load(SeqCst) && logs.iter().all(|log| log.commit(board) <= log.index || log.is_full());
+                let nothing_new = || {
+                    !stop.load(SeqCst)
+                        && logs.iter().all(|log| log.commit(board) <= log.index || log.is_full())
+                };
                 self.bell.sleep(timeout, nothing_new);
             }
         }

@@ -48,7 +48,12 @@ impl<S: StateMachine> Shared<S> {
     }
 
     /// Takes a single command.
-    pub fn submit_one(&self, lane: LaneId, command: Bytes, sink: &Arc<dyn Sink<S::Reply>>) -> Result<(), Refused> {
+    pub fn submit_one(
+        &self,
+        lane: LaneId,
+        command: Bytes,
+        sink: &Arc<dyn Sink<S::Reply>>,
+    ) -> Result<(), Refused> {
         self.check(command.len(), lane)?;
         let bytes = command.len();
         let piece = if bytes >= LONE_COMMAND_BYTES {
@@ -123,7 +128,9 @@ impl<S: StateMachine> Shared<S> {
             duplicates: self.executed.duplicates.load(SeqCst),
             noops: self.executed.noops.load(SeqCst),
             snapshot_position: GlobalPosition::ZERO.get(),
-            digests: digests.map(|(position, value)| Digest { position, value: format!("{value:016x}") }).collect(),
+            digests: digests
+                .map(|(position, value)| Digest { position, value: format!("{value:016x}") })
+                .collect(),
             awaited_group: board.awaited.load(SeqCst) as u16 + 1,
             local: groups.collect(),
         }
