@@ -245,6 +245,13 @@ impl<L: ReplicaLog> Driver<L> {
         if may_propose { self.padding(view, source).wake_at() } else { u64::MAX }
     }
 
+    /// A link has broken. A leader stops sending ahead over it until the follower answers.
+    pub fn link_down(&mut self, peer: u64) {
+        if self.leads() {
+            self.raft.report_unreachable(peer);
+        }
+    }
+
     /// A link has come up again. What was forwarded over it before may be lost.
     pub fn link_up(&mut self, peer: u64) {
         if peer == self.leader() && self.intake.has_sent() {

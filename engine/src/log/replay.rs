@@ -65,7 +65,7 @@ impl Replay {
         let segment = &segments[i];
         let bytes = segment.read_all()?;
         let mut used = Used { end: HEADER_BYTES, leftovers: false, lowest: u64::MAX };
-        // A segment without a frame ends the log. There is one if it had been prepared and was not needed.
+        // A segment without a frame ends the log. There is one if it had been prepared, and was not needed yet.
         let ended = self.used.len() < i;
         while !ended && let Some(frame) = decode_frame(segment.seal, &bytes, used.end as usize) {
             let compacted_before = i == 0 && segment.number > 1;
@@ -79,7 +79,8 @@ impl Replay {
             self.sequence += 1;
             self.frame(frame, segment, i == 0, &mut used.lowest, visit)?;
         }
-        self.check_behind(segments, i, used.end, &bytes)?;
+        let known = if ended { self.sequence - 1 } else { self.sequence };
+        self.check_behind(segments, i, used.end, &bytes, known)?;
         if i == 0 || used.end > HEADER_BYTES {
             used.leftovers = bytes[used.end as usize..].iter().any(|byte| *byte != 0);
             self.used.push(used);
@@ -146,15 +147,23 @@ impl Replay {
         Ok(())
     }
 
-    /// Looks at what stands behind the valid frames of a segment: nothing, or the torn tail of the last write.
-    fn check_behind(&self, segments: &[Segment], i: usize, end: u64, bytes: &[u8]) -> Result<(), LogError> {
+    /// Looks at what stands behind the valid frames of a segment: nothing, or the torn tail of the last write, but no
+    /// frame with a number above the `known` one.
+    fn check_behind(
+        &self,
+        segments: &[Segment],
+        i: usize,
+        end: u64,
+        bytes: &[u8],
+        known: u64,
+    ) -> Result<(), LogError> {
         let segment = &segments[i];
         let empty = end == HEADER_BYTES;
         if i == 0 && segment.number > 1 && empty {
             // The segments before it were removed only when a frame in it, or behind it, had been synced.
             return Err(damaged(segment, end, "the first frame of the log is damaged"));
         }
-        let Some(later) = find_later(segment.seal, bytes, end as usize, self.sequence) else { return Ok(()) };
+        let Some(later) = find_later(segment.seal, bytes, end as usize, known) else { return Ok(()) };
         let reason = format!(
             "frame {} is damaged, but a later one, at offset {later} of {}, shows that it had been synced",
             self.sequence,

@@ -142,6 +142,7 @@ impl GroupThread {
                 }
                 Event::Down { peer, reason } => {
                     tracing::debug!(group = self.group + 1, peer, %reason, "link is down");
+                    self.driver.link_down(peer);
                 }
                 Event::Refused { peer, refusal, by_us } => {
                     tracing::warn!(group = self.group + 1, ?peer, by_us, %refusal, "a server was refused");

@@ -50,7 +50,9 @@ fn a_write_cut_off_at_any_byte_leaves_what_was_before_and_nothing_else() {
         let (store, mut writer) = reopen(&config).unwrap();
         assert_eq!(all(&store), written[..5], "{cut} bytes long");
         assert_eq!(store.hard_state(), STATE);
-        put(&store, &mut writer, &entries(6..=8, 3, 1), None);
+        for index in 6..=8 {
+            put(&store, &mut writer, &entries(index..=index, 3, 1), None);
+        }
         drop((store, writer));
         let now = [&written[..5], &entries(6..=8, 3, 1)].concat();
         assert_eq!(all(&reopen(&config).unwrap().0), now, "{cut} bytes long");
@@ -205,14 +207,16 @@ fn a_crash_in_the_middle_of_preparing_or_recycling_leaves_names_that_a_start_rem
     let half = image.segment(1)[..500].to_vec();
     image.0.insert("0000000000000003.new.tmp".into(), half.clone());
     image.0.insert("0000000000000000.old.tmp".into(), half);
-    image.0.insert("lost+found".into(), vec![]);
+    for other in ["lost+found", "1.log", "notes.log"] {
+        image.0.insert(other.into(), vec![]);
+    }
     let dir = image.put_down();
     {
         let (store, _writer) = reopen(&config(dir.path(), Durability::Fsync)).unwrap();
         assert_eq!(all(&store), written);
     }
     let names: Vec<String> = Image::of(dir.path()).0.into_keys().collect();
-    assert_eq!(names, ["0000000000000001.log", "0000000000000002.log", "lost+found"]);
+    assert_eq!(names, ["0000000000000001.log", "0000000000000002.log", "1.log", "lost+found", "notes.log"]);
 }
 
 /// Old frames in a recycled segment are whole, and stand right where a new frame ends and the next one is to begin.

@@ -138,6 +138,10 @@ fn segments_that_contradict_each_other() {
         (vec![one.clone(), forge(2, 2, &[&[start(2, 1), entry(3)]])], None),
         (vec![one.clone(), forge(2, 2, &[&[start(2, 2), entry(3)]])], Some("the segment goes on from")),
         (vec![one.clone(), forge(2, 2, &[&[start(2, 1), entry(4)]])], Some("cannot follow")),
+        (
+            vec![one.clone(), forge(2, 2, &[]), forge(3, 2, &[&[start(2, 1), entry(3)]])],
+            Some("frame 2 is damaged, but a later one"),
+        ),
         (vec![forge(1, 1, &[&[start(0, 0), entry(0)]])], Some("cannot follow")),
         (vec![forge(2, 2, &[&[start(2, 1), floor(2, 1), entry(3)]])], None),
         (vec![forge(2, 2, &[&[start(2, 1), floor(1, 1), entry(3)]])], Some("segments are missing")),

@@ -126,6 +126,23 @@ fn neighbours_are_read_from_disk_in_one_go() {
 }
 
 #[test]
+fn a_long_range_is_read_from_disk_in_bounded_strides() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = LogConfig { segment_bytes: 16 << 20, ..config(dir.path(), Durability::Os) };
+    let (store, mut writer) = reopen(&config).unwrap();
+    let batch = entries(1..=4, 1, 500_000);
+    put(&store, &mut writer, &batch, None);
+    let mut read = Vec::new();
+    store.read(1, 4, usize::MAX, &mut read).unwrap();
+    assert_eq!(read, batch);
+    // Two of them fit in the most that is read at once, so that a small entry keeps no more than that in memory.
+    let distance =
+        |i: usize| (read[i + 1].data.as_ptr() as usize).wrapping_sub(read[i].data.as_ptr() as usize);
+    let together = [0, 1, 2].map(|i| distance(i) == 32 + 2 + 500_000);
+    assert_eq!(together, [true, false, true]);
+}
+
+#[test]
 fn the_segment_size_may_change_between_two_lives() {
     let dir = tempfile::tempdir().unwrap();
     let mut written = Vec::new();
