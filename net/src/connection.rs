@@ -98,15 +98,12 @@ impl Connection {
         self.writable = true;
     }
 
-    /// Whether a dialled stream has connected; `None` while that is undecided.
-    pub(crate) fn connected(&self) -> io::Result<Option<()>> {
-        if let Some(error) = self.stream.take_error()? {
-            return Err(error);
-        }
-        match self.stream.peer_addr() {
-            Ok(_) => Ok(Some(())),
-            Err(error) if error.kind() == ErrorKind::NotConnected => Ok(None),
-            Err(error) => Err(error),
+    /// Whether the attempt to connect has come to a good end. A socket that is still connecting does not become
+    /// ready, so readiness means that there is an end.
+    pub(crate) fn connected(&self) -> io::Result<()> {
+        match self.stream.take_error()? {
+            Some(error) => Err(error),
+            None => self.stream.peer_addr().map(drop),
         }
     }
 

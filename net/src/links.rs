@@ -164,11 +164,8 @@ impl Links {
         if let Some(Phase::Connecting { peer }) = self.phase(token) {
             self.on_connect(token, peer, now);
         }
-        // The same event may say that the other end has spoken or gone already, so connecting does not end it.
+        // The same event may say that the other end has gone again, so having connected is not all of it.
         let Some(connection) = self.connections.get_mut(&token) else { return };
-        if matches!(connection.phase, Phase::Connecting { .. }) {
-            return;
-        }
         let ending = event.is_read_closed() || event.is_write_closed() || event.is_error();
         if event.is_readable() || ending {
             connection.now_readable(ending);

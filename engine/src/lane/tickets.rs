@@ -195,3 +195,118 @@ impl<R> Deliveries<R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lane::Origin;
+    use bytes::BytesMut;
+    use std::time::Duration;
+
+    #[derive(Default)]
+    struct Heard(Mutex<Vec<Completion<u64>>>);
+
+    impl Sink<u64> for Heard {
+        fn deliver(&self, completions: &mut Vec<Completion<u64>>) {
+            self.0.lock().append(completions);
+        }
+    }
+
+    struct Fixture {
+        lane: Lane<u64>,
+        heard: Arc<Heard>,
+        start: Instant,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            let queue = LaneQueue::new(Origin { server: 1, incarnation: 1, lane: 0 }, 1 << 10);
+            let lane = Lane::new(Arc::new(queue), Limits { commands: 10, bytes: 100 });
+            Fixture { lane, heard: Arc::default(), start: Instant::now() }
+        }
+
+        fn submit(&self, tokens: std::ops::Range<u64>, deadline: u64) -> Result<(), Refused> {
+            let mut tokens: Vec<u64> = tokens.collect();
+            let piece = Piece::Framed { body: BytesMut::zeroed(tokens.len()), count: tokens.len() as u32 };
+            let deadline = self.start + Duration::from_secs(deadline);
+            let submission =
+                Submission { pieces: &mut vec![piece], bytes: tokens.len(), tokens: &mut tokens, deadline };
+            let sink: Arc<dyn Sink<u64>> = Arc::<Heard>::clone(&self.heard);
+            self.lane.submit(submission, &sink)
+        }
+
+        fn applied(&self, first: u64, count: u64) {
+            let mut out = Deliveries::default();
+            let replies: Vec<u64> = (first..first + count).collect();
+            self.lane.applied(first, GlobalPosition::new(9), replies.into_iter(), &mut out);
+            out.deliver();
+        }
+
+        fn expire(&self, at: u64) {
+            let mut out = Deliveries::default();
+            self.lane.expire(self.start + Duration::from_secs(at), &mut out);
+            out.deliver();
+        }
+
+        /// Tokens heard of since the last look, and whether each was applied.
+        fn heard(&self) -> Vec<(u64, bool)> {
+            let heard = std::mem::take(&mut *self.heard.0.lock());
+            let outcome = |completion| match completion {
+                Completion::Applied { token, .. } => (token, true),
+                Completion::Unknown { token } => (token, false),
+                other => panic!("{other:?}"),
+            };
+            heard.into_iter().map(outcome).collect()
+        }
+    }
+
+    #[test]
+    fn each_command_has_one_outcome_whichever_comes_first() {
+        let fixture = Fixture::new();
+        fixture.submit(10..13, 5).unwrap();
+        fixture.submit(20..22, 6).unwrap();
+        fixture.applied(1, 2);
+        assert_eq!(fixture.heard(), [(10, true), (11, true)]);
+        fixture.expire(5);
+        assert_eq!(fixture.heard(), [(12, false)], "the rest of a run whose deadline has passed");
+        fixture.applied(3, 2);
+        assert_eq!(fixture.heard(), [(20, true)], "12 has been told already");
+        fixture.expire(7);
+        fixture.applied(5, 1);
+        assert_eq!(fixture.heard(), [(21, false)]);
+    }
+
+    #[test]
+    fn bounds_count_what_has_no_outcome_in_the_log() {
+        let fixture = Fixture::new();
+        fixture.submit(0..10, 1).unwrap();
+        fixture.expire(2);
+        assert_eq!(
+            fixture.submit(10..11, 3),
+            Err(Refused::Overloaded),
+            "unknown commands are still in the lane"
+        );
+        fixture.applied(1, 10);
+        fixture.submit(10..11, 3).unwrap();
+    }
+
+    #[test]
+    fn a_closed_lane_ends_all_waiting() {
+        let fixture = Fixture::new();
+        fixture.submit(0..2, 100).unwrap();
+        let mut out = Deliveries::default();
+        fixture.lane.close(&mut out);
+        out.deliver();
+        assert_eq!(fixture.heard(), [(0, false), (1, false)]);
+        assert_eq!(fixture.submit(2..3, 1), Err(Refused::Stopping));
+    }
+
+    #[test]
+    #[should_panic(expected = "applied_once")]
+    fn a_command_is_never_executed_twice() {
+        let fixture = Fixture::new();
+        fixture.submit(0..2, 1).unwrap();
+        fixture.applied(1, 1);
+        fixture.applied(1, 1);
+    }
+}

@@ -62,14 +62,9 @@ impl Links {
     /// The socket of an attempt has become ready: it has connected, or it never will.
     pub(super) fn on_connect(&mut self, token: usize, peer: usize, now: Instant) {
         let Some(connection) = self.connections.get_mut(&token) else { return };
-        let connected = connection.connected().and_then(|connected| {
-            if connected.is_some() {
-                connection.greet(&Greeting::Hello(self.config.hello))?;
-                connection.phase = Phase::AwaitHello { peer };
-            }
-            Ok(())
-        });
-        if let Err(error) = connected {
+        let connected = connection.connected();
+        connection.phase = Phase::AwaitHello { peer };
+        if let Err(error) = connected.and_then(|()| connection.greet(&Greeting::Hello(self.config.hello))) {
             self.abandon(token, &error, now);
         }
     }

@@ -2,11 +2,12 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use niagara_net::{Admission, AdmitAll, Event, Greeting, Hello, LinkConfig, Refusal, VERSION};
 
-use crate::rig::{Node, Raw, config, drive, hello, nowhere, wire};
+use crate::rig::{DEADLINE, Node, Raw, config, drive, hello, nowhere, wire};
 
 /// Knows the store of each server.
 struct KnownStores;
@@ -158,6 +159,37 @@ fn a_host_name_is_resolved() {
     drive([&mut one, &mut two], "both are up", |[one, two]| {
         one.transport.is_connected(2) && two.transport.is_connected(1)
     });
+}
+
+/// An answer that comes while nobody sleeps wakes nobody, so it must be found by the last look before the sleep.
+#[test]
+fn a_name_that_is_resolved_between_two_turns_is_dialled_at_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut two = config(2, &[(1, nowhere())]);
+    two.peers[0].address = format!("localhost:{}", listener.local_addr().unwrap().port());
+    let mut two = Node::open(two);
+    two.turn();
+    // Time for the look-up to end between the turns. If it takes longer, the test shows less but does not fail.
+    thread::sleep(Duration::from_millis(100));
+    listener.set_nonblocking(true).unwrap();
+    let begin = Instant::now();
+    while listener.accept().is_err() {
+        two.transport.turn(Instant::now(), Some(DEADLINE), || true, &mut two.events).unwrap();
+        assert!(begin.elapsed() < DEADLINE, "asleep on the answer");
+    }
+}
+
+/// A greeting's time begins when its connection is accepted, not when the sleep began that this has ended.
+#[test]
+fn a_long_sleep_takes_no_time_from_the_greeting_that_ends_it() {
+    let mut one = Node::open(config(1, &[(2, nowhere())]));
+    let mut raw = Raw::connect(one.address());
+    let stale = Instant::now() - Duration::from_secs(60);
+    one.transport.turn(stale, Some(DEADLINE), || true, &mut one.events).unwrap();
+    raw.write(&wire(&Greeting::Hello(hello(2)).encode()));
+    assert_eq!(raw.greeting(&mut one), Greeting::Hello(hello(1)));
+    raw.write(&wire(&Greeting::Welcome.encode()));
+    drive([&mut one], "it is up", |[one]| one.transport.is_connected(2));
 }
 
 #[test]
