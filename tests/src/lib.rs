@@ -1,1 +1,48 @@
 //! Whole-system tests: a cluster's life, real processes killed for real, hostile bytes.
+//!
+//! This library is the harness, and `tests/` holds the tests; read `tests/life.rs` first. Nothing in production imports
+//! either.
+//!
+//! A test describes a [`ClusterPlan`] and starts it. The [`Cluster`] is as many processes of the `niagara` binary
+//! ([`binary`]) as it has servers, on ports of their own ([`ports`]), which the test kills, pauses, restarts and
+//! stops ([`process`]). It talks to them with the plainest clients there can be, [`Http`] and [`Resp`], which share no
+//! code with the servers, so that a misreading of the protocol cannot hide on both sides.
+//!
+//! A [`Load`] keeps clients busy meanwhile, and a [`History`] records what each was told: what has been acknowledged
+//! must be there, once, and a strong read must never be older than what its client could know. What servers say of
+//! themselves comes from [`status`] and [`metrics`].
+//!
+//! Tests wait for conditions, with generous deadlines ([`wait`]), and assert no speed. Where a test repeats something,
+//! the environment variable `NIAGARA_TEST_ROUNDS` multiplies how often.
+
+pub mod binary;
+mod client;
+mod cluster;
+mod history;
+mod http;
+mod load;
+pub mod metrics;
+pub mod ports;
+pub mod process;
+mod resp;
+pub mod status;
+pub mod wait;
+
+pub use client::{Answer, Client};
+pub use cluster::{Cluster, ClusterPlan, Endpoint};
+pub use history::{Counter, History, Register, Violation};
+pub use http::{Http, Response};
+pub use load::{Load, LoadPlan};
+pub use resp::{Resp, Value};
+
+/// How often a test repeats what it repeats: `times`, multiplied by the environment variable `NIAGARA_TEST_ROUNDS`.
+///
+/// # Panics
+/// When the variable is set to something else than a number from 1.
+pub fn rounds(times: usize) -> usize {
+    let factor = std::env::var("NIAGARA_TEST_ROUNDS").map_or(1, |text| match text.parse() {
+        Ok(factor) if factor >= 1 => factor,
+        _ => panic!("NIAGARA_TEST_ROUNDS is {text:?}, but it must be a number from 1"),
+    });
+    times * factor
+}

@@ -1,7 +1,7 @@
 //! The log of one group: where Raft's entries and hard state are kept, in memory and on disk.
 //!
-//! Raft may answer for an entry only when it would survive a crash (Raft, section 5.1: "persistent state, updated on
-//! stable storage before responding to RPCs"). On the other hand a sync to disk takes a fraction of a millisecond to
+//! Raft may answer for an entry only when it would survive a crash (Raft, figure 2: "updated on stable storage
+//! before responding to RPCs"). On the other hand a sync to disk takes a fraction of a millisecond to
 //! several milliseconds, and a group's messages and reads must not wait for it. So a log has two halves:
 //!
 //! * [`LogStore`], the view that threads share. The group's thread appends, and the entries are visible at once: Raft

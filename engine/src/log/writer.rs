@@ -92,14 +92,31 @@ impl LogWriter {
     }
 
     /// Writes entries, and behind them the hard state. When it returns they survive what the log's durability
-    /// promises. Batches are to be given in the order in which they were appended to the view; one may hold entries
-    /// that have since been replaced there.
+    /// promises.
     ///
-    /// It is one write and one sync, also for several of Raft's batches joined by the caller, but for the rare one that
-    /// meets a segment's end and is split.
+    /// It is one write and one sync, but for the rare batch that meets a segment's end and is split. So the caller joins
+    /// what has queued up: entries are given in the order in which they were appended to the view, and, as there, one
+    /// with a lower index than the one before replaces everything from there on. They may since have been replaced in
+    /// the view.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use niagara_engine::log::{self, Durability, HardState, LogConfig, LogEntry};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let (store, mut writer) = log::open(&LogConfig::new(dir.path(), Durability::Os, 1), &mut |_| {})?;
+    /// let entry = |index, term| LogEntry { index, term, kind: 0, context: Bytes::new(), data: Bytes::from("x") };
+    /// store.append(&[entry(1, 1), entry(2, 1)]);
+    /// store.append(&[entry(2, 2)]);
+    ///
+    /// let state = HardState { term: 2, vote: 3, commit: 1 };
+    /// writer.write(&[entry(1, 1), entry(2, 1), entry(2, 2)], Some(state))?;
+    /// assert_eq!(store.term(2), Some(2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Panics
-    /// When the entries are not contiguous or leave a hole behind those on disk (invariant no_holes).
+    /// When an entry leaves a hole behind the one before it, or behind those on disk (invariant no_holes).
     pub fn write(&mut self, entries: &[LogEntry], hard_state: Option<HardState>) -> Result<(), LogError> {
         if entries.is_empty() && hard_state.is_none() {
             return Ok(());
@@ -135,11 +152,10 @@ impl LogWriter {
 
 impl Disk {
     fn write(&mut self, entries: &[LogEntry], note: Option<Note>) -> Result<(), LogError> {
-        if let Some(first) = entries.first() {
-            let (index, last) = (first.index, self.tail.last.index);
-            assert!(index <= last + 1, "no_holes: entry {index} does not follow {last}");
-            let contiguous = (index..).zip(entries).all(|(index, entry)| entry.index == index);
-            assert!(contiguous, "no_holes: the entries from {index} on are not contiguous");
+        let mut last = self.tail.last.index;
+        for entry in entries {
+            assert!(entry.index <= last + 1, "no_holes: entry {} does not follow {last}", entry.index);
+            last = entry.index;
         }
         let note_bytes = if note.is_some() { RECORD_HEAD_BYTES } else { 0 };
         let mut rest = entries;
@@ -190,9 +206,9 @@ impl Disk {
 
         tail.position += bytes;
         tail.sequence += 1;
-        if let (Some(first), Some(last)) = (entries.first(), entries.last()) {
-            held.lowest = held.lowest.min(first.index);
-            tail.last = last.id();
+        for entry in entries {
+            held.lowest = held.lowest.min(entry.index);
+            tail.last = entry.id();
         }
         match note {
             Some(Note::HardState(state)) => tail.hard_state = state,

@@ -117,6 +117,27 @@ fn a_write_that_was_overtaken_does_not_stand_in_for_the_replacement() {
     assert_eq!(all(&store), now);
 }
 
+/// The writer's thread joins what has queued up while it was busy, whatever that is.
+#[test]
+fn batches_that_replace_each_other_can_be_written_as_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path(), Durability::Os);
+    let (old, new) = (entries(1..=6, 1, 200), entries(4..=5, 2, 200));
+    let now = [entries(1..=3, 1, 200), new.clone()].concat();
+    {
+        let (store, mut writer) = reopen(&config).unwrap();
+        store.append(&old);
+        store.append(&new);
+        writer.write(&[old, new].concat(), None).unwrap();
+        assert_eq!(store.bytes().cached_bytes, 0);
+        assert_eq!(all(&store), now);
+        put(&store, &mut writer, &entries(6..=12, 2, 200), None);
+        writer.compact(store.compact_to(4)).unwrap();
+    }
+    let (store, _writer) = reopen(&config).unwrap();
+    assert_eq!(all(&store), [&now[4..], &entries(6..=12, 2, 200)].concat());
+}
+
 /// An entry can come back: a leader that never had the replacement wins, and sends the first again.
 #[test]
 fn an_entry_that_comes_back_is_read_right_at_every_step() {
@@ -159,4 +180,13 @@ fn a_hole_on_disk_is_a_defect() {
     let (store, mut writer) = reopen(&config(dir.path(), Durability::Os)).unwrap();
     store.append(&batch(1..=2));
     let _ = writer.write(&batch(2..=2), None);
+}
+
+#[test]
+#[should_panic(expected = "no_holes")]
+fn a_hole_within_a_written_batch_is_a_defect() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, mut writer) = reopen(&config(dir.path(), Durability::Os)).unwrap();
+    store.append(&batch(1..=3));
+    let _ = writer.write(&batch([1, 3]), None);
 }

@@ -130,17 +130,13 @@ impl World {
         self.compare();
     }
 
-    /// Hands batches to the writer: several in one call where entries follow each other.
+    /// Hands batches to the writer, joined; and a compaction that waits behind them.
     fn write(&mut self, batches: usize) {
         let Some((_, writer)) = &mut self.log else { unreachable!() };
         let (mut joined, mut state) = (Vec::<LogEntry>::new(), None);
         for _ in 0..batches {
-            let follows = |batch: &[LogEntry]| match (joined.last(), batch.first()) {
-                (Some(last), Some(first)) => last.index + 1 == first.index,
-                _ => true,
-            };
             match self.jobs.front() {
-                Some(Job::Write(batch, hard_state)) if follows(batch) => {
+                Some(Job::Write(batch, hard_state)) => {
                     joined.extend_from_slice(batch);
                     state = hard_state.or(state);
                     self.jobs.pop_front();

@@ -1,0 +1,176 @@
+//! Asks servers one after the other until one can serve, without ever hiding that a write may have been executed.
+
+use std::io::Write;
+use std::time::Duration;
+
+use niagara_kvstore::config::ConfigFile;
+use serde::Deserialize;
+
+use super::ClusterArgs;
+use super::failure::Failure;
+use super::http::{DEFAULT_URL, Endpoint, Request, Response, Trouble};
+
+/// Where the servers are, unless the command line says it.
+const AT_VARIABLE: &str = "NIAGARA_AT";
+
+/// What it means to send a request again although it may have been executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// Nothing: it is a read.
+    Harmless,
+    /// The same in the end: an unconditional write. But the user is told.
+    SameEffect,
+    /// Something else: a conditional write that has succeeded would now fail.
+    Never,
+}
+
+/// How one server's answer, or its silence, is to be taken.
+enum Verdict {
+    Answer(Response),
+    /// It has not executed the request, and another server might.
+    Elsewhere(String),
+    /// It may have executed the request.
+    Unknown(String),
+}
+
+/// The servers that a command line names.
+pub fn endpoints(arguments: &ClusterArgs) -> Result<Vec<Endpoint>, Failure> {
+    if let Some(path) = &arguments.config {
+        let file = ConfigFile::read(path).map_err(|error| {
+            Failure::new(error, "name a server's configuration file, as `niagara serve` reads it")
+        })?;
+        if file.http.is_empty() {
+            let what = format!("no member in {} has an `http` address", path.display());
+            return Err(Failure::new(what, "add them to its [[members]], or name the servers by --at"));
+        }
+        return file
+            .http
+            .iter()
+            .map(|(_, address)| parse_endpoint(address, "the configuration file"))
+            .collect();
+    }
+    if !arguments.at.is_empty() {
+        return Ok(arguments.at.clone());
+    }
+    let variable = std::env::var(AT_VARIABLE).ok().filter(|text| !text.is_empty());
+    let text = variable.as_deref().unwrap_or(DEFAULT_URL);
+    text.split(',').map(|url| parse_endpoint(url, AT_VARIABLE)).collect()
+}
+
+fn parse_endpoint(text: &str, origin: &str) -> Result<Endpoint, Failure> {
+    text.trim()
+        .parse()
+        .map_err(|hint| Failure::usage(format!("{origin} has no usable address in \"{text}\""), hint))
+}
+
+/// Sends a request to the first server that can serve it. What the user should know on the way goes to `notices`.
+pub fn ask(
+    endpoints: &[Endpoint],
+    request: &Request,
+    again: Again,
+    timeout: Duration,
+    notices: &mut impl Write,
+) -> Result<Response, Failure> {
+    let mut tried = Vec::new();
+    let mut unknown = false;
+    for endpoint in endpoints {
+        if unknown && again == Again::SameEffect {
+            let _ = writeln!(
+                notices,
+                "note: {}\nnote: so it may or may not have been executed; sending it again to {endpoint}, which has the \
+                 same effect",
+                tried.last().map_or("", String::as_str)
+            );
+        }
+        match judge(endpoint.send(request, timeout)) {
+            Verdict::Answer(response) => return Ok(response),
+            Verdict::Elsewhere(why) => tried.push(format!("{endpoint}: {why}")),
+            Verdict::Unknown(why) => {
+                tried.push(format!("{endpoint}: {why}"));
+                unknown |= again != Again::Harmless;
+                if again == Again::Never {
+                    break;
+                }
+            }
+        }
+    }
+    Err(exhausted(&tried, unknown))
+}
+
+fn judge(outcome: Result<Response, Trouble>) -> Verdict {
+    match outcome {
+        Ok(response) => match response.status {
+            429 | 503 => Verdict::Elsewhere(message_of(&response).0),
+            504 => Verdict::Unknown(message_of(&response).0),
+            _ => Verdict::Answer(response),
+        },
+        Err(trouble @ Trouble::NotSent(_)) => Verdict::Elsewhere(trouble.to_string()),
+        Err(trouble @ Trouble::Lost(_)) => Verdict::Unknown(trouble.to_string()),
+    }
+}
+
+fn exhausted(tried: &[String], unknown: bool) -> Failure {
+    let tried = tried.join("\n  ");
+    if unknown {
+        let hint = "look with `niagara get` what the key has now, before you decide to send it again";
+        return Failure::new(
+            format!("the outcome is unknown: it may or may not have been executed\n  {tried}"),
+            hint,
+        );
+    }
+    let hint = "look with `niagara status`; are the servers running, and is a majority of them reachable? Name further \
+                servers by --at URL,URL";
+    Failure::new(format!("no server could serve the request\n  {tried}"), hint)
+}
+
+/// What a server says in the body of an error reply.
+#[derive(Deserialize)]
+struct ErrorBody {
+    message: String,
+    hint: String,
+}
+
+/// An error reply in a server's own words: what happened, and what to do.
+fn message_of(response: &Response) -> (String, String) {
+    match serde_json::from_slice(&response.body) {
+        Ok(ErrorBody { message, hint }) => (message, hint),
+        Err(_) => {
+            let what = format!("the answer was HTTP status {}, without an explanation", response.status);
+            (what, "is it a Niagara server's HTTP port? `niagara status` shows which are".into())
+        }
+    }
+}
+
+/// The failure that a reply stands for which is not the hoped-for one.
+pub fn refusal(response: &Response) -> Failure {
+    let (what, hint) = message_of(response);
+    Failure::new(what, hint)
+}
+
+/// The failure of a write whose condition did not hold.
+pub fn condition_failed(response: &Response) -> Failure {
+    let version = response.header("ETag").map_or("no version: it does not exist".to_owned(), |tag| {
+        format!("version {}", tag.trim_matches('"'))
+    });
+    Failure::new(
+        format!("the condition does not hold: the key has {version}"),
+        "read it again with `niagara get --verbose`, and decide anew",
+    )
+}
+
+/// A version as the user writes it (12, 12.3, "12" or *) as HTTP wants it.
+pub fn parse_version(text: &str) -> Result<String, String> {
+    if text == "*" {
+        return Ok(text.to_owned());
+    }
+    let bare = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let (position, ordinal) = bare.split_once('.').unwrap_or((bare, "1"));
+    match is_number(position) && is_number(ordinal) {
+        true => Ok(format!("\"{bare}\"")),
+        false => Err("write a version as `niagara put` prints it, like 1024 or 1024.2, or * for any".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+use std::io::Read;
+use std::net::TcpListener;
+use std::thread::{self, JoinHandle};
+
+use super::*;
+
+const TIMEOUT: Duration = Duration::from_secs(20);
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/// A server that reads one request and answers it; an empty answer closes the connection after it has read.
+fn server(answer: String) -> (Endpoint, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = listener.local_addr().unwrap().to_string().parse().unwrap();
+    let thread = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            request.push(byte[0]);
+        }
+        stream.write_all(answer.as_bytes()).unwrap();
+    });
+    (endpoint, thread)
+}
+
+/// An address at which nothing listens.
+fn nobody() -> Endpoint {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string().parse().unwrap()
+}
+
+fn error_reply(status: u16) -> String {
+    let body = format!(r#"{{"error":"x","message":"message {status}","hint":"hint {status}"}}"#);
+    format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+/// Asks, and gives the status or the failure's text, and what was noted on the way.
+fn try_at(endpoints: &[Endpoint], again: Again) -> (Result<u16, String>, String) {
+    let mut notices = Vec::new();
+    let request = Request::on_key("PUT", b"k", "");
+    let outcome = ask(endpoints, &request, again, TIMEOUT, &mut notices);
+    let outcome = outcome.map(|response| response.status).map_err(|failure| match failure {
+        Failure::Said { what, .. } => what,
+        Failure::ReaderGone => unreachable!("nothing is printed here"),
+    });
+    (outcome, String::from_utf8(notices).unwrap())
+}
+
+#[test]
+fn servers_that_have_not_executed_a_request_are_passed_over_in_silence() {
+    for again in [Again::Harmless, Again::SameEffect, Again::Never] {
+        let (busy, busy_thread) = server(error_reply(429));
+        let (leaderless, leaderless_thread) = server(error_reply(503));
+        let (good, good_thread) = server(OK.into());
+        assert_eq!(try_at(&[nobody(), busy, leaderless, good], again), (Ok(200), String::new()));
+        busy_thread.join().unwrap();
+        leaderless_thread.join().unwrap();
+        good_thread.join().unwrap();
+    }
+}
+
+#[test]
+fn a_read_whose_answer_is_lost_is_asked_again_in_silence() {
+    let (lost, lost_thread) = server(String::new());
+    let (good, good_thread) = server(OK.into());
+    assert_eq!(try_at(&[lost, good], Again::Harmless), (Ok(200), String::new()));
+    lost_thread.join().unwrap();
+    good_thread.join().unwrap();
+}
+
+#[test]
+fn an_unconditional_write_of_unknown_outcome_is_sent_again_and_said() {
+    for answer in [String::new(), error_reply(504)] {
+        let (lost, lost_thread) = server(answer);
+        let (good, good_thread) = server(OK.into());
+        let (outcome, notices) = try_at(&[lost.clone(), good.clone()], Again::SameEffect);
+        assert_eq!(outcome, Ok(200));
+        assert!(
+            notices.contains(&lost.to_string()) && notices.contains(&format!("again to {good}")),
+            "{notices}"
+        );
+        lost_thread.join().unwrap();
+        good_thread.join().unwrap();
+    }
+}
+
+#[test]
+fn a_conditional_write_of_unknown_outcome_is_not_sent_again() {
+    let (lost, lost_thread) = server(error_reply(504));
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    other.set_nonblocking(true).unwrap();
+    let other_endpoint = other.local_addr().unwrap().to_string().parse().unwrap();
+    let (outcome, _) = try_at(&[lost, other_endpoint], Again::Never);
+    assert!(outcome.unwrap_err().starts_with("the outcome is unknown"));
+    assert!(other.accept().is_err(), "nobody connected");
+    lost_thread.join().unwrap();
+}
+
+#[test]
+fn an_unknown_outcome_stays_unknown_when_the_others_cannot_serve() {
+    let (lost, thread) = server(String::new());
+    let (outcome, _) = try_at(&[lost, nobody()], Again::SameEffect);
+    assert!(outcome.unwrap_err().starts_with("the outcome is unknown"));
+    thread.join().unwrap();
+}
+
+#[test]
+fn when_nobody_serves_each_server_s_reason_is_given() {
+    let (leaderless, thread) = server(error_reply(503));
+    let (outcome, notices) = try_at(&[nobody(), leaderless], Again::SameEffect);
+    let text = outcome.unwrap_err();
+    assert!(text.contains("nothing listens there") && text.contains("message 503"), "{text}");
+    assert_eq!(notices, "");
+    thread.join().unwrap();
+}
+
+#[test]
+fn a_server_s_own_words_are_passed_on() {
+    let (endpoint, thread) = server(error_reply(413));
+    let request = Request::on_key("PUT", b"k", "");
+    let response = ask(&[endpoint], &request, Again::SameEffect, TIMEOUT, &mut Vec::new()).unwrap();
+    let Failure::Said { what, hint, .. } = refusal(&response) else { unreachable!() };
+    assert_eq!((what.as_str(), hint.as_str()), ("message 413", "hint 413"));
+    thread.join().unwrap();
+}
+
+#[test]
+fn versions_are_quoted_for_http() {
+    assert_eq!(parse_version("*").as_deref(), Ok("*"));
+    assert_eq!(parse_version("12").as_deref(), Ok("\"12\""));
+    assert_eq!(parse_version("\"12.3\"").as_deref(), Ok("\"12.3\""));
+    for text in ["", "12.", ".3", "1.2.3", "W/\"1\"", "abc", "\"12"] {
+        assert!(parse_version(text).is_err(), "{text}");
+    }
+}

@@ -1,0 +1,72 @@
+//! `niagara put`: sets a key's value.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, IsTerminal, Read, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::builder::{OsStringValueParser, TypedValueParser};
+
+use super::PutArgs;
+use super::ask::{Again, ask, condition_failed, endpoints, refusal};
+use super::failure::Failure;
+use super::http::{Request, Response};
+
+/// Does what `niagara put` promises.
+pub fn run(arguments: PutArgs) -> Result<ExitCode, Failure> {
+    let endpoints = endpoints(&arguments.cluster)?;
+    let conditional = arguments.if_absent || arguments.if_match.is_some();
+    let value = match arguments.value {
+        Some(value) if value != OsStr::new("-") => value.into_encoded_bytes(),
+        _ => read_value()?,
+    };
+    let mut request = Request::on_key("PUT", arguments.key.as_encoded_bytes(), "").body(value);
+    if let Some(version) = arguments.if_match {
+        request = request.header("If-Match", version);
+    }
+    if arguments.if_absent {
+        request = request.header("If-None-Match", "*");
+    }
+    let again = if conditional { Again::Never } else { Again::SameEffect };
+    let timeout = Duration::from_secs(arguments.cluster.timeout.into());
+    let response = ask(&endpoints, &request, again, timeout, &mut io::stderr())?;
+    match response.status {
+        200 | 201 | 204 if arguments.quiet => Ok(ExitCode::SUCCESS),
+        200 | 201 | 204 => print_position(&response),
+        412 => Err(condition_failed(&response)),
+        _ => Err(refusal(&response)),
+    }
+}
+
+/// Prints where a write stands in the global log, and the version that the key has now if it exists.
+pub fn print_position(response: &Response) -> Result<ExitCode, Failure> {
+    let mut line = format!("position {}", response.header("Niagara-Position").unwrap_or("unknown"));
+    if let Some(tag) = response.header("ETag") {
+        line.push_str(&format!(" version {}", tag.trim_matches('"')));
+    }
+    writeln!(io::stdout(), "{line}").map_err(|error| Failure::output(&error))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Keys are any bytes, but not none.
+pub fn key_parser() -> impl TypedValueParser<Value = OsString> {
+    OsStringValueParser::new().try_map(|key| match key.is_empty() {
+        true => Err("a key has at least one byte"),
+        false => Ok(key),
+    })
+}
+
+fn read_value() -> Result<Vec<u8>, Failure> {
+    let mut input = io::stdin().lock();
+    if input.is_terminal() {
+        eprintln!("Reading the value from the terminal; end it with Ctrl-D on a line of its own.");
+    }
+    let mut value = Vec::new();
+    input.read_to_end(&mut value).map_err(|error| {
+        Failure::new(
+            format!("cannot read the value from standard input: {error}"),
+            "give it on the command line",
+        )
+    })?;
+    Ok(value)
+}

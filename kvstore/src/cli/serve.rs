@@ -1,0 +1,61 @@
+//! `niagara serve`: one server, until a signal ends it.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use niagara_kvstore::config::{ConfigFile, ConfigFileError};
+use niagara_kvstore::server::{Server, ServerConfig};
+
+use super::failure::Failure;
+use super::stop_signal::StopSignal;
+use super::{ServeArgs, file_limit, logs};
+
+/// Does what `niagara serve` promises.
+pub fn run(arguments: &ServeArgs) -> Result<ExitCode, Failure> {
+    logs::start(arguments.log.as_deref(), "info");
+    let mut stop = StopSignal::watch()?;
+    file_limit::raise();
+    let config = read(&arguments.config)?;
+    let (id, groups, durability) = (config.engine.server, config.engine.groups(), config.engine.durability);
+    let links = own_addresses(&config);
+    let data_dir = config.engine.data_dir.clone();
+    let server = Server::start(config).map_err(|error| {
+        let hint = format!(
+            "check the addresses and the data directory ({}) in {}; one server runs in each directory",
+            data_dir.display(),
+            arguments.config.display()
+        );
+        Failure::new(format!("server {id} cannot start: {error}"), hint)
+    })?;
+    tracing::info!(
+        "server {id} serves: HTTP at {}, Redis at {}, {groups} groups at {links}, data in {} ({durability})",
+        server.http_addr(),
+        server.redis_addr(),
+        data_dir.display()
+    );
+    stop.wait();
+    tracing::info!("server {id} stops; a second signal ends it at once");
+    server.stop();
+    tracing::info!("server {id} has stopped cleanly");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads a server's configuration file, with a failure that names it.
+pub fn read(path: &Path) -> Result<ServerConfig, Failure> {
+    match ConfigFile::read(path) {
+        Ok(file) => Ok(file.server),
+        Err(error) => {
+            let hint = "`niagara new-cluster` writes files in which every key is explained";
+            let what = match error {
+                ConfigFileError::Read { .. } => error.to_string(),
+                _ => format!("{}: {error}", path.display()),
+            };
+            Err(Failure::new(what, hint))
+        }
+    }
+}
+
+fn own_addresses(config: &ServerConfig) -> String {
+    let own = config.engine.members.iter().find(|member| member.server == config.engine.server);
+    own.map(|member| member.addresses.join(" ")).unwrap_or_default()
+}

@@ -1,0 +1,229 @@
+//! `niagara status`: what the servers say about themselves, and whether their global logs agree.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use niagara_engine::{GroupStatus, Status};
+use serde::Serialize;
+
+use super::StatusArgs;
+use super::agreement::Agreement;
+use super::ask::{endpoints, refusal};
+use super::failure::Failure;
+use super::http::{Endpoint, Request};
+use super::style::{self, Paint};
+use super::table::{Table, grouped};
+
+/// One server's answer, or why there is none.
+#[derive(Serialize)]
+struct Row {
+    at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// Does what `niagara status` promises.
+pub fn run(arguments: &StatusArgs) -> Result<ExitCode, Failure> {
+    let endpoints = endpoints(&arguments.cluster)?;
+    let timeout = Duration::from_secs(arguments.cluster.timeout.into());
+    let rows = ask_all(&endpoints, timeout);
+    let agreement = Agreement::of(rows.iter().filter_map(|row| row.status.as_ref()));
+    let text =
+        if arguments.json { json(&rows, &agreement) } else { report(&rows, &agreement, style::for_stdout()) };
+    io::stdout().write_all(text.as_bytes()).map_err(|error| Failure::output(&error))?;
+    let answered = rows.iter().any(|row| row.status.is_some());
+    Ok(if answered && !agreement.is_bad() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Asks all servers at once, so that one that hangs does not hold up the others.
+fn ask_all(endpoints: &[Endpoint], timeout: Duration) -> Vec<Row> {
+    thread::scope(|scope| {
+        let asked: Vec<_> = endpoints.iter().map(|at| scope.spawn(move || ask_one(at, timeout))).collect();
+        let join = |thread: thread::ScopedJoinHandle<'_, Row>| {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        asked.into_iter().map(join).collect()
+    })
+}
+
+fn ask_one(endpoint: &Endpoint, timeout: Duration) -> Row {
+    let outcome = match endpoint.send(&Request::get("/status"), timeout) {
+        Err(trouble) => Err(format!("unreachable: {trouble}")),
+        Ok(response) if response.status != 200 => match refusal(&response) {
+            Failure::Said { what, .. } => Err(what),
+            Failure::ReaderGone => Err("no answer".into()),
+        },
+        Ok(response) => serde_json::from_slice(&response.body).map_err(|error| format!("no status: {error}")),
+    };
+    let (status, error) = match outcome {
+        Ok(status) => (Some(status), None),
+        Err(error) => (None, Some(error)),
+    };
+    Row { at: endpoint.to_string(), status, error }
+}
+
+fn report(rows: &[Row], agreement: &Agreement, paint: Paint) -> String {
+    let mut groups = Table::new(["server", "group", "role", "leader", "term", "last", "commit", "handed"]);
+    for row in rows {
+        match &row.status {
+            Some(status) => {
+                for group in &status.local {
+                    groups.row(cells(status.server, group));
+                }
+            }
+            None => {
+                groups.row(["?".into(), format!("{}  {}", row.at, row.error.as_deref().unwrap_or_default())]);
+            }
+        }
+    }
+    let mut lines: Vec<String> = groups.lines().collect();
+    lines[0] = paint.strong(&lines[0]);
+    lines.push(String::new());
+    lines.extend(rows.iter().map(|row| server_line(row, agreement, paint)));
+    lines.extend(explanation(agreement).map(|text| paint.bad(text)));
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+fn cells(server: u64, group: &GroupStatus) -> [String; 8] {
+    let leader = if group.leader == 0 { "none".to_owned() } else { group.leader.to_string() };
+    let GroupStatus { group, role, term, last, commit, handed, .. } = group;
+    let [term, last, commit, handed] = [term, last, commit, handed].map(|number| grouped(*number));
+    [server.to_string(), group.to_string(), role.clone(), leader, term, last, commit, handed]
+}
+
+fn server_line(row: &Row, agreement: &Agreement, paint: Paint) -> String {
+    let Some(status) = &row.status else {
+        return format!("{}: {}", row.at, paint.bad(row.error.as_deref().unwrap_or_default()));
+    };
+    let (applied, commands, noops) =
+        (grouped(status.applied), grouped(status.commands), grouped(status.noops));
+    let digests = digests_of(status, agreement, paint);
+    format!(
+        "server {} at {}: applied {applied}, commands {commands}, no-ops {noops}, {digests}",
+        status.server, row.at
+    )
+}
+
+fn digests_of(status: &Status, agreement: &Agreement, paint: Paint) -> String {
+    match agreement {
+        // A server that lags need not have passed the last common position of the others.
+        Agreement::Equal { position } if status.digests.iter().any(|digest| digest.position == *position) => {
+            paint.good(format!("digests agree up to position {}", grouped(*position)))
+        }
+        Agreement::Equal { .. } => "digests agree as far as it has come".into(),
+        Agreement::NothingInCommon => "no digest to compare yet".into(),
+        Agreement::Differ { .. } => paint.bad("digests differ"),
+        Agreement::DifferentClusters => format!("cluster {}", status.cluster),
+    }
+}
+
+fn explanation(agreement: &Agreement) -> Option<String> {
+    match agreement {
+        Agreement::Differ { position, digests } => {
+            let said = digests.iter().map(|(server, value)| format!("server {server} has {value}"));
+            let said = said.collect::<Vec<_>>().join(", ");
+            let position = grouped(*position);
+            Some(format!(
+                "The global logs differ at position {position}: {said}.\nStop writing to the cluster, keep all data \
+                 directories as they are, and report this: it must never happen."
+            ))
+        }
+        Agreement::DifferentClusters => {
+            Some("These servers are not of one cluster; ask those of one cluster at a time.".into())
+        }
+        Agreement::Equal { .. } | Agreement::NothingInCommon => None,
+    }
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Document<'a> {
+    servers: &'a [Row],
+    /// Whether no two servers disagree.
+    agree: bool,
+    /// The last common position at which digests were compared, or the first at which they differ.
+    position: Option<u64>,
+}
+
+fn json(rows: &[Row], agreement: &Agreement) -> String {
+    let position = match agreement {
+        Agreement::Equal { position } | Agreement::Differ { position, .. } => Some(*position),
+        Agreement::NothingInCommon | Agreement::DifferentClusters => None,
+    };
+    let document = Document { servers: rows, agree: !agreement.is_bad(), position };
+    let mut text = serde_json::to_string_pretty(&document).expect("plain data has a JSON form");
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::agreement::tests::server;
+
+    fn row(server: u64, digest: &str) -> Row {
+        let mut status = self::server(server, &[(1024, digest)]);
+        status.applied = 1_500;
+        status.noops = 3;
+        for (group, role) in [(1, "leader"), (2, "follower")] {
+            let local = GroupStatus { group, role: role.into(), leader: 1, last: 9, ..Default::default() };
+            status.local.push(local);
+        }
+        Row { at: format!("http://s{server}:7000"), status: Some(status), error: None }
+    }
+
+    fn unreachable() -> Row {
+        Row {
+            at: "http://s3:7000".into(),
+            status: None,
+            error: Some("unreachable: nothing listens there".into()),
+        }
+    }
+
+    fn agreement(rows: &[Row]) -> Agreement {
+        Agreement::of(rows.iter().filter_map(|row| row.status.as_ref()))
+    }
+
+    #[test]
+    fn the_report_has_a_row_for_each_group_and_a_line_for_each_server() {
+        let rows = [row(1, "aa"), row(2, "aa"), unreachable()];
+        let text = report(&rows, &agreement(&rows), Paint::PLAIN);
+        assert_eq!(
+            text,
+            "\
+server  group  role      leader  term  last  commit  handed
+     1      1  leader         1     0     9       0       0
+     1      2  follower       1     0     9       0       0
+     2      1  leader         1     0     9       0       0
+     2      2  follower       1     0     9       0       0
+     ?  http://s3:7000  unreachable: nothing listens there
+
+server 1 at http://s1:7000: applied 1,500, commands 0, no-ops 3, digests agree up to position 1,024
+server 2 at http://s2:7000: applied 1,500, commands 0, no-ops 3, digests agree up to position 1,024
+http://s3:7000: unreachable: nothing listens there
+"
+        );
+    }
+
+    #[test]
+    fn a_difference_is_explained() {
+        let rows = [row(1, "aa"), row(2, "bb")];
+        let text = report(&rows, &agreement(&rows), Paint::PLAIN);
+        assert!(text.contains("differ at position 1,024: server 1 has aa, server 2 has bb."), "{text}");
+    }
+
+    #[test]
+    fn the_json_has_the_same() {
+        let rows = [row(1, "aa"), row(2, "bb"), unreachable()];
+        let document: serde_json::Value = serde_json::from_str(&json(&rows, &agreement(&rows))).unwrap();
+        assert_eq!(document["agree"], false);
+        assert_eq!(document["position"], 1024);
+        assert_eq!(document["servers"][0]["status"]["applied"], 1500);
+        assert_eq!(document["servers"][2]["error"], "unreachable: nothing listens there");
+    }
+}

@@ -1,0 +1,212 @@
+//! The configuration file of one server: TOML in, [`ServerConfig`] out.
+//!
+//! Only what differs from the defaults has to stand in it. The defaults themselves live with what they configure
+//! ([`niagara_engine::Config::new`], [`FrontEndConfig::default`]); [`Plan::render`] writes them down, each with its
+//! unit and reason, so the documentation in a generated file cannot drift from the code.
+
+mod nearest;
+mod plan;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use niagara_engine::{Config, Durability, Link, Member, Pinning, ServerId};
+
+use crate::FrontEndConfig;
+use crate::server::ServerConfig;
+use tables::{EngineTable, File, FrontTable, LinkTable, PinningValue};
+
+pub use plan::{Plan, PlannedServer};
+
+/// A configuration file, read and checked.
+///
+/// ```
+/// use niagara_kvstore::config::ConfigFile;
+///
+/// let text = r#"
+///     cluster = "5d7a"
+///     server = 1
+///     data_dir = "data"
+///     http = "127.0.0.1:7000"
+///     redis = "127.0.0.1:7001"
+///     [[members]]
+///     server = 1
+///     groups = ["127.0.0.1:7002", "127.0.0.1:7003"]
+/// "#;
+/// let file = ConfigFile::parse(text, "/etc/niagara".as_ref())?;
+/// assert_eq!(file.server.engine.groups(), 2);
+/// assert_eq!(file.server.engine.data_dir.to_str(), Some("/etc/niagara/data"));
+///
+/// let wrong = text.replace("data_dir", "datadir");
+/// let error = ConfigFile::parse(&wrong, "/etc/niagara".as_ref()).unwrap_err();
+/// assert!(error.to_string().contains("did you mean `data_dir`?"));
+/// # Ok::<(), niagara_kvstore::config::ConfigFileError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ConfigFile {
+    /// What the server starts with.
+    pub server: ServerConfig,
+    /// Where the members answer HTTP, `host:port` by server, as far as the file says so.
+    pub http: Vec<(ServerId, String)>,
+}
+
+/// Why a configuration file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigFileError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration file {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system answered.
+        source: io::Error,
+    },
+    /// The text is not TOML, or has a key that does not exist or holds another type; the text shows the place.
+    #[error("{}", .0.trim_end())]
+    Syntax(String),
+    /// A value cannot work.
+    #[error("`{key}`: {reason}")]
+    Value {
+        /// The key, with its table.
+        key: String,
+        /// What is wrong, and what to write instead.
+        reason: String,
+    },
+    /// The values do not fit each other.
+    #[error(transparent)]
+    Fit(#[from] niagara_engine::ConfigError),
+}
+
+impl ConfigFile {
+    /// Reads a file. Relative paths in it are relative to the file's own directory.
+    pub fn read(path: impl AsRef<Path>) -> Result<ConfigFile, ConfigFileError> {
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigFileError::Read { path: path.to_owned(), source })?;
+        Self::parse(&text, path.parent().unwrap_or(Path::new("")))
+    }
+
+    /// Parses a file's text. Relative paths in it are relative to `base`.
+    pub fn parse(text: &str, base: &Path) -> Result<ConfigFile, ConfigFileError> {
+        let file: File = toml::from_str(text).map_err(|error| syntax(&error))?;
+        let http =
+            file.members.iter().filter_map(|member| Some((member.server, member.http.clone()?))).collect();
+        let front = front_end_config(&file.http, &file.redis, &file.front)?;
+        let engine = engine_config(file, base)?;
+        Ok(ConfigFile { server: ServerConfig { engine, front }, http })
+    }
+}
+
+fn engine_config(file: File, base: &Path) -> Result<Config, ConfigFileError> {
+    let cluster = parse_cluster(&file.cluster)?;
+    let members = file
+        .members
+        .into_iter()
+        .map(|member| Member { server: member.server, addresses: member.groups })
+        .collect();
+    let mut config = Config::new(cluster, file.server, members);
+    config.data_dir = base.join(file.data_dir);
+    if let Some(name) = file.durability {
+        config.durability = name.parse::<Durability>().map_err(|_| ConfigFileError::Value {
+            key: "durability".into(),
+            reason: format!("\"{name}\" is unknown; write \"fsync\", \"os\" or \"memory\""),
+        })?;
+    }
+    config.links = file.links.into_iter().map(link).collect::<Result<_, _>>()?;
+    set_engine_limits(&mut config, &file.engine);
+    config.check()?;
+    Ok(config)
+}
+
+fn set_engine_limits(config: &mut Config, table: &EngineTable) {
+    fn set<T>(field: &mut T, value: Option<T>) {
+        if let Some(value) = value {
+            *field = value;
+        }
+    }
+    let millis = |ms: u32| Duration::from_millis(ms.into());
+    let kib = |kib: u32| (kib as usize) << 10;
+    let mib = |mib: u32| (mib as usize) << 20;
+    set(&mut config.tick, table.tick_ms.map(millis));
+    set(&mut config.heartbeat_ticks, table.heartbeat_ticks);
+    set(&mut config.election_ticks, table.election_ticks);
+    set(&mut config.window, table.window.map(|entries| entries as usize));
+    set(&mut config.entry_bytes, table.entry_kib.map(kib));
+    set(&mut config.lane_commands, table.lane_commands.map(|commands| commands as usize));
+    set(&mut config.lane_bytes, table.lane_mib.map(mib));
+    set(&mut config.deadline, table.deadline_ms.map(millis));
+    set(&mut config.segment_bytes, table.segment_mib.map(|mib| u64::from(mib) << 20));
+    set(&mut config.log_cache_bytes, table.log_cache_mib.map(mib));
+    set(&mut config.send_queue_bytes, table.send_queue_mib.map(mib));
+    set(
+        &mut config.pinning,
+        table.pinning.clone().map(|pinning| match pinning {
+            PinningValue::Auto => Pinning::Auto,
+            PinningValue::Off => Pinning::Off,
+            PinningValue::Cores(cores) => Pinning::Cores(cores),
+        }),
+    );
+}
+
+fn link(table: LinkTable) -> Result<Link, ConfigFileError> {
+    let bind_address = match table.bind_address {
+        None => None,
+        Some(text) => Some(text.parse().map_err(|_| ConfigFileError::Value {
+            key: "links.bind_address".into(),
+            reason: format!("\"{text}\" is not an IP address of this machine, like \"10.0.1.5\""),
+        })?),
+    };
+    let listen = table.listen.map(|text| resolve("links.listen", &text)).transpose()?;
+    Ok(Link { listen, bind_address, bind_device: table.bind_device })
+}
+
+fn front_end_config(http: &str, redis: &str, table: &FrontTable) -> Result<FrontEndConfig, ConfigFileError> {
+    let mut config = FrontEndConfig {
+        http: resolve("http", http)?,
+        redis: resolve("redis", redis)?,
+        ..Default::default()
+    };
+    for (key, value, field) in [
+        ("front.threads", table.threads, &mut config.threads),
+        ("front.max_connections", table.max_connections, &mut config.max_connections),
+    ] {
+        match value {
+            None => {}
+            Some(0) => {
+                return Err(ConfigFileError::Value { key: key.into(), reason: "must be at least 1".into() });
+            }
+            Some(value) => *field = value as usize,
+        }
+    }
+    Ok(config)
+}
+
+fn parse_cluster(text: &str) -> Result<u128, ConfigFileError> {
+    let is_hex = (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hex.then(|| u128::from_str_radix(text, 16).ok()).flatten().ok_or_else(|| ConfigFileError::Value {
+        key: "cluster".into(),
+        reason: format!("\"{text}\" is not an id of 1 to 32 hexadecimal digits"),
+    })
+}
+
+/// The address to listen at. A name is looked up once, here: a server listens where it was told to at its start.
+fn resolve(key: &str, text: &str) -> Result<SocketAddr, ConfigFileError> {
+    let fail = |reason: String| ConfigFileError::Value { key: key.into(), reason };
+    let mut addresses = text
+        .to_socket_addrs()
+        .map_err(|error| fail(format!("\"{text}\" is not a host:port of this machine: {error}")))?;
+    addresses.next().ok_or_else(|| fail(format!("the host in \"{text}\" has no address")))
+}
+
+fn syntax(error: &toml::de::Error) -> ConfigFileError {
+    let mut text = error.to_string();
+    if let Some(key) = nearest::known_key(error.message()) {
+        text = format!("{}\ndid you mean `{key}`?", text.trim_end());
+    }
+    ConfigFileError::Syntax(text)
+}

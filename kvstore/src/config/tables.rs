@@ -1,0 +1,94 @@
+//! The shape of the file, key by key. What each key means is written into every generated file (see `plan.rs`).
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// The whole file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub cluster: String,
+    pub server: u64,
+    pub data_dir: PathBuf,
+    pub durability: Option<String>,
+    pub http: String,
+    pub redis: String,
+    pub members: Vec<MemberTable>,
+    #[serde(default)]
+    pub engine: EngineTable,
+    #[serde(default)]
+    pub front: FrontTable,
+    #[serde(default)]
+    pub links: Vec<LinkTable>,
+}
+
+/// One server of the cluster.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MemberTable {
+    pub server: u64,
+    pub http: Option<String>,
+    pub groups: Vec<String>,
+}
+
+/// The engine's limits. Numbers are 32 bits wide, so that no unit can overflow when it is multiplied out.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EngineTable {
+    pub tick_ms: Option<u32>,
+    pub heartbeat_ticks: Option<u32>,
+    pub election_ticks: Option<u32>,
+    pub window: Option<u32>,
+    pub entry_kib: Option<u32>,
+    pub lane_commands: Option<u32>,
+    pub lane_mib: Option<u32>,
+    pub deadline_ms: Option<u32>,
+    pub segment_mib: Option<u32>,
+    pub log_cache_mib: Option<u32>,
+    pub send_queue_mib: Option<u32>,
+    pub pinning: Option<PinningValue>,
+}
+
+/// The front ends' limits.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FrontTable {
+    pub threads: Option<u32>,
+    pub max_connections: Option<u32>,
+}
+
+/// This server's end of one group's links.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LinkTable {
+    pub listen: Option<String>,
+    pub bind_address: Option<String>,
+    pub bind_device: Option<String>,
+}
+
+/// `"auto"`, `"off"`, or a core for each group.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "toml::Value")]
+pub(super) enum PinningValue {
+    Auto,
+    Off,
+    Cores(Vec<usize>),
+}
+
+impl TryFrom<toml::Value> for PinningValue {
+    type Error = &'static str;
+
+    fn try_from(value: toml::Value) -> Result<Self, Self::Error> {
+        let cores = |cores: &[toml::Value]| {
+            cores.iter().map(|core| usize::try_from(core.as_integer()?).ok()).collect::<Option<Vec<_>>>()
+        };
+        match &value {
+            toml::Value::String(text) if text == "auto" => Some(PinningValue::Auto),
+            toml::Value::String(text) if text == "off" => Some(PinningValue::Off),
+            toml::Value::Array(array) => cores(array).map(PinningValue::Cores),
+            _ => None,
+        }
+        .ok_or("pinning must be \"auto\", \"off\" or a list of core numbers, one for each group, like [0, 1, 2, 3]")
+    }
+}

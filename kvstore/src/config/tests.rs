@@ -1,0 +1,198 @@
+use niagara_engine::Durability;
+
+use super::*;
+
+const MINIMAL: &str = r#"
+cluster = "c1"
+server = 1
+data_dir = "data"
+http = "127.0.0.1:7000"
+redis = "127.0.0.1:7001"
+
+[[members]]
+server = 1
+groups = ["127.0.0.1:7002", "127.0.0.1:7003"]
+"#;
+
+fn parse(text: &str) -> Result<ConfigFile, ConfigFileError> {
+    ConfigFile::parse(text, Path::new("/base"))
+}
+
+fn error_of(text: &str) -> String {
+    parse(text).expect_err("the text is wrong").to_string()
+}
+
+fn plan() -> Plan {
+    let servers = (1..=3)
+        .map(|server| PlannedServer {
+            server,
+            http: format!("127.0.0.1:7{server}00"),
+            redis: format!("127.0.0.1:7{server}01"),
+            groups: (2..6).map(|port| format!("127.0.0.1:7{server}0{port}")).collect(),
+        })
+        .collect();
+    Plan { cluster: 0xabc_0123, durability: Durability::Os, servers }
+}
+
+/// The generated file with its optional keys taken at their word: every line `# key = value` becomes `key = value`.
+/// The tables of links stay commented out, since a file has none or one for each group.
+fn with_optional_keys(text: &str) -> String {
+    let (text, links) = text.split_once("# [[links]]").expect("the links come last");
+    assert!(links.contains("bind_device"));
+    let is_key = |rest: &str| rest.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
+    text.lines()
+        .map(|line| line.strip_prefix("# ").filter(|rest| is_key(rest)).unwrap_or(line))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[test]
+fn a_minimal_file_means_the_defaults() {
+    let file = parse(MINIMAL).unwrap();
+    let engine = &file.server.engine;
+    let mut expected = Config::new(0xc1, 1, engine.members.clone());
+    expected.data_dir = "/base/data".into();
+    assert_eq!(format!("{engine:?}"), format!("{expected:?}"));
+    let front = &file.server.front;
+    let expected = FrontEndConfig {
+        http: "127.0.0.1:7000".parse().unwrap(),
+        redis: "127.0.0.1:7001".parse().unwrap(),
+        ..Default::default()
+    };
+    assert_eq!(format!("{front:?}"), format!("{expected:?}"));
+    assert!(file.http.is_empty());
+}
+
+#[test]
+fn a_generated_file_parses_back() {
+    let file = parse(&plan().render(2)).unwrap();
+    let engine = &file.server.engine;
+    assert_eq!((engine.cluster, engine.server, engine.durability), (0xabc_0123, 2, Durability::Os));
+    assert_eq!(engine.data_dir, Path::new("/base/data-2"));
+    assert_eq!(engine.members[2].addresses[3], "127.0.0.1:7305");
+    assert_eq!(engine.groups(), 4);
+    assert_eq!(file.server.front.http, "127.0.0.1:7200".parse().unwrap());
+    assert_eq!(file.server.front.redis, "127.0.0.1:7201".parse().unwrap());
+    let http: Vec<_> = file.http.iter().map(|(server, http)| (*server, http.as_str())).collect();
+    assert_eq!(http, [(1, "127.0.0.1:7100"), (2, "127.0.0.1:7200"), (3, "127.0.0.1:7300")]);
+}
+
+#[test]
+fn every_documented_default_is_the_default_of_the_code() {
+    let text = plan().render(1);
+    let spelled_out = with_optional_keys(&text);
+    let file: File = toml::from_str(&spelled_out).unwrap();
+    // Nothing is left out of the documentation ...
+    let EngineTable {
+        tick_ms: Some(_),
+        heartbeat_ticks: Some(_),
+        election_ticks: Some(_),
+        window: Some(_),
+        entry_kib: Some(_),
+        lane_commands: Some(_),
+        lane_mib: Some(_),
+        deadline_ms: Some(_),
+        segment_mib: Some(_),
+        log_cache_mib: Some(_),
+        send_queue_mib: Some(_),
+        pinning: Some(_),
+    } = file.engine
+    else {
+        panic!("the generated file leaves out a key of [engine]: {spelled_out}");
+    };
+    let FrontTable { threads: Some(_), max_connections: Some(_) } = file.front else {
+        panic!("the generated file leaves out a key of [front]: {spelled_out}");
+    };
+    // ... and saying the defaults changes nothing.
+    assert_eq!(format!("{:?}", parse(&spelled_out).unwrap()), format!("{:?}", parse(&text).unwrap()));
+}
+
+#[test]
+fn every_key_reaches_its_field_in_its_unit() {
+    let text = format!(
+        r#"{MINIMAL}
+[engine]
+tick_ms = 20
+heartbeat_ticks = 3
+election_ticks = 16
+window = 7
+entry_kib = 8
+lane_commands = 9
+lane_mib = 40
+deadline_ms = 1500
+segment_mib = 2
+log_cache_mib = 3
+send_queue_mib = 5
+pinning = [4, 6]
+
+[front]
+threads = 2
+max_connections = 11
+
+[[links]]
+listen = "127.0.0.1:9000"
+bind_address = "127.0.0.2"
+bind_device = "lo"
+
+[[links]]
+"#
+    );
+    let file = parse(&text).unwrap();
+    let engine = file.server.engine;
+    assert_eq!(engine.tick, Duration::from_millis(20));
+    assert_eq!((engine.heartbeat_ticks, engine.election_ticks, engine.window), (3, 16, 7));
+    assert_eq!((engine.entry_bytes, engine.lane_commands, engine.lane_bytes), (8 << 10, 9, 40 << 20));
+    assert_eq!((engine.deadline, engine.segment_bytes), (Duration::from_millis(1500), 2 << 20));
+    assert_eq!((engine.log_cache_bytes, engine.send_queue_bytes), (3 << 20, 5 << 20));
+    assert_eq!(engine.pinning, Pinning::Cores(vec![4, 6]));
+    assert_eq!((file.server.front.threads, file.server.front.max_connections), (2, 11));
+    let link = Link {
+        listen: Some("127.0.0.1:9000".parse().unwrap()),
+        bind_address: Some("127.0.0.2".parse().unwrap()),
+        bind_device: Some("lo".into()),
+    };
+    assert_eq!(engine.links, [link, Link::default()]);
+}
+
+#[test]
+fn an_unknown_key_is_an_error_that_names_the_nearest_known_one() {
+    let text = error_of(&format!("{MINIMAL}\n[engine]\nelection_tick = 3\n"));
+    assert!(text.contains("did you mean `election_ticks`?") && text.contains("line 13"), "{text}");
+    let text = error_of(&MINIMAL.replace("groups", "group"));
+    assert!(text.contains("did you mean `groups`?"), "{text}");
+}
+
+#[test]
+fn values_that_cannot_work_say_what_to_write() {
+    for (from, to, expected) in [
+        ("\"c1\"", "\"\"", "`cluster`: \"\" is not an id of 1 to 32 hexadecimal digits"),
+        ("\"c1\"", "\"+1\"", "`cluster`"),
+        ("redis = \"127.0.0.1:7001\"", "redis = \"nowhere\"", "`redis`: \"nowhere\" is not a host:port"),
+        ("data_dir", "durability = \"disk\"\ndata_dir", "write \"fsync\", \"os\" or \"memory\""),
+        ("server = 1\ndata", "server = 9\ndata", "this server, 9, is not among the members"),
+        (
+            "[[members]]",
+            "[engine]\npinning = \"on\"\n[[members]]",
+            "\"auto\", \"off\" or a list of core numbers",
+        ),
+        (
+            "[[members]]",
+            "[engine]\npinning = [-1]\n[[members]]",
+            "\"auto\", \"off\" or a list of core numbers",
+        ),
+        ("[[members]]", "[engine]\ntick_ms = 0\n[[members]]", "tick must be at least 1 ms"),
+        ("[[members]]", "[front]\nthreads = 0\n[[members]]", "`front.threads`: must be at least 1"),
+        ("[[members]]", "[[links]]\nbind_address = \"eth0\"\n[[members]]", "`links.bind_address`"),
+        ("http = \"127.0.0.1:7000\"", "", "missing field `http`"),
+        ("server = 1\ndata", "server = -1\ndata", "invalid value"),
+    ] {
+        let text = error_of(&MINIMAL.replacen(from, to, 1));
+        assert!(text.contains(expected), "{to}: {text}");
+    }
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error = ConfigFile::read("/nonexistent/server-1.toml").expect_err("there is no such file");
+    assert!(error.to_string().contains("/nonexistent/server-1.toml"), "{error}");
+}

@@ -1,0 +1,315 @@
+//! One client's connection: a socket and a session, and the bytes between them.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::Shutdown;
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+
+use super::engine::Engine;
+use super::input::Input;
+use super::metrics::Wire;
+use super::output::Output;
+use super::session::{Outcome, Pumped, Session, Turn};
+use super::token::Sequence;
+use crate::http::HttpConnection;
+use crate::resp::RespConnection;
+
+/// Most bytes taken from one connection in a turn, so that no client makes the others wait. Also the size of the buffer
+/// that a thread lends to the connection it serves.
+pub(super) const READ_BYTES: usize = 128 << 10;
+
+/// Most buffers that one `writev` gathers.
+const GATHERED: usize = 64;
+
+/// A client that is in the midst of a request, or does not take its replies, must move this much within
+/// [`PATIENCE`]: a slow link can, and a client that means to hold memory and a connection for nothing is closed.
+const PATIENCE_BYTES: usize = 16 << 10;
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a connection that the server has ended waits for the client to end it, too. A socket closed before it has
+/// read everything takes back the last reply, if the client has not read it yet (RFC 9112, section 9.6).
+const LINGER: Duration = Duration::from_secs(2);
+
+/// A session of either protocol.
+pub(super) enum Talk<L> {
+    Redis(Session<RespConnection, L>),
+    Http(Session<HttpConnection, L>),
+}
+
+/// Calls the same method of either session.
+macro_rules! either {
+    ($talk:expr, $session:ident => $call:expr) => {
+        match $talk {
+            Talk::Redis($session) => $call,
+            Talk::Http($session) => $call,
+        }
+    };
+}
+
+/// What is to become of a connection after a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Serve it again when something happens.
+    Wait,
+    /// Serve it again in the next turn: there is more to do.
+    Again,
+    /// Close it.
+    Close,
+}
+
+/// See the [module](self).
+pub(super) struct Connection<L> {
+    stream: TcpStream,
+    talk: Talk<L>,
+    input: Input,
+    output: Output,
+    pumped: Pumped,
+    /// Readiness comes in edges: it holds until a call says that it has ended.
+    readable: bool,
+    writable: bool,
+    /// The client will send nothing more, though it may wait for replies.
+    half_closed: bool,
+    ended: bool,
+    broken: bool,
+    lingers: Option<Instant>,
+    waits: Option<Waits>,
+    /// The thread has this connection on its list for this turn.
+    pub(super) listed: bool,
+}
+
+/// Since when the client has moved how much, while it is the client's turn.
+#[derive(Clone, Copy)]
+struct Waits {
+    since: Instant,
+    moved: usize,
+}
+
+impl<L: Copy> Connection<L> {
+    pub(super) fn new(stream: TcpStream, talk: Talk<L>) -> Self {
+        Connection {
+            stream,
+            talk,
+            input: Input::default(),
+            output: Output::default(),
+            pumped: Pumped::NeedsInput,
+            readable: false,
+            writable: true,
+            half_closed: false,
+            ended: false,
+            broken: false,
+            lingers: None,
+            waits: None,
+            listed: false,
+        }
+    }
+
+    pub(super) fn stream(&mut self) -> &mut TcpStream {
+        &mut self.stream
+    }
+
+    pub(super) fn wire(&self) -> Wire {
+        match self.talk {
+            Talk::Redis(_) => Wire::Redis,
+            Talk::Http(_) => Wire::Http,
+        }
+    }
+
+    /// Takes note of what the system says about the socket.
+    pub(super) fn ready(&mut self, event: &mio::event::Event) {
+        self.readable |= event.is_readable() || event.is_read_closed();
+        self.writable |= event.is_writable();
+        self.half_closed |= event.is_read_closed();
+        self.broken |= event.is_error();
+    }
+
+    pub(super) fn complete<E: Engine<Lane = L>>(
+        &mut self,
+        sequence: Sequence,
+        outcome: Outcome,
+        turn: &mut Turn<'_, E>,
+    ) {
+        either!(&mut self.talk, session => session.complete(sequence, outcome, &mut self.output, turn));
+    }
+
+    pub(super) fn fresh(&mut self, applied: Option<u64>) {
+        either!(&mut self.talk, session => session.fresh(applied));
+    }
+
+    /// Reads and starts what can be started. `buffer` is the thread's own, lent for the time of the call.
+    pub(super) fn serve<E: Engine<Lane = L>>(&mut self, turn: &mut Turn<'_, E>, buffer: &mut Vec<u8>) {
+        if self.broken {
+            return;
+        }
+        if self.lingers.is_some() {
+            self.drain(buffer);
+            return;
+        }
+        let lent = self.input.lend(buffer);
+        self.pump(turn);
+        if self.pumped == Pumped::NeedsInput && self.readable && !self.ended {
+            self.receive(turn.now);
+            self.pump(turn);
+        }
+        if lent {
+            self.input.give_back(buffer);
+        }
+    }
+
+    fn pump<E: Engine<Lane = L>>(&mut self, turn: &mut Turn<'_, E>) {
+        self.pumped =
+            either!(&mut self.talk, session => session.pump(&mut self.input, &mut self.output, turn));
+    }
+
+    /// One read, into the input or straight into the command that waits for the bytes.
+    fn receive(&mut self, now: Instant) {
+        let sink = either!(&mut self.talk, session => session.sink()).filter(|_| self.input.is_empty());
+        let received = match sink {
+            Some((command, missing)) => read_into(&mut self.stream, command, missing.min(READ_BYTES)),
+            None => {
+                let space = self.input.space();
+                let most = space.len().min(READ_BYTES);
+                let received = self.stream.read(&mut space[..most]).map(|count| (count, count == most));
+                if let Ok((count, _)) = received {
+                    self.input.filled(count);
+                }
+                received
+            }
+        };
+        match received {
+            Ok((count, filled)) => {
+                // A short read has emptied the socket, unless what ended it is the end of the stream.
+                self.readable = filled || self.half_closed;
+                self.ended = count == 0;
+                self.moved(count, now);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => self.broken = true,
+        }
+    }
+
+    /// Reads what a client still sends that has been told of the end.
+    fn drain(&mut self, buffer: &mut [u8]) {
+        if self.readable {
+            match self.stream.read(buffer) {
+                Ok(0) => self.broken = true,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => self.broken = true,
+            }
+        }
+    }
+
+    /// Sends what waits, in one call, and says what is to become of the connection.
+    pub(super) fn send(&mut self, now: Instant) -> Fate {
+        while self.writable && !self.output.is_empty() && !self.broken {
+            let mut slices = [IoSlice::new(&[]); GATHERED];
+            let count = self.output.gather(&mut slices);
+            let gathered: usize = slices[..count].iter().map(|slice| slice.len()).sum();
+            match self.stream.write_vectored(&slices[..count]) {
+                Ok(sent) => {
+                    self.output.advance(sent);
+                    self.writable = sent == gathered;
+                    self.moved(sent, now);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => self.broken = true,
+            }
+        }
+        self.fate(now)
+    }
+
+    fn fate(&mut self, now: Instant) -> Fate {
+        if self.broken {
+            return Fate::Close;
+        }
+        if !self.output.is_empty() {
+            self.wait(now);
+            // A connection that has more to say goes on when the rest of this is sent.
+            return if self.writable { Fate::Again } else { Fate::Wait };
+        }
+        match self.pumped {
+            Pumped::Over => self.end(now),
+            Pumped::NeedsOutput => Fate::Again,
+            Pumped::NeedsCompletion => {
+                self.waits = None;
+                Fate::Wait
+            }
+            Pumped::NeedsInput if self.ended => {
+                if self.is_quiet() {
+                    Fate::Close
+                } else {
+                    Fate::Wait
+                }
+            }
+            Pumped::NeedsInput => {
+                if either!(&self.talk, session => session.is_amid_request(&self.input)) {
+                    self.wait(now);
+                } else {
+                    self.waits = None;
+                    self.input.release();
+                }
+                if self.readable { Fate::Again } else { Fate::Wait }
+            }
+        }
+    }
+
+    /// The last reply is sent: waits for the client to close first.
+    fn end(&mut self, now: Instant) -> Fate {
+        if self.lingers.is_none() {
+            if self.ended || self.stream.shutdown(Shutdown::Write).is_err() {
+                return Fate::Close;
+            }
+            self.lingers = Some(now);
+        }
+        if self.readable { Fate::Again } else { Fate::Wait }
+    }
+
+    fn wait(&mut self, now: Instant) {
+        self.waits.get_or_insert(Waits { since: now, moved: 0 });
+    }
+
+    fn moved(&mut self, bytes: usize, now: Instant) {
+        if let Some(waits) = &mut self.waits {
+            waits.moved += bytes;
+            if waits.moved >= PATIENCE_BYTES {
+                *waits = Waits { since: now, moved: 0 };
+            }
+        }
+    }
+
+    /// Whether this server waits for nothing on behalf of the client.
+    pub(super) fn is_quiet(&self) -> bool {
+        either!(&self.talk, session => session.is_quiet())
+    }
+
+    /// Whether nothing waits to be sent, either.
+    pub(super) fn is_idle(&self) -> bool {
+        self.is_quiet() && self.output.is_empty()
+    }
+
+    /// Whether the client has had its time.
+    pub(super) fn is_overdue(&self, now: Instant) -> bool {
+        let passed = |since: Instant, time: Duration| now.saturating_duration_since(since) >= time;
+        self.lingers.is_some_and(|since| passed(since, LINGER))
+            || self.waits.is_some_and(|waits| passed(waits.since, PATIENCE))
+    }
+}
+
+/// Reads up to `most` bytes to the end of `buffer`, and says how many, and whether there may be more.
+fn read_into(stream: &mut TcpStream, buffer: &mut Vec<u8>, most: usize) -> io::Result<(usize, bool)> {
+    let before = buffer.len();
+    buffer.reserve(most);
+    let result = stream.take(most as u64).read_to_end(buffer);
+    let count = buffer.len() - before;
+    match result {
+        // What came before the error counts; the next read will find any other error again.
+        Err(error) if count > 0 => Ok((count, error.kind() != io::ErrorKind::WouldBlock)),
+        Err(error) => Err(error),
+        // The end of the stream, if it came behind some bytes, is found again by the next read.
+        Ok(_) => Ok((count, true)),
+    }
+}

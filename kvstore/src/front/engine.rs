@@ -1,0 +1,83 @@
+//! What the front ends need of the engine: the batch interface of one thread.
+
+use bytes::Bytes;
+use niagara_engine::{Completion, Consistency, GlobalPosition, LaneId, Port, Refused, Status};
+
+use crate::{Kv, KvReader, Reply};
+
+/// An engine as one front-end thread sees it: [`Port`] in production, an engine in memory in tests.
+pub(crate) trait Engine {
+    /// An order in which commands apply: those of one lane apply in the order proposed.
+    type Lane: Copy;
+
+    fn choose_lane(&self) -> Self::Lane;
+    fn propose(&mut self, lane: Self::Lane, token: u64, command: &[u8]) -> Result<(), Refused>;
+    fn propose_shared(&mut self, lane: Self::Lane, token: u64, command: Bytes) -> Result<(), Refused>;
+    /// `true`: fresh enough already, read now. `false`: a completion will say when.
+    fn read(&mut self, token: u64, consistency: Consistency) -> bool;
+    fn flush(&mut self);
+    fn collect(&mut self, out: &mut Vec<Completion<Reply>>);
+    fn may_sleep(&self) -> bool;
+    fn awake(&self);
+    fn reader(&self) -> &KvReader;
+    fn applied(&self) -> GlobalPosition;
+    fn status(&self) -> Status;
+    fn has_quorum(&self) -> bool;
+    fn encode_metrics(&self, out: &mut String);
+}
+
+impl Engine for Port<Kv> {
+    type Lane = LaneId;
+
+    fn choose_lane(&self) -> LaneId {
+        self.choose_lane()
+    }
+
+    fn propose(&mut self, lane: LaneId, token: u64, command: &[u8]) -> Result<(), Refused> {
+        self.propose(lane, token, command)
+    }
+
+    fn propose_shared(&mut self, lane: LaneId, token: u64, command: Bytes) -> Result<(), Refused> {
+        self.propose_shared(lane, token, command)
+    }
+
+    fn read(&mut self, token: u64, consistency: Consistency) -> bool {
+        self.read(token, consistency)
+    }
+
+    fn flush(&mut self) {
+        self.flush();
+    }
+
+    fn collect(&mut self, out: &mut Vec<Completion<Reply>>) {
+        self.collect(out);
+    }
+
+    fn may_sleep(&self) -> bool {
+        self.may_sleep()
+    }
+
+    fn awake(&self) {
+        self.awake();
+    }
+
+    fn reader(&self) -> &KvReader {
+        self.reader()
+    }
+
+    fn applied(&self) -> GlobalPosition {
+        self.client().applied()
+    }
+
+    fn status(&self) -> Status {
+        self.client().status()
+    }
+
+    fn has_quorum(&self) -> bool {
+        self.client().has_quorum()
+    }
+
+    fn encode_metrics(&self, out: &mut String) {
+        self.client().encode_metrics(out);
+    }
+}

@@ -1,0 +1,143 @@
+//! Bytes received from one client and not yet consumed.
+
+/// A connection's leftover bytes get a buffer of at least this size.
+const SMALLEST_BUFFER_BYTES: usize = 1 << 10;
+
+/// A window of one client's byte stream. Parsers look at [`bytes`](Input::bytes) and consume from the front; nothing is
+/// copied meanwhile.
+///
+/// While a thread serves a connection whose window is empty, it [lends](Input::lend) it the thread's own large buffer,
+/// so that a connection without half a request in hand owns no buffer at all.
+#[derive(Debug, Default)]
+pub(crate) struct Input {
+    /// Initialized throughout; the window is `start..end`.
+    data: Vec<u8>,
+    start: usize,
+    end: usize,
+    /// How much of the stream was consumed before the window.
+    offset: u64,
+}
+
+impl Input {
+    /// The window.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.data[self.start..self.end]
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Where in the stream the window's byte `at` stands.
+    pub(crate) fn position(&self, at: usize) -> u64 {
+        self.offset + at as u64
+    }
+
+    pub(crate) fn consume(&mut self, bytes: usize) {
+        assert!(bytes <= self.len(), "only what has come can be consumed");
+        self.start += bytes;
+        self.offset += bytes as u64;
+        if self.is_empty() {
+            self.start = 0;
+            self.end = 0;
+        }
+    }
+
+    /// Room for more: what is free of the buffer, which grows if that is less than half of it.
+    pub(crate) fn space(&mut self) -> &mut [u8] {
+        if self.data.len() - self.end < self.data.len() / 2 || self.data.is_empty() {
+            self.data.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+            if self.end * 2 > self.data.len() || self.data.is_empty() {
+                self.data.resize((self.data.len() * 2).max(SMALLEST_BUFFER_BYTES), 0);
+            }
+        }
+        &mut self.data[self.end..]
+    }
+
+    /// Takes the first `bytes` of [`space`](Input::space) into the window.
+    pub(crate) fn filled(&mut self, bytes: usize) {
+        assert!(bytes <= self.data.len() - self.end, "a read cannot fill more than the space it was given");
+        self.end += bytes;
+    }
+
+    /// Uses `buffer`, whose bytes are garbage, if this input has nothing in its own. Undone by
+    /// [`give_back`](Input::give_back).
+    pub(crate) fn lend(&mut self, buffer: &mut Vec<u8>) -> bool {
+        let lend = self.is_empty();
+        if lend {
+            self.data = std::mem::take(buffer);
+        }
+        lend
+    }
+
+    /// Returns the lent buffer; what is left in the window moves to a buffer of its own, of fitting size.
+    pub(crate) fn give_back(&mut self, buffer: &mut Vec<u8>) {
+        let mut own = Vec::new();
+        if !self.is_empty() {
+            own.reserve_exact(self.len().next_power_of_two().max(SMALLEST_BUFFER_BYTES));
+            own.extend_from_slice(self.bytes());
+            own.resize(own.capacity(), 0);
+        }
+        self.end -= self.start;
+        self.start = 0;
+        *buffer = std::mem::replace(&mut self.data, own);
+    }
+
+    /// Frees the buffer if nothing is in it.
+    pub(crate) fn release(&mut self) {
+        if self.is_empty() {
+            self.data = Vec::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn receive(input: &mut Input, bytes: &[u8]) {
+        for chunk in bytes.chunks(7) {
+            let space = input.space();
+            space[..chunk.len()].copy_from_slice(chunk);
+            input.filled(chunk.len());
+        }
+    }
+
+    #[test]
+    fn a_lent_buffer_goes_back_and_the_rest_stays() {
+        let mut buffer = vec![0xEE; 100];
+        let lent = buffer.as_ptr();
+        let mut input = Input::default();
+        assert!(input.lend(&mut buffer));
+        receive(&mut input, b"consumed, left");
+        assert_eq!(input.bytes().as_ptr(), lent);
+        input.consume(10);
+        input.give_back(&mut buffer);
+        assert_eq!((buffer.as_ptr(), buffer.len()), (lent, 100));
+        assert_eq!(input.bytes(), b"left");
+        assert_eq!(input.position(0), 10);
+        assert!(!input.lend(&mut buffer), "an input with leftovers uses its own buffer");
+    }
+
+    #[test]
+    fn it_grows_with_what_comes_and_is_freed_when_empty() {
+        let mut input = Input::default();
+        let sent: Vec<u8> = (0..100_000u32).map(|i| i as u8).collect();
+        receive(&mut input, &sent);
+        assert_eq!(input.bytes(), sent);
+        assert!(input.data.len() < 4 * sent.len());
+        input.consume(99_999);
+        receive(&mut input, b"more");
+        assert_eq!(input.bytes()[1..], *b"more");
+        input.consume(5);
+        input.release();
+        assert_eq!(input.data.capacity(), 0);
+        assert_eq!(input.position(0), 100_004);
+    }
+}

@@ -1,0 +1,116 @@
+//! Where clients arrive.
+//!
+//! One thread accepts for all and hands the connections out in turn. The alternative, a listener per thread on a shared
+//! port (SO_REUSEPORT), would spare the hand-over, which is once per connection; but then the system spreads a few
+//! hundred connections unevenly, and a second server on the same port would start without an error and take half of
+//! the first one's clients.
+
+use std::io::{self, ErrorKind, Write};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Registry, Token};
+use rustix::io::Errno;
+
+use super::metrics::Wire;
+
+/// Connections accepted in one turn, so that a flood of them does not keep others from being served.
+const ACCEPTED_AT_ONCE: usize = 64;
+
+/// After the process has run out of file descriptors or memory, how long until the next try.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A socket that clients connect to.
+pub(super) struct Listener {
+    pub(super) wire: Wire,
+    listener: TcpListener,
+    ready: bool,
+    paused_until: Option<Instant>,
+}
+
+/// What a listener did in a turn.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Accepted {
+    /// Nobody waits any more.
+    All,
+    /// More may wait.
+    Some,
+    /// The process is out of something; try again at this time.
+    Paused(Instant),
+}
+
+impl Listener {
+    pub(super) fn bind(address: SocketAddr, wire: Wire) -> io::Result<Listener> {
+        Ok(Listener { wire, listener: TcpListener::bind(address)?, ready: false, paused_until: None })
+    }
+
+    pub(super) fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        registry.register(&mut self.listener, token, Interest::READABLE)
+    }
+
+    /// Clients wait.
+    pub(super) fn ready(&mut self) {
+        self.ready = true;
+    }
+
+    /// Accepts those who wait, up to a number.
+    pub(super) fn accept(
+        &mut self,
+        now: Instant,
+        mut welcome: impl FnMut(TcpStream, SocketAddr),
+    ) -> Accepted {
+        if !self.ready {
+            return Accepted::All;
+        }
+        if let Some(until) = self.paused_until.filter(|until| now < *until) {
+            return Accepted::Paused(until);
+        }
+        for _ in 0..ACCEPTED_AT_ONCE {
+            match self.listener.accept() {
+                Ok((stream, peer)) => welcome(stream, peer),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.ready = false;
+                    self.paused_until = None;
+                    return Accepted::All;
+                }
+                Err(error) if is_exhaustion(&error) => {
+                    tracing::warn!(%error, "cannot accept a client; raise the limit of open files, or lower max_connections");
+                    let until = now + PAUSE;
+                    self.paused_until = Some(until);
+                    return Accepted::Paused(until);
+                }
+                // The client has gone again, or a signal has come: the next one may be there.
+                Err(_) => {}
+            }
+        }
+        Accepted::Some
+    }
+}
+
+fn is_exhaustion(error: &io::Error) -> bool {
+    let exhaustions = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    Errno::from_io_error(error).is_some_and(|errno| exhaustions.contains(&errno))
+}
+
+/// Tells a client that there is no room, as far as its socket takes it at once, and closes.
+pub(super) fn turn_away(mut stream: TcpStream, wire: Wire) {
+    let words = match wire {
+        Wire::Redis => "-ERR max number of clients reached\r\n".into(),
+        Wire::Http => {
+            let body = "{\"error\":\"too_many_connections\",\"message\":\"the server has as many connections as it takes\",\
+                        \"hint\":\"close some, or try another server\"}\n";
+            format!(
+                "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n\
+                 Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            )
+        }
+    };
+    // If the socket does not take it, the client still learns from the closed connection.
+    let _ = stream.write(words.as_bytes());
+}

@@ -1,0 +1,273 @@
+//! What the front ends count and time.
+//!
+//! A thread counts into a [`Tally`] of its own and adds it to the shared [`FrontMetrics`] once per turn.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Unit;
+
+/// Which of the two protocols.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wire {
+    Http = 0,
+    Redis = 1,
+}
+
+/// What kind of request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    Read = 0,
+    Write = 1,
+    Other = 2,
+}
+
+/// Why a request was not served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The client's fault: not a request that this server understands.
+    Malformed = 0,
+    /// Overload, no leader, or stopping.
+    Refused = 1,
+    /// A write's deadline passed.
+    Unknown = 2,
+    /// A read found no quorum.
+    NoQuorum = 3,
+}
+
+const WIRES: [&str; 2] = ["http", "redis"];
+const WORKS: [&str; 3] = ["read", "write", "other"];
+const FAILURES: [&str; 4] = ["malformed", "refused", "unknown", "no_quorum"];
+
+/// Latencies are counted in buckets that double from 16 us, below which a network hides everything, to 8 s, above which
+/// the engine's deadline has passed; the last bucket has no end.
+const BUCKETS: usize = 21;
+const FIRST_BUCKET_MICROS: u64 = 16;
+
+/// What one thread has counted in this turn.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    latencies: [[Latencies; WORKS.len()]; WIRES.len()],
+    failures: [[u64; FAILURES.len()]; WIRES.len()],
+    touched: bool,
+}
+
+#[derive(Debug, Default)]
+struct Latencies {
+    count: u64,
+    micros: u64,
+    buckets: [u64; BUCKETS],
+}
+
+impl Tally {
+    /// Counts a request that has been answered, whatever the answer, this long after it came.
+    pub(crate) fn answered(&mut self, wire: Wire, work: Work, latency: Duration) {
+        let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+        let latencies = &mut self.latencies[wire as usize][work as usize];
+        latencies.count += 1;
+        latencies.micros = latencies.micros.saturating_add(micros);
+        latencies.buckets[bucket_of(micros)] += 1;
+        self.touched = true;
+    }
+
+    /// Counts an answer that was a failure, besides [`answered`](Tally::answered).
+    pub(crate) fn failed(&mut self, wire: Wire, failure: Failure) {
+        self.failures[wire as usize][failure as usize] += 1;
+        self.touched = true;
+    }
+}
+
+/// The least bucket whose bound the latency does not exceed.
+fn bucket_of(micros: u64) -> usize {
+    let doublings = micros.div_ceil(FIRST_BUCKET_MICROS).max(1).next_power_of_two().trailing_zeros();
+    (doublings as usize).min(BUCKETS - 1)
+}
+
+/// The upper bound of a bucket, in seconds.
+fn bound_of(bucket: usize) -> f64 {
+    if bucket == BUCKETS - 1 { f64::MAX } else { (FIRST_BUCKET_MICROS << bucket) as f64 / 1e6 }
+}
+
+/// What all threads have counted.
+#[derive(Debug, Default)]
+pub(crate) struct FrontMetrics {
+    latencies: [[SharedLatencies; WORKS.len()]; WIRES.len()],
+    failures: [[AtomicU64; FAILURES.len()]; WIRES.len()],
+    opened: [AtomicU64; WIRES.len()],
+    closed: [AtomicU64; WIRES.len()],
+    turned_away: [AtomicU64; WIRES.len()],
+}
+
+#[derive(Debug, Default)]
+struct SharedLatencies {
+    count: AtomicU64,
+    micros: AtomicU64,
+    buckets: [AtomicU64; BUCKETS],
+}
+
+impl FrontMetrics {
+    /// Adds what one turn of a thread has counted, and empties it.
+    pub(crate) fn add(&self, tally: &mut Tally) {
+        if !tally.touched {
+            return;
+        }
+        for (shared, own) in self.latencies.iter().flatten().zip(tally.latencies.iter().flatten()) {
+            if own.count > 0 {
+                shared.count.fetch_add(own.count, Relaxed);
+                shared.micros.fetch_add(own.micros, Relaxed);
+                for (shared, own) in shared.buckets.iter().zip(own.buckets).filter(|(_, own)| *own > 0) {
+                    shared.fetch_add(own, Relaxed);
+                }
+            }
+        }
+        for (shared, own) in self.failures.iter().flatten().zip(tally.failures.iter().flatten()) {
+            if *own > 0 {
+                shared.fetch_add(*own, Relaxed);
+            }
+        }
+        *tally = Tally::default();
+    }
+
+    pub(crate) fn opened(&self, wire: Wire) {
+        self.opened[wire as usize].fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn closed(&self, wire: Wire) {
+        self.closed[wire as usize].fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn turned_away(&self, wire: Wire) {
+        self.turned_away[wire as usize].fetch_add(1, Relaxed);
+    }
+
+    fn encode_requests(&self, wire: usize, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let name = format!("niagara_{}_requests", WIRES[wire]);
+        let mut family = encoder.encode_descriptor(&name, "Requests answered", None, MetricType::Counter)?;
+        for (latencies, work) in self.latencies[wire].iter().zip(WORKS) {
+            encode_counter(&mut family, &[("kind", work)], &latencies.count)?;
+        }
+        let name = format!("niagara_{}_failures", WIRES[wire]);
+        let help = "Requests answered by an error: refused before the log, or malformed, or with an unknown outcome, or \
+                    without a quorum to read from";
+        let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
+        for (failures, reason) in self.failures[wire].iter().zip(FAILURES) {
+            encode_counter(&mut family, &[("reason", reason)], failures)?;
+        }
+        Ok(())
+    }
+
+    fn encode_latencies(&self, wire: usize, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let name = format!("niagara_{}_request", WIRES[wire]);
+        let help = "Time from a request's arrival to its reply, in this server";
+        let unit = Some(&Unit::Seconds);
+        let mut family = encoder.encode_descriptor(&name, help, unit, MetricType::Histogram)?;
+        for (latencies, work) in self.latencies[wire].iter().zip(WORKS) {
+            let mut buckets = [(0.0, 0); BUCKETS];
+            for (i, (bucket, count)) in buckets.iter_mut().zip(&latencies.buckets).enumerate() {
+                *bucket = (bound_of(i), count.load(Relaxed));
+            }
+            // The buckets are read while threads add: the count is theirs, so that the text agrees with itself.
+            let count = buckets.iter().map(|(_, count)| count).sum();
+            let seconds = latencies.micros.load(Relaxed) as f64 / 1e6;
+            family
+                .encode_family(&[("kind", work)].as_slice())?
+                .encode_histogram::<NoLabelSet>(seconds, count, &buckets, None)?;
+        }
+        Ok(())
+    }
+
+    fn encode_connections(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Connections of clients that are open";
+        let mut family =
+            encoder.encode_descriptor("niagara_connections_open", help, None, MetricType::Gauge)?;
+        for (wire, name) in WIRES.into_iter().enumerate() {
+            let closed = self.closed[wire].load(Relaxed);
+            let open = self.opened[wire].load(Relaxed).saturating_sub(closed);
+            let labels = [("protocol", name)];
+            ConstGauge::new(open as i64).encode(family.encode_family(&labels.as_slice())?)?;
+        }
+        let name = "niagara_connections_turned_away";
+        let help = "Connections closed at once, because too many were open";
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (count, name) in self.turned_away.iter().zip(WIRES) {
+            encode_counter(&mut family, &[("protocol", name)], count)?;
+        }
+        Ok(())
+    }
+}
+
+fn encode_counter(
+    family: &mut MetricEncoder<'_>,
+    labels: &[(&'static str, &'static str)],
+    count: &AtomicU64,
+) -> fmt::Result {
+    ConstCounter::new(count.load(Relaxed)).encode(family.encode_family(&labels)?)
+}
+
+/// What a registry asks for the metrics.
+#[derive(Clone, Debug)]
+pub(crate) struct FrontCollector(pub(crate) std::sync::Arc<FrontMetrics>);
+
+impl Collector for FrontCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        for wire in 0..WIRES.len() {
+            self.0.encode_requests(wire, &mut encoder)?;
+            self.0.encode_latencies(wire, &mut encoder)?;
+        }
+        self.0.encode_connections(&mut encoder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use prometheus_client::encoding::text;
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+
+    #[test]
+    fn a_latency_is_in_the_least_bucket_that_holds_it() {
+        for (micros, bucket) in [(0, 0), (16, 0), (17, 1), (32, 1), (33, 2), (8_388_608, 19), (8_388_609, 20)]
+        {
+            assert_eq!(bucket_of(micros), bucket, "{micros}");
+        }
+        assert_eq!(bucket_of(u64::MAX), BUCKETS - 1);
+        assert!((bound_of(19) - 8.388_608).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_text_has_names_units_and_sums() {
+        let metrics = Arc::new(FrontMetrics::default());
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(FrontCollector(Arc::clone(&metrics))));
+        let mut tally = Tally::default();
+        tally.answered(Wire::Http, Work::Write, Duration::from_micros(20));
+        tally.answered(Wire::Http, Work::Write, Duration::from_micros(1000));
+        tally.failed(Wire::Http, Failure::Unknown);
+        metrics.add(&mut tally);
+        metrics.add(&mut tally);
+        metrics.opened(Wire::Redis);
+        let mut out = String::new();
+        text::encode(&mut out, &registry).unwrap();
+        for line in [
+            "niagara_http_requests_total{kind=\"write\"} 2",
+            "niagara_redis_requests_total{kind=\"read\"} 0",
+            "niagara_http_failures_total{reason=\"unknown\"} 1",
+            "niagara_http_request_seconds_count{kind=\"write\"} 2",
+            "niagara_http_request_seconds_bucket{le=\"3.2e-5\",kind=\"write\"} 1",
+            "niagara_http_request_seconds_bucket{le=\"+Inf\",kind=\"write\"} 2",
+            "niagara_connections_open{protocol=\"redis\"} 1",
+        ] {
+            assert!(out.lines().any(|other| other == line), "{line} is not in\n{out}");
+        }
+        assert!(out.contains("niagara_http_request_seconds_sum{kind=\"write\"} 0.00102"), "{out}");
+    }
+}

@@ -1,0 +1,33 @@
+//! Front ends: the threads that clients of both protocols talk to.
+//!
+//! | module | what it is | knows |
+//! |---|---|---|
+//! | `worker` | a thread: polls, serves, flushes once per turn | sockets, connections |
+//! | `listener` | where clients arrive | sockets |
+//! | `connection` | one client's socket, and when to read, write and close | bytes, a session |
+//! | `session` | what a client may have in flight, and in which order | requests, the engine |
+//! | `engine` | what is needed of the engine; a fake in tests | |
+//! | `input`, `output`, `table`, `token`, `metrics` | what these use | |
+//!
+//! Parsing and printing are in [`resp`](crate::resp) and [`http`](crate::http).
+
+mod connection;
+mod engine;
+mod front_ends;
+mod input;
+mod listener;
+mod metrics;
+mod output;
+mod session;
+mod table;
+#[cfg(test)]
+mod tests;
+mod token;
+mod worker;
+
+pub(crate) use engine::Engine;
+pub use front_ends::{FrontEndConfig, FrontEnds};
+pub(crate) use input::Input;
+pub(crate) use metrics::Wire;
+pub(crate) use output::Output;
+pub(crate) use session::{Ask, Outcome, Protocol, Served, View};

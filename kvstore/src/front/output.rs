@@ -1,0 +1,135 @@
+//! Replies that wait to be sent to one client.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use bytes::Bytes;
+
+/// From this size on a value is sent from where it lies; below, copying it is cheaper than one more buffer to gather.
+const SHARED_BYTES: usize = 4 << 10;
+
+/// Encoded replies in order, gathered into one `writev`.
+#[derive(Debug, Default)]
+pub(crate) struct Output {
+    /// What is complete; of the first chunk, `sent` bytes are gone.
+    chunks: VecDeque<Bytes>,
+    sent: usize,
+    chunk_bytes: usize,
+    tail: Vec<u8>,
+}
+
+impl Output {
+    /// Where short texts are appended.
+    pub(crate) fn text(&mut self) -> &mut Vec<u8> {
+        &mut self.tail
+    }
+
+    /// Appends a value, large ones without a copy.
+    pub(crate) fn value(&mut self, value: &Bytes) {
+        if value.len() < SHARED_BYTES {
+            self.tail.extend_from_slice(value);
+        } else {
+            self.seal();
+            self.push(value.clone());
+        }
+    }
+
+    /// How many bytes wait.
+    pub(crate) fn len(&self) -> usize {
+        self.chunk_bytes + self.tail.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Fills `slices` with what waits, from the front, and says how many there are.
+    pub(crate) fn gather<'a>(&'a mut self, slices: &mut [IoSlice<'a>]) -> usize {
+        self.seal();
+        let mut skip = self.sent;
+        let mut count = 0;
+        for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
+            *slice = IoSlice::new(&chunk[skip..]);
+            skip = 0;
+            count += 1;
+        }
+        count
+    }
+
+    /// Forgets the first `bytes`: they are sent. What is sent is freed.
+    pub(crate) fn advance(&mut self, bytes: usize) {
+        assert!(bytes <= self.chunk_bytes, "no more can be sent than was gathered");
+        self.chunk_bytes -= bytes;
+        self.sent += bytes;
+        while let Some(first) = self.chunks.front().filter(|first| first.len() <= self.sent) {
+            self.sent -= first.len();
+            self.chunks.pop_front();
+        }
+        if self.chunks.is_empty() {
+            self.chunks = VecDeque::new();
+        }
+    }
+
+    fn seal(&mut self) {
+        if !self.tail.is_empty() {
+            let tail = std::mem::take(&mut self.tail);
+            self.push(tail.into());
+        }
+    }
+
+    fn push(&mut self, chunk: Bytes) {
+        self.chunk_bytes += chunk.len();
+        self.chunks.push_back(chunk);
+    }
+}
+
+#[cfg(test)]
+impl Output {
+    /// Takes all that waits, as one piece.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        self.seal();
+        let bytes = self.chunks.iter().flatten().copied().skip(self.sent).collect();
+        self.advance(self.chunk_bytes);
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partial_writes_lose_and_repeat_nothing() {
+        let large = Bytes::from(vec![b'v'; SHARED_BYTES]);
+        let mut output = Output::default();
+        output.text().extend_from_slice(b"head ");
+        output.value(&large);
+        output.value(&Bytes::from_static(b" small"));
+        let whole = [b"head ".as_slice(), &large, b" small"].concat();
+        assert_eq!(output.len(), whole.len());
+        let mut sent = Vec::new();
+        for step in [1usize, 4, 1000, 3096, 2, 100].iter().cycle() {
+            let mut slices = [IoSlice::new(&[]); 2];
+            let count = output.gather(&mut slices);
+            let gathered: Vec<u8> =
+                slices[..count].iter().flat_map(|slice| slice.iter()).copied().take(*step).collect();
+            output.advance(gathered.len());
+            sent.extend(gathered);
+            if output.is_empty() {
+                break;
+            }
+        }
+        assert_eq!(sent, whole);
+        assert_eq!(output.chunks.capacity(), 0, "an idle connection keeps no buffer");
+    }
+
+    #[test]
+    fn a_large_value_is_not_copied() {
+        let large = Bytes::from(vec![b'v'; SHARED_BYTES]);
+        let mut output = Output::default();
+        output.value(&large);
+        let mut slices = [IoSlice::new(&[]); 1];
+        assert_eq!(output.gather(&mut slices), 1);
+        assert_eq!(slices[0].as_ptr(), large.as_ptr());
+    }
+}

@@ -1,0 +1,354 @@
+//! One client's conversation, without its socket: bytes in, commands and reads to the engine, completions back, bytes out.
+//!
+//! A [`Session`] keeps the rules that both protocols share. Replies leave in the order of their requests, and a
+//! connection's pipeline behaves as if it were executed one by one, although little of it is:
+//!
+//! - Runs of writes are in flight together. They take one lane, which applies them in the order proposed.
+//! - A run of reads shares one question to the engine, how fresh the state is. It is asked when no write of the
+//!   connection is in flight, and nothing further is parsed until the answer. The requests stay where they are, in the
+//!   input, and are executed from there: so a read costs no memory of its own, and a write that comes behind it waits.
+//! - Anything else (a ping, a page of metrics, an error) waits until no write is in flight.
+//!
+//! An answer serves the reads that had come when the question was asked, and no later one: a later read must see what
+//! others were told in between.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use niagara_engine::{Consistency, Refused};
+
+use super::engine::Engine;
+use super::input::Input;
+use super::metrics::{Failure, Tally, Wire, Work};
+use super::output::Output;
+use super::token::{Origin, Sequence};
+use crate::{KvReader, Reply};
+
+/// Most writes of one connection without an outcome. 1024 fill an entry with 64-byte commands, and bound what a client
+/// can make the server remember.
+pub(crate) const MAX_IN_FLIGHT: usize = 1024;
+
+/// No further request of a connection starts while this many bytes of replies wait for the client to take them.
+pub(crate) const MAX_OUTPUT_BYTES: usize = 1 << 20;
+
+/// Commands from this size on go to the engine in their own buffer, not copied into a batch.
+const SHARED_COMMAND_BYTES: usize = 32 << 10;
+
+/// What the next request of a connection asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// A command for the log.
+    Write,
+    /// A look at the state.
+    Read(Consistency),
+    /// Something that this server answers by itself.
+    Local,
+}
+
+/// What a server did with a request that it answers by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Served {
+    /// Answered it.
+    Answered,
+    /// Said what is wrong with it.
+    Malformed,
+    /// Asked the client to go on with it.
+    Interim,
+}
+
+/// What became of a write.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// Executed at this position.
+    Applied { position: u64, reply: Reply },
+    /// Never entered the log.
+    Refused(Refused),
+    /// Executed or not; nobody here knows.
+    Unknown,
+}
+
+/// The state at which a read is executed.
+pub(crate) struct View<'r> {
+    pub(crate) reader: &'r KvReader,
+    /// At least this position is applied; `None`: no quorum has answered, so the read fails.
+    pub(crate) applied: Option<u64>,
+}
+
+/// How one protocol reads requests and writes replies. All of it is plain parsing and printing: the order of things is
+/// the session's business.
+pub(crate) trait Protocol {
+    /// What must be remembered of a write to print its reply.
+    type Shape;
+
+    /// For the metrics.
+    const WIRE: Wire;
+
+    /// Parses the next request, if it is all there. Until [`write`](Self::write), [`read`](Self::read) or
+    /// [`local`](Self::local) consumes it, the same request is found again.
+    fn next<E: Engine>(&mut self, input: &mut Input, engine: &E) -> Option<Ask>;
+
+    /// How many bytes of the input the request takes.
+    fn length(&self) -> usize;
+
+    /// Encodes the command of a write into `command`, which is empty, and consumes the request.
+    fn write(&mut self, input: &mut Input, command: &mut Vec<u8>) -> Self::Shape;
+
+    /// Executes a read, prints its reply, and consumes the request.
+    fn read(&mut self, input: &mut Input, view: &View<'_>, output: &mut Output);
+
+    /// Answers a request that is neither, and consumes it.
+    fn local<E: Engine>(&mut self, input: &mut Input, engine: &E, output: &mut Output) -> Served;
+
+    /// Prints the reply of a write.
+    fn answer(&mut self, shape: Self::Shape, outcome: Outcome, output: &mut Output);
+
+    /// Whether a reply has said that no further request will be read.
+    fn is_over(&self) -> bool;
+
+    /// Whether the input ends, as far as is known, within a request.
+    fn is_amid_request(&self, input: &Input) -> bool;
+
+    /// Where the next bytes of the stream may be received at once, and how many of them, rather than into the input.
+    fn sink(&mut self) -> Option<(&mut Vec<u8>, usize)> {
+        None
+    }
+}
+
+/// What a session works with in one turn of its thread.
+pub(crate) struct Turn<'t, E> {
+    pub(crate) engine: &'t mut E,
+    pub(crate) now: Instant,
+    pub(crate) tally: &'t mut Tally,
+    /// Where commands are encoded before they are copied into a batch.
+    pub(crate) command: &'t mut Vec<u8>,
+}
+
+/// Why [`Session::pump`] has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pumped {
+    /// There is no further request in the input.
+    NeedsInput,
+    /// The next request waits for a completion.
+    NeedsCompletion,
+    /// The next request waits until the client has taken some replies.
+    NeedsOutput,
+    /// No further request will be read.
+    Over,
+}
+
+/// A write in flight.
+struct Slot<S> {
+    shape: S,
+    since: Instant,
+    outcome: Option<Outcome>,
+}
+
+/// The question how fresh the state is, and its answer.
+#[derive(Clone, Copy)]
+enum Freshness {
+    Unasked,
+    /// Asked on behalf of the reads that end at or before `until` in the stream.
+    Asked {
+        until: u64,
+        consistency: Consistency,
+        since: Instant,
+    },
+    /// Answered, with a position or with a failure.
+    Known {
+        until: u64,
+        consistency: Consistency,
+        since: Instant,
+        applied: Option<u64>,
+    },
+}
+
+/// See the [module](self).
+pub(crate) struct Session<P: Protocol, L> {
+    protocol: P,
+    origin: Origin,
+    slots: VecDeque<Slot<P::Shape>>,
+    /// The sequence number of the first slot.
+    first: Sequence,
+    lane: Option<L>,
+    /// A write's outcome is unknown, so that it may apply at any time yet. Only in its lane can it not overtake what the
+    /// connection sends later: the connection stays there for good (invariant fifo_per_connection).
+    lane_for_good: bool,
+    freshness: Freshness,
+}
+
+impl<P: Protocol, L: Copy> Session<P, L> {
+    pub(crate) fn new(protocol: P, origin: Origin) -> Self {
+        Session {
+            protocol,
+            origin,
+            slots: VecDeque::new(),
+            first: Sequence::default(),
+            lane: None,
+            lane_for_good: false,
+            freshness: Freshness::Unasked,
+        }
+    }
+
+    /// Starts as many requests as may start now.
+    pub(crate) fn pump<E: Engine<Lane = L>>(
+        &mut self,
+        input: &mut Input,
+        output: &mut Output,
+        turn: &mut Turn<'_, E>,
+    ) -> Pumped {
+        loop {
+            if self.protocol.is_over() {
+                input.consume(input.len());
+                return Pumped::Over;
+            }
+            if output.len() >= MAX_OUTPUT_BYTES {
+                return Pumped::NeedsOutput;
+            }
+            if matches!(self.freshness, Freshness::Asked { .. }) {
+                return Pumped::NeedsCompletion;
+            }
+            let started = match self.protocol.next(input, &*turn.engine) {
+                None => return Pumped::NeedsInput,
+                Some(Ask::Write) => self.slots.len() < MAX_IN_FLIGHT && self.start_write(input, output, turn),
+                Some(Ask::Read(consistency)) => {
+                    self.slots.is_empty() && self.start_read(consistency, input, output, turn)
+                }
+                Some(Ask::Local) => self.slots.is_empty() && self.start_local(input, output, turn),
+            };
+            if !started {
+                return Pumped::NeedsCompletion;
+            }
+        }
+    }
+
+    fn start_write<E: Engine<Lane = L>>(
+        &mut self,
+        input: &mut Input,
+        output: &mut Output,
+        turn: &mut Turn<'_, E>,
+    ) -> bool {
+        self.freshness = Freshness::Unasked;
+        let lane = match self.lane {
+            Some(lane) if self.lane_for_good || !self.slots.is_empty() => lane,
+            _ => *self.lane.insert(turn.engine.choose_lane()),
+        };
+        turn.command.clear();
+        let shape = self.protocol.write(input, turn.command);
+        let token = self.origin.token(self.first.plus(self.slots.len()));
+        let proposed = if turn.command.len() < SHARED_COMMAND_BYTES {
+            turn.engine.propose(lane, token, turn.command)
+        } else {
+            let mut command = std::mem::take(turn.command);
+            command.shrink_to_fit();
+            turn.engine.propose_shared(lane, token, command.into())
+        };
+        let outcome = proposed.err().map(Outcome::Refused);
+        self.slots.push_back(Slot { shape, since: turn.now, outcome });
+        self.answer_finished(output, turn);
+        true
+    }
+
+    /// `false`: the read must wait; it stays in the input.
+    fn start_read<E: Engine<Lane = L>>(
+        &mut self,
+        consistency: Consistency,
+        input: &mut Input,
+        output: &mut Output,
+        turn: &mut Turn<'_, E>,
+    ) -> bool {
+        let end = input.position(self.protocol.length());
+        let (applied, since) = match self.freshness {
+            Freshness::Known { until, consistency: known, since, applied }
+                if end <= until && known == consistency =>
+            {
+                (applied, since)
+            }
+            _ => {
+                if !turn.engine.read(self.origin.token(Sequence::default()), consistency) {
+                    let until = input.position(input.len());
+                    self.freshness = Freshness::Asked { until, consistency, since: turn.now };
+                    return false;
+                }
+                // Loaded before the state is read, so that the state cannot be older.
+                (Some(turn.engine.applied().get()), turn.now)
+            }
+        };
+        self.protocol.read(input, &View { reader: turn.engine.reader(), applied }, output);
+        if applied.is_none() {
+            turn.tally.failed(P::WIRE, Failure::NoQuorum);
+        }
+        turn.tally.answered(P::WIRE, Work::Read, turn.now.saturating_duration_since(since));
+        true
+    }
+
+    fn start_local<E: Engine<Lane = L>>(
+        &mut self,
+        input: &mut Input,
+        output: &mut Output,
+        turn: &mut Turn<'_, E>,
+    ) -> bool {
+        let served = self.protocol.local(input, &*turn.engine, output);
+        if served == Served::Malformed {
+            turn.tally.failed(P::WIRE, Failure::Malformed);
+        }
+        if served != Served::Interim {
+            turn.tally.answered(P::WIRE, Work::Other, Duration::ZERO);
+        }
+        true
+    }
+
+    /// Takes the outcome of a write.
+    pub(crate) fn complete<E>(
+        &mut self,
+        sequence: Sequence,
+        outcome: Outcome,
+        output: &mut Output,
+        turn: &mut Turn<'_, E>,
+    ) {
+        self.lane_for_good |= matches!(outcome, Outcome::Unknown);
+        let slot = self.slots.get_mut(sequence.since(self.first)).filter(|slot| slot.outcome.is_none());
+        slot.expect("each accepted command gets one completion").outcome = Some(outcome);
+        self.answer_finished(output, turn);
+    }
+
+    /// Takes the answer to a question of freshness: the applied position, or `None` if no quorum has answered.
+    pub(crate) fn fresh(&mut self, applied: Option<u64>) {
+        let Freshness::Asked { until, consistency, since } = self.freshness else {
+            panic!("an answer about freshness comes once, and to a question");
+        };
+        self.freshness = Freshness::Known { until, consistency, since, applied };
+    }
+
+    /// Prints the replies of the writes at the front that have an outcome.
+    fn answer_finished<E>(&mut self, output: &mut Output, turn: &mut Turn<'_, E>) {
+        while let Some(slot) = self.slots.pop_front_if(|slot| slot.outcome.is_some()) {
+            let outcome = slot.outcome.expect("that was the condition");
+            match outcome {
+                Outcome::Applied { .. } => {}
+                Outcome::Refused(_) => turn.tally.failed(P::WIRE, Failure::Refused),
+                Outcome::Unknown => turn.tally.failed(P::WIRE, Failure::Unknown),
+            }
+            self.first = self.first.next();
+            turn.tally.answered(P::WIRE, Work::Write, turn.now.saturating_duration_since(slot.since));
+            self.protocol.answer(slot.shape, outcome, output);
+        }
+        if self.slots.is_empty() && self.slots.capacity() > 64 {
+            self.slots = VecDeque::new();
+        }
+    }
+
+    /// Whether nothing is in flight: no completion will come.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.slots.is_empty() && !matches!(self.freshness, Freshness::Asked { .. })
+    }
+
+    /// Whether the client owes the rest of a request.
+    pub(crate) fn is_amid_request(&self, input: &Input) -> bool {
+        self.protocol.is_amid_request(input)
+    }
+
+    /// See [`Protocol::sink`].
+    pub(crate) fn sink(&mut self) -> Option<(&mut Vec<u8>, usize)> {
+        self.protocol.sink()
+    }
+}

@@ -1,0 +1,6 @@
+//! Sessions and connections against an engine in memory.
+
+mod fake;
+mod golden;
+mod order;
+mod sockets;

@@ -1,0 +1,229 @@
+//! An engine in memory, which does what a test tells it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use niagara_engine::{Completion, Consistency, GlobalPosition, Refused, StateMachine, Status};
+use parking_lot::Mutex;
+
+use crate::command::{self, Command};
+use crate::front::engine::Engine;
+use crate::{Kv, KvReader, Reply};
+
+/// The state of a server: fake engines that share it are its threads' ports.
+#[derive(Clone)]
+pub(super) struct FakeServer {
+    log: Arc<Mutex<(Kv, u64)>>,
+    reader: KvReader,
+}
+
+/// What becomes of commands and reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mood {
+    /// All is done.
+    Serve,
+    /// Nothing is answered yet.
+    Hold,
+    /// Commands end unknown.
+    Unknown,
+    /// No quorum answers reads.
+    NoQuorum,
+    /// Commands are refused.
+    Refuse(Refused),
+}
+
+pub(super) struct FakeEngine {
+    server: FakeServer,
+    mood: Arc<Mutex<Mood>>,
+    next_lane: std::cell::Cell<u8>,
+    staged: Vec<(u8, u64, Bytes)>,
+    flying: Vec<(u8, u64, Bytes)>,
+    asked: Vec<(u64, Consistency)>,
+    done: Vec<Completion<Reply>>,
+    /// What has happened, in words.
+    pub(super) trace: Option<Vec<String>>,
+}
+
+impl FakeServer {
+    pub(super) fn new() -> FakeServer {
+        let kv = Kv::new();
+        FakeServer { reader: kv.reader(), log: Arc::new(Mutex::new((kv, 0))) }
+    }
+
+    /// A port whose mood is told by the returned handle.
+    pub(super) fn engine(&self) -> (FakeEngine, Arc<Mutex<Mood>>) {
+        let mood = Arc::new(Mutex::new(Mood::Serve));
+        (self.engine_in(Arc::clone(&mood)), mood)
+    }
+
+    pub(super) fn engine_in(&self, mood: Arc<Mutex<Mood>>) -> FakeEngine {
+        FakeEngine {
+            server: self.clone(),
+            mood,
+            next_lane: 0.into(),
+            staged: Vec::new(),
+            flying: Vec::new(),
+            asked: Vec::new(),
+            done: Vec::new(),
+            trace: None,
+        }
+    }
+}
+
+impl FakeEngine {
+    fn note(&mut self, text: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            trace.push(text());
+        }
+    }
+
+    /// Does to what is in flight what the mood says. `false`: there was nothing to do.
+    pub(super) fn step(&mut self) -> bool {
+        let mood = *self.mood.lock();
+        if mood == Mood::Hold {
+            return false;
+        }
+        let some = !self.flying.is_empty() || !self.asked.is_empty();
+        let mut flying = std::mem::take(&mut self.flying);
+        if mood == Mood::Unknown {
+            self.done.extend(flying.drain(..).map(|(_, token, _)| Completion::Unknown { token }));
+        }
+        for lane in 0..=u8::MAX {
+            self.apply_lane(lane, &flying);
+        }
+        for (token, _) in std::mem::take(&mut self.asked) {
+            self.done.push(match mood {
+                Mood::NoQuorum | Mood::Refuse(Refused::NoLeader) => Completion::ReadFailed { token },
+                _ => Completion::Readable { token, applied: self.applied() },
+            });
+        }
+        some
+    }
+
+    /// Executes what is in flight in one lane, at one position.
+    fn apply_lane(&mut self, lane: u8, flying: &[(u8, u64, Bytes)]) {
+        let mut log = self.server.log.lock();
+        let (kv, position) = &mut *log;
+        *position += u64::from(flying.iter().any(|(other, ..)| *other == lane));
+        let position = GlobalPosition::new(*position);
+        for (_, token, command) in flying.iter().filter(|(other, ..)| *other == lane) {
+            self.done.push(Completion::Applied {
+                token: *token,
+                position,
+                reply: kv.execute(position, command),
+            });
+        }
+    }
+
+    /// Executes one command as another client's.
+    pub(super) fn elsewhere(&mut self, command: &Bytes) {
+        let mut log = self.server.log.lock();
+        log.1 += 1;
+        let position = GlobalPosition::new(log.1);
+        log.0.execute(position, command);
+    }
+}
+
+impl Engine for FakeEngine {
+    type Lane = u8;
+
+    fn choose_lane(&self) -> u8 {
+        self.next_lane.replace((self.next_lane.get() + 1) % 4)
+    }
+
+    fn propose(&mut self, lane: u8, token: u64, command: &[u8]) -> Result<(), Refused> {
+        self.propose_shared(lane, token, Bytes::copy_from_slice(command))
+    }
+
+    fn propose_shared(&mut self, lane: u8, token: u64, command: Bytes) -> Result<(), Refused> {
+        if let Mood::Refuse(refused) = *self.mood.lock() {
+            return Err(refused);
+        }
+        self.staged.push((lane, token, command));
+        Ok(())
+    }
+
+    fn read(&mut self, token: u64, consistency: Consistency) -> bool {
+        let applied = self.applied();
+        match consistency {
+            Consistency::Weak => true,
+            Consistency::AtLeast(position) if position <= applied => true,
+            _ => {
+                self.note(|| format!("asked: {consistency:?}"));
+                self.asked.push((token, consistency));
+                false
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        for lane in 0..=u8::MAX {
+            let batch: Vec<String> = self
+                .staged
+                .iter()
+                .filter(|(other, ..)| *other == lane)
+                .map(|(_, _, command)| describe(command))
+                .collect();
+            if !batch.is_empty() {
+                self.note(|| format!("lane {lane}: {}", batch.join(", ")));
+            }
+        }
+        self.flying.append(&mut self.staged);
+    }
+
+    fn collect(&mut self, out: &mut Vec<Completion<Reply>>) {
+        out.append(&mut self.done);
+    }
+
+    fn may_sleep(&self) -> bool {
+        self.done.is_empty()
+    }
+
+    fn awake(&self) {}
+
+    fn reader(&self) -> &KvReader {
+        &self.server.reader
+    }
+
+    fn applied(&self) -> GlobalPosition {
+        GlobalPosition::new(self.server.log.lock().1)
+    }
+
+    fn status(&self) -> Status {
+        let applied = self.applied().get();
+        let (cluster, durability) = ("c1".into(), "memory".into());
+        Status { server: 1, cluster, groups: 4, durability, applied, ..Status::default() }
+    }
+
+    fn has_quorum(&self) -> bool {
+        *self.mood.lock() != Mood::Refuse(Refused::NoLeader)
+    }
+
+    fn encode_metrics(&self, out: &mut String) {
+        out.push_str("# EOF\n");
+    }
+}
+
+fn describe(command: &[u8]) -> String {
+    let text = |bytes: &[u8]| match bytes.len() {
+        0..40 => bytes.escape_ascii().to_string(),
+        length => format!("({length} bytes)"),
+    };
+    match command::decode(command) {
+        Ok(Command::Set { key, value, condition, .. }) => {
+            format!("set {} to '{}' {condition:?}", text(key), text(value))
+        }
+        Ok(Command::Delete { keys, condition }) => {
+            format!("delete {} {condition:?}", keys.map(text).collect::<Vec<_>>().join(" "))
+        }
+        Ok(Command::MSet { pairs, .. }) => {
+            let pairs: Vec<_> =
+                pairs.map(|(key, value)| format!("{} to '{}'", text(key), text(value))).collect();
+            format!("mset {}", pairs.join(" and "))
+        }
+        Ok(Command::Append { key, value }) => format!("append '{}' to {}", text(value), text(key)),
+        Ok(Command::IncrBy { key, delta }) => format!("add {delta} to {}", text(key)),
+        Ok(Command::FlushAll) => "flush all".into(),
+        Err(error) => error.to_string(),
+    }
+}

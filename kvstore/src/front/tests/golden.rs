@@ -1,0 +1,255 @@
+//! Scripts of requests and replies in `kvstore/tests/golden`, to be read as documentation of both protocols.
+//!
+//! A script has lines of these kinds; blank lines and `#` comments separate steps:
+//!
+//! ```text
+//! > ...        a request. Redis: a command's words, in quotes where needed. HTTP: a line of the request.
+//! >> ...       raw bytes, with escapes. Lines of requests in a row are sent in one piece.
+//! ! ...        what the engine does from now on: serve, hold, unknown, no-quorum, overloaded, no-leader, stopping;
+//!              or: elsewhere key value (another client sets a key)
+//! = ...        trace: what the engine was given, one line for each lane and turn
+//! < ...        trace: a line of the reply
+//! ```
+//!
+//! The traces are compared, or written anew when NIAGARA_BLESS is set.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use niagara_engine::{Completion, Refused};
+use parking_lot::Mutex;
+
+use super::fake::{FakeEngine, FakeServer, Mood};
+use crate::command::{self, Condition};
+use crate::front::engine::Engine;
+use crate::front::input::Input;
+use crate::front::metrics::Tally;
+use crate::front::output::Output;
+use crate::front::session::{Outcome, Protocol, Pumped, Session, Turn};
+use crate::front::token::Origin;
+use crate::http::{Clock, HttpConnection, Site};
+use crate::resp::{self, RespConnection};
+
+/// A client and a server in one thread.
+pub(super) struct Stage<P: Protocol> {
+    pub(super) session: Session<P, u8>,
+    pub(super) input: Input,
+    pub(super) output: Output,
+    pub(super) engine: FakeEngine,
+    pub(super) mood: Arc<Mutex<Mood>>,
+    tally: Tally,
+    command: Vec<u8>,
+    pub(super) pumped: Pumped,
+}
+
+pub(super) fn redis() -> RespConnection {
+    RespConnection::new(7, Some(address(40_000)))
+}
+
+pub(super) fn http() -> HttpConnection {
+    let clock = Clock::new(UNIX_EPOCH + Duration::from_secs(784_111_777));
+    HttpConnection::new(Rc::new(Site { clock, http: address(7001), redis: address(7002) }))
+}
+
+fn address(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+impl<P: Protocol> Stage<P> {
+    pub(super) fn new(protocol: P) -> Self {
+        let (engine, mood) = FakeServer::new().engine();
+        Stage {
+            session: Session::new(protocol, Origin { index: 3, generation: 9 }),
+            input: Input::default(),
+            output: Output::default(),
+            engine,
+            mood,
+            tally: Tally::default(),
+            command: Vec::new(),
+            pumped: Pumped::NeedsInput,
+        }
+    }
+
+    /// The client sends.
+    pub(super) fn receive(&mut self, mut bytes: &[u8]) {
+        if let Some((command, missing)) = self.session.sink().filter(|_| self.input.is_empty()) {
+            let (straight, rest) = bytes.split_at(missing.min(bytes.len()));
+            command.extend_from_slice(straight);
+            bytes = rest;
+        }
+        while !bytes.is_empty() {
+            let space = self.input.space();
+            let count = space.len().min(bytes.len());
+            space[..count].copy_from_slice(&bytes[..count]);
+            self.input.filled(count);
+            bytes = &bytes[count..];
+        }
+    }
+
+    /// One turn of the server: what has completed, what can be started, the flush.
+    pub(super) fn turn(&mut self) {
+        let mut completions = Vec::new();
+        self.engine.collect(&mut completions);
+        let mut turn = Turn {
+            engine: &mut self.engine,
+            now: Instant::now(),
+            tally: &mut self.tally,
+            command: &mut self.command,
+        };
+        for completion in completions {
+            let mut done = |token, outcome| {
+                let (origin, sequence) = Origin::of(token);
+                assert_eq!(origin, Origin { index: 3, generation: 9 });
+                self.session.complete(sequence, outcome, &mut self.output, &mut turn);
+            };
+            match completion {
+                Completion::Applied { token, position, reply } => {
+                    done(token, Outcome::Applied { position: position.get(), reply });
+                }
+                Completion::Refused { token, refused } => done(token, Outcome::Refused(refused)),
+                Completion::Unknown { token } => done(token, Outcome::Unknown),
+                Completion::Readable { applied, .. } => self.session.fresh(Some(applied.get())),
+                Completion::ReadFailed { .. } => self.session.fresh(None),
+            }
+        }
+        self.pumped = self.session.pump(&mut self.input, &mut self.output, &mut turn);
+        self.engine.flush();
+    }
+
+    /// Turns until nothing happens any more, as far as the engine's mood lets it.
+    pub(super) fn settle(&mut self) {
+        loop {
+            self.turn();
+            if !self.engine.step() {
+                break;
+            }
+        }
+    }
+
+    fn set(&mut self, directive: &str) {
+        let words: Vec<&str> = directive.split_whitespace().collect();
+        *self.mood.lock() = match words[..] {
+            ["serve"] => Mood::Serve,
+            ["hold"] => Mood::Hold,
+            ["unknown"] => Mood::Unknown,
+            ["no-quorum"] => Mood::NoQuorum,
+            ["overloaded"] => Mood::Refuse(Refused::Overloaded),
+            ["no-leader"] => Mood::Refuse(Refused::NoLeader),
+            ["stopping"] => Mood::Refuse(Refused::Stopping),
+            ["elsewhere", key, value] => {
+                let mut set = Vec::new();
+                command::encode_set_head(&mut set, key.as_bytes(), &Condition::Always, false);
+                set.extend_from_slice(value.as_bytes());
+                self.engine.elsewhere(&set.into());
+                return;
+            }
+            _ => panic!("unknown directive: {directive}"),
+        };
+    }
+
+    /// Runs a script and returns it with its traces.
+    fn run(&mut self, script: &str, encode: impl Fn(&str) -> Vec<u8>) -> String {
+        self.engine.trace = Some(Vec::new());
+        let mut told = String::new();
+        let mut lines = script.lines().filter(|line| !line.starts_with(['<', '='])).peekable();
+        while let Some(line) = lines.next() {
+            told.push_str(line);
+            told.push('\n');
+            let raw = line.strip_prefix(">>");
+            if let Some(raw) = raw {
+                self.receive(&unescape(raw.strip_prefix(' ').unwrap_or(raw)));
+            } else if let Some(request) = line.strip_prefix('>') {
+                self.receive(&encode(request.strip_prefix(' ').unwrap_or(request)));
+            } else if let Some(directive) = line.strip_prefix('!') {
+                self.set(directive);
+            } else {
+                continue;
+            }
+            if lines.peek().is_some_and(|next| next.starts_with('>')) {
+                continue;
+            }
+            self.settle();
+            for line in self.engine.trace.iter_mut().flatten() {
+                told.push_str(&format!("= {line}\n"));
+            }
+            self.engine.trace = Some(Vec::new());
+            told.push_str(&shown(&self.output.take()));
+            if self.pumped == Pumped::Over {
+                told.push_str("< (closed)\n");
+            }
+        }
+        told
+    }
+}
+
+/// A reply, line by line.
+fn shown(reply: &[u8]) -> String {
+    let text = String::from_utf8_lossy(reply).replace("\r\n", "\n");
+    text.lines()
+        .map(|line| format!("< {}\n", line.replace('\r', "\\r")))
+        .collect::<String>()
+        .replace("< \n", "<\n")
+}
+
+fn unescape(text: &str) -> Vec<u8> {
+    let quoted = format!("x \"{}\"\r\n", text.replace('"', "\\\""));
+    let (mut words, _) =
+        resp::parse(quoted.as_bytes()).expect("escapes are well-formed").expect("the line ends");
+    words.remove(1)
+}
+
+/// A command as clients send it: an array of its words.
+fn command_of(words: &str) -> Vec<u8> {
+    let line = format!("{words}\r\n");
+    let (words, _) = resp::parse(line.as_bytes()).expect("words are well-formed").expect("the line ends");
+    let mut out = format!("*{}\r\n", words.len()).into_bytes();
+    for word in words {
+        out.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+        out.extend_from_slice(&word);
+        out.extend_from_slice(b"\r\n");
+    }
+    out
+}
+
+/// Compares every script of a folder, each with a connection of its own, with what happens now.
+fn check<P: Protocol>(folder: &str, protocol: impl Fn() -> P, encode: impl Fn(&str) -> Vec<u8>) {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(folder);
+    let mut count = 0;
+    for file in fs::read_dir(&folder).expect("the scripts are there") {
+        let path = file.expect("the folder can be read").path();
+        let script = fs::read_to_string(&path).expect("a script can be read");
+        let told = Stage::new(protocol()).run(&script, &encode);
+        count += 1;
+        if std::env::var_os("NIAGARA_BLESS").is_some() {
+            fs::write(&path, told).expect("a script can be written");
+            continue;
+        }
+        let differs = script.lines().zip(told.lines()).position(|(old, new)| old != new);
+        let line = differs.unwrap_or(script.lines().count().min(told.lines().count())) + 1;
+        assert!(
+            script == told,
+            "{} differs from line {line} on; if that is right, run again with NIAGARA_BLESS=1\n{told}",
+            path.display()
+        );
+    }
+    assert!(count > 0, "no script in {}", folder.display());
+}
+
+#[test]
+fn redis_scripts() {
+    check("resp", redis, command_of);
+}
+
+#[test]
+fn http_scripts() {
+    // A backslash at the end stands for a line that does not end: the last one of a body.
+    let line = |line: &str| match line.strip_suffix('\\') {
+        Some(part) => part.as_bytes().to_vec(),
+        None => format!("{line}\r\n").into_bytes(),
+    };
+    check("http", http, line);
+}

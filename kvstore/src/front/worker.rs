@@ -1,0 +1,376 @@
+//! One front-end thread: polls its sockets, serves the connections that have something to do, and hands what they want
+//! to the engine, all of it once per turn.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+use niagara_engine::{Completion, Wake};
+use parking_lot::Mutex;
+
+use super::connection::{Connection, Fate, READ_BYTES, Talk};
+use super::engine::Engine;
+use super::listener::{Accepted, Listener, turn_away};
+use super::metrics::{FrontMetrics, Tally, Wire};
+use super::session::{Outcome, Session, Turn};
+use super::table::Table;
+use super::token::Origin;
+use crate::Reply;
+use crate::http::{Clock, HttpConnection, Site};
+use crate::resp::RespConnection;
+
+const WAKER: Token = Token(0);
+const FIRST_LISTENER: usize = 1;
+const FIRST_CONNECTION: usize = 16;
+
+/// Events taken from one poll; what does not fit comes with the next.
+const EVENTS: usize = 1024;
+
+/// How often a thread with connections looks for those whose client has had its time.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// How long a stopping thread waits for the outcomes of what is in flight.
+const STOP_PATIENCE: Duration = Duration::from_secs(1);
+
+/// A connection that was accepted and goes to another thread.
+type Newcomer = (TcpStream, SocketAddr, Wire);
+
+/// What others may say to a thread.
+pub(super) struct Mailbox {
+    waker: mio::Waker,
+    newcomers: Mutex<Vec<Newcomer>>,
+}
+
+impl Mailbox {
+    pub(super) fn new(poll: &Poll) -> io::Result<Mailbox> {
+        Ok(Mailbox { waker: mio::Waker::new(poll.registry(), WAKER)?, newcomers: Mutex::default() })
+    }
+
+    fn send(&self, newcomer: Newcomer) {
+        self.newcomers.lock().push(newcomer);
+        self.wake();
+    }
+}
+
+impl Wake for Mailbox {
+    fn wake(&self) {
+        if let Err(error) = self.waker.wake() {
+            tracing::error!(%error, "a front-end thread could not be woken; it goes on at its next timeout");
+        }
+    }
+}
+
+/// What all front-end threads of a server share.
+pub(super) struct Common {
+    pub(super) http: SocketAddr,
+    pub(super) redis: SocketAddr,
+    pub(super) max_connections: usize,
+    pub(super) mailboxes: Vec<Arc<Mailbox>>,
+    pub(super) metrics: Arc<FrontMetrics>,
+    pub(super) stopping: AtomicBool,
+    pub(super) open: AtomicUsize,
+    pub(super) next_id: AtomicU64,
+}
+
+/// See the [module](self).
+pub(super) struct Worker<E: Engine> {
+    number: usize,
+    common: Arc<Common>,
+    poll: Poll,
+    engine: E,
+    site: Rc<Site>,
+    /// Only the first thread has any.
+    listeners: Vec<Listener>,
+    table: Table<Connection<E::Lane>>,
+    /// The connections to be served in this turn.
+    active: Vec<u32>,
+    completions: Vec<Completion<Reply>>,
+    tally: Tally,
+    command: Vec<u8>,
+    buffer: Vec<u8>,
+    /// The thread that gets the next newcomer.
+    next: usize,
+    next_sweep: Instant,
+    accept_again: Option<Instant>,
+    stop_at: Option<Instant>,
+}
+
+impl<E: Engine> Worker<E> {
+    pub(super) fn new(
+        number: usize,
+        common: Arc<Common>,
+        poll: Poll,
+        engine: E,
+        listeners: Vec<Listener>,
+    ) -> Self {
+        let site = Site { clock: Clock::new(SystemTime::now()), http: common.http, redis: common.redis };
+        Worker {
+            number,
+            poll,
+            engine,
+            site: Rc::new(site),
+            listeners,
+            table: Table::default(),
+            active: Vec::new(),
+            completions: Vec::new(),
+            tally: Tally::default(),
+            command: Vec::new(),
+            buffer: vec![0; READ_BYTES],
+            next: 0,
+            next_sweep: Instant::now(),
+            accept_again: None,
+            stop_at: None,
+            common,
+        }
+    }
+
+    /// Where a listener is registered.
+    pub(super) fn listener_token(number: usize) -> Token {
+        Token(FIRST_LISTENER + number)
+    }
+
+    /// Serves until the front ends stop.
+    pub(super) fn run(mut self) {
+        let mut events = Events::with_capacity(EVENTS);
+        while !self.is_finished() {
+            self.sleep(&mut events);
+            self.turn(&events);
+        }
+    }
+
+    fn is_finished(&mut self) -> bool {
+        if !self.common.stopping.load(Ordering::Acquire) {
+            return false;
+        }
+        // From now on nobody is welcomed and no request started.
+        self.listeners.clear();
+        let stop_at = *self.stop_at.get_or_insert_with(|| Instant::now() + STOP_PATIENCE);
+        Instant::now() >= stop_at || self.table.iter().all(|(_, connection)| connection.is_idle())
+    }
+
+    fn sleep(&mut self, events: &mut Events) {
+        let timeout = if !self.active.is_empty() || !self.engine.may_sleep() {
+            Some(Duration::ZERO)
+        } else {
+            self.patience()
+        };
+        let polled = self.poll.poll(events, timeout);
+        self.engine.awake();
+        match polled {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                panic!("cannot wait for sockets: {error}")
+            }
+            _ => {}
+        }
+    }
+
+    /// How long nothing needs to be done if nothing happens.
+    fn patience(&self) -> Option<Duration> {
+        let sweep = (!self.table.is_empty()).then_some(self.next_sweep);
+        let next = [sweep, self.accept_again, self.stop_at].into_iter().flatten().min()?;
+        Some(next.saturating_duration_since(Instant::now()))
+    }
+
+    fn turn(&mut self, events: &Events) {
+        let now = Instant::now();
+        self.site.clock.set(SystemTime::now());
+        for event in events {
+            self.notice(event);
+        }
+        self.welcome_newcomers();
+        self.accept(now);
+        self.deliver(now);
+        let mut active = std::mem::take(&mut self.active);
+        if self.stop_at.is_none() {
+            self.serve(&active, now);
+        }
+        self.engine.flush();
+        self.send(&mut active, now);
+        if self.stop_at.is_some() {
+            // Nobody is read any more, so that what is to be sent is sent, or waits for its socket.
+            for index in active.drain(..) {
+                self.table.get_mut(index).expect("what is active is there").listed = false;
+            }
+        }
+        self.active = active;
+        if now >= self.next_sweep {
+            self.sweep(now);
+        }
+        self.common.metrics.add(&mut self.tally);
+    }
+
+    fn notice(&mut self, event: &mio::event::Event) {
+        let Some(index) = event.token().0.checked_sub(FIRST_CONNECTION) else {
+            if let Some(listener) =
+                event.token().0.checked_sub(FIRST_LISTENER).and_then(|n| self.listeners.get_mut(n))
+            {
+                listener.ready();
+            }
+            return;
+        };
+        // An event of a connection that was closed in the same turn may come to its successor, which it does not hurt.
+        let index = index as u32;
+        if let Some(connection) = self.table.get_mut(index) {
+            connection.ready(event);
+            list(&mut self.active, index, connection);
+        }
+    }
+
+    fn accept(&mut self, now: Instant) {
+        self.accept_again = None;
+        let mut listeners = std::mem::take(&mut self.listeners);
+        for listener in &mut listeners {
+            let wire = listener.wire;
+            let again = match listener.accept(now, |stream, peer| self.welcome(stream, peer, wire)) {
+                Accepted::All => continue,
+                Accepted::Some => now,
+                Accepted::Paused(until) => until,
+            };
+            self.accept_again = Some(self.accept_again.map_or(again, |other| other.min(again)));
+        }
+        self.listeners = listeners;
+    }
+
+    /// Takes a connection in, at one of the threads, unless there are too many.
+    fn welcome(&mut self, stream: TcpStream, peer: SocketAddr, wire: Wire) {
+        if self.common.open.fetch_add(1, Ordering::Relaxed) >= self.common.max_connections {
+            self.common.open.fetch_sub(1, Ordering::Relaxed);
+            self.common.metrics.turned_away(wire);
+            turn_away(stream, wire);
+            return;
+        }
+        self.common.metrics.opened(wire);
+        let number = self.next;
+        self.next = (self.next + 1) % self.common.mailboxes.len();
+        if number == self.number {
+            self.adopt((stream, peer, wire));
+        } else {
+            self.common.mailboxes[number].send((stream, peer, wire));
+        }
+    }
+
+    fn welcome_newcomers(&mut self) {
+        let newcomers = std::mem::take(&mut *self.common.mailboxes[self.number].newcomers.lock());
+        for newcomer in newcomers {
+            self.adopt(newcomer);
+        }
+    }
+
+    fn adopt(&mut self, (mut stream, peer, wire): Newcomer) {
+        let registered = stream.set_nodelay(true).and_then(|()| {
+            self.table.insert(|origin| {
+                let token = Token(FIRST_CONNECTION + origin.index as usize);
+                self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+                let talk = match wire {
+                    Wire::Http => {
+                        Talk::Http(Session::new(HttpConnection::new(Rc::clone(&self.site)), origin))
+                    }
+                    Wire::Redis => {
+                        let id = self.common.next_id.fetch_add(1, Ordering::Relaxed);
+                        Talk::Redis(Session::new(RespConnection::new(id, Some(peer)), origin))
+                    }
+                };
+                Ok(Connection::new(stream, talk))
+            })
+        });
+        if registered.is_err() {
+            // The client has gone already, or the system has no room: either way the socket is closed by now.
+            self.note_closed(wire);
+        }
+    }
+
+    fn note_closed(&self, wire: Wire) {
+        self.common.open.fetch_sub(1, Ordering::Relaxed);
+        self.common.metrics.closed(wire);
+    }
+
+    /// Hands completions to their connections, as far as these still exist.
+    fn deliver(&mut self, now: Instant) {
+        let mut completions = std::mem::take(&mut self.completions);
+        self.engine.collect(&mut completions);
+        let mut turn =
+            Turn { engine: &mut self.engine, now, tally: &mut self.tally, command: &mut self.command };
+        for completion in completions.drain(..) {
+            let (token, outcome) = match completion {
+                Completion::Applied { token, position, reply } => {
+                    (token, Ok(Outcome::Applied { position: position.get(), reply }))
+                }
+                Completion::Refused { token, refused } => (token, Ok(Outcome::Refused(refused))),
+                Completion::Unknown { token } => (token, Ok(Outcome::Unknown)),
+                Completion::Readable { token, applied } => (token, Err(Some(applied.get()))),
+                Completion::ReadFailed { token } => (token, Err(None)),
+            };
+            let (origin, sequence) = Origin::of(token);
+            if let Some(connection) = self.table.get_exact(origin) {
+                match outcome {
+                    Ok(outcome) => connection.complete(sequence, outcome, &mut turn),
+                    Err(applied) => connection.fresh(applied),
+                }
+                list(&mut self.active, origin.index, connection);
+            }
+        }
+        self.completions = completions;
+    }
+
+    fn serve(&mut self, active: &[u32], now: Instant) {
+        let mut turn =
+            Turn { engine: &mut self.engine, now, tally: &mut self.tally, command: &mut self.command };
+        for &index in active {
+            let connection = self.table.get_mut(index).expect("connections are closed at the end of a turn");
+            connection.serve(&mut turn, &mut self.buffer);
+        }
+    }
+
+    /// Sends replies, closes what is over, and leaves in `active` what is to be served again.
+    fn send(&mut self, active: &mut Vec<u32>, now: Instant) {
+        active.retain(|&index| {
+            let connection = self.table.get_mut(index).expect("connections are closed at the end of a turn");
+            connection.listed = false;
+            match connection.send(now) {
+                Fate::Wait => false,
+                Fate::Again => {
+                    connection.listed = true;
+                    true
+                }
+                Fate::Close => {
+                    self.close(index);
+                    false
+                }
+            }
+        });
+    }
+
+    fn close(&mut self, index: u32) {
+        if let Some(mut connection) = self.table.remove(index) {
+            // Closing the socket takes it out of the poll, whatever this says.
+            let _ = self.poll.registry().deregister(connection.stream());
+            self.note_closed(connection.wire());
+        }
+    }
+
+    /// Closes connections whose client has had its time.
+    fn sweep(&mut self, now: Instant) {
+        self.next_sweep = now + SWEEP;
+        let overdue: Vec<u32> = self
+            .table
+            .iter()
+            .filter(|(_, connection)| connection.is_overdue(now) && !connection.listed)
+            .map(|(index, _)| index)
+            .collect();
+        for index in overdue {
+            self.close(index);
+        }
+    }
+}
+
+/// Puts a connection on the list of this turn, once.
+fn list<L: Copy>(active: &mut Vec<u32>, index: u32, connection: &mut Connection<L>) {
+    if !std::mem::replace(&mut connection.listed, true) {
+        active.push(index);
+    }
+}

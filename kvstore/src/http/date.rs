@@ -1,0 +1,105 @@
+//! The clock of replies (RFC 9110, section 6.6.1): a server that has one must say when it answered.
+
+use std::cell::Cell;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Length of a date such as `Sun, 06 Nov 1994 08:49:37 GMT`.
+pub(super) const DATE_BYTES: usize = 29;
+
+const DAY_NAMES: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+const MONTH_NAMES: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// The time of one thread's turn, as text. It is printed anew once per second, not once per reply.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    second: Cell<u64>,
+    text: Cell<[u8; DATE_BYTES]>,
+}
+
+impl Clock {
+    pub(crate) fn new(now: SystemTime) -> Clock {
+        let second = seconds(now);
+        Clock { second: Cell::new(second), text: Cell::new(print(second)) }
+    }
+
+    pub(crate) fn set(&self, now: SystemTime) {
+        let second = seconds(now);
+        if self.second.replace(second) != second {
+            self.text.set(print(second));
+        }
+    }
+
+    pub(super) fn text(&self) -> [u8; DATE_BYTES] {
+        self.text.get()
+    }
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+fn print(second: u64) -> [u8; DATE_BYTES] {
+    let (day, of_day) = (second / 86_400, second % 86_400);
+    let (year, month, day_of_month) = civil(day);
+    let text = format!(
+        "{}, {day_of_month:02} {} {year:04} {:02}:{:02}:{:02} GMT",
+        DAY_NAMES[(day % 7) as usize],
+        MONTH_NAMES[month],
+        of_day / 3600,
+        of_day / 60 % 60,
+        of_day % 60,
+    );
+    text.as_bytes().try_into().unwrap_or(*b"Fri, 31 Dec 9999 23:59:59 GMT")
+}
+
+/// Year, month from 0, and day of the month from 1, of a day since 1 January 1970 in the Gregorian calendar.
+fn civil(day: u64) -> (u64, usize, u64) {
+    let (mut year, mut left) = (1970, day);
+    // Whole 400-year cycles have the same length; what remains is at most 400 steps.
+    year += left / 146_097 * 400;
+    left %= 146_097;
+    let is_leap =
+        |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    while left >= 365 + u64::from(is_leap(year)) {
+        left -= 365 + u64::from(is_leap(year));
+        year += 1;
+    }
+    let lengths = [31, 28 + u64::from(is_leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let mut month = 0;
+    while left >= lengths[month] {
+        left -= lengths[month];
+        month += 1;
+    }
+    (year, month, left + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        for (second, text) in [
+            (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (784_111_777, "Sun, 06 Nov 1994 08:49:37 GMT"),
+            (951_782_400, "Tue, 29 Feb 2000 00:00:00 GMT"),
+            (951_868_800, "Wed, 01 Mar 2000 00:00:00 GMT"),
+            (4_107_542_399, "Sun, 28 Feb 2100 23:59:59 GMT"),
+            (4_107_542_400, "Mon, 01 Mar 2100 00:00:00 GMT"),
+            (253_402_300_799, "Fri, 31 Dec 9999 23:59:59 GMT"),
+            (u64::MAX, "Fri, 31 Dec 9999 23:59:59 GMT"),
+        ] {
+            assert_eq!(std::str::from_utf8(&print(second)), Ok(text));
+        }
+    }
+
+    #[test]
+    fn the_clock_follows() {
+        let clock = Clock::new(UNIX_EPOCH);
+        clock.set(UNIX_EPOCH + Duration::from_millis(61_500));
+        assert_eq!(&clock.text(), b"Thu, 01 Jan 1970 00:01:01 GMT");
+    }
+}

@@ -1,0 +1,146 @@
+//! Replies that say what went wrong, and what to do.
+
+use std::borrow::Cow;
+
+use niagara_engine::{Refused, Unknown};
+use serde::Serialize;
+
+use super::date::DATE_BYTES;
+use super::parse::HeadError;
+use super::respond::{Framing, ResponseHead};
+use crate::Version;
+use crate::front::Output;
+
+/// A reply with a status of 400 or above. Its body is JSON: `error` is a fixed word, `message` says what happened and
+/// `hint` what to do.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Fault {
+    #[serde(skip)]
+    pub(super) status: u16,
+    pub(super) error: &'static str,
+    pub(super) message: Cow<'static, str>,
+    pub(super) hint: Cow<'static, str>,
+    /// The methods that the resource has.
+    #[serde(skip)]
+    pub(super) allow: Option<&'static str>,
+    /// The same request may be served a second later.
+    #[serde(skip)]
+    pub(super) retry: bool,
+}
+
+/// Positions and versions that go with a fault.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Context {
+    pub(super) position: Option<u64>,
+    pub(super) version: Option<Version>,
+}
+
+impl Fault {
+    pub(super) fn new(
+        status: u16,
+        error: &'static str,
+        message: impl Into<Cow<'static, str>>,
+        hint: impl Into<Cow<'static, str>>,
+    ) -> Fault {
+        Fault { status, error, message: message.into(), hint: hint.into(), allow: None, retry: false }
+    }
+
+    pub(super) fn bad_request(
+        message: impl Into<Cow<'static, str>>,
+        hint: impl Into<Cow<'static, str>>,
+    ) -> Fault {
+        Fault::new(400, "bad_request", message, hint)
+    }
+
+    pub(super) fn method_not_allowed(allow: &'static str) -> Fault {
+        let hint = format!("use one of {allow}");
+        let fault = Fault::new(405, "method_not_allowed", "this resource does not have this method", hint);
+        Fault { allow: Some(allow), ..fault }
+    }
+
+    pub(super) fn no_such_key() -> Fault {
+        Fault::new(404, "not_found", "there is no such key", "create it with PUT /kv/{key}")
+    }
+
+    pub(super) fn condition_failed() -> Fault {
+        let hint = "read the key again and decide anew; ETag has its present version, if the key exists";
+        Fault::new(412, "precondition_failed", "the key is not in the state that the request asks for", hint)
+    }
+
+    pub(super) fn too_large() -> Fault {
+        let message = "a value has at most 16 MiB (16777216 bytes)";
+        Fault::new(413, "too_large", message, "split the value over several keys")
+    }
+
+    pub(super) fn no_quorum() -> Fault {
+        let message = "no quorum has confirmed in time that this server's state is fresh";
+        let hint = "retry, ask another server, or read this server's state as it is with ?read=weak";
+        Fault { retry: true, ..Fault::new(503, "no_quorum", message, hint) }
+    }
+
+    pub(super) fn not_ready() -> Fault {
+        let message = "some group has no leader, or no quorum answers";
+        let hint = "see /status; it passes when a majority of the servers can reach each other";
+        Fault { retry: true, ..Fault::new(503, "not_ready", message, hint) }
+    }
+
+    pub(super) fn unknown() -> Fault {
+        let hint =
+            "read the key before you repeat the request; a PUT without condition can be repeated as it is";
+        Fault::new(504, "unknown_outcome", Unknown.to_string(), hint)
+    }
+
+    pub(super) fn refused(refused: Refused) -> Fault {
+        let (status, error, hint) = match refused {
+            Refused::Overloaded => (429, "overloaded", "retry after a pause, with fewer requests in flight"),
+            Refused::NoLeader => {
+                (503, "no_leader", "retry later; see /status for the groups without a leader")
+            }
+            Refused::TooLarge { .. } => (413, "too_large", "split the value over several keys"),
+            _ => (503, "stopping", "retry at another server"),
+        };
+        Fault {
+            retry: status == 429 || status == 503,
+            ..Fault::new(status, error, refused.to_string(), hint)
+        }
+    }
+
+    pub(super) fn head(error: HeadError) -> Fault {
+        let message = error.to_string();
+        match error {
+            HeadError::TooLong => {
+                Fault::new(431, "head_too_large", message, "use a shorter key, or fewer headers")
+            }
+            HeadError::TooManyHeaders => Fault::new(431, "head_too_large", message, "send fewer headers"),
+            HeadError::UnknownCoding => {
+                Fault::new(501, "unknown_coding", message, "send the body as it is, with Content-Length")
+            }
+            HeadError::Malformed(_) => Fault::bad_request(message, "send HTTP/1.1 as of RFC 9112"),
+        }
+    }
+
+    pub(super) fn print(
+        &self,
+        context: Context,
+        framing: Framing,
+        date: [u8; DATE_BYTES],
+        output: &mut Output,
+    ) {
+        let mut head = ResponseHead::begin(output, self.status, framing, date);
+        if let Some(allow) = self.allow {
+            head = head.header("Allow", allow);
+        }
+        if self.retry {
+            head = head.number("Retry-After", 1);
+        }
+        if let Some(version) = context.version {
+            head = head.header("ETag", format_args!("\"{version}\""));
+        }
+        if let Some(position) = context.position {
+            head = head.number("Niagara-Position", position);
+        }
+        let mut body = serde_json::to_vec(self).expect("texts can be written as JSON");
+        body.push(b'\n');
+        head.end_with("application/json", &body);
+    }
+}

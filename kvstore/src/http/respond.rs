@@ -1,0 +1,112 @@
+//! Prints replies.
+
+use std::fmt::Display;
+use std::io::Write as _;
+
+use bytes::Bytes;
+
+use super::date::DATE_BYTES;
+use crate::front::Output;
+
+/// What of a request decides how its reply is framed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Framing {
+    /// 0 or 1, of HTTP/1.x.
+    pub(super) minor: u8,
+    pub(super) keep_alive: bool,
+    /// The request was a HEAD: the reply ends with its head.
+    pub(super) head_only: bool,
+}
+
+/// The head of one reply while it is printed: [`begin`](ResponseHead::begin), headers, one of the ends.
+pub(super) struct ResponseHead<'o> {
+    output: &'o mut Output,
+    head_only: bool,
+}
+
+impl<'o> ResponseHead<'o> {
+    pub(super) fn begin(
+        output: &'o mut Output,
+        status: u16,
+        framing: Framing,
+        date: [u8; DATE_BYTES],
+    ) -> ResponseHead<'o> {
+        let out = output.text();
+        out.extend_from_slice(b"HTTP/1.1 ");
+        out.extend_from_slice(itoa::Buffer::new().format(status).as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(reason(status).as_bytes());
+        out.extend_from_slice(b"\r\nDate: ");
+        out.extend_from_slice(&date);
+        out.extend_from_slice(b"\r\n");
+        match (framing.minor, framing.keep_alive) {
+            (_, false) => out.extend_from_slice(b"Connection: close\r\n"),
+            (0, true) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
+            (_, true) => {}
+        }
+        ResponseHead { output, head_only: framing.head_only }
+    }
+
+    pub(super) fn header(self, name: &str, value: impl Display) -> Self {
+        write!(self.output.text(), "{name}: {value}\r\n").expect("a buffer takes all");
+        self
+    }
+
+    pub(super) fn number(self, name: &str, value: u64) -> Self {
+        let out = self.output.text();
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+        out.extend_from_slice(b"\r\n");
+        self
+    }
+
+    /// Ends a reply that has no body and must not say so (304).
+    pub(super) fn end(self) {
+        self.output.text().extend_from_slice(b"\r\n");
+    }
+
+    pub(super) fn end_empty(self) {
+        self.number("Content-Length", 0).end();
+    }
+
+    pub(super) fn end_with(self, content_type: &str, body: &[u8]) {
+        let this = self.header("Content-Type", content_type).number("Content-Length", body.len() as u64);
+        let out = this.output.text();
+        out.extend_from_slice(b"\r\n");
+        if !this.head_only {
+            out.extend_from_slice(body);
+        }
+    }
+
+    /// Ends with a value of the store; a large one is not copied.
+    pub(super) fn end_with_value(self, value: &Bytes) {
+        let this = self
+            .header("Content-Type", "application/octet-stream")
+            .number("Content-Length", value.len() as u64);
+        this.output.text().extend_from_slice(b"\r\n");
+        if !this.head_only {
+            this.output.value(value);
+        }
+    }
+}
+
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        201 => "Created",
+        304 => "Not Modified",
+        400 => "Bad Request",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        411 => "Length Required",
+        412 => "Precondition Failed",
+        413 => "Content Too Large",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        501 => "Not Implemented",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        _ => "Internal Server Error",
+    }
+}

@@ -1,0 +1,296 @@
+//! One Redis client's conversation: requests found in its input, replies printed to its output.
+
+use std::net::SocketAddr;
+
+use niagara_engine::{Consistency, Refused};
+
+use super::encode::{Replies, Version};
+use super::parse::{Arguments, Parser, ProtocolError};
+use super::plan::{self, Local, Plan, Print, Read, Write};
+use super::{glob, local};
+use crate::command::{self, Condition};
+use crate::front::{Ask, Engine, Input, Outcome, Output, Protocol, Served, View, Wire};
+use crate::{Cursor, Reply};
+
+/// What a connection knows of its client.
+#[derive(Debug)]
+pub(crate) struct About {
+    /// Different for each connection of this process.
+    pub(crate) id: u64,
+    pub(crate) peer: Option<SocketAddr>,
+    pub(super) name: Vec<u8>,
+}
+
+/// The Redis protocol's part of a session.
+#[derive(Debug)]
+pub(crate) struct RespConnection {
+    about: About,
+    parser: Parser,
+    next: Next,
+    version: Version,
+    /// Reads need not be strong.
+    weak: bool,
+    over: bool,
+}
+
+/// What is known of the next request.
+#[derive(Debug)]
+enum Next {
+    /// Not all there.
+    Unknown,
+    Planned(Plan),
+    Broken(ProtocolError),
+}
+
+impl About {
+    /// Takes a name, unless it could break a line of CLIENT LIST.
+    pub(super) fn rename(&mut self, name: &[u8]) -> bool {
+        let printable = name.iter().all(|byte| (b'!'..=b'~').contains(byte));
+        if printable {
+            self.name = name.to_vec();
+        }
+        printable
+    }
+
+    /// A line as in CLIENT LIST.
+    pub(super) fn line(&self, version: Version) -> String {
+        let name = String::from_utf8_lossy(&self.name);
+        let peer = self.peer.map(|peer| peer.to_string()).unwrap_or_default();
+        let resp = if version == Version::Two { 2 } else { 3 };
+        format!("id={} addr={peer} name={name} db=0 resp={resp}\n", self.id)
+    }
+}
+
+impl RespConnection {
+    pub(crate) fn new(id: u64, peer: Option<SocketAddr>) -> RespConnection {
+        RespConnection {
+            about: About { id, peer, name: Vec::new() },
+            parser: Parser::default(),
+            next: Next::Unknown,
+            version: Version::Two,
+            weak: false,
+            over: false,
+        }
+    }
+
+    fn consume(&mut self, input: &mut Input) {
+        input.consume(self.parser.length());
+        self.parser.reset();
+        self.next = Next::Unknown;
+    }
+
+    fn take_plan(&mut self) -> Plan {
+        match std::mem::replace(&mut self.next, Next::Unknown) {
+            Next::Planned(plan) => plan,
+            other => panic!("a request is served when it is known, not {other:?}"),
+        }
+    }
+}
+
+impl Protocol for RespConnection {
+    type Shape = Print;
+
+    const WIRE: Wire = Wire::Redis;
+
+    fn next<E: Engine>(&mut self, input: &mut Input, _engine: &E) -> Option<Ask> {
+        while matches!(self.next, Next::Unknown) {
+            match self.parser.parse(input.bytes()) {
+                Ok(None) => return None,
+                Ok(Some(_)) => {
+                    let arguments = self.parser.arguments(input.bytes());
+                    if arguments.len() == 0 {
+                        self.consume(input);
+                    } else {
+                        self.next = Next::Planned(plan::plan(arguments));
+                    }
+                }
+                Err(error) => self.next = Next::Broken(error),
+            }
+        }
+        Some(match &self.next {
+            Next::Planned(Plan::Write(_)) => Ask::Write,
+            Next::Planned(Plan::Read(_)) if self.weak => Ask::Read(Consistency::Weak),
+            Next::Planned(Plan::Read(_)) => Ask::Read(Consistency::Strong),
+            _ => Ask::Local,
+        })
+    }
+
+    fn length(&self) -> usize {
+        self.parser.length()
+    }
+
+    fn write(&mut self, input: &mut Input, command: &mut Vec<u8>) -> Print {
+        let Plan::Write(write) = self.take_plan() else { panic!("only a write has a command") };
+        let print = encode(&write, self.parser.arguments(input.bytes()), command);
+        self.consume(input);
+        print
+    }
+
+    fn read(&mut self, input: &mut Input, view: &View<'_>, output: &mut Output) {
+        let Plan::Read(read) = self.take_plan() else { panic!("only a read looks at the state") };
+        let mut replies = Replies { output, version: self.version };
+        if view.applied.is_some() {
+            look(read, self.parser.arguments(input.bytes()), view, &mut replies);
+        } else {
+            replies.error(
+                "NOQUORUM no quorum has confirmed in time that this server's state is fresh: retry, or send READONLY \
+                 to read it as it is",
+            );
+        }
+        self.consume(input);
+    }
+
+    fn local<E: Engine>(&mut self, input: &mut Input, engine: &E, output: &mut Output) -> Served {
+        let mut replies = Replies { output, version: self.version };
+        let understood = match &self.next {
+            Next::Broken(error) => {
+                replies.error(&format!("ERR {error}"));
+                self.over = true;
+                return Served::Malformed;
+            }
+            Next::Planned(Plan::Refuse(text)) => {
+                replies.error(text);
+                false
+            }
+            Next::Planned(Plan::Local(what)) => {
+                let arguments = self.parser.arguments(input.bytes());
+                let mut understood = true;
+                match *what {
+                    Local::Ping => local::ping(arguments, &mut replies),
+                    Local::Echo => replies.bulk(arguments.get(1)),
+                    Local::Hello => understood = local::hello(arguments, &mut self.about, &mut replies),
+                    Local::Command => local::command(arguments, &mut replies),
+                    Local::Client => understood = local::client(arguments, &mut self.about, &mut replies),
+                    Local::ConfigGet => local::config_get(arguments, &mut replies),
+                    Local::Info => local::info(engine, &mut replies),
+                    Local::Select => replies.simple("OK"),
+                    Local::Quit => {
+                        self.over = true;
+                        replies.simple("OK");
+                    }
+                    Local::ReadOnly(weak) => {
+                        self.weak = weak;
+                        replies.simple("OK");
+                    }
+                }
+                understood
+            }
+            other => panic!("not for this server alone: {other:?}"),
+        };
+        self.version = replies.version;
+        self.consume(input);
+        if understood { Served::Answered } else { Served::Malformed }
+    }
+
+    fn answer(&mut self, print: Print, outcome: Outcome, output: &mut Output) {
+        let mut replies = Replies { output, version: self.version };
+        match outcome {
+            Outcome::Applied { reply, .. } => answer(print, &reply, &mut replies),
+            Outcome::Refused(refused) => replies.error(&refusal(refused)),
+            Outcome::Unknown => replies.error(&format!("UNKNOWN outcome: {UNKNOWN_OUTCOME}")),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.over
+    }
+
+    fn is_amid_request(&self, input: &Input) -> bool {
+        !input.is_empty()
+    }
+}
+
+const UNKNOWN_OUTCOME: &str =
+    "the command may have been executed, or may be yet; look at the key before you send it again";
+
+fn refusal(refused: Refused) -> String {
+    let word = match refused {
+        Refused::Overloaded => "OVERLOADED",
+        Refused::NoLeader => "NOQUORUM",
+        Refused::Stopping => "STOPPING",
+        _ => "ERR",
+    };
+    format!("{word} {refused}")
+}
+
+/// Writes the command of a request, and says how to print its reply.
+fn encode(write: &Write, arguments: Arguments<'_>, command: &mut Vec<u8>) -> Print {
+    match write {
+        Write::Set { condition, print } => {
+            command::encode_set_head(command, arguments.get(1), condition, *print == Print::Old);
+            command.extend_from_slice(arguments.get(2));
+            return *print;
+        }
+        Write::Delete => command::encode_delete(command, arguments.from(1).iter(), &Condition::Always),
+        Write::MSet { if_absent } => {
+            let pairs = (1..arguments.len()).step_by(2).map(|at| (arguments.get(at), arguments.get(at + 1)));
+            command::encode_mset(command, pairs, *if_absent);
+            if *if_absent {
+                return Print::Flag;
+            }
+        }
+        Write::Append => command::encode_append(command, arguments.get(1), arguments.get(2)),
+        Write::IncrBy(delta) => command::encode_incr_by(command, arguments.get(1), *delta),
+        Write::FlushAll => command::encode_flush_all(command),
+    }
+    Print::Ok
+}
+
+/// Prints the reply of a write that was executed.
+fn answer(print: Print, reply: &Reply, replies: &mut Replies<'_>) {
+    match (reply, print) {
+        (Reply::Stored { old, .. } | Reply::ConditionFailed { old, .. }, Print::Old) => {
+            replies.value_or_null(old.as_ref());
+        }
+        (Reply::Stored { .. }, Print::Flag) => replies.integer(1),
+        (Reply::ConditionFailed { .. }, Print::Flag) => replies.integer(0),
+        (Reply::Stored { .. }, Print::Ok) | (Reply::Flushed, _) => replies.simple("OK"),
+        (Reply::ConditionFailed { .. }, Print::Ok) => replies.null(),
+        (Reply::Deleted { removed }, _) => replies.count(*removed),
+        (Reply::Appended { length, .. }, _) => replies.count(*length),
+        (Reply::Counted { value, .. }, _) => replies.integer(*value),
+        (Reply::Failed(error), _) => replies.error(&format!("ERR {error}")),
+    }
+}
+
+/// Executes a read.
+fn look(read: Read, arguments: Arguments<'_>, view: &View<'_>, replies: &mut Replies<'_>) {
+    let reader = view.reader;
+    match read {
+        Read::Get => {
+            reader.with(arguments.get(1), |found| replies.value_or_null(found.map(|found| found.value)));
+        }
+        Read::MGet => {
+            replies.array(arguments.len() - 1);
+            reader.with_many(arguments.from(1).iter(), |found| {
+                replies.value_or_null(found.map(|found| found.value));
+            });
+        }
+        Read::Exists => replies.count(reader.exists(arguments.from(1).iter())),
+        Read::StrLen => {
+            replies.count(
+                reader.with(arguments.get(1), |found| found.map_or(0, |found| found.value.len() as u64)),
+            );
+        }
+        Read::Type => {
+            let exists = reader.with(arguments.get(1), |found| found.is_some());
+            replies.simple(if exists { "string" } else { "none" });
+        }
+        Read::DbSize => replies.count(reader.len()),
+        Read::Scan { cursor, count, pattern, strings } => {
+            let pattern = pattern.map(|at| arguments.get(at));
+            let mut keys = Vec::new();
+            let next = reader.scan(Cursor(cursor), count, |key| {
+                if strings && pattern.is_none_or(|pattern| glob::matches(pattern, key)) {
+                    keys.push(key.to_vec());
+                }
+            });
+            replies.array(2);
+            replies.bulk(next.0.to_string().as_bytes());
+            replies.array(keys.len());
+            for key in &keys {
+                replies.bulk(key);
+            }
+        }
+    }
+}

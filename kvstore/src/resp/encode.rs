@@ -1,0 +1,110 @@
+//! Prints replies, in either version of the protocol.
+
+use std::fmt::Display;
+use std::io::Write;
+
+use bytes::Bytes;
+
+use crate::front::Output;
+
+/// Which replies a connection has asked for with HELLO.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Version {
+    #[default]
+    Two,
+    Three,
+}
+
+/// Prints replies to one connection's output.
+pub(super) struct Replies<'o> {
+    pub(super) output: &'o mut Output,
+    pub(super) version: Version,
+}
+
+impl Replies<'_> {
+    pub(super) fn simple(&mut self, text: &str) {
+        self.line(b'+', text);
+    }
+
+    /// An error: its first word says which, the rest what to do. A line's end cannot be part of it.
+    pub(super) fn error(&mut self, text: &str) {
+        let out = self.output.text();
+        out.push(b'-');
+        out.extend(text.bytes().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }));
+        out.extend_from_slice(b"\r\n");
+    }
+
+    pub(super) fn integer(&mut self, value: i64) {
+        self.line(b':', itoa::Buffer::new().format(value));
+    }
+
+    /// A count of keys or bytes.
+    pub(super) fn count(&mut self, value: u64) {
+        self.line(b':', itoa::Buffer::new().format(value));
+    }
+
+    pub(super) fn bulk(&mut self, value: &[u8]) {
+        self.length(b'$', value.len());
+        let out = self.output.text();
+        out.extend_from_slice(value);
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// A value of the store; a large one is not copied.
+    pub(super) fn value(&mut self, value: &Bytes) {
+        self.length(b'$', value.len());
+        self.output.value(value);
+        self.output.text().extend_from_slice(b"\r\n");
+    }
+
+    pub(super) fn value_or_null(&mut self, value: Option<&Bytes>) {
+        match value {
+            Some(value) => self.value(value),
+            None => self.null(),
+        }
+    }
+
+    pub(super) fn null(&mut self) {
+        let null: &[u8] = match self.version {
+            Version::Two => b"$-1\r\n",
+            Version::Three => b"_\r\n",
+        };
+        self.output.text().extend_from_slice(null);
+    }
+
+    /// The head of an array; its elements follow.
+    pub(super) fn array(&mut self, elements: usize) {
+        self.length(b'*', elements);
+    }
+
+    /// The head of a map; its keys and values follow by turns. The older version has arrays of both instead.
+    pub(super) fn map(&mut self, pairs: usize) {
+        match self.version {
+            Version::Two => self.length(b'*', 2 * pairs),
+            Version::Three => self.length(b'%', pairs),
+        }
+    }
+
+    /// A text that is made of parts; in the newer version marked as text to show.
+    pub(super) fn verbatim(&mut self, text: &impl Display) {
+        let text = text.to_string();
+        match self.version {
+            Version::Two => self.bulk(text.as_bytes()),
+            Version::Three => {
+                let out = self.output.text();
+                write!(out, "={}\r\ntxt:{text}\r\n", text.len() + 4).expect("a buffer takes all");
+            }
+        }
+    }
+
+    fn length(&mut self, sign: u8, length: usize) {
+        self.line(sign, itoa::Buffer::new().format(length));
+    }
+
+    fn line(&mut self, sign: u8, text: &str) {
+        let out = self.output.text();
+        out.push(sign);
+        out.extend_from_slice(text.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+}

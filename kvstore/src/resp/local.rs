@@ -1,0 +1,157 @@
+//! What a server answers by itself: about the connection, and about itself.
+
+use std::fmt::Write as _;
+
+use niagara_engine::Status;
+
+use super::connection::About;
+use super::encode::{Replies, Version};
+use super::glob;
+use super::parse::Arguments;
+use super::plan::{COMMAND_COUNT, is};
+use crate::front::Engine;
+
+/// The version of Redis whose answers are given. Clients choose their behaviour by it.
+const REDIS_VERSION: &str = "7.0.0";
+
+/// What CONFIG GET knows: redis-benchmark asks for the first two, to show them with its figures.
+const CONFIG: [(&str, &str); 4] = [("save", ""), ("appendonly", "yes"), ("databases", "1"), ("timeout", "0")];
+
+/// `PING [text]`: in both versions of the protocol, since nobody subscribes here.
+pub(super) fn ping(arguments: Arguments<'_>, replies: &mut Replies<'_>) {
+    match arguments.iter().nth(1) {
+        Some(text) => replies.bulk(text),
+        None => replies.simple("PONG"),
+    }
+}
+
+/// `HELLO [version [AUTH user password] [SETNAME name]]`
+pub(super) fn hello(arguments: Arguments<'_>, about: &mut About, replies: &mut Replies<'_>) -> bool {
+    let version = match arguments.iter().nth(1) {
+        None => replies.version,
+        Some(b"2") => Version::Two,
+        Some(b"3") => Version::Three,
+        Some(_) => {
+            replies.error("NOPROTO unsupported protocol version: this server speaks 2 and 3");
+            return false;
+        }
+    };
+    let mut name = None;
+    let mut options = arguments.from(2).iter();
+    while let Some(option) = options.next() {
+        if is(option, "SETNAME") && options.len() > 0 {
+            name = options.next();
+        } else if is(option, "AUTH") {
+            replies.error("ERR AUTH <password> called without any password configured for the default user: leave it out");
+            return false;
+        } else {
+            replies.error("ERR syntax error in HELLO");
+            return false;
+        }
+    }
+    if let Some(name) = name
+        && !about.rename(name)
+    {
+        replies.error(BAD_NAME);
+        return false;
+    }
+    replies.version = version;
+    replies.map(7);
+    for (key, value) in [("server", "redis"), ("version", REDIS_VERSION)] {
+        replies.bulk(key.as_bytes());
+        replies.bulk(value.as_bytes());
+    }
+    replies.bulk(b"proto");
+    replies.integer(if version == Version::Two { 2 } else { 3 });
+    replies.bulk(b"id");
+    replies.count(about.id);
+    for (key, value) in [("mode", "standalone"), ("role", "master")] {
+        replies.bulk(key.as_bytes());
+        replies.bulk(value.as_bytes());
+    }
+    replies.bulk(b"modules");
+    replies.array(0);
+    true
+}
+
+/// `COMMAND`, `COMMAND COUNT`, and `COMMAND DOCS` and the rest, which are empty: clients go on without.
+pub(super) fn command(arguments: Arguments<'_>, replies: &mut Replies<'_>) {
+    match arguments.iter().nth(1) {
+        Some(what) if is(what, "COUNT") => replies.count(COMMAND_COUNT as u64),
+        Some(what) if is(what, "DOCS") => replies.map(0),
+        _ => replies.array(0),
+    }
+}
+
+const BAD_NAME: &str = "ERR Client names cannot contain spaces, newlines or special characters.";
+
+/// `CLIENT ID` and so on.
+pub(super) fn client(arguments: Arguments<'_>, about: &mut About, replies: &mut Replies<'_>) -> bool {
+    let what = arguments.get(1);
+    match arguments.len() - 2 {
+        0 if is(what, "ID") => replies.count(about.id),
+        0 if is(what, "GETNAME") && about.name.is_empty() => replies.null(),
+        0 if is(what, "GETNAME") => replies.bulk(&about.name),
+        0 if is(what, "INFO") || is(what, "LIST") => replies.verbatim(&about.line(replies.version)),
+        1 if is(what, "SETNAME") => {
+            if !about.rename(arguments.get(2)) {
+                replies.error(BAD_NAME);
+                return false;
+            }
+            replies.simple("OK");
+        }
+        2 if is(what, "SETINFO") => replies.simple("OK"),
+        1 if is(what, "NO-EVICT") || is(what, "NO-TOUCH") => replies.simple("OK"),
+        _ => {
+            let what = String::from_utf8_lossy(&what[..what.len().min(128)]);
+            replies.error(&format!("ERR unknown subcommand or wrong number of arguments for '{what}'"));
+            return false;
+        }
+    }
+    true
+}
+
+/// `CONFIG GET pattern...`
+pub(super) fn config_get(arguments: Arguments<'_>, replies: &mut Replies<'_>) {
+    let asked = arguments.from(2);
+    let known = |name: &str| {
+        asked.iter().any(|pattern| glob::matches(&pattern.to_ascii_lowercase(), name.as_bytes()))
+    };
+    replies.map(CONFIG.iter().filter(|(name, _)| known(name)).count());
+    for (name, value) in CONFIG.iter().filter(|(name, _)| known(name)) {
+        replies.bulk(name.as_bytes());
+        replies.bulk(value.as_bytes());
+    }
+}
+
+/// `INFO`, with all that there is, whatever the section.
+pub(super) fn info(engine: &impl Engine, replies: &mut Replies<'_>) {
+    let mut text = String::new();
+    describe(&engine.status(), engine.reader().len(), &mut text).expect("a string takes all");
+    replies.verbatim(&text);
+}
+
+fn describe(status: &Status, keys: u64, out: &mut String) -> std::fmt::Result {
+    let version = env!("CARGO_PKG_VERSION");
+    write!(
+        out,
+        "# Server\r\nredis_version:{REDIS_VERSION}\r\nredis_mode:standalone\r\nniagara_version:{version}\r\n"
+    )?;
+    write!(out, "\r\n# Replication\r\nrole:master\r\n")?;
+    write!(out, "\r\n# Niagara\r\nserver:{}\r\ncluster:{}\r\n", status.server, status.cluster)?;
+    write!(out, "groups:{}\r\ndurability:{}\r\n", status.groups, status.durability)?;
+    write!(out, "applied:{}\r\ncommands:{}\r\nnoops:{}\r\n", status.applied, status.commands, status.noops)?;
+    for group in &status.local {
+        let (number, role, leader) = (group.group, &group.role, group.leader);
+        write!(
+            out,
+            "group{number}:role={role},leader={leader},term={},commit={}\r\n",
+            group.term, group.commit
+        )?;
+    }
+    write!(out, "\r\n# Keyspace\r\n")?;
+    if keys > 0 {
+        write!(out, "db0:keys={keys},expires=0,avg_ttl=0\r\n")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,312 @@
+//! Cuts a byte stream into requests: arrays of bulk strings, or lines of words.
+
+use std::ops::Range;
+
+use memchr::memchr;
+
+use crate::command::MAX_VALUE_BYTES;
+use crate::decimal::decimal;
+
+/// Most arguments of a request, as in Redis.
+const MAX_ARGUMENTS: usize = 1 << 20;
+
+/// Longest request: a value and a key of full length, or a million arguments of some 30 bytes.
+const MAX_REQUEST_BYTES: usize = 2 * MAX_VALUE_BYTES;
+
+/// Longest line of words, as in Redis.
+const MAX_INLINE_BYTES: usize = 64 << 10;
+
+/// Longest line that holds a count or length: any 64-bit number fits.
+const MAX_NUMBER_LINE_BYTES: usize = 32;
+
+/// Bytes that are no request; the words are those of Redis. What follows them cannot be made sense of, so the connection
+/// is to be closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProtocolError {
+    /// A line of words does not end.
+    #[error("Protocol error: too big inline request")]
+    LongInline,
+    /// A quotation mark is not closed, or not followed by a space.
+    #[error("Protocol error: unbalanced quotes in request")]
+    UnbalancedQuotes,
+    /// The line with the number of arguments does not end.
+    #[error("Protocol error: too big mbulk count string")]
+    LongCountLine,
+    /// The number of arguments is none, or above 1,048,576.
+    #[error("Protocol error: invalid multibulk length")]
+    InvalidCount,
+    /// An argument does not begin with a dollar sign.
+    #[error("Protocol error: expected '$', got '{}'", char::from(*.0))]
+    NoDollar(u8),
+    /// The line with an argument's length does not end.
+    #[error("Protocol error: too big bulk count string")]
+    LongLengthLine,
+    /// An argument's length is none, or above 16 MiB.
+    #[error("Protocol error: invalid bulk length")]
+    InvalidLength,
+    /// An argument is not followed by the end of a line.
+    #[error("Protocol error: expected CR LF behind a bulk string")]
+    NoLineEnd,
+    /// All arguments together have more than 32 MiB.
+    #[error("Protocol error: a request has at most 32 MiB")]
+    LongRequest,
+}
+
+/// Parses one request at the start of `input` and returns its arguments and its length, or `None` if it is not all there.
+///
+/// Without arguments, the request is to be passed over: an empty line, or an array of none.
+///
+/// ```
+/// use niagara_kvstore::resp::parse;
+///
+/// let (arguments, length) = parse(b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n...").unwrap().unwrap();
+/// assert_eq!(arguments, [b"GET".as_slice(), b"k"]);
+/// assert_eq!(length, 20);
+/// assert_eq!(parse(b"*2\r\n$3\r\nGE"), Ok(None));
+/// assert_eq!(parse(b"SET k 'two words'\r\n").unwrap().unwrap().0[2], b"two words");
+/// ```
+pub fn parse(input: &[u8]) -> Result<Option<(Vec<Vec<u8>>, usize)>, ProtocolError> {
+    let mut parser = Parser::default();
+    let length = parser.parse(input)?;
+    let arguments = parser.arguments(input);
+    Ok(length.map(|length| (arguments.iter().map(<[u8]>::to_vec).collect(), length)))
+}
+
+/// The parser of one connection. It remembers how far it has come with a request that is not all there, so that a
+/// request costs the same however many pieces it comes in.
+#[derive(Debug, Default)]
+pub(crate) struct Parser {
+    /// Where the arguments lie: in the input, or in `words`.
+    ranges: Vec<Range<u32>>,
+    /// Arguments that are still to come; `None` until their number is known.
+    missing: Option<usize>,
+    /// What has been parsed of the input.
+    at: usize,
+    /// What has been searched of the input for the end of a line.
+    searched: usize,
+    /// The words of a line, without quotes and escapes.
+    words: Vec<u8>,
+    inline: bool,
+    complete: bool,
+}
+
+/// The arguments of one request; the first is the command's name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arguments<'a> {
+    bytes: &'a [u8],
+    ranges: &'a [Range<u32>],
+}
+
+impl<'a> Arguments<'a> {
+    pub(crate) fn len(&self) -> usize {
+        self.ranges.len()
+    }
+
+    /// # Panics
+    /// When there is no such argument.
+    pub(crate) fn get(&self, index: usize) -> &'a [u8] {
+        let range = &self.ranges[index];
+        &self.bytes[range.start as usize..range.end as usize]
+    }
+
+    pub(crate) fn iter(self) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone {
+        self.ranges.iter().map(move |range| &self.bytes[range.start as usize..range.end as usize])
+    }
+
+    /// The arguments from `first` on.
+    pub(crate) fn from(self, first: usize) -> Arguments<'a> {
+        Arguments { ranges: &self.ranges[first.min(self.ranges.len())..], ..self }
+    }
+}
+
+impl Parser {
+    /// Goes on with the request at the start of `input`, which must begin like the input of the call before. Returns the
+    /// request's length once it is all there, again and again until [`reset`](Parser::reset).
+    pub(crate) fn parse(&mut self, input: &[u8]) -> Result<Option<usize>, ProtocolError> {
+        while !self.complete {
+            let progress = match (self.missing, input.get(self.at)) {
+                (_, None) => false,
+                (None, Some(b'*')) => self.count(input)?,
+                (None, Some(_)) => self.line(input)?,
+                (Some(_), Some(_)) => self.argument(input)?,
+            };
+            if !progress {
+                return Ok(None);
+            }
+        }
+        Ok(Some(self.at))
+    }
+
+    pub(crate) fn arguments<'a>(&'a self, input: &'a [u8]) -> Arguments<'a> {
+        Arguments { bytes: if self.inline { &self.words } else { input }, ranges: &self.ranges }
+    }
+
+    /// The length of the complete request.
+    pub(crate) fn length(&self) -> usize {
+        assert!(self.complete, "a request has a length once it is all there");
+        self.at
+    }
+
+    /// Begins with the next request.
+    pub(crate) fn reset(&mut self) {
+        let (mut ranges, mut words) = (std::mem::take(&mut self.ranges), std::mem::take(&mut self.words));
+        ranges.clear();
+        words.clear();
+        // A connection that once sent a huge request does not keep its memory.
+        ranges.shrink_to(16);
+        words.shrink_to(256);
+        *self = Parser { ranges, words, ..Parser::default() };
+    }
+
+    fn count(&mut self, input: &[u8]) -> Result<bool, ProtocolError> {
+        let Some(count) = self.number(input, ProtocolError::LongCountLine, ProtocolError::InvalidCount)?
+        else {
+            return Ok(false);
+        };
+        // No arguments, or less than none, mean nothing: Redis passes over them.
+        let count = count.max(0) as usize;
+        if count > MAX_ARGUMENTS {
+            return Err(ProtocolError::InvalidCount);
+        }
+        self.missing = Some(count);
+        self.complete = count == 0;
+        Ok(true)
+    }
+
+    fn argument(&mut self, input: &[u8]) -> Result<bool, ProtocolError> {
+        if input[self.at] != b'$' {
+            return Err(ProtocolError::NoDollar(input[self.at]));
+        }
+        let line = self.at;
+        let Some(length) = self.number(input, ProtocolError::LongLengthLine, ProtocolError::InvalidLength)?
+        else {
+            return Ok(false);
+        };
+        let length = usize::try_from(length)
+            .ok()
+            .filter(|&length| length <= MAX_VALUE_BYTES)
+            .ok_or(ProtocolError::InvalidLength)?;
+        let (start, end) = (self.at, self.at + length);
+        if end + 2 > MAX_REQUEST_BYTES {
+            return Err(ProtocolError::LongRequest);
+        }
+        let Some(line_end) = input.get(end..end + 2) else {
+            // The short line with the length is read again when more has come.
+            self.at = line;
+            return Ok(false);
+        };
+        if line_end != b"\r\n" {
+            return Err(ProtocolError::NoLineEnd);
+        }
+        self.ranges.push(start as u32..end as u32);
+        self.at = end + 2;
+        let missing = self.missing.as_mut().expect("arguments come behind their number");
+        *missing -= 1;
+        self.complete = *missing == 0;
+        Ok(true)
+    }
+
+    /// Reads the line at `at`: a sign of its kind, a number, and the line's end.
+    fn number(
+        &mut self,
+        input: &[u8],
+        too_long: ProtocolError,
+        invalid: ProtocolError,
+    ) -> Result<Option<i64>, ProtocolError> {
+        let line = &input[self.at..];
+        let Some(end) = memchr(b'\n', &line[..line.len().min(MAX_NUMBER_LINE_BYTES)]) else {
+            return if line.len() < MAX_NUMBER_LINE_BYTES { Ok(None) } else { Err(too_long) };
+        };
+        let digits = line[1..end].strip_suffix(b"\r").ok_or(invalid)?;
+        self.at += end + 1;
+        decimal(digits).map(Some).ok_or(invalid)
+    }
+
+    /// A line of words, as a person types it.
+    fn line(&mut self, input: &[u8]) -> Result<bool, ProtocolError> {
+        let Some(end) = memchr(b'\n', &input[self.searched..]).map(|end| self.searched + end) else {
+            self.searched = input.len();
+            return if input.len() <= MAX_INLINE_BYTES { Ok(false) } else { Err(ProtocolError::LongInline) };
+        };
+        if end > MAX_INLINE_BYTES {
+            return Err(ProtocolError::LongInline);
+        }
+        let line = input[..end].strip_suffix(b"\r").unwrap_or(&input[..end]);
+        self.inline = true;
+        self.split(line)?;
+        self.at = end + 1;
+        self.complete = true;
+        Ok(true)
+    }
+
+    /// Splits a line at spaces; quoted words may hold spaces and escapes.
+    fn split(&mut self, line: &[u8]) -> Result<(), ProtocolError> {
+        let mut rest = line.trim_ascii_start();
+        while !rest.is_empty() {
+            let start = self.words.len();
+            rest = self.word(rest)?.trim_ascii_start();
+            self.ranges.push(start as u32..self.words.len() as u32);
+        }
+        Ok(())
+    }
+
+    /// Takes one word off the line and returns what follows. A quotation may begin within a word; it ends it.
+    fn word<'l>(&mut self, line: &'l [u8]) -> Result<&'l [u8], ProtocolError> {
+        let mut rest = line;
+        loop {
+            rest = match rest {
+                [] => return Ok(rest),
+                [byte, ..] if byte.is_ascii_whitespace() => return Ok(rest),
+                [quote @ (b'"' | b'\''), tail @ ..] => return self.quotation(*quote, tail),
+                [byte, tail @ ..] => {
+                    self.words.push(*byte);
+                    tail
+                }
+            }
+        }
+    }
+
+    fn quotation<'l>(&mut self, quote: u8, line: &'l [u8]) -> Result<&'l [u8], ProtocolError> {
+        let mut rest = line;
+        loop {
+            let (byte, tail) = match rest {
+                [end, tail @ ..] if *end == quote => {
+                    let closed = tail.first().is_none_or(u8::is_ascii_whitespace);
+                    return if closed { Ok(tail) } else { Err(ProtocolError::UnbalancedQuotes) };
+                }
+                [b'\\', b'\'', tail @ ..] if quote == b'\'' => (b'\'', tail),
+                [b'\\', b'x', high, low, tail @ ..]
+                    if quote == b'"' && high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+                {
+                    (hex_digit(*high) << 4 | hex_digit(*low), tail)
+                }
+                [b'\\', escaped, tail @ ..] if quote == b'"' => (unescaped(*escaped), tail),
+                [byte, tail @ ..] => (*byte, tail),
+                [] => return Err(ProtocolError::UnbalancedQuotes),
+            };
+            self.words.push(byte);
+            rest = tail;
+        }
+    }
+}
+
+fn unescaped(byte: u8) -> u8 {
+    match byte {
+        b'n' => b'\n',
+        b'r' => b'\r',
+        b't' => b'\t',
+        b'b' => 0x08,
+        b'a' => 0x07,
+        other => other,
+    }
+}
+
+fn hex_digit(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        _ => digit.to_ascii_lowercase() - b'a' + 10,
+    }
+}
+
+#[cfg(test)]
+mod tests;

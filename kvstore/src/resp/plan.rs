@@ -1,0 +1,325 @@
+//! What a request asks for, and what is wrong with it.
+
+use std::borrow::Cow;
+
+use super::parse::Arguments;
+use crate::command::{Condition, MAX_KEY_BYTES};
+use crate::decimal::decimal;
+
+/// A request that has been understood. Keys and values stay in the arguments, at places that the command's name implies.
+#[derive(Debug)]
+pub(super) enum Plan {
+    Write(Write),
+    Read(Read),
+    Local(Local),
+    /// The request cannot be served; this is the error.
+    Refuse(Cow<'static, str>),
+}
+
+/// A command for the log.
+#[derive(Debug)]
+pub(super) enum Write {
+    /// Key and value are arguments 1 and 2.
+    Set {
+        condition: Condition,
+        print: Print,
+    },
+    /// The keys are the arguments from 1 on.
+    Delete,
+    /// Keys and values are the arguments from 1 on, by turns.
+    MSet {
+        if_absent: bool,
+    },
+    /// Key and value are arguments 1 and 2.
+    Append,
+    /// The key is argument 1.
+    IncrBy(i64),
+    FlushAll,
+}
+
+/// What the reply to a set shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Print {
+    /// OK, or null if the condition did not hold.
+    Ok,
+    /// 1, or 0 if the condition did not hold.
+    Flag,
+    /// The value before, or null.
+    Old,
+}
+
+/// A look at the state.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Read {
+    /// The key is argument 1.
+    Get,
+    /// The keys are the arguments from 1 on.
+    MGet,
+    /// The keys are the arguments from 1 on.
+    Exists,
+    /// The key is argument 1.
+    StrLen,
+    /// The key is argument 1.
+    Type,
+    DbSize,
+    /// `pattern` is the argument with the pattern. Of any type but strings there are no keys.
+    Scan {
+        cursor: u64,
+        count: usize,
+        pattern: Option<usize>,
+        strings: bool,
+    },
+}
+
+/// What a server answers by itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Local {
+    Ping,
+    Echo,
+    Hello,
+    Quit,
+    /// The only database was selected.
+    Select,
+    Command,
+    Client,
+    ConfigGet,
+    Info,
+    /// Whether reads may be weak from now on.
+    ReadOnly(bool),
+}
+
+/// A page of a scan has ten keys unless the client says otherwise, as in Redis.
+const SCAN_KEYS: usize = 10;
+
+/// A page of a scan has at most about so many keys, so that nobody else waits long for it.
+const MAX_SCAN_KEYS: usize = 10_000;
+
+const NOT_AN_INTEGER: Plan = Plan::Refuse(Cow::Borrowed("ERR value is not an integer or out of range"));
+const SYNTAX: Plan = Plan::Refuse(Cow::Borrowed("ERR syntax error"));
+
+/// Understands a request; `arguments` has one argument at least.
+pub(super) fn plan(arguments: Arguments<'_>) -> Plan {
+    let Some(&(name, least, most, keys)) = COMMANDS.iter().find(|(name, ..)| is(arguments.get(0), name))
+    else {
+        return unknown(arguments);
+    };
+    let given = arguments.len() - 1;
+    if given < least || given > most || (keys == Keys::EverySecond && given % 2 == 1) {
+        return wrong_number(name);
+    }
+    if !keys_fit(keys, arguments) {
+        return Plan::Refuse(format!("ERR a key has 1 to {MAX_KEY_BYTES} bytes").into());
+    }
+    understand(name, arguments)
+}
+
+/// Where a command's keys are among its arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keys {
+    None,
+    First,
+    All,
+    /// By turns with values.
+    EverySecond,
+}
+
+/// A command's name, the least and the greatest number of arguments behind it, and which of them are keys.
+type Known = (&'static str, usize, usize, Keys);
+
+const ANY: usize = usize::MAX;
+
+/// How many commands there are.
+pub(super) const COMMAND_COUNT: usize = 32;
+
+/// All commands, the most frequent first, since they are searched in this order.
+const COMMANDS: [Known; COMMAND_COUNT] = [
+    ("GET", 1, 1, Keys::First),
+    ("SET", 2, ANY, Keys::First),
+    ("INCR", 1, 1, Keys::First),
+    ("MGET", 1, ANY, Keys::All),
+    ("MSET", 2, ANY, Keys::EverySecond),
+    ("DEL", 1, ANY, Keys::All),
+    ("EXISTS", 1, ANY, Keys::All),
+    ("PING", 0, 1, Keys::None),
+    ("INCRBY", 2, 2, Keys::First),
+    ("DECR", 1, 1, Keys::First),
+    ("DECRBY", 2, 2, Keys::First),
+    ("APPEND", 2, 2, Keys::First),
+    ("STRLEN", 1, 1, Keys::First),
+    ("SETNX", 2, 2, Keys::First),
+    ("GETSET", 2, 2, Keys::First),
+    ("MSETNX", 2, ANY, Keys::EverySecond),
+    ("UNLINK", 1, ANY, Keys::All),
+    ("TYPE", 1, 1, Keys::First),
+    ("SCAN", 1, ANY, Keys::None),
+    ("DBSIZE", 0, 0, Keys::None),
+    ("FLUSHALL", 0, 1, Keys::None),
+    ("FLUSHDB", 0, 1, Keys::None),
+    ("ECHO", 1, 1, Keys::None),
+    ("SELECT", 1, 1, Keys::None),
+    ("HELLO", 0, ANY, Keys::None),
+    ("CLIENT", 1, ANY, Keys::None),
+    ("COMMAND", 0, ANY, Keys::None),
+    ("CONFIG", 1, ANY, Keys::None),
+    ("INFO", 0, ANY, Keys::None),
+    ("READONLY", 0, 0, Keys::None),
+    ("READWRITE", 0, 0, Keys::None),
+    ("QUIT", 0, 0, Keys::None),
+];
+
+fn keys_fit(keys: Keys, arguments: Arguments<'_>) -> bool {
+    let fits = |key: &[u8]| (1..=MAX_KEY_BYTES).contains(&key.len());
+    match keys {
+        Keys::None => true,
+        Keys::First => fits(arguments.get(1)),
+        Keys::All => arguments.from(1).iter().all(fits),
+        Keys::EverySecond => arguments.from(1).iter().step_by(2).all(fits),
+    }
+}
+
+fn understand(name: &'static str, arguments: Arguments<'_>) -> Plan {
+    let set = |condition, print| Plan::Write(Write::Set { condition, print });
+    match name {
+        "GET" => Plan::Read(Read::Get),
+        "MGET" => Plan::Read(Read::MGet),
+        "EXISTS" => Plan::Read(Read::Exists),
+        "STRLEN" => Plan::Read(Read::StrLen),
+        "TYPE" => Plan::Read(Read::Type),
+        "DBSIZE" => Plan::Read(Read::DbSize),
+        "SCAN" => scan(arguments),
+        "SET" => set_with_options(arguments),
+        "SETNX" => set(Condition::IfAbsent, Print::Flag),
+        "GETSET" => set(Condition::Always, Print::Old),
+        "DEL" | "UNLINK" => Plan::Write(Write::Delete),
+        "MSET" => Plan::Write(Write::MSet { if_absent: false }),
+        "MSETNX" => Plan::Write(Write::MSet { if_absent: true }),
+        "APPEND" => Plan::Write(Write::Append),
+        "INCR" => Plan::Write(Write::IncrBy(1)),
+        "DECR" => Plan::Write(Write::IncrBy(-1)),
+        "INCRBY" => increment(decimal(arguments.get(2))),
+        // The least integer has no opposite.
+        "DECRBY" if decimal(arguments.get(2)) == Some(i64::MIN) => {
+            Plan::Refuse("ERR decrement would overflow".into())
+        }
+        "DECRBY" => increment(decimal(arguments.get(2)).map(i64::wrapping_neg)),
+        "FLUSHALL" | "FLUSHDB" => match arguments.iter().nth(1) {
+            None => Plan::Write(Write::FlushAll),
+            Some(how) if is(how, "ASYNC") || is(how, "SYNC") => Plan::Write(Write::FlushAll),
+            Some(_) => SYNTAX,
+        },
+        _ => understand_local(name, arguments),
+    }
+}
+
+fn understand_local(name: &'static str, arguments: Arguments<'_>) -> Plan {
+    Plan::Local(match name {
+        "PING" => Local::Ping,
+        "ECHO" => Local::Echo,
+        "HELLO" => Local::Hello,
+        "QUIT" => Local::Quit,
+        "SELECT" => match decimal(arguments.get(1)) {
+            Some(0) => Local::Select,
+            Some(_) => return Plan::Refuse("ERR DB index is out of range".into()),
+            None => return NOT_AN_INTEGER,
+        },
+        "COMMAND" => Local::Command,
+        "CLIENT" => Local::Client,
+        "CONFIG" if is(arguments.get(1), "GET") && arguments.len() > 2 => Local::ConfigGet,
+        "CONFIG" => {
+            return Plan::Refuse(
+                "ERR only CONFIG GET is there; the configuration is in the server's file".into(),
+            );
+        }
+        "INFO" => Local::Info,
+        "READONLY" => Local::ReadOnly(true),
+        "READWRITE" => Local::ReadOnly(false),
+        _ => return unknown(arguments),
+    })
+}
+
+fn increment(delta: Option<i64>) -> Plan {
+    delta.map_or(NOT_AN_INTEGER, |delta| Plan::Write(Write::IncrBy(delta)))
+}
+
+fn set_with_options(arguments: Arguments<'_>) -> Plan {
+    let mut condition = Condition::Always;
+    let mut print = Print::Ok;
+    for option in arguments.from(3).iter() {
+        if is(option, "NX") && condition != Condition::IfPresent {
+            condition = Condition::IfAbsent;
+        } else if is(option, "XX") && condition != Condition::IfAbsent {
+            condition = Condition::IfPresent;
+        } else if is(option, "GET") {
+            print = Print::Old;
+        } else if let Some(name) =
+            ["EX", "PX", "EXAT", "PXAT", "KEEPTTL"].into_iter().find(|name| is(option, name))
+        {
+            let text = format!("ERR {name} is not supported: keys do not expire here; delete them with DEL");
+            return Plan::Refuse(text.into());
+        } else {
+            return SYNTAX;
+        }
+    }
+    Plan::Write(Write::Set { condition, print })
+}
+
+fn scan(arguments: Arguments<'_>) -> Plan {
+    let Some(cursor) = cursor(arguments.get(1)) else {
+        return Plan::Refuse("ERR invalid cursor".into());
+    };
+    let (mut count, mut pattern, mut strings) = (SCAN_KEYS, None, true);
+    for at in (2..arguments.len()).step_by(2) {
+        if at + 1 == arguments.len() {
+            return SYNTAX;
+        }
+        let (option, value) = (arguments.get(at), arguments.get(at + 1));
+        if is(option, "MATCH") {
+            pattern = Some(at + 1);
+        } else if is(option, "TYPE") {
+            strings = is(value, "string");
+        } else if is(option, "COUNT") {
+            match decimal(value) {
+                Some(1..) => count = decimal(value).unwrap_or(1).min(MAX_SCAN_KEYS as i64) as usize,
+                Some(_) => return SYNTAX,
+                None => return NOT_AN_INTEGER,
+            }
+        } else {
+            return SYNTAX;
+        }
+    }
+    Plan::Read(Read::Scan { cursor, count, pattern, strings })
+}
+
+/// A cursor has 64 bits and no sign.
+fn cursor(text: &[u8]) -> Option<u64> {
+    let digits = text.first().is_some_and(u8::is_ascii_digit);
+    std::str::from_utf8(text).ok().filter(|_| digits)?.parse().ok()
+}
+
+/// Whether an argument is this word, in any case of its letters.
+pub(super) fn is(argument: &[u8], word: &str) -> bool {
+    argument.eq_ignore_ascii_case(word.as_bytes())
+}
+
+fn wrong_number(name: &str) -> Plan {
+    let name = name.to_lowercase();
+    Plan::Refuse(format!("ERR wrong number of arguments for '{name}' command").into())
+}
+
+/// Redis shows the name and the first arguments, all of them within 128 bytes.
+fn unknown(arguments: Arguments<'_>) -> Plan {
+    let shown = |bytes: &[u8], most: usize| {
+        let cut = &bytes[..bytes.len().min(most)];
+        String::from_utf8_lossy(cut).chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>()
+    };
+    let name = shown(arguments.get(0), 128);
+    let mut text = format!("ERR unknown command '{name}', with args beginning with: ");
+    let start = text.len();
+    for argument in arguments.from(1).iter() {
+        if text.len() - start >= 128 {
+            break;
+        }
+        text.push_str(&format!("'{}' ", shown(argument, 128 - (text.len() - start))));
+    }
+    Plan::Refuse(text.into())
+}

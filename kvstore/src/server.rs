@@ -1,0 +1,109 @@
+//! One server, assembled: the engine that replicates the key-value state, and the front ends that clients talk to.
+//!
+//! `niagara serve` runs one of them in its process, `niagara demo` several.
+
+use std::io;
+use std::net::SocketAddr;
+
+use niagara_engine::{Client, Config, Engine, StartError};
+
+use crate::{FrontEndConfig, FrontEnds, Kv};
+
+/// What a server needs to know before it starts.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// The replication engine: members, data directory, durability, limits.
+    pub engine: Config,
+    /// Where clients connect, and how many may.
+    pub front: FrontEndConfig,
+}
+
+/// A running server. [`stop`](Self::stop) ends it cleanly.
+///
+/// ```no_run
+/// use niagara_kvstore::config::ConfigFile;
+/// use niagara_kvstore::server::Server;
+///
+/// let file = ConfigFile::read("cluster/server-1.toml")?;
+/// let server = Server::start(file.server)?;
+/// println!("HTTP at {}, Redis at {}", server.http_addr(), server.redis_addr());
+/// server.stop();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Server {
+    engine: Engine<Kv>,
+    fronts: FrontEnds,
+    client: Client<Kv>,
+}
+
+/// Why a server did not start. Nothing of it goes on running.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The engine did not start: its data directory, its addresses or its configuration.
+    #[error(transparent)]
+    Engine(#[from] StartError),
+    /// The front ends could not listen.
+    #[error("cannot listen for clients at {http} (HTTP) and {redis} (Redis): {source}")]
+    FrontEnds {
+        /// Where HTTP was to listen.
+        http: SocketAddr,
+        /// Where the Redis protocol was to listen.
+        redis: SocketAddr,
+        /// What the system answered.
+        source: io::Error,
+    },
+}
+
+impl Server {
+    /// Starts the engine, then the front ends: a server that clients can connect to has recovered its logs.
+    pub fn start(config: ServerConfig) -> Result<Server, ServerError> {
+        let ServerConfig { engine, front } = config;
+        let engine = Engine::start(engine, Kv::new())?;
+        let client = engine.client();
+        let (http, redis) = (front.http, front.redis);
+        match FrontEnds::start(front, client.clone()) {
+            Ok(fronts) => Ok(Server { engine, fronts, client }),
+            Err(source) => {
+                engine.stop();
+                Err(ServerError::FrontEnds { http, redis, source })
+            }
+        }
+    }
+
+    /// Where HTTP clients connect.
+    pub fn http_addr(&self) -> SocketAddr {
+        self.fronts.http_addr()
+    }
+
+    /// Where Redis clients connect.
+    pub fn redis_addr(&self) -> SocketAddr {
+        self.fronts.redis_addr()
+    }
+
+    /// The engine's own interface, past the front ends: for status and reads in the same process.
+    pub fn client(&self) -> &Client<Kv> {
+        &self.client
+    }
+
+    /// Stops the front ends, so that no request is taken that nobody would answer, and then the engine.
+    pub fn stop(self) {
+        self.fronts.stop();
+        self.engine.stop();
+    }
+}
+
+impl ServerError {
+    /// Whether another process holds one of the addresses.
+    pub fn is_address_in_use(&self) -> bool {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            if let Some(io) = error.downcast_ref::<io::Error>()
+                && io.kind() == io::ErrorKind::AddrInUse
+            {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
+    }
+}

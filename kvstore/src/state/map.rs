@@ -1,0 +1,103 @@
+//! The sharded map that the applying thread writes and all others read.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::shard::{Place, SHARD_BITS, Shard};
+
+/// All shards. Whoever locks several takes them in ascending order, so that no two can wait for each other.
+#[derive(Debug)]
+pub(super) struct Map {
+    /// Keys come from strangers, so the hash is keyed at random: nobody can choose keys that fall into one table. It is
+    /// local to this process, and no part of the replicated state depends on it.
+    hasher: RandomState,
+    shards: Box<[RwLock<Shard>]>,
+    position: AtomicU64,
+}
+
+impl Default for Map {
+    fn default() -> Map {
+        Map {
+            hasher: RandomState::new(),
+            shards: (0..1 << SHARD_BITS).map(|_| RwLock::default()).collect(),
+            position: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Map {
+    pub(super) fn place(&self, key: &[u8]) -> Place {
+        Place(self.hasher.hash_one(key))
+    }
+
+    pub(super) fn read(&self, shard: usize) -> RwLockReadGuard<'_, Shard> {
+        self.shards[shard].read()
+    }
+
+    pub(super) fn write(&self, shard: usize) -> RwLockWriteGuard<'_, Shard> {
+        self.shards[shard].write()
+    }
+
+    /// Locks the shards of all these places for reading.
+    pub(super) fn read_all(&self, places: &[Place]) -> Locked<RwLockReadGuard<'_, Shard>> {
+        Locked::new(places, |shard| self.read(shard))
+    }
+
+    /// Locks the shards of all these places for writing.
+    pub(super) fn write_all(&self, places: &[Place]) -> Locked<RwLockWriteGuard<'_, Shard>> {
+        Locked::new(places, |shard| self.write(shard))
+    }
+
+    /// Number of keys at one moment: every shard is locked before the first is counted.
+    pub(super) fn len(&self) -> usize {
+        let shards: Vec<_> = self.shards.iter().map(RwLock::read).collect();
+        shards.iter().map(|shard| shard.len()).sum()
+    }
+
+    /// Empties the map at one moment and hands out what it held, which may take long to free.
+    pub(super) fn take(&self) -> Vec<Shard> {
+        let mut shards: Vec<_> = self.shards.iter().map(RwLock::write).collect();
+        shards.iter_mut().map(|shard| std::mem::take(&mut **shard)).collect()
+    }
+
+    pub(super) fn position(&self) -> u64 {
+        self.position.load(Ordering::Acquire)
+    }
+
+    pub(super) fn publish(&self, position: u64) {
+        self.position.store(position, Ordering::Release);
+    }
+}
+
+/// Guards of several shards, by shard.
+pub(super) struct Locked<G>(Vec<(usize, G)>);
+
+impl<G> Locked<G> {
+    fn new(places: &[Place], lock: impl Fn(usize) -> G) -> Locked<G> {
+        let mut shards: Vec<usize> = places.iter().map(|place| place.shard()).collect();
+        shards.sort_unstable();
+        shards.dedup();
+        Locked(shards.into_iter().map(|shard| (shard, lock(shard))).collect())
+    }
+
+    fn index(&self, place: Place) -> usize {
+        self.0
+            .binary_search_by_key(&place.shard(), |(shard, _)| *shard)
+            .expect("every place's shard was locked")
+    }
+}
+
+impl<G: std::ops::Deref<Target = Shard>> Locked<G> {
+    pub(super) fn shard(&self, place: Place) -> &Shard {
+        &self.0[self.index(place)].1
+    }
+}
+
+impl<G: std::ops::DerefMut<Target = Shard>> Locked<G> {
+    pub(super) fn shard_mut(&mut self, place: Place) -> &mut Shard {
+        let index = self.index(place);
+        &mut self.0[index].1
+    }
+}

@@ -1,0 +1,82 @@
+//! The replicated state: one map of keys and values, executed from the global log.
+//!
+//! [`Kv`] is written by the applying thread alone. A [`KvReader`] reads it from any other thread, beside the writes.
+//! The map is cut into shards with a lock each (`map`, `shard`); a command or a read of several keys locks all their
+//! shards before its first access, so that nobody sees half of an mset. `apply` has the meaning of each command,
+//! `versions` what names a change,
+//! `scan` the pages of a scan.
+
+mod apply;
+mod map;
+mod reader;
+mod scan;
+mod shard;
+#[cfg(test)]
+mod tests;
+mod versions;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use niagara_engine::{Commands, GlobalPosition, StateMachine};
+
+use map::Map;
+pub use reader::{Found, KvReader};
+pub use scan::Cursor;
+use versions::Versions;
+
+use crate::Reply;
+
+/// The key-value state machine.
+///
+/// An engine executes commands on it; [`execute`](Kv::execute) does the same without an engine, for tests and tools.
+///
+/// ```
+/// use niagara_engine::{GlobalPosition, StateMachine};
+/// use niagara_kvstore::{Kv, Reply, command};
+///
+/// let mut kv = Kv::new();
+/// let reader = kv.reader();
+/// let mut add_five = Vec::new();
+/// command::encode_incr_by(&mut add_five, b"visits", 5);
+/// let reply = kv.execute(GlobalPosition::new(1), &add_five.into());
+/// assert!(matches!(reply, Reply::Counted { value: 5, .. }));
+/// assert_eq!(reader.get(b"visits").unwrap().0, "5");
+/// ```
+#[derive(Debug, Default)]
+pub struct Kv {
+    map: Arc<Map>,
+    versions: Versions,
+}
+
+impl Kv {
+    /// An empty state, before the first position of the global log.
+    pub fn new() -> Kv {
+        Kv::default()
+    }
+
+    /// Executes one command at a position, which must not be below that of the command before.
+    pub fn execute(&mut self, position: GlobalPosition, command: &Bytes) -> Reply {
+        self.versions.enter(position.get());
+        let reply = self.execute_one(command, &|part| command.slice_ref(part));
+        self.map.publish(self.versions.position());
+        reply
+    }
+}
+
+impl StateMachine for Kv {
+    type Reply = Reply;
+    type Reader = KvReader;
+
+    fn reader(&self) -> KvReader {
+        KvReader::new(Arc::clone(&self.map))
+    }
+
+    fn apply(&mut self, position: GlobalPosition, commands: Commands<'_>, replies: &mut Vec<Reply>) {
+        self.versions.enter(position.get());
+        replies.extend(
+            commands.map(|command| self.execute_one(command.as_slice(), &|part| command.share(part))),
+        );
+        self.map.publish(self.versions.position());
+    }
+}

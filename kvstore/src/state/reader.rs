@@ -1,0 +1,102 @@
+//! Reads beside the applying thread.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::map::Map;
+use super::scan::{self, Cursor};
+use super::shard::Place;
+use crate::Version;
+
+/// A handle for reads on any thread; cheap to clone.
+///
+/// What it reads is this server's own state at the moment of the call, which another server may have overtaken: for a
+/// fresh read the engine says first that this state is new enough. Each call sees one moment of the state (a scan: one
+/// moment per shard and page).
+#[derive(Clone, Debug)]
+pub struct KvReader {
+    map: Arc<Map>,
+}
+
+/// A value and the change that it comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found<'a> {
+    /// The value; cloning it copies nothing.
+    pub value: &'a Bytes,
+    /// The version of the key.
+    pub version: Version,
+}
+
+impl KvReader {
+    pub(super) fn new(map: Arc<Map>) -> KvReader {
+        KvReader { map }
+    }
+
+    /// The value of a key and its version, or `None` if there is no such key.
+    pub fn get(&self, key: &[u8]) -> Option<(Bytes, Version)> {
+        self.with(key, |found| found.map(|found| (found.value.clone(), found.version)))
+    }
+
+    /// Calls `look` with the value of a key, without a copy. The key's shard is locked meanwhile: be brief, and do not
+    /// call this reader from within.
+    pub fn with<T>(&self, key: &[u8], look: impl FnOnce(Option<Found<'_>>) -> T) -> T {
+        let place = self.map.place(key);
+        let shard = self.map.read(place.shard());
+        look(shard.get(place, key).map(|entry| Found { value: &entry.value, version: entry.version }))
+    }
+
+    /// Calls `look` with the value of each key in turn, all at one moment: an mset is seen whole or not at all. The
+    /// keys' shards are locked meanwhile, as in [`with`](Self::with).
+    pub fn with_many<'k>(
+        &self,
+        keys: impl Iterator<Item = &'k [u8]> + Clone,
+        mut look: impl FnMut(Option<Found<'_>>),
+    ) {
+        let places: Vec<Place> = keys.clone().map(|key| self.map.place(key)).collect();
+        let shards = self.map.read_all(&places);
+        for (key, &place) in keys.zip(&places) {
+            let entry = shards.shard(place).get(place, key);
+            look(entry.map(|entry| Found { value: &entry.value, version: entry.version }));
+        }
+    }
+
+    /// The values of several keys at one moment, in the order of the keys.
+    pub fn get_many<'k>(&self, keys: impl Iterator<Item = &'k [u8]> + Clone) -> Vec<Option<Bytes>> {
+        let mut values = Vec::new();
+        self.with_many(keys, |found| values.push(found.map(|found| found.value.clone())));
+        values
+    }
+
+    /// How many of the keys exist, at one moment; a key that is named twice counts twice.
+    pub fn exists<'k>(&self, keys: impl Iterator<Item = &'k [u8]> + Clone) -> u64 {
+        let mut count = 0;
+        self.with_many(keys, |found| count += u64::from(found.is_some()));
+        count
+    }
+
+    /// The number of keys, at one moment.
+    pub fn len(&self) -> u64 {
+        self.map.len() as u64
+    }
+
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Calls `visit` with about `count` keys from the cursor on and returns the cursor of the page that follows,
+    /// [`Cursor::START`] after the last one.
+    ///
+    /// A key that exists from a scan's first page to its last is visited, and none is visited twice unless it was
+    /// removed and set again meanwhile; whether a key that came or went meanwhile is visited is open. A cursor holds
+    /// however the map grows, but only on the server that gave it and until that server starts again.
+    pub fn scan(&self, cursor: Cursor, count: usize, visit: impl FnMut(&[u8])) -> Cursor {
+        scan::page(&self.map, cursor, count, visit)
+    }
+
+    /// The last global position at which a command has been executed; another command of the same position may follow.
+    pub fn position(&self) -> u64 {
+        self.map.position()
+    }
+}

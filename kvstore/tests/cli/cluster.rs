@@ -1,0 +1,217 @@
+//! A cluster of three processes: a life from `new-cluster` to SIGTERM.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::process::{Finished, Running, run, run_with_input};
+
+const SERVERS: u64 = 3;
+const GROUPS: u16 = 2;
+
+/// Files and running servers.
+struct Cluster {
+    dir: tempfile::TempDir,
+    servers: Vec<Running>,
+}
+
+impl Cluster {
+    fn start() -> Cluster {
+        let dir = tempfile::tempdir().unwrap();
+        let mut cluster = Cluster { dir, servers: Vec::new() };
+        let (groups, port) = (GROUPS.to_string(), free_block().to_string());
+        let path = cluster.dir.path().to_str().unwrap().to_owned();
+        let finished = run(["new-cluster", "--dir", &path, "--groups", &groups, "--base-port", &port]);
+        assert_eq!(finished.status, Some(0), "{finished:?}");
+        for server in 1..=SERVERS {
+            let mut running = cluster.serve(server);
+            running.wait_for(&format!("server {server} serves: HTTP at "));
+            cluster.servers.push(running);
+        }
+        cluster
+    }
+
+    fn file(&self, server: u64) -> PathBuf {
+        self.dir.path().join(format!("server-{server}.toml"))
+    }
+
+    fn serve(&self, server: u64) -> Running {
+        Running::start(["serve", "--config", text(&self.file(server))])
+    }
+
+    /// Runs a client's command against all servers.
+    fn run(&self, arguments: &[&str]) -> Finished {
+        run(arguments.iter().copied().chain(["--config", text(&self.file(1))]))
+    }
+
+    /// Runs a client's command, again and again until the groups have leaders.
+    fn run_when_ready(&self, arguments: &[&str]) -> Finished {
+        for _ in 0..100 {
+            let finished = self.run(arguments);
+            if finished.status == Some(0) {
+                return finished;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        self.run(arguments)
+    }
+
+    fn url(&self, server: u64) -> String {
+        let file = niagara_kvstore::config::ConfigFile::read(self.file(server)).unwrap();
+        format!("http://{}", file.server.front.http)
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// The first of as many free ports as a small cluster has, below those that the system gives to clients; no two tests
+/// of a process get the same.
+fn free_block() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let offset = std::process::id() as u16 % 300;
+    let is_free = |base: &u16| (*base..base + 30).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok());
+    let next = || Some(12_000 + (offset + NEXT.fetch_add(1, Ordering::Relaxed)) % 300 * 40);
+    std::iter::from_fn(next).take(300).find(is_free).expect("somewhere thirty ports are free")
+}
+
+fn position(finished: &Finished) -> u64 {
+    let mut words = finished.text().split_whitespace();
+    assert_eq!(words.next(), Some("position"), "{finished:?}");
+    words.next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn three_processes_serve_one_store() {
+    let cluster = Cluster::start();
+
+    // Written through the first server, read through each.
+    let written = cluster.run_when_ready(&["put", "greeting", "hello"]);
+    assert_eq!(written.status, Some(0), "{written:?}");
+    let at_least = format!("at-least:{}", position(&written));
+    for server in 1..=SERVERS {
+        for level in ["strong", &at_least] {
+            let read = run(["get", "greeting", "--read", level, "--at", &cluster.url(server)]);
+            assert_eq!((read.status, read.stdout.as_slice()), (Some(0), b"hello".as_slice()), "{read:?}");
+        }
+    }
+
+    values_are_bytes(&cluster);
+    conditions_are_kept(&cluster);
+    the_status_tells_of_all(&cluster);
+    clients_fail_over(cluster);
+}
+
+fn values_are_bytes(cluster: &Cluster) {
+    let value: Vec<u8> = (0..100_000_u32).map(|i| (i * i) as u8).collect();
+    let key = "a/key with spaces, \u{e4} and ?";
+    let written = run_with_input(["put", key, "--quiet", "--config", text(&cluster.file(2))], &value);
+    assert_eq!((written.status, written.stdout.len()), (Some(0), 0), "{}", written.stderr);
+    let read = cluster.run(&["get", key, "--verbose"]);
+    assert!(read.status == Some(0) && read.stdout == value, "{}", read.stderr);
+    assert!(read.stderr.starts_with("version "), "{}", read.stderr);
+
+    assert_eq!(cluster.run(&["del", key]).status, Some(0));
+    let gone = cluster.run(&["get", key]);
+    assert_eq!((gone.status, gone.stdout.len()), (Some(1), 0));
+    assert!(gone.stderr.contains("there is no key"), "{}", gone.stderr);
+    assert_eq!(cluster.run(&["del", key]).status, Some(0), "gone is gone");
+}
+
+fn conditions_are_kept(cluster: &Cluster) {
+    let first = cluster.run(&["put", "lock", "mine", "--if-absent"]);
+    assert_eq!(first.status, Some(0), "{first:?}");
+    let version = first.text().trim().rsplit_once("version ").expect("a write prints the version").1;
+    let second = cluster.run(&["put", "lock", "yours", "--if-absent"]);
+    assert_eq!(second.status, Some(1), "{second:?}");
+    assert!(second.stderr.contains(&format!("the key has version {version}")), "{}", second.stderr);
+
+    assert_eq!(cluster.run(&["put", "lock", "again", "--if-match", version]).status, Some(0));
+    assert_eq!(
+        cluster.run(&["del", "lock", "--if-match", version]).status,
+        Some(1),
+        "the version is an old one"
+    );
+    assert_eq!(cluster.run(&["get", "lock"]).stdout, b"again");
+    assert_eq!(cluster.run(&["del", "lock", "--if-match", "*"]).status, Some(0));
+}
+
+fn the_status_tells_of_all(cluster: &Cluster) {
+    let table = cluster.run(&["status"]);
+    assert_eq!(table.status, Some(0), "{table:?}");
+    let rows = |role| table.text().lines().filter(|line| line.contains(role)).count();
+    assert_eq!(
+        rows("leader  ") + rows("follower  "),
+        1 + SERVERS as usize * usize::from(GROUPS),
+        "{}",
+        table.text()
+    );
+
+    let document: Value = serde_json::from_slice(&cluster.run(&["status", "--json"]).stdout).unwrap();
+    assert_eq!(document["agree"], true);
+    for (i, row) in document["servers"].as_array().unwrap().iter().enumerate() {
+        assert_eq!(row["status"]["server"], i as u64 + 1);
+        assert_eq!(row["status"]["local"].as_array().unwrap().len(), usize::from(GROUPS));
+    }
+}
+
+fn clients_fail_over(mut cluster: Cluster) {
+    let (status, said) = cluster.servers.remove(0).end_with(Signal::TERM);
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(said.contains("has stopped cleanly"), "{said}");
+
+    // The first address answers no more; the others elect new leaders.
+    let written = cluster.run_when_ready(&["put", "greeting", "still here"]);
+    assert_eq!(written.status, Some(0), "{written:?}");
+    assert_eq!(cluster.run_when_ready(&["get", "greeting"]).stdout, b"still here");
+    let status = cluster.run(&["status"]);
+    assert_eq!(status.status, Some(0), "{status:?}");
+    assert!(status.text().contains("unreachable: nothing listens there"), "{}", status.text());
+    let alone = run(["status", "--at", &cluster.url(1)]);
+    assert_eq!(alone.status, Some(1), "none answers");
+
+    // It comes back with what it had, and catches up.
+    let mut back = cluster.serve(1);
+    back.wait_for("server 1 serves");
+    cluster.servers.insert(0, back);
+    let read = ["get", "greeting", "--at", &cluster.url(1)].map(str::to_owned);
+    let caught_up = (0..100).any(|_| {
+        let finished = run(&read);
+        finished.stdout == b"still here" || {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            false
+        }
+    });
+    assert!(caught_up);
+    for server in cluster.servers {
+        let (status, said) = server.end_with(Signal::INT);
+        assert_eq!(status.code(), Some(0), "{said}");
+    }
+}
+
+#[test]
+fn a_second_server_on_the_same_data_is_refused() {
+    let cluster = Cluster::start();
+    // Other ports, so that the data directory alone is what they share.
+    let file = std::fs::read_to_string(cluster.file(1)).unwrap();
+    let text_of_twin: Vec<_> = file
+        .lines()
+        .map(|line| match line.split_once(" = ") {
+            Some(("http" | "redis", _)) => line[..line.find('=').unwrap()].to_owned() + "= \"127.0.0.1:0\"",
+            _ => line.to_owned(),
+        })
+        .collect();
+    let twin = cluster.dir.path().join("twin.toml");
+    std::fs::write(&twin, text_of_twin.join("\n").replacen("http = \"127.0.0.1:0\"\ngroups", "groups", 1))
+        .unwrap();
+    let refused = run(["serve", "--config", text(&twin)]);
+    assert_eq!(refused.status, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("error: server 1 cannot start"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("data-1"), "{}", refused.stderr);
+    // The first one has taken no harm.
+    assert_eq!(cluster.run_when_ready(&["put", "k", "v"]).status, Some(0));
+}

@@ -1,0 +1,7 @@
+//! The `niagara` binary as its users meet it: real processes, real sockets, exit statuses.
+
+mod cluster;
+mod demo;
+mod new_cluster;
+mod process;
+mod usage;

@@ -1,0 +1,57 @@
+//! Where the `niagara` binary is.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The binary that the tests run: what the environment variable `NIAGARA_BIN` names, or else a fresh build of the
+/// workspace's, in the profile and the target directory that the running test was built in.
+///
+/// Cargo tells a test the path of its own package's binaries only, and does not build those of others for it.
+///
+/// # Panics
+/// When there is none; the message says what to do.
+pub fn niagara() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| match env::var_os("NIAGARA_BIN") {
+        Some(path) => {
+            let path = PathBuf::from(path);
+            assert!(path.is_file(), "NIAGARA_BIN names {}, but there is no such file", path.display());
+            path
+        }
+        None => build(),
+    })
+}
+
+fn build() -> PathBuf {
+    // The test runs from TARGET/PROFILE/deps; the binary belongs into TARGET/PROFILE.
+    let test = env::current_exe().expect("the system tells a process where its binary is");
+    let beside = test.ancestors().nth(2).expect("cargo builds tests two directories deep");
+    let profile = match beside.file_name().and_then(|name| name.to_str()) {
+        Some("debug") => "dev",
+        Some(name) => name,
+        None => {
+            panic!("{} is not in a target directory of cargo; name the binary by NIAGARA_BIN", test.display())
+        }
+    };
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--package", "niagara-kvstore", "--bin", "niagara", "--profile", profile])
+        .arg("--target-dir")
+        .arg(beside.parent().expect("a profile's directory stands in the target directory"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status();
+    let path = beside.join("niagara");
+    match built {
+        Ok(status) if status.success() && path.is_file() => path,
+        Ok(status) => panic!(
+            "cargo could not build the niagara binary ({status}, see above): correct what it complains of, or name a \
+             binary by the environment variable NIAGARA_BIN"
+        ),
+        Err(error) => panic!(
+            "cannot run {} to build the niagara binary ({error}): build it by `cargo build -p niagara-kvstore`, and \
+             name it by the environment variable NIAGARA_BIN",
+            env!("CARGO")
+        ),
+    }
+}

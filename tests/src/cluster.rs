@@ -1,0 +1,343 @@
+//! A cluster of real processes on this machine.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+
+use niagara_engine::{Durability, Status};
+use tempfile::TempDir;
+
+use crate::binary::niagara;
+use crate::ports::PortBlock;
+use crate::process::{ServerProcess, read_log};
+use crate::status::{common_prefix, status};
+use crate::{Http, Resp, wait};
+
+/// A cluster that is to be started.
+#[derive(Clone, Debug)]
+pub struct ClusterPlan {
+    servers: u16,
+    groups: u16,
+    durability: Durability,
+}
+
+/// Where a server's clients and peers connect.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// The server's id, from 1.
+    pub server: u64,
+    /// For HTTP clients.
+    pub http: SocketAddr,
+    /// For Redis clients.
+    pub redis: SocketAddr,
+    /// For the other servers, in order of the groups.
+    pub groups: Vec<SocketAddr>,
+}
+
+/// A running cluster. Dropping it kills the servers and removes their files; if a test fails, it prints their logs.
+///
+/// ```no_run
+/// use niagara_tests::ClusterPlan;
+///
+/// let mut cluster = ClusterPlan::new(3, 4).start();
+/// cluster.kill(1);
+/// cluster.http(2).put("key", b"value").unwrap();
+/// cluster.restart(1);
+/// assert!(cluster.await_agreement() >= 1);
+/// ```
+pub struct Cluster {
+    endpoints: Vec<Endpoint>,
+    /// By server; `None` while it does not run.
+    processes: Vec<Option<ServerProcess>>,
+    dir: TempDir,
+    _ports: PortBlock,
+}
+
+/// Ends of the logs that a failed test prints.
+const LOG_LINES_SHOWN: usize = 60;
+/// Attempts to find ports. A second one is needed only if some other program takes a port within milliseconds.
+const ATTEMPTS: usize = 5;
+
+impl ClusterPlan {
+    /// So many servers with so many groups, and durability `fsync`.
+    pub fn new(servers: u16, groups: u16) -> ClusterPlan {
+        ClusterPlan { servers, groups, durability: Durability::Fsync }
+    }
+
+    /// With another durability.
+    pub fn durability(mut self, durability: Durability) -> ClusterPlan {
+        self.durability = durability;
+        self
+    }
+
+    /// Starts all servers, and waits until each is ready.
+    ///
+    /// # Panics
+    /// When they do not start.
+    pub fn start(&self) -> Cluster {
+        for _ in 0..ATTEMPTS {
+            let mut cluster = self.prepare();
+            for server in cluster.servers() {
+                cluster.launch(server);
+            }
+            if cluster.servers().all(|server| cluster.becomes_ready(server)) {
+                return cluster;
+            }
+        }
+        panic!("found no ports for {self:?} in {ATTEMPTS} attempts");
+    }
+
+    /// Writes the servers' files, and starts none.
+    ///
+    /// # Panics
+    /// When `niagara new-cluster` fails.
+    pub fn prepare(&self) -> Cluster {
+        let ports = PortBlock::take();
+        let dir = tempfile::Builder::new().prefix("niagara-test-").tempdir().expect("a temporary directory");
+        let output = Command::new(niagara())
+            .arg("new-cluster")
+            .args(["--servers", &self.servers.to_string(), "--groups", &self.groups.to_string()])
+            .args(["--base-port", &ports.first().to_string(), "--durability", self.durability.name()])
+            .arg("--dir")
+            .arg(dir.path())
+            .output()
+            .unwrap_or_else(|error| panic!("cannot run {}: {error}", niagara().display()));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "niagara new-cluster: {}: {said}", output.status);
+        let endpoints = (1..=self.servers).map(|server| self.endpoint(server, ports.first())).collect();
+        let cluster =
+            Cluster { endpoints, processes: (0..self.servers).map(|_| None).collect(), dir, _ports: ports };
+        cluster.shrink_segments();
+        cluster
+    }
+
+    /// The plan of ports that `niagara new-cluster` documents.
+    fn endpoint(&self, server: u16, base: u16) -> Endpoint {
+        let block = (self.groups + 2).next_multiple_of(10);
+        let first = base + block * (server - 1);
+        assert!(first + self.groups + 2 <= base + PortBlock::PORTS, "{self:?} needs a larger block of ports");
+        let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Endpoint {
+            server: server.into(),
+            http: address(first),
+            redis: address(first + 1),
+            groups: (first + 2..first + 2 + self.groups).map(address).collect(),
+        }
+    }
+}
+
+impl Endpoint {
+    /// A client over HTTP.
+    pub fn http(&self) -> Http {
+        Http::new(self.http)
+    }
+
+    /// A client over the Redis protocol.
+    pub fn redis(&self) -> Resp {
+        Resp::new(self.redis)
+    }
+}
+
+impl Cluster {
+    /// The ids of all servers.
+    pub fn servers(&self) -> impl Iterator<Item = u64> + use<> {
+        1..=self.endpoints.len() as u64
+    }
+
+    /// Where all servers are.
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
+    /// Where a server is.
+    pub fn endpoint(&self, server: u64) -> &Endpoint {
+        &self.endpoints[index(server)]
+    }
+
+    /// A client of a server over HTTP.
+    pub fn http(&self, server: u64) -> Http {
+        self.endpoint(server).http()
+    }
+
+    /// A client of a server over the Redis protocol.
+    pub fn redis(&self, server: u64) -> Resp {
+        self.endpoint(server).redis()
+    }
+
+    /// A running server's process.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn process(&mut self, server: u64) -> &mut ServerProcess {
+        self.processes[index(server)].as_mut().unwrap_or_else(|| panic!("server {server} does not run"))
+    }
+
+    /// A server's configuration file.
+    pub fn config(&self, server: u64) -> PathBuf {
+        self.dir.path().join(format!("server-{server}.toml"))
+    }
+
+    /// A server's data directory.
+    pub fn data_dir(&self, server: u64) -> PathBuf {
+        self.dir.path().join(format!("data-{server}"))
+    }
+
+    /// All that a server has logged, in all of its lives.
+    pub fn log(&self, server: u64) -> String {
+        read_log(&self.log_path(server))
+    }
+
+    /// The directory of all files of the cluster.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Starts a server that does not run, and does not wait for it.
+    pub fn launch(&mut self, server: u64) {
+        let process = ServerProcess::start(&self.config(server), &self.log_path(server));
+        let before = self.processes[index(server)].replace(process);
+        assert!(before.is_none(), "server {server} runs already");
+    }
+
+    /// Starts a server that does not run, and waits until it is ready.
+    pub fn restart(&mut self, server: u64) {
+        self.launch(server);
+        self.await_ready(server);
+    }
+
+    /// Waits until a server answers /readyz with 200.
+    ///
+    /// # Panics
+    /// When it does not, or when its process ends.
+    pub fn await_ready(&mut self, server: u64) {
+        assert!(self.becomes_ready(server), "server {server}: some of its addresses are in use");
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self, server: u64) {
+        self.take(server).kill();
+    }
+
+    /// SIGKILL to all that run, one right after the other.
+    pub fn kill_all(&mut self) {
+        self.processes.iter_mut().filter_map(Option::take).for_each(ServerProcess::kill);
+    }
+
+    /// SIGTERM, and status 0 asserted.
+    pub fn stop(&mut self, server: u64) {
+        self.take(server).stop();
+    }
+
+    /// The processes of all servers, stopped cleanly at the same time.
+    pub fn stop_all(&mut self) {
+        let running: Vec<_> = self.processes.iter_mut().filter_map(Option::take).collect();
+        let stopping = running.into_iter().map(|process| thread::spawn(|| process.stop()));
+        for stopped in stopping.collect::<Vec<_>>() {
+            stopped.join().expect("a server stops cleanly; why it did not stands above");
+        }
+    }
+
+    /// SIGSTOP.
+    pub fn pause(&mut self, server: u64) {
+        self.process(server).pause();
+    }
+
+    /// SIGCONT.
+    pub fn resume(&mut self, server: u64) {
+        self.process(server).resume();
+    }
+
+    /// What a running server says about itself.
+    ///
+    /// # Panics
+    /// When it does not answer.
+    pub fn status(&self, server: u64) -> Status {
+        status(&mut self.http(server))
+            .unwrap_or_else(|error| panic!("server {server} gives no status: {error}"))
+    }
+
+    /// Waits until all running servers have executed the same, while nobody writes; compares their digests at every
+    /// position that any two of them share, and gives the last one that all of them share.
+    ///
+    /// # Panics
+    /// When they do not come to the same position, or have executed different things (`global_prefix`).
+    pub fn await_agreement(&self) -> u64 {
+        let running: Vec<u64> =
+            self.servers().filter(|server| self.processes[index(*server)].is_some()).collect();
+        let statuses = wait::until("all servers to have executed the same position", || {
+            let statuses: Vec<Status> = running.iter().map(|server| self.status(*server)).collect();
+            // Compared even while they differ in position: agreement must hold at any time.
+            common_prefix(&statuses);
+            statuses.iter().all(|status| status.applied == statuses[0].applied).then_some(statuses)
+        });
+        common_prefix(&statuses)
+    }
+
+    /// Compares the digests of all running servers at every position that any two of them share, while they go on.
+    ///
+    /// # Panics
+    /// When two servers have executed different things (`global_prefix`).
+    pub fn compare_digests(&self) {
+        let running = self.servers().filter(|server| self.processes[index(*server)].is_some());
+        common_prefix(&running.map(|server| self.status(server)).collect::<Vec<_>>());
+    }
+
+    fn take(&mut self, server: u64) -> ServerProcess {
+        let process = self.processes[index(server)].take();
+        process.unwrap_or_else(|| panic!("server {server} does not run"))
+    }
+
+    /// `false` if it cannot start since its ports are in use.
+    fn becomes_ready(&mut self, server: u64) -> bool {
+        let mut http = self.http(server);
+        wait::until(&format!("server {server} to be ready"), || {
+            let process = self.process(server);
+            if let Some(status) = process.exit_status() {
+                let log = process.log();
+                assert!(log.contains("in use"), "server {server} ended with {status}; its log:\n{log}");
+                return Some(false);
+            }
+            http.request("GET", "/readyz", &[], b"").is_ok_and(|answer| answer.status == 200).then_some(true)
+        })
+    }
+
+    /// Log files are filled with zeros ahead, which is wasted on a cluster that lives for seconds.
+    fn shrink_segments(&self) {
+        for server in self.servers() {
+            let path = self.config(server);
+            let text = fs::read_to_string(&path).expect("new-cluster has written this file");
+            let shrunk = text.replacen("[engine]\n", "[engine]\nsegment_mib = 1\n", 1);
+            assert_ne!(text, shrunk, "{} has no [engine] section", path.display());
+            fs::write(&path, shrunk).expect("the file can be written");
+        }
+    }
+
+    fn log_path(&self, server: u64) -> PathBuf {
+        self.dir.path().join(format!("server-{server}.log"))
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.kill_all();
+        if thread::panicking() {
+            for server in self.servers() {
+                let log = self.log(server);
+                let lines: Vec<&str> = log.lines().collect();
+                let shown = &lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..];
+                let text = shown.join("\n");
+                eprintln!(
+                    "--- server {server}, the last {} of {} lines of its log:\n{text}",
+                    shown.len(),
+                    lines.len()
+                );
+            }
+        }
+    }
+}
+
+fn index(server: u64) -> usize {
+    usize::try_from(server - 1).expect("a server of this cluster")
+}
