@@ -41,14 +41,15 @@ pub(crate) struct GroupMetrics {
     pub bytes: Counter,
     pub skips: Counter,
     pub attempts: Counter,
-    pub committed: Gauge,
+    pub elections: Counter,
+    pub committed: Counter,
     pub commit_duration: Histogram,
     pub fsync_duration: Histogram,
     pub wal_bytes: Counter,
-    pub sent_bytes: Gauge,
-    pub received_bytes: Gauge,
-    pub dropped_frames: Gauge,
-    pub bad_frames: Gauge,
+    pub sent_bytes: Counter,
+    pub received_bytes: Counter,
+    pub dropped_frames: Counter,
+    pub bad_frames: Counter,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -137,23 +138,18 @@ type Durations = Family<GroupLabel, Histogram, fn() -> Histogram>;
 /// The families that have a member for each group.
 #[derive(Default)]
 struct PerGroup {
-    gauges: [Family<GroupLabel, Gauge>; 8],
-    counters: [Family<GroupLabel, Counter>; 7],
+    gauges: [Family<GroupLabel, Gauge>; 3],
+    counters: [Family<GroupLabel, Counter>; 13],
     durations: Option<[Durations; 2]>,
 }
 
-const GAUGES: [(&str, &str); 8] = [
+const GAUGES: [(&str, &str); 3] = [
     ("has_leader", "Whether this replica knows of a leader"),
     ("is_leader", "Whether this replica leads"),
     ("term", "Raft term"),
-    ("proposals_committed", "Raft index of the last committed entry"),
-    ("network_sent_bytes", "Bytes sent to peers since the start"),
-    ("network_received_bytes", "Bytes received from peers since the start"),
-    ("network_dropped_frames", "Messages dropped since a peer was not connected or its queue was full"),
-    ("network_bad_frames", "Frames refused for their length or checksum"),
 ];
 
-const COUNTERS: [(&str, &str); 7] = [
+const COUNTERS: [(&str, &str); 13] = [
     ("leader_changes", "Changes of leader seen"),
     ("entries_proposed", "Entries with commands cut by this leader"),
     ("proposals", "Commands proposed by this leader"),
@@ -161,6 +157,12 @@ const COUNTERS: [(&str, &str); 7] = [
     ("skips", "No-op entries proposed by this leader"),
     ("lane_attempts", "Times this server sent its lane again, since it may have been lost"),
     ("wal_written_bytes", "Bytes of entries handed to the log"),
+    ("elections", "Campaigns begun by this replica"),
+    ("proposals_committed", "Raft index of the last committed entry"),
+    ("network_sent_bytes", "Bytes sent to peers"),
+    ("network_received_bytes", "Bytes received from peers"),
+    ("network_dropped_frames", "Messages dropped since a peer was not connected or its queue was full"),
+    ("network_bad_frames", "Frames refused for their length or checksum"),
 ];
 
 const DURATIONS: [(&str, &str); 2] = [
@@ -190,10 +192,12 @@ impl PerGroup {
     }
 
     fn of(&self, label: &GroupLabel) -> GroupMetrics {
-        let [has_leader, is_leader, term, committed, sent_bytes, received_bytes, dropped_frames, bad_frames] =
+        let [has_leader, is_leader, term] =
             self.gauges.each_ref().map(|family| family.get_or_create(label).clone());
-        let [leader_changes, entries, commands, bytes, skips, attempts, wal_bytes] =
-            self.counters.each_ref().map(|family| family.get_or_create(label).clone());
+        let counters = self.counters.each_ref().map(|family| family.get_or_create(label).clone());
+        let [leader_changes, entries, commands, bytes, skips, attempts, wal_bytes, elections, committed, ..] =
+            &counters;
+        let [.., sent_bytes, received_bytes, dropped_frames, bad_frames] = &counters;
         let [commit_duration, fsync_duration] = self
             .durations
             .as_ref()
@@ -203,21 +207,22 @@ impl PerGroup {
         GroupMetrics {
             has_leader,
             is_leader,
-            leader_changes,
+            leader_changes: leader_changes.clone(),
             term,
-            entries,
-            commands,
-            bytes,
-            skips,
-            attempts,
-            committed,
+            entries: entries.clone(),
+            commands: commands.clone(),
+            bytes: bytes.clone(),
+            skips: skips.clone(),
+            attempts: attempts.clone(),
+            elections: elections.clone(),
+            committed: committed.clone(),
             commit_duration,
             fsync_duration,
-            wal_bytes,
-            sent_bytes,
-            received_bytes,
-            dropped_frames,
-            bad_frames,
+            wal_bytes: wal_bytes.clone(),
+            sent_bytes: sent_bytes.clone(),
+            received_bytes: received_bytes.clone(),
+            dropped_frames: dropped_frames.clone(),
+            bad_frames: bad_frames.clone(),
         }
     }
 }

@@ -107,3 +107,56 @@ impl ServerError {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use niagara_engine::{Durability, Member};
+
+    use super::*;
+
+    const ANY: &str = "127.0.0.1:0";
+
+    fn config(group: String, http: SocketAddr) -> ServerConfig {
+        let mut engine = Config::new(1, 1, vec![Member { server: 1, addresses: vec![group] }]);
+        engine.durability = Durability::Os;
+        let redis = ANY.parse().unwrap();
+        ServerConfig { engine, front: FrontEndConfig { http, redis, threads: 1, ..Default::default() } }
+    }
+
+    fn start(mut config: ServerConfig, dir: &tempfile::TempDir) -> Result<Server, ServerError> {
+        config.engine.data_dir = dir.path().join("data");
+        Server::start(config)
+    }
+
+    #[test]
+    fn a_taken_address_is_recognised_wherever_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let holder = TcpListener::bind(ANY).unwrap();
+        let taken = holder.local_addr().unwrap();
+        let group =
+            start(config(taken.to_string(), ANY.parse().unwrap()), &dir).err().expect("the group's is taken");
+        assert!(matches!(group, ServerError::Engine(_)) && group.is_address_in_use(), "{group}");
+        let http = start(config(ANY.into(), taken), &dir).err().expect("that of HTTP is taken");
+        assert!(matches!(http, ServerError::FrontEnds { .. }) && http.is_address_in_use(), "{http}");
+
+        // What failed has let go of the directory.
+        let server = start(config(ANY.into(), ANY.parse().unwrap()), &dir).unwrap();
+        let refused =
+            start(config(ANY.into(), ANY.parse().unwrap()), &dir).err().expect("the directory is in use");
+        assert!(!refused.is_address_in_use(), "{refused}");
+        server.stop();
+    }
+
+    #[test]
+    fn a_server_answers_in_process_and_through_its_front_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let server = start(config(ANY.into(), ANY.parse().unwrap()), &dir).unwrap();
+        assert!(server.http_addr().port() != 0 && server.redis_addr().port() != 0);
+        std::net::TcpStream::connect(server.http_addr()).unwrap();
+        std::net::TcpStream::connect(server.redis_addr()).unwrap();
+        assert_eq!(server.client().status().server, 1);
+        server.stop();
+    }
+}

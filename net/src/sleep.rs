@@ -53,6 +53,7 @@ impl SleepFlag {
 mod tests {
     use std::sync::atomic::AtomicU64;
     use std::thread;
+    use std::time::{Duration, Instant};
 
     use super::*;
 
@@ -61,50 +62,59 @@ mod tests {
     #[repr(align(128))]
     struct Alone<T>(T);
 
-    /// Two threads that begin a round at the same moment, as nearly as can be.
-    fn meet(own: &AtomicU64, other: &AtomicU64, round: u64) {
+    /// Two threads that begin a round at the same moment, as nearly as can be. Returns where the other one is.
+    fn meet(own: &AtomicU64, other: &AtomicU64, round: u64) -> u64 {
         own.store(round, Ordering::Release);
-        let mut waited = 0u32;
-        while other.load(Ordering::Acquire) < round {
-            waited += 1;
+        for waited in 1u64.. {
+            let at = other.load(Ordering::Acquire);
+            if at >= round {
+                return at;
+            }
             // The other thread may need this core.
             if waited.is_multiple_of(1000) {
                 thread::yield_now();
             }
         }
+        unreachable!("the other thread comes sooner or later")
     }
 
     /// The promise that everything else rests on. Without the fences both sides miss each other a few times in
-    /// a hundred thousand rounds (and a thread then sleeps on work that nobody will wake it for).
+    /// a hundred thousand rounds (and a thread then sleeps on work that nobody will wake it for). On a busy machine
+    /// there are fewer rounds, since every round needs both threads at once.
     #[test]
     fn at_least_one_side_sees_the_other() {
         const ROUNDS: u64 = 1_000_000;
+        const ENOUGH: Duration = Duration::from_secs(3);
+        const END: u64 = u64::MAX;
         let flag = Alone(SleepFlag::new());
         let [work, sleeper_at, giver_at] = [(); 3].map(|()| Alone(AtomicU64::new(0)));
-        thread::scope(|scope| {
-            let sleeper = scope.spawn(|| {
-                let last_look = |round| {
-                    meet(&sleeper_at.0, &giver_at.0, 2 * round);
-                    flag.0.announce();
-                    let found = work.0.load(Ordering::Relaxed) == round;
-                    meet(&sleeper_at.0, &giver_at.0, 2 * round + 1);
-                    flag.0.retract();
-                    found
-                };
-                (1..=ROUNDS).map(last_look).collect::<Vec<bool>>()
-            });
-            let give = |round| {
-                meet(&giver_at.0, &sleeper_at.0, 2 * round);
-                work.0.store(round, Ordering::Relaxed);
-                let must_wake = flag.0.take();
-                meet(&giver_at.0, &sleeper_at.0, 2 * round + 1);
-                must_wake
-            };
-            let must_wake: Vec<bool> = (1..=ROUNDS).map(give).collect();
-            let found = sleeper.join().unwrap();
-            let lost =
-                found.iter().zip(&must_wake).filter(|(found, must_wake)| !**found && !**must_wake).count();
-            assert_eq!(lost, 0, "of {ROUNDS} rounds");
+        let last_look = |round| {
+            if meet(&sleeper_at.0, &giver_at.0, 2 * round) == END {
+                return None;
+            }
+            flag.0.announce();
+            let found = work.0.load(Ordering::Relaxed) == round;
+            meet(&sleeper_at.0, &giver_at.0, 2 * round + 1);
+            flag.0.retract();
+            Some(found)
+        };
+        let give = |round| {
+            meet(&giver_at.0, &sleeper_at.0, 2 * round);
+            work.0.store(round, Ordering::Relaxed);
+            let must_wake = flag.0.take();
+            meet(&giver_at.0, &sleeper_at.0, 2 * round + 1);
+            must_wake
+        };
+        let (found, must_wake) = thread::scope(|scope| {
+            let sleeper = scope.spawn(|| (1..).map_while(last_look).collect::<Vec<bool>>());
+            let begin = Instant::now();
+            let must_wake =
+                (1..=ROUNDS).take_while(|_| begin.elapsed() < ENOUGH).map(give).collect::<Vec<bool>>();
+            giver_at.0.store(END, Ordering::Release);
+            (sleeper.join().unwrap(), must_wake)
         });
+        assert_eq!(found.len(), must_wake.len());
+        let lost = found.iter().zip(&must_wake).filter(|sides| *sides == (&false, &false)).count();
+        assert_eq!(lost, 0, "of {} rounds", found.len());
     }
 }

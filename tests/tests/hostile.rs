@@ -247,12 +247,17 @@ fn attack(ports: &dyn Fn(&Endpoint) -> Vec<SocketAddr>, attacks: &[Attack]) {
     let before = memory(&mut cluster);
     for _ in 0..rounds(1) {
         for attack in attacks {
+            let t0 = std::time::Instant::now();
             for endpoint in cluster.endpoints() {
                 ports(endpoint).into_iter().for_each(&attack.run);
             }
+            let t1 = t0.elapsed();
             assert_serves(&cluster, attack.name);
+            let m = memory(&mut cluster);
+            println!("DBG {} {:?} {:?}", attack.name, t1, m.iter().zip(&before).map(|(a,b)| (a.1 as i64 - b.1 as i64)>>10).collect::<Vec<_>>());
             assert_unharmed(&mut cluster, &before, attack.name);
         }
+        for s in cluster.servers() { println!("DBG log {}", cluster.log(s).len()); std::fs::write(format!("/tmp/hlog-{}-{s}", attacks[2].name.replace(' ', "_")+&attacks.len().to_string()), cluster.log(s)).unwrap(); }
     }
     cluster.stop_all();
 }

@@ -178,12 +178,12 @@ impl GroupThread {
             leaderless.store(0, SeqCst);
         }
         let counters = self.transport.counters();
-        self.metrics.sent_bytes.set(counters.bytes_sent as i64);
-        self.metrics.received_bytes.set(counters.bytes_received as i64);
+        self.metrics.sent_bytes.inner().store(counters.bytes_sent, SeqCst);
+        self.metrics.received_bytes.inner().store(counters.bytes_received, SeqCst);
         let dropped =
             counters.dropped_queue_full + counters.dropped_not_connected + counters.dropped_too_long;
-        self.metrics.dropped_frames.set(dropped as i64);
-        self.metrics.bad_frames.set(counters.bad_frames as i64);
+        self.metrics.dropped_frames.inner().store(dropped, SeqCst);
+        self.metrics.bad_frames.inner().store(counters.bad_frames, SeqCst);
     }
 
     fn view(&self) -> View {
@@ -217,7 +217,7 @@ impl GroupThread {
         self.note_role(turns);
         if committed_more {
             self.sequencer.ring();
-            self.metrics.committed.set(commit as i64);
+            self.metrics.committed.inner().store(commit, SeqCst);
         }
         for (round, place) in turns.output.reads.drain(..) {
             self.reads.answered(round, place);
@@ -243,7 +243,10 @@ impl GroupThread {
     fn note_role(&self, turns: &mut Turns) {
         let leader = (self.driver.term(), self.driver.leader());
         let mine = &self.board.groups[self.group];
-        mine.role.store(role_code(self.driver.role()), SeqCst);
+        let role = role_code(self.driver.role());
+        if mine.role.swap(role, SeqCst) != role && self.driver.role() == StateRole::PreCandidate {
+            self.metrics.elections.inc();
+        }
         mine.leads.store(self.driver.leads(), SeqCst);
         if leader == turns.leader {
             return;

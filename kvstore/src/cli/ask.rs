@@ -149,13 +149,12 @@ pub fn refusal(response: &Response) -> Failure {
 
 /// The failure of a write whose condition did not hold.
 pub fn condition_failed(response: &Response) -> Failure {
-    let version = response.header("ETag").map_or("no version: it does not exist".to_owned(), |tag| {
-        format!("version {}", tag.trim_matches('"'))
-    });
-    Failure::new(
-        format!("the condition does not hold: the key has {version}"),
-        "read it again with `niagara get --verbose`, and decide anew",
-    )
+    let now = match response.header("ETag") {
+        Some(tag) => format!("has version {}", tag.trim_matches('"')),
+        None => "does not exist".to_owned(),
+    };
+    let hint = "read it again with `niagara get --verbose`, and decide anew";
+    Failure::new(format!("the condition does not hold: the key {now}"), hint)
 }
 
 /// A version as the user writes it (12, 12.3, "12" or *) as HTTP wants it.

@@ -1,6 +1,6 @@
 //! `niagara get`: writes a key's value to standard output.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use super::GetArgs;
 use super::ask::{Again, ask, endpoints, refusal};
 use super::failure::Failure;
 use super::http::Request;
+use super::output::print;
 
 /// Does what `niagara get` promises.
 pub fn run(arguments: &GetArgs) -> Result<ExitCode, Failure> {
@@ -24,21 +25,15 @@ pub fn run(arguments: &GetArgs) -> Result<ExitCode, Failure> {
         }
         _ => return Err(refusal(&response)),
     }
-    print_value(&response.body).map_err(|error| Failure::output(&error))?;
+    print(&response.body)?;
+    if io::stdout().is_terminal() {
+        print("\n")?;
+    }
     if arguments.verbose {
         let header = |name| response.header(name).unwrap_or("unknown").trim_matches('"');
         eprintln!("version {} read at position {}", header("ETag"), header("Niagara-Position"));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn print_value(value: &[u8]) -> io::Result<()> {
-    let mut output = io::stdout().lock();
-    output.write_all(value)?;
-    if output.is_terminal() {
-        output.write_all(b"\n")?;
-    }
-    output.flush()
 }
 
 /// Checks a consistency level that was typed.

@@ -22,6 +22,7 @@ mod http;
 mod logs;
 mod manual;
 mod new_cluster;
+mod output;
 mod put;
 mod serve;
 mod status;

@@ -10,6 +10,7 @@ use niagara_kvstore::config::{Plan, PlannedServer};
 
 use super::failure::Failure;
 use super::http::is_host;
+use super::output::print;
 use super::{NewClusterArgs, file_limit};
 
 /// Does what `niagara new-cluster` promises.
@@ -20,7 +21,7 @@ pub fn run(arguments: &NewClusterArgs) -> Result<ExitCode, Failure> {
     let plan = Plan { cluster: random_cluster()?, durability: arguments.durability, servers };
     write_files(&plan, &arguments.dir)?;
     let text = next_steps(&plan, &arguments.dir);
-    io::stdout().write_all(text.as_bytes()).map_err(|error| Failure::output(&error))?;
+    print(text)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,7 +1,7 @@
 //! `niagara put`: sets a key's value.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Read};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use super::PutArgs;
 use super::ask::{Again, ask, condition_failed, endpoints, refusal};
 use super::failure::Failure;
 use super::http::{Request, Response};
+use super::output::print;
 
 /// Does what `niagara put` promises.
 pub fn run(arguments: PutArgs) -> Result<ExitCode, Failure> {
@@ -44,7 +45,8 @@ pub fn print_position(response: &Response) -> Result<ExitCode, Failure> {
     if let Some(tag) = response.header("ETag") {
         line.push_str(&format!(" version {}", tag.trim_matches('"')));
     }
-    writeln!(io::stdout(), "{line}").map_err(|error| Failure::output(&error))?;
+    line.push('\n');
+    print(line)?;
     Ok(ExitCode::SUCCESS)
 }
 

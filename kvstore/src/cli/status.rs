@@ -1,6 +1,5 @@
 //! `niagara status`: what the servers say about themselves, and whether their global logs agree.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
@@ -13,6 +12,7 @@ use super::agreement::Agreement;
 use super::ask::{endpoints, refusal};
 use super::failure::Failure;
 use super::http::{Endpoint, Request};
+use super::output::print;
 use super::style::{self, Paint};
 use super::table::{Table, grouped};
 
@@ -34,7 +34,7 @@ pub fn run(arguments: &StatusArgs) -> Result<ExitCode, Failure> {
     let agreement = Agreement::of(rows.iter().filter_map(|row| row.status.as_ref()));
     let text =
         if arguments.json { json(&rows, &agreement) } else { report(&rows, &agreement, style::for_stdout()) };
-    io::stdout().write_all(text.as_bytes()).map_err(|error| Failure::output(&error))?;
+    print(text)?;
     let answered = rows.iter().any(|row| row.status.is_some());
     Ok(if answered && !agreement.is_bad() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -53,10 +53,7 @@ fn ask_all(endpoints: &[Endpoint], timeout: Duration) -> Vec<Row> {
 fn ask_one(endpoint: &Endpoint, timeout: Duration) -> Row {
     let outcome = match endpoint.send(&Request::get("/status"), timeout) {
         Err(trouble) => Err(format!("unreachable: {trouble}")),
-        Ok(response) if response.status != 200 => match refusal(&response) {
-            Failure::Said { what, .. } => Err(what),
-            Failure::ReaderGone => Err("no answer".into()),
-        },
+        Ok(response) if response.status != 200 => Err(refusal(&response).what),
         Ok(response) => serde_json::from_slice(&response.body).map_err(|error| format!("no status: {error}")),
     };
     let (status, error) = match outcome {

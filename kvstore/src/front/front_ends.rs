@@ -69,7 +69,7 @@ impl Default for FrontEndConfig {
 /// # }
 /// ```
 pub struct FrontEnds {
-    common: Arc<Common>,
+    pub(super) common: Arc<Common>,
     threads: Vec<JoinHandle<()>>,
 }
 

@@ -91,7 +91,7 @@ fn bucket_of(micros: u64) -> usize {
 
 /// The upper bound of a bucket, in seconds.
 fn bound_of(bucket: usize) -> f64 {
-    if bucket == BUCKETS - 1 { f64::MAX } else { (FIRST_BUCKET_MICROS << bucket) as f64 / 1e6 }
+    if bucket == BUCKETS - 1 { f64::INFINITY } else { (FIRST_BUCKET_MICROS << bucket) as f64 / 1e6 }
 }
 
 /// What all threads have counted.
@@ -262,7 +262,7 @@ mod tests {
             "niagara_redis_requests_total{kind=\"read\"} 0",
             "niagara_http_failures_total{reason=\"unknown\"} 1",
             "niagara_http_request_seconds_count{kind=\"write\"} 2",
-            "niagara_http_request_seconds_bucket{le=\"3.2e-5\",kind=\"write\"} 1",
+            "niagara_http_request_seconds_bucket{le=\"0.000032\",kind=\"write\"} 1",
             "niagara_http_request_seconds_bucket{le=\"+Inf\",kind=\"write\"} 2",
             "niagara_connections_open{protocol=\"redis\"} 1",
         ] {

@@ -161,7 +161,7 @@ impl Protocol for RespConnection {
                     Local::Hello => understood = local::hello(arguments, &mut self.about, &mut replies),
                     Local::Command => local::command(arguments, &mut replies),
                     Local::Client => understood = local::client(arguments, &mut self.about, &mut replies),
-                    Local::ConfigGet => local::config_get(arguments, &mut replies),
+                    Local::ConfigGet => local::config_get(arguments, engine, &mut replies),
                     Local::Info => local::info(engine, &mut replies),
                     Local::Select => replies.simple("OK"),
                     Local::Quit => {

@@ -14,9 +14,6 @@ use crate::front::Engine;
 /// The version of Redis whose answers are given. Clients choose their behaviour by it.
 const REDIS_VERSION: &str = "7.0.0";
 
-/// What CONFIG GET knows: redis-benchmark asks for the first two, to show them with its figures.
-const CONFIG: [(&str, &str); 4] = [("save", ""), ("appendonly", "yes"), ("databases", "1"), ("timeout", "0")];
-
 /// `PING [text]`: in both versions of the protocol, since nobody subscribes here.
 pub(super) fn ping(arguments: Arguments<'_>, replies: &mut Replies<'_>) {
     match arguments.iter().nth(1) {
@@ -111,14 +108,21 @@ pub(super) fn client(arguments: Arguments<'_>, about: &mut About, replies: &mut 
     true
 }
 
-/// `CONFIG GET pattern...`
-pub(super) fn config_get(arguments: Arguments<'_>, replies: &mut Replies<'_>) {
-    let asked = arguments.from(2);
-    let known = |name: &str| {
-        asked.iter().any(|pattern| glob::matches(&pattern.to_ascii_lowercase(), name.as_bytes()))
+/// `CONFIG GET pattern...`: redis-benchmark asks for the first two, to show them with its figures.
+pub(super) fn config_get(arguments: Arguments<'_>, engine: &impl Engine, replies: &mut Replies<'_>) {
+    let keeps_a_log = engine.status().durability != "memory";
+    let known = [
+        ("save", ""),
+        ("appendonly", if keeps_a_log { "yes" } else { "no" }),
+        ("databases", "1"),
+        ("timeout", "0"),
+    ];
+    let asked = |(name, _): &&(&str, &str)| {
+        let mut patterns = arguments.from(2).iter();
+        patterns.any(|pattern| glob::matches(&pattern.to_ascii_lowercase(), name.as_bytes()))
     };
-    replies.map(CONFIG.iter().filter(|(name, _)| known(name)).count());
-    for (name, value) in CONFIG.iter().filter(|(name, _)| known(name)) {
+    replies.map(known.iter().filter(asked).count());
+    for (name, value) in known.iter().filter(asked) {
         replies.bulk(name.as_bytes());
         replies.bulk(value.as_bytes());
     }

@@ -13,17 +13,19 @@ mod view;
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use niagara_engine::Durability;
 use niagara_kvstore::config::Plan;
 use niagara_kvstore::server::Server;
 use tempfile::TempDir;
 
 use super::failure::Failure;
+use super::output::print;
 use super::stop_signal::StopSignal;
 use super::{DemoArgs, file_limit, logs, style};
 use cluster::Cluster;
@@ -52,14 +54,14 @@ pub fn run(arguments: &DemoArgs) -> Result<ExitCode, Failure> {
     let cluster = Cluster::start(arguments, home.path())?;
     let outcome = drive(&cluster, arguments, home.path(), &mut stop);
     cluster.stop();
-    let kept = matches!(home, Home::Kept(_));
+    let kept = matches!(home, Home::Kept(_)) && arguments.durability != Durability::Memory;
     if kept && outcome.is_ok() && !arguments.json {
         let file = home.path().join(Plan::file_name(1));
         let text = format!(
             "The data is kept. Serve it again: niagara serve --config {} and so on\n",
             file.display()
         );
-        print(&text)?;
+        print(text)?;
     }
     outcome
 }
@@ -77,13 +79,13 @@ fn drive(
     let findings = verdict::examine(cluster, &tally)?;
     let summary = Summary::new(arguments, elapsed, &tally, findings);
     let text = if arguments.json { summary.json() } else { summary.text(style::for_stdout()) };
-    print(&text)?;
+    print(text)?;
     if arguments.seconds.is_none() && !stop.arrived() {
         let text = next_steps(cluster, home);
         match arguments.json {
             // Where the JSON goes nothing else does.
             true => eprint!("{text}"),
-            false => print(&text)?,
+            false => print(text)?,
         }
         stop.wait();
     }
@@ -133,11 +135,6 @@ fn next_steps(cluster: &Cluster, home: &Path) -> String {
         urls.join(",")
     );
     text
-}
-
-fn print(text: &str) -> Result<(), Failure> {
-    let mut output = io::stdout().lock();
-    output.write_all(text.as_bytes()).and_then(|()| output.flush()).map_err(|error| Failure::output(&error))
 }
 
 impl Home {

@@ -1,6 +1,7 @@
 //! An engine in memory, which does what a test tells it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use niagara_engine::{Completion, Consistency, GlobalPosition, Refused, StateMachine, Status};
@@ -15,6 +16,8 @@ use crate::{Kv, KvReader, Reply};
 pub(super) struct FakeServer {
     log: Arc<Mutex<(Kv, u64)>>,
     reader: KvReader,
+    /// Commands taken so far, by all engines.
+    pub(super) taken: Arc<AtomicUsize>,
 }
 
 /// What becomes of commands and reads.
@@ -42,12 +45,14 @@ pub(super) struct FakeEngine {
     done: Vec<Completion<Reply>>,
     /// What has happened, in words.
     pub(super) trace: Option<Vec<String>>,
+    /// Steps by itself, whenever it is asked for completions.
+    pub(super) runs: bool,
 }
 
 impl FakeServer {
     pub(super) fn new() -> FakeServer {
         let kv = Kv::new();
-        FakeServer { reader: kv.reader(), log: Arc::new(Mutex::new((kv, 0))) }
+        FakeServer { reader: kv.reader(), log: Arc::new(Mutex::new((kv, 0))), taken: Arc::default() }
     }
 
     /// A port whose mood is told by the returned handle.
@@ -66,6 +71,7 @@ impl FakeServer {
             asked: Vec::new(),
             done: Vec::new(),
             trace: None,
+            runs: false,
         }
     }
 }
@@ -139,6 +145,7 @@ impl Engine for FakeEngine {
         if let Mood::Refuse(refused) = *self.mood.lock() {
             return Err(refused);
         }
+        self.server.taken.fetch_add(1, Ordering::SeqCst);
         self.staged.push((lane, token, command));
         Ok(())
     }
@@ -172,11 +179,15 @@ impl Engine for FakeEngine {
     }
 
     fn collect(&mut self, out: &mut Vec<Completion<Reply>>) {
+        if self.runs {
+            self.step();
+        }
         out.append(&mut self.done);
     }
 
     fn may_sleep(&self) -> bool {
-        self.done.is_empty()
+        let idle = self.flying.is_empty() && self.asked.is_empty();
+        self.done.is_empty() && (idle || *self.mood.lock() == Mood::Hold)
     }
 
     fn awake(&self) {}
