@@ -40,10 +40,17 @@ pub(crate) enum Disk {
     Inline(Box<LogWriter>),
 }
 
+/// Who was refused, by us or by them, and why.
+type Refusal = (Option<u64>, bool, String);
+
+/// Refusals that are remembered, so that a stranger who makes up names cannot grow the process.
+const MOST_REFUSALS: usize = 16;
+
 /// What the thread remembers from turn to turn.
 struct Turns {
     next_tick: Instant,
     events: Vec<Event>,
+    refusals: Vec<Refusal>,
     mail: Vec<Mail>,
     output: Output,
     view: View,
@@ -68,6 +75,7 @@ impl GroupThread {
         let mut turns = Turns {
             next_tick: Instant::now() + self.tick,
             events: Vec::new(),
+            refusals: Vec::new(),
             mail: Vec::new(),
             output: Output::default(),
             view: View::default(),
@@ -95,7 +103,7 @@ impl GroupThread {
             &mut turns.events,
         );
         waited.unwrap_or_else(|error| panic!("cannot wait for sockets: {error}"));
-        self.receive(&mut turns.events);
+        self.receive(turns);
         self.read_mail(turns);
         turns.view = self.view();
         self.tick_if_due(turns);
@@ -129,7 +137,8 @@ impl GroupThread {
         Vec::new()
     }
 
-    fn receive(&mut self, events: &mut Vec<Event>) {
+    fn receive(&mut self, turns: &mut Turns) {
+        let mut events = std::mem::take(&mut turns.events);
         for event in events.drain(..) {
             match event {
                 Event::Frame { from, body } => match Wire::decode(&body) {
@@ -139,15 +148,27 @@ impl GroupThread {
                 Event::Up { peer } => {
                     tracing::debug!(group = self.group + 1, peer, "link is up");
                     self.driver.link_up(peer);
+                    turns.refusals.retain(|(refused, ..)| *refused != Some(peer));
                 }
                 Event::Down { peer, reason } => {
                     tracing::debug!(group = self.group + 1, peer, %reason, "link is down");
                     self.driver.link_down(peer);
                 }
                 Event::Refused { peer, refusal, by_us } => {
-                    tracing::warn!(group = self.group + 1, ?peer, by_us, %refusal, "a server was refused");
+                    self.note_refusal(turns, (peer, by_us, refusal.to_string()));
                 }
             }
+        }
+        turns.events = events;
+    }
+
+    /// A refused server tries again every second or so; the log hears of it once.
+    fn note_refusal(&self, turns: &mut Turns, refusal: Refusal) {
+        if !turns.refusals.contains(&refusal) {
+            let (peer, by_us, why) = &refusal;
+            tracing::warn!(group = self.group + 1, ?peer, by_us, "a server was refused: {why}");
+            turns.refusals.truncate(MOST_REFUSALS - 1);
+            turns.refusals.insert(0, refusal);
         }
     }
 
