@@ -2,17 +2,27 @@
 
 /// The integer that a text spells: no space, no plus sign, no leading zero, no minus zero.
 pub(crate) fn decimal(text: &[u8]) -> Option<i64> {
-    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    let (digits, negative) = match text {
+        [b'-', digits @ ..] => (digits, true),
+        digits => (digits, false),
+    };
     let canonical = match digits {
-        [b'0'] => digits.len() == text.len(),
+        [b'0'] => !negative,
         [b'1'..=b'9', ..] => true,
         _ => false,
     };
-    // 19 digits and a sign are the longest; it spares a look at megabytes.
-    if !canonical || text.len() > 20 {
+    if !canonical {
         return None;
     }
-    std::str::from_utf8(text).ok()?.parse().ok()
+    // Summed up below zero, where there is one number more than above.
+    let mut value = 0i64;
+    for digit in digits {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        value = value.checked_mul(10)?.checked_sub(i64::from(digit - b'0'))?;
+    }
+    if negative { Some(value) } else { value.checked_neg() }
 }
 
 #[cfg(test)]
@@ -32,5 +42,14 @@ mod tests {
         fn what_is_printed_is_read(number: i64) {
             prop_assert_eq!(decimal(number.to_string().as_bytes()), Some(number));
         }
+    }
+
+    #[test]
+    fn the_ends_of_the_range_are_in_it() {
+        for number in [i64::MIN, i64::MAX, 0] {
+            assert_eq!(decimal(number.to_string().as_bytes()), Some(number));
+        }
+        assert_eq!(decimal(b"9223372036854775808"), None);
+        assert_eq!(decimal(b"-9223372036854775809"), None);
     }
 }

@@ -95,12 +95,12 @@ impl ServerProcess {
         ticks as f64 / rustix::param::clock_ticks_per_second() as f64
     }
 
-    /// The memory it holds, in bytes: VmRSS of proc(5).
-    pub fn resident_bytes(&self) -> u64 {
+    /// The most memory that it has ever held, in bytes: VmHWM of proc(5).
+    pub fn peak_bytes(&self) -> u64 {
         let status = self.proc("status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
-        kib.unwrap_or_else(|| panic!("/proc/PID/status has no VmRSS: {status}")) << 10
+        kib.unwrap_or_else(|| panic!("/proc/PID/status has no VmHWM: {status}")) << 10
     }
 
     fn proc(&self, file: &str) -> String {

@@ -24,12 +24,12 @@ const GATHERED: usize = 64;
 
 /// A client that is in the midst of a request, or does not take its replies, must move this much within
 /// [`PATIENCE`]: a slow link can, and a client that means to hold memory and a connection for nothing is closed.
-const PATIENCE_BYTES: usize = 16 << 10;
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE_BYTES: usize = 16 << 10;
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a connection that the server has ended waits for the client to end it, too. A socket closed before it has
 /// read everything takes back the last reply, if the client has not read it yet (RFC 9112, section 9.6).
-const LINGER: Duration = Duration::from_secs(2);
+pub(super) const LINGER: Duration = Duration::from_secs(2);
 
 /// A session of either protocol.
 pub(super) enum Talk<L> {
@@ -56,6 +56,27 @@ pub(super) enum Fate {
     Again,
     /// Close it.
     Close,
+}
+
+/// What the system says about a socket.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Readiness {
+    pub(super) readable: bool,
+    pub(super) writable: bool,
+    /// The client will send nothing more.
+    pub(super) half_closed: bool,
+    pub(super) broken: bool,
+}
+
+impl From<&mio::event::Event> for Readiness {
+    fn from(event: &mio::event::Event) -> Readiness {
+        Readiness {
+            readable: event.is_readable(),
+            writable: event.is_writable(),
+            half_closed: event.is_read_closed(),
+            broken: event.is_error(),
+        }
+    }
 }
 
 /// See the [module](self).
@@ -116,11 +137,11 @@ impl<L: Copy> Connection<L> {
     }
 
     /// Takes note of what the system says about the socket.
-    pub(super) fn ready(&mut self, event: &mio::event::Event) {
-        self.readable |= event.is_readable() || event.is_read_closed();
-        self.writable |= event.is_writable();
-        self.half_closed |= event.is_read_closed();
-        self.broken |= event.is_error();
+    pub(super) fn ready(&mut self, now: Readiness) {
+        self.readable |= now.readable || now.half_closed;
+        self.writable |= now.writable;
+        self.half_closed |= now.half_closed;
+        self.broken |= now.broken;
     }
 
     pub(super) fn complete<E: Engine<Lane = L>>(
@@ -296,6 +317,14 @@ impl<L: Copy> Connection<L> {
         let passed = |since: Instant, time: Duration| now.saturating_duration_since(since) >= time;
         self.lingers.is_some_and(|since| passed(since, LINGER))
             || self.waits.is_some_and(|waits| passed(waits.since, PATIENCE))
+    }
+}
+
+#[cfg(test)]
+impl<L: Copy> Connection<L> {
+    /// Memory that the connection holds for bytes.
+    pub(super) fn buffered(&self) -> usize {
+        self.input.capacity() + self.output.capacity()
     }
 }
 

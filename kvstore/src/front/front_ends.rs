@@ -82,17 +82,18 @@ impl FrontEnds {
     pub fn start(config: FrontEndConfig, client: Client<Kv>) -> io::Result<FrontEnds> {
         let metrics = Arc::new(FrontMetrics::default());
         let collector = FrontCollector(Arc::clone(&metrics));
-        let front_ends = FrontEnds::start_with(&config, metrics, |mailbox| {
+        let registry = client.clone();
+        let front_ends = FrontEnds::start_with(config, metrics, move |mailbox| {
             let client = client.clone();
             move || client.port(mailbox)
         })?;
-        client.register_metrics(|registry| registry.register_collector(Box::new(collector)));
+        registry.register_metrics(|registry| registry.register_collector(Box::new(collector)));
         Ok(front_ends)
     }
 
     /// Starts with any engine: `engine_for` gives what makes a thread's engine, in that thread.
     pub(super) fn start_with<E: Engine, M: FnOnce() -> E + Send + 'static>(
-        config: &FrontEndConfig,
+        mut config: FrontEndConfig,
         metrics: Arc<FrontMetrics>,
         engine_for: impl Fn(Arc<dyn Wake>) -> M,
     ) -> io::Result<FrontEnds> {
@@ -104,10 +105,10 @@ impl FrontEnds {
         for (number, listener) in listeners.iter_mut().enumerate() {
             listener.register(polls[0].registry(), Worker::<E>::listener_token(number))?;
         }
+        config.http = listeners[0].address()?;
+        config.redis = listeners[1].address()?;
         let common = Arc::new(Common {
-            http: listeners[0].address()?,
-            redis: listeners[1].address()?,
-            max_connections: config.max_connections,
+            config,
             mailboxes: mailboxes.clone(),
             metrics,
             stopping: false.into(),
@@ -127,12 +128,12 @@ impl FrontEnds {
 
     /// Where HTTP clients connect.
     pub fn http_addr(&self) -> SocketAddr {
-        self.common.http
+        self.common.config.http
     }
 
     /// Where Redis clients connect.
     pub fn redis_addr(&self) -> SocketAddr {
-        self.common.redis
+        self.common.config.redis
     }
 
     /// Stops: takes no further request, waits at most a second for the outcomes of what is in flight, sends them, and

@@ -98,6 +98,13 @@ impl Input {
 }
 
 #[cfg(test)]
+impl Input {
+    pub(crate) fn capacity(&self) -> usize {
+        self.data.capacity()
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -137,7 +144,7 @@ mod tests {
         assert_eq!(input.bytes()[1..], *b"more");
         input.consume(5);
         input.release();
-        assert_eq!(input.data.capacity(), 0);
+        assert_eq!(input.capacity(), 0);
         assert_eq!(input.position(0), 100_004);
     }
 }

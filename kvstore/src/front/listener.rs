@@ -79,9 +79,10 @@ impl Listener {
                     return Accepted::All;
                 }
                 Err(error) if is_exhaustion(&error) => {
-                    tracing::warn!(%error, "cannot accept a client; raise the limit of open files, or lower max_connections");
                     let until = now + PAUSE;
-                    self.paused_until = Some(until);
+                    if self.paused_until.replace(until).is_none() {
+                        tracing::warn!(%error, "cannot accept clients; raise the limit of open files, or lower max_connections");
+                    }
                     return Accepted::Paused(until);
                 }
                 // The client has gone again, or a signal has come: the next one may be there.

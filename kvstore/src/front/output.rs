@@ -8,6 +8,10 @@ use bytes::Bytes;
 /// From this size on a value is sent from where it lies; below, copying it is cheaper than one more buffer to gather.
 const SHARED_BYTES: usize = 4 << 10;
 
+/// The same for a reply that is long already: so that a request for a million values does not copy gigabytes.
+const SHARED_BYTES_IN_LONG_REPLIES: usize = 256;
+const LONG_REPLY_BYTES: usize = 1 << 20;
+
 /// Encoded replies in order, gathered into one `writev`.
 #[derive(Debug, Default)]
 pub(crate) struct Output {
@@ -26,7 +30,8 @@ impl Output {
 
     /// Appends a value, large ones without a copy.
     pub(crate) fn value(&mut self, value: &Bytes) {
-        if value.len() < SHARED_BYTES {
+        let long = self.len() >= LONG_REPLY_BYTES;
+        if value.len() < if long { SHARED_BYTES_IN_LONG_REPLIES } else { SHARED_BYTES } {
             self.tail.extend_from_slice(value);
         } else {
             self.seal();
@@ -85,6 +90,12 @@ impl Output {
 
 #[cfg(test)]
 impl Output {
+    /// Memory held for replies, other than values of the store.
+    pub(crate) fn capacity(&self) -> usize {
+        let own = self.chunks.iter().filter(|chunk| chunk.is_unique()).map(Bytes::len).sum::<usize>();
+        self.chunks.capacity() * size_of::<Bytes>() + own + self.tail.capacity()
+    }
+
     /// Takes all that waits, as one piece.
     pub(crate) fn take(&mut self) -> Vec<u8> {
         self.seal();
@@ -120,7 +131,18 @@ mod tests {
             }
         }
         assert_eq!(sent, whole);
-        assert_eq!(output.chunks.capacity(), 0, "an idle connection keeps no buffer");
+        assert_eq!(output.capacity(), 0, "an idle connection keeps no buffer");
+    }
+
+    #[test]
+    fn a_long_reply_does_not_copy_its_values() {
+        let value = Bytes::from(vec![b'v'; SHARED_BYTES_IN_LONG_REPLIES]);
+        let mut output = Output::default();
+        for _ in 0..100_000 {
+            output.value(&value);
+        }
+        assert_eq!(output.len(), 100_000 * value.len());
+        assert!(output.capacity() < output.len() / 2);
     }
 
     #[test]

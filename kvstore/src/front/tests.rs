@@ -3,4 +3,5 @@
 mod fake;
 mod golden;
 mod order;
+mod patience;
 mod sockets;

@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 
 use super::connection::{Connection, Fate, READ_BYTES, Talk};
 use super::engine::Engine;
+use super::front_ends::FrontEndConfig;
 use super::listener::{Accepted, Listener, turn_away};
 use super::metrics::{FrontMetrics, Tally, Wire};
 use super::session::{Outcome, Session, Turn};
@@ -67,9 +68,8 @@ impl Wake for Mailbox {
 
 /// What all front-end threads of a server share.
 pub(super) struct Common {
-    pub(super) http: SocketAddr,
-    pub(super) redis: SocketAddr,
-    pub(super) max_connections: usize,
+    /// With the addresses that were bound.
+    pub(super) config: FrontEndConfig,
     pub(super) mailboxes: Vec<Arc<Mailbox>>,
     pub(super) metrics: Arc<FrontMetrics>,
     pub(super) stopping: AtomicBool,
@@ -108,7 +108,11 @@ impl<E: Engine> Worker<E> {
         engine: E,
         listeners: Vec<Listener>,
     ) -> Self {
-        let site = Site { clock: Clock::new(SystemTime::now()), http: common.http, redis: common.redis };
+        let site = Site {
+            clock: Clock::new(SystemTime::now()),
+            http: common.config.http,
+            redis: common.config.redis,
+        };
         Worker {
             number,
             poll,
@@ -216,7 +220,7 @@ impl<E: Engine> Worker<E> {
         // An event of a connection that was closed in the same turn may come to its successor, which it does not hurt.
         let index = index as u32;
         if let Some(connection) = self.table.get_mut(index) {
-            connection.ready(event);
+            connection.ready(event.into());
             list(&mut self.active, index, connection);
         }
     }
@@ -238,7 +242,7 @@ impl<E: Engine> Worker<E> {
 
     /// Takes a connection in, at one of the threads, unless there are too many.
     fn welcome(&mut self, stream: TcpStream, peer: SocketAddr, wire: Wire) {
-        if self.common.open.fetch_add(1, Ordering::Relaxed) >= self.common.max_connections {
+        if self.common.open.fetch_add(1, Ordering::Relaxed) >= self.common.config.max_connections {
             self.common.open.fetch_sub(1, Ordering::Relaxed);
             self.common.metrics.turned_away(wire);
             turn_away(stream, wire);

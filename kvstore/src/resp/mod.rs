@@ -11,4 +11,4 @@ mod parse;
 mod plan;
 
 pub(crate) use connection::RespConnection;
-pub use parse::{ProtocolError, parse};
+pub use parse::{ProtocolError, Request, parse};

@@ -52,24 +52,32 @@ pub enum ProtocolError {
     LongRequest,
 }
 
-/// Parses one request at the start of `input` and returns its arguments and its length, or `None` if it is not all there.
-///
-/// Without arguments, the request is to be passed over: an empty line, or an array of none.
+/// A request that is all there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The command's name and what follows it. None at all: the request is to be passed over, being an empty line or an
+    /// array of nothing.
+    pub arguments: Vec<Vec<u8>>,
+    /// How many bytes of the input it takes.
+    pub length: usize,
+}
+
+/// Parses one request at the start of `input`; `None` if it is not all there.
 ///
 /// ```
 /// use niagara_kvstore::resp::parse;
 ///
-/// let (arguments, length) = parse(b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n...").unwrap().unwrap();
-/// assert_eq!(arguments, [b"GET".as_slice(), b"k"]);
-/// assert_eq!(length, 20);
+/// let request = parse(b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n...").unwrap().unwrap();
+/// assert_eq!(request.arguments, [b"GET".as_slice(), b"k"]);
+/// assert_eq!(request.length, 20);
 /// assert_eq!(parse(b"*2\r\n$3\r\nGE"), Ok(None));
-/// assert_eq!(parse(b"SET k 'two words'\r\n").unwrap().unwrap().0[2], b"two words");
+/// assert_eq!(parse(b"SET k 'two words'\r\n").unwrap().unwrap().arguments[2], b"two words");
 /// ```
-pub fn parse(input: &[u8]) -> Result<Option<(Vec<Vec<u8>>, usize)>, ProtocolError> {
+pub fn parse(input: &[u8]) -> Result<Option<Request>, ProtocolError> {
     let mut parser = Parser::default();
     let length = parser.parse(input)?;
-    let arguments = parser.arguments(input);
-    Ok(length.map(|length| (arguments.iter().map(<[u8]>::to_vec).collect(), length)))
+    let arguments = || parser.arguments(input).iter().map(<[u8]>::to_vec).collect();
+    Ok(length.map(|length| Request { arguments: arguments(), length }))
 }
 
 /// The parser of one connection. It remembers how far it has come with a request that is not all there, so that a

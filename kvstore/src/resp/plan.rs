@@ -91,8 +91,8 @@ pub(super) enum Local {
 /// A page of a scan has ten keys unless the client says otherwise, as in Redis.
 const SCAN_KEYS: usize = 10;
 
-/// A page of a scan has at most about so many keys, so that nobody else waits long for it.
-const MAX_SCAN_KEYS: usize = 10_000;
+/// A page of a scan has at most so many keys: they are copied, and each may have 64 KiB.
+const MAX_SCAN_KEYS: usize = 1000;
 
 const NOT_AN_INTEGER: Plan = Plan::Refuse(Cow::Borrowed("ERR value is not an integer or out of range"));
 const SYNTAX: Plan = Plan::Refuse(Cow::Borrowed("ERR syntax error"));

@@ -197,15 +197,15 @@ fn shown(reply: &[u8]) -> String {
 
 fn unescape(text: &str) -> Vec<u8> {
     let quoted = format!("x \"{}\"\r\n", text.replace('"', "\\\""));
-    let (mut words, _) =
-        resp::parse(quoted.as_bytes()).expect("escapes are well-formed").expect("the line ends");
-    words.remove(1)
+    let request = resp::parse(quoted.as_bytes()).expect("escapes are well-formed").expect("the line ends");
+    request.arguments[1].clone()
 }
 
 /// A command as clients send it: an array of its words.
 fn command_of(words: &str) -> Vec<u8> {
     let line = format!("{words}\r\n");
-    let (words, _) = resp::parse(line.as_bytes()).expect("words are well-formed").expect("the line ends");
+    let words =
+        resp::parse(line.as_bytes()).expect("words are well-formed").expect("the line ends").arguments;
     let mut out = format!("*{}\r\n", words.len()).into_bytes();
     for word in words {
         out.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());

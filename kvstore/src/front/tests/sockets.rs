@@ -31,7 +31,7 @@ impl Server {
         let fake = FakeServer::new();
         let mood = Arc::new(Mutex::new(Mood::Serve));
         let wakes: Mutex<Vec<Arc<dyn Wake>>> = Mutex::default();
-        let front_ends = FrontEnds::start_with(&config, Arc::default(), |wake| {
+        let front_ends = FrontEnds::start_with(config, Arc::default(), |wake| {
             wakes.lock().push(wake);
             engine_of(&fake, &mood)
         });
@@ -307,6 +307,6 @@ fn an_address_in_use_is_an_error() {
     let config = FrontEndConfig { redis: server.front_ends.redis_addr(), ..FrontEndConfig::default() };
     let config = FrontEndConfig { http: SocketAddr::from(([127, 0, 0, 1], 0)), ..config };
     let (fake, mood) = (FakeServer::new(), Arc::new(Mutex::new(Mood::Serve)));
-    let started = FrontEnds::start_with(&config, Arc::default(), |_| engine_of(&fake, &mood));
+    let started = FrontEnds::start_with(config, Arc::default(), |_| engine_of(&fake, &mood));
     assert_eq!(started.err().map(|error| error.kind()), Some(io::ErrorKind::AddrInUse));
 }

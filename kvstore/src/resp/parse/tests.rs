@@ -72,9 +72,9 @@ proptest! {
 }
 
 fn words(line: &str) -> Result<Vec<String>, ProtocolError> {
-    let (arguments, length) = parse(format!("{line}\r\n").as_bytes())?.expect("the line has an end");
-    assert_eq!(length, line.len() + 2);
-    Ok(arguments.into_iter().map(|word| String::from_utf8_lossy(&word).into_owned()).collect())
+    let request = parse(format!("{line}\r\n").as_bytes())?.expect("the line has an end");
+    assert_eq!(request.length, line.len() + 2);
+    Ok(request.arguments.into_iter().map(|word| String::from_utf8_lossy(&word).into_owned()).collect())
 }
 
 #[test]

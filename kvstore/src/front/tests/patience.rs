@@ -1,0 +1,169 @@
+//! How long a connection waits for its client, with time as an argument.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::fake::{FakeEngine, FakeServer, Mood};
+use super::golden::{http, redis};
+use crate::front::connection::{
+    Connection, Fate, LINGER, PATIENCE, PATIENCE_BYTES, READ_BYTES, Readiness, Talk,
+};
+use crate::front::metrics::Tally;
+use crate::front::session::{Session, Turn};
+use crate::front::token::Origin;
+
+/// A client, and its connection in a thread whose clock the test sets.
+struct Pair {
+    client: TcpStream,
+    /// The connection's socket, to see what has arrived.
+    arrived: TcpStream,
+    connection: Connection<u8>,
+    engine: FakeEngine,
+    buffer: Vec<u8>,
+    now: Instant,
+}
+
+impl Pair {
+    fn new(talk: Talk<u8>) -> Pair {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_nonblocking(true).unwrap();
+        let arrived = stream.try_clone().unwrap();
+        let connection = Connection::new(mio::net::TcpStream::from_std(stream), talk);
+        let (engine, mood) = FakeServer::new().engine();
+        *mood.lock() = Mood::Hold;
+        Pair { client, arrived, connection, engine, buffer: vec![0; READ_BYTES], now: Instant::now() }
+    }
+
+    fn http() -> Pair {
+        Pair::new(Talk::Http(Session::new(http(), Origin::default())))
+    }
+
+    fn redis() -> Pair {
+        Pair::new(Talk::Redis(Session::new(redis(), Origin::default())))
+    }
+
+    /// The client sends, and the server takes it all after this time.
+    fn after(&mut self, time: Duration, bytes: &[u8]) -> Fate {
+        self.now += time;
+        self.client.write_all(bytes).unwrap();
+        let mut seen = vec![0; bytes.len().min(PATIENCE_BYTES)];
+        while !matches!(self.arrived.peek(&mut seen), Ok(count) if count == seen.len()) {
+            thread::yield_now();
+        }
+        self.connection.ready(Readiness { readable: true, ..Readiness::default() });
+        loop {
+            let mut turn = Turn {
+                engine: &mut self.engine,
+                now: self.now,
+                tally: &mut Tally::default(),
+                command: &mut Vec::new(),
+            };
+            self.connection.serve(&mut turn, &mut self.buffer);
+            match self.connection.send(self.now) {
+                Fate::Again => {}
+                fate => return fate,
+            }
+        }
+    }
+
+    fn is_overdue_after(&self, time: Duration) -> bool {
+        self.connection.is_overdue(self.now + time)
+    }
+}
+
+const MOMENT: Duration = Duration::from_millis(1);
+
+#[test]
+fn half_a_request_is_waited_for_and_not_for_ever() {
+    for (mut pair, half) in [
+        (Pair::http(), b"GET / HTTP/1.1\r\nHost: h\r\n".as_slice()),
+        (Pair::http(), b"PUT /kv/k HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n"),
+        (Pair::redis(), b"*2\r\n$3\r\nGET\r\n"),
+    ] {
+        assert_eq!(pair.after(MOMENT, half), Fate::Wait);
+        assert!(!pair.is_overdue_after(PATIENCE - MOMENT));
+        assert!(pair.is_overdue_after(PATIENCE));
+    }
+}
+
+/// One byte now and then does not count as sending.
+#[test]
+fn a_drip_does_not_extend_the_wait() {
+    let mut pair = Pair::http();
+    pair.after(MOMENT, b"GET / HTTP/1.1\r\nA: ");
+    for _ in 0..29 {
+        pair.after(Duration::from_secs(1), b"a");
+        assert!(!pair.is_overdue_after(MOMENT));
+    }
+    assert!(pair.is_overdue_after(Duration::from_secs(1)));
+}
+
+/// A slow link is none the worse: it needs half a KiB a second.
+#[test]
+fn a_slow_body_arrives() {
+    let mut pair = Pair::http();
+    pair.after(MOMENT, b"PUT /kv/k HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\n");
+    for _ in 0..20 {
+        pair.after(PATIENCE - MOMENT, &vec![b'v'; PATIENCE_BYTES]);
+        assert!(!pair.is_overdue_after(PATIENCE - MOMENT));
+    }
+}
+
+#[test]
+fn nobody_waits_for_an_idle_client_or_for_the_engine() {
+    let year = Duration::from_secs(365 * 86_400);
+    let mut idle = Pair::http();
+    assert_eq!(idle.after(MOMENT, b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n"), Fate::Wait);
+    assert!(!idle.is_overdue_after(year));
+    assert_eq!(idle.connection.buffered(), 0, "an idle connection holds no buffer");
+
+    let mut held = Pair::redis();
+    held.after(MOMENT, b"SET k v\r\nGET k\r\nhalf a request");
+    assert!(!held.connection.is_quiet());
+    assert!(!held.is_overdue_after(year));
+}
+
+#[test]
+fn replies_must_be_taken() {
+    let mut pair = Pair::redis();
+    let reply = "x".repeat(60_000);
+    let request = format!("ECHO {reply}\r\n").repeat(200);
+    // More than the sockets hold: some of it must wait.
+    assert_eq!(pair.after(MOMENT, &request.as_bytes()[..60_007 * 4]), Fate::Wait);
+    let mut asked = 4;
+    while pair.connection.is_idle() {
+        assert!(asked < 2000, "the sockets take everything");
+        pair.after(MOMENT, &request.as_bytes()[..60_007]);
+        asked += 1;
+    }
+    assert!(!pair.is_overdue_after(PATIENCE - MOMENT));
+    assert!(pair.is_overdue_after(PATIENCE));
+}
+
+#[test]
+fn a_client_that_does_not_close_is_closed() {
+    let mut pair = Pair::redis();
+    assert_eq!(pair.after(MOMENT, b"QUIT\r\n"), Fate::Wait);
+    let mut reply = Vec::new();
+    pair.client.read_to_end(&mut reply).unwrap();
+    assert_eq!(reply, b"+OK\r\n", "the server has ended its side");
+    assert!(!pair.is_overdue_after(LINGER - MOMENT));
+    assert!(pair.is_overdue_after(LINGER));
+    pair.client.shutdown(Shutdown::Write).unwrap();
+    while pair.arrived.peek(&mut [0]).is_err() {
+        thread::yield_now();
+    }
+    pair.connection.ready(Readiness { half_closed: true, ..Readiness::default() });
+    let mut turn = Turn {
+        engine: &mut pair.engine,
+        now: pair.now,
+        tally: &mut Tally::default(),
+        command: &mut Vec::new(),
+    };
+    pair.connection.serve(&mut turn, &mut pair.buffer);
+    assert_eq!(pair.connection.send(pair.now), Fate::Close);
+}
