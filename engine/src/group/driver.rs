@@ -16,6 +16,7 @@ use super::placement::Placement;
 use super::reads::PendingReads;
 use super::slots::SlotIndex;
 use super::store::{RaftStore, ReplicaLog, entry_for_log};
+use super::turn::{Output, View, Write};
 use crate::batch::{EntryFill, encode_commands, encode_skip};
 use crate::log::{HardState, LogEntry};
 use crate::wire::{Wire, crosses_the_network};
@@ -45,62 +46,6 @@ pub struct DriverConfig {
     pub entry_bytes: usize,
     /// Bytes of forwarded commands that may wait.
     pub foreign_bytes: usize,
-}
-
-/// What the rest of the server looks like at the moment of a turn.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct View {
-    /// The highest place of a command in any group's local log on this server.
-    pub level: u64,
-    /// Whether this group holds the latest command of the global log: then it never skips ahead of the level.
-    pub anchor: bool,
-    /// Raft index of the last entry that the merge has passed.
-    pub merged: u64,
-    /// The number of the next command of this server's lane to be executed.
-    pub next_command: u64,
-    /// The latest attempt of the lane in which execution found a gap.
-    pub gap_attempt: Option<u32>,
-    /// Some group's merge lags, and it is another group than this one that the merge awaits.
-    pub stand_back: bool,
-}
-
-/// What the owner has to do after a turn.
-#[derive(Debug, Default)]
-pub struct Output {
-    /// Send these now.
-    pub messages: Vec<(u64, Wire)>,
-    /// Persist these in order, then say so with [`Driver::persisted`].
-    pub writes: Vec<Write>,
-    /// Reads that have their answer: the round, and the last committed place of this group when it was asked.
-    pub reads: Vec<(u64, u64)>,
-    /// Entries cut from commands, commands in them, and their bytes.
-    pub cut: Cut,
-    /// No-op entries proposed.
-    pub skips: u64,
-    /// Sub-batches sent again because they may have been lost.
-    pub attempts: u64,
-}
-
-/// How much was cut into entries.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Cut {
-    /// Entries.
-    pub entries: u64,
-    /// Commands.
-    pub commands: u64,
-    /// Bytes of commands.
-    pub bytes: u64,
-}
-
-/// Something to persist: the entries first, then the hard state.
-#[derive(Debug)]
-pub struct Write {
-    /// What to call [`Driver::persisted`] with.
-    pub ready: u64,
-    /// Entries to append; the first may replace a suffix.
-    pub entries: Vec<LogEntry>,
-    /// Raft's term, vote and commit.
-    pub hard_state: HardState,
 }
 
 /// A Ready on its way to the disk, and what may be sent only after it.

@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `driver.rs` | the state machine around raft-rs: slots, padding, pacing, proposals, acknowledgements |
+//! | `turn.rs` | what it is told at a turn, and what it wants done |
 //! | `intake.rs` | commands on their way into the log: this server's lane, and what others forward |
 //! | `slots.rs` | which slot each recent entry fills |
 //! | `reads.rs` | quorum rounds of strong reads |
@@ -18,8 +19,10 @@ mod placement;
 mod reads;
 mod slots;
 mod store;
+mod turn;
 
-pub use driver::{Cut, Driver, DriverConfig, Output, View, Write};
+pub use driver::{Driver, DriverConfig};
 pub use intake::LaneSource;
 pub use slots::SlotIndex;
 pub use store::ReplicaLog;
+pub use turn::{Cut, Output, View, Write};
