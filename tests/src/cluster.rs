@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
 
@@ -187,11 +187,6 @@ impl Cluster {
     /// All that a server has logged, in all of its lives.
     pub fn log(&self, server: u64) -> String {
         read_log(&self.log_path(server))
-    }
-
-    /// The directory of all files of the cluster.
-    pub fn dir(&self) -> &Path {
-        self.dir.path()
     }
 
     /// Starts a server that does not run, and does not wait for it.

@@ -12,7 +12,7 @@ use std::time::Duration;
 ///
 /// let mut http = Http::new("127.0.0.1:7000".parse().unwrap());
 /// let written = http.put("greeting", b"hello").unwrap();
-/// assert_eq!(written.status, 200);
+/// assert_eq!(written.status, 201, "created");
 /// assert_eq!(http.get("greeting", "strong").unwrap().body, b"hello");
 /// ```
 pub struct Http {

@@ -13,7 +13,7 @@
 //! themselves comes from [`status`] and [`metrics`].
 //!
 //! Tests wait for conditions, with generous deadlines ([`wait`]), and assert no speed. Where a test repeats something,
-//! the environment variable `NIAGARA_TEST_ROUNDS` multiplies how often.
+//! the environment variable `NIAGARA_TEST_ROUNDS` multiplies how often; `NIAGARA_BIN` names another binary to test.
 
 pub mod binary;
 mod client;

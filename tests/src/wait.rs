@@ -23,20 +23,13 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// });
 /// assert_eq!(third, 3);
 /// ```
-pub fn until<T>(what: &str, attempt: impl FnMut() -> Option<T>) -> T {
-    within(DEADLINE, attempt).unwrap_or_else(|| panic!("waited {DEADLINE:?} in vain for {what}"))
-}
-
-/// Waits until `attempt` gives something; `None` if it has given nothing for so long.
-pub fn within<T>(limit: Duration, mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
-    let end = Instant::now() + limit;
+pub fn until<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + DEADLINE;
     loop {
         if let Some(value) = attempt() {
-            return Some(value);
+            return value;
         }
-        if Instant::now() >= end {
-            return None;
-        }
+        assert!(Instant::now() < end, "waited {DEADLINE:?} in vain for {what}");
         thread::sleep(PAUSE);
     }
 }

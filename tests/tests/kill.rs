@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use niagara_engine::Durability;
-use niagara_tests::{Client, Cluster, ClusterPlan, History, Load, LoadPlan, rounds};
+use niagara_tests::{Answer, Client, Cluster, ClusterPlan, History, Load, LoadPlan, rounds, wait};
 
 /// Acknowledged writes between two faults, so that each fault meets a cluster at work.
 const PROGRESS: u64 = 100;
@@ -33,6 +33,67 @@ fn all_at_once_with_synced_logs() {
 #[test]
 fn all_at_once_with_written_logs() {
     all_at_once(Durability::Os);
+}
+
+/// Proves that a server which is killed again and again while it recovers and catches up loses nothing either, nor does it
+/// hold up the others.
+#[test]
+fn while_it_catches_up() {
+    let mut cluster = ClusterPlan::new(3, 4).start();
+    let history = Arc::new(History::default());
+    let mut load = Load::start(cluster.endpoints(), &history, LoadPlan::default());
+    for _ in 0..rounds(3) {
+        cluster.kill(3);
+        load.await_progress(PROGRESS);
+        for _ in 0..5 {
+            cluster.launch(3);
+            load.await_progress(PROGRESS / 5);
+            cluster.kill(3);
+        }
+        cluster.restart(3);
+    }
+    load.stop();
+    assert_nothing_lost(&mut cluster, &history);
+}
+
+/// Proves that a server without a majority acknowledges no write and answers no strong read, says so in time, and goes on as
+/// soon as there is a majority again.
+#[test]
+fn without_a_majority() {
+    let mut cluster = ClusterPlan::new(3, 2).start();
+    let history = History::default();
+    let register = history.register();
+    let mut clients = Client::both(cluster.endpoint(1));
+    assert_eq!(register.write(&mut clients[0]), Answer::Done(()));
+
+    cluster.kill(2);
+    cluster.kill(3);
+    for client in &mut clients {
+        assert_eq!(client.get(register.key()), Answer::Refused);
+        assert_ne!(history.register().write(client), Answer::Done(()));
+    }
+    let mut http = cluster.http(1);
+    assert_eq!(
+        http.get(register.key(), "weak").unwrap().status,
+        200,
+        "what it has, it shows to who wants it"
+    );
+    assert_eq!(http.request("GET", "/healthz", &[], b"").unwrap().status, 200, "it lives");
+    wait::until("it to notice", || {
+        (http.request("GET", "/readyz", &[], b"").unwrap().status == 503).then_some(())
+    });
+
+    cluster.restart(2);
+    cluster.await_ready(1);
+    for server in [1, 2] {
+        let [mut client, _] = Client::both(cluster.endpoint(server));
+        history.verify(&mut client);
+        wait::until("a write to be acknowledged", || {
+            (history.register().write(&mut client) == Answer::Done(())).then_some(())
+        });
+    }
+    cluster.restart(3);
+    assert_nothing_lost(&mut cluster, &history);
 }
 
 fn one_after_the_other(durability: Durability) {
