@@ -253,6 +253,8 @@ fn redis_attacks() -> Vec<Attack> {
         Attack::bytes("nested arrays", "*1\r\n".repeat(100_000)).answered("-ERR Protocol error: "),
         Attack::bytes("an open quote", "SET k \"value\r\n").answered("-ERR Protocol error: "),
         Attack::bytes("another protocol", "GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+        Attack::bytes("a page's POST", "POST / HTTP/1.1\r\nHost: x\r\n\r\nFLUSHALL\r\n")
+            .answered("-ERR this port speaks the Redis protocol"),
         Attack::bytes("empty arguments", "*3\r\n$0\r\n\r\n$0\r\n\r\n$0\r\n\r\n")
             .answered("-ERR unknown command"),
         Attack::bytes("a line of 1 MiB", "A".repeat(MIB)).answered("-ERR Protocol error: "),

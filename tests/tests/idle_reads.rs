@@ -1,6 +1,6 @@
 //! Strong reads of a cluster that nobody writes to: the invariant `idle_read_is_answered`.
 //!
-//! In the paper's rule (Deyerl and Distler, section 3.4) a read waits for slots that an idle cluster never fills, at any group
+//! In the paper's rule (Deyerl and Distler, PaPoC 2019) a read waits for slots that an idle cluster never fills, at any group
 //! but the first. Here every server answers, whatever the number of groups, and the reads fill no log.
 
 use std::thread;

@@ -100,6 +100,8 @@ impl Protocol for RespConnection {
                     let arguments = self.parser.arguments(input.bytes());
                     if arguments.len() == 0 {
                         self.consume(input);
+                    } else if is_http(arguments) {
+                        self.next = Next::Broken(ProtocolError::Http);
                     } else {
                         self.next = Next::Planned(plan::plan(arguments));
                     }
@@ -293,4 +295,10 @@ fn look(read: Read, arguments: Arguments<'_>, view: &View<'_>, replies: &mut Rep
             }
         }
     }
+}
+
+/// Whether this is a line of an HTTP request, of the kinds that browsers send anywhere on behalf of any page. No command
+/// is called like that.
+fn is_http(arguments: Arguments<'_>) -> bool {
+    plan::is(arguments.get(0), "POST") || plan::is(arguments.get(0), "HOST:")
 }

@@ -23,6 +23,9 @@ const MAX_NUMBER_LINE_BYTES: usize = 32;
 /// is to be closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolError {
+    /// HTTP, sent here by mistake, or by a web page that would have the lines of its body executed.
+    #[error("this port speaks the Redis protocol: send HTTP requests to the server's HTTP port")]
+    Http,
     /// A line of words does not end.
     #[error("Protocol error: too big inline request")]
     LongInline,
