@@ -152,14 +152,10 @@ impl World {
             let durable = self.durable.entry((id, group)).or_default().clone();
             let (store, _) = log::open(&LogConfig::new("", Durability::Memory, 1), &mut |_| {}).unwrap();
             let mut slots = SlotIndex::default();
-            let mut level = 0;
             store.append(&durable.entries);
             for entry in &durable.entries {
                 let fill = EntryFill::of(&entry.context).unwrap();
                 slots.append(entry.index, &fill);
-                if let EntryFill::Commands { place } = fill {
-                    level = level.max(place);
-                }
             }
             assert!(
                 durable.hard_state.commit <= store.last_index(),
@@ -180,7 +176,7 @@ impl World {
                 foreign_bytes: 256,
             };
             Replica {
-                driver: Driver::new(config, store.clone(), durable.hard_state, slots, level),
+                driver: Driver::new(config, store.clone(), durable.hard_state, slots),
                 store,
                 queue: Queue::default(),
                 next_number: 1,

@@ -89,7 +89,7 @@ struct Progress {
 
 impl<L: ReplicaLog> Driver<L> {
     /// A replica that goes on from what `log` and `hard_state` hold. `slots` has been told of every entry in the log.
-    pub fn new(config: DriverConfig, log: L, hard_state: HardState, slots: SlotIndex, level: u64) -> Self {
+    pub fn new(config: DriverConfig, log: L, hard_state: HardState, slots: SlotIndex) -> Self {
         let election = config.election_ticks as usize;
         let raft_config = raft::Config {
             id: config.server,
@@ -126,8 +126,8 @@ impl<L: ReplicaLog> Driver<L> {
             lag: Lag::new(config.window, config.election_ticks),
             progress: Progress { patience: u64::from(config.election_ticks), ..Progress::default() },
             raft,
+            level: slots.level(),
             slots,
-            level,
             unpersisted: VecDeque::new(),
             lagging: false,
             held: false,
@@ -555,9 +555,7 @@ impl<L: ReplicaLog> Driver<L> {
         for entry in entries {
             let fill = EntryFill::of(&entry.context).expect("checked before it came to the log");
             self.slots.append(entry.index, &fill);
-            if let EntryFill::Commands { place } = fill {
-                self.level = self.level.max(place);
-            }
         }
+        self.level = self.level.max(self.slots.level());
     }
 }

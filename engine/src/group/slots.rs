@@ -14,6 +14,7 @@ pub struct SlotIndex {
     marks: VecDeque<Mark>,
     commands: usize,
     merged_commands: u64,
+    level: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +43,9 @@ impl SlotIndex {
         );
         self.marks.push_back(Mark { index, place, commands });
         self.commands += usize::from(commands);
+        if commands {
+            self.level = self.level.max(place);
+        }
     }
 
     /// Forgets entries from `index` on.
@@ -63,6 +67,11 @@ impl SlotIndex {
             self.floor_place = mark.place;
         }
         self.floor_index = self.floor_index.max(index);
+    }
+
+    /// The highest place of a command that the log has held, replaced ones included.
+    pub fn level(&self) -> u64 {
+        self.level
     }
 
     /// The last place that the log fills; 0 for none.

@@ -316,7 +316,7 @@ fn share<S: StateMachine>(
 
 fn open_group(config: &Config, group: u16, identity: &Arc<Identity>) -> Result<OpenGroup, StartError> {
     let number = group + 1;
-    let (store, writer, slots, level) = open_log(config, group)?;
+    let (store, writer, slots) = open_log(config, group)?;
     let hard_state = store.hard_state();
     if hard_state.commit > store.last_index() {
         let (last, commit) = (store.last_index(), hard_state.commit);
@@ -340,12 +340,12 @@ fn open_group(config: &Config, group: u16, identity: &Arc<Identity>) -> Result<O
     };
     let origin = Origin { server: config.server, incarnation: identity.incarnation(), lane: group };
     let queue = Arc::new(LaneQueue::new(origin, config.entry_bytes));
-    let driver = Driver::new(driver_config, store.clone(), hard_state, slots, level);
+    let driver = Driver::new(driver_config, store.clone(), hard_state, slots);
     Ok(OpenGroup { driver, store, writer, transport, queue })
 }
 
 /// Opens the log, and learns from its entries which slots they fill.
-fn open_log(config: &Config, group: u16) -> Result<(LogStore, LogWriter, SlotIndex, u64), StartError> {
+fn open_log(config: &Config, group: u16) -> Result<(LogStore, LogWriter, SlotIndex), StartError> {
     let number = group + 1;
     let id = crc32fast::hash(format!("{:032x}/{}/{number}", config.cluster, config.server).as_bytes());
     let dir = config.data_dir.join(format!("group-{number}"));
@@ -353,20 +353,14 @@ fn open_log(config: &Config, group: u16) -> Result<(LogStore, LogWriter, SlotInd
     log_config.segment_bytes = config.segment_bytes;
     log_config.cache_bytes = config.log_cache_bytes;
     let mut slots = SlotIndex::default();
-    let mut level = 0;
     let mut damaged = None;
     let opened = log::open(&log_config, &mut |entry| match EntryFill::of(&entry.context) {
-        Ok(fill) => {
-            slots.append(entry.index, &fill);
-            if let EntryFill::Commands { place } = fill {
-                level = level.max(place);
-            }
-        }
+        Ok(fill) => slots.append(entry.index, &fill),
         Err(error) => damaged = Some((entry.index, error)),
     });
     let (store, writer) = opened.map_err(|source| StartError::Log { group: number, source })?;
     assert!(damaged.is_none(), "group {number}: checked records hold an impossible entry: {damaged:?}");
-    Ok((store, writer, slots, level))
+    Ok((store, writer, slots))
 }
 
 fn open_link(config: &Config, group: u16, identity: &Arc<Identity>) -> Result<Transport, StartError> {

@@ -78,7 +78,7 @@ impl GroupThread {
             refusals: Vec::new(),
             mail: Vec::new(),
             output: Output::default(),
-            view: View::default(),
+            view: self.view(),
             leader: (0, 0),
             uncommitted: VecDeque::new(),
             stop: false,
@@ -112,7 +112,6 @@ impl GroupThread {
 
     /// One turn of the driver, and what follows from it.
     fn drive(&mut self, turns: &mut Turns) {
-        turns.view = self.view();
         self.driver.turn(&turns.view, &mut &*self.queue, &mut turns.output);
         let writes = std::mem::take(&mut turns.output.writes);
         let synced_later = self.persist(writes, turns);
