@@ -1,9 +1,9 @@
 //! The directory of a log: how segments get their names, lose them, and are found again.
 
-use std::fs::{self, File};
-use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::files::Files;
 use super::format::SegmentHeader;
 use super::segment::{Segment, create_file};
 use super::{LogConfig, LogError};
@@ -15,7 +15,7 @@ const UNFINISHED: &str = "tmp";
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
-    handle: File,
+    files: Arc<dyn Files>,
     log_id: u64,
     segment_bytes: u64,
     durable: bool,
@@ -29,17 +29,11 @@ impl Directory {
     /// Opens the directory, and creates it if it does not exist.
     pub fn open(config: &LogConfig, durable: bool) -> Result<Self, LogError> {
         let path = config.dir.clone();
-        if !path.is_dir() {
-            fs::create_dir_all(&path).map_err(LogError::io("create the log directory", &path))?;
-            let parent =
-                path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            let synced = File::open(parent).and_then(|parent| parent.sync_all());
-            synced.map_err(LogError::io("sync the directory", parent))?;
-        }
-        let handle = File::open(&path).map_err(LogError::io("open the log directory", &path))?;
+        let files = Arc::clone(&config.files);
+        files.create_dir(&path).map_err(LogError::io("create the log directory", &path))?;
         // Rounded up, so that the room left in a segment is always a multiple of a frame's alignment.
         let segment_bytes = config.segment_bytes.next_multiple_of(super::frame::ALIGNMENT);
-        Ok(Directory { path, handle, log_id: config.log_id, segment_bytes, durable })
+        Ok(Directory { path, files, log_id: config.log_id, segment_bytes, durable })
     }
 
     pub fn path(&self) -> &Path {
@@ -57,14 +51,14 @@ impl Directory {
         numbers.sort_unstable();
         numbers
             .into_iter()
-            .map(|number| Segment::load(&self.segment_path(number), self.log_id, number))
+            .map(|number| Segment::load(&*self.files, &self.segment_path(number), self.log_id, number))
             .collect()
     }
 
     /// Removes what a crash has left of segments in preparation or on their way to being recycled.
     pub fn remove_unfinished(&self) -> Result<(), LogError> {
         for path in self.files(UNFINISHED)? {
-            fs::remove_file(&path).map_err(LogError::io("remove the unfinished log segment", &path))?;
+            self.files.remove(&path).map_err(LogError::io("remove the unfinished log segment", &path))?;
         }
         Ok(())
     }
@@ -74,21 +68,23 @@ impl Directory {
         let path = self.segment_path(number);
         let (unfinished, file) = match spare {
             Some(Spare(path)) => {
-                let file = File::options().read(true).write(true).open(&path);
-                (path.clone(), file.map_err(LogError::io("open the spare log segment", &path))?)
+                let file = self.files.open(&path);
+                let file = file.map_err(LogError::io("open the spare log segment", &path))?;
+                (path, file)
             }
             None => {
                 let path = self.path.join(format!("{number:016x}.new.{UNFINISHED}"));
-                let file = create_file(&path, self.segment_bytes, self.durable)?;
+                let file = create_file(&*self.files, &path, self.segment_bytes, self.durable)?;
                 (path, file)
             }
         };
-        let header = SegmentHeader { log_id: self.log_id, number, salt: RandomState::new().hash_one(number) };
+        let header = SegmentHeader { log_id: self.log_id, number, salt: self.files.salt() };
         let segment = Segment::label(file, &path, &header, self.segment_bytes)?;
         if self.durable {
             segment.sync_all()?;
         }
-        fs::rename(&unfinished, &path).map_err(LogError::io("rename the prepared segment to", &path))?;
+        let renamed = self.files.rename(&unfinished, &path);
+        renamed.map_err(LogError::io("rename the prepared segment to", &path))?;
         self.sync_names()?;
         Ok(segment)
     }
@@ -98,11 +94,13 @@ impl Directory {
     pub fn retire(&self, segment: &Segment, keep: bool) -> Result<Option<Spare>, LogError> {
         let spare = if keep && segment.bytes == self.segment_bytes {
             let path = self.path.join(format!("{:016x}.old.{UNFINISHED}", segment.number));
-            fs::rename(&segment.path, &path)
+            self.files
+                .rename(&segment.path, &path)
                 .map_err(LogError::io("retire the log segment", &segment.path))?;
             Some(Spare(path))
         } else {
-            fs::remove_file(&segment.path).map_err(LogError::io("remove the log segment", &segment.path))?;
+            let removed = self.files.remove(&segment.path);
+            removed.map_err(LogError::io("remove the log segment", &segment.path))?;
             None
         };
         self.sync_names()?;
@@ -111,7 +109,7 @@ impl Directory {
 
     /// Waits until the names are durable, whatever the mode.
     pub fn sync(&self) -> Result<(), LogError> {
-        self.handle.sync_all().map_err(LogError::io("sync the log directory", &self.path))
+        self.files.sync_dir(&self.path).map_err(LogError::io("sync the log directory", &self.path))
     }
 
     fn sync_names(&self) -> Result<(), LogError> {
@@ -123,8 +121,7 @@ impl Directory {
     }
 
     fn files(&self, extension: &str) -> Result<Vec<PathBuf>, LogError> {
-        let listed: std::io::Result<Vec<PathBuf>> =
-            fs::read_dir(&self.path).and_then(|files| files.map(|file| Ok(file?.path())).collect());
+        let listed = self.files.list(&self.path);
         let mut paths = listed.map_err(LogError::io("list the log directory", &self.path))?;
         paths.retain(|path| path.extension().is_some_and(|found| found == extension));
         Ok(paths)

@@ -22,13 +22,15 @@
 //! | `table.rs` | where each entry stands on disk, 24 bytes an entry |
 //! | `store.rs`, `read.rs` | the shared view, and how a range is read from it |
 //! | `writer.rs` | the writing side |
-//! | `directory.rs`, `segment.rs`, `preparer.rs` | files: names, zero-filling ahead of use, recycling |
+//! | `directory.rs`, `segment.rs`, `preparer.rs` | segments: names, zero-filling ahead of use, recycling |
+//! | `files.rs` | the file system below |
 //! | `recover.rs`, `replay.rs` | the start |
 //!
 //! The log knows nothing of slots, commands or leaders: an entry's kind, context and data are opaque to it.
 
 mod directory;
 mod error;
+mod files;
 mod format;
 mod frame;
 mod preparer;
@@ -45,10 +47,12 @@ mod writer;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 pub use error::LogError;
+pub use files::{Files, LogFile, SystemFiles};
 pub use recover::open;
 pub use store::{Figures, LogStore};
 pub use writer::LogWriter;
@@ -175,6 +179,11 @@ pub struct LogConfig {
     /// Names the log, such that no two logs that could be mixed up have the same (for example from cluster, server
     /// and group). Segments of another log are refused.
     pub log_id: u64,
+    /// Where its files are: the machine's file system, unless it is a simulator's.
+    pub files: Arc<dyn Files>,
+    /// Whether a thread makes the next segment ready, and takes old ones away, beside the writes. That is the default; a
+    /// simulator, which has one thread, does it in place.
+    pub prepare_beside: bool,
 }
 
 /// The least segment size: room for a segment's opening and a small entry.
@@ -191,7 +200,15 @@ const _: () = assert!(ENTRY_BYTES_MAX + 4096 <= u32::MAX as u64);
 impl LogConfig {
     /// A configuration with the defaults.
     pub fn new(dir: impl Into<PathBuf>, durability: Durability, log_id: u64) -> Self {
-        LogConfig { dir: dir.into(), durability, segment_bytes: 16 << 20, cache_bytes: 2 << 20, log_id }
+        LogConfig {
+            dir: dir.into(),
+            durability,
+            segment_bytes: 16 << 20,
+            cache_bytes: 2 << 20,
+            log_id,
+            files: Arc::new(SystemFiles),
+            prepare_beside: true,
+        }
     }
 
     fn check(&self) -> Result<(), LogError> {

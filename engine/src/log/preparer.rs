@@ -1,8 +1,9 @@
-//! The thread that makes segments ready before they are needed, and takes old ones away.
+//! Segments are made ready before they are needed, and old ones taken away.
 //!
-//! Filling 16 MiB with zeros and syncing them takes longer than many writes, so it happens beside them: while one
-//! segment is written, the next one waits, complete, under its final name.
+//! Filling 16 MiB with zeros and syncing them takes longer than many writes, so it happens beside them, on a
+//! thread: while one segment is written, the next one waits, complete, under its final name.
 
+use std::mem;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
@@ -14,9 +15,68 @@ use super::segment::Segment;
 /// How many retired files wait to be used again. One is in use at a time; the second is for a burst of compaction.
 const SPARES: usize = 2;
 
-/// The writer's end. The thread ends with it.
+/// The writer's end.
 #[derive(Debug)]
-pub(super) struct Preparer {
+pub(super) enum Preparer {
+    /// A thread, which ends with it.
+    Beside(Beside),
+    /// No thread: everything is done when it is asked for.
+    InPlace(InPlace),
+}
+
+impl Preparer {
+    /// Prepares the segment of the given number at once, on a thread if `beside`. A file that a former life had
+    /// prepared under that number, and not used, is replaced.
+    pub fn start(directory: Arc<Directory>, next: u64, beside: bool) -> Result<Self, LogError> {
+        let worker = Worker { directory, spares: Vec::new() };
+        if beside {
+            Beside::start(worker, next).map(Preparer::Beside)
+        } else {
+            InPlace::start(worker, next).map(Preparer::InPlace)
+        }
+    }
+
+    /// The segment that was to be prepared; waits for it if it is not ready. Then the next one is prepared.
+    pub fn take(&mut self) -> Result<Segment, LogError> {
+        match self {
+            Preparer::Beside(beside) => beside.take(),
+            Preparer::InPlace(in_place) => in_place.take(),
+        }
+    }
+
+    /// Takes segments out of the log, in the given order, which must be from the oldest on. A thread's failure is told by
+    /// the next [`take`](Self::take).
+    pub fn retire(&mut self, segments: Vec<Arc<Segment>>) -> Result<(), LogError> {
+        match self {
+            Preparer::Beside(beside) => {
+                beside.send(Job::Retire(segments));
+                Ok(())
+            }
+            Preparer::InPlace(in_place) => in_place.worker.retire(&segments),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct InPlace {
+    worker: Worker,
+    prepared: Segment,
+}
+
+impl InPlace {
+    fn start(mut worker: Worker, next: u64) -> Result<Self, LogError> {
+        let prepared = worker.prepare(next)?;
+        Ok(InPlace { worker, prepared })
+    }
+
+    fn take(&mut self) -> Result<Segment, LogError> {
+        let next = self.worker.prepare(self.prepared.number + 1)?;
+        Ok(mem::replace(&mut self.prepared, next))
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Beside {
     /// Taken at the end only, to tell the thread.
     jobs: Option<Sender<Job>>,
     prepared: Receiver<Result<Segment, LogError>>,
@@ -29,37 +89,25 @@ enum Job {
     Retire(Vec<Arc<Segment>>),
 }
 
-impl Preparer {
-    /// Starts the thread, which at once prepares the segment of the given number. A file that a former life had
-    /// prepared under that number, and not used, is replaced.
-    pub fn start(directory: Arc<Directory>, next: u64) -> Result<Self, LogError> {
+impl Beside {
+    fn start(worker: Worker, next: u64) -> Result<Self, LogError> {
         let (jobs, todo) = mpsc::channel();
         let (done, prepared) = mpsc::channel();
-        let path = directory.path().to_owned();
+        let path = worker.directory.path().to_owned();
         let thread = thread::Builder::new()
             .name("log-prepare".into())
-            .spawn(move || Worker { directory, spares: Vec::new() }.run(&todo, &done))
+            .spawn(move || worker.run(&todo, &done))
             .map_err(LogError::io("start a thread for the log in", &path))?;
-        let preparer = Preparer { jobs: Some(jobs), prepared, thread: Some(thread) };
-        preparer.prepare(next);
-        Ok(preparer)
+        let beside = Beside { jobs: Some(jobs), prepared, thread: Some(thread) };
+        beside.send(Job::Prepare(next));
+        Ok(beside)
     }
 
-    /// The segment that was to be prepared; waits for it if it is not ready. Then the next one is prepared.
-    pub fn take(&self) -> Result<Segment, LogError> {
+    fn take(&self) -> Result<Segment, LogError> {
         // The thread is gone after an error, which an earlier call has reported.
         let segment = self.prepared.recv().unwrap_or(Err(LogError::Failed))?;
-        self.prepare(segment.number + 1);
+        self.send(Job::Prepare(segment.number + 1));
         Ok(segment)
-    }
-
-    /// Takes segments out of the log, in the given order, which must be from the oldest on.
-    pub fn retire(&self, segments: Vec<Arc<Segment>>) {
-        self.send(Job::Retire(segments));
-    }
-
-    fn prepare(&self, number: u64) {
-        self.send(Job::Prepare(number));
     }
 
     fn send(&self, job: Job) {
@@ -70,7 +118,7 @@ impl Preparer {
     }
 }
 
-impl Drop for Preparer {
+impl Drop for Beside {
     fn drop(&mut self) {
         // The thread finishes what is queued, and ends when there is nobody left to send it more.
         drop(self.jobs.take());
@@ -82,7 +130,8 @@ impl Drop for Preparer {
     }
 }
 
-struct Worker {
+#[derive(Debug)]
+pub(super) struct Worker {
     directory: Arc<Directory>,
     spares: Vec<Spare>,
 }
@@ -93,7 +142,7 @@ impl Worker {
     fn run(mut self, jobs: &Receiver<Job>, done: &Sender<Result<Segment, LogError>>) {
         for job in jobs {
             let result = match job {
-                Job::Prepare(number) => self.directory.create(number, self.spares.pop()).map(Some),
+                Job::Prepare(number) => self.prepare(number).map(Some),
                 Job::Retire(segments) => self.retire(&segments).map(|()| None),
             };
             let failed = result.is_err();
@@ -103,6 +152,10 @@ impl Worker {
                 return;
             }
         }
+    }
+
+    fn prepare(&mut self, number: u64) -> Result<Segment, LogError> {
+        self.directory.create(number, self.spares.pop())
     }
 
     fn retire(&mut self, segments: &[Arc<Segment>]) -> Result<(), LogError> {

@@ -65,7 +65,7 @@ pub fn open(config: &LogConfig, visit: &mut dyn FnMut(&LogEntry)) -> Result<(Log
     let segments: VecDeque<Held> =
         held.map(|(segment, lowest)| Held { segment: Arc::new(segment), lowest }).collect();
     let next = segments.back().map_or(1, |held| held.segment.number) + 1;
-    let preparer = Preparer::start(Arc::clone(&directory), next)?;
+    let preparer = Preparer::start(Arc::clone(&directory), next, config.prepare_beside)?;
 
     let in_use = segments.iter().map(|held| Arc::clone(&held.segment)).collect();
     let tail = Tail {

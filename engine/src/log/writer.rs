@@ -243,8 +243,7 @@ impl Disk {
         self.write(&[], Some(Note::Floor(floor)))?;
         let needed = self.first_segment_needed(floor);
         self.tail.segments.retain(|held| held.segment.number >= needed);
-        self.preparer.retire(self.store.remove_segments_before(needed));
-        Ok(())
+        self.preparer.retire(self.store.remove_segments_before(needed))
     }
 
     /// The segment from which on a start finds every entry above the floor.

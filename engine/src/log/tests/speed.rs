@@ -6,6 +6,7 @@
 use std::env;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -58,11 +59,11 @@ fn log(durability: Durability, entry_bytes: usize, per_write: u64, writes: u64) 
 fn disk_alone(bytes: u64, writes: u64) {
     let dir = dir();
     let file = File::create(dir.path().join("file")).unwrap();
-    file.write_all_at(&vec![0; FILE_BYTES as usize], 0).unwrap();
+    FileExt::write_all_at(&file, &vec![0; FILE_BYTES as usize], 0).unwrap();
     file.sync_all().unwrap();
     let data = vec![0x5a; bytes as usize];
     measure(&format!("disk alone, {bytes} bytes"), bytes, writes, |i| {
-        file.write_all_at(&data, i * bytes % (FILE_BYTES - bytes)).unwrap();
+        FileExt::write_all_at(&file, &data, i * bytes % (FILE_BYTES - bytes)).unwrap();
         file.sync_data().unwrap();
     });
 }

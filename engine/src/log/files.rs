@@ -1,0 +1,153 @@
+//! The file system below a log, as an interface: the machine's own in production, one that fails on purpose in a
+//! simulator. It promises what `FORMAT.md` assumes about the disk, and no more.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, IoSlice};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
+
+/// Most parts that the system takes in one write (UIO_MAXIOV).
+const WRITE_PARTS: usize = 1024;
+/// What fills a file, this much at a time.
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+
+/// Directories and names. A name is durable when its directory has been synced, not before.
+pub trait Files: fmt::Debug + Send + Sync {
+    /// Creates a directory, with those above it, unless it exists; durably.
+    fn create_dir(&self, dir: &Path) -> io::Result<()>;
+    /// The files in a directory, in any order.
+    fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>>;
+    /// Opens a file that exists, for reading and writing.
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn LogFile>>;
+    /// Creates a file, or empties one that exists.
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn LogFile>>;
+    /// Gives a file another name, in the place of what had it.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Waits until the names in a directory are durable.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// A number that is never the same twice, as far as chance goes: it tells the lives of a recycled file apart.
+    fn salt(&self) -> u64;
+}
+
+/// An open file. Contents are durable when it has been synced.
+pub trait LogFile: fmt::Debug + Send + Sync {
+    /// Its length in bytes.
+    fn length(&self) -> io::Result<u64>;
+    /// Fills the buffer from an offset on.
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+    /// Writes all parts, one behind the other, from an offset on: one system call, unless there are more parts than one
+    /// takes or the system stops short.
+    fn write_all_at(&self, parts: &mut [IoSlice<'_>], offset: u64) -> io::Result<()>;
+    /// Overwrites a range with zeros; the file grows if it ends within.
+    fn fill_with_zeros(&self, from: u64, to: u64) -> io::Result<()>;
+    /// Reserves disk space for a range; the file grows if it ends within.
+    fn reserve(&self, from: u64, to: u64) -> io::Result<()>;
+    /// Waits until contents are durable.
+    fn sync_data(&self) -> io::Result<()>;
+    /// Waits until contents and length are durable.
+    fn sync_all(&self) -> io::Result<()>;
+}
+
+/// The machine's file system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemFiles;
+
+impl Files for SystemFiles {
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        if dir.is_dir() {
+            return Ok(());
+        }
+        fs::create_dir_all(dir)?;
+        let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+        self.sync_dir(parent.unwrap_or(Path::new(".")))
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
+        fs::read_dir(dir)?.map(|file| Ok(file?.path())).collect()
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
+        Ok(Arc::new(OpenOptions::new().read(true).write(true).open(path)?))
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+        Ok(Arc::new(file))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        File::open(dir)?.sync_all()
+    }
+
+    fn salt(&self) -> u64 {
+        RandomState::new().hash_one(0)
+    }
+}
+
+impl LogFile for File {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        FileExt::read_exact_at(self, buffer, offset)
+    }
+
+    fn write_all_at(&self, mut parts: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
+        let mut at = offset;
+        while !parts.is_empty() {
+            match rustix::io::pwritev(self, &parts[..parts.len().min(WRITE_PARTS)], at) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    at += written as u64;
+                    IoSlice::advance_slices(&mut parts, written);
+                }
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    fn fill_with_zeros(&self, from: u64, to: u64) -> io::Result<()> {
+        let mut at = from;
+        while at < to {
+            let length = (to - at).min(ZEROS.len() as u64);
+            FileExt::write_all_at(self, &ZEROS[..length as usize], at)?;
+            at += length;
+        }
+        Ok(())
+    }
+
+    fn reserve(&self, from: u64, to: u64) -> io::Result<()> {
+        match rustix::fs::fallocate(self, FallocateFlags::empty(), from, to - from) {
+            // Not every file system can reserve space.
+            Err(Errno::OPNOTSUPP) => self.set_len(to),
+            done => Ok(done?),
+        }
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        File::sync_data(self)
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        File::sync_all(self)
+    }
+}
