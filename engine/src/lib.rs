@@ -23,6 +23,7 @@
 pub mod apply;
 pub mod batch;
 mod client;
+mod clock;
 mod config;
 #[doc(hidden)]
 pub mod example;
@@ -39,6 +40,12 @@ mod server;
 mod state_machine;
 mod status;
 pub mod wire;
+
+/// A server without threads, for a simulator that brings time, network and disk of its own.
+pub mod sim {
+    pub use crate::clock::{Clock, ManualClock};
+    pub use crate::server::{Machine, Outside, Standing};
+}
 
 pub use client::{Client, ReadTicket, Ticket};
 pub use config::{Config, ConfigError, Link, Member, Pinning, ServerId};

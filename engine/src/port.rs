@@ -3,7 +3,6 @@
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use niagara_net::SleepFlag;
@@ -150,7 +149,7 @@ impl<S: StateMachine> Port<S> {
 
     /// Hands over what is staged: one lock per lane, and one quorum round for all strong reads.
     pub fn flush(&mut self) {
-        let deadline = Instant::now() + self.shared.deadline;
+        let deadline = self.shared.clock.now() + self.shared.deadline;
         for (lane, staged) in
             self.staged.iter_mut().enumerate().filter(|(_, staged)| !staged.tokens.is_empty())
         {

@@ -170,7 +170,7 @@ impl World {
                 boot: id << 32 | incarnation,
                 heartbeat_ticks: 2,
                 election_ticks: ELECTION_TICKS,
-                random_elections: true,
+                campaign_ticks: ELECTION_TICKS + 1..2 * ELECTION_TICKS,
                 window: 4,
                 entry_bytes: 64,
                 foreign_bytes: 256,

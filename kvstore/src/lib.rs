@@ -33,6 +33,11 @@ pub mod server;
 mod state;
 mod version;
 
+/// A front end's thread without sockets, for a simulator.
+pub mod sim {
+    pub use crate::front::Desk;
+}
+
 pub use front::{FrontEndConfig, FrontEnds};
 pub use reply::{CommandError, Reply};
 pub use state::{Cursor, Found, Kv, KvReader};

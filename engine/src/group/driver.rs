@@ -6,6 +6,7 @@
 //! run this same code, so that "persist before acknowledging" is tested where it is written.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use niagara_sequencer::{Lag, Pacing, Padding, next_place};
 use raft::eraftpb::{Entry, EntryType, Message, MessageType};
@@ -36,10 +37,11 @@ pub struct DriverConfig {
     pub boot: u64,
     /// Ticks between heartbeats.
     pub heartbeat_ticks: u32,
-    /// Ticks without a leader before a campaign.
+    /// Ticks for which a follower trusts its leader.
     pub election_ticks: u32,
-    /// Randomises the campaign time up to twice `election_ticks`; off makes it fixed, for the simulator.
-    pub random_elections: bool,
+    /// Ticks after which a campaign begins, drawn at random for each; above `election_ticks`. One number alone leaves
+    /// nothing to chance.
+    pub campaign_ticks: Range<u32>,
     /// Entries with commands that may be ahead of the merge.
     pub window: usize,
     /// Bytes of commands in an entry.
@@ -102,9 +104,8 @@ impl<L: ReplicaLog> Driver<L> {
             max_inflight_msgs: 64,
             check_quorum: true,
             pre_vote: true,
-            // Above the lease (`election_tick`), so that a server that stands back can hold its clock between the two.
-            min_election_tick: election + 1,
-            max_election_tick: if config.random_elections { 2 * election } else { election + 2 },
+            min_election_tick: config.campaign_ticks.start as usize,
+            max_election_tick: config.campaign_ticks.end as usize,
             read_only_option: ReadOnlyOption::Safe,
             skip_bcast_commit: false,
             batch_append: false,

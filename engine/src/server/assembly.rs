@@ -1,4 +1,4 @@
-//! Puts a server together from its configuration, and takes it apart again.
+//! Gives a server's parts their threads and sockets, and takes it apart again.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -7,25 +7,20 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::JoinHandle;
 
 use niagara_net::{Hello, LinkConfig, OpenError, Peer, Transport};
-use niagara_sequencer::Layout;
 
-use super::application_thread::ApplicationThread;
-use super::board::{Board, Mail};
+use super::board::Mail;
 use super::group_thread::{Disk, GroupThread};
 use super::log_thread::LogThread;
-use super::sequencer_thread::{STRETCHES_WAITING, SequencerParts, SequencerThread};
+use super::parts::{GroupParts, Outside, Parts};
+use super::sequencer::STRETCHES_WAITING;
+use super::sequencer_thread::SequencerThread;
 use super::shared::Shared;
 use super::thread::{Bell, spawn};
-use crate::apply::Ledger;
-use crate::batch::EntryFill;
 use crate::client::Client;
+use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Link, Pinning};
-use crate::group::{Driver, DriverConfig, SlotIndex};
 use crate::identity::{Identity, IdentityError, random};
-use crate::lane::{Lane, LaneQueue, Limits, Origin};
-use crate::log::{self, Durability, LogConfig, LogError, LogStore, LogWriter};
-use crate::metrics::Metrics;
-use crate::read_gate::ReadGate;
+use crate::log::{Durability, LogError, SystemFiles};
 use crate::state_machine::StateMachine;
 
 /// Why a server did not start. Nothing of it runs then.
@@ -127,15 +122,6 @@ pub struct Engine<S: StateMachine> {
     application: Option<JoinHandle<()>>,
 }
 
-/// What a group's thread will own, opened before any thread runs.
-struct OpenGroup {
-    driver: Driver<LogStore>,
-    store: LogStore,
-    writer: LogWriter,
-    transport: Transport,
-    queue: Arc<LaneQueue>,
-}
-
 impl<S: StateMachine> Engine<S> {
     /// Opens the data directory and the sockets, and starts the threads. The state machine begins empty, and executes the
     /// whole log again.
@@ -144,26 +130,31 @@ impl<S: StateMachine> Engine<S> {
         config.check()?;
         let cores = cores(&config)?;
         let identity = Arc::new(Identity::open(&config)?);
-        let layout = Layout::new(config.groups());
-        let board = Arc::new(Board::new(usize::from(config.groups())));
-        let open = |group| open_group(&config, group, &identity);
-        let groups = (0..config.groups()).map(open).collect::<Result<Vec<_>, _>>()?;
-        for (group, on_board) in groups.iter().zip(&board.groups) {
-            on_board.set_waker(group.transport.waker());
-            board.raise_level(group.driver.level());
+        let outside = Outside {
+            incarnation: identity.incarnation(),
+            boot: random() as u64,
+            clock: Clock::System,
+            files: Arc::new(SystemFiles),
+            prepare_beside: true,
+            election_seed: None,
+        };
+        let parts = Parts::open(&config, &outside, state)?;
+        let transport = |group| open_link(&config, group, &identity);
+        let transports = (0..config.groups()).map(transport).collect::<Result<Vec<_>, _>>()?;
+        for (transport, on_board) in transports.iter().zip(&parts.shared.board.groups) {
+            on_board.set_waker(transport.waker());
         }
-        let shared = Arc::new(share(&config, layout, &board, &groups, state.reader()));
         let mut engine = Engine {
-            addresses: groups.iter().map(|group| group.transport.local_addr()).collect(),
-            shared,
+            addresses: transports.iter().map(Transport::local_addr).collect(),
+            shared: Arc::clone(&parts.shared),
             identity,
             stop: Arc::default(),
-            bell: Arc::default(),
+            bell: Arc::clone(&parts.bell),
             groups: Vec::new(),
             sequencer: None,
             application: None,
         };
-        engine.start_threads(&config, layout, groups, cores, state).map_err(StartError::Thread)?;
+        engine.start_threads(&config, parts, transports, cores).map_err(StartError::Thread)?;
         tracing::info!(
             server = config.server,
             groups = config.groups(),
@@ -177,67 +168,32 @@ impl<S: StateMachine> Engine<S> {
     fn start_threads(
         &mut self,
         config: &Config,
-        layout: Layout,
-        groups: Vec<OpenGroup>,
+        parts: Parts<S>,
+        transports: Vec<Transport>,
         cores: Vec<Option<core_affinity::CoreId>>,
-        state: S,
     ) -> io::Result<()> {
-        let shared = &self.shared;
+        let Parts { shared, groups, sequencer, application, bell } = parts;
         let (out, input) = crossbeam_channel::bounded(STRETCHES_WAITING);
-        let servers: Vec<u64> = config.members.iter().map(|member| member.server).collect();
-        let application = ApplicationThread {
-            state,
-            server: config.server,
-            incarnation: self.identity.incarnation(),
-            ledger: Ledger::new(&servers, config.groups()),
-            lanes: Arc::clone(&shared.lanes),
-            board: Arc::clone(&shared.board),
-            reads: Arc::clone(&shared.reads),
-            executed: Arc::clone(&shared.executed),
-            metrics: Arc::clone(&shared.metrics),
-            input,
-        };
-        self.application = Some(spawn("application".into(), move || application.run())?);
-        let for_deadlines = Arc::clone(shared);
-        let sequencer = SequencerThread::new(SequencerParts {
-            layout,
-            stores: groups.iter().map(|group| group.store.clone()).collect(),
-            board: Arc::clone(&shared.board),
-            reads: Arc::clone(&shared.reads),
-            bell: Arc::clone(&self.bell),
-            metrics: Arc::clone(&shared.metrics),
+        self.application = Some(spawn("application".into(), move || application.run(&input))?);
+        let for_deadlines = Arc::clone(&shared);
+        let sequencer = SequencerThread {
+            sequencer,
+            bell,
             tick: config.tick,
             out,
             on_tick: Box::new(move |now| for_deadlines.expire(now)),
             stop: Arc::clone(&self.stop),
-        });
+        };
         self.sequencer = Some(spawn("sequencer".into(), move || sequencer.run())?);
-        for (index, (group, core)) in groups.into_iter().zip(cores).enumerate() {
-            let metrics = shared.metrics.groups[index].clone();
+        for (index, ((group, transport), core)) in groups.into_iter().zip(transports).zip(cores).enumerate() {
+            let GroupParts { replica, writer, .. } = group;
             let disk = if config.durability == Durability::Fsync {
-                Disk::Thread(LogThread::start(
-                    index,
-                    group.writer,
-                    Arc::clone(&shared.board),
-                    metrics.clone(),
-                )?)
+                let (board, metrics) = (Arc::clone(&shared.board), replica.metrics.clone());
+                Disk::Thread(LogThread::start(index, writer, board, metrics)?)
             } else {
-                Disk::Inline(Box::new(group.writer))
+                Disk::Inline(Box::new(writer))
             };
-            let thread = GroupThread {
-                group: index,
-                server: config.server,
-                tick: config.tick,
-                core,
-                driver: group.driver,
-                transport: group.transport,
-                disk,
-                queue: group.queue,
-                board: Arc::clone(&shared.board),
-                reads: Arc::clone(&shared.reads),
-                sequencer: Arc::clone(&self.bell),
-                metrics,
-            };
+            let thread = GroupThread { replica, tick: config.tick, core, transport, disk };
             self.groups.push(spawn(format!("group-{}", index + 1), move || thread.run())?);
         }
         Ok(())
@@ -284,83 +240,6 @@ impl<S: StateMachine> Drop for Engine<S> {
 
 fn join(thread: JoinHandle<()>) {
     thread.join().expect("a panic in a thread of the engine ends the process");
-}
-
-fn share<S: StateMachine>(
-    config: &Config,
-    layout: Layout,
-    board: &Arc<Board>,
-    groups: &[OpenGroup],
-    reader: S::Reader,
-) -> Shared<S> {
-    let limits = Limits { commands: config.lane_commands, bytes: config.lane_bytes };
-    let lanes = groups.iter().map(|group| Lane::new(Arc::clone(&group.queue), limits)).collect();
-    let metrics = Arc::new(Metrics::new(config.groups()));
-    // Raft drops a question silently; a leader answers within a heartbeat or so, or not at all.
-    let retry_ticks = 3 * config.heartbeat_ticks;
-    Shared {
-        server: config.server,
-        cluster: config.cluster,
-        durability: config.durability.name(),
-        command_bytes: config.command_bytes,
-        deadline: config.deadline,
-        leaderless_ticks: 4 * config.election_ticks,
-        lanes: Arc::new(lanes),
-        board: Arc::clone(board),
-        reads: Arc::new(ReadGate::new(layout, Arc::clone(board), Arc::clone(&metrics), retry_ticks)),
-        executed: Arc::default(),
-        metrics,
-        reader,
-    }
-}
-
-fn open_group(config: &Config, group: u16, identity: &Arc<Identity>) -> Result<OpenGroup, StartError> {
-    let number = group + 1;
-    let (store, writer, slots) = open_log(config, group)?;
-    let hard_state = store.hard_state();
-    if hard_state.commit > store.last_index() {
-        let (last, commit) = (store.last_index(), hard_state.commit);
-        return Err(StartError::LostEntries { group: number, last, commit });
-    }
-    let transport = open_link(config, group, identity)?;
-    let mut voters: Vec<u64> = config.members.iter().map(|member| member.server).collect();
-    voters.sort_unstable();
-    let driver_config = DriverConfig {
-        server: config.server,
-        lane: group,
-        wanted_leader: voters[usize::from(group) % voters.len()],
-        voters,
-        boot: random() as u64,
-        heartbeat_ticks: config.heartbeat_ticks,
-        election_ticks: config.election_ticks,
-        random_elections: true,
-        window: config.window,
-        entry_bytes: config.entry_bytes,
-        foreign_bytes: config.lane_bytes,
-    };
-    let origin = Origin { server: config.server, incarnation: identity.incarnation(), lane: group };
-    let queue = Arc::new(LaneQueue::new(origin, config.entry_bytes));
-    let driver = Driver::new(driver_config, store.clone(), hard_state, slots);
-    Ok(OpenGroup { driver, store, writer, transport, queue })
-}
-
-/// Opens the log, and learns from its entries which slots they fill.
-fn open_log(config: &Config, group: u16) -> Result<(LogStore, LogWriter, SlotIndex), StartError> {
-    let number = group + 1;
-    let id = crc32fast::hash(format!("{:032x}/{}/{number}", config.cluster, config.server).as_bytes());
-    let dir = config.data_dir.join(format!("group-{number}"));
-    let mut log_config = LogConfig::new(dir, config.durability, u64::from(id) << 16 | u64::from(number));
-    log_config.segment_bytes = config.segment_bytes;
-    log_config.cache_bytes = config.log_cache_bytes;
-    let mut slots = SlotIndex::default();
-    let mut damaged = None;
-    let opened = log::open(&log_config, &mut |entry| match EntryFill::of(&entry.context) {
-        Ok(fill) => slots.append(entry.index, &fill),
-        Err(error) => damaged = Some((entry.index, error)),
-    });
-    let (store, writer) = opened.map_err(|source| StartError::Log { group: number, source })?;
-    assert!(damaged.is_none(), "group {number}: checked records hold an impossible entry: {damaged:?}");
-    Ok((store, writer, slots))
 }
 
 fn open_link(config: &Config, group: u16, identity: &Arc<Identity>) -> Result<Transport, StartError> {

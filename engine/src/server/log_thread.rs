@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::board::{Board, Mail};
 use super::thread::spawn;
 use crate::group::Write;
-use crate::log::{LogEntry, LogWriter};
+use crate::log::{LogEntry, LogError, LogWriter};
 use crate::metrics::GroupMetrics;
 
 /// Writes for the thread. The channel needs no bound of its own: pacing bounds what a leader has in flight, and a follower
@@ -62,26 +62,32 @@ fn run(
         while let Ok(more) = queue.try_recv() {
             writes.extend(more);
         }
-        let Some(ready) = write_all(&mut writer, writes, metrics) else { continue };
-        board.groups[group].send(Mail::Persisted(ready));
+        match write_all(&mut writer, writes, metrics) {
+            Ok(Some(ready)) => board.groups[group].send(Mail::Persisted(ready)),
+            Ok(None) => {}
+            Err(error) => panic!("the log cannot be written, so this server must not go on: {error}"),
+        }
     }
 }
 
 /// Makes writes durable, and returns the last one's Ready.
 ///
-/// # Panics
-/// When the log cannot be written. It is not tried again: after a failed sync nobody knows what the disk holds.
-pub(crate) fn write_all(writer: &mut LogWriter, writes: Vec<Write>, metrics: &GroupMetrics) -> Option<u64> {
-    let last = writes.last()?;
+/// # Errors
+/// When the log cannot be written. The server must end then, and not try again: after a failed sync nobody knows what the
+/// disk holds.
+pub(crate) fn write_all(
+    writer: &mut LogWriter,
+    writes: Vec<Write>,
+    metrics: &GroupMetrics,
+) -> Result<Option<u64>, LogError> {
+    let Some(last) = writes.last() else { return Ok(None) };
     let (ready, hard_state) = (last.ready, last.hard_state);
     let entries: Vec<LogEntry> = writes.into_iter().flat_map(|write| write.entries).collect();
     metrics
         .wal_bytes
         .inc_by(entries.iter().map(|entry| (entry.context.len() + entry.data.len()) as u64).sum());
     let begun = Instant::now();
-    if let Err(error) = writer.write(&entries, Some(hard_state)) {
-        panic!("the log cannot be written, so this server must not go on: {error}");
-    }
+    writer.write(&entries, Some(hard_state))?;
     metrics.fsync_duration.observe(begun.elapsed().as_secs_f64());
-    Some(ready)
+    Ok(Some(ready))
 }

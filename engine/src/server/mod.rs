@@ -2,10 +2,13 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `assembly.rs` | opens everything, starts the threads, stops them |
-//! | `group_thread.rs`, `log_thread.rs` | per group: sockets and driver; log writes with their syncs |
-//! | `sequencer_thread.rs` | local logs in, global log out |
-//! | `application_thread.rs` | global log in, outcomes out |
+//! | `parts.rs` | a server without threads: opens the logs, puts everything together |
+//! | `replica.rs` | a group's driver with all that it shares with the rest of the server |
+//! | `sequencer.rs` | local logs in, global log out |
+//! | `application.rs` | global log in, outcomes out |
+//! | `assembly.rs` | adds sockets and threads to the parts, and takes them apart again |
+//! | `group_thread.rs`, `log_thread.rs`, `sequencer_thread.rs` | the threads: clocks, sockets, channels, files |
+//! | `machine.rs` | drives the parts without threads, for a simulator |
 //! | `board.rs` | how far everybody is, and the mailboxes of the group threads |
 //! | `shared.rs` | what callers' threads reach |
 //! | `thread.rs` | starting, sleeping, waking |
@@ -13,15 +16,21 @@
 //! Threads are thin: the rules are in [`crate::group`], [`crate::apply`] and the sequencer crate. No thread blocks on
 //! another one's full queue, except that the sequencer's waits for execution, which waits for nobody.
 
-mod application_thread;
+mod application;
 mod assembly;
 mod board;
 mod group_thread;
 mod log_thread;
+mod machine;
+mod parts;
+mod replica;
+mod sequencer;
 mod sequencer_thread;
 mod shared;
 mod thread;
 
 pub use assembly::{Engine, StartError};
 pub(crate) use board::{Board, Mail};
+pub use machine::{Machine, Standing};
+pub use parts::Outside;
 pub(crate) use shared::Shared;

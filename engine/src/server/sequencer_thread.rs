@@ -1,241 +1,66 @@
-//! The sequencer's thread: pulls committed entries out of the local logs, merges them, and hands the global log on.
+//! The sequencer's thread: drives the sequencer, and gives what it merges to execution.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{SendTimeoutError, Sender};
-use niagara_sequencer::{Emitted, Fill, GlobalPosition, GroupId, Layout, Merge, Slot};
 
-use super::board::{Board, Mail};
+use super::sequencer::{Sequencer, Stretch};
 use super::thread::Bell;
-use crate::batch::EntryFill;
-use crate::log::{LogEntry, LogStore};
-use crate::metrics::Metrics;
-use crate::read_gate::ReadGate;
-
-/// A part of the global log: the paper's global-log channel carries these.
-pub(crate) type Stretch = Vec<Emitted<LogEntry>>;
-
-/// Stretches that may wait for execution. With their size it bounds the memory between merge and execution.
-pub(crate) const STRETCHES_WAITING: usize = 8;
-/// A stretch ends when it holds about this many bytes: large enough to share the cost of a hand-over, small enough to
-/// keep execution and its acknowledgements flowing.
-const STRETCH_BYTES: usize = 1 << 20;
-/// Or this many emissions.
-const STRETCH_ITEMS: usize = 512;
-/// Entries of a group that wait in the merge; what lags stays in its log.
-const PULL_ENTRIES: u64 = 64;
 
 /// What the sequencer's thread owns or shares.
 pub(crate) struct SequencerThread {
-    layout: Layout,
-    logs: Vec<Pulled>,
-    merge: Merge<LogEntry>,
-    board: Arc<Board>,
-    reads: Arc<ReadGate>,
-    bell: Arc<Bell>,
-    metrics: Arc<Metrics>,
-    tick: Duration,
-    out: Sender<Stretch>,
-    /// Called at each tick, for deadlines.
-    on_tick: Box<dyn FnMut(Instant) + Send>,
-    stop: Arc<AtomicBool>,
-}
-
-/// A local log, as far as it has been pulled.
-struct Pulled {
-    store: LogStore,
-    group: GroupId,
-    index: u64,
-    place: u64,
-    /// Entries pulled and not known to be merged: their index, and the last place filled at or below it.
-    ahead: VecDeque<(u64, u64)>,
-    read: Vec<LogEntry>,
-}
-
-/// What the thread needs to begin.
-pub(crate) struct SequencerParts {
-    pub layout: Layout,
-    pub stores: Vec<LogStore>,
-    pub board: Arc<Board>,
-    pub reads: Arc<ReadGate>,
+    pub sequencer: Sequencer,
     pub bell: Arc<Bell>,
-    pub metrics: Arc<Metrics>,
     pub tick: Duration,
     pub out: Sender<Stretch>,
+    /// Called at each tick, for deadlines.
     pub on_tick: Box<dyn FnMut(Instant) + Send>,
     pub stop: Arc<AtomicBool>,
 }
 
 impl SequencerThread {
-    pub fn new(parts: SequencerParts) -> Self {
-        let SequencerParts { layout, stores, board, reads, bell, metrics, tick, out, on_tick, stop } = parts;
-        let logs = layout.group_ids().zip(stores).map(|(group, store)| Pulled::new(group, store)).collect();
-        SequencerThread {
-            layout,
-            logs,
-            merge: Merge::new(layout),
-            board,
-            reads,
-            bell,
-            metrics,
-            tick,
-            out,
-            on_tick,
-            stop,
-        }
-    }
-
     /// The thread's life, until it is told to stop or nobody executes any more.
     pub fn run(mut self) {
-        let mut clock = Clock { next: Instant::now() + self.tick, stalled: None };
+        let mut next_tick = Instant::now() + self.tick;
         while !self.stop.load(SeqCst) {
-            let stretch = self.merge_some();
+            let stretch = self.sequencer.merge_some();
             let idle = stretch.is_empty();
-            if !idle && !self.hand_on(stretch, &mut clock) {
+            if !idle && !self.hand_on(stretch, &mut next_tick) {
                 return;
             }
-            self.tick_if_due(&mut clock);
+            self.tick_if_due(&mut next_tick);
             if idle {
-                let timeout = clock.next.saturating_duration_since(Instant::now());
-                let (board, logs, stop) = (&self.board, &self.logs, &self.stop);
-                let nothing_new = || {
-                    !stop.load(SeqCst)
-                        && logs.iter().all(|log| log.commit(board) <= log.index || log.is_full())
-                };
-                self.bell.sleep(timeout, nothing_new);
-            }
-        }
-    }
-
-    /// Pulls what is committed, and merges up to a stretch of it.
-    fn merge_some(&mut self) -> Stretch {
-        for log in &mut self.logs {
-            log.pull(&self.board, &mut self.merge);
-        }
-        let mut stretch = Stretch::new();
-        let mut bytes = 0;
-        while bytes < STRETCH_BYTES && stretch.len() < STRETCH_ITEMS {
-            let Some(emitted) = self.merge.next() else { break };
-            if let Emitted::Commands { item, .. } = &emitted {
-                bytes += item.data.len();
-            }
-            stretch.push(emitted);
-        }
-        self.publish();
-        stretch
-    }
-
-    /// Says how far the merge is, and lets go what it has passed.
-    fn publish(&mut self) {
-        let emitted = self.merge.emitted();
-        self.board.awaited.store(self.merge.awaited().group.index() as u32, SeqCst);
-        self.board.anchor.store(self.merge.anchor().index() as u32, SeqCst);
-        for log in &mut self.logs {
-            if let Some(index) = log.pass(self.layout, emitted) {
-                let group = &self.board.groups[log.group.index()];
-                group.merged.store(index, SeqCst);
-                log.store.release(index);
-                group.wake_if_held();
+                let timeout = next_tick.saturating_duration_since(Instant::now());
+                let (sequencer, stop) = (&self.sequencer, &self.stop);
+                self.bell.sleep(timeout, || !stop.load(SeqCst) && !sequencer.has_news());
             }
         }
     }
 
     /// Gives a stretch to execution, and goes on ticking while that is busy; `false` if it has ended.
-    fn hand_on(&mut self, mut stretch: Stretch, clock: &mut Clock) -> bool {
+    fn hand_on(&mut self, mut stretch: Stretch, next_tick: &mut Instant) -> bool {
         loop {
-            let timeout = clock.next.saturating_duration_since(Instant::now());
+            let timeout = next_tick.saturating_duration_since(Instant::now());
             match self.out.send_timeout(stretch, timeout) {
                 Ok(()) => return true,
                 Err(SendTimeoutError::Disconnected(_)) => return false,
                 Err(SendTimeoutError::Timeout(back)) => stretch = back,
             }
-            self.tick_if_due(clock);
+            self.tick_if_due(next_tick);
             if self.stop.load(SeqCst) {
                 return false;
             }
         }
     }
 
-    fn tick_if_due(&mut self, clock: &mut Clock) {
+    fn tick_if_due(&mut self, next_tick: &mut Instant) {
         let now = Instant::now();
-        if now < clock.next {
-            return;
+        if now >= *next_tick {
+            *next_tick = (*next_tick + self.tick).max(now);
+            (self.on_tick)(now);
+            self.sequencer.tick(now);
         }
-        clock.next = (clock.next + self.tick).max(now);
-        (self.on_tick)(now);
-        let awaited = self.merge.awaited();
-        let halted = clock.stalled == Some(awaited);
-        if halted && let Some(level) = self.merge.held_level() {
-            // Local knowledge did not help within a tick: ask the group's leader to pad, wherever it is.
-            let group = awaited.group.index();
-            self.board.groups[group].send(Mail::Pad(level));
-            self.metrics.pad_requests.inc();
-            self.metrics.stalls[group].inc_by(self.tick.as_secs_f64());
-        }
-        clock.stalled = Some(awaited);
-        self.reads.tick(now, halted);
-    }
-}
-
-/// The thread's clock, and the slot that the merge awaited at the last tick.
-struct Clock {
-    next: Instant,
-    stalled: Option<Slot>,
-}
-
-impl Pulled {
-    fn new(group: GroupId, store: LogStore) -> Self {
-        Pulled { store, group, index: 0, place: 0, ahead: VecDeque::new(), read: Vec::new() }
-    }
-
-    fn commit(&self, board: &Board) -> u64 {
-        board.groups[self.group.index()].commit.load(SeqCst)
-    }
-
-    fn is_full(&self) -> bool {
-        self.ahead.len() as u64 >= PULL_ENTRIES
-    }
-
-    /// Moves committed entries from the log into the merge, up to a bound.
-    fn pull(&mut self, board: &Board, merge: &mut Merge<LogEntry>) {
-        let commit = self.commit(board);
-        if commit <= self.index || self.is_full() {
-            return;
-        }
-        let high = commit.min(self.index + PULL_ENTRIES - self.ahead.len() as u64);
-        if let Err(error) = self.store.read(self.index + 1, high, STRETCH_BYTES, &mut self.read) {
-            panic!("group {}: cannot read the log back: {error}", self.group);
-        }
-        for entry in self.read.drain(..) {
-            assert_eq!(entry.index, self.index + 1, "log_matching: entries are pulled in order");
-            self.index = entry.index;
-            match EntryFill::of(&entry.context).expect("entries are checked before they enter a log") {
-                EntryFill::Nothing => {}
-                EntryFill::Skip { place } => {
-                    self.place = place;
-                    merge.push(self.group, place, Fill::Skip);
-                }
-                EntryFill::Commands { place } => {
-                    self.place = place;
-                    merge.push(self.group, place, Fill::Commands(entry));
-                }
-            }
-            self.ahead.push_back((self.index, self.place));
-        }
-    }
-
-    /// The last entry whose slots all stand at or before `emitted`, if there is a new one.
-    fn pass(&mut self, layout: Layout, emitted: GlobalPosition) -> Option<u64> {
-        let mut passed = None;
-        let group = self.group;
-        while let Some((index, _)) = self.ahead.pop_front_if(|(_, place)| {
-            *place == 0 || layout.position_of(Slot { place: *place, group }) <= emitted
-        }) {
-            passed = Some(index);
-        }
-        passed
     }
 }

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use niagara_sequencer::GlobalPosition;
 
-use super::application_thread::Executed;
+use super::application::Executed;
 use super::board::Board;
-use super::group_thread::ROLES;
+use super::replica::ROLES;
 use crate::batch::{LONE_COMMAND_BYTES, put_command};
+use crate::clock::Clock;
 use crate::lane::{Deliveries, Lane, LaneId, Piece, Sink, Submission};
 use crate::metrics::Metrics;
 use crate::outcome::{Consistency, Refused};
@@ -25,6 +26,7 @@ pub(crate) struct Shared<S: StateMachine> {
     pub durability: &'static str,
     pub command_bytes: usize,
     pub deadline: Duration,
+    pub clock: Clock,
     /// A group without a leader for longer takes no commands.
     pub leaderless_ticks: u32,
     pub lanes: Arc<Vec<Lane<S::Reply>>>,
@@ -63,7 +65,7 @@ impl<S: StateMachine> Shared<S> {
             put_command(&mut body, &command);
             Piece::Framed { body, count: 1 }
         };
-        let deadline = Instant::now() + self.deadline;
+        let deadline = self.clock.now() + self.deadline;
         let submission = Submission { pieces: &mut vec![piece], tokens: &mut vec![0], bytes, deadline };
         self.lanes[usize::from(lane.0)].submit(submission, sink)?;
         self.board.groups[usize::from(lane.0)].wake();
@@ -72,7 +74,7 @@ impl<S: StateMachine> Shared<S> {
 
     /// Begins reads; `true` if the state is fresh enough already, and the sink will hear nothing.
     pub fn read(&self, consistency: Consistency, sink: Arc<dyn ReadSink>, tokens: Vec<u64>) -> bool {
-        let queued = Instant::now();
+        let queued = self.clock.now();
         let reads = |sink| ReadBatch { sink, tokens, queued, deadline: queued + self.deadline };
         match consistency {
             Consistency::Weak => return true,

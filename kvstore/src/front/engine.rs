@@ -1,9 +1,9 @@
 //! What the front ends need of the engine: the batch interface of one thread.
 
 use bytes::Bytes;
-use niagara_engine::{Completion, Consistency, GlobalPosition, LaneId, Port, Refused, Status};
+use niagara_engine::{Completion, Consistency, GlobalPosition, LaneId, Port, Refused, StateMachine, Status};
 
-use crate::{Kv, KvReader, Reply};
+use crate::{KvReader, Reply};
 
 /// An engine as one front-end thread sees it: [`Port`] in production, an engine in memory in tests.
 pub(crate) trait Engine {
@@ -26,7 +26,7 @@ pub(crate) trait Engine {
     fn encode_metrics(&self, out: &mut String);
 }
 
-impl Engine for Port<Kv> {
+impl<S: StateMachine<Reply = Reply, Reader = KvReader>> Engine for Port<S> {
     type Lane = LaneId;
 
     fn choose_lane(&self) -> LaneId {

@@ -6,12 +6,14 @@
 //! | `listener` | where clients arrive | sockets |
 //! | `connection` | one client's socket, and when to read, write and close | bytes, a session |
 //! | `session` | what a client may have in flight, and in which order | requests, the engine |
+//! | `desk` | what a worker does, without sockets, for a simulator | sessions |
 //! | `engine` | what is needed of the engine; a fake in tests | |
 //! | `input`, `output`, `table`, `token`, `metrics` | what these use | |
 //!
 //! Parsing and printing are in [`resp`](crate::resp) and [`http`](crate::http).
 
 mod connection;
+mod desk;
 mod engine;
 mod front_ends;
 mod input;
@@ -25,6 +27,7 @@ mod tests;
 mod token;
 mod worker;
 
+pub use desk::Desk;
 pub(crate) use engine::Engine;
 pub use front_ends::{FrontEndConfig, FrontEnds};
 pub(crate) use input::Input;

@@ -86,6 +86,14 @@ impl Output {
         self.chunk_bytes += chunk.len();
         self.chunks.push_back(chunk);
     }
+
+    /// Takes all that waits, as one piece: for whoever has no socket.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        self.seal();
+        let bytes = self.chunks.iter().flatten().copied().skip(self.sent).collect();
+        self.advance(self.chunk_bytes);
+        bytes
+    }
 }
 
 #[cfg(test)]
@@ -94,14 +102,6 @@ impl Output {
     pub(crate) fn capacity(&self) -> usize {
         let own = self.chunks.iter().filter(|chunk| chunk.is_unique()).map(Bytes::len).sum::<usize>();
         self.chunks.capacity() * size_of::<Bytes>() + own + self.tail.capacity()
-    }
-
-    /// Takes all that waits, as one piece.
-    pub(crate) fn take(&mut self) -> Vec<u8> {
-        self.seal();
-        let bytes = self.chunks.iter().flatten().copied().skip(self.sent).collect();
-        self.advance(self.chunk_bytes);
-        bytes
     }
 }
 

@@ -1,4 +1,5 @@
-//! The application's thread: executes the global log, and completes what this server's callers wait for.
+//! Execution of the global log, and completion of what this server's callers wait for. The application's thread does
+//! nothing else.
 
 use std::mem::take;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use niagara_sequencer::{Emitted, GlobalPosition};
 use parking_lot::Mutex;
 
 use super::board::Board;
-use super::sequencer_thread::Stretch;
+use super::sequencer::Stretch;
 use crate::apply::{Digests, Ledger, Verdict};
 use crate::batch::{SubBatch, decode_commands};
 use crate::lane::{Deliveries, Lane};
@@ -27,22 +28,27 @@ pub(crate) struct Executed {
     pub digests: Mutex<Digests>,
 }
 
-/// What the application's thread owns or shares.
-pub(crate) struct ApplicationThread<S: StateMachine> {
+/// Executes the global log, stretch by stretch.
+pub(crate) struct Application<S: StateMachine> {
+    pub executor: Executor<S>,
+    pub reads: Arc<ReadGate>,
+    pub work: Work<S::Reply>,
+}
+
+/// The state machine with all that decides what it executes, and all who are told.
+pub(crate) struct Executor<S: StateMachine> {
     pub state: S,
     pub server: u64,
     pub incarnation: u64,
     pub ledger: Ledger,
     pub lanes: Arc<Vec<Lane<S::Reply>>>,
     pub board: Arc<Board>,
-    pub reads: Arc<ReadGate>,
     pub executed: Arc<Executed>,
     pub metrics: Arc<Metrics>,
-    pub input: Receiver<Stretch>,
 }
 
 /// What one stretch leaves behind, published and delivered at its end.
-struct Work<R> {
+pub(crate) struct Work<R> {
     replies: Vec<R>,
     deliveries: Deliveries<R>,
     digests: Digests,
@@ -52,10 +58,9 @@ struct Work<R> {
     noops: u64,
 }
 
-impl<S: StateMachine> ApplicationThread<S> {
-    /// The thread's life, until the sequencer's has ended.
-    pub fn run(mut self) {
-        let mut work = Work {
+impl<R> Default for Work<R> {
+    fn default() -> Self {
+        Work {
             replies: Vec::new(),
             deliveries: Deliveries::default(),
             digests: Digests::default(),
@@ -63,28 +68,42 @@ impl<S: StateMachine> ApplicationThread<S> {
             duplicates: 0,
             gaps: 0,
             noops: 0,
-        };
-        while let Ok(stretch) = self.input.recv() {
-            let mut applied = GlobalPosition::ZERO;
-            for emitted in stretch {
-                applied = match emitted {
-                    Emitted::Noops { first, count } => {
-                        work.noops += count;
-                        work.digests.noops(first, count);
-                        GlobalPosition::new(first.get() + count - 1)
-                    }
-                    Emitted::Commands { position, item } => {
-                        self.execute(position, &item, &mut work);
-                        position
-                    }
-                };
-            }
-            self.publish(applied, &mut work);
-            work.deliveries.deliver();
-            self.reads.applied(applied);
+        }
+    }
+}
+
+impl<S: StateMachine> Application<S> {
+    /// The thread's life, until the sequencer's has ended.
+    pub fn run(mut self, input: &Receiver<Stretch>) {
+        while let Ok(stretch) = input.recv() {
+            self.execute(stretch);
         }
     }
 
+    /// Executes a stretch of the global log, publishes how far that is, and tells who waits for it.
+    pub fn execute(&mut self, stretch: Stretch) {
+        let Application { executor, reads, work } = self;
+        let mut applied = GlobalPosition::ZERO;
+        for emitted in stretch {
+            applied = match emitted {
+                Emitted::Noops { first, count } => {
+                    work.noops += count;
+                    work.digests.noops(first, count);
+                    GlobalPosition::new(first.get() + count - 1)
+                }
+                Emitted::Commands { position, item } => {
+                    executor.execute(position, &item, work);
+                    position
+                }
+            };
+        }
+        executor.publish(applied, work);
+        work.deliveries.deliver();
+        reads.applied(applied);
+    }
+}
+
+impl<S: StateMachine> Executor<S> {
     /// Executes one entry's commands, and folds what was decided about them into the digest.
     fn execute(&mut self, position: GlobalPosition, entry: &LogEntry, work: &mut Work<S::Reply>) {
         let batches = decode_commands(&entry.context, &entry.data).unwrap_or_else(|error| {

@@ -1,0 +1,60 @@
+//! Where a server reads the time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+
+/// The system's monotonic clock, or one that a simulator moves.
+///
+/// ```
+/// use niagara_engine::sim::{Clock, ManualClock};
+/// use std::sync::Arc;
+/// use std::time::Duration;
+///
+/// let manual = Arc::new(ManualClock::new());
+/// let clock = Clock::Manual(Arc::clone(&manual));
+/// let start = clock.now();
+/// manual.set(Duration::from_secs(3));
+/// assert_eq!(clock.now() - start, Duration::from_secs(3));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub enum Clock {
+    /// The system's.
+    #[default]
+    System,
+    /// A simulator's.
+    Manual(Arc<ManualClock>),
+}
+
+/// A clock that stands still until it is set.
+#[derive(Debug)]
+pub struct ManualClock {
+    start: Instant,
+    nanoseconds: AtomicU64,
+}
+
+impl Clock {
+    /// The time.
+    pub fn now(&self) -> Instant {
+        match self {
+            Clock::System => Instant::now(),
+            Clock::Manual(clock) => clock.start + Duration::from_nanos(clock.nanoseconds.load(SeqCst)),
+        }
+    }
+}
+
+impl ManualClock {
+    /// A clock at its start.
+    #[expect(
+        clippy::new_without_default,
+        reason = "a clock's start is a moment of the system's, not a neutral value"
+    )]
+    pub fn new() -> ManualClock {
+        ManualClock { start: Instant::now(), nanoseconds: AtomicU64::new(0) }
+    }
+
+    /// Sets it to so long after its start.
+    pub fn set(&self, since_start: Duration) {
+        self.nanoseconds.store(since_start.as_nanos() as u64, SeqCst);
+    }
+}

@@ -1,0 +1,171 @@
+//! A server that is driven by hand: for a simulator, which brings time, network and disk of its own.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use niagara_net::{Event, Frame};
+
+use super::application::Application;
+use super::assembly::StartError;
+use super::board::Mail;
+use super::log_thread::write_all;
+use super::parts::{GroupParts, Outside, Parts};
+use super::sequencer::{STRETCHES_WAITING, Sequencer, Stretch};
+use super::shared::Shared;
+use crate::client::Client;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::group::Write;
+use crate::log::{LogError, LogStore};
+use crate::state_machine::StateMachine;
+
+/// A server without threads. Each method is what one of the threads of an [`Engine`](crate::Engine) does in one round of
+/// its loop, with the same code; the caller decides the order, as an operating system does with threads.
+///
+/// | thread | methods |
+/// |---|---|
+/// | group | [`handle`](Machine::handle), [`tick_group`](Machine::tick_group), [`turn`](Machine::turn) |
+/// | log | [`write_log`](Machine::write_log) |
+/// | sequencer | [`merge`](Machine::merge), [`tick`](Machine::tick) |
+/// | application | [`execute`](Machine::execute) |
+///
+/// Groups are named by their zero-based index.
+pub struct Machine<S: StateMachine> {
+    shared: Arc<Shared<S>>,
+    clock: Clock,
+    groups: Vec<GroupParts>,
+    writes: Vec<VecDeque<Write>>,
+    sequencer: Sequencer,
+    stretches: VecDeque<Stretch>,
+    application: Application<S>,
+}
+
+/// How one replica stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Raft's term.
+    pub term: u64,
+    /// Whether it leads.
+    pub leads: bool,
+    /// The leader that it knows of; 0 for none.
+    pub leader: u64,
+    /// Raft index of the last committed entry that it knows of.
+    pub commit: u64,
+    /// Raft index of the last entry.
+    pub last: u64,
+}
+
+impl<S: StateMachine> Machine<S> {
+    /// Opens the logs. The first [`turn`](Machine::turn) of each group publishes what they hold.
+    ///
+    /// # Errors
+    /// When a log is damaged, or has lost what was acknowledged.
+    pub fn open(config: &Config, outside: &Outside, state: S) -> Result<Machine<S>, StartError> {
+        config.check()?;
+        let Parts { shared, groups, sequencer, application, bell: _ } = Parts::open(config, outside, state)?;
+        Ok(Machine {
+            shared,
+            clock: outside.clock.clone(),
+            writes: groups.iter().map(|_| VecDeque::new()).collect(),
+            groups,
+            sequencer,
+            stretches: VecDeque::new(),
+            application,
+        })
+    }
+
+    /// A handle for the server's clients.
+    pub fn client(&self) -> Client<S> {
+        Client::new(Arc::clone(&self.shared))
+    }
+
+    /// Something has happened on a group's links.
+    pub fn handle(&mut self, group: usize, event: Event) {
+        self.groups[group].replica.handle(event);
+    }
+
+    /// A step of a group's clock; a turn follows.
+    pub fn tick_group(&mut self, group: usize) {
+        self.groups[group].replica.look();
+        self.groups[group].replica.tick();
+    }
+
+    /// Whether a group's thread would go round once more rather than sleep.
+    pub fn wants_turn(&self, group: usize) -> bool {
+        !self.groups[group].replica.may_sleep()
+    }
+
+    /// A turn of a group's thread; what it sends.
+    pub fn turn(&mut self, group: usize) -> Vec<(u64, Frame)> {
+        let replica = &mut self.groups[group].replica;
+        replica.read_mail();
+        replica.look();
+        replica.turn();
+        self.writes[group].extend(replica.output.writes.drain(..));
+        let sent = replica.output.messages.drain(..).map(|(to, wire)| (to, wire.encode())).collect();
+        replica.publish(self.clock.now());
+        sent
+    }
+
+    /// Whether something of a group's waits to be written.
+    pub fn has_writes(&self, group: usize) -> bool {
+        !self.writes[group].is_empty()
+    }
+
+    /// Writes whatever of a group's waits to be written, syncs it, and tells the group's thread.
+    ///
+    /// # Errors
+    /// When the log cannot be written: the server's process ends then, so the machine must not be used any more.
+    pub fn write_log(&mut self, group: usize) -> Result<(), LogError> {
+        let GroupParts { replica, writer, .. } = &mut self.groups[group];
+        let writes = self.writes[group].drain(..).collect();
+        if let Some(ready) = write_all(writer, writes, &replica.metrics)? {
+            self.shared.board.groups[group].send(Mail::Persisted(ready));
+        }
+        Ok(())
+    }
+
+    /// A round of the sequencer's thread; `false` if there was nothing to do, or execution is too far behind.
+    pub fn merge(&mut self) -> bool {
+        if self.stretches.len() >= STRETCHES_WAITING {
+            return false;
+        }
+        let stretch = self.sequencer.merge_some();
+        let merged = !stretch.is_empty();
+        if merged {
+            self.stretches.push_back(stretch);
+        }
+        merged
+    }
+
+    /// A round of the application's thread; `false` if there was nothing to do.
+    pub fn execute(&mut self) -> bool {
+        let Some(stretch) = self.stretches.pop_front() else { return false };
+        self.application.execute(stretch);
+        true
+    }
+
+    /// A step of the sequencer's clock, by which deadlines pass, too.
+    pub fn tick(&mut self) {
+        let now = self.clock.now();
+        self.shared.expire(now);
+        self.sequencer.tick(now);
+    }
+
+    /// How a group's replica stands.
+    pub fn standing(&self, group: usize) -> Standing {
+        let driver = &self.groups[group].replica.driver;
+        Standing {
+            term: driver.term(),
+            leads: driver.leads(),
+            leader: driver.leader(),
+            commit: driver.commit(),
+            last: driver.last_index(),
+        }
+    }
+
+    /// A group's local log.
+    pub fn log(&self, group: usize) -> &LogStore {
+        &self.groups[group].store
+    }
+}

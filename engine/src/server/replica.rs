@@ -1,0 +1,251 @@
+//! One group's replica with all that it shares with the rest of its server. The thread around it
+//! (`group_thread.rs`) has the sockets, the clock and the disk; a simulator has others.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Instant;
+
+use niagara_net::Event;
+use raft::StateRole;
+
+use super::board::{Board, GroupBoard, Mail};
+use super::thread::Bell;
+use crate::group::{Driver, Output, View};
+use crate::lane::LaneQueue;
+use crate::log::LogStore;
+use crate::metrics::GroupMetrics;
+use crate::read_gate::ReadGate;
+use crate::wire::Wire;
+
+/// The driver of one group, and everything of the server that it reads and writes.
+pub(crate) struct Replica {
+    pub group: usize,
+    pub server: u64,
+    pub driver: Driver<LogStore>,
+    pub queue: Arc<LaneQueue>,
+    pub board: Arc<Board>,
+    pub reads: Arc<ReadGate>,
+    /// Wakes the sequencer's thread.
+    pub sequencer: Arc<Bell>,
+    pub metrics: GroupMetrics,
+    /// What the driver wants done, since it was last taken.
+    pub output: Output,
+    view: View,
+    /// Term and leader, as last published.
+    leader: (u64, u64),
+    mail: Vec<Mail>,
+    refusals: Vec<Refusal>,
+    /// Entries on their way to commit: last index after the cut, and when.
+    uncommitted: VecDeque<(u64, Instant)>,
+}
+
+/// What a replica shares with the rest of its server.
+pub(crate) struct ReplicaShare {
+    pub server: u64,
+    pub queue: Arc<LaneQueue>,
+    pub board: Arc<Board>,
+    pub reads: Arc<ReadGate>,
+    pub sequencer: Arc<Bell>,
+    pub metrics: GroupMetrics,
+}
+
+/// Who was refused, by us or by them, and why.
+type Refusal = (Option<u64>, bool, String);
+
+/// Refusals that are remembered, so that a stranger who makes up names cannot grow the process.
+const MOST_REFUSALS: usize = 16;
+
+impl Replica {
+    /// A replica of the group with this zero-based index.
+    pub fn new(group: usize, driver: Driver<LogStore>, share: ReplicaShare) -> Replica {
+        let ReplicaShare { server, queue, board, reads, sequencer, metrics } = share;
+        let mut replica = Replica {
+            group,
+            server,
+            driver,
+            queue,
+            board,
+            reads,
+            sequencer,
+            metrics,
+            output: Output::default(),
+            view: View::default(),
+            leader: (0, 0),
+            mail: Vec::new(),
+            refusals: Vec::new(),
+            uncommitted: VecDeque::new(),
+        };
+        replica.look();
+        replica
+    }
+
+    /// Something has happened on the group's links.
+    pub fn handle(&mut self, event: Event) {
+        let group = self.group + 1;
+        match event {
+            Event::Frame { from, body } => match Wire::decode(&body) {
+                Ok(wire) => self.driver.receive(from, wire),
+                Err(error) => tracing::warn!(group, from, %error, "dropped a message"),
+            },
+            Event::Up { peer } => {
+                tracing::debug!(group, peer, "link is up");
+                self.driver.link_up(peer);
+                self.refusals.retain(|(refused, ..)| *refused != Some(peer));
+            }
+            Event::Down { peer, reason } => {
+                tracing::debug!(group, peer, %reason, "link is down");
+                self.driver.link_down(peer);
+            }
+            Event::Refused { peer, refusal, by_us } => self.note_refusal((peer, by_us, refusal.to_string())),
+        }
+    }
+
+    /// A refused server tries again every second or so; the log hears of it once.
+    fn note_refusal(&mut self, refusal: Refusal) {
+        if !self.refusals.contains(&refusal) {
+            let (peer, by_us, why) = &refusal;
+            tracing::warn!(group = self.group + 1, ?peer, by_us, "a server was refused: {why}");
+            self.refusals.truncate(MOST_REFUSALS - 1);
+            self.refusals.insert(0, refusal);
+        }
+    }
+
+    /// Reads what other threads of the server have to say; `true` if that is to stop.
+    pub fn read_mail(&mut self) -> bool {
+        let mut stop = false;
+        let mut mail = std::mem::take(&mut self.mail);
+        self.mine().take_mail(&mut mail);
+        for mail in mail.drain(..) {
+            match mail {
+                Mail::Persisted(ready) => self.driver.persisted(ready),
+                Mail::AskRead(round) => self.driver.ask_read(round),
+                Mail::Pad(level) => self.driver.forward_pad_request(level),
+                Mail::Stop => stop = true,
+            }
+        }
+        self.mail = mail;
+        stop
+    }
+
+    /// Looks at how far the rest of the server is: once per turn, before the tick and the turn.
+    pub fn look(&mut self) {
+        self.view = View {
+            level: self.board.level(),
+            anchor: self.board.anchor.load(SeqCst) as usize == self.group,
+            merged: self.mine().merged.load(SeqCst),
+            next_command: self.queue.next_command(),
+            gap_attempt: self.queue.gap_attempt(),
+            stand_back: self.board.stands_back(self.group),
+        };
+    }
+
+    /// A step of the clock.
+    pub fn tick(&mut self) {
+        self.driver.tick(&self.view);
+        let leaderless = &self.mine().leaderless_ticks;
+        if self.driver.leader() == 0 {
+            leaderless.fetch_add(1, SeqCst);
+        } else {
+            leaderless.store(0, SeqCst);
+        }
+    }
+
+    /// One turn of the driver; what it wants done is in `output`.
+    pub fn turn(&mut self) {
+        self.driver.turn(&self.view, &mut &*self.queue, &mut self.output);
+    }
+
+    /// Tells the rest of the server how far this group is.
+    pub fn publish(&mut self, now: Instant) {
+        let mine = &self.board.groups[self.group];
+        let commit = self.driver.commit();
+        let committed_more = mine.commit.swap(commit, SeqCst) != commit;
+        mine.last.store(self.driver.last_index(), SeqCst);
+        mine.held.store(self.driver.is_held(), SeqCst);
+        mine.lags.store(self.driver.lags(), SeqCst);
+        mine.wake_at.store(self.driver.wake_at(&self.view, &&*self.queue), SeqCst);
+        self.board.raise_level(self.driver.level());
+        self.note_role();
+        if committed_more {
+            self.sequencer.ring();
+            self.metrics.committed.inner().store(commit, SeqCst);
+        }
+        for (round, place) in self.output.reads.drain(..) {
+            self.reads.answered(round, place);
+        }
+        self.count(commit, now);
+    }
+
+    fn count(&mut self, commit: u64, now: Instant) {
+        let cut = std::mem::take(&mut self.output.cut);
+        if cut.entries > 0 {
+            self.metrics.entries.inc_by(cut.entries);
+            self.metrics.commands.inc_by(cut.commands);
+            self.metrics.bytes.inc_by(cut.bytes);
+            self.uncommitted.push_back((self.driver.last_index(), now));
+        }
+        self.metrics.skips.inc_by(std::mem::take(&mut self.output.skips));
+        self.metrics.attempts.inc_by(std::mem::take(&mut self.output.attempts));
+        while let Some((_, since)) = self.uncommitted.pop_front_if(|(index, _)| *index <= commit) {
+            self.metrics.commit_duration.observe(now.saturating_duration_since(since).as_secs_f64());
+        }
+    }
+
+    fn note_role(&mut self) {
+        let leader = (self.driver.term(), self.driver.leader());
+        let mine = &self.board.groups[self.group];
+        let role = role_code(self.driver.role());
+        if mine.role.swap(role, SeqCst) != role && self.driver.role() == StateRole::PreCandidate {
+            self.metrics.elections.inc();
+        }
+        mine.leads.store(self.driver.leads(), SeqCst);
+        if leader == self.leader {
+            return;
+        }
+        self.leader = leader;
+        self.uncommitted.clear();
+        mine.term.store(leader.0, SeqCst);
+        mine.leader.store(leader.1, SeqCst);
+        self.metrics.term.set(leader.0 as i64);
+        self.metrics.has_leader.set(i64::from(leader.1 != 0));
+        self.metrics.is_leader.set(i64::from(self.driver.leads()));
+        if leader.1 != 0 {
+            self.metrics.leader_changes.inc();
+            mine.leaderless_ticks.store(0, SeqCst);
+            let group = self.group + 1;
+            if leader.1 == self.server {
+                tracing::info!(group, term = leader.0, "this server leads the group");
+            } else {
+                tracing::info!(group, term = leader.0, leader = leader.1, "the group has a leader");
+            }
+        }
+    }
+
+    /// Whether nothing has happened since the last [`look`](Self::look) that asks for a turn. The thread's last look before
+    /// sleeping: whatever comes later finds it announced as asleep, and wakes it.
+    pub fn may_sleep(&self) -> bool {
+        let mine = self.mine();
+        let held = mine.held.load(SeqCst);
+        let moved = mine.merged.load(SeqCst) != self.view.merged
+            || self.queue.next_command() != self.view.next_command;
+        let commands = self.queue.has_commands() && !held || held && moved;
+        !(commands || mine.has_mail() || mine.wake_at.load(SeqCst) <= self.board.level())
+    }
+
+    fn mine(&self) -> &GroupBoard {
+        &self.board.groups[self.group]
+    }
+}
+
+/// Names for Raft's roles, by [`role_code`].
+pub(crate) const ROLES: [&str; 4] = ["follower", "pre-candidate", "candidate", "leader"];
+
+fn role_code(role: StateRole) -> u8 {
+    match role {
+        StateRole::Follower => 0,
+        StateRole::PreCandidate => 1,
+        StateRole::Candidate => 2,
+        StateRole::Leader => 3,
+    }
+}

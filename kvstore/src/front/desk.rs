@@ -1,0 +1,113 @@
+//! A front-end thread without sockets: for a simulator, which carries the bytes itself.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use niagara_engine::{Client, Completion, LaneId, Port, StateMachine, Wake};
+
+use super::engine::Engine;
+use super::input::Input;
+use super::metrics::Tally;
+use super::output::Output;
+use super::session::{Outcome, Session, Turn};
+use super::token::Origin;
+use crate::resp::RespConnection;
+use crate::{KvReader, Reply};
+
+/// Redis clients' sessions over one port of an engine: the same sessions as on a front end's thread, in its order of
+/// things. Connections are named by numbers that the caller chooses, each used once, below 2^20.
+pub struct Desk<S: StateMachine> {
+    port: Port<S>,
+    talks: BTreeMap<u32, Conversation>,
+    tally: Tally,
+    command: Vec<u8>,
+    completions: Vec<Completion<Reply>>,
+}
+
+struct Conversation {
+    session: Session<RespConnection, LaneId>,
+    input: Input,
+    output: Output,
+}
+
+/// Nobody sleeps here.
+struct NeverAsleep;
+
+impl Wake for NeverAsleep {
+    fn wake(&self) {}
+}
+
+impl<S: StateMachine<Reply = Reply, Reader = KvReader>> Desk<S> {
+    /// A thread's desk at an engine, without connections.
+    pub fn new(client: &Client<S>) -> Desk<S> {
+        Desk {
+            port: client.port(Arc::new(NeverAsleep)),
+            talks: BTreeMap::new(),
+            tally: Tally::default(),
+            command: Vec::new(),
+            completions: Vec::new(),
+        }
+    }
+
+    /// A client connects.
+    pub fn connect(&mut self, number: u32) {
+        let origin = Origin { index: number, generation: 0 };
+        let session = Session::new(RespConnection::new(number.into(), None), origin);
+        let talk = Conversation { session, input: Input::default(), output: Output::default() };
+        assert!(self.talks.insert(number, talk).is_none(), "connection {number} is there already");
+    }
+
+    /// A client goes, whatever it waits for.
+    pub fn disconnect(&mut self, number: u32) {
+        self.talks.remove(&number);
+    }
+
+    /// A client has sent something; nothing happens before the next [`turn`](Self::turn).
+    pub fn receive(&mut self, number: u32, mut bytes: &[u8]) {
+        let Some(Conversation { session, input, .. }) = self.talks.get_mut(&number) else { return };
+        if let Some((command, missing)) = session.sink().filter(|_| input.is_empty()) {
+            let (straight, rest) = bytes.split_at(missing.min(bytes.len()));
+            command.extend_from_slice(straight);
+            bytes = rest;
+        }
+        while !bytes.is_empty() {
+            let space = input.space();
+            let count = space.len().min(bytes.len());
+            space[..count].copy_from_slice(&bytes[..count]);
+            input.filled(count);
+            bytes = &bytes[count..];
+        }
+    }
+
+    /// One turn of the thread: hands out what has completed, starts what can be started, and flushes once. Returns what
+    /// goes to which client.
+    pub fn turn(&mut self, now: Instant) -> Vec<(u32, Vec<u8>)> {
+        let Desk { port, talks, tally, command, completions } = self;
+        port.collect(completions);
+        let mut turn = Turn { engine: port, now, tally, command };
+        for completion in completions.drain(..) {
+            let (token, outcome) = match completion {
+                Completion::Applied { token, position, reply } => {
+                    (token, Ok(Outcome::Applied { position: position.get(), reply }))
+                }
+                Completion::Refused { token, refused } => (token, Ok(Outcome::Refused(refused))),
+                Completion::Unknown { token } => (token, Ok(Outcome::Unknown)),
+                Completion::Readable { token, applied } => (token, Err(Some(applied.get()))),
+                Completion::ReadFailed { token } => (token, Err(None)),
+            };
+            let (origin, sequence) = Origin::of(token);
+            let Some(Conversation { session, output, .. }) = talks.get_mut(&origin.index) else { continue };
+            match outcome {
+                Ok(outcome) => session.complete(sequence, outcome, output, &mut turn),
+                Err(applied) => session.fresh(applied),
+            }
+        }
+        for Conversation { session, input, output } in talks.values_mut() {
+            session.pump(input, output, &mut turn);
+        }
+        Engine::flush(port);
+        let replies = talks.iter_mut().map(|(number, talk)| (*number, talk.output.take()));
+        replies.filter(|(_, bytes)| !bytes.is_empty()).collect()
+    }
+}
