@@ -44,7 +44,7 @@ pub mod wire;
 /// A server without threads, for a simulator that brings time, network and disk of its own.
 pub mod sim {
     pub use crate::clock::{Clock, ManualClock};
-    pub use crate::server::{Machine, Outside, Standing};
+    pub use crate::server::{Figures, Machine, Outside, Standing};
 }
 
 pub use client::{Client, ReadTicket, Ticket};

@@ -80,6 +80,11 @@ impl Frame {
         &self.parts
     }
 
+    /// The frame as it goes over the wire, head and body, in one piece.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.slices().collect::<Vec<_>>().concat()
+    }
+
     /// Whether the body has no bytes. Such a frame is legal and arrives as an empty body.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

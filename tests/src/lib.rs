@@ -20,11 +20,14 @@ mod client;
 mod cluster;
 mod history;
 mod http;
+pub mod invariants;
+pub mod linearizability;
 mod load;
 pub mod metrics;
 pub mod ports;
 pub mod process;
 mod resp;
+pub mod sim;
 pub mod status;
 pub mod wait;
 

@@ -86,7 +86,8 @@ pub fn encode<A: AsRef<[u8]>>(arguments: &[A]) -> Vec<u8> {
     bytes
 }
 
-fn read_value(stream: &mut impl BufRead) -> io::Result<Value> {
+/// Reads the next reply; `UnexpectedEof` if it is not all there.
+pub(crate) fn read_value(stream: &mut impl BufRead) -> io::Result<Value> {
     let line = read_line(stream)?;
     let wrong = || invalid(&format!("not a reply: {line:?}"));
     let (kind, rest) = line.split_at_checked(1).ok_or_else(wrong)?;

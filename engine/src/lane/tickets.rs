@@ -152,6 +152,11 @@ impl<R> Lane<R> {
         }
     }
 
+    /// Commands that are not executed.
+    pub fn pending(&self) -> usize {
+        self.tickets.lock().commands
+    }
+
     /// Takes no more commands, and tells every caller that waits that the outcome is unknown.
     pub fn close(&self, out: &mut Deliveries<R>) {
         let far = self.tickets.lock().runs.back().map(|run| run.deadline);

@@ -53,12 +53,13 @@ impl SegmentHeader {
         if bytes[..8] != MAGIC {
             return Err(HeaderError::Damaged);
         }
+        // All versions keep magic, version and checksum where they are, so that damage is not taken for a version.
+        if u32_at(bytes, 12) != header_checksum(bytes) {
+            return Err(HeaderError::Damaged);
+        }
         let version = u32_at(bytes, 8);
         if version != VERSION {
             return Err(HeaderError::Version(version));
-        }
-        if u32_at(bytes, 12) != header_checksum(bytes) {
-            return Err(HeaderError::Damaged);
         }
         Ok(SegmentHeader { log_id: u64_at(bytes, 16), number: u64_at(bytes, 24), salt: u64_at(bytes, 32) })
     }

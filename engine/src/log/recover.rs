@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::directory::Directory;
 use super::format::HEADER_BYTES;
 use super::preparer::Preparer;
-use super::replay::{Replay, Used};
+use super::replay::Replay;
 use super::segment::Segment;
 use super::store::LogStore;
 use super::table::Table;
@@ -85,9 +85,16 @@ fn repair(directory: &Directory, segments: &mut Vec<Segment>, replay: &Replay) -
     if segments.is_empty() {
         segments.push(directory.create(1, None)?);
     }
-    if let (Some(active), Some(Used { leftovers: true, end, .. })) = (segments.last(), replay.used.last()) {
-        tracing::info!(path = %active.path.display(), end, "erasing what stands behind the last frame of the log");
-        active.erase(*end)?;
+    if let (Some(active), Some(used)) = (segments.last(), replay.used.last()) {
+        if used.leftovers {
+            tracing::info!(path = %active.path.display(), used.end, "erasing what stands behind the last frame of the log");
+        }
+        // After a failed sync, Linux shows what was written as if it were on the disk, and lets a second sync succeed. So
+        // the one frame that a sync may have failed for is written again, and what may not stand behind it, too.
+        active.rewrite(used.last_frame, used.end)?;
+        if used.leftovers || directory.is_durable() {
+            active.erase(used.end)?;
+        }
     }
     // The former process may have died between a write and its sync, and Raft is about to count all of it as durable.
     for segment in segments.iter() {

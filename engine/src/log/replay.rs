@@ -24,6 +24,8 @@ pub(super) struct Replay {
 
 /// What a segment of the log was found to hold.
 pub(super) struct Used {
+    /// Where its last frame starts; where they all end if it has none.
+    pub last_frame: u64,
     /// Where its frames end.
     pub end: u64,
     /// Whether something other than zeros stands behind them.
@@ -64,7 +66,8 @@ impl Replay {
     fn segment(&mut self, segments: &[Segment], i: usize, visit: Visit<'_>) -> Result<(), LogError> {
         let segment = &segments[i];
         let bytes = segment.read_all()?;
-        let mut used = Used { end: HEADER_BYTES, leftovers: false, lowest: u64::MAX };
+        let mut used =
+            Used { last_frame: HEADER_BYTES, end: HEADER_BYTES, leftovers: false, lowest: u64::MAX };
         // A segment without a frame ends the log. There is one if it had been prepared, and was not needed yet.
         let ended = self.used.len() < i;
         while !ended && let Some(frame) = decode_frame(segment.seal, &bytes, used.end as usize) {
@@ -75,6 +78,7 @@ impl Replay {
             if frame.sequence != self.sequence {
                 break;
             }
+            used.last_frame = used.end;
             used.end = frame.end as u64;
             self.sequence += 1;
             self.frame(frame, segment, i == 0, &mut used.lowest, visit)?;

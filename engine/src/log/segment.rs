@@ -90,6 +90,12 @@ impl Segment {
         self.file.sync_all().map_err(LogError::io("sync the log segment", &self.path))
     }
 
+    /// Writes a range of the file again as it is, so that the next sync makes it durable whatever became of earlier ones.
+    pub fn rewrite(&self, from: u64, to: u64) -> Result<(), LogError> {
+        let bytes = self.read(from, (to - from) as usize)?;
+        self.write(from, &mut [IoSlice::new(&bytes)])
+    }
+
     /// Overwrites the rest of the file with zeros, from an offset on.
     pub fn erase(&self, from: u64) -> Result<(), LogError> {
         self.file

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 
 use niagara_net::{Event, Frame};
 
@@ -16,6 +17,7 @@ use crate::client::Client;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::group::Write;
+use crate::lane::Lane;
 use crate::log::{LogError, LogStore};
 use crate::state_machine::StateMachine;
 
@@ -53,6 +55,19 @@ pub struct Standing {
     pub commit: u64,
     /// Raft index of the last entry.
     pub last: u64,
+}
+
+/// What a server has counted since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Times that a lane was sent again.
+    pub lanes_sent_again: u64,
+    /// Copies of commands that were not executed again.
+    pub duplicates: u64,
+    /// Sub-batches that were skipped since earlier ones were missing.
+    pub gaps: u64,
+    /// Times that the merge asked a group's leader to pad.
+    pub pad_requests: u64,
 }
 
 impl<S: StateMachine> Machine<S> {
@@ -150,6 +165,37 @@ impl<S: StateMachine> Machine<S> {
         let now = self.clock.now();
         self.shared.expire(now);
         self.sequencer.tick(now);
+    }
+
+    /// Whether the sequencer's thread would go round once more rather than sleep.
+    pub fn wants_merge(&self) -> bool {
+        self.stretches.len() < STRETCHES_WAITING && self.sequencer.has_news()
+    }
+
+    /// Whether something waits for execution.
+    pub fn wants_execution(&self) -> bool {
+        !self.stretches.is_empty()
+    }
+
+    /// The zero-based index of the group that the server takes for the anchor, and the level that it knows of.
+    pub fn anchor_and_level(&self) -> (usize, u64) {
+        (self.shared.board.anchor.load(SeqCst) as usize, self.shared.board.level())
+    }
+
+    /// Commands of this server's lanes that are not executed.
+    pub fn pending_commands(&self) -> usize {
+        self.shared.lanes.iter().map(Lane::pending).sum()
+    }
+
+    /// What this server has counted since its start.
+    pub fn figures(&self) -> Figures {
+        let metrics = &self.shared.metrics;
+        Figures {
+            lanes_sent_again: metrics.groups.iter().map(|group| group.attempts.get()).sum(),
+            duplicates: metrics.duplicates.get(),
+            gaps: metrics.gaps.get(),
+            pad_requests: metrics.pad_requests.get(),
+        }
     }
 
     /// How a group's replica stands.

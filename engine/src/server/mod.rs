@@ -31,6 +31,6 @@ mod thread;
 
 pub use assembly::{Engine, StartError};
 pub(crate) use board::{Board, Mail};
-pub use machine::{Machine, Standing};
+pub use machine::{Figures, Machine, Standing};
 pub use parts::Outside;
 pub(crate) use shared::Shared;

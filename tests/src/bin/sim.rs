@@ -1,0 +1,182 @@
+//! Simulates whole clusters under faults, seed after seed: see `docs/testing.md`.
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use clap::{ArgGroup, Parser};
+use indicatif::{ProgressBar, ProgressStyle};
+use niagara_tests::sim::{Coverage, Failure, Plan, run, shrink};
+
+/// Simulates whole clusters in virtual time, with the production engine, under faults of all kinds.
+///
+/// Everything that happens follows from a seed. A seed that fails is shown with the fewest faults that it takes, the last
+/// events before, and the command that replays it. The exit status is then 1; it is 2 if everything held, but some
+/// fault that should have happened never did.
+#[derive(Parser, Debug)]
+#[command(name = "sim", version, group = ArgGroup::new("how much").required(true))]
+struct Options {
+    /// Simulate this seed, and print what happens.
+    #[arg(long, value_name = "SEED", group = "how much")]
+    seed: Option<u64>,
+    /// Simulate so many seeds.
+    #[arg(long, value_name = "NUMBER", group = "how much")]
+    seeds: Option<u64>,
+    /// Simulate seeds for so many minutes.
+    #[arg(long, value_name = "NUMBER", group = "how much")]
+    minutes: Option<f64>,
+    /// The first seed of many, instead of a random one.
+    #[arg(long, value_name = "SEED", conflicts_with = "seed")]
+    from: Option<u64>,
+    /// Threads to use, instead of one for each core.
+    #[arg(long, value_name = "NUMBER")]
+    threads: Option<usize>,
+    /// Go on after a failure, and list the seeds that fail.
+    #[arg(long, conflicts_with = "seed")]
+    keep_going: bool,
+}
+
+/// Seeds after which a fault that has never fired fails the run.
+const SEEDS_FOR_COVERAGE: u64 = 1000;
+/// How often the progress bar is drawn.
+const DRAWN_EVERY: Duration = Duration::from_millis(500);
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    match options.seed {
+        Some(seed) => one(seed),
+        None => many(&options),
+    }
+}
+
+/// One seed, with all that happens.
+fn one(seed: u64) -> ExitCode {
+    let plan = Plan::of(seed);
+    print!("{plan}");
+    let report = run(plan, true);
+    print!("{}", report.trace);
+    match report.failure {
+        None => {
+            println!("\neverything held");
+            ExitCode::SUCCESS
+        }
+        Some(failure) => {
+            println!("\nFAILED {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What the threads share.
+struct Run {
+    next: AtomicU64,
+    /// Behind the last seed.
+    end: u64,
+    until: Option<Instant>,
+    stop: AtomicBool,
+    keep_going: bool,
+    found: Mutex<Found>,
+    bar: ProgressBar,
+}
+
+#[derive(Default)]
+struct Found {
+    coverage: Coverage,
+    seeds: u64,
+    failures: Vec<(u64, Failure)>,
+}
+
+fn many(options: &Options) -> ExitCode {
+    let first = options.from.unwrap_or_else(fresh_seed);
+    println!("first seed: {first}");
+    let begun = Instant::now();
+    let run = Run {
+        next: AtomicU64::new(first),
+        end: options.seeds.map_or(u64::MAX, |seeds| first.saturating_add(seeds)),
+        until: options.minutes.map(|minutes| begun + Duration::from_secs_f64(minutes * 60.0)),
+        stop: AtomicBool::new(false),
+        keep_going: options.keep_going,
+        found: Mutex::default(),
+        bar: progress_bar(options),
+    };
+    let threads = options.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, Into::into));
+    thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(|| run.work()))));
+    run.bar.finish_and_clear();
+    let found = run.found.into_inner().expect("simulations catch their panics");
+    report(&found, first, begun.elapsed())
+}
+
+impl Run {
+    fn work(&self) {
+        while !self.stop.load(SeqCst) && self.until.is_none_or(|until| Instant::now() < until) {
+            let seed = self.next.fetch_add(1, SeqCst);
+            if seed >= self.end {
+                return;
+            }
+            let report = run(Plan::of(seed), false);
+            let mut found = self.found.lock().expect("simulations catch their panics");
+            found.seeds += 1;
+            found.coverage.merge(&report.coverage);
+            if let Some(failure) = report.failure {
+                self.stop.fetch_or(!self.keep_going, SeqCst);
+                self.bar.suspend(|| println!("seed {seed} FAILED {failure}"));
+                found.failures.push((seed, failure));
+            }
+            drop(found);
+            self.bar.inc(1);
+        }
+    }
+}
+
+fn report(found: &Found, first: u64, took: Duration) -> ExitCode {
+    let per_second = found.seeds as f64 / took.as_secs_f64();
+    println!("{}", found.coverage);
+    println!("{} seeds from {first} in {:.0} s, {per_second:.0} a second", found.seeds, took.as_secs_f64());
+    if let Some((seed, failure)) = found.failures.iter().min_by_key(|(seed, _)| seed) {
+        explain(*seed, failure);
+        let all: BTreeSet<u64> = found.failures.iter().map(|(seed, _)| *seed).collect();
+        println!("\nfailing seeds: {all:?}");
+        return ExitCode::FAILURE;
+    }
+    let missing = found.coverage.missing();
+    if found.seeds >= SEEDS_FOR_COVERAGE && !missing.is_empty() {
+        println!("NEVER HAPPENED, so nothing is known about it: {}", missing.join(", "));
+        return ExitCode::from(2);
+    }
+    println!("everything held");
+    ExitCode::SUCCESS
+}
+
+/// Shows a failing seed with as few faults as it takes.
+fn explain(seed: u64, failure: &Failure) {
+    let bar = ProgressBar::new_spinner();
+    let (plan, shrunk) = shrink(Plan::of(seed), failure.clone(), |faults| {
+        bar.set_message(format!("looking for fewer faults: trying {faults}"));
+        bar.tick();
+    });
+    bar.finish_and_clear();
+    println!("\nseed {seed} FAILED {failure}");
+    println!("\nwith as few faults as possible:\n{plan}FAILED {shrunk}\n\nthe last events:");
+    println!("{}", run(plan, true).last_lines);
+    println!("\nreplay: cargo run --release -p niagara-tests --bin sim -- --seed {seed}");
+}
+
+fn progress_bar(options: &Options) -> ProgressBar {
+    let (bar, template) = match options.seeds {
+        Some(seeds) => (ProgressBar::new(seeds), "{bar:40} {pos}/{len} seeds, {per_sec}, {eta} left"),
+        None => (ProgressBar::new_spinner(), "{spinner} {pos} seeds, {per_sec}, {elapsed}"),
+    };
+    bar.set_style(ProgressStyle::with_template(template).expect("a sound template"));
+    bar.enable_steady_tick(DRAWN_EVERY);
+    bar
+}
+
+/// A seed that nobody has chosen.
+fn fresh_seed() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    // Far from each other, so that two runs share no seeds, and short enough to be typed.
+    since.as_millis() as u64 % 1_000_000_000 * 1_000
+}

@@ -1,0 +1,31 @@
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use niagara_kvstore::command::{self, Command};
+
+use super::{Broken, hold};
+
+/// What the keys begin with to which one connection alone writes rising numbers.
+pub const FIFO: &[u8] = b"fifo:";
+
+/// The commands of a connection are executed in the order in which they were sent.
+#[derive(Debug, Default)]
+pub struct FifoPerConnection {
+    last: BTreeMap<Vec<u8>, u64>,
+}
+
+impl FifoPerConnection {
+    /// The global log has gone on by a command.
+    pub fn executed(&mut self, position: u64, command: &Bytes) -> Result<(), Broken> {
+        let Ok(Command::Set { key, value, .. }) = command::decode(command) else { return Ok(()) };
+        if !key.starts_with(FIFO) {
+            return Ok(());
+        }
+        let number: u64 = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+        let before = self.last.insert(key.to_vec(), number).unwrap_or(0);
+        hold(number > before, "fifo_per_connection", || {
+            let key = String::from_utf8_lossy(key);
+            format!("{key}: write {number} is executed at position {position}, after write {before}")
+        })
+    }
+}

@@ -1,0 +1,65 @@
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use niagara_engine::Digest;
+
+use super::{Broken, hold};
+
+/// Any two servers' global logs agree on their common prefix: what a server executes is what the first one to get there has
+/// executed, at the same position.
+#[derive(Debug, Default)]
+pub struct GlobalPrefix {
+    log: Vec<(u64, Bytes)>,
+    /// How many commands each server has executed in its present life.
+    executed: BTreeMap<u64, usize>,
+}
+
+impl GlobalPrefix {
+    /// The global log's commands, as far as any server has executed it.
+    pub fn log(&self) -> &[(u64, Bytes)] {
+        &self.log
+    }
+
+    /// A server has started anew, with an empty state.
+    pub fn restarted(&mut self, server: u64) {
+        self.executed.remove(&server);
+    }
+
+    /// A server has executed these. Returns how many of them nobody had executed before.
+    pub fn executed(&mut self, server: u64, commands: Vec<(u64, Bytes)>) -> Result<usize, Broken> {
+        let known = self.log.len();
+        let done = self.executed.entry(server).or_default();
+        for command in commands {
+            match self.log.get(*done) {
+                Some(first) => hold(*first == command, "global_prefix", || {
+                    format!(
+                        "command {done} of the global log is {first:?}, but server {server} executes {command:?}"
+                    )
+                })?,
+                None => {
+                    let before = self.log.last().map_or(0, |(position, _)| *position);
+                    hold(command.0 >= before, "global_prefix", || {
+                        format!("server {server} executes {command:?} after position {before}")
+                    })?;
+                    self.log.push(command);
+                }
+            }
+            *done += 1;
+        }
+        Ok(self.log.len() - known)
+    }
+
+    /// Two servers' digests must agree wherever both have kept one; how many there were.
+    pub fn compare_digests(a: (u64, &[Digest]), b: (u64, &[Digest])) -> Result<usize, Broken> {
+        let mut common = 0;
+        for digest in a.1 {
+            if let Some(other) = b.1.iter().find(|other| other.position == digest.position) {
+                common += 1;
+                hold(other.value == digest.value, "global_prefix", || {
+                    format!("servers {} and {} have digests {digest:?} and {other:?}", a.0, b.0)
+                })?;
+            }
+        }
+        Ok(common)
+    }
+}

@@ -1,0 +1,92 @@
+use std::collections::BTreeMap;
+
+use niagara_engine::batch::EntryFill;
+use niagara_engine::log::{LogEntry, LogStore};
+
+use super::{Broken, hold};
+
+/// A committed entry, as far as it must be the same everywhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The term that it comes from.
+    pub term: u64,
+    /// A checksum of its content.
+    pub checksum: u32,
+    /// What it fills.
+    pub fill: EntryFill,
+}
+
+/// What one server knows to be committed at an index is what every server ever knows to be committed there (Raft, figure
+/// 3: Log Matching and State Machine Safety).
+#[derive(Debug)]
+pub struct LogMatching {
+    committed: Vec<Vec<Record>>,
+    /// How far each replica's log has been compared, in its present life.
+    compared: BTreeMap<(u64, usize), u64>,
+    read: Vec<LogEntry>,
+}
+
+impl LogMatching {
+    /// For so many groups.
+    pub fn new(groups: usize) -> LogMatching {
+        LogMatching { committed: vec![Vec::new(); groups], compared: BTreeMap::new(), read: Vec::new() }
+    }
+
+    /// What is committed in a group, as far as anybody knows; the first has index 1.
+    pub fn committed(&self, group: usize) -> &[Record] {
+        &self.committed[group]
+    }
+
+    /// A server has started anew, and will be compared from the start of its logs.
+    pub fn restarted(&mut self, server: u64) {
+        self.compared.retain(|(of, _), _| *of != server);
+    }
+
+    /// A replica knows its log to be committed up to here. Returns how many records are new to everybody.
+    pub fn observe(
+        &mut self,
+        server: u64,
+        group: usize,
+        commit: u64,
+        log: &LogStore,
+    ) -> Result<usize, Broken> {
+        let compared = self.compared.entry((server, group)).or_default();
+        hold(commit >= *compared, "log_matching", || {
+            format!("server {server} knew group {} committed to {compared}, and now to {commit}", group + 1)
+        })?;
+        let known = self.committed[group].len();
+        while *compared < commit {
+            self.read.clear();
+            log.read(*compared + 1, commit, 1 << 16, &mut self.read).map_err(|error| {
+                Broken::new(
+                    "log_matching",
+                    format!("server {server} cannot read group {}: {error}", group + 1),
+                )
+            })?;
+            for entry in self.read.drain(..) {
+                *compared = entry.index;
+                compare(&mut self.committed[group], server, group, &entry)?;
+            }
+        }
+        Ok(self.committed[group].len() - known)
+    }
+}
+
+fn compare(committed: &mut Vec<Record>, server: u64, group: usize, entry: &LogEntry) -> Result<(), Broken> {
+    let mut checksum = crc32fast::Hasher::new_with_initial(entry.context.len() as u32);
+    checksum.update(&entry.context);
+    checksum.update(&entry.data);
+    let fill =
+        EntryFill::of(&entry.context).map_err(|error| Broken::new("log_matching", error.to_string()))?;
+    let record = Record { term: entry.term, checksum: checksum.finalize(), fill };
+    match committed.get(entry.index as usize - 1) {
+        None => committed.push(record),
+        Some(known) => hold(*known == record, "log_matching", || {
+            let (group, index) = (group + 1, entry.index);
+            format!(
+                "group {group}, entry {index}: {known:?} is committed, but server {server} has {record:?}"
+            )
+        })?,
+    }
+    Ok(())
+}

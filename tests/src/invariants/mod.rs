@@ -1,0 +1,73 @@
+//! What must hold, whatever happens: one invariant a file, named as in ARCHITECTURE.md. The simulator shows each of them
+//! what it needs to see after every event, as a state and as a step from what it saw before.
+//!
+//! | file | holds when |
+//! |---|---|
+//! | `election_safety.rs` | a term of a group has one leader at most (Raft, figure 3) |
+//! | `log_matching.rs` | what is committed at an index of a group's log is the same on every server, for good (Raft, figure 3) |
+//! | `leader_completeness.rs` | a new leader's log holds everything committed (Raft, figure 3) |
+//! | `position_bijection.rs` | places rise along each committed log; what is executed at a position stands in its slot |
+//! | `global_prefix.rs` | any two servers' global logs agree on their common prefix |
+//! | `acked_is_applied.rs` | what was acknowledged is in the global log |
+//! | `applied_once.rs` | no command is executed twice |
+//! | `read_is_fresh.rs` | a strong read sees what was acknowledged before it began; an at-least read its position |
+//! | `fifo_per_connection.rs` | a connection's writes are executed in the order sent |
+//! | `compaction_floor.rs` | nothing above a durable snapshot is dropped |
+//! | `pads_are_bounded.rs` | skips answer commands of other groups, and the anchor never skips ahead |
+//! | `idle_read_is_answered.rs` | a strong read ends in an idle cluster, through every server |
+//! | `progress_after_heal.rs` | when faults end, everything that waits gets done |
+//! | `mset_is_whole.rs` | nobody sees half of an mset |
+//!
+//! The outcomes that clients were told are checked as a whole, by [`crate::linearizability`].
+
+mod acked_is_applied;
+mod applied_once;
+mod compaction_floor;
+mod election_safety;
+mod fifo_per_connection;
+mod global_prefix;
+mod idle_read_is_answered;
+mod leader_completeness;
+mod log_matching;
+mod mset_is_whole;
+mod pads_are_bounded;
+mod position_bijection;
+mod progress_after_heal;
+mod read_is_fresh;
+
+pub use acked_is_applied::AckedIsApplied;
+pub use applied_once::AppliedOnce;
+pub use compaction_floor::check_compaction_floor;
+pub use election_safety::ElectionSafety;
+pub use fifo_per_connection::{FIFO, FifoPerConnection};
+pub use global_prefix::GlobalPrefix;
+pub use idle_read_is_answered::check_idle_read_is_answered;
+pub use leader_completeness::LeaderCompleteness;
+pub use log_matching::{LogMatching, Record};
+pub use mset_is_whole::check_mset_is_whole;
+pub use pads_are_bounded::PadsAreBounded;
+pub use position_bijection::PositionBijection;
+pub use progress_after_heal::{Pending, check_progress_after_heal};
+pub use read_is_fresh::ReadIsFresh;
+
+/// An invariant that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{invariant}: {what}")]
+pub struct Broken {
+    /// Its name.
+    pub invariant: &'static str,
+    /// What was seen.
+    pub what: String,
+}
+
+impl Broken {
+    /// This invariant is broken by what was seen.
+    pub fn new(invariant: &'static str, what: impl Into<String>) -> Broken {
+        Broken { invariant, what: what.into() }
+    }
+}
+
+/// `Ok` if the condition holds.
+fn hold(condition: bool, invariant: &'static str, what: impl FnOnce() -> String) -> Result<(), Broken> {
+    if condition { Ok(()) } else { Err(Broken::new(invariant, what())) }
+}

@@ -1,0 +1,44 @@
+use std::collections::BTreeSet;
+
+use niagara_engine::batch::EntryFill;
+
+use super::{Broken, Record, hold};
+
+/// A slot has one position, and a group fills it once: places rise along each committed log, and what is executed at
+/// position g stands in slot (p, r) with g = (p - 1) * R + r.
+#[derive(Debug)]
+pub struct PositionBijection {
+    last: Vec<u64>,
+    commands: Vec<BTreeSet<u64>>,
+}
+
+impl PositionBijection {
+    /// For so many groups.
+    pub fn new(groups: usize) -> PositionBijection {
+        PositionBijection { last: vec![0; groups], commands: vec![BTreeSet::new(); groups] }
+    }
+
+    /// The next entry of a group's log is committed.
+    pub fn committed(&mut self, group: usize, record: &Record) -> Result<(), Broken> {
+        let (EntryFill::Commands { place } | EntryFill::Skip { place }) = record.fill else { return Ok(()) };
+        let last = std::mem::replace(&mut self.last[group], place);
+        if matches!(record.fill, EntryFill::Commands { .. }) {
+            self.commands[group].insert(place);
+        }
+        hold(place > last, "position_bijection", || {
+            format!("group {} fills place {place} behind place {last}", group + 1)
+        })
+    }
+
+    /// A command is executed at a position.
+    pub fn executed(&self, position: u64) -> Result<(), Broken> {
+        let groups = self.commands.len() as u64;
+        let (place, group) = ((position - 1) / groups + 1, ((position - 1) % groups) as usize);
+        hold(self.commands[group].contains(&place), "position_bijection", || {
+            format!(
+                "a command is executed at position {position}, but slot ({place}, {}) holds none",
+                group + 1
+            )
+        })
+    }
+}

@@ -1,0 +1,437 @@
+//! A server's disk: it forgets what was not synced, tears what was being written, runs full and breaks.
+//!
+//! It promises what the log's format assumes of a disk (`engine/src/log/FORMAT.md`) and nothing more. A crash of the
+//! process leaves everything that was written. A loss of power leaves of each write that was not synced all, nothing, or
+//! any mixture of old and new bytes, and of the names that were not synced a part.
+
+use std::collections::BTreeMap;
+use std::io::{self, IoSlice};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use niagara_engine::log::{Files, LogFile};
+
+use super::chance::Chance;
+
+/// A disk; clones are the same one.
+#[derive(Clone, Debug)]
+pub struct Disk(Arc<Mutex<State>>);
+
+/// What is wrong with a disk, or is going to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trouble {
+    /// After so many more changes the server dies in the middle of one.
+    pub dies_after: Option<u64>,
+    /// There is no room for anything more.
+    pub full: bool,
+    /// The next sync fails, and what it was to make durable is lost with the power.
+    pub sync_fails: bool,
+}
+
+/// What a loss of power has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Writes of which nothing is left.
+    pub lost: u64,
+    /// Writes of which a part is left.
+    pub torn: u64,
+}
+
+#[derive(Debug)]
+struct State {
+    names: BTreeMap<PathBuf, u64>,
+    durable_names: BTreeMap<PathBuf, u64>,
+    /// Changes of names since the last sync of a directory, in order.
+    renamings: Vec<Renaming>,
+    contents: BTreeMap<u64, Content>,
+    next_file: u64,
+    chance: Chance,
+    trouble: Trouble,
+    /// The server has died in the middle of a change: nothing it tries has an effect any more.
+    dead: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Renaming {
+    Created(PathBuf, u64),
+    Renamed(PathBuf, PathBuf),
+    Removed(PathBuf),
+}
+
+/// A file's bytes: as they are, and as they would be after a loss of power if no unsynced write survived.
+#[derive(Clone, Debug, Default)]
+struct Content {
+    bytes: Vec<u8>,
+    durable: Vec<u8>,
+    unsynced: Vec<(usize, Vec<u8>)>,
+}
+
+#[derive(Debug)]
+struct Handle {
+    disk: Disk,
+    file: u64,
+}
+
+impl Disk {
+    /// An empty disk.
+    pub fn new(chance: Chance) -> Disk {
+        Disk(Arc::new(Mutex::new(State {
+            names: BTreeMap::new(),
+            durable_names: BTreeMap::new(),
+            renamings: Vec::new(),
+            contents: BTreeMap::new(),
+            next_file: 1,
+            chance,
+            trouble: Trouble::default(),
+            dead: false,
+        })))
+    }
+
+    /// Changes what is wrong with it.
+    pub fn trouble(&self, change: impl FnOnce(&mut Trouble)) {
+        change(&mut self.state().trouble);
+    }
+
+    /// The process has ended: what it wrote stays. The disk is ready for the next one.
+    pub fn process_ends(&self) {
+        let mut state = self.state();
+        state.dead = false;
+        state.trouble.dies_after = None;
+    }
+
+    /// The power fails: what was not synced is lost, torn, or there all the same. The disk is ready for the next process.
+    pub fn power_fails(&self) -> Losses {
+        let mut state = self.state();
+        state.dead = false;
+        state.trouble.dies_after = None;
+        state.lose_unsynced()
+    }
+
+    /// Flips a bit of a record that was synced, behind which others were synced later, so that the damage can be told from
+    /// a torn write. Gives the file and the byte, to be flipped back, or nothing if there is no such record.
+    pub fn flip_bit(&self, chance: &mut Chance) -> Option<(PathBuf, usize, u8)> {
+        let mut state = self.state();
+        let written =
+            |file: &u64| state.contents[file].bytes.iter().rposition(|byte| *byte != 0).unwrap_or(0);
+        let segments: Vec<(PathBuf, u64, usize)> = state
+            .names
+            .iter()
+            .filter(|(path, _)| path.extension().is_some_and(|extension| extension == "log"))
+            .map(|(path, file)| (path.clone(), *file, written(file)))
+            // A prepared segment has a header of 64 bytes and nothing behind it.
+            .filter(|(_, _, end)| *end >= 64)
+            .collect();
+        let has_successor = |(path, ..): &&(PathBuf, u64, usize)| {
+            segments.iter().any(|(other, ..)| other.parent() == path.parent() && other > path)
+        };
+        let candidates: Vec<_> = segments.iter().filter(has_successor).collect();
+        if candidates.is_empty() {
+            return None;
+        }
+        let (path, file, end) = (*chance.pick(&candidates)).clone();
+        let at = chance.below(end as u64 + 1) as usize;
+        let mask = 1 << chance.below(8);
+        state.flip(file, at, mask);
+        Some((path, at, mask))
+    }
+
+    /// Undoes [`flip_bit`](Self::flip_bit), as an operator does who has a copy.
+    pub fn flip_back(&self, (path, at, mask): &(PathBuf, usize, u8)) {
+        let mut state = self.state();
+        let file = state.names[path];
+        state.flip(file, *at, *mask);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().expect("nobody panics while holding a disk")
+    }
+}
+
+impl State {
+    /// Counts a change; an error if the server dies of it, or is dead, or there is no room.
+    fn change(&mut self, takes_room: bool) -> io::Result<()> {
+        if self.dead {
+            return Err(gone());
+        }
+        if let Some(left) = &mut self.trouble.dies_after {
+            if *left == 0 {
+                self.dead = true;
+                return Err(gone());
+            }
+            *left -= 1;
+        }
+        if takes_room && self.trouble.full {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, file: u64, at: usize, data: Vec<u8>) {
+        let content = self.contents.get_mut(&file).expect("an open file is there");
+        let end = at + data.len();
+        if content.bytes.len() < end {
+            content.bytes.resize(end, 0);
+        }
+        content.bytes[at..end].copy_from_slice(&data);
+        content.unsynced.push((at, data));
+    }
+
+    fn sync(&mut self, file: u64) -> io::Result<()> {
+        self.change(false)?;
+        if std::mem::take(&mut self.trouble.sync_fails) {
+            // As Linux does: the pages count as clean afterwards, and a second sync would report success.
+            self.contents.get_mut(&file).expect("an open file is there").unsynced.clear();
+            return Err(io::Error::other("simulated failure of a sync"));
+        }
+        let content = self.contents.get_mut(&file).expect("an open file is there");
+        for (at, data) in content.unsynced.drain(..) {
+            overwrite(&mut content.durable, at, &data, |_| true);
+        }
+        Ok(())
+    }
+
+    fn rename(&mut self, renaming: Renaming) {
+        renaming.apply(&mut self.names);
+        self.renamings.push(renaming);
+    }
+
+    fn lose_unsynced(&mut self) -> Losses {
+        let mut losses = Losses::default();
+        for content in self.contents.values_mut() {
+            for (at, data) in std::mem::take(&mut content.unsynced) {
+                match self.chance.below(3) {
+                    0 => losses.lost += 1,
+                    1 => overwrite(&mut content.durable, at, &data, |_| true),
+                    _ => {
+                        losses.torn += 1;
+                        tear(&mut content.durable, at, &data, &mut self.chance);
+                    }
+                }
+            }
+            content.bytes.clone_from(&content.durable);
+        }
+        let kept = self.chance.below(self.renamings.len() as u64 + 1) as usize;
+        for renaming in self.renamings.drain(..).take(kept) {
+            renaming.apply(&mut self.durable_names);
+        }
+        self.names.clone_from(&self.durable_names);
+        losses
+    }
+
+    fn flip(&mut self, file: u64, at: usize, mask: u8) {
+        let content = self.contents.get_mut(&file).expect("a named file is there");
+        content.bytes[at] ^= mask;
+        if let Some(byte) = content.durable.get_mut(at) {
+            *byte ^= mask;
+        }
+    }
+
+    fn file(&self, path: &Path) -> io::Result<u64> {
+        if self.dead {
+            return Err(gone());
+        }
+        self.names.get(path).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+impl Renaming {
+    fn apply(&self, names: &mut BTreeMap<PathBuf, u64>) {
+        match self {
+            Renaming::Created(path, file) => {
+                names.insert(path.clone(), *file);
+            }
+            Renaming::Renamed(from, to) => {
+                if let Some(file) = names.remove(from) {
+                    names.insert(to.clone(), file);
+                }
+            }
+            Renaming::Removed(path) => {
+                names.remove(path);
+            }
+        }
+    }
+}
+
+/// Writes those of the bytes that `keep` says, by their place in `data`.
+fn overwrite(bytes: &mut Vec<u8>, at: usize, data: &[u8], keep: impl Fn(usize) -> bool) {
+    if bytes.len() < at + data.len() {
+        bytes.resize(at + data.len(), 0);
+    }
+    for (place, byte) in data.iter().enumerate().filter(|(place, _)| keep(*place)) {
+        bytes[at + place] = *byte;
+    }
+}
+
+/// A write of which the front, the back, or a mixture has come to the disk.
+fn tear(bytes: &mut Vec<u8>, at: usize, data: &[u8], chance: &mut Chance) {
+    let cut = chance.below(data.len() as u64 + 1) as usize;
+    let pieces = chance.bits();
+    match chance.below(3) {
+        0 => overwrite(bytes, at, data, |place| place < cut),
+        1 => overwrite(bytes, at, data, |place| place >= cut),
+        _ => overwrite(bytes, at, data, |place| pieces >> (place / 16 % 64) & 1 == 1),
+    }
+}
+
+fn gone() -> io::Error {
+    io::Error::other("the simulated server has died")
+}
+
+impl Files for Disk {
+    fn create_dir(&self, _dir: &Path) -> io::Result<()> {
+        self.state().change(false)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
+        let state = self.state();
+        Ok(state.names.keys().filter(|path| path.parent() == Some(dir)).cloned().collect())
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
+        let file = self.state().file(path)?;
+        Ok(Arc::new(Handle { disk: self.clone(), file }))
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
+        let mut state = self.state();
+        state.change(true)?;
+        let file = state.next_file;
+        state.next_file += 1;
+        state.contents.insert(file, Content::default());
+        state.rename(Renaming::Created(path.to_owned(), file));
+        Ok(Arc::new(Handle { disk: self.clone(), file }))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.change(false)?;
+        state.file(from)?;
+        state.rename(Renaming::Renamed(from.to_owned(), to.to_owned()));
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.change(false)?;
+        state.file(path)?;
+        state.rename(Renaming::Removed(path.to_owned()));
+        Ok(())
+    }
+
+    fn sync_dir(&self, _dir: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.change(false)?;
+        // All directories of a server are synced at once here, which is less than what a crash may take elsewhere; each
+        // group has its own directory, and only names within one depend on each other.
+        for renaming in std::mem::take(&mut state.renamings) {
+            renaming.apply(&mut state.durable_names);
+        }
+        Ok(())
+    }
+
+    fn salt(&self) -> u64 {
+        self.state().chance.bits()
+    }
+}
+
+impl LogFile for Handle {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.disk.state().contents[&self.file].bytes.len() as u64)
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let state = self.disk.state();
+        let at = offset as usize;
+        let bytes = state.contents[&self.file].bytes.get(at..at + buffer.len());
+        buffer.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn write_all_at(&self, parts: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
+        let data: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
+        let mut state = self.disk.state();
+        let was_dead = state.dead;
+        let result = state.change(true);
+        // A server that dies in the middle of a write may have handed it over.
+        if result.is_ok() || state.dead && !was_dead {
+            state.write(self.file, offset as usize, data);
+        }
+        result
+    }
+
+    fn fill_with_zeros(&self, from: u64, to: u64) -> io::Result<()> {
+        self.write_all_at(&mut [IoSlice::new(&vec![0; (to - from) as usize])], from)
+    }
+
+    fn reserve(&self, from: u64, to: u64) -> io::Result<()> {
+        self.fill_with_zeros(from, to)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.disk.state().sync(self.file)
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        self.sync_data()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(disk: &Disk, path: &str) -> Arc<dyn LogFile> {
+        let file = disk.create(Path::new(path)).unwrap();
+        file.write_all_at(&mut [IoSlice::new(b"old")], 0).unwrap();
+        file.sync_all().unwrap();
+        disk.sync_dir(Path::new("d")).unwrap();
+        file
+    }
+
+    fn read(disk: &Disk, path: &str) -> Option<Vec<u8>> {
+        let file = disk.open(Path::new(path)).ok()?;
+        let mut bytes = vec![0; file.length().unwrap() as usize];
+        file.read_exact_at(&mut bytes, 0).unwrap();
+        Some(bytes)
+    }
+
+    #[test]
+    fn what_was_synced_outlives_the_power_and_the_rest_may_not() {
+        let mut outcomes = std::collections::BTreeSet::new();
+        for seed in 0..200 {
+            let disk = Disk::new(Chance::new(seed));
+            let file = written(&disk, "d/a");
+            file.write_all_at(&mut [IoSlice::new(b"new")], 0).unwrap();
+            disk.create(Path::new("d/b")).unwrap();
+            assert_eq!(read(&disk, "d/a").unwrap(), b"new");
+            disk.power_fails();
+            outcomes.insert((read(&disk, "d/a").unwrap(), read(&disk, "d/b").is_some()));
+        }
+        assert!(outcomes.contains(&(b"old".to_vec(), false)) && outcomes.contains(&(b"new".to_vec(), true)));
+        assert!(outcomes.iter().any(|(bytes, _)| bytes != b"old" && bytes != b"new"), "none was torn");
+    }
+
+    #[test]
+    fn a_process_that_ends_loses_nothing_and_a_failed_sync_says_so() {
+        let disk = Disk::new(Chance::new(1));
+        let file = written(&disk, "d/a");
+        file.write_all_at(&mut [IoSlice::new(b"new")], 0).unwrap();
+        disk.process_ends();
+        assert_eq!(read(&disk, "d/a").unwrap(), b"new");
+        disk.trouble(|trouble| trouble.sync_fails = true);
+        assert!(file.sync_all().is_err());
+        disk.power_fails();
+        assert_eq!(read(&disk, "d/a").unwrap(), b"old");
+    }
+
+    #[test]
+    fn a_dead_server_changes_nothing_more() {
+        let disk = Disk::new(Chance::new(1));
+        let file = written(&disk, "d/a");
+        disk.trouble(|trouble| trouble.dies_after = Some(0));
+        assert!(file.sync_all().is_err());
+        assert!(disk.remove(Path::new("d/a")).is_err());
+        disk.process_ends();
+        assert!(disk.remove(Path::new("d/a")).is_ok());
+    }
+}

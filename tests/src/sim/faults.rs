@@ -1,0 +1,172 @@
+//! How faults strike, and how they end.
+
+use super::network::Direction;
+use super::plan::Fault;
+use super::world::{Event, World};
+
+impl World {
+    /// A planned fault strikes.
+    pub(super) fn strike(&mut self, number: usize) {
+        let fault = self.plan.faults[number].fault.clone();
+        self.trace.line(|| format!("FAULT {fault:?}"));
+        match fault {
+            Fault::Kill { server, down } => {
+                if self.is_running(server) {
+                    self.coverage.count("process killed");
+                }
+                self.take_down(server, false, down);
+            }
+            Fault::PowerLoss { server, down } => {
+                if self.is_running(server) {
+                    self.coverage.count("power lost");
+                }
+                self.take_down(server, true, down);
+            }
+            Fault::AllPowerLost { down } => {
+                self.coverage.count("all power lost");
+                for server in 1..=self.plan.servers {
+                    let apart = self.chance.below(20_000);
+                    self.take_down(server, true, down + apart);
+                }
+            }
+            Fault::DieInWrite { server, changes, power, down } => {
+                self.server(server).after_disk = Some((power, down));
+                self.server(server).disk.trouble(|trouble| trouble.dies_after = Some(changes));
+                self.coverage.count("killed in the midst of a write");
+            }
+            Fault::Pause { server, lasts } => {
+                let until = self.now + lasts;
+                if self.is_running(server) {
+                    self.server(server).paused_until = Some(until);
+                    self.coverage.count("server paused");
+                }
+            }
+            Fault::SlowServer { server, factor, .. } => {
+                self.server(server).slowness = factor;
+                self.coverage.count("server slowed");
+            }
+            Fault::SlowDisk { server, factor, .. } => {
+                self.server(server).disk_slowness = factor;
+                self.coverage.count("disk slowed");
+            }
+            Fault::DiskFull { server, .. } => {
+                self.server(server).disk.trouble(|trouble| trouble.full = true);
+                self.coverage.count("disk full");
+            }
+            Fault::SyncFails { server, power, down } => {
+                self.server(server).after_disk = Some((power, down));
+                self.server(server).disk.trouble(|trouble| trouble.sync_fails = true);
+                self.coverage.count("sync failed");
+            }
+            Fault::FlipBit { server, down } => self.flip_bit(server, down),
+            Fault::SlowLink { a, b, more, .. } => {
+                self.coverage.count("link slowed");
+                for direction in self.between(a, b) {
+                    self.network.slow(direction, more);
+                }
+            }
+            ref cut => {
+                let (what, directions) = self.directions_of(cut);
+                self.coverage.count(what);
+                self.network.cut(directions);
+            }
+        }
+        if let Some(lasts) = lasts(&fault) {
+            self.after(lasts, Event::FaultEnds(number));
+        }
+    }
+
+    /// A fault that lasts a while ends.
+    pub(super) fn fault_ends(&mut self, number: usize) {
+        let fault = self.plan.faults[number].fault.clone();
+        self.trace.line(|| format!("ends: {fault:?}"));
+        match fault {
+            Fault::SlowServer { server, .. } => self.server(server).slowness = 1,
+            Fault::SlowDisk { server, .. } => self.server(server).disk_slowness = 1,
+            Fault::DiskFull { server, .. } => {
+                self.server(server).disk.trouble(|trouble| trouble.full = false);
+            }
+            Fault::SlowLink { a, b, .. } => {
+                for direction in self.between(a, b) {
+                    self.network.slow(direction, 0);
+                }
+            }
+            ref cut => {
+                let (_, directions) = self.directions_of(cut);
+                self.network.mend(directions);
+            }
+        }
+    }
+
+    /// Ends all faults, and starts what does not run.
+    pub(super) fn heal(&mut self) {
+        self.network.calm();
+        for id in 1..=self.plan.servers {
+            let server = self.server(id);
+            server.slowness = 1;
+            server.disk_slowness = 1;
+            server.disk.trouble(|trouble| *trouble = super::disk::Trouble::default());
+            if let Some(flipped) = server.flipped.take() {
+                server.disk.flip_back(&flipped);
+            }
+            self.start_after(id, 1000);
+        }
+    }
+
+    fn take_down(&mut self, server: u64, power: bool, down: u64) {
+        self.count_figures(server);
+        self.process_ends(server, power);
+        self.start_after(server, down);
+    }
+
+    fn flip_bit(&mut self, id: u64, down: u64) {
+        self.take_down(id, false, down);
+        let mut chance = self.chance.fork(7);
+        let server = self.server(id);
+        if server.flipped.is_none() {
+            server.flipped = server.disk.flip_bit(&mut chance);
+            if server.flipped.is_some() {
+                self.coverage.count("bit flipped");
+            }
+        }
+    }
+
+    /// Both directions between two servers, in all groups.
+    fn between(&self, a: u64, b: u64) -> Vec<Direction> {
+        (0..self.groups()).flat_map(|group| [(a, b, group), (b, a, group)]).collect()
+    }
+
+    /// What a cut cuts, and what it is called.
+    fn directions_of(&self, cut: &Fault) -> (&'static str, Vec<Direction>) {
+        match *cut {
+            Fault::CutPair { a, b, .. } => ("servers cut apart", self.between(a, b)),
+            Fault::CutOneWay { from, to, .. } => {
+                ("servers cut apart one way", (0..self.groups()).map(|group| (from, to, group)).collect())
+            }
+            Fault::CutServer { server, .. } => {
+                let others = (1..=self.plan.servers).filter(|other| *other != server);
+                ("server cut off", others.flat_map(|other| self.between(server, other)).collect())
+            }
+            Fault::CutGroup { a, b, group, .. } => {
+                ("one group's link cut", vec![(a, b, group), (b, a, group)])
+            }
+            ref other => unreachable!("{other:?} cuts nothing"),
+        }
+    }
+}
+
+/// How long a fault lasts that does not end by itself.
+fn lasts(fault: &Fault) -> Option<u64> {
+    match *fault {
+        Fault::SlowServer { lasts, .. }
+        | Fault::SlowDisk { lasts, .. }
+        | Fault::DiskFull { lasts, .. }
+        | Fault::SlowLink { lasts, .. }
+        | Fault::CutPair { lasts, .. }
+        | Fault::CutOneWay { lasts, .. }
+        | Fault::CutServer { lasts, .. }
+        | Fault::CutGroup { lasts, .. } => Some(lasts),
+        // A pause ends with the time that the server has been given; the others, with its start.
+        _ => None,
+    }
+}

@@ -1,0 +1,46 @@
+//! A whole cluster in one thread: virtual time, one seed, the production engine, and a hostile world around it.
+//!
+//! What runs is what runs in production: [`Machine`](niagara_engine::sim::Machine) is an engine's parts (group drivers over
+//! raft-rs, logs with their format, lanes, sequencer, executor, read gate) without its threads, and
+//! [`Desk`](niagara_kvstore::sim::Desk) a front end's without its sockets. The simulation brings what they need from
+//! outside: time, an order in which threads go round, a network, disks, clients.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `plan.rs` | what a seed stands for: sizes, weather, faults |
+//! | `world.rs` | virtual time, events, and what each leads to |
+//! | `server.rs` | a server's process, and what outlives it |
+//! | `network.rs` | links: late, lost, doubled, overtaken and damaged messages |
+//! | `disk.rs` | a disk that forgets what was not synced, tears, fills up and breaks |
+//! | `faults.rs` | how planned faults strike and end |
+//! | `script.rs` | healing, settling, and the last tests |
+//! | `clients.rs`, `request.rs` | what clients ask and are told |
+//! | `recorder.rs` | the state machine, with a record of what it executes |
+//! | `coverage.rs`, `trace.rs` | what has happened: how often, and in words |
+//! | `chance.rs` | choices that follow from the seed |
+//! | `run.rs`, `shrink.rs` | one seed from start to end; the fewest faults with which it still fails |
+//!
+//! Everything follows from the seed: the same seed gives the same trace, byte by byte.
+
+mod chance;
+mod clients;
+mod coverage;
+mod disk;
+mod faults;
+mod network;
+mod plan;
+mod recorder;
+mod request;
+mod run;
+mod script;
+mod server;
+mod shrink;
+mod trace;
+mod world;
+
+pub use chance::Chance;
+pub use coverage::Coverage;
+pub use disk::{Disk, Losses, Trouble};
+pub use plan::{Fault, Plan, Planned};
+pub use run::{Failure, Report, run};
+pub use shrink::shrink;

@@ -1,0 +1,211 @@
+//! The links between servers: one for each pair of servers and group, with messages late, lost, doubled and damaged.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+use niagara_net::Frame;
+
+use super::chance::Chance;
+use super::coverage::Coverage;
+
+/// Microseconds of virtual time.
+pub type Micros = u64;
+
+/// One direction of a link: from, to, and the group's zero-based index.
+pub type Direction = (u64, u64, usize);
+
+/// What the network does to messages.
+#[derive(Clone, Copy, Debug)]
+pub struct Weather {
+    /// Least and most one-way delay of an ordinary message.
+    pub delay: (Micros, Micros),
+    /// Lost messages per 10,000.
+    pub lost: u64,
+    /// Messages per 10,000 that arrive twice.
+    pub doubled: u64,
+    /// Messages per 10,000 that are overtaken by later ones.
+    pub overtaken: u64,
+    /// Messages per 10,000 that arrive damaged, upon which the receiver closes the connection.
+    pub damaged: u64,
+}
+
+/// A message on its way.
+#[derive(Clone, Debug)]
+pub struct Flight {
+    /// From where to where.
+    pub direction: Direction,
+    /// The connection that it is on; a later one does not deliver it.
+    pub connection: u64,
+    /// When it arrives.
+    pub arrives: Micros,
+    /// The frame's body, or the damaged frame as it arrives.
+    pub cargo: Cargo,
+}
+
+/// What arrives.
+#[derive(Clone, Debug)]
+pub enum Cargo {
+    /// A frame's body, whole.
+    Body(Bytes),
+    /// A frame's bytes, head and body, with some of them changed.
+    Damaged(Vec<u8>),
+}
+
+/// All links.
+#[derive(Debug)]
+pub struct Network {
+    chance: Chance,
+    weather: Weather,
+    /// The connection that each link (lower server first) has, if any. Numbers rise.
+    connections: BTreeMap<Direction, u64>,
+    next_connection: u64,
+    /// Directions that lose everything.
+    cut: BTreeSet<Direction>,
+    /// Additional delay of a direction.
+    slow: BTreeMap<Direction, Micros>,
+    /// When the last message of each direction arrives: others come behind it, as over TCP.
+    last_arrival: BTreeMap<Direction, Micros>,
+}
+
+impl Network {
+    /// A network without connections.
+    pub fn new(chance: Chance, weather: Weather) -> Network {
+        Network {
+            chance,
+            weather,
+            connections: BTreeMap::new(),
+            next_connection: 1,
+            cut: BTreeSet::new(),
+            slow: BTreeMap::new(),
+            last_arrival: BTreeMap::new(),
+        }
+    }
+
+    /// Two servers connect; the connection's number, or nothing if they are connected, or something is cut between them.
+    pub fn connect(&mut self, a: u64, b: u64, group: usize) -> Option<u64> {
+        let blocked = self.cut.contains(&(a, b, group)) || self.cut.contains(&(b, a, group));
+        if blocked || self.connections.contains_key(&link(a, b, group)) {
+            return None;
+        }
+        let connection = self.next_connection;
+        self.next_connection += 1;
+        self.connections.insert(link(a, b, group), connection);
+        Some(connection)
+    }
+
+    /// A connection is gone, with what is on its way; `false` if there was none.
+    pub fn disconnect(&mut self, a: u64, b: u64, group: usize) -> bool {
+        self.connections.remove(&link(a, b, group)).is_some()
+    }
+
+    /// The peers that a server has a connection with.
+    pub fn peers(&self, server: u64) -> Vec<(u64, usize)> {
+        let of = |&(a, b, group): &Direction| match server {
+            _ if server == a => Some((b, group)),
+            _ if server == b => Some((a, group)),
+            _ => None,
+        };
+        self.connections.keys().filter_map(of).collect()
+    }
+
+    /// Whether a message that was sent over a connection still arrives.
+    pub fn delivers(&self, flight: &Flight) -> bool {
+        let (from, to, group) = flight.direction;
+        self.connections.get(&link(from, to, group)) == Some(&flight.connection)
+            && !self.cut.contains(&flight.direction)
+    }
+
+    /// Sends a frame: the flights that come of it.
+    pub fn send(
+        &mut self,
+        now: Micros,
+        direction: Direction,
+        frame: &Frame,
+        coverage: &mut Coverage,
+    ) -> Vec<Flight> {
+        let (from, to, group) = direction;
+        let Some(&connection) = self.connections.get(&link(from, to, group)) else { return Vec::new() };
+        if self.cut.contains(&direction) {
+            coverage.count("message lost in a partition");
+            return Vec::new();
+        }
+        if self.chance.per_myriad(self.weather.lost) {
+            coverage.count("message lost");
+            return Vec::new();
+        }
+        let body: Bytes = match frame.parts() {
+            [only] => only.clone(),
+            parts => parts.concat().into(),
+        };
+        let mut flights = Vec::new();
+        if self.chance.per_myriad(self.weather.doubled) {
+            coverage.count("message doubled");
+            let arrives = now + self.delay(direction) * 3;
+            let cargo = Cargo::Body(body.clone());
+            flights.push(Flight { direction, connection, arrives, cargo });
+        }
+        let cargo = if self.chance.per_myriad(self.weather.damaged) {
+            coverage.count("message damaged");
+            Cargo::Damaged(self.damage(frame))
+        } else {
+            Cargo::Body(body)
+        };
+        let arrives = self.arrival(now, direction, coverage);
+        flights.push(Flight { direction, connection, arrives, cargo });
+        flights
+    }
+
+    fn arrival(&mut self, now: Micros, direction: Direction, coverage: &mut Coverage) -> Micros {
+        let arrives = now + self.delay(direction);
+        if self.chance.per_myriad(self.weather.overtaken) {
+            coverage.count("message overtaken");
+            return arrives + self.chance.between(1, 5) * self.weather.delay.1;
+        }
+        let last = self.last_arrival.entry(direction).or_default();
+        *last = arrives.max(*last + 1);
+        *last
+    }
+
+    fn delay(&mut self, direction: Direction) -> Micros {
+        let (least, most) = self.weather.delay;
+        self.chance.between(least, most) + self.slow.get(&direction).copied().unwrap_or(0)
+    }
+
+    /// The frame as it goes over the wire, with a few of its bits changed.
+    fn damage(&mut self, frame: &Frame) -> Vec<u8> {
+        let mut bytes = frame.to_bytes();
+        for _ in 0..self.chance.between(1, 4) {
+            let at = self.chance.below(bytes.len() as u64) as usize;
+            bytes[at] ^= 1 << self.chance.below(8);
+        }
+        bytes
+    }
+
+    /// Loses everything in these directions from now on.
+    pub fn cut(&mut self, directions: impl IntoIterator<Item = Direction>) {
+        self.cut.extend(directions);
+    }
+
+    /// Ends what [`cut`](Self::cut) began.
+    pub fn mend(&mut self, directions: impl IntoIterator<Item = Direction>) {
+        for direction in directions {
+            self.cut.remove(&direction);
+        }
+    }
+
+    /// Delays a direction's messages by so much more; 0 ends it.
+    pub fn slow(&mut self, direction: Direction, more: Micros) {
+        self.slow.insert(direction, more);
+    }
+
+    /// Ends all cuts and delays, and from now on loses, doubles, damages and overtakes nothing.
+    pub fn calm(&mut self) {
+        self.cut.clear();
+        self.slow.clear();
+        self.weather = Weather { lost: 0, doubled: 0, overtaken: 0, damaged: 0, ..self.weather };
+    }
+}
+
+fn link(a: u64, b: u64, group: usize) -> Direction {
+    (a.min(b), a.max(b), group)
+}

@@ -1,0 +1,170 @@
+//! What a seed stands for: the size of the cluster, its surroundings, and the faults that strike it.
+
+use std::fmt;
+
+use super::chance::Chance;
+use super::network::{Micros, Weather};
+
+/// One simulation, before it begins.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Everything follows from it.
+    pub seed: u64,
+    /// Number of servers.
+    pub servers: u64,
+    /// Number of groups.
+    pub groups: u16,
+    /// Number of clients.
+    pub clients: u64,
+    /// What the network does.
+    pub weather: Weather,
+    /// Per server: how fast its clock is, in percent.
+    pub clock_rates: Vec<u64>,
+    /// Bytes of a log segment.
+    pub segment_bytes: u64,
+    /// Bytes of each log that stay in memory.
+    pub log_cache_bytes: usize,
+    /// Commands that a lane holds.
+    pub lane_commands: usize,
+    /// The faults, in order.
+    pub faults: Vec<Planned>,
+}
+
+/// A fault and when it strikes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// When, in microseconds.
+    pub at: Micros,
+    /// What.
+    pub fault: Fault,
+}
+
+/// What can go wrong. Times are in microseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "what the fields are is said with what goes wrong")]
+pub enum Fault {
+    /// The process is killed, and started again after a while.
+    Kill { server: u64, down: Micros },
+    /// The power fails, and what was not synced is lost or torn.
+    PowerLoss { server: u64, down: Micros },
+    /// The power of all servers fails at once.
+    AllPowerLost { down: Micros },
+    /// The process or the power goes in the midst of a write: after so many more changes of the disk.
+    DieInWrite { server: u64, changes: u64, power: bool, down: Micros },
+    /// The process stands still, and goes on as if nothing had been.
+    Pause { server: u64, lasts: Micros },
+    /// Everything that the server does takes so many times as long.
+    SlowServer { server: u64, factor: u64, lasts: Micros },
+    /// Syncs take so many times as long.
+    SlowDisk { server: u64, factor: u64, lasts: Micros },
+    /// There is no room on the disk: the process ends, and cannot go on before there is.
+    DiskFull { server: u64, lasts: Micros },
+    /// A sync fails: the process ends, and maybe the power goes.
+    SyncFails { server: u64, power: bool, down: Micros },
+    /// A bit of a record is flipped while the server is down: it must not start before the bit is flipped back.
+    FlipBit { server: u64, down: Micros },
+    /// Two servers do not hear each other.
+    CutPair { a: u64, b: u64, lasts: Micros },
+    /// One server does not hear the other.
+    CutOneWay { from: u64, to: u64, lasts: Micros },
+    /// A server hears nobody, and nobody hears it.
+    CutServer { server: u64, lasts: Micros },
+    /// Two servers do not hear each other in one group (by zero-based index); the other groups' links live.
+    CutGroup { a: u64, b: u64, group: usize, lasts: Micros },
+    /// Messages between two servers take longer.
+    SlowLink { a: u64, b: u64, more: Micros, lasts: Micros },
+}
+
+const MS: Micros = 1000;
+/// When clients have been at work for a while, and the first fault may strike.
+const FIRST_FAULT: Micros = 300 * MS;
+/// When the last fault strikes, at the latest.
+pub const LAST_FAULT: Micros = 2300 * MS;
+
+impl Plan {
+    /// What the seed stands for.
+    pub fn of(seed: u64) -> Plan {
+        let mut chance = Chance::new(seed).fork(0x9_1a_6a);
+        let servers = if chance.one_in(4) { 5 } else { 3 };
+        let groups = *chance.pick(&[1, 2, 2, 3, 4, 4, 8]);
+        // In fair weather protocol faults show that loss would hide, so half of the seeds have it.
+        let rough = chance.one_in(2);
+        let mut per_myriad = |most| if rough { chance.below(most) } else { 0 };
+        let weather = Weather {
+            delay: (50, 1000),
+            lost: per_myriad(200),
+            doubled: per_myriad(100),
+            overtaken: per_myriad(200),
+            damaged: per_myriad(10),
+        };
+        let mut plan = Plan {
+            seed,
+            servers,
+            groups,
+            clients: 2 * chance.between(2, 4),
+            weather: Weather { delay: (50, *chance.pick(&[200, 1000, 5000])), ..weather },
+            clock_rates: (0..servers).map(|_| *chance.pick(&[100, 100, 80, 125, 95])).collect(),
+            segment_bytes: *chance.pick(&[1 << 10, 2 << 10, 8 << 10]),
+            log_cache_bytes: *chance.pick(&[0, 1 << 10, 1 << 20]),
+            lane_commands: *chance.pick(&[4, 1 << 10]),
+            faults: Vec::new(),
+        };
+        let count = chance.between(1, 10);
+        plan.faults = (0..count).map(|_| plan.draw(&mut chance)).collect();
+        plan.faults.sort_by_key(|planned| planned.at);
+        plan
+    }
+
+    fn draw(&self, chance: &mut Chance) -> Planned {
+        let server = chance.between(1, self.servers);
+        let other = (server + chance.between(1, self.servers - 1) - 1) % self.servers + 1;
+        let group = chance.below(self.groups.into()) as usize;
+        let lasts = chance.between(20, 800) * MS;
+        let down = chance.between(5, 500) * MS;
+        let (a, b) = (server, other);
+        let fault = match chance.below(20) {
+            0 | 1 => Fault::Kill { server, down },
+            2 | 3 => Fault::PowerLoss { server, down },
+            4 => Fault::AllPowerLost { down },
+            5 | 6 => {
+                let power = chance.one_in(2);
+                Fault::DieInWrite { server, changes: chance.below(40), power, down }
+            }
+            7 | 8 => Fault::Pause { server, lasts },
+            9 => Fault::SlowServer { server, factor: chance.between(5, 100), lasts },
+            10 => Fault::SlowDisk { server, factor: chance.between(5, 100), lasts },
+            11 => Fault::DiskFull { server, lasts },
+            12 => Fault::SyncFails { server, power: chance.one_in(2), down },
+            13 => Fault::FlipBit { server, down },
+            14 => Fault::CutPair { a, b, lasts },
+            15 => Fault::CutOneWay { from: a, to: b, lasts },
+            16 => Fault::CutServer { server, lasts },
+            17 | 18 => Fault::CutGroup { a, b, group, lasts },
+            _ => Fault::SlowLink { a, b, more: chance.between(5, 150) * MS, lasts },
+        };
+        Planned { at: chance.between(FIRST_FAULT, LAST_FAULT), fault }
+    }
+}
+
+impl fmt::Display for Planned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>5} ms  {:?}", self.at / MS, self.fault)
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Plan { seed, servers, groups, clients, weather, clock_rates, .. } = self;
+        writeln!(f, "seed {seed}: {servers} servers, {groups} groups, {clients} clients")?;
+        writeln!(f, "  {weather:?}, clocks at {clock_rates:?} percent")?;
+        writeln!(
+            f,
+            "  segments of {} bytes, log caches of {}, {} commands in a lane",
+            self.segment_bytes, self.log_cache_bytes, self.lane_commands
+        )?;
+        for planned in &self.faults {
+            writeln!(f, "  {planned}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,214 @@
+//! What every simulation goes through after its faults: everything is healed, has to settle, and is put to the last tests.
+
+use std::collections::BTreeSet;
+
+use niagara_engine::Consistency;
+
+use super::clients::{Ask, Told};
+use super::network::Micros;
+use super::plan::LAST_FAULT;
+use super::request::name;
+use super::world::{Event, World};
+use crate::invariants::{
+    Broken, GlobalPrefix, Pending, check_idle_read_is_answered, check_progress_after_heal,
+};
+use crate::linearizability::{Condition, Input, Verdict, check};
+
+const MS: Micros = 1000;
+/// The script begins when the last faults are still under way.
+pub const BEGINS: Micros = LAST_FAULT + 300 * MS;
+/// Clients go on for so long after everything is healed.
+const CLIENTS_GO_ON: Micros = 300 * MS;
+/// Time for servers to start, leaders to be elected and laggards to catch up: a few election time-outs, and a few more for
+/// leaderships to come to rest.
+const SETTLE: Micros = 2500 * MS;
+/// Time for probes that are to be executed while a group's link is cut: above the engine's deadline, upon which they would count
+/// as unknown.
+const PROBES: Micros = 1100 * MS;
+/// Time for strong reads in an idle cluster: a round, and a few more that are asked again.
+const IDLE_READS: Micros = 400 * MS;
+/// Steps that the search for an order of a key's operations may take.
+const SEARCH_BUDGET: u64 = 2_000_000;
+/// Probes' tokens, far from the clients'.
+const FIRST_PROBE: u64 = 1 << 40;
+
+impl World {
+    /// The script's next step.
+    pub(super) fn script(&mut self, step: usize) -> Result<(), Broken> {
+        self.trace.line(|| format!("SCRIPT step {step}"));
+        let pause = match step {
+            0 => {
+                self.heal();
+                CLIENTS_GO_ON
+            }
+            1 => {
+                self.clients_rest = true;
+                SETTLE
+            }
+            2 => {
+                self.check_progress("long after the faults have ended")?;
+                // The group of the last command is the anchor, which does not skip ahead by itself.
+                let (_, victim, _) = self.cut_for_probes()?;
+                self.probe(victim);
+                50 * MS
+            }
+            3 => {
+                let (leader, victim, group) = self.cut_for_probes()?;
+                self.coverage.count("one group's link cut for probes");
+                self.trace
+                    .line(|| format!("servers {leader} and {victim} are cut apart in group {}", group + 1));
+                self.network.cut([(leader, victim, group), (victim, leader, group)]);
+                self.probes.clear();
+                self.probe_others(leader, victim);
+                200 * MS
+            }
+            4 => {
+                let (leader, victim) = self.cut_servers;
+                self.probe_others(leader, victim);
+                PROBES
+            }
+            5 => {
+                self.check_probes("while two servers were cut apart in one group")?;
+                self.network.calm();
+                SETTLE
+            }
+            6 => {
+                self.check_progress("after a cut link was mended")?;
+                self.probes.clear();
+                (1..=self.plan.servers).for_each(|server| self.probe_by_read(server));
+                IDLE_READS
+            }
+            _ => {
+                self.check_idle_reads()?;
+                self.check_digests()?;
+                self.check_history()?;
+                self.is_over = true;
+                return Ok(());
+            }
+        };
+        self.after(pause, Event::Script(step + 1));
+        Ok(())
+    }
+
+    /// Nothing waits, and all servers have executed the same.
+    fn check_progress(&self, when: &str) -> Result<(), Broken> {
+        let mut pending = Pending::default();
+        let mut executed = BTreeSet::new();
+        for server in &self.servers {
+            let Some(running) = &server.running else {
+                return Err(Broken::new(
+                    "progress_after_heal",
+                    format!("{when}, server {} does not run", server.id),
+                ));
+            };
+            let commands = running.machine.pending_commands();
+            if commands > 0 {
+                pending.commands.push((server.id, commands));
+            }
+            let done = running.machine.client().status().commands;
+            executed.insert(done);
+            pending.executed.push((server.id, done));
+        }
+        if executed.len() == 1 {
+            pending.executed.clear();
+        }
+        check_progress_after_heal(&pending, when)
+    }
+
+    /// Which link to cut: that between the leader of a group and some other server.
+    fn cut_for_probes(&mut self) -> Result<(u64, u64, usize), Broken> {
+        let group = self.plan.seed as usize / 7 % self.groups();
+        let leads = |server: &&super::server::Server| {
+            server.running.as_ref().is_some_and(|running| running.machine.standing(group).leads)
+        };
+        let Some(leader) = self.servers.iter().find(leads).map(|server| server.id) else {
+            let what = format!("group {} has no leader, long after the faults have ended", group + 1);
+            return Err(Broken::new("progress_after_heal", what));
+        };
+        let victim = (leader + self.plan.seed / 3 % (self.plan.servers - 1)) % self.plan.servers + 1;
+        self.cut_servers = (leader, victim);
+        Ok((leader, victim, group))
+    }
+
+    /// Writes through all servers but the one that cannot hear a leader; the leader's first, so that its group's commands
+    /// are what others must pad for.
+    fn probe_others(&mut self, leader: u64, victim: u64) {
+        self.probe(leader);
+        for server in (1..=self.plan.servers).filter(|server| ![leader, victim].contains(server)) {
+            self.probe(server);
+        }
+    }
+
+    fn probe(&mut self, server: u64) {
+        let token = FIRST_PROBE + self.next_probe;
+        self.next_probe += 1;
+        let input = Input::Set { value: token, condition: Condition::Always };
+        let command = super::request::Request::Key { key: u8::MAX, input }.command();
+        self.ask_probe(server, token, Ask::Execute(command.expect("a set is a command")));
+    }
+
+    fn probe_by_read(&mut self, server: u64) {
+        let token = FIRST_PROBE + self.next_probe;
+        self.next_probe += 1;
+        self.ask_probe(server, token, Ask::Read(name(0), Consistency::Strong));
+    }
+
+    fn ask_probe(&mut self, server: u64, token: u64, ask: Ask) {
+        let now = self.now;
+        self.probes.insert(token, (server, None));
+        self.server(server).set_clock(now);
+        if let Some(running) = &mut self.server(server).running {
+            running.call(token, ask);
+        }
+        self.follow(server);
+    }
+
+    fn check_probes(&self, when: &str) -> Result<(), Broken> {
+        let late = self.probes.values().filter(|(_, told)| !matches!(told, Some(Told::Applied(..))));
+        let pending = Pending { probes: late.map(|(server, _)| *server).collect(), ..Pending::default() };
+        check_progress_after_heal(&pending, when)
+    }
+
+    fn check_idle_reads(&mut self) -> Result<(), Broken> {
+        let newest = self.invariants.read_is_fresh.begin();
+        let mut unanswered = Vec::new();
+        for (server, told) in self.probes.values() {
+            match told {
+                Some(Told::Read(applied, _)) => {
+                    self.invariants.read_is_fresh.answered(*server, newest, *applied)?;
+                }
+                _ => unanswered.push(*server),
+            }
+        }
+        check_idle_read_is_answered(&unanswered, IDLE_READS / MS)
+    }
+
+    fn check_digests(&mut self) -> Result<(), Broken> {
+        let status = |server: &super::server::Server| {
+            let running = server.running.as_ref().expect("progress was checked");
+            (server.id, running.machine.client().status().digests)
+        };
+        let all: Vec<_> = self.servers.iter().map(status).collect();
+        for (number, a) in all.iter().enumerate() {
+            for b in &all[number + 1..] {
+                let common = GlobalPrefix::compare_digests((a.0, &a.1), (b.0, &b.1))?;
+                self.coverage.add("digests compared", common as u64);
+            }
+        }
+        (1..=self.plan.servers).for_each(|server| self.count_figures(server));
+        Ok(())
+    }
+
+    fn check_history(&mut self) -> Result<(), Broken> {
+        let history = self.clients.history();
+        self.coverage.add("operation checked", history.len() as u64);
+        match check(&history, SEARCH_BUDGET) {
+            Verdict::Linearizable => Ok(()),
+            Verdict::OutOfBudget { .. } => {
+                self.coverage.count("history undecided");
+                Ok(())
+            }
+            violation @ Verdict::Violation(_) => Err(Broken::new("linearizability", violation.to_string())),
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! One simulated server: its process, as long as it runs, and what outlives it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use niagara_engine::log::Files;
+use niagara_engine::sim::{Clock, Machine, ManualClock, Outside};
+use niagara_engine::{Completion, Config, Durability, Member, Port, StartError, Wake};
+use niagara_kvstore::sim::Desk;
+use niagara_net::Event as NetEvent;
+
+use super::clients::{Ask, Told, look};
+use super::disk::Disk;
+use super::plan::Plan;
+use super::recorder::{Executed, Recorder};
+
+/// The engine's clock step at a clock that is right.
+pub const TICK: Duration = Duration::from_millis(20);
+/// How long callers wait for outcomes.
+pub const DEADLINE: Duration = Duration::from_millis(1000);
+
+/// What one of a server's threads is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thread {
+    /// Of a group, by zero-based index.
+    Group(usize),
+    /// Of a group's log.
+    Log(usize),
+    /// The sequencer's.
+    Sequencer,
+    /// The application's.
+    Application,
+    /// The front ends'.
+    Front,
+}
+
+impl Thread {
+    /// Its place in a list of all threads.
+    pub fn index(self, groups: usize) -> usize {
+        match self {
+            Thread::Group(group) => group,
+            Thread::Log(group) => groups + group,
+            Thread::Sequencer => 2 * groups,
+            Thread::Application => 2 * groups + 1,
+            Thread::Front => 2 * groups + 2,
+        }
+    }
+
+    /// All threads of a server.
+    pub fn all(groups: usize) -> impl Iterator<Item = Thread> {
+        let of_groups = (0..groups).flat_map(|group| [Thread::Group(group), Thread::Log(group)]);
+        of_groups.chain([Thread::Sequencer, Thread::Application, Thread::Front])
+    }
+}
+
+/// A server, running or not.
+pub struct Server {
+    /// Its id.
+    pub id: u64,
+    /// What it keeps.
+    pub disk: Disk,
+    /// Which life this is, or was; events of an earlier one are void.
+    pub life: u64,
+    /// How many times as long everything takes.
+    pub slowness: u64,
+    /// How many times as long syncs take.
+    pub disk_slowness: u64,
+    /// It stands still until then.
+    pub paused_until: Option<u64>,
+    /// The bit that was flipped on its disk.
+    pub flipped: Option<(std::path::PathBuf, usize, u8)>,
+    /// What follows when the disk ends its process: whether the power goes, too, and how long it is down.
+    pub after_disk: Option<(bool, u64)>,
+    /// Whether it has been told to start.
+    pub is_starting: bool,
+    /// Its process.
+    pub running: Option<Running>,
+    config: Config,
+    clock: Arc<ManualClock>,
+    boot_seed: u64,
+}
+
+/// A server's process.
+pub struct Running {
+    /// The engine.
+    pub machine: Machine<Recorder>,
+    /// What has come over each group's links and was not looked at yet.
+    pub inbox: Vec<VecDeque<NetEvent>>,
+    /// Which threads are about to go round.
+    pub scheduled: Vec<bool>,
+    /// Per group: the last entry's index and term, as last seen.
+    pub last: Vec<(u64, u64)>,
+    desk: Desk<Recorder>,
+    port: Port<Recorder>,
+    executed: Arc<Mutex<Executed>>,
+    /// Keys of reads under way, by the call's token.
+    reads: BTreeMap<u64, String>,
+    completions: Vec<Completion<niagara_kvstore::Reply>>,
+    /// Calls that ended at once.
+    ended: Vec<(u64, Told)>,
+    /// The desk has been given something.
+    fed: bool,
+    clock: Clock,
+}
+
+/// Nobody sleeps here.
+struct NeverAsleep;
+
+impl Wake for NeverAsleep {
+    fn wake(&self) {}
+}
+
+impl Server {
+    /// A server that has never run.
+    pub fn new(id: u64, plan: &Plan, disk: Disk, boot_seed: u64) -> Server {
+        let addresses = vec!["simulated:0".to_owned(); usize::from(plan.groups)];
+        let members =
+            (1..=plan.servers).map(|server| Member { server, addresses: addresses.clone() }).collect();
+        let mut config = Config::new(0xc1, id, members);
+        config.data_dir = format!("server-{id}").into();
+        config.durability = Durability::Fsync;
+        config.tick = TICK;
+        config.deadline = DEADLINE;
+        config.entry_bytes = 1 << 10;
+        config.command_bytes = 1 << 10;
+        config.lane_bytes = 4 << 10;
+        config.lane_commands = plan.lane_commands;
+        config.segment_bytes = plan.segment_bytes;
+        config.log_cache_bytes = plan.log_cache_bytes;
+        Server {
+            id,
+            disk,
+            life: 0,
+            slowness: 1,
+            disk_slowness: 1,
+            paused_until: None,
+            flipped: None,
+            after_disk: None,
+            is_starting: false,
+            running: None,
+            config,
+            clock: Arc::new(ManualClock::new()),
+            boot_seed,
+        }
+    }
+
+    /// Starts its process.
+    pub fn start(&mut self) -> Result<(), StartError> {
+        self.life += 1;
+        self.is_starting = false;
+        let clock = Clock::Manual(Arc::clone(&self.clock));
+        let files: Arc<dyn Files> = Arc::new(self.disk.clone());
+        let outside = Outside {
+            incarnation: self.life,
+            boot: self.id << 32 | self.life,
+            clock: clock.clone(),
+            files,
+            prepare_beside: false,
+            election_seed: Some(self.boot_seed ^ self.life << 8),
+        };
+        let state = Recorder::default();
+        let executed = state.executed();
+        let machine = Machine::open(&self.config, &outside, state)?;
+        let client = machine.client();
+        let groups = usize::from(self.config.groups());
+        self.running = Some(Running {
+            desk: Desk::new(&client),
+            port: client.port(Arc::new(NeverAsleep)),
+            inbox: vec![VecDeque::new(); groups],
+            scheduled: vec![false; 2 * groups + 3],
+            last: (0..groups).map(|group| last_of(&machine, group)).collect(),
+            machine,
+            executed,
+            reads: BTreeMap::new(),
+            completions: Vec::new(),
+            ended: Vec::new(),
+            fed: false,
+            clock,
+        });
+        Ok(())
+    }
+
+    /// Sets its clock.
+    pub fn set_clock(&self, now: u64) {
+        self.clock.set(Duration::from_micros(now));
+    }
+}
+
+/// The last entry of a group's log: index and term.
+pub fn last_of(machine: &Machine<Recorder>, group: usize) -> (u64, u64) {
+    let index = machine.log(group).last_index();
+    (index, machine.log(group).term(index).unwrap_or(0))
+}
+
+impl Running {
+    /// Whether a thread would go round rather than sleep.
+    pub fn wants(&self, thread: Thread) -> bool {
+        match thread {
+            Thread::Group(group) => !self.inbox[group].is_empty() || self.machine.wants_turn(group),
+            Thread::Log(group) => self.machine.has_writes(group),
+            Thread::Sequencer => self.machine.wants_merge(),
+            Thread::Application => self.machine.wants_execution(),
+            Thread::Front => {
+                let quiet = self.port.may_sleep();
+                self.port.awake();
+                self.fed || !self.ended.is_empty() || !quiet || self.desk.has_completions()
+            }
+        }
+    }
+
+    /// What has been executed since the last look.
+    pub fn take_executed(&mut self) -> Executed {
+        std::mem::take(&mut *self.executed.lock().expect("nobody panics while holding this"))
+    }
+
+    /// Bytes have come on a client's connection, which is new if the desk does not know it.
+    pub fn receive(&mut self, connection: u32, is_new: bool, bytes: &[u8]) {
+        if is_new {
+            self.desk.connect(connection);
+        }
+        self.desk.receive(connection, bytes);
+        self.fed = true;
+    }
+
+    /// A client has closed its connection.
+    pub fn disconnect(&mut self, connection: u32) {
+        self.desk.disconnect(connection);
+    }
+
+    /// A client in this process calls the engine.
+    pub fn call(&mut self, token: u64, ask: Ask) {
+        self.fed = true;
+        match ask {
+            Ask::Execute(command) => {
+                let lane = self.port.choose_lane();
+                if self.port.propose(lane, token, &command).is_err() {
+                    self.ended.push((token, Told::Refused));
+                }
+            }
+            Ask::Read(key, consistency) => {
+                if self.port.read(token, consistency) {
+                    let applied = self.machine.client().applied().get();
+                    self.ended.push((token, Told::Read(applied, look(self.port.reader(), &key))));
+                } else {
+                    self.reads.insert(token, key);
+                }
+            }
+        }
+    }
+
+    /// A turn of the front ends: replies on connections, and calls that have ended.
+    pub fn turn_of_front(&mut self) -> (Vec<(u32, Vec<u8>)>, Vec<(u64, Told)>) {
+        self.fed = false;
+        self.port.collect(&mut self.completions);
+        let mut ended = std::mem::take(&mut self.ended);
+        for completion in self.completions.drain(..) {
+            ended.push(match completion {
+                Completion::Applied { token, position, reply } => {
+                    (token, Told::Applied(position.get(), reply))
+                }
+                Completion::Refused { token, .. } => (token, Told::Refused),
+                Completion::Unknown { token } => (token, Told::Unknown),
+                Completion::Readable { token, applied } => {
+                    let key = self.reads.remove(&token).expect("a read that was asked");
+                    (token, Told::Read(applied.get(), look(self.port.reader(), &key)))
+                }
+                Completion::ReadFailed { token } => {
+                    self.reads.remove(&token);
+                    (token, Told::ReadFailed)
+                }
+            });
+        }
+        self.port.flush();
+        (self.desk.turn(self.clock.now()), ended)
+    }
+}
