@@ -33,6 +33,8 @@ pub mod server;
 mod state;
 mod version;
 
+#[doc(hidden)]
+pub use front::fuzzing;
 pub use front::{FrontEndConfig, FrontEnds};
 pub use reply::{CommandError, Reply};
 pub use state::{Cursor, Found, Kv, KvReader};

@@ -91,7 +91,8 @@ impl Frame {
     }
 
     /// What goes on the wire, in order: the head, then each part.
-    pub(crate) fn slices(&self) -> impl Iterator<Item = &[u8]> {
+    #[doc(hidden)]
+    pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
         iter::once(&self.head[..]).chain(self.parts.iter().map(|part| &part[..]))
     }
 }

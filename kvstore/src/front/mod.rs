@@ -14,6 +14,7 @@
 mod connection;
 mod engine;
 mod front_ends;
+pub mod fuzzing;
 mod input;
 mod listener;
 mod metrics;
