@@ -15,7 +15,7 @@ use niagara_net::{Greeting, Hello, Refusal};
 use raft::eraftpb::{Entry, Message, MessageType};
 
 use super::log_on_disk::{LOG_ID, config, directory, segment_name};
-use super::segment_image::{HEADER_BYTES, frames, seal};
+use super::segment_image::{HEADER_BYTES, Sealing, frames};
 
 type Seeds = Vec<(String, Vec<u8>)>;
 
@@ -197,6 +197,9 @@ pub fn log_forgery() -> Seeds {
         ("written-three", of(0, &three)),
         ("sealed", of(1, &one)),
         ("sealed-three", of(1, &three)),
+        ("sealed-unfit", of(0x41, &one)),
+        ("long-entry", of(0x41, &[patched(&one[0], 24 + 96 + 24, &[0xff, 0xff])])),
+        ("long-frame", of(0x41, &[patched(&one[0], 16, &[0xff, 0xff])])),
         ("numbered", of(3, &one)),
         ("numbered-three", of(3, &three)),
         ("compacted", of(5, &compacted)),
@@ -246,20 +249,21 @@ fn segments(writes: u64, compact: bool) -> Vec<Vec<u8>> {
     }
     drop(writer);
 
+    let mut sealing = Sealing { fit: true, sequence: None };
     let mut segments: Vec<Vec<u8>> = Vec::new();
     for number in 1.. {
         let Ok(mut bytes) = fs::read(dir.path().join(segment_name(number))) else {
             if segments.is_empty() { continue } else { break }
         };
         let written = bytes.clone();
-        seal(&mut bytes, LOG_ID, number, None);
+        sealing.seal(&mut bytes, LOG_ID, number);
         assert!(bytes == written, "the second reading of the format differs in segment {number}");
         let Some(last) = frames(&bytes).pop() else { break };
         bytes.truncate(last.end);
         bytes[32..40].fill(0x5a);
         // The target has these as the first ones, or as those from the fifth on.
         let number = segments.len() as u64 + if compact { 5 } else { 1 };
-        seal(&mut bytes, LOG_ID, number, None);
+        sealing.seal(&mut bytes, LOG_ID, number);
         segments.push(bytes);
     }
     segments.split_off(segments.len().saturating_sub(4))

@@ -10,28 +10,80 @@ const FRAME_HEAD_BYTES: usize = 24;
 const RECORD_HEAD_BYTES: usize = 32;
 const ENTRY: u8 = 1;
 
-/// Makes a file that begins like a segment, or like nothing, the segment of that log and number, and every frame valid from
-/// the first on up to the first that is not marked as one. Lengths that lead out of the file are cut. With `sequence`
-/// the frames get numbers from there on, and it is moved behind the last.
-pub(super) fn seal(bytes: &mut Vec<u8>, log_id: u64, number: u64, mut sequence: Option<&mut u64>) {
-    if bytes.len() < HEADER_BYTES {
-        bytes.resize(HEADER_BYTES, 0);
-    }
-    bytes[..8].copy_from_slice(b"NIAGLOG\0");
-    put(bytes, 8, 1, 4);
-    put(bytes, 16, log_id, 8);
-    put(bytes, 24, number, 8);
-    let sum = checksum(0, &[&bytes[..12], &bytes[16..HEADER_BYTES]]);
-    put(bytes, 12, sum.into(), 4);
-    let seal = checksum(0, &[&bytes[16..40]]);
+/// How segments are sealed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sealing {
+    /// Cuts lengths that lead out of a frame or the file, so that more of it is valid. Else they stay, and what they belong
+    /// to gets its checksum all the same.
+    pub(super) fit: bool,
+    /// The number of the first frame, if frames are to be numbered one after the other.
+    pub(super) sequence: Option<u64>,
+}
 
-    let mut at = HEADER_BYTES;
-    while bytes.get(at + 4..at + 8) == Some(b"FRAM") && at + FRAME_HEAD_BYTES <= bytes.len() {
-        if let Some(next) = sequence.as_deref_mut() {
-            put(bytes, at + 8, *next, 8);
-            *next += 1;
+impl Sealing {
+    /// Makes any bytes the segment of that log and number, with sound checksums from the first frame on up to the first that
+    /// is not marked as one.
+    pub(super) fn seal(&mut self, bytes: &mut Vec<u8>, log_id: u64, number: u64) {
+        if bytes.len() < HEADER_BYTES {
+            bytes.resize(HEADER_BYTES, 0);
         }
-        at = seal_frame(bytes, at, seal);
+        bytes[..8].copy_from_slice(b"NIAGLOG\0");
+        put(bytes, 8, 1, 4);
+        put(bytes, 16, log_id, 8);
+        put(bytes, 24, number, 8);
+        let sum = checksum(0, &[&bytes[..12], &bytes[16..HEADER_BYTES]]);
+        put(bytes, 12, sum.into(), 4);
+        let seal = checksum(0, &[&bytes[16..40]]);
+
+        let mut at = HEADER_BYTES;
+        while is_frame(bytes, at) {
+            if let Some(next) = &mut self.sequence {
+                put(bytes, at + 8, *next, 8);
+                *next += 1;
+            }
+            at = self.seal_frame(bytes, at, seal);
+        }
+    }
+
+    /// Returns the frame's end.
+    fn seal_frame(&self, bytes: &mut Vec<u8>, at: usize, seal: u32) -> usize {
+        let body = at + FRAME_HEAD_BYTES;
+        let length = get(bytes, at + 16, 4) as usize;
+        let room = body + length.min(bytes.len() - body);
+        let mut digest = seal;
+        let mut next = body;
+        while next + RECORD_HEAD_BYTES <= room {
+            let end = self.seal_record(bytes, next, room, seal);
+            digest = checksum(digest, &[&bytes[next..next + 4]]);
+            next = end;
+        }
+        if self.fit {
+            put(bytes, at + 16, (next - body) as u64, 4);
+            let end = next.next_multiple_of(8);
+            bytes.resize(bytes.len().max(end), 0);
+            bytes[next..end].fill(0);
+        }
+        put(bytes, at + 20, digest.into(), 4);
+        let sum = checksum(seal, &[&bytes[at + 4..at + FRAME_HEAD_BYTES]]);
+        put(bytes, at, sum.into(), 4);
+        next.next_multiple_of(8)
+    }
+
+    /// Returns the record's end, which is at most `room`.
+    fn seal_record(&self, bytes: &mut [u8], at: usize, room: usize, seal: u32) -> usize {
+        let mut end = at + RECORD_HEAD_BYTES;
+        if bytes[at + 4] == ENTRY {
+            for length in [at + 24, at + 28] {
+                let bounded = (get(bytes, length, 4) as usize).min(room - end);
+                if self.fit {
+                    put(bytes, length, bounded as u64, 4);
+                }
+                end += bounded;
+            }
+        }
+        let sum = checksum(seal, &[&bytes[at + 4..end]]);
+        put(bytes, at, sum.into(), 4);
+        end
     }
 }
 
@@ -39,7 +91,7 @@ pub(super) fn seal(bytes: &mut Vec<u8>, log_id: u64, number: u64, mut sequence: 
 pub(super) fn frames(bytes: &[u8]) -> Vec<Range<usize>> {
     let mut frames = Vec::new();
     let mut at = HEADER_BYTES;
-    while bytes.get(at + 4..at + 8) == Some(b"FRAM") && at + FRAME_HEAD_BYTES <= bytes.len() {
+    while is_frame(bytes, at) {
         let end = (at + FRAME_HEAD_BYTES + get(bytes, at + 16, 4) as usize).next_multiple_of(8);
         frames.push(at..end);
         at = end;
@@ -47,40 +99,8 @@ pub(super) fn frames(bytes: &[u8]) -> Vec<Range<usize>> {
     frames
 }
 
-/// Returns the frame's end.
-fn seal_frame(bytes: &mut Vec<u8>, at: usize, seal: u32) -> usize {
-    let body = at + FRAME_HEAD_BYTES;
-    let room = body + (get(bytes, at + 16, 4) as usize).min(bytes.len() - body);
-    let mut digest = seal;
-    let mut next = body;
-    while next + RECORD_HEAD_BYTES <= room {
-        let end = seal_record(bytes, next, room, seal);
-        digest = checksum(digest, &[&bytes[next..next + 4]]);
-        next = end;
-    }
-    put(bytes, at + 16, (next - body) as u64, 4);
-    put(bytes, at + 20, digest.into(), 4);
-    let sum = checksum(seal, &[&bytes[at + 4..at + FRAME_HEAD_BYTES]]);
-    put(bytes, at, sum.into(), 4);
-    let end = next.next_multiple_of(8);
-    bytes.resize(bytes.len().max(end), 0);
-    bytes[next..end].fill(0);
-    end
-}
-
-/// Returns the record's end, which is at most `room`.
-fn seal_record(bytes: &mut [u8], at: usize, room: usize, seal: u32) -> usize {
-    let mut end = at + RECORD_HEAD_BYTES;
-    if bytes[at + 4] == ENTRY {
-        for length in [at + 24, at + 28] {
-            let bounded = (get(bytes, length, 4) as usize).min(room - end);
-            put(bytes, length, bounded as u64, 4);
-            end += bounded;
-        }
-    }
-    let sum = checksum(seal, &[&bytes[at + 4..end]]);
-    put(bytes, at, sum.into(), 4);
-    end
+fn is_frame(bytes: &[u8], at: usize) -> bool {
+    bytes.get(at + 4..at + 8) == Some(b"FRAM") && at + FRAME_HEAD_BYTES <= bytes.len()
 }
 
 fn checksum(initial: u32, parts: &[&[u8]]) -> u32 {
