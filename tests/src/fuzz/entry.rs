@@ -9,8 +9,7 @@ const HEAD: usize = 9;
 const SUB_BATCH_HEAD: usize = 40;
 
 /// **Whatever an entry's context and data, reading them gives a skip, sub-batches or an error, and what was read is
-/// encoded to the same bytes.** A sub-batch that passes its check has as many commands as it says, which together with
-/// their lengths are all of its body.
+/// encoded to the same bytes.** A sub-batch that passes its check has as many commands as it says, and nothing behind them.
 ///
 /// ```text
 /// length of the context u16 | context | data
@@ -44,12 +43,21 @@ pub(super) fn check(context: &[u8], data: &Bytes) {
     assert_eq!(encode_commands(*place, &batches), (expected.into(), data.clone()));
 }
 
-/// Walks over the commands of a sub-batch that has passed its check.
+/// Walks over the commands of a sub-batch that has passed its check, beside a second reading of the format.
 pub(super) fn walk(batch: &SubBatch) {
     let commands: Vec<&[u8]> = batch.commands().map(|command| command.as_slice()).collect();
     assert_eq!(commands.len(), batch.span.count as usize);
-    let bytes: usize = commands.iter().map(|command| command.len()).sum();
-    let lengths = if batch.lone { 0..=0 } else { commands.len()..=5 * commands.len() };
-    let rest = batch.body.len() - bytes;
-    assert!(lengths.contains(&rest), "{rest} bytes of the body are lengths of {} commands", commands.len());
+    if batch.lone {
+        return assert_eq!(commands, [&batch.body[..]]);
+    }
+    let mut rest = &batch.body[..];
+    for command in commands {
+        let last = rest.iter().position(|byte| byte & 0x80 == 0).expect("a length ends");
+        let (groups, behind) = rest.split_at(last + 1);
+        let length = groups.iter().rev().fold(0, |length, group| length << 7 | usize::from(group & 0x7f));
+        let (expected, behind) = behind.split_at(length);
+        assert_eq!(command, expected);
+        rest = behind;
+    }
+    assert!(rest.is_empty(), "{rest:?} behind the last command");
 }

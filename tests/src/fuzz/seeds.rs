@@ -36,6 +36,9 @@ pub fn frame() -> Seeds {
         .into_iter()
         .flat_map(|body| niagara_net::Frame::from(Bytes::from(body)).slices().collect::<Vec<_>>().concat())
         .collect();
+    let mut damaged =
+        niagara_net::Frame::from(Bytes::from_static(&[7; 90])).slices().collect::<Vec<_>>().concat();
+    damaged[80] ^= 1;
     let after = |head: &[u8], rest: &[u8]| [head, rest].concat();
     named([
         ("empty", vec![]),
@@ -43,7 +46,9 @@ pub fn frame() -> Seeds {
         ("sealed", after(&[0x1b, 3, 10, 0, 70], &sealed)),
         ("sealed-in-a-tiny-buffer", after(&[0x1c, 1, 30], &sealed)),
         ("wire", after(&[0x0f, 4, 0, 7, 64, 2], &wire)),
-        ("wire-of-one-long-body", after(&[0x1d, 2, 65, 5], &sized(&[0xab; 700]))),
+        ("wire-in-a-tiny-buffer", after(&[0x0c, 2, 66, 30], &wire)),
+        ("sealed-long-body", after(&[0x1d, 2, 65, 5], &sized(&[0xab; 700]))),
+        ("damaged-long-body", after(&[0x0d, 1, 40], &damaged)),
         ("zeros", after(&[0x0b, 0], &[0; 24])),
         ("too-long", after(&[0x0b, 1, 3], &[0xff; 16])),
     ])
