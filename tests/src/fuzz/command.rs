@@ -1,5 +1,7 @@
 //! The commands that the global log carries.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use niagara_engine::batch::{Span, SubBatch};
 use niagara_engine::{GlobalPosition, StateMachine};
@@ -11,7 +13,7 @@ use super::script::Script;
 /// **Whatever bytes a log holds as commands, all servers execute them alike.** Each decodes to a command or an error; a
 /// command is encoded to bytes that decode to the same command. Executed one by one on one state, and in batches on
 /// another, which keeps its keys in another order, they answer the same and leave the same keys, values and versions;
-/// what is no command changes nothing.
+/// what is no command changes nothing. No key is in the same version twice.
 ///
 /// ```text
 /// positions: count u8 | count x (length u16 | command)
@@ -22,13 +24,14 @@ use super::script::Script;
 pub fn command(data: &[u8]) {
     let mut script = Script(data);
     let (mut one_by_one, mut in_batches) = (Kv::new(), Kv::new());
-    let mut position = 0;
+    let (mut position, mut versions) = (0, HashSet::new());
     while !script.is_empty() {
         position += 1;
         let count = script.byte();
         let commands: Vec<Bytes> = (0..count).map(|_| Bytes::copy_from_slice(script.sized(true))).collect();
         let at = GlobalPosition::new(position);
-        let expected: Vec<Reply> = commands.iter().map(|bytes| execute(&mut one_by_one, at, bytes)).collect();
+        let expected: Vec<Reply> =
+            commands.iter().map(|bytes| execute(&mut one_by_one, at, bytes, &mut versions)).collect();
 
         let batch = batch(&commands);
         let mut replies = Vec::new();
@@ -38,14 +41,27 @@ pub fn command(data: &[u8]) {
     assert_eq!(contents(&one_by_one.reader()), contents(&in_batches.reader()));
 }
 
-fn execute(kv: &mut Kv, position: GlobalPosition, bytes: &Bytes) -> Reply {
+/// Executes one command. `versions` are those that each key has had.
+fn execute(
+    kv: &mut Kv,
+    position: GlobalPosition,
+    bytes: &Bytes,
+    versions: &mut HashSet<(Vec<u8>, Version)>,
+) -> Reply {
     let decoded = command::decode(bytes);
     if let Ok(command) = &decoded {
         let encoded = encode(command);
         assert_eq!(command::decode(&encoded).as_ref(), Ok(command), "encoded as {encoded:?}");
     }
+    let changed = decoded.as_ref().ok().and_then(last_key);
     let keys = kv.reader().len();
     let reply = kv.execute(position, bytes);
+    if let Reply::Stored { version, .. } | Reply::Appended { version, .. } | Reply::Counted { version, .. } =
+        reply
+    {
+        let key = changed.expect("these replies are to commands with a key");
+        assert!(versions.insert((key.to_vec(), version)), "{key:?} has been in version {version} before");
+    }
     match (decoded, &reply) {
         (Err(error), _) => {
             assert_eq!(reply, Reply::Failed(CommandError::Malformed(error)));
@@ -58,6 +74,15 @@ fn execute(kv: &mut Kv, position: GlobalPosition, bytes: &Bytes) -> Reply {
         (Ok(_), _) => assert!(!matches!(reply, Reply::Failed(CommandError::Malformed(_)))),
     }
     reply
+}
+
+/// The key whose version a reply has, if the command can change one.
+fn last_key<'a>(command: &Command<'a>) -> Option<&'a [u8]> {
+    match command {
+        Command::Set { key, .. } | Command::Append { key, .. } | Command::IncrBy { key, .. } => Some(key),
+        Command::MSet { pairs, .. } => pairs.clone().last().map(|(key, _)| key),
+        Command::Delete { .. } | Command::FlushAll => None,
+    }
 }
 
 fn encode(command: &Command<'_>) -> Vec<u8> {

@@ -10,7 +10,7 @@ const PREFIXES: usize = 200;
 
 /// **Whatever a client sends, the session neither panics nor leaves anything in flight, and what the client is told does
 /// not depend on the pieces in which its bytes arrive**, nor on when the engine answers. A request that is parsed from a
-/// prefix of a stream is parsed the same from the whole stream.
+/// prefix of a stream is parsed the same from the whole stream, and there is one way to write an array.
 ///
 /// ```text
 /// count of cuts u8 | cuts | the client's bytes
@@ -30,6 +30,9 @@ pub fn redis(data: &[u8]) {
     }
     if let Ok(Some(request)) = &whole {
         assert!((1..=stream.len()).contains(&request.length), "{request:?}");
+        if stream[0] == b'*' && !request.arguments.is_empty() {
+            assert_eq!(array(&request.arguments), stream[..request.length], "{request:?}");
+        }
     }
 
     let beginning = Beginning::default();
@@ -43,6 +46,17 @@ pub fn redis(data: &[u8]) {
             shown(&expected.replies)
         );
     }
+}
+
+/// The only bytes that are an array of these arguments.
+fn array(arguments: &[Vec<u8>]) -> Vec<u8> {
+    let mut out = format!("*{}\r\n", arguments.len()).into_bytes();
+    for argument in arguments {
+        out.extend(format!("${}\r\n", argument.len()).bytes());
+        out.extend_from_slice(argument);
+        out.extend_from_slice(b"\r\n");
+    }
+    out
 }
 
 fn shown(replies: &[u8]) -> impl std::fmt::Display + '_ {

@@ -84,6 +84,7 @@ pub fn greeting() -> Seeds {
 pub fn message() -> Seeds {
     let mut wires = vec![
         ("forward".to_owned(), Wire::Forward(sub_batch(&[b"one", b"", b"three"], 1))),
+        ("forward-too-much".to_owned(), Wire::Forward(too_much())),
         ("forward-lone".to_owned(), Wire::Forward(SubBatch { lone: true, ..sub_batch(&[&[7; 40]], 5) })),
         ("nack".to_owned(), Wire::Nack { attempt: 3 }),
         ("pad-request".to_owned(), Wire::PadRequest { level: 77 }),
@@ -145,6 +146,13 @@ fn sub_batch(commands: &[&[u8]], first: u64) -> SubBatch {
     SubBatch { span, lone: false, body: body.into() }
 }
 
+/// A sub-batch that has a command more than it says.
+fn too_much() -> SubBatch {
+    let mut batch = sub_batch(&[b"one", b"", b"three"], 1);
+    batch.span.count -= 1;
+    batch
+}
+
 /// Entries of every kind.
 pub fn entry() -> Seeds {
     let framed = |(context, data): (Bytes, Bytes)| [&sized(&context), &data[..]].concat();
@@ -155,6 +163,7 @@ pub fn entry() -> Seeds {
         ("commands", framed(encode_commands(7, &[sub_batch(&[b"one", b"", b"three"], 1)]))),
         ("lone", framed(encode_commands(7, std::slice::from_ref(&lone)))),
         ("several", framed(encode_commands(7, &[sub_batch(&[b"one"], 1), lone, sub_batch(&[b"", b""], 2)]))),
+        ("too-much", framed(encode_commands(7, &[too_much()]))),
         ("no-sub-batch", framed(encode_commands(7, &[]))),
     ])
 }
@@ -388,12 +397,21 @@ pub fn command() -> Seeds {
     let at_one_position =
         [vec![all.len() as u8], all.iter().flat_map(|command| sized(command)).collect()].concat();
     let one_by_one = all.iter().flat_map(|command| [vec![1], sized(command)].concat()).collect();
+    let back_at_once = [
+        set(b"a", b"before", Condition::Always, false),
+        encoded(&|out| command::encode_delete(out, keys(), &Condition::Always)),
+        set(b"a", b"after", Condition::IfAbsent, false),
+    ];
     // Enough keys that a shard doubles now and then, and a scan has many pages.
     let many = (0..200u8).flat_map(|key| sized(&set(&[key], &[key], Condition::Always, false)));
     named([
         ("at-one-position", at_one_position),
         ("one-by-one", one_by_one),
         ("many-keys", [200].into_iter().chain(many).collect()),
+        (
+            "back-at-once",
+            [3].into_iter().chain(back_at_once.iter().flat_map(|command| sized(command))).collect(),
+        ),
         ("set", [vec![1], sized(&always)].concat()),
     ])
 }
