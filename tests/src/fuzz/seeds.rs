@@ -286,7 +286,8 @@ fn segments(writes: u64, compact: bool) -> Vec<Vec<u8>> {
 /// The conversations of the golden tests, and some of their own.
 pub fn redis() -> Seeds {
     let mut seeds = golden("resp", |line| format!("{line}\r\n").into_bytes());
-    let own: [(&str, &[u8]); 6] = [
+    let own: [(&str, &[u8]); 7] = [
+        ("no-line-end", b"\0*1\r\n$4\r\nPING\rxPING\r\n"),
         (
             "arrays",
             b"\x02\x03\x81*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$5\r\nv\r\n\0v\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\n",
