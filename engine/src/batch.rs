@@ -217,6 +217,12 @@ impl SubBatch {
         if cursor == self.body.len() { Ok(()) } else { Err(MalformedBatch("bytes behind the last command")) }
     }
 
+    /// The commands of a body that has passed [`check`](Self::check).
+    #[doc(hidden)]
+    pub fn commands(&self) -> crate::Commands<'_> {
+        crate::Commands::new(self, 0)
+    }
+
     /// The number behind the last command's.
     pub fn end(&self) -> u64 {
         self.span.first + u64::from(self.span.count)

@@ -240,14 +240,14 @@ fn decode_raft(input: &mut Reader<'_>) -> Result<Message, MalformedMessage> {
     if count > input.rest().len() / ENTRY_HEAD {
         return Err(MalformedMessage("more entries than bytes"));
     }
-    let Some(last) = message.index.checked_add(count as u64) else {
+    if message.index.checked_add(count as u64).is_none() {
         return Err(MalformedMessage("index out of range"));
-    };
+    }
     // What is not an append says nothing by its own index about its entries (a read's context travels as an entry).
     let consecutive = message.msg_type == MessageType::MsgAppend;
     let mut entries = Vec::with_capacity(count);
     let mut lengths = Vec::with_capacity(count);
-    for index in message.index + 1..=last {
+    for place in 1..=count as u64 {
         let term = input.u64()?;
         let entry_type = match input.u8()? {
             0 => EntryType::EntryNormal,
@@ -258,7 +258,7 @@ fn decode_raft(input: &mut Reader<'_>) -> Result<Message, MalformedMessage> {
         let context = input.u16()?;
         lengths.push(input.u32()? as usize);
         let context = input.bytes(usize::from(context))?;
-        let index = if consecutive { index } else { 0 };
+        let index = if consecutive { message.index + place } else { 0 };
         entries.push(Entry { term, entry_type, index, context, ..Entry::default() });
     }
     for (entry, length) in entries.iter_mut().zip(lengths) {
@@ -379,6 +379,16 @@ mod tests {
         let body = joined(&frame);
         let Wire::Raft(back) = Wire::decode(&body).unwrap() else { unreachable!() };
         assert!(body.as_ptr_range().contains(&back.entries[0].data.as_ptr()));
+    }
+
+    /// Without entries, nothing follows the message's own index.
+    #[test]
+    fn the_greatest_index_comes_back_and_nothing_follows_it() {
+        let wire = append(u64::MAX, &[]);
+        assert_eq!(Wire::decode(&joined(&wire.encode())), Ok(wire));
+        let mut beyond = joined(&append(1, &[vec![1]]).encode()).to_vec();
+        beyond[3 + 4 * 8..][..8].fill(0xff);
+        assert_eq!(Wire::decode(&beyond.into()), Err(MalformedMessage("index out of range")));
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub mod sim {
     pub use crate::front::Desk;
 }
 
+#[doc(hidden)]
+pub use front::fuzzing;
 pub use front::{FrontEndConfig, FrontEnds};
 pub use reply::{CommandError, Reply};
 pub use state::{Cursor, Found, Kv, KvReader};

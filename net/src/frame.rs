@@ -80,11 +80,6 @@ impl Frame {
         &self.parts
     }
 
-    /// The frame as it goes over the wire, head and body, in one piece.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        self.slices().collect::<Vec<_>>().concat()
-    }
-
     /// Whether the body has no bytes. Such a frame is legal and arrives as an empty body.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -96,7 +91,8 @@ impl Frame {
     }
 
     /// What goes on the wire, in order: the head, then each part.
-    pub(crate) fn slices(&self) -> impl Iterator<Item = &[u8]> {
+    #[doc(hidden)]
+    pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
         iter::once(&self.head[..]).chain(self.parts.iter().map(|part| &part[..]))
     }
 }

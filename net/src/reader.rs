@@ -58,7 +58,8 @@ impl FrameReader {
     }
 
     /// Goes on with other sizes. Bytes that were received already stay: they are the beginning of the next frame.
-    pub(crate) fn resize(&mut self, buffer_bytes: usize, max_frame_bytes: usize) {
+    #[doc(hidden)]
+    pub fn resize(&mut self, buffer_bytes: usize, max_frame_bytes: usize) {
         assert!(
             buffer_bytes >= self.buffer_bytes && max_frame_bytes >= self.max_frame_bytes,
             "limits only grow"

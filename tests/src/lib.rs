@@ -12,12 +12,15 @@
 //! must be there, once, and a strong read must never be older than what its client could know. What servers say of
 //! themselves comes from [`status`] and [`metrics`].
 //!
+//! [`fuzz`] is apart from all that: what must hold whatever bytes come, in one process.
+//!
 //! Tests wait for conditions, with generous deadlines ([`wait`]), and assert no speed. Where a test repeats something,
 //! the environment variable `NIAGARA_TEST_ROUNDS` multiplies how often; `NIAGARA_BIN` names another binary to test.
 
 pub mod binary;
 mod client;
 mod cluster;
+pub mod fuzz;
 mod history;
 mod http;
 pub mod invariants;

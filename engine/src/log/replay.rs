@@ -9,6 +9,10 @@ use super::segment::Segment;
 use super::table::{Location, Place, Table};
 use super::{EntryId, HardState, LogEntry, LogError};
 
+/// No index, frame or segment has this number or a higher one: a log that counts a billion a second gets there in 292 years.
+/// What claims to is damaged, and below it a sum never overflows.
+const NUMBERS_END: u64 = 1 << 63;
+
 /// What the segments say, read from the first to the last.
 pub(super) struct Replay {
     pub table: Table,
@@ -48,6 +52,9 @@ impl Replay {
             floor: EntryId::default(),
         };
         for (i, segment) in segments.iter().enumerate() {
+            if segment.number >= NUMBERS_END {
+                return Err(damaged(segment, 0, "no log has that many segments"));
+            }
             if segment.number != segments[0].number + i as u64 {
                 return Err(damaged(segment, 0, "the segment before this one is missing"));
             }
@@ -72,11 +79,18 @@ impl Replay {
         let ended = self.used.len() < i;
         while !ended && let Some(frame) = decode_frame(segment.seal, &bytes, used.end as usize) {
             let compacted_before = i == 0 && segment.number > 1;
-            if compacted_before && used.end == HEADER_BYTES {
+            if compacted_before && used.end == HEADER_BYTES && frame.sequence < NUMBERS_END {
                 self.sequence = frame.sequence;
             }
             if frame.sequence != self.sequence {
                 break;
+            }
+            if !starts_where_due(&frame, used.end == HEADER_BYTES) {
+                return Err(damaged(
+                    segment,
+                    used.end,
+                    "a segment's first frame opens with a start, and no other",
+                ));
             }
             used.last_frame = used.end;
             used.end = frame.end as u64;
@@ -104,10 +118,7 @@ impl Replay {
         for (offset, length, record) in frame.records {
             let result = match record {
                 Record::Note(Note::Start(last)) => self.start(last, is_first),
-                Record::Note(Note::Floor(floor)) => {
-                    self.floor = floor;
-                    Ok(())
-                }
+                Record::Note(Note::Floor(floor)) => self.floor(floor),
                 Record::Note(Note::HardState(state)) => {
                     self.hard_state = state;
                     Ok(())
@@ -126,6 +137,9 @@ impl Replay {
 
     /// A segment begins, and says which entry was written last.
     fn start(&mut self, last: EntryId, is_first: bool) -> Result<(), String> {
+        if last.index >= NUMBERS_END {
+            return Err(format!("the segment goes on from {last:?}, but no log has that many entries"));
+        }
         if is_first {
             self.last = last;
             self.table = Table::new(last);
@@ -135,6 +149,14 @@ impl Replay {
                 self.last
             ));
         }
+        Ok(())
+    }
+
+    fn floor(&mut self, floor: EntryId) -> Result<(), String> {
+        if floor.index >= NUMBERS_END {
+            return Err(format!("the log is compacted to {floor:?}, but no log has that many entries"));
+        }
+        self.floor = floor;
         Ok(())
     }
 
@@ -197,6 +219,14 @@ impl Replay {
         }
         Ok(())
     }
+}
+
+/// Whether a frame opens with a start if it is the first of its segment, and has none otherwise. A segment without one could
+/// not be read any more once those before it are gone.
+fn starts_where_due(frame: &Frame, first: bool) -> bool {
+    let is_start = |(_, _, record): &(usize, usize, Record)| matches!(record, Record::Note(Note::Start(_)));
+    let (opening, rest) = frame.records.split_at(frame.records.len().min(1));
+    opening.iter().any(is_start) == first && !rest.iter().any(is_start)
 }
 
 fn damaged(segment: &Segment, offset: u64, reason: &str) -> LogError {

@@ -16,6 +16,7 @@ mod connection;
 mod desk;
 mod engine;
 mod front_ends;
+pub mod fuzzing;
 mod input;
 mod listener;
 mod metrics;

@@ -19,15 +19,24 @@ pub(super) struct Map {
 
 impl Default for Map {
     fn default() -> Map {
-        Map {
-            hasher: RandomState::new(),
-            shards: (0..1 << SHARD_BITS).map(|_| RwLock::default()).collect(),
-            position: AtomicU64::new(0),
-        }
+        Map::new(RandomState::new())
     }
 }
 
 impl Map {
+    fn new(hasher: RandomState) -> Map {
+        Map {
+            hasher,
+            shards: (0..1 << SHARD_BITS).map(|_| RwLock::default()).collect(),
+            position: AtomicU64::new(0),
+        }
+    }
+
+    /// An empty map with the same places for the same keys.
+    pub(super) fn emptied(&self) -> Map {
+        Map::new(self.hasher.clone())
+    }
+
     pub(super) fn place(&self, key: &[u8]) -> Place {
         Place(self.hasher.hash_one(key))
     }

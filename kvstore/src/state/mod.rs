@@ -55,6 +55,11 @@ impl Kv {
         Kv::default()
     }
 
+    /// An empty state whose scans visit keys in the same order as this one's.
+    pub(crate) fn emptied(&self) -> Kv {
+        Kv { map: Arc::new(self.map.emptied()), versions: Versions::default() }
+    }
+
     /// Executes one command at a position, which must not be below that of the command before.
     pub fn execute(&mut self, position: GlobalPosition, command: &Bytes) -> Reply {
         self.versions.enter(position.get());

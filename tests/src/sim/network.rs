@@ -173,7 +173,7 @@ impl Network {
 
     /// The frame as it goes over the wire, with a few of its bits changed.
     fn damage(&mut self, frame: &Frame) -> Vec<u8> {
-        let mut bytes = frame.to_bytes();
+        let mut bytes = frame.slices().collect::<Vec<_>>().concat();
         for _ in 0..self.chance.between(1, 4) {
             let at = self.chance.below(bytes.len() as u64) as usize;
             bytes[at] ^= 1 << self.chance.below(8);

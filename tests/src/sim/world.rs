@@ -271,13 +271,13 @@ impl World {
     fn latency(&mut self, server: u64, thread: Thread) -> Micros {
         let (slow, disk) = (self.server(server).slowness, self.server(server).disk_slowness);
         let ordinary = match thread {
-            Thread::Log(_) => self.chance.between(80, 800) * disk,
-            Thread::Application => self.chance.between(2, 60),
-            _ => self.chance.between(2, 30),
+            Thread::Log(_) => self.chance.between(80, 800) * disk.max(slow),
+            Thread::Application => self.chance.between(2, 60) * slow,
+            _ => self.chance.between(2, 30) * slow,
         };
         // Now and then the operating system gives the core to somebody else.
         let hiccup = if self.chance.one_in(400) { self.chance.between(1, 15) * MS } else { 0 };
-        ordinary * slow + hiccup
+        ordinary + hiccup
     }
 
     /// Wakes the threads of a server that have something to do.

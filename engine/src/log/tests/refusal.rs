@@ -146,7 +146,10 @@ fn segments_that_contradict_each_other() {
         (vec![forge(2, 2, &[&[start(2, 1), floor(2, 1), entry(3)]])], None),
         (vec![forge(2, 2, &[&[start(2, 1), floor(1, 1), entry(3)]])], Some("segments are missing")),
         (vec![one.clone(), forge(2, 2, &[&[start(2, 1), floor(2, 2)]])], Some("does not hold it")),
-        (vec![one, forge(2, 2, &[&[start(2, 1), floor(3, 1)]])], Some("does not hold it")),
+        (vec![one.clone(), forge(2, 2, &[&[start(2, 1), floor(3, 1)]])], Some("does not hold it")),
+        (vec![one.clone(), forge(2, 2, &[&[]])], Some("opens with a start")),
+        (vec![one.clone(), forge(2, 2, &[&[entry(3), start(3, 1)]])], Some("opens with a start")),
+        (vec![one, forge(2, 2, &[&[start(2, 1)], &[start(2, 1), entry(3)]])], Some("opens with a start")),
     ];
     for (i, (files, reason)) in cases.into_iter().enumerate() {
         match (Image(files.into_iter().collect()).start(), reason) {
@@ -155,6 +158,25 @@ fn segments_that_contradict_each_other() {
             (result, reason) => panic!("case {i}: {result:?}, expected {reason:?}"),
         }
     }
+}
+
+/// Numbers that no log reaches. Were they believed, counting on from them would overflow.
+#[test]
+fn numbers_that_cannot_be_counted_on_from() {
+    let end = 1 << 63;
+    let start = |index| Record::Note(Note::Start(EntryId { index, term: 1 }));
+    let floor = |index| Record::Note(Note::Floor(EntryId { index, term: 1 }));
+    for (file, reason) in [
+        (forge(1, 1, &[&[start(end)]]), "goes on from"),
+        (forge(1, 1, &[&[start(0), floor(u64::MAX)]]), "compacted to"),
+        (forge(2, end, &[&[start(2), floor(2)]]), "the first frame of the log is damaged"),
+        (forge(u64::MAX, 5, &[&[start(2), floor(2)]]), "no log has that many segments"),
+    ] {
+        let text = Image([file].into()).start().unwrap_err().to_string();
+        assert!(text.contains(reason), "{text}");
+    }
+    let highest = forge(end - 1, end - 1, &[&[start(end - 1), floor(end - 1)]]);
+    assert_eq!(Image([highest].into()).start().unwrap().0, []);
 }
 
 #[test]

@@ -1,0 +1,279 @@
+//! Conversations without sockets, for fuzzing: bytes in, in any pieces, and the bytes of the replies out.
+//!
+//! It is no part of this crate's interface. The sessions are those of production; the engine below them keeps its state
+//! in memory and gives each command a position of its own, so that replies depend on nothing but the client's bytes.
+
+use std::io::IoSlice;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use bytes::Bytes;
+use niagara_engine::{Completion, Consistency, GlobalPosition, Refused, StateMachine, Status};
+
+use super::engine::Engine;
+use super::input::Input;
+use super::metrics::Tally;
+use super::output::Output;
+use super::session::{Outcome, Protocol, Pumped, Session, Turn};
+use super::token::Origin;
+use crate::http::{Clock, HttpConnection, Site};
+use crate::resp::RespConnection;
+use crate::{Kv, KvReader, Reply};
+
+/// What a thread's buffer is in production, smaller: a conversation of a few KiB is to outgrow it now and then.
+const BUFFER_BYTES: usize = 2 << 10;
+
+const ORIGIN: Origin = Origin { index: 3, generation: 9 };
+
+/// Some bytes of a client, which arrive together.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece<'a> {
+    /// The bytes.
+    pub bytes: &'a [u8],
+    /// Whether the engine answers before the next piece comes, or leaves all that it is asked in flight.
+    pub answered: bool,
+}
+
+/// What a client has been told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The bytes of all replies.
+    pub replies: Vec<u8>,
+    /// Whether the server has ended the conversation.
+    pub over: bool,
+}
+
+/// Where conversations begin: an empty state. All that begin here see keys in the same order when they scan.
+#[derive(Debug, Default)]
+pub struct Beginning(Kv);
+
+impl Beginning {
+    /// Holds a conversation in the Redis protocol.
+    ///
+    /// # Panics
+    /// When the session is at fault, also if it ends with something in flight.
+    pub fn redis<'a>(&self, pieces: impl IntoIterator<Item = Piece<'a>>) -> Told {
+        self.converse(RespConnection::new(7, Some(address(40_000))), pieces)
+    }
+
+    /// Holds a conversation in HTTP.
+    ///
+    /// # Panics
+    /// As for [`redis`](Beginning::redis).
+    pub fn http<'a>(&self, pieces: impl IntoIterator<Item = Piece<'a>>) -> Told {
+        let clock = Clock::new(UNIX_EPOCH + Duration::from_secs(784_111_777));
+        let site = Site { clock, http: address(7001), redis: address(7002) };
+        self.converse(HttpConnection::new(Rc::new(site)), pieces)
+    }
+
+    fn converse<'a, P: Protocol>(&self, protocol: P, pieces: impl IntoIterator<Item = Piece<'a>>) -> Told {
+        let mut talk = Talk {
+            session: Session::new(protocol, ORIGIN),
+            engine: Memory::new(self.0.emptied()),
+            input: Input::default(),
+            output: Output::default(),
+            buffer: vec![0; BUFFER_BYTES],
+            command: Vec::new(),
+            tally: Tally::default(),
+            pumped: Pumped::NeedsInput,
+            replies: Vec::new(),
+        };
+        for piece in pieces {
+            talk.hear(piece);
+        }
+        talk.settle(true);
+        assert!(talk.session.is_quiet(), "nothing stays in flight when the engine has answered");
+        assert!(
+            matches!(talk.pumped, Pumped::NeedsInput | Pumped::Over),
+            "a session that is told all goes on"
+        );
+        Told { replies: talk.replies, over: talk.pumped == Pumped::Over }
+    }
+}
+
+fn address(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+/// A client and its server.
+struct Talk<P: Protocol> {
+    session: Session<P, ()>,
+    engine: Memory,
+    input: Input,
+    output: Output,
+    buffer: Vec<u8>,
+    command: Vec<u8>,
+    tally: Tally,
+    pumped: Pumped,
+    replies: Vec<u8>,
+}
+
+impl<P: Protocol> Talk<P> {
+    fn hear(&mut self, piece: Piece<'_>) {
+        let mut rest = piece.bytes;
+        while !rest.is_empty() {
+            let lent = self.input.lend(&mut self.buffer);
+            self.turn(piece.answered);
+            rest = self.receive(rest);
+            self.settle(piece.answered);
+            if lent {
+                self.input.give_back(&mut self.buffer);
+            }
+        }
+    }
+
+    /// One read, into the input or straight into the command that waits for the bytes. Returns what is left to read.
+    fn receive<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        if let Some((command, missing)) = self.session.sink().filter(|_| self.input.is_empty()) {
+            let (straight, rest) = bytes.split_at(missing.min(bytes.len()));
+            command.extend_from_slice(straight);
+            return rest;
+        }
+        let space = self.input.space();
+        let (read, rest) = bytes.split_at(space.len().min(bytes.len()));
+        space[..read.len()].copy_from_slice(read);
+        self.input.filled(read.len());
+        rest
+    }
+
+    /// Turns until nothing happens any more.
+    fn settle(&mut self, answered: bool) {
+        loop {
+            self.turn(answered);
+            self.send();
+            let waits = answered && self.engine.owes();
+            if !waits && self.pumped != Pumped::NeedsOutput {
+                break;
+            }
+        }
+    }
+
+    /// One turn of a front-end thread.
+    fn turn(&mut self, answered: bool) {
+        let mut completions = Vec::new();
+        if answered {
+            self.engine.collect(&mut completions);
+        }
+        let Talk { session, engine, input, output, command, tally, .. } = self;
+        let mut turn = Turn { engine, now: Instant::now(), tally, command };
+        for completion in completions {
+            match completion {
+                Completion::Applied { token, position, reply } => {
+                    let (origin, sequence) = Origin::of(token);
+                    assert_eq!(origin, ORIGIN);
+                    let outcome = Outcome::Applied { position: position.get(), reply };
+                    session.complete(sequence, outcome, output, &mut turn);
+                }
+                Completion::Readable { applied, .. } => session.fresh(Some(applied.get())),
+                other => panic!("the engine in memory does all that it is asked, so never {other:?}"),
+            }
+        }
+        self.pumped = session.pump(input, output, &mut turn);
+    }
+
+    fn send(&mut self) {
+        while !self.output.is_empty() {
+            let mut slices = [IoSlice::new(&[]); 4];
+            let count = self.output.gather(&mut slices);
+            let before = self.replies.len();
+            for slice in &slices[..count] {
+                self.replies.extend_from_slice(slice);
+            }
+            self.output.advance(self.replies.len() - before);
+        }
+    }
+}
+
+/// An engine in memory. Each command has a position of its own: else versions would depend on which commands came together.
+struct Memory {
+    kv: Kv,
+    reader: KvReader,
+    applied: u64,
+    proposed: Vec<(u64, Bytes)>,
+    asked: Vec<u64>,
+}
+
+impl Memory {
+    fn new(kv: Kv) -> Memory {
+        let reader = kv.reader();
+        Memory { kv, reader, applied: 0, proposed: Vec::new(), asked: Vec::new() }
+    }
+
+    /// Whether something waits for an answer.
+    fn owes(&self) -> bool {
+        !self.proposed.is_empty() || !self.asked.is_empty()
+    }
+}
+
+impl Engine for Memory {
+    type Lane = ();
+
+    fn choose_lane(&self) {}
+
+    fn propose(&mut self, lane: (), token: u64, command: &[u8]) -> Result<(), Refused> {
+        self.propose_shared(lane, token, Bytes::copy_from_slice(command))
+    }
+
+    fn propose_shared(&mut self, (): (), token: u64, command: Bytes) -> Result<(), Refused> {
+        self.proposed.push((token, command));
+        Ok(())
+    }
+
+    fn read(&mut self, token: u64, consistency: Consistency) -> bool {
+        let fresh = match consistency {
+            Consistency::Weak => true,
+            Consistency::AtLeast(position) => position.get() <= self.applied,
+            Consistency::Strong => false,
+        };
+        if !fresh {
+            self.asked.push(token);
+        }
+        fresh
+    }
+
+    fn flush(&mut self) {}
+
+    fn collect(&mut self, out: &mut Vec<Completion<Reply>>) {
+        for (token, command) in self.proposed.drain(..) {
+            self.applied += 1;
+            let position = GlobalPosition::new(self.applied);
+            out.push(Completion::Applied { token, position, reply: self.kv.execute(position, &command) });
+        }
+        let applied = GlobalPosition::new(self.applied);
+        out.extend(self.asked.drain(..).map(|token| Completion::Readable { token, applied }));
+    }
+
+    fn may_sleep(&self) -> bool {
+        !self.owes()
+    }
+
+    fn awake(&self) {}
+
+    fn reader(&self) -> &KvReader {
+        &self.reader
+    }
+
+    fn applied(&self) -> GlobalPosition {
+        GlobalPosition::new(self.applied)
+    }
+
+    fn status(&self) -> Status {
+        // Without the applied position: a client may see it move while a request of its own is in flight.
+        Status {
+            server: 1,
+            cluster: "c1".into(),
+            groups: 4,
+            durability: "memory".into(),
+            ..Status::default()
+        }
+    }
+
+    fn has_quorum(&self) -> bool {
+        true
+    }
+
+    fn encode_metrics(&self, out: &mut String) {
+        out.push_str("# EOF\n");
+    }
+}

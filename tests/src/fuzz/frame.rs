@@ -1,0 +1,120 @@
+//! Streams of frames, as a connection reads them.
+
+use bytes::Bytes;
+use niagara_net::{Frame, FrameError, FrameReader, HEAD_BYTES};
+
+use super::script::{Cuts, Script};
+
+/// Sizes of the read buffer; the least is a head's.
+const BUFFERS: [usize; 4] = [HEAD_BYTES, 24, 100, 4096];
+/// Longest bodies that are taken.
+const LIMITS: [usize; 4] = [0, 59, 2000, u32::MAX as usize];
+
+/// What a stream is cut into: its bodies, and what ended it, unless bytes are still awaited.
+type Read = (Vec<Bytes>, Option<FrameError>);
+
+/// **However a stream of bytes is cut into reads, [`FrameReader`] gives the bodies that the format's definition says, in
+/// order and unharmed by later reads, and then the error that it says.** Changing the reader's sizes on the way, as a
+/// connection does behind the greeting, changes nothing.
+///
+/// ```text
+/// sizes u8 | count of cuts u8 | cuts | stream
+/// sizes: 2 bits for the buffer, 2 for the limit, 1 whether the stream is sealed, 1 whether the reader grows on the way
+/// ```
+///
+/// A sealed stream is made of bodies, each behind a 16-bit length, and gets its checksums here: no fuzzer guesses them. What
+/// [`Frame`] makes of the same bodies must be the same bytes.
+///
+/// # Panics
+/// When the property does not hold.
+pub fn frame(data: &[u8]) {
+    let mut script = Script(data);
+    let sizes = script.byte();
+    let buffer = BUFFERS[usize::from(sizes & 3)];
+    let limit = LIMITS[usize::from(sizes >> 2 & 3)];
+    let cuts = Cuts(script.sized(false));
+    let stream = if sizes & 0x10 == 0 { script.0.to_vec() } else { sealed(&mut script) };
+
+    let expected = defined(&stream, limit);
+    for cuts in [Cuts::NONE, Cuts::finest(&stream), cuts] {
+        let read = read(&stream, cuts, buffer, limit, sizes & 0x20 != 0);
+        assert!(read == expected, "cut as {cuts:?}: {read:?}, but by definition {expected:?}");
+    }
+}
+
+/// The stream of these bodies; what is left of the script's last body goes in as it is, like a frame that never ends.
+fn sealed(script: &mut Script<'_>) -> Vec<u8> {
+    let mut stream = Vec::new();
+    while !script.is_empty() {
+        let length = script.short();
+        let body = script.take(length);
+        let at = stream.len();
+        stream.extend_from_slice(&(length as u32).to_le_bytes());
+        stream.extend_from_slice(&checksum(length as u32, body).to_le_bytes());
+        stream.extend_from_slice(body);
+        if body.len() == length {
+            let (first, second) = body.split_at(length / 3);
+            let frame = Frame::from_parts([first, second].map(Bytes::copy_from_slice));
+            let wire: Vec<u8> = frame.slices().flatten().copied().collect();
+            assert_eq!(wire, stream[at..], "a frame's bytes are its length, its checksum and its body");
+        }
+    }
+    stream
+}
+
+fn checksum(length: u32, body: &[u8]) -> u32 {
+    let mut checksum = crc32fast::Hasher::new();
+    checksum.update(&length.to_le_bytes());
+    checksum.update(body);
+    checksum.finalize()
+}
+
+/// What the definition of a frame says about a stream that is all there.
+fn defined(stream: &[u8], limit: usize) -> Read {
+    let mut bodies = Vec::new();
+    let mut rest = stream;
+    while let Some((&[a, b, c, d, e, f, g, h], behind)) = rest.split_first_chunk() {
+        let (length, expected) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
+        if length as usize > limit {
+            return (bodies, Some(FrameError::TooLong { length: length as usize, limit }));
+        }
+        let Some((body, behind)) = behind.split_at_checked(length as usize) else { break };
+        let found = checksum(length, body);
+        if found != expected {
+            return (bodies, Some(FrameError::Checksum { expected, found }));
+        }
+        bodies.push(Bytes::copy_from_slice(body));
+        rest = behind;
+    }
+    (bodies, None)
+}
+
+/// What the reader says about it. Every third body is let go at once, so that the buffer is used again while others
+/// are held, and those that are held are looked at in the end.
+fn read(stream: &[u8], cuts: Cuts<'_>, buffer: usize, limit: usize, grows: bool) -> Read {
+    // What bodies arrive before the reader has grown has to fit before, too.
+    let (mut reader, mut grows) = (FrameReader::new(buffer, limit), grows);
+    let mut bodies = Vec::new();
+    for piece in cuts.pieces(stream) {
+        let mut rest = piece.bytes;
+        while !rest.is_empty() {
+            let room = reader.room();
+            let count = room.len().min(rest.len());
+            room[..count].copy_from_slice(&rest[..count]);
+            reader.advance(count);
+            rest = &rest[count..];
+            loop {
+                match reader.next_body() {
+                    Ok(Some(body)) if bodies.len() % 3 == 2 => bodies.push(Bytes::copy_from_slice(&body)),
+                    Ok(Some(body)) => bodies.push(body),
+                    Ok(None) => break,
+                    Err(error) => return (bodies, Some(error)),
+                }
+                if std::mem::take(&mut grows) {
+                    reader.resize(2 * buffer, limit);
+                }
+            }
+        }
+    }
+    (bodies, None)
+}
