@@ -33,6 +33,7 @@ mod lane;
 pub mod log;
 mod metrics;
 mod outcome;
+pub mod planted;
 mod port;
 mod raft_log;
 mod read_gate;

@@ -4,6 +4,7 @@
 //! lane suffices, since a lane numbers its commands without gaps and they are executed in order.
 
 use crate::batch::Span;
+use crate::planted::{self, Bug};
 
 /// The number of the next command to execute, per server and lane. Rows exist for members only.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +59,9 @@ impl Ledger {
             return Verdict::Stale;
         };
         let lane = usize::from(span.lane);
+        if planted::is(Bug::OldIncarnationApplied) && span.incarnation < row.incarnation {
+            return Verdict::Execute { skip: 0 };
+        }
         if span.incarnation < row.incarnation || lane >= self.lanes {
             return Verdict::Stale;
         }
@@ -68,6 +72,13 @@ impl Ledger {
         }
         let next = row.next[lane];
         let end = span.first + u64::from(span.count);
+        if span.first > next && planted::is(Bug::GapApplied) {
+            row.next[lane] = end;
+            return Verdict::Execute { skip: 0 };
+        }
+        if end <= next && planted::is(Bug::DuplicateApplied) {
+            return Verdict::Execute { skip: 0 };
+        }
         if span.first > next {
             return Verdict::Gap;
         }

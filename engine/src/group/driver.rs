@@ -20,6 +20,7 @@ use super::store::{RaftStore, ReplicaLog, entry_for_log};
 use super::turn::{Output, View, Write};
 use crate::batch::{EntryFill, encode_commands, encode_skip};
 use crate::log::{HardState, LogEntry};
+use crate::planted::{self, Bug};
 use crate::wire::{Wire, crosses_the_network};
 
 /// What a driver must know from the start.
@@ -211,6 +212,17 @@ impl<L: ReplicaLog> Driver<L> {
         HardState { term: hard_state.term, vote: hard_state.vote, commit: hard_state.commit }
     }
 
+    fn hard_state_to_write(&self) -> HardState {
+        let state = self.hard_state();
+        if planted::is(Bug::VoteForgotten) {
+            return HardState { vote: 0, ..state };
+        }
+        if planted::is(Bug::TermForgotten) {
+            return HardState { term: self.raft.raft.raft_log.last_term(), vote: 0, ..state };
+        }
+        state
+    }
+
     /// A step of the clock.
     pub fn tick(&mut self, view: &View) {
         self.ticks += 1;
@@ -330,6 +342,7 @@ impl<L: ReplicaLog> Driver<L> {
     /// This server's own merge waits: the leader has to hear of it, be it this replica or another server.
     pub fn forward_pad_request(&mut self, level: u64) {
         match self.leader() {
+            _ if planted::is(Bug::NoPadRequest) => {}
             0 => {}
             leader if leader == self.config.server => self.request_pad(level),
             leader => self.outbox.push((leader, Wire::PadRequest { level })),
@@ -339,6 +352,9 @@ impl<L: ReplicaLog> Driver<L> {
     /// Begins the quorum round of a strong read (Raft thesis, section 6.4).
     pub fn ask_read(&mut self, round: u64) {
         let context = self.reads.begin(round);
+        if planted::is(Bug::ReadWithoutQuorum) && self.leads() {
+            return self.reads.indexed(&context, self.commit());
+        }
         self.raft.read_index(context);
     }
 
@@ -402,6 +418,9 @@ impl<L: ReplicaLog> Driver<L> {
             self.progress.leader = leader;
         }
         self.progress.resend_at = None;
+        if planted::is(Bug::NeverSentAgain) {
+            return;
+        }
         if stuck {
             self.progress.since = self.ticks;
             // A merge that waits for another group is no loss; do not fill the log with copies meanwhile.
@@ -421,6 +440,9 @@ impl<L: ReplicaLog> Driver<L> {
             return;
         }
         let mut place = self.slots.last_place();
+        if planted::is(Bug::SlotsNotRising) {
+            place = self.slots.place_at(self.commit());
+        }
         let mut entries = Vec::new();
         while self.intake.has_work(source) {
             if !self.pacing.may_cut(self.slots.unmerged_commands() + entries.len()) {
@@ -444,7 +466,12 @@ impl<L: ReplicaLog> Driver<L> {
         if !entries.is_empty() {
             self.last_cut = self.ticks;
         }
-        if let Some(target) = (Padding { last: place, ..self.padding(view, source) }).skip_to() {
+        let mut skip_to = (Padding { last: place, ..self.padding(view, source) }).skip_to();
+        if planted::is(Bug::PadsAsCount) {
+            let committed = self.slots.place_at(self.commit());
+            skip_to = (committed < self.level).then(|| place + self.level - committed);
+        }
+        if let Some(target) = skip_to {
             output.skips += 1;
             entries.push(Entry { context: encode_skip(target), ..Entry::default() });
         }
@@ -474,7 +501,8 @@ impl<L: ReplicaLog> Driver<L> {
         let quiet = self.ticks - self.last_cut >= 2 && self.slots.unmerged_commands() == 0;
         let idle = quiet && !self.intake.has_work(source);
         let level = self.level.max(view.level);
-        Padding { last: self.slots.last_place(), level, ahead: idle && !view.anchor }
+        let may_be_ahead = !view.anchor || planted::is(Bug::AnchorSkipsAhead);
+        Padding { last: self.slots.last_place(), level, ahead: idle && may_be_ahead }
     }
 
     /// A follower's part of a turn: its clients' commands go to the leader.
@@ -511,12 +539,15 @@ impl<L: ReplicaLog> Driver<L> {
                 self.raft.mut_store().log.append(&entries);
             }
             let committed = !ready.committed_entries().is_empty();
-            let state = self.hard_state();
+            let state = self.hard_state_to_write();
             self.raft.advance_append_async(ready);
             if committed {
                 self.raft.advance_apply();
             }
             self.send_all(now);
+            if planted::is(Bug::AckBeforeSync) {
+                self.send_all(std::mem::take(&mut later));
+            }
             let voted = hard_state.is_some_and(|hs| (hs.term, hs.vote) != self.durable);
             if voted {
                 self.durable = (state.term, state.vote);

@@ -1,6 +1,7 @@
 //! The quorum rounds of strong reads that one replica has begun.
 
 use super::slots::SlotIndex;
+use crate::planted::{self, Bug};
 
 /// Rounds on their way, from the question to the place that answers it.
 ///
@@ -55,7 +56,7 @@ impl PendingReads {
     /// leader's held, and says which place that was.
     pub fn answer(&mut self, commit: u64, slots: &SlotIndex, out: &mut Vec<(u64, u64)>) {
         self.asked.retain(|asked| match asked.index {
-            Some(index) if index <= commit => {
+            Some(index) if index <= commit || planted::is(Bug::ReadIndexNotAwaited) => {
                 out.push((asked.round, slots.place_at(index)));
                 false
             }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::batch::EntryFill;
+use crate::planted::{self, Bug};
 
 /// The slots of a local log's recent entries, by Raft index. Entries that the merge has passed are forgotten, but for
 /// the last place that they filled.
@@ -43,7 +44,7 @@ impl SlotIndex {
         );
         self.marks.push_back(Mark { index, place, commands });
         self.commands += usize::from(commands);
-        if commands {
+        if commands || planted::is(Bug::SkipsRaiseLevel) {
             self.level = self.level.max(place);
         }
     }

@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::group::Write;
 use crate::lane::Lane;
 use crate::log::{LogError, LogStore};
+use crate::planted::{self, Bug};
 use crate::state_machine::StateMachine;
 
 /// A server without threads. Each method is what one of the threads of an [`Engine`](crate::Engine) does in one round of
@@ -108,6 +109,12 @@ impl<S: StateMachine> Machine<S> {
     /// Whether a group's thread would go round once more rather than sleep.
     pub fn wants_turn(&self, group: usize) -> bool {
         !self.groups[group].replica.may_sleep()
+    }
+
+    /// Whether a group's thread stands still; never, unless it is made to by a planted bug.
+    pub fn is_blocked(&self, group: usize) -> bool {
+        let merged = || self.shared.board.groups[group].merged.load(SeqCst);
+        planted::is(Bug::BlockingHandOff) && self.standing(group).commit > merged() + 4
     }
 
     /// A turn of a group's thread; what it sends.

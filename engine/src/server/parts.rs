@@ -20,6 +20,7 @@ use crate::group::{Driver, DriverConfig, SlotIndex};
 use crate::lane::{Lane, LaneQueue, Limits, Origin};
 use crate::log::{self, Files, LogConfig, LogStore, LogWriter};
 use crate::metrics::Metrics;
+use crate::planted::{self, Bug};
 use crate::read_gate::ReadGate;
 use crate::state_machine::StateMachine;
 
@@ -76,7 +77,10 @@ impl<S: StateMachine> Parts<S> {
         let queues = groups.iter().map(|group| Arc::clone(&group.queue));
         let shared = Arc::new(share(config, &outside.clock, layout, &board, queues, state.reader()));
         let bell = Arc::<Bell>::default();
-        let stores = groups.iter().map(|group| group.store.clone()).collect();
+        let mut stores: Vec<LogStore> = groups.iter().map(|group| group.store.clone()).collect();
+        if planted::is(Bug::MergeOrderAfterRestart) && outside.incarnation > 1 {
+            stores.rotate_left(1);
+        }
         let sequencer = Sequencer::new(
             layout,
             stores,

@@ -15,6 +15,7 @@ use crate::group::{Driver, Output, View};
 use crate::lane::LaneQueue;
 use crate::log::LogStore;
 use crate::metrics::GroupMetrics;
+use crate::planted::{self, Bug};
 use crate::read_gate::ReadGate;
 use crate::wire::Wire;
 
@@ -159,7 +160,10 @@ impl Replica {
     /// Tells the rest of the server how far this group is.
     pub fn publish(&mut self, now: Instant) {
         let mine = &self.board.groups[self.group];
-        let commit = self.driver.commit();
+        let mut commit = self.driver.commit();
+        if planted::is(Bug::MergedBeforeCommitted) {
+            commit = self.driver.last_index();
+        }
         let committed_more = mine.commit.swap(commit, SeqCst) != commit;
         mine.last.store(self.driver.last_index(), SeqCst);
         mine.held.store(self.driver.is_held(), SeqCst);

@@ -15,6 +15,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use niagara_engine::planted::{self, Bug};
 use niagara_engine::{Consistency, Refused};
 
 use super::engine::Engine;
@@ -229,7 +230,7 @@ impl<P: Protocol, L: Copy> Session<P, L> {
     ) -> bool {
         self.freshness = Freshness::Unasked;
         let lane = match self.lane {
-            Some(lane) if self.lane_for_good || !self.slots.is_empty() => lane,
+            Some(lane) if self.must_keep_lane() => lane,
             _ => *self.lane.insert(turn.engine.choose_lane()),
         };
         turn.command.clear();
@@ -246,6 +247,12 @@ impl<P: Protocol, L: Copy> Session<P, L> {
         self.slots.push_back(Slot { shape, since: turn.now, outcome });
         self.answer_finished(output, turn);
         true
+    }
+
+    /// Whether another lane could overtake what is in flight.
+    fn must_keep_lane(&self) -> bool {
+        let for_good = self.lane_for_good && !planted::is(Bug::LaneLeftAfterUnknown);
+        (for_good || !self.slots.is_empty()) && !planted::is(Bug::LaneChangedInFlight)
     }
 
     /// `false`: the read must wait; it stays in the input.

@@ -1,6 +1,7 @@
 //! What each command does to the map, and what it answers.
 
 use bytes::Bytes;
+use niagara_engine::planted::{self, Bug};
 
 use super::Kv;
 use super::shard::{Entry, Place, Shard};
@@ -83,6 +84,13 @@ impl Kv {
     fn mset(&mut self, pairs: Pairs<'_>, if_absent: bool, share: Share<'_>) -> Reply {
         let Kv { map, versions } = self;
         let places: Vec<Place> = pairs.clone().map(|(key, _)| map.place(key)).collect();
+        if planted::is(Bug::HalfAnMset) {
+            for ((key, value), &place) in pairs.zip(&places) {
+                put(versions, &mut map.write(place.shard()), place, key, kept(value, share));
+                planted::pause();
+            }
+            return Reply::Flushed;
+        }
         let mut shards = map.write_all(&places);
         if if_absent {
             let present =
@@ -94,6 +102,7 @@ impl Kv {
         let mut last = None;
         for ((key, value), &place) in pairs.zip(&places) {
             last = Some(put(versions, shards.shard_mut(place), place, key, kept(value, share)));
+            planted::pause();
         }
         let (version, created) = last.expect("decode refuses an mset without a key");
         Reply::Stored { version, created, old: None }

@@ -54,6 +54,16 @@ impl Map {
         Locked::new(places, |shard| self.read(shard))
     }
 
+    /// Locks the shards of all these places for reading, unless somebody writes to one of them.
+    #[cfg(feature = "planted-bugs")]
+    pub(super) fn try_read_all(&self, places: &[Place]) -> Option<Locked<RwLockReadGuard<'_, Shard>>> {
+        let mut shards: Vec<usize> = places.iter().map(|place| place.shard()).collect();
+        shards.sort_unstable();
+        shards.dedup();
+        let locked = shards.into_iter().map(|shard| Some((shard, self.shards[shard].try_read()?)));
+        locked.collect::<Option<Vec<_>>>().map(Locked)
+    }
+
     /// Locks the shards of all these places for writing.
     pub(super) fn write_all(&self, places: &[Place]) -> Locked<RwLockWriteGuard<'_, Shard>> {
         Locked::new(places, |shard| self.write(shard))

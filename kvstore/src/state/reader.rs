@@ -68,6 +68,17 @@ impl KvReader {
         values
     }
 
+    /// The values of several keys at one moment, or nothing if a reader would have to wait.
+    #[cfg(feature = "planted-bugs")]
+    pub fn try_get_many(&self, keys: &[&[u8]]) -> Option<Vec<Option<Bytes>>> {
+        let places: Vec<Place> = keys.iter().map(|key| self.map.place(key)).collect();
+        let shards = self.map.try_read_all(&places)?;
+        let value = |(key, place): (&&[u8], &Place)| {
+            shards.shard(*place).get(*place, key).map(|entry| entry.value.clone())
+        };
+        Some(keys.iter().zip(&places).map(value).collect())
+    }
+
     /// How many of the keys exist, at one moment; a key that is named twice counts twice.
     pub fn exists<'k>(&self, keys: impl Iterator<Item = &'k [u8]> + Clone) -> u64 {
         let mut count = 0;

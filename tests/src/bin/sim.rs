@@ -28,6 +28,10 @@ struct Options {
     /// Simulate seeds for so many minutes.
     #[arg(long, value_name = "NUMBER", group = "how much")]
     minutes: Option<f64>,
+    /// Prove the checkers: plant each known bug in turn, and simulate so many seeds at most until it is found.
+    #[cfg(feature = "planted-bugs")]
+    #[arg(long, value_name = "NUMBER", group = "how much")]
+    prove: Option<u64>,
     /// The first seed of many, instead of a random one.
     #[arg(long, value_name = "SEED", conflicts_with = "seed")]
     from: Option<u64>,
@@ -46,10 +50,58 @@ const DRAWN_EVERY: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    #[cfg(feature = "planted-bugs")]
+    if let Some(seeds) = options.prove {
+        return prove_all(seeds, &options);
+    }
     match options.seed {
         Some(seed) => one(seed),
         None => many(&options),
     }
+}
+
+/// Each planted bug must be found.
+#[cfg(feature = "planted-bugs")]
+fn prove_all(seeds: u64, options: &Options) -> ExitCode {
+    use niagara_engine::planted::Bug;
+
+    let first = options.from.unwrap_or_else(fresh_seed);
+    println!("first seed: {first}");
+    let next = AtomicU64::new(0);
+    let missed = AtomicU64::new(0);
+    let work = || {
+        while let Some(&bug) = Bug::ALL.get(next.fetch_add(1, SeqCst) as usize) {
+            match niagara_tests::sim::prove(bug, first..first + seeds) {
+                Some((seed, failure)) => {
+                    let number = seed - first + 1;
+                    println!("{:<24} found by seed {number:>5}: {}", format!("{bug:?}"), short(&failure));
+                }
+                None => {
+                    missed.fetch_add(1, SeqCst);
+                    println!("{:<24} NOT FOUND by {seeds} seeds", format!("{bug:?}"));
+                }
+            }
+        }
+    };
+    thread::scope(|scope| (0..threads(options)).for_each(|_| drop(scope.spawn(work))));
+    match missed.into_inner() {
+        0 => ExitCode::SUCCESS,
+        missed => {
+            println!("{missed} of {} planted bugs were NOT FOUND", Bug::ALL.len());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A failure in one line.
+#[cfg(feature = "planted-bugs")]
+fn short(failure: &Failure) -> String {
+    let line = failure.to_string().replace('\n', " ");
+    line.chars().take(160).collect()
+}
+
+fn threads(options: &Options) -> usize {
+    options.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, Into::into))
 }
 
 /// One seed, with all that happens.
@@ -102,8 +154,7 @@ fn many(options: &Options) -> ExitCode {
         found: Mutex::default(),
         bar: progress_bar(options),
     };
-    let threads = options.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, Into::into));
-    thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(|| run.work()))));
+    thread::scope(|scope| (0..threads(options)).for_each(|_| drop(scope.spawn(|| run.work()))));
     run.bar.finish_and_clear();
     let found = run.found.into_inner().expect("simulations catch their panics");
     report(&found, first, begun.elapsed())

@@ -21,7 +21,7 @@ use crate::resp::read_value;
 /// Keys that everybody works on.
 const KEYS: u64 = 5;
 /// Most requests that a Redis client sends at once.
-const PIPELINE: u64 = 4;
+const PIPELINE: u64 = 8;
 
 /// All clients, and what they have been told.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ struct Call {
     token: u64,
 }
 
-/// What a client sends.
+/// What a client sends, or a part of it.
 #[derive(Clone, Debug)]
 pub struct Sending {
     /// The client.
@@ -215,6 +215,21 @@ impl Clients {
         let me = &mut self.clients[client];
         me.batch += 1;
         Sending { client, batch: me.batch, server: me.server, by }
+    }
+
+    /// What a client sends at once may come to the server in parts, cut anywhere.
+    pub fn in_parts(&mut self, sending: Sending) -> Vec<Sending> {
+        let By::Redis { connection, bytes } = &sending.by else { return vec![sending] };
+        let chance = &mut self.clients[sending.client].chance;
+        let count = *chance.pick(&[1, 1, 2, 3]);
+        let mut cuts: Vec<usize> = (1..count).map(|_| chance.below(bytes.len() as u64) as usize).collect();
+        cuts.extend([0, bytes.len()]);
+        cuts.sort_unstable();
+        let part = |cut: &[usize]| {
+            let bytes = bytes[cut[0]..cut[1]].to_vec();
+            Sending { by: By::Redis { connection: *connection, bytes }, ..sending }
+        };
+        cuts.windows(2).map(part).collect()
     }
 
     /// Notes an operation that begins, if it is one that is checked with the others.

@@ -18,6 +18,7 @@
 //! | `recorder.rs` | the state machine, with a record of what it executes |
 //! | `coverage.rs`, `trace.rs` | what has happened: how often, and in words |
 //! | `chance.rs` | choices that follow from the seed |
+//! | `prove.rs` | planted bugs, and whether they are found (feature `planted-bugs`) |
 //! | `run.rs`, `shrink.rs` | one seed from start to end; the fewest faults with which it still fails |
 //!
 //! Everything follows from the seed: the same seed gives the same trace, byte by byte.
@@ -29,6 +30,8 @@ mod disk;
 mod faults;
 mod network;
 mod plan;
+#[cfg(feature = "planted-bugs")]
+mod prove;
 mod recorder;
 mod request;
 mod run;
@@ -42,5 +45,7 @@ pub use chance::Chance;
 pub use coverage::Coverage;
 pub use disk::{Disk, Losses, Trouble};
 pub use plan::{Fault, Plan, Planned};
+#[cfg(feature = "planted-bugs")]
+pub use prove::prove;
 pub use run::{Failure, Report, run};
 pub use shrink::shrink;

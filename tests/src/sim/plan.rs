@@ -24,6 +24,8 @@ pub struct Plan {
     pub segment_bytes: u64,
     /// Bytes of each log that stay in memory.
     pub log_cache_bytes: usize,
+    /// How long the engine's callers wait for outcomes, in microseconds.
+    pub deadline: Micros,
     /// Commands that a lane holds.
     pub lane_commands: usize,
     /// The faults, in order.
@@ -106,6 +108,7 @@ impl Plan {
             clock_rates: (0..servers).map(|_| *chance.pick(&[100, 100, 80, 125, 95])).collect(),
             segment_bytes: *chance.pick(&[1 << 10, 2 << 10, 8 << 10]),
             log_cache_bytes: *chance.pick(&[0, 1 << 10, 1 << 20]),
+            deadline: *chance.pick(&[1000, 1000, 250]) * MS,
             lane_commands: *chance.pick(&[4, 1 << 10]),
             faults: Vec::new(),
         };

@@ -14,9 +14,34 @@ pub type Executed = Vec<(u64, Bytes)>;
 pub struct Recorder {
     kv: Kv,
     executed: Arc<Mutex<Executed>>,
+    seen: Seen,
 }
 
+/// What another thread would have read of the keys that are set together, in the midst of commands.
+pub type Seen = Arc<Mutex<Vec<Vec<Option<Bytes>>>>>;
+
 impl Recorder {
+    /// Where readings in the midst of commands are put.
+    pub fn seen(&self) -> Seen {
+        Arc::clone(&self.seen)
+    }
+
+    /// Where another thread could read the pair while commands are executed, it is read.
+    #[cfg(feature = "planted-bugs")]
+    fn look_in(&self, on: bool) {
+        let (reader, seen) = (self.kv.reader(), self.seen());
+        let look = move || {
+            let pair = super::request::PAIR.map(str::as_bytes);
+            seen.lock().expect("nobody panics while holding this").extend(reader.try_get_many(&pair));
+        };
+        niagara_engine::planted::at_pause(on.then(|| Box::new(look) as Box<dyn Fn()>));
+    }
+
+    /// Only builds with planted bugs have places to look in.
+    #[cfg(not(feature = "planted-bugs"))]
+    #[expect(clippy::unused_self, reason = "the other one uses it")]
+    fn look_in(&self, _on: bool) {}
+
     /// Where executed commands are put.
     pub fn executed(&self) -> Arc<Mutex<Executed>> {
         Arc::clone(&self.executed)
@@ -36,6 +61,8 @@ impl StateMachine for Recorder {
         executed.extend(
             commands.clone().map(|command| (position.get(), Bytes::copy_from_slice(command.as_slice()))),
         );
+        self.look_in(true);
         self.kv.apply(position, commands, replies);
+        self.look_in(false);
     }
 }

@@ -13,12 +13,10 @@ use niagara_net::Event as NetEvent;
 use super::clients::{Ask, Told, look};
 use super::disk::Disk;
 use super::plan::Plan;
-use super::recorder::{Executed, Recorder};
+use super::recorder::{Executed, Recorder, Seen};
 
 /// The engine's clock step at a clock that is right.
 pub const TICK: Duration = Duration::from_millis(20);
-/// How long callers wait for outcomes.
-pub const DEADLINE: Duration = Duration::from_millis(1000);
 
 /// What one of a server's threads is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +92,7 @@ pub struct Running {
     desk: Desk<Recorder>,
     port: Port<Recorder>,
     executed: Arc<Mutex<Executed>>,
+    seen: Seen,
     /// Keys of reads under way, by the call's token.
     reads: BTreeMap<u64, String>,
     completions: Vec<Completion<niagara_kvstore::Reply>>,
@@ -121,7 +120,7 @@ impl Server {
         config.data_dir = format!("server-{id}").into();
         config.durability = Durability::Fsync;
         config.tick = TICK;
-        config.deadline = DEADLINE;
+        config.deadline = Duration::from_micros(plan.deadline);
         config.entry_bytes = 1 << 10;
         config.command_bytes = 1 << 10;
         config.lane_bytes = 4 << 10;
@@ -160,7 +159,7 @@ impl Server {
             election_seed: Some(self.boot_seed ^ self.life << 8),
         };
         let state = Recorder::default();
-        let executed = state.executed();
+        let (executed, seen) = (state.executed(), state.seen());
         let machine = Machine::open(&self.config, &outside, state)?;
         let client = machine.client();
         let groups = usize::from(self.config.groups());
@@ -172,6 +171,7 @@ impl Server {
             last: (0..groups).map(|group| last_of(&machine, group)).collect(),
             machine,
             executed,
+            seen,
             reads: BTreeMap::new(),
             completions: Vec::new(),
             ended: Vec::new(),
@@ -212,6 +212,11 @@ impl Running {
     /// What has been executed since the last look.
     pub fn take_executed(&mut self) -> Executed {
         std::mem::take(&mut *self.executed.lock().expect("nobody panics while holding this"))
+    }
+
+    /// What another thread would have read in the midst of commands.
+    pub fn take_seen(&mut self) -> Vec<Vec<Option<bytes::Bytes>>> {
+        std::mem::take(&mut *self.seen.lock().expect("nobody panics while holding this"))
     }
 
     /// Bytes have come on a client's connection, which is new if the desk does not know it.

@@ -21,7 +21,7 @@ use super::server::{Server, TICK, Thread, last_of};
 use super::trace::Trace;
 use crate::invariants::{
     AckedIsApplied, AppliedOnce, Broken, ElectionSafety, FifoPerConnection, GlobalPrefix, LeaderCompleteness,
-    LogMatching, PadsAreBounded, PositionBijection, ReadIsFresh, check_compaction_floor,
+    LogMatching, PadsAreBounded, PositionBijection, ReadIsFresh, check_compaction_floor, check_mset_is_whole,
 };
 
 const MS: Micros = 1000;
@@ -303,6 +303,7 @@ impl World {
         let running = server.running.as_mut().expect("looked at before");
         running.scheduled[thread.index(groups)] = false;
         match thread {
+            Thread::Group(group) if running.machine.is_blocked(group) => {}
             Thread::Group(group) => {
                 for event in std::mem::take(&mut running.inbox[group]) {
                     running.machine.handle(group, event);
@@ -403,6 +404,9 @@ impl World {
     fn execute(&mut self, id: u64) -> Result<(), Broken> {
         let running = self.servers[id as usize - 1].running.as_mut().expect("looked at before");
         running.machine.execute();
+        for pair in running.take_seen() {
+            check_mset_is_whole(&pair)?;
+        }
         let executed = running.take_executed();
         let invariants = &mut self.invariants;
         for (position, _) in &executed {
@@ -443,11 +447,13 @@ impl World {
         server.set_clock(now);
         let life = server.life;
         let running = server.running.as_mut().expect("looked at before");
-        for event in std::mem::take(&mut running.inbox[group]) {
-            running.machine.handle(group, event);
+        if !running.machine.is_blocked(group) {
+            for event in std::mem::take(&mut running.inbox[group]) {
+                running.machine.handle(group, event);
+            }
+            running.machine.tick_group(group);
+            self.turn(id, group)?;
         }
-        running.machine.tick_group(group);
-        self.turn(id, group)?;
         self.follow(id);
         let tick = self.tick_of(id);
         self.after(tick, Event::GroupTick { server: id, life, group });
@@ -535,8 +541,11 @@ impl World {
         }
         let sending = self.clients.start(client, &self.invariants.read_is_fresh);
         let (client, batch) = (sending.client, sending.batch);
-        let delay = self.chance.between(20, 300);
-        self.after(delay, Event::Asked(sending));
+        let mut delay = self.chance.between(20, 300);
+        for part in self.clients.in_parts(sending) {
+            self.after(delay, Event::Asked(part));
+            delay += self.chance.between(1, 10_000);
+        }
         self.after(CLIENT_PATIENCE, Event::ClientGivesUp { client, batch });
     }
 

@@ -1,0 +1,143 @@
+//! Bugs to be switched on one at a time, which prove that the checkers find them (`docs/testing.md`).
+//!
+//! They exist only with the feature `planted-bugs`, which nothing but the simulator enables. Without it, [`is`] is `false`
+//! at compile time, and no trace of them is left in a binary.
+
+/// A bug.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Bug {
+    /// What promises that entries are durable leaves before they are.
+    AckBeforeSync,
+    /// A failed sync counts as one.
+    FailedSyncIgnored,
+    /// The vote is forgotten at a restart.
+    VoteForgotten,
+    /// The term is forgotten at a restart.
+    TermForgotten,
+    /// A record counts whatever its checksum says: so do torn ones.
+    TornTailAccepted,
+    /// The last frame is taken for durable after a failed sync, since it can be read.
+    LastFrameTrusted,
+    /// The group that goes first in a round is another one after a restart.
+    MergeOrderAfterRestart,
+    /// What is appended goes into the global log before it is committed.
+    MergedBeforeCommitted,
+    /// Padding is the paper's count: as many no-ops as a log is shorter than the longest, looked at while they are in flight.
+    PadsAsCount,
+    /// Skips raise the level, so that they answer each other.
+    SkipsRaiseLevel,
+    /// The anchor skips ahead, too.
+    AnchorSkipsAhead,
+    /// A merge that waits asks no leader to pad.
+    NoPadRequest,
+    /// A new leader gives out places above what is committed, not above what its log holds.
+    SlotsNotRising,
+    /// A group's thread waits until the sequencer has taken what it handed over.
+    BlockingHandOff,
+    /// A strong read's barrier is one round too low.
+    BarrierOffByOne,
+    /// A strong read trusts the commit index of whoever takes itself for the leader.
+    ReadWithoutQuorum,
+    /// A strong read does not wait until this replica knows its index to be committed.
+    ReadIndexNotAwaited,
+    /// An at-least read is answered one position too early.
+    AtLeastOffByOne,
+    /// A copy of a sub-batch is executed again.
+    DuplicateApplied,
+    /// A sub-batch is executed although earlier ones are missing.
+    GapApplied,
+    /// A sub-batch of a life of its server that has ended is executed.
+    OldIncarnationApplied,
+    /// A lane is never sent again.
+    NeverSentAgain,
+    /// A connection changes lanes while its writes are in flight.
+    LaneChangedInFlight,
+    /// A connection leaves its lane although an outcome there is unknown.
+    LaneLeftAfterUnknown,
+    /// An mset locks one key after the other.
+    HalfAnMset,
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: &[Bug] = &[
+        Bug::AckBeforeSync,
+        Bug::FailedSyncIgnored,
+        Bug::VoteForgotten,
+        Bug::TermForgotten,
+        Bug::TornTailAccepted,
+        Bug::LastFrameTrusted,
+        Bug::MergeOrderAfterRestart,
+        Bug::MergedBeforeCommitted,
+        Bug::PadsAsCount,
+        Bug::SkipsRaiseLevel,
+        Bug::AnchorSkipsAhead,
+        Bug::NoPadRequest,
+        Bug::SlotsNotRising,
+        Bug::BlockingHandOff,
+        Bug::BarrierOffByOne,
+        Bug::ReadWithoutQuorum,
+        Bug::ReadIndexNotAwaited,
+        Bug::AtLeastOffByOne,
+        Bug::DuplicateApplied,
+        Bug::GapApplied,
+        Bug::OldIncarnationApplied,
+        Bug::NeverSentAgain,
+        Bug::LaneChangedInFlight,
+        Bug::LaneLeftAfterUnknown,
+        Bug::HalfAnMset,
+    ];
+}
+
+/// Whether this bug is planted in the present thread.
+#[cfg(not(feature = "planted-bugs"))]
+#[inline(always)]
+pub const fn is(_bug: Bug) -> bool {
+    false
+}
+
+/// A place where another thread could look in: a simulation, which has none, is called instead.
+#[cfg(not(feature = "planted-bugs"))]
+#[inline(always)]
+pub const fn pause() {}
+
+#[cfg(feature = "planted-bugs")]
+pub use switch::{at_pause, is, pause, plant};
+
+#[cfg(feature = "planted-bugs")]
+mod switch {
+    use std::cell::{Cell, RefCell};
+
+    use super::Bug;
+
+    thread_local! {
+        /// A simulation keeps to its thread.
+        static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
+        static AT_PAUSE: RefCell<Option<Box<dyn Fn()>>> = const { RefCell::new(None) };
+    }
+
+    /// Whether this bug is planted in the present thread.
+    pub fn is(bug: Bug) -> bool {
+        PLANTED.get() == Some(bug)
+    }
+
+    /// A place where another thread could look in.
+    pub fn pause() {
+        AT_PAUSE.with_borrow(|look| {
+            if let Some(look) = look {
+                look();
+            }
+        });
+    }
+
+    /// What is to be done at each [`pause`] of the present thread.
+    pub fn at_pause(look: Option<Box<dyn Fn()>>) {
+        AT_PAUSE.set(look);
+    }
+
+    /// Plants a bug in the present thread, in the place of the one before.
+    pub fn plant(bug: Option<Bug>) {
+        PLANTED.set(bug);
+    }
+}
