@@ -23,6 +23,7 @@ mod http;
 pub mod linearizability;
 mod load;
 pub mod metrics;
+pub mod model;
 pub mod ports;
 pub mod process;
 mod resp;

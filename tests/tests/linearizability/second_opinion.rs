@@ -183,7 +183,7 @@ fn both_checkers_agree() {
             match &verdict {
                 Verdict::Linearizable => prop_assert!(expected, "stateright finds no order"),
                 Verdict::Violation(violation) => {
-                    prop_assert!(!expected, "stateright finds an order: {violation}")
+                    prop_assert!(!expected, "stateright finds an order: {violation}");
                 }
                 Verdict::OutOfBudget { .. } => prop_assert!(false, "{verdict}"),
             }
