@@ -28,7 +28,9 @@ mod explain;
 mod operation;
 mod search;
 mod state;
+mod sums;
 mod timeline;
+mod used_sets;
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug, Display, Formatter};

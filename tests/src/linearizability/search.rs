@@ -10,11 +10,13 @@
 //!   from an order with fewest of them, none could be left out.
 //! - Equal operations with unknown outcomes are told apart by their number only.
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashSet;
 
 use super::operation::{Input, Operation, Output};
 use super::state::{State, Versions};
+use super::sums::{Sums, value_before};
 use super::timeline::Timeline;
+use super::used_sets::UsedSets;
 
 /// What the search found.
 pub(super) enum Found {
@@ -354,33 +356,6 @@ impl<'a, 'b, K, const WORDS: usize> Search<'a, 'b, K, WORDS> {
     }
 }
 
-/// What a row of optional increments can reach. One that begins with a value, whose version nobody knows then, makes a
-/// difference only to an answered operation that depends on the value itself.
-#[derive(Default)]
-struct Sums {
-    least: i128,
-    most: i128,
-    /// The values that answered operations depend on.
-    wanted: Vec<i128>,
-}
-
-impl Sums {
-    fn may_reach_from(&self, state: State) -> bool {
-        let State::Present { value, .. } = state else { return false };
-        let reach = self.least + i128::from(value)..=self.most + i128::from(value);
-        self.wanted.iter().any(|wanted| reach.contains(wanted))
-    }
-}
-
-/// The value that an answer says was there before, if it says.
-fn value_before(input: &Input, output: Output) -> Option<i64> {
-    match (input, output) {
-        (Input::Get, Output::Found { value, .. }) => Some(value),
-        (Input::Increment { by }, Output::Written { value: Some(sum), .. }) => sum.checked_sub(*by),
-        _ => None,
-    }
-}
-
 /// What is known of versions in a situation.
 struct View<'a, 'b, 's, K, const WORDS: usize> {
     search: &'s Search<'a, 'b, K, WORDS>,
@@ -403,43 +378,5 @@ impl<K, const WORDS: usize> Versions for View<'_, '_, '_, K, WORDS> {
 
     fn exclusion(&self, version: u64) -> u64 {
         self.search.timeline.version(version).map_or(0, |facts| facts.exclusion)
-    }
-}
-
-/// Sets of optional operations, each kept once and named by a number.
-struct UsedSets {
-    /// Pairs of a kind and how many of it, by rising kind.
-    sets: Vec<Box<[(u32, u32)]>>,
-    names: HashMap<Box<[(u32, u32)]>, u32>,
-}
-
-impl Default for UsedSets {
-    fn default() -> Self {
-        let empty: Box<[(u32, u32)]> = Box::default();
-        Self { sets: vec![empty.clone()], names: HashMap::from_iter([(empty, Self::EMPTY)]) }
-    }
-}
-
-impl UsedSets {
-    const EMPTY: u32 = 0;
-
-    fn count(&self, name: u32, kind: u32) -> u32 {
-        let set = &self.sets[name as usize];
-        set.binary_search_by_key(&kind, |entry| entry.0).map_or(0, |at| set[at].1)
-    }
-
-    /// The set with one more of a kind.
-    fn with(&mut self, name: u32, kind: u32) -> u32 {
-        let mut set = self.sets[name as usize].to_vec();
-        match set.binary_search_by_key(&kind, |entry| entry.0) {
-            Ok(at) => set[at].1 += 1,
-            Err(at) => set.insert(at, (kind, 1)),
-        }
-        let set = set.into_boxed_slice();
-        let sets = &mut self.sets;
-        *self.names.entry(set).or_insert_with_key(|set| {
-            sets.push(set.clone());
-            sets.len() as u32 - 1
-        })
     }
 }
