@@ -27,7 +27,7 @@ const ROUNDS_REMEMBERED: usize = 8;
 
 /// A question to be put to the leader of `group`: which is your last committed slot, confirmed by a quorum
 /// from now on?
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Round {
     /// Names the round, and comes back with its answer; rises from round to round.
     pub id: u64,
@@ -36,7 +36,7 @@ pub struct Round {
 }
 
 /// Reads that were queued between the same two rounds.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Cohort<T> {
     /// The first round that began after they were queued: its answer serves them, and so does every later
     /// one's.
@@ -47,7 +47,7 @@ struct Cohort<T> {
 }
 
 /// The latest round, while it has no answer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Flight {
     id: u64,
     ticks: u32,
@@ -78,7 +78,7 @@ struct Flight {
 /// reads.release(GlobalPosition::new(13), &mut done);
 /// assert_eq!(done, ["GET x", "GET y"]);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ReadBarriers<T> {
     layout: Layout,
     retry_ticks: u32,

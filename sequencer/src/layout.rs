@@ -138,7 +138,7 @@ impl fmt::Display for Slot {
 /// assert_eq!(layout.slot_at(GlobalPosition::new(4)), slot);
 /// assert_eq!(layout.round_end(2), GlobalPosition::new(6));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Layout {
     groups: u16,
 }

@@ -57,7 +57,7 @@ pub enum Emitted<T> {
 /// assert_eq!(merge.next(), Some(Emitted::Commands { position: GlobalPosition::new(2), item: 'b' }));
 /// assert_eq!(merge.next(), None);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Merge<T> {
     layout: Layout,
     lanes: Vec<Lane<T>>,
@@ -71,7 +71,7 @@ pub struct Merge<T> {
 }
 
 /// What the merge holds of one group.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Lane<T> {
     /// Commands that are pushed and not emitted, by rising place.
     held: VecDeque<(u64, T)>,

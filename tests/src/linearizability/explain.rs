@@ -89,7 +89,7 @@ fn without_needless_answers<K: Clone>(mut history: Vec<Operation<K>>, mut budget
     let mut chunk = history.len().div_ceil(2);
     while chunk > 0 {
         let mut end = history.len();
-        while end > 0 && attempts > 0 {
+        while end > 0 && attempts > 0 && budget > 0 {
             let start = end.saturating_sub(chunk);
             attempts -= 1;
             let fewer: Vec<Operation<K>> = (0..)

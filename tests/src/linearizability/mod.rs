@@ -28,7 +28,9 @@ mod explain;
 mod operation;
 mod search;
 mod state;
+mod sums;
 mod timeline;
+mod used_sets;
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug, Display, Formatter};
@@ -56,9 +58,14 @@ pub enum Verdict {
     },
 }
 
+/// How many steps the explanation of a violation may take. Small histories, those of a simulator, are explained fully by
+/// fewer; for others it is a matter of seconds, after which more operations are named than contradict each other.
+const EXPLANATION_STEPS: u64 = 300_000;
+
 /// Searches for an order of the operations on each key, in at most `budget` steps per key. A step is a situation looked at, or an
 /// operation with an unknown outcome considered there; a history without any takes about one step per operation, unless many
-/// operations overlap. An explanation of a violation may take as many steps again.
+/// operations overlap. The explanation of a violation takes
+/// longer than to find it: seconds, if the history is long.
 ///
 /// The history may be given in any order. The same history gives the same verdict. At most 2048 operations on a key may overlap
 /// with each other; with more, the verdict is [`Verdict::OutOfBudget`].
@@ -76,17 +83,17 @@ pub fn check<K: Ord + Clone + Debug>(history: &[Operation<K>], budget: u64) -> V
         if let Some(violation) = Violation::of_shared_version(&timeline) {
             return Verdict::Violation(violation);
         }
-        match search(&timeline, &mut budget.clone()) {
-            Found::Order => {}
+        let mut left = budget;
+        match search(&timeline, &mut left) {
             Found::NoOrder(frontier) => {
-                let violation = Violation::explain(&timeline, &frontier, &operations, budget);
+                let violation = Violation::explain(&timeline, &frontier, &operations, EXPLANATION_STEPS);
                 return Verdict::Violation(violation);
             }
             Found::OutOfBudget if verdict == Verdict::Linearizable => {
                 let (key, operations) = (format!("{key:?}"), operations.len());
                 verdict = Verdict::OutOfBudget { key, operations, budget };
             }
-            Found::OutOfBudget => {}
+            Found::Order | Found::OutOfBudget => {}
         }
     }
     verdict

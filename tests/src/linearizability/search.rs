@@ -4,16 +4,19 @@
 //! the search tries all operations that may be next: those that began before any other that is not in the order ended.
 //!
 //! Three rules keep it small; none loses an answer:
-//! - An operation that fits and changes nothing is taken at once, alone: whatever order exists, it could be moved here.
+//! - An operation that fits, and neither changes nor reveals anything, is taken at once, alone: whatever order there is, it
+//!   could be moved here.
 //! - An operation with an unknown outcome comes into the order only directly before one to which it makes a difference:
 //!   from an order with fewest of them, none could be left out.
 //! - Equal operations with unknown outcomes are told apart by their number only.
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashSet;
 
 use super::operation::{Input, Operation, Output};
 use super::state::{State, Versions};
+use super::sums::{Sums, value_before};
 use super::timeline::Timeline;
+use super::used_sets::UsedSets;
 
 /// What the search found.
 pub(super) enum Found {
@@ -91,6 +94,7 @@ enum Phase {
 }
 
 struct Search<'a, 'b, K, const WORDS: usize> {
+    mode: Mode,
     timeline: &'b Timeline<'a, K>,
     nodes: Vec<Node<WORDS>>,
     stack: Vec<(u32, Phase)>,
@@ -100,23 +104,56 @@ struct Search<'a, 'b, K, const WORDS: usize> {
     fitting: Vec<(u32, State)>,
 }
 
+/// How often an operation with an unknown outcome may happen.
+#[derive(Clone, Copy, PartialEq)]
+enum Mode {
+    /// At most once, as it is.
+    Exact,
+    /// As often as one likes. Then it need not be remembered which have happened, so that the search is short; and if there is
+    /// no order even so, there is none.
+    Relaxed,
+}
+
+/// How many steps per operation, and at least, the exact search may take before the relaxed one is asked. A search that does
+/// not go astray needs fewer.
+const FIRST_TRY_STEPS: (u64, u64) = (20, 1000);
+
 /// Searches for an order, in at most `budget` steps, which are taken off it.
 pub(super) fn search<K>(timeline: &Timeline<'_, K>, budget: &mut u64) -> Found {
+    if timeline.optional.is_empty() {
+        return search_in(Mode::Exact, timeline, budget);
+    }
+    let (per_operation, at_least) = FIRST_TRY_STEPS;
+    let allowed = budget.div_ceil(2).min(at_least + per_operation * timeline.answered.len() as u64);
+    let mut left = allowed;
+    let found = search_in(Mode::Exact, timeline, &mut left);
+    *budget -= allowed - left;
+    if !matches!(found, Found::OutOfBudget) {
+        return found;
+    }
+    match search_in(Mode::Relaxed, timeline, budget) {
+        Found::Order => search_in(Mode::Exact, timeline, budget),
+        found => found,
+    }
+}
+
+fn search_in<K>(mode: Mode, timeline: &Timeline<'_, K>, budget: &mut u64) -> Found {
     match timeline.width {
-        0..=64 => Search::<K, 1>::run(timeline, budget),
-        65..=256 => Search::<K, 4>::run(timeline, budget),
-        257..=2048 => Search::<K, 32>::run(timeline, budget),
+        0..=64 => Search::<K, 1>::run(mode, timeline, budget),
+        65..=256 => Search::<K, 4>::run(mode, timeline, budget),
+        257..=2048 => Search::<K, 32>::run(mode, timeline, budget),
         _ => Found::OutOfBudget,
     }
 }
 
 impl<'a, 'b, K, const WORDS: usize> Search<'a, 'b, K, WORDS> {
-    fn run(timeline: &'b Timeline<'a, K>, budget: &mut u64) -> Found {
+    fn run(mode: Mode, timeline: &'b Timeline<'a, K>, budget: &mut u64) -> Found {
         if timeline.answered.is_empty() {
             return Found::Order;
         }
         let start = Situation { next: 0, used: UsedSets::EMPTY, ahead: [0; WORDS], state: State::Absent };
         let mut search = Search {
+            mode,
             timeline,
             nodes: vec![Node { situation: start, parent: 0, step: None, before: None }],
             stack: vec![(0, Phase::Answered)],
@@ -142,19 +179,24 @@ impl<'a, 'b, K, const WORDS: usize> Search<'a, 'b, K, WORDS> {
         let timeline = self.timeline;
         let mut fitting = std::mem::take(&mut self.fitting);
         fitting.clear();
+        let mut alone = false;
         for &rank in timeline.pending(situation.next) {
             let Some(state) = self.after_answered(&situation, situation.state, rank) else { continue };
             if before.is_some_and(|before| self.after_answered(&situation, before, rank) == Some(state)) {
                 continue;
             }
-            if state == situation.state {
+            // A change can lead to an equal state, but to another version, if that is unknown.
+            let answer = timeline.answered[rank as usize].ended.map(|(_, output)| output);
+            alone = state == situation.state && !matches!(answer, Some(Output::Written { .. }));
+            if alone {
                 fitting.clear();
-                fitting.push((rank, state));
-                break;
             }
             fitting.push((rank, state));
+            if alone {
+                break;
+            }
         }
-        if fitting.first().is_none_or(|&(_, state)| state != situation.state) {
+        if !alone {
             self.stack.push((at, Phase::Optional));
         }
         // The stack gives back first what is pushed last: that which ends first is to be tried first.
@@ -202,7 +244,10 @@ impl<'a, 'b, K, const WORDS: usize> Search<'a, 'b, K, WORDS> {
     }
 
     fn visit_optional(&mut self, situation: &Situation<WORDS>, state: State, kind: u32, parent: u32) {
-        let used = self.used.with(situation.used, kind);
+        let used = match self.mode {
+            Mode::Exact => self.used.with(situation.used, kind),
+            Mode::Relaxed => situation.used,
+        };
         let reached = Situation { used, state, ..*situation };
         self.visit(reached, parent, Step::Optional(kind), Some(situation.state));
     }
@@ -311,33 +356,6 @@ impl<'a, 'b, K, const WORDS: usize> Search<'a, 'b, K, WORDS> {
     }
 }
 
-/// What a row of optional increments can reach. One that begins with a value, whose version nobody knows then, makes a
-/// difference only to an answered operation that depends on the value itself.
-#[derive(Default)]
-struct Sums {
-    least: i128,
-    most: i128,
-    /// The values that answered operations depend on.
-    wanted: Vec<i128>,
-}
-
-impl Sums {
-    fn may_reach_from(&self, state: State) -> bool {
-        let State::Present { value, .. } = state else { return false };
-        let reach = self.least + i128::from(value)..=self.most + i128::from(value);
-        self.wanted.iter().any(|wanted| reach.contains(wanted))
-    }
-}
-
-/// The value that an answer says was there before, if it says.
-fn value_before(input: &Input, output: Output) -> Option<i64> {
-    match (input, output) {
-        (Input::Get, Output::Found { value, .. }) => Some(value),
-        (Input::Increment { by }, Output::Written { value: Some(sum), .. }) => sum.checked_sub(*by),
-        _ => None,
-    }
-}
-
 /// What is known of versions in a situation.
 struct View<'a, 'b, 's, K, const WORDS: usize> {
     search: &'s Search<'a, 'b, K, WORDS>,
@@ -360,43 +378,5 @@ impl<K, const WORDS: usize> Versions for View<'_, '_, '_, K, WORDS> {
 
     fn exclusion(&self, version: u64) -> u64 {
         self.search.timeline.version(version).map_or(0, |facts| facts.exclusion)
-    }
-}
-
-/// Sets of optional operations, each kept once and named by a number.
-struct UsedSets {
-    /// Pairs of a kind and how many of it, by rising kind.
-    sets: Vec<Box<[(u32, u32)]>>,
-    names: HashMap<Box<[(u32, u32)]>, u32>,
-}
-
-impl Default for UsedSets {
-    fn default() -> Self {
-        let empty: Box<[(u32, u32)]> = Box::default();
-        Self { sets: vec![empty.clone()], names: HashMap::from_iter([(empty, Self::EMPTY)]) }
-    }
-}
-
-impl UsedSets {
-    const EMPTY: u32 = 0;
-
-    fn count(&self, name: u32, kind: u32) -> u32 {
-        let set = &self.sets[name as usize];
-        set.binary_search_by_key(&kind, |entry| entry.0).map_or(0, |at| set[at].1)
-    }
-
-    /// The set with one more of a kind.
-    fn with(&mut self, name: u32, kind: u32) -> u32 {
-        let mut set = self.sets[name as usize].to_vec();
-        match set.binary_search_by_key(&kind, |entry| entry.0) {
-            Ok(at) => set[at].1 += 1,
-            Err(at) => set.insert(at, (kind, 1)),
-        }
-        let set = set.into_boxed_slice();
-        let sets = &mut self.sets;
-        *self.names.entry(set).or_insert_with_key(|set| {
-            sets.push(set.clone());
-            sets.len() as u32 - 1
-        })
     }
 }

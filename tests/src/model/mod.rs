@@ -1,0 +1,174 @@
+//! The rules of the sequencer, checked in every order of events that a small cluster knows.
+//!
+//! Random histories (`sequencer/tests/rules/`) find what is likely. Here the model checker stateright goes through *all* states of a
+//! cluster of few servers and groups, with a few commands, strong reads, ticks and changes of leader at any moment: what is
+//! found to hold, holds for every order of events as small as that. Merge, padding, places of commands and read barriers are the
+//! production code of `niagara-sequencer` itself; Raft and the network are modelled ([`State`]).
+//!
+//! ```
+//! use niagara_tests::model::Plan;
+//!
+//! let report = Plan { groups: 2, commands: 1, reads: 1, ..Plan::SMALL }.check();
+//! assert!(report.counterexample.is_none(), "{report}");
+//! ```
+
+mod properties;
+mod state;
+mod trace;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use niagara_sequencer::GroupId;
+use stateright::{Checker, HasDiscoveries, Model, Property};
+
+pub use state::{State, Step};
+pub use trace::Counterexample;
+
+/// A cluster to be checked, what comes to it from outside, and which rules it keeps.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// How many groups, from 1.
+    pub groups: u16,
+    /// How many servers, from 1.
+    pub servers: usize,
+    /// All logs begin with so many commands, applied everywhere.
+    pub rounds_before: u8,
+    /// How many commands may come, to any groups.
+    pub commands: u8,
+    /// How many strong reads may come, through any servers.
+    pub reads: u8,
+    /// How many ticks may pass in the midst of it all, on any servers. When nothing else happens any more, time goes on.
+    pub ticks: u8,
+    /// How many changes of leader there may be.
+    pub elections: u8,
+    /// Whom strong reads ask.
+    pub asked: Asked,
+    /// How leaders pad.
+    pub padded: Padded,
+    /// A planted mistake: answers to reads are so many places too low.
+    pub answers_too_low: u64,
+    /// A planted mistake: a leader's next place does not count what is not committed.
+    pub places_forget_uncommitted: bool,
+    /// A planted mistake: servers merge entries before they are committed.
+    pub merge_uncommitted: bool,
+}
+
+/// Whom a strong read asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// The rule: the group that owns the slot which the merge awaits.
+    Awaited,
+    /// Always this one, as the paper allows.
+    Always(GroupId),
+}
+
+/// How a leader without commands pads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Padded {
+    /// The rule: up to the level, or ahead of it when idle, unless it never skips ahead.
+    ToTheLevel {
+        /// Whether idle leaders skip ahead.
+        skip_ahead: bool,
+    },
+    /// As the paper says: by as many no-ops as the log is shorter than the longest.
+    ByCount,
+}
+
+/// What a check found.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// How many different states there are; up to the counterexample, if there is one.
+    pub states: usize,
+    /// The most steps from the beginning to any of them.
+    pub depth: usize,
+    /// How long it took.
+    pub took: Duration,
+    /// How a property is violated, in as few steps as that takes.
+    pub counterexample: Option<Counterexample>,
+}
+
+impl Plan {
+    /// Two servers and two groups that keep all rules, and nothing comes from outside.
+    pub const SMALL: Self = Self {
+        groups: 2,
+        servers: 2,
+        rounds_before: 0,
+        commands: 0,
+        reads: 0,
+        ticks: 0,
+        elections: 0,
+        asked: Asked::Awaited,
+        padded: Padded::ToTheLevel { skip_ahead: true },
+        answers_too_low: 0,
+        places_forget_uncommitted: false,
+        merge_uncommitted: false,
+    };
+
+    /// Goes through all states, until a property is violated.
+    #[must_use]
+    pub fn check(self) -> Report {
+        let began = Instant::now();
+        let search = Search { plan: self, violated: AtomicBool::new(false) };
+        let checker = search.checker().finish_when(HasDiscoveries::Any).spawn_bfs().join();
+        let violation = checker.discoveries().into_iter().next();
+        Report {
+            states: checker.unique_state_count(),
+            depth: checker.max_depth(),
+            took: began.elapsed(),
+            counterexample: violation.map(|(property, path)| {
+                Counterexample::new(&checker.model().plan, property, &path.into_vec())
+            }),
+        }
+    }
+
+    /// All commands that ever come.
+    fn all_commands(&self) -> u8 {
+        self.commands + self.rounds_before * self.groups as u8
+    }
+
+    /// Up to which entry a server may merge a log.
+    fn may_merge(&self, held: usize, committed: usize) -> usize {
+        if self.merge_uncommitted { held } else { held.min(committed) }
+    }
+}
+
+/// A plan under check.
+struct Search {
+    plan: Plan,
+    /// Whether some state has violated a property. The first one is reported, since it takes the fewest steps; stateright would go
+    /// on for a while, and report the last.
+    violated: AtomicBool,
+}
+
+impl Search {
+    fn judge(&self, holds: bool) -> bool {
+        holds || self.violated.swap(true, Ordering::Relaxed)
+    }
+}
+
+impl Model for Search {
+    type State = State;
+    type Action = Step;
+
+    fn init_states(&self) -> Vec<State> {
+        vec![State::new(&self.plan)]
+    }
+
+    /// Nothing follows a log that goes back: the merge would panic.
+    fn actions(&self, state: &State, actions: &mut Vec<Step>) {
+        if properties::slots_rise(state) {
+            state.steps(&self.plan, actions);
+        }
+    }
+
+    fn next_state(&self, state: &State, step: Step) -> Option<State> {
+        let mut next = state.clone();
+        next.take(&self.plan, step);
+        Some(next)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        properties::all()
+    }
+}
