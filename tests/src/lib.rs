@@ -23,6 +23,7 @@ mod cluster;
 pub mod fuzz;
 mod history;
 mod http;
+pub mod invariants;
 pub mod linearizability;
 mod load;
 pub mod metrics;

@@ -32,6 +32,10 @@ struct Options {
     #[cfg(feature = "planted-bugs")]
     #[arg(long, value_name = "NUMBER", group = "how much")]
     prove: Option<u64>,
+    /// Plant this bug in the seed that is simulated.
+    #[cfg(feature = "planted-bugs")]
+    #[arg(long, value_name = "BUG", requires = "seed")]
+    plant: Option<String>,
     /// The first seed of many, instead of a random one.
     #[arg(long, value_name = "SEED", conflicts_with = "seed")]
     from: Option<u64>,
@@ -53,6 +57,15 @@ fn main() -> ExitCode {
     #[cfg(feature = "planted-bugs")]
     if let Some(seeds) = options.prove {
         return prove_all(seeds, &options);
+    }
+    #[cfg(feature = "planted-bugs")]
+    if let Some(name) = &options.plant {
+        use niagara_engine::planted::{Bug, plant};
+        let Some(&bug) = Bug::ALL.iter().find(|bug| format!("{bug:?}") == *name) else {
+            eprintln!("there is no bug {name}; choose one of {:?}", Bug::ALL);
+            return ExitCode::from(2);
+        };
+        plant(Some(bug));
     }
     match options.seed {
         Some(seed) => one(seed),
