@@ -22,6 +22,7 @@ mod history;
 mod http;
 mod load;
 pub mod metrics;
+pub mod network;
 pub mod ports;
 pub mod process;
 mod resp;
