@@ -20,6 +20,7 @@ mod client;
 mod cluster;
 mod history;
 mod http;
+pub mod linearizability;
 mod load;
 pub mod metrics;
 pub mod network;
