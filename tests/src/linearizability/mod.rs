@@ -83,7 +83,6 @@ pub fn check<K: Ord + Clone + Debug>(history: &[Operation<K>], budget: u64) -> V
         }
         let mut left = budget;
         match search(&timeline, &mut left) {
-            Found::Order => {}
             Found::NoOrder(frontier) => {
                 let violation = Violation::explain(&timeline, &frontier, &operations, EXPLANATION_STEPS);
                 return Verdict::Violation(violation);
@@ -92,7 +91,7 @@ pub fn check<K: Ord + Clone + Debug>(history: &[Operation<K>], budget: u64) -> V
                 let (key, operations) = (format!("{key:?}"), operations.len());
                 verdict = Verdict::OutOfBudget { key, operations, budget };
             }
-            Found::OutOfBudget => {}
+            Found::Order | Found::OutOfBudget => {}
         }
     }
     verdict
