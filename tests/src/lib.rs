@@ -12,10 +12,15 @@
 //! must be there, once, and a strong read must never be older than what its client could know. What servers say of
 //! themselves comes from [`status`] and [`metrics`].
 //!
+//! Where root allows it, each server can live in a [`network`] namespace of its own, so that single links fail. A
+//! [`campaign`] does that and more at random for as long as one likes (`cargo run --release -p niagara-tests --bin faults`), and
+//! has every history of its clients checked for [`linearizability`].
+//!
 //! Tests wait for conditions, with generous deadlines ([`wait`]), and assert no speed. Where a test repeats something,
 //! the environment variable `NIAGARA_TEST_ROUNDS` multiplies how often; `NIAGARA_BIN` names another binary to test.
 
 pub mod binary;
+pub mod campaign;
 mod client;
 mod cluster;
 mod history;

@@ -1,5 +1,7 @@
 //! Servers in a network of their own, where single links fail.
 
+use std::env;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -7,8 +9,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use niagara_engine::Durability;
+use niagara_tests::campaign::CampaignPlan;
 use niagara_tests::network::{Host, Namespaces, Subnet};
-use niagara_tests::{Answer, Client, ClusterPlan, Endpoint, wait};
+use niagara_tests::{Answer, Client, ClusterPlan, Endpoint, rounds, wait};
 
 /// A network for a cluster; `None`, with the reason printed, where there can be none.
 fn network(servers: u16, groups: u16) -> Option<Arc<Namespaces>> {
@@ -118,4 +122,31 @@ fn await_service(endpoints: &[Endpoint], wanted: usize) {
         });
         (endpoints.len() - waiting.len() >= wanted).then_some(())
     });
+}
+
+/// Proves that clients of a cluster under faults of all kinds are told nothing that a correct store would not tell them. The
+/// binary `faults` does the same for as long as one likes.
+///
+/// The seed is taken from `NIAGARA_TEST_SEED` if that is set.
+#[test]
+fn a_short_campaign() {
+    let seed = env::var("NIAGARA_TEST_SEED").map_or_else(
+        |_| RandomState::new().hash_one(0),
+        |text| text.parse().expect("NIAGARA_TEST_SEED is a number"),
+    );
+    println!("NIAGARA_TEST_SEED={seed}");
+    let plan = CampaignPlan {
+        servers: 3,
+        groups: 2,
+        time: Duration::from_secs(20) * u32::try_from(rounds(1)).expect("a number that one types"),
+        seed,
+        durability: Durability::Fsync,
+        loopback: None,
+    };
+    let report = plan.run(&Arc::default(), |_| {}).expect("the network works");
+    println!("{}", report.table);
+    if let Some(violation) = report.violation {
+        panic!("{}\nthe files are in {}", violation.what, violation.directory.display());
+    }
+    assert!(report.operations > 0 && report.faults > 0 && report.histories > 0);
 }
