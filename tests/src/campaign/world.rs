@@ -81,9 +81,7 @@ impl World {
                 self.network().throttle(Subnet::Group(group), Host::Server(server), kilobits)?;
             }
             Fault::Isolate(..) | Fault::Link { .. } | Fault::Clients(..) => {
-                for (subnet, from, to) in fault.cuts(self.servers(), self.groups) {
-                    self.network().cut(subnet, from, to)?;
-                }
+                self.network().cut_all(&fault.cuts(self.servers(), self.groups))?;
             }
         }
         self.active.push((Instant::now() + lasts, fault));
@@ -156,9 +154,7 @@ impl World {
                 self.network().unthrottle(Subnet::Group(group), Host::Server(server))?;
             }
             Fault::Isolate(..) | Fault::Link { .. } | Fault::Clients(..) => {
-                for (subnet, from, to) in fault.cuts(self.servers(), self.groups) {
-                    self.network().join(subnet, from, to)?;
-                }
+                self.network().join_all(&fault.cuts(self.servers(), self.groups))?;
             }
         }
         Ok(())

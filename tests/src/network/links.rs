@@ -31,14 +31,22 @@ impl Namespaces {
     /// Loses all that `from` sends to `to` in a subnet, without a word to either, until as many [`join`](Self::join) follow.
     /// Cut both directions for a cable that is broken.
     pub fn cut(&self, subnet: Subnet, from: Host, to: Host) -> Result<(), NetworkError> {
-        let link = Link { subnet, from, to };
+        self.cut_all(&[(subnet, from, to)])
+    }
+
+    /// Makes several [cuts](Self::cut), as close to each other in time as possible.
+    pub fn cut_all(&self, links: &[(Subnet, Host, Host)]) -> Result<(), NetworkError> {
         let mut cuts = self.cuts();
-        let count = cuts.entry(link).or_default();
-        *count += 1;
-        if *count > 1 {
-            return Ok(());
+        let mut new = Vec::new();
+        for &(subnet, from, to) in links {
+            let link = Link { subnet, from, to };
+            let count = cuts.entry(link).or_default();
+            *count += 1;
+            if *count == 1 {
+                new.push(link);
+            }
         }
-        tool::batch("ip", &self.namespace(from), &[link.line(true)])
+        self.tell(&new, true)
     }
 
     /// Takes one cut back.
@@ -46,15 +54,26 @@ impl Namespaces {
     /// # Panics
     /// When there is none.
     pub fn join(&self, subnet: Subnet, from: Host, to: Host) -> Result<(), NetworkError> {
-        let link = Link { subnet, from, to };
+        self.join_all(&[(subnet, from, to)])
+    }
+
+    /// Takes several cuts back.
+    ///
+    /// # Panics
+    /// When one of them is not there.
+    pub fn join_all(&self, links: &[(Subnet, Host, Host)]) -> Result<(), NetworkError> {
         let mut cuts = self.cuts();
-        let count = cuts.get_mut(&link).expect("a link that is joined was cut");
-        *count -= 1;
-        if *count > 0 {
-            return Ok(());
+        let mut whole = Vec::new();
+        for &(subnet, from, to) in links {
+            let link = Link { subnet, from, to };
+            let count = cuts.get_mut(&link).expect("a link that is joined was cut");
+            *count -= 1;
+            if *count == 0 {
+                cuts.remove(&link);
+                whole.push(link);
+            }
         }
-        cuts.remove(&link);
-        tool::batch("ip", &self.namespace(from), &[link.line(false)])
+        self.tell(&whole, false)
     }
 
     /// Whether this machine can throttle: its kernel has the token bucket filter, and there is the program `tc`.
@@ -82,11 +101,17 @@ impl Namespaces {
 
     /// Takes all cuts back.
     pub fn heal(&self) -> Result<(), NetworkError> {
-        let mut cuts = self.cuts();
-        while let Some((link, _)) = cuts.pop_first() {
-            tool::batch("ip", &self.namespace(link.from), &[link.line(false)])?;
+        let links: Vec<Link> = std::mem::take(&mut *self.cuts()).into_keys().collect();
+        self.tell(&links, false)
+    }
+
+    /// Tells the senders, each in one go: a busy machine may take long to start a process.
+    fn tell(&self, links: &[Link], is_cut: bool) -> Result<(), NetworkError> {
+        let mut lines: BTreeMap<Host, Vec<String>> = BTreeMap::new();
+        for link in links {
+            lines.entry(link.from).or_default().push(link.line(is_cut));
         }
-        Ok(())
+        lines.iter().try_for_each(|(from, lines)| tool::batch("ip", &self.namespace(*from), lines))
     }
 
     fn cuts(&self) -> MutexGuard<'_, BTreeMap<Link, usize>> {
