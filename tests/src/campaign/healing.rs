@@ -21,6 +21,8 @@ use super::world::World;
 const HEALED: Duration = Duration::from_secs(180);
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(20);
+/// Between two looks at servers that do not serve.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
 
 /// Waits until every server has served a write and a strong read, over both protocols, while all clients are at work
 /// (`progress_after_heal`).
@@ -115,7 +117,14 @@ fn http(endpoint: &Endpoint) -> Http {
     Http::with_timeout(endpoint.http, PATIENCE)
 }
 
+/// What all servers say, twice: whether they stand still or are only slow decides where to look.
 fn state_of_all(world: &World) -> String {
+    let now = state_now(world);
+    thread::sleep(BETWEEN_LOOKS);
+    format!("{now}\n{BETWEEN_LOOKS:?} later:\n{}", state_now(world))
+}
+
+fn state_now(world: &World) -> String {
     let lines = world.cluster.endpoints().iter().map(|endpoint| {
         let page = http(endpoint).request("GET", "/status", &[], b"");
         format!(
