@@ -215,6 +215,7 @@ impl World {
             merged: replica.merged,
             next_command: replica.executed_next,
             gap_attempt: replica.gap,
+            lags: server.replicas.iter().any(|other| other.driver.lags()),
             stand_back: awaited != group && server.replicas.iter().any(|other| other.driver.lags()),
         }
     }

@@ -25,9 +25,10 @@ pub fn niagara() -> &'static Path {
 }
 
 fn build() -> PathBuf {
-    // The test runs from TARGET/PROFILE/deps; the binary belongs into TARGET/PROFILE.
+    // A test runs from TARGET/PROFILE/deps, a binary from TARGET/PROFILE, where this one belongs too.
     let test = env::current_exe().expect("the system tells a process where its binary is");
-    let beside = test.ancestors().nth(2).expect("cargo builds tests two directories deep");
+    let folder = test.parent().expect("a file stands in a directory");
+    let beside = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
     let profile = match beside.file_name().and_then(|name| name.to_str()) {
         Some("debug") => "dev",
         Some(name) => name,

@@ -35,7 +35,12 @@ pub struct Response {
 impl Http {
     /// A client of the server at an address.
     pub fn new(address: SocketAddr) -> Http {
-        Http { address, timeout: crate::client::TIMEOUT, stream: None }
+        Http::with_timeout(address, crate::client::TIMEOUT)
+    }
+
+    /// A client that gives up on a server which has not answered for so long.
+    pub fn with_timeout(address: SocketAddr, timeout: Duration) -> Http {
+        Http { address, timeout, stream: None }
     }
 
     /// Sends a request and waits for the answer. After an error nobody knows whether the server has executed it.

@@ -12,12 +12,19 @@
 //! must be there, once, and a strong read must never be older than what its client could know. What servers say of
 //! themselves comes from [`status`] and [`metrics`].
 //!
-//! [`fuzz`] is apart from all that: what must hold whatever bytes come, in one process.
+//! Where root allows it, each server can live in a [`network`] namespace of its own, so that single links fail. A
+//! [`campaign`] does that and more at random for as long as one likes (`cargo run --release -p niagara-tests --bin faults`), and
+//! has every history of its clients checked for [`linearizability`].
+//!
+//! Apart from all that, without a process or a socket: [`sim`] runs whole clusters in one thread and in virtual time, and
+//! checks the [`invariants`] after every event; [`model`] explores the rules of the sequencer to the last state; and
+//! [`fuzz`] says what must hold whatever bytes come. `docs/testing.md` is the map.
 //!
 //! Tests wait for conditions, with generous deadlines ([`wait`]), and assert no speed. Where a test repeats something,
 //! the environment variable `NIAGARA_TEST_ROUNDS` multiplies how often; `NIAGARA_BIN` names another binary to test.
 
 pub mod binary;
+pub mod campaign;
 mod client;
 mod cluster;
 pub mod fuzz;
@@ -28,6 +35,7 @@ pub mod linearizability;
 mod load;
 pub mod metrics;
 pub mod model;
+pub mod network;
 pub mod ports;
 pub mod process;
 mod resp;

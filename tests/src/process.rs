@@ -1,12 +1,16 @@
 //! One server's process: started, signalled, watched and ended.
 
 use std::fs::{self, File};
+use std::os::unix::process::CommandExt as _;
+use std::panic;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::binary::niagara;
+use crate::network::{Host, Namespaces};
 use crate::wait;
 
 /// A running `niagara serve`. Dropping it kills it.
@@ -31,9 +35,27 @@ impl ServerProcess {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(file)
+            // An interrupt typed at the terminal is for the one who drives the servers, not for them.
+            .process_group(0)
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {}: {error}", niagara().display()));
         ServerProcess { child, log: log.to_owned() }
+    }
+
+    /// Starts a server in its namespace of a network.
+    ///
+    /// # Panics
+    /// As [`start`](Self::start) does, and when the namespace cannot be entered.
+    pub fn start_in(network: &Namespaces, server: u64, config: &Path, log: &Path) -> ServerProcess {
+        // Found here, since this may build it, which is to happen where there is a network.
+        niagara();
+        // A process begins in the namespace of the thread that starts it, so one is needed that can go there for good.
+        let start = || {
+            network.enter(Host::Server(server)).unwrap_or_else(|error| panic!("server {server}: {error}"));
+            ServerProcess::start(config, log)
+        };
+        thread::scope(|scope| scope.spawn(start).join())
+            .unwrap_or_else(|panicked| panic::resume_unwind(panicked))
     }
 
     /// What the server, and those before it with the same log file, have logged so far.

@@ -41,7 +41,12 @@ pub enum Value {
 impl Resp {
     /// A client of the server at an address.
     pub fn new(address: SocketAddr) -> Resp {
-        Resp { address, timeout: crate::client::TIMEOUT, stream: None }
+        Resp::with_timeout(address, crate::client::TIMEOUT)
+    }
+
+    /// A client that gives up on a server which has not answered for so long.
+    pub fn with_timeout(address: SocketAddr, timeout: Duration) -> Resp {
+        Resp { address, timeout, stream: None }
     }
 
     /// Sends a command and waits for its reply. After an error nobody knows whether the server has executed it.

@@ -37,23 +37,37 @@ pub fn status(http: &mut Http) -> io::Result<Status> {
 /// assert!(std::panic::catch_unwind(|| common_prefix(&[one, server(2, &[(8, "x"), (24, "c")])])).is_err());
 /// ```
 pub fn common_prefix(servers: &[Status]) -> u64 {
-    let Some((first, others)) = servers.split_first() else { return 0 };
+    compare(servers).unwrap_or_else(|difference| panic!("{difference}"))
+}
+
+/// Two servers have executed different things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("global_prefix: servers {} and {} differ at or before position {position}", servers[0], servers[1])]
+pub struct Difference {
+    /// The servers.
+    pub servers: [u64; 2],
+    /// The first position that both have a digest of, and not the same.
+    pub position: u64,
+}
+
+/// What [`common_prefix`] does, for callers that do not want to panic.
+pub fn compare(servers: &[Status]) -> Result<u64, Difference> {
+    let Some((first, others)) = servers.split_first() else { return Ok(0) };
     let digest_of = |server: &Status, position| {
         server.digests.iter().find(|digest| digest.position == position).map(|digest| digest.value.clone())
     };
     for (at, one) in servers.iter().enumerate() {
         for other in &servers[at + 1..] {
             for digest in &one.digests {
-                if let Some(value) = digest_of(other, digest.position) {
-                    assert_eq!(
-                        value, digest.value,
-                        "global_prefix: servers {} and {} differ at or before position {}",
-                        other.server, one.server, digest.position
-                    );
+                if digest_of(other, digest.position).is_some_and(|value| value != digest.value) {
+                    return Err(Difference {
+                        servers: [other.server, one.server],
+                        position: digest.position,
+                    });
                 }
             }
         }
     }
     let shared = |position: &u64| others.iter().all(|other| digest_of(other, *position).is_some());
-    first.digests.iter().map(|digest| digest.position).filter(shared).max().unwrap_or(0)
+    Ok(first.digests.iter().map(|digest| digest.position).filter(shared).max().unwrap_or(0))
 }

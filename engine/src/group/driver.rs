@@ -240,7 +240,7 @@ impl<L: ReplicaLog> Driver<L> {
             if view.stand_back && self.placement.may_transfer(self.ticks) {
                 self.hand_leadership_over(None);
             }
-        } else if !view.stand_back && self.placement.wants_to_claim(self.ticks, self.leader()) {
+        } else if !view.lags && self.placement.wants_to_claim(self.ticks, self.leader()) {
             self.outbox.push((self.leader(), Wire::Claim));
         }
         self.reads.tick();

@@ -16,6 +16,8 @@ pub struct View {
     pub next_command: u64,
     /// The latest attempt of the lane in which execution found a gap.
     pub gap_attempt: Option<u32>,
+    /// Some group's merge lags, so that this server had better not ask for leaderships.
+    pub lags: bool,
     /// Some group's merge lags, and it is another group than this one that the merge awaits.
     pub stand_back: bool,
 }

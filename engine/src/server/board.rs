@@ -89,10 +89,15 @@ impl Board {
         }
     }
 
+    /// Whether any group keeps this server's merge from catching up.
+    pub fn lags(&self) -> bool {
+        self.groups.iter().any(|group| group.lags.load(SeqCst))
+    }
+
     /// Whether another group than `group` keeps this server's merge from catching up, so that this server had better
     /// not lead.
     pub fn stands_back(&self, group: usize) -> bool {
-        self.awaited.load(SeqCst) as usize != group && self.groups.iter().any(|other| other.lags.load(SeqCst))
+        self.awaited.load(SeqCst) as usize != group && self.lags()
     }
 }
 

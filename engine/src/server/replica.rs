@@ -137,6 +137,7 @@ impl Replica {
             merged: self.mine().merged.load(SeqCst),
             next_command: self.queue.next_command(),
             gap_attempt: self.queue.gap_attempt(),
+            lags: self.board.lags(),
             stand_back: self.board.stands_back(self.group),
         };
     }

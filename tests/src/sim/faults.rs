@@ -37,7 +37,9 @@ impl World {
             Fault::Pause { server, lasts } => {
                 let until = self.now + lasts;
                 if self.is_running(server) {
-                    self.server(server).paused_until = Some(until);
+                    let before = self.server(server).paused_until.unwrap_or(0);
+                    self.server(server).paused_until = Some(until.max(before));
+                    self.after(lasts, Event::Resume(server));
                     self.coverage.count("server paused");
                 }
             }

@@ -10,7 +10,7 @@ use niagara_engine::{Completion, Config, Durability, Member, Port, StartError, W
 use niagara_kvstore::sim::Desk;
 use niagara_net::Event as NetEvent;
 
-use super::clients::{Ask, Told, look};
+use super::clients::{Ask, Sending, Told, look};
 use super::disk::Disk;
 use super::plan::Plan;
 use super::recorder::{Executed, Recorder, Seen};
@@ -66,6 +66,8 @@ pub struct Server {
     pub disk_slowness: u64,
     /// It stands still until then.
     pub paused_until: Option<u64>,
+    /// What clients have sent meanwhile, in order.
+    pub held: Vec<Sending>,
     /// The bit that was flipped on its disk.
     pub flipped: Option<(std::path::PathBuf, usize, u8)>,
     /// What follows when the disk ends its process: whether the power goes, too, and how long it is down.
@@ -134,6 +136,7 @@ impl Server {
             slowness: 1,
             disk_slowness: 1,
             paused_until: None,
+            held: Vec::new(),
             flipped: None,
             after_disk: None,
             is_starting: false,

@@ -59,6 +59,8 @@ pub(super) enum Event {
     Fault(usize),
     /// And ends.
     FaultEnds(usize),
+    /// A server that was paused may go on.
+    Resume(u64),
     /// A server's process is started.
     Start(u64),
     /// The script of the simulation goes on.
@@ -236,6 +238,7 @@ impl World {
             }
             Event::Fault(number) => self.strike(number),
             Event::FaultEnds(number) => self.fault_ends(number),
+            Event::Resume(server) => self.resume(server),
             Event::Start(server) => return self.start(server),
             Event::Script(step) => return self.script(step),
         }
@@ -256,6 +259,19 @@ impl World {
 
     fn is_alive(&self, id: u64, life: u64) -> bool {
         self.is_running(id) && self.servers[id as usize - 1].life == life
+    }
+
+    fn is_paused(&self, id: u64) -> bool {
+        self.servers[id as usize - 1].paused_until.is_some_and(|until| until > self.now)
+    }
+
+    /// A server that stood still goes on, unless it has been paused for longer meanwhile.
+    fn resume(&mut self, id: u64) {
+        if !self.is_paused(id) {
+            for sending in std::mem::take(&mut self.server(id).held) {
+                self.asked(sending);
+            }
+        }
     }
 
     /// A paused server does nothing: what it would do now it does when it goes on.
@@ -551,9 +567,8 @@ impl World {
 
     fn asked(&mut self, sending: Sending) {
         let id = sending.server;
-        if self.servers[id as usize - 1].paused_until.is_some_and(|until| until > self.now) {
-            let until = self.servers[id as usize - 1].paused_until.unwrap_or_default();
-            return self.after(until - self.now, Event::Asked(sending));
+        if self.is_paused(id) {
+            return self.server(id).held.push(sending);
         }
         if !self.is_running(id) {
             if self.clients.waits(sending.client, sending.batch) {
@@ -627,6 +642,7 @@ impl World {
             return;
         }
         server.paused_until = None;
+        server.held.clear();
         if power {
             let losses = server.disk.power_fails();
             self.coverage.add("unsynced write lost", losses.lost);

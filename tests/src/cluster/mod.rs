@@ -1,40 +1,22 @@
-//! A cluster of real processes on this machine.
+//! A cluster of real processes on this machine: what it is to be ([`ClusterPlan`], `plan.rs`), and what can be done to it.
 
-use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
-use std::process::Command;
+mod plan;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::sync::Arc;
 use std::thread;
 
-use niagara_engine::{Durability, Status};
+use niagara_engine::Status;
 use tempfile::TempDir;
 
-use crate::binary::niagara;
+use crate::network::Namespaces;
 use crate::ports::PortBlock;
 use crate::process::{ServerProcess, read_log};
 use crate::status::{common_prefix, status};
 use crate::{Http, Resp, wait};
 
-/// A cluster that is to be started.
-#[derive(Clone, Debug)]
-pub struct ClusterPlan {
-    servers: u16,
-    groups: u16,
-    durability: Durability,
-}
-
-/// Where a server's clients and peers connect.
-#[derive(Clone, Debug)]
-pub struct Endpoint {
-    /// The server's id, from 1.
-    pub server: u64,
-    /// For HTTP clients.
-    pub http: SocketAddr,
-    /// For Redis clients.
-    pub redis: SocketAddr,
-    /// For the other servers, in order of the groups.
-    pub groups: Vec<SocketAddr>,
-}
+pub use plan::{ClusterPlan, Endpoint};
 
 /// A running cluster. Dropping it kills the servers and removes their files; if a test fails, it prints their logs.
 ///
@@ -52,93 +34,12 @@ pub struct Cluster {
     /// By server; `None` while it does not run.
     processes: Vec<Option<ServerProcess>>,
     dir: TempDir,
+    network: Option<Arc<Namespaces>>,
     _ports: PortBlock,
 }
 
 /// Ends of the logs that a failed test prints.
 const LOG_LINES_SHOWN: usize = 60;
-/// Attempts to find ports. A second one is needed only if some other program takes a port within milliseconds.
-const ATTEMPTS: usize = 5;
-
-impl ClusterPlan {
-    /// So many servers with so many groups, and durability `fsync`.
-    pub fn new(servers: u16, groups: u16) -> ClusterPlan {
-        ClusterPlan { servers, groups, durability: Durability::Fsync }
-    }
-
-    /// With another durability.
-    pub fn durability(mut self, durability: Durability) -> ClusterPlan {
-        self.durability = durability;
-        self
-    }
-
-    /// Starts all servers, and waits until each is ready.
-    ///
-    /// # Panics
-    /// When they do not start.
-    pub fn start(&self) -> Cluster {
-        for _ in 0..ATTEMPTS {
-            let mut cluster = self.prepare();
-            for server in cluster.servers() {
-                cluster.launch(server);
-            }
-            if cluster.servers().all(|server| cluster.becomes_ready(server)) {
-                return cluster;
-            }
-        }
-        panic!("found no ports for {self:?} in {ATTEMPTS} attempts");
-    }
-
-    /// Writes the servers' files, and starts none.
-    ///
-    /// # Panics
-    /// When `niagara new-cluster` fails.
-    pub fn prepare(&self) -> Cluster {
-        let ports = PortBlock::take();
-        let dir = tempfile::Builder::new().prefix("niagara-test-").tempdir().expect("a temporary directory");
-        let output = Command::new(niagara())
-            .arg("new-cluster")
-            .args(["--servers", &self.servers.to_string(), "--groups", &self.groups.to_string()])
-            .args(["--base-port", &ports.first().to_string(), "--durability", self.durability.name()])
-            .arg("--dir")
-            .arg(dir.path())
-            .output()
-            .unwrap_or_else(|error| panic!("cannot run {}: {error}", niagara().display()));
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "niagara new-cluster: {}: {said}", output.status);
-        let endpoints = (1..=self.servers).map(|server| self.endpoint(server, ports.first())).collect();
-        let cluster =
-            Cluster { endpoints, processes: (0..self.servers).map(|_| None).collect(), dir, _ports: ports };
-        cluster.shrink_segments();
-        cluster
-    }
-
-    /// The plan of ports that `niagara new-cluster` documents.
-    fn endpoint(&self, server: u16, base: u16) -> Endpoint {
-        let block = (self.groups + 2).next_multiple_of(10);
-        let first = base + block * (server - 1);
-        assert!(first + self.groups + 2 <= base + PortBlock::PORTS, "{self:?} needs a larger block of ports");
-        let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        Endpoint {
-            server: server.into(),
-            http: address(first),
-            redis: address(first + 1),
-            groups: (first + 2..first + 2 + self.groups).map(address).collect(),
-        }
-    }
-}
-
-impl Endpoint {
-    /// A client over HTTP.
-    pub fn http(&self) -> Http {
-        Http::new(self.http)
-    }
-
-    /// A client over the Redis protocol.
-    pub fn redis(&self) -> Resp {
-        Resp::new(self.redis)
-    }
-}
 
 impl Cluster {
     /// The ids of all servers.
@@ -174,6 +75,21 @@ impl Cluster {
         self.processes[index(server)].as_mut().unwrap_or_else(|| panic!("server {server} does not run"))
     }
 
+    /// How a server's process has ended by itself, which none does that was not asked to.
+    pub fn ended_by_itself(&mut self, server: u64) -> Option<ExitStatus> {
+        self.processes[index(server)].as_mut()?.exit_status()
+    }
+
+    /// The directory of all files: configuration, data and logs.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Leaves the files where they are when this is dropped.
+    pub fn keep_files(&mut self) {
+        self.dir.disable_cleanup(true);
+    }
+
     /// A server's configuration file.
     pub fn config(&self, server: u64) -> PathBuf {
         self.dir.path().join(format!("server-{server}.toml"))
@@ -191,7 +107,11 @@ impl Cluster {
 
     /// Starts a server that does not run, and does not wait for it.
     pub fn launch(&mut self, server: u64) {
-        let process = ServerProcess::start(&self.config(server), &self.log_path(server));
+        let (config, log) = (self.config(server), self.log_path(server));
+        let process = match &self.network {
+            Some(network) => ServerProcess::start_in(network, server, &config, &log),
+            None => ServerProcess::start(&config, &log),
+        };
         let before = self.processes[index(server)].replace(process);
         assert!(before.is_none(), "server {server} runs already");
     }
@@ -296,17 +216,6 @@ impl Cluster {
             }
             http.request("GET", "/readyz", &[], b"").is_ok_and(|answer| answer.status == 200).then_some(true)
         })
-    }
-
-    /// Log files are filled with zeros ahead, which is wasted on a cluster that lives for seconds.
-    fn shrink_segments(&self) {
-        for server in self.servers() {
-            let path = self.config(server);
-            let text = fs::read_to_string(&path).expect("new-cluster has written this file");
-            let shrunk = text.replacen("[engine]\n", "[engine]\nsegment_mib = 1\n", 1);
-            assert_ne!(text, shrunk, "{} has no [engine] section", path.display());
-            fs::write(&path, shrunk).expect("the file can be written");
-        }
     }
 
     fn log_path(&self, server: u64) -> PathBuf {

@@ -1,0 +1,181 @@
+//! What a cluster is to be, and the files that its servers start with.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Command;
+use std::sync::Arc;
+
+use niagara_engine::Durability;
+
+use super::Cluster;
+use crate::binary::niagara;
+use crate::network::{Host, Namespaces, Subnet};
+use crate::ports::PortBlock;
+use crate::{Http, Resp};
+
+/// A cluster that is to be started.
+#[derive(Clone, Debug)]
+pub struct ClusterPlan {
+    servers: u16,
+    groups: u16,
+    durability: Durability,
+    network: Option<Arc<Namespaces>>,
+}
+
+/// Where a server's clients and peers connect.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// The server's id, from 1.
+    pub server: u64,
+    /// For HTTP clients.
+    pub http: SocketAddr,
+    /// For Redis clients.
+    pub redis: SocketAddr,
+    /// For the other servers, in order of the groups.
+    pub groups: Vec<SocketAddr>,
+}
+
+/// Attempts to find ports. A second one is needed only if some other program takes a port within milliseconds.
+const ATTEMPTS: usize = 5;
+
+impl ClusterPlan {
+    /// So many servers with so many groups, and durability `fsync`.
+    pub fn new(servers: u16, groups: u16) -> ClusterPlan {
+        ClusterPlan { servers, groups, durability: Durability::Fsync, network: None }
+    }
+
+    /// With another durability.
+    pub fn durability(mut self, durability: Durability) -> ClusterPlan {
+        self.durability = durability;
+        self
+    }
+
+    /// In a network of its own, made for as many servers and groups, instead of on loopback. The threads that talk to the
+    /// servers must be [where the clients are](Namespaces::enter), the one that starts them too.
+    pub fn network(mut self, network: &Arc<Namespaces>) -> ClusterPlan {
+        self.network = Some(Arc::clone(network));
+        self
+    }
+
+    /// Starts all servers, and waits until each is ready.
+    ///
+    /// # Panics
+    /// When they do not start.
+    pub fn start(&self) -> Cluster {
+        for _ in 0..ATTEMPTS {
+            let mut cluster = self.prepare();
+            for server in cluster.servers() {
+                cluster.launch(server);
+            }
+            if cluster.servers().all(|server| cluster.becomes_ready(server)) {
+                return cluster;
+            }
+        }
+        panic!("found no ports for {self:?} in {ATTEMPTS} attempts");
+    }
+
+    /// Writes the servers' files, and starts none.
+    ///
+    /// # Panics
+    /// When `niagara new-cluster` fails.
+    pub fn prepare(&self) -> Cluster {
+        let ports = PortBlock::take();
+        let dir = tempfile::Builder::new().prefix("niagara-test-").tempdir().expect("a temporary directory");
+        let output = Command::new(niagara())
+            .arg("new-cluster")
+            .args(["--servers", &self.servers.to_string(), "--groups", &self.groups.to_string()])
+            .args(["--base-port", &ports.first().to_string(), "--durability", self.durability.name()])
+            .arg("--dir")
+            .arg(dir.path())
+            .output()
+            .unwrap_or_else(|error| panic!("cannot run {}: {error}", niagara().display()));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "niagara new-cluster: {}: {said}", output.status);
+        let endpoints = (1..=self.servers).map(|server| self.endpoint(server, ports.first())).collect();
+        let processes = (0..self.servers).map(|_| None).collect();
+        let network = self.network.clone();
+        let mut cluster = Cluster { endpoints, processes, dir, network, _ports: ports };
+        cluster.shrink_segments();
+        cluster.move_into_network();
+        cluster
+    }
+
+    /// The plan of ports that `niagara new-cluster` documents.
+    fn endpoint(&self, server: u16, base: u16) -> Endpoint {
+        let block = (self.groups + 2).next_multiple_of(10);
+        let first = base + block * (server - 1);
+        assert!(first + self.groups + 2 <= base + PortBlock::PORTS, "{self:?} needs a larger block of ports");
+        let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Endpoint {
+            server: server.into(),
+            http: address(first),
+            redis: address(first + 1),
+            groups: (first + 2..first + 2 + self.groups).map(address).collect(),
+        }
+    }
+}
+
+impl Endpoint {
+    /// The same server's ports at its addresses in a network.
+    fn inside(&self) -> Endpoint {
+        let at = |subnet: Subnet, port| SocketAddr::from((subnet.address(Host::Server(self.server)), port));
+        let group = |(group, address): (u16, &SocketAddr)| at(Subnet::Group(group), address.port());
+        Endpoint {
+            server: self.server,
+            http: at(Subnet::Clients, self.http.port()),
+            redis: at(Subnet::Clients, self.redis.port()),
+            groups: (1..).zip(&self.groups).map(group).collect(),
+        }
+    }
+
+    fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        [self.http, self.redis].into_iter().chain(self.groups.iter().copied())
+    }
+
+    /// A client over HTTP.
+    pub fn http(&self) -> Http {
+        Http::new(self.http)
+    }
+
+    /// A client over the Redis protocol.
+    pub fn redis(&self) -> Resp {
+        Resp::new(self.redis)
+    }
+}
+
+impl Cluster {
+    /// Log files are filled with zeros ahead, which is wasted on a cluster that lives for seconds.
+    fn shrink_segments(&self) {
+        for server in self.servers() {
+            let path = self.config(server);
+            let text = fs::read_to_string(&path).expect("new-cluster has written this file");
+            let shrunk = text.replacen("[engine]\n", "[engine]\nsegment_mib = 1\n", 1);
+            assert_ne!(text, shrunk, "{} has no [engine] section", path.display());
+            fs::write(&path, shrunk).expect("the file can be written");
+        }
+    }
+
+    /// Rewrites all addresses, which `niagara new-cluster` has put on loopback.
+    fn move_into_network(&mut self) {
+        if self.network.is_none() {
+            return;
+        }
+        let inside: Vec<Endpoint> = self.endpoints.iter().map(Endpoint::inside).collect();
+        for server in self.servers() {
+            let path = self.config(server);
+            let mut text = fs::read_to_string(&path).expect("new-cluster has written this file");
+            for (from, to) in self.endpoints.iter().zip(&inside) {
+                for (from, to) in from.addresses().zip(to.addresses()) {
+                    text = text.replace(&format!("\"{from}\""), &format!("\"{to}\""));
+                }
+            }
+            assert!(
+                !text.contains(&Ipv4Addr::LOCALHOST.to_string()),
+                "an address of {} is left",
+                path.display()
+            );
+            fs::write(&path, text).expect("the file can be written");
+        }
+        self.endpoints = inside;
+    }
+}

@@ -1,0 +1,152 @@
+//! Servers in a network of their own, where single links fail.
+
+use std::env;
+use std::hash::{BuildHasher as _, RandomState};
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use niagara_engine::Durability;
+use niagara_tests::campaign::CampaignPlan;
+use niagara_tests::network::{Host, Namespaces, Subnet};
+use niagara_tests::{Answer, Client, ClusterPlan, Endpoint, rounds, wait};
+
+/// A network for a cluster; `None`, with the reason printed, where there can be none.
+fn network(servers: u16, groups: u16) -> Option<Arc<Namespaces>> {
+    match Namespaces::create(servers, groups) {
+        Ok(network) => {
+            network.enter(Host::Clients).expect("what was made can be entered");
+            Some(Arc::new(network))
+        }
+        Err(reason) => {
+            println!("skipped: {reason}");
+            None
+        }
+    }
+}
+
+/// Whether a message from one server reaches another one in a subnet, and one of theirs comes back.
+fn connects(network: &Namespaces, subnet: Subnet, from: Host, to: Host) -> bool {
+    let address = SocketAddr::from((subnet.address(to), 7));
+    thread::scope(|scope| {
+        let attempt = scope.spawn(|| {
+            network.enter(from).expect("it exists");
+            TcpStream::connect_timeout(&address, Duration::from_millis(300))
+        });
+        match attempt.join().expect("it does not panic") {
+            Ok(_) => true,
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::TimedOut, "a cut is silent, but {error}");
+                false
+            }
+        }
+    })
+}
+
+/// Proves that a cut loses what it says and nothing else, and that all is removed at the end.
+#[test]
+fn cuts_are_of_one_link_in_one_direction() {
+    let Some(network) = network(3, 2) else { return };
+    let [one, two, three] = [1, 2, 3].map(Host::Server);
+    let listeners = [one, two, three].map(|host| {
+        thread::scope(|scope| {
+            let listen = scope.spawn(|| {
+                network.enter(host).expect("it exists");
+                TcpListener::bind("0.0.0.0:7")
+            });
+            listen.join().expect("it does not panic").expect("the port is free in a new namespace")
+        })
+    });
+    let group = Subnet::Group(1);
+    assert!(connects(&network, group, one, two));
+
+    network.cut(group, one, two).unwrap();
+    assert!(!connects(&network, group, one, two), "what asks for the connection is lost");
+    assert!(!connects(&network, group, two, one), "what accepts it is lost");
+    assert!(connects(&network, group, one, three) && connects(&network, group, two, three));
+    assert!(connects(&network, Subnet::Group(2), one, two), "another group's link lives");
+    assert!(connects(&network, Subnet::Clients, Host::Clients, one));
+
+    network.cut(group, one, two).unwrap();
+    network.join(group, one, two).unwrap();
+    assert!(!connects(&network, group, one, two), "two faults cut the link, and only one has ended");
+    network.join(group, one, two).unwrap();
+    assert!(connects(&network, group, one, two));
+
+    network.cut(Subnet::Clients, two, Host::Clients).unwrap();
+    assert!(!connects(&network, Subnet::Clients, Host::Clients, two));
+    network.heal().unwrap();
+    assert!(connects(&network, Subnet::Clients, Host::Clients, two));
+    drop(listeners);
+
+    let prefix = network.prefix().to_owned();
+    let left = || {
+        let names = Path::new("/run/netns").read_dir().unwrap();
+        names.filter(|name| name.as_ref().unwrap().file_name().to_string_lossy().starts_with(&prefix)).count()
+    };
+    assert_eq!(left(), 5, "three servers, the clients and the switch");
+    drop(network);
+    assert_eq!(left(), 0);
+}
+
+/// Proves that one group's broken link between two servers stops nobody but the one who does not hear the group's leader any
+/// more: the other servers take writes and strong reads, in all groups, and that one does too as soon as the link is back.
+#[test]
+fn one_broken_link_of_one_group_stops_one_server_at_most() {
+    let Some(network) = network(3, 3) else { return };
+    let cluster = ClusterPlan::new(3, 3).network(&network).start();
+    for (group, (a, b)) in (1..).map(Subnet::Group).zip([(1, 2), (2, 3), (3, 1)]) {
+        let (a, b) = (Host::Server(a), Host::Server(b));
+        network.cut(group, a, b).unwrap();
+        network.cut(group, b, a).unwrap();
+        await_service(cluster.endpoints(), 2);
+        network.heal().unwrap();
+        await_service(cluster.endpoints(), 3);
+    }
+    assert!(cluster.await_agreement() > 0, "the servers' logs can be compared");
+}
+
+/// Waits until so many servers have served a write and a strong read, over both protocols.
+fn await_service(endpoints: &[Endpoint], wanted: usize) {
+    let mut waiting: Vec<&Endpoint> = endpoints.iter().collect();
+    wait::until("servers to serve", || {
+        waiting.retain(|endpoint| {
+            let served = |client: &mut Client| {
+                client.set("key", b"value") == Answer::Done(())
+                    && client.get("key") == Answer::Done(Some(b"value".to_vec()))
+            };
+            !Client::both(endpoint).iter_mut().all(served)
+        });
+        (endpoints.len() - waiting.len() >= wanted).then_some(())
+    });
+}
+
+/// Proves that clients of a cluster under faults of all kinds are told nothing that a correct store would not tell them. The
+/// binary `faults` does the same for as long as one likes.
+///
+/// The seed is taken from `NIAGARA_TEST_SEED` if that is set.
+#[test]
+fn a_short_campaign() {
+    let seed = env::var("NIAGARA_TEST_SEED").map_or_else(
+        |_| RandomState::new().hash_one(0),
+        |text| text.parse().expect("NIAGARA_TEST_SEED is a number"),
+    );
+    println!("NIAGARA_TEST_SEED={seed}");
+    let plan = CampaignPlan {
+        servers: 3,
+        groups: 2,
+        time: Duration::from_secs(20) * u32::try_from(rounds(1)).expect("a number that one types"),
+        seed,
+        durability: Durability::Fsync,
+        loopback: None,
+    };
+    let report = plan.run(&Arc::default(), |_| {}).expect("the network works");
+    println!("{}", report.table);
+    if let Some(violation) = report.violation {
+        panic!("{}\nthe files are in {}", violation.what, violation.directory.display());
+    }
+    assert!(report.operations > 0 && report.faults > 0 && report.histories > 0);
+}
