@@ -12,6 +12,8 @@
 //!
 //! Integers are little-endian. An empty context belongs to Raft's own entries, which fill no slot.
 
+use std::ops::Range;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use niagara_sequencer::MAX_PLACE;
 
@@ -125,25 +127,45 @@ pub fn encode_commands(place: u64, batches: &[SubBatch]) -> (Bytes, Bytes) {
     (context.freeze(), data)
 }
 
+/// Checks an entry that another server sends, down to the heads of its sub-batches: what passes can be decoded.
+pub(crate) fn check_entry(context: &[u8], data: &Bytes) -> Result<(), MalformedBatch> {
+    match EntryFill::of(context)? {
+        EntryFill::Nothing | EntryFill::Skip { .. } => Ok(()),
+        EntryFill::Commands { .. } => walk_heads(context, data.len(), |_, _, _| {}),
+    }
+}
+
 /// The sub-batches of an entry with commands. Bodies share `data`'s buffer.
 pub fn decode_commands(context: &[u8], data: &Bytes) -> Result<Vec<SubBatch>, MalformedBatch> {
+    let mut batches = Vec::with_capacity(context.len() / SUB_BATCH_HEAD);
+    walk_heads(context, data.len(), |span, lone, body| {
+        batches.push(SubBatch { span, lone, body: data.slice(body) });
+    })?;
+    Ok(batches)
+}
+
+/// Calls `visit` with each sub-batch's span and framing, and where in the data its body is.
+fn walk_heads(
+    context: &[u8],
+    data: usize,
+    mut visit: impl FnMut(Span, bool, Range<usize>),
+) -> Result<(), MalformedBatch> {
     if context.len() < CONTEXT_HEAD || !(context.len() - CONTEXT_HEAD).is_multiple_of(SUB_BATCH_HEAD) {
         return Err(MalformedBatch("context has a broken length"));
     }
     let mut at = 0;
-    let mut batches = Vec::with_capacity((context.len() - CONTEXT_HEAD) / SUB_BATCH_HEAD);
     for head in context[CONTEXT_HEAD..].chunks_exact(SUB_BATCH_HEAD) {
         let (span, lone, bytes) = read_sub_batch_head(head)?;
-        if bytes > data.len() - at {
+        if bytes > data - at {
             return Err(MalformedBatch("bodies are longer than the data"));
         }
-        batches.push(SubBatch { span, lone, body: data.slice(at..at + bytes) });
+        visit(span, lone, at..at + bytes);
         at += bytes;
     }
-    if at != data.len() {
+    if at != data {
         return Err(MalformedBatch("data is longer than the bodies"));
     }
-    Ok(batches)
+    Ok(())
 }
 
 /// Writes a sub-batch's head, for entries and for forwarding alike.

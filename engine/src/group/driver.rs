@@ -18,7 +18,7 @@ use super::reads::PendingReads;
 use super::slots::SlotIndex;
 use super::store::{RaftStore, ReplicaLog, entry_for_log};
 use super::turn::{Output, View, Write};
-use crate::batch::{EntryFill, encode_commands, encode_skip};
+use crate::batch::{EntryFill, check_entry, encode_commands, encode_skip};
 use crate::log::{HardState, LogEntry};
 use crate::planted::{self, Bug};
 use crate::wire::{Wire, crosses_the_network};
@@ -311,7 +311,7 @@ impl<L: ReplicaLog> Driver<L> {
                     // Only the engine changes the membership, and it does not do so yet.
                     entry.entry_type == EntryType::EntryNormal
                         && (1..=message.term).contains(&entry.term)
-                        && EntryFill::of(&entry.context).is_ok()
+                        && check_entry(&entry.context, &entry.data).is_ok()
                 }),
                 MessageType::MsgAppendResponse => message.reject || message.index <= last,
                 MessageType::MsgReadIndex | MessageType::MsgReadIndexResp => message.entries.len() == 1,
