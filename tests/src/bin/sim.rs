@@ -32,10 +32,10 @@ struct Options {
     #[cfg(feature = "planted-bugs")]
     #[arg(long, value_name = "NUMBER", group = "how much")]
     prove: Option<u64>,
-    /// Plant this bug in the seed that is simulated.
+    /// Plant this bug in the seed that is simulated, or prove that this one is found.
     #[cfg(feature = "planted-bugs")]
-    #[arg(long, value_name = "BUG", requires = "seed")]
-    plant: Option<String>,
+    #[arg(long, value_name = "BUG", value_parser = bug_named, conflicts_with_all = ["seeds", "minutes"])]
+    plant: Option<niagara_engine::planted::Bug>,
     /// The first seed of many, instead of a random one.
     #[arg(long, value_name = "SEED", conflicts_with = "seed")]
     from: Option<u64>,
@@ -59,14 +59,7 @@ fn main() -> ExitCode {
         return prove_all(seeds, &options);
     }
     #[cfg(feature = "planted-bugs")]
-    if let Some(name) = &options.plant {
-        use niagara_engine::planted::{Bug, plant};
-        let Some(&bug) = Bug::ALL.iter().find(|bug| format!("{bug:?}") == *name) else {
-            eprintln!("there is no bug {name}; choose one of {:?}", Bug::ALL);
-            return ExitCode::from(2);
-        };
-        plant(Some(bug));
-    }
+    niagara_engine::planted::plant(options.plant);
     match options.seed {
         Some(seed) => one(seed),
         None => many(&options),
@@ -80,10 +73,11 @@ fn prove_all(seeds: u64, options: &Options) -> ExitCode {
 
     let first = options.from.unwrap_or_else(fresh_seed);
     println!("first seed: {first}");
+    let bugs = options.plant.as_ref().map_or(Bug::ALL, std::slice::from_ref);
     let next = AtomicU64::new(0);
     let missed = AtomicU64::new(0);
     let work = || {
-        while let Some(&bug) = Bug::ALL.get(next.fetch_add(1, SeqCst) as usize) {
+        while let Some(&bug) = bugs.get(next.fetch_add(1, SeqCst) as usize) {
             match niagara_tests::sim::prove(bug, first..first + seeds) {
                 Some((seed, failure)) => {
                     let number = seed - first + 1;
@@ -100,10 +94,18 @@ fn prove_all(seeds: u64, options: &Options) -> ExitCode {
     match missed.into_inner() {
         0 => ExitCode::SUCCESS,
         missed => {
-            println!("{missed} of {} planted bugs were NOT FOUND", Bug::ALL.len());
+            println!("{missed} of {} planted bugs were NOT FOUND", bugs.len());
             ExitCode::FAILURE
         }
     }
+}
+
+#[cfg(feature = "planted-bugs")]
+fn bug_named(name: &str) -> Result<niagara_engine::planted::Bug, String> {
+    use niagara_engine::planted::Bug;
+
+    let found = Bug::ALL.iter().find(|bug| format!("{bug:?}") == name).copied();
+    found.ok_or_else(|| format!("there are only {:?}", Bug::ALL))
 }
 
 /// A failure in one line.

@@ -15,6 +15,7 @@ pub const EXPECTED: &[(&str, &[&str])] = &[
             "message lost",
             "message lost in a partition",
             "message doubled",
+            "message's copy very late",
             "message overtaken",
             "message damaged",
             "connection broken by damage",

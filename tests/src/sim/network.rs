@@ -11,6 +11,9 @@ use super::coverage::Coverage;
 /// Microseconds of virtual time.
 pub type Micros = u64;
 
+/// A copy comes so late at most.
+const MOST_LATE: Micros = 600_000;
+
 /// One direction of a link: from, to, and the group's zero-based index.
 pub type Direction = (u64, u64, usize);
 
@@ -34,8 +37,9 @@ pub struct Weather {
 pub struct Flight {
     /// From where to where.
     pub direction: Direction,
-    /// The connection that it is on; a later one does not deliver it.
-    pub connection: u64,
+    /// The connection that it is on, and with which it goes. A late copy is on none: the receiver had it in its hands long
+    /// before it looks at it, whatever has become of the sender since.
+    pub connection: Option<u64>,
     /// When it arrives.
     pub arrives: Micros,
     /// The frame's body, or the damaged frame as it arrives.
@@ -111,8 +115,8 @@ impl Network {
     /// Whether a message that was sent over a connection still arrives.
     pub fn delivers(&self, flight: &Flight) -> bool {
         let (from, to, group) = flight.direction;
-        self.connections.get(&link(from, to, group)) == Some(&flight.connection)
-            && !self.cut.contains(&flight.direction)
+        let connection = self.connections.get(&link(from, to, group));
+        flight.connection.is_none_or(|on| connection == Some(&on)) && !self.cut.contains(&flight.direction)
     }
 
     /// Sends a frame: the flights that come of it.
@@ -139,10 +143,15 @@ impl Network {
         };
         let mut flights = Vec::new();
         if self.chance.per_myriad(self.weather.doubled) {
-            coverage.count("message doubled");
-            let arrives = now + self.delay(direction) * 3;
             let cargo = Cargo::Body(body.clone());
-            flights.push(Flight { direction, connection, arrives, cargo });
+            let (connection, late) = if self.chance.one_in(3) {
+                coverage.count("message's copy very late");
+                (None, self.chance.between(5_000, MOST_LATE))
+            } else {
+                coverage.count("message doubled");
+                (Some(connection), self.delay(direction) * 3)
+            };
+            flights.push(Flight { direction, connection, arrives: now + late, cargo });
         }
         let cargo = if self.chance.per_myriad(self.weather.damaged) {
             coverage.count("message damaged");
@@ -151,7 +160,7 @@ impl Network {
             Cargo::Body(body)
         };
         let arrives = self.arrival(now, direction, coverage);
-        flights.push(Flight { direction, connection, arrives, cargo });
+        flights.push(Flight { direction, connection: Some(connection), arrives, cargo });
         flights
     }
 

@@ -23,6 +23,8 @@ const CLIENTS_GO_ON: Micros = 300 * MS;
 /// Time for servers to start, leaders to be elected and laggards to catch up: a few election time-outs, and a few more for
 /// leaderships to come to rest.
 const SETTLE: Micros = 2500 * MS;
+/// Time for one server to catch up with the others after a single cut.
+const CATCH_UP: Micros = 1200 * MS;
 /// Time for probes that are to be executed while a group's link is cut: above the engine's deadline, upon which they would count
 /// as unknown.
 const PROBES: Micros = 1100 * MS;
@@ -71,7 +73,7 @@ impl World {
             5 => {
                 self.check_probes("while two servers were cut apart in one group")?;
                 self.network.calm();
-                SETTLE
+                CATCH_UP
             }
             6 => {
                 self.check_progress("after a cut link was mended")?;
