@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use niagara_engine::wire::Wire;
 use niagara_net::Frame;
 
 use super::chance::Chance;
@@ -12,7 +13,9 @@ use super::coverage::Coverage;
 pub type Micros = u64;
 
 /// A copy comes so late at most.
-const MOST_LATE: Micros = 600_000;
+const MOST_LATE: Micros = 1_000_000;
+/// Messages that carry commands come twice so many times as often as others: lanes must bear it.
+const FORWARDS_DOUBLED: u64 = 20;
 
 /// One direction of a link: from, to, and the group's zero-based index.
 pub type Direction = (u64, u64, usize);
@@ -142,7 +145,8 @@ impl Network {
             parts => parts.concat().into(),
         };
         let mut flights = Vec::new();
-        if self.chance.per_myriad(self.weather.doubled) {
+        let doubled = if is_forward(&body) { FORWARDS_DOUBLED } else { 1 } * self.weather.doubled;
+        if self.chance.per_myriad(doubled) {
             let cargo = Cargo::Body(body.clone());
             let (connection, late) = if self.chance.one_in(3) {
                 coverage.count("message's copy very late");
@@ -213,6 +217,11 @@ impl Network {
         self.slow.clear();
         self.weather = Weather { lost: 0, doubled: 0, overtaken: 0, damaged: 0, ..self.weather };
     }
+}
+
+/// Whether a message carries commands to a leader.
+fn is_forward(body: &Bytes) -> bool {
+    matches!(Wire::decode(body), Ok(Wire::Forward(_)))
 }
 
 fn link(a: u64, b: u64, group: usize) -> Direction {

@@ -29,6 +29,8 @@ const MS: Micros = 1000;
 const RESTART: Micros = 100 * MS;
 /// A client that has heard nothing for so long goes on to another server.
 const CLIENT_PATIENCE: Micros = 1500 * MS;
+/// A client goes on to another server once in so many batches, for no reason.
+const CLIENT_STAYS: u64 = 12;
 /// More events than any simulation has: somebody goes round and round.
 const MOST_EVENTS: u64 = 2_000_000;
 
@@ -554,6 +556,10 @@ impl World {
     fn client_starts(&mut self, client: usize) {
         if self.clients_rest || self.clients.is_waiting(client) {
             return;
+        }
+        if self.chance.one_in(CLIENT_STAYS) {
+            // Else servers that have been started anew would have no clients.
+            return self.client_moves_on(client);
         }
         let sending = self.clients.start(client, &self.invariants.read_is_fresh);
         let (client, batch) = (sending.client, sending.batch);
