@@ -71,7 +71,7 @@ fn durability(text: &str) -> Result<Durability, String> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    // In a release build a panic ends the process at once, and nothing is dropped.
+    // Whichever thread panics, nothing stays behind.
     let print = panic::take_hook();
     panic::set_hook(Box::new(move |panicked| {
         print(panicked);
