@@ -257,9 +257,14 @@ impl Running {
         }
     }
 
-    /// A turn of the front ends: replies on connections, and calls that have ended.
-    pub fn turn_of_front(&mut self) -> (Vec<(u32, Vec<u8>)>, Vec<(u64, Told)>) {
+    /// A turn of the Redis clients' front end: what goes to which connection.
+    pub fn turn_of_desk(&mut self) -> Vec<(u32, Vec<u8>)> {
         self.fed = false;
+        self.desk.turn(self.clock.now())
+    }
+
+    /// A turn of those who call the engine: which calls have ended, and how.
+    pub fn end_calls(&mut self) -> Vec<(u64, Told)> {
         self.port.collect(&mut self.completions);
         let mut ended = std::mem::take(&mut self.ended);
         for completion in self.completions.drain(..) {
@@ -280,6 +285,6 @@ impl Running {
             });
         }
         self.port.flush();
-        (self.desk.turn(self.clock.now()), ended)
+        ended
     }
 }

@@ -444,7 +444,8 @@ impl World {
 
     fn front(&mut self, id: u64) {
         let running = self.servers[id as usize - 1].running.as_mut().expect("looked at before");
-        let (replies, ended) = running.turn_of_front();
+        let ended = running.end_calls();
+        let replies = running.turn_of_desk();
         for (connection, bytes) in replies {
             // A connection's bytes come in order.
             let arrives = self.now + self.chance.between(20, 300);
@@ -500,7 +501,7 @@ impl World {
         }
         match &flight.cargo {
             Cargo::Body(body) => {
-                self.into_inbox(to, group, NetEvent::Frame { from, body: body.clone() });
+                self.put_into_inbox(to, group, NetEvent::Frame { from, body: body.clone() });
             }
             Cargo::Damaged(bytes) => {
                 let mut reader = FrameReader::new(1 << 16, 1 << 20);
@@ -523,7 +524,7 @@ impl World {
     }
 
     /// Something for a group's thread to look at.
-    fn into_inbox(&mut self, id: u64, group: usize, event: NetEvent) {
+    fn put_into_inbox(&mut self, id: u64, group: usize, event: NetEvent) {
         let Some(running) = &mut self.server(id).running else { return };
         running.inbox[group].push_back(event);
         self.follow(id);
@@ -534,7 +535,7 @@ impl World {
         if self.network.disconnect(a, b, group) {
             self.trace.line(|| format!("servers {a} and {b} lose their connection of group {}", group + 1));
             for (me, peer) in [(a, b), (b, a)] {
-                self.into_inbox(me, group, NetEvent::Down { peer, reason: DownReason::Closed });
+                self.put_into_inbox(me, group, NetEvent::Down { peer, reason: DownReason::Closed });
             }
             let after = self.chance.between(1, 30) * MS;
             self.after(after, Event::Connect { a, b, group });
@@ -546,8 +547,8 @@ impl World {
             return;
         }
         if self.network.connect(a, b, group).is_some() {
-            self.into_inbox(a, group, NetEvent::Up { peer: b });
-            self.into_inbox(b, group, NetEvent::Up { peer: a });
+            self.put_into_inbox(a, group, NetEvent::Up { peer: b });
+            self.put_into_inbox(b, group, NetEvent::Up { peer: a });
         } else if !self.network.peers(a).contains(&(b, group)) {
             self.after(50 * MS, Event::Connect { a, b, group });
         }
@@ -658,7 +659,7 @@ impl World {
         }
         for (peer, group) in self.network.peers(id) {
             self.network.disconnect(id, peer, group);
-            self.into_inbox(peer, group, NetEvent::Down { peer: id, reason: DownReason::Closed });
+            self.put_into_inbox(peer, group, NetEvent::Down { peer: id, reason: DownReason::Closed });
         }
         for client in self.clients.of_server(id) {
             self.client_moves_on(client);
