@@ -48,6 +48,8 @@ pub struct Machine<S: StateMachine> {
 pub struct Standing {
     /// Raft's term.
     pub term: u64,
+    /// The server that it has voted for in that term; 0 for none.
+    pub vote: u64,
     /// Whether it leads.
     pub leads: bool,
     /// The leader that it knows of; 0 for none.
@@ -114,7 +116,7 @@ impl<S: StateMachine> Machine<S> {
     /// Whether a group's thread stands still; never, unless it is made to by a planted bug.
     pub fn is_blocked(&self, group: usize) -> bool {
         let merged = || self.shared.board.groups[group].merged.load(SeqCst);
-        planted::is(Bug::BlockingHandOff) && self.standing(group).commit > merged() + 4
+        planted::is(Bug::BlockingHandOff) && self.standing(group).commit > merged() + 1
     }
 
     /// A turn of a group's thread; what it sends.
@@ -210,6 +212,7 @@ impl<S: StateMachine> Machine<S> {
         let driver = &self.groups[group].replica.driver;
         Standing {
             term: driver.term(),
+            vote: driver.hard_state().vote,
             leads: driver.leads(),
             leader: driver.leader(),
             commit: driver.commit(),

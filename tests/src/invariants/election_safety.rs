@@ -4,12 +4,13 @@ use niagara_engine::sim::Standing;
 
 use super::{Broken, hold};
 
-/// At most one leader can be elected in a term of a group (Raft, figure 3); and a replica's term never goes back, not
-/// even over a restart, since what it has promised in a term must bind it.
+/// At most one leader can be elected in a term of a group (Raft, figure 3); and a replica's term never goes back, nor does it
+/// forget its vote, not even over a restart: what it has promised binds it.
 #[derive(Debug, Default)]
 pub struct ElectionSafety {
     leaders: BTreeMap<(usize, u64), u64>,
-    terms: BTreeMap<(u64, usize), u64>,
+    /// Term and vote that each replica has made durable.
+    promises: BTreeMap<(u64, usize), (u64, u64)>,
 }
 
 impl ElectionSafety {
@@ -27,18 +28,19 @@ impl ElectionSafety {
         Ok(before.is_none())
     }
 
-    /// A replica has promised something in a term: granted a vote, or acknowledged an entry.
-    pub fn promised(&mut self, server: u64, group: usize, term: u64) {
-        let promised = self.terms.entry((server, group)).or_default();
-        *promised = term.max(*promised);
+    /// A replica has made its term and vote durable, and may act upon them.
+    pub fn promised(&mut self, server: u64, group: usize, standing: &Standing) {
+        self.promises.insert((server, group), (standing.term, standing.vote));
     }
 
-    /// A replica has started with this term from what its disk holds.
-    pub fn started(&mut self, server: u64, group: usize, term: u64) -> Result<(), Broken> {
-        let promised = self.terms.get(&(server, group)).copied().unwrap_or(0);
-        hold(term >= promised, "election_safety", || {
+    /// A replica has started from what its disk holds.
+    pub fn started(&mut self, server: u64, group: usize, standing: &Standing) -> Result<(), Broken> {
+        let (term, vote) = self.promises.get(&(server, group)).copied().unwrap_or_default();
+        // A write that was not reported as durable may have become so.
+        let kept = standing.term > term || standing.term == term && (vote == 0 || standing.vote == vote);
+        hold(kept, "election_safety", || {
             format!(
-                "server {server} promised in term {promised} of group {}, and starts in term {term}",
+                "server {server} voted for {vote} in term {term} of group {}, and starts with {standing:?}",
                 group + 1
             )
         })

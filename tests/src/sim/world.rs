@@ -330,8 +330,8 @@ impl World {
             }
             Thread::Log(group) => match running.machine.write_log(group) {
                 Ok(()) => {
-                    let term = running.machine.standing(group).term;
-                    self.invariants.election_safety.promised(id, group, term);
+                    let standing = running.machine.standing(group);
+                    self.invariants.election_safety.promised(id, group, &standing);
                 }
                 Err(error) => {
                     self.trace.line(|| format!("server {id} ends: {error}"));
@@ -700,8 +700,8 @@ impl World {
         self.invariants.global_prefix.restarted(id);
         for group in 0..groups {
             let running = self.servers[id as usize - 1].running.as_ref().expect("just started");
-            let term = running.machine.standing(group).term;
-            self.invariants.election_safety.started(id, group, term)?;
+            let standing = running.machine.standing(group);
+            self.invariants.election_safety.started(id, group, &standing)?;
             self.turn(id, group)?;
             let first = self.chance.below(self.tick_of(id)) + 1;
             self.after(first, Event::GroupTick { server: id, life, group });
