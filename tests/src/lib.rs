@@ -25,6 +25,7 @@
 
 pub mod binary;
 pub mod campaign;
+pub mod chance;
 mod client;
 mod cluster;
 pub mod fuzz;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use niagara_engine::log::{self, Durability, Files, HardState, LogConfig, LogEntry};
+use niagara_tests::chance::Chance;
 use niagara_tests::rounds;
-use niagara_tests::sim::{Chance, Coverage, Disk, Fault, Plan, Planned, run};
+use niagara_tests::sim::{Coverage, Disk, Fault, Plan, Planned, run};
 
 /// Seeds that are simulated with each run of the tests.
 const SEEDS: std::ops::Range<u64> = 0..60;

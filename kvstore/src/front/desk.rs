@@ -10,7 +10,7 @@ use super::engine::Engine;
 use super::input::Input;
 use super::metrics::Tally;
 use super::output::Output;
-use super::session::{Outcome, Session, Turn};
+use super::session::{Heard, Session, Turn};
 use super::token::Origin;
 use crate::resp::RespConnection;
 use crate::{KvReader, Reply};
@@ -94,20 +94,12 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> Desk<S> {
         port.collect(completions);
         let mut turn = Turn { engine: port, now, tally, command };
         for completion in completions.drain(..) {
-            let (token, outcome) = match completion {
-                Completion::Applied { token, position, reply } => {
-                    (token, Ok(Outcome::Applied { position: position.get(), reply }))
-                }
-                Completion::Refused { token, refused } => (token, Ok(Outcome::Refused(refused))),
-                Completion::Unknown { token } => (token, Ok(Outcome::Unknown)),
-                Completion::Readable { token, applied } => (token, Err(Some(applied.get()))),
-                Completion::ReadFailed { token } => (token, Err(None)),
-            };
+            let (token, heard) = Heard::from(completion);
             let (origin, sequence) = Origin::of(token);
             let Some(Conversation { session, output, .. }) = talks.get_mut(&origin.index) else { continue };
-            match outcome {
-                Ok(outcome) => session.complete(sequence, outcome, output, &mut turn),
-                Err(applied) => session.fresh(applied),
+            match heard {
+                Heard::Of(outcome) => session.complete(sequence, outcome, output, &mut turn),
+                Heard::Fresh(applied) => session.fresh(applied),
             }
         }
         for Conversation { session, input, output } in talks.values_mut() {

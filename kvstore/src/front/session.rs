@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use niagara_engine::planted::{self, Bug};
-use niagara_engine::{Consistency, Refused};
+use niagara_engine::{Completion, Consistency, Refused};
 
 use super::engine::Engine;
 use super::input::Input;
@@ -66,6 +66,29 @@ pub(crate) enum Outcome {
     Refused(Refused),
     /// Executed or not; nobody here knows.
     Unknown,
+}
+
+/// What a completion says.
+pub(crate) enum Heard {
+    /// What became of a write.
+    Of(Outcome),
+    /// How fresh the state is: the applied position, or `None` if no quorum has answered.
+    Fresh(Option<u64>),
+}
+
+impl Heard {
+    /// What a completion says, and to whom.
+    pub(crate) fn from(completion: Completion<Reply>) -> (u64, Heard) {
+        match completion {
+            Completion::Applied { token, position, reply } => {
+                (token, Heard::Of(Outcome::Applied { position: position.get(), reply }))
+            }
+            Completion::Refused { token, refused } => (token, Heard::Of(Outcome::Refused(refused))),
+            Completion::Unknown { token } => (token, Heard::Of(Outcome::Unknown)),
+            Completion::Readable { token, applied } => (token, Heard::Fresh(Some(applied.get()))),
+            Completion::ReadFailed { token } => (token, Heard::Fresh(None)),
+        }
+    }
 }
 
 /// The state at which a read is executed.

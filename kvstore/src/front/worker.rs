@@ -18,7 +18,7 @@ use super::engine::Engine;
 use super::front_ends::FrontEndConfig;
 use super::listener::{Accepted, Listener, turn_away};
 use super::metrics::{FrontMetrics, Tally, Wire};
-use super::session::{Outcome, Session, Turn};
+use super::session::{Heard, Session, Turn};
 use super::table::Table;
 use super::token::Origin;
 use crate::Reply;
@@ -300,20 +300,12 @@ impl<E: Engine> Worker<E> {
         let mut turn =
             Turn { engine: &mut self.engine, now, tally: &mut self.tally, command: &mut self.command };
         for completion in completions.drain(..) {
-            let (token, outcome) = match completion {
-                Completion::Applied { token, position, reply } => {
-                    (token, Ok(Outcome::Applied { position: position.get(), reply }))
-                }
-                Completion::Refused { token, refused } => (token, Ok(Outcome::Refused(refused))),
-                Completion::Unknown { token } => (token, Ok(Outcome::Unknown)),
-                Completion::Readable { token, applied } => (token, Err(Some(applied.get()))),
-                Completion::ReadFailed { token } => (token, Err(None)),
-            };
+            let (token, heard) = Heard::from(completion);
             let (origin, sequence) = Origin::of(token);
             if let Some(connection) = self.table.get_exact(origin) {
-                match outcome {
-                    Ok(outcome) => connection.complete(sequence, outcome, &mut turn),
-                    Err(applied) => connection.fresh(applied),
+                match heard {
+                    Heard::Of(outcome) => connection.complete(sequence, outcome, &mut turn),
+                    Heard::Fresh(applied) => connection.fresh(applied),
                 }
                 list(&mut self.active, origin.index, connection);
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::network::{Host, Subnet};
 
-use super::random::Random;
+use crate::chance::Chance;
 
 /// What is done to a cluster, and undone some time later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +103,7 @@ impl Fault {
         kinds: &[Kind],
         servers: u64,
         groups: u16,
-        random: &mut Random,
+        random: &mut Chance,
     ) -> (Fault, Duration) {
         let kind = choose_kind(kinds, random);
         let server = random.between(1, servers);
@@ -201,7 +201,7 @@ impl fmt::Display for Direction {
     }
 }
 
-fn choose_kind(kinds: &[Kind], random: &mut Random) -> Kind {
+fn choose_kind(kinds: &[Kind], random: &mut Chance) -> Kind {
     let mut left = random.below(kinds.iter().map(|kind| kind.weight()).sum());
     for kind in kinds {
         match left.checked_sub(kind.weight()) {
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn every_kind_is_chosen_and_hits_whom_it_may() {
-        let mut random = Random::new(1);
+        let mut random = Chance::new(1);
         let chosen: Vec<Fault> = (0..2000).map(|_| Fault::choose(&Kind::ALL, 3, 4, &mut random).0).collect();
         for kind in Kind::ALL {
             assert!(chosen.iter().any(|fault| fault.kind() == kind), "{kind:?}");
@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn a_seed_decides() {
         let choose = |seed| {
-            let mut random = Random::new(seed);
+            let mut random = Chance::new(seed);
             (0..50).map(|_| Fault::choose(&Kind::ALL, 5, 3, &mut random)).collect::<Vec<_>>()
         };
         assert_eq!(choose(7), choose(7));

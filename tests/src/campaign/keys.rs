@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::linearizability::Operation;
 
-use super::random::Random;
+use crate::chance::Chance;
 
 /// One key, or two that are only ever written together, and all that was done with it.
 pub(super) struct SharedKey {
@@ -83,7 +83,7 @@ impl Keys {
     }
 
     /// The key at one of the places, chosen at random.
-    pub(super) fn any(&self, random: &mut Random) -> Arc<SharedKey> {
+    pub(super) fn any(&self, random: &mut Chance) -> Arc<SharedKey> {
         let place = if random.percent(SELDOM_PERCENT) {
             BUSY + PAIRS + random.below(SELDOM as u64) as usize
         } else {
@@ -92,7 +92,7 @@ impl Keys {
         self.at(place, random)
     }
 
-    fn at(&self, place: usize, random: &mut Random) -> Arc<SharedKey> {
+    fn at(&self, place: usize, random: &mut Chance) -> Arc<SharedKey> {
         let mut key = self.places[place].lock().expect("no thread panics while it holds this");
         let old = key.take();
         if let Some(old) = &old
@@ -116,7 +116,7 @@ impl Keys {
         taken.flatten().collect()
     }
 
-    fn make(&self, place: usize, random: &mut Random) -> Arc<SharedKey> {
+    fn make(&self, place: usize, random: &mut Chance) -> Arc<SharedKey> {
         let number = self.made.fetch_add(1, Relaxed) + 1;
         let is_pair = (BUSY..BUSY + PAIRS).contains(&place);
         let (least, most) = if place < BUSY + PAIRS { BUSY_MS } else { SELDOM_MS };

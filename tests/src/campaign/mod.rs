@@ -25,13 +25,11 @@
 //! | `judge.rs` | the search for an order |
 //! | `healing.rs` | what must hold when all is healed |
 //! | `tally.rs` | counts, and the table at the end |
-//! | `random.rs` | choices from a seed |
 
 mod fault;
 mod healing;
 mod judge;
 mod keys;
-mod random;
 mod request;
 mod run;
 mod tally;
@@ -48,8 +46,8 @@ use niagara_engine::Durability;
 
 use crate::network::{Host, Namespaces, NetworkError};
 
+use crate::chance::Chance;
 use fault::Kind;
-use random::Random;
 use run::Campaign;
 
 /// A campaign that is to be run.
@@ -137,7 +135,7 @@ impl CampaignPlan {
                 plan: self,
                 network: network.clone(),
                 kinds,
-                random: Random::new(self.seed),
+                random: Chance::new(self.seed),
                 end,
                 watch,
             }

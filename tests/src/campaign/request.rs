@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::linearizability::{Condition, Input, Output};
 use crate::{Endpoint, Http, Resp, Response, Value};
 
-use super::random::Random;
+use crate::chance::Chance;
 
 /// How a request ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub(super) enum Connection {
 }
 
 /// What is asked of a single key. `seen` is the version that the client has just seen it in, if it has.
-pub(super) fn choose(connection: &Connection, value: u64, seen: Option<u64>, random: &mut Random) -> Input {
+pub(super) fn choose(connection: &Connection, value: u64, seen: Option<u64>, random: &mut Chance) -> Input {
     let set = |condition| Input::Set { value, condition };
     if let (Connection::Http(_), Some(version)) = (connection, seen) {
         let condition = Condition::IfVersion(version);

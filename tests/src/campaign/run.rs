@@ -13,11 +13,11 @@ use super::fault::{Fault, Kind};
 use super::healing;
 use super::judge::{self, Judge};
 use super::keys::Keys;
-use super::random::Random;
 use super::tally::Tally;
 use super::worker::{Shared, Workers};
 use super::world::World;
 use super::{CampaignPlan, Progress, Report, Violation};
+use crate::chance::Chance;
 
 /// An episode lasts between so many milliseconds, healing not included.
 const EPISODE_MS: (u64, u64) = (8000, 30_000);
@@ -46,7 +46,7 @@ pub(super) struct Campaign<'p, W> {
     pub plan: &'p CampaignPlan,
     pub network: Option<Arc<Namespaces>>,
     pub kinds: Vec<Kind>,
-    pub random: Random,
+    pub random: Chance,
     pub end: &'p AtomicBool,
     pub watch: W,
 }

@@ -9,9 +9,9 @@ use crate::Endpoint;
 use crate::linearizability::{Condition, Input, Operation, Output};
 
 use super::keys::{Keys, SharedKey};
-use super::random::Random;
 use super::request::{Connection, LONG_PATIENCE, Outcome, PATIENCE, choose};
 use super::tally::Tally;
+use crate::chance::Chance;
 
 /// What all clients of a cluster share.
 pub(super) struct Shared {
@@ -112,12 +112,12 @@ impl Shared {
 
 impl Workers {
     /// Starts the clients.
-    pub(super) fn start(shared: Arc<Shared>, random: &mut Random) -> Workers {
+    pub(super) fn start(shared: Arc<Shared>, random: &mut Chance) -> Workers {
         let mut threads = Vec::new();
         for home in 0..shared.endpoints.len() {
             for at in 0..2 * PER_SERVER {
                 let patience = if at < PER_SERVER { PATIENCE } else { LONG_PATIENCE };
-                let mut worker = Worker::new(&shared, home, at % 2 == 0, patience, random.fork());
+                let mut worker = Worker::new(&shared, home, at % 2 == 0, patience, random.fork(0));
                 threads.push(thread::spawn(move || worker.run()));
             }
         }
@@ -165,11 +165,11 @@ struct Worker {
     client: u64,
     /// The last version that this client has seen, and of which key.
     seen: Option<(Weak<SharedKey>, u64)>,
-    random: Random,
+    random: Chance,
 }
 
 impl Worker {
-    fn new(shared: &Arc<Shared>, server: usize, is_http: bool, patience: Duration, random: Random) -> Worker {
+    fn new(shared: &Arc<Shared>, server: usize, is_http: bool, patience: Duration, random: Chance) -> Worker {
         shared.at_work.fetch_add(1, Relaxed);
         let connection = Connection::new(&shared.endpoints[server], is_http, patience);
         let (shared, client) = (Arc::clone(shared), shared.new_client());

@@ -10,10 +10,10 @@ use bytes::Bytes;
 use niagara_engine::{Consistency, GlobalPosition};
 use niagara_kvstore::{KvReader, Reply};
 
-use super::chance::Chance;
 use super::coverage::Coverage;
 use super::request::{Request, name, number_of};
 use crate::Value;
+use crate::chance::Chance;
 use crate::invariants::{AckedIsApplied, Broken, ReadIsFresh, check_mset_is_whole};
 use crate::linearizability::{Condition, Input, Operation, Output};
 use crate::resp::read_value;

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use niagara_engine::log::{Files, LogFile};
 
-use super::chance::Chance;
+use crate::chance::Chance;
 
 /// A disk; clones are the same one.
 #[derive(Clone, Debug)]

@@ -8,7 +8,9 @@
 //! | file | holds |
 //! |---|---|
 //! | `plan.rs` | what a seed stands for: sizes, weather, faults |
-//! | `world.rs` | virtual time, events, and what each leads to |
+//! | `world.rs` | virtual time, and events in their order |
+//! | `rounds.rs`, `links.rs`, `talk.rs`, `lives.rs` | what events lead to: rounds of threads, messages between servers, clients' requests, starts and ends |
+//! | `observe.rs` | what is checked after each |
 //! | `server.rs` | a server's process, and what outlives it |
 //! | `network.rs` | links: late, lost, doubled, overtaken and damaged messages |
 //! | `disk.rs` | a disk that forgets what was not synced, tears, fills up and breaks |
@@ -17,31 +19,33 @@
 //! | `clients.rs`, `request.rs` | what clients ask and are told |
 //! | `recorder.rs` | the state machine, with a record of what it executes |
 //! | `coverage.rs`, `trace.rs` | what has happened: how often, and in words |
-//! | `chance.rs` | choices that follow from the seed |
 //! | `prove.rs` | planted bugs, and whether they are found (feature `planted-bugs`) |
 //! | `run.rs`, `shrink.rs` | one seed from start to end; the fewest faults with which it still fails |
 //!
 //! Everything follows from the seed: the same seed gives the same trace, byte by byte.
 
-mod chance;
 mod clients;
 mod coverage;
 mod disk;
 mod faults;
+mod links;
+mod lives;
 mod network;
+mod observe;
 mod plan;
 #[cfg(feature = "planted-bugs")]
 mod prove;
 mod recorder;
 mod request;
+mod rounds;
 mod run;
 mod script;
 mod server;
 mod shrink;
+mod talk;
 mod trace;
 mod world;
 
-pub use chance::Chance;
 pub use coverage::Coverage;
 pub use disk::{Disk, Losses, Trouble};
 pub use plan::{Fault, Plan, Planned};

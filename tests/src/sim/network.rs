@@ -6,8 +6,8 @@ use bytes::Bytes;
 use niagara_engine::wire::Wire;
 use niagara_net::Frame;
 
-use super::chance::Chance;
 use super::coverage::Coverage;
+use crate::chance::Chance;
 
 /// Microseconds of virtual time.
 pub type Micros = u64;

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::chance::Chance;
 use super::network::{Micros, Weather};
+use crate::chance::Chance;
 
 /// One simulation, before it begins.
 #[derive(Clone, Debug)]

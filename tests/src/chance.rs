@@ -39,6 +39,11 @@ impl Chance {
         self.below(times) == 0
     }
 
+    /// True so many times in a hundred.
+    pub fn percent(&mut self, times: u64) -> bool {
+        self.below(100) < times
+    }
+
     /// True so many times in 10,000.
     pub fn per_myriad(&mut self, times: u64) -> bool {
         self.below(10_000) < times

@@ -1,0 +1,69 @@
+//! What comes over the links between servers.
+
+use niagara_net::{DownReason, Event as NetEvent, FrameReader};
+
+use super::network::{Cargo, Flight};
+use super::world::{Event, MS, World};
+use crate::invariants::Broken;
+
+impl World {
+    pub(super) fn arrive(&mut self, flight: &Flight) -> Result<(), Broken> {
+        let (from, to, group) = flight.direction;
+        if !self.network.delivers(flight) || !self.is_running(to) {
+            return Ok(());
+        }
+        match &flight.cargo {
+            Cargo::Body(body) => {
+                self.put_into_inbox(to, group, NetEvent::Frame { from, body: body.clone() });
+            }
+            Cargo::Damaged(bytes) => {
+                let mut reader = FrameReader::new(1 << 16, 1 << 20);
+                let room = reader.room();
+                room[..bytes.len()].copy_from_slice(bytes);
+                reader.advance(bytes.len());
+                if let Ok(Some(body)) = reader.next_body()
+                    && body != bytes[niagara_net::HEAD_BYTES..]
+                {
+                    return Err(Broken::new(
+                        "damage_is_noticed",
+                        format!("a damaged frame was taken: {body:?}"),
+                    ));
+                }
+                self.coverage.count("connection broken by damage");
+                self.break_connection(from, to, group);
+            }
+        }
+        Ok(())
+    }
+
+    /// Something for a group's thread to look at.
+    pub(super) fn put_into_inbox(&mut self, id: u64, group: usize, event: NetEvent) {
+        let Some(running) = &mut self.server(id).running else { return };
+        running.inbox[group].push_back(event);
+        self.follow(id);
+    }
+
+    /// A connection ends, both sides notice, and one connects anew.
+    pub(super) fn break_connection(&mut self, a: u64, b: u64, group: usize) {
+        if self.network.disconnect(a, b, group) {
+            self.trace.line(|| format!("servers {a} and {b} lose their connection of group {}", group + 1));
+            for (me, peer) in [(a, b), (b, a)] {
+                self.put_into_inbox(me, group, NetEvent::Down { peer, reason: DownReason::Closed });
+            }
+            let after = self.chance.between(1, 30) * MS;
+            self.after(after, Event::Connect { a, b, group });
+        }
+    }
+
+    pub(super) fn connect(&mut self, a: u64, b: u64, group: usize) {
+        if !self.is_running(a) || !self.is_running(b) {
+            return;
+        }
+        if self.network.connect(a, b, group).is_some() {
+            self.put_into_inbox(a, group, NetEvent::Up { peer: b });
+            self.put_into_inbox(b, group, NetEvent::Up { peer: a });
+        } else if !self.network.peers(a).contains(&(b, group)) {
+            self.after(50 * MS, Event::Connect { a, b, group });
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The lives of servers: how they start, stand still, and end.
+
+use niagara_engine::StartError;
+use niagara_engine::log::LogError;
+use niagara_net::{DownReason, Event as NetEvent};
+
+use super::network::Micros;
+use super::rounds::RESTART;
+use super::world::{Event, MS, World};
+use crate::invariants::Broken;
+
+impl World {
+    /// A server's process ends, and what it was told and had not done is lost; with the power, what was not synced, too.
+    pub(super) fn process_ends(&mut self, id: u64, power: bool) {
+        let server = self.server(id);
+        if server.running.take().is_none() {
+            return;
+        }
+        server.paused_until = None;
+        server.held.clear();
+        if power {
+            let losses = server.disk.power_fails();
+            self.coverage.add("unsynced write lost", losses.lost);
+            self.coverage.add("unsynced write torn", losses.torn);
+        } else {
+            server.disk.process_ends();
+        }
+        for (peer, group) in self.network.peers(id) {
+            self.network.disconnect(id, peer, group);
+            self.put_into_inbox(peer, group, NetEvent::Down { peer: id, reason: DownReason::Closed });
+        }
+        for client in self.clients.of_server(id) {
+            self.client_moves_on(client);
+        }
+    }
+
+    /// A server's process is started after a while, unless it runs or is about to.
+    pub(super) fn start_after(&mut self, id: u64, delay: Micros) {
+        let server = self.server(id);
+        if server.running.is_none() && !server.is_starting {
+            server.is_starting = true;
+            self.after(delay, Event::Start(id));
+        }
+    }
+
+    pub(super) fn start(&mut self, id: u64) -> Result<(), Broken> {
+        let groups = self.groups();
+        let now = self.now;
+        let server = self.server(id);
+        server.is_starting = false;
+        if server.running.is_some() {
+            return Ok(());
+        }
+        server.set_clock(now);
+        if let Err(error) = server.start() {
+            return self.start_failed(id, &error);
+        }
+        if let Some(flipped) = &server.flipped {
+            return Err(Broken::new(
+                "damage_is_noticed",
+                format!("server {id} starts although {flipped:?} is flipped"),
+            ));
+        }
+        let life = server.life;
+        self.trace.line(|| format!("server {id} starts its life {life}"));
+        self.coverage.count("server started");
+        self.invariants.log_matching.restarted(id);
+        self.invariants.global_prefix.restarted(id);
+        for group in 0..groups {
+            let running = self.servers[id as usize - 1].running.as_ref().expect("just started");
+            let standing = running.machine.standing(group);
+            self.invariants.election_safety.started(id, group, &standing)?;
+            self.turn(id, group)?;
+            let first = self.chance.below(self.tick_of(id)) + 1;
+            self.after(first, Event::GroupTick { server: id, life, group });
+            for peer in (1..=self.plan.servers).filter(|peer| *peer != id) {
+                let after = self.chance.between(1, 10) * MS;
+                self.after(after, Event::Connect { a: id, b: peer, group });
+            }
+        }
+        let first = self.chance.below(self.tick_of(id)) + 1;
+        self.after(first, Event::Tick { server: id, life });
+        self.follow(id);
+        Ok(())
+    }
+
+    /// A server does not start: for a reason that was given, else the invariant is broken that it starts.
+    pub(super) fn start_failed(&mut self, id: u64, error: &StartError) -> Result<(), Broken> {
+        self.trace.line(|| format!("server {id} does not start: {error}"));
+        let server = self.server(id);
+        match error {
+            StartError::Log { source: LogError::Corrupt { .. } | LogError::Lost { .. }, .. }
+            | StartError::LostEntries { .. }
+                if server.flipped.is_some() =>
+            {
+                let flipped = server.flipped.take().expect("just seen");
+                server.disk.flip_back(&flipped);
+                self.coverage.count("start refused for damage");
+            }
+            StartError::Log { source: LogError::Io { .. } | LogError::Failed, .. } => {
+                server.disk.process_ends();
+                self.coverage.count("process ended by its disk");
+            }
+            _ => {
+                return Err(Broken::new("a_sound_log_opens", format!("server {id} does not start: {error}")));
+            }
+        }
+        self.start_after(id, RESTART);
+        Ok(())
+    }
+
+    /// A server that stood still goes on, unless it has been paused for longer meanwhile.
+    pub(super) fn resume(&mut self, id: u64) {
+        if self.paused_until(id).is_none() {
+            for sending in std::mem::take(&mut self.server(id).held) {
+                self.asked(sending);
+            }
+        }
+    }
+
+    /// Until when a server stands still.
+    pub(super) fn paused_until(&self, id: u64) -> Option<Micros> {
+        self.servers[id as usize - 1].paused_until.filter(|until| *until > self.now)
+    }
+}

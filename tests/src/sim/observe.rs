@@ -1,0 +1,128 @@
+//! What is looked at after each round: the invariants, and what is counted.
+
+use niagara_engine::batch::EntryFill;
+
+use super::server::last_of;
+use super::world::World;
+use crate::invariants::{
+    AckedIsApplied, AppliedOnce, Broken, ElectionSafety, FifoPerConnection, GlobalPrefix, LeaderCompleteness,
+    LogMatching, PadsAreBounded, PositionBijection, ReadIsFresh, check_compaction_floor,
+};
+
+/// All invariants that are checked event by event.
+pub(super) struct Invariants {
+    pub election_safety: ElectionSafety,
+    pub log_matching: LogMatching,
+    pub leader_completeness: LeaderCompleteness,
+    pub position_bijection: PositionBijection,
+    pub global_prefix: GlobalPrefix,
+    pub acked_is_applied: AckedIsApplied,
+    pub applied_once: AppliedOnce,
+    pub read_is_fresh: ReadIsFresh,
+    pub fifo_per_connection: FifoPerConnection,
+    pub pads_are_bounded: PadsAreBounded,
+}
+
+impl Invariants {
+    pub fn new(groups: usize) -> Invariants {
+        Invariants {
+            election_safety: ElectionSafety::default(),
+            log_matching: LogMatching::new(groups),
+            leader_completeness: LeaderCompleteness,
+            position_bijection: PositionBijection::new(groups),
+            global_prefix: GlobalPrefix::default(),
+            acked_is_applied: AckedIsApplied::default(),
+            applied_once: AppliedOnce::default(),
+            read_is_fresh: ReadIsFresh::default(),
+            fifo_per_connection: FifoPerConnection::default(),
+            pads_are_bounded: PadsAreBounded::new(groups),
+        }
+    }
+}
+
+impl World {
+    /// Looks at a replica after its turn.
+    pub(super) fn observe(
+        &mut self,
+        id: u64,
+        group: usize,
+        is_anchor: bool,
+        level: u64,
+    ) -> Result<(), Broken> {
+        let Invariants { election_safety, log_matching, leader_completeness, pads_are_bounded, .. } =
+            &mut self.invariants;
+        let running = self.servers[id as usize - 1].running.as_mut().expect("looked at before");
+        let (machine, log) = (&running.machine, running.machine.log(group));
+        let standing = machine.standing(group);
+        if election_safety.observe(id, group, &standing)? {
+            let term = standing.term;
+            self.trace.line(|| format!("server {id} leads group {} in term {term}", group + 1));
+            self.coverage.count("leader elected");
+            pads_are_bounded.elected();
+            leader_completeness.elected((id, group, term), log, log_matching.committed(group))?;
+        }
+        check_compaction_floor(id, group, log)?;
+        let before = std::mem::replace(&mut running.last[group], last_of(machine, group));
+        if log.term(before.0) != Some(before.1) && before.0 > 0 {
+            self.trace.line(|| format!("server {id} replaces a suffix of group {}", group + 1));
+            self.coverage.count("suffix replaced");
+        } else if standing.leads && standing.last > before.0 {
+            let mut appended = Vec::new();
+            log.read(before.0 + 1, standing.last, usize::MAX, &mut appended).expect("just appended");
+            for entry in appended {
+                let fill = EntryFill::of(&entry.context).expect("made here");
+                self.trace.line(|| format!("server {id} appends {fill:?} to group {}", group + 1));
+                pads_are_bounded.appended(
+                    group,
+                    &fill,
+                    is_anchor,
+                    level.max(machine.anchor_and_level().1),
+                )?;
+            }
+        }
+        let new = self.invariants.log_matching.observe(id, group, standing.commit, log)?;
+        self.committed(group, new)
+    }
+
+    /// So many entries are committed that were not before.
+    pub(super) fn committed(&mut self, group: usize, new: usize) -> Result<(), Broken> {
+        let Invariants { log_matching, position_bijection, pads_are_bounded, .. } = &mut self.invariants;
+        let committed = log_matching.committed(group);
+        for record in &committed[committed.len() - new..] {
+            position_bijection.committed(group, record)?;
+            pads_are_bounded.committed(group, record)?;
+            let what = match record.fill {
+                EntryFill::Skip { .. } => "skip committed",
+                EntryFill::Commands { .. } => "command entry committed",
+                EntryFill::Nothing => "empty entry committed",
+            };
+            self.coverage.count(what);
+        }
+        Ok(())
+    }
+
+    /// How every replica stands, for the trace.
+    pub(super) fn note_standings(&mut self) {
+        for server in &self.servers {
+            let Some(running) = &server.running else { continue };
+            let status = running.machine.client().status();
+            self.trace.line(|| {
+                let (id, applied, awaited) = (server.id, status.applied, status.awaited_group);
+                format!("server {id} has executed up to {applied} and awaits group {awaited}")
+            });
+            for group in &status.local {
+                self.trace.line(|| format!("server {}: {group:?}", server.id));
+            }
+        }
+    }
+
+    /// What a server has counted, before it goes or at the end.
+    pub(super) fn count_figures(&mut self, id: u64) {
+        let Some(running) = &self.servers[id as usize - 1].running else { return };
+        let figures = running.machine.figures();
+        self.coverage.add("lane sent again", figures.lanes_sent_again);
+        self.coverage.add("duplicate skipped", figures.duplicates);
+        self.coverage.add("gap skipped", figures.gaps);
+        self.coverage.add("pad requested", figures.pad_requests);
+    }
+}

@@ -1,0 +1,166 @@
+//! The rounds of a server's threads: what each does, and when it goes round next.
+
+use super::network::Micros;
+use super::server::{TICK, Thread};
+use super::world::{Event, MS, World};
+use crate::invariants::{Broken, check_mset_is_whole};
+
+/// Time for a process to be started again where nothing else is said.
+pub(super) const RESTART: Micros = 100 * MS;
+
+impl World {
+    /// How long until a thread goes round that has just been woken.
+    pub(super) fn latency(&mut self, server: u64, thread: Thread) -> Micros {
+        let (slow, disk) = (self.server(server).slowness, self.server(server).disk_slowness);
+        let ordinary = match thread {
+            Thread::Log(_) => self.chance.between(80, 800) * disk.max(slow),
+            Thread::Application => self.chance.between(2, 60) * slow,
+            _ => self.chance.between(2, 30) * slow,
+        };
+        // Now and then the operating system gives the core to somebody else.
+        let hiccup = if self.chance.one_in(400) { self.chance.between(1, 15) * MS } else { 0 };
+        ordinary + hiccup
+    }
+
+    /// Wakes the threads of a server that have something to do.
+    pub(super) fn follow(&mut self, id: u64) {
+        let groups = self.groups();
+        for thread in Thread::all(groups) {
+            let server = &mut self.servers[id as usize - 1];
+            let life = server.life;
+            let Some(running) = &mut server.running else { return };
+            let scheduled = &running.scheduled[thread.index(groups)];
+            if !scheduled && running.wants(thread) {
+                running.scheduled[thread.index(groups)] = true;
+                let latency = self.latency(id, thread);
+                self.after(latency, Event::Round { server: id, life, thread });
+            }
+        }
+    }
+
+    pub(super) fn round(&mut self, id: u64, thread: Thread) -> Result<(), Broken> {
+        let (now, groups) = (self.now, self.groups());
+        let server = self.server(id);
+        server.set_clock(now);
+        let running = server.running.as_mut().expect("looked at before");
+        running.scheduled[thread.index(groups)] = false;
+        match thread {
+            Thread::Group(group) if running.machine.is_blocked(group) => {}
+            Thread::Group(group) => {
+                for event in std::mem::take(&mut running.inbox[group]) {
+                    running.machine.handle(group, event);
+                }
+                self.turn(id, group)?;
+            }
+            Thread::Log(group) => match running.machine.write_log(group) {
+                Ok(()) => {
+                    let standing = running.machine.standing(group);
+                    self.invariants.election_safety.promised(id, group, &standing);
+                }
+                Err(error) => {
+                    self.trace.line(|| format!("server {id} ends: {error}"));
+                    self.coverage.count("process ended by its disk");
+                    let (power, down) = self.server(id).after_disk.take().unwrap_or((false, RESTART));
+                    self.count_figures(id);
+                    self.process_ends(id, power);
+                    self.start_after(id, down);
+                }
+            },
+            Thread::Sequencer => {
+                running.machine.merge();
+            }
+            Thread::Application => self.execute(id)?,
+            Thread::Front => self.front(id),
+        }
+        self.follow(id);
+        Ok(())
+    }
+
+    pub(super) fn turn(&mut self, id: u64, group: usize) -> Result<(), Broken> {
+        let running = self.servers[id as usize - 1].running.as_mut().expect("looked at before");
+        let (anchor, level) = running.machine.anchor_and_level();
+        let frames = running.machine.turn(group);
+        self.observe(id, group, anchor == group, level)?;
+        for (to, frame) in frames {
+            for flight in self.network.send(self.now, (id, to, group), &frame, &mut self.coverage) {
+                self.after(flight.arrives - self.now, Event::Arrive(flight));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn execute(&mut self, id: u64) -> Result<(), Broken> {
+        let running = self.servers[id as usize - 1].running.as_mut().expect("looked at before");
+        running.machine.execute();
+        for pair in running.take_seen() {
+            check_mset_is_whole(&pair)?;
+        }
+        let executed = running.take_executed();
+        let invariants = &mut self.invariants;
+        for (position, _) in &executed {
+            invariants.position_bijection.executed(*position)?;
+        }
+        let new = invariants.global_prefix.executed(id, executed)?;
+        let log = invariants.global_prefix.log();
+        for (position, command) in &log[log.len() - new..] {
+            invariants.acked_is_applied.executed(command);
+            invariants.applied_once.executed(*position, command)?;
+            invariants.fifo_per_connection.executed(*position, command)?;
+            self.trace.line(|| format!("server {id} is first to execute {command:?} at position {position}"));
+        }
+        self.coverage.add("command executed", new as u64);
+        Ok(())
+    }
+
+    pub(super) fn front(&mut self, id: u64) {
+        let running = self.servers[id as usize - 1].running.as_mut().expect("looked at before");
+        let ended = running.end_calls();
+        let replies = running.turn_of_desk();
+        for (connection, bytes) in replies {
+            // A connection's bytes come in order.
+            let arrives = self.now + self.chance.between(20, 300);
+            let last = self.last_reply.entry(connection).or_default();
+            *last = arrives.max(*last + 1);
+            let delay = *last - self.now;
+            self.after(delay, Event::Replied { connection, bytes });
+        }
+        for (token, told) in ended {
+            let delay = self.chance.between(1, 20);
+            self.after(delay, Event::Ended { server: id, token, told });
+        }
+    }
+
+    pub(super) fn group_tick(&mut self, id: u64, group: usize) -> Result<(), Broken> {
+        let now = self.now;
+        let server = self.server(id);
+        server.set_clock(now);
+        let life = server.life;
+        let running = server.running.as_mut().expect("looked at before");
+        if !running.machine.is_blocked(group) {
+            for event in std::mem::take(&mut running.inbox[group]) {
+                running.machine.handle(group, event);
+            }
+            running.machine.tick_group(group);
+            self.turn(id, group)?;
+        }
+        self.follow(id);
+        let tick = self.tick_of(id);
+        self.after(tick, Event::GroupTick { server: id, life, group });
+        Ok(())
+    }
+
+    pub(super) fn tick(&mut self, id: u64) {
+        let now = self.now;
+        let server = self.server(id);
+        server.set_clock(now);
+        let life = server.life;
+        server.running.as_mut().expect("looked at before").machine.tick();
+        self.follow(id);
+        let tick = self.tick_of(id);
+        self.after(tick, Event::Tick { server: id, life });
+    }
+
+    pub(super) fn tick_of(&self, id: u64) -> Micros {
+        TICK.as_micros() as u64 * 100 / self.plan.clock_rates[id as usize - 1]
+    }
+}

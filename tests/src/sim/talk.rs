@@ -1,0 +1,101 @@
+//! What clients and servers say to each other.
+
+use super::clients::{By, Checks, Sending, Told};
+use super::network::Micros;
+use super::world::{Event, MS, World};
+use crate::invariants::Broken;
+
+/// A client that has heard nothing for so long goes on to another server.
+const CLIENT_PATIENCE: Micros = 1500 * MS;
+/// A client goes on to another server once in so many batches, for no reason.
+const CLIENT_STAYS: u64 = 12;
+
+impl World {
+    pub(super) fn client_starts(&mut self, client: usize) {
+        if self.clients_rest || self.clients.is_waiting(client) {
+            return;
+        }
+        if self.chance.one_in(CLIENT_STAYS) {
+            // Else servers that have been started anew would have no clients.
+            return self.client_moves_on(client);
+        }
+        let sending = self.clients.start(client, &self.invariants.read_is_fresh);
+        let (client, batch) = (sending.client, sending.batch);
+        let mut delay = self.chance.between(20, 300);
+        for part in self.clients.in_parts(sending) {
+            self.after(delay, Event::Asked(part));
+            delay += self.chance.between(1, 10_000);
+        }
+        self.after(CLIENT_PATIENCE, Event::ClientGivesUp { client, batch });
+    }
+
+    pub(super) fn asked(&mut self, sending: Sending) {
+        let id = sending.server;
+        if self.paused_until(id).is_some() {
+            return self.server(id).held.push(sending);
+        }
+        if !self.is_running(id) {
+            if self.clients.waits(sending.client, sending.batch) {
+                self.client_moves_on(sending.client);
+            }
+            return;
+        }
+        let (now, life) = (self.now, self.server(id).life);
+        self.server(id).set_clock(now);
+        let running = self.servers[id as usize - 1].running.as_mut().expect("just seen");
+        match sending.by {
+            By::Redis { connection, bytes } => {
+                let is_new = self.connected.insert((id, life, connection));
+                running.receive(connection, is_new, &bytes);
+            }
+            By::Call { token, ask } => running.call(token, ask),
+        }
+        self.follow(id);
+    }
+
+    pub(super) fn replied(&mut self, connection: u32, bytes: &[u8]) -> Result<(), Broken> {
+        let Some(client) = self.clients.client_of(connection) else { return Ok(()) };
+        let mut checks = Checks {
+            acked: &self.invariants.acked_is_applied,
+            fresh: &mut self.invariants.read_is_fresh,
+            coverage: &mut self.coverage,
+        };
+        if self.clients.hear(client, connection, bytes, &mut checks)? {
+            self.client_thinks(client);
+        }
+        Ok(())
+    }
+
+    pub(super) fn ended(&mut self, server: u64, token: u64, told: Told) -> Result<(), Broken> {
+        if let Some(probe) = self.probes.get_mut(&token) {
+            self.trace.line(|| format!("probe {token} at server {server}: {told:?}"));
+            probe.1 = Some(told);
+            return Ok(());
+        }
+        let Some(client) = self.clients.caller(token) else { return Ok(()) };
+        let mut checks = Checks {
+            acked: &self.invariants.acked_is_applied,
+            fresh: &mut self.invariants.read_is_fresh,
+            coverage: &mut self.coverage,
+        };
+        if self.clients.told(server, token, &told, &mut checks)? {
+            self.client_thinks(client);
+        }
+        Ok(())
+    }
+
+    pub(super) fn client_thinks(&mut self, client: usize) {
+        let thinks = self.clients.thinks(client);
+        self.after(thinks, Event::ClientStarts(client));
+    }
+
+    /// A client leaves its server for another.
+    pub(super) fn client_moves_on(&mut self, client: usize) {
+        let server = self.clients.server_of(client);
+        let left = self.clients.move_on(client);
+        if let (Some(connection), Some(running)) = (left, &mut self.server(server).running) {
+            running.disconnect(connection);
+        }
+        self.client_thinks(client);
+    }
+}
