@@ -33,6 +33,37 @@ use crate::state_machine::StateMachine;
 /// | application | [`execute`](Machine::execute) |
 ///
 /// Groups are named by their zero-based index.
+///
+/// ```
+/// use niagara_engine::log::SystemFiles;
+/// use niagara_engine::sim::{Clock, Machine, Outside};
+/// use niagara_engine::{Config, Durability, Member, example};
+/// use std::sync::Arc;
+///
+/// // A cluster of one server with one group, in memory.
+/// let members = vec![Member { server: 1, addresses: vec!["nowhere:0".into()] }];
+/// let mut config = Config::new(1, 1, members);
+/// config.durability = Durability::Memory;
+/// let outside = Outside {
+///     incarnation: 1,
+///     boot: 1,
+///     clock: Clock::System,
+///     files: Arc::new(SystemFiles),
+///     prepare_beside: false,
+///     election_seed: Some(1),
+/// };
+/// let mut machine = Machine::open(&config, &outside, example::Counter::default())?;
+/// let ticket = machine.client().propose("first".into())?;
+/// while machine.pending_commands() > 0 {
+///     machine.tick_group(0);
+///     assert!(machine.turn(0).is_empty(), "there is nobody to send to");
+///     machine.write_log(0)?;
+///     machine.merge();
+///     machine.execute();
+/// }
+/// assert_eq!(ticket.wait()?.reply, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Machine<S: StateMachine> {
     shared: Arc<Shared<S>>,
     clock: Clock,

@@ -145,7 +145,10 @@ impl Network {
             parts => parts.concat().into(),
         };
         let mut flights = Vec::new();
-        let doubled = if is_forward(&body) { FORWARDS_DOUBLED } else { 1 } * self.weather.doubled;
+        let mut doubled = self.weather.doubled;
+        if doubled > 0 && is_forward(&body) {
+            doubled *= FORWARDS_DOUBLED;
+        }
         if self.chance.per_myriad(doubled) {
             let cargo = Cargo::Body(body.clone());
             let (connection, late) = if self.chance.one_in(3) {

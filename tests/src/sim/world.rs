@@ -3,7 +3,7 @@
 //! Every round of every thread is an event of its own, so that anything can happen between any two of them: a message can
 //! come, a server can die, another thread can go first. The order follows from the plan's seed.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use super::clients::{Clients, Sending, Told};
@@ -82,9 +82,34 @@ pub(super) struct World {
     pub connected: BTreeSet<(u64, u64, u32)>,
     /// When the last bytes for a client arrive, by connection.
     pub last_reply: BTreeMap<u32, Micros>,
-    queue: BinaryHeap<Reverse<(Micros, u64)>>,
-    events: BTreeMap<u64, Event>,
+    queue: BinaryHeap<Queued>,
     next_event: u64,
+}
+
+/// An event that is to come. Those of the same moment happen in the order in which they were queued.
+struct Queued {
+    order: Reverse<(Micros, u64)>,
+    event: Event,
+}
+
+impl PartialEq for Queued {
+    fn eq(&self, other: &Queued) -> bool {
+        self.order == other.order
+    }
+}
+
+impl Eq for Queued {}
+
+impl PartialOrd for Queued {
+    fn partial_cmp(&self, other: &Queued) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Queued {
+    fn cmp(&self, other: &Queued) -> Ordering {
+        self.order.cmp(&other.order)
+    }
 }
 
 impl World {
@@ -115,7 +140,6 @@ impl World {
             connected: BTreeSet::new(),
             last_reply: BTreeMap::new(),
             queue: BinaryHeap::new(),
-            events: BTreeMap::new(),
             next_event: 0,
             chance,
             plan,
@@ -140,12 +164,11 @@ impl World {
     /// Lets time pass until the script is over.
     pub fn run(&mut self) -> Result<(), Broken> {
         while !self.is_over {
-            let Some(Reverse((at, number))) = self.queue.pop() else {
+            let Some(Queued { order: Reverse((at, number)), event }) = self.queue.pop() else {
                 return Err(Broken::new("time_goes_on", "nothing is going to happen any more"));
             };
             self.now = at;
             self.trace.at(at);
-            let event = self.events.remove(&number).expect("queued with its number");
             if number > MOST_EVENTS {
                 return Err(Broken::new(
                     "idle_means_asleep",
@@ -163,8 +186,7 @@ impl World {
     pub fn after(&mut self, delay: Micros, event: Event) {
         let number = self.next_event;
         self.next_event += 1;
-        self.queue.push(Reverse((self.now + delay, number)));
-        self.events.insert(number, event);
+        self.queue.push(Queued { order: Reverse((self.now + delay, number)), event });
     }
 
     fn happen(&mut self, event: Event) -> Result<(), Broken> {
