@@ -92,6 +92,9 @@ impl Segment {
 
     /// Writes a range of the file again as it is, so that the next sync makes it durable whatever became of earlier ones.
     pub fn rewrite(&self, from: u64, to: u64) -> Result<(), LogError> {
+        if from == to {
+            return Ok(());
+        }
         let bytes = self.read(from, (to - from) as usize)?;
         self.write(from, &mut [IoSlice::new(&bytes)])
     }

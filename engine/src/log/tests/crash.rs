@@ -83,6 +83,18 @@ fn a_flipped_byte_in_an_earlier_frame_is_refused() {
 }
 
 #[test]
+fn a_log_that_was_never_written_opens_again() {
+    for durability in [Durability::Fsync, Durability::Os] {
+        let dir = tempfile::tempdir().unwrap();
+        for _ in 0..3 {
+            drop(reopen(&config(dir.path(), durability)).unwrap());
+        }
+        let (store, mut writer) = reopen(&config(dir.path(), durability)).unwrap();
+        put(&store, &mut writer, &entries(1..=1, 1, 10), None);
+    }
+}
+
+#[test]
 fn a_flipped_byte_in_a_header_is_refused() {
     let (image, _) = four_frames();
     for at in 0..64 {

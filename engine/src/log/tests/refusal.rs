@@ -36,7 +36,10 @@ fn an_unknown_version() {
     let dir = tempfile::tempdir().unwrap();
     let config = long_log(dir.path());
     let mut image = Image::of(dir.path());
-    image.segment(2)[8] = 9;
+    let segment = image.segment(2);
+    segment[8] = 9;
+    let checksum = crc32fast::hash(&[&segment[..12], &segment[16..64]].concat());
+    segment[12..16].copy_from_slice(&checksum.to_le_bytes());
     let dir = image.put_down();
     let text = message(reopen(&LogConfig { dir: dir.path().to_owned(), ..config }));
     assert!(
