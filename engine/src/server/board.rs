@@ -94,10 +94,9 @@ impl Board {
         self.groups.iter().any(|group| group.lags.load(SeqCst))
     }
 
-    /// Whether another group than `group` keeps this server's merge from catching up, so that this server had better
-    /// not lead.
-    pub fn stands_back(&self, group: usize) -> bool {
-        self.awaited.load(SeqCst) as usize != group && self.lags()
+    /// Whether the merge awaits a slot of this group.
+    pub fn awaits(&self, group: usize) -> bool {
+        self.awaited.load(SeqCst) as usize == group
     }
 }
 

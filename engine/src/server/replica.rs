@@ -131,14 +131,15 @@ impl Replica {
 
     /// Looks at how far the rest of the server is: once per turn, before the tick and the turn.
     pub fn look(&mut self) {
+        let lags = self.board.lags();
         self.view = View {
             level: self.board.level(),
             anchor: self.board.anchor.load(SeqCst) as usize == self.group,
             merged: self.mine().merged.load(SeqCst),
             next_command: self.queue.next_command(),
             gap_attempt: self.queue.gap_attempt(),
-            lags: self.board.lags(),
-            stand_back: self.board.stands_back(self.group),
+            lags,
+            stand_back: lags && !self.board.awaits(self.group),
         };
     }
 
