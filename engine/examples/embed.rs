@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use niagara_engine::{
-    Commands, Config, Consistency, Durability, Engine, GlobalPosition, Member, StateMachine,
+    Commands, Config, Consistency, Durability, Encoded, Engine, GlobalPosition, MalformedState, Member,
+    StateMachine,
 };
 use parking_lot::RwLock;
 
@@ -20,6 +21,9 @@ impl StateMachine for Words {
     /// How many words there are now.
     type Reply = usize;
     type Reader = Arc<RwLock<Vec<String>>>;
+    /// A few words are encoded at once; a large state would hand out a view of itself.
+    type Frozen = Encoded;
+    type Restoring = Encoded;
 
     fn reader(&self) -> Self::Reader {
         Arc::clone(&self.0)
@@ -31,6 +35,20 @@ impl StateMachine for Words {
             words.push(String::from_utf8_lossy(command.as_slice()).into_owned());
             replies.push(words.len());
         }
+    }
+
+    fn freeze(&mut self) -> Encoded {
+        Encoded::new(self.0.read().join("\n").into_bytes())
+    }
+
+    fn restoring(_reader: &Self::Reader) -> Encoded {
+        Encoded::default()
+    }
+
+    fn restore(&mut self, _: GlobalPosition, state: Encoded) -> Result<(), MalformedState> {
+        let text = str::from_utf8(state.bytes()).map_err(|_| MalformedState("words are text"))?;
+        *self.0.write() = text.lines().map(str::to_owned).collect();
+        Ok(())
     }
 }
 

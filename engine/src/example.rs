@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use niagara_sequencer::GlobalPosition;
 
-use crate::{Commands, Config, Durability, Engine, Member, StateMachine};
+use crate::{Commands, Config, Durability, Encoded, Engine, MalformedState, Member, StateMachine};
 
 /// Counts commands.
 #[derive(Default)]
@@ -14,6 +14,8 @@ pub struct Counter(Arc<AtomicUsize>);
 impl StateMachine for Counter {
     type Reply = usize;
     type Reader = Arc<AtomicUsize>;
+    type Frozen = Encoded;
+    type Restoring = Encoded;
 
     fn reader(&self) -> Self::Reader {
         Arc::clone(&self.0)
@@ -21,6 +23,20 @@ impl StateMachine for Counter {
 
     fn apply(&mut self, _position: GlobalPosition, commands: Commands<'_>, replies: &mut Vec<usize>) {
         replies.extend(commands.map(|_| self.0.fetch_add(1, SeqCst) + 1));
+    }
+
+    fn freeze(&mut self) -> Encoded {
+        Encoded::new(self.0.load(SeqCst).to_le_bytes().to_vec())
+    }
+
+    fn restoring(_reader: &Self::Reader) -> Encoded {
+        Encoded::default()
+    }
+
+    fn restore(&mut self, _position: GlobalPosition, state: Encoded) -> Result<(), MalformedState> {
+        let count = state.bytes().try_into().map_err(|_| MalformedState("a count has eight bytes"))?;
+        self.0.store(usize::from_le_bytes(count), SeqCst);
+        Ok(())
     }
 }
 

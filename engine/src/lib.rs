@@ -27,6 +27,7 @@ mod clock;
 mod config;
 #[doc(hidden)]
 pub mod example;
+mod frozen;
 pub mod group;
 mod identity;
 mod lane;
@@ -50,6 +51,7 @@ pub mod sim {
 
 pub use client::{Client, ReadTicket, Ticket};
 pub use config::{Config, ConfigError, Link, Member, Pinning, ServerId};
+pub use frozen::{CHUNK_BYTES, Encoded, Frozen, MalformedState, Restoring};
 pub use identity::IdentityError;
 pub use lane::LaneId;
 pub use log::Durability;

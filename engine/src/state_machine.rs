@@ -4,6 +4,7 @@ use bytes::Bytes;
 use niagara_sequencer::GlobalPosition;
 
 use crate::batch::{SubBatch, command_bounds};
+use crate::frozen::{Frozen, MalformedState, Restoring};
 
 /// A deterministic application state, executed by one thread on every server in the order of the global log.
 ///
@@ -11,7 +12,7 @@ use crate::batch::{SubBatch, command_bounds};
 /// no clock, no randomness, no iteration order of a randomly seeded table may leak into either.
 ///
 /// ```
-/// use niagara_engine::{Commands, GlobalPosition, StateMachine};
+/// use niagara_engine::{Commands, Encoded, GlobalPosition, MalformedState, StateMachine};
 /// use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
 ///
 /// /// Adds up the numbers that it is sent.
@@ -21,6 +22,9 @@ use crate::batch::{SubBatch, command_bounds};
 /// impl StateMachine for Sum {
 ///     type Reply = u64;
 ///     type Reader = Arc<AtomicU64>;
+///     // Eight bytes are encoded faster than any view of them could be made.
+///     type Frozen = Encoded;
+///     type Restoring = Encoded;
 ///
 ///     fn reader(&self) -> Self::Reader {
 ///         Arc::clone(&self.0)
@@ -31,6 +35,20 @@ use crate::batch::{SubBatch, command_bounds};
 ///             let add = command.as_slice().first().copied().unwrap_or(0);
 ///             replies.push(self.0.fetch_add(u64::from(add), Ordering::Relaxed) + u64::from(add));
 ///         }
+///     }
+///
+///     fn freeze(&mut self) -> Encoded {
+///         Encoded::new(self.0.load(Ordering::Relaxed).to_le_bytes().to_vec())
+///     }
+///
+///     fn restoring(_reader: &Self::Reader) -> Encoded {
+///         Encoded::default()
+///     }
+///
+///     fn restore(&mut self, _position: GlobalPosition, state: Encoded) -> Result<(), MalformedState> {
+///         let sum = state.bytes().try_into().map_err(|_| MalformedState("a sum has eight bytes"))?;
+///         self.0.store(u64::from_le_bytes(sum), Ordering::Relaxed);
+///         Ok(())
 ///     }
 /// }
 /// ```
@@ -49,6 +67,28 @@ pub trait StateMachine: Send + 'static {
     /// each. A malformed command must be answered by an error of the application's own, not by a panic: a panic
     /// here ends the process, on every server.
     fn apply(&mut self, position: GlobalPosition, commands: Commands<'_>, replies: &mut Vec<Self::Reply>);
+
+    /// What a snapshot is written from, by another thread.
+    type Frozen: Frozen;
+
+    /// What a snapshot is read into, by another thread.
+    type Restoring: Restoring;
+
+    /// Hands out a view of the state as it is now, which later commands do not change. Everybody waits for this call: it
+    /// should take microseconds, whatever the size of the state. There is at most one such view at a time; the one before
+    /// has been dropped.
+    fn freeze(&mut self) -> Self::Frozen;
+
+    /// An empty state to read a snapshot into, aside of the one that `reader` belongs to, which goes on being read and may
+    /// go on changing.
+    fn restoring(reader: &Self::Reader) -> Self::Restoring;
+
+    /// Puts a restored state in the place of this one: everything up to `position` has been executed in it. Readers that were
+    /// handed out before see it from now on, all of it at once.
+    ///
+    /// # Errors
+    /// When the chunks that were read are not a whole state.
+    fn restore(&mut self, position: GlobalPosition, state: Self::Restoring) -> Result<(), MalformedState>;
 }
 
 /// The commands of one sub-batch, in order.

@@ -80,7 +80,9 @@ pub enum StartError {
 ///
 /// ```
 /// use bytes::Bytes;
-/// use niagara_engine::{Commands, Config, Consistency, Durability, Engine, GlobalPosition, Member, StateMachine};
+/// use niagara_engine::{
+///     Commands, Config, Consistency, Durability, Encoded, Engine, GlobalPosition, MalformedState, Member, StateMachine,
+/// };
 /// use std::sync::{Arc, atomic::{AtomicUsize, Ordering::SeqCst}};
 ///
 /// #[derive(Default)]
@@ -89,11 +91,24 @@ pub enum StartError {
 /// impl StateMachine for Counter {
 ///     type Reply = usize;
 ///     type Reader = Arc<AtomicUsize>;
+///     type Frozen = Encoded;
+///     type Restoring = Encoded;
 ///     fn reader(&self) -> Self::Reader {
 ///         Arc::clone(&self.0)
 ///     }
 ///     fn apply(&mut self, _: GlobalPosition, commands: Commands<'_>, replies: &mut Vec<usize>) {
 ///         replies.extend(commands.map(|_| self.0.fetch_add(1, SeqCst) + 1));
+///     }
+///     fn freeze(&mut self) -> Encoded {
+///         Encoded::new(self.0.load(SeqCst).to_le_bytes().to_vec())
+///     }
+///     fn restoring(_: &Self::Reader) -> Encoded {
+///         Encoded::default()
+///     }
+///     fn restore(&mut self, _: GlobalPosition, state: Encoded) -> Result<(), MalformedState> {
+///         let count = state.bytes().try_into().map_err(|_| MalformedState("a count has eight bytes"))?;
+///         self.0.store(usize::from_le_bytes(count), SeqCst);
+///         Ok(())
 ///     }
 /// }
 ///
