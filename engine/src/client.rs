@@ -74,6 +74,13 @@ impl<S: StateMachine> Client<S> {
         self.shared.status()
     }
 
+    /// Asks for a snapshot of this server's state as soon as can be, whatever has been written since the last one. It is made
+    /// beside everything else: [`Status::snapshot`] says how it stands. If nothing has changed since the last one, there is
+    /// nothing to do.
+    pub fn snapshot(&self) {
+        self.shared.snapshot();
+    }
+
     /// Whether every group has a leader that this server knows of.
     pub fn has_quorum(&self) -> bool {
         self.shared.board.groups.iter().all(|group| group.leader.load(SeqCst) != 0)

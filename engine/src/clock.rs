@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// The system's monotonic clock, or one that a simulator moves.
 ///
@@ -39,6 +39,17 @@ impl Clock {
         match self {
             Clock::System => Instant::now(),
             Clock::Manual(clock) => clock.start + Duration::from_nanos(clock.nanoseconds.load(SeqCst)),
+        }
+    }
+
+    /// Milliseconds since 1970, for people to read; a simulator's begins there.
+    pub fn unix_ms(&self) -> u64 {
+        match self {
+            Clock::System => {
+                let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+                since.map_or(0, |since| since.as_millis() as u64)
+            }
+            Clock::Manual(clock) => clock.nanoseconds.load(SeqCst) / 1_000_000,
         }
     }
 }

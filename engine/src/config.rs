@@ -14,7 +14,8 @@ pub type ServerId = u64;
 /// ```
 /// use niagara_engine::{Config, Durability, Member};
 ///
-/// let members = vec![Member { server: 1, addresses: vec!["127.0.0.1:0".into()] }];
+/// let addresses = vec!["127.0.0.1:0".into()];
+/// let members = vec![Member { server: 1, addresses, transfer: "127.0.0.1:0".into() }];
 /// let mut config = Config::new(0xc1u128, 1, members);
 /// config.durability = Durability::Memory;
 /// config.check().unwrap();
@@ -62,6 +63,20 @@ pub struct Config {
     pub log_cache_bytes: usize,
     /// Most bytes queued for one peer on one group's link; whole messages above it are dropped, and Raft sends again.
     pub send_queue_bytes: usize,
+    /// A snapshot is made when so many entries with commands have been merged since the last one: a start reads that many
+    /// again, and a log keeps about 40 bytes of memory for each.
+    pub snapshot_entries: u64,
+    /// Or so many bytes of commands. With a state of 1 GB, as many bytes are written for snapshots as for logs, and the logs
+    /// of all groups together keep up to about three times this on disk: since the older of two snapshots, and until the next
+    /// is written.
+    pub snapshot_bytes: u64,
+    /// Bytes per second at which a snapshot is written. A quarter of what one disk of a small machine takes, so that the
+    /// logs' syncs keep their latency.
+    pub snapshot_write_rate: u64,
+    /// Bytes per second at which snapshots are sent, to all receivers together: half of a link of 1 Gbit/s.
+    pub snapshot_transfer_rate: u64,
+    /// A group's log is kept for a follower that is getting a snapshot, unless it takes more bytes than this.
+    pub snapshot_pin_bytes: u64,
 }
 
 /// A server and where its groups listen.
@@ -71,6 +86,8 @@ pub struct Member {
     pub server: ServerId,
     /// `host:port` for each group, in order of the groups.
     pub addresses: Vec<String>,
+    /// `host:port` where snapshots are asked for and sent, apart from all groups' traffic.
+    pub transfer: String,
 }
 
 /// This server's end of one group's links.
@@ -124,6 +141,11 @@ impl Config {
             segment_bytes: 16 << 20,
             log_cache_bytes: 2 << 20,
             send_queue_bytes: 64 << 20,
+            snapshot_entries: 4 << 20,
+            snapshot_bytes: 1 << 30,
+            snapshot_write_rate: 64 << 20,
+            snapshot_transfer_rate: 64 << 20,
+            snapshot_pin_bytes: 2 << 30,
         }
     }
 
@@ -182,6 +204,13 @@ impl Config {
             (self.lane_bytes >= 2 * self.command_bytes, "lane_bytes must be at least twice command_bytes"),
             (self.send_queue_bytes >= 1 << 20, "send_queue_bytes must be at least 1 MiB"),
             (!self.deadline.is_zero(), "deadline must be above zero"),
+            (self.snapshot_entries >= 1, "snapshot_entries must be at least 1"),
+            (self.snapshot_bytes >= 1, "snapshot_bytes must be at least 1"),
+            (self.snapshot_write_rate >= 1 << 20, "snapshot_write_rate must be at least 1 MiB per second"),
+            (
+                self.snapshot_transfer_rate >= 1 << 20,
+                "snapshot_transfer_rate must be at least 1 MiB per second",
+            ),
         ];
         match rules.iter().find(|(holds, _)| !holds) {
             Some((_, text)) => Err(ConfigError((*text).into())),

@@ -330,7 +330,8 @@ mod tests {
     use crate::config::Member;
 
     fn config(dir: &Path) -> Config {
-        let members = vec![Member { server: 1, addresses: vec!["127.0.0.1:0".into()] }];
+        let transfer = "127.0.0.1:0".to_owned();
+        let members = vec![Member { server: 1, addresses: vec![transfer.clone()], transfer }];
         let mut config = Config::new(7, 1, members);
         config.data_dir = dir.to_owned();
         config

@@ -12,6 +12,7 @@
 //! |---|---|---|
 //! | [`group`] | a server's replica of one Raft group, as a state machine | raft-rs, slots |
 //! | [`log`] | a group's log on disk | bytes, files |
+//! | [`snapshot`] | the state of a server in one file; how it is written, sent and read | rounds, chunks |
 //! | [`apply`] | execution: what ran already, how logs compare | lanes |
 //! | [`batch`], [`wire`] | the bytes in entries and between servers | |
 //! | `lane`, `port`, `client` | callers' commands in, outcomes out | |
@@ -39,6 +40,7 @@ mod port;
 mod raft_log;
 mod read_gate;
 mod server;
+pub mod snapshot;
 mod state_machine;
 mod status;
 pub mod wire;
@@ -60,4 +62,4 @@ pub use outcome::{Applied, Completion, Consistency, ReadFailed, Refused, Unknown
 pub use port::{Port, Wake};
 pub use server::{Engine, StartError};
 pub use state_machine::{Command, Commands, StateMachine};
-pub use status::{Digest, GroupStatus, Status};
+pub use status::{Digest, GroupStatus, SnapshotStatus, Status};

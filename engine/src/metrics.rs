@@ -27,6 +27,12 @@ pub(crate) struct Metrics {
     pub pad_requests: Counter,
     pub read_wait: Histogram,
     pub reads_failed: Counter,
+    pub snapshots: Counter,
+    pub snapshots_received: Counter,
+    pub snapshot_failures: Counter,
+    pub snapshot_position: Gauge,
+    pub snapshot_bytes: Gauge,
+    pub freeze_duration: Histogram,
 }
 
 /// One group's.
@@ -85,6 +91,12 @@ impl Metrics {
             pad_requests: Counter::default(),
             read_wait: seconds(),
             reads_failed: Counter::default(),
+            snapshots: Counter::default(),
+            snapshots_received: Counter::default(),
+            snapshot_failures: Counter::default(),
+            snapshot_position: Gauge::default(),
+            snapshot_bytes: Gauge::default(),
+            freeze_duration: seconds(),
             registry: Mutex::new(Registry::default()),
         };
         registry.register(
@@ -120,8 +132,40 @@ impl Metrics {
             "Reads that no quorum answered in time",
             metrics.reads_failed.clone(),
         );
+        metrics.register_snapshots(registry);
         *metrics.registry.lock() = root;
         metrics
+    }
+
+    fn register_snapshots(&self, registry: &mut Registry) {
+        registry.register("snapshots", "Snapshots written", self.snapshots.clone());
+        registry.register(
+            "snapshots_received",
+            "Snapshots received from other servers",
+            self.snapshots_received.clone(),
+        );
+        registry.register(
+            "snapshot_failures",
+            "Snapshots that could not be written or received",
+            self.snapshot_failures.clone(),
+        );
+        registry.register(
+            "snapshot_position",
+            "Global position of the newest durable snapshot",
+            self.snapshot_position.clone(),
+        );
+        registry.register_with_unit(
+            "snapshot_size",
+            "Length of the newest snapshot's file",
+            Unit::Bytes,
+            self.snapshot_bytes.clone(),
+        );
+        registry.register_with_unit(
+            "snapshot_freeze",
+            "Time for which execution stood still to hand out a view for a snapshot",
+            Unit::Seconds,
+            self.freeze_duration.clone(),
+        );
     }
 
     pub fn encode(&self, out: &mut String) -> fmt::Result {

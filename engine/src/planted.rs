@@ -57,6 +57,28 @@ pub enum Bug {
     LaneLeftAfterUnknown,
     /// An mset locks one key after the other.
     HalfAnMset,
+    /// A snapshot is given its name before it is durable.
+    SnapshotNotSynced,
+    /// A snapshot's checksums are not looked at.
+    SnapshotUnchecked,
+    /// A snapshot does not say which commands have been executed.
+    SnapshotForgetsLanes,
+    /// Logs are compacted to the newest snapshot rather than to the one before.
+    CompactedToNewest,
+    /// Logs are compacted to a snapshot's floor before it is durable.
+    CompactedAhead,
+    /// A snapshot's floor is one entry too high.
+    FloorTooHigh,
+    /// A start keeps a log that ends below the snapshot's floor, or differs from it.
+    StartRuleSkipped,
+    /// A replica acknowledges a snapshot before its log is reset durably.
+    AckBeforeReset,
+    /// A replica's log is reset before the snapshot is durable.
+    ResetBeforeKept,
+    /// Callers whose commands a restored snapshot holds are never told.
+    RestoredTicketsForgotten,
+    /// The merge goes on from where it was after a snapshot was restored.
+    OldMergeAfterRestore,
 }
 
 impl Bug {
@@ -87,6 +109,17 @@ impl Bug {
         Bug::LaneChangedInFlight,
         Bug::LaneLeftAfterUnknown,
         Bug::HalfAnMset,
+        Bug::SnapshotNotSynced,
+        Bug::SnapshotUnchecked,
+        Bug::SnapshotForgetsLanes,
+        Bug::CompactedToNewest,
+        Bug::CompactedAhead,
+        Bug::FloorTooHigh,
+        Bug::StartRuleSkipped,
+        Bug::AckBeforeReset,
+        Bug::ResetBeforeKept,
+        Bug::RestoredTicketsForgotten,
+        Bug::OldMergeAfterRestore,
     ];
 }
 

@@ -21,8 +21,8 @@ pub struct Status {
     pub duplicates: u64,
     /// Positions that no-ops filled.
     pub noops: u64,
-    /// Round-end position of the newest snapshot; 0 while there is none.
-    pub snapshot_position: u64,
+    /// This server's snapshots.
+    pub snapshot: SnapshotStatus,
     /// Digest of the global log at every 2^k-th position, oldest first, so that two servers can be compared at a
     /// position that both have passed.
     pub digests: Vec<Digest>,
@@ -58,4 +58,35 @@ pub struct GroupStatus {
     pub commit: u64,
     /// Raft index of the last entry that the merge has taken.
     pub handed: u64,
+}
+
+/// How a server's snapshots stand.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotStatus {
+    /// Position of the newest durable snapshot, the end of a round; 0 while there is none.
+    pub position: u64,
+    /// When it was begun, in milliseconds since 1970, by the clock of the server that wrote it.
+    pub created_ms: u64,
+    /// Length of its file, in bytes.
+    pub bytes: u64,
+    /// Length of all snapshots that are kept, in bytes.
+    pub disk_bytes: u64,
+    /// Somebody has asked for a snapshot, and it has not begun.
+    pub wanted: bool,
+    /// One is being written.
+    pub writing: bool,
+    /// Bytes written of it.
+    pub written_bytes: u64,
+    /// The server from which one is being received; 0 for none.
+    pub receiving_from: u64,
+    /// Bytes received of it.
+    pub received_bytes: u64,
+    /// Bytes that it has in all; 0 while that is not known.
+    pub expected_bytes: u64,
+    /// Snapshots that this server has written since its start.
+    pub taken: u64,
+    /// Snapshots that could not be written or received since its start.
+    pub failures: u64,
+    /// Why the last one could not; nothing if one has been written since.
+    pub last_error: Option<String>,
 }

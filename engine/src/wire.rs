@@ -21,6 +21,7 @@ const TAG_FORWARD: u8 = 2;
 const TAG_NACK: u8 = 3;
 const TAG_PAD_REQUEST: u8 = 4;
 const TAG_CLAIM: u8 = 5;
+const TAG_SNAPSHOT: u8 = 6;
 
 const FLAG_REJECT: u8 = 1;
 const ENTRY_HEAD: usize = 15;
@@ -36,6 +37,13 @@ pub enum Wire {
     Nack {
         /// The attempt of the refused commands.
         attempt: u32,
+    },
+    /// The receiver's log ends before the sender's begins: it needs a snapshot. The sender leads, and has one.
+    Snapshot {
+        /// The sender's term.
+        term: u64,
+        /// The round of its newest snapshot.
+        round: u64,
     },
     /// The sender's merge waits for this group while it holds a command at `level`.
     PadRequest {
@@ -96,6 +104,11 @@ impl Wire {
                 parts.scratch.put_u8(TAG_NACK);
                 parts.scratch.put_u32_le(*attempt);
             }
+            Wire::Snapshot { term, round } => {
+                parts.scratch.put_u8(TAG_SNAPSHOT);
+                parts.scratch.put_u64_le(*term);
+                parts.scratch.put_u64_le(*round);
+            }
             Wire::PadRequest { level } => {
                 parts.scratch.put_u8(TAG_PAD_REQUEST);
                 parts.scratch.put_u64_le(*level);
@@ -120,6 +133,7 @@ impl Wire {
                 level @ 1..=MAX_PLACE => Wire::PadRequest { level },
                 _ => return Err(MalformedMessage("there is no such place")),
             },
+            TAG_SNAPSHOT => Wire::Snapshot { term: input.u64()?, round: input.u64()? },
             TAG_CLAIM => Wire::Claim,
             _ => return Err(MalformedMessage("unknown tag")),
         };
@@ -137,12 +151,13 @@ impl Wire {
                 128 + message.context.len() + message.entries.iter().map(entry).sum::<usize>()
             }
             Wire::Forward(batch) => 64 + small(&batch.body),
-            Wire::Nack { .. } | Wire::PadRequest { .. } | Wire::Claim => 16,
+            Wire::Nack { .. } | Wire::PadRequest { .. } | Wire::Snapshot { .. } | Wire::Claim => 24,
         }
     }
 }
 
-/// The types that may cross the network; the others are a replica's own business, and a snapshot has no form here.
+/// The types that may cross the network in Raft's form; the others are a replica's own business, and a snapshot goes as
+/// [`Wire::Snapshot`].
 fn type_code(kind: MessageType) -> Option<u8> {
     let code = match kind {
         MessageType::MsgAppend => 1,
@@ -178,7 +193,7 @@ fn type_of(code: u8) -> Result<MessageType, MalformedMessage> {
     })
 }
 
-/// Whether a message of Raft's may leave this server at all.
+/// Whether a message of Raft's may leave this server in that form.
 pub fn crosses_the_network(kind: MessageType) -> bool {
     type_code(kind).is_some()
 }
@@ -393,7 +408,8 @@ mod tests {
 
     #[test]
     fn small_messages_come_back() {
-        for wire in [Wire::Nack { attempt: 3 }, Wire::PadRequest { level: MAX_PLACE }, Wire::Claim] {
+        let snapshot = Wire::Snapshot { term: 3, round: 4 };
+        for wire in [Wire::Nack { attempt: 3 }, Wire::PadRequest { level: MAX_PLACE }, Wire::Claim, snapshot] {
             assert_eq!(Wire::decode(&joined(&wire.encode())).unwrap(), wire);
         }
     }

@@ -94,13 +94,13 @@ impl<T> Merge<T> {
     /// A merge that starts with an empty global log.
     #[must_use]
     pub fn new(layout: Layout) -> Self {
-        Self::resume(layout, 0)
+        Self::resume(layout, 0, GroupId::new(1))
     }
 
-    /// A merge that goes on after round `rounds_done`, that of a snapshot. Panics if that is above
-    /// [`MAX_PLACE`].
+    /// A merge that goes on after round `rounds_done`, that of a snapshot, before which the latest commands were in group
+    /// `anchor`. Panics if the round is above [`MAX_PLACE`].
     #[must_use]
-    pub fn resume(layout: Layout, rounds_done: u64) -> Self {
+    pub fn resume(layout: Layout, rounds_done: u64, anchor: GroupId) -> Self {
         let emitted = layout.round_end(rounds_done);
         Self {
             layout,
@@ -108,7 +108,7 @@ impl<T> Merge<T> {
             awaited: Slot { place: rounds_done + 1, group: GroupId::new(1) },
             emitted: emitted.get(),
             resumed: rounds_done,
-            anchor: GroupId::new(1),
+            anchor,
         }
     }
 
@@ -205,8 +205,7 @@ impl<T> Merge<T> {
         self.lanes.iter().filter_map(|lane| lane.held.back()).map(|held| held.0).max()
     }
 
-    /// The anchor: the group of the latest commands emitted; group 1 if there were none since the merge
-    /// began. See [`padding`](crate::padding).
+    /// The anchor: the group of the latest commands emitted; group 1 if there were none. See [`padding`](crate::padding).
     #[must_use]
     pub fn anchor(&self) -> GroupId {
         self.anchor

@@ -1,12 +1,13 @@
 //! A rolling digest of the global log, kept at positions that any two servers share.
 
+use bytes::{Buf, BufMut};
 use niagara_sequencer::GlobalPosition;
 
 /// The digest of everything up to the current position, and its value at the last two multiples of each power of two.
 ///
 /// Two servers less than 2^k positions apart share a multiple of 2^k among these, once both have passed the first. So
 /// logs can be compared unless one is more than twice as long as the other, with 128 numbers each (`global_prefix`).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Digests {
     value: u64,
     /// Per power: the last two (position, value), newest first; position 0 for none.
@@ -43,6 +44,44 @@ impl Digests {
                 if newest > 1 << power && before >= first { (before, self.value) } else { marks[0] };
             *marks = [(newest, self.value), previous];
         }
+    }
+
+    /// The digest as it was at an earlier position, behind which there have been no-ops only. Marks that have gone since are
+    /// not brought back.
+    pub(crate) fn without_noops_after(&self, position: GlobalPosition) -> Digests {
+        let mut digests = self.clone();
+        for marks in &mut digests.marks {
+            if marks[0].0 > position.get() {
+                *marks = [marks[1], (0, 0)];
+            }
+            if marks[0].0 > position.get() {
+                *marks = [(0, 0); 2];
+            }
+        }
+        digests
+    }
+
+    /// The digests in a snapshot: the present value, then two pairs of position and value per power.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.put_u64_le(self.value);
+        for (position, value) in self.marks.iter().flatten() {
+            out.put_u64_le(*position);
+            out.put_u64_le(*value);
+        }
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote.
+    pub(crate) fn decode(input: &mut &[u8]) -> Option<Digests> {
+        let mut digests = Digests { value: input.try_get_u64_le().ok()?, ..Digests::default() };
+        for mark in digests.marks.iter_mut().flatten() {
+            *mark = (input.try_get_u64_le().ok()?, input.try_get_u64_le().ok()?);
+        }
+        Some(digests)
+    }
+
+    /// The digest of everything so far.
+    pub fn value(&self) -> u64 {
+        self.value
     }
 
     /// The kept positions and values, oldest first.
@@ -110,6 +149,22 @@ mod tests {
         let mut short = Digests::default();
         (1..=1000).for_each(|p| short.noops(at(p), 1));
         assert_eq!(long.kept(), short.kept());
+    }
+
+    /// No-ops that a snapshot does not reach leave no marks in it, and do not change what comes later.
+    #[test]
+    fn a_digest_goes_back_over_no_ops() {
+        let mut later = feed(300, 2);
+        let at_300 = later.clone();
+        later.noops(at(301), 50);
+        let mut back = later.without_noops_after(at(300));
+        assert_eq!(back.value, at_300.value);
+        assert!(back.kept().iter().all(|mark| at_300.kept().contains(mark)));
+        back.noops(at(301), 50);
+        assert!(later.kept().iter().filter(|(position, _)| *position > 300).all(|mark| back.kept().contains(mark)));
+        let mut bytes = Vec::new();
+        later.encode(&mut bytes);
+        assert_eq!(Digests::decode(&mut &bytes[..]), Some(later));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! Replicated state: every server decides by the same rules, from the same log, so all decide the same. One number per
 //! lane suffices, since a lane numbers its commands without gaps and they are executed in order.
 
+use bytes::{Buf, BufMut};
+
 use crate::batch::Span;
 use crate::planted::{self, Bug};
 
@@ -51,6 +53,42 @@ impl Ledger {
     pub fn new(servers: &[u64], lanes: u16) -> Self {
         let row = |&server| Row { server, incarnation: 0, next: vec![1; usize::from(lanes)] };
         Ledger { lanes: usize::from(lanes), rows: servers.iter().map(row).collect() }
+    }
+
+    /// This server's incarnation, and the number of the next command to execute in each of its lanes.
+    pub fn lanes_of(&self, server: u64) -> Option<(u64, &[u64])> {
+        let row = self.rows.iter().find(|row| row.server == server)?;
+        Some((row.incarnation, &row.next))
+    }
+
+    /// The servers that have a row.
+    pub fn servers(&self) -> impl Iterator<Item = u64> {
+        self.rows.iter().map(|row| row.server)
+    }
+
+    /// The ledger in a snapshot: the number of rows (4 bytes), then per row server, incarnation, and the lanes' next numbers.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.put_u32_le(self.rows.len() as u32);
+        for row in &self.rows {
+            [row.server, row.incarnation].iter().chain(&row.next).for_each(|number| out.put_u64_le(*number));
+        }
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote.
+    pub(crate) fn decode(input: &mut &[u8], lanes: u16) -> Option<Ledger> {
+        let lanes = usize::from(lanes);
+        let rows = input.try_get_u32_le().ok()? as usize;
+        if rows > input.len() / (8 * (2 + lanes)) {
+            return None;
+        }
+        let mut number = || input.try_get_u64_le().ok();
+        let row = |_| {
+            let (server, incarnation) = (number()?, number()?);
+            let next = (0..lanes).map(|_| number()).collect::<Option<_>>()?;
+            Some(Row { server, incarnation, next })
+        };
+        let rows = (0..rows).map(row).collect::<Option<_>>()?;
+        Some(Ledger { lanes, rows })
     }
 
     /// Decides on a sub-batch, and notes its commands as executed if they are to be.

@@ -12,6 +12,7 @@ use niagara_sequencer::{Lag, Pacing, Padding, next_place};
 use raft::eraftpb::{Entry, EntryType, Message, MessageType};
 use raft::{RawNode, ReadOnlyOption, StateRole};
 
+use super::behind::{Awaited, Told, round_of};
 use super::intake::{Intake, LaneSource};
 use super::placement::Placement;
 use super::reads::PendingReads;
@@ -49,6 +50,8 @@ pub struct DriverConfig {
     pub entry_bytes: usize,
     /// Bytes of forwarded commands that may wait.
     pub foreign_bytes: usize,
+    /// A log that takes more bytes is compacted in spite of followers that are getting a snapshot.
+    pub pin_bytes: u64,
 }
 
 /// A Ready on its way to the disk, and what may be sent only after it.
@@ -61,9 +64,9 @@ struct Unpersisted {
 
 /// The state machine; see the documentation at the top of its file.
 pub struct Driver<L: ReplicaLog> {
-    config: DriverConfig,
-    raft: RawNode<RaftStore<L>>,
-    slots: SlotIndex,
+    pub(super) config: DriverConfig,
+    pub(super) raft: RawNode<RaftStore<L>>,
+    pub(super) slots: SlotIndex,
     level: u64,
     intake: Intake,
     unpersisted: VecDeque<Unpersisted>,
@@ -74,10 +77,22 @@ pub struct Driver<L: ReplicaLog> {
     lag: Lag,
     lagging: bool,
     held: bool,
-    ticks: u64,
+    pub(super) ticks: u64,
     last_cut: u64,
     progress: Progress,
     outbox: Vec<(u64, Wire)>,
+    /// The entry up to which snapshots make the log superfluous.
+    pub(super) superfluous: u64,
+    /// Whether that, or what keeps the log from being compacted, may have changed.
+    pub(super) may_compact: bool,
+    /// Followers of this leader that are getting a snapshot.
+    pub(super) told: Told,
+    /// The leader's snapshot that this follower waits for.
+    pub(super) awaited: Option<Awaited>,
+    /// That, as long as the rest of the server has not heard of it.
+    pub(super) need: Option<(u64, u64)>,
+    /// The Ready that resets the log, and to which entry, while that is not durable.
+    pub(super) resetting: Option<(u64, u64)>,
 }
 
 /// When the lane was last seen to move, and when it is sent again if it does not.
@@ -136,6 +151,12 @@ impl<L: ReplicaLog> Driver<L> {
             ticks: 0,
             last_cut: 0,
             outbox: Vec::new(),
+            superfluous: 0,
+            may_compact: false,
+            told: Told::default(),
+            awaited: None,
+            need: None,
+            resetting: None,
             config,
         }
     }
@@ -163,6 +184,11 @@ impl<L: ReplicaLog> Driver<L> {
     /// Raft index of the last entry known to be committed.
     pub fn commit(&self) -> u64 {
         self.raft.raft.raft_log.committed
+    }
+
+    /// Raft index of the first entry in the local log, or of the one that will be.
+    pub fn first_index(&self) -> u64 {
+        self.raft.store().log.first_index()
     }
 
     /// Raft index of the last entry in the local log.
@@ -232,7 +258,8 @@ impl<L: ReplicaLog> Driver<L> {
         if self.may_let_time_pass(view) {
             self.raft.tick();
         }
-        if self.placement.wants_to_campaign(self.ticks, self.leader()) && !view.stand_back {
+        let may_campaign = !view.stand_back && self.resetting.is_none();
+        if self.placement.wants_to_campaign(self.ticks, self.leader()) && may_campaign {
             // A refused pre-vote changes nothing, so an error or a loss here needs no answer.
             let _ = self.raft.campaign();
         }
@@ -243,14 +270,17 @@ impl<L: ReplicaLog> Driver<L> {
         } else if !view.lags && self.placement.wants_to_claim(self.ticks, self.leader()) {
             self.outbox.push((self.leader(), Wire::Claim));
         }
+        self.remind_followers();
+        self.may_compact = true;
         self.reads.tick();
     }
 
     /// A follower whose server lags behind does not campaign (another would lead better): its clock stands still just
-    /// below the election time-out, where it grants votes all the same.
+    /// below the election time-out, where it grants votes all the same. So does that of one whose log is being reset, since
+    /// raft-rs looks for entries in it when it campaigns.
     fn may_let_time_pass(&self, view: &View) -> bool {
         let raft = &self.raft.raft;
-        !view.stand_back
+        !view.stand_back && self.resetting.is_none()
             || raft.state == StateRole::Leader
             || raft.election_elapsed + 1 < raft.randomized_election_timeout()
     }
@@ -288,6 +318,7 @@ impl<L: ReplicaLog> Driver<L> {
                     self.progress.resend_at = Some(self.ticks + 1);
                 }
             }
+            Wire::Snapshot { term, round } => self.snapshot_named(Awaited { from, term, round }),
             Wire::PadRequest { level } => self.request_pad(level),
             Wire::Claim => {
                 if self.leads()
@@ -314,6 +345,7 @@ impl<L: ReplicaLog> Driver<L> {
                         && check_entry(&entry.context, &entry.data).is_ok()
                 }),
                 MessageType::MsgAppendResponse => message.reject || message.index <= last,
+                MessageType::MsgTimeoutNow => self.resetting.is_none(),
                 MessageType::MsgReadIndex | MessageType::MsgReadIndexResp => message.entries.len() == 1,
                 _ => true,
             };
@@ -367,12 +399,21 @@ impl<L: ReplicaLog> Driver<L> {
         }
         if let Some(last) = last {
             self.raft.on_persist_ready(last);
+            if let Some((_, index)) = self.resetting.take_if(|(reset, _)| *reset <= last) {
+                // raft-rs leaves it to its user to say that a snapshot is applied.
+                self.raft.advance_apply_to(index);
+            }
         }
     }
 
     fn send_all<M: IntoIterator<Item = Message>>(&mut self, messages: M) {
         for message in messages {
-            if crosses_the_network(message.msg_type) {
+            if message.msg_type == MessageType::MsgSnapshot {
+                let snapshot = message.get_snapshot();
+                self.told.tell(message.to, snapshot.get_metadata().index, self.ticks);
+                let wire = Wire::Snapshot { term: message.term, round: round_of(snapshot) };
+                self.outbox.push((message.to, wire));
+            } else if crosses_the_network(message.msg_type) {
                 self.outbox.push((message.to, Wire::Raft(Box::new(message))));
             }
         }
@@ -382,7 +423,8 @@ impl<L: ReplicaLog> Driver<L> {
     /// sent and written.
     pub fn turn(&mut self, view: &View, source: &mut impl LaneSource, output: &mut Output) {
         self.level = self.level.max(view.level);
-        self.slots.merged(view.merged);
+        // The merge may have gone on from a snapshot, beyond what this log is known to hold.
+        self.slots.merged(view.merged.min(self.commit()));
         self.intake.executed(view.next_command);
         self.pump(output);
         self.watch_progress(view, output);
@@ -392,6 +434,8 @@ impl<L: ReplicaLog> Driver<L> {
             self.pass_on(source);
         }
         self.pump(output);
+        self.compact(output);
+        output.need = self.need.take().or(output.need.take());
         let commit = self.commit();
         self.reads.answer(commit, &self.slots, &mut output.reads);
         output.messages.append(&mut self.outbox);
@@ -534,6 +578,7 @@ impl<L: ReplicaLog> Driver<L> {
             let entries: Vec<LogEntry> = ready.take_entries().into_iter().map(entry_for_log).collect();
             let hard_state = ready.hs().cloned();
             let number = ready.number();
+            let reset = self.reset_if_restored(&ready);
             if !entries.is_empty() {
                 self.note(&entries);
                 self.raft.mut_store().log.append(&entries);
@@ -545,7 +590,7 @@ impl<L: ReplicaLog> Driver<L> {
                 self.raft.advance_apply();
             }
             self.send_all(now);
-            if planted::is(Bug::AckBeforeSync) {
+            if planted::is(Bug::AckBeforeSync) || reset.is_some() && planted::is(Bug::AckBeforeReset) {
                 self.send_all(std::mem::take(&mut later));
             }
             let voted = hard_state.is_some_and(|hs| (hs.term, hs.vote) != self.durable);
@@ -560,8 +605,8 @@ impl<L: ReplicaLog> Driver<L> {
                 later = held;
                 self.send_all::<Vec<_>>(at_once);
             }
-            if voted || !entries.is_empty() {
-                output.writes.push(Write { ready: number, entries, hard_state: state });
+            if voted || !entries.is_empty() || reset.is_some() {
+                output.writes.push(Write::Ready { ready: number, reset, entries, hard_state: state });
                 self.unpersisted.push_back(Unpersisted {
                     ready: number,
                     written: true,

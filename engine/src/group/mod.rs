@@ -7,13 +7,17 @@
 //! | `intake.rs` | commands on their way into the log: this server's lane, and what others forward |
 //! | `slots.rs` | which slot each recent entry fills |
 //! | `reads.rs` | quorum rounds of strong reads |
+//! | `behind.rs` | followers that need a snapshot, and what their leader keeps for them |
+//! | `install.rs` | the driver's dealings with snapshots: compaction, a log that is reset |
 //! | `placement.rs` | where the leadership belongs, and how it gets there |
 //! | `store.rs` | the local log as raft-rs wants to see it |
 //!
 //! Nothing here knows a thread, a clock, a socket or a file: the engine's threads drive it in production, a simulator
 //! in tests.
 
+mod behind;
 mod driver;
+mod install;
 mod intake;
 mod placement;
 mod reads;
@@ -21,6 +25,7 @@ mod slots;
 mod store;
 mod turn;
 
+pub use behind::SnapshotFloor;
 pub use driver::{Driver, DriverConfig};
 pub use intake::LaneSource;
 pub use slots::SlotIndex;

@@ -49,6 +49,20 @@ impl SlotIndex {
         }
     }
 
+    /// The log begins above `index`, and everything up to and including `place` is filled: the slots of a snapshot's round, and
+    /// of those before it. What is known of entries above `index` stays.
+    pub fn begin_above(&mut self, index: u64, place: u64) {
+        self.merged(index);
+        (self.floor_index, self.floor_place) = (index, self.floor_place.max(place));
+    }
+
+    /// All entries are dropped: the log is empty above `index`, see [`begin_above`](Self::begin_above).
+    pub fn reset(&mut self, index: u64, place: u64) {
+        self.marks.clear();
+        self.commands = 0;
+        (self.floor_index, self.floor_place) = (index, place);
+    }
+
     /// Forgets entries from `index` on.
     fn truncate_from(&mut self, index: u64) {
         while let Some(mark) = self.marks.pop_back_if(|mark| mark.index >= index) {

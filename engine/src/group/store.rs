@@ -3,7 +3,8 @@
 use raft::eraftpb::{ConfState, Entry, EntryType, HardState as RaftHardState, Snapshot};
 use raft::{Error, GetEntriesContext, RaftState, Storage, StorageError};
 
-use crate::log::{HardState, LogEntry, LogError, LogStore};
+use super::behind::SnapshotFloor;
+use crate::log::{EntryId, HardState, LogEntry, LogError, LogStore};
 
 /// What the group driver needs of a log: the production log, or a simulator's.
 pub trait ReplicaLog {
@@ -17,6 +18,12 @@ pub trait ReplicaLog {
     fn term(&self, index: u64) -> Option<u64>;
     /// Reads entries from `low` to `high`, both included; at least one if there is any, whatever `max_bytes` is.
     fn read(&self, low: u64, high: u64, max_bytes: usize, out: &mut Vec<LogEntry>) -> Result<(), LogError>;
+    /// Drops the entries up to an index, at once for every reader.
+    fn compact_to(&mut self, index: u64) -> EntryId;
+    /// Drops all entries: the log is empty above this one.
+    fn reset(&mut self, floor: EntryId);
+    /// Bytes that the log takes, in memory and on disk.
+    fn bytes(&self) -> u64;
 }
 
 impl ReplicaLog for LogStore {
@@ -39,18 +46,33 @@ impl ReplicaLog for LogStore {
     fn read(&self, low: u64, high: u64, max_bytes: usize, out: &mut Vec<LogEntry>) -> Result<(), LogError> {
         LogStore::read(self, low, high, max_bytes, out)
     }
+
+    fn compact_to(&mut self, index: u64) -> EntryId {
+        LogStore::compact_to(self, index)
+    }
+
+    fn reset(&mut self, floor: EntryId) {
+        LogStore::reset(self, floor);
+    }
+
+    fn bytes(&self) -> u64 {
+        let figures = LogStore::bytes(self);
+        figures.disk_bytes + figures.cached_bytes
+    }
 }
 
 /// raft-rs's `Storage` over a [`ReplicaLog`].
 pub(super) struct RaftStore<L> {
     pub log: L,
+    /// The newest snapshot of this server.
+    pub snapshot: Option<SnapshotFloor>,
     hard_state: HardState,
     voters: Vec<u64>,
 }
 
 impl<L: ReplicaLog> RaftStore<L> {
     pub fn new(log: L, hard_state: HardState, voters: Vec<u64>) -> Self {
-        RaftStore { log, hard_state, voters }
+        RaftStore { log, snapshot: None, hard_state, voters }
     }
 
     /// Entries without their payloads. raft-rs asks for entries in three cases: to send them, and otherwise to look at
@@ -108,8 +130,14 @@ impl<L: ReplicaLog> Storage for RaftStore<L> {
     }
 
     fn snapshot(&self, _request_index: u64, _to: u64) -> raft::Result<Snapshot> {
-        // Logs are not compacted yet, so every follower can be served from them.
-        Err(Error::Store(StorageError::SnapshotTemporarilyUnavailable))
+        // One that ends before the log begins would leave a gap, and one without an entry would stand for nothing.
+        let newest = self.snapshot.as_ref().filter(|newest| {
+            let index = newest.floor.entry.index;
+            index > 0 && index + 1 >= self.log.first_index()
+        });
+        newest
+            .map(SnapshotFloor::for_raft)
+            .ok_or(Error::Store(StorageError::SnapshotTemporarilyUnavailable))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a driver is told at a turn, and what it wants done.
 
-use crate::log::{HardState, LogEntry};
+use crate::log::{EntryId, HardState, LogEntry};
 use crate::wire::Wire;
 
 /// What the rest of the server looks like at the moment of a turn.
@@ -35,6 +35,8 @@ pub struct Output {
     pub cut: Cut,
     /// No-op entries proposed.
     pub skips: u64,
+    /// The log ends before the leader's begins: the leader, and the round of the snapshot that it names.
+    pub need: Option<(u64, u64)>,
     /// Sub-batches sent again because they may have been lost.
     pub attempts: u64,
 }
@@ -50,13 +52,20 @@ pub struct Cut {
     pub bytes: u64,
 }
 
-/// Something to persist: the entries first, then the hard state.
+/// Something to persist.
 #[derive(Debug)]
-pub struct Write {
-    /// What to call [`Driver::persisted`](super::Driver::persisted) with.
-    pub ready: u64,
-    /// Entries to append; the first may replace a suffix.
-    pub entries: Vec<LogEntry>,
-    /// Raft's term, vote and commit.
-    pub hard_state: HardState,
+pub enum Write {
+    /// In this order: the reset, the entries, the hard state.
+    Ready {
+        /// What to call [`Driver::persisted`](super::Driver::persisted) with.
+        ready: u64,
+        /// The log is emptied, and begins above this entry.
+        reset: Option<EntryId>,
+        /// Entries to append; the first may replace a suffix.
+        entries: Vec<LogEntry>,
+        /// Raft's term, vote and commit.
+        hard_state: HardState,
+    },
+    /// The log is compacted to this entry.
+    Compact(EntryId),
 }

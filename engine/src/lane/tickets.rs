@@ -140,6 +140,26 @@ impl<R> Lane<R> {
         tickets.forget_below(end);
     }
 
+    /// The commands below number `next` have been executed, with replies that nobody here has seen: a snapshot that holds
+    /// them was restored.
+    pub fn passed(&self, next: u64, out: &mut Deliveries<R>) {
+        let mut tickets = self.tickets.lock();
+        assert!(next <= tickets.next, "applied_once: command {next} has been executed before it was proposed");
+        let done = tickets.done;
+        if next <= done {
+            return;
+        }
+        let told = tickets.expired;
+        for run in tickets.runs.iter().skip(told).take_while(|run| run.first < next) {
+            let (from, to) = (done.max(run.first) - run.first, next.min(run.end()) - run.first);
+            let unknown = run.tokens[from as usize..to as usize].iter();
+            out.to(&run.sink).extend(unknown.map(|&token| Completion::Unknown { token }));
+        }
+        tickets.done = next;
+        tickets.commands -= (next - done) as usize;
+        tickets.forget_below(next);
+    }
+
     /// Tells the callers whose deadline has passed; their commands stay in the lane.
     pub fn expire(&self, now: Instant, out: &mut Deliveries<R>) {
         let mut tickets = self.tickets.lock();
@@ -293,6 +313,22 @@ mod tests {
         );
         fixture.applied(1, 10);
         fixture.submit(10..11, 3).unwrap();
+    }
+
+    #[test]
+    fn commands_that_a_snapshot_holds_end_as_unknown_and_later_ones_go_on() {
+        let fixture = Fixture::new();
+        fixture.submit(0..3, 100).unwrap();
+        fixture.submit(3..5, 100).unwrap();
+        fixture.applied(1, 1);
+        let mut out = Deliveries::default();
+        fixture.lane.passed(5, &mut out);
+        fixture.lane.passed(2, &mut out);
+        out.deliver();
+        assert_eq!(fixture.heard(), [(0, true), (1, false), (2, false), (3, false)]);
+        fixture.applied(5, 1);
+        assert_eq!(fixture.heard(), [(4, true)]);
+        assert_eq!(fixture.lane.pending(), 0);
     }
 
     #[test]

@@ -4,19 +4,22 @@
 use std::mem::take;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::time::Instant;
 
 use crossbeam_channel::Receiver;
-use niagara_sequencer::{Emitted, GlobalPosition};
+use niagara_sequencer::{Emitted, GlobalPosition, Layout};
 use parking_lot::Mutex;
 
 use super::board::Board;
-use super::sequencer::Stretch;
+use super::sequencer::{Cut, Stretch, Then};
 use crate::apply::{Digests, Ledger, Verdict};
 use crate::batch::{SubBatch, decode_commands};
 use crate::lane::{Deliveries, Lane};
 use crate::log::LogEntry;
 use crate::metrics::Metrics;
+use crate::planted::{self, Bug};
 use crate::read_gate::ReadGate;
+use crate::snapshot::{GroupFloor, Handover, Header};
 use crate::state_machine::{Commands, StateMachine};
 
 /// What has been executed, for the status.
@@ -33,12 +36,17 @@ pub(crate) struct Application<S: StateMachine> {
     pub executor: Executor<S>,
     pub reads: Arc<ReadGate>,
     pub work: Work<S::Reply>,
+    /// Where views of the state go for snapshots, and received states come from.
+    pub handover: Arc<Handover<S>>,
 }
 
 /// The state machine with all that decides what it executes, and all who are told.
 pub(crate) struct Executor<S: StateMachine> {
     pub state: S,
     pub server: u64,
+    pub cluster: u128,
+    /// All servers: the voters of every group.
+    pub voters: Vec<u64>,
     pub incarnation: u64,
     pub ledger: Ledger,
     pub lanes: Arc<Vec<Lane<S::Reply>>>,
@@ -82,7 +90,20 @@ impl<S: StateMachine> Application<S> {
 
     /// Executes a stretch of the global log, publishes how far that is, and tells who waits for it.
     pub fn execute(&mut self, stretch: Stretch) {
-        let Application { executor, reads, work } = self;
+        let Stretch { emitted, then } = stretch;
+        if !emitted.is_empty() {
+            self.execute_all(emitted);
+        }
+        match then {
+            None => {}
+            Some(Then::Freeze(cut)) => self.freeze(cut),
+            Some(Then::Restore(header)) => self.restore(&header),
+            Some(Then::Discard) => drop(self.handover.take_restored()),
+        }
+    }
+
+    fn execute_all(&mut self, stretch: Vec<Emitted<LogEntry>>) {
+        let Application { executor, reads, work, .. } = self;
         let mut applied = GlobalPosition::ZERO;
         for emitted in stretch {
             applied = match emitted {
@@ -101,9 +122,90 @@ impl<S: StateMachine> Application<S> {
         work.deliveries.deliver();
         reads.applied(applied);
     }
+
+    /// Hands out the state for a snapshot. Everybody waits for this, so it copies nothing but a few numbers per server.
+    fn freeze(&mut self, cut: Cut) {
+        let begun = Instant::now();
+        let header = self.executor.header(cut, &self.work.digests);
+        let frozen = self.executor.state.freeze();
+        self.executor.metrics.freeze_duration.observe(begun.elapsed().as_secs_f64());
+        self.handover.give_frozen(header, frozen);
+        self.executor.board.snapshots.wake();
+    }
+
+    /// Puts a received state in the place of this one.
+    fn restore(&mut self, header: &Header) {
+        let state = self.handover.take_restored().expect("a received state is handed over before it is announced");
+        let Application { executor, reads, work, .. } = self;
+        executor.restore(header, state, work);
+        work.deliveries.deliver();
+        reads.applied(header.position());
+    }
 }
 
 impl<S: StateMachine> Executor<S> {
+    /// What a snapshot says about the state as it is now, which is that of the end of a round: only no-ops may have come since.
+    fn header(&self, cut: Cut, digests: &Digests) -> Header {
+        let Cut { round, anchor, floors } = cut;
+        let position = Layout::new(floors.len() as u16).round_end(round);
+        let since = self.board.applied.load(SeqCst) - position.get();
+        let floor =
+            |entry| GroupFloor { entry, voters: self.voters.clone(), learners: Vec::new() };
+        let mut ledger = self.ledger.clone();
+        if planted::is(Bug::SnapshotForgetsLanes) {
+            ledger = Ledger::new(&self.voters, self.lanes.len() as u16);
+        }
+        Header {
+            // The file gets its id and its date when it is begun.
+            id: 0,
+            created_ms: 0,
+            cluster: self.cluster,
+            server: self.server,
+            round,
+            anchor,
+            commands: self.executed.commands.load(SeqCst),
+            duplicates: self.executed.duplicates.load(SeqCst),
+            noops: self.executed.noops.load(SeqCst) - since,
+            floors: floors.into_iter().map(floor).collect(),
+            ledger,
+            digests: digests.without_noops_after(position),
+        }
+    }
+
+    /// Goes on from a snapshot, with the state that was read from it. Also how a start begins.
+    ///
+    /// # Panics
+    /// When the state machine does not take the state: its chunks were checked one by one, so that is a fault of its own.
+    pub fn restore(&mut self, header: &Header, state: S::Restoring, work: &mut Work<S::Reply>) {
+        let applied = header.position();
+        if let Err(error) = self.state.restore(applied, state) {
+            panic!("cannot go on from the snapshot at position {applied}: {error}");
+        }
+        self.ledger = header.ledger.clone();
+        work.digests = header.digests.clone();
+        self.board.applied.store(applied.get(), SeqCst);
+        self.executed.commands.store(header.commands, SeqCst);
+        self.executed.duplicates.store(header.duplicates, SeqCst);
+        self.executed.noops.store(header.noops, SeqCst);
+        self.executed.digests.lock().clone_from(&work.digests);
+        self.metrics.applied.set(applied.get() as i64);
+        self.end_restored_tickets(work);
+    }
+
+    /// Callers here may wait for commands that the snapshot holds: executed, with replies that were given elsewhere.
+    fn end_restored_tickets(&self, work: &mut Work<S::Reply>) {
+        let Some((incarnation, next)) = self.ledger.lanes_of(self.server) else { return };
+        assert!(incarnation <= self.incarnation, "applied_once: this server's next life has been executed already");
+        if incarnation < self.incarnation || planted::is(Bug::RestoredTicketsForgotten) {
+            return;
+        }
+        for ((lane, next), group) in self.lanes.iter().zip(next).zip(&self.board.groups) {
+            lane.passed(*next, &mut work.deliveries);
+            lane.queue.set_next_command(*next);
+            group.wake();
+        }
+    }
+
     /// Executes one entry's commands, and folds what was decided about them into the digest.
     fn execute(&mut self, position: GlobalPosition, entry: &LogEntry, work: &mut Work<S::Reply>) {
         let batches = decode_commands(&entry.context, &entry.data).unwrap_or_else(|error| {

@@ -14,6 +14,7 @@ use super::log_thread::LogThread;
 use super::parts::{GroupParts, Outside, Parts};
 use super::sequencer::STRETCHES_WAITING;
 use super::sequencer_thread::SequencerThread;
+use super::snapshot_thread::SnapshotThread;
 use super::shared::Shared;
 use super::thread::{Bell, spawn};
 use crate::client::Client;
@@ -21,6 +22,7 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Link, Pinning};
 use crate::identity::{Identity, IdentityError, random};
 use crate::log::{Durability, LogError, SystemFiles};
+use crate::snapshot::SnapshotError;
 use crate::state_machine::StateMachine;
 
 /// Why a server did not start. Nothing of it runs then.
@@ -52,6 +54,34 @@ pub enum StartError {
         last: u64,
         /// The last entry that there was.
         commit: u64,
+    },
+    /// A snapshot cannot be used.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// A log has been compacted to a snapshot that is not there.
+    #[error(
+        "group {group}: the log begins above entry {compacted}, but the newest whole snapshot reaches entry {found} only: \
+         what lies between is lost. Restore the directory `snapshots` from a copy if there is one; else remove this server \
+         from the cluster and add it under a new id"
+    )]
+    SnapshotMissing {
+        /// The group.
+        group: u16,
+        /// The entry that the log is compacted to.
+        compacted: u64,
+        /// The entry that the newest snapshot reaches.
+        found: u64,
+    },
+    /// The sockets of the channel for snapshots cannot be opened.
+    #[error("transfer: {0}")]
+    Transfer(OpenError),
+    /// The address of the channel for snapshots cannot be resolved.
+    #[error("transfer: cannot resolve this server's own address {address:?}: {source}")]
+    TransferAddress {
+        /// The address.
+        address: String,
+        /// Why.
+        source: io::Error,
     },
     /// A group's sockets cannot be opened.
     #[error("group {group}: {source}")]
@@ -114,7 +144,7 @@ pub enum StartError {
 ///
 /// // A cluster of one server with two groups, in memory.
 /// let addresses = vec!["127.0.0.1:0".to_string(); 2];
-/// let mut config = Config::new(1, 1, vec![Member { server: 1, addresses }]);
+/// let mut config = Config::new(1, 1, vec![Member { server: 1, addresses, transfer: "127.0.0.1:0".into() }]);
 /// config.durability = Durability::Memory;
 /// let engine = Engine::start(config, Counter::default())?;
 /// let client = engine.client();
@@ -135,11 +165,12 @@ pub struct Engine<S: StateMachine> {
     groups: Vec<JoinHandle<()>>,
     sequencer: Option<JoinHandle<()>>,
     application: Option<JoinHandle<()>>,
+    snapshots: Option<JoinHandle<()>>,
 }
 
 impl<S: StateMachine> Engine<S> {
-    /// Opens the data directory and the sockets, and starts the threads. The state machine begins empty, and executes the
-    /// whole log again.
+    /// Opens the data directory and the sockets, and starts the threads. The state machine, which must be empty, is restored
+    /// from the newest snapshot, and executes the log from there on.
     #[expect(clippy::needless_pass_by_value, reason = "a configuration is made for one server")]
     pub fn start(config: Config, state: S) -> Result<Engine<S>, StartError> {
         config.check()?;
@@ -156,6 +187,8 @@ impl<S: StateMachine> Engine<S> {
         let parts = Parts::open(&config, &outside, state)?;
         let transport = |group| open_link(&config, group, &identity);
         let transports = (0..config.groups()).map(transport).collect::<Result<Vec<_>, _>>()?;
+        let transfer = open_transfer(&config, &identity)?;
+        parts.shared.board.snapshots.set_waker(transfer.waker());
         for (transport, on_board) in transports.iter().zip(&parts.shared.board.groups) {
             on_board.set_waker(transport.waker());
         }
@@ -168,8 +201,9 @@ impl<S: StateMachine> Engine<S> {
             groups: Vec::new(),
             sequencer: None,
             application: None,
+            snapshots: None,
         };
-        engine.start_threads(&config, parts, transports, cores).map_err(StartError::Thread)?;
+        engine.start_threads(&config, parts, (transports, transfer), cores).map_err(StartError::Thread)?;
         tracing::info!(
             server = config.server,
             groups = config.groups(),
@@ -184,12 +218,14 @@ impl<S: StateMachine> Engine<S> {
         &mut self,
         config: &Config,
         parts: Parts<S>,
-        transports: Vec<Transport>,
+        (transports, transfer): (Vec<Transport>, Transport),
         cores: Vec<Option<core_affinity::CoreId>>,
     ) -> io::Result<()> {
-        let Parts { shared, groups, sequencer, application, bell } = parts;
+        let Parts { shared, groups, sequencer, application, keeper, bell } = parts;
         let (out, input) = crossbeam_channel::bounded(STRETCHES_WAITING);
         self.application = Some(spawn("application".into(), move || application.run(&input))?);
+        let keeping = SnapshotThread { keeper, board: Arc::clone(&shared.board), transport: transfer };
+        self.snapshots = Some(spawn("snapshots".into(), move || keeping.run())?);
         let for_deadlines = Arc::clone(&shared);
         let sequencer = SequencerThread {
             sequencer,
@@ -239,7 +275,9 @@ impl<S: StateMachine> Engine<S> {
         threads.for_each(join);
         self.stop.store(true, SeqCst);
         self.bell.ring();
-        self.sequencer.take().into_iter().chain(self.application.take()).for_each(join);
+        self.shared.board.snapshots.stop();
+        let others = [self.sequencer.take(), self.application.take(), self.snapshots.take()];
+        others.into_iter().flatten().for_each(join);
         if let Err(error) = self.identity.stopped_cleanly() {
             tracing::warn!(%error, "could not note the clean stop");
         }
@@ -270,13 +308,7 @@ fn open_link(config: &Config, group: u16, identity: &Arc<Identity>) -> Result<Tr
             source,
         })?,
     };
-    let hello = Hello {
-        cluster: config.cluster,
-        server: config.server,
-        channel: u32::from(number),
-        channels: u32::from(config.groups()),
-        store: identity.store(),
-    };
+    let hello = hello(config, number, identity);
     let others = config.members.iter().filter(|member| member.server != config.server);
     let peers =
         others.map(|member| Peer { server: member.server, address: member.addresses[at].clone() }).collect();
@@ -289,6 +321,30 @@ fn open_link(config: &Config, group: u16, identity: &Arc<Identity>) -> Result<Tr
     link_config.seed = random() as u64;
     let admission = Arc::<Identity>::clone(identity);
     Transport::open(link_config, admission).map_err(|source| StartError::Link { group: number, source })
+}
+
+/// The channel for snapshots: number 0, beside those of the groups.
+fn open_transfer(config: &Config, identity: &Arc<Identity>) -> Result<Transport, StartError> {
+    let own = config.members.iter().find(|member| member.server == config.server).expect("checked");
+    let listen = resolve(&own.transfer)
+        .map_err(|source| StartError::TransferAddress { address: own.transfer.clone(), source })?;
+    let hello = hello(config, 0, identity);
+    let others = config.members.iter().filter(|member| member.server != config.server);
+    let peers = others.map(|member| Peer { server: member.server, address: member.transfer.clone() });
+    let mut link_config = LinkConfig::new(hello, listen, peers.collect());
+    link_config.seed = random() as u64;
+    let admission = Arc::<Identity>::clone(identity);
+    Transport::open(link_config, admission).map_err(StartError::Transfer)
+}
+
+fn hello(config: &Config, channel: u16, identity: &Identity) -> Hello {
+    Hello {
+        cluster: config.cluster,
+        server: config.server,
+        channel: channel.into(),
+        channels: config.groups().into(),
+        store: identity.store(),
+    }
 }
 
 fn resolve(address: &str) -> io::Result<SocketAddr> {

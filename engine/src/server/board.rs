@@ -1,10 +1,12 @@
 //! Where the threads of a server publish how far they are. Each field has one writer; readers need no lock.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::SeqCst};
 
 use niagara_net::Waker;
 use parking_lot::Mutex;
+
+use crate::snapshot::{Header, SnapshotBoard, Snapshots};
 
 /// Progress of the whole server. Orders are sequentially consistent throughout: fields are written once per batch, and
 /// the sleep protocol ("publish, then look whether the other sleeps" against "say that you sleep, then look again")
@@ -20,6 +22,8 @@ pub(crate) struct Board {
     pub applied: AtomicU64,
     /// Per group, by zero-based index.
     pub groups: Vec<GroupBoard>,
+    /// Between those and the thread that keeps the snapshots.
+    pub snapshots: SnapshotBoard,
 }
 
 /// Progress of one group's replica; aligned so that two groups' threads share no cache line.
@@ -48,7 +52,7 @@ pub(crate) struct GroupBoard {
 }
 
 /// A message for a group's thread from a thread of the same server.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Mail {
     /// The log is durable up to the write of this Ready.
     Persisted(u64),
@@ -56,6 +60,10 @@ pub(crate) enum Mail {
     AskRead(u64),
     /// The merge waits for this group and holds a command at this place.
     Pad(u64),
+    /// These snapshots are durable.
+    Kept(Snapshots),
+    /// The state of this server is at this snapshot, or beyond it.
+    Install(Arc<Header>),
     /// End the thread.
     Stop,
 }
@@ -69,6 +77,7 @@ impl Board {
             awaited: AtomicU32::new(0),
             applied: AtomicU64::new(0),
             groups: std::iter::repeat_with(group).take(groups).collect(),
+            snapshots: SnapshotBoard::default(),
         }
     }
 

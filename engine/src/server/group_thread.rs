@@ -115,7 +115,8 @@ impl GroupThread {
         let hard_state = self.replica.driver.hard_state();
         match self.disk {
             Disk::Thread(mut disk) => {
-                disk.write(vec![Write { ready: 0, entries: Vec::new(), hard_state }]);
+                let last = Write::Ready { ready: 0, reset: None, entries: Vec::new(), hard_state };
+                disk.write(vec![last]);
                 disk.stop();
             }
             Disk::Inline(mut writer) => {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::board::{Board, Mail};
 use super::thread::spawn;
 use crate::group::Write;
-use crate::log::{LogEntry, LogError, LogWriter};
+use crate::log::{HardState, LogEntry, LogError, LogWriter};
 use crate::metrics::GroupMetrics;
 
 /// Writes for the thread. The channel needs no bound of its own: pacing bounds what a leader has in flight, and a follower
@@ -70,7 +70,7 @@ fn run(
     }
 }
 
-/// Makes writes durable, and returns the last one's Ready.
+/// Makes writes durable, in as few batches as resets and compactions allow, and returns the last Ready among them.
 ///
 /// # Errors
 /// When the log cannot be written. The server must end then, and not try again: after a failed sync nobody knows what the
@@ -80,14 +80,48 @@ pub(crate) fn write_all(
     writes: Vec<Write>,
     metrics: &GroupMetrics,
 ) -> Result<Option<u64>, LogError> {
-    let Some(last) = writes.last() else { return Ok(None) };
-    let (ready, hard_state) = (last.ready, last.hard_state);
-    let entries: Vec<LogEntry> = writes.into_iter().flat_map(|write| write.entries).collect();
-    metrics
-        .wal_bytes
-        .inc_by(entries.iter().map(|entry| (entry.context.len() + entry.data.len()) as u64).sum());
-    let begun = Instant::now();
-    writer.write(&entries, Some(hard_state))?;
-    metrics.fsync_duration.observe(begun.elapsed().as_secs_f64());
-    Ok(Some(ready))
+    let mut written = None;
+    let mut batch = Batch::default();
+    for write in writes {
+        match write {
+            Write::Ready { ready, reset, entries, hard_state } => {
+                if let Some(floor) = reset {
+                    batch.write(writer, metrics)?;
+                    writer.reset(floor)?;
+                }
+                batch.entries.extend(entries);
+                batch.hard_state = Some(hard_state);
+                written = Some(ready);
+            }
+            Write::Compact(floor) => {
+                batch.write(writer, metrics)?;
+                writer.compact(floor)?;
+            }
+        }
+    }
+    batch.write(writer, metrics)?;
+    Ok(written)
+}
+
+/// What is written and synced at once.
+#[derive(Default)]
+struct Batch {
+    entries: Vec<LogEntry>,
+    hard_state: Option<HardState>,
+}
+
+impl Batch {
+    /// Makes it durable, and empties it.
+    fn write(&mut self, writer: &mut LogWriter, metrics: &GroupMetrics) -> Result<(), LogError> {
+        let Batch { entries, hard_state } = std::mem::take(self);
+        if hard_state.is_none() {
+            return Ok(());
+        }
+        let bytes = entries.iter().map(|entry| (entry.context.len() + entry.data.len()) as u64);
+        metrics.wal_bytes.inc_by(bytes.sum());
+        let begun = Instant::now();
+        writer.write(&entries, hard_state)?;
+        metrics.fsync_duration.observe(begun.elapsed().as_secs_f64());
+        Ok(())
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
 use niagara_net::{Event, Frame};
 
@@ -20,6 +21,7 @@ use crate::group::Write;
 use crate::lane::Lane;
 use crate::log::{LogError, LogStore};
 use crate::planted::{self, Bug};
+use crate::snapshot::{Header, Keeper};
 use crate::state_machine::StateMachine;
 
 /// A server without threads. Each method is what one of the threads of an [`Engine`](crate::Engine) does in one round of
@@ -31,6 +33,7 @@ use crate::state_machine::StateMachine;
 /// | log | [`write_log`](Machine::write_log) |
 /// | sequencer | [`merge`](Machine::merge), [`tick`](Machine::tick) |
 /// | application | [`execute`](Machine::execute) |
+/// | snapshots | [`handle_transfer`](Machine::handle_transfer), [`keep_snapshots`](Machine::keep_snapshots) |
 ///
 /// Groups are named by their zero-based index.
 ///
@@ -41,7 +44,8 @@ use crate::state_machine::StateMachine;
 /// use std::sync::Arc;
 ///
 /// // A cluster of one server with one group, in memory.
-/// let members = vec![Member { server: 1, addresses: vec!["nowhere:0".into()] }];
+/// let addresses = vec!["nowhere:0".into()];
+/// let members = vec![Member { server: 1, addresses, transfer: "nowhere:0".into() }];
 /// let mut config = Config::new(1, 1, members);
 /// config.durability = Durability::Memory;
 /// let outside = Outside {
@@ -72,6 +76,7 @@ pub struct Machine<S: StateMachine> {
     sequencer: Sequencer,
     stretches: VecDeque<Stretch>,
     application: Application<S>,
+    keeper: Keeper<S>,
 }
 
 /// How one replica stands.
@@ -111,7 +116,7 @@ impl<S: StateMachine> Machine<S> {
     /// When a log is damaged, or has lost what was acknowledged.
     pub fn open(config: &Config, outside: &Outside, state: S) -> Result<Machine<S>, StartError> {
         config.check()?;
-        let Parts { shared, groups, sequencer, application, bell: _ } = Parts::open(config, outside, state)?;
+        let Parts { shared, groups, sequencer, application, keeper, bell: _ } = Parts::open(config, outside, state)?;
         Ok(Machine {
             shared,
             clock: outside.clock.clone(),
@@ -120,6 +125,7 @@ impl<S: StateMachine> Machine<S> {
             sequencer,
             stretches: VecDeque::new(),
             application,
+            keeper,
         })
     }
 
@@ -198,6 +204,38 @@ impl<S: StateMachine> Machine<S> {
         let Some(stretch) = self.stretches.pop_front() else { return false };
         self.application.execute(stretch);
         true
+    }
+
+    /// Something has happened on the links of the channel for snapshots.
+    pub fn handle_transfer(&mut self, event: Event) {
+        self.keeper.handle(self.clock.now(), event);
+    }
+
+    /// A round of the thread that keeps the snapshots; what it sends.
+    pub fn keep_snapshots(&mut self) -> Vec<(u64, Frame)> {
+        let sent = self.keeper.step(self.clock.now());
+        sent.into_iter().map(|(to, message)| (to, message.encode())).collect()
+    }
+
+    /// Whether that thread would go round once more rather than sleep.
+    pub fn wants_keeping(&self) -> bool {
+        self.keeper.is_due(self.clock.now())
+    }
+
+    /// How long it would sleep at the most; nothing for as long as nobody wakes it.
+    pub fn keeping_due(&self) -> Option<Duration> {
+        let now = self.clock.now();
+        self.keeper.next_due(now).map(|due| due.saturating_duration_since(now))
+    }
+
+    /// The snapshots that are durable here, oldest first.
+    pub fn snapshots(&self) -> Vec<Arc<Header>> {
+        self.keeper.shelf().kept().iter().map(|kept| Arc::clone(&kept.header)).collect()
+    }
+
+    /// How many snapshots were found damaged at the start.
+    pub fn damaged_snapshots(&self) -> usize {
+        self.keeper.shelf().damaged().len()
     }
 
     /// A step of the sequencer's clock, by which deadlines pass, too.

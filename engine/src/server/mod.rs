@@ -2,12 +2,13 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `parts.rs` | a server without threads: opens the logs, puts everything together |
+//! | `parts.rs` | a server without threads: everything put together |
+//! | `start.rs` | what a start finds on disk: snapshot and logs, and how they fit |
 //! | `replica.rs` | a group's driver with all that it shares with the rest of the server |
 //! | `sequencer.rs` | local logs in, global log out |
 //! | `application.rs` | global log in, outcomes out |
 //! | `assembly.rs` | adds sockets and threads to the parts, and takes them apart again |
-//! | `group_thread.rs`, `log_thread.rs`, `sequencer_thread.rs` | the threads: clocks, sockets, channels, files |
+//! | `group_thread.rs`, `log_thread.rs`, `sequencer_thread.rs`, `snapshot_thread.rs` | the threads: clocks, sockets, channels, files |
 //! | `machine.rs` | drives the parts without threads, for a simulator |
 //! | `board.rs` | how far everybody is, and the mailboxes of the group threads |
 //! | `shared.rs` | what callers' threads reach |
@@ -27,6 +28,8 @@ mod replica;
 mod sequencer;
 mod sequencer_thread;
 mod shared;
+mod snapshot_thread;
+mod start;
 mod thread;
 
 pub use assembly::{Engine, StartError};
@@ -34,3 +37,4 @@ pub(crate) use board::{Board, Mail};
 pub use machine::{Figures, Machine, Standing};
 pub use parts::Outside;
 pub(crate) use shared::Shared;
+pub(crate) use thread::Bell;

@@ -9,19 +9,19 @@ use super::application::{Application, Executor, Work};
 use super::assembly::StartError;
 use super::board::Board;
 use super::replica::{Replica, ReplicaShare};
-use super::sequencer::Sequencer;
+use super::sequencer::{Sequencer, SnapshotLimits};
 use super::shared::Shared;
+use super::start::{OpenGroup, Found, open_group, open_snapshots};
 use super::thread::Bell;
 use crate::apply::Ledger;
-use crate::batch::EntryFill;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::group::{Driver, DriverConfig, SlotIndex};
-use crate::lane::{Lane, LaneQueue, Limits, Origin};
-use crate::log::{self, Files, LogConfig, LogStore, LogWriter};
+use crate::lane::{Lane, LaneQueue, Limits};
+use crate::log::{Files, LogStore, LogWriter};
 use crate::metrics::Metrics;
 use crate::planted::{self, Bug};
 use crate::read_gate::ReadGate;
+use crate::snapshot::{Handover, Header, Keeper, KeeperConfig, KeeperShare};
 use crate::state_machine::StateMachine;
 
 /// What a server takes from the world around it, apart from messages.
@@ -47,6 +47,7 @@ pub(crate) struct Parts<S: StateMachine> {
     pub groups: Vec<GroupParts>,
     pub sequencer: Sequencer,
     pub application: Application<S>,
+    pub keeper: Keeper<S>,
     /// Wakes the sequencer's thread.
     pub bell: Arc<Bell>,
 }
@@ -58,39 +59,37 @@ pub(crate) struct GroupParts {
     pub writer: LogWriter,
 }
 
-/// One group's log and what follows from it.
-struct OpenGroup {
-    driver: Driver<LogStore>,
-    store: LogStore,
-    writer: LogWriter,
-    queue: Arc<LaneQueue>,
-}
-
 impl<S: StateMachine> Parts<S> {
-    /// Opens the logs. The state machine begins empty, and is to execute the whole log again.
+    /// Opens snapshots and logs. The state machine goes on from the newest snapshot, and is to execute the log from there on;
+    /// without one it begins empty.
     pub fn open(config: &Config, outside: &Outside, state: S) -> Result<Parts<S>, StartError> {
         let layout = Layout::new(config.groups());
         let board = Arc::new(Board::new(usize::from(config.groups())));
-        let open = |group| open_group(config, group, outside);
+        let Found { shelf, snapshot } = open_snapshots::<S>(config, outside, &state.reader())?;
+        let header = snapshot.as_ref().map(|(header, _)| Arc::clone(header));
+        let open = |group| open_group(config, group, outside, header.as_deref());
         let groups = (0..config.groups()).map(open).collect::<Result<Vec<_>, _>>()?;
         groups.iter().for_each(|group| board.raise_level(group.driver.level()));
-        let queues = groups.iter().map(|group| Arc::clone(&group.queue));
-        let shared = Arc::new(share(config, &outside.clock, layout, &board, queues, state.reader()));
         let bell = Arc::<Bell>::default();
-        let mut stores: Vec<LogStore> = groups.iter().map(|group| group.store.clone()).collect();
-        if planted::is(Bug::MergeOrderAfterRestart) && outside.incarnation > 1 {
-            stores.rotate_left(1);
+        let queues = groups.iter().map(|group| Arc::clone(&group.queue));
+        let shared = Arc::new(share(config, &outside.clock, layout, &board, queues, state.reader(), &bell));
+        let handover = Arc::<Handover<S>>::default();
+        let share = KeeperShare {
+            board: Arc::clone(&board),
+            handover: Arc::clone(&handover),
+            sequencer: Arc::clone(&bell),
+            metrics: Arc::clone(&shared.metrics),
+            reader: state.reader(),
+            clock: outside.clock.clone(),
+        };
+        let keeper = Keeper::new(keeper_config(config), share, shelf, Arc::clone(&outside.files));
+        let stores = groups.iter().map(|group| group.store.clone()).collect();
+        let sequencer = sequencer(config, outside, layout, stores, &shared, header.as_deref());
+        let mut application = application(config, outside.incarnation, state, &shared, handover);
+        if let Some((header, state)) = snapshot {
+            application.executor.restore(&header, state, &mut application.work);
         }
-        let sequencer = Sequencer::new(
-            layout,
-            stores,
-            Arc::clone(&board),
-            Arc::clone(&shared.reads),
-            Arc::clone(&shared.metrics),
-            config.tick,
-        );
-        let application = application(config, outside.incarnation, state, &shared);
-        let groups = groups.into_iter().enumerate().map(|(index, group)| {
+        let of_group = |(index, group): (usize, OpenGroup)| {
             let OpenGroup { driver, store, writer, queue } = group;
             let share = ReplicaShare {
                 server: config.server,
@@ -100,9 +99,50 @@ impl<S: StateMachine> Parts<S> {
                 sequencer: Arc::clone(&bell),
                 metrics: shared.metrics.groups[index].clone(),
             };
-            GroupParts { replica: Replica::new(index, driver, share), store, writer }
-        });
-        Ok(Parts { groups: groups.collect(), shared, sequencer, application, bell })
+            let mut replica = Replica::new(index, driver, share);
+            if let Some(snapshots) = keeper.snapshots() {
+                replica.kept(&snapshots);
+            }
+            GroupParts { replica, store, writer }
+        };
+        let groups = groups.into_iter().enumerate().map(of_group).collect();
+        Ok(Parts { groups, shared, sequencer, application, keeper, bell })
+    }
+}
+
+fn sequencer<S: StateMachine>(
+    config: &Config,
+    outside: &Outside,
+    layout: Layout,
+    mut stores: Vec<LogStore>,
+    shared: &Shared<S>,
+    snapshot: Option<&Header>,
+) -> Sequencer {
+    if planted::is(Bug::MergeOrderAfterRestart) && outside.incarnation > 1 {
+        stores.rotate_left(1);
+    }
+    Sequencer::new(
+        layout,
+        stores,
+        Arc::clone(&shared.board),
+        Arc::clone(&shared.reads),
+        Arc::clone(&shared.metrics),
+        config.tick,
+        SnapshotLimits { entries: config.snapshot_entries, bytes: config.snapshot_bytes },
+        snapshot,
+    )
+}
+
+fn keeper_config(config: &Config) -> KeeperConfig {
+    // An answer takes a moment; a sender that restarts, about an election's time.
+    let election = config.tick * config.election_ticks;
+    KeeperConfig {
+        cluster: config.cluster,
+        groups: config.groups(),
+        write_rate: config.snapshot_write_rate,
+        transfer_rate: config.snapshot_transfer_rate,
+        retry: 2 * election,
+        give_up: 20 * election,
     }
 }
 
@@ -111,19 +151,22 @@ fn application<S: StateMachine>(
     incarnation: u64,
     state: S,
     shared: &Shared<S>,
+    handover: Arc<Handover<S>>,
 ) -> Application<S> {
     let servers: Vec<u64> = config.members.iter().map(|member| member.server).collect();
     let executor = Executor {
         state,
         server: config.server,
+        cluster: config.cluster,
         incarnation,
         ledger: Ledger::new(&servers, config.groups()),
+        voters: servers,
         lanes: Arc::clone(&shared.lanes),
         board: Arc::clone(&shared.board),
         executed: Arc::clone(&shared.executed),
         metrics: Arc::clone(&shared.metrics),
     };
-    Application { executor, reads: Arc::clone(&shared.reads), work: Work::default() }
+    Application { executor, reads: Arc::clone(&shared.reads), work: Work::default(), handover }
 }
 
 fn share<S: StateMachine>(
@@ -133,6 +176,7 @@ fn share<S: StateMachine>(
     board: &Arc<Board>,
     queues: impl Iterator<Item = Arc<LaneQueue>>,
     reader: S::Reader,
+    bell: &Arc<Bell>,
 ) -> Shared<S> {
     let limits = Limits { commands: config.lane_commands, bytes: config.lane_bytes };
     let metrics = Arc::new(Metrics::new(config.groups()));
@@ -152,74 +196,6 @@ fn share<S: StateMachine>(
         executed: Arc::default(),
         metrics,
         reader,
+        sequencer: Arc::clone(bell),
     }
-}
-
-fn open_group(config: &Config, group: u16, outside: &Outside) -> Result<OpenGroup, StartError> {
-    let number = group + 1;
-    let (store, writer, slots) = open_log(config, group, outside)?;
-    let hard_state = store.hard_state();
-    if hard_state.commit > store.last_index() {
-        let (last, commit) = (store.last_index(), hard_state.commit);
-        return Err(StartError::LostEntries { group: number, last, commit });
-    }
-    let mut voters: Vec<u64> = config.members.iter().map(|member| member.server).collect();
-    voters.sort_unstable();
-    let election = config.election_ticks;
-    let driver_config = DriverConfig {
-        server: config.server,
-        lane: group,
-        wanted_leader: voters[usize::from(group) % voters.len()],
-        voters,
-        boot: outside.boot,
-        heartbeat_ticks: config.heartbeat_ticks,
-        election_ticks: election,
-        // Above the lease (`election_ticks`), so that a server that stands back can hold its clock between the two.
-        campaign_ticks: match outside.election_seed {
-            None => election + 1..2 * election,
-            Some(seed) => {
-                let at = election + 1 + (spread(seed ^ u64::from(number)) % u64::from(election - 1)) as u32;
-                at..at + 1
-            }
-        },
-        window: config.window,
-        entry_bytes: config.entry_bytes,
-        foreign_bytes: config.lane_bytes,
-    };
-    let origin = Origin { server: config.server, incarnation: outside.incarnation, lane: group };
-    let queue = Arc::new(LaneQueue::new(origin, config.entry_bytes));
-    let driver = Driver::new(driver_config, store.clone(), hard_state, slots);
-    Ok(OpenGroup { driver, store, writer, queue })
-}
-
-/// A number that differs in all bits for seeds that are neighbours (the finaliser of SplitMix64).
-fn spread(seed: u64) -> u64 {
-    let bits = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ (bits >> 31)
-}
-
-/// Opens the log, and learns from its entries which slots they fill.
-fn open_log(
-    config: &Config,
-    group: u16,
-    outside: &Outside,
-) -> Result<(LogStore, LogWriter, SlotIndex), StartError> {
-    let number = group + 1;
-    let id = crc32fast::hash(format!("{:032x}/{}/{number}", config.cluster, config.server).as_bytes());
-    let dir = config.data_dir.join(format!("group-{number}"));
-    let mut log_config = LogConfig::new(dir, config.durability, u64::from(id) << 16 | u64::from(number));
-    log_config.segment_bytes = config.segment_bytes;
-    log_config.cache_bytes = config.log_cache_bytes;
-    log_config.files = Arc::clone(&outside.files);
-    log_config.prepare_beside = outside.prepare_beside;
-    let mut slots = SlotIndex::default();
-    let mut damaged = None;
-    let opened = log::open(&log_config, &mut |entry| match EntryFill::of(&entry.context) {
-        Ok(fill) => slots.append(entry.index, &fill),
-        Err(error) => damaged = Some((entry.index, error)),
-    });
-    let (store, writer) = opened.map_err(|source| StartError::Log { group: number, source })?;
-    assert!(damaged.is_none(), "group {number}: checked records hold an impossible entry: {damaged:?}");
-    Ok((store, writer, slots))
 }

@@ -11,12 +11,13 @@ use raft::StateRole;
 
 use super::board::{Board, GroupBoard, Mail};
 use super::thread::Bell;
-use crate::group::{Driver, Output, View};
+use crate::group::{Driver, Output, SnapshotFloor, View};
 use crate::lane::LaneQueue;
 use crate::log::LogStore;
 use crate::metrics::GroupMetrics;
 use crate::planted::{self, Bug};
 use crate::read_gate::ReadGate;
+use crate::snapshot::{Need, Snapshots};
 use crate::wire::Wire;
 
 /// The driver of one group, and everything of the server that it reads and writes.
@@ -122,11 +123,19 @@ impl Replica {
                 Mail::Persisted(ready) => self.driver.persisted(ready),
                 Mail::AskRead(round) => self.driver.ask_read(round),
                 Mail::Pad(level) => self.driver.forward_pad_request(level),
+                Mail::Kept(snapshots) => self.kept(&snapshots),
+                Mail::Install(here) => self.driver.install(&SnapshotFloor::of(&here, self.group)),
                 Mail::Stop => stop = true,
             }
         }
         self.mail = mail;
         stop
+    }
+
+    /// These snapshots are durable.
+    pub fn kept(&mut self, Snapshots { newest, older }: &Snapshots) {
+        let of = |header| SnapshotFloor::of(header, self.group);
+        self.driver.kept(of(newest), older.as_ref().map(|older| of(older)).as_ref());
     }
 
     /// Looks at how far the rest of the server is: once per turn, before the tick and the turn.
@@ -179,6 +188,9 @@ impl Replica {
         }
         for (round, place) in self.output.reads.drain(..) {
             self.reads.answered(round, place);
+        }
+        if let Some((from, round)) = self.output.need.take() {
+            self.board.snapshots.need(Need { group: self.group, from, round });
         }
         self.count(commit, now);
     }

@@ -6,16 +6,56 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use niagara_sequencer::{Emitted, Fill, GlobalPosition, GroupId, Layout, Merge, Slot};
+use niagara_sequencer::{Emitted, Fill, FloorIndex, GlobalPosition, GroupId, Layout, Merge, Slot};
 
 use super::board::{Board, Mail};
 use crate::batch::EntryFill;
-use crate::log::{LogEntry, LogStore};
+use crate::log::{EntryId, LogEntry, LogStore};
 use crate::metrics::Metrics;
+use crate::planted::{self, Bug};
 use crate::read_gate::ReadGate;
+use crate::snapshot::Header;
 
 /// A part of the global log: the paper's global-log channel carries these.
-pub(crate) type Stretch = Vec<Emitted<LogEntry>>;
+#[derive(Default)]
+pub(crate) struct Stretch {
+    pub emitted: Vec<Emitted<LogEntry>>,
+    /// What is to be done behind it.
+    pub then: Option<Then>,
+}
+
+/// What execution is told between two commands.
+pub(crate) enum Then {
+    /// Hand out a view of the state, for a snapshot.
+    Freeze(Cut),
+    /// Go on from a received snapshot's state, which waits.
+    Restore(Arc<Header>),
+    /// Drop that state: this server's own logs have brought it further.
+    Discard,
+}
+
+/// Where a snapshot cuts the logs: at the end of a round.
+pub(crate) struct Cut {
+    pub round: u64,
+    pub anchor: GroupId,
+    /// Per group: the last entry that fills a slot of that round or before it.
+    pub floors: Vec<EntryId>,
+}
+
+/// When a snapshot is due.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SnapshotLimits {
+    /// Entries with commands since the last one.
+    pub entries: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+}
+
+impl Stretch {
+    pub fn is_empty(&self) -> bool {
+        self.emitted.is_empty() && self.then.is_none()
+    }
+}
 
 /// Stretches that may wait for execution. With their size it bounds the memory between merge and execution.
 pub(crate) const STRETCHES_WAITING: usize = 8;
@@ -38,6 +78,11 @@ pub(crate) struct Sequencer {
     tick: Duration,
     /// The slot that the merge awaited at the last tick.
     stalled: Option<Slot>,
+    limits: SnapshotLimits,
+    /// What has been merged since the last snapshot.
+    since: SnapshotLimits,
+    /// The position of the last commands merged.
+    last_commands: GlobalPosition,
 }
 
 /// A local log, as far as it has been pulled.
@@ -49,10 +94,13 @@ struct Pulled {
     /// Entries pulled and not known to be merged: their index, and the last place filled at or below it.
     ahead: VecDeque<(u64, u64)>,
     read: Vec<LogEntry>,
+    floors: FloorIndex,
 }
 
 impl Sequencer {
-    /// The sequencer of a server whose logs are these, in order of the groups. `tick` is how often it is told the time.
+    /// The sequencer of a server whose logs are these, in order of the groups, and whose state was restored from `snapshot`.
+    /// `tick` is how often it is told the time.
+    #[expect(clippy::too_many_arguments, reason = "each is another part of the server, handed over once")]
     pub fn new(
         layout: Layout,
         stores: Vec<LogStore>,
@@ -60,32 +108,126 @@ impl Sequencer {
         reads: Arc<ReadGate>,
         metrics: Arc<Metrics>,
         tick: Duration,
+        limits: SnapshotLimits,
+        snapshot: Option<&Header>,
     ) -> Self {
         let logs = layout.group_ids().zip(stores).map(|(group, store)| Pulled::new(group, store)).collect();
-        Sequencer { layout, logs, merge: Merge::new(layout), board, reads, metrics, tick, stalled: None }
+        let mut sequencer = Sequencer {
+            layout,
+            logs,
+            merge: Merge::new(layout),
+            board,
+            reads,
+            metrics,
+            tick,
+            stalled: None,
+            limits,
+            since: SnapshotLimits { entries: 0, bytes: 0 },
+            last_commands: GlobalPosition::ZERO,
+        };
+        if let Some(header) = snapshot {
+            sequencer.go_on_from(header);
+        }
+        sequencer
     }
 
     /// Pulls what is committed, and merges up to a stretch of it; empty if there is nothing to merge.
     pub fn merge_some(&mut self) -> Stretch {
+        if let Some(header) = self.board.snapshots.take_resume() {
+            return self.resume(header);
+        }
         for log in &mut self.logs {
             log.pull(&self.board, &mut self.merge);
         }
-        let mut stretch = Stretch::new();
+        let due = self.snapshot_is_due();
+        let mut stretch = Stretch { emitted: Vec::new(), then: self.cut_if(due) };
         let mut bytes = 0;
-        while bytes < STRETCH_BYTES && stretch.len() < STRETCH_ITEMS {
+        while stretch.then.is_none() && bytes < STRETCH_BYTES && stretch.emitted.len() < STRETCH_ITEMS {
             let Some(emitted) = self.merge.next() else { break };
-            if let Emitted::Commands { item, .. } = &emitted {
+            if let Emitted::Commands { item, position } = &emitted {
                 bytes += item.data.len();
+                self.since.entries += 1;
+                self.since.bytes += item.data.len() as u64;
+                self.last_commands = *position;
             }
-            stretch.push(emitted);
+            stretch.emitted.push(emitted);
+            stretch.then = self.cut_if(due);
         }
         self.publish();
         stretch
     }
 
-    /// Whether something is committed that could be pulled: the last look before sleeping.
+    /// Whether something is committed that could be pulled, or a snapshot is to be made or gone on from: the last look before
+    /// sleeping.
     pub fn has_news(&self) -> bool {
+        let snapshots = &self.board.snapshots;
+        let wanted = snapshots.is_wanted() && snapshots.may_freeze();
         self.logs.iter().any(|log| log.commit(&self.board) > log.index && !log.is_full())
+            || snapshots.has_resume()
+            || wanted && (self.round_to_cut().is_some() || self.is_all_kept())
+    }
+
+    /// Whether a snapshot is due, and can be made.
+    fn snapshot_is_due(&self) -> bool {
+        let snapshots = &self.board.snapshots;
+        if snapshots.is_wanted() && self.is_all_kept() {
+            snapshots.no_longer_wanted();
+        }
+        let full = self.since.entries >= self.limits.entries || self.since.bytes >= self.limits.bytes;
+        (full || snapshots.is_wanted()) && snapshots.may_freeze()
+    }
+
+    /// Whether everything that was executed is in a snapshot already.
+    fn is_all_kept(&self) -> bool {
+        self.last_commands <= self.layout.round_end(self.board.snapshots.kept_round())
+    }
+
+    /// The round at whose end the state is as it is now: the last one that is merged, if only no-ops have come since.
+    fn round_to_cut(&self) -> Option<u64> {
+        let round = self.merge.emitted().get() / u64::from(self.layout.groups());
+        let unchanged = self.layout.round_end(round) >= self.last_commands;
+        (unchanged && round > self.board.snapshots.kept_round()).then_some(round)
+    }
+
+    /// Cuts the logs for a snapshot, if that is wanted and the end of a round is here.
+    fn cut_if(&mut self, due: bool) -> Option<Then> {
+        let round = if due { self.round_to_cut()? } else { return None };
+        self.board.snapshots.set_may_freeze(false);
+        self.board.snapshots.no_longer_wanted();
+        self.since = SnapshotLimits { entries: 0, bytes: 0 };
+        let floors = self.logs.iter_mut().map(|log| log.cut(round)).collect();
+        Some(Then::Freeze(Cut { round, anchor: self.merge.anchor(), floors }))
+    }
+
+    /// Goes on from a received snapshot, unless this server's own logs have brought it further.
+    fn resume(&mut self, header: Arc<Header>) -> Stretch {
+        let round = header.round;
+        let then = if header.position() > self.merge.emitted() {
+            self.go_on_from(&header);
+            self.publish();
+            Then::Restore(header)
+        } else {
+            Then::Discard
+        };
+        self.board.snapshots.set_resumed(round);
+        Stretch { emitted: Vec::new(), then: Some(then) }
+    }
+
+    /// The next slot to merge is the first behind the snapshot. Logs that reach beyond it are pulled again from there; those
+    /// that do not are waited for.
+    fn go_on_from(&mut self, header: &Header) {
+        if planted::is(Bug::OldMergeAfterRestore) && self.merge.emitted() > GlobalPosition::ZERO {
+            return;
+        }
+        self.merge = Merge::resume(self.layout, header.round, header.anchor);
+        self.last_commands = header.position();
+        self.since = SnapshotLimits { entries: 0, bytes: 0 };
+        for (log, floor) in self.logs.iter_mut().zip(&header.floors) {
+            let index = floor.entry.index;
+            *log = Pulled::above(log.group, log.store.clone(), index, header.round);
+            self.board.groups[log.group.index()].merged.store(index, SeqCst);
+            log.store.release(index);
+        }
     }
 
     /// Says how far the merge is, and lets go what it has passed.
@@ -121,7 +263,22 @@ impl Sequencer {
 
 impl Pulled {
     fn new(group: GroupId, store: LogStore) -> Self {
-        Pulled { store, group, index: 0, place: 0, ahead: VecDeque::new(), read: Vec::new() }
+        Pulled::above(group, store, 0, 0)
+    }
+
+    /// To be pulled from above an entry on, the last one that fills a place up to `round`.
+    fn above(group: GroupId, store: LogStore, index: u64, round: u64) -> Self {
+        let floors = FloorIndex::starting_at(index, round);
+        Pulled { store, group, index, place: round, ahead: VecDeque::new(), read: Vec::new(), floors }
+    }
+
+    /// The last entry that fills a place up to `round`. Those before it are of no more interest to later snapshots.
+    fn cut(&mut self, round: u64) -> EntryId {
+        let index = self.floors.floor(round).expect("compaction_floor: snapshots are made of rising rounds");
+        self.floors.forget_below(index);
+        let index = if planted::is(Bug::FloorTooHigh) { self.index.min(index + 1) } else { index };
+        let term = self.store.term(index).expect("compaction_floor: the log holds what no snapshot stands for");
+        EntryId { index, term }
     }
 
     fn commit(&self, board: &Board) -> u64 {
@@ -149,10 +306,12 @@ impl Pulled {
                 EntryFill::Nothing => {}
                 EntryFill::Skip { place } => {
                     self.place = place;
+                    self.floors.push(self.index, place);
                     merge.push(self.group, place, Fill::Skip);
                 }
                 EntryFill::Commands { place } => {
                     self.place = place;
+                    self.floors.push(self.index, place);
                     merge.push(self.group, place, Fill::Commands(entry));
                 }
             }

@@ -5,11 +5,11 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use niagara_sequencer::GlobalPosition;
 
 use super::application::Executed;
 use super::board::Board;
 use super::replica::ROLES;
+use super::thread::Bell;
 use crate::batch::{LONE_COMMAND_BYTES, put_command};
 use crate::clock::Clock;
 use crate::lane::{Deliveries, Lane, LaneId, Piece, Sink, Submission};
@@ -36,6 +36,8 @@ pub(crate) struct Shared<S: StateMachine> {
     pub executed: Arc<Executed>,
     pub metrics: Arc<Metrics>,
     pub reader: S::Reader,
+    /// Wakes the sequencer's thread.
+    pub sequencer: Arc<Bell>,
 }
 
 impl<S: StateMachine> Shared<S> {
@@ -91,6 +93,12 @@ impl<S: StateMachine> Shared<S> {
         false
     }
 
+    /// Asks for a snapshot now.
+    pub fn snapshot(&self) {
+        self.board.snapshots.want();
+        self.sequencer.ring();
+    }
+
     /// Ends the waiting of commands whose deadline has passed.
     pub fn expire(&self, now: Instant) {
         let mut deliveries = Deliveries::default();
@@ -131,7 +139,7 @@ impl<S: StateMachine> Shared<S> {
             commands: self.executed.commands.load(SeqCst),
             duplicates: self.executed.duplicates.load(SeqCst),
             noops: self.executed.noops.load(SeqCst),
-            snapshot_position: GlobalPosition::ZERO.get(),
+            snapshot: board.snapshots.status(),
             digests: digests
                 .map(|(position, value)| Digest { position, value: format!("{value:016x}") })
                 .collect(),

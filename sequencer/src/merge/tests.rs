@@ -50,7 +50,7 @@ fn places_left_out_are_noops_once_a_later_one_is_known() {
 
 #[test]
 fn a_resumed_merge_ignores_what_its_snapshot_holds() {
-    let mut merge = Merge::resume(Layout::new(2), 5);
+    let mut merge = Merge::resume(Layout::new(2), 5, GroupId::new(2));
     assert_eq!(merge.emitted(), GlobalPosition::new(10));
     merge.push(group(1), 4, Fill::Commands('x'));
     merge.push(group(1), 5, Fill::Commands('y'));

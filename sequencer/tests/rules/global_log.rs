@@ -62,7 +62,7 @@ impl Observed {
         let start = layout.round_end(rounds_done).get();
         Self {
             layout,
-            merge: Merge::resume(layout, rounds_done),
+            merge: Merge::resume(layout, rounds_done, GroupId::new(1)),
             start,
             held: Vec::new(),
             global: Vec::new(),

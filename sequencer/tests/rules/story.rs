@@ -263,7 +263,7 @@ impl World {
 
     fn restart(&mut self) -> Vec<String> {
         let round = self.snapshots.last().copied().unwrap_or(0);
-        self.merge = Merge::resume(self.layout, round);
+        self.merge = Merge::resume(self.layout, round, self.merge.anchor());
         self.applied = self.merge.emitted();
         for (group, log) in self.layout.group_ids().zip(&self.logs) {
             for entry in log.entries.iter().filter(|entry| entry.index > log.compacted) {

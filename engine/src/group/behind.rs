@@ -1,0 +1,134 @@
+//! Followers whose log ends before their leader's begins: what their leader keeps for them, and how they come to a log of their
+//! own again.
+
+use std::collections::BTreeMap;
+
+use raft::eraftpb::{ConfState, Snapshot, SnapshotMetadata};
+
+use crate::snapshot::{GroupFloor, Header};
+
+/// What a group has to know of a snapshot: up to where it stands for the group's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotFloor {
+    /// The snapshot's round.
+    pub round: u64,
+    /// The last entry that it stands for, and the group's members as of then.
+    pub floor: GroupFloor,
+}
+
+impl SnapshotFloor {
+    /// The part of a snapshot that concerns the group with this zero-based index.
+    pub fn of(header: &Header, group: usize) -> SnapshotFloor {
+        SnapshotFloor { round: header.round, floor: header.floors[group].clone() }
+    }
+
+    /// In raft-rs's form. Its data is the round; the application's bytes travel by a channel of their own.
+    pub(super) fn for_raft(&self) -> Snapshot {
+        let GroupFloor { entry, voters, learners } = &self.floor;
+        let conf_state =
+            ConfState { voters: voters.clone(), learners: learners.clone(), ..ConfState::default() };
+        let metadata = SnapshotMetadata {
+            conf_state: Some(conf_state).into(),
+            index: entry.index,
+            term: entry.term,
+            ..SnapshotMetadata::default()
+        };
+        let data = self.round.to_le_bytes().to_vec().into();
+        Snapshot { data, metadata: Some(metadata).into(), ..Snapshot::default() }
+    }
+}
+
+/// The round of a snapshot that [`SnapshotFloor::for_raft`] has made.
+pub(super) fn round_of(snapshot: &Snapshot) -> u64 {
+    let round = snapshot.data.as_ref().try_into().expect("only the driver makes snapshots for raft-rs");
+    u64::from_le_bytes(round)
+}
+
+/// A leader's snapshot that this replica waits for, outside of raft-rs, until this server has one that is as new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Awaited {
+    pub from: u64,
+    pub term: u64,
+    pub round: u64,
+}
+
+impl Awaited {
+    /// A leader names its snapshot, maybe once more. While the same one leads, the first that it named will do: it keeps its
+    /// log from there on.
+    pub fn named(before: Option<Awaited>, named: Awaited) -> Awaited {
+        match before {
+            Some(before) if (before.from, before.term) == (named.from, named.term) => {
+                Awaited { round: before.round.min(named.round), ..named }
+            }
+            _ => named,
+        }
+    }
+}
+
+/// A leader's followers that have been told to get a snapshot.
+#[derive(Debug, Default)]
+pub(super) struct Told(BTreeMap<u64, Offer>);
+
+#[derive(Clone, Copy, Debug)]
+struct Offer {
+    /// The snapshot's floor when the follower was first told: the log is kept from there on.
+    floor: u64,
+    /// When it was last told, in ticks.
+    at: u64,
+}
+
+impl Told {
+    /// A follower is told.
+    pub fn tell(&mut self, follower: u64, floor: u64, now: u64) {
+        let offer = self.0.entry(follower).or_insert(Offer { floor, at: now });
+        offer.at = now;
+    }
+
+    /// Followers that have not answered for so many ticks: they are told again, since raft-rs says it only once.
+    pub fn silent(&self, now: u64, patience: u64) -> Vec<u64> {
+        self.0.iter().filter(|(_, offer)| now - offer.at >= patience).map(|(follower, _)| *follower).collect()
+    }
+
+    /// Forgets those that hold everything up to what they were told of.
+    pub fn caught_up(&mut self, matched: impl Fn(u64) -> u64) {
+        self.0.retain(|follower, offer| matched(*follower) < offer.floor);
+    }
+
+    /// The entry up to which the log may be compacted in spite of those for whom `lives` holds.
+    pub fn pin(&self, lives: impl Fn(u64) -> bool) -> Option<u64> {
+        self.0.iter().filter(|(follower, _)| lives(**follower)).map(|(_, offer)| offer.floor).min()
+    }
+
+    /// This replica leads no more.
+    pub fn forget(&mut self) {
+        self.0.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_is_kept_from_the_first_snapshot_on_that_a_follower_was_told_of() {
+        let mut told = Told::default();
+        told.tell(2, 100, 0);
+        told.tell(3, 150, 5);
+        told.tell(2, 200, 10);
+        assert_eq!(told.pin(|_| true), Some(100));
+        assert_eq!(told.pin(|follower| follower == 3), Some(150), "who is gone holds nobody up");
+        assert_eq!(told.silent(14, 9), [3]);
+        told.caught_up(|follower| if follower == 2 { 100 } else { 0 });
+        assert_eq!(told.pin(|_| true), Some(150));
+    }
+
+    #[test]
+    fn a_leader_that_names_newer_snapshots_is_not_chased() {
+        let first = Awaited { from: 1, term: 4, round: 10 };
+        let second = Awaited { round: 20, ..first };
+        assert_eq!(Awaited::named(None, second), second);
+        assert_eq!(Awaited::named(Some(first), second), first);
+        let other = Awaited { from: 2, term: 5, round: 20 };
+        assert_eq!(Awaited::named(Some(first), other), other);
+    }
+}

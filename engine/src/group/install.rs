@@ -1,0 +1,117 @@
+//! The driver's dealings with snapshots: compaction, followers that need one, and a log that is reset to one.
+
+use raft::eraftpb::{Message, MessageType};
+use raft::{ProgressState, Ready, SnapshotStatus};
+
+use super::behind::{Awaited, SnapshotFloor, round_of};
+use super::driver::Driver;
+use super::store::ReplicaLog;
+use super::turn::{Output, Write};
+use crate::log::EntryId;
+use crate::planted::{self, Bug};
+
+impl<L: ReplicaLog> Driver<L> {
+    /// These snapshots are durable: the newest is what a follower is told of whose log ends too early, and the log is not
+    /// needed any more up to the older one's floor.
+    pub fn kept(&mut self, newest: SnapshotFloor, older: Option<&SnapshotFloor>) {
+        self.raft.mut_store().snapshot = Some(newest);
+        if let Some(older) = older {
+            self.superfluous = self.superfluous.max(older.floor.entry.index);
+        }
+        self.may_compact = true;
+    }
+
+    /// The state of this server is at this snapshot, or beyond it: a log that ends before it may be dropped.
+    ///
+    /// raft-rs hears of a leader's snapshot only now, with what this server's own file says; so what it acknowledges is what
+    /// this server has. Should the log hold the floor by now, nothing is dropped.
+    pub fn install(&mut self, here: &SnapshotFloor) {
+        let Some(Awaited { from, term, round }) = self.awaited.take_if(|awaited| awaited.round <= here.round)
+        else {
+            return;
+        };
+        let entry = here.floor.entry;
+        // A leader of an earlier term is none any more, and one whose term is below the entry's has been deposed.
+        if entry.index == 0 || term < self.term() || term < entry.term {
+            return;
+        }
+        let message = Message {
+            msg_type: MessageType::MsgSnapshot,
+            from,
+            to: self.config.server,
+            term,
+            snapshot: Some(here.for_raft()).into(),
+            ..Message::default()
+        };
+        if let Err(error) = self.raft.step(message) {
+            tracing::debug!(from, %error, "raft refused a snapshot");
+        }
+    }
+
+    /// A leader has compacted what this log lacks.
+    pub(super) fn snapshot_named(&mut self, named: Awaited) {
+        let sound = self.config.voters.contains(&named.from) && named.term >= self.term();
+        // A leader is never restored: its log holds everything that is committed.
+        if sound && !(self.leads() && named.term == self.term()) {
+            let awaited = Awaited::named(self.awaited, named);
+            self.awaited = Some(awaited);
+            self.need = Some((awaited.from, awaited.round));
+        }
+    }
+
+    /// Drops the log if raft-rs has taken a snapshot in its place; the entry above which it begins then.
+    pub(super) fn reset_if_restored(&mut self, ready: &Ready) -> Option<EntryId> {
+        let snapshot = ready.snapshot();
+        if snapshot.is_empty() {
+            return None;
+        }
+        let metadata = snapshot.get_metadata();
+        let floor = EntryId { index: metadata.index, term: metadata.term };
+        tracing::info!(index = floor.index, round = round_of(snapshot), "the log begins anew above a snapshot");
+        self.raft.mut_store().log.reset(floor);
+        self.slots.reset(floor.index, round_of(snapshot));
+        self.resetting = Some((ready.number(), floor.index));
+        Some(floor)
+    }
+
+    /// raft-rs tells a follower of a snapshot once, and then waits; a message can be lost, and a transfer can fail. So it is
+    /// told again after a while.
+    pub(super) fn remind_followers(&mut self) {
+        if !self.leads() {
+            return self.told.forget();
+        }
+        let progress = self.raft.raft.prs();
+        self.told.caught_up(|follower| progress.get(follower).map_or(u64::MAX, |progress| progress.matched));
+        let patience = 2 * u64::from(self.config.election_ticks);
+        let waits = |follower: &u64| {
+            let progress = self.raft.raft.prs().get(*follower);
+            progress.is_some_and(|progress| progress.state == ProgressState::Snapshot)
+        };
+        let silent: Vec<u64> = self.told.silent(self.ticks, patience).into_iter().filter(waits).collect();
+        for follower in silent {
+            self.raft.report_snapshot(follower, SnapshotStatus::Failure);
+        }
+    }
+
+    /// Compacts the log as far as nobody needs it: neither a start from the older snapshot, nor raft-rs, nor a follower that
+    /// is getting a snapshot and will go on from there.
+    pub(super) fn compact(&mut self, output: &mut Output) {
+        if !std::mem::take(&mut self.may_compact) {
+            return;
+        }
+        let mut target = self.superfluous.min(self.raft.raft.raft_log.applied);
+        let log = &self.raft.store().log;
+        if log.bytes() <= self.config.pin_bytes {
+            let progress = self.raft.raft.prs();
+            let lives = |follower| progress.get(follower).is_some_and(|progress| progress.recent_active);
+            target = target.min(self.told.pin(lives).unwrap_or(u64::MAX));
+        }
+        if planted::is(Bug::CompactedAhead) {
+            target = self.raft.raft.raft_log.applied;
+        }
+        if target >= log.first_index() {
+            let floor = self.raft.mut_store().log.compact_to(target);
+            output.writes.push(Write::Compact(floor));
+        }
+    }
+}

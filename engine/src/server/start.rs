@@ -1,0 +1,174 @@
+//! What a start finds on disk: the newest snapshot that is whole, each group's log, and how they fit each other.
+
+use std::sync::Arc;
+
+use super::assembly::StartError;
+use super::parts::Outside;
+use crate::batch::EntryFill;
+use crate::config::Config;
+use crate::frozen::Restoring;
+use crate::group::{Driver, DriverConfig, SlotIndex, SnapshotFloor};
+use crate::lane::{LaneQueue, Origin};
+use crate::log::{self, Durability, EntryId, HardState, LogConfig, LogStore, LogWriter, Replayed};
+use crate::planted::{self, Bug};
+use crate::snapshot::{Header, Shelf, SnapshotError, SnapshotReader};
+use crate::state_machine::StateMachine;
+
+/// The snapshots of a server, and the state that was read from the newest.
+pub(super) struct Found<S: StateMachine> {
+    pub shelf: Shelf,
+    pub snapshot: Option<(Arc<Header>, S::Restoring)>,
+}
+
+/// One group's log and what follows from it.
+pub(super) struct OpenGroup {
+    pub driver: Driver<LogStore>,
+    pub store: LogStore,
+    pub writer: LogWriter,
+    pub queue: Arc<LaneQueue>,
+}
+
+/// Opens the directory of snapshots, and reads the newest that is whole.
+pub(super) fn open_snapshots<S: StateMachine>(
+    config: &Config,
+    outside: &Outside,
+    reader: &S::Reader,
+) -> Result<Found<S>, StartError> {
+    let durable = config.durability != Durability::Memory;
+    let mut shelf = Shelf::open(Arc::clone(&outside.files), config.data_dir.join("snapshots"), durable)?;
+    let restored = shelf.restore_newest(config.cluster, config.groups(), |file| {
+        let mut state = S::restoring(reader);
+        read_all(file, &mut state).map(|()| state)
+    })?;
+    let snapshot = restored.map(|(kept, state)| {
+        let header = Arc::clone(&kept.header);
+        tracing::info!(position = %header.position(), bytes = kept.bytes, "the state is read from a snapshot");
+        (header, state)
+    });
+    Ok(Found { shelf, snapshot })
+}
+
+fn read_all(file: &mut SnapshotReader, state: &mut impl Restoring) -> Result<(), SnapshotError> {
+    while let Some(chunk) = file.next_chunk()? {
+        state
+            .add_chunk(&chunk)
+            .map_err(|source| SnapshotError::State { path: file.path().to_owned(), source })?;
+    }
+    Ok(())
+}
+
+/// Makes a log fit the snapshot: what it holds above the snapshot's floor is kept if it goes on from that very entry. A log
+/// that ends below it, or has another entry there, dates from before the snapshot was received; nothing in it is needed, and it
+/// begins anew. Returns the hard state to go on with.
+///
+/// Without this rule a server that dies between receiving a snapshot and resetting its logs comes back with logs that its state
+/// is ahead of.
+fn fit(
+    group: u16,
+    store: &LogStore,
+    writer: &mut LogWriter,
+    slots: &mut SlotIndex,
+    snapshot: Option<&SnapshotFloor>,
+) -> Result<HardState, StartError> {
+    let (floor, round) =
+        snapshot.map_or((EntryId::default(), 0), |snapshot| (snapshot.floor.entry, snapshot.round));
+    let compacted = store.floor().index;
+    if compacted > floor.index {
+        return Err(StartError::SnapshotMissing { group, compacted, found: floor.index });
+    }
+    let mut hard_state = store.hard_state();
+    if store.term(floor.index) == Some(floor.term) {
+        slots.begin_above(floor.index, round);
+    } else if !planted::is(Bug::StartRuleSkipped) {
+        tracing::info!(group, index = floor.index, "the log begins anew above the snapshot");
+        store.reset(floor);
+        writer.reset(floor).map_err(|source| StartError::Log { group, source })?;
+        slots.reset(floor.index, round);
+    }
+    hard_state.commit = hard_state.commit.max(floor.index);
+    if hard_state.term < floor.term {
+        (hard_state.term, hard_state.vote) = (floor.term, 0);
+    }
+    let last = store.last_index();
+    if hard_state.commit > last {
+        return Err(StartError::LostEntries { group, last, commit: hard_state.commit });
+    }
+    Ok(hard_state)
+}
+
+/// Opens a group's log, and makes it fit the snapshot that the server goes on from.
+pub(super) fn open_group(
+    config: &Config,
+    group: u16,
+    outside: &Outside,
+    snapshot: Option<&Header>,
+) -> Result<OpenGroup, StartError> {
+    let number = group + 1;
+    let (store, mut writer, mut slots) = open_log(config, group, outside)?;
+    let floor = snapshot.map(|header| SnapshotFloor::of(header, group.into()));
+    let hard_state = fit(number, &store, &mut writer, &mut slots, floor.as_ref())?;
+    let mut voters: Vec<u64> = config.members.iter().map(|member| member.server).collect();
+    voters.sort_unstable();
+    let election = config.election_ticks;
+    let driver_config = DriverConfig {
+        server: config.server,
+        lane: group,
+        wanted_leader: voters[usize::from(group) % voters.len()],
+        voters,
+        boot: outside.boot,
+        heartbeat_ticks: config.heartbeat_ticks,
+        election_ticks: election,
+        // Above the lease (`election_ticks`), so that a server that stands back can hold its clock between the two.
+        campaign_ticks: match outside.election_seed {
+            None => election + 1..2 * election,
+            Some(seed) => {
+                let at = election + 1 + (spread(seed ^ u64::from(number)) % u64::from(election - 1)) as u32;
+                at..at + 1
+            }
+        },
+        window: config.window,
+        entry_bytes: config.entry_bytes,
+        foreign_bytes: config.lane_bytes,
+        pin_bytes: config.snapshot_pin_bytes,
+    };
+    let origin = Origin { server: config.server, incarnation: outside.incarnation, lane: group };
+    let queue = Arc::new(LaneQueue::new(origin, config.entry_bytes));
+    let driver = Driver::new(driver_config, store.clone(), hard_state, slots);
+    Ok(OpenGroup { driver, store, writer, queue })
+}
+
+/// A number that differs in all bits for seeds that are neighbours (the finaliser of SplitMix64).
+fn spread(seed: u64) -> u64 {
+    let bits = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
+}
+
+/// Opens the log, and learns from its entries which slots they fill.
+fn open_log(
+    config: &Config,
+    group: u16,
+    outside: &Outside,
+) -> Result<(LogStore, LogWriter, SlotIndex), StartError> {
+    let number = group + 1;
+    let id = crc32fast::hash(format!("{:032x}/{}/{number}", config.cluster, config.server).as_bytes());
+    let dir = config.data_dir.join(format!("group-{number}"));
+    let mut log_config = LogConfig::new(dir, config.durability, u64::from(id) << 16 | u64::from(number));
+    log_config.segment_bytes = config.segment_bytes;
+    log_config.cache_bytes = config.log_cache_bytes;
+    log_config.files = Arc::clone(&outside.files);
+    log_config.prepare_beside = outside.prepare_beside;
+    let mut slots = SlotIndex::default();
+    let mut damaged = None;
+    let opened = log::open(&log_config, &mut |replayed| match replayed {
+        Replayed::Entry(entry) => match EntryFill::of(&entry.context) {
+            Ok(fill) => slots.append(entry.index, &fill),
+            Err(error) => damaged = Some((entry.index, error)),
+        },
+        // What came before counts no more. The snapshot that the log was reset to says which slots are filled.
+        Replayed::Reset(_) => slots = SlotIndex::default(),
+    });
+    let (store, writer) = opened.map_err(|source| StartError::Log { group: number, source })?;
+    assert!(damaged.is_none(), "group {number}: checked records hold an impossible entry: {damaged:?}");
+    Ok((store, writer, slots))
+}

@@ -1,0 +1,189 @@
+//! The receiving side of a transfer: gathers another server's file, piece by piece, and goes on where it stood.
+
+use std::io::IoSlice;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::error::SnapshotError;
+use super::shelf::Shelf;
+use super::wire::{PIECE_BYTES, Transfer};
+use crate::log::{Files, LogFile};
+
+/// How far a receiver asks ahead, in bytes: the delay of a long link is hidden, and a short one is not crowded.
+const AHEAD_BYTES: u64 = 4 * PIECE_BYTES as u64;
+/// So many bytes are synced at a time, so that the logs' syncs on the same disk do not wait for long.
+const SYNC_BYTES: u64 = 4 << 20;
+
+/// A snapshot on its way from one server.
+#[derive(Debug)]
+pub(super) struct Fetch {
+    /// Who sends it.
+    pub from: u64,
+    /// The least round that helps.
+    pub round: u64,
+    part: u128,
+    stage: Stage,
+    /// When something was last heard of it.
+    heard: Instant,
+    /// When it was last asked for.
+    asked: Instant,
+    retry: Duration,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// Which file is there?
+    Asking,
+    Receiving(Receiving),
+}
+
+#[derive(Debug)]
+struct Receiving {
+    id: u128,
+    bytes: u64,
+    file: Arc<dyn LogFile>,
+    path: PathBuf,
+    received: u64,
+    requested: u64,
+    synced: u64,
+}
+
+/// What has become of a transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// It goes on.
+    UnderWay,
+    /// All bytes of the file with this id are there, synced, but not checked.
+    Complete(u128),
+}
+
+impl Fetch {
+    /// Begins a transfer; `part` is the file of which a part is there already, 0 for none. `retry`: what is not answered for
+    /// so long is asked for again.
+    pub fn new(now: Instant, from: u64, round: u64, part: u128, retry: Duration) -> (Fetch, Transfer) {
+        let fetch = Fetch { from, round, part, stage: Stage::Asking, heard: now, asked: now, retry };
+        (fetch, Transfer::Ask { round, part })
+    }
+
+    /// Bytes received, of how many; nothing while that is not known.
+    pub fn extent(&self) -> (u64, u64) {
+        match &self.stage {
+            Stage::Asking => (0, 0),
+            Stage::Receiving(receiving) => (receiving.received, receiving.bytes),
+        }
+    }
+
+    /// When something was last heard from the sender.
+    pub fn heard(&self) -> Instant {
+        self.heard
+    }
+
+    /// A file is offered. A part of it that is there already is not fetched again.
+    pub fn offered(
+        &mut self,
+        now: Instant,
+        (id, round, bytes): (u128, u64, u64),
+        shelf: &Shelf,
+        files: &dyn Files,
+    ) -> Result<Progress, SnapshotError> {
+        if round < self.round || !matches!(self.stage, Stage::Asking) {
+            return Ok(Progress::UnderWay);
+        }
+        self.heard = now;
+        shelf.remove_other_parts(id)?;
+        let path = shelf.part(id);
+        let (file, received) = match files.open(&path) {
+            Ok(file) => {
+                let there = file.length().map_err(SnapshotError::io("look at the part", &path))?;
+                (file, there.min(bytes))
+            }
+            Err(_) => (files.create(&path).map_err(SnapshotError::io("create the part", &path))?, 0),
+        };
+        self.stage = Stage::Receiving(Receiving {
+            id,
+            bytes,
+            file,
+            path,
+            received,
+            requested: received,
+            synced: 0,
+        });
+        self.complete_if_all_there()
+    }
+
+    /// The file has gone meanwhile: it begins anew.
+    pub fn gone(&mut self, now: Instant, id: u128) -> Option<Transfer> {
+        let Stage::Receiving(receiving) = &self.stage else { return None };
+        if receiving.id != id {
+            return None;
+        }
+        (self.stage, self.part, self.heard, self.asked) = (Stage::Asking, 0, now, now);
+        Some(Transfer::Ask { round: self.round, part: 0 })
+    }
+
+    /// A piece has come. Those that do not follow what is there are passed over: they are asked for again.
+    pub fn received(
+        &mut self,
+        now: Instant,
+        (id, offset): (u128, u64),
+        bytes: &Bytes,
+    ) -> Result<Progress, SnapshotError> {
+        let Stage::Receiving(receiving) = &mut self.stage else { return Ok(Progress::UnderWay) };
+        let follows = id == receiving.id && offset == receiving.received;
+        if !follows || bytes.len() as u64 > receiving.bytes - offset {
+            return Ok(Progress::UnderWay);
+        }
+        self.heard = now;
+        let written = receiving.file.write_all_at(&mut [IoSlice::new(bytes)], offset);
+        written.map_err(SnapshotError::io("write the part", &receiving.path))?;
+        receiving.received += bytes.len() as u64;
+        if receiving.received - receiving.synced >= SYNC_BYTES {
+            receiving.file.sync_data().map_err(SnapshotError::io("sync the part", &receiving.path))?;
+            receiving.synced = receiving.received;
+        }
+        self.complete_if_all_there()
+    }
+
+    /// What is to be asked for next, a few pieces ahead; what has not been answered in time, again.
+    pub fn requests(&mut self, now: Instant, out: &mut Vec<(u64, Transfer)>) {
+        let silent = now.saturating_duration_since(self.heard.max(self.asked)) >= self.retry;
+        match &mut self.stage {
+            Stage::Asking if silent => {
+                self.asked = now;
+                out.push((self.from, Transfer::Ask { round: self.round, part: self.part }));
+            }
+            Stage::Asking => {}
+            Stage::Receiving(receiving) => {
+                if silent {
+                    receiving.requested = receiving.received;
+                }
+                while receiving.requested < receiving.bytes
+                    && receiving.requested - receiving.received < AHEAD_BYTES
+                {
+                    let (id, offset) = (receiving.id, receiving.requested);
+                    let length = (receiving.bytes - offset).min(PIECE_BYTES.into()) as u32;
+                    receiving.requested += u64::from(length);
+                    self.asked = now;
+                    out.push((self.from, Transfer::Fetch { id, offset, length }));
+                }
+            }
+        }
+    }
+
+    /// When what was asked for is asked for again.
+    pub fn due(&self) -> Instant {
+        self.heard.max(self.asked) + self.retry
+    }
+
+    fn complete_if_all_there(&mut self) -> Result<Progress, SnapshotError> {
+        let Stage::Receiving(receiving) = &self.stage else { return Ok(Progress::UnderWay) };
+        if receiving.received < receiving.bytes {
+            return Ok(Progress::UnderWay);
+        }
+        receiving.file.sync_all().map_err(SnapshotError::io("sync the part", &receiving.path))?;
+        Ok(Progress::Complete(receiving.id))
+    }
+}

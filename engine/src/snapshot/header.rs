@@ -1,0 +1,275 @@
+//! What a snapshot says about itself, before the application's bytes: all that the engine has to know to go on from it.
+
+use bytes::{Buf, BufMut};
+use niagara_sequencer::{GlobalPosition, GroupId, Layout, MAX_GROUPS, MAX_PLACE};
+
+use crate::apply::{Digests, Ledger};
+use crate::log::EntryId;
+
+/// The version that is written, and the only one that is read.
+pub const VERSION: u32 = 1;
+/// Bytes at the start of a file that say what it is and how long its header is.
+pub(super) const PRELUDE_BYTES: usize = 24;
+/// The longest header: a thousand groups and a hundred servers need a tenth of it.
+pub(super) const HEADER_BYTES_MAX: usize = 16 << 20;
+
+const MAGIC: [u8; 8] = *b"NIAGSNP\0";
+const CHECKSUM_AT: usize = 16;
+
+/// The engine's part of a snapshot: the state of a whole server at the end of a round of the global log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Drawn at random for each file: two servers' files of the same round hold the same state in other bytes.
+    pub id: u128,
+    /// The cluster.
+    pub cluster: u128,
+    /// The server that wrote it.
+    pub server: u64,
+    /// When it was begun, in milliseconds since 1970 by that server's clock; for people only.
+    pub created_ms: u64,
+    /// The round k: everything up to position k * R has been executed in this state, and nothing after it.
+    pub round: u64,
+    /// The group of the latest command executed.
+    pub anchor: GroupId,
+    /// Commands executed since the first position.
+    pub commands: u64,
+    /// Commands passed over since they had been executed before.
+    pub duplicates: u64,
+    /// Positions that no-ops fill.
+    pub noops: u64,
+    /// What of each group's log the snapshot stands for, in order of the groups; there are R of them.
+    pub floors: Vec<GroupFloor>,
+    /// Which commands of which lane have been executed.
+    pub ledger: Ledger,
+    /// The digest of the global log up to here.
+    pub digests: Digests,
+}
+
+/// What of one group's log a snapshot stands for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupFloor {
+    /// The last entry that fills a slot of the snapshot's round or before it; zero if there is none.
+    pub entry: EntryId,
+    /// The group's voters as of that entry.
+    pub voters: Vec<u64>,
+    /// The group's learners as of that entry.
+    pub learners: Vec<u64>,
+}
+
+/// Why bytes are no header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderError {
+    /// Not a snapshot, or damaged.
+    Damaged(&'static str),
+    /// Written in another version of the format.
+    Version(u32),
+}
+
+impl Header {
+    /// The number of groups, R.
+    pub fn layout(&self) -> Layout {
+        Layout::new(self.floors.len() as u16)
+    }
+
+    /// The last position that is executed in this state: k * R.
+    pub fn position(&self) -> GlobalPosition {
+        self.layout().round_end(self.round)
+    }
+
+    /// The header's bytes, checksum included.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        out.put_slice(&MAGIC);
+        out.put_u32_le(VERSION);
+        out.put_bytes(0, PRELUDE_BYTES - out.len());
+        out.put_u128_le(self.id);
+        out.put_u128_le(self.cluster);
+        for number in
+            [self.server, self.created_ms, self.round, self.commands, self.duplicates, self.noops]
+        {
+            out.put_u64_le(number);
+        }
+        out.put_u16_le(self.floors.len() as u16);
+        out.put_u16_le(self.anchor.get());
+        for floor in &self.floors {
+            out.put_u64_le(floor.entry.index);
+            out.put_u64_le(floor.entry.term);
+            put_ids(&mut out, &floor.voters);
+            put_ids(&mut out, &floor.learners);
+        }
+        self.ledger.encode(&mut out);
+        self.digests.encode(&mut out);
+        let length = out.len() as u32;
+        out[12..16].copy_from_slice(&length.to_le_bytes());
+        let checksum = checksum(&out);
+        out[CHECKSUM_AT..CHECKSUM_AT + 4].copy_from_slice(&checksum.to_le_bytes());
+        out
+    }
+
+    /// How many bytes the header has that begins with these.
+    pub(super) fn length(prelude: &[u8; PRELUDE_BYTES]) -> Result<usize, HeaderError> {
+        let mut prelude = &prelude[..];
+        if prelude.copy_to_bytes(8) != MAGIC[..] {
+            return Err(HeaderError::Damaged("the file does not begin as a snapshot does"));
+        }
+        prelude.advance(4);
+        match prelude.get_u32_le() as usize {
+            length @ PRELUDE_BYTES..=HEADER_BYTES_MAX => Ok(length),
+            _ => Err(HeaderError::Damaged("a header cannot be that long")),
+        }
+    }
+
+    /// Reads a header, of which all bytes are there.
+    ///
+    /// # Errors
+    /// When they are not what [`encode`](Self::encode) writes.
+    pub fn decode(bytes: &[u8]) -> Result<Header, HeaderError> {
+        let prelude = bytes.first_chunk().ok_or(HeaderError::Damaged("the file is too short"))?;
+        if Header::length(prelude)? != bytes.len() {
+            return Err(HeaderError::Damaged("the header's length is wrong"));
+        }
+        if bytes[CHECKSUM_AT..CHECKSUM_AT + 4] != checksum(bytes).to_le_bytes() {
+            return Err(HeaderError::Damaged("the header does not match its checksum"));
+        }
+        // All versions keep magic, version, length and checksum where they are, so that damage is not taken for a version.
+        let version = (&bytes[8..]).get_u32_le();
+        if version != VERSION {
+            return Err(HeaderError::Version(version));
+        }
+        let mut input = &bytes[PRELUDE_BYTES..];
+        let header = read_fields(&mut input).ok_or(HeaderError::Damaged("the header's fields do not fit it"))?;
+        if input.is_empty() { Ok(header) } else { Err(HeaderError::Damaged("bytes behind the header's fields")) }
+    }
+}
+
+/// The checksum of a header, without the bytes where it stands itself. It also ties the file's chunks to the header.
+pub(super) fn checksum(header: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&header[..CHECKSUM_AT]);
+    hasher.update(&header[CHECKSUM_AT + 4..]);
+    hasher.finalize()
+}
+
+fn put_ids(out: &mut Vec<u8>, ids: &[u64]) {
+    out.put_u32_le(ids.len() as u32);
+    ids.iter().for_each(|id| out.put_u64_le(*id));
+}
+
+fn read_fields(input: &mut &[u8]) -> Option<Header> {
+    let (id, cluster) = (input.try_get_u128_le().ok()?, input.try_get_u128_le().ok()?);
+    let mut numbers = [0; 6];
+    for number in &mut numbers {
+        *number = input.try_get_u64_le().ok()?;
+    }
+    let [server, created_ms, round, commands, duplicates, noops] = numbers;
+    let (groups, anchor) = (input.try_get_u16_le().ok()?, input.try_get_u16_le().ok()?);
+    if !(1..=MAX_GROUPS).contains(&groups) || !(1..=groups).contains(&anchor) || round > MAX_PLACE {
+        return None;
+    }
+    let floors = (0..groups).map(|_| read_floor(input)).collect::<Option<Vec<_>>>()?;
+    let ledger = Ledger::decode(input, groups)?;
+    let digests = Digests::decode(input)?;
+    let anchor = GroupId::new(anchor);
+    Some(Header {
+        id,
+        cluster,
+        server,
+        created_ms,
+        round,
+        anchor,
+        commands,
+        duplicates,
+        noops,
+        floors,
+        ledger,
+        digests,
+    })
+}
+
+fn read_floor(input: &mut &[u8]) -> Option<GroupFloor> {
+    let entry = EntryId { index: input.try_get_u64_le().ok()?, term: input.try_get_u64_le().ok()? };
+    Some(GroupFloor { entry, voters: read_ids(input)?, learners: read_ids(input)? })
+}
+
+fn read_ids(input: &mut &[u8]) -> Option<Vec<u64>> {
+    let count = input.try_get_u32_le().ok()? as usize;
+    if count > input.len() / 8 {
+        return None;
+    }
+    (0..count).map(|_| input.try_get_u64_le().ok()).collect()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::batch::Span;
+
+    /// A header of two groups and two servers, at round 7.
+    pub fn header() -> Header {
+        let mut ledger = Ledger::new(&[1, 2], 2);
+        ledger.admit(&Span { server: 2, incarnation: 3, lane: 1, attempt: 0, first: 1, count: 8 });
+        let mut digests = Digests::default();
+        digests.commands(GlobalPosition::new(14), 99);
+        let floor = |index| GroupFloor {
+            entry: EntryId { index, term: 4 },
+            voters: vec![1, 2],
+            learners: Vec::new(),
+        };
+        Header {
+            id: 0x1d,
+            cluster: 0xc1,
+            server: 2,
+            created_ms: 1_700_000_000_000,
+            round: 7,
+            anchor: GroupId::new(2),
+            commands: 8,
+            duplicates: 1,
+            noops: 13,
+            floors: vec![floor(5), floor(9)],
+            ledger,
+            digests,
+        }
+    }
+
+    #[test]
+    fn a_header_comes_back_as_it_was() {
+        let header = header();
+        assert_eq!(header.position(), GlobalPosition::new(14));
+        assert_eq!(Header::decode(&header.encode()), Ok(header));
+    }
+
+    #[test]
+    fn another_version_is_told_from_damage() {
+        let mut bytes = header().encode();
+        bytes[8] = 2;
+        let checksum = checksum(&bytes);
+        bytes[16..20].copy_from_slice(&checksum.to_le_bytes());
+        assert_eq!(Header::decode(&bytes), Err(HeaderError::Version(2)));
+    }
+
+    proptest! {
+        #[test]
+        fn a_changed_bit_is_noticed(at in any::<prop::sample::Index>(), bit in 0u8..8) {
+            let mut bytes = header().encode();
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1 << bit;
+            prop_assert!(Header::decode(&bytes).is_err());
+        }
+
+        /// Bytes that a checksum vouches for, but that nobody wrote.
+        #[test]
+        fn hostile_fields_never_panic(at in any::<prop::sample::Index>(), change in any::<[u8; 8]>(), cut in 0usize..40) {
+            let mut bytes = header().encode();
+            let at = PRELUDE_BYTES + at.index(bytes.len() - PRELUDE_BYTES - 8);
+            bytes[at..at + 8].copy_from_slice(&change);
+            bytes.truncate(bytes.len() - cut);
+            let length = bytes.len() as u32;
+            bytes[12..16].copy_from_slice(&length.to_le_bytes());
+            let checksum = checksum(&bytes);
+            bytes[16..20].copy_from_slice(&checksum.to_le_bytes());
+            let _ = Header::decode(&bytes);
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! The keeper of a server's snapshots: writes its own, serves them to other servers, fetches theirs, and tells everybody what
+//! there is. It knows no thread, clock or socket: whoever owns it feeds it and calls [`Keeper::step`].
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use niagara_net::Event;
+use niagara_sequencer::compaction_round;
+
+use super::board::Handover;
+use super::catch_up::{CatchUp, Received};
+use super::error::SnapshotError;
+use super::header::Header;
+use super::saving::{Saved, Saving};
+use super::shelf::Shelf;
+use super::source::Source;
+use super::wire::Transfer;
+use crate::clock::Clock;
+use crate::log::Files;
+use crate::metrics::Metrics;
+use crate::planted::{self, Bug};
+use crate::server::{Bell, Board, Mail};
+use crate::state_machine::StateMachine;
+
+/// The snapshots that a group's replica has to know of.
+#[derive(Clone, Debug)]
+pub struct Snapshots {
+    /// The newest: what a follower is sent whose log ends too early.
+    pub newest: Arc<Header>,
+    /// The one before: up to its floor the log is not needed any more.
+    pub older: Option<Arc<Header>>,
+}
+
+/// What a keeper is told once.
+#[derive(Clone, Debug)]
+pub(crate) struct KeeperConfig {
+    pub cluster: u128,
+    pub groups: u16,
+    /// Bytes per second when a snapshot is written.
+    pub write_rate: u64,
+    /// Bytes per second when snapshots are sent, for all receivers together.
+    pub transfer_rate: u64,
+    /// What is not answered for so long is asked for again.
+    pub retry: Duration,
+    /// A transfer without any answer for so long has failed.
+    pub give_up: Duration,
+}
+
+/// What the keeper shares with the rest of the server.
+pub(crate) struct KeeperShare<S: StateMachine> {
+    pub board: Arc<Board>,
+    pub handover: Arc<Handover<S>>,
+    /// Wakes the sequencer's thread.
+    pub sequencer: Arc<Bell>,
+    pub metrics: Arc<Metrics>,
+    pub reader: S::Reader,
+    pub clock: Clock,
+}
+
+/// See the documentation at the top of its file.
+pub(crate) struct Keeper<S: StateMachine> {
+    config: KeeperConfig,
+    share: KeeperShare<S>,
+    files: Arc<dyn Files>,
+    shelf: Shelf,
+    saving: Saving<S::Frozen>,
+    source: Source,
+    catch_up: CatchUp<S::Restoring>,
+    /// The state of this server is at this round, or beyond it.
+    here: u64,
+    outbox: Vec<(u64, Transfer)>,
+}
+
+impl<S: StateMachine> Keeper<S> {
+    /// A keeper of what the shelf holds, whose newest the server's state was restored from.
+    pub fn new(config: KeeperConfig, share: KeeperShare<S>, shelf: Shelf, files: Arc<dyn Files>) -> Keeper<S> {
+        let here = shelf.newest().map_or(0, |kept| kept.header.round);
+        let keeper = Keeper {
+            saving: Saving::new(config.write_rate),
+            source: Source::new(Arc::clone(&files), config.transfer_rate, config.give_up),
+            catch_up: CatchUp::new(Arc::clone(&files), config.retry, config.give_up),
+            config,
+            share,
+            files,
+            shelf,
+            here,
+            outbox: Vec::new(),
+        };
+        keeper.share.board.snapshots.set_may_freeze(true);
+        keeper.note_kept();
+        keeper
+    }
+
+    /// The snapshots that are there.
+    pub fn shelf(&self) -> &Shelf {
+        &self.shelf
+    }
+
+    /// Something has happened on the links.
+    pub fn handle(&mut self, now: Instant, event: Event) {
+        match event {
+            Event::Frame { from, body } => self.receive(now, from, &body),
+            Event::Up { .. } => {}
+            Event::Down { peer, .. } => self.source.disconnected(peer),
+            Event::Refused { peer, refusal, by_us } => {
+                tracing::debug!(?peer, by_us, "a server was refused on the channel for snapshots: {refusal}");
+            }
+        }
+    }
+
+    /// A message from another server.
+    fn receive(&mut self, now: Instant, from: u64, body: &Bytes) {
+        let message = match Transfer::decode(body) {
+            Ok(message) => message,
+            Err(error) => return tracing::warn!(from, %error, "dropped a message about snapshots"),
+        };
+        let done = match message {
+            Transfer::Ask { round, part } => {
+                self.outbox.push((from, self.source.asked(round, part, &self.shelf)));
+                Ok(())
+            }
+            Transfer::Fetch { id, offset, length } => {
+                let answer = self.source.fetch(now, from, (id, offset, length), &self.shelf);
+                answer.map(|answer| self.outbox.extend(answer.map(|answer| (from, answer))))
+            }
+            message => {
+                let begin = || S::restoring(&self.share.reader);
+                self.catch_up.receive(now, from, message, &self.shelf, begin, &mut self.outbox)
+            }
+        };
+        if let Err(error) = done {
+            self.transfer_failed(now, &error);
+        }
+    }
+
+    /// Whether there is something to do now.
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.share.board.snapshots.has_news()
+            || self.catch_up.is_loading()
+            || self.next_due(now).is_some_and(|due| due <= now)
+    }
+
+    /// When there is something to do, unless something happens before.
+    pub fn next_due(&self, now: Instant) -> Option<Instant> {
+        [self.saving.due(now), self.source.due(now), self.catch_up.due()].into_iter().flatten().min()
+    }
+
+    /// Does a little of everything that is due. Returns what is to be sent.
+    pub fn step(&mut self, now: Instant) -> Vec<(u64, Transfer)> {
+        self.share.board.snapshots.take_news();
+        self.look(now);
+        if self.saving.is_due(now) {
+            let saved = self.saving.step(now, &mut self.shelf);
+            self.saved(saved);
+        }
+        if self.source.is_due(now) {
+            match self.source.next_piece(now) {
+                Ok(piece) => self.outbox.extend(piece),
+                Err(error) => self.transfer_failed(now, &error),
+            }
+        }
+        if self.catch_up.is_loading() {
+            self.load(now);
+        }
+        self.catch_up.ask(now, &self.shelf, &mut self.outbox);
+        self.tidy(now);
+        self.note_progress();
+        self.share.board.snapshots.set_may_freeze(self.saving.is_free(now));
+        std::mem::take(&mut self.outbox)
+    }
+
+    /// Looks at what other threads have left here.
+    fn look(&mut self, now: Instant) {
+        if let Some((mut header, frozen)) = self.share.handover.take_frozen() {
+            header.id = u128::from(header.server) << 64 | u128::from(self.files.salt());
+            header.created_ms = self.share.clock.unix_ms();
+            let newest = self.shelf.newest().map_or(0, |kept| kept.header.round);
+            // One that came from another server may be newer than a view that was made before it.
+            if header.round > newest {
+                let saved = self.saving.begin(now, header, frozen, &self.shelf);
+                self.saved(saved);
+            }
+        }
+        for need in self.share.board.snapshots.take_needs() {
+            self.catch_up.need(need);
+        }
+        let resumed = self.share.board.snapshots.resumed();
+        if resumed > self.here {
+            self.here = resumed;
+            self.announce();
+        }
+        self.install();
+    }
+
+    /// Groups whose need is met may drop their logs: the state is beyond what they lack.
+    fn install(&mut self) {
+        let here = self.here;
+        for group in self.catch_up.satisfied(here) {
+            let kept = self.shelf.kept().iter().rfind(|kept| kept.header.round <= here);
+            let kept = kept.expect("compaction_floor: the snapshot that this server's state came from is kept");
+            self.share.board.groups[group].send(Mail::Install(Arc::clone(&kept.header)));
+        }
+    }
+
+    fn saved(&mut self, saved: Saved) {
+        match saved {
+            Saved::UnderWay => {}
+            Saved::Done(header) => {
+                tracing::info!(round = header.round, position = %header.position(), "a snapshot is durable");
+                self.share.metrics.snapshots.inc();
+                self.here = self.here.max(header.round);
+                self.share.board.snapshots.note(|status| {
+                    status.taken += 1;
+                    status.last_error = None;
+                });
+                self.announce();
+                self.install();
+            }
+            Saved::Failed(error) => {
+                tracing::error!(%error, "the snapshot could not be written: going on with the one before and the logs");
+                self.share.metrics.snapshot_failures.inc();
+                self.share.board.snapshots.note(|status| {
+                    status.failures += 1;
+                    status.last_error = Some(error.to_string());
+                });
+            }
+        }
+    }
+
+    fn load(&mut self, now: Instant) {
+        match self.catch_up.load(self.config.cluster, self.config.groups, &mut self.shelf) {
+            Ok(None) => {}
+            Ok(Some(Received { header, state })) => {
+                tracing::info!(round = header.round, from = header.server, "a snapshot has been received and checked");
+                self.share.metrics.snapshots_received.inc();
+                self.share.handover.give_restored(state);
+                self.share.board.snapshots.offer_resume(header);
+                self.share.sequencer.ring();
+            }
+            Err(error) => self.transfer_failed(now, &error),
+        }
+    }
+
+    fn transfer_failed(&mut self, now: Instant, error: &SnapshotError) {
+        tracing::error!(%error, "a transfer of a snapshot has failed; it is tried again");
+        self.share.metrics.snapshot_failures.inc();
+        self.catch_up.failed(now);
+        self.share.board.snapshots.note(|status| {
+            status.failures += 1;
+            status.last_error = Some(error.to_string());
+        });
+    }
+
+    /// Tells every group which snapshots there are.
+    fn announce(&mut self) {
+        self.note_kept();
+        let Some(snapshots) = self.snapshots() else { return };
+        for group in &self.share.board.groups {
+            group.send(Mail::Kept(snapshots.clone()));
+        }
+    }
+
+    /// The snapshots that groups go by; nothing while there is none.
+    pub fn snapshots(&self) -> Option<Snapshots> {
+        let kept = self.shelf.kept();
+        let newest = Arc::clone(&self.shelf.newest()?.header);
+        let rounds: Vec<u64> = kept.iter().map(|kept| kept.header.round).collect();
+        let older = compaction_round(&rounds)
+            .and_then(|round| kept.iter().find(|kept| kept.header.round == round))
+            .map(|kept| Arc::clone(&kept.header));
+        let older = if planted::is(Bug::CompactedToNewest) { Some(Arc::clone(&newest)) } else { older };
+        Some(Snapshots { newest, older })
+    }
+
+    /// Removes files that are neither among the newest nor being fetched.
+    fn tidy(&mut self, now: Instant) {
+        self.source.forget_idle(now);
+        let source = &self.source;
+        if let Err(error) = self.shelf.prune(|kept| source.uses(kept)) {
+            tracing::warn!(%error, "an old snapshot stays where it is");
+        }
+    }
+
+    fn note_kept(&self) {
+        let Some(newest) = self.shelf.newest() else { return };
+        self.share.board.snapshots.set_kept_round(newest.header.round);
+        let (position, bytes) = (newest.header.position().get(), newest.bytes);
+        self.share.metrics.snapshot_position.set(position as i64);
+        self.share.metrics.snapshot_bytes.set(bytes as i64);
+        let disk_bytes = self.shelf.kept().iter().map(|kept| kept.bytes).sum();
+        self.share.board.snapshots.note(|status| {
+            status.position = position;
+            status.created_ms = newest.header.created_ms;
+            status.bytes = bytes;
+            status.disk_bytes = disk_bytes;
+        });
+    }
+
+    fn note_progress(&self) {
+        let (writing, written) = (self.saving.is_under_way(), self.saving.written());
+        let (from, received, expected) = self.catch_up.extent().unwrap_or_default();
+        self.share.board.snapshots.note(|status| {
+            (status.writing, status.written_bytes) = (writing, written);
+            (status.receiving_from, status.received_bytes, status.expected_bytes) = (from, received, expected);
+        });
+    }
+}

@@ -1,0 +1,127 @@
+//! Writing this server's own snapshots: a little at a time, no faster than configured, and again after a failure.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::error::SnapshotError;
+use super::header::Header;
+use super::pace::Pace;
+use super::shelf::Shelf;
+use super::writer::SnapshotWriter;
+use crate::frozen::Frozen;
+
+/// Written in one step: what else this thread has to do waits for no longer than that takes.
+const STEP_BYTES: u64 = 256 << 10;
+/// After a failure the next try waits this long, doubling with each in a row: a full disk is rarely empty a moment later.
+const RETRY_MIN: Duration = Duration::from_secs(1);
+/// And no longer than this.
+const RETRY_MAX: Duration = Duration::from_secs(60);
+
+/// The snapshot that is being written, if any.
+pub(super) struct Saving<F> {
+    under_way: Option<UnderWay<F>>,
+    pace: Pace,
+    failures: u32,
+    retry_at: Option<Instant>,
+    chunk: Vec<u8>,
+}
+
+struct UnderWay<F> {
+    header: Arc<Header>,
+    frozen: F,
+    writer: SnapshotWriter,
+}
+
+/// What has become of it.
+#[derive(Debug)]
+pub(super) enum Saved {
+    /// It goes on.
+    UnderWay,
+    /// It is durable.
+    Done(Arc<Header>),
+    /// It is given up; snapshots and logs are as they were.
+    Failed(SnapshotError),
+}
+
+impl<F: Frozen> Saving<F> {
+    pub fn new(bytes_per_second: u64) -> Saving<F> {
+        Saving { under_way: None, pace: Pace::new(bytes_per_second), failures: 0, retry_at: None, chunk: Vec::new() }
+    }
+
+    /// Begins a snapshot.
+    pub fn begin(&mut self, now: Instant, header: Header, frozen: F, shelf: &Shelf) -> Saved {
+        match shelf.begin(&header) {
+            Ok(writer) => {
+                self.under_way = Some(UnderWay { header: Arc::new(header), frozen, writer });
+                Saved::UnderWay
+            }
+            Err(error) => self.failed(now, shelf, error),
+        }
+    }
+
+    /// Whether a new one may begin.
+    pub fn is_free(&self, now: Instant) -> bool {
+        self.under_way.is_none() && self.retry_at.is_none_or(|at| at <= now)
+    }
+
+    /// Whether a step may be taken now.
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.under_way.is_some() && self.pace.due(now).is_none()
+    }
+
+    /// When there is something to do.
+    pub fn due(&self, now: Instant) -> Option<Instant> {
+        match self.under_way {
+            Some(_) => Some(self.pace.due(now).unwrap_or(now)),
+            None => self.retry_at,
+        }
+    }
+
+    /// Bytes written of the one that is under way.
+    pub fn written(&self) -> u64 {
+        self.under_way.as_ref().map_or(0, |saving| saving.writer.written())
+    }
+
+    /// Whether one is under way.
+    pub fn is_under_way(&self) -> bool {
+        self.under_way.is_some()
+    }
+
+    /// Writes a little more.
+    pub fn step(&mut self, now: Instant, shelf: &mut Shelf) -> Saved {
+        let Some(saving) = &mut self.under_way else { return Saved::UnderWay };
+        let before = saving.writer.written();
+        let mut ended = false;
+        while !ended && saving.writer.written() - before < STEP_BYTES {
+            self.chunk.clear();
+            ended = !saving.frozen.next_chunk(&mut self.chunk);
+            if !self.chunk.is_empty()
+                && let Err(error) = saving.writer.add_chunk(&self.chunk)
+            {
+                return self.failed(now, shelf, error);
+            }
+        }
+        self.pace.spend(now, saving.writer.written() - before);
+        if !ended {
+            return Saved::UnderWay;
+        }
+        let UnderWay { header, writer, .. } = self.under_way.take().expect("looked at above");
+        match shelf.finish(writer, Arc::clone(&header)) {
+            Ok(()) => {
+                (self.failures, self.retry_at, self.chunk) = (0, None, Vec::new());
+                Saved::Done(header)
+            }
+            Err(error) => self.failed(now, shelf, error),
+        }
+    }
+
+    /// A failed snapshot costs nothing but the time until the next: the view and the room on the disk are given back.
+    fn failed(&mut self, now: Instant, shelf: &Shelf, error: SnapshotError) -> Saved {
+        self.under_way = None;
+        shelf.abandon();
+        let wait = RETRY_MIN.saturating_mul(1 << self.failures.min(16)).min(RETRY_MAX);
+        self.failures += 1;
+        self.retry_at = Some(now + wait);
+        Saved::Failed(error)
+    }
+}

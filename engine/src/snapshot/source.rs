@@ -1,0 +1,132 @@
+//! The sending side of transfers: answers what other servers ask for, no faster than configured.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::error::SnapshotError;
+use super::pace::Pace;
+use super::shelf::{Kept, Shelf};
+use super::wire::Transfer;
+use crate::log::{Files, LogFile};
+
+/// Pieces that may wait for their turn, for all servers together. A receiver asks for a few ahead and asks again, so what is
+/// dropped above it is not lost.
+const MOST_WAITING: usize = 64;
+
+/// The snapshots that other servers are fetching from this one.
+#[derive(Debug)]
+pub(super) struct Source {
+    files: Arc<dyn Files>,
+    pace: Pace,
+    /// A file stays for so long after it was last asked for, though newer ones are there.
+    patience: Duration,
+    open: Vec<Open>,
+    waiting: VecDeque<(u64, Wanted)>,
+}
+
+#[derive(Debug)]
+struct Open {
+    id: u128,
+    bytes: u64,
+    path: PathBuf,
+    file: Arc<dyn LogFile>,
+    asked: Instant,
+}
+
+/// A part of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Wanted {
+    id: u128,
+    offset: u64,
+    length: u32,
+}
+
+impl Source {
+    pub fn new(files: Arc<dyn Files>, bytes_per_second: u64, patience: Duration) -> Source {
+        Source { files, pace: Pace::new(bytes_per_second), patience, open: Vec::new(), waiting: VecDeque::new() }
+    }
+
+    /// What to answer a server that needs a snapshot of this round or a later one. It is given the newest, unless it has
+    /// come some way with another one that helps.
+    pub fn asked(&self, round: u64, part: u128, shelf: &Shelf) -> Transfer {
+        let begun = shelf.kept().iter().find(|kept| kept.header.id == part);
+        let mut kept = begun.into_iter().chain(shelf.newest()).filter(|kept| kept.header.round >= round);
+        kept.next().map_or(Transfer::Nothing, |kept| Transfer::Offer {
+            id: kept.header.id,
+            round: kept.header.round,
+            bytes: kept.bytes,
+        })
+    }
+
+    /// A server wants a part of a file: it is sent when its turn has come. What can be answered at once is returned.
+    pub fn fetch(
+        &mut self,
+        now: Instant,
+        from: u64,
+        (id, offset, length): (u128, u64, u32),
+        shelf: &Shelf,
+    ) -> Result<Option<Transfer>, SnapshotError> {
+        let Some(bytes) = self.touch(now, id, shelf)? else { return Ok(Some(Transfer::Gone { id })) };
+        let wanted = (from, Wanted { id, offset, length });
+        let sound = offset + u64::from(length) <= bytes;
+        if sound && self.waiting.len() < MOST_WAITING && !self.waiting.contains(&wanted) {
+            self.waiting.push_back(wanted);
+        }
+        Ok(None)
+    }
+
+    /// Whether a piece may be sent now.
+    pub fn is_due(&self, now: Instant) -> bool {
+        !self.waiting.is_empty() && self.pace.due(now).is_none()
+    }
+
+    /// When the next piece may be sent, or a file is let go.
+    pub fn due(&self, now: Instant) -> Option<Instant> {
+        let piece = if self.waiting.is_empty() { None } else { Some(self.pace.due(now).unwrap_or(now)) };
+        let idle = self.open.iter().map(|open| open.asked + self.patience);
+        idle.chain(piece).min()
+    }
+
+    /// The next piece, and for whom.
+    pub fn next_piece(&mut self, now: Instant) -> Result<Option<(u64, Transfer)>, SnapshotError> {
+        while let Some((to, Wanted { id, offset, length })) = self.waiting.pop_front() {
+            let Some(open) = self.open.iter().find(|open| open.id == id) else { continue };
+            let mut bytes = vec![0; length as usize];
+            let read = open.file.read_exact_at(&mut bytes, offset);
+            read.map_err(SnapshotError::io("read for another server", &open.path))?;
+            self.pace.spend(now, length.into());
+            return Ok(Some((to, Transfer::Piece { id, offset, bytes: bytes.into() })));
+        }
+        Ok(None)
+    }
+
+    /// Whether a server is fetching this one.
+    pub fn uses(&self, kept: &Kept) -> bool {
+        self.open.iter().any(|open| open.id == kept.header.id)
+    }
+
+    /// Lets go what nobody has asked for in a while.
+    pub fn forget_idle(&mut self, now: Instant) {
+        let patience = self.patience;
+        self.open.retain(|open| now.saturating_duration_since(open.asked) < patience);
+    }
+
+    /// A server's link is down: it is going to ask anew.
+    pub fn disconnected(&mut self, peer: u64) {
+        self.waiting.retain(|(to, _)| *to != peer);
+    }
+
+    /// Notes that a file is in use, and opens it if it was not; its length, or nothing if there is no such file.
+    fn touch(&mut self, now: Instant, id: u128, shelf: &Shelf) -> Result<Option<u64>, SnapshotError> {
+        if let Some(open) = self.open.iter_mut().find(|open| open.id == id) {
+            open.asked = now;
+            return Ok(Some(open.bytes));
+        }
+        let Some(kept) = shelf.kept().iter().find(|kept| kept.header.id == id) else { return Ok(None) };
+        let file = self.files.open(&kept.path).map_err(SnapshotError::io("open for another server", &kept.path))?;
+        self.open.push(Open { id, bytes: kept.bytes, path: kept.path.clone(), file, asked: now });
+        Ok(Some(kept.bytes))
+    }
+}

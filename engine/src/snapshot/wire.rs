@@ -1,0 +1,204 @@
+//! The messages on the channel over which snapshots travel. The receiver asks for each piece, so a slow receiver is never
+//! overrun, and a transfer that was interrupted goes on where it stood.
+//!
+//! ```text
+//! receiver                                   sender
+//!    | -- Ask (round k) ------------------->  |
+//!    | <------------- Offer (id, round, bytes)|   or Nothing
+//!    | -- Fetch (id, offset, length) ------>  |   a few of them ahead
+//!    | <------------- Piece (id, offset, ..)  |   or Gone, and the receiver asks anew
+//! ```
+//!
+//! A body starts with one byte that says which message it is; integers are little-endian.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use niagara_net::Frame;
+
+use crate::wire::MalformedMessage;
+
+const ASK: u8 = 1;
+const OFFER: u8 = 2;
+const NOTHING: u8 = 3;
+const FETCH: u8 = 4;
+const PIECE: u8 = 5;
+const GONE: u8 = 6;
+
+/// The longest piece of a file that is asked for at once.
+pub const PIECE_BYTES: u32 = 256 << 10;
+
+/// One message about a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transfer {
+    /// Which snapshot of this round or a later one is there?
+    Ask {
+        /// The least round that helps.
+        round: u64,
+        /// The file of which a part is there already; 0 for none.
+        part: u128,
+    },
+    /// This one.
+    Offer {
+        /// The file's id.
+        id: u128,
+        /// Its round.
+        round: u64,
+        /// Its length.
+        bytes: u64,
+    },
+    /// None.
+    Nothing,
+    /// Send a part of a file.
+    Fetch {
+        /// The file's id.
+        id: u128,
+        /// Where the part begins.
+        offset: u64,
+        /// How long it is; at most [`PIECE_BYTES`].
+        length: u32,
+    },
+    /// A part of a file.
+    Piece {
+        /// The file's id.
+        id: u128,
+        /// Where the part begins.
+        offset: u64,
+        /// Its bytes.
+        bytes: Bytes,
+    },
+    /// That file is not here any more.
+    Gone {
+        /// The file's id.
+        id: u128,
+    },
+}
+
+impl Transfer {
+    /// The message as a frame. A piece's bytes are sent as they are.
+    pub fn encode(&self) -> Frame {
+        let mut head = BytesMut::with_capacity(33);
+        match self {
+            Transfer::Ask { round, part } => {
+                head.put_u8(ASK);
+                head.put_u64_le(*round);
+                head.put_u128_le(*part);
+            }
+            Transfer::Offer { id, round, bytes } => {
+                head.put_u8(OFFER);
+                head.put_u128_le(*id);
+                head.put_u64_le(*round);
+                head.put_u64_le(*bytes);
+            }
+            Transfer::Nothing => head.put_u8(NOTHING),
+            Transfer::Fetch { id, offset, length } => {
+                head.put_u8(FETCH);
+                head.put_u128_le(*id);
+                head.put_u64_le(*offset);
+                head.put_u32_le(*length);
+            }
+            Transfer::Piece { id, offset, bytes } => {
+                head.put_u8(PIECE);
+                head.put_u128_le(*id);
+                head.put_u64_le(*offset);
+                return Frame::from_parts(vec![head.freeze(), bytes.clone()]);
+            }
+            Transfer::Gone { id } => {
+                head.put_u8(GONE);
+                head.put_u128_le(*id);
+            }
+        }
+        Frame::from(head.freeze())
+    }
+
+    /// Reads a frame's body. A piece shares its buffer.
+    ///
+    /// # Errors
+    /// When it is none of these messages.
+    pub fn decode(body: &Bytes) -> Result<Transfer, MalformedMessage> {
+        let mut input = body.clone();
+        let length = |wanted: usize| {
+            if body.len() == wanted { Ok(()) } else { Err(MalformedMessage("a message has the wrong length")) }
+        };
+        if input.is_empty() {
+            return Err(MalformedMessage("an empty message"));
+        }
+        let message = match input.get_u8() {
+            ASK => {
+                length(25)?;
+                Transfer::Ask { round: input.get_u64_le(), part: input.get_u128_le() }
+            }
+            OFFER => {
+                length(33)?;
+                let (id, round, bytes) = (input.get_u128_le(), input.get_u64_le(), input.get_u64_le());
+                Transfer::Offer { id, round, bytes }
+            }
+            NOTHING => {
+                length(1)?;
+                Transfer::Nothing
+            }
+            FETCH => {
+                length(29)?;
+                let (id, offset, length) = (input.get_u128_le(), input.get_u64_le(), input.get_u32_le());
+                if !(1..=PIECE_BYTES).contains(&length) || offset.checked_add(length.into()).is_none() {
+                    return Err(MalformedMessage("a piece cannot have these bounds"));
+                }
+                Transfer::Fetch { id, offset, length }
+            }
+            PIECE => {
+                if !(26..=25 + PIECE_BYTES as usize).contains(&body.len()) {
+                    return Err(MalformedMessage("a piece cannot have this length"));
+                }
+                let (id, offset) = (input.get_u128_le(), input.get_u64_le());
+                if offset.checked_add(input.len() as u64).is_none() {
+                    return Err(MalformedMessage("a piece cannot have these bounds"));
+                }
+                Transfer::Piece { id, offset, bytes: input }
+            }
+            GONE => {
+                length(17)?;
+                Transfer::Gone { id: input.get_u128_le() }
+            }
+            _ => return Err(MalformedMessage("unknown tag")),
+        };
+        Ok(message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn message() -> impl Strategy<Value = Transfer> {
+        prop_oneof![
+            any::<(u64, u128)>().prop_map(|(round, part)| Transfer::Ask { round, part }),
+            any::<(u128, u64, u64)>().prop_map(|(id, round, bytes)| Transfer::Offer { id, round, bytes }),
+            Just(Transfer::Nothing),
+            (any::<u128>(), 0..u64::MAX / 2, 1..=PIECE_BYTES)
+                .prop_map(|(id, offset, length)| Transfer::Fetch { id, offset, length }),
+            (any::<u128>(), 0..u64::MAX / 2, prop::collection::vec(any::<u8>(), 1..100))
+                .prop_map(|(id, offset, bytes)| Transfer::Piece { id, offset, bytes: bytes.into() }),
+            any::<u128>().prop_map(|id| Transfer::Gone { id }),
+        ]
+    }
+
+    fn body(message: &Transfer) -> Bytes {
+        message.encode().parts().concat().into()
+    }
+
+    proptest! {
+        #[test]
+        fn messages_come_back_as_they_were(message in message()) {
+            prop_assert_eq!(Transfer::decode(&body(&message)), Ok(message));
+        }
+
+        #[test]
+        fn cut_and_foreign_bytes_never_panic(message in message(), cut in 0usize..200, noise in prop::collection::vec(any::<u8>(), 0..60)) {
+            let body = body(&message);
+            if cut < body.len() && !matches!(message, Transfer::Piece { .. }) {
+                prop_assert!(Transfer::decode(&body.slice(..cut)).is_err());
+            }
+            let _ = Transfer::decode(&noise.into());
+        }
+    }
+}
