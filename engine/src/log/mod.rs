@@ -21,7 +21,7 @@
 //! | `format.rs`, `frame.rs` | bytes: segment headers, records, frames; pure functions |
 //! | `table.rs` | where each entry stands on disk, 24 bytes an entry |
 //! | `store.rs`, `read.rs` | the shared view, and how a range is read from it |
-//! | `writer.rs` | the writing side |
+//! | `writer.rs`, `tail.rs` | the writing side, and where it is |
 //! | `directory.rs`, `segment.rs`, `preparer.rs` | segments: names, zero-filling ahead of use, recycling |
 //! | `files.rs` | the file system below |
 //! | `recover.rs`, `replay.rs` | the start |
@@ -40,6 +40,7 @@ mod replay;
 mod segment;
 mod store;
 mod table;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -54,6 +55,7 @@ use bytes::Bytes;
 pub use error::LogError;
 pub use files::{Files, LogFile, SystemFiles};
 pub use recover::open;
+pub use replay::Replayed;
 pub use store::{Figures, LogStore};
 pub use writer::LogWriter;
 

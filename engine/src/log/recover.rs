@@ -6,25 +6,26 @@ use std::sync::Arc;
 use super::directory::Directory;
 use super::format::HEADER_BYTES;
 use super::preparer::Preparer;
-use super::replay::Replay;
+use super::replay::{Replay, Replayed};
 use super::segment::Segment;
 use super::store::LogStore;
 use super::table::Table;
-use super::writer::{Held, LogWriter, Tail};
-use super::{Durability, HardState, LogConfig, LogEntry, LogError};
+use super::tail::{Held, Tail};
+use super::writer::LogWriter;
+use super::{Durability, HardState, LogConfig, LogError};
 use crate::planted::{self, Bug};
 
 /// Opens a log, and creates it if there is none.
 ///
-/// `visit` sees each entry on disk once, in the order in which they were written. One with a lower index than the one
-/// before replaces what stood from there on. It may also see entries that are compacted away, that is, below
-/// [`LogStore::first_index`]. An entry's parts are slices of the segment's buffer: copy what is to be kept.
+/// `visit` sees each entry on disk once, in the order in which they were written, and resets in their places among them:
+/// see [`Replayed`]. It may also see entries that are compacted away, that is, below [`LogStore::first_index`]. An entry's
+/// parts are slices of the segment's buffer: copy what is to be kept.
 ///
 /// The caller sees to it that a directory is opened once at a time.
 ///
 /// ```
 /// use bytes::Bytes;
-/// use niagara_engine::log::{self, Durability, HardState, LogConfig, LogEntry};
+/// use niagara_engine::log::{self, Durability, HardState, LogConfig, LogEntry, Replayed};
 ///
 /// let dir = tempfile::tempdir()?;
 /// let config = LogConfig::new(dir.path().join("group-1"), Durability::Os, 1);
@@ -35,7 +36,10 @@ use crate::planted::{self, Bug};
 ///     writer.write(&[entry.clone()], Some(HardState { term: 1, vote: 2, commit: 0 }))?;
 /// }
 /// let mut seen = Vec::new();
-/// let (store, _writer) = log::open(&config, &mut |entry| seen.push(entry.clone()))?;
+/// let (store, _writer) = log::open(&config, &mut |replayed| match replayed {
+///     Replayed::Entry(entry) => seen.push(entry.clone()),
+///     Replayed::Reset(_) => seen.clear(),
+/// })?;
 /// assert_eq!(seen, [entry]);
 /// assert_eq!((store.last_index(), store.hard_state().vote), (1, 2));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -45,7 +49,10 @@ use crate::planted::{self, Bug};
 /// [`LogError::Corrupt`] and [`LogError::Lost`] if acknowledged data is damaged or missing, [`LogError::Foreign`] and
 /// [`LogError::Version`] if the files are not for this log or program, [`LogError::Io`], and
 /// [`LogError::SegmentBytes`].
-pub fn open(config: &LogConfig, visit: &mut dyn FnMut(&LogEntry)) -> Result<(LogStore, LogWriter), LogError> {
+pub fn open(
+    config: &LogConfig,
+    visit: &mut dyn FnMut(Replayed<'_>),
+) -> Result<(LogStore, LogWriter), LogError> {
     config.check()?;
     if config.durability == Durability::Memory {
         let store = LogStore::new(Table::default(), VecDeque::new(), HardState::default(), None);

@@ -24,6 +24,8 @@ pub(super) struct Replay {
     /// The segments up to the end of the log.
     pub used: Vec<Used>,
     floor: EntryId,
+    /// The last entry that a reset has dropped, or would have: none up to here follows it. 0 if there was no reset.
+    reset: u64,
 }
 
 /// What a segment of the log was found to hold.
@@ -34,11 +36,20 @@ pub(super) struct Used {
     pub end: u64,
     /// Whether something other than zeros stands behind them.
     pub leftovers: bool,
-    /// The lowest index of an entry in it; the greatest integer if it holds none.
+    /// The lowest index of an entry in it that counts; the greatest integer if it holds none.
     pub lowest: u64,
 }
 
-type Visit<'v> = &'v mut dyn FnMut(&LogEntry);
+/// What a start comes by, in the order in which it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replayed<'a> {
+    /// An entry. One with a lower index than the one before replaces everything from there on.
+    Entry(&'a LogEntry),
+    /// All entries so far are dropped, and the log goes on above this one, whether or not it was there.
+    Reset(EntryId),
+}
+
+type Visit<'v> = &'v mut dyn FnMut(Replayed<'_>);
 
 impl Replay {
     /// Reads all segments of a log, given in order, and changes nothing.
@@ -50,6 +61,7 @@ impl Replay {
             sequence: 1,
             used: Vec::new(),
             floor: EntryId::default(),
+            reset: 0,
         };
         for (i, segment) in segments.iter().enumerate() {
             if segment.number >= NUMBERS_END {
@@ -123,11 +135,15 @@ impl Replay {
                     self.hard_state = state;
                     Ok(())
                 }
+                Record::Note(Note::Reset(floor)) => {
+                    *lowest = u64::MAX;
+                    self.reset(floor).map(|()| visit(Replayed::Reset(floor)))
+                }
                 Record::Entry(entry) => {
                     *lowest = (*lowest).min(entry.index);
                     // Both fit: longer files than 32 bits can address are refused when they are loaded.
                     let at = Location { segment: number, offset: offset as u32, length: length as u32 };
-                    self.entry(entry.id(), at).map(|()| visit(&entry))
+                    self.entry(entry.id(), at).map(|()| visit(Replayed::Entry(&entry)))
                 }
             };
             result.map_err(|reason| damaged(segment, offset as u64, &reason))?;
@@ -160,8 +176,19 @@ impl Replay {
         Ok(())
     }
 
+    /// Everything so far counts for nothing.
+    fn reset(&mut self, floor: EntryId) -> Result<(), String> {
+        if floor.index >= NUMBERS_END {
+            return Err(format!("the log is reset to {floor:?}, but no log has that many entries"));
+        }
+        self.used.iter_mut().for_each(|used| used.lowest = u64::MAX);
+        self.table = Table::new(floor);
+        (self.last, self.floor, self.reset) = (floor, floor, floor.index);
+        Ok(())
+    }
+
     fn entry(&mut self, id: EntryId, at: Location) -> Result<(), String> {
-        if id.index == 0 || id.index > self.table.last() + 1 {
+        if id.index <= self.reset || id.index > self.table.last() + 1 {
             return Err(format!("{id:?} cannot follow {:?}", self.last));
         }
         if id.index < self.table.first() {

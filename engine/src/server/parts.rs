@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::group::{Driver, DriverConfig, SlotIndex};
 use crate::lane::{Lane, LaneQueue, Limits, Origin};
-use crate::log::{self, Files, LogConfig, LogStore, LogWriter};
+use crate::log::{self, Files, LogConfig, LogStore, LogWriter, Replayed};
 use crate::metrics::Metrics;
 use crate::planted::{self, Bug};
 use crate::read_gate::ReadGate;
@@ -215,9 +215,13 @@ fn open_log(
     log_config.prepare_beside = outside.prepare_beside;
     let mut slots = SlotIndex::default();
     let mut damaged = None;
-    let opened = log::open(&log_config, &mut |entry| match EntryFill::of(&entry.context) {
-        Ok(fill) => slots.append(entry.index, &fill),
-        Err(error) => damaged = Some((entry.index, error)),
+    let opened = log::open(&log_config, &mut |replayed| match replayed {
+        Replayed::Entry(entry) => match EntryFill::of(&entry.context) {
+            Ok(fill) => slots.append(entry.index, &fill),
+            Err(error) => damaged = Some((entry.index, error)),
+        },
+        // What the dropped entries had filled says nothing of those that follow.
+        Replayed::Reset(_) => slots = SlotIndex::default(),
     });
     let (store, writer) = opened.map_err(|source| StartError::Log { group: number, source })?;
     assert!(damaged.is_none(), "group {number}: checked records hold an impossible entry: {damaged:?}");
