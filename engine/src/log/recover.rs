@@ -6,13 +6,13 @@ use std::sync::Arc;
 use super::directory::Directory;
 use super::format::HEADER_BYTES;
 use super::preparer::Preparer;
-use super::replay::{Replay, Replayed};
+use super::replay::Replay;
 use super::segment::Segment;
 use super::store::LogStore;
 use super::table::Table;
 use super::tail::{Held, Tail};
 use super::writer::LogWriter;
-use super::{Durability, HardState, LogConfig, LogError};
+use super::{Durability, HardState, LogConfig, LogError, Replayed};
 use crate::planted::{self, Bug};
 
 /// Opens a log, and creates it if there is none.
@@ -65,10 +65,10 @@ pub fn open(
 
     // Nothing is changed before all that is there has been found to be in order.
     directory.remove_unfinished()?;
-    segments.truncate(replay.used.len());
+    segments.truncate(replay.in_use);
     repair(&directory, &mut segments, &replay)?;
 
-    let lowest = replay.used.iter().map(|used| used.lowest).chain([u64::MAX]);
+    let lowest = replay.found.iter().map(|found| found.lowest).chain([u64::MAX]);
     let held = segments.into_iter().zip(lowest);
     let segments: VecDeque<Held> =
         held.map(|(segment, lowest)| Held { segment: Arc::new(segment), lowest }).collect();
@@ -78,7 +78,7 @@ pub fn open(
     let in_use = segments.iter().map(|held| Arc::clone(&held.segment)).collect();
     let tail = Tail {
         segments,
-        position: replay.used.last().map_or(HEADER_BYTES, |used| used.end),
+        position: replay.active().map_or(HEADER_BYTES, |active| active.end),
         sequence: replay.sequence,
         last: replay.last,
         floor: replay.table.floor(),
@@ -93,17 +93,17 @@ fn repair(directory: &Directory, segments: &mut Vec<Segment>, replay: &Replay) -
     if segments.is_empty() {
         segments.push(directory.create(1, None)?);
     }
-    if let (Some(active), Some(used)) = (segments.last(), replay.used.last()) {
-        if used.leftovers {
-            tracing::info!(path = %active.path.display(), used.end, "erasing what stands behind the last frame of the log");
+    if let (Some(active), Some(found)) = (segments.last(), replay.active()) {
+        if found.leftovers {
+            tracing::info!(path = %active.path.display(), end = found.end, "erasing what stands behind the last frame of the log");
         }
         // After a failed sync, Linux shows what was written as if it were on the disk, and lets a second sync succeed. So
         // the one frame that a sync may have failed for is written again, and what may not stand behind it, too.
         if !planted::is(Bug::LastFrameTrusted) {
-            active.rewrite(used.last_frame, used.end)?;
+            active.rewrite(found.last_frame, found.end)?;
         }
-        if used.leftovers || directory.is_durable() {
-            active.erase(used.end)?;
+        if found.leftovers || directory.is_durable() {
+            active.erase(found.end)?;
         }
     }
     // The former process may have died between a write and its sync, and Raft is about to count all of it as durable.
