@@ -47,17 +47,17 @@ impl Directory {
 
     /// The segments that are there, in order.
     pub fn load(&self) -> Result<Vec<Segment>, LogError> {
-        let mut numbers: Vec<u64> = self.files(SEGMENT)?.iter().filter_map(|path| number_of(path)).collect();
-        numbers.sort_unstable();
-        numbers
+        segment_numbers(&*self.files, &self.path)?
             .into_iter()
-            .map(|number| Segment::load(&*self.files, &self.segment_path(number), self.log_id, number))
+            .map(|number| {
+                Segment::load(&*self.files, &segment_path(&self.path, number), Some(self.log_id), number)
+            })
             .collect()
     }
 
     /// Removes what a crash has left of segments in preparation or on their way to being recycled.
     pub fn remove_unfinished(&self) -> Result<(), LogError> {
-        for path in self.files(UNFINISHED)? {
+        for path in list(&*self.files, &self.path, UNFINISHED)? {
             self.files.remove(&path).map_err(LogError::io("remove the unfinished log segment", &path))?;
         }
         Ok(())
@@ -65,7 +65,7 @@ impl Directory {
 
     /// Makes a segment ready for use, from a spare file if there is one.
     pub fn create(&self, number: u64, spare: Option<Spare>) -> Result<Segment, LogError> {
-        let path = self.segment_path(number);
+        let path = segment_path(&self.path, number);
         let (unfinished, file) = match spare {
             Some(Spare(path)) => {
                 let file = self.files.open(&path);
@@ -115,17 +115,25 @@ impl Directory {
     fn sync_names(&self) -> Result<(), LogError> {
         if self.durable { self.sync() } else { Ok(()) }
     }
+}
 
-    fn segment_path(&self, number: u64) -> PathBuf {
-        self.path.join(format!("{number:016x}.{SEGMENT}"))
-    }
+/// The numbers of the segments in a directory, in order.
+pub(super) fn segment_numbers(files: &dyn Files, dir: &Path) -> Result<Vec<u64>, LogError> {
+    let paths = list(files, dir, SEGMENT)?;
+    let mut numbers: Vec<u64> = paths.iter().filter_map(|path| number_of(path)).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
 
-    fn files(&self, extension: &str) -> Result<Vec<PathBuf>, LogError> {
-        let listed = self.files.list(&self.path);
-        let mut paths = listed.map_err(LogError::io("list the log directory", &self.path))?;
-        paths.retain(|path| path.extension().is_some_and(|found| found == extension));
-        Ok(paths)
-    }
+/// Where a segment is found.
+pub(super) fn segment_path(dir: &Path, number: u64) -> PathBuf {
+    dir.join(format!("{number:016x}.{SEGMENT}"))
+}
+
+fn list(files: &dyn Files, dir: &Path, extension: &str) -> Result<Vec<PathBuf>, LogError> {
+    let mut paths = files.list(dir).map_err(LogError::io("list the log directory", dir))?;
+    paths.retain(|path| path.extension().is_some_and(|found| found == extension));
+    Ok(paths)
 }
 
 fn number_of(path: &Path) -> Option<u64> {

@@ -105,6 +105,8 @@ pub(super) enum Note {
     Floor(EntryId),
     /// The last entry written before this segment.
     Start(EntryId),
+    /// Everything before this is dropped, and the log is compacted to here.
+    Reset(EntryId),
 }
 
 /// What a frame is made of.
@@ -118,6 +120,7 @@ const ENTRY: u8 = 1;
 const HARD_STATE: u8 = 2;
 const FLOOR: u8 = 3;
 const START: u8 = 4;
+const RESET: u8 = 5;
 
 /// Length of an entry's record, in bytes.
 pub(super) fn entry_bytes(entry: &LogEntry) -> u64 {
@@ -142,6 +145,7 @@ pub(super) fn note_record(seal: Seal, note: Note) -> [u8; RECORD_HEAD_BYTES as u
         Note::HardState(state) => head(HARD_STATE, 0, [state.term, state.vote, state.commit]),
         Note::Floor(floor) => head(FLOOR, 0, [floor.index, floor.term, 0]),
         Note::Start(last) => head(START, 0, [last.index, last.term, 0]),
+        Note::Reset(floor) => head(RESET, 0, [floor.index, floor.term, 0]),
     };
     let checksum = seal.checksum(&head[4..]);
     head[..4].copy_from_slice(&checksum.to_le_bytes());
@@ -183,6 +187,7 @@ pub(super) fn decode_record(seal: Seal, bytes: &Bytes) -> Option<(Record, usize)
         HARD_STATE => Record::Note(Note::HardState(HardState { term: a, vote: b, commit: c })),
         FLOOR => Record::Note(Note::Floor(EntryId { index: a, term: b })),
         START => Record::Note(Note::Start(EntryId { index: a, term: b })),
+        RESET => Record::Note(Note::Reset(EntryId { index: a, term: b })),
         _ => return None,
     };
     Some((record, end))

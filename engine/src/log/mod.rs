@@ -21,10 +21,11 @@
 //! | `format.rs`, `frame.rs` | bytes: segment headers, records, frames; pure functions |
 //! | `table.rs` | where each entry stands on disk, 24 bytes an entry |
 //! | `store.rs`, `read.rs` | the shared view, and how a range is read from it |
-//! | `writer.rs` | the writing side |
+//! | `writer.rs`, `tail.rs` | the writing side, and where it is |
 //! | `directory.rs`, `segment.rs`, `preparer.rs` | segments: names, zero-filling ahead of use, recycling |
 //! | `files.rs` | the file system below |
 //! | `recover.rs`, `replay.rs` | the start |
+//! | `inspect.rs` | a look at a log that changes nothing |
 //!
 //! The log knows nothing of slots, commands or leaders: an entry's kind, context and data are opaque to it.
 
@@ -33,6 +34,7 @@ mod error;
 mod files;
 mod format;
 mod frame;
+mod inspect;
 mod preparer;
 mod read;
 mod recover;
@@ -40,6 +42,7 @@ mod replay;
 mod segment;
 mod store;
 mod table;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -53,6 +56,7 @@ use bytes::Bytes;
 
 pub use error::LogError;
 pub use files::{Files, LogFile, SystemFiles};
+pub use inspect::{Inspection, SegmentReport, inspect};
 pub use recover::open;
 pub use store::{Figures, LogStore};
 pub use writer::LogWriter;
@@ -94,6 +98,15 @@ pub struct EntryId {
     pub index: u64,
     /// The entry's term; 0 for index 0.
     pub term: u64,
+}
+
+/// What a start comes by, in the order in which it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replayed<'a> {
+    /// An entry. One with a lower index than the one before replaces everything from there on.
+    Entry(&'a LogEntry),
+    /// All entries so far are dropped, and the log goes on above this one, whether or not it was there.
+    Reset(EntryId),
 }
 
 impl LogEntry {

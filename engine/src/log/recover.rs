@@ -10,21 +10,22 @@ use super::replay::Replay;
 use super::segment::Segment;
 use super::store::LogStore;
 use super::table::Table;
-use super::writer::{Held, LogWriter, Tail};
-use super::{Durability, HardState, LogConfig, LogEntry, LogError};
+use super::tail::{Held, Tail};
+use super::writer::LogWriter;
+use super::{Durability, HardState, LogConfig, LogError, Replayed};
 use crate::planted::{self, Bug};
 
 /// Opens a log, and creates it if there is none.
 ///
-/// `visit` sees each entry on disk once, in the order in which they were written. One with a lower index than the one
-/// before replaces what stood from there on. It may also see entries that are compacted away, that is, below
-/// [`LogStore::first_index`]. An entry's parts are slices of the segment's buffer: copy what is to be kept.
+/// `visit` sees each entry on disk once, in the order in which they were written, and resets in their places among them:
+/// see [`Replayed`]. It may also see entries that are compacted away, that is, below [`LogStore::first_index`]. An entry's
+/// parts are slices of the segment's buffer: copy what is to be kept.
 ///
 /// The caller sees to it that a directory is opened once at a time.
 ///
 /// ```
 /// use bytes::Bytes;
-/// use niagara_engine::log::{self, Durability, HardState, LogConfig, LogEntry};
+/// use niagara_engine::log::{self, Durability, HardState, LogConfig, LogEntry, Replayed};
 ///
 /// let dir = tempfile::tempdir()?;
 /// let config = LogConfig::new(dir.path().join("group-1"), Durability::Os, 1);
@@ -35,7 +36,10 @@ use crate::planted::{self, Bug};
 ///     writer.write(&[entry.clone()], Some(HardState { term: 1, vote: 2, commit: 0 }))?;
 /// }
 /// let mut seen = Vec::new();
-/// let (store, _writer) = log::open(&config, &mut |entry| seen.push(entry.clone()))?;
+/// let (store, _writer) = log::open(&config, &mut |replayed| match replayed {
+///     Replayed::Entry(entry) => seen.push(entry.clone()),
+///     Replayed::Reset(_) => seen.clear(),
+/// })?;
 /// assert_eq!(seen, [entry]);
 /// assert_eq!((store.last_index(), store.hard_state().vote), (1, 2));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -45,7 +49,10 @@ use crate::planted::{self, Bug};
 /// [`LogError::Corrupt`] and [`LogError::Lost`] if acknowledged data is damaged or missing, [`LogError::Foreign`] and
 /// [`LogError::Version`] if the files are not for this log or program, [`LogError::Io`], and
 /// [`LogError::SegmentBytes`].
-pub fn open(config: &LogConfig, visit: &mut dyn FnMut(&LogEntry)) -> Result<(LogStore, LogWriter), LogError> {
+pub fn open(
+    config: &LogConfig,
+    visit: &mut dyn FnMut(Replayed<'_>),
+) -> Result<(LogStore, LogWriter), LogError> {
     config.check()?;
     if config.durability == Durability::Memory {
         let store = LogStore::new(Table::default(), VecDeque::new(), HardState::default(), None);
@@ -58,10 +65,10 @@ pub fn open(config: &LogConfig, visit: &mut dyn FnMut(&LogEntry)) -> Result<(Log
 
     // Nothing is changed before all that is there has been found to be in order.
     directory.remove_unfinished()?;
-    segments.truncate(replay.used.len());
+    segments.truncate(replay.in_use);
     repair(&directory, &mut segments, &replay)?;
 
-    let lowest = replay.used.iter().map(|used| used.lowest).chain([u64::MAX]);
+    let lowest = replay.found.iter().map(|found| found.lowest).chain([u64::MAX]);
     let held = segments.into_iter().zip(lowest);
     let segments: VecDeque<Held> =
         held.map(|(segment, lowest)| Held { segment: Arc::new(segment), lowest }).collect();
@@ -71,7 +78,7 @@ pub fn open(config: &LogConfig, visit: &mut dyn FnMut(&LogEntry)) -> Result<(Log
     let in_use = segments.iter().map(|held| Arc::clone(&held.segment)).collect();
     let tail = Tail {
         segments,
-        position: replay.used.last().map_or(HEADER_BYTES, |used| used.end),
+        position: replay.active().map_or(HEADER_BYTES, |active| active.end),
         sequence: replay.sequence,
         last: replay.last,
         floor: replay.table.floor(),
@@ -86,17 +93,17 @@ fn repair(directory: &Directory, segments: &mut Vec<Segment>, replay: &Replay) -
     if segments.is_empty() {
         segments.push(directory.create(1, None)?);
     }
-    if let (Some(active), Some(used)) = (segments.last(), replay.used.last()) {
-        if used.leftovers {
-            tracing::info!(path = %active.path.display(), used.end, "erasing what stands behind the last frame of the log");
+    if let (Some(active), Some(found)) = (segments.last(), replay.active()) {
+        if found.leftovers {
+            tracing::info!(path = %active.path.display(), end = found.end, "erasing what stands behind the last frame of the log");
         }
         // After a failed sync, Linux shows what was written as if it were on the disk, and lets a second sync succeed. So
         // the one frame that a sync may have failed for is written again, and what may not stand behind it, too.
         if !planted::is(Bug::LastFrameTrusted) {
-            active.rewrite(used.last_frame, used.end)?;
+            active.rewrite(found.last_frame, found.end)?;
         }
-        if used.leftovers || directory.is_durable() {
-            active.erase(used.end)?;
+        if found.leftovers || directory.is_durable() {
+            active.erase(found.end)?;
         }
     }
     // The former process may have died between a write and its sync, and Raft is about to count all of it as durable.

@@ -3,11 +3,13 @@
 use std::num::NonZeroU64;
 use std::path::Path;
 
+use bytes::Bytes;
+
 use super::format::{HEADER_BYTES, Note, Record};
 use super::frame::{Frame, decode_frame, find_later};
 use super::segment::Segment;
 use super::table::{Location, Place, Table};
-use super::{EntryId, HardState, LogEntry, LogError};
+use super::{EntryId, HardState, LogError, Replayed};
 
 /// No index, frame or segment has this number or a higher one: a log that counts a billion a second gets there in 292 years.
 /// What claims to is damaged, and below it a sum never overflows.
@@ -21,87 +23,133 @@ pub(super) struct Replay {
     pub hard_state: HardState,
     /// The number of the frame that is to follow.
     pub sequence: u64,
-    /// The segments up to the end of the log.
-    pub used: Vec<Used>,
-    floor: EntryId,
+    /// What each segment holds that was read.
+    pub found: Vec<Found>,
+    /// How many segments there are up to the end of the log. Those behind it are yet to be used.
+    pub in_use: usize,
+    /// Up to where the log says that it is compacted.
+    pub floor: EntryId,
+    /// The last entry that a reset has dropped, or would have: none up to here follows it. 0 if there was no reset.
+    reset: u64,
 }
 
 /// What a segment of the log was found to hold.
-pub(super) struct Used {
+pub(super) struct Found {
+    /// How many frames are part of the log.
+    pub frames: u64,
     /// Where its last frame starts; where they all end if it has none.
     pub last_frame: u64,
     /// Where its frames end.
     pub end: u64,
     /// Whether something other than zeros stands behind them.
     pub leftovers: bool,
-    /// The lowest index of an entry in it; the greatest integer if it holds none.
+    /// The lowest index of an entry in it that counts; the greatest integer if it holds none.
     pub lowest: u64,
 }
 
-type Visit<'v> = &'v mut dyn FnMut(&LogEntry);
+impl Default for Found {
+    fn default() -> Self {
+        Found { frames: 0, last_frame: HEADER_BYTES, end: HEADER_BYTES, leftovers: false, lowest: u64::MAX }
+    }
+}
+
+type Visit<'v> = &'v mut dyn FnMut(Replayed<'_>);
 
 impl Replay {
     /// Reads all segments of a log, given in order, and changes nothing.
     pub fn of(dir: &Path, segments: &[Segment], visit: Visit<'_>) -> Result<Replay, LogError> {
-        let mut replay = Replay {
+        let mut replay = Replay::new();
+        for i in 0..segments.len() {
+            replay.segment(&segments[..=i], visit)?;
+        }
+        replay.finish(dir, segments)?;
+        Ok(replay)
+    }
+
+    /// Nothing is read yet.
+    pub fn new() -> Replay {
+        Replay {
             table: Table::default(),
             last: EntryId::default(),
             hard_state: HardState::default(),
             sequence: 1,
-            used: Vec::new(),
+            found: Vec::new(),
+            in_use: 0,
             floor: EntryId::default(),
-        };
-        for (i, segment) in segments.iter().enumerate() {
-            if segment.number >= NUMBERS_END {
-                return Err(damaged(segment, 0, "no log has that many segments"));
-            }
-            if segment.number != segments[0].number + i as u64 {
-                return Err(damaged(segment, 0, "the segment before this one is missing"));
-            }
-            replay.segment(segments, i, visit)?;
+            reset: 0,
         }
+    }
+
+    /// Reads the last of these segments; those before it are read already. After an error there is what stands before the
+    /// damage.
+    pub fn segment(&mut self, segments: &[Segment], visit: Visit<'_>) -> Result<(), LogError> {
+        let Some((segment, before)) = segments.split_last() else { return Ok(()) };
+        if segment.number >= NUMBERS_END {
+            return Err(damaged(segment, 0, "no log has that many segments"));
+        }
+        if before.last().is_some_and(|before| before.number + 1 != segment.number) {
+            return Err(damaged(segment, 0, "the segment before this one is missing"));
+        }
+        let bytes = segment.read_all()?;
+        let mut found = Found::default();
+        // A segment without a frame ends the log. There is one if it had been prepared, and was not needed yet.
+        let ended = self.in_use < before.len();
+        let mut read =
+            if ended { Ok(()) } else { self.frames(segment, before.is_empty(), &bytes, &mut found, visit) };
+        if read.is_ok() {
+            let known = if ended { self.sequence - 1 } else { self.sequence };
+            read = self.check_behind(segments, found.end, &bytes, known);
+        }
+        found.leftovers = bytes[found.end as usize..].iter().any(|byte| *byte != 0);
+        self.in_use += usize::from(before.is_empty() || found.frames > 0);
+        self.found.push(found);
+        read
+    }
+
+    /// What was found in the segment that is to be written next; nothing if there is none.
+    pub fn active(&self) -> Option<&Found> {
+        self.found[..self.in_use].last()
+    }
+
+    /// Drops what is compacted away, and makes sure that nothing is missing; when all segments are read.
+    pub fn finish(&mut self, dir: &Path, segments: &[Segment]) -> Result<(), LogError> {
         if let Some(first) = segments.first() {
-            replay.settle_floor().map_err(|reason| damaged(first, 0, &reason))?;
+            self.settle_floor().map_err(|reason| damaged(first, 0, &reason))?;
         }
-        let (commit, last) = (replay.hard_state.commit, replay.table.last());
+        let (commit, last) = (self.hard_state.commit, self.table.last());
         if commit > last {
             return Err(LogError::Lost { dir: dir.to_owned(), commit, last });
         }
-        Ok(replay)
+        Ok(())
     }
 
-    fn segment(&mut self, segments: &[Segment], i: usize, visit: Visit<'_>) -> Result<(), LogError> {
-        let segment = &segments[i];
-        let bytes = segment.read_all()?;
-        let mut used =
-            Used { last_frame: HEADER_BYTES, end: HEADER_BYTES, leftovers: false, lowest: u64::MAX };
-        // A segment without a frame ends the log. There is one if it had been prepared, and was not needed yet.
-        let ended = self.used.len() < i;
-        while !ended && let Some(frame) = decode_frame(segment.seal, &bytes, used.end as usize) {
-            let compacted_before = i == 0 && segment.number > 1;
-            if compacted_before && used.end == HEADER_BYTES && frame.sequence < NUMBERS_END {
+    /// Reads the frames of a segment, up to where the next one is not.
+    fn frames(
+        &mut self,
+        segment: &Segment,
+        is_first: bool,
+        bytes: &Bytes,
+        found: &mut Found,
+        visit: Visit<'_>,
+    ) -> Result<(), LogError> {
+        while let Some(frame) = decode_frame(segment.seal, bytes, found.end as usize) {
+            let opening = found.frames == 0;
+            let compacted_before = is_first && segment.number > 1;
+            if compacted_before && opening && frame.sequence < NUMBERS_END {
                 self.sequence = frame.sequence;
             }
             if frame.sequence != self.sequence {
                 break;
             }
-            if !starts_where_due(&frame, used.end == HEADER_BYTES) {
-                return Err(damaged(
-                    segment,
-                    used.end,
-                    "a segment's first frame opens with a start, and no other",
-                ));
+            if !starts_where_due(&frame, opening) {
+                let reason = "a segment's first frame opens with a start, and no other";
+                return Err(damaged(segment, found.end, reason));
             }
-            used.last_frame = used.end;
-            used.end = frame.end as u64;
+            let end = frame.end as u64;
+            self.frame(frame, segment, is_first, &mut found.lowest, visit)?;
+            (found.last_frame, found.end) = (found.end, end);
+            found.frames += 1;
             self.sequence += 1;
-            self.frame(frame, segment, i == 0, &mut used.lowest, visit)?;
-        }
-        let known = if ended { self.sequence - 1 } else { self.sequence };
-        self.check_behind(segments, i, used.end, &bytes, known)?;
-        if i == 0 || used.end > HEADER_BYTES {
-            used.leftovers = bytes[used.end as usize..].iter().any(|byte| *byte != 0);
-            self.used.push(used);
         }
         Ok(())
     }
@@ -123,11 +171,15 @@ impl Replay {
                     self.hard_state = state;
                     Ok(())
                 }
+                Record::Note(Note::Reset(floor)) => {
+                    *lowest = u64::MAX;
+                    self.reset(floor).map(|()| visit(Replayed::Reset(floor)))
+                }
                 Record::Entry(entry) => {
                     *lowest = (*lowest).min(entry.index);
                     // Both fit: longer files than 32 bits can address are refused when they are loaded.
                     let at = Location { segment: number, offset: offset as u32, length: length as u32 };
-                    self.entry(entry.id(), at).map(|()| visit(&entry))
+                    self.entry(entry.id(), at).map(|()| visit(Replayed::Entry(&entry)))
                 }
             };
             result.map_err(|reason| damaged(segment, offset as u64, &reason))?;
@@ -160,8 +212,19 @@ impl Replay {
         Ok(())
     }
 
+    /// Everything so far counts for nothing.
+    fn reset(&mut self, floor: EntryId) -> Result<(), String> {
+        if floor.index >= NUMBERS_END {
+            return Err(format!("the log is reset to {floor:?}, but no log has that many entries"));
+        }
+        self.found.iter_mut().for_each(|found| found.lowest = u64::MAX);
+        self.table = Table::new(floor);
+        (self.last, self.floor, self.reset) = (floor, floor, floor.index);
+        Ok(())
+    }
+
     fn entry(&mut self, id: EntryId, at: Location) -> Result<(), String> {
-        if id.index == 0 || id.index > self.table.last() + 1 {
+        if id.index <= self.reset || id.index > self.table.last() + 1 {
             return Err(format!("{id:?} cannot follow {:?}", self.last));
         }
         if id.index < self.table.first() {
@@ -175,15 +238,8 @@ impl Replay {
 
     /// Looks at what stands behind the valid frames of a segment: nothing, or the torn tail of the last write, but no
     /// frame with a number above the `known` one.
-    fn check_behind(
-        &self,
-        segments: &[Segment],
-        i: usize,
-        end: u64,
-        bytes: &[u8],
-        known: u64,
-    ) -> Result<(), LogError> {
-        let segment = &segments[i];
+    fn check_behind(&self, segments: &[Segment], end: u64, bytes: &[u8], known: u64) -> Result<(), LogError> {
+        let (segment, i) = (&segments[segments.len() - 1], segments.len() - 1);
         let empty = end == HEADER_BYTES;
         if i == 0 && segment.number > 1 && empty {
             // The segments before it were removed only when a frame in it, or behind it, had been synced.
@@ -195,10 +251,11 @@ impl Replay {
             self.sequence,
             segment.path.display()
         );
-        match self.used.last() {
-            Some(before) if empty => Err(damaged(&segments[self.used.len() - 1], before.end, &reason)),
-            _ => Err(damaged(segment, end, &reason)),
+        if empty && self.in_use > 0 {
+            let broken = self.in_use - 1;
+            return Err(damaged(&segments[broken], self.found[broken].end, &reason));
         }
+        Err(damaged(segment, end, &reason))
     }
 
     /// Drops what is compacted away, and makes sure that nothing else is missing.

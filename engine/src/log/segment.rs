@@ -14,6 +14,8 @@ use super::format::{HEADER_BYTES, HeaderError, Seal, SegmentHeader, VERSION};
 /// refuse what they find.
 #[derive(Debug)]
 pub(super) struct Segment {
+    /// The log that it is part of.
+    pub log_id: u64,
     pub number: u64,
     pub seal: Seal,
     pub path: PathBuf,
@@ -23,8 +25,8 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    /// Opens a segment that a former life of the server has left.
-    pub fn load(files: &dyn Files, path: &Path, log_id: u64, number: u64) -> Result<Self, LogError> {
+    /// Opens a segment that a former life of the server has left. It must be of that log, if one is given.
+    pub fn load(files: &dyn Files, path: &Path, log_id: Option<u64>, number: u64) -> Result<Self, LogError> {
         let file = files.open(path).map_err(LogError::io("open the log segment", path))?;
         let length = file.length().map_err(LogError::io("look at the log segment", path))?;
         let damaged =
@@ -40,13 +42,15 @@ impl Segment {
                 LogError::Version { path: path.to_owned(), found, supported: VERSION }
             }
         })?;
-        if header.log_id != log_id {
-            return Err(LogError::Foreign { path: path.to_owned(), found: header.log_id, expected: log_id });
+        if let Some(expected) = log_id
+            && header.log_id != expected
+        {
+            return Err(LogError::Foreign { path: path.to_owned(), found: header.log_id, expected });
         }
         if header.number != number || number == 0 {
             return Err(damaged(&format!("the file says that it is segment {}", header.number)));
         }
-        Ok(Segment { number, seal: header.seal(), path: path.to_owned(), bytes: length, file })
+        Ok(Segment::of(file, path, &header, length))
     }
 
     /// Makes a file the segment of that header. It must be `bytes` long already; what it holds no longer counts.
@@ -58,7 +62,12 @@ impl Segment {
     ) -> Result<Self, LogError> {
         let written = file.write_all_at(&mut [IoSlice::new(&header.encode())], 0);
         written.map_err(LogError::io("write the header of", path))?;
-        Ok(Segment { number: header.number, seal: header.seal(), path: path.to_owned(), bytes, file })
+        Ok(Segment::of(file, path, header, bytes))
+    }
+
+    fn of(file: Arc<dyn LogFile>, path: &Path, header: &SegmentHeader, bytes: u64) -> Self {
+        let SegmentHeader { log_id, number, .. } = *header;
+        Segment { log_id, number, seal: header.seal(), path: path.to_owned(), bytes, file }
     }
 
     /// The whole file.

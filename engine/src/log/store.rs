@@ -4,6 +4,7 @@
 //! it is let go.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -55,6 +56,8 @@ pub(super) struct State {
     cache_bytes: Option<u64>,
     /// Up to here nobody who matters needs entries in memory any more.
     released: u64,
+    /// Resets that the writer has yet to come to. Without a disk nobody asks.
+    resets_due: u64,
 }
 
 impl LogStore {
@@ -65,7 +68,8 @@ impl LogStore {
         cache_bytes: Option<u64>,
     ) -> Self {
         let cache = VecDeque::new();
-        let state = State { table, cache, segments, cached_bytes: 0, cache_bytes, released: 0 };
+        let state =
+            State { table, cache, segments, cached_bytes: 0, cache_bytes, released: 0, resets_due: 0 };
         LogStore(Arc::new(Shared { state: Mutex::new(state), recovered }))
     }
 
@@ -146,6 +150,25 @@ impl LogStore {
         floor
     }
 
+    /// Resets: drops all entries from the view, at once, whatever they are. The log is empty, and goes on above the
+    /// floor, which is the last entry of a snapshot and need not have been there (Raft, section 7). It is to be given to
+    /// [`LogWriter::reset`](super::LogWriter::reset) in its place among the writes.
+    ///
+    /// Readers of what is gone get [`LogError::Unavailable`].
+    ///
+    /// # Panics
+    /// When the log is compacted further than that (invariant compaction_floor).
+    pub fn reset(&self, floor: EntryId) {
+        let mut state = self.lock();
+        let before = state.table.floor();
+        assert!(floor.index >= before.index, "compaction_floor: {floor:?} is below {before:?}");
+        let entries = state.uncache_from(0);
+        let table = mem::replace(&mut state.table, Table::new(floor));
+        state.resets_due += 1;
+        drop(state);
+        drop((entries, table));
+    }
+
     /// The log's sizes.
     pub fn bytes(&self) -> Figures {
         let state = self.lock();
@@ -165,8 +188,15 @@ impl LogStore {
     }
 
     /// The writer has written entries; what stood in for them in memory may go.
+    ///
+    /// The writer does everything in the order in which the view did it. So as long as a reset is due, it writes what was
+    /// dropped. The view may hold such an entry again, and then that has yet to be written, too: where it stands now is
+    /// about to go.
     pub(super) fn written(&self, written: &[Written]) {
         let mut state = self.lock();
+        if state.resets_due > 0 {
+            return;
+        }
         for Written { id, at } in written {
             state.table.written(*id, *at);
         }
@@ -175,9 +205,16 @@ impl LogStore {
         drop(evicted);
     }
 
-    /// The segment that holds an entry as the view has it; nothing if it is not there or not written.
-    pub(super) fn segment_of(&self, index: u64) -> Option<u64> {
-        Some(self.lock().table.get(index)?.at?.segment.get())
+    /// The writer has come to a reset.
+    pub(super) fn reset_written(&self) {
+        let mut state = self.lock();
+        assert!(state.resets_due > 0, "a log is reset in the view before it is on disk");
+        state.resets_due -= 1;
+    }
+
+    /// The oldest segment that readers may be sent to; nothing if they find all in memory.
+    pub(super) fn first_segment_read(&self) -> Option<u64> {
+        self.lock().table.first_segment()
     }
 
     /// Takes the segments before a number out of use, and hands them out.

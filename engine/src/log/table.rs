@@ -109,6 +109,12 @@ impl Table {
         self.floor = floor;
     }
 
+    /// The oldest segment in which an entry stands; nothing if none is written. Mostly that is the first entry's, but one
+    /// that was replaced, and has come back, may stand behind its successors until those are written again.
+    pub fn first_segment(&self) -> Option<u64> {
+        self.places.iter().filter_map(|place| Some(place.at?.segment.get())).min()
+    }
+
     fn position(&self, index: u64) -> Option<usize> {
         Some(index.checked_sub(self.first())? as usize)
     }

@@ -1,6 +1,5 @@
 //! The writing side of a log: one vectored write and one sync for each batch.
 
-use std::collections::VecDeque;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -8,9 +7,9 @@ use super::directory::Directory;
 use super::format::{HEADER_BYTES, Note, RECORD_HEAD_BYTES, entry_bytes};
 use super::frame::{ALIGNMENT, FRAME_HEAD_BYTES, FrameBuilder, fitting};
 use super::preparer::Preparer;
-use super::segment::Segment;
 use super::store::{LogStore, Written};
 use super::table::Location;
+use super::tail::Tail;
 use super::{EntryId, HardState, LogEntry, LogError};
 use crate::planted::{self, Bug};
 
@@ -28,29 +27,6 @@ pub struct LogWriter {
     /// None if the log lives in memory.
     disk: Option<Disk>,
     failed: bool,
-}
-
-/// Where a log ends on disk.
-#[derive(Debug)]
-pub(super) struct Tail {
-    /// The segments in use; the last one is written.
-    pub segments: VecDeque<Held>,
-    /// Where the next frame goes in the last segment, in bytes.
-    pub position: u64,
-    /// The next frame's number.
-    pub sequence: u64,
-    /// The last entry; the floor if there is none.
-    pub last: EntryId,
-    pub floor: EntryId,
-    pub hard_state: HardState,
-}
-
-/// A segment in use.
-#[derive(Debug)]
-pub(super) struct Held {
-    pub segment: Arc<Segment>,
-    /// The lowest index of an entry in it; the greatest integer if it holds none.
-    pub lowest: u64,
 }
 
 #[derive(Debug)]
@@ -79,8 +55,7 @@ impl LogWriter {
         preparer: Preparer,
         tail: Tail,
     ) -> Self {
-        let active = tail.segments.back().expect("a log has a segment that is written");
-        let frame = FrameBuilder::new(active.segment.seal, tail.sequence);
+        let frame = FrameBuilder::new(tail.active().segment.seal, tail.sequence);
         let durable = directory.is_durable();
         let disk =
             Disk { directory, durable, preparer, store: store.clone(), tail, frame, written: Vec::new() };
@@ -134,6 +109,16 @@ impl LogWriter {
         self.attempt(|disk| disk.compact(floor))
     }
 
+    /// Makes durable that the log was reset to a floor, as [`LogStore::reset`] has done in the view, and removes or
+    /// recycles the segments that are before it. Where entries come next, the first is the one behind the floor.
+    ///
+    /// # Panics
+    /// When an entry above the floor is known to be committed (invariant compaction_floor), or when the view was not
+    /// reset before.
+    pub fn reset(&mut self, floor: EntryId) -> Result<(), LogError> {
+        self.attempt(|disk| disk.reset(floor))
+    }
+
     /// Makes everything durable, whatever the mode, as far as there is a disk. Meant for a clean stop with
     /// [`Durability::Os`](super::Durability::Os).
     pub fn sync(&mut self) -> Result<(), LogError> {
@@ -153,8 +138,9 @@ impl LogWriter {
 
 impl Disk {
     fn write(&mut self, entries: &[LogEntry], note: Option<Note>) -> Result<(), LogError> {
-        let mut last = self.tail.last.index;
+        let (mut last, floor) = (self.tail.last.index, self.tail.floor.index);
         for entry in entries {
+            assert!(entry.index > floor, "compaction_floor: entry {} is compacted away", entry.index);
             assert!(entry.index <= last + 1, "no_holes: entry {} does not follow {last}", entry.index);
             last = entry.index;
         }
@@ -178,10 +164,10 @@ impl Disk {
     fn put(&mut self, entries: &[LogEntry], note: Option<Note>) -> Result<(), LogError> {
         let opening = self.notes_due() > 0;
         let Disk { durable, store, tail, frame, written, .. } = self;
-        let held = tail.segments.back_mut().expect("a log has a segment that is written");
-        let number = NonZeroU64::new(held.segment.number).expect("segments are numbered from 1");
+        let segment = &tail.active().segment;
+        let number = NonZeroU64::new(segment.number).expect("segments are numbered from 1");
 
-        frame.begin(held.segment.seal, tail.sequence);
+        frame.begin(segment.seal, tail.sequence);
         if opening {
             frame.note(Note::Start(tail.last));
             frame.note(Note::Floor(tail.floor));
@@ -198,27 +184,16 @@ impl Disk {
             frame.note(note);
         }
         let bytes = frame.finish();
-        held.segment.write(tail.position, &mut frame.slices())?;
+        segment.write(tail.position, &mut frame.slices())?;
         if *durable {
-            let synced = held.segment.sync_data();
+            let synced = segment.sync_data();
             if !planted::is(Bug::FailedSyncIgnored) {
                 synced?;
             }
         }
         // The frame holds on to its payloads, which are not to outlive their stay in the cache.
-        frame.begin(held.segment.seal, tail.sequence);
-
-        tail.position += bytes;
-        tail.sequence += 1;
-        for entry in entries {
-            held.lowest = held.lowest.min(entry.index);
-            tail.last = entry.id();
-        }
-        match note {
-            Some(Note::HardState(state)) => tail.hard_state = state,
-            Some(Note::Floor(floor)) => tail.floor = floor,
-            Some(Note::Start(_)) | None => {}
-        }
+        frame.begin(segment.seal, tail.sequence);
+        tail.wrote(bytes, entries, note);
         store.written(written);
         Ok(())
     }
@@ -233,8 +208,7 @@ impl Disk {
         }
         let segment = Arc::new(segment);
         self.store.add_segment(Arc::clone(&segment));
-        self.tail.segments.push_back(Held { segment, lowest: u64::MAX });
-        self.tail.position = HEADER_BYTES;
+        self.tail.roll(segment, HEADER_BYTES);
         Ok(())
     }
 
@@ -245,22 +219,26 @@ impl Disk {
         let last = self.tail.last.index;
         assert!(floor.index <= last, "compaction_floor: {floor:?} is above what is written, {last}");
         self.write(&[], Some(Note::Floor(floor)))?;
-        let needed = self.first_segment_needed(floor);
-        self.tail.segments.retain(|held| held.segment.number >= needed);
-        self.preparer.retire(self.store.remove_segments_before(needed))
+        // The view may differ from the disk while replaced entries wait to be written, and readers follow the view.
+        let needed = self.tail.first_segment_needed(floor);
+        let needed = self.store.first_segment_read().map_or(needed, |read| read.min(needed));
+        self.retire_before(needed)
     }
 
-    /// The segment from which on a start finds every entry above the floor.
-    ///
-    /// On disk that is the last one that holds an entry at or below the first of them: whatever stands above was
-    /// written after it. The view may differ from the disk while replaced entries wait to be written, and readers follow
-    /// the view, so its segment counts, too.
-    fn first_segment_needed(&self, floor: EntryId) -> u64 {
-        let wanted = floor.index + 1;
-        let on_disk = self.tail.segments.iter().rev().find(|held| held.lowest <= wanted);
-        let oldest = self.tail.segments.front();
-        let on_disk = on_disk.or(oldest).map_or(0, |held| held.segment.number);
-        self.store.segment_of(wanted).map_or(on_disk, |in_view| in_view.min(on_disk))
+    fn reset(&mut self, floor: EntryId) -> Result<(), LogError> {
+        let commit = self.tail.hard_state.commit;
+        assert!(
+            floor.index >= commit,
+            "compaction_floor: {floor:?} is below entry {commit}, which is committed"
+        );
+        self.write(&[], Some(Note::Reset(floor)))?;
+        self.store.reset_written();
+        self.retire_before(self.tail.active().segment.number)
+    }
+
+    fn retire_before(&mut self, number: u64) -> Result<(), LogError> {
+        self.tail.segments.retain(|held| held.segment.number >= number);
+        self.preparer.retire(self.store.remove_segments_before(number))
     }
 
     fn sync(&self) -> Result<(), LogError> {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use niagara_engine::log::{
-    self, Durability, EntryId, HardState, LogConfig, LogEntry, LogError, LogStore, LogWriter,
+    self, Durability, EntryId, HardState, LogConfig, LogEntry, LogError, LogStore, LogWriter, Replayed,
     SEGMENT_BYTES_MIN,
 };
 use tempfile::TempDir;
@@ -49,9 +49,12 @@ impl Contents {
 pub(super) fn start(dir: &Path) -> Result<(LogStore, LogWriter, Contents), LogError> {
     let before = files(dir);
     let mut shown: Vec<LogEntry> = Vec::new();
-    let opened = log::open(&config(dir), &mut |entry| {
-        shown.truncate(shown.partition_point(|earlier| earlier.index < entry.index));
-        shown.push(entry.clone());
+    let opened = log::open(&config(dir), &mut |replayed| match replayed {
+        Replayed::Entry(entry) => {
+            shown.truncate(shown.partition_point(|earlier| earlier.index < entry.index));
+            shown.push(entry.clone());
+        }
+        Replayed::Reset(_) => shown.clear(),
     });
     let (store, writer) = opened.inspect_err(|error| {
         assert!(!error.to_string().is_empty());

@@ -94,7 +94,8 @@ fn a_lower_index_replaces_what_stood_from_there_on() {
         assert_eq!(all(&store), [entries(1..=3, 1, 20), entries(4..=4, 2, 20)].concat());
     }
     let mut seen = Vec::new();
-    let (store, _writer) = open(&config, &mut |entry| seen.push((entry.index, entry.term))).unwrap();
+    let (store, _writer) = open(&config, &mut |replayed| seen.push(visited(replayed))).unwrap();
+    let seen: Vec<(u64, u64)> = seen.iter().map(|entry| (entry.index, entry.term)).collect();
     assert_eq!(seen, [(1, 1), (2, 1), (3, 1), (4, 1), (5, 1), (6, 1), (4, 2)], "in the order of the file");
     assert_eq!(all(&store), [entries(1..=3, 1, 20), entries(4..=4, 2, 20)].concat());
 }

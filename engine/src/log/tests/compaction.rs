@@ -252,7 +252,7 @@ fn a_reader_that_comes_too_late_finds_nothing_rather_than_something_else() {
     let config = config(dir.path(), Durability::Os);
     let (store, mut writer) = log_of(&config, 36);
     let path = dir.path().join("0000000000000001.log");
-    let segment = segment::Segment::load(&SystemFiles, &path, config.log_id, 1).unwrap();
+    let segment = segment::Segment::load(&SystemFiles, &path, Some(config.log_id), 1).unwrap();
     let at = store.lock().table.get(1).unwrap().at.unwrap();
     let read = || segment.read(at.offset.into(), at.length as usize).unwrap();
     let decode = |bytes: &Bytes| format::decode_record(segment.seal, bytes);

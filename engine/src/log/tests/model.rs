@@ -20,6 +20,8 @@ enum Step {
     Release(prop::sample::Index),
     /// Compact a part of what is committed.
     Compact(prop::sample::Index),
+    /// A snapshot has come from another server, of so many entries more than are committed. Its last one may be here.
+    Reset { ahead: u64, known: bool },
     /// Read a part with a limit.
     Read(prop::sample::Index, prop::sample::Index, usize),
     /// The process dies and starts again. What waits to be written is lost.
@@ -36,6 +38,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (1usize..4).prop_map(|batches| Step::Write { batches }),
         2 => any::<prop::sample::Index>().prop_map(Step::Release),
         1 => any::<prop::sample::Index>().prop_map(Step::Compact),
+        1 => (0u64..25, any::<bool>()).prop_map(|(ahead, known)| Step::Reset { ahead, known }),
         3 => (any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0usize..3000)
             .prop_map(|(low, high, max)| Step::Read(low, high, max)),
         1 => (1024u64..3000, 0usize..3000)
@@ -48,6 +51,7 @@ fn step() -> impl Strategy<Value = Step> {
 enum Job {
     Write(Vec<LogEntry>, Option<HardState>),
     Compact(EntryId),
+    Reset(EntryId),
 }
 
 /// Entries by index, above a floor.
@@ -72,6 +76,10 @@ impl Model {
     fn compact(&mut self, floor: EntryId) {
         self.entries.drain(..(floor.index - self.floor.index) as usize);
         self.floor = floor;
+    }
+
+    fn reset(&mut self, floor: EntryId) {
+        *self = Model { floor, entries: Vec::new() };
     }
 }
 
@@ -124,13 +132,25 @@ impl World {
                 self.view.compact(floor);
                 self.jobs.push_back(Job::Compact(floor));
             }
+            Step::Reset { ahead, known } => self.reset(ahead, known),
             Step::Read(low, high, max) => self.read(low, high, max),
             Step::Restart { segment_bytes, cache_bytes } => self.restart(segment_bytes, cache_bytes),
         }
         self.compare();
     }
 
-    /// Hands batches to the writer, joined; and a compaction that waits behind them.
+    /// The entries that follow are of another term, as no two of one index and term may differ.
+    fn reset(&mut self, ahead: u64, known: bool) {
+        let index = self.commit.max(self.view.floor.index) + ahead;
+        let term = self.store().term(index).filter(|_| known).unwrap_or(self.term + 1);
+        let floor = EntryId { index, term };
+        (self.term, self.commit) = (self.term + 2, index);
+        self.store().reset(floor);
+        self.view.reset(floor);
+        self.jobs.push_back(Job::Reset(floor));
+    }
+
+    /// Hands batches to the writer, joined; and a compaction or a reset that waits behind them.
     fn write(&mut self, batches: usize) {
         let Some((_, writer)) = &mut self.log else { unreachable!() };
         let (mut joined, mut state) = (Vec::<LogEntry>::new(), None);
@@ -147,12 +167,19 @@ impl World {
         writer.write(&joined, state).unwrap();
         self.disk.append(&joined);
         self.on_disk = state.unwrap_or(self.on_disk);
-        if let Some(Job::Compact(floor)) = self.jobs.front().cloned() {
-            writer.compact(floor).unwrap();
-            if floor.index > self.disk.floor.index {
-                self.disk.compact(floor);
+        match self.jobs.pop_front() {
+            Some(Job::Compact(floor)) => {
+                writer.compact(floor).unwrap();
+                if floor.index > self.disk.floor.index {
+                    self.disk.compact(floor);
+                }
             }
-            self.jobs.pop_front();
+            Some(Job::Reset(floor)) => {
+                writer.reset(floor).unwrap();
+                self.disk.reset(floor);
+            }
+            Some(job @ Job::Write(..)) => self.jobs.push_front(job),
+            None => {}
         }
     }
 
@@ -180,9 +207,12 @@ impl World {
         self.config.cache_bytes = cache_bytes;
         let mut seen: Vec<LogEntry> = Vec::new();
         self.log = Some(
-            open(&self.config, &mut |entry| {
-                seen.retain(|old| old.index < entry.index);
-                seen.push(entry.clone());
+            open(&self.config, &mut |replayed| match replayed {
+                Replayed::Entry(entry) => {
+                    seen.retain(|old| old.index < entry.index);
+                    seen.push(entry.clone());
+                }
+                Replayed::Reset(_) => seen.clear(),
             })
             .unwrap(),
         );

@@ -1,0 +1,180 @@
+//! A look at a log that changes nothing: what a start would find, segment by segment, and what it would refuse.
+
+use std::path::Path;
+
+use super::directory::{segment_numbers, segment_path};
+use super::files::Files;
+use super::format::HEADER_BYTES;
+use super::replay::{Found, Replay};
+use super::segment::Segment;
+use super::{EntryId, HardState, LogError, Replayed};
+
+/// What a log's directory holds. Where the log is damaged, it is what stands before the damage.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inspection {
+    /// Names the log, as the header of its first segment says; nothing if that cannot be read or there is none.
+    pub log_id: Option<u64>,
+    /// The segments that were read, in order.
+    pub segments: Vec<SegmentReport>,
+    /// Names of the segment files from the first on that could not be opened, or that stand behind the damage.
+    pub unread: Vec<String>,
+    /// Up to where the log is compacted.
+    pub floor: EntryId,
+    /// What Raft remembers besides the entries.
+    pub hard_state: HardState,
+    /// The first entry above the floor.
+    pub first: Option<EntryId>,
+    /// The last entry.
+    pub last: Option<EntryId>,
+    /// Why a start would refuse the log; nothing if it would not. What is torn at the end of a log is no damage, and is among
+    /// the leftovers.
+    pub damage: Option<String>,
+}
+
+/// What one segment file holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SegmentReport {
+    /// Name of the file.
+    pub file: String,
+    /// The segment's number.
+    pub number: u64,
+    /// Length of the file, in bytes.
+    pub bytes: u64,
+    /// How many of its frames count: 0 if the segment has only been prepared.
+    pub frames: u64,
+    /// Length of these frames, in bytes.
+    pub frame_bytes: u64,
+    /// How many entries stand in it, also such as were replaced, compacted away or dropped later.
+    pub entries: u64,
+    /// The lowest index among these entries.
+    pub first: Option<u64>,
+    /// The highest index among these entries.
+    pub last: Option<u64>,
+    /// How often the log was reset in it.
+    pub resets: u64,
+    /// Whether something other than zeros stands behind the frames: a torn write, or the file's former life.
+    pub leftovers: bool,
+}
+
+/// Looks at the log in a directory while no server runs on it. All that is on disk stays as it is.
+///
+/// `visit` sees what a start would see, as in [`open`](super::open), up to where the log is damaged.
+///
+/// ```
+/// use niagara_engine::log::{self, Durability, LogConfig, Replayed, SystemFiles};
+///
+/// let dir = tempfile::tempdir()?;
+/// drop(log::open(&LogConfig::new(dir.path(), Durability::Os, 7), &mut |_| {})?);
+///
+/// let found = log::inspect(dir.path(), &SystemFiles, &mut |replayed| match replayed {
+///     Replayed::Entry(entry) => println!("{} {}", entry.index, entry.term),
+///     Replayed::Reset(floor) => println!("reset to {}", floor.index),
+/// })?;
+/// assert_eq!((found.log_id, found.damage), (Some(7), None));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`LogError::Io`] if the directory cannot be listed. All that is wrong with the files in it is
+/// [`Inspection::damage`].
+pub fn inspect(
+    dir: &Path,
+    files: &dyn Files,
+    visit: &mut dyn FnMut(Replayed<'_>),
+) -> Result<Inspection, LogError> {
+    let numbers = segment_numbers(files, dir)?;
+    let mut replay = Replay::new();
+    let mut look = Look { segments: Vec::new(), reports: Vec::new() };
+    let read = numbers.iter().try_for_each(|number| look.at(dir, files, *number, &mut replay, visit));
+    let finished = replay.finish(dir, &look.segments);
+    let damage = read.and(finished).err().map(|error| error.to_string());
+
+    let unread = numbers.iter().skip(look.reports.len());
+    let unread = unread.map(|number| name(&segment_path(dir, *number))).collect();
+    let table = &replay.table;
+    let entry = |index| table.get(index).map(|place| EntryId { index, term: place.term });
+    Ok(Inspection {
+        log_id: look.segments.first().map(|first| first.log_id),
+        segments: look.reports,
+        unread,
+        floor: replay.floor,
+        hard_state: replay.hard_state,
+        first: entry(table.first()),
+        last: entry(table.last()),
+        damage,
+    })
+}
+
+/// How far an inspection has come.
+struct Look {
+    segments: Vec<Segment>,
+    /// One for each segment that could be read, be it in part.
+    reports: Vec<SegmentReport>,
+}
+
+impl Look {
+    /// Reads the next segment. The first one says which log all others must be of.
+    fn at(
+        &mut self,
+        dir: &Path,
+        files: &dyn Files,
+        number: u64,
+        replay: &mut Replay,
+        visit: &mut dyn FnMut(Replayed<'_>),
+    ) -> Result<(), LogError> {
+        let log_id = self.segments.first().map(|first| first.log_id);
+        let segment = Segment::load(files, &segment_path(dir, number), log_id, number)?;
+        self.segments.push(segment);
+        let mut seen = Seen::default();
+        let read = replay.segment(&self.segments, &mut |replayed| {
+            seen.note(replayed);
+            visit(replayed);
+        });
+        if let (Some(segment), Some(found)) = (self.segments.last(), replay.found.get(self.reports.len())) {
+            self.reports.push(seen.report(segment, found));
+        }
+        read
+    }
+}
+
+/// What has been seen of one segment.
+#[derive(Default)]
+struct Seen {
+    entries: u64,
+    first: Option<u64>,
+    last: Option<u64>,
+    resets: u64,
+}
+
+impl Seen {
+    fn note(&mut self, replayed: Replayed<'_>) {
+        match replayed {
+            Replayed::Entry(entry) => {
+                self.entries += 1;
+                self.first = Some(self.first.map_or(entry.index, |first| first.min(entry.index)));
+                self.last = self.last.max(Some(entry.index));
+            }
+            Replayed::Reset(_) => self.resets += 1,
+        }
+    }
+
+    fn report(self, segment: &Segment, found: &Found) -> SegmentReport {
+        let Seen { entries, first, last, resets } = self;
+        SegmentReport {
+            file: name(&segment.path),
+            number: segment.number,
+            bytes: segment.bytes,
+            frames: found.frames,
+            frame_bytes: found.end - HEADER_BYTES,
+            entries,
+            first,
+            last,
+            resets,
+            leftovers: found.leftovers,
+        }
+    }
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+}

@@ -1,0 +1,73 @@
+//! Where a log ends on disk, and which of its segments are still needed.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::format::Note;
+use super::segment::Segment;
+use super::{EntryId, HardState, LogEntry};
+
+/// Where a log ends on disk.
+#[derive(Debug)]
+pub(super) struct Tail {
+    /// The segments in use; the last one is written.
+    pub segments: VecDeque<Held>,
+    /// Where the next frame goes in the last segment, in bytes.
+    pub position: u64,
+    /// The next frame's number.
+    pub sequence: u64,
+    /// The last entry; the floor if there is none.
+    pub last: EntryId,
+    pub floor: EntryId,
+    pub hard_state: HardState,
+}
+
+/// A segment in use.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub segment: Arc<Segment>,
+    /// The lowest index of an entry in it; the greatest integer if it holds none. What was dropped by a reset does not
+    /// count.
+    pub lowest: u64,
+}
+
+impl Tail {
+    /// The segment that is written.
+    pub fn active(&self) -> &Held {
+        self.segments.back().expect("a log has a segment that is written")
+    }
+
+    /// Goes on in another segment.
+    pub fn roll(&mut self, segment: Arc<Segment>, position: u64) {
+        self.segments.push_back(Held { segment, lowest: u64::MAX });
+        self.position = position;
+    }
+
+    /// A frame with that many bytes, those entries, and that note behind them was written.
+    pub fn wrote(&mut self, bytes: u64, entries: &[LogEntry], note: Option<Note>) {
+        let held = self.segments.back_mut().expect("a log has a segment that is written");
+        self.position += bytes;
+        self.sequence += 1;
+        for entry in entries {
+            held.lowest = held.lowest.min(entry.index);
+            self.last = entry.id();
+        }
+        match note {
+            Some(Note::HardState(state)) => self.hard_state = state,
+            Some(Note::Floor(floor)) => self.floor = floor,
+            Some(Note::Reset(floor)) => {
+                (self.last, self.floor) = (floor, floor);
+                held.lowest = u64::MAX;
+            }
+            Some(Note::Start(_)) | None => {}
+        }
+    }
+
+    /// The segment from which on a start finds every entry above the floor: the last one that holds an entry at or below
+    /// the first of them, since whatever stands above was written after it.
+    pub fn first_segment_needed(&self, floor: EntryId) -> u64 {
+        let wanted = floor.index + 1;
+        let found = self.segments.iter().rev().find(|held| held.lowest <= wanted);
+        found.or(self.segments.front()).map_or(0, |held| held.segment.number)
+    }
+}
