@@ -52,14 +52,19 @@ impl StateMachine for Words {
     }
 }
 
-/// Addresses on loopback that nobody uses, one for each group of each server.
+/// Addresses on loopback that nobody uses, one for each group of each server, and one for its snapshots.
 fn members(servers: u64, groups: usize) -> std::io::Result<Vec<Member>> {
     let free = |_| TcpListener::bind("127.0.0.1:0");
-    let listeners = (0..servers as usize * groups).map(free).collect::<Result<Vec<_>, _>>()?;
+    let each = groups + 1;
+    let listeners = (0..servers as usize * each).map(free).collect::<Result<Vec<_>, _>>()?;
     let address = |listener: &TcpListener| listener.local_addr().map(|address| address.to_string());
     let addresses = listeners.iter().map(address).collect::<Result<Vec<_>, _>>()?;
-    let chunks = addresses.chunks(groups).zip(1..);
-    Ok(chunks.map(|(addresses, server)| Member { server, addresses: addresses.to_vec() }).collect())
+    let chunks = addresses.chunks(each).zip(1..);
+    Ok(chunks.map(|(addresses, server)| Member {
+        server,
+        addresses: addresses[1..].to_vec(),
+        transfer: addresses[0].clone(),
+    }).collect())
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -73,8 +73,6 @@ pub enum Bug {
     StartRuleSkipped,
     /// A replica acknowledges a snapshot before its log is reset durably.
     AckBeforeReset,
-    /// A replica's log is reset before the snapshot is durable.
-    ResetBeforeKept,
     /// Callers whose commands a restored snapshot holds are never told.
     RestoredTicketsForgotten,
     /// The merge goes on from where it was after a snapshot was restored.
@@ -117,7 +115,6 @@ impl Bug {
         Bug::FloorTooHigh,
         Bug::StartRuleSkipped,
         Bug::AckBeforeReset,
-        Bug::ResetBeforeKept,
         Bug::RestoredTicketsForgotten,
         Bug::OldMergeAfterRestore,
     ];

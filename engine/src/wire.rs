@@ -409,7 +409,8 @@ mod tests {
     #[test]
     fn small_messages_come_back() {
         let snapshot = Wire::Snapshot { term: 3, round: 4 };
-        for wire in [Wire::Nack { attempt: 3 }, Wire::PadRequest { level: MAX_PLACE }, Wire::Claim, snapshot] {
+        for wire in [Wire::Nack { attempt: 3 }, Wire::PadRequest { level: MAX_PLACE }, Wire::Claim, snapshot]
+        {
             assert_eq!(Wire::decode(&joined(&wire.encode())).unwrap(), wire);
         }
     }

@@ -16,12 +16,17 @@ use niagara_engine::{
 
 /// Addresses that nobody uses at the moment.
 fn members(servers: u64, groups: usize) -> Vec<Member> {
+    let each = groups + 1;
     let listeners: Vec<_> =
-        (0..servers as usize * groups).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        (0..servers as usize * each).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
     let addresses: Vec<_> =
         listeners.iter().map(|listener| listener.local_addr().unwrap().to_string()).collect();
-    let chunks = addresses.chunks(groups).zip(1..);
-    chunks.map(|(addresses, server)| Member { server, addresses: addresses.to_vec() }).collect()
+    let chunks = addresses.chunks(each).zip(1..);
+    chunks.map(|(addresses, server)| Member {
+        server,
+        addresses: addresses[1..].to_vec(),
+        transfer: addresses[0].clone(),
+    }).collect()
 }
 
 fn config(members: &[Member], server: u64, dir: Option<&Path>) -> Config {

@@ -37,6 +37,7 @@ pub use plan::{Plan, PlannedServer};
 ///     [[members]]
 ///     server = 1
 ///     groups = ["127.0.0.1:7002", "127.0.0.1:7003"]
+///     transfer = "127.0.0.1:7004"
 /// "#;
 /// let file = ConfigFile::parse(text, "/etc/niagara".as_ref())?;
 /// assert_eq!(file.server.engine.groups(), 2);
@@ -107,7 +108,7 @@ fn engine_config(file: File, base: &Path) -> Result<Config, ConfigFileError> {
     let members = file
         .members
         .into_iter()
-        .map(|member| Member { server: member.server, addresses: member.groups })
+        .map(|member| Member { server: member.server, addresses: member.groups, transfer: member.transfer })
         .collect();
     let mut config = Config::new(cluster, file.server, members);
     config.data_dir = base.join(file.data_dir);
@@ -143,6 +144,7 @@ fn set_engine_limits(config: &mut Config, table: &EngineTable) {
     set(&mut config.segment_bytes, table.segment_mib.map(|mib| u64::from(mib) << 20));
     set(&mut config.log_cache_bytes, table.log_cache_mib.map(mib));
     set(&mut config.send_queue_bytes, table.send_queue_mib.map(mib));
+    set_snapshot_limits(config, table);
     set(
         &mut config.pinning,
         table.pinning.clone().map(|pinning| match pinning {
@@ -151,6 +153,21 @@ fn set_engine_limits(config: &mut Config, table: &EngineTable) {
             PinningValue::Cores(cores) => Pinning::Cores(cores),
         }),
     );
+}
+
+fn set_snapshot_limits(config: &mut Config, table: &EngineTable) {
+    let bytes = |mib: u32| u64::from(mib) << 20;
+    for (field, value) in [
+        (&mut config.snapshot_entries, table.snapshot_entries.map(u64::from)),
+        (&mut config.snapshot_bytes, table.snapshot_mib.map(bytes)),
+        (&mut config.snapshot_write_rate, table.snapshot_write_mib_per_second.map(bytes)),
+        (&mut config.snapshot_transfer_rate, table.snapshot_transfer_mib_per_second.map(bytes)),
+        (&mut config.snapshot_pin_bytes, table.snapshot_pin_mib.map(bytes)),
+    ] {
+        if let Some(value) = value {
+            *field = value;
+        }
+    }
 }
 
 fn link(table: LinkTable) -> Result<Link, ConfigFileError> {

@@ -161,7 +161,13 @@ mod tests {
         assert_eq!(back.value, at_300.value);
         assert!(back.kept().iter().all(|mark| at_300.kept().contains(mark)));
         back.noops(at(301), 50);
-        assert!(later.kept().iter().filter(|(position, _)| *position > 300).all(|mark| back.kept().contains(mark)));
+        assert!(
+            later
+                .kept()
+                .iter()
+                .filter(|(position, _)| *position > 300)
+                .all(|mark| back.kept().contains(mark))
+        );
         let mut bytes = Vec::new();
         later.encode(&mut bytes);
         assert_eq!(Digests::decode(&mut &bytes[..]), Some(later));

@@ -26,7 +26,7 @@ impl<L: ReplicaLog> Driver<L> {
     /// raft-rs hears of a leader's snapshot only now, with what this server's own file says; so what it acknowledges is what
     /// this server has. Should the log hold the floor by now, nothing is dropped.
     pub fn install(&mut self, here: &SnapshotFloor) {
-        let Some(Awaited { from, term, round }) = self.awaited.take_if(|awaited| awaited.round <= here.round)
+        let Some(Awaited { from, term, .. }) = self.awaited.take_if(|awaited| awaited.round <= here.round)
         else {
             return;
         };
@@ -67,7 +67,11 @@ impl<L: ReplicaLog> Driver<L> {
         }
         let metadata = snapshot.get_metadata();
         let floor = EntryId { index: metadata.index, term: metadata.term };
-        tracing::info!(index = floor.index, round = round_of(snapshot), "the log begins anew above a snapshot");
+        tracing::info!(
+            index = floor.index,
+            round = round_of(snapshot),
+            "the log begins anew above a snapshot"
+        );
         self.raft.mut_store().log.reset(floor);
         self.slots.reset(floor.index, round_of(snapshot));
         self.resetting = Some((ready.number(), floor.index));

@@ -135,9 +135,7 @@ impl<L: ReplicaLog> Storage for RaftStore<L> {
             let index = newest.floor.entry.index;
             index > 0 && index + 1 >= self.log.first_index()
         });
-        newest
-            .map(SnapshotFloor::for_raft)
-            .ok_or(Error::Store(StorageError::SnapshotTemporarilyUnavailable))
+        newest.map(SnapshotFloor::for_raft).ok_or(Error::Store(StorageError::SnapshotTemporarilyUnavailable))
     }
 }
 

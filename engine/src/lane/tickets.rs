@@ -144,7 +144,10 @@ impl<R> Lane<R> {
     /// them was restored.
     pub fn passed(&self, next: u64, out: &mut Deliveries<R>) {
         let mut tickets = self.tickets.lock();
-        assert!(next <= tickets.next, "applied_once: command {next} has been executed before it was proposed");
+        assert!(
+            next <= tickets.next,
+            "applied_once: command {next} has been executed before it was proposed"
+        );
         let done = tickets.done;
         if next <= done {
             return;

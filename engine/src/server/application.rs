@@ -135,7 +135,8 @@ impl<S: StateMachine> Application<S> {
 
     /// Puts a received state in the place of this one.
     fn restore(&mut self, header: &Header) {
-        let state = self.handover.take_restored().expect("a received state is handed over before it is announced");
+        let state =
+            self.handover.take_restored().expect("a received state is handed over before it is announced");
         let Application { executor, reads, work, .. } = self;
         executor.restore(header, state, work);
         work.deliveries.deliver();
@@ -149,8 +150,7 @@ impl<S: StateMachine> Executor<S> {
         let Cut { round, anchor, floors } = cut;
         let position = Layout::new(floors.len() as u16).round_end(round);
         let since = self.board.applied.load(SeqCst) - position.get();
-        let floor =
-            |entry| GroupFloor { entry, voters: self.voters.clone(), learners: Vec::new() };
+        let floor = |entry| GroupFloor { entry, voters: self.voters.clone(), learners: Vec::new() };
         let mut ledger = self.ledger.clone();
         if planted::is(Bug::SnapshotForgetsLanes) {
             ledger = Ledger::new(&self.voters, self.lanes.len() as u16);
@@ -195,7 +195,10 @@ impl<S: StateMachine> Executor<S> {
     /// Callers here may wait for commands that the snapshot holds: executed, with replies that were given elsewhere.
     fn end_restored_tickets(&self, work: &mut Work<S::Reply>) {
         let Some((incarnation, next)) = self.ledger.lanes_of(self.server) else { return };
-        assert!(incarnation <= self.incarnation, "applied_once: this server's next life has been executed already");
+        assert!(
+            incarnation <= self.incarnation,
+            "applied_once: this server's next life has been executed already"
+        );
         if incarnation < self.incarnation || planted::is(Bug::RestoredTicketsForgotten) {
             return;
         }

@@ -1,7 +1,7 @@
 //! Where the threads of a server publish how far they are. Each field has one writer; readers need no lock.
 
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
 
 use niagara_net::Waker;
 use parking_lot::Mutex;

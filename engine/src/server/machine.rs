@@ -116,7 +116,8 @@ impl<S: StateMachine> Machine<S> {
     /// When a log is damaged, or has lost what was acknowledged.
     pub fn open(config: &Config, outside: &Outside, state: S) -> Result<Machine<S>, StartError> {
         config.check()?;
-        let Parts { shared, groups, sequencer, application, keeper, bell: _ } = Parts::open(config, outside, state)?;
+        let Parts { shared, groups, sequencer, application, keeper, bell: _ } =
+            Parts::open(config, outside, state)?;
         Ok(Machine {
             shared,
             clock: outside.clock.clone(),

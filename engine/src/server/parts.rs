@@ -11,7 +11,7 @@ use super::board::Board;
 use super::replica::{Replica, ReplicaShare};
 use super::sequencer::{Sequencer, SnapshotLimits};
 use super::shared::Shared;
-use super::start::{OpenGroup, Found, open_group, open_snapshots};
+use super::start::{Found, OpenGroup, open_group, open_snapshots};
 use super::thread::Bell;
 use crate::apply::Ledger;
 use crate::clock::Clock;

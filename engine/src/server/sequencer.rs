@@ -277,7 +277,8 @@ impl Pulled {
         let index = self.floors.floor(round).expect("compaction_floor: snapshots are made of rising rounds");
         self.floors.forget_below(index);
         let index = if planted::is(Bug::FloorTooHigh) { self.index.min(index + 1) } else { index };
-        let term = self.store.term(index).expect("compaction_floor: the log holds what no snapshot stands for");
+        let term =
+            self.store.term(index).expect("compaction_floor: the log holds what no snapshot stands for");
         EntryId { index, term }
     }
 

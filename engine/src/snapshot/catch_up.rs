@@ -110,7 +110,10 @@ impl<R: Restoring> CatchUp<R> {
         if let Some(fetch) = &self.fetch
             && now.saturating_duration_since(fetch.heard()) >= self.give_up
         {
-            tracing::warn!(server = fetch.from, "no answer about its snapshot: waiting for a leader to name one again");
+            tracing::warn!(
+                server = fetch.from,
+                "no answer about its snapshot: waiting for a leader to name one again"
+            );
             self.needs.clear();
             self.fetch = None;
         }

@@ -102,15 +102,8 @@ impl Fetch {
             }
             Err(_) => (files.create(&path).map_err(SnapshotError::io("create the part", &path))?, 0),
         };
-        self.stage = Stage::Receiving(Receiving {
-            id,
-            bytes,
-            file,
-            path,
-            received,
-            requested: received,
-            synced: 0,
-        });
+        self.stage =
+            Stage::Receiving(Receiving { id, bytes, file, path, received, requested: received, synced: 0 });
         self.complete_if_all_there()
     }
 

@@ -50,7 +50,13 @@ pub(super) fn chunk_checks(seal: u32, head: &[u8; CHUNK_HEAD_BYTES], payload: &[
 
 /// The trailer of a file with so many chunks, bytes in them, and bytes in all; `chunks_sum` is the checksum of the chunks'
 /// checksums.
-pub(super) fn trailer(seal: u32, chunks: u64, payload: u64, length: u64, chunks_sum: u32) -> [u8; TRAILER_BYTES] {
+pub(super) fn trailer(
+    seal: u32,
+    chunks: u64,
+    payload: u64,
+    length: u64,
+    chunks_sum: u32,
+) -> [u8; TRAILER_BYTES] {
     let mut trailer = [0; TRAILER_BYTES];
     let mut fields = &mut trailer[4..];
     fields.put_u32_le(0);

@@ -84,9 +84,7 @@ impl Header {
         out.put_bytes(0, PRELUDE_BYTES - out.len());
         out.put_u128_le(self.id);
         out.put_u128_le(self.cluster);
-        for number in
-            [self.server, self.created_ms, self.round, self.commands, self.duplicates, self.noops]
-        {
+        for number in [self.server, self.created_ms, self.round, self.commands, self.duplicates, self.noops] {
             out.put_u64_le(number);
         }
         out.put_u16_le(self.floors.len() as u16);
@@ -137,8 +135,13 @@ impl Header {
             return Err(HeaderError::Version(version));
         }
         let mut input = &bytes[PRELUDE_BYTES..];
-        let header = read_fields(&mut input).ok_or(HeaderError::Damaged("the header's fields do not fit it"))?;
-        if input.is_empty() { Ok(header) } else { Err(HeaderError::Damaged("bytes behind the header's fields")) }
+        let header =
+            read_fields(&mut input).ok_or(HeaderError::Damaged("the header's fields do not fit it"))?;
+        if input.is_empty() {
+            Ok(header)
+        } else {
+            Err(HeaderError::Damaged("bytes behind the header's fields"))
+        }
     }
 }
 

@@ -74,7 +74,12 @@ pub(crate) struct Keeper<S: StateMachine> {
 
 impl<S: StateMachine> Keeper<S> {
     /// A keeper of what the shelf holds, whose newest the server's state was restored from.
-    pub fn new(config: KeeperConfig, share: KeeperShare<S>, shelf: Shelf, files: Arc<dyn Files>) -> Keeper<S> {
+    pub fn new(
+        config: KeeperConfig,
+        share: KeeperShare<S>,
+        shelf: Shelf,
+        files: Arc<dyn Files>,
+    ) -> Keeper<S> {
         let here = shelf.newest().map_or(0, |kept| kept.header.round);
         let keeper = Keeper {
             saving: Saving::new(config.write_rate),
@@ -198,7 +203,8 @@ impl<S: StateMachine> Keeper<S> {
         let here = self.here;
         for group in self.catch_up.satisfied(here) {
             let kept = self.shelf.kept().iter().rfind(|kept| kept.header.round <= here);
-            let kept = kept.expect("compaction_floor: the snapshot that this server's state came from is kept");
+            let kept =
+                kept.expect("compaction_floor: the snapshot that this server's state came from is kept");
             self.share.board.groups[group].send(Mail::Install(Arc::clone(&kept.header)));
         }
     }
@@ -232,7 +238,11 @@ impl<S: StateMachine> Keeper<S> {
         match self.catch_up.load(self.config.cluster, self.config.groups, &mut self.shelf) {
             Ok(None) => {}
             Ok(Some(Received { header, state })) => {
-                tracing::info!(round = header.round, from = header.server, "a snapshot has been received and checked");
+                tracing::info!(
+                    round = header.round,
+                    from = header.server,
+                    "a snapshot has been received and checked"
+                );
                 self.share.metrics.snapshots_received.inc();
                 self.share.handover.give_restored(state);
                 self.share.board.snapshots.offer_resume(header);
@@ -302,7 +312,8 @@ impl<S: StateMachine> Keeper<S> {
         let (from, received, expected) = self.catch_up.extent().unwrap_or_default();
         self.share.board.snapshots.note(|status| {
             (status.writing, status.written_bytes) = (writing, written);
-            (status.receiving_from, status.received_bytes, status.expected_bytes) = (from, received, expected);
+            (status.receiving_from, status.received_bytes, status.expected_bytes) =
+                (from, received, expected);
         });
     }
 }

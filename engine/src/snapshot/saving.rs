@@ -45,7 +45,13 @@ pub(super) enum Saved {
 
 impl<F: Frozen> Saving<F> {
     pub fn new(bytes_per_second: u64) -> Saving<F> {
-        Saving { under_way: None, pace: Pace::new(bytes_per_second), failures: 0, retry_at: None, chunk: Vec::new() }
+        Saving {
+            under_way: None,
+            pace: Pace::new(bytes_per_second),
+            failures: 0,
+            retry_at: None,
+            chunk: Vec::new(),
+        }
     }
 
     /// Begins a snapshot.

@@ -176,7 +176,9 @@ impl Shelf {
             header.round
         );
         let path = self.dir.join(format!("{:016x}.{SNAPSHOT}", header.round));
-        self.files.rename(from, &path).map_err(SnapshotError::io("rename the finished snapshot to", &path))?;
+        self.files
+            .rename(from, &path)
+            .map_err(SnapshotError::io("rename the finished snapshot to", &path))?;
         if self.durable {
             self.sync_names()?;
         }
@@ -195,7 +197,9 @@ impl Shelf {
     }
 
     fn sync_names(&self) -> Result<(), SnapshotError> {
-        self.files.sync_dir(&self.dir).map_err(SnapshotError::io("sync the directory of snapshots", &self.dir))
+        self.files
+            .sync_dir(&self.dir)
+            .map_err(SnapshotError::io("sync the directory of snapshots", &self.dir))
     }
 
     fn remove(&self, path: &Path) -> Result<(), SnapshotError> {
@@ -210,7 +214,12 @@ impl Shelf {
     }
 }
 
-pub(super) fn check_owner(reader: &SnapshotReader, path: &Path, cluster: u128, groups: u16) -> Result<(), SnapshotError> {
+pub(super) fn check_owner(
+    reader: &SnapshotReader,
+    path: &Path,
+    cluster: u128,
+    groups: u16,
+) -> Result<(), SnapshotError> {
     let words = |cluster: u128, groups: u16| format!("{cluster:032x} with {groups} groups");
     let header = reader.header();
     if (header.cluster, header.layout().groups()) == (cluster, groups) {

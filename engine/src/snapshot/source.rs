@@ -45,7 +45,13 @@ struct Wanted {
 
 impl Source {
     pub fn new(files: Arc<dyn Files>, bytes_per_second: u64, patience: Duration) -> Source {
-        Source { files, pace: Pace::new(bytes_per_second), patience, open: Vec::new(), waiting: VecDeque::new() }
+        Source {
+            files,
+            pace: Pace::new(bytes_per_second),
+            patience,
+            open: Vec::new(),
+            waiting: VecDeque::new(),
+        }
     }
 
     /// What to answer a server that needs a snapshot of this round or a later one. It is given the newest, unless it has
@@ -125,7 +131,8 @@ impl Source {
             return Ok(Some(open.bytes));
         }
         let Some(kept) = shelf.kept().iter().find(|kept| kept.header.id == id) else { return Ok(None) };
-        let file = self.files.open(&kept.path).map_err(SnapshotError::io("open for another server", &kept.path))?;
+        let file =
+            self.files.open(&kept.path).map_err(SnapshotError::io("open for another server", &kept.path))?;
         self.open.push(Open { id, bytes: kept.bytes, path: kept.path.clone(), file, asked: now });
         Ok(Some(kept.bytes))
     }

@@ -116,7 +116,11 @@ impl Transfer {
     pub fn decode(body: &Bytes) -> Result<Transfer, MalformedMessage> {
         let mut input = body.clone();
         let length = |wanted: usize| {
-            if body.len() == wanted { Ok(()) } else { Err(MalformedMessage("a message has the wrong length")) }
+            if body.len() == wanted {
+                Ok(())
+            } else {
+                Err(MalformedMessage("a message has the wrong length"))
+            }
         };
         if input.is_empty() {
             return Err(MalformedMessage("an empty message"));

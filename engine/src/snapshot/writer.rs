@@ -31,7 +31,12 @@ pub(crate) struct SnapshotWriter {
 
 impl SnapshotWriter {
     /// Begins a file with its header. With `durable`, what is written is synced on the way.
-    pub fn create(files: &dyn Files, path: &Path, header: &Header, durable: bool) -> Result<Self, SnapshotError> {
+    pub fn create(
+        files: &dyn Files,
+        path: &Path,
+        header: &Header,
+        durable: bool,
+    ) -> Result<Self, SnapshotError> {
         let header = header.encode();
         let file = files.create(path).map_err(SnapshotError::io("create the snapshot", path))?;
         let mut writer = SnapshotWriter {

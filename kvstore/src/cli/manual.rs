@@ -41,7 +41,7 @@ Exit status:
 /// Of `niagara new-cluster`.
 pub const NEW_CLUSTER: &str = "\
 Each server has a block of ports, rounded up to a multiple of ten: with 4 groups and base port 7000, server 1 has \
-7000 (HTTP), 7001 (Redis) and 7002 to 7005 (its groups), server 2 has 7010 to 7015, and so on. Edit the files as you \
+7000 (HTTP), 7001 (Redis), 7002 to 7005 (its groups) and 7006 (snapshots), server 2 has 7010 to 7016, and so on. Edit the files as you \
 like before the first start; all must list the same members.
 
 Examples:

@@ -73,8 +73,8 @@ fn plan_servers(arguments: &NewClusterArgs) -> Result<Vec<PlannedServer>, Failur
         return Err(Failure::usage(what, "name one host for all, or one for each, separated by commas"));
     }
     // Blocks that start at round numbers are easier to remember.
-    let block = (u32::from(*groups) + 2).next_multiple_of(10);
-    let last = u32::from(*base_port) + block * u32::from(servers - 1) + u32::from(*groups) + 1;
+    let block = (u32::from(*groups) + 3).next_multiple_of(10);
+    let last = u32::from(*base_port) + block * u32::from(servers - 1) + u32::from(*groups) + 2;
     if last > u32::from(u16::MAX) {
         let what = format!("the ports do not fit: the last one would be {last}, and 65535 is the highest");
         return Err(Failure::usage(what, "choose a lower --base-port, or fewer servers or groups"));
@@ -88,6 +88,7 @@ fn plan_servers(arguments: &NewClusterArgs) -> Result<Vec<PlannedServer>, Failur
             http: address(first),
             redis: address(first + 1),
             groups: (0..u32::from(*groups)).map(|group| address(first + 2 + group)).collect(),
+            transfer: address(first + 2 + u32::from(*groups)),
         }
     };
     Ok((0..*servers).map(plan).collect())
@@ -129,6 +130,7 @@ mod tests {
         let servers = plan_servers(&arguments(2, 9, &["h"], 7000)).unwrap();
         assert_eq!((servers[0].http.as_str(), servers[0].redis.as_str()), ("h:7000", "h:7001"));
         assert_eq!((servers[0].groups[0].as_str(), servers[0].groups[8].as_str()), ("h:7002", "h:7010"));
+        assert_eq!(servers[0].transfer, "h:7011");
         assert_eq!((servers[1].server, servers[1].http.as_str()), (2, "h:7020"));
     }
 
@@ -141,8 +143,8 @@ mod tests {
 
     #[test]
     fn ports_that_do_not_fit_are_refused() {
-        assert!(plan_servers(&arguments(1, 1, &["h"], 65_533)).is_ok());
-        assert!(plan_servers(&arguments(1, 1, &["h"], 65_534)).is_err());
+        assert!(plan_servers(&arguments(1, 1, &["h"], 65_532)).is_ok());
+        assert!(plan_servers(&arguments(1, 1, &["h"], 65_533)).is_err());
         assert!(plan_servers(&arguments(1000, 64, &["h"], 7000)).is_err());
     }
 

@@ -18,6 +18,7 @@ use crate::FrontEndConfig;
 ///     http: "127.0.0.1:7000".into(),
 ///     redis: "127.0.0.1:7001".into(),
 ///     groups: vec!["127.0.0.1:7002".into()],
+///     transfer: "127.0.0.1:7003".into(),
 /// };
 /// let plan = Plan { cluster: 0x5d7a, durability: Durability::Fsync, servers: vec![server] };
 /// let file = ConfigFile::parse(&plan.render(1), "cluster".as_ref())?;
@@ -46,6 +47,8 @@ pub struct PlannedServer {
     pub redis: String,
     /// For the other servers: one address per group.
     pub groups: Vec<String>,
+    /// For the other servers: where they ask for snapshots.
+    pub transfer: String,
 }
 
 impl Plan {
@@ -115,13 +118,16 @@ redis = "{redis}"
             r#"
 # All servers of the cluster, this one included, the same in all files: the id; where the command line and other
 # servers find its HTTP front end (optional, for display); and where each group's replica listens, one address for each
-# group. The groups' addresses may lie in different networks: then each group's traffic has a link of its own.
+# group. The groups' addresses may lie in different networks: then each group's traffic has a link of its own. Snapshots
+# are sent and received at `transfer`, apart from all of that.
 "#,
         );
-        for PlannedServer { server, http, groups, .. } in &self.servers {
+        for PlannedServer { server, http, groups, transfer, .. } in &self.servers {
             let groups = groups.iter().map(|group| format!("\"{group}\"")).collect::<Vec<_>>().join(", ");
-            let _ =
-                write!(text, "[[members]]\nserver = {server}\nhttp = \"{http}\"\ngroups = [{groups}]\n\n");
+            let _ = write!(
+                text,
+                "[[members]]\nserver = {server}\nhttp = \"{http}\"\ngroups = [{groups}]\ntransfer = \"{transfer}\"\n\n"
+            );
         }
         text
     }
@@ -175,6 +181,22 @@ fn engine_section() -> String {
 # Most MiB that wait for one server on one group's link; messages above it are dropped, and Raft sends them again.
 # send_queue_mib = {send_queue_mib}
 
+# A snapshot of the whole state is written when so many entries with commands have been executed since the last one, or so
+# many MiB of them. It makes the logs before the last snapshot but one superfluous. More means fewer snapshots, longer logs
+# and longer starts: the logs of all groups take up to about three times snapshot_mib.
+# snapshot_entries = {snapshot_entries}
+# snapshot_mib = {snapshot_mib}
+
+# How fast a snapshot is written, in MiB per second. Slow enough that the logs' syncs keep their latency.
+# snapshot_write_mib_per_second = {write_rate}
+
+# How fast snapshots are sent to servers that were away for too long, to all of them together, in MiB per second. Half of a
+# link of 1 Gbit/s.
+# snapshot_transfer_mib_per_second = {transfer_rate}
+
+# A group's log is kept for a server that is getting a snapshot, up to so many MiB.
+# snapshot_pin_mib = {pin_mib}
+
 # Which core each group's thread is bound to: "auto" (a core for each group if the machine has as many), "off" (threads
 # float), or a list with a core for each group, like [0, 2, 4, 6].
 # pinning = {pinning}
@@ -190,6 +212,11 @@ fn engine_section() -> String {
         segment_mib = defaults.segment_bytes >> 20,
         log_cache_mib = defaults.log_cache_bytes >> 20,
         send_queue_mib = defaults.send_queue_bytes >> 20,
+        snapshot_entries = defaults.snapshot_entries,
+        snapshot_mib = defaults.snapshot_bytes >> 20,
+        write_rate = defaults.snapshot_write_rate >> 20,
+        transfer_rate = defaults.snapshot_transfer_rate >> 20,
+        pin_mib = defaults.snapshot_pin_bytes >> 20,
     )
 }
 

@@ -30,6 +30,7 @@ pub(super) struct MemberTable {
     pub server: u64,
     pub http: Option<String>,
     pub groups: Vec<String>,
+    pub transfer: String,
 }
 
 /// The engine's limits. Numbers are 32 bits wide, so that no unit can overflow when it is multiplied out.
@@ -47,6 +48,11 @@ pub(super) struct EngineTable {
     pub segment_mib: Option<u32>,
     pub log_cache_mib: Option<u32>,
     pub send_queue_mib: Option<u32>,
+    pub snapshot_entries: Option<u32>,
+    pub snapshot_mib: Option<u32>,
+    pub snapshot_write_mib_per_second: Option<u32>,
+    pub snapshot_transfer_mib_per_second: Option<u32>,
+    pub snapshot_pin_mib: Option<u32>,
     pub pinning: Option<PinningValue>,
 }
 

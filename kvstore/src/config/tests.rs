@@ -12,6 +12,7 @@ redis = "127.0.0.1:7001"
 [[members]]
 server = 1
 groups = ["127.0.0.1:7002", "127.0.0.1:7003"]
+transfer = "127.0.0.1:7004"
 "#;
 
 fn parse(text: &str) -> Result<ConfigFile, ConfigFileError> {
@@ -29,6 +30,7 @@ fn plan() -> Plan {
             http: format!("127.0.0.1:7{server}00"),
             redis: format!("127.0.0.1:7{server}01"),
             groups: (2..6).map(|port| format!("127.0.0.1:7{server}0{port}")).collect(),
+            transfer: format!("127.0.0.1:7{server}06"),
         })
         .collect();
     Plan { cluster: 0xabc_0123, durability: Durability::Os, servers }

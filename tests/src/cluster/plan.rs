@@ -33,6 +33,8 @@ pub struct Endpoint {
     pub redis: SocketAddr,
     /// For the other servers, in order of the groups.
     pub groups: Vec<SocketAddr>,
+    /// For the other servers, which ask for snapshots there.
+    pub transfer: SocketAddr,
 }
 
 /// Attempts to find ports. A second one is needed only if some other program takes a port within milliseconds.
@@ -102,15 +104,16 @@ impl ClusterPlan {
 
     /// The plan of ports that `niagara new-cluster` documents.
     fn endpoint(&self, server: u16, base: u16) -> Endpoint {
-        let block = (self.groups + 2).next_multiple_of(10);
+        let block = (self.groups + 3).next_multiple_of(10);
         let first = base + block * (server - 1);
-        assert!(first + self.groups + 2 <= base + PortBlock::PORTS, "{self:?} needs a larger block of ports");
+        assert!(first + self.groups + 3 <= base + PortBlock::PORTS, "{self:?} needs a larger block of ports");
         let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         Endpoint {
             server: server.into(),
             http: address(first),
             redis: address(first + 1),
             groups: (first + 2..first + 2 + self.groups).map(address).collect(),
+            transfer: address(first + 2 + self.groups),
         }
     }
 }
@@ -125,11 +128,12 @@ impl Endpoint {
             http: at(Subnet::Clients, self.http.port()),
             redis: at(Subnet::Clients, self.redis.port()),
             groups: (1..).zip(&self.groups).map(group).collect(),
+            transfer: at(Subnet::Clients, self.transfer.port()),
         }
     }
 
     fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
-        [self.http, self.redis].into_iter().chain(self.groups.iter().copied())
+        [self.http, self.redis, self.transfer].into_iter().chain(self.groups.iter().copied())
     }
 
     /// A client over HTTP.

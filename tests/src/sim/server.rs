@@ -117,7 +117,7 @@ impl Server {
     pub fn new(id: u64, plan: &Plan, disk: Disk, boot_seed: u64) -> Server {
         let addresses = vec!["simulated:0".to_owned(); usize::from(plan.groups)];
         let members =
-            (1..=plan.servers).map(|server| Member { server, addresses: addresses.clone() }).collect();
+            (1..=plan.servers).map(|server| Member { server, addresses: addresses.clone(), transfer: addresses[0].clone() }).collect();
         let mut config = Config::new(0xc1, id, members);
         config.data_dir = format!("server-{id}").into();
         config.durability = Durability::Fsync;

@@ -122,6 +122,7 @@ fn free_ports(arguments: &DemoArgs) -> Result<Vec<PlannedServer>, Failure> {
             http: address()?,
             redis: address()?,
             groups: (0..arguments.groups).map(|_| address()).collect::<Result<_, _>>()?,
+            transfer: address()?,
         })
     };
     (1..=arguments.servers).map(&mut plan).collect::<io::Result<_>>().map_err(|error| {
@@ -160,7 +161,7 @@ mod tests {
         let servers = free_ports(&arguments).unwrap();
         let addresses: HashSet<_> = servers
             .iter()
-            .flat_map(|server| server.groups.iter().chain([&server.http, &server.redis]))
+            .flat_map(|server| server.groups.iter().chain([&server.http, &server.redis, &server.transfer]))
             .collect();
         assert_eq!(addresses.len(), 3 * (4 + 2));
     }
