@@ -42,5 +42,5 @@ pub mod sim {
 pub use front::fuzzing;
 pub use front::{FrontEndConfig, FrontEnds};
 pub use reply::{CommandError, Reply};
-pub use state::{Cursor, Found, Kv, KvReader};
+pub use state::{Cursor, Found, Kv, KvFrozen, KvReader, KvRestoring, SnapshotEntry, snapshot_entries};
 pub use version::{NotAVersion, Version};

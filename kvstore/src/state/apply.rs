@@ -4,7 +4,10 @@ use bytes::Bytes;
 use niagara_engine::planted::{self, Bug};
 
 use super::Kv;
-use super::shard::{Entry, Place, Shard};
+use super::map::no_contents;
+use super::place::Place;
+use super::shard::Shard;
+use super::tables::Entry;
 use super::versions::Versions;
 use crate::Version;
 use crate::command::{self, Command, Condition, Keys, MAX_VALUE_BYTES, Pairs};
@@ -13,13 +16,10 @@ use crate::reply::{CommandError, Reply};
 
 /// From this size on a value stays in the buffer that it came in; below, it is copied, since a small value would keep
 /// tens of KiB of other commands alive.
-const SHARED_VALUE_BYTES: usize = 4 << 10;
-
-/// An emptied map of more keys than this is freed by a thread of its own, since that takes a while.
-const KEYS_FREED_AT_ONCE: usize = 1 << 16;
+pub(super) const SHARED_VALUE_BYTES: usize = 4 << 10;
 
 /// Hands out a part of the command's bytes without a copy.
-type Share<'s> = &'s dyn Fn(&[u8]) -> Bytes;
+pub(super) type Share<'s> = &'s dyn Fn(&[u8]) -> Bytes;
 
 impl Kv {
     /// Executes one command at the present position.
@@ -44,19 +44,18 @@ impl Kv {
         let Kv { map, versions } = self;
         let place = map.place(key);
         let mut shard = map.write(place.shard());
-        let entry = shard.get_mut(place, key);
-        let current = entry.as_ref().map(|entry| entry.version);
+        let present = shard.find(place, key);
+        let current = present.as_ref().map(|present| present.version);
         if !condition.holds(current) {
-            let old = entry.filter(|_| want_old).map(|entry| entry.value.clone());
+            let old = present.filter(|_| want_old).map(|present| present.value.clone());
             return Reply::ConditionFailed { current, old };
         }
         let version = versions.next(current);
-        let Some(entry) = entry else {
+        let Some(mut present) = present else {
             shard.insert_absent(Entry { place, key: key.into(), value, version });
             return Reply::Stored { version, created: true, old: None };
         };
-        entry.version = version;
-        let old = std::mem::replace(&mut entry.value, value);
+        let old = present.replace(value, version);
         // The value before may be megabytes to free: not while readers wait.
         drop(shard);
         Reply::Stored { version, created: false, old: want_old.then_some(old) }
@@ -112,16 +111,16 @@ impl Kv {
         let Kv { map, versions } = self;
         let place = map.place(key);
         let mut shard = map.write(place.shard());
-        let Some(entry) = shard.get_mut(place, key) else {
+        let Some(mut present) = shard.find(place, key) else {
             let (version, _) = put(versions, &mut shard, place, key, kept(value, share));
             return Reply::Appended { length: value.len() as u64, version };
         };
-        if entry.value.len() + value.len() > MAX_VALUE_BYTES {
+        if present.value.len() + value.len() > MAX_VALUE_BYTES {
             return Reply::Failed(CommandError::TooLarge);
         }
-        entry.version = versions.next(Some(entry.version));
-        entry.value = joined(std::mem::take(&mut entry.value), value);
-        Reply::Appended { length: entry.value.len() as u64, version: entry.version }
+        let version = versions.next(Some(present.version));
+        present.change(version, |before| joined(before, value));
+        Reply::Appended { length: present.value.len() as u64, version }
     }
 
     fn incr_by(&mut self, key: &[u8], delta: i64) -> Reply {
@@ -142,11 +141,8 @@ impl Kv {
     }
 
     fn flush_all(&mut self) -> Reply {
-        let shards = self.map.take();
+        self.map.replace_all(no_contents());
         self.versions.forget_all();
-        if shards.iter().map(Shard::len).sum::<usize>() > KEYS_FREED_AT_ONCE {
-            std::thread::spawn(move || drop(shards));
-        }
         Reply::Flushed
     }
 }
@@ -159,11 +155,11 @@ fn put(
     key: &[u8],
     value: Bytes,
 ) -> (Version, bool) {
-    match shard.get_mut(place, key) {
-        Some(entry) => {
-            entry.version = versions.next(Some(entry.version));
-            entry.value = value;
-            (entry.version, false)
+    match shard.find(place, key) {
+        Some(mut present) => {
+            let version = versions.next(Some(present.version));
+            present.replace(value, version);
+            (version, false)
         }
         None => {
             let version = versions.next(None);
@@ -174,7 +170,7 @@ fn put(
 }
 
 /// The value as the map keeps it.
-fn kept(value: &[u8], share: Share<'_>) -> Bytes {
+pub(super) fn kept(value: &[u8], share: Share<'_>) -> Bytes {
     if value.len() >= SHARED_VALUE_BYTES { share(value) } else { Bytes::copy_from_slice(value) }
 }
 

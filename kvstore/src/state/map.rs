@@ -1,11 +1,23 @@
 //! The sharded map that the applying thread writes and all others read.
 
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use parking_lot::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
 
-use super::shard::{Place, SHARD_BITS, Shard};
+use super::place::{Place, SHARD_BITS};
+use super::shard::Shard;
+use super::tables::Tables;
+use super::view::View;
+
+/// Contents of more keys than this are freed by a thread of its own, since that takes a while.
+const KEYS_FREED_AT_ONCE: usize = 1 << 16;
+
+/// The contents of all shards when there are none.
+pub(super) fn no_contents() -> Vec<Tables> {
+    (0..1 << SHARD_BITS).map(|_| Tables::default()).collect()
+}
 
 /// All shards. Whoever locks several takes them in ascending order, so that no two can wait for each other.
 #[derive(Debug)]
@@ -49,6 +61,16 @@ impl Map {
         self.shards[shard].write()
     }
 
+    /// Locks a shard for reading, beside other readers; the lock can become one for writing without another writer between.
+    pub(super) fn read_upgradably(&self, shard: usize) -> RwLockUpgradableReadGuard<'_, Shard> {
+        self.shards[shard].upgradable_read()
+    }
+
+    /// Locks all shards for reading.
+    pub(super) fn read_everything(&self) -> Vec<RwLockReadGuard<'_, Shard>> {
+        self.shards.iter().map(RwLock::read).collect()
+    }
+
     /// Locks the shards of all these places for reading.
     pub(super) fn read_all(&self, places: &[Place]) -> Locked<RwLockReadGuard<'_, Shard>> {
         Locked::new(places, |shard| self.read(shard))
@@ -71,14 +93,27 @@ impl Map {
 
     /// Number of keys at one moment: every shard is locked before the first is counted.
     pub(super) fn len(&self) -> usize {
-        let shards: Vec<_> = self.shards.iter().map(RwLock::read).collect();
-        shards.iter().map(|shard| shard.len()).sum()
+        self.read_everything().iter().map(|shard| shard.tables().len()).sum()
     }
 
-    /// Empties the map at one moment and hands out what it held, which may take long to free.
-    pub(super) fn take(&self) -> Vec<Shard> {
+    /// Puts these contents in the place of all shards' at one moment, and frees what was there.
+    pub(super) fn replace_all(&self, contents: Vec<Tables>) {
         let mut shards: Vec<_> = self.shards.iter().map(RwLock::write).collect();
-        shards.iter_mut().map(|shard| std::mem::take(&mut **shard)).collect()
+        let replaced = shards.iter_mut().zip(contents).enumerate();
+        let before: Vec<Tables> =
+            replaced.filter_map(|(number, (shard, tables))| shard.replace_all(number, tables)).collect();
+        drop(shards);
+        if before.iter().map(Tables::len).sum::<usize>() > KEYS_FREED_AT_ONCE {
+            std::thread::spawn(move || drop(before));
+        }
+    }
+
+    /// From now on, what changes is saved for the view first. Shards may follow one another, since only the thread that
+    /// calls this changes them.
+    pub(super) fn freeze(&self, view: &Arc<View>) {
+        for shard in &self.shards {
+            shard.write().freeze(Arc::clone(view));
+        }
     }
 
     pub(super) fn position(&self) -> u64 {

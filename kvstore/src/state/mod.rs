@@ -5,23 +5,36 @@
 //! shards before its first access, so that nobody sees half of an mset. `apply` has the meaning of each command,
 //! `versions` what names a change,
 //! `scan` the pages of a scan.
+//!
+//! A shard is a row of small hash tables (`tables`) in the order of their keys' places (`place`), which growth never
+//! changes. So a [`KvFrozen`] can walk the map while it changes: what it has still to come to, writers save for it (`view`).
+//! It writes chunks of entries (`chunk`), from which a [`KvRestoring`] makes a state anew.
 
 mod apply;
+mod chunk;
+mod frozen;
 mod map;
+mod place;
 mod reader;
+mod restoring;
 mod scan;
 mod shard;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod versions;
+mod view;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use niagara_engine::{Commands, GlobalPosition, StateMachine};
+use niagara_engine::{Commands, GlobalPosition, MalformedState, StateMachine};
 
+pub use chunk::{SnapshotEntry, snapshot_entries};
+pub use frozen::KvFrozen;
 use map::Map;
 pub use reader::{Found, KvReader};
+pub use restoring::KvRestoring;
 pub use scan::Cursor;
 use versions::Versions;
 
@@ -60,7 +73,8 @@ impl Kv {
         Kv { map: Arc::new(self.map.emptied()), versions: Versions::default() }
     }
 
-    /// Executes one command at a position, which must not be below that of the command before.
+    /// Executes one command at a position, which must not be below that of the command before, and must be above that of a
+    /// [`freeze`](StateMachine::freeze) or [`restore`](StateMachine::restore) before.
     pub fn execute(&mut self, position: GlobalPosition, command: &Bytes) -> Reply {
         self.versions.enter(position.get());
         let reply = self.execute_one(command, &|part| command.slice_ref(part));
@@ -72,6 +86,8 @@ impl Kv {
 impl StateMachine for Kv {
     type Reply = Reply;
     type Reader = KvReader;
+    type Frozen = KvFrozen;
+    type Restoring = KvRestoring;
 
     fn reader(&self) -> KvReader {
         KvReader::new(Arc::clone(&self.map))
@@ -83,5 +99,23 @@ impl StateMachine for Kv {
             commands.map(|command| self.execute_one(command.as_slice(), &|part| command.share(part))),
         );
         self.map.publish(self.versions.position());
+    }
+
+    fn freeze(&mut self) -> KvFrozen {
+        self.versions.close();
+        KvFrozen::new(Arc::clone(&self.map), self.versions.position())
+    }
+
+    fn restoring(reader: &KvReader) -> KvRestoring {
+        KvRestoring::new(Arc::clone(reader.map()))
+    }
+
+    fn restore(&mut self, position: GlobalPosition, state: KvRestoring) -> Result<(), MalformedState> {
+        let position = position.get();
+        assert!(position >= self.versions.position(), "slots_rise: a restore does not lead back");
+        self.map.replace_all(state.finish(&self.map, position)?);
+        self.versions = Versions::after(position);
+        self.map.publish(position);
+        Ok(())
     }
 }

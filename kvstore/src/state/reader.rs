@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::map::Map;
+use super::place::Place;
 use super::scan::{self, Cursor};
-use super::shard::Place;
 use crate::Version;
 
 /// A handle for reads on any thread; cheap to clone.
@@ -31,6 +31,10 @@ pub struct Found<'a> {
 impl KvReader {
     pub(super) fn new(map: Arc<Map>) -> KvReader {
         KvReader { map }
+    }
+
+    pub(super) fn map(&self) -> &Arc<Map> {
+        &self.map
     }
 
     /// The value of a key and its version, or `None` if there is no such key.
@@ -104,6 +108,18 @@ impl KvReader {
     /// however the map grows, but only on the server that gave it and until that server starts again.
     pub fn scan(&self, cursor: Cursor, count: usize, visit: impl FnMut(&[u8])) -> Cursor {
         scan::page(&self.map, cursor, count, visit)
+    }
+
+    /// All keys in order, each with its value and version, at one moment. It is for tests, and for states that are small:
+    /// all shards are locked meanwhile.
+    pub fn entries(&self) -> Vec<(Vec<u8>, Bytes, Version)> {
+        let shards = self.map.read_everything();
+        let tables = shards.iter().flat_map(|shard| shard.tables().tables_from(Place(0)));
+        let mut entries: Vec<_> =
+            tables.flatten().map(|entry| (entry.key.to_vec(), entry.value.clone(), entry.version)).collect();
+        drop(shards);
+        entries.sort_unstable();
+        entries
     }
 
     /// The last global position at which a command has been executed; another command of the same position may follow.

@@ -1,7 +1,8 @@
 //! Pages of a scan: keys in the order of their hashes, which no growth of the map changes.
 
 use super::map::Map;
-use super::shard::{Entry, Place, SHARD_BITS};
+use super::place::{Place, SHARD_BITS};
+use super::tables::Entry;
 
 /// Where a scan goes on: the place of the first key that is still to be visited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub(super) fn page(map: &Map, cursor: Cursor, count: usize, mut visit: impl FnMu
     let mut left = count.max(1);
     for number in from.shard()..1 << SHARD_BITS {
         let shard = map.read(number);
-        for table in shard.tables_from(from.max(Place::start_of(number))) {
+        for table in shard.tables().tables_from(from.max(Place::start_of(number))) {
             let mut entries: Vec<&Entry> = table.collect();
             entries.sort_unstable_by_key(|entry| entry.place);
             let mut entries = entries.into_iter().peekable();

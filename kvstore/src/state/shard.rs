@@ -1,177 +1,113 @@
-//! One shard of the map: small hash tables, ordered among each other by the hash of their keys.
+//! One shard of the map. All changes of entries go through it, so that none is forgotten which a view must not see.
+
+use std::ops::Deref;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use hashbrown::HashTable;
-use hashbrown::hash_table;
 
+use super::place::Place;
+use super::tables::{Entry, Tables};
+use super::view::View;
 use crate::Version;
 
-/// The map has 2^7 shards: enough that a writer and a dozen readers rarely meet, few enough that locking all of them
-/// takes microseconds.
-pub(super) const SHARD_BITS: u32 = 7;
-
-/// A shard doubles its number of tables when they hold more than this many keys each, on average. A page of a scan
-/// sorts one table's keys, so this bounds what a page costs, however large the store is.
-const KEYS_PER_TABLE: usize = 256;
-
-/// Where a key stands in the order in which scans visit keys: its hash. The uppermost bits choose the shard and the
-/// next ones the table, so that growth never changes the order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place(pub(super) u64);
-
-impl Place {
-    pub(super) fn shard(self) -> usize {
-        (self.0 >> (64 - SHARD_BITS)) as usize
-    }
-
-    /// The first place of a shard.
-    pub(super) fn start_of(shard: usize) -> Place {
-        Place((shard as u64) << (64 - SHARD_BITS))
-    }
-
-    /// What the tables take as hash. They look at the lowest and the uppermost bits, which within a table are alike,
-    /// or nearly so, in the place itself.
-    fn table_hash(self) -> u64 {
-        self.0.rotate_left(32)
-    }
-}
-
-/// One key with its value.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) place: Place,
-    pub(super) key: Box<[u8]>,
-    pub(super) value: Bytes,
-    pub(super) version: Version,
-}
-
 /// A part of the map.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Shard {
-    /// 2^`bits` tables.
-    tables: Vec<HashTable<Entry>>,
-    bits: u32,
-    len: usize,
-}
-
-impl Default for Shard {
-    fn default() -> Shard {
-        Shard { tables: vec![HashTable::new()], bits: 0, len: 0 }
-    }
+    tables: Tables,
+    /// The view that has this shard still to walk, or is at it.
+    view: Option<Arc<View>>,
 }
 
 impl Shard {
-    pub(super) fn len(&self) -> usize {
-        self.len
+    pub(super) fn tables(&self) -> &Tables {
+        &self.tables
     }
 
     pub(super) fn get(&self, place: Place, key: &[u8]) -> Option<&Entry> {
-        self.tables[self.table_of(place)].find(place.table_hash(), |entry| *entry.key == *key)
+        self.tables.get(place, key)
     }
 
-    pub(super) fn get_mut(&mut self, place: Place, key: &[u8]) -> Option<&mut Entry> {
-        let table = self.table_of(place);
-        self.tables[table].find_mut(place.table_hash(), |entry| *entry.key == *key)
+    /// The entry of a key, to be changed.
+    pub(super) fn find(&mut self, place: Place, key: &[u8]) -> Option<Present<'_>> {
+        let entry = self.tables.get_mut(place, key)?;
+        Some(Present { entry, view: self.view.as_deref() })
     }
 
-    /// Adds a key that is not there.
+    /// Adds a key that is not there. No view holds it: its version is of a later position than any view's.
     pub(super) fn insert_absent(&mut self, entry: Entry) {
-        if self.len >= self.tables.len() * KEYS_PER_TABLE {
-            self.double();
-        }
-        let table = self.table_of(entry.place);
-        self.tables[table].insert_unique(entry.place.table_hash(), entry, |entry| entry.place.table_hash());
-        self.len += 1;
+        self.tables.insert_absent(entry);
     }
 
     pub(super) fn remove(&mut self, place: Place, key: &[u8]) -> Option<Entry> {
-        let table = self.table_of(place);
-        match self.tables[table].entry(
-            place.table_hash(),
-            |entry| *entry.key == *key,
-            |entry| entry.place.table_hash(),
-        ) {
-            hash_table::Entry::Vacant(_) => None,
-            hash_table::Entry::Occupied(entry) => {
-                self.len -= 1;
-                Some(entry.remove().0)
+        let entry = self.tables.remove(place, key)?;
+        if let Some(view) = &self.view {
+            view.save(&entry);
+        }
+        Some(entry)
+    }
+
+    /// Puts other contents in the place of these, of which a view takes what it has still to walk. Returns them if there is
+    /// no such view: they may take long to free.
+    pub(super) fn replace_all(&mut self, number: usize, tables: Tables) -> Option<Tables> {
+        let before = std::mem::replace(&mut self.tables, tables);
+        match self.view.take() {
+            Some(view) => {
+                view.take(number, before);
+                None
             }
+            None => Some(before),
         }
     }
 
-    /// The entries from `from` on, table by table; tables come in order of place, entries within one do not.
-    pub(super) fn tables_from(&self, from: Place) -> impl Iterator<Item = impl Iterator<Item = &Entry>> {
-        self.tables[self.table_of(from)..]
-            .iter()
-            .map(move |table| table.iter().filter(move |entry| entry.place >= from))
+    /// From now on, what changes is saved for the view first.
+    pub(super) fn freeze(&mut self, view: Arc<View>) {
+        assert!(self.view.is_none(), "there is one view at a time");
+        self.view = Some(view);
     }
 
-    fn table_of(&self, place: Place) -> usize {
-        // Two shifts, since a shift by all 64 bits is none at all.
-        ((place.0 << SHARD_BITS) >> 1 >> (63 - self.bits)) as usize
+    /// Whether a view has this shard still to walk.
+    pub(super) fn is_frozen(&self) -> bool {
+        self.view.is_some()
     }
 
-    /// Splits every table in two. Places stay in order, since the tables are split by the next bit of the place.
-    fn double(&mut self) {
-        self.bits += 1;
-        let mut tables: Vec<HashTable<Entry>> =
-            (0..1usize << self.bits).map(|_| HashTable::with_capacity(KEYS_PER_TABLE / 2)).collect();
-        for entry in std::mem::take(&mut self.tables).into_iter().flatten() {
-            let table = self.table_of(entry.place);
-            tables[table].insert_unique(entry.place.table_hash(), entry, |entry| entry.place.table_hash());
-        }
-        self.tables = tables;
+    /// The view is through with this shard.
+    pub(super) fn unfreeze(&mut self) {
+        self.view = None;
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// An entry in its shard.
+pub(super) struct Present<'s> {
+    entry: &'s mut Entry,
+    view: Option<&'s View>,
+}
 
-    fn entry(place: u64) -> Entry {
-        let version = Version { position: 1, further: 0 };
-        Entry { place: Place(place), key: place.to_le_bytes().into(), value: Bytes::new(), version }
+impl Deref for Present<'_> {
+    type Target = Entry;
+
+    fn deref(&self) -> &Entry {
+        self.entry
+    }
+}
+
+impl Present<'_> {
+    /// Gives the key another value, and returns the one before.
+    pub(super) fn replace(&mut self, value: Bytes, version: Version) -> Bytes {
+        self.save();
+        self.entry.version = version;
+        std::mem::replace(&mut self.entry.value, value)
     }
 
-    #[test]
-    fn tables_stay_in_order_of_place_while_they_double() {
-        let mut shard = Shard::default();
-        // All places of shard 3, spread by a multiplicative hash.
-        let places: Vec<u64> = (0..5000u64)
-            .map(|i| Place::start_of(3).0 | (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> SHARD_BITS))
-            .collect();
-        for &place in &places {
-            shard.insert_absent(entry(place));
-        }
-        assert_eq!(shard.len(), 5000);
-        assert!(shard.bits >= 4);
-        let mut last = 0;
-        let mut seen = 0;
-        for table in shard.tables_from(Place::start_of(3)) {
-            let mut inside: Vec<u64> = table.map(|entry| entry.place.0).collect();
-            inside.sort_unstable();
-            assert!(inside.len() < 4 * KEYS_PER_TABLE);
-            seen += inside.len();
-            if let (Some(&first), Some(&end)) = (inside.first(), inside.last()) {
-                assert!(first > last);
-                last = end;
-            }
-        }
-        assert_eq!(seen, 5000);
-        for &place in &places {
-            assert!(shard.get(Place(place), &place.to_le_bytes()).is_some());
-            assert!(shard.remove(Place(place), &place.to_le_bytes()).is_some());
-            assert!(shard.get(Place(place), &place.to_le_bytes()).is_none());
-        }
-        assert_eq!(shard.len(), 0);
+    /// Makes the key's value into another one, in place if nobody else holds it: neither a reader nor a view.
+    pub(super) fn change(&mut self, version: Version, change: impl FnOnce(Bytes) -> Bytes) {
+        self.save();
+        self.entry.version = version;
+        self.entry.value = change(std::mem::take(&mut self.entry.value));
     }
 
-    #[test]
-    fn a_shard_is_the_uppermost_bits() {
-        assert_eq!(Place(0).shard(), 0);
-        assert_eq!(Place(u64::MAX).shard(), (1 << SHARD_BITS) - 1);
-        for shard in [0, 1, 77] {
-            assert_eq!(Place::start_of(shard).shard(), shard);
+    fn save(&self) {
+        if let Some(view) = self.view {
+            view.save(self.entry);
         }
     }
 }

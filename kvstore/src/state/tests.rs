@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -11,13 +12,13 @@ use crate::reply::CommandError;
 use crate::{Reply, Version};
 
 /// Executes what `encode` writes.
-fn run(kv: &mut Kv, position: u64, encode: impl FnOnce(&mut Vec<u8>)) -> Reply {
+pub(super) fn run(kv: &mut Kv, position: u64, encode: impl FnOnce(&mut Vec<u8>)) -> Reply {
     let mut bytes = Vec::new();
     encode(&mut bytes);
     kv.execute(GlobalPosition::new(position), &bytes.into())
 }
 
-fn set(kv: &mut Kv, position: u64, key: &[u8], value: &[u8]) -> Reply {
+pub(super) fn set(kv: &mut Kv, position: u64, key: &[u8], value: &[u8]) -> Reply {
     set_if(kv, position, key, value, &Condition::Always)
 }
 
@@ -28,7 +29,7 @@ fn set_if(kv: &mut Kv, position: u64, key: &[u8], value: &[u8], condition: &Cond
     })
 }
 
-fn delete(kv: &mut Kv, position: u64, keys: &[&[u8]]) -> Reply {
+pub(super) fn delete(kv: &mut Kv, position: u64, keys: &[&[u8]]) -> Reply {
     run(kv, position, |out| command::encode_delete(out, keys.iter().copied(), &Condition::Always))
 }
 
@@ -138,7 +139,7 @@ fn positions_do_not_fall() {
 
 /// A command of the model: small keys, so that commands meet.
 #[derive(Clone, Debug)]
-enum Step {
+pub(super) enum Step {
     Set { key: u8, value: Vec<u8>, condition: u8 },
     Delete { keys: Vec<u8> },
     MSet { pairs: Vec<(u8, Vec<u8>)>, if_absent: bool },
@@ -147,8 +148,8 @@ enum Step {
     FlushAll,
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    let key = || 1u8..6;
+pub(super) fn step(keys: Range<u8>) -> impl Strategy<Value = Step> {
+    let key = move || keys.clone();
     let value = || prop_oneof![vec(any::<u8>(), 0..4), any::<i64>().prop_map(|n| n.to_string().into_bytes())];
     prop_oneof![
         4 => (key(), value(), 0u8..4).prop_map(|(key, value, condition)| Step::Set { key, value, condition }),
@@ -196,7 +197,7 @@ fn model(state: &mut BTreeMap<u8, Vec<u8>>, step: &Step) {
     }
 }
 
-fn execute(kv: &mut Kv, position: u64, step: &Step) -> Reply {
+pub(super) fn execute(kv: &mut Kv, position: u64, step: &Step) -> Reply {
     run(kv, position, |out| match step {
         Step::Set { key, value, condition } => {
             let never = Condition::IfAnyVersion(vec![Version { position: u64::MAX, further: 9 }]);
@@ -221,7 +222,7 @@ proptest! {
     /// The map holds what a plain map would; another server with other hashes agrees, versions and replies included;
     /// and no version ever names two values of a key.
     #[test]
-    fn it_is_a_map_and_the_same_on_every_server(steps in vec((step(), 0u64..2), 0..80)) {
+    fn it_is_a_map_and_the_same_on_every_server(steps in vec((step(1..6), 0u64..2), 0..80)) {
         let (mut kv, mut other) = (Kv::new(), Kv::new());
         let mut state = BTreeMap::new();
         let mut named: BTreeMap<(u8, Version), Vec<u8>> = BTreeMap::new();

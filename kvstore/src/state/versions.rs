@@ -12,9 +12,17 @@ pub(super) struct Versions {
     /// [`Version::further`] of a key that comes into being at `position`: above that of every key that was changed and
     /// then removed at the same position.
     fresh: u32,
+    /// Whether the commands of `position` are over: none of them may follow.
+    closed: bool,
 }
 
 impl Versions {
+    /// What follows a state that was restored: all that was executed at `position`, and before, is in it. How often keys were
+    /// changed at that position need not be known: no later change gets a version of it.
+    pub(super) fn after(position: u64) -> Versions {
+        Versions { position, closed: true, ..Versions::default() }
+    }
+
     pub(super) fn position(&self) -> u64 {
         self.position
     }
@@ -23,8 +31,17 @@ impl Versions {
     pub(super) fn enter(&mut self, position: u64) {
         assert!(position >= self.position, "slots_rise: position {position} came after {}", self.position);
         if position > self.position {
-            *self = Versions { position, changes: 0, fresh: 0 };
+            *self = Versions { position, ..Versions::default() };
         }
+        assert!(
+            !self.closed,
+            "slots_rise: more commands at position {position}, which was frozen or restored"
+        );
+    }
+
+    /// Ends the present position. What has a version of it, or of an earlier one, is what there is now: views rely on it.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
     }
 
     /// The version of a key's next change, given its present one.

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use niagara_engine::{Commands, GlobalPosition, StateMachine};
-use niagara_kvstore::{Kv, KvReader, Reply};
+use niagara_engine::{Commands, GlobalPosition, MalformedState, StateMachine};
+use niagara_kvstore::{Kv, KvFrozen, KvReader, KvRestoring, Reply};
 
 /// Commands in the order in which they were executed, each with its position.
 pub type Executed = Vec<(u64, Bytes)>;
@@ -14,6 +14,7 @@ pub type Executed = Vec<(u64, Bytes)>;
 pub struct Recorder {
     kv: Kv,
     executed: Arc<Mutex<Executed>>,
+    restored: Arc<Mutex<Vec<u64>>>,
     seen: Seen,
 }
 
@@ -46,11 +47,18 @@ impl Recorder {
     pub fn executed(&self) -> Arc<Mutex<Executed>> {
         Arc::clone(&self.executed)
     }
+
+    /// Where the positions of restored states are put: commands up to there were not executed here, or are forgotten.
+    pub fn restored(&self) -> Arc<Mutex<Vec<u64>>> {
+        Arc::clone(&self.restored)
+    }
 }
 
 impl StateMachine for Recorder {
     type Reply = Reply;
     type Reader = KvReader;
+    type Frozen = KvFrozen;
+    type Restoring = KvRestoring;
 
     fn reader(&self) -> KvReader {
         self.kv.reader()
@@ -64,5 +72,19 @@ impl StateMachine for Recorder {
         self.look_in(true);
         self.kv.apply(position, commands, replies);
         self.look_in(false);
+    }
+
+    fn freeze(&mut self) -> KvFrozen {
+        self.kv.freeze()
+    }
+
+    fn restoring(reader: &KvReader) -> KvRestoring {
+        Kv::restoring(reader)
+    }
+
+    fn restore(&mut self, position: GlobalPosition, state: KvRestoring) -> Result<(), MalformedState> {
+        self.kv.restore(position, state)?;
+        self.restored.lock().expect("nobody panics while holding this").push(position.get());
+        Ok(())
     }
 }

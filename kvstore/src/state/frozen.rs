@@ -1,0 +1,137 @@
+//! The walk over a view of the map, which writes it out in chunks.
+
+use std::sync::Arc;
+
+use niagara_engine::{CHUNK_BYTES, Frozen};
+use parking_lot::RwLockUpgradableReadGuard;
+
+use super::apply::SHARED_VALUE_BYTES;
+use super::chunk;
+use super::map::Map;
+use super::place::{Place, SHARD_BITS};
+use super::tables::{Entry, Tables};
+use super::view::View;
+
+/// A view of a [`Kv`](super::Kv) at one position, to be written out while the state goes on changing.
+///
+/// It costs nothing to make, and keeps in memory only what is changed before it has been written. Dropping it before its
+/// end frees that.
+#[derive(Debug)]
+pub struct KvFrozen {
+    map: Arc<Map>,
+    view: Arc<View>,
+    /// Where the walk goes on; `None` when it is through with all shards.
+    at: Option<Place>,
+    /// Entries of the view that are no longer in its way, and are still to be written.
+    ready: Vec<Entry>,
+}
+
+impl KvFrozen {
+    /// The entries of the map that were last changed at `position` or before; no command at `position` may follow.
+    pub(super) fn new(map: Arc<Map>, position: u64) -> KvFrozen {
+        let view = Arc::new(View::new(position));
+        map.freeze(&view);
+        KvFrozen { map, view, at: Some(Place::start_of(0)), ready: Vec::new() }
+    }
+
+    /// Walks on, over one table at most, and takes what was saved meanwhile; `false` if there is nothing left.
+    fn walk(&mut self, chunk: &mut Vec<u8>, room: usize) -> bool {
+        let walked = self.at;
+        if let Some(at) = walked {
+            self.at = self.walk_from(at, chunk, room).or_else(|| at.next_shard());
+        }
+        self.view.drain_saved(&mut self.ready);
+        walked.is_some() || !self.ready.is_empty()
+    }
+
+    /// Walks on from `at` and returns where to go on in the same shard.
+    fn walk_from(&mut self, at: Place, chunk: &mut Vec<u8>, room: usize) -> Option<Place> {
+        let KvFrozen { map, view, ready, .. } = self;
+        let number = at.shard();
+        // Readers go on beside this lock, and it can become one for writing without a writer slipping in between.
+        let shard = map.read_upgradably(number);
+        if shard.is_frozen() {
+            let next = copy_out(view, shard.tables(), at, chunk, room, ready);
+            match next {
+                Some(next) => view.advance(next),
+                None => RwLockUpgradableReadGuard::upgrade(shard).unfreeze(),
+            }
+            return next;
+        }
+        drop(shard);
+        let mut taken = view.taken();
+        let next = copy_out(view, &taken[&number], at, chunk, room, ready);
+        if next.is_none() {
+            let walked = taken.remove(&number);
+            // Freeing it takes a while, in which the map may be emptied again.
+            drop(taken);
+            drop(walked);
+        }
+        next
+    }
+}
+
+/// Copies what the view holds of the table at `at` to the chunk, about `room` bytes at most; large values are left to be
+/// copied when nobody waits for the shard. Returns where to go on in the same shard.
+fn copy_out(
+    view: &View,
+    tables: &Tables,
+    at: Place,
+    chunk: &mut Vec<u8>,
+    mut room: usize,
+    large: &mut Vec<Entry>,
+) -> Option<Place> {
+    let table = tables.tables_from(at).next().into_iter().flatten();
+    let mut entries: Vec<&Entry> = table.filter(|entry| view.holds(entry)).collect();
+    entries.sort_unstable_by_key(|entry| entry.place);
+    let mut entries = entries.into_iter().peekable();
+    while let Some(entry) = entries.next() {
+        if entry.value.len() < SHARED_VALUE_BYTES {
+            chunk::write_entry(chunk, &entry.key, &entry.value, entry.version);
+        } else {
+            large.push(entry.clone());
+        }
+        room = room.saturating_sub(entry.key.len() + entry.value.len());
+        // Keys of equal place are walked together, since the place alone says what has been walked.
+        if room == 0
+            && let Some(next) = entries.peek()
+            && next.place > entry.place
+        {
+            return Some(next.place);
+        }
+    }
+    tables.next_table(at)
+}
+
+impl Frozen for KvFrozen {
+    fn next_chunk(&mut self, chunk: &mut Vec<u8>) -> bool {
+        let start = chunk.len();
+        chunk::begin(chunk);
+        let begun = chunk.len();
+        while chunk.len() < start + CHUNK_BYTES {
+            // A restored value of this size shares the chunk's memory, so it should have the chunk to itself.
+            let fits = |entry: &mut Entry| entry.value.len() < CHUNK_BYTES || chunk.len() == begun;
+            if let Some(entry) = self.ready.pop_if(fits) {
+                chunk::write_entry(chunk, &entry.key, &entry.value, entry.version);
+            } else if !self.ready.is_empty() || !self.walk(chunk, start + CHUNK_BYTES - chunk.len()) {
+                break;
+            }
+        }
+        if chunk.len() == begun {
+            chunk.truncate(start);
+        }
+        chunk.len() > start
+    }
+}
+
+impl Drop for KvFrozen {
+    fn drop(&mut self) {
+        let rest = self.at.map_or(1 << SHARD_BITS, Place::shard);
+        for number in rest..1 << SHARD_BITS {
+            self.map.write(number).unfreeze();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

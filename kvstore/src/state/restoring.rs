@@ -1,0 +1,59 @@
+//! A state in the making, read from a snapshot.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use niagara_engine::{MalformedState, Restoring};
+
+use super::apply::kept;
+use super::chunk::snapshot_entries;
+use super::map::{Map, no_contents};
+use super::tables::{Entry, Tables};
+
+/// A snapshot of a [`Kv`](super::Kv) on its way back into one, aside of what readers see.
+#[derive(Debug)]
+pub struct KvRestoring {
+    /// The map that the contents are for: keys have the same places, so that scans that have begun go on.
+    map: Arc<Map>,
+    shards: Vec<Tables>,
+    /// The highest position at which a key was changed.
+    changed: u64,
+}
+
+impl KvRestoring {
+    pub(super) fn new(map: Arc<Map>) -> KvRestoring {
+        KvRestoring { map, shards: no_contents(), changed: 0 }
+    }
+
+    /// The contents of all shards, as they are at `position`.
+    ///
+    /// # Errors
+    /// When some key was changed later than that.
+    ///
+    /// # Panics
+    /// When they were read for another map, where keys have other places.
+    pub(super) fn finish(self, map: &Arc<Map>, position: u64) -> Result<Vec<Tables>, MalformedState> {
+        assert!(Arc::ptr_eq(&self.map, map), "a snapshot is restored into the state that it was read for");
+        if self.changed > position {
+            return Err(MalformedState("a key was changed after the position of the snapshot"));
+        }
+        Ok(self.shards)
+    }
+}
+
+impl Restoring for KvRestoring {
+    fn add_chunk(&mut self, chunk: &Bytes) -> Result<(), MalformedState> {
+        for entry in snapshot_entries(chunk) {
+            let entry = entry?;
+            let place = self.map.place(entry.key);
+            let tables = &mut self.shards[place.shard()];
+            if tables.get(place, entry.key).is_some() {
+                return Err(MalformedState("a key is there twice"));
+            }
+            let value = kept(entry.value, &|part| chunk.slice_ref(part));
+            tables.insert_absent(Entry { place, key: entry.key.into(), value, version: entry.version });
+            self.changed = self.changed.max(entry.version.position);
+        }
+        Ok(())
+    }
+}
