@@ -141,6 +141,7 @@ fn keeper_config(config: &Config) -> KeeperConfig {
         groups: config.groups(),
         write_rate: config.snapshot_write_rate,
         transfer_rate: config.snapshot_transfer_rate,
+        piece_bytes: config.snapshot_piece_bytes,
         retry: 2 * election,
         give_up: 20 * election,
     }

@@ -31,6 +31,7 @@ pub(super) struct CatchUp<R> {
     paused_until: Option<Instant>,
     retry: Duration,
     give_up: Duration,
+    piece_bytes: u32,
 }
 
 struct Loading<R> {
@@ -48,7 +49,7 @@ pub(super) struct Received<R> {
 impl<R: Restoring> CatchUp<R> {
     /// `retry`: what is not answered for so long is asked for again; after `give_up`, nobody is asked any more until a
     /// leader names its snapshot again.
-    pub fn new(files: Arc<dyn Files>, retry: Duration, give_up: Duration) -> CatchUp<R> {
+    pub fn new(files: Arc<dyn Files>, retry: Duration, give_up: Duration, piece_bytes: u32) -> CatchUp<R> {
         CatchUp {
             files,
             needs: BTreeMap::new(),
@@ -58,6 +59,7 @@ impl<R: Restoring> CatchUp<R> {
             paused_until: None,
             retry,
             give_up,
+            piece_bytes,
         }
     }
 
@@ -124,7 +126,7 @@ impl<R: Restoring> CatchUp<R> {
             tracing::info!(server = from, round, "this server is too far behind: asking for a snapshot");
             self.paused_until = None;
             let part = shelf.part_id().unwrap_or(0);
-            let (fetch, ask) = Fetch::new(now, from, round, part, self.retry);
+            let (fetch, ask) = Fetch::new(now, (from, round), part, (self.retry, self.piece_bytes));
             self.fetch = Some(fetch);
             out.push((from, ask));
         }

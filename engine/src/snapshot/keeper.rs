@@ -41,6 +41,8 @@ pub(crate) struct KeeperConfig {
     pub write_rate: u64,
     /// Bytes per second when snapshots are sent, for all receivers together.
     pub transfer_rate: u64,
+    /// Bytes of another server's file that are asked for at once.
+    pub piece_bytes: u32,
     /// What is not answered for so long is asked for again.
     pub retry: Duration,
     /// A transfer without any answer for so long has failed.
@@ -84,7 +86,7 @@ impl<S: StateMachine> Keeper<S> {
         let keeper = Keeper {
             saving: Saving::new(config.write_rate),
             source: Source::new(Arc::clone(&files), config.transfer_rate, config.give_up),
-            catch_up: CatchUp::new(Arc::clone(&files), config.retry, config.give_up),
+            catch_up: CatchUp::new(Arc::clone(&files), config.retry, config.give_up, config.piece_bytes),
             config,
             share,
             files,

@@ -24,6 +24,8 @@ pub struct Trouble {
     pub dies_after: Option<u64>,
     /// There is no room for anything more.
     pub full: bool,
+    /// There is no room for snapshots.
+    pub no_room_for_snapshots: bool,
     /// The next sync fails, and what it was to make durable is lost with the power.
     pub sync_fails: bool,
 }
@@ -64,6 +66,7 @@ struct Content {
     bytes: Vec<u8>,
     durable: Vec<u8>,
     unsynced: Vec<(usize, Vec<u8>)>,
+    is_snapshot: bool,
 }
 
 #[derive(Debug)]
@@ -92,6 +95,11 @@ impl Disk {
         change(&mut self.state().trouble);
     }
 
+    /// Whether the server has died in the middle of a change.
+    pub fn has_died(&self) -> bool {
+        self.state().dead
+    }
+
     /// The process has ended: what it wrote stays. The disk is ready for the next one.
     pub fn process_ends(&self) {
         let mut state = self.state();
@@ -108,7 +116,7 @@ impl Disk {
     }
 
     /// Flips a bit of a record that was synced, behind which others were synced later, so that the damage can be told from
-    /// a torn write. Gives the file and the byte, to be flipped back, or nothing if there is no such record.
+    /// a torn write; or one of the newest snapshot. Gives the file and the byte, to be flipped back, or nothing if there is no such record.
     pub fn flip_bit(&self, chance: &mut Chance) -> Option<(PathBuf, usize, u8)> {
         let mut state = self.state();
         let written =
@@ -128,7 +136,15 @@ impl Disk {
         if candidates.is_empty() {
             return None;
         }
-        let (path, file, end) = (*chance.pick(&candidates)).clone();
+        let (mut path, mut file, mut end) = (*chance.pick(&candidates)).clone();
+        let newest =
+            state.names.iter().rfind(|(path, _)| path.extension().is_some_and(|name| name == "snap"));
+        if let Some((snapshot, number)) = newest
+            && chance.one_in(3)
+        {
+            (path, file) = (snapshot.clone(), *number);
+            end = state.contents[&file].bytes.len() - 1;
+        }
         let at = chance.below(end as u64 + 1) as usize;
         let mask = 1 << chance.below(8);
         state.flip(file, at, mask);
@@ -235,6 +251,11 @@ impl State {
 }
 
 impl Renaming {
+    fn is_in(&self, dir: &Path) -> bool {
+        let (Renaming::Created(path, _) | Renaming::Renamed(path, _) | Renaming::Removed(path)) = self;
+        path.parent() == Some(dir)
+    }
+
     fn apply(&self, names: &mut BTreeMap<PathBuf, u64>) {
         match self {
             Renaming::Created(path, file) => {
@@ -297,7 +318,11 @@ impl Files for Disk {
         state.change(true)?;
         let file = state.next_file;
         state.next_file += 1;
-        state.contents.insert(file, Content::default());
+        let is_snapshot = path.parent().is_some_and(|dir| dir.ends_with("snapshots"));
+        if is_snapshot && state.trouble.no_room_for_snapshots {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        state.contents.insert(file, Content { is_snapshot, ..Content::default() });
         state.rename(Renaming::Created(path.to_owned(), file));
         Ok(Arc::new(Handle { disk: self.clone(), file }))
     }
@@ -318,14 +343,14 @@ impl Files for Disk {
         Ok(())
     }
 
-    fn sync_dir(&self, _dir: &Path) -> io::Result<()> {
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.change(false)?;
-        // All directories of a server are synced at once here, which is less than what a crash may take elsewhere; each
-        // group has its own directory, and only names within one depend on each other.
-        for renaming in std::mem::take(&mut state.renamings) {
-            renaming.apply(&mut state.durable_names);
-        }
+        // The names in other directories stay as uncertain as they are.
+        let (synced, others): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut state.renamings).into_iter().partition(|renaming| renaming.is_in(dir));
+        state.renamings = others;
+        synced.into_iter().for_each(|renaming| renaming.apply(&mut state.durable_names));
         Ok(())
     }
 
@@ -351,6 +376,10 @@ impl LogFile for Handle {
         let data: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
         let mut state = self.disk.state();
         let was_dead = state.dead;
+        let no_room = state.trouble.no_room_for_snapshots && state.contents[&self.file].is_snapshot;
+        if no_room {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let result = state.change(true);
         // A server that dies in the middle of a write may have handed it over.
         if result.is_ok() || state.dead && !was_dead {
