@@ -57,6 +57,9 @@ pub enum Bug {
     LaneLeftAfterUnknown,
     /// An mset locks one key after the other.
     HalfAnMset,
+    /// A recycled segment keeps its old seal, and nobody looks at the numbers of frames, so that those of its former life
+    /// count.
+    RecycledSegmentTrusted,
 }
 
 impl Bug {
@@ -87,6 +90,7 @@ impl Bug {
         Bug::LaneChangedInFlight,
         Bug::LaneLeftAfterUnknown,
         Bug::HalfAnMset,
+        Bug::RecycledSegmentTrusted,
     ];
 }
 
