@@ -77,6 +77,9 @@ pub enum Bug {
     RestoredTicketsForgotten,
     /// The merge goes on from where it was after a snapshot was restored.
     OldMergeAfterRestore,
+    /// A recycled segment keeps its old seal, and nobody looks at the numbers of frames, so that those of its former life
+    /// count.
+    RecycledSegmentTrusted,
 }
 
 impl Bug {
@@ -117,6 +120,7 @@ impl Bug {
         Bug::AckBeforeReset,
         Bug::RestoredTicketsForgotten,
         Bug::OldMergeAfterRestore,
+        Bug::RecycledSegmentTrusted,
     ];
 }
 

@@ -97,6 +97,11 @@ fn every_documented_default_is_the_default_of_the_code() {
         segment_mib: Some(_),
         log_cache_mib: Some(_),
         send_queue_mib: Some(_),
+        snapshot_entries: Some(_),
+        snapshot_mib: Some(_),
+        snapshot_write_mib_per_second: Some(_),
+        snapshot_transfer_mib_per_second: Some(_),
+        snapshot_pin_mib: Some(_),
         pinning: Some(_),
     } = file.engine
     else {
