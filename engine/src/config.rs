@@ -144,7 +144,7 @@ impl Config {
             segment_bytes: 16 << 20,
             log_cache_bytes: 2 << 20,
             send_queue_bytes: 64 << 20,
-            snapshot_entries: 4 << 20,
+            snapshot_entries: 1 << 20,
             snapshot_bytes: 1 << 30,
             snapshot_write_rate: 64 << 20,
             snapshot_transfer_rate: 64 << 20,

@@ -4,14 +4,17 @@
 //! process leaves everything that was written. A loss of power leaves of each write that was not synced all, nothing, or
 //! any mixture of old and new bytes, and of the names that were not synced a part.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use niagara_engine::log::{Files, LogFile};
+use niagara_engine::log::{self, Files, LogFile, SegmentReport};
 
 use crate::chance::Chance;
+
+/// Bytes of a log segment before its first record.
+const SEGMENT_HEADER: usize = 64;
 
 /// A disk; clones are the same one.
 #[derive(Clone, Debug)]
@@ -118,37 +121,43 @@ impl Disk {
     /// Flips a bit of a record that was synced, behind which others were synced later, so that the damage can be told from
     /// a torn write; or one of the newest snapshot. Gives the file and the byte, to be flipped back, or nothing if there is no such record.
     pub fn flip_bit(&self, chance: &mut Chance) -> Option<(PathBuf, usize, u8)> {
-        let mut state = self.state();
-        let written =
-            |file: &u64| state.contents[file].bytes.iter().rposition(|byte| *byte != 0).unwrap_or(0);
-        let segments: Vec<(PathBuf, u64, usize)> = state
-            .names
-            .iter()
-            .filter(|(path, _)| path.extension().is_some_and(|extension| extension == "log"))
-            .map(|(path, file)| (path.clone(), *file, written(file)))
-            // A prepared segment has a header of 64 bytes and nothing behind it.
-            .filter(|(_, _, end)| *end >= 64)
-            .collect();
-        let has_successor = |(path, ..): &&(PathBuf, u64, usize)| {
-            segments.iter().any(|(other, ..)| other.parent() == path.parent() && other > path)
-        };
-        let candidates: Vec<_> = segments.iter().filter(has_successor).collect();
+        let candidates = self.records_followed_by_others();
         if candidates.is_empty() {
             return None;
         }
-        let (mut path, mut file, mut end) = (*chance.pick(&candidates)).clone();
-        let newest =
-            state.names.iter().rfind(|(path, _)| path.extension().is_some_and(|name| name == "snap"));
-        if let Some((snapshot, number)) = newest
+        let (mut path, mut end) = chance.pick(&candidates).clone();
+        let mut state = self.state();
+        let newest = state.names.keys().rfind(|path| path.extension().is_some_and(|name| name == "snap"));
+        if let Some(snapshot) = newest
             && chance.one_in(3)
         {
-            (path, file) = (snapshot.clone(), *number);
-            end = state.contents[&file].bytes.len() - 1;
+            path = snapshot.clone();
+            end = state.contents[&state.names[&path]].bytes.len();
         }
-        let at = chance.below(end as u64 + 1) as usize;
+        let file = state.names[&path];
+        let at = chance.below(end as u64) as usize;
         let mask = 1 << chance.below(8);
         state.flip(file, at, mask);
         Some((path, at, mask))
+    }
+
+    /// Log segments behind whose records there are others in a later segment, and where their records end. What stands behind
+    /// that counts for nothing.
+    fn records_followed_by_others(&self) -> Vec<(PathBuf, usize)> {
+        let dirs: BTreeSet<PathBuf> = {
+            let state = self.state();
+            let logs = state.names.keys().filter(|path| path.extension().is_some_and(|name| name == "log"));
+            logs.filter_map(|path| path.parent()).map(Path::to_owned).collect()
+        };
+        let mut followed = Vec::new();
+        for dir in dirs {
+            let found = log::inspect(&dir, self, &mut |_| {}).expect("names can be listed");
+            let mut used: Vec<_> = found.segments.iter().filter(|segment| segment.frames > 0).collect();
+            used.pop();
+            let end = |segment: &SegmentReport| SEGMENT_HEADER + segment.frame_bytes as usize;
+            followed.extend(used.into_iter().map(|segment| (dir.join(&segment.file), end(segment))));
+        }
+        followed
     }
 
     /// Undoes [`flip_bit`](Self::flip_bit), as an operator does who has a copy.

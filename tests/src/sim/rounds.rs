@@ -47,7 +47,7 @@ impl World {
         let server = &mut self.servers[id as usize - 1];
         let life = server.life;
         let Some(running) = &mut server.running else { return };
-        let Some(due) = running.machine.keeping_due() else { return };
+        let Some(due) = running.machine.keeping_due().filter(|due| !due.is_zero()) else { return };
         let at = now + (due.as_micros() as u64).max(1);
         if running.keeping_at.is_none_or(|planned| planned > at) {
             running.keeping_at = Some(at);
