@@ -83,6 +83,8 @@ pub(crate) struct Sequencer {
     since: SnapshotLimits,
     /// The position of the last commands merged.
     last_commands: GlobalPosition,
+    /// The last stretch ended before what had been pulled was merged.
+    more: bool,
 }
 
 /// A local log, as far as it has been pulled.
@@ -124,6 +126,7 @@ impl Sequencer {
             limits,
             since: SnapshotLimits { entries: 0, bytes: 0 },
             last_commands: GlobalPosition::ZERO,
+            more: false,
         };
         if let Some(header) = snapshot {
             sequencer.go_on_from(header);
@@ -142,8 +145,12 @@ impl Sequencer {
         let due = self.snapshot_is_due();
         let mut stretch = Stretch { emitted: Vec::new(), then: self.cut_if(due) };
         let mut bytes = 0;
+        self.more = true;
         while stretch.then.is_none() && bytes < STRETCH_BYTES && stretch.emitted.len() < STRETCH_ITEMS {
-            let Some(emitted) = self.merge.next() else { break };
+            let Some(emitted) = self.merge.next() else {
+                self.more = false;
+                break;
+            };
             if let Emitted::Commands { item, position } = &emitted {
                 bytes += item.data.len();
                 self.since.entries += 1;
@@ -163,6 +170,7 @@ impl Sequencer {
         let snapshots = &self.board.snapshots;
         let wanted = snapshots.is_wanted() && snapshots.may_freeze();
         self.logs.iter().any(|log| log.commit(&self.board) > log.index && !log.is_full())
+            || self.more
             || snapshots.has_resume()
             || wanted && (self.round_to_cut().is_some() || self.is_all_kept())
     }
@@ -210,6 +218,7 @@ impl Sequencer {
             Then::Discard
         };
         self.board.snapshots.set_resumed(round);
+        self.more = true;
         Stretch { emitted: Vec::new(), then: Some(then) }
     }
 

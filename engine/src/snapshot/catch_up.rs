@@ -97,9 +97,16 @@ impl<R: Restoring> CatchUp<R> {
         }
     }
 
-    /// Something has failed here: the next try waits.
-    pub fn failed(&mut self, now: Instant) {
-        self.paused_until = Some(now + self.give_up);
+    /// This server's own disk has failed: the next try waits, and begins anew. After a failed sync what is there may read well,
+    /// and be gone with the power.
+    pub fn failed(&mut self, now: Instant, shelf: &Shelf) {
+        if self.fetch.take().is_some()
+            && let Some(part) = shelf.part_id()
+            && let Err(error) = shelf.remove_part(part)
+        {
+            tracing::warn!(%error, "a part of a snapshot stays where it is");
+        }
+        self.paused_until = Some(now + self.retry);
     }
 
     /// Whether bytes wait to be read.

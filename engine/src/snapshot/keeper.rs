@@ -257,7 +257,7 @@ impl<S: StateMachine> Keeper<S> {
     fn transfer_failed(&mut self, now: Instant, error: &SnapshotError) {
         tracing::error!(%error, "a transfer of a snapshot has failed; it is tried again");
         self.share.metrics.snapshot_failures.inc();
-        self.catch_up.failed(now);
+        self.catch_up.failed(now, &self.shelf);
         self.share.board.snapshots.note(|status| {
             status.failures += 1;
             status.last_error = Some(error.to_string());

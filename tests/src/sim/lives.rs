@@ -59,11 +59,16 @@ impl World {
             return self.start_failed(id, &error);
         }
         let damaged = server.running.as_ref().map_or(0, |running| running.machine.damaged_snapshots());
-        let flipped_snapshot = server.flipped.take_if(|(path, ..)| is_snapshot(path));
-        if damaged != usize::from(flipped_snapshot.is_some()) {
+        let flipped = server.flipped.take_if(|(path, ..)| is_snapshot(path)).is_some();
+        server.has_rotten |= flipped;
+        // Until something newer is durable it stays, and with the power its removal may be lost.
+        if damaged < usize::from(flipped) || damaged > usize::from(server.has_rotten) {
             return Err(Broken::new(
                 "a_sound_snapshot_opens",
-                format!("server {id} passes over {damaged} snapshots, and {flipped_snapshot:?} is flipped"),
+                format!(
+                    "server {id} passes over {damaged} snapshots; a bit was flipped: {}",
+                    server.has_rotten
+                ),
             ));
         }
         if let Some(flipped) = &server.flipped {

@@ -124,6 +124,7 @@ impl World {
                 let (id, applied, awaited) = (server.id, status.applied, status.awaited_group);
                 format!("server {id} has executed up to {applied} and awaits group {awaited}")
             });
+            self.trace.line(|| format!("server {}: {:?}", server.id, status.snapshot));
             for group in &status.local {
                 self.trace.line(|| format!("server {}: {group:?}", server.id));
             }
