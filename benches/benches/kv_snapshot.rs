@@ -34,10 +34,6 @@ fn main() {
 
     let (frozen, took) = timed(|| map.kv.freeze());
     print_time("freeze", took);
-    map.set_random("set, frozen, not walked", keys, OPERATIONS);
-    print_time("drop the view", timed(|| drop(frozen)).1);
-
-    let frozen = map.kv.freeze();
     map.walk_beside(frozen, keys, &reader);
 
     let mut frozen = map.kv.freeze();
@@ -45,6 +41,10 @@ fn main() {
     print_time("walk, alone", took);
     drop(frozen);
     restore(&mut map, &chunks);
+
+    let frozen = map.kv.freeze();
+    map.set_random("set, frozen, not walked", keys, OPERATIONS);
+    print_time("drop the view", timed(|| drop(frozen)).1);
 }
 
 /// The store with what the next command needs.
@@ -103,19 +103,12 @@ impl Writer {
                 print_time("walk, beside writes", took);
                 println!("{:28} {:>10} MB", "  written", bytes / 1_000_000);
             });
-            let mut count = 0;
-            let begun = Instant::now();
             while !done.load(Ordering::Acquire) {
-                let number = random(&mut self.state) % keys;
-                self.set(number, &[b'w'; VALUE_BYTES]);
-                count += 1;
-                if count % 10_000 == 0 {
-                    let now = resident_bytes();
-                    before = before.min(now);
-                    most = most.max(now - before);
-                }
+                self.set_random("set, beside a walk", keys, OPERATIONS / 10);
+                let now = resident_bytes();
+                before = before.min(now);
+                most = most.max(now - before);
             }
-            print_rate("set, beside a walk", count, begun.elapsed());
             println!("{:28} {:>10} MB", "  more memory meanwhile", most / 1_000_000);
         });
         get_random("get, after it", reader, keys);
