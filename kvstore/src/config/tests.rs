@@ -97,6 +97,11 @@ fn every_documented_default_is_the_default_of_the_code() {
         segment_mib: Some(_),
         log_cache_mib: Some(_),
         send_queue_mib: Some(_),
+        snapshot_entries: Some(_),
+        snapshot_mib: Some(_),
+        snapshot_write_mib_per_second: Some(_),
+        snapshot_transfer_mib_per_second: Some(_),
+        snapshot_pin_mib: Some(_),
         pinning: Some(_),
     } = file.engine
     else {
@@ -159,7 +164,7 @@ bind_device = "lo"
 #[test]
 fn an_unknown_key_is_an_error_that_names_the_nearest_known_one() {
     let text = error_of(&format!("{MINIMAL}\n[engine]\nelection_tick = 3\n"));
-    assert!(text.contains("did you mean `election_ticks`?") && text.contains("line 13"), "{text}");
+    assert!(text.contains("did you mean `election_ticks`?") && text.contains("line 14"), "{text}");
     let text = error_of(&MINIMAL.replace("groups", "group"));
     assert!(text.contains("did you mean `groups`?"), "{text}");
 }
