@@ -164,7 +164,7 @@ bind_device = "lo"
 #[test]
 fn an_unknown_key_is_an_error_that_names_the_nearest_known_one() {
     let text = error_of(&format!("{MINIMAL}\n[engine]\nelection_tick = 3\n"));
-    assert!(text.contains("did you mean `election_ticks`?") && text.contains("line 13"), "{text}");
+    assert!(text.contains("did you mean `election_ticks`?") && text.contains("line 14"), "{text}");
     let text = error_of(&MINIMAL.replace("groups", "group"));
     assert!(text.contains("did you mean `groups`?"), "{text}");
 }

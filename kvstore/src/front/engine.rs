@@ -22,6 +22,8 @@ pub(crate) trait Engine {
     fn reader(&self) -> &KvReader;
     fn applied(&self) -> GlobalPosition;
     fn status(&self) -> Status;
+    /// Asks for a snapshot; the status says how it stands.
+    fn snapshot(&self);
     fn has_quorum(&self) -> bool;
     fn encode_metrics(&self, out: &mut String);
 }
@@ -71,6 +73,10 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> Engine for Port<S> {
 
     fn status(&self) -> Status {
         self.client().status()
+    }
+
+    fn snapshot(&self) {
+        self.client().snapshot();
     }
 
     fn has_quorum(&self) -> bool {

@@ -269,6 +269,8 @@ impl Engine for Memory {
         }
     }
 
+    fn snapshot(&self) {}
+
     fn has_quorum(&self) -> bool {
         true
     }

@@ -195,9 +195,7 @@ impl HttpConnection {
             Page::Status => {
                 let page =
                     StatusPage { status: engine.status(), http: self.site.http, redis: self.site.redis };
-                let mut body = serde_json::to_vec(&page).expect("the status can be written as JSON");
-                body.push(b'\n');
-                head.end_with("application/json", &body);
+                end_with_json(head, &page);
             }
             Page::Metrics => {
                 let mut body = String::new();
@@ -205,6 +203,13 @@ impl HttpConnection {
                 head.end_with("application/openmetrics-text; version=1.0.0; charset=utf-8", body.as_bytes());
             }
         }
+    }
+
+    /// Asks for a snapshot, and says how that stands: what comes of it is told by later looks at the status.
+    fn snapshot<E: Engine>(&self, framing: Framing, engine: &E, output: &mut Output) {
+        engine.snapshot();
+        let head = ResponseHead::begin(output, 202, framing, self.site.clock.text());
+        end_with_json(head, &engine.status().snapshot);
     }
 
     fn get(&self, what: &What, framing: Framing, view: &View<'_>, applied: u64, output: &mut Output) {
@@ -228,6 +233,12 @@ impl HttpConnection {
             if unchanged { head.end() } else { head.end_with_value(found.value) }
         });
     }
+}
+
+fn end_with_json(head: ResponseHead<'_>, page: &impl Serialize) {
+    let mut body = serde_json::to_vec(page).expect("plain data has a JSON form");
+    body.push(b'\n');
+    head.end_with("application/json", &body);
 }
 
 impl Protocol for HttpConnection {
@@ -263,7 +274,7 @@ impl Protocol for HttpConnection {
                             request.what = What::Fail(Fault::not_ready());
                             Ask::Local
                         }
-                        What::Page(_) | What::Fail(_) => Ask::Local,
+                        What::Page(_) | What::Snapshot | What::Fail(_) => Ask::Local,
                     });
                 }
             }
@@ -309,6 +320,10 @@ impl Protocol for HttpConnection {
         let served = match what {
             What::Page(page) => {
                 self.page(page, framing, engine, output);
+                Served::Answered
+            }
+            What::Snapshot => {
+                self.snapshot(framing, engine, output);
                 Served::Answered
             }
             What::Fail(fault) => {

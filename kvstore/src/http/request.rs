@@ -34,6 +34,8 @@ pub(super) enum What {
     },
     /// A page about the server.
     Page(Page),
+    /// A snapshot is to be made.
+    Snapshot,
     Fail(Fault),
 }
 
@@ -47,6 +49,7 @@ pub(super) enum Page {
 
 const KEY_METHODS: &str = "GET, HEAD, PUT, DELETE";
 const PAGE_METHODS: &str = "GET, HEAD";
+const SNAPSHOT_METHODS: &str = "POST";
 
 impl Request {
     /// A request that cannot be served. What follows it in the stream may be its body, so the connection ends with it.
@@ -78,8 +81,10 @@ fn understand(head: &Head<'_>) -> Result<What, Fault> {
         "/healthz" => Page::Healthz,
         "/readyz" => Page::Readyz,
         "/metrics" => Page::Metrics,
+        "/snapshot" if head.method == "POST" => return Ok(What::Snapshot),
+        "/snapshot" => return Err(Fault::method_not_allowed(SNAPSHOT_METHODS)),
         _ => {
-            let hint = "there are /kv/{key}, /status, /healthz, /readyz and /metrics";
+            let hint = "there are /kv/{key}, /status, /healthz, /readyz, /metrics and /snapshot";
             return Err(Fault::new(404, "not_found", "there is no such resource", hint));
         }
     };
@@ -297,6 +302,10 @@ mod tests {
     fn methods_and_bodies_are_checked_before_anything_is_read() {
         assert_eq!(status("POST /kv/k|Content-Length: 5"), 405);
         assert_eq!(status("PUT /status|Content-Length: 0"), 405);
+        assert_eq!(status("POST /snapshot"), 200);
+        assert_eq!(status("POST /snapshot|Content-Length: 0"), 200);
+        assert_eq!(status("POST /snapshot|Content-Length: 1"), 400);
+        assert_eq!(status("GET /snapshot"), 405);
         assert_eq!(status("GET /nothing"), 404);
         assert_eq!(status("PUT /kv/k"), 411);
         assert_eq!(status("PUT /kv/k|Content-Length: 16777216"), 200);

@@ -95,6 +95,7 @@ fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
         201 => "Created",
+        202 => "Accepted",
         304 => "Not Modified",
         400 => "Bad Request",
         404 => "Not Found",

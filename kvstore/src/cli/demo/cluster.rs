@@ -163,6 +163,6 @@ mod tests {
             .iter()
             .flat_map(|server| server.groups.iter().chain([&server.http, &server.redis, &server.transfer]))
             .collect();
-        assert_eq!(addresses.len(), 3 * (4 + 2));
+        assert_eq!(addresses.len(), 3 * (4 + 3));
     }
 }

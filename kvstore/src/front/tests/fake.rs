@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use niagara_engine::{Completion, Consistency, GlobalPosition, Refused, StateMachine, Status};
+use niagara_engine::{Completion, Consistency, GlobalPosition, Refused, SnapshotStatus, StateMachine, Status};
 use parking_lot::Mutex;
 
 use crate::command::{self, Command};
@@ -39,6 +39,8 @@ pub(super) struct FakeEngine {
     server: FakeServer,
     mood: Arc<Mutex<Mood>>,
     next_lane: std::cell::Cell<u8>,
+    /// Somebody has asked for a snapshot; none is ever made.
+    snapshot_wanted: std::cell::Cell<bool>,
     staged: Vec<(u8, u64, Bytes)>,
     flying: Vec<(u8, u64, Bytes)>,
     asked: Vec<(u64, Consistency)>,
@@ -66,6 +68,7 @@ impl FakeServer {
             server: self.clone(),
             mood,
             next_lane: 0.into(),
+            snapshot_wanted: false.into(),
             staged: Vec::new(),
             flying: Vec::new(),
             asked: Vec::new(),
@@ -203,7 +206,12 @@ impl Engine for FakeEngine {
     fn status(&self) -> Status {
         let applied = self.applied().get();
         let (cluster, durability) = ("c1".into(), "memory".into());
-        Status { server: 1, cluster, groups: 4, durability, applied, ..Status::default() }
+        let snapshot = SnapshotStatus { wanted: self.snapshot_wanted.get(), ..SnapshotStatus::default() };
+        Status { server: 1, cluster, groups: 4, durability, applied, snapshot, ..Status::default() }
+    }
+
+    fn snapshot(&self) {
+        self.snapshot_wanted.set(true);
     }
 
     fn has_quorum(&self) -> bool {
