@@ -49,7 +49,6 @@ impl Recorder {
     }
 
     /// Where the positions of restored states are put: commands up to there were not executed here, or are forgotten.
-    #[expect(dead_code, reason = "no simulated server restores a state yet")]
     pub fn restored(&self) -> Arc<Mutex<Vec<u64>>> {
         Arc::clone(&self.restored)
     }
