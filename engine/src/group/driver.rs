@@ -590,7 +590,7 @@ impl<L: ReplicaLog> Driver<L> {
                 self.raft.advance_apply();
             }
             self.send_all(now);
-            if planted::is(Bug::AckBeforeSync) || reset.is_some() && planted::is(Bug::AckBeforeReset) {
+            if planted::is(Bug::AckBeforeSync) {
                 self.send_all(std::mem::take(&mut later));
             }
             let voted = hard_state.is_some_and(|hs| (hs.term, hs.vote) != self.durable);

@@ -200,7 +200,7 @@ impl Sequencer {
     /// Cuts the logs for a snapshot, if that is wanted and the end of a round is here.
     fn cut_if(&mut self, due: bool) -> Option<Then> {
         let round = if due { self.round_to_cut()? } else { return None };
-        self.board.snapshots.set_may_freeze(false);
+        self.board.snapshots.cut();
         self.board.snapshots.no_longer_wanted();
         self.since = SnapshotLimits { entries: 0, bytes: 0 };
         let floors = self.logs.iter_mut().map(|log| log.cut(round)).collect();

@@ -11,6 +11,7 @@ use super::error::SnapshotError;
 use super::shelf::Shelf;
 use super::wire::Transfer;
 use crate::log::{Files, LogFile};
+use crate::planted::{self, Bug};
 
 /// How many pieces a receiver asks ahead: the delay of a long link is hidden, and a short one is not crowded.
 const PIECES_AHEAD: u64 = 4;
@@ -183,7 +184,9 @@ impl Fetch {
         if receiving.received < receiving.bytes {
             return Ok(Progress::UnderWay);
         }
-        receiving.file.sync_all().map_err(SnapshotError::io("sync the part", &receiving.path))?;
+        if !planted::is(Bug::PartNotSynced) {
+            receiving.file.sync_all().map_err(SnapshotError::io("sync the part", &receiving.path))?;
+        }
         Ok(Progress::Complete(receiving.id))
     }
 }

@@ -180,6 +180,7 @@ impl<S: StateMachine> Keeper<S> {
     /// Looks at what other threads have left here.
     fn look(&mut self, now: Instant) {
         if let Some((mut header, frozen)) = self.share.handover.take_frozen() {
+            self.share.board.snapshots.view_arrived();
             header.id = u128::from(header.server) << 64 | u128::from(self.files.salt());
             header.created_ms = self.share.clock.unix_ms();
             let newest = self.shelf.newest().map_or(0, |kept| kept.header.round);
