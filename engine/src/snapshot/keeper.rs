@@ -173,7 +173,8 @@ impl<S: StateMachine> Keeper<S> {
         self.catch_up.ask(now, &self.shelf, &mut self.outbox);
         self.tidy(now);
         self.note_progress();
-        self.share.board.snapshots.set_may_freeze(self.saving.is_free(now));
+        let is_free = self.saving.is_free(now);
+        self.share.board.snapshots.set_may_freeze(is_free);
         std::mem::take(&mut self.outbox)
     }
 
@@ -229,12 +230,18 @@ impl<S: StateMachine> Keeper<S> {
             Saved::Failed(error) => {
                 tracing::error!(%error, "the snapshot could not be written: going on with the one before and the logs");
                 self.share.metrics.snapshot_failures.inc();
-                self.share.board.snapshots.note(|status| {
-                    status.failures += 1;
-                    status.last_error = Some(error.to_string());
-                });
+                // The sequencer cuts again when the next try may begin.
+                self.share.board.snapshots.want();
+                self.note_failure(&error);
             }
         }
+    }
+
+    fn note_failure(&self, error: &SnapshotError) {
+        self.share.board.snapshots.note(|status| {
+            status.failures += 1;
+            status.last_error = Some(error.to_string());
+        });
     }
 
     fn load(&mut self, now: Instant) {
@@ -247,6 +254,7 @@ impl<S: StateMachine> Keeper<S> {
                     "a snapshot has been received and checked"
                 );
                 self.share.metrics.snapshots_received.inc();
+                self.saving.superseded(header.round, &self.shelf);
                 self.share.handover.give_restored(state);
                 self.share.board.snapshots.offer_resume(header);
                 self.share.sequencer.ring();
@@ -259,10 +267,7 @@ impl<S: StateMachine> Keeper<S> {
         tracing::error!(%error, "a transfer of a snapshot has failed; it is tried again");
         self.share.metrics.snapshot_failures.inc();
         self.catch_up.failed(now, &self.shelf);
-        self.share.board.snapshots.note(|status| {
-            status.failures += 1;
-            status.last_error = Some(error.to_string());
-        });
+        self.note_failure(error);
     }
 
     /// Tells every group which snapshots there are.
