@@ -32,6 +32,8 @@ mod reader;
 mod saving;
 mod shelf;
 mod source;
+#[cfg(test)]
+mod tests;
 mod wire;
 mod writer;
 

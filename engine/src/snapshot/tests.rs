@@ -1,0 +1,206 @@
+//! Files that are whole, files that are not, and what a start makes of them.
+
+use std::io::IoSlice;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::fetch::{Fetch, Progress};
+use super::header::tests::header;
+use super::source::Source;
+use super::*;
+use crate::log::{Files, MemoryFiles};
+
+const CHUNKS: [&[u8]; 3] = [b"first", b"the second one", b"3"];
+
+/// A directory in memory, with a shelf on it.
+fn shelf(files: &MemoryFiles) -> Shelf {
+    Shelf::open(Arc::new(files.clone()), "snapshots".into()).unwrap()
+}
+
+/// Writes a snapshot of a round.
+fn write(shelf: &mut Shelf, round: u64) -> Arc<Header> {
+    let header = Arc::new(Header { round, id: u128::from(round), ..header() });
+    let mut writer = shelf.begin(&header).unwrap();
+    for chunk in CHUNKS {
+        writer.add_chunk(chunk).unwrap();
+    }
+    shelf.finish(writer, Arc::clone(&header)).unwrap();
+    header
+}
+
+fn bytes_of(files: &MemoryFiles, path: &Path) -> Vec<u8> {
+    let file = files.open(path).unwrap();
+    let mut bytes = vec![0; file.length().unwrap() as usize];
+    file.read_exact_at(&mut bytes, 0).unwrap();
+    bytes
+}
+
+fn replace(files: &MemoryFiles, path: &Path, bytes: &[u8]) {
+    files.create(path).unwrap().write_all_at(&mut [IoSlice::new(bytes)], 0).unwrap();
+}
+
+/// All chunks of a file, if it is whole.
+fn read(files: &MemoryFiles, path: &Path) -> Result<Vec<Vec<u8>>, SnapshotError> {
+    let mut reader = SnapshotReader::open(files, path)?;
+    let mut chunks = Vec::new();
+    while let Some(chunk) = reader.next_chunk()? {
+        chunks.push(chunk.to_vec());
+    }
+    Ok(chunks)
+}
+
+/// What a start finds: the round of the newest whole snapshot.
+fn restore(files: &MemoryFiles) -> Result<(Shelf, Option<u64>), SnapshotError> {
+    let mut shelf = shelf(files);
+    let found = shelf.restore_newest(0xc1, 2, |reader| {
+        while reader.next_chunk()?.is_some() {}
+        Ok(())
+    })?;
+    let round = found.map(|(kept, ())| kept.header.round);
+    Ok((shelf, round))
+}
+
+#[test]
+fn a_file_comes_back_as_it_was_written() {
+    let files = MemoryFiles::default();
+    let mut shelf = shelf(&files);
+    let header = write(&mut shelf, 7);
+    let kept = shelf.newest().unwrap();
+    assert_eq!(kept.bytes, bytes_of(&files, &kept.path).len() as u64);
+    assert_eq!(read(&files, &kept.path).unwrap(), CHUNKS);
+    assert_eq!(SnapshotReader::open(&files, &kept.path).unwrap().header(), &header);
+}
+
+#[test]
+fn any_changed_bit_and_any_missing_or_additional_byte_is_noticed() {
+    let files = MemoryFiles::default();
+    let mut shelf = shelf(&files);
+    write(&mut shelf, 7);
+    let path = shelf.newest().unwrap().path.clone();
+    let whole = bytes_of(&files, &path);
+    for at in 0..whole.len() {
+        let mut changed = whole.clone();
+        changed[at] ^= 1 << (at % 8);
+        replace(&files, &path, &changed);
+        assert!(matches!(read(&files, &path), Err(SnapshotError::Damaged { .. })), "byte {at} was changed");
+        replace(&files, &path, &whole[..at]);
+        assert!(matches!(read(&files, &path), Err(SnapshotError::Damaged { .. })), "cut at byte {at}");
+    }
+    replace(&files, &path, &[&whole[..], b"x"].concat());
+    assert!(read(&files, &path).is_err());
+}
+
+#[test]
+fn a_chunk_of_another_file_does_not_check() {
+    let files = MemoryFiles::default();
+    let mut shelf = shelf(&files);
+    write(&mut shelf, 7);
+    write(&mut shelf, 8);
+    let [a, b] = [0, 1].map(|at| shelf.kept()[at].path.clone());
+    let (a, mixed) = (bytes_of(&files, &a), bytes_of(&files, &b));
+    let from = mixed.len() - 40 - 17;
+    replace(&files, &b, &[&mixed[..from], &a[from..]].concat());
+    assert!(matches!(read(&files, &b), Err(SnapshotError::Damaged { .. })));
+}
+
+#[test]
+fn two_are_kept_and_one_that_is_in_use() {
+    let files = MemoryFiles::default();
+    let mut shelf = shelf(&files);
+    (1..=4).for_each(|round| drop(write(&mut shelf, round)));
+    shelf.prune(|kept| kept.header.round == 1).unwrap();
+    let rounds = |shelf: &Shelf| shelf.kept().iter().map(|kept| kept.header.round).collect::<Vec<_>>();
+    assert_eq!(rounds(&shelf), [1, 3, 4]);
+    shelf.prune(|_| false).unwrap();
+    assert_eq!(rounds(&shelf), [3, 4]);
+    assert_eq!(files.list(Path::new("snapshots")).unwrap().len(), 2);
+}
+
+#[test]
+fn a_start_passes_over_a_damaged_file_which_goes_when_there_is_a_newer_one() {
+    let files = MemoryFiles::default();
+    let mut before = shelf(&files);
+    write(&mut before, 1);
+    write(&mut before, 2);
+    let newest = before.newest().unwrap().path.clone();
+    let mut damaged = bytes_of(&files, &newest);
+    *damaged.last_mut().unwrap() ^= 1;
+    replace(&files, &newest, &damaged);
+
+    let (mut after, round) = restore(&files).unwrap();
+    assert_eq!((round, after.damaged()), (Some(1), &[newest.clone()][..]));
+    write(&mut after, 3);
+    assert!(files.open(&newest).is_err());
+    assert_eq!(restore(&files).unwrap().1, Some(3));
+}
+
+#[test]
+fn a_start_removes_what_is_half_written_and_keeps_what_is_half_received() {
+    let files = MemoryFiles::default();
+    let mut before = shelf(&files);
+    write(&mut before, 1);
+    let writer = before.begin(&Header { round: 2, ..header() }).unwrap();
+    drop(writer);
+    files.create(&before.part(0xabc)).unwrap();
+
+    let (after, round) = restore(&files).unwrap();
+    assert_eq!((round, after.part_id()), (Some(1), Some(0xabc)));
+    assert_eq!(files.list(Path::new("snapshots")).unwrap().len(), 2);
+}
+
+#[test]
+fn a_snapshot_of_another_cluster_or_number_of_groups_is_refused() {
+    let files = MemoryFiles::default();
+    write(&mut shelf(&files), 1);
+    let mut shelf = shelf(&files);
+    for (cluster, groups) in [(0xc2, 2), (0xc1, 3)] {
+        let refused = shelf.restore_newest(cluster, groups, |_| Ok(()));
+        assert!(matches!(refused, Err(SnapshotError::Foreign { .. })), "{cluster:#x}, {groups}");
+    }
+}
+
+/// A file travels in pieces, whatever is lost on the way, and goes on where it stood when the receiver begins anew.
+#[test]
+fn a_transfer_goes_on_where_it_stood() {
+    let (at_sender, at_receiver) = (MemoryFiles::default(), MemoryFiles::default());
+    let mut from = shelf(&at_sender);
+    let id = write(&mut from, 7).id;
+    let to = shelf(&at_receiver);
+    let second = Duration::from_secs(1);
+    let mut source = Source::new(Arc::new(at_sender.clone()), 1 << 30, second);
+    let mut now = Instant::now();
+    let mut lost = 0;
+    let mut pieces = 0;
+    for life in 0..2 {
+        let part = to.part_id().unwrap_or(0);
+        let (mut fetch, ask) = Fetch::new(now, (1, 7), part, (second, 100));
+        let Transfer::Ask { round, part } = ask else { unreachable!() };
+        let Transfer::Offer { id, round, bytes } = source.asked(round, part, &from) else { unreachable!() };
+        let mut progress = fetch.offered(now, (id, round, bytes), &to, &at_receiver).unwrap();
+        let before = fetch.extent().0;
+        assert_eq!(before > 0, life == 1, "the second life begins with what the first one had");
+        while progress == Progress::UnderWay {
+            let mut asked = Vec::new();
+            fetch.requests(now, &mut asked);
+            for (_, request) in asked {
+                let Transfer::Fetch { id, offset, length } = request else { continue };
+                lost += 1;
+                if lost % 3 == 0 {
+                    continue;
+                }
+                assert_eq!(source.fetch(now, 2, (id, offset, length), &from).unwrap(), None);
+            }
+            now += second;
+            while let Some((_, Transfer::Piece { id, offset, bytes })) = source.next_piece(now).unwrap() {
+                pieces += 1;
+                progress = fetch.received(now, (id, offset), &bytes).unwrap();
+            }
+            if life == 0 && fetch.extent().0 > 200 {
+                break;
+            }
+        }
+    }
+    assert!(pieces > 5, "there were {pieces} pieces");
+    assert_eq!(bytes_of(&at_receiver, &to.part(id)), bytes_of(&at_sender, &from.newest().unwrap().path));
+}
