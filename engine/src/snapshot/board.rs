@@ -166,7 +166,8 @@ impl SnapshotBoard {
 
     /// How the snapshots stand.
     pub fn status(&self) -> SnapshotStatus {
-        SnapshotStatus { wanted: self.is_wanted(), ..self.status.lock().clone() }
+        let wanted = self.is_wanted() || self.is_cut.load(SeqCst);
+        SnapshotStatus { wanted, ..self.status.lock().clone() }
     }
 
     /// Changes what is said of how the snapshots stand.

@@ -19,11 +19,11 @@
 //! | [`entry`] | context and data of a log's entry | the same |
 //! | [`log_damage`] | segments of a log, damaged | refused, or a prefix of what was written |
 //! | [`log_forgery`] | segments of a log, made up | refused, or a log that can be read and written on |
+//! | [`snapshot`] | a snapshot's file | refused, or read to its end |
+//! | [`transfer`] | the channel over which snapshots travel | one meaning: encoding gives the same bytes |
 //! | [`redis`] | a client of the Redis protocol | replies do not depend on the pieces |
 //! | [`http`] | a client of HTTP | the same |
 //! | [`command`] | commands in the log | every server executes them alike |
-//!
-//! Snapshot files have no reader yet. Its target belongs here when there is one, between those of the log and of the clients.
 
 mod command;
 mod entry;
@@ -38,6 +38,9 @@ mod redis;
 mod script;
 pub mod seeds;
 mod segment_image;
+mod snapshot;
+mod snapshot_seeds;
+mod transfer;
 
 pub use command::command;
 pub use entry::entry;
@@ -48,6 +51,8 @@ pub use log_damage::log_damage;
 pub use log_forgery::log_forgery;
 pub use message::message;
 pub use redis::redis;
+pub use snapshot::snapshot;
+pub use transfer::transfer;
 
 /// One target.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +73,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "entry", run: entry, seeds: seeds::entry },
     Target { name: "log_damage", run: log_damage, seeds: seeds::log_damage },
     Target { name: "log_forgery", run: log_forgery, seeds: seeds::log_forgery },
-    // Here: snapshot files.
+    Target { name: "snapshot", run: snapshot, seeds: snapshot_seeds::snapshot },
+    Target { name: "transfer", run: transfer, seeds: snapshot_seeds::transfer },
     Target { name: "redis", run: redis, seeds: seeds::redis },
     Target { name: "http", run: http, seeds: seeds::http },
     Target { name: "command", run: command, seeds: seeds::command },

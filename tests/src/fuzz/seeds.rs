@@ -19,7 +19,7 @@ use super::segment_image::{HEADER_BYTES, Sealing, frames};
 
 type Seeds = Vec<(String, Vec<u8>)>;
 
-fn named<'n>(seeds: impl IntoIterator<Item = (&'n str, Vec<u8>)>) -> Seeds {
+pub(super) fn named<'n>(seeds: impl IntoIterator<Item = (&'n str, Vec<u8>)>) -> Seeds {
     seeds.into_iter().map(|(name, bytes)| (name.to_owned(), bytes)).collect()
 }
 
@@ -89,6 +89,7 @@ pub fn message() -> Seeds {
         ("nack".to_owned(), Wire::Nack { attempt: 3 }),
         ("pad-request".to_owned(), Wire::PadRequest { level: 77 }),
         ("claim".to_owned(), Wire::Claim),
+        ("snapshot".to_owned(), Wire::Snapshot { term: 3, round: 40 }),
     ];
     for kind in [
         MessageType::MsgAppend,

@@ -1,0 +1,107 @@
+//! What the corpora of snapshots and of messages about them begin with.
+
+use bytes::BufMut;
+use niagara_engine::apply::{Digests, Ledger};
+use niagara_engine::batch::Span;
+use niagara_engine::log::EntryId;
+use niagara_engine::snapshot::{GroupFloor, Header, Transfer};
+use niagara_engine::{Frozen, GlobalPosition, StateMachine};
+use niagara_kvstore::{Kv, command};
+use niagara_sequencer::GroupId;
+
+use super::seeds::named;
+use super::snapshot::seal;
+
+type Seeds = Vec<(String, Vec<u8>)>;
+
+/// Whole files, small ones and such as lack something.
+pub fn snapshot() -> Seeds {
+    let (empty, some) = (file(&header(1), &[]), file(&header(3), &[&state()]));
+    let cut = some[..some.len() - 7].to_vec();
+    let flagged = |flag: u8, file: Vec<u8>| [&[flag][..], &file].concat();
+    named([
+        ("nothing", vec![]),
+        ("no-chunks", flagged(0, empty.clone())),
+        ("some-keys", flagged(0, some.clone())),
+        ("some-keys-sealed", flagged(1, some)),
+        ("no-keys-in-chunk", flagged(1, file(&header(2), &[&[1], &[9, 9]]))),
+        ("cut", flagged(0, cut)),
+        ("header-only", flagged(1, header(1).encode())),
+    ])
+}
+
+/// Every message there is.
+pub fn transfer() -> Seeds {
+    let (id, round) = (0xabc, 1000);
+    let body = |message: Transfer| message.encode().parts().concat();
+    named([
+        ("ask", body(Transfer::Ask { round, part: 0 })),
+        ("ask-with-part", body(Transfer::Ask { round, part: id })),
+        ("offer", body(Transfer::Offer { id, round, bytes: 1 << 30 })),
+        ("nothing", body(Transfer::Nothing)),
+        ("fetch", body(Transfer::Fetch { id, offset: 1 << 20, length: 256 << 10 })),
+        ("piece", body(Transfer::Piece { id, offset: 70, bytes: "part of a file".into() })),
+        ("gone", body(Transfer::Gone { id })),
+    ])
+}
+
+fn header(groups: u16) -> Header {
+    let mut ledger = Ledger::new(&[1, 2, 3], groups);
+    ledger.admit(&Span { server: 2, incarnation: 1, lane: 0, attempt: 0, first: 1, count: 4 });
+    let mut digests = Digests::default();
+    digests.commands(GlobalPosition::new(5), 77);
+    let floor = |group| GroupFloor {
+        entry: EntryId { index: u64::from(group), term: 1 },
+        voters: vec![1, 2, 3],
+        learners: Vec::new(),
+    };
+    Header {
+        id: 0x1d,
+        cluster: 0xc1,
+        server: 1,
+        created_ms: 1_700_000_000_000,
+        round: 40,
+        anchor: GroupId::new(1),
+        commands: 4,
+        duplicates: 0,
+        noops: 36,
+        floors: (0..groups).map(floor).collect(),
+        ledger,
+        digests,
+    }
+}
+
+/// A chunk of the key-value store's.
+fn state() -> Vec<u8> {
+    let mut kv = Kv::new();
+    for (position, key) in (1..).zip(["a", "b", "c"]) {
+        let mut add = Vec::new();
+        command::encode_incr_by(&mut add, key.as_bytes(), 7);
+        kv.execute(GlobalPosition::new(position), &add.into());
+    }
+    let mut chunk = Vec::new();
+    kv.freeze().next_chunk(&mut chunk);
+    // Which of the keys goes first follows from chance; a corpus is the same each time.
+    let mut entries: Vec<Vec<u8>> = Vec::new();
+    let each = (chunk.len() - 1) / 3;
+    entries.extend(chunk[1..].chunks(each).map(<[u8]>::to_vec));
+    entries.sort_unstable();
+    [&chunk[..1], &entries.concat()].concat()
+}
+
+fn file(header: &Header, chunks: &[&[u8]]) -> Vec<u8> {
+    let mut file = header.encode();
+    let mut payload = 0;
+    for (number, chunk) in (1..).zip(chunks) {
+        file.put_u32_le(0);
+        file.put_u32_le(chunk.len() as u32);
+        file.put_u64_le(number);
+        file.put_slice(chunk);
+        payload += chunk.len() as u64;
+    }
+    let length = file.len() as u64 + 40;
+    file.put_u64_le(0);
+    [chunks.len() as u64 + 1, payload, length, 0].iter().for_each(|field| file.put_u64_le(*field));
+    seal(&mut file);
+    file
+}
