@@ -119,7 +119,11 @@ mod tests {
     const ANY: &str = "127.0.0.1:0";
 
     fn config(group: String, http: SocketAddr) -> ServerConfig {
-        let mut engine = Config::new(1, 1, vec![Member { server: 1, addresses: vec![group], transfer: "127.0.0.1:0".into() }]);
+        let mut engine = Config::new(
+            1,
+            1,
+            vec![Member { server: 1, addresses: vec![group], transfer: "127.0.0.1:0".into() }],
+        );
         engine.durability = Durability::Os;
         let redis = ANY.parse().unwrap();
         ServerConfig { engine, front: FrontEndConfig { http, redis, threads: 1, ..Default::default() } }

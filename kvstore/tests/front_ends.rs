@@ -39,7 +39,8 @@ impl Cluster {
 
     fn try_start() -> Option<Cluster> {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let held: Vec<TcpListener> = (0..SERVERS * (GROUPS + 1)).map(|_| TcpListener::bind(any).unwrap()).collect();
+        let held: Vec<TcpListener> =
+            (0..SERVERS * (GROUPS + 1)).map(|_| TcpListener::bind(any).unwrap()).collect();
         let addresses: Vec<String> = held.iter().map(|held| held.local_addr().unwrap().to_string()).collect();
         let members: Vec<Member> = (1..)
             .zip(addresses.chunks(GROUPS + 1))
