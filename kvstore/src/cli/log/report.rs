@@ -180,7 +180,7 @@ log id      000000000000001d
 Raft state  term 3, vote: server 1, commit 1,012
 compacted   up to 1,004 (term 2)
 entries     from 1,005 (term 2) to 1,013 (term 3)
-segment                bytes  frames  in bytes  entries  first   last  resets  behind them
+             segment   bytes  frames  in bytes  entries  first   last  resets  behind them
 0000000000000001.log  16,384      12     4,096        9  1,005  1,013       0  zeros
 a start takes it as it is
 
