@@ -153,6 +153,15 @@ fn damage_is_found(file: &Path) {
     assert!(missing.status == Some(1) && missing.stderr.contains("/nonexistent.snap"), "{missing:?}");
 }
 
+/// The input ends within its second half: what was loaded before is told.
+fn an_import_says_how_far_it_came(cluster: &Cluster) {
+    let input = commands();
+    let cut = import(cluster, "-", &["--merge"], &input[..input.len() - 1]);
+    assert_eq!(cut.status, Some(1), "{cut:?}");
+    assert!(cut.stderr.contains("the input ends within it; 3,"), "{}", cut.stderr);
+    assert!(cut.stderr.contains("keys were acknowledged before"), "{}", cut.stderr);
+}
+
 fn exports_are_imported_again(cluster: &Cluster, file: &Path, expected: &BTreeSet<String>) {
     for format in ["--json", "--resp"] {
         let export = cluster.dir.path().join(format!("export{format}"));
@@ -166,6 +175,7 @@ fn exports_are_imported_again(cluster: &Cluster, file: &Path, expected: &BTreeSe
         let loaded = ok(import(cluster, text(&export), &["--merge"], b""));
         assert!(loaded.text().starts_with("3,258 keys, "), "{}", loaded.text());
     }
+    an_import_says_how_far_it_came(cluster);
     ok(cluster.run(&["snapshot", "now"]));
     assert_eq!(&rows(&newest(cluster, 1)), expected);
     let resp = ok(run(["snapshot", "export", text(file), "--resp"]));
@@ -188,13 +198,13 @@ fn logs_are_inspected(mut cluster: Cluster) {
     assert_eq!(logs.len(), 3, "{logs:?}");
     let sum = |of: &dyn Fn(&Value) -> Option<u64>| entries.iter().filter_map(|entry| of(entry)).sum::<u64>();
     let commands = sum(&|entry| entry["commands"].as_u64());
-    assert_eq!(commands, 3 * 3_258, "each key was imported three times");
+    assert!(commands >= 3 * 3_258, "each key was imported three times, most of them four times: {commands}");
 
     let group = data.join("group-2");
     let last = logs[1]["last"]["index"].as_u64().unwrap();
     let (from, to) = ((last - 1).to_string(), last.to_string());
     let few = ok(run(["log", "inspect", text(&group), "--entries", "--from", &from, "--to", &to]));
-    assert_eq!(few.text().matches(" bytes  ").count(), 1 + 2, "{}", few.text());
+    assert_eq!(few.text().matches("  normal  ").count(), 2, "{}", few.text());
 
     let segment = group.join(logs[1]["segments"][0]["file"].as_str().unwrap());
     let mut bytes = fs::read(&segment).unwrap();

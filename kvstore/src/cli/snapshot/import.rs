@@ -29,15 +29,26 @@ pub fn run(arguments: &ImportArgs) -> Result<ExitCode, Failure> {
     let start = Instant::now();
     let mut loader = Loader::new(connection);
     let mut progress = Progress::new();
-    source::each_pair(&arguments.file, &mut |key, value| {
-        loader.add(key, value)?;
+    let mut ended_by_server = false;
+    let read = source::each_pair(&arguments.file, &mut |key, value| {
+        loader.add(key, value).inspect_err(|_| ended_by_server = true)?;
         progress.show(|| report(loader.loaded(), start));
         Ok(())
-    })?;
+    });
+    match read {
+        Err(failure) if !ended_by_server => return Err(ended_by_source(&failure, loader.loaded())),
+        read => read?,
+    }
     let loaded = loader.finish()?;
     drop(progress);
     print(report(loaded, start) + "\n")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The input is no good from some place on: what is missing in its own words, and what is there already.
+fn ended_by_source(failure: &Failure, loaded: Loaded) -> Failure {
+    let Failure { what, hint, .. } = failure;
+    Failure::new(format!("{what}; {} keys were acknowledged before", grouped(loaded.keys)), hint)
 }
 
 fn connect(arguments: &ImportArgs) -> Result<Connection, Failure> {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::Pair;
 use crate::cli::failure::Failure;
 use crate::cli::resp::{Connection, Reply};
+use crate::cli::table::grouped;
 
 /// So many commands are sent before their replies are read; they share entries of the log, so that each costs little.
 const BATCH_COMMANDS: usize = 1_000;
@@ -112,8 +113,8 @@ impl Loader {
     fn failure(&self, what: &str) -> Failure {
         let what = format!(
             "{what}: {} keys were acknowledged, and up to {} more may have been loaded",
-            self.loaded.keys,
-            self.batch.len()
+            grouped(self.loaded.keys),
+            grouped(self.batch.len() as u64)
         );
         let hint = "look with `niagara status`, and run it again with --merge: it overwrites what is there with the same values, \
                     which is harmless";

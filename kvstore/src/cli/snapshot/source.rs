@@ -95,10 +95,7 @@ fn take(key: &[u8], value: &[u8], visit: &mut Visit<'_>, name: &str, place: &str
 }
 
 fn malformed(name: &str, place: &str, what: &str) -> Failure {
-    Failure::new(
-        format!("{place} of {name}: {what}"),
-        "what stands before it may have been loaded; correct it, and import again with --merge",
-    )
+    Failure::new(format!("{place} of {name}: {what}"), "correct it, and import again with --merge")
 }
 
 fn unreadable(name: &str, error: &io::Error) -> Failure {
