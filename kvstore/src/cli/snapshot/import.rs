@@ -45,7 +45,7 @@ pub fn run(arguments: &ImportArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The input is no good from some place on: what is missing in its own words, and what is there already.
+/// The input is no good from some place on: its own words, and how much of it is loaded.
 fn ended_by_source(failure: &Failure, loaded: Loaded) -> Failure {
     let Failure { what, hint, .. } = failure;
     Failure::new(format!("{what}; {} keys were acknowledged before", grouped(loaded.keys)), hint)
