@@ -60,11 +60,13 @@ fn members(servers: u64, groups: usize) -> std::io::Result<Vec<Member>> {
     let address = |listener: &TcpListener| listener.local_addr().map(|address| address.to_string());
     let addresses = listeners.iter().map(address).collect::<Result<Vec<_>, _>>()?;
     let chunks = addresses.chunks(each).zip(1..);
-    Ok(chunks.map(|(addresses, server)| Member {
-        server,
-        addresses: addresses[1..].to_vec(),
-        transfer: addresses[0].clone(),
-    }).collect())
+    Ok(chunks
+        .map(|(addresses, server)| Member {
+            server,
+            addresses: addresses[1..].to_vec(),
+            transfer: addresses[0].clone(),
+        })
+        .collect())
 }
 
 fn main() -> Result<(), Box<dyn Error>> {

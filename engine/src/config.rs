@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::log::Durability;
+use crate::snapshot::PIECE_BYTES;
 
 /// Names one server of a cluster; never used again once its server has been removed or has lost its log.
 pub type ServerId = u64;
@@ -75,6 +76,8 @@ pub struct Config {
     pub snapshot_write_rate: u64,
     /// Bytes per second at which snapshots are sent, to all receivers together: half of a link of 1 Gbit/s.
     pub snapshot_transfer_rate: u64,
+    /// Bytes of a snapshot that a receiver asks for at once; at most 256 KiB.
+    pub snapshot_piece_bytes: u32,
     /// A group's log is kept for a follower that is getting a snapshot, unless it takes more bytes than this.
     pub snapshot_pin_bytes: u64,
 }
@@ -141,10 +144,11 @@ impl Config {
             segment_bytes: 16 << 20,
             log_cache_bytes: 2 << 20,
             send_queue_bytes: 64 << 20,
-            snapshot_entries: 4 << 20,
+            snapshot_entries: 1 << 20,
             snapshot_bytes: 1 << 30,
             snapshot_write_rate: 64 << 20,
             snapshot_transfer_rate: 64 << 20,
+            snapshot_piece_bytes: PIECE_BYTES,
             snapshot_pin_bytes: 2 << 30,
         }
     }
@@ -204,6 +208,10 @@ impl Config {
             (self.lane_bytes >= 2 * self.command_bytes, "lane_bytes must be at least twice command_bytes"),
             (self.send_queue_bytes >= 1 << 20, "send_queue_bytes must be at least 1 MiB"),
             (!self.deadline.is_zero(), "deadline must be above zero"),
+            (
+                (1..=PIECE_BYTES).contains(&self.snapshot_piece_bytes),
+                "snapshot_piece_bytes must be from 1 byte to 256 KiB",
+            ),
             (self.snapshot_entries >= 1, "snapshot_entries must be at least 1"),
             (self.snapshot_bytes >= 1, "snapshot_bytes must be at least 1"),
             (self.snapshot_write_rate >= 1 << 20, "snapshot_write_rate must be at least 1 MiB per second"),

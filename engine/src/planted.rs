@@ -57,6 +57,8 @@ pub enum Bug {
     LaneLeftAfterUnknown,
     /// An mset locks one key after the other.
     HalfAnMset,
+    /// What is changed while a snapshot is written is missing from it.
+    ViewNotFrozen,
     /// A snapshot is given its name before it is durable.
     SnapshotNotSynced,
     /// A snapshot's checksums are not looked at.
@@ -71,12 +73,15 @@ pub enum Bug {
     FloorTooHigh,
     /// A start keeps a log that ends below the snapshot's floor, or differs from it.
     StartRuleSkipped,
-    /// A replica acknowledges a snapshot before its log is reset durably.
-    AckBeforeReset,
+    /// A received snapshot is relied on before it is durable.
+    PartNotSynced,
     /// Callers whose commands a restored snapshot holds are never told.
     RestoredTicketsForgotten,
     /// The merge goes on from where it was after a snapshot was restored.
     OldMergeAfterRestore,
+    /// A recycled segment keeps its old seal, and nobody looks at the numbers of frames, so that those of its former life
+    /// count.
+    RecycledSegmentTrusted,
 }
 
 impl Bug {
@@ -107,6 +112,7 @@ impl Bug {
         Bug::LaneChangedInFlight,
         Bug::LaneLeftAfterUnknown,
         Bug::HalfAnMset,
+        Bug::ViewNotFrozen,
         Bug::SnapshotNotSynced,
         Bug::SnapshotUnchecked,
         Bug::SnapshotForgetsLanes,
@@ -114,9 +120,10 @@ impl Bug {
         Bug::CompactedAhead,
         Bug::FloorTooHigh,
         Bug::StartRuleSkipped,
-        Bug::AckBeforeReset,
+        Bug::PartNotSynced,
         Bug::RestoredTicketsForgotten,
         Bug::OldMergeAfterRestore,
+        Bug::RecycledSegmentTrusted,
     ];
 }
 

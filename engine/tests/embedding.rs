@@ -22,11 +22,13 @@ fn members(servers: u64, groups: usize) -> Vec<Member> {
     let addresses: Vec<_> =
         listeners.iter().map(|listener| listener.local_addr().unwrap().to_string()).collect();
     let chunks = addresses.chunks(each).zip(1..);
-    chunks.map(|(addresses, server)| Member {
-        server,
-        addresses: addresses[1..].to_vec(),
-        transfer: addresses[0].clone(),
-    }).collect()
+    chunks
+        .map(|(addresses, server)| Member {
+            server,
+            addresses: addresses[1..].to_vec(),
+            transfer: addresses[0].clone(),
+        })
+        .collect()
 }
 
 fn config(members: &[Member], server: u64, dir: Option<&Path>) -> Config {

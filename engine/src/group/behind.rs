@@ -89,9 +89,11 @@ impl Told {
         self.0.iter().filter(|(_, offer)| now - offer.at >= patience).map(|(follower, _)| *follower).collect()
     }
 
-    /// Forgets those that hold everything up to what they were told of.
-    pub fn caught_up(&mut self, matched: impl Fn(u64) -> u64) {
-        self.0.retain(|follower, offer| matched(*follower) < offer.floor);
+    /// Forgets those that hold everything up to what they were told of first, and names them: the log is there for them from
+    /// there on.
+    pub fn caught_up(&mut self, matched: impl Fn(u64) -> u64) -> Vec<u64> {
+        let there = self.0.extract_if(.., |follower, offer| matched(*follower) >= offer.floor);
+        there.map(|(follower, _)| follower).collect()
     }
 
     /// The entry up to which the log may be compacted in spite of those for whom `lives` holds.
@@ -118,7 +120,7 @@ mod tests {
         assert_eq!(told.pin(|_| true), Some(100));
         assert_eq!(told.pin(|follower| follower == 3), Some(150), "who is gone holds nobody up");
         assert_eq!(told.silent(14, 9), [3]);
-        told.caught_up(|follower| if follower == 2 { 100 } else { 0 });
+        assert_eq!(told.caught_up(|follower| if follower == 2 { 100 } else { 0 }), [2]);
         assert_eq!(told.pin(|_| true), Some(150));
     }
 

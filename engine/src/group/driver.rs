@@ -423,10 +423,10 @@ impl<L: ReplicaLog> Driver<L> {
     /// sent and written.
     pub fn turn(&mut self, view: &View, source: &mut impl LaneSource, output: &mut Output) {
         self.level = self.level.max(view.level);
-        // The merge may have gone on from a snapshot, beyond what this log is known to hold.
-        self.slots.merged(view.merged.min(self.commit()));
         self.intake.executed(view.next_command);
         self.pump(output);
+        // The merge may have gone on from a snapshot, beyond what this log is known to hold.
+        self.slots.merged(view.merged.min(self.commit()));
         self.watch_progress(view, output);
         if self.leads() {
             self.propose(view, source, output);
@@ -590,7 +590,7 @@ impl<L: ReplicaLog> Driver<L> {
                 self.raft.advance_apply();
             }
             self.send_all(now);
-            if planted::is(Bug::AckBeforeSync) || reset.is_some() && planted::is(Bug::AckBeforeReset) {
+            if planted::is(Bug::AckBeforeSync) {
                 self.send_all(std::mem::take(&mut later));
             }
             let voted = hard_state.is_some_and(|hs| (hs.term, hs.vote) != self.durable);

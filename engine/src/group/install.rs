@@ -85,14 +85,18 @@ impl<L: ReplicaLog> Driver<L> {
             return self.told.forget();
         }
         let progress = self.raft.raft.prs();
-        self.told.caught_up(|follower| progress.get(follower).map_or(u64::MAX, |progress| progress.matched));
+        let matched = |follower| progress.get(follower).map_or(u64::MAX, |progress| progress.matched);
+        let mut again = self.told.caught_up(matched);
         let patience = 2 * u64::from(self.config.election_ticks);
         let waits = |follower: &u64| {
             let progress = self.raft.raft.prs().get(*follower);
             progress.is_some_and(|progress| progress.state == ProgressState::Snapshot)
         };
-        let silent: Vec<u64> = self.told.silent(self.ticks, patience).into_iter().filter(waits).collect();
-        for follower in silent {
+        again.extend(self.told.silent(self.ticks, patience));
+        again.retain(waits);
+        for follower in again {
+            // With a failure raft-rs goes on from what the follower is known to hold. One that has come up to the first snapshot
+            // that it was told of may be waited for to come up to a later one.
             self.raft.report_snapshot(follower, SnapshotStatus::Failure);
         }
     }

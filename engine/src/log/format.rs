@@ -67,6 +67,9 @@ impl SegmentHeader {
 
     /// What every checksum in this segment starts from.
     pub fn seal(&self) -> Seal {
+        if planted::is(Bug::RecycledSegmentTrusted) {
+            return Seal(crc32fast::hash(&self.log_id.to_le_bytes()));
+        }
         Seal(crc32fast::hash(&self.encode()[16..40]))
     }
 }

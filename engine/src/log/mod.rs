@@ -23,7 +23,7 @@
 //! | `store.rs`, `read.rs` | the shared view, and how a range is read from it |
 //! | `writer.rs`, `tail.rs` | the writing side, and where it is |
 //! | `directory.rs`, `segment.rs`, `preparer.rs` | segments: names, zero-filling ahead of use, recycling |
-//! | `files.rs` | the file system below |
+//! | `files.rs`, `memory_files.rs` | the file system below, and one that is in memory |
 //! | `recover.rs`, `replay.rs` | the start |
 //! | `inspect.rs` | a look at a log that changes nothing |
 //!
@@ -35,6 +35,7 @@ mod files;
 mod format;
 mod frame;
 mod inspect;
+mod memory_files;
 mod preparer;
 mod read;
 mod recover;
@@ -57,6 +58,7 @@ use bytes::Bytes;
 pub use error::LogError;
 pub use files::{Files, LogFile, SystemFiles};
 pub use inspect::{Inspection, SegmentReport, inspect};
+pub use memory_files::MemoryFiles;
 pub use recover::open;
 pub use store::{Figures, LogStore};
 pub use writer::LogWriter;

@@ -10,6 +10,7 @@ use super::frame::{Frame, decode_frame, find_later};
 use super::segment::Segment;
 use super::table::{Location, Place, Table};
 use super::{EntryId, HardState, LogError, Replayed};
+use crate::planted::{self, Bug};
 
 /// No index, frame or segment has this number or a higher one: a log that counts a billion a second gets there in 292 years.
 /// What claims to is damaged, and below it a sum never overflows.
@@ -138,7 +139,7 @@ impl Replay {
             if compacted_before && opening && frame.sequence < NUMBERS_END {
                 self.sequence = frame.sequence;
             }
-            if frame.sequence != self.sequence {
+            if frame.sequence != self.sequence && !planted::is(Bug::RecycledSegmentTrusted) {
                 break;
             }
             if !starts_where_due(&frame, opening) {

@@ -92,7 +92,8 @@ impl LogWriter {
     /// ```
     ///
     /// # Panics
-    /// When an entry leaves a hole behind the one before it, or behind those on disk (invariant no_holes).
+    /// When an entry leaves a hole behind the one before it, or behind those on disk (invariant no_holes), or is compacted
+    /// away on disk already (compaction_floor).
     pub fn write(&mut self, entries: &[LogEntry], hard_state: Option<HardState>) -> Result<(), LogError> {
         if entries.is_empty() && hard_state.is_none() {
             return Ok(());
@@ -110,7 +111,8 @@ impl LogWriter {
     }
 
     /// Makes durable that the log was reset to a floor, as [`LogStore::reset`] has done in the view, and removes or
-    /// recycles the segments that are before it. Where entries come next, the first is the one behind the floor.
+    /// recycles the segments that are before it. It stands between the writes of what was appended before and after it,
+    /// which therefore cannot be joined. The entry that comes next is the one behind the floor.
     ///
     /// # Panics
     /// When an entry above the floor is known to be committed (invariant compaction_floor), or when the view was not

@@ -107,6 +107,12 @@ pub struct Figures {
     pub gaps: u64,
     /// Times that the merge asked a group's leader to pad.
     pub pad_requests: u64,
+    /// Snapshots written.
+    pub snapshots: u64,
+    /// Snapshots received.
+    pub snapshots_received: u64,
+    /// Snapshots that could not be written or received.
+    pub snapshot_failures: u64,
 }
 
 impl<S: StateMachine> Machine<S> {
@@ -274,6 +280,9 @@ impl<S: StateMachine> Machine<S> {
             duplicates: metrics.duplicates.get(),
             gaps: metrics.gaps.get(),
             pad_requests: metrics.pad_requests.get(),
+            snapshots: metrics.snapshots.get(),
+            snapshots_received: metrics.snapshots_received.get(),
+            snapshot_failures: metrics.snapshot_failures.get(),
         }
     }
 

@@ -65,7 +65,7 @@ impl<S: StateMachine> Parts<S> {
     pub fn open(config: &Config, outside: &Outside, state: S) -> Result<Parts<S>, StartError> {
         let layout = Layout::new(config.groups());
         let board = Arc::new(Board::new(usize::from(config.groups())));
-        let Found { shelf, snapshot } = open_snapshots::<S>(config, outside, &state.reader())?;
+        let Found { files, shelf, snapshot } = open_snapshots::<S>(config, outside, &state.reader())?;
         let header = snapshot.as_ref().map(|(header, _)| Arc::clone(header));
         let open = |group| open_group(config, group, outside, header.as_deref());
         let groups = (0..config.groups()).map(open).collect::<Result<Vec<_>, _>>()?;
@@ -82,7 +82,7 @@ impl<S: StateMachine> Parts<S> {
             reader: state.reader(),
             clock: outside.clock.clone(),
         };
-        let keeper = Keeper::new(keeper_config(config), share, shelf, Arc::clone(&outside.files));
+        let keeper = Keeper::new(keeper_config(config), share, shelf, files);
         let stores = groups.iter().map(|group| group.store.clone()).collect();
         let sequencer = sequencer(config, outside, layout, stores, &shared, header.as_deref());
         let mut application = application(config, outside.incarnation, state, &shared, handover);
@@ -141,6 +141,7 @@ fn keeper_config(config: &Config) -> KeeperConfig {
         groups: config.groups(),
         write_rate: config.snapshot_write_rate,
         transfer_rate: config.snapshot_transfer_rate,
+        piece_bytes: config.snapshot_piece_bytes,
         retry: 2 * election,
         give_up: 20 * election,
     }

@@ -83,6 +83,8 @@ pub(crate) struct Sequencer {
     since: SnapshotLimits,
     /// The position of the last commands merged.
     last_commands: GlobalPosition,
+    /// The last stretch ended before what had been pulled was merged.
+    more: bool,
 }
 
 /// A local log, as far as it has been pulled.
@@ -124,6 +126,7 @@ impl Sequencer {
             limits,
             since: SnapshotLimits { entries: 0, bytes: 0 },
             last_commands: GlobalPosition::ZERO,
+            more: false,
         };
         if let Some(header) = snapshot {
             sequencer.go_on_from(header);
@@ -142,8 +145,12 @@ impl Sequencer {
         let due = self.snapshot_is_due();
         let mut stretch = Stretch { emitted: Vec::new(), then: self.cut_if(due) };
         let mut bytes = 0;
+        self.more = true;
         while stretch.then.is_none() && bytes < STRETCH_BYTES && stretch.emitted.len() < STRETCH_ITEMS {
-            let Some(emitted) = self.merge.next() else { break };
+            let Some(emitted) = self.merge.next() else {
+                self.more = false;
+                break;
+            };
             if let Emitted::Commands { item, position } = &emitted {
                 bytes += item.data.len();
                 self.since.entries += 1;
@@ -163,6 +170,7 @@ impl Sequencer {
         let snapshots = &self.board.snapshots;
         let wanted = snapshots.is_wanted() && snapshots.may_freeze();
         self.logs.iter().any(|log| log.commit(&self.board) > log.index && !log.is_full())
+            || self.more
             || snapshots.has_resume()
             || wanted && (self.round_to_cut().is_some() || self.is_all_kept())
     }
@@ -192,7 +200,7 @@ impl Sequencer {
     /// Cuts the logs for a snapshot, if that is wanted and the end of a round is here.
     fn cut_if(&mut self, due: bool) -> Option<Then> {
         let round = if due { self.round_to_cut()? } else { return None };
-        self.board.snapshots.set_may_freeze(false);
+        self.board.snapshots.cut();
         self.board.snapshots.no_longer_wanted();
         self.since = SnapshotLimits { entries: 0, bytes: 0 };
         let floors = self.logs.iter_mut().map(|log| log.cut(round)).collect();
@@ -210,6 +218,7 @@ impl Sequencer {
             Then::Discard
         };
         self.board.snapshots.set_resumed(round);
+        self.more = true;
         Stretch { emitted: Vec::new(), then: Some(then) }
     }
 

@@ -9,13 +9,16 @@ use crate::config::Config;
 use crate::frozen::Restoring;
 use crate::group::{Driver, DriverConfig, SlotIndex, SnapshotFloor};
 use crate::lane::{LaneQueue, Origin};
-use crate::log::{self, Durability, EntryId, HardState, LogConfig, LogStore, LogWriter, Replayed};
+use crate::log::{
+    self, Durability, EntryId, Files, HardState, LogConfig, LogStore, LogWriter, MemoryFiles, Replayed,
+};
 use crate::planted::{self, Bug};
 use crate::snapshot::{Header, Shelf, SnapshotError, SnapshotReader};
 use crate::state_machine::StateMachine;
 
 /// The snapshots of a server, and the state that was read from the newest.
 pub(super) struct Found<S: StateMachine> {
+    pub files: Arc<dyn Files>,
     pub shelf: Shelf,
     pub snapshot: Option<(Arc<Header>, S::Restoring)>,
 }
@@ -34,8 +37,8 @@ pub(super) fn open_snapshots<S: StateMachine>(
     outside: &Outside,
     reader: &S::Reader,
 ) -> Result<Found<S>, StartError> {
-    let durable = config.durability != Durability::Memory;
-    let mut shelf = Shelf::open(Arc::clone(&outside.files), config.data_dir.join("snapshots"), durable)?;
+    let files = snapshot_files(config, outside);
+    let mut shelf = Shelf::open(Arc::clone(&files), config.data_dir.join("snapshots"))?;
     let restored = shelf.restore_newest(config.cluster, config.groups(), |file| {
         let mut state = S::restoring(reader);
         read_all(file, &mut state).map(|()| state)
@@ -45,7 +48,15 @@ pub(super) fn open_snapshots<S: StateMachine>(
         tracing::info!(position = %header.position(), bytes = kept.bytes, "the state is read from a snapshot");
         (header, state)
     });
-    Ok(Found { shelf, snapshot })
+    Ok(Found { files, shelf, snapshot })
+}
+
+/// Where snapshots are: beside the logs, or in memory if those are.
+fn snapshot_files(config: &Config, outside: &Outside) -> Arc<dyn Files> {
+    match config.durability {
+        Durability::Memory => Arc::new(MemoryFiles::default()),
+        Durability::Fsync | Durability::Os => Arc::clone(&outside.files),
+    }
 }
 
 fn read_all(file: &mut SnapshotReader, state: &mut impl Restoring) -> Result<(), SnapshotError> {

@@ -27,6 +27,8 @@ pub(crate) struct Need {
 pub(crate) struct SnapshotBoard {
     /// Nobody writes a snapshot, and none has failed just now.
     may_freeze: AtomicBool,
+    /// The sequencer has had the state frozen, and the view has not arrived.
+    is_cut: AtomicBool,
     /// Somebody wants a snapshot now.
     wanted: AtomicBool,
     /// A received snapshot for the merge to go on from.
@@ -69,7 +71,18 @@ impl SnapshotBoard {
 
     /// Whether the sequencer may have the state frozen.
     pub fn may_freeze(&self) -> bool {
-        self.may_freeze.load(SeqCst)
+        self.may_freeze.load(SeqCst) && !self.is_cut.load(SeqCst)
+    }
+
+    /// The state is about to be frozen: there is one view at a time.
+    pub fn cut(&self) {
+        self.is_cut.store(true, SeqCst);
+    }
+
+    /// The view has arrived, and is about to be written.
+    pub fn view_arrived(&self) {
+        self.may_freeze.store(false, SeqCst);
+        self.is_cut.store(false, SeqCst);
     }
 
     /// Says whether it may.

@@ -31,6 +31,7 @@ pub(super) struct CatchUp<R> {
     paused_until: Option<Instant>,
     retry: Duration,
     give_up: Duration,
+    piece_bytes: u32,
 }
 
 struct Loading<R> {
@@ -48,7 +49,7 @@ pub(super) struct Received<R> {
 impl<R: Restoring> CatchUp<R> {
     /// `retry`: what is not answered for so long is asked for again; after `give_up`, nobody is asked any more until a
     /// leader names its snapshot again.
-    pub fn new(files: Arc<dyn Files>, retry: Duration, give_up: Duration) -> CatchUp<R> {
+    pub fn new(files: Arc<dyn Files>, retry: Duration, give_up: Duration, piece_bytes: u32) -> CatchUp<R> {
         CatchUp {
             files,
             needs: BTreeMap::new(),
@@ -58,6 +59,7 @@ impl<R: Restoring> CatchUp<R> {
             paused_until: None,
             retry,
             give_up,
+            piece_bytes,
         }
     }
 
@@ -95,9 +97,16 @@ impl<R: Restoring> CatchUp<R> {
         }
     }
 
-    /// Something has failed here: the next try waits.
-    pub fn failed(&mut self, now: Instant) {
-        self.paused_until = Some(now + self.give_up);
+    /// This server's own disk has failed: the next try waits, and begins anew. After a failed sync what is there may read well,
+    /// and be gone with the power.
+    pub fn failed(&mut self, now: Instant, shelf: &Shelf) {
+        if self.fetch.take().is_some()
+            && let Some(part) = shelf.part_id()
+            && let Err(error) = shelf.remove_part(part)
+        {
+            tracing::warn!(%error, "a part of a snapshot stays where it is");
+        }
+        self.paused_until = Some(now + self.retry);
     }
 
     /// Whether bytes wait to be read.
@@ -124,7 +133,7 @@ impl<R: Restoring> CatchUp<R> {
             tracing::info!(server = from, round, "this server is too far behind: asking for a snapshot");
             self.paused_until = None;
             let part = shelf.part_id().unwrap_or(0);
-            let (fetch, ask) = Fetch::new(now, from, round, part, self.retry);
+            let (fetch, ask) = Fetch::new(now, (from, round), part, (self.retry, self.piece_bytes));
             self.fetch = Some(fetch);
             out.push((from, ask));
         }

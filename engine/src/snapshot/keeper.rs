@@ -41,6 +41,8 @@ pub(crate) struct KeeperConfig {
     pub write_rate: u64,
     /// Bytes per second when snapshots are sent, for all receivers together.
     pub transfer_rate: u64,
+    /// Bytes of another server's file that are asked for at once.
+    pub piece_bytes: u32,
     /// What is not answered for so long is asked for again.
     pub retry: Duration,
     /// A transfer without any answer for so long has failed.
@@ -84,7 +86,7 @@ impl<S: StateMachine> Keeper<S> {
         let keeper = Keeper {
             saving: Saving::new(config.write_rate),
             source: Source::new(Arc::clone(&files), config.transfer_rate, config.give_up),
-            catch_up: CatchUp::new(Arc::clone(&files), config.retry, config.give_up),
+            catch_up: CatchUp::new(Arc::clone(&files), config.retry, config.give_up, config.piece_bytes),
             config,
             share,
             files,
@@ -171,13 +173,15 @@ impl<S: StateMachine> Keeper<S> {
         self.catch_up.ask(now, &self.shelf, &mut self.outbox);
         self.tidy(now);
         self.note_progress();
-        self.share.board.snapshots.set_may_freeze(self.saving.is_free(now));
+        let is_free = self.saving.is_free(now);
+        self.share.board.snapshots.set_may_freeze(is_free);
         std::mem::take(&mut self.outbox)
     }
 
     /// Looks at what other threads have left here.
     fn look(&mut self, now: Instant) {
         if let Some((mut header, frozen)) = self.share.handover.take_frozen() {
+            self.share.board.snapshots.view_arrived();
             header.id = u128::from(header.server) << 64 | u128::from(self.files.salt());
             header.created_ms = self.share.clock.unix_ms();
             let newest = self.shelf.newest().map_or(0, |kept| kept.header.round);
@@ -226,12 +230,18 @@ impl<S: StateMachine> Keeper<S> {
             Saved::Failed(error) => {
                 tracing::error!(%error, "the snapshot could not be written: going on with the one before and the logs");
                 self.share.metrics.snapshot_failures.inc();
-                self.share.board.snapshots.note(|status| {
-                    status.failures += 1;
-                    status.last_error = Some(error.to_string());
-                });
+                // The sequencer cuts again when the next try may begin.
+                self.share.board.snapshots.want();
+                self.note_failure(&error);
             }
         }
+    }
+
+    fn note_failure(&self, error: &SnapshotError) {
+        self.share.board.snapshots.note(|status| {
+            status.failures += 1;
+            status.last_error = Some(error.to_string());
+        });
     }
 
     fn load(&mut self, now: Instant) {
@@ -244,6 +254,7 @@ impl<S: StateMachine> Keeper<S> {
                     "a snapshot has been received and checked"
                 );
                 self.share.metrics.snapshots_received.inc();
+                self.saving.superseded(header.round, &self.shelf);
                 self.share.handover.give_restored(state);
                 self.share.board.snapshots.offer_resume(header);
                 self.share.sequencer.ring();
@@ -255,11 +266,8 @@ impl<S: StateMachine> Keeper<S> {
     fn transfer_failed(&mut self, now: Instant, error: &SnapshotError) {
         tracing::error!(%error, "a transfer of a snapshot has failed; it is tried again");
         self.share.metrics.snapshot_failures.inc();
-        self.catch_up.failed(now);
-        self.share.board.snapshots.note(|status| {
-            status.failures += 1;
-            status.last_error = Some(error.to_string());
-        });
+        self.catch_up.failed(now, &self.shelf);
+        self.note_failure(error);
     }
 
     /// Tells every group which snapshots there are.

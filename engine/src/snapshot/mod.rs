@@ -42,4 +42,4 @@ pub use keeper::Snapshots;
 pub(crate) use keeper::{Keeper, KeeperConfig, KeeperShare};
 pub use reader::SnapshotReader;
 pub(crate) use shelf::Shelf;
-pub use wire::Transfer;
+pub use wire::{PIECE_BYTES, Transfer};

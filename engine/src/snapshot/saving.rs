@@ -66,8 +66,16 @@ impl<F: Frozen> Saving<F> {
     }
 
     /// Whether a new one may begin.
-    pub fn is_free(&self, now: Instant) -> bool {
-        self.under_way.is_none() && self.retry_at.is_none_or(|at| at <= now)
+    pub fn is_free(&mut self, now: Instant) -> bool {
+        self.retry_at.take_if(|at| *at <= now);
+        self.under_way.is_none() && self.retry_at.is_none()
+    }
+
+    /// A snapshot of this round has come from another server: an older one is not worth finishing.
+    pub fn superseded(&mut self, round: u64, shelf: &Shelf) {
+        if self.under_way.take_if(|saving| saving.header.round <= round).is_some() {
+            shelf.abandon();
+        }
     }
 
     /// Whether a step may be taken now.

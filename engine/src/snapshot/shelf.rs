@@ -8,7 +8,6 @@ use super::header::Header;
 use super::reader::SnapshotReader;
 use super::writer::SnapshotWriter;
 use crate::log::Files;
-use crate::planted::{self, Bug};
 
 /// How many snapshots are kept: should the newest be damaged, the one before is still there, with the logs that it needs.
 const KEPT: usize = 2;
@@ -22,7 +21,6 @@ const PART: &str = "part";
 pub(crate) struct Shelf {
     files: Arc<dyn Files>,
     dir: PathBuf,
-    durable: bool,
     /// Oldest first.
     kept: Vec<Arc<Kept>>,
     /// Files that were found damaged. They go when there is something better.
@@ -40,18 +38,12 @@ pub(crate) struct Kept {
 
 impl Shelf {
     /// Opens the directory, and creates it if it does not exist. What a crash has left unfinished goes, but for parts of
-    /// snapshots on their way from other servers: those are gone on with. `durable`: whether files and names are synced.
-    pub fn open(files: Arc<dyn Files>, dir: PathBuf, durable: bool) -> Result<Shelf, SnapshotError> {
+    /// snapshots on their way from other servers: those are gone on with.
+    pub fn open(files: Arc<dyn Files>, dir: PathBuf) -> Result<Shelf, SnapshotError> {
         files.create_dir(&dir).map_err(SnapshotError::io("create the directory of snapshots", &dir))?;
-        let shelf = Shelf { files, dir, durable, kept: Vec::new(), damaged: Vec::new() };
+        let shelf = Shelf { files, dir, kept: Vec::new(), damaged: Vec::new() };
         for path in shelf.list(UNFINISHED)? {
             shelf.remove(&path)?;
-        }
-        if !durable {
-            // Nothing outlives a process that keeps its logs in memory.
-            for path in shelf.list(SNAPSHOT)?.into_iter().chain(shelf.list(PART)?) {
-                shelf.remove(&path)?;
-            }
         }
         Ok(shelf)
     }
@@ -112,8 +104,7 @@ impl Shelf {
 
     /// Begins a snapshot of this server's own, beside those that are there.
     pub fn begin(&self, header: &Header) -> Result<SnapshotWriter, SnapshotError> {
-        let durable = self.durable && !planted::is(Bug::SnapshotNotSynced);
-        SnapshotWriter::create(&*self.files, &self.unfinished(), header, durable)
+        SnapshotWriter::create(&*self.files, &self.unfinished(), header)
     }
 
     /// Ends it: when this has returned it is kept.
@@ -159,6 +150,9 @@ impl Shelf {
     /// Removes what is neither among the newest nor in use, the oldest first.
     pub fn prune(&mut self, in_use: impl Fn(&Kept) -> bool) -> Result<(), SnapshotError> {
         let old = self.kept.len().saturating_sub(KEPT);
+        if old == 0 {
+            return Ok(());
+        }
         let (go, stay): (Vec<_>, Vec<_>) =
             self.kept.drain(..).enumerate().partition(|(age, kept)| *age < old && !in_use(kept));
         self.kept = stay.into_iter().map(|(_, kept)| kept).collect();
@@ -179,9 +173,7 @@ impl Shelf {
         self.files
             .rename(from, &path)
             .map_err(SnapshotError::io("rename the finished snapshot to", &path))?;
-        if self.durable {
-            self.sync_names()?;
-        }
+        self.sync_names()?;
         self.damaged.retain(|damaged| *damaged != path);
         self.kept.push(Arc::new(Kept { header, path, bytes }));
         for path in std::mem::take(&mut self.damaged) {

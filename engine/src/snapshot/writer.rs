@@ -8,6 +8,7 @@ use super::error::SnapshotError;
 use super::format::{TRAILER_BYTES, chunk_head, trailer};
 use super::header::{Header, checksum};
 use crate::log::{Files, LogFile};
+use crate::planted::{self, Bug};
 
 /// So many bytes are synced at a time: a sync of all of a large file at its end would hold up the logs' syncs on the same disk
 /// for as long as it takes.
@@ -18,7 +19,6 @@ const SYNC_BYTES: u64 = 4 << 20;
 pub(crate) struct SnapshotWriter {
     file: Arc<dyn LogFile>,
     path: PathBuf,
-    durable: bool,
     /// What the chunks' checksums start from.
     seal: u32,
     /// The checksum of the chunks' checksums.
@@ -30,19 +30,13 @@ pub(crate) struct SnapshotWriter {
 }
 
 impl SnapshotWriter {
-    /// Begins a file with its header. With `durable`, what is written is synced on the way.
-    pub fn create(
-        files: &dyn Files,
-        path: &Path,
-        header: &Header,
-        durable: bool,
-    ) -> Result<Self, SnapshotError> {
+    /// Begins a file with its header.
+    pub fn create(files: &dyn Files, path: &Path, header: &Header) -> Result<Self, SnapshotError> {
         let header = header.encode();
         let file = files.create(path).map_err(SnapshotError::io("create the snapshot", path))?;
         let mut writer = SnapshotWriter {
             file,
             path: path.to_owned(),
-            durable,
             seal: checksum(&header),
             sum: crc32fast::Hasher::new(),
             chunks: 0,
@@ -62,7 +56,7 @@ impl SnapshotWriter {
         let head = chunk_head(self.seal, self.chunks, payload);
         self.sum.update(&head[..4]);
         self.write(&mut [IoSlice::new(&head), IoSlice::new(payload)])?;
-        if self.durable && self.written - self.synced >= SYNC_BYTES {
+        if self.written - self.synced >= SYNC_BYTES {
             self.sync()?;
         }
         Ok(())
@@ -73,7 +67,7 @@ impl SnapshotWriter {
         let length = self.written + TRAILER_BYTES as u64;
         let trailer = trailer(self.seal, self.chunks, self.payload, length, self.sum.clone().finalize());
         self.write(&mut [IoSlice::new(&trailer)])?;
-        if self.durable {
+        if !planted::is(Bug::SnapshotNotSynced) {
             self.file.sync_all().map_err(SnapshotError::io("sync the snapshot", &self.path))?;
         }
         Ok(length)
@@ -93,6 +87,9 @@ impl SnapshotWriter {
     }
 
     fn sync(&mut self) -> Result<(), SnapshotError> {
+        if planted::is(Bug::SnapshotNotSynced) {
+            return Ok(());
+        }
         self.file.sync_data().map_err(SnapshotError::io("sync the snapshot", &self.path))?;
         self.synced = self.written;
         Ok(())

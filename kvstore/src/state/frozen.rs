@@ -53,7 +53,12 @@ impl KvFrozen {
         if shard.is_frozen() {
             let next = copy_out(view, shard.tables(), at, chunk, room, ready);
             match next {
-                Some(next) => view.advance(next),
+                Some(next) => {
+                    view.advance(next);
+                    // The walk comes back to this lock before a writer that waits for it has woken up. Without its turn, the
+                    // writer would wait for the whole shard.
+                    RwLockUpgradableReadGuard::unlock_fair(shard);
+                }
                 None => RwLockUpgradableReadGuard::upgrade(shard).unfreeze(),
             }
             return next;

@@ -7,9 +7,10 @@ use hashbrown::hash_table::{self, OccupiedEntry};
 use super::place::Place;
 use crate::Version;
 
-/// A shard doubles its number of tables when they hold more than this many keys each, on average. A page of a scan
-/// sorts one table's keys, so this bounds what a page costs, however large the store is.
-const KEYS_PER_TABLE: usize = 256;
+/// A shard gets another table when they hold more than this many keys each, on average; none holds much more than twice as
+/// many. A page of a scan sorts one table's keys, so this bounds what a page costs, and what it costs to split a table,
+/// however large the store is.
+const KEYS_PER_TABLE: usize = 96;
 
 /// One key with its value.
 #[derive(Clone, Debug)]
@@ -21,17 +22,21 @@ pub(super) struct Entry {
 }
 
 /// The entries of one shard.
+///
+/// The number of tables grows by one at a time (linear hashing): to split all of them together would hold everybody up for
+/// tens of milliseconds when there are millions of keys.
 #[derive(Debug)]
 pub(super) struct Tables {
-    /// 2^`bits` tables.
+    /// One for each of the shard's 2^`bits` parts, and one more for each of the first `split` of them.
     tables: Vec<HashTable<Entry>>,
     bits: u32,
+    split: usize,
     len: usize,
 }
 
 impl Default for Tables {
     fn default() -> Tables {
-        Tables { tables: vec![HashTable::new()], bits: 0, len: 0 }
+        Tables { tables: vec![HashTable::new()], bits: 0, split: 0, len: 0 }
     }
 }
 
@@ -52,7 +57,7 @@ impl Tables {
     /// Adds a key that is not there.
     pub(super) fn insert_absent(&mut self, entry: Entry) {
         if self.len >= self.tables.len() * KEYS_PER_TABLE {
-            self.double();
+            self.split_next();
         }
         let index = self.index(entry.place);
         self.tables[index].insert_unique(entry.place.table_hash(), entry, table_hash);
@@ -80,23 +85,35 @@ impl Tables {
 
     /// Where the table after that of `place` begins, if there is one.
     pub(super) fn next_table(&self, place: Place) -> Option<Place> {
-        place.next_part(self.bits)
+        let split = place.part(self.bits) < self.split;
+        place.next_part(self.bits + u32::from(split))
     }
 
     /// The table that holds a place.
     fn index(&self, place: Place) -> usize {
-        place.part(self.bits)
+        let part = place.part(self.bits);
+        if part < self.split { place.part(self.bits + 1) } else { part + self.split }
     }
 
-    /// Splits every table in two. Places stay in order, since the tables are split by the next bit of the place.
-    fn double(&mut self) {
-        self.bits += 1;
-        let mut tables: Vec<HashTable<Entry>> =
-            (0..1usize << self.bits).map(|_| HashTable::with_capacity(KEYS_PER_TABLE / 2)).collect();
-        for entry in std::mem::take(&mut self.tables).into_iter().flatten() {
-            tables[self.index(entry.place)].insert_unique(entry.place.table_hash(), entry, table_hash);
+    /// Splits the next table in two. Places stay in order, since it is split by the next bit of the place.
+    fn split_next(&mut self) {
+        let bits = self.bits + 1;
+        let is_upper = |entry: &Entry| entry.place.part(bits) % 2 == 1;
+        let index = 2 * self.split;
+        let whole = std::mem::take(&mut self.tables[index]);
+        let upper = whole.iter().filter(|entry| is_upper(entry)).count();
+        let mut halves = [whole.len() - upper, upper].map(HashTable::with_capacity);
+        for entry in whole {
+            halves[usize::from(is_upper(&entry))].insert_unique(entry.place.table_hash(), entry, table_hash);
         }
-        self.tables = tables;
+        let [lower, upper] = halves;
+        self.tables[index] = lower;
+        self.tables.insert(index + 1, upper);
+        self.split += 1;
+        if self.split == 1 << self.bits {
+            self.bits = bits;
+            self.split = 0;
+        }
     }
 }
 
@@ -114,31 +131,35 @@ mod tests {
         Entry { place: Place(place), key: place.to_le_bytes().into(), value: Bytes::new(), version }
     }
 
+    /// Walks all tables from the first place of each, and counts what they hold.
+    fn assert_in_order(tables: &Tables, keys: usize) {
+        let (mut seen, mut at) = (0, Some(Place::start_of(3)));
+        while let Some(start) = at {
+            at = tables.next_table(start);
+            let table: Vec<u64> =
+                tables.tables_from(start).next().unwrap().map(|entry| entry.place.0).collect();
+            assert!(table.len() < 3 * KEYS_PER_TABLE);
+            assert!(table.iter().all(|&place| at.is_none_or(|next| place < next.0)));
+            seen += table.len();
+        }
+        assert_eq!(seen, keys);
+    }
+
     #[test]
-    fn tables_stay_in_order_of_place_while_they_double() {
+    fn tables_stay_in_order_of_place_while_they_grow() {
         let mut tables = Tables::default();
         // All places of shard 3, spread by a multiplicative hash.
         let places: Vec<u64> = (0..5000u64)
             .map(|i| Place::start_of(3).0 | (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> SHARD_BITS))
             .collect();
-        for &place in &places {
+        for (count, &place) in places.iter().enumerate() {
             tables.insert_absent(entry(place));
+            if count % 97 == 0 {
+                assert_in_order(&tables, count + 1);
+            }
         }
         assert_eq!(tables.len(), 5000);
         assert!(tables.bits >= 4);
-        let mut last = 0;
-        let mut seen = 0;
-        for table in tables.tables_from(Place::start_of(3)) {
-            let mut inside: Vec<u64> = table.map(|entry| entry.place.0).collect();
-            inside.sort_unstable();
-            assert!(inside.len() < 4 * KEYS_PER_TABLE);
-            seen += inside.len();
-            if let (Some(&first), Some(&end)) = (inside.first(), inside.last()) {
-                assert!(first > last);
-                last = end;
-            }
-        }
-        assert_eq!(seen, 5000);
         for &place in &places {
             assert!(tables.get(Place(place), &place.to_le_bytes()).is_some());
             assert!(tables.remove(Place(place), &place.to_le_bytes()).is_some());

@@ -86,7 +86,7 @@ fn slots_rise() {
 #[test]
 #[should_panic(expected = "slots_rise")]
 fn slots_rise_below_a_snapshot_too() {
-    let mut merge = Merge::<char>::resume(Layout::new(1), 9);
+    let mut merge = Merge::<char>::resume(Layout::new(1), 9, GroupId::new(1));
     merge.push(group(1), 4, Fill::Skip);
     merge.push(group(1), 3, Fill::Skip);
 }

@@ -36,6 +36,6 @@ pub fn message(data: &[u8]) {
                 entry::check(&entry.context, &entry.data);
             }
         }
-        Wire::Nack { .. } | Wire::PadRequest { .. } | Wire::Claim => {}
+        Wire::Nack { .. } | Wire::PadRequest { .. } | Wire::Snapshot { .. } | Wire::Claim => {}
     }
 }

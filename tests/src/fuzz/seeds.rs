@@ -226,6 +226,8 @@ pub fn log_forgery() -> Seeds {
         ("greatest-floor", of(1, &[patched(&one[0], 24 + 32 + 8, &[0xff; 8])])),
         ("greatest-index", of(1, &[patched(&patched(&one[0], 24 + 8, &high), 24 + 96 + 8, &[0xff; 8])])),
         ("later-start", of(1, &[patched(&one[0], 24 + 32 + 4, &[4])])),
+        ("reset", of(1, &[patched(&one[0], 24 + 64 + 4, &[5])])),
+        ("greatest-reset", of(1, &[patched(&patched(&one[0], 24 + 64 + 4, &[5]), 24 + 64 + 8, &[0xff; 8])])),
     ])
 }
 

@@ -25,6 +25,20 @@ impl GlobalPrefix {
         self.executed.remove(&server);
     }
 
+    /// A server goes on from the state of a position, which another one has got to by itself.
+    pub fn restored(&mut self, server: u64, position: u64) -> Result<(), Broken> {
+        let before = self.log.partition_point(|(at, _)| *at <= position);
+        let done = self.executed.entry(server).or_default();
+        let back = *done > before;
+        hold(!back, "global_prefix", || {
+            format!(
+                "server {server} had executed {done} commands, and goes back to position {position}, behind {before}"
+            )
+        })?;
+        *done = before;
+        Ok(())
+    }
+
     /// A server has executed these. Returns how many of them nobody had executed before.
     pub fn executed(&mut self, server: u64, commands: Vec<(u64, Bytes)>) -> Result<usize, Broken> {
         let known = self.log.len();

@@ -55,6 +55,18 @@ impl LogMatching {
             format!("server {server} knew group {} committed to {compared}, and now to {commit}", group + 1)
         })?;
         let known = self.committed[group].len();
+        let floor = log.floor();
+        if *compared < floor.index {
+            // What a snapshot stands for is not there to be compared, but for the term of its last entry.
+            let record = self.committed[group].get(floor.index as usize - 1);
+            hold(record.is_some_and(|record| record.term == floor.term), "log_matching", || {
+                format!(
+                    "server {server}'s log of group {} begins above {floor:?}, but {record:?} is committed",
+                    group + 1
+                )
+            })?;
+            *compared = floor.index;
+        }
         while *compared < commit {
             self.read.clear();
             log.read(*compared + 1, commit, 1 << 16, &mut self.read).map_err(|error| {

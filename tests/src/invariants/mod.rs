@@ -13,6 +13,7 @@
 //! | `read_is_fresh.rs` | a strong read sees what was acknowledged before it began; an at-least read its position |
 //! | `fifo_per_connection.rs` | a connection's writes are executed in the order sent |
 //! | `compaction_floor.rs` | nothing above a durable snapshot is dropped |
+//! | `restored_state.rs` | a state that was read from a snapshot is what the commands before it lead to |
 //! | `pads_are_bounded.rs` | skips answer commands of other groups, and the anchor never skips ahead |
 //! | `idle_read_is_answered.rs` | a strong read ends in an idle cluster, through every server |
 //! | `progress_after_heal.rs` | when faults end, everything that waits gets done |
@@ -34,6 +35,7 @@ mod pads_are_bounded;
 mod position_bijection;
 mod progress_after_heal;
 mod read_is_fresh;
+mod restored_state;
 
 pub use acked_is_applied::AckedIsApplied;
 pub use applied_once::AppliedOnce;
@@ -49,6 +51,7 @@ pub use pads_are_bounded::PadsAreBounded;
 pub use position_bijection::PositionBijection;
 pub use progress_after_heal::{Pending, check_progress_after_heal};
 pub use read_is_fresh::ReadIsFresh;
+pub use restored_state::check_restored_state;
 
 /// An invariant that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

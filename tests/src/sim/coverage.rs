@@ -45,6 +45,7 @@ pub const EXPECTED: &[(&str, &[&str])] = &[
             "unsynced write torn",
             "disk slowed",
             "disk full",
+            "no room for snapshots",
             "sync failed",
             "process ended by its disk",
             "bit flipped",
@@ -66,6 +67,17 @@ pub const EXPECTED: &[(&str, &[&str])] = &[
             "at-least read answered",
             "conditional write lost",
             "one group's link cut for probes",
+        ],
+    ),
+    (
+        "snapshots",
+        &[
+            "snapshot written",
+            "snapshot received",
+            "snapshot failed",
+            "started from a snapshot",
+            "state restored from a snapshot",
+            "damaged snapshot passed over",
         ],
     ),
 ];

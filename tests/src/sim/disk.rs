@@ -4,14 +4,17 @@
 //! process leaves everything that was written. A loss of power leaves of each write that was not synced all, nothing, or
 //! any mixture of old and new bytes, and of the names that were not synced a part.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use niagara_engine::log::{Files, LogFile};
+use niagara_engine::log::{self, Files, LogFile, SegmentReport};
 
 use crate::chance::Chance;
+
+/// Bytes of a log segment before its first record.
+const SEGMENT_HEADER: usize = 64;
 
 /// A disk; clones are the same one.
 #[derive(Clone, Debug)]
@@ -24,6 +27,8 @@ pub struct Trouble {
     pub dies_after: Option<u64>,
     /// There is no room for anything more.
     pub full: bool,
+    /// There is no room for snapshots.
+    pub no_room_for_snapshots: bool,
     /// The next sync fails, and what it was to make durable is lost with the power.
     pub sync_fails: bool,
 }
@@ -64,6 +69,7 @@ struct Content {
     bytes: Vec<u8>,
     durable: Vec<u8>,
     unsynced: Vec<(usize, Vec<u8>)>,
+    is_snapshot: bool,
 }
 
 #[derive(Debug)]
@@ -92,6 +98,11 @@ impl Disk {
         change(&mut self.state().trouble);
     }
 
+    /// Whether the server has died in the middle of a change.
+    pub fn has_died(&self) -> bool {
+        self.state().dead
+    }
+
     /// The process has ended: what it wrote stays. The disk is ready for the next one.
     pub fn process_ends(&self) {
         let mut state = self.state();
@@ -108,31 +119,45 @@ impl Disk {
     }
 
     /// Flips a bit of a record that was synced, behind which others were synced later, so that the damage can be told from
-    /// a torn write. Gives the file and the byte, to be flipped back, or nothing if there is no such record.
+    /// a torn write; or one of the newest snapshot. Gives the file and the byte, to be flipped back, or nothing if there is no such record.
     pub fn flip_bit(&self, chance: &mut Chance) -> Option<(PathBuf, usize, u8)> {
-        let mut state = self.state();
-        let written =
-            |file: &u64| state.contents[file].bytes.iter().rposition(|byte| *byte != 0).unwrap_or(0);
-        let segments: Vec<(PathBuf, u64, usize)> = state
-            .names
-            .iter()
-            .filter(|(path, _)| path.extension().is_some_and(|extension| extension == "log"))
-            .map(|(path, file)| (path.clone(), *file, written(file)))
-            // A prepared segment has a header of 64 bytes and nothing behind it.
-            .filter(|(_, _, end)| *end >= 64)
-            .collect();
-        let has_successor = |(path, ..): &&(PathBuf, u64, usize)| {
-            segments.iter().any(|(other, ..)| other.parent() == path.parent() && other > path)
-        };
-        let candidates: Vec<_> = segments.iter().filter(has_successor).collect();
+        let candidates = self.records_followed_by_others();
         if candidates.is_empty() {
             return None;
         }
-        let (path, file, end) = (*chance.pick(&candidates)).clone();
-        let at = chance.below(end as u64 + 1) as usize;
+        let (mut path, mut end) = chance.pick(&candidates).clone();
+        let mut state = self.state();
+        let newest = state.names.keys().rfind(|path| path.extension().is_some_and(|name| name == "snap"));
+        if let Some(snapshot) = newest
+            && chance.one_in(3)
+        {
+            path = snapshot.clone();
+            end = state.contents[&state.names[&path]].bytes.len();
+        }
+        let file = state.names[&path];
+        let at = chance.below(end as u64) as usize;
         let mask = 1 << chance.below(8);
         state.flip(file, at, mask);
         Some((path, at, mask))
+    }
+
+    /// Log segments behind whose records there are others in a later segment, and where their records end. What stands behind
+    /// that counts for nothing.
+    fn records_followed_by_others(&self) -> Vec<(PathBuf, usize)> {
+        let dirs: BTreeSet<PathBuf> = {
+            let state = self.state();
+            let logs = state.names.keys().filter(|path| path.extension().is_some_and(|name| name == "log"));
+            logs.filter_map(|path| path.parent()).map(Path::to_owned).collect()
+        };
+        let mut followed = Vec::new();
+        for dir in dirs {
+            let found = log::inspect(&dir, self, &mut |_| {}).expect("names can be listed");
+            let mut used: Vec<_> = found.segments.iter().filter(|segment| segment.frames > 0).collect();
+            used.pop();
+            let end = |segment: &SegmentReport| SEGMENT_HEADER + segment.frame_bytes as usize;
+            followed.extend(used.into_iter().map(|segment| (dir.join(&segment.file), end(segment))));
+        }
+        followed
     }
 
     /// Undoes [`flip_bit`](Self::flip_bit), as an operator does who has a copy.
@@ -235,6 +260,11 @@ impl State {
 }
 
 impl Renaming {
+    fn is_in(&self, dir: &Path) -> bool {
+        let (Renaming::Created(path, _) | Renaming::Renamed(path, _) | Renaming::Removed(path)) = self;
+        path.parent() == Some(dir)
+    }
+
     fn apply(&self, names: &mut BTreeMap<PathBuf, u64>) {
         match self {
             Renaming::Created(path, file) => {
@@ -297,7 +327,11 @@ impl Files for Disk {
         state.change(true)?;
         let file = state.next_file;
         state.next_file += 1;
-        state.contents.insert(file, Content::default());
+        let is_snapshot = path.parent().is_some_and(|dir| dir.ends_with("snapshots"));
+        if is_snapshot && state.trouble.no_room_for_snapshots {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        state.contents.insert(file, Content { is_snapshot, ..Content::default() });
         state.rename(Renaming::Created(path.to_owned(), file));
         Ok(Arc::new(Handle { disk: self.clone(), file }))
     }
@@ -318,14 +352,14 @@ impl Files for Disk {
         Ok(())
     }
 
-    fn sync_dir(&self, _dir: &Path) -> io::Result<()> {
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.change(false)?;
-        // All directories of a server are synced at once here, which is less than what a crash may take elsewhere; each
-        // group has its own directory, and only names within one depend on each other.
-        for renaming in std::mem::take(&mut state.renamings) {
-            renaming.apply(&mut state.durable_names);
-        }
+        // The names in other directories stay as uncertain as they are.
+        let (synced, others): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut state.renamings).into_iter().partition(|renaming| renaming.is_in(dir));
+        state.renamings = others;
+        synced.into_iter().for_each(|renaming| renaming.apply(&mut state.durable_names));
         Ok(())
     }
 
@@ -351,6 +385,10 @@ impl LogFile for Handle {
         let data: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
         let mut state = self.disk.state();
         let was_dead = state.dead;
+        let no_room = state.trouble.no_room_for_snapshots && state.contents[&self.file].is_snapshot;
+        if no_room {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let result = state.change(true);
         // A server that dies in the middle of a write may have handed it over.
         if result.is_ok() || state.dead && !was_dead {

@@ -55,6 +55,10 @@ impl World {
                 self.server(server).disk.trouble(|trouble| trouble.full = true);
                 self.coverage.count("disk full");
             }
+            Fault::NoRoomForSnapshots { server, .. } => {
+                self.server(server).disk.trouble(|trouble| trouble.no_room_for_snapshots = true);
+                self.coverage.count("no room for snapshots");
+            }
             Fault::SyncFails { server, power, down } => {
                 self.server(server).after_disk = Some((power, down));
                 self.server(server).disk.trouble(|trouble| trouble.sync_fails = true);
@@ -87,6 +91,9 @@ impl World {
             Fault::SlowDisk { server, .. } => self.server(server).disk_slowness = 1,
             Fault::DiskFull { server, .. } => {
                 self.server(server).disk.trouble(|trouble| trouble.full = false);
+            }
+            Fault::NoRoomForSnapshots { server, .. } => {
+                self.server(server).disk.trouble(|trouble| trouble.no_room_for_snapshots = false);
             }
             Fault::SlowLink { a, b, .. } => {
                 for direction in self.between(a, b) {
@@ -133,9 +140,9 @@ impl World {
         }
     }
 
-    /// Both directions between two servers, in all groups.
+    /// Both directions between two servers, in all groups and for snapshots.
     fn between(&self, a: u64, b: u64) -> Vec<Direction> {
-        (0..self.groups()).flat_map(|group| [(a, b, group), (b, a, group)]).collect()
+        (0..self.links()).flat_map(|group| [(a, b, group), (b, a, group)]).collect()
     }
 
     /// What a cut cuts, and what it is called.
@@ -143,7 +150,7 @@ impl World {
         match *cut {
             Fault::CutPair { a, b, .. } => ("servers cut apart", self.between(a, b)),
             Fault::CutOneWay { from, to, .. } => {
-                ("servers cut apart one way", (0..self.groups()).map(|group| (from, to, group)).collect())
+                ("servers cut apart one way", (0..self.links()).map(|link| (from, to, link)).collect())
             }
             Fault::CutServer { server, .. } => {
                 let others = (1..=self.plan.servers).filter(|other| *other != server);
@@ -163,6 +170,7 @@ fn lasts(fault: &Fault) -> Option<u64> {
         Fault::SlowServer { lasts, .. }
         | Fault::SlowDisk { lasts, .. }
         | Fault::DiskFull { lasts, .. }
+        | Fault::NoRoomForSnapshots { lasts, .. }
         | Fault::SlowLink { lasts, .. }
         | Fault::CutPair { lasts, .. }
         | Fault::CutOneWay { lasts, .. }

@@ -1,7 +1,10 @@
 //! The lives of servers: how they start, stand still, and end.
 
+use std::path::Path;
+
 use niagara_engine::StartError;
 use niagara_engine::log::LogError;
+use niagara_engine::snapshot::SnapshotError;
 use niagara_net::{DownReason, Event as NetEvent};
 
 use super::network::Micros;
@@ -55,6 +58,19 @@ impl World {
         if let Err(error) = server.start() {
             return self.start_failed(id, &error);
         }
+        let damaged = server.running.as_ref().map_or(0, |running| running.machine.damaged_snapshots());
+        let flipped = server.flipped.take_if(|(path, ..)| is_snapshot(path)).is_some();
+        server.has_rotten |= flipped;
+        // Until something newer is durable it stays, and with the power its removal may be lost.
+        if damaged < usize::from(flipped) || damaged > usize::from(server.has_rotten) {
+            return Err(Broken::new(
+                "a_sound_snapshot_opens",
+                format!(
+                    "server {id} passes over {damaged} snapshots; a bit was flipped: {}",
+                    server.has_rotten
+                ),
+            ));
+        }
         if let Some(flipped) = &server.flipped {
             return Err(Broken::new(
                 "damage_is_noticed",
@@ -65,7 +81,13 @@ impl World {
         self.trace.line(|| format!("server {id} starts its life {life}"));
         self.coverage.count("server started");
         self.invariants.log_matching.restarted(id);
+        self.coverage.add("damaged snapshot passed over", damaged as u64);
         self.invariants.global_prefix.restarted(id);
+        let running = self.servers[id as usize - 1].running.as_mut().expect("just started");
+        for position in running.take_restored() {
+            self.coverage.count("started from a snapshot");
+            self.restored(id, position)?;
+        }
         for group in 0..groups {
             let running = self.servers[id as usize - 1].running.as_ref().expect("just started");
             let standing = running.machine.standing(group);
@@ -73,6 +95,8 @@ impl World {
             self.turn(id, group)?;
             let first = self.chance.below(self.tick_of(id)) + 1;
             self.after(first, Event::GroupTick { server: id, life, group });
+        }
+        for group in 0..self.links() {
             for peer in (1..=self.plan.servers).filter(|peer| *peer != id) {
                 let after = self.chance.between(1, 10) * MS;
                 self.after(after, Event::Connect { a: id, b: peer, group });
@@ -91,13 +115,15 @@ impl World {
         match error {
             StartError::Log { source: LogError::Corrupt { .. } | LogError::Lost { .. }, .. }
             | StartError::LostEntries { .. }
+            | StartError::SnapshotMissing { .. }
                 if server.flipped.is_some() =>
             {
                 let flipped = server.flipped.take().expect("just seen");
                 server.disk.flip_back(&flipped);
                 self.coverage.count("start refused for damage");
             }
-            StartError::Log { source: LogError::Io { .. } | LogError::Failed, .. } => {
+            StartError::Log { source: LogError::Io { .. } | LogError::Failed, .. }
+            | StartError::Snapshot(SnapshotError::Io { .. }) => {
                 server.disk.process_ends();
                 self.coverage.count("process ended by its disk");
             }
@@ -122,4 +148,9 @@ impl World {
     pub(super) fn paused_until(&self, id: u64) -> Option<Micros> {
         self.servers[id as usize - 1].paused_until.filter(|until| *until > self.now)
     }
+}
+
+/// Whether a file is a snapshot.
+fn is_snapshot(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "snap")
 }

@@ -7,6 +7,7 @@ use super::world::World;
 use crate::invariants::{
     AckedIsApplied, AppliedOnce, Broken, ElectionSafety, FifoPerConnection, GlobalPrefix, LeaderCompleteness,
     LogMatching, PadsAreBounded, PositionBijection, ReadIsFresh, check_compaction_floor,
+    check_restored_state,
 };
 
 /// All invariants that are checked event by event.
@@ -61,7 +62,7 @@ impl World {
             pads_are_bounded.elected();
             leader_completeness.elected((id, group, term), log, log_matching.committed(group))?;
         }
-        check_compaction_floor(id, group, log)?;
+        check_compaction_floor((id, group), log, running.floors[group], &machine.snapshots())?;
         let before = std::mem::replace(&mut running.last[group], last_of(machine, group));
         if log.term(before.0) != Some(before.1) && before.0 > 0 {
             self.trace.line(|| format!("server {id} replaces a suffix of group {}", group + 1));
@@ -82,6 +83,19 @@ impl World {
         }
         let new = self.invariants.log_matching.observe(id, group, standing.commit, log)?;
         self.committed(group, new)
+    }
+
+    /// A server's state is that of this position, without its having executed everything before.
+    pub(super) fn restored(&mut self, id: u64, position: u64) -> Result<(), Broken> {
+        self.trace.line(|| format!("server {id} goes on from the state at position {position}"));
+        self.invariants.global_prefix.restored(id, position)?;
+        let running = self.servers[id as usize - 1].running.as_ref().expect("looked at before");
+        check_restored_state(
+            id,
+            position,
+            &running.machine.client().reader(),
+            self.invariants.global_prefix.log(),
+        )
     }
 
     /// So many entries are committed that were not before.
@@ -110,6 +124,7 @@ impl World {
                 let (id, applied, awaited) = (server.id, status.applied, status.awaited_group);
                 format!("server {id} has executed up to {applied} and awaits group {awaited}")
             });
+            self.trace.line(|| format!("server {}: {:?}", server.id, status.snapshot));
             for group in &status.local {
                 self.trace.line(|| format!("server {}: {group:?}", server.id));
             }
@@ -124,5 +139,8 @@ impl World {
         self.coverage.add("duplicate skipped", figures.duplicates);
         self.coverage.add("gap skipped", figures.gaps);
         self.coverage.add("pad requested", figures.pad_requests);
+        self.coverage.add("snapshot written", figures.snapshots);
+        self.coverage.add("snapshot received", figures.snapshots_received);
+        self.coverage.add("snapshot failed", figures.snapshot_failures);
     }
 }

@@ -28,6 +28,12 @@ pub struct Plan {
     pub deadline: Micros,
     /// Commands that a lane holds.
     pub lane_commands: usize,
+    /// Entries with commands after which a snapshot is made.
+    pub snapshot_entries: u64,
+    /// Bytes of a snapshot that are asked for at once.
+    pub piece_bytes: u32,
+    /// Bytes of a log up to which it is kept for who is getting a snapshot.
+    pub pin_bytes: u64,
     /// The faults, in order.
     pub faults: Vec<Planned>,
 }
@@ -63,7 +69,9 @@ pub enum Fault {
     DiskFull { server: u64, lasts: Micros },
     /// A sync fails: the process ends, and maybe the power goes.
     SyncFails { server: u64, power: bool, down: Micros },
-    /// A bit of a record is flipped while the server is down: it must not start before the bit is flipped back.
+    /// There is no room for snapshots, though there is for logs.
+    NoRoomForSnapshots { server: u64, lasts: Micros },
+    /// A bit of a record, or of the newest snapshot, is flipped while the server is down: it must not start before the bit is flipped back.
     FlipBit { server: u64, down: Micros },
     /// Two servers do not hear each other.
     CutPair { a: u64, b: u64, lasts: Micros },
@@ -110,6 +118,9 @@ impl Plan {
             log_cache_bytes: *chance.pick(&[0, 1 << 10, 1 << 20]),
             deadline: *chance.pick(&[1000, 1000, 250]) * MS,
             lane_commands: *chance.pick(&[4, 1 << 10]),
+            snapshot_entries: *chance.pick(&[6, 20, 60, 60, 1 << 40]),
+            piece_bytes: *chance.pick(&[200, 1 << 10, 256 << 10]),
+            pin_bytes: *chance.pick(&[0, 16 << 10, 1 << 30]),
             faults: Vec::new(),
         };
         let count = chance.between(1, 10);
@@ -138,7 +149,10 @@ impl Plan {
             10 => Fault::SlowDisk { server, factor: chance.between(5, 100), lasts },
             11 => Fault::DiskFull { server, lasts },
             12 => Fault::SyncFails { server, power: chance.one_in(2), down },
-            13 => Fault::FlipBit { server, down },
+            13 => match chance.below(3) {
+                0 => Fault::NoRoomForSnapshots { server, lasts },
+                _ => Fault::FlipBit { server, down },
+            },
             14 => Fault::CutPair { a, b, lasts },
             15 => Fault::CutOneWay { from: a, to: b, lasts },
             16 => Fault::CutServer { server, lasts },
@@ -162,8 +176,12 @@ impl fmt::Display for Plan {
         writeln!(f, "  {weather:?}, clocks at {clock_rates:?} percent")?;
         writeln!(
             f,
-            "  segments of {} bytes, log caches of {}, {} commands in a lane",
-            self.segment_bytes, self.log_cache_bytes, self.lane_commands
+            "  segments of {} bytes, log caches of {}, {} commands in a lane, snapshots after {} entries, sent in pieces of {} bytes",
+            self.segment_bytes,
+            self.log_cache_bytes,
+            self.lane_commands,
+            self.snapshot_entries,
+            self.piece_bytes
         )?;
         for planned in &self.faults {
             writeln!(f, "  {planned}")?;

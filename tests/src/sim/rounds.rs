@@ -13,6 +13,7 @@ impl World {
     pub(super) fn latency(&mut self, server: u64, thread: Thread) -> Micros {
         let (slow, disk) = (self.server(server).slowness, self.server(server).disk_slowness);
         let ordinary = match thread {
+            Thread::Snapshots => self.chance.between(20, 1500) * disk.max(slow),
             Thread::Log(_) => self.chance.between(80, 800) * disk.max(slow),
             Thread::Application => self.chance.between(2, 60) * slow,
             _ => self.chance.between(2, 30) * slow,
@@ -24,7 +25,9 @@ impl World {
 
     /// Wakes the threads of a server that have something to do.
     pub(super) fn follow(&mut self, id: u64) {
-        let groups = self.groups();
+        let (groups, now) = (self.groups(), self.now);
+        self.server(id).set_clock(now);
+        self.plan_keeping(id);
         for thread in Thread::all(groups) {
             let server = &mut self.servers[id as usize - 1];
             let life = server.life;
@@ -36,6 +39,25 @@ impl World {
                 self.after(latency, Event::Round { server: id, life, thread });
             }
         }
+    }
+
+    /// The thread that keeps the snapshots sleeps until its next deadline at the most.
+    fn plan_keeping(&mut self, id: u64) {
+        let now = self.now;
+        let server = &mut self.servers[id as usize - 1];
+        let life = server.life;
+        let Some(running) = &mut server.running else { return };
+        let Some(due) = running.machine.keeping_due().filter(|due| !due.is_zero()) else { return };
+        let at = now + (due.as_micros() as u64).max(1);
+        if running.keeping_at.is_none_or(|planned| planned > at) {
+            running.keeping_at = Some(at);
+            self.after(at - now, Event::KeepingDue { server: id, life });
+        }
+    }
+
+    pub(super) fn keeping_due(&mut self, id: u64) {
+        self.server(id).running.as_mut().expect("looked at before").keeping_at = None;
+        self.follow(id);
     }
 
     pub(super) fn round(&mut self, id: u64, thread: Thread) -> Result<(), Broken> {
@@ -52,6 +74,7 @@ impl World {
                 }
                 self.turn(id, group)?;
             }
+            Thread::Snapshots => self.keep_snapshots(id),
             Thread::Log(group) => match running.machine.write_log(group) {
                 Ok(()) => {
                     let standing = running.machine.standing(group);
@@ -59,11 +82,7 @@ impl World {
                 }
                 Err(error) => {
                     self.trace.line(|| format!("server {id} ends: {error}"));
-                    self.coverage.count("process ended by its disk");
-                    let (power, down) = self.server(id).after_disk.take().unwrap_or((false, RESTART));
-                    self.count_figures(id);
-                    self.process_ends(id, power);
-                    self.start_after(id, down);
+                    self.ended_by_disk(id);
                 }
             },
             Thread::Sequencer => {
@@ -74,6 +93,38 @@ impl World {
         }
         self.follow(id);
         Ok(())
+    }
+
+    fn ended_by_disk(&mut self, id: u64) {
+        self.coverage.count("process ended by its disk");
+        let (power, down) = self.server(id).after_disk.take().unwrap_or((false, RESTART));
+        self.count_figures(id);
+        self.process_ends(id, power);
+        self.start_after(id, down);
+    }
+
+    fn keep_snapshots(&mut self, id: u64) {
+        let link = self.groups();
+        let running = self.servers[id as usize - 1].running.as_mut().expect("looked at before");
+        let before = running.machine.snapshots().len();
+        for event in std::mem::take(&mut running.inbox[link]) {
+            running.machine.handle_transfer(event);
+        }
+        let frames = running.machine.keep_snapshots();
+        let rounds: Vec<u64> = running.machine.snapshots().iter().map(|header| header.round).collect();
+        if rounds.len() != before {
+            self.trace.line(|| format!("server {id} keeps snapshots of rounds {rounds:?}"));
+        }
+        for (to, frame) in frames {
+            for flight in self.network.send(self.now, (id, to, link), &frame, &mut self.coverage) {
+                self.after(flight.arrives - self.now, Event::Arrive(flight));
+            }
+        }
+        // Anything that it does with its disk may have been the last.
+        if self.server(id).disk.has_died() {
+            self.trace.line(|| format!("server {id} ends in the midst of a change to its disk"));
+            self.ended_by_disk(id);
+        }
     }
 
     pub(super) fn turn(&mut self, id: u64, group: usize) -> Result<(), Broken> {
@@ -96,6 +147,7 @@ impl World {
             check_mset_is_whole(&pair)?;
         }
         let executed = running.take_executed();
+        let restored = running.take_restored();
         let invariants = &mut self.invariants;
         for (position, _) in &executed {
             invariants.position_bijection.executed(*position)?;
@@ -109,6 +161,10 @@ impl World {
             self.trace.line(|| format!("server {id} is first to execute {command:?} at position {position}"));
         }
         self.coverage.add("command executed", new as u64);
+        for position in restored {
+            self.coverage.count("state restored from a snapshot");
+            self.restored(id, position)?;
+        }
         Ok(())
     }
 

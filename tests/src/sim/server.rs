@@ -31,6 +31,8 @@ pub enum Thread {
     Application,
     /// The front ends'.
     Front,
+    /// That which keeps the snapshots.
+    Snapshots,
 }
 
 impl Thread {
@@ -42,13 +44,14 @@ impl Thread {
             Thread::Sequencer => 2 * groups,
             Thread::Application => 2 * groups + 1,
             Thread::Front => 2 * groups + 2,
+            Thread::Snapshots => 2 * groups + 3,
         }
     }
 
     /// All threads of a server.
     pub fn all(groups: usize) -> impl Iterator<Item = Thread> {
         let of_groups = (0..groups).flat_map(|group| [Thread::Group(group), Thread::Log(group)]);
-        of_groups.chain([Thread::Sequencer, Thread::Application, Thread::Front])
+        of_groups.chain([Thread::Sequencer, Thread::Application, Thread::Front, Thread::Snapshots])
     }
 }
 
@@ -70,6 +73,8 @@ pub struct Server {
     pub held: Vec<Sending>,
     /// The bit that was flipped on its disk.
     pub flipped: Option<(std::path::PathBuf, usize, u8)>,
+    /// A bit of a snapshot on its disk was flipped.
+    pub has_rotten: bool,
     /// What follows when the disk ends its process: whether the power goes, too, and how long it is down.
     pub after_disk: Option<(bool, u64)>,
     /// Whether it has been told to start.
@@ -85,15 +90,20 @@ pub struct Server {
 pub struct Running {
     /// The engine.
     pub machine: Machine<Recorder>,
-    /// What has come over each group's links and was not looked at yet.
+    /// What has come over each group's links, and over those for snapshots, and was not looked at yet.
     pub inbox: Vec<VecDeque<NetEvent>>,
     /// Which threads are about to go round.
     pub scheduled: Vec<bool>,
     /// Per group: the last entry's index and term, as last seen.
     pub last: Vec<(u64, u64)>,
+    /// When the thread that keeps the snapshots is woken by its clock, if that is planned.
+    pub keeping_at: Option<u64>,
+    /// Per group: where the log began at the start.
+    pub floors: Vec<u64>,
     desk: Desk<Recorder>,
     port: Port<Recorder>,
     executed: Arc<Mutex<Executed>>,
+    restored: Arc<Mutex<Vec<u64>>>,
     seen: Seen,
     /// Keys of reads under way, by the call's token.
     reads: BTreeMap<u64, String>,
@@ -116,8 +126,9 @@ impl Server {
     /// A server that has never run.
     pub fn new(id: u64, plan: &Plan, disk: Disk, boot_seed: u64) -> Server {
         let addresses = vec!["simulated:0".to_owned(); usize::from(plan.groups)];
-        let members =
-            (1..=plan.servers).map(|server| Member { server, addresses: addresses.clone(), transfer: addresses[0].clone() }).collect();
+        let members = (1..=plan.servers)
+            .map(|server| Member { server, addresses: addresses.clone(), transfer: addresses[0].clone() })
+            .collect();
         let mut config = Config::new(0xc1, id, members);
         config.data_dir = format!("server-{id}").into();
         config.durability = Durability::Fsync;
@@ -129,6 +140,9 @@ impl Server {
         config.lane_commands = plan.lane_commands;
         config.segment_bytes = plan.segment_bytes;
         config.log_cache_bytes = plan.log_cache_bytes;
+        config.snapshot_entries = plan.snapshot_entries;
+        config.snapshot_piece_bytes = plan.piece_bytes;
+        config.snapshot_pin_bytes = plan.pin_bytes;
         Server {
             id,
             disk,
@@ -138,6 +152,7 @@ impl Server {
             paused_until: None,
             held: Vec::new(),
             flipped: None,
+            has_rotten: false,
             after_disk: None,
             is_starting: false,
             running: None,
@@ -162,18 +177,21 @@ impl Server {
             election_seed: Some(self.boot_seed ^ self.life << 8),
         };
         let state = Recorder::default();
-        let (executed, seen) = (state.executed(), state.seen());
+        let (executed, restored, seen) = (state.executed(), state.restored(), state.seen());
         let machine = Machine::open(&self.config, &outside, state)?;
         let client = machine.client();
         let groups = usize::from(self.config.groups());
         self.running = Some(Running {
             desk: Desk::new(&client),
             port: client.port(Arc::new(NeverAsleep)),
-            inbox: vec![VecDeque::new(); groups],
-            scheduled: vec![false; 2 * groups + 3],
+            inbox: vec![VecDeque::new(); groups + 1],
+            scheduled: vec![false; 2 * groups + 4],
             last: (0..groups).map(|group| last_of(&machine, group)).collect(),
+            keeping_at: None,
+            floors: (0..groups).map(|group| machine.log(group).floor().index).collect(),
             machine,
             executed,
+            restored,
             seen,
             reads: BTreeMap::new(),
             completions: Vec::new(),
@@ -204,6 +222,9 @@ impl Running {
             Thread::Log(group) => self.machine.has_writes(group),
             Thread::Sequencer => self.machine.wants_merge(),
             Thread::Application => self.machine.wants_execution(),
+            Thread::Snapshots => {
+                self.inbox.last().is_some_and(|inbox| !inbox.is_empty()) || self.machine.wants_keeping()
+            }
             Thread::Front => {
                 let quiet = self.port.may_sleep();
                 self.port.awake();
@@ -215,6 +236,11 @@ impl Running {
     /// What has been executed since the last look.
     pub fn take_executed(&mut self) -> Executed {
         std::mem::take(&mut *self.executed.lock().expect("nobody panics while holding this"))
+    }
+
+    /// The positions of states that were restored since the last look.
+    pub fn take_restored(&mut self) -> Vec<u64> {
+        std::mem::take(&mut *self.restored.lock().expect("nobody panics while holding this"))
     }
 
     /// What another thread would have read in the midst of commands.

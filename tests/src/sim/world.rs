@@ -31,6 +31,8 @@ pub(super) enum Event {
     GroupTick { server: u64, life: u64, group: usize },
     /// A step of the sequencer's clock.
     Tick { server: u64, life: u64 },
+    /// The thread that keeps the snapshots is woken by its clock.
+    KeepingDue { server: u64, life: u64 },
     /// A message arrives.
     Arrive(Flight),
     /// Two servers try to connect.
@@ -192,7 +194,8 @@ impl World {
     fn happen(&mut self, event: Event) -> Result<(), Broken> {
         if let Event::Round { server, life, .. }
         | Event::GroupTick { server, life, .. }
-        | Event::Tick { server, life } = event
+        | Event::Tick { server, life }
+        | Event::KeepingDue { server, life } = event
         {
             if !self.is_alive(server, life) {
                 return Ok(());
@@ -207,6 +210,7 @@ impl World {
             Event::Round { server, thread, .. } => return self.round(server, thread),
             Event::GroupTick { server, group, .. } => return self.group_tick(server, group),
             Event::Tick { server, .. } => self.tick(server),
+            Event::KeepingDue { server, .. } => self.keeping_due(server),
             Event::Arrive(flight) => return self.arrive(&flight),
             Event::Connect { a, b, group } => self.connect(a, b, group),
             Event::ClientStarts(client) => self.client_starts(client),
@@ -230,6 +234,11 @@ impl World {
 
     pub fn groups(&self) -> usize {
         usize::from(self.plan.groups)
+    }
+
+    /// Links between two servers: the groups', and by the last index the one for snapshots.
+    pub fn links(&self) -> usize {
+        self.groups() + 1
     }
 
     pub fn server(&mut self, id: u64) -> &mut Server {

@@ -67,6 +67,20 @@ fn a_frame_stands_byte_for_byte_as_documented() {
 }
 
 #[test]
+fn a_reset_stands_byte_for_byte_as_documented() {
+    let floor = EntryId { index: 0x0506, term: 4 };
+    let mut frame = FrameBuilder::new(header().seal(), 9);
+    frame.note(Note::Reset(floor));
+    assert_eq!(frame.finish(), 56);
+    let bytes = joined(&frame);
+    assert_eq!(bytes[4..20], *b"FRAM\x09\0\0\0\0\0\0\0\x20\0\0\0");
+    assert_eq!(bytes[28..56], *b"\x05\0\0\0\x06\x05\0\0\0\0\0\0\x04\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+
+    let frame = decode_frame(header().seal(), &bytes, 0).unwrap();
+    assert_eq!(frame.records, [(24, 32, Record::Note(Note::Reset(floor)))]);
+}
+
+#[test]
 fn large_payloads_are_written_from_where_they_are_and_small_ones_are_gathered() {
     let (small, large) = (entry(1, 1, 4095), entry(2, 1, 4096));
     let mut frame = FrameBuilder::new(header().seal(), 1);

@@ -5,19 +5,6 @@ use std::os::unix::fs::MetadataExt;
 
 use super::*;
 
-/// A log of entries 1 to `last`, written one by one, six to a segment.
-fn log_of(config: &LogConfig, last: u64) -> (LogStore, LogWriter) {
-    let (store, mut writer) = reopen(config).unwrap();
-    for index in 1..=last {
-        put(&store, &mut writer, &entries(index..=index, 1 + index / 10, 66), None);
-    }
-    (store, writer)
-}
-
-fn numbered(indexes: impl IntoIterator<Item = u64>) -> Vec<LogEntry> {
-    indexes.into_iter().map(|index| entry(index, 1 + index / 10, 66)).collect()
-}
-
 #[test]
 fn compacted_entries_are_gone_but_the_term_of_the_last_one_is_known() {
     for durability in [Durability::Fsync, Durability::Os] {

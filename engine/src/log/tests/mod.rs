@@ -1,14 +1,20 @@
 //! Tests of the log, from bytes to threads. This file has what they share, and the first things that a log must do.
 
+mod ahead;
 mod bytes_on_disk;
 mod cache;
 mod compaction;
 mod crash;
+mod inspect;
 mod model;
+mod recycling;
 mod refusal;
+mod reset;
+mod reset_crash;
 mod segments;
 mod speed;
 mod threads;
+mod unsteady;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -47,6 +53,19 @@ fn entries(indexes: impl IntoIterator<Item = u64>, term: u64, bytes: usize) -> V
 fn put(store: &LogStore, writer: &mut LogWriter, batch: &[LogEntry], hard_state: Option<HardState>) {
     store.append(batch);
     writer.write(batch, hard_state).unwrap();
+}
+
+/// A log of entries 1 to `last`, written one by one, six to a segment.
+fn log_of(config: &LogConfig, last: u64) -> (LogStore, LogWriter) {
+    let (store, mut writer) = reopen(config).unwrap();
+    for index in 1..=last {
+        put(&store, &mut writer, &entries(index..=index, 1 + index / 10, 66), None);
+    }
+    (store, writer)
+}
+
+fn numbered(indexes: impl IntoIterator<Item = u64>) -> Vec<LogEntry> {
+    indexes.into_iter().map(|index| entry(index, 1 + index / 10, 66)).collect()
 }
 
 /// Everything that the view holds, read in pieces.

@@ -201,8 +201,18 @@ impl World {
         assert!(low + out.len() > high || more > max, "and no less than it allows");
     }
 
+    /// Somebody looks at the log while the process is down.
+    fn inspect(&self) {
+        let found = inspect(&self.config.dir, &SystemFiles, &mut |_| {}).unwrap();
+        assert_eq!(found.damage, None);
+        assert_eq!((found.floor, found.hard_state), (self.disk.floor, self.on_disk));
+        let ends = (self.disk.entries.first(), self.disk.entries.last());
+        assert_eq!((found.first, found.last), (ends.0.map(LogEntry::id), ends.1.map(LogEntry::id)));
+    }
+
     fn restart(&mut self, segment_bytes: u64, cache_bytes: usize) {
         self.log = None;
+        self.inspect();
         self.config.segment_bytes = segment_bytes;
         self.config.cache_bytes = cache_bytes;
         let mut seen: Vec<LogEntry> = Vec::new();

@@ -136,6 +136,7 @@ fn segments_that_contradict_each_other() {
     let entry = |index| Record::Entry(entry(index, 1, 10));
     let start = |index, term| Record::Note(Note::Start(EntryId { index, term }));
     let floor = |index, term| Record::Note(Note::Floor(EntryId { index, term }));
+    let reset = |index, term| Record::Note(Note::Reset(EntryId { index, term }));
     let one = forge(1, 1, &[&[start(0, 0), entry(1), entry(2)]]);
     let cases = [
         (vec![one.clone(), forge(2, 2, &[&[start(2, 1), entry(3)]])], None),
@@ -152,7 +153,15 @@ fn segments_that_contradict_each_other() {
         (vec![one.clone(), forge(2, 2, &[&[start(2, 1), floor(3, 1)]])], Some("does not hold it")),
         (vec![one.clone(), forge(2, 2, &[&[]])], Some("opens with a start")),
         (vec![one.clone(), forge(2, 2, &[&[entry(3), start(3, 1)]])], Some("opens with a start")),
-        (vec![one, forge(2, 2, &[&[start(2, 1)], &[start(2, 1), entry(3)]])], Some("opens with a start")),
+        (
+            vec![one.clone(), forge(2, 2, &[&[start(2, 1)], &[start(2, 1), entry(3)]])],
+            Some("opens with a start"),
+        ),
+        (vec![one.clone(), forge(2, 2, &[&[start(2, 1), reset(2, 9), entry(3)]])], None),
+        (vec![one.clone(), forge(2, 2, &[&[start(2, 1), entry(3), reset(2, 1), entry(3)]])], None),
+        (vec![one.clone(), forge(2, 2, &[&[start(2, 1), reset(3, 1), entry(3)]])], Some("cannot follow")),
+        (vec![one.clone(), forge(2, 2, &[&[start(2, 1), reset(1, 1), entry(3)]])], Some("cannot follow")),
+        (vec![one, forge(2, 2, &[&[reset(2, 1), entry(3)]])], Some("opens with a start")),
     ];
     for (i, (files, reason)) in cases.into_iter().enumerate() {
         match (Image(files.into_iter().collect()).start(), reason) {
@@ -169,17 +178,22 @@ fn numbers_that_cannot_be_counted_on_from() {
     let end = 1 << 63;
     let start = |index| Record::Note(Note::Start(EntryId { index, term: 1 }));
     let floor = |index| Record::Note(Note::Floor(EntryId { index, term: 1 }));
+    let reset = |index| Record::Note(Note::Reset(EntryId { index, term: 1 }));
     for (file, reason) in [
         (forge(1, 1, &[&[start(end)]]), "goes on from"),
         (forge(1, 1, &[&[start(0), floor(u64::MAX)]]), "compacted to"),
+        (forge(1, 1, &[&[start(0), reset(end)]]), "reset to"),
+        (forge(1, 1, &[&[start(0), reset(u64::MAX)]]), "reset to"),
         (forge(2, end, &[&[start(2), floor(2)]]), "the first frame of the log is damaged"),
         (forge(u64::MAX, 5, &[&[start(2), floor(2)]]), "no log has that many segments"),
     ] {
         let text = Image([file].into()).start().unwrap_err().to_string();
         assert!(text.contains(reason), "{text}");
     }
-    let highest = forge(end - 1, end - 1, &[&[start(end - 1), floor(end - 1)]]);
-    assert_eq!(Image([highest].into()).start().unwrap().0, []);
+    for note in [floor(end - 1), reset(end - 1)] {
+        let highest = forge(end - 1, end - 1, &[&[start(end - 1), note]]);
+        assert_eq!(Image([highest].into()).start().unwrap().0, []);
+    }
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn append_and_write(store: &LogStore, writer: &mut LogWriter, compact: &AtomicU6
 }
 
 /// Tells readers that the writer is at its end, be it by a failed assertion.
-struct Ended<'a>(&'a AtomicBool);
+pub(super) struct Ended<'a>(pub(super) &'a AtomicBool);
 
 impl Drop for Ended<'_> {
     fn drop(&mut self) {

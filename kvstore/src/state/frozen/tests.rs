@@ -166,6 +166,31 @@ proptest! {
     }
 }
 
+/// What is changed in the midst of a shard is saved from the very place on that the walk has come to, and not before.
+#[test]
+fn each_entry_of_a_shard_is_walked_or_saved() {
+    for walked in 0..10 {
+        let mut kv = Kv::new();
+        let map = Arc::clone(&kv.map);
+        let keys = (0..u32::MAX).map(u32::to_be_bytes).filter(|key| map.place(key).shard() == 5);
+        let keys: Vec<[u8; 4]> = keys.take(10).collect();
+        for key in &keys {
+            set(&mut kv, 1, key, b"before");
+        }
+        let expected = kv.reader().entries();
+        let mut frozen = kv.freeze();
+        let mut chunk = Vec::new();
+        chunk::begin(&mut chunk);
+        walk(&mut frozen, &mut chunk, 5 + walked);
+        for key in &keys {
+            set(&mut kv, 2, key, b"after");
+        }
+        let mut chunks = rest(&mut frozen);
+        chunks.push(chunk.into());
+        assert_eq!(sorted(&chunks), expected, "after {walked} of 10");
+    }
+}
+
 /// Tables grow under the walk, keys come and go, and everything is emptied at last.
 #[test]
 fn a_walk_beside_a_writer_sees_one_moment() {

@@ -1,0 +1,187 @@
+//! A file system whose power fails at a given change, on top of the machine's own.
+
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::mem;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::PathBuf;
+
+use parking_lot::Mutex;
+
+use super::*;
+
+/// What becomes of that which was not synced when the power fails.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Unsynced {
+    /// All of it is on the disk.
+    Stays,
+    /// Of each write there is the front half; names are as they were given.
+    Torn,
+    /// Nothing is.
+    Lost,
+}
+
+/// The file system. Nothing is really synced, so that it is fast.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Unsteady(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// How many more changes there are before the power fails, and what happens then.
+    fails: Option<(usize, Unsynced)>,
+    /// How many files were created.
+    created: usize,
+    /// In the order in which they were made.
+    unsynced: Vec<Change>,
+}
+
+/// A change that can be taken back.
+#[derive(Debug)]
+enum Change {
+    Written { file: Arc<File>, offset: u64, before: Vec<u8> },
+    Renamed { from: PathBuf, to: PathBuf },
+}
+
+#[derive(Debug)]
+struct Handle {
+    disk: Unsteady,
+    file: Arc<File>,
+}
+
+impl Unsteady {
+    /// Lets the power fail in the place of the change that comes after so many others. A sync counts as one.
+    pub(super) fn fails_after(&self, changes: usize, unsynced: Unsynced) {
+        self.0.lock().fails = Some((changes, unsynced));
+    }
+
+    /// How many files were created so far.
+    pub(super) fn created(&self) -> usize {
+        self.0.lock().created
+    }
+
+    fn change(&self) -> io::Result<()> {
+        let mut state = self.0.lock();
+        match &mut state.fails {
+            None => {}
+            Some((0, unsynced)) => {
+                let unsynced = *unsynced;
+                state.power_fails(unsynced)?;
+                return Err(io::Error::other("the power has failed"));
+            }
+            Some((left, _)) => *left -= 1,
+        }
+        Ok(())
+    }
+
+    fn note(&self, change: Change) {
+        self.0.lock().unsynced.push(change);
+    }
+
+    fn handle(&self, file: Arc<File>) -> Arc<dyn LogFile> {
+        Arc::new(Handle { disk: self.clone(), file })
+    }
+}
+
+impl State {
+    /// Takes back what is not on the disk, the latest first.
+    fn power_fails(&mut self, unsynced: Unsynced) -> io::Result<()> {
+        for change in mem::take(&mut self.unsynced).into_iter().rev() {
+            match (unsynced, change) {
+                (Unsynced::Stays, _) | (Unsynced::Torn, Change::Renamed { .. }) => {}
+                (Unsynced::Torn, Change::Written { file, offset, before }) => {
+                    let half = before.len() / 2;
+                    FileExt::write_all_at(&*file, &before[half..], offset + half as u64)?;
+                }
+                (Unsynced::Lost, Change::Written { file, offset, before }) => {
+                    FileExt::write_all_at(&*file, &before, offset)?;
+                }
+                (Unsynced::Lost, Change::Renamed { from, to }) => fs::rename(to, from)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Files for Unsteady {
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        SystemFiles.create_dir(dir)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
+        SystemFiles.list(dir)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
+        Ok(self.handle(Arc::new(File::options().read(true).write(true).open(path)?)))
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
+        self.change()?;
+        self.0.lock().created += 1;
+        let file = File::options().read(true).write(true).create(true).truncate(true).open(path)?;
+        Ok(self.handle(Arc::new(file)))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.change()?;
+        self.note(Change::Renamed { from: from.to_owned(), to: to.to_owned() });
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.change()?;
+        fs::remove_file(path)
+    }
+
+    fn sync_dir(&self, _dir: &Path) -> io::Result<()> {
+        self.change()?;
+        self.0.lock().unsynced.retain(|change| !matches!(change, Change::Renamed { .. }));
+        Ok(())
+    }
+
+    fn salt(&self) -> u64 {
+        SystemFiles.salt()
+    }
+}
+
+impl LogFile for Handle {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        FileExt::read_exact_at(&*self.file, buffer, offset)
+    }
+
+    fn write_all_at(&self, parts: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
+        self.disk.change()?;
+        let bytes: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
+        let mut before = vec![0; bytes.len()];
+        // What is behind the end of the file was zero, so to speak.
+        let _ = self.file.read_at(&mut before, offset)?;
+        self.disk.note(Change::Written { file: Arc::clone(&self.file), offset, before });
+        FileExt::write_all_at(&*self.file, &bytes, offset)
+    }
+
+    fn fill_with_zeros(&self, from: u64, to: u64) -> io::Result<()> {
+        self.write_all_at(&mut [IoSlice::new(&vec![0; (to - from) as usize])], from)
+    }
+
+    fn reserve(&self, from: u64, to: u64) -> io::Result<()> {
+        self.fill_with_zeros(from, to)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.disk.change()?;
+        let synced = self.file.metadata()?.ino();
+        self.disk.0.lock().unsynced.retain(|change| match change {
+            Change::Written { file, .. } => file.metadata().is_ok_and(|written| written.ino() != synced),
+            Change::Renamed { .. } => true,
+        });
+        Ok(())
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        self.sync_data()
+    }
+}
