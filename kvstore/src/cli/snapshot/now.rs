@@ -53,7 +53,7 @@ fn take_one(endpoint: &Endpoint, timeout: Duration) -> Result<String, Failure> {
                 let why = now.last_error.unwrap_or_else(|| "it does not say why".into());
                 return failed(
                     format!("the snapshot failed: {why}"),
-                    "ask again when that is put right; until there is a snapshot the server keeps its logs",
+                    "the server tries again by itself, and keeps its logs until then",
                 );
             }
             Seen::Restarted => {
