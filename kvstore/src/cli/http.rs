@@ -66,6 +66,11 @@ impl Request {
         Request { method: "GET", target: target.into(), headers: Vec::new(), body: Vec::new() }
     }
 
+    /// Asks for something to be done.
+    pub fn post(target: impl Into<String>) -> Self {
+        Request { method: "POST", ..Request::get(target) }
+    }
+
     /// A request about a key, with a query or without.
     pub fn on_key(method: &'static str, key: &[u8], query: &str) -> Self {
         let target = format!("/kv/{}{query}", percent_encode(key, ESCAPED));

@@ -9,10 +9,15 @@ Start here:
   niagara put greeting hello; niagara get greeting
   niagara status --config c/server-1.toml
 
+Look after it:
+  niagara snapshot now --config c/server-1.toml
+  niagara snapshot export FILE.snap --json      all keys and values, for other programs
+  niagara log inspect c/data-1                  what the logs on disk hold
+
 `niagara help COMMAND` explains one command in full.
 
 Environment:
-  NIAGARA_AT    where put, get, del and status find the servers, unless --at or --config says it
+  NIAGARA_AT    where put, get, del, status and snapshot now find the servers, unless --at or --config says it
   NIAGARA_LOG   what serve and demo log
   NO_COLOR      no colours, even on a terminal
 
@@ -130,6 +135,7 @@ and a line for each server:
   commands  commands executed since the first position of the global log
   no-ops    positions that no-ops filled
   digests   whether its global log is the same as the others', up to a position that it shares with them
+  snapshot  its newest one; whether one is being written or received; why the last one failed
 
 Examples:
   niagara status
@@ -139,4 +145,124 @@ Examples:
 Exit status:
   0  at least one server answered, and no two disagree
   1  none answered, or two servers' digests differ at a common position, or they are of different clusters
+  2  the command line is wrong";
+
+/// Of `niagara snapshot`.
+pub const SNAPSHOT: &str = "\
+Each server writes snapshots of its whole state by itself, into `snapshots` in its data directory, and keeps two. One \
+file serves all groups: it makes their logs superfluous up to a position of the global log.
+
+Examples:
+  niagara snapshot now --config c/server-1.toml
+  niagara snapshot inspect c/data-1/snapshots/0000000000000400.snap
+  niagara snapshot export c/data-1/snapshots/0000000000000400.snap --json | head
+  niagara snapshot import backup.snap --at 127.0.0.1:7001
+
+Exit status:
+  0  done
+  1  failed; the message on standard error says what happened and what to do
+  2  the command line is wrong";
+
+/// Of `niagara snapshot now`.
+pub const SNAPSHOT_NOW: &str = "\
+The servers are asked one after the other, so that only one of them is busy with it at a time; name one alone by --at to \
+have a snapshot of that one. While a snapshot is written everything else goes on. If nothing has changed since the last \
+one, it is as good as a new one, and none is written.
+
+Examples:
+  niagara snapshot now
+  niagara snapshot now --config c/server-1.toml
+  niagara snapshot now --at http://10.0.0.2:7000
+
+Exit status:
+  0  each server has a snapshot of all that it had executed when it was asked
+  1  some server has not; the message says which and why
+  2  the command line is wrong";
+
+/// Of `niagara snapshot inspect`.
+pub const SNAPSHOT_INSPECT: &str = "\
+Shows which server of which cluster wrote the file, the state's position in the global log, what of each group's log it \
+stands for, with the group's members then, and which command each server's lanes await next. Then it reads the whole \
+file, checks each chunk and the trailer, and counts keys and bytes. The file is not changed. A damaged file is shown as \
+far as it can be read.
+
+Examples:
+  niagara snapshot inspect c/data-1/snapshots/0000000000000400.snap
+  niagara snapshot inspect backup.snap --json
+
+Exit status:
+  0  the file is whole
+  1  the file is damaged, or cannot be read; the message says what is wrong and at which offset
+  2  the command line is wrong";
+
+/// Of `niagara snapshot export`.
+pub const SNAPSHOT_EXPORT: &str = "\
+With --json each line is an object such as {\"key\":\"greeting\",\"value\":\"hello\"}; what is not UTF-8 stands in base64, as \
+`key_base64` or `value_base64`. With --resp each key is a SET command of the Redis protocol. The order of keys means \
+nothing. Versions (ETags) are not exported. The file is checked on the way: after a failure, what has been written to \
+standard output is not all; a file named by --output is removed again.
+
+Examples:
+  niagara snapshot export backup.snap --json | jq -r .key
+  niagara snapshot export backup.snap --json --output backup.jsonl
+  niagara snapshot export backup.snap --resp | redis-cli -p 6379 --pipe
+
+Exit status:
+  0  all keys and values are written
+  1  they are not; the message says why
+  2  the command line is wrong";
+
+/// Of `niagara snapshot import`.
+pub const SNAPSHOT_IMPORT: &str = "\
+Loads a snapshot's file, or an export of either format, through the Redis front end of one server, which replicates it to \
+the others. The cluster may have another number of groups or servers than the one that the snapshot is from: that is how \
+to change the number of groups. Stop writing to the old cluster, `niagara snapshot now`, start a new one with `niagara \
+new-cluster --groups R`, and import into it. Versions (ETags) are new afterwards: they name changes in the new cluster's \
+log, so clients read again before they write with --if-match.
+
+When a server has no room for more, or no quorum answers, it is asked again for half a minute. If the import ends early, \
+the message says how many keys were acknowledged; running it again with --merge is harmless, as long as nobody else \
+writes these keys.
+
+Examples:
+  niagara snapshot import backup.snap --at 127.0.0.1:7001
+  niagara snapshot import backup.jsonl --config new/server-1.toml
+  niagara snapshot export backup.snap --resp | niagara snapshot import - --at 127.0.0.1:7001 --merge
+
+Exit status:
+  0  every key is loaded, and acknowledged
+  1  not all are, or the cluster was not empty; the message says what happened
+  2  the command line is wrong";
+
+/// Of `niagara log`.
+pub const LOG: &str = "\
+Each of a server's groups has a log of its own, in `group-1` and so on in the data directory.
+
+Examples:
+  niagara log inspect c/data-1
+  niagara log inspect c/data-1/group-2 --entries
+
+Exit status:
+  0  done
+  1  failed; the message on standard error says what happened and what to do
+  2  the command line is wrong";
+
+/// Of `niagara log inspect`.
+pub const LOG_INSPECT: &str = "\
+Reads a log as a start of its server would, but changes nothing. It shows what Raft keeps besides the entries, up to where \
+the log is compacted, and for each segment file its frames (one for each write) and entries. What stands behind the last \
+frame is no damage: a write that a crash has torn, or what the file held before it was used again.
+
+With --entries each entry follows in the order in which it was written; one with a lower index than the one before replaces \
+everything from there on. An entry says which place of the global log it fills, and with commands of which server, \
+life (each start of a server is one) and lane. --json prints one object a line.
+
+Examples:
+  niagara log inspect c/data-1
+  niagara log inspect c/data-1/group-2 --entries --from 1000 --to 1100
+  niagara log inspect c/data-1 --entries --json | jq 'select(.fills == \"commands\")'
+
+Exit status:
+  0  a start would take the logs as they are
+  1  some log is damaged, or cannot be read; the message says which
   2  the command line is wrong";

@@ -7,6 +7,8 @@
 //! | `serve` | [`serve`]: one server |
 //! | `put`, `get`, `del` | [`put`], [`get`], [`del`], by way of [`ask`], which fails over, and [`http`] |
 //! | `status` | [`status`]: what the servers say, and whether their global logs agree ([`agreement`]) |
+//! | `snapshot` | [`snapshot`]: makes, inspects, exports and imports snapshots |
+//! | `log` | [`log`]: what a group's log holds on disk |
 //!
 //! Each of them returns the exit status, or a [`Failure`] that says what happened and what to do. Long help texts
 //! stand in [`manual`].
@@ -16,15 +18,21 @@ mod ask;
 mod del;
 mod demo;
 mod failure;
+mod figures;
 mod file_limit;
 mod get;
 mod http;
+mod log;
 mod logs;
 mod manual;
 mod new_cluster;
 mod output;
+mod progress;
 mod put;
+mod read_only;
+mod resp;
 mod serve;
+mod snapshot;
 mod status;
 mod stop_signal;
 mod style;
@@ -61,6 +69,8 @@ enum Command {
     Get(GetArgs),
     Del(DelArgs),
     Status(StatusArgs),
+    Snapshot(snapshot::SnapshotArgs),
+    Log(log::LogArgs),
 }
 
 /// Run a whole cluster in this process, put load on it, and check that all servers agree.
@@ -222,6 +232,8 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Get(arguments) => get::run(&arguments),
         Command::Del(arguments) => del::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Snapshot(arguments) => snapshot::run(&arguments),
+        Command::Log(arguments) => log::run(&arguments),
     }
 }
 
@@ -238,7 +250,9 @@ mod tests {
 
     #[test]
     fn every_command_s_help_has_examples_and_exit_statuses() {
-        for command in Arguments::command().get_subcommands() {
+        let all = Arguments::command();
+        let nested = all.get_subcommands().flat_map(clap::Command::get_subcommands);
+        for command in all.get_subcommands().chain(nested) {
             let manual = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
             assert!(
                 manual.contains("Examples:") && manual.contains("Exit status:"),

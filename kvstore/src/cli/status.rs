@@ -4,13 +4,14 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use niagara_engine::{GroupStatus, Status};
+use niagara_engine::{GroupStatus, SnapshotStatus, Status};
 use serde::Serialize;
 
 use super::StatusArgs;
 use super::agreement::Agreement;
 use super::ask::{endpoints, refusal};
 use super::failure::Failure;
+use super::figures::{age, size};
 use super::http::{Endpoint, Request};
 use super::output::print;
 use super::style::{self, Paint};
@@ -80,7 +81,10 @@ fn report(rows: &[Row], agreement: &Agreement, paint: Paint) -> String {
     let mut lines: Vec<String> = groups.lines().collect();
     lines[0] = paint.strong(&lines[0]);
     lines.push(String::new());
-    lines.extend(rows.iter().map(|row| server_line(row, agreement, paint)));
+    for row in rows {
+        lines.push(server_line(row, agreement, paint));
+        lines.extend(row.status.iter().map(|status| snapshot_line(&status.snapshot, paint)));
+    }
     lines.extend(explanation(agreement).map(|text| paint.bad(text)));
     lines.push(String::new());
     lines.join("\n")
@@ -104,6 +108,40 @@ fn server_line(row: &Row, agreement: &Agreement, paint: Paint) -> String {
         "server {} at {}: applied {applied}, commands {commands}, no-ops {noops}, {digests}",
         status.server, row.at
     )
+}
+
+/// A server's newest snapshot, and what is under way.
+fn snapshot_line(snapshot: &SnapshotStatus, paint: Paint) -> String {
+    let mut line = match snapshot.position {
+        0 => "  no snapshot yet".to_owned(),
+        position => format!(
+            "  snapshot at position {}, {}, {} old",
+            grouped(position),
+            size(snapshot.bytes),
+            age(snapshot.created_ms)
+        ),
+    };
+    if snapshot.wanted {
+        line.push_str(", one is asked for");
+    }
+    if snapshot.writing {
+        line.push_str(&format!(", writing one: {} so far", size(snapshot.written_bytes)));
+    }
+    if snapshot.receiving_from > 0 {
+        let expected = match snapshot.expected_bytes {
+            0 => String::new(),
+            bytes => format!(" of {}", size(bytes)),
+        };
+        let received = size(snapshot.received_bytes);
+        line.push_str(&format!(
+            ", receiving one from server {}: {received}{expected}",
+            snapshot.receiving_from
+        ));
+    }
+    if let Some(error) = &snapshot.last_error {
+        line.push_str(&format!("\n  {}", paint.bad(format!("the last snapshot failed: {error}"))));
+    }
+    line
 }
 
 fn digests_of(status: &Status, agreement: &Agreement, paint: Paint) -> String {
@@ -201,10 +239,35 @@ server  group  role      leader  term  last  commit  handed
      ?  http://s3:7000  unreachable: nothing listens there
 
 server 1 at http://s1:7000: applied 1,500, commands 0, no-ops 3, digests agree up to position 1,024
+  no snapshot yet
 server 2 at http://s2:7000: applied 1,500, commands 0, no-ops 3, digests agree up to position 1,024
+  no snapshot yet
 http://s3:7000: unreachable: nothing listens there
 "
         );
+    }
+
+    #[test]
+    fn a_snapshot_is_told_with_what_is_under_way() {
+        let mut snapshot = SnapshotStatus {
+            position: 1_024,
+            created_ms: u64::MAX,
+            bytes: 3 << 20,
+            wanted: true,
+            writing: true,
+            written_bytes: 1 << 20,
+            receiving_from: 2,
+            received_bytes: 512,
+            last_error: Some("the disk is full".into()),
+            ..Default::default()
+        };
+        assert_eq!(
+            snapshot_line(&snapshot, Paint::PLAIN),
+            "  snapshot at position 1,024, 3.0 MiB, 0 s old, one is asked for, writing one: 1.0 MiB so far, receiving one \
+             from server 2: 512 bytes\n  the last snapshot failed: the disk is full"
+        );
+        snapshot.expected_bytes = 1_024;
+        assert!(snapshot_line(&snapshot, Paint::PLAIN).contains("512 bytes of 1.0 KiB"));
     }
 
     #[test]

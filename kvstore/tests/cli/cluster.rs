@@ -1,83 +1,13 @@
 //! A cluster of three processes: a life from `new-cluster` to SIGTERM.
 
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU16, Ordering};
-
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::process::{Finished, Running, run, run_with_input};
+use crate::process::{Finished, run, run_with_input};
+use crate::servers::{Cluster, text};
 
 const SERVERS: u64 = 3;
 const GROUPS: u16 = 2;
-
-/// Files and running servers.
-struct Cluster {
-    dir: tempfile::TempDir,
-    servers: Vec<Running>,
-}
-
-impl Cluster {
-    fn start() -> Cluster {
-        let dir = tempfile::tempdir().unwrap();
-        let mut cluster = Cluster { dir, servers: Vec::new() };
-        let (groups, port) = (GROUPS.to_string(), free_block().to_string());
-        let path = cluster.dir.path().to_str().unwrap().to_owned();
-        let finished = run(["new-cluster", "--dir", &path, "--groups", &groups, "--base-port", &port]);
-        assert_eq!(finished.status, Some(0), "{finished:?}");
-        for server in 1..=SERVERS {
-            let mut running = cluster.serve(server);
-            running.wait_for(&format!("server {server} serves: HTTP at "));
-            cluster.servers.push(running);
-        }
-        cluster
-    }
-
-    fn file(&self, server: u64) -> PathBuf {
-        self.dir.path().join(format!("server-{server}.toml"))
-    }
-
-    fn serve(&self, server: u64) -> Running {
-        Running::start(["serve", "--config", text(&self.file(server))])
-    }
-
-    /// Runs a client's command against all servers.
-    fn run(&self, arguments: &[&str]) -> Finished {
-        run(arguments.iter().copied().chain(["--config", text(&self.file(1))]))
-    }
-
-    /// Runs a client's command, again and again until the groups have leaders.
-    fn run_when_ready(&self, arguments: &[&str]) -> Finished {
-        for _ in 0..100 {
-            let finished = self.run(arguments);
-            if finished.status == Some(0) {
-                return finished;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(100));
-        }
-        self.run(arguments)
-    }
-
-    fn url(&self, server: u64) -> String {
-        let file = niagara_kvstore::config::ConfigFile::read(self.file(server)).unwrap();
-        format!("http://{}", file.server.front.http)
-    }
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
-
-/// The first of as many free ports as a small cluster has, below those that the system gives to clients; no two tests
-/// of a process get the same.
-fn free_block() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let offset = std::process::id() as u16 % 300;
-    let is_free = |base: &u16| (*base..base + 30).all(|port| TcpListener::bind(("127.0.0.1", port)).is_ok());
-    let next = || Some(12_000 + (offset + NEXT.fetch_add(1, Ordering::Relaxed)) % 300 * 40);
-    std::iter::from_fn(next).take(300).find(is_free).expect("somewhere thirty ports are free")
-}
 
 fn position(finished: &Finished) -> u64 {
     let mut words = finished.text().split_whitespace();
@@ -87,7 +17,7 @@ fn position(finished: &Finished) -> u64 {
 
 #[test]
 fn three_processes_serve_one_store() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::start(SERVERS, GROUPS);
 
     // Written through the first server, read through each.
     let written = cluster.run_when_ready(&["put", "greeting", "hello"]);
@@ -195,7 +125,7 @@ fn clients_fail_over(mut cluster: Cluster) {
 
 #[test]
 fn a_second_server_on_the_same_data_is_refused() {
-    let cluster = Cluster::start();
+    let cluster = Cluster::start(SERVERS, GROUPS);
     // Other ports, so that the data directory alone is what they share.
     let file = std::fs::read_to_string(cluster.file(1)).unwrap();
     let text_of_twin: Vec<_> = file

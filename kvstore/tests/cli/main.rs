@@ -4,4 +4,6 @@ mod cluster;
 mod demo;
 mod new_cluster;
 mod process;
+mod servers;
+mod snapshot;
 mod usage;

@@ -20,6 +20,12 @@ fn a_wrong_command_line_ends_with_status_2_and_says_what_is_wrong() {
         (vec!["new-cluster"], "--dir"),
         (vec!["new-cluster", "--dir", "/nonexistent/c", "--host", "a,b"], "names 2 hosts for 3 servers"),
         (vec!["new-cluster", "--dir", "/nonexistent/c", "--base-port", "65530"], "65535 is the highest"),
+        (vec!["snapshot"], "Usage: niagara snapshot"),
+        (vec!["snapshot", "export", "f.snap"], "<--json|--resp>"),
+        (vec!["snapshot", "export", "f.snap", "--json", "--resp"], "cannot be used with"),
+        (vec!["snapshot", "import", "f.snap"], "<--at <HOST:PORT>|--config <FILE>>"),
+        (vec!["snapshot", "import", "f.snap", "--at", "http://h:1"], "a server's Redis port"),
+        (vec!["log", "inspect", "d", "--from", "3"], "--entries"),
         (vec!["serve", "--config", "f", "--log", "niagara=loud"], "CRATE=LEVEL"),
     ] {
         let finished = run(&arguments);
@@ -31,12 +37,16 @@ fn a_wrong_command_line_ends_with_status_2_and_says_what_is_wrong() {
 
 #[test]
 fn help_and_version_are_no_errors() {
-    for command in ["demo", "new-cluster", "serve", "put", "get", "del", "status"] {
-        let finished = run([command, "--help"]);
+    let commands = ["demo", "new-cluster", "serve", "put", "get", "del", "status", "snapshot", "log"]
+        .map(|one| vec![one]);
+    let nested = ["now", "inspect", "export", "import"].map(|one| vec!["snapshot", one]);
+    for mut command in commands.into_iter().chain(nested).chain([vec!["log", "inspect"]]) {
+        command.push("--help");
+        let finished = run(&command);
         assert_eq!(finished.status, Some(0));
         assert!(
             finished.text().contains("Examples:") && finished.text().contains("Exit status:"),
-            "{command}"
+            "{command:?}"
         );
         assert!(!finished.text().contains('\x1b'));
     }

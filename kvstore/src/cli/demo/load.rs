@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-use super::resp::{Connection, Reply};
+use crate::cli::resp::{Connection, Reply};
 
 /// The counter that all increments go to.
 pub const COUNTER: &[u8] = b"demo:counter";

@@ -152,8 +152,8 @@ fn milliseconds(micros: u64) -> String {
 mod tests {
     use niagara_engine::Durability;
 
-    use super::super::resp::Reply;
     use super::*;
+    use crate::cli::resp::Reply;
 
     fn summary(counter: i64) -> Summary {
         let durability = Durability::Memory;

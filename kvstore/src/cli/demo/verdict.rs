@@ -8,9 +8,9 @@ use niagara_engine::Status;
 
 use super::cluster::Cluster;
 use super::load::{COUNTER, Tally};
-use super::resp::{Connection, Reply};
 use crate::cli::agreement::Agreement;
 use crate::cli::failure::Failure;
+use crate::cli::resp::{Connection, Reply};
 
 /// What is in flight ends within a deadline (5 s); the rest is for a machine that is very busy.
 const SETTLED_WITHIN: Duration = Duration::from_secs(60);

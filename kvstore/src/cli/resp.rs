@@ -1,11 +1,22 @@
 //! A pipelining client of the Redis protocol (RESP2): several commands out, as many replies in.
 
+use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::str::FromStr;
 use std::time::Duration;
+
+use super::http::is_host;
 
 /// A server answers each command within its own deadline; this is for one that hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A server's Redis address, as it was typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    host: String,
+    port: u16,
+}
 
 /// One connection.
 pub struct Connection {
@@ -26,6 +37,33 @@ pub enum Reply<'a> {
     Integer(i64),
     /// A value, or none.
     Bulk(Option<&'a [u8]>),
+}
+
+impl Address {
+    /// Where that is.
+    pub fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
+        let host = self.host.trim_start_matches('[').trim_end_matches(']');
+        Ok((host, self.port).to_socket_addrs()?.collect())
+    }
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let authority = text.strip_prefix("redis://").unwrap_or(text);
+        let parts = authority.rsplit_once(':').filter(|(host, _)| is_host(host));
+        match parts.and_then(|(host, port)| Some((host, port.parse().ok().filter(|port| *port != 0)?))) {
+            Some((host, port)) => Ok(Address { host: host.to_owned(), port }),
+            None => Err("write HOST:PORT with a server's Redis port, for example 127.0.0.1:7001".into()),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
 }
 
 impl Connection {
@@ -133,6 +171,19 @@ mod tests {
             at += length;
         }
         assert_eq!(at, all.len());
+    }
+
+    #[test]
+    fn addresses_have_a_host_and_a_port() {
+        for text in ["127.0.0.1:7001", "[::1]:7001"] {
+            let address: Address = text.parse().unwrap();
+            assert_eq!(address.to_string(), text);
+            assert_eq!(address.resolve().unwrap(), [text.parse().unwrap()]);
+            assert_eq!(format!("redis://{text}").parse(), Ok(address));
+        }
+        for text in ["", "7001", "host:", "host:0", "host:65536", "http://host:7001", "a b:1"] {
+            assert!(text.parse::<Address>().is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -1,0 +1,48 @@
+//! A server's files for commands that only look: whatever is tried, nothing on the disk changes. So they also work on copies
+//! that must not be written to.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use niagara_engine::log::{Files, LogFile};
+
+/// The machine's file system, to be looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadOnly;
+
+impl Files for ReadOnly {
+    fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
+        fs::read_dir(dir)?.map(|file| Ok(file?.path())).collect()
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
+        Ok(Arc::new(File::open(path)?))
+    }
+
+    fn create_dir(&self, _dir: &Path) -> io::Result<()> {
+        Err(ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn create(&self, _path: &Path) -> io::Result<Arc<dyn LogFile>> {
+        Err(ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn rename(&self, _from: &Path, _to: &Path) -> io::Result<()> {
+        Err(ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn remove(&self, _path: &Path) -> io::Result<()> {
+        Err(ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn sync_dir(&self, _dir: &Path) -> io::Result<()> {
+        Err(ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    /// Only what is written needs it.
+    fn salt(&self) -> u64 {
+        0
+    }
+}

@@ -1,0 +1,122 @@
+//! Keys and values as SET commands of the Redis protocol, one behind the other: what `redis-cli --pipe` takes.
+
+use std::io::{self, BufRead, Read, Write};
+
+use niagara_kvstore::command::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
+
+use super::Pair;
+
+/// The longest line that announces something: a sign and a number.
+const LINE_BYTES_MAX: u64 = 32;
+
+/// Writes a command.
+pub fn write(output: &mut impl Write, key: &[u8], value: &[u8]) -> io::Result<()> {
+    write!(output, "*3\r\n$3\r\nSET\r\n${}\r\n", key.len())?;
+    output.write_all(key)?;
+    write!(output, "\r\n${}\r\n", value.len())?;
+    output.write_all(value)?;
+    output.write_all(b"\r\n")
+}
+
+/// Reads the next command; nothing at the end of the input. What is wrong with it is an error of the kind `InvalidData`, said
+/// for people.
+pub fn read(input: &mut impl BufRead) -> io::Result<Option<Pair>> {
+    if input.fill_buf()?.is_empty() {
+        return Ok(None);
+    }
+    if number(input, b'*')? != 3 {
+        return Err(wrong("a command other than SET with a key and a value"));
+    }
+    if !bulk(input, "SET".len())?.eq_ignore_ascii_case(b"SET") {
+        return Err(wrong("a command other than SET"));
+    }
+    Ok(Some((bulk(input, MAX_KEY_BYTES)?, bulk(input, MAX_VALUE_BYTES)?)))
+}
+
+/// A text of at most so many bytes, with its length before it.
+fn bulk(input: &mut impl BufRead, most: usize) -> io::Result<Vec<u8>> {
+    let length = number(input, b'$')?;
+    if length > most {
+        return Err(wrong(&format!("{length} bytes where {most} are the most")));
+    }
+    let mut bytes = vec![0; length + 2];
+    input.read_exact(&mut bytes)?;
+    if !bytes.ends_with(b"\r\n") {
+        return Err(wrong("a text that is longer than its length says"));
+    }
+    bytes.truncate(length);
+    Ok(bytes)
+}
+
+/// The number on a line that begins with a sign.
+fn number(input: &mut impl BufRead, sign: u8) -> io::Result<usize> {
+    let mut line = Vec::new();
+    input.take(LINE_BYTES_MAX).read_until(b'\n', &mut line)?;
+    if !line.ends_with(b"\n") && (line.len() as u64) < LINE_BYTES_MAX {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    line.strip_suffix(b"\r\n")
+        .and_then(|line| line.strip_prefix(&[sign]))
+        .filter(|digits| digits.iter().all(u8::is_ascii_digit))
+        .and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok())
+        .ok_or_else(|| wrong(&format!("no line of `{}` and a number where one has to be", sign as char)))
+}
+
+fn wrong(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn written(pairs: &[Pair]) -> Vec<u8> {
+        let mut out = Vec::new();
+        pairs.iter().for_each(|(key, value)| write(&mut out, key, value).unwrap());
+        out
+    }
+
+    #[test]
+    fn a_command_is_an_array_of_three_texts() {
+        let out = written(&[(b"k\r\n".to_vec(), b"".to_vec())]);
+        assert_eq!(out, b"*3\r\n$3\r\nSET\r\n$3\r\nk\r\n\r\n$0\r\n\r\n");
+    }
+
+    #[test]
+    fn what_is_no_set_is_refused() {
+        for (input, said) in [
+            ("*2\r\n$3\r\nGET\r\n$1\r\nk\r\n", "other than SET"),
+            ("*3\r\n$3\r\nDEL\r\n$1\r\nk\r\n$1\r\nv\r\n", "other than SET"),
+            ("*3\r\n$6\r\nAPPEND\r\n", "6 bytes where 3 are the most"),
+            ("*3\r\n$3\r\nSET\r\n$99999\r\n", "99999 bytes where 65536 are the most"),
+            ("*3\r\n$3\r\nSET\r\n$1\r\nkey\r\n", "longer than its length says"),
+            ("SET k v\r\n", "no line of `*`"),
+            ("*+3\r\n", "no line of `*`"),
+            ("*33333333333333333333333333333333333\r\n", "no line of `*`"),
+        ] {
+            let error = read(&mut input.as_bytes()).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{input}");
+            assert!(error.to_string().contains(said), "{input}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_and_a_cut_is_noticed(
+            pairs in prop::collection::vec((prop::collection::vec(any::<u8>(), 1..40), prop::collection::vec(any::<u8>(), 0..99)), 1..5),
+            cut in 1usize..20,
+        ) {
+            let bytes = written(&pairs);
+            let mut input = &bytes[..];
+            for pair in &pairs {
+                prop_assert_eq!(read(&mut input).unwrap(), Some(pair.clone()));
+            }
+            prop_assert_eq!(read(&mut input).unwrap(), None);
+            let mut input = &bytes[..bytes.len() - cut];
+            let cut = pairs.iter().find_map(|_| read(&mut input).err());
+            prop_assert_eq!(cut.map(|error| error.kind()), Some(io::ErrorKind::UnexpectedEof));
+        }
+    }
+}
