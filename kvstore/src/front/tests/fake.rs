@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use niagara_engine::{Completion, Consistency, GlobalPosition, Refused, SnapshotStatus, StateMachine, Status};
+use niagara_engine::{
+    Completion, Consistency, GlobalPosition, Refused, SnapshotStatus, StateMachine, Status,
+};
 use parking_lot::Mutex;
 
 use crate::command::{self, Command};
