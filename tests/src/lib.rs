@@ -28,6 +28,8 @@ pub mod campaign;
 pub mod chance;
 mod client;
 mod cluster;
+pub mod disk_use;
+pub mod filling;
 pub mod fuzz;
 mod history;
 mod http;
@@ -42,6 +44,7 @@ pub mod process;
 mod resp;
 pub mod sim;
 pub mod status;
+pub mod tiny_disk;
 pub mod wait;
 
 pub use client::{Answer, Client};

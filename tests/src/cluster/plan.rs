@@ -1,5 +1,6 @@
 //! What a cluster is to be, and the files that its servers start with.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
@@ -20,6 +21,8 @@ pub struct ClusterPlan {
     groups: u16,
     durability: Durability,
     network: Option<Arc<Namespaces>>,
+    /// Lines of the files' section `[engine]`.
+    engine: BTreeMap<&'static str, u64>,
 }
 
 /// Where a server's clients and peers connect.
@@ -41,9 +44,17 @@ pub struct Endpoint {
 const ATTEMPTS: usize = 5;
 
 impl ClusterPlan {
-    /// So many servers with so many groups, and durability `fsync`.
+    /// So many servers with so many groups, durability `fsync`, and small log files: those are filled with zeros ahead,
+    /// which is wasted on a cluster that lives for seconds.
     pub fn new(servers: u16, groups: u16) -> ClusterPlan {
-        ClusterPlan { servers, groups, durability: Durability::Fsync, network: None }
+        let engine = BTreeMap::from([("segment_mib", 1)]);
+        ClusterPlan { servers, groups, durability: Durability::Fsync, network: None, engine }
+    }
+
+    /// With a number that the files' section `[engine]` is to hold, like `snapshot_entries`.
+    pub fn engine(mut self, key: &'static str, number: u64) -> ClusterPlan {
+        self.engine.insert(key, number);
+        self
     }
 
     /// With another durability.
@@ -97,7 +108,7 @@ impl ClusterPlan {
         let processes = (0..self.servers).map(|_| None).collect();
         let network = self.network.clone();
         let mut cluster = Cluster { endpoints, processes, dir, network, _ports: ports };
-        cluster.shrink_segments();
+        cluster.configure_engines(&self.engine);
         cluster.move_into_network();
         cluster
     }
@@ -148,14 +159,15 @@ impl Endpoint {
 }
 
 impl Cluster {
-    /// Log files are filled with zeros ahead, which is wasted on a cluster that lives for seconds.
-    fn shrink_segments(&self) {
+    /// Adds these lines to the servers' files.
+    fn configure_engines(&self, numbers: &BTreeMap<&str, u64>) {
+        let lines: String = numbers.iter().map(|(key, number)| format!("{key} = {number}\n")).collect();
         for server in self.servers() {
             let path = self.config(server);
             let text = fs::read_to_string(&path).expect("new-cluster has written this file");
-            let shrunk = text.replacen("[engine]\n", "[engine]\nsegment_mib = 1\n", 1);
-            assert_ne!(text, shrunk, "{} has no [engine] section", path.display());
-            fs::write(&path, shrunk).expect("the file can be written");
+            let changed = text.replacen("[engine]\n", &format!("[engine]\n{lines}"), 1);
+            assert_ne!(text, changed, "{} has no [engine] section", path.display());
+            fs::write(&path, changed).expect("the file can be written");
         }
     }
 
