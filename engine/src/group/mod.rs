@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `driver.rs` | the state machine around raft-rs: slots, padding, pacing, proposals, acknowledgements |
+//! | `config.rs` | what it is told once |
 //! | `turn.rs` | what it is told at a turn, and what it wants done |
 //! | `intake.rs` | commands on their way into the log: this server's lane, and what others forward |
 //! | `slots.rs` | which slot each recent entry fills |
@@ -16,6 +17,7 @@
 //! in tests.
 
 mod behind;
+mod config;
 mod driver;
 mod install;
 mod intake;
@@ -26,7 +28,8 @@ mod store;
 mod turn;
 
 pub use behind::SnapshotFloor;
-pub use driver::{Driver, DriverConfig};
+pub use config::DriverConfig;
+pub use driver::Driver;
 pub use intake::LaneSource;
 pub use slots::SlotIndex;
 pub use store::ReplicaLog;

@@ -4,7 +4,7 @@
 //! the wanted server campaigns before the others would; after a failure has healed it asks the leader of the day to
 //! hand over. It asks, rather than being pushed, since it alone knows that its merge has caught up.
 
-use super::driver::DriverConfig;
+use super::config::DriverConfig;
 
 /// A campaign right at the start would meet peers whose links are not up yet.
 const FIRST_CAMPAIGN_TICK: u64 = 2;
