@@ -42,6 +42,7 @@ pub(crate) struct GroupMetrics {
     pub is_leader: Gauge,
     pub leader_changes: Counter,
     pub term: Gauge,
+    pub log_bytes: Gauge,
     pub entries: Counter,
     pub commands: Counter,
     pub bytes: Counter,
@@ -182,15 +183,16 @@ type Durations = Family<GroupLabel, Histogram, fn() -> Histogram>;
 /// The families that have a member for each group.
 #[derive(Default)]
 struct PerGroup {
-    gauges: [Family<GroupLabel, Gauge>; 3],
+    gauges: [Family<GroupLabel, Gauge>; 4],
     counters: [Family<GroupLabel, Counter>; 13],
     durations: Option<[Durations; 2]>,
 }
 
-const GAUGES: [(&str, &str); 3] = [
+const GAUGES: [(&str, &str); 4] = [
     ("has_leader", "Whether this replica knows of a leader"),
     ("is_leader", "Whether this replica leads"),
     ("term", "Raft term"),
+    ("log_bytes", "Bytes that the group's log takes, on disk and in memory"),
 ];
 
 const COUNTERS: [(&str, &str); 13] = [
@@ -236,7 +238,7 @@ impl PerGroup {
     }
 
     fn of(&self, label: &GroupLabel) -> GroupMetrics {
-        let [has_leader, is_leader, term] =
+        let [has_leader, is_leader, term, log_bytes] =
             self.gauges.each_ref().map(|family| family.get_or_create(label).clone());
         let counters = self.counters.each_ref().map(|family| family.get_or_create(label).clone());
         let [leader_changes, entries, commands, bytes, skips, attempts, wal_bytes, elections, committed, ..] =
@@ -253,6 +255,7 @@ impl PerGroup {
             is_leader,
             leader_changes: leader_changes.clone(),
             term,
+            log_bytes,
             entries: entries.clone(),
             commands: commands.clone(),
             bytes: bytes.clone(),

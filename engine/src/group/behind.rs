@@ -71,16 +71,18 @@ pub(super) struct Told(BTreeMap<u64, Offer>);
 
 #[derive(Clone, Copy, Debug)]
 struct Offer {
-    /// The snapshot's floor when the follower was first told: the log is kept from there on.
+    /// The snapshot's floor when the follower was first told, and what it has come to since: the log is kept from there on.
     floor: u64,
     /// When it was last told, in ticks.
     at: u64,
+    /// When it was last heard of, in ticks.
+    heard: u64,
 }
 
 impl Told {
     /// A follower is told.
     pub fn tell(&mut self, follower: u64, floor: u64, now: u64) {
-        let offer = self.0.entry(follower).or_insert(Offer { floor, at: now });
+        let offer = self.0.entry(follower).or_insert(Offer { floor, at: now, heard: now });
         offer.at = now;
     }
 
@@ -89,16 +91,33 @@ impl Told {
         self.0.iter().filter(|(_, offer)| now - offer.at >= patience).map(|(follower, _)| *follower).collect()
     }
 
-    /// Forgets those that hold everything up to what they were told of first, and names them: the log is there for them from
-    /// there on.
-    pub fn caught_up(&mut self, matched: impl Fn(u64) -> u64) -> Vec<u64> {
-        let there = self.0.extract_if(.., |follower, offer| matched(*follower) >= offer.floor);
-        there.map(|(follower, _)| follower).collect()
+    /// Names those that have come up to what they were told of first, from where on the log is there for them. It is kept for
+    /// them, from wherever they have come to, until they are beyond what is `superfluous`: if it were compacted the moment
+    /// that a transfer has ended, they would need the next one at once.
+    pub fn advance(&mut self, superfluous: u64, matched: impl Fn(u64) -> u64) -> Vec<u64> {
+        let mut there = Vec::new();
+        self.0.retain(|follower, offer| {
+            let matched = matched(*follower);
+            if matched < offer.floor {
+                return true;
+            }
+            there.push(*follower);
+            offer.floor = matched;
+            matched < superfluous
+        });
+        there
     }
 
-    /// The entry up to which the log may be compacted in spite of those for whom `lives` holds.
-    pub fn pin(&self, lives: impl Fn(u64) -> bool) -> Option<u64> {
-        self.0.iter().filter(|(follower, _)| lives(**follower)).map(|(_, offer)| offer.floor).min()
+    /// Notes who lives. raft-rs forgets that once in an election time-out, until the next answer to a heartbeat: so it is
+    /// asked at each tick.
+    pub fn hear(&mut self, now: u64, lives: impl Fn(u64) -> bool) {
+        let heard = self.0.iter_mut().filter(|(follower, _)| lives(**follower));
+        heard.for_each(|(_, offer)| offer.heard = now);
+    }
+
+    /// The entry up to which the log may be compacted in spite of those that were heard of in the last `patience` ticks.
+    pub fn pin(&self, now: u64, patience: u64) -> Option<u64> {
+        self.0.values().filter(|offer| now - offer.heard < patience).map(|offer| offer.floor).min()
     }
 
     /// This replica leads no more.
@@ -117,11 +136,17 @@ mod tests {
         told.tell(2, 100, 0);
         told.tell(3, 150, 5);
         told.tell(2, 200, 10);
-        assert_eq!(told.pin(|_| true), Some(100));
-        assert_eq!(told.pin(|follower| follower == 3), Some(150), "who is gone holds nobody up");
+        assert_eq!(told.pin(10, 20), Some(100));
+        told.hear(14, |follower| follower == 3);
+        assert_eq!(told.pin(19, 20), Some(100));
+        assert_eq!(told.pin(20, 20), Some(150), "who is gone holds nobody up");
         assert_eq!(told.silent(14, 9), [3]);
-        assert_eq!(told.caught_up(|follower| if follower == 2 { 100 } else { 0 }), [2]);
-        assert_eq!(told.pin(|_| true), Some(150));
+        let up_to = |matched| move |follower| if follower == 2 { matched } else { 0 };
+        assert_eq!(told.advance(300, up_to(90)), []);
+        assert_eq!(told.advance(300, up_to(120)), [2]);
+        assert_eq!(told.pin(14, 20), Some(120), "the log is kept until it is read");
+        assert_eq!(told.advance(300, up_to(300)), [2]);
+        assert_eq!(told.pin(14, 20), Some(150));
     }
 
     #[test]

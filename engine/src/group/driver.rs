@@ -156,9 +156,9 @@ impl<L: ReplicaLog> Driver<L> {
         self.raft.raft.raft_log.committed
     }
 
-    /// Raft index of the first entry in the local log, or of the one that will be.
-    pub fn first_index(&self) -> u64 {
-        self.raft.store().log.first_index()
+    /// Bytes that the local log takes, in memory and on disk.
+    pub fn log_bytes(&self) -> u64 {
+        self.raft.store().log.bytes()
     }
 
     /// Raft index of the last entry in the local log.

@@ -86,8 +86,11 @@ impl<L: ReplicaLog> Driver<L> {
         }
         let progress = self.raft.raft.prs();
         let matched = |follower| progress.get(follower).map_or(u64::MAX, |progress| progress.matched);
-        let mut again = self.told.caught_up(matched);
-        let patience = 2 * u64::from(self.config.election_ticks);
+        let mut again = self.told.advance(self.superfluous, matched);
+        self.told.hear(self.ticks, |follower| {
+            progress.get(follower).is_some_and(|progress| progress.recent_active)
+        });
+        let patience = self.patience();
         let waits = |follower: &u64| {
             let progress = self.raft.raft.prs().get(*follower);
             progress.is_some_and(|progress| progress.state == ProgressState::Snapshot)
@@ -101,6 +104,12 @@ impl<L: ReplicaLog> Driver<L> {
         }
     }
 
+    /// For so many ticks a follower that is getting a snapshot is waited for: whoever lives answers a heartbeat in an election
+    /// time-out.
+    fn patience(&self) -> u64 {
+        2 * u64::from(self.config.election_ticks)
+    }
+
     /// Compacts the log as far as nobody needs it: neither a start from the older snapshot, nor raft-rs, nor a follower that
     /// is getting a snapshot and will go on from there.
     pub(super) fn compact(&mut self, output: &mut Output) {
@@ -110,9 +119,7 @@ impl<L: ReplicaLog> Driver<L> {
         let mut target = self.superfluous.min(self.raft.raft.raft_log.applied);
         let log = &self.raft.store().log;
         if log.bytes() <= self.config.pin_bytes {
-            let progress = self.raft.raft.prs();
-            let lives = |follower| progress.get(follower).is_some_and(|progress| progress.recent_active);
-            target = target.min(self.told.pin(lives).unwrap_or(u64::MAX));
+            target = target.min(self.told.pin(self.ticks, self.patience()).unwrap_or(u64::MAX));
         }
         if planted::is(Bug::CompactedAhead) {
             target = self.raft.raft.raft_log.applied;

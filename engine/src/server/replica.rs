@@ -155,6 +155,7 @@ impl Replica {
     /// A step of the clock.
     pub fn tick(&mut self) {
         self.driver.tick(&self.view);
+        self.metrics.log_bytes.set(self.driver.log_bytes() as i64);
         let leaderless = &self.mine().leaderless_ticks;
         if self.driver.leader() == 0 {
             leaderless.fetch_add(1, SeqCst);
