@@ -16,6 +16,8 @@
 //! [`campaign`] does that and more at random for as long as one likes (`cargo run --release -p niagara-tests --bin faults`), and
 //! has every history of its clients checked for [`linearizability`].
 //!
+//! What snapshots cost, and whether the disk stays bounded, is [`measuring`]'s (`--bin snapshots`, `--bin endless`).
+//!
 //! Apart from all that, without a process or a socket: [`sim`] runs whole clusters in one thread and in virtual time, and
 //! checks the [`invariants`] after every event; [`model`] explores the rules of the sequencer to the last state; and
 //! [`fuzz`] says what must hold whatever bytes come. `docs/testing.md` is the map.
@@ -36,6 +38,7 @@ mod http;
 pub mod invariants;
 pub mod linearizability;
 mod load;
+pub mod measuring;
 pub mod metrics;
 pub mod model;
 pub mod network;

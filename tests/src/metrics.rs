@@ -37,6 +37,24 @@ impl Metrics {
         assert!(!values.is_empty(), "there is no metric {name} in\n{}", self.0);
         values.iter().sum()
     }
+
+    /// The buckets of a histogram without labels: upper bounds, and how many observations were at or below each.
+    ///
+    /// ```
+    /// use niagara_tests::metrics::Metrics;
+    ///
+    /// let text = "x_bucket{le=\"0.5\"} 2\nx_bucket{le=\"+Inf\"} 3\nx_count 3\n";
+    /// assert_eq!(Metrics::from(text.to_owned()).buckets("x"), [(0.5, 2), (f64::INFINITY, 3)]);
+    /// ```
+    pub fn buckets(&self, name: &str) -> Vec<(f64, u64)> {
+        let prefix = format!("{name}_bucket{{le=\"");
+        let rests = self.0.lines().filter_map(|line| line.strip_prefix(&prefix));
+        let parsed = rests.filter_map(|rest| {
+            let (bound, count) = rest.split_once("\"} ")?;
+            Some((bound.parse().ok()?, count.parse().ok()?))
+        });
+        parsed.collect()
+    }
 }
 
 impl From<String> for Metrics {

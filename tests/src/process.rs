@@ -63,6 +63,11 @@ impl ServerProcess {
         read_log(&self.log)
     }
 
+    /// The system's number of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// How the process ended, if it has.
     pub fn exit_status(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("a child can be waited for")
@@ -119,10 +124,19 @@ impl ServerProcess {
 
     /// The most memory that it has ever held, in bytes: VmHWM of proc(5).
     pub fn peak_bytes(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    /// The memory that it holds now, in bytes: VmRSS of proc(5).
+    pub fn resident_bytes(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    fn memory(&self, field: &str) -> u64 {
         let status = self.proc("status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
         let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
-        kib.unwrap_or_else(|| panic!("/proc/PID/status has no VmHWM: {status}")) << 10
+        kib.unwrap_or_else(|| panic!("/proc/PID/status has no {field} {status}")) << 10
     }
 
     fn proc(&self, file: &str) -> String {

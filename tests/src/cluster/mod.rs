@@ -75,6 +75,11 @@ impl Cluster {
         self.processes[index(server)].as_mut().unwrap_or_else(|| panic!("server {server} does not run"))
     }
 
+    /// Whether a server was started, and neither killed nor stopped since.
+    pub fn runs(&self, server: u64) -> bool {
+        self.processes[index(server)].is_some()
+    }
+
     /// How a server's process has ended by itself, which none does that was not asked to.
     pub fn ended_by_itself(&mut self, server: u64) -> Option<ExitStatus> {
         self.processes[index(server)].as_mut()?.exit_status()
@@ -179,8 +184,7 @@ impl Cluster {
     /// # Panics
     /// When they do not come to the same position, or have executed different things (`global_prefix`).
     pub fn await_agreement(&self) -> u64 {
-        let running: Vec<u64> =
-            self.servers().filter(|server| self.processes[index(*server)].is_some()).collect();
+        let running: Vec<u64> = self.servers().filter(|server| self.runs(*server)).collect();
         let statuses = wait::until("all servers to have executed the same position", || {
             let statuses: Vec<Status> = running.iter().map(|server| self.status(*server)).collect();
             // Compared even while they differ in position: agreement must hold at any time.
@@ -195,7 +199,7 @@ impl Cluster {
     /// # Panics
     /// When two servers have executed different things (`global_prefix`).
     pub fn compare_digests(&self) {
-        let running = self.servers().filter(|server| self.processes[index(*server)].is_some());
+        let running = self.servers().filter(|server| self.runs(*server));
         common_prefix(&running.map(|server| self.status(server)).collect::<Vec<_>>());
     }
 
