@@ -135,14 +135,17 @@ fn read(cluster: &mut Cluster, time: Duration, writes: u64) -> Reading {
     }
 }
 
+/// One of a reading's numbers.
+type Figure = fn(&Reading) -> u64;
+
 fn judge(readings: &[Reading], time: Duration, tolerance: f64) -> Vec<Verdict> {
     let warm = WARM_UP * time.as_secs_f64();
     let third = (time.as_secs_f64() - warm) / 3.0;
-    let largest = |from: f64, to: f64, figure: fn(&Reading) -> u64| {
+    let largest = |from: f64, to: f64, figure: Figure| {
         let within = readings.iter().filter(|reading| (from..to).contains(&reading.seconds));
         within.map(figure).max().unwrap_or(0)
     };
-    let figures: [(&str, fn(&Reading) -> u64); 3] = [
+    let figures: [(&str, Figure); 3] = [
         ("log bytes", |reading| reading.log_bytes),
         ("snapshot bytes", |reading| reading.snapshot_bytes),
         ("resident bytes", |reading| reading.resident),
