@@ -11,13 +11,13 @@ use crate::log::EntryId;
 use crate::planted::{self, Bug};
 
 impl<L: ReplicaLog> Driver<L> {
-    /// These snapshots are durable: the newest is what a follower is told of whose log ends too early, and the log is not
-    /// needed any more up to the older one's floor.
-    pub fn kept(&mut self, newest: SnapshotFloor, older: Option<&SnapshotFloor>) {
-        self.raft.mut_store().snapshot = Some(newest);
-        if let Some(older) = older {
+    /// These snapshots are durable: a follower is told of one whose log ends too early, and the log is not needed any more up
+    /// to the older one's floor.
+    pub fn kept(&mut self, newest: SnapshotFloor, older: Option<SnapshotFloor>) {
+        if let Some(older) = &older {
             self.superfluous = self.superfluous.max(older.floor.entry.index);
         }
+        self.raft.mut_store().snapshots = older.into_iter().chain([newest]).collect();
         self.may_compact = true;
     }
 

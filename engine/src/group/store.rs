@@ -64,15 +64,15 @@ impl ReplicaLog for LogStore {
 /// raft-rs's `Storage` over a [`ReplicaLog`].
 pub(super) struct RaftStore<L> {
     pub log: L,
-    /// The newest snapshot of this server.
-    pub snapshot: Option<SnapshotFloor>,
+    /// This server's snapshots, the older first.
+    pub snapshots: Vec<SnapshotFloor>,
     hard_state: HardState,
     voters: Vec<u64>,
 }
 
 impl<L: ReplicaLog> RaftStore<L> {
     pub fn new(log: L, hard_state: HardState, voters: Vec<u64>) -> Self {
-        RaftStore { log, snapshot: None, hard_state, voters }
+        RaftStore { log, snapshots: Vec::new(), hard_state, voters }
     }
 
     /// Entries without their payloads. raft-rs asks for entries in three cases: to send them, and otherwise to look at
@@ -130,12 +130,13 @@ impl<L: ReplicaLog> Storage for RaftStore<L> {
     }
 
     fn snapshot(&self, _request_index: u64, _to: u64) -> raft::Result<Snapshot> {
-        // One that ends before the log begins would leave a gap, and one without an entry would stand for nothing.
-        let newest = self.snapshot.as_ref().filter(|newest| {
-            let index = newest.floor.entry.index;
+        // One that ends before the log begins would leave a gap, and one without an entry would stand for nothing. Of the
+        // others the older is named: it and whatever is newer will do, so that a transfer that was begun can go on.
+        let will_do = self.snapshots.iter().find(|snapshot| {
+            let index = snapshot.floor.entry.index;
             index > 0 && index + 1 >= self.log.first_index()
         });
-        newest.map(SnapshotFloor::for_raft).ok_or(Error::Store(StorageError::SnapshotTemporarilyUnavailable))
+        will_do.map(SnapshotFloor::for_raft).ok_or(Error::Store(StorageError::SnapshotTemporarilyUnavailable))
     }
 }
 

@@ -135,7 +135,7 @@ impl Replica {
     /// These snapshots are durable.
     pub fn kept(&mut self, Snapshots { newest, older }: &Snapshots) {
         let of = |header| SnapshotFloor::of(header, self.group);
-        self.driver.kept(of(newest), older.as_ref().map(|older| of(older)).as_ref());
+        self.driver.kept(of(newest), older.as_ref().map(|older| of(older)));
     }
 
     /// Looks at how far the rest of the server is: once per turn, before the tick and the turn.

@@ -26,8 +26,10 @@ pub(super) struct Source {
     waiting: VecDeque<(u64, Wanted)>,
 }
 
+/// The file that a server is fetching.
 #[derive(Debug)]
 struct Open {
+    to: u64,
     id: u128,
     bytes: u64,
     path: PathBuf,
@@ -74,7 +76,7 @@ impl Source {
         (id, offset, length): (u128, u64, u32),
         shelf: &Shelf,
     ) -> Result<Option<Transfer>, SnapshotError> {
-        let Some(bytes) = self.touch(now, id, shelf)? else { return Ok(Some(Transfer::Gone { id })) };
+        let Some(bytes) = self.touch(now, from, id, shelf)? else { return Ok(Some(Transfer::Gone { id })) };
         let wanted = (from, Wanted { id, offset, length });
         let sound = offset + u64::from(length) <= bytes;
         if sound && self.waiting.len() < MOST_WAITING && !self.waiting.contains(&wanted) {
@@ -98,7 +100,7 @@ impl Source {
     /// The next piece, and for whom.
     pub fn next_piece(&mut self, now: Instant) -> Result<Option<(u64, Transfer)>, SnapshotError> {
         while let Some((to, Wanted { id, offset, length })) = self.waiting.pop_front() {
-            let Some(open) = self.open.iter().find(|open| open.id == id) else { continue };
+            let Some(open) = self.open.iter().find(|open| (open.to, open.id) == (to, id)) else { continue };
             let mut bytes = vec![0; length as usize];
             let read = open.file.read_exact_at(&mut bytes, offset);
             read.map_err(SnapshotError::io("read for another server", &open.path))?;
@@ -124,16 +126,24 @@ impl Source {
         self.waiting.retain(|(to, _)| *to != peer);
     }
 
-    /// Notes that a file is in use, and opens it if it was not; its length, or nothing if there is no such file.
-    fn touch(&mut self, now: Instant, id: u128, shelf: &Shelf) -> Result<Option<u64>, SnapshotError> {
-        if let Some(open) = self.open.iter_mut().find(|open| open.id == id) {
+    /// Notes that a server uses a file, and opens it if it did not before; its length, or nothing if there is no such file. A
+    /// server that goes on to another file has no more use for the one before.
+    fn touch(
+        &mut self,
+        now: Instant,
+        to: u64,
+        id: u128,
+        shelf: &Shelf,
+    ) -> Result<Option<u64>, SnapshotError> {
+        if let Some(open) = self.open.iter_mut().find(|open| (open.to, open.id) == (to, id)) {
             open.asked = now;
             return Ok(Some(open.bytes));
         }
+        self.open.retain(|open| open.to != to);
         let Some(kept) = shelf.kept().iter().find(|kept| kept.header.id == id) else { return Ok(None) };
         let file =
             self.files.open(&kept.path).map_err(SnapshotError::io("open for another server", &kept.path))?;
-        self.open.push(Open { id, bytes: kept.bytes, path: kept.path.clone(), file, asked: now });
+        self.open.push(Open { to, id, bytes: kept.bytes, path: kept.path.clone(), file, asked: now });
         Ok(Some(kept.bytes))
     }
 }

@@ -78,7 +78,6 @@ fn a_transfer_outlives_failures_of_both_sides() {
 /// Proves that a server comes up to the others although they make many snapshots while it gets one, and compact their logs
 /// whenever they may: what it needs behind the first that it was told of is kept until it has it.
 #[test]
-#[ignore = "a leader gives its log up as soon as the snapshot is acknowledged, before the follower has what comes behind it"]
 fn a_server_catches_up_while_the_others_go_on_compacting() {
     let mut cluster = start_slow_transfer(200);
     let history = Arc::new(History::default());
