@@ -212,6 +212,8 @@ impl Sequencer {
         let round = header.round;
         let then = if header.position() > self.merge.emitted() {
             self.go_on_from(&header);
+            // It is durable, so the next cut is behind it; at its own round there may be logs that do not reach its floor yet.
+            self.board.snapshots.set_kept_round(round);
             self.publish();
             Then::Restore(header)
         } else {
