@@ -12,6 +12,10 @@ pub struct SlotIndex {
     /// The last place filled at or below `floor_index`.
     floor_place: u64,
     floor_index: u64,
+    /// The place of the entry at `floor_index`, as far as that is known: a snapshot says only which places are filled by then.
+    /// What is committed behind it fills later ones; what a deposed leader has put there, and is going to be replaced, may
+    /// not.
+    least_place: u64,
     marks: VecDeque<Mark>,
     commands: usize,
     merged_commands: u64,
@@ -37,10 +41,10 @@ impl SlotIndex {
             EntryFill::Commands { place } => (place, true),
             EntryFill::Skip { place } => (place, false),
         };
+        let before = self.marks.back().map_or(self.least_place, |mark| mark.place);
         assert!(
-            place > self.last_place(),
-            "position_bijection: entry {index} fills place {place}, but the log has filled {} already",
-            self.last_place()
+            place > before,
+            "position_bijection: entry {index} fills place {place}, but the log has filled {before} already"
         );
         self.marks.push_back(Mark { index, place, commands });
         self.commands += usize::from(commands);
@@ -60,7 +64,7 @@ impl SlotIndex {
     pub fn reset(&mut self, index: u64, place: u64) {
         self.marks.clear();
         self.commands = 0;
-        (self.floor_index, self.floor_place) = (index, place);
+        (self.floor_index, self.floor_place, self.least_place) = (index, place, 0);
     }
 
     /// Forgets entries from `index` on.
@@ -79,7 +83,8 @@ impl SlotIndex {
         while let Some(mark) = self.marks.pop_front_if(|mark| mark.index <= index) {
             self.commands -= usize::from(mark.commands);
             self.merged_commands += u64::from(mark.commands);
-            self.floor_place = mark.place;
+            self.floor_place = self.floor_place.max(mark.place);
+            self.least_place = mark.place;
         }
         self.floor_index = self.floor_index.max(index);
     }
@@ -91,7 +96,7 @@ impl SlotIndex {
 
     /// The last place that the log fills; 0 for none.
     pub fn last_place(&self) -> u64 {
-        self.marks.back().map_or(self.floor_place, |mark| mark.place)
+        self.marks.back().map_or(self.floor_place, |mark| mark.place.max(self.floor_place))
     }
 
     /// The last place filled at or below `index`. For an index that the merge has passed, the merge's own place: later
@@ -136,6 +141,21 @@ mod tests {
         assert_eq!((slots.last_place(), slots.unmerged_commands()), (1, 1));
         slots.merged(2);
         assert_eq!((slots.last_place(), slots.place_at(0), slots.unmerged_commands()), (1, 1, 0));
+    }
+
+    /// The floor's own place may be 3, and the snapshot's round 9. A leader that has been deposed without knowing it goes on at
+    /// place 4; the entry that is committed in its place fills 10.
+    #[test]
+    fn behind_a_snapshot_may_stand_what_a_deposed_leader_has_put_there() {
+        let mut slots = SlotIndex::default();
+        slots.append(1, &EntryFill::Commands { place: 2 });
+        slots.reset(7, 9);
+        assert_eq!((slots.last_place(), slots.unmerged_commands()), (9, 0));
+        slots.append(8, &EntryFill::Commands { place: 4 });
+        assert_eq!(slots.last_place(), 9);
+        slots.append(8, &EntryFill::Commands { place: 10 });
+        slots.merged(8);
+        assert_eq!((slots.last_place(), slots.place_at(7)), (10, 10));
     }
 
     #[test]
