@@ -19,9 +19,11 @@ pub struct DriverConfig {
     pub heartbeat_ticks: u32,
     /// Ticks for which a follower trusts its leader.
     pub election_ticks: u32,
-    /// Ticks after which a campaign begins, drawn at random for each; above `election_ticks`. One number alone leaves
-    /// nothing to chance.
+    /// Ticks after which a campaign begins, drawn at random for each; above `election_ticks`.
     pub campaign_ticks: Range<u32>,
+    /// Leaves nothing to chance: the number follows from this and the term, so that two replicas that have split the votes of
+    /// one term do not split those of all.
+    pub campaign_seed: Option<u64>,
     /// Entries with commands that may be ahead of the merge.
     pub window: usize,
     /// Bytes of commands in an entry.
@@ -30,4 +32,20 @@ pub struct DriverConfig {
     pub foreign_bytes: usize,
     /// A log that takes more bytes is compacted in spite of followers that are getting a snapshot.
     pub pin_bytes: u64,
+}
+
+impl DriverConfig {
+    /// Ticks after which a campaign begins in this term, if that is not left to chance.
+    pub fn campaign_after(&self, term: u64) -> Option<u32> {
+        let Range { start, end } = self.campaign_ticks;
+        let drawn = spread(self.campaign_seed? ^ spread(term)) % u64::from(end - start);
+        Some(start + drawn as u32)
+    }
+}
+
+/// A number that differs in all bits for seeds that are neighbours (the finaliser of SplitMix64).
+fn spread(seed: u64) -> u64 {
+    let bits = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
 }

@@ -225,6 +225,9 @@ impl<L: ReplicaLog> Driver<L> {
         let merged = self.slots.merged_commands();
         let committed = merged + self.slots.unmerged_commands_through(self.commit()) as u64;
         self.lagging = self.lag.observe_tick(committed, merged);
+        if let Some(after) = self.config.campaign_after(self.term()) {
+            self.raft.raft.set_randomized_election_timeout(after as usize);
+        }
         if self.may_let_time_pass(view) {
             self.raft.tick();
         }

@@ -37,7 +37,7 @@ pub struct Outside {
     pub files: Arc<dyn Files>,
     /// Whether threads prepare log segments beside the writes.
     pub prepare_beside: bool,
-    /// Election time-outs are drawn at random for each election, or follow from this seed, one for each replica.
+    /// Election time-outs are drawn at random for each election, or follow from this seed, one for each replica and term.
     pub election_seed: Option<u64>,
 }
 

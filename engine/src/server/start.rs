@@ -130,13 +130,8 @@ pub(super) fn open_group(
         heartbeat_ticks: config.heartbeat_ticks,
         election_ticks: election,
         // Above the lease (`election_ticks`), so that a server that stands back can hold its clock between the two.
-        campaign_ticks: match outside.election_seed {
-            None => election + 1..2 * election,
-            Some(seed) => {
-                let at = election + 1 + (spread(seed ^ u64::from(number)) % u64::from(election - 1)) as u32;
-                at..at + 1
-            }
-        },
+        campaign_ticks: election + 1..2 * election,
+        campaign_seed: outside.election_seed.map(|seed| seed ^ u64::from(number) << 32),
         window: config.window,
         entry_bytes: config.entry_bytes,
         foreign_bytes: config.lane_bytes,
@@ -146,13 +141,6 @@ pub(super) fn open_group(
     let queue = Arc::new(LaneQueue::new(origin, config.entry_bytes));
     let driver = Driver::new(driver_config, store.clone(), hard_state, slots);
     Ok(OpenGroup { driver, store, writer, queue })
-}
-
-/// A number that differs in all bits for seeds that are neighbours (the finaliser of SplitMix64).
-fn spread(seed: u64) -> u64 {
-    let bits = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ (bits >> 31)
 }
 
 /// Opens the log, and learns from its entries which slots they fill.
