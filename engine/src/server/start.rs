@@ -6,14 +6,13 @@ use super::assembly::StartError;
 use super::parts::Outside;
 use crate::batch::EntryFill;
 use crate::config::Config;
-use crate::frozen::Restoring;
 use crate::group::{Driver, DriverConfig, SlotIndex, SnapshotFloor};
 use crate::lane::{LaneQueue, Origin};
 use crate::log::{
     self, Durability, EntryId, Files, HardState, LogConfig, LogStore, LogWriter, MemoryFiles, Replayed,
 };
 use crate::planted::{self, Bug};
-use crate::snapshot::{Header, Shelf, SnapshotError, SnapshotReader};
+use crate::snapshot::{Header, Shelf};
 use crate::state_machine::StateMachine;
 
 /// The snapshots of a server, and the state that was read from the newest.
@@ -41,7 +40,8 @@ pub(super) fn open_snapshots<S: StateMachine>(
     let mut shelf = Shelf::open(Arc::clone(&files), config.data_dir.join("snapshots"))?;
     let restored = shelf.restore_newest(config.cluster, config.groups(), |file| {
         let mut state = S::restoring(reader);
-        read_all(file, &mut state).map(|()| state)
+        while file.read_into(&mut state)? {}
+        Ok(state)
     })?;
     let snapshot = restored.map(|(kept, state)| {
         let header = Arc::clone(&kept.header);
@@ -57,15 +57,6 @@ fn snapshot_files(config: &Config, outside: &Outside) -> Arc<dyn Files> {
         Durability::Memory => Arc::new(MemoryFiles::default()),
         Durability::Fsync | Durability::Os => Arc::clone(&outside.files),
     }
-}
-
-fn read_all(file: &mut SnapshotReader, state: &mut impl Restoring) -> Result<(), SnapshotError> {
-    while let Some(chunk) = file.next_chunk()? {
-        state
-            .add_chunk(&chunk)
-            .map_err(|source| SnapshotError::State { path: file.path().to_owned(), source })?;
-    }
-    Ok(())
 }
 
 /// Makes a log fit the snapshot: what it holds above the snapshot's floor is kept if it goes on from that very entry. A log

@@ -10,7 +10,7 @@ use super::error::SnapshotError;
 use super::fetch::{Fetch, Progress};
 use super::header::Header;
 use super::reader::SnapshotReader;
-use super::shelf::Shelf;
+use super::shelf::{Shelf, check_owner};
 use super::wire::Transfer;
 use crate::frozen::Restoring;
 use crate::log::Files;
@@ -188,7 +188,8 @@ impl<R: Restoring> CatchUp<R> {
     ) -> Result<Option<Received<R>>, SnapshotError> {
         let Some(mut loading) = self.loading.take() else { return Ok(None) };
         let id = loading.id;
-        match loading.step(cluster, groups, shelf) {
+        let read = check_owner(&loading.reader, cluster, groups).and_then(|()| loading.step());
+        match read {
             Ok(true) => {
                 let header = Arc::clone(loading.reader.header());
                 if shelf.newest().is_some_and(|newest| newest.header.round >= header.round) {
@@ -222,15 +223,12 @@ impl<R: Restoring> CatchUp<R> {
 
 impl<R: Restoring> Loading<R> {
     /// Reads a little more; whether that was all.
-    fn step(&mut self, cluster: u128, groups: u16, shelf: &Shelf) -> Result<bool, SnapshotError> {
-        let path = shelf.part(self.id);
-        super::shelf::check_owner(&self.reader, &path, cluster, groups)?;
+    fn step(&mut self) -> Result<bool, SnapshotError> {
         let before = self.reader.position();
         while self.reader.position() - before < STEP_BYTES {
-            let Some(chunk) = self.reader.next_chunk()? else { return Ok(true) };
-            self.state
-                .add_chunk(&chunk)
-                .map_err(|source| SnapshotError::State { path: path.clone(), source })?;
+            if !self.reader.read_into(&mut self.state)? {
+                return Ok(true);
+            }
         }
         Ok(false)
     }

@@ -10,13 +10,12 @@ use bytes::Bytes;
 use super::error::SnapshotError;
 use super::shelf::Shelf;
 use super::wire::Transfer;
+use super::writer::SYNC_BYTES;
 use crate::log::{Files, LogFile};
 use crate::planted::{self, Bug};
 
 /// How many pieces a receiver asks ahead: the delay of a long link is hidden, and a short one is not crowded.
 const PIECES_AHEAD: u64 = 4;
-/// So many bytes are synced at a time, so that the logs' syncs on the same disk do not wait for long.
-const SYNC_BYTES: u64 = 4 << 20;
 
 /// A snapshot on its way from one server.
 #[derive(Debug)]
@@ -150,7 +149,7 @@ impl Fetch {
 
     /// What is to be asked for next, a few pieces ahead; what has not been answered in time, again.
     pub fn requests(&mut self, now: Instant, out: &mut Vec<(u64, Transfer)>) {
-        let silent = now.saturating_duration_since(self.heard.max(self.asked)) >= self.retry;
+        let silent = now >= self.due();
         match &mut self.stage {
             Stage::Asking if silent => {
                 self.asked = now;

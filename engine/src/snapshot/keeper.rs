@@ -229,7 +229,6 @@ impl<S: StateMachine> Keeper<S> {
             }
             Saved::Failed(error) => {
                 tracing::error!(%error, "the snapshot could not be written: going on with the one before and the logs");
-                self.share.metrics.snapshot_failures.inc();
                 // The sequencer cuts again when the next try may begin.
                 self.share.board.snapshots.want();
                 self.note_failure(&error);
@@ -238,6 +237,7 @@ impl<S: StateMachine> Keeper<S> {
     }
 
     fn note_failure(&self, error: &SnapshotError) {
+        self.share.metrics.snapshot_failures.inc();
         self.share.board.snapshots.note(|status| {
             status.failures += 1;
             status.last_error = Some(error.to_string());
@@ -265,7 +265,6 @@ impl<S: StateMachine> Keeper<S> {
 
     fn transfer_failed(&mut self, now: Instant, error: &SnapshotError) {
         tracing::error!(%error, "a transfer of a snapshot has failed; it is tried again");
-        self.share.metrics.snapshot_failures.inc();
         self.catch_up.failed(now, &self.shelf);
         self.note_failure(error);
     }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::error::SnapshotError;
 use super::format::{CHUNK_HEAD_BYTES, Head, TRAILER_BYTES, chunk_checks, read_head, trailer};
 use super::header::{Header, HeaderError, PRELUDE_BYTES, VERSION, checksum};
+use crate::frozen::Restoring;
 use crate::log::{Files, LogFile};
 use crate::planted::{self, Bug};
 
@@ -130,6 +131,18 @@ impl SnapshotReader {
         self.payload += length as u64;
         self.at += (CHUNK_HEAD_BYTES + length) as u64;
         Ok(Some(payload.into()))
+    }
+
+    /// Reads the next chunk into a state; `false` when there was none left.
+    ///
+    /// # Errors
+    /// Those of [`next_chunk`](Self::next_chunk), and when the state machine does not understand the chunk.
+    pub(crate) fn read_into(&mut self, state: &mut impl Restoring) -> Result<bool, SnapshotError> {
+        let Some(chunk) = self.next_chunk()? else { return Ok(false) };
+        match state.add_chunk(&chunk) {
+            Ok(()) => Ok(true),
+            Err(source) => Err(SnapshotError::State { path: self.path.clone(), source }),
+        }
     }
 
     fn check_trailer(&self) -> Result<(), SnapshotError> {

@@ -65,7 +65,7 @@ impl Shelf {
         let mut restored = None;
         for path in paths.into_iter().rev() {
             let opened = SnapshotReader::open(&*self.files, &path).and_then(|mut reader| {
-                check_owner(&reader, &path, cluster, groups)?;
+                check_owner(&reader, cluster, groups)?;
                 let state = if restored.is_none() { Some(restore(&mut reader)?) } else { None };
                 Ok((reader, state))
             });
@@ -206,19 +206,14 @@ impl Shelf {
     }
 }
 
-pub(super) fn check_owner(
-    reader: &SnapshotReader,
-    path: &Path,
-    cluster: u128,
-    groups: u16,
-) -> Result<(), SnapshotError> {
+pub(super) fn check_owner(reader: &SnapshotReader, cluster: u128, groups: u16) -> Result<(), SnapshotError> {
     let words = |cluster: u128, groups: u16| format!("{cluster:032x} with {groups} groups");
     let header = reader.header();
     if (header.cluster, header.layout().groups()) == (cluster, groups) {
         return Ok(());
     }
     Err(SnapshotError::Foreign {
-        path: path.to_owned(),
+        path: reader.path().to_owned(),
         found: words(header.cluster, header.layout().groups()),
         expected: words(cluster, groups),
     })
