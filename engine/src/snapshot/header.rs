@@ -134,6 +134,9 @@ impl Header {
         if version != VERSION {
             return Err(HeaderError::Version(version));
         }
+        if bytes[CHECKSUM_AT + 4..PRELUDE_BYTES].iter().any(|byte| *byte != 0) {
+            return Err(HeaderError::Damaged("bytes that have no meaning are not zero"));
+        }
         let mut input = &bytes[PRELUDE_BYTES..];
         let header =
             read_fields(&mut input).ok_or(HeaderError::Damaged("the header's fields do not fit it"))?;
@@ -250,6 +253,15 @@ pub(super) mod tests {
         let checksum = checksum(&bytes);
         bytes[16..20].copy_from_slice(&checksum.to_le_bytes());
         assert_eq!(Header::decode(&bytes), Err(HeaderError::Version(2)));
+    }
+
+    #[test]
+    fn bytes_without_a_meaning_have_to_be_zero() {
+        let mut bytes = header().encode();
+        bytes[PRELUDE_BYTES - 1] = 1;
+        let checksum = checksum(&bytes);
+        bytes[16..20].copy_from_slice(&checksum.to_le_bytes());
+        assert!(matches!(Header::decode(&bytes), Err(HeaderError::Damaged(_))));
     }
 
     proptest! {
