@@ -1,0 +1,244 @@
+//! The thread of a server that stands for its clients: it proposes commands, and completes each one's own ticket.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::thread::{self, Thread};
+use std::time::Instant;
+
+use bytes::Bytes;
+use hdrhistogram::Histogram;
+use niagara_engine::{Completion, Consistency, Engine, Port, Refused, Wake};
+use std::sync::Mutex;
+
+use super::appender::Appender;
+use super::pace::Pace;
+use super::tickets::Tickets;
+
+/// Commands that are handed over at once: the first of many are under way while the others are still being made.
+const COMMANDS_PER_FLUSH: usize = 1024;
+/// From this size on a command's buffer is shared rather than copied, as an application would that has received it.
+const SHARED_FROM: usize = 32 << 10;
+/// Tickets of reads have this bit.
+const READ: u64 = 1 << 63;
+
+/// What an origin and the rest of its process say to each other.
+pub(super) struct Control {
+    pub begin: AtomicBool,
+    pub drain: AtomicBool,
+    pub drained: AtomicBool,
+    pub seen: Mutex<Seen>,
+    /// Commands that the engine did not take, and that were proposed again.
+    pub refused: AtomicU64,
+    /// Commands and reads whose outcome the engine does not know.
+    pub unknown: AtomicU64,
+}
+
+/// What was completed since this was last taken.
+#[derive(Clone)]
+pub(super) struct Seen {
+    /// Nanoseconds from the (intended) start of a command to the completion of its ticket.
+    pub commands: Histogram<u64>,
+    /// The same for strong reads.
+    pub reads: Histogram<u64>,
+}
+
+impl Seen {
+    /// Nothing yet.
+    pub fn nothing() -> Seen {
+        let histogram = || Histogram::new_with_bounds(1, 3_600_000_000_000, 3).expect("bounds are sound");
+        Seen { commands: histogram(), reads: histogram() }
+    }
+}
+
+impl Control {
+    pub fn new() -> Arc<Control> {
+        Arc::new(Control {
+            begin: AtomicBool::new(false),
+            drain: AtomicBool::new(false),
+            drained: AtomicBool::new(false),
+            seen: Mutex::new(Seen::nothing()),
+            refused: AtomicU64::new(0),
+            unknown: AtomicU64::new(0),
+        })
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(&self) {
+        self.0.unpark();
+    }
+}
+
+/// The thread's own.
+pub(super) struct Origin {
+    port: Port<Appender>,
+    control: Arc<Control>,
+    pace: Pace,
+    reads_wanted: u64,
+    reads_in_flight: u64,
+    tickets: Tickets,
+    /// When commands that were refused had been meant to begin.
+    again: Vec<u64>,
+    done: Vec<Completion<()>>,
+    command: Vec<u8>,
+    shared: Bytes,
+    number: u64,
+    zero: Instant,
+}
+
+impl Origin {
+    /// To be called on the thread that it is for.
+    pub fn new(engine: &Engine<Appender>, control: Arc<Control>, pace: Pace, reads: u64, payload: usize) -> Origin {
+        Origin {
+            port: engine.client().port(Arc::new(Unpark(thread::current()))),
+            control,
+            pace,
+            reads_wanted: reads,
+            reads_in_flight: 0,
+            tickets: Tickets::default(),
+            again: Vec::new(),
+            done: Vec::new(),
+            command: vec![0x5a; payload],
+            shared: Bytes::from(vec![0x5a; payload]),
+            number: 0,
+            zero: Instant::now(),
+        }
+    }
+
+    /// The thread's life, until all is drained.
+    pub fn run(mut self) {
+        while !self.control.begin.load(SeqCst) {
+            thread::park();
+        }
+        self.zero = Instant::now();
+        loop {
+            let now = self.now();
+            let draining = self.control.drain.load(SeqCst);
+            if !draining {
+                self.propose(now);
+                self.read(now);
+            }
+            if draining && self.tickets.in_flight() == 0 {
+                self.control.drained.store(true, SeqCst);
+                return;
+            }
+            self.port.collect(&mut self.done);
+            if self.done.is_empty() {
+                if self.port.may_sleep() {
+                    thread::park_timeout(self.pace.pause(now));
+                }
+                self.port.awake();
+                self.port.collect(&mut self.done);
+            }
+            self.complete();
+        }
+    }
+
+    fn now(&self) -> u64 {
+        self.zero.elapsed().as_nanos() as u64
+    }
+
+    fn propose(&mut self, now: u64) {
+        loop {
+            let lane = self.port.choose_lane();
+            let mut staged = 0;
+            while staged < COMMANDS_PER_FLUSH {
+                let commands_in_flight = self.tickets.in_flight() - self.reads_in_flight;
+                let Some(began) = self.again.pop().or_else(|| self.pace.next(now, commands_in_flight)) else { break };
+                let ticket = self.tickets.issue(began);
+                let taken = if self.command.len() < SHARED_FROM {
+                    self.number += 1;
+                    self.command[..8].copy_from_slice(&self.number.to_le_bytes());
+                    self.port.propose(lane, ticket, &self.command)
+                } else {
+                    self.port.propose_shared(lane, ticket, self.shared.clone())
+                };
+                if let Err(refused) = taken {
+                    self.refuse(ticket, refused);
+                    break;
+                }
+                staged += 1;
+            }
+            self.port.flush();
+            // A refusal arrives as a completion: what was taken back is not offered again before others are done.
+            if staged < COMMANDS_PER_FLUSH || !self.again.is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn read(&mut self, now: u64) {
+        if self.reads_in_flight >= self.reads_wanted {
+            return;
+        }
+        while self.reads_in_flight < self.reads_wanted {
+            let ticket = self.tickets.issue(now);
+            self.port.read(ticket | READ, Consistency::Strong);
+            self.reads_in_flight += 1;
+        }
+        self.port.flush();
+    }
+
+    /// Completes tickets one by one. Neighbours that began together are recorded together, under one lock a batch.
+    fn complete(&mut self) {
+        if self.done.is_empty() {
+            return;
+        }
+        let now = self.now();
+        let mut done = std::mem::take(&mut self.done);
+        let control = Arc::clone(&self.control);
+        let mut seen = control.seen.lock().expect("nobody panics with it");
+        let (mut since, mut count) = (now, 0);
+        for completion in done.drain(..) {
+            match completion {
+                Completion::Applied { token, .. } => {
+                    let began = self.tickets.end(token);
+                    if began != since {
+                        record(&mut seen.commands, now, since, count);
+                        (since, count) = (began, 0);
+                    }
+                    count += 1;
+                }
+                Completion::Readable { token, .. } => {
+                    let began = self.end_read(token);
+                    record(&mut seen.reads, now, began, 1);
+                }
+                Completion::Refused { token, refused } => self.refuse(token, refused),
+                Completion::Unknown { token } => {
+                    self.tickets.end(token);
+                    control.unknown.fetch_add(1, SeqCst);
+                }
+                Completion::ReadFailed { token } => {
+                    self.end_read(token);
+                    control.unknown.fetch_add(1, SeqCst);
+                }
+            }
+        }
+        record(&mut seen.commands, now, since, count);
+        self.done = done;
+    }
+
+    fn end_read(&mut self, token: u64) -> u64 {
+        self.reads_in_flight -= 1;
+        self.tickets.end(token & !READ)
+    }
+
+    /// Not taken: the command waits for its next attempt, and its clock goes on.
+    fn refuse(&mut self, ticket: u64, refused: Refused) {
+        assert!(
+            refused == Refused::Overloaded,
+            "this cluster takes commands of this size, has leaders and does not stop: {refused}"
+        );
+        let began = self.tickets.end(ticket);
+        self.again.push(began);
+        self.control.refused.fetch_add(1, SeqCst);
+    }
+}
+
+fn record(into: &mut Histogram<u64>, now: u64, began: u64, count: u64) {
+    if count > 0 {
+        into.saturating_record_n(now.saturating_sub(began).max(1), count);
+    }
+}

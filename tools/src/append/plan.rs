@@ -1,0 +1,105 @@
+//! What a server process is told.
+
+use std::path::PathBuf;
+
+use niagara_engine::{Config, Member, Pinning};
+use serde::{Deserialize, Serialize};
+
+use super::options::AppendOptions;
+
+/// Servers of the cluster.
+pub(super) const SERVERS: u64 = 3;
+
+/// How an origin generates commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Load {
+    /// Open loop, at a constant rate.
+    Rate {
+        /// Commands per second, of all origins together.
+        per_second: u64,
+    },
+    /// Closed loop.
+    InFlight {
+        /// Commands in flight, of all origins together.
+        commands: u64,
+    },
+    /// As fast as the engine takes them.
+    Unbounded,
+}
+
+/// One server's part.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Plan {
+    pub server: u64,
+    /// Per server: one address per group, and the one where snapshots travel.
+    pub members: Vec<(Vec<String>, String)>,
+    pub durability: String,
+    pub data_dir: PathBuf,
+    pub payload: u32,
+    pub entry_kib: u32,
+    pub log_cache_kib: u32,
+    pub snapshot_mib: u64,
+    /// What this server generates, if it does.
+    pub load: Option<Load>,
+    /// Strong reads in flight.
+    pub reads: u64,
+}
+
+/// What the parent asks a server for, a line each on its standard input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Request {
+    /// Wait until all groups have leaders where they belong.
+    Ready,
+    /// Begin to generate.
+    Begin,
+    /// Read all counters, and begin a new window of latencies.
+    Read,
+    /// Generate no more, and wait for what is in flight.
+    Drain,
+}
+
+impl Plan {
+    pub fn new(options: &AppendOptions, server: u64, members: Vec<(Vec<String>, String)>, data_dir: PathBuf) -> Plan {
+        let origins = options.origins();
+        // Of so many commands, those that cannot be shared out evenly go to the first servers.
+        let share = |all: u64| all / origins + u64::from(server <= all % origins);
+        let load = match options.load() {
+            Load::Rate { per_second } => Load::Rate { per_second: share(per_second) },
+            Load::InFlight { commands } => Load::InFlight { commands: share(commands) },
+            Load::Unbounded => Load::Unbounded,
+        };
+        let idle = matches!(load, Load::Rate { per_second: 0 } | Load::InFlight { commands: 0 });
+        Plan {
+            server,
+            members,
+            durability: options.durability.name().to_owned(),
+            data_dir,
+            payload: options.payload,
+            entry_kib: options.entry_kib,
+            log_cache_kib: options.log_cache_kib,
+            snapshot_mib: options.snapshot_mib(),
+            load: (server <= origins && !idle).then_some(load),
+            reads: if server <= origins { options.reads } else { 0 },
+        }
+    }
+
+    pub fn config(&self) -> Config {
+        let members = (1..).zip(&self.members).map(|(server, (addresses, transfer))| Member {
+            server,
+            addresses: addresses.clone(),
+            transfer: transfer.clone(),
+        });
+        let mut config = Config::new(0x10ad, self.server, members.collect());
+        config.durability = self.durability.parse().expect("it was written by its name");
+        config.data_dir.clone_from(&self.data_dir);
+        // Three servers share the machine: pinned alike, they would all stand on the same cores.
+        config.pinning = Pinning::Off;
+        config.entry_bytes = (self.entry_kib as usize) << 10;
+        config.log_cache_bytes = (self.log_cache_kib as usize) << 10;
+        config.snapshot_bytes = self.snapshot_mib << 20;
+        config.command_bytes = config.command_bytes.max(self.payload as usize + 1024);
+        config.lane_bytes = config.lane_bytes.max(2 * config.command_bytes);
+        config
+    }
+}

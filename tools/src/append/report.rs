@@ -1,0 +1,199 @@
+//! The figures of one window.
+
+use std::collections::BTreeMap;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use super::options::AppendOptions;
+use super::plan::Load;
+use super::reading::Reading;
+use super::run::Moment;
+use super::threads::{Cpu, Kind};
+
+/// What one run has measured. Figures are of the three servers together, unless they say otherwise.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The command line that repeats it.
+    pub command: String,
+    /// Raft groups, R.
+    pub groups: u16,
+    /// Bytes of each command.
+    pub payload: u32,
+    /// What an acknowledged command survives.
+    pub durability: String,
+    /// How commands were generated.
+    pub load: Load,
+    /// On how many servers.
+    pub origins: u64,
+    /// Length of the window.
+    pub seconds: f64,
+    /// Commands per second that the slowest server has executed from the global log.
+    pub commands_per_second: f64,
+    /// From the (intended) start of a command to the completion of its ticket.
+    pub latency_ms: Latency,
+    /// Strong reads per second, if there were any.
+    pub reads_per_second: f64,
+    /// Their latency.
+    pub read_latency_ms: Latency,
+    /// CPU time of all three servers per million commands.
+    pub cpu_seconds_per_million_commands: CpuSeconds,
+    /// The same for each kind of thread.
+    pub cpu_seconds_per_million_commands_by_thread: BTreeMap<Kind, CpuSeconds>,
+    /// Commands per second of CPU time, of all three servers together: the reciprocal of the total above.
+    pub commands_per_cpu_second: f64,
+    /// Cores used, on average over the window.
+    pub cores_used: f64,
+    /// Positions of the global log that no-ops fill, per command.
+    pub noops_per_command: f64,
+    /// Commands that share an entry, on average.
+    pub commands_per_entry: f64,
+    /// Bytes written to sockets per command.
+    pub wire_bytes_per_command: f64,
+    /// Times that a thread went to sleep, per thousand commands.
+    pub sleeps_per_thousand_commands: f64,
+    /// System calls per thousand commands, counted in the second after the window; nothing where they cannot be counted.
+    pub system_calls_per_thousand_commands: Option<f64>,
+    /// Why they cannot.
+    pub system_calls_not_counted: Option<String>,
+    /// Syncs of logs per second.
+    pub syncs_per_second: f64,
+    /// Times that the engine refused a command as overload, and it was proposed again.
+    pub refused: u64,
+    /// Commands and reads whose outcome is unknown.
+    pub unknown: u64,
+}
+
+/// Percentiles, in milliseconds; zeros where nothing was measured.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Latency {
+    /// Half are not above this.
+    pub p50: f64,
+    /// Nine of ten.
+    pub p90: f64,
+    /// 99 of a hundred.
+    pub p99: f64,
+    /// 999 of a thousand.
+    pub p99_9: f64,
+    /// The longest.
+    pub max: f64,
+}
+
+/// CPU time, in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct CpuSeconds {
+    /// In all.
+    pub total: f64,
+    /// In the program.
+    pub user: f64,
+    /// In the kernel on its behalf.
+    pub kernel: f64,
+}
+
+/// Two moments, and what lies between them.
+pub(super) struct Window {
+    pub before: Moment,
+    pub after: Moment,
+}
+
+impl Report {
+    pub(super) fn of(options: &AppendOptions, window: &Window, calls: Result<f64, String>, unknown: u64) -> Report {
+        let Window { before, after } = window;
+        let seconds = after.servers[0].at - before.servers[0].at;
+        let pairs = || before.servers.iter().zip(&after.servers);
+        let sum = |field: fn(&Reading) -> u64| pairs().map(|(before, after)| field(after) - field(before)).sum::<u64>() as f64;
+        let commands = pairs().map(|(before, after)| after.commands - before.commands).min().unwrap_or(0) as f64;
+        let slowest = pairs().map(|(before, after)| (after.commands - before.commands) as f64 / (after.at - before.at));
+        let per_command = 1.0 / commands.max(1.0);
+        let kinds: BTreeMap<Kind, Cpu> = Kind::ALL.into_iter().map(|kind| (kind, spent(window, kind))).collect();
+        let cpu: f64 = kinds.values().map(|cpu| cpu.user + cpu.kernel).sum();
+        let sleeps: f64 = kinds.values().map(|cpu| cpu.sleeps).sum();
+        let per_million = |cpu: &Cpu| CpuSeconds {
+            total: (cpu.user + cpu.kernel) * 1e6 * per_command,
+            user: cpu.user * 1e6 * per_command,
+            kernel: cpu.kernel * 1e6 * per_command,
+        };
+        let by_thread: BTreeMap<Kind, CpuSeconds> = kinds.iter().map(|(kind, cpu)| (*kind, per_million(cpu))).collect();
+        let all = kinds.values().fold(Cpu::default(), |sum, cpu| Cpu {
+            user: sum.user + cpu.user,
+            kernel: sum.kernel + cpu.kernel,
+            sleeps: 0.0,
+        });
+        let reads: u64 = after.servers.iter().flat_map(|server| &server.read_nanos).map(|(_, count)| count).sum();
+        Report {
+            command: command_line(options),
+            groups: options.groups,
+            payload: options.payload,
+            durability: options.durability.name().to_owned(),
+            load: options.load(),
+            origins: options.origins(),
+            seconds,
+            commands_per_second: slowest.fold(f64::INFINITY, f64::min),
+            latency_ms: Latency::of(after.servers.iter().map(|server| &server.command_nanos)),
+            reads_per_second: reads as f64 / seconds,
+            read_latency_ms: Latency::of(after.servers.iter().map(|server| &server.read_nanos)),
+            cpu_seconds_per_million_commands: per_million(&all),
+            cpu_seconds_per_million_commands_by_thread: by_thread,
+            commands_per_cpu_second: commands / cpu,
+            cores_used: cpu / seconds,
+            noops_per_command: sum(|reading| reading.noops) / after.servers.len() as f64 * per_command,
+            commands_per_entry: commands / sum(|reading| reading.entries).max(1.0),
+            wire_bytes_per_command: sum(|reading| reading.sent_bytes) * per_command,
+            sleeps_per_thousand_commands: 1000.0 * sleeps * per_command,
+            system_calls_per_thousand_commands: calls.as_ref().ok().copied(),
+            system_calls_not_counted: calls.err(),
+            syncs_per_second: sum(|reading| reading.syncs) / seconds,
+            refused: sum(|reading| reading.refused) as u64,
+            unknown,
+        }
+    }
+}
+
+/// CPU time that threads of this kind have used in the window, on all servers.
+fn spent(window: &Window, kind: Kind) -> Cpu {
+    let of = |moment: &Moment| {
+        moment.cpu.iter().filter_map(|server| server.get(&kind)).fold(Cpu::default(), |sum, cpu| Cpu {
+            user: sum.user + cpu.user,
+            kernel: sum.kernel + cpu.kernel,
+            sleeps: sum.sleeps + cpu.sleeps,
+        })
+    };
+    let (before, after) = (of(&window.before), of(&window.after));
+    // A share of the kernel's can seem to go back, since it is derived from a ratio.
+    Cpu {
+        user: (after.user - before.user).max(0.0),
+        kernel: (after.kernel - before.kernel).max(0.0),
+        sleeps: after.sleeps - before.sleeps,
+    }
+}
+
+impl Latency {
+    fn of<'a>(parts: impl Iterator<Item = &'a Vec<(u64, u64)>>) -> Latency {
+        let mut all = Histogram::<u64>::new_with_bounds(1, 3_600_000_000_000, 3).expect("bounds are sound");
+        parts.flatten().for_each(|(nanos, count)| all.saturating_record_n(*nanos, *count));
+        if all.is_empty() {
+            return Latency::default();
+        }
+        let at = |quantile| all.value_at_quantile(quantile) as f64 / 1e6;
+        Latency { p50: at(0.5), p90: at(0.9), p99: at(0.99), p99_9: at(0.999), max: all.max() as f64 / 1e6 }
+    }
+}
+
+/// The command line that repeats a run.
+fn command_line(options: &AppendOptions) -> String {
+    let mut words = vec![format!(
+        "niagara-load append --groups {} --payload {} --durability {} --seconds {}",
+        options.groups,
+        options.payload,
+        options.durability.name(),
+        options.seconds
+    )];
+    words.extend(options.rate.map(|rate| format!("--rate {rate}")));
+    words.extend(options.in_flight.map(|commands| format!("--in-flight {commands}")));
+    words.extend(options.origins.map(|origins| format!("--origins {origins}")));
+    words.extend((options.reads > 0).then(|| format!("--reads {}", options.reads)));
+    words.extend(options.group_quota.map(|percent| format!("--group-quota {percent}")));
+    words.extend((options.entry_kib != 64).then(|| format!("--entry-kib {}", options.entry_kib)));
+    words.extend((options.log_cache_kib != 2048).then(|| format!("--log-cache-kib {}", options.log_cache_kib)));
+    words.join(" ")
+}

@@ -1,0 +1,122 @@
+//! A server process: reads its plan and then requests from standard input, and answers on standard output, a line each.
+
+use std::io::{self, BufRead, Write};
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use niagara_engine::{Client, Engine};
+
+use super::appender::Appender;
+use super::origin::{Control, Origin, Seen};
+use super::pace::Pace;
+use super::plan::{Plan, Request, SERVERS};
+use super::reading::Reading;
+use crate::failure::Failure;
+
+/// Leaders are elected within a second or so.
+const LEADERS_WITHIN: Duration = Duration::from_secs(30);
+
+/// Serves as one server of a measured cluster, until standard input ends.
+///
+/// # Errors
+/// When the plan cannot be read or the engine does not start.
+pub fn serve() -> Result<(), Failure> {
+    let logs = tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(tracing_subscriber::filter::LevelFilter::WARN);
+    logs.init();
+    let mut lines = io::stdin().lock().lines();
+    let plan = lines.next().ok_or_else(|| Failure::new("this subcommand is for niagara-load itself: it reads a plan"))?;
+    let plan: Plan = read(&plan.map_err(Failure::io("cannot read the plan"))?)?;
+    let mut server = Server::start(&plan)?;
+    for line in lines {
+        let line = line.map_err(Failure::io("cannot read a request"))?;
+        let reading = server.answer(read(&line)?)?;
+        let answer = serde_json::to_string(&reading).expect("a reading is plain data");
+        let mut out = io::stdout().lock();
+        writeln!(out, "{answer}").and_then(|()| out.flush()).map_err(Failure::io("cannot answer"))?;
+    }
+    Ok(())
+}
+
+fn read<T: serde::de::DeserializeOwned>(line: &str) -> Result<T, Failure> {
+    serde_json::from_str(line).map_err(|error| Failure::new(format!("cannot understand {line:?}: {error}")))
+}
+
+struct Server {
+    client: Client<Appender>,
+    control: Arc<Control>,
+    origin: Option<JoinHandle<()>>,
+    groups: u64,
+    begun: Instant,
+    /// Ends with the process.
+    _engine: Arc<Engine<Appender>>,
+}
+
+impl Server {
+    fn start(plan: &Plan) -> Result<Server, Failure> {
+        let engine = Engine::start(plan.config(), Appender::default())
+            .map_err(|error| Failure::new(format!("server {}: {error}", plan.server)))?;
+        let engine = Arc::new(engine);
+        let control = Control::new();
+        let groups = plan.members[0].0.len() as u64;
+        let origin = plan.load.map(|load| {
+            let led = (0..groups).filter(|group| group % SERVERS + 1 == plan.server).count();
+            let pace = Pace::new(load, led as u64);
+            let (engine, control, reads, payload) = (Arc::clone(&engine), Arc::clone(&control), plan.reads, plan.payload);
+            let (made, is_made) = mpsc::channel();
+            let run = move || {
+                let origin = Origin::new(&engine, control, pace, reads, payload as usize);
+                drop(engine);
+                made.send(()).expect("the process waits for it");
+                origin.run();
+            };
+            let thread = thread::Builder::new().name("origin".into()).spawn(run).expect("one more thread is there");
+            is_made.recv().expect("an origin comes to life");
+            thread
+        });
+        Ok(Server { client: engine.client(), control, origin, groups, begun: Instant::now(), _engine: engine })
+    }
+
+    fn answer(&mut self, request: Request) -> Result<Reading, Failure> {
+        match request {
+            Request::Ready => self.await_leaders()?,
+            Request::Begin => {
+                self.control.begin.store(true, SeqCst);
+                self.wake();
+            }
+            Request::Read => {}
+            Request::Drain => {
+                self.control.drain.store(true, SeqCst);
+                self.wake();
+                while self.origin.is_some() && !self.control.drained.load(SeqCst) {
+                    thread::sleep(Duration::from_millis(1));
+                }
+            }
+        }
+        let seen = std::mem::replace(&mut *self.control.seen.lock().expect("nobody panics with it"), Seen::nothing());
+        let refused = self.control.refused.load(SeqCst);
+        let unknown = self.control.unknown.load(SeqCst);
+        Ok(Reading::of(&self.client, self.begun.elapsed(), &seen, refused, unknown))
+    }
+
+    fn wake(&self) {
+        if let Some(origin) = &self.origin {
+            origin.thread().unpark();
+        }
+    }
+
+    /// Waits until each group is led by the server that is meant to: what comes then is what the placement gives.
+    fn await_leaders(&self) -> Result<(), Failure> {
+        let until = Instant::now() + LEADERS_WITHIN;
+        while Instant::now() < until {
+            let status = self.client.status();
+            let placed = |group: &niagara_engine::GroupStatus| group.leader == (u64::from(group.group) - 1) % SERVERS + 1;
+            if status.local.len() as u64 == self.groups && status.local.iter().all(placed) {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Err(Failure::new("the groups did not get their leaders: is the machine overloaded?"))
+    }
+}

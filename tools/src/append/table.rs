@@ -1,0 +1,71 @@
+//! A report for people.
+
+use std::fmt::{self, Display};
+
+use super::report::{CpuSeconds, Latency, Report};
+use super::threads::Kind;
+
+impl Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let line = |f: &mut fmt::Formatter<'_>, name: &str, value: &dyn Display| writeln!(f, "{name:<34}{value}");
+        writeln!(f, "{}", self.command)?;
+        line(f, "commands per second", &grouped(self.commands_per_second))?;
+        line(f, "latency", &self.latency_ms)?;
+        if self.reads_per_second > 0.0 {
+            line(f, "strong reads per second", &grouped(self.reads_per_second))?;
+            line(f, "their latency", &self.read_latency_ms)?;
+        }
+        line(f, "commands per CPU second", &grouped(self.commands_per_cpu_second))?;
+        line(f, "cores used", &format!("{:.2}", self.cores_used))?;
+        line(f, "CPU seconds per million commands", &self.cpu_seconds_per_million_commands)?;
+        for kind in Kind::ALL {
+            let cpu = self.cpu_seconds_per_million_commands_by_thread[&kind];
+            line(f, &format!("  {}", kind.name()), &cpu)?;
+        }
+        line(f, "commands per entry", &format!("{:.1}", self.commands_per_entry))?;
+        line(f, "no-ops per command", &format!("{:.3}", self.noops_per_command))?;
+        line(f, "bytes on the wire per command", &format!("{:.1}", self.wire_bytes_per_command))?;
+        line(f, "sleeps per 1,000 commands", &format!("{:.2}", self.sleeps_per_thousand_commands))?;
+        match (&self.system_calls_per_thousand_commands, &self.system_calls_not_counted) {
+            (Some(calls), _) => line(f, "system calls per 1,000 commands", &format!("{calls:.2}"))?,
+            (None, why) => line(f, "system calls per 1,000 commands", &why.as_deref().unwrap_or("not counted"))?,
+        }
+        if self.syncs_per_second > 0.0 {
+            line(f, "log syncs per second", &grouped(self.syncs_per_second))?;
+        }
+        if self.refused > 0 {
+            line(f, "refused as overload, sent again", &grouped(self.refused as f64))?;
+        }
+        if self.unknown > 0 {
+            line(f, "WITHOUT AN OUTCOME", &grouped(self.unknown as f64))?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for Latency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Latency { p50, p90, p99, p99_9, max } = self;
+        write!(f, "p50 {p50:.3} ms, p90 {p90:.3}, p99 {p99:.3}, p99.9 {p99_9:.3}, max {max:.3}")
+    }
+}
+
+impl Display for CpuSeconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let CpuSeconds { total, user, kernel } = self;
+        write!(f, "{total:.4} (user {user:.4}, kernel {kernel:.4})")
+    }
+}
+
+/// A number with its thousands set apart.
+pub(crate) fn grouped(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}

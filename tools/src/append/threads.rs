@@ -1,0 +1,129 @@
+//! CPU time of a process's threads, by what they do.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// What a thread of a server does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Raft, sockets, and the log where it is written without syncs.
+    Group,
+    /// Writing and syncing the log.
+    Log,
+    /// The merge.
+    Sequencer,
+    /// Execution, and completion of tickets.
+    Application,
+    /// What makes commands and takes completions, in the place of a front end.
+    FrontEnd,
+    /// All others.
+    Other,
+}
+
+impl Kind {
+    /// In the order in which a command meets them.
+    pub const ALL: [Kind; 6] =
+        [Kind::FrontEnd, Kind::Group, Kind::Log, Kind::Sequencer, Kind::Application, Kind::Other];
+
+    /// The kind of the thread with this name.
+    fn of(name: &str) -> Kind {
+        match name {
+            "sequencer" => Kind::Sequencer,
+            "application" => Kind::Application,
+            "origin" => Kind::FrontEnd,
+            _ if name.starts_with("group-") => Kind::Group,
+            _ if name.starts_with("log-") => Kind::Log,
+            _ => Kind::Other,
+        }
+    }
+
+    /// Its name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Group => "group",
+            Kind::Log => "log",
+            Kind::Sequencer => "sequencer",
+            Kind::Application => "application",
+            Kind::FrontEnd => "front end",
+            Kind::Other => "other",
+        }
+    }
+}
+
+/// CPU time, in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub(super) struct Cpu {
+    pub user: f64,
+    pub kernel: f64,
+    /// Times that a thread went to sleep.
+    pub sleeps: f64,
+}
+
+/// Threads of one process: number and name.
+pub(super) fn threads_of(process: u32) -> Result<Vec<(u32, String)>, Failure> {
+    let tasks = PathBuf::from(format!("/proc/{process}/task"));
+    let listing = fs::read_dir(&tasks).map_err(Failure::io(format!("cannot list {}", tasks.display())))?;
+    let mut threads = Vec::new();
+    for task in listing.flatten() {
+        let Some(thread) = task.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        // A thread can end while it is looked at.
+        if let Ok(name) = fs::read_to_string(task.path().join("comm")) {
+            threads.push((thread, name.trim_end().to_owned()));
+        }
+    }
+    Ok(threads)
+}
+
+/// CPU time of a process since its start, by kind of thread.
+///
+/// How much it is in all comes from `schedstat`, in nanoseconds; how it splits into user and kernel from `stat`, which counts in
+/// steps of 10 ms.
+pub(super) fn cpu_of(process: u32) -> Result<BTreeMap<Kind, Cpu>, Failure> {
+    let mut kinds: BTreeMap<Kind, Cpu> = BTreeMap::new();
+    for (thread, name) in threads_of(process)? {
+        let file = |name: &str| fs::read_to_string(format!("/proc/{process}/task/{thread}/{name}"));
+        let (Ok(schedstat), Ok(stat), Ok(status)) = (file("schedstat"), file("stat"), file("status")) else { continue };
+        let Some(cpu) = parse(&schedstat, &stat, &status) else {
+            return Err(Failure::new("cannot read CPU times: this kernel writes /proc in another form"));
+        };
+        let sum = kinds.entry(Kind::of(&name)).or_default();
+        *sum = Cpu { user: sum.user + cpu.user, kernel: sum.kernel + cpu.kernel, sleeps: sum.sleeps + cpu.sleeps };
+    }
+    Ok(kinds)
+}
+
+fn parse(schedstat: &str, stat: &str, status: &str) -> Option<Cpu> {
+    let nanos: f64 = schedstat.split(' ').next()?.parse().ok()?;
+    // The name in parentheses may hold spaces; behind it, utime and stime are the fields 12 and 13.
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
+    let user: f64 = fields.next()?.parse().ok()?;
+    let kernel: f64 = fields.next()?.parse().ok()?;
+    let sleeps = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+    let share = if user + kernel > 0.0 { user / (user + kernel) } else { 0.5 };
+    let seconds = nanos / 1e9;
+    Some(Cpu { user: seconds * share, kernel: seconds * (1.0 - share), sleeps: sleeps.trim().parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_behind_any_name() {
+        let stat = "77 (a ) b) S 1 2 3 4 5 6 7 8 9 10 30 10 0 0 20 0 1 0";
+        let cpu = parse("400000000 5 6\n", stat, "Name: x\nvoluntary_ctxt_switches:\t9\n").unwrap();
+        assert_eq!((cpu.sleeps, (cpu.user * 10.0).round(), (cpu.kernel * 10.0).round()), (9.0, 3.0, 1.0));
+    }
+
+    #[test]
+    fn this_process_has_used_some() {
+        let all = cpu_of(std::process::id()).unwrap();
+        assert!(all.values().map(|cpu| cpu.user + cpu.kernel).sum::<f64>() > 0.0);
+    }
+}

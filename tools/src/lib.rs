@@ -1,0 +1,12 @@
+//! Tools around Niagara: the load generator `niagara-load`.
+//!
+//! [`append`] measures the replicated log itself, without protocols and keys: three server processes over loopback, whose
+//! applications generate the commands, as in the paper's microbenchmark (section 4). [`scaling`] repeats that for several
+//! numbers of groups, with each group's thread held to a share of a core, and compares what is measured with what CPU time per
+//! command predicts.
+
+pub mod append;
+mod failure;
+pub mod scaling;
+
+pub use failure::Failure;
