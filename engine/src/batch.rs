@@ -260,8 +260,19 @@ pub(crate) fn put_command(body: &mut BytesMut, command: &[u8]) {
         rest >>= 7;
     }
     body.put_u8(rest as u8);
-    body.extend_from_slice(command);
+    if command.len() > SHORT_BYTES {
+        return body.extend_from_slice(command);
+    }
+    // A short command is copied in steps of a fixed length, which need no call.
+    let (steps, rest) = command.as_chunks::<STEP_BYTES>();
+    steps.iter().for_each(|step| body.extend_from_slice(step));
+    if !rest.is_empty() {
+        body.extend_from_slice(rest);
+    }
 }
+
+const SHORT_BYTES: usize = 64;
+const STEP_BYTES: usize = 16;
 
 /// Where the command at `cursor` of a checked body with framing 0 starts and ends.
 #[inline]

@@ -65,7 +65,13 @@ struct Staged {
     pieces: Vec<Piece>,
     tokens: Vec<u64>,
     bytes: usize,
+    /// How much there was in the last turn: the next one will need about as much room.
+    last_bytes: usize,
+    last_tokens: usize,
 }
+
+/// A turn's commands get so much room at once at most, so that one large turn does not make each small one after it large.
+const ROOM_BYTES: usize = 64 << 10;
 
 /// Where a port's completions arrive.
 struct Inbox<R> {
@@ -107,15 +113,18 @@ impl<S: StateMachine> Port<S> {
         if command.len() >= LONE_COMMAND_BYTES {
             return self.propose_shared(lane, token, Bytes::copy_from_slice(command));
         }
-        self.shared.check(command.len(), lane)?;
+        self.check(command.len(), lane)?;
         let staged = &mut self.staged[usize::from(lane.0)];
         if let Some(Piece::Framed { body, count }) = staged.pieces.last_mut() {
             put_command(body, command);
             *count += 1;
         } else {
-            let mut body = BytesMut::with_capacity(command.len() + 8);
+            let mut body = BytesMut::with_capacity((command.len() + 8).max(staged.last_bytes));
             put_command(&mut body, command);
             staged.pieces.push(Piece::Framed { body, count: 1 });
+        }
+        if staged.tokens.capacity() == 0 {
+            staged.tokens.reserve(staged.last_tokens);
         }
         staged.tokens.push(token);
         staged.bytes += command.len();
@@ -128,12 +137,22 @@ impl<S: StateMachine> Port<S> {
         if command.len() < LONE_COMMAND_BYTES {
             return self.propose(lane, token, &command);
         }
-        self.shared.check(command.len(), lane)?;
+        self.check(command.len(), lane)?;
         let staged = &mut self.staged[usize::from(lane.0)];
         staged.bytes += command.len();
         staged.pieces.push(Piece::Lone(command));
         staged.tokens.push(token);
         Ok(())
+    }
+
+    /// Whether the group has a leader is asked once per turn: the answer lies where the group's thread writes all the time.
+    fn check(&self, bytes: usize, lane: LaneId) -> Result<(), Refused> {
+        self.shared.check_size(bytes)?;
+        if self.staged[usize::from(lane.0)].tokens.is_empty() {
+            self.shared.check_leader(lane)
+        } else {
+            Ok(())
+        }
     }
 
     /// Stages a read. `true`: the state is fresh enough already, read now; no completion follows.
@@ -153,7 +172,9 @@ impl<S: StateMachine> Port<S> {
         for (lane, staged) in
             self.staged.iter_mut().enumerate().filter(|(_, staged)| !staged.tokens.is_empty())
         {
-            let Staged { pieces, tokens, bytes } = staged;
+            let Staged { pieces, tokens, bytes, last_bytes, last_tokens } = staged;
+            // A framed command takes up to five bytes more.
+            (*last_bytes, *last_tokens) = ((*bytes + 5 * tokens.len()).min(ROOM_BYTES), tokens.len());
             let submission = Submission { pieces, tokens, bytes: mem::take(bytes), deadline };
             match self.shared.lanes[lane].submit(submission, &self.sink) {
                 Ok(()) => self.shared.board.groups[lane].wake(),
@@ -175,7 +196,7 @@ impl<S: StateMachine> Port<S> {
     /// Takes the completions that have come, in the order in which they came.
     pub fn collect(&mut self, out: &mut Vec<Completion<S::Reply>>) {
         if self.inbox.has_arrived.swap(false, SeqCst) {
-            out.append(&mut self.inbox.arrived.lock());
+            append(&mut self.inbox.arrived.lock(), out);
         }
     }
 
@@ -204,11 +225,20 @@ impl<S: StateMachine> Port<S> {
 
 impl<R> Inbox<R> {
     fn arrive(&self, completions: &mut Vec<Completion<R>>) {
-        self.arrived.lock().append(completions);
+        append(completions, &mut self.arrived.lock());
         self.has_arrived.store(true, SeqCst);
         if self.sleeps.take() {
             self.wake.wake();
         }
+    }
+}
+
+/// Appends all. Where there is nothing to append to, memory changes hands rather than contents.
+fn append<T>(from: &mut Vec<T>, to: &mut Vec<T>) {
+    if to.is_empty() {
+        mem::swap(from, to);
+    } else {
+        to.append(from);
     }
 }
 

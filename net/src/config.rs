@@ -15,8 +15,8 @@ pub const DEFAULT_SEND_QUEUE_BYTES: usize = 8 << 20;
 /// The longest message. Well above any sensible message, well below what would hurt when one arrives per peer.
 pub const DEFAULT_MAX_FRAME_BYTES: usize = 64 << 20;
 
-/// One read call fetches up to this much: hundreds of small messages, so that the call's cost is shared. More would
-/// share it no further, and a buffer is pinned as long as a body in it is kept.
+/// A message that fits the read buffer is received in place, and handed out as a part of it. A buffer is pinned as long as a
+/// body in it is kept.
 pub const DEFAULT_READ_BUFFER_BYTES: usize = 128 << 10;
 
 /// First delay before a lost peer is dialled again: a restarted process is found at once.

@@ -12,7 +12,7 @@ use crate::frame::{FrameError, HEAD_BYTES, Head};
 ///
 /// A body is a slice of the read buffer, which lives as long as any slice of it: who keeps a short body for long
 /// should copy it. When all slices are gone the buffer is used again. A body longer than the buffer gets an
-/// allocation of its own that grows as its bytes really arrive, so a length that was only claimed costs nothing.
+/// allocation of its own that is touched as its bytes really arrive, so a length that was only claimed costs nothing.
 ///
 /// ```
 /// use niagara_net::FrameReader;
@@ -29,13 +29,17 @@ use crate::frame::{FrameError, HEAD_BYTES, Head};
 /// ```
 #[derive(Debug)]
 pub struct FrameReader {
-    /// All of it is initialised. The first `filled` bytes were received and are not yet handed out, the rest is room.
+    /// The first `filled` bytes were received and are not yet handed out, the rest is room; more of it is touched as it is
+    /// needed, up to the capacity.
     buffer: BytesMut,
     filled: usize,
     long: Option<LongBody>,
     buffer_bytes: usize,
     max_frame_bytes: usize,
 }
+
+/// What a read call asks for, where nothing is known of what comes: hundreds of small messages.
+const READ_BYTES: usize = 128 << 10;
 
 /// A body that does not fit into the read buffer, on its way.
 #[derive(Debug)]
@@ -77,7 +81,12 @@ impl FrameReader {
         let (buffer_bytes, filled, end) = (self.buffer_bytes, self.filled, self.read_up_to());
         let room = match &mut self.long {
             Some(long) => long.room(buffer_bytes),
-            None => &mut self.buffer[filled..end],
+            None => {
+                if self.buffer.len() < end {
+                    self.buffer.resize(end, 0);
+                }
+                &mut self.buffer[filled..end]
+            }
         };
         assert!(!room.is_empty(), "a reader always has room for the frame that it waits for");
         room
@@ -87,8 +96,8 @@ impl FrameReader {
     /// quarter of the buffer must be left, so that read calls stay large.
     fn has_room(&self) -> bool {
         match self.head() {
-            Some(head) => self.buffer.len() >= HEAD_BYTES + head.length,
-            None => self.buffer.len() - self.filled >= self.buffer_bytes.div_ceil(4).max(HEAD_BYTES),
+            Some(head) => self.buffer.capacity() >= HEAD_BYTES + head.length,
+            None => self.buffer.capacity() - self.filled >= self.buffer_bytes.div_ceil(4).max(HEAD_BYTES),
         }
     }
 
@@ -98,9 +107,9 @@ impl FrameReader {
     fn read_up_to(&self) -> usize {
         match self.head() {
             Some(head) if head.length >= self.buffer_bytes / 8 => {
-                self.buffer.len().min(HEAD_BYTES + head.length + HEAD_BYTES)
+                self.buffer.capacity().min(HEAD_BYTES + head.length + HEAD_BYTES)
             }
-            _ => self.buffer.len(),
+            _ => self.buffer.capacity().min(self.filled + READ_BYTES),
         }
     }
 
@@ -167,25 +176,25 @@ impl FrameReader {
             fresh.extend_from_slice(&self.buffer);
             self.buffer = fresh;
         }
-        self.buffer.resize(capacity, 0);
     }
 }
 
 impl LongBody {
+    /// All of its memory is set aside at once, so that nothing has to move as it grows; untouched memory costs nothing.
     fn begin(head: Head, received: &[u8]) -> LongBody {
-        LongBody { head, bytes: received.to_vec(), received: received.len() }
+        let mut bytes = Vec::with_capacity(head.length);
+        bytes.extend_from_slice(received);
+        LongBody { head, bytes, received: received.len() }
     }
 
     fn is_complete(&self) -> bool {
         self.received == self.head.length
     }
 
-    /// Doubles the memory when it is full, up to exactly the body's length.
-    fn room(&mut self, first_step: usize) -> &mut [u8] {
+    /// Touches the next step of the memory when the last one is full.
+    fn room(&mut self, step: usize) -> &mut [u8] {
         if self.received == self.bytes.len() {
-            let grown = (2 * self.received).max(first_step).min(self.head.length);
-            self.bytes.reserve_exact(grown - self.received);
-            self.bytes.resize(grown, 0);
+            self.bytes.resize((self.received + step).min(self.head.length), 0);
         }
         &mut self.bytes[self.received..]
     }

@@ -22,6 +22,9 @@ pub(crate) struct LaneQueue {
     gap: AtomicU64,
 }
 
+/// Commands of one caller that are so long together are taken over as they are; shorter ones are copied to those of others.
+const MOVED_FROM: usize = 1 << 10;
+
 /// Whose lane it is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Origin {
@@ -68,7 +71,7 @@ impl LaneQueue {
             let count = match piece {
                 Piece::Framed { body, count } => {
                     bytes += body.len();
-                    waiting.add(first, &body, count);
+                    waiting.add(first, body, count);
                     if waiting.open.len() >= self.seal_bytes {
                         waiting.seal(self.origin);
                     }
@@ -144,16 +147,21 @@ impl LaneSource for &LaneQueue {
 }
 
 impl Waiting {
-    fn add(&mut self, first: u64, body: &BytesMut, count: u32) {
+    fn add(&mut self, first: u64, body: BytesMut, count: u32) {
         if self.open_count == 0 {
             self.open_first = first;
+            if body.len() >= MOVED_FROM {
+                self.open = body;
+                self.open_count = count;
+                return;
+            }
         }
         debug_assert_eq!(
             self.open_first + u64::from(self.open_count),
             first,
             "a lane's numbers have no gaps"
         );
-        self.open.extend_from_slice(body);
+        self.open.extend_from_slice(&body);
         self.open_count += count;
     }
 

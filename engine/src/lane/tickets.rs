@@ -12,7 +12,7 @@ use crate::outcome::{Completion, Refused};
 
 /// Where completions go: a front end's inbox, or a single ticket.
 pub(crate) trait Sink<R>: Send + Sync {
-    /// Takes all of them, in one go for a batch.
+    /// Takes all of them, in one go for a batch, and may leave other memory in their place.
     fn deliver(&self, completions: &mut Vec<Completion<R>>);
 }
 
@@ -69,7 +69,12 @@ pub(crate) struct Submission<'a> {
 /// Completions gathered for their sinks, delivered once per batch.
 pub(crate) struct Deliveries<R> {
     sinks: Vec<Delivery<R>>,
+    /// What sinks have left of earlier deliveries: room for the next.
+    spare: Vec<Vec<Completion<R>>>,
 }
+
+/// A front end takes one delivery per stretch; tickets that wait alone, which take little room, are not worth more.
+const MOST_SPARE: usize = 4;
 
 type Delivery<R> = (Arc<dyn Sink<R>>, Vec<Completion<R>>);
 
@@ -123,18 +128,23 @@ impl<R> Lane<R> {
             tickets.done, first,
             "applied_once: a lane's commands are executed once each and in order"
         );
-        let mut run_at = 0;
-        for (number, reply) in (first..).zip(replies) {
-            while tickets.runs.get(run_at).is_some_and(|run| run.end() <= number) {
-                run_at += 1;
+        let (mut number, mut replies) = (first, replies);
+        for (run_at, run) in tickets.runs.iter().enumerate() {
+            if number == end {
+                break;
             }
-            let run =
-                tickets.runs.get(run_at).expect("acked_is_applied: a command of this lane has a ticket");
-            if run_at >= tickets.expired {
-                let token = run.tokens[(number - run.first) as usize];
-                out.to(&run.sink).push(Completion::Applied { token, position, reply });
+            let waiting =
+                &run.tokens[(number - run.first) as usize..(end.min(run.end()) - run.first) as usize];
+            number += waiting.len() as u64;
+            let replies = waiting.iter().zip(&mut replies);
+            if run_at < tickets.expired {
+                replies.for_each(drop);
+            } else {
+                let applied = |(&token, reply)| Completion::Applied { token, position, reply };
+                out.to(&run.sink).extend(replies.map(applied));
             }
         }
+        assert_eq!(number, end, "acked_is_applied: a command of this lane has a ticket");
         tickets.done = end;
         tickets.commands -= (end - first) as usize;
         tickets.forget_below(end);
@@ -201,7 +211,7 @@ impl<R> Tickets<R> {
 
 impl<R> Default for Deliveries<R> {
     fn default() -> Self {
-        Deliveries { sinks: Vec::new() }
+        Deliveries { sinks: Vec::new(), spare: Vec::new() }
     }
 }
 
@@ -210,7 +220,7 @@ impl<R> Deliveries<R> {
         // Few sinks take part in a batch, and neighbours are mostly the same: look from the end.
         let at = self.sinks.iter().rposition(|(known, _)| Arc::ptr_eq(known, sink));
         let at = at.unwrap_or_else(|| {
-            self.sinks.push((Arc::clone(sink), Vec::new()));
+            self.sinks.push((Arc::clone(sink), self.spare.pop().unwrap_or_default()));
             self.sinks.len() - 1
         });
         &mut self.sinks[at].1
@@ -220,6 +230,10 @@ impl<R> Deliveries<R> {
     pub fn deliver(&mut self) {
         for (sink, mut completions) in self.sinks.drain(..) {
             sink.deliver(&mut completions);
+            if self.spare.len() < MOST_SPARE {
+                completions.clear();
+                self.spare.push(completions);
+            }
         }
     }
 }

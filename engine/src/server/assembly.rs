@@ -295,6 +295,11 @@ fn join(thread: JoinHandle<()>) {
     thread.join().expect("a panic in a thread of the engine ends the process");
 }
 
+/// What a message takes beside its entries' commands.
+const MESSAGE_HEADS_BYTES: usize = 16 << 10;
+/// Buffers beyond this are not worth what they pin.
+const READ_BUFFER_BYTES_MAX: usize = 1 << 20;
+
 fn open_link(config: &Config, group: u16, identity: &Arc<Identity>) -> Result<Transport, StartError> {
     let number = group + 1;
     let at = usize::from(group);
@@ -318,6 +323,9 @@ fn open_link(config: &Config, group: u16, identity: &Arc<Identity>) -> Result<Tr
     link_config.send_queue_bytes = config.send_queue_bytes;
     // An append carries entries up to Raft's message size, and at least one, which can hold the largest command.
     link_config.max_frame_bytes = link_config.max_frame_bytes.max(config.command_bytes + (8 << 20));
+    // A leader that is ahead by its whole window sends that in one message.
+    let message_bytes = config.entry_bytes * (config.window + 1) + MESSAGE_HEADS_BYTES;
+    link_config.read_buffer_bytes = message_bytes.clamp(link_config.read_buffer_bytes, READ_BUFFER_BYTES_MAX);
     link_config.seed = random() as u64;
     let admission = Arc::<Identity>::clone(identity);
     Transport::open(link_config, admission).map_err(|source| StartError::Link { group: number, source })

@@ -41,11 +41,16 @@ pub(crate) struct Shared<S: StateMachine> {
 }
 
 impl<S: StateMachine> Shared<S> {
-    /// Whether a command of this size can be taken into the lane at all.
-    pub fn check(&self, bytes: usize, lane: LaneId) -> Result<(), Refused> {
+    /// Whether commands of this size are taken at all.
+    pub fn check_size(&self, bytes: usize) -> Result<(), Refused> {
         if bytes > self.command_bytes {
             return Err(Refused::TooLarge { bytes, limit: self.command_bytes });
         }
+        Ok(())
+    }
+
+    /// Whether the lane's group has a leader to take commands.
+    pub fn check_leader(&self, lane: LaneId) -> Result<(), Refused> {
         if self.board.groups[usize::from(lane.0)].leaderless_ticks.load(SeqCst) > self.leaderless_ticks {
             return Err(Refused::NoLeader);
         }
@@ -59,7 +64,8 @@ impl<S: StateMachine> Shared<S> {
         command: Bytes,
         sink: &Arc<dyn Sink<S::Reply>>,
     ) -> Result<(), Refused> {
-        self.check(command.len(), lane)?;
+        self.check_size(command.len())?;
+        self.check_leader(lane)?;
         let bytes = command.len();
         let piece = if bytes >= LONE_COMMAND_BYTES {
             Piece::Lone(command)

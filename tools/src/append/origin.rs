@@ -90,14 +90,20 @@ pub(super) struct Origin {
 
 impl Origin {
     /// To be called on the thread that it is for.
-    pub fn new(engine: &Engine<Appender>, control: Arc<Control>, pace: Pace, reads: u64, payload: usize) -> Origin {
+    pub fn new(
+        engine: &Engine<Appender>,
+        control: Arc<Control>,
+        pace: Pace,
+        reads: u64,
+        payload: usize,
+    ) -> Origin {
         Origin {
             port: engine.client().port(Arc::new(Unpark(thread::current()))),
             control,
             pace,
             reads_wanted: reads,
             reads_in_flight: 0,
-            tickets: Tickets::default(),
+            tickets: Tickets::new(),
             again: Vec::new(),
             done: Vec::new(),
             command: vec![0x5a; payload],
@@ -146,7 +152,9 @@ impl Origin {
             let mut staged = 0;
             while staged < COMMANDS_PER_FLUSH {
                 let commands_in_flight = self.tickets.in_flight() - self.reads_in_flight;
-                let Some(began) = self.again.pop().or_else(|| self.pace.next(now, commands_in_flight)) else { break };
+                let Some(began) = self.again.pop().or_else(|| self.pace.next(now, commands_in_flight)) else {
+                    break;
+                };
                 let ticket = self.tickets.issue(began);
                 let taken = if self.command.len() < SHARED_FROM {
                     self.number += 1;

@@ -60,7 +60,12 @@ pub(super) enum Request {
 }
 
 impl Plan {
-    pub fn new(options: &AppendOptions, server: u64, members: Vec<(Vec<String>, String)>, data_dir: PathBuf) -> Plan {
+    pub fn new(
+        options: &AppendOptions,
+        server: u64,
+        members: Vec<(Vec<String>, String)>,
+        data_dir: PathBuf,
+    ) -> Plan {
         let origins = options.origins();
         // Of so many commands, those that cannot be shared out evenly go to the first servers.
         let share = |all: u64| all / origins + u64::from(server <= all % origins);

@@ -34,11 +34,14 @@ impl Quotas {
         let group = Path::new(ROOT).join(format!("niagara-load-{thread}"));
         let quota = (PERIOD_MICROS as f64 * percent / 100.0) as u64;
         let failed = || {
-            format!("--group-quota: cannot make a control group in {ROOT} (it needs root and cgroup v1's controller `cpu`)")
+            format!(
+                "--group-quota: cannot make a control group in {ROOT} (it needs root and cgroup v1's controller `cpu`)"
+            )
         };
         fs::create_dir(&group).map_err(Failure::io(failed()))?;
         self.groups.push(group.clone());
-        let settings = [("cpu.cfs_period_us", PERIOD_MICROS), ("cpu.cfs_quota_us", quota), ("tasks", thread.into())];
+        let settings =
+            [("cpu.cfs_period_us", PERIOD_MICROS), ("cpu.cfs_quota_us", quota), ("tasks", thread.into())];
         for (file, value) in settings {
             fs::write(group.join(file), value.to_string()).map_err(Failure::io(failed()))?;
         }

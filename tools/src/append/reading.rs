@@ -16,8 +16,6 @@ pub(super) struct Reading {
     pub at: f64,
     /// Commands executed.
     pub commands: u64,
-    /// Their bytes.
-    pub bytes: u64,
     /// Positions filled by no-ops.
     pub noops: u64,
     /// Entries with commands that this server cut as a leader.
@@ -41,17 +39,17 @@ pub(super) struct Reading {
 impl Reading {
     pub fn of(client: &Client<Appender>, at: Duration, seen: &Seen, refused: u64, unknown: u64) -> Reading {
         let status = client.status();
-        let appended = client.reader();
         let mut metrics = String::new();
         client.encode_metrics(&mut metrics);
         let sum = |name: &str| -> u64 {
-            let values = metrics.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
+            let values = metrics
+                .lines()
+                .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
             values.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum::<f64>() as u64
         };
         Reading {
             at: at.as_secs_f64(),
             commands: status.commands,
-            bytes: appended.bytes.load(std::sync::atomic::Ordering::Relaxed),
             noops: status.noops,
             entries: sum("niagara_entries_proposed_total"),
             sent_bytes: sum("niagara_network_sent_bytes_total"),

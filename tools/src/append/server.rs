@@ -23,10 +23,14 @@ const LEADERS_WITHIN: Duration = Duration::from_secs(30);
 /// # Errors
 /// When the plan cannot be read or the engine does not start.
 pub fn serve() -> Result<(), Failure> {
-    let logs = tracing_subscriber::fmt().with_writer(io::stderr).with_max_level(tracing_subscriber::filter::LevelFilter::WARN);
+    let logs = tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN);
     logs.init();
     let mut lines = io::stdin().lock().lines();
-    let plan = lines.next().ok_or_else(|| Failure::new("this subcommand is for niagara-load itself: it reads a plan"))?;
+    let plan = lines
+        .next()
+        .ok_or_else(|| Failure::new("this subcommand is for niagara-load itself: it reads a plan"))?;
     let plan: Plan = read(&plan.map_err(Failure::io("cannot read the plan"))?)?;
     let mut server = Server::start(&plan)?;
     for line in lines {
@@ -63,7 +67,8 @@ impl Server {
         let origin = plan.load.map(|load| {
             let led = (0..groups).filter(|group| group % SERVERS + 1 == plan.server).count();
             let pace = Pace::new(load, led as u64);
-            let (engine, control, reads, payload) = (Arc::clone(&engine), Arc::clone(&control), plan.reads, plan.payload);
+            let (engine, control, reads, payload) =
+                (Arc::clone(&engine), Arc::clone(&control), plan.reads, plan.payload);
             let (made, is_made) = mpsc::channel();
             let run = move || {
                 let origin = Origin::new(&engine, control, pace, reads, payload as usize);
@@ -71,11 +76,19 @@ impl Server {
                 made.send(()).expect("the process waits for it");
                 origin.run();
             };
-            let thread = thread::Builder::new().name("origin".into()).spawn(run).expect("one more thread is there");
+            let thread =
+                thread::Builder::new().name("origin".into()).spawn(run).expect("one more thread is there");
             is_made.recv().expect("an origin comes to life");
             thread
         });
-        Ok(Server { client: engine.client(), control, origin, groups, begun: Instant::now(), _engine: engine })
+        Ok(Server {
+            client: engine.client(),
+            control,
+            origin,
+            groups,
+            begun: Instant::now(),
+            _engine: engine,
+        })
     }
 
     fn answer(&mut self, request: Request) -> Result<Reading, Failure> {
@@ -94,7 +107,10 @@ impl Server {
                 }
             }
         }
-        let seen = std::mem::replace(&mut *self.control.seen.lock().expect("nobody panics with it"), Seen::nothing());
+        let seen = std::mem::replace(
+            &mut *self.control.seen.lock().expect("nobody panics with it"),
+            Seen::nothing(),
+        );
         let refused = self.control.refused.load(SeqCst);
         let unknown = self.control.unknown.load(SeqCst);
         Ok(Reading::of(&self.client, self.begun.elapsed(), &seen, refused, unknown))
@@ -111,7 +127,9 @@ impl Server {
         let until = Instant::now() + LEADERS_WITHIN;
         while Instant::now() < until {
             let status = self.client.status();
-            let placed = |group: &niagara_engine::GroupStatus| group.leader == (u64::from(group.group) - 1) % SERVERS + 1;
+            let placed = |group: &niagara_engine::GroupStatus| {
+                group.leader == (u64::from(group.group) - 1) % SERVERS + 1
+            };
             if status.local.len() as u64 == self.groups && status.local.iter().all(placed) {
                 return Ok(());
             }

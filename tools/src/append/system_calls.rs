@@ -12,7 +12,9 @@ pub(super) fn count_for_a_second(processes: &[u32]) -> Result<f64, String> {
         .output()
         .map_err(|error| format!("perf cannot be started: {error}"))?;
     let text = String::from_utf8_lossy(&perf.stderr);
-    parse(&text).ok_or_else(|| format!("perf cannot count here: {}", text.lines().next().unwrap_or("it says nothing")))
+    parse(&text).ok_or_else(|| {
+        format!("perf cannot count here: {}", text.lines().next().unwrap_or("it says nothing"))
+    })
 }
 
 fn parse(text: &str) -> Option<f64> {

@@ -7,7 +7,8 @@ use super::threads::Kind;
 
 impl Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = |f: &mut fmt::Formatter<'_>, name: &str, value: &dyn Display| writeln!(f, "{name:<34}{value}");
+        let line =
+            |f: &mut fmt::Formatter<'_>, name: &str, value: &dyn Display| writeln!(f, "{name:<34}{value}");
         writeln!(f, "{}", self.command)?;
         line(f, "commands per second", &grouped(self.commands_per_second))?;
         line(f, "latency", &self.latency_ms)?;
@@ -28,7 +29,9 @@ impl Display for Report {
         line(f, "sleeps per 1,000 commands", &format!("{:.2}", self.sleeps_per_thousand_commands))?;
         match (&self.system_calls_per_thousand_commands, &self.system_calls_not_counted) {
             (Some(calls), _) => line(f, "system calls per 1,000 commands", &format!("{calls:.2}"))?,
-            (None, why) => line(f, "system calls per 1,000 commands", &why.as_deref().unwrap_or("not counted"))?,
+            (None, why) => {
+                line(f, "system calls per 1,000 commands", &why.as_deref().unwrap_or("not counted"))?
+            }
         }
         if self.syncs_per_second > 0.0 {
             line(f, "log syncs per second", &grouped(self.syncs_per_second))?;

@@ -88,12 +88,18 @@ pub(super) fn cpu_of(process: u32) -> Result<BTreeMap<Kind, Cpu>, Failure> {
     let mut kinds: BTreeMap<Kind, Cpu> = BTreeMap::new();
     for (thread, name) in threads_of(process)? {
         let file = |name: &str| fs::read_to_string(format!("/proc/{process}/task/{thread}/{name}"));
-        let (Ok(schedstat), Ok(stat), Ok(status)) = (file("schedstat"), file("stat"), file("status")) else { continue };
+        let (Ok(schedstat), Ok(stat), Ok(status)) = (file("schedstat"), file("stat"), file("status")) else {
+            continue;
+        };
         let Some(cpu) = parse(&schedstat, &stat, &status) else {
             return Err(Failure::new("cannot read CPU times: this kernel writes /proc in another form"));
         };
         let sum = kinds.entry(Kind::of(&name)).or_default();
-        *sum = Cpu { user: sum.user + cpu.user, kernel: sum.kernel + cpu.kernel, sleeps: sum.sleeps + cpu.sleeps };
+        *sum = Cpu {
+            user: sum.user + cpu.user,
+            kernel: sum.kernel + cpu.kernel,
+            sleeps: sum.sleeps + cpu.sleeps,
+        };
     }
     Ok(kinds)
 }

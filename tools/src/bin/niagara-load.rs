@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use niagara_tools::append::{self, AppendOptions};
 use niagara_tools::Failure;
+use niagara_tools::append::{self, AppendOptions};
 
 /// Generates load and measures what becomes of it
 #[derive(Parser)]
