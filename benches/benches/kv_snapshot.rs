@@ -22,8 +22,9 @@ const OPERATIONS: u64 = 1_000_000;
 const LONG: Duration = Duration::from_micros(50);
 
 fn main() {
-    // `cargo test --benches` runs this, too; it need not take long then.
-    let few = if std::env::args().any(|arg| arg == "--bench") { 1_000_000 } else { 1000 };
+    // `cargo test --benches` and `cargo bench -- --test` run this, too; it need not take long then.
+    let is_given = |name| std::env::args().any(|arg| arg == name);
+    let few = if is_given("--bench") && !is_given("--test") { 1_000_000 } else { 1000 };
     let keys = std::env::args().find_map(|arg| arg.parse().ok()).unwrap_or(few);
     println!("{keys} keys of 8 to 20 bytes, values of {VALUE_BYTES} bytes");
     let mut map = Writer { kv: Kv::new(), position: 1, state: 1 };
