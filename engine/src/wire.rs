@@ -22,6 +22,7 @@ const TAG_NACK: u8 = 3;
 const TAG_PAD_REQUEST: u8 = 4;
 const TAG_CLAIM: u8 = 5;
 const TAG_SNAPSHOT: u8 = 6;
+const TAG_NOTICE: u8 = 7;
 
 const FLAG_REJECT: u8 = 1;
 const ENTRY_HEAD: usize = 15;
@@ -31,6 +32,8 @@ const ENTRY_HEAD: usize = 15;
 pub enum Wire {
     /// A message of Raft's own.
     Raft(Box<Message>),
+    /// An append of Raft's without entries that says what is committed: the receiver does not acknowledge it.
+    Notice(Box<Message>),
     /// Commands for the leader to append, on behalf of the sender's clients.
     Forward(SubBatch),
     /// The receiver of commands could not append them: it does not lead, or is full.
@@ -94,7 +97,8 @@ impl Wire {
     pub fn encode(&self) -> Frame {
         let mut parts = Parts { done: Vec::new(), scratch: BytesMut::with_capacity(self.scratch_bytes()) };
         match self {
-            Wire::Raft(message) => encode_raft(message, &mut parts),
+            Wire::Raft(message) => encode_raft(TAG_RAFT, message, &mut parts),
+            Wire::Notice(message) => encode_raft(TAG_NOTICE, message, &mut parts),
             Wire::Forward(batch) => {
                 parts.scratch.put_u8(TAG_FORWARD);
                 put_sub_batch_head(&mut parts.scratch, batch);
@@ -123,6 +127,12 @@ impl Wire {
         let mut input = Reader { body, at: 0 };
         let wire = match input.u8()? {
             TAG_RAFT => Wire::Raft(Box::new(decode_raft(&mut input)?)),
+            TAG_NOTICE => match decode_raft(&mut input)? {
+                message if message.msg_type == MessageType::MsgAppend && message.entries.is_empty() => {
+                    Wire::Notice(Box::new(message))
+                }
+                _ => return Err(MalformedMessage("a notice is an append without entries")),
+            },
             TAG_FORWARD => {
                 let batch = read_sub_batch(&input.rest())?;
                 input.at = body.len();
@@ -146,7 +156,7 @@ impl Wire {
     fn scratch_bytes(&self) -> usize {
         let small = |bytes: &Bytes| if bytes.len() < SHARE_FROM { bytes.len() } else { 0 };
         match self {
-            Wire::Raft(message) => {
+            Wire::Raft(message) | Wire::Notice(message) => {
                 let entry = |entry: &Entry| ENTRY_HEAD + entry.context.len() + small(&entry.data);
                 128 + message.context.len() + message.entries.iter().map(entry).sum::<usize>()
             }
@@ -198,9 +208,9 @@ pub fn crosses_the_network(kind: MessageType) -> bool {
     type_code(kind).is_some()
 }
 
-fn encode_raft(message: &Message, parts: &mut Parts) {
+fn encode_raft(tag: u8, message: &Message, parts: &mut Parts) {
     let out = &mut parts.scratch;
-    out.put_u8(TAG_RAFT);
+    out.put_u8(tag);
     out.put_u8(type_code(message.msg_type).expect("the driver sends only what crosses the network"));
     out.put_u8(if message.reject { FLAG_REJECT } else { 0 });
     for number in [

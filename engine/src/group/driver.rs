@@ -9,11 +9,12 @@ use std::collections::VecDeque;
 
 use niagara_sequencer::{Lag, Pacing, Padding, next_place};
 use raft::eraftpb::{Entry, EntryType, Message, MessageType};
-use raft::{RawNode, ReadOnlyOption, StateRole};
+use raft::{ProgressState, RawNode, ReadOnlyOption, StateRole};
 
 use super::behind::{Awaited, Told, round_of};
 use super::config::DriverConfig;
 use super::intake::{Intake, LaneSource};
+use super::notices::Notices;
 use super::placement::Placement;
 use super::reads::PendingReads;
 use super::slots::SlotIndex;
@@ -51,6 +52,7 @@ pub struct Driver<L: ReplicaLog> {
     last_cut: u64,
     progress: Progress,
     outbox: Vec<(u64, Wire)>,
+    notices: Notices,
     /// The entry up to which snapshots make the log superfluous.
     pub(super) superfluous: u64,
     /// Whether that, or what keeps the log from being compacted, may have changed.
@@ -121,6 +123,7 @@ impl<L: ReplicaLog> Driver<L> {
             ticks: 0,
             last_cut: 0,
             outbox: Vec::new(),
+            notices: Notices::default(),
             superfluous: 0,
             may_compact: false,
             told: Told::default(),
@@ -278,6 +281,7 @@ impl<L: ReplicaLog> Driver<L> {
     pub fn receive(&mut self, from: u64, wire: Wire) {
         match wire {
             Wire::Raft(message) => self.receive_raft(from, *message),
+            Wire::Notice(message) => self.receive_notice(from, *message),
             Wire::Forward(batch) => {
                 let attempt = batch.span.attempt;
                 let sound = batch.span.server == from && batch.span.lane == self.config.lane;
@@ -339,6 +343,17 @@ impl<L: ReplicaLog> Driver<L> {
         }
     }
 
+    /// Like an append, but an acknowledgement of it would say nothing new.
+    fn receive_notice(&mut self, from: u64, message: Message) {
+        let before = self.raft.raft.msgs.len();
+        self.receive_raft(from, message);
+        let answers = self.raft.raft.msgs.iter().skip(before);
+        let acknowledged = |answer: &Message| answer.msg_type == MessageType::MsgAppendResponse && !answer.reject;
+        if answers.map(acknowledged).eq([true]) {
+            self.raft.raft.msgs.pop();
+        }
+    }
+
     /// A merge waits for this group's next slot while it holds a command at `level`. Only the leader can help.
     pub fn request_pad(&mut self, level: u64) {
         self.level = self.level.max(level);
@@ -387,7 +402,11 @@ impl<L: ReplicaLog> Driver<L> {
                 let wire = Wire::Snapshot { term: message.term, round: round_of(snapshot) };
                 self.outbox.push((message.to, wire));
             } else if crosses_the_network(message.msg_type) {
-                self.outbox.push((message.to, Wire::Raft(Box::new(message))));
+                let follower = self.raft.raft.prs().get(message.to);
+                let replicating = follower.is_some_and(|follower| follower.state == ProgressState::Replicate);
+                let quiet = self.notices.needs_no_answer(&message, replicating);
+                let (to, message) = (message.to, Box::new(message));
+                self.outbox.push((to, if quiet { Wire::Notice(message) } else { Wire::Raft(message) }));
             }
         }
     }

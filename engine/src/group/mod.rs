@@ -21,6 +21,7 @@ mod config;
 mod driver;
 mod install;
 mod intake;
+mod notices;
 mod placement;
 mod reads;
 mod slots;

@@ -36,6 +36,10 @@ pub fn message(data: &[u8]) {
                 entry::check(&entry.context, &entry.data);
             }
         }
-        Wire::Nack { .. } | Wire::PadRequest { .. } | Wire::Snapshot { .. } | Wire::Claim => {}
+        Wire::Notice(_)
+        | Wire::Nack { .. }
+        | Wire::PadRequest { .. }
+        | Wire::Snapshot { .. }
+        | Wire::Claim => {}
     }
 }

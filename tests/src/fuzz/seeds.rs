@@ -90,6 +90,7 @@ pub fn message() -> Seeds {
         ("pad-request".to_owned(), Wire::PadRequest { level: 77 }),
         ("claim".to_owned(), Wire::Claim),
         ("snapshot".to_owned(), Wire::Snapshot { term: 3, round: 40 }),
+        ("notice".to_owned(), notice()),
     ];
     for kind in [
         MessageType::MsgAppend,
@@ -107,6 +108,11 @@ pub fn message() -> Seeds {
         wires.push((format!("raft-{kind:?}"), Wire::Raft(Box::new(raft_message(kind)))));
     }
     wires.into_iter().map(|(name, wire)| (name, wire.encode().parts().concat())).collect()
+}
+
+/// An append that only says what is committed.
+fn notice() -> Wire {
+    Wire::Notice(Box::new(Message { entries: vec![].into(), ..raft_message(MessageType::MsgAppend) }))
 }
 
 fn raft_message(kind: MessageType) -> Message {
