@@ -41,6 +41,9 @@ pub struct AppendOptions {
     /// Bytes of commands at which a group cuts an entry, in KiB
     #[arg(long, default_value_t = 64, value_name = "KIB", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub entry_kib: u32,
+    /// Entries with commands that a group may have ahead of the merge
+    #[arg(long, default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub window: u16,
     /// Memory for the recent part of each group's log, in KiB
     #[arg(long, default_value_t = 2048, value_name = "KIB", value_parser = clap::value_parser!(u32).range(64..=1_048_576))]
     pub log_cache_kib: u32,

@@ -38,6 +38,7 @@ pub(super) struct Plan {
     pub data_dir: PathBuf,
     pub payload: u32,
     pub entry_kib: u32,
+    pub window: u16,
     pub log_cache_kib: u32,
     pub snapshot_mib: u64,
     /// What this server generates, if it does.
@@ -82,6 +83,7 @@ impl Plan {
             data_dir,
             payload: options.payload,
             entry_kib: options.entry_kib,
+            window: options.window,
             log_cache_kib: options.log_cache_kib,
             snapshot_mib: options.snapshot_mib(),
             load: (server <= origins && !idle).then_some(load),
@@ -101,6 +103,7 @@ impl Plan {
         // Three servers share the machine: pinned alike, they would all stand on the same cores.
         config.pinning = Pinning::Off;
         config.entry_bytes = (self.entry_kib as usize) << 10;
+        config.window = usize::from(self.window);
         config.log_cache_bytes = (self.log_cache_kib as usize) << 10;
         config.snapshot_bytes = self.snapshot_mib << 20;
         config.command_bytes = config.command_bytes.max(self.payload as usize + 1024);
