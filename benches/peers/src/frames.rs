@@ -29,10 +29,16 @@ pub fn append(buffer: &mut Vec<u8>, encode: impl FnOnce(&mut Vec<u8>) -> Result<
 /// # Errors
 /// When it cannot be encoded.
 pub fn append_value(buffer: &mut Vec<u8>, value: &impl Serialize) -> Result<()> {
-    append(buffer, |buffer| {
-        *buffer = postcard::to_extend(value, mem::take(buffer))?;
-        Ok(())
-    })
+    append(buffer, |buffer| encode(buffer, value))
+}
+
+/// Appends a value without a header.
+///
+/// # Errors
+/// When it cannot be encoded.
+pub fn encode(buffer: &mut Vec<u8>, value: &impl Serialize) -> Result<()> {
+    *buffer = postcard::to_extend(value, mem::take(buffer))?;
+    Ok(())
 }
 
 /// The length that a header holds.

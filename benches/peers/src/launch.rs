@@ -104,11 +104,22 @@ impl Replicas {
 
     fn next(&self, end: Instant) -> Result<(usize, Event)> {
         match self.events.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            Ok((replica, Event::Failed(why))) => bail!("replica {}: {why}", replica + 1),
+            Ok((replica, Event::Failed(why))) => bail!(self.failures(replica, &why)),
             Ok(event) => Ok(event),
             Err(RecvTimeoutError::Timeout) => bail!("the replicas make no progress"),
             Err(RecvTimeoutError::Disconnected) => bail!("all replicas are gone"),
         }
+    }
+
+    /// All that has failed. One failure brings others, and it is not always the first one that is heard first.
+    fn failures(&self, replica: usize, why: &str) -> String {
+        let mut failures = vec![format!("replica {}: {why}", replica + 1)];
+        while let Ok((replica, event)) = self.events.recv_timeout(Duration::from_millis(200)) {
+            if let Event::Failed(why) = event {
+                failures.push(format!("replica {}: {why}", replica + 1));
+            }
+        }
+        failures.join("; ")
     }
 }
 
