@@ -98,7 +98,7 @@ impl Driver {
     fn take(&mut self, input: Input) -> Result<()> {
         match input {
             Input::Messages(messages) => {
-                messages.into_iter().for_each(|message| self.node.handle_incoming(message))
+                messages.into_iter().for_each(|message| self.node.handle_incoming(message));
             }
             Input::Commands(commands) => {
                 for command in commands {
