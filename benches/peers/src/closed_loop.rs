@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::mpsc::Receiver;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::command::Command;
 use crate::control;
@@ -33,7 +33,7 @@ pub fn run(
     submit: impl FnMut(Vec<Command>) -> Result<()>,
 ) -> Result<Loaded> {
     let window = Window::after_warm_up(plan.time());
-    control::announce(window);
+    let announced = control::announce(window);
     let mut recorder = Recorder::new(window)?;
     let mut load = ClosedLoop { plan: plan.clone(), submit, proposed: 0, under_way: VecDeque::new() };
     load.propose(plan.in_flight as usize)?;
@@ -49,6 +49,7 @@ pub fn run(
             load.propose(completed.len())?;
         }
     }
+    announced.join().map_err(|_| anyhow!("the window did not close"))?;
     Ok(recorder.finish(load.proposed))
 }
 

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, Write};
 use std::net::SocketAddr;
 use std::process;
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -75,27 +75,27 @@ pub fn answer(tally: SharedTally) {
     });
 }
 
-/// Tells the tool when the window opens and when it closes, for it to read what the processes have cost by then.
-pub fn announce(window: Window) {
+/// Tells the tool when the window opens and when it closes, for it to read what the processes have cost by then. Nothing
+/// else is to be told before the thread has ended that does this.
+pub fn announce(window: Window) -> JoinHandle<()> {
     in_background("window", move || {
         for (moment, event) in [(window.opens, Event::Opened), (window.closes, Event::Closed)] {
             thread::sleep(moment.saturating_duration_since(Instant::now()));
             say(&event)?;
         }
         Ok(())
-    });
+    })
 }
 
 /// Runs something on a thread of its own. A replica with a thread that failed is of no use: it says why and ends.
-pub fn in_background(name: &str, work: impl FnOnce() -> Result<()> + Send + 'static) {
+pub fn in_background(name: &str, work: impl FnOnce() -> Result<()> + Send + 'static) -> JoinHandle<()> {
     let run = move || {
         if let Err(error) = work() {
             fail(&error);
         }
     };
-    if let Err(error) = thread::Builder::new().name(name.to_owned()).spawn(run) {
-        fail(&anyhow::Error::new(error).context("cannot start a thread"));
-    }
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(run);
+    thread.unwrap_or_else(|error| fail(&anyhow::Error::new(error).context("cannot start a thread")))
 }
 
 /// Says why this replica cannot go on, and ends it.

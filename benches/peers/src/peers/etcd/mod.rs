@@ -32,15 +32,17 @@ const IN_MEMORY: &str = "/dev/shm";
 /// # Errors
 /// When the servers do not start, a put fails, or they do not agree at the end.
 pub fn measure(plan: &Plan) -> Result<Outcome> {
-    let Some(version) = servers::version()? else {
-        let skipped = "there is no etcd on PATH; Debian has it: apt-get install etcd-server".to_owned();
+    let Some((program, version)) = servers::find()? else {
+        let skipped =
+            "there is no etcd on PATH or where it usually is; on Debian: apt-get install etcd-server"
+                .to_owned();
         return Ok(Outcome::Skipped { peer: Peer::Etcd, skipped });
     };
-    let report = run(plan, version).with_context(|| plan.command_line(Peer::Etcd))?;
+    let report = run(program, version, plan).with_context(|| plan.command_line(Peer::Etcd))?;
     Ok(Outcome::Measured(report))
 }
 
-fn run(plan: &Plan, version: String) -> Result<Report> {
+fn run(program: &str, version: String, plan: &Plan) -> Result<Report> {
     let parent = match plan.durability {
         Durability::Memory if !is_in_memory(&plan.dir)? => PathBuf::from(IN_MEMORY),
         Durability::Memory | Durability::Fsync => plan.dir.clone(),
@@ -49,7 +51,7 @@ fn run(plan: &Plan, version: String) -> Result<Report> {
         .prefix("niagara-peers-")
         .tempdir_in(&parent)
         .with_context(|| format!("cannot create a directory in {}", parent.display()))?;
-    let servers = Servers::start(plan, dir.path())?;
+    let servers = Servers::start(program, plan, dir.path())?;
     // The clients are to take as little as possible from the servers: one thread does for all of them.
     let runtime = Builder::new_current_thread().enable_all().build().context("cannot start tokio")?;
     let (loaded, servers_cpu, client_cpu) = runtime.block_on(load::run(plan, &servers))?;

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -18,18 +18,27 @@ pub struct Servers {
     dir: PathBuf,
 }
 
-/// Which version is installed; none if there is none.
+/// Where etcd is looked for: on PATH first, then where packages and people put it.
+const PROGRAMS: [&str; 4] = ["etcd", "/usr/bin/etcd", "/usr/local/bin/etcd", "/opt/etcd/etcd"];
+
+/// The program, and its version; none if there is none.
 ///
 /// # Errors
 /// When it cannot be run.
-pub fn version() -> Result<Option<String>> {
-    let output = match Command::new("etcd").arg("--version").output() {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        output => output.context("cannot run etcd")?,
-    };
+pub fn find() -> Result<Option<(&'static str, String)>> {
+    for program in PROGRAMS {
+        match Command::new(program).arg("--version").output() {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            output => return Ok(Some((program, version(&output.context("cannot run etcd")?)?))),
+        }
+    }
+    Ok(None)
+}
+
+fn version(output: &Output) -> Result<String> {
     let text = String::from_utf8_lossy(&output.stdout);
     let version = text.lines().find_map(|line| line.strip_prefix("etcd Version: "));
-    Ok(Some(version.context("etcd --version does not tell a version")?.trim().to_owned()))
+    Ok(version.context("etcd --version does not tell a version")?.trim().to_owned())
 }
 
 impl Servers {
@@ -37,7 +46,7 @@ impl Servers {
     ///
     /// # Errors
     /// When one of them cannot start.
-    pub fn start(plan: &Plan, dir: &Path) -> Result<Servers> {
+    pub fn start(program: &str, plan: &Plan, dir: &Path) -> Result<Servers> {
         let ports = free_ports(2 * REPLICAS)?;
         let url = |port: &u16| format!("http://127.0.0.1:{port}");
         let clients: Vec<String> = ports[..REPLICAS].iter().map(url).collect();
@@ -47,7 +56,7 @@ impl Servers {
         let cluster = cluster.join(",");
         let mut servers = Servers { processes: Vec::new(), clients, dir: dir.to_owned() };
         for (id, (client, peer)) in (1..).zip(servers.clients.iter().zip(&peers)) {
-            let mut command = command(plan, dir, id)?;
+            let mut command = command(program, plan, dir, id)?;
             command.args(["--listen-client-urls", client, "--advertise-client-urls", client]);
             command.args(["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer]);
             command.args(["--initial-cluster", &cluster]);
@@ -79,10 +88,10 @@ impl Servers {
     }
 }
 
-fn command(plan: &Plan, dir: &Path, id: usize) -> Result<Command> {
+fn command(program: &str, plan: &Plan, dir: &Path, id: usize) -> Result<Command> {
     let path = log_path(dir, id);
     let log = File::create_new(&path).with_context(|| format!("cannot create {}", path.display()))?;
-    let mut command = Command::new("etcd");
+    let mut command = Command::new(program);
     command.args(["--name", &format!("server-{id}"), "--data-dir"]).arg(dir.join(format!("data-{id}")));
     command.args(["--initial-cluster-state", "new", "--logger", "zap", "--log-level", "error"]);
     // Elections take their time, since a busy machine may not run a server for a while.

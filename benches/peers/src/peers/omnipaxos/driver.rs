@@ -98,7 +98,13 @@ impl Driver {
     fn take(&mut self, input: Input) -> Result<()> {
         match input {
             Input::Messages(messages) => {
-                messages.into_iter().for_each(|message| self.node.handle_incoming(message));
+                for message in messages {
+                    // A replica that was behind may find in one turn what it is to apply and that it is to be trimmed.
+                    if is_trim(&message) {
+                        self.apply()?;
+                    }
+                    self.node.handle_incoming(message);
+                }
             }
             Input::Commands(commands) => {
                 for command in commands {
@@ -163,4 +169,8 @@ impl Driver {
 
 fn is_entries(message: &Message<Command>) -> bool {
     matches!(message, Message::SequencePaxos(message) if matches!(message.msg, PaxosMsg::AcceptDecide(_)))
+}
+
+fn is_trim(message: &Message<Command>) -> bool {
+    matches!(message, Message::SequencePaxos(message) if matches!(message.msg, PaxosMsg::Compaction(_)))
 }

@@ -11,7 +11,7 @@ const EVERY: usize = 8_192;
 /// The leader's plan of what to trim next.
 #[derive(Debug, Default)]
 pub struct Trimming {
-    /// What was decided one period ago. By now every replica that is not far behind has applied that.
+    /// What was decided one period ago: followers were told so before they are told to trim it.
     next: usize,
 }
 

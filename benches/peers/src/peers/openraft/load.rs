@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use openraft::Raft;
 use tokio::task::JoinSet;
 use tokio::time;
@@ -31,7 +31,7 @@ struct Load {
 /// When a command fails, gets another one's answer, or is lost.
 pub async fn run(plan: &Plan, raft: &Raft<Types>) -> Result<Loaded> {
     let window = Window::after_warm_up(plan.time());
-    control::announce(window);
+    let announced = control::announce(window);
     let load = Arc::new(Load {
         raft: raft.clone(),
         payload: plan.payload,
@@ -49,6 +49,7 @@ pub async fn run(plan: &Plan, raft: &Raft<Types>) -> Result<Loaded> {
     {
         task??;
     }
+    announced.join().map_err(|_| anyhow!("the window did not close"))?;
     let proposed = load.proposed.load(Ordering::Relaxed);
     Ok(load.recorder.lock().unwrap_or_else(PoisonError::into_inner).finish(proposed))
 }

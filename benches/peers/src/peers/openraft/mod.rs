@@ -3,7 +3,7 @@
 //! | what | file |
 //! |---|---|
 //! | the types and settings that the crate is used with | [`types`], [`settings`] |
-//! | the log and the writer that syncs it | [`log_store`], [`writer`] |
+//! | the log, the writer that syncs it, and how much of it is kept | [`log_store`], [`writer`], [`retention`] |
 //! | the state machine | [`state_machine`] |
 //! | calls to other replicas, and their answers | [`network`], [`server`] |
 //! | the load | [`load`] |
@@ -11,6 +11,7 @@
 mod load;
 mod log_store;
 mod network;
+mod retention;
 mod server;
 mod settings;
 mod state_machine;
@@ -41,7 +42,8 @@ use types::Types;
 /// # Errors
 /// When it cannot go on.
 pub fn serve(cluster: Cluster, plan: &Plan, tally: SharedTally) -> Result<()> {
-    let runtime = Builder::new_multi_thread().enable_all().build().context("cannot start tokio")?;
+    // Three replicas on two processors gain nothing from more threads than one each, and lose their wake-ups.
+    let runtime = Builder::new_current_thread().enable_all().build().context("cannot start tokio")?;
     runtime.block_on(replica(cluster, plan, tally))
 }
 
@@ -64,5 +66,6 @@ async fn replica(cluster: Cluster, plan: &Plan, tally: SharedTally) -> Result<()
             }
         });
     }
-    server::serve(cluster.listener, raft).await
+    tokio::try_join!(server::serve(cluster.listener, raft.clone()), retention::purge(raft))?;
+    Ok(())
 }

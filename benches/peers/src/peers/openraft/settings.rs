@@ -15,11 +15,10 @@ pub fn config() -> Result<Config> {
         election_timeout_max: 6_000,
         // A replica has one append under way to each other one. It is to take all that waits.
         max_payload_entries: 4_096,
-        // Snapshots, which are tiny here, let the log be cut. A follower is never to need one.
-        snapshot_policy: SnapshotPolicy::LogsSinceLast(20_000),
-        max_in_snapshot_log_to_keep: 20_000,
-        purge_batch_size: 1_024,
-        replication_lag_threshold: 1_000_000,
+        // The log is purged by other rules, and no follower is ever to need a snapshot.
+        snapshot_policy: SnapshotPolicy::Never,
+        max_in_snapshot_log_to_keep: u64::MAX,
+        replication_lag_threshold: u64::MAX,
         ..Config::default()
     };
     config.validate().context("openraft refuses its settings")
