@@ -27,8 +27,8 @@ Examples:
   niagara-peers openraft --payload 2048 --durability fsync --dir /var/tmp
   niagara-peers all --seconds 4 --json
 
-With the crates, the load runs in the leader's process, as in an application that embeds them, and its processor time
-counts with the replicas'. The load on etcd runs in this process and is counted apart. What each driver does, and with
+With the crates, the load runs in the leader's process, as in an application that embeds them, and its processor time \
+counts with the replicas'. The load on etcd runs in this process and is counted apart. What each driver does, and with \
 which settings, stands in README.md.";
 
 #[derive(Debug, Subcommand)]
