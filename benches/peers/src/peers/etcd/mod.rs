@@ -1,0 +1,59 @@
+//! The servers of etcd, three of them, under puts over gRPC.
+//!
+//! What they do for a put is more than the crates do for a command: a multi-version key-value store on disk behind the log,
+//! requests that come over sockets, leases and watches that might be there. So it is a reference, not an equal.
+//!
+//! | what | file |
+//! |---|---|
+//! | the servers' processes | [`servers`] |
+//! | the few messages of the API that are used | [`api`] |
+//! | the load | [`load`] |
+
+mod api;
+mod load;
+mod servers;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use tokio::runtime::Builder;
+
+use crate::measure::is_in_memory;
+use crate::plan::{Durability, Peer, Plan};
+use crate::report::{Outcome, Report};
+
+use servers::Servers;
+
+/// Where data goes that is not to be on a disk.
+const IN_MEMORY: &str = "/dev/shm";
+
+/// Measures etcd, if it is there.
+///
+/// # Errors
+/// When the servers do not start, a put fails, or they do not agree at the end.
+pub fn measure(plan: &Plan) -> Result<Outcome> {
+    let Some((program, version)) = servers::find()? else {
+        let skipped =
+            "there is no etcd on PATH or where it usually is; on Debian: apt-get install etcd-server"
+                .to_owned();
+        return Ok(Outcome::Skipped { peer: Peer::Etcd, skipped });
+    };
+    let report = run(program, version, plan).with_context(|| plan.command_line(Peer::Etcd))?;
+    Ok(Outcome::Measured(report))
+}
+
+fn run(program: &str, version: String, plan: &Plan) -> Result<Report> {
+    let parent = match plan.durability {
+        Durability::Memory if !is_in_memory(&plan.dir)? => PathBuf::from(IN_MEMORY),
+        Durability::Memory | Durability::Fsync => plan.dir.clone(),
+    };
+    let dir = tempfile::Builder::new()
+        .prefix("niagara-peers-")
+        .tempdir_in(&parent)
+        .with_context(|| format!("cannot create a directory in {}", parent.display()))?;
+    let servers = Servers::start(program, plan, dir.path())?;
+    // The clients are to take as little as possible from the servers: one thread does for all of them.
+    let runtime = Builder::new_current_thread().enable_all().build().context("cannot start tokio")?;
+    let (loaded, servers_cpu, client_cpu) = runtime.block_on(load::run(plan, &servers))?;
+    Ok(Report::new(Peer::Etcd, version, plan, &loaded, servers_cpu, Some(client_cpu)))
+}

@@ -1,0 +1,71 @@
+//! The crate openraft, on tokio, in the shape of its own examples and its cluster benchmark.
+//!
+//! | what | file |
+//! |---|---|
+//! | the types and settings that the crate is used with | [`types`], [`settings`] |
+//! | the log, the writer that syncs it, and how much of it is kept | [`log_store`], [`writer`], [`retention`] |
+//! | the state machine | [`state_machine`] |
+//! | calls to other replicas, and their answers | [`network`], [`server`] |
+//! | the load | [`load`] |
+
+mod load;
+mod log_store;
+mod network;
+mod retention;
+mod server;
+mod settings;
+mod state_machine;
+mod types;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use openraft::Raft;
+use tokio::runtime::Builder;
+
+use crate::control::{self, Event};
+use crate::log_file::LogFile;
+use crate::node::Cluster;
+use crate::plan::Plan;
+use crate::tally::SharedTally;
+use crate::window::PATIENCE;
+
+use log_store::LogStore;
+use network::Network;
+use state_machine::StateMachine;
+use types::Types;
+
+/// Runs a replica.
+///
+/// # Errors
+/// When it cannot go on.
+pub fn serve(cluster: Cluster, plan: &Plan, tally: SharedTally) -> Result<()> {
+    // Three replicas on two processors gain nothing from more threads than one each, and lose their wake-ups.
+    let runtime = Builder::new_current_thread().enable_all().build().context("cannot start tokio")?;
+    runtime.block_on(replica(cluster, plan, tally))
+}
+
+async fn replica(cluster: Cluster, plan: &Plan, tally: SharedTally) -> Result<()> {
+    let config = Arc::new(settings::config()?);
+    let network = Network::new(cluster.others().collect());
+    let log = LogStore::new(LogFile::create(plan, cluster.id)?);
+    let raft = Raft::<Types>::new(cluster.id, config, network, log, StateMachine::new(tally)).await?;
+    if cluster.is_leader() {
+        let members: BTreeMap<u64, ()> = cluster.all().map(|id| (id, ())).collect();
+        let (raft, plan, id) = (raft.clone(), plan.clone(), cluster.id);
+        tokio::spawn(async move {
+            let lead = async {
+                raft.initialize(members).await?;
+                raft.wait(Some(PATIENCE)).current_leader(id, "to be elected").await?;
+                control::say(&Event::Loaded(load::run(&plan, &raft).await?))
+            };
+            if let Err(error) = lead.await {
+                control::fail(&error);
+            }
+        });
+    }
+    tokio::try_join!(server::serve(cluster.listener, raft.clone()), retention::purge(raft))?;
+    Ok(())
+}
