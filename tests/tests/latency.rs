@@ -39,6 +39,7 @@ struct Server {
     port: Port<Counter>,
     inbox: Vec<VecDeque<Event>>,
     writes: Vec<bool>,
+    ticked: Vec<bool>,
 }
 
 /// Three servers, and what is on its way between them.
@@ -86,6 +87,7 @@ impl Cluster {
         self.run_until(self.now + TICK);
         for server in (0..self.servers.len()).filter(|server| whose(*server)) {
             (0..self.groups).for_each(|group| self.servers[server].machine.tick_group(group));
+            self.servers[server].ticked.fill(true);
             self.servers[server].machine.tick();
             self.run(server);
         }
@@ -135,7 +137,10 @@ impl Cluster {
             let mut moved = false;
             for group in 0..self.groups {
                 let machine = &mut server.machine;
-                while !server.inbox[group].is_empty() || machine.wants_turn(group) {
+                // A tick is followed by a turn, whatever there is to do.
+                let mut ticked = std::mem::take(&mut server.ticked[group]);
+                while ticked || !server.inbox[group].is_empty() || machine.wants_turn(group) {
+                    ticked = false;
                     server.inbox[group].drain(..).for_each(|event| machine.handle(group, event));
                     sent.extend(machine.turn(group).into_iter().map(|(to, frame)| (group, to, frame)));
                     moved = true;
@@ -205,7 +210,7 @@ impl Server {
         let machine = Machine::open(&config, &outside, Counter::default()).expect("an empty log opens");
         let port = machine.client().port(Arc::new(NeverAsleep));
         let inbox = (0..groups).map(|_| VecDeque::new()).collect();
-        Server { machine, port, inbox, writes: vec![false; groups] }
+        Server { machine, port, inbox, writes: vec![false; groups], ticked: vec![false; groups] }
     }
 }
 
