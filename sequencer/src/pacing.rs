@@ -42,6 +42,13 @@ impl Pacing {
     pub const fn may_cut(&self, outstanding_command_entries: usize) -> bool {
         outstanding_command_entries < self.window
     }
+
+    /// How many entries may be ahead of the merge for a leader whose window was full to go on. Half a window: one that went on
+    /// at each step of the merge would cut, send and be woken for one entry at a time (the silly window of RFC 813).
+    #[must_use]
+    pub const fn goes_on_at(&self) -> usize {
+        self.window / 2
+    }
 }
 
 impl Default for Pacing {

@@ -33,6 +33,17 @@ struct Unpersisted {
     messages: Vec<Message>,
 }
 
+/// What commands wait for that are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Held {
+    /// Nothing.
+    No,
+    /// The window is full: they wait until the merge has emptied half of it.
+    Window,
+    /// A leader, or the end of a transfer, or execution of what was sent to the leader.
+    Other,
+}
+
 /// The state machine; see the documentation at the top of its file.
 pub struct Driver<L: ReplicaLog> {
     pub(super) config: DriverConfig,
@@ -47,7 +58,7 @@ pub struct Driver<L: ReplicaLog> {
     pacing: Pacing,
     lag: Lag,
     lagging: bool,
-    held: bool,
+    held: Held,
     pub(super) ticks: u64,
     last_cut: u64,
     progress: Progress,
@@ -119,7 +130,7 @@ impl<L: ReplicaLog> Driver<L> {
             slots,
             unpersisted: VecDeque::new(),
             lagging: false,
-            held: false,
+            held: Held::No,
             ticks: 0,
             last_cut: 0,
             outbox: Vec::new(),
@@ -179,15 +190,19 @@ impl<L: ReplicaLog> Driver<L> {
         self.lagging
     }
 
-    /// Whether commands wait because the window is full, so that the driver wants a turn when the merge or execution
-    /// has moved on.
-    pub fn is_held(&self) -> bool {
-        self.held
+    /// Commands that are there wait until the merge has passed this entry; 0 if any progress of the merge or of execution may
+    /// help, `u64::MAX` if none wait.
+    pub fn goes_on_at(&self) -> u64 {
+        match self.held {
+            Held::No => u64::MAX,
+            Held::Window => self.slots.index_leaving(self.pacing.goes_on_at()),
+            Held::Other => 0,
+        }
     }
 
     /// The least level at which this replica has padding to do; `u64::MAX` if it does not lead.
     pub fn wake_at(&self, view: &View, source: &impl LaneSource) -> u64 {
-        let may_propose = self.leads() && !self.held && self.progress.resend_at.is_none();
+        let may_propose = self.leads() && self.held == Held::No && self.progress.resend_at.is_none();
         if may_propose { self.padding(view, source).wake_at() } else { u64::MAX }
     }
 
@@ -348,7 +363,8 @@ impl<L: ReplicaLog> Driver<L> {
         let before = self.raft.raft.msgs.len();
         self.receive_raft(from, message);
         let answers = self.raft.raft.msgs.iter().skip(before);
-        let acknowledged = |answer: &Message| answer.msg_type == MessageType::MsgAppendResponse && !answer.reject;
+        let acknowledged =
+            |answer: &Message| answer.msg_type == MessageType::MsgAppendResponse && !answer.reject;
         if answers.map(acknowledged).eq([true]) {
             self.raft.raft.msgs.pop();
         }
@@ -470,19 +486,20 @@ impl<L: ReplicaLog> Driver<L> {
 
     /// The leader's part of a turn: commands first, then what padding is still needed, in one proposal.
     fn propose(&mut self, view: &View, source: &mut impl LaneSource, output: &mut Output) {
-        self.held = false;
+        let was_full = std::mem::replace(&mut self.held, Held::No) == Held::Window;
         if self.raft.raft.lead_transferee.is_some() {
-            self.held = true;
+            self.held = Held::Other;
             return;
         }
+        let waits = was_full && self.slots.unmerged_commands() > self.pacing.goes_on_at();
         let mut place = self.slots.last_place();
         if planted::is(Bug::SlotsNotRising) {
             place = self.slots.place_at(self.commit());
         }
         let mut entries = Vec::new();
         while self.intake.has_work(source) {
-            if !self.pacing.may_cut(self.slots.unmerged_commands() + entries.len()) {
-                self.held = true;
+            if waits || !self.pacing.may_cut(self.slots.unmerged_commands() + entries.len()) {
+                self.held = Held::Window;
                 break;
             }
             let batches = self.intake.cut(source, self.config.entry_bytes);
@@ -547,10 +564,10 @@ impl<L: ReplicaLog> Driver<L> {
             self.outbox.push((span.server, Wire::Nack { attempt: span.attempt }));
         }
         let leader = self.leader();
-        self.held = leader == 0;
+        self.held = if leader == 0 { Held::Other } else { Held::No };
         while leader != 0 && self.intake.has_own_work(source) {
             if self.intake.sent_bytes() >= self.config.entry_bytes * self.config.window {
-                self.held = true;
+                self.held = Held::Other;
                 break;
             }
             let Some(batch) = self.intake.next_own(source, self.config.entry_bytes, true) else { break };

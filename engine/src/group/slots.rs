@@ -111,6 +111,12 @@ impl SlotIndex {
         self.commands
     }
 
+    /// The index that the merge has to pass for so many entries with commands to be left; 0 if there are no more of them.
+    pub fn index_leaving(&self, entries: usize) -> u64 {
+        let mut newest_first = self.marks.iter().rev().filter(|mark| mark.commands);
+        newest_first.nth(entries).map_or(0, |mark| mark.index)
+    }
+
     /// Entries with commands that the merge has passed since this process started.
     pub fn merged_commands(&self) -> u64 {
         self.merged_commands
@@ -136,6 +142,7 @@ mod tests {
         slots.append(4, &EntryFill::Commands { place: 10 });
         assert_eq!((slots.last_place(), slots.place_at(3), slots.place_at(1)), (10, 9, 0));
         assert_eq!((slots.unmerged_commands(), slots.unmerged_commands_through(3)), (2, 1));
+        assert_eq!([0, 1, 2].map(|left| slots.index_leaving(left)), [4, 2, 0]);
         // A new leader's entry replaces the suffix.
         slots.append(3, &EntryFill::Nothing);
         assert_eq!((slots.last_place(), slots.unmerged_commands()), (1, 1));

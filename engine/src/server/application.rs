@@ -256,7 +256,7 @@ impl<S: StateMachine> Executor<S> {
         let first = batch.span.first + u64::from(skip);
         self.lanes[lane].applied(first, position, work.replies.drain(..), &mut work.deliveries);
         self.lanes[lane].queue.set_next_command(batch.end());
-        self.board.groups[lane].wake_if_held();
+        self.board.groups[lane].wake_if_held(0);
     }
 
     /// Says how far execution is, before anybody is told about an outcome: who hears of position g may read at least g.

@@ -30,7 +30,7 @@ pub(crate) struct Board {
 #[derive(Default)]
 #[repr(align(128))]
 pub(crate) struct GroupBoard {
-    /// Raft index of the last committed entry. Written by the group's thread, as the others up to `held`.
+    /// Raft index of the last committed entry. Written by the group's thread, as the others up to `goes_on_at`.
     pub commit: AtomicU64,
     pub last: AtomicU64,
     pub term: AtomicU64,
@@ -42,8 +42,9 @@ pub(crate) struct GroupBoard {
     pub leaderless_ticks: AtomicU32,
     /// The least level at which this group's leader here has to pad.
     pub wake_at: AtomicU64,
-    /// Commands wait until the merge or execution moves on.
-    pub held: AtomicBool,
+    /// Commands wait until the merge has passed this entry; 0: for any progress of the merge or of execution; `u64::MAX`: none
+    /// wait.
+    pub goes_on_at: AtomicU64,
     /// Raft index of the last entry that the merge has passed. Written by the sequencer's thread.
     pub merged: AtomicU64,
     mail: Mutex<Vec<Mail>>,
@@ -70,7 +71,11 @@ pub(crate) enum Mail {
 
 impl Board {
     pub fn new(groups: usize) -> Self {
-        let group = || GroupBoard { wake_at: AtomicU64::new(u64::MAX), ..GroupBoard::default() };
+        let group = || GroupBoard {
+            wake_at: AtomicU64::new(u64::MAX),
+            goes_on_at: AtomicU64::new(u64::MAX),
+            ..GroupBoard::default()
+        };
         Board {
             level: AtomicU64::new(0),
             anchor: AtomicU32::new(0),
@@ -140,9 +145,9 @@ impl GroupBoard {
         }
     }
 
-    /// Wakes the group's thread if commands wait for the merge or execution to move on.
-    pub fn wake_if_held(&self) {
-        if self.held.load(SeqCst) {
+    /// Wakes the group's thread if commands wait for the merge to come to this entry; 0 stands for progress of execution.
+    pub fn wake_if_held(&self, merged: u64) {
+        if self.goes_on_at.load(SeqCst) <= merged {
             self.wake();
         }
     }

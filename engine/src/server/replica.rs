@@ -178,7 +178,7 @@ impl Replica {
         }
         let committed_more = mine.commit.swap(commit, SeqCst) != commit;
         mine.last.store(self.driver.last_index(), SeqCst);
-        mine.held.store(self.driver.is_held(), SeqCst);
+        mine.goes_on_at.store(self.driver.goes_on_at(), SeqCst);
         mine.lags.store(self.driver.lags(), SeqCst);
         mine.wake_at.store(self.driver.wake_at(&self.view, &&*self.queue), SeqCst);
         self.board.raise_level(self.driver.level());
@@ -245,9 +245,10 @@ impl Replica {
     /// sleeping: whatever comes later finds it announced as asleep, and wakes it.
     pub fn may_sleep(&self) -> bool {
         let mine = self.mine();
-        let held = mine.held.load(SeqCst);
-        let moved = mine.merged.load(SeqCst) != self.view.merged
-            || self.queue.next_command() != self.view.next_command;
+        let (goes_on_at, merged) = (mine.goes_on_at.load(SeqCst), mine.merged.load(SeqCst));
+        let executed = self.queue.next_command() != self.view.next_command;
+        let moved = merged != self.view.merged && merged >= goes_on_at || goes_on_at == 0 && executed;
+        let held = goes_on_at != u64::MAX;
         let commands = self.queue.has_commands() && !held || held && moved;
         !(commands || mine.has_mail() || mine.wake_at.load(SeqCst) <= self.board.level())
     }

@@ -251,7 +251,7 @@ impl Sequencer {
                 let group = &self.board.groups[log.group.index()];
                 group.merged.store(index, SeqCst);
                 log.store.release(index);
-                group.wake_if_held();
+                group.wake_if_held(index);
             }
         }
     }

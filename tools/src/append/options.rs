@@ -47,7 +47,7 @@ pub struct AppendOptions {
     /// Memory for the recent part of each group's log, in KiB
     #[arg(long, default_value_t = 2048, value_name = "KIB", value_parser = clap::value_parser!(u32).range(64..=1_048_576))]
     pub log_cache_kib: u32,
-    /// Make a snapshot, and compact the logs, after so many MiB of commands [default: 16 in memory, else 1024]
+    /// Make a snapshot, and compact the logs, after so many MiB of commands [default: 2 in memory, else 1024]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
     pub snapshot_mib: Option<u64>,
     /// Keep data under this directory rather than the system's one for temporary files
@@ -68,7 +68,7 @@ impl AppendOptions {
     /// After how many MiB of commands a snapshot is made. In memory the log lives until then, and one that outgrows the
     /// processor's caches measures page faults; on disk the engine's own default is what users have.
     pub fn snapshot_mib(&self) -> u64 {
-        self.snapshot_mib.unwrap_or(if self.durability == Durability::Memory { 16 } else { 1024 })
+        self.snapshot_mib.unwrap_or(if self.durability == Durability::Memory { 2 } else { 1024 })
     }
 
     /// On how many servers. Where they keep to a number in flight, one; a command alone has one origin, and more of them only

@@ -6,8 +6,6 @@ use super::plan::Load;
 
 /// In an open loop commands are generated in steps of this length: a sleep per command would measure the sleeps.
 const STEP_NANOS: u64 = 250_000;
-/// As fast as it goes: so many commands in flight keep an origin's groups busy, and stay below what a lane holds.
-const UNBOUNDED_IN_FLIGHT: u64 = 40_000;
 /// An open loop that the engine cannot keep up with is cut off here, rather than growing without end.
 const MOST_IN_FLIGHT: u64 = 2_000_000;
 
@@ -21,12 +19,12 @@ pub(super) enum Pace {
 }
 
 impl Pace {
-    /// For a server that leads so many groups.
-    pub fn new(load: Load, led: u64) -> Pace {
+    /// `unbounded`: how many commands in flight keep all groups busy that this server leads.
+    pub fn new(load: Load, unbounded: u64) -> Pace {
         match load {
             Load::Rate { per_second } => Pace::Open { per_second, begun: 0 },
             Load::InFlight { commands } => Pace::Closed { in_flight: commands },
-            Load::Unbounded => Pace::Closed { in_flight: UNBOUNDED_IN_FLIGHT * led.max(1) },
+            Load::Unbounded => Pace::Closed { in_flight: unbounded },
         }
     }
 

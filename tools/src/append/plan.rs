@@ -91,6 +91,12 @@ impl Plan {
         }
     }
 
+    /// How many commands in flight keep one group busy: what its window holds, and as much again that waits.
+    pub fn full_group(&self) -> u64 {
+        let entries = u64::from(self.window) + 8;
+        entries * ((u64::from(self.entry_kib) << 10) / (u64::from(self.payload) + 1)).max(1)
+    }
+
     pub fn config(&self) -> Config {
         let members = (1..).zip(&self.members).map(|(server, (addresses, transfer))| Member {
             server,
@@ -105,6 +111,7 @@ impl Plan {
         config.entry_bytes = (self.entry_kib as usize) << 10;
         config.window = usize::from(self.window);
         config.log_cache_bytes = (self.log_cache_kib as usize) << 10;
+        config.lane_commands = config.lane_commands.max(2 * self.full_group() as usize);
         config.snapshot_bytes = self.snapshot_mib << 20;
         config.command_bytes = config.command_bytes.max(self.payload as usize + 1024);
         config.lane_bytes = config.lane_bytes.max(2 * config.command_bytes);

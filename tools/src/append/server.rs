@@ -66,7 +66,7 @@ impl Server {
         let groups = plan.members[0].0.len() as u64;
         let origin = plan.load.map(|load| {
             let led = (0..groups).filter(|group| group % SERVERS + 1 == plan.server).count();
-            let pace = Pace::new(load, led as u64);
+            let pace = Pace::new(load, plan.full_group() * led.max(1) as u64);
             let (engine, control, reads, payload) =
                 (Arc::clone(&engine), Arc::clone(&control), plan.reads, plan.payload);
             let (made, is_made) = mpsc::channel();
