@@ -37,4 +37,5 @@ pub use plan::Load;
 pub use report::{CpuSeconds, Latency, Report};
 pub use run::run;
 pub use server::serve;
+pub(crate) use table::grouped;
 pub use threads::Kind;

@@ -22,8 +22,8 @@ pub(super) struct Reading {
     pub entries: u64,
     /// Bytes written to sockets, heads included.
     pub sent_bytes: u64,
-    /// Syncs of logs.
-    pub syncs: u64,
+    /// Writes of logs.
+    pub log_writes: u64,
     /// Positions of the global log, and its digest there.
     pub digests: Vec<(u64, String)>,
     /// Latencies of commands, in nanoseconds, and how often.
@@ -53,7 +53,7 @@ impl Reading {
             noops: status.noops,
             entries: sum("niagara_entries_proposed_total"),
             sent_bytes: sum("niagara_network_sent_bytes_total"),
-            syncs: sum("niagara_wal_fsync_duration_seconds_count"),
+            log_writes: sum("niagara_wal_fsync_duration_seconds_count"),
             digests: status.digests.into_iter().map(|digest| (digest.position, digest.value)).collect(),
             command_nanos: pairs(&seen.commands),
             read_nanos: pairs(&seen.reads),

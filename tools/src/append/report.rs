@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::options::AppendOptions;
-use super::plan::Load;
+use super::plan::{Load, SERVERS};
 use super::reading::Reading;
 use super::run::Moment;
 use super::threads::{Cpu, Kind};
@@ -40,6 +40,8 @@ pub struct Report {
     pub cpu_seconds_per_million_commands: CpuSeconds,
     /// The same for each kind of thread.
     pub cpu_seconds_per_million_commands_by_thread: BTreeMap<Kind, CpuSeconds>,
+    /// The part of it that the threads of the groups' leaders take: what bounds a group that has a core for each thread.
+    pub leader_cpu_seconds_per_million_commands: f64,
     /// Commands per second of CPU time, of all three servers together: the reciprocal of the total above.
     pub commands_per_cpu_second: f64,
     /// Cores used, on average over the window.
@@ -56,8 +58,8 @@ pub struct Report {
     pub system_calls_per_thousand_commands: Option<f64>,
     /// Why they cannot.
     pub system_calls_not_counted: Option<String>,
-    /// Syncs of logs per second.
-    pub syncs_per_second: f64,
+    /// Writes of logs per second, each with a sync where that is what durability asks for.
+    pub log_writes_per_second: f64,
     /// Times that the engine refused a command as overload, and it was proposed again.
     pub refused: u64,
     /// Commands and reads whose outcome is unknown.
@@ -146,6 +148,7 @@ impl Report {
             read_latency_ms: Latency::of(after.servers.iter().map(|server| &server.read_nanos)),
             cpu_seconds_per_million_commands: per_million(&all),
             cpu_seconds_per_million_commands_by_thread: by_thread,
+            leader_cpu_seconds_per_million_commands: per_million(&spent_leading(window)).total,
             commands_per_cpu_second: commands / cpu,
             cores_used: cpu / seconds,
             noops_per_command: sum(|reading| reading.noops) / after.servers.len() as f64 * per_command,
@@ -154,7 +157,7 @@ impl Report {
             sleeps_per_thousand_commands: 1000.0 * sleeps * per_command,
             system_calls_per_thousand_commands: calls.as_ref().ok().copied(),
             system_calls_not_counted: calls.err(),
-            syncs_per_second: sum(|reading| reading.syncs) / seconds,
+            log_writes_per_second: sum(|reading| reading.log_writes) / seconds,
             refused: sum(|reading| reading.refused) as u64,
             unknown,
         }
@@ -163,8 +166,24 @@ impl Report {
 
 /// CPU time that threads of this kind have used in the window, on all servers.
 fn spent(window: &Window, kind: Kind) -> Cpu {
+    spent_by(window, |_, name| Kind::of(name) == kind)
+}
+
+/// CPU time that each group's thread has used at the group's leader.
+fn spent_leading(window: &Window) -> Cpu {
+    spent_by(window, |server, name| {
+        let group = name.strip_prefix("group-").and_then(|group| group.parse::<u64>().ok());
+        group.is_some_and(|group| (group - 1) % SERVERS == server)
+    })
+}
+
+/// CPU time of the threads that are chosen by their server's zero-based index and their name.
+fn spent_by(window: &Window, chosen: impl Fn(u64, &str) -> bool) -> Cpu {
     let of = |moment: &Moment| {
-        moment.cpu.iter().filter_map(|server| server.get(&kind)).fold(Cpu::default(), |sum, cpu| Cpu {
+        let threads = (0..)
+            .zip(&moment.cpu)
+            .flat_map(|(server, cpu)| cpu.iter().map(move |(name, cpu)| (server, name, cpu)));
+        threads.filter(|(server, name, _)| chosen(*server, name)).fold(Cpu::default(), |sum, (.., cpu)| Cpu {
             user: sum.user + cpu.user,
             kernel: sum.kernel + cpu.kernel,
             sleeps: sum.sleeps + cpu.sleeps,

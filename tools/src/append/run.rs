@@ -15,7 +15,7 @@ use super::quota::Quotas;
 use super::reading::Reading;
 use super::report::{Report, Window};
 use super::system_calls;
-use super::threads::{Cpu, Kind, cpu_of};
+use super::threads::{Cpu, cpu_of};
 use crate::failure::Failure;
 
 /// After the last command, all servers have executed it within this time, or something is wrong.
@@ -60,10 +60,11 @@ fn commands_between(before: &[Reading], after: &[Reading]) -> u64 {
     before.iter().zip(after).map(|(before, after)| after.commands - before.commands).min().unwrap_or(0)
 }
 
-/// Counters of all servers, and CPU time by kind of thread, at one moment.
+/// Counters of all servers, and CPU time of their threads, at one moment.
 pub(super) struct Moment {
     pub servers: Vec<Reading>,
-    pub cpu: Vec<BTreeMap<Kind, Cpu>>,
+    /// Per server, by the names of its threads.
+    pub cpu: Vec<BTreeMap<String, Cpu>>,
 }
 
 struct Cluster {

@@ -22,20 +22,24 @@ impl Display for Report {
         for kind in Kind::ALL {
             let cpu = self.cpu_seconds_per_million_commands_by_thread[&kind];
             line(f, &format!("  {}", kind.name()), &cpu)?;
+            if kind == Kind::Group {
+                line(
+                    f,
+                    "    of groups led there",
+                    &format!("{:.4}", self.leader_cpu_seconds_per_million_commands),
+                )?;
+            }
         }
         line(f, "commands per entry", &format!("{:.1}", self.commands_per_entry))?;
         line(f, "no-ops per command", &format!("{:.3}", self.noops_per_command))?;
         line(f, "bytes on the wire per command", &format!("{:.1}", self.wire_bytes_per_command))?;
         line(f, "sleeps per 1,000 commands", &format!("{:.2}", self.sleeps_per_thousand_commands))?;
-        match (&self.system_calls_per_thousand_commands, &self.system_calls_not_counted) {
-            (Some(calls), _) => line(f, "system calls per 1,000 commands", &format!("{calls:.2}"))?,
-            (None, why) => {
-                line(f, "system calls per 1,000 commands", &why.as_deref().unwrap_or("not counted"))?
-            }
-        }
-        if self.syncs_per_second > 0.0 {
-            line(f, "log syncs per second", &grouped(self.syncs_per_second))?;
-        }
+        let calls = match self.system_calls_per_thousand_commands {
+            Some(calls) => format!("{calls:.2}"),
+            None => self.system_calls_not_counted.clone().unwrap_or_default(),
+        };
+        line(f, "system calls per 1,000 commands", &calls)?;
+        line(f, "log writes per second", &grouped(self.log_writes_per_second))?;
         if self.refused > 0 {
             line(f, "refused as overload, sent again", &grouped(self.refused as f64))?;
         }

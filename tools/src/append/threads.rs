@@ -32,7 +32,7 @@ impl Kind {
         [Kind::FrontEnd, Kind::Group, Kind::Log, Kind::Sequencer, Kind::Application, Kind::Other];
 
     /// The kind of the thread with this name.
-    fn of(name: &str) -> Kind {
+    pub(super) fn of(name: &str) -> Kind {
         match name {
             "sequencer" => Kind::Sequencer,
             "application" => Kind::Application,
@@ -80,12 +80,12 @@ pub(super) fn threads_of(process: u32) -> Result<Vec<(u32, String)>, Failure> {
     Ok(threads)
 }
 
-/// CPU time of a process since its start, by kind of thread.
+/// CPU time of a process since its start, by the names of its threads.
 ///
 /// How much it is in all comes from `schedstat`, in nanoseconds; how it splits into user and kernel from `stat`, which counts in
 /// steps of 10 ms.
-pub(super) fn cpu_of(process: u32) -> Result<BTreeMap<Kind, Cpu>, Failure> {
-    let mut kinds: BTreeMap<Kind, Cpu> = BTreeMap::new();
+pub(super) fn cpu_of(process: u32) -> Result<BTreeMap<String, Cpu>, Failure> {
+    let mut threads: BTreeMap<String, Cpu> = BTreeMap::new();
     for (thread, name) in threads_of(process)? {
         let file = |name: &str| fs::read_to_string(format!("/proc/{process}/task/{thread}/{name}"));
         let (Ok(schedstat), Ok(stat), Ok(status)) = (file("schedstat"), file("stat"), file("status")) else {
@@ -94,14 +94,14 @@ pub(super) fn cpu_of(process: u32) -> Result<BTreeMap<Kind, Cpu>, Failure> {
         let Some(cpu) = parse(&schedstat, &stat, &status) else {
             return Err(Failure::new("cannot read CPU times: this kernel writes /proc in another form"));
         };
-        let sum = kinds.entry(Kind::of(&name)).or_default();
+        let sum = threads.entry(name).or_default();
         *sum = Cpu {
             user: sum.user + cpu.user,
             kernel: sum.kernel + cpu.kernel,
             sleeps: sum.sleeps + cpu.sleeps,
         };
     }
-    Ok(kinds)
+    Ok(threads)
 }
 
 fn parse(schedstat: &str, stat: &str, status: &str) -> Option<Cpu> {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use niagara_tools::Failure;
 use niagara_tools::append::{self, AppendOptions};
+use niagara_tools::scaling::{self, ScalingOptions};
 
 /// Generates load and measures what becomes of it
 #[derive(Parser)]
@@ -28,6 +29,14 @@ enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Compare numbers of groups, with each group's thread held to a share of a core
+    Scaling {
+        #[command(flatten)]
+        options: ScalingOptions,
+        /// Print one JSON document instead of a table
+        #[arg(long)]
+        json: bool,
+    },
     /// One server of a measured cluster; speaks to its parent over pipes
     #[command(hide = true)]
     AppendServer,
@@ -36,6 +45,7 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Arguments::parse().task {
         Task::Append { options, json } => append(&options, json),
+        Task::Scaling { options, json } => scale(&options, json),
         Task::AppendServer => append::serve().map(|()| ExitCode::SUCCESS),
     };
     done.unwrap_or_else(|failure| {
@@ -52,4 +62,16 @@ fn append(options: &AppendOptions, json: bool) -> Result<ExitCode, Failure> {
         print!("{report}");
     }
     Ok(if report.unknown == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn scale(options: &ScalingOptions, json: bool) -> Result<ExitCode, Failure> {
+    let points = scaling::run(options, |round, report| {
+        eprintln!("round {round}: R = {} {:.0} commands/s", report.groups, report.commands_per_second);
+    })?;
+    if json {
+        println!("{}", serde_json::to_string(&points).expect("points are plain data"));
+    } else {
+        print!("{}", scaling::table(&points));
+    }
+    Ok(ExitCode::SUCCESS)
 }
