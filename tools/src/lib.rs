@@ -6,6 +6,7 @@
 //! command predicts.
 
 pub mod append;
+mod awake;
 mod failure;
 pub mod scaling;
 

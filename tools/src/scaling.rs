@@ -1,6 +1,7 @@
 //! Throughput by the number of groups, with each group's thread held to a share of a core: two cores then stand for many slow ones.
 //!
-//! One round measures each number of groups once, so that a busy neighbour troubles all of them; medians are over the rounds.
+//! One round measures each number of groups once, so that a busy neighbour troubles all of them; medians are over the rounds. What
+//! the quotas leave of the processors is spun away at the lowest priority, so that they never sleep.
 //!
 //! The capacity model: with a core for each thread, a cluster does the least of
 //! R / (CPU time that a leader's group thread takes per command), and, whatever R, 1 / (that of the sequencer),
@@ -11,6 +12,7 @@ use niagara_engine::Durability;
 use serde::Serialize;
 
 use crate::append::{self, AppendOptions, Kind, Report, grouped};
+use crate::awake::Awake;
 use crate::failure::Failure;
 
 /// Options of `niagara-load scaling`.
@@ -59,6 +61,7 @@ pub struct Point {
 /// # Errors
 /// As [`append::run`].
 pub fn run(options: &ScalingOptions, mut progress: impl FnMut(u16, &Report)) -> Result<Vec<Point>, Failure> {
+    let _awake = Awake::keep();
     let mut rounds: Vec<Vec<Report>> = Vec::new();
     for round in 1..=options.rounds {
         let mut reports = Vec::new();

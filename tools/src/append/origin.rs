@@ -85,6 +85,7 @@ pub(super) struct Origin {
     command: Vec<u8>,
     shared: Bytes,
     number: u64,
+    stopped: bool,
     zero: Instant,
 }
 
@@ -109,6 +110,7 @@ impl Origin {
             command: vec![0x5a; payload],
             shared: Bytes::from(vec![0x5a; payload]),
             number: 0,
+            stopped: false,
             zero: Instant::now(),
         }
     }
@@ -125,6 +127,9 @@ impl Origin {
             if !draining {
                 self.propose(now);
                 self.read(now);
+            }
+            if self.stopped {
+                return;
             }
             if draining && self.tickets.in_flight() == 0 {
                 self.control.drained.store(true, SeqCst);
@@ -235,10 +240,12 @@ impl Origin {
 
     /// Not taken: the command waits for its next attempt, and its clock goes on.
     fn refuse(&mut self, ticket: u64, refused: Refused) {
-        assert!(
-            refused == Refused::Overloaded,
-            "this cluster takes commands of this size, has leaders and does not stop: {refused}"
-        );
+        match refused {
+            Refused::Overloaded => {}
+            // The parent has ended, and the engine ends with this process.
+            Refused::Stopping => self.stopped = true,
+            _ => panic!("this cluster takes commands of this size, and has leaders: {refused}"),
+        }
         let began = self.tickets.end(ticket);
         self.again.push(began);
         self.control.refused.fetch_add(1, SeqCst);
