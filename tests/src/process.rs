@@ -122,6 +122,18 @@ impl ServerProcess {
         ticks as f64 / rustix::param::clock_ticks_per_second() as f64
     }
 
+    /// How often its threads have gone to sleep since their start.
+    pub fn sleeps(&self) -> u64 {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.id())).expect("the process runs");
+        let sleeps = tasks.flatten().filter_map(|task| {
+            // A thread can end while it is looked at.
+            let status = std::fs::read_to_string(task.path().join("status")).ok()?;
+            let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+            count.trim().parse::<u64>().ok()
+        });
+        sleeps.sum()
+    }
+
     /// The most memory that it has ever held, in bytes: VmHWM of proc(5).
     pub fn peak_bytes(&self) -> u64 {
         self.memory("VmHWM:")
