@@ -1,14 +1,13 @@
 //! The thread of a server that stands for its clients: it proposes commands, and completes each one's own ticket.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, Thread};
 use std::time::Instant;
 
 use bytes::Bytes;
 use hdrhistogram::Histogram;
 use niagara_engine::{Completion, Consistency, Engine, Port, Refused, Wake};
-use std::sync::Mutex;
 
 use super::appender::Appender;
 use super::pace::Pace;
@@ -42,11 +41,15 @@ pub(super) struct Seen {
     pub reads: Histogram<u64>,
 }
 
+/// Up to an hour, with three digits.
+pub(super) fn nanoseconds() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 3_600_000_000_000, 3).expect("bounds are sound")
+}
+
 impl Seen {
     /// Nothing yet.
     pub fn nothing() -> Seen {
-        let histogram = || Histogram::new_with_bounds(1, 3_600_000_000_000, 3).expect("bounds are sound");
-        Seen { commands: histogram(), reads: histogram() }
+        Seen { commands: nanoseconds(), reads: nanoseconds() }
     }
 }
 

@@ -10,6 +10,11 @@ use super::options::AppendOptions;
 /// Servers of the cluster.
 pub(super) const SERVERS: u64 = 3;
 
+/// The server that leads this group, from 1 as it is: the engine spreads leaders round robin.
+pub(super) fn leader_of(group: u64) -> u64 {
+    (group - 1) % SERVERS + 1
+}
+
 /// How an origin generates commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::options::AppendOptions;
-use super::plan::{Load, SERVERS};
+use super::origin::nanoseconds;
+use super::plan::{Load, leader_of};
 use super::reading::Reading;
-use super::run::Moment;
+use super::run::{Moment, commands_between};
 use super::threads::{Cpu, Kind};
 
 /// What one run has measured. Figures are of the three servers together, unless they say otherwise.
@@ -111,15 +111,14 @@ impl Report {
         let sum = |field: fn(&Reading) -> u64| {
             pairs().map(|(before, after)| field(after) - field(before)).sum::<u64>() as f64
         };
-        let commands =
-            pairs().map(|(before, after)| after.commands - before.commands).min().unwrap_or(0) as f64;
+        let commands = commands_between(&before.servers, &after.servers) as f64;
         let slowest =
             pairs().map(|(before, after)| (after.commands - before.commands) as f64 / (after.at - before.at));
         let per_command = 1.0 / commands.max(1.0);
         let kinds: BTreeMap<Kind, Cpu> =
             Kind::ALL.into_iter().map(|kind| (kind, spent(window, kind))).collect();
-        let cpu: f64 = kinds.values().map(|cpu| cpu.user + cpu.kernel).sum();
-        let sleeps: f64 = kinds.values().map(|cpu| cpu.sleeps).sum();
+        let all: Cpu = kinds.values().copied().sum();
+        let cpu = all.user + all.kernel;
         let per_million = |cpu: &Cpu| CpuSeconds {
             total: (cpu.user + cpu.kernel) * 1e6 * per_command,
             user: cpu.user * 1e6 * per_command,
@@ -127,11 +126,6 @@ impl Report {
         };
         let by_thread: BTreeMap<Kind, CpuSeconds> =
             kinds.iter().map(|(kind, cpu)| (*kind, per_million(cpu))).collect();
-        let all = kinds.values().fold(Cpu::default(), |sum, cpu| Cpu {
-            user: sum.user + cpu.user,
-            kernel: sum.kernel + cpu.kernel,
-            sleeps: 0.0,
-        });
         let reads: u64 =
             after.servers.iter().flat_map(|server| &server.read_nanos).map(|(_, count)| count).sum();
         Report {
@@ -154,7 +148,7 @@ impl Report {
             noops_per_command: sum(|reading| reading.noops) / after.servers.len() as f64 * per_command,
             commands_per_entry: commands / sum(|reading| reading.entries).max(1.0),
             wire_bytes_per_command: sum(|reading| reading.sent_bytes) * per_command,
-            sleeps_per_thousand_commands: 1000.0 * sleeps * per_command,
+            sleeps_per_thousand_commands: 1000.0 * all.sleeps * per_command,
             system_calls_per_thousand_commands: calls.as_ref().ok().copied(),
             system_calls_not_counted: calls.err(),
             log_writes_per_second: sum(|reading| reading.log_writes) / seconds,
@@ -173,21 +167,15 @@ fn spent(window: &Window, kind: Kind) -> Cpu {
 fn spent_leading(window: &Window) -> Cpu {
     spent_by(window, |server, name| {
         let group = name.strip_prefix("group-").and_then(|group| group.parse::<u64>().ok());
-        group.is_some_and(|group| (group - 1) % SERVERS == server)
+        group.is_some_and(|group| leader_of(group) == server)
     })
 }
 
-/// CPU time of the threads that are chosen by their server's zero-based index and their name.
+/// CPU time of the threads that are chosen by their server and their name.
 fn spent_by(window: &Window, chosen: impl Fn(u64, &str) -> bool) -> Cpu {
-    let of = |moment: &Moment| {
-        let threads = (0..)
-            .zip(&moment.cpu)
-            .flat_map(|(server, cpu)| cpu.iter().map(move |(name, cpu)| (server, name, cpu)));
-        threads.filter(|(server, name, _)| chosen(*server, name)).fold(Cpu::default(), |sum, (.., cpu)| Cpu {
-            user: sum.user + cpu.user,
-            kernel: sum.kernel + cpu.kernel,
-            sleeps: sum.sleeps + cpu.sleeps,
-        })
+    let of = |moment: &Moment| -> Cpu {
+        let threads = (1..).zip(&moment.cpu).flat_map(|(server, cpu)| cpu.iter().map(move |of| (server, of)));
+        threads.filter(|(server, (name, _))| chosen(*server, name)).map(|(_, (_, cpu))| *cpu).sum()
     };
     let (before, after) = (of(&window.before), of(&window.after));
     // A share of the kernel's can seem to go back, since it is derived from a ratio.
@@ -200,7 +188,7 @@ fn spent_by(window: &Window, chosen: impl Fn(u64, &str) -> bool) -> Cpu {
 
 impl Latency {
     fn of<'a>(parts: impl Iterator<Item = &'a Vec<(u64, u64)>>) -> Latency {
-        let mut all = Histogram::<u64>::new_with_bounds(1, 3_600_000_000_000, 3).expect("bounds are sound");
+        let mut all = nanoseconds();
         parts.flatten().for_each(|(nanos, count)| all.saturating_record_n(*nanos, *count));
         if all.is_empty() {
             return Latency::default();

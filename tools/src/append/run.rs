@@ -56,7 +56,7 @@ pub fn run(options: &AppendOptions) -> Result<Report, Failure> {
 }
 
 /// Commands that the slowest server has executed between two readings.
-fn commands_between(before: &[Reading], after: &[Reading]) -> u64 {
+pub(super) fn commands_between(before: &[Reading], after: &[Reading]) -> u64 {
     before.iter().zip(after).map(|(before, after)| after.commands - before.commands).min().unwrap_or(0)
 }
 

@@ -6,12 +6,12 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use niagara_engine::{Client, Engine};
+use niagara_engine::{Client, Engine, GroupStatus};
 
 use super::appender::Appender;
 use super::origin::{Control, Origin, Seen};
 use super::pace::Pace;
-use super::plan::{Plan, Request, SERVERS};
+use super::plan::{Plan, Request, leader_of};
 use super::reading::Reading;
 use crate::failure::Failure;
 
@@ -65,7 +65,7 @@ impl Server {
         let control = Control::new();
         let groups = plan.members[0].0.len() as u64;
         let origin = plan.load.map(|load| {
-            let led = (0..groups).filter(|group| group % SERVERS + 1 == plan.server).count();
+            let led = (1..=groups).filter(|group| leader_of(*group) == plan.server).count();
             let pace = Pace::new(load, plan.full_group() * led.max(1) as u64);
             let (engine, control, reads, payload) =
                 (Arc::clone(&engine), Arc::clone(&control), plan.reads, plan.payload);
@@ -127,9 +127,7 @@ impl Server {
         let until = Instant::now() + LEADERS_WITHIN;
         while Instant::now() < until {
             let status = self.client.status();
-            let placed = |group: &niagara_engine::GroupStatus| {
-                group.leader == (u64::from(group.group) - 1) % SERVERS + 1
-            };
+            let placed = |group: &GroupStatus| group.leader == leader_of(group.group.into());
             if status.local.len() as u64 == self.groups && status.local.iter().all(placed) {
                 return Ok(());
             }

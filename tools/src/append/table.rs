@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display};
 
+use indicatif::HumanCount;
+
 use super::report::{CpuSeconds, Latency, Report};
 use super::threads::Kind;
 
@@ -66,13 +68,5 @@ impl Display for CpuSeconds {
 
 /// A number with its thousands set apart.
 pub(crate) fn grouped(number: f64) -> String {
-    let digits = format!("{number:.0}");
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    HumanCount(number.round() as u64).to_string()
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::iter::Sum;
+use std::ops::AddAssign;
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -65,6 +67,23 @@ pub(super) struct Cpu {
     pub sleeps: f64,
 }
 
+impl AddAssign for Cpu {
+    fn add_assign(&mut self, other: Cpu) {
+        self.user += other.user;
+        self.kernel += other.kernel;
+        self.sleeps += other.sleeps;
+    }
+}
+
+impl Sum for Cpu {
+    fn sum<I: Iterator<Item = Cpu>>(parts: I) -> Cpu {
+        parts.fold(Cpu::default(), |mut sum, part| {
+            sum += part;
+            sum
+        })
+    }
+}
+
 /// Threads of one process: number and name.
 pub(super) fn threads_of(process: u32) -> Result<Vec<(u32, String)>, Failure> {
     let tasks = PathBuf::from(format!("/proc/{process}/task"));
@@ -94,12 +113,7 @@ pub(super) fn cpu_of(process: u32) -> Result<BTreeMap<String, Cpu>, Failure> {
         let Some(cpu) = parse(&schedstat, &stat, &status) else {
             return Err(Failure::new("cannot read CPU times: this kernel writes /proc in another form"));
         };
-        let sum = threads.entry(name).or_default();
-        *sum = Cpu {
-            user: sum.user + cpu.user,
-            kernel: sum.kernel + cpu.kernel,
-            sleeps: sum.sleeps + cpu.sleeps,
-        };
+        *threads.entry(name).or_default() += cpu;
     }
     Ok(threads)
 }
