@@ -32,6 +32,7 @@ mod report;
 mod sweep;
 mod table;
 mod tally;
+mod turns;
 mod versions;
 mod window;
 

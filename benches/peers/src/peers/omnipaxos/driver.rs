@@ -2,8 +2,8 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::time::Instant;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use omnipaxos::messages::Message;
@@ -17,6 +17,7 @@ use crate::frames;
 use crate::links::Links;
 use crate::log_file::LogFile;
 use crate::tally::SharedTally;
+use crate::turns::Turns;
 
 /// What the driver waits for.
 pub enum Input {
@@ -71,63 +72,6 @@ impl Driver {
         self.node.try_become_leader();
     }
 
-    /// Runs the replica.
-    ///
-    /// # Errors
-    /// When it cannot go on.
-    pub fn run(&mut self, inputs: &Receiver<Input>) -> Result<()> {
-        let mut tick_at = Instant::now() + TICK;
-        loop {
-            self.turn()?;
-            match inputs.recv_timeout(tick_at.saturating_duration_since(Instant::now())) {
-                Ok(input) => self.take(input)?,
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => bail!("no input can come any more"),
-            }
-            // All that has come meanwhile shares one turn. The load bounds how much that is.
-            while let Ok(input) = inputs.try_recv() {
-                self.take(input)?;
-            }
-            if Instant::now() >= tick_at {
-                self.node.tick();
-                tick_at = Instant::now() + TICK;
-            }
-        }
-    }
-
-    fn take(&mut self, input: Input) -> Result<()> {
-        match input {
-            Input::Messages(messages) => {
-                for message in messages {
-                    // A replica that was behind may find in one turn what it is to apply and that it is to be trimmed.
-                    if is_trim(&message) {
-                        self.apply()?;
-                    }
-                    self.node.handle_incoming(message);
-                }
-            }
-            Input::Commands(commands) => {
-                for command in commands {
-                    self.node.append(command).map_err(|error| anyhow!("cannot append: {error:?}"))?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn turn(&mut self) -> Result<()> {
-        self.send()?;
-        self.apply()?;
-        let leads = self.node.get_current_leader() == Some((self.node.get_pid(), true));
-        if let Some(told) = self.leads.take_if(|_| leads) {
-            self.has_led = true;
-            told.send(()).context("the load is gone")?;
-        }
-        // Without its leader, the load's commands may be lost.
-        ensure!(!self.has_led || leads, "this replica no longer leads");
-        if leads { self.trimming.trim(&mut self.node) } else { Ok(()) }
-    }
-
     /// Sends what the crate wants sent, and makes durable what it has written.
     fn send(&mut self) -> Result<()> {
         let mut outgoing = std::mem::take(&mut self.outgoing);
@@ -173,4 +117,46 @@ fn is_entries(message: &Message<Command>) -> bool {
 
 fn is_trim(message: &Message<Command>) -> bool {
     matches!(message, Message::SequencePaxos(message) if matches!(message.msg, PaxosMsg::Compaction(_)))
+}
+
+impl Turns for Driver {
+    type Input = Input;
+    const TICK: Duration = TICK;
+
+    fn take(&mut self, input: Input) -> Result<()> {
+        match input {
+            Input::Messages(messages) => {
+                for message in messages {
+                    // A replica that was behind may find in one turn what it is to apply and that it is to be trimmed.
+                    if is_trim(&message) {
+                        self.apply()?;
+                    }
+                    self.node.handle_incoming(message);
+                }
+            }
+            Input::Commands(commands) => {
+                for command in commands {
+                    self.node.append(command).map_err(|error| anyhow!("cannot append: {error:?}"))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn turn(&mut self) -> Result<()> {
+        self.send()?;
+        self.apply()?;
+        let leads = self.node.get_current_leader() == Some((self.node.get_pid(), true));
+        if let Some(told) = self.leads.take_if(|_| leads) {
+            self.has_led = true;
+            told.send(()).context("the load is gone")?;
+        }
+        // Without its leader, the load's commands may be lost.
+        ensure!(!self.has_led || leads, "this replica no longer leads");
+        if leads { self.trimming.trim(&mut self.node) } else { Ok(()) }
+    }
+
+    fn tick(&mut self) {
+        self.node.tick();
+    }
 }

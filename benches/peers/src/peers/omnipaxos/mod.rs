@@ -26,7 +26,7 @@ use crate::log_file::LogFile;
 use crate::node::Cluster;
 use crate::plan::Plan;
 use crate::tally::SharedTally;
-use crate::{closed_loop, window};
+use crate::{closed_loop, turns, window};
 
 use driver::{Driver, Input};
 use storage::Log;
@@ -64,7 +64,7 @@ pub fn serve(cluster: &Cluster, plan: &Plan, tally: SharedTally) -> Result<()> {
             Ok(())
         });
     }
-    driver.run(&incoming)
+    turns::run(&mut driver, &incoming)
 }
 
 fn decode(bytes: &[u8]) -> Result<Message<Command>> {

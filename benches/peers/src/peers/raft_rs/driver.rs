@@ -1,9 +1,9 @@
 //! The loop around the crate: whatever has come in goes into it, then what it is ready with comes out.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::time::Instant;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use raft::eraftpb::Message;
 use raft::storage::MemStorage;
 use raft::{RawNode, StateRole};
@@ -13,6 +13,7 @@ use crate::command::Command;
 use crate::links::Links;
 use crate::log_file::LogFile;
 use crate::tally::SharedTally;
+use crate::turns::Turns;
 
 /// What the driver waits for.
 pub enum Input {
@@ -58,29 +59,21 @@ impl Driver {
         self.node.campaign().context("cannot campaign")
     }
 
-    /// Runs the replica.
-    ///
-    /// # Errors
-    /// When it cannot go on.
-    pub fn run(&mut self, inputs: &Receiver<Input>) -> Result<()> {
-        let mut tick_at = Instant::now() + TICK;
-        loop {
-            self.turn()?;
-            match inputs.recv_timeout(tick_at.saturating_duration_since(Instant::now())) {
-                Ok(input) => self.take(input)?,
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => bail!("no input can come any more"),
-            }
-            // All that has come meanwhile shares one Ready. The load bounds how much that is.
-            while let Ok(input) = inputs.try_recv() {
-                self.take(input)?;
-            }
-            if Instant::now() >= tick_at {
-                self.node.tick();
-                tick_at = Instant::now() + TICK;
-            }
+    /// Whether this replica leads, which it has to do from its election on: without it, proposals may be lost.
+    fn watch_leadership(&mut self) -> Result<()> {
+        let leads = self.node.raft.state == StateRole::Leader && self.node.raft.commit_to_current_term();
+        if let Some(told) = self.leads.take_if(|_| leads) {
+            self.has_led = true;
+            told.send(()).context("the load is gone")?;
         }
+        ensure!(!self.has_led || self.node.raft.state == StateRole::Leader, "this replica no longer leads");
+        Ok(())
     }
+}
+
+impl Turns for Driver {
+    type Input = Input;
+    const TICK: Duration = TICK;
 
     fn take(&mut self, input: Input) -> Result<()> {
         match input {
@@ -98,17 +91,6 @@ impl Driver {
         Ok(())
     }
 
-    /// Whether this replica leads, which it has to do from its election on: without it, proposals may be lost.
-    fn watch_leadership(&mut self) -> Result<()> {
-        let leads = self.node.raft.state == StateRole::Leader && self.node.raft.commit_to_current_term();
-        if let Some(told) = self.leads.take_if(|_| leads) {
-            self.has_led = true;
-            told.send(()).context("the load is gone")?;
-        }
-        ensure!(!self.has_led || self.node.raft.state == StateRole::Leader, "this replica no longer leads");
-        Ok(())
-    }
-
     fn turn(&mut self) -> Result<()> {
         while self.node.has_ready() {
             self.handle_ready()?;
@@ -122,5 +104,9 @@ impl Driver {
             }
         }
         Ok(())
+    }
+
+    fn tick(&mut self) {
+        self.node.tick();
     }
 }
