@@ -12,6 +12,7 @@ use niagara_kvstore::config::{Plan, PlannedServer};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use super::leftovers;
 use super::run::Run;
 use crate::failure::Failure;
 use crate::network::{Host, Namespaces, Subnet};
@@ -96,9 +97,7 @@ pub(super) struct Cluster {
 impl Cluster {
     /// Starts all servers in a network, and waits until every group is led by the server that it belongs to.
     pub fn start(run: &Run, network: &Arc<Namespaces>, plan: &ClusterPlan) -> Result<Cluster, Failure> {
-        let files = tempfile::Builder::new().prefix("niagara-lab-").tempdir().map_err(Failure::io(
-            "cannot make a directory for the servers' data (TMPDIR names another place)",
-        ))?;
+        let files = leftovers::directory()?;
         let processes = (0..plan.servers).map(|_| None).collect();
         let mut cluster = Cluster { plan: plan.clone(), network: Arc::clone(network), files, processes };
         for server in cluster.servers() {
