@@ -35,7 +35,12 @@ impl Words {
 impl LoadOptions {
     /// The command line that repeats a run with these options.
     pub fn command_line(&self) -> String {
-        let mut words = Words(format!("niagara-load {}", self.workload.name()));
+        self.command_line_of(self.workload.name())
+    }
+
+    /// The same for another subcommand.
+    pub(super) fn command_line_of(&self, task: &str) -> String {
+        let mut words = Words(format!("niagara-load {task}"));
         self.target.say(&mut words);
         self.pace.say(&mut words);
         match &self.workload {
@@ -55,6 +60,13 @@ impl LoadOptions {
     pub(super) fn check(&self) -> Result<(), Failure> {
         let target = self.target.name();
         let fail = |text: String| Err(Failure::new(text));
+        // The command line cannot see to it: clap asks for no option that conflicts with one that is given.
+        if target != "embedded" && self.target.servers.differ() {
+            return fail(
+                "--groups, --durability and --data-dir are for --embedded: other servers have them already"
+                    .into(),
+            );
+        }
         if self.pace.no_keep_alive && target != "http" {
             return fail("--no-keep-alive is for --http".into());
         }
@@ -91,6 +103,14 @@ impl TargetOptions {
         words.option("groups", &self.servers.groups, &default.groups);
         words.option("durability", &self.servers.durability.name(), &default.durability.name());
         words.given("data-dir", self.servers.data_dir.as_ref().map(|dir| dir.display()));
+    }
+}
+
+impl EmbeddedOptions {
+    /// Whether anything differs from the defaults.
+    fn differ(&self) -> bool {
+        let default = EmbeddedOptions::default();
+        self.groups != default.groups || self.durability != default.durability || self.data_dir.is_some()
     }
 }
 

@@ -161,44 +161,50 @@ impl Transport for Ports {
     fn turn(&mut self, clock: Clock, until: u64, heard: &mut impl FnMut(u64, Event<'_>)) {
         let Ports { ports, keys, at_once, done, sleeper, events, .. } = self;
         ports.iter_mut().for_each(Port::flush);
-        let may_sleep = at_once.is_empty() && ports.iter().fold(true, |all, port| port.may_sleep() && all);
+        let may_sleep = at_once.is_empty() && ports.iter().all(Port::may_sleep);
         if may_sleep {
             sleeper.sleep(clock, until, events);
         }
         ports.iter().for_each(Port::awake);
         let now = clock.now();
-        let mut tell =
-            |port: &Port<Kv>, completion| hear(port, completion, keys, &mut |event| heard(now, event));
-        at_once.drain(..).for_each(|(server, completion)| tell(&ports[server], completion));
+        let mut tell = |port: &Port<Kv>, completion: &Completion<Reply>| {
+            hear(port, completion, keys, &mut |event| heard(now, event));
+        };
+        at_once.drain(..).for_each(|(server, completion)| tell(&ports[server], &completion));
         for port in ports {
             port.collect(done);
-            done.drain(..).for_each(|completion| tell(port, completion));
+            done.drain(..).for_each(|completion| tell(port, &completion));
         }
     }
 }
 
 /// What a completion says about an operation. Reads look at the state now that they may.
-fn hear(port: &Port<Kv>, completion: Completion<Reply>, keys: &[Vec<u8>], heard: &mut impl FnMut(Event<'_>)) {
+fn hear(
+    port: &Port<Kv>,
+    completion: &Completion<Reply>,
+    keys: &[Vec<u8>],
+    heard: &mut impl FnMut(Event<'_>),
+) {
     let mut tell =
         |token: u64, outcome: Outcome<'_>| heard(Event::Outcome { place: token as usize, outcome });
     match completion {
         Completion::Applied { token, reply: Reply::Failed(error), .. } => {
-            tell(token, Outcome::Failed(Trouble::Rejected, error.to_string().as_bytes()));
+            tell(*token, Outcome::Failed(Trouble::Rejected, error.to_string().as_bytes()));
         }
         Completion::Applied { token, position, .. } => {
-            tell(token, Outcome::Done(Done { position: position.get(), value: None }));
+            tell(*token, Outcome::Done(Done { position: position.get(), value: None }));
         }
         Completion::Readable { token, applied } => {
             // The look is brief, and what hears of it does not come back to the reader.
-            port.reader().with(&keys[token as usize], |found| {
+            port.reader().with(&keys[*token as usize], |found| {
                 let value = found.map(|found| &found.value[..]);
-                tell(token, Outcome::Done(Done { position: applied.get(), value }));
+                tell(*token, Outcome::Done(Done { position: applied.get(), value }));
             });
         }
         Completion::Refused { token, refused } => {
-            tell(token, Outcome::Failed(Trouble::of(refused), refused.to_string().as_bytes()));
+            tell(*token, Outcome::Failed(Trouble::of(*refused), refused.to_string().as_bytes()));
         }
-        Completion::Unknown { token } => tell(token, Outcome::Failed(Trouble::Unknown, b"")),
-        Completion::ReadFailed { token } => tell(token, Outcome::Failed(Trouble::NoQuorum, b"")),
+        Completion::Unknown { token } => tell(*token, Outcome::Failed(Trouble::Unknown, b"")),
+        Completion::ReadFailed { token } => tell(*token, Outcome::Failed(Trouble::NoQuorum, b"")),
     }
 }

@@ -191,7 +191,7 @@ mod tests {
         measure.done(1250, Kind::Write, 1000, false);
         let totals = measure.finish(1300, 3);
         assert_eq!((totals.misses, totals.backlog, totals.errors[&Trouble::Lost]), (1, 3, 1));
-        assert_eq!(totals.nanos.each_ref().map(|nanos| nanos.len()), [1, 1, 0]);
+        assert_eq!(totals.nanos.each_ref().map(Histogram::len), [1, 1, 0]);
         let seen: Vec<_> =
             slices.iter().map(|(at, slice)| (at, slice.completed, slice.errors, slice.nanos.max())).collect();
         assert_eq!(

@@ -39,13 +39,13 @@ pub struct TargetOptions {
 #[derive(Args, Clone, Debug)]
 pub struct EmbeddedOptions {
     /// Raft groups, R (with --embedded)
-    #[arg(long, default_value_t = 1, value_name = "R", requires = "embedded", value_parser = clap::value_parser!(u16).range(1..=64))]
+    #[arg(long, default_value_t = 1, value_name = "R", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub groups: u16,
     /// What an acknowledged write survives (with --embedded)
-    #[arg(long, default_value = "fsync", value_name = "fsync|os|memory", requires = "embedded")]
+    #[arg(long, default_value = "fsync", value_name = "fsync|os|memory")]
     pub durability: Durability,
     /// Keep data under this directory rather than the system's one for temporary files (with --embedded)
-    #[arg(long, value_name = "DIR", requires = "embedded")]
+    #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
 }
 
@@ -210,18 +210,7 @@ macro_rules! defaults_of_the_command_line {
     )* };
 }
 
-defaults_of_the_command_line!(PaceOptions, KvOptions, WriteOptions, CounterOptions);
-
-impl Default for EmbeddedOptions {
-    fn default() -> Self {
-        #[derive(Parser)]
-        struct Embedded {
-            #[command(flatten)]
-            target: TargetOptions,
-        }
-        Embedded::parse_from(["niagara-load", "--embedded"]).target.servers
-    }
-}
+defaults_of_the_command_line!(EmbeddedOptions, PaceOptions, KvOptions, WriteOptions, CounterOptions);
 
 fn number(text: &str, fits: impl Fn(f64) -> bool, otherwise: &str) -> Result<f64, String> {
     text.parse().ok().filter(|number| fits(*number)).ok_or_else(|| otherwise.into())

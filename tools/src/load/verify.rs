@@ -14,9 +14,12 @@ pub fn verify(report: &Report, target: TargetOptions, watch: &mut dyn Watch) -> 
     let ends = report.chains.as_ref().ok_or_else(|| {
         Failure::new("this report has no chains: give one of `niagara-load chain --json` that was not merged")
     })?;
-    let pace = PaceOptions { seed: ends.seed, ..PaceOptions::default() };
-    let options = LoadOptions { target, pace, workload: WorkloadOptions::Chain(ChainOptions {}) };
+    let workload = WorkloadOptions::Chain(ChainOptions {});
+    let options = LoadOptions { target, pace: PaceOptions::default(), workload };
     let make =
         |share| -> Box<dyn Workload> { Box::new(Chains::written(ends.seed, ends.keys.clone(), share)) };
-    run_with(&options, &make, Phases::CheckOnly, watch)
+    let mut verified = run_with(&options, &make, Phases::CheckOnly, watch)?;
+    verified.command = options.command_line_of("verify FILE");
+    verified.chains = Some(ends.clone());
+    Ok(verified)
 }

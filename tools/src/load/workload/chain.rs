@@ -174,7 +174,11 @@ impl Chains {
             match chains.last_mut() {
                 Some(chain) if chain.keys[0].key.chain == key.chain => chain.keys.push(stored),
                 _ => {
-                    chains.push(Chain { acknowledged: key.acknowledged, keys: vec![stored], doubtful: false })
+                    chains.push(Chain {
+                        acknowledged: key.acknowledged,
+                        keys: vec![stored],
+                        doubtful: false,
+                    });
                 }
             }
         }
@@ -194,7 +198,7 @@ impl Chains {
     }
 
     /// What the next operation of a place looks at, if it looks.
-    fn to_look_at(&mut self, place: usize) -> Option<(usize, usize)> {
+    fn what_to_look_at(&mut self, place: usize) -> Option<(usize, usize)> {
         match self.phase {
             Phase::Run if self.chains[place].doubtful => Some((place, self.chains[place].keys.len() - 1)),
             Phase::Check => self.to_check.pop(),
@@ -245,7 +249,7 @@ impl Workload for Chains {
     }
 
     fn next(&mut self, place: usize, operation: &mut Operation) -> bool {
-        self.looking[place] = self.to_look_at(place);
+        self.looking[place] = self.what_to_look_at(place);
         let stored = if let Some((chain, key)) = self.looking[place] {
             operation.verb = Verb::Get(Consistency::Strong);
             &self.chains[chain].keys[key]

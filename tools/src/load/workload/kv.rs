@@ -135,13 +135,13 @@ mod tests {
 
     const SHARE: Share = Share { thread: 0, threads: 1, first_place: 0, places: 4, pipeline: 2 };
 
-    fn kv(options: KvOptions) -> Kv {
-        Kv::new(&options, 7, SHARE)
+    fn kv(options: &KvOptions) -> Kv {
+        Kv::new(options, 7, SHARE)
     }
 
     #[test]
     fn every_key_is_filled_in_though_some_fail() {
-        let mut kv = kv(KvOptions { fill: true, keys: 20, ..KvOptions::default() });
+        let mut kv = kv(&KvOptions { fill: true, keys: 20, ..KvOptions::default() });
         kv.enter(Phase::Prepare);
         let (mut operation, mut keys, mut turn) = (Operation::new(), BTreeSet::new(), 0);
         while kv.next(turn % 4, &mut operation) {
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn the_share_of_reads_is_kept() {
-        let mut kv = kv(KvOptions { reads: 0.25, ..KvOptions::default() });
+        let mut kv = kv(&KvOptions { reads: 0.25, ..KvOptions::default() });
         kv.enter(Phase::Run);
         let mut operation = Operation::new();
         let reads = (0..10_000).filter(|_| {
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn reads_ask_for_what_their_connection_has_seen() {
         let mut kv =
-            kv(KvOptions { reads: 1.0, consistency: ReadConsistency::AtLeast, ..KvOptions::default() });
+            kv(&KvOptions { reads: 1.0, consistency: ReadConsistency::AtLeast, ..KvOptions::default() });
         kv.enter(Phase::Run);
         kv.done(2, &Outcome::Done(Done { position: 17, value: None }));
         kv.done(3, &Outcome::Done(Done { position: 5, value: None }));
