@@ -231,3 +231,109 @@ impl Desk {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use super::super::measure::Window;
+    use super::super::operation::Done;
+    use super::super::pace::Schedule;
+    use super::*;
+
+    const MILLI: u64 = 1_000_000;
+
+    /// One connection, which opens at a time, and then does what it is asked for at once, or fails it so many times before.
+    struct Fake {
+        opens: u64,
+        open: bool,
+        sent: Vec<usize>,
+        failures: usize,
+    }
+
+    impl Transport for Fake {
+        fn takes(&self, _: usize) -> bool {
+            self.open
+        }
+
+        fn send(&mut self, _: u64, _: usize, place: usize, _: &Operation) {
+            self.sent.push(place);
+        }
+
+        fn turn(&mut self, clock: Clock, until: u64, heard: &mut impl FnMut(u64, Event<'_>)) {
+            let wake = if self.open { until } else { until.min(self.opens) };
+            if self.sent.is_empty() {
+                let pause = wake.saturating_sub(clock.now()).min(MILLI);
+                std::thread::sleep(std::time::Duration::from_nanos(pause));
+            }
+            let now = clock.now();
+            if !self.open && self.opens <= now {
+                self.open = true;
+                heard(now, Event::Opened { connection: 0 });
+            }
+            for place in self.sent.drain(..) {
+                let fails = self.failures > 0;
+                self.failures -= usize::from(fails);
+                let outcome = if fails {
+                    Outcome::Failed(Trouble::Overloaded, b"too much")
+                } else {
+                    Outcome::Done(Done { position: 1, value: None })
+                };
+                heard(now, Event::Outcome { place, outcome });
+            }
+        }
+    }
+
+    /// So many operations in all, each until it is done.
+    struct Errands {
+        left: usize,
+        done: usize,
+    }
+
+    impl Workload for Errands {
+        fn enter(&mut self, _: Phase) {}
+
+        fn next(&mut self, _: usize, _: &mut Operation) -> bool {
+            let any = self.left > 0;
+            self.left -= usize::from(any);
+            any
+        }
+
+        fn done(&mut self, _: usize, outcome: &Outcome<'_>) {
+            match outcome {
+                Outcome::Done(_) => self.done += 1,
+                Outcome::Failed(..) => self.left += 1,
+            }
+        }
+    }
+
+    fn run(fake: Fake, errands: usize, window: Window, pace: Pace, until: Option<u64>) -> Ended {
+        let (finished, slices) = sync_channel(1000);
+        let workload = Box::new(Errands { left: errands, done: 0 });
+        let mut worker = Worker::new(fake, workload, 1, 2);
+        let plan = Plan { phase: Phase::Run, pace, until };
+        let ended = worker.run(Clock::start(), plan, Measure::new(0, window, finished));
+        drop(slices);
+        ended
+    }
+
+    #[test]
+    fn what_is_due_while_nobody_serves_counts_from_when_it_was_due() {
+        let fake = Fake { opens: 50 * MILLI, open: false, sent: vec![], failures: 0 };
+        let window = Window { begin: 0, end: 300 * MILLI, step: 100 * MILLI };
+        let pace = Pace::Open(Schedule::new(0, 1000.0, None));
+        let Ended { totals, .. } = run(fake, usize::MAX, window, pace, Some(window.end));
+        let writes = &totals.nanos[Kind::Write as usize];
+        assert_eq!(writes.len() + totals.backlog, 300, "nothing that was due is forgotten");
+        assert!(writes.max() >= 49 * MILLI, "the first had waited since the beginning: {}", writes.max());
+    }
+
+    #[test]
+    fn a_phase_ends_when_all_is_done_however_often_it_failed() {
+        let fake = Fake { opens: 5 * MILLI, open: false, sent: vec![], failures: 3 };
+        let window = Window { begin: 0, end: u64::MAX / 4, step: 1000 * MILLI };
+        let Ended { totals, is_whole } = run(fake, 7, window, Pace::Closed, None);
+        assert_eq!((is_whole, totals.nanos[0].len(), totals.errors[&Trouble::Overloaded]), (true, 7, 3));
+        assert_eq!(totals.said[&Trouble::Overloaded], "too much");
+    }
+}
