@@ -8,7 +8,6 @@
 //! 1 / (that of the application), origins / (that of the front ends). Under quotas a group's thread has that share of a core instead.
 
 use clap::Args;
-use niagara_engine::Durability;
 use serde::Serialize;
 
 use crate::append::{self, AppendOptions, Kind, Report, grouped};
@@ -77,21 +76,10 @@ pub fn run(options: &ScalingOptions, mut progress: impl FnMut(u16, &Report)) -> 
 
 fn append_options(options: &ScalingOptions, groups: u16) -> AppendOptions {
     AppendOptions {
-        groups,
-        payload: 16,
-        durability: Durability::Memory,
         seconds: options.seconds,
-        warm_up: 2.0,
-        rate: None,
-        in_flight: None,
-        origins: None,
-        reads: 0,
         group_quota: Some(options.group_quota),
-        entry_kib: 64,
         window: options.window,
-        log_cache_kib: 1024,
-        snapshot_mib: Some(1),
-        data_dir: None,
+        ..AppendOptions::microbenchmark(groups)
     }
 }
 

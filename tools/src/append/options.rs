@@ -56,6 +56,27 @@ pub struct AppendOptions {
 }
 
 impl AppendOptions {
+    /// The paper's microbenchmark: commands of 16 bytes, in memory, as fast as it goes unless a load is given.
+    pub fn microbenchmark(groups: u16) -> AppendOptions {
+        AppendOptions {
+            groups,
+            payload: 16,
+            durability: Durability::Memory,
+            seconds: 6.0,
+            warm_up: 2.0,
+            rate: None,
+            in_flight: None,
+            origins: None,
+            reads: 0,
+            group_quota: None,
+            entry_kib: 64,
+            window: 8,
+            log_cache_kib: 1024,
+            snapshot_mib: Some(1),
+            data_dir: None,
+        }
+    }
+
     /// How commands are generated.
     pub fn load(&self) -> Load {
         match (self.rate, self.in_flight) {
@@ -63,6 +84,21 @@ impl AppendOptions {
             (None, Some(commands)) => Load::InFlight { commands },
             (None, None) => Load::Unbounded,
         }
+    }
+
+    /// The same cluster under another load.
+    pub(super) fn with_load(&self, load: Load, warm_up: f64, seconds: f64) -> AppendOptions {
+        let (rate, in_flight) = match load {
+            Load::Rate { per_second } => (Some(per_second), None),
+            Load::InFlight { commands } => (None, Some(commands)),
+            Load::Unbounded => (None, None),
+        };
+        let mut options = AppendOptions { rate, in_flight, warm_up, seconds, ..self.clone() };
+        // Which servers have origins is settled when they start.
+        if options.origins() != self.origins() {
+            options.origins = Some(self.origins());
+        }
+        options
     }
 
     /// After how many MiB of commands a snapshot is made. In memory the log lives until then, and one that outgrows the
