@@ -37,6 +37,9 @@ pub struct Config {
     pub durability: Durability,
     /// Which core each group's thread is bound to.
     pub pinning: Pinning,
+    /// The server that each group's leadership belongs to, the same on all servers; empty for round robin, which lets
+    /// every server send from its own links. All groups at one server spare a lone write two one-way delays.
+    pub leaders: Vec<ServerId>,
     /// The engine's clock step. 50 ms keeps an idle server asleep and still lets a failure be noticed in half a
     /// second.
     pub tick: Duration,
@@ -132,6 +135,7 @@ impl Config {
             data_dir: PathBuf::from("niagara-data"),
             durability: Durability::Fsync,
             pinning: Pinning::default(),
+            leaders: Vec::new(),
             tick: Duration::from_millis(50),
             heartbeat_ticks: 2,
             election_ticks: 10,
@@ -156,6 +160,16 @@ impl Config {
     /// The number of groups, R.
     pub fn groups(&self) -> u16 {
         self.members.first().map_or(0, |member| member.addresses.len() as u16)
+    }
+
+    /// The server that a group's leadership belongs to, by the group's number from 0.
+    pub(crate) fn wanted_leader(&self, group: u16) -> ServerId {
+        let group = usize::from(group);
+        self.leaders.get(group).copied().unwrap_or_else(|| {
+            let mut servers: Vec<ServerId> = self.members.iter().map(|member| member.server).collect();
+            servers.sort_unstable();
+            servers[group % servers.len()]
+        })
     }
 
     /// Checks that the parts fit each other, and says what to change if they do not.
@@ -188,6 +202,16 @@ impl Config {
         }
         if !self.links.is_empty() && self.links.len() != groups {
             return fail(format!("links: give none or one per group ({groups}), not {}", self.links.len()));
+        }
+        if !self.leaders.is_empty() && self.leaders.len() != groups {
+            return fail(format!(
+                "leaders: give none or one per group ({groups}), not {}",
+                self.leaders.len()
+            ));
+        }
+        let is_member = |leader: &&ServerId| self.members.iter().any(|member| member.server == **leader);
+        if let Some(stranger) = self.leaders.iter().find(|leader| !is_member(leader)) {
+            return fail(format!("leaders: server {stranger} is not among the members"));
         }
         self.check_limits()
     }

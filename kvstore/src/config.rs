@@ -144,6 +144,7 @@ fn set_engine_limits(config: &mut Config, table: &EngineTable) {
     set(&mut config.segment_bytes, table.segment_mib.map(|mib| u64::from(mib) << 20));
     set(&mut config.log_cache_bytes, table.log_cache_mib.map(mib));
     set(&mut config.send_queue_bytes, table.send_queue_mib.map(mib));
+    set(&mut config.leaders, table.leaders.clone());
     set_snapshot_limits(config, table);
     set(
         &mut config.pinning,

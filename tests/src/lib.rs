@@ -41,7 +41,7 @@ mod load;
 pub mod measuring;
 pub mod metrics;
 pub mod model;
-pub mod network;
+pub use niagara_tools::network;
 pub mod ports;
 pub mod process;
 mod resp;

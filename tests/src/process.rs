@@ -5,7 +5,6 @@ use std::os::unix::process::CommandExt as _;
 use std::panic;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -49,13 +48,9 @@ impl ServerProcess {
     pub fn start_in(network: &Namespaces, server: u64, config: &Path, log: &Path) -> ServerProcess {
         // Found here, since this may build it, which is to happen where there is a network.
         niagara();
-        // A process begins in the namespace of the thread that starts it, so one is needed that can go there for good.
-        let start = || {
-            network.enter(Host::Server(server)).unwrap_or_else(|error| panic!("server {server}: {error}"));
-            ServerProcess::start(config, log)
-        };
-        thread::scope(|scope| scope.spawn(start).join())
-            .unwrap_or_else(|panicked| panic::resume_unwind(panicked))
+        // A process begins in the namespace of the thread that starts it.
+        let started = network.inside(Host::Server(server), || ServerProcess::start(config, log));
+        started.unwrap_or_else(|error| panic!("server {server}: {error}"))
     }
 
     /// What the server, and those before it with the same log file, have logged so far.

@@ -60,14 +60,14 @@ fn cuts_are_of_one_link_in_one_direction() {
             listen.join().expect("it does not panic").expect("the port is free in a new namespace")
         })
     });
-    let group = Subnet::Group(1);
+    let group = Subnet::Link(1);
     assert!(connects(&network, group, one, two));
 
     network.cut(group, one, two).unwrap();
     assert!(!connects(&network, group, one, two), "what asks for the connection is lost");
     assert!(!connects(&network, group, two, one), "what accepts it is lost");
     assert!(connects(&network, group, one, three) && connects(&network, group, two, three));
-    assert!(connects(&network, Subnet::Group(2), one, two), "another group's link lives");
+    assert!(connects(&network, Subnet::Link(2), one, two), "another group's link lives");
     assert!(connects(&network, Subnet::Clients, Host::Clients, one));
 
     network.cut(group, one, two).unwrap();
@@ -98,7 +98,7 @@ fn cuts_are_of_one_link_in_one_direction() {
 fn one_broken_link_of_one_group_stops_one_server_at_most() {
     let Some(network) = network(3, 3) else { return };
     let cluster = ClusterPlan::new(3, 3).network(&network).start();
-    for (group, (a, b)) in (1..).map(Subnet::Group).zip([(1, 2), (2, 3), (3, 1)]) {
+    for (group, (a, b)) in (1..).map(Subnet::Link).zip([(1, 2), (2, 3), (3, 1)]) {
         let (a, b) = (Host::Server(a), Host::Server(b));
         network.cut(group, a, b).unwrap();
         network.cut(group, b, a).unwrap();

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::network::NetworkError;
+
 /// Why there is no result, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -17,5 +19,17 @@ impl Failure {
     pub fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Failure {
         let what = what.into();
         move |error| Failure(format!("{what}: {error}"))
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure(error.to_string())
+    }
+}
+
+impl From<NetworkError> for Failure {
+    fn from(error: NetworkError) -> Failure {
+        Failure(error.to_string())
     }
 }

@@ -1,13 +1,15 @@
-//! Tools around Niagara: the load generator `niagara-load`.
+//! Tools around Niagara: the load generator `niagara-load`, and `niagara-lab`, which conducts experiments.
 //!
 //! [`append`] measures the replicated log itself, without protocols and keys: three server processes over loopback, whose
 //! applications generate the commands, as in the paper's microbenchmark (section 4). [`scaling`] repeats that for several
 //! numbers of groups, with each group's thread held to a share of a core, and compares what is measured with what CPU time per
-//! command predicts.
+//! command predicts. [`lab`] redraws the figures of papers, in a [`network`] of namespaces.
 
 pub mod append;
 mod awake;
 mod failure;
+pub mod lab;
+pub mod network;
 pub mod scaling;
 
 pub use failure::Failure;

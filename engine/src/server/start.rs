@@ -115,7 +115,7 @@ pub(super) fn open_group(
     let driver_config = DriverConfig {
         server: config.server,
         lane: group,
-        wanted_leader: voters[usize::from(group) % voters.len()],
+        wanted_leader: config.wanted_leader(group),
         voters,
         boot: outside.boot,
         heartbeat_ticks: config.heartbeat_ticks,

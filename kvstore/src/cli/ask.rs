@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::ClusterArgs;
 use super::failure::Failure;
-use super::http::{DEFAULT_URL, Endpoint, Request, Response, Trouble};
+use niagara_kvstore::client::{DEFAULT_URL, Endpoint, Request, Response, Trouble};
 
 /// Where the servers are, unless the command line says it.
 const AT_VARIABLE: &str = "NIAGARA_AT";

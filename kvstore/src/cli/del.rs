@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::DelArgs;
 use super::ask::{Again, ask, condition_failed, endpoints, refusal};
 use super::failure::Failure;
-use super::http::Request;
 use super::put::print_position;
+use niagara_kvstore::client::Request;
 
 /// Does what `niagara del` promises.
 pub fn run(arguments: &DelArgs) -> Result<ExitCode, Failure> {

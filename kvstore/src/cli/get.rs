@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::GetArgs;
 use super::ask::{Again, ask, endpoints, refusal};
 use super::failure::Failure;
-use super::http::Request;
 use super::output::print;
+use niagara_kvstore::client::Request;
 
 /// Does what `niagara get` promises.
 pub fn run(arguments: &GetArgs) -> Result<ExitCode, Failure> {

@@ -5,7 +5,7 @@
 //! | `demo` | [`demo`]: a cluster in one process, with a load and a verdict |
 //! | `new-cluster` | [`new_cluster`]: writes configuration files |
 //! | `serve` | [`serve`]: one server |
-//! | `put`, `get`, `del` | [`put`], [`get`], [`del`], by way of [`ask`], which fails over, and [`http`] |
+//! | `put`, `get`, `del` | [`put`], [`get`], [`del`], by way of [`ask`], which fails over |
 //! | `status` | [`status`]: what the servers say, and whether their global logs agree ([`agreement`]) |
 //! | `snapshot` | [`snapshot`]: makes, inspects, exports and imports snapshots |
 //! | `log` | [`log`]: what a group's log holds on disk |
@@ -21,7 +21,6 @@ mod failure;
 mod figures;
 mod file_limit;
 mod get;
-mod http;
 mod log;
 mod logs;
 mod manual;
@@ -47,7 +46,7 @@ use clap::{Args, Parser, Subcommand};
 use niagara_engine::Durability;
 
 use failure::Failure;
-use http::Endpoint;
+use niagara_kvstore::client::{self, Endpoint};
 
 /// A replicated key-value store whose log scales with cores and links.
 ///
@@ -115,7 +114,7 @@ struct NewClusterArgs {
     #[arg(long, value_delimiter = ',', default_value = "127.0.0.1", value_parser = new_cluster::parse_host)]
     host: Vec<String>,
     /// The first port of the first server: HTTP, then Redis, then one for each group.
-    #[arg(long, value_name = "PORT", default_value_t = http::DEFAULT_PORT, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "PORT", default_value_t = client::DEFAULT_PORT, value_parser = clap::value_parser!(u16).range(1..))]
     base_port: u16,
     /// What an acknowledged write survives: the loss of power, the end of all processes, or nothing.
     #[arg(long, default_value = "fsync", value_parser = durability())]

@@ -9,9 +9,9 @@ use std::process::ExitCode;
 use niagara_kvstore::config::{Plan, PlannedServer};
 
 use super::failure::Failure;
-use super::http::is_host;
 use super::output::print;
 use super::{NewClusterArgs, file_limit};
+use niagara_kvstore::client::is_host;
 
 /// Does what `niagara new-cluster` promises.
 pub fn run(arguments: &NewClusterArgs) -> Result<ExitCode, Failure> {

@@ -10,8 +10,8 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use super::PutArgs;
 use super::ask::{Again, ask, condition_failed, endpoints, refusal};
 use super::failure::Failure;
-use super::http::{Request, Response};
 use super::output::print;
+use niagara_kvstore::client::{Request, Response};
 
 /// Does what `niagara put` promises.
 pub fn run(arguments: PutArgs) -> Result<ExitCode, Failure> {

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::http::is_host;
+use niagara_kvstore::client::is_host;
 
 /// A server answers each command within its own deadline; this is for one that hangs.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -12,10 +12,10 @@ use super::agreement::Agreement;
 use super::ask::{endpoints, refusal};
 use super::failure::Failure;
 use super::figures::{age, size};
-use super::http::{Endpoint, Request};
 use super::output::print;
 use super::style::{self, Paint};
 use super::table::{Table, grouped};
+use niagara_kvstore::client::{Endpoint, Request};
 
 /// One server's answer, or why there is none.
 #[derive(Serialize)]

@@ -200,7 +200,13 @@ fn engine_section() -> String {
 # Which core each group's thread is bound to: "auto" (a core for each group if the machine has as many), "off" (threads
 # float), or a list with a core for each group, like [0, 2, 4, 6].
 # pinning = {pinning}
+
+# The server that each group's leadership belongs to, the same in all files: a server's id for each group, like [1, 1, 1, 1].
+# Default: round robin, so that every server sends from its own links. With all groups at one server, a lone write through
+# that server is faster, and one server's links and cores do the leaders' work.
+# leaders = {leaders:?}
 "#,
+        leaders = defaults.leaders,
         tick_ms = defaults.tick.as_millis(),
         heartbeat_ticks = defaults.heartbeat_ticks,
         election_ticks = defaults.election_ticks,

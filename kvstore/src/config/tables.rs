@@ -54,6 +54,7 @@ pub(super) struct EngineTable {
     pub snapshot_transfer_mib_per_second: Option<u32>,
     pub snapshot_pin_mib: Option<u32>,
     pub pinning: Option<PinningValue>,
+    pub leaders: Option<Vec<u64>>,
 }
 
 /// The front ends' limits.

@@ -80,6 +80,18 @@ fn a_generated_file_parses_back() {
 }
 
 #[test]
+fn leaderships_belong_where_the_file_says() {
+    let with = |leaders: &str| {
+        parse(&plan().render(1).replacen("[engine]\n", &format!("[engine]\nleaders = {leaders}\n"), 1))
+    };
+    assert_eq!(with("[3, 3, 3, 1]").unwrap().server.engine.leaders, [3, 3, 3, 1]);
+    let few = with("[3, 3, 1]").unwrap_err().to_string();
+    assert!(few.contains("leaders") && few.contains('4'), "{few}");
+    let stranger = with("[3, 3, 9, 1]").unwrap_err().to_string();
+    assert!(stranger.contains("server 9"), "{stranger}");
+}
+
+#[test]
 fn every_documented_default_is_the_default_of_the_code() {
     let text = plan().render(1);
     let spelled_out = with_optional_keys(&text);
@@ -103,6 +115,7 @@ fn every_documented_default_is_the_default_of_the_code() {
         snapshot_transfer_mib_per_second: Some(_),
         snapshot_pin_mib: Some(_),
         pinning: Some(_),
+        leaders: Some(_),
     } = file.engine
     else {
         panic!("the generated file leaves out a key of [engine]: {spelled_out}");

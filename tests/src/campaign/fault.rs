@@ -149,10 +149,10 @@ impl Fault {
                 let others = (1..=servers).filter(|other| *other != server);
                 let pairs = others.flat_map(|other| (1..=groups).map(move |group| (group, other)));
                 pairs
-                    .flat_map(|(group, other)| direction.of(Subnet::Group(group), host(server), host(other)))
+                    .flat_map(|(group, other)| direction.of(Subnet::Link(group), host(server), host(other)))
                     .collect()
             }
-            Fault::Link { group, a, b, direction } => direction.of(Subnet::Group(group), host(a), host(b)),
+            Fault::Link { group, a, b, direction } => direction.of(Subnet::Link(group), host(a), host(b)),
             Fault::Clients(server, direction) => direction.of(Subnet::Clients, host(server), Host::Clients),
             Fault::Kill(_) | Fault::KillAll | Fault::Pause(_) | Fault::Throttle { .. } => Vec::new(),
         }

@@ -78,7 +78,7 @@ impl World {
                 *self.state(server) = State::Paused;
             }
             Fault::Throttle { server, group, kilobits } => {
-                self.network().throttle(Subnet::Group(group), Host::Server(server), kilobits)?;
+                self.network().throttle(Subnet::Link(group), Host::Server(server), kilobits)?;
             }
             Fault::Isolate(..) | Fault::Link { .. } | Fault::Clients(..) => {
                 self.network().cut_all(&fault.cuts(self.servers(), self.groups))?;
@@ -151,7 +151,7 @@ impl World {
                 }
             }
             Fault::Throttle { server, group, .. } => {
-                self.network().unthrottle(Subnet::Group(group), Host::Server(server))?;
+                self.network().unthrottle(Subnet::Link(group), Host::Server(server))?;
             }
             Fault::Isolate(..) | Fault::Link { .. } | Fault::Clients(..) => {
                 self.network().join_all(&fault.cuts(self.servers(), self.groups))?;

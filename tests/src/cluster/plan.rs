@@ -133,7 +133,7 @@ impl Endpoint {
     /// The same server's ports at its addresses in a network.
     fn inside(&self) -> Endpoint {
         let at = |subnet: Subnet, port| SocketAddr::from((subnet.address(Host::Server(self.server)), port));
-        let group = |(group, address): (u16, &SocketAddr)| at(Subnet::Group(group), address.port());
+        let group = |(group, address): (u16, &SocketAddr)| at(Subnet::Link(group), address.port());
         Endpoint {
             server: self.server,
             http: at(Subnet::Clients, self.http.port()),

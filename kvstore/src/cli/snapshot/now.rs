@@ -12,10 +12,10 @@ use super::watch::{Seen, Watch};
 use crate::cli::ask::{endpoints, refusal};
 use crate::cli::failure::Failure;
 use crate::cli::figures::size;
-use crate::cli::http::{Endpoint, Request};
 use crate::cli::output::print;
 use crate::cli::progress::Progress;
 use crate::cli::table::grouped;
+use niagara_kvstore::client::{Endpoint, Request};
 
 /// How often the server is looked at.
 const LOOK: Duration = Duration::from_millis(100);

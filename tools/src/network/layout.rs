@@ -17,8 +17,8 @@ pub enum Host {
 pub enum Subnet {
     /// Clients and servers.
     Clients,
-    /// One group's traffic among the servers, by the group from 1.
-    Group(u16),
+    /// Traffic among the servers, by the link's number from 1: of one group, or of several that share it.
+    Link(u16),
 }
 
 /// Subnets are 10.78.0.0/24, 10.78.1.0/24 and so on: private, and never seen outside of the namespaces.
@@ -53,7 +53,7 @@ impl Subnet {
     pub(super) fn device(self) -> String {
         match self {
             Subnet::Clients => "clients".into(),
-            Subnet::Group(group) => format!("group{group}"),
+            Subnet::Link(link) => format!("link{link}"),
         }
     }
 
@@ -75,7 +75,7 @@ impl Subnet {
     fn number(self) -> u8 {
         match self {
             Subnet::Clients => 0,
-            Subnet::Group(group) => u8::try_from(group).expect("a cluster with less than 256 groups"),
+            Subnet::Link(link) => u8::try_from(link).expect("a cluster with less than 256 links"),
         }
     }
 }
@@ -84,7 +84,7 @@ impl fmt::Display for Subnet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Subnet::Clients => write!(f, "the clients' link"),
-            Subnet::Group(group) => write!(f, "group {group}'s link"),
+            Subnet::Link(link) => write!(f, "link {link}"),
         }
     }
 }
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn every_host_is_somewhere_else() {
         let hosts = [Host::Server(1), Host::Server(2), Host::Clients];
-        let subnets = [Subnet::Clients, Subnet::Group(1), Subnet::Group(2)];
+        let subnets = [Subnet::Clients, Subnet::Link(1), Subnet::Link(2)];
         let all: Vec<_> = hosts.iter().flat_map(|host| subnets.map(|subnet| (subnet, *host))).collect();
         let count = |texts: Vec<String>| texts.into_iter().collect::<std::collections::BTreeSet<_>>().len();
         assert_eq!(count(all.iter().map(|(subnet, host)| subnet.address(*host).to_string()).collect()), 9);

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::panic;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::thread;
 
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -17,7 +19,7 @@ use super::links::Link;
 use super::{NetworkError, tool};
 
 /// Begins the name of each namespace; then come the process that made it, a number, and whose it is.
-const PREFIX: &str = "niagara-test-";
+const PREFIX: &str = "niagara-net-";
 /// Where `ip` keeps namespaces that have names.
 const DIRECTORY: &str = "/run/netns";
 /// The end of the name of the namespace that holds the bridges.
@@ -27,29 +29,44 @@ const SWITCH: &str = "switch";
 /// makes some.
 ///
 /// ```no_run
-/// use niagara_tests::network::{Host, Namespaces, Subnet};
+/// use niagara_tools::network::{Host, Namespaces, Subnet};
 ///
 /// let network = Namespaces::create(3, 4).unwrap();
 /// network.enter(Host::Clients).unwrap();
 /// // From now on this thread, and the threads that it starts, are where the clients are.
-/// network.cut(Subnet::Group(2), Host::Server(1), Host::Server(3)).unwrap();
+/// network.cut(Subnet::Link(2), Host::Server(1), Host::Server(3)).unwrap();
 /// network.heal().unwrap();
 /// ```
 #[derive(Debug)]
 pub struct Namespaces {
     prefix: String,
     servers: u64,
-    groups: u16,
+    links: u16,
+    /// Whether clients reach the servers over all links, too.
+    clients_on_links: bool,
     /// How many faults cut each link in that direction: two faults may cut the same one.
     pub(super) cuts: Mutex<BTreeMap<Link, usize>>,
 }
 
 impl Namespaces {
-    /// Makes the network of a cluster.
+    /// Makes the network of a cluster, with a link for each group.
     ///
     /// # Errors
     /// When that is impossible here: without root's rights, or without the program `ip`. The text says what is missing.
-    pub fn create(servers: u16, groups: u16) -> Result<Namespaces, NetworkError> {
+    pub fn create(servers: u16, links: u16) -> Result<Namespaces, NetworkError> {
+        Self::make(servers, links, false)
+    }
+
+    /// Makes a network in which clients reach the servers over every link, too, as they do in a cluster whose uplinks serve
+    /// both.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub fn create_with_clients_on_links(servers: u16, links: u16) -> Result<Namespaces, NetworkError> {
+        Self::make(servers, links, true)
+    }
+
+    fn make(servers: u16, links: u16, clients_on_links: bool) -> Result<Namespaces, NetworkError> {
         if !geteuid().is_root() {
             return Err(NetworkError("network namespaces need root's rights".into()));
         }
@@ -57,8 +74,9 @@ impl Namespaces {
         static NETWORKS: AtomicU32 = AtomicU32::new(1);
         let prefix = format!("{PREFIX}{}-{}-", process::id(), NETWORKS.fetch_add(1, Relaxed));
         // What has been made when something fails is removed by dropping this.
-        let network = Namespaces { prefix, servers: servers.into(), groups, cuts: Mutex::default() };
-        network.make()?;
+        let servers = servers.into();
+        let network = Namespaces { prefix, servers, links, clients_on_links, cuts: Mutex::default() };
+        network.build()?;
         Ok(network)
     }
 
@@ -72,9 +90,9 @@ impl Namespaces {
         (1..=self.servers).map(Host::Server)
     }
 
-    /// The subnets of all groups.
-    pub fn groups(&self) -> impl Iterator<Item = Subnet> + use<> {
-        (1..=self.groups).map(Subnet::Group)
+    /// The subnets of all links.
+    pub fn links(&self) -> impl Iterator<Item = Subnet> + use<> {
+        (1..=self.links).map(Subnet::Link)
     }
 
     /// Moves the calling thread into a host's namespace; threads and processes that it starts from then on begin there.
@@ -88,6 +106,20 @@ impl Namespaces {
         enter().map_err(|error: io::Error| NetworkError(format!("{}: {error}", path.display())))
     }
 
+    /// Does something on a thread of its own in a host's namespace: what is connected to, listened at or started there stays
+    /// there, and the calling thread stays where it is.
+    ///
+    /// # Errors
+    /// When the namespace cannot be entered.
+    ///
+    /// # Panics
+    /// When the task does.
+    pub fn inside<T: Send>(&self, host: Host, task: impl FnOnce() -> T + Send) -> Result<T, NetworkError> {
+        let enter_and_run = || self.enter(host).map(|()| task());
+        thread::scope(|scope| scope.spawn(enter_and_run).join())
+            .unwrap_or_else(|panicked| panic::resume_unwind(panicked))
+    }
+
     pub(super) fn namespace(&self, host: Host) -> String {
         format!("{}{}", self.prefix, host.suffix())
     }
@@ -99,16 +131,16 @@ impl Namespaces {
     /// Who is in a subnet.
     pub(super) fn members(&self, subnet: Subnet) -> Vec<Host> {
         match subnet {
-            Subnet::Clients => self.hosts().collect(),
-            Subnet::Group(_) => self.servers().collect(),
+            Subnet::Link(_) if !self.clients_on_links => self.servers().collect(),
+            Subnet::Clients | Subnet::Link(_) => self.hosts().collect(),
         }
     }
 
     fn subnets(&self) -> impl Iterator<Item = Subnet> + use<> {
-        self.groups().chain([Subnet::Clients])
+        self.links().chain([Subnet::Clients])
     }
 
-    fn make(&self) -> Result<(), NetworkError> {
+    fn build(&self) -> Result<(), NetworkError> {
         let switch = format!("{}{SWITCH}", self.prefix);
         tool::run("ip", &["netns", "add", &switch])?;
         for host in self.hosts() {
@@ -161,7 +193,10 @@ impl Drop for Namespaces {
 }
 
 /// Removes the namespaces of processes that are gone, and ends the servers that still run in them.
-fn remove_leftovers() -> Result<(), NetworkError> {
+///
+/// # Errors
+/// When there is no program `ip`.
+pub fn remove_leftovers() -> Result<(), NetworkError> {
     // Asked for its answer only: without this program nothing else can work.
     tool::run("ip", &["netns", "list"])?;
     remove_those_of(|owner| !Path::new("/proc").join(owner.to_string()).exists());

@@ -1,15 +1,15 @@
-//! A network for the servers of one cluster, whose links can be cut one by one.
+//! A network for the servers of one cluster on this machine, whose links can be cut and throttled one by one.
 //!
 //! Each server lives in a network namespace of its own, and the clients in another. One subnet joins all servers for each
-//! group, and one more joins the clients and the servers: so the link of one group between two servers can fail
-//! while those of the other groups live. Everything is made and undone by `ip` and `tc`, and nothing outside of the
+//! link, and one more joins the clients and the servers: so with a link for each group, that of one group between two
+//! servers can fail while those of the other groups live. Everything is made and undone by `ip` and `tc`, and nothing outside of the
 //! namespaces is touched.
 //!
 //! ```text
-//!   server 1: group1 group2 .. clients      server 2: group1 group2 .. clients      clients: clients
+//!   server 1: link1 link2 .. clients        server 2: link1 link2 .. clients        clients: clients
 //!               │      │         │                     │      │         │                      │
-//!   switch:  ═══╪══════╪═════════╪══ group1 ═══════════╡      │         │                      │
-//!            ══════════╧═════════╪══ group2 ══════════════════╛         │                      │
+//!   switch:  ═══╪══════╪═════════╪══ link1 ════════════╡      │         │                      │
+//!            ══════════╧═════════╪══ link2 ═══════════════════╛         │                      │
 //!            ════════════════════╧══ clients ═══════════════════════════╧══════════════════════╛
 //! ```
 //!
@@ -30,7 +30,7 @@ mod namespaces;
 mod tool;
 
 pub use layout::{Host, Subnet};
-pub use namespaces::Namespaces;
+pub use namespaces::{Namespaces, remove_leftovers};
 
 /// Why there can be no such network here, or what has failed in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

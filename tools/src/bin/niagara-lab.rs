@@ -1,0 +1,84 @@
+//! `niagara-lab`: experiments on this machine, from one command to figures.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use niagara_tools::Failure;
+use niagara_tools::lab::{self, EXPERIMENTS, RunOptions, ServerOptions};
+
+/// Redraws the figures of the papers about Niagara on this machine
+///
+/// Most experiments need root: they make network namespaces, links of a chosen rate and CPU quotas of their own, touch nothing
+/// else, and remove all of it at the end.
+#[derive(Parser)]
+#[command(name = "niagara-lab", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// List the experiments
+    List,
+    /// Run an experiment, and leave a directory with its data, tables, figures and a report
+    Run(RunOptions),
+    /// Draw the figures of a run's directory again
+    Plot {
+        /// The directory that a run has left
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
+    /// Say what this machine allows, and what to install
+    Doctor {
+        /// Print one JSON document instead of tables
+        #[arg(long)]
+        json: bool,
+    },
+    /// One server of an experiment's cluster; ends with its parent
+    #[command(hide = true)]
+    Server(ServerOptions),
+    /// One server of the append measurements; speaks to its parent over pipes
+    #[command(hide = true)]
+    AppendServer,
+}
+
+fn main() -> ExitCode {
+    done(Arguments::parse().task).unwrap_or_else(|failure| {
+        eprintln!("niagara-lab: {failure}");
+        ExitCode::FAILURE
+    })
+}
+
+fn done(task: Task) -> Result<ExitCode, Failure> {
+    match task {
+        Task::List => {
+            for experiment in EXPERIMENTS {
+                println!("{:<10} {}", experiment.name, experiment.about);
+            }
+        }
+        Task::Run(options) => {
+            let verdict = lab::run(&options)?;
+            if options.json {
+                println!("{}", serde_json::to_string(&verdict).expect("a verdict is plain data"));
+            }
+        }
+        Task::Plot { directory } => {
+            for name in lab::replot(&directory)? {
+                println!("{}", directory.join(format!("{name}.svg")).display());
+            }
+        }
+        Task::Doctor { json } => {
+            let doctor = lab::doctor();
+            if json {
+                println!("{}", serde_json::to_string(&doctor).expect("findings are plain data"));
+            } else {
+                print!("{doctor}");
+            }
+        }
+        Task::Server(options) => lab::serve(&options)?,
+        Task::AppendServer => niagara_tools::append::serve()?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

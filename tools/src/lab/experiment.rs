@@ -1,0 +1,46 @@
+//! What an experiment is.
+
+use super::run::Run;
+use crate::failure::Failure;
+
+/// An experiment that `niagara-lab run` knows.
+#[derive(Clone, Copy)]
+pub struct Experiment {
+    /// What it is called on the command line.
+    pub name: &'static str,
+    /// What it shows, in one line.
+    pub about: &'static str,
+    /// What the machine must offer.
+    pub needs: &'static [Need],
+    /// Does it.
+    pub(super) conduct: fn(&mut Run) -> Result<(), Failure>,
+}
+
+/// Something that not every machine offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need {
+    /// Network namespaces: root, the program `ip`, and a kernel that has them.
+    Namespaces,
+    /// Links of a chosen rate: the token bucket filter, and the program `tc`.
+    Throttling,
+    /// CPU quotas for single threads: cgroup v1's controller `cpu`, and root.
+    Quotas,
+    /// The program `ab`.
+    ApacheBench,
+}
+
+/// All experiments, in the order of the papers.
+pub const EXPERIMENTS: &[Experiment] = &[];
+
+impl Experiment {
+    /// The experiment of that name.
+    ///
+    /// # Errors
+    /// When there is none; the failure lists those that there are.
+    pub fn named(name: &str) -> Result<&'static Experiment, Failure> {
+        EXPERIMENTS.iter().find(|experiment| experiment.name == name).ok_or_else(|| {
+            let names: Vec<&str> = EXPERIMENTS.iter().map(|experiment| experiment.name).collect();
+            Failure::new(format!("there is no experiment {name:?}; there are {}", names.join(", ")))
+        })
+    }
+}

@@ -1,0 +1,99 @@
+//! What a figure shows. How it is drawn is `plot.rs`.
+
+use serde::{Deserialize, Serialize};
+
+/// Curves over a common axis.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Figure {
+    /// The name of its files, without an ending.
+    pub name: String,
+    /// What it shows.
+    pub title: String,
+    /// Under what conditions, in a smaller line; may be empty.
+    pub subtitle: String,
+    /// The horizontal axis.
+    pub x: Axis,
+    /// The vertical axis.
+    pub y: Axis,
+    /// The curves, in the order of the legend.
+    pub series: Vec<Series>,
+    /// Moments on the horizontal axis that are marked by a line, like that of a failure.
+    #[serde(default)]
+    pub marks: Vec<Mark>,
+}
+
+/// An axis.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Axis {
+    /// What it measures, with its unit.
+    pub label: String,
+    /// Whether steps multiply rather than add. Values that are not above zero are left out then.
+    #[serde(default)]
+    pub logarithmic: bool,
+    /// The least end of the axis that is wanted; it reaches farther if values do.
+    #[serde(default)]
+    pub at_least: Option<f64>,
+}
+
+/// A curve.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Series {
+    /// Its name in the legend.
+    pub name: String,
+    /// Where it comes from.
+    pub kind: SeriesKind,
+    /// Points, from left to right.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// Where a curve comes from, which decides how it is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SeriesKind {
+    /// Measured here: Niagara. A solid line.
+    Ours,
+    /// Measured here: what it is compared with. A dashed line.
+    Baseline,
+    /// Taken from a publication, whose machines were others. A grey line with hollow points.
+    Published,
+}
+
+/// A marked moment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Where on the horizontal axis.
+    pub at: f64,
+    /// What happened there.
+    pub label: String,
+}
+
+impl Axis {
+    /// An axis with equal steps.
+    pub fn linear(label: &str) -> Axis {
+        Axis { label: label.to_owned(), logarithmic: false, at_least: None }
+    }
+
+    /// An axis whose steps multiply.
+    pub fn logarithmic(label: &str) -> Axis {
+        Axis { logarithmic: true, ..Axis::linear(label) }
+    }
+}
+
+impl Figure {
+    /// A figure without curves.
+    pub fn new(name: &str, title: &str, x: Axis, y: Axis) -> Figure {
+        Figure {
+            name: name.to_owned(),
+            title: title.to_owned(),
+            subtitle: String::new(),
+            x,
+            y,
+            series: Vec::new(),
+            marks: Vec::new(),
+        }
+    }
+
+    /// Adds a curve.
+    pub fn curve(&mut self, name: impl Into<String>, kind: SeriesKind, points: Vec<(f64, f64)>) {
+        self.series.push(Series { name: name.into(), kind, points });
+    }
+}
