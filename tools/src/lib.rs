@@ -9,6 +9,7 @@ pub mod append;
 mod awake;
 mod failure;
 pub mod lab;
+mod median;
 pub mod network;
 pub mod scaling;
 

@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::append::{self, AppendOptions, Kind, Report, grouped};
 use crate::awake::Awake;
 use crate::failure::Failure;
+use crate::median::median;
 
 /// Options of `niagara-load scaling`.
 #[derive(Args, Clone, Debug)]
@@ -84,8 +85,7 @@ fn append_options(options: &ScalingOptions, groups: u16) -> AppendOptions {
 }
 
 fn point(options: &ScalingOptions, rounds: &[Vec<Report>], at: usize) -> Point {
-    let of =
-        |figure: &dyn Fn(&Report) -> f64| median(rounds.iter().map(|reports| figure(&reports[at])).collect());
+    let of = |figure: &dyn Fn(&Report) -> f64| median(rounds.iter().map(|reports| figure(&reports[at])));
     let ratios: Vec<f64> = rounds
         .iter()
         .map(|reports| reports[at].commands_per_second / reports[0].commands_per_second)
@@ -97,7 +97,7 @@ fn point(options: &ScalingOptions, rounds: &[Vec<Report>], at: usize) -> Point {
     Point {
         groups: options.groups[at],
         commands_per_second: measured,
-        times_the_first: median(ratios),
+        times_the_first: median(ratios.into_iter()),
         times_the_first_range: (least, greatest),
         predicted,
         measured_over_predicted: measured / predicted,
@@ -120,12 +120,6 @@ fn capacity(report: &Report, share: f64) -> f64 {
         per_second(report.origins as f64, of(Kind::FrontEnd)),
     ];
     limits.into_iter().fold(f64::INFINITY, f64::min)
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    if values.len().is_multiple_of(2) { (values[middle - 1] + values[middle]) / 2.0 } else { values[middle] }
 }
 
 /// The points as a table.
@@ -154,14 +148,4 @@ pub fn table(points: &[Point]) -> String {
         );
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_median_is_in_the_middle() {
-        assert_eq!((median(vec![3.0, 1.0, 9.0]), median(vec![4.0, 1.0, 2.0, 9.0])), (3.0, 3.0));
-    }
 }

@@ -40,7 +40,7 @@ mod tickets;
 pub use options::AppendOptions;
 pub use placement::{Core, Cores, Placement, real_cores_suffice};
 pub use plan::Load;
-pub use quota::remove_leftovers;
+pub(crate) use quota::{OWNED, remove_leftovers};
 pub use report::{CpuSeconds, Latency, Report};
 pub use run::run;
 pub use server::serve;

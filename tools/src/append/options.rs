@@ -26,6 +26,9 @@ pub struct AppendOptions {
     /// Open loop: commands per second of all origins together; latency counts from the intended start
     #[arg(long, value_name = "N", conflicts_with = "in_flight", value_parser = clap::value_parser!(u64).range(1..))]
     pub rate: Option<u64>,
+    /// Open loop: commands are made in steps of so many microseconds
+    #[arg(long, default_value_t = 250, value_name = "MICROS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub step_micros: u32,
     /// Closed loop: commands in flight of all origins together, each with a ticket of its own
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub in_flight: Option<u64>,
@@ -65,6 +68,7 @@ impl AppendOptions {
             seconds: 6.0,
             warm_up: 2.0,
             rate: None,
+            step_micros: 250,
             in_flight: None,
             origins: None,
             reads: 0,

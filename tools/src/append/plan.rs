@@ -63,6 +63,8 @@ pub(super) struct Plan {
     pub snapshot_mib: u64,
     /// Whether this server generates commands and reads.
     pub originates: bool,
+    /// Length of an open loop's steps.
+    pub step_micros: u32,
     /// Strong reads in flight while it does.
     pub reads: u64,
 }
@@ -98,6 +100,7 @@ impl Plan {
             log_cache_kib: options.log_cache_kib,
             snapshot_mib: options.snapshot_mib(),
             originates: server <= options.origins(),
+            step_micros: options.step_micros,
             reads: options.reads,
         }
     }

@@ -11,10 +11,13 @@ use std::time::Duration;
 use crate::failure::Failure;
 
 const ROOT: &str = "/sys/fs/cgroup/cpu";
-const OWNED: &str = "niagara-load-";
+/// Begins the name of whatever a measurement makes on the machine; then comes the process that made it.
+pub(crate) const OWNED: &str = "niagara-load-";
 /// A quota is given out anew this often, in microseconds. Shorter periods make the kernel's own work count, longer ones make a
 /// thread stand still for longer than a heartbeat.
 const PERIOD_MICROS: u64 = 50_000;
+/// The kernel gives out no less.
+const LEAST_MICROS: u64 = 1_000;
 
 /// Control groups. They are removed when this is dropped, after their threads have ended.
 pub(super) struct Quotas {
@@ -55,6 +58,12 @@ impl Quotas {
 
     fn make(&mut self, group: PathBuf, percent: f64) -> Result<PathBuf, Failure> {
         let quota = (PERIOD_MICROS as f64 * percent / 100.0) as u64;
+        if quota < LEAST_MICROS {
+            let least = 100.0 * LEAST_MICROS as f64 / PERIOD_MICROS as f64;
+            return Err(Failure::new(format!(
+                "a CPU quota of {percent} % of a core is less than the kernel gives out: ask for {least} % at least"
+            )));
+        }
         let failed =
             || format!("cannot make the control group {} with a CPU quota (it needs root)", group.display());
         fs::create_dir(&group).map_err(Failure::io(failed()))?;
@@ -97,7 +106,7 @@ fn remove(group: &Path) -> std::io::Result<()> {
 ///
 /// # Errors
 /// When one cannot be removed.
-pub fn remove_leftovers() -> Result<Vec<PathBuf>, Failure> {
+pub(crate) fn remove_leftovers() -> Result<Vec<PathBuf>, Failure> {
     let Ok(listing) = fs::read_dir(ROOT) else { return Ok(Vec::new()) };
     let mut removed = Vec::new();
     for group in listing.flatten() {

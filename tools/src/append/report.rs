@@ -209,6 +209,7 @@ fn command_line(options: &AppendOptions) -> String {
         options.seconds
     )];
     words.extend(options.rate.map(|rate| format!("--rate {rate}")));
+    words.extend((options.step_micros != 250).then(|| format!("--step-micros {}", options.step_micros)));
     words.extend(options.in_flight.map(|commands| format!("--in-flight {commands}")));
     words.extend(options.origins.map(|origins| format!("--origins {origins}")));
     words.extend((options.reads > 0).then(|| format!("--reads {}", options.reads)));

@@ -54,6 +54,7 @@ struct Generator {
     paces: Sender<Pace>,
     /// Commands in flight that keep all groups busy that this server leads.
     unbounded: u64,
+    step_nanos: u64,
 }
 
 impl Generator {
@@ -72,12 +73,17 @@ impl Generator {
             thread::Builder::new().name("origin".into()).spawn(run).expect("one more thread is there");
         is_made.recv().expect("an origin comes to life");
         let led = (1..=plan.groups()).filter(|group| leader_of(*group) == plan.server).count();
-        Generator { thread: thread.thread().clone(), paces, unbounded: plan.full_group() * led.max(1) as u64 }
+        Generator {
+            thread: thread.thread().clone(),
+            paces,
+            unbounded: plan.full_group() * led.max(1) as u64,
+            step_nanos: 1000 * u64::from(plan.step_micros),
+        }
     }
 
     fn begin(&self, load: Load) {
         // The origin ends before its process only where the engine stops, whose end the parent sees.
-        let _ = self.paces.send(Pace::new(load, self.unbounded));
+        let _ = self.paces.send(Pace::new(load, self.unbounded, self.step_nanos));
     }
 }
 

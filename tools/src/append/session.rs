@@ -6,7 +6,7 @@ use super::cluster::{Cluster, commands_between, unknown};
 use super::options::AppendOptions;
 use super::placement::Placement;
 use super::plan::{Load, Request};
-use super::quota::Quotas;
+use super::quota::{OWNED, Quotas};
 use super::report::{Report, Window};
 use super::system_calls;
 use crate::failure::Failure;
@@ -38,10 +38,9 @@ impl Session {
     /// # Errors
     /// When a server cannot be started, or threads cannot be placed.
     pub fn start(options: &AppendOptions, placement: Option<Placement>) -> Result<Session, Failure> {
-        let dir = match &options.data_dir {
-            Some(dir) => tempfile::tempdir_in(dir),
-            None => tempfile::tempdir(),
-        };
+        let prefix = format!("{OWNED}{}-", std::process::id());
+        let (mut dir, parent) = (tempfile::Builder::new(), options.data_dir.clone());
+        let dir = dir.prefix(&prefix).tempdir_in(parent.unwrap_or_else(std::env::temp_dir));
         let dir = dir.map_err(Failure::io(
             "cannot make a directory for the servers' data (--data-dir names another)",
         ))?;
