@@ -15,6 +15,7 @@ pub mod lab;
 mod latency;
 pub mod load;
 mod loopback;
+mod median;
 pub mod network;
 pub mod scaling;
 

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::cluster::{Moment, commands_between};
 use super::options::AppendOptions;
 use super::plan::{Load, leader_of};
 use super::reading::Reading;
-use super::run::{Moment, commands_between};
+
 use super::threads::{Cpu, Kind};
 use crate::latency::Latency;
 
@@ -56,7 +57,7 @@ pub struct Report {
     pub sleeps_per_thousand_commands: f64,
     /// System calls per thousand commands, counted in the second after the window; nothing where they cannot be counted.
     pub system_calls_per_thousand_commands: Option<f64>,
-    /// Why they cannot.
+    /// Why they cannot; nothing where nobody asked.
     pub system_calls_not_counted: Option<String>,
     /// Writes of logs per second, each with a sync where that is what durability asks for.
     pub log_writes_per_second: f64,
@@ -87,7 +88,7 @@ impl Report {
     pub(super) fn of(
         options: &AppendOptions,
         window: &Window,
-        calls: Result<f64, String>,
+        calls: Option<Result<f64, String>>,
         unknown: u64,
     ) -> Report {
         let Window { before, after } = window;
@@ -134,8 +135,8 @@ impl Report {
             commands_per_entry: commands / sum(|reading| reading.entries).max(1.0),
             wire_bytes_per_command: sum(|reading| reading.sent_bytes) * per_command,
             sleeps_per_thousand_commands: 1000.0 * all.sleeps * per_command,
-            system_calls_per_thousand_commands: calls.as_ref().ok().copied(),
-            system_calls_not_counted: calls.err(),
+            system_calls_per_thousand_commands: calls.as_ref().and_then(|calls| calls.as_ref().ok().copied()),
+            system_calls_not_counted: calls.and_then(Result::err),
             log_writes_per_second: sum(|reading| reading.log_writes) / seconds,
             refused: sum(|reading| reading.refused) as u64,
             unknown,
@@ -181,6 +182,7 @@ fn command_line(options: &AppendOptions) -> String {
         options.seconds
     )];
     words.extend(options.rate.map(|rate| format!("--rate {rate}")));
+    words.extend((options.step_micros != 250).then(|| format!("--step-micros {}", options.step_micros)));
     words.extend(options.in_flight.map(|commands| format!("--in-flight {commands}")));
     words.extend(options.origins.map(|origins| format!("--origins {origins}")));
     words.extend((options.reads > 0).then(|| format!("--reads {}", options.reads)));

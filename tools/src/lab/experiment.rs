@@ -1,6 +1,7 @@
 //! What an experiment is.
 
 use super::run::Run;
+use super::{fig3, fig4};
 use crate::failure::Failure;
 
 /// An experiment that `niagara-lab run` knows.
@@ -23,6 +24,8 @@ pub enum Need {
     Namespaces,
     /// Links of a chosen rate: the token bucket filter, and the program `tc`.
     Throttling,
+    /// A core for each busy thread of three servers with eight groups, or quotas that stand for cores.
+    Cores,
     /// CPU quotas for single threads: cgroup v1's controller `cpu`, and root.
     Quotas,
     /// The program `ab`.
@@ -30,7 +33,20 @@ pub enum Need {
 }
 
 /// All experiments, in the order of the papers.
-pub const EXPERIMENTS: &[Experiment] = &[];
+pub const EXPERIMENTS: &[Experiment] = &[
+    Experiment {
+        name: "fig3",
+        about: "Throughput by requested rate: Niagara with 1 to 8 groups, and a single Raft with 1 to 4 cores",
+        needs: &[Need::Cores],
+        conduct: fig3::conduct,
+    },
+    Experiment {
+        name: "fig4",
+        about: "Latency by throughput, for the settings of fig3",
+        needs: &[Need::Cores],
+        conduct: fig4::conduct,
+    },
+];
 
 impl Experiment {
     /// The experiment of that name.
