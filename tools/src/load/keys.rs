@@ -1,7 +1,6 @@
 //! Which keys and values operations carry.
 
 use std::fmt::{self, Display};
-use std::io::Write as _;
 use std::str::FromStr;
 
 use rand::rngs::SmallRng;
@@ -86,8 +85,13 @@ impl Keys {
 
 /// Writes the text of a key: `k`, and its number with zeros in front, of so many bytes in all.
 pub(super) fn write_key(out: &mut Vec<u8>, number: u64, bytes: usize) {
+    let mut digits = itoa::Buffer::new();
+    let digits = digits.format(number).as_bytes();
     out.clear();
-    write!(out, "k{number:0width$}", width = bytes - 1).expect("a buffer takes all");
+    out.push(b'k');
+    // The formatting machinery would take an eighth of a thread's time.
+    out.resize(bytes - digits.len(), b'0');
+    out.extend_from_slice(digits);
 }
 
 /// Bytes that the longest of so many keys needs.
