@@ -108,6 +108,13 @@ impl<S: StateMachine> Port<S> {
         choose(&self.shared.board, |lane| &*self.shared.lanes[lane].queue)
     }
 
+    /// The lanes whose groups are led by this server, for a caller that shares its commands out itself. Where every server has
+    /// as many commands as its groups can take, those of other servers' groups would only be forwarded in vain.
+    pub fn lanes_led_here(&self) -> impl Iterator<Item = LaneId> + use<'_, S> {
+        let groups = (0..).zip(&self.shared.board.groups);
+        groups.filter(|(_, group)| group.leads.load(SeqCst)).map(|(lane, _)| LaneId(lane))
+    }
+
     /// Stages a command; it is copied.
     pub fn propose(&mut self, lane: LaneId, token: u64, command: &[u8]) -> Result<(), Refused> {
         if command.len() >= LONE_COMMAND_BYTES {
