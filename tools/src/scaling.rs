@@ -11,9 +11,10 @@ use clap::Args;
 use niagara_engine::Durability;
 use serde::Serialize;
 
-use crate::append::{self, AppendOptions, Kind, Report, grouped};
+use crate::append::{self, AppendOptions, Kind, Report};
 use crate::awake::Awake;
 use crate::failure::Failure;
+use crate::grouped::grouped;
 
 /// Options of `niagara-load scaling`.
 #[derive(Args, Clone, Debug)]

@@ -34,8 +34,7 @@ mod tickets;
 
 pub use options::AppendOptions;
 pub use plan::Load;
-pub use report::{CpuSeconds, Latency, Report};
+pub use report::{CpuSeconds, Report};
 pub use run::run;
 pub use server::serve;
-pub(crate) use table::grouped;
 pub use threads::Kind;

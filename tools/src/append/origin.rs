@@ -12,6 +12,7 @@ use niagara_engine::{Completion, Consistency, Engine, Port, Refused, Wake};
 use super::appender::Appender;
 use super::pace::Pace;
 use super::tickets::Tickets;
+use crate::latency::nanoseconds;
 
 /// Commands that are handed over at once: the first of many are under way while the others are still being made.
 const COMMANDS_PER_FLUSH: usize = 1024;
@@ -39,11 +40,6 @@ pub(super) struct Seen {
     pub commands: Histogram<u64>,
     /// The same for strong reads.
     pub reads: Histogram<u64>,
-}
-
-/// Up to an hour, with three digits.
-pub(super) fn nanoseconds() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, 3_600_000_000_000, 3).expect("bounds are sound")
 }
 
 impl Seen {

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::options::AppendOptions;
-use super::origin::nanoseconds;
 use super::plan::{Load, leader_of};
 use super::reading::Reading;
 use super::run::{Moment, commands_between};
 use super::threads::{Cpu, Kind};
+use crate::latency::Latency;
 
 /// What one run has measured. Figures are of the three servers together, unless they say otherwise.
 #[derive(Clone, Debug, Serialize)]
@@ -64,21 +64,6 @@ pub struct Report {
     pub refused: u64,
     /// Commands and reads whose outcome is unknown.
     pub unknown: u64,
-}
-
-/// Percentiles, in milliseconds; zeros where nothing was measured.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct Latency {
-    /// Half are not above this.
-    pub p50: f64,
-    /// Nine of ten.
-    pub p90: f64,
-    /// 99 of a hundred.
-    pub p99: f64,
-    /// 999 of a thousand.
-    pub p99_9: f64,
-    /// The longest.
-    pub max: f64,
 }
 
 /// CPU time, in seconds.
@@ -137,9 +122,9 @@ impl Report {
             origins: options.origins(),
             seconds,
             commands_per_second: slowest.fold(f64::INFINITY, f64::min),
-            latency_ms: Latency::of(after.servers.iter().map(|server| &server.command_nanos)),
+            latency_ms: Latency::of_pairs(after.servers.iter().flat_map(|server| &server.command_nanos)),
             reads_per_second: reads as f64 / seconds,
-            read_latency_ms: Latency::of(after.servers.iter().map(|server| &server.read_nanos)),
+            read_latency_ms: Latency::of_pairs(after.servers.iter().flat_map(|server| &server.read_nanos)),
             cpu_seconds_per_million_commands: per_million(&all),
             cpu_seconds_per_million_commands_by_thread: by_thread,
             leader_cpu_seconds_per_million_commands: per_million(&spent_leading(window)).total,
@@ -183,18 +168,6 @@ fn spent_by(window: &Window, chosen: impl Fn(u64, &str) -> bool) -> Cpu {
         user: (after.user - before.user).max(0.0),
         kernel: (after.kernel - before.kernel).max(0.0),
         sleeps: after.sleeps - before.sleeps,
-    }
-}
-
-impl Latency {
-    fn of<'a>(parts: impl Iterator<Item = &'a Vec<(u64, u64)>>) -> Latency {
-        let mut all = nanoseconds();
-        parts.flatten().for_each(|(nanos, count)| all.saturating_record_n(*nanos, *count));
-        if all.is_empty() {
-            return Latency::default();
-        }
-        let at = |quantile| all.value_at_quantile(quantile) as f64 / 1e6;
-        Latency { p50: at(0.5), p90: at(0.9), p99: at(0.99), p99_9: at(0.999), max: all.max() as f64 / 1e6 }
     }
 }
 

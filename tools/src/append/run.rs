@@ -1,7 +1,6 @@
 //! The parent: starts the servers, measures one window, and checks that nothing was lost.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,6 +16,7 @@ use super::report::{Report, Window};
 use super::system_calls;
 use super::threads::{Cpu, cpu_of};
 use crate::failure::Failure;
+use crate::loopback;
 
 /// After the last command, all servers have executed it within this time, or something is wrong.
 const AGREE_WITHIN: Duration = Duration::from_secs(20);
@@ -73,8 +73,7 @@ struct Cluster {
 
 impl Cluster {
     fn start(options: &AppendOptions, dir: &Path) -> Result<Cluster, Failure> {
-        let members =
-            free_addresses(options.groups).map_err(Failure::io("cannot find free ports on 127.0.0.1"))?;
+        let members = loopback::free_addresses(SERVERS, options.groups)?;
         let start = |server| {
             let data_dir: PathBuf = dir.join(format!("server-{server}"));
             Server::start(&Plan::new(options, server, members.clone(), data_dir))
@@ -133,19 +132,6 @@ fn compare_digests(servers: &[Reading]) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-/// Per server, one address for each group, and one for snapshots, all free at the moment.
-fn free_addresses(groups: u16) -> std::io::Result<Vec<(Vec<String>, String)>> {
-    // All are held until the last one is found, so that no two are the same.
-    let mut held = Vec::new();
-    let mut free = || -> std::io::Result<String> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let address = listener.local_addr()?.to_string();
-        held.push(listener);
-        Ok(address)
-    };
-    (0..SERVERS).map(|_| Ok(((0..groups).map(|_| free()).collect::<Result<_, _>>()?, free()?))).collect()
 }
 
 /// Waits with a progress bar on standard error, if that is a terminal.
