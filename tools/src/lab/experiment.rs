@@ -1,6 +1,7 @@
 //! What an experiment is.
 
 use super::run::Run;
+use super::{failover, fig5};
 use crate::failure::Failure;
 
 /// An experiment that `niagara-lab run` knows.
@@ -30,7 +31,21 @@ pub enum Need {
 }
 
 /// All experiments, in the order of the papers.
-pub const EXPERIMENTS: &[Experiment] = &[];
+pub const EXPERIMENTS: &[Experiment] = &[FIG5, FAILOVER];
+
+const FIG5: Experiment = Experiment {
+    name: "fig5",
+    about: "The key-value store on servers with one, two and four throttled links, compared with a single Raft group",
+    needs: &[Need::Namespaces, Need::Throttling],
+    conduct: fig5::conduct,
+};
+
+const FAILOVER: Experiment = Experiment {
+    name: "failover",
+    about: "How long writes pause when a leader dies, stands still or loses a link, with 1 to 8 groups",
+    needs: &[Need::Namespaces],
+    conduct: failover::conduct,
+};
 
 impl Experiment {
     /// The experiment of that name.

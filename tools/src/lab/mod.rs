@@ -12,11 +12,14 @@
 //! | `table.rs`, `figure.rs`, `plot.rs`, `report.rs` | results as CSV, as pictures, and as a page |
 //! | `facts.rs`, `doctor.rs`, `leftovers.rs` | the machine: what it is, what it allows, what a killed run has left on it |
 //! | `cluster.rs`, `server.rs`, `load.rs`, `usage.rs` | servers and load generators as processes, and what they use |
+//! | `fig5/`, `failover/` | an experiment each |
 
 mod cluster;
 mod doctor;
 mod experiment;
 mod facts;
+mod failover;
+mod fig5;
 mod figure;
 mod interrupt;
 mod leftovers;
