@@ -39,6 +39,7 @@ pub struct RunOptions {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
+    /// Settings of single experiments.
     pub particulars: Particulars,
 }
 

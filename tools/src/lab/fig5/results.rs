@@ -232,9 +232,16 @@ impl Results {
              so three uplinks carry copies instead of one.",
         );
         run.note(
+            "Why four groups do not reach what their uplinks allow: the merge takes the groups in turn, so each round lasts as long as the \
+             fullest entry of its groups, and commands do not spread evenly: server 1 leads two groups of four for a third of the clients. \
+             The column of uplinks used says how far from full they are on average. Neither processors nor lost packets are the reason, and \
+             a larger window, smaller or larger entries, and twice as many connections leave it as it is.",
+        );
+        run.note(
             "What limits strong reads: each reply carries a value and leaves from the server that was asked, so the uplinks of all servers \
              on all links of the setting limit alike, with one group or four: the rounds by which a leader is confirmed are a few \
-             bytes for many reads. Where links limit, groups can add nothing to reads; where a single leader's core limits, they can.",
+             bytes for many reads. They wait behind replies on the uplink of the server that leads the group which is asked, so that this \
+             uplink is full while the others are not quite. Where links limit, groups can add nothing to reads; where a single leader's core limits, they can.",
         );
         run.note(
             "\"They allow\" is the number of scarce uplinks times their rate, divided by the bytes of values in full packets (two copies \
