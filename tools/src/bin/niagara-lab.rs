@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use niagara_tools::Failure;
+use niagara_tools::commands::Command;
 use niagara_tools::lab::{self, EXPERIMENTS, RunOptions, ServerOptions};
 
 /// Redraws the figures of the papers about Niagara on this machine
@@ -30,7 +31,7 @@ enum Task {
         #[arg(value_name = "DIR")]
         directory: PathBuf,
     },
-    /// Say what this machine allows, and what to install
+    /// Say what this machine allows, and what to install; removes what a killed run has left
     Doctor {
         /// Print one JSON document instead of tables
         #[arg(long)]
@@ -39,6 +40,9 @@ enum Task {
     /// One server of an experiment's cluster; ends with its parent
     #[command(hide = true)]
     Server(ServerOptions),
+    /// A load generator; the same as niagara-load
+    #[command(hide = true)]
+    Load(Command),
     /// One server of the append measurements; speaks to its parent over pipes
     #[command(hide = true)]
     AppendServer,
@@ -70,7 +74,7 @@ fn done(task: Task) -> Result<ExitCode, Failure> {
             }
         }
         Task::Doctor { json } => {
-            let doctor = lab::doctor();
+            let doctor = lab::doctor()?;
             if json {
                 println!("{}", serde_json::to_string(&doctor).expect("findings are plain data"));
             } else {
@@ -78,6 +82,7 @@ fn done(task: Task) -> Result<ExitCode, Failure> {
             }
         }
         Task::Server(options) => lab::serve(&options)?,
+        Task::Load(command) => return command.perform(),
         Task::AppendServer => niagara_tools::append::serve()?,
     }
     Ok(ExitCode::SUCCESS)

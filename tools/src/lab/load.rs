@@ -43,6 +43,11 @@ impl Generator {
         Ok(Generator { child, output, command: format!("niagara-load {}", words.join(" ")) })
     }
 
+    /// Its process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it has ended.
     pub fn has_ended(&mut self) -> Result<bool, Failure> {
         Ok(self.child.try_wait()?.is_some())

@@ -13,13 +13,16 @@
 //! | `facts.rs`, `doctor.rs`, `leftovers.rs` | the machine: what it is, what it allows, what a killed run has left on it |
 //! | `sweep.rs`, `saturation.rs`, `fig3.rs`, `fig4.rs` | the replicated log by itself, at many rates: throughput and latency |
 //! | `cluster.rs`, `server.rs`, `load.rs`, `usage.rs` | servers and load generators as processes, and what they use |
+//! | `fig5/`, `failover/` | an experiment each |
 
 mod cluster;
 mod doctor;
 mod experiment;
 mod facts;
+mod failover;
 mod fig3;
 mod fig4;
+mod fig5;
 mod figure;
 mod interrupt;
 mod leftovers;

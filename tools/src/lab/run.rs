@@ -39,6 +39,7 @@ pub struct RunOptions {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
+    /// Settings of single experiments.
     pub particulars: Particulars,
 }
 
@@ -98,6 +99,7 @@ pub struct Goal {
 
 /// The run, as an experiment sees it.
 pub(super) struct Run {
+    /// Settings of single experiments.
     pub particulars: Particulars,
     directory: PathBuf,
     interrupt: Interrupt,
