@@ -105,7 +105,7 @@ impl<S: StateMachine> Port<S> {
     /// that wants an order stays with a lane while any of its commands there has no outcome (one that ended
     /// [`Unknown`](Completion::Unknown) has none).
     pub fn choose_lane(&self) -> LaneId {
-        choose(&self.shared.board, |lane| &*self.shared.lanes[lane].queue)
+        choose(&self.shared.board, |lane| self.shared.lanes[lane].traffic())
     }
 
     /// The lanes whose groups are led by this server, for a caller that shares its commands out itself. Where every server has

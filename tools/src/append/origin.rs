@@ -188,14 +188,13 @@ impl Origin {
 
     /// Where the next batch goes.
     fn choose_lane(&mut self) -> LaneId {
-        self.turn += 1;
-        let mut led =
-            self.led_groups.then(|| self.port.lanes_led_here().collect::<Vec<_>>()).unwrap_or_default();
-        if led.is_empty() {
+        if !self.led_groups {
             return self.port.choose_lane();
         }
-        let turn = self.turn % led.len();
-        led.swap_remove(turn)
+        self.turn += 1;
+        let turn = self.turn % self.port.lanes_led_here().count().max(1);
+        // While a group has another leader than it is meant to have, there may be none.
+        self.port.lanes_led_here().nth(turn).unwrap_or_else(|| self.port.choose_lane())
     }
 
     fn read(&mut self, now: u64) {
