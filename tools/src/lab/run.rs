@@ -38,8 +38,8 @@ pub struct RunOptions {
     /// Print what run.json holds instead of tables
     #[arg(long)]
     pub json: bool,
-    #[command(flatten)]
     /// Settings of single experiments.
+    #[command(flatten)]
     pub particulars: Particulars,
 }
 

@@ -232,10 +232,8 @@ impl Results {
              so three uplinks carry copies instead of one.",
         );
         run.note(
-            "Why four groups do not reach what their uplinks allow: the merge takes the groups in turn, so each round lasts as long as the \
-             fullest entry of its groups, and commands do not spread evenly: server 1 leads two groups of four for a third of the clients. \
-             The column of uplinks used says how far from full they are on average. Neither processors nor lost packets are the reason, and \
-             a larger window, smaller or larger entries, and twice as many connections leave it as it is.",
+            "Where the column of uplinks used stays well below 100 % for writes, links had nothing to send for a part of the time, and \
+             neither they nor processors limit, but how the groups wait for each other: the merge takes their slots in turn.",
         );
         run.note(
             "What limits strong reads: each reply carries a value and leaves from the server that was asked, so the uplinks of all servers \
