@@ -32,21 +32,22 @@ enum Leader {
 struct Rank {
     without_leader: bool,
     is_busy: bool,
+    entries: usize,
     leader: Leader,
-    entries_elsewhere: usize,
     is_not_the_anchor: bool,
     lane: usize,
 }
 
 /// The lane to use now: the first whose group can take more at once.
 ///
-/// Under light load, commands that share one group share its entries and syncs, which beats spreading them; only
-/// when that group's queue holds a full entry do they spill to the next. Groups led here come before others, since
-/// their commands need not be forwarded; among them the anchor (the group of the latest command) comes first, since it
-/// alone has not skipped ahead.
+/// Under light load, commands that share one group share its entries and syncs, which beats spreading them: the anchor (the
+/// group of the latest command) comes first, since it alone has not skipped ahead. Once a group has as many of them in flight as make
+/// a full entry, others take their turn, entry by entry: the merge takes the groups in turn, so each round lasts as long as
+/// the fullest entry of its groups, and those are alike if what is in flight is.
 ///
-/// What spills to groups led elsewhere is spread over them, entry by entry, since the merge waits for the slowest; and no more of
-/// it than a window is in flight in each, since more would only wait there, and pay for the forwarding.
+/// Groups led here come before others, since their commands need not be forwarded: by half a window, so that what a server with many
+/// clients and few leaders has too much flows off to the others' groups. There, no more than a window of it is in flight,
+/// since more would only wait.
 pub(crate) fn choose(board: &Board, traffic: impl Fn(usize) -> Traffic) -> LaneId {
     let anchor = board.anchor.load(SeqCst) as usize;
     let ranks = board.groups.iter().enumerate().map(|(lane, group)| {
@@ -67,8 +68,8 @@ impl Rank {
         Rank {
             without_leader: leader == Leader::Unknown,
             is_busy: traffic.is_saturated || is_elsewhere && traffic.entries >= traffic.window,
+            entries: traffic.entries + if is_elsewhere { traffic.window / 2 } else { 0 },
             leader,
-            entries_elsewhere: if is_elsewhere { traffic.entries } else { 0 },
             is_not_the_anchor: !is_anchor,
             lane,
         }
@@ -92,9 +93,16 @@ mod tests {
 
     #[test]
     fn groups_led_here_come_first_and_the_anchor_among_them() {
-        assert_eq!(best(&[(HERE, 0, false), (HERE, 3, false), (ELSEWHERE, 0, false)]), 1);
-        assert_eq!(best(&[(HERE, 9, false), (ELSEWHERE, 0, false)]), 0, "nothing waits here");
+        assert_eq!(best(&[(HERE, 0, false), (HERE, 0, false), (ELSEWHERE, 0, false)]), 1);
+        assert_eq!(best(&[(HERE, 2, false), (ELSEWHERE, 0, false)]), 0, "within half a window");
         assert_eq!(best(&[(Leader::Unknown, 0, false), (ELSEWHERE, 3, false)]), 1);
+    }
+
+    #[test]
+    fn entries_are_spread_over_the_groups() {
+        assert_eq!(best(&[(HERE, 0, false), (HERE, 1, false), (ELSEWHERE, 0, false)]), 0);
+        assert_eq!(best(&[(HERE, 1, false), (HERE, 1, false), (ELSEWHERE, 0, false)]), 1);
+        assert_eq!(best(&[(HERE, 3, false), (HERE, 3, false), (ELSEWHERE, 0, false)]), 2);
     }
 
     #[test]
