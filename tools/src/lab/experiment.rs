@@ -1,5 +1,6 @@
 //! What an experiment is.
 
+use super::kraft;
 use super::run::Run;
 use crate::failure::Failure;
 
@@ -30,7 +31,14 @@ pub enum Need {
 }
 
 /// All experiments, in the order of the papers.
-pub const EXPERIMENTS: &[Experiment] = &[];
+pub const EXPERIMENTS: &[Experiment] = &[KRAFT];
+
+const KRAFT: Experiment = Experiment {
+    name: "kraft",
+    about: "ApacheBench over HTTP against a replicated and a non-replicated service, and while servers are killed (Netto et al., 2019)",
+    needs: &[Need::Namespaces, Need::ApacheBench],
+    conduct: kraft::conduct,
+};
 
 impl Experiment {
     /// The experiment of that name.

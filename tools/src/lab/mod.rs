@@ -11,14 +11,17 @@
 //! | `run.rs`, `interrupt.rs` | one run: progress, results, the end by Ctrl-C |
 //! | `table.rs`, `figure.rs`, `plot.rs`, `report.rs` | results as CSV, as pictures, and as a page |
 //! | `facts.rs`, `doctor.rs`, `leftovers.rs` | the machine: what it is, what it allows, what a killed run has left on it |
-//! | `cluster.rs`, `server.rs`, `load.rs`, `usage.rs` | servers and load generators as processes, and what they use |
+//! | `cluster.rs`, `server.rs`, `client.rs`, `load.rs`, `usage.rs` | servers and clients as processes, and what they use |
+//! | `kraft/` | an experiment |
 
+mod client;
 mod cluster;
 mod doctor;
 mod experiment;
 mod facts;
 mod figure;
 mod interrupt;
+mod kraft;
 mod leftovers;
 mod load;
 mod plot;
