@@ -1,5 +1,7 @@
 //! Tools around Niagara: the load generator `niagara-load`, and `niagara-lab`, which conducts experiments.
 //!
+//! [`load`] drives any cluster as its clients do, over HTTP, over the Redis protocol, or within this process.
+//!
 //! [`append`] measures the replicated log itself, without protocols and keys: three server processes over loopback, whose
 //! applications generate the commands, as in the paper's microbenchmark (section 4). [`scaling`] repeats that for several
 //! numbers of groups, with each group's thread held to a share of a core, and compares what is measured with what CPU time per
@@ -8,8 +10,14 @@
 pub mod append;
 mod awake;
 mod failure;
+mod grouped;
 pub mod lab;
+mod latency;
+pub mod load;
+mod loopback;
+mod median;
 pub mod network;
 pub mod scaling;
 
 pub use failure::Failure;
+pub use latency::Latency;

@@ -8,12 +8,13 @@
 //! 1 / (that of the application), origins / (that of the front ends). Under quotas a group's thread has that share of a core instead.
 
 use clap::Args;
-use niagara_engine::Durability;
 use serde::Serialize;
 
-use crate::append::{self, AppendOptions, Kind, Report, grouped};
+use crate::append::{self, AppendOptions, Kind, Report};
 use crate::awake::Awake;
 use crate::failure::Failure;
+use crate::grouped::grouped;
+use crate::median::median;
 
 /// Options of `niagara-load scaling`.
 #[derive(Args, Clone, Debug)]
@@ -77,27 +78,15 @@ pub fn run(options: &ScalingOptions, mut progress: impl FnMut(u16, &Report)) -> 
 
 fn append_options(options: &ScalingOptions, groups: u16) -> AppendOptions {
     AppendOptions {
-        groups,
-        payload: 16,
-        durability: Durability::Memory,
         seconds: options.seconds,
-        warm_up: 2.0,
-        rate: None,
-        in_flight: None,
-        origins: None,
-        reads: 0,
         group_quota: Some(options.group_quota),
-        entry_kib: 64,
         window: options.window,
-        log_cache_kib: 1024,
-        snapshot_mib: Some(1),
-        data_dir: None,
+        ..AppendOptions::microbenchmark(groups)
     }
 }
 
 fn point(options: &ScalingOptions, rounds: &[Vec<Report>], at: usize) -> Point {
-    let of =
-        |figure: &dyn Fn(&Report) -> f64| median(rounds.iter().map(|reports| figure(&reports[at])).collect());
+    let of = |figure: &dyn Fn(&Report) -> f64| median(rounds.iter().map(|reports| figure(&reports[at])));
     let ratios: Vec<f64> = rounds
         .iter()
         .map(|reports| reports[at].commands_per_second / reports[0].commands_per_second)
@@ -109,7 +98,7 @@ fn point(options: &ScalingOptions, rounds: &[Vec<Report>], at: usize) -> Point {
     Point {
         groups: options.groups[at],
         commands_per_second: measured,
-        times_the_first: median(ratios),
+        times_the_first: median(ratios.into_iter()),
         times_the_first_range: (least, greatest),
         predicted,
         measured_over_predicted: measured / predicted,
@@ -132,12 +121,6 @@ fn capacity(report: &Report, share: f64) -> f64 {
         per_second(report.origins as f64, of(Kind::FrontEnd)),
     ];
     limits.into_iter().fold(f64::INFINITY, f64::min)
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    if values.len().is_multiple_of(2) { (values[middle - 1] + values[middle]) / 2.0 } else { values[middle] }
 }
 
 /// The points as a table.
@@ -166,14 +149,4 @@ pub fn table(points: &[Point]) -> String {
         );
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_median_is_in_the_middle() {
-        assert_eq!((median(vec![3.0, 1.0, 9.0]), median(vec![4.0, 1.0, 2.0, 9.0])), (3.0, 3.0));
-    }
 }

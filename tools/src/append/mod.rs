@@ -9,17 +9,21 @@
 //! | file | holds |
 //! |---|---|
 //! | `options.rs`, `plan.rs` | what is to be measured, as a user says it, and as a server is told |
-//! | `run.rs`, `process.rs` | the parent: servers as processes, one window after the warm-up |
+//! | `session.rs`, `run.rs` | the parent: a cluster measured at one load after the other, or once |
+//! | `cluster.rs`, `process.rs` | servers as processes, together and each |
 //! | `server.rs`, `appender.rs` | a server process, and its application |
 //! | `origin.rs`, `pace.rs`, `tickets.rs` | the thread that proposes, when it does, and what it waits for |
 //! | `reading.rs`, `threads.rs` | counters at one moment, CPU time by kind of thread |
-//! | `quota.rs`, `system_calls.rs` | CPU quotas per thread, and counting system calls, where the machine allows it |
+//! | `placement.rs`, `quota.rs` | which cores the threads have: the machine's, or CPU quotas that stand for them |
+//! | `system_calls.rs` | counting system calls, where the machine allows it |
 //! | `report.rs`, `table.rs` | the figures |
 
 mod appender;
+mod cluster;
 mod options;
 mod origin;
 mod pace;
+mod placement;
 mod plan;
 mod process;
 mod quota;
@@ -27,15 +31,18 @@ mod reading;
 mod report;
 mod run;
 mod server;
+mod session;
 mod system_calls;
 mod table;
 mod threads;
 mod tickets;
 
 pub use options::AppendOptions;
+pub use placement::{Core, Cores, Placement, real_cores_suffice};
 pub use plan::Load;
-pub use report::{CpuSeconds, Latency, Report};
+pub(crate) use quota::{OWNED, remove_leftovers};
+pub use report::{CpuSeconds, Report};
 pub use run::run;
 pub use server::serve;
-pub(crate) use table::grouped;
+pub use session::{Session, Span};
 pub use threads::Kind;

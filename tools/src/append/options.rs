@@ -26,6 +26,9 @@ pub struct AppendOptions {
     /// Open loop: commands per second of all origins together; latency counts from the intended start
     #[arg(long, value_name = "N", conflicts_with = "in_flight", value_parser = clap::value_parser!(u64).range(1..))]
     pub rate: Option<u64>,
+    /// Open loop: commands are made in steps of so many microseconds
+    #[arg(long, default_value_t = 250, value_name = "MICROS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub step_micros: u32,
     /// Closed loop: commands in flight of all origins together, each with a ticket of its own
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub in_flight: Option<u64>,
@@ -56,6 +59,28 @@ pub struct AppendOptions {
 }
 
 impl AppendOptions {
+    /// The paper's microbenchmark: commands of 16 bytes, in memory, as fast as it goes unless a load is given.
+    pub fn microbenchmark(groups: u16) -> AppendOptions {
+        AppendOptions {
+            groups,
+            payload: 16,
+            durability: Durability::Memory,
+            seconds: 6.0,
+            warm_up: 2.0,
+            rate: None,
+            step_micros: 250,
+            in_flight: None,
+            origins: None,
+            reads: 0,
+            group_quota: None,
+            entry_kib: 64,
+            window: 8,
+            log_cache_kib: 1024,
+            snapshot_mib: Some(1),
+            data_dir: None,
+        }
+    }
+
     /// How commands are generated.
     pub fn load(&self) -> Load {
         match (self.rate, self.in_flight) {
@@ -63,6 +88,21 @@ impl AppendOptions {
             (None, Some(commands)) => Load::InFlight { commands },
             (None, None) => Load::Unbounded,
         }
+    }
+
+    /// The same cluster under another load.
+    pub(super) fn with_load(&self, load: Load, warm_up: f64, seconds: f64) -> AppendOptions {
+        let (rate, in_flight) = match load {
+            Load::Rate { per_second } => (Some(per_second), None),
+            Load::InFlight { commands } => (None, Some(commands)),
+            Load::Unbounded => (None, None),
+        };
+        let mut options = AppendOptions { rate, in_flight, warm_up, seconds, ..self.clone() };
+        // Which servers have origins is settled when they start.
+        if options.origins() != self.origins() {
+            options.origins = Some(self.origins());
+        }
+        options
     }
 
     /// After how many MiB of commands a snapshot is made. In memory the log lives until then, and one that outgrows the

@@ -1,6 +1,7 @@
 //! The thread of a server that stands for its clients: it proposes commands, and completes each one's own ticket.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, Thread};
 use std::time::Instant;
@@ -12,6 +13,7 @@ use niagara_engine::{Completion, Consistency, Engine, Port, Refused, Wake};
 use super::appender::Appender;
 use super::pace::Pace;
 use super::tickets::Tickets;
+use crate::latency::nanoseconds;
 
 /// Commands that are handed over at once: the first of many are under way while the others are still being made.
 const COMMANDS_PER_FLUSH: usize = 1024;
@@ -22,8 +24,9 @@ const READ: u64 = 1 << 63;
 
 /// What an origin and the rest of its process say to each other.
 pub(super) struct Control {
-    pub begin: AtomicBool,
+    /// To generate no more.
     pub drain: AtomicBool,
+    /// That nothing is in flight: what was asked for has been drained, or nothing was.
     pub drained: AtomicBool,
     pub seen: Mutex<Seen>,
     /// Commands that the engine did not take, and that were proposed again.
@@ -41,11 +44,6 @@ pub(super) struct Seen {
     pub reads: Histogram<u64>,
 }
 
-/// Up to an hour, with three digits.
-pub(super) fn nanoseconds() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, 3_600_000_000_000, 3).expect("bounds are sound")
-}
-
 impl Seen {
     /// Nothing yet.
     pub fn nothing() -> Seen {
@@ -56,9 +54,8 @@ impl Seen {
 impl Control {
     pub fn new() -> Arc<Control> {
         Arc::new(Control {
-            begin: AtomicBool::new(false),
             drain: AtomicBool::new(false),
-            drained: AtomicBool::new(false),
+            drained: AtomicBool::new(true),
             seen: Mutex::new(Seen::nothing()),
             refused: AtomicU64::new(0),
             unknown: AtomicU64::new(0),
@@ -78,7 +75,6 @@ impl Wake for Unpark {
 pub(super) struct Origin {
     port: Port<Appender>,
     control: Arc<Control>,
-    pace: Pace,
     reads_wanted: u64,
     reads_in_flight: u64,
     tickets: Tickets,
@@ -94,17 +90,10 @@ pub(super) struct Origin {
 
 impl Origin {
     /// To be called on the thread that it is for.
-    pub fn new(
-        engine: &Engine<Appender>,
-        control: Arc<Control>,
-        pace: Pace,
-        reads: u64,
-        payload: usize,
-    ) -> Origin {
+    pub fn new(engine: &Engine<Appender>, control: Arc<Control>, reads: u64, payload: usize) -> Origin {
         Origin {
             port: engine.client().port(Arc::new(Unpark(thread::current()))),
             control,
-            pace,
             reads_wanted: reads,
             reads_in_flight: 0,
             tickets: Tickets::new(),
@@ -118,30 +107,35 @@ impl Origin {
         }
     }
 
-    /// The thread's life, until all is drained.
-    pub fn run(mut self) {
-        while !self.control.begin.load(SeqCst) {
-            thread::park();
+    /// The thread's life: it generates at each pace that it is given, until that is to be drained. Ends with the sender.
+    pub fn run(mut self, paces: &Receiver<Pace>) {
+        for pace in paces {
+            self.generate(pace);
+            // What the engine has not taken has no effect, and no part in the next measurement.
+            self.again.clear();
+            self.control.drained.store(true, SeqCst);
+            if self.stopped {
+                return;
+            }
         }
+    }
+
+    fn generate(&mut self, mut pace: Pace) {
         self.zero = Instant::now();
         loop {
             let now = self.now();
             let draining = self.control.drain.load(SeqCst);
             if !draining {
-                self.propose(now);
+                self.propose(&mut pace, now);
                 self.read(now);
             }
-            if self.stopped {
-                return;
-            }
-            if draining && self.tickets.in_flight() == 0 {
-                self.control.drained.store(true, SeqCst);
+            if self.stopped || (draining && self.tickets.in_flight() == 0) {
                 return;
             }
             self.port.collect(&mut self.done);
             if self.done.is_empty() {
                 if self.port.may_sleep() {
-                    thread::park_timeout(self.pace.pause(now));
+                    thread::park_timeout(pace.pause(now));
                 }
                 self.port.awake();
                 self.port.collect(&mut self.done);
@@ -154,13 +148,13 @@ impl Origin {
         self.zero.elapsed().as_nanos() as u64
     }
 
-    fn propose(&mut self, now: u64) {
+    fn propose(&mut self, pace: &mut Pace, now: u64) {
         loop {
             let lane = self.port.choose_lane();
             let mut staged = 0;
             while staged < COMMANDS_PER_FLUSH {
                 let commands_in_flight = self.tickets.in_flight() - self.reads_in_flight;
-                let Some(began) = self.again.pop().or_else(|| self.pace.next(now, commands_in_flight)) else {
+                let Some(began) = self.again.pop().or_else(|| pace.next(now, commands_in_flight)) else {
                     break;
                 };
                 let ticket = self.tickets.issue(began);

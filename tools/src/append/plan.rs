@@ -33,6 +33,21 @@ pub enum Load {
     Unbounded,
 }
 
+impl Load {
+    /// What this server, from 1, generates of it when so many servers do; nothing where its share is none. Commands that cannot be
+    /// shared out evenly go to the first servers.
+    pub(super) fn share(self, server: u64, origins: u64) -> Option<Load> {
+        let share = |all: u64| all / origins + u64::from(server <= all % origins);
+        let load = match self {
+            Load::Rate { per_second } => Load::Rate { per_second: share(per_second) },
+            Load::InFlight { commands } => Load::InFlight { commands: share(commands) },
+            Load::Unbounded => Load::Unbounded,
+        };
+        let none = matches!(load, Load::Rate { per_second: 0 } | Load::InFlight { commands: 0 });
+        (server <= origins && !none).then_some(load)
+    }
+}
+
 /// One server's part.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Plan {
@@ -46,9 +61,11 @@ pub(super) struct Plan {
     pub window: u16,
     pub log_cache_kib: u32,
     pub snapshot_mib: u64,
-    /// What this server generates, if it does.
-    pub load: Option<Load>,
-    /// Strong reads in flight.
+    /// Whether this server generates commands and reads.
+    pub originates: bool,
+    /// Length of an open loop's steps.
+    pub step_micros: u32,
+    /// Strong reads in flight while it does.
     pub reads: u64,
 }
 
@@ -57,11 +74,11 @@ pub(super) struct Plan {
 pub(super) enum Request {
     /// Wait until all groups have leaders where they belong.
     Ready,
-    /// Begin to generate.
-    Begin,
+    /// Begin to generate: this server's share, if it has one.
+    Begin(Option<Load>),
     /// Read all counters, and begin a new window of latencies.
     Read,
-    /// Generate no more, and wait for what is in flight.
+    /// Generate no more until the next `Begin`, and wait for what is in flight.
     Drain,
 }
 
@@ -72,15 +89,6 @@ impl Plan {
         members: Vec<(Vec<String>, String)>,
         data_dir: PathBuf,
     ) -> Plan {
-        let origins = options.origins();
-        // Of so many commands, those that cannot be shared out evenly go to the first servers.
-        let share = |all: u64| all / origins + u64::from(server <= all % origins);
-        let load = match options.load() {
-            Load::Rate { per_second } => Load::Rate { per_second: share(per_second) },
-            Load::InFlight { commands } => Load::InFlight { commands: share(commands) },
-            Load::Unbounded => Load::Unbounded,
-        };
-        let idle = matches!(load, Load::Rate { per_second: 0 } | Load::InFlight { commands: 0 });
         Plan {
             server,
             members,
@@ -91,9 +99,15 @@ impl Plan {
             window: options.window,
             log_cache_kib: options.log_cache_kib,
             snapshot_mib: options.snapshot_mib(),
-            load: (server <= origins && !idle).then_some(load),
-            reads: if server <= origins { options.reads } else { 0 },
+            originates: server <= options.origins(),
+            step_micros: options.step_micros,
+            reads: options.reads,
         }
+    }
+
+    /// Raft groups, R.
+    pub fn groups(&self) -> u64 {
+        self.members[0].0.len() as u64
     }
 
     /// How many commands in flight keep one group busy: what its window holds, and as much again that waits.
@@ -111,7 +125,7 @@ impl Plan {
         let mut config = Config::new(0x10ad, self.server, members.collect());
         config.durability = self.durability.parse().expect("it was written by its name");
         config.data_dir.clone_from(&self.data_dir);
-        // Three servers share the machine: pinned alike, they would all stand on the same cores.
+        // Three servers share the machine: pinned alike, they would all stand on the same cores. `placement.rs` pins them apart.
         config.pinning = Pinning::Off;
         config.entry_bytes = (self.entry_kib as usize) << 10;
         config.window = usize::from(self.window);
@@ -121,5 +135,19 @@ impl Plan {
         config.command_bytes = config.command_bytes.max(self.payload as usize + 1024);
         config.lane_bytes = config.lane_bytes.max(2 * config.command_bytes);
         config
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_add_up_and_the_first_servers_have_the_rest() {
+        let shares = |load: Load, origins| [1, 2, 3].map(|server| load.share(server, origins));
+        let rate = |per_second| Some(Load::Rate { per_second });
+        assert_eq!(shares(Load::Rate { per_second: 11 }, 3), [rate(4), rate(4), rate(3)]);
+        assert_eq!(shares(Load::Rate { per_second: 1 }, 2), [rate(1), None, None]);
+        assert_eq!(shares(Load::Unbounded, 2), [Some(Load::Unbounded), Some(Load::Unbounded), None]);
     }
 }

@@ -1,6 +1,7 @@
 //! A server process as its parent sees it.
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use super::plan::{Plan, Request};
@@ -23,6 +24,8 @@ impl Server {
         let binary = std::env::current_exe().map_err(Failure::io(failed("find this program's own file")))?;
         let mut child = Command::new(binary)
             .arg("append-server")
+            // Ctrl-C is for the parent: a server ends with its standard input.
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

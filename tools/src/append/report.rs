@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::cluster::{Moment, commands_between};
 use super::options::AppendOptions;
-use super::origin::nanoseconds;
 use super::plan::{Load, leader_of};
 use super::reading::Reading;
-use super::run::{Moment, commands_between};
+
 use super::threads::{Cpu, Kind};
+use crate::latency::Latency;
 
 /// What one run has measured. Figures are of the three servers together, unless they say otherwise.
 #[derive(Clone, Debug, Serialize)]
@@ -56,7 +57,7 @@ pub struct Report {
     pub sleeps_per_thousand_commands: f64,
     /// System calls per thousand commands, counted in the second after the window; nothing where they cannot be counted.
     pub system_calls_per_thousand_commands: Option<f64>,
-    /// Why they cannot.
+    /// Why they cannot; nothing where nobody asked.
     pub system_calls_not_counted: Option<String>,
     /// Writes of logs per second, each with a sync where that is what durability asks for.
     pub log_writes_per_second: f64,
@@ -64,21 +65,6 @@ pub struct Report {
     pub refused: u64,
     /// Commands and reads whose outcome is unknown.
     pub unknown: u64,
-}
-
-/// Percentiles, in milliseconds; zeros where nothing was measured.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct Latency {
-    /// Half are not above this.
-    pub p50: f64,
-    /// Nine of ten.
-    pub p90: f64,
-    /// 99 of a hundred.
-    pub p99: f64,
-    /// 999 of a thousand.
-    pub p99_9: f64,
-    /// The longest.
-    pub max: f64,
 }
 
 /// CPU time, in seconds.
@@ -102,7 +88,7 @@ impl Report {
     pub(super) fn of(
         options: &AppendOptions,
         window: &Window,
-        calls: Result<f64, String>,
+        calls: Option<Result<f64, String>>,
         unknown: u64,
     ) -> Report {
         let Window { before, after } = window;
@@ -137,9 +123,9 @@ impl Report {
             origins: options.origins(),
             seconds,
             commands_per_second: slowest.fold(f64::INFINITY, f64::min),
-            latency_ms: Latency::of(after.servers.iter().map(|server| &server.command_nanos)),
+            latency_ms: Latency::of_pairs(after.servers.iter().flat_map(|server| &server.command_nanos)),
             reads_per_second: reads as f64 / seconds,
-            read_latency_ms: Latency::of(after.servers.iter().map(|server| &server.read_nanos)),
+            read_latency_ms: Latency::of_pairs(after.servers.iter().flat_map(|server| &server.read_nanos)),
             cpu_seconds_per_million_commands: per_million(&all),
             cpu_seconds_per_million_commands_by_thread: by_thread,
             leader_cpu_seconds_per_million_commands: per_million(&spent_leading(window)).total,
@@ -149,8 +135,8 @@ impl Report {
             commands_per_entry: commands / sum(|reading| reading.entries).max(1.0),
             wire_bytes_per_command: sum(|reading| reading.sent_bytes) * per_command,
             sleeps_per_thousand_commands: 1000.0 * all.sleeps * per_command,
-            system_calls_per_thousand_commands: calls.as_ref().ok().copied(),
-            system_calls_not_counted: calls.err(),
+            system_calls_per_thousand_commands: calls.as_ref().and_then(|calls| calls.as_ref().ok().copied()),
+            system_calls_not_counted: calls.and_then(Result::err),
             log_writes_per_second: sum(|reading| reading.log_writes) / seconds,
             refused: sum(|reading| reading.refused) as u64,
             unknown,
@@ -186,18 +172,6 @@ fn spent_by(window: &Window, chosen: impl Fn(u64, &str) -> bool) -> Cpu {
     }
 }
 
-impl Latency {
-    fn of<'a>(parts: impl Iterator<Item = &'a Vec<(u64, u64)>>) -> Latency {
-        let mut all = nanoseconds();
-        parts.flatten().for_each(|(nanos, count)| all.saturating_record_n(*nanos, *count));
-        if all.is_empty() {
-            return Latency::default();
-        }
-        let at = |quantile| all.value_at_quantile(quantile) as f64 / 1e6;
-        Latency { p50: at(0.5), p90: at(0.9), p99: at(0.99), p99_9: at(0.999), max: all.max() as f64 / 1e6 }
-    }
-}
-
 /// The command line that repeats a run.
 fn command_line(options: &AppendOptions) -> String {
     let mut words = vec![format!(
@@ -208,6 +182,7 @@ fn command_line(options: &AppendOptions) -> String {
         options.seconds
     )];
     words.extend(options.rate.map(|rate| format!("--rate {rate}")));
+    words.extend((options.step_micros != 250).then(|| format!("--step-micros {}", options.step_micros)));
     words.extend(options.in_flight.map(|commands| format!("--in-flight {commands}")));
     words.extend(options.origins.map(|origins| format!("--origins {origins}")));
     words.extend((options.reads > 0).then(|| format!("--reads {}", options.reads)));

@@ -1,9 +1,10 @@
 //! A server process: reads its plan and then requests from standard input, and answers on standard output, a line each.
 
 use std::io::{self, BufRead, Write};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
-use std::sync::{Arc, mpsc};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{self, Sender};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use niagara_engine::{Client, Engine, GroupStatus};
@@ -11,7 +12,7 @@ use niagara_engine::{Client, Engine, GroupStatus};
 use super::appender::Appender;
 use super::origin::{Control, Origin, Seen};
 use super::pace::Pace;
-use super::plan::{Plan, Request, leader_of};
+use super::plan::{Load, Plan, Request, leader_of};
 use super::reading::Reading;
 use crate::failure::Failure;
 
@@ -47,10 +48,49 @@ fn read<T: serde::de::DeserializeOwned>(line: &str) -> Result<T, Failure> {
     serde_json::from_str(line).map_err(|error| Failure::new(format!("cannot understand {line:?}: {error}")))
 }
 
+/// The origin's thread, and how it is told to begin.
+struct Generator {
+    thread: Thread,
+    paces: Sender<Pace>,
+    /// Commands in flight that keep all groups busy that this server leads.
+    unbounded: u64,
+    step_nanos: u64,
+}
+
+impl Generator {
+    fn start(engine: &Arc<Engine<Appender>>, control: &Arc<Control>, plan: &Plan) -> Generator {
+        let (engine, control) = (Arc::clone(engine), Arc::clone(control));
+        let (reads, payload) = (plan.reads, plan.payload as usize);
+        let (made, is_made) = mpsc::channel();
+        let (paces, receive_paces) = mpsc::channel();
+        let run = move || {
+            let origin = Origin::new(&engine, control, reads, payload);
+            drop(engine);
+            made.send(()).expect("the process waits for it");
+            origin.run(&receive_paces);
+        };
+        let thread =
+            thread::Builder::new().name("origin".into()).spawn(run).expect("one more thread is there");
+        is_made.recv().expect("an origin comes to life");
+        let led = (1..=plan.groups()).filter(|group| leader_of(*group) == plan.server).count();
+        Generator {
+            thread: thread.thread().clone(),
+            paces,
+            unbounded: plan.full_group() * led.max(1) as u64,
+            step_nanos: 1000 * u64::from(plan.step_micros),
+        }
+    }
+
+    fn begin(&self, load: Load) {
+        // The origin ends before its process only where the engine stops, whose end the parent sees.
+        let _ = self.paces.send(Pace::new(load, self.unbounded, self.step_nanos));
+    }
+}
+
 struct Server {
     client: Client<Appender>,
     control: Arc<Control>,
-    origin: Option<JoinHandle<()>>,
+    origin: Option<Generator>,
     groups: u64,
     begun: Instant,
     /// Ends with the process.
@@ -63,29 +103,12 @@ impl Server {
             .map_err(|error| Failure::new(format!("server {}: {error}", plan.server)))?;
         let engine = Arc::new(engine);
         let control = Control::new();
-        let groups = plan.members[0].0.len() as u64;
-        let origin = plan.load.map(|load| {
-            let led = (1..=groups).filter(|group| leader_of(*group) == plan.server).count();
-            let pace = Pace::new(load, plan.full_group() * led.max(1) as u64);
-            let (engine, control, reads, payload) =
-                (Arc::clone(&engine), Arc::clone(&control), plan.reads, plan.payload);
-            let (made, is_made) = mpsc::channel();
-            let run = move || {
-                let origin = Origin::new(&engine, control, pace, reads, payload as usize);
-                drop(engine);
-                made.send(()).expect("the process waits for it");
-                origin.run();
-            };
-            let thread =
-                thread::Builder::new().name("origin".into()).spawn(run).expect("one more thread is there");
-            is_made.recv().expect("an origin comes to life");
-            thread
-        });
+        let origin = plan.originates.then(|| Generator::start(&engine, &control, plan));
         Ok(Server {
             client: engine.client(),
             control,
             origin,
-            groups,
+            groups: plan.groups(),
             begun: Instant::now(),
             _engine: engine,
         })
@@ -94,15 +117,20 @@ impl Server {
     fn answer(&mut self, request: Request) -> Result<Reading, Failure> {
         match request {
             Request::Ready => self.await_leaders()?,
-            Request::Begin => {
-                self.control.begin.store(true, SeqCst);
-                self.wake();
+            Request::Begin(load) => {
+                if let (Some(origin), Some(load)) = (&self.origin, load) {
+                    self.control.drain.store(false, SeqCst);
+                    self.control.drained.store(false, SeqCst);
+                    origin.begin(load);
+                }
             }
             Request::Read => {}
             Request::Drain => {
                 self.control.drain.store(true, SeqCst);
-                self.wake();
-                while self.origin.is_some() && !self.control.drained.load(SeqCst) {
+                if let Some(origin) = &self.origin {
+                    origin.thread.unpark();
+                }
+                while !self.control.drained.load(SeqCst) {
                     thread::sleep(Duration::from_millis(1));
                 }
             }
@@ -114,12 +142,6 @@ impl Server {
         let refused = self.control.refused.load(SeqCst);
         let unknown = self.control.unknown.load(SeqCst);
         Ok(Reading::of(&self.client, self.begun.elapsed(), &seen, refused, unknown))
-    }
-
-    fn wake(&self) {
-        if let Some(origin) = &self.origin {
-            origin.thread().unpark();
-        }
     }
 
     /// Waits until each group is led by the server that is meant to: what comes then is what the placement gives.

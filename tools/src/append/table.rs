@@ -2,10 +2,9 @@
 
 use std::fmt::{self, Display};
 
-use indicatif::HumanCount;
-
-use super::report::{CpuSeconds, Latency, Report};
+use super::report::{CpuSeconds, Report};
 use super::threads::Kind;
+use crate::grouped::grouped;
 
 impl Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -52,21 +51,9 @@ impl Display for Report {
     }
 }
 
-impl Display for Latency {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Latency { p50, p90, p99, p99_9, max } = self;
-        write!(f, "p50 {p50:.3} ms, p90 {p90:.3}, p99 {p99:.3}, p99.9 {p99_9:.3}, max {max:.3}")
-    }
-}
-
 impl Display for CpuSeconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let CpuSeconds { total, user, kernel } = self;
         write!(f, "{total:.4} (user {user:.4}, kernel {kernel:.4})")
     }
-}
-
-/// A number with its thousands set apart.
-pub(crate) fn grouped(number: f64) -> String {
-    HumanCount(number.round() as u64).to_string()
 }

@@ -1,10 +1,16 @@
 //! `niagara-load`: load on Niagara, and what it cost.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use niagara_tools::Failure;
 use niagara_tools::append::{self, AppendOptions};
+use niagara_tools::load::{
+    self, ChainOptions, CounterOptions, IntervalLog, KvOptions, LoadOptions, LogFile, PaceOptions, Progress,
+    Report, TargetOptions, WorkloadOptions, WriteOptions,
+};
 use niagara_tools::scaling::{self, ScalingOptions};
 
 /// Generates load and measures what becomes of it
@@ -17,6 +23,55 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Drive a cluster with sets and gets
+    Kv {
+        #[command(flatten)]
+        run: RunArguments,
+        #[command(flatten)]
+        workload: KvOptions,
+    },
+    /// Drive a cluster with writes of one size, so that the log grows and the state does not
+    ///
+    /// Unlike `append`, which starts servers of its own and generates commands within them, this goes the way of clients: through
+    /// front ends, protocols and the key-value state machine.
+    Write {
+        #[command(flatten)]
+        run: RunArguments,
+        #[command(flatten)]
+        workload: WriteOptions,
+    },
+    /// Drive a cluster with increments of shared counters, and check that none is lost and none done twice
+    Counter {
+        #[command(flatten)]
+        run: RunArguments,
+        #[command(flatten)]
+        workload: CounterOptions,
+    },
+    /// Drive a cluster with hash chains, and check that what was acknowledged is there, in the end and after every crash
+    Chain {
+        #[command(flatten)]
+        run: RunArguments,
+        #[command(flatten)]
+        workload: ChainOptions,
+    },
+    /// Hold a saved report of `chain --json` against a cluster
+    Verify {
+        /// The report
+        file: PathBuf,
+        #[command(flatten)]
+        target: TargetOptions,
+        /// Print one JSON document instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put saved reports (`--json`) of one workload together
+    Merge {
+        /// The reports
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        #[command(flatten)]
+        form: FormArguments,
+    },
     /// Append to the replicated log of three server processes on this machine
     ///
     /// Starts three servers over loopback whose applications generate the commands, warms up, measures one window, and checks
@@ -42,8 +97,39 @@ enum Task {
     AppendServer,
 }
 
+/// What the workloads that drive a cluster have in common.
+#[derive(Args)]
+struct RunArguments {
+    #[command(flatten)]
+    target: TargetOptions,
+    #[command(flatten)]
+    pace: PaceOptions,
+    #[command(flatten)]
+    form: FormArguments,
+    /// Write the intervals to this file, too, as an HdrHistogram log
+    #[arg(long, value_name = "FILE")]
+    hdr: Option<PathBuf>,
+}
+
+/// How a report is printed.
+#[derive(Args)]
+struct FormArguments {
+    /// Print one line of JSON instead of a table
+    #[arg(long, conflicts_with = "csv")]
+    json: bool,
+    /// Print the timeline as comma-separated values instead of a table
+    #[arg(long)]
+    csv: bool,
+}
+
 fn main() -> ExitCode {
     let done = match Arguments::parse().task {
+        Task::Kv { run, workload } => drive(run, WorkloadOptions::Kv(workload)),
+        Task::Write { run, workload } => drive(run, WorkloadOptions::Write(workload)),
+        Task::Counter { run, workload } => drive(run, WorkloadOptions::Counter(workload)),
+        Task::Chain { run, workload } => drive(run, WorkloadOptions::Chain(workload)),
+        Task::Verify { file, target, json } => verify(&file, target, json),
+        Task::Merge { files, form } => merge(&files, &form),
         Task::Append { options, json } => append(&options, json),
         Task::Scaling { options, json } => scale(&options, json),
         Task::AppendServer => append::serve().map(|()| ExitCode::SUCCESS),
@@ -54,6 +140,62 @@ fn main() -> ExitCode {
     })
 }
 
+fn drive(run: RunArguments, workload: WorkloadOptions) -> Result<ExitCode, Failure> {
+    let RunArguments { target, pace, form, hdr } = run;
+    let options = LoadOptions { target, pace, workload };
+    let mut progress = Progress::new(options.pace.seconds);
+    let report = match hdr {
+        None => load::run(&options, &mut progress)?,
+        Some(path) => {
+            let mut file = LogFile::create(&path)?;
+            let mut both = (IntervalLog::new(&mut file, &options.pace), &mut progress);
+            let report = load::run(&options, &mut both)?;
+            both.0.finish()?;
+            file.close()?;
+            report
+        }
+    };
+    drop(progress);
+    form.print(&report);
+    Ok(exit_code(report.is_good()))
+}
+
+fn verify(file: &Path, target: TargetOptions, json: bool) -> Result<ExitCode, Failure> {
+    let report = load::verify(&read(file)?, target, &mut Progress::new(0.0))?;
+    FormArguments { json, csv: false }.print(&report);
+    Ok(exit_code(report.check.is_some_and(|check| check.failed.is_empty())))
+}
+
+fn merge(files: &[PathBuf], form: &FormArguments) -> Result<ExitCode, Failure> {
+    let reports: Vec<Report> = files.iter().map(|file| read(file)).collect::<Result<_, _>>()?;
+    let report = load::merge(&reports)?;
+    form.print(&report);
+    Ok(exit_code(report.is_good()))
+}
+
+fn read(file: &Path) -> Result<Report, Failure> {
+    let text = fs::read(file).map_err(Failure::io(format!("cannot read {}", file.display())))?;
+    serde_json::from_slice(&text).map_err(|error| {
+        Failure::new(format!("{} is no report, as `niagara-load ... --json` prints: {error}", file.display()))
+    })
+}
+
+impl FormArguments {
+    fn print(&self, report: &Report) {
+        if self.json {
+            println!("{}", serde_json::to_string(report).expect("a report is plain data"));
+        } else if self.csv {
+            print!("{}", report.csv());
+        } else {
+            print!("{report}");
+        }
+    }
+}
+
+fn exit_code(is_good: bool) -> ExitCode {
+    if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
 fn append(options: &AppendOptions, json: bool) -> Result<ExitCode, Failure> {
     let report = append::run(options)?;
     if json {
@@ -61,7 +203,7 @@ fn append(options: &AppendOptions, json: bool) -> Result<ExitCode, Failure> {
     } else {
         print!("{report}");
     }
-    Ok(if report.unknown == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(exit_code(report.unknown == 0))
 }
 
 fn scale(options: &ScalingOptions, json: bool) -> Result<ExitCode, Failure> {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::experiment::{EXPERIMENTS, Experiment, Need};
 use super::facts::Facts;
 use super::table::Table;
+use crate::append::real_cores_suffice;
 use crate::failure::Failure;
 use crate::network::Namespaces;
 
@@ -39,12 +40,13 @@ struct Outlook {
 }
 
 impl Need {
-    const ALL: [Need; 4] = [Need::Namespaces, Need::Throttling, Need::Quotas, Need::ApacheBench];
+    const ALL: [Need; 5] = [Need::Namespaces, Need::Throttling, Need::Cores, Need::Quotas, Need::ApacheBench];
 
     fn name(self) -> &'static str {
         match self {
             Need::Namespaces => "network namespaces",
             Need::Throttling => "links of a chosen rate (tc tbf)",
+            Need::Cores => "33 cores, or CPU quotas",
             Need::Quotas => "CPU quotas (cgroup v1)",
             Need::ApacheBench => "ab, ApacheBench",
         }
@@ -60,6 +62,8 @@ impl Need {
                     .map_err(|error| format!("{error}; the kernel needs its module sch_tbf"))?;
                 Ok("tc can shape links".into())
             }),
+            Need::Cores if real_cores_suffice(8) => Ok("a core for each busy thread".into()),
+            Need::Cores => quotas().map(|_| "quotas stand for cores".into()),
             Need::Quotas => quotas(),
             Need::ApacheBench => program("ab", "apache2-utils"),
         }

@@ -1,7 +1,7 @@
 //! What an experiment is.
 
-use super::kraft;
 use super::run::Run;
+use super::{fig3, fig4, kraft};
 use crate::failure::Failure;
 
 /// An experiment that `niagara-lab run` knows.
@@ -24,6 +24,8 @@ pub enum Need {
     Namespaces,
     /// Links of a chosen rate: the token bucket filter, and the program `tc`.
     Throttling,
+    /// A core for each busy thread of three servers with eight groups, or quotas that stand for cores.
+    Cores,
     /// CPU quotas for single threads: cgroup v1's controller `cpu`, and root.
     Quotas,
     /// The program `ab`.
@@ -31,14 +33,26 @@ pub enum Need {
 }
 
 /// All experiments, in the order of the papers.
-pub const EXPERIMENTS: &[Experiment] = &[KRAFT];
-
-const KRAFT: Experiment = Experiment {
-    name: "kraft",
-    about: "ApacheBench over HTTP against a replicated and a non-replicated service, and while servers are killed (Netto et al., 2019)",
-    needs: &[Need::Namespaces, Need::ApacheBench],
-    conduct: kraft::conduct,
-};
+pub const EXPERIMENTS: &[Experiment] = &[
+    Experiment {
+        name: "fig3",
+        about: "Throughput by requested rate: Niagara with 1 to 8 groups, and a single Raft with 1 to 4 cores",
+        needs: &[Need::Cores],
+        conduct: fig3::conduct,
+    },
+    Experiment {
+        name: "fig4",
+        about: "Latency by throughput, for the settings of fig3",
+        needs: &[Need::Cores],
+        conduct: fig4::conduct,
+    },
+    Experiment {
+        name: "kraft",
+        about: "ApacheBench against a replicated and a non-replicated service, and while servers are killed",
+        needs: &[Need::Namespaces, Need::ApacheBench],
+        conduct: kraft::conduct,
+    },
+];
 
 impl Experiment {
     /// The experiment of that name.

@@ -8,11 +8,14 @@ use std::process;
 use rustix::process::geteuid;
 use tempfile::TempDir;
 
+use crate::append;
 use crate::failure::Failure;
 use crate::network;
 
 /// Begins the name of each temporary directory; then comes the process that made it.
 const PREFIX: &str = "niagara-lab-";
+/// The same for those of the append measurements.
+const APPEND_PREFIX: &str = append::OWNED;
 
 /// A temporary directory, removed when it is dropped, or by the next run.
 pub(super) fn directory() -> Result<TempDir, Failure> {
@@ -32,6 +35,7 @@ pub(super) fn remove() -> Result<(), Failure> {
             ))
         })?;
     }
+    append::remove_leftovers()?;
     remove_directories(&env::temp_dir())
 }
 
@@ -39,7 +43,8 @@ fn remove_directories(parent: &Path) -> Result<(), Failure> {
     let failed = || format!("cannot remove what an earlier run has left in {}", parent.display());
     for entry in fs::read_dir(parent).map_err(Failure::io(failed()))?.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let owner = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
+        let rest = name.strip_prefix(PREFIX).or_else(|| name.strip_prefix(APPEND_PREFIX));
+        let owner = rest.and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
         if owner.is_some_and(|owner| !Path::new("/proc").join(owner.to_string()).exists()) {
             fs::remove_dir_all(entry.path()).map_err(Failure::io(failed()))?;
         }
@@ -55,10 +60,11 @@ mod tests {
     fn only_directories_of_processes_that_are_gone_are_removed() {
         let parent = tempfile::tempdir().unwrap();
         let own = format!("{PREFIX}{}-a", process::id());
-        let names = [&own, "niagara-lab-4294967295-b", "niagara-lab-fig5-2026-11-21", "other"];
+        let names =
+            [&own, "niagara-lab-4294967295-b", "niagara-load-4294967295-b", "niagara-lab-fig5-2026", "other"];
         names.iter().for_each(|name| fs::create_dir(parent.path().join(name)).unwrap());
         remove_directories(parent.path()).unwrap();
         let left: Vec<bool> = names.iter().map(|name| parent.path().join(name).exists()).collect();
-        assert_eq!(left, [true, false, true, true]);
+        assert_eq!(left, [true, false, false, true, true]);
     }
 }

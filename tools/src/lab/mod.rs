@@ -11,6 +11,7 @@
 //! | `run.rs`, `interrupt.rs` | one run: progress, results, the end by Ctrl-C |
 //! | `table.rs`, `figure.rs`, `plot.rs`, `report.rs` | results as CSV, as pictures, and as a page |
 //! | `facts.rs`, `doctor.rs`, `leftovers.rs` | the machine: what it is, what it allows, what a killed run has left on it |
+//! | `sweep.rs`, `saturation.rs`, `fig3.rs`, `fig4.rs` | the replicated log by itself, at many rates: throughput and latency |
 //! | `cluster.rs`, `server.rs`, `client.rs`, `load.rs`, `usage.rs` | servers and clients as processes, and what they use |
 //! | `kraft/` | an experiment |
 
@@ -19,6 +20,8 @@ mod cluster;
 mod doctor;
 mod experiment;
 mod facts;
+mod fig3;
+mod fig4;
 mod figure;
 mod interrupt;
 mod kraft;
@@ -27,7 +30,9 @@ mod load;
 mod plot;
 mod report;
 mod run;
+mod saturation;
 mod server;
+mod sweep;
 mod table;
 mod usage;
 

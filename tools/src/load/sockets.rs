@@ -1,0 +1,157 @@
+//! Operations over sockets: one poll, one write and one read per connection and turn.
+
+use std::net::{SocketAddr, ToSocketAddrs as _};
+
+use mio::{Events, Token};
+
+use super::alarm::Sleeper;
+use super::clock::Clock;
+use super::codec::Codec;
+use super::connection::{Connection, Turn};
+use super::http::Http;
+use super::operation::Operation;
+use super::options::{LoadOptions, ReadConsistency, WorkloadOptions};
+use super::redis::Redis;
+use super::transport::{Event, Transport};
+use crate::failure::Failure;
+
+/// Holds the replies to deep pipelines.
+const BUFFER_BYTES: usize = 256 << 10;
+/// How often clocks are looked at: for what takes too long, and for servers that are to be tried again.
+const LOOK_NANOS: u64 = 20_000_000;
+
+/// The connections of one thread.
+pub(super) struct Sockets {
+    servers: Servers,
+    connections: Vec<Connection>,
+    /// Connections with something to send.
+    staged: Vec<usize>,
+    sleeper: Sleeper,
+    events: Events,
+    buffer: Box<[u8]>,
+    timeout: u64,
+    next_look: u64,
+    begun: bool,
+}
+
+/// The servers, in the order of the command line.
+#[derive(Clone)]
+pub(super) struct Servers {
+    addresses: Vec<SocketAddr>,
+    codecs: Vec<Codec>,
+}
+
+impl Servers {
+    /// Looks up the servers of a run over sockets.
+    pub fn of(options: &LoadOptions) -> Result<Servers, Failure> {
+        let over_http = !options.target.http.is_empty();
+        let names = if over_http { &options.target.http } else { &options.target.redis };
+        let mut servers = Servers { addresses: Vec::new(), codecs: Vec::new() };
+        for name in names {
+            let host = host_of(name, over_http)?;
+            let looked_up = host
+                .to_socket_addrs()
+                .map_err(|error| {
+                    Failure::new(format!("{name}: {error}; give HOST:PORT, such as 127.0.0.1:7000"))
+                })?
+                .next();
+            servers
+                .addresses
+                .push(looked_up.ok_or_else(|| Failure::new(format!("{name}: this name has no address")))?);
+            servers.codecs.push(if over_http {
+                Codec::Http(Http { host: host.to_owned(), keep_alive: !options.pace.no_keep_alive })
+            } else {
+                Codec::Redis(redis_of(&options.workload))
+            });
+        }
+        Ok(servers)
+    }
+}
+
+/// The host and port of an address.
+fn host_of(name: &str, over_http: bool) -> Result<&str, Failure> {
+    if !over_http {
+        return Ok(name);
+    }
+    let host = name.strip_prefix("http://").unwrap_or(name).trim_end_matches('/');
+    if host.contains('/') {
+        return Err(Failure::new(format!(
+            "{name}: give http://HOST:PORT, without a path; https is not there"
+        )));
+    }
+    Ok(host)
+}
+
+fn redis_of(workload: &WorkloadOptions) -> Redis {
+    match workload {
+        WorkloadOptions::Kv(kv) => Redis { weak: kv.consistency == ReadConsistency::Weak, wait: kv.wait },
+        _ => Redis { weak: false, wait: None },
+    }
+}
+
+impl Sockets {
+    /// So many connections, the first of which begins with this server.
+    pub fn new(servers: Servers, connections: usize, first: usize, timeout: u64) -> Result<Sockets, Failure> {
+        let count = servers.addresses.len();
+        Ok(Sockets {
+            connections: (0..connections)
+                .map(|number| Connection::new(number, (first + number) % count))
+                .collect(),
+            servers,
+            staged: Vec::new(),
+            sleeper: Sleeper::new()?,
+            events: Events::with_capacity(1024),
+            buffer: vec![0; BUFFER_BYTES].into_boxed_slice(),
+            timeout,
+            next_look: 0,
+            begun: false,
+        })
+    }
+}
+
+impl Transport for Sockets {
+    fn takes(&self, connection: usize) -> bool {
+        self.begun && self.connections[connection].takes(&self.servers.codecs)
+    }
+
+    fn send(&mut self, now: u64, connection: usize, place: usize, operation: &Operation) {
+        if self.connections[connection].stage(now, place, operation, &self.servers.codecs) {
+            self.staged.push(connection);
+        }
+    }
+
+    fn turn(&mut self, clock: Clock, until: u64, heard: &mut impl FnMut(u64, Event<'_>)) {
+        let Sockets { connections, staged, sleeper, events, buffer, next_look, begun, .. } = self;
+        let surroundings = (&self.servers, self.timeout);
+        let mut now = turn(clock.now(), surroundings, sleeper, buffer, &mut *heard);
+        if !*begun {
+            *begun = true;
+            connections.iter_mut().for_each(|connection| connection.begin(&mut now));
+        }
+        staged.drain(..).for_each(|connection| connections[connection].flush(&mut now));
+        sleeper.sleep(clock, until.min(*next_look), events);
+        let mut now = turn(clock.now(), surroundings, sleeper, buffer, heard);
+        for event in &*events {
+            let Token(number) = event.token();
+            if let Some(connection) = connections.get_mut(number) {
+                now.now = clock.now();
+                connection.ready(&mut now);
+            }
+        }
+        if *next_look <= now.now {
+            *next_look = now.now + LOOK_NANOS;
+            connections.iter_mut().for_each(|connection| connection.look_at_clock(&mut now));
+        }
+    }
+}
+
+fn turn<'t, H>(
+    now: u64,
+    (servers, timeout): (&'t Servers, u64),
+    sleeper: &'t Sleeper,
+    buffer: &'t mut [u8],
+    heard: H,
+) -> Turn<'t, H> {
+    let Servers { addresses, codecs } = servers;
+    Turn { now, addresses, codecs, registry: sleeper.registry(), buffer, timeout, heard }
+}
