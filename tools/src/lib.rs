@@ -9,6 +9,7 @@
 
 pub mod append;
 mod awake;
+pub mod commands;
 mod failure;
 mod grouped;
 pub mod lab;

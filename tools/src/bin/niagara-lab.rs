@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use niagara_tools::Failure;
+use niagara_tools::commands::Command;
 use niagara_tools::lab::{self, EXPERIMENTS, RunOptions, ServerOptions};
 
 /// Redraws the figures of the papers about Niagara on this machine
@@ -39,6 +40,9 @@ enum Task {
     /// One server of an experiment's cluster; ends with its parent
     #[command(hide = true)]
     Server(ServerOptions),
+    /// A load generator; the same as niagara-load
+    #[command(hide = true)]
+    Load(Command),
     /// One server of the append measurements; speaks to its parent over pipes
     #[command(hide = true)]
     AppendServer,
@@ -78,6 +82,7 @@ fn done(task: Task) -> Result<ExitCode, Failure> {
             }
         }
         Task::Server(options) => lab::serve(&options)?,
+        Task::Load(command) => return command.perform(),
         Task::AppendServer => niagara_tools::append::serve()?,
     }
     Ok(ExitCode::SUCCESS)

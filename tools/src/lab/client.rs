@@ -53,6 +53,11 @@ impl Client {
         Ok(Client { child: network.inside(Host::Clients, spawn)??, output, log })
     }
 
+    /// Its process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it has ended.
     pub fn has_ended(&mut self) -> Result<bool, Failure> {
         Ok(self.child.try_wait()?.is_some())

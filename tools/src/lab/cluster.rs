@@ -53,7 +53,7 @@ impl ClusterPlan {
 
     fn planned(&self, server: u64) -> PlannedServer {
         let at = |subnet: Subnet, port: u16| format!("{}:{port}", subnet.address(Host::Server(server)));
-        let group = |group: u16| at(Subnet::Link(group % self.links + 1), FIRST_GROUP + group);
+        let group = |group: u16| at(self.link_of(group + 1), FIRST_GROUP + group);
         PlannedServer {
             server,
             // Clients may come over every link.
@@ -76,6 +76,11 @@ impl ClusterPlan {
         }
         lines.extend(self.engine.iter().map(|(key, value)| format!("{key} = {value}")));
         plan.render(server).replacen("[engine]\n", &format!("[engine]\n{}\n", lines.join("\n")), 1)
+    }
+
+    /// The link that carries a group's own traffic, by the group from 1.
+    pub fn link_of(&self, group: u16) -> Subnet {
+        Subnet::Link((group - 1) % self.links + 1)
     }
 
     /// The server that a group's leadership belongs to, by the group from 1.

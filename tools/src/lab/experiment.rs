@@ -1,7 +1,7 @@
 //! What an experiment is.
 
 use super::run::Run;
-use super::{fig3, fig4, kraft};
+use super::{failover, fig3, fig4, fig5, kraft};
 use crate::failure::Failure;
 
 /// An experiment that `niagara-lab run` knows.
@@ -45,6 +45,18 @@ pub const EXPERIMENTS: &[Experiment] = &[
         about: "Latency by throughput, for the settings of fig3",
         needs: &[Need::Cores],
         conduct: fig4::conduct,
+    },
+    Experiment {
+        name: "fig5",
+        about: "The key-value store on servers with one, two and four throttled links, compared with a single Raft group",
+        needs: &[Need::Namespaces, Need::Throttling],
+        conduct: fig5::conduct,
+    },
+    Experiment {
+        name: "failover",
+        about: "How long writes pause when a leader dies, stands still or loses a link, with 1 to 8 groups",
+        needs: &[Need::Namespaces],
+        conduct: failover::conduct,
     },
     Experiment {
         name: "kraft",

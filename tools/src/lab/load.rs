@@ -25,6 +25,11 @@ impl Generator {
         Ok(Generator { client, command: format!("niagara-load {}", words.join(" ")) })
     }
 
+    /// Its process.
+    pub fn process(&self) -> u32 {
+        self.client.process()
+    }
+
     /// Whether it has ended.
     pub fn has_ended(&mut self) -> Result<bool, Failure> {
         self.client.has_ended()

@@ -13,15 +13,17 @@
 //! | `facts.rs`, `doctor.rs`, `leftovers.rs` | the machine: what it is, what it allows, what a killed run has left on it |
 //! | `sweep.rs`, `saturation.rs`, `fig3.rs`, `fig4.rs` | the replicated log by itself, at many rates: throughput and latency |
 //! | `cluster.rs`, `server.rs`, `client.rs`, `load.rs`, `usage.rs` | servers and clients as processes, and what they use |
-//! | `kraft/` | an experiment |
+//! | `fig5/`, `failover/`, `kraft/` | an experiment each |
 
 mod client;
 mod cluster;
 mod doctor;
 mod experiment;
 mod facts;
+mod failover;
 mod fig3;
 mod fig4;
+mod fig5;
 mod figure;
 mod interrupt;
 mod kraft;

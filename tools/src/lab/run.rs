@@ -98,6 +98,7 @@ pub struct Goal {
 
 /// The run, as an experiment sees it.
 pub(super) struct Run {
+    /// Settings of single experiments.
     pub particulars: Particulars,
     directory: PathBuf,
     interrupt: Interrupt,

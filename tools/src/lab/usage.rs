@@ -1,5 +1,6 @@
 //! What a process uses: processor, memory, network.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
@@ -23,12 +24,8 @@ pub(super) struct Usage {
 impl Usage {
     /// Of a process, now.
     pub fn of(process: u32) -> Result<Usage, Failure> {
-        let read = |file: &str| {
-            let path = format!("/proc/{process}/{file}");
-            fs::read_to_string(&path)
-                .map_err(Failure::io(format!("cannot read {path}: has the process ended?")))
-        };
-        let (stat, status, devices) = (read("stat")?, read("status")?, read("net/dev")?);
+        let (stat, status) = (read(process, "stat")?, read(process, "status")?);
+        let devices = read(process, "net/dev")?;
         let (received_bytes, sent_bytes) = traffic(&devices);
         let unreadable = || Failure::new(format!("cannot understand what /proc says of process {process}"));
         Ok(Usage {
@@ -50,6 +47,17 @@ impl Usage {
     }
 }
 
+/// Bytes that have left a process's network namespace, by device; the loopback, which is no way out, is left out.
+pub(super) fn sent_by_device(process: u32) -> Result<BTreeMap<String, u64>, Failure> {
+    let devices = read(process, "net/dev")?;
+    Ok(counters(&devices).map(|(device, _, sent)| (device.to_owned(), sent)).collect())
+}
+
+fn read(process: u32, file: &str) -> Result<String, Failure> {
+    let path = format!("/proc/{process}/{file}");
+    fs::read_to_string(&path).map_err(Failure::io(format!("cannot read {path}: has the process ended?")))
+}
+
 fn cpu_time(stat: &str) -> Option<Duration> {
     // The second field is the name in parentheses, which may hold anything; utime and stime are the 14th and the 15th.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
@@ -61,15 +69,18 @@ fn resident_kib(status: &str) -> Option<u64> {
     status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.split_whitespace().next()?.parse().ok()
 }
 
-/// Bytes received and sent by all devices but the loopback.
+/// Bytes received and sent by all devices.
 fn traffic(devices: &str) -> (u64, u64) {
-    let counters =
-        devices.lines().filter_map(|line| line.split_once(':')).filter(|(name, _)| name.trim() != "lo");
-    let pairs = counters.filter_map(|(_, numbers)| {
+    counters(devices).fold((0, 0), |sum, (_, received, sent)| (sum.0 + received, sum.1 + sent))
+}
+
+/// Each device's name, with the bytes that it has received and sent, but for the loopback's.
+fn counters(devices: &str) -> impl Iterator<Item = (&str, u64, u64)> {
+    devices.lines().filter_map(|line| {
+        let (name, numbers) = line.split_once(':')?;
         let numbers: Vec<u64> = numbers.split_whitespace().map_while(|number| number.parse().ok()).collect();
-        Some((*numbers.first()?, *numbers.get(8)?))
-    });
-    pairs.fold((0, 0), |sum, (received, sent)| (sum.0 + received, sum.1 + sent))
+        (name.trim() != "lo").then_some((name.trim(), *numbers.first()?, *numbers.get(8)?))
+    })
 }
 
 #[cfg(test)]
@@ -87,6 +98,7 @@ mod tests {
         let devices = "Inter-| Receive | Transmit\n face |bytes\n    lo: 9 1 0 0 0 0 0 0 9 1 0 0 0 0 0 0\n \
                        link1: 100 1 0 0 0 0 0 0 200 1 0 0 0 0 0 0\n link2:1 1 0 0 0 0 0 0 2 1 0 0 0 0 0 0\n";
         assert_eq!(traffic(devices), (101, 202));
+        assert_eq!(counters(devices).collect::<Vec<_>>(), [("link1", 100, 200), ("link2", 1, 2)]);
     }
 
     #[test]

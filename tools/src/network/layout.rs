@@ -50,7 +50,7 @@ impl Host {
 
 impl Subnet {
     /// The name of a host's device in this subnet, and of the bridge behind it.
-    pub(super) fn device(self) -> String {
+    pub fn device(self) -> String {
         match self {
             Subnet::Clients => "clients".into(),
             Subnet::Link(link) => format!("link{link}"),

@@ -1,0 +1,222 @@
+//! What `niagara-load` does, command by command. `niagara-lab` has the same commands, so that its load generators are processes of
+//! its own program.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use crate::append::{self, AppendOptions};
+use crate::failure::Failure;
+use crate::load::{
+    self, ChainOptions, CounterOptions, IntervalLog, KvOptions, LoadOptions, LogFile, PaceOptions, Progress,
+    Report, TargetOptions, WorkloadOptions, WriteOptions,
+};
+use crate::scaling::{self, ScalingOptions};
+
+/// One of the subcommands.
+#[derive(Args)]
+pub struct Command {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Drive a cluster with sets and gets
+    Kv {
+        #[command(flatten)]
+        run: RunArguments,
+        #[command(flatten)]
+        workload: KvOptions,
+    },
+    /// Drive a cluster with writes of one size, so that the log grows and the state does not
+    ///
+    /// Unlike `append`, which starts servers of its own and generates commands within them, this goes the way of clients: through
+    /// front ends, protocols and the key-value state machine.
+    Write {
+        #[command(flatten)]
+        run: RunArguments,
+        #[command(flatten)]
+        workload: WriteOptions,
+    },
+    /// Drive a cluster with increments of shared counters, and check that none is lost and none done twice
+    Counter {
+        #[command(flatten)]
+        run: RunArguments,
+        #[command(flatten)]
+        workload: CounterOptions,
+    },
+    /// Drive a cluster with hash chains, and check that what was acknowledged is there, in the end and after every crash
+    Chain {
+        #[command(flatten)]
+        run: RunArguments,
+        #[command(flatten)]
+        workload: ChainOptions,
+    },
+    /// Hold a saved report of `chain --json` against a cluster
+    Verify {
+        /// The report
+        file: PathBuf,
+        #[command(flatten)]
+        target: TargetOptions,
+        /// Print one JSON document instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put saved reports (`--json`) of one workload together
+    Merge {
+        /// The reports
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        #[command(flatten)]
+        form: FormArguments,
+    },
+    /// Append to the replicated log of three server processes on this machine
+    ///
+    /// Starts three servers over loopback whose applications generate the commands, warms up, measures one window, and checks
+    /// that all servers have executed the same. CPU seconds are the figure to compare by: on a busy machine commands per second
+    /// say more about the neighbours.
+    Append {
+        #[command(flatten)]
+        options: AppendOptions,
+        /// Print one JSON document instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Compare numbers of groups, with each group's thread held to a share of a core
+    Scaling {
+        #[command(flatten)]
+        options: ScalingOptions,
+        /// Print one JSON document instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// One server of a measured cluster; speaks to its parent over pipes
+    #[command(hide = true)]
+    AppendServer,
+}
+
+/// What the workloads that drive a cluster have in common.
+#[derive(Args)]
+struct RunArguments {
+    #[command(flatten)]
+    target: TargetOptions,
+    #[command(flatten)]
+    pace: PaceOptions,
+    #[command(flatten)]
+    form: FormArguments,
+    /// Write the intervals to this file, too, as an HdrHistogram log
+    #[arg(long, value_name = "FILE")]
+    hdr: Option<PathBuf>,
+}
+
+/// How a report is printed.
+#[derive(Args)]
+struct FormArguments {
+    /// Print one line of JSON instead of a table
+    #[arg(long, conflicts_with = "csv")]
+    json: bool,
+    /// Print the timeline as comma-separated values instead of a table
+    #[arg(long)]
+    csv: bool,
+}
+
+impl Command {
+    /// Does it, and prints what came of it.
+    ///
+    /// # Errors
+    /// When it has no result.
+    pub fn perform(self) -> Result<ExitCode, Failure> {
+        match self.task {
+            Task::Kv { run, workload } => drive(run, WorkloadOptions::Kv(workload)),
+            Task::Write { run, workload } => drive(run, WorkloadOptions::Write(workload)),
+            Task::Counter { run, workload } => drive(run, WorkloadOptions::Counter(workload)),
+            Task::Chain { run, workload } => drive(run, WorkloadOptions::Chain(workload)),
+            Task::Verify { file, target, json } => verify(&file, target, json),
+            Task::Merge { files, form } => merge(&files, &form),
+            Task::Append { options, json } => append(&options, json),
+            Task::Scaling { options, json } => scale(&options, json),
+            Task::AppendServer => append::serve().map(|()| ExitCode::SUCCESS),
+        }
+    }
+}
+
+fn drive(run: RunArguments, workload: WorkloadOptions) -> Result<ExitCode, Failure> {
+    let RunArguments { target, pace, form, hdr } = run;
+    let options = LoadOptions { target, pace, workload };
+    let mut progress = Progress::new(options.pace.seconds);
+    let report = match hdr {
+        None => load::run(&options, &mut progress)?,
+        Some(path) => {
+            let mut file = LogFile::create(&path)?;
+            let mut both = (IntervalLog::new(&mut file, &options.pace), &mut progress);
+            let report = load::run(&options, &mut both)?;
+            both.0.finish()?;
+            file.close()?;
+            report
+        }
+    };
+    drop(progress);
+    form.print(&report);
+    Ok(exit_code(report.is_good()))
+}
+
+fn verify(file: &Path, target: TargetOptions, json: bool) -> Result<ExitCode, Failure> {
+    let report = load::verify(&read(file)?, target, &mut Progress::new(0.0))?;
+    FormArguments { json, csv: false }.print(&report);
+    Ok(exit_code(report.check.is_some_and(|check| check.failed.is_empty())))
+}
+
+fn merge(files: &[PathBuf], form: &FormArguments) -> Result<ExitCode, Failure> {
+    let reports: Vec<Report> = files.iter().map(|file| read(file)).collect::<Result<_, _>>()?;
+    let report = load::merge(&reports)?;
+    form.print(&report);
+    Ok(exit_code(report.is_good()))
+}
+
+fn read(file: &Path) -> Result<Report, Failure> {
+    let text = fs::read(file).map_err(Failure::io(format!("cannot read {}", file.display())))?;
+    serde_json::from_slice(&text).map_err(|error| {
+        Failure::new(format!("{} is no report, as `niagara-load ... --json` prints: {error}", file.display()))
+    })
+}
+
+impl FormArguments {
+    fn print(&self, report: &Report) {
+        if self.json {
+            println!("{}", serde_json::to_string(report).expect("a report is plain data"));
+        } else if self.csv {
+            print!("{}", report.csv());
+        } else {
+            print!("{report}");
+        }
+    }
+}
+
+fn exit_code(is_good: bool) -> ExitCode {
+    if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn append(options: &AppendOptions, json: bool) -> Result<ExitCode, Failure> {
+    let report = append::run(options)?;
+    if json {
+        println!("{}", serde_json::to_string(&report).expect("a report is plain data"));
+    } else {
+        print!("{report}");
+    }
+    Ok(exit_code(report.unknown == 0))
+}
+
+fn scale(options: &ScalingOptions, json: bool) -> Result<ExitCode, Failure> {
+    let points = scaling::run(options, |round, report| {
+        eprintln!("round {round}: R = {} {:.0} commands/s", report.groups, report.commands_per_second);
+    })?;
+    if json {
+        println!("{}", serde_json::to_string(&points).expect("points are plain data"));
+    } else {
+        print!("{}", scaling::table(&points));
+    }
+    Ok(ExitCode::SUCCESS)
+}
