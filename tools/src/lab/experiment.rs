@@ -1,7 +1,7 @@
 //! What an experiment is.
 
 use super::run::Run;
-use super::{failover, fig3, fig4, fig5, kraft};
+use super::{failover, fig3, fig4, fig5, kraft, peers};
 use crate::failure::Failure;
 
 /// An experiment that `niagara-lab run` knows.
@@ -63,6 +63,12 @@ pub const EXPERIMENTS: &[Experiment] = &[
         about: "ApacheBench against a replicated and a non-replicated service, and while servers are killed",
         needs: &[Need::Namespaces, Need::ApacheBench],
         conduct: kraft::conduct,
+    },
+    Experiment {
+        name: "peers",
+        about: "The same key-value work for Niagara, etcd, and a Redis primary with two replicas",
+        needs: &[Need::Namespaces],
+        conduct: peers::conduct,
     },
 ];
 

@@ -13,7 +13,7 @@
 //! | `facts.rs`, `doctor.rs`, `leftovers.rs` | the machine: what it is, what it allows, what a killed run has left on it |
 //! | `sweep.rs`, `saturation.rs`, `fig3.rs`, `fig4.rs` | the replicated log by itself, at many rates: throughput and latency |
 //! | `cluster.rs`, `server.rs`, `client.rs`, `load.rs`, `usage.rs` | servers and clients as processes, and what they use |
-//! | `fig5/`, `failover/`, `kraft/` | an experiment each |
+//! | `fig5/`, `failover/`, `kraft/`, `peers/` | an experiment each |
 
 mod client;
 mod cluster;
@@ -29,6 +29,7 @@ mod interrupt;
 mod kraft;
 mod leftovers;
 mod load;
+mod peers;
 mod plot;
 mod report;
 mod run;

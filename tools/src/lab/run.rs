@@ -204,6 +204,11 @@ impl Run {
         Ok(())
     }
 
+    /// Tells whoever watches.
+    pub fn say(&self, text: &str) {
+        self.bar.suspend(|| eprintln!("{text}"));
+    }
+
     /// Fails if the user has asked for the end.
     pub fn check(&self) -> Result<(), Failure> {
         self.interrupt.check()

@@ -60,6 +60,10 @@ pub(super) fn conduct(run: &mut Run) -> Result<(), Failure> {
          servers do three servers' work on the cores that one has for itself.",
     );
     run.note(
+        "8,000 requests take from a tenth of a second to one and a half, and processor time is counted in ticks of a hundredth: the \
+         shares of a core are coarse.",
+    );
+    run.note(
         "The published figures are one number for each service, drawn as levels. What that service kept on disk, and how large \
          its requests were, is not known to us: so both durabilities are measured.",
     );
