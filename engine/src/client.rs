@@ -44,7 +44,7 @@ impl<S: StateMachine> Client<S> {
     pub fn propose(&self, command: Bytes) -> Result<Ticket<S::Reply>, Refused> {
         let cell = Arc::new(Cell::new());
         let sink: Arc<dyn Sink<S::Reply>> = Arc::<TicketCell<S::Reply>>::clone(&cell);
-        let lane = choose(&self.shared.board, |lane| &*self.shared.lanes[lane].queue);
+        let lane = choose(&self.shared.board, |lane| self.shared.lanes[lane].traffic());
         self.shared.submit_one(lane, command, &sink)?;
         Ok(Ticket(cell))
     }

@@ -105,7 +105,14 @@ impl<S: StateMachine> Port<S> {
     /// that wants an order stays with a lane while any of its commands there has no outcome (one that ended
     /// [`Unknown`](Completion::Unknown) has none).
     pub fn choose_lane(&self) -> LaneId {
-        choose(&self.shared.board, |lane| &*self.shared.lanes[lane].queue)
+        choose(&self.shared.board, |lane| self.shared.lanes[lane].traffic())
+    }
+
+    /// The lanes whose groups are led by this server, for a caller that shares its commands out itself. Where every server has
+    /// as many commands as its groups can take, those of other servers' groups would only be forwarded in vain.
+    pub fn lanes_led_here(&self) -> impl Iterator<Item = LaneId> + use<'_, S> {
+        let groups = (0..).zip(&self.shared.board.groups);
+        groups.filter(|(_, group)| group.leads.load(SeqCst)).map(|(lane, _)| LaneId(lane))
     }
 
     /// Stages a command; it is copied.

@@ -112,6 +112,11 @@ impl LaneQueue {
         self.gap.load(SeqCst).checked_sub(1).map(|attempt| attempt as u32)
     }
 
+    /// How many full entries so many bytes of commands make.
+    pub fn entries(&self, bytes: usize) -> usize {
+        bytes / self.seal_bytes
+    }
+
     /// Whether a full entry waits already, so that new commands would wait behind it.
     pub fn is_saturated(&self) -> bool {
         self.bytes.load(SeqCst) >= self.seal_bytes

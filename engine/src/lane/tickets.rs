@@ -2,12 +2,14 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Instant;
 
 use niagara_sequencer::GlobalPosition;
 use parking_lot::Mutex;
 
 use super::queue::{LaneQueue, Piece};
+use super::routing::Traffic;
 use crate::outcome::{Completion, Refused};
 
 /// Where completions go: a front end's inbox, or a single ticket.
@@ -20,6 +22,8 @@ pub(crate) trait Sink<R>: Send + Sync {
 pub(crate) struct Lane<R> {
     pub queue: Arc<LaneQueue>,
     limits: Limits,
+    /// Bytes of commands without an outcome in the log; a copy of what the tickets have, for a look without their lock.
+    in_flight: AtomicUsize,
     tickets: Mutex<Tickets<R>>,
 }
 
@@ -28,6 +32,8 @@ pub(crate) struct Lane<R> {
 pub(crate) struct Limits {
     pub commands: usize,
     pub bytes: usize,
+    /// Entries that fill a group's window.
+    pub window: usize,
 }
 
 struct Tickets<R> {
@@ -89,7 +95,7 @@ impl<R> Lane<R> {
             expired: 0,
             closed: false,
         };
-        Lane { queue, limits, tickets: Mutex::new(tickets) }
+        Lane { queue, limits, in_flight: AtomicUsize::new(0), tickets: Mutex::new(tickets) }
     }
 
     /// Takes a caller's commands into the lane, all or none.
@@ -107,6 +113,7 @@ impl<R> Lane<R> {
         tickets.next += tokens.len() as u64;
         tickets.commands += tokens.len();
         tickets.bytes += bytes;
+        self.in_flight.store(tickets.bytes, SeqCst);
         let tokens = std::mem::take(tokens);
         tickets.runs.push_back(Run { first, sink: Arc::clone(sink), tokens, bytes, deadline });
         // Pushed under the tickets' lock, so that the queue sees the numbers in order.
@@ -148,6 +155,7 @@ impl<R> Lane<R> {
         tickets.done = end;
         tickets.commands -= (end - first) as usize;
         tickets.forget_below(end);
+        self.in_flight.store(tickets.bytes, SeqCst);
     }
 
     /// The commands below number `next` have been executed, with replies that nobody here has seen: a snapshot that holds
@@ -171,6 +179,7 @@ impl<R> Lane<R> {
         tickets.done = next;
         tickets.commands -= (next - done) as usize;
         tickets.forget_below(next);
+        self.in_flight.store(tickets.bytes, SeqCst);
     }
 
     /// Tells the callers whose deadline has passed; their commands stay in the lane.
@@ -182,6 +191,15 @@ impl<R> Lane<R> {
             let unknown = run.tokens.iter().skip(done).map(|&token| Completion::Unknown { token });
             out.to(&run.sink).extend(unknown);
             tickets.expired += 1;
+        }
+    }
+
+    /// What the lane carries, for the choice between lanes.
+    pub fn traffic(&self) -> Traffic {
+        Traffic {
+            is_saturated: self.queue.is_saturated(),
+            entries: self.queue.entries(self.in_flight.load(SeqCst)),
+            window: self.limits.window,
         }
     }
 
@@ -263,7 +281,7 @@ mod tests {
     impl Fixture {
         fn new() -> Self {
             let queue = LaneQueue::new(Origin { server: 1, incarnation: 1, lane: 0 }, 1 << 10);
-            let lane = Lane::new(Arc::new(queue), Limits { commands: 10, bytes: 100 });
+            let lane = Lane::new(Arc::new(queue), Limits { commands: 10, bytes: 100, window: 4 });
             Fixture { lane, heard: Arc::default(), start: Instant::now() }
         }
 

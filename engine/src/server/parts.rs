@@ -179,7 +179,7 @@ fn share<S: StateMachine>(
     reader: S::Reader,
     bell: &Arc<Bell>,
 ) -> Shared<S> {
-    let limits = Limits { commands: config.lane_commands, bytes: config.lane_bytes };
+    let limits = Limits { commands: config.lane_commands, bytes: config.lane_bytes, window: config.window };
     let metrics = Arc::new(Metrics::new(config.groups()));
     // Raft drops a question silently; a leader answers within a heartbeat or so, or not at all.
     let retry_ticks = 3 * config.heartbeat_ticks;

@@ -3,7 +3,7 @@
 use clap::Args;
 use niagara_engine::Durability;
 
-use super::plan::Load;
+use super::plan::{Load, leader_of};
 
 /// Options of `niagara-load append`.
 #[derive(Args, Clone, Debug)]
@@ -35,6 +35,9 @@ pub struct AppendOptions {
     /// Servers whose application generates commands [default: 1 with --in-flight, else all that lead a group]
     #[arg(long, value_name = "1..3", value_parser = clap::value_parser!(u64).range(1..=3))]
     pub origins: Option<u64>,
+    /// Let each origin propose to the groups that its own server leads, in turn, so that no command is forwarded
+    #[arg(long)]
+    pub led_groups: bool,
     /// Strong reads in flight per origin, beside the commands; each batch shares a quorum round
     #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=1_000_000))]
     pub reads: u64,
@@ -71,6 +74,7 @@ impl AppendOptions {
             step_micros: 250,
             in_flight: None,
             origins: None,
+            led_groups: true,
             reads: 0,
             group_quota: None,
             entry_kib: 64,
@@ -118,6 +122,13 @@ impl AppendOptions {
             Load::InFlight { .. } => 1,
             _ => u64::from(self.groups).min(super::plan::SERVERS),
         })
+    }
+
+    /// How the load is shared out over the origins, server by server: evenly, or by the groups that each of them leads.
+    pub(super) fn weights(&self) -> Vec<u64> {
+        let led =
+            |server| (1..=u64::from(self.groups)).filter(|group| leader_of(*group) == server).count() as u64;
+        (1..=self.origins()).map(|server| if self.led_groups { led(server) } else { 1 }).collect()
     }
 }
 

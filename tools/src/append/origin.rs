@@ -8,10 +8,11 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use hdrhistogram::Histogram;
-use niagara_engine::{Completion, Consistency, Engine, Port, Refused, Wake};
+use niagara_engine::{Completion, Consistency, Engine, LaneId, Port, Refused, Wake};
 
 use super::appender::Appender;
 use super::pace::Pace;
+use super::plan::Plan;
 use super::tickets::Tickets;
 use crate::latency::nanoseconds;
 
@@ -75,6 +76,9 @@ impl Wake for Unpark {
 pub(super) struct Origin {
     port: Port<Appender>,
     control: Arc<Control>,
+    /// Whether commands go to groups led by this server only, and how many batches have gone there.
+    led_groups: bool,
+    turn: usize,
     reads_wanted: u64,
     reads_in_flight: u64,
     tickets: Tickets,
@@ -90,11 +94,14 @@ pub(super) struct Origin {
 
 impl Origin {
     /// To be called on the thread that it is for.
-    pub fn new(engine: &Engine<Appender>, control: Arc<Control>, reads: u64, payload: usize) -> Origin {
+    pub fn new(engine: &Engine<Appender>, control: Arc<Control>, plan: &Plan) -> Origin {
+        let payload = plan.payload as usize;
         Origin {
             port: engine.client().port(Arc::new(Unpark(thread::current()))),
             control,
-            reads_wanted: reads,
+            led_groups: plan.led_groups,
+            turn: 0,
+            reads_wanted: plan.reads,
             reads_in_flight: 0,
             tickets: Tickets::new(),
             again: Vec::new(),
@@ -150,7 +157,7 @@ impl Origin {
 
     fn propose(&mut self, pace: &mut Pace, now: u64) {
         loop {
-            let lane = self.port.choose_lane();
+            let lane = self.choose_lane();
             let mut staged = 0;
             while staged < COMMANDS_PER_FLUSH {
                 let commands_in_flight = self.tickets.in_flight() - self.reads_in_flight;
@@ -177,6 +184,17 @@ impl Origin {
                 return;
             }
         }
+    }
+
+    /// Where the next batch goes.
+    fn choose_lane(&mut self) -> LaneId {
+        if !self.led_groups {
+            return self.port.choose_lane();
+        }
+        self.turn += 1;
+        let turn = self.turn % self.port.lanes_led_here().count().max(1);
+        // While a group has another leader than it is meant to have, there may be none.
+        self.port.lanes_led_here().nth(turn).unwrap_or_else(|| self.port.choose_lane())
     }
 
     fn read(&mut self, now: u64) {

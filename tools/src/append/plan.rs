@@ -34,17 +34,22 @@ pub enum Load {
 }
 
 impl Load {
-    /// What this server, from 1, generates of it when so many servers do; nothing where its share is none. Commands that cannot be
-    /// shared out evenly go to the first servers.
-    pub(super) fn share(self, server: u64, origins: u64) -> Option<Load> {
-        let share = |all: u64| all / origins + u64::from(server <= all % origins);
+    /// What a server, from 1, generates of it, where each server's part is as large as its weight; nothing where its share is
+    /// none. Commands that cannot be shared out exactly go to the first servers.
+    pub(super) fn share(self, server: u64, weights: &[u64]) -> Option<Load> {
+        let before = |servers: u64| -> u64 { weights.iter().take(servers as usize).sum() };
+        let until = |all: u64, servers: u64| {
+            (u128::from(all) * u128::from(before(servers))).div_ceil(before(u64::MAX).into())
+        };
+        let share = |all: u64| (until(all, server) - until(all, server - 1)) as u64;
         let load = match self {
             Load::Rate { per_second } => Load::Rate { per_second: share(per_second) },
             Load::InFlight { commands } => Load::InFlight { commands: share(commands) },
             Load::Unbounded => Load::Unbounded,
         };
         let none = matches!(load, Load::Rate { per_second: 0 } | Load::InFlight { commands: 0 });
-        (server <= origins && !none).then_some(load)
+        let weight = before(server) - before(server - 1);
+        (weight > 0 && !none).then_some(load)
     }
 }
 
@@ -63,6 +68,8 @@ pub(super) struct Plan {
     pub snapshot_mib: u64,
     /// Whether this server generates commands and reads.
     pub originates: bool,
+    /// Whether commands go to groups led by this server only.
+    pub led_groups: bool,
     /// Length of an open loop's steps.
     pub step_micros: u32,
     /// Strong reads in flight while it does.
@@ -100,6 +107,7 @@ impl Plan {
             log_cache_kib: options.log_cache_kib,
             snapshot_mib: options.snapshot_mib(),
             originates: server <= options.origins(),
+            led_groups: options.led_groups,
             step_micros: options.step_micros,
             reads: options.reads,
         }
@@ -144,10 +152,11 @@ mod tests {
 
     #[test]
     fn shares_add_up_and_the_first_servers_have_the_rest() {
-        let shares = |load: Load, origins| [1, 2, 3].map(|server| load.share(server, origins));
+        let shares = |load: Load, weights: &[u64]| [1, 2, 3].map(|server| load.share(server, weights));
         let rate = |per_second| Some(Load::Rate { per_second });
-        assert_eq!(shares(Load::Rate { per_second: 11 }, 3), [rate(4), rate(4), rate(3)]);
-        assert_eq!(shares(Load::Rate { per_second: 1 }, 2), [rate(1), None, None]);
-        assert_eq!(shares(Load::Unbounded, 2), [Some(Load::Unbounded), Some(Load::Unbounded), None]);
+        assert_eq!(shares(Load::Rate { per_second: 11 }, &[1, 1, 1]), [rate(4), rate(4), rate(3)]);
+        assert_eq!(shares(Load::Rate { per_second: 1 }, &[1, 1]), [rate(1), None, None]);
+        assert_eq!(shares(Load::Rate { per_second: 8000 }, &[3, 3, 2]), [rate(3000), rate(3000), rate(2000)]);
+        assert_eq!(shares(Load::Unbounded, &[2, 1]), [Some(Load::Unbounded), Some(Load::Unbounded), None]);
     }
 }

@@ -185,11 +185,15 @@ fn command_line(options: &AppendOptions) -> String {
     words.extend((options.step_micros != 250).then(|| format!("--step-micros {}", options.step_micros)));
     words.extend(options.in_flight.map(|commands| format!("--in-flight {commands}")));
     words.extend(options.origins.map(|origins| format!("--origins {origins}")));
+    words.extend(options.led_groups.then(|| "--led-groups".into()));
+    words.extend((options.warm_up != 2.0).then(|| format!("--warm-up {}", options.warm_up)));
     words.extend((options.reads > 0).then(|| format!("--reads {}", options.reads)));
     words.extend(options.group_quota.map(|percent| format!("--group-quota {percent}")));
     words.extend((options.entry_kib != 64).then(|| format!("--entry-kib {}", options.entry_kib)));
     words.extend(
         (options.log_cache_kib != 2048).then(|| format!("--log-cache-kib {}", options.log_cache_kib)),
     );
+    words.extend((options.window != 4).then(|| format!("--window {}", options.window)));
+    words.extend(options.snapshot_mib.map(|mib| format!("--snapshot-mib {mib}")));
     words.join(" ")
 }

@@ -59,12 +59,11 @@ struct Generator {
 
 impl Generator {
     fn start(engine: &Arc<Engine<Appender>>, control: &Arc<Control>, plan: &Plan) -> Generator {
-        let (engine, control) = (Arc::clone(engine), Arc::clone(control));
-        let (reads, payload) = (plan.reads, plan.payload as usize);
+        let (engine, control, own_plan) = (Arc::clone(engine), Arc::clone(control), plan.clone());
         let (made, is_made) = mpsc::channel();
         let (paces, receive_paces) = mpsc::channel();
         let run = move || {
-            let origin = Origin::new(&engine, control, reads, payload);
+            let origin = Origin::new(&engine, control, &own_plan);
             drop(engine);
             made.send(()).expect("the process waits for it");
             origin.run(&receive_paces);

@@ -66,8 +66,8 @@ impl Session {
         mut wait: impl FnMut(&'static str, f64) -> Result<(), Failure>,
     ) -> Result<Report, Failure> {
         let options = self.options.with_load(load, span.warm_up, span.seconds);
-        let origins = options.origins();
-        let begun = self.cluster.each(|server| Request::Begin(load.share(server, origins)))?;
+        let weights = options.weights();
+        let begun = self.cluster.each(|server| Request::Begin(load.share(server, &weights)))?;
         wait("warming up", span.warm_up)?;
         let before = self.cluster.read()?;
         wait("measuring", span.seconds)?;

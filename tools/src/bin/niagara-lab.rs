@@ -31,7 +31,7 @@ enum Task {
         #[arg(value_name = "DIR")]
         directory: PathBuf,
     },
-    /// Say what this machine allows, and what to install
+    /// Say what this machine allows, and what to install; removes what a killed run has left
     Doctor {
         /// Print one JSON document instead of tables
         #[arg(long)]
@@ -74,7 +74,7 @@ fn done(task: Task) -> Result<ExitCode, Failure> {
             }
         }
         Task::Doctor { json } => {
-            let doctor = lab::doctor();
+            let doctor = lab::doctor()?;
             if json {
                 println!("{}", serde_json::to_string(&doctor).expect("findings are plain data"));
             } else {

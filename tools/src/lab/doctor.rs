@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::experiment::{EXPERIMENTS, Experiment, Need};
 use super::facts::Facts;
+use super::leftovers;
 use super::table::Table;
 use crate::append::real_cores_suffice;
 use crate::failure::Failure;
@@ -106,8 +107,15 @@ fn program(name: &str, package: &str) -> Result<String, String> {
     }
 }
 
-/// Looks at everything.
-pub fn doctor() -> Doctor {
+/// Looks at everything, and removes what a killed run has left.
+///
+/// # Errors
+/// When that cannot be removed.
+pub fn doctor() -> Result<Doctor, Failure> {
+    // Where `ip` is missing there can be nothing, and the findings say so.
+    if find("ip").is_some() {
+        leftovers::remove()?;
+    }
     let mut findings: Vec<Finding> = Vec::new();
     let mut finding = |what: &str, look: Result<String, String>| {
         let found = look.is_ok();
@@ -127,7 +135,7 @@ pub fn doctor() -> Doctor {
         let lacks: Vec<String> = lacking.map(|(need, _)| need.name().to_owned()).collect();
         Outlook { experiment: experiment.name, possible: lacks.is_empty(), lacks }
     };
-    Doctor { facts: Facts::gather(), experiments: EXPERIMENTS.iter().map(outlook).collect(), findings }
+    Ok(Doctor { facts: Facts::gather(), experiments: EXPERIMENTS.iter().map(outlook).collect(), findings })
 }
 
 /// Whether an experiment can be run here.

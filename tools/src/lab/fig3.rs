@@ -87,7 +87,8 @@ fn scaling(sweep: &Sweep) -> Figure {
         "fig3-scaling",
         "Saturated throughput, relative to Niagara with one group",
         Axis::linear("cores: one for each of R groups, or those of a server with a single Raft"),
-        Axis::linear("times R = 1"),
+        // As many times as there are cores would be the ideal.
+        Axis { at_least: Some(8.0), ..Axis::linear("times R = 1") },
     );
     figure.subtitle = sweep.conditions();
     let relative = |kind: SeriesKind| -> Vec<(f64, f64)> {

@@ -80,9 +80,11 @@ where
     let mut builder = ChartBuilder::on(&area);
     builder.x_label_area_size(44).y_label_area_size(78);
     let mut chart = builder.build_cartesian_2d(x, y).map_err(text)?;
-    chart
-        .configure_mesh()
-        .x_desc(figure.x.label.clone())
+    let mut mesh = chart.configure_mesh();
+    if let Some(count) = whole_numbers(figure) {
+        mesh.x_labels(count);
+    }
+    mesh.x_desc(figure.x.label.clone())
         .y_desc(figure.y.label.clone())
         .x_label_formatter(&|value| short(*value))
         .y_label_formatter(&|value| short(*value))
@@ -96,7 +98,8 @@ where
     for mark in &figure.marks {
         let line = [(mark.at, y_range.start), (mark.at, y_range.end)];
         chart.draw_series(DashedLineSeries::new(line, 3, 4, RGBColor(120, 120, 120).into())).map_err(text)?;
-        let label = Text::new(mark.label.clone(), (mark.at, y_range.end), (FONT, 13));
+        let label = Text::new(mark.label.clone(), (5, 0), (FONT, 13));
+        let label = EmptyElement::at((mark.at, y_range.end)) + label;
         chart.draw_series([label]).map_err(text)?;
     }
     for (series, colour) in coloured(&figure.series) {
@@ -132,6 +135,14 @@ where
         .draw()
         .map_err(text)?;
     area.present().map_err(text)
+}
+
+/// How many labels the horizontal axis needs if it counts a few things, like links: there is no half of one.
+fn whole_numbers(figure: &Figure) -> Option<usize> {
+    let values = || figure.series.iter().flat_map(|series| drawable(figure, series)).map(|point| point.0);
+    let counts = !figure.x.logarithmic && values().all(|value| value.fract() == 0.0 && value >= 0.0);
+    let greatest = values().fold(0.0, f64::max);
+    (counts && (1.0..=12.0).contains(&greatest)).then_some(greatest as usize + 1)
 }
 
 /// Published curves are grey, so that nobody takes them for measurements made here.

@@ -38,6 +38,7 @@ pub struct RunOptions {
     /// Print what run.json holds instead of tables
     #[arg(long)]
     pub json: bool,
+    /// Settings of single experiments.
     #[command(flatten)]
     pub particulars: Particulars,
 }
@@ -207,11 +208,6 @@ impl Run {
     /// Tells whoever watches.
     pub fn say(&self, text: &str) {
         self.bar.suspend(|| eprintln!("{text}"));
-    }
-
-    /// Fails if the user has asked for the end.
-    pub fn check(&self) -> Result<(), Failure> {
-        self.interrupt.check()
     }
 
     /// Sleeps; an interrupt ends it.

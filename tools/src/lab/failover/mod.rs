@@ -1,8 +1,8 @@
 //! What a fault costs the clients of the servers that it spares: how long no write is completed, and what becomes of those that
 //! were under way.
 //!
-//! The global log needs every group, so the loss of one group's leader stops all writes until that group has another one,
-//! whatever R; the elections of several groups run side by side. The clients talk to servers other than the one that
+//! The global log needs every group, so a group without a leader stops all writes, whatever R, once the merge has used up what
+//! the group has skipped ahead; the elections of several groups run side by side. The clients talk to servers other than the one that
 //! fails: what its own clients see is a broken connection, not an election.
 //!
 //! | file | does |

@@ -38,7 +38,7 @@ pub(super) struct Outcome {
     pub completed: u64,
     /// Writes without an answer that says that they are done, by kind.
     pub errors: BTreeMap<String, u64>,
-    /// Seconds from the fault, writes completed per second.
+    /// Seconds from the fault, writes completed since it; below zero before.
     pub completions: Vec<(f64, f64)>,
     /// Seconds from the fault, the longest latency in milliseconds.
     pub latencies: Vec<(f64, f64)>,
@@ -86,7 +86,12 @@ impl Outcome {
         let step = STEP_MS as f64 / 1000.0;
         let after: Vec<&Interval> =
             report.timeline.iter().filter(|interval| interval.at_seconds + step > fault).collect();
-        let per_step = |interval: &Interval| interval.completed as f64 / step;
+        let before = report.timeline.iter().filter(|interval| interval.at_seconds + step <= fault);
+        let before: u64 = before.map(|interval| interval.completed).sum();
+        let sum = |sum: &mut f64, interval: &Interval| {
+            *sum += interval.completed as f64;
+            Some((interval.at_seconds + step - fault, *sum))
+        };
         let at = |interval: &Interval| interval.at_seconds - fault;
         let timeline = report.timeline.iter();
         Outcome {
@@ -95,7 +100,7 @@ impl Outcome {
             worst_ms: after.iter().map(|interval| interval.max_ms).fold(0.0, f64::max),
             completed: report.completed,
             errors: report.errors.clone(),
-            completions: timeline.clone().map(|interval| (at(interval), per_step(interval))).collect(),
+            completions: timeline.clone().scan(-(before as f64), sum).collect(),
             latencies: timeline
                 .filter(|interval| interval.completed > 0)
                 .map(|interval| (at(interval), interval.max_ms))

@@ -232,9 +232,14 @@ impl Results {
              so three uplinks carry copies instead of one.",
         );
         run.note(
+            "Where the column of uplinks used stays well below 100 % for writes, links had nothing to send for a part of the time, and \
+             neither they nor processors limit, but how the groups wait for each other: the merge takes their slots in turn.",
+        );
+        run.note(
             "What limits strong reads: each reply carries a value and leaves from the server that was asked, so the uplinks of all servers \
              on all links of the setting limit alike, with one group or four: the rounds by which a leader is confirmed are a few \
-             bytes for many reads. Where links limit, groups can add nothing to reads; where a single leader's core limits, they can.",
+             bytes for many reads. They wait behind replies on the uplink of the server that leads the group which is asked, so that this \
+             uplink is full while the others are not quite. Where links limit, groups can add nothing to reads; where a single leader's core limits, they can.",
         );
         run.note(
             "\"They allow\" is the number of scarce uplinks times their rate, divided by the bytes of values in full packets (two copies \
