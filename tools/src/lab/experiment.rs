@@ -1,7 +1,7 @@
 //! What an experiment is.
 
 use super::run::Run;
-use super::{failover, fig3, fig4, fig5};
+use super::{failover, fig3, fig4, fig5, kraft, peers};
 use crate::failure::Failure;
 
 /// An experiment that `niagara-lab run` knows.
@@ -57,6 +57,18 @@ pub const EXPERIMENTS: &[Experiment] = &[
         about: "How long writes pause when a leader dies, stands still or loses a link, with 1 to 8 groups",
         needs: &[Need::Namespaces],
         conduct: failover::conduct,
+    },
+    Experiment {
+        name: "kraft",
+        about: "ApacheBench against a replicated and a non-replicated service, and while servers are killed",
+        needs: &[Need::Namespaces, Need::ApacheBench],
+        conduct: kraft::conduct,
+    },
+    Experiment {
+        name: "peers",
+        about: "The same key-value work for Niagara, etcd, and a Redis primary with two replicas",
+        needs: &[Need::Namespaces],
+        conduct: peers::conduct,
     },
 ];
 

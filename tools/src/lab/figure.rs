@@ -92,6 +92,15 @@ impl Figure {
         }
     }
 
+    /// Leaves room above the curves of a logarithmic axis, where the legend is: as much as the curves take, or more for many of them.
+    pub fn leave_room_for_legend(&mut self) {
+        let values =
+            || self.series.iter().flat_map(|series| &series.points).map(|(_, y)| *y).filter(|y| *y > 0.0);
+        let (least, greatest) = (values().fold(f64::INFINITY, f64::min), values().fold(0.0, f64::max));
+        let share = 0.045 * self.series.len() as f64;
+        self.y.at_least = Some(greatest * (greatest / least).powf(share / (1.0 - share)));
+    }
+
     /// Adds a curve.
     pub fn curve(&mut self, name: impl Into<String>, kind: SeriesKind, points: Vec<(f64, f64)>) {
         self.series.push(Series { name: name.into(), kind, points });

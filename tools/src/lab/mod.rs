@@ -12,9 +12,10 @@
 //! | `table.rs`, `figure.rs`, `plot.rs`, `report.rs` | results as CSV, as pictures, and as a page |
 //! | `facts.rs`, `doctor.rs`, `leftovers.rs` | the machine: what it is, what it allows, what a killed run has left on it |
 //! | `sweep.rs`, `saturation.rs`, `fig3.rs`, `fig4.rs` | the replicated log by itself, at many rates: throughput and latency |
-//! | `cluster.rs`, `server.rs`, `load.rs`, `usage.rs` | servers and load generators as processes, and what they use |
-//! | `fig5/`, `failover/` | an experiment each |
+//! | `cluster.rs`, `server.rs`, `client.rs`, `load.rs`, `usage.rs` | servers and clients as processes, and what they use |
+//! | `fig5/`, `failover/`, `kraft/`, `peers/` | an experiment each |
 
+mod client;
 mod cluster;
 mod doctor;
 mod experiment;
@@ -25,8 +26,10 @@ mod fig4;
 mod fig5;
 mod figure;
 mod interrupt;
+mod kraft;
 mod leftovers;
 mod load;
+mod peers;
 mod plot;
 mod report;
 mod run;

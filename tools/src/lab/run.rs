@@ -205,9 +205,9 @@ impl Run {
         Ok(())
     }
 
-    /// Fails if the user has asked for the end.
-    pub fn check(&self) -> Result<(), Failure> {
-        self.interrupt.check()
+    /// Tells whoever watches.
+    pub fn say(&self, text: &str) {
+        self.bar.suspend(|| eprintln!("{text}"));
     }
 
     /// Sleeps; an interrupt ends it.
