@@ -23,7 +23,7 @@ pub struct ScalingOptions {
     #[arg(long, default_value = "1,8", value_delimiter = ',', value_name = "R,R,...", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub groups: Vec<u16>,
     /// Percent of a core for each group's thread (needs root and cgroup v1)
-    #[arg(long, default_value_t = 4.0, value_name = "PERCENT")]
+    #[arg(long, default_value_t = 2.0, value_name = "PERCENT")]
     pub group_quota: f64,
     /// Rounds: each measures every number of groups once
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]

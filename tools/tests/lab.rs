@@ -1,7 +1,6 @@
 //! What a killed run leaves on the machine, and that it does not stay there.
 
 use std::fs;
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
@@ -39,10 +38,15 @@ fn namespaces(owner: u32) -> Vec<String> {
     names.filter(|name| name.starts_with(&format!("niagara-net-{owner}-"))).map(str::to_owned).collect()
 }
 
-/// The processes in them.
+/// The servers and load generators in them.
 fn inhabitants(namespaces: &[String]) -> Vec<Pid> {
     let pids = namespaces.iter().map(|name| printed("ip", &["netns", "pids", name])).collect::<String>();
-    pids.lines().filter_map(|line| line.trim().parse().ok().and_then(Pid::from_raw)).collect()
+    let lasting = |pid: &&str| {
+        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        words.split(|byte| *byte == 0).nth(1).is_some_and(|word| word == b"server" || word == b"load")
+    };
+    let pids = pids.lines().map(str::trim).filter(lasting);
+    pids.filter_map(|pid| pid.parse().ok().and_then(Pid::from_raw)).collect()
 }
 
 /// The temporary directories that a process has made.
@@ -73,8 +77,6 @@ fn what_a_killed_run_has_left_is_removed_by_the_next() {
         .env("TMPDIR", place.path())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        // A signal to this test's process group is not for it.
-        .process_group(0)
         .spawn()
         .expect("the binary starts");
     let owner = run.id();

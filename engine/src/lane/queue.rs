@@ -112,9 +112,9 @@ impl LaneQueue {
         self.gap.load(SeqCst).checked_sub(1).map(|attempt| attempt as u32)
     }
 
-    /// How many full entries so many bytes of commands make.
-    pub fn entries(&self, bytes: usize) -> usize {
-        bytes / self.seal_bytes
+    /// Bytes of a full entry.
+    pub fn entry_bytes(&self) -> usize {
+        self.seal_bytes
     }
 
     /// Whether a full entry waits already, so that new commands would wait behind it.

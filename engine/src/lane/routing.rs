@@ -13,9 +13,11 @@ pub struct LaneId(pub(crate) u16);
 pub(crate) struct Traffic {
     /// A full entry waits already for the group's thread here.
     pub is_saturated: bool,
-    /// How many full entries its commands without an outcome would make.
-    pub entries: usize,
-    /// So many of them fill a group's window.
+    /// Bytes of its commands without an outcome.
+    pub in_flight: usize,
+    /// Bytes of a full entry.
+    pub entry: usize,
+    /// So many entries fill a group's window.
     pub window: usize,
 }
 
@@ -32,77 +34,107 @@ enum Leader {
 struct Rank {
     without_leader: bool,
     is_busy: bool,
+    load: usize,
     leader: Leader,
-    entries_elsewhere: usize,
+    spilled: usize,
     is_not_the_anchor: bool,
     lane: usize,
 }
 
-/// The lane to use now: the first whose group can take more at once.
+/// The lane to use now: the one whose group can take more at once.
 ///
-/// Under light load, commands that share one group share its entries and syncs, which beats spreading them; only
-/// when that group's queue holds a full entry do they spill to the next. Groups led here come before others, since
-/// their commands need not be forwarded; among them the anchor (the group of the latest command) comes first, since it
-/// alone has not skipped ahead.
+/// Under light load, commands that share one group share its entries and syncs, which beats spreading them: the anchor (the
+/// group of the latest command) comes first, since it alone has not skipped ahead. Once a group has as many of them in flight as make
+/// a full entry, the lane with the least in flight comes first: the merge takes the groups in turn, so each round lasts as long as
+/// the fullest entry of its groups, and those are alike if what is in flight is.
 ///
-/// What spills to groups led elsewhere is spread over them, entry by entry, since the merge waits for the slowest; and no more of
-/// it than a window is in flight in each, since more would only wait there, and pay for the forwarding.
+/// Groups led here come before others, since their commands need not be forwarded: by half a window, so that what a server with many
+/// clients and few leaders has too much flows off to the others' groups, evenly. There, no more than a window of it is in flight,
+/// since more would only wait.
 pub(crate) fn choose(board: &Board, traffic: impl Fn(usize) -> Traffic) -> LaneId {
     let anchor = board.anchor.load(SeqCst) as usize;
-    let ranks = board.groups.iter().enumerate().map(|(lane, group)| {
-        let leader = match (group.leads.load(SeqCst), group.leader.load(SeqCst)) {
+    let leader = |lane: usize| {
+        let group = &board.groups[lane];
+        match (group.leads.load(SeqCst), group.leader.load(SeqCst)) {
             (true, _) => Leader::Here,
             (false, 0) => Leader::Unknown,
             (false, _) => Leader::Elsewhere,
-        };
-        Rank::of(lane, lane == anchor, leader, traffic(lane))
-    });
-    let best = ranks.min().expect("there is at least one group");
-    LaneId(best.lane as u16)
+        }
+    };
+    LaneId(best((0..board.groups.len()).map(|lane| (leader(lane), traffic(lane))), anchor) as u16)
+}
+
+fn best(lanes: impl Iterator<Item = (Leader, Traffic)> + Clone, anchor: usize) -> usize {
+    let leads = lanes.clone().any(|(leader, _)| leader == Leader::Here);
+    let rank = |(lane, (leader, traffic))| Rank::of(lane, lane == anchor, leader, leads, traffic);
+    lanes.enumerate().map(rank).min().expect("there is at least one group").lane
 }
 
 impl Rank {
-    fn of(lane: usize, is_anchor: bool, leader: Leader, traffic: Traffic) -> Rank {
+    /// `leads`: this server leads a group, so that commands for others' groups have spilled from there.
+    fn of(lane: usize, is_anchor: bool, leader: Leader, leads: bool, traffic: Traffic) -> Rank {
+        let Traffic { is_saturated, in_flight, entry, window } = traffic;
         let is_elsewhere = leader == Leader::Elsewhere;
+        let is_full = is_elsewhere && in_flight >= window * entry;
+        let handicap = match leader {
+            Leader::Elsewhere if is_full => FULL,
+            Leader::Elsewhere => window * entry / 2,
+            Leader::Here | Leader::Unknown => 0,
+        };
         Rank {
             without_leader: leader == Leader::Unknown,
-            is_busy: traffic.is_saturated || is_elsewhere && traffic.entries >= traffic.window,
+            is_busy: is_saturated || is_full,
+            load: if in_flight < entry { 0 } else { in_flight } + handicap,
             leader,
-            entries_elsewhere: if is_elsewhere { traffic.entries } else { 0 },
+            spilled: if is_elsewhere && leads { in_flight } else { 0 },
             is_not_the_anchor: !is_anchor,
             lane,
         }
     }
 }
 
+/// More than any lane has in flight.
+const FULL: usize = usize::MAX / 2;
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// The best of lanes that are given by leader, full entries in flight, and whether one waits here; lane 1 is the anchor.
+    /// The best of lanes that are given by leader, bytes in flight (a full entry has ten), and whether one waits here; lane 1
+    /// is the anchor.
     fn best(lanes: &[(Leader, usize, bool)]) -> usize {
-        let rank = |(lane, &(leader, entries, is_saturated))| {
-            Rank::of(lane, lane == 1, leader, Traffic { is_saturated, entries, window: 4 })
+        let traffic = |&(leader, in_flight, is_saturated)| {
+            (leader, Traffic { is_saturated, in_flight, entry: 10, window: 4 })
         };
-        lanes.iter().enumerate().map(rank).min().unwrap().lane
+        super::best(lanes.iter().map(traffic), 1)
     }
 
     const HERE: Leader = Leader::Here;
     const ELSEWHERE: Leader = Leader::Elsewhere;
 
     #[test]
-    fn groups_led_here_come_first_and_the_anchor_among_them() {
-        assert_eq!(best(&[(HERE, 0, false), (HERE, 3, false), (ELSEWHERE, 0, false)]), 1);
-        assert_eq!(best(&[(HERE, 9, false), (ELSEWHERE, 0, false)]), 0, "nothing waits here");
-        assert_eq!(best(&[(Leader::Unknown, 0, false), (ELSEWHERE, 3, false)]), 1);
+    fn under_light_load_the_anchor_takes_all() {
+        assert_eq!(best(&[(HERE, 0, false), (HERE, 9, false), (ELSEWHERE, 0, false)]), 1);
+        assert_eq!(best(&[(ELSEWHERE, 0, false), (ELSEWHERE, 9, false)]), 1);
+        assert_eq!(best(&[(HERE, 0, false), (ELSEWHERE, 0, false)]), 0, "but what is led here comes first");
+        assert_eq!(best(&[(Leader::Unknown, 0, false), (ELSEWHERE, 30, false)]), 1);
     }
 
     #[test]
-    fn what_spills_is_spread_over_the_others_up_to_their_windows() {
-        let full = (HERE, 6, true);
-        assert_eq!(best(&[full, (ELSEWHERE, 0, false), (ELSEWHERE, 0, false)]), 1);
-        assert_eq!(best(&[full, (ELSEWHERE, 1, false), (ELSEWHERE, 0, false)]), 2);
-        assert_eq!(best(&[full, (ELSEWHERE, 3, false), (ELSEWHERE, 4, false)]), 1);
-        assert_eq!(best(&[full, (ELSEWHERE, 4, false), (ELSEWHERE, 4, false)]), 0, "they are full, too");
+    fn from_a_full_entry_on_the_groups_led_here_share() {
+        assert_eq!(best(&[(HERE, 0, false), (HERE, 10, false), (ELSEWHERE, 0, false)]), 0);
+        assert_eq!(best(&[(HERE, 12, false), (HERE, 11, false), (ELSEWHERE, 0, false)]), 1);
+    }
+
+    #[test]
+    fn what_is_too_much_here_spreads_over_the_others_up_to_their_windows() {
+        let much = (HERE, 21, false);
+        assert_eq!(best(&[(HERE, 20, false), (ELSEWHERE, 0, false)]), 0, "half a window is not too much");
+        assert_eq!(best(&[much, (ELSEWHERE, 0, false), (ELSEWHERE, 0, false)]), 1);
+        assert_eq!(best(&[much, (ELSEWHERE, 2, false), (ELSEWHERE, 1, false)]), 2);
+        let full = (HERE, 90, true);
+        assert_eq!(best(&[full, (ELSEWHERE, 39, false), (ELSEWHERE, 40, false)]), 1);
+        assert_eq!(best(&[full, (ELSEWHERE, 40, false), (ELSEWHERE, 41, false)]), 0, "all are busy");
+        assert_eq!(best(&[(ELSEWHERE, 41, false), (ELSEWHERE, 40, false)]), 1);
     }
 }

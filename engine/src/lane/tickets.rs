@@ -198,7 +198,8 @@ impl<R> Lane<R> {
     pub fn traffic(&self) -> Traffic {
         Traffic {
             is_saturated: self.queue.is_saturated(),
-            entries: self.queue.entries(self.in_flight.load(SeqCst)),
+            in_flight: self.in_flight.load(SeqCst),
+            entry: self.queue.entry_bytes(),
             window: self.limits.window,
         }
     }

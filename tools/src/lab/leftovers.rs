@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::process;
 
@@ -34,8 +35,8 @@ pub(super) fn remove() -> Result<(), Failure> {
                 "cannot remove what an earlier run may have left: {error}; install iproute2"
             ))
         })?;
+        append::remove_leftovers()?;
     }
-    append::remove_leftovers()?;
     remove_directories(&env::temp_dir())
 }
 
@@ -46,7 +47,11 @@ fn remove_directories(parent: &Path) -> Result<(), Failure> {
         let rest = name.strip_prefix(PREFIX).or_else(|| name.strip_prefix(APPEND_PREFIX));
         let owner = rest.and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
         if owner.is_some_and(|owner| !Path::new("/proc").join(owner.to_string()).exists()) {
-            fs::remove_dir_all(entry.path()).map_err(Failure::io(failed()))?;
+            match fs::remove_dir_all(entry.path()) {
+                // It is another user's, and so is its removal.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+                removed => removed.map_err(Failure::io(failed()))?,
+            }
         }
     }
     Ok(())

@@ -232,8 +232,8 @@ impl Results {
              so three uplinks carry copies instead of one.",
         );
         run.note(
-            "Where the column of uplinks used stays well below 100 % for writes, links had nothing to send for a part of the time, and \
-             neither they nor processors limit, but how the groups wait for each other: the merge takes their slots in turn.",
+            "Where the column of uplinks used stays well below 100 % for writes and processors have time left, links had nothing to send \
+             for a part of the time. Why is not established; the merge, which takes the groups' slots in turn, makes them wait for each other.",
         );
         run.note(
             "What limits strong reads: each reply carries a value and leaves from the server that was asked, so the uplinks of all servers \
