@@ -92,7 +92,7 @@ impl Figure {
         }
     }
 
-    /// Leaves room above the curves of a logarithmic axis, where the legend is: as much as the curves take, or more for many of them.
+    /// Leaves room for the legend above the curves of a logarithmic axis: a part of it for each entry.
     pub fn leave_room_for_legend(&mut self) {
         let values =
             || self.series.iter().flat_map(|series| &series.points).map(|(_, y)| *y).filter(|y| *y > 0.0);
@@ -104,5 +104,21 @@ impl Figure {
     /// Adds a curve.
     pub fn curve(&mut self, name: impl Into<String>, kind: SeriesKind, points: Vec<(f64, f64)>) {
         self.series.push(Series { name: name.into(), kind, points });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_legend_gets_its_share_of_a_logarithmic_axis() {
+        let mut figure = Figure::new("f", "t", Axis::linear("x"), Axis::logarithmic("y"));
+        let points = vec![(0.0, 10.0), (1.0, 1000.0), (2.0, 0.0)];
+        (0..10).for_each(|_| figure.curve("curve", SeriesKind::Ours, points.clone()));
+        figure.leave_room_for_legend();
+        // Ten entries take 45 of a hundred parts, and two decades the other 55.
+        let decades = (figure.y.at_least.unwrap() / 1000.0).log10();
+        assert!((decades / (2.0 + decades) - 0.45).abs() < 1e-9, "{decades}");
     }
 }
