@@ -46,7 +46,10 @@ fn loads_can_follow_each_other() -> Result<(), Failure> {
         per_second.push(report.commands_per_second);
     }
     // A machine that stands still for a moment must not fail this: the least that sets the loads apart is a lone command.
-    assert!(per_second.iter().all(|commands| *commands > 0.0) && per_second[2] < per_second[1], "{per_second:?}");
+    assert!(
+        per_second.iter().all(|commands| *commands > 0.0) && per_second[2] < per_second[1],
+        "{per_second:?}"
+    );
     println!("loads_can_follow_each_other: ok, {per_second:.0?} commands per second");
     Ok(())
 }
