@@ -3,6 +3,8 @@
 use std::io;
 
 use niagara_engine::Status;
+use niagara_tools::agreement;
+pub use niagara_tools::agreement::Difference;
 
 use crate::Http;
 
@@ -40,34 +42,11 @@ pub fn common_prefix(servers: &[Status]) -> u64 {
     compare(servers).unwrap_or_else(|difference| panic!("{difference}"))
 }
 
-/// Two servers have executed different things.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("global_prefix: servers {} and {} differ at or before position {position}", servers[0], servers[1])]
-pub struct Difference {
-    /// The servers.
-    pub servers: [u64; 2],
-    /// The first position that both have a digest of, and not the same.
-    pub position: u64,
-}
-
 /// What [`common_prefix`] does, for callers that do not want to panic.
 pub fn compare(servers: &[Status]) -> Result<u64, Difference> {
+    agreement::compare(servers.iter().map(|server| (server.server, server.digests.as_slice())))?;
     let Some((first, others)) = servers.split_first() else { return Ok(0) };
-    let digest_of = |server: &Status, position| {
-        server.digests.iter().find(|digest| digest.position == position).map(|digest| digest.value.clone())
-    };
-    for (at, one) in servers.iter().enumerate() {
-        for other in &servers[at + 1..] {
-            for digest in &one.digests {
-                if digest_of(other, digest.position).is_some_and(|value| value != digest.value) {
-                    return Err(Difference {
-                        servers: [other.server, one.server],
-                        position: digest.position,
-                    });
-                }
-            }
-        }
-    }
-    let shared = |position: &u64| others.iter().all(|other| digest_of(other, *position).is_some());
+    let has = |server: &Status, position| server.digests.iter().any(|digest| digest.position == position);
+    let shared = |position: &u64| others.iter().all(|other| has(other, *position));
     Ok(first.digests.iter().map(|digest| digest.position).filter(shared).max().unwrap_or(0))
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::agreement::Difference;
 use crate::network::NetworkError;
 
 /// Why there is no result, and what to do about it.
@@ -31,5 +32,11 @@ impl From<io::Error> for Failure {
 impl From<NetworkError> for Failure {
     fn from(error: NetworkError) -> Failure {
         Failure(error.to_string())
+    }
+}
+
+impl From<Difference> for Failure {
+    fn from(difference: Difference) -> Failure {
+        Failure(difference.to_string())
     }
 }

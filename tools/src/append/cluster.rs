@@ -10,6 +10,7 @@ use super::plan::{Plan, Request, SERVERS};
 use super::process::Server;
 use super::reading::Reading;
 use super::threads::{Cpu, cpu_of};
+use crate::agreement::compare;
 use crate::failure::Failure;
 use crate::loopback;
 
@@ -75,7 +76,7 @@ impl Cluster {
             let servers = self.all(Request::Read)?;
             let same = servers.iter().all(|server| server.commands == servers[0].commands);
             if same {
-                compare_digests(&servers)?;
+                compare((1..).zip(&servers).map(|(number, server)| (number, server.digests.as_slice())))?;
                 return Ok(servers);
             }
             if Instant::now() >= until {
@@ -87,20 +88,4 @@ impl Cluster {
             thread::sleep(Duration::from_millis(20));
         }
     }
-}
-
-/// At positions that two servers have digests for, those are the same (global_prefix).
-fn compare_digests(servers: &[Reading]) -> Result<(), Failure> {
-    let first: BTreeMap<u64, &str> =
-        servers[0].digests.iter().map(|(position, value)| (*position, value.as_str())).collect();
-    for other in &servers[1..] {
-        for (position, value) in &other.digests {
-            if first.get(position).is_some_and(|expected| expected != value) {
-                return Err(Failure::new(format!(
-                    "global_prefix: the servers' logs differ at or before position {position}"
-                )));
-            }
-        }
-    }
-    Ok(())
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use niagara_engine::Client;
+use niagara_engine::{Client, Digest};
 use serde::{Deserialize, Serialize};
 
 use super::appender::Appender;
@@ -25,7 +25,7 @@ pub(super) struct Reading {
     /// Writes of logs.
     pub log_writes: u64,
     /// Positions of the global log, and its digest there.
-    pub digests: Vec<(u64, String)>,
+    pub digests: Vec<Digest>,
     /// Latencies of commands, in nanoseconds, and how often.
     pub command_nanos: Vec<(u64, u64)>,
     /// The same for strong reads.
@@ -54,7 +54,7 @@ impl Reading {
             entries: sum("niagara_entries_proposed_total"),
             sent_bytes: sum("niagara_network_sent_bytes_total"),
             log_writes: sum("niagara_wal_fsync_duration_seconds_count"),
-            digests: status.digests.into_iter().map(|digest| (digest.position, digest.value)).collect(),
+            digests: status.digests,
             command_nanos: pairs(&seen.commands),
             read_nanos: pairs(&seen.reads),
             refused,

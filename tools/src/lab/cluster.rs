@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use niagara_engine::{Durability, Status};
 use niagara_kvstore::client::{Endpoint, Request};
@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use super::leftovers;
 use super::run::Run;
+use crate::agreement::compare;
 use crate::failure::Failure;
 use crate::network::{Host, Namespaces, Subnet};
 
@@ -27,7 +28,6 @@ const FIRST_GROUP: u16 = 7100;
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// A server answers about itself within this time, or is taken for dead.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
-const LOOK: Duration = Duration::from_millis(20);
 
 /// What a cluster is to be.
 #[derive(Clone, Debug)]
@@ -193,47 +193,42 @@ impl Cluster {
 
     /// Waits until all running servers see each group led by the server that it belongs to.
     pub fn await_leaders(&self, run: &Run) -> Result<(), Failure> {
-        let until = Instant::now() + READY_WITHIN;
-        loop {
-            let placed = |status: &Status| {
-                status.local.iter().all(|group| group.leader == self.plan.leader_of(group.group))
-            };
-            let statuses: Result<Vec<Status>, Failure> =
-                self.running().map(|server| self.status(server)).collect();
-            if statuses.is_ok_and(|statuses| statuses.iter().all(placed)) {
-                return Ok(());
-            }
-            if Instant::now() > until {
-                return Err(Failure::new(format!(
-                    "the groups did not get their leaders within {} s: is the machine overloaded?\n{}",
-                    READY_WITHIN.as_secs(),
-                    self.logs()
-                )));
-            }
-            run.sleep(LOOK)?;
-        }
+        let placed = |status: &Status| {
+            status.local.iter().all(|group| group.leader == self.plan.leader_of(group.group))
+        };
+        let all_placed = || {
+            // A server that gives no status yet has just been started.
+            let statuses = self.statuses();
+            Ok(statuses.is_ok_and(|statuses| statuses.iter().all(placed)).then_some(()))
+        };
+        run.await_that(READY_WITHIN, all_placed)?.ok_or_else(|| {
+            Failure::new(format!(
+                "the groups did not get their leaders within {} s: is the machine overloaded?\n{}",
+                READY_WITHIN.as_secs(),
+                self.logs()
+            ))
+        })
     }
 
     /// Waits until all running servers have executed the same, while nobody writes, and compares their digests at every
     /// position that any two share. Gives the last position, and the digest there or at the last place before it that has one.
     pub fn await_agreement(&self, run: &Run) -> Result<(u64, String), Failure> {
-        let until = Instant::now() + READY_WITHIN;
-        loop {
-            let statuses: Vec<Status> =
-                self.running().map(|server| self.status(server)).collect::<Result<_, _>>()?;
-            compare_digests(&statuses)?;
-            if statuses.iter().all(|status| status.applied == statuses[0].applied) {
-                let digest = statuses[0].digests.last().map(|digest| digest.value.clone());
-                return Ok((statuses[0].applied, digest.unwrap_or_default()));
-            }
-            if Instant::now() > until {
-                let applied: Vec<u64> = statuses.iter().map(|status| status.applied).collect();
-                return Err(Failure::new(format!(
-                    "the servers have executed different positions: {applied:?}"
-                )));
-            }
-            run.sleep(LOOK)?;
-        }
+        let mut applied = Vec::new();
+        let agreed = run.await_that(READY_WITHIN, || {
+            let statuses = self.statuses()?;
+            compare(statuses.iter().map(|status| (status.server, status.digests.as_slice())))?;
+            applied = statuses.iter().map(|status| status.applied).collect();
+            let digest = || statuses[0].digests.last().map(|digest| digest.value.clone()).unwrap_or_default();
+            Ok(applied.iter().all(|position| *position == applied[0]).then(|| (applied[0], digest())))
+        })?;
+        agreed.ok_or_else(|| {
+            Failure::new(format!("the servers have executed different positions: {applied:?}"))
+        })
+    }
+
+    /// What all running servers say about themselves.
+    fn statuses(&self) -> Result<Vec<Status>, Failure> {
+        self.running().map(|server| self.status(server)).collect()
     }
 
     fn running(&self) -> impl Iterator<Item = u64> {
@@ -269,24 +264,6 @@ fn index(server: u64) -> usize {
     usize::try_from(server - 1).expect("a server of this cluster")
 }
 
-/// At positions that two servers have digests for, those are the same (global_prefix).
-fn compare_digests(statuses: &[Status]) -> Result<(), Failure> {
-    for (i, one) in statuses.iter().enumerate() {
-        for other in &statuses[i + 1..] {
-            for digest in &one.digests {
-                let same = |theirs: &&niagara_engine::Digest| theirs.position == digest.position;
-                if other.digests.iter().find(same).is_some_and(|theirs| theirs.value != digest.value) {
-                    return Err(Failure::new(format!(
-                        "global_prefix: the logs of servers {} and {} differ at or before position {}",
-                        one.server, other.server, digest.position
-                    )));
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use niagara_kvstore::config::ConfigFile;
@@ -305,22 +282,5 @@ mod tests {
         let links: Vec<&str> = config.members[1].addresses.iter().map(|address| &address[..9]).collect();
         assert_eq!(links, ["10.78.1.2", "10.78.2.2", "10.78.1.2", "10.78.2.2"]);
         assert_eq!((plan.leader_of(3), ClusterPlan::new(3, 8).leader_of(8)), (1, 2));
-    }
-
-    #[test]
-    fn logs_that_differ_are_noticed() {
-        let status = |server, values: [&str; 2]| Status {
-            server,
-            digests: [8, 16]
-                .into_iter()
-                .zip(values)
-                .map(|(position, value)| niagara_engine::Digest { position, value: value.into() })
-                .collect(),
-            ..Status::default()
-        };
-        assert!(compare_digests(&[status(1, ["a", "b"]), status(2, ["a", "b"])]).is_ok());
-        let differ =
-            compare_digests(&[status(1, ["a", "b"]), status(2, ["a", "c"])]).unwrap_err().to_string();
-        assert!(differ.contains("global_prefix") && differ.contains("16"), "{differ}");
     }
 }

@@ -223,6 +223,22 @@ impl Run {
         }
     }
 
+    /// Looks again and again until something is there; `None` if it is not within that time. An interrupt ends it.
+    pub fn await_that<T>(
+        &self,
+        within: Duration,
+        mut look: impl FnMut() -> Result<Option<T>, Failure>,
+    ) -> Result<Option<T>, Failure> {
+        let until = Instant::now() + within;
+        loop {
+            let found = look()?;
+            if found.is_some() || Instant::now() > until {
+                return Ok(found);
+            }
+            self.sleep(LOOK)?;
+        }
+    }
+
     /// Where files of this run go.
     pub fn directory(&self) -> &Path {
         &self.directory

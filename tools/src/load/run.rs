@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use hdrhistogram::Histogram;
 
@@ -20,6 +19,7 @@ use super::transport::Transport;
 use super::worker::{Ended, Plan, Worker};
 use super::workload::{self, Findings, Phase, Share, Workload};
 use crate::failure::Failure;
+use crate::wall_clock::unix_ms;
 
 /// What looks on while a run goes.
 pub trait Watch {
@@ -269,10 +269,6 @@ fn put_together(
             whole(Interval::of(number as f64 * window.step as f64 / 1e9, &sum), &sum);
         }
     }
-}
-
-fn unix_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
 
 fn reasons(totals: &Totals) -> BTreeMap<String, String> {

@@ -1,7 +1,7 @@
 //! One fault under load, and what it cost.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -12,6 +12,7 @@ use crate::lab::load::Generator;
 use crate::lab::run::Run;
 use crate::load::{Interval, Report};
 use crate::network::Namespaces;
+use crate::wall_clock::unix_ms;
 
 /// Writes per second: moderate, so that what was due in a pause of a second is soon done.
 pub(super) const RATE: u32 = 500;
@@ -74,10 +75,6 @@ pub(super) fn trial(
     cluster.await_leaders(run)?;
     cluster.await_agreement(run)?;
     Ok(Outcome::of(&report, (struck as f64 - report.begun_unix_ms as f64) / 1000.0))
-}
-
-fn unix_ms() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis() as u64
 }
 
 impl Outcome {

@@ -1,7 +1,7 @@
 //! One measurement: throughput, and what it used of uplinks and processors.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -13,6 +13,7 @@ use crate::lab::run::Run;
 use crate::lab::usage::{Usage, sent_by_device};
 use crate::load::Report;
 use crate::network::{Namespaces, Subnet};
+use crate::wall_clock::unix_ms;
 
 /// Few, since 2-KiB values are to fill links and not memory; enough that no two writers of a key meet often.
 const KEYS: u32 = 2000;
@@ -132,7 +133,6 @@ impl Sample {
                 sent.insert((server, link), devices.get(&link.device()).copied().unwrap_or(0));
             }
         }
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Ok(Sample { unix_ms: now.as_millis() as u64, sent, server_cpu, client_cpu })
+        Ok(Sample { unix_ms: unix_ms(), sent, server_cpu, client_cpu })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use niagara_engine::Durability;
 
@@ -19,7 +19,6 @@ const PRIMARY: u64 = 1;
 const REPLICAS: usize = 2;
 const READY_WITHIN: Duration = Duration::from_secs(30);
 const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
-const LOOK: Duration = Duration::from_millis(50);
 
 /// Running servers.
 pub(super) struct Redis(Programs);
@@ -33,21 +32,17 @@ impl Redis {
 
     /// Waits until both replicas have all that the primary has.
     fn await_replicas(&self, run: &Run) -> Result<(), Failure> {
-        let until = Instant::now() + READY_WITHIN;
-        loop {
+        let level = || {
             let state = self.0.network.inside(Host::Clients, replication)?;
-            if state.is_ok_and(|info| are_level(&info)) {
-                return Ok(());
-            }
-            if Instant::now() > until {
-                return Err(Failure::new(format!(
-                    "Redis' replicas are not level with the primary after {} s{}",
-                    READY_WITHIN.as_secs(),
-                    self.0.last_words()
-                )));
-            }
-            run.sleep(LOOK)?;
-        }
+            Ok(state.is_ok_and(|info| are_level(&info)).then_some(()))
+        };
+        run.await_that(READY_WITHIN, level)?.ok_or_else(|| {
+            Failure::new(format!(
+                "Redis' replicas are not level with the primary after {} s{}",
+                READY_WITHIN.as_secs(),
+                self.0.last_words()
+            ))
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the experiment wants of a running store, and how it is measured.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -11,6 +11,7 @@ use crate::lab::run::Run;
 use crate::lab::usage::Usage;
 use crate::latency::Latency;
 use crate::load::Report;
+use crate::wall_clock::unix_ms;
 
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -124,10 +125,4 @@ impl Sample {
         let unix_ms = unix_ms();
         Ok(Sample { unix_ms, cpu_seconds: used?.iter().map(|used| used.cpu_seconds).sum() })
     }
-}
-
-/// The time of day, in milliseconds since 1970.
-pub(super) fn unix_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).expect("that is far away")
 }

@@ -16,9 +16,10 @@ use super::api::{
     Connection, Method, PutRequest, PutResponse, RangeRequest, RangeResponse, StatusRequest, StatusResponse,
 };
 use crate::failure::Failure;
-use crate::lab::peers::store::{Driven, unix_ms};
+use crate::lab::peers::store::Driven;
 use crate::lab::peers::work::{KEY_BYTES, KEYS, Pace, Shape, VALUE_BYTES, Work};
 use crate::latency::{Latency, nanoseconds};
+use crate::wall_clock::unix_ms;
 
 /// An operation that takes longer than this behind the window will not end.
 const PATIENCE: Duration = Duration::from_secs(10);

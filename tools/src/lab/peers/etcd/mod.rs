@@ -10,7 +10,7 @@ mod load;
 
 use std::path::Path;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use self::api::StatusResponse;
 use super::programs::{Programs, for_clients, for_servers, servers};
@@ -23,7 +23,6 @@ use crate::network::Host;
 const CLIENTS: u16 = 2379;
 const PEERS: u16 = 2380;
 const READY_WITHIN: Duration = Duration::from_secs(60);
-const LOOK: Duration = Duration::from_millis(50);
 
 /// Running servers.
 pub(super) struct Etcd {
@@ -48,19 +47,16 @@ impl Etcd {
         trouble: &str,
         wanted: impl Fn(&[StatusResponse]) -> bool,
     ) -> Result<Vec<StatusResponse>, Failure> {
-        let until = Instant::now() + READY_WITHIN;
-        loop {
+        let states = || {
             let ask = || addresses().iter().map(|address| load::status(address)).collect();
             let states: Result<Vec<_>, Failure> = self.programs.network.inside(Host::Clients, ask)?;
-            match states {
-                Ok(states) if wanted(&states) => return Ok(states),
-                _ if Instant::now() < until => run.sleep(LOOK)?,
-                _ => {
-                    let (within, words) = (READY_WITHIN.as_secs(), self.programs.last_words());
-                    return Err(Failure::new(format!("etcd's servers {trouble} within {within} s{words}")));
-                }
-            }
-        }
+            // A server that does not answer yet has just been started.
+            Ok(states.ok().filter(|states| wanted(states)))
+        };
+        run.await_that(READY_WITHIN, states)?.ok_or_else(|| {
+            let (within, words) = (READY_WITHIN.as_secs(), self.programs.last_words());
+            Failure::new(format!("etcd's servers {trouble} within {within} s{words}"))
+        })
     }
 
     fn among_clients<T: Send>(&self, task: impl FnOnce() -> Result<T, Failure> + Send) -> Result<T, Failure> {
