@@ -130,7 +130,13 @@ impl ReadGate {
         for (_, reads) in waiting.at_least.extract_if(.., |(position, _)| *position <= applied) {
             waiting.ready.push(reads);
         }
+        let diverged = self.board.divergence.is_diverged();
         for reads in waiting.ready.drain(..) {
+            if diverged {
+                self.metrics.reads_failed.inc_by(reads.tokens.len() as u64);
+                reads.sink.failed(&reads.tokens);
+                continue;
+            }
             self.metrics.read_wait.observe(reads.queued.elapsed().as_secs_f64());
             reads.sink.readable(&reads.tokens, applied);
         }

@@ -13,6 +13,7 @@ use raft::{ProgressState, RawNode, ReadOnlyOption, StateRole};
 
 use super::behind::{Awaited, Told, round_of};
 use super::config::DriverConfig;
+use super::contradiction::Contradiction;
 use super::intake::{Intake, LaneSource};
 use super::notices::Notices;
 use super::placement::Placement;
@@ -76,6 +77,8 @@ pub struct Driver<L: ReplicaLog> {
     pub(super) need: Option<(u64, u64)>,
     /// The Ready that resets the log, and to which entry, while that is not durable.
     pub(super) resetting: Option<(u64, u64)>,
+    /// A leader has contradicted what is committed here: this replica takes part in nothing any more.
+    contradicted: Option<Contradiction>,
 }
 
 /// When the lane was last seen to move, and when it is sent again if it does not.
@@ -141,6 +144,7 @@ impl<L: ReplicaLog> Driver<L> {
             awaited: None,
             need: None,
             resetting: None,
+            contradicted: None,
             config,
         }
     }
@@ -249,7 +253,7 @@ impl<L: ReplicaLog> Driver<L> {
         if self.may_let_time_pass(view) {
             self.raft.tick();
         }
-        let may_campaign = !view.stand_back && self.resetting.is_none();
+        let may_campaign = !view.stand_back && self.resetting.is_none() && self.contradicted.is_none();
         if self.placement.wants_to_campaign(self.ticks, self.leader()) && may_campaign {
             // A refused pre-vote changes nothing, so an error or a loss here needs no answer.
             let _ = self.raft.campaign();
@@ -271,7 +275,7 @@ impl<L: ReplicaLog> Driver<L> {
     /// raft-rs looks for entries in it when it campaigns.
     fn may_let_time_pass(&self, view: &View) -> bool {
         let raft = &self.raft.raft;
-        !view.stand_back && self.resetting.is_none()
+        !view.stand_back && self.resetting.is_none() && self.contradicted.is_none()
             || raft.state == StateRole::Leader
             || raft.election_elapsed + 1 < raft.randomized_election_timeout()
     }
@@ -312,6 +316,8 @@ impl<L: ReplicaLog> Driver<L> {
             }
             Wire::Snapshot { term, round } => self.snapshot_named(Awaited { from, term, round }),
             Wire::PadRequest { level } => self.request_pad(level),
+            // Between servers rather than replicas: whoever owns the driver sees to it.
+            Wire::Digests(_) => {}
             Wire::Claim => {
                 if self.leads()
                     && from == self.config.wanted_leader
@@ -325,6 +331,9 @@ impl<L: ReplicaLog> Driver<L> {
 
     /// raft-rs panics on messages that a correct peer cannot send: those are dropped here.
     fn receive_raft(&mut self, from: u64, message: Message) {
+        if self.contradicted.is_some() {
+            return;
+        }
         let last = self.last_index();
         let sound = message.from == from
             && message.to == self.config.server
@@ -343,6 +352,10 @@ impl<L: ReplicaLog> Driver<L> {
             };
         if !sound {
             tracing::warn!(from, kind = ?message.msg_type, "dropped a Raft message that no correct server sends");
+            return;
+        }
+        self.contradicted = self.contradiction(&message);
+        if self.contradicted.is_some() {
             return;
         }
         assert!(
@@ -387,9 +400,10 @@ impl<L: ReplicaLog> Driver<L> {
 
     /// Begins the quorum round of a strong read (Raft thesis, section 6.4).
     pub fn ask_read(&mut self, round: u64) {
-        let context = self.reads.begin(round);
+        let context = self.reads.begin(round, self.commit());
         if planted::is(Bug::ReadWithoutQuorum) && self.leads() {
-            return self.reads.indexed(&context, self.commit());
+            self.reads.indexed(&context, self.commit());
+            return;
         }
         self.raft.read_index(context);
     }
@@ -446,6 +460,7 @@ impl<L: ReplicaLog> Driver<L> {
         output.need = self.need.take().or(output.need.take());
         let commit = self.commit();
         self.reads.answer(commit, &self.slots, &mut output.reads);
+        output.contradicted = self.contradicted;
         output.messages.append(&mut self.outbox);
     }
 
@@ -582,7 +597,11 @@ impl<L: ReplicaLog> Driver<L> {
             let now = ready.take_messages();
             let mut later = ready.take_persisted_messages();
             for state in ready.take_read_states() {
-                self.reads.indexed(&state.request_ctx, state.index);
+                let (leader, index) = (self.leader(), state.index);
+                if let Some(commit) = self.reads.indexed(&state.request_ctx, index) {
+                    let less = Contradiction::CommittedLess { leader, index, commit };
+                    self.contradicted.get_or_insert(less);
+                }
             }
             let entries: Vec<LogEntry> = ready.take_entries().into_iter().map(entry_for_log).collect();
             let hard_state = ready.hs().cloned();

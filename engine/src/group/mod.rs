@@ -8,6 +8,7 @@
 //! | `intake.rs` | commands on their way into the log: this server's lane, and what others forward |
 //! | `slots.rs` | which slot each recent entry fills |
 //! | `reads.rs` | quorum rounds of strong reads |
+//! | `contradiction.rs` | leaders whose log lacks what is committed here |
 //! | `behind.rs` | followers that need a snapshot, and what their leader keeps for them |
 //! | `install.rs` | the driver's dealings with snapshots: compaction, a log that is reset |
 //! | `placement.rs` | where the leadership belongs, and how it gets there |
@@ -18,6 +19,7 @@
 
 mod behind;
 mod config;
+mod contradiction;
 mod driver;
 mod install;
 mod intake;
@@ -30,6 +32,7 @@ mod turn;
 
 pub use behind::SnapshotFloor;
 pub use config::DriverConfig;
+pub use contradiction::Contradiction;
 pub use driver::Driver;
 pub use intake::LaneSource;
 pub use slots::SlotIndex;

@@ -268,6 +268,10 @@ impl Protocol for HttpConnection {
                     return Some(match &mut request.what {
                         What::Put { .. } | What::Delete { .. } => Ask::Write,
                         What::Get { consistency, .. } => Ask::Read(*consistency),
+                        What::Page(Page::Readyz) if engine.is_diverged() => {
+                            request.what = What::Fail(Fault::diverged());
+                            Ask::Local
+                        }
                         // Leaders everywhere, and then a strong read, which proves that a quorum answers.
                         What::Page(Page::Readyz) if engine.has_quorum() => Ask::Read(Consistency::Strong),
                         What::Page(Page::Readyz) => {
@@ -303,6 +307,7 @@ impl Protocol for HttpConnection {
         let date = self.site.clock.text();
         match (&what, view.applied) {
             (What::Get { .. }, Some(applied)) => self.get(&what, framing, view, applied, output),
+            (_, None) if view.diverged => Fault::diverged().print(Context::default(), framing, date, output),
             (What::Get { .. }, None) => Fault::no_quorum().print(Context::default(), framing, date, output),
             (_, Some(_)) => ResponseHead::begin(output, 200, framing, date).end_with("text/plain", b"ok\n"),
             (_, None) => Fault::not_ready().print(Context::default(), framing, date, output),

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use niagara_engine::planted::{self, Bug};
 
 use super::Kv;
+use super::digest::StateDigest;
 use super::map::no_contents;
 use super::place::Place;
 use super::shard::Shard;
@@ -26,7 +27,10 @@ impl Kv {
     pub(super) fn execute_one(&mut self, bytes: &[u8], share: Share<'_>) -> Reply {
         let command = match command::decode(bytes) {
             Ok(command) => command,
-            Err(malformed) => return Reply::Failed(CommandError::Malformed(malformed)),
+            Err(malformed) => {
+                self.unexecutable.get_or_insert(malformed);
+                return Reply::Failed(CommandError::Malformed(malformed));
+            }
         };
         match command {
             Command::Set { key, value, condition, want_old } => {
@@ -41,7 +45,7 @@ impl Kv {
     }
 
     fn set(&mut self, key: &[u8], value: Bytes, condition: &Condition, want_old: bool) -> Reply {
-        let Kv { map, versions } = self;
+        let Kv { map, versions, digest, .. } = self;
         let place = map.place(key);
         let mut shard = map.write(place.shard());
         let present = shard.find(place, key);
@@ -52,17 +56,17 @@ impl Kv {
         }
         let version = versions.next(current);
         let Some(mut present) = present else {
-            shard.insert_absent(Entry { place, key: key.into(), value, version });
+            shard.insert_absent(Entry::new(place, key, value, version), digest);
             return Reply::Stored { version, created: true, old: None };
         };
-        let old = present.replace(value, version);
+        let old = present.replace(value, version, digest);
         // The value before may be megabytes to free: not while readers wait.
         drop(shard);
         Reply::Stored { version, created: false, old: want_old.then_some(old) }
     }
 
     fn delete(&mut self, keys: Keys<'_>, condition: &Condition) -> Reply {
-        let Kv { map, versions } = self;
+        let Kv { map, versions, digest, .. } = self;
         let places: Vec<Place> = keys.clone().map(|key| map.place(key)).collect();
         let mut shards = map.write_all(&places);
         let mut removed = Vec::new();
@@ -71,7 +75,7 @@ impl Kv {
             if !condition.holds(current) {
                 return Reply::ConditionFailed { current, old: None };
             }
-            if let Some(entry) = shards.shard_mut(place).remove(place, key) {
+            if let Some(entry) = shards.shard_mut(place).remove(place, key, digest) {
                 versions.forget(entry.version);
                 removed.push(entry);
             }
@@ -81,11 +85,11 @@ impl Kv {
     }
 
     fn mset(&mut self, pairs: Pairs<'_>, if_absent: bool, share: Share<'_>) -> Reply {
-        let Kv { map, versions } = self;
+        let Kv { map, versions, digest, .. } = self;
         let places: Vec<Place> = pairs.clone().map(|(key, _)| map.place(key)).collect();
         if planted::is(Bug::HalfAnMset) {
             for ((key, value), &place) in pairs.zip(&places) {
-                put(versions, &mut map.write(place.shard()), place, key, kept(value, share));
+                put(versions, digest, &mut map.write(place.shard()), place, key, kept(value, share));
                 planted::pause();
             }
             return Reply::Flushed;
@@ -100,7 +104,7 @@ impl Kv {
         }
         let mut last = None;
         for ((key, value), &place) in pairs.zip(&places) {
-            last = Some(put(versions, shards.shard_mut(place), place, key, kept(value, share)));
+            last = Some(put(versions, digest, shards.shard_mut(place), place, key, kept(value, share)));
             planted::pause();
         }
         let (version, created) = last.expect("decode refuses an mset without a key");
@@ -108,23 +112,23 @@ impl Kv {
     }
 
     fn append(&mut self, key: &[u8], value: &[u8], share: Share<'_>) -> Reply {
-        let Kv { map, versions } = self;
+        let Kv { map, versions, digest, .. } = self;
         let place = map.place(key);
         let mut shard = map.write(place.shard());
         let Some(mut present) = shard.find(place, key) else {
-            let (version, _) = put(versions, &mut shard, place, key, kept(value, share));
+            let (version, _) = put(versions, digest, &mut shard, place, key, kept(value, share));
             return Reply::Appended { length: value.len() as u64, version };
         };
         if present.value.len() + value.len() > MAX_VALUE_BYTES {
             return Reply::Failed(CommandError::TooLarge);
         }
         let version = versions.next(Some(present.version));
-        present.change(version, |before| joined(before, value));
+        present.grow(version, digest, |before| joined(before, value));
         Reply::Appended { length: present.value.len() as u64, version }
     }
 
     fn incr_by(&mut self, key: &[u8], delta: i64) -> Reply {
-        let Kv { map, versions } = self;
+        let Kv { map, versions, digest, .. } = self;
         let place = map.place(key);
         let mut shard = map.write(place.shard());
         let before = match shard.get(place, key).map(|entry| decimal(&entry.value)) {
@@ -136,12 +140,13 @@ impl Kv {
             return Reply::Failed(CommandError::Overflow);
         };
         let digits = Bytes::copy_from_slice(itoa::Buffer::new().format(value).as_bytes());
-        let (version, _) = put(versions, &mut shard, place, key, digits);
+        let (version, _) = put(versions, digest, &mut shard, place, key, digits);
         Reply::Counted { value, version }
     }
 
     fn flush_all(&mut self) -> Reply {
         self.map.replace_all(no_contents());
+        self.digest = StateDigest::default();
         self.versions.forget_all();
         Reply::Flushed
     }
@@ -150,6 +155,7 @@ impl Kv {
 /// Gives a key a value, in any case, and says its version and whether it is new.
 fn put(
     versions: &mut Versions,
+    digest: &mut StateDigest,
     shard: &mut Shard,
     place: Place,
     key: &[u8],
@@ -158,12 +164,12 @@ fn put(
     match shard.find(place, key) {
         Some(mut present) => {
             let version = versions.next(Some(present.version));
-            present.replace(value, version);
+            present.replace(value, version, digest);
             (version, false)
         }
         None => {
             let version = versions.next(None);
-            shard.insert_absent(Entry { place, key: key.into(), value, version });
+            shard.insert_absent(Entry::new(place, key, value, version), digest);
             (version, true)
         }
     }

@@ -3,7 +3,7 @@
 //! [`Kv`] is written by the applying thread alone. A [`KvReader`] reads it from any other thread, beside the writes.
 //! The map is cut into shards with a lock each (`map`, `shard`); a command or a read of several keys locks all their
 //! shards before its first access, so that nobody sees half of an mset. `apply` has the meaning of each command,
-//! `versions` what names a change,
+//! `versions` what names a change, `digest` what two servers' states are compared by,
 //! `scan` the pages of a scan.
 //!
 //! A shard is a row of small hash tables (`tables`) in the order of their keys' places (`place`), which growth never
@@ -12,6 +12,7 @@
 
 mod apply;
 mod chunk;
+mod digest;
 mod frozen;
 mod map;
 mod place;
@@ -28,9 +29,10 @@ mod view;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use niagara_engine::{Commands, GlobalPosition, MalformedState, StateMachine};
+use niagara_engine::{Commands, GlobalPosition, MalformedState, NotACommand, StateMachine};
 
 pub use chunk::{SnapshotEntry, snapshot_entries};
+use digest::StateDigest;
 pub use frozen::KvFrozen;
 use map::Map;
 pub use reader::{Found, KvReader};
@@ -39,6 +41,7 @@ pub use scan::Cursor;
 use versions::Versions;
 
 use crate::Reply;
+use crate::command::{self, MalformedCommand};
 
 /// The key-value state machine.
 ///
@@ -60,6 +63,9 @@ use crate::Reply;
 pub struct Kv {
     map: Arc<Map>,
     versions: Versions,
+    digest: StateDigest,
+    /// What was met that is no command.
+    unexecutable: Option<MalformedCommand>,
 }
 
 impl Kv {
@@ -70,7 +76,7 @@ impl Kv {
 
     /// An empty state whose scans visit keys in the same order as this one's.
     pub(crate) fn emptied(&self) -> Kv {
-        Kv { map: Arc::new(self.map.emptied()), versions: Versions::default() }
+        Kv { map: Arc::new(self.map.emptied()), ..Kv::default() }
     }
 
     /// Executes one command at a position, which must not be below that of the command before, and must be above that of a
@@ -93,6 +99,18 @@ impl StateMachine for Kv {
         KvReader::new(Arc::clone(&self.map))
     }
 
+    fn check(command: &[u8]) -> Result<(), NotACommand> {
+        command::decode(command).map(drop).map_err(|malformed| NotACommand(malformed.0))
+    }
+
+    fn unexecutable(&self) -> Option<NotACommand> {
+        self.unexecutable.map(|malformed| NotACommand(malformed.0))
+    }
+
+    fn digest(&self) -> Option<u128> {
+        Some(self.digest.value())
+    }
+
     fn apply(&mut self, position: GlobalPosition, commands: Commands<'_>, replies: &mut Vec<Reply>) {
         self.versions.enter(position.get());
         replies.extend(
@@ -113,7 +131,9 @@ impl StateMachine for Kv {
     fn restore(&mut self, position: GlobalPosition, state: KvRestoring) -> Result<(), MalformedState> {
         let position = position.get();
         assert!(position >= self.versions.position(), "slots_rise: a restore does not lead back");
-        self.map.replace_all(state.finish(&self.map, position)?);
+        let (contents, digest) = state.finish(&self.map, position)?;
+        self.map.replace_all(contents);
+        self.digest = digest;
         self.versions = Versions::after(position);
         self.map.publish(position);
         Ok(())

@@ -7,6 +7,7 @@ use niagara_engine::{MalformedState, Restoring};
 
 use super::apply::kept;
 use super::chunk::snapshot_entries;
+use super::digest::StateDigest;
 use super::map::{Map, no_contents};
 use super::tables::{Entry, Tables};
 
@@ -16,28 +17,33 @@ pub struct KvRestoring {
     /// The map that the contents are for: keys have the same places, so that scans that have begun go on.
     map: Arc<Map>,
     shards: Vec<Tables>,
+    digest: StateDigest,
     /// The highest position at which a key was changed.
     changed: u64,
 }
 
 impl KvRestoring {
     pub(super) fn new(map: Arc<Map>) -> KvRestoring {
-        KvRestoring { map, shards: no_contents(), changed: 0 }
+        KvRestoring { map, shards: no_contents(), digest: StateDigest::default(), changed: 0 }
     }
 
-    /// The contents of all shards, as they are at `position`.
+    /// The contents of all shards, as they are at `position`, and their digest.
     ///
     /// # Errors
     /// When some key was changed later than that.
     ///
     /// # Panics
     /// When they were read for another map, where keys have other places.
-    pub(super) fn finish(self, map: &Arc<Map>, position: u64) -> Result<Vec<Tables>, MalformedState> {
+    pub(super) fn finish(
+        self,
+        map: &Arc<Map>,
+        position: u64,
+    ) -> Result<(Vec<Tables>, StateDigest), MalformedState> {
         assert!(Arc::ptr_eq(&self.map, map), "a snapshot is restored into the state that it was read for");
         if self.changed > position {
             return Err(MalformedState("a key was changed after the position of the snapshot"));
         }
-        Ok(self.shards)
+        Ok((self.shards, self.digest))
     }
 }
 
@@ -51,9 +57,15 @@ impl Restoring for KvRestoring {
                 return Err(MalformedState("a key is there twice"));
             }
             let value = kept(entry.value, &|part| chunk.slice_ref(part));
-            tables.insert_absent(Entry { place, key: entry.key.into(), value, version: entry.version });
+            let restored = Entry::new(place, entry.key, value, entry.version);
+            self.digest.add(&restored);
+            tables.insert_absent(restored);
             self.changed = self.changed.max(entry.version.position);
         }
         Ok(())
+    }
+
+    fn digest(&self) -> Option<u128> {
+        Some(self.digest.value())
     }
 }

@@ -1,4 +1,5 @@
-//! One shard of the map. All changes of entries go through it, so that none is forgotten which a view must not see.
+//! One shard of the map. All changes of entries go through it, so that none is forgotten which a view must not see, or which the
+//! state's digest must.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -6,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use niagara_engine::planted::{self, Bug};
 
+use super::digest::{Blocks, StateDigest};
 use super::place::Place;
 use super::tables::{Entry, Tables};
 use super::view::View;
@@ -35,12 +37,14 @@ impl Shard {
     }
 
     /// Adds a key that is not there. No view holds it: its version is of a later position than any view's.
-    pub(super) fn insert_absent(&mut self, entry: Entry) {
+    pub(super) fn insert_absent(&mut self, entry: Entry, digest: &mut StateDigest) {
+        digest.add(&entry);
         self.tables.insert_absent(entry);
     }
 
-    pub(super) fn remove(&mut self, place: Place, key: &[u8]) -> Option<Entry> {
+    pub(super) fn remove(&mut self, place: Place, key: &[u8], digest: &mut StateDigest) -> Option<Entry> {
         let entry = self.tables.remove(place, key)?;
+        digest.remove(&entry);
         if let Some(view) = &self.view
             && !planted::is(Bug::ViewNotFrozen)
         {
@@ -95,17 +99,30 @@ impl Deref for Present<'_> {
 
 impl Present<'_> {
     /// Gives the key another value, and returns the one before.
-    pub(super) fn replace(&mut self, value: Bytes, version: Version) -> Bytes {
+    pub(super) fn replace(&mut self, value: Bytes, version: Version, digest: &mut StateDigest) -> Bytes {
         self.save();
+        digest.remove(self.entry);
         self.entry.version = version;
-        std::mem::replace(&mut self.entry.value, value)
+        self.entry.blocks = Blocks::of(&value);
+        let before = std::mem::replace(&mut self.entry.value, value);
+        digest.add(self.entry);
+        before
     }
 
-    /// Makes the key's value into another one, in place if nobody else holds it: neither a reader nor a view.
-    pub(super) fn change(&mut self, version: Version, change: impl FnOnce(Bytes) -> Bytes) {
+    /// Makes the key's value longer, in place if nobody else holds it: neither a reader nor a view.
+    pub(super) fn grow(
+        &mut self,
+        version: Version,
+        digest: &mut StateDigest,
+        longer: impl FnOnce(Bytes) -> Bytes,
+    ) {
         self.save();
+        digest.remove(self.entry);
+        let before = self.entry.value.len();
         self.entry.version = version;
-        self.entry.value = change(std::mem::take(&mut self.entry.value));
+        self.entry.value = longer(std::mem::take(&mut self.entry.value));
+        self.entry.blocks = self.entry.blocks.grown(before, &self.entry.value);
+        digest.add(self.entry);
     }
 
     fn save(&self) {

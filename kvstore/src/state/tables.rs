@@ -4,6 +4,7 @@ use bytes::Bytes;
 use hashbrown::HashTable;
 use hashbrown::hash_table::{self, OccupiedEntry};
 
+use super::digest::Blocks;
 use super::place::Place;
 use crate::Version;
 
@@ -19,6 +20,15 @@ pub(super) struct Entry {
     pub(super) key: Box<[u8]>,
     pub(super) value: Bytes,
     pub(super) version: Version,
+    /// What the state's digest keeps of the value.
+    pub(super) blocks: Blocks,
+}
+
+impl Entry {
+    pub(super) fn new(place: Place, key: &[u8], value: Bytes, version: Version) -> Entry {
+        let blocks = Blocks::of(&value);
+        Entry { place, key: key.into(), value, version, blocks }
+    }
 }
 
 /// The entries of one shard.
@@ -128,7 +138,7 @@ mod tests {
 
     fn entry(place: u64) -> Entry {
         let version = Version { position: 1, further: 0 };
-        Entry { place: Place(place), key: place.to_le_bytes().into(), value: Bytes::new(), version }
+        Entry::new(Place(place), &place.to_le_bytes(), Bytes::new(), version)
     }
 
     /// Walks all tables from the first place of each, and counts what they hold.
