@@ -115,6 +115,7 @@ pub(super) fn open_group(
     let driver_config = DriverConfig {
         server: config.server,
         lane: group,
+        incarnation: outside.incarnation,
         wanted_leader: config.wanted_leader(group),
         voters,
         boot: outside.boot,
@@ -125,6 +126,7 @@ pub(super) fn open_group(
         campaign_seed: outside.election_seed.map(|seed| seed ^ u64::from(number) << 32),
         window: config.window,
         entry_bytes: config.entry_bytes,
+        sub_batch_bytes: config.sub_batch_bytes(),
         foreign_bytes: config.lane_bytes,
         pin_bytes: config.snapshot_pin_bytes,
     };
