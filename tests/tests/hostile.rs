@@ -200,7 +200,7 @@ fn http_attacks() -> Vec<Attack> {
         Attack::bytes("no key", "PUT /kv/ HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
             .answered("HTTP/1.1 400 "),
         Attack::bytes("another protocol", "*1\r\n$4\r\nPING\r\n"),
-        Attack::bytes("another version", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").answered("HTTP/1.1 400 "),
+        Attack::bytes("another version", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").answered("HTTP/1.1 505 "),
         Attack::bytes("a method of 1 MiB", "A".repeat(MIB)).answered("HTTP/1.1 431 "),
         Attack::bytes("ten thousand headers", format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(10_000)))
             .answered("HTTP/1.1 431 "),
