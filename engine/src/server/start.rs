@@ -109,8 +109,7 @@ pub(super) fn open_group(
     let (store, mut writer, mut slots) = open_log(config, group, outside)?;
     let floor = snapshot.map(|header| SnapshotFloor::of(header, group.into()));
     let hard_state = fit(number, &store, &mut writer, &mut slots, floor.as_ref())?;
-    let mut voters: Vec<u64> = config.members.iter().map(|member| member.server).collect();
-    voters.sort_unstable();
+    let voters = config.servers();
     let election = config.election_ticks;
     let driver_config = DriverConfig {
         server: config.server,
