@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 
 use niagara_engine::{Client, Config, Engine, StartError};
 
+use crate::command;
+use crate::logs::LogCollector;
 use crate::{FrontEndConfig, FrontEnds, Kv};
 
 /// What a server needs to know before it starts.
@@ -57,9 +59,11 @@ pub enum ServerError {
 impl Server {
     /// Starts the engine, then the front ends: a server that clients can connect to has recovered its logs.
     pub fn start(config: ServerConfig) -> Result<Server, ServerError> {
-        let ServerConfig { engine, front } = config;
+        let ServerConfig { mut engine, front } = config;
+        engine.application = command::application();
         let engine = Engine::start(engine, Kv::new())?;
         let client = engine.client();
+        client.register_metrics(|registry| registry.register_collector(Box::new(LogCollector)));
         let (http, redis) = (front.http, front.redis);
         match FrontEnds::start(front, client.clone()) {
             Ok(fronts) => Ok(Server { engine, fronts, client }),

@@ -73,8 +73,13 @@ pub(crate) enum Mail {
 }
 
 impl Board {
-    /// Of one of so many servers.
-    pub fn new(groups: usize, servers: usize) -> Self {
+    /// Of a server that is one of so many.
+    pub fn of_cluster(groups: usize, servers: usize) -> Self {
+        Board { divergence: Divergence::new(servers), ..Board::new(groups) }
+    }
+
+    /// Of a server by itself.
+    pub fn new(groups: usize) -> Self {
         let group = || GroupBoard {
             wake_at: AtomicU64::new(u64::MAX),
             goes_on_at: AtomicU64::new(u64::MAX),
@@ -87,7 +92,7 @@ impl Board {
             applied: AtomicU64::new(0),
             groups: std::iter::repeat_with(group).take(groups).collect(),
             snapshots: SnapshotBoard::default(),
-            divergence: Divergence::new(servers),
+            divergence: Divergence::new(1),
         }
     }
 

@@ -64,7 +64,7 @@ impl<S: StateMachine> Parts<S> {
     /// without one it begins empty.
     pub fn open(config: &Config, outside: &Outside, state: S) -> Result<Parts<S>, StartError> {
         let layout = Layout::new(config.groups());
-        let board = Arc::new(Board::new(usize::from(config.groups()), config.members.len()));
+        let board = Arc::new(Board::of_cluster(usize::from(config.groups()), config.members.len()));
         let Found { files, shelf, snapshot } = open_snapshots::<S>(config, outside, &state.reader())?;
         let header = snapshot.as_ref().map(|(header, _)| Arc::clone(header));
         let open = |group| open_group(config, group, outside, header.as_deref());

@@ -4,11 +4,11 @@
 //! matter; what changes is taken out and put in again. It must be the same on all servers, of all versions that may run beside
 //! each other: it depends on no seed, no table and no length of a machine word.
 //!
-//! An entry's digest covers its key, its value and its version. That of a value is kept with the entry as far as its whole
+//! An entry's digest covers its key, its value, its description and its version; the state's, its life, too. That of a value is kept with the entry as far as its whole
 //! blocks go, so that neither a value that goes nor one that grows is read again.
 
 use super::tables::Entry;
-use crate::Version;
+use crate::{Description, Life, Version};
 
 /// Bytes that are taken together.
 const BLOCK: usize = 32;
@@ -30,9 +30,10 @@ const KEYS: [u64; 8] = [
 pub(super) struct StateDigest(u128);
 
 impl StateDigest {
-    /// As a number.
-    pub(super) fn value(self) -> u128 {
-        self.0
+    /// As a number, of a state of which this is the life.
+    pub(super) fn of_life(self, life: Option<Life>) -> u128 {
+        let life = life.map_or(0, Life::get);
+        self.0.wrapping_add(u128::from(life) << 64 | u128::from(product(life ^ KEYS[0], KEYS[1])))
     }
 
     /// An entry is there.
@@ -83,12 +84,22 @@ fn of_entry(entry: &Entry) -> u128 {
     let Version { position, further } = entry.version;
     let key = Blocks::of(&entry.key).finish(&entry.key);
     let value = entry.blocks.finish(&entry.value);
-    let version = product(position ^ KEYS[6], u64::from(further) ^ KEYS[7]);
+    let version = product(position ^ KEYS[6], u64::from(further) ^ KEYS[7]) ^ of_description(entry);
     let half = |keys: &[u64]| {
         let content = product(key ^ keys[0], value ^ keys[1]);
         u128::from(product(content ^ keys[2], version ^ keys[3]))
     };
     half(&KEYS[..4]) << 64 | half(&KEYS[4..])
+}
+
+/// Most values have none.
+fn of_description(entry: &Entry) -> u64 {
+    let Description { content_type, content_encoding } = entry.described.get();
+    if content_type.is_empty() && content_encoding.is_empty() {
+        return 0;
+    }
+    let [one, other] = [content_type, content_encoding].map(|text| Blocks::of(text).finish(text));
+    product(one ^ KEYS[2], other ^ KEYS[6])
 }
 
 fn of_block(block: &[u8; BLOCK]) -> u64 {
@@ -110,17 +121,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::state::described::{Described, Describer};
     use crate::state::place::Place;
 
     fn entry(key: &[u8], value: &[u8], position: u64, further: u32) -> Entry {
         let version = Version { position, further };
-        Entry::new(Place(0), key, Bytes::copy_from_slice(value), version)
+        Entry::new(Place(0), key, Bytes::copy_from_slice(value), version, Described::default())
     }
 
     fn digest(entry: &Entry) -> u128 {
         let mut digest = StateDigest::default();
         digest.add(entry);
-        digest.value()
+        digest.of_life(None)
     }
 
     /// Servers of different versions compare it, so it never changes.
@@ -148,6 +160,13 @@ mod tests {
             entry(b"key", b"value", 7, 2),
             entry(b"key", b"value", 1, 7),
         ];
+        let describe = |content_type: &[u8], content_encoding: &[u8]| {
+            let description = Description { content_type, content_encoding };
+            let described = Describer::default().describe(description);
+            Entry { described, ..entry(b"key", b"value", 7, 1) }
+        };
+        let described = [describe(b"text", b""), describe(b"", b"text"), describe(b"te", b"xt")];
+        let all: Vec<Entry> = all.into_iter().chain(described).collect();
         for (at, one) in all.iter().enumerate() {
             assert_ne!(digest(one), 0);
             assert!(all[at + 1..].iter().all(|other| digest(one) != digest(other)), "{one:?}");
@@ -176,6 +195,15 @@ mod tests {
                 None => changed.0[at] ^= 1 << bit,
             }
             prop_assert_ne!(digest(&entry(&key, &value, 1, 0)), digest(&entry(&changed.0, &changed.1, 1, 0)));
+        }
+    }
+
+    #[test]
+    fn a_state_of_another_life_is_another() {
+        let lives = [None, Life::new(1), Life::new(2), Life::new(1 << 63)];
+        for (at, life) in lives.iter().enumerate() {
+            let digest = |life| StateDigest::default().of_life(life);
+            assert!(lives[at + 1..].iter().all(|other| digest(*other) != digest(*life)));
         }
     }
 

@@ -4,7 +4,7 @@
 //! The map is cut into shards with a lock each (`map`, `shard`); a command or a read of several keys locks all their
 //! shards before its first access, so that nobody sees half of an mset. `apply` has the meaning of each command,
 //! `versions` what names a change, `digest` what two servers' states are compared by,
-//! `scan` the pages of a scan.
+//! `scan` the pages of a scan, `described` what HTTP says of a value.
 //!
 //! A shard is a row of small hash tables (`tables`) in the order of their keys' places (`place`), which growth never
 //! changes. So a [`KvFrozen`] can walk the map while it changes: what it has still to come to, writers save for it (`view`).
@@ -12,6 +12,7 @@
 
 mod apply;
 mod chunk;
+mod described;
 mod digest;
 mod frozen;
 mod map;
@@ -32,6 +33,7 @@ use bytes::Bytes;
 use niagara_engine::{Commands, GlobalPosition, MalformedState, NotACommand, StateMachine};
 
 pub use chunk::{SnapshotEntry, snapshot_entries};
+use described::Describer;
 use digest::StateDigest;
 pub use frozen::KvFrozen;
 use map::Map;
@@ -63,6 +65,7 @@ use crate::command::{self, MalformedCommand};
 pub struct Kv {
     map: Arc<Map>,
     versions: Versions,
+    describer: Describer,
     digest: StateDigest,
     /// What was met that is no command.
     unexecutable: Option<MalformedCommand>,
@@ -108,7 +111,7 @@ impl StateMachine for Kv {
     }
 
     fn digest(&self) -> Option<u128> {
-        Some(self.digest.value())
+        Some(self.digest.of_life(self.map.life()))
     }
 
     fn apply(&mut self, position: GlobalPosition, commands: Commands<'_>, replies: &mut Vec<Reply>) {
@@ -131,7 +134,9 @@ impl StateMachine for Kv {
     fn restore(&mut self, position: GlobalPosition, state: KvRestoring) -> Result<(), MalformedState> {
         let position = position.get();
         assert!(position >= self.versions.position(), "slots_rise: a restore does not lead back");
-        let (contents, digest) = state.finish(&self.map, position)?;
+        let (life, contents, digest) = state.finish(&self.map, position)?;
+        // A state that has a name keeps it, so that readers never see a tag without one.
+        self.map.set_life(life);
         self.map.replace_all(contents);
         self.digest = digest;
         self.versions = Versions::after(position);

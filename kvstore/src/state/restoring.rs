@@ -6,10 +6,12 @@ use bytes::Bytes;
 use niagara_engine::{MalformedState, Restoring};
 
 use super::apply::kept;
-use super::chunk::snapshot_entries;
+use super::chunk::{life_of, snapshot_entries};
+use super::described::Describer;
 use super::digest::StateDigest;
 use super::map::{Map, no_contents};
 use super::tables::{Entry, Tables};
+use crate::Life;
 
 /// A snapshot of a [`Kv`](super::Kv) on its way back into one, aside of what readers see.
 #[derive(Debug)]
@@ -20,14 +22,19 @@ pub struct KvRestoring {
     digest: StateDigest,
     /// The highest position at which a key was changed.
     changed: u64,
+    /// What the chunks before have said; `None` before the first one.
+    life: Option<Option<Life>>,
+    describer: Describer,
 }
 
 impl KvRestoring {
     pub(super) fn new(map: Arc<Map>) -> KvRestoring {
-        KvRestoring { map, shards: no_contents(), digest: StateDigest::default(), changed: 0 }
+        let describer = Describer::default();
+        let digest = StateDigest::default();
+        KvRestoring { map, shards: no_contents(), digest, changed: 0, life: None, describer }
     }
 
-    /// The contents of all shards, as they are at `position`, and their digest.
+    /// The life of the state, the contents of all shards, as they are at `position`, and their digest.
     ///
     /// # Errors
     /// When some key was changed later than that.
@@ -38,17 +45,21 @@ impl KvRestoring {
         self,
         map: &Arc<Map>,
         position: u64,
-    ) -> Result<(Vec<Tables>, StateDigest), MalformedState> {
+    ) -> Result<(Option<Life>, Vec<Tables>, StateDigest), MalformedState> {
         assert!(Arc::ptr_eq(&self.map, map), "a snapshot is restored into the state that it was read for");
         if self.changed > position {
             return Err(MalformedState("a key was changed after the position of the snapshot"));
         }
-        Ok((self.shards, self.digest))
+        Ok((self.life.flatten(), self.shards, self.digest))
     }
 }
 
 impl Restoring for KvRestoring {
     fn add_chunk(&mut self, chunk: &Bytes) -> Result<(), MalformedState> {
+        let life = life_of(chunk)?;
+        if *self.life.get_or_insert(life) != life {
+            return Err(MalformedState("chunks are of different lives of a state"));
+        }
         for entry in snapshot_entries(chunk) {
             let entry = entry?;
             let place = self.map.place(entry.key);
@@ -57,7 +68,8 @@ impl Restoring for KvRestoring {
                 return Err(MalformedState("a key is there twice"));
             }
             let value = kept(entry.value, &|part| chunk.slice_ref(part));
-            let restored = Entry::new(place, entry.key, value, entry.version);
+            let described = self.describer.describe(entry.description);
+            let restored = Entry::new(place, entry.key, value, entry.version, described);
             self.digest.add(&restored);
             tables.insert_absent(restored);
             self.changed = self.changed.max(entry.version.position);
@@ -66,6 +78,6 @@ impl Restoring for KvRestoring {
     }
 
     fn digest(&self) -> Option<u128> {
-        Some(self.digest.value())
+        Some(self.digest.of_life(self.life.flatten()))
     }
 }

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use niagara_engine::planted::{self, Bug};
 
+use super::described::Described;
 use super::digest::{Blocks, StateDigest};
 use super::place::Place;
-use super::tables::{Entry, Tables};
+use super::tables::{Changing, Entry, Tables};
 use super::view::View;
 use crate::Version;
 
@@ -85,7 +86,7 @@ impl Shard {
 
 /// An entry in its shard.
 pub(super) struct Present<'s> {
-    entry: &'s mut Entry,
+    entry: Changing<'s>,
     view: Option<&'s View>,
 }
 
@@ -93,43 +94,69 @@ impl Deref for Present<'_> {
     type Target = Entry;
 
     fn deref(&self) -> &Entry {
-        self.entry
+        self.entry.get()
     }
 }
 
 impl Present<'_> {
-    /// Gives the key another value, and returns the one before.
-    pub(super) fn replace(&mut self, value: Bytes, version: Version, digest: &mut StateDigest) -> Bytes {
-        self.save();
-        digest.remove(self.entry);
-        self.entry.version = version;
-        self.entry.blocks = Blocks::of(&value);
-        let before = std::mem::replace(&mut self.entry.value, value);
-        digest.add(self.entry);
-        before
+    /// Gives the key another value, described anew, and returns the one before.
+    pub(super) fn replace(
+        &mut self,
+        value: Bytes,
+        described: Described,
+        version: Version,
+        digest: &mut StateDigest,
+    ) -> Bytes {
+        self.renew(digest, |entry| {
+            entry.version = version;
+            entry.described = described;
+            entry.blocks = Blocks::of(&value);
+            std::mem::replace(&mut entry.value, value)
+        })
     }
 
-    /// Makes the key's value longer, in place if nobody else holds it: neither a reader nor a view.
+    /// Makes the key's value into another one, which is described as before.
+    pub(super) fn change(
+        &mut self,
+        version: Version,
+        digest: &mut StateDigest,
+        change: impl FnOnce(Bytes) -> Bytes,
+    ) {
+        self.renew(digest, |entry| {
+            entry.version = version;
+            entry.value = change(std::mem::take(&mut entry.value));
+            entry.blocks = Blocks::of(&entry.value);
+        });
+    }
+
+    /// Adds to the key's value, in place if nobody else holds it: neither a reader nor a view. It is described as before.
     pub(super) fn grow(
         &mut self,
         version: Version,
         digest: &mut StateDigest,
-        longer: impl FnOnce(Bytes) -> Bytes,
+        grow: impl FnOnce(Bytes) -> Bytes,
     ) {
+        self.renew(digest, |entry| {
+            let before = entry.value.len();
+            entry.version = version;
+            entry.value = grow(std::mem::take(&mut entry.value));
+            entry.blocks = entry.blocks.grown(before, &entry.value);
+        });
+    }
+
+    fn renew<T>(&mut self, digest: &mut StateDigest, change: impl FnOnce(&mut Entry) -> T) -> T {
         self.save();
-        digest.remove(self.entry);
-        let before = self.entry.value.len();
-        self.entry.version = version;
-        self.entry.value = longer(std::mem::take(&mut self.entry.value));
-        self.entry.blocks = self.entry.blocks.grown(before, &self.entry.value);
-        digest.add(self.entry);
+        digest.remove(self.entry.get());
+        let changed = self.entry.change(change);
+        digest.add(self.entry.get());
+        changed
     }
 
     fn save(&self) {
         if let Some(view) = self.view
             && !planted::is(Bug::ViewNotFrozen)
         {
-            view.save(self.entry);
+            view.save(self.entry.get());
         }
     }
 }
