@@ -81,6 +81,9 @@ impl Kv {
         let mut shards = map.write_all(&places);
         let mut removed = Vec::new();
         for (key, &place) in keys.zip(&places) {
+            if planted::is(Bug::ResultByHash) && place.0.is_multiple_of(4) {
+                continue;
+            }
             let current = shards.shard(place).get(place, key).map(|entry| entry.version);
             if !condition.holds(current, map.life()) {
                 return Reply::ConditionFailed { current, old: None };

@@ -32,8 +32,8 @@ pub(super) struct StateDigest(u128);
 impl StateDigest {
     /// As a number, of a state of which this is the life.
     pub(super) fn of_life(self, life: Option<Life>) -> u128 {
-        let life = life.map_or(0, Life::get);
-        self.0.wrapping_add(u128::from(life) << 64 | u128::from(product(life ^ KEYS[0], KEYS[1])))
+        let named = |life: u64| u128::from(life) << 64 | u128::from(product(life ^ KEYS[0], KEYS[1]));
+        self.0.wrapping_add(life.map_or(0, |life| named(life.get())))
     }
 
     /// An entry is there.
