@@ -179,26 +179,32 @@ fn link(table: LinkTable) -> Result<Link, ConfigFileError> {
             reason: format!("\"{text}\" is not an IP address of this machine, like \"10.0.1.5\""),
         })?),
     };
-    let listen = table.listen.map(|text| resolve("links.listen", &text)).transpose()?;
+    let listen =
+        table.listen.map(|text| resolve("links.listen", &text)).transpose()?.map(|addresses| addresses[0]);
     Ok(Link { listen, bind_address, bind_device: table.bind_device })
 }
 
 fn front_end_config(http: &str, redis: &str, table: &FrontTable) -> Result<FrontEndConfig, ConfigFileError> {
+    let (mut http, mut redis) = (resolve("http", http)?, resolve("redis", redis)?);
     let mut config = FrontEndConfig {
-        http: resolve("http", http)?,
-        redis: resolve("redis", redis)?,
+        http: http.remove(0),
+        redis: redis.remove(0),
+        http_too: http,
+        redis_too: redis,
         ..Default::default()
     };
-    for (key, value, field) in [
-        ("front.threads", table.threads, &mut config.threads),
-        ("front.max_connections", table.max_connections, &mut config.max_connections),
+    for (key, value, unit, field) in [
+        ("front.threads", table.threads, 1, &mut config.threads),
+        ("front.max_connections", table.max_connections, 1, &mut config.max_connections),
+        ("front.client_output_mib", table.client_output_mib, 1 << 20, &mut config.client_output),
+        ("front.all_clients_mib", table.all_clients_mib, 1 << 20, &mut config.all_clients),
     ] {
         match value {
             None => {}
             Some(0) => {
                 return Err(ConfigFileError::Value { key: key.into(), reason: "must be at least 1".into() });
             }
-            Some(value) => *field = value as usize,
+            Some(value) => *field = value as usize * unit,
         }
     }
     Ok(config)
@@ -212,13 +218,23 @@ fn parse_cluster(text: &str) -> Result<u128, ConfigFileError> {
     })
 }
 
-/// The address to listen at. A name is looked up once, here: a server listens where it was told to at its start.
-fn resolve(key: &str, text: &str) -> Result<SocketAddr, ConfigFileError> {
+/// The addresses to listen at, one at least. A name is looked up once, here: a server listens where it was told to at its
+/// start, at all addresses that the name has, since clients may take any of them.
+fn resolve(key: &str, text: &str) -> Result<Vec<SocketAddr>, ConfigFileError> {
     let fail = |reason: String| ConfigFileError::Value { key: key.into(), reason };
-    let mut addresses = text
+    let found = text
         .to_socket_addrs()
         .map_err(|error| fail(format!("\"{text}\" is not a host:port of this machine: {error}")))?;
-    addresses.next().ok_or_else(|| fail(format!("the host in \"{text}\" has no address")))
+    let mut addresses = Vec::new();
+    for address in found {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if addresses.is_empty() {
+        return Err(fail(format!("the host in \"{text}\" has no address")));
+    }
+    Ok(addresses)
 }
 
 fn syntax(error: &toml::de::Error) -> ConfigFileError {

@@ -42,6 +42,9 @@ pub enum ServerError {
     /// The engine did not start: its data directory, its addresses or its configuration.
     #[error(transparent)]
     Engine(#[from] StartError),
+    /// The state could not be set up.
+    #[error("the system gives no thread for the state: {0}")]
+    State(io::Error),
     /// The front ends could not listen.
     #[error("cannot listen for clients at {http} (HTTP) and {redis} (Redis): {source}")]
     FrontEnds {
@@ -58,7 +61,8 @@ impl Server {
     /// Starts the engine, then the front ends: a server that clients can connect to has recovered its logs.
     pub fn start(config: ServerConfig) -> Result<Server, ServerError> {
         let ServerConfig { engine, front } = config;
-        let engine = Engine::start(engine, Kv::new())?;
+        let state = Kv::of_cluster(engine.cluster).map_err(ServerError::State)?;
+        let engine = Engine::start(engine, state)?;
         let client = engine.client();
         let (http, redis) = (front.http, front.redis);
         match FrontEnds::start(front, client.clone()) {

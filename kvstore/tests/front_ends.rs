@@ -282,6 +282,66 @@ fn no_read_sees_half_a_write_on_any_server() {
     assert_eq!(cluster.redis(2).values("MGET a b c"), ["299", "299", "299"]);
 }
 
+/// A page of a scan: the cursor of the next one, and the keys.
+fn page(client: &mut Client, command: &str) -> (String, Vec<String>) {
+    assert_eq!(client.tell(command), "*2");
+    client.line();
+    let cursor = client.line();
+    let count = client.line().trim_start_matches('*').parse().unwrap();
+    let keys = (0..count).map(|_| [client.line(), client.line()][1].clone()).collect();
+    (cursor, keys)
+}
+
+/// Clients behind a load balancer, or whose server has gone, go on with a scan elsewhere.
+#[test]
+fn a_scan_goes_on_at_any_server() {
+    let mut cluster = Cluster::start();
+    let keys: Vec<String> = (0..2000).map(|i| format!("key:{i:04}")).collect();
+    let mut writer = cluster.redis(0);
+    for batch in keys.chunks(500) {
+        let pairs: String = batch.iter().map(|key| format!(" {key} v")).collect();
+        assert_eq!(writer.tell(&format!("MSET{pairs}")), "+OK");
+    }
+    let scan = |clients: &mut [Client]| {
+        let (mut seen, mut cursor, mut pages) = (Vec::new(), String::from("0"), 0);
+        loop {
+            let client = pages % clients.len();
+            let (next, mut keys) =
+                page(&mut clients[client], &format!("SCAN {cursor} COUNT 100 MATCH key:*"));
+            assert!(next.parse::<u64>().unwrap() < 1 << 53, "{next}");
+            seen.append(&mut keys);
+            (cursor, pages) = (next, pages + 1);
+            if cursor == "0" {
+                seen.sort_unstable();
+                return seen;
+            }
+        }
+    };
+    assert_eq!(scan(&mut [cluster.redis(0), cluster.redis(1), cluster.redis(2)]), keys);
+    cluster.stop(0);
+    cluster.wait_until_ready();
+    assert_eq!(scan(&mut [cluster.redis(2), cluster.redis(1)]), keys);
+}
+
+/// A client that writes to the end before it reads, as many do, gets every reply; strong reads and writes by turns.
+#[test]
+fn a_pipeline_is_answered_however_late_it_is_read() {
+    let cluster = Cluster::start();
+    let mut client = cluster.redis(1);
+    let (key, value) = ("k".repeat(200), "v".repeat(1000));
+    assert_eq!(client.tell(&format!("SET {key} {value}")), "+OK");
+    let rounds = 200;
+    let requests = format!("{}INCR n\r\n", format!("GET {key}\r\n").repeat(99)).repeat(rounds);
+    client.0.get_mut().write_all(requests.as_bytes()).unwrap();
+    for round in 1..=rounds {
+        for _ in 0..99 {
+            assert_eq!(client.line(), "$1000");
+            assert!(client.line() == value);
+        }
+        assert_eq!(client.line(), format!(":{round}"));
+    }
+}
+
 #[test]
 fn two_of_three_servers_go_on() {
     let mut cluster = Cluster::start();

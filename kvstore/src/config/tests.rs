@@ -79,6 +79,18 @@ fn a_generated_file_parses_back() {
     assert_eq!(http, [(1, "127.0.0.1:7100"), (2, "127.0.0.1:7200"), (3, "127.0.0.1:7300")]);
 }
 
+/// `localhost` is 127.0.0.1 everywhere, and ::1 besides on most machines.
+#[test]
+fn a_name_means_all_of_its_addresses() {
+    let front = parse(&MINIMAL.replace("127.0.0.1:7001", "localhost:7001")).unwrap().server.front;
+    let mut redis = front.redis_too;
+    redis.insert(0, front.redis);
+    let mut expected: Vec<_> = ("localhost", 7001).to_socket_addrs().unwrap().collect();
+    expected.dedup();
+    assert_eq!(redis, expected);
+    assert!(redis.contains(&"127.0.0.1:7001".parse().unwrap()));
+}
+
 #[test]
 fn leaderships_belong_where_the_file_says() {
     let with = |leaders: &str| {
@@ -120,7 +132,13 @@ fn every_documented_default_is_the_default_of_the_code() {
     else {
         panic!("the generated file leaves out a key of [engine]: {spelled_out}");
     };
-    let FrontTable { threads: Some(_), max_connections: Some(_) } = file.front else {
+    let FrontTable {
+        threads: Some(_),
+        max_connections: Some(_),
+        client_output_mib: Some(_),
+        all_clients_mib: Some(_),
+    } = file.front
+    else {
         panic!("the generated file leaves out a key of [front]: {spelled_out}");
     };
     // ... and saying the defaults changes nothing.

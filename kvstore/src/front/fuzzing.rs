@@ -15,7 +15,7 @@ use super::engine::Engine;
 use super::input::Input;
 use super::metrics::Tally;
 use super::output::Output;
-use super::session::{Outcome, Protocol, Pumped, Session, Turn};
+use super::session::{Allowance, Outcome, Protocol, Pumped, Session, Turn};
 use super::token::Origin;
 use crate::http::{Clock, HttpConnection, Site};
 use crate::resp::RespConnection;
@@ -23,6 +23,9 @@ use crate::{Kv, KvReader, Reply};
 
 /// What a thread's buffer is in production, smaller: a conversation of a few KiB is to outgrow it now and then.
 const BUFFER_BYTES: usize = 2 << 10;
+
+/// The client takes each reply at once.
+const ALLOWANCE: Allowance = Allowance::SCANT;
 
 const ORIGIN: Origin = Origin { index: 3, generation: 9 };
 
@@ -156,7 +159,7 @@ impl<P: Protocol> Talk<P> {
             self.engine.collect(&mut completions);
         }
         let Talk { session, engine, input, output, command, tally, .. } = self;
-        let mut turn = Turn { engine, now: Instant::now(), tally, command };
+        let mut turn = Turn { allowance: ALLOWANCE, engine, now: Instant::now(), tally, command };
         for completion in completions {
             match completion {
                 Completion::Applied { token, position, reply } => {

@@ -7,6 +7,7 @@
 //! | `connection` | one client's socket, and when to read, write and close | bytes, a session |
 //! | `session` | what a client may have in flight, and in which order | requests, the engine |
 //! | `desk` | what a worker does, without sockets, for a simulator | sessions |
+//! | `foreign` | clients of other protocols, by their first bytes | |
 //! | `engine` | what is needed of the engine; a fake in tests | |
 //! | `input`, `output`, `table`, `token`, `metrics` | what these use | |
 //!
@@ -15,6 +16,7 @@
 mod connection;
 mod desk;
 mod engine;
+mod foreign;
 mod front_ends;
 pub mod fuzzing;
 mod input;
@@ -30,6 +32,7 @@ mod worker;
 
 pub use desk::Desk;
 pub(crate) use engine::Engine;
+pub use foreign::Foreign;
 pub use front_ends::{FrontEndConfig, FrontEnds};
 pub(crate) use input::Input;
 pub(crate) use metrics::Wire;

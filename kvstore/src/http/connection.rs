@@ -14,7 +14,7 @@ use super::request::{Page, Request, What};
 use super::respond::{Framing, ResponseHead};
 use crate::Reply;
 use crate::command::{self, MAX_VALUE_BYTES};
-use crate::front::{Ask, Engine, Input, Outcome, Output, Protocol, Served, View, Wire};
+use crate::front::{Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, View, Wire};
 
 /// What all connections of a thread share.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub(crate) struct HttpConnection {
     /// A request has said that it is the connection's last.
     last: bool,
     over: bool,
+    /// The client is told that it speaks another protocol.
+    foreign: Option<Foreign>,
 }
 
 /// How far the next request has come.
@@ -81,6 +83,7 @@ impl HttpConnection {
             command: Vec::new(),
             last: false,
             over: false,
+            foreign: None,
         }
     }
 
@@ -89,13 +92,18 @@ impl HttpConnection {
         // Lines that a client has put between its requests (RFC 9112, section 2.2).
         let blank = input.bytes().iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         input.consume(blank);
-        let head = match parse::find_end(input.bytes(), self.searched.saturating_sub(blank)) {
-            Ok(None) => {
-                self.searched = input.len();
-                return false;
-            }
-            Ok(Some(end)) => parse::parse_whole(&input.bytes()[..end]),
-            Err(error) => Err(error),
+        let bytes = input.bytes();
+        let foreign = || Foreign::anywhere(bytes).or_else(|| Foreign::to_http(bytes)).map(HeadError::Foreign);
+        let head = match parse::find_end(bytes, self.searched.saturating_sub(blank)) {
+            Ok(None) => match foreign() {
+                Some(error) => Err(error),
+                None => {
+                    self.searched = input.len();
+                    return false;
+                }
+            },
+            Ok(Some(end)) => parse::parse_whole(&bytes[..end]).map_err(|error| foreign().unwrap_or(error)),
+            Err(error) => Err(foreign().unwrap_or(error)),
         };
         self.searched = 0;
         match head {
@@ -112,6 +120,9 @@ impl HttpConnection {
     }
 
     fn give_up(&mut self, error: HeadError) {
+        if let HeadError::Foreign(foreign) = error {
+            self.foreign = Some(foreign);
+        }
         let framing = Framing { minor: 1, keep_alive: false, head_only: false };
         self.last = true;
         self.stage = Stage::Ready(Request::fail(Fault::head(error), framing));
@@ -374,6 +385,10 @@ impl Protocol for HttpConnection {
 
     fn is_over(&self) -> bool {
         self.over
+    }
+
+    fn take_foreign(&mut self) -> Option<Foreign> {
+        self.foreign.take()
     }
 
     fn is_amid_request(&self, input: &Input) -> bool {

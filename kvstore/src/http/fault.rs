@@ -115,6 +115,9 @@ impl Fault {
             HeadError::UnknownCoding => {
                 Fault::new(501, "unknown_coding", message, "send the body as it is, with Content-Length")
             }
+            HeadError::Foreign(_) => {
+                Fault::new(400, "wrong_protocol", message, "see the addresses in the server's file")
+            }
             HeadError::Malformed(_) => Fault::bad_request(message, "send HTTP/1.1 as of RFC 9112"),
         }
     }

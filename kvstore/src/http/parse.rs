@@ -3,6 +3,8 @@
 use httparse::{EMPTY_HEADER, Header, Status};
 use memchr::memchr_iter;
 
+use crate::front::Foreign;
+
 /// Longest head. A key of 64 KiB takes 192 KiB when each of its bytes is percent-encoded, which leaves as much as other
 /// servers allow for everything else.
 pub const MAX_HEAD_BYTES: usize = 256 << 10;
@@ -59,6 +61,9 @@ pub enum HeadError {
     /// The body comes in an encoding other than chunks.
     #[error("the body has a transfer coding other than chunked")]
     UnknownCoding,
+    /// It begins as no request does.
+    #[error(transparent)]
+    Foreign(#[from] Foreign),
 }
 
 /// Parses the head of a request at the start of `input`; `None` if it is not all there.

@@ -41,7 +41,7 @@ impl Kv {
     }
 
     fn set(&mut self, key: &[u8], value: Bytes, condition: &Condition, want_old: bool) -> Reply {
-        let Kv { map, versions } = self;
+        let Kv { map, versions, .. } = self;
         let place = map.place(key);
         let mut shard = map.write(place.shard());
         let present = shard.find(place, key);
@@ -53,6 +53,7 @@ impl Kv {
         let version = versions.next(current);
         let Some(mut present) = present else {
             shard.insert_absent(Entry { place, key: key.into(), value, version });
+            map.count_created(1);
             return Reply::Stored { version, created: true, old: None };
         };
         let old = present.replace(value, version);
@@ -62,7 +63,7 @@ impl Kv {
     }
 
     fn delete(&mut self, keys: Keys<'_>, condition: &Condition) -> Reply {
-        let Kv { map, versions } = self;
+        let Kv { map, versions, .. } = self;
         let places: Vec<Place> = keys.clone().map(|key| map.place(key)).collect();
         let mut shards = map.write_all(&places);
         let mut removed = Vec::new();
@@ -76,16 +77,20 @@ impl Kv {
                 removed.push(entry);
             }
         }
+        map.count_removed(removed.len());
         drop(shards);
         Reply::Deleted { removed: removed.len() as u64 }
     }
 
     fn mset(&mut self, pairs: Pairs<'_>, if_absent: bool, share: Share<'_>) -> Reply {
-        let Kv { map, versions } = self;
+        let Kv { map, versions, .. } = self;
         let places: Vec<Place> = pairs.clone().map(|(key, _)| map.place(key)).collect();
         if planted::is(Bug::HalfAnMset) {
             for ((key, value), &place) in pairs.zip(&places) {
-                put(versions, &mut map.write(place.shard()), place, key, kept(value, share));
+                let mut shard = map.write(place.shard());
+                let (_, created) = put(versions, &mut shard, place, key, kept(value, share));
+                map.count_created(usize::from(created));
+                drop(shard);
                 planted::pause();
             }
             return Reply::Flushed;
@@ -98,21 +103,25 @@ impl Kv {
                 return Reply::ConditionFailed { current: Some(entry.version), old: None };
             }
         }
-        let mut last = None;
+        let (mut last, mut keys) = (None, 0);
         for ((key, value), &place) in pairs.zip(&places) {
-            last = Some(put(versions, shards.shard_mut(place), place, key, kept(value, share)));
+            let put = put(versions, shards.shard_mut(place), place, key, kept(value, share));
+            keys += usize::from(put.1);
+            last = Some(put);
             planted::pause();
         }
+        map.count_created(keys);
         let (version, created) = last.expect("decode refuses an mset without a key");
         Reply::Stored { version, created, old: None }
     }
 
     fn append(&mut self, key: &[u8], value: &[u8], share: Share<'_>) -> Reply {
-        let Kv { map, versions } = self;
+        let Kv { map, versions, .. } = self;
         let place = map.place(key);
         let mut shard = map.write(place.shard());
         let Some(mut present) = shard.find(place, key) else {
             let (version, _) = put(versions, &mut shard, place, key, kept(value, share));
+            map.count_created(1);
             return Reply::Appended { length: value.len() as u64, version };
         };
         if present.value.len() + value.len() > MAX_VALUE_BYTES {
@@ -124,7 +133,7 @@ impl Kv {
     }
 
     fn incr_by(&mut self, key: &[u8], delta: i64) -> Reply {
-        let Kv { map, versions } = self;
+        let Kv { map, versions, .. } = self;
         let place = map.place(key);
         let mut shard = map.write(place.shard());
         let before = match shard.get(place, key).map(|entry| decimal(&entry.value)) {
@@ -136,12 +145,14 @@ impl Kv {
             return Reply::Failed(CommandError::Overflow);
         };
         let digits = Bytes::copy_from_slice(itoa::Buffer::new().format(value).as_bytes());
-        let (version, _) = put(versions, &mut shard, place, key, digits);
+        let (version, created) = put(versions, &mut shard, place, key, digits);
+        map.count_created(usize::from(created));
         Reply::Counted { value, version }
     }
 
     fn flush_all(&mut self) -> Reply {
-        self.map.replace_all(no_contents());
+        let before = self.map.replace_all(no_contents());
+        self.garbage.free(before);
         self.versions.forget_all();
         Reply::Flushed
     }

@@ -4,7 +4,7 @@
 //! The map is cut into shards with a lock each (`map`, `shard`); a command or a read of several keys locks all their
 //! shards before its first access, so that nobody sees half of an mset. `apply` has the meaning of each command,
 //! `versions` what names a change,
-//! `scan` the pages of a scan.
+//! `scan` the pages of a scan, `garbage` frees what was there.
 //!
 //! A shard is a row of small hash tables (`tables`) in the order of their keys' places (`place`), which growth never
 //! changes. So a [`KvFrozen`] can walk the map while it changes: what it has still to come to, writers save for it (`view`).
@@ -13,6 +13,7 @@
 mod apply;
 mod chunk;
 mod frozen;
+mod garbage;
 mod map;
 mod place;
 mod reader;
@@ -25,6 +26,7 @@ mod tests;
 mod versions;
 mod view;
 
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -32,6 +34,7 @@ use niagara_engine::{Commands, GlobalPosition, MalformedState, StateMachine};
 
 pub use chunk::{SnapshotEntry, snapshot_entries};
 pub use frozen::KvFrozen;
+use garbage::Garbage;
 use map::Map;
 pub use reader::{Found, KvReader};
 pub use restoring::KvRestoring;
@@ -60,6 +63,7 @@ use crate::Reply;
 pub struct Kv {
     map: Arc<Map>,
     versions: Versions,
+    garbage: Garbage,
 }
 
 impl Kv {
@@ -68,9 +72,18 @@ impl Kv {
         Kv::default()
     }
 
+    /// An empty state of one server of a cluster. Scans visit keys in the same order on all of its servers, so that a
+    /// cursor holds on each; only who knows the cluster's id knows the order. A thread of its own frees what was flushed.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn of_cluster(cluster: u128) -> io::Result<Kv> {
+        Ok(Kv { map: Arc::new(Map::keyed(cluster)), garbage: Garbage::start()?, ..Kv::default() })
+    }
+
     /// An empty state whose scans visit keys in the same order as this one's.
     pub(crate) fn emptied(&self) -> Kv {
-        Kv { map: Arc::new(self.map.emptied()), versions: Versions::default() }
+        Kv { map: Arc::new(self.map.emptied()), ..Kv::default() }
     }
 
     /// Executes one command at a position, which must not be below that of the command before, and must be above that of a
@@ -113,7 +126,8 @@ impl StateMachine for Kv {
     fn restore(&mut self, position: GlobalPosition, state: KvRestoring) -> Result<(), MalformedState> {
         let position = position.get();
         assert!(position >= self.versions.position(), "slots_rise: a restore does not lead back");
-        self.map.replace_all(state.finish(&self.map, position)?);
+        let before = self.map.replace_all(state.finish(&self.map, position)?);
+        self.garbage.free(before);
         self.versions = Versions::after(position);
         self.map.publish(position);
         Ok(())

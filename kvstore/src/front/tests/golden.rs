@@ -29,10 +29,13 @@ use crate::front::engine::Engine;
 use crate::front::input::Input;
 use crate::front::metrics::Tally;
 use crate::front::output::Output;
-use crate::front::session::{Outcome, Protocol, Pumped, Session, Turn};
+use crate::front::session::{Allowance, Outcome, Protocol, Pumped, Session, Turn};
 use crate::front::token::Origin;
 use crate::http::{Clock, HttpConnection, Site};
 use crate::resp::{self, RespConnection};
+
+/// Bytes of replies that may wait for a client here.
+pub(super) const OUTPUT_LIMIT: usize = 64 << 20;
 
 /// A client and a server in one thread.
 pub(super) struct Stage<P: Protocol> {
@@ -95,6 +98,7 @@ impl<P: Protocol> Stage<P> {
         let mut completions = Vec::new();
         self.engine.collect(&mut completions);
         let mut turn = Turn {
+            allowance: Allowance::generous(OUTPUT_LIMIT),
             engine: &mut self.engine,
             now: Instant::now(),
             tally: &mut self.tally,
