@@ -4,15 +4,16 @@ use bytes::Bytes;
 use niagara_engine::planted::{self, Bug};
 
 use super::Kv;
+use super::described::Described;
 use super::map::no_contents;
 use super::place::Place;
 use super::shard::Shard;
 use super::tables::Entry;
 use super::versions::Versions;
-use crate::Version;
 use crate::command::{self, Command, Condition, Keys, MAX_VALUE_BYTES, Pairs};
 use crate::decimal::decimal;
 use crate::reply::{CommandError, Reply};
+use crate::{Description, Version};
 
 /// From this size on a value stays in the buffer that it came in; below, it is copied, since a small value would keep
 /// tens of KiB of other commands alive.
@@ -29,34 +30,43 @@ impl Kv {
             Err(malformed) => return Reply::Failed(CommandError::Malformed(malformed)),
         };
         match command {
-            Command::Set { key, value, condition, want_old } => {
-                self.set(key, kept(value, share), &condition, want_old)
+            Command::Set { key, value, description, condition, want_old } => {
+                self.set(key, kept(value, share), description, &condition, want_old)
             }
             Command::Delete { keys, condition } => self.delete(keys, &condition),
             Command::MSet { pairs, if_absent } => self.mset(pairs, if_absent, share),
             Command::Append { key, value } => self.append(key, value, share),
             Command::IncrBy { key, delta } => self.incr_by(key, delta),
             Command::FlushAll => self.flush_all(),
+            Command::NameLife { life } => Reply::Named { life: self.map.name_life(life) },
         }
     }
 
-    fn set(&mut self, key: &[u8], value: Bytes, condition: &Condition, want_old: bool) -> Reply {
-        let Kv { map, versions, .. } = self;
+    fn set(
+        &mut self,
+        key: &[u8],
+        value: Bytes,
+        description: Description<'_>,
+        condition: &Condition,
+        want_old: bool,
+    ) -> Reply {
+        let Kv { map, versions, describer, .. } = self;
         let place = map.place(key);
         let mut shard = map.write(place.shard());
         let present = shard.find(place, key);
         let current = present.as_ref().map(|present| present.version);
-        if !condition.holds(current) {
+        if !condition.holds(current, map.life()) {
             let old = present.filter(|_| want_old).map(|present| present.value.clone());
             return Reply::ConditionFailed { current, old };
         }
         let version = versions.next(current);
+        let described = describer.describe(description);
         let Some(mut present) = present else {
-            shard.insert_absent(Entry { place, key: key.into(), value, version });
+            shard.insert_absent(Entry { place, key: key.into(), value, version, described });
             map.count_created(1);
             return Reply::Stored { version, created: true, old: None };
         };
-        let old = present.replace(value, version);
+        let old = present.replace(value, described, version);
         // The value before may be megabytes to free: not while readers wait.
         drop(shard);
         Reply::Stored { version, created: false, old: want_old.then_some(old) }
@@ -69,7 +79,7 @@ impl Kv {
         let mut removed = Vec::new();
         for (key, &place) in keys.zip(&places) {
             let current = shards.shard(place).get(place, key).map(|entry| entry.version);
-            if !condition.holds(current) {
+            if !condition.holds(current, map.life()) {
                 return Reply::ConditionFailed { current, old: None };
             }
             if let Some(entry) = shards.shard_mut(place).remove(place, key) {
@@ -136,7 +146,8 @@ impl Kv {
         let Kv { map, versions, .. } = self;
         let place = map.place(key);
         let mut shard = map.write(place.shard());
-        let before = match shard.get(place, key).map(|entry| decimal(&entry.value)) {
+        let present = shard.find(place, key);
+        let before = match present.as_ref().map(|present| decimal(&present.value)) {
             None => 0,
             Some(Some(before)) => before,
             Some(None) => return Reply::Failed(CommandError::NotAnInteger),
@@ -145,8 +156,18 @@ impl Kv {
             return Reply::Failed(CommandError::Overflow);
         };
         let digits = Bytes::copy_from_slice(itoa::Buffer::new().format(value).as_bytes());
-        let (version, created) = put(versions, &mut shard, place, key, digits);
-        map.count_created(usize::from(created));
+        let version = match present {
+            Some(mut present) => {
+                let version = versions.next(Some(present.version));
+                present.change(version, |_| digits);
+                version
+            }
+            None => {
+                let (version, _) = put(versions, &mut shard, place, key, digits);
+                map.count_created(1);
+                version
+            }
+        };
         Reply::Counted { value, version }
     }
 
@@ -158,7 +179,7 @@ impl Kv {
     }
 }
 
-/// Gives a key a value, in any case, and says its version and whether it is new.
+/// Gives a key a value that is not described, in any case, and says its version and whether it is new.
 fn put(
     versions: &mut Versions,
     shard: &mut Shard,
@@ -169,12 +190,13 @@ fn put(
     match shard.find(place, key) {
         Some(mut present) => {
             let version = versions.next(Some(present.version));
-            present.replace(value, version);
+            present.replace(value, Described::default(), version);
             (version, false)
         }
         None => {
             let version = versions.next(None);
-            shard.insert_absent(Entry { place, key: key.into(), value, version });
+            let described = Described::default();
+            shard.insert_absent(Entry { place, key: key.into(), value, version, described });
             (version, true)
         }
     }

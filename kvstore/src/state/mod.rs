@@ -4,7 +4,7 @@
 //! The map is cut into shards with a lock each (`map`, `shard`); a command or a read of several keys locks all their
 //! shards before its first access, so that nobody sees half of an mset. `apply` has the meaning of each command,
 //! `versions` what names a change,
-//! `scan` the pages of a scan, `garbage` frees what was there.
+//! `scan` the pages of a scan, `described` what HTTP says of a value, `garbage` frees what was there.
 //!
 //! A shard is a row of small hash tables (`tables`) in the order of their keys' places (`place`), which growth never
 //! changes. So a [`KvFrozen`] can walk the map while it changes: what it has still to come to, writers save for it (`view`).
@@ -12,6 +12,7 @@
 
 mod apply;
 mod chunk;
+mod described;
 mod frozen;
 mod garbage;
 mod map;
@@ -33,6 +34,7 @@ use bytes::Bytes;
 use niagara_engine::{Commands, GlobalPosition, MalformedState, StateMachine};
 
 pub use chunk::{SnapshotEntry, snapshot_entries};
+use described::Describer;
 pub use frozen::KvFrozen;
 use garbage::Garbage;
 use map::Map;
@@ -64,6 +66,7 @@ pub struct Kv {
     map: Arc<Map>,
     versions: Versions,
     garbage: Garbage,
+    describer: Describer,
 }
 
 impl Kv {
@@ -126,8 +129,10 @@ impl StateMachine for Kv {
     fn restore(&mut self, position: GlobalPosition, state: KvRestoring) -> Result<(), MalformedState> {
         let position = position.get();
         assert!(position >= self.versions.position(), "slots_rise: a restore does not lead back");
-        let before = self.map.replace_all(state.finish(&self.map, position)?);
-        self.garbage.free(before);
+        let (life, contents) = state.finish(&self.map, position)?;
+        // A state that has a name keeps it, so that readers never see a tag without one.
+        self.map.set_life(life);
+        self.garbage.free(self.map.replace_all(contents));
         self.versions = Versions::after(position);
         self.map.publish(position);
         Ok(())
