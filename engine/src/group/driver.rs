@@ -265,9 +265,10 @@ impl<L: ReplicaLog> Driver<L> {
             // A refused pre-vote changes nothing, so an error or a loss here needs no answer.
             let _ = self.raft.campaign();
         }
+        self.placement.tick(self.ticks, self.leads(), view.lags);
         if self.leads() {
-            if view.stand_back && self.placement.may_transfer(self.ticks) {
-                self.hand_leadership_over(None);
+            if view.stand_back && self.placement.may_transfer(self.ticks) && self.hand_leadership_over(None) {
+                self.placement.stands_back();
             }
         } else if !view.lags && self.placement.wants_to_claim(self.ticks, self.leader()) {
             self.outbox.push((self.leader(), Wire::Claim));
@@ -287,8 +288,8 @@ impl<L: ReplicaLog> Driver<L> {
             || raft.election_elapsed + 1 < raft.randomized_election_timeout()
     }
 
-    /// Hands leadership to `to`, or to the best follower there is: active, and close behind.
-    pub(super) fn hand_leadership_over(&mut self, to: Option<u64>) {
+    /// Hands leadership to `to`, or to the best follower there is: active, and close behind. `false` if there is none.
+    pub(super) fn hand_leadership_over(&mut self, to: Option<u64>) -> bool {
         let raft = &self.raft.raft;
         let candidates = raft.prs().iter().filter(|(id, progress)| {
             **id != self.config.server
@@ -301,6 +302,7 @@ impl<L: ReplicaLog> Driver<L> {
             self.placement.transferred(self.ticks);
             self.raft.transfer_leader(best);
         }
+        best.is_some()
     }
 
     /// A merge waits for this group's next slot while it holds a command at `level`. Only the leader can help.
