@@ -31,6 +31,9 @@ pub struct Config {
     pub server: ServerId,
     /// All servers of the cluster, this one included.
     pub members: Vec<Member>,
+    /// Names what the application executes and by which limits, so that servers which would not execute all commands alike refuse
+    /// each other. 0, the default, for an application that is the same in all releases.
+    pub application: u128,
     /// This server's end of each group's links; empty, or one for each group.
     pub links: Vec<Link>,
     /// Where logs and identity live. One server per directory, guarded by a lock file.
@@ -150,6 +153,7 @@ impl Config {
             cluster,
             server,
             members,
+            application: 0,
             links: Vec::new(),
             data_dir: PathBuf::from("niagara-data"),
             durability: Durability::Fsync,
@@ -181,12 +185,18 @@ impl Config {
         self.members.first().map_or(0, |member| member.addresses.len() as u16)
     }
 
+    /// The ids of all servers, in rising order.
+    pub(crate) fn servers(&self) -> Vec<ServerId> {
+        let mut servers: Vec<ServerId> = self.members.iter().map(|member| member.server).collect();
+        servers.sort_unstable();
+        servers
+    }
+
     /// The server that a group's leadership belongs to, by the group's number from 0.
     pub(crate) fn wanted_leader(&self, group: u16) -> ServerId {
         let group = usize::from(group);
         self.leaders.get(group).copied().unwrap_or_else(|| {
-            let mut servers: Vec<ServerId> = self.members.iter().map(|member| member.server).collect();
-            servers.sort_unstable();
+            let servers = self.servers();
             servers[group % servers.len()]
         })
     }
@@ -200,6 +210,9 @@ impl Config {
                 "each member needs one address per group, for 1 to {} groups",
                 niagara_sequencer::MAX_GROUPS
             ));
+        }
+        if self.members.len() > niagara_net::MAX_MEMBERS {
+            return fail(format!("a cluster has at most {} servers", niagara_net::MAX_MEMBERS));
         }
         for (i, member) in self.members.iter().enumerate() {
             if member.server == 0 {

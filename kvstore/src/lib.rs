@@ -11,6 +11,7 @@
 //! | [`http`] | HTTP/1.1: the same | commands, reads |
 //! | `front` | connections and their threads; the order of requests | both protocols, the engine's port |
 //! | [`client`] | one HTTP request, by a client that knows what it has sent | |
+//! | [`logs`] | where a process's logs go | |
 //! | [`config`], [`server`] | one server put together from a file | everything above |
 //!
 //! What a client can rely on:
@@ -27,12 +28,15 @@ pub mod client;
 pub mod command;
 pub mod config;
 mod decimal;
+mod description;
 mod front;
 pub mod http;
+pub mod logs;
 mod reply;
 pub mod resp;
 pub mod server;
 mod state;
+mod tag;
 mod version;
 
 /// A front end's thread without sockets, for a simulator.
@@ -40,9 +44,11 @@ pub mod sim {
     pub use crate::front::Desk;
 }
 
+pub use description::{Description, MAX_CONTENT_ENCODING_BYTES, MAX_CONTENT_TYPE_BYTES};
 #[doc(hidden)]
 pub use front::fuzzing;
 pub use front::{FrontEndConfig, FrontEnds};
 pub use reply::{CommandError, Reply};
 pub use state::{Cursor, Found, Kv, KvFrozen, KvReader, KvRestoring, SnapshotEntry, snapshot_entries};
+pub use tag::{Life, Tag};
 pub use version::{NotAVersion, Version};

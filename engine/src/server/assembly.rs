@@ -351,6 +351,10 @@ fn hello(config: &Config, channel: u16, identity: &Identity) -> Hello {
         channel: channel.into(),
         channels: config.groups().into(),
         store: identity.store(),
+        incarnation: identity.incarnation(),
+        lives: [0; niagara_net::LIVES],
+        application: config.application,
+        members: config.servers(),
     }
 }
 

@@ -109,8 +109,7 @@ pub(super) fn open_group(
     let (store, mut writer, mut slots) = open_log(config, group, outside)?;
     let floor = snapshot.map(|header| SnapshotFloor::of(header, group.into()));
     let hard_state = fit(number, &store, &mut writer, &mut slots, floor.as_ref())?;
-    let mut voters: Vec<u64> = config.members.iter().map(|member| member.server).collect();
-    voters.sort_unstable();
+    let voters = config.servers();
     let election = config.election_ticks;
     let driver_config = DriverConfig {
         server: config.server,
@@ -136,6 +135,9 @@ pub(super) fn open_group(
     Ok(OpenGroup { driver, store, writer, queue })
 }
 
+/// A new log's first segment has this part of the configured length: 256 KiB of 16 MiB.
+const FIRST_SEGMENT_PART: u64 = 64;
+
 /// Opens the log, and learns from its entries which slots they fill.
 fn open_log(
     config: &Config,
@@ -147,6 +149,7 @@ fn open_log(
     let dir = config.data_dir.join(format!("group-{number}"));
     let mut log_config = LogConfig::new(dir, config.durability, u64::from(id) << 16 | u64::from(number));
     log_config.segment_bytes = config.segment_bytes;
+    log_config.first_segment_bytes = config.segment_bytes / FIRST_SEGMENT_PART;
     log_config.cache_bytes = config.log_cache_bytes;
     log_config.files = Arc::clone(&outside.files);
     log_config.prepare_beside = outside.prepare_beside;
