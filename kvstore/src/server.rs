@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 use niagara_engine::{Client, Config, Engine, StartError};
 
+use crate::logs::LogCollector;
 use crate::{FrontEndConfig, FrontEnds, Kv};
 
 /// What a server needs to know before it starts.
@@ -60,6 +61,7 @@ impl Server {
         let ServerConfig { engine, front } = config;
         let engine = Engine::start(engine, Kv::new())?;
         let client = engine.client();
+        client.register_metrics(|registry| registry.register_collector(Box::new(LogCollector)));
         let (http, redis) = (front.http, front.redis);
         match FrontEnds::start(front, client.clone()) {
             Ok(fronts) => Ok(Server { engine, fronts, client }),

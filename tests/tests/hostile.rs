@@ -134,14 +134,14 @@ impl Attack {
 }
 
 fn group_attacks() -> Vec<Attack> {
-    let hello = Hello { cluster: 1, server: 2, channel: 1, channels: 4, store: 5 };
-    let greeting = frame(&Greeting::Hello(hello).encode());
+    let hello = Hello { cluster: 1, server: 2, channel: 1, channels: 4, store: 5, ..Hello::default() };
+    let greeting = frame(&Greeting::Hello(hello.clone()).encode());
     let mut wrong_checksum = greeting.clone();
     wrong_checksum[5] ^= 1;
     let mut long = u32::MAX.to_le_bytes().to_vec();
     long.extend([0; 4]);
     let mut long_magic = long.clone();
-    long_magic.extend(Greeting::Hello(hello).encode());
+    long_magic.extend(Greeting::Hello(hello.clone()).encode());
     let mut attacks = vec![
         Attack::bytes("nothing at all", []),
         Attack::bytes("random bytes", noise(256 << 10)),

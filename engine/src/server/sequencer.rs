@@ -178,8 +178,9 @@ impl Sequencer {
     /// Whether a snapshot is due, and can be made.
     fn snapshot_is_due(&self) -> bool {
         let snapshots = &self.board.snapshots;
+        let asked = snapshots.asked();
         if snapshots.is_wanted() && self.is_all_kept() {
-            snapshots.no_longer_wanted();
+            snapshots.meet(asked);
         }
         let full = self.since.entries >= self.limits.entries || self.since.bytes >= self.limits.bytes;
         (full || snapshots.is_wanted()) && snapshots.may_freeze()
@@ -199,9 +200,9 @@ impl Sequencer {
 
     /// Cuts the logs for a snapshot, if that is wanted and the end of a round is here.
     fn cut_if(&mut self, due: bool) -> Option<Then> {
+        let asked = self.board.snapshots.asked();
         let round = if due { self.round_to_cut()? } else { return None };
-        self.board.snapshots.cut();
-        self.board.snapshots.no_longer_wanted();
+        self.board.snapshots.cut(round, asked);
         self.since = SnapshotLimits { entries: 0, bytes: 0 };
         let floors = self.logs.iter_mut().map(|log| log.cut(round)).collect();
         Some(Then::Freeze(Cut { round, anchor: self.merge.anchor(), floors }))

@@ -109,12 +109,12 @@ pub(super) fn open_group(
     let (store, mut writer, mut slots) = open_log(config, group, outside)?;
     let floor = snapshot.map(|header| SnapshotFloor::of(header, group.into()));
     let hard_state = fit(number, &store, &mut writer, &mut slots, floor.as_ref())?;
-    let mut voters: Vec<u64> = config.members.iter().map(|member| member.server).collect();
-    voters.sort_unstable();
+    let voters = config.servers();
     let election = config.election_ticks;
     let driver_config = DriverConfig {
         server: config.server,
         lane: group,
+        incarnation: outside.incarnation,
         wanted_leader: config.wanted_leader(group),
         voters,
         boot: outside.boot,
@@ -125,6 +125,7 @@ pub(super) fn open_group(
         campaign_seed: outside.election_seed.map(|seed| seed ^ u64::from(number) << 32),
         window: config.window,
         entry_bytes: config.entry_bytes,
+        sub_batch_bytes: config.sub_batch_bytes(),
         foreign_bytes: config.lane_bytes,
         pin_bytes: config.snapshot_pin_bytes,
     };

@@ -2,6 +2,7 @@
 //!
 //! | command | file |
 //! |---|---|
+//! | all | [`parse`]: what was typed, and help |
 //! | `demo` | [`demo`]: a cluster in one process, with a load and a verdict |
 //! | `new-cluster` | [`new_cluster`]: writes configuration files |
 //! | `serve` | [`serve`]: one server |
@@ -26,6 +27,7 @@ mod logs;
 mod manual;
 mod new_cluster;
 mod output;
+mod parse;
 mod progress;
 mod put;
 mod read_only;
@@ -47,6 +49,7 @@ use niagara_engine::Durability;
 
 use failure::Failure;
 use niagara_kvstore::client::{self, Endpoint};
+pub use parse::parse;
 
 /// A replicated key-value store whose log scales with cores and links.
 ///

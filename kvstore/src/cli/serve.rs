@@ -12,7 +12,7 @@ use super::{ServeArgs, file_limit, logs};
 
 /// Does what `niagara serve` promises.
 pub fn run(arguments: &ServeArgs) -> Result<ExitCode, Failure> {
-    logs::start(arguments.log.as_deref(), "info");
+    logs::start(arguments.log.as_deref(), "info")?;
     let mut stop = StopSignal::watch()?;
     file_limit::raise();
     let config = read(&arguments.config)?;

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod demo;
+mod log_sinks;
 mod new_cluster;
 mod process;
 mod servers;

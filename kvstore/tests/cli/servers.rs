@@ -17,19 +17,25 @@ pub struct Cluster {
 impl Cluster {
     /// Starts a cluster of so many servers and groups.
     pub fn start(servers: u64, groups: u16) -> Cluster {
+        let mut cluster = Cluster::prepare(servers, groups);
+        for server in 1..=servers {
+            let mut running = cluster.serve(server);
+            running.wait_for(&format!("server {server} serves: HTTP at "));
+            cluster.servers.push(running);
+        }
+        cluster
+    }
+
+    /// Writes the files of such a cluster, and starts nothing.
+    pub fn prepare(servers: u64, groups: u16) -> Cluster {
         let dir = tempfile::tempdir().unwrap();
-        let mut cluster = Cluster { dir, servers: Vec::new() };
+        let cluster = Cluster { dir, servers: Vec::new() };
         let [count, groups, port] = [servers.to_string(), groups.to_string(), free_block().to_string()];
         let path = cluster.dir.path().to_str().unwrap().to_owned();
         let arguments =
             ["new-cluster", "--dir", &path, "--servers", &count, "--groups", &groups, "--base-port", &port];
         let finished = run(arguments);
         assert_eq!(finished.status, Some(0), "{finished:?}");
-        for server in 1..=servers {
-            let mut running = cluster.serve(server);
-            running.wait_for(&format!("server {server} serves: HTTP at "));
-            cluster.servers.push(running);
-        }
         cluster
     }
 

@@ -56,7 +56,7 @@ pub fn frame() -> Seeds {
 
 /// Every greeting there is, and what is none.
 pub fn greeting() -> Seeds {
-    let hello = Hello { cluster: 0xc1, server: 2, channel: 1, channels: 4, store: 0x57 };
+    let hello = Hello { cluster: 0xc1, server: 2, channel: 1, channels: 4, store: 0x57, ..Hello::default() };
     let refusals = [
         ("cluster", Refusal::WrongCluster),
         ("version", Refusal::WrongVersion { refuser: 2, refused: 1 }),
@@ -66,6 +66,9 @@ pub fn greeting() -> Seeds {
         ("unknown", Refusal::UnknownServer { server: 9 }),
         ("turn", Refusal::NotYourTurn { refuser: 1, refused: 2 }),
         ("store", Refusal::Store("server 2 has another store than before".into())),
+        ("members", Refusal::Members("server 1 lists 1, 2, 3; server 2 lists 2".into())),
+        ("application", Refusal::Application("the applications differ".into())),
+        ("old-copy", Refusal::OldCopy("server 2 has been further".into())),
         ("other", Refusal::Other { code: 999, text: "déjà vu".into() }),
     ];
     let mut seeds = named([

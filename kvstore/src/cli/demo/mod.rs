@@ -46,7 +46,7 @@ enum Home {
 
 /// Does what `niagara demo` promises.
 pub fn run(arguments: &DemoArgs) -> Result<ExitCode, Failure> {
-    logs::start(None, "error");
+    logs::start(None, "error")?;
     let mut stop = StopSignal::watch()?;
     file_limit::raise();
     let home = Home::create(arguments.dir.as_deref())?;

@@ -118,7 +118,7 @@ impl Loader {
         );
         let hint = "look with `niagara status`, and run it again with --merge: it overwrites what is there with the same values, \
                     which is harmless";
-        Failure::new(what, hint)
+        Failure::unknown(what, hint)
     }
 }
 
@@ -140,7 +140,7 @@ pub fn key_count(connection: &mut Connection) -> Result<u64, Failure> {
             };
         });
         let fail = |what: &str| {
-            Err(Failure::new(
+            Err(Failure::refused(
                 format!("the number of keys is not to be had: {what}"),
                 "is it a Niagara server's Redis address? Look with `niagara status`",
             ))

@@ -14,14 +14,44 @@ const BUFFER_BYTES: usize = 256 << 10;
 /// The longest line of JSON: each byte of the longest key and value may be written as six (`\u0000`).
 const LINE_BYTES_MAX: u64 = 6 * (MAX_KEY_BYTES + MAX_VALUE_BYTES) as u64 + 1_024;
 
-/// Hands over each key with its value, from a file or, for `-`, from standard input.
-pub fn each_pair(path: &Path, visit: &mut Visit<'_>) -> Result<(), Failure> {
-    if path == Path::new("-") {
-        return each_pair_of(&mut io::stdin().lock(), "standard input", None, visit);
+/// An input that can be read, whatever is in it.
+pub enum Source<'p> {
+    /// Standard input.
+    Stdin,
+    /// A file.
+    File(&'p Path, File),
+}
+
+impl Source<'_> {
+    /// Opens a file; `-` is standard input.
+    pub fn open(path: &Path) -> Result<Source<'_>, Failure> {
+        if path == Path::new("-") {
+            return Ok(Source::Stdin);
+        }
+        let name = path.display().to_string();
+        let file = File::open(path).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => {
+                let hint = "name a snapshot's file, an export of one, or - for standard input";
+                Failure::new(format!("the file {name} does not exist"), hint)
+            }
+            _ => unreadable(&name, &error),
+        })?;
+        match file.metadata() {
+            Ok(metadata) if metadata.is_dir() => Err(unreadable(&name, &ErrorKind::IsADirectory.into())),
+            _ => Ok(Source::File(path, file)),
+        }
     }
-    let name = path.display().to_string();
-    let input = File::open(path).map_err(|error| unreadable(&name, &error))?;
-    each_pair_of(&mut BufReader::with_capacity(BUFFER_BYTES, input), &name, Some(path), visit)
+
+    /// Hands over each key with its value.
+    pub fn each_pair(self, visit: &mut Visit<'_>) -> Result<(), Failure> {
+        match self {
+            Source::Stdin => each_pair_of(&mut io::stdin().lock(), "standard input", None, visit),
+            Source::File(path, file) => {
+                let mut input = BufReader::with_capacity(BUFFER_BYTES, file);
+                each_pair_of(&mut input, &path.display().to_string(), Some(path), visit)
+            }
+        }
+    }
 }
 
 fn each_pair_of(
@@ -71,6 +101,10 @@ fn each_row(input: &mut impl BufRead, name: &str, visit: &mut Visit<'_>) -> Resu
         let read = input.take(LINE_BYTES_MAX).read_until(b'\n', &mut line);
         if read.map_err(|error| unreadable(name, &error))? == 0 {
             break;
+        }
+        if line.len() as u64 == LINE_BYTES_MAX && !line.ends_with(b"\n") {
+            let what = format!("the line is longer than {LINE_BYTES_MAX} bytes, which no key and value need");
+            return Err(malformed(name, &place, &what));
         }
         if line.trim_ascii().is_empty() {
             continue;
@@ -130,6 +164,13 @@ mod tests {
         assert_eq!(read(b"").unwrap(), []);
         assert!(read(b"key,value\n").unwrap_err().what.contains("neither a snapshot nor an export"));
         assert!(read(b"NIAGSNP\0").unwrap_err().what.contains("standard input"));
+    }
+
+    #[test]
+    fn an_endless_line_is_given_up() {
+        let mut endless = BufReader::new(b"{".chain(io::repeat(b' ')));
+        let failure = each_pair_of(&mut endless, "the input", None, &mut |_, _| Ok(())).unwrap_err();
+        assert!(failure.what.contains("line 1 of the input: the line is longer than"), "{failure:?}");
     }
 
     #[test]
