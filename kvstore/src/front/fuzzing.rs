@@ -63,7 +63,7 @@ impl Beginning {
     /// As for [`redis`](Beginning::redis).
     pub fn http<'a>(&self, pieces: impl IntoIterator<Item = Piece<'a>>) -> Told {
         let clock = Clock::new(UNIX_EPOCH + Duration::from_secs(784_111_777));
-        let site = Site { clock, http: address(7001), redis: address(7002) };
+        let site = Site { clock, http: address(7001), redis: address(7002), members: Vec::new() };
         self.converse(HttpConnection::new(Rc::new(site)), pieces)
     }
 

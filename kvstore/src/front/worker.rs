@@ -112,6 +112,7 @@ impl<E: Engine> Worker<E> {
             clock: Clock::new(SystemTime::now()),
             http: common.config.http,
             redis: common.config.redis,
+            members: common.config.members.clone(),
         };
         Worker {
             number,

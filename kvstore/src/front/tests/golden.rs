@@ -52,7 +52,12 @@ pub(super) fn redis() -> RespConnection {
 
 pub(super) fn http() -> HttpConnection {
     let clock = Clock::new(UNIX_EPOCH + Duration::from_secs(784_111_777));
-    HttpConnection::new(Rc::new(Site { clock, http: address(7001), redis: address(7002) }))
+    HttpConnection::new(Rc::new(Site {
+        clock,
+        http: address(7001),
+        redis: address(7002),
+        members: Vec::new(),
+    }))
 }
 
 fn address(port: u16) -> SocketAddr {
