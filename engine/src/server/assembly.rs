@@ -74,7 +74,7 @@ pub enum StartError {
     },
     /// The sockets of the channel for snapshots cannot be opened.
     #[error("transfer: {0}")]
-    Transfer(OpenError),
+    Transfer(#[source] OpenError),
     /// The address of the channel for snapshots cannot be resolved.
     #[error("transfer: cannot resolve this server's own address {address:?}: {source}")]
     TransferAddress {
