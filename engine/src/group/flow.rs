@@ -14,6 +14,9 @@ use crate::planted::{self, Bug};
 /// Most messages on their way to a follower without an answer.
 pub(super) const MOST_IN_FLIGHT: usize = 64;
 
+/// Most bytes of entries in one message, unless a single entry has more: what a fast link takes in a few milliseconds.
+pub(super) const MOST_MESSAGE_BYTES: usize = 1 << 20;
+
 /// The followers that are paused, and the probes that have left.
 #[derive(Debug, Default)]
 pub(super) struct Flow {

@@ -321,8 +321,7 @@ fn open_link(config: &Config, group: u16, identity: &Arc<Identity>) -> Result<Tr
     let mut link_config = LinkConfig::new(hello, listen, peers);
     link_config.bind_address = link.bind_address;
     link_config.bind_device = link.bind_device;
-    // An append carries entries up to Raft's message size, and at least one, which can hold the largest command.
-    link_config.max_frame_bytes = link_config.max_frame_bytes.max(config.command_bytes + (8 << 20));
+    link_config.max_frame_bytes = config.frame_bytes();
     // The replica stops where its own bound is passed, so one message may come on top; nothing is ever dropped here.
     link_config.send_queue_bytes = config.send_queue_bytes + link_config.max_frame_bytes;
     // A leader that is ahead by its whole window sends that in one message.
@@ -354,6 +353,10 @@ fn hello(config: &Config, channel: u16, identity: &Identity) -> Hello {
         channel: channel.into(),
         channels: config.groups().into(),
         store: identity.store(),
+        incarnation: identity.incarnation(),
+        lives: [0; niagara_net::LIVES],
+        application: config.application,
+        members: config.servers(),
     }
 }
 
@@ -371,7 +374,7 @@ fn cores(config: &Config) -> Result<Vec<Option<core_affinity::CoreId>>, ConfigEr
     match &config.pinning {
         Pinning::Auto if there.len() > groups => Ok(there.into_iter().take(groups).map(Some).collect()),
         Pinning::Auto | Pinning::Off => Ok(vec![None; groups]),
-        Pinning::Cores(wanted) if wanted.len() != groups => Err(ConfigError(format!(
+        Pinning::Cores(wanted) if wanted.len() != groups => Err(ConfigError::Unfit(format!(
             "pinning names {} cores: name one for each of the {groups} groups",
             wanted.len()
         ))),
@@ -380,7 +383,7 @@ fn cores(config: &Config) -> Result<Vec<Option<core_affinity::CoreId>>, ConfigEr
             .map(|id| {
                 there.iter().find(|core| core.id == *id).copied().map(Some).ok_or_else(|| {
                     let ids: Vec<String> = there.iter().map(|core| core.id.to_string()).collect();
-                    ConfigError(format!(
+                    ConfigError::Unfit(format!(
                         "pinning: there is no core {id}; this process may use {}",
                         ids.join(", ")
                     ))

@@ -83,7 +83,7 @@ not have been executed: it is then sent to the next server, which is said on sta
 Examples:
   niagara put greeting hello
   niagara put picture < picture.png
-  niagara put greeting hi --if-match 1024
+  niagara put greeting hi --if-match 9f86d081884c7d65-1024
   niagara put lock me --if-absent --at http://10.0.0.1:7000,http://10.0.0.2:7000
 
 Exit status:
@@ -114,7 +114,7 @@ answers are treated as by `niagara put`.
 
 Examples:
   niagara del greeting
-  niagara del greeting --if-match 1024
+  niagara del greeting --if-match 9f86d081884c7d65-1024
 
 Exit status:
   0  the key does not exist any more

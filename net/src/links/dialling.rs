@@ -65,7 +65,8 @@ impl Links {
         let connected = connection.connected();
         connection.phase = Phase::AwaitHello { peer };
         connection.deadline = now + self.config.hello_timeout;
-        if let Err(error) = connected.and_then(|()| connection.greet(&Greeting::Hello(self.config.hello))) {
+        let hello = Greeting::Hello(self.config.hello.clone());
+        if let Err(error) = connected.and_then(|()| connection.greet(&hello)) {
             self.abandon(token, &error, now);
         }
     }
