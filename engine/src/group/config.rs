@@ -34,6 +34,8 @@ pub struct DriverConfig {
     pub sub_batch_bytes: usize,
     /// Bytes of forwarded commands that may wait.
     pub foreign_bytes: usize,
+    /// Bytes that may be queued for one peer on the fastest link.
+    pub send_queue_bytes: usize,
     /// A log that takes more bytes is compacted in spite of followers that are getting a snapshot.
     pub pin_bytes: u64,
 }
