@@ -131,22 +131,7 @@ mod tests {
     use super::*;
 
     fn placement() -> Placement {
-        let mut placement = Placement::new(&DriverConfig {
-            server: 1,
-            lane: 0,
-            voters: vec![1, 2, 3],
-            wanted_leader: 1,
-            boot: 1,
-            heartbeat_ticks: 2,
-            election_ticks: 10,
-            campaign_ticks: 11..20,
-            campaign_seed: None,
-            window: 4,
-            entry_bytes: 1 << 10,
-            foreign_bytes: 1 << 20,
-            pin_bytes: 0,
-            send_queue_bytes: 1 << 20,
-        });
+        let mut placement = Placement::new(&DriverConfig::small());
         placement.link(2, true, 0);
         placement.link(3, true, 0);
         placement
