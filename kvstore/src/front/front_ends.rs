@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 
 use mio::Poll;
-use niagara_engine::{Client, Wake};
+use niagara_engine::{Client, ServerId, Wake};
 use rustix::process::{Resource, getrlimit};
 
 use super::engine::Engine;
@@ -36,6 +36,8 @@ pub struct FrontEndConfig {
     pub http_too: Vec<SocketAddr>,
     /// Where else the Redis protocol is served.
     pub redis_too: Vec<SocketAddr>,
+    /// Where the members of the cluster answer HTTP, `host:port` by server, as far as it is known: /status tells it.
+    pub members: Vec<(ServerId, String)>,
     /// Number of front-end threads, at least 1. The default is one for every four cores, since the groups, the sequencer
     /// and the application need the others.
     pub threads: usize,
@@ -64,6 +66,7 @@ impl Default for FrontEndConfig {
             redis: SocketAddr::from(([127, 0, 0, 1], 7002)),
             http_too: Vec::new(),
             redis_too: Vec::new(),
+            members: Vec::new(),
             threads: (cores / 4).clamp(1, 8),
             max_connections: files.saturating_sub(RESERVED_FILES).clamp(16, 1 << 20) as usize,
             client_output: 64 << 20,
