@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::parse::Arguments;
+use crate::Description;
 use crate::command::{Condition, MAX_KEY_BYTES};
 use crate::decimal::decimal;
 
@@ -24,6 +25,8 @@ pub(super) enum Write {
         condition: Condition,
         print: Print,
     },
+    /// Key, value, Content-Type and Content-Encoding are arguments 1 to 4.
+    Put,
     /// The keys are the arguments from 1 on.
     Delete,
     /// Keys and values are the arguments from 1 on, by turns.
@@ -129,7 +132,7 @@ type Known = (&'static str, usize, usize, Keys);
 const ANY: usize = usize::MAX;
 
 /// How many commands there are.
-pub(super) const COMMAND_COUNT: usize = 32;
+pub(super) const COMMAND_COUNT: usize = 33;
 
 /// All commands, the most frequent first, since they are searched in this order.
 const COMMANDS: [Known; COMMAND_COUNT] = [
@@ -165,6 +168,7 @@ const COMMANDS: [Known; COMMAND_COUNT] = [
     ("READONLY", 0, 0, Keys::None),
     ("READWRITE", 0, 0, Keys::None),
     ("QUIT", 0, 0, Keys::None),
+    ("NIAGARA.PUT", 4, 4, Keys::First),
 ];
 
 fn keys_fit(keys: Keys, arguments: Arguments<'_>) -> bool {
@@ -175,6 +179,20 @@ fn keys_fit(keys: Keys, arguments: Arguments<'_>) -> bool {
         Keys::All => arguments.from(1).iter().all(fits),
         Keys::EverySecond => arguments.from(1).iter().step_by(2).all(fits),
     }
+}
+
+/// A set with what HTTP says of the value, for loading what was exported.
+fn put(arguments: Arguments<'_>) -> Plan {
+    if described(arguments).is_valid() {
+        Plan::Write(Write::Put)
+    } else {
+        Plan::Refuse("ERR a content type has at most 256 bytes, an encoding 64, all of them printable".into())
+    }
+}
+
+/// What a put says of its value.
+pub(super) fn described(arguments: Arguments<'_>) -> Description<'_> {
+    Description { content_type: arguments.get(3), content_encoding: arguments.get(4) }
 }
 
 fn understand(name: &'static str, arguments: Arguments<'_>) -> Plan {
@@ -188,6 +206,7 @@ fn understand(name: &'static str, arguments: Arguments<'_>) -> Plan {
         "DBSIZE" => Plan::Read(Read::DbSize),
         "SCAN" => scan(arguments),
         "SET" => set_with_options(arguments),
+        "NIAGARA.PUT" => put(arguments),
         "SETNX" => set(Condition::IfAbsent, Print::Flag),
         "GETSET" => set(Condition::Always, Print::Old),
         "DEL" | "UNLINK" => Plan::Write(Write::Delete),
