@@ -4,13 +4,14 @@
 //! ([`niagara_engine::Config::new`], [`FrontEndConfig::default`]); [`Plan::render`] writes them down, each with its
 //! unit and reason, so the documentation in a generated file cannot drift from the code.
 
+mod listeners;
 mod nearest;
 mod plan;
 mod tables;
 #[cfg(test)]
 mod tests;
 
-use std::io;
+use std::io::{self, Read};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,6 +23,9 @@ use crate::server::ServerConfig;
 use tables::{EngineTable, File, FrontTable, LinkTable, PinningValue};
 
 pub use plan::{Plan, PlannedServer};
+
+/// A thousand servers with as many groups each need about as much.
+const MOST_BYTES: u64 = 64 << 20;
 
 /// A configuration file, read and checked.
 ///
@@ -87,20 +91,32 @@ impl ConfigFile {
     /// Reads a file. Relative paths in it are relative to the file's own directory.
     pub fn read(path: impl AsRef<Path>) -> Result<ConfigFile, ConfigFileError> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigFileError::Read { path: path.to_owned(), source })?;
+        let text =
+            read_text(path).map_err(|source| ConfigFileError::Read { path: path.to_owned(), source })?;
         Self::parse(&text, path.parent().unwrap_or(Path::new("")))
     }
 
     /// Parses a file's text. Relative paths in it are relative to `base`.
     pub fn parse(text: &str, base: &Path) -> Result<ConfigFile, ConfigFileError> {
         let file: File = toml::from_str(text).map_err(|error| syntax(&error))?;
+        listeners::check(&file)?;
         let http =
             file.members.iter().filter_map(|member| Some((member.server, member.http.clone()?))).collect();
-        let front = front_end_config(&file.http, &file.redis, &file.front)?;
+        let mut front = front_end_config(&file.http, &file.redis, &file.front)?;
+        front.members.clone_from(&http);
         let engine = engine_config(file, base)?;
         Ok(ConfigFile { server: ServerConfig { engine, front }, http })
     }
+}
+
+/// A file's text, unless it is far longer than any configuration: what is named by mistake may have no end.
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(MOST_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MOST_BYTES {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is too long for a configuration file"));
+    }
+    Ok(text)
 }
 
 fn engine_config(file: File, base: &Path) -> Result<Config, ConfigFileError> {

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 
 use mio::Poll;
-use niagara_engine::{Client, Wake};
+use niagara_engine::{Client, ServerId, Wake};
 use rustix::process::{Resource, getrlimit};
 
 use super::engine::Engine;
@@ -32,6 +32,8 @@ pub struct FrontEndConfig {
     pub http: SocketAddr,
     /// Where the Redis protocol is served.
     pub redis: SocketAddr,
+    /// Where the members of the cluster answer HTTP, `host:port` by server, as far as it is known: /status tells it.
+    pub members: Vec<(ServerId, String)>,
     /// Number of front-end threads, at least 1. The default is one for every four cores, since the groups, the sequencer
     /// and the application need the others.
     pub threads: usize,
@@ -51,6 +53,7 @@ impl Default for FrontEndConfig {
         FrontEndConfig {
             http: SocketAddr::from(([127, 0, 0, 1], 7001)),
             redis: SocketAddr::from(([127, 0, 0, 1], 7002)),
+            members: Vec::new(),
             threads: (cores / 4).clamp(1, 8),
             max_connections: files.saturating_sub(RESERVED_FILES).clamp(16, 1 << 20) as usize,
         }

@@ -68,6 +68,7 @@ impl Beginning {
             http: address(7001),
             redis: address(7002),
             life: Life::new(1).expect("1 is not 0"),
+            members: Vec::new(),
         };
         self.converse(HttpConnection::new(Rc::new(site)), pieces)
     }

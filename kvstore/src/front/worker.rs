@@ -113,6 +113,7 @@ impl<E: Engine> Worker<E> {
             http: common.config.http,
             redis: common.config.redis,
             life: Life::random(),
+            members: common.config.members.clone(),
         };
         Worker {
             number,

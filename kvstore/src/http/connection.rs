@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use niagara_engine::{Consistency, Status};
+use niagara_engine::{Consistency, ServerId, Status};
 use serde::Serialize;
 
 use super::chunked::{ChunkError, Chunked};
@@ -28,6 +28,8 @@ pub(crate) struct Site {
     pub(crate) redis: SocketAddr,
     /// What this server names the life of a state that has no name yet.
     pub(crate) life: Life,
+    /// Where the cluster's members answer HTTP, as far as it is known.
+    pub(crate) members: Vec<(ServerId, String)>,
 }
 
 /// HTTP's part of a session.
@@ -97,11 +99,21 @@ enum Rest {
 
 /// The content of /status.
 #[derive(Serialize)]
-struct StatusPage {
+struct StatusPage<'s> {
     #[serde(flatten)]
     status: Status,
     http: SocketAddr,
     redis: SocketAddr,
+    /// So that whoever knows one server finds the others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    members: Vec<MemberEntry<'s>>,
+}
+
+/// A member of the cluster.
+#[derive(Serialize)]
+struct MemberEntry<'s> {
+    server: ServerId,
+    http: &'s str,
 }
 
 impl HttpConnection {
@@ -275,8 +287,14 @@ impl HttpConnection {
         match page {
             Page::Healthz | Page::Readyz => head.end_with("text/plain", b"ok\n"),
             Page::Status => {
-                let page =
-                    StatusPage { status: engine.status(), http: self.site.http, redis: self.site.redis };
+                let Site { http, redis, members, .. } = &*self.site;
+                let members = members.iter().map(|(server, http)| MemberEntry { server: *server, http });
+                let page = StatusPage {
+                    status: engine.status(),
+                    http: *http,
+                    redis: *redis,
+                    members: members.collect(),
+                };
                 end_with_json(head, &page);
             }
             Page::Metrics(exposition) => {

@@ -54,7 +54,13 @@ pub(super) fn redis() -> RespConnection {
 pub(super) fn http() -> HttpConnection {
     let clock = Clock::new(UNIX_EPOCH + Duration::from_secs(784_111_777));
     let life = Life::new(0xfeed).expect("a name");
-    HttpConnection::new(Rc::new(Site { clock, http: address(7001), redis: address(7002), life }))
+    HttpConnection::new(Rc::new(Site {
+        clock,
+        http: address(7001),
+        redis: address(7002),
+        life,
+        members: Vec::new(),
+    }))
 }
 
 fn address(port: u16) -> SocketAddr {

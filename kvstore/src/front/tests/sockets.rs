@@ -27,7 +27,7 @@ struct Server {
 impl Server {
     fn start(threads: usize, max_connections: usize) -> Server {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let config = FrontEndConfig { http: any, redis: any, threads, max_connections };
+        let config = FrontEndConfig { http: any, redis: any, threads, max_connections, ..Default::default() };
         let fake = FakeServer::new();
         let mood = Arc::new(Mutex::new(Mood::Serve));
         let wakes: Mutex<Vec<Arc<dyn Wake>>> = Mutex::default();
