@@ -373,3 +373,38 @@ fn a_second_server_on_the_same_port_is_refused() {
     let error = FrontEnds::start(config, server.engine.client()).err().expect("the port is taken");
     assert_eq!(error.kind(), ErrorKind::AddrInUse);
 }
+
+/// Positions begin anew with a new state, and so do versions: a tag of the state before must not match.
+#[test]
+fn tags_of_a_former_life_match_nothing() {
+    let write = |cluster: &Cluster| {
+        let put = cluster.http(0).ask("PUT", "/kv/key", &[("Content-Type", "text/plain")], b"value");
+        assert_eq!(put.status, 201);
+        put.header("ETag").to_owned()
+    };
+    let before = Cluster::start();
+    let old = write(&before);
+    for server in 0..SERVERS {
+        let got = before.http(server).ask("GET", "/kv/key", &[("If-None-Match", &old)], b"");
+        assert_eq!((got.status, got.header("ETag")), (304, old.as_str()), "at server {server}");
+    }
+    drop(before);
+
+    let after = Cluster::start();
+    let new = write(&after);
+    assert_ne!(new, old);
+    let version = |tag: &str| tag.split_once('-').expect("a life and a version").1.to_owned();
+    let same_version = old.replace(&version(&old), &version(&new));
+    for server in 0..SERVERS {
+        let mut client = after.http(server);
+        for tag in [&old, &same_version] {
+            assert_eq!(client.ask("GET", "/kv/key", &[("If-None-Match", tag)], b"").status, 200);
+            assert_eq!(client.ask("GET", "/kv/key", &[("If-Match", tag)], b"").status, 412);
+            assert_eq!(client.ask("PUT", "/kv/key", &[("If-Match", tag)], b"lost update").status, 412);
+            assert_eq!(client.ask("DELETE", "/kv/key", &[("If-Match", tag)], b"").status, 412);
+        }
+        let got = client.ask("GET", "/kv/key", &[], b"");
+        assert_eq!((got.body.as_slice(), got.header("Content-Type")), (b"value".as_slice(), "text/plain"));
+    }
+    assert_eq!(after.http(1).ask("PUT", "/kv/key", &[("If-Match", &new)], b"").status, 200);
+}

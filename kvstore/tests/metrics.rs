@@ -177,6 +177,9 @@ fn lint(families: &BTreeMap<String, Family>) {
     }
 }
 
+/// A bound, and how many observations are at or below it.
+type Bucket = (f64, f64);
+
 /// Buckets rise to infinity, where they hold all, and at least one bound is at 10 seconds or beyond.
 fn check_histogram(name: &str, family: &Family) {
     let without_bound = |labels: &BTreeMap<String, String>| {
@@ -186,7 +189,7 @@ fn check_histogram(name: &str, family: &Family) {
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect()
     };
-    let mut buckets: BTreeMap<Vec<(String, String)>, Vec<(f64, f64)>> = BTreeMap::new();
+    let mut buckets: BTreeMap<Vec<(String, String)>, Vec<Bucket>> = BTreeMap::new();
     for (_, labels, value) in family.samples.iter().filter(|(suffix, ..)| suffix == "_bucket") {
         buckets.entry(without_bound(labels)).or_default().push((labels["le"].parse().unwrap(), *value));
     }

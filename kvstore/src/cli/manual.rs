@@ -225,8 +225,9 @@ Exit status:
 /// Of `niagara snapshot export`.
 pub const SNAPSHOT_EXPORT: &str = "\
 With --json each line is an object such as {\"key\":\"greeting\",\"value\":\"hello\"}; what is not UTF-8 stands in base64, as \
-`key_base64` or `value_base64`. With --resp each key is a SET command of the Redis protocol. The order of keys means \
-nothing. Versions (ETags) are not exported. The file is checked on the way: after a failure, what has been written to \
+`key_base64` or `value_base64`. What HTTP clients have said of a value stands beside it, as `content_type` and \
+`content_encoding`. With --resp each key is a SET command of the Redis protocol, which has no room for that. The order of \
+keys means nothing. Versions (ETags) are not exported. The file is checked on the way: after a failure, what has been written to \
 standard output is not all; a file named by --output is removed again.
 
 Examples:

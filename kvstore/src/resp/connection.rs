@@ -293,6 +293,11 @@ fn encode(write: &Write, arguments: Arguments<'_>, command: &mut Vec<u8>) -> Pri
             command.extend_from_slice(arguments.get(2));
             return *print;
         }
+        Write::Put => {
+            let (key, described) = (arguments.get(1), plan::described(arguments));
+            command::encode_put_head(command, key, &Condition::Always, false, described);
+            command.extend_from_slice(arguments.get(2));
+        }
         Write::Delete => command::encode_delete(command, arguments.from(1).iter(), &Condition::Always),
         Write::MSet { if_absent } => {
             let pairs = (1..arguments.len()).step_by(2).map(|at| (arguments.get(at), arguments.get(at + 1)));

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::containers;
 use super::glob::{Glob, MAX_PATTERN_BYTES};
 use super::parse::Arguments;
-use crate::Cursor;
+use crate::{Cursor, Description};
 use crate::command::{Condition, MAX_KEY_BYTES};
 use crate::decimal::decimal;
 
@@ -27,6 +27,8 @@ pub(super) enum Write {
         condition: Condition,
         print: Print,
     },
+    /// Key, value, Content-Type and Content-Encoding are arguments 1 to 4.
+    Put,
     /// The keys are the arguments from 1 on.
     Delete,
     /// Keys and values are the arguments from 1 on, by turns.
@@ -135,7 +137,7 @@ type Known = (&'static str, usize, usize, Keys);
 pub(super) const ANY: usize = usize::MAX;
 
 /// How many commands there are.
-const COMMAND_COUNT: usize = 34;
+pub(super) const COMMAND_COUNT: usize = 35;
 
 /// All commands, the most frequent first, since they are searched in this order.
 const COMMANDS: [Known; COMMAND_COUNT] = [
@@ -173,6 +175,7 @@ const COMMANDS: [Known; COMMAND_COUNT] = [
     ("QUIT", 0, ANY, Keys::None),
     ("RESET", 0, 0, Keys::None),
     ("UNWATCH", 0, 0, Keys::None),
+    ("NIAGARA.PUT", 4, 4, Keys::First),
 ];
 
 /// The names of all commands.
@@ -204,6 +207,20 @@ fn keys_fit(keys: Keys, arguments: Arguments<'_>) -> bool {
     }
 }
 
+/// A set with what HTTP says of the value, for loading what was exported.
+fn put(arguments: Arguments<'_>) -> Plan {
+    if described(arguments).is_valid() {
+        Plan::Write(Write::Put)
+    } else {
+        Plan::Refuse("ERR a content type has at most 256 bytes, an encoding 64, all of them printable".into())
+    }
+}
+
+/// What a put says of its value.
+pub(super) fn described(arguments: Arguments<'_>) -> Description<'_> {
+    Description { content_type: arguments.get(3), content_encoding: arguments.get(4) }
+}
+
 fn understand(name: &'static str, arguments: Arguments<'_>) -> Plan {
     let set = |condition, print| Plan::Write(Write::Set { condition, print });
     match name {
@@ -215,6 +232,7 @@ fn understand(name: &'static str, arguments: Arguments<'_>) -> Plan {
         "DBSIZE" => Plan::Read(Read::DbSize),
         "SCAN" => scan(arguments),
         "SET" => set_with_options(arguments),
+        "NIAGARA.PUT" => put(arguments),
         "SETNX" => set(Condition::IfAbsent, Print::Flag),
         "GETSET" => set(Condition::Always, Print::Old),
         "DEL" | "UNLINK" => Plan::Write(Write::Delete),

@@ -4,9 +4,11 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
 
+use niagara_kvstore::Description;
 use niagara_kvstore::command::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
 
 use super::file::Visit;
+use super::rows::Described;
 use super::{commands, file, rows};
 use crate::cli::failure::Failure;
 
@@ -88,7 +90,8 @@ fn each_command(input: &mut impl BufRead, name: &str, visit: &mut Visit<'_>) -> 
     };
     for number in 1.. {
         let Some((key, value)) = commands::read(input).map_err(|error| wrong(number, &error))? else { break };
-        take(&key, &value, visit, name, &format!("command {number}"))?;
+        let row = Described::new((&key, &value), Description::NONE);
+        take(&row, visit, name, &format!("command {number}"))?;
     }
     Ok(())
 }
@@ -109,14 +112,15 @@ fn each_row(input: &mut impl BufRead, name: &str, visit: &mut Visit<'_>) -> Resu
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let (key, value) = rows::read(&line).map_err(|what| malformed(name, &place, &what))?;
-        take(&key, &value, visit, name, &place)?;
+        let row = rows::read(&line).map_err(|what| malformed(name, &place, &what))?;
+        take(&row, visit, name, &place)?;
     }
     Ok(())
 }
 
 /// Hands over a pair, unless a server would refuse it.
-fn take(key: &[u8], value: &[u8], visit: &mut Visit<'_>, name: &str, place: &str) -> Result<(), Failure> {
+fn take(row: &Described, visit: &mut Visit<'_>, name: &str, place: &str) -> Result<(), Failure> {
+    let (key, value) = &row.pair;
     if key.len() > MAX_KEY_BYTES {
         let what = format!("a key has at most {MAX_KEY_BYTES} bytes, and this one {}", key.len());
         return Err(malformed(name, place, &what));
@@ -125,7 +129,7 @@ fn take(key: &[u8], value: &[u8], visit: &mut Visit<'_>, name: &str, place: &str
         let what = format!("a value has at most {MAX_VALUE_BYTES} bytes, and this one {}", value.len());
         return Err(malformed(name, place, &what));
     }
-    visit(key, value)
+    visit(key, value, row.description())
 }
 
 fn malformed(name: &str, place: &str, what: &str) -> Failure {
@@ -146,7 +150,7 @@ mod tests {
 
     fn read(input: &[u8]) -> Result<Vec<Pair>, Failure> {
         let mut pairs = Vec::new();
-        let read = each_pair_of(&mut &*input, "the input", None, &mut |key, value| {
+        let read = each_pair_of(&mut &*input, "the input", None, &mut |key, value, _| {
             pairs.push((key.to_vec(), value.to_vec()));
             Ok(())
         });
@@ -169,7 +173,7 @@ mod tests {
     #[test]
     fn an_endless_line_is_given_up() {
         let mut endless = BufReader::new(b"{".chain(io::repeat(b' ')));
-        let failure = each_pair_of(&mut endless, "the input", None, &mut |_, _| Ok(())).unwrap_err();
+        let failure = each_pair_of(&mut endless, "the input", None, &mut |_, _, _| Ok(())).unwrap_err();
         assert!(failure.what.contains("line 1 of the input: the line is longer than"), "{failure:?}");
     }
 
