@@ -146,14 +146,18 @@ impl<T> Cell<T> {
         }
     }
 
+    /// Wakers are cloned and dropped outside of the lock: both run code of the executor's.
     fn poll(&self, context: &Context<'_>) -> Poll<T> {
+        let waker = context.waker().clone();
         let mut state = self.state.lock();
-        match std::mem::replace(&mut *state, State::Taken) {
+        let before = std::mem::replace(&mut *state, State::Taken);
+        if matches!(before, State::Waiting(_)) {
+            *state = State::Waiting(Some(waker));
+        }
+        drop(state);
+        match before {
             State::Here(value) => Poll::Ready(value),
-            State::Waiting(_) => {
-                *state = State::Waiting(Some(context.waker().clone()));
-                Poll::Pending
-            }
+            State::Waiting(_) => Poll::Pending,
             State::Taken => panic!("a ticket is polled until it is ready, and not after"),
         }
     }

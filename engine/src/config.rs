@@ -1,5 +1,7 @@
 //! What a server needs to know before it starts, with defaults and their reasons.
 
+mod limits;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,6 +31,9 @@ pub struct Config {
     pub server: ServerId,
     /// All servers of the cluster, this one included.
     pub members: Vec<Member>,
+    /// Names what the application executes and by which limits, so that servers which would not execute all commands alike refuse
+    /// each other. 0, the default, for an application that is the same in all releases.
+    pub application: u128,
     /// This server's end of each group's links; empty, or one for each group.
     pub links: Vec<Link>,
     /// Where logs and identity live. One server per directory, guarded by a lock file.
@@ -50,8 +55,8 @@ pub struct Config {
     pub election_ticks: u32,
     /// A group stops cutting new entries while more than this many of its entries with commands are ahead of the merge.
     pub window: usize,
-    /// A group cuts an entry when it holds this many bytes of commands. 64 KiB amortises what an entry costs, and keeps
-    /// a slow link from being blocked for long.
+    /// A group cuts an entry when it holds this many bytes of commands; at most 16 MiB, so that an entry fits a frame. 64 KiB
+    /// amortises what an entry costs, and keeps a slow link from being blocked for long.
     pub entry_bytes: usize,
     /// Longest command, in bytes. The front ends' largest value and key plus their framing must fit.
     pub command_bytes: usize,
@@ -119,10 +124,27 @@ pub enum Pinning {
     Cores(Vec<usize>),
 }
 
-/// Why a configuration cannot work.
+/// Why a configuration cannot work. It has to be changed; trying again does not help.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{0}")]
-pub struct ConfigError(pub String);
+pub enum ConfigError {
+    /// A value is out of its range.
+    #[error("{name} is {value} {unit}, but must be from {least} to {most} {unit}")]
+    OutOfRange {
+        /// The field's name.
+        name: &'static str,
+        /// What it says.
+        value: u128,
+        /// What it counts.
+        unit: &'static str,
+        /// The least value that works.
+        least: u128,
+        /// The greatest value that works.
+        most: u128,
+    },
+    /// Values do not fit each other, or this machine.
+    #[error("{0}")]
+    Unfit(String),
+}
 
 impl Config {
     /// A configuration with the defaults, for a server of the given cluster.
@@ -131,6 +153,7 @@ impl Config {
             cluster,
             server,
             members,
+            application: 0,
             links: Vec::new(),
             data_dir: PathBuf::from("niagara-data"),
             durability: Durability::Fsync,
@@ -162,25 +185,34 @@ impl Config {
         self.members.first().map_or(0, |member| member.addresses.len() as u16)
     }
 
+    /// The ids of all servers, in rising order.
+    pub(crate) fn servers(&self) -> Vec<ServerId> {
+        let mut servers: Vec<ServerId> = self.members.iter().map(|member| member.server).collect();
+        servers.sort_unstable();
+        servers
+    }
+
     /// The server that a group's leadership belongs to, by the group's number from 0.
     pub(crate) fn wanted_leader(&self, group: u16) -> ServerId {
         let group = usize::from(group);
         self.leaders.get(group).copied().unwrap_or_else(|| {
-            let mut servers: Vec<ServerId> = self.members.iter().map(|member| member.server).collect();
-            servers.sort_unstable();
+            let servers = self.servers();
             servers[group % servers.len()]
         })
     }
 
     /// Checks that the parts fit each other, and says what to change if they do not.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let groups = usize::from(self.groups());
-        let fail = |text: String| Err(ConfigError(text));
+        let groups = self.members.first().map_or(0, |member| member.addresses.len());
+        let fail = |text: String| Err(ConfigError::Unfit(text));
         if groups == 0 || groups > usize::from(niagara_sequencer::MAX_GROUPS) {
             return fail(format!(
                 "each member needs one address per group, for 1 to {} groups",
                 niagara_sequencer::MAX_GROUPS
             ));
+        }
+        if self.members.len() > niagara_net::MAX_MEMBERS {
+            return fail(format!("a cluster has at most {} servers", niagara_net::MAX_MEMBERS));
         }
         for (i, member) in self.members.iter().enumerate() {
             if member.server == 0 {
@@ -214,39 +246,5 @@ impl Config {
             return fail(format!("leaders: server {stranger} is not among the members"));
         }
         self.check_limits()
-    }
-
-    fn check_limits(&self) -> Result<(), ConfigError> {
-        let rules = [
-            (self.tick >= Duration::from_millis(1), "tick must be at least 1 ms"),
-            (self.heartbeat_ticks >= 1, "heartbeat_ticks must be at least 1"),
-            (
-                self.election_ticks >= 5 * self.heartbeat_ticks,
-                "election_ticks must be at least 5 times heartbeat_ticks",
-            ),
-            (self.window >= 1, "window must be at least 1"),
-            (self.entry_bytes >= 1 << 10, "entry_bytes must be at least 1 KiB"),
-            (self.command_bytes >= 1 << 10, "command_bytes must be at least 1 KiB"),
-            (self.command_bytes <= 256 << 20, "command_bytes must be at most 256 MiB"),
-            (self.lane_commands >= 1, "lane_commands must be at least 1"),
-            (self.lane_bytes >= 2 * self.command_bytes, "lane_bytes must be at least twice command_bytes"),
-            (self.send_queue_bytes >= 1 << 20, "send_queue_bytes must be at least 1 MiB"),
-            (!self.deadline.is_zero(), "deadline must be above zero"),
-            (
-                (1..=PIECE_BYTES).contains(&self.snapshot_piece_bytes),
-                "snapshot_piece_bytes must be from 1 byte to 256 KiB",
-            ),
-            (self.snapshot_entries >= 1, "snapshot_entries must be at least 1"),
-            (self.snapshot_bytes >= 1, "snapshot_bytes must be at least 1"),
-            (self.snapshot_write_rate >= 1 << 20, "snapshot_write_rate must be at least 1 MiB per second"),
-            (
-                self.snapshot_transfer_rate >= 1 << 20,
-                "snapshot_transfer_rate must be at least 1 MiB per second",
-            ),
-        ];
-        match rules.iter().find(|(holds, _)| !holds) {
-            Some((_, text)) => Err(ConfigError((*text).into())),
-            None => Ok(()),
-        }
     }
 }

@@ -338,7 +338,7 @@ mod tests {
     }
 
     fn hello(store: u128) -> Hello {
-        Hello { cluster: 7, server: 2, channel: 0, channels: 1, store }
+        Hello { cluster: 7, server: 2, channel: 0, channels: 1, store, ..Hello::default() }
     }
 
     #[test]

@@ -64,9 +64,10 @@ struct GroupLabel {
     group: u16,
 }
 
-/// 16 us to half a second, doubling: a fast disk's sync is near the low end, an election near the high one.
+/// 16 us to 16 s, doubling: a fast disk's sync is near the low end, a failover in the middle, a stalled disk at the high
+/// one.
 fn seconds() -> Histogram {
-    Histogram::new(exponential_buckets(16e-6, 2.0, 16))
+    Histogram::new(exponential_buckets(16e-6, 2.0, 21))
 }
 
 impl Metrics {
@@ -102,10 +103,15 @@ impl Metrics {
         };
         registry.register(
             "applied_position",
-            "Last global position that the state machine has executed",
+            "Last global position that the state machine has executed. It counts no-ops: the rate of commands is that of \
+             niagara_commands_applied_total",
             metrics.applied.clone(),
         );
-        registry.register("commands_applied", "Commands executed", metrics.commands.clone());
+        registry.register(
+            "commands_applied",
+            "Commands that the state machine has executed, each once: their rate is what the cluster does",
+            metrics.commands.clone(),
+        );
         registry.register(
             "commands_duplicate",
             "Copies of commands that had been executed before",

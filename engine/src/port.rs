@@ -9,7 +9,7 @@ use niagara_net::SleepFlag;
 use niagara_sequencer::GlobalPosition;
 use parking_lot::Mutex;
 
-use crate::batch::{LONE_COMMAND_BYTES, put_command};
+use crate::batch::{LONE_COMMAND_BYTES, MOST_PIECE_BYTES, put_command};
 use crate::client::Client;
 use crate::lane::{LaneId, Piece, Sink, Submission, choose};
 use crate::outcome::{Completion, Consistency, Refused};
@@ -73,6 +73,10 @@ struct Staged {
 /// A turn's commands get so much room at once at most, so that one large turn does not make each small one after it large.
 const ROOM_BYTES: usize = 64 << 10;
 
+/// Small commands of a turn are handed over in pieces of about this size: a lane makes no sub-batch, and so no entry, that is
+/// larger than an entry is to be and one of these.
+const PIECE_BYTES: usize = MOST_PIECE_BYTES - LONE_COMMAND_BYTES - 5;
+
 /// Where a port's completions arrive.
 struct Inbox<R> {
     arrived: Mutex<Vec<Completion<R>>>,
@@ -122,7 +126,9 @@ impl<S: StateMachine> Port<S> {
         }
         self.check(command.len(), lane)?;
         let staged = &mut self.staged[usize::from(lane.0)];
-        if let Some(Piece::Framed { body, count }) = staged.pieces.last_mut() {
+        if let Some(Piece::Framed { body, count }) = staged.pieces.last_mut()
+            && body.len() < PIECE_BYTES
+        {
             put_command(body, command);
             *count += 1;
         } else {

@@ -43,15 +43,22 @@ pub(crate) struct ReadGate {
 struct Waiting {
     strong: ReadBarriers<ReadBatch>,
     at_least: Vec<(GlobalPosition, ReadBatch)>,
-    ready: Vec<ReadBatch>,
     closed: bool,
+}
+
+/// Reads whose waiting has ended: told when the lock is released, since whoever hears of it may read again at once.
+#[derive(Default)]
+struct Ended {
+    readable: Vec<ReadBatch>,
+    applied: GlobalPosition,
+    failed: Vec<ReadBatch>,
 }
 
 impl ReadGate {
     /// `retry_ticks`: a round without an answer is asked again after so many ticks.
     pub fn new(layout: Layout, board: Arc<Board>, metrics: Arc<Metrics>, retry_ticks: u32) -> Self {
         let strong = ReadBarriers::new(layout, retry_ticks);
-        let waiting = Waiting { strong, at_least: Vec::new(), ready: Vec::new(), closed: false };
+        let waiting = Waiting { strong, at_least: Vec::new(), closed: false };
         ReadGate { board, metrics, waiting: Mutex::new(waiting), wanted: AtomicU64::new(u64::MAX) }
     }
 
@@ -59,6 +66,7 @@ impl ReadGate {
     pub fn read_strong(&self, reads: ReadBatch) {
         let mut waiting = self.waiting.lock();
         if waiting.closed {
+            drop(waiting);
             return reads.sink.failed(&reads.tokens);
         }
         waiting.strong.queue(reads);
@@ -71,10 +79,13 @@ impl ReadGate {
     pub fn read_at_least(&self, position: GlobalPosition, reads: ReadBatch) {
         let mut waiting = self.waiting.lock();
         if waiting.closed {
+            drop(waiting);
             return reads.sink.failed(&reads.tokens);
         }
         waiting.at_least.push((position, reads));
-        self.complete(&mut waiting);
+        let ended = self.complete(&mut waiting);
+        drop(waiting);
+        self.tell(ended);
     }
 
     /// A quorum has answered: `place` was the asked group's last committed place.
@@ -82,16 +93,18 @@ impl ReadGate {
         let mut waiting = self.waiting.lock();
         let place = place.saturating_sub(u64::from(planted::is(Bug::BarrierOffByOne)));
         waiting.strong.answered(round, place);
-        self.complete(&mut waiting);
+        let ended = self.complete(&mut waiting);
         let next = waiting.strong.begin(self.awaited());
         drop(waiting);
+        self.tell(ended);
         self.ask(next);
     }
 
     /// Execution has moved on.
     pub fn applied(&self, applied: GlobalPosition) {
         if self.wanted.load(SeqCst) <= applied.get() {
-            self.complete(&mut self.waiting.lock());
+            let ended = self.complete(&mut self.waiting.lock());
+            self.tell(ended);
         }
     }
 
@@ -101,53 +114,51 @@ impl ReadGate {
         if waiting.strong.is_empty() && waiting.at_least.is_empty() {
             return;
         }
-        let in_time = |reads: &ReadBatch| {
-            if reads.deadline <= now {
-                self.metrics.reads_failed.inc_by(reads.tokens.len() as u64);
-                reads.sink.failed(&reads.tokens);
-            }
-            reads.deadline > now
-        };
-        waiting.strong.retain(in_time);
-        waiting.at_least.retain(|(_, reads)| in_time(reads));
-        self.complete(&mut waiting);
+        let failed = waiting.extract(|reads| reads.deadline <= now);
+        let ended = Ended { failed, ..self.complete(&mut waiting) };
         let round = waiting.strong.tick(self.awaited(), halted);
         drop(waiting);
+        self.metrics.reads_failed.inc_by(ended.failed.iter().map(|reads| reads.tokens.len() as u64).sum());
+        self.tell(ended);
         self.ask(round);
     }
 
-    /// Completes what may be completed. The wish is published before the last look at how far execution is, and
+    /// Takes out what may be completed. The wish is published before the last look at how far execution is, and
     /// execution publishes before it looks at the wish: so one of the two sees the other.
-    fn complete(&self, waiting: &mut Waiting) {
+    fn complete(&self, waiting: &mut Waiting) -> Ended {
         let wanted = waiting.wanted();
         self.wanted.store(wanted, SeqCst);
         let applied = self.board.applied.load(SeqCst);
         if wanted > applied {
-            return;
+            return Ended::default();
         }
         let applied = GlobalPosition::new(applied);
-        waiting.strong.release(applied, &mut waiting.ready);
-        for (_, reads) in waiting.at_least.extract_if(.., |(position, _)| *position <= applied) {
-            waiting.ready.push(reads);
-        }
-        for reads in waiting.ready.drain(..) {
-            self.metrics.read_wait.observe(reads.queued.elapsed().as_secs_f64());
-            reads.sink.readable(&reads.tokens, applied);
-        }
+        let mut readable = Vec::new();
+        waiting.strong.release(applied, &mut readable);
+        let reached = waiting.at_least.extract_if(.., |(position, _)| *position <= applied);
+        readable.extend(reached.map(|(_, reads)| reads));
         self.wanted.store(waiting.wanted(), SeqCst);
+        Ended { readable, applied, failed: Vec::new() }
+    }
+
+    /// Tells those who wait. Nothing is locked here.
+    fn tell(&self, ended: Ended) {
+        for reads in ended.failed {
+            reads.sink.failed(&reads.tokens);
+        }
+        for reads in ended.readable {
+            self.metrics.read_wait.observe(reads.queued.elapsed().as_secs_f64());
+            reads.sink.readable(&reads.tokens, ended.applied);
+        }
     }
 
     /// The server stops: all waiting ends.
     pub fn close(&self) {
         let mut waiting = self.waiting.lock();
         waiting.closed = true;
-        waiting.strong.retain(|reads| {
-            reads.sink.failed(&reads.tokens);
-            false
-        });
-        for (_, reads) in waiting.at_least.drain(..) {
-            reads.sink.failed(&reads.tokens);
-        }
+        let failed = waiting.extract(|_| true);
+        drop(waiting);
+        self.tell(Ended { failed, ..Ended::default() });
     }
 
     fn awaited(&self) -> GroupId {
@@ -162,6 +173,14 @@ impl ReadGate {
 }
 
 impl Waiting {
+    /// Takes out the reads for which `gone` says yes.
+    fn extract(&mut self, mut gone: impl FnMut(&ReadBatch) -> bool) -> Vec<ReadBatch> {
+        let mut out = Vec::new();
+        self.strong.extract(&mut gone, &mut out);
+        out.extend(self.at_least.extract_if(.., |(_, reads)| gone(reads)).map(|(_, reads)| reads));
+        out
+    }
+
     /// The least position whose execution completes a read.
     fn wanted(&self) -> u64 {
         let below = |barrier: GlobalPosition| barrier.get().saturating_sub(1);
@@ -170,3 +189,6 @@ impl Waiting {
         strong.min(at_least.unwrap_or(u64::MAX))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,14 +10,24 @@
 //! 4 append     key | value: all the rest
 //! 5 incr by    i64 | key
 //! 6 flush all
-//! condition    kind u8: 0 always, 1 if absent, 2 if present, 3 if any version: count varint | count x (u64, u32)
-//! key, value   length varint | bytes
+//! 7 put        condition | want_old u8 | content type | content encoding | key | value: all the rest
+//! 8 name life  u64, not 0
+//! condition    kind u8: 0 always, 1 if absent, 2 if present, 3 if any version: count varint | count x (u64, u32),
+//!              4 if any tag, 5 unless any tag: count varint | count x (u64, u64, u32), 6 both: condition | condition
+//! key, value, content type, content encoding   length varint | bytes
 //! ```
 //!
 //! Integers are little-endian, varints LEB128 of at most 32 bits. A set's value comes last and without a length, so
 //! that a front end can receive a large one straight into the command's buffer, behind the key.
 
-use crate::Version;
+mod condition;
+mod fields;
+
+pub use condition::{Condition, MAX_CONDITION_VERSIONS};
+use condition::{put_condition, take_condition};
+use fields::{put_count, put_sized, take_array, take_flag, take_life, take_sized, take_u8, take_varint};
+
+use crate::{Description, Life};
 
 /// Longest key, in bytes; the shortest has one.
 pub const MAX_KEY_BYTES: usize = 64 << 10;
@@ -25,20 +35,14 @@ pub const MAX_KEY_BYTES: usize = 64 << 10;
 /// Longest value, in bytes; the shortest has none.
 pub const MAX_VALUE_BYTES: usize = 16 << 20;
 
-/// Most versions that one condition names. More than a client can have a reason for, and small against a key.
-pub const MAX_CONDITION_VERSIONS: usize = 64;
-
 const SET: u8 = 1;
 const DELETE: u8 = 2;
 const MSET: u8 = 3;
 const APPEND: u8 = 4;
 const INCR_BY: u8 = 5;
 const FLUSH_ALL: u8 = 6;
-
-const ALWAYS: u8 = 0;
-const IF_ABSENT: u8 = 1;
-const IF_PRESENT: u8 = 2;
-const IF_ANY_VERSION: u8 = 3;
+const PUT: u8 = 7;
+const NAME_LIFE: u8 = 8;
 
 /// A decoded command; keys and values are parts of the encoded bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +53,8 @@ pub enum Command<'a> {
         key: &'a [u8],
         /// Its new value.
         value: &'a [u8],
+        /// What the value is, in HTTP's words.
+        description: Description<'a>,
         /// When to do it.
         condition: Condition,
         /// Whether the reply shall hold the value before.
@@ -84,32 +90,11 @@ pub enum Command<'a> {
     },
     /// Removes every key.
     FlushAll,
-}
-
-/// When a write is done.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Condition {
-    /// In any case.
-    #[default]
-    Always,
-    /// If the key does not exist.
-    IfAbsent,
-    /// If the key exists.
-    IfPresent,
-    /// If the key exists in one of these versions; with none of them, never.
-    IfAnyVersion(Vec<Version>),
-}
-
-impl Condition {
-    /// Whether the write may be done to a key that is in version `current`, or absent.
-    pub fn holds(&self, current: Option<Version>) -> bool {
-        match self {
-            Condition::Always => true,
-            Condition::IfAbsent => current.is_none(),
-            Condition::IfPresent => current.is_some(),
-            Condition::IfAnyVersion(versions) => current.is_some_and(|current| versions.contains(&current)),
-        }
-    }
+    /// Names the life of a state that has no name yet; of several, the first one counts.
+    NameLife {
+        /// A random number.
+        life: Life,
+    },
 }
 
 /// Bytes that are no command.
@@ -163,18 +148,35 @@ impl ExactSizeIterator for Pairs<'_> {}
 /// Appends the head of a set: the bytes of the value, at most [`MAX_VALUE_BYTES`], follow and complete the command.
 ///
 /// ```
+/// use niagara_kvstore::Description;
 /// use niagara_kvstore::command::{self, Command, Condition};
 ///
 /// let mut bytes = Vec::new();
 /// command::encode_set_head(&mut bytes, b"color", &Condition::IfAbsent, false);
 /// bytes.extend_from_slice(b"blue");
-/// let set = Command::Set { key: b"color", value: b"blue", condition: Condition::IfAbsent, want_old: false };
-/// assert_eq!(command::decode(&bytes), Ok(set));
+/// let Ok(Command::Set { key, value, condition, description, .. }) = command::decode(&bytes) else { panic!() };
+/// assert_eq!((key, value, condition), (&b"color"[..], &b"blue"[..], Condition::IfAbsent));
+/// assert_eq!(description, Description::NONE);
 /// ```
 pub fn encode_set_head(out: &mut Vec<u8>, key: &[u8], condition: &Condition, want_old: bool) {
-    out.push(SET);
+    encode_put_head(out, key, condition, want_old, Description::NONE);
+}
+
+/// Appends the head of a set, as [`encode_set_head`] does, of a value that is described.
+pub fn encode_put_head(
+    out: &mut Vec<u8>,
+    key: &[u8],
+    condition: &Condition,
+    want_old: bool,
+    description: Description<'_>,
+) {
+    out.push(if description.is_empty() { SET } else { PUT });
     put_condition(out, condition);
     out.push(u8::from(want_old));
+    if !description.is_empty() {
+        put_sized(out, description.content_type);
+        put_sized(out, description.content_encoding);
+    }
     put_sized(out, key);
 }
 
@@ -226,16 +228,23 @@ pub fn encode_flush_all(out: &mut Vec<u8>) {
     out.push(FLUSH_ALL);
 }
 
+/// Appends a name for the state's life.
+pub fn encode_name_life(out: &mut Vec<u8>, life: Life) {
+    out.push(NAME_LIFE);
+    out.extend_from_slice(&life.get().to_le_bytes());
+}
+
 /// Reads one command, which must be all of `bytes`. Whatever the bytes, the answer is a command within all limits or
 /// an error.
 pub fn decode(bytes: &[u8]) -> Result<Command<'_>, MalformedCommand> {
     let mut rest = bytes;
     let command = match take_u8(&mut rest)? {
-        SET => {
+        opcode @ (SET | PUT) => {
             let condition = take_condition(&mut rest)?;
             let want_old = take_flag(&mut rest)?;
+            let description = if opcode == PUT { take_description(&mut rest)? } else { Description::NONE };
             let key = take_key(&mut rest)?;
-            Command::Set { key, value: take_last_value(&mut rest)?, condition, want_old }
+            Command::Set { key, value: take_last_value(&mut rest)?, description, condition, want_old }
         }
         DELETE => decode_delete(&mut rest)?,
         MSET => decode_mset(&mut rest)?,
@@ -245,6 +254,7 @@ pub fn decode(bytes: &[u8]) -> Result<Command<'_>, MalformedCommand> {
             Command::IncrBy { key: take_key(&mut rest)?, delta }
         }
         FLUSH_ALL => Command::FlushAll,
+        NAME_LIFE => Command::NameLife { life: take_life(&mut rest)? },
         _ => return Err(MalformedCommand("unknown opcode; a newer version may have written it")),
     };
     if rest.is_empty() { Ok(command) } else { Err(MalformedCommand("bytes behind the end")) }
@@ -280,98 +290,13 @@ fn decode_mset<'a>(rest: &mut &'a [u8]) -> Result<Command<'a>, MalformedCommand>
     Ok(Command::MSet { pairs, if_absent })
 }
 
-const CUT_SHORT: MalformedCommand = MalformedCommand("it ends too early");
+const BAD_DESCRIPTION: MalformedCommand =
+    MalformedCommand("a value's description is too long or not printable");
 const VALUE_TOO_LONG: MalformedCommand = MalformedCommand("a value is longer than 16 MiB");
 
-fn put_condition(out: &mut Vec<u8>, condition: &Condition) {
-    match condition {
-        Condition::Always => out.push(ALWAYS),
-        Condition::IfAbsent => out.push(IF_ABSENT),
-        Condition::IfPresent => out.push(IF_PRESENT),
-        Condition::IfAnyVersion(versions) => {
-            out.push(IF_ANY_VERSION);
-            put_count(out, versions.len());
-            for version in versions {
-                out.extend_from_slice(&version.position.to_le_bytes());
-                out.extend_from_slice(&version.further.to_le_bytes());
-            }
-        }
-    }
-}
-
-fn take_condition(rest: &mut &[u8]) -> Result<Condition, MalformedCommand> {
-    Ok(match take_u8(rest)? {
-        ALWAYS => Condition::Always,
-        IF_ABSENT => Condition::IfAbsent,
-        IF_PRESENT => Condition::IfPresent,
-        IF_ANY_VERSION => {
-            let count = take_varint(rest)?;
-            if count > MAX_CONDITION_VERSIONS {
-                return Err(MalformedCommand("a condition names too many versions"));
-            }
-            let versions = (0..count).map(|_| {
-                let position = u64::from_le_bytes(take_array(rest)?);
-                Ok(Version { position, further: u32::from_le_bytes(take_array(rest)?) })
-            });
-            Condition::IfAnyVersion(versions.collect::<Result<_, _>>()?)
-        }
-        _ => return Err(MalformedCommand("unknown condition")),
-    })
-}
-
-fn put_sized(out: &mut Vec<u8>, bytes: &[u8]) {
-    put_count(out, bytes.len());
-    out.extend_from_slice(bytes);
-}
-
-fn put_count(out: &mut Vec<u8>, count: usize) {
-    let mut rest = u32::try_from(count).expect("front ends bound a request far below 4 GiB");
-    while rest >= 0x80 {
-        out.push(rest as u8 | 0x80);
-        rest >>= 7;
-    }
-    out.push(rest as u8);
-}
-
-fn take_u8(rest: &mut &[u8]) -> Result<u8, MalformedCommand> {
-    let (&first, tail) = rest.split_first().ok_or(CUT_SHORT)?;
-    *rest = tail;
-    Ok(first)
-}
-
-fn take_flag(rest: &mut &[u8]) -> Result<bool, MalformedCommand> {
-    match take_u8(rest)? {
-        0 => Ok(false),
-        1 => Ok(true),
-        _ => Err(MalformedCommand("a flag is neither 0 nor 1")),
-    }
-}
-
-fn take_array<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], MalformedCommand> {
-    let (head, tail) = rest.split_first_chunk().ok_or(CUT_SHORT)?;
-    *rest = tail;
-    Ok(*head)
-}
-
-fn take_varint(rest: &mut &[u8]) -> Result<usize, MalformedCommand> {
-    let mut value = 0u64;
-    for shift in (0..35).step_by(7) {
-        let byte = take_u8(rest)?;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return u32::try_from(value)
-                .map(|value| value as usize)
-                .or(Err(MalformedCommand("a length is too large")));
-        }
-    }
-    Err(MalformedCommand("a length is too large"))
-}
-
-fn take_sized<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], MalformedCommand> {
-    let length = take_varint(rest)?;
-    let (bytes, tail) = rest.split_at_checked(length).ok_or(CUT_SHORT)?;
-    *rest = tail;
-    Ok(bytes)
+fn take_description<'a>(rest: &mut &'a [u8]) -> Result<Description<'a>, MalformedCommand> {
+    let description = Description { content_type: take_sized(rest)?, content_encoding: take_sized(rest)? };
+    if description.is_valid() { Ok(description) } else { Err(BAD_DESCRIPTION) }
 }
 
 fn take_key<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], MalformedCommand> {

@@ -28,6 +28,7 @@ pub mod client;
 pub mod command;
 pub mod config;
 mod decimal;
+mod description;
 mod front;
 pub mod http;
 pub mod logs;
@@ -35,6 +36,7 @@ mod reply;
 pub mod resp;
 pub mod server;
 mod state;
+mod tag;
 mod version;
 
 /// A front end's thread without sockets, for a simulator.
@@ -42,9 +44,11 @@ pub mod sim {
     pub use crate::front::Desk;
 }
 
+pub use description::{Description, MAX_CONTENT_ENCODING_BYTES, MAX_CONTENT_TYPE_BYTES};
 #[doc(hidden)]
 pub use front::fuzzing;
 pub use front::{FrontEndConfig, FrontEnds};
 pub use reply::{CommandError, Reply};
 pub use state::{Cursor, Found, Kv, KvFrozen, KvReader, KvRestoring, SnapshotEntry, snapshot_entries};
+pub use tag::{Life, Tag};
 pub use version::{NotAVersion, Version};

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use crate::Version;
 use crate::command::MalformedCommand;
+use crate::{Life, Version};
 
 /// The reply to one command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +45,11 @@ pub enum Reply {
     },
     /// Every key was removed.
     Flushed,
+    /// The life of the state has a name.
+    Named {
+        /// The name, which may be another one than was proposed.
+        life: Life,
+    },
     /// Nothing was done.
     Failed(CommandError),
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// Names one change of one key: the value of an HTTP `ETag`, and what conditional writes compare.
+/// Names one change of one key: what conditional writes compare, and a part of an HTTP `ETag` (see [`Tag`](crate::Tag)).
 ///
 /// Several commands share one position of the global log, and readers run beside the thread that applies them. A
 /// version made of the position alone would therefore name two values of one key, and a conditional write could

@@ -19,7 +19,7 @@ const RUN: Duration = Duration::from_secs(3);
 const TURN: Option<Duration> = Some(Duration::from_millis(10));
 
 fn open(server: u64, peer: u64, address: String) -> Transport {
-    let hello = Hello { cluster: 1, server, channel: 0, channels: 1, store: 0 };
+    let hello = Hello { cluster: 1, server, channel: 0, channels: 1, store: 0, ..Hello::default() };
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let config = LinkConfig::new(hello, listen, vec![Peer { server: peer, address }]);
     Transport::open(config, Arc::new(AdmitAll)).expect("the loopback device works")

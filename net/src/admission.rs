@@ -44,7 +44,7 @@ impl Admission for AdmitAll {
 
 /// The listener's checks of who dialled. `peer` is the index of that server among the peers.
 pub(crate) fn check_dialler(own: &Hello, hello: &Hello, peer: Option<usize>) -> Result<usize, Refusal> {
-    check_common(own, hello)?;
+    check_cluster(own, hello)?;
     let peer = peer.ok_or(Refusal::UnknownServer { server: hello.server })?;
     if hello.server < own.server {
         return Err(Refusal::NotYourTurn { refuser: own.server, refused: hello.server });
@@ -54,14 +54,27 @@ pub(crate) fn check_dialler(own: &Hello, hello: &Hello, peer: Option<usize>) -> 
 
 /// The dialler's checks of who answered.
 pub(crate) fn check_dialled(own: &Hello, hello: &Hello, dialled: u64) -> Result<(), Refusal> {
-    check_common(own, hello)?;
+    check_cluster(own, hello)?;
     if hello.server != dialled {
         return Err(Refusal::WrongServer { expected: dialled, found: hello.server });
     }
     Ok(())
 }
 
-fn check_common(own: &Hello, hello: &Hello) -> Result<(), Refusal> {
+/// Whether two servers are of one cluster, and run it alike: the checks that both ends make of each other.
+///
+/// ```
+/// use niagara_net::{Hello, Refusal, check_cluster};
+///
+/// let hello = |members: &[u64]| Hello { members: members.to_vec(), ..Hello::default() };
+/// assert_eq!(check_cluster(&hello(&[1, 2, 3]), &hello(&[1, 2, 3])), Ok(()));
+/// assert!(matches!(check_cluster(&hello(&[1, 2, 3]), &hello(&[2])), Err(Refusal::Members(_))));
+/// ```
+///
+/// # Errors
+///
+/// What both ends are to be told.
+pub fn check_cluster(own: &Hello, hello: &Hello) -> Result<(), Refusal> {
     if hello.cluster != own.cluster {
         return Err(Refusal::WrongCluster);
     }
@@ -71,36 +84,84 @@ fn check_common(own: &Hello, hello: &Hello) -> Result<(), Refusal> {
     if hello.channel != own.channel {
         return Err(Refusal::WrongChannel { refuser: own.channel, refused: hello.channel });
     }
+    if hello.members != own.members {
+        return Err(Refusal::Members(format!(
+            "the lists of members differ, so these servers would form two clusters: server {} lists {}; server {} lists {}. \
+             List the same servers on all",
+            own.server,
+            listed(&own.members),
+            hello.server,
+            listed(&hello.members)
+        )));
+    }
+    if hello.application != own.application {
+        return Err(Refusal::Application(format!(
+            "the servers would not execute all commands alike: the commands and limits of server {} are {:032x}, those of \
+             server {} are {:032x}. Run the same release with the same limits on all",
+            own.server, own.application, hello.server, hello.application
+        )));
+    }
     Ok(())
+}
+
+fn listed(members: &[u64]) -> String {
+    members.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const OWN: Hello = Hello { cluster: 9, server: 2, channel: 1, channels: 4, store: 7 };
+    const OWN: Hello = Hello {
+        cluster: 9,
+        server: 2,
+        channel: 1,
+        channels: 4,
+        store: 7,
+        incarnation: 1,
+        lives: [1, 0, 0, 0, 0, 0, 0, 0],
+        application: 3,
+        members: Vec::new(),
+    };
 
     #[test]
     fn a_dialler_must_be_a_known_server_with_a_higher_id_on_the_same_channel() {
         let dialler = Hello { server: 3, store: 8, ..OWN };
         assert_eq!(check_dialler(&OWN, &dialler, Some(5)), Ok(5));
 
-        let refused = |hello: Hello, peer| check_dialler(&OWN, &hello, peer).unwrap_err();
-        assert_eq!(refused(Hello { cluster: 8, ..dialler }, Some(5)), Refusal::WrongCluster);
+        let refused = |change: fn(&mut Hello), peer| {
+            let mut hello = dialler.clone();
+            change(&mut hello);
+            check_dialler(&OWN, &hello, peer).unwrap_err()
+        };
+        assert_eq!(refused(|hello| hello.cluster = 8, Some(5)), Refusal::WrongCluster);
         assert_eq!(
-            refused(Hello { channels: 5, ..dialler }, Some(5)),
+            refused(|hello| hello.channels = 5, Some(5)),
             Refusal::WrongChannels { refuser: 4, refused: 5 }
         );
         assert_eq!(
-            refused(Hello { channel: 2, ..dialler }, Some(5)),
+            refused(|hello| hello.channel = 2, Some(5)),
             Refusal::WrongChannel { refuser: 1, refused: 2 }
         );
-        assert_eq!(refused(dialler, None), Refusal::UnknownServer { server: 3 });
-        assert_eq!(refused(OWN, None), Refusal::UnknownServer { server: 2 }, "ourselves");
+        assert_eq!(refused(|_| (), None), Refusal::UnknownServer { server: 3 });
+        assert_eq!(refused(|hello| *hello = OWN, None), Refusal::UnknownServer { server: 2 }, "ourselves");
         assert_eq!(
-            refused(Hello { server: 1, ..dialler }, Some(5)),
+            refused(|hello| hello.server = 1, Some(5)),
             Refusal::NotYourTurn { refuser: 2, refused: 1 }
         );
+    }
+
+    #[test]
+    fn servers_of_one_cluster_list_the_same_members_and_execute_alike() {
+        let own = Hello { members: vec![1, 2, 3], ..OWN };
+        let other = Hello { server: 3, ..own.clone() };
+        assert_eq!(check_cluster(&own, &other), Ok(()));
+        let fewer = check_cluster(&own, &Hello { members: vec![3], ..other.clone() }).unwrap_err();
+        let words = fewer.to_string();
+        assert!(matches!(fewer, Refusal::Members(_)), "{words}");
+        assert!(words.contains("server 2 lists 1, 2, 3") && words.contains("server 3 lists 3"), "{words}");
+        let refused = check_cluster(&own, &Hello { application: 4, ..other }).unwrap_err();
+        assert!(matches!(refused, Refusal::Application(_)), "{refused}");
     }
 
     #[test]

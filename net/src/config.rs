@@ -28,14 +28,14 @@ pub const DEFAULT_RECONNECT_MAX: Duration = Duration::from_secs(1);
 /// How long connecting and greeting may take together: one lost SYN (sent again after 1 s) must not be fatal.
 pub const DEFAULT_HELLO_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Accepted connections that have not been welcomed yet. Each costs a file descriptor and a few hundred bytes.
+/// Accepted connections that have not been welcomed yet. Each costs a file descriptor and less than a kilobyte.
 pub const DEFAULT_MAX_PENDING_CONNECTIONS: usize = 64;
 
 /// A read buffer below this would make a read call for every few frames.
 pub const MIN_READ_BUFFER_BYTES: usize = 4 << 10;
 
 /// A limit on messages below this would forbid the greeting.
-pub const MIN_MAX_FRAME_BYTES: usize = 512;
+pub const MIN_MAX_FRAME_BYTES: usize = 1 << 10;
 
 // A connection begins with what a greeting needs and grows out of it, never shrinks.
 const _: () = assert!(MIN_READ_BUFFER_BYTES > HEAD_BYTES + MAX_GREETING_BYTES);
@@ -90,6 +90,7 @@ pub struct LinkConfig {
 impl LinkConfig {
     /// The defaults for everything that has one. The seed is made of the server's id and channel.
     pub fn new(hello: Hello, listen: SocketAddr, peers: Vec<Peer>) -> LinkConfig {
+        let seed = hello.server.rotate_left(32) ^ u64::from(hello.channel);
         LinkConfig {
             hello,
             listen,
@@ -103,7 +104,7 @@ impl LinkConfig {
             reconnect_max: DEFAULT_RECONNECT_MAX,
             hello_timeout: DEFAULT_HELLO_TIMEOUT,
             max_pending_connections: DEFAULT_MAX_PENDING_CONNECTIONS,
-            seed: hello.server.rotate_left(32) ^ u64::from(hello.channel),
+            seed,
             socket_send_bytes: None,
             socket_receive_bytes: None,
         }
@@ -116,7 +117,7 @@ impl LinkConfig {
         }
         let rules = [
             (self.read_buffer_bytes >= MIN_READ_BUFFER_BYTES, "read_buffer_bytes must be at least 4096"),
-            (self.max_frame_bytes >= MIN_MAX_FRAME_BYTES, "max_frame_bytes must be at least 512"),
+            (self.max_frame_bytes >= MIN_MAX_FRAME_BYTES, "max_frame_bytes must be at least 1024"),
             (self.max_frame_bytes <= u32::MAX as usize, "max_frame_bytes must be below 4 GiB"),
             (
                 !self.reconnect_min.is_zero(),
@@ -202,11 +203,13 @@ fn listen_advice(error: &io::Error) -> &'static str {
 mod tests {
     use super::*;
 
-    const HELLO: Hello = Hello { cluster: 1, server: 1, channel: 0, channels: 1, store: 1 };
-
     fn config() -> LinkConfig {
         let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-        LinkConfig::new(HELLO, listen, vec![Peer { server: 2, address: "localhost:1".to_owned() }])
+        LinkConfig::new(
+            Hello { server: 1, channels: 1, ..Hello::default() },
+            listen,
+            vec![Peer { server: 2, address: "localhost:1".to_owned() }],
+        )
     }
 
     #[test]

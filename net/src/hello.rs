@@ -19,7 +19,7 @@
 //! | magic | 8 | `NIAGARA\0` |
 //! | version | 2 | [`VERSION`] |
 //! | kind | 1 | 1 Hello, 2 Refusal, 3 Welcome |
-//! | Hello | 48 | cluster u128, server u64, channel u32, channels u32, store u128 |
+//! | Hello | 138 and members | cluster u128, server u64, channel u32, channels u32, store u128, incarnation u64, 8 lives u64, application u128, number of members u16, their ids u64 |
 //! | Refusal | 18 and text | code u16, two numbers u64, at most 256 bytes of UTF-8 |
 //!
 //! Magic, version, kind and the form of a Refusal stay the same in every version: a server can always read why
@@ -31,23 +31,30 @@ use crate::frame::Frame;
 use crate::refusal::{Coded, MAX_REFUSAL_TEXT_BYTES, Refusal};
 
 /// The version of the wire format, frames and greetings. Servers of different versions refuse each other.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// The longest greeting, in bytes of body. No more than this is read from a connection that has said nothing yet.
-pub const MAX_GREETING_BYTES: usize = PRELUDE_BYTES + REFUSAL_BYTES + MAX_REFUSAL_TEXT_BYTES;
+pub const MAX_GREETING_BYTES: usize = PRELUDE_BYTES + HELLO_BYTES + 8 * MAX_MEMBERS;
+
+/// The most servers that a cluster can have.
+pub const MAX_MEMBERS: usize = 64;
+
+/// How many of its last starts a server names.
+pub const LIVES: usize = 8;
 
 const MAGIC: [u8; 8] = *b"NIAGARA\0";
 const PRELUDE_BYTES: usize = 8 + 2 + 1;
-const HELLO_BYTES: usize = 16 + 8 + 4 + 4 + 16;
+/// Without the ids of the members.
+const HELLO_BYTES: usize = 16 + 8 + 4 + 4 + 16 + 8 + 8 * LIVES + 16 + 2;
 const REFUSAL_BYTES: usize = 2 + 8 + 8;
-const _: () = assert!(PRELUDE_BYTES + HELLO_BYTES <= MAX_GREETING_BYTES);
+const _: () = assert!(PRELUDE_BYTES + REFUSAL_BYTES + MAX_REFUSAL_TEXT_BYTES <= MAX_GREETING_BYTES);
 
 const HELLO: u8 = 1;
 const REFUSAL: u8 = 2;
 const WELCOME: u8 = 3;
 
 /// Who one end of a connection is, and what the connection is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hello {
     /// The cluster that the server belongs to.
     pub cluster: u128,
@@ -59,6 +66,15 @@ pub struct Hello {
     pub channels: u32,
     /// Names the server's data. A server that came back under its old id without its old data has another one.
     pub store: u128,
+    /// Counts the starts of the server on that data. Data that was put back from an old copy counts from there again.
+    pub incarnation: u64,
+    /// A random number for each of the last starts, the latest first; 0 where none is known. They tell the starts of an old
+    /// copy from those that the server had before.
+    pub lives: [u64; LIVES],
+    /// Names what the application executes and by which limits. Servers of a cluster have the same.
+    pub application: u128,
+    /// The ids of all servers of the cluster, in rising order: the same on each of them, at most [`MAX_MEMBERS`].
+    pub members: Vec<u64>,
 }
 
 /// One step of the greeting.
@@ -66,7 +82,7 @@ pub struct Hello {
 /// ```
 /// use niagara_net::{Greeting, Hello};
 ///
-/// let hello = Hello { cluster: 0xc1, server: 2, channel: 1, channels: 4, store: 0x57 };
+/// let hello = Hello { cluster: 0xc1, server: 2, channel: 1, channels: 4, store: 0x57, ..Hello::default() };
 /// let body = Greeting::Hello(hello).encode();
 /// assert_eq!(Greeting::decode(&body), Ok(Greeting::Hello(hello)));
 /// assert!(Greeting::decode(b"GET / HTTP/1.1").is_err());
@@ -113,6 +129,11 @@ impl Greeting {
                 body.put_u32_le(hello.channel);
                 body.put_u32_le(hello.channels);
                 body.put_u128_le(hello.store);
+                body.put_u64_le(hello.incarnation);
+                hello.lives.iter().for_each(|life| body.put_u64_le(*life));
+                body.put_u128_le(hello.application);
+                body.put_u16_le(hello.members.len() as u16);
+                hello.members.iter().for_each(|member| body.put_u64_le(*member));
             }
             Greeting::Refusal(refusal) => {
                 let Coded { code, refuser, refused, text } = refusal.coded();
@@ -141,13 +162,7 @@ impl Greeting {
         match (body.get_u8(), body.len()) {
             (REFUSAL, REFUSAL_BYTES..) => decode_refusal(body),
             _ if version != VERSION => Err(GreetingError::Version(version)),
-            (HELLO, HELLO_BYTES) => Ok(Greeting::Hello(Hello {
-                cluster: body.get_u128_le(),
-                server: body.get_u64_le(),
-                channel: body.get_u32_le(),
-                channels: body.get_u32_le(),
-                store: body.get_u128_le(),
-            })),
+            (HELLO, HELLO_BYTES..) => decode_hello(body).ok_or(GreetingError::Malformed),
             (WELCOME, 0) => Ok(Greeting::Welcome),
             _ => Err(GreetingError::Malformed),
         }
@@ -156,6 +171,27 @@ impl Greeting {
     pub(crate) fn frame(&self) -> Frame {
         Frame::from(self.encode())
     }
+}
+
+/// `None` if the number of members is not that of the ids that follow.
+fn decode_hello(mut body: &[u8]) -> Option<Greeting> {
+    let mut hello = Hello {
+        cluster: body.get_u128_le(),
+        server: body.get_u64_le(),
+        channel: body.get_u32_le(),
+        channels: body.get_u32_le(),
+        store: body.get_u128_le(),
+        incarnation: body.get_u64_le(),
+        lives: std::array::from_fn(|_| body.get_u64_le()),
+        application: body.get_u128_le(),
+        members: Vec::new(),
+    };
+    let members = usize::from(body.get_u16_le());
+    if members > MAX_MEMBERS || body.len() != 8 * members {
+        return None;
+    }
+    hello.members = (0..members).map(|_| body.get_u64_le()).collect();
+    Some(Greeting::Hello(hello))
 }
 
 fn decode_refusal(mut body: &[u8]) -> Result<Greeting, GreetingError> {
@@ -172,12 +208,11 @@ mod tests {
     use super::*;
 
     fn hello() -> impl Strategy<Value = Hello> {
-        any::<(u128, u64, u32, u32, u128)>().prop_map(|(cluster, server, channel, channels, store)| Hello {
-            cluster,
-            server,
-            channel,
-            channels,
-            store,
+        let numbers = any::<(u128, u64, u32, u32, u128, u64, [u64; LIVES], u128)>();
+        let members = prop::collection::vec(any::<u64>(), 0..=MAX_MEMBERS);
+        (numbers, members).prop_map(|(numbers, members)| {
+            let (cluster, server, channel, channels, store, incarnation, lives, application) = numbers;
+            Hello { cluster, server, channel, channels, store, incarnation, lives, application, members }
         })
     }
 
@@ -191,6 +226,9 @@ mod tests {
             any::<u64>().prop_map(|server| Refusal::UnknownServer { server }),
             any::<(u64, u64)>().prop_map(|(refuser, refused)| Refusal::NotYourTurn { refuser, refused }),
             ".{0,60}".prop_map(Refusal::Store),
+            ".{0,60}".prop_map(Refusal::Members),
+            ".{0,60}".prop_map(Refusal::Application),
+            ".{0,60}".prop_map(Refusal::OldCopy),
             (100u16.., ".{0,60}").prop_map(|(code, text)| Refusal::Other { code, text }),
         ]
     }
@@ -210,8 +248,9 @@ mod tests {
         }
 
         #[test]
-        fn a_cut_hello_is_no_greeting(hello in hello(), cut in 0..PRELUDE_BYTES + HELLO_BYTES) {
-            prop_assert!(Greeting::decode(&Greeting::Hello(hello).encode()[..cut]).is_err());
+        fn a_cut_hello_is_no_greeting(hello in hello(), cut in any::<prop::sample::Index>()) {
+            let body = Greeting::Hello(hello).encode();
+            prop_assert!(Greeting::decode(&body[..cut.index(body.len())]).is_err());
         }
 
         #[test]
@@ -250,10 +289,33 @@ mod tests {
 
     #[test]
     fn the_layout_of_a_hello() {
-        let hello = Hello { cluster: 1, server: 2, channel: 3, channels: 4, store: 5 };
+        let hello = Hello {
+            cluster: 1,
+            server: 2,
+            channel: 3,
+            channels: 4,
+            store: 5,
+            incarnation: 6,
+            lives: [7, 0, 0, 0, 0, 0, 0, 8],
+            application: 9,
+            members: vec![10, 11],
+        };
         let body = Greeting::Hello(hello).encode();
-        assert_eq!(body[..11], *b"NIAGARA\0\x01\0\x01");
-        assert_eq!((body[11], body[27], body[35], body[39], body[43], body.len()), (1, 2, 3, 4, 5, 59));
+        assert_eq!(body[..11], *b"NIAGARA\0\x02\0\x01");
+        assert_eq!((body[11], body[27], body[35], body[39], body[43]), (1, 2, 3, 4, 5));
+        assert_eq!((body[59], body[67], body[123], body[131], body[147]), (6, 7, 8, 9, 2));
+        assert_eq!((body[149], body[157], body.len()), (10, 11, 165));
+    }
+
+    #[test]
+    fn a_hello_with_more_members_than_a_cluster_can_have_is_malformed() {
+        let hello = Hello { members: vec![1; MAX_MEMBERS], ..Hello::default() };
+        let mut body = Greeting::Hello(hello.clone()).encode().to_vec();
+        assert_eq!(body.len(), MAX_GREETING_BYTES);
+        assert_eq!(Greeting::decode(&body), Ok(Greeting::Hello(hello)));
+        body[PRELUDE_BYTES + HELLO_BYTES - 2] += 1;
+        body.extend(1u64.to_le_bytes());
+        assert_eq!(Greeting::decode(&body), Err(GreetingError::Malformed));
     }
 
     #[test]

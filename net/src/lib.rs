@@ -19,7 +19,7 @@
 //!
 //! What costs is per batch: a read call fills a buffer with many frames, a write call sends many, and a thread
 //! that is awake is never woken. Nothing that a stranger sends makes the process stop, grow or spin: before its
-//! welcome a connection has a few hundred bytes and a few seconds, and there are at most
+//! welcome a connection has less than a kilobyte and a few seconds, and there are at most
 //! [`max_pending_connections`](LinkConfig::max_pending_connections) of that kind.
 
 mod admission;
@@ -42,7 +42,7 @@ mod socket;
 mod transport;
 mod waker;
 
-pub use admission::{Admission, AdmitAll};
+pub use admission::{Admission, AdmitAll, check_cluster};
 pub use config::{
     DEFAULT_HELLO_TIMEOUT, DEFAULT_MAX_FRAME_BYTES, DEFAULT_MAX_PENDING_CONNECTIONS,
     DEFAULT_READ_BUFFER_BYTES, DEFAULT_RECONNECT_MAX, DEFAULT_RECONNECT_MIN, DEFAULT_SEND_QUEUE_BYTES,
@@ -51,7 +51,7 @@ pub use config::{
 pub use counters::Counters;
 pub use event::{DownReason, Event};
 pub use frame::{Frame, FrameError, HEAD_BYTES};
-pub use hello::{Greeting, GreetingError, Hello, MAX_GREETING_BYTES, VERSION};
+pub use hello::{Greeting, GreetingError, Hello, LIVES, MAX_GREETING_BYTES, MAX_MEMBERS, VERSION};
 pub use reader::FrameReader;
 pub use refusal::{MAX_REFUSAL_TEXT_BYTES, Refusal};
 pub use sleep::SleepFlag;

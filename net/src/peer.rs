@@ -125,7 +125,7 @@ mod tests {
     use crate::hello::Hello;
 
     fn config(server: u64) -> LinkConfig {
-        let hello = Hello { cluster: 1, server, channel: 0, channels: 1, store: 1 };
+        let hello = Hello { cluster: 1, server, channel: 0, channels: 1, store: 1, ..Hello::default() };
         LinkConfig::new(hello, SocketAddr::from(([127, 0, 0, 1], 0)), Vec::new())
     }
 

@@ -70,6 +70,15 @@ pub enum Refusal {
     /// one that the refuser knows under this id.
     #[error("{0}")]
     Store(String),
+    /// The servers list different servers as the cluster's.
+    #[error("{0}")]
+    Members(String),
+    /// The servers' applications would not execute all commands alike.
+    #[error("{0}")]
+    Application(String),
+    /// The refused server's data was put back from a copy that is older than what the refuser has met.
+    #[error("{0}")]
+    OldCopy(String),
     /// A reason that only a newer release knows.
     #[error("refused with code {code}: {text}")]
     Other {
@@ -100,6 +109,9 @@ impl Refusal {
             Refusal::UnknownServer { server } => (6, 0, *server, ""),
             Refusal::NotYourTurn { refuser, refused } => (7, *refuser, *refused, ""),
             Refusal::Store(text) => (8, 0, 0, text.as_str()),
+            Refusal::Members(text) => (9, 0, 0, text.as_str()),
+            Refusal::Application(text) => (10, 0, 0, text.as_str()),
+            Refusal::OldCopy(text) => (11, 0, 0, text.as_str()),
             Refusal::Other { code, text } => (*code, 0, 0, text.as_str()),
         };
         Coded { code, refuser, refused, text: &text[..text.floor_char_boundary(MAX_REFUSAL_TEXT_BYTES)] }
@@ -124,6 +136,9 @@ impl Refusal {
             6 => Refusal::UnknownServer { server: refused },
             7 => Refusal::NotYourTurn { refuser, refused },
             8 => Refusal::Store(text.to_owned()),
+            9 => Refusal::Members(text.to_owned()),
+            10 => Refusal::Application(text.to_owned()),
+            11 => Refusal::OldCopy(text.to_owned()),
             code => Refusal::Other { code, text: text.to_owned() },
         })
     }

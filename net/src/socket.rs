@@ -101,7 +101,7 @@ mod tests {
     use crate::hello::Hello;
 
     fn config(listen: &str) -> LinkConfig {
-        let hello = Hello { cluster: 1, server: 1, channel: 0, channels: 1, store: 1 };
+        let hello = Hello { cluster: 1, server: 1, channel: 0, channels: 1, store: 1, ..Hello::default() };
         LinkConfig::new(hello, listen.parse().unwrap(), Vec::new())
     }
 

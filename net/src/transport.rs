@@ -55,7 +55,7 @@ pub enum Sent {
 /// use niagara_net::{AdmitAll, Event, Frame, Hello, LinkConfig, Peer, Transport};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let hello = |server| Hello { cluster: 0xc1, server, channel: 0, channels: 1, store: 0 };
+/// let hello = |server| Hello { cluster: 0xc1, server, channel: 0, channels: 1, store: 0, ..Hello::default() };
 /// let listen = "127.0.0.1:0".parse()?;
 /// // Server 2 dials server 1, so server 1 needs no address of it.
 /// let peer = |server, address: String| vec![Peer { server, address }];

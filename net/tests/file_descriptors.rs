@@ -12,7 +12,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 const DEADLINE: Duration = Duration::from_secs(120);
 
 fn hello(server: u64) -> Hello {
-    Hello { cluster: 1, server, channel: 0, channels: 1, store: 0 }
+    Hello { cluster: 1, server, channel: 0, channels: 1, store: 0, ..Hello::default() }
 }
 
 fn open(server: u64, peer: u64, address: String) -> Transport {

@@ -59,7 +59,7 @@ struct Flight {
 /// [`queue`](ReadBarriers::queue), [`answered`](ReadBarriers::answered) and [`tick`](ReadBarriers::tick) feed
 /// it; after each of them, [`begin`](ReadBarriers::begin) may have a round to ask.
 /// [`release`](ReadBarriers::release) hands out what may be read. A round whose question or answer is lost is
-/// asked again; only the caller knows deadlines, and drops reads with [`retain`](ReadBarriers::retain).
+/// asked again; only the caller knows deadlines, and takes reads out with [`extract`](ReadBarriers::extract).
 ///
 /// ```
 /// use niagara_sequencer::{GlobalPosition, GroupId, Layout, ReadBarriers};
@@ -161,11 +161,11 @@ impl<T> ReadBarriers<T> {
         (overdue && wanted).then(|| self.ask(awaited))
     }
 
-    /// Drops the reads for which `keep` says no, such as those past their deadline. Costs O(batches).
-    pub fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
-        self.forming.retain(&mut keep);
+    /// Moves to `out` the reads for which `gone` says yes, such as those past their deadline. Costs O(batches).
+    pub fn extract(&mut self, mut gone: impl FnMut(&T) -> bool, out: &mut Vec<T>) {
+        out.extend(self.forming.extract_if(.., |reads| gone(reads)));
         self.cohorts.retain_mut(|cohort| {
-            cohort.reads.retain(&mut keep);
+            out.extend(cohort.reads.extract_if(.., |reads| gone(reads)));
             !cohort.reads.is_empty()
         });
     }

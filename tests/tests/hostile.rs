@@ -134,14 +134,14 @@ impl Attack {
 }
 
 fn group_attacks() -> Vec<Attack> {
-    let hello = Hello { cluster: 1, server: 2, channel: 1, channels: 4, store: 5 };
-    let greeting = frame(&Greeting::Hello(hello).encode());
+    let hello = Hello { cluster: 1, server: 2, channel: 1, channels: 4, store: 5, ..Hello::default() };
+    let greeting = frame(&Greeting::Hello(hello.clone()).encode());
     let mut wrong_checksum = greeting.clone();
     wrong_checksum[5] ^= 1;
     let mut long = u32::MAX.to_le_bytes().to_vec();
     long.extend([0; 4]);
     let mut long_magic = long.clone();
-    long_magic.extend(Greeting::Hello(hello).encode());
+    long_magic.extend(Greeting::Hello(hello.clone()).encode());
     let mut attacks = vec![
         Attack::bytes("nothing at all", []),
         Attack::bytes("random bytes", noise(256 << 10)),
@@ -200,7 +200,7 @@ fn http_attacks() -> Vec<Attack> {
         Attack::bytes("no key", "PUT /kv/ HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
             .answered("HTTP/1.1 400 "),
         Attack::bytes("another protocol", "*1\r\n$4\r\nPING\r\n"),
-        Attack::bytes("another version", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").answered("HTTP/1.1 400 "),
+        Attack::bytes("another version", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").answered("HTTP/1.1 505 "),
         Attack::bytes("a method of 1 MiB", "A".repeat(MIB)).answered("HTTP/1.1 431 "),
         Attack::bytes("ten thousand headers", format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(10_000)))
             .answered("HTTP/1.1 431 "),

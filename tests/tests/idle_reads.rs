@@ -5,6 +5,7 @@
 
 use std::thread;
 
+use niagara_tests::disk_use::DiskUse;
 use niagara_tests::metrics::Metrics;
 use niagara_tests::{Answer, Client, Cluster, ClusterPlan, Endpoint, rounds, wait};
 
@@ -83,4 +84,16 @@ fn positions(cluster: &Cluster) -> Vec<(u64, Vec<u64>)> {
         (status.applied, status.local.iter().map(|group| group.last).collect())
     };
     cluster.servers().map(position).collect()
+}
+
+/// An empty log is as small as what it holds: a first segment of 256 KiB for each group, and the next one, ready for use.
+#[test]
+fn an_idle_server_takes_little_disk() {
+    let (groups, segment_mib) = (4, 16);
+    let cluster = ClusterPlan::new(3, groups).engine("segment_mib", segment_mib).start();
+    for server in cluster.servers() {
+        assert_eq!(Client::both(cluster.endpoint(server))[1].get("key"), Answer::Done(None));
+        let used = DiskUse::of(&cluster.data_dir(server)).bytes();
+        assert!(used <= u64::from(groups) * (520 << 10), "server {server} takes {used} bytes");
+    }
 }

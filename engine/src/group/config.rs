@@ -9,6 +9,8 @@ pub struct DriverConfig {
     pub server: u64,
     /// The lane whose commands come to this group: its zero-based index.
     pub lane: u16,
+    /// Which of its lives this server is in: raised with each start.
+    pub incarnation: u64,
     /// All voters of the group.
     pub voters: Vec<u64>,
     /// The server that should lead this group.
@@ -28,6 +30,8 @@ pub struct DriverConfig {
     pub window: usize,
     /// Bytes of commands in an entry.
     pub entry_bytes: usize,
+    /// Most bytes of a sub-batch that another server may forward: larger ones would not fit a frame on their way to followers.
+    pub sub_batch_bytes: usize,
     /// Bytes of forwarded commands that may wait.
     pub foreign_bytes: usize,
     /// A log that takes more bytes is compacted in spite of followers that are getting a snapshot.

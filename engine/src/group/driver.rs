@@ -8,9 +8,10 @@
 use std::collections::VecDeque;
 
 use niagara_sequencer::{Lag, Pacing, Padding, next_place};
-use raft::eraftpb::{Entry, EntryType, Message, MessageType};
+use raft::eraftpb::{Entry, Message, MessageType};
 use raft::{ProgressState, RawNode, ReadOnlyOption, StateRole};
 
+use super::admit::Refusals;
 use super::behind::{Awaited, Told, round_of};
 use super::config::DriverConfig;
 use super::intake::{Intake, LaneSource};
@@ -20,7 +21,7 @@ use super::reads::PendingReads;
 use super::slots::SlotIndex;
 use super::store::{RaftStore, ReplicaLog, entry_for_log};
 use super::turn::{Output, View, Write};
-use crate::batch::{EntryFill, check_entry, encode_commands, encode_skip};
+use crate::batch::{EntryFill, encode_commands, encode_skip};
 use crate::log::{HardState, LogEntry};
 use crate::planted::{self, Bug};
 use crate::wire::{Wire, crosses_the_network};
@@ -44,25 +45,32 @@ enum Held {
     Other,
 }
 
+/// So many rounds a leader pads in one tick because others ask for it. A merge that waits asks again at each tick, so that even
+/// years of rounds are made up for in seconds; and no server can ask for so many that there are none left.
+const MOST_PADDED_A_TICK: u64 = 1 << 32;
+
 /// The state machine; see the documentation at the top of its file.
 pub struct Driver<L: ReplicaLog> {
     pub(super) config: DriverConfig,
     pub(super) raft: RawNode<RaftStore<L>>,
     pub(super) slots: SlotIndex,
-    level: u64,
-    intake: Intake,
+    pub(super) level: u64,
+    pub(super) intake: Intake,
     unpersisted: VecDeque<Unpersisted>,
     durable: (u64, u64),
     reads: PendingReads,
-    placement: Placement,
+    pub(super) placement: Placement,
     pacing: Pacing,
     lag: Lag,
     lagging: bool,
     held: Held,
+    /// Requests to pad are followed up to here, until the next tick.
+    pads_up_to: u64,
+    pub(super) refusals: Refusals,
     pub(super) ticks: u64,
     last_cut: u64,
-    progress: Progress,
-    outbox: Vec<(u64, Wire)>,
+    pub(super) progress: Progress,
+    pub(super) outbox: Vec<(u64, Wire)>,
     notices: Notices,
     /// The entry up to which snapshots make the log superfluous.
     pub(super) superfluous: u64,
@@ -80,12 +88,12 @@ pub struct Driver<L: ReplicaLog> {
 
 /// When the lane was last seen to move, and when it is sent again if it does not.
 #[derive(Debug, Default)]
-struct Progress {
+pub(super) struct Progress {
     next_command: u64,
     since: u64,
     patience: u64,
     leader: (u64, u64),
-    resend_at: Option<u64>,
+    pub resend_at: Option<u64>,
 }
 
 impl<L: ReplicaLog> Driver<L> {
@@ -127,10 +135,11 @@ impl<L: ReplicaLog> Driver<L> {
             progress: Progress { patience: u64::from(config.election_ticks), ..Progress::default() },
             raft,
             level: slots.level(),
-            slots,
             unpersisted: VecDeque::new(),
             lagging: false,
             held: Held::No,
+            pads_up_to: slots.level().saturating_add(MOST_PADDED_A_TICK),
+            refusals: Refusals::default(),
             ticks: 0,
             last_cut: 0,
             outbox: Vec::new(),
@@ -141,6 +150,7 @@ impl<L: ReplicaLog> Driver<L> {
             awaited: None,
             need: None,
             resetting: None,
+            slots,
             config,
         }
     }
@@ -240,6 +250,7 @@ impl<L: ReplicaLog> Driver<L> {
     /// A step of the clock.
     pub fn tick(&mut self, view: &View) {
         self.ticks += 1;
+        self.pads_up_to = self.level.saturating_add(MOST_PADDED_A_TICK);
         let merged = self.slots.merged_commands();
         let committed = merged + self.slots.unmerged_commands_through(self.commit()) as u64;
         self.lagging = self.lag.observe_tick(committed, merged);
@@ -277,7 +288,7 @@ impl<L: ReplicaLog> Driver<L> {
     }
 
     /// Hands leadership to `to`, or to the best follower there is: active, and close behind.
-    fn hand_leadership_over(&mut self, to: Option<u64>) {
+    pub(super) fn hand_leadership_over(&mut self, to: Option<u64>) {
         let raft = &self.raft.raft;
         let candidates = raft.prs().iter().filter(|(id, progress)| {
             **id != self.config.server
@@ -292,87 +303,9 @@ impl<L: ReplicaLog> Driver<L> {
         }
     }
 
-    /// A message from another server, which the transport has checked to be a member.
-    pub fn receive(&mut self, from: u64, wire: Wire) {
-        match wire {
-            Wire::Raft(message) => self.receive_raft(from, *message),
-            Wire::Notice(message) => self.receive_notice(from, *message),
-            Wire::Forward(batch) => {
-                let attempt = batch.span.attempt;
-                let sound = batch.span.server == from && batch.span.lane == self.config.lane;
-                if !sound || !self.leads() || !self.intake.forwarded(batch) {
-                    self.outbox.push((from, Wire::Nack { attempt }));
-                }
-            }
-            Wire::Nack { attempt } => {
-                if attempt == self.intake.attempt() && self.progress.resend_at.is_none() {
-                    // Whoever refused may not know the leader yet either: leave it a tick.
-                    self.progress.resend_at = Some(self.ticks + 1);
-                }
-            }
-            Wire::Snapshot { term, round } => self.snapshot_named(Awaited { from, term, round }),
-            Wire::PadRequest { level } => self.request_pad(level),
-            Wire::Claim => {
-                if self.leads()
-                    && from == self.config.wanted_leader
-                    && self.placement.may_transfer(self.ticks)
-                {
-                    self.hand_leadership_over(Some(from));
-                }
-            }
-        }
-    }
-
-    /// raft-rs panics on messages that a correct peer cannot send: those are dropped here.
-    fn receive_raft(&mut self, from: u64, message: Message) {
-        let last = self.last_index();
-        let sound = message.from == from
-            && message.to == self.config.server
-            && self.config.voters.contains(&from)
-            && match message.msg_type {
-                MessageType::MsgAppend => message.entries.iter().all(|entry| {
-                    // Only the engine changes the membership, and it does not do so yet.
-                    entry.entry_type == EntryType::EntryNormal
-                        && (1..=message.term).contains(&entry.term)
-                        && check_entry(&entry.context, &entry.data).is_ok()
-                }),
-                MessageType::MsgAppendResponse => message.reject || message.index <= last,
-                MessageType::MsgTimeoutNow => self.resetting.is_none(),
-                MessageType::MsgReadIndex | MessageType::MsgReadIndexResp => message.entries.len() == 1,
-                _ => true,
-            };
-        if !sound {
-            tracing::warn!(from, kind = ?message.msg_type, "dropped a Raft message that no correct server sends");
-            return;
-        }
-        assert!(
-            message.msg_type != MessageType::MsgHeartbeat
-                || message.term < self.term()
-                || message.commit <= last,
-            "leader_completeness: server {from} has seen this replica acknowledge entry {}, but the log ends at \
-             {last}: acknowledged data was lost, so this server must not go on under its id",
-            message.commit
-        );
-        if let Err(error) = self.raft.step(message) {
-            tracing::debug!(from, %error, "raft refused a message");
-        }
-    }
-
-    /// Like an append, but an acknowledgement of it would say nothing new.
-    fn receive_notice(&mut self, from: u64, message: Message) {
-        let before = self.raft.raft.msgs.len();
-        self.receive_raft(from, message);
-        let answers = self.raft.raft.msgs.iter().skip(before);
-        let acknowledged =
-            |answer: &Message| answer.msg_type == MessageType::MsgAppendResponse && !answer.reject;
-        if answers.map(acknowledged).eq([true]) {
-            self.raft.raft.msgs.pop();
-        }
-    }
-
     /// A merge waits for this group's next slot while it holds a command at `level`. Only the leader can help.
     pub fn request_pad(&mut self, level: u64) {
-        self.level = self.level.max(level);
+        self.level = self.level.max(level.min(self.pads_up_to));
     }
 
     /// This server's own merge waits: the leader has to hear of it, be it this replica or another server.

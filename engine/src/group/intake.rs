@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crate::batch::{Span, SubBatch};
+use crate::batch::{SUB_BATCH_HEAD, Span, SubBatch};
 
 /// Most sub-batches that share an entry, so that an entry's context keeps within 64 KiB.
 pub const MOST_SUB_BATCHES: usize = 1024;
@@ -27,6 +27,8 @@ pub struct Intake {
     lane: VecDeque<SubBatch>,
     unsent: usize,
     sent_bytes: usize,
+    /// The number behind the last command that was taken from the lane.
+    taken_end: u64,
     foreign: VecDeque<SubBatch>,
     foreign_bytes: usize,
     foreign_limit: usize,
@@ -41,6 +43,7 @@ impl Intake {
             lane: VecDeque::new(),
             unsent: 0,
             sent_bytes: 0,
+            taken_end: 0,
             foreign: VecDeque::new(),
             foreign_bytes: 0,
             foreign_limit,
@@ -56,6 +59,11 @@ impl Intake {
     /// Bytes of the lane that were sent in this attempt and have not been executed.
     pub fn sent_bytes(&self) -> usize {
         self.sent_bytes
+    }
+
+    /// The number behind the last command that has left this server's lane, in this life of the server.
+    pub fn taken_end(&self) -> u64 {
+        self.taken_end
     }
 
     /// Whether anything of the lane has been sent and not been executed.
@@ -99,12 +107,12 @@ impl Intake {
         };
         if self.foreign.iter().any(|waiting| newer(&waiting.span)) {
             self.foreign.retain(|waiting| !newer(&waiting.span));
-            self.foreign_bytes = self.foreign.iter().map(|waiting| waiting.body.len()).sum();
+            self.foreign_bytes = self.foreign.iter().map(cost).sum();
         }
-        if self.foreign_bytes + batch.body.len() > self.foreign_limit {
+        if self.foreign_bytes + cost(&batch) > self.foreign_limit {
             return false;
         }
-        self.foreign_bytes += batch.body.len();
+        self.foreign_bytes += cost(&batch);
         self.foreign.push_back(batch);
         true
     }
@@ -128,7 +136,7 @@ impl Intake {
             }
             let room = |batch: &mut SubBatch| bytes == 0 || bytes + batch.body.len() <= max_bytes;
             if let Some(foreign) = self.foreign.pop_front_if(room) {
-                self.foreign_bytes -= foreign.body.len();
+                self.foreign_bytes -= cost(&foreign);
                 bytes += foreign.body.len();
                 entry.push(foreign);
             }
@@ -148,6 +156,7 @@ impl Intake {
     ) -> Option<SubBatch> {
         if self.unsent == self.lane.len() && !source.is_empty() {
             source.take(room, &mut self.taken);
+            self.taken_end = self.taken.last().map_or(self.taken_end, SubBatch::end);
             self.lane.extend(self.taken.drain(..));
         }
         let batch = self.lane.get_mut(self.unsent).filter(|batch| any_size || batch.body.len() <= room)?;
@@ -156,6 +165,11 @@ impl Intake {
         self.sent_bytes += batch.body.len();
         Some(batch.clone())
     }
+}
+
+/// What a waiting sub-batch takes: without its head, any number of empty ones would fit.
+fn cost(batch: &SubBatch) -> usize {
+    SUB_BATCH_HEAD + batch.body.len()
 }
 
 #[cfg(test)]
@@ -213,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_later_attempt_replaces_what_waits_and_a_full_queue_refuses() {
-        let mut intake = Intake::new(25);
+        let mut intake = Intake::new(25 + 2 * SUB_BATCH_HEAD);
         assert!(intake.forwarded(batch(2, 0, 1, 10)));
         assert!(intake.forwarded(batch(2, 0, 2, 10)));
         assert!(!intake.forwarded(batch(3, 0, 1, 10)));

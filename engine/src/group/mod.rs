@@ -3,6 +3,8 @@
 //! | file | holds |
 //! |---|---|
 //! | `driver.rs` | the state machine around raft-rs: slots, padding, pacing, proposals, acknowledgements |
+//! | `receive.rs` | what other servers' messages do to it |
+//! | `admit.rs` | which of them it takes: whatever they say, they end no server |
 //! | `config.rs` | what it is told once |
 //! | `turn.rs` | what it is told at a turn, and what it wants done |
 //! | `intake.rs` | commands on their way into the log: this server's lane, and what others forward |
@@ -16,6 +18,7 @@
 //! Nothing here knows a thread, a clock, a socket or a file: the engine's threads drive it in production, a simulator
 //! in tests.
 
+mod admit;
 mod behind;
 mod config;
 mod driver;
@@ -24,6 +27,7 @@ mod intake;
 mod notices;
 mod placement;
 mod reads;
+mod receive;
 mod slots;
 mod store;
 mod turn;

@@ -25,6 +25,9 @@ struct Asked {
     index: Option<u64>,
 }
 
+/// Bytes of a question's context.
+pub const CONTEXT_BYTES: usize = 24;
+
 /// A question is forgotten after so many ticks; the one who asked has asked again long before.
 const GIVE_UP_TICKS: u64 = 200;
 

@@ -106,6 +106,12 @@ impl SlotIndex {
         at.checked_sub(1).map_or(self.floor_place, |last| self.marks[last].place)
     }
 
+    /// The place that entries behind `index` must be above, as far as is known; see [`append`](Self::append).
+    pub fn place_before(&self, index: u64) -> u64 {
+        let at = self.marks.partition_point(|mark| mark.index <= index);
+        at.checked_sub(1).map_or(self.least_place, |last| self.marks[last].place)
+    }
+
     /// Entries with commands that the merge has not passed.
     pub fn unmerged_commands(&self) -> usize {
         self.commands

@@ -77,6 +77,10 @@ pub(crate) struct Deliveries<R> {
     sinks: Vec<Delivery<R>>,
     /// What sinks have left of earlier deliveries: room for the next.
     spare: Vec<Vec<Completion<R>>>,
+    /// What nobody waits for any more is dropped when it is delivered, outside of the lane's lock: it is the embedder's, and
+    /// may do anything when it is dropped.
+    unheard: Vec<R>,
+    told: Vec<Arc<dyn Sink<R>>>,
 }
 
 /// A front end takes one delivery per stretch; tickets that wait alone, which take little room, are not worth more.
@@ -145,7 +149,7 @@ impl<R> Lane<R> {
             number += waiting.len() as u64;
             let replies = waiting.iter().zip(&mut replies);
             if run_at < tickets.expired {
-                replies.for_each(drop);
+                out.unheard.extend(replies.map(|(_, reply)| reply));
             } else {
                 let applied = |(&token, reply)| Completion::Applied { token, position, reply };
                 out.to(&run.sink).extend(replies.map(applied));
@@ -154,7 +158,7 @@ impl<R> Lane<R> {
         assert_eq!(number, end, "acked_is_applied: a command of this lane has a ticket");
         tickets.done = end;
         tickets.commands -= (end - first) as usize;
-        tickets.forget_below(end);
+        tickets.forget_below(end, out);
         self.in_flight.store(tickets.bytes, SeqCst);
     }
 
@@ -178,7 +182,7 @@ impl<R> Lane<R> {
         }
         tickets.done = next;
         tickets.commands -= (next - done) as usize;
-        tickets.forget_below(next);
+        tickets.forget_below(next, out);
         self.in_flight.store(tickets.bytes, SeqCst);
     }
 
@@ -220,17 +224,20 @@ impl<R> Lane<R> {
 }
 
 impl<R> Tickets<R> {
-    fn forget_below(&mut self, number: u64) {
+    fn forget_below(&mut self, number: u64, out: &mut Deliveries<R>) {
         while let Some(run) = self.runs.pop_front_if(|run| run.end() <= number) {
             self.bytes -= run.bytes;
-            self.expired = self.expired.saturating_sub(1);
+            if self.expired > 0 {
+                self.expired -= 1;
+                out.told.push(run.sink);
+            }
         }
     }
 }
 
 impl<R> Default for Deliveries<R> {
     fn default() -> Self {
-        Deliveries { sinks: Vec::new(), spare: Vec::new() }
+        Deliveries { sinks: Vec::new(), spare: Vec::new(), unheard: Vec::new(), told: Vec::new() }
     }
 }
 
@@ -247,6 +254,8 @@ impl<R> Deliveries<R> {
 
     /// Hands everything over.
     pub fn deliver(&mut self) {
+        self.unheard.clear();
+        self.told.clear();
         for (sink, mut completions) in self.sinks.drain(..) {
             sink.deliver(&mut completions);
             if self.spare.len() < MOST_SPARE {
@@ -385,5 +394,39 @@ mod tests {
         fixture.submit(0..2, 1).unwrap();
         fixture.applied(1, 1);
         fixture.applied(1, 1);
+    }
+
+    /// Drops of replies and of those who waited run the embedder's code, which may come back to the lane.
+    #[test]
+    fn nothing_of_the_embedder_is_dropped_under_the_lock() {
+        struct Reply(Arc<Lane<Reply>>);
+        impl Drop for Reply {
+            fn drop(&mut self) {
+                assert!(self.0.tickets.try_lock().is_some(), "dropped under the lane's lock");
+            }
+        }
+        struct Gone(Arc<Lane<Reply>>);
+        impl Sink<Reply> for Gone {
+            fn deliver(&self, _: &mut Vec<Completion<Reply>>) {}
+        }
+        impl Drop for Gone {
+            fn drop(&mut self) {
+                assert!(self.0.tickets.try_lock().is_some(), "dropped under the lane's lock");
+            }
+        }
+        let queue = LaneQueue::new(Origin { server: 1, incarnation: 1, lane: 0 }, 1 << 10);
+        let lane = Arc::new(Lane::new(Arc::new(queue), Limits { commands: 10, bytes: 100, window: 4 }));
+        let piece = Piece::Framed { body: BytesMut::zeroed(1), count: 1 };
+        let deadline = Instant::now();
+        let submission = Submission { pieces: &mut vec![piece], bytes: 1, tokens: &mut vec![7], deadline };
+        let sink: Arc<dyn Sink<Reply>> = Arc::new(Gone(Arc::clone(&lane)));
+        lane.submit(submission, &sink).unwrap();
+        drop(sink);
+        let mut out = Deliveries::default();
+        lane.expire(deadline, &mut out);
+        out.deliver();
+        lane.applied(1, GlobalPosition::new(1), vec![Reply(Arc::clone(&lane))].into_iter(), &mut out);
+        out.deliver();
+        assert_eq!(Arc::strong_count(&lane), 1, "reply and caller are gone");
     }
 }

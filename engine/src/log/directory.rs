@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::files::Files;
 use super::format::SegmentHeader;
+use super::frame::ALIGNMENT;
 use super::segment::{Segment, create_file};
-use super::{LogConfig, LogError};
+use super::{LogConfig, LogError, SEGMENT_BYTES_MIN};
 
 const SEGMENT: &str = "log";
 const UNFINISHED: &str = "tmp";
@@ -17,6 +18,8 @@ pub(super) struct Directory {
     path: PathBuf,
     files: Arc<dyn Files>,
     log_id: u64,
+    /// Length of the first segment, and of the longest that an entry does not ask for.
+    first_bytes: u64,
     segment_bytes: u64,
     durable: bool,
 }
@@ -32,8 +35,9 @@ impl Directory {
         let files = Arc::clone(&config.files);
         files.create_dir(&path).map_err(LogError::io("create the log directory", &path))?;
         // Rounded up, so that the room left in a segment is always a multiple of a frame's alignment.
-        let segment_bytes = config.segment_bytes.next_multiple_of(super::frame::ALIGNMENT);
-        Ok(Directory { path, files, log_id: config.log_id, segment_bytes, durable })
+        let segment_bytes = config.segment_bytes.next_multiple_of(ALIGNMENT);
+        let first_bytes = config.first_segment_bytes.clamp(SEGMENT_BYTES_MIN, segment_bytes);
+        Ok(Directory { path, files, log_id: config.log_id, first_bytes, segment_bytes, durable })
     }
 
     pub fn path(&self) -> &Path {
@@ -63,23 +67,25 @@ impl Directory {
         Ok(())
     }
 
-    /// Makes a segment ready for use, from a spare file if there is one.
-    pub fn create(&self, number: u64, spare: Option<Spare>) -> Result<Segment, LogError> {
+    /// Makes a segment ready for use behind segments of `held` bytes: from a spare file if there is one, else as long as they
+    /// are together. So a log doubles until its segments have the configured length, and an idle one stays small.
+    pub fn create(&self, number: u64, held: u64, spare: Option<Spare>) -> Result<Segment, LogError> {
         let path = segment_path(&self.path, number);
-        let (unfinished, file) = match spare {
+        let (unfinished, file, bytes) = match spare {
             Some(Spare(path)) => {
                 let file = self.files.open(&path);
                 let file = file.map_err(LogError::io("open the spare log segment", &path))?;
-                (path, file)
+                (path, file, self.segment_bytes)
             }
             None => {
                 let path = self.path.join(format!("{number:016x}.new.{UNFINISHED}"));
-                let file = create_file(&*self.files, &path, self.segment_bytes, self.durable)?;
-                (path, file)
+                let bytes = self.length_behind(held);
+                let file = create_file(&*self.files, &path, bytes, self.durable)?;
+                (path, file, bytes)
             }
         };
         let header = SegmentHeader { log_id: self.log_id, number, salt: self.files.salt() };
-        let segment = Segment::label(file, &path, &header, self.segment_bytes)?;
+        let segment = Segment::label(file, &path, &header, bytes)?;
         if self.durable {
             segment.sync_all()?;
         }
@@ -87,6 +93,10 @@ impl Directory {
         renamed.map_err(LogError::io("rename the prepared segment to", &path))?;
         self.sync_names()?;
         Ok(segment)
+    }
+
+    fn length_behind(&self, held: u64) -> u64 {
+        held.clamp(self.first_bytes, self.segment_bytes).next_multiple_of(ALIGNMENT)
     }
 
     /// Takes a segment out of the log. The file is kept as a spare if that is wanted and its length is right, else it

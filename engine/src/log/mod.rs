@@ -188,6 +188,10 @@ pub struct LogConfig {
     /// fit gets a longer segment of its own. The default, 16 MiB, makes changing files rare, and still lets
     /// compaction free space in small steps.
     pub segment_bytes: u64,
+    /// Size of a new log's first segment, in bytes; the later ones double until they have `segment_bytes`, so that an idle
+    /// log takes little room. What is out of the range from [`SEGMENT_BYTES_MIN`] to `segment_bytes` is brought into it. The
+    /// default is 256 KiB.
+    pub first_segment_bytes: u64,
     /// How many bytes of entries that are on disk stay in memory too. The default is 2 MiB: a hot part that fits the
     /// processor's cache was 27 % faster than a large one.
     pub cache_bytes: usize,
@@ -219,6 +223,7 @@ impl LogConfig {
             dir: dir.into(),
             durability,
             segment_bytes: 16 << 20,
+            first_segment_bytes: 256 << 10,
             cache_bytes: 2 << 20,
             log_id,
             files: Arc::new(SystemFiles),

@@ -1,6 +1,6 @@
 //! Segments are made ready before they are needed, and old ones taken away.
 //!
-//! Filling 16 MiB with zeros and syncing them takes longer than many writes, so it happens beside them, on a
+//! Filling up to 16 MiB with zeros and syncing them takes longer than many writes, so it happens beside them, on a
 //! thread: while one segment is written, the next one waits, complete, under its final name.
 
 use std::mem;
@@ -15,6 +15,20 @@ use super::segment::Segment;
 /// How many retired files wait to be used again. One is in use at a time; the second is for a burst of compaction.
 const SPARES: usize = 2;
 
+/// A segment that is to be prepared.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Next {
+    pub number: u64,
+    /// Bytes of the segments before it, which decide how long it is.
+    pub held: u64,
+}
+
+impl Next {
+    fn behind(segment: &Segment, held: u64) -> Next {
+        Next { number: segment.number + 1, held: held + segment.bytes }
+    }
+}
+
 /// The writer's end.
 #[derive(Debug)]
 pub(super) enum Preparer {
@@ -25,9 +39,9 @@ pub(super) enum Preparer {
 }
 
 impl Preparer {
-    /// Prepares the segment of the given number at once, on a thread if `beside`. A file that a former life had
-    /// prepared under that number, and not used, is replaced.
-    pub fn start(directory: Arc<Directory>, next: u64, beside: bool) -> Result<Self, LogError> {
+    /// Prepares the next segment at once, on a thread if `beside`. A file that a former life had prepared under its
+    /// number, and not used, is replaced.
+    pub fn start(directory: Arc<Directory>, next: Next, beside: bool) -> Result<Self, LogError> {
         let worker = Worker { directory, spares: Vec::new() };
         if beside {
             Beside::start(worker, next).map(Preparer::Beside)
@@ -36,11 +50,12 @@ impl Preparer {
         }
     }
 
-    /// The segment that was to be prepared; waits for it if it is not ready. Then the next one is prepared.
-    pub fn take(&mut self) -> Result<Segment, LogError> {
+    /// The segment that was to be prepared; waits for it if it is not ready. Then the next one is prepared, behind that and
+    /// the `held` bytes of the segments before it.
+    pub fn take(&mut self, held: u64) -> Result<Segment, LogError> {
         match self {
-            Preparer::Beside(beside) => beside.take(),
-            Preparer::InPlace(in_place) => in_place.take(),
+            Preparer::Beside(beside) => beside.take(held),
+            Preparer::InPlace(in_place) => in_place.take(held),
         }
     }
 
@@ -64,13 +79,13 @@ pub(super) struct InPlace {
 }
 
 impl InPlace {
-    fn start(mut worker: Worker, next: u64) -> Result<Self, LogError> {
+    fn start(mut worker: Worker, next: Next) -> Result<Self, LogError> {
         let prepared = worker.prepare(next)?;
         Ok(InPlace { worker, prepared })
     }
 
-    fn take(&mut self) -> Result<Segment, LogError> {
-        let next = self.worker.prepare(self.prepared.number + 1)?;
+    fn take(&mut self, held: u64) -> Result<Segment, LogError> {
+        let next = self.worker.prepare(Next::behind(&self.prepared, held))?;
         Ok(mem::replace(&mut self.prepared, next))
     }
 }
@@ -85,12 +100,12 @@ pub(super) struct Beside {
 
 #[derive(Debug)]
 enum Job {
-    Prepare(u64),
+    Prepare(Next),
     Retire(Vec<Arc<Segment>>),
 }
 
 impl Beside {
-    fn start(worker: Worker, next: u64) -> Result<Self, LogError> {
+    fn start(worker: Worker, next: Next) -> Result<Self, LogError> {
         let (jobs, todo) = mpsc::channel();
         let (done, prepared) = mpsc::channel();
         let path = worker.directory.path().to_owned();
@@ -103,10 +118,10 @@ impl Beside {
         Ok(beside)
     }
 
-    fn take(&self) -> Result<Segment, LogError> {
+    fn take(&self, held: u64) -> Result<Segment, LogError> {
         // The thread is gone after an error, which an earlier call has reported.
         let segment = self.prepared.recv().unwrap_or(Err(LogError::Failed))?;
-        self.send(Job::Prepare(segment.number + 1));
+        self.send(Job::Prepare(Next::behind(&segment, held)));
         Ok(segment)
     }
 
@@ -142,7 +157,7 @@ impl Worker {
     fn run(mut self, jobs: &Receiver<Job>, done: &Sender<Result<Segment, LogError>>) {
         for job in jobs {
             let result = match job {
-                Job::Prepare(number) => self.prepare(number).map(Some),
+                Job::Prepare(next) => self.prepare(next).map(Some),
                 Job::Retire(segments) => self.retire(&segments).map(|()| None),
             };
             let failed = result.is_err();
@@ -154,8 +169,8 @@ impl Worker {
         }
     }
 
-    fn prepare(&mut self, number: u64) -> Result<Segment, LogError> {
-        self.directory.create(number, self.spares.pop())
+    fn prepare(&mut self, Next { number, held }: Next) -> Result<Segment, LogError> {
+        self.directory.create(number, held, self.spares.pop())
     }
 
     fn retire(&mut self, segments: &[Arc<Segment>]) -> Result<(), LogError> {

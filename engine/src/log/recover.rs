@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::directory::Directory;
 use super::format::HEADER_BYTES;
-use super::preparer::Preparer;
+use super::preparer::{Next, Preparer};
 use super::replay::Replay;
 use super::segment::Segment;
 use super::store::LogStore;
@@ -72,7 +72,8 @@ pub fn open(
     let held = segments.into_iter().zip(lowest);
     let segments: VecDeque<Held> =
         held.map(|(segment, lowest)| Held { segment: Arc::new(segment), lowest }).collect();
-    let next = segments.back().map_or(1, |held| held.segment.number) + 1;
+    let number = segments.back().map_or(1, |held| held.segment.number) + 1;
+    let next = Next { number, held: segments.iter().map(|held| held.segment.bytes).sum() };
     let preparer = Preparer::start(Arc::clone(&directory), next, config.prepare_beside)?;
 
     let in_use = segments.iter().map(|held| Arc::clone(&held.segment)).collect();
@@ -91,7 +92,7 @@ pub fn open(
 /// Makes the segments fit to be written on: a first one, no leftovers behind the last frame, and all of it durable.
 fn repair(directory: &Directory, segments: &mut Vec<Segment>, replay: &Replay) -> Result<(), LogError> {
     if segments.is_empty() {
-        segments.push(directory.create(1, None)?);
+        segments.push(directory.create(1, 0, None)?);
     }
     if let (Some(active), Some(found)) = (segments.last(), replay.active()) {
         if found.leftovers {

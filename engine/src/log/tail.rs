@@ -37,6 +37,11 @@ impl Tail {
         self.segments.back().expect("a log has a segment that is written")
     }
 
+    /// Length of the segments in use.
+    pub fn bytes(&self) -> u64 {
+        self.segments.iter().map(|held| held.segment.bytes).sum()
+    }
+
     /// Goes on in another segment.
     pub fn roll(&mut self, segment: Arc<Segment>, position: u64) {
         self.segments.push_back(Held { segment, lowest: u64::MAX });

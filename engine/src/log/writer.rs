@@ -202,7 +202,7 @@ impl Disk {
 
     /// Goes on in the next segment, with room for a frame with that many bytes of records besides its opening.
     fn roll(&mut self, bytes: u64) -> Result<(), LogError> {
-        let mut segment = self.preparer.take()?;
+        let mut segment = self.preparer.take(self.tail.bytes())?;
         let opening = FRAME_HEAD_BYTES + OPENING_NOTES * RECORD_HEAD_BYTES;
         let needed = (HEADER_BYTES + opening + bytes).next_multiple_of(ALIGNMENT);
         if segment.bytes < needed {

@@ -321,8 +321,7 @@ fn open_link(config: &Config, group: u16, identity: &Arc<Identity>) -> Result<Tr
     link_config.bind_address = link.bind_address;
     link_config.bind_device = link.bind_device;
     link_config.send_queue_bytes = config.send_queue_bytes;
-    // An append carries entries up to Raft's message size, and at least one, which can hold the largest command.
-    link_config.max_frame_bytes = link_config.max_frame_bytes.max(config.command_bytes + (8 << 20));
+    link_config.max_frame_bytes = config.frame_bytes();
     // A leader that is ahead by its whole window sends that in one message.
     let message_bytes = config.entry_bytes * (config.window + 1) + MESSAGE_HEADS_BYTES;
     link_config.read_buffer_bytes = message_bytes.clamp(link_config.read_buffer_bytes, READ_BUFFER_BYTES_MAX);
@@ -352,6 +351,10 @@ fn hello(config: &Config, channel: u16, identity: &Identity) -> Hello {
         channel: channel.into(),
         channels: config.groups().into(),
         store: identity.store(),
+        incarnation: identity.incarnation(),
+        lives: [0; niagara_net::LIVES],
+        application: config.application,
+        members: config.servers(),
     }
 }
 
@@ -369,7 +372,7 @@ fn cores(config: &Config) -> Result<Vec<Option<core_affinity::CoreId>>, ConfigEr
     match &config.pinning {
         Pinning::Auto if there.len() > groups => Ok(there.into_iter().take(groups).map(Some).collect()),
         Pinning::Auto | Pinning::Off => Ok(vec![None; groups]),
-        Pinning::Cores(wanted) if wanted.len() != groups => Err(ConfigError(format!(
+        Pinning::Cores(wanted) if wanted.len() != groups => Err(ConfigError::Unfit(format!(
             "pinning names {} cores: name one for each of the {groups} groups",
             wanted.len()
         ))),
@@ -378,7 +381,7 @@ fn cores(config: &Config) -> Result<Vec<Option<core_affinity::CoreId>>, ConfigEr
             .map(|id| {
                 there.iter().find(|core| core.id == *id).copied().map(Some).ok_or_else(|| {
                     let ids: Vec<String> = there.iter().map(|core| core.id.to_string()).collect();
-                    ConfigError(format!(
+                    ConfigError::Unfit(format!(
                         "pinning: there is no core {id}; this process may use {}",
                         ids.join(", ")
                     ))

@@ -109,12 +109,12 @@ pub(super) fn open_group(
     let (store, mut writer, mut slots) = open_log(config, group, outside)?;
     let floor = snapshot.map(|header| SnapshotFloor::of(header, group.into()));
     let hard_state = fit(number, &store, &mut writer, &mut slots, floor.as_ref())?;
-    let mut voters: Vec<u64> = config.members.iter().map(|member| member.server).collect();
-    voters.sort_unstable();
+    let voters = config.servers();
     let election = config.election_ticks;
     let driver_config = DriverConfig {
         server: config.server,
         lane: group,
+        incarnation: outside.incarnation,
         wanted_leader: config.wanted_leader(group),
         voters,
         boot: outside.boot,
@@ -125,6 +125,7 @@ pub(super) fn open_group(
         campaign_seed: outside.election_seed.map(|seed| seed ^ u64::from(number) << 32),
         window: config.window,
         entry_bytes: config.entry_bytes,
+        sub_batch_bytes: config.sub_batch_bytes(),
         foreign_bytes: config.lane_bytes,
         pin_bytes: config.snapshot_pin_bytes,
     };
@@ -133,6 +134,9 @@ pub(super) fn open_group(
     let driver = Driver::new(driver_config, store.clone(), hard_state, slots);
     Ok(OpenGroup { driver, store, writer, queue })
 }
+
+/// A new log's first segment has this part of the configured length: 256 KiB of 16 MiB.
+const FIRST_SEGMENT_PART: u64 = 64;
 
 /// Opens the log, and learns from its entries which slots they fill.
 fn open_log(
@@ -145,6 +149,7 @@ fn open_log(
     let dir = config.data_dir.join(format!("group-{number}"));
     let mut log_config = LogConfig::new(dir, config.durability, u64::from(id) << 16 | u64::from(number));
     log_config.segment_bytes = config.segment_bytes;
+    log_config.first_segment_bytes = config.segment_bytes / FIRST_SEGMENT_PART;
     log_config.cache_bytes = config.log_cache_bytes;
     log_config.files = Arc::clone(&outside.files);
     log_config.prepare_beside = outside.prepare_beside;

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use niagara_kvstore::config::ConfigFile;
+use niagara_kvstore::{Tag, Version};
 
 use super::ClusterArgs;
 use super::failure::Failure;
@@ -163,17 +164,18 @@ pub fn condition_failed(response: &Response) -> Failure {
     Failure::new(format!("the condition does not hold: the key {now}"), hint)
 }
 
-/// A version as the user writes it (12, 12.3, "12" or *) as HTTP wants it.
+/// A version as the user writes it (9f86d081884c7d65-12, the same in quotes, or *) as HTTP wants it.
 pub fn parse_version(text: &str) -> Result<String, String> {
     if text == "*" {
         return Ok(text.to_owned());
     }
     let bare = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
-    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    let (position, ordinal) = bare.split_once('.').unwrap_or((bare, "1"));
-    match is_number(position) && is_number(ordinal) {
+    // Earlier servers gave out versions without a life. They name nothing any more, which the server says.
+    match bare.parse::<Tag>().is_ok() || bare.parse::<Version>().is_ok() {
         true => Ok(format!("\"{bare}\"")),
-        false => Err("write a version as `niagara put` prints it, like 1024 or 1024.2, or * for any".into()),
+        false => {
+            Err("write a version as `niagara put` prints it, like 9f86d081884c7d65-1024, or * for any".into())
+        }
     }
 }
 

@@ -95,7 +95,7 @@ Examples:
   niagara put picture < picture.png
   niagara put number -5
   niagara put -- --key --value
-  niagara put greeting hi --if-match 1024
+  niagara put greeting hi --if-match 9f86d081884c7d65-1024
   niagara put lock me --if-absent --at http://10.0.0.1:7000,http://10.0.0.2:7000
 
 Exit status:
@@ -131,7 +131,7 @@ answers are treated as by `niagara put`.
 
 Examples:
   niagara del greeting
-  niagara del greeting --if-match 1024
+  niagara del greeting --if-match 9f86d081884c7d65-1024
 
 Exit status:
   0  the key does not exist any more

@@ -2,6 +2,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::{MAX_CONTENT_TYPE_BYTES, Tag, Version};
 
 fn key() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![vec(any::<u8>(), 1..40), vec(any::<u8>(), 120..140), Just(vec![7; MAX_KEY_BYTES])]
@@ -17,16 +18,50 @@ fn condition() -> impl Strategy<Value = Condition> {
             versions.into_iter().map(|(position, further)| Version { position, further }).collect(),
         )
     });
-    prop_oneof![Just(Condition::Always), Just(Condition::IfAbsent), Just(Condition::IfPresent), versions]
+    let tags = || {
+        vec((1u64.., any::<u64>(), any::<u32>()), 0..5).prop_map(|tags| {
+            let tag = |(life, position, further)| Tag {
+                life: Life::new(life).unwrap(),
+                version: Version { position, further },
+            };
+            tags.into_iter().map(tag).collect::<Vec<_>>()
+        })
+    };
+    let single = prop_oneof![
+        Just(Condition::Always),
+        Just(Condition::IfAbsent),
+        Just(Condition::IfPresent),
+        versions,
+        tags().prop_map(Condition::IfAnyTag),
+        tags().prop_map(Condition::UnlessAnyTag),
+    ];
+    let both = (single.clone(), single.clone());
+    prop_oneof![4 => single, 1 => both.prop_map(|(first, second)| Condition::Both(Box::new([first, second])))]
+}
+
+fn description() -> impl Strategy<Value = (String, String)> {
+    let text = || prop_oneof![2 => Just(String::new()), 1 => "[!-~]([ -~\t]{0,30}[!-~])?"];
+    (text(), text())
 }
 
 proptest! {
     #[test]
-    fn a_set_comes_back(key in key(), value in value(), condition in condition(), want_old: bool) {
+    fn a_set_comes_back(
+        key in key(),
+        value in value(),
+        condition in condition(),
+        want_old: bool,
+        described in description(),
+    ) {
+        let description = Description {
+            content_type: described.0.as_bytes(),
+            content_encoding: described.1.as_bytes(),
+        };
         let mut bytes = Vec::new();
-        encode_set_head(&mut bytes, &key, &condition, want_old);
+        encode_put_head(&mut bytes, &key, &condition, want_old, description);
         bytes.extend_from_slice(&value);
-        prop_assert_eq!(decode(&bytes), Ok(Command::Set { key: &key, value: &value, condition, want_old }));
+        let set = Command::Set { key: &key, value: &value, description, condition, want_old };
+        prop_assert_eq!(decode(&bytes), Ok(set));
     }
 
     #[test]
@@ -65,7 +100,7 @@ proptest! {
     }
 
     #[test]
-    fn foreign_bytes_are_refused_or_walked_without_a_panic(opcode in 0u8..8, tail in vec(prop_oneof![0u8..4, any::<u8>()], 0..60)) {
+    fn foreign_bytes_are_refused_or_walked_without_a_panic(opcode in 0u8..10, tail in vec(prop_oneof![0u8..4, any::<u8>()], 0..60)) {
         let bytes = [vec![opcode], tail].concat();
         match decode(&bytes) {
             Ok(Command::Delete { keys, .. }) => prop_assert!(keys.into_iter().all(|key| !key.is_empty())),
@@ -95,6 +130,18 @@ fn limits_hold_for_whatever_comes() {
         Err(MalformedCommand("a delete needs a key, and exactly one with a condition"))
     );
 
+    for (description, fits) in [
+        ([b'a'; MAX_CONTENT_TYPE_BYTES].as_slice(), true),
+        (&[b'a'; MAX_CONTENT_TYPE_BYTES + 1], false),
+        (b"a\r\nb", false),
+        (b" a", false),
+    ] {
+        bytes.clear();
+        let description = Description { content_type: description, content_encoding: b"" };
+        encode_put_head(&mut bytes, b"k", &Condition::Always, false, description);
+        assert_eq!(decode(&bytes).is_ok(), fits, "{description:?}");
+    }
+
     let versions = vec![Version { position: 1, further: 0 }; MAX_CONDITION_VERSIONS + 1];
     bytes.clear();
     encode_set_head(&mut bytes, b"k", &Condition::IfAnyVersion(versions), false);
@@ -105,10 +152,59 @@ fn limits_hold_for_whatever_comes() {
 fn a_condition_compares_whole_versions() {
     let one = Version { position: 5, further: 1 };
     let any = Condition::IfAnyVersion(vec![Version { position: 4, further: 0 }, one]);
-    assert!(any.holds(Some(one)));
-    assert!(!any.holds(Some(Version { position: 5, further: 0 })));
-    assert!(!any.holds(None));
-    assert!(!Condition::IfAnyVersion(Vec::new()).holds(Some(one)));
-    assert!(Condition::IfAbsent.holds(None) && !Condition::IfAbsent.holds(Some(one)));
-    assert!(Condition::IfPresent.holds(Some(one)) && !Condition::IfPresent.holds(None));
+    assert!(any.holds(Some(one), None));
+    assert!(!any.holds(Some(Version { position: 5, further: 0 }), None));
+    assert!(!any.holds(None, None));
+    assert!(!Condition::IfAnyVersion(Vec::new()).holds(Some(one), None));
+    assert!(Condition::IfAbsent.holds(None, None) && !Condition::IfAbsent.holds(Some(one), None));
+    assert!(Condition::IfPresent.holds(Some(one), None) && !Condition::IfPresent.holds(None, None));
+}
+
+#[test]
+fn a_tag_names_nothing_in_another_life() {
+    let (version, [own, other]) =
+        (Version { position: 5, further: 0 }, [1, 2].map(|life| Life::new(life).unwrap()));
+    let tags = || vec![Tag { life: own, version }];
+    for (life, same) in [(Some(own), true), (Some(other), false), (None, false)] {
+        assert_eq!(Condition::IfAnyTag(tags()).holds(Some(version), life), same);
+        assert_eq!(Condition::UnlessAnyTag(tags()).holds(Some(version), life), !same);
+    }
+    assert!(!Condition::IfAnyTag(tags()).holds(None, Some(own)));
+    assert!(Condition::UnlessAnyTag(tags()).holds(None, Some(own)));
+}
+
+/// Bytes that earlier versions have put into logs.
+#[test]
+fn commands_of_before_are_read() {
+    let key = b"k".as_slice();
+    let set = |condition, want_old| Command::Set {
+        key,
+        value: b"v",
+        description: Description::NONE,
+        condition,
+        want_old,
+    };
+    let versions = vec![Version { position: 3, further: 2 }];
+    for (bytes, expected) in [
+        (b"\x01\0\0\x01kv".as_slice(), set(Condition::Always, false)),
+        (b"\x01\x01\x01\x01kv", set(Condition::IfAbsent, true)),
+        (b"\x01\x02\0\x01kv", set(Condition::IfPresent, false)),
+        (b"\x01\x03\x01\x03\0\0\0\0\0\0\0\x02\0\0\0\0\x01kv", set(Condition::IfAnyVersion(versions), false)),
+        (b"\x04\x01kv", Command::Append { key, value: b"v" }),
+        (b"\x05\xff\xff\xff\xff\xff\xff\xff\xff\x01k", Command::IncrBy { key, delta: -1 }),
+        (b"\x06", Command::FlushAll),
+    ] {
+        assert_eq!(decode(bytes), Ok(expected));
+    }
+    assert!(
+        matches!(decode(b"\x02\0\x02\x01k\x01l"), Ok(Command::Delete { keys, .. }) if keys.clone().eq([key, b"l"]))
+    );
+    let pairs = [(key, b"v".as_slice())];
+    assert!(
+        matches!(decode(b"\x03\x01\x01\x01k\x01v"), Ok(Command::MSet { pairs: read, if_absent: true }) if read.clone().eq(pairs))
+    );
+    // A set without a description is written as before, so that earlier versions can read it, too.
+    let mut bytes = Vec::new();
+    encode_set_head(&mut bytes, key, &Condition::Always, false);
+    assert_eq!(bytes, b"\x01\0\0\x01k");
 }

@@ -11,6 +11,7 @@ use niagara_engine::{Client, ServerId, Wake};
 use rustix::process::{Resource, getrlimit};
 
 use super::engine::Engine;
+use super::gauges::GaugeCollector;
 use super::listener::Listener;
 use super::metrics::{FrontCollector, FrontMetrics, Wire};
 use super::worker::{Common, Mailbox, Worker};
@@ -86,11 +87,16 @@ impl FrontEnds {
         let metrics = Arc::new(FrontMetrics::default());
         let collector = FrontCollector(Arc::clone(&metrics));
         let registry = client.clone();
+        let client_reader = client.reader();
         let front_ends = FrontEnds::start_with(config, metrics, move |mailbox| {
             let client = client.clone();
             move || client.port(mailbox)
         })?;
-        registry.register_metrics(|registry| registry.register_collector(Box::new(collector)));
+        let gauges = GaugeCollector::new(client_reader);
+        registry.register_metrics(|registry| {
+            registry.register_collector(Box::new(collector));
+            registry.register_collector(Box::new(gauges));
+        });
         Ok(front_ends)
     }
 

@@ -19,7 +19,7 @@ use super::session::{Outcome, Protocol, Pumped, Session, Turn};
 use super::token::Origin;
 use crate::http::{Clock, HttpConnection, Site};
 use crate::resp::RespConnection;
-use crate::{Kv, KvReader, Reply};
+use crate::{Kv, KvReader, Life, Reply};
 
 /// What a thread's buffer is in production, smaller: a conversation of a few KiB is to outgrow it now and then.
 const BUFFER_BYTES: usize = 2 << 10;
@@ -63,7 +63,13 @@ impl Beginning {
     /// As for [`redis`](Beginning::redis).
     pub fn http<'a>(&self, pieces: impl IntoIterator<Item = Piece<'a>>) -> Told {
         let clock = Clock::new(UNIX_EPOCH + Duration::from_secs(784_111_777));
-        let site = Site { clock, http: address(7001), redis: address(7002), members: Vec::new() };
+        let site = Site {
+            clock,
+            http: address(7001),
+            redis: address(7002),
+            members: Vec::new(),
+            life: Life::new(1).expect("1 is not 0"),
+        };
         self.converse(HttpConnection::new(Rc::new(site)), pieces)
     }
 

@@ -9,14 +9,17 @@
 //! | `desk` | what a worker does, without sockets, for a simulator | sessions |
 //! | `engine` | what is needed of the engine; a fake in tests | |
 //! | `input`, `output`, `table`, `token`, `metrics` | what these use | |
+//! | `gauges`, `exposition` | what a look at the metrics adds: this process, the state; the text that they are written in | |
 //!
 //! Parsing and printing are in [`resp`](crate::resp) and [`http`](crate::http).
 
 mod connection;
 mod desk;
 mod engine;
+mod exposition;
 mod front_ends;
 pub mod fuzzing;
+mod gauges;
 mod input;
 mod listener;
 mod metrics;
@@ -30,6 +33,7 @@ mod worker;
 
 pub use desk::Desk;
 pub(crate) use engine::Engine;
+pub(crate) use exposition::prometheus_text;
 pub use front_ends::{FrontEndConfig, FrontEnds};
 pub(crate) use input::Input;
 pub(crate) use metrics::Wire;

@@ -117,6 +117,11 @@ pub(crate) trait Protocol {
     /// Encodes the command of a write into `command`, which is empty, and consumes the request.
     fn write(&mut self, input: &mut Input, command: &mut Vec<u8>) -> Self::Shape;
 
+    /// Whether a write is what a client asked for, and not something that goes before it.
+    fn is_request(_shape: &Self::Shape) -> bool {
+        true
+    }
+
     /// Executes a read, prints its reply, and consumes the request.
     fn read(&mut self, input: &mut Input, view: &View<'_>, output: &mut Output);
 
@@ -353,13 +358,15 @@ impl<P: Protocol, L: Copy> Session<P, L> {
     fn answer_finished<E>(&mut self, output: &mut Output, turn: &mut Turn<'_, E>) {
         while let Some(slot) = self.slots.pop_front_if(|slot| slot.outcome.is_some()) {
             let outcome = slot.outcome.expect("that was the condition");
-            match outcome {
-                Outcome::Applied { .. } => {}
-                Outcome::Refused(_) => turn.tally.failed(P::WIRE, Failure::Refused),
-                Outcome::Unknown => turn.tally.failed(P::WIRE, Failure::Unknown),
-            }
             self.first = self.first.next();
-            turn.tally.answered(P::WIRE, Work::Write, turn.now.saturating_duration_since(slot.since));
+            if P::is_request(&slot.shape) {
+                match outcome {
+                    Outcome::Applied { .. } => {}
+                    Outcome::Refused(_) => turn.tally.failed(P::WIRE, Failure::Refused),
+                    Outcome::Unknown => turn.tally.failed(P::WIRE, Failure::Unknown),
+                }
+                turn.tally.answered(P::WIRE, Work::Write, turn.now.saturating_duration_since(slot.since));
+            }
             self.protocol.answer(slot.shape, outcome, output);
         }
         if self.slots.is_empty() && self.slots.capacity() > 64 {

@@ -21,9 +21,9 @@ use super::metrics::{FrontMetrics, Tally, Wire};
 use super::session::{Heard, Session, Turn};
 use super::table::Table;
 use super::token::Origin;
-use crate::Reply;
 use crate::http::{Clock, HttpConnection, Site};
 use crate::resp::RespConnection;
+use crate::{Life, Reply};
 
 const WAKER: Token = Token(0);
 const FIRST_LISTENER: usize = 1;
@@ -113,6 +113,7 @@ impl<E: Engine> Worker<E> {
             http: common.config.http,
             redis: common.config.redis,
             members: common.config.members.clone(),
+            life: Life::random(),
         };
         Worker {
             number,

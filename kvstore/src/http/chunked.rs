@@ -2,6 +2,8 @@
 
 use memchr::memchr;
 
+use super::list::{is_token, is_token_byte, quoted, trim};
+
 /// Longest line with a chunk's size, extensions included; these are passed over.
 const MAX_SIZE_LINE_BYTES: usize = 256;
 
@@ -83,10 +85,11 @@ impl Chunked {
             return if input.len() < MAX_SIZE_LINE_BYTES { Ok(0) } else { Err(ChunkError::Malformed) };
         };
         let line = input[..end].strip_suffix(b"\r").ok_or(ChunkError::Malformed)?;
-        let digits = line.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        let count = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+        let (digits, extensions) = line.split_at(count);
         let digits = std::str::from_utf8(digits)
             .ok()
-            .filter(|digits| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
+            .filter(|digits| !digits.is_empty() && are_extensions(extensions))
             .ok_or(ChunkError::Malformed)?;
         // A number that does not fit is too long whatever the limit.
         let left = usize::from_str_radix(digits, 16).or(Err(ChunkError::TooLong))?;
@@ -106,11 +109,66 @@ impl Chunked {
             return Ok(0);
         };
         self.trailer_bytes += end + 1;
-        if matches!(input[..end], [] | [b'\r']) {
-            self.stage = Stage::Done;
+        match input[..end].strip_suffix(b"\r") {
+            Some([]) => self.stage = Stage::Done,
+            Some(line) if is_field_line(line) => {}
+            _ => return Err(ChunkError::Malformed),
         }
         Ok(end + 1)
     }
+}
+
+/// Whether this is nothing but extensions of a chunk: names with or without values, each behind a semicolon.
+fn are_extensions(mut rest: &[u8]) -> bool {
+    while !rest.is_empty() {
+        let Some(extension) = trim_start(rest).strip_prefix(b";") else { return false };
+        let (name, behind) = take_token(trim_start(extension));
+        rest = match trim_start(behind).strip_prefix(b"=") {
+            None => behind,
+            Some(value) => match take_value(trim_start(value)) {
+                Some(behind) => behind,
+                None => return false,
+            },
+        };
+        if name.is_empty() {
+            return false;
+        }
+    }
+    true
+}
+
+fn trim_start(text: &[u8]) -> &[u8] {
+    let blank = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    &text[blank..]
+}
+
+fn take_token(text: &[u8]) -> (&[u8], &[u8]) {
+    text.split_at(text.iter().take_while(|byte| is_token_byte(**byte)).count())
+}
+
+/// What is behind a token or a quoted string.
+fn take_value(text: &[u8]) -> Option<&[u8]> {
+    if !text.starts_with(b"\"") {
+        let (token, behind) = take_token(text);
+        return (!token.is_empty()).then_some(behind);
+    }
+    let mut escaped = false;
+    let end = text[1..].iter().position(|byte| {
+        let ends = *byte == b'"' && !escaped;
+        escaped = *byte == b'\\' && !escaped;
+        ends
+    })?;
+    let (string, behind) = text.split_at(end + 2);
+    quoted(string).map(|_| behind)
+}
+
+/// Whether this is a header's line.
+fn is_field_line(line: &[u8]) -> bool {
+    let colon = line.iter().position(|byte| *byte == b':');
+    colon.is_some_and(|colon| {
+        let value = trim(&line[colon + 1..]);
+        is_token(&line[..colon]) && value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..))
+    })
 }
 
 #[cfg(test)]
@@ -149,6 +207,63 @@ mod tests {
         fn random_bytes_do_no_harm(stream in vec(prop_oneof![Just(b'\n'), Just(b'1'), any::<u8>()], 1..80), step in 1usize..9) {
             let _ = Chunked::new().decode(&stream, &mut Vec::new(), 1 << 20);
             let _ = decode(&stream, step, usize::MAX);
+        }
+    }
+
+    #[test]
+    fn a_size_is_hexadecimal_digits_and_extensions() {
+        for size in ["5", "0005", "5;a", "5;a=b", "5 ; a = \"b;\\\"c\" ;d", "5\t;a"] {
+            let stream = format!("{size}\r\nhello\r\n0\r\n\r\n");
+            assert_eq!(decode(stream.as_bytes(), 3, 9), Ok((b"hello".to_vec(), vec![])), "{size}");
+        }
+        for size in [
+            "",
+            " 5",
+            "5 ",
+            "+5",
+            "-5",
+            "0x5",
+            "5h",
+            "5_0",
+            "5,5",
+            "5;",
+            "5;;a",
+            "5 a",
+            "5;a=",
+            "5;a=\"b",
+            "5;a=\"b\"c",
+            "5;a b",
+            "5;a\rb",
+            "5;\0",
+            "\u{ff15}",
+        ] {
+            let stream = format!("{size}\r\nhello\r\n0\r\n\r\n");
+            assert_eq!(decode(stream.as_bytes(), 3, 9), Err(ChunkError::Malformed), "{size:?}");
+        }
+    }
+
+    #[test]
+    fn no_stray_byte_is_passed_over() {
+        for stream in [
+            "5\r\nhello!\r\n0\r\n\r\n",
+            "5\r\nhello\n0\r\n\r\n",
+            "5\r\nhello0\r\n\r\n",
+            "5\nhello\r\n0\r\n\r\n",
+            "5\r\nhello\r\n\r\n0\r\n\r\n",
+            "5\r\nhello\r\n0\n\r\n",
+            "0\r\n\n",
+            "0\r\nA: b\n\r\n",
+            "0\r\nA\r\n\r\n",
+            "0\r\nA : b\r\n\r\n",
+            "0\r\n A: b\r\n\r\n",
+            "0\r\nA: b\r\n c\r\n\r\n",
+            "0\r\nA: b\rc\r\n\r\n",
+            "0\r\n: b\r\n\r\n",
+            "0\r\nA: \0\r\n\r\n",
+        ] {
+            for step in [1, 100] {
+                assert_eq!(decode(stream.as_bytes(), step, 9), Err(ChunkError::Malformed), "{stream:?}");
+            }
         }
     }
 

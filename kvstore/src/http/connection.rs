@@ -9,12 +9,15 @@ use serde::Serialize;
 use super::chunked::{ChunkError, Chunked};
 use super::date::Clock;
 use super::fault::{Context, Fault};
+use super::media_type::Exposition;
 use super::parse::{self, Body, HeadError};
+use super::preconditions::{Current, Preconditions, Verdict};
 use super::request::{Page, Request, What};
+use super::request_line::request_line;
 use super::respond::{Framing, ResponseHead};
-use crate::Reply;
 use crate::command::{self, MAX_VALUE_BYTES};
-use crate::front::{Ask, Engine, Input, Outcome, Output, Protocol, Served, View, Wire};
+use crate::front::{Ask, Engine, Input, Outcome, Output, Protocol, Served, View, Wire, prometheus_text};
+use crate::{Life, Reply, Tag, Version};
 
 /// What all connections of a thread share.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub(crate) struct Site {
     pub(crate) redis: SocketAddr,
     /// Where the cluster's members answer HTTP, as far as it is known.
     pub(crate) members: Vec<(ServerId, String)>,
+    /// What this server names the life of a state that has no name yet.
+    pub(crate) life: Life,
 }
 
 /// HTTP's part of a session.
@@ -34,11 +39,38 @@ pub(crate) struct HttpConnection {
     stage: Stage,
     /// How much of the input has been searched for the end of a head.
     searched: usize,
+    /// The first line of the next head is there, and is one.
+    line_read: bool,
     /// The command of a PUT whose body is being received.
     command: Vec<u8>,
+    /// The life of the state, as far as it is known: without it no tag is shown.
+    life: Option<Life>,
+    naming: Naming,
     /// A request has said that it is the connection's last.
     last: bool,
     over: bool,
+}
+
+/// How far this connection has come in naming the life of a state that has no name. It does so at most once for a request,
+/// before the first one whose reply may have a tag.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Naming {
+    #[default]
+    Idle,
+    /// The next write is the command that names it, and not the request's.
+    Next,
+    UnderWay,
+    /// It came to nothing, and is not tried again for the request that waits.
+    Failed,
+}
+
+/// What must be remembered of a write to print its reply.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Shape {
+    Put(Framing),
+    Delete(Framing),
+    /// It names the life of the state, for requests behind it. It has no reply.
+    Name,
 }
 
 /// How far the next request has come.
@@ -90,7 +122,10 @@ impl HttpConnection {
             site,
             stage: Stage::Head,
             searched: 0,
+            line_read: false,
             command: Vec::new(),
+            life: None,
+            naming: Naming::Idle,
             last: false,
             over: false,
         }
@@ -98,10 +133,14 @@ impl HttpConnection {
 
     /// Reads the head of the next request. `false`: it is not all there.
     fn head(&mut self, input: &mut Input) -> bool {
-        // Lines that a client has put between its requests (RFC 9112, section 2.2).
-        let blank = input.bytes().iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-        input.consume(blank);
-        let head = match parse::find_end(input.bytes(), self.searched.saturating_sub(blank)) {
+        while self.searched == 0 && input.bytes().starts_with(b"\r\n") {
+            // A line that a client has put between its requests (RFC 9112, section 2.2).
+            input.consume(2);
+        }
+        if input.bytes() == b"\r" {
+            return false;
+        }
+        let head = match self.find_end(input.bytes()) {
             Ok(None) => {
                 self.searched = input.len();
                 return false;
@@ -110,6 +149,7 @@ impl HttpConnection {
             Err(error) => Err(error),
         };
         self.searched = 0;
+        self.line_read = false;
         match head {
             Ok(head) => {
                 let (length, body, expects_continue) = (head.length, head.body, head.expects_continue);
@@ -118,24 +158,36 @@ impl HttpConnection {
                 self.last = !request.framing.keep_alive;
                 self.begin(request, body, expects_continue && input.is_empty());
             }
-            Err(error) => self.give_up(error),
+            Err(error) => {
+                let head_only = input.bytes().starts_with(b"HEAD ");
+                self.give_up(error, head_only);
+            }
         }
         true
     }
 
-    fn give_up(&mut self, error: HeadError) {
-        let framing = Framing { minor: 1, keep_alive: false, head_only: false };
+    /// Where the head ends that the input begins with, if it has come. Whoever speaks another protocol is told so as soon as
+    /// the first line is there, since an empty line may never follow it.
+    fn find_end(&mut self, input: &[u8]) -> Result<Option<usize>, HeadError> {
+        if !self.line_read {
+            self.line_read = request_line(input)?.is_some();
+        }
+        parse::find_end(input, self.searched)
+    }
+
+    fn give_up(&mut self, error: HeadError, head_only: bool) {
+        let framing = Framing { minor: 1, keep_alive: false, head_only };
         self.last = true;
         self.stage = Stage::Ready(Request::fail(Fault::head(error), framing));
     }
 
     fn begin(&mut self, request: Request, body: Body, interim: bool) {
-        let What::Put { key, condition } = &request.what else {
+        let What::Put { key, condition, description } = &request.what else {
             self.stage = Stage::Ready(request);
             return;
         };
         self.command.clear();
-        command::encode_set_head(&mut self.command, key, condition, false);
+        command::encode_put_head(&mut self.command, key, condition, false, description.get());
         let head = self.command.len();
         let rest = match body {
             // Request::of has checked that it is at most the longest value.
@@ -189,6 +241,9 @@ impl HttpConnection {
     }
 
     fn take_request(&mut self) -> Request {
+        if self.naming == Naming::Failed {
+            self.naming = Naming::Idle;
+        }
         match std::mem::replace(&mut self.stage, Stage::Head) {
             Stage::Body { request, .. } | Stage::Ready(request) => request,
             Stage::Head => panic!("a request is served when it is known"),
@@ -200,8 +255,35 @@ impl HttpConnection {
         self.over |= !framing.keep_alive;
     }
 
-    fn page<E: Engine>(&self, page: Page, framing: Framing, engine: &E, output: &mut Output) {
-        let head = ResponseHead::begin(output, 200, framing, self.site.clock.text());
+    /// Prints what conditions make of a request for a resource without a tag: `None` if they let it pass.
+    fn judge(
+        &self,
+        preconditions: &Preconditions,
+        current: Current,
+        framing: Framing,
+        output: &mut Output,
+    ) -> Option<()> {
+        let date = self.site.clock.text();
+        match preconditions.evaluate(current) {
+            Verdict::Proceed => return None,
+            Verdict::Failed => Fault::condition_failed().print(Context::default(), framing, date, output),
+            Verdict::Unchanged => ResponseHead::begin(output, 304, framing, date).no_cache().end(),
+        }
+        Some(())
+    }
+
+    fn page<E: Engine>(
+        &self,
+        page: Page,
+        preconditions: &Preconditions,
+        framing: Framing,
+        engine: &E,
+        output: &mut Output,
+    ) {
+        if self.judge(preconditions, Current::Untagged, framing, output).is_some() {
+            return;
+        }
+        let head = ResponseHead::begin(output, 200, framing, self.site.clock.text()).no_cache();
         match page {
             Page::Healthz | Page::Readyz => head.end_with("text/plain", b"ok\n"),
             Page::Status => {
@@ -215,41 +297,93 @@ impl HttpConnection {
                 };
                 end_with_json(head, &page);
             }
-            Page::Metrics => {
+            Page::Metrics(exposition) => {
                 let mut body = String::new();
                 engine.encode_metrics(&mut body);
-                head.end_with("application/openmetrics-text; version=1.0.0; charset=utf-8", body.as_bytes());
+                if exposition == Exposition::Text {
+                    body = prometheus_text(&body);
+                }
+                head.header("Vary", "Accept").end_with(exposition.content_type(), body.as_bytes());
             }
         }
     }
 
     /// Asks for a snapshot, and says how that stands: what comes of it is told by later looks at the status.
-    fn snapshot<E: Engine>(&self, framing: Framing, engine: &E, output: &mut Output) {
+    fn snapshot<E: Engine>(
+        &self,
+        preconditions: &Preconditions,
+        framing: Framing,
+        engine: &E,
+        output: &mut Output,
+    ) {
+        if self.judge(preconditions, Current::Absent, framing, output).is_some() {
+            return;
+        }
         engine.snapshot();
         let head = ResponseHead::begin(output, 202, framing, self.site.clock.text());
         end_with_json(head, &engine.status().snapshot);
     }
 
     fn get(&self, what: &What, framing: Framing, view: &View<'_>, applied: u64, output: &mut Output) {
-        let What::Get { key, if_match, if_none_match, .. } = what else {
-            panic!("only a GET looks at a key")
-        };
+        let What::Get { key, preconditions, .. } = what else { panic!("only a GET looks at a key") };
         let date = self.site.clock.text();
         view.reader.with(key, |found| {
-            let version = found.map(|found| found.version);
-            let context = Context { position: Some(applied), version };
-            if if_match.as_ref().is_some_and(|tags| !tags.name(version)) {
-                return Fault::condition_failed().print(context, framing, date, output);
-            }
+            let tag = found.and_then(|found| self.tag(found.version));
+            let context = Context { position: Some(applied), tag };
+            // Conditions decide only what would have succeeded without them (RFC 9110, section 13.2.1).
             let Some(found) = found else {
                 return Fault::no_such_key().print(context, framing, date, output);
             };
-            let unchanged = if_none_match.as_ref().is_some_and(|tags| tags.name(version));
+            let verdict = preconditions.evaluate(tag.map_or(Current::Untagged, Current::Tagged));
+            if verdict == Verdict::Failed {
+                return Fault::condition_failed().print(context, framing, date, output);
+            }
+            let unchanged = verdict == Verdict::Unchanged;
             let head = ResponseHead::begin(output, if unchanged { 304 } else { 200 }, framing, date)
-                .header("ETag", format_args!("\"{}\"", found.version))
-                .number("Niagara-Position", applied);
-            if unchanged { head.end() } else { head.end_with_value(found.value) }
+                .tag(tag)
+                .number("Niagara-Position", applied)
+                .no_cache();
+            if unchanged { head.end() } else { head.end_with_value(found.value, found.description) }
         });
+    }
+
+    fn tag(&self, version: Version) -> Option<Tag> {
+        self.life.map(|life| Tag { life, version })
+    }
+
+    /// Whether the life of the state must be named before this request.
+    fn must_name_life<E: Engine>(&mut self, engine: &E) -> bool {
+        let Stage::Ready(request) = &self.stage else { return false };
+        if self.life.is_none() {
+            self.life = engine.reader().life();
+        }
+        if matches!(self.naming, Naming::UnderWay | Naming::Failed) {
+            return false;
+        }
+        let must = self.life.is_none() && request.what.needs_life();
+        self.naming = if must { Naming::Next } else { Naming::Idle };
+        must
+    }
+
+    /// What has become of the command that names the life. A read that waited for it cannot be fresh if no quorum had it.
+    fn named(&mut self, outcome: Outcome) {
+        let fault = match outcome {
+            Outcome::Applied { reply: Reply::Named { life }, .. } => {
+                self.life = Some(life);
+                self.naming = Naming::Idle;
+                return;
+            }
+            Outcome::Applied { reply, .. } => panic!("a name is not answered by {reply:?}"),
+            Outcome::Refused(refused) => Fault::refused(refused),
+            Outcome::Unknown => Fault::no_quorum(),
+        };
+        self.naming = Naming::Failed;
+        if let Stage::Ready(request) = &mut self.stage
+            && matches!(request.what, What::Get { .. })
+            && request.what.needs_life()
+        {
+            request.what = What::Fail(fault);
+        }
     }
 }
 
@@ -260,12 +394,15 @@ fn end_with_json(head: ResponseHead<'_>, page: &impl Serialize) {
 }
 
 impl Protocol for HttpConnection {
-    type Shape = Framing;
+    type Shape = Shape;
 
     const WIRE: Wire = Wire::Http;
 
     fn next<E: Engine>(&mut self, input: &mut Input, engine: &E) -> Option<Ask> {
         loop {
+            if self.must_name_life(engine) {
+                return Some(Ask::Write);
+            }
             match &mut self.stage {
                 Stage::Head if self.last => {
                     input.consume(input.len());
@@ -287,12 +424,16 @@ impl Protocol for HttpConnection {
                         What::Put { .. } | What::Delete { .. } => Ask::Write,
                         What::Get { consistency, .. } => Ask::Read(*consistency),
                         // Leaders everywhere, and then a strong read, which proves that a quorum answers.
-                        What::Page(Page::Readyz) if engine.has_quorum() => Ask::Read(Consistency::Strong),
-                        What::Page(Page::Readyz) => {
+                        What::Page { page: Page::Readyz, .. } if engine.has_quorum() => {
+                            Ask::Read(Consistency::Strong)
+                        }
+                        What::Page { page: Page::Readyz, .. } => {
                             request.what = What::Fail(Fault::not_ready());
                             Ask::Local
                         }
-                        What::Page(_) | What::Snapshot | What::Fail(_) => Ask::Local,
+                        What::Page { .. } | What::Snapshot { .. } | What::Options(_) | What::Fail(_) => {
+                            Ask::Local
+                        }
                     });
                 }
             }
@@ -304,16 +445,28 @@ impl Protocol for HttpConnection {
         0
     }
 
-    fn write(&mut self, _input: &mut Input, command: &mut Vec<u8>) -> Framing {
-        let request = self.take_request();
-        match &request.what {
-            What::Put { .. } => *command = std::mem::take(&mut self.command),
+    fn write(&mut self, _input: &mut Input, command: &mut Vec<u8>) -> Shape {
+        if self.naming == Naming::Next {
+            self.naming = Naming::UnderWay;
+            command::encode_name_life(command, self.site.life);
+            return Shape::Name;
+        }
+        let Request { what, framing } = self.take_request();
+        match &what {
+            What::Put { .. } => {
+                *command = std::mem::take(&mut self.command);
+                Shape::Put(framing)
+            }
             What::Delete { key, condition } => {
                 command::encode_delete(command, std::iter::once(key.as_slice()), condition);
+                Shape::Delete(framing)
             }
             other => panic!("only a PUT or DELETE has a command, not {other:?}"),
         }
-        request.framing
+    }
+
+    fn is_request(shape: &Shape) -> bool {
+        !matches!(shape, Shape::Name)
     }
 
     fn read(&mut self, _input: &mut Input, view: &View<'_>, output: &mut Output) {
@@ -322,7 +475,13 @@ impl Protocol for HttpConnection {
         match (&what, view.applied) {
             (What::Get { .. }, Some(applied)) => self.get(&what, framing, view, applied, output),
             (What::Get { .. }, None) => Fault::no_quorum().print(Context::default(), framing, date, output),
-            (_, Some(_)) => ResponseHead::begin(output, 200, framing, date).end_with("text/plain", b"ok\n"),
+            (What::Page { preconditions, .. }, Some(_)) => {
+                if self.judge(preconditions, Current::Untagged, framing, output).is_none() {
+                    let head = ResponseHead::begin(output, 200, framing, date).no_cache();
+                    head.end_with("text/plain", b"ok\n");
+                }
+            }
+            (other, Some(_)) => panic!("only a key and the readiness are read, not {other:?}"),
             (_, None) => Fault::not_ready().print(Context::default(), framing, date, output),
         }
         self.replied(framing);
@@ -336,12 +495,17 @@ impl Protocol for HttpConnection {
         }
         let Request { what, framing } = self.take_request();
         let served = match what {
-            What::Page(page) => {
-                self.page(page, framing, engine, output);
+            What::Page { page, preconditions } => {
+                self.page(page, &preconditions, framing, engine, output);
                 Served::Answered
             }
-            What::Snapshot => {
-                self.snapshot(framing, engine, output);
+            What::Snapshot { preconditions } => {
+                self.snapshot(&preconditions, framing, engine, output);
+                Served::Answered
+            }
+            What::Options(allow) => {
+                let head = ResponseHead::begin(output, 200, framing, self.site.clock.text());
+                head.header("Allow", allow).end_empty();
                 Served::Answered
             }
             What::Fail(fault) => {
@@ -354,7 +518,12 @@ impl Protocol for HttpConnection {
         served
     }
 
-    fn answer(&mut self, framing: Framing, outcome: Outcome, output: &mut Output) {
+    fn answer(&mut self, shape: Shape, outcome: Outcome, output: &mut Output) {
+        let (framing, deletes) = match shape {
+            Shape::Name => return self.named(outcome),
+            Shape::Put(framing) => (framing, false),
+            Shape::Delete(framing) => (framing, true),
+        };
         let date = self.site.clock.text();
         let fault =
             |fault: Fault, context: Context, output: &mut Output| fault.print(context, framing, date, output);
@@ -362,17 +531,23 @@ impl Protocol for HttpConnection {
             Outcome::Refused(refused) => fault(Fault::refused(refused), Context::default(), output),
             Outcome::Unknown => fault(Fault::unknown(), Context::default(), output),
             Outcome::Applied { position, reply } => {
-                let context = Context { position: Some(position), version: None };
+                let context = Context { position: Some(position), tag: None };
                 let done = |status, output| {
                     ResponseHead::begin(output, status, framing, date).number("Niagara-Position", position)
                 };
                 match reply {
-                    Reply::Stored { version, created, .. } => done(if created { 201 } else { 200 }, output)
-                        .header("ETag", format_args!("\"{version}\""))
-                        .end_empty(),
-                    Reply::Deleted { removed: 0 } => fault(Fault::no_such_key(), context, output),
+                    Reply::Stored { version, created, .. } => {
+                        done(if created { 201 } else { 200 }, output).tag(self.tag(version)).end_empty()
+                    }
+                    // Without its condition the DELETE would not have succeeded either.
+                    Reply::Deleted { removed: 0 } | Reply::ConditionFailed { current: None, .. }
+                        if deletes =>
+                    {
+                        fault(Fault::no_such_key(), context, output);
+                    }
                     Reply::ConditionFailed { current, .. } => {
-                        fault(Fault::condition_failed(), Context { version: current, ..context }, output);
+                        let tag = current.and_then(|version| self.tag(version));
+                        fault(Fault::condition_failed(), Context { tag, ..context }, output);
                     }
                     Reply::Failed(error) => {
                         let hint = "this is a fault of the server: report it";
@@ -381,7 +556,8 @@ impl Protocol for HttpConnection {
                     Reply::Deleted { .. }
                     | Reply::Appended { .. }
                     | Reply::Counted { .. }
-                    | Reply::Flushed => {
+                    | Reply::Flushed
+                    | Reply::Named { .. } => {
                         done(200, output).end_empty();
                     }
                 }

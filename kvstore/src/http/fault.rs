@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::date::DATE_BYTES;
 use super::parse::HeadError;
 use super::respond::{Framing, ResponseHead};
-use crate::Version;
+use crate::Tag;
 use crate::front::Output;
 
 /// A reply with a status of 400 or above. Its body is JSON: `error` is a fixed word, `message` says what happened and
@@ -28,11 +28,11 @@ pub(super) struct Fault {
     pub(super) retry: bool,
 }
 
-/// Positions and versions that go with a fault.
+/// The position and the key's tag that go with a fault.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Context {
     pub(super) position: Option<u64>,
-    pub(super) version: Option<Version>,
+    pub(super) tag: Option<Tag>,
 }
 
 impl Fault {
@@ -56,6 +56,16 @@ impl Fault {
         let hint = format!("use one of {allow}");
         let fault = Fault::new(405, "method_not_allowed", "this resource does not have this method", hint);
         Fault { allow: Some(allow), ..fault }
+    }
+
+    pub(super) fn unknown_method() -> Fault {
+        let hint = "there are GET, HEAD, PUT, DELETE, POST and OPTIONS";
+        Fault::new(501, "unknown_method", "this server does not know the method", hint)
+    }
+
+    pub(super) fn header_too_large(name: &str, most: usize) -> Fault {
+        let message = format!("{name} has more than {most} bytes");
+        Fault::new(431, "header_too_large", message, "say less, or put it into the value")
     }
 
     pub(super) fn no_such_key() -> Fault {
@@ -115,6 +125,17 @@ impl Fault {
             HeadError::UnknownCoding => {
                 Fault::new(501, "unknown_coding", message, "send the body as it is, with Content-Length")
             }
+            HeadError::UnsupportedVersion => {
+                Fault::new(505, "version_not_supported", message, "send HTTP/1.1 as of RFC 9112")
+            }
+            HeadError::UnknownExpectation => {
+                Fault::new(417, "expectation_failed", message, "send Expect: 100-continue, or none")
+            }
+            HeadError::Unhonoured(_) => {
+                let hint = "leave it out, and send the method, target and value that are meant";
+                Fault::bad_request(message, hint)
+            }
+            HeadError::Tls => Fault::bad_request(message, "ask by http:// rather than https://"),
             HeadError::Malformed(_) => Fault::bad_request(message, "send HTTP/1.1 as of RFC 9112"),
         }
     }
@@ -133,14 +154,12 @@ impl Fault {
         if self.retry {
             head = head.number("Retry-After", 1);
         }
-        if let Some(version) = context.version {
-            head = head.header("ETag", format_args!("\"{version}\""));
-        }
+        head = head.tag(context.tag);
         if let Some(position) = context.position {
             head = head.number("Niagara-Position", position);
         }
         let mut body = serde_json::to_vec(self).expect("texts can be written as JSON");
         body.push(b'\n');
-        head.end_with("application/json", &body);
+        head.no_cache().end_with("application/json", &body);
     }
 }

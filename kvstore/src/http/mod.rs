@@ -1,17 +1,25 @@
 //! HTTP/1.1, and 1.0 as far as clients that keep connections alive need it.
 //!
-//! `parse` reads the head of a request, `request` says what it asks for (with `tags` for conditions), `chunked` decodes a
-//! body of unknown length, `respond` and `fault` print replies, `date` their clock, and `connection` puts them together
-//! for the session.
+//! `parse` reads the head of a request (with `request_line` and `list`), `request` says what it asks for (with `target`,
+//! `description`, `media_type`, and `preconditions` made of `tags`), `chunked` decodes a body of unknown length, `respond`
+//! and `fault` print replies, `date` their clock, and `connection` puts them together for the session.
+//!
+//! `docs/http.md` says what a client may send, and what it is told.
 
 mod chunked;
 mod connection;
 mod date;
+mod description;
 mod fault;
+mod list;
+mod media_type;
 mod parse;
+mod preconditions;
 mod request;
+mod request_line;
 mod respond;
 mod tags;
+mod target;
 
 pub(crate) use connection::{HttpConnection, Site};
 pub(crate) use date::Clock;

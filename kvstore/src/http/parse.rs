@@ -1,7 +1,13 @@
 //! The head of a request.
 
+use std::borrow::Cow;
+
 use httparse::{EMPTY_HEADER, Header, Status};
 use memchr::memchr_iter;
+
+use super::list::{elements, join};
+use super::request_line::{self, BARE_LINE_FEED, request_line};
+use super::target::is_host;
 
 /// Longest head. A key of 64 KiB takes 192 KiB when each of its bytes is percent-encoded, which leaves as much as other
 /// servers allow for everything else.
@@ -10,7 +16,7 @@ pub const MAX_HEAD_BYTES: usize = 256 << 10;
 /// Most header lines.
 const MAX_HEADERS: usize = 64;
 
-/// The parts of a request's head that matter here.
+/// The parts of a request's head that matter here. Of a header that may come in several lines, all lines are one list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head<'a> {
     /// The method.
@@ -26,9 +32,15 @@ pub struct Head<'a> {
     /// Whether the client waits for a word before it sends the body.
     pub expects_continue: bool,
     /// The value of If-Match.
-    pub if_match: Option<&'a [u8]>,
+    pub if_match: Option<Cow<'a, [u8]>>,
     /// The value of If-None-Match.
-    pub if_none_match: Option<&'a [u8]>,
+    pub if_none_match: Option<Cow<'a, [u8]>>,
+    /// The value of Accept.
+    pub accept: Option<Cow<'a, [u8]>>,
+    /// The value of Content-Type.
+    pub content_type: Option<Cow<'a, [u8]>>,
+    /// The value of Content-Encoding.
+    pub content_encoding: Option<Cow<'a, [u8]>>,
     /// Length of the head, in bytes; the body follows.
     pub length: usize,
 }
@@ -44,7 +56,7 @@ pub enum Body {
     Chunked,
 }
 
-/// Why bytes are not the head of a request.
+/// Why bytes are not the head of a request that can be understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HeadError {
     /// It does not end within [`MAX_HEAD_BYTES`].
@@ -56,10 +68,35 @@ pub enum HeadError {
     /// The lines break the rules of RFC 9112.
     #[error("the head of the request is malformed: {0}")]
     Malformed(&'static str),
+    /// A header makes another request of it, in a way that this server does not know.
+    #[error("the header {0} would change what the request means, and this server does not honour it")]
+    Unhonoured(&'static str),
     /// The body comes in an encoding other than chunks.
     #[error("the body has a transfer coding other than chunked")]
     UnknownCoding,
+    /// It is in another major version of HTTP.
+    #[error("the request is in a version of HTTP that this server does not speak")]
+    UnsupportedVersion,
+    /// The client expects something that it is not going to get.
+    #[error("the request has an Expect other than 100-continue")]
+    UnknownExpectation,
+    /// It is no request, but the beginning of a TLS connection.
+    #[error("this port speaks HTTP without TLS")]
+    Tls,
 }
+
+/// Headers that ask for something else than the request's first line says. Who sends one would not notice if it was passed
+/// over.
+const UNHONOURED: [&str; 8] = [
+    "Content-Range",
+    "If",
+    "X-HTTP-Method-Override",
+    "X-HTTP-Method",
+    "X-Method-Override",
+    "X-Original-URL",
+    "X-Rewrite-URL",
+    "X-Original-Method",
+];
 
 /// Parses the head of a request at the start of `input`; `None` if it is not all there.
 ///
@@ -72,6 +109,8 @@ pub enum HeadError {
 /// assert_eq!(parse(b"GET / HT"), Ok(None));
 /// ```
 pub fn parse(input: &[u8]) -> Result<Option<Head<'_>>, HeadError> {
+    // A first line that is none ends it, however long the rest.
+    request_line(input)?;
     match find_end(input, 0)? {
         Some(end) => parse_whole(&input[..end]).map(Some),
         None => Ok(None),
@@ -96,90 +135,135 @@ pub(super) fn find_end(input: &[u8], searched: usize) -> Result<Option<usize>, H
 
 /// Parses a head whose end was found.
 pub(super) fn parse_whole(input: &[u8]) -> Result<Head<'_>, HeadError> {
+    let line = request_line(input)?.ok_or(HeadError::Malformed("an empty line is in its place"))?;
+    let lines = &input[line.length..];
+    if memchr_iter(b'\n', lines).any(|at| at == 0 || lines[at - 1] != b'\r') {
+        return Err(BARE_LINE_FEED);
+    }
     let mut headers = [EMPTY_HEADER; MAX_HEADERS];
-    let mut request = httparse::Request::new(&mut headers);
-    let length = match request.parse(input) {
-        Ok(Status::Complete(length)) => length,
+    let (length, headers) = match httparse::parse_headers(lines, &mut headers) {
+        Ok(Status::Complete(parsed)) => parsed,
         Ok(Status::Partial) => return Err(HeadError::Malformed("an empty line is in its place")),
         Err(httparse::Error::TooManyHeaders) => return Err(HeadError::TooManyHeaders),
         Err(error) => return Err(HeadError::Malformed(describe(error))),
     };
-    let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version) else {
-        return Err(HeadError::Malformed("its first line is incomplete"));
-    };
-    let mut head = Head {
-        method,
-        target,
-        minor,
-        body: Body::Absent,
-        keep_alive: minor == 1,
-        expects_continue: false,
-        if_match: None,
-        if_none_match: None,
-        length,
-    };
-    let mut hosts = 0;
-    for header in request.headers.iter() {
-        hosts += usize::from(header.name.eq_ignore_ascii_case("host"));
-        head.take(header)?;
-    }
-    if hosts > 1 || (hosts == 0 && minor == 1) {
-        return Err(HeadError::Malformed("HTTP/1.1 needs exactly one Host"));
-    }
-    Ok(head)
+    let mut reading = Reading::of(line, line.length + length);
+    headers.iter().try_for_each(|header| reading.take(header))?;
+    reading.finish()
 }
 
-impl<'a> Head<'a> {
+/// A head while its lines are read.
+struct Reading<'a> {
+    head: Head<'a>,
+    hosts: usize,
+    codings: Option<Cow<'a, [u8]>>,
+    closes: bool,
+}
+
+impl<'a> Reading<'a> {
+    fn of(line: request_line::RequestLine<'a>, length: usize) -> Reading<'a> {
+        let head = Head {
+            method: line.method,
+            target: line.target,
+            minor: line.minor,
+            body: Body::Absent,
+            keep_alive: line.minor == 1,
+            expects_continue: false,
+            if_match: None,
+            if_none_match: None,
+            accept: None,
+            content_type: None,
+            content_encoding: None,
+            length,
+        };
+        Reading { head, hosts: 0, codings: None, closes: false }
+    }
+
     /// Takes what one header line says.
     fn take(&mut self, header: &Header<'a>) -> Result<(), HeadError> {
         let is = |name: &str| header.name.eq_ignore_ascii_case(name);
-        let value = header.value;
-        if is("content-length") {
-            let length = std::str::from_utf8(value)
-                .ok()
-                .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))
-                .and_then(|digits| digits.parse().ok())
-                .ok_or(HeadError::Malformed("Content-Length is no number"))?;
-            self.set_body(Body::Length(length))?;
-        } else if is("transfer-encoding") {
-            if !value.eq_ignore_ascii_case(b"chunked") || self.minor == 0 {
-                return Err(HeadError::UnknownCoding);
+        let (head, value) = (&mut self.head, header.value);
+        if is("host") {
+            self.hosts += 1;
+            if !is_host(value) {
+                return Err(HeadError::Malformed("Host is no host with or without a port"));
             }
-            self.set_body(Body::Chunked)?;
+        } else if is("content-length") {
+            self.set_body(Body::Length(content_length(value)?))?;
+        } else if is("transfer-encoding") {
+            join(&mut self.codings, value);
         } else if is("connection") {
-            for option in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
-                if option.eq_ignore_ascii_case(b"close") {
-                    self.keep_alive = false;
-                } else if option.eq_ignore_ascii_case(b"keep-alive") && self.minor == 0 {
-                    self.keep_alive = true;
-                }
+            for option in elements(value) {
+                self.closes |= option.eq_ignore_ascii_case(b"close");
+                head.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
             }
         } else if is("expect") {
-            self.expects_continue = self.minor == 1 && value.eq_ignore_ascii_case(b"100-continue");
+            if elements(value).any(|expectation| !expectation.eq_ignore_ascii_case(b"100-continue")) {
+                return Err(HeadError::UnknownExpectation);
+            }
+            // A client of HTTP/1.0 would take the word for the reply.
+            head.expects_continue |= head.minor == 1 && elements(value).next().is_some();
         } else if is("if-match") {
-            once(&mut self.if_match, value)?;
+            join(&mut head.if_match, value);
         } else if is("if-none-match") {
-            once(&mut self.if_none_match, value)?;
+            join(&mut head.if_none_match, value);
+        } else if is("accept") {
+            join(&mut head.accept, value);
+        } else if is("content-type") {
+            join(&mut head.content_type, value);
+        } else if is("content-encoding") {
+            join(&mut head.content_encoding, value);
+        } else if let Some(name) = UNHONOURED.into_iter().find(|name| is(name)) {
+            return Err(HeadError::Unhonoured(name));
         }
         Ok(())
+    }
+
+    /// Concludes from all lines together.
+    fn finish(mut self) -> Result<Head<'a>, HeadError> {
+        if self.hosts > 1 || (self.hosts == 0 && self.head.minor == 1) {
+            return Err(HeadError::Malformed("HTTP/1.1 needs exactly one Host"));
+        }
+        if let Some(codings) = self.codings.take() {
+            self.check_codings(&codings)?;
+            self.set_body(Body::Chunked)?;
+        }
+        self.head.keep_alive &= !self.closes;
+        Ok(self.head)
+    }
+
+    /// Whether the body comes in chunks and in nothing else.
+    fn check_codings(&self, codings: &[u8]) -> Result<(), HeadError> {
+        if self.head.minor == 0 {
+            return Err(HeadError::Malformed("HTTP/1.0 has no Transfer-Encoding"));
+        }
+        if elements(codings).any(|coding| !coding.eq_ignore_ascii_case(b"chunked")) {
+            return Err(HeadError::UnknownCoding);
+        }
+        match elements(codings).count() {
+            1 => Ok(()),
+            0 => Err(HeadError::Malformed("Transfer-Encoding names no coding")),
+            _ => Err(HeadError::Malformed("Transfer-Encoding names chunked twice")),
+        }
     }
 
     /// Two servers in a row that take different lines for the body's length can be made to see different requests: so
     /// there must be one such line.
     fn set_body(&mut self, body: Body) -> Result<(), HeadError> {
-        if self.body != Body::Absent {
+        if self.head.body != Body::Absent {
             return Err(HeadError::Malformed("the length of the body is given twice"));
         }
-        self.body = body;
+        self.head.body = body;
         Ok(())
     }
 }
 
-fn once<'a>(slot: &mut Option<&'a [u8]>, value: &'a [u8]) -> Result<(), HeadError> {
-    match slot.replace(value) {
-        None => Ok(()),
-        Some(_) => Err(HeadError::Malformed("a condition is given in two lines")),
-    }
+fn content_length(value: &[u8]) -> Result<u64, HeadError> {
+    std::str::from_utf8(value)
+        .ok()
+        .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))
+        .and_then(|digits| digits.parse().ok())
+        .ok_or(HeadError::Malformed("Content-Length is no number"))
 }
 
 fn describe(error: httparse::Error) -> &'static str {
@@ -187,9 +271,7 @@ fn describe(error: httparse::Error) -> &'static str {
         httparse::Error::HeaderName => "a header's name",
         httparse::Error::HeaderValue => "a header's value",
         httparse::Error::NewLine => "the end of a line",
-        httparse::Error::Token => "the method",
-        httparse::Error::Version => "the version; this server speaks HTTP/1.1 and 1.0",
-        _ => "its first line",
+        _ => "a header line",
     }
 }
 
@@ -236,6 +318,9 @@ mod tests {
             ("1.1", "Connection: x, Close\r\n", false),
             ("1.0", "", false),
             ("1.0", "Connection: Keep-Alive\r\n", true),
+            ("1.0", "Connection: Keep-Alive, close\r\n", false),
+            ("1.0", "Connection: close\r\nConnection: keep-alive\r\n", false),
+            ("1.2", "", true),
         ] {
             let head = format!("GET / HTTP/{version}\r\nHost: h\r\n{line}\r\n");
             assert_eq!(parse(head.as_bytes()).unwrap().unwrap().keep_alive, stays, "{head}");
@@ -248,14 +333,139 @@ mod tests {
         assert_eq!(parse(endless.as_bytes()), Err(HeadError::TooLong));
         let many = format!("GET / HTTP/1.1\r\nHost: h\r\n{}\r\n", "A: b\r\n".repeat(MAX_HEADERS));
         assert_eq!(parse(many.as_bytes()), Err(HeadError::TooManyHeaders));
-        for strange in [
-            "GET / HTTP/2.0\r\nHost: h\r\n\r\n",
-            "GET / HTTP/1.1\r\n\r\n",
-            "G=T\r\n\r\n",
-            "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
-        ] {
+        for strange in
+            ["GET / HTTP/1.1\r\n\r\n", "G=T\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"]
+        {
             assert!(matches!(parse(strange.as_bytes()), Err(HeadError::Malformed(_))), "{strange}");
         }
+    }
+
+    /// Lines of the same name are one list, in which elements may be empty and white space means nothing.
+    #[test]
+    fn lists_may_come_in_any_form() {
+        let head_of = |lines: &str| format!("PUT / HTTP/1.1\r\nHost: h\r\n{lines}\r\n");
+        let error_of = |lines: &str| parse(head_of(lines).as_bytes()).unwrap_err();
+        for lines in [
+            "Connection: ,close\r\n",
+            "Connection: keep-alive, ,\tclose ,\r\n",
+            "Connection: keep-alive\r\nConnection: close\r\n",
+            "Connection: close\r\nConnection: keep-alive\r\n",
+            "Connection: upgrade\r\nConnection:\r\nCONNECTION: CLOSE\r\n",
+        ] {
+            assert!(!parse(head_of(lines).as_bytes()).unwrap().unwrap().keep_alive, "{lines}");
+        }
+        for lines in [
+            "Connection: closed\r\n",
+            "Connection: \"close\"\r\n",
+            "Connection:\r\n",
+            "Connection: close;x\r\n",
+        ] {
+            assert!(parse(head_of(lines).as_bytes()).unwrap().unwrap().keep_alive, "{lines}");
+        }
+        for lines in [
+            "Expect: 100-continue\r\n",
+            "Expect: , 100-Continue\t,\r\n",
+            "Expect:\r\nExpect: 100-continue\r\n",
+            "Expect: 100-continue\r\nExpect: 100-continue\r\n",
+        ] {
+            assert!(parse(head_of(lines).as_bytes()).unwrap().unwrap().expects_continue, "{lines}");
+        }
+        assert!(!parse(head_of("Expect: ,\r\n").as_bytes()).unwrap().unwrap().expects_continue);
+        for lines in [
+            "Expect: 200-ok\r\n",
+            "Expect: 100-continue, x=\"a,b\"\r\n",
+            "Expect: 100-continue\r\nExpect: y\r\n",
+            "Expect: 100-continue;q=1\r\n",
+        ] {
+            assert_eq!(error_of(lines), HeadError::UnknownExpectation, "{lines}");
+        }
+        for lines in
+            ["Transfer-Encoding: ,chunked,\r\n", "Transfer-Encoding:\r\nTransfer-Encoding: CHUNKED\r\n"]
+        {
+            assert_eq!(body_of(lines), Ok(Body::Chunked), "{lines}");
+        }
+        for lines in [
+            "Transfer-Encoding: chunked, gzip\r\n",
+            "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: identity\r\n",
+            "Transfer-Encoding: xchunked\r\n",
+            "Transfer-Encoding: \"chunked\"\r\n",
+            "Transfer-Encoding: chunked;x=y\r\n",
+            "Transfer-Encoding: chunked chunked\r\n",
+        ] {
+            assert_eq!(body_of(lines), Err(HeadError::UnknownCoding), "{lines}");
+        }
+        for lines in [
+            "Transfer-Encoding:\r\n",
+            "Transfer-Encoding: ,\r\n",
+            "Transfer-Encoding: chunked, chunked\r\n",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+        ] {
+            assert!(matches!(body_of(lines), Err(HeadError::Malformed(_))), "{lines}");
+        }
+    }
+
+    /// What two servers in a row could understand differently is refused.
+    #[test]
+    fn nothing_can_be_smuggled() {
+        for lines in [
+            "Content-Length: 1, 1\r\n",
+            "Content-Length: 1,\r\n",
+            "Content-Length:\r\n",
+            "Content-Length: 0x1\r\n",
+            "Content-Length: 1 1\r\n",
+            "Content-Length: 1\r\nContent-Length: 2\r\n",
+            "Transfer-Encoding: chunked\r\nContent-Length: 1\r\n",
+            "Content-Length : 1\r\n",
+            "Content-Length\t: 1\r\n",
+            " Content-Length: 1\r\n",
+            "A: b\r\n Content-Length: 1\r\n",
+            "A: b\r\n\tc\r\n",
+            "A: b\nContent-Length: 1\r\n",
+            "A: b\rContent-Length: 1\r\n",
+            "A: b\0\r\n",
+            "A: b\x0bc\r\n",
+            ": b\r\n",
+            "A\r\n",
+            "A(b): c\r\n",
+            "Host: h\r\n",
+            "Host: i\r\n",
+        ] {
+            assert!(
+                matches!(body_of(lines), Err(HeadError::Malformed(_))),
+                "{lines:?}: {:?}",
+                body_of(lines)
+            );
+        }
+        let old = |lines: &str| {
+            parse(format!("PUT / HTTP/1.0\r\n{lines}\r\n").as_bytes()).map(|head| head.unwrap().body)
+        };
+        assert!(matches!(old("Transfer-Encoding: chunked\r\n"), Err(HeadError::Malformed(_))));
+        assert_eq!(old("Content-Length: 1\r\n"), Ok(Body::Length(1)), "HTTP/1.0 needs no Host");
+        assert!(old("Host: a\r\nHost: a\r\n").is_err() && old("Host: a b\r\n").is_err());
+        for head in [
+            "GET / HTTP/1.1\nHost: h\r\n\r\n",
+            "GET / HTTP/1.1\r\nHost: h\n\n",
+            "GET / HTTP/1.1\r\nHost: h\r\n\n",
+        ] {
+            assert_eq!(parse(head.as_bytes()), Err(BARE_LINE_FEED), "{head:?}");
+        }
+    }
+
+    #[test]
+    fn headers_that_make_another_request_of_it_are_refused() {
+        for name in UNHONOURED {
+            let line = format!("{}: x\r\n", name.to_uppercase());
+            assert_eq!(body_of(&line), Err(HeadError::Unhonoured(name)));
+        }
+        assert_eq!(
+            body_of("If-Modified-Since: x\r\nIf-Unmodified-Since: x\r\nRange: bytes=0-1\r\nIf-Range: x\r\n"),
+            Ok(Body::Absent)
+        );
+        assert_eq!(
+            body_of("Prefer: x\r\nTE: trailers, x\r\nTrailer: x\r\nUpgrade: h2c\r\n"),
+            Ok(Body::Absent)
+        );
     }
 
     proptest! {

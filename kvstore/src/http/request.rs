@@ -3,10 +3,13 @@
 use niagara_engine::{Consistency, GlobalPosition};
 use percent_encoding::percent_decode;
 
+use super::description::OwnDescription;
 use super::fault::Fault;
+use super::media_type::Exposition;
 use super::parse::{Body, Head};
+use super::preconditions::Preconditions;
 use super::respond::Framing;
-use super::tags::{Comparison, Tags};
+use super::target::{Target, has_whole_escapes, target};
 use crate::command::{Condition, MAX_KEY_BYTES, MAX_VALUE_BYTES};
 
 /// A request that has been understood, apart from its body.
@@ -21,6 +24,7 @@ pub(super) enum What {
     Put {
         key: Vec<u8>,
         condition: Condition,
+        description: OwnDescription,
     },
     Delete {
         key: Vec<u8>,
@@ -29,13 +33,19 @@ pub(super) enum What {
     Get {
         key: Vec<u8>,
         consistency: Consistency,
-        if_match: Option<Tags>,
-        if_none_match: Option<Tags>,
+        preconditions: Preconditions,
     },
     /// A page about the server.
-    Page(Page),
+    Page {
+        page: Page,
+        preconditions: Preconditions,
+    },
     /// A snapshot is to be made.
-    Snapshot,
+    Snapshot {
+        preconditions: Preconditions,
+    },
+    /// The methods that there are.
+    Options(&'static str),
     Fail(Fault),
 }
 
@@ -44,12 +54,17 @@ pub(super) enum Page {
     Status,
     Healthz,
     Readyz,
-    Metrics,
+    Metrics(Exposition),
 }
 
-const KEY_METHODS: &str = "GET, HEAD, PUT, DELETE";
-const PAGE_METHODS: &str = "GET, HEAD";
-const SNAPSHOT_METHODS: &str = "POST";
+const SERVER_METHODS: &str = "GET, HEAD, PUT, DELETE, POST, OPTIONS";
+const KEY_METHODS: &str = "GET, HEAD, PUT, DELETE, OPTIONS";
+const PAGE_METHODS: &str = "GET, HEAD, OPTIONS";
+const SNAPSHOT_METHODS: &str = "POST, OPTIONS";
+
+/// Methods that are known, whatever resource has them; of others a client learns that none has them.
+const KNOWN_METHODS: [&str; 9] =
+    ["GET", "HEAD", "PUT", "DELETE", "POST", "OPTIONS", "PATCH", "TRACE", "CONNECT"];
 
 impl Request {
     /// A request that cannot be served. What follows it in the stream may be its body, so the connection ends with it.
@@ -62,36 +77,65 @@ impl Request {
             Framing { minor: head.minor, keep_alive: head.keep_alive, head_only: head.method == "HEAD" };
         match understand(head).and_then(|what| check_body(&what, head.body).map(|()| what)) {
             Ok(what) => Request { what, framing },
-            Err(fault) if head.body == Body::Absent => Request { what: What::Fail(fault), framing },
+            Err(fault) if head.body == Body::Absent && head.method != "CONNECT" => {
+                Request { what: What::Fail(fault), framing }
+            }
             Err(fault) => Request::fail(fault, framing),
         }
     }
 }
 
+impl What {
+    /// Whether the reply may have a tag that is fresh, so that the state needs a life to give it.
+    pub(super) fn needs_life(&self) -> bool {
+        match self {
+            What::Put { .. } => true,
+            What::Delete { condition, .. } => *condition != Condition::Always,
+            What::Get { consistency, .. } => *consistency == Consistency::Strong,
+            What::Page { .. } | What::Snapshot { .. } | What::Options(_) | What::Fail(_) => false,
+        }
+    }
+}
+
 fn understand(head: &Head<'_>) -> Result<What, Fault> {
-    let target = origin_form(head.target).ok_or_else(|| {
-        Fault::bad_request("the target of the request is no path", "ask for a path such as /kv/{key}")
-    })?;
-    let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
+    if !KNOWN_METHODS.contains(&head.method) {
+        return Err(Fault::unknown_method());
+    }
+    let (path, query) = match target(head.method, head.target) {
+        Ok(Target::Resource { path, query }) => (path, query),
+        Ok(Target::Server) => return Ok(What::Options(SERVER_METHODS)),
+        Ok(Target::Tunnel) => return Err(Fault::unknown_method()),
+        Err(bad) => {
+            return Err(Fault::bad_request(bad.0, "ask for a path such as /kv/{key}, percent-encoded"));
+        }
+    };
     if let Some(key) = path.strip_prefix("/kv/") {
-        return understand_key(head, decode_key(key)?, query);
+        return match (decode_key(key)?, head.method) {
+            (_, "OPTIONS") => Ok(What::Options(KEY_METHODS)),
+            (key, _) => understand_key(head, key, query),
+        };
     }
     let page = match path {
         "/status" => Page::Status,
         "/healthz" => Page::Healthz,
         "/readyz" => Page::Readyz,
-        "/metrics" => Page::Metrics,
-        "/snapshot" if head.method == "POST" => return Ok(What::Snapshot),
-        "/snapshot" => return Err(Fault::method_not_allowed(SNAPSHOT_METHODS)),
+        "/metrics" => Page::Metrics(Exposition::negotiate(head.accept.as_deref())),
+        "/snapshot" => {
+            return match head.method {
+                "POST" => Ok(What::Snapshot { preconditions: Preconditions::of(head)? }),
+                "OPTIONS" => Ok(What::Options(SNAPSHOT_METHODS)),
+                _ => Err(Fault::method_not_allowed(SNAPSHOT_METHODS)),
+            };
+        }
         _ => {
             let hint = "there are /kv/{key}, /status, /healthz, /readyz, /metrics and /snapshot";
             return Err(Fault::new(404, "not_found", "there is no such resource", hint));
         }
     };
-    if matches!(head.method, "GET" | "HEAD") {
-        Ok(What::Page(page))
-    } else {
-        Err(Fault::method_not_allowed(PAGE_METHODS))
+    match head.method {
+        "GET" | "HEAD" => Ok(What::Page { page, preconditions: Preconditions::of(head)? }),
+        "OPTIONS" => Ok(What::Options(PAGE_METHODS)),
+        _ => Err(Fault::method_not_allowed(PAGE_METHODS)),
     }
 }
 
@@ -104,35 +148,19 @@ fn understand_key(head: &Head<'_>, key: Vec<u8>, query: Option<&str>) -> Result<
         let message = format!("a {} has no parameters, but {query:?} was sent", head.method);
         return Err(Fault::bad_request(message, "a question mark in a key is written %3F"));
     }
-    match head.method {
-        "PUT" => Ok(What::Put { key, condition: condition(head, true)? }),
-        "DELETE" => Ok(What::Delete { key, condition: condition(head, false)? }),
-        _ => {
-            let tags = |value: Option<&[u8]>, comparison| {
-                value.map(|value| Tags::parse(value, comparison).ok_or_else(malformed_tags)).transpose()
-            };
-            Ok(What::Get {
-                key,
-                consistency: consistency(query)?,
-                if_match: tags(head.if_match, Comparison::Strong)?,
-                if_none_match: tags(head.if_none_match, Comparison::Weak)?,
-            })
+    let preconditions = Preconditions::of(head)?;
+    Ok(match head.method {
+        "PUT" => {
+            let description = OwnDescription::of(head)?;
+            What::Put { key, condition: preconditions.condition(), description }
         }
-    }
-}
-
-/// The path and query of a target, which may name the server before them.
-fn origin_form(target: &str) -> Option<&str> {
-    if target.starts_with('/') {
-        return Some(target);
-    }
-    let (_, rest) = target.split_once("://")?;
-    rest.find('/').map(|path| &rest[path..])
+        "DELETE" => What::Delete { key, condition: preconditions.condition() },
+        _ => What::Get { key, consistency: consistency(query)?, preconditions },
+    })
 }
 
 fn decode_key(encoded: &str) -> Result<Vec<u8>, Fault> {
-    let mut escapes = encoded.as_bytes().split(|byte| *byte == b'%').skip(1);
-    if !escapes.all(|escape| matches!(escape, [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit())) {
+    if !has_whole_escapes(encoded) {
         let hint = "write a percent sign as %25";
         return Err(Fault::bad_request("a percent sign is not followed by two hexadecimal digits", hint));
     }
@@ -167,32 +195,6 @@ fn bad_parameter(parameter: &str) -> Fault {
     Fault::bad_request(message, "use ?read=strong, ?read=weak or ?read=at-least:{position}")
 }
 
-/// The condition of a write. If-None-Match means a write that creates, so only a PUT has it, and only with a star.
-fn condition(head: &Head<'_>, may_create: bool) -> Result<Condition, Fault> {
-    let both = "send If-Match with versions, or If-None-Match: * to create only";
-    match (head.if_match, head.if_none_match) {
-        (None, None) => Ok(Condition::Always),
-        (Some(value), None) => match Tags::parse(value, Comparison::Strong).ok_or_else(malformed_tags)? {
-            Tags::Any => Ok(Condition::IfPresent),
-            Tags::Versions(versions) => Ok(Condition::IfAnyVersion(versions)),
-        },
-        (None, Some(value)) if may_create && value.trim_ascii() == b"*" => Ok(Condition::IfAbsent),
-        (None, Some(_)) if may_create => Err(Fault::bad_request(
-            "If-None-Match of a PUT must be *",
-            "name the version to replace in If-Match",
-        )),
-        (None, Some(_)) => Err(Fault::bad_request("a DELETE has no If-None-Match", "use If-Match")),
-        (Some(_), Some(_)) => Err(Fault::bad_request("If-Match and If-None-Match are both there", both)),
-    }
-}
-
-fn malformed_tags() -> Fault {
-    Fault::bad_request(
-        "If-Match or If-None-Match is no list of at most 64 entity tags",
-        "send * or tags in quotes, such as \"17\" or \"17.2\", as they came in ETag",
-    )
-}
-
 /// Whether the request may come with such a body: only a PUT has one, and its end must be known.
 fn check_body(what: &What, body: Body) -> Result<(), Fault> {
     match (what, body) {
@@ -214,6 +216,7 @@ mod tests {
 
     use super::*;
     use crate::http::parse;
+    use crate::{Life, Tag, Version};
 
     fn ask(text: &str) -> What {
         let text = format!("{} HTTP/1.1\r\nHost: h\r\n\r\n", text.replace('|', " HTTP/1.1\r\n"));
@@ -245,9 +248,16 @@ mod tests {
                 "{path}"
             );
         }
-        for path in
-            ["/kv/", "/kv/%", "/kv/%4", "/kv/%zz", "*", "http://host", &format!("/kv/{}", "k".repeat(65_537))]
-        {
+        for path in [
+            "/kv/",
+            "/kv/%",
+            "/kv/%4",
+            "/kv/%zz",
+            "*",
+            "host:80",
+            "http://u@host/kv/x",
+            &format!("/kv/{}", "k".repeat(65_537)),
+        ] {
             assert_eq!(status(&format!("GET {path}")), 400, "{}", &path[..path.len().min(20)]);
         }
         assert_eq!(status(&format!("GET /kv/{}", "%6b".repeat(65_536))), 200);
@@ -272,26 +282,48 @@ mod tests {
     }
 
     #[test]
-    fn writes_have_one_condition() {
+    fn writes_have_conditions_in_any_combination() {
+        let tag = |position| Tag { life: Life::new(1).unwrap(), version: Version { position, further: 0 } };
+        let put = "Content-Length: 0\r\n";
+        let both = |first, second| Condition::Both(Box::new([first, second]));
         for (lines, expected) in [
-            ("|Content-Length: 0", Condition::Always),
-            ("|Content-Length: 0\r\nIf-Match: *", Condition::IfPresent),
-            ("|Content-Length: 0\r\nIf-None-Match: *", Condition::IfAbsent),
-            ("|Content-Length: 0\r\nIf-Match: W/\"5\"", Condition::IfAnyVersion(vec![])),
+            ("", Condition::Always),
+            ("If-Match: *", Condition::IfPresent),
+            ("If-None-Match: *", Condition::IfAbsent),
+            ("If-Match: W/\"0000000000000001-5\"", Condition::IfAnyTag(vec![])),
+            ("If-None-Match: W/\"0000000000000001-5\"", Condition::UnlessAnyTag(vec![tag(5)])),
+            (
+                "If-Match: \"0000000000000001-5\",\r\nif-match: , \"0000000000000001-6\"",
+                Condition::IfAnyTag(vec![tag(5), tag(6)]),
+            ),
+            (
+                "If-None-Match: \"0000000000000001-5\"\r\nIf-None-Match:\r\nIf-Match: *",
+                both(Condition::IfPresent, Condition::UnlessAnyTag(vec![tag(5)])),
+            ),
+            ("If-None-Match: *\r\nIf-Match: *", both(Condition::IfPresent, Condition::IfAbsent)),
         ] {
-            let what = ask(&format!("PUT /kv/k{lines}"));
+            let what = ask(&format!("PUT /kv/k|{put}{lines}").trim_end().replace("|\r\n", "|"));
             assert!(
                 matches!(&what, What::Put { condition, .. } if *condition == expected),
                 "{lines} {what:?}"
             );
+            if !lines.is_empty() {
+                let what = ask(&format!("DELETE /kv/k|{lines}"));
+                assert!(
+                    matches!(&what, What::Delete { condition, .. } if *condition == expected),
+                    "{lines} {what:?}"
+                );
+            }
         }
         for request in [
-            "PUT /kv/k|Content-Length: 0\r\nIf-None-Match: \"5\"",
-            "PUT /kv/k|Content-Length: 0\r\nIf-None-Match: *\r\nIf-Match: *",
             "PUT /kv/k|Content-Length: 0\r\nIf-Match: 5",
-            "DELETE /kv/k|If-None-Match: *",
+            "PUT /kv/k|Content-Length: 0\r\nIf-None-Match: *, \"5\"",
+            "PUT /kv/k|Content-Length: 0\r\nIf-None-Match: *\r\nIf-None-Match: *",
+            "DELETE /kv/k|If-None-Match: 5",
             "DELETE /kv/k?read=weak",
             "GET /kv/k|If-Match: 5",
+            "GET /status|If-None-Match: 5",
+            "POST /snapshot|If-Match: 5",
             "GET /kv/k|Content-Length: 5",
         ] {
             assert_eq!(status(request), 400, "{request}");
@@ -307,6 +339,25 @@ mod tests {
         assert_eq!(status("POST /snapshot|Content-Length: 1"), 400);
         assert_eq!(status("GET /snapshot"), 405);
         assert_eq!(status("GET /nothing"), 404);
+        assert_eq!(status("GET http://host"), 404);
+        for known in ["PATCH /kv/k", "TRACE /kv/k", "PATCH /metrics", "TRACE /snapshot"] {
+            assert_eq!(status(known), 405, "{known}");
+        }
+        for unknown in ["BREW /kv/k", "get /kv/k", "PROPFIND /kv/k", "CONNECT host:80"] {
+            assert_eq!(status(unknown), 501, "{unknown}");
+        }
+        for (target, methods) in [
+            ("*", SERVER_METHODS),
+            ("/kv/k", KEY_METHODS),
+            ("/status", PAGE_METHODS),
+            ("/snapshot", SNAPSHOT_METHODS),
+        ] {
+            let what = ask(&format!("OPTIONS {target}"));
+            assert!(matches!(what, What::Options(allowed) if allowed == methods), "{target} {what:?}");
+        }
+        assert_eq!(status("OPTIONS /nothing"), 404);
+        assert_eq!(status("PUT /kv/k|Content-Length: 1\r\nContent-Type: text"), 400);
+        assert_eq!(status("GET /kv/k|Content-Type: text"), 200, "it describes no value");
         assert_eq!(status("PUT /kv/k"), 411);
         assert_eq!(status("PUT /kv/k|Content-Length: 16777216"), 200);
         assert_eq!(status("PUT /kv/k|Content-Length: 16777217"), 413);

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::date::DATE_BYTES;
 use crate::front::Output;
+use crate::{Description, Tag};
 
 /// What of a request decides how its reply is framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +62,28 @@ impl<'o> ResponseHead<'o> {
         self
     }
 
+    /// The tag of a key, as far as the state can give one.
+    pub(super) fn tag(self, tag: Option<Tag>) -> Self {
+        match tag {
+            Some(tag) => self.header("ETag", format_args!("\"{tag}\"")),
+            None => self,
+        }
+    }
+
+    /// Caches ask this server before they use the reply again.
+    pub(super) fn no_cache(self) -> Self {
+        self.raw(b"Cache-Control: no-cache\r\n")
+    }
+
+    fn raw(self, lines: &[u8]) -> Self {
+        self.output.text().extend_from_slice(lines);
+        self
+    }
+
+    fn raw_header(self, name: &[u8], value: &[u8]) -> Self {
+        self.raw(name).raw(b": ").raw(value).raw(b"\r\n")
+    }
+
     /// Ends a reply that has no body and must not say so (304).
     pub(super) fn end(self) {
         self.output.text().extend_from_slice(b"\r\n");
@@ -79,11 +102,22 @@ impl<'o> ResponseHead<'o> {
         }
     }
 
-    /// Ends with a value of the store; a large one is not copied.
-    pub(super) fn end_with_value(self, value: &Bytes) {
-        let this = self
-            .header("Content-Type", "application/octet-stream")
-            .number("Content-Length", value.len() as u64);
+    /// Ends with a value of the store; a large one is not copied. Whoever could write a value must not reach what others see:
+    /// browsers take it for what it is said to be, and run nothing in it.
+    pub(super) fn end_with_value(self, value: &Bytes, description: Description<'_>) {
+        let Description { content_type, content_encoding } = description;
+        let this = if content_type.is_empty() {
+            self.raw(b"Content-Type: application/octet-stream\r\nX-Content-Type-Options: nosniff\r\n")
+        } else {
+            self.raw_header(b"Content-Type", content_type)
+                .raw(b"X-Content-Type-Options: nosniff\r\nContent-Security-Policy: sandbox\r\n")
+        };
+        let this = if content_encoding.is_empty() {
+            this
+        } else {
+            this.raw_header(b"Content-Encoding", content_encoding)
+        };
+        let this = this.number("Content-Length", value.len() as u64);
         this.output.text().extend_from_slice(b"\r\n");
         if !this.head_only {
             this.output.value(value);
@@ -103,11 +137,13 @@ fn reason(status: u16) -> &'static str {
         411 => "Length Required",
         412 => "Precondition Failed",
         413 => "Content Too Large",
+        417 => "Expectation Failed",
         429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         501 => "Not Implemented",
         503 => "Service Unavailable",
         504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
         _ => "Internal Server Error",
     }
 }

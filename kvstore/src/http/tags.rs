@@ -1,15 +1,17 @@
 //! The lists of entity tags in If-Match and If-None-Match (RFC 9110, section 13.1).
 
-use crate::Version;
+use super::list::trim;
+use super::preconditions::Current;
+use crate::Tag;
 use crate::command::MAX_CONDITION_VERSIONS;
 
 /// What a condition names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Tags {
-    /// `*`: whatever version there is.
+    /// `*`: whatever there is.
     Any,
-    /// These versions. Tags that this server never gave out are left out, since they name nothing.
-    Versions(Vec<Version>),
+    /// These tags. Such as no server gives out are left out, since they name nothing.
+    Listed(Vec<Tag>),
 }
 
 /// How tags that are marked as weak, `W/"5"`, compare.
@@ -22,36 +24,41 @@ pub(super) enum Comparison {
 }
 
 impl Tags {
-    /// Whether one of the tags names the version, if there is one.
-    pub(super) fn name(&self, current: Option<Version>) -> bool {
-        match self {
-            Tags::Any => current.is_some(),
-            Tags::Versions(versions) => current.is_some_and(|current| versions.contains(&current)),
+    /// Whether they name what there is.
+    pub(super) fn name(&self, current: Current) -> bool {
+        match (self, current) {
+            (_, Current::Absent) => false,
+            (Tags::Any, _) => true,
+            (Tags::Listed(_), Current::Untagged) => false,
+            (Tags::Listed(tags), Current::Tagged(current)) => tags.contains(&current),
         }
     }
 
-    /// Reads a list; `None` if it is malformed or longer than a condition may be.
+    /// Reads a list; `None` if it is malformed or longer than a condition may be. Elements may be empty.
     pub(super) fn parse(text: &[u8], comparison: Comparison) -> Option<Tags> {
-        let mut rest = text.trim_ascii();
+        let mut rest = trim(text);
         if rest == b"*" {
             return Some(Tags::Any);
         }
-        let mut versions = Vec::new();
-        loop {
+        let mut tags = Vec::new();
+        while !rest.is_empty() {
+            if let Some(behind) = rest.strip_prefix(b",") {
+                rest = trim(behind);
+                continue;
+            }
             let weak = rest.strip_prefix(b"W/");
             let opaque = weak.unwrap_or(rest).strip_prefix(b"\"")?;
             let end = opaque.iter().position(|byte| *byte == b'"')?;
-            let version =
-                std::str::from_utf8(&opaque[..end]).ok().and_then(|text| text.parse::<Version>().ok());
+            let tag = std::str::from_utf8(&opaque[..end]).ok().and_then(|text| text.parse::<Tag>().ok());
             if weak.is_none() || comparison == Comparison::Weak {
-                versions.extend(version);
+                tags.extend(tag);
             }
-            rest = opaque[end + 1..].trim_ascii_start();
-            if rest.is_empty() {
-                return (versions.len() <= MAX_CONDITION_VERSIONS).then_some(Tags::Versions(versions));
+            rest = trim(&opaque[end + 1..]);
+            if !rest.is_empty() && !rest.starts_with(b",") {
+                return None;
             }
-            rest = rest.strip_prefix(b",")?.trim_ascii_start();
         }
+        (tags.len() <= MAX_CONDITION_VERSIONS).then_some(Tags::Listed(tags))
     }
 }
 
@@ -61,32 +68,65 @@ mod tests {
 
     use super::*;
 
-    fn versions(text: &str, comparison: Comparison) -> Option<Vec<String>> {
+    fn tags(text: &str, comparison: Comparison) -> Option<Vec<String>> {
         match Tags::parse(text.as_bytes(), comparison)? {
             Tags::Any => Some(vec!["*".into()]),
-            Tags::Versions(versions) => Some(versions.iter().map(Version::to_string).collect()),
+            Tags::Listed(tags) => Some(tags.iter().map(|tag| tag.to_string()[15..].to_owned()).collect()),
         }
+    }
+
+    /// Tags of life 1: `#5` stands for `"0000000000000001-5"`.
+    fn expand(text: &str) -> String {
+        let mut out = String::new();
+        let mut rest = text;
+        while let Some((before, behind)) = rest.split_once('#') {
+            let end = behind.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(behind.len());
+            out.push_str(&format!("{before}\"0000000000000001-{}\"", &behind[..end]));
+            rest = &behind[end..];
+        }
+        out + rest
     }
 
     #[test]
     fn lists_are_read_by_their_comparison() {
-        let list = r#" "5" , W/"6","7.2" ,"someone else's, with a comma" "#;
-        assert_eq!(versions(list, Comparison::Strong), Some(vec!["5".into(), "7.2".into()]));
-        assert_eq!(versions(list, Comparison::Weak), Some(vec!["5".into(), "6".into(), "7.2".into()]));
-        assert_eq!(versions(" * ", Comparison::Strong), Some(vec!["*".into()]));
-        for malformed in ["", "5", "\"5", "\"5\"\"6\"", "\"5\",", "w/\"5\"", "*, \"5\""] {
-            assert_eq!(versions(malformed, Comparison::Strong), None, "{malformed}");
+        let list = expand(r#" #5 , W/#6,#7.2 ,"someone else's, with a comma" "#);
+        assert_eq!(tags(&list, Comparison::Strong), Some(vec!["1-5".into(), "1-7.2".into()]));
+        assert_eq!(tags(&list, Comparison::Weak), Some(vec!["1-5".into(), "1-6".into(), "1-7.2".into()]));
+        assert_eq!(tags(" * ", Comparison::Strong), Some(vec!["*".into()]));
+        for malformed in [
+            "5",
+            "\"5",
+            "\"5\"\"6\"",
+            "\"5\" \"6\"",
+            "w/\"5\"",
+            "W/5",
+            "*, \"5\"",
+            "*,",
+            "*, *",
+            "\"5\" x",
+            "W/ \"5\"",
+        ] {
+            assert_eq!(tags(malformed, Comparison::Strong), None, "{malformed}");
         }
-        assert_eq!(versions(&vec!["\"1\""; MAX_CONDITION_VERSIONS + 1].join(","), Comparison::Strong), None);
+        let most = vec![expand("#1"); MAX_CONDITION_VERSIONS];
+        assert_eq!(tags(&most.join(","), Comparison::Strong).map(|tags| tags.len()), Some(most.len()));
+        assert_eq!(tags(&(most.join(",") + "," + &most[0]), Comparison::Strong), None);
     }
 
     #[test]
-    fn nothing_names_an_absent_key() {
-        let five = Version { position: 5, further: 0 };
-        assert!(Tags::Any.name(Some(five)) && !Tags::Any.name(None));
-        let tags = Tags::Versions(vec![five]);
-        assert!(tags.name(Some(five)) && !tags.name(None));
-        assert!(!tags.name(Some(Version { position: 5, further: 1 })));
+    fn empty_elements_are_passed_over() {
+        for list in ["#5,", ",#5", ", ,#5,\t,", "#5 ,,", " , #5 , "] {
+            assert_eq!(tags(&expand(list), Comparison::Strong), Some(vec!["1-5".into()]), "{list}");
+        }
+        for nothing in ["", ",", " , ,\t"] {
+            assert_eq!(tags(nothing, Comparison::Strong), Some(vec![]), "{nothing:?}");
+        }
+    }
+
+    /// A version alone says nothing of the state that it was given out by.
+    #[test]
+    fn a_version_without_its_life_names_nothing() {
+        assert_eq!(tags(r#""5", "5.1", "-5""#, Comparison::Weak), Some(vec![]));
     }
 
     proptest! {

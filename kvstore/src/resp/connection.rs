@@ -246,7 +246,7 @@ fn answer(print: Print, reply: &Reply, replies: &mut Replies<'_>) {
         }
         (Reply::Stored { .. }, Print::Flag) => replies.integer(1),
         (Reply::ConditionFailed { .. }, Print::Flag) => replies.integer(0),
-        (Reply::Stored { .. }, Print::Ok) | (Reply::Flushed, _) => replies.simple("OK"),
+        (Reply::Stored { .. }, Print::Ok) | (Reply::Flushed | Reply::Named { .. }, _) => replies.simple("OK"),
         (Reply::ConditionFailed { .. }, Print::Ok) => replies.null(),
         (Reply::Deleted { removed }, _) => replies.count(*removed),
         (Reply::Appended { length, .. }, _) => replies.count(*length),

@@ -4,15 +4,16 @@ use bytes::Bytes;
 use niagara_engine::planted::{self, Bug};
 
 use super::Kv;
+use super::described::Described;
 use super::map::no_contents;
 use super::place::Place;
 use super::shard::Shard;
 use super::tables::Entry;
 use super::versions::Versions;
-use crate::Version;
 use crate::command::{self, Command, Condition, Keys, MAX_VALUE_BYTES, Pairs};
 use crate::decimal::decimal;
 use crate::reply::{CommandError, Reply};
+use crate::{Description, Version};
 
 /// From this size on a value stays in the buffer that it came in; below, it is copied, since a small value would keep
 /// tens of KiB of other commands alive.
@@ -29,46 +30,55 @@ impl Kv {
             Err(malformed) => return Reply::Failed(CommandError::Malformed(malformed)),
         };
         match command {
-            Command::Set { key, value, condition, want_old } => {
-                self.set(key, kept(value, share), &condition, want_old)
+            Command::Set { key, value, description, condition, want_old } => {
+                self.set(key, kept(value, share), description, &condition, want_old)
             }
             Command::Delete { keys, condition } => self.delete(keys, &condition),
             Command::MSet { pairs, if_absent } => self.mset(pairs, if_absent, share),
             Command::Append { key, value } => self.append(key, value, share),
             Command::IncrBy { key, delta } => self.incr_by(key, delta),
             Command::FlushAll => self.flush_all(),
+            Command::NameLife { life } => Reply::Named { life: self.map.name_life(life) },
         }
     }
 
-    fn set(&mut self, key: &[u8], value: Bytes, condition: &Condition, want_old: bool) -> Reply {
-        let Kv { map, versions } = self;
+    fn set(
+        &mut self,
+        key: &[u8],
+        value: Bytes,
+        description: Description<'_>,
+        condition: &Condition,
+        want_old: bool,
+    ) -> Reply {
+        let Kv { map, versions, describer } = self;
         let place = map.place(key);
         let mut shard = map.write(place.shard());
         let present = shard.find(place, key);
         let current = present.as_ref().map(|present| present.version);
-        if !condition.holds(current) {
+        if !condition.holds(current, map.life()) {
             let old = present.filter(|_| want_old).map(|present| present.value.clone());
             return Reply::ConditionFailed { current, old };
         }
         let version = versions.next(current);
+        let described = describer.describe(description);
         let Some(mut present) = present else {
-            shard.insert_absent(Entry { place, key: key.into(), value, version });
+            shard.insert_absent(Entry { place, key: key.into(), value, version, described });
             return Reply::Stored { version, created: true, old: None };
         };
-        let old = present.replace(value, version);
+        let old = present.replace(value, described, version);
         // The value before may be megabytes to free: not while readers wait.
         drop(shard);
         Reply::Stored { version, created: false, old: want_old.then_some(old) }
     }
 
     fn delete(&mut self, keys: Keys<'_>, condition: &Condition) -> Reply {
-        let Kv { map, versions } = self;
+        let Kv { map, versions, .. } = self;
         let places: Vec<Place> = keys.clone().map(|key| map.place(key)).collect();
         let mut shards = map.write_all(&places);
         let mut removed = Vec::new();
         for (key, &place) in keys.zip(&places) {
             let current = shards.shard(place).get(place, key).map(|entry| entry.version);
-            if !condition.holds(current) {
+            if !condition.holds(current, map.life()) {
                 return Reply::ConditionFailed { current, old: None };
             }
             if let Some(entry) = shards.shard_mut(place).remove(place, key) {
@@ -81,7 +91,7 @@ impl Kv {
     }
 
     fn mset(&mut self, pairs: Pairs<'_>, if_absent: bool, share: Share<'_>) -> Reply {
-        let Kv { map, versions } = self;
+        let Kv { map, versions, .. } = self;
         let places: Vec<Place> = pairs.clone().map(|(key, _)| map.place(key)).collect();
         if planted::is(Bug::HalfAnMset) {
             for ((key, value), &place) in pairs.zip(&places) {
@@ -108,7 +118,7 @@ impl Kv {
     }
 
     fn append(&mut self, key: &[u8], value: &[u8], share: Share<'_>) -> Reply {
-        let Kv { map, versions } = self;
+        let Kv { map, versions, .. } = self;
         let place = map.place(key);
         let mut shard = map.write(place.shard());
         let Some(mut present) = shard.find(place, key) else {
@@ -124,10 +134,11 @@ impl Kv {
     }
 
     fn incr_by(&mut self, key: &[u8], delta: i64) -> Reply {
-        let Kv { map, versions } = self;
+        let Kv { map, versions, .. } = self;
         let place = map.place(key);
         let mut shard = map.write(place.shard());
-        let before = match shard.get(place, key).map(|entry| decimal(&entry.value)) {
+        let present = shard.find(place, key);
+        let before = match present.as_ref().map(|present| decimal(&present.value)) {
             None => 0,
             Some(Some(before)) => before,
             Some(None) => return Reply::Failed(CommandError::NotAnInteger),
@@ -136,7 +147,14 @@ impl Kv {
             return Reply::Failed(CommandError::Overflow);
         };
         let digits = Bytes::copy_from_slice(itoa::Buffer::new().format(value).as_bytes());
-        let (version, _) = put(versions, &mut shard, place, key, digits);
+        let version = match present {
+            Some(mut present) => {
+                let version = versions.next(Some(present.version));
+                present.change(version, |_| digits);
+                version
+            }
+            None => put(versions, &mut shard, place, key, digits).0,
+        };
         Reply::Counted { value, version }
     }
 
@@ -147,7 +165,7 @@ impl Kv {
     }
 }
 
-/// Gives a key a value, in any case, and says its version and whether it is new.
+/// Gives a key a value that is not described, in any case, and says its version and whether it is new.
 fn put(
     versions: &mut Versions,
     shard: &mut Shard,
@@ -158,12 +176,13 @@ fn put(
     match shard.find(place, key) {
         Some(mut present) => {
             let version = versions.next(Some(present.version));
-            present.replace(value, version);
+            present.replace(value, Described::default(), version);
             (version, false)
         }
         None => {
             let version = versions.next(None);
-            shard.insert_absent(Entry { place, key: key.into(), value, version });
+            let described = Described::default();
+            shard.insert_absent(Entry { place, key: key.into(), value, version, described });
             (version, true)
         }
     }

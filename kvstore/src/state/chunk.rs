@@ -1,20 +1,34 @@
 //! Entries as the chunks of a snapshot carry them.
 //!
 //! ```text
+//! chunk    format u8 = 2 | life u64, 0 if it has no name | entry ..
+//! entry    key length | value length | version: position, further | content type length | content encoding length |
+//!          key | value | content type | content encoding
+//! ```
+//!
+//! The life is little-endian, other numbers are varints: LEB128 of at most 64 bits. Every chunk can be read by itself, and
+//! nothing follows from the order of chunks or of entries. Equal entries have equal bytes.
+//!
+//! Format 1, which is still read, knows no life and no content types:
+//!
+//! ```text
 //! chunk    format u8 = 1 | entry ..
 //! entry    key length | value length | version: position, further | key | value
 //! ```
-//!
-//! Numbers are varints: LEB128 of at most 64 bits. Every chunk can be read by itself, and nothing follows from the order
-//! of chunks or of entries.
 
 use niagara_engine::MalformedState;
 
-use crate::Version;
+use super::tables::Entry;
 use crate::command::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
+use crate::{Description, Life, Version};
 
 /// What a chunk begins with. Another layout gets another number, so that a snapshot is never misread.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
+
+/// The layout before, without lives and descriptions.
+const BARE_FORMAT: u8 = 1;
+
+const LIFE_BYTES: usize = 8;
 
 const CUT_SHORT: MalformedState = MalformedState("a chunk ends within an entry");
 const TOO_LARGE: MalformedState = MalformedState("a number has more than 64 bits");
@@ -28,6 +42,15 @@ pub struct SnapshotEntry<'c> {
     pub value: &'c [u8],
     /// The change that the value comes from.
     pub version: Version,
+    /// What the value is, in HTTP's words.
+    pub description: Description<'c>,
+}
+
+impl<'c> SnapshotEntry<'c> {
+    pub(super) fn of(entry: &'c Entry) -> SnapshotEntry<'c> {
+        let description = entry.described.get();
+        SnapshotEntry { key: &entry.key, value: &entry.value, version: entry.version, description }
+    }
 }
 
 /// The entries of one chunk of a snapshot, in no order that means anything. Nothing follows an error.
@@ -49,15 +72,13 @@ pub struct SnapshotEntry<'c> {
 /// # Ok::<(), niagara_engine::MalformedState>(())
 /// ```
 pub fn snapshot_entries(chunk: &[u8]) -> impl Iterator<Item = Result<SnapshotEntry<'_>, MalformedState>> {
-    let mut rest = match chunk.split_first() {
-        Some((&FORMAT, rest)) => Ok(rest),
-        Some(_) => Err(MalformedState("a chunk has another format")),
-        None => Err(MalformedState("a chunk is empty")),
-    };
+    let begun = take_head(chunk);
+    let described = begun.as_ref().is_ok_and(|head| head.format == FORMAT);
+    let mut rest = begun.map(|head| head.rest);
     std::iter::from_fn(move || {
         let entry = match &mut rest {
             Ok([]) => return None,
-            Ok(rest) => take_entry(rest),
+            Ok(rest) => take_entry(rest, described),
             Err(malformed) => Err(*malformed),
         };
         if entry.is_err() {
@@ -67,22 +88,51 @@ pub fn snapshot_entries(chunk: &[u8]) -> impl Iterator<Item = Result<SnapshotEnt
     })
 }
 
+/// The life of the state that a chunk is of, if it had a name.
+pub(super) fn life_of(chunk: &[u8]) -> Result<Option<Life>, MalformedState> {
+    take_head(chunk).map(|head| head.life)
+}
+
 /// Begins a chunk.
-pub(super) fn begin(chunk: &mut Vec<u8>) {
+pub(super) fn begin(chunk: &mut Vec<u8>, life: Option<Life>) {
     chunk.push(FORMAT);
+    chunk.extend_from_slice(&life.map_or(0, Life::get).to_le_bytes());
 }
 
 /// Appends an entry to a chunk.
-pub(super) fn write_entry(chunk: &mut Vec<u8>, key: &[u8], value: &[u8], version: Version) {
+pub(super) fn write_entry(chunk: &mut Vec<u8>, entry: &SnapshotEntry<'_>) {
+    let SnapshotEntry { key, value, version, description } = entry;
     put_number(chunk, key.len() as u64);
     put_number(chunk, value.len() as u64);
     put_number(chunk, version.position);
     put_number(chunk, u64::from(version.further));
-    chunk.extend_from_slice(key);
-    chunk.extend_from_slice(value);
+    put_number(chunk, description.content_type.len() as u64);
+    put_number(chunk, description.content_encoding.len() as u64);
+    for part in [key, value, description.content_type, description.content_encoding] {
+        chunk.extend_from_slice(part);
+    }
 }
 
-fn take_entry<'c>(rest: &mut &'c [u8]) -> Result<SnapshotEntry<'c>, MalformedState> {
+/// What a chunk begins with, and its entries.
+struct Head<'c> {
+    format: u8,
+    life: Option<Life>,
+    rest: &'c [u8],
+}
+
+fn take_head(chunk: &[u8]) -> Result<Head<'_>, MalformedState> {
+    match chunk.split_first() {
+        Some((&format @ BARE_FORMAT, rest)) => Ok(Head { format, life: None, rest }),
+        Some((&format @ FORMAT, rest)) => {
+            let (life, rest) = rest.split_first_chunk::<LIFE_BYTES>().ok_or(CUT_SHORT)?;
+            Ok(Head { format, life: Life::new(u64::from_le_bytes(*life)), rest })
+        }
+        Some(_) => Err(MalformedState("a chunk has another format")),
+        None => Err(MalformedState("a chunk is empty")),
+    }
+}
+
+fn take_entry<'c>(rest: &mut &'c [u8], described: bool) -> Result<SnapshotEntry<'c>, MalformedState> {
     let key_length = take_number(rest)?;
     let value_length = take_number(rest)?;
     if !(1..=MAX_KEY_BYTES as u64).contains(&key_length) {
@@ -94,12 +144,22 @@ fn take_entry<'c>(rest: &mut &'c [u8]) -> Result<SnapshotEntry<'c>, MalformedSta
     let position = take_number(rest)?;
     let further = u32::try_from(take_number(rest)?)
         .or(Err(MalformedState("a key has changed too often at one position")))?;
-    let key = take_bytes(rest, key_length as usize)?;
-    let value = take_bytes(rest, value_length as usize)?;
-    Ok(SnapshotEntry { key, value, version: Version { position, further } })
+    let lengths = if described { [take_number(rest)?, take_number(rest)?] } else { [0, 0] };
+    let key = take_bytes(rest, key_length)?;
+    let value = take_bytes(rest, value_length)?;
+    let [content_type, content_encoding] = lengths;
+    let description = Description {
+        content_type: take_bytes(rest, content_type)?,
+        content_encoding: take_bytes(rest, content_encoding)?,
+    };
+    if !description.is_valid() {
+        return Err(MalformedState("a value's description is too long or not printable"));
+    }
+    Ok(SnapshotEntry { key, value, version: Version { position, further }, description })
 }
 
-fn take_bytes<'c>(rest: &mut &'c [u8], length: usize) -> Result<&'c [u8], MalformedState> {
+fn take_bytes<'c>(rest: &mut &'c [u8], length: u64) -> Result<&'c [u8], MalformedState> {
+    let length = usize::try_from(length).or(Err(CUT_SHORT))?;
     let (bytes, tail) = rest.split_at_checked(length).ok_or(CUT_SHORT)?;
     *rest = tail;
     Ok(bytes)
@@ -140,26 +200,26 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read(
-            entries in vec((vec(any::<u8>(), 1..200), vec(any::<u8>(), 0..200), any::<(u64, u32)>()), 0..20)
+            entries in vec((vec(any::<u8>(), 1..200), vec(any::<u8>(), 0..200), any::<(u64, u32)>(), "[a-z/]{0,9}", "[a-z]{0,4}"), 0..20),
+            life: u64,
         ) {
             let mut chunk = Vec::new();
-            begin(&mut chunk);
-            for (key, value, (position, further)) in &entries {
-                write_entry(&mut chunk, key, value, Version { position: *position, further: *further });
-            }
-            let read: Vec<_> = snapshot_entries(&chunk)
-                .map(|entry| entry.map(|SnapshotEntry { key, value, version }| {
-                    (key.to_vec(), value.to_vec(), (version.position, version.further))
-                }))
-                .collect::<Result<_, _>>()
-                .unwrap();
-            prop_assert_eq!(read, entries);
+            begin(&mut chunk, Life::new(life));
+            let entries: Vec<_> = entries.iter().map(|(key, value, (position, further), content_type, content_encoding)| SnapshotEntry {
+                key,
+                value,
+                version: Version { position: *position, further: *further },
+                description: Description { content_type: content_type.as_bytes(), content_encoding: content_encoding.as_bytes() },
+            }).collect();
+            entries.iter().for_each(|entry| write_entry(&mut chunk, entry));
+            prop_assert_eq!(life_of(&chunk), Ok(Life::new(life)));
+            prop_assert_eq!(snapshot_entries(&chunk).collect::<Result<Vec<_>, _>>(), Ok(entries));
         }
 
         #[test]
         fn any_bytes_are_read_without_a_panic(mut bytes in vec(prop_oneof![0u8..4, any::<u8>()], 0..300), known: bool) {
             if known && let Some(first) = bytes.first_mut() {
-                *first = FORMAT;
+                *first = BARE_FORMAT + *first % 2;
             }
             let entries: Vec<_> = snapshot_entries(&bytes).collect();
             prop_assert!(entries.iter().rev().skip(1).all(Result::is_ok), "something follows an error");
@@ -168,11 +228,14 @@ mod tests {
         #[test]
         fn a_chunk_that_is_cut_short_is_told_from_a_whole_one(value in vec(any::<u8>(), 0..300), cut in 1usize..300) {
             let mut chunk = Vec::new();
-            begin(&mut chunk);
-            write_entry(&mut chunk, b"key", &value, Version { position: u64::MAX, further: u32::MAX });
+            begin(&mut chunk, None);
+            let begun = chunk.len();
+            let version = Version { position: u64::MAX, further: u32::MAX };
+            let description = Description { content_type: b"a/b", content_encoding: b"gzip" };
+            write_entry(&mut chunk, &SnapshotEntry { key: b"key", value: &value, version, description });
             chunk.truncate(chunk.len().saturating_sub(cut));
-            // With nothing but the format, it is a chunk without entries.
-            prop_assert!(chunk.len() == 1 || snapshot_entries(&chunk).any(|entry| entry.is_err()));
+            // With nothing but what it begins with, it is a chunk without entries.
+            prop_assert!(chunk.len() == begun || snapshot_entries(&chunk).any(|entry| entry.is_err()));
         }
     }
 
@@ -181,16 +244,50 @@ mod tests {
         let version = Version { position: 1, further: 0 };
         for (key, value) in [(0, 0), (MAX_KEY_BYTES + 1, 0), (1, MAX_VALUE_BYTES + 1)] {
             let mut chunk = Vec::new();
-            begin(&mut chunk);
-            write_entry(&mut chunk, &vec![1; key], &vec![2; value], version);
-            assert!(snapshot_entries(&chunk).next().unwrap().is_err(), "{key} and {value} bytes");
+            begin(&mut chunk, None);
+            let (key, value) = (&vec![1; key][..], &vec![2; value][..]);
+            write_entry(&mut chunk, &SnapshotEntry { key, value, version, description: Description::NONE });
+            assert!(
+                snapshot_entries(&chunk).next().unwrap().is_err(),
+                "{} and {} bytes",
+                key.len(),
+                value.len()
+            );
         }
+        let long = [b'a'; crate::MAX_CONTENT_TYPE_BYTES + 1];
+        for content_type in [long.as_slice(), b"a\r\nb"] {
+            let mut chunk = Vec::new();
+            begin(&mut chunk, None);
+            let description = Description { content_type, content_encoding: b"" };
+            write_entry(&mut chunk, &SnapshotEntry { key: b"k", value: b"v", version, description });
+            assert!(snapshot_entries(&chunk).next().unwrap().is_err());
+        }
+    }
+
+    /// A chunk as earlier versions wrote it.
+    #[test]
+    fn a_bare_chunk_is_read() {
+        let chunk = b"\x01\x01\x02\xac\x02\x07kvw\x01\0\x01\0l";
+        let entry = |key, value, position, further| SnapshotEntry {
+            key,
+            value,
+            version: Version { position, further },
+            description: Description::NONE,
+        };
+        let entries: Result<Vec<_>, _> = snapshot_entries(chunk).collect();
+        assert_eq!(
+            entries.unwrap(),
+            [entry(b"k".as_slice(), b"vw".as_slice(), 300, 7), entry(b"l", b"", 1, 0)]
+        );
+        assert_eq!(life_of(chunk), Ok(None));
     }
 
     #[test]
     fn another_format_is_refused() {
-        assert!(snapshot_entries(&[2]).next().unwrap().is_err());
+        assert!(snapshot_entries(&[3]).next().unwrap().is_err());
         assert!(snapshot_entries(&[]).next().unwrap().is_err());
-        assert!(snapshot_entries(&[FORMAT]).next().is_none());
+        assert!(snapshot_entries(&[BARE_FORMAT]).next().is_none());
+        assert!(snapshot_entries(&[FORMAT, 0, 0, 0, 0, 0, 0, 0]).next().unwrap().is_err());
+        assert!(snapshot_entries(&[FORMAT, 0, 0, 0, 0, 0, 0, 0, 0]).next().is_none());
     }
 }

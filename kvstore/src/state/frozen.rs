@@ -6,11 +6,12 @@ use niagara_engine::{CHUNK_BYTES, Frozen};
 use parking_lot::RwLockUpgradableReadGuard;
 
 use super::apply::SHARED_VALUE_BYTES;
-use super::chunk;
+use super::chunk::{self, SnapshotEntry};
 use super::map::Map;
 use super::place::{Place, SHARD_BITS};
 use super::tables::{Entry, Tables};
 use super::view::View;
+use crate::Life;
 
 /// A view of a [`Kv`](super::Kv) at one position, to be written out while the state goes on changing.
 ///
@@ -24,6 +25,9 @@ pub struct KvFrozen {
     at: Option<Place>,
     /// Entries of the view that are no longer in its way, and are still to be written.
     ready: Vec<Entry>,
+    /// The life of the state at that position; every chunk says it, so a state that has a life has a chunk, too.
+    life: Option<Life>,
+    life_told: bool,
 }
 
 impl KvFrozen {
@@ -31,7 +35,9 @@ impl KvFrozen {
     pub(super) fn new(map: Arc<Map>, position: u64) -> KvFrozen {
         let view = Arc::new(View::new(position));
         map.freeze(&view);
-        KvFrozen { map, view, at: Some(Place::start_of(0)), ready: Vec::new() }
+        let life = map.life();
+        let life_told = life.is_none();
+        KvFrozen { map, view, at: Some(Place::start_of(0)), ready: Vec::new(), life, life_told }
     }
 
     /// Walks on, over one table at most, and takes what was saved meanwhile; `false` if there is nothing left.
@@ -92,7 +98,7 @@ fn copy_out(
     let mut entries = entries.into_iter().peekable();
     while let Some(entry) = entries.next() {
         if entry.value.len() < SHARED_VALUE_BYTES {
-            chunk::write_entry(chunk, &entry.key, &entry.value, entry.version);
+            chunk::write_entry(chunk, &SnapshotEntry::of(entry));
         } else {
             large.push(entry.clone());
         }
@@ -111,20 +117,21 @@ fn copy_out(
 impl Frozen for KvFrozen {
     fn next_chunk(&mut self, chunk: &mut Vec<u8>) -> bool {
         let start = chunk.len();
-        chunk::begin(chunk);
+        chunk::begin(chunk, self.life);
         let begun = chunk.len();
         while chunk.len() < start + CHUNK_BYTES {
             // A restored value of this size shares the chunk's memory, so it should have the chunk to itself.
             let fits = |entry: &mut Entry| entry.value.len() < CHUNK_BYTES || chunk.len() == begun;
             if let Some(entry) = self.ready.pop_if(fits) {
-                chunk::write_entry(chunk, &entry.key, &entry.value, entry.version);
+                chunk::write_entry(chunk, &SnapshotEntry::of(&entry));
             } else if !self.ready.is_empty() || !self.walk(chunk, start + CHUNK_BYTES - chunk.len()) {
                 break;
             }
         }
-        if chunk.len() == begun {
+        if chunk.len() == begun && self.life_told {
             chunk.truncate(start);
         }
+        self.life_told = true;
         chunk.len() > start
     }
 }

@@ -10,6 +10,7 @@ use super::place::{Place, SHARD_BITS};
 use super::shard::Shard;
 use super::tables::Tables;
 use super::view::View;
+use crate::Life;
 
 /// Contents of more keys than this are freed by a thread of its own, since that takes a while.
 const KEYS_FREED_AT_ONCE: usize = 1 << 16;
@@ -27,6 +28,8 @@ pub(super) struct Map {
     hasher: RandomState,
     shards: Box<[RwLock<Shard>]>,
     position: AtomicU64,
+    /// The name of the state's life, 0 until it has one.
+    life: AtomicU64,
 }
 
 impl Default for Map {
@@ -41,6 +44,7 @@ impl Map {
             hasher,
             shards: (0..1 << SHARD_BITS).map(|_| RwLock::default()).collect(),
             position: AtomicU64::new(0),
+            life: AtomicU64::new(0),
         }
     }
 
@@ -114,6 +118,31 @@ impl Map {
         for shard in &self.shards {
             shard.write().freeze(Arc::clone(view));
         }
+    }
+
+    /// The keys, and about what they and their values take in memory; one shard after the other, so not at one moment.
+    pub(super) fn sizes(&self) -> (u64, u64) {
+        let sizes = self.shards.iter().map(|shard| {
+            let shard = shard.read();
+            (shard.tables().len() as u64, shard.tables().bytes() as u64)
+        });
+        sizes.fold((0, 0), |(keys, bytes), (more_keys, more_bytes)| (keys + more_keys, bytes + more_bytes))
+    }
+
+    pub(super) fn life(&self) -> Option<Life> {
+        Life::new(self.life.load(Ordering::Acquire))
+    }
+
+    pub(super) fn set_life(&self, life: Option<Life>) {
+        self.life.store(life.map_or(0, Life::get), Ordering::Release);
+    }
+
+    /// Names the state's life, unless it has a name, and says which it has. Only the thread that executes commands does.
+    pub(super) fn name_life(&self, life: Life) -> Life {
+        self.life().unwrap_or_else(|| {
+            self.set_life(Some(life));
+            life
+        })
     }
 
     pub(super) fn position(&self) -> u64 {

@@ -4,7 +4,7 @@
 //! The map is cut into shards with a lock each (`map`, `shard`); a command or a read of several keys locks all their
 //! shards before its first access, so that nobody sees half of an mset. `apply` has the meaning of each command,
 //! `versions` what names a change,
-//! `scan` the pages of a scan.
+//! `scan` the pages of a scan, `described` what HTTP says of a value.
 //!
 //! A shard is a row of small hash tables (`tables`) in the order of their keys' places (`place`), which growth never
 //! changes. So a [`KvFrozen`] can walk the map while it changes: what it has still to come to, writers save for it (`view`).
@@ -12,6 +12,7 @@
 
 mod apply;
 mod chunk;
+mod described;
 mod frozen;
 mod map;
 mod place;
@@ -31,6 +32,7 @@ use bytes::Bytes;
 use niagara_engine::{Commands, GlobalPosition, MalformedState, StateMachine};
 
 pub use chunk::{SnapshotEntry, snapshot_entries};
+use described::Describer;
 pub use frozen::KvFrozen;
 use map::Map;
 pub use reader::{Found, KvReader};
@@ -60,6 +62,7 @@ use crate::Reply;
 pub struct Kv {
     map: Arc<Map>,
     versions: Versions,
+    describer: Describer,
 }
 
 impl Kv {
@@ -70,7 +73,7 @@ impl Kv {
 
     /// An empty state whose scans visit keys in the same order as this one's.
     pub(crate) fn emptied(&self) -> Kv {
-        Kv { map: Arc::new(self.map.emptied()), versions: Versions::default() }
+        Kv { map: Arc::new(self.map.emptied()), ..Kv::default() }
     }
 
     /// Executes one command at a position, which must not be below that of the command before, and must be above that of a
@@ -113,7 +116,10 @@ impl StateMachine for Kv {
     fn restore(&mut self, position: GlobalPosition, state: KvRestoring) -> Result<(), MalformedState> {
         let position = position.get();
         assert!(position >= self.versions.position(), "slots_rise: a restore does not lead back");
-        self.map.replace_all(state.finish(&self.map, position)?);
+        let (life, contents) = state.finish(&self.map, position)?;
+        // A state that has a name keeps it, so that readers never see a tag without one.
+        self.map.set_life(life);
+        self.map.replace_all(contents);
         self.versions = Versions::after(position);
         self.map.publish(position);
         Ok(())

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use super::map::Map;
 use super::place::Place;
 use super::scan::{self, Cursor};
-use crate::Version;
+use super::tables::Entry;
+use crate::{Description, Life, Version};
 
 /// A handle for reads on any thread; cheap to clone.
 ///
@@ -26,6 +27,14 @@ pub struct Found<'a> {
     pub value: &'a Bytes,
     /// The version of the key.
     pub version: Version,
+    /// What the value is, in HTTP's words.
+    pub description: Description<'a>,
+}
+
+impl<'a> Found<'a> {
+    fn of(entry: &'a Entry) -> Found<'a> {
+        Found { value: &entry.value, version: entry.version, description: entry.described.get() }
+    }
 }
 
 impl KvReader {
@@ -47,7 +56,7 @@ impl KvReader {
     pub fn with<T>(&self, key: &[u8], look: impl FnOnce(Option<Found<'_>>) -> T) -> T {
         let place = self.map.place(key);
         let shard = self.map.read(place.shard());
-        look(shard.get(place, key).map(|entry| Found { value: &entry.value, version: entry.version }))
+        look(shard.get(place, key).map(Found::of))
     }
 
     /// Calls `look` with the value of each key in turn, all at one moment: an mset is seen whole or not at all. The
@@ -60,8 +69,7 @@ impl KvReader {
         let places: Vec<Place> = keys.clone().map(|key| self.map.place(key)).collect();
         let shards = self.map.read_all(&places);
         for (key, &place) in keys.zip(&places) {
-            let entry = shards.shard(place).get(place, key);
-            look(entry.map(|entry| Found { value: &entry.value, version: entry.version }));
+            look(shards.shard(place).get(place, key).map(Found::of));
         }
     }
 
@@ -93,6 +101,17 @@ impl KvReader {
     /// The number of keys, at one moment.
     pub fn len(&self) -> u64 {
         self.map.len() as u64
+    }
+
+    /// The number of keys, and about how many bytes they and their values take in memory. It locks one part of the state
+    /// after the other, so this is not of one moment.
+    pub fn sizes(&self) -> (u64, u64) {
+        self.map.sizes()
+    }
+
+    /// The life of the state, once it has a name.
+    pub fn life(&self) -> Option<Life> {
+        self.map.life()
     }
 
     /// Whether there is no key.

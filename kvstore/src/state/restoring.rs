@@ -6,9 +6,11 @@ use bytes::Bytes;
 use niagara_engine::{MalformedState, Restoring};
 
 use super::apply::kept;
-use super::chunk::snapshot_entries;
+use super::chunk::{life_of, snapshot_entries};
+use super::described::Describer;
 use super::map::{Map, no_contents};
 use super::tables::{Entry, Tables};
+use crate::Life;
 
 /// A snapshot of a [`Kv`](super::Kv) on its way back into one, aside of what readers see.
 #[derive(Debug)]
@@ -18,31 +20,43 @@ pub struct KvRestoring {
     shards: Vec<Tables>,
     /// The highest position at which a key was changed.
     changed: u64,
+    /// What the chunks before have said; `None` before the first one.
+    life: Option<Option<Life>>,
+    describer: Describer,
 }
 
 impl KvRestoring {
     pub(super) fn new(map: Arc<Map>) -> KvRestoring {
-        KvRestoring { map, shards: no_contents(), changed: 0 }
+        let describer = Describer::default();
+        KvRestoring { map, shards: no_contents(), changed: 0, life: None, describer }
     }
 
-    /// The contents of all shards, as they are at `position`.
+    /// The life of the state, and the contents of all shards, as they are at `position`.
     ///
     /// # Errors
     /// When some key was changed later than that.
     ///
     /// # Panics
     /// When they were read for another map, where keys have other places.
-    pub(super) fn finish(self, map: &Arc<Map>, position: u64) -> Result<Vec<Tables>, MalformedState> {
+    pub(super) fn finish(
+        self,
+        map: &Arc<Map>,
+        position: u64,
+    ) -> Result<(Option<Life>, Vec<Tables>), MalformedState> {
         assert!(Arc::ptr_eq(&self.map, map), "a snapshot is restored into the state that it was read for");
         if self.changed > position {
             return Err(MalformedState("a key was changed after the position of the snapshot"));
         }
-        Ok(self.shards)
+        Ok((self.life.flatten(), self.shards))
     }
 }
 
 impl Restoring for KvRestoring {
     fn add_chunk(&mut self, chunk: &Bytes) -> Result<(), MalformedState> {
+        let life = life_of(chunk)?;
+        if *self.life.get_or_insert(life) != life {
+            return Err(MalformedState("chunks are of different lives of a state"));
+        }
         for entry in snapshot_entries(chunk) {
             let entry = entry?;
             let place = self.map.place(entry.key);
@@ -51,7 +65,8 @@ impl Restoring for KvRestoring {
                 return Err(MalformedState("a key is there twice"));
             }
             let value = kept(entry.value, &|part| chunk.slice_ref(part));
-            tables.insert_absent(Entry { place, key: entry.key.into(), value, version: entry.version });
+            let (key, described) = (entry.key.into(), self.describer.describe(entry.description));
+            tables.insert_absent(Entry { place, key, value, version: entry.version, described });
             self.changed = self.changed.max(entry.version.position);
         }
         Ok(())

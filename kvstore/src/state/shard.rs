@@ -6,8 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use niagara_engine::planted::{self, Bug};
 
+use super::described::Described;
 use super::place::Place;
-use super::tables::{Entry, Tables};
+use super::tables::{Changing, Entry, Tables};
 use super::view::View;
 use crate::Version;
 
@@ -81,7 +82,7 @@ impl Shard {
 
 /// An entry in its shard.
 pub(super) struct Present<'s> {
-    entry: &'s mut Entry,
+    entry: Changing<'s>,
     view: Option<&'s View>,
 }
 
@@ -89,30 +90,36 @@ impl Deref for Present<'_> {
     type Target = Entry;
 
     fn deref(&self) -> &Entry {
-        self.entry
+        self.entry.get()
     }
 }
 
 impl Present<'_> {
-    /// Gives the key another value, and returns the one before.
-    pub(super) fn replace(&mut self, value: Bytes, version: Version) -> Bytes {
+    /// Gives the key another value, described anew, and returns the one before.
+    pub(super) fn replace(&mut self, value: Bytes, described: Described, version: Version) -> Bytes {
         self.save();
-        self.entry.version = version;
-        std::mem::replace(&mut self.entry.value, value)
+        self.entry.change(|entry| {
+            entry.version = version;
+            entry.described = described;
+            std::mem::replace(&mut entry.value, value)
+        })
     }
 
-    /// Makes the key's value into another one, in place if nobody else holds it: neither a reader nor a view.
+    /// Makes the key's value into another one, in place if nobody else holds it: neither a reader nor a view. It is
+    /// described as before.
     pub(super) fn change(&mut self, version: Version, change: impl FnOnce(Bytes) -> Bytes) {
         self.save();
-        self.entry.version = version;
-        self.entry.value = change(std::mem::take(&mut self.entry.value));
+        self.entry.change(|entry| {
+            entry.version = version;
+            entry.value = change(std::mem::take(&mut entry.value));
+        });
     }
 
     fn save(&self) {
         if let Some(view) = self.view
             && !planted::is(Bug::ViewNotFrozen)
         {
-            view.save(self.entry);
+            view.save(self.entry.get());
         }
     }
 }

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use hashbrown::HashTable;
 use hashbrown::hash_table::{self, OccupiedEntry};
 
+use super::described::Described;
 use super::place::Place;
 use crate::Version;
 
@@ -19,6 +20,14 @@ pub(super) struct Entry {
     pub(super) key: Box<[u8]>,
     pub(super) value: Bytes,
     pub(super) version: Version,
+    pub(super) described: Described,
+}
+
+impl Entry {
+    /// About what the entry takes in memory. A description counts in full, although it may be shared.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Entry>() + self.key.len() + self.value.len() + self.described.get().len()
+    }
 }
 
 /// The entries of one shard.
@@ -32,11 +41,13 @@ pub(super) struct Tables {
     bits: u32,
     split: usize,
     len: usize,
+    /// The sum of [`Entry::bytes`].
+    bytes: usize,
 }
 
 impl Default for Tables {
     fn default() -> Tables {
-        Tables { tables: vec![HashTable::new()], bits: 0, split: 0, len: 0 }
+        Tables { tables: vec![HashTable::new()], bits: 0, split: 0, len: 0, bytes: 0 }
     }
 }
 
@@ -45,13 +56,20 @@ impl Tables {
         self.len
     }
 
+    /// About what the entries take in memory.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub(super) fn get(&self, place: Place, key: &[u8]) -> Option<&Entry> {
         self.tables[self.index(place)].find(place.table_hash(), |entry| *entry.key == *key)
     }
 
-    pub(super) fn get_mut(&mut self, place: Place, key: &[u8]) -> Option<&mut Entry> {
+    /// Changes the entry of a key, if it is there.
+    pub(super) fn get_mut(&mut self, place: Place, key: &[u8]) -> Option<Changing<'_>> {
         let index = self.index(place);
-        self.tables[index].find_mut(place.table_hash(), |entry| *entry.key == *key)
+        let entry = self.tables[index].find_mut(place.table_hash(), |entry| *entry.key == *key)?;
+        Some(Changing { entry, bytes: &mut self.bytes })
     }
 
     /// Adds a key that is not there.
@@ -59,9 +77,10 @@ impl Tables {
         if self.len >= self.tables.len() * KEYS_PER_TABLE {
             self.split_next();
         }
+        self.len += 1;
+        self.bytes += entry.bytes();
         let index = self.index(entry.place);
         self.tables[index].insert_unique(entry.place.table_hash(), entry, table_hash);
-        self.len += 1;
     }
 
     pub(super) fn remove(&mut self, place: Place, key: &[u8]) -> Option<Entry> {
@@ -70,8 +89,10 @@ impl Tables {
         match found {
             hash_table::Entry::Vacant(_) => None,
             hash_table::Entry::Occupied(found) => {
+                let entry = OccupiedEntry::remove(found).0;
                 self.len -= 1;
-                Some(OccupiedEntry::remove(found).0)
+                self.bytes -= entry.bytes();
+                Some(entry)
             }
         }
     }
@@ -117,6 +138,27 @@ impl Tables {
     }
 }
 
+/// An entry in its table, and what is counted of all of them.
+#[derive(Debug)]
+pub(super) struct Changing<'t> {
+    entry: &'t mut Entry,
+    bytes: &'t mut usize,
+}
+
+impl Changing<'_> {
+    pub(super) fn get(&self) -> &Entry {
+        self.entry
+    }
+
+    /// Changes value, version and description.
+    pub(super) fn change<T>(&mut self, change: impl FnOnce(&mut Entry) -> T) -> T {
+        *self.bytes -= self.entry.bytes();
+        let result = change(self.entry);
+        *self.bytes += self.entry.bytes();
+        result
+    }
+}
+
 fn table_hash(entry: &Entry) -> u64 {
     entry.place.table_hash()
 }
@@ -128,7 +170,8 @@ mod tests {
 
     fn entry(place: u64) -> Entry {
         let version = Version { position: 1, further: 0 };
-        Entry { place: Place(place), key: place.to_le_bytes().into(), value: Bytes::new(), version }
+        let (key, value) = (place.to_le_bytes().into(), Bytes::new());
+        Entry { place: Place(place), key, value, version, described: Described::default() }
     }
 
     /// Walks all tables from the first place of each, and counts what they hold.
@@ -158,13 +201,13 @@ mod tests {
                 assert_in_order(&tables, count + 1);
             }
         }
-        assert_eq!(tables.len(), 5000);
+        assert_eq!((tables.len(), tables.bytes()), (5000, 5000 * entry(0).bytes()));
         assert!(tables.bits >= 4);
         for &place in &places {
             assert!(tables.get(Place(place), &place.to_le_bytes()).is_some());
             assert!(tables.remove(Place(place), &place.to_le_bytes()).is_some());
             assert!(tables.get(Place(place), &place.to_le_bytes()).is_none());
         }
-        assert_eq!(tables.len(), 0);
+        assert_eq!((tables.len(), tables.bytes()), (0, 0));
     }
 }

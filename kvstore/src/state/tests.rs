@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::command::{self, Condition, MAX_VALUE_BYTES};
 use crate::reply::CommandError;
-use crate::{Reply, Version};
+use crate::{Description, Reply, Version};
 
 /// Executes what `encode` writes.
 pub(super) fn run(kv: &mut Kv, position: u64, encode: impl FnOnce(&mut Vec<u8>)) -> Reply {
@@ -94,6 +94,37 @@ fn an_append_stops_at_the_longest_value() {
     );
     assert_eq!(append(&mut kv, b"x"), Reply::Failed(CommandError::TooLarge));
     assert_eq!(kv.reader().get(b"k").unwrap().0.len(), MAX_VALUE_BYTES);
+}
+
+/// A command that replaces a value says nothing of the new one; one that changes it leaves what was said.
+#[test]
+fn descriptions_stay_with_their_value() {
+    let text = Description { content_type: b"text/plain", content_encoding: b"" };
+    let mut kv = Kv::new();
+    let put = |kv: &mut Kv, key: &[u8]| {
+        run(kv, 1, |out| {
+            command::encode_put_head(out, key, &Condition::Always, false, text);
+            out.push(b'5');
+        })
+    };
+    let described =
+        |kv: &Kv, key: &[u8]| kv.reader().with(key, |found| found.map(|found| found.description == text));
+    for key in [b"a", b"b", b"c", b"d", b"e"] {
+        put(&mut kv, key);
+        assert_eq!(described(&kv, key), Some(true));
+    }
+    let bytes = kv.reader().sizes().1;
+    set(&mut kv, 1, b"a", b"6");
+    run(&mut kv, 1, |out| command::encode_mset(out, [(&b"b"[..], &b"6"[..])].into_iter(), false));
+    run(&mut kv, 1, |out| command::encode_append(out, b"c", b"6"));
+    run(&mut kv, 1, |out| command::encode_incr_by(out, b"d", 1));
+    let now = [b"a", b"b", b"c", b"d", b"e"].map(|key| described(&kv, key));
+    assert_eq!(now, [Some(false), Some(false), Some(true), Some(true), Some(true)]);
+    assert_eq!(kv.reader().get(b"d").unwrap().0, "6");
+    assert_eq!(kv.reader().sizes(), (5, bytes - 2 * text.len() as u64 + 1));
+    put(&mut kv, b"a");
+    delete(&mut kv, 1, &[b"a", b"b", b"c", b"d", b"e"]);
+    assert_eq!(kv.reader().sizes(), (0, 0));
 }
 
 #[test]

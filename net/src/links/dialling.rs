@@ -64,7 +64,8 @@ impl Links {
         let Some(connection) = self.connections.get_mut(&token) else { return };
         let connected = connection.connected();
         connection.phase = Phase::AwaitHello { peer };
-        if let Err(error) = connected.and_then(|()| connection.greet(&Greeting::Hello(self.config.hello))) {
+        let hello = Greeting::Hello(self.config.hello.clone());
+        if let Err(error) = connected.and_then(|()| connection.greet(&hello)) {
             self.abandon(token, &error, now);
         }
     }

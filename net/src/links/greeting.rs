@@ -45,7 +45,12 @@ impl Links {
         let admitted = checked.and_then(|peer| self.admission.admit(hello).map(|()| peer));
         match admitted {
             Ok(peer) => {
-                self.answer(token, &Greeting::Hello(self.config.hello), Phase::AwaitWelcome { peer }, now);
+                self.answer(
+                    token,
+                    &Greeting::Hello(self.config.hello.clone()),
+                    Phase::AwaitWelcome { peer },
+                    now,
+                );
             }
             Err(refusal) => self.refuse(token, Some(hello.server), refusal, now),
         }

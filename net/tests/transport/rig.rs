@@ -18,7 +18,14 @@ const TURN: Duration = Duration::from_millis(1);
 
 /// The hello of a server; all belong to the same cluster, channel 1 of 4.
 pub fn hello(server: u64) -> Hello {
-    Hello { cluster: 0xc1, server, channel: 1, channels: 4, store: 100 + u128::from(server) }
+    Hello {
+        cluster: 0xc1,
+        server,
+        channel: 1,
+        channels: 4,
+        store: 100 + u128::from(server),
+        ..Hello::default()
+    }
 }
 
 /// A server's settings: a port that the system chooses, and short delays.

@@ -148,16 +148,17 @@ fn a_question_of_a_halted_merge_does_not_hold_up_new_reads() {
 }
 
 #[test]
-fn expired_reads_are_dropped_wherever_they_wait() {
+fn expired_reads_are_taken_out_wherever_they_wait() {
     let mut reads = barriers();
+    let mut gone = Vec::new();
     reads.queue('a');
     reads.queue('b');
     reads.begin(group(1));
     reads.queue('c');
     reads.queue('d');
-    reads.retain(|&read| read == 'b' || read == 'd');
+    reads.extract(|&read| read == 'a' || read == 'c', &mut gone);
     assert_eq!(reads.begin(group(1)), None, "b still depends on round 1");
-    reads.retain(|&read| read == 'd');
+    reads.extract(|&read| read == 'b', &mut gone);
     assert_eq!(
         reads.begin(group(1)),
         Some(Round { id: 2, group: group(1) }),
@@ -168,7 +169,9 @@ fn expired_reads_are_dropped_wherever_they_wait() {
     reads.answered(2, 0);
     assert_eq!(released(&mut reads, 0), "d");
     reads.queue('e');
-    reads.retain(|_| false);
+    reads.extract(|_| true, &mut gone);
+    gone.sort_unstable();
+    assert_eq!(gone, ['a', 'b', 'c', 'e']);
     assert!(reads.is_empty());
     assert_eq!(reads.tick(group(1), true), None);
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::time::Duration;
 
+use niagara_kvstore::{Life, Tag, Version};
+
 use crate::linearizability::{Condition, Input, Output};
 use crate::{Endpoint, Http, Resp, Response, Value};
 
@@ -28,25 +30,26 @@ pub(super) const LONG_PATIENCE: Duration = Duration::from_millis(6500);
 
 /// A client of one server, over one of the protocols.
 pub(super) enum Connection {
-    Http(Http),
+    /// With the life of the cluster's state, once a tag has told it.
+    Http(Http, Option<Life>),
     Redis(Resp),
 }
 
 /// What is asked of a single key. `seen` is the version that the client has just seen it in, if it has.
 pub(super) fn choose(connection: &Connection, value: u64, seen: Option<u64>, random: &mut Chance) -> Input {
     let set = |condition| Input::Set { value, condition };
-    if let (Connection::Http(_), Some(version)) = (connection, seen) {
+    if let (Connection::Http(..), Some(version)) = (connection, seen) {
         let condition = Condition::IfVersion(version);
         return if random.percent(70) { set(condition) } else { Input::Delete { condition } };
     }
     match (connection, random.below(100)) {
         (_, 0..40) => Input::Get,
-        (_, 40..60) | (Connection::Http(_), 82..95) => set(Condition::Always),
+        (_, 40..60) | (Connection::Http(..), 82..95) => set(Condition::Always),
         (_, 60..67) => set(Condition::IfAbsent),
         (_, 67..72) => set(Condition::IfPresent),
         (_, 72..82) => Input::Delete { condition: Condition::Always },
         (Connection::Redis(_), _) => Input::Increment { by: random.between(1, 9) as i64 - 4 },
-        (Connection::Http(_), _) => Input::Delete { condition: Condition::IfPresent },
+        (Connection::Http(..), _) => Input::Delete { condition: Condition::IfPresent },
     }
 }
 
@@ -54,16 +57,25 @@ impl Connection {
     /// A client of one server, which gives up after `patience`.
     pub(super) fn new(endpoint: &Endpoint, is_http: bool, patience: Duration) -> Connection {
         if is_http {
-            Connection::Http(Http::with_timeout(endpoint.http, patience))
+            Connection::Http(Http::with_timeout(endpoint.http, patience), None)
         } else {
             Connection::Redis(Resp::with_timeout(endpoint.redis, patience))
         }
     }
 
+    /// The same client, now of another server of the cluster.
+    pub(super) fn moved(&self, endpoint: &Endpoint, patience: Duration) -> Connection {
+        let mut moved = Connection::new(endpoint, matches!(self, Connection::Http(..)), patience);
+        if let (Connection::Http(_, known), Connection::Http(_, life)) = (self, &mut moved) {
+            *life = *known;
+        }
+        moved
+    }
+
     /// Asks it of a single key.
     pub(super) fn ask(&mut self, key: &str, input: &Input) -> Outcome {
         match self {
-            Connection::Http(http) => ask_http(http, key, input),
+            Connection::Http(http, life) => ask_http(http, life, key, input),
             Connection::Redis(redis) => ask_redis(redis, key, input),
         }
     }
@@ -93,8 +105,14 @@ impl Connection {
     }
 }
 
-fn ask_http(http: &mut Http, key: &str, input: &Input) -> Outcome {
+fn ask_http(http: &mut Http, life: &mut Option<Life>, key: &str, input: &Input) -> Outcome {
     let target = format!("/kv/{key}");
+    let known = *life;
+    let mut version_of = |response: &Response| {
+        let (told, version) = version_of(response)?;
+        // A state has one life, whatever server is asked.
+        (*life.get_or_insert(told) == told).then_some(version)
+    };
     let mut send = |method, condition: Condition, body: &str| {
         let tag;
         let header = match condition {
@@ -102,7 +120,8 @@ fn ask_http(http: &mut Http, key: &str, input: &Input) -> Outcome {
             Condition::IfAbsent => Some(("If-None-Match", "*")),
             Condition::IfPresent => Some(("If-Match", "*")),
             Condition::IfVersion(version) => {
-                tag = tag_of(version);
+                let life = known.expect("a version was seen in a tag");
+                tag = tag_of(life, version);
                 Some(("If-Match", tag.as_str()))
             }
         };
@@ -127,7 +146,9 @@ fn ask_http(http: &mut Http, key: &str, input: &Input) -> Outcome {
         Input::Delete { condition } => {
             http_outcome(send("DELETE", *condition, ""), |response| match response.status {
                 200 => Some(Output::Deleted { existed: true }),
-                404 => Some(Output::Deleted { existed: false }),
+                404 if *condition == Condition::Always => Some(Output::Deleted { existed: false }),
+                // Of a key that is not there, HTTP says so rather than that the condition does not hold.
+                404 => Some(Output::ConditionFailed),
                 412 => Some(Output::ConditionFailed),
                 _ => None,
             })
@@ -178,7 +199,7 @@ fn found(reply: &Value) -> Option<Output> {
 }
 
 /// 503 and 429 say that a request was not executed; 504 that nobody knows.
-fn http_outcome(answer: io::Result<Response>, done: impl Fn(&Response) -> Option<Output>) -> Outcome {
+fn http_outcome(answer: io::Result<Response>, mut done: impl FnMut(&Response) -> Option<Output>) -> Outcome {
     match answer {
         Ok(Response { status: 429 | 503, .. }) => Outcome::Refused,
         Ok(Response { status: 504, .. }) => Outcome::Unknown,
@@ -223,21 +244,20 @@ fn no_answer(error: &io::Error) -> Outcome {
 /// Bits of a version that count further changes at the same position.
 const FURTHER_BITS: u32 = 20;
 
-/// The number that stands for a version in histories: another one for each version.
-fn version_of(response: &Response) -> Option<u64> {
+/// The number that stands for a version in histories, another one for each version, and the life that its tag names.
+fn version_of(response: &Response) -> Option<(Life, u64)> {
     let tag = response.header("etag")?.strip_prefix('"')?.strip_suffix('"')?;
-    let (position, further) = tag.split_once('.').unwrap_or((tag, "0"));
-    let (position, further): (u64, u64) = (position.parse().ok()?, further.parse().ok()?);
+    let Tag { life, version: Version { position, further } } = tag.parse().ok()?;
+    let further = u64::from(further);
     (position >> (64 - FURTHER_BITS) == 0 && further >> FURTHER_BITS == 0)
-        .then_some((position << FURTHER_BITS) | further)
+        .then_some((life, (position << FURTHER_BITS) | further))
 }
 
 /// The version that a number stands for, as HTTP writes it.
-fn tag_of(version: u64) -> String {
-    match (version >> FURTHER_BITS, version & ((1 << FURTHER_BITS) - 1)) {
-        (position, 0) => format!("\"{position}\""),
-        (position, further) => format!("\"{position}.{further}\""),
-    }
+fn tag_of(life: Life, version: u64) -> String {
+    let further = u32::try_from(version & ((1 << FURTHER_BITS) - 1)).expect("it has so few bits");
+    let version = Version { position: version >> FURTHER_BITS, further };
+    format!("\"{}\"", Tag { life, version })
 }
 
 #[cfg(test)]
@@ -250,10 +270,15 @@ mod tests {
 
     #[test]
     fn versions_come_and_go_the_same() {
-        for tag in ["\"1\"", "\"17\"", "\"17.2\"", "\"99999999.1000\""] {
-            assert_eq!(tag_of(version_of(&response(tag)).unwrap()), tag);
+        let tag = |version: &str| format!("\"00000000000000ab-{version}\"");
+        for version in ["1", "17", "17.2", "99999999.1000"] {
+            let (life, number) = version_of(&response(&tag(version))).unwrap();
+            assert_eq!(tag_of(life, number), tag(version));
         }
-        for tag in ["17", "\"x\"", "\"99999999999999999\"", "\"1.1048576\""] {
+        for version in ["x", "99999999999999999", "1.1048576"] {
+            assert_eq!(version_of(&response(&tag(version))), None, "{version}");
+        }
+        for tag in ["17", "\"17\"", "\"x-17\""] {
             assert_eq!(version_of(&response(tag)), None, "{tag}");
         }
     }

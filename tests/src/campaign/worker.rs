@@ -243,6 +243,6 @@ impl Worker {
 
     fn go_on(&mut self) {
         self.server = (self.server + 1) % self.shared.endpoints.len();
-        self.connection = Connection::new(&self.shared.endpoints[self.server], self.is_http, self.patience);
+        self.connection = self.connection.moved(&self.shared.endpoints[self.server], self.patience);
     }
 }

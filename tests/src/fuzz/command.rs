@@ -39,6 +39,7 @@ pub fn command(data: &[u8]) {
         assert_eq!(replies, expected, "executed in a batch: {commands:?}");
     }
     assert_eq!(contents(&one_by_one.reader()), contents(&in_batches.reader()));
+    assert_eq!(one_by_one.reader().life(), in_batches.reader().life());
 }
 
 /// Executes one command. `versions` are those that each key has had.
@@ -67,8 +68,13 @@ fn execute(
             assert_eq!(reply, Reply::Failed(CommandError::Malformed(error)));
             assert_eq!(kv.reader().len(), keys);
         }
-        (Ok(Command::Set { key, value, .. }), Reply::Stored { version, .. }) => {
+        (Ok(Command::Set { key, value, description, .. }), Reply::Stored { version, .. }) => {
             assert_eq!(kv.reader().get(key), Some((Bytes::copy_from_slice(value), *version)));
+            kv.reader()
+                .with(key, |found| assert_eq!(found.map(|found| found.description), Some(description)));
+        }
+        (Ok(Command::NameLife { .. }), Reply::Named { life }) => {
+            assert_eq!(kv.reader().life(), Some(*life));
         }
         (Ok(Command::FlushAll), _) => assert!(kv.reader().is_empty()),
         (Ok(_), _) => assert!(!matches!(reply, Reply::Failed(CommandError::Malformed(_)))),
@@ -81,15 +87,15 @@ fn last_key<'a>(command: &Command<'a>) -> Option<&'a [u8]> {
     match command {
         Command::Set { key, .. } | Command::Append { key, .. } | Command::IncrBy { key, .. } => Some(key),
         Command::MSet { pairs, .. } => pairs.clone().last().map(|(key, _)| key),
-        Command::Delete { .. } | Command::FlushAll => None,
+        Command::Delete { .. } | Command::FlushAll | Command::NameLife { .. } => None,
     }
 }
 
 fn encode(command: &Command<'_>) -> Vec<u8> {
     let mut out = Vec::new();
     match command {
-        Command::Set { key, value, condition, want_old } => {
-            command::encode_set_head(&mut out, key, condition, *want_old);
+        Command::Set { key, value, description, condition, want_old } => {
+            command::encode_put_head(&mut out, key, condition, *want_old, *description);
             out.extend_from_slice(value);
         }
         Command::Delete { keys, condition } => command::encode_delete(&mut out, keys.clone(), condition),
@@ -97,6 +103,7 @@ fn encode(command: &Command<'_>) -> Vec<u8> {
         Command::Append { key, value } => command::encode_append(&mut out, key, value),
         Command::IncrBy { key, delta } => command::encode_incr_by(&mut out, key, *delta),
         Command::FlushAll => command::encode_flush_all(&mut out),
+        Command::NameLife { life } => command::encode_name_life(&mut out, *life),
     }
     out
 }

@@ -16,6 +16,7 @@
 //! | [`frame`] | a connection between servers | the frames do not depend on the reads; no others than by definition |
 //! | [`greeting`] | its first frames | understood or refused; can be said again |
 //! | [`message`] | frames behind the greeting | one meaning: encoding gives the same bytes |
+//! | [`driver`] | what members say to a replica, and when | no server ends, nothing committed changes |
 //! | [`entry`] | context and data of a log's entry | the same |
 //! | [`log_damage`] | segments of a log, damaged | refused, or a prefix of what was written |
 //! | [`log_forgery`] | segments of a log, made up | refused, or a log that can be read and written on |
@@ -26,6 +27,8 @@
 //! | [`command`] | commands in the log | every server executes them alike |
 
 mod command;
+mod driver;
+mod driver_seeds;
 mod entry;
 mod frame;
 mod greeting;
@@ -43,6 +46,7 @@ mod snapshot_seeds;
 mod transfer;
 
 pub use command::command;
+pub use driver::driver;
 pub use entry::entry;
 pub use frame::frame;
 pub use greeting::greeting;
@@ -70,6 +74,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "frame", run: frame, seeds: seeds::frame },
     Target { name: "greeting", run: greeting, seeds: seeds::greeting },
     Target { name: "message", run: message, seeds: seeds::message },
+    Target { name: "driver", run: driver, seeds: driver_seeds::driver },
     Target { name: "entry", run: entry, seeds: seeds::entry },
     Target { name: "log_damage", run: log_damage, seeds: seeds::log_damage },
     Target { name: "log_forgery", run: log_forgery, seeds: seeds::log_forgery },

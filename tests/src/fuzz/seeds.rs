@@ -10,7 +10,7 @@ use niagara_engine::batch::{Span, SubBatch, encode_commands, encode_skip};
 use niagara_engine::log::{self, HardState, LogEntry};
 use niagara_engine::wire::Wire;
 use niagara_kvstore::command::{self, Condition};
-use niagara_kvstore::{Version, resp};
+use niagara_kvstore::{Description, Life, Tag, Version, resp};
 use niagara_net::{Greeting, Hello, Refusal};
 use raft::eraftpb::{Entry, Message, MessageType};
 
@@ -56,7 +56,7 @@ pub fn frame() -> Seeds {
 
 /// Every greeting there is, and what is none.
 pub fn greeting() -> Seeds {
-    let hello = Hello { cluster: 0xc1, server: 2, channel: 1, channels: 4, store: 0x57 };
+    let hello = Hello { cluster: 0xc1, server: 2, channel: 1, channels: 4, store: 0x57, ..Hello::default() };
     let refusals = [
         ("cluster", Refusal::WrongCluster),
         ("version", Refusal::WrongVersion { refuser: 2, refused: 1 }),
@@ -66,6 +66,9 @@ pub fn greeting() -> Seeds {
         ("unknown", Refusal::UnknownServer { server: 9 }),
         ("turn", Refusal::NotYourTurn { refuser: 1, refused: 2 }),
         ("store", Refusal::Store("server 2 has another store than before".into())),
+        ("members", Refusal::Members("server 1 lists 1, 2, 3; server 2 lists 2".into())),
+        ("application", Refusal::Application("the applications differ".into())),
+        ("old-copy", Refusal::OldCopy("server 2 has been further".into())),
         ("other", Refusal::Other { code: 999, text: "déjà vu".into() }),
     ];
     let mut seeds = named([
@@ -318,7 +321,7 @@ pub fn http() -> Seeds {
         Some(part) => part.as_bytes().to_vec(),
         None => format!("{line}\r\n").into_bytes(),
     });
-    let own: [(&str, &[u8]); 5] = [
+    let own: [(&str, &[u8]); 6] = [
         (
             "chunks",
             b"\x02\x04\x80PUT /kv/k HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5;a=b\r\nfirst\r\nA\r\n and more!\r\n0\r\nT: x\r\n\r\nGET /kv/k HTTP/1.1\r\nHost: h\r\n\r\n",
@@ -329,7 +332,11 @@ pub fn http() -> Seeds {
         ),
         (
             "conditions",
-            b"\0PUT /kv/k HTTP/1.1\r\nHost: h\r\nIf-None-Match: *\r\nContent-Length: 0\r\n\r\nDELETE /kv/k HTTP/1.1\r\nHost: h\r\nIf-Match: \"1\", \"2.3\"\r\n\r\n",
+            b"\0PUT /kv/k HTTP/1.1\r\nHost: h\r\nIf-None-Match: *\r\nContent-Length: 0\r\n\r\nDELETE /kv/k HTTP/1.1\r\nHost: h\r\nIf-Match: \"0000000000000001-2\",\r\nIf-Match: , \"1\"\r\nIf-None-Match: W/\"0000000000000001-2.1\"\r\n\r\n",
+        ),
+        (
+            "described",
+            b"\0PUT http://h:80/kv/k HTTP/1.2\r\nHost: h\r\nContent-Type: text/plain; a=\"b;c\"\r\nContent-Encoding: gzip,\r\nContent-Encoding: br\r\nContent-Length: 1\r\n\r\nvHEAD /kv/k HTTP/1.1\r\nHost: h\r\n\r\nOPTIONS * HTTP/1.1\r\nHost: [::1]:80\r\nConnection: ,close\r\n\r\n",
         ),
         ("two-lengths", b"\0PUT /kv/k HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nab"),
         ("bare-line-feeds", b"\0GET /kv/%00%ff?read=at-least:9 HTTP/1.0\nConnection: keep-alive\n\nGET /healthz HTTP/1.0\n\n"),
@@ -384,6 +391,8 @@ pub fn command() -> Seeds {
     let keys = || [b"a".as_slice(), b"k", b"a"].into_iter();
     let pairs = || [(b"a".as_slice(), b"1".as_slice()), (b"k", b"two"), (b"a", b"3")].into_iter();
     let versions = vec![Version { position: 1, further: 0 }, Version { position: 1, further: 2 }];
+    let tag = Tag { life: Life::new(7).expect("7 is not 0"), version: versions[0] };
+    let both = Condition::Both(Box::new([Condition::IfPresent, Condition::UnlessAnyTag(vec![tag])]));
     let always = set(b"k", b"value", Condition::Always, true);
     let all = [
         always.clone(),
@@ -400,6 +409,12 @@ pub fn command() -> Seeds {
         encoded(&|out| {
             command::encode_delete(out, keys().take(1), &Condition::IfAnyVersion(versions.clone()));
         }),
+        encoded(&|out| {
+            let description = Description { content_type: b"text/plain", content_encoding: b"gzip" };
+            command::encode_put_head(out, b"k", &both, true, description);
+        }),
+        encoded(&|out| command::encode_name_life(out, tag.life)),
+        encoded(&|out| command::encode_delete(out, keys().take(1), &Condition::IfAnyTag(vec![tag; 2]))),
         vec![9, 9, 9],
         vec![],
         encoded(&command::encode_flush_all),

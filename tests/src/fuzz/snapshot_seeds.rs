@@ -24,6 +24,7 @@ pub fn snapshot() -> Seeds {
         ("no-chunks", flagged(0, empty.clone())),
         ("some-keys", flagged(0, some.clone())),
         ("some-keys-sealed", flagged(1, some)),
+        ("bare-keys", flagged(1, file(&header(2), &[b"\x01\x01\x02\x03\0kvw"]))),
         ("no-keys-in-chunk", flagged(1, file(&header(2), &[&[1], &[9, 9]]))),
         ("cut", flagged(0, cut)),
         ("header-only", flagged(1, header(1).encode())),
@@ -71,6 +72,9 @@ fn header(groups: u16) -> Header {
     }
 }
 
+/// A format and a life begin a chunk of the key-value store's.
+const CHUNK_HEAD: usize = 9;
+
 /// A chunk of the key-value store's.
 fn state() -> Vec<u8> {
     let mut kv = Kv::new();
@@ -83,10 +87,10 @@ fn state() -> Vec<u8> {
     kv.freeze().next_chunk(&mut chunk);
     // Which of the keys goes first follows from chance; a corpus is the same each time.
     let mut entries: Vec<Vec<u8>> = Vec::new();
-    let each = (chunk.len() - 1) / 3;
-    entries.extend(chunk[1..].chunks(each).map(<[u8]>::to_vec));
+    let (head, rest) = chunk.split_at(CHUNK_HEAD);
+    entries.extend(rest.chunks(rest.len() / 3).map(<[u8]>::to_vec));
     entries.sort_unstable();
-    [&chunk[..1], &entries.concat()].concat()
+    [head, &entries.concat()].concat()
 }
 
 fn file(header: &Header, chunks: &[&[u8]]) -> Vec<u8> {

@@ -108,7 +108,7 @@ fn a_flipped_byte_in_a_header_is_refused() {
 #[test]
 fn a_page_that_never_reached_the_disk_cuts_off_the_last_frame_and_only_that() {
     let dir = tempfile::tempdir().unwrap();
-    let config = LogConfig { segment_bytes: 64 << 10, ..config(dir.path(), Durability::Fsync) };
+    let config = one_segment(64 << 10, config(dir.path(), Durability::Fsync));
     let written = entries(1..=1, 1, 6000);
     {
         let (store, mut writer) = reopen(&config).unwrap();

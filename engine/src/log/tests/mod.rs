@@ -33,6 +33,11 @@ fn config(dir: &Path, durability: Durability) -> LogConfig {
     LogConfig { segment_bytes: SEGMENT, cache_bytes: 0, ..LogConfig::new(dir, durability, 7) }
 }
 
+/// With a first segment that long, which does not fill up.
+fn one_segment(bytes: u64, config: LogConfig) -> LogConfig {
+    LogConfig { segment_bytes: bytes, first_segment_bytes: bytes, ..config }
+}
+
 /// An entry whose payload tells its index and term apart from those of all others.
 fn entry(index: u64, term: u64, bytes: usize) -> LogEntry {
     let data: Vec<u8> = (0..bytes as u64).map(|i| (i * 31 + index * 7 + term) as u8).collect();

@@ -93,7 +93,7 @@ fn an_entry_that_is_too_long_for_a_segment_gets_a_longer_one() {
 #[test]
 fn more_parts_than_the_system_takes_in_one_write() {
     let dir = tempfile::tempdir().unwrap();
-    let config = LogConfig { segment_bytes: 16 << 20, ..config(dir.path(), Durability::Os) };
+    let config = one_segment(16 << 20, config(dir.path(), Durability::Os));
     let batch = entries(1..=1500, 1, 4096);
     {
         let (store, mut writer) = reopen(&config).unwrap();
@@ -109,7 +109,7 @@ fn more_parts_than_the_system_takes_in_one_write() {
 #[test]
 fn neighbours_are_read_from_disk_in_one_go() {
     let dir = tempfile::tempdir().unwrap();
-    let config = LogConfig { segment_bytes: 64 << 10, ..config(dir.path(), Durability::Os) };
+    let config = one_segment(64 << 10, config(dir.path(), Durability::Os));
     let (store, mut writer) = reopen(&config).unwrap();
     for index in 1..=20 {
         put(&store, &mut writer, &entries(index..=index, 1, 500), Some(HardState::default()));
@@ -128,7 +128,7 @@ fn neighbours_are_read_from_disk_in_one_go() {
 #[test]
 fn a_long_range_is_read_from_disk_in_bounded_strides() {
     let dir = tempfile::tempdir().unwrap();
-    let config = LogConfig { segment_bytes: 16 << 20, ..config(dir.path(), Durability::Os) };
+    let config = one_segment(16 << 20, config(dir.path(), Durability::Os));
     let (store, mut writer) = reopen(&config).unwrap();
     let batch = entries(1..=4, 1, 500_000);
     put(&store, &mut writer, &batch, None);
@@ -159,4 +159,51 @@ fn the_segment_size_may_change_between_two_lives() {
     assert_eq!(written.len(), 60);
     let (store, _writer) = reopen(&config(dir.path(), Durability::Fsync)).unwrap();
     assert_eq!(all(&store), written);
+}
+
+/// Lengths of the segments in the directory, the prepared one included.
+fn lengths(dir: &Path) -> Vec<usize> {
+    let segments = Image::of(dir).0.into_iter().filter(|(name, _)| name.ends_with(".log"));
+    segments.map(|(_, bytes)| bytes.len()).collect()
+}
+
+#[test]
+fn segments_grow_with_the_log() {
+    for durability in [Durability::Fsync, Durability::Os] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = config(dir.path(), durability);
+        config.segment_bytes = 64 << 10;
+        config.first_segment_bytes = 1 << 10;
+        config.prepare_beside = false;
+        const KIB: usize = 1 << 10;
+        let (store, mut writer) = reopen(&config).unwrap();
+        assert_eq!(lengths(dir.path()), [KIB, KIB], "an empty log is small");
+        let mut index = 0;
+        let mut write_to = |segments: u64, store: &LogStore, writer: &mut LogWriter| {
+            while store.bytes().segments < segments {
+                index += 1;
+                put(store, writer, &entries(index..=index, 1, 66), None);
+            }
+        };
+        write_to(4, &store, &mut writer);
+        assert_eq!(lengths(dir.path()), [KIB, KIB, 2 * KIB, 4 * KIB, 8 * KIB]);
+        drop((store, writer));
+
+        // A restart goes on as if nothing had been.
+        let (store, mut writer) = reopen(&config).unwrap();
+        assert_eq!(lengths(dir.path()), [KIB, KIB, 2 * KIB, 4 * KIB, 8 * KIB]);
+        write_to(9, &store, &mut writer);
+        assert_eq!(lengths(dir.path())[4..], [8, 16, 32, 64, 64, 64].map(|kib| kib * KIB));
+        let all_of_it = all(&store);
+
+        // A log that was compacted holds less, and full segments are used again.
+        let floor = store.compact_to(store.last_index());
+        writer.compact(floor).unwrap();
+        assert_eq!(lengths(dir.path()), [64 * KIB, 64 * KIB]);
+        drop((store, writer));
+        let (store, mut writer) = reopen(&config).unwrap();
+        assert_eq!(store.last_index(), all_of_it.last().unwrap().index);
+        write_to(3, &store, &mut writer);
+        assert_eq!(lengths(dir.path()), [64 * KIB; 4]);
+    }
 }

@@ -191,6 +191,8 @@ fn a_server_s_own_words_are_passed_on() {
 fn versions_are_quoted_for_http() {
     assert_eq!(parse_version("*").as_deref(), Ok("*"));
     assert_eq!(parse_version("12").as_deref(), Ok("\"12\""));
+    assert_eq!(parse_version("9f86d081884c7d65-12.3").as_deref(), Ok("\"9f86d081884c7d65-12.3\""));
+    assert_eq!(parse_version("\"9f86d081884c7d65-1\"").as_deref(), Ok("\"9f86d081884c7d65-1\""));
     assert_eq!(parse_version("\"12.3\"").as_deref(), Ok("\"12.3\""));
     for text in ["", "12.", ".3", "1.2.3", "W/\"1\"", "abc", "\"12"] {
         assert!(parse_version(text).is_err(), "{text}");

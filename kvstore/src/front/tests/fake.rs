@@ -231,8 +231,16 @@ fn describe(command: &[u8]) -> String {
         length => format!("({length} bytes)"),
     };
     match command::decode(command) {
-        Ok(Command::Set { key, value, condition, .. }) => {
-            format!("set {} to '{}' {condition:?}", text(key), text(value))
+        Ok(Command::Set { key, value, condition, description, .. }) => {
+            let described = match description.is_empty() {
+                true => String::new(),
+                false => format!(
+                    " ({} {})",
+                    description.content_type.escape_ascii(),
+                    description.content_encoding.escape_ascii()
+                ),
+            };
+            format!("set {} to '{}'{described} {condition:?}", text(key), text(value))
         }
         Ok(Command::Delete { keys, condition }) => {
             format!("delete {} {condition:?}", keys.map(text).collect::<Vec<_>>().join(" "))
@@ -245,6 +253,7 @@ fn describe(command: &[u8]) -> String {
         Ok(Command::Append { key, value }) => format!("append '{}' to {}", text(value), text(key)),
         Ok(Command::IncrBy { key, delta }) => format!("add {delta} to {}", text(key)),
         Ok(Command::FlushAll) => "flush all".into(),
+        Ok(Command::NameLife { life }) => format!("name the life {life}"),
         Err(error) => error.to_string(),
     }
 }

@@ -24,6 +24,7 @@ use niagara_engine::{Completion, Refused};
 use parking_lot::Mutex;
 
 use super::fake::{FakeEngine, FakeServer, Mood};
+use crate::Life;
 use crate::command::{self, Condition};
 use crate::front::engine::Engine;
 use crate::front::input::Input;
@@ -52,11 +53,13 @@ pub(super) fn redis() -> RespConnection {
 
 pub(super) fn http() -> HttpConnection {
     let clock = Clock::new(UNIX_EPOCH + Duration::from_secs(784_111_777));
+    let life = Life::new(0xfeed).expect("a name");
     HttpConnection::new(Rc::new(Site {
         clock,
         http: address(7001),
         redis: address(7002),
         members: Vec::new(),
+        life,
     }))
 }
 

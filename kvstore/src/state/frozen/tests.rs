@@ -8,10 +8,12 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::super::chunk::snapshot_entries;
+use super::super::described::Described;
 use super::super::tests::{Step, delete, execute, run, set, step};
 use super::super::{Kv, KvReader, KvRestoring};
 use super::*;
-use crate::{Version, command};
+use crate::command::Condition;
+use crate::{Description, Life, Version, command};
 
 type Contents = Vec<(Vec<u8>, Bytes, Version)>;
 
@@ -86,7 +88,7 @@ fn walk(frozen: &mut KvFrozen, chunk: &mut Vec<u8>, steps: usize) {
     for _ in 0..steps {
         frozen.walk(chunk, 1);
         while let Some(entry) = frozen.ready.pop() {
-            chunk::write_entry(chunk, &entry.key, &entry.value, entry.version);
+            chunk::write_entry(chunk, &SnapshotEntry::of(&entry));
         }
     }
 }
@@ -108,7 +110,7 @@ proptest! {
         let expected = kv.reader().entries();
         let mut frozen = kv.freeze();
         let mut chunk = vec![];
-        chunk::begin(&mut chunk);
+        chunk::begin(&mut chunk, None);
         let mut position = 3;
         for event in &events {
             match event {
@@ -180,7 +182,7 @@ fn each_entry_of_a_shard_is_walked_or_saved() {
         let expected = kv.reader().entries();
         let mut frozen = kv.freeze();
         let mut chunk = Vec::new();
-        chunk::begin(&mut chunk);
+        chunk::begin(&mut chunk, None);
         walk(&mut frozen, &mut chunk, 5 + walked);
         for key in &keys {
             set(&mut kv, 2, key, b"after");
@@ -298,14 +300,15 @@ fn keys_of_equal_place_are_walked_together() {
     let mut tables = Tables::default();
     for (key, place) in [(b"a", 5), (b"b", 7), (b"c", 7), (b"d", 7), (b"e", u64::MAX >> SHARD_BITS)] {
         let (key, version) = (key.as_slice().into(), Version { position: 1, further: 0 });
-        tables.insert_absent(Entry { place: Place(place), key, value: Bytes::new(), version });
+        let (value, described) = (Bytes::new(), Described::default());
+        tables.insert_absent(Entry { place: Place(place), key, value, version, described });
     }
     let view = View::new(1);
     let mut at = Place::start_of(0);
     let mut steps = Vec::new();
     loop {
         let mut chunk = Vec::new();
-        chunk::begin(&mut chunk);
+        chunk::begin(&mut chunk, None);
         let next = copy_out(&view, &tables, at, &mut chunk, 1, &mut Vec::new());
         steps.push(read(&chunk).len());
         match next {
@@ -348,4 +351,83 @@ fn what_is_no_state_is_refused() {
     let state = restored(&other.reader(), &rest(&mut kv.freeze()));
     assert!(other.restore(GlobalPosition::new(8), state).is_err());
     assert!(other.reader().is_empty());
+}
+
+/// A life and descriptions are as much a part of the state as values are.
+#[test]
+fn a_life_and_descriptions_come_back() {
+    let life = |number| Life::new(number).unwrap();
+    let zipped = Description { content_type: b"text/plain", content_encoding: b"gzip" };
+    let mut kv = Kv::new();
+    run(&mut kv, 1, |out| command::encode_name_life(out, life(7)));
+    run(&mut kv, 1, |out| command::encode_name_life(out, life(8)));
+    let large = vec![b'v'; SHARED_VALUE_BYTES];
+    for (key, value) in [(b"large", large.as_slice()), (b"small", b"v")] {
+        run(&mut kv, 2, |out| {
+            command::encode_put_head(out, key, &Condition::Always, false, zipped);
+            out.extend_from_slice(value);
+        });
+    }
+    set(&mut kv, 2, b"plain", b"v");
+    let mut frozen = kv.freeze();
+    // What is changed while it is written is saved with what was said of it.
+    set(&mut kv, 3, b"small", b"w");
+    let chunks = rest(&mut frozen);
+    drop(frozen);
+
+    let mut other = Kv::new();
+    let state = restored(&other.reader(), &chunks);
+    other.restore(GlobalPosition::new(2), state).unwrap();
+    let reader = other.reader();
+    assert_eq!(reader.life(), Some(life(7)), "the first name counts");
+    let described = |key: &[u8], description| {
+        assert!(reader.with(key, |found| found.unwrap().description == description), "{key:?}");
+    };
+    described(b"large", zipped);
+    described(b"small", zipped);
+    described(b"plain", Description::NONE);
+    assert_eq!(reader.sizes().0, 3);
+    assert!(
+        kv.reader().with(b"small", |found| found.unwrap().description.is_empty()),
+        "a plain set says nothing"
+    );
+}
+
+/// Of a state without keys the life is kept, too.
+#[test]
+fn a_life_without_keys_comes_back() {
+    let mut kv = Kv::new();
+    assert_eq!(rest(&mut kv.freeze()).len(), 0);
+    run(&mut kv, 1, |out| command::encode_name_life(out, Life::new(7).unwrap()));
+    let chunks = rest(&mut kv.freeze());
+    assert_eq!(chunks.len(), 1);
+    let mut other = Kv::new();
+    let state = restored(&other.reader(), &chunks);
+    other.restore(GlobalPosition::new(1), state).unwrap();
+    assert_eq!(other.reader().life(), Life::new(7));
+}
+
+#[test]
+fn chunks_of_different_lives_are_no_state() {
+    let [one, two] = [1, 2].map(|number| {
+        let mut chunk = Vec::new();
+        chunk::begin(&mut chunk, Life::new(number));
+        Bytes::from(chunk)
+    });
+    let mut restoring = Kv::restoring(&Kv::new().reader());
+    restoring.add_chunk(&one).unwrap();
+    restoring.add_chunk(&one).unwrap();
+    assert!(restoring.add_chunk(&two).is_err());
+}
+
+/// A snapshot of before has no life: the first command that names one does.
+#[test]
+fn a_state_of_before_is_named_once() {
+    let mut kv = Kv::new();
+    let state = restored(&kv.reader(), &[Bytes::from_static(b"\x01\x01\x01\x05\0kv")]);
+    kv.restore(GlobalPosition::new(9), state).unwrap();
+    assert_eq!(kv.reader().life(), None);
+    assert_eq!(kv.reader().get(b"k").unwrap().0, "v");
+    run(&mut kv, 10, |out| command::encode_name_life(out, Life::new(7).unwrap()));
+    assert_eq!(kv.reader().life(), Life::new(7));
 }

@@ -1,0 +1,122 @@
+//! The least and the greatest value of each setting. Within them no sum, product or point in time overflows, whatever is combined.
+
+use std::time::Duration;
+
+use niagara_net::DEFAULT_MAX_FRAME_BYTES;
+
+use super::{Config, ConfigError};
+use crate::batch::MOST_PIECE_BYTES;
+use crate::log::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
+use crate::snapshot::PIECE_BYTES;
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+const GIB: usize = 1 << 30;
+
+const MOST_ENTRY_BYTES: usize = 16 * MIB;
+const MOST_COMMAND_BYTES: usize = 256 * MIB;
+
+/// What an append takes beside the commands of one entry: their heads, or those of up to 1 MiB of other entries.
+const FRAME_SPARE_BYTES: usize = 8 * MIB;
+
+/// The largest sub-batch of small commands, whatever the server that it comes from is told an entry should hold.
+const MOST_SHARED_BYTES: usize = MOST_ENTRY_BYTES + MOST_PIECE_BYTES;
+
+// An entry that fits no frame would never come to a follower. One of small commands fits whatever another server is told; the
+// largest command has a frame made to its measure, whose length is written in 32 bits.
+const _: () = assert!(MOST_SHARED_BYTES + FRAME_SPARE_BYTES <= DEFAULT_MAX_FRAME_BYTES);
+const _: () = assert!(MOST_COMMAND_BYTES + FRAME_SPARE_BYTES <= u32::MAX as usize);
+
+/// No deadline, and nothing that is counted in ticks, ends beyond what clocks can say.
+const MOST_TICK: Duration = Duration::from_secs(10);
+const MOST_ELECTION_TICKS: u32 = 10_000;
+const MOST_HEARTBEAT_TICKS: u32 = MOST_ELECTION_TICKS / 5;
+const MOST_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
+
+struct Range {
+    name: &'static str,
+    value: u128,
+    unit: &'static str,
+    least: u128,
+    most: u128,
+}
+
+fn bytes(name: &'static str, value: usize, least: usize, most: usize) -> Range {
+    Range { name, value: value as u128, unit: "bytes", least: least as u128, most: most as u128 }
+}
+
+fn count(name: &'static str, unit: &'static str, value: u64, least: u64, most: u64) -> Range {
+    Range { name, value: value.into(), unit, least: least.into(), most: most.into() }
+}
+
+fn time(name: &'static str, value: Duration, most: Duration) -> Range {
+    let unit = "microseconds";
+    Range { name, value: value.as_micros(), unit, least: 1_000, most: most.as_micros() }
+}
+
+impl Config {
+    /// The longest message on a group's link.
+    pub(crate) fn frame_bytes(&self) -> usize {
+        DEFAULT_MAX_FRAME_BYTES.max(self.sub_batch_bytes() + FRAME_SPARE_BYTES)
+    }
+
+    /// The largest sub-batch that a member sends.
+    pub(crate) fn sub_batch_bytes(&self) -> usize {
+        self.command_bytes.max(MOST_SHARED_BYTES)
+    }
+
+    pub(super) fn check_limits(&self) -> Result<(), ConfigError> {
+        for Range { name, value, unit, least, most } in self.ranges() {
+            if !(least..=most).contains(&value) {
+                return Err(ConfigError::OutOfRange { name, value, unit, least, most });
+            }
+        }
+        if self.election_ticks < 5 * self.heartbeat_ticks {
+            return Err(ConfigError::Unfit(format!(
+                "election_ticks is {}, but must be at least 5 times heartbeat_ticks, which is {}",
+                self.election_ticks, self.heartbeat_ticks
+            )));
+        }
+        if self.lane_bytes < 2 * self.command_bytes {
+            return Err(ConfigError::Unfit(format!(
+                "lane_bytes is {} bytes, but must be at least twice command_bytes, which is {} bytes",
+                self.lane_bytes, self.command_bytes
+            )));
+        }
+        Ok(())
+    }
+
+    fn ranges(&self) -> [Range; 19] {
+        let tib = 1 << 40;
+        let segment = |bytes: u64| bytes as usize;
+        [
+            time("tick", self.tick, MOST_TICK),
+            time("deadline", self.deadline, MOST_DEADLINE),
+            count("heartbeat_ticks", "ticks", self.heartbeat_ticks.into(), 1, MOST_HEARTBEAT_TICKS.into()),
+            count("election_ticks", "ticks", self.election_ticks.into(), 5, MOST_ELECTION_TICKS.into()),
+            count("window", "entries", self.window as u64, 1, 1 << 16),
+            bytes("entry_bytes", self.entry_bytes, KIB, MOST_ENTRY_BYTES),
+            bytes("command_bytes", self.command_bytes, KIB, MOST_COMMAND_BYTES),
+            count("lane_commands", "commands", self.lane_commands as u64, 1, 1 << 30),
+            bytes("lane_bytes", self.lane_bytes, 2 * KIB, 64 * GIB),
+            bytes(
+                "segment_bytes",
+                segment(self.segment_bytes),
+                segment(SEGMENT_BYTES_MIN),
+                segment(SEGMENT_BYTES_MAX),
+            ),
+            bytes("log_cache_bytes", self.log_cache_bytes, 0, 64 * GIB),
+            bytes("send_queue_bytes", self.send_queue_bytes, MIB, 64 * GIB),
+            count("snapshot_entries", "entries", self.snapshot_entries, 1, tib),
+            count("snapshot_bytes", "bytes", self.snapshot_bytes, 1, 1024 * tib),
+            count("snapshot_write_rate", "bytes per second", self.snapshot_write_rate, MIB as u64, tib),
+            count("snapshot_transfer_rate", "bytes per second", self.snapshot_transfer_rate, MIB as u64, tib),
+            count("snapshot_piece_bytes", "bytes", self.snapshot_piece_bytes.into(), 1, PIECE_BYTES.into()),
+            count("snapshot_pin_bytes", "bytes", self.snapshot_pin_bytes, 0, 1024 * tib),
+            count("members", "servers", self.members.len() as u64, 1, 1024),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests;

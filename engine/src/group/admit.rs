@@ -1,0 +1,259 @@
+//! Which messages of other servers a replica takes.
+//!
+//! raft-rs trusts its peers: it panics on a term of 0, on an index beyond the log, on a vote that nobody asked for; and whatever
+//! enters a log is executed on every server. So each message is held against what a correct server could have sent, and others
+//! are dropped before raft-rs sees them. A member that is broken, or worse, can hold up its groups, as Raft allows; it cannot end
+//! the process of another.
+//!
+//! One claim is not dropped: that this replica has acknowledged what its log does not hold. If it is true, acknowledged
+//! data is lost, and the server must not go on under its id; and nothing here can tell that it is not.
+
+use niagara_sequencer::MAX_PLACE;
+use raft::StateRole;
+use raft::eraftpb::{EntryType, Message, MessageType};
+
+use super::driver::Driver;
+use super::reads::CONTEXT_BYTES;
+use super::store::ReplicaLog;
+use crate::batch::{EntryFill, Span, SubBatch, check_entry};
+use crate::wire::crosses_the_network;
+
+/// No correct server comes to a term or an index above this, and below it no sum overflows.
+const MOST: u64 = 1 << 62;
+
+/// A place may be so far above all that is known here. Where a million rounds pass in a second, it takes half a year to get there.
+const MOST_PLACES_AHEAD: u64 = 1 << 44;
+
+/// A message is said to have been refused once in so many ticks.
+const TICKS_BETWEEN_WARNINGS: u64 = 200;
+
+/// Why a message is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// It comes too late, or too early: a correct server may have sent it, and does not rely on it.
+    Untimely,
+    /// No correct server sends it.
+    Wrong(&'static str),
+}
+
+use Refused::{Untimely, Wrong};
+
+/// What has been refused since it was last said.
+#[derive(Debug, Default)]
+pub(super) struct Refusals {
+    count: u64,
+    quiet_until: u64,
+}
+
+impl Refusals {
+    /// Notes a message that no correct server sends.
+    pub fn note(&mut self, now: u64, from: u64, kind: &dyn std::fmt::Debug, why: &str) {
+        self.count += 1;
+        if now >= self.quiet_until {
+            let count = std::mem::take(&mut self.count);
+            self.quiet_until = now + TICKS_BETWEEN_WARNINGS;
+            tracing::warn!(from, ?kind, count, "dropped a message that no correct server sends: {why}");
+        }
+    }
+}
+
+/// The parts of the rules that need no replica to be decided.
+fn check_numbers(message: &Message) -> Result<(), Refused> {
+    let Message { term, log_term, index, commit, commit_term, reject_hint, .. } = *message;
+    if message.msg_type == MessageType::MsgReadIndex {
+        // The one message without a term that raft-rs sends.
+        if term != 0 {
+            return Err(Wrong("a question of a read has no term"));
+        }
+    } else if !(1..=MOST).contains(&term) {
+        return Err(Wrong("there is no such term"));
+    } else if log_term > term || commit_term > term {
+        return Err(Wrong("it knows of a term above its own"));
+    }
+    if [index, commit, reject_hint].into_iter().any(|number| number > MOST) {
+        return Err(Wrong("there is no such index"));
+    }
+    if message.request_snapshot != 0 || message.priority != 0 || message.deprecated_priority != 0 {
+        return Err(Wrong("it uses what this engine does not"));
+    }
+    Ok(())
+}
+
+/// Contexts of reads travel in heartbeats and as entries; those of votes say why.
+fn check_contexts(message: &Message) -> Result<(), Refused> {
+    let of_read =
+        |length| if length == CONTEXT_BYTES { Ok(()) } else { Err(Wrong("it is no read's context")) };
+    match message.msg_type {
+        MessageType::MsgHeartbeat | MessageType::MsgHeartbeatResponse if !message.context.is_empty() => {
+            of_read(message.context.len())
+        }
+        MessageType::MsgReadIndex | MessageType::MsgReadIndexResp => match message.entries.as_ref() {
+            [only] if only.context.is_empty() => of_read(only.data.len()),
+            _ => Err(Wrong("a read has one context")),
+        },
+        MessageType::MsgAppend => Ok(()),
+        _ if message.entries.is_empty() => Ok(()),
+        _ => Err(Wrong("only appends have entries")),
+    }
+}
+
+/// An index comes with the term of its entry; 0 is before the first, and has none.
+fn is_entry(index: u64, term: u64) -> bool {
+    (index == 0) == (term == 0)
+}
+
+impl<L: ReplicaLog> Driver<L> {
+    /// Whether raft-rs may see this message, which has come from the server `from`.
+    pub(super) fn admit(&self, from: u64, message: &Message) -> Result<(), Refused> {
+        if !crosses_the_network(message.msg_type) {
+            return Err(Wrong("it is a replica's own business"));
+        }
+        let mine = self.config.server;
+        if message.to != mine || from == mine || !self.config.voters.contains(&from) {
+            return Err(Wrong("it goes from no member, or to another"));
+        }
+        check_numbers(message)?;
+        check_contexts(message)?;
+        if message.from != from {
+            // raft-rs passes a question on to whom it takes for the leader. Whoever asked asks again.
+            let passed_on =
+                message.msg_type == MessageType::MsgReadIndex && self.config.voters.contains(&message.from);
+            return Err(if passed_on { Untimely } else { Wrong("it was sent in another's name") });
+        }
+        if message.msg_type != MessageType::MsgReadIndex && message.term < self.term() {
+            // raft-rs looks at nothing but the term.
+            return Ok(());
+        }
+        self.admit_now(from, message)
+    }
+
+    /// The rules for a message of the present term, or of a later one.
+    fn admit_now(&self, from: u64, message: &Message) -> Result<(), Refused> {
+        let now = message.term == self.term();
+        let led_by_another = now && (self.leads() || ![0, from].contains(&self.leader()));
+        match message.msg_type {
+            MessageType::MsgAppend | MessageType::MsgHeartbeat | MessageType::MsgTimeoutNow
+                if led_by_another =>
+            {
+                Err(Wrong("election_safety: this term has another leader"))
+            }
+            MessageType::MsgAppend => self.admit_append(message),
+            // raft-rs looks for entries in the log, which is being dropped.
+            MessageType::MsgTimeoutNow if self.resetting.is_some() => Err(Untimely),
+            MessageType::MsgAppendResponse => {
+                if now && self.leads() && !message.reject && message.index > self.last_index() {
+                    return Err(Wrong("it acknowledges what was never sent"));
+                }
+                Ok(())
+            }
+            MessageType::MsgRequestVote | MessageType::MsgRequestPreVote
+                if !is_entry(message.index, message.log_term) =>
+            {
+                Err(Wrong("there is no such entry"))
+            }
+            MessageType::MsgRequestVoteResponse => {
+                // Votes are asked for when the log is durable, and raft-rs relies on it.
+                let asked = self.raft.raft.raft_log.persisted == self.last_index();
+                if now && self.role() == StateRole::Candidate && !asked {
+                    return Err(Wrong("nobody has asked for this vote"));
+                }
+                Ok(())
+            }
+            // A follower would pass it on, to whom it takes for the leader: two that take each other for it, for ever.
+            MessageType::MsgReadIndex if !self.leads() => Err(Untimely),
+            _ => Ok(()),
+        }
+    }
+
+    fn admit_append(&self, message: &Message) -> Result<(), Refused> {
+        let Message { term, log_term, index, .. } = *message;
+        if !is_entry(index, log_term) || index > MOST - message.entries.len() as u64 {
+            return Err(Wrong("there is no such entry"));
+        }
+        let log = &self.raft.raft.raft_log;
+        // Otherwise raft-rs refuses the entries, or knows them to be committed and does not look at them.
+        let appends = index >= log.committed && log.match_term(index, log_term);
+        let first_new = if appends { log.find_conflict(&message.entries) } else { 0 };
+        let highest =
+            self.level.max(self.slots.last_place()).saturating_add(MOST_PLACES_AHEAD).min(MAX_PLACE);
+        let mut before = self.place_before(first_new);
+        let mut terms = log_term.max(1)..=term;
+        for (entry, number) in message.entries.iter().zip(index + 1..) {
+            // Only the engine changes the membership, and it does not do so yet.
+            if entry.entry_type != EntryType::EntryNormal || entry.index != number {
+                return Err(Wrong("there is no such entry"));
+            }
+            if !terms.contains(&entry.term) {
+                return Err(Wrong("terms rise along a log"));
+            }
+            terms = entry.term..=term;
+            let mut forged = false;
+            let fill = check_entry(&entry.context, &entry.data, |span| forged |= self.is_forged(span))
+                .map_err(|error| Wrong(error.0))?;
+            if forged {
+                return Err(Wrong("it holds commands of this server that it never sent"));
+            }
+            if let Some(place) = fill.place()
+                && first_new != 0
+                && number >= first_new
+            {
+                if place <= before || place > highest {
+                    return Err(Wrong("position_bijection: places rise along a log, and not out of reach"));
+                }
+                before = place;
+            }
+        }
+        Ok(())
+    }
+
+    /// The place that the entry at `index` must be above. What raft-rs holds and nobody has taken stands in no index of slots yet.
+    fn place_before(&self, index: u64) -> u64 {
+        let unstable = &self.raft.raft.raft_log.unstable;
+        let mut earlier = unstable.entries.iter().rev().skip_while(|entry| entry.index >= index);
+        let place = earlier.find_map(|entry| EntryFill::of(&entry.context).ok()?.place());
+        place.unwrap_or_else(|| self.slots.place_before(index.min(unstable.offset).saturating_sub(1)))
+    }
+
+    /// Commands of this server come to logs through its lane only.
+    fn is_forged(&self, span: &Span) -> bool {
+        let in_this_life = span.incarnation == self.config.incarnation;
+        span.server == self.config.server
+            && (span.incarnation > self.config.incarnation
+                || in_this_life
+                    && (span.lane != self.config.lane
+                        || span.first + u64::from(span.count) > self.intake.taken_end()))
+    }
+
+    /// Whether a member may have this replica append these commands.
+    pub(super) fn admit_forward(&self, from: u64, batch: &SubBatch) -> Result<(), Refused> {
+        let span = &batch.span;
+        if span.server != from || span.lane != self.config.lane || !self.config.voters.contains(&from) {
+            return Err(Wrong("it forwards another server's commands"));
+        }
+        if batch.body.len() > self.config.sub_batch_bytes {
+            return Err(Wrong("it forwards more at once than fits a frame with others"));
+        }
+        span.check().and_then(|()| batch.check()).map_err(|error| Wrong(error.0))
+    }
+
+    /// Whether this replica may wait for a snapshot that this member names.
+    pub(super) fn admit_snapshot(&self, from: u64, term: u64, round: u64) -> Result<(), Refused> {
+        if !self.config.voters.contains(&from) || from == self.config.server {
+            return Err(Wrong("it comes from no member"));
+        }
+        if !(1..=MOST).contains(&term) || !(1..=MAX_PLACE).contains(&round) {
+            return Err(Wrong("there is no such snapshot"));
+        }
+        let led_by_another = self.leads() || ![0, from].contains(&self.leader());
+        if term < self.term() {
+            return Err(Untimely);
+        }
+        if term == self.term() && led_by_another {
+            return Err(Wrong("election_safety: this term has another leader"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

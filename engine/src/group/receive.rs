@@ -1,0 +1,94 @@
+//! What other servers' messages do to a replica.
+
+use raft::eraftpb::{Message, MessageType};
+
+use super::admit::Refused;
+use super::behind::Awaited;
+use super::driver::Driver;
+use super::store::ReplicaLog;
+use crate::wire::Wire;
+
+impl<L: ReplicaLog> Driver<L> {
+    /// A message from another server, which the transport has checked to be a member.
+    pub fn receive(&mut self, from: u64, wire: Wire) {
+        match wire {
+            Wire::Raft(message) => self.receive_raft(from, *message),
+            Wire::Notice(message) => self.receive_notice(from, *message),
+            Wire::Forward(batch) => {
+                let attempt = batch.span.attempt;
+                let admitted = self.admit_forward(from, &batch);
+                if !self.is_taken(from, &"Forward", admitted)
+                    || !self.leads()
+                    || !self.intake.forwarded(batch)
+                {
+                    self.outbox.push((from, Wire::Nack { attempt }));
+                }
+            }
+            Wire::Nack { attempt } => {
+                if attempt == self.intake.attempt() && self.progress.resend_at.is_none() {
+                    // Whoever refused may not know the leader yet either: leave it a tick.
+                    self.progress.resend_at = Some(self.ticks + 1);
+                }
+            }
+            Wire::Snapshot { term, round } => {
+                let admitted = self.admit_snapshot(from, term, round);
+                if self.is_taken(from, &"Snapshot", admitted) {
+                    self.snapshot_named(Awaited { from, term, round });
+                }
+            }
+            Wire::PadRequest { level } => self.request_pad(level),
+            Wire::Claim => {
+                if self.leads()
+                    && from == self.config.wanted_leader
+                    && self.placement.may_transfer(self.ticks)
+                {
+                    self.hand_leadership_over(Some(from));
+                }
+            }
+        }
+    }
+
+    /// Says what is refused, if no correct server sends it.
+    fn is_taken(&mut self, from: u64, kind: &dyn std::fmt::Debug, admitted: Result<(), Refused>) -> bool {
+        if let Err(Refused::Wrong(why)) = admitted {
+            self.refusals.note(self.ticks, from, kind, why);
+        }
+        admitted.is_ok()
+    }
+
+    fn receive_raft(&mut self, from: u64, message: Message) {
+        let admitted = self.admit(from, &message);
+        if !self.is_taken(from, &message.msg_type, admitted) {
+            return;
+        }
+        let last = self.last_index();
+        assert!(
+            message.msg_type != MessageType::MsgHeartbeat
+                || message.term < self.term()
+                || message.commit <= last,
+            "leader_completeness: server {from} has seen this replica acknowledge entry {}, but the log ends at \
+             {last}: acknowledged data was lost, so this server must not go on under its id",
+            message.commit
+        );
+        if let Err(error) = self.raft.step(message) {
+            tracing::debug!(from, %error, "raft refused a message");
+        }
+    }
+
+    /// Like an append, but an acknowledgement of it would say nothing new.
+    fn receive_notice(&mut self, from: u64, message: Message) {
+        if message.msg_type != MessageType::MsgAppend || !message.entries.is_empty() {
+            let wrong = Err(Refused::Wrong("a notice is an append without entries"));
+            self.is_taken(from, &message.msg_type, wrong);
+            return;
+        }
+        let before = self.raft.raft.msgs.len();
+        self.receive_raft(from, message);
+        let answers = self.raft.raft.msgs.iter().skip(before);
+        let acknowledged =
+            |answer: &Message| answer.msg_type == MessageType::MsgAppendResponse && !answer.reject;
+        if answers.map(acknowledged).eq([true]) {
+            self.raft.raft.msgs.pop();
+        }
+    }
+}

@@ -1,0 +1,100 @@
+use std::sync::Weak;
+use std::time::Duration;
+
+use super::*;
+
+/// Reads again when it is told anything, as a task's waker may do; and finds the gate unlocked.
+struct ReadsAgain {
+    gate: Weak<ReadGate>,
+    heard: Mutex<Vec<&'static str>>,
+}
+
+impl ReadsAgain {
+    fn hear(&self, what: &'static str) {
+        let gate = self.gate.upgrade().expect("the gate lives");
+        assert!(gate.waiting.try_lock().is_some(), "nobody is told anything under the lock");
+        gate.read_strong(reads(&Arc::new(Silent), Duration::ZERO));
+        self.heard.lock().push(what);
+    }
+}
+
+impl ReadSink for ReadsAgain {
+    fn readable(&self, _: &[u64], _: GlobalPosition) {
+        self.hear("readable");
+    }
+    fn failed(&self, _: &[u64]) {
+        self.hear("failed");
+    }
+}
+
+struct Silent;
+
+impl ReadSink for Silent {
+    fn readable(&self, _: &[u64], _: GlobalPosition) {}
+    fn failed(&self, _: &[u64]) {}
+}
+
+fn reads(sink: &Arc<impl ReadSink + 'static>, patience: Duration) -> ReadBatch {
+    let (sink, queued) = (Arc::clone(sink) as Arc<dyn ReadSink>, Instant::now());
+    ReadBatch { sink, tokens: vec![1], queued, deadline: queued + patience }
+}
+
+struct Fixture {
+    board: Arc<Board>,
+    gate: Arc<ReadGate>,
+    sink: Arc<ReadsAgain>,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let board = Arc::new(Board::new(1));
+        let metrics = Arc::new(Metrics::new(1));
+        let gate = Arc::new(ReadGate::new(Layout::new(1), Arc::clone(&board), metrics, 6));
+        let sink = Arc::new(ReadsAgain { gate: Arc::downgrade(&gate), heard: Mutex::default() });
+        Fixture { board, gate, sink }
+    }
+
+    fn strong(&self, patience: Duration) {
+        self.gate.read_strong(reads(&self.sink, patience));
+    }
+
+    fn at_least(&self, position: u64, patience: Duration) {
+        self.gate.read_at_least(GlobalPosition::new(position), reads(&self.sink, patience));
+    }
+
+    fn heard(&self) -> Vec<&'static str> {
+        std::mem::take(&mut *self.sink.heard.lock())
+    }
+}
+
+const LONG: Duration = Duration::from_secs(1000);
+
+#[test]
+fn whoever_hears_of_a_read_may_read_again() {
+    let fixture = Fixture::new();
+    fixture.strong(LONG);
+    fixture.gate.answered(1, 0);
+    assert_eq!(fixture.heard(), ["readable"], "by a quorum's answer");
+
+    fixture.at_least(0, LONG);
+    assert_eq!(fixture.heard(), ["readable"], "at once");
+
+    fixture.at_least(1, LONG);
+    fixture.board.applied.store(1, SeqCst);
+    fixture.gate.applied(GlobalPosition::new(1));
+    assert_eq!(fixture.heard(), ["readable"], "by execution");
+
+    fixture.strong(Duration::ZERO);
+    fixture.at_least(9, Duration::ZERO);
+    fixture.gate.tick(Instant::now(), false);
+    assert_eq!(fixture.heard(), ["failed", "failed"], "by a deadline");
+
+    fixture.strong(LONG);
+    fixture.at_least(9, LONG);
+    fixture.gate.close();
+    assert_eq!(fixture.heard(), ["failed", "failed"], "by the server's end");
+
+    fixture.strong(LONG);
+    fixture.at_least(0, LONG);
+    assert_eq!(fixture.heard(), ["failed", "failed"], "after the server's end");
+}

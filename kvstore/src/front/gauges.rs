@@ -1,0 +1,176 @@
+//! What is looked up when somebody asks for the metrics: the program, its process, and the size of the state.
+
+use std::fmt;
+use std::fs;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Unit;
+use rustix::param::{clock_ticks_per_second, page_size};
+use rustix::process::{Resource, getrlimit};
+
+use crate::KvReader;
+
+/// What a registry asks for them.
+#[derive(Debug)]
+pub(super) struct GaugeCollector {
+    reader: KvReader,
+}
+
+impl GaugeCollector {
+    pub(super) fn new(reader: KvReader) -> GaugeCollector {
+        GaugeCollector { reader }
+    }
+
+    fn encode_state(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let (keys, bytes) = self.reader.sizes();
+        gauge(encoder, "niagara_keys", "Keys in the store", None, keys as f64)?;
+        let help = "Memory that keys and values take, about, apart from what the allocator adds";
+        gauge(encoder, "niagara_store", help, Some(&Unit::Bytes), bytes as f64)
+    }
+}
+
+impl Collector for GaugeCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let info = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        let help = "Always 1; the labels say which program this is";
+        info.encode(encoder.encode_descriptor("niagara_build", help, None, MetricType::Info)?)?;
+        self.encode_state(&mut encoder)?;
+        // Without its files in /proc there is nothing to say of a process, which is better than something wrong.
+        Process::read().map_or(Ok(()), |process| process.encode(&mut encoder))
+    }
+}
+
+fn gauge(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    unit: Option<&Unit>,
+    value: f64,
+) -> fmt::Result {
+    let metric = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
+    ConstGauge::new(value).encode(metric)
+}
+
+/// This process, in the names that Prometheus' own libraries give to what they say of theirs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Process {
+    cpu_seconds: f64,
+    start_seconds: f64,
+    virtual_bytes: f64,
+    resident_bytes: f64,
+    threads: f64,
+    open_files: f64,
+    max_files: f64,
+}
+
+impl Process {
+    fn read() -> Option<Process> {
+        let text = |path| fs::read_to_string(path).ok();
+        let boot: f64 =
+            text("/proc/stat")?.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+        let measured = Measured::parse(&text("/proc/self/stat")?)?;
+        let ticks = clock_ticks_per_second() as f64;
+        Some(Process {
+            cpu_seconds: measured.cpu_ticks as f64 / ticks,
+            start_seconds: boot + measured.start_ticks as f64 / ticks,
+            virtual_bytes: measured.virtual_bytes as f64,
+            resident_bytes: measured.resident_pages as f64 * page_size() as f64,
+            threads: measured.threads as f64,
+            // One of them is the directory that is counted.
+            open_files: fs::read_dir("/proc/self/fd").ok()?.count().saturating_sub(1) as f64,
+            // No limit is written as the largest number that one could be.
+            max_files: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX) as f64,
+        })
+    }
+
+    fn encode(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let seconds = Some(&Unit::Seconds);
+        let bytes = Some(&Unit::Bytes);
+        let help = "Processor time that this process has taken, in user and system mode";
+        let cpu = encoder.encode_descriptor("process_cpu", help, seconds, MetricType::Counter)?;
+        ConstCounter::new(self.cpu_seconds).encode(cpu)?;
+        for (name, help, unit, value) in [
+            ("process_start_time", "When this process began, since 1970 in UTC", seconds, self.start_seconds),
+            (
+                "process_virtual_memory",
+                "Address space that this process has taken",
+                bytes,
+                self.virtual_bytes,
+            ),
+            ("process_resident_memory", "Memory that this process has in use", bytes, self.resident_bytes),
+            ("process_threads", "Threads of this process", None, self.threads),
+            ("process_open_fds", "Files and sockets that this process has open", None, self.open_files),
+            ("process_max_fds", "Files and sockets that this process may have open", None, self.max_files),
+        ] {
+            gauge(encoder, name, help, unit, value)?;
+        }
+        Ok(())
+    }
+}
+
+/// What /proc/self/stat says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Measured {
+    cpu_ticks: u64,
+    threads: u64,
+    start_ticks: u64,
+    virtual_bytes: u64,
+    resident_pages: u64,
+}
+
+impl Measured {
+    fn parse(stat: &str) -> Option<Measured> {
+        // The second field is the program's name in parentheses, which may hold anything.
+        let (_, rest) = stat.rsplit_once(')')?;
+        let fields: Vec<&str> = rest.split_whitespace().collect();
+        // Fields are counted from 1 in proc(5), and the third one is the first here.
+        let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+        Some(Measured {
+            cpu_ticks: field(14)? + field(15)?,
+            threads: field(20)?,
+            start_ticks: field(22)?,
+            virtual_bytes: field(23)?,
+            resident_pages: field(24)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{SystemTime, UNIX_EPOCH};
+
+    use super::*;
+
+    #[test]
+    fn fields_are_counted_behind_the_name() {
+        let stat = "7 (a) b (c) S 1 7 7 0 -1 4194304 100 0 0 0 30 12 0 0 20 0 9 0 5000 123456 789 18446744073709551615";
+        let expected = Measured {
+            cpu_ticks: 42,
+            threads: 9,
+            start_ticks: 5000,
+            virtual_bytes: 123_456,
+            resident_pages: 789,
+        };
+        assert_eq!(Measured::parse(stat), Some(expected));
+        assert_eq!(Measured::parse("7 (a) S 1"), None);
+        assert_eq!(Measured::parse(""), None);
+    }
+
+    #[test]
+    fn this_process_is_measured() {
+        let process = Process::read().expect("it has its files in /proc");
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+        assert!(process.start_seconds > 1e9 && process.start_seconds < now + 60.0, "{process:?} at {now}");
+        assert!(process.threads >= 2.0 && process.open_files >= 3.0, "{process:?}");
+        assert!(
+            process.resident_bytes > 1e5 && process.virtual_bytes >= process.resident_bytes,
+            "{process:?}"
+        );
+        assert!(process.max_files >= process.open_files, "{process:?}");
+    }
+}
