@@ -178,7 +178,7 @@ fn engine_section() -> String {
 # Memory for the recent part of each group's log, in MiB. Small is fast: it stays in the processor's cache.
 # log_cache_mib = {log_cache_mib}
 
-# Most MiB that wait for one server on one group's link; messages above it are dropped, and Raft sends them again.
+# Most MiB that wait for one server on one group's link. A slow link gets fewer; what a server lacks beyond that stays in the log.
 # send_queue_mib = {send_queue_mib}
 
 # A snapshot of the whole state is written when so many entries with commands have been executed since the last one, or so

@@ -67,8 +67,8 @@ impl Beginning {
             clock,
             http: address(7001),
             redis: address(7002),
-            members: Vec::new(),
             life: Life::new(1).expect("1 is not 0"),
+            members: Vec::new(),
         };
         self.converse(HttpConnection::new(Rc::new(site)), pieces)
     }

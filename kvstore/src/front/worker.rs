@@ -112,8 +112,8 @@ impl<E: Engine> Worker<E> {
             clock: Clock::new(SystemTime::now()),
             http: common.config.http,
             redis: common.config.redis,
-            members: common.config.members.clone(),
             life: Life::random(),
+            members: common.config.members.clone(),
         };
         Worker {
             number,

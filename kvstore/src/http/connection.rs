@@ -26,10 +26,10 @@ pub(crate) struct Site {
     /// Where this server's front ends listen.
     pub(crate) http: SocketAddr,
     pub(crate) redis: SocketAddr,
-    /// Where the cluster's members answer HTTP, as far as it is known.
-    pub(crate) members: Vec<(ServerId, String)>,
     /// What this server names the life of a state that has no name yet.
     pub(crate) life: Life,
+    /// Where the cluster's members answer HTTP, as far as it is known.
+    pub(crate) members: Vec<(ServerId, String)>,
 }
 
 /// HTTP's part of a session.

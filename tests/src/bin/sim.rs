@@ -9,8 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::{ArgGroup, Parser};
 use indicatif::{ProgressBar, ProgressStyle};
-use niagara_tests::{output, say};
 use niagara_tests::sim::{Coverage, Failure, Plan, run, shrink};
+use niagara_tests::{output, say};
 
 /// Simulates whole clusters in virtual time, with the production engine, under faults of all kinds.
 ///

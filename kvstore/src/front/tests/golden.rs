@@ -58,8 +58,8 @@ pub(super) fn http() -> HttpConnection {
         clock,
         http: address(7001),
         redis: address(7002),
-        members: Vec::new(),
         life,
+        members: Vec::new(),
     }))
 }
 
