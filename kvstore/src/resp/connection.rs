@@ -8,7 +8,7 @@ use super::encode::{Replies, Version};
 use super::gate::Gate;
 use super::local;
 use super::parse::{Arguments, Parser, ProtocolError, TooLarge};
-use super::plan::{Local, Plan, Print, Read, Write};
+use super::plan::{self, Local, Plan, Print, Read, Write};
 use super::replying::Replying;
 use super::skip::Skip;
 use crate::Reply;

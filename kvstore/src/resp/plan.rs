@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use super::containers;
 use super::glob::{Glob, MAX_PATTERN_BYTES};
 use super::parse::Arguments;
-use crate::{Cursor, Description};
 use crate::command::{Condition, MAX_KEY_BYTES};
 use crate::decimal::decimal;
+use crate::{Cursor, Description};
 
 /// A request that has been understood. Keys and values stay in the arguments, at places that the command's name implies.
 #[derive(Debug)]

@@ -28,6 +28,8 @@ fn not_found_refused_and_unknown_are_told_apart() {
     statuses(&cluster.run(&["put", "key", "other", "--if-absent"]), NO);
     statuses(&cluster.run(&["put", "key", "other", "--if-match", "999999"]), NO);
     statuses(&cluster.run(&["del", "key", "--if-match", "999999"]), NO);
+    statuses(&cluster.run(&["del", "nothing", "--if-match", "*"]), NO);
+    statuses(&cluster.run(&["del", "nothing"]), OK);
     statuses(&cluster.run(&["get", "key", "--read", "at-least:999999999", "--timeout", "20"]), REFUSED);
     statuses(&cluster.run(&["snapshot", "now"]), OK);
 

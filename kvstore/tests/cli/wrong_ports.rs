@@ -95,6 +95,15 @@ fn serve(cluster: &Cluster, change: impl Fn(String) -> String) -> Finished {
 fn a_taken_port_is_named_with_the_setting_that_asks_for_it() {
     let cluster = Cluster::prepare(1, 2);
     let Ports { http, redis, peers } = ports(&cluster, 1);
+    // The same port for two purposes is seen before anything is touched.
+    let refused =
+        serve(&cluster, |file| file.replace(&format!("redis = \"{redis}\""), &format!("redis = \"{http}\"")));
+    assert_eq!(refused.status, Some(1), "{refused:?}");
+    assert!(
+        refused.stderr.contains("`redis`: ") && refused.stderr.contains("which `http` has"),
+        "{refused:?}"
+    );
+    assert!(!cluster.dir.path().join("data-1").exists());
     for (address, setting) in [
         (&http, "the address is http in "),
         (&redis, "the address is redis in "),
@@ -109,15 +118,6 @@ fn a_taken_port_is_named_with_the_setting_that_asks_for_it() {
         assert!(refused.stderr.contains("another program has that port"), "{refused:?}");
         drop(holder);
     }
-    // The same port for two purposes is seen before anything is touched.
-    let refused =
-        serve(&cluster, |file| file.replace(&format!("redis = \"{redis}\""), &format!("redis = \"{http}\"")));
-    assert_eq!(refused.status, Some(1), "{refused:?}");
-    assert!(
-        refused.stderr.contains("`redis`: ") && refused.stderr.contains("which `http` has"),
-        "{refused:?}"
-    );
-    assert!(!cluster.dir.path().join("data-1").exists());
 }
 
 #[test]
