@@ -269,7 +269,7 @@ fn unknown(statuses: &[&Status], silent: usize) -> Option<Unknown> {
         return Some(Unknown::Unreachable(silent));
     }
     let answered = |server: &u64| statuses.iter().any(|status| status.server == *server);
-    let mut missing: Vec<u64> = statuses.iter().flat_map(|status| status.members.iter().copied()).collect();
+    let mut missing: Vec<u64> = statuses.iter().flat_map(|status| status.voters.iter().copied()).collect();
     missing.retain(|server| !answered(server));
     missing.sort_unstable();
     missing.dedup();
@@ -277,7 +277,7 @@ fn unknown(statuses: &[&Status], silent: usize) -> Option<Unknown> {
         return Some(Unknown::Missing(missing));
     }
     if let [alone] = statuses {
-        return alone.members.is_empty().then_some(Unknown::Alone);
+        return alone.voters.is_empty().then_some(Unknown::Alone);
     }
     if statuses.iter().all(|status| status.applied == 0) {
         return None;

@@ -25,7 +25,7 @@ pub struct Status {
     pub snapshot: SnapshotStatus,
     /// All servers of the cluster, as this one knows them; empty if it runs an older version.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub members: Vec<u64>,
+    pub voters: Vec<u64>,
     /// Why this server knows that it and others have executed different things: it answers no strong read then, takes no
     /// command and is not ready. Nothing as long as all is well.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -18,6 +18,7 @@ pub mod load;
 mod loopback;
 mod median;
 pub mod network;
+pub mod output;
 pub mod scaling;
 mod wall_clock;
 

@@ -13,7 +13,7 @@ fn server(server: u64, digests: &[(u64, &str)]) -> Status {
     Status {
         server,
         applied,
-        members: MEMBERS.into(),
+        voters: MEMBERS.into(),
         digests: digests.iter().map(digest).collect(),
         ..Status::default()
     }
@@ -79,7 +79,7 @@ fn whom_nobody_has_compared_is_unknown() {
     older.digests[0].state = None;
     assert_eq!(unknown(&all(older), 0), Unknown::StatesNotCompared([1, 3]));
     let mut alone = one.clone();
-    alone.members.clear();
+    alone.voters.clear();
     assert_eq!(unknown(&[alone], 0), Unknown::Alone);
 }
 
@@ -93,7 +93,7 @@ fn a_cluster_that_has_executed_nothing_agrees_about_that() {
 #[test]
 fn a_server_by_itself_has_nobody_to_differ_from() {
     let mut alone = server(1, &[(8, "a")]);
-    alone.members = vec![1];
+    alone.voters = vec![1];
     assert_eq!(of(&[alone]), Agreement::Agree { position: 8 });
 }
 

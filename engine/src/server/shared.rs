@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 
 use super::application::Executed;
-use super::board::Board;
+use super::board::{Board, GroupBoard};
 use super::replica::ROLES;
 use super::thread::Bell;
 use crate::apply::Mark;
@@ -31,7 +31,7 @@ pub(crate) struct Shared<S: StateMachine> {
     pub command_bytes: usize,
     pub deadline: Duration,
     pub clock: Clock,
-    /// A group without a leader for longer takes no commands.
+    /// While a group has been without a leader for longer, no commands are taken.
     pub leaderless_ticks: u32,
     pub lanes: Arc<Vec<Lane<S::Reply>>>,
     pub board: Arc<Board>,
@@ -53,15 +53,14 @@ impl<S: StateMachine> Shared<S> {
         S::check(command).map_err(|unknown| Refused::NotACommand(unknown.0))
     }
 
-    /// Whether this server may take commands, and the lane's group has a leader for them.
-    pub fn check_leader(&self, lane: LaneId) -> Result<(), Refused> {
+    /// Whether this server may take commands, and all groups have leaders, as far as it knows. Without a group's leader the merge
+    /// stops here: no command could be executed, whichever group takes it, and no read confirmed.
+    pub fn check_leaders(&self) -> Result<(), Refused> {
         if self.board.divergence.is_diverged() {
             return Err(Refused::Diverged);
         }
-        if self.board.groups[usize::from(lane.0)].leaderless_ticks.load(SeqCst) > self.leaderless_ticks {
-            return Err(Refused::NoLeader);
-        }
-        Ok(())
+        let leaderless = |group: &GroupBoard| group.leaderless_ticks.load(SeqCst) > self.leaderless_ticks;
+        if self.board.groups.iter().any(leaderless) { Err(Refused::NoLeader) } else { Ok(()) }
     }
 
     /// Takes a single command.
@@ -72,7 +71,7 @@ impl<S: StateMachine> Shared<S> {
         sink: &Arc<dyn Sink<S::Reply>>,
     ) -> Result<(), Refused> {
         self.check_command(&command)?;
-        self.check_leader(lane)?;
+        self.check_leaders()?;
         let bytes = command.len();
         let piece = if bytes >= LONE_COMMAND_BYTES {
             Piece::Lone(command)
@@ -95,7 +94,7 @@ impl<S: StateMachine> Shared<S> {
             sink.failed(&tokens);
             return false;
         }
-        let reads = |sink| ReadBatch { sink, tokens, queued, deadline: queued + self.deadline };
+        let reads = |sink, tokens| ReadBatch { sink, tokens, queued, deadline: queued + self.deadline };
         match consistency {
             Consistency::Weak => return true,
             Consistency::AtLeast(position) => {
@@ -103,9 +102,13 @@ impl<S: StateMachine> Shared<S> {
                 if position.get() <= self.board.applied.load(SeqCst) + early {
                     return true;
                 }
-                self.reads.read_at_least(position, reads(sink));
+                self.reads.read_at_least(position, reads(sink, tokens));
             }
-            Consistency::Strong => self.reads.read_strong(reads(sink)),
+            Consistency::Strong if self.check_leaders().is_err() => {
+                self.metrics.reads_failed.inc_by(tokens.len() as u64);
+                sink.failed(&tokens);
+            }
+            Consistency::Strong => self.reads.read_strong(reads(sink, tokens)),
         }
         false
     }
@@ -151,7 +154,7 @@ impl<S: StateMachine> Shared<S> {
             server: self.server,
             cluster: format!("{:032x}", self.cluster),
             groups: board.groups.len() as u16,
-            members: self.members.clone(),
+            voters: self.members.clone(),
             diverged: board.divergence.told(),
             durability: self.durability.to_owned(),
             applied: board.applied.load(SeqCst),

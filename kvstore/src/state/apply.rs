@@ -67,6 +67,7 @@ impl Kv {
         let described = describer.describe(description);
         let Some(mut present) = present else {
             shard.insert_absent(Entry::new(place, key, value, version, described), digest);
+            map.count_created(1);
             return Reply::Stored { version, created: true, old: None };
         };
         let old = present.replace(value, described, version, digest);
@@ -93,6 +94,7 @@ impl Kv {
                 removed.push(entry);
             }
         }
+        map.count_removed(removed.len());
         drop(shards);
         Reply::Deleted { removed: removed.len() as u64 }
     }
@@ -102,7 +104,10 @@ impl Kv {
         let places: Vec<Place> = pairs.clone().map(|(key, _)| map.place(key)).collect();
         if planted::is(Bug::HalfAnMset) {
             for ((key, value), &place) in pairs.zip(&places) {
-                put(versions, digest, &mut map.write(place.shard()), place, key, kept(value, share));
+                let mut shard = map.write(place.shard());
+                let (_, created) = put(versions, digest, &mut shard, place, key, kept(value, share));
+                map.count_created(usize::from(created));
+                drop(shard);
                 planted::pause();
             }
             return Reply::Flushed;
@@ -115,11 +120,14 @@ impl Kv {
                 return Reply::ConditionFailed { current: Some(entry.version), old: None };
             }
         }
-        let mut last = None;
+        let (mut last, mut keys) = (None, 0);
         for ((key, value), &place) in pairs.zip(&places) {
-            last = Some(put(versions, digest, shards.shard_mut(place), place, key, kept(value, share)));
+            let put = put(versions, digest, shards.shard_mut(place), place, key, kept(value, share));
+            keys += usize::from(put.1);
+            last = Some(put);
             planted::pause();
         }
+        map.count_created(keys);
         let (version, created) = last.expect("decode refuses an mset without a key");
         Reply::Stored { version, created, old: None }
     }
@@ -130,6 +138,7 @@ impl Kv {
         let mut shard = map.write(place.shard());
         let Some(mut present) = shard.find(place, key) else {
             let (version, _) = put(versions, digest, &mut shard, place, key, kept(value, share));
+            map.count_created(1);
             return Reply::Appended { length: value.len() as u64, version };
         };
         if present.value.len() + value.len() > MAX_VALUE_BYTES {
@@ -160,13 +169,18 @@ impl Kv {
                 present.change(version, digest, |_| digits);
                 version
             }
-            None => put(versions, digest, &mut shard, place, key, digits).0,
+            None => {
+                let (version, _) = put(versions, digest, &mut shard, place, key, digits);
+                map.count_created(1);
+                version
+            }
         };
         Reply::Counted { value, version }
     }
 
     fn flush_all(&mut self) -> Reply {
-        self.map.replace_all(no_contents());
+        let before = self.map.replace_all(no_contents());
+        self.garbage.free(before);
         self.digest = StateDigest::default();
         self.versions.forget_all();
         Reply::Flushed
