@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 
 use super::application::Executed;
-use super::board::{Board, GroupBoard};
+use super::board::Board;
 use super::replica::ROLES;
 use super::thread::Bell;
 use crate::batch::{LONE_COMMAND_BYTES, put_command};
@@ -49,11 +49,9 @@ impl<S: StateMachine> Shared<S> {
         Ok(())
     }
 
-    /// Whether all groups have leaders, as far as this server knows. Without a group's leader the merge stops here: no command
-    /// could be executed, whichever group takes it, and no read confirmed.
+    /// Whether all groups have leaders, so that commands can be executed and reads confirmed.
     pub fn check_leaders(&self) -> Result<(), Refused> {
-        let leaderless = |group: &GroupBoard| group.leaderless_ticks.load(SeqCst) > self.leaderless_ticks;
-        if self.board.groups.iter().any(leaderless) { Err(Refused::NoLeader) } else { Ok(()) }
+        if self.board.is_leaderless(self.leaderless_ticks) { Err(Refused::NoLeader) } else { Ok(()) }
     }
 
     /// Takes a single command.
