@@ -1,6 +1,7 @@
 //! What a server needs to know before it starts, with defaults and their reasons.
 
 mod limits;
+mod open_files;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -8,6 +9,8 @@ use std::time::Duration;
 
 use crate::log::Durability;
 use crate::snapshot::PIECE_BYTES;
+
+pub(crate) use open_files::MOST_PENDING;
 
 /// Names one server of a cluster; never used again once its server has been removed or has lost its log.
 pub type ServerId = u64;

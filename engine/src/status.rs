@@ -71,6 +71,12 @@ pub struct SnapshotStatus {
     pub bytes: u64,
     /// Length of all snapshots that are kept, in bytes.
     pub disk_bytes: u64,
+    /// How often a snapshot has been asked for since the server's start; a failed one is asked for again by itself.
+    #[serde(default)]
+    pub asked: u64,
+    /// So many of these requests are met: what was executed when they were made is in the snapshot at `position`.
+    #[serde(default)]
+    pub met: u64,
     /// Somebody has asked for a snapshot, and it has not begun.
     pub wanted: bool,
     /// One is being written.

@@ -11,6 +11,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use serde::Deserialize;
 
 /// The HTTP port of the first server of a new cluster.
 pub const DEFAULT_PORT: u16 = 7000;
@@ -22,6 +23,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest head of a reply; the servers' own are far shorter.
 const MAX_HEAD_BYTES: usize = 64 << 10;
 const MAX_HEADERS: usize = 64;
+/// Longest body of a reply: several times the longest value. What is no server of ours may send without end.
+const MAX_BODY_BYTES: u64 = 64 << 20;
+/// A server says at once that it lives, however busy it is.
+const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
 /// All bytes of a key are escaped, but those that RFC 3986 never gives a meaning.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -49,6 +54,15 @@ pub struct Response {
     /// The body.
     pub body: Vec<u8>,
     headers: Vec<(String, String)>,
+}
+
+/// What a server says in the body of an error reply: what happened, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct ErrorBody {
+    /// What happened.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
 }
 
 /// Why there is no reply.
@@ -105,6 +119,11 @@ impl Response {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|header| header.0.eq_ignore_ascii_case(name)).map(|header| header.1.as_str())
     }
+
+    /// Whether a Niagara server has sent this reply to a request about a key: it names a position, or explains an error as they do.
+    pub fn is_ours(&self) -> bool {
+        self.header("Niagara-Position").is_some() || serde_json::from_slice::<ErrorBody>(&self.body).is_ok()
+    }
 }
 
 impl Endpoint {
@@ -122,6 +141,23 @@ impl Endpoint {
             Ok(()) => reply.map_err(Trouble::Lost),
             // A server that refuses a body (too large) answers, and closes, before it has read it.
             Err(error) => reply.map_err(|_| Trouble::NotSent(error)),
+        }
+    }
+
+    /// Asks something harmless, to learn before anything is sent that matters whether a Niagara server answers HTTP here.
+    pub fn recognise(&self, timeout: Duration) -> Result<(), Trouble> {
+        let response = self.send(&Request::get("/healthz"), timeout.min(GREETING_TIMEOUT))?;
+        match response.is_ours() || (response.status == 200 && response.body == b"ok\n") {
+            true => Ok(()),
+            false => Err(Trouble::Lost(foreign("an HTTP server that is no Niagara server"))),
+        }
+    }
+
+    /// The same port of another host, where a server says that it listens at all addresses of its own.
+    pub fn or_at_host_of(self, other: &Endpoint) -> Endpoint {
+        match self.host.as_str() {
+            "0.0.0.0" | "[::]" => Endpoint { host: other.host.clone(), port: self.port },
+            _ => self,
         }
     }
 
@@ -183,6 +219,13 @@ impl fmt::Display for Endpoint {
     }
 }
 
+impl Trouble {
+    /// Whether something has answered that is no Niagara server's HTTP port, so that no request had an effect.
+    pub fn is_foreign(&self) -> bool {
+        matches!(self, Trouble::Lost(error) if error.kind() == ErrorKind::InvalidData)
+    }
+}
+
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (Trouble::NotSent(error) | Trouble::Lost(error)) = self;
@@ -200,10 +243,21 @@ fn receive(stream: &mut TcpStream) -> io::Result<Response> {
     let mut chunk = [0; 4096];
     loop {
         if let Some((mut response, body_start, length)) = parse_head(&input)? {
-            let missing = length.map(|length| length.saturating_sub((input.len() - body_start) as u64));
-            stream.take(missing.unwrap_or(u64::MAX)).read_to_end(&mut input)?;
+            let here = (input.len() - body_start) as u64;
+            if length.is_some_and(|length| length > MAX_BODY_BYTES) {
+                return Err(foreign("a server whose reply is larger than any of Niagara's"));
+            }
+            let most = length.unwrap_or(MAX_BODY_BYTES + 1).saturating_sub(here);
+            stream.take(most).read_to_end(&mut input)?;
             response.body = input.split_off(body_start);
-            let Some(length) = length else { return Ok(response) };
+            let Some(length) = length else {
+                let is_endless = response.body.len() as u64 > MAX_BODY_BYTES;
+                return if is_endless {
+                    Err(foreign("a server whose reply has no end"))
+                } else {
+                    Ok(response)
+                };
+            };
             if (response.body.len() as u64) < length {
                 return Err(cut_short());
             }
@@ -211,11 +265,16 @@ fn receive(stream: &mut TcpStream) -> io::Result<Response> {
             return Ok(response);
         }
         if input.len() > MAX_HEAD_BYTES {
-            return Err(io::Error::new(ErrorKind::InvalidData, "the reply's head has no end"));
+            return Err(foreign("a server whose reply has a head without end"));
         }
-        match stream.read(&mut chunk)? {
-            0 => return Err(cut_short()),
-            read => input.extend_from_slice(&chunk[..read]),
+        match stream.read(&mut chunk) {
+            Ok(0) if input.is_empty() => return Err(without_a_word()),
+            Ok(0) => return Err(cut_short()),
+            Ok(read) => input.extend_from_slice(&chunk[..read]),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset && input.is_empty() => {
+                return Err(without_a_word());
+            }
+            Err(error) => return Err(error),
         }
     }
 }
@@ -224,23 +283,44 @@ fn cut_short() -> io::Error {
     io::Error::new(ErrorKind::UnexpectedEof, "the server closed the connection before its reply was complete")
 }
 
+/// So does a server that dies, and one that was called at a port for other servers.
+fn without_a_word() -> io::Error {
+    let what = "it closed the connection without a word, as a port does at which servers talk to each other: is this its HTTP port?";
+    io::Error::new(ErrorKind::UnexpectedEof, what)
+}
+
+/// What answers is something else than what was looked for.
+fn foreign(what: &str) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, format!("this is not a Niagara server's HTTP port, but {what}"))
+}
+
+/// What speaks like this, if it is not HTTP.
+fn speaker(input: &[u8]) -> &'static str {
+    match input {
+        [b'-' | b'+' | b':' | b'$' | b'*', ..] => "one for the Redis protocol",
+        [0x15 | 0x16, 0x03, ..] => "one for TLS",
+        [b'S', b'S', b'H', b'-', ..] => "one for SSH",
+        _ => "one that does not speak HTTP",
+    }
+}
+
 /// The reply's head if it is complete, where the body starts, and how long that is if the head says it.
 fn parse_head(input: &[u8]) -> io::Result<Option<(Response, usize, Option<u64>)>> {
-    let invalid =
-        |reason: &str| io::Error::new(ErrorKind::InvalidData, format!("this is no HTTP reply: {reason}"));
     let mut fields = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut head = httparse::Response::new(&mut fields);
-    let body_start = match head.parse(input).map_err(|error| invalid(&error.to_string()))? {
+    let body_start = match head.parse(input).map_err(|_| foreign(speaker(input)))? {
         httparse::Status::Partial => return Ok(None),
         httparse::Status::Complete(length) => length,
     };
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
     let headers = head.headers.iter().map(|field| (field.name.to_owned(), text(field.value))).collect();
-    let status = head.code.ok_or_else(|| invalid("it has no status"))?;
+    let status = head.code.ok_or_else(|| foreign("one whose replies have no status"))?;
     let response = Response { status, body: Vec::new(), headers };
     let length = match response.header("content-length") {
         None => None,
-        Some(length) => Some(length.parse().map_err(|_| invalid("its length is no number"))?),
+        Some(length) => {
+            Some(length.parse().map_err(|_| foreign("one whose replies have a length that is no number"))?)
+        }
     };
     Ok(Some((response, body_start, length)))
 }

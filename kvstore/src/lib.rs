@@ -11,6 +11,7 @@
 //! | [`http`] | HTTP/1.1: the same | commands, reads |
 //! | `front` | connections and their threads; the order of requests | both protocols, the engine's port |
 //! | [`client`] | one HTTP request, by a client that knows what it has sent | |
+//! | [`logs`] | where a process's logs go | |
 //! | [`config`], [`server`] | one server put together from a file | everything above |
 //!
 //! What a client can rely on:
@@ -30,6 +31,7 @@ mod decimal;
 mod description;
 mod front;
 pub mod http;
+pub mod logs;
 mod reply;
 pub mod resp;
 pub mod server;

@@ -309,7 +309,7 @@ impl<L: ReplicaLog> Driver<L> {
             || raft.election_elapsed + 1 < raft.randomized_election_timeout()
     }
 
-    /// Hands leadership to `to`, or to the best follower there is: active, and close behind.
+    /// Hands leadership to `to`, or to the best follower there is: active, and close behind. `false` if there is none.
     pub(super) fn hand_leadership_over(&mut self, to: Option<u64>) {
         let raft = &self.raft.raft;
         let candidates = raft.prs().iter().filter(|(id, progress)| {

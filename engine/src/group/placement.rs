@@ -21,8 +21,8 @@ const STEADY: u64 = 2;
 const STEADY_WITHOUT_ALL: u64 = 20;
 /// A leadership that was kept for so many times the time that was waited for it has been worth it.
 const WORTHWHILE: u64 = 8;
-/// The longest wait between two requests, in election time-outs: half a minute.
-const MOST_PATIENCE: u64 = 64;
+/// The longest wait between two requests, in election time-outs: a minute.
+const MOST_PATIENCE: u64 = 128;
 
 /// The timing of one replica's moves towards the wanted placement.
 #[derive(Debug)]
@@ -131,22 +131,7 @@ mod tests {
     use super::*;
 
     fn placement() -> Placement {
-        let mut placement = Placement::new(&DriverConfig {
-            server: 1,
-            lane: 0,
-            voters: vec![1, 2, 3],
-            wanted_leader: 1,
-            boot: 1,
-            heartbeat_ticks: 2,
-            election_ticks: 10,
-            campaign_ticks: 11..20,
-            campaign_seed: None,
-            window: 4,
-            entry_bytes: 1 << 10,
-            foreign_bytes: 1 << 20,
-            pin_bytes: 0,
-            send_queue_bytes: 1 << 20,
-        });
+        let mut placement = Placement::new(&DriverConfig::small());
         placement.link(2, true, 0);
         placement.link(3, true, 0);
         placement
@@ -189,5 +174,12 @@ mod tests {
         placement.link(3, false, 500);
         let first = (500..).find(|now| placement.wants_to_claim(*now, 2));
         assert_eq!(first, Some(700), "it is down, most likely");
+    }
+    #[test]
+    fn who_lags_as_soon_as_it_leads_asks_about_once_a_minute_in_the_end() {
+        const HOUR: u64 = 72_000;
+        let mut placement = placement();
+        let at_the_edge = claims(&mut placement, HOUR, 15);
+        assert!(at_the_edge.len() < 70, "{} requests in an hour", at_the_edge.len());
     }
 }

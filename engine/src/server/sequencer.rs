@@ -76,7 +76,7 @@ pub(crate) struct Sequencer {
     reads: Arc<ReadGate>,
     metrics: Arc<Metrics>,
     tick: Duration,
-    /// The slot that the merge awaited at the last tick.
+    /// The slot that the merge waited for at the last tick, if it did.
     stalled: Option<Slot>,
     limits: SnapshotLimits,
     /// What has been merged since the last snapshot.
@@ -178,8 +178,9 @@ impl Sequencer {
     /// Whether a snapshot is due, and can be made.
     fn snapshot_is_due(&self) -> bool {
         let snapshots = &self.board.snapshots;
+        let asked = snapshots.asked();
         if snapshots.is_wanted() && self.is_all_kept() {
-            snapshots.no_longer_wanted();
+            snapshots.meet(asked);
         }
         let full = self.since.entries >= self.limits.entries || self.since.bytes >= self.limits.bytes;
         (full || snapshots.is_wanted()) && snapshots.may_freeze()
@@ -199,9 +200,9 @@ impl Sequencer {
 
     /// Cuts the logs for a snapshot, if that is wanted and the end of a round is here.
     fn cut_if(&mut self, due: bool) -> Option<Then> {
+        let asked = self.board.snapshots.asked();
         let round = if due { self.round_to_cut()? } else { return None };
-        self.board.snapshots.cut();
-        self.board.snapshots.no_longer_wanted();
+        self.board.snapshots.cut(round, asked);
         self.since = SnapshotLimits { entries: 0, bytes: 0 };
         let floors = self.logs.iter_mut().map(|log| log.cut(round)).collect();
         Some(Then::Freeze(Cut { round, anchor: self.merge.anchor(), floors }))
@@ -259,7 +260,8 @@ impl Sequencer {
     /// A step of the clock.
     pub fn tick(&mut self, now: Instant) {
         let awaited = self.merge.awaited();
-        let halted = self.stalled == Some(awaited);
+        let waits = self.waits_for_slot();
+        let halted = waits && self.stalled == Some(awaited);
         if halted && let Some(level) = self.merge.held_level() {
             // Local knowledge did not help within a tick: ask the group's leader to pad, wherever it is.
             let group = awaited.group.index();
@@ -267,8 +269,15 @@ impl Sequencer {
             self.metrics.pad_requests.inc();
             self.metrics.stalls[group].inc_by(self.tick.as_secs_f64());
         }
-        self.stalled = Some(awaited);
+        self.stalled = waits.then_some(awaited);
         self.reads.tick(now, halted);
+    }
+
+    /// Whether nothing but the awaited group keeps the merge from going on. While execution is slow, slots wait for the merge
+    /// rather than the other way round: nobody can help by padding.
+    fn waits_for_slot(&self) -> bool {
+        let log = &self.logs[self.merge.awaited().group.index()];
+        !self.more && log.commit(&self.board) <= log.index
     }
 }
 

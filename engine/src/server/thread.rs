@@ -19,10 +19,10 @@ pub(crate) fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> std::
 struct AbortOnPanic;
 
 impl Drop for AbortOnPanic {
+    /// What the panic was has been said by its hook. Nothing is printed here: standard error may be a pipe that nobody reads.
     fn drop(&mut self) {
         let name = thread::current().name().unwrap_or("?").to_owned();
         tracing::error!(thread = name, "a thread of the engine panicked: the process ends");
-        eprintln!("niagara: thread {name} panicked; a server cannot go on without it, so the process ends");
         std::process::abort();
     }
 }

@@ -29,8 +29,14 @@ pub(crate) struct SnapshotBoard {
     may_freeze: AtomicBool,
     /// The sequencer has had the state frozen, and the view has not arrived.
     is_cut: AtomicBool,
-    /// Somebody wants a snapshot now.
-    wanted: AtomicBool,
+    /// How often somebody has wanted a snapshot.
+    asked: AtomicU64,
+    /// So many of these requests the sequencer has acted on.
+    heard: AtomicU64,
+    /// So many of them are met by what is durable.
+    met: AtomicU64,
+    /// The last cut: its round, and how many requests it meets once it is durable.
+    last_cut: Mutex<(u64, u64)>,
     /// A received snapshot for the merge to go on from.
     resume: Mutex<Option<Arc<Header>>>,
     has_resume: AtomicBool,
@@ -74,9 +80,11 @@ impl SnapshotBoard {
         self.may_freeze.load(SeqCst) && !self.is_cut.load(SeqCst)
     }
 
-    /// The state is about to be frozen: there is one view at a time.
-    pub fn cut(&self) {
+    /// The state is about to be frozen at the end of this round, for so many requests: there is one view at a time.
+    pub fn cut(&self, round: u64, asked: u64) {
+        *self.last_cut.lock() = (round, asked);
         self.is_cut.store(true, SeqCst);
+        self.heard.fetch_max(asked, SeqCst);
     }
 
     /// The view has arrived, and is about to be written.
@@ -92,17 +100,31 @@ impl SnapshotBoard {
 
     /// Somebody wants a snapshot now.
     pub fn want(&self) {
-        self.wanted.store(true, SeqCst);
+        self.asked.fetch_add(1, SeqCst);
+    }
+
+    /// How often somebody has wanted a snapshot. To be read before it is decided what meets these requests.
+    pub fn asked(&self) -> u64 {
+        self.asked.load(SeqCst)
     }
 
     /// Whether somebody wants a snapshot now.
     pub fn is_wanted(&self) -> bool {
-        self.wanted.load(SeqCst)
+        self.asked() > self.heard.load(SeqCst)
     }
 
-    /// There is a snapshot as new as can be, or there is going to be.
-    pub fn no_longer_wanted(&self) {
-        self.wanted.store(false, SeqCst);
+    /// The snapshot that is there meets so many requests.
+    pub fn meet(&self, asked: u64) {
+        self.heard.fetch_max(asked, SeqCst);
+        self.met.fetch_max(asked, SeqCst);
+    }
+
+    /// A snapshot of this round, or a later one, is durable, and told of.
+    pub fn durable(&self, round: u64) {
+        let (cut, asked) = *self.last_cut.lock();
+        if cut <= round {
+            self.met.fetch_max(asked, SeqCst);
+        }
     }
 
     /// The merge is to go on from this snapshot.
@@ -166,8 +188,10 @@ impl SnapshotBoard {
 
     /// How the snapshots stand.
     pub fn status(&self) -> SnapshotStatus {
+        // In this order: what meets them is told of before they are met.
+        let met = self.met.load(SeqCst);
         let wanted = self.is_wanted() || self.is_cut.load(SeqCst);
-        SnapshotStatus { wanted, ..self.status.lock().clone() }
+        SnapshotStatus { asked: self.asked(), met, wanted, ..self.status.lock().clone() }
     }
 
     /// Changes what is said of how the snapshots stand.

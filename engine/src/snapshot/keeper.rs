@@ -198,6 +198,7 @@ impl<S: StateMachine> Keeper<S> {
         if resumed > self.here {
             self.here = resumed;
             self.announce();
+            self.share.board.snapshots.durable(resumed);
         }
         self.install();
     }
@@ -225,6 +226,7 @@ impl<S: StateMachine> Keeper<S> {
                     status.last_error = None;
                 });
                 self.announce();
+                self.share.board.snapshots.durable(header.round);
                 self.install();
             }
             Saved::Failed(error) => {

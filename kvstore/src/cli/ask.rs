@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use niagara_kvstore::config::ConfigFile;
 use niagara_kvstore::{Tag, Version};
-use serde::Deserialize;
 
 use super::ClusterArgs;
 use super::failure::Failure;
-use niagara_kvstore::client::{DEFAULT_URL, Endpoint, Request, Response, Trouble};
+use niagara_kvstore::client::{DEFAULT_URL, Endpoint, ErrorBody, Request, Response, Trouble};
 
 /// Where the servers are, unless the command line says it.
 const AT_VARIABLE: &str = "NIAGARA_AT";
@@ -83,6 +82,12 @@ pub fn ask(
                 tried.last().map_or("", String::as_str)
             );
         }
+        // A write is for servers of ours only: who answers is asked before it is sent.
+        let recognised = if again == Again::Harmless { Ok(()) } else { endpoint.recognise(timeout) };
+        if let Err(trouble) = recognised {
+            tried.push(format!("{endpoint}: {trouble}"));
+            continue;
+        }
         match judge(endpoint.send(request, timeout)) {
             Verdict::Answer(response) => return Ok(response),
             Verdict::Elsewhere(why) => tried.push(format!("{endpoint}: {why}")),
@@ -103,8 +108,12 @@ fn judge(outcome: Result<Response, Trouble>) -> Verdict {
         Ok(response) => match response.status {
             429 | 503 => Verdict::Elsewhere(message_of(&response).0),
             504 => Verdict::Unknown(message_of(&response).0),
-            _ => Verdict::Answer(response),
+            _ if response.is_ours() => Verdict::Answer(response),
+            status => Verdict::Elsewhere(format!(
+                "this is not a Niagara server's HTTP port: something else answers, with HTTP status {status}"
+            )),
         },
+        Err(trouble) if trouble.is_foreign() => Verdict::Elsewhere(trouble.to_string()),
         Err(trouble @ Trouble::NotSent(_)) => Verdict::Elsewhere(trouble.to_string()),
         Err(trouble @ Trouble::Lost(_)) => Verdict::Unknown(trouble.to_string()),
     }
@@ -114,21 +123,14 @@ fn exhausted(tried: &[String], unknown: bool) -> Failure {
     let tried = tried.join("\n  ");
     if unknown {
         let hint = "look with `niagara get` what the key has now, before you decide to send it again";
-        return Failure::new(
+        return Failure::unknown(
             format!("the outcome is unknown: it may or may not have been executed\n  {tried}"),
             hint,
         );
     }
     let hint = "look with `niagara status`; are the servers running, and is a majority of them reachable? Name further \
                 servers by --at URL,URL";
-    Failure::new(format!("no server could serve the request\n  {tried}"), hint)
-}
-
-/// What a server says in the body of an error reply.
-#[derive(Deserialize)]
-struct ErrorBody {
-    message: String,
-    hint: String,
+    Failure::refused(format!("no server could serve the request\n  {tried}"), hint)
 }
 
 /// An error reply in a server's own words: what happened, and what to do.
@@ -142,10 +144,14 @@ fn message_of(response: &Response) -> (String, String) {
     }
 }
 
-/// The failure that a reply stands for which is not the hoped-for one.
+/// The failure that a reply stands for which is not the hoped-for one. Servers check before they execute; where one fails in the
+/// midst of it, nobody knows how far it came.
 pub fn refusal(response: &Response) -> Failure {
     let (what, hint) = message_of(response);
-    Failure::new(what, hint)
+    match response.status {
+        500 => Failure::unknown(what, hint),
+        _ => Failure::refused(what, hint),
+    }
 }
 
 /// The failure of a write whose condition did not hold.

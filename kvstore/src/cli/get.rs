@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::GetArgs;
 use super::ask::{Again, ask, endpoints, refusal};
 use super::failure::Failure;
-use super::output::print;
+use super::output::{print, print_aside};
 use niagara_kvstore::client::Request;
 
 /// Does what `niagara get` promises.
@@ -31,7 +31,8 @@ pub fn run(arguments: &GetArgs) -> Result<ExitCode, Failure> {
     }
     if arguments.verbose {
         let header = |name| response.header(name).unwrap_or("unknown").trim_matches('"');
-        eprintln!("version {} read at position {}", header("ETag"), header("Niagara-Position"));
+        let text = format!("version {} read at position {}\n", header("ETag"), header("Niagara-Position"));
+        print_aside(&text)?;
     }
     Ok(ExitCode::SUCCESS)
 }

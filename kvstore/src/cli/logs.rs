@@ -1,8 +1,9 @@
-//! Where the logs of a server in this process go: standard error, in lines that people read.
+//! What the commands that run servers log.
 
-use std::io::{self, IsTerminal};
-
+use niagara_kvstore::logs;
 use tracing_subscriber::EnvFilter;
+
+use super::failure::Failure;
 
 /// Checks a filter that was typed, so that a wrong one is a usage error.
 pub fn parse_filter(text: &str) -> Result<String, String> {
@@ -14,16 +15,17 @@ pub fn parse_filter(text: &str) -> Result<String, String> {
     }
 }
 
-/// Sends all logs that pass the filter to standard error: the one that was typed, else the environment's, else the
-/// default. To be called once, by the command that runs servers.
-pub fn start(typed: Option<&str>, default: &str) {
+/// Starts the logs: with the filter that was typed, else the environment's, else the default. To be called once, by the command
+/// that runs servers.
+pub fn start(typed: Option<&str>, default: &str) -> Result<(), Failure> {
     let variable = std::env::var("NIAGARA_LOG").ok().filter(|text| !text.is_empty());
     let filter = typed.or(variable.as_deref()).unwrap_or(default);
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(filter))
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .init();
+    logs::start(EnvFilter::new(filter)).map_err(|error| {
+        Failure::new(
+            format!("cannot start the thread that writes logs: {error}"),
+            "raise the limit of threads (ulimit -u)",
+        )
+    })
 }
 
 #[cfg(test)]

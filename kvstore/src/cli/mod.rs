@@ -2,6 +2,7 @@
 //!
 //! | command | file |
 //! |---|---|
+//! | all | [`parse`]: what was typed, and help |
 //! | `demo` | [`demo`]: a cluster in one process, with a load and a verdict |
 //! | `new-cluster` | [`new_cluster`]: writes configuration files |
 //! | `serve` | [`serve`]: one server |
@@ -26,16 +27,20 @@ mod logs;
 mod manual;
 mod new_cluster;
 mod output;
+mod parse;
+mod place;
 mod progress;
 mod put;
 mod read_only;
 mod resp;
 mod serve;
+mod shell;
 mod snapshot;
 mod status;
 mod stop_signal;
 mod style;
 mod table;
+mod wrap;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -47,6 +52,7 @@ use niagara_engine::Durability;
 
 use failure::Failure;
 use niagara_kvstore::client::{self, Endpoint};
+pub use parse::parse;
 
 /// A replicated key-value store whose log scales with cores and links.
 ///

@@ -1,44 +1,68 @@
-//! Standard output.
+//! What commands print. Whatever could not be written in full is a failure of its own.
 
 use std::io::{self, ErrorKind, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 
-use super::failure::Failure;
+use niagara_kvstore::logs::write_all;
 
-/// Writes to standard output. A reader who has had enough (`niagara status | head -1`) is no failure: the exit status
-/// still says how the command itself went.
+use super::failure::{Failure, Status};
+
+/// Writes to standard output.
 pub fn print(bytes: impl AsRef<[u8]>) -> Result<(), Failure> {
-    print_to(&mut io::stdout().lock(), bytes.as_ref())
+    Output(io::stdout().as_fd()).write_all(bytes.as_ref()).map_err(|error| failure(&error))
 }
 
-fn print_to(output: &mut impl Write, bytes: &[u8]) -> Result<(), Failure> {
-    match output.write_all(bytes).and_then(|()| output.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::new(format!("cannot write the output: {error}"), "check where standard output goes"))
+/// Writes to standard error what the user has asked for, or needs to go on.
+pub fn print_aside(text: &str) -> Result<(), Failure> {
+    Output(io::stderr().as_fd()).write_all(text.as_bytes()).map_err(|error| failure(&error))
+}
+
+/// Writes to standard error what is good to know. Where nobody can be told, nobody is.
+pub fn note(text: &str) {
+    let _ = Output(io::stderr().as_fd()).write_all(text.as_bytes());
+}
+
+/// A standard stream, without a buffer: what it has taken is written.
+pub struct Output<'fd>(pub BorrowedFd<'fd>);
+
+impl Write for Output<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match write_all(self.0, bytes, None) {
+            Ok(()) => Ok(bytes.len()),
+            Err(incomplete) => Err(incomplete.error),
         }
-        _ => Ok(()),
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The failure of a command whose output was not taken.
+pub fn failure(error: &io::Error) -> Failure {
+    match error.kind() {
+        ErrorKind::BrokenPipe => Failure::reader_left(),
+        _ => Failure::new(format!("cannot write the output: {error}"), "check where standard output goes")
+            .with(Status::Output),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
 
-    /// An output that cannot be written to.
-    struct Broken(ErrorKind);
-
-    impl Write for Broken {
-        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            Err(self.0.into())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
     #[test]
-    fn a_reader_that_left_is_no_failure() {
-        assert!(print_to(&mut Broken(ErrorKind::BrokenPipe), b"text").is_ok());
-        assert!(print_to(&mut Broken(ErrorKind::StorageFull), b"text").is_err());
+    fn what_is_not_taken_is_a_failure() {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let error = Output(full.as_fd()).write_all(b"text").unwrap_err();
+        assert_eq!(failure(&error).status(), Status::Output);
+        assert!(failure(&error).what.contains("No space left"), "{error}");
+
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let error = Output(writer.as_fd()).write_all(b"text").unwrap_err();
+        assert_eq!((failure(&error).status(), failure(&error).what.as_str()), (Status::Output, ""));
     }
 }

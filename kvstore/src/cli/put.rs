@@ -10,8 +10,9 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use super::PutArgs;
 use super::ask::{Again, ask, condition_failed, endpoints, refusal};
 use super::failure::Failure;
-use super::output::print;
+use super::output::{note, print};
 use niagara_kvstore::client::{Request, Response};
+use niagara_kvstore::command::MAX_VALUE_BYTES;
 
 /// Does what `niagara put` promises.
 pub fn run(arguments: PutArgs) -> Result<ExitCode, Failure> {
@@ -58,17 +59,22 @@ pub fn key_parser() -> impl TypedValueParser<Value = OsString> {
     })
 }
 
+/// The value from standard input, of which no more is taken than the longest value has.
 fn read_value() -> Result<Vec<u8>, Failure> {
-    let mut input = io::stdin().lock();
+    let input = io::stdin().lock();
     if input.is_terminal() {
-        eprintln!("Reading the value from the terminal; end it with Ctrl-D on a line of its own.");
+        note("Reading the value from the terminal; end it with Ctrl-D on a line of its own.\n");
     }
     let mut value = Vec::new();
-    input.read_to_end(&mut value).map_err(|error| {
-        Failure::new(
+    input.take(MAX_VALUE_BYTES as u64 + 1).read_to_end(&mut value).map_err(|error| {
+        Failure::refused(
             format!("cannot read the value from standard input: {error}"),
             "give it on the command line",
         )
     })?;
+    if value.len() > MAX_VALUE_BYTES {
+        let what = format!("the value on standard input is too large: {MAX_VALUE_BYTES} bytes are the most");
+        return Err(Failure::refused(what, "nothing was written; store it in parts, under several keys"));
+    }
     Ok(value)
 }

@@ -10,6 +10,12 @@ use niagara_kvstore::client::is_host;
 
 /// A server answers each command within its own deadline; this is for one that hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Servers are near: one that takes longer to accept a connection is as good as gone.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// A server says at once that it lives, however busy it is.
+const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
+/// A line that everything which takes lines understands as one, or refuses, and an empty one behind it.
+const GREETING: &[u8] = b"PING\r\n\r\n";
 
 /// A server's Redis address, as it was typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,11 +75,34 @@ impl fmt::Display for Address {
 impl Connection {
     /// Connects.
     pub fn open(address: SocketAddr) -> io::Result<Connection> {
-        let stream = TcpStream::connect(address)?;
+        let stream = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         Ok(Connection { stream, output: Vec::new(), staged: 0, input: Vec::new() })
+    }
+
+    /// Connects, and makes sure that who answers speaks the Redis protocol.
+    pub fn open_recognised(address: SocketAddr) -> io::Result<Connection> {
+        let mut connection = Connection::open(address)?;
+        connection.stream.set_read_timeout(Some(GREETING_TIMEOUT))?;
+        connection.output.extend_from_slice(GREETING);
+        connection.staged = 1;
+        let mut refused = None;
+        let greeted = connection.exchange(|reply| {
+            if let Reply::Error(text) = reply {
+                refused = Some(String::from_utf8_lossy(text).into_owned());
+            }
+        });
+        let what = match (greeted, refused) {
+            (Ok(()), None) => {
+                connection.stream.set_read_timeout(Some(PATIENCE))?;
+                return Ok(connection);
+            }
+            (Ok(()), Some(refused)) => format!("the server answers \"{refused}\""),
+            (Err(error), _) => stranger(&error, &connection.input),
+        };
+        Err(io::Error::new(ErrorKind::InvalidData, what))
     }
 
     /// Stages a command for the next [`exchange`](Self::exchange).
@@ -139,6 +168,21 @@ fn parse(input: &[u8]) -> io::Result<Option<(Reply<'_>, usize)>> {
     Ok(Some((reply, rest)))
 }
 
+/// Who answers like this, or not at all, where a Redis port was looked for.
+fn stranger(error: &io::Error, said: &[u8]) -> String {
+    let speaks = match (error.kind(), said) {
+        (_, [b'H', b'T', b'T', b'P', b'/', ..]) => "this is a port for HTTP",
+        (_, [0x15 | 0x16, 0x03, ..]) => "this is a port for TLS",
+        (ErrorKind::InvalidData, _) => "something answers that does not speak the Redis protocol",
+        (ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset, _) => {
+            "it closes the connection without a word, as a port does at which servers talk to each other"
+        }
+        (ErrorKind::WouldBlock | ErrorKind::TimedOut, _) => "it does not answer in time",
+        _ => return error.to_string(),
+    };
+    format!("{speaks}; a server's Redis port is needed")
+}
+
 fn malformed() -> io::Error {
     io::Error::new(ErrorKind::InvalidData, "the reply is not in the Redis protocol")
 }
@@ -190,6 +234,28 @@ mod tests {
     fn what_is_not_the_protocol_is_refused() {
         for text in ["HTTP/1.1 400\r\n", "\r\n", ":x\r\n", "$-2\r\n", "$99999999999999999999\r\n"] {
             assert!(parse(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_stranger_is_recognised() {
+        for (answer, said) in [
+            ("HTTP/1.1 400 Bad Request\r\n\r\n", "this is a port for HTTP"),
+            ("\x15\x03\x01\x00\x02\x02\x46\r\n", "this is a port for TLS"),
+            ("SSH-2.0-OpenSSH_9.6\r\n", "does not speak the Redis protocol"),
+            ("", "without a word"),
+            ("-ERR max number of clients reached\r\n", "max number of clients"),
+        ] {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            let server = thread::spawn(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                stream.read_exact(&mut [0; GREETING.len()]).unwrap();
+                stream.write_all(answer.as_bytes()).unwrap();
+            });
+            let error = Connection::open_recognised(address).err().expect("a stranger is no server");
+            assert!(error.to_string().contains(said), "{answer}: {error}");
+            server.join().unwrap();
         }
     }
 

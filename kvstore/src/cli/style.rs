@@ -31,6 +31,11 @@ impl Paint {
         Paint { on: terminal && !forbidden && !dumb }
     }
 
+    /// Whether there are colours.
+    pub fn is_on(self) -> bool {
+        self.on
+    }
+
     /// Something went well.
     pub fn good(self, text: impl Display) -> String {
         self.paint("32", text)

@@ -17,19 +17,25 @@ pub struct Cluster {
 impl Cluster {
     /// Starts a cluster of so many servers and groups.
     pub fn start(servers: u64, groups: u16) -> Cluster {
+        let mut cluster = Cluster::prepare(servers, groups);
+        for server in 1..=servers {
+            let mut running = cluster.serve(server);
+            running.wait_for(&format!("server {server} serves: HTTP at "));
+            cluster.servers.push(running);
+        }
+        cluster
+    }
+
+    /// Writes the files of such a cluster, and starts nothing.
+    pub fn prepare(servers: u64, groups: u16) -> Cluster {
         let dir = tempfile::tempdir().unwrap();
-        let mut cluster = Cluster { dir, servers: Vec::new() };
+        let cluster = Cluster { dir, servers: Vec::new() };
         let [count, groups, port] = [servers.to_string(), groups.to_string(), free_block().to_string()];
         let path = cluster.dir.path().to_str().unwrap().to_owned();
         let arguments =
             ["new-cluster", "--dir", &path, "--servers", &count, "--groups", &groups, "--base-port", &port];
         let finished = run(arguments);
         assert_eq!(finished.status, Some(0), "{finished:?}");
-        for server in 1..=servers {
-            let mut running = cluster.serve(server);
-            running.wait_for(&format!("server {server} serves: HTTP at "));
-            cluster.servers.push(running);
-        }
         cluster
     }
 
@@ -70,6 +76,11 @@ impl Cluster {
 /// A path as an argument.
 pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
+}
+
+/// An address of this machine at which nothing listens.
+pub fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
 /// The first of as many free ports as a small cluster has, below those that the system gives to clients; no two tests

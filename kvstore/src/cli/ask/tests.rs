@@ -3,25 +3,46 @@ use std::net::TcpListener;
 use std::thread::{self, JoinHandle};
 
 use super::*;
+use crate::cli::failure::Status;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const OK: &str = "HTTP/1.1 200 OK\r\nNiagara-Position: 7\r\nContent-Length: 2\r\n\r\nok";
+const HEALTHY: &str = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n";
 
-/// A server that reads one request and answers it; an empty answer closes the connection after it has read.
+/// A server that says that it lives, reads one request and answers it; an empty answer closes the connection after it has read.
 fn server(answer: String) -> (Endpoint, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = listener.local_addr().unwrap().to_string().parse().unwrap();
     let thread = thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        let mut request = Vec::new();
-        while !request.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).unwrap();
-            request.push(byte[0]);
+        loop {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                request.push(byte[0]);
+            }
+            if request.starts_with(b"GET /healthz ") {
+                stream.write_all(HEALTHY.as_bytes()).unwrap();
+                continue;
+            }
+            return stream.write_all(answer.as_bytes()).unwrap();
         }
-        stream.write_all(answer.as_bytes()).unwrap();
     });
     (endpoint, thread)
+}
+
+/// Something that gives everybody the same answer, whatever was asked.
+fn stranger(answer: &'static str) -> Endpoint {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = listener.local_addr().unwrap().to_string().parse().unwrap();
+    thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            // Whoever asks may have gone already.
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    endpoint
 }
 
 /// An address at which nothing listens.
@@ -54,6 +75,50 @@ fn servers_that_have_not_executed_a_request_are_passed_over_in_silence() {
         busy_thread.join().unwrap();
         leaderless_thread.join().unwrap();
         good_thread.join().unwrap();
+    }
+}
+
+#[test]
+fn strangers_are_passed_over_and_named() {
+    let strangers = [
+        ("-ERR unknown command\r\n", "the Redis protocol"),
+        ("\x15\x03\x01\x00\x02\x02\x46", "TLS"),
+        ("SSH-2.0-OpenSSH_9.6\r\n", "SSH"),
+        ("220 mail.example.org ESMTP\r\n", "does not speak HTTP"),
+        ("", "without a word"),
+        ("HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\nnot found", "HTTP"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "HTTP"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", "larger than any"),
+    ];
+    for (answer, said) in strangers {
+        for again in [Again::Harmless, Again::SameEffect, Again::Never] {
+            let (good, thread) = server(OK.into());
+            assert_eq!(try_at(&[stranger(answer), good], again), (Ok(200), String::new()), "{answer}");
+            thread.join().unwrap();
+            let failure = try_at(&[stranger(answer)], again).0.unwrap_err();
+            assert!(failure.starts_with("no server could serve"), "{answer}: {failure}");
+            assert!(failure.contains(said), "{answer}: {failure}");
+        }
+    }
+}
+
+#[test]
+fn the_exit_status_tells_what_became_of_a_write() {
+    let status = |endpoints: &[Endpoint], again| {
+        let request = Request::on_key("PUT", b"k", "");
+        ask(endpoints, &request, again, TIMEOUT, &mut Vec::new()).unwrap_err().status()
+    };
+    assert_eq!(status(&[nobody()], Again::SameEffect), Status::Refused);
+    assert_eq!(status(&[stranger("+OK\r\n")], Again::Never), Status::Refused);
+    for (answer, expected) in [
+        (error_reply(503), Status::Refused),
+        (error_reply(429), Status::Refused),
+        (error_reply(504), Status::Unknown),
+        (String::new(), Status::Unknown),
+    ] {
+        let (endpoint, thread) = server(answer);
+        assert_eq!(status(&[endpoint], Again::Never), expected);
+        thread.join().unwrap();
     }
 }
 

@@ -1,6 +1,7 @@
 //! `niagara log inspect`: looks at each log as a start would, and shows what was found.
 
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, Write};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -12,7 +13,7 @@ use super::entry::{EntryFindings, ResetFindings};
 use super::place::{is_in_use, logs_in};
 use super::report::{json, text};
 use crate::cli::failure::Failure;
-use crate::cli::output::print;
+use crate::cli::output::{self, Output, note, print};
 use crate::cli::read_only::ReadOnly;
 use crate::cli::style;
 
@@ -20,9 +21,9 @@ use crate::cli::style;
 pub fn run(arguments: &InspectArgs) -> Result<ExitCode, Failure> {
     let logs = logs_in(&arguments.dir)?;
     if is_in_use(&arguments.dir) {
-        eprintln!(
+        note(
             "warning: a server runs on these logs; what it is writing right now may look torn or damaged. Stop it first to be \
-             sure"
+             sure\n",
         );
     }
     let mut damaged = Vec::new();
@@ -56,7 +57,8 @@ fn look(log: &Path, visit: &mut dyn FnMut(Replayed<'_>)) -> Result<Inspection, F
 fn show_entries(log: &Path, arguments: &InspectArgs) -> Result<(), Failure> {
     let name = log.display().to_string();
     let wanted = arguments.from.unwrap_or(0)..=arguments.to.unwrap_or(u64::MAX);
-    let mut output = BufWriter::new(io::stdout().lock());
+    let stdout = io::stdout();
+    let mut output = BufWriter::new(Output(stdout.as_fd()));
     let mut written = Ok(());
     look(log, &mut |replayed| {
         let line = match replayed {
@@ -77,12 +79,7 @@ fn show_entries(log: &Path, arguments: &InspectArgs) -> Result<(), Failure> {
     if !arguments.json && written.is_ok() {
         written = writeln!(output);
     }
-    match written.and_then(|()| output.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::new(format!("cannot write the output: {error}"), "check where standard output goes"))
-        }
-        _ => Ok(()),
-    }
+    written.and_then(|()| output.flush()).map_err(|error| output::failure(&error))
 }
 
 fn line_of(found: &impl Serialize) -> String {

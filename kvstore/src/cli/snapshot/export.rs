@@ -3,19 +3,22 @@
 //! A chunk of the file is in memory at a time, never the whole state.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, Write};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
 
 use super::{ExportArgs, commands, file, rows};
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Status};
+use crate::cli::output::{self, Output};
+use crate::cli::place;
 
 const BUFFER_BYTES: usize = 256 << 10;
 
 /// Does what `niagara snapshot export` promises.
 pub fn run(arguments: &ExportArgs) -> Result<ExitCode, Failure> {
     match &arguments.output {
-        None => export(arguments, io::stdout().lock())?,
+        None => export(arguments, Output(io::stdout().as_fd()), &output::failure)?,
         Some(path) => export_to_file(arguments, path)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -24,33 +27,38 @@ pub fn run(arguments: &ExportArgs) -> Result<ExitCode, Failure> {
 /// Writes a new file, which is whole or goes again.
 fn export_to_file(arguments: &ExportArgs, path: &Path) -> Result<(), Failure> {
     let output = File::create_new(path).map_err(|error| {
+        let what = format!("cannot create {}: {error}", path.display());
         let hint = "nothing is overwritten: name a file that does not exist, in a directory that does";
-        Failure::new(format!("cannot create {}: {error}", path.display()), hint)
+        match path.parent().and_then(|dir| place::explain(dir, &error)) {
+            Some((reason, hint)) => Failure::new(format!("{what}\n{reason}"), hint),
+            None => Failure::new(what, hint),
+        }
     })?;
-    export(arguments, output).inspect_err(|_| {
+    let unwritten = |error: &io::Error| {
+        Failure::new(format!("cannot write {}: {error}", path.display()), "check the space where it goes")
+            .with(Status::Output)
+    };
+    let written = export(arguments, &output, &unwritten)
+        .and_then(|()| output.sync_all().map_err(|error| unwritten(&error)));
+    written.inspect_err(|_| {
         // It could not be finished, so nobody is to take it for an export. If it cannot be removed, that is said anyway.
         let _ = fs::remove_file(path);
     })
 }
 
-fn export(arguments: &ExportArgs, output: impl Write) -> Result<(), Failure> {
+fn export(
+    arguments: &ExportArgs,
+    output: impl Write,
+    unwritten: &dyn Fn(&io::Error) -> Failure,
+) -> Result<(), Failure> {
     let mut reader = file::open(&arguments.file).map_err(|error| file::failure(&error))?;
     let mut output = BufWriter::with_capacity(BUFFER_BYTES, output);
-    let mut reader_left = false;
-    let written = file::each_pair(&mut reader, &mut |key, value| {
+    file::each_pair(&mut reader, &mut |key, value, description| {
         let written = match arguments.json {
-            true => rows::write(&mut output, key, value),
+            true => rows::write(&mut output, key, value, description),
             false => commands::write(&mut output, key, value),
         };
-        written.map_err(|error| output_failure(&error, &mut reader_left))
-    });
-    let written =
-        written.and_then(|()| output.flush().map_err(|error| output_failure(&error, &mut reader_left)));
-    // Whoever reads the output has had enough (`| head`): that is no failure.
-    if reader_left { Ok(()) } else { written }
-}
-
-fn output_failure(error: &io::Error, reader_left: &mut bool) -> Failure {
-    *reader_left |= error.kind() == ErrorKind::BrokenPipe;
-    Failure::new(format!("cannot write the export: {error}"), "check the space where it goes")
+        written.map_err(|error| unwritten(&error))
+    })?;
+    output.flush().map_err(|error| unwritten(&error))
 }

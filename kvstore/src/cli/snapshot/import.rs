@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use super::ImportArgs;
 use super::loader::{Loaded, Loader, key_count};
-use super::{ImportArgs, source};
+use super::rows::Described;
+use super::source::Source;
 use crate::cli::failure::Failure;
 use crate::cli::figures::size;
 use crate::cli::output::print;
@@ -17,6 +19,7 @@ use crate::cli::table::grouped;
 
 /// Does what `niagara snapshot import` promises.
 pub fn run(arguments: &ImportArgs) -> Result<ExitCode, Failure> {
+    let source = Source::open(&arguments.file)?;
     let mut connection = connect(arguments)?;
     let there = if arguments.merge { 0 } else { key_count(&mut connection)? };
     if there > 0 {
@@ -30,13 +33,13 @@ pub fn run(arguments: &ImportArgs) -> Result<ExitCode, Failure> {
     let mut loader = Loader::new(connection);
     let mut progress = Progress::new();
     let mut ended_by_server = false;
-    let read = source::each_pair(&arguments.file, &mut |key, value| {
-        loader.add(key, value).inspect_err(|_| ended_by_server = true)?;
+    let read = source.each_pair(&mut |key, value, description| {
+        loader.add(Described::new((key, value), description)).inspect_err(|_| ended_by_server = true)?;
         progress.show(|| report(loader.loaded(), start));
         Ok(())
     });
     match read {
-        Err(failure) if !ended_by_server => return Err(ended_by_source(&failure, loader.loaded())),
+        Err(failure) if !ended_by_server => return Err(ended_by_source(failure, loader.loaded())),
         read => read?,
     }
     let loaded = loader.finish()?;
@@ -46,16 +49,16 @@ pub fn run(arguments: &ImportArgs) -> Result<ExitCode, Failure> {
 }
 
 /// The input is no good from some place on: its own words, and how much of it is loaded.
-fn ended_by_source(failure: &Failure, loaded: Loaded) -> Failure {
-    let Failure { what, hint, .. } = failure;
-    Failure::new(format!("{what}; {} keys were acknowledged before", grouped(loaded.keys)), hint)
+fn ended_by_source(failure: Failure, loaded: Loaded) -> Failure {
+    let what = format!("{}; {} keys were acknowledged before", failure.what, grouped(loaded.keys));
+    failure.in_words(what)
 }
 
 fn connect(arguments: &ImportArgs) -> Result<Connection, Failure> {
     let (name, addresses) = match (&arguments.at, &arguments.config) {
         (Some(address), _) => {
             let resolved = address.resolve().map_err(|error| {
-                Failure::new(
+                Failure::refused(
                     format!("{address} cannot be resolved: {error}"),
                     "write HOST:PORT with a host that exists",
                 )
@@ -70,15 +73,15 @@ fn connect(arguments: &ImportArgs) -> Result<Connection, Failure> {
     };
     open_any(&addresses).map_err(|why| {
         let hint = "is the server running, and is this its Redis address? It says it when it starts";
-        Failure::new(format!("cannot connect to {name}: {why}"), hint)
+        Failure::refused(format!("cannot load through {name}: {why}"), hint)
     })
 }
 
-/// Connects to the first address that answers.
+/// Connects to the first address at which a server speaks the Redis protocol.
 fn open_any(addresses: &[SocketAddr]) -> Result<Connection, String> {
     let mut why = "the host has no address".to_owned();
     for address in addresses {
-        match Connection::open(*address) {
+        match Connection::open_recognised(*address) {
             Ok(connection) => return Ok(connection),
             Err(error) => why = error.to_string(),
         }

@@ -37,8 +37,17 @@ pub fn run(arguments: &NowArgs) -> Result<ExitCode, Failure> {
 fn take_one(endpoint: &Endpoint, timeout: Duration) -> Result<String, Failure> {
     let Status { server, snapshot: before, .. } = send(endpoint, &Request::get("/status"), 200, timeout)?;
     let start = Instant::now();
-    let mut watch = Watch::new(before);
     let mut now: SnapshotStatus = send(endpoint, &Request::post("/snapshot"), 202, timeout)?;
+    if now.asked == 0 {
+        let what = format!(
+            "server {server} at {endpoint}: it does not say what becomes of the snapshot that it was asked for"
+        );
+        return Err(Failure::new(
+            what,
+            "it is of an older release: look with `niagara status` for the snapshot's position",
+        ));
+    }
+    let watch = Watch::new(before, &now);
     let mut progress = Progress::new();
     // How long it has been waiting to begin; writing may take as long as it takes.
     let mut waiting_since = start;
@@ -46,7 +55,7 @@ fn take_one(endpoint: &Endpoint, timeout: Duration) -> Result<String, Failure> {
         let failed = |what: String, hint: &str| {
             Err(Failure::new(format!("server {server} at {endpoint}: {what}"), hint))
         };
-        match watch.look(&now, start.elapsed()) {
+        match watch.look(&now) {
             Seen::Done => return Ok(done(server, endpoint, &now, start.elapsed())),
             Seen::NothingNew => return Ok(nothing_new(server, endpoint, &now)),
             Seen::Failed => {
@@ -107,14 +116,15 @@ fn send<T: DeserializeOwned>(
     timeout: Duration,
 ) -> Result<T, Failure> {
     let response = endpoint.send(request, timeout).map_err(|trouble| {
-        Failure::new(
+        Failure::refused(
             format!("{endpoint}: {trouble}"),
             "is the server running? `niagara status` shows which are",
         )
     })?;
     if response.status != status {
-        let Failure { what, hint, .. } = refusal(&response);
-        return Err(Failure::new(format!("{endpoint}: {what}"), hint));
+        let failure = refusal(&response);
+        let what = format!("{endpoint}: {}", failure.what);
+        return Err(failure.in_words(what));
     }
     serde_json::from_slice(&response.body).map_err(|error| {
         let hint = "is it a Niagara server of this version?";

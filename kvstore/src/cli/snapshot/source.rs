@@ -4,9 +4,11 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
 
+use niagara_kvstore::Description;
 use niagara_kvstore::command::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
 
 use super::file::Visit;
+use super::rows::Described;
 use super::{commands, file, rows};
 use crate::cli::failure::Failure;
 
@@ -14,14 +16,44 @@ const BUFFER_BYTES: usize = 256 << 10;
 /// The longest line of JSON: each byte of the longest key and value may be written as six (`\u0000`).
 const LINE_BYTES_MAX: u64 = 6 * (MAX_KEY_BYTES + MAX_VALUE_BYTES) as u64 + 1_024;
 
-/// Hands over each key with its value, from a file or, for `-`, from standard input.
-pub fn each_pair(path: &Path, visit: &mut Visit<'_>) -> Result<(), Failure> {
-    if path == Path::new("-") {
-        return each_pair_of(&mut io::stdin().lock(), "standard input", None, visit);
+/// An input that can be read, whatever is in it.
+pub enum Source<'p> {
+    /// Standard input.
+    Stdin,
+    /// A file.
+    File(&'p Path, File),
+}
+
+impl Source<'_> {
+    /// Opens a file; `-` is standard input.
+    pub fn open(path: &Path) -> Result<Source<'_>, Failure> {
+        if path == Path::new("-") {
+            return Ok(Source::Stdin);
+        }
+        let name = path.display().to_string();
+        let file = File::open(path).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => {
+                let hint = "name a snapshot's file, an export of one, or - for standard input";
+                Failure::new(format!("the file {name} does not exist"), hint)
+            }
+            _ => unreadable(&name, &error),
+        })?;
+        match file.metadata() {
+            Ok(metadata) if metadata.is_dir() => Err(unreadable(&name, &ErrorKind::IsADirectory.into())),
+            _ => Ok(Source::File(path, file)),
+        }
     }
-    let name = path.display().to_string();
-    let input = File::open(path).map_err(|error| unreadable(&name, &error))?;
-    each_pair_of(&mut BufReader::with_capacity(BUFFER_BYTES, input), &name, Some(path), visit)
+
+    /// Hands over each key with its value.
+    pub fn each_pair(self, visit: &mut Visit<'_>) -> Result<(), Failure> {
+        match self {
+            Source::Stdin => each_pair_of(&mut io::stdin().lock(), "standard input", None, visit),
+            Source::File(path, file) => {
+                let mut input = BufReader::with_capacity(BUFFER_BYTES, file);
+                each_pair_of(&mut input, &path.display().to_string(), Some(path), visit)
+            }
+        }
+    }
 }
 
 fn each_pair_of(
@@ -58,7 +90,8 @@ fn each_command(input: &mut impl BufRead, name: &str, visit: &mut Visit<'_>) -> 
     };
     for number in 1.. {
         let Some((key, value)) = commands::read(input).map_err(|error| wrong(number, &error))? else { break };
-        take(&key, &value, visit, name, &format!("command {number}"))?;
+        let row = Described::new((&key, &value), Description::NONE);
+        take(&row, visit, name, &format!("command {number}"))?;
     }
     Ok(())
 }
@@ -72,26 +105,31 @@ fn each_row(input: &mut impl BufRead, name: &str, visit: &mut Visit<'_>) -> Resu
         if read.map_err(|error| unreadable(name, &error))? == 0 {
             break;
         }
+        if line.len() as u64 == LINE_BYTES_MAX && !line.ends_with(b"\n") {
+            let what = format!("the line is longer than {LINE_BYTES_MAX} bytes, which no key and value need");
+            return Err(malformed(name, &place, &what));
+        }
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let (key, value) = rows::read(&line).map_err(|what| malformed(name, &place, &what))?;
-        take(&key, &value, visit, name, &place)?;
+        let row = rows::read(&line).map_err(|what| malformed(name, &place, &what))?;
+        take(&row, visit, name, &place)?;
     }
     Ok(())
 }
 
 /// Hands over a pair, unless a server would refuse it.
-fn take(key: &[u8], value: &[u8], visit: &mut Visit<'_>, name: &str, place: &str) -> Result<(), Failure> {
-    if !(1..=MAX_KEY_BYTES).contains(&key.len()) {
-        let what = format!("a key has 1 to {MAX_KEY_BYTES} bytes, and this one {}", key.len());
+fn take(row: &Described, visit: &mut Visit<'_>, name: &str, place: &str) -> Result<(), Failure> {
+    let (key, value) = &row.pair;
+    if key.len() > MAX_KEY_BYTES {
+        let what = format!("a key has at most {MAX_KEY_BYTES} bytes, and this one {}", key.len());
         return Err(malformed(name, place, &what));
     }
     if value.len() > MAX_VALUE_BYTES {
         let what = format!("a value has at most {MAX_VALUE_BYTES} bytes, and this one {}", value.len());
         return Err(malformed(name, place, &what));
     }
-    visit(key, value)
+    visit(key, value, row.description())
 }
 
 fn malformed(name: &str, place: &str, what: &str) -> Failure {
@@ -112,7 +150,7 @@ mod tests {
 
     fn read(input: &[u8]) -> Result<Vec<Pair>, Failure> {
         let mut pairs = Vec::new();
-        let read = each_pair_of(&mut &*input, "the input", None, &mut |key, value| {
+        let read = each_pair_of(&mut &*input, "the input", None, &mut |key, value, _| {
             pairs.push((key.to_vec(), value.to_vec()));
             Ok(())
         });
@@ -133,12 +171,19 @@ mod tests {
     }
 
     #[test]
+    fn an_endless_line_is_given_up() {
+        let mut endless = BufReader::new(b"{".chain(io::repeat(b' ')));
+        let failure = each_pair_of(&mut endless, "the input", None, &mut |_, _, _| Ok(())).unwrap_err();
+        assert!(failure.what.contains("line 1 of the input: the line is longer than"), "{failure:?}");
+    }
+
+    #[test]
     fn what_cannot_be_loaded_is_named_with_its_place() {
         for (input, said) in [
             ("{\"key\":\"k\",\"value\":\"v\"}\n{\"key\":3}\n", "line 2 of the input"),
             (
-                "{\"key\":\"\",\"value\":\"v\"}",
-                "line 1 of the input: a key has 1 to 65536 bytes, and this one 0",
+                &format!("{{\"key\":\"{}\",\"value\":\"v\"}}", "k".repeat(MAX_KEY_BYTES + 1)),
+                "line 1 of the input: a key has at most 65536 bytes, and this one 65537",
             ),
             ("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$9\r\nv\r\n", "command 1 of the input: the input ends within it"),
             ("*1\r\n$4\r\nPING\r\n", "command 1 of the input: a command other than SET"),

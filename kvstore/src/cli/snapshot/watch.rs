@@ -1,14 +1,8 @@
-//! Tells from looks at a server's status when the snapshot that was asked for is there.
-
-use std::time::Duration;
+//! Tells from looks at a server's status what has become of a snapshot that was asked for.
 
 use niagara_engine::SnapshotStatus;
 
-/// Between the cut and the first byte a snapshot is neither wanted nor being written; so is one that was not needed, for good.
-/// A server that does nothing for so long has not needed it.
-const SETTLED: Duration = Duration::from_secs(1);
-
-/// What has become of a snapshot that was asked for.
+/// What has become of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {
     /// It has not begun.
@@ -17,7 +11,7 @@ pub enum Seen {
     Writing,
     /// It is durable.
     Done,
-    /// There is one already that holds everything.
+    /// There was one already that held everything.
     NothingNew,
     /// It could not be written.
     Failed,
@@ -29,37 +23,28 @@ pub enum Seen {
 #[derive(Clone, Debug)]
 pub struct Watch {
     before: SnapshotStatus,
-    idle_since: Option<Duration>,
+    /// The number of our request among all that the server has had.
+    request: u64,
 }
 
 impl Watch {
-    /// A snapshot is asked for, and this is how things stood before.
-    pub fn new(before: SnapshotStatus) -> Watch {
-        Watch { before, idle_since: None }
+    /// A snapshot is asked for: how things stood before, and what the server answered.
+    pub fn new(before: SnapshotStatus, answer: &SnapshotStatus) -> Watch {
+        Watch { before, request: answer.asked }
     }
 
-    /// Takes a look, this long after the question.
-    pub fn look(&mut self, now: &SnapshotStatus, elapsed: Duration) -> Seen {
-        if now.taken < self.before.taken || now.failures < self.before.failures {
+    /// Takes a look.
+    pub fn look(&self, now: &SnapshotStatus) -> Seen {
+        let before = &self.before;
+        if now.asked < self.request || now.taken < before.taken || now.failures < before.failures {
             return Seen::Restarted;
         }
-        if now.failures > self.before.failures {
-            return Seen::Failed;
-        }
-        if now.wanted || now.writing {
-            self.idle_since = None;
-            return if now.writing { Seen::Writing } else { Seen::Waiting };
-        }
-        // One that was under way before the question need not hold everything: the one behind it counts.
-        let enough = self.before.taken + 1 + u64::from(self.before.writing);
-        if now.taken >= enough {
-            return Seen::Done;
-        }
-        let idle_since = *self.idle_since.get_or_insert(elapsed);
-        match elapsed - idle_since < SETTLED {
-            true => Seen::Waiting,
-            false if now.position > self.before.position => Seen::Done,
-            false => Seen::NothingNew,
+        match now {
+            _ if now.met >= self.request && now.position > before.position => Seen::Done,
+            _ if now.met >= self.request => Seen::NothingNew,
+            _ if now.failures > before.failures => Seen::Failed,
+            _ if now.writing => Seen::Writing,
+            _ => Seen::Waiting,
         }
     }
 }
@@ -68,66 +53,31 @@ impl Watch {
 mod tests {
     use super::*;
 
-    const BEFORE: SnapshotStatus = SnapshotStatus {
-        position: 40,
-        created_ms: 0,
-        bytes: 0,
-        disk_bytes: 0,
-        wanted: false,
-        writing: false,
-        written_bytes: 0,
-        receiving_from: 0,
-        received_bytes: 0,
-        expected_bytes: 0,
-        taken: 3,
-        failures: 2,
-        last_error: None,
-    };
+    /// A server that has been asked four times before, and has written three.
+    fn before() -> SnapshotStatus {
+        SnapshotStatus { position: 40, asked: 4, met: 4, taken: 3, failures: 2, ..Default::default() }
+    }
 
-    fn looks(before: SnapshotStatus, looks: impl IntoIterator<Item = (u64, SnapshotStatus)>) -> Vec<Seen> {
-        let mut watch = Watch::new(before);
-        let look = |(ms, status): (u64, SnapshotStatus)| watch.look(&status, Duration::from_millis(ms));
-        looks.into_iter().map(look).collect()
+    fn seen(now: &SnapshotStatus) -> Seen {
+        Watch::new(before(), &SnapshotStatus { asked: 5, ..before() }).look(now)
     }
 
     #[test]
-    fn a_snapshot_is_done_when_one_more_has_been_taken() {
-        let wanted = SnapshotStatus { wanted: true, ..BEFORE };
-        let writing = SnapshotStatus { writing: true, ..BEFORE };
-        let done = SnapshotStatus { taken: 4, position: 80, ..BEFORE };
-        // The fourth look falls between the cut and the first byte.
-        let all = [(0, wanted.clone()), (900, wanted), (1_000, BEFORE), (1_100, writing), (9_000, done)];
-        assert_eq!(
-            looks(BEFORE, all),
-            [Seen::Waiting, Seen::Waiting, Seen::Waiting, Seen::Writing, Seen::Done]
-        );
-    }
-
-    #[test]
-    fn a_server_that_stays_idle_has_had_nothing_new() {
-        assert_eq!(
-            looks(BEFORE, [(0, BEFORE), (999, BEFORE), (1_000, BEFORE)]),
-            [Seen::Waiting, Seen::Waiting, Seen::NothingNew]
-        );
-    }
-
-    #[test]
-    fn one_that_was_under_way_is_waited_for_too() {
-        let under_way = SnapshotStatus { writing: true, ..BEFORE };
-        let first = SnapshotStatus { taken: 4, position: 80, ..BEFORE };
-        let second = SnapshotStatus { taken: 5, position: 120, ..BEFORE };
-        assert_eq!(
-            looks(under_way.clone(), [(0, first.clone()), (100, second)]),
-            [Seen::Waiting, Seen::Done]
-        );
-        // Nothing had come behind the first, so there is no second.
-        assert_eq!(looks(under_way, [(0, first.clone()), (1_000, first)]), [Seen::Waiting, Seen::Done]);
+    fn a_snapshot_is_done_when_the_request_is_met() {
+        let asked = SnapshotStatus { asked: 5, ..before() };
+        assert_eq!(seen(&SnapshotStatus { wanted: true, ..asked.clone() }), Seen::Waiting);
+        assert_eq!(seen(&asked), Seen::Waiting, "between the cut and the first byte");
+        assert_eq!(seen(&SnapshotStatus { writing: true, ..asked.clone() }), Seen::Writing);
+        // One that was under way before need not hold everything.
+        assert_eq!(seen(&SnapshotStatus { position: 60, taken: 4, ..asked.clone() }), Seen::Waiting);
+        assert_eq!(seen(&SnapshotStatus { position: 80, taken: 5, met: 5, ..asked.clone() }), Seen::Done);
+        assert_eq!(seen(&SnapshotStatus { met: 5, ..asked }), Seen::NothingNew);
     }
 
     #[test]
     fn failures_and_restarts_are_noticed() {
-        let failed = SnapshotStatus { failures: 3, ..BEFORE };
-        assert_eq!(looks(BEFORE, [(0, failed)]), [Seen::Failed]);
-        assert_eq!(looks(BEFORE, [(0, SnapshotStatus::default())]), [Seen::Restarted]);
+        assert_eq!(seen(&SnapshotStatus { asked: 6, failures: 3, ..before() }), Seen::Failed);
+        assert_eq!(seen(&SnapshotStatus::default()), Seen::Restarted);
+        assert_eq!(seen(&before()), Seen::Restarted, "it does not know of the request");
     }
 }

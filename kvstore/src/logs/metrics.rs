@@ -1,0 +1,22 @@
+//! What the metrics say of the log.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+
+use super::lines_lost;
+
+/// Counts the lines that are missing.
+#[derive(Debug)]
+pub(crate) struct LogCollector;
+
+impl Collector for LogCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let lost = ConstCounter::new(lines_lost());
+        let help = "Lines of this process's log that standard error did not take";
+        let encoder = encoder.encode_descriptor("niagara_log_lines_lost", help, None, lost.metric_type())?;
+        lost.encode(encoder)
+    }
+}

@@ -1,0 +1,291 @@
+//! Where lines of the log wait until standard error takes them: bounded in bytes, so that a reader that does not read costs lines
+//! and nothing else.
+//!
+//! `tracing-appender` is not used: it bounds lines, not bytes, and says nowhere how many it has dropped.
+
+use std::fmt::Write as _;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+
+use super::outlet;
+
+/// Most bytes that wait, those that are being written included.
+const MOST_BYTES: usize = 1 << 20;
+
+/// The lines that wait. Whoever logs only ever copies a line in here.
+#[derive(Default)]
+pub struct Sink {
+    state: Mutex<State>,
+    /// For the writer: there is something to do.
+    work: Condvar,
+    /// For those who wait until all is written.
+    written: Condvar,
+    /// Lines that were never written, since the start.
+    lost: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    pending: Vec<u8>,
+    in_flight: usize,
+    /// Lines that found no room since the writer last took what waits.
+    dropped: u64,
+    /// When the writer is to look at something else, even if no line comes.
+    alarm: Option<Instant>,
+}
+
+/// What the writer has to do.
+struct Work {
+    lines: Vec<u8>,
+    dropped: u64,
+    alarm: bool,
+}
+
+impl Sink {
+    /// Takes a line, if there is room for it.
+    pub fn push(&self, line: &[u8]) {
+        let mut state = self.state.lock();
+        if state.pending.len() + state.in_flight + line.len() > MOST_BYTES {
+            state.dropped += 1;
+            self.lost.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        state.pending.extend_from_slice(line);
+        drop(state);
+        self.work.notify_one();
+    }
+
+    /// Takes a process's last words, room or not. Whoever says them may have panicked while it held the lock: then they are lost.
+    pub fn push_last_words(&self, words: &[u8], limit: Duration) {
+        let Some(mut state) = self.state.try_lock_for(limit) else { return };
+        state.pending.extend_from_slice(words);
+        drop(state);
+        self.work.notify_one();
+    }
+
+    /// Lines that were never written, since the start.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Has the writer look at its alarms at this moment, or before.
+    pub fn alarm_at(&self, at: Instant) {
+        let mut state = self.state.lock();
+        state.alarm = Some(state.alarm.map_or(at, |earlier| earlier.min(at)));
+        drop(state);
+        self.work.notify_one();
+    }
+
+    /// Waits until all lines are written, but not longer than this: a reader that does not read holds up nobody's end.
+    pub fn flush(&self, limit: Duration) {
+        let deadline = Instant::now() + limit;
+        let Some(mut state) = self.state.try_lock_until(deadline) else { return };
+        while !state.pending.is_empty() || state.in_flight > 0 {
+            if self.written.wait_until(&mut state, deadline).timed_out() {
+                return;
+            }
+        }
+    }
+
+    /// All lines that wait.
+    #[cfg(test)]
+    pub fn waiting(&self) -> Vec<u8> {
+        self.state.lock().pending.clone()
+    }
+
+    /// Starts the thread that writes to standard error. `alarm` is called when an alarm is due.
+    pub fn start_writer(self: &Arc<Self>, alarm: impl FnMut() + Send + 'static) -> io::Result<()> {
+        let sink = Arc::clone(self);
+        let run = move || {
+            let stderr = io::stderr();
+            sink.write_to(stderr.as_fd(), alarm, || true);
+        };
+        thread::Builder::new().name("log-writer".into()).spawn(run).map(drop)
+    }
+
+    /// Writes what comes, for as long as that is wanted.
+    fn write_to(&self, fd: BorrowedFd<'_>, mut alarm: impl FnMut(), goes_on: impl Fn() -> bool) {
+        let mut owed = 0;
+        let mut spare = Vec::new();
+        while goes_on() {
+            let Work { lines, dropped, alarm: due } = self.take(spare);
+            if due {
+                alarm();
+            }
+            let lost = write_lines(fd, &lines);
+            self.lost.fetch_add(lost, Ordering::Relaxed);
+            owed = tell_missing(fd, owed + dropped + lost, lost == 0);
+            self.state.lock().in_flight = 0;
+            self.written.notify_all();
+            spare = lines;
+        }
+    }
+
+    /// Waits for something to do. The buffer is used for what comes next.
+    fn take(&self, mut spare: Vec<u8>) -> Work {
+        spare.clear();
+        let mut state = self.state.lock();
+        loop {
+            let alarm = state.alarm.is_some_and(|at| at <= Instant::now());
+            if alarm {
+                state.alarm = None;
+            }
+            if alarm || !state.pending.is_empty() || state.dropped > 0 {
+                let lines = std::mem::replace(&mut state.pending, spare);
+                state.in_flight = lines.len();
+                return Work { lines, dropped: std::mem::take(&mut state.dropped), alarm };
+            }
+            match state.alarm {
+                None => self.work.wait(&mut state),
+                Some(at) => {
+                    self.work.wait_until(&mut state, at);
+                }
+            }
+        }
+    }
+}
+
+/// Writes lines; the number of those that were not written, in whole or in part.
+fn write_lines(fd: BorrowedFd<'_>, lines: &[u8]) -> u64 {
+    match outlet::write_all(fd, lines, None) {
+        Ok(()) => 0,
+        Err(incomplete) => lines[incomplete.written..].iter().filter(|byte| **byte == b'\n').count() as u64,
+    }
+}
+
+/// Tells how many lines are missing, if any are and lines are being taken; the number that is still to be told.
+fn tell_missing(fd: BorrowedFd<'_>, missing: u64, is_taken: bool) -> u64 {
+    let told = missing == 0 || is_taken && outlet::write_all(fd, notice(missing).as_bytes(), None).is_ok();
+    if told { 0 } else { missing }
+}
+
+/// The line that says how many are missing.
+fn notice(missing: u64) -> String {
+    line(
+        "WARN",
+        &format!("{missing} lines of this log are missing before this one: standard error did not take them"),
+    )
+}
+
+/// A line of the log's own, in the form of all others.
+pub fn line(level: &str, text: &str) -> String {
+    let mut line = String::new();
+    // A text never fails to be written into a string; a clock that cannot be read would leave the time out.
+    let _ = SystemTime.format_time(&mut Writer::new(&mut line));
+    let _ = writeln!(line, " {level:>5} niagara: {text}");
+    line
+}
+
+/// Gives the subscriber its writers: each event is one write of a whole line.
+#[derive(Clone)]
+pub struct Lines(pub Arc<Sink>);
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = &'a Lines;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        self
+    }
+}
+
+impl io::Write for &Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.push(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// A running writer, which ends with the test.
+    fn with_writer(writer: &io::PipeWriter, test: impl FnOnce(&Sink)) {
+        let (sink, ends) = (Sink::default(), AtomicBool::new(false));
+        thread::scope(|scope| {
+            scope.spawn(|| sink.write_to(writer.as_fd(), || (), || !ends.load(Ordering::SeqCst)));
+            test(&sink);
+            ends.store(true, Ordering::SeqCst);
+            sink.alarm_at(Instant::now());
+        });
+    }
+
+    #[test]
+    fn what_waits_is_bounded_and_what_is_missing_is_told() {
+        let (reader, writer) = io::pipe().unwrap();
+        with_writer(&writer, |sink| {
+            let line = [&[b'x'; 9_999][..], b"\n"].concat();
+            let pushed = 1_000;
+            (0..pushed).for_each(|_| sink.push(&line));
+            let state = sink.state.lock();
+            assert!(state.pending.len() + state.in_flight <= MOST_BYTES && state.dropped > 0);
+            drop(state);
+            sink.flush(Duration::from_millis(10));
+            // Now somebody reads: what was kept, and how much was not.
+            let mut lines = BufReader::new(reader).lines().map(Result::unwrap);
+            let kept = lines.by_ref().take_while(|line| !line.contains("niagara:")).count();
+            assert!((100..pushed).contains(&kept), "{kept}");
+            sink.push(b"the next one\n");
+            sink.flush(LONG);
+            assert_eq!(lines.next().as_deref(), Some("the next one"));
+        });
+    }
+
+    #[test]
+    fn the_notice_counts_every_line() {
+        let (reader, writer) = io::pipe().unwrap();
+        assert_eq!(tell_missing(writer.as_fd(), 0, true), 0);
+        assert_eq!(tell_missing(writer.as_fd(), 7, false), 7, "not now");
+        assert_eq!((write_lines(writer.as_fd(), b"a\nb\n"), tell_missing(writer.as_fd(), 7, true)), (0, 0));
+        drop(writer);
+        let lines: Vec<_> = BufReader::new(reader).lines().map(Result::unwrap).collect();
+        assert_eq!(lines[..2], ["a", "b"]);
+        assert!(lines[2].contains(" WARN niagara: 7 lines of this log are missing"), "{lines:?}");
+
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        assert_eq!((write_lines(writer.as_fd(), b"a\nb\n"), tell_missing(writer.as_fd(), 7, true)), (2, 7));
+    }
+
+    #[test]
+    fn nobody_waits_for_a_reader_that_has_gone() {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        with_writer(&writer, |sink| {
+            (0..10_000).for_each(|_| sink.push(&[b'x'; 1_000]));
+            sink.flush(LONG);
+            assert_eq!(sink.state.lock().pending.len(), 0);
+        });
+    }
+
+    #[test]
+    fn last_words_find_room_where_no_line_does() {
+        let sink = Sink::default();
+        sink.push(&vec![b'x'; MOST_BYTES]);
+        sink.push(b"a line");
+        assert_eq!(sink.state.lock().dropped, 1);
+        sink.push_last_words(b"panicked", LONG);
+        assert!(sink.state.lock().pending.ends_with(b"panicked"));
+        let locked = sink.state.lock();
+        sink.push_last_words(b"never a deadlock", Duration::ZERO);
+        drop(locked);
+    }
+}
