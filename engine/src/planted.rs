@@ -51,8 +51,6 @@ pub enum Bug {
     OldIncarnationApplied,
     /// A lane is never sent again.
     NeverSentAgain,
-    /// A strong read's question that was lost is not put again by the group's thread, nor by the read gate.
-    ReadNotAskedAgain,
     /// A server asks for its leaderships however often it has lost them, and they are handed to it however shaky its link is.
     FlappingServerLeads,
     /// Entries are sent to a follower however much waits for it already.
@@ -119,7 +117,6 @@ impl Bug {
         Bug::GapApplied,
         Bug::OldIncarnationApplied,
         Bug::NeverSentAgain,
-        Bug::ReadNotAskedAgain,
         Bug::FlappingServerLeads,
         Bug::SentWithoutRoom,
         Bug::NothingSuperseded,

@@ -118,6 +118,12 @@ impl Board {
         self.groups.iter().any(|group| group.lags.load(SeqCst))
     }
 
+    /// Whether any group has been without a leader for more ticks, as far as this server knows. The merge stops there: no command
+    /// could be executed here, whichever group takes it, and no strong read answered.
+    pub fn is_leaderless(&self, ticks: u32) -> bool {
+        self.groups.iter().any(|group| group.leaderless_ticks.load(SeqCst) > ticks)
+    }
+
     /// Whether the merge awaits a slot of this group.
     pub fn awaits(&self, group: usize) -> bool {
         self.awaited.load(SeqCst) as usize == group

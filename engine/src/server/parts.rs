@@ -192,6 +192,8 @@ fn share<S: StateMachine>(
     let metrics = Arc::new(Metrics::new(config.groups()));
     // Raft drops a question silently; a leader answers within a heartbeat or so, or not at all.
     let retry_ticks = 3 * config.heartbeat_ticks;
+    let leaderless_ticks = 4 * config.election_ticks;
+    let gate = ReadGate::new(layout, Arc::clone(board), Arc::clone(&metrics), retry_ticks, leaderless_ticks);
     Shared {
         server: config.server,
         cluster: config.cluster,
@@ -200,10 +202,10 @@ fn share<S: StateMachine>(
         command_bytes: config.command_bytes,
         deadline: config.deadline,
         clock: clock.clone(),
-        leaderless_ticks: 4 * config.election_ticks,
+        leaderless_ticks,
         lanes: Arc::new(queues.map(|queue| Lane::new(queue, limits)).collect()),
         board: Arc::clone(board),
-        reads: Arc::new(ReadGate::new(layout, Arc::clone(board), Arc::clone(&metrics), retry_ticks)),
+        reads: Arc::new(gate),
         executed: Arc::default(),
         metrics,
         reader,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 
 use super::application::Executed;
-use super::board::{Board, GroupBoard};
+use super::board::Board;
 use super::replica::ROLES;
 use super::thread::Bell;
 use crate::apply::Mark;
@@ -53,6 +53,7 @@ impl<S: StateMachine> Shared<S> {
         S::check(command).map_err(|unknown| Refused::NotACommand(unknown.0))
     }
 
+<<<<<<< HEAD
     /// Whether this server may take commands, and all groups have leaders, as far as it knows. Without a group's leader the merge
     /// stops here: no command could be executed, whichever group takes it, and no read confirmed.
     pub fn check_leaders(&self) -> Result<(), Refused> {
@@ -61,6 +62,11 @@ impl<S: StateMachine> Shared<S> {
         }
         let leaderless = |group: &GroupBoard| group.leaderless_ticks.load(SeqCst) > self.leaderless_ticks;
         if self.board.groups.iter().any(leaderless) { Err(Refused::NoLeader) } else { Ok(()) }
+=======
+    /// Whether all groups have leaders, so that commands can be executed and reads confirmed.
+    pub fn check_leaders(&self) -> Result<(), Refused> {
+        if self.board.is_leaderless(self.leaderless_ticks) { Err(Refused::NoLeader) } else { Ok(()) }
+>>>>>>> w-links
     }
 
     /// Takes a single command.
