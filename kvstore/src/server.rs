@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use niagara_engine::{Client, Config, Engine, StartError};
 
 use crate::logs::LogCollector;
+use crate::open_files::{self, OpenFilesError};
 use crate::{FrontEndConfig, FrontEnds, Kv};
 
 /// What a server needs to know before it starts.
@@ -43,6 +44,9 @@ pub enum ServerError {
     /// The engine did not start: its data directory, its addresses or its configuration.
     #[error(transparent)]
     Engine(#[from] StartError),
+    /// The process may not have as many open files as the server needs.
+    #[error(transparent)]
+    OpenFiles(#[from] OpenFilesError),
     /// The front ends could not listen.
     #[error("cannot listen for clients at {http} (HTTP) and {redis} (Redis): {source}")]
     FrontEnds {
@@ -58,7 +62,9 @@ pub enum ServerError {
 impl Server {
     /// Starts the engine, then the front ends: a server that clients can connect to has recovered its logs.
     pub fn start(config: ServerConfig) -> Result<Server, ServerError> {
-        let ServerConfig { engine, front } = config;
+        let ServerConfig { engine, mut front } = config;
+        engine.check().map_err(StartError::Config)?;
+        front.max_connections = open_files::share_out(&engine, &front)?;
         let engine = Engine::start(engine, Kv::new())?;
         let client = engine.client();
         client.register_metrics(|registry| registry.register_collector(Box::new(LogCollector)));

@@ -120,7 +120,14 @@ fn every_documented_default_is_the_default_of_the_code() {
     else {
         panic!("the generated file leaves out a key of [engine]: {spelled_out}");
     };
-    let FrontTable { threads: Some(_), max_connections: Some(_) } = file.front else {
+    let FrontTable {
+        threads: Some(_),
+        max_connections: Some(_),
+        http_idle_seconds: Some(_),
+        redis_idle_seconds: Some(_),
+        tcp_keepalive_seconds: Some(_),
+    } = file.front
+    else {
         panic!("the generated file leaves out a key of [front]: {spelled_out}");
     };
     // ... and saying the defaults changes nothing.

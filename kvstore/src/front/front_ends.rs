@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use mio::Poll;
 use niagara_engine::{Client, Wake};
@@ -38,6 +39,14 @@ pub struct FrontEndConfig {
     /// Most clients at a time, of both protocols together; further ones are told so and closed. The default is what the
     /// process may have of open files, less some for logs and other servers.
     pub max_connections: usize,
+    /// An HTTP connection on which nothing has happened for so long is closed. The default is above what clients and proxies
+    /// wait before they close it themselves.
+    pub http_idle: Duration,
+    /// The same for the Redis protocol; zero, the default, for never, as Redis has it.
+    pub redis_idle: Duration,
+    /// After so long without a word the system asks whether the client is still there, and three times more, ten seconds
+    /// apart: the connection of one whose machine has gone ends then. Zero for never.
+    pub tcp_keepalive: Duration,
 }
 
 /// Open files that are left for logs, snapshots, other servers' connections and the program's own.
@@ -53,6 +62,9 @@ impl Default for FrontEndConfig {
             redis: SocketAddr::from(([127, 0, 0, 1], 7002)),
             threads: (cores / 4).clamp(1, 8),
             max_connections: files.saturating_sub(RESERVED_FILES).clamp(16, 1 << 20) as usize,
+            http_idle: Duration::from_secs(75),
+            redis_idle: Duration::ZERO,
+            tcp_keepalive: Duration::from_secs(60),
         }
     }
 }

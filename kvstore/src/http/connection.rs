@@ -44,6 +44,8 @@ pub(crate) struct HttpConnection {
     /// The life of the state, as far as it is known: without it no tag is shown.
     life: Option<Life>,
     naming: Naming,
+    /// There are as many clients as the server takes: this connection serves one page about the server.
+    only_pages: bool,
     /// A request has said that it is the connection's last.
     last: bool,
     over: bool,
@@ -114,9 +116,15 @@ impl HttpConnection {
             command: Vec::new(),
             life: None,
             naming: Naming::Idle,
+            only_pages: false,
             last: false,
             over: false,
         }
+    }
+
+    /// Serves one request, and nothing but pages about the server, if that is all there is room for.
+    pub(crate) fn only_pages(self, only_pages: bool) -> HttpConnection {
+        HttpConnection { only_pages, ..self }
     }
 
     /// Reads the head of the next request. `false`: it is not all there.
@@ -142,6 +150,7 @@ impl HttpConnection {
             Ok(head) => {
                 let (length, body, expects_continue) = (head.length, head.body, head.expects_continue);
                 let request = Request::of(&head);
+                let request = if self.only_pages { request.for_a_page() } else { request };
                 input.consume(length);
                 self.last = !request.framing.keep_alive;
                 self.begin(request, body, expects_continue && input.is_empty());
