@@ -20,6 +20,8 @@ pub(crate) const LEAST_CLIENTS: usize = 8;
 
 const MOST_CONNECTIONS: usize = 1 << 20;
 const MOST_THREADS: usize = 256;
+const MOST_CLIENT_OUTPUT: u128 = 64 << 30;
+const MOST_OF_ALL_CLIENTS: u128 = 1 << 40;
 const MOST_IDLE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// As Linux has it.
 const MOST_KEEPALIVE: Duration = Duration::from_secs(32_767);
@@ -86,6 +88,8 @@ impl FrontEndConfig {
         let ranges = [
             count("threads", "threads", self.threads, MOST_THREADS),
             count("max_connections", "connections", self.max_connections, MOST_CONNECTIONS),
+            ("client_output", "bytes", self.client_output as u128, 1, MOST_CLIENT_OUTPUT),
+            ("all_clients", "bytes", self.all_clients as u128, 1, MOST_OF_ALL_CLIENTS),
             time("http_idle", self.http_idle, 1_000, MOST_IDLE),
             time("redis_idle", self.redis_idle, 0, MOST_IDLE),
             time("tcp_keepalive", self.tcp_keepalive, 0, MOST_KEEPALIVE),
@@ -101,7 +105,7 @@ impl FrontEndConfig {
     /// Files and sockets that the front ends have open besides those of clients: listeners, a poll and a waker for each thread,
     /// connections for pages, and one that is about to be turned away.
     pub(crate) fn open_files(&self) -> u64 {
-        const LISTENERS: usize = 8;
-        (LISTENERS + 2 * self.threads + PAGES + 1) as u64
+        let listeners = 2 + self.http_too.len() + self.redis_too.len();
+        (listeners + 2 * self.threads + PAGES + 1) as u64
     }
 }
