@@ -53,20 +53,12 @@ impl<S: StateMachine> Shared<S> {
         S::check(command).map_err(|unknown| Refused::NotACommand(unknown.0))
     }
 
-<<<<<<< HEAD
-    /// Whether this server may take commands, and all groups have leaders, as far as it knows. Without a group's leader the merge
-    /// stops here: no command could be executed, whichever group takes it, and no read confirmed.
+    /// Whether this server may take commands, and all groups have leaders, so that commands can be executed and reads confirmed.
     pub fn check_leaders(&self) -> Result<(), Refused> {
         if self.board.divergence.is_diverged() {
             return Err(Refused::Diverged);
         }
-        let leaderless = |group: &GroupBoard| group.leaderless_ticks.load(SeqCst) > self.leaderless_ticks;
-        if self.board.groups.iter().any(leaderless) { Err(Refused::NoLeader) } else { Ok(()) }
-=======
-    /// Whether all groups have leaders, so that commands can be executed and reads confirmed.
-    pub fn check_leaders(&self) -> Result<(), Refused> {
         if self.board.is_leaderless(self.leaderless_ticks) { Err(Refused::NoLeader) } else { Ok(()) }
->>>>>>> w-links
     }
 
     /// Takes a single command.

@@ -94,6 +94,12 @@ impl Fault {
         Fault { retry: true, ..Fault::new(503, "diverged", message, hint) }
     }
 
+    pub(super) fn too_many_connections() -> Fault {
+        let message = "the server has as many connections as it takes";
+        let hint = "close some, or try another server; /status, /metrics, /healthz and /readyz are served";
+        Fault { retry: true, ..Fault::new(503, "too_many_connections", message, hint) }
+    }
+
     pub(super) fn not_ready() -> Fault {
         let message = "some group has no leader, or no quorum answers";
         let hint = "see /status; it passes when a majority of the servers can reach each other";
