@@ -42,6 +42,11 @@ pub enum Refused {
     /// No group has had a leader for a while, so a quorum is probably missing: retry later.
     #[error("no leader is known, probably because too few servers can reach each other: retry later")]
     NoLeader,
+    /// The disk of this server is nearly full: retry at another one, or when there is room.
+    #[error(
+        "the disk of this server is nearly full, so it takes no commands: make room there, or retry at another server"
+    )]
+    ReadOnly,
     /// The server is shutting down: retry at another one.
     #[error("this server is stopping: retry at another server")]
     Stopping,

@@ -11,20 +11,26 @@
 //! | `group_thread.rs`, `log_thread.rs`, `sequencer_thread.rs`, `snapshot_thread.rs` | the threads: clocks, sockets, channels, files |
 //! | `machine.rs` | drives the parts without threads, for a simulator |
 //! | `board.rs` | how far everybody is, and the mailboxes of the group threads |
+//! | `bounds.rs` | how much waits behind something slow, and from when on no more is taken |
+//! | `room.rs` | room on the disk |
+//! | `alarms.rs` | what of that an operator has to know |
 //! | `shared.rs` | what callers' threads reach |
 //! | `thread.rs` | starting, sleeping, waking |
 //!
 //! Threads are thin: the rules are in [`crate::group`], [`crate::apply`] and the sequencer crate. No thread blocks on
 //! another one's full queue, except that the sequencer's waits for execution, which waits for nobody.
 
+mod alarms;
 mod application;
 mod assembly;
 mod board;
+mod bounds;
 mod group_thread;
 mod log_thread;
 mod machine;
 mod parts;
 mod replica;
+mod room;
 mod sequencer;
 mod sequencer_thread;
 mod shared;
@@ -34,7 +40,9 @@ mod thread;
 
 pub use assembly::{Engine, StartError};
 pub(crate) use board::{Board, Mail};
-pub use machine::{Figures, Machine, Standing};
+#[cfg(test)]
+pub(crate) use bounds::Limits;
+pub use machine::{Figures, Machine, Standing, WaitingBytes};
 pub use parts::Outside;
 pub(crate) use shared::Shared;
 pub(crate) use thread::Bell;

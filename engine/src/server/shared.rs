@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
+use super::alarms::{alarms, waiting};
 use super::application::Executed;
 use super::board::{Board, GroupBoard};
 use super::replica::ROLES;
@@ -49,9 +50,14 @@ impl<S: StateMachine> Shared<S> {
         Ok(())
     }
 
+    /// Whether commands are taken: there is room for them on this server, and all groups have leaders.
+    pub fn check_ready(&self) -> Result<(), Refused> {
+        if self.board.room.is_lacking() { Err(Refused::ReadOnly) } else { self.check_leaders() }
+    }
+
     /// Whether all groups have leaders, as far as this server knows. Without a group's leader the merge stops here: no command
     /// could be executed, whichever group takes it, and no read confirmed.
-    pub fn check_leaders(&self) -> Result<(), Refused> {
+    fn check_leaders(&self) -> Result<(), Refused> {
         let leaderless = |group: &GroupBoard| group.leaderless_ticks.load(SeqCst) > self.leaderless_ticks;
         if self.board.groups.iter().any(leaderless) { Err(Refused::NoLeader) } else { Ok(()) }
     }
@@ -64,7 +70,7 @@ impl<S: StateMachine> Shared<S> {
         sink: &Arc<dyn Sink<S::Reply>>,
     ) -> Result<(), Refused> {
         self.check_size(command.len())?;
-        self.check_leaders()?;
+        self.check_ready()?;
         let bytes = command.len();
         let piece = if bytes >= LONE_COMMAND_BYTES {
             Piece::Lone(command)
@@ -148,6 +154,8 @@ impl<S: StateMachine> Shared<S> {
             commands: self.executed.commands.load(SeqCst),
             duplicates: self.executed.duplicates.load(SeqCst),
             noops: self.executed.noops.load(SeqCst),
+            alarms: alarms(board),
+            waiting: waiting(board),
             snapshot: board.snapshots.status(),
             digests: digests
                 .map(|(position, value)| Digest { position, value: format!("{value:016x}") })

@@ -128,6 +128,8 @@ fn report(rows: &[Row], agreement: &Agreement, paint: Paint) -> String {
     for row in rows {
         lines.push(server_line(row, agreement, paint));
         lines.extend(row.status.iter().map(|status| snapshot_line(&status.snapshot, paint)));
+        let alarms = row.status.iter().flat_map(|status| &status.alarms);
+        lines.extend(alarms.map(|alarm| paint.bad(format!("  ALARM: {alarm}"))));
     }
     lines.extend(explanation(agreement).map(|text| paint.bad(text)));
     lines.push(String::new());
@@ -289,6 +291,14 @@ server 2 at http://s2:7000: applied 1,500, commands 0, no-ops 3, digests agree u
 http://s3:7000: unreachable: nothing listens there
 "
         );
+    }
+
+    #[test]
+    fn an_alarm_is_told_with_its_server() {
+        let mut rows = [row(1, "aa"), row(2, "aa")];
+        rows[0].status.as_mut().unwrap().alarms.push("the disk is nearly full".into());
+        let text = report(&rows, &agreement(&rows), Paint::PLAIN);
+        assert!(text.contains("  no snapshot yet\n  ALARM: the disk is nearly full\nserver 2 at"), "{text}");
     }
 
     #[test]

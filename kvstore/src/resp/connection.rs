@@ -279,6 +279,7 @@ fn refusal(refused: Refused) -> String {
     let word = match refused {
         Refused::Overloaded => "OVERLOADED",
         Refused::NoLeader => "NOQUORUM",
+        Refused::ReadOnly => "READONLY",
         Refused::Stopping => "STOPPING",
         _ => "ERR",
     };
