@@ -90,6 +90,14 @@ pub enum Bug {
     RecycledSegmentTrusted,
     /// What a delete removes depends on the hash of the key, which each process draws at random.
     ResultByHash,
+    /// Any number of entries may wait for a disk that hangs.
+    DiskQueueUnbounded,
+    /// Any number of bytes may be pulled out of the logs before it is merged, as long as the entries are few.
+    MergeUnbounded,
+    /// A server whose merge is halted goes on taking entries of all groups.
+    BehindUnbounded,
+    /// It refuses those of the group that its merge awaits, too.
+    AwaitedGroupRefused,
 }
 
 impl Bug {
@@ -136,6 +144,10 @@ impl Bug {
         Bug::OldMergeAfterRestore,
         Bug::RecycledSegmentTrusted,
         Bug::ResultByHash,
+        Bug::DiskQueueUnbounded,
+        Bug::MergeUnbounded,
+        Bug::BehindUnbounded,
+        Bug::AwaitedGroupRefused,
     ];
 }
 

@@ -160,6 +160,10 @@ fn set_engine_limits(config: &mut Config, table: &EngineTable) {
     set(&mut config.segment_bytes, table.segment_mib.map(|mib| u64::from(mib) << 20));
     set(&mut config.log_cache_bytes, table.log_cache_mib.map(mib));
     set(&mut config.send_queue_bytes, table.send_queue_mib.map(mib));
+    set(&mut config.unsynced_bytes, table.unsynced_mib.map(mib));
+    set(&mut config.merge_bytes, table.merge_mib.map(mib));
+    set(&mut config.behind_bytes, table.behind_mib.map(|mib| u64::from(mib) << 20));
+    set(&mut config.disk_reserve_bytes, table.disk_reserve_mib.map(|mib| u64::from(mib) << 20));
     set(&mut config.leaders, table.leaders.clone());
     set_snapshot_limits(config, table);
     set(

@@ -108,7 +108,7 @@ impl Config {
         Ok(())
     }
 
-    fn ranges(&self) -> [Range; 19] {
+    fn ranges(&self) -> [Range; 23] {
         let tib = 1 << 40;
         let segment = |bytes: u64| bytes as usize;
         [
@@ -128,6 +128,10 @@ impl Config {
                 segment(SEGMENT_BYTES_MAX),
             ),
             bytes("log_cache_bytes", self.log_cache_bytes, 0, 64 * GIB),
+            bytes("unsynced_bytes", self.unsynced_bytes, KIB, 64 * GIB),
+            bytes("merge_bytes", self.merge_bytes, KIB, 64 * GIB),
+            count("behind_bytes", "bytes", self.behind_bytes, KIB as u64, 1024 * tib),
+            count("disk_reserve_bytes", "bytes", self.disk_reserve_bytes, 0, 1024 * tib),
             bytes("send_queue_bytes", self.send_queue_bytes, KIB, 64 * GIB),
             count("snapshot_entries", "entries", self.snapshot_entries, 1, tib),
             count("snapshot_bytes", "bytes", self.snapshot_bytes, 1, 1024 * tib),

@@ -137,8 +137,8 @@ mod tests {
     #[test]
     fn a_round_is_answered_once_its_index_is_committed_here() {
         let mut slots = SlotIndex::default();
-        slots.append(1, &EntryFill::Commands { place: 4 });
-        slots.append(2, &EntryFill::Commands { place: 5 });
+        slots.append(1, &EntryFill::Commands { place: 4 }, 10);
+        slots.append(2, &EntryFill::Commands { place: 5 }, 10);
         let mut reads = PendingReads::new(1, 99, 4);
         let context = reads.begin(7, LEADER, 0);
         let foreign = PendingReads::new(2, 99, 4).begin(7, LEADER, 0);

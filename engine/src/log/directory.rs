@@ -98,7 +98,7 @@ impl Directory {
             segment.sync_all()?;
         }
         let renamed = self.files.rename(&unfinished, &path);
-        renamed.map_err(LogError::io("rename the prepared segment to", &path))?;
+        renamed.map_err(LogError::write("rename the prepared segment to", &path))?;
         self.sync_names()?;
         Ok(segment)
     }

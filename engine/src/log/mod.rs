@@ -92,6 +92,21 @@ pub struct HardState {
     pub commit: u64,
 }
 
+/// What an entry takes in memory beside its payload, about: its place in the tables of the log, the driver and the merge.
+const ENTRY_OVERHEAD: u64 = 64;
+
+impl LogEntry {
+    /// About what the entry takes in memory; every bound in bytes counts this.
+    pub fn memory_bytes(&self) -> u64 {
+        LogEntry::bytes_in_memory(&self.context, &self.data)
+    }
+
+    /// The same for an entry with this context and payload.
+    pub(crate) fn bytes_in_memory(context: &[u8], data: &[u8]) -> u64 {
+        (context.len() + data.len()) as u64 + ENTRY_OVERHEAD
+    }
+}
+
 /// Names an entry. No two entries of a log have the same index and term (Raft, section 5.3, "log matching"), so it also
 /// tells an entry from one that has replaced it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use niagara_net::{Hello, LinkConfig, OpenError, Peer, Transport};
 
 use super::board::Mail;
 use super::group_thread::{Disk, GroupThread};
-use super::log_thread::LogThread;
+use super::log_thread::{LogThread, Pending};
 use super::parts::{GroupParts, Outside, Parts};
 use super::sequencer::STRETCHES_WAITING;
 use super::sequencer_thread::SequencerThread;
@@ -221,7 +221,7 @@ impl<S: StateMachine> Engine<S> {
         (transports, transfer): (Vec<Transport>, Transport),
         cores: Vec<Option<core_affinity::CoreId>>,
     ) -> io::Result<()> {
-        let Parts { shared, groups, sequencer, application, keeper, bell } = parts;
+        let Parts { shared, groups, sequencer, application, keeper, mut room, bell } = parts;
         let (out, input) = crossbeam_channel::bounded(STRETCHES_WAITING);
         self.application = Some(spawn("application".into(), move || application.run(&input))?);
         let keeping = SnapshotThread { keeper, board: Arc::clone(&shared.board), transport: transfer };
@@ -232,7 +232,10 @@ impl<S: StateMachine> Engine<S> {
             bell,
             tick: config.tick,
             out,
-            on_tick: Box::new(move |now| for_deadlines.expire(now)),
+            on_tick: Box::new(move |now| {
+                for_deadlines.expire(now);
+                room.tick(&for_deadlines.board);
+            }),
             stop: Arc::clone(&self.stop),
         };
         self.sequencer = Some(spawn("sequencer".into(), move || sequencer.run())?);
@@ -242,7 +245,7 @@ impl<S: StateMachine> Engine<S> {
                 let (board, metrics) = (Arc::clone(&shared.board), replica.metrics.clone());
                 Disk::Thread(LogThread::start(index, writer, board, metrics)?)
             } else {
-                Disk::Inline(Box::new(writer))
+                Disk::Inline(Box::new(writer), Pending::default())
             };
             let peers = config.peers().collect();
             let thread = GroupThread { replica, tick: config.tick, core, transport, peers, disk };

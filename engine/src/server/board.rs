@@ -6,7 +6,11 @@ use std::sync::{Arc, OnceLock};
 use niagara_net::Waker;
 use parking_lot::Mutex;
 
+use super::bounds::{Bounds, Limits};
 use super::divergence::Divergence;
+use super::room::Room;
+use crate::group::Taking;
+use crate::planted::{self, Bug};
 use crate::snapshot::{Header, SnapshotBoard, Snapshots};
 
 /// Progress of the whole server. Orders are sequentially consistent throughout: fields are written once per batch, and
@@ -27,6 +31,10 @@ pub(crate) struct Board {
     pub snapshots: SnapshotBoard,
     /// Whether this server has parted from the others.
     pub divergence: Divergence,
+    /// How much waits behind something slow.
+    pub bounds: Bounds,
+    /// Room on the disk.
+    pub room: Room,
 }
 
 /// Progress of one group's replica; aligned so that two groups' threads share no cache line.
@@ -43,6 +51,10 @@ pub(crate) struct GroupBoard {
     pub lags: AtomicBool,
     /// Ticks since the group had a leader; 0 while it has one.
     pub leaderless_ticks: AtomicU32,
+    /// Ticks for which a write has been waited for, and bytes of entries that wait.
+    pub disk_wait_ticks: AtomicU64,
+    pub unsynced: AtomicU64,
+    pub disk_is_stuck: AtomicBool,
     /// The least level at which this group's leader here has to pad.
     pub wake_at: AtomicU64,
     /// Commands wait until the merge has passed this entry; 0: for any progress of the merge or of execution; `u64::MAX`: none
@@ -74,12 +86,7 @@ pub(crate) enum Mail {
 
 impl Board {
     /// Of a server that is one of so many.
-    pub fn of_cluster(groups: usize, servers: usize) -> Self {
-        Board { divergence: Divergence::new(servers), ..Board::new(groups) }
-    }
-
-    /// Of a server by itself.
-    pub fn new(groups: usize) -> Self {
+    pub fn new(groups: usize, servers: usize, limits: Limits) -> Self {
         let group = || GroupBoard {
             wake_at: AtomicU64::new(u64::MAX),
             goes_on_at: AtomicU64::new(u64::MAX),
@@ -92,7 +99,9 @@ impl Board {
             applied: AtomicU64::new(0),
             groups: std::iter::repeat_with(group).take(groups).collect(),
             snapshots: SnapshotBoard::default(),
-            divergence: Divergence::new(1),
+            divergence: Divergence::new(servers),
+            bounds: Bounds::new(limits, groups),
+            room: Room::default(),
         }
     }
 
@@ -124,9 +133,30 @@ impl Board {
         self.groups.iter().any(|group| group.leaderless_ticks.load(SeqCst) > ticks)
     }
 
-    /// Whether the merge awaits a slot of this group.
+    /// Whether the merge awaits a slot of this group, and nothing that this server has would fill it.
     pub fn awaits(&self, group: usize) -> bool {
+        let on_board = &self.groups[group];
         self.awaited.load(SeqCst) as usize == group
+            && on_board.commit.load(SeqCst) <= on_board.merged.load(SeqCst)
+    }
+
+    /// Whether this server's disk is stuck, as far as any log can tell.
+    pub fn disk_is_stuck(&self) -> bool {
+        self.groups.iter().any(|group| group.disk_is_stuck.load(SeqCst))
+    }
+
+    /// Which of its leader's entries a group may take that holds so many bytes beyond the merge.
+    ///
+    /// Behind a halted merge nothing helps but what it awaits, so that is taken always: not to take it would be to wait for
+    /// ever. Where execution is slow, the awaited slot is here already, and nothing is to be taken beyond the bound.
+    pub fn taking(&self, group: usize, unmerged_bytes: u64) -> Taking {
+        if self.bounds.is_behind() {
+            let is_next = self.awaited.load(SeqCst) as usize == group && unmerged_bytes < self.bounds.share();
+            if !(is_next || self.awaits(group)) || planted::is(Bug::AwaitedGroupRefused) {
+                return Taking::None;
+            }
+        }
+        if self.room.is_lacking() { Taking::NoCommands } else { Taking::All }
     }
 }
 

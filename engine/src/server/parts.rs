@@ -8,7 +8,9 @@ use niagara_sequencer::Layout;
 use super::application::{Application, Executor, Work};
 use super::assembly::StartError;
 use super::board::Board;
+use super::bounds::Limits as Bounded;
 use super::replica::{Replica, ReplicaShare};
+use super::room::RoomWatch;
 use super::sequencer::{Sequencer, SnapshotLimits};
 use super::shared::Shared;
 use super::start::{Found, OpenGroup, open_group, open_snapshots};
@@ -17,7 +19,7 @@ use crate::apply::Ledger;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::lane::{Lane, LaneQueue, Limits};
-use crate::log::{Files, LogStore, LogWriter};
+use crate::log::{Durability, Files, LogStore, LogWriter};
 use crate::metrics::Metrics;
 use crate::planted::{self, Bug};
 use crate::read_gate::ReadGate;
@@ -48,6 +50,8 @@ pub(crate) struct Parts<S: StateMachine> {
     pub sequencer: Sequencer,
     pub application: Application<S>,
     pub keeper: Keeper<S>,
+    /// Looks at the room on the disk at each tick of the sequencer's clock: that thread never waits for a write.
+    pub room: RoomWatch,
     /// Wakes the sequencer's thread.
     pub bell: Arc<Bell>,
 }
@@ -64,7 +68,8 @@ impl<S: StateMachine> Parts<S> {
     /// without one it begins empty.
     pub fn open(config: &Config, outside: &Outside, state: S) -> Result<Parts<S>, StartError> {
         let layout = Layout::new(config.groups());
-        let board = Arc::new(Board::of_cluster(usize::from(config.groups()), config.members.len()));
+        let bounds = Bounded { behind: config.behind_bytes, merge: config.merge_bytes as u64 };
+        let board = Arc::new(Board::new(usize::from(config.groups()), config.members.len(), bounds));
         let Found { files, shelf, snapshot } = open_snapshots::<S>(config, outside, &state.reader())?;
         let header = snapshot.as_ref().map(|(header, _)| Arc::clone(header));
         let open = |group| open_group(config, group, outside, header.as_deref());
@@ -115,8 +120,19 @@ impl<S: StateMachine> Parts<S> {
             GroupParts { replica, store, writer }
         };
         let groups = groups.into_iter().enumerate().map(of_group).collect();
-        Ok(Parts { groups, shared, sequencer, application, keeper, bell })
+        let room = room_watch(config, outside);
+        Ok(Parts { groups, shared, sequencer, application, keeper, room, bell })
     }
+}
+
+/// Logs may be on file systems of their own.
+fn room_watch(config: &Config, outside: &Outside) -> RoomWatch {
+    let logs = (1..=config.groups()).map(|number| config.data_dir.join(format!("group-{number}")));
+    let dirs = match config.durability {
+        Durability::Memory => Vec::new(),
+        Durability::Fsync | Durability::Os => logs.chain([config.data_dir.clone()]).collect(),
+    };
+    RoomWatch::new(Arc::clone(&outside.files), dirs, config.disk_reserve_bytes)
 }
 
 fn sequencer<S: StateMachine>(
@@ -176,7 +192,8 @@ fn application<S: StateMachine>(
         executed: Arc::clone(&shared.executed),
         metrics: Arc::clone(&shared.metrics),
     };
-    Application { executor, reads: Arc::clone(&shared.reads), work: Work::default(), handover }
+    let (reads, sequencer) = (Arc::clone(&shared.reads), Arc::clone(&shared.sequencer));
+    Application { executor, reads, work: Work::default(), handover, sequencer }
 }
 
 fn share<S: StateMachine>(

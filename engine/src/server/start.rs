@@ -128,6 +128,7 @@ pub(super) fn open_group(
         sub_batch_bytes: config.sub_batch_bytes(),
         foreign_bytes: config.lane_bytes,
         pin_bytes: config.snapshot_pin_bytes,
+        unsynced_bytes: config.unsynced_bytes,
         send_queue_bytes: config.send_queue_bytes,
     };
     let origin = Origin { server: config.server, incarnation: outside.incarnation, lane: group };
@@ -158,7 +159,7 @@ fn open_log(
     let mut damaged = None;
     let opened = log::open(&log_config, &mut |replayed| match replayed {
         Replayed::Entry(entry) => match EntryFill::of(&entry.context) {
-            Ok(fill) => slots.append(entry.index, &fill),
+            Ok(fill) => slots.append(entry.index, &fill, entry.memory_bytes()),
             Err(error) => damaged = Some((entry.index, error)),
         },
         // What came before counts no more. The snapshot that the log was reset to says which slots are filled.

@@ -121,6 +121,10 @@ fn every_documented_default_is_the_default_of_the_code() {
         segment_mib: Some(_),
         log_cache_mib: Some(_),
         send_queue_mib: Some(_),
+        unsynced_mib: Some(_),
+        merge_mib: Some(_),
+        behind_mib: Some(_),
+        disk_reserve_mib: Some(_),
         snapshot_entries: Some(_),
         snapshot_mib: Some(_),
         snapshot_write_mib_per_second: Some(_),
@@ -164,6 +168,10 @@ deadline_ms = 1500
 segment_mib = 2
 log_cache_mib = 3
 send_queue_mib = 5
+unsynced_mib = 6
+merge_mib = 7
+behind_mib = 8
+disk_reserve_mib = 9
 pinning = [4, 6]
 
 [front]
@@ -185,6 +193,8 @@ bind_device = "lo"
     assert_eq!((engine.entry_bytes, engine.lane_commands, engine.lane_bytes), (8 << 10, 9, 40 << 20));
     assert_eq!((engine.deadline, engine.segment_bytes), (Duration::from_millis(1500), 2 << 20));
     assert_eq!((engine.log_cache_bytes, engine.send_queue_bytes), (3 << 20, 5 << 20));
+    assert_eq!((engine.unsynced_bytes, engine.merge_bytes), (6 << 20, 7 << 20));
+    assert_eq!((engine.behind_bytes, engine.disk_reserve_bytes), (8 << 20, 9 << 20));
     assert_eq!(engine.pinning, Pinning::Cores(vec![4, 6]));
     assert_eq!((file.server.front.threads, file.server.front.max_connections), (2, 11));
     let link = Link {

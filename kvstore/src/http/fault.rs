@@ -121,6 +121,11 @@ impl Fault {
                 (503, "no_leader", "retry later; see /status for the groups without a leader")
             }
             Refused::TooLarge { .. } => (413, "too_large", "split the value over several keys"),
+            Refused::ReadOnly => (
+                507,
+                "disk_full",
+                "make room on the disk of this server, or retry at another server; reads are served",
+            ),
             _ => (503, "stopping", "retry at another server"),
         };
         Fault {

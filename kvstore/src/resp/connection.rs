@@ -285,6 +285,7 @@ fn refusal(refused: Refused) -> String {
         Refused::Overloaded => "OVERLOADED",
         Refused::NoLeader => "NOQUORUM",
         Refused::Diverged => "DIVERGED",
+        Refused::ReadOnly => "READONLY",
         Refused::Stopping => "STOPPING",
         _ => "ERR",
     };

@@ -198,10 +198,10 @@ fn found(reply: &Value) -> Option<Output> {
     }
 }
 
-/// 503 and 429 say that a request was not executed; 504 that nobody knows.
+/// 503, 507 and 429 say that a request was not executed; 504 that nobody knows.
 fn http_outcome(answer: io::Result<Response>, mut done: impl FnMut(&Response) -> Option<Output>) -> Outcome {
     match answer {
-        Ok(Response { status: 429 | 503, .. }) => Outcome::Refused,
+        Ok(Response { status: 429 | 503 | 507, .. }) => Outcome::Refused,
         Ok(Response { status: 504, .. }) => Outcome::Unknown,
         Ok(response) => match done(&response) {
             Some(output) => Outcome::Done(output),
@@ -220,7 +220,7 @@ fn http_outcome(answer: io::Result<Response>, mut done: impl FnMut(&Response) ->
 fn redis_outcome(answer: io::Result<Value>, done: impl Fn(&Value) -> Option<Output>) -> Outcome {
     match answer {
         Ok(Value::Error(text)) => match text.split(' ').next() {
-            Some("OVERLOADED" | "NOQUORUM" | "STOPPING") => Outcome::Refused,
+            Some("OVERLOADED" | "NOQUORUM" | "READONLY" | "STOPPING") => Outcome::Refused,
             Some("UNKNOWN") => Outcome::Unknown,
             _ => Outcome::Wrong(format!("-{text}")),
         },

@@ -27,6 +27,10 @@ pub struct Trouble {
     pub dies_after: Option<u64>,
     /// There is no room for anything more.
     pub full: bool,
+    /// There is less room than the engine's reserve, though some.
+    pub nearly_full: bool,
+    /// Nothing that is written or synced comes back.
+    pub hangs: bool,
     /// There is no room for snapshots.
     pub no_room_for_snapshots: bool,
     /// The next sync fails, and what it was to make durable is lost with the power.
@@ -96,6 +100,11 @@ impl Disk {
     /// Changes what is wrong with it.
     pub fn trouble(&self, change: impl FnOnce(&mut Trouble)) {
         change(&mut self.state().trouble);
+    }
+
+    /// Whether a write or a sync would not come back for now.
+    pub fn hangs(&self) -> bool {
+        self.state().trouble.hangs
     }
 
     /// Whether the server has died in the middle of a change.
@@ -361,6 +370,11 @@ impl Files for Disk {
         state.renamings = others;
         synced.into_iter().for_each(|renaming| renaming.apply(&mut state.durable_names));
         Ok(())
+    }
+
+    fn free_bytes(&self, _dir: &Path) -> io::Result<u64> {
+        let trouble = self.state().trouble;
+        Ok(if trouble.full || trouble.nearly_full { 0 } else { u64::MAX })
     }
 
     fn salt(&self) -> u64 {

@@ -52,6 +52,18 @@ impl World {
                 self.server(server).disk_slowness = factor;
                 self.coverage.count("disk slowed");
             }
+            Fault::HungDisk { server, .. } => {
+                self.server(server).disk.trouble(|trouble| trouble.hangs = true);
+                self.coverage.count("disk hung");
+            }
+            Fault::HungApplication { server, .. } => {
+                self.server(server).application_hangs = true;
+                self.coverage.count("application hung");
+            }
+            Fault::DiskNearlyFull { server, .. } => {
+                self.server(server).disk.trouble(|trouble| trouble.nearly_full = true);
+                self.coverage.count("disk nearly full");
+            }
             Fault::DiskFull { server, .. } => {
                 self.server(server).disk.trouble(|trouble| trouble.full = true);
                 self.coverage.count("disk full");
@@ -99,6 +111,17 @@ impl World {
         match fault {
             Fault::SlowServer { server, .. } => self.server(server).slowness = 1,
             Fault::SlowDisk { server, .. } => self.server(server).disk_slowness = 1,
+            Fault::HungDisk { server, .. } => {
+                self.server(server).disk.trouble(|trouble| trouble.hangs = false);
+                self.follow(server);
+            }
+            Fault::HungApplication { server, .. } => {
+                self.server(server).application_hangs = false;
+                self.follow(server);
+            }
+            Fault::DiskNearlyFull { server, .. } => {
+                self.server(server).disk.trouble(|trouble| trouble.nearly_full = false);
+            }
             Fault::DiskFull { server, .. } => {
                 self.server(server).disk.trouble(|trouble| trouble.full = false);
             }
@@ -132,11 +155,13 @@ impl World {
             let server = self.server(id);
             server.slowness = 1;
             server.disk_slowness = 1;
+            server.application_hangs = false;
             server.disk.trouble(|trouble| *trouble = super::disk::Trouble::default());
             if let Some(flipped) = server.flipped.take() {
                 server.disk.flip_back(&flipped);
             }
             self.start_after(id, 1000);
+            self.follow(id);
         }
     }
 
@@ -215,6 +240,9 @@ fn lasts(fault: &Fault) -> Option<u64> {
     match *fault {
         Fault::SlowServer { lasts, .. }
         | Fault::SlowDisk { lasts, .. }
+        | Fault::HungDisk { lasts, .. }
+        | Fault::HungApplication { lasts, .. }
+        | Fault::DiskNearlyFull { lasts, .. }
         | Fault::DiskFull { lasts, .. }
         | Fault::NoRoomForSnapshots { lasts, .. }
         | Fault::SlowLink { lasts, .. }

@@ -34,6 +34,12 @@ pub struct Plan {
     pub piece_bytes: u32,
     /// Bytes of a log up to which it is kept for who is getting a snapshot.
     pub pin_bytes: u64,
+    /// Bytes of a group's entries that wait for the disk.
+    pub unsynced_bytes: usize,
+    /// Bytes between logs and execution.
+    pub merge_bytes: usize,
+    /// Bytes of all logs beyond what is merged.
+    pub behind_bytes: u64,
     /// The faults, in order.
     pub faults: Vec<Planned>,
     /// From this moment on strong reads through all servers but this one must be answered promptly.
@@ -67,7 +73,13 @@ pub enum Fault {
     SlowServer { server: u64, factor: u64, lasts: Micros },
     /// Syncs take so many times as long.
     SlowDisk { server: u64, factor: u64, lasts: Micros },
-    /// There is no room on the disk: the process ends, and cannot go on before there is.
+    /// What is written or synced comes back only when this ends.
+    HungDisk { server: u64, lasts: Micros },
+    /// The state machine takes so long for each stretch that nothing is executed meanwhile.
+    HungApplication { server: u64, lasts: Micros },
+    /// There is less room on the disk than the reserve: the server takes no commands.
+    DiskNearlyFull { server: u64, lasts: Micros },
+    /// There is no room on the disk: what is to be written waits until there is.
     DiskFull { server: u64, lasts: Micros },
     /// A sync fails: the process ends, and maybe the power goes.
     SyncFails { server: u64, power: bool, down: Micros },
@@ -129,6 +141,9 @@ impl Plan {
             snapshot_entries: *chance.pick(&[6, 20, 60, 60, 1 << 40]),
             piece_bytes: *chance.pick(&[200, 1 << 10, 256 << 10]),
             pin_bytes: *chance.pick(&[0, 16 << 10, 1 << 30]),
+            unsynced_bytes: *chance.pick(&[2 << 10, 8 << 10, 80 << 20]),
+            merge_bytes: *chance.pick(&[2 << 10, 8 << 10, 32 << 20]),
+            behind_bytes: *chance.pick(&[8 << 10, 64 << 10, 1 << 30]),
             faults: Vec::new(),
             prompt_reads: None,
         };
@@ -175,7 +190,7 @@ impl Plan {
         let lasts = chance.between(20, 800) * MS;
         let down = chance.between(5, 500) * MS;
         let (a, b) = (server, other);
-        let fault = match chance.below(20) {
+        let fault = match chance.below(24) {
             0 | 1 => Fault::Kill { server, down },
             2 | 3 => Fault::PowerLoss { server, down },
             4 => Fault::AllPowerLost { down },
@@ -196,6 +211,10 @@ impl Plan {
             15 => Fault::CutOneWay { from: a, to: b, lasts },
             16 => Fault::CutServer { server, lasts },
             17 | 18 => Fault::CutGroup { a, b, group, lasts },
+            19 => Fault::HungDisk { server, lasts: 2 * lasts },
+            20 => Fault::HungApplication { server, lasts: 2 * lasts },
+            21 => Fault::DiskNearlyFull { server, lasts },
+            22 => Fault::CutGroup { a, b, group, lasts: 3 * lasts },
             _ => Fault::SlowLink { a, b, more: chance.between(5, 150) * MS, lasts },
         };
         Planned { at: chance.between(FIRST_FAULT, LAST_FAULT), fault }
@@ -213,6 +232,11 @@ impl fmt::Display for Plan {
         let Plan { seed, servers, groups, clients, weather, clock_rates, .. } = self;
         writeln!(f, "seed {seed}: {servers} servers, {groups} groups, {clients} clients")?;
         writeln!(f, "  {weather:?}, clocks at {clock_rates:?} percent")?;
+        writeln!(
+            f,
+            "  at most {} bytes for a disk, {} for the merge, {} behind it",
+            self.unsynced_bytes, self.merge_bytes, self.behind_bytes
+        )?;
         writeln!(
             f,
             "  segments of {} bytes, log caches of {}, {} commands in a lane, snapshots after {} entries, sent in pieces of {} bytes",

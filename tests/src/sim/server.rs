@@ -70,6 +70,8 @@ pub struct Server {
     pub slowness: u64,
     /// How many times as long syncs take.
     pub disk_slowness: u64,
+    /// Its state machine does nothing.
+    pub application_hangs: bool,
     /// It stands still until then.
     pub paused_until: Option<u64>,
     /// What clients have sent meanwhile, in order.
@@ -147,12 +149,16 @@ impl Server {
         config.snapshot_entries = plan.snapshot_entries;
         config.snapshot_piece_bytes = plan.piece_bytes;
         config.snapshot_pin_bytes = plan.pin_bytes;
+        config.unsynced_bytes = plan.unsynced_bytes;
+        config.merge_bytes = plan.merge_bytes;
+        config.behind_bytes = plan.behind_bytes;
         Server {
             id,
             disk,
             life: 0,
             slowness: 1,
             disk_slowness: 1,
+            application_hangs: false,
             paused_until: None,
             held: Vec::new(),
             flipped: None,
@@ -204,6 +210,15 @@ impl Server {
             clock,
         });
         Ok(())
+    }
+
+    /// Whether a thread waits for something that hangs.
+    pub fn hangs(&self, thread: Thread) -> bool {
+        match thread {
+            Thread::Log(_) | Thread::Snapshots => self.disk.hangs(),
+            Thread::Application => self.application_hangs,
+            Thread::Group(_) | Thread::Sequencer | Thread::Front => false,
+        }
     }
 
     /// Sets its clock.

@@ -124,7 +124,6 @@ impl World {
     /// The world at its beginning: all servers are about to start.
     pub fn new(plan: Plan, trace: bool) -> World {
         let mut chance = Chance::new(plan.seed);
-        let groups = usize::from(plan.groups);
         let network = Network::new(chance.fork(1), plan.weather);
         let mut of_clients = chance.fork(2);
         let clients = Clients::new(plan.clients, plan.servers, &mut of_clients);
@@ -138,7 +137,7 @@ impl World {
             network,
             clients,
             clients_rest: false,
-            invariants: Invariants::new(groups),
+            invariants: Invariants::new(&plan),
             coverage: Coverage::default(),
             trace: Trace::new(trace),
             probes: BTreeMap::new(),

@@ -38,11 +38,15 @@ fn change(config: &mut Config, field: usize, value: u64) {
         14 => config.snapshot_write_rate = value,
         15 => config.snapshot_transfer_rate = value,
         16 => config.snapshot_piece_bytes = short,
+        17 => config.unsynced_bytes = long,
+        18 => config.merge_bytes = long,
+        19 => config.behind_bytes = value,
+        20 => config.disk_reserve_bytes = value,
         _ => config.snapshot_pin_bytes = value,
     }
 }
 
-const FIELDS: usize = 18;
+const FIELDS: usize = 22;
 
 /// A server that runs for a moment: it campaigns, and takes and cuts commands.
 fn run(config: &Config) {
