@@ -88,6 +88,8 @@ pub enum Bug {
     /// A recycled segment keeps its old seal, and nobody looks at the numbers of frames, so that those of its former life
     /// count.
     RecycledSegmentTrusted,
+    /// What a delete removes depends on the hash of the key, which each process draws at random.
+    ResultByHash,
 }
 
 impl Bug {
@@ -133,6 +135,7 @@ impl Bug {
         Bug::RestoredTicketsForgotten,
         Bug::OldMergeAfterRestore,
         Bug::RecycledSegmentTrusted,
+        Bug::ResultByHash,
     ];
 }
 

@@ -163,7 +163,14 @@ impl ReadGate {
         for reads in ended.failed {
             reads.sink.failed(&reads.tokens);
         }
+        let diverged = self.board.divergence.is_diverged();
         for reads in ended.readable {
+            if diverged {
+                // They were queued before this server was known to have parted from the others.
+                self.metrics.reads_failed.inc_by(reads.tokens.len() as u64);
+                reads.sink.failed(&reads.tokens);
+                continue;
+            }
             self.metrics.read_wait.observe(reads.queued.elapsed().as_secs_f64());
             reads.sink.readable(&reads.tokens, ended.applied);
         }

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use niagara_net::Waker;
 use parking_lot::Mutex;
 
+use super::divergence::Divergence;
 use crate::snapshot::{Header, SnapshotBoard, Snapshots};
 
 /// Progress of the whole server. Orders are sequentially consistent throughout: fields are written once per batch, and
@@ -24,6 +25,8 @@ pub(crate) struct Board {
     pub groups: Vec<GroupBoard>,
     /// Between those and the thread that keeps the snapshots.
     pub snapshots: SnapshotBoard,
+    /// Whether this server has parted from the others.
+    pub divergence: Divergence,
 }
 
 /// Progress of one group's replica; aligned so that two groups' threads share no cache line.
@@ -70,6 +73,12 @@ pub(crate) enum Mail {
 }
 
 impl Board {
+    /// Of a server that is one of so many.
+    pub fn of_cluster(groups: usize, servers: usize) -> Self {
+        Board { divergence: Divergence::new(servers), ..Board::new(groups) }
+    }
+
+    /// Of a server by itself.
     pub fn new(groups: usize) -> Self {
         let group = || GroupBoard {
             wake_at: AtomicU64::new(u64::MAX),
@@ -83,6 +92,7 @@ impl Board {
             applied: AtomicU64::new(0),
             groups: std::iter::repeat_with(group).take(groups).collect(),
             snapshots: SnapshotBoard::default(),
+            divergence: Divergence::new(1),
         }
     }
 
