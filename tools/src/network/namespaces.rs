@@ -124,11 +124,6 @@ impl Namespaces {
         format!("{}{}", self.prefix, host.suffix())
     }
 
-    /// The namespace that holds the bridges.
-    pub(super) fn switch(&self) -> String {
-        format!("{}{SWITCH}", self.prefix)
-    }
-
     fn hosts(&self) -> impl Iterator<Item = Host> + use<> {
         self.servers().chain([Host::Clients])
     }
@@ -146,7 +141,7 @@ impl Namespaces {
     }
 
     fn build(&self) -> Result<(), NetworkError> {
-        let switch = self.switch();
+        let switch = format!("{}{SWITCH}", self.prefix);
         tool::run("ip", &["netns", "add", &switch])?;
         for host in self.hosts() {
             tool::run("ip", &["netns", "add", &self.namespace(host)])?;
