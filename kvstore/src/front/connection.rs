@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 
+use super::allowance::Allowance;
 use super::engine::Engine;
 use super::input::Input;
 use super::metrics::Wire;
 use super::output::Output;
-use super::session::{Allowance, Outcome, Pumped, Session, Turn};
+use super::session::{Outcome, Pumped, Session, Turn};
 use super::token::Sequence;
 use crate::http::HttpConnection;
 use crate::resp::RespConnection;
