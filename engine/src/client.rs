@@ -86,6 +86,12 @@ impl<S: StateMachine> Client<S> {
         self.shared.board.groups.iter().all(|group| group.leader.load(SeqCst) != 0)
     }
 
+    /// Whether this server knows that it and others have executed different things: then it answers no strong or at-least read
+    /// and takes no command. [`Status::diverged`] says why.
+    pub fn is_diverged(&self) -> bool {
+        self.shared.board.divergence.is_diverged()
+    }
+
     /// Appends all metrics in Prometheus' text format.
     pub fn encode_metrics(&self, out: &mut String) {
         self.shared.metrics.encode(out).expect("writing to a string does not fail");

@@ -132,7 +132,7 @@ pub enum Pinning {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ConfigError {
     /// A value is out of its range.
-    #[error("{name} is {value} {unit}, but must be from {least} to {most} {unit}")]
+    #[error("{name} must be {}, but is {}", limits::bound(*value, *least, *most, unit), limits::amount(*value, unit))]
     OutOfRange {
         /// The field's name.
         name: &'static str,

@@ -23,6 +23,14 @@ pub trait Restoring: Send + 'static {
     /// When it is not what [`Frozen::next_chunk`] writes. Checksums have been looked at before, so the snapshot is that of
     /// another application, or of another version of this one.
     fn add_chunk(&mut self, chunk: &Bytes) -> Result<(), MalformedState>;
+
+    /// What [`StateMachine::digest`] would say of the state as it has been read so far. When all has been read, it must be what
+    /// was said where the snapshot was made: else the file counts as damaged.
+    ///
+    /// [`StateMachine::digest`]: crate::StateMachine::digest
+    fn digest(&self) -> Option<u128> {
+        None
+    }
 }
 
 /// How large a chunk of a snapshot is, about, in bytes: large enough that what a chunk costs is nothing beside its bytes, and

@@ -13,7 +13,8 @@
 //! | [`group`] | a server's replica of one Raft group, as a state machine | raft-rs, slots |
 //! | [`log`] | a group's log on disk | bytes, files |
 //! | [`snapshot`] | the state of a server in one file; how it is written, sent and read | rounds, chunks |
-//! | [`apply`] | execution: what ran already, how logs compare | lanes |
+//! | [`apply`] | execution: what ran already, the digests of it | lanes |
+//! | [`agreement`] | whether servers have executed the same | digests |
 //! | [`batch`], [`wire`] | the bytes in entries and between servers | |
 //! | `lane`, `port`, `client` | callers' commands in, outcomes out | |
 //! | `read_gate` | where reads wait | barriers |
@@ -21,6 +22,7 @@
 //!
 //! This crate knows nothing of keys, values, HTTP or any client's protocol.
 
+pub mod agreement;
 pub mod apply;
 pub mod batch;
 mod client;
@@ -61,5 +63,5 @@ pub use niagara_sequencer::GlobalPosition;
 pub use outcome::{Applied, Completion, Consistency, ReadFailed, Refused, Unknown};
 pub use port::{Port, Wake};
 pub use server::{Engine, StartError};
-pub use state_machine::{Command, Commands, StateMachine};
+pub use state_machine::{Command, Commands, NotACommand, StateMachine};
 pub use status::{Digest, GroupStatus, SnapshotStatus, Status};

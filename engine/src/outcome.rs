@@ -36,12 +36,21 @@ pub enum Refused {
         /// The largest size.
         limit: usize,
     },
+    /// The state machine does not know it: do not retry.
+    #[error("these bytes are no command: {0}")]
+    NotACommand(&'static str),
     /// Too much is in flight on this server: retry after a pause.
     #[error("too many commands wait on this server: retry after a pause, or send less at a time")]
     Overloaded,
     /// No group has had a leader for a while, so a quorum is probably missing: retry later.
     #[error("no leader is known, probably because too few servers can reach each other: retry later")]
     NoLeader,
+    /// This server has parted from the others: retry at another one, and see this one's log and status.
+    #[error(
+        "this server and others have executed different things, so it takes no commands: retry at another server, and see \
+         `niagara status`"
+    )]
+    Diverged,
     /// The server is shutting down: retry at another one.
     #[error("this server is stopping: retry at another server")]
     Stopping,

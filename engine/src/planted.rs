@@ -51,8 +51,6 @@ pub enum Bug {
     OldIncarnationApplied,
     /// A lane is never sent again.
     NeverSentAgain,
-    /// A strong read's question that was lost is not put again by the group's thread, nor by the read gate.
-    ReadNotAskedAgain,
     /// A server asks for its leaderships however often it has lost them, and they are handed to it however shaky its link is.
     FlappingServerLeads,
     /// Entries are sent to a follower however much waits for it already.
@@ -90,6 +88,8 @@ pub enum Bug {
     /// A recycled segment keeps its old seal, and nobody looks at the numbers of frames, so that those of its former life
     /// count.
     RecycledSegmentTrusted,
+    /// What a delete removes depends on the hash of the key, which each process draws at random.
+    ResultByHash,
 }
 
 impl Bug {
@@ -117,7 +117,6 @@ impl Bug {
         Bug::GapApplied,
         Bug::OldIncarnationApplied,
         Bug::NeverSentAgain,
-        Bug::ReadNotAskedAgain,
         Bug::FlappingServerLeads,
         Bug::SentWithoutRoom,
         Bug::NothingSuperseded,
@@ -136,6 +135,7 @@ impl Bug {
         Bug::RestoredTicketsForgotten,
         Bug::OldMergeAfterRestore,
         Bug::RecycledSegmentTrusted,
+        Bug::ResultByHash,
     ];
 }
 

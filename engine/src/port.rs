@@ -124,7 +124,7 @@ impl<S: StateMachine> Port<S> {
         if command.len() >= LONE_COMMAND_BYTES {
             return self.propose_shared(lane, token, Bytes::copy_from_slice(command));
         }
-        self.check(command.len(), lane)?;
+        self.check(command, lane)?;
         let staged = &mut self.staged[usize::from(lane.0)];
         if let Some(Piece::Framed { body, count }) = staged.pieces.last_mut()
             && body.len() < PIECE_BYTES
@@ -150,7 +150,7 @@ impl<S: StateMachine> Port<S> {
         if command.len() < LONE_COMMAND_BYTES {
             return self.propose(lane, token, &command);
         }
-        self.check(command.len(), lane)?;
+        self.check(&command, lane)?;
         let staged = &mut self.staged[usize::from(lane.0)];
         staged.bytes += command.len();
         staged.pieces.push(Piece::Lone(command));
@@ -159,8 +159,8 @@ impl<S: StateMachine> Port<S> {
     }
 
     /// Whether the groups have leaders is asked once per turn: the answer lies where the groups' threads write all the time.
-    fn check(&self, bytes: usize, lane: LaneId) -> Result<(), Refused> {
-        self.shared.check_size(bytes)?;
+    fn check(&self, command: &[u8], lane: LaneId) -> Result<(), Refused> {
+        self.shared.check_command(command)?;
         if self.staged[usize::from(lane.0)].tokens.is_empty() { self.shared.check_leaders() } else { Ok(()) }
     }
 

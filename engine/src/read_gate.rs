@@ -38,6 +38,8 @@ pub(crate) struct ReadGate {
     waiting: Mutex<Waiting>,
     /// The least position whose execution completes a read; `u64::MAX` if none waits for execution.
     wanted: AtomicU64,
+    /// While a group has been without a leader for longer, no strong read can be answered.
+    leaderless_ticks: u32,
 }
 
 struct Waiting {
@@ -56,10 +58,22 @@ struct Ended {
 
 impl ReadGate {
     /// `retry_ticks`: a round without an answer is asked again after so many ticks.
-    pub fn new(layout: Layout, board: Arc<Board>, metrics: Arc<Metrics>, retry_ticks: u32) -> Self {
+    pub fn new(
+        layout: Layout,
+        board: Arc<Board>,
+        metrics: Arc<Metrics>,
+        retry_ticks: u32,
+        leaderless_ticks: u32,
+    ) -> Self {
         let strong = ReadBarriers::new(layout, retry_ticks);
         let waiting = Waiting { strong, at_least: Vec::new(), closed: false };
-        ReadGate { board, metrics, waiting: Mutex::new(waiting), wanted: AtomicU64::new(u64::MAX) }
+        ReadGate {
+            board,
+            metrics,
+            waiting: Mutex::new(waiting),
+            wanted: AtomicU64::new(u64::MAX),
+            leaderless_ticks,
+        }
     }
 
     /// Queues strong reads, and begins a round for them unless one must be awaited first.
@@ -114,7 +128,10 @@ impl ReadGate {
         if waiting.strong.is_empty() && waiting.at_least.is_empty() {
             return;
         }
-        let failed = waiting.extract(|reads| reads.deadline <= now);
+        let mut failed = waiting.extract(|reads| reads.deadline <= now);
+        if self.board.is_leaderless(self.leaderless_ticks) {
+            waiting.strong.extract(|_| true, &mut failed);
+        }
         let ended = Ended { failed, ..self.complete(&mut waiting) };
         let round = waiting.strong.tick(self.awaited(), halted);
         drop(waiting);
@@ -146,7 +163,14 @@ impl ReadGate {
         for reads in ended.failed {
             reads.sink.failed(&reads.tokens);
         }
+        let diverged = self.board.divergence.is_diverged();
         for reads in ended.readable {
+            if diverged {
+                // They were queued before this server was known to have parted from the others.
+                self.metrics.reads_failed.inc_by(reads.tokens.len() as u64);
+                reads.sink.failed(&reads.tokens);
+                continue;
+            }
             self.metrics.read_wait.observe(reads.queued.elapsed().as_secs_f64());
             reads.sink.readable(&reads.tokens, ended.applied);
         }

@@ -63,10 +63,33 @@ pub trait StateMachine: Send + 'static {
     /// Hands out a handle for reads.
     fn reader(&self) -> Self::Reader;
 
+    /// Looks at a command where it is taken from a caller, or from another server for the log: one that cannot be executed must
+    /// not come into the log. It is called once for each command, and should cost no more than a few nanoseconds.
+    ///
+    /// # Errors
+    /// When the bytes are no command, with the reason.
+    fn check(command: &[u8]) -> Result<(), NotACommand> {
+        let _ = command;
+        Ok(())
+    }
+
     /// Executes the commands that share one position of the global log, in order, and pushes exactly one reply for
-    /// each. A malformed command must be answered by an error of the application's own, not by a panic: a panic
-    /// here ends the process, on every server.
+    /// each. What cannot be executed must not be passed over: see [`unexecutable`](Self::unexecutable).
     fn apply(&mut self, position: GlobalPosition, commands: Commands<'_>, replies: &mut Vec<Self::Reply>);
+
+    /// Why a command that [`apply`](Self::apply) met could not be executed, if there was one: an unknown or malformed command,
+    /// which another version of the application has written. The engine looks after each call and ends the process, before the
+    /// commands count as executed: where one version passes over what another one executes, states part without a sign.
+    fn unexecutable(&self) -> Option<NotACommand> {
+        None
+    }
+
+    /// A digest of the whole state, equal for equal states on all servers, whatever way led there. It is taken after each
+    /// entry of the log, so it must be kept up to date, and not be worked out here. Servers, `status` and tests compare it
+    /// (`equal_states`), and a snapshot is checked by it. Without one, only logs are compared.
+    fn digest(&self) -> Option<u128> {
+        None
+    }
 
     /// What a snapshot is written from, by another thread.
     type Frozen: Frozen;
@@ -90,6 +113,11 @@ pub trait StateMachine: Send + 'static {
     /// When the chunks that were read are not a whole state.
     fn restore(&mut self, position: GlobalPosition, state: Self::Restoring) -> Result<(), MalformedState>;
 }
+
+/// Bytes that this version of the application cannot execute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotACommand(pub &'static str);
 
 /// The commands of one sub-batch, in order.
 #[derive(Clone, Debug)]

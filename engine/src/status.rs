@@ -23,8 +23,15 @@ pub struct Status {
     pub noops: u64,
     /// This server's snapshots.
     pub snapshot: SnapshotStatus,
-    /// Digest of the global log at every 2^k-th position, oldest first, so that two servers can be compared at a
-    /// position that both have passed.
+    /// All servers of the cluster, as this one knows them; empty if it runs an older version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub voters: Vec<u64>,
+    /// Why this server knows that it and others have executed different things: it answers no strong read then, takes no
+    /// command and is not ready. Nothing as long as all is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diverged: Option<String>,
+    /// Digests of the global log and of the state at multiples of powers of two, oldest first, so that two servers can be
+    /// compared at positions that both have passed.
     pub digests: Vec<Digest>,
     /// The group that owns the slot which the merge awaits.
     pub awaited_group: u16,
@@ -32,13 +39,16 @@ pub struct Status {
     pub local: Vec<GroupStatus>,
 }
 
-/// The digest of the global log up to and including a position.
+/// The digests up to and including a position.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digest {
     /// The position.
     pub position: u64,
-    /// The digest, as 16 hexadecimal digits.
+    /// The digest of the global log, as 16 hexadecimal digits.
     pub value: String,
+    /// That of the state behind it, likewise; nothing if the state machine gives none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
 }
 
 /// A server's replica of one group.

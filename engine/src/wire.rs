@@ -10,6 +10,7 @@ use niagara_net::Frame;
 use niagara_sequencer::MAX_PLACE;
 use raft::eraftpb::{Entry, EntryType, Message, MessageType};
 
+use crate::apply::{MARK_BYTES, MARKS_MAX, Mark, put_mark, take_mark};
 use crate::batch::{MalformedBatch, SubBatch, put_sub_batch_head, read_sub_batch};
 
 /// Payloads from this size on go to the socket as they are; smaller ones are copied behind their headers, since
@@ -23,6 +24,7 @@ const TAG_PAD_REQUEST: u8 = 4;
 const TAG_CLAIM: u8 = 5;
 const TAG_SNAPSHOT: u8 = 6;
 const TAG_NOTICE: u8 = 7;
+const TAG_DIGESTS: u8 = 8;
 
 const FLAG_REJECT: u8 = 1;
 const ENTRY_HEAD: usize = 15;
@@ -55,6 +57,8 @@ pub enum Wire {
     },
     /// The sender is where this group's leadership belongs, and is ready for it.
     Claim,
+    /// The digests that the sender keeps of what it has executed, in the order of their positions.
+    Digests(Vec<Mark>),
 }
 
 /// Bytes that are no message.
@@ -118,6 +122,10 @@ impl Wire {
                 parts.scratch.put_u64_le(*level);
             }
             Wire::Claim => parts.scratch.put_u8(TAG_CLAIM),
+            Wire::Digests(marks) => {
+                parts.scratch.put_u8(TAG_DIGESTS);
+                marks.iter().for_each(|mark| put_mark(&mut parts.scratch, mark));
+            }
         }
         parts.frame()
     }
@@ -145,6 +153,11 @@ impl Wire {
             },
             TAG_SNAPSHOT => Wire::Snapshot { term: input.u64()?, round: input.u64()? },
             TAG_CLAIM => Wire::Claim,
+            TAG_DIGESTS => {
+                let marks = decode_digests(&input.rest())?;
+                input.at = body.len();
+                Wire::Digests(marks)
+            }
             _ => return Err(MalformedMessage("unknown tag")),
         };
         if input.at != body.len() {
@@ -172,6 +185,7 @@ impl Wire {
                 128 + message.context.len() + message.entries.iter().map(entry).sum::<usize>()
             }
             Wire::Forward(batch) => 64 + small(&batch.body),
+            Wire::Digests(marks) => 1 + marks.len() * MARK_BYTES,
             Wire::Nack { .. } | Wire::PadRequest { .. } | Wire::Snapshot { .. } | Wire::Claim => 24,
         }
     }
@@ -304,6 +318,21 @@ fn decode_raft(input: &mut Reader<'_>) -> Result<Message, MalformedMessage> {
     Ok(message)
 }
 
+fn decode_digests(mut rest: &[u8]) -> Result<Vec<Mark>, MalformedMessage> {
+    if rest.len() > MARKS_MAX * MARK_BYTES {
+        return Err(MalformedMessage("more digests than any server keeps"));
+    }
+    let mut marks: Vec<Mark> = Vec::with_capacity(rest.len() / MARK_BYTES);
+    while !rest.is_empty() {
+        let mark = take_mark(&mut rest).ok_or(MalformedMessage("a digest is cut short"))?;
+        if mark.position <= marks.last().map_or(0, |before| before.position) {
+            return Err(MalformedMessage("digests are out of order"));
+        }
+        marks.push(mark);
+    }
+    Ok(marks)
+}
+
 struct Reader<'a> {
     body: &'a Bytes,
     at: usize,
@@ -430,8 +459,10 @@ mod tests {
     #[test]
     fn small_messages_come_back() {
         let snapshot = Wire::Snapshot { term: 3, round: 4 };
-        for wire in [Wire::Nack { attempt: 3 }, Wire::PadRequest { level: MAX_PLACE }, Wire::Claim, snapshot]
-        {
+        let mark = |position, state| Mark { position, log: 7, state };
+        let digests = Wire::Digests(vec![mark(1, None), mark(9, Some(0))]);
+        let pad = Wire::PadRequest { level: MAX_PLACE };
+        for wire in [Wire::Nack { attempt: 3 }, pad, Wire::Claim, snapshot, digests] {
             assert_eq!(Wire::decode(&joined(&wire.encode())).unwrap(), wire);
         }
     }

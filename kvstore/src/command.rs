@@ -24,10 +24,10 @@ mod condition;
 mod fields;
 
 pub use condition::{Condition, MAX_CONDITION_VERSIONS};
-use condition::{put_condition, take_condition};
+use condition::{LAST_CONDITION, put_condition, take_condition};
 use fields::{put_count, put_sized, take_array, take_flag, take_life, take_sized, take_u8, take_varint};
 
-use crate::{Description, Life};
+use crate::{Description, Life, MAX_CONTENT_ENCODING_BYTES, MAX_CONTENT_TYPE_BYTES};
 
 /// Longest key, in bytes; the shortest has none.
 pub const MAX_KEY_BYTES: usize = 64 << 10;
@@ -43,6 +43,27 @@ const INCR_BY: u8 = 5;
 const FLUSH_ALL: u8 = 6;
 const PUT: u8 = 7;
 const NAME_LIFE: u8 = 8;
+/// The last of them.
+const LAST_OPCODE: u8 = NAME_LIFE;
+
+/// Raised when a release executes a command of before with another result.
+const RESULTS: u8 = 1;
+
+/// Names all that decides what commands do, for [`Config::application`](niagara_engine::Config::application): servers that differ
+/// in any of it refuse each other. In hexadecimal, from the left: results and last opcode, last kind of condition and most
+/// versions in one (a byte each), longest key and longest value (four bytes each), longest content type and longest content
+/// encoding (two bytes each).
+pub const fn application() -> u128 {
+    let small = (RESULTS as u128) << 24
+        | (LAST_OPCODE as u128) << 16
+        | (LAST_CONDITION as u128) << 8
+        | MAX_CONDITION_VERSIONS as u128;
+    small << 96
+        | (MAX_KEY_BYTES as u128) << 64
+        | (MAX_VALUE_BYTES as u128) << 32
+        | (MAX_CONTENT_TYPE_BYTES as u128) << 16
+        | MAX_CONTENT_ENCODING_BYTES as u128
+}
 
 /// A decoded command; keys and values are parts of the encoded bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -223,7 +223,24 @@ fn front_end_config(http: &str, redis: &str, table: &FrontTable) -> Result<Front
             Some(value) => *field = value as usize * unit,
         }
     }
+    set_patience(&mut config, table);
+    config.check().map_err(|error| ConfigFileError::Value {
+        key: format!("front.{}", error.name),
+        reason: error.to_string(),
+    })?;
     Ok(config)
+}
+
+fn set_patience(config: &mut FrontEndConfig, table: &FrontTable) {
+    for (value, field) in [
+        (table.http_idle_seconds, &mut config.http_idle),
+        (table.redis_idle_seconds, &mut config.redis_idle),
+        (table.tcp_keepalive_seconds, &mut config.tcp_keepalive),
+    ] {
+        if let Some(seconds) = value {
+            *field = Duration::from_secs(seconds.into());
+        }
+    }
 }
 
 fn parse_cluster(text: &str) -> Result<u128, ConfigFileError> {

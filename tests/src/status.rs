@@ -3,8 +3,8 @@
 use std::io;
 
 use niagara_engine::Status;
-use niagara_tools::agreement;
-pub use niagara_tools::agreement::Difference;
+pub use niagara_engine::agreement::Difference;
+use niagara_engine::agreement::compare_all;
 
 use crate::Http;
 
@@ -19,8 +19,8 @@ pub fn status(http: &mut Http) -> io::Result<Status> {
         .unwrap_or_else(|error| panic!("GET /status: {error} in {}", answer.text())))
 }
 
-/// The last position that all of these servers have a digest of, after comparing any two of them at every position
-/// that they share: the invariant `global_prefix`. 0 if they have none in common.
+/// The position up to which every two of these servers have been compared, at every position that they share: the invariants
+/// `global_prefix` and `equal_states`. 0 if two of them share none.
 ///
 /// # Panics
 /// When two servers have executed different things.
@@ -30,7 +30,7 @@ pub fn status(http: &mut Http) -> io::Result<Status> {
 /// use niagara_tests::status::common_prefix;
 ///
 /// let server = |server, digests: &[(u64, &str)]| {
-///     let digest = |&(position, value): &(u64, &str)| Digest { position, value: value.into() };
+///     let digest = |&(position, value): &(u64, &str)| Digest { position, value: value.into(), state: None };
 ///     Status { server, digests: digests.iter().map(digest).collect(), ..Status::default() }
 /// };
 /// let one = server(1, &[(8, "a"), (16, "b"), (24, "c")]);
@@ -44,9 +44,5 @@ pub fn common_prefix(servers: &[Status]) -> u64 {
 
 /// What [`common_prefix`] does, for callers that do not want to panic.
 pub fn compare(servers: &[Status]) -> Result<u64, Difference> {
-    agreement::compare(servers.iter().map(|server| (server.server, server.digests.as_slice())))?;
-    let Some((first, others)) = servers.split_first() else { return Ok(0) };
-    let has = |server: &Status, position| server.digests.iter().any(|digest| digest.position == position);
-    let shared = |position: &u64| others.iter().all(|other| has(other, *position));
-    Ok(first.digests.iter().map(|digest| digest.position).filter(shared).max().unwrap_or(0))
+    compare_all(servers.iter().map(|server| (server.server, server.digests.as_slice())))
 }

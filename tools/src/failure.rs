@@ -2,7 +2,8 @@
 
 use std::io;
 
-use crate::agreement::Difference;
+use niagara_engine::agreement::Difference;
+
 use crate::network::NetworkError;
 
 /// Why there is no result, and what to do about it.

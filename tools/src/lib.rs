@@ -7,7 +7,6 @@
 //! numbers of groups, with each group's thread held to a share of a core, and compares what is measured with what CPU time per
 //! command predicts. [`lab`] redraws the figures of papers, in a [`network`] of namespaces.
 
-pub mod agreement;
 pub mod append;
 mod awake;
 pub mod commands;

@@ -1,97 +1,227 @@
-//! A rolling digest of the global log, kept at positions that any two servers share.
+//! Rolling digests of the global log and of the state it has led to, kept at positions that any two servers share.
 
 use bytes::{Buf, BufMut};
 use niagara_sequencer::GlobalPosition;
 
-/// The digest of everything up to the current position, and its value at the last two multiples of each power of two.
-///
-/// Two servers less than 2^k positions apart share a multiple of 2^k among these, once both have passed the first. So
-/// logs can be compared unless one is more than twice as long as the other, with 128 numbers each (`global_prefix`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Digests {
-    value: u64,
-    /// Per power: the last two (position, value), newest first; position 0 for none.
-    marks: [[(u64, u64); 2]; 64],
+/// The digests up to and including a position.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// The position; 0 for none.
+    pub position: u64,
+    /// The digest of the global log.
+    pub log: u64,
+    /// The digest of the state that it has led to; nothing if the state machine gives none, or gave none at that time.
+    pub state: Option<u64>,
 }
 
-impl Default for Digests {
-    fn default() -> Self {
-        Digests { value: 0, marks: [[(0, 0); 2]; 64] }
+/// The digests of everything up to the current position, and those at some positions before.
+///
+/// Per power of two that has been passed: its first multiple, which is the power itself, and its last two. Two servers less
+/// than 2^k positions apart share one of the last ones, once both have passed the first of them; and any two that have executed
+/// anything share the first multiple of the greatest power that both have passed. So a server is always compared up to half of
+/// what it has executed at least, with a few dozen numbers (`global_prefix`, `equal_states`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Digests {
+    log: u64,
+    state: Option<u64>,
+    /// By power.
+    powers: Vec<Multiples>,
+}
+
+/// The marks at multiples of one power of two.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Multiples {
+    newest: Mark,
+    previous: Mark,
+    first: Mark,
+}
+
+impl Multiples {
+    fn all(&self) -> [Mark; 3] {
+        [self.newest, self.previous, self.first]
     }
 }
 
+/// Powers of two that a position can have passed.
+const POWERS: usize = 64;
+
 impl Digests {
-    /// Commands stand at `position`; `content` is a checksum of them and of what was decided about them.
-    pub fn commands(&mut self, position: GlobalPosition, content: u64) {
-        self.value = mix(mix(self.value ^ position.get()) ^ content);
+    /// Commands stand at `position`; `content` is a checksum of them and of what was decided about them, and `state` the digest
+    /// of the state behind them.
+    pub fn commands(&mut self, position: GlobalPosition, content: u64, state: Option<u128>) {
+        self.log = mix(mix(self.log ^ position.get()) ^ content);
+        self.state = state.map(fold);
         self.mark(position.get(), position.get());
     }
 
-    /// No-ops stand at `count` positions from `first` on. They leave the value as it is.
+    /// No-ops stand at `count` positions from `first` on. They leave the digests as they are.
     pub fn noops(&mut self, first: GlobalPosition, count: u64) {
         self.mark(first.get(), first.get() + count - 1);
     }
 
+    /// The state was read from a snapshot that says these digests: what it says of the state must be true.
+    pub(crate) fn agrees_with(&self, state: Option<u128>) -> bool {
+        match (self.state, state.map(fold)) {
+            (Some(said), Some(found)) => said == found,
+            _ => true,
+        }
+    }
+
+    /// A state was read whose digest a snapshot of the first version does not say.
+    pub(crate) fn restored(&mut self, position: GlobalPosition, state: Option<u128>) {
+        if self.state.is_none() {
+            self.state = state.map(fold);
+            for multiples in &mut self.powers {
+                let Multiples { newest, previous, first } = multiples;
+                let here =
+                    [newest, previous, first].into_iter().filter(|mark| mark.position == position.get());
+                here.for_each(|mark| mark.state = self.state);
+            }
+        }
+    }
+
     fn mark(&mut self, first: u64, last: u64) {
-        for (power, marks) in self.marks.iter_mut().enumerate() {
+        let at = |position| Mark { position, log: self.log, state: self.state };
+        for power in 0..POWERS {
+            let step = 1u64 << power;
             let newest = last >> power << power;
             if newest < first {
                 // Not a multiple of this power, so of no higher one either.
                 break;
             }
-            let before = newest.wrapping_sub(1 << power);
-            let previous =
-                if newest > 1 << power && before >= first { (before, self.value) } else { marks[0] };
-            *marks = [(newest, self.value), previous];
+            if power == self.powers.len() {
+                self.powers.push(Multiples::default());
+            }
+            let multiples = &mut self.powers[power];
+            let before = newest.wrapping_sub(step);
+            let previous = if newest > step && before >= first { at(before) } else { multiples.newest };
+            if (first..=last).contains(&step) {
+                multiples.first = at(step);
+            }
+            (multiples.newest, multiples.previous) = (at(newest), previous);
         }
     }
 
-    /// The digest as it was at an earlier position, behind which there have been no-ops only. Marks that have gone since are
+    /// The digests as they were at an earlier position, behind which there have been no-ops only. Marks that have gone since are
     /// not brought back.
     pub(crate) fn without_noops_after(&self, position: GlobalPosition) -> Digests {
         let mut digests = self.clone();
-        for marks in &mut digests.marks {
-            if marks[0].0 > position.get() {
-                *marks = [marks[1], (0, 0)];
+        let later = |mark: &Mark| mark.position > position.get();
+        for multiples in &mut digests.powers {
+            if later(&multiples.newest) {
+                (multiples.newest, multiples.previous) = (multiples.previous, Mark::default());
             }
-            if marks[0].0 > position.get() {
-                *marks = [(0, 0); 2];
+            if later(&multiples.newest) {
+                (multiples.newest, multiples.previous) = (Mark::default(), Mark::default());
+            }
+            if later(&multiples.first) {
+                multiples.first = Mark::default();
             }
         }
         digests
     }
 
-    /// The digests in a snapshot: the present value, then two pairs of position and value per power.
+    /// The digests in a snapshot: those of the present, the number of powers, and per power three marks.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        out.put_u64_le(self.value);
-        for (position, value) in self.marks.iter().flatten() {
-            out.put_u64_le(*position);
-            out.put_u64_le(*value);
+        out.put_u64_le(self.log);
+        put_state(out, self.state);
+        out.put_u8(self.powers.len() as u8);
+        for mark in self.powers.iter().flat_map(Multiples::all) {
+            put_mark(out, &mark);
         }
     }
 
     /// Reads what [`encode`](Self::encode) wrote.
     pub(crate) fn decode(input: &mut &[u8]) -> Option<Digests> {
-        let mut digests = Digests { value: input.try_get_u64_le().ok()?, ..Digests::default() };
-        for mark in digests.marks.iter_mut().flatten() {
-            *mark = (input.try_get_u64_le().ok()?, input.try_get_u64_le().ok()?);
+        let (log, state) = (input.try_get_u64_le().ok()?, take_state(input)?);
+        let powers = usize::from(input.try_get_u8().ok()?);
+        if powers > POWERS {
+            return None;
+        }
+        let mut multiples = || {
+            Some(Multiples {
+                newest: take_mark(input)?,
+                previous: take_mark(input)?,
+                first: take_mark(input)?,
+            })
+        };
+        let powers = (0..powers).map(|_| multiples()).collect::<Option<_>>()?;
+        Some(Digests { log, state, powers })
+    }
+
+    /// Reads the digests of a snapshot of the first version of its format: the log's alone, at the last two multiples of all 64
+    /// powers.
+    pub(crate) fn decode_first_version(input: &mut &[u8]) -> Option<Digests> {
+        let mut digests = Digests { log: input.try_get_u64_le().ok()?, ..Digests::default() };
+        let mut mark = || {
+            let (position, log) = (input.try_get_u64_le().ok()?, input.try_get_u64_le().ok()?);
+            Some(Mark { position, log, state: None })
+        };
+        for power in 0..POWERS {
+            let (newest, previous) = (mark()?, mark()?);
+            let first = [newest, previous].into_iter().find(|mark| mark.position == 1 << power);
+            if newest.position > 0 {
+                digests.powers.resize(power + 1, Multiples::default());
+                digests.powers[power] = Multiples { newest, previous, first: first.unwrap_or_default() };
+            }
         }
         Some(digests)
     }
 
-    /// The digest of everything so far.
+    /// The digest of the log, all of it so far.
     pub fn value(&self) -> u64 {
-        self.value
+        self.log
     }
 
-    /// The kept positions and values, oldest first.
-    pub fn kept(&self) -> Vec<(u64, u64)> {
-        let mut kept: Vec<_> =
-            self.marks.iter().flatten().copied().filter(|(position, _)| *position > 0).collect();
-        kept.sort_unstable();
-        kept.dedup();
+    /// The digest of the present state.
+    pub fn state(&self) -> Option<u64> {
+        self.state
+    }
+
+    /// What is kept, oldest first.
+    pub fn kept(&self) -> Vec<Mark> {
+        let marks = self.powers.iter().flat_map(Multiples::all);
+        let mut kept: Vec<Mark> = marks.filter(|mark| mark.position > 0).collect();
+        kept.sort_unstable_by_key(|mark| mark.position);
+        kept.dedup_by_key(|mark| mark.position);
         kept
     }
+}
+
+/// Appends a mark: position, digest of the log, and whether there is one of the state, and which.
+pub(crate) fn put_mark(out: &mut impl BufMut, mark: &Mark) {
+    out.put_u64_le(mark.position);
+    out.put_u64_le(mark.log);
+    put_state(out, mark.state);
+}
+
+/// The most marks that are kept at a time.
+pub(crate) const MARKS_MAX: usize = 3 * POWERS;
+
+/// Bytes of a mark.
+pub(crate) const MARK_BYTES: usize = 25;
+
+/// Reads a mark.
+pub(crate) fn take_mark(input: &mut &[u8]) -> Option<Mark> {
+    let (position, log) = (input.try_get_u64_le().ok()?, input.try_get_u64_le().ok()?);
+    Some(Mark { position, log, state: take_state(input)? })
+}
+
+fn put_state(out: &mut impl BufMut, state: Option<u64>) {
+    out.put_u8(u8::from(state.is_some()));
+    out.put_u64_le(state.unwrap_or(0));
+}
+
+fn take_state(input: &mut &[u8]) -> Option<Option<u64>> {
+    match (input.try_get_u8().ok()?, input.try_get_u64_le().ok()?) {
+        (0, 0) => Some(None),
+        (1, state) => Some(Some(state)),
+        _ => None,
+    }
+}
+
+fn fold(wide: u128) -> u64 {
+    mix(mix(wide as u64) ^ (wide >> 64) as u64)
 }
 
 /// A bijective mixing of 64 bits (the finaliser of MurmurHash3, public domain constants).
@@ -104,81 +234,4 @@ fn mix(mut bits: u64) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(position: u64) -> GlobalPosition {
-        GlobalPosition::new(position)
-    }
-
-    /// Feeds positions 1 to `end`: commands at multiples of 3, no-ops elsewhere in runs of up to `run`.
-    fn feed(end: u64, run: u64) -> Digests {
-        let mut digests = Digests::default();
-        let mut position = 1;
-        while position <= end {
-            if position.is_multiple_of(3) {
-                digests.commands(at(position), position * 17);
-                position += 1;
-            } else {
-                let count = run.min(3 - position % 3).min(end - position + 1);
-                digests.noops(at(position), count);
-                position += count;
-            }
-        }
-        digests
-    }
-
-    #[test]
-    fn servers_far_apart_share_a_position() {
-        for (a, b) in [(1000, 990), (5000, 4000), (64, 63), (100_000, 70_000)] {
-            let (a, b) = (feed(a, 1), feed(b, 2));
-            let common: Vec<_> =
-                a.kept().into_iter().filter(|(p, _)| b.kept().iter().any(|(q, _)| p == q)).collect();
-            assert!(!common.is_empty());
-            for (position, value) in common {
-                assert!(b.kept().contains(&(position, value)), "equal logs have equal digests");
-            }
-        }
-    }
-
-    #[test]
-    fn how_no_ops_are_grouped_does_not_matter() {
-        assert_eq!(feed(500, 1).kept(), feed(500, 2).kept());
-        let mut long = Digests::default();
-        long.noops(at(1), 1000);
-        let mut short = Digests::default();
-        (1..=1000).for_each(|p| short.noops(at(p), 1));
-        assert_eq!(long.kept(), short.kept());
-    }
-
-    /// No-ops that a snapshot does not reach leave no marks in it, and do not change what comes later.
-    #[test]
-    fn a_digest_goes_back_over_no_ops() {
-        let mut later = feed(300, 2);
-        let at_300 = later.clone();
-        later.noops(at(301), 50);
-        let mut back = later.without_noops_after(at(300));
-        assert_eq!(back.value, at_300.value);
-        assert!(back.kept().iter().all(|mark| at_300.kept().contains(mark)));
-        back.noops(at(301), 50);
-        assert!(
-            later
-                .kept()
-                .iter()
-                .filter(|(position, _)| *position > 300)
-                .all(|mark| back.kept().contains(mark))
-        );
-        let mut bytes = Vec::new();
-        later.encode(&mut bytes);
-        assert_eq!(Digests::decode(&mut &bytes[..]), Some(later));
-    }
-
-    #[test]
-    fn a_difference_stays_visible() {
-        let mut other = feed(299, 2);
-        other.commands(at(300), 1);
-        let kept = other.kept();
-        let same = feed(300, 2).kept();
-        assert_ne!(kept.last(), same.last());
-    }
-}
+mod tests;

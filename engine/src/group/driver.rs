@@ -15,6 +15,7 @@ use super::admit::Refusals;
 use super::behind::{Awaited, Told, round_of};
 use super::config::DriverConfig;
 use super::contact::Contact;
+use super::contradiction::Contradiction;
 use super::flow::{Flow, MOST_IN_FLIGHT, MOST_MESSAGE_BYTES};
 use super::intake::{Intake, LaneSource};
 use super::notices::Notices;
@@ -89,6 +90,8 @@ pub struct Driver<L: ReplicaLog> {
     pub(super) need: Option<(u64, u64)>,
     /// The Ready that resets the log, and to which entry, while that is not durable.
     pub(super) resetting: Option<(u64, u64)>,
+    /// A leader has contradicted what is committed here: this replica takes part in nothing any more.
+    pub(super) contradicted: Option<Contradiction>,
 }
 
 /// When the lane was last seen to move, and when it is sent again if it does not.
@@ -157,6 +160,7 @@ impl<L: ReplicaLog> Driver<L> {
             awaited: None,
             need: None,
             resetting: None,
+            contradicted: None,
             slots,
             config,
         }
@@ -274,7 +278,7 @@ impl<L: ReplicaLog> Driver<L> {
         if self.may_let_time_pass(view) {
             self.raft.tick();
         }
-        let may_campaign = !view.stand_back && self.resetting.is_none();
+        let may_campaign = !view.stand_back && self.resetting.is_none() && self.contradicted.is_none();
         if self.placement.wants_to_campaign(self.ticks, self.leader()) && may_campaign {
             // A refused pre-vote changes nothing, so an error or a loss here needs no answer.
             let _ = self.raft.campaign();
@@ -304,7 +308,7 @@ impl<L: ReplicaLog> Driver<L> {
     /// raft-rs looks for entries in it when it campaigns.
     fn may_let_time_pass(&self, view: &View) -> bool {
         let raft = &self.raft.raft;
-        !view.stand_back && self.resetting.is_none()
+        !view.stand_back && self.resetting.is_none() && self.contradicted.is_none()
             || raft.state == StateRole::Leader
             || raft.election_elapsed + 1 < raft.randomized_election_timeout()
     }
@@ -342,9 +346,10 @@ impl<L: ReplicaLog> Driver<L> {
 
     /// Begins the quorum round of a strong read (Raft thesis, section 6.4).
     pub fn ask_read(&mut self, round: u64) {
-        let context = self.reads.begin(round, self.known_leader());
+        let context = self.reads.begin(round, self.known_leader(), self.commit());
         if planted::is(Bug::ReadWithoutQuorum) && self.leads() {
-            return self.reads.indexed(&context, self.commit());
+            self.reads.indexed(&context, self.commit());
+            return;
         }
         self.raft.read_index(context);
     }
@@ -415,6 +420,7 @@ impl<L: ReplicaLog> Driver<L> {
         output.need = self.need.take().or(output.need.take());
         let commit = self.commit();
         self.reads.answer(commit, &self.slots, &mut output.reads);
+        output.contradicted = self.contradicted;
         self.outbox.release(&mut output.messages);
     }
 
@@ -555,7 +561,11 @@ impl<L: ReplicaLog> Driver<L> {
             let now = ready.take_messages();
             let mut later = ready.take_persisted_messages();
             for state in ready.take_read_states() {
-                self.reads.indexed(&state.request_ctx, state.index);
+                let (leader, index) = (self.leader(), state.index);
+                if let Some(commit) = self.reads.indexed(&state.request_ctx, index) {
+                    let less = Contradiction::CommittedLess { leader, index, commit };
+                    self.contradicted.get_or_insert(less);
+                }
             }
             let entries: Vec<LogEntry> = ready.take_entries().into_iter().map(entry_for_log).collect();
             let hard_state = ready.hs().cloned();

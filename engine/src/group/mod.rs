@@ -10,6 +10,7 @@
 //! | `intake.rs` | commands on their way into the log: this server's lane, and what others forward |
 //! | `slots.rs` | which slot each recent entry fills |
 //! | `reads.rs` | quorum rounds of strong reads |
+//! | `contradiction.rs` | leaders whose log lacks what is committed here |
 //! | `behind.rs` | followers that need a snapshot, and what their leader keeps for them |
 //! | `install.rs` | the driver's dealings with snapshots: compaction, a log that is reset |
 //! | `contact.rs` | whom it hears without a break |
@@ -25,6 +26,7 @@ mod admit;
 mod behind;
 mod config;
 mod contact;
+mod contradiction;
 mod driver;
 mod flow;
 mod install;
@@ -41,6 +43,7 @@ mod turn;
 
 pub use behind::SnapshotFloor;
 pub use config::DriverConfig;
+pub use contradiction::Contradiction;
 pub use driver::Driver;
 pub use intake::LaneSource;
 pub use slots::SlotIndex;

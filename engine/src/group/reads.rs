@@ -30,6 +30,8 @@ struct Asked {
     counter: u64,
     round: u64,
     since: u64,
+    /// What was known to be committed when the question was asked.
+    commit: u64,
     index: Option<u64>,
 }
 
@@ -47,10 +49,10 @@ impl PendingReads {
         PendingReads { server, boot, counter: 0, asked: Vec::new(), age: 0, retry_ticks, put_to, put_at: 0 }
     }
 
-    /// Begins a round; returns the context to ask the leader with.
-    pub fn begin(&mut self, round: u64, leader: Leader) -> Vec<u8> {
+    /// Begins a round, while this replica knows `commit` to be committed; returns the context to ask the leader with.
+    pub fn begin(&mut self, round: u64, leader: Leader, commit: u64) -> Vec<u8> {
         self.counter += 1;
-        self.asked.push(Asked { counter: self.counter, round, since: self.age, index: None });
+        self.asked.push(Asked { counter: self.counter, round, since: self.age, commit, index: None });
         (self.put_to, self.put_at) = (leader, self.age);
         self.context(self.counter)
     }
@@ -59,7 +61,7 @@ impl PendingReads {
     pub fn again(&mut self, leader: Leader) -> Option<Vec<u8>> {
         let newest = self.asked.last().filter(|asked| asked.index.is_none())?;
         let is_due = leader != self.put_to || self.age - self.put_at >= self.retry_ticks;
-        if leader.1 == 0 || !is_due || planted::is(Bug::ReadNotAskedAgain) {
+        if leader.1 == 0 || !is_due {
             return None;
         }
         let counter = newest.counter;
@@ -71,15 +73,20 @@ impl PendingReads {
         [self.server, self.boot, counter].iter().flat_map(|part| part.to_le_bytes()).collect()
     }
 
-    /// A quorum has confirmed the leader, whose commit index was `index` when it was asked.
-    pub fn indexed(&mut self, context: &[u8], index: u64) {
+    /// A quorum has confirmed the leader, whose commit index was `index` when it was asked. If that is below what was committed
+    /// here by then, the leader's log lacks it: the read has no answer, and what was committed here is returned.
+    pub fn indexed(&mut self, context: &[u8], index: u64) -> Option<u64> {
         let expected =
             [self.server, self.boot].iter().flat_map(|part| part.to_le_bytes()).collect::<Vec<_>>();
-        let Some(counter) = context.strip_prefix(expected.as_slice()) else { return };
-        let Ok(counter) = counter.try_into().map(u64::from_le_bytes) else { return };
-        if let Some(asked) = self.asked.iter_mut().find(|asked| asked.counter == counter) {
-            asked.index = Some(index);
+        let counter = context.strip_prefix(expected.as_slice())?.try_into().map(u64::from_le_bytes).ok()?;
+        let at = self.asked.iter().position(|asked| asked.counter == counter)?;
+        let commit = self.asked[at].commit;
+        if index < commit {
+            self.asked.remove(at);
+            return Some(commit);
         }
+        self.asked[at].index = Some(index);
+        None
     }
 
     /// Answers the rounds whose index this replica knows to be committed: then the log holds, up to it, what the
@@ -113,8 +120,8 @@ mod tests {
     fn a_lost_question_is_put_again_to_whoever_leads() {
         let mut reads = PendingReads::new(1, 99, 4);
         assert_eq!(reads.again(LEADER), None, "nothing was asked");
-        reads.begin(6, LEADER);
-        let newest = reads.begin(7, LEADER);
+        reads.begin(6, LEADER, 0);
+        let newest = reads.begin(7, LEADER, 0);
         assert_eq!(reads.again(LEADER), None, "it may be on its way");
         assert_eq!(reads.again((2, 3, true)), Some(newest.clone()), "there is a new leader");
         assert_eq!(reads.again((3, 0, false)), None, "there is none");
@@ -133,8 +140,8 @@ mod tests {
         slots.append(1, &EntryFill::Commands { place: 4 });
         slots.append(2, &EntryFill::Commands { place: 5 });
         let mut reads = PendingReads::new(1, 99, 4);
-        let context = reads.begin(7, LEADER);
-        let foreign = PendingReads::new(2, 99, 4).begin(7, LEADER);
+        let context = reads.begin(7, LEADER, 0);
+        let foreign = PendingReads::new(2, 99, 4).begin(7, LEADER, 0);
         let mut out = Vec::new();
         reads.indexed(&foreign, 1);
         reads.answer(2, &slots, &mut out);
@@ -146,5 +153,17 @@ mod tests {
         assert_eq!(out, [(7, 5)]);
         reads.answer(2, &slots, &mut out);
         assert_eq!(out.len(), 1, "answered once");
+    }
+
+    /// A quorum's answer is at or above all that was committed before the question, on whatever server.
+    #[test]
+    fn an_answer_below_what_was_committed_here_is_none() {
+        let slots = SlotIndex::default();
+        let mut reads = PendingReads::new(1, 99, 4);
+        let (equal, below) = (reads.begin(7, LEADER, 5), reads.begin(8, LEADER, 5));
+        assert_eq!((reads.indexed(&equal, 5), reads.indexed(&below, 4)), (None, Some(5)));
+        let mut out = Vec::new();
+        reads.answer(9, &slots, &mut out);
+        assert_eq!(out, [(7, 0)]);
     }
 }

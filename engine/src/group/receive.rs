@@ -39,6 +39,8 @@ impl<L: ReplicaLog> Driver<L> {
                 }
             }
             Wire::PadRequest { level } => self.request_pad(level),
+            // Between servers rather than replicas: whoever owns the driver sees to it.
+            Wire::Digests(_) => {}
             Wire::Claim => {
                 let election = u64::from(self.config.election_ticks);
                 let steady = self.contact.is_steady(from, self.ticks, 2 * election)
@@ -65,6 +67,12 @@ impl<L: ReplicaLog> Driver<L> {
     fn receive_raft(&mut self, from: u64, message: Message) {
         let admitted = self.admit(from, &message);
         if !self.is_taken(from, &message.msg_type, admitted) {
+            return;
+        }
+        if self.contradicted.is_none() {
+            self.contradicted = self.contradiction(&message);
+        }
+        if self.contradicted.is_some() {
             return;
         }
         let last = self.last_index();

@@ -1,5 +1,6 @@
 //! What a driver is told at a turn, and what it wants done.
 
+use super::contradiction::Contradiction;
 use crate::log::{EntryId, HardState, LogEntry};
 use crate::wire::Wire;
 
@@ -37,6 +38,8 @@ pub struct Output {
     pub skips: u64,
     /// The log ends before the leader's begins: the leader, and the round of the snapshot that it names.
     pub need: Option<(u64, u64)>,
+    /// How a leader has contradicted what is committed here, if one has; for good.
+    pub contradicted: Option<Contradiction>,
     /// Sub-batches sent again because they may have been lost.
     pub attempts: u64,
 }

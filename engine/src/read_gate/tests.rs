@@ -49,7 +49,7 @@ impl Fixture {
     fn new() -> Self {
         let board = Arc::new(Board::new(1));
         let metrics = Arc::new(Metrics::new(1));
-        let gate = Arc::new(ReadGate::new(Layout::new(1), Arc::clone(&board), metrics, 6));
+        let gate = Arc::new(ReadGate::new(Layout::new(1), Arc::clone(&board), metrics, 6, 40));
         let sink = Arc::new(ReadsAgain { gate: Arc::downgrade(&gate), heard: Mutex::default() });
         Fixture { board, gate, sink }
     }

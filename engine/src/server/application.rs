@@ -183,6 +183,7 @@ impl<S: StateMachine> Executor<S> {
         }
         self.ledger = header.ledger.clone();
         work.digests = header.digests.clone();
+        work.digests.restored(applied, self.state.digest());
         self.board.applied.store(applied.get(), SeqCst);
         self.executed.commands.store(header.commands, SeqCst);
         self.executed.duplicates.store(header.duplicates, SeqCst);
@@ -223,6 +224,7 @@ impl<S: StateMachine> Executor<S> {
                 Verdict::Execute { skip } => {
                     let executed = batch.span.count - skip;
                     self.state.apply(position, Commands::new(batch, skip), &mut work.replies);
+                    self.check_executed(position, batch);
                     assert_eq!(
                         work.replies.len(),
                         executed as usize,
@@ -247,7 +249,19 @@ impl<S: StateMachine> Executor<S> {
                 Verdict::Stale => {}
             }
         }
-        work.digests.commands(position, content);
+        work.digests.commands(position, content, self.state.digest());
+    }
+
+    /// # Panics
+    /// When there was a command that cannot be executed. Nothing of the entry has been published then.
+    fn check_executed(&self, position: GlobalPosition, batch: &SubBatch) {
+        if let Some(unknown) = self.state.unexecutable() {
+            let from = batch.span.server;
+            panic!(
+                "equal_states: cannot execute a command that server {from} took at position {position}: {unknown}. This server \
+                 must not go on, since others may know the command: start the version of the program that runs on server {from}"
+            );
+        }
     }
 
     /// This server's own commands: their callers wait here.

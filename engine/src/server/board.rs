@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use niagara_net::Waker;
 use parking_lot::Mutex;
 
+use super::divergence::Divergence;
 use crate::snapshot::{Header, SnapshotBoard, Snapshots};
 
 /// Progress of the whole server. Orders are sequentially consistent throughout: fields are written once per batch, and
@@ -24,6 +25,8 @@ pub(crate) struct Board {
     pub groups: Vec<GroupBoard>,
     /// Between those and the thread that keeps the snapshots.
     pub snapshots: SnapshotBoard,
+    /// Whether this server has parted from the others.
+    pub divergence: Divergence,
 }
 
 /// Progress of one group's replica; aligned so that two groups' threads share no cache line.
@@ -70,6 +73,12 @@ pub(crate) enum Mail {
 }
 
 impl Board {
+    /// Of a server that is one of so many.
+    pub fn of_cluster(groups: usize, servers: usize) -> Self {
+        Board { divergence: Divergence::new(servers), ..Board::new(groups) }
+    }
+
+    /// Of a server by itself.
     pub fn new(groups: usize) -> Self {
         let group = || GroupBoard {
             wake_at: AtomicU64::new(u64::MAX),
@@ -83,6 +92,7 @@ impl Board {
             applied: AtomicU64::new(0),
             groups: std::iter::repeat_with(group).take(groups).collect(),
             snapshots: SnapshotBoard::default(),
+            divergence: Divergence::new(1),
         }
     }
 
@@ -106,6 +116,12 @@ impl Board {
     /// Whether any group keeps this server's merge from catching up.
     pub fn lags(&self) -> bool {
         self.groups.iter().any(|group| group.lags.load(SeqCst))
+    }
+
+    /// Whether any group has been without a leader for more ticks, as far as this server knows. The merge stops there: no command
+    /// could be executed here, whichever group takes it, and no strong read answered.
+    pub fn is_leaderless(&self, ticks: u32) -> bool {
+        self.groups.iter().any(|group| group.leaderless_ticks.load(SeqCst) > ticks)
     }
 
     /// Whether the merge awaits a slot of this group.

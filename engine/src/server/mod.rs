@@ -11,6 +11,7 @@
 //! | `group_thread.rs`, `log_thread.rs`, `sequencer_thread.rs`, `snapshot_thread.rs` | the threads: clocks, sockets, channels, files |
 //! | `machine.rs` | drives the parts without threads, for a simulator |
 //! | `board.rs` | how far everybody is, and the mailboxes of the group threads |
+//! | `divergence.rs`, `exchange.rs` | whether this server has parted from the others; when it tells them its digests |
 //! | `shared.rs` | what callers' threads reach |
 //! | `thread.rs` | starting, sleeping, waking |
 //!
@@ -20,6 +21,8 @@
 mod application;
 mod assembly;
 mod board;
+mod divergence;
+mod exchange;
 mod group_thread;
 mod log_thread;
 mod machine;

@@ -64,7 +64,7 @@ impl<S: StateMachine> Parts<S> {
     /// without one it begins empty.
     pub fn open(config: &Config, outside: &Outside, state: S) -> Result<Parts<S>, StartError> {
         let layout = Layout::new(config.groups());
-        let board = Arc::new(Board::new(usize::from(config.groups())));
+        let board = Arc::new(Board::of_cluster(usize::from(config.groups()), config.members.len()));
         let Found { files, shelf, snapshot } = open_snapshots::<S>(config, outside, &state.reader())?;
         let header = snapshot.as_ref().map(|(header, _)| Arc::clone(header));
         let open = |group| open_group(config, group, outside, header.as_deref());
@@ -98,6 +98,15 @@ impl<S: StateMachine> Parts<S> {
                 reads: Arc::clone(&shared.reads),
                 sequencer: Arc::clone(&bell),
                 metrics: shared.metrics.groups[index].clone(),
+                executed: Arc::clone(&shared.executed),
+                peers: config
+                    .members
+                    .iter()
+                    .map(|member| member.server)
+                    .filter(|id| *id != config.server)
+                    .collect(),
+                tick: config.tick,
+                sound: |batch| batch.commands().all(|command| S::check(command.as_slice()).is_ok()),
             };
             let mut replica = Replica::new(index, driver, share);
             if let Some(snapshots) = keeper.snapshots() {
@@ -183,17 +192,20 @@ fn share<S: StateMachine>(
     let metrics = Arc::new(Metrics::new(config.groups()));
     // Raft drops a question silently; a leader answers within a heartbeat or so, or not at all.
     let retry_ticks = 3 * config.heartbeat_ticks;
+    let leaderless_ticks = 4 * config.election_ticks;
+    let gate = ReadGate::new(layout, Arc::clone(board), Arc::clone(&metrics), retry_ticks, leaderless_ticks);
     Shared {
         server: config.server,
         cluster: config.cluster,
+        members: config.members.iter().map(|member| member.server).collect(),
         durability: config.durability.name(),
         command_bytes: config.command_bytes,
         deadline: config.deadline,
         clock: clock.clone(),
-        leaderless_ticks: 4 * config.election_ticks,
+        leaderless_ticks,
         lanes: Arc::new(queues.map(|queue| Lane::new(queue, limits)).collect()),
         board: Arc::clone(board),
-        reads: Arc::new(ReadGate::new(layout, Arc::clone(board), Arc::clone(&metrics), retry_ticks)),
+        reads: Arc::new(gate),
         executed: Arc::default(),
         metrics,
         reader,

@@ -4,13 +4,16 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use niagara_net::Event;
 use raft::StateRole;
 
+use super::application::Executed;
 use super::board::{Board, GroupBoard, Mail};
+use super::exchange::Exchange;
 use super::thread::Bell;
+use crate::batch::SubBatch;
 use crate::group::{Driver, Output, SnapshotFloor, View};
 use crate::lane::LaneQueue;
 use crate::log::LogStore;
@@ -40,6 +43,10 @@ pub(crate) struct Replica {
     refusals: Vec<Refusal>,
     /// Entries on their way to commit: last index after the cut, and when.
     uncommitted: VecDeque<(u64, Instant)>,
+    executed: Arc<Executed>,
+    peers: Vec<u64>,
+    exchange: Exchange,
+    sound: fn(&SubBatch) -> bool,
 }
 
 /// What a replica shares with the rest of its server.
@@ -50,6 +57,12 @@ pub(crate) struct ReplicaShare {
     pub reads: Arc<ReadGate>,
     pub sequencer: Arc<Bell>,
     pub metrics: GroupMetrics,
+    pub executed: Arc<Executed>,
+    /// The other servers.
+    pub peers: Vec<u64>,
+    pub tick: Duration,
+    /// Whether the state machine knows all commands of a sub-batch.
+    pub sound: fn(&SubBatch) -> bool,
 }
 
 /// Who was refused, by us or by them, and why.
@@ -61,7 +74,9 @@ const MOST_REFUSALS: usize = 16;
 impl Replica {
     /// A replica of the group with this zero-based index.
     pub fn new(group: usize, driver: Driver<LogStore>, share: ReplicaShare) -> Replica {
-        let ReplicaShare { server, queue, board, reads, sequencer, metrics } = share;
+        let ReplicaShare { server, queue, board, reads, sequencer, metrics, executed, peers, tick, sound } =
+            share;
+        let exchange = Exchange::new(group, board.groups.len(), tick);
         let mut replica = Replica {
             group,
             server,
@@ -77,6 +92,10 @@ impl Replica {
             mail: Vec::new(),
             refusals: Vec::new(),
             uncommitted: VecDeque::new(),
+            executed,
+            peers,
+            exchange,
+            sound,
         };
         replica.look();
         replica
@@ -87,12 +106,20 @@ impl Replica {
         let group = self.group + 1;
         match event {
             Event::Frame { from, body } => match Wire::decode(&body) {
+                Ok(Wire::Digests(theirs)) => {
+                    let mine = self.executed.digests.lock().kept();
+                    self.board.divergence.heard(from, theirs, &mine);
+                }
+                Ok(Wire::Forward(batch)) if !(self.sound)(&batch) => {
+                    tracing::warn!(group, from, "dropped forwarded commands: one of them is no command here");
+                }
                 Ok(wire) => self.driver.receive(from, wire),
                 Err(error) => tracing::warn!(group, from, %error, "dropped a message"),
             },
             Event::Up { peer } => {
                 tracing::debug!(group, peer, "link is up");
                 self.driver.link_up(peer);
+                self.exchange.link_up();
                 self.refusals.retain(|(refused, ..)| *refused != Some(peer));
             }
             Event::Down { peer, reason } => {
@@ -155,12 +182,25 @@ impl Replica {
     /// A step of the clock.
     pub fn tick(&mut self) {
         self.driver.tick(&self.view);
+        if self.exchange.tick() {
+            self.tell_digests();
+        }
         self.metrics.log_bytes.set(self.driver.log_bytes() as i64);
         let leaderless = &self.mine().leaderless_ticks;
         if self.driver.leader() == 0 {
             leaderless.fetch_add(1, SeqCst);
         } else {
             leaderless.store(0, SeqCst);
+        }
+    }
+
+    /// Tells the others what has been executed here, and compares it with what they have told.
+    fn tell_digests(&mut self) {
+        let news = self.exchange.news(&self.executed.digests.lock());
+        if let Some(marks) = news {
+            self.board.divergence.moved_on(&marks);
+            let told = self.peers.iter().map(|peer| (*peer, Wire::Digests(marks.clone())));
+            self.output.messages.extend(told);
         }
     }
 
@@ -189,6 +229,10 @@ impl Replica {
         }
         for (round, place) in self.output.reads.drain(..) {
             self.reads.answered(round, place);
+        }
+        if let Some(contradiction) = self.output.contradicted.take() {
+            let what = format!("group {}: {contradiction}", self.group + 1);
+            self.board.divergence.contradicted(self.group, what);
         }
         if let Some((from, round)) = self.output.need.take() {
             self.board.snapshots.need(Need { group: self.group, from, round });

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 
 use super::application::Executed;
-use super::board::{Board, GroupBoard};
+use super::board::Board;
 use super::replica::ROLES;
 use super::thread::Bell;
+use crate::apply::Mark;
 use crate::batch::{LONE_COMMAND_BYTES, put_command};
 use crate::clock::Clock;
 use crate::lane::{Deliveries, Lane, LaneId, Piece, Sink, Submission};
@@ -24,6 +25,8 @@ use crate::status::{Digest, GroupStatus, Status};
 pub(crate) struct Shared<S: StateMachine> {
     pub server: u64,
     pub cluster: u128,
+    /// All servers.
+    pub members: Vec<u64>,
     pub durability: &'static str,
     pub command_bytes: usize,
     pub deadline: Duration,
@@ -41,19 +44,21 @@ pub(crate) struct Shared<S: StateMachine> {
 }
 
 impl<S: StateMachine> Shared<S> {
-    /// Whether commands of this size are taken at all.
-    pub fn check_size(&self, bytes: usize) -> Result<(), Refused> {
+    /// Whether this command is taken at all: one of its size, and which the state machine knows.
+    pub fn check_command(&self, command: &[u8]) -> Result<(), Refused> {
+        let bytes = command.len();
         if bytes > self.command_bytes {
             return Err(Refused::TooLarge { bytes, limit: self.command_bytes });
         }
-        Ok(())
+        S::check(command).map_err(|unknown| Refused::NotACommand(unknown.0))
     }
 
-    /// Whether all groups have leaders, as far as this server knows. Without a group's leader the merge stops here: no command
-    /// could be executed, whichever group takes it, and no read confirmed.
+    /// Whether this server may take commands, and all groups have leaders, so that commands can be executed and reads confirmed.
     pub fn check_leaders(&self) -> Result<(), Refused> {
-        let leaderless = |group: &GroupBoard| group.leaderless_ticks.load(SeqCst) > self.leaderless_ticks;
-        if self.board.groups.iter().any(leaderless) { Err(Refused::NoLeader) } else { Ok(()) }
+        if self.board.divergence.is_diverged() {
+            return Err(Refused::Diverged);
+        }
+        if self.board.is_leaderless(self.leaderless_ticks) { Err(Refused::NoLeader) } else { Ok(()) }
     }
 
     /// Takes a single command.
@@ -63,7 +68,7 @@ impl<S: StateMachine> Shared<S> {
         command: Bytes,
         sink: &Arc<dyn Sink<S::Reply>>,
     ) -> Result<(), Refused> {
-        self.check_size(command.len())?;
+        self.check_command(&command)?;
         self.check_leaders()?;
         let bytes = command.len();
         let piece = if bytes >= LONE_COMMAND_BYTES {
@@ -83,6 +88,10 @@ impl<S: StateMachine> Shared<S> {
     /// Begins reads; `true` if the state is fresh enough already, and the sink will hear nothing.
     pub fn read(&self, consistency: Consistency, sink: Arc<dyn ReadSink>, tokens: Vec<u64>) -> bool {
         let queued = self.clock.now();
+        if consistency != Consistency::Weak && self.board.divergence.is_diverged() {
+            sink.failed(&tokens);
+            return false;
+        }
         let reads = |sink, tokens| ReadBatch { sink, tokens, queued, deadline: queued + self.deadline };
         match consistency {
             Consistency::Weak => return true,
@@ -143,6 +152,8 @@ impl<S: StateMachine> Shared<S> {
             server: self.server,
             cluster: format!("{:032x}", self.cluster),
             groups: board.groups.len() as u16,
+            voters: self.members.clone(),
+            diverged: board.divergence.told(),
             durability: self.durability.to_owned(),
             applied: board.applied.load(SeqCst),
             commands: self.executed.commands.load(SeqCst),
@@ -150,7 +161,11 @@ impl<S: StateMachine> Shared<S> {
             noops: self.executed.noops.load(SeqCst),
             snapshot: board.snapshots.status(),
             digests: digests
-                .map(|(position, value)| Digest { position, value: format!("{value:016x}") })
+                .map(|Mark { position, log, state }| Digest {
+                    position,
+                    value: format!("{log:016x}"),
+                    state: state.map(|state| format!("{state:016x}")),
+                })
                 .collect(),
             awaited_group: board.awaited.load(SeqCst) as u16 + 1,
             local: groups.collect(),

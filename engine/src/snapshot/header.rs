@@ -6,8 +6,9 @@ use niagara_sequencer::{GlobalPosition, GroupId, Layout, MAX_GROUPS, MAX_PLACE};
 use crate::apply::{Digests, Ledger};
 use crate::log::EntryId;
 
-/// The version that is written, and the only one that is read.
-pub const VERSION: u32 = 1;
+/// The version that is written. The first one, whose digests are of the log alone, is read too.
+pub const VERSION: u32 = 2;
+const FIRST_VERSION: u32 = 1;
 /// Bytes at the start of a file that say what it is and how long its header is.
 pub(super) const PRELUDE_BYTES: usize = 24;
 /// The longest header: a thousand groups and a hundred servers need a tenth of it.
@@ -41,7 +42,7 @@ pub struct Header {
     pub floors: Vec<GroupFloor>,
     /// Which commands of which lane have been executed.
     pub ledger: Ledger,
-    /// The digest of the global log up to here.
+    /// The digests of the global log up to here, and of the state that is in the chunks.
     pub digests: Digests,
 }
 
@@ -131,15 +132,17 @@ impl Header {
         }
         // All versions keep magic, version, length and checksum where they are, so that damage is not taken for a version.
         let version = (&bytes[8..]).get_u32_le();
-        if version != VERSION {
-            return Err(HeaderError::Version(version));
-        }
+        let digests = match version {
+            FIRST_VERSION => Digests::decode_first_version,
+            VERSION => Digests::decode,
+            other => return Err(HeaderError::Version(other)),
+        };
         if bytes[CHECKSUM_AT + 4..PRELUDE_BYTES].iter().any(|byte| *byte != 0) {
             return Err(HeaderError::Damaged("bytes that have no meaning are not zero"));
         }
         let mut input = &bytes[PRELUDE_BYTES..];
-        let header =
-            read_fields(&mut input).ok_or(HeaderError::Damaged("the header's fields do not fit it"))?;
+        let header = read_fields(&mut input, digests)
+            .ok_or(HeaderError::Damaged("the header's fields do not fit it"))?;
         if input.is_empty() {
             Ok(header)
         } else {
@@ -161,7 +164,7 @@ fn put_ids(out: &mut Vec<u8>, ids: &[u64]) {
     ids.iter().for_each(|id| out.put_u64_le(*id));
 }
 
-fn read_fields(input: &mut &[u8]) -> Option<Header> {
+fn read_fields(input: &mut &[u8], digests: fn(&mut &[u8]) -> Option<Digests>) -> Option<Header> {
     let (id, cluster) = (input.try_get_u128_le().ok()?, input.try_get_u128_le().ok()?);
     let mut numbers = [0; 6];
     for number in &mut numbers {
@@ -174,7 +177,7 @@ fn read_fields(input: &mut &[u8]) -> Option<Header> {
     }
     let floors = (0..groups).map(|_| read_floor(input)).collect::<Option<Vec<_>>>()?;
     let ledger = Ledger::decode(input, groups)?;
-    let digests = Digests::decode(input)?;
+    let digests = digests(input)?;
     let anchor = GroupId::new(anchor);
     Some(Header {
         id,
@@ -217,7 +220,7 @@ pub(super) mod tests {
         let mut ledger = Ledger::new(&[1, 2], 2);
         ledger.admit(&Span { server: 2, incarnation: 3, lane: 1, attempt: 0, first: 1, count: 8 });
         let mut digests = Digests::default();
-        digests.commands(GlobalPosition::new(14), 99);
+        digests.commands(GlobalPosition::new(14), 99, Some(7));
         let floor = |index| GroupFloor {
             entry: EntryId { index, term: 4 },
             voters: vec![1, 2],
@@ -249,10 +252,35 @@ pub(super) mod tests {
     #[test]
     fn another_version_is_told_from_damage() {
         let mut bytes = header().encode();
-        bytes[8] = 2;
+        bytes[8] = 3;
         let checksum = checksum(&bytes);
         bytes[16..20].copy_from_slice(&checksum.to_le_bytes());
-        assert_eq!(Header::decode(&bytes), Err(HeaderError::Version(2)));
+        assert_eq!(Header::decode(&bytes), Err(HeaderError::Version(3)));
+    }
+
+    /// What a server of before wrote is read: its digests are of the log alone.
+    #[test]
+    fn the_first_version_is_read() {
+        let header = header();
+        let mut bytes = header.encode();
+        let mut digests = Vec::new();
+        header.digests.encode(&mut digests);
+        bytes.truncate(bytes.len() - digests.len());
+        bytes.put_u64_le(header.digests.value());
+        let mark = header.digests.kept().into_iter().find(|mark| mark.position == 14).unwrap();
+        for power in 0..64 {
+            // Position 14 is a multiple of 1 and 2.
+            let (position, value) = if power < 2 { (14, mark.log) } else { (0, 0) };
+            [position, value, 0, 0].into_iter().for_each(|number| bytes.put_u64_le(number));
+        }
+        bytes[8] = 1;
+        let length = bytes.len() as u32;
+        bytes[12..16].copy_from_slice(&length.to_le_bytes());
+        let checksum = checksum(&bytes);
+        bytes[16..20].copy_from_slice(&checksum.to_le_bytes());
+        let read = Header::decode(&bytes).unwrap();
+        assert_eq!((read.digests.value(), read.digests.state()), (header.digests.value(), None));
+        assert_eq!(Header { digests: header.digests.clone(), ..read }, header);
     }
 
     #[test]

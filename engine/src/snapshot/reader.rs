@@ -138,7 +138,11 @@ impl SnapshotReader {
     /// # Errors
     /// Those of [`next_chunk`](Self::next_chunk), and when the state machine does not understand the chunk.
     pub(crate) fn read_into(&mut self, state: &mut impl Restoring) -> Result<bool, SnapshotError> {
-        let Some(chunk) = self.next_chunk()? else { return Ok(false) };
+        let Some(chunk) = self.next_chunk()? else {
+            let is_that_state = self.header.digests.agrees_with(state.digest());
+            let reason = "its chunks are whole, but lead to another state than was frozen (equal_states)";
+            return if is_that_state { Ok(false) } else { Err(self.damaged(reason)) };
+        };
         match state.add_chunk(&chunk) {
             Ok(()) => Ok(true),
             Err(source) => Err(SnapshotError::State { path: self.path.clone(), source }),

@@ -154,7 +154,7 @@ and a line for each server:
   applied   the last global position that it has executed
   commands  commands executed since the first position of the global log
   no-ops    positions that no-ops filled
-  digests   whether its global log is the same as the others', up to a position that it shares with them
+  digests   whether log and state are the same on all servers, as far as the slowest of them has come
   snapshot  its newest one; whether one is being written or received; why the last one failed
 
 Examples:
@@ -163,9 +163,13 @@ Examples:
   niagara status --at http://10.0.0.1:7000,http://10.0.0.2:7000 --json
 
 Exit status:
-  0  at least one server answered, and no two disagree
-  1  none answered, or two servers' digests differ at a common position, or they are of different clusters
+  0  all servers answered, and every two of them agree at a position that both have executed (or none has executed \
+anything yet)
+  1  no server answered, or two differ at a common position, or one says that it has parted from the others, or they \
+are of different clusters
   2  the command line is wrong
+  4  unknown: a server did not answer or was not asked, has executed nothing while others have, or shares no position \
+with another
   5  the output could not be written in full";
 
 /// Of `niagara snapshot`.

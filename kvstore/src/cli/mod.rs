@@ -7,14 +7,13 @@
 //! | `new-cluster` | [`new_cluster`]: writes configuration files |
 //! | `serve` | [`serve`]: one server |
 //! | `put`, `get`, `del` | [`put`], [`get`], [`del`], by way of [`ask`], which fails over |
-//! | `status` | [`status`]: what the servers say, and whether their global logs agree ([`agreement`]) |
+//! | `status` | [`status`]: what the servers say, and whether they agree |
 //! | `snapshot` | [`snapshot`]: makes, inspects, exports and imports snapshots |
 //! | `log` | [`log`]: what a group's log holds on disk |
 //!
 //! Each of them returns the exit status, or a [`Failure`] that says what happened and what to do. Long help texts
 //! stand in [`manual`].
 
-mod agreement;
 mod ask;
 mod del;
 mod demo;

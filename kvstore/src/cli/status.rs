@@ -4,11 +4,11 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
+use niagara_engine::agreement::Agreement;
 use niagara_engine::{GroupStatus, SnapshotStatus, Status};
 use serde::{Deserialize, Serialize};
 
 use super::StatusArgs;
-use super::agreement::Agreement;
 use super::ask::{endpoints, refusal};
 use super::failure::Failure;
 use super::figures::{age, size};
@@ -50,12 +50,25 @@ pub fn run(arguments: &StatusArgs) -> Result<ExitCode, Failure> {
     let endpoints = endpoints(&arguments.cluster)?;
     let timeout = Duration::from_secs(arguments.cluster.timeout.into());
     let rows = ask_all_of_cluster(endpoints, timeout);
-    let agreement = Agreement::of(rows.iter().filter_map(|row| row.status.as_ref()));
+    let agreement = agreement_of(&rows);
     let text =
         if arguments.json { json(&rows, &agreement) } else { report(&rows, &agreement, style::for_stdout()) };
     print(text)?;
     let answered = rows.iter().any(|row| row.status.is_some());
-    Ok(if answered && !agreement.is_bad() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(match agreement {
+        Agreement::Agree { .. } => ExitCode::SUCCESS,
+        Agreement::Unknown(_) if answered => ExitCode::from(UNKNOWN),
+        _ => ExitCode::FAILURE,
+    })
+}
+
+/// The exit status where nothing is known to be wrong, and not every two servers could be compared.
+const UNKNOWN: u8 = 4;
+
+fn agreement_of(rows: &[Row]) -> Agreement {
+    let answered = rows.iter().filter_map(|row| row.status.as_ref());
+    let silent = rows.len() - answered.clone().count();
+    Agreement::of(answered, silent)
 }
 
 /// Asks the servers that were named, and then those that they name, each once.
@@ -129,7 +142,7 @@ fn report(rows: &[Row], agreement: &Agreement, paint: Paint) -> String {
         lines.push(server_line(row, agreement, paint));
         lines.extend(row.status.iter().map(|status| snapshot_line(&status.snapshot, paint)));
     }
-    lines.extend(explanation(agreement).map(|text| paint.bad(text)));
+    lines.extend(explanation(agreement).map(|text| if agreement.is_bad() { paint.bad(text) } else { text }));
     lines.push(String::new());
     lines.join("\n")
 }
@@ -191,50 +204,65 @@ fn snapshot_line(snapshot: &SnapshotStatus, paint: Paint) -> String {
 fn digests_of(status: &Status, agreement: &Agreement, paint: Paint) -> String {
     match agreement {
         // A server that lags need not have passed the last common position of the others.
-        Agreement::Equal { position } if status.digests.iter().any(|digest| digest.position == *position) => {
+        _ if status.diverged.is_some() => paint.bad("not ready: it has parted from the others"),
+        Agreement::Agree { position: 0 } => "nothing executed yet".into(),
+        Agreement::Agree { position } => {
             paint.good(format!("digests agree up to position {}", grouped(*position)))
         }
-        Agreement::Equal { .. } => "digests agree as far as it has come".into(),
-        Agreement::NothingInCommon => "no digest to compare yet".into(),
+        Agreement::Unknown(_) => "unknown whether digests agree".into(),
         Agreement::Differ { .. } => paint.bad("digests differ"),
+        Agreement::Diverged(_) => "see below".into(),
         Agreement::DifferentClusters => format!("cluster {}", status.cluster),
     }
 }
 
 fn explanation(agreement: &Agreement) -> Option<String> {
     match agreement {
-        Agreement::Differ { position, digests } => {
+        Agreement::Differ { position, of, digests } => {
             let said = digests.iter().map(|(server, value)| format!("server {server} has {value}"));
             let said = said.collect::<Vec<_>>().join(", ");
             let position = grouped(*position);
-            Some(format!(
-                "The global logs differ at position {position}: {said}.\nStop writing to the cluster, keep all data \
-                 directories as they are, and report this: it must never happen."
-            ))
+            Some(format!("The {of} differ at position {position}: {said}.\n{WHAT_TO_DO}"))
         }
+        Agreement::Diverged(servers) => {
+            let said = servers.iter().map(|(server, why)| format!("Server {server} is not ready: {why}."));
+            Some(format!("{}\n{WHAT_TO_DO}", said.collect::<Vec<_>>().join("\n")))
+        }
+        Agreement::Unknown(why) => Some(format!("Whether all servers agree is unknown: {why}.")),
         Agreement::DifferentClusters => {
             Some("These servers are not of one cluster; ask those of one cluster at a time.".into())
         }
-        Agreement::Equal { .. } | Agreement::NothingInCommon => None,
+        Agreement::Agree { .. } => None,
     }
 }
+
+const WHAT_TO_DO: &str = "Stop writing to the cluster, keep all data directories as they are, and report this: it must never happen.";
 
 /// What `--json` prints.
 #[derive(Serialize)]
 struct Document<'a> {
     servers: &'a [Row],
-    /// Whether no two servers disagree.
+    /// Whether all servers have been compared, and are equal.
     agree: bool,
-    /// The last common position at which digests were compared, or the first at which they differ.
+    /// `agree`, `unknown`, `differ`, `diverged` or `different clusters`.
+    verdict: &'static str,
+    /// The last position up to which all agree, or the first at which two differ.
     position: Option<u64>,
+    /// What is wrong or unknown, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<String>,
 }
 
 fn json(rows: &[Row], agreement: &Agreement) -> String {
-    let position = match agreement {
-        Agreement::Equal { position } | Agreement::Differ { position, .. } => Some(*position),
-        Agreement::NothingInCommon | Agreement::DifferentClusters => None,
+    let (verdict, position) = match agreement {
+        Agreement::Agree { position } => ("agree", Some(*position)),
+        Agreement::Differ { position, .. } => ("differ", Some(*position)),
+        Agreement::Unknown(_) => ("unknown", None),
+        Agreement::Diverged(_) => ("diverged", None),
+        Agreement::DifferentClusters => ("different clusters", None),
     };
-    let document = Document { servers: rows, agree: !agreement.is_bad(), position };
+    let agree = matches!(agreement, Agreement::Agree { .. });
+    let document = Document { servers: rows, agree, verdict, position, explanation: explanation(agreement) };
     let mut text = serde_json::to_string_pretty(&document).expect("plain data has a JSON form");
     text.push('\n');
     text
@@ -242,13 +270,21 @@ fn json(rows: &[Row], agreement: &Agreement) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::cli::agreement::tests::server;
+    use niagara_engine::Digest;
 
+    use super::*;
+
+    /// A server of two.
     fn row(server: u64, digest: &str) -> Row {
-        let mut status = self::server(server, &[(1024, digest)]);
-        status.applied = 1_500;
-        status.noops = 3;
+        let digest = Digest { position: 1024, value: digest.into(), state: Some("5".into()) };
+        let mut status = Status {
+            server,
+            applied: 1_500,
+            noops: 3,
+            voters: vec![1, 2],
+            digests: vec![digest],
+            ..Status::default()
+        };
         for (group, role) in [(1, "leader"), (2, "follower")] {
             let local = GroupStatus { group, role: role.into(), leader: 1, last: 9, ..Default::default() };
             status.local.push(local);
@@ -264,14 +300,10 @@ mod tests {
         }
     }
 
-    fn agreement(rows: &[Row]) -> Agreement {
-        Agreement::of(rows.iter().filter_map(|row| row.status.as_ref()))
-    }
-
     #[test]
     fn the_report_has_a_row_for_each_group_and_a_line_for_each_server() {
-        let rows = [row(1, "aa"), row(2, "aa"), unreachable()];
-        let text = report(&rows, &agreement(&rows), Paint::PLAIN);
+        let rows = [row(1, "aa"), row(2, "aa")];
+        let text = report(&rows, &agreement_of(&rows), Paint::PLAIN);
         assert_eq!(
             text,
             "\
@@ -280,15 +312,37 @@ server  group  role      leader  term  last  commit  handed
      1      2  follower       1     0     9       0       0
      2      1  leader         1     0     9       0       0
      2      2  follower       1     0     9       0       0
-     ?  http://s3:7000  unreachable: nothing listens there
 
 server 1 at http://s1:7000: applied 1,500, commands 0, no-ops 3, digests agree up to position 1,024
   no snapshot yet
 server 2 at http://s2:7000: applied 1,500, commands 0, no-ops 3, digests agree up to position 1,024
   no snapshot yet
-http://s3:7000: unreachable: nothing listens there
 "
         );
+    }
+
+    /// That nobody disagrees is no agreement.
+    #[test]
+    fn with_a_server_that_does_not_answer_it_is_unknown() {
+        let rows = [row(1, "aa"), row(2, "aa"), unreachable()];
+        let text = report(&rows, &agreement_of(&rows), Paint::PLAIN);
+        assert!(text.contains("     ?  http://s3:7000  unreachable: nothing listens there"), "{text}");
+        assert!(text.contains("no-ops 3, unknown whether digests agree"), "{text}");
+        assert!(
+            text.ends_with("Whether all servers agree is unknown: 1 of the addresses gave no status.\n"),
+            "{text}"
+        );
+        let document: serde_json::Value = serde_json::from_str(&json(&rows, &agreement_of(&rows))).unwrap();
+        assert_eq!((&document["agree"], &document["verdict"]), (&false.into(), &"unknown".into()));
+    }
+
+    #[test]
+    fn a_server_that_has_diverged_says_why() {
+        let mut rows = [row(1, "aa"), row(2, "aa")];
+        rows[0].status.as_mut().unwrap().diverged = Some("group 1: its leader lacks entry 9".into());
+        let text = report(&rows, &agreement_of(&rows), Paint::PLAIN);
+        assert!(text.contains("no-ops 3, not ready: it has parted from the others"), "{text}");
+        assert!(text.contains("Server 1 is not ready: group 1: its leader lacks entry 9."), "{text}");
     }
 
     #[test]
@@ -317,14 +371,14 @@ http://s3:7000: unreachable: nothing listens there
     #[test]
     fn a_difference_is_explained() {
         let rows = [row(1, "aa"), row(2, "bb")];
-        let text = report(&rows, &agreement(&rows), Paint::PLAIN);
+        let text = report(&rows, &agreement_of(&rows), Paint::PLAIN);
         assert!(text.contains("differ at position 1,024: server 1 has aa, server 2 has bb."), "{text}");
     }
 
     #[test]
     fn the_json_has_the_same() {
         let rows = [row(1, "aa"), row(2, "bb"), unreachable()];
-        let document: serde_json::Value = serde_json::from_str(&json(&rows, &agreement(&rows))).unwrap();
+        let document: serde_json::Value = serde_json::from_str(&json(&rows, &agreement_of(&rows))).unwrap();
         assert_eq!(document["agree"], false);
         assert_eq!(document["position"], 1024);
         assert_eq!(document["servers"][0]["status"]["applied"], 1500);

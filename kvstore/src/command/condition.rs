@@ -14,6 +14,8 @@ const IF_ANY_VERSION: u8 = 3;
 const IF_ANY_TAG: u8 = 4;
 const UNLESS_ANY_TAG: u8 = 5;
 const BOTH: u8 = 6;
+/// The last of them.
+pub(super) const LAST_CONDITION: u8 = BOTH;
 
 /// When a write is done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

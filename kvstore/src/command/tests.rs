@@ -208,3 +208,15 @@ fn commands_of_before_are_read() {
     encode_set_head(&mut bytes, key, &Condition::Always, false);
     assert_eq!(bytes, b"\x01\0\0\x01k");
 }
+
+/// Peers compare it, so it changes whenever a command or a limit does, and reads as its documentation says.
+#[test]
+fn the_application_is_named_by_its_commands_and_limits() {
+    assert_eq!(format!("{:032x}", application()), "01080640000100000100000001000040");
+    // What is beyond the last of them is unknown, whatever follows.
+    for rest in [&b""[..], b"\0", b"\0\0\x01k"] {
+        assert!(decode(&[&[LAST_OPCODE + 1], rest].concat()).is_err());
+        assert!(decode(&[&[0], rest].concat()).is_err());
+    }
+    assert!(decode(&[SET, LAST_CONDITION + 1, 0, 1, b'k']).is_err());
+}

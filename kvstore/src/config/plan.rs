@@ -227,18 +227,38 @@ fn engine_section() -> String {
 }
 
 fn front_section() -> String {
-    let FrontEndConfig { threads, max_connections, client_output, all_clients, .. } =
-        FrontEndConfig::default();
+    let FrontEndConfig {
+        threads,
+        max_connections,
+        client_output,
+        all_clients,
+        http_idle,
+        redis_idle,
+        tcp_keepalive,
+        ..
+    } = FrontEndConfig::default();
     let (client_output, all_clients) = (client_output >> 20, all_clients >> 20);
+    let [http_idle, redis_idle, tcp_keepalive] =
+        [http_idle, redis_idle, tcp_keepalive].map(|time| time.as_secs());
     format!(
         r#"
 [front]
 # Threads that talk to clients. Default: one for every four cores, which came to this where the file was written.
 # threads = {threads}
 
-# Most client connections at a time; further ones are told so and closed. Default: the limit of open files, less some
+# Most client connections at a time; further ones are told so and closed, but for those that ask for /status, /metrics,
+# /healthz or /readyz. More than the limit of open files leaves for clients are refused at the start. Default: the limit of open files, less some
 # for logs and other servers, which came to this where the file was written.
 # max_connections = {max_connections}
+
+# An HTTP connection on which nothing has happened for so many seconds is closed, and one of the Redis protocol; 0 for never,
+# with the latter only.
+# http_idle_seconds = {http_idle}
+# redis_idle_seconds = {redis_idle}
+
+# After so many seconds without a word the system asks whether a client is still there, so that the connection ends of one whose
+# machine has gone; 0 for never.
+# tcp_keepalive_seconds = {tcp_keepalive}
 
 # Most MiB of replies that wait for one client to take them. A client may write a whole pipeline before it reads the first
 # reply: its requests are read on, up to 32 MiB of them, and executed. One that is at both limits and takes nothing for

@@ -63,6 +63,9 @@ pub(super) struct EngineTable {
 pub(super) struct FrontTable {
     pub threads: Option<u32>,
     pub max_connections: Option<u32>,
+    pub http_idle_seconds: Option<u32>,
+    pub redis_idle_seconds: Option<u32>,
+    pub tcp_keepalive_seconds: Option<u32>,
     pub client_output_mib: Option<u32>,
     pub all_clients_mib: Option<u32>,
 }

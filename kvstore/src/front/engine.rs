@@ -25,6 +25,10 @@ pub(crate) trait Engine {
     /// Asks for a snapshot; the status says how it stands.
     fn snapshot(&self);
     fn has_quorum(&self) -> bool;
+    /// Whether this server has parted from the others.
+    fn is_diverged(&self) -> bool {
+        false
+    }
     fn encode_metrics(&self, out: &mut String);
 }
 
@@ -81,6 +85,10 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> Engine for Port<S> {
 
     fn has_quorum(&self) -> bool {
         self.client().has_quorum()
+    }
+
+    fn is_diverged(&self) -> bool {
+        self.client().is_diverged()
     }
 
     fn encode_metrics(&self, out: &mut String) {

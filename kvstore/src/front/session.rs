@@ -97,6 +97,8 @@ pub(crate) struct View<'r> {
     pub(crate) reader: &'r KvReader,
     /// At least this position is applied; `None`: no quorum has answered, so the read fails.
     pub(crate) applied: Option<u64>,
+    /// It fails since this server has parted from the others.
+    pub(crate) diverged: bool,
 }
 
 /// How one protocol reads requests and writes replies. All of it is plain parsing and printing: the order of things is
@@ -315,7 +317,8 @@ impl<P: Protocol, L: Copy> Session<P, L> {
                 (Some(turn.engine.applied().get()), turn.now)
             }
         };
-        self.protocol.read(input, &View { reader: turn.engine.reader(), applied }, output);
+        let diverged = applied.is_none() && turn.engine.is_diverged();
+        self.protocol.read(input, &View { reader: turn.engine.reader(), applied, diverged }, output);
         if applied.is_none() {
             turn.tally.failed(P::WIRE, Failure::NoQuorum);
         }

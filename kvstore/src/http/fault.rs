@@ -88,6 +88,18 @@ impl Fault {
         Fault { retry: true, ..Fault::new(503, "no_quorum", message, hint) }
     }
 
+    pub(super) fn diverged() -> Fault {
+        let message = "this server and others have executed different things, so it answers no such reads and takes no writes";
+        let hint = "ask another server; `niagara status` says what is wrong; ?read=weak reads this server's state as it is";
+        Fault { retry: true, ..Fault::new(503, "diverged", message, hint) }
+    }
+
+    pub(super) fn too_many_connections() -> Fault {
+        let message = "the server has as many connections as it takes";
+        let hint = "close some, or try another server; /status, /metrics, /healthz and /readyz are served";
+        Fault { retry: true, ..Fault::new(503, "too_many_connections", message, hint) }
+    }
+
     pub(super) fn not_ready() -> Fault {
         let message = "some group has no leader, or no quorum answers";
         let hint = "see /status; it passes when a majority of the servers can reach each other";
@@ -102,6 +114,8 @@ impl Fault {
 
     pub(super) fn refused(refused: Refused) -> Fault {
         let (status, error, hint) = match refused {
+            Refused::Diverged => return Fault::diverged(),
+            Refused::NotACommand(_) => (500, "internal", "this is a fault of the server: report it"),
             Refused::Overloaded => (429, "overloaded", "retry after a pause, with fewer requests in flight"),
             Refused::NoLeader => {
                 (503, "no_leader", "retry later; see /status for the groups without a leader")

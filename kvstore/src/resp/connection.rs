@@ -178,6 +178,11 @@ impl Protocol for RespConnection {
         let mut replies = Replies { output, version: self.version };
         if view.applied.is_some() {
             look(read, self.parser.arguments(input.bytes()), view, &mut replies);
+        } else if view.diverged {
+            replies.error(
+                "DIVERGED this server and others have executed different things: ask another server, or send READONLY to read \
+                 this one as it is",
+            );
         } else {
             replies.error(
                 "NOQUORUM no quorum has confirmed in time that this server's state is fresh: retry, or send READONLY \
@@ -280,6 +285,7 @@ fn refusal(refused: Refused) -> String {
     let word = match refused {
         Refused::Overloaded => "OVERLOADED",
         Refused::NoLeader => "NOQUORUM",
+        Refused::Diverged => "DIVERGED",
         Refused::Stopping => "STOPPING",
         _ => "ERR",
     };

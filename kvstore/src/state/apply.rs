@@ -5,6 +5,7 @@ use niagara_engine::planted::{self, Bug};
 
 use super::Kv;
 use super::described::Described;
+use super::digest::StateDigest;
 use super::map::no_contents;
 use super::place::Place;
 use super::shard::Shard;
@@ -27,7 +28,10 @@ impl Kv {
     pub(super) fn execute_one(&mut self, bytes: &[u8], share: Share<'_>) -> Reply {
         let command = match command::decode(bytes) {
             Ok(command) => command,
-            Err(malformed) => return Reply::Failed(CommandError::Malformed(malformed)),
+            Err(malformed) => {
+                self.unexecutable.get_or_insert(malformed);
+                return Reply::Failed(CommandError::Malformed(malformed));
+            }
         };
         match command {
             Command::Set { key, value, description, condition, want_old } => {
@@ -50,7 +54,7 @@ impl Kv {
         condition: &Condition,
         want_old: bool,
     ) -> Reply {
-        let Kv { map, versions, describer, .. } = self;
+        let Kv { map, versions, describer, digest, .. } = self;
         let place = map.place(key);
         let mut shard = map.write(place.shard());
         let present = shard.find(place, key);
@@ -62,27 +66,30 @@ impl Kv {
         let version = versions.next(current);
         let described = describer.describe(description);
         let Some(mut present) = present else {
-            shard.insert_absent(Entry { place, key: key.into(), value, version, described });
+            shard.insert_absent(Entry::new(place, key, value, version, described), digest);
             map.count_created(1);
             return Reply::Stored { version, created: true, old: None };
         };
-        let old = present.replace(value, described, version);
+        let old = present.replace(value, described, version, digest);
         // The value before may be megabytes to free: not while readers wait.
         drop(shard);
         Reply::Stored { version, created: false, old: want_old.then_some(old) }
     }
 
     fn delete(&mut self, keys: Keys<'_>, condition: &Condition) -> Reply {
-        let Kv { map, versions, .. } = self;
+        let Kv { map, versions, digest, .. } = self;
         let places: Vec<Place> = keys.clone().map(|key| map.place(key)).collect();
         let mut shards = map.write_all(&places);
         let mut removed = Vec::new();
         for (key, &place) in keys.zip(&places) {
+            if planted::is(Bug::ResultByHash) && place.0.is_multiple_of(4) {
+                continue;
+            }
             let current = shards.shard(place).get(place, key).map(|entry| entry.version);
             if !condition.holds(current, map.life()) {
                 return Reply::ConditionFailed { current, old: None };
             }
-            if let Some(entry) = shards.shard_mut(place).remove(place, key) {
+            if let Some(entry) = shards.shard_mut(place).remove(place, key, digest) {
                 versions.forget(entry.version);
                 removed.push(entry);
             }
@@ -93,12 +100,12 @@ impl Kv {
     }
 
     fn mset(&mut self, pairs: Pairs<'_>, if_absent: bool, share: Share<'_>) -> Reply {
-        let Kv { map, versions, .. } = self;
+        let Kv { map, versions, digest, .. } = self;
         let places: Vec<Place> = pairs.clone().map(|(key, _)| map.place(key)).collect();
         if planted::is(Bug::HalfAnMset) {
             for ((key, value), &place) in pairs.zip(&places) {
                 let mut shard = map.write(place.shard());
-                let (_, created) = put(versions, &mut shard, place, key, kept(value, share));
+                let (_, created) = put(versions, digest, &mut shard, place, key, kept(value, share));
                 map.count_created(usize::from(created));
                 drop(shard);
                 planted::pause();
@@ -115,7 +122,7 @@ impl Kv {
         }
         let (mut last, mut keys) = (None, 0);
         for ((key, value), &place) in pairs.zip(&places) {
-            let put = put(versions, shards.shard_mut(place), place, key, kept(value, share));
+            let put = put(versions, digest, shards.shard_mut(place), place, key, kept(value, share));
             keys += usize::from(put.1);
             last = Some(put);
             planted::pause();
@@ -126,11 +133,11 @@ impl Kv {
     }
 
     fn append(&mut self, key: &[u8], value: &[u8], share: Share<'_>) -> Reply {
-        let Kv { map, versions, .. } = self;
+        let Kv { map, versions, digest, .. } = self;
         let place = map.place(key);
         let mut shard = map.write(place.shard());
         let Some(mut present) = shard.find(place, key) else {
-            let (version, _) = put(versions, &mut shard, place, key, kept(value, share));
+            let (version, _) = put(versions, digest, &mut shard, place, key, kept(value, share));
             map.count_created(1);
             return Reply::Appended { length: value.len() as u64, version };
         };
@@ -138,12 +145,12 @@ impl Kv {
             return Reply::Failed(CommandError::TooLarge);
         }
         let version = versions.next(Some(present.version));
-        present.change(version, |before| joined(before, value));
+        present.grow(version, digest, |before| joined(before, value));
         Reply::Appended { length: present.value.len() as u64, version }
     }
 
     fn incr_by(&mut self, key: &[u8], delta: i64) -> Reply {
-        let Kv { map, versions, .. } = self;
+        let Kv { map, versions, digest, .. } = self;
         let place = map.place(key);
         let mut shard = map.write(place.shard());
         let present = shard.find(place, key);
@@ -159,11 +166,11 @@ impl Kv {
         let version = match present {
             Some(mut present) => {
                 let version = versions.next(Some(present.version));
-                present.change(version, |_| digits);
+                present.change(version, digest, |_| digits);
                 version
             }
             None => {
-                let (version, _) = put(versions, &mut shard, place, key, digits);
+                let (version, _) = put(versions, digest, &mut shard, place, key, digits);
                 map.count_created(1);
                 version
             }
@@ -174,6 +181,7 @@ impl Kv {
     fn flush_all(&mut self) -> Reply {
         let before = self.map.replace_all(no_contents());
         self.garbage.free(before);
+        self.digest = StateDigest::default();
         self.versions.forget_all();
         Reply::Flushed
     }
@@ -182,6 +190,7 @@ impl Kv {
 /// Gives a key a value that is not described, in any case, and says its version and whether it is new.
 fn put(
     versions: &mut Versions,
+    digest: &mut StateDigest,
     shard: &mut Shard,
     place: Place,
     key: &[u8],
@@ -190,13 +199,13 @@ fn put(
     match shard.find(place, key) {
         Some(mut present) => {
             let version = versions.next(Some(present.version));
-            present.replace(value, Described::default(), version);
+            present.replace(value, Described::default(), version, digest);
             (version, false)
         }
         None => {
             let version = versions.next(None);
             let described = Described::default();
-            shard.insert_absent(Entry { place, key: key.into(), value, version, described });
+            shard.insert_absent(Entry::new(place, key, value, version, described), digest);
             (version, true)
         }
     }

@@ -3,8 +3,8 @@
 //! [`Kv`] is written by the applying thread alone. A [`KvReader`] reads it from any other thread, beside the writes.
 //! The map is cut into shards with a lock each (`map`, `shard`); a command or a read of several keys locks all their
 //! shards before its first access, so that nobody sees half of an mset. `apply` has the meaning of each command,
-//! `versions` what names a change,
-//! `scan` the pages of a scan, `described` what HTTP says of a value, `garbage` frees what was there.
+//! `versions` what names a change, `digest` what two servers' states are compared by, `scan` the pages of a scan,
+//! `described` what HTTP says of a value, `garbage` frees what was there.
 //!
 //! A shard is a row of small hash tables (`tables`) in the order of their keys' places (`place`), which growth never
 //! changes. So a [`KvFrozen`] can walk the map while it changes: what it has still to come to, writers save for it (`view`).
@@ -13,6 +13,7 @@
 mod apply;
 mod chunk;
 mod described;
+mod digest;
 mod frozen;
 mod garbage;
 mod map;
@@ -31,10 +32,11 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use niagara_engine::{Commands, GlobalPosition, MalformedState, StateMachine};
+use niagara_engine::{Commands, GlobalPosition, MalformedState, NotACommand, StateMachine};
 
 pub use chunk::{SnapshotEntry, snapshot_entries};
 use described::Describer;
+use digest::StateDigest;
 pub use frozen::KvFrozen;
 use garbage::Garbage;
 use map::Map;
@@ -44,6 +46,7 @@ pub use scan::Cursor;
 use versions::Versions;
 
 use crate::Reply;
+use crate::command::{self, MalformedCommand};
 
 /// The key-value state machine.
 ///
@@ -67,6 +70,9 @@ pub struct Kv {
     versions: Versions,
     garbage: Garbage,
     describer: Describer,
+    digest: StateDigest,
+    /// What was met that is no command.
+    unexecutable: Option<MalformedCommand>,
 }
 
 impl Kv {
@@ -109,6 +115,18 @@ impl StateMachine for Kv {
         KvReader::new(Arc::clone(&self.map))
     }
 
+    fn check(command: &[u8]) -> Result<(), NotACommand> {
+        command::decode(command).map(drop).map_err(|malformed| NotACommand(malformed.0))
+    }
+
+    fn unexecutable(&self) -> Option<NotACommand> {
+        self.unexecutable.map(|malformed| NotACommand(malformed.0))
+    }
+
+    fn digest(&self) -> Option<u128> {
+        Some(self.digest.of_life(self.map.life()))
+    }
+
     fn apply(&mut self, position: GlobalPosition, commands: Commands<'_>, replies: &mut Vec<Reply>) {
         self.versions.enter(position.get());
         replies.extend(
@@ -129,10 +147,11 @@ impl StateMachine for Kv {
     fn restore(&mut self, position: GlobalPosition, state: KvRestoring) -> Result<(), MalformedState> {
         let position = position.get();
         assert!(position >= self.versions.position(), "slots_rise: a restore does not lead back");
-        let (life, contents) = state.finish(&self.map, position)?;
+        let (life, contents, digest) = state.finish(&self.map, position)?;
         // A state that has a name keeps it, so that readers never see a tag without one.
         self.map.set_life(life);
         self.garbage.free(self.map.replace_all(contents));
+        self.digest = digest;
         self.versions = Versions::after(position);
         self.map.publish(position);
         Ok(())

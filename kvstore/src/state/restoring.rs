@@ -8,6 +8,7 @@ use niagara_engine::{MalformedState, Restoring};
 use super::apply::kept;
 use super::chunk::{life_of, snapshot_entries};
 use super::described::Describer;
+use super::digest::StateDigest;
 use super::map::{Map, no_contents};
 use super::tables::{Entry, Tables};
 use crate::Life;
@@ -18,6 +19,7 @@ pub struct KvRestoring {
     /// The map that the contents are for: keys have the same places, so that scans that have begun go on.
     map: Arc<Map>,
     shards: Vec<Tables>,
+    digest: StateDigest,
     /// The highest position at which a key was changed.
     changed: u64,
     /// What the chunks before have said; `None` before the first one.
@@ -28,10 +30,11 @@ pub struct KvRestoring {
 impl KvRestoring {
     pub(super) fn new(map: Arc<Map>) -> KvRestoring {
         let describer = Describer::default();
-        KvRestoring { map, shards: no_contents(), changed: 0, life: None, describer }
+        let digest = StateDigest::default();
+        KvRestoring { map, shards: no_contents(), digest, changed: 0, life: None, describer }
     }
 
-    /// The life of the state, and the contents of all shards, as they are at `position`.
+    /// The life of the state, the contents of all shards, as they are at `position`, and their digest.
     ///
     /// # Errors
     /// When some key was changed later than that.
@@ -42,12 +45,12 @@ impl KvRestoring {
         self,
         map: &Arc<Map>,
         position: u64,
-    ) -> Result<(Option<Life>, Vec<Tables>), MalformedState> {
+    ) -> Result<(Option<Life>, Vec<Tables>, StateDigest), MalformedState> {
         assert!(Arc::ptr_eq(&self.map, map), "a snapshot is restored into the state that it was read for");
         if self.changed > position {
             return Err(MalformedState("a key was changed after the position of the snapshot"));
         }
-        Ok((self.life.flatten(), self.shards))
+        Ok((self.life.flatten(), self.shards, self.digest))
     }
 }
 
@@ -65,10 +68,16 @@ impl Restoring for KvRestoring {
                 return Err(MalformedState("a key is there twice"));
             }
             let value = kept(entry.value, &|part| chunk.slice_ref(part));
-            let (key, described) = (entry.key.into(), self.describer.describe(entry.description));
-            tables.insert_absent(Entry { place, key, value, version: entry.version, described });
+            let described = self.describer.describe(entry.description);
+            let restored = Entry::new(place, entry.key, value, entry.version, described);
+            self.digest.add(&restored);
+            tables.insert_absent(restored);
             self.changed = self.changed.max(entry.version.position);
         }
         Ok(())
+    }
+
+    fn digest(&self) -> Option<u128> {
+        Some(self.digest.of_life(self.life.flatten()))
     }
 }

@@ -1,4 +1,5 @@
-//! One shard of the map. All changes of entries go through it, so that none is forgotten which a view must not see.
+//! One shard of the map. All changes of entries go through it, so that none is forgotten which a view must not see, or which the
+//! state's digest must.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use bytes::Bytes;
 use niagara_engine::planted::{self, Bug};
 
 use super::described::Described;
+use super::digest::{Blocks, StateDigest};
 use super::place::Place;
 use super::tables::{Changing, Entry, Tables};
 use super::view::View;
@@ -36,12 +38,14 @@ impl Shard {
     }
 
     /// Adds a key that is not there. No view holds it: its version is of a later position than any view's.
-    pub(super) fn insert_absent(&mut self, entry: Entry) {
+    pub(super) fn insert_absent(&mut self, entry: Entry, digest: &mut StateDigest) {
+        digest.add(&entry);
         self.tables.insert_absent(entry);
     }
 
-    pub(super) fn remove(&mut self, place: Place, key: &[u8]) -> Option<Entry> {
+    pub(super) fn remove(&mut self, place: Place, key: &[u8], digest: &mut StateDigest) -> Option<Entry> {
         let entry = self.tables.remove(place, key)?;
+        digest.remove(&entry);
         if let Some(view) = &self.view
             && !planted::is(Bug::ViewNotFrozen)
         {
@@ -96,23 +100,56 @@ impl Deref for Present<'_> {
 
 impl Present<'_> {
     /// Gives the key another value, described anew, and returns the one before.
-    pub(super) fn replace(&mut self, value: Bytes, described: Described, version: Version) -> Bytes {
-        self.save();
-        self.entry.change(|entry| {
+    pub(super) fn replace(
+        &mut self,
+        value: Bytes,
+        described: Described,
+        version: Version,
+        digest: &mut StateDigest,
+    ) -> Bytes {
+        self.renew(digest, |entry| {
             entry.version = version;
             entry.described = described;
+            entry.blocks = Blocks::of(&value);
             std::mem::replace(&mut entry.value, value)
         })
     }
 
-    /// Makes the key's value into another one, in place if nobody else holds it: neither a reader nor a view. It is
-    /// described as before.
-    pub(super) fn change(&mut self, version: Version, change: impl FnOnce(Bytes) -> Bytes) {
-        self.save();
-        self.entry.change(|entry| {
+    /// Makes the key's value into another one, which is described as before.
+    pub(super) fn change(
+        &mut self,
+        version: Version,
+        digest: &mut StateDigest,
+        change: impl FnOnce(Bytes) -> Bytes,
+    ) {
+        self.renew(digest, |entry| {
             entry.version = version;
             entry.value = change(std::mem::take(&mut entry.value));
+            entry.blocks = Blocks::of(&entry.value);
         });
+    }
+
+    /// Adds to the key's value, in place if nobody else holds it: neither a reader nor a view. It is described as before.
+    pub(super) fn grow(
+        &mut self,
+        version: Version,
+        digest: &mut StateDigest,
+        grow: impl FnOnce(Bytes) -> Bytes,
+    ) {
+        self.renew(digest, |entry| {
+            let before = entry.value.len();
+            entry.version = version;
+            entry.value = grow(std::mem::take(&mut entry.value));
+            entry.blocks = entry.blocks.grown(before, &entry.value);
+        });
+    }
+
+    fn renew<T>(&mut self, digest: &mut StateDigest, change: impl FnOnce(&mut Entry) -> T) -> T {
+        self.save();
+        digest.remove(self.entry.get());
+        let changed = self.entry.change(change);
+        digest.add(self.entry.get());
+        changed
     }
 
     fn save(&self) {

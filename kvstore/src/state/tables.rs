@@ -5,6 +5,7 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::{self, OccupiedEntry};
 
 use super::described::Described;
+use super::digest::Blocks;
 use super::place::Place;
 use crate::Version;
 
@@ -21,9 +22,22 @@ pub(super) struct Entry {
     pub(super) value: Bytes,
     pub(super) version: Version,
     pub(super) described: Described,
+    /// What the state's digest keeps of the value.
+    pub(super) blocks: Blocks,
 }
 
 impl Entry {
+    pub(super) fn new(
+        place: Place,
+        key: &[u8],
+        value: Bytes,
+        version: Version,
+        described: Described,
+    ) -> Entry {
+        let blocks = Blocks::of(&value);
+        Entry { place, key: key.into(), value, version, described, blocks }
+    }
+
     /// About what the entry takes in memory. A description counts in full, although it may be shared.
     pub(super) fn bytes(&self) -> usize {
         size_of::<Entry>() + self.key.len() + self.value.len() + self.described.get().len()
@@ -170,8 +184,7 @@ mod tests {
 
     fn entry(place: u64) -> Entry {
         let version = Version { position: 1, further: 0 };
-        let (key, value) = (place.to_le_bytes().into(), Bytes::new());
-        Entry { place: Place(place), key, value, version, described: Described::default() }
+        Entry::new(Place(place), &place.to_le_bytes(), Bytes::new(), version, Described::default())
     }
 
     /// Walks all tables from the first place of each, and counts what they hold.

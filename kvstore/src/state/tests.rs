@@ -13,6 +13,8 @@ use crate::command::{self, Condition, MAX_VALUE_BYTES};
 use crate::reply::CommandError;
 use crate::{Description, Reply, Version};
 
+mod digest;
+
 /// Executes what `encode` writes.
 pub(super) fn run(kv: &mut Kv, position: u64, encode: impl FnOnce(&mut Vec<u8>)) -> Reply {
     let mut bytes = Vec::new();

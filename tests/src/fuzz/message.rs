@@ -40,6 +40,7 @@ pub fn message(data: &[u8]) {
         | Wire::Nack { .. }
         | Wire::PadRequest { .. }
         | Wire::Snapshot { .. }
-        | Wire::Claim => {}
+        | Wire::Claim
+        | Wire::Digests(_) => {}
     }
 }

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use niagara_engine::apply::Mark;
 use niagara_engine::batch::{Span, SubBatch, encode_commands, encode_skip};
 use niagara_engine::log::{self, HardState, LogEntry};
 use niagara_engine::wire::Wire;
@@ -85,6 +86,7 @@ pub fn greeting() -> Seeds {
 
 /// Every kind of message, and every type of Raft's.
 pub fn message() -> Seeds {
+    let mark = |position, state| Mark { position, log: position * 3, state };
     let mut wires = vec![
         ("forward".to_owned(), Wire::Forward(sub_batch(&[b"one", b"", b"three"], 1))),
         ("forward-too-much".to_owned(), Wire::Forward(too_much())),
@@ -92,6 +94,7 @@ pub fn message() -> Seeds {
         ("nack".to_owned(), Wire::Nack { attempt: 3 }),
         ("pad-request".to_owned(), Wire::PadRequest { level: 77 }),
         ("claim".to_owned(), Wire::Claim),
+        ("digests".to_owned(), Wire::Digests(vec![mark(1, None), mark(2, Some(5)), mark(40, Some(0))])),
         ("snapshot".to_owned(), Wire::Snapshot { term: 3, round: 40 }),
         ("notice".to_owned(), notice()),
     ];

@@ -50,7 +50,7 @@ fn header(groups: u16) -> Header {
     let mut ledger = Ledger::new(&[1, 2, 3], groups);
     ledger.admit(&Span { server: 2, incarnation: 1, lane: 0, attempt: 0, first: 1, count: 4 });
     let mut digests = Digests::default();
-    digests.commands(GlobalPosition::new(5), 77);
+    digests.commands(GlobalPosition::new(5), 77, Some(78));
     let floor = |group| GroupFloor {
         entry: EntryId { index: u64::from(group), term: 1 },
         voters: vec![1, 2, 3],

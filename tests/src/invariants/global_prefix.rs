@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use niagara_engine::Digest;
 
 use super::{Broken, hold};
 
@@ -61,19 +60,5 @@ impl GlobalPrefix {
             *done += 1;
         }
         Ok(self.log.len() - known)
-    }
-
-    /// Two servers' digests must agree wherever both have kept one; how many there were.
-    pub fn compare_digests(a: (u64, &[Digest]), b: (u64, &[Digest])) -> Result<usize, Broken> {
-        let mut common = 0;
-        for digest in a.1 {
-            if let Some(other) = b.1.iter().find(|other| other.position == digest.position) {
-                common += 1;
-                hold(other.value == digest.value, "global_prefix", || {
-                    format!("servers {} and {} have digests {digest:?} and {other:?}", a.0, b.0)
-                })?;
-            }
-        }
-        Ok(common)
     }
 }

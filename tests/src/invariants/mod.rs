@@ -8,6 +8,7 @@
 //! | `leader_completeness.rs` | a new leader's log holds everything committed (Raft, figure 3) |
 //! | `position_bijection.rs` | places rise along each committed log; what is executed at a position stands in its slot |
 //! | `global_prefix.rs` | any two servers' global logs agree on their common prefix |
+//! | `equal_states.rs` | any two servers that have executed the same hold the same state |
 //! | `acked_is_applied.rs` | what was acknowledged is in the global log |
 //! | `applied_once.rs` | no command is executed twice |
 //! | `read_is_fresh.rs` | a strong read sees what was acknowledged before it began; an at-least read its position |
@@ -27,6 +28,7 @@ mod acked_is_applied;
 mod applied_once;
 mod compaction_floor;
 mod election_safety;
+mod equal_states;
 mod fifo_per_connection;
 mod global_prefix;
 mod idle_read_is_answered;
@@ -45,6 +47,7 @@ pub use acked_is_applied::AckedIsApplied;
 pub use applied_once::AppliedOnce;
 pub use compaction_floor::check_compaction_floor;
 pub use election_safety::ElectionSafety;
+pub use equal_states::check_equal_states;
 pub use fifo_per_connection::{FIFO, FifoPerConnection};
 pub use global_prefix::GlobalPrefix;
 pub use idle_read_is_answered::check_idle_read_is_answered;

@@ -62,6 +62,13 @@ impl World {
             pads_are_bounded.elected();
             leader_completeness.elected((id, group, term), log, log_matching.committed(group))?;
         }
+        let parted = machine.client().is_diverged().then(|| machine.client().status().diverged).flatten();
+        if let Some(why) = parted {
+            return Err(Broken::new(
+                "equal_states",
+                format!("server {id} has parted from the others: {why}"),
+            ));
+        }
         check_compaction_floor((id, group), log, running.floors[group], &machine.snapshots())?;
         let before = std::mem::replace(&mut running.last[group], last_of(machine, group));
         if log.term(before.0) != Some(before.1) && before.0 > 0 {

@@ -134,27 +134,34 @@ impl Plan {
         };
         let count = chance.between(1, 10);
         plan.faults = (0..count).map(|_| plan.draw(&mut chance)).collect();
-        plan.faults.extend(plan.draw_bad_link(&mut Chance::new(seed).fork(0x71_4b)));
+        // Drawn apart, so that what is drawn above stays what it was.
+        let mut bad_links = Chance::new(seed).fork(0x71_4b);
+        if bad_links.one_in(12) {
+            let server = bad_links.between(1, servers);
+            return plan.with_nothing_but_flapping(server, bad_links.between(60, 500) * MS);
+        }
+        plan.faults.extend(plan.draw_bad_link(&mut bad_links));
         plan.faults.sort_by_key(|planned| planned.at);
         plan
     }
 
-    /// A cluster in fair weather, but that one server's links come and go.
-    pub fn flapping(seed: u64, server: u64, each: Micros) -> Plan {
-        let fair = Plan::of(seed);
-        let weather = Weather { lost: 0, doubled: 0, overtaken: 0, damaged: 0, ..fair.weather };
+    /// The same in fair weather and without faults, but that one server's links come and go.
+    pub fn with_nothing_but_flapping(self, server: u64, each: Micros) -> Plan {
+        let weather = Weather { lost: 0, doubled: 0, overtaken: 0, damaged: 0, ..self.weather };
         let fault = Fault::Flapping { server, each, lasts: LAST_FAULT };
         // Until then the groups that the server led have other leaders.
         let prompt_reads = Some((FIRST_FAULT + each + TIME_TO_ELECT, server));
-        Plan { weather, faults: vec![Planned { at: FIRST_FAULT, fault }], prompt_reads, ..fair }
+        Plan { weather, faults: vec![Planned { at: FIRST_FAULT, fault }], prompt_reads, ..self }
     }
 
-    /// A link that is there and hardly works. It is drawn apart, so that other faults stay what they were.
+    /// A link that is there and hardly works.
     fn draw_bad_link(&self, chance: &mut Chance) -> Option<Planned> {
         let server = chance.between(1, self.servers);
-        let lasts = chance.between(200, 1500) * MS;
+        let lasts = chance.between(200, 2000) * MS;
         let fault = match chance.below(6) {
-            0 => Fault::ThinLinks { server, bytes_per_second: chance.between(500, 20_000), lasts },
+            0 => {
+                Fault::ThinLinks { server, bytes_per_second: *chance.pick(&[200, 1000, 4000, 16_000]), lasts }
+            }
             1 => Fault::Flapping { server, each: chance.between(20, 400) * MS, lasts },
             _ => return None,
         };

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use niagara_engine::{Commands, GlobalPosition, MalformedState, StateMachine};
+use niagara_engine::{Commands, GlobalPosition, MalformedState, NotACommand, StateMachine};
 use niagara_kvstore::{Kv, KvFrozen, KvReader, KvRestoring, Reply};
 
 /// Commands in the order in which they were executed, each with its position.
@@ -72,6 +72,18 @@ impl StateMachine for Recorder {
         self.look_in(true);
         self.kv.apply(position, commands, replies);
         self.look_in(false);
+    }
+
+    fn check(command: &[u8]) -> Result<(), NotACommand> {
+        Kv::check(command)
+    }
+
+    fn unexecutable(&self) -> Option<NotACommand> {
+        self.kv.unexecutable()
+    }
+
+    fn digest(&self) -> Option<u128> {
+        self.kv.digest()
     }
 
     fn freeze(&mut self) -> KvFrozen {

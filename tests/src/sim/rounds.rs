@@ -6,7 +6,7 @@ use super::world::{Event, MS, World};
 use crate::invariants::{Broken, check_mset_is_whole, check_slow_peer_is_bounded};
 
 /// Bytes that may wait for one peer in a group: what may be queued, a message with entries, and one of each kind.
-const MOST_WAITING: usize = SEND_QUEUE_BYTES + (12 << 10);
+const MOST_WAITING: usize = SEND_QUEUE_BYTES + (10 << 10);
 
 /// Time for a process to be started again where nothing else is said.
 pub(super) const RESTART: Micros = 100 * MS;

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use niagara_engine::agreement::compare_all;
 use niagara_engine::{Durability, Status};
 use niagara_kvstore::client::{Endpoint, Request};
 use niagara_kvstore::config::{Plan, PlannedServer};
@@ -14,7 +15,6 @@ use tempfile::TempDir;
 
 use super::leftovers;
 use super::run::Run;
-use crate::agreement::compare;
 use crate::failure::Failure;
 use crate::network::{Host, Namespaces, Subnet};
 
@@ -216,10 +216,13 @@ impl Cluster {
         let mut applied = Vec::new();
         let agreed = run.await_that(READY_WITHIN, || {
             let statuses = self.statuses()?;
-            compare(statuses.iter().map(|status| (status.server, status.digests.as_slice())))?;
+            let compared =
+                compare_all(statuses.iter().map(|status| (status.server, status.digests.as_slice())))?;
             applied = statuses.iter().map(|status| status.applied).collect();
             let digest = || statuses[0].digests.last().map(|digest| digest.value.clone()).unwrap_or_default();
-            Ok(applied.iter().all(|position| *position == applied[0]).then(|| (applied[0], digest())))
+            // At the same position all keep a digest of it.
+            let agreed = applied.iter().all(|position| *position == applied[0]) && compared == applied[0];
+            Ok(agreed.then(|| (applied[0], digest())))
         })?;
         agreed.ok_or_else(|| {
             Failure::new(format!("the servers have executed different positions: {applied:?}"))

@@ -171,7 +171,7 @@ impl Trouble {
         match refused {
             Refused::Overloaded => Trouble::Overloaded,
             Refused::NoLeader => Trouble::NoQuorum,
-            Refused::TooLarge { .. } => Trouble::Rejected,
+            Refused::TooLarge { .. } | Refused::NotACommand(_) => Trouble::Rejected,
             _ => Trouble::Refused,
         }
     }

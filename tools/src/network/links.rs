@@ -27,6 +27,11 @@ pub(super) fn neighbour(subnet: Subnet, other: Host, ethernet: &str) -> String {
     format!("neigh replace {} lladdr {ethernet} dev {} nud permanent", subnet.address(other), subnet.device())
 }
 
+/// Has a device send no more than that, with a bucket that holds a few full packets.
+fn thin(device: &str, kilobits: u32, queue: &str) -> String {
+    format!("qdisc replace dev {device} root tbf rate {kilobits}kbit burst 16kb {queue}")
+}
+
 impl Namespaces {
     /// Loses all that `from` sends to `to` in a subnet, without a word to either, until as many [`join`](Self::join) follow.
     /// Cut both directions for a cable that is broken.
@@ -87,11 +92,20 @@ impl Namespaces {
 
     /// Lets a host send no more than so many kilobits per second in a subnet; what exceeds that for long is lost.
     pub fn throttle(&self, subnet: Subnet, from: Host, kilobits: u32) -> Result<(), NetworkError> {
-        let device = subnet.device();
-        // A bucket that holds a few full packets, and a queue of a fifth of a second.
-        let line =
-            format!("qdisc replace dev {device} root tbf rate {kilobits}kbit burst 16kb latency 200ms");
-        tool::batch("tc", &self.namespace(from), &[line])
+        tool::batch("tc", &self.namespace(from), &[thin(&subnet.device(), kilobits, "latency 200ms")])
+    }
+
+    /// Lets a host send and receive no more than so many kilobits per second in a subnet, as behind a slow line with a modem that
+    /// keeps what comes too fast, for half a minute and more. Nothing ends it.
+    pub fn put_behind_slow_line(
+        &self,
+        subnet: Subnet,
+        host: Host,
+        kilobits: u32,
+    ) -> Result<(), NetworkError> {
+        let up = thin(&subnet.device(), kilobits, "limit 600kb");
+        tool::batch("tc", &self.namespace(host), &[up])?;
+        tool::batch("tc", &self.switch(), &[thin(&subnet.port(host), kilobits, "limit 600kb")])
     }
 
     /// Ends a throttling.

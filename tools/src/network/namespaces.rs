@@ -124,6 +124,11 @@ impl Namespaces {
         format!("{}{}", self.prefix, host.suffix())
     }
 
+    /// The namespace that holds the bridges.
+    pub(super) fn switch(&self) -> String {
+        format!("{}{SWITCH}", self.prefix)
+    }
+
     fn hosts(&self) -> impl Iterator<Item = Host> + use<> {
         self.servers().chain([Host::Clients])
     }
@@ -141,7 +146,7 @@ impl Namespaces {
     }
 
     fn build(&self) -> Result<(), NetworkError> {
-        let switch = format!("{}{SWITCH}", self.prefix);
+        let switch = self.switch();
         tool::run("ip", &["netns", "add", &switch])?;
         for host in self.hosts() {
             tool::run("ip", &["netns", "add", &self.namespace(host)])?;

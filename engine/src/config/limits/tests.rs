@@ -21,8 +21,8 @@ fn change(config: &mut Config, field: usize, value: u64) {
     let short = u32::try_from(value).unwrap_or(u32::MAX);
     let long = value as usize;
     match field {
-        0 => config.tick = Duration::from_micros(value),
-        1 => config.deadline = Duration::from_micros(value),
+        0 => config.tick = Duration::from_millis(value),
+        1 => config.deadline = Duration::from_millis(value),
         2 => config.heartbeat_ticks = short,
         3 => config.election_ticks = short,
         4 => config.window = long,
@@ -106,7 +106,12 @@ fn the_ends_of_every_range_start_and_what_is_beyond_is_named() {
             let error = config.check().unwrap_err();
             assert!(matches!(error, ConfigError::OutOfRange { name, .. } if name == range.name), "{error}");
             let text = error.to_string();
-            for part in [range.name, range.unit, &beyond.to_string(), &range.most.to_string()] {
+            let limit = if end {
+                format!("at most {}", amount(value, range.unit))
+            } else {
+                format!("at least {}", amount(value, range.unit))
+            };
+            for part in [range.name, &limit, &amount(beyond, range.unit)] {
                 assert!(text.contains(part), "{text} does not say {part}");
             }
         }

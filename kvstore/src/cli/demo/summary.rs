@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use niagara_engine::agreement::Agreement;
 use serde::Serialize;
 
 use super::load::{Kind, Tally};
 use super::verdict::Findings;
 use crate::cli::DemoArgs;
-use crate::cli::agreement::Agreement;
 use crate::cli::style::Paint;
 use crate::cli::table::{Table, grouped};
 use crate::cli::wrap::wrap;
@@ -68,7 +68,7 @@ impl Summary {
             position: findings.position,
             noops: findings.noops,
             digests_equal_at: match findings.agreement {
-                Agreement::Equal { position } => Some(position),
+                Agreement::Agree { position } => Some(position),
                 _ => None,
             },
             counters: findings.counters,
@@ -144,7 +144,7 @@ impl Summary {
                 let position = shown(self.digests_equal_at);
                 (
                     self.digests_equal_at.is_some(),
-                    format!("digests of the global log equal at position: {position}"),
+                    format!("digests of log and state equal at position: {position}"),
                 )
             }
         };
@@ -182,7 +182,7 @@ mod tests {
         for value in 1..=1_000 {
             tally.take(Kind::Increment, Reply::Integer(value), Duration::from_micros(2_000));
         }
-        let agreement = Agreement::Equal { position: 4_096 };
+        let agreement = Agreement::Agree { position: 4_096 };
         let findings = Findings { position: Some(5_000), noops: 12, agreement, counters: vec![counter; 3] };
         Summary::new(&arguments, Duration::from_secs(2), &tally, findings)
     }
@@ -201,7 +201,7 @@ mod tests {
   increment       1,000  2.00 ms  2.00 ms  2.00 ms  2.00 ms
 
   ok  position applied on all servers: 5,000, with 12 no-ops
-  ok  digests of the global log equal at position: 4,096
+  ok  digests of log and state equal at position: 4,096
   ok  increments acknowledged, and counted: 1,000
   ok  requests failed: 0
 "

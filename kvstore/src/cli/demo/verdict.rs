@@ -5,10 +5,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use niagara_engine::Status;
+use niagara_engine::agreement::Agreement;
 
 use super::cluster::Cluster;
 use super::load::{COUNTER, Tally};
-use crate::cli::agreement::Agreement;
 use crate::cli::failure::Failure;
 use crate::cli::resp::{Connection, Reply};
 
@@ -39,7 +39,7 @@ pub fn examine(cluster: &Cluster, tally: &Tally) -> Result<Findings, Failure> {
     })?;
     let (position, statuses) = settle(|| cluster.statuses(), SETTLED_WITHIN);
     let noops = statuses.iter().map(|status| status.noops).max().unwrap_or(0);
-    Ok(Findings { position, noops, agreement: Agreement::of(statuses.iter()), counters })
+    Ok(Findings { position, noops, agreement: Agreement::of(&statuses, 0), counters })
 }
 
 /// Waits until all servers have applied the same position and stay there.
@@ -97,11 +97,9 @@ impl Findings {
             ));
         }
         match &self.agreement {
-            Agreement::Equal { .. } => {}
-            // One server has nobody to agree with.
-            Agreement::NothingInCommon if self.counters.len() == 1 => {}
-            Agreement::NothingInCommon => problems.push("the servers have no digest in common".into()),
-            other => problems.push(format!("the servers' global logs are not the same: {other:?}")),
+            Agreement::Agree { .. } => {}
+            Agreement::Unknown(why) => problems.push(format!("whether the servers agree is unknown: {why}")),
+            other => problems.push(format!("the servers have not executed the same: {other:?}")),
         }
         let possible = tally.acknowledged..=tally.acknowledged + tally.unknown;
         for (i, counter) in self.counters.iter().enumerate() {
@@ -121,6 +119,8 @@ impl Findings {
 mod tests {
     use std::cell::Cell;
 
+    use niagara_engine::agreement::{DigestOf, Unknown};
+
     use super::*;
     use crate::cli::demo::load::Kind;
 
@@ -128,7 +128,7 @@ mod tests {
         Findings {
             position: Some(64),
             noops: 3,
-            agreement: Agreement::Equal { position: 64 },
+            agreement: Agreement::Agree { position: 64 },
             counters: vec![2, 2],
         }
     }
@@ -169,12 +169,12 @@ mod tests {
 
     #[test]
     fn every_disagreement_is_a_problem() {
-        let differ = Agreement::Differ { position: 8, digests: vec![(1, "a".into()), (2, "b".into())] };
-        for agreement in [differ, Agreement::NothingInCommon, Agreement::DifferentClusters] {
+        let digests = vec![(1, "a".into()), (2, "b".into())];
+        let differ = Agreement::Differ { position: 8, of: DigestOf::State, digests };
+        let unknown = Agreement::Unknown(Unknown::NothingShared([1, 2]));
+        for agreement in [differ, unknown, Agreement::DifferentClusters] {
             assert_eq!(Findings { agreement, ..findings() }.problems(&tally()).len(), 1);
         }
-        let alone = Findings { agreement: Agreement::NothingInCommon, counters: vec![2], ..findings() };
-        assert_eq!(alone.problems(&tally()), Vec::<String>::new());
         assert_eq!(Findings { position: None, ..findings() }.problems(&tally()).len(), 1);
         let silent = Findings { counters: vec![0, 0], ..findings() };
         assert_eq!(silent.problems(&Tally::new()), ["no request succeeded"]);

@@ -299,9 +299,8 @@ fn chunks_are_about_as_large_as_they_should_be() {
 fn keys_of_equal_place_are_walked_together() {
     let mut tables = Tables::default();
     for (key, place) in [(b"a", 5), (b"b", 7), (b"c", 7), (b"d", 7), (b"e", u64::MAX >> SHARD_BITS)] {
-        let (key, version) = (key.as_slice().into(), Version { position: 1, further: 0 });
-        let (value, described) = (Bytes::new(), Described::default());
-        tables.insert_absent(Entry { place: Place(place), key, value, version, described });
+        let version = Version { position: 1, further: 0 };
+        tables.insert_absent(Entry::new(Place(place), key, Bytes::new(), version, Described::default()));
     }
     let view = View::new(1);
     let mut at = Place::start_of(0);

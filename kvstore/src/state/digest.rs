@@ -1,0 +1,221 @@
+//! A digest of the whole state that is kept up to date with each change (`equal_states`).
+//!
+//! It is the sum of a digest of each entry, so the order in which entries came, and that in which they are visited, do not
+//! matter; what changes is taken out and put in again. It must be the same on all servers, of all versions that may run beside
+//! each other: it depends on no seed, no table and no length of a machine word.
+//!
+//! An entry's digest covers its key, its value, its description and its version; the state's, its life, too. That of a value is kept with the entry as far as its whole
+//! blocks go, so that neither a value that goes nor one that grows is read again.
+
+use super::tables::Entry;
+use crate::{Description, Life, Version};
+
+/// Bytes that are taken together.
+const BLOCK: usize = 32;
+
+/// Odd numbers without a pattern: the first digits of pi's fraction, in hexadecimal.
+const KEYS: [u64; 8] = [
+    0x243f_6a88_85a3_08d3,
+    0x1319_8a2e_0370_7345,
+    0xa409_3822_299f_31d1,
+    0x082e_fa98_ec4e_6c89,
+    0x4528_21e6_38d0_1377,
+    0xbe54_66cf_34e9_0c6d,
+    0xc0ac_29b7_c97c_50dd,
+    0x3f84_d5b5_b547_0917,
+];
+
+/// The digest of a state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct StateDigest(u128);
+
+impl StateDigest {
+    /// As a number, of a state of which this is the life.
+    pub(super) fn of_life(self, life: Option<Life>) -> u128 {
+        let named = |life: u64| u128::from(life) << 64 | u128::from(product(life ^ KEYS[0], KEYS[1]));
+        self.0.wrapping_add(life.map_or(0, |life| named(life.get())))
+    }
+
+    /// An entry is there.
+    pub(super) fn add(&mut self, entry: &Entry) {
+        self.0 = self.0.wrapping_add(of_entry(entry));
+    }
+
+    /// An entry is gone.
+    pub(super) fn remove(&mut self, entry: &Entry) {
+        self.0 = self.0.wrapping_sub(of_entry(entry));
+    }
+}
+
+/// The digest of a value's whole blocks, which goes on where the value does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Blocks(u64);
+
+impl Blocks {
+    /// Of a value.
+    pub(super) fn of(value: &[u8]) -> Blocks {
+        Blocks::default().and(value)
+    }
+
+    /// Of a value that began with `before` bytes, of which these are the blocks, and is now this one.
+    pub(super) fn grown(self, before: usize, value: &[u8]) -> Blocks {
+        self.and(&value[before / BLOCK * BLOCK..])
+    }
+
+    fn and(self, bytes: &[u8]) -> Blocks {
+        let (blocks, _) = bytes.as_chunks::<BLOCK>();
+        Blocks(
+            blocks
+                .iter()
+                .fold(self.0, |state, block| (state ^ of_block(block)).wrapping_mul(KEYS[4]).rotate_left(27)),
+        )
+    }
+
+    /// The digest of the whole value.
+    fn finish(self, value: &[u8]) -> u64 {
+        let (_, rest) = value.as_chunks::<BLOCK>();
+        let mut last = [0; BLOCK];
+        last[..rest.len()].copy_from_slice(rest);
+        product(self.0 ^ of_block(&last), KEYS[5] ^ value.len() as u64)
+    }
+}
+
+fn of_entry(entry: &Entry) -> u128 {
+    let Version { position, further } = entry.version;
+    let key = Blocks::of(&entry.key).finish(&entry.key);
+    let value = entry.blocks.finish(&entry.value);
+    let version = product(position ^ KEYS[6], u64::from(further) ^ KEYS[7]) ^ of_description(entry);
+    let half = |keys: &[u64]| {
+        let content = product(key ^ keys[0], value ^ keys[1]);
+        u128::from(product(content ^ keys[2], version ^ keys[3]))
+    };
+    half(&KEYS[..4]) << 64 | half(&KEYS[4..])
+}
+
+/// Most values have none.
+fn of_description(entry: &Entry) -> u64 {
+    let Description { content_type, content_encoding } = entry.described.get();
+    if content_type.is_empty() && content_encoding.is_empty() {
+        return 0;
+    }
+    let [one, other] = [content_type, content_encoding].map(|text| Blocks::of(text).finish(text));
+    product(one ^ KEYS[2], other ^ KEYS[6])
+}
+
+fn of_block(block: &[u8; BLOCK]) -> u64 {
+    let word = |at: usize| u64::from_le_bytes(*block[at..].first_chunk().expect("a block has four words"));
+    product(word(0) ^ KEYS[0], word(8) ^ KEYS[1])
+        ^ product(word(16) ^ KEYS[2], word(24) ^ KEYS[3]).rotate_left(29)
+}
+
+/// Both halves of a product, one over the other: each bit of the factors moves about half of them.
+fn product(one: u64, other: u64) -> u64 {
+    let wide = u128::from(one) * u128::from(other);
+    wide as u64 ^ (wide >> 64) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::state::described::{Described, Describer};
+    use crate::state::place::Place;
+
+    fn entry(key: &[u8], value: &[u8], position: u64, further: u32) -> Entry {
+        let version = Version { position, further };
+        Entry::new(Place(0), key, Bytes::copy_from_slice(value), version, Described::default())
+    }
+
+    fn digest(entry: &Entry) -> u128 {
+        let mut digest = StateDigest::default();
+        digest.add(entry);
+        digest.of_life(None)
+    }
+
+    /// Servers of different versions compare it, so it never changes.
+    #[test]
+    fn the_digest_of_an_entry_is_for_ever() {
+        let small = digest(&entry(b"key", b"value", 7, 1));
+        let large = digest(&entry(&[1; 100], &[2; 1000], u64::MAX, u32::MAX));
+        assert_eq!((small, large), (SMALL, LARGE));
+    }
+
+    const SMALL: u128 = 185_332_547_644_059_435_468_380_518_590_629_304_079;
+    const LARGE: u128 = 227_072_058_521_446_374_303_403_530_157_444_583_354;
+
+    #[test]
+    fn whatever_differs_is_seen() {
+        let all = [
+            entry(b"key", b"value", 7, 1),
+            entry(b"kez", b"value", 7, 1),
+            entry(b"key", b"valuf", 7, 1),
+            entry(b"key", b"value\0", 7, 1),
+            entry(b"key\0", b"value", 7, 1),
+            entry(b"keyv", b"alue", 7, 1),
+            entry(b"value", b"key", 7, 1),
+            entry(b"key", b"value", 8, 1),
+            entry(b"key", b"value", 7, 2),
+            entry(b"key", b"value", 1, 7),
+        ];
+        let describe = |content_type: &[u8], content_encoding: &[u8]| {
+            let description = Description { content_type, content_encoding };
+            let described = Describer::default().describe(description);
+            Entry { described, ..entry(b"key", b"value", 7, 1) }
+        };
+        let described = [describe(b"text", b""), describe(b"", b"text"), describe(b"te", b"xt")];
+        let all: Vec<Entry> = all.into_iter().chain(described).collect();
+        for (at, one) in all.iter().enumerate() {
+            assert_ne!(digest(one), 0);
+            assert!(all[at + 1..].iter().all(|other| digest(one) != digest(other)), "{one:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_value_that_grows_ends_as_if_it_had_come_whole(parts in vec(vec(any::<u8>(), 0..100), 1..6)) {
+            let mut value = Vec::new();
+            let mut blocks = Blocks::default();
+            for part in &parts {
+                let before = value.len();
+                value.extend_from_slice(part);
+                blocks = blocks.grown(before, &value);
+                prop_assert_eq!(blocks, Blocks::of(&value));
+            }
+        }
+
+        #[test]
+        fn each_bit_of_an_entry_counts(key in vec(any::<u8>(), 1..80), value in vec(any::<u8>(), 1..200), at: prop::sample::Index, bit in 0u8..8) {
+            let mut changed = (key.clone(), value.clone());
+            let at = at.index(key.len() + value.len());
+            match at.checked_sub(key.len()) {
+                Some(at) => changed.1[at] ^= 1 << bit,
+                None => changed.0[at] ^= 1 << bit,
+            }
+            prop_assert_ne!(digest(&entry(&key, &value, 1, 0)), digest(&entry(&changed.0, &changed.1, 1, 0)));
+        }
+    }
+
+    #[test]
+    fn a_state_of_another_life_is_another() {
+        let lives = [None, Life::new(1), Life::new(2), Life::new(1 << 63)];
+        for (at, life) in lives.iter().enumerate() {
+            let digest = |life| StateDigest::default().of_life(life);
+            assert!(lives[at + 1..].iter().all(|other| digest(*other) != digest(*life)));
+        }
+    }
+
+    #[test]
+    fn order_does_not_matter_and_what_goes_leaves_nothing() {
+        let entries: Vec<Entry> =
+            (0..50u8).map(|i| entry(&[i], &vec![i; usize::from(i)], 3, i.into())).collect();
+        let (mut one, mut other) = (StateDigest::default(), StateDigest::default());
+        entries.iter().for_each(|entry| one.add(entry));
+        entries.iter().rev().for_each(|entry| other.add(entry));
+        assert_eq!(one, other);
+        entries.iter().for_each(|entry| one.remove(entry));
+        assert_eq!(one, StateDigest::default());
+    }
+}
