@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 
+use super::allowance::Allowance;
 use super::engine::Engine;
 use super::input::Input;
 use super::limits::Place;
 use super::metrics::Wire;
 use super::output::Output;
-use super::session::{Allowance, Outcome, Pumped, Session, Turn};
+use super::session::{Outcome, Pumped, Session, Turn};
 use super::token::Sequence;
 use crate::http::HttpConnection;
 use crate::resp::RespConnection;

@@ -7,6 +7,7 @@
 //! | `connection` | one client's socket, and when to read, write and close | bytes, a session |
 //! | `session` | what a client may have in flight, and in which order | requests, the engine |
 //! | `desk` | what a worker does, without sockets, for a simulator | sessions |
+//! | `allowance` | how much is held for clients that ask for more than they take | |
 //! | `foreign` | clients of other protocols, by their first bytes | |
 //! | `engine` | what is needed of the engine; a fake in tests | |
 //! | `limits` | how many clients, and for how long | |
@@ -15,6 +16,7 @@
 //!
 //! Parsing and printing are in [`resp`](crate::resp) and [`http`](crate::http).
 
+mod allowance;
 mod connection;
 mod desk;
 mod engine;

@@ -14,13 +14,14 @@ use mio::{Events, Interest, Poll, Token};
 use niagara_engine::{Completion, Wake};
 use parking_lot::Mutex;
 
+use super::allowance::Allowance;
 use super::connection::{Connection, Fate, READ_BYTES, Talk, Untaken};
 use super::engine::Engine;
 use super::front_ends::FrontEndConfig;
 use super::limits::{PAGES, Place, keep_alive};
 use super::listener::{Accepted, Listener, turn_away};
 use super::metrics::{FrontMetrics, Tally, Wire};
-use super::session::{Allowance, Heard, Session, Turn};
+use super::session::{Heard, Session, Turn};
 use super::table::Table;
 use super::token::Origin;
 use crate::http::{Clock, HttpConnection, Site};

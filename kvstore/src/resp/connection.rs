@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use niagara_engine::{Consistency, Refused};
 
 use super::encode::{Replies, Version};
+use super::errors::{ProtocolError, TooLarge};
 use super::gate::Gate;
 use super::local;
-use super::parse::{Arguments, Parser, ProtocolError, TooLarge};
+use super::parse::{Arguments, Parser};
 use super::plan::{self, Local, Plan, Print, Read, Write};
 use super::replying::Replying;
 use super::skip::Skip;
