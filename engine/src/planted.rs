@@ -82,6 +82,16 @@ pub enum Bug {
     /// A recycled segment keeps its old seal, and nobody looks at the numbers of frames, so that those of its former life
     /// count.
     RecycledSegmentTrusted,
+    /// A log that holds less than it is marked to have held is taken for whole.
+    MarkIgnored,
+    /// A received snapshot is kept, and nothing says that it was received.
+    ReceivedNotMarked,
+    /// A server's own snapshot is kept before its logs durably hold what it was made of.
+    SnapshotAheadOfLog,
+    /// A peer is let in whatever start of its server it says to be.
+    IncarnationNotCompared,
+    /// Servers that list other members are let in, and a start takes any list.
+    MembersNotCompared,
 }
 
 impl Bug {
@@ -124,6 +134,11 @@ impl Bug {
         Bug::RestoredTicketsForgotten,
         Bug::OldMergeAfterRestore,
         Bug::RecycledSegmentTrusted,
+        Bug::MarkIgnored,
+        Bug::ReceivedNotMarked,
+        Bug::SnapshotAheadOfLog,
+        Bug::IncarnationNotCompared,
+        Bug::MembersNotCompared,
     ];
 }
 

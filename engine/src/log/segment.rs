@@ -21,6 +21,8 @@ pub(super) struct Segment {
     pub path: PathBuf,
     /// Length of the file.
     pub bytes: u64,
+    /// How long it was made; 0 if that is not known.
+    pub made: u64,
     file: Arc<dyn LogFile>,
 }
 
@@ -66,8 +68,8 @@ impl Segment {
     }
 
     fn of(file: Arc<dyn LogFile>, path: &Path, header: &SegmentHeader, bytes: u64) -> Self {
-        let SegmentHeader { log_id, number, .. } = *header;
-        Segment { log_id, number, seal: header.seal(), path: path.to_owned(), bytes, file }
+        let SegmentHeader { log_id, number, bytes: made, .. } = *header;
+        Segment { log_id, number, seal: header.seal(), path: path.to_owned(), bytes, made, file }
     }
 
     /// The whole file.

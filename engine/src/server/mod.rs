@@ -37,4 +37,4 @@ pub(crate) use board::{Board, Mail};
 pub use machine::{Figures, Machine, Standing};
 pub use parts::Outside;
 pub(crate) use shared::Shared;
-pub(crate) use thread::Bell;
+pub(crate) use thread::{Bell, spawn};

@@ -65,6 +65,8 @@ impl World {
                 self.coverage.count("sync failed");
             }
             Fault::FlipBit { server, down } => self.flip_bit(server, down),
+            // What they are to show is looked at where that can fail.
+            Fault::Lose { .. } | Fault::OldCopy { .. } | Fault::OtherMembers { .. } => {}
             Fault::SlowLink { a, b, more, .. } => {
                 self.coverage.count("link slowed");
                 for direction in self.between(a, b) {
@@ -89,6 +91,7 @@ impl World {
         match fault {
             Fault::SlowServer { server, .. } => self.server(server).slowness = 1,
             Fault::SlowDisk { server, .. } => self.server(server).disk_slowness = 1,
+            Fault::OldCopy { .. } => {}
             Fault::DiskFull { server, .. } => {
                 self.server(server).disk.trouble(|trouble| trouble.full = false);
             }
@@ -122,7 +125,7 @@ impl World {
         }
     }
 
-    fn take_down(&mut self, server: u64, power: bool, down: u64) {
+    pub(super) fn take_down(&mut self, server: u64, power: bool, down: u64) {
         self.count_figures(server);
         self.process_ends(server, power);
         self.start_after(server, down);
@@ -172,6 +175,7 @@ fn lasts(fault: &Fault) -> Option<u64> {
         | Fault::DiskFull { lasts, .. }
         | Fault::NoRoomForSnapshots { lasts, .. }
         | Fault::SlowLink { lasts, .. }
+        | Fault::OldCopy { lasts, .. }
         | Fault::CutPair { lasts, .. }
         | Fault::CutOneWay { lasts, .. }
         | Fault::CutServer { lasts, .. }

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use niagara_engine::StartError;
 use niagara_engine::log::LogError;
 use niagara_engine::snapshot::SnapshotError;
+use niagara_engine::{IdentityError, StartError};
 use niagara_net::{DownReason, Event as NetEvent};
 
 use super::network::Micros;
@@ -123,6 +123,7 @@ impl World {
                 self.coverage.count("start refused for damage");
             }
             StartError::Log { source: LogError::Io { .. } | LogError::Failed, .. }
+            | StartError::Identity(IdentityError::Io { .. })
             | StartError::Snapshot(SnapshotError::Io { .. }) => {
                 server.disk.process_ends();
                 self.coverage.count("process ended by its disk");
