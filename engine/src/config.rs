@@ -1,6 +1,7 @@
 //! What a server needs to know before it starts, with defaults and their reasons.
 
 mod limits;
+mod open_files;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -8,6 +9,8 @@ use std::time::Duration;
 
 use crate::log::Durability;
 use crate::snapshot::PIECE_BYTES;
+
+pub(crate) use open_files::MOST_PENDING;
 
 /// Names one server of a cluster; never used again once its server has been removed or has lost its log.
 pub type ServerId = u64;
@@ -70,7 +73,8 @@ pub struct Config {
     pub segment_bytes: u64,
     /// Memory for the recent part of each group's log, in bytes. Small is fast: 2 MiB stay in the CPU's cache.
     pub log_cache_bytes: usize,
-    /// Most bytes queued for one peer on one group's link; whole messages above it are dropped, and Raft sends again.
+    /// Most bytes queued for one peer on one group's link. A link that drains more slowly gets fewer; what comes on top stays in
+    /// the log, or takes the place of what it makes pointless, until there is room.
     pub send_queue_bytes: usize,
     /// A snapshot is made when so many entries with commands have been merged since the last one: a start reads that many
     /// again, and a log keeps about 40 bytes of memory for each.
@@ -170,7 +174,7 @@ impl Config {
             deadline: Duration::from_secs(5),
             segment_bytes: 16 << 20,
             log_cache_bytes: 2 << 20,
-            send_queue_bytes: 64 << 20,
+            send_queue_bytes: niagara_net::DEFAULT_SEND_QUEUE_BYTES,
             snapshot_entries: 1 << 20,
             snapshot_bytes: 1 << 30,
             snapshot_write_rate: 64 << 20,
@@ -183,6 +187,11 @@ impl Config {
     /// The number of groups, R.
     pub fn groups(&self) -> u16 {
         self.members.first().map_or(0, |member| member.addresses.len() as u16)
+    }
+
+    /// The other servers.
+    pub(crate) fn peers(&self) -> impl Iterator<Item = ServerId> {
+        self.members.iter().map(|member| member.server).filter(|server| *server != self.server)
     }
 
     /// The ids of all servers, in rising order.

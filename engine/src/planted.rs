@@ -51,6 +51,14 @@ pub enum Bug {
     OldIncarnationApplied,
     /// A lane is never sent again.
     NeverSentAgain,
+    /// A strong read's question that was lost is not put again by the group's thread, nor by the read gate.
+    ReadNotAskedAgain,
+    /// A server asks for its leaderships however often it has lost them, and they are handed to it however shaky its link is.
+    FlappingServerLeads,
+    /// Entries are sent to a follower however much waits for it already.
+    SentWithoutRoom,
+    /// Old heartbeats and answers wait for a slow link beside those that make them pointless.
+    NothingSuperseded,
     /// A connection changes lanes while its writes are in flight.
     LaneChangedInFlight,
     /// A connection leaves its lane although an outcome there is unknown.
@@ -119,6 +127,10 @@ impl Bug {
         Bug::GapApplied,
         Bug::OldIncarnationApplied,
         Bug::NeverSentAgain,
+        Bug::ReadNotAskedAgain,
+        Bug::FlappingServerLeads,
+        Bug::SentWithoutRoom,
+        Bug::NothingSuperseded,
         Bug::LaneChangedInFlight,
         Bug::LaneLeftAfterUnknown,
         Bug::HalfAnMset,

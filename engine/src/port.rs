@@ -158,14 +158,10 @@ impl<S: StateMachine> Port<S> {
         Ok(())
     }
 
-    /// Whether the group has a leader is asked once per turn: the answer lies where the group's thread writes all the time.
+    /// Whether the groups have leaders is asked once per turn: the answer lies where the groups' threads write all the time.
     fn check(&self, bytes: usize, lane: LaneId) -> Result<(), Refused> {
         self.shared.check_size(bytes)?;
-        if self.staged[usize::from(lane.0)].tokens.is_empty() {
-            self.shared.check_leader(lane)
-        } else {
-            Ok(())
-        }
+        if self.staged[usize::from(lane.0)].tokens.is_empty() { self.shared.check_leaders() } else { Ok(()) }
     }
 
     /// Stages a read. `true`: the state is fresh enough already, read now; no completion follows.

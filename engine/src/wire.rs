@@ -153,6 +153,17 @@ impl Wire {
         Ok(wire)
     }
 
+    /// About how many bytes it takes, on the wire and until then in memory.
+    pub fn bytes(&self) -> usize {
+        let large = |bytes: &Bytes| if bytes.len() < SHARE_FROM { 0 } else { bytes.len() };
+        let shared = match self {
+            Wire::Raft(message) => message.entries.iter().map(|entry| large(&entry.data)).sum(),
+            Wire::Forward(batch) => large(&batch.body),
+            _ => 0,
+        };
+        self.scratch_bytes() + shared
+    }
+
     fn scratch_bytes(&self) -> usize {
         let small = |bytes: &Bytes| if bytes.len() < SHARE_FROM { bytes.len() } else { 0 };
         match self {

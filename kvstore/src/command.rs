@@ -29,7 +29,7 @@ use fields::{put_count, put_sized, take_array, take_flag, take_life, take_sized,
 
 use crate::{Description, Life};
 
-/// Longest key, in bytes; the shortest has one.
+/// Longest key, in bytes; the shortest has none.
 pub const MAX_KEY_BYTES: usize = 64 << 10;
 
 /// Longest value, in bytes; the shortest has none.
@@ -301,11 +301,7 @@ fn take_description<'a>(rest: &mut &'a [u8]) -> Result<Description<'a>, Malforme
 
 fn take_key<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], MalformedCommand> {
     let key = take_sized(rest)?;
-    if (1..=MAX_KEY_BYTES).contains(&key.len()) {
-        Ok(key)
-    } else {
-        Err(MalformedCommand("a key has 1 to 65536 bytes"))
-    }
+    if key.len() <= MAX_KEY_BYTES { Ok(key) } else { Err(MalformedCommand("a key has at most 65536 bytes")) }
 }
 
 fn take_last_value<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], MalformedCommand> {

@@ -4,13 +4,14 @@
 //! ([`niagara_engine::Config::new`], [`FrontEndConfig::default`]); [`Plan::render`] writes them down, each with its
 //! unit and reason, so the documentation in a generated file cannot drift from the code.
 
+mod listeners;
 mod nearest;
 mod plan;
 mod tables;
 #[cfg(test)]
 mod tests;
 
-use std::io;
+use std::io::{self, Read};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,6 +23,9 @@ use crate::server::ServerConfig;
 use tables::{EngineTable, File, FrontTable, LinkTable, PinningValue};
 
 pub use plan::{Plan, PlannedServer};
+
+/// A thousand servers with as many groups each need about as much.
+const MOST_BYTES: u64 = 64 << 20;
 
 /// A configuration file, read and checked.
 ///
@@ -87,20 +91,32 @@ impl ConfigFile {
     /// Reads a file. Relative paths in it are relative to the file's own directory.
     pub fn read(path: impl AsRef<Path>) -> Result<ConfigFile, ConfigFileError> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigFileError::Read { path: path.to_owned(), source })?;
+        let text =
+            read_text(path).map_err(|source| ConfigFileError::Read { path: path.to_owned(), source })?;
         Self::parse(&text, path.parent().unwrap_or(Path::new("")))
     }
 
     /// Parses a file's text. Relative paths in it are relative to `base`.
     pub fn parse(text: &str, base: &Path) -> Result<ConfigFile, ConfigFileError> {
         let file: File = toml::from_str(text).map_err(|error| syntax(&error))?;
+        listeners::check(&file)?;
         let http =
             file.members.iter().filter_map(|member| Some((member.server, member.http.clone()?))).collect();
-        let front = front_end_config(&file.http, &file.redis, &file.front)?;
+        let mut front = front_end_config(&file.http, &file.redis, &file.front)?;
+        front.members.clone_from(&http);
         let engine = engine_config(file, base)?;
         Ok(ConfigFile { server: ServerConfig { engine, front }, http })
     }
+}
+
+/// A file's text, unless it is far longer than any configuration: what is named by mistake may have no end.
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(MOST_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MOST_BYTES {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is too long for a configuration file"));
+    }
+    Ok(text)
 }
 
 fn engine_config(file: File, base: &Path) -> Result<Config, ConfigFileError> {
@@ -179,26 +195,32 @@ fn link(table: LinkTable) -> Result<Link, ConfigFileError> {
             reason: format!("\"{text}\" is not an IP address of this machine, like \"10.0.1.5\""),
         })?),
     };
-    let listen = table.listen.map(|text| resolve("links.listen", &text)).transpose()?;
+    let listen =
+        table.listen.map(|text| resolve("links.listen", &text)).transpose()?.map(|addresses| addresses[0]);
     Ok(Link { listen, bind_address, bind_device: table.bind_device })
 }
 
 fn front_end_config(http: &str, redis: &str, table: &FrontTable) -> Result<FrontEndConfig, ConfigFileError> {
+    let (mut http, mut redis) = (resolve("http", http)?, resolve("redis", redis)?);
     let mut config = FrontEndConfig {
-        http: resolve("http", http)?,
-        redis: resolve("redis", redis)?,
+        http: http.remove(0),
+        redis: redis.remove(0),
+        http_too: http,
+        redis_too: redis,
         ..Default::default()
     };
-    for (key, value, field) in [
-        ("front.threads", table.threads, &mut config.threads),
-        ("front.max_connections", table.max_connections, &mut config.max_connections),
+    for (key, value, unit, field) in [
+        ("front.threads", table.threads, 1, &mut config.threads),
+        ("front.max_connections", table.max_connections, 1, &mut config.max_connections),
+        ("front.client_output_mib", table.client_output_mib, 1 << 20, &mut config.client_output),
+        ("front.all_clients_mib", table.all_clients_mib, 1 << 20, &mut config.all_clients),
     ] {
         match value {
             None => {}
             Some(0) => {
                 return Err(ConfigFileError::Value { key: key.into(), reason: "must be at least 1".into() });
             }
-            Some(value) => *field = value as usize,
+            Some(value) => *field = value as usize * unit,
         }
     }
     Ok(config)
@@ -212,13 +234,23 @@ fn parse_cluster(text: &str) -> Result<u128, ConfigFileError> {
     })
 }
 
-/// The address to listen at. A name is looked up once, here: a server listens where it was told to at its start.
-fn resolve(key: &str, text: &str) -> Result<SocketAddr, ConfigFileError> {
+/// The addresses to listen at, one at least. A name is looked up once, here: a server listens where it was told to at its
+/// start, at all addresses that the name has, since clients may take any of them.
+fn resolve(key: &str, text: &str) -> Result<Vec<SocketAddr>, ConfigFileError> {
     let fail = |reason: String| ConfigFileError::Value { key: key.into(), reason };
-    let mut addresses = text
+    let found = text
         .to_socket_addrs()
         .map_err(|error| fail(format!("\"{text}\" is not a host:port of this machine: {error}")))?;
-    addresses.next().ok_or_else(|| fail(format!("the host in \"{text}\" has no address")))
+    let mut addresses = Vec::new();
+    for address in found {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if addresses.is_empty() {
+        return Err(fail(format!("the host in \"{text}\" has no address")));
+    }
+    Ok(addresses)
 }
 
 fn syntax(error: &toml::de::Error) -> ConfigFileError {

@@ -3,7 +3,7 @@
 //! `niagara serve` runs one of them in its process, `niagara demo` several.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 
 use niagara_engine::{Client, Config, Engine, StartError};
 
@@ -43,31 +43,43 @@ pub enum ServerError {
     /// The engine did not start: its data directory, its addresses or its configuration.
     #[error(transparent)]
     Engine(#[from] StartError),
-    /// The front ends could not listen.
-    #[error("cannot listen for clients at {http} (HTTP) and {redis} (Redis): {source}")]
-    FrontEnds {
-        /// Where HTTP was to listen.
-        http: SocketAddr,
-        /// Where the Redis protocol was to listen.
-        redis: SocketAddr,
+    /// The state could not be set up.
+    #[error("the system gives no thread for the state: {0}")]
+    State(io::Error),
+    /// A front end could not listen.
+    #[error("cannot listen for {whom} clients at {address}: {source}")]
+    Listen {
+        /// Whose protocol it is.
+        whom: &'static str,
+        /// The key in the configuration file that asks for it.
+        setting: &'static str,
+        /// Where.
+        address: SocketAddr,
         /// What the system answered.
         source: io::Error,
     },
+    /// The front ends could not start.
+    #[error("cannot start the front ends: {0}")]
+    FrontEnds(#[source] io::Error),
 }
 
 impl Server {
     /// Starts the engine, then the front ends: a server that clients can connect to has recovered its logs.
     pub fn start(config: ServerConfig) -> Result<Server, ServerError> {
         let ServerConfig { engine, front } = config;
-        let engine = Engine::start(engine, Kv::new())?;
+        let state = Kv::of_cluster(engine.cluster).map_err(ServerError::State)?;
+        let engine = Engine::start(engine, state)?;
         let client = engine.client();
         client.register_metrics(|registry| registry.register_collector(Box::new(LogCollector)));
-        let (http, redis) = (front.http, front.redis);
+        let http = [front.http].into_iter().chain(front.http_too.iter().copied());
+        let redis = [front.redis].into_iter().chain(front.redis_too.iter().copied());
+        let http = http.map(|address| ("HTTP", "http", address));
+        let asked_for: Vec<_> = http.chain(redis.map(|address| ("Redis", "redis", address))).collect();
         match FrontEnds::start(front, client.clone()) {
             Ok(fronts) => Ok(Server { engine, fronts, client }),
             Err(source) => {
                 engine.stop();
-                Err(ServerError::FrontEnds { http, redis, source })
+                Err(unheard(&asked_for, source.kind()).unwrap_or(ServerError::FrontEnds(source)))
             }
         }
     }
@@ -94,26 +106,52 @@ impl Server {
     }
 }
 
+/// Finds the listener for which there was no room: the front ends hold none any more.
+fn unheard(
+    asked_for: &[(&'static str, &'static str, SocketAddr)],
+    why: io::ErrorKind,
+) -> Option<ServerError> {
+    asked_for.iter().find_map(|&(whom, setting, address)| {
+        let source = TcpListener::bind(address).err().filter(|source| source.kind() == why)?;
+        Some(ServerError::Listen { whom, setting, address, source })
+    })
+}
+
 impl ServerError {
+    /// The key in the configuration file that asks for the address which the server does not get.
+    pub fn setting(&self) -> Option<String> {
+        match self {
+            ServerError::Listen { setting, .. } => Some((*setting).to_owned()),
+            ServerError::Engine(StartError::Link { group, .. } | StartError::Address { group, .. }) => {
+                Some(format!("number {group} of this server's `groups` (or of `links`)"))
+            }
+            ServerError::Engine(StartError::Transfer(_) | StartError::TransferAddress { .. }) => {
+                Some("this server's `transfer`".to_owned())
+            }
+            _ => None,
+        }
+    }
+
     /// Whether another process holds one of the addresses.
     pub fn is_address_in_use(&self) -> bool {
+        self.system_error().is_some_and(|error| error.kind() == io::ErrorKind::AddrInUse)
+    }
+
+    /// What the operating system has refused, if that is why.
+    pub fn system_error(&self) -> Option<&io::Error> {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
         while let Some(error) = cause {
-            if let Some(io) = error.downcast_ref::<io::Error>()
-                && io.kind() == io::ErrorKind::AddrInUse
-            {
-                return true;
+            if let Some(system) = error.downcast_ref() {
+                return Some(system);
             }
             cause = error.source();
         }
-        false
+        None
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
-
     use niagara_engine::{Durability, Member};
 
     use super::*;
@@ -145,7 +183,10 @@ mod tests {
             start(config(taken.to_string(), ANY.parse().unwrap()), &dir).err().expect("the group's is taken");
         assert!(matches!(group, ServerError::Engine(_)) && group.is_address_in_use(), "{group}");
         let http = start(config(ANY.into(), taken), &dir).err().expect("that of HTTP is taken");
-        assert!(matches!(http, ServerError::FrontEnds { .. }) && http.is_address_in_use(), "{http}");
+        assert!(
+            matches!(http, ServerError::Listen { setting: "http", .. }) && http.is_address_in_use(),
+            "{http}"
+        );
 
         // What failed has let go of the directory.
         let server = start(config(ANY.into(), ANY.parse().unwrap()), &dir).unwrap();

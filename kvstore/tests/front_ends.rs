@@ -282,6 +282,66 @@ fn no_read_sees_half_a_write_on_any_server() {
     assert_eq!(cluster.redis(2).values("MGET a b c"), ["299", "299", "299"]);
 }
 
+/// A page of a scan: the cursor of the next one, and the keys.
+fn page(client: &mut Client, command: &str) -> (String, Vec<String>) {
+    assert_eq!(client.tell(command), "*2");
+    client.line();
+    let cursor = client.line();
+    let count = client.line().trim_start_matches('*').parse().unwrap();
+    let keys = (0..count).map(|_| [client.line(), client.line()][1].clone()).collect();
+    (cursor, keys)
+}
+
+/// Clients behind a load balancer, or whose server has gone, go on with a scan elsewhere.
+#[test]
+fn a_scan_goes_on_at_any_server() {
+    let mut cluster = Cluster::start();
+    let keys: Vec<String> = (0..2000).map(|i| format!("key:{i:04}")).collect();
+    let mut writer = cluster.redis(0);
+    for batch in keys.chunks(500) {
+        let pairs: String = batch.iter().map(|key| format!(" {key} v")).collect();
+        assert_eq!(writer.tell(&format!("MSET{pairs}")), "+OK");
+    }
+    let scan = |clients: &mut [Client]| {
+        let (mut seen, mut cursor, mut pages) = (Vec::new(), String::from("0"), 0);
+        loop {
+            let client = pages % clients.len();
+            let (next, mut keys) =
+                page(&mut clients[client], &format!("SCAN {cursor} COUNT 100 MATCH key:*"));
+            assert!(next.parse::<u64>().unwrap() < 1 << 53, "{next}");
+            seen.append(&mut keys);
+            (cursor, pages) = (next, pages + 1);
+            if cursor == "0" {
+                seen.sort_unstable();
+                return seen;
+            }
+        }
+    };
+    assert_eq!(scan(&mut [cluster.redis(0), cluster.redis(1), cluster.redis(2)]), keys);
+    cluster.stop(0);
+    cluster.wait_until_ready();
+    assert_eq!(scan(&mut [cluster.redis(2), cluster.redis(1)]), keys);
+}
+
+/// A client that writes to the end before it reads, as many do, gets every reply; strong reads and writes by turns.
+#[test]
+fn a_pipeline_is_answered_however_late_it_is_read() {
+    let cluster = Cluster::start();
+    let mut client = cluster.redis(1);
+    let (key, value) = ("k".repeat(200), "v".repeat(1000));
+    assert_eq!(client.tell(&format!("SET {key} {value}")), "+OK");
+    let rounds = 200;
+    let requests = format!("{}INCR n\r\n", format!("GET {key}\r\n").repeat(99)).repeat(rounds);
+    client.0.get_mut().write_all(requests.as_bytes()).unwrap();
+    for round in 1..=rounds {
+        for _ in 0..99 {
+            assert_eq!(client.line(), "$1000");
+            assert!(client.line() == value);
+        }
+        assert_eq!(client.line(), format!(":{round}"));
+    }
+}
+
 #[test]
 fn two_of_three_servers_go_on() {
     let mut cluster = Cluster::start();
@@ -312,4 +372,39 @@ fn a_second_server_on_the_same_port_is_refused() {
     let config = FrontEndConfig { http: server.front_ends.http_addr(), ..FrontEndConfig::default() };
     let error = FrontEnds::start(config, server.engine.client()).err().expect("the port is taken");
     assert_eq!(error.kind(), ErrorKind::AddrInUse);
+}
+
+/// Positions begin anew with a new state, and so do versions: a tag of the state before must not match.
+#[test]
+fn tags_of_a_former_life_match_nothing() {
+    let write = |cluster: &Cluster| {
+        let put = cluster.http(0).ask("PUT", "/kv/key", &[("Content-Type", "text/plain")], b"value");
+        assert_eq!(put.status, 201);
+        put.header("ETag").to_owned()
+    };
+    let before = Cluster::start();
+    let old = write(&before);
+    for server in 0..SERVERS {
+        let got = before.http(server).ask("GET", "/kv/key", &[("If-None-Match", &old)], b"");
+        assert_eq!((got.status, got.header("ETag")), (304, old.as_str()), "at server {server}");
+    }
+    drop(before);
+
+    let after = Cluster::start();
+    let new = write(&after);
+    assert_ne!(new, old);
+    let version = |tag: &str| tag.split_once('-').expect("a life and a version").1.to_owned();
+    let same_version = old.replace(&version(&old), &version(&new));
+    for server in 0..SERVERS {
+        let mut client = after.http(server);
+        for tag in [&old, &same_version] {
+            assert_eq!(client.ask("GET", "/kv/key", &[("If-None-Match", tag)], b"").status, 200);
+            assert_eq!(client.ask("GET", "/kv/key", &[("If-Match", tag)], b"").status, 412);
+            assert_eq!(client.ask("PUT", "/kv/key", &[("If-Match", tag)], b"lost update").status, 412);
+            assert_eq!(client.ask("DELETE", "/kv/key", &[("If-Match", tag)], b"").status, 412);
+        }
+        let got = client.ask("GET", "/kv/key", &[], b"");
+        assert_eq!((got.body.as_slice(), got.header("Content-Type")), (b"value".as_slice(), "text/plain"));
+    }
+    assert_eq!(after.http(1).ask("PUT", "/kv/key", &[("If-Match", &new)], b"").status, 200);
 }

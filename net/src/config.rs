@@ -25,7 +25,7 @@ pub const DEFAULT_RECONNECT_MIN: Duration = Duration::from_millis(20);
 /// Longest delay before a lost peer is dialled again: what a healed network adds to an outage.
 pub const DEFAULT_RECONNECT_MAX: Duration = Duration::from_secs(1);
 
-/// How long connecting and greeting may take together: one lost SYN (sent again after 1 s) must not be fatal.
+/// How long a greeting may take, and the longest attempt to connect: one lost SYN (sent again after 1 s) must not be fatal.
 pub const DEFAULT_HELLO_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Accepted connections that have not been welcomed yet. Each costs a file descriptor and less than a kilobyte.
@@ -75,7 +75,7 @@ pub struct LinkConfig {
     pub reconnect_min: Duration,
     /// The longest delay before dialling again.
     pub reconnect_max: Duration,
-    /// How long a connection may take from its first packet to its welcome.
+    /// How long a connection's greeting may take; and how long an attempt to connect, of which most are given up earlier.
     pub hello_timeout: Duration,
     /// Accepted connections that may be waiting for their welcome; those above it are closed at once.
     pub max_pending_connections: usize,

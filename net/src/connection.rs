@@ -172,6 +172,11 @@ impl Connection {
         Ok(())
     }
 
+    /// Bytes that are queued.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.outbox.bytes()
+    }
+
     /// Frames that would be lost if the connection ended now.
     pub(crate) fn unsent(&self) -> usize {
         self.outbox.frames()

@@ -113,6 +113,11 @@ impl Links {
         }
     }
 
+    pub(crate) fn queued_bytes(&self, server: u64) -> Option<usize> {
+        let token = self.peers.iter().find(|peer| peer.server == server)?.link()?;
+        self.connections.get(&token).map(Connection::queued_bytes)
+    }
+
     pub(crate) fn is_connected(&self, server: u64) -> bool {
         self.peers.iter().any(|peer| peer.server == server && peer.link().is_some())
     }
@@ -152,7 +157,11 @@ impl Links {
         let token = self.next_token;
         stream.register(&self.registry, Token(token), Interest::READABLE | Interest::WRITABLE)?;
         self.next_token += 1;
-        let deadline = now + self.config.hello_timeout;
+        let patience = match phase {
+            Phase::Connecting { peer } => self.peers[peer].patience(&self.config),
+            _ => self.config.hello_timeout,
+        };
+        let deadline = now + patience;
         self.connections.insert(token, Connection::new(stream, phase, deadline));
         Ok(())
     }
@@ -212,7 +221,7 @@ impl Links {
         let late: Vec<usize> = late.map(|(token, _)| token).collect();
         for token in late {
             self.counters.greeting_timeouts += 1;
-            self.abandon(token, &"no greeting in time", now);
+            self.abandon(token, &"no answer in time", now);
         }
     }
 

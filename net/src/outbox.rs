@@ -5,6 +5,9 @@ use std::io::IoSlice;
 
 use crate::frame::Frame;
 
+/// Room for frames that an empty queue keeps: more is there after a time in which the other end did not read.
+const SPARE_PLACES: usize = 256;
+
 /// A bounded queue of whole frames, and how far the first of them has been written.
 #[derive(Debug)]
 pub(crate) struct Outbox {
@@ -46,6 +49,11 @@ impl Outbox {
         self.frames.is_empty()
     }
 
+    /// Bytes that are still to be written.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Frames of which a part at least is still to be written.
     pub(crate) fn frames(&self) -> usize {
         self.frames.len()
@@ -83,6 +91,9 @@ impl Outbox {
         {
             self.written -= first.wire_len();
             self.frames.pop_front();
+        }
+        if self.frames.is_empty() {
+            self.frames.shrink_to(SPARE_PLACES);
         }
         before - self.frames.len()
     }
@@ -131,6 +142,17 @@ mod tests {
         assert!(outbox.push(frame(42)) && outbox.push(frame(42)), "exactly the limit");
         assert!(!outbox.push(frame(0)));
         assert_eq!(outbox.frames(), 2);
+    }
+
+    #[test]
+    fn an_empty_queue_gives_back_what_a_long_one_took() {
+        let mut outbox = Outbox::new(usize::MAX);
+        (0..10_000).for_each(|_| assert!(outbox.push(frame(2))));
+        let bytes = outbox.bytes();
+        assert_eq!(bytes, 10_000 * (HEAD_BYTES + 2));
+        outbox.advance(bytes);
+        assert_eq!(outbox.bytes(), 0);
+        assert!(outbox.frames.capacity() <= 2 * SPARE_PLACES, "room for {} frames", outbox.frames.capacity());
     }
 
     proptest! {

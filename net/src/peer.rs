@@ -22,6 +22,11 @@ pub(crate) struct PeerState {
     was_up: bool,
 }
 
+/// Of so many attempts to connect one is long.
+const LONG_ATTEMPT: usize = 4;
+/// And the others are so many times shorter.
+const SHORT_ATTEMPT: u32 = 6;
+
 /// Who dials, and how far that is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dial {
@@ -76,6 +81,14 @@ impl PeerState {
         };
         let reachable: Vec<_> = addresses.iter().filter(reachable).collect();
         reachable.get(self.failures % reachable.len().max(1)).map(|address| **address)
+    }
+
+    /// How long an attempt may take until it connects. The system sends what is lost again only after one second, three, and
+    /// seven: on a link that comes and goes that may be while it is gone, each time. So most attempts are short, and begin at
+    /// moments of their own; each fourth one is long, for links that are slow.
+    pub(crate) fn patience(&self, config: &LinkConfig) -> Duration {
+        let is_long = self.failures % LONG_ATTEMPT == LONG_ATTEMPT - 1;
+        if is_long { config.hello_timeout } else { config.hello_timeout / SHORT_ATTEMPT }
     }
 
     /// An attempt to connect has failed. The first one is worth telling, the many that follow it are not.
@@ -158,6 +171,20 @@ mod tests {
         let later = now + config.reconnect_max;
         peer.went_down(&"a test", later);
         assert!(delay(&peer, later) <= config.reconnect_min);
+    }
+
+    #[test]
+    fn most_attempts_are_short_and_some_long_enough_for_a_slow_link() {
+        let (config, now) = (config(2), Instant::now());
+        let mut peer = peer(&config, 1, now);
+        let mut patiences = Vec::new();
+        for _ in 0..8 {
+            patiences.push(peer.patience(&config));
+            peer.dial_failed(&"a test", now);
+        }
+        let short = config.hello_timeout / 6;
+        let four = [short, short, short, config.hello_timeout];
+        assert_eq!(patiences, [four, four].concat());
     }
 
     #[test]

@@ -19,6 +19,9 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(1);
 /// After this long without an acknowledgement, of data or of a keepalive, the connection is given up. A cut link
 /// is silent: without this the kernel goes on for a quarter of an hour.
 const USER_TIMEOUT: Duration = Duration::from_secs(5);
+/// So many bytes may wait in the kernel beside those on their way. What waits there cannot be overtaken or replaced any more,
+/// and behind a slow link it would be megabytes.
+const UNSENT_BYTES: u32 = 128 << 10;
 const _: () = assert!(USER_TIMEOUT.as_secs() > KEEPALIVE_IDLE.as_secs() + KEEPALIVE_INTERVAL.as_secs());
 
 /// The channel's listener. `SO_REUSEADDR` lets a restarted server have its port back while connections of its
@@ -73,6 +76,10 @@ pub(crate) fn tune(socket: &SockRef<'_>) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
     socket.set_tcp_keepalive(&keepalive)?;
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
+    // What is lost on a link that comes and goes is sent again every 200 ms or so, rather than ever later: few segments are on
+    // their way at a time, so that this cannot clog anything.
+    socket.set_tcp_thin_linear_timeouts(true)?;
     socket.set_tcp_user_timeout(Some(USER_TIMEOUT))
 }
 

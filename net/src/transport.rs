@@ -226,6 +226,11 @@ impl Transport {
         self.links.flush();
     }
 
+    /// Bytes of messages to this server that are queued here and not yet in the kernel's hands; nothing if it is not connected.
+    pub fn queued_bytes(&self, peer: u64) -> Option<usize> {
+        self.links.queued_bytes(peer)
+    }
+
     /// Whether messages to this server can be sent now.
     pub fn is_connected(&self, peer: u64) -> bool {
         self.links.is_connected(peer)

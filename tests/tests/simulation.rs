@@ -18,6 +18,16 @@ const SEEDS: std::ops::Range<u64> = 0..60;
 const FAILED_ONCE: &[(u64, &str)] =
     &[(80, "a frame whose sync had failed was trusted by the next process, and lost with the power")];
 
+/// Simulates a plan that no seed stands for.
+fn holds_under(plan: Plan, what: &str) -> Coverage {
+    let seed = plan.seed;
+    let report = run(plan, false);
+    if let Some(failure) = report.failure {
+        panic!("seed {seed}, {what}: {failure}\n{}", report.last_lines);
+    }
+    report.coverage
+}
+
 fn holds(plan: Plan) -> Coverage {
     let seed = plan.seed;
     let report = run(plan, false);
@@ -78,6 +88,34 @@ fn all_servers_may_lose_their_power_again_and_again() {
     let lost = |n: u64| Planned { at: (300 + 250 * n) * 1000, fault: Fault::AllPowerLost { down: 20_000 } };
     plan.faults = (0..8).map(lost).collect();
     assert_eq!(holds(plan).of("all power lost"), 8);
+}
+
+/// One server's links come and go, slower than heartbeats and faster than elections, or about as fast: the groups that it led get
+/// other leaders once, and from then on no read through the other servers waits longer than a lost question takes.
+#[test]
+fn a_server_whose_links_come_and_go_holds_up_no_reads_through_others() {
+    for seed in 0..8 * rounds(1) as u64 {
+        for each in [60_000, 150_000, 250_000, 500_000] {
+            let server = 1 + seed % 3;
+            let coverage =
+                holds_under(Plan::flapping(seed, server, each), &format!("{server} flaps, {each} us"));
+            assert!(coverage.of("prompt reads asked") > 30);
+        }
+    }
+}
+
+/// A server's links take a thousand times less than it lacks: little waits for it in the others' memory (an invariant of every
+/// simulation), and when the links are mended it comes up to the others.
+#[test]
+fn little_waits_for_a_server_behind_thin_links() {
+    for seed in 0..10 * rounds(1) as u64 {
+        let mut plan = Plan::of(seed);
+        let thin =
+            |bytes_per_second| Fault::ThinLinks { server: 1 + seed % 3, bytes_per_second, lasts: 2_000_000 };
+        plan.faults =
+            vec![Planned { at: 300_000, fault: thin(*[500, 2_000, 8_000].get(seed as usize % 3).unwrap()) }];
+        assert_eq!(holds_under(plan, "links are thin").of("links thin"), 1);
+    }
 }
 
 /// Linux takes what a failed sync was for as clean: the next process reads it, a second sync succeeds, and the power takes it

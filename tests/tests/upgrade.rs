@@ -37,6 +37,28 @@ fn put_down(cluster: &Cluster) {
     }
 }
 
+/// The release before gave out versions alone. The state gets a life now, the same on every server, and what the release
+/// before has written is told by its tags, but not by the versions of before.
+fn tags_name_a_life(cluster: &Cluster) {
+    let tags: Vec<String> = cluster
+        .servers()
+        .map(|server| {
+            let found = cluster.http(server).get("before-1", "strong").unwrap();
+            assert_eq!(found.header("Content-Type"), Some("application/octet-stream"));
+            found.header("ETag").expect("a strong read has a tag").to_owned()
+        })
+        .collect();
+    assert!(tags.iter().all(|tag| *tag == tags[0]), "{tags:?}");
+    let version = tags[0].split_once('-').expect("a life and a version").1;
+    let put = |tag: &str| {
+        let put = cluster.http(2).request("PUT", "/kv/before-1", &[("If-Match", tag)], b"anew").unwrap();
+        put.status
+    };
+    assert_eq!((put(&format!("\"{version}")), put(&tags[0])), (412, 200));
+    let restored = format!("value 1 {}", "x".repeat(3));
+    assert_eq!(cluster.http(1).put("before-1", restored.as_bytes()).unwrap().status, 200);
+}
+
 #[test]
 fn directories_of_the_release_before_are_taken_over() {
     let mut cluster = ClusterPlan::new(3, 2).prepare();
@@ -60,6 +82,7 @@ fn directories_of_the_release_before_are_taken_over() {
         assert_eq!(get(b"counter"), Value::Bulk(b"15".to_vec()));
         assert_eq!(get(b"bin\x00\xff"), Value::Bulk((0..=255).collect()));
     }
+    tags_name_a_life(&cluster);
     let mut redis = cluster.redis(1);
     assert_eq!(redis.command(&["INCR", "counter"]).unwrap(), Value::Integer(16));
     assert!(cluster.await_agreement() >= POSITION, "positions go on from where they were");

@@ -2,6 +2,7 @@
 //! its own program.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -13,7 +14,11 @@ use crate::load::{
     self, ChainOptions, CounterOptions, IntervalLog, KvOptions, LoadOptions, LogFile, PaceOptions, Progress,
     Report, TargetOptions, WorkloadOptions, WriteOptions,
 };
+use crate::output;
 use crate::scaling::{self, ScalingOptions};
+
+/// More than the longest report has: what is named by mistake may have no end.
+const REPORT_BYTES_MAX: u64 = 256 << 20;
 
 /// One of the subcommands.
 #[derive(Args)]
@@ -159,38 +164,40 @@ fn drive(run: RunArguments, workload: WorkloadOptions) -> Result<ExitCode, Failu
         }
     };
     drop(progress);
-    form.print(&report);
+    form.print(&report)?;
     Ok(exit_code(report.is_good()))
 }
 
 fn verify(file: &Path, target: TargetOptions, json: bool) -> Result<ExitCode, Failure> {
     let report = load::verify(&read(file)?, target, &mut Progress::new(0.0))?;
-    FormArguments { json, csv: false }.print(&report);
+    FormArguments { json, csv: false }.print(&report)?;
     Ok(exit_code(report.check.is_some_and(|check| check.failed.is_empty())))
 }
 
 fn merge(files: &[PathBuf], form: &FormArguments) -> Result<ExitCode, Failure> {
     let reports: Vec<Report> = files.iter().map(|file| read(file)).collect::<Result<_, _>>()?;
     let report = load::merge(&reports)?;
-    form.print(&report);
+    form.print(&report)?;
     Ok(exit_code(report.is_good()))
 }
 
 fn read(file: &Path) -> Result<Report, Failure> {
-    let text = fs::read(file).map_err(Failure::io(format!("cannot read {}", file.display())))?;
+    let mut text = Vec::new();
+    let opened = fs::File::open(file).and_then(|input| input.take(REPORT_BYTES_MAX).read_to_end(&mut text));
+    opened.map_err(Failure::io(format!("cannot read {}", file.display())))?;
     serde_json::from_slice(&text).map_err(|error| {
         Failure::new(format!("{} is no report, as `niagara-load ... --json` prints: {error}", file.display()))
     })
 }
 
 impl FormArguments {
-    fn print(&self, report: &Report) {
+    fn print(&self, report: &Report) -> Result<(), Failure> {
         if self.json {
-            println!("{}", serde_json::to_string(report).expect("a report is plain data"));
+            output::print_json(report)
         } else if self.csv {
-            print!("{}", report.csv());
+            output::print(report.csv())
         } else {
-            print!("{report}");
+            output::print(report)
         }
     }
 }
@@ -202,21 +209,22 @@ fn exit_code(is_good: bool) -> ExitCode {
 fn append(options: &AppendOptions, json: bool) -> Result<ExitCode, Failure> {
     let report = append::run(options)?;
     if json {
-        println!("{}", serde_json::to_string(&report).expect("a report is plain data"));
+        output::print_json(&report)?;
     } else {
-        print!("{report}");
+        output::print(&report)?;
     }
     Ok(exit_code(report.unknown == 0))
 }
 
 fn scale(options: &ScalingOptions, json: bool) -> Result<ExitCode, Failure> {
     let points = scaling::run(options, |round, report| {
-        eprintln!("round {round}: R = {} {:.0} commands/s", report.groups, report.commands_per_second);
+        let (groups, rate) = (report.groups, report.commands_per_second);
+        output::note(format_args!("round {round}: R = {groups} {rate:.0} commands/s"));
     })?;
     if json {
-        println!("{}", serde_json::to_string(&points).expect("points are plain data"));
+        output::print_json(&points)?;
     } else {
-        print!("{}", scaling::table(&points));
+        output::print(scaling::table(&points))?;
     }
     Ok(ExitCode::SUCCESS)
 }

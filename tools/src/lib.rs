@@ -19,6 +19,7 @@ pub mod load;
 mod loopback;
 mod median;
 pub mod network;
+pub mod output;
 pub mod scaling;
 mod wall_clock;
 

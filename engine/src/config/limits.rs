@@ -106,7 +106,7 @@ impl Config {
                 segment(SEGMENT_BYTES_MAX),
             ),
             bytes("log_cache_bytes", self.log_cache_bytes, 0, 64 * GIB),
-            bytes("send_queue_bytes", self.send_queue_bytes, MIB, 64 * GIB),
+            bytes("send_queue_bytes", self.send_queue_bytes, KIB, 64 * GIB),
             count("snapshot_entries", "entries", self.snapshot_entries, 1, tib),
             count("snapshot_bytes", "bytes", self.snapshot_bytes, 1, 1024 * tib),
             count("snapshot_write_rate", "bytes per second", self.snapshot_write_rate, MIB as u64, tib),

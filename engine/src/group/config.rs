@@ -34,6 +34,8 @@ pub struct DriverConfig {
     pub sub_batch_bytes: usize,
     /// Bytes of forwarded commands that may wait.
     pub foreign_bytes: usize,
+    /// Bytes that may be queued for one peer on the fastest link.
+    pub send_queue_bytes: usize,
     /// A log that takes more bytes is compacted in spite of followers that are getting a snapshot.
     pub pin_bytes: u64,
 }
@@ -52,4 +54,29 @@ fn spread(seed: u64) -> u64 {
     let bits = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     bits ^ (bits >> 31)
+}
+
+#[cfg(test)]
+impl DriverConfig {
+    /// Of server 1 among three, with small limits.
+    pub fn small() -> DriverConfig {
+        DriverConfig {
+            server: 1,
+            lane: 0,
+            incarnation: 2,
+            voters: vec![1, 2, 3],
+            wanted_leader: 1,
+            boot: 1,
+            heartbeat_ticks: 2,
+            election_ticks: 10,
+            campaign_ticks: 11..20,
+            campaign_seed: Some(1),
+            window: 4,
+            entry_bytes: 1 << 10,
+            sub_batch_bytes: 1 << 10,
+            foreign_bytes: 1 << 20,
+            pin_bytes: 0,
+            send_queue_bytes: 1 << 20,
+        }
+    }
 }

@@ -14,10 +14,13 @@ use raft::{ProgressState, RawNode, ReadOnlyOption, StateRole};
 use super::admit::Refusals;
 use super::behind::{Awaited, Told, round_of};
 use super::config::DriverConfig;
+use super::contact::Contact;
+use super::flow::{Flow, MOST_IN_FLIGHT, MOST_MESSAGE_BYTES};
 use super::intake::{Intake, LaneSource};
 use super::notices::Notices;
+use super::outgoing::Outgoing;
 use super::placement::Placement;
-use super::reads::PendingReads;
+use super::reads::{Leader, PendingReads};
 use super::slots::SlotIndex;
 use super::store::{RaftStore, ReplicaLog, entry_for_log};
 use super::turn::{Output, View, Write};
@@ -60,6 +63,7 @@ pub struct Driver<L: ReplicaLog> {
     durable: (u64, u64),
     reads: PendingReads,
     pub(super) placement: Placement,
+    pub(super) contact: Contact,
     pacing: Pacing,
     lag: Lag,
     lagging: bool,
@@ -70,7 +74,8 @@ pub struct Driver<L: ReplicaLog> {
     pub(super) ticks: u64,
     last_cut: u64,
     pub(super) progress: Progress,
-    pub(super) outbox: Vec<(u64, Wire)>,
+    pub(super) outbox: Outgoing,
+    pub(super) flow: Flow,
     notices: Notices,
     /// The entry up to which snapshots make the log superfluous.
     pub(super) superfluous: u64,
@@ -106,9 +111,9 @@ impl<L: ReplicaLog> Driver<L> {
             heartbeat_tick: config.heartbeat_ticks as usize,
             // The merge pulls committed entries from the log by itself; raft-rs need not list them again.
             applied: hard_state.commit,
-            // One message carries what a fast link takes in a few milliseconds.
-            max_size_per_msg: 1 << 20,
-            max_inflight_msgs: 64,
+            // One message carries a whole window of entries to a follower that is that far behind, if it is not far too large.
+            max_size_per_msg: (config.entry_bytes * (config.window + 1)).min(MOST_MESSAGE_BYTES) as u64,
+            max_inflight_msgs: MOST_IN_FLIGHT,
             check_quorum: true,
             pre_vote: true,
             min_election_tick: config.campaign_ticks.start as usize,
@@ -128,8 +133,9 @@ impl<L: ReplicaLog> Driver<L> {
         Driver {
             intake: Intake::new(config.foreign_bytes),
             durable: (hard_state.term, hard_state.vote),
-            reads: PendingReads::new(config.server, config.boot),
+            reads: PendingReads::new(config.server, config.boot, 2 * u64::from(config.heartbeat_ticks)),
             placement: Placement::new(&config),
+            contact: Contact::new(3 * u64::from(config.heartbeat_ticks)),
             pacing: Pacing::new(config.window),
             lag: Lag::new(config.window, config.election_ticks),
             progress: Progress { patience: u64::from(config.election_ticks), ..Progress::default() },
@@ -142,7 +148,8 @@ impl<L: ReplicaLog> Driver<L> {
             refusals: Refusals::default(),
             ticks: 0,
             last_cut: 0,
-            outbox: Vec::new(),
+            outbox: Outgoing::new(config.send_queue_bytes),
+            flow: Flow::default(),
             notices: Notices::default(),
             superfluous: 0,
             may_compact: false,
@@ -229,13 +236,20 @@ impl<L: ReplicaLog> Driver<L> {
 
     /// A link has broken. A leader stops sending ahead over it until the follower answers.
     pub fn link_down(&mut self, peer: u64) {
+        self.flow.forget_probe(peer);
+        self.contact.broken(peer);
+        self.placement.link(peer, false, self.ticks);
         if self.leads() {
             self.raft.report_unreachable(peer);
+            if self.raft.raft.lead_transferee == Some(peer) {
+                self.raft.raft.abort_leader_transfer();
+            }
         }
     }
 
     /// A link has come up again. What was forwarded over it before may be lost.
     pub fn link_up(&mut self, peer: u64) {
+        self.placement.link(peer, true, self.ticks);
         if peer == self.leader() && self.intake.has_sent() {
             self.progress.resend_at = Some(self.ticks + 1);
         }
@@ -276,7 +290,14 @@ impl<L: ReplicaLog> Driver<L> {
             // A refused pre-vote changes nothing, so an error or a loss here needs no answer.
             let _ = self.raft.campaign();
         }
+        self.placement.leads(self.leads(), self.ticks);
         if self.leads() {
+            let heartbeat = u64::from(self.config.heartbeat_ticks);
+            if self.raft.raft.lead_transferee.is_some()
+                && self.placement.transfer_is_late(self.ticks, heartbeat)
+            {
+                self.raft.raft.abort_leader_transfer();
+            }
             if view.stand_back && self.placement.may_transfer(self.ticks) {
                 self.hand_leadership_over(None);
             }
@@ -284,6 +305,7 @@ impl<L: ReplicaLog> Driver<L> {
             self.outbox.push((self.leader(), Wire::Claim));
         }
         self.remind_followers();
+        self.outbox.tick();
         self.may_compact = true;
         self.reads.tick();
     }
@@ -298,7 +320,7 @@ impl<L: ReplicaLog> Driver<L> {
             || raft.election_elapsed + 1 < raft.randomized_election_timeout()
     }
 
-    /// Hands leadership to `to`, or to the best follower there is: active, and close behind.
+    /// Hands leadership to `to`, or to the best follower there is: active, and close behind. `false` if there is none.
     pub(super) fn hand_leadership_over(&mut self, to: Option<u64>) {
         let raft = &self.raft.raft;
         let candidates = raft.prs().iter().filter(|(id, progress)| {
@@ -331,11 +353,24 @@ impl<L: ReplicaLog> Driver<L> {
 
     /// Begins the quorum round of a strong read (Raft thesis, section 6.4).
     pub fn ask_read(&mut self, round: u64) {
-        let context = self.reads.begin(round);
+        let context = self.reads.begin(round, self.known_leader());
         if planted::is(Bug::ReadWithoutQuorum) && self.leads() {
             return self.reads.indexed(&context, self.commit());
         }
         self.raft.read_index(context);
+    }
+
+    /// Whom reads are asked of.
+    fn known_leader(&self) -> Leader {
+        (self.term(), self.leader(), !self.leads() || self.raft.raft.commit_to_current_term())
+    }
+
+    /// Puts a read's question again that seems to be lost.
+    fn ask_again(&mut self) {
+        let leader = self.known_leader();
+        if let Some(context) = self.reads.again(leader) {
+            self.raft.read_index(context);
+        }
     }
 
     /// Everything up to and including the write of this Ready is durable.
@@ -361,7 +396,7 @@ impl<L: ReplicaLog> Driver<L> {
                 self.told.tell(message.to, snapshot.get_metadata().index, self.ticks);
                 let wire = Wire::Snapshot { term: message.term, round: round_of(snapshot) };
                 self.outbox.push((message.to, wire));
-            } else if crosses_the_network(message.msg_type) {
+            } else if crosses_the_network(message.msg_type) && self.may_leave(&message) {
                 let follower = self.raft.raft.prs().get(message.to);
                 let replicating = follower.is_some_and(|follower| follower.state == ProgressState::Replicate);
                 let quiet = self.notices.needs_no_answer(&message, replicating);
@@ -380,6 +415,7 @@ impl<L: ReplicaLog> Driver<L> {
         // The merge may have gone on from a snapshot, beyond what this log is known to hold.
         self.slots.merged(view.merged.min(self.commit()));
         self.watch_progress(view, output);
+        self.ask_again();
         if self.leads() {
             self.propose(view, source, output);
         } else {
@@ -390,7 +426,7 @@ impl<L: ReplicaLog> Driver<L> {
         output.need = self.need.take().or(output.need.take());
         let commit = self.commit();
         self.reads.answer(commit, &self.slots, &mut output.reads);
-        output.messages.append(&mut self.outbox);
+        self.outbox.release(&mut output.messages);
     }
 
     /// Sends the lane again when it may have been lost: a leader came, execution found a gap, a server refused, or
@@ -406,7 +442,10 @@ impl<L: ReplicaLog> Driver<L> {
         }
         let gap = view.gap_attempt == Some(self.intake.attempt());
         let refused = self.progress.resend_at.is_some_and(|at| at <= self.ticks);
-        let stuck = !self.leads() && self.ticks - self.progress.since > self.progress.patience;
+        // Behind a slow link it waits for its turn, and is not lost.
+        let stuck = !self.leads()
+            && self.ticks - self.progress.since > self.progress.patience
+            && self.outbox.has_room(leader.1);
         if !(new_leader || gap || refused || stuck) {
             return;
         }
@@ -510,7 +549,8 @@ impl<L: ReplicaLog> Driver<L> {
         let leader = self.leader();
         self.held = if leader == 0 { Held::Other } else { Held::No };
         while leader != 0 && self.intake.has_own_work(source) {
-            if self.intake.sent_bytes() >= self.config.entry_bytes * self.config.window {
+            let is_full = self.intake.sent_bytes() >= self.config.entry_bytes * self.config.window;
+            if is_full || !self.outbox.has_room(leader) {
                 self.held = Held::Other;
                 break;
             }

@@ -12,7 +12,10 @@
 //! | `reads.rs` | quorum rounds of strong reads |
 //! | `behind.rs` | followers that need a snapshot, and what their leader keeps for them |
 //! | `install.rs` | the driver's dealings with snapshots: compaction, a log that is reset |
+//! | `contact.rs` | whom it hears without a break |
 //! | `placement.rs` | where the leadership belongs, and how it gets there |
+//! | `flow.rs` | how much a leader sends to a follower |
+//! | `outgoing.rs`, `superseded.rs` | what waits for slow links, and what of it is out of date |
 //! | `store.rs` | the local log as raft-rs wants to see it |
 //!
 //! Nothing here knows a thread, a clock, a socket or a file: the engine's threads drive it in production, a simulator
@@ -21,15 +24,19 @@
 mod admit;
 mod behind;
 mod config;
+mod contact;
 mod driver;
+mod flow;
 mod install;
 mod intake;
 mod notices;
+mod outgoing;
 mod placement;
 mod reads;
 mod receive;
 mod slots;
 mod store;
+mod superseded;
 mod turn;
 
 pub use behind::SnapshotFloor;

@@ -2,12 +2,27 @@
 //!
 //! Leaders are spread round robin over the servers, so that each of them sends from its own links. At the first start
 //! the wanted server campaigns before the others would; after a failure has healed it asks the leader of the day to
-//! hand over. It asks, rather than being pushed, since it alone knows that its merge has caught up.
+//! hand over. It asks, rather than being pushed, since it alone knows that its merge has caught up. A server whose links come
+//! and go would take all others along, each time for an election: so it asks only when its links are steady, and ever more
+//! rarely if it has lost the leadership again soon.
+
+use std::collections::BTreeSet;
 
 use super::config::DriverConfig;
+use crate::planted::{self, Bug};
 
 /// A campaign right at the start would meet peers whose links are not up yet.
 const FIRST_CAMPAIGN_TICK: u64 = 2;
+
+/// Links that have been as they are for so many election time-outs are steady, if all are up.
+const STEADY: u64 = 2;
+/// And so many while one is not: whoever does not answer for that long is most likely down. If only this server cannot reach it,
+/// it must not lead, since it would cut that one off from the group.
+const STEADY_WITHOUT_ALL: u64 = 20;
+/// A leadership that was kept for so many times the time that was waited for it has been worth it.
+const WORTHWHILE: u64 = 8;
+/// The longest wait between two requests, in election time-outs: a minute.
+const MOST_PATIENCE: u64 = 128;
 
 /// The timing of one replica's moves towards the wanted placement.
 #[derive(Debug)]
@@ -15,7 +30,14 @@ pub struct Placement {
     wanted: bool,
     server: u64,
     election_ticks: u64,
+    peers: usize,
+    connected: BTreeSet<u64>,
+    /// When a link last came or went, in ticks.
+    links_changed: u64,
     claimed: u64,
+    /// Ticks between two requests.
+    patience: u64,
+    led_since: Option<u64>,
     transferred: u64,
 }
 
@@ -26,7 +48,12 @@ impl Placement {
             wanted: config.wanted_leader == config.server,
             server: config.server,
             election_ticks: u64::from(config.election_ticks),
+            peers: config.voters.len().saturating_sub(1),
+            connected: BTreeSet::new(),
+            links_changed: 0,
             claimed: 0,
+            patience: STEADY * u64::from(config.election_ticks),
+            led_since: None,
             transferred: 0,
         }
     }
@@ -39,9 +66,41 @@ impl Placement {
             && ticks.is_multiple_of(2)
     }
 
+    /// A link has come up, or has broken.
+    pub fn link(&mut self, peer: u64, is_up: bool, ticks: u64) {
+        let changed = if is_up { self.connected.insert(peer) } else { self.connected.remove(&peer) };
+        if changed {
+            self.links_changed = ticks;
+        }
+    }
+
+    /// Takes note, at each tick, of whether this replica leads. One that has lost the leadership soon waits for twice as long.
+    pub fn leads(&mut self, leads: bool, ticks: u64) {
+        match self.led_since {
+            None if leads => self.led_since = Some(ticks),
+            Some(since) if !leads => {
+                let least = STEADY * self.election_ticks;
+                let was_worth_it = ticks - since >= WORTHWHILE * self.patience;
+                self.patience = if was_worth_it { least } else { 2 * self.patience };
+                self.patience = self.patience.min(MOST_PATIENCE * self.election_ticks);
+                self.led_since = None;
+                // The next request waits from here on.
+                self.claimed = ticks;
+            }
+            _ => {}
+        }
+    }
+
     /// Whether to ask the leader for the leadership now.
     pub fn wants_to_claim(&mut self, ticks: u64, leader: u64) -> bool {
-        let due = ticks >= self.claimed + 2 * self.election_ticks;
+        let steady = if self.connected.len() >= self.peers { STEADY } else { STEADY_WITHOUT_ALL };
+        let is_steady = ticks >= self.claimed + self.patience
+            && ticks >= self.links_changed + steady * self.election_ticks;
+        let due = if planted::is(Bug::FlappingServerLeads) {
+            ticks >= self.claimed + 2 * self.election_ticks
+        } else {
+            is_steady
+        };
         let claim = self.wanted && leader != 0 && leader != self.server && due;
         if claim {
             self.claimed = ticks;
@@ -58,5 +117,69 @@ impl Placement {
     /// A transfer has begun.
     pub fn transferred(&mut self, ticks: u64) {
         self.transferred = ticks;
+    }
+
+    /// Whether a transfer that is under way has failed: a follower that is close behind takes over in a round trip or two, and
+    /// until it does no command is taken.
+    pub fn transfer_is_late(&self, ticks: u64, heartbeat_ticks: u64) -> bool {
+        ticks >= self.transferred + 3 * heartbeat_ticks
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn placement() -> Placement {
+        let mut placement = Placement::new(&DriverConfig::small());
+        placement.link(2, true, 0);
+        placement.link(3, true, 0);
+        placement
+    }
+
+    /// The ticks at which it asks, if it leads from each request on for `keeps` ticks.
+    fn claims(placement: &mut Placement, until: u64, keeps: u64) -> Vec<u64> {
+        let mut claims = Vec::new();
+        let mut leads_until = 0;
+        for now in 0..until {
+            placement.leads(now < leads_until, now);
+            if now >= leads_until && placement.wants_to_claim(now, 2) {
+                claims.push(now);
+                leads_until = now + keeps;
+            }
+        }
+        claims
+    }
+
+    #[test]
+    fn who_loses_the_leadership_again_and_again_asks_ever_more_rarely() {
+        let claims = claims(&mut placement(), 3000, 10);
+        let waits = claims.windows(2).map(|pair| pair[1] - pair[0]).collect::<Vec<_>>();
+        assert!(waits.is_sorted() && waits[0] >= 40 && *waits.last().unwrap() >= 640, "{waits:?}");
+    }
+
+    #[test]
+    fn who_keeps_it_asks_as_soon_as_ever() {
+        let claims = claims(&mut placement(), 2000, 400);
+        assert!(claims.windows(2).all(|pair| pair[1] - pair[0] <= 421), "{claims:?}");
+    }
+
+    #[test]
+    fn nobody_asks_while_links_come_and_go_or_one_is_missing() {
+        let mut placement = placement();
+        for now in 0..500 {
+            placement.link(3, now / 10 % 2 == 1, now);
+            assert!(!placement.wants_to_claim(now, 2), "at {now}");
+        }
+        placement.link(3, false, 500);
+        let first = (500..).find(|now| placement.wants_to_claim(*now, 2));
+        assert_eq!(first, Some(700), "it is down, most likely");
+    }
+    #[test]
+    fn who_lags_as_soon_as_it_leads_asks_about_once_a_minute_in_the_end() {
+        const HOUR: u64 = 72_000;
+        let mut placement = placement();
+        let at_the_edge = claims(&mut placement, HOUR, 15);
+        assert!(at_the_edge.len() < 70, "{} requests in an hour", at_the_edge.len());
     }
 }

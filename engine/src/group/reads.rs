@@ -6,8 +6,9 @@ use crate::planted::{self, Bug};
 /// Rounds on their way, from the question to the place that answers it.
 ///
 /// raft-rs drops a question silently when there is no leader, when the leader has not committed in its term, and when
-/// it steps down; and it confuses equal contexts of two servers. So a context names server, start and counter, and
-/// a question without an answer is given up here after a while; whoever asked asks again.
+/// it steps down; the network loses questions and answers; and equal contexts of two servers are confused. So a context names
+/// server, start and counter, and the newest question is put again while it has no answer: at once to a new leader, and every
+/// few heartbeats to the same one. Its answer serves whoever waits for an older one, too.
 #[derive(Debug)]
 pub struct PendingReads {
     server: u64,
@@ -15,7 +16,14 @@ pub struct PendingReads {
     counter: u64,
     asked: Vec<Asked>,
     age: u64,
+    retry_ticks: u64,
+    /// Whom the newest question was last put to.
+    put_to: Leader,
+    put_at: u64,
 }
+
+/// A leader by its term and id, and whether it is known to answer: one that leads here does so from its first commit on.
+pub type Leader = (u64, u64, bool);
 
 #[derive(Debug)]
 struct Asked {
@@ -33,15 +41,34 @@ const GIVE_UP_TICKS: u64 = 200;
 
 impl PendingReads {
     /// For a replica on `server`, whose process is known by the random number `boot`.
-    pub fn new(server: u64, boot: u64) -> Self {
-        PendingReads { server, boot, counter: 0, asked: Vec::new(), age: 0 }
+    /// `retry_ticks`: after so many ticks without an answer a question counts as lost.
+    pub fn new(server: u64, boot: u64, retry_ticks: u64) -> Self {
+        let put_to = (0, 0, false);
+        PendingReads { server, boot, counter: 0, asked: Vec::new(), age: 0, retry_ticks, put_to, put_at: 0 }
     }
 
-    /// Begins a round; returns the context to ask raft-rs with.
-    pub fn begin(&mut self, round: u64) -> Vec<u8> {
+    /// Begins a round; returns the context to ask the leader with.
+    pub fn begin(&mut self, round: u64, leader: Leader) -> Vec<u8> {
         self.counter += 1;
         self.asked.push(Asked { counter: self.counter, round, since: self.age, index: None });
-        [self.server, self.boot, self.counter].iter().flat_map(|part| part.to_le_bytes()).collect()
+        (self.put_to, self.put_at) = (leader, self.age);
+        self.context(self.counter)
+    }
+
+    /// The context of the question that has to be put again, if that is so.
+    pub fn again(&mut self, leader: Leader) -> Option<Vec<u8>> {
+        let newest = self.asked.last().filter(|asked| asked.index.is_none())?;
+        let is_due = leader != self.put_to || self.age - self.put_at >= self.retry_ticks;
+        if leader.1 == 0 || !is_due || planted::is(Bug::ReadNotAskedAgain) {
+            return None;
+        }
+        let counter = newest.counter;
+        (self.put_to, self.put_at) = (leader, self.age);
+        Some(self.context(counter))
+    }
+
+    fn context(&self, counter: u64) -> Vec<u8> {
+        [self.server, self.boot, counter].iter().flat_map(|part| part.to_le_bytes()).collect()
     }
 
     /// A quorum has confirmed the leader, whose commit index was `index` when it was asked.
@@ -80,14 +107,34 @@ mod tests {
     use super::*;
     use crate::batch::EntryFill;
 
+    const LEADER: Leader = (1, 2, true);
+
+    #[test]
+    fn a_lost_question_is_put_again_to_whoever_leads() {
+        let mut reads = PendingReads::new(1, 99, 4);
+        assert_eq!(reads.again(LEADER), None, "nothing was asked");
+        reads.begin(6, LEADER);
+        let newest = reads.begin(7, LEADER);
+        assert_eq!(reads.again(LEADER), None, "it may be on its way");
+        assert_eq!(reads.again((2, 3, true)), Some(newest.clone()), "there is a new leader");
+        assert_eq!(reads.again((3, 0, false)), None, "there is none");
+        (0..3).for_each(|_| reads.tick());
+        assert_eq!(reads.again((2, 3, true)), None);
+        reads.tick();
+        assert_eq!(reads.again((2, 3, true)), Some(newest.clone()), "it is late");
+        reads.indexed(&newest, 1);
+        (0..100).for_each(|_| reads.tick());
+        assert_eq!(reads.again((2, 3, true)), None, "it has its answer");
+    }
+
     #[test]
     fn a_round_is_answered_once_its_index_is_committed_here() {
         let mut slots = SlotIndex::default();
         slots.append(1, &EntryFill::Commands { place: 4 });
         slots.append(2, &EntryFill::Commands { place: 5 });
-        let mut reads = PendingReads::new(1, 99);
-        let context = reads.begin(7);
-        let foreign = PendingReads::new(2, 99).begin(7);
+        let mut reads = PendingReads::new(1, 99, 4);
+        let context = reads.begin(7, LEADER);
+        let foreign = PendingReads::new(2, 99, 4).begin(7, LEADER);
         let mut out = Vec::new();
         reads.indexed(&foreign, 1);
         reads.answer(2, &slots, &mut out);

@@ -6,11 +6,13 @@ use super::admit::Refused;
 use super::behind::Awaited;
 use super::driver::Driver;
 use super::store::ReplicaLog;
+use crate::planted::{self, Bug};
 use crate::wire::Wire;
 
 impl<L: ReplicaLog> Driver<L> {
     /// A message from another server, which the transport has checked to be a member.
     pub fn receive(&mut self, from: u64, wire: Wire) {
+        self.contact.heard(from, self.ticks);
         match wire {
             Wire::Raft(message) => self.receive_raft(from, *message),
             Wire::Notice(message) => self.receive_notice(from, *message),
@@ -38,9 +40,13 @@ impl<L: ReplicaLog> Driver<L> {
             }
             Wire::PadRequest { level } => self.request_pad(level),
             Wire::Claim => {
+                let election = u64::from(self.config.election_ticks);
+                let steady = self.contact.is_steady(from, self.ticks, 2 * election)
+                    || planted::is(Bug::FlappingServerLeads);
                 if self.leads()
                     && from == self.config.wanted_leader
                     && self.placement.may_transfer(self.ticks)
+                    && steady
                 {
                     self.hand_leadership_over(Some(from));
                 }
@@ -70,7 +76,10 @@ impl<L: ReplicaLog> Driver<L> {
              {last}: acknowledged data was lost, so this server must not go on under its id",
             message.commit
         );
-        if let Err(error) = self.raft.step(message) {
+        if message.msg_type == MessageType::MsgAppendResponse {
+            self.flow.forget_probe(from);
+        }
+        if let Err(error) = self.step(message) {
             tracing::debug!(from, %error, "raft refused a message");
         }
     }

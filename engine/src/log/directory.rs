@@ -56,9 +56,17 @@ impl Directory {
         segment_numbers(&*self.files, &self.path)?
             .into_iter()
             .map(|number| {
-                Segment::load(&*self.files, &segment_path(&self.path, number), Some(self.log_id), number)
+                let path = segment_path(&self.path, number);
+                let segment = Segment::load(&*self.files, &path, Some(self.log_id), number)?;
+                self.close(&segment);
+                Ok(segment)
             })
             .collect()
+    }
+
+    /// Closes the file of a segment that is not written any more.
+    pub fn close(&self, segment: &Segment) {
+        segment.close(&self.files);
     }
 
     /// Removes what a crash has left of segments in preparation or on their way to being recycled.

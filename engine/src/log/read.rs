@@ -158,7 +158,9 @@ impl Run {
             return Ok(None);
         };
         let start = u64::from(first.offset);
-        let bytes = self.segment.read(start, (last.end() - start) as usize)?;
+        let Some(bytes) = self.segment.read_if_there(start, (last.end() - start) as usize)? else {
+            return Ok(Some(*first));
+        };
         for at in self.records {
             let record = bytes.slice((u64::from(at.offset) - start) as usize..(at.end() - start) as usize);
             match decode_record(self.segment.seal, &record) {

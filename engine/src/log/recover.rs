@@ -106,6 +106,9 @@ fn repair(directory: &Directory, segments: &mut Vec<Segment>, replay: &Replay) -
     if segments.is_empty() {
         segments.push(directory.create(1, 0, None)?);
     }
+    if let Some(active) = segments.last() {
+        active.keep_open()?;
+    }
     if let (Some(active), Some(found)) = (segments.last(), replay.active()) {
         if found.leftovers {
             tracing::info!(path = %active.path.display(), end = found.end, "erasing what stands behind the last frame of the log");

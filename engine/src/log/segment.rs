@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 
 use super::LogError;
 use super::files::{Files, LogFile};
 use super::format::{HEADER_BYTES, HeaderError, Seal, SegmentHeader, VERSION};
 
-/// An open segment file. Readers hold on to it while they read; should it be recycled meanwhile, the seal makes them
-/// refuse what they find.
+/// A segment file. Readers hold on to it while they read; should it be recycled meanwhile, the seal makes them refuse what they
+/// find.
 #[derive(Debug)]
 pub(super) struct Segment {
     /// The log that it is part of.
@@ -23,7 +24,16 @@ pub(super) struct Segment {
     pub bytes: u64,
     /// How long it was made; 0 if that is not known.
     pub made: u64,
-    file: Arc<dyn LogFile>,
+    handle: Mutex<Handle>,
+}
+
+/// A log has few of its files open, however many it has: the one that is written, the next one, and those that are read just
+/// now.
+#[derive(Debug)]
+enum Handle {
+    Open(Arc<dyn LogFile>),
+    /// Opened for each use, by its name. No other file ever gets that name.
+    Closed(Arc<dyn Files>),
 }
 
 impl Segment {
@@ -69,7 +79,28 @@ impl Segment {
 
     fn of(file: Arc<dyn LogFile>, path: &Path, header: &SegmentHeader, bytes: u64) -> Self {
         let SegmentHeader { log_id, number, bytes: made, .. } = *header;
-        Segment { log_id, number, seal: header.seal(), path: path.to_owned(), bytes, made, file }
+        let handle = Mutex::new(Handle::Open(file));
+        Segment { log_id, number, seal: header.seal(), path: path.to_owned(), bytes, made, handle }
+    }
+
+    /// Closes the file. It is opened again whenever it is needed.
+    pub fn close(&self, files: &Arc<dyn Files>) {
+        *self.handle.lock() = Handle::Closed(Arc::clone(files));
+    }
+
+    /// Opens the file for good, to be written on.
+    pub fn keep_open(&self) -> Result<(), LogError> {
+        let file = self.file().map_err(LogError::io("open the log segment", &self.path))?;
+        *self.handle.lock() = Handle::Open(file);
+        Ok(())
+    }
+
+    fn file(&self) -> io::Result<Arc<dyn LogFile>> {
+        let files = match &*self.handle.lock() {
+            Handle::Open(file) => return Ok(Arc::clone(file)),
+            Handle::Closed(files) => Arc::clone(files),
+        };
+        files.open(&self.path)
     }
 
     /// The whole file.
@@ -79,26 +110,40 @@ impl Segment {
 
     /// Reads a range in one go.
     pub fn read(&self, offset: u64, length: usize) -> Result<Bytes, LogError> {
+        let found = self.read_if_there(offset, length)?;
+        let gone = || LogError::io("read the log segment", &self.path)(io::ErrorKind::NotFound.into());
+        found.ok_or_else(gone)
+    }
+
+    /// Reads a range in one go, unless the segment has been taken out of the log meanwhile.
+    pub fn read_if_there(&self, offset: u64, length: usize) -> Result<Option<Bytes>, LogError> {
+        let failed = || LogError::io("read the log segment", &self.path);
+        let file = match self.file() {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed()(error)),
+        };
         let mut buffer = vec![0; length];
-        self.file
-            .read_exact_at(&mut buffer, offset)
-            .map_err(LogError::io("read the log segment", &self.path))?;
-        Ok(buffer.into())
+        file.read_exact_at(&mut buffer, offset).map_err(failed())?;
+        Ok(Some(buffer.into()))
     }
 
     /// Writes all parts, one behind the other, from an offset on.
     pub fn write(&self, offset: u64, parts: &mut [IoSlice<'_>]) -> Result<(), LogError> {
-        self.file.write_all_at(parts, offset).map_err(LogError::io("write to the log segment", &self.path))
+        let written = self.file().and_then(|file| file.write_all_at(parts, offset));
+        written.map_err(LogError::io("write to the log segment", &self.path))
     }
 
     /// Waits until what was written is durable.
     pub fn sync_data(&self) -> Result<(), LogError> {
-        self.file.sync_data().map_err(LogError::io("sync the log segment", &self.path))
+        self.file()
+            .and_then(|file| file.sync_data())
+            .map_err(LogError::io("sync the log segment", &self.path))
     }
 
     /// Waits until contents and length are durable.
     pub fn sync_all(&self) -> Result<(), LogError> {
-        self.file.sync_all().map_err(LogError::io("sync the log segment", &self.path))
+        self.file().and_then(|file| file.sync_all()).map_err(LogError::io("sync the log segment", &self.path))
     }
 
     /// Writes a range of the file again as it is, so that the next sync makes it durable whatever became of earlier ones.
@@ -112,14 +157,15 @@ impl Segment {
 
     /// Overwrites the rest of the file with zeros, from an offset on.
     pub fn erase(&self, from: u64) -> Result<(), LogError> {
-        self.file
-            .fill_with_zeros(from, self.bytes)
+        self.file()
+            .and_then(|file| file.fill_with_zeros(from, self.bytes))
             .map_err(LogError::io("erase the end of the log segment", &self.path))
     }
 
     /// Makes the segment longer.
     pub fn grow(&mut self, bytes: u64, durable: bool) -> Result<(), LogError> {
-        allocate(&*self.file, self.bytes, bytes, durable)
+        self.file()
+            .and_then(|file| allocate(&*file, self.bytes, bytes, durable))
             .map_err(LogError::io("make longer the log segment", &self.path))?;
         self.bytes = bytes;
         if durable { self.sync_all() } else { Ok(()) }

@@ -210,7 +210,9 @@ impl Disk {
         }
         let segment = Arc::new(segment);
         self.store.add_segment(Arc::clone(&segment));
+        let full = Arc::clone(&self.tail.active().segment);
         self.tail.roll(segment, HEADER_BYTES);
+        self.directory.close(&full);
         Ok(())
     }
 

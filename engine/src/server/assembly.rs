@@ -19,7 +19,7 @@ use super::snapshot_thread::SnapshotThread;
 use super::thread::{Bell, spawn};
 use crate::client::Client;
 use crate::clock::Clock;
-use crate::config::{Config, ConfigError, Link, Pinning};
+use crate::config::{Config, ConfigError, Link, MOST_PENDING, Pinning};
 use crate::identity::{DirectoryLock, Identity, IdentityError, random};
 use crate::log::{Durability, LogError, SystemFiles};
 use crate::snapshot::SnapshotError;
@@ -89,7 +89,7 @@ pub enum StartError {
     },
     /// The sockets of the channel for snapshots cannot be opened.
     #[error("transfer: {0}")]
-    Transfer(OpenError),
+    Transfer(#[source] OpenError),
     /// The address of the channel for snapshots cannot be resolved.
     #[error("transfer: cannot resolve this server's own address {address:?}: {source}")]
     TransferAddress {
@@ -265,7 +265,8 @@ impl<S: StateMachine> Engine<S> {
             } else {
                 Disk::Inline(Box::new(writer))
             };
-            let thread = GroupThread { replica, tick: config.tick, core, transport, disk };
+            let peers = config.peers().collect();
+            let thread = GroupThread { replica, tick: config.tick, core, transport, peers, disk };
             self.groups.push(spawn(format!("group-{}", index + 1), move || thread.run())?);
         }
         Ok(())
@@ -343,8 +344,10 @@ fn open_link(config: &Config, group: u16, identity: &Arc<Identity>) -> Result<Tr
     let mut link_config = LinkConfig::new(hello, listen, peers);
     link_config.bind_address = link.bind_address;
     link_config.bind_device = link.bind_device;
-    link_config.send_queue_bytes = config.send_queue_bytes;
     link_config.max_frame_bytes = config.frame_bytes();
+    // The replica stops where its own bound is passed, so one message may come on top; nothing is ever dropped here.
+    link_config.send_queue_bytes = config.send_queue_bytes + link_config.max_frame_bytes;
+    link_config.max_pending_connections = MOST_PENDING + config.members.len();
     // A leader that is ahead by its whole window sends that in one message.
     let message_bytes = config.entry_bytes * (config.window + 1) + MESSAGE_HEADS_BYTES;
     link_config.read_buffer_bytes = message_bytes.clamp(link_config.read_buffer_bytes, READ_BUFFER_BYTES_MAX);
@@ -362,6 +365,7 @@ fn open_transfer(config: &Config, identity: &Arc<Identity>) -> Result<Transport,
     let others = config.members.iter().filter(|member| member.server != config.server);
     let peers = others.map(|member| Peer { server: member.server, address: member.transfer.clone() });
     let mut link_config = LinkConfig::new(hello, listen, peers.collect());
+    link_config.max_pending_connections = MOST_PENDING + config.members.len();
     link_config.seed = random() as u64;
     let admission = Arc::<Identity>::clone(identity);
     Transport::open(link_config, admission).map_err(StartError::Transfer)

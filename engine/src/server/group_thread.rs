@@ -16,6 +16,8 @@ pub(crate) struct GroupThread {
     pub tick: Duration,
     pub core: Option<core_affinity::CoreId>,
     pub transport: Transport,
+    /// The other servers.
+    pub peers: Vec<u64>,
     pub disk: Disk,
 }
 
@@ -65,6 +67,9 @@ impl GroupThread {
 
     /// One turn of the driver, and what follows from it.
     fn drive(&mut self) {
+        for peer in &self.peers {
+            self.replica.driver.queue_holds(*peer, self.transport.queued_bytes(*peer));
+        }
         self.replica.turn();
         let writes = std::mem::take(&mut self.replica.output.writes);
         let synced_later = self.persist(writes);
@@ -95,7 +100,7 @@ impl GroupThread {
 
     fn send(&mut self) {
         for (to, wire) in self.replica.output.messages.drain(..) {
-            // A full queue or a broken link drops it, and counts it; Raft and the lanes send again.
+            // A broken link drops it, and counts it; Raft and the lanes send again.
             let _ = self.transport.send(to, wire.encode());
         }
     }

@@ -73,6 +73,9 @@ pub struct Machine<S: StateMachine> {
     identity: Arc<Identity>,
     shared: Arc<Shared<S>>,
     clock: Clock,
+    peers: Vec<u64>,
+    /// Somebody says how much the network has queued.
+    queues_are_known: bool,
     groups: Vec<GroupParts>,
     writes: Vec<VecDeque<Write>>,
     sequencer: Sequencer,
@@ -132,6 +135,8 @@ impl<S: StateMachine> Machine<S> {
             identity,
             shared,
             clock: outside.clock.clone(),
+            peers: config.peers().collect(),
+            queues_are_known: false,
             writes: groups.iter().map(|_| VecDeque::new()).collect(),
             groups,
             sequencer,
@@ -189,9 +194,24 @@ impl<S: StateMachine> Machine<S> {
         planted::is(Bug::BlockingHandOff) && self.standing(group).commit > merged() + 1
     }
 
+    /// The network has so many bytes queued from a group to a peer, or no connection to it. To be said before each turn; a
+    /// network of which nothing is ever said takes everything at once.
+    pub fn queue_holds(&mut self, group: usize, peer: u64, bytes: Option<usize>) {
+        self.queues_are_known = true;
+        self.groups[group].replica.driver.queue_holds(peer, bytes);
+    }
+
+    /// Bytes that wait for a peer on a group's link, in the engine and in the network.
+    pub fn waiting_bytes(&self, group: usize, peer: u64) -> usize {
+        self.groups[group].replica.driver.waiting_bytes(peer)
+    }
+
     /// A turn of a group's thread; what it sends.
     pub fn turn(&mut self, group: usize) -> Vec<(u64, Frame)> {
         let replica = &mut self.groups[group].replica;
+        if !self.queues_are_known {
+            self.peers.iter().for_each(|peer| replica.driver.queue_holds(*peer, Some(0)));
+        }
         replica.read_mail();
         replica.look();
         replica.turn();

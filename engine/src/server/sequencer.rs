@@ -76,7 +76,7 @@ pub(crate) struct Sequencer {
     reads: Arc<ReadGate>,
     metrics: Arc<Metrics>,
     tick: Duration,
-    /// The slot that the merge awaited at the last tick.
+    /// The slot that the merge waited for at the last tick, if it did.
     stalled: Option<Slot>,
     limits: SnapshotLimits,
     /// What has been merged since the last snapshot.
@@ -260,7 +260,8 @@ impl Sequencer {
     /// A step of the clock.
     pub fn tick(&mut self, now: Instant) {
         let awaited = self.merge.awaited();
-        let halted = self.stalled == Some(awaited);
+        let waits = self.waits_for_slot();
+        let halted = waits && self.stalled == Some(awaited);
         if halted && let Some(level) = self.merge.held_level() {
             // Local knowledge did not help within a tick: ask the group's leader to pad, wherever it is.
             let group = awaited.group.index();
@@ -268,8 +269,15 @@ impl Sequencer {
             self.metrics.pad_requests.inc();
             self.metrics.stalls[group].inc_by(self.tick.as_secs_f64());
         }
-        self.stalled = Some(awaited);
+        self.stalled = waits.then_some(awaited);
         self.reads.tick(now, halted);
+    }
+
+    /// Whether nothing but the awaited group keeps the merge from going on. While execution is slow, slots wait for the merge
+    /// rather than the other way round: nobody can help by padding.
+    fn waits_for_slot(&self) -> bool {
+        let log = &self.logs[self.merge.awaited().group.index()];
+        !self.more && log.commit(&self.board) <= log.index
     }
 }
 

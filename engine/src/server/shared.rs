@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 
 use super::application::Executed;
-use super::board::Board;
+use super::board::{Board, GroupBoard};
 use super::replica::ROLES;
 use super::thread::Bell;
 use crate::batch::{LONE_COMMAND_BYTES, put_command};
@@ -28,7 +28,7 @@ pub(crate) struct Shared<S: StateMachine> {
     pub command_bytes: usize,
     pub deadline: Duration,
     pub clock: Clock,
-    /// A group without a leader for longer takes no commands.
+    /// While a group has been without a leader for longer, no commands are taken.
     pub leaderless_ticks: u32,
     pub lanes: Arc<Vec<Lane<S::Reply>>>,
     pub board: Arc<Board>,
@@ -49,12 +49,11 @@ impl<S: StateMachine> Shared<S> {
         Ok(())
     }
 
-    /// Whether the lane's group has a leader to take commands.
-    pub fn check_leader(&self, lane: LaneId) -> Result<(), Refused> {
-        if self.board.groups[usize::from(lane.0)].leaderless_ticks.load(SeqCst) > self.leaderless_ticks {
-            return Err(Refused::NoLeader);
-        }
-        Ok(())
+    /// Whether all groups have leaders, as far as this server knows. Without a group's leader the merge stops here: no command
+    /// could be executed, whichever group takes it, and no read confirmed.
+    pub fn check_leaders(&self) -> Result<(), Refused> {
+        let leaderless = |group: &GroupBoard| group.leaderless_ticks.load(SeqCst) > self.leaderless_ticks;
+        if self.board.groups.iter().any(leaderless) { Err(Refused::NoLeader) } else { Ok(()) }
     }
 
     /// Takes a single command.
@@ -65,7 +64,7 @@ impl<S: StateMachine> Shared<S> {
         sink: &Arc<dyn Sink<S::Reply>>,
     ) -> Result<(), Refused> {
         self.check_size(command.len())?;
-        self.check_leader(lane)?;
+        self.check_leaders()?;
         let bytes = command.len();
         let piece = if bytes >= LONE_COMMAND_BYTES {
             Piece::Lone(command)
@@ -84,7 +83,7 @@ impl<S: StateMachine> Shared<S> {
     /// Begins reads; `true` if the state is fresh enough already, and the sink will hear nothing.
     pub fn read(&self, consistency: Consistency, sink: Arc<dyn ReadSink>, tokens: Vec<u64>) -> bool {
         let queued = self.clock.now();
-        let reads = |sink| ReadBatch { sink, tokens, queued, deadline: queued + self.deadline };
+        let reads = |sink, tokens| ReadBatch { sink, tokens, queued, deadline: queued + self.deadline };
         match consistency {
             Consistency::Weak => return true,
             Consistency::AtLeast(position) => {
@@ -92,9 +91,13 @@ impl<S: StateMachine> Shared<S> {
                 if position.get() <= self.board.applied.load(SeqCst) + early {
                     return true;
                 }
-                self.reads.read_at_least(position, reads(sink));
+                self.reads.read_at_least(position, reads(sink, tokens));
             }
-            Consistency::Strong => self.reads.read_strong(reads(sink)),
+            Consistency::Strong if self.check_leaders().is_err() => {
+                self.metrics.reads_failed.inc_by(tokens.len() as u64);
+                sink.failed(&tokens);
+            }
+            Consistency::Strong => self.reads.read_strong(reads(sink, tokens)),
         }
         false
     }

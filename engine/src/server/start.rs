@@ -152,6 +152,7 @@ pub(super) fn open_group(
         sub_batch_bytes: config.sub_batch_bytes(),
         foreign_bytes: config.lane_bytes,
         pin_bytes: config.snapshot_pin_bytes,
+        send_queue_bytes: config.send_queue_bytes,
     };
     let origin = Origin { server: config.server, incarnation: identity.incarnation(), lane: group };
     let queue = Arc::new(LaneQueue::new(origin, config.entry_bytes));

@@ -21,6 +21,7 @@ pub fn run(arguments: &DelArgs) -> Result<ExitCode, Failure> {
     let timeout = Duration::from_secs(arguments.cluster.timeout.into());
     let response = ask(&endpoints, &request, again, timeout, &mut io::stderr())?;
     match response.status {
+        404 if arguments.if_match.is_some() => Err(condition_failed(&response)),
         // 404: there was nothing to delete, or a first attempt with a lost answer has done it.
         200 | 204 | 404 if arguments.quiet => Ok(ExitCode::SUCCESS),
         200 | 204 | 404 => print_position(&response),

@@ -21,16 +21,21 @@ Environment:
   NIAGARA_LOG   what serve and demo log
   NO_COLOR      no colours, even on a terminal
 
-Exit status:
+Exit status, of all commands:
   0  done
-  1  failed; the message on standard error says what happened and what to do
-  2  the command line is wrong";
+  1  the answer is no: there is no such key, a condition does not hold, a file is damaged; or it failed otherwise
+  2  the command line is wrong
+  3  it had no effect, and may be tried again: no server could be reached, or none took it
+  4  the outcome is unknown: it may or may not have been executed
+  5  it was done, but its output could not be written in full (without a message if the reader has gone)
+The message on standard error says what happened and what to do.";
 
 /// Of `niagara demo`.
 pub const DEMO: &str = "\
 The servers listen on free ports of 127.0.0.1. The load comes through their Redis front ends: writes, strongly \
 consistent reads, and increments of one counter, in pipelines, on all servers at once. Afterwards every server's \
-digests of the global log are compared, and the counter must hold every increment that was acknowledged.
+digests of the global log are compared, and the counter must hold every increment that was acknowledged. Without --dir \
+nothing is left, whichever of SIGINT (Ctrl-C), SIGTERM and SIGHUP ends it.
 
 Examples:
   niagara demo
@@ -41,7 +46,8 @@ Examples:
 Exit status:
   0  all servers agree, no request failed, and no acknowledged increment was lost
   1  one of these does not hold, or the cluster could not be started
-  2  the command line is wrong";
+  2  the command line is wrong
+  5  the output could not be written in full";
 
 /// Of `niagara new-cluster`.
 pub const NEW_CLUSTER: &str = "\
@@ -57,12 +63,14 @@ Examples:
 Exit status:
   0  the files are written
   1  a file exists already, or cannot be written
-  2  the command line is wrong";
+  2  the command line is wrong
+  5  the files are written, but the output could not be";
 
 /// Of `niagara serve`.
 pub const SERVE: &str = "\
-SIGTERM and SIGINT (Ctrl-C) end the server cleanly; a second one ends it at once, as a crash would, with status 130 \
-or 143. It says in one line when it serves, with all addresses. The limit of open files is raised as far as the \
+SIGTERM, SIGINT (Ctrl-C) and SIGHUP (its terminal closes; not under nohup) end the server cleanly; a second SIGTERM or SIGINT \
+ends it at once, as a crash would, with status 130 or 143. Logs that standard error does not take are dropped and counted; they \
+never hold up the server. It says in one line when it serves, with all addresses. The limit of open files is raised as far as the \
 system allows.
 
 Examples:
@@ -78,18 +86,25 @@ Exit status:
 pub const PUT: &str = "\
 Prints the write's position in the global log, for `get --read at-least:POSITION`, and the value's version, for \
 `--if-match`. When a server cannot serve, the next one is tried. When a server's answer is lost, the write may or may \
-not have been executed: it is then sent to the next server, which is said on standard error; a conditional one is not.
+not have been executed: it is then sent to the next server, which is said on standard error; a conditional one is not. Keys \
+and values may begin with a dash; one that is like an option goes behind `--`. From standard input no more is read than the \
+longest value has, 16 MiB.
 
 Examples:
   niagara put greeting hello
   niagara put picture < picture.png
+  niagara put number -5
+  niagara put -- --key --value
   niagara put greeting hi --if-match 9f86d081884c7d65-1024
   niagara put lock me --if-absent --at http://10.0.0.1:7000,http://10.0.0.2:7000
 
 Exit status:
   0  written
-  1  not written, or the outcome is unknown; the message says which
-  2  the command line is wrong";
+  1  not written: the condition does not hold
+  2  the command line is wrong
+  3  not written: no server could be reached, or none took it
+  4  the outcome is unknown: it may or may not have been written
+  5  written, but the output could not be";
 
 /// Of `niagara get`.
 pub const GET: &str = "\
@@ -104,8 +119,10 @@ Examples:
 
 Exit status:
   0  the value is on standard output
-  1  there is no such key, or no server could answer; the message says which
-  2  the command line is wrong";
+  1  there is no such key
+  2  the command line is wrong
+  3  no server could answer
+  5  the output could not be written in full";
 
 /// Of `niagara del`.
 pub const DEL: &str = "\
@@ -118,12 +135,15 @@ Examples:
 
 Exit status:
   0  the key does not exist any more
-  1  not deleted, or the outcome is unknown; the message says which
-  2  the command line is wrong";
+  1  not deleted: the condition does not hold
+  2  the command line is wrong
+  3  not deleted: no server could be reached, or none took it
+  4  the outcome is unknown: it may or may not have been deleted
+  5  deleted, but the output could not be written";
 
 /// Of `niagara status`.
 pub const STATUS: &str = "\
-A row for each server and group:
+The servers that are named are asked, and those that they name: one address is enough. A row for each server and group:
   role      leader, follower, candidate or pre-candidate
   leader    the leader that this replica knows of
   term      the Raft term
@@ -145,7 +165,8 @@ Examples:
 Exit status:
   0  at least one server answered, and no two disagree
   1  none answered, or two servers' digests differ at a common position, or they are of different clusters
-  2  the command line is wrong";
+  2  the command line is wrong
+  5  the output could not be written in full";
 
 /// Of `niagara snapshot`.
 pub const SNAPSHOT: &str = "\
@@ -161,7 +182,10 @@ Examples:
 Exit status:
   0  done
   1  failed; the message on standard error says what happened and what to do
-  2  the command line is wrong";
+  2  the command line is wrong
+  3  it had no effect: no server could be reached
+  4  an import ended early: some of it may have been loaded
+  5  the output could not be written in full";
 
 /// Of `niagara snapshot now`.
 pub const SNAPSHOT_NOW: &str = "\
@@ -175,9 +199,11 @@ Examples:
   niagara snapshot now --at http://10.0.0.2:7000
 
 Exit status:
-  0  each server has a snapshot of all that it had executed when it was asked
+  0  each server has a snapshot of all that it had executed when it was asked, up to the position that is printed
   1  some server has not; the message says which and why
-  2  the command line is wrong";
+  2  the command line is wrong
+  3  some server could not be reached
+  5  the output could not be written in full";
 
 /// Of `niagara snapshot inspect`.
 pub const SNAPSHOT_INSPECT: &str = "\
@@ -193,13 +219,15 @@ Examples:
 Exit status:
   0  the file is whole
   1  the file is damaged, or cannot be read; the message says what is wrong and at which offset
-  2  the command line is wrong";
+  2  the command line is wrong
+  5  the output could not be written in full";
 
 /// Of `niagara snapshot export`.
 pub const SNAPSHOT_EXPORT: &str = "\
 With --json each line is an object such as {\"key\":\"greeting\",\"value\":\"hello\"}; what is not UTF-8 stands in base64, as \
-`key_base64` or `value_base64`. With --resp each key is a SET command of the Redis protocol. The order of keys means \
-nothing. Versions (ETags) are not exported. The file is checked on the way: after a failure, what has been written to \
+`key_base64` or `value_base64`. What HTTP clients have said of a value stands beside it, as `content_type` and \
+`content_encoding`. With --resp each key is a SET command of the Redis protocol, which has no room for that. The order of \
+keys means nothing. Versions (ETags) are not exported. The file is checked on the way: after a failure, what has been written to \
 standard output is not all; a file named by --output is removed again.
 
 Examples:
@@ -209,8 +237,9 @@ Examples:
 
 Exit status:
   0  all keys and values are written
-  1  they are not; the message says why
-  2  the command line is wrong";
+  1  they are not: the file is damaged, or cannot be read; the message says why
+  2  the command line is wrong
+  5  the output could not be written in full";
 
 /// Of `niagara snapshot import`.
 pub const SNAPSHOT_IMPORT: &str = "\
@@ -231,8 +260,11 @@ Examples:
 
 Exit status:
   0  every key is loaded, and acknowledged
-  1  not all are, or the cluster was not empty; the message says what happened
-  2  the command line is wrong";
+  1  not all are: the input is damaged or does not exist, or the cluster was not empty; the message says what happened
+  2  the command line is wrong
+  3  nothing was loaded: no server could be reached at a Redis port
+  4  the server went away or refused: not all are loaded, and more may be than were acknowledged
+  5  every key is loaded, but the output could not be written";
 
 /// Of `niagara log`.
 pub const LOG: &str = "\
@@ -245,7 +277,8 @@ Examples:
 Exit status:
   0  done
   1  failed; the message on standard error says what happened and what to do
-  2  the command line is wrong";
+  2  the command line is wrong
+  5  the output could not be written in full";
 
 /// Of `niagara log inspect`.
 pub const LOG_INSPECT: &str = "\
@@ -265,4 +298,5 @@ Examples:
 Exit status:
   0  a start would take the logs as they are
   1  some log is damaged, or cannot be read; the message says which
-  2  the command line is wrong";
+  2  the command line is wrong
+  5  the output could not be written in full";

@@ -10,7 +10,7 @@ use niagara_kvstore::config::{Plan, PlannedServer};
 
 use super::failure::Failure;
 use super::output::print;
-use super::{NewClusterArgs, file_limit};
+use super::{NewClusterArgs, file_limit, place, shell};
 use niagara_kvstore::client::is_host;
 
 /// Does what `niagara new-cluster` promises.
@@ -47,8 +47,11 @@ pub fn random_cluster() -> Result<u128, Failure> {
 /// Writes all files of a plan, or none: nothing that exists is overwritten.
 pub fn write_files(plan: &Plan, dir: &Path) -> Result<(), Failure> {
     let fail = |path: &Path, error: &io::Error| {
-        let hint = "choose another directory by --dir, or make room in this one";
-        Failure::new(format!("cannot write {}: {error}", path.display()), hint)
+        let what = format!("cannot write {}: {error}", path.display());
+        match place::explain(path, error) {
+            Some((reason, hint)) => Failure::new(format!("{what}\n{reason}"), hint),
+            None => Failure::new(what, "choose another directory by --dir"),
+        }
     };
     fs::create_dir_all(dir).map_err(|error| fail(dir, &error))?;
     for path in plan.servers.iter().map(|server| dir.join(Plan::file_name(server.server))) {
@@ -57,11 +60,19 @@ pub fn write_files(plan: &Plan, dir: &Path) -> Result<(), Failure> {
             return Err(Failure::new(format!("{} exists already", path.display()), hint));
         }
     }
+    let mut created = Vec::new();
     for server in &plan.servers {
         let path = dir.join(Plan::file_name(server.server));
-        let written = File::create_new(&path)
-            .and_then(|mut file| file.write_all(plan.render(server.server).as_bytes()));
-        written.map_err(|error| fail(&path, &error))?;
+        let written = File::create_new(&path).and_then(|mut file| {
+            created.push(path.clone());
+            file.write_all(plan.render(server.server).as_bytes())?;
+            file.sync_all()
+        });
+        if let Err(error) = written {
+            // All or none. What cannot be removed either is named by the next attempt.
+            created.iter().for_each(|path| drop(fs::remove_file(path)));
+            return Err(fail(&path, &error));
+        }
     }
     Ok(())
 }
@@ -100,15 +111,15 @@ fn next_steps(plan: &Plan, dir: &Path) -> String {
     let mut text = format!("A cluster of {count} servers, which survives the failure of {survives}.\n\n");
     text.push_str("Start each server, in a terminal or on a machine of its own:\n");
     for server in &plan.servers {
-        let _ = writeln!(text, "  niagara serve --config {}", file(server).display());
+        let _ = writeln!(text, "  niagara serve --config {}", shell::path(&file(server)));
     }
     if let Some(first) = plan.servers.first() {
         let _ = write!(
             text,
             "\nThen:\n  niagara status --config {config}\n  niagara put greeting hello --config {config}\n  curl \
-             http://{http}/kv/greeting\n",
-            config = file(first).display(),
-            http = first.http,
+             {url}\n",
+            config = shell::path(&file(first)),
+            url = shell::word(&format!("http://{}/kv/greeting", first.http)),
         );
     }
     text

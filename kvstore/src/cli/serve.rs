@@ -4,11 +4,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use niagara_kvstore::config::{ConfigFile, ConfigFileError};
-use niagara_kvstore::server::{Server, ServerConfig};
+use niagara_kvstore::server::{Server, ServerConfig, ServerError};
 
 use super::failure::Failure;
 use super::stop_signal::StopSignal;
-use super::{ServeArgs, file_limit, logs};
+use super::{ServeArgs, file_limit, logs, place};
 
 /// Does what `niagara serve` promises.
 pub fn run(arguments: &ServeArgs) -> Result<ExitCode, Failure> {
@@ -19,14 +19,8 @@ pub fn run(arguments: &ServeArgs) -> Result<ExitCode, Failure> {
     let (id, groups, durability) = (config.engine.server, config.engine.groups(), config.engine.durability);
     let links = own_addresses(&config);
     let data_dir = config.engine.data_dir.clone();
-    let server = Server::start(config).map_err(|error| {
-        let hint = format!(
-            "check the addresses and the data directory ({}) in {}; one server runs in each directory",
-            data_dir.display(),
-            arguments.config.display()
-        );
-        Failure::new(format!("server {id} cannot start: {error}"), hint)
-    })?;
+    let server =
+        Server::start(config).map_err(|error| not_started(id, &error, &data_dir, &arguments.config))?;
     tracing::info!(
         "server {id} serves: HTTP at {}, Redis at {}, {groups} groups at {links}, data in {} ({durability})",
         server.http_addr(),
@@ -38,6 +32,36 @@ pub fn run(arguments: &ServeArgs) -> Result<ExitCode, Failure> {
     server.stop();
     tracing::info!("server {id} has stopped cleanly");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Why a server did not start, and which key of its configuration has to do with it.
+fn not_started(id: u64, error: &ServerError, data_dir: &Path, config: &Path) -> Failure {
+    let config = config.display();
+    if let Some(setting) = error.setting() {
+        let hint = match error.is_address_in_use() {
+            true => {
+                "another program has that port: stop it (`ss -ltnp` shows which it is), or choose another port there"
+            }
+            false => "correct the address there: it must be one of this machine's",
+        };
+        let what = format!("server {id} cannot start: {error}\nthe address is {setting} in {config}");
+        return Failure::new(what, hint);
+    }
+    let reason = error.system_error().and_then(|system| place::explain(data_dir, system));
+    match reason {
+        Some((reason, hint)) => {
+            let what = format!(
+                "server {id} cannot start: {error}\n`data_dir` in {config} is {}: {reason}",
+                data_dir.display()
+            );
+            Failure::new(what, hint)
+        }
+        None => {
+            let hint =
+                format!("the data directory is {}, as `data_dir` in {config} says", data_dir.display());
+            Failure::new(format!("server {id} cannot start: {error}"), hint)
+        }
+    }
 }
 
 /// Reads a server's configuration file, with a failure that names it.

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use niagara_engine::{GroupStatus, SnapshotStatus, Status};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::StatusArgs;
 use super::agreement::Agreement;
@@ -27,11 +27,29 @@ struct Row {
     error: Option<String>,
 }
 
+/// A cluster's members by id, and where each answers HTTP.
+type Members = Vec<(u64, Endpoint)>;
+
+/// What a server says of itself, and where it finds the others.
+#[derive(Deserialize)]
+struct Page {
+    #[serde(flatten)]
+    status: Status,
+    #[serde(default)]
+    members: Vec<Member>,
+}
+
+#[derive(Deserialize)]
+struct Member {
+    server: u64,
+    http: String,
+}
+
 /// Does what `niagara status` promises.
 pub fn run(arguments: &StatusArgs) -> Result<ExitCode, Failure> {
     let endpoints = endpoints(&arguments.cluster)?;
     let timeout = Duration::from_secs(arguments.cluster.timeout.into());
-    let rows = ask_all(&endpoints, timeout);
+    let rows = ask_all_of_cluster(endpoints, timeout);
     let agreement = Agreement::of(rows.iter().filter_map(|row| row.status.as_ref()));
     let text =
         if arguments.json { json(&rows, &agreement) } else { report(&rows, &agreement, style::for_stdout()) };
@@ -40,28 +58,54 @@ pub fn run(arguments: &StatusArgs) -> Result<ExitCode, Failure> {
     Ok(if answered && !agreement.is_bad() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Asks the servers that were named, and then those that they name, each once.
+fn ask_all_of_cluster(named: Vec<Endpoint>, timeout: Duration) -> Vec<Row> {
+    let (mut asked, mut rows) = (Vec::<Endpoint>::new(), Vec::<Row>::new());
+    let mut next = named;
+    while !next.is_empty() {
+        let (found, members): (Vec<_>, Vec<_>) = ask_all(&next, timeout).into_iter().unzip();
+        rows.extend(found);
+        asked.append(&mut next);
+        for (server, endpoint) in members.into_iter().flatten() {
+            // A server may be known by several names: one that has answered is not asked again.
+            let has_answered = |row: &Row| row.status.as_ref().is_some_and(|status| status.server == server);
+            if !asked.contains(&endpoint) && !next.contains(&endpoint) && !rows.iter().any(has_answered) {
+                next.push(endpoint);
+            }
+        }
+    }
+    rows.sort_by_key(|row| row.status.as_ref().map_or(u64::MAX, |status| status.server));
+    rows
+}
+
 /// Asks all servers at once, so that one that hangs does not hold up the others.
-fn ask_all(endpoints: &[Endpoint], timeout: Duration) -> Vec<Row> {
+fn ask_all(endpoints: &[Endpoint], timeout: Duration) -> Vec<(Row, Members)> {
     thread::scope(|scope| {
         let asked: Vec<_> = endpoints.iter().map(|at| scope.spawn(move || ask_one(at, timeout))).collect();
-        let join = |thread: thread::ScopedJoinHandle<'_, Row>| {
+        let join = |thread: thread::ScopedJoinHandle<'_, (Row, Members)>| {
             thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         };
         asked.into_iter().map(join).collect()
     })
 }
 
-fn ask_one(endpoint: &Endpoint, timeout: Duration) -> Row {
+fn ask_one(endpoint: &Endpoint, timeout: Duration) -> (Row, Members) {
     let outcome = match endpoint.send(&Request::get("/status"), timeout) {
         Err(trouble) => Err(format!("unreachable: {trouble}")),
         Ok(response) if response.status != 200 => Err(refusal(&response).what),
-        Ok(response) => serde_json::from_slice(&response.body).map_err(|error| format!("no status: {error}")),
+        Ok(response) => serde_json::from_slice::<Page>(&response.body)
+            .map_err(|_| "this is not a Niagara server's HTTP port, or one of another release".to_owned()),
     };
-    let (status, error) = match outcome {
-        Ok(status) => (Some(status), None),
+    let (page, error) = match outcome {
+        Ok(page) => (Some(page), None),
         Err(error) => (None, Some(error)),
     };
-    Row { at: endpoint.to_string(), status, error }
+    let (status, members) = page.map_or((None, Vec::new()), |page| (Some(page.status), page.members));
+    let members = members.into_iter().filter_map(|Member { server, http }| {
+        Some((server, http.parse::<Endpoint>().ok()?.or_at_host_of(endpoint)))
+    });
+    let members = members.collect();
+    (Row { at: endpoint.to_string(), status, error }, members)
 }
 
 fn report(rows: &[Row], agreement: &Agreement, paint: Paint) -> String {

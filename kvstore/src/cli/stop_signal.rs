@@ -1,10 +1,11 @@
-//! SIGINT and SIGTERM: the first asks for a clean end, a second one ends the process at once.
+//! SIGINT, SIGTERM and SIGHUP: the first asks for a clean end, a second one ends the process at once.
 
+use std::fs;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
 
@@ -21,12 +22,19 @@ impl StopSignal {
     pub fn watch() -> Result<Self, Failure> {
         let watch = || -> io::Result<Self> {
             let arrived = Arc::new(AtomicBool::new(false));
+            let mut watched = vec![SIGINT, SIGTERM];
             for signal in [SIGINT, SIGTERM] {
                 // In this order: the signal that sets the flag must not itself find it set.
                 flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&arrived))?;
-                flag::register(signal, Arc::clone(&arrived))?;
             }
-            Ok(StopSignal { signals: Signals::new([SIGINT, SIGTERM])?, arrived })
+            // A terminal that closes may say so several times, so that is never "at once". And who was started by nohup goes on.
+            if !is_ignored(SIGHUP) {
+                watched.push(SIGHUP);
+            }
+            for signal in &watched {
+                flag::register(*signal, Arc::clone(&arrived))?;
+            }
+            Ok(StopSignal { signals: Signals::new(watched)?, arrived })
         };
         watch().map_err(|error| {
             Failure::new(
@@ -41,10 +49,24 @@ impl StopSignal {
         self.arrived.load(Ordering::SeqCst)
     }
 
+    /// What says whether one has, for other threads.
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.arrived)
+    }
+
     /// Sleeps until a signal arrives; returns at once if one has.
     pub fn wait(&mut self) {
         while !self.arrived() {
             let _ = self.signals.wait();
         }
     }
+}
+
+/// Whether the process was started so that a signal means nothing to it.
+fn is_ignored(signal: i32) -> bool {
+    // Where the system does not tell, signals mean what they always do.
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }

@@ -105,7 +105,7 @@ data_dir = "{data_dir}"
 #   "memory"  nothing but the failure of a minority of servers, which must not come back: for experiments
 durability = "{durability}"
 
-# Where clients connect, as host:port. There is no authentication: listen at 0.0.0.0 in a trusted network only.
+# Where clients connect, as host:port; of a name, at all of its addresses. There is no authentication: listen at 0.0.0.0 in a trusted network only.
 http = "{http}"
 redis = "{redis}"
 "#,
@@ -178,7 +178,7 @@ fn engine_section() -> String {
 # Memory for the recent part of each group's log, in MiB. Small is fast: it stays in the processor's cache.
 # log_cache_mib = {log_cache_mib}
 
-# Most MiB that wait for one server on one group's link; messages above it are dropped, and Raft sends them again.
+# Most MiB that wait for one server on one group's link. A slow link gets fewer; what a server lacks beyond that stays in the log.
 # send_queue_mib = {send_queue_mib}
 
 # A snapshot of the whole state is written when so many entries with commands have been executed since the last one, or so
@@ -227,7 +227,9 @@ fn engine_section() -> String {
 }
 
 fn front_section() -> String {
-    let FrontEndConfig { threads, max_connections, .. } = FrontEndConfig::default();
+    let FrontEndConfig { threads, max_connections, client_output, all_clients, .. } =
+        FrontEndConfig::default();
+    let (client_output, all_clients) = (client_output >> 20, all_clients >> 20);
     format!(
         r#"
 [front]
@@ -237,6 +239,15 @@ fn front_section() -> String {
 # Most client connections at a time; further ones are told so and closed. Default: the limit of open files, less some
 # for logs and other servers, which came to this where the file was written.
 # max_connections = {max_connections}
+
+# Most MiB of replies that wait for one client to take them. A client may write a whole pipeline before it reads the first
+# reply: its requests are read on, up to 32 MiB of them, and executed. One that is at both limits and takes nothing for
+# 30 seconds is closed, and the log says so.
+# client_output_mib = {client_output}
+
+# Most MiB of requests and replies that wait for all clients together. Above it no client is read ahead, and one MiB of
+# replies waits for each.
+# all_clients_mib = {all_clients}
 "#
     )
 }

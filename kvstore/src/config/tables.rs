@@ -63,6 +63,8 @@ pub(super) struct EngineTable {
 pub(super) struct FrontTable {
     pub threads: Option<u32>,
     pub max_connections: Option<u32>,
+    pub client_output_mib: Option<u32>,
+    pub all_clients_mib: Option<u32>,
 }
 
 /// This server's end of one group's links.

@@ -79,6 +79,18 @@ fn a_generated_file_parses_back() {
     assert_eq!(http, [(1, "127.0.0.1:7100"), (2, "127.0.0.1:7200"), (3, "127.0.0.1:7300")]);
 }
 
+/// `localhost` is 127.0.0.1 everywhere, and ::1 besides on most machines.
+#[test]
+fn a_name_means_all_of_its_addresses() {
+    let front = parse(&MINIMAL.replace("127.0.0.1:7001", "localhost:7001")).unwrap().server.front;
+    let mut redis = front.redis_too;
+    redis.insert(0, front.redis);
+    let mut expected: Vec<_> = ("localhost", 7001).to_socket_addrs().unwrap().collect();
+    expected.dedup();
+    assert_eq!(redis, expected);
+    assert!(redis.contains(&"127.0.0.1:7001".parse().unwrap()));
+}
+
 #[test]
 fn leaderships_belong_where_the_file_says() {
     let with = |leaders: &str| {
@@ -120,7 +132,13 @@ fn every_documented_default_is_the_default_of_the_code() {
     else {
         panic!("the generated file leaves out a key of [engine]: {spelled_out}");
     };
-    let FrontTable { threads: Some(_), max_connections: Some(_) } = file.front else {
+    let FrontTable {
+        threads: Some(_),
+        max_connections: Some(_),
+        client_output_mib: Some(_),
+        all_clients_mib: Some(_),
+    } = file.front
+    else {
         panic!("the generated file leaves out a key of [front]: {spelled_out}");
     };
     // ... and saying the defaults changes nothing.
@@ -215,4 +233,70 @@ fn values_that_cannot_work_say_what_to_write() {
 fn a_missing_file_is_named() {
     let error = ConfigFile::read("/nonexistent/server-1.toml").expect_err("there is no such file");
     assert!(error.to_string().contains("/nonexistent/server-1.toml"), "{error}");
+}
+
+#[test]
+fn two_listeners_at_one_address_are_refused() {
+    let other = "\n[[members]]\nserver = 2\nhttp = \"10.0.0.2:7000\"\ngroups = [\"10.0.0.2:7002\", \"10.0.0.2:7003\"]\ntransfer = \"10.0.0.2:7004\"\n";
+    let file = format!("{MINIMAL}{other}");
+    parse(&file).unwrap();
+    for (from, to, key, holder) in [
+        ("redis = \"127.0.0.1:7001\"", "redis = \"127.0.0.1:7000\"", "redis", "http"),
+        ("redis = \"127.0.0.1:7001\"", "redis = \"0.0.0.0:7000\"", "redis", "http"),
+        ("redis = \"127.0.0.1:7001\"", "redis = \"[::]:7000\"", "redis", "http"),
+        ("redis = \"127.0.0.1:7001\"", "redis = \"localhost:7000\"", "redis", "http"),
+        ("http = \"127.0.0.1:7000\"", "http = \"0.0.0.0:7003\"", "members[server 1].groups[2]", "http"),
+        (
+            "transfer = \"127.0.0.1:7004\"",
+            "transfer = \"127.0.0.1:7001\"",
+            "members[server 1].transfer",
+            "redis",
+        ),
+        (
+            "\"127.0.0.1:7003\"]",
+            "\"127.0.0.1:7002\"]",
+            "members[server 1].groups[2]",
+            "members[server 1].groups[1]",
+        ),
+        (
+            "\"127.0.0.1:7003\"]",
+            "\"10.0.0.2:7004\"]",
+            "members[server 2].transfer",
+            "members[server 1].groups[2]",
+        ),
+        ("\"10.0.0.2:7003\"]", "\"127.0.0.1:7001\"]", "members[server 2].groups[2]", "redis"),
+        ("http = \"10.0.0.2:7000\"", "http = \"127.0.0.1:7000\"", "members[server 2].http", "http"),
+        (
+            "\"10.0.0.2:7002\", \"10.0.0.2:7003\"",
+            "\"db:7002\", \"DB:7002\"",
+            "members[server 2].groups[2]",
+            "members[server 2].groups[1]",
+        ),
+    ] {
+        let said = error_of(&file.replacen(from, to, 1));
+        assert!(
+            said.starts_with(&format!("`{key}`: ")) && said.contains(&format!("which `{holder}` has")),
+            "{to}: {said}"
+        );
+    }
+    let links = "\n[[links]]\nlisten = \"0.0.0.0:7001\"\n[[links]]\n";
+    let said = error_of(&format!("{file}{links}"));
+    assert!(said.starts_with("`links[1].listen`: ") && said.contains("which `redis` has"), "{said}");
+}
+
+#[test]
+fn one_address_may_be_written_twice_and_port_0_is_never_taken() {
+    let told = MINIMAL.replace("server = 1\ngroups", "server = 1\nhttp = \"127.0.0.1:7000\"\ngroups");
+    assert_eq!(parse(&told).unwrap().server.front.members, [(1, "127.0.0.1:7000".to_owned())]);
+    let any = MINIMAL.replace("7000", "0").replace("7001", "0").replace("7002", "0").replace("7003", "0");
+    parse(&any).unwrap();
+    // The address in the list may be that of another machine, in front of this one.
+    let links = "\n[[links]]\nlisten = \"0.0.0.0:8002\"\n[[links]]\nlisten = \"0.0.0.0:8003\"\n";
+    parse(&format!("{MINIMAL}{links}")).unwrap();
+}
+
+#[test]
+fn a_file_without_end_is_no_configuration() {
+    let error = ConfigFile::read("/dev/zero").unwrap_err().to_string();
+    assert!(error.contains("too long for a configuration file"), "{error}");
 }

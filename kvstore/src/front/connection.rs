@@ -10,7 +10,7 @@ use super::engine::Engine;
 use super::input::Input;
 use super::metrics::Wire;
 use super::output::Output;
-use super::session::{Outcome, Pumped, Session, Turn};
+use super::session::{Allowance, Outcome, Pumped, Session, Turn};
 use super::token::Sequence;
 use crate::http::HttpConnection;
 use crate::resp::RespConnection;
@@ -97,6 +97,16 @@ pub(super) struct Connection<L> {
     waits: Option<Waits>,
     /// The thread has this connection on its list for this turn.
     pub(super) listed: bool,
+    /// What the thread has counted of [`held`](Connection::held).
+    pub(super) counted: usize,
+}
+
+/// What waits, in bytes, for a client that does not take its replies.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Untaken {
+    pub(super) replies: usize,
+    /// Those that were read ahead.
+    pub(super) requests: usize,
 }
 
 /// Since when the client has moved how much, while it is the client's turn.
@@ -122,6 +132,7 @@ impl<L: Copy> Connection<L> {
             lingers: None,
             waits: None,
             listed: false,
+            counted: 0,
         }
     }
 
@@ -168,7 +179,7 @@ impl<L: Copy> Connection<L> {
         }
         let lent = self.input.lend(buffer);
         self.pump(turn);
-        if self.pumped == Pumped::NeedsInput && self.readable && !self.ended {
+        if self.may_receive(turn.allowance) {
             self.receive(turn.now);
             self.pump(turn);
         }
@@ -180,6 +191,16 @@ impl<L: Copy> Connection<L> {
     fn pump<E: Engine<Lane = L>>(&mut self, turn: &mut Turn<'_, E>) {
         self.pumped =
             either!(&mut self.talk, session => session.pump(&mut self.input, &mut self.output, turn));
+    }
+
+    /// Whether a read can bring something that may be held.
+    fn may_receive(&self, allowance: Allowance) -> bool {
+        let wanted = match self.pumped {
+            Pumped::NeedsInput => true,
+            Pumped::NeedsOutput => self.input.len() < allowance.ahead,
+            Pumped::NeedsCompletion | Pumped::Over => false,
+        };
+        wanted && self.readable && !self.ended
     }
 
     /// One read, into the input or straight into the command that waits for the bytes.
@@ -224,7 +245,7 @@ impl<L: Copy> Connection<L> {
     }
 
     /// Sends what waits, in one call, and says what is to become of the connection.
-    pub(super) fn send(&mut self, now: Instant) -> Fate {
+    pub(super) fn send(&mut self, allowance: Allowance, now: Instant) -> Fate {
         while self.writable && !self.output.is_empty() && !self.broken {
             let mut slices = [IoSlice::new(&[]); GATHERED];
             let count = self.output.gather(&mut slices);
@@ -240,20 +261,23 @@ impl<L: Copy> Connection<L> {
                 Err(_) => self.broken = true,
             }
         }
-        self.fate(now)
+        self.fate(allowance, now)
     }
 
-    fn fate(&mut self, now: Instant) -> Fate {
+    fn fate(&mut self, allowance: Allowance, now: Instant) -> Fate {
         if self.broken {
             return Fate::Close;
         }
         if !self.output.is_empty() {
             self.wait(now);
-            // A connection that has more to say goes on when the rest of this is sent.
-            return if self.writable { Fate::Again } else { Fate::Wait };
+            // What is to be sent goes on when the client takes it, and it may have to be read to its end before it does.
+            return if self.writable || self.may_receive(allowance) { Fate::Again } else { Fate::Wait };
         }
         match self.pumped {
-            Pumped::Over => self.end(now),
+            Pumped::Over => {
+                self.report_foreign();
+                self.end(now)
+            }
             Pumped::NeedsOutput => Fate::Again,
             Pumped::NeedsCompletion => {
                 self.waits = None;
@@ -275,6 +299,12 @@ impl<L: Copy> Connection<L> {
                 }
                 if self.readable { Fate::Again } else { Fate::Wait }
             }
+        }
+    }
+
+    fn report_foreign(&mut self) {
+        if let Some(foreign) = either!(&mut self.talk, session => session.take_foreign()) {
+            foreign.report(self.wire(), self.stream.peer_addr().ok());
         }
     }
 
@@ -310,6 +340,16 @@ impl<L: Copy> Connection<L> {
     /// Whether nothing waits to be sent, either.
     pub(super) fn is_idle(&self) -> bool {
         self.is_quiet() && self.output.is_empty()
+    }
+
+    /// Bytes of requests that have not been executed, and of replies that have not been taken.
+    pub(super) fn held(&self) -> usize {
+        self.input.len() + self.output.len()
+    }
+
+    /// How much waits for a client to take it.
+    pub(super) fn untaken(&self) -> Untaken {
+        Untaken { replies: self.output.len(), requests: self.input.len() }
     }
 
     /// Whether the client has had its time.

@@ -10,7 +10,7 @@ use super::engine::Engine;
 use super::input::Input;
 use super::metrics::Tally;
 use super::output::Output;
-use super::session::{Heard, Session, Turn};
+use super::session::{Allowance, Heard, Session, Turn};
 use super::token::Origin;
 use crate::resp::RespConnection;
 use crate::{KvReader, Reply};
@@ -30,6 +30,9 @@ struct Conversation {
     input: Input,
     output: Output,
 }
+
+/// No client here is slow to take its replies.
+const ALLOWANCE: Allowance = Allowance::SCANT;
 
 /// Nobody sleeps here.
 struct NeverAsleep;
@@ -92,7 +95,7 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> Desk<S> {
     pub fn turn(&mut self, now: Instant) -> Vec<(u32, Vec<u8>)> {
         let Desk { port, talks, tally, command, completions } = self;
         port.collect(completions);
-        let mut turn = Turn { engine: port, now, tally, command };
+        let mut turn = Turn { allowance: ALLOWANCE, engine: port, now, tally, command };
         for completion in completions.drain(..) {
             let (token, heard) = Heard::from(completion);
             let (origin, sequence) = Origin::of(token);

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 
 use mio::Poll;
-use niagara_engine::{Client, Wake};
+use niagara_engine::{Client, ServerId, Wake};
 use rustix::process::{Resource, getrlimit};
 
 use super::engine::Engine;
@@ -32,12 +32,25 @@ pub struct FrontEndConfig {
     pub http: SocketAddr,
     /// Where the Redis protocol is served.
     pub redis: SocketAddr,
+    /// Where else HTTP is served: the other addresses of the same name.
+    pub http_too: Vec<SocketAddr>,
+    /// Where else the Redis protocol is served.
+    pub redis_too: Vec<SocketAddr>,
+    /// Where the members of the cluster answer HTTP, `host:port` by server, as far as it is known: /status tells it.
+    pub members: Vec<(ServerId, String)>,
     /// Number of front-end threads, at least 1. The default is one for every four cores, since the groups, the sequencer
     /// and the application need the others.
     pub threads: usize,
     /// Most clients at a time, of both protocols together; further ones are told so and closed. The default is what the
     /// process may have of open files, less some for logs and other servers.
     pub max_connections: usize,
+    /// Most bytes of replies that wait for one client to take them. Its requests are read on meanwhile (those that are not
+    /// executed yet, up to 32 MiB), so that it may write all of a pipeline before it reads; a client that is at both
+    /// limits and takes nothing for half a minute is closed.
+    pub client_output: usize,
+    /// Most bytes of requests and replies that wait for all clients together. Above it nobody is read ahead, and one
+    /// megabyte of replies waits for each.
+    pub all_clients: usize,
 }
 
 /// Open files that are left for logs, snapshots, other servers' connections and the program's own.
@@ -51,8 +64,13 @@ impl Default for FrontEndConfig {
         FrontEndConfig {
             http: SocketAddr::from(([127, 0, 0, 1], 7001)),
             redis: SocketAddr::from(([127, 0, 0, 1], 7002)),
+            http_too: Vec::new(),
+            redis_too: Vec::new(),
+            members: Vec::new(),
             threads: (cores / 4).clamp(1, 8),
             max_connections: files.saturating_sub(RESERVED_FILES).clamp(16, 1 << 20) as usize,
+            client_output: 64 << 20,
+            all_clients: 1 << 30,
         }
     }
 }
@@ -103,16 +121,21 @@ impl FrontEnds {
         metrics: Arc<FrontMetrics>,
         engine_for: impl Fn(Arc<dyn Wake>) -> M,
     ) -> io::Result<FrontEnds> {
-        let mut listeners =
-            vec![Listener::bind(config.http, Wire::Http)?, Listener::bind(config.redis, Wire::Redis)?];
+        let all = |first: SocketAddr, too: &[SocketAddr]| [&[first], too].concat();
+        let http = Listener::bind_all(&all(config.http, &config.http_too), Wire::Http)?;
+        let redis = Listener::bind_all(&all(config.redis, &config.redis_too), Wire::Redis)?;
+        config.http = http[0].address()?;
+        config.redis = redis[0].address()?;
+        let mut listeners: Vec<Listener> = http.into_iter().chain(redis).collect();
+        if listeners.len() > Worker::<E>::MAX_LISTENERS {
+            return Err(io::Error::other(format!("{} addresses are too many to listen at", listeners.len())));
+        }
         let polls: Vec<Poll> = (0..config.threads.max(1)).map(|_| Poll::new()).collect::<io::Result<_>>()?;
         let mailboxes =
             polls.iter().map(|poll| Mailbox::new(poll).map(Arc::new)).collect::<io::Result<Vec<_>>>()?;
         for (number, listener) in listeners.iter_mut().enumerate() {
             listener.register(polls[0].registry(), Worker::<E>::listener_token(number))?;
         }
-        config.http = listeners[0].address()?;
-        config.redis = listeners[1].address()?;
         let common = Arc::new(Common {
             config,
             mailboxes: mailboxes.clone(),

@@ -15,7 +15,7 @@ use super::engine::Engine;
 use super::input::Input;
 use super::metrics::Tally;
 use super::output::Output;
-use super::session::{Outcome, Protocol, Pumped, Session, Turn};
+use super::session::{Allowance, Outcome, Protocol, Pumped, Session, Turn};
 use super::token::Origin;
 use crate::http::{Clock, HttpConnection, Site};
 use crate::resp::RespConnection;
@@ -23,6 +23,9 @@ use crate::{Kv, KvReader, Life, Reply};
 
 /// What a thread's buffer is in production, smaller: a conversation of a few KiB is to outgrow it now and then.
 const BUFFER_BYTES: usize = 2 << 10;
+
+/// The client takes each reply at once.
+const ALLOWANCE: Allowance = Allowance::SCANT;
 
 const ORIGIN: Origin = Origin { index: 3, generation: 9 };
 
@@ -68,6 +71,7 @@ impl Beginning {
             http: address(7001),
             redis: address(7002),
             life: Life::new(1).expect("1 is not 0"),
+            members: Vec::new(),
         };
         self.converse(HttpConnection::new(Rc::new(site)), pieces)
     }
@@ -161,7 +165,7 @@ impl<P: Protocol> Talk<P> {
             self.engine.collect(&mut completions);
         }
         let Talk { session, engine, input, output, command, tally, .. } = self;
-        let mut turn = Turn { engine, now: Instant::now(), tally, command };
+        let mut turn = Turn { allowance: ALLOWANCE, engine, now: Instant::now(), tally, command };
         for completion in completions {
             match completion {
                 Completion::Applied { token, position, reply } => {

@@ -12,6 +12,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Unit;
 use rustix::param::{clock_ticks_per_second, page_size};
 use rustix::process::{Resource, getrlimit};
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::KvReader;
 
@@ -75,8 +76,9 @@ impl Process {
             text("/proc/stat")?.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
         let measured = Measured::parse(&text("/proc/self/stat")?)?;
         let ticks = clock_ticks_per_second() as f64;
+        let cpu = clock_gettime(ClockId::ProcessCPUTime);
         Some(Process {
-            cpu_seconds: measured.cpu_ticks as f64 / ticks,
+            cpu_seconds: cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9,
             start_seconds: boot + measured.start_ticks as f64 / ticks,
             virtual_bytes: measured.virtual_bytes as f64,
             resident_bytes: measured.resident_pages as f64 * page_size() as f64,
@@ -116,7 +118,6 @@ impl Process {
 /// What /proc/self/stat says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Measured {
-    cpu_ticks: u64,
     threads: u64,
     start_ticks: u64,
     virtual_bytes: u64,
@@ -131,7 +132,6 @@ impl Measured {
         // Fields are counted from 1 in proc(5), and the third one is the first here.
         let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
         Some(Measured {
-            cpu_ticks: field(14)? + field(15)?,
             threads: field(20)?,
             start_ticks: field(22)?,
             virtual_bytes: field(23)?,
@@ -149,13 +149,8 @@ mod tests {
     #[test]
     fn fields_are_counted_behind_the_name() {
         let stat = "7 (a) b (c) S 1 7 7 0 -1 4194304 100 0 0 0 30 12 0 0 20 0 9 0 5000 123456 789 18446744073709551615";
-        let expected = Measured {
-            cpu_ticks: 42,
-            threads: 9,
-            start_ticks: 5000,
-            virtual_bytes: 123_456,
-            resident_pages: 789,
-        };
+        let expected =
+            Measured { threads: 9, start_ticks: 5000, virtual_bytes: 123_456, resident_pages: 789 };
         assert_eq!(Measured::parse(stat), Some(expected));
         assert_eq!(Measured::parse("7 (a) S 1"), None);
         assert_eq!(Measured::parse(""), None);

@@ -3,6 +3,12 @@
 /// A connection's leftover bytes get a buffer of at least this size.
 const SMALLEST_BUFFER_BYTES: usize = 1 << 10;
 
+/// Room that is worth a read of its own.
+const ROOM_BYTES: usize = 64 << 10;
+
+/// A buffer that is this many times larger than needed is given back for a fitting one.
+const SHRINKING: usize = 4;
+
 /// A window of one client's byte stream. Parsers look at [`bytes`](Input::bytes) and consume from the front; nothing is
 /// copied meanwhile.
 ///
@@ -47,17 +53,30 @@ impl Input {
         }
     }
 
-    /// Room for more: what is free of the buffer, which grows if that is less than half of it.
+    /// Room for more, behind the window. However far a client is read ahead, a byte is moved a bounded number of times.
     pub(crate) fn space(&mut self) -> &mut [u8] {
-        if self.data.len() - self.end < self.data.len() / 2 || self.data.is_empty() {
-            self.data.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
-            self.start = 0;
-            if self.end * 2 > self.data.len() || self.data.is_empty() {
-                self.data.resize((self.data.len() * 2).max(SMALLEST_BUFFER_BYTES), 0);
-            }
+        if self.data.len() - self.end < ROOM_BYTES.min(self.data.len() / 2) || self.data.is_empty() {
+            self.make_room();
         }
         &mut self.data[self.end..]
+    }
+
+    /// Moves the window to the front, in a buffer of twice its size at least. What is moved is no more than what was
+    /// consumed or received since the last time.
+    fn make_room(&mut self) {
+        let window = self.len();
+        let fitting = (2 * window).next_power_of_two().max(SMALLEST_BUFFER_BYTES);
+        let is_roomy = self.start >= window && self.data.len() >= fitting;
+        if is_roomy && self.data.len() <= SHRINKING * fitting.max(ROOM_BYTES) {
+            self.data.copy_within(self.start..self.end, 0);
+        } else {
+            let mut data = Vec::with_capacity(if is_roomy { fitting.max(2 * ROOM_BYTES) } else { fitting });
+            data.extend_from_slice(self.bytes());
+            data.resize(data.capacity(), 0);
+            self.data = data;
+        }
+        self.start = 0;
+        self.end = window;
     }
 
     /// Takes the first `bytes` of [`space`](Input::space) into the window.

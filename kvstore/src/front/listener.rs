@@ -41,8 +41,34 @@ pub(super) enum Accepted {
 }
 
 impl Listener {
-    pub(super) fn bind(address: SocketAddr, wire: Wire) -> io::Result<Listener> {
-        Ok(Listener { wire, listener: TcpListener::bind(address)?, ready: false, paused_until: None })
+    /// Listens at all these addresses, which are those of one name: clients choose any of them. A machine without IPv6 may
+    /// still have the address in its list of names, so one that is not there is passed over unless it is the only one. For
+    /// port 0, all get the port that the first one gets.
+    pub(super) fn bind_all(addresses: &[SocketAddr], wire: Wire) -> io::Result<Vec<Listener>> {
+        let mut listeners: Vec<Listener> = Vec::new();
+        let mut failed = None;
+        for &(mut address) in addresses {
+            if let (0, Some(first)) = (address.port(), listeners.first()) {
+                address.set_port(first.address()?.port());
+            }
+            match TcpListener::bind(address) {
+                Ok(listener) => {
+                    listeners.push(Listener { wire, listener, ready: false, paused_until: None });
+                }
+                Err(error) => {
+                    let named = io::Error::new(error.kind(), format!("{address}: {error}"));
+                    if !is_absent(&error) {
+                        return Err(named);
+                    }
+                    tracing::warn!(%address, %error, "does not listen at an address that this machine does not have");
+                    failed = Some(named);
+                }
+            }
+        }
+        match failed {
+            Some(error) if listeners.is_empty() => Err(error),
+            _ => Ok(listeners),
+        }
     }
 
     pub(super) fn address(&self) -> io::Result<SocketAddr> {
@@ -91,6 +117,12 @@ impl Listener {
         }
         Accepted::Some
     }
+}
+
+/// Whether the machine has no such address.
+fn is_absent(error: &io::Error) -> bool {
+    let absences = [Errno::ADDRNOTAVAIL, Errno::AFNOSUPPORT];
+    Errno::from_io_error(error).is_some_and(|errno| absences.contains(&errno))
 }
 
 fn is_exhaustion(error: &io::Error) -> bool {

@@ -42,6 +42,13 @@ pub(crate) enum Failure {
 }
 
 const WIRES: [&str; 2] = ["http", "redis"];
+
+impl Wire {
+    /// Its name in metrics and logs.
+    pub(super) fn name(self) -> &'static str {
+        WIRES[self as usize]
+    }
+}
 const WORKS: [&str; 3] = ["read", "write", "other"];
 const FAILURES: [&str; 4] = ["malformed", "refused", "unknown", "no_quorum"];
 

@@ -7,6 +7,7 @@
 //! | `connection` | one client's socket, and when to read, write and close | bytes, a session |
 //! | `session` | what a client may have in flight, and in which order | requests, the engine |
 //! | `desk` | what a worker does, without sockets, for a simulator | sessions |
+//! | `foreign` | clients of other protocols, by their first bytes | |
 //! | `engine` | what is needed of the engine; a fake in tests | |
 //! | `input`, `output`, `table`, `token`, `metrics` | what these use | |
 //! | `gauges`, `exposition` | what a look at the metrics adds: this process, the state; the text that they are written in | |
@@ -17,6 +18,7 @@ mod connection;
 mod desk;
 mod engine;
 mod exposition;
+mod foreign;
 mod front_ends;
 pub mod fuzzing;
 mod gauges;
@@ -34,6 +36,7 @@ mod worker;
 pub use desk::Desk;
 pub(crate) use engine::Engine;
 pub(crate) use exposition::prometheus_text;
+pub use foreign::Foreign;
 pub use front_ends::{FrontEndConfig, FrontEnds};
 pub(crate) use input::Input;
 pub(crate) use metrics::Wire;

@@ -8,6 +8,8 @@
 //!   connection is in flight, and nothing further is parsed until the answer. The requests stay where they are, in the
 //!   input, and are executed from there: so a read costs no memory of its own, and a write that comes behind it waits.
 //! - Anything else (a ping, a page of metrics, an error) waits until no write is in flight.
+//! - A client may ask for more than it takes: while plenty of replies wait, its further requests wait, too. They are read
+//!   all the same ([`Allowance`]), so that a client which writes to the end before it reads does get there.
 //!
 //! An answer serves the reads that had come when the question was asked, and no later one: a later read must see what
 //! others were told in between.
@@ -19,6 +21,7 @@ use niagara_engine::planted::{self, Bug};
 use niagara_engine::{Completion, Consistency, Refused};
 
 use super::engine::Engine;
+use super::foreign::Foreign;
 use super::input::Input;
 use super::metrics::{Failure, Tally, Wire, Work};
 use super::output::Output;
@@ -29,8 +32,13 @@ use crate::{KvReader, Reply};
 /// can make the server remember.
 pub(crate) const MAX_IN_FLIGHT: usize = 1024;
 
-/// No further request of a connection starts while this many bytes of replies wait for the client to take them.
-pub(crate) const MAX_OUTPUT_BYTES: usize = 1 << 20;
+/// While this many bytes of replies wait for the client to take them, its requests are not executed, but read ahead: a
+/// client may write all that it has to ask before it reads the first reply.
+pub(crate) const PLENTY_OF_OUTPUT_BYTES: usize = 1 << 20;
+
+/// Requests are read ahead up to this many bytes; a request of any length fits. Beyond that they are executed, until as many
+/// replies wait as may.
+pub(crate) const READ_AHEAD_BYTES: usize = 32 << 20;
 
 /// Commands from this size on go to the engine in their own buffer, not copied into a batch.
 const SHARED_COMMAND_BYTES: usize = 32 << 10;
@@ -137,14 +145,45 @@ pub(crate) trait Protocol {
     /// Whether the input ends, as far as is known, within a request.
     fn is_amid_request(&self, input: &Input) -> bool;
 
+    /// Whose client this is, if it is another protocol's and has been told so: once.
+    fn take_foreign(&mut self) -> Option<Foreign> {
+        None
+    }
+
     /// Where the next bytes of the stream may be received at once, and how many of them, rather than into the input.
     fn sink(&mut self) -> Option<(&mut Vec<u8>, usize)> {
         None
     }
 }
 
+/// How much may wait for a client that does not take its replies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Allowance {
+    /// Most bytes of its requests that are read ahead.
+    pub(crate) ahead: usize,
+    /// No request is executed while this many bytes of replies wait.
+    pub(crate) output: usize,
+}
+
+impl Allowance {
+    /// What a client is allowed whose server has the memory.
+    pub(crate) fn generous(output_limit: usize) -> Allowance {
+        Allowance { ahead: READ_AHEAD_BYTES, output: output_limit }
+    }
+
+    /// What a client is allowed when all of them together hold as much as they may.
+    pub(crate) const SCANT: Allowance = Allowance { ahead: 0, output: PLENTY_OF_OUTPUT_BYTES };
+
+    /// Whether a request may be executed while so much waits.
+    fn may_execute(self, input: &Input, output: &Output) -> bool {
+        let plenty = if input.len() < self.ahead { PLENTY_OF_OUTPUT_BYTES } else { self.output };
+        output.len() < plenty.min(self.output)
+    }
+}
+
 /// What a session works with in one turn of its thread.
 pub(crate) struct Turn<'t, E> {
+    pub(crate) allowance: Allowance,
     pub(crate) engine: &'t mut E,
     pub(crate) now: Instant,
     pub(crate) tally: &'t mut Tally,
@@ -230,7 +269,7 @@ impl<P: Protocol, L: Copy> Session<P, L> {
                 input.consume(input.len());
                 return Pumped::Over;
             }
-            if output.len() >= MAX_OUTPUT_BYTES {
+            if !turn.allowance.may_execute(input, output) {
                 return Pumped::NeedsOutput;
             }
             if matches!(self.freshness, Freshness::Asked { .. }) {
@@ -382,6 +421,11 @@ impl<P: Protocol, L: Copy> Session<P, L> {
     /// Whether the client owes the rest of a request.
     pub(crate) fn is_amid_request(&self, input: &Input) -> bool {
         self.protocol.is_amid_request(input)
+    }
+
+    /// See [`Protocol::take_foreign`].
+    pub(crate) fn take_foreign(&mut self) -> Option<Foreign> {
+        self.protocol.take_foreign()
     }
 
     /// See [`Protocol::sink`].

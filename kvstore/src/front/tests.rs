@@ -2,6 +2,7 @@
 
 mod fake;
 mod golden;
+mod limits;
 mod order;
 mod patience;
 mod sockets;

@@ -13,12 +13,12 @@ use mio::{Events, Interest, Poll, Token};
 use niagara_engine::{Completion, Wake};
 use parking_lot::Mutex;
 
-use super::connection::{Connection, Fate, READ_BYTES, Talk};
+use super::connection::{Connection, Fate, READ_BYTES, Talk, Untaken};
 use super::engine::Engine;
 use super::front_ends::FrontEndConfig;
 use super::listener::{Accepted, Listener, turn_away};
 use super::metrics::{FrontMetrics, Tally, Wire};
-use super::session::{Heard, Session, Turn};
+use super::session::{Allowance, Heard, Session, Turn};
 use super::table::Table;
 use super::token::Origin;
 use crate::http::{Clock, HttpConnection, Site};
@@ -27,7 +27,7 @@ use crate::{Life, Reply};
 
 const WAKER: Token = Token(0);
 const FIRST_LISTENER: usize = 1;
-const FIRST_CONNECTION: usize = 16;
+const FIRST_CONNECTION: usize = 64;
 
 /// Events taken from one poll; what does not fit comes with the next.
 const EVENTS: usize = 1024;
@@ -96,6 +96,8 @@ pub(super) struct Worker<E: Engine> {
     /// The thread that gets the next newcomer.
     next: usize,
     next_sweep: Instant,
+    /// Bytes that are held for all connections of this thread.
+    held: usize,
     accept_again: Option<Instant>,
     stop_at: Option<Instant>,
 }
@@ -113,6 +115,7 @@ impl<E: Engine> Worker<E> {
             http: common.config.http,
             redis: common.config.redis,
             life: Life::random(),
+            members: common.config.members.clone(),
         };
         Worker {
             number,
@@ -128,11 +131,15 @@ impl<E: Engine> Worker<E> {
             buffer: vec![0; READ_BYTES],
             next: 0,
             next_sweep: Instant::now(),
+            held: 0,
             accept_again: None,
             stop_at: None,
             common,
         }
     }
+
+    /// How many listeners there may be.
+    pub(super) const MAX_LISTENERS: usize = FIRST_CONNECTION - FIRST_LISTENER;
 
     /// Where a listener is registered.
     pub(super) fn listener_token(number: usize) -> Token {
@@ -189,13 +196,14 @@ impl<E: Engine> Worker<E> {
         }
         self.welcome_newcomers();
         self.accept(now);
-        self.deliver(now);
+        let allowance = self.allowance();
+        self.deliver(allowance, now);
         let mut active = std::mem::take(&mut self.active);
         if self.stop_at.is_none() {
-            self.serve(&active, now);
+            self.serve(&active, allowance, now);
         }
         self.engine.flush();
-        self.send(&mut active, now);
+        self.send(&mut active, allowance, now);
         if self.stop_at.is_some() {
             // Nobody is read any more, so that what is to be sent is sent, or waits for its socket.
             for index in active.drain(..) {
@@ -294,12 +302,27 @@ impl<E: Engine> Worker<E> {
         self.common.metrics.closed(wire);
     }
 
+    /// What each client is allowed in this turn.
+    fn allowance(&self) -> Allowance {
+        let FrontEndConfig { client_output, all_clients, .. } = self.common.config;
+        if self.held < all_clients / self.common.mailboxes.len() {
+            Allowance::generous(client_output)
+        } else {
+            Allowance::SCANT
+        }
+    }
+
     /// Hands completions to their connections, as far as these still exist.
-    fn deliver(&mut self, now: Instant) {
+    fn deliver(&mut self, allowance: Allowance, now: Instant) {
         let mut completions = std::mem::take(&mut self.completions);
         self.engine.collect(&mut completions);
-        let mut turn =
-            Turn { engine: &mut self.engine, now, tally: &mut self.tally, command: &mut self.command };
+        let mut turn = Turn {
+            allowance,
+            engine: &mut self.engine,
+            now,
+            tally: &mut self.tally,
+            command: &mut self.command,
+        };
         for completion in completions.drain(..) {
             let (token, heard) = Heard::from(completion);
             let (origin, sequence) = Origin::of(token);
@@ -314,9 +337,14 @@ impl<E: Engine> Worker<E> {
         self.completions = completions;
     }
 
-    fn serve(&mut self, active: &[u32], now: Instant) {
-        let mut turn =
-            Turn { engine: &mut self.engine, now, tally: &mut self.tally, command: &mut self.command };
+    fn serve(&mut self, active: &[u32], allowance: Allowance, now: Instant) {
+        let mut turn = Turn {
+            allowance,
+            engine: &mut self.engine,
+            now,
+            tally: &mut self.tally,
+            command: &mut self.command,
+        };
         for &index in active {
             let connection = self.table.get_mut(index).expect("connections are closed at the end of a turn");
             connection.serve(&mut turn, &mut self.buffer);
@@ -324,11 +352,14 @@ impl<E: Engine> Worker<E> {
     }
 
     /// Sends replies, closes what is over, and leaves in `active` what is to be served again.
-    fn send(&mut self, active: &mut Vec<u32>, now: Instant) {
+    fn send(&mut self, active: &mut Vec<u32>, allowance: Allowance, now: Instant) {
         active.retain(|&index| {
             let connection = self.table.get_mut(index).expect("connections are closed at the end of a turn");
             connection.listed = false;
-            match connection.send(now) {
+            let fate = connection.send(allowance, now);
+            let held = connection.held();
+            self.held = self.held - std::mem::replace(&mut connection.counted, held) + held;
+            match fate {
                 Fate::Wait => false,
                 Fate::Again => {
                     connection.listed = true;
@@ -344,6 +375,7 @@ impl<E: Engine> Worker<E> {
 
     fn close(&mut self, index: u32) {
         if let Some(mut connection) = self.table.remove(index) {
+            self.held -= connection.counted;
             // Closing the socket takes it out of the poll, whatever this says.
             let _ = self.poll.registry().deregister(connection.stream());
             self.note_closed(connection.wire());
@@ -359,8 +391,34 @@ impl<E: Engine> Worker<E> {
             .filter(|(_, connection)| connection.is_overdue(now) && !connection.listed)
             .map(|(index, _)| index)
             .collect();
+        self.report_untaken(&overdue);
         for index in overdue {
             self.close(index);
+        }
+    }
+
+    /// Says which clients are closed since they do not take their replies: one line, however many there are.
+    fn report_untaken(&mut self, overdue: &[u32]) {
+        let mut clients = 0;
+        let mut most: Option<(Untaken, Option<SocketAddr>)> = None;
+        for &index in overdue {
+            let connection = self.table.get_mut(index).expect("it was there a moment ago");
+            let untaken = connection.untaken();
+            if untaken.replies > 0 {
+                clients += 1;
+                let peer = connection.stream().peer_addr().ok();
+                most = most.into_iter().chain([(untaken, peer)]).max_by_key(|(untaken, _)| untaken.replies);
+            }
+        }
+        if let Some((untaken, peer)) = most {
+            tracing::warn!(
+                clients,
+                client = peer.map(tracing::field::display),
+                untaken_reply_bytes = untaken.replies,
+                read_ahead_bytes = untaken.requests,
+                limit_bytes = self.common.config.client_output,
+                "closed clients that do not take their replies; the one with the most is named"
+            );
         }
     }
 }

@@ -3,21 +3,21 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use niagara_engine::{Consistency, Status};
-use serde::Serialize;
+use niagara_engine::{Consistency, ServerId};
 
 use super::chunked::{ChunkError, Chunked};
 use super::date::Clock;
 use super::fault::{Context, Fault};
-use super::media_type::Exposition;
+use super::naming::Naming;
+use super::pages;
 use super::parse::{self, Body, HeadError};
-use super::preconditions::{Current, Preconditions, Verdict};
+use super::preconditions::{Current, Verdict};
 use super::request::{Page, Request, What};
 use super::request_line::request_line;
 use super::respond::{Framing, ResponseHead};
 use crate::command::{self, MAX_VALUE_BYTES};
-use crate::front::{Ask, Engine, Input, Outcome, Output, Protocol, Served, View, Wire, prometheus_text};
-use crate::{Life, Reply, Tag, Version};
+use crate::front::{Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, View, Wire};
+use crate::{Life, Reply};
 
 /// What all connections of a thread share.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub(crate) struct Site {
     pub(crate) redis: SocketAddr,
     /// What this server names the life of a state that has no name yet.
     pub(crate) life: Life,
+    /// Where the cluster's members answer HTTP, as far as it is known.
+    pub(crate) members: Vec<(ServerId, String)>,
 }
 
 /// HTTP's part of a session.
@@ -41,25 +43,12 @@ pub(crate) struct HttpConnection {
     line_read: bool,
     /// The command of a PUT whose body is being received.
     command: Vec<u8>,
-    /// The life of the state, as far as it is known: without it no tag is shown.
-    life: Option<Life>,
     naming: Naming,
     /// A request has said that it is the connection's last.
     last: bool,
     over: bool,
-}
-
-/// How far this connection has come in naming the life of a state that has no name. It does so at most once for a request,
-/// before the first one whose reply may have a tag.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Naming {
-    #[default]
-    Idle,
-    /// The next write is the command that names it, and not the request's.
-    Next,
-    UnderWay,
-    /// It came to nothing, and is not tried again for the request that waits.
-    Failed,
+    /// The client speaks another protocol, and is told so.
+    foreign: Option<Foreign>,
 }
 
 /// What must be remembered of a write to print its reply.
@@ -95,15 +84,6 @@ enum Rest {
     },
 }
 
-/// The content of /status.
-#[derive(Serialize)]
-struct StatusPage {
-    #[serde(flatten)]
-    status: Status,
-    http: SocketAddr,
-    redis: SocketAddr,
-}
-
 impl HttpConnection {
     pub(crate) fn new(site: Rc<Site>) -> HttpConnection {
         HttpConnection {
@@ -112,10 +92,10 @@ impl HttpConnection {
             searched: 0,
             line_read: false,
             command: Vec::new(),
-            life: None,
-            naming: Naming::Idle,
+            naming: Naming::default(),
             last: false,
             over: false,
+            foreign: None,
         }
     }
 
@@ -147,6 +127,7 @@ impl HttpConnection {
                 self.begin(request, body, expects_continue && input.is_empty());
             }
             Err(error) => {
+                self.foreign = Foreign::anywhere(input.bytes()).or_else(|| Foreign::to_http(input.bytes()));
                 let head_only = input.bytes().starts_with(b"HEAD ");
                 self.give_up(error, head_only);
             }
@@ -158,6 +139,9 @@ impl HttpConnection {
     /// the first line is there, since an empty line may never follow it.
     fn find_end(&mut self, input: &[u8]) -> Result<Option<usize>, HeadError> {
         if !self.line_read {
+            if Foreign::anywhere(input) == Some(Foreign::Server) {
+                return Err(HeadError::Malformed("it begins like the greeting of another server"));
+            }
             self.line_read = request_line(input)?.is_some();
         }
         parse::find_end(input, self.searched)
@@ -229,9 +213,7 @@ impl HttpConnection {
     }
 
     fn take_request(&mut self) -> Request {
-        if self.naming == Naming::Failed {
-            self.naming = Naming::Idle;
-        }
+        self.naming.request_taken();
         match std::mem::replace(&mut self.stage, Stage::Head) {
             Stage::Body { request, .. } | Stage::Ready(request) => request,
             Stage::Head => panic!("a request is served when it is known"),
@@ -243,74 +225,11 @@ impl HttpConnection {
         self.over |= !framing.keep_alive;
     }
 
-    /// Prints what conditions make of a request for a resource without a tag: `None` if they let it pass.
-    fn judge(
-        &self,
-        preconditions: &Preconditions,
-        current: Current,
-        framing: Framing,
-        output: &mut Output,
-    ) -> Option<()> {
-        let date = self.site.clock.text();
-        match preconditions.evaluate(current) {
-            Verdict::Proceed => return None,
-            Verdict::Failed => Fault::condition_failed().print(Context::default(), framing, date, output),
-            Verdict::Unchanged => ResponseHead::begin(output, 304, framing, date).no_cache().end(),
-        }
-        Some(())
-    }
-
-    fn page<E: Engine>(
-        &self,
-        page: Page,
-        preconditions: &Preconditions,
-        framing: Framing,
-        engine: &E,
-        output: &mut Output,
-    ) {
-        if self.judge(preconditions, Current::Untagged, framing, output).is_some() {
-            return;
-        }
-        let head = ResponseHead::begin(output, 200, framing, self.site.clock.text()).no_cache();
-        match page {
-            Page::Healthz | Page::Readyz => head.end_with("text/plain", b"ok\n"),
-            Page::Status => {
-                let page =
-                    StatusPage { status: engine.status(), http: self.site.http, redis: self.site.redis };
-                end_with_json(head, &page);
-            }
-            Page::Metrics(exposition) => {
-                let mut body = String::new();
-                engine.encode_metrics(&mut body);
-                if exposition == Exposition::Text {
-                    body = prometheus_text(&body);
-                }
-                head.header("Vary", "Accept").end_with(exposition.content_type(), body.as_bytes());
-            }
-        }
-    }
-
-    /// Asks for a snapshot, and says how that stands: what comes of it is told by later looks at the status.
-    fn snapshot<E: Engine>(
-        &self,
-        preconditions: &Preconditions,
-        framing: Framing,
-        engine: &E,
-        output: &mut Output,
-    ) {
-        if self.judge(preconditions, Current::Absent, framing, output).is_some() {
-            return;
-        }
-        engine.snapshot();
-        let head = ResponseHead::begin(output, 202, framing, self.site.clock.text());
-        end_with_json(head, &engine.status().snapshot);
-    }
-
     fn get(&self, what: &What, framing: Framing, view: &View<'_>, applied: u64, output: &mut Output) {
         let What::Get { key, preconditions, .. } = what else { panic!("only a GET looks at a key") };
         let date = self.site.clock.text();
         view.reader.with(key, |found| {
-            let tag = found.and_then(|found| self.tag(found.version));
+            let tag = found.and_then(|found| self.naming.tag(found.version));
             let context = Context { position: Some(applied), tag };
             // Conditions decide only what would have succeeded without them (RFC 9110, section 13.2.1).
             let Some(found) = found else {
@@ -329,37 +248,15 @@ impl HttpConnection {
         });
     }
 
-    fn tag(&self, version: Version) -> Option<Tag> {
-        self.life.map(|life| Tag { life, version })
-    }
-
-    /// Whether the life of the state must be named before this request.
+    /// Whether the life of the state must be named before the next request.
     fn must_name_life<E: Engine>(&mut self, engine: &E) -> bool {
         let Stage::Ready(request) = &self.stage else { return false };
-        if self.life.is_none() {
-            self.life = engine.reader().life();
-        }
-        if matches!(self.naming, Naming::UnderWay | Naming::Failed) {
-            return false;
-        }
-        let must = self.life.is_none() && request.what.needs_life();
-        self.naming = if must { Naming::Next } else { Naming::Idle };
-        must
+        self.naming.is_next(|| engine.reader().life(), request.what.needs_life())
     }
 
     /// What has become of the command that names the life. A read that waited for it cannot be fresh if no quorum had it.
     fn named(&mut self, outcome: Outcome) {
-        let fault = match outcome {
-            Outcome::Applied { reply: Reply::Named { life }, .. } => {
-                self.life = Some(life);
-                self.naming = Naming::Idle;
-                return;
-            }
-            Outcome::Applied { reply, .. } => panic!("a name is not answered by {reply:?}"),
-            Outcome::Refused(refused) => Fault::refused(refused),
-            Outcome::Unknown => Fault::no_quorum(),
-        };
-        self.naming = Naming::Failed;
+        let Some(fault) = self.naming.ended(outcome) else { return };
         if let Stage::Ready(request) = &mut self.stage
             && matches!(request.what, What::Get { .. })
             && request.what.needs_life()
@@ -367,12 +264,6 @@ impl HttpConnection {
             request.what = What::Fail(fault);
         }
     }
-}
-
-fn end_with_json(head: ResponseHead<'_>, page: &impl Serialize) {
-    let mut body = serde_json::to_vec(page).expect("plain data has a JSON form");
-    body.push(b'\n');
-    head.end_with("application/json", &body);
 }
 
 impl Protocol for HttpConnection {
@@ -428,8 +319,7 @@ impl Protocol for HttpConnection {
     }
 
     fn write(&mut self, _input: &mut Input, command: &mut Vec<u8>) -> Shape {
-        if self.naming == Naming::Next {
-            self.naming = Naming::UnderWay;
+        if self.naming.begins() {
             command::encode_name_life(command, self.site.life);
             return Shape::Name;
         }
@@ -458,10 +348,7 @@ impl Protocol for HttpConnection {
             (What::Get { .. }, Some(applied)) => self.get(&what, framing, view, applied, output),
             (What::Get { .. }, None) => Fault::no_quorum().print(Context::default(), framing, date, output),
             (What::Page { preconditions, .. }, Some(_)) => {
-                if self.judge(preconditions, Current::Untagged, framing, output).is_none() {
-                    let head = ResponseHead::begin(output, 200, framing, date).no_cache();
-                    head.end_with("text/plain", b"ok\n");
-                }
+                pages::ready(&self.site, preconditions, framing, output);
             }
             (other, Some(_)) => panic!("only a key and the readiness are read, not {other:?}"),
             (_, None) => Fault::not_ready().print(Context::default(), framing, date, output),
@@ -478,11 +365,11 @@ impl Protocol for HttpConnection {
         let Request { what, framing } = self.take_request();
         let served = match what {
             What::Page { page, preconditions } => {
-                self.page(page, &preconditions, framing, engine, output);
+                pages::page(&self.site, page, &preconditions, framing, engine, output);
                 Served::Answered
             }
             What::Snapshot { preconditions } => {
-                self.snapshot(&preconditions, framing, engine, output);
+                pages::snapshot(&self.site, &preconditions, framing, engine, output);
                 Served::Answered
             }
             What::Options(allow) => {
@@ -519,7 +406,9 @@ impl Protocol for HttpConnection {
                 };
                 match reply {
                     Reply::Stored { version, created, .. } => {
-                        done(if created { 201 } else { 200 }, output).tag(self.tag(version)).end_empty()
+                        done(if created { 201 } else { 200 }, output)
+                            .tag(self.naming.tag(version))
+                            .end_empty();
                     }
                     // Without its condition the DELETE would not have succeeded either.
                     Reply::Deleted { removed: 0 } | Reply::ConditionFailed { current: None, .. }
@@ -528,7 +417,7 @@ impl Protocol for HttpConnection {
                         fault(Fault::no_such_key(), context, output);
                     }
                     Reply::ConditionFailed { current, .. } => {
-                        let tag = current.and_then(|version| self.tag(version));
+                        let tag = current.and_then(|version| self.naming.tag(version));
                         fault(Fault::condition_failed(), Context { tag, ..context }, output);
                     }
                     Reply::Failed(error) => {
@@ -550,6 +439,10 @@ impl Protocol for HttpConnection {
 
     fn is_over(&self) -> bool {
         self.over
+    }
+
+    fn take_foreign(&mut self) -> Option<Foreign> {
+        self.foreign.take()
     }
 
     fn is_amid_request(&self, input: &Input) -> bool {

@@ -27,9 +27,8 @@ impl Tags {
     /// Whether they name what there is.
     pub(super) fn name(&self, current: Current) -> bool {
         match (self, current) {
-            (_, Current::Absent) => false,
+            (_, Current::Absent) | (Tags::Listed(_), Current::Untagged) => false,
             (Tags::Any, _) => true,
-            (Tags::Listed(_), Current::Untagged) => false,
             (Tags::Listed(tags), Current::Tagged(current)) => tags.contains(&current),
         }
     }

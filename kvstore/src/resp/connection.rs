@@ -5,12 +5,15 @@ use std::net::SocketAddr;
 use niagara_engine::{Consistency, Refused};
 
 use super::encode::{Replies, Version};
-use super::parse::{Arguments, Parser, ProtocolError};
+use super::gate::Gate;
+use super::local;
+use super::parse::{Arguments, Parser, ProtocolError, TooLarge};
 use super::plan::{self, Local, Plan, Print, Read, Write};
-use super::{glob, local};
+use super::replying::Replying;
+use super::skip::Skip;
+use crate::Reply;
 use crate::command::{self, Condition};
-use crate::front::{Ask, Engine, Input, Outcome, Output, Protocol, Served, View, Wire};
-use crate::{Cursor, Reply};
+use crate::front::{Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, View, Wire};
 
 /// What a connection knows of its client.
 #[derive(Debug)]
@@ -27,10 +30,14 @@ pub(crate) struct RespConnection {
     about: About,
     parser: Parser,
     next: Next,
+    gate: Gate,
     version: Version,
+    replying: Replying,
     /// Reads need not be strong.
     weak: bool,
     over: bool,
+    /// The client has just been told that it speaks another protocol.
+    foreign: Option<Foreign>,
 }
 
 /// What is known of the next request.
@@ -40,6 +47,10 @@ enum Next {
     Unknown,
     Planned(Plan),
     Broken(ProtocolError),
+    /// It is too large, and not passed over yet.
+    Skipping(Skip),
+    /// It was too large.
+    Skipped(TooLarge),
 }
 
 impl About {
@@ -67,10 +78,52 @@ impl RespConnection {
             about: About { id, peer, name: Vec::new() },
             parser: Parser::default(),
             next: Next::Unknown,
+            gate: Gate::default(),
             version: Version::Two,
+            replying: Replying::On,
             weak: false,
             over: false,
+            foreign: None,
         }
+    }
+
+    /// Finds out what the next request asks for. `false`: it is not all there.
+    fn understand(&mut self, input: &mut Input) -> bool {
+        loop {
+            match &mut self.next {
+                Next::Unknown => match self.parser.parse(input.bytes()) {
+                    Ok(None) => return false,
+                    Ok(Some(_)) => self.plan(input),
+                    Err(ProtocolError::TooLarge(_)) => self.begin_to_skip(input),
+                    Err(error) => self.next = Next::Broken(error),
+                },
+                Next::Skipping(skip) => match skip.advance(input) {
+                    Ok(false) => return false,
+                    Ok(true) => self.next = Next::Skipped(skip.why),
+                    Err(error) => self.next = Next::Broken(error),
+                },
+                Next::Planned(_) | Next::Broken(_) | Next::Skipped(_) => return true,
+            }
+        }
+    }
+
+    /// Plans the request that is all there.
+    fn plan(&mut self, input: &mut Input) {
+        let arguments = self.parser.arguments(input.bytes());
+        if arguments.len() == 0 {
+            self.consume(input);
+        } else if Foreign::is_http(arguments.iter(), self.parser.is_line()) {
+            self.next = Next::Broken(Foreign::Http.into());
+        } else {
+            self.next = Next::Planned(self.gate.plan(arguments));
+        }
+    }
+
+    fn begin_to_skip(&mut self, input: &mut Input) {
+        let (parsed, skip) = self.parser.take_skip().expect("what is too large can be passed over");
+        input.consume(parsed);
+        self.parser.reset();
+        self.next = Next::Skipping(skip);
     }
 
     fn consume(&mut self, input: &mut Input) {
@@ -88,26 +141,14 @@ impl RespConnection {
 }
 
 impl Protocol for RespConnection {
-    type Shape = Print;
+    /// `None`: it is not replied to.
+    type Shape = Option<Print>;
 
     const WIRE: Wire = Wire::Redis;
 
     fn next<E: Engine>(&mut self, input: &mut Input, _engine: &E) -> Option<Ask> {
-        while matches!(self.next, Next::Unknown) {
-            match self.parser.parse(input.bytes()) {
-                Ok(None) => return None,
-                Ok(Some(_)) => {
-                    let arguments = self.parser.arguments(input.bytes());
-                    if arguments.len() == 0 {
-                        self.consume(input);
-                    } else if is_http(arguments) {
-                        self.next = Next::Broken(ProtocolError::Http);
-                    } else {
-                        self.next = Next::Planned(plan::plan(arguments));
-                    }
-                }
-                Err(error) => self.next = Next::Broken(error),
-            }
+        if !self.understand(input) {
+            return None;
         }
         Some(match &self.next {
             Next::Planned(Plan::Write(_)) => Ask::Write,
@@ -121,15 +162,18 @@ impl Protocol for RespConnection {
         self.parser.length()
     }
 
-    fn write(&mut self, input: &mut Input, command: &mut Vec<u8>) -> Print {
+    fn write(&mut self, input: &mut Input, command: &mut Vec<u8>) -> Option<Print> {
         let Plan::Write(write) = self.take_plan() else { panic!("only a write has a command") };
         let print = encode(&write, self.parser.arguments(input.bytes()), command);
         self.consume(input);
-        print
+        (!self.replying.is_silent_once()).then_some(print)
     }
 
     fn read(&mut self, input: &mut Input, view: &View<'_>, output: &mut Output) {
         let Plan::Read(read) = self.take_plan() else { panic!("only a read looks at the state") };
+        if self.replying.is_silent_once() {
+            return self.consume(input);
+        }
         let mut replies = Replies { output, version: self.version };
         if view.applied.is_some() {
             look(read, self.parser.arguments(input.bytes()), view, &mut replies);
@@ -143,11 +187,23 @@ impl Protocol for RespConnection {
     }
 
     fn local<E: Engine>(&mut self, input: &mut Input, engine: &E, output: &mut Output) -> Served {
-        let mut replies = Replies { output, version: self.version };
+        let mut nowhere = Output::default();
+        let silent = self.replying.is_silent_once();
+        let arguments = self.parser.arguments(input.bytes());
+        let heard = if silent && !local::asks_for_replies(arguments) { &mut nowhere } else { output };
+        let mut replies = Replies { output: heard, version: self.version };
         let understood = match &self.next {
             Next::Broken(error) => {
+                if let ProtocolError::Foreign(foreign) = error {
+                    self.foreign = Some(*foreign);
+                }
                 replies.error(&format!("ERR {error}"));
                 self.over = true;
+                return Served::Malformed;
+            }
+            Next::Skipped(why) => {
+                replies.error(&format!("ERR {why}"));
+                self.next = Next::Unknown;
                 return Served::Malformed;
             }
             Next::Planned(Plan::Refuse(text)) => {
@@ -155,17 +211,20 @@ impl Protocol for RespConnection {
                 false
             }
             Next::Planned(Plan::Local(what)) => {
-                let arguments = self.parser.arguments(input.bytes());
                 let mut understood = true;
                 match *what {
                     Local::Ping => local::ping(arguments, &mut replies),
                     Local::Echo => replies.bulk(arguments.get(1)),
                     Local::Hello => understood = local::hello(arguments, &mut self.about, &mut replies),
                     Local::Command => local::command(arguments, &mut replies),
-                    Local::Client => understood = local::client(arguments, &mut self.about, &mut replies),
+                    Local::Client => {
+                        let (about, replying) = (&mut self.about, &mut self.replying);
+                        understood = local::client(arguments, about, replying, &mut replies);
+                    }
+                    Local::Help(container) => local::help(container, &mut replies),
                     Local::ConfigGet => local::config_get(arguments, engine, &mut replies),
                     Local::Info => local::info(engine, &mut replies),
-                    Local::Select => replies.simple("OK"),
+                    Local::Select | Local::Nothing => replies.simple("OK"),
                     Local::Quit => {
                         self.over = true;
                         replies.simple("OK");
@@ -173,6 +232,12 @@ impl Protocol for RespConnection {
                     Local::ReadOnly(weak) => {
                         self.weak = weak;
                         replies.simple("OK");
+                    }
+                    Local::Reset => {
+                        replies.version = Version::default();
+                        self.about.name.clear();
+                        self.weak = false;
+                        replies.simple("RESET");
                     }
                 }
                 understood
@@ -184,7 +249,8 @@ impl Protocol for RespConnection {
         if understood { Served::Answered } else { Served::Malformed }
     }
 
-    fn answer(&mut self, print: Print, outcome: Outcome, output: &mut Output) {
+    fn answer(&mut self, print: Option<Print>, outcome: Outcome, output: &mut Output) {
+        let Some(print) = print else { return };
         let mut replies = Replies { output, version: self.version };
         match outcome {
             Outcome::Applied { reply, .. } => answer(print, &reply, &mut replies),
@@ -198,7 +264,11 @@ impl Protocol for RespConnection {
     }
 
     fn is_amid_request(&self, input: &Input) -> bool {
-        !input.is_empty()
+        !input.is_empty() || matches!(self.next, Next::Skipping(_))
+    }
+
+    fn take_foreign(&mut self) -> Option<Foreign> {
+        self.foreign.take()
     }
 }
 
@@ -222,6 +292,11 @@ fn encode(write: &Write, arguments: Arguments<'_>, command: &mut Vec<u8>) -> Pri
             command::encode_set_head(command, arguments.get(1), condition, *print == Print::Old);
             command.extend_from_slice(arguments.get(2));
             return *print;
+        }
+        Write::Put => {
+            let (key, described) = (arguments.get(1), plan::described(arguments));
+            command::encode_put_head(command, key, &Condition::Always, false, described);
+            command.extend_from_slice(arguments.get(2));
         }
         Write::Delete => command::encode_delete(command, arguments.from(1).iter(), &Condition::Always),
         Write::MSet { if_absent } => {
@@ -263,10 +338,12 @@ fn look(read: Read, arguments: Arguments<'_>, view: &View<'_>, replies: &mut Rep
             reader.with(arguments.get(1), |found| replies.value_or_null(found.map(|found| found.value)));
         }
         Read::MGet => {
-            replies.array(arguments.len() - 1);
-            reader.with_many(arguments.from(1).iter(), |found| {
-                replies.value_or_null(found.map(|found| found.value));
-            });
+            // They are printed when nobody waits for them any more.
+            let values = reader.get_many(arguments.from(1).iter());
+            replies.array(values.len());
+            for value in &values {
+                replies.value_or_null(value.as_ref());
+            }
         }
         Read::Exists => replies.count(reader.exists(arguments.from(1).iter())),
         Read::StrLen => {
@@ -280,10 +357,9 @@ fn look(read: Read, arguments: Arguments<'_>, view: &View<'_>, replies: &mut Rep
         }
         Read::DbSize => replies.count(reader.len()),
         Read::Scan { cursor, count, pattern, strings } => {
-            let pattern = pattern.map(|at| arguments.get(at));
             let mut keys = Vec::new();
-            let next = reader.scan(Cursor(cursor), count, |key| {
-                if strings && pattern.is_none_or(|pattern| glob::matches(pattern, key)) {
+            let next = reader.scan(cursor, count, |key| {
+                if strings && pattern.as_ref().is_none_or(|pattern| pattern.matches(key)) {
                     keys.push(key.to_vec());
                 }
             });
@@ -295,10 +371,4 @@ fn look(read: Read, arguments: Arguments<'_>, view: &View<'_>, replies: &mut Rep
             }
         }
     }
-}
-
-/// Whether this is a line of an HTTP request, of the kinds that browsers send anywhere on behalf of any page. No command
-/// is called like that.
-fn is_http(arguments: Arguments<'_>) -> bool {
-    plan::is(arguments.get(0), "POST") || plan::is(arguments.get(0), "HOST:")
 }

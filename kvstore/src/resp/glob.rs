@@ -1,49 +1,105 @@
 //! The patterns of SCAN: `*`, `?`, `[a-z]`, `[^a-z]` and `\` as in Redis.
 
-/// Whether the whole of `text` matches the pattern. Takes at most |pattern| x |text| steps, whatever the pattern, since
-/// only the last star is ever tried again.
-pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut at, mut seen) = (0, 0);
-    // Behind the last star of the pattern, and the text that it has swallowed so far.
-    let mut star: Option<(usize, usize)> = None;
-    loop {
-        if pattern.get(at) == Some(&b'*') {
-            at += 1;
-            star = Some((at, seen));
-            continue;
+/// The longest pattern, in bytes. A byte of a key costs as many steps as a pattern has times 64 bytes.
+pub(super) const MAX_PATTERN_BYTES: usize = 1 << 10;
+
+/// A pattern, as an automaton: state n stands for its first n elements. All states that a text may lead to are followed
+/// together, 64 in a word, so that no pattern takes more steps for each byte of the text than it has words.
+#[derive(Debug)]
+pub(super) struct Glob {
+    /// For each byte, the states from which it leads on to the next, in as many words as `stays` has.
+    leads_on: Box<[u64]>,
+    /// The states in which any byte may stay: those before a star.
+    stays: Box<[u64]>,
+    /// The state that stands for the whole pattern.
+    last: usize,
+}
+
+impl Glob {
+    /// `None`: it is too long.
+    pub(super) fn new(pattern: &[u8]) -> Option<Glob> {
+        if pattern.len() > MAX_PATTERN_BYTES {
+            return None;
         }
-        match (text.get(seen), one(&pattern[at..], text.get(seen).copied())) {
-            (Some(_), Some(width)) => {
-                at += width;
-                seen += 1;
-            }
-            (None, _) if at == pattern.len() => return true,
-            (None, _) => return false,
-            (Some(_), None) => {
-                let Some((behind, swallowed)) = star else {
-                    return false;
-                };
-                star = Some((behind, swallowed + 1));
-                at = behind;
-                seen = swallowed + 1;
+        // A state for each element, of a byte at least, and one for the beginning.
+        let words = pattern.len() / 64 + 1;
+        let (leads_on, stays) = (vec![0; 256 * words].into(), vec![0; words].into());
+        let mut glob = Glob { leads_on, stays, last: 0 };
+        let mut rest = pattern;
+        while let [first, tail @ ..] = rest {
+            if *first == b'*' {
+                set(&mut glob.stays, glob.last);
+                rest = tail;
+            } else {
+                rest = glob.add(rest);
             }
         }
+        Some(glob)
+    }
+
+    /// Adds the pattern's first element, and returns what follows it.
+    fn add<'p>(&mut self, pattern: &'p [u8]) -> &'p [u8] {
+        let state = self.last;
+        self.last += 1;
+        let words = self.stays.len();
+        let leads_on = self.leads_on.chunks_mut(words);
+        match pattern {
+            [b'[', class @ ..] => {
+                let (_, width) = in_class(class, 0);
+                for (byte, leads_on) in (0..=u8::MAX).zip(leads_on) {
+                    if in_class(class, byte).0 {
+                        set(leads_on, state);
+                    }
+                }
+                &class[width..]
+            }
+            [b'?', rest @ ..] => {
+                leads_on.for_each(|leads_on| set(leads_on, state));
+                rest
+            }
+            [b'\\', literal, rest @ ..] | [literal, rest @ ..] => {
+                set(&mut self.leads_on[usize::from(*literal) * words..], state);
+                rest
+            }
+            [] => panic!("an empty pattern has no element"),
+        }
+    }
+
+    /// Whether the whole of `text` matches.
+    pub(super) fn matches(&self, text: &[u8]) -> bool {
+        let mut states = [0; MAX_PATTERN_BYTES / 64 + 1];
+        let states = &mut states[..self.stays.len()];
+        states[0] = 1;
+        let mut is_open = true;
+        for byte in text {
+            if !is_open || (is_set(states, self.last) && is_set(&self.stays, self.last)) {
+                break;
+            }
+            is_open = self.step(states, *byte);
+        }
+        is_set(states, self.last)
+    }
+
+    /// Follows one byte; `false` if it leads nowhere.
+    fn step(&self, states: &mut [u64], byte: u8) -> bool {
+        let (mut carry, mut any) = (0, 0);
+        let leads_on = &self.leads_on[usize::from(byte) * states.len()..];
+        for ((states, leads_on), stays) in states.iter_mut().zip(leads_on).zip(&self.stays) {
+            let onward = *states & leads_on;
+            *states = onward << 1 | carry | *states & stays;
+            carry = onward >> 63;
+            any |= *states;
+        }
+        any != 0
     }
 }
 
-/// Whether the pattern's first element matches this byte: then how much of the pattern it takes.
-fn one(pattern: &[u8], byte: Option<u8>) -> Option<usize> {
-    let byte = byte?;
-    match pattern {
-        [] => None,
-        [b'?', ..] => Some(1),
-        [b'[', class @ ..] => {
-            let (matched, width) = in_class(class, byte);
-            matched.then_some(1 + width)
-        }
-        [b'\\', escaped, ..] => (*escaped == byte).then_some(2),
-        [literal, ..] => (*literal == byte).then_some(1),
-    }
+fn set(states: &mut [u64], state: usize) {
+    states[state / 64] |= 1 << (state % 64);
+}
+
+fn is_set(states: &[u64], state: usize) -> bool {
+    states[state / 64] >> (state % 64) & 1 == 1
 }
 
 /// Whether the class behind an opening bracket holds the byte, and its width with the closing bracket. A class that is
@@ -55,12 +111,13 @@ fn in_class(class: &[u8], byte: u8) -> (bool, usize) {
     loop {
         match &class[at..] {
             [] => return (holds != negated, at),
-            [b']', ..] => return (holds != negated, at + 1),
             [b'\\', escaped, ..] => {
                 holds |= *escaped == byte;
                 at += 2;
             }
-            [low, b'-', high, ..] if *high != b']' => {
+            [b']', ..] => return (holds != negated, at + 1),
+            // As in Redis, the upper end may be a closing bracket.
+            [low, b'-', high, ..] => {
                 holds |= (*low.min(high)..=*low.max(high)).contains(&byte);
                 at += 3;
             }
@@ -74,9 +131,14 @@ fn in_class(class: &[u8], byte: u8) -> (bool, usize) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
     use proptest::prelude::*;
 
     use super::*;
+
+    fn matches(pattern: &[u8], text: &[u8]) -> bool {
+        Glob::new(pattern).expect("it is short enough").matches(text)
+    }
 
     #[test]
     fn patterns_match_as_in_redis() {
@@ -100,6 +162,10 @@ mod tests {
             ("h\\*llo", "hello", false),
             ("[abc", "c", true),
             ("a[", "a[", false),
+            ("[a-]", "b", false),
+            ("[a-]", "_", true),
+            ("[^]x", "ax", true),
+            ("a\\", "a\\", true),
             ("user:*:name", "user:17:name", true),
         ];
         for (pattern, text, expected) in cases {
@@ -107,23 +173,51 @@ mod tests {
         }
     }
 
+    /// Any pattern takes a step for each byte and word of states, also where trying again from each star would take 10^9.
     #[test]
-    fn many_stars_cost_no_more_than_one() {
-        let pattern = "a*".repeat(50) + "b";
-        assert!(!matches(pattern.as_bytes(), "a".repeat(5000).as_bytes()));
+    fn no_pattern_is_slow() {
+        let text = "a".repeat(64 << 10);
+        for pattern in
+            ["a*".repeat(511) + "b", format!("*{}b", "a".repeat(1000)), format!("*{}b*", "[a-b]".repeat(200))]
+        {
+            assert!(!matches(pattern.as_bytes(), text.as_bytes()));
+        }
+        assert!(Glob::new(&[b'a'; MAX_PATTERN_BYTES]).is_some());
+        assert!(Glob::new(&[b'a'; MAX_PATTERN_BYTES + 1]).is_none());
+    }
+
+    /// What a pattern means, as plainly as can be.
+    fn plainly(pattern: &[u8], text: &[u8]) -> bool {
+        match (pattern, text) {
+            ([], _) => text.is_empty(),
+            ([b'*', rest @ ..], _) => (0..=text.len()).any(|skipped| plainly(rest, &text[skipped..])),
+            (_, []) => false,
+            ([b'?', rest @ ..], [_, tail @ ..]) => plainly(rest, tail),
+            ([b'[', class @ ..], [byte, tail @ ..]) => {
+                let (holds, width) = in_class(class, *byte);
+                holds && plainly(&class[width..], tail)
+            }
+            ([b'\\', literal, rest @ ..] | [literal, rest @ ..], [byte, tail @ ..]) => {
+                literal == byte && plainly(rest, tail)
+            }
+        }
     }
 
     proptest! {
         #[test]
-        fn anything_matches_a_star_and_its_own_escape(text in proptest::collection::vec(any::<u8>(), 0..20)) {
+        fn anything_matches_a_star_and_its_own_escape(text in vec(any::<u8>(), 0..20)) {
             let escaped: Vec<u8> = text.iter().flat_map(|byte| [b'\\', *byte]).collect();
             prop_assert!(matches(&escaped, &text));
             prop_assert!(matches(b"**", &text));
         }
 
         #[test]
-        fn no_pattern_panics(pattern in "[a*?\\[\\]^\\\\-]{0,12}", text in "[a\\]^-]{0,8}") {
-            matches(pattern.as_bytes(), text.as_bytes());
+        fn patterns_mean_what_they_say(pattern in "[ab*?\\[\\]^\\\\-]{0,12}", text in "[ab\\]^-]{0,8}") {
+            let expected = plainly(pattern.as_bytes(), text.as_bytes());
+            prop_assert_eq!(matches(pattern.as_bytes(), text.as_bytes()), expected);
+            // The same where the states take several words.
+            let (pattern, text) = (format!("{}{pattern}", "a".repeat(120)), format!("{}{text}", "a".repeat(120)));
+            prop_assert_eq!(matches(pattern.as_bytes(), text.as_bytes()), expected);
         }
     }
 }

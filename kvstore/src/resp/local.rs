@@ -5,10 +5,12 @@ use std::fmt::Write as _;
 use niagara_engine::Status;
 
 use super::connection::About;
+use super::containers;
 use super::encode::{Replies, Version};
-use super::glob;
+use super::glob::Glob;
 use super::parse::Arguments;
-use super::plan::{COMMAND_COUNT, is};
+use super::plan::{self, is};
+use super::replying::Replying;
 use crate::front::Engine;
 
 /// The version of Redis whose answers are given. Clients choose their behaviour by it.
@@ -71,39 +73,92 @@ pub(super) fn hello(arguments: Arguments<'_>, about: &mut About, replies: &mut R
     true
 }
 
-/// `COMMAND`, `COMMAND COUNT`, and `COMMAND DOCS` and the rest, which are empty: clients go on without.
+/// `COMMAND COUNT`, `COMMAND LIST`, and `COMMAND`, `COMMAND DOCS` and `COMMAND INFO`, which are empty: clients go on without.
 pub(super) fn command(arguments: Arguments<'_>, replies: &mut Replies<'_>) {
     match arguments.iter().nth(1) {
-        Some(what) if is(what, "COUNT") => replies.count(COMMAND_COUNT as u64),
+        Some(what) if is(what, "COUNT") => replies.count(plan::names().len() as u64),
+        Some(what) if is(what, "LIST") => {
+            replies.array(plan::names().len());
+            for name in plan::names() {
+                replies.bulk(name.to_lowercase().as_bytes());
+            }
+        }
         Some(what) if is(what, "DOCS") => replies.map(0),
         _ => replies.array(0),
     }
 }
 
+/// `CLIENT HELP` and so on.
+pub(super) fn help(container: &'static str, replies: &mut Replies<'_>) {
+    let lines: Vec<String> = containers::help(container).collect();
+    replies.array(lines.len());
+    for line in lines {
+        replies.simple(&line);
+    }
+}
+
 const BAD_NAME: &str = "ERR Client names cannot contain spaces, newlines or special characters.";
 
-/// `CLIENT ID` and so on.
-pub(super) fn client(arguments: Arguments<'_>, about: &mut About, replies: &mut Replies<'_>) -> bool {
+/// `CLIENT ID` and so on. Which replies are wanted from now on, if that is said, is noted in `replying`.
+pub(super) fn client(
+    arguments: Arguments<'_>,
+    about: &mut About,
+    replying: &mut Replying,
+    replies: &mut Replies<'_>,
+) -> bool {
     let what = arguments.get(1);
-    match arguments.len() - 2 {
-        0 if is(what, "ID") => replies.count(about.id),
-        0 if is(what, "GETNAME") && about.name.is_empty() => replies.null(),
-        0 if is(what, "GETNAME") => replies.bulk(&about.name),
-        0 if is(what, "INFO") || is(what, "LIST") => replies.verbatim(&about.line(replies.version)),
-        1 if is(what, "SETNAME") => {
-            if !about.rename(arguments.get(2)) {
-                replies.error(BAD_NAME);
-                return false;
-            }
-            replies.simple("OK");
+    let says = |word| is(arguments.get(2), word);
+    let understood = if is(what, "ID") {
+        replies.count(about.id);
+        return true;
+    } else if is(what, "GETNAME") {
+        match about.name.as_slice() {
+            [] => replies.null(),
+            name => replies.bulk(name),
         }
-        2 if is(what, "SETINFO") => replies.simple("OK"),
-        1 if is(what, "NO-EVICT") || is(what, "NO-TOUCH") => replies.simple("OK"),
-        _ => {
-            let what = String::from_utf8_lossy(&what[..what.len().min(128)]);
-            replies.error(&format!("ERR unknown subcommand or wrong number of arguments for '{what}'"));
-            return false;
+        return true;
+    } else if is(what, "INFO") || is(what, "LIST") {
+        replies.verbatim(&about.line(replies.version));
+        return true;
+    } else if is(what, "SETNAME") {
+        about.rename(arguments.get(2)).then_some(()).ok_or(BAD_NAME)
+    } else if is(what, "SETINFO") {
+        (says("LIB-NAME") || says("LIB-VER"))
+            .then_some(())
+            .ok_or("ERR unrecognized option: LIB-NAME or LIB-VER")
+    } else if is(what, "REPLY") {
+        return reply(arguments.get(2), replying, replies);
+    } else {
+        (says("ON") || says("OFF")).then_some(()).ok_or("ERR syntax error")
+    };
+    match understood {
+        Ok(()) => replies.simple("OK"),
+        Err(error) => replies.error(error),
+    }
+    understood.is_ok()
+}
+
+/// Whether this is `CLIENT REPLY ON`, which is replied to in any case.
+pub(super) fn asks_for_replies(arguments: Arguments<'_>) -> bool {
+    let words = ["CLIENT", "REPLY", "ON"];
+    arguments.len() == words.len() && arguments.iter().zip(words).all(|(argument, word)| is(argument, word))
+}
+
+/// `CLIENT REPLY ON|OFF|SKIP`: only the first is replied to itself.
+fn reply(which: &[u8], replying: &mut Replying, replies: &mut Replies<'_>) -> bool {
+    let silent = *replying == Replying::Off;
+    if is(which, "ON") {
+        *replying = Replying::On;
+        replies.simple("OK");
+    } else if is(which, "OFF") {
+        *replying = Replying::Off;
+    } else if is(which, "SKIP") {
+        if !silent {
+            *replying = Replying::Skip;
         }
+    } else {
+        replies.error("ERR syntax error");
+        return false;
     }
     true
 }
@@ -117,12 +172,16 @@ pub(super) fn config_get(arguments: Arguments<'_>, engine: &impl Engine, replies
         ("databases", "1"),
         ("timeout", "0"),
     ];
-    let asked = |(name, _): &&(&str, &str)| {
-        let mut patterns = arguments.from(2).iter();
-        patterns.any(|pattern| glob::matches(&pattern.to_ascii_lowercase(), name.as_bytes()))
-    };
-    replies.map(known.iter().filter(asked).count());
-    for (name, value) in known.iter().filter(asked) {
+    let mut asked = [false; 4];
+    // No name is as long as the longest pattern.
+    for pattern in arguments.from(2).iter().filter_map(|pattern| Glob::new(&pattern.to_ascii_lowercase())) {
+        for ((name, _), asked) in known.iter().zip(&mut asked) {
+            *asked |= pattern.matches(name.as_bytes());
+        }
+    }
+    let found = || known.iter().zip(asked).filter_map(|(setting, asked)| asked.then_some(setting));
+    replies.map(found().count());
+    for (name, value) in found() {
         replies.bulk(name.as_bytes());
         replies.bulk(value.as_bytes());
     }

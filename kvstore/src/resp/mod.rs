@@ -1,14 +1,22 @@
 //! The Redis protocol, versions 2 and 3.
 //!
 //! `parse` cuts a byte stream into requests, `plan` says what a request asks for (and what is wrong with it), `encode`
-//! prints replies, `glob` matches the patterns of a scan, and `connection` puts them together for the session.
+//! prints replies, `glob` matches the patterns of a scan, and `connection` puts them together for the session. `gate` knows
+//! what is refused because of what was refused before, `containers` the commands below commands, `replying` which replies
+//! are wanted, `skip` how to get behind a request that is too large.
 
 mod connection;
+mod containers;
 mod encode;
+mod gate;
 mod glob;
 mod local;
 mod parse;
 mod plan;
+mod replying;
+mod skip;
 
 pub(crate) use connection::RespConnection;
-pub use parse::{ProtocolError, Request, parse};
+pub use parse::{ProtocolError, Request, TooLarge, parse};
+
+pub use crate::front::Foreign;

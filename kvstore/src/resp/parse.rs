@@ -4,11 +4,19 @@ use std::ops::Range;
 
 use memchr::memchr;
 
+use super::skip::Skip;
 use crate::command::MAX_VALUE_BYTES;
 use crate::decimal::decimal;
+use crate::front::Foreign;
 
-/// Most arguments of a request, as in Redis.
+/// Most arguments of a request.
 const MAX_ARGUMENTS: usize = 1 << 20;
+
+/// What more arguments may be announced, as in Redis. Above [`MAX_ARGUMENTS`] they are passed over.
+const MAX_COUNT: usize = i32::MAX as usize;
+
+/// The longest argument that may be announced, as in Redis. Above the longest value it is passed over.
+pub(super) const MAX_BULK_BYTES: u64 = 512 << 20;
 
 /// Longest request: a value and a key of full length, or a million arguments of some 30 bytes.
 const MAX_REQUEST_BYTES: usize = 2 * MAX_VALUE_BYTES;
@@ -19,13 +27,17 @@ const MAX_INLINE_BYTES: usize = 64 << 10;
 /// Longest line that holds a count or length: any 64-bit number fits.
 const MAX_NUMBER_LINE_BYTES: usize = 32;
 
-/// Bytes that are no request; the words are those of Redis. What follows them cannot be made sense of, so the connection
-/// is to be closed.
+/// Bytes that are no request that can be served; the words are those of Redis where Redis has the same error. What follows
+/// them cannot be made sense of, so the connection is to be closed, unless the request is only
+/// [too large](ProtocolError::TooLarge).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolError {
-    /// HTTP, sent here by mistake, or by a web page that would have the lines of its body executed.
-    #[error("this port speaks the Redis protocol: send HTTP requests to the server's HTTP port")]
-    Http,
+    /// Another protocol, sent here by mistake, or by a web page that would have the lines of its body executed.
+    #[error(transparent)]
+    Foreign(#[from] Foreign),
+    /// A request is above a limit. It can be passed over.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
     /// A line of words does not end.
     #[error("Protocol error: too big inline request")]
     LongInline,
@@ -35,7 +47,7 @@ pub enum ProtocolError {
     /// The line with the number of arguments does not end.
     #[error("Protocol error: too big mbulk count string")]
     LongCountLine,
-    /// The number of arguments is none, or above 1,048,576.
+    /// The number of arguments is none, or has more than 31 bits.
     #[error("Protocol error: invalid multibulk length")]
     InvalidCount,
     /// An argument does not begin with a dollar sign.
@@ -44,15 +56,28 @@ pub enum ProtocolError {
     /// The line with an argument's length does not end.
     #[error("Protocol error: too big bulk count string")]
     LongLengthLine,
-    /// An argument's length is none, or above 16 MiB.
+    /// An argument's length is none, or above 512 MiB.
     #[error("Protocol error: invalid bulk length")]
     InvalidLength,
     /// An argument is not followed by the end of a line.
     #[error("Protocol error: expected CR LF behind a bulk string")]
     NoLineEnd,
+}
+
+/// Which limit a request is above.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TooLarge {
+    /// An argument has so many bytes.
+    #[error(
+        "a value has at most {MAX_VALUE_BYTES} bytes (16 MiB), and this one {0}: split it over several keys"
+    )]
+    Value(u64),
     /// All arguments together have more than 32 MiB.
-    #[error("Protocol error: a request has at most 32 MiB")]
-    LongRequest,
+    #[error("a request has at most {MAX_REQUEST_BYTES} bytes (32 MiB): send several")]
+    Request,
+    /// There are so many arguments.
+    #[error("a request has at most {MAX_ARGUMENTS} arguments, and this one {0}: send several")]
+    Arguments(u64),
 }
 
 /// A request that is all there.
@@ -99,6 +124,8 @@ pub(crate) struct Parser {
     words: Vec<u8>,
     inline: bool,
     complete: bool,
+    /// The rest of a request that was found too large.
+    skip: Option<Skip>,
 }
 
 /// The arguments of one request; the first is the command's name.
@@ -158,6 +185,16 @@ impl Parser {
         self.at
     }
 
+    /// Whether the complete request is a line of words.
+    pub(crate) fn is_line(&self) -> bool {
+        self.inline
+    }
+
+    /// After [`ProtocolError::TooLarge`]: how much of the input has been parsed, and how to get behind the rest.
+    pub(super) fn take_skip(&mut self) -> Option<(usize, Skip)> {
+        self.skip.take().map(|skip| (self.at, skip))
+    }
+
     /// Begins with the next request.
     pub(crate) fn reset(&mut self) {
         let (mut ranges, mut words) = (std::mem::take(&mut self.ranges), std::mem::take(&mut self.words));
@@ -176,8 +213,12 @@ impl Parser {
         };
         // No arguments, or less than none, mean nothing: Redis passes over them.
         let count = count.max(0) as usize;
-        if count > MAX_ARGUMENTS {
+        if count > MAX_COUNT {
             return Err(ProtocolError::InvalidCount);
+        }
+        if count > MAX_ARGUMENTS {
+            let why = TooLarge::Arguments(count as u64);
+            return self.too_large(why, None, count);
         }
         self.missing = Some(count);
         self.complete = count == 0;
@@ -193,13 +234,16 @@ impl Parser {
         else {
             return Ok(false);
         };
-        let length = usize::try_from(length)
+        let length = u64::try_from(length)
             .ok()
-            .filter(|&length| length <= MAX_VALUE_BYTES)
+            .filter(|&length| length <= MAX_BULK_BYTES)
             .ok_or(ProtocolError::InvalidLength)?;
-        let (start, end) = (self.at, self.at + length);
-        if end + 2 > MAX_REQUEST_BYTES {
-            return Err(ProtocolError::LongRequest);
+        let (start, end) = (self.at, self.at + length as usize);
+        if length > MAX_VALUE_BYTES as u64 || end + 2 > MAX_REQUEST_BYTES {
+            let is_value = length > MAX_VALUE_BYTES as u64;
+            let why = if is_value { TooLarge::Value(length) } else { TooLarge::Request };
+            let behind = self.missing.expect("arguments come behind their number") - 1;
+            return self.too_large(why, Some(length), behind);
         }
         let Some(line_end) = input.get(end..end + 2) else {
             // The short line with the length is read again when more has come.
@@ -217,6 +261,17 @@ impl Parser {
         Ok(true)
     }
 
+    /// Notes how to get behind the request.
+    fn too_large(
+        &mut self,
+        why: TooLarge,
+        argument: Option<u64>,
+        behind: usize,
+    ) -> Result<bool, ProtocolError> {
+        self.skip = Some(Skip::new(why, argument, behind as u64));
+        Err(why.into())
+    }
+
     /// Reads the line at `at`: a sign of its kind, a number, and the line's end.
     fn number(
         &mut self,
@@ -224,17 +279,18 @@ impl Parser {
         too_long: ProtocolError,
         invalid: ProtocolError,
     ) -> Result<Option<i64>, ProtocolError> {
-        let line = &input[self.at..];
-        let Some(end) = memchr(b'\n', &line[..line.len().min(MAX_NUMBER_LINE_BYTES)]) else {
-            return if line.len() < MAX_NUMBER_LINE_BYTES { Ok(None) } else { Err(too_long) };
+        let Some((number, width)) = number_line(&input[self.at..], too_long, invalid)? else {
+            return Ok(None);
         };
-        let digits = line[1..end].strip_suffix(b"\r").ok_or(invalid)?;
-        self.at += end + 1;
-        decimal(digits).map(Some).ok_or(invalid)
+        self.at += width;
+        Ok(Some(number))
     }
 
     /// A line of words, as a person types it.
     fn line(&mut self, input: &[u8]) -> Result<bool, ProtocolError> {
+        if let Some(foreign) = Foreign::anywhere(input) {
+            return Err(foreign.into());
+        }
         let Some(end) = memchr(b'\n', &input[self.searched..]).map(|end| self.searched + end) else {
             self.searched = input.len();
             return if input.len() <= MAX_INLINE_BYTES { Ok(false) } else { Err(ProtocolError::LongInline) };
@@ -252,10 +308,10 @@ impl Parser {
 
     /// Splits a line at spaces; quoted words may hold spaces and escapes.
     fn split(&mut self, line: &[u8]) -> Result<(), ProtocolError> {
-        let mut rest = line.trim_ascii_start();
+        let mut rest = trim_start(line);
         while !rest.is_empty() {
             let start = self.words.len();
-            rest = self.word(rest)?.trim_ascii_start();
+            rest = trim_start(self.word(rest)?);
             self.ranges.push(start as u32..self.words.len() as u32);
         }
         Ok(())
@@ -267,7 +323,7 @@ impl Parser {
         loop {
             rest = match rest {
                 [] => return Ok(rest),
-                [byte, ..] if byte.is_ascii_whitespace() => return Ok(rest),
+                [byte, ..] if ends_word(*byte) => return Ok(rest),
                 [quote @ (b'"' | b'\''), tail @ ..] => return self.quotation(*quote, tail),
                 [byte, tail @ ..] => {
                     self.words.push(*byte);
@@ -282,7 +338,7 @@ impl Parser {
         loop {
             let (byte, tail) = match rest {
                 [end, tail @ ..] if *end == quote => {
-                    let closed = tail.first().is_none_or(u8::is_ascii_whitespace);
+                    let closed = tail.first().is_none_or(|byte| is_space(*byte));
                     return if closed { Ok(tail) } else { Err(ProtocolError::UnbalancedQuotes) };
                 }
                 [b'\\', b'\'', tail @ ..] if quote == b'\'' => (b'\'', tail),
@@ -299,6 +355,35 @@ impl Parser {
             rest = tail;
         }
     }
+}
+
+/// The line at the start of `bytes`: a sign of its kind, a number, and the line's end. Returns the number, and the line's
+/// length.
+pub(super) fn number_line(
+    bytes: &[u8],
+    too_long: ProtocolError,
+    invalid: ProtocolError,
+) -> Result<Option<(i64, usize)>, ProtocolError> {
+    let Some(end) = memchr(b'\n', &bytes[..bytes.len().min(MAX_NUMBER_LINE_BYTES)]) else {
+        return if bytes.len() < MAX_NUMBER_LINE_BYTES { Ok(None) } else { Err(too_long) };
+    };
+    let digits = bytes[1..end].strip_suffix(b"\r").ok_or(invalid)?;
+    decimal(digits).map(|number| Some((number, end + 1))).ok_or(invalid)
+}
+
+/// Whether words may be apart by this byte: what C calls a space.
+fn is_space(byte: u8) -> bool {
+    ends_word(byte) || matches!(byte, 0x0b | 0x0c)
+}
+
+/// Whether a word that is not quoted ends at this byte. Vertical tabs and form feeds are part of it, as in Redis.
+fn ends_word(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+fn trim_start(line: &[u8]) -> &[u8] {
+    let spaces = line.iter().take_while(|byte| is_space(**byte)).count();
+    &line[spaces..]
 }
 
 fn unescaped(byte: u8) -> u8 {

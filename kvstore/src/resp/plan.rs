@@ -2,9 +2,12 @@
 
 use std::borrow::Cow;
 
+use super::containers;
+use super::glob::{Glob, MAX_PATTERN_BYTES};
 use super::parse::Arguments;
 use crate::command::{Condition, MAX_KEY_BYTES};
 use crate::decimal::decimal;
+use crate::{Cursor, Description};
 
 /// A request that has been understood. Keys and values stay in the arguments, at places that the command's name implies.
 #[derive(Debug)]
@@ -24,6 +27,8 @@ pub(super) enum Write {
         condition: Condition,
         print: Print,
     },
+    /// Key, value, Content-Type and Content-Encoding are arguments 1 to 4.
+    Put,
     /// The keys are the arguments from 1 on.
     Delete,
     /// Keys and values are the arguments from 1 on, by turns.
@@ -49,7 +54,7 @@ pub(crate) enum Print {
 }
 
 /// A look at the state.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) enum Read {
     /// The key is argument 1.
     Get,
@@ -62,11 +67,11 @@ pub(super) enum Read {
     /// The key is argument 1.
     Type,
     DbSize,
-    /// `pattern` is the argument with the pattern. Of any type but strings there are no keys.
+    /// Of any type but strings there are no keys.
     Scan {
-        cursor: u64,
+        cursor: Cursor,
         count: usize,
-        pattern: Option<usize>,
+        pattern: Option<Glob>,
         strings: bool,
     },
 }
@@ -82,17 +87,20 @@ pub(super) enum Local {
     Select,
     Command,
     Client,
+    /// About the subcommands of this command.
+    Help(&'static str),
     ConfigGet,
     Info,
     /// Whether reads may be weak from now on.
     ReadOnly(bool),
+    /// There is nothing to be done.
+    Nothing,
+    /// The connection is to be as it was at its beginning.
+    Reset,
 }
 
 /// A page of a scan has ten keys unless the client says otherwise, as in Redis.
 const SCAN_KEYS: usize = 10;
-
-/// A page of a scan has at most so many keys: they are copied, and each may have 64 KiB.
-const MAX_SCAN_KEYS: usize = 1000;
 
 const NOT_AN_INTEGER: Plan = Plan::Refuse(Cow::Borrowed("ERR value is not an integer or out of range"));
 const SYNTAX: Plan = Plan::Refuse(Cow::Borrowed("ERR syntax error"));
@@ -101,14 +109,14 @@ const SYNTAX: Plan = Plan::Refuse(Cow::Borrowed("ERR syntax error"));
 pub(super) fn plan(arguments: Arguments<'_>) -> Plan {
     let Some(&(name, least, most, keys)) = COMMANDS.iter().find(|(name, ..)| is(arguments.get(0), name))
     else {
-        return unknown(arguments);
+        return missing(arguments);
     };
     let given = arguments.len() - 1;
     if given < least || given > most || (keys == Keys::EverySecond && given % 2 == 1) {
         return wrong_number(name);
     }
     if !keys_fit(keys, arguments) {
-        return Plan::Refuse(format!("ERR a key has 1 to {MAX_KEY_BYTES} bytes").into());
+        return Plan::Refuse(format!("ERR a key has at most {MAX_KEY_BYTES} bytes (64 KiB)").into());
     }
     understand(name, arguments)
 }
@@ -126,10 +134,10 @@ enum Keys {
 /// A command's name, the least and the greatest number of arguments behind it, and which of them are keys.
 type Known = (&'static str, usize, usize, Keys);
 
-const ANY: usize = usize::MAX;
+pub(super) const ANY: usize = usize::MAX;
 
 /// How many commands there are.
-pub(super) const COMMAND_COUNT: usize = 32;
+pub(super) const COMMAND_COUNT: usize = 35;
 
 /// All commands, the most frequent first, since they are searched in this order.
 const COMMANDS: [Known; COMMAND_COUNT] = [
@@ -153,8 +161,8 @@ const COMMANDS: [Known; COMMAND_COUNT] = [
     ("TYPE", 1, 1, Keys::First),
     ("SCAN", 1, ANY, Keys::None),
     ("DBSIZE", 0, 0, Keys::None),
-    ("FLUSHALL", 0, 1, Keys::None),
-    ("FLUSHDB", 0, 1, Keys::None),
+    ("FLUSHALL", 0, ANY, Keys::None),
+    ("FLUSHDB", 0, ANY, Keys::None),
     ("ECHO", 1, 1, Keys::None),
     ("SELECT", 1, 1, Keys::None),
     ("HELLO", 0, ANY, Keys::None),
@@ -164,17 +172,53 @@ const COMMANDS: [Known; COMMAND_COUNT] = [
     ("INFO", 0, ANY, Keys::None),
     ("READONLY", 0, 0, Keys::None),
     ("READWRITE", 0, 0, Keys::None),
-    ("QUIT", 0, 0, Keys::None),
+    ("QUIT", 0, ANY, Keys::None),
+    ("RESET", 0, 0, Keys::None),
+    ("UNWATCH", 0, 0, Keys::None),
+    ("NIAGARA.PUT", 4, 4, Keys::First),
+];
+
+/// The names of all commands.
+pub(super) fn names() -> impl ExactSizeIterator<Item = &'static str> {
+    COMMANDS.iter().map(|(name, ..)| *name)
+}
+
+/// Commands of Redis that are not there, whose clients are to learn what they do without: the least and the greatest number
+/// of arguments, and the error. (MULTI changes what follows: see `gate`.)
+const MISSING: [(&str, usize, usize, &str); 4] = [
+    ("EXEC", 0, 0, "ERR EXEC without MULTI"),
+    ("DISCARD", 0, 0, "ERR DISCARD without MULTI"),
+    ("WATCH", 1, ANY, "ERR WATCH is not supported: write with SET NX or XX, or over HTTP with If-Match"),
+    (
+        "AUTH",
+        1,
+        2,
+        "ERR AUTH <password> called without any password configured for the default user: leave it out",
+    ),
 ];
 
 fn keys_fit(keys: Keys, arguments: Arguments<'_>) -> bool {
-    let fits = |key: &[u8]| (1..=MAX_KEY_BYTES).contains(&key.len());
+    let fits = |key: &[u8]| key.len() <= MAX_KEY_BYTES;
     match keys {
         Keys::None => true,
         Keys::First => fits(arguments.get(1)),
         Keys::All => arguments.from(1).iter().all(fits),
         Keys::EverySecond => arguments.from(1).iter().step_by(2).all(fits),
     }
+}
+
+/// A set with what HTTP says of the value, for loading what was exported.
+fn put(arguments: Arguments<'_>) -> Plan {
+    if described(arguments).is_valid() {
+        Plan::Write(Write::Put)
+    } else {
+        Plan::Refuse("ERR a content type has at most 256 bytes, an encoding 64, all of them printable".into())
+    }
+}
+
+/// What a put says of its value.
+pub(super) fn described(arguments: Arguments<'_>) -> Description<'_> {
+    Description { content_type: arguments.get(3), content_encoding: arguments.get(4) }
 }
 
 fn understand(name: &'static str, arguments: Arguments<'_>) -> Plan {
@@ -188,6 +232,7 @@ fn understand(name: &'static str, arguments: Arguments<'_>) -> Plan {
         "DBSIZE" => Plan::Read(Read::DbSize),
         "SCAN" => scan(arguments),
         "SET" => set_with_options(arguments),
+        "NIAGARA.PUT" => put(arguments),
         "SETNX" => set(Condition::IfAbsent, Print::Flag),
         "GETSET" => set(Condition::Always, Print::Old),
         "DEL" | "UNLINK" => Plan::Write(Write::Delete),
@@ -202,10 +247,12 @@ fn understand(name: &'static str, arguments: Arguments<'_>) -> Plan {
             Plan::Refuse("ERR decrement would overflow".into())
         }
         "DECRBY" => increment(decimal(arguments.get(2)).map(i64::wrapping_neg)),
-        "FLUSHALL" | "FLUSHDB" => match arguments.iter().nth(1) {
-            None => Plan::Write(Write::FlushAll),
-            Some(how) if is(how, "ASYNC") || is(how, "SYNC") => Plan::Write(Write::FlushAll),
-            Some(_) => SYNTAX,
+        "FLUSHALL" | "FLUSHDB" => match arguments.len() {
+            1 => Plan::Write(Write::FlushAll),
+            2 if ["ASYNC", "SYNC"].iter().any(|how| is(arguments.get(1), how)) => {
+                Plan::Write(Write::FlushAll)
+            }
+            _ => SYNTAX,
         },
         _ => understand_local(name, arguments),
     }
@@ -222,17 +269,24 @@ fn understand_local(name: &'static str, arguments: Arguments<'_>) -> Plan {
             Some(_) => return Plan::Refuse("ERR DB index is out of range".into()),
             None => return NOT_AN_INTEGER,
         },
-        "COMMAND" => Local::Command,
-        "CLIENT" => Local::Client,
-        "CONFIG" if is(arguments.get(1), "GET") && arguments.len() > 2 => Local::ConfigGet,
-        "CONFIG" => {
+        "COMMAND" if arguments.len() == 1 => Local::Command,
+        "CONFIG" if ["SET", "REWRITE", "RESETSTAT"].iter().any(|name| is(arguments.get(1), name)) => {
             return Plan::Refuse(
                 "ERR only CONFIG GET is there; the configuration is in the server's file".into(),
             );
         }
+        "COMMAND" | "CLIENT" | "CONFIG" => match containers::check(name, arguments) {
+            Err(refused) => return refused,
+            Ok(()) if is(arguments.get(1), "HELP") => Local::Help(name),
+            Ok(()) if name == "COMMAND" => Local::Command,
+            Ok(()) if name == "CLIENT" => Local::Client,
+            Ok(()) => Local::ConfigGet,
+        },
         "INFO" => Local::Info,
         "READONLY" => Local::ReadOnly(true),
         "READWRITE" => Local::ReadOnly(false),
+        "UNWATCH" => Local::Nothing,
+        "RESET" => Local::Reset,
         _ => return unknown(arguments),
     })
 }
@@ -265,7 +319,7 @@ fn set_with_options(arguments: Arguments<'_>) -> Plan {
 
 fn scan(arguments: Arguments<'_>) -> Plan {
     let Some(cursor) = cursor(arguments.get(1)) else {
-        return Plan::Refuse("ERR invalid cursor".into());
+        return Plan::Refuse("ERR invalid cursor: no server has given it; begin at 0 again".into());
     };
     let (mut count, mut pattern, mut strings) = (SCAN_KEYS, None, true);
     for at in (2..arguments.len()).step_by(2) {
@@ -274,12 +328,15 @@ fn scan(arguments: Arguments<'_>) -> Plan {
         }
         let (option, value) = (arguments.get(at), arguments.get(at + 1));
         if is(option, "MATCH") {
-            pattern = Some(at + 1);
+            pattern = Glob::new(value);
+            if pattern.is_none() {
+                return Plan::Refuse(format!("ERR a pattern has at most {MAX_PATTERN_BYTES} bytes").into());
+            }
         } else if is(option, "TYPE") {
             strings = is(value, "string");
         } else if is(option, "COUNT") {
             match decimal(value) {
-                Some(1..) => count = decimal(value).unwrap_or(1).min(MAX_SCAN_KEYS as i64) as usize,
+                Some(keys @ 1..) => count = keys as usize,
                 Some(_) => return SYNTAX,
                 None => return NOT_AN_INTEGER,
             }
@@ -290,10 +347,10 @@ fn scan(arguments: Arguments<'_>) -> Plan {
     Plan::Read(Read::Scan { cursor, count, pattern, strings })
 }
 
-/// A cursor has 64 bits and no sign.
-fn cursor(text: &[u8]) -> Option<u64> {
+fn cursor(text: &[u8]) -> Option<Cursor> {
     let digits = text.first().is_some_and(u8::is_ascii_digit);
-    std::str::from_utf8(text).ok().filter(|_| digits)?.parse().ok()
+    let number = std::str::from_utf8(text).ok().filter(|_| digits)?.parse().ok()?;
+    (number <= Cursor::MAX.0).then_some(Cursor(number))
 }
 
 /// Whether an argument is this word, in any case of its letters.
@@ -306,12 +363,24 @@ fn wrong_number(name: &str) -> Plan {
     Plan::Refuse(format!("ERR wrong number of arguments for '{name}' command").into())
 }
 
+/// The beginning of what a client has sent, fit for an error.
+pub(super) fn shown(bytes: &[u8], most: usize) -> String {
+    let cut = &bytes[..bytes.len().min(most)];
+    String::from_utf8_lossy(cut).chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// The error of a command that is not there.
+fn missing(arguments: Arguments<'_>) -> Plan {
+    let Some((name, least, most, error)) = MISSING.iter().find(|(name, ..)| is(arguments.get(0), name))
+    else {
+        return unknown(arguments);
+    };
+    let given = arguments.len() - 1;
+    if given < *least || given > *most { wrong_number(name) } else { Plan::Refuse((*error).into()) }
+}
+
 /// Redis shows the name and the first arguments, all of them within 128 bytes.
 fn unknown(arguments: Arguments<'_>) -> Plan {
-    let shown = |bytes: &[u8], most: usize| {
-        let cut = &bytes[..bytes.len().min(most)];
-        String::from_utf8_lossy(cut).chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>()
-    };
     let name = shown(arguments.get(0), 128);
     let mut text = format!("ERR unknown command '{name}', with args beginning with: ");
     let start = text.len();

@@ -50,7 +50,7 @@ impl Kv {
         condition: &Condition,
         want_old: bool,
     ) -> Reply {
-        let Kv { map, versions, describer } = self;
+        let Kv { map, versions, describer, .. } = self;
         let place = map.place(key);
         let mut shard = map.write(place.shard());
         let present = shard.find(place, key);
@@ -63,6 +63,7 @@ impl Kv {
         let described = describer.describe(description);
         let Some(mut present) = present else {
             shard.insert_absent(Entry { place, key: key.into(), value, version, described });
+            map.count_created(1);
             return Reply::Stored { version, created: true, old: None };
         };
         let old = present.replace(value, described, version);
@@ -86,6 +87,7 @@ impl Kv {
                 removed.push(entry);
             }
         }
+        map.count_removed(removed.len());
         drop(shards);
         Reply::Deleted { removed: removed.len() as u64 }
     }
@@ -95,7 +97,10 @@ impl Kv {
         let places: Vec<Place> = pairs.clone().map(|(key, _)| map.place(key)).collect();
         if planted::is(Bug::HalfAnMset) {
             for ((key, value), &place) in pairs.zip(&places) {
-                put(versions, &mut map.write(place.shard()), place, key, kept(value, share));
+                let mut shard = map.write(place.shard());
+                let (_, created) = put(versions, &mut shard, place, key, kept(value, share));
+                map.count_created(usize::from(created));
+                drop(shard);
                 planted::pause();
             }
             return Reply::Flushed;
@@ -108,11 +113,14 @@ impl Kv {
                 return Reply::ConditionFailed { current: Some(entry.version), old: None };
             }
         }
-        let mut last = None;
+        let (mut last, mut keys) = (None, 0);
         for ((key, value), &place) in pairs.zip(&places) {
-            last = Some(put(versions, shards.shard_mut(place), place, key, kept(value, share)));
+            let put = put(versions, shards.shard_mut(place), place, key, kept(value, share));
+            keys += usize::from(put.1);
+            last = Some(put);
             planted::pause();
         }
+        map.count_created(keys);
         let (version, created) = last.expect("decode refuses an mset without a key");
         Reply::Stored { version, created, old: None }
     }
@@ -123,6 +131,7 @@ impl Kv {
         let mut shard = map.write(place.shard());
         let Some(mut present) = shard.find(place, key) else {
             let (version, _) = put(versions, &mut shard, place, key, kept(value, share));
+            map.count_created(1);
             return Reply::Appended { length: value.len() as u64, version };
         };
         if present.value.len() + value.len() > MAX_VALUE_BYTES {
@@ -153,13 +162,18 @@ impl Kv {
                 present.change(version, |_| digits);
                 version
             }
-            None => put(versions, &mut shard, place, key, digits).0,
+            None => {
+                let (version, _) = put(versions, &mut shard, place, key, digits);
+                map.count_created(1);
+                version
+            }
         };
         Reply::Counted { value, version }
     }
 
     fn flush_all(&mut self) -> Reply {
-        self.map.replace_all(no_contents());
+        let before = self.map.replace_all(no_contents());
+        self.garbage.free(before);
         self.versions.forget_all();
         Reply::Flushed
     }

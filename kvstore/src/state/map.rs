@@ -1,19 +1,16 @@
 //! The sharded map that the applying thread writes and all others read.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
+use siphasher::sip::SipHasher13;
 
 use super::place::{Place, SHARD_BITS};
 use super::shard::Shard;
 use super::tables::Tables;
 use super::view::View;
 use crate::Life;
-
-/// Contents of more keys than this are freed by a thread of its own, since that takes a while.
-const KEYS_FREED_AT_ONCE: usize = 1 << 16;
 
 /// The contents of all shards when there are none.
 pub(super) fn no_contents() -> Vec<Tables> {
@@ -23,10 +20,13 @@ pub(super) fn no_contents() -> Vec<Tables> {
 /// All shards. Whoever locks several takes them in ascending order, so that no two can wait for each other.
 #[derive(Debug)]
 pub(super) struct Map {
-    /// Keys come from strangers, so the hash is keyed at random: nobody can choose keys that fall into one table. It is
-    /// local to this process, and no part of the replicated state depends on it.
-    hasher: RandomState,
+    /// Keys come from strangers, so the hash has a key that they do not know: nobody can choose keys that fall into one
+    /// table. Every server of a cluster has the same one, now and after a restart, since cursors of scans are places. The
+    /// hash itself must stay what it is, too.
+    hasher: SipHasher13,
     shards: Box<[RwLock<Shard>]>,
+    /// The number of keys, changed while all shards of a command are locked: so it is that of one moment.
+    keys: AtomicU64,
     position: AtomicU64,
     /// The name of the state's life, 0 until it has one.
     life: AtomicU64,
@@ -34,15 +34,21 @@ pub(super) struct Map {
 
 impl Default for Map {
     fn default() -> Map {
-        Map::new(RandomState::new())
+        Map::keyed(0)
     }
 }
 
 impl Map {
-    fn new(hasher: RandomState) -> Map {
+    /// An empty map. Those with the same hash key have the same places for the same keys.
+    pub(super) fn keyed(hash_key: u128) -> Map {
+        Map::new(SipHasher13::new_with_key(&hash_key.to_le_bytes()))
+    }
+
+    fn new(hasher: SipHasher13) -> Map {
         Map {
             hasher,
             shards: (0..1 << SHARD_BITS).map(|_| RwLock::default()).collect(),
+            keys: AtomicU64::new(0),
             position: AtomicU64::new(0),
             life: AtomicU64::new(0),
         }
@@ -50,11 +56,11 @@ impl Map {
 
     /// An empty map with the same places for the same keys.
     pub(super) fn emptied(&self) -> Map {
-        Map::new(self.hasher.clone())
+        Map::new(self.hasher)
     }
 
     pub(super) fn place(&self, key: &[u8]) -> Place {
-        Place(self.hasher.hash_one(key))
+        Place(self.hasher.hash(key))
     }
 
     pub(super) fn read(&self, shard: usize) -> RwLockReadGuard<'_, Shard> {
@@ -95,21 +101,31 @@ impl Map {
         Locked::new(places, |shard| self.write(shard))
     }
 
-    /// Number of keys at one moment: every shard is locked before the first is counted.
-    pub(super) fn len(&self) -> usize {
-        self.read_everything().iter().map(|shard| shard.tables().len()).sum()
+    /// Number of keys at one moment.
+    pub(super) fn len(&self) -> u64 {
+        self.keys.load(Ordering::Acquire)
     }
 
-    /// Puts these contents in the place of all shards' at one moment, and frees what was there.
-    pub(super) fn replace_all(&self, contents: Vec<Tables>) {
+    /// Counts keys that have come, while their shards are locked. Only the thread that executes commands does.
+    pub(super) fn count_created(&self, keys: usize) {
+        self.keys.fetch_add(keys as u64, Ordering::Release);
+    }
+
+    /// Counts keys that have gone.
+    pub(super) fn count_removed(&self, keys: usize) {
+        self.keys.fetch_sub(keys as u64, Ordering::Release);
+    }
+
+    /// Puts these contents in the place of all shards' at one moment. Returns what was there: it may take long to free.
+    #[must_use]
+    pub(super) fn replace_all(&self, contents: Vec<Tables>) -> Vec<Tables> {
+        let keys = contents.iter().map(Tables::len).sum::<usize>() as u64;
         let mut shards: Vec<_> = self.shards.iter().map(RwLock::write).collect();
         let replaced = shards.iter_mut().zip(contents).enumerate();
-        let before: Vec<Tables> =
+        let before =
             replaced.filter_map(|(number, (shard, tables))| shard.replace_all(number, tables)).collect();
-        drop(shards);
-        if before.iter().map(Tables::len).sum::<usize>() > KEYS_FREED_AT_ONCE {
-            std::thread::spawn(move || drop(before));
-        }
+        self.keys.store(keys, Ordering::Release);
+        before
     }
 
     /// From now on, what changes is saved for the view first. Shards may follow one another, since only the thread that

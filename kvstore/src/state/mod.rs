@@ -4,7 +4,7 @@
 //! The map is cut into shards with a lock each (`map`, `shard`); a command or a read of several keys locks all their
 //! shards before its first access, so that nobody sees half of an mset. `apply` has the meaning of each command,
 //! `versions` what names a change,
-//! `scan` the pages of a scan, `described` what HTTP says of a value.
+//! `scan` the pages of a scan, `described` what HTTP says of a value, `garbage` frees what was there.
 //!
 //! A shard is a row of small hash tables (`tables`) in the order of their keys' places (`place`), which growth never
 //! changes. So a [`KvFrozen`] can walk the map while it changes: what it has still to come to, writers save for it (`view`).
@@ -14,6 +14,7 @@ mod apply;
 mod chunk;
 mod described;
 mod frozen;
+mod garbage;
 mod map;
 mod place;
 mod reader;
@@ -26,6 +27,7 @@ mod tests;
 mod versions;
 mod view;
 
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -34,6 +36,7 @@ use niagara_engine::{Commands, GlobalPosition, MalformedState, StateMachine};
 pub use chunk::{SnapshotEntry, snapshot_entries};
 use described::Describer;
 pub use frozen::KvFrozen;
+use garbage::Garbage;
 use map::Map;
 pub use reader::{Found, KvReader};
 pub use restoring::KvRestoring;
@@ -62,6 +65,7 @@ use crate::Reply;
 pub struct Kv {
     map: Arc<Map>,
     versions: Versions,
+    garbage: Garbage,
     describer: Describer,
 }
 
@@ -69,6 +73,15 @@ impl Kv {
     /// An empty state, before the first position of the global log.
     pub fn new() -> Kv {
         Kv::default()
+    }
+
+    /// An empty state of one server of a cluster. Scans visit keys in the same order on all of its servers, so that a
+    /// cursor holds on each; only who knows the cluster's id knows the order. A thread of its own frees what was flushed.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn of_cluster(cluster: u128) -> io::Result<Kv> {
+        Ok(Kv { map: Arc::new(Map::keyed(cluster)), garbage: Garbage::start()?, ..Kv::default() })
     }
 
     /// An empty state whose scans visit keys in the same order as this one's.
@@ -119,7 +132,7 @@ impl StateMachine for Kv {
         let (life, contents) = state.finish(&self.map, position)?;
         // A state that has a name keeps it, so that readers never see a tag without one.
         self.map.set_life(life);
-        self.map.replace_all(contents);
+        self.garbage.free(self.map.replace_all(contents));
         self.versions = Versions::after(position);
         self.map.publish(position);
         Ok(())

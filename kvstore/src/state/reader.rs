@@ -60,7 +60,7 @@ impl KvReader {
     }
 
     /// Calls `look` with the value of each key in turn, all at one moment: an mset is seen whole or not at all. The
-    /// keys' shards are locked meanwhile, as in [`with`](Self::with).
+    /// keys' shards are locked meanwhile, as in [`with`](Self::with): to print many values, [get](Self::get_many) them.
     pub fn with_many<'k>(
         &self,
         keys: impl Iterator<Item = &'k [u8]> + Clone,
@@ -75,7 +75,7 @@ impl KvReader {
 
     /// The values of several keys at one moment, in the order of the keys.
     pub fn get_many<'k>(&self, keys: impl Iterator<Item = &'k [u8]> + Clone) -> Vec<Option<Bytes>> {
-        let mut values = Vec::new();
+        let mut values = Vec::with_capacity(keys.size_hint().0);
         self.with_many(keys, |found| values.push(found.map(|found| found.value.clone())));
         values
     }
@@ -100,7 +100,7 @@ impl KvReader {
 
     /// The number of keys, at one moment.
     pub fn len(&self) -> u64 {
-        self.map.len() as u64
+        self.map.len()
     }
 
     /// The number of keys, and about how many bytes they and their values take in memory. It locks one part of the state
@@ -120,11 +120,11 @@ impl KvReader {
     }
 
     /// Calls `visit` with about `count` keys from the cursor on and returns the cursor of the page that follows,
-    /// [`Cursor::START`] after the last one.
+    /// [`Cursor::START`] after the last one. A page ends early after a mebibyte of keys.
     ///
     /// A key that exists from a scan's first page to its last is visited, and none is visited twice unless it was
     /// removed and set again meanwhile; whether a key that came or went meanwhile is visited is open. A cursor holds
-    /// however the map grows, but only on the server that gave it and until that server starts again.
+    /// however the map grows, on every server of the cluster, and after restarts. Nothing is locked during a visit.
     pub fn scan(&self, cursor: Cursor, count: usize, visit: impl FnMut(&[u8])) -> Cursor {
         scan::page(&self.map, cursor, count, visit)
     }

@@ -1,37 +1,103 @@
-//! Pages of a scan: keys in the order of their hashes, which no growth of the map changes.
+//! Pages of a scan: keys in the order of their places, which no growth of the map changes, and which are the same on every
+//! server.
 
 use super::map::Map;
-use super::place::{Place, SHARD_BITS};
+use super::place::Place;
+use super::shard::Shard;
 use super::tables::Entry;
 
-/// Where a scan goes on: the place of the first key that is still to be visited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where a scan goes on: the first bucket that is still to be visited. A bucket is the upper 53 bits of a place, since some
+/// clients read numbers as floating point; its keys share a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor(pub u64);
+
+const BUCKET_BITS: u32 = 53;
 
 impl Cursor {
     /// The start of a scan, and what its last page returns.
     pub const START: Cursor = Cursor(0);
+
+    /// The last cursor that there is.
+    pub const MAX: Cursor = Cursor((1 << BUCKET_BITS) - 1);
+
+    fn place(self) -> Place {
+        Place(self.0 << (u64::BITS - BUCKET_BITS))
+    }
+
+    /// The bucket of a place.
+    fn of(place: Place) -> Cursor {
+        Cursor(place.0 >> (u64::BITS - BUCKET_BITS))
+    }
+
+    fn next(self) -> Option<Cursor> {
+        (self != Cursor::MAX).then_some(Cursor(self.0 + 1))
+    }
+}
+
+/// A page ends when its keys take this many bytes, however many it should have: what is copied, and what is then compared with
+/// a pattern, has a bound.
+const PAGE_BYTES: usize = 1 << 20;
+
+/// What a key costs besides its bytes.
+const KEY_BYTES: usize = 16;
+
+/// What is left of a page.
+struct Room {
+    keys: usize,
+    bytes: usize,
 }
 
 /// See [`KvReader::scan`](super::KvReader::scan).
 pub(super) fn page(map: &Map, cursor: Cursor, count: usize, mut visit: impl FnMut(&[u8])) -> Cursor {
-    let from = Place(cursor.0);
-    let mut left = count.max(1);
-    for number in from.shard()..1 << SHARD_BITS {
-        let shard = map.read(number);
-        for table in shard.tables().tables_from(from.max(Place::start_of(number))) {
-            let mut entries: Vec<&Entry> = table.collect();
-            entries.sort_unstable_by_key(|entry| entry.place);
-            let mut entries = entries.into_iter().peekable();
-            while let Some(entry) = entries.next() {
-                visit(&entry.key);
-                left = left.saturating_sub(1);
-                // Keys of equal place share a page, since the cursor could not tell them apart.
-                if left == 0 && entries.peek().is_none_or(|next| next.place > entry.place) {
-                    return Cursor(entry.place.0.wrapping_add(1));
-                }
-            }
+    let mut room = Room { keys: count.max(1), bytes: PAGE_BYTES };
+    let mut keys = Vec::new();
+    let mut next = (cursor <= Cursor::MAX).then(|| cursor.place());
+    while let Some(from) = next {
+        if room.keys == 0 || room.bytes == 0 {
+            return Cursor::of(from);
+        }
+        // One table at a time, so that nobody waits for long.
+        next = copy_table(&map.read(from.shard()), from, &mut room, &mut keys).or_else(|| from.next_shard());
+        for key in keys.drain(..) {
+            visit(&key);
         }
     }
     Cursor::START
+}
+
+/// Copies the keys from `from` on in its table, as far as there is room, and returns where to go on in the same shard.
+fn copy_table(shard: &Shard, from: Place, room: &mut Room, keys: &mut Vec<Box<[u8]>>) -> Option<Place> {
+    let mut entries: Vec<&Entry> = shard.tables().tables_from(from).next().into_iter().flatten().collect();
+    entries.sort_unstable_by_key(|entry| entry.place);
+    let mut entries = entries.into_iter().peekable();
+    while let Some(entry) = entries.next() {
+        keys.push(entry.key.clone());
+        room.keys = room.keys.saturating_sub(1);
+        room.bytes = room.bytes.saturating_sub(entry.key.len() + KEY_BYTES);
+        let bucket = Cursor::of(entry.place);
+        let is_last = entries.peek().is_none_or(|next| Cursor::of(next.place) > bucket);
+        if is_last && (room.keys == 0 || room.bytes == 0) && entries.peek().is_some() {
+            return bucket.next().map(Cursor::place);
+        }
+    }
+    shard.tables().next_table(from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_cover_all_places() {
+        assert_eq!(Cursor::of(Place(u64::MAX)), Cursor::MAX);
+        assert_eq!(Cursor::MAX.next(), None);
+        assert_eq!(Cursor::of(Cursor(77).place()), Cursor(77));
+        assert_eq!(Cursor(77).next().unwrap().place().0 - 1, Cursor(77).place().0 | 0x7ff);
+    }
+
+    /// Clients that read numbers as floating point read them right.
+    #[test]
+    fn cursors_are_exact_as_floating_point() {
+        assert_eq!(Cursor::MAX.0, (1 << f64::MANTISSA_DIGITS) - 1);
+    }
 }

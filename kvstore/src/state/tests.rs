@@ -6,6 +6,8 @@ use std::thread;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use niagara_engine::{Frozen, Restoring};
+
 use super::*;
 use crate::command::{self, Condition, MAX_VALUE_BYTES};
 use crate::reply::CommandError;
@@ -254,7 +256,7 @@ proptest! {
     /// and no version ever names two values of a key.
     #[test]
     fn it_is_a_map_and_the_same_on_every_server(steps in vec((step(1..6), 0u64..2), 0..80)) {
-        let (mut kv, mut other) = (Kv::new(), Kv::new());
+        let (mut kv, mut other) = (Kv::new(), Kv::of_cluster(7).unwrap());
         let mut state = BTreeMap::new();
         let mut named: BTreeMap<(u8, Version), Vec<u8>> = BTreeMap::new();
         let mut position = 1;
@@ -336,6 +338,155 @@ fn a_scan_under_change_misses_no_key_that_stays() {
         }
         writer.join().unwrap();
     });
+}
+
+/// A scan that goes on at another server visits every key, whatever the other one's tables have been through: also after a
+/// restart, and after a snapshot.
+#[test]
+fn a_cursor_holds_on_every_server_of_the_cluster() {
+    let cluster = || Kv::of_cluster(0xc1).unwrap();
+    let (mut one, mut grown, mut restored) = (cluster(), cluster(), cluster());
+    for i in 0..20_000u32 {
+        set(&mut grown, 1, &i.to_be_bytes(), b"");
+    }
+    run(&mut grown, 1, command::encode_flush_all);
+    let keys: BTreeSet<Vec<u8>> = (0..5000u32).map(|i| format!("key {i}").into_bytes()).collect();
+    for key in &keys {
+        set(&mut one, 2, key, b"");
+    }
+    for key in keys.iter().rev() {
+        set(&mut grown, 2, key, b"");
+    }
+    let (mut frozen, mut restoring) = (one.freeze(), Kv::restoring(&restored.reader()));
+    let mut chunk = Vec::new();
+    while frozen.next_chunk(&mut chunk) {
+        restoring.add_chunk(&std::mem::take(&mut chunk).into()).unwrap();
+    }
+    restored.restore(GlobalPosition::new(3), restoring).unwrap();
+    let readers = [one.reader(), grown.reader(), restored.reader()];
+    for count in [1, 7, 100, 1000] {
+        let (mut seen, mut cursor) = (Vec::new(), Cursor::START);
+        for reader in readers.iter().cycle() {
+            cursor = reader.scan(cursor, count, |key| seen.push(key.to_vec()));
+            assert!(cursor <= Cursor::MAX);
+            if cursor == Cursor::START {
+                break;
+            }
+        }
+        seen.sort_unstable();
+        assert!(seen.into_iter().eq(keys.iter().cloned()), "{count} keys a page");
+    }
+}
+
+/// Nobody who does not know the cluster's id knows which keys meet in one table.
+#[test]
+fn another_cluster_scans_in_another_order() {
+    let order = |mut kv: Kv| {
+        let mut seen = Vec::new();
+        for i in 0..20u8 {
+            set(&mut kv, 1, &[i], b"");
+        }
+        kv.reader().scan(Cursor::START, 100, |key| seen.push(key[0]));
+        seen
+    };
+    let [one, same, other] = [1, 1, 2].map(|cluster| order(Kv::of_cluster(cluster).unwrap()));
+    assert_eq!(one, same);
+    assert_ne!(one, other);
+    // Cursors outlive the program that gave them.
+    assert_eq!(one, ORDER_IN_CLUSTER_1);
+}
+
+const ORDER_IN_CLUSTER_1: [u8; 20] = [10, 13, 18, 14, 7, 17, 19, 16, 9, 12, 8, 15, 4, 6, 5, 0, 3, 1, 2, 11];
+
+/// A page costs as much as it shows, however much is asked for: it ends after a mebibyte of keys.
+#[test]
+fn a_page_of_long_keys_ends_early() {
+    let mut kv = Kv::new();
+    for i in 0..100u8 {
+        set(&mut kv, 1, &[vec![i], vec![b'k'; (64 << 10) - 1]].concat(), b"");
+    }
+    let (mut pages, mut seen, mut cursor) = (0, BTreeSet::new(), Cursor::START);
+    loop {
+        let mut bytes = 0;
+        cursor = kv.reader().scan(cursor, usize::MAX, |key| {
+            bytes += key.len();
+            seen.insert(key[0]);
+        });
+        assert!(bytes <= (1 << 20) + (64 << 10), "{bytes} bytes on a page");
+        pages += 1;
+        if cursor == Cursor::START {
+            break;
+        }
+    }
+    assert_eq!((pages, seen.len()), (7, 100));
+    // Short keys come together, as many as are asked for.
+    run(&mut kv, 1, command::encode_flush_all);
+    for i in 0..10_000u32 {
+        set(&mut kv, 1, &i.to_be_bytes(), b"");
+    }
+    let mut keys = 0;
+    assert_eq!(kv.reader().scan(Cursor::START, 20_000, |_| keys += 1), Cursor::START);
+    assert_eq!(keys, 10_000);
+}
+
+/// While a page's keys are looked at, the state goes on changing.
+#[test]
+fn nothing_is_locked_while_a_scan_visits() {
+    let mut kv = Kv::new();
+    for i in 0..1000u32 {
+        set(&mut kv, 1, &i.to_be_bytes(), b"");
+    }
+    let reader = kv.reader();
+    let mut cursor = Cursor::START;
+    let mut seen = 0;
+    loop {
+        cursor = reader.scan(cursor, 50, |key| {
+            delete(&mut kv, 1, &[key]);
+            seen += 1;
+        });
+        if cursor == Cursor::START {
+            break;
+        }
+    }
+    assert_eq!((seen, reader.len()), (1000, 0));
+}
+
+/// The bytes of a value that tells which thread frees it.
+struct Freed(Vec<u8>, std::sync::mpsc::Sender<Option<String>>);
+
+impl AsRef<[u8]> for Freed {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Freed {
+    fn drop(&mut self) {
+        let _ = self.1.send(thread::current().name().map(String::from));
+    }
+}
+
+/// What was flushed is freed by a thread that was there before: one that is started for it may not be had.
+#[test]
+fn what_was_there_is_freed_elsewhere() {
+    let (sender, freed) = std::sync::mpsc::channel();
+    let mut kv = Kv::of_cluster(1).unwrap();
+    let reader = kv.reader();
+    for restore in [false, true] {
+        let mut bytes = Vec::new();
+        command::encode_set_head(&mut bytes, b"k", &Condition::Always, false);
+        bytes.resize(10_000, 9);
+        let position = GlobalPosition::new(1 + u64::from(restore));
+        kv.execute(position, &Bytes::from_owner(Freed(bytes, sender.clone())));
+        assert_eq!(reader.len(), 1);
+        if restore {
+            kv.restore(GlobalPosition::new(3), Kv::restoring(&reader)).unwrap();
+        } else {
+            run(&mut kv, 1, command::encode_flush_all);
+        }
+        assert_eq!(reader.len(), 0);
+        assert_eq!(freed.recv().unwrap().as_deref(), Some("garbage"));
+    }
 }
 
 /// One thread moves several keys together by mset and removes them together; readers see them equal at every moment.

@@ -71,3 +71,63 @@ fn a_demo_starts_from_nothing() {
     assert_eq!(finished.status, Some(1));
     assert!(finished.stderr.contains("is not empty"), "{}", finished.stderr);
 }
+
+/// The temporary directories of demos that were started with this one as the place for such.
+fn demos_in(dir: &std::path::Path) -> usize {
+    std::fs::read_dir(dir).unwrap().count()
+}
+
+#[test]
+fn whatever_ends_a_demo_it_cleans_up() {
+    for signal in [Signal::HUP, Signal::TERM, Signal::INT] {
+        let temporary = tempfile::tempdir().unwrap();
+        let arguments = ["demo", "--servers", "1", "--groups", "1", "--durability", "os"];
+        let mut demo = Running::start_with(arguments, |command| command.env("TMPDIR", temporary.path()));
+        // It says at once what it is going to do.
+        demo.wait_for("Starting 1 server with 1 group each (os) in");
+        demo.wait_for("commands/s");
+        assert_eq!(demos_in(temporary.path()), 1);
+        let (status, said) = demo.end_with(signal);
+        assert_eq!(status.code(), Some(0), "{signal:?}: {said}");
+        assert_eq!(demos_in(temporary.path()), 0, "{signal:?}: {said}");
+    }
+}
+
+#[test]
+fn a_demo_that_nobody_reads_ends_and_cleans_up() {
+    for reads in [false, true] {
+        let temporary = tempfile::tempdir().unwrap();
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        rustix::io::ioctl_fionbio(&writer, true).unwrap();
+        while std::io::Write::write(&mut writer, &[b'.'; 1]).is_ok() {}
+        rustix::io::ioctl_fionbio(&writer, false).unwrap();
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_niagara"));
+        command.args(["demo", "--servers", "1", "--groups", "1", "--durability", "memory"]);
+        command.env("TMPDIR", temporary.path()).stdin(std::process::Stdio::null());
+        let mut demo = command.stdout(std::os::fd::OwnedFd::from(writer)).spawn().unwrap();
+        drop(command);
+        let wait = |until: &mut dyn FnMut() -> bool| {
+            assert!((0..3_000).any(|_| {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+                until()
+            }));
+        };
+        wait(&mut || demos_in(temporary.path()) == 1);
+        // Its terminal closes, and says so more than once.
+        let reader = if reads {
+            Some(reader)
+        } else {
+            drop(reader);
+            None
+        };
+        let pid = rustix::process::Pid::from_child(&demo);
+        let mut status = None;
+        wait(&mut || {
+            let _ = rustix::process::kill_process(pid, Signal::HUP);
+            status = demo.try_wait().unwrap();
+            status.is_some()
+        });
+        assert_eq!(demos_in(temporary.path()), 0, "{status:?}");
+        drop(reader);
+    }
+}

@@ -2,9 +2,11 @@
 
 mod cluster;
 mod demo;
+mod exit_statuses;
 mod log_sinks;
 mod new_cluster;
 mod process;
 mod servers;
 mod snapshot;
 mod usage;
+mod wrong_ports;

@@ -65,7 +65,16 @@ pub struct Running {
 impl Running {
     /// Starts a command.
     pub fn start<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Running {
-        let mut child = niagara(arguments).stdin(Stdio::null()).spawn().expect("the binary runs");
+        Running::start_with(arguments, |command| command)
+    }
+
+    /// Starts a command that is changed before.
+    pub fn start_with<A: AsRef<OsStr>>(
+        arguments: impl IntoIterator<Item = A>,
+        change: impl FnOnce(&mut Command) -> &mut Command,
+    ) -> Running {
+        let mut command = niagara(arguments);
+        let mut child = change(&mut command).stdin(Stdio::null()).spawn().expect("the binary runs");
         let (sender, lines) = mpsc::channel();
         let stdout: Box<dyn Read + Send> = Box::new(child.stdout.take().expect("it is piped"));
         let stderr: Box<dyn Read + Send> = Box::new(child.stderr.take().expect("it is piped"));

@@ -78,6 +78,11 @@ pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
+/// An address of this machine at which nothing listens.
+pub fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
 /// The first of as many free ports as a small cluster has, below those that the system gives to clients; no two tests
 /// of a process get the same.
 fn free_block() -> u16 {

@@ -91,6 +91,27 @@ fn a_state_goes_by_way_of_files_into_a_cluster_with_other_groups() {
     logs_are_inspected(new);
 }
 
+/// What HTTP says of a value goes with it from a row into a cluster, into its snapshot, and into a row again.
+#[test]
+fn content_types_are_kept_on_the_way() {
+    let cluster = Cluster::start(1, 1);
+    let row = r#"{"key":"page","value":"<p>","content_type":"text/html; charset=\"utf-8\"","content_encoding":"gzip"}"#;
+    let plain = r#"{"key":"plain","value":"v"}"#;
+    let input = format!("{row}\n{plain}\n");
+    ok(import(&cluster, "-", &[], input.as_bytes()));
+    ok(cluster.run(&["snapshot", "now"]));
+    let file = newest(&cluster, 1);
+    assert_eq!(rows(&file), BTreeSet::from([row.to_owned(), plain.to_owned()]));
+
+    let other = Cluster::start(1, 2);
+    ok(import(&other, text(&file), &[], b""));
+    ok(other.run(&["snapshot", "now"]));
+    assert_eq!(rows(&newest(&other, 1)), rows(&file));
+    // Commands for other programs are plain ones.
+    let commands = ok(run(["snapshot", "export", text(&file), "--resp"]));
+    assert!(!commands.text().contains("NIAGARA") && commands.text().matches("SET").count() == 2);
+}
+
 fn each_server_writes_a_snapshot(cluster: &Cluster) {
     let taken = ok(cluster.run(&["snapshot", "now"]));
     let lines: Vec<_> = taken.text().lines().collect();

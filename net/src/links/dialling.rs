@@ -64,6 +64,7 @@ impl Links {
         let Some(connection) = self.connections.get_mut(&token) else { return };
         let connected = connection.connected();
         connection.phase = Phase::AwaitHello { peer };
+        connection.deadline = now + self.config.hello_timeout;
         let hello = Greeting::Hello(self.config.hello.clone());
         if let Err(error) = connected.and_then(|()| connection.greet(&hello)) {
             self.abandon(token, &error, now);

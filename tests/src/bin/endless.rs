@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use niagara_tests::measuring::{EndlessReport, EndlessRun};
+use niagara_tests::say;
 
 /// Starts three real servers with small limits, writes the same keys as fast as it goes, and looks at disk and memory every few
 /// seconds. Figures are maxima over the servers.
@@ -40,15 +41,15 @@ const LINES: f64 = 10.0;
 fn main() -> ExitCode {
     let Arguments { minutes, keys, value_bytes, groups, snapshot_entries, tolerance } = Arguments::parse();
     let time = Duration::from_secs_f64(60.0 * minutes);
-    println!("{}", EndlessReport::TITLES);
+    say!("{}", EndlessReport::TITLES);
     let mut next = 0.0;
     let run = EndlessRun { time, keys, value_bytes, groups, snapshot_entries, tolerance };
     let report = run.run(|reading| {
         if reading.seconds >= next {
             next = reading.seconds + LINES;
-            println!("{reading}");
+            say!("{reading}");
         }
     });
-    report.verdicts.iter().for_each(|verdict| println!("{verdict}"));
+    report.verdicts.iter().for_each(|verdict| say!("{verdict}"));
     if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

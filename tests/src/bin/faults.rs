@@ -13,6 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use niagara_engine::Durability;
 use niagara_tests::campaign::{CampaignPlan, Progress, Report};
 use niagara_tests::network::Namespaces;
+use niagara_tests::{output, say};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 /// Starts real servers, keeps clients at work, does random faults to them, and checks every answer.
@@ -90,14 +91,14 @@ fn main() -> ExitCode {
         loopback: arguments.loopback.then(|| "--loopback was given".into()),
     };
     let command = command(&plan, &arguments);
-    println!("{command}");
+    say!("{command}");
     let mut watcher = Watcher::new(plan.time);
     let report = plan.run(&end, |progress| watcher.see(progress));
     watcher.bar.finish_and_clear();
     match report {
         Ok(report) => conclude(&report, &command),
         Err(error) => {
-            eprintln!("the network failed: {error}");
+            output::note(format_args!("the network failed: {error}"));
             ExitCode::from(2)
         }
     }
@@ -117,15 +118,15 @@ fn command(plan: &CampaignPlan, arguments: &Arguments) -> String {
 }
 
 fn conclude(report: &Report, command: &str) -> ExitCode {
-    print!("{}", report.table);
+    output::print(format_args!("{}", report.table));
     let Some(violation) = &report.violation else {
-        println!("violations                                         0");
+        say!("violations                                         0");
         return ExitCode::SUCCESS;
     };
-    println!("violations                                         1\n");
+    say!("violations                                         1\n");
     let (shown, rest) = violation.what.split_at(violation.what.floor_char_boundary(SHOWN));
-    println!("{shown}{}\n", if rest.is_empty() { "" } else { " ... (all of it is in violation.txt)" });
-    println!("files:   {}\ncommand: {command}", violation.directory.display());
+    say!("{shown}{}\n", if rest.is_empty() { "" } else { " ... (all of it is in violation.txt)" });
+    say!("files:   {}\ncommand: {command}", violation.directory.display());
     ExitCode::FAILURE
 }
 
@@ -159,7 +160,7 @@ impl Watcher {
             self.bar.set_message(text);
         } else if Instant::now() >= self.next_line {
             self.next_line = Instant::now() + LINES;
-            println!("{} s under faults: {text}", time.as_secs());
+            output::note(format_args!("{} s under faults: {text}", time.as_secs()));
         }
     }
 }

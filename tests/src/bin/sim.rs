@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use clap::{ArgGroup, Parser};
 use indicatif::{ProgressBar, ProgressStyle};
 use niagara_tests::sim::{Coverage, Failure, Plan, run, shrink};
+use niagara_tests::{output, say};
 
 /// Simulates whole clusters in virtual time, with the production engine, under faults of all kinds.
 ///
@@ -72,7 +73,7 @@ fn prove_all(seeds: u64, options: &Options) -> ExitCode {
     use niagara_engine::planted::Bug;
 
     let first = options.from.unwrap_or_else(fresh_seed);
-    println!("first seed: {first}");
+    say!("first seed: {first}");
     let bugs = options.plant.as_ref().map_or(Bug::ALL, std::slice::from_ref);
     let next = AtomicU64::new(0);
     let missed = AtomicU64::new(0);
@@ -81,11 +82,11 @@ fn prove_all(seeds: u64, options: &Options) -> ExitCode {
             match niagara_tests::sim::prove(bug, first..first + seeds) {
                 Some((seed, failure)) => {
                     let number = seed - first + 1;
-                    println!("{:<24} found by seed {number:>5}: {}", format!("{bug:?}"), short(&failure));
+                    say!("{:<24} found by seed {number:>5}: {}", format!("{bug:?}"), short(&failure));
                 }
                 None => {
                     missed.fetch_add(1, SeqCst);
-                    println!("{:<24} NOT FOUND by {seeds} seeds", format!("{bug:?}"));
+                    say!("{:<24} NOT FOUND by {seeds} seeds", format!("{bug:?}"));
                 }
             }
         }
@@ -94,7 +95,7 @@ fn prove_all(seeds: u64, options: &Options) -> ExitCode {
     match missed.into_inner() {
         0 => ExitCode::SUCCESS,
         missed => {
-            println!("{missed} of {} planted bugs were NOT FOUND", bugs.len());
+            say!("{missed} of {} planted bugs were NOT FOUND", bugs.len());
             ExitCode::FAILURE
         }
     }
@@ -122,16 +123,16 @@ fn threads(options: &Options) -> usize {
 /// One seed, with all that happens.
 fn one(seed: u64) -> ExitCode {
     let plan = Plan::of(seed);
-    print!("{plan}");
+    output::print(format_args!("{plan}"));
     let report = run(plan, true);
-    print!("{}", report.trace);
+    output::print(format_args!("{}", report.trace));
     match report.failure {
         None => {
-            println!("\neverything held");
+            say!("\neverything held");
             ExitCode::SUCCESS
         }
         Some(failure) => {
-            println!("\nFAILED {failure}");
+            say!("\nFAILED {failure}");
             ExitCode::FAILURE
         }
     }
@@ -158,7 +159,7 @@ struct Found {
 
 fn many(options: &Options) -> ExitCode {
     let first = options.from.unwrap_or_else(fresh_seed);
-    println!("first seed: {first}");
+    say!("first seed: {first}");
     let begun = Instant::now();
     let run = Run {
         next: AtomicU64::new(first),
@@ -188,7 +189,7 @@ impl Run {
             found.coverage.merge(&report.coverage);
             if let Some(failure) = report.failure {
                 self.stop.fetch_or(!self.keep_going, SeqCst);
-                self.bar.suspend(|| println!("seed {seed} FAILED {failure}"));
+                self.bar.suspend(|| say!("seed {seed} FAILED {failure}"));
                 found.failures.push((seed, failure));
             }
             drop(found);
@@ -199,20 +200,20 @@ impl Run {
 
 fn report(found: &Found, first: u64, took: Duration) -> ExitCode {
     let per_second = found.seeds as f64 / took.as_secs_f64();
-    println!("{}", found.coverage);
-    println!("{} seeds from {first} in {:.0} s, {per_second:.0} a second", found.seeds, took.as_secs_f64());
+    say!("{}", found.coverage);
+    say!("{} seeds from {first} in {:.0} s, {per_second:.0} a second", found.seeds, took.as_secs_f64());
     if let Some((seed, failure)) = found.failures.iter().min_by_key(|(seed, _)| seed) {
         explain(*seed, failure);
         let all: BTreeSet<u64> = found.failures.iter().map(|(seed, _)| *seed).collect();
-        println!("\nfailing seeds: {all:?}");
+        say!("\nfailing seeds: {all:?}");
         return ExitCode::FAILURE;
     }
     let missing = found.coverage.missing();
     if found.seeds >= SEEDS_FOR_COVERAGE && !missing.is_empty() {
-        println!("NEVER HAPPENED, so nothing is known about it: {}", missing.join(", "));
+        say!("NEVER HAPPENED, so nothing is known about it: {}", missing.join(", "));
         return ExitCode::from(2);
     }
-    println!("everything held");
+    say!("everything held");
     ExitCode::SUCCESS
 }
 
@@ -224,10 +225,10 @@ fn explain(seed: u64, failure: &Failure) {
         bar.tick();
     });
     bar.finish_and_clear();
-    println!("\nseed {seed} FAILED {failure}");
-    println!("\nwith as few faults as possible:\n{plan}FAILED {shrunk}\n\nthe last events:");
-    println!("{}", run(plan, true).last_lines);
-    println!("\nreplay: cargo run --release -p niagara-tests --bin sim -- --seed {seed}");
+    say!("\nseed {seed} FAILED {failure}");
+    say!("\nwith as few faults as possible:\n{plan}FAILED {shrunk}\n\nthe last events:");
+    say!("{}", run(plan, true).last_lines);
+    say!("\nreplay: cargo run --release -p niagara-tests --bin sim -- --seed {seed}");
 }
 
 fn progress_bar(options: &Options) -> ProgressBar {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Parser;
 use niagara_engine::Durability;
 use niagara_tests::measuring::SnapshotRun;
+use niagara_tests::{output, say};
 
 /// Starts three real servers, loads keys, writes random ones at a constant rate, and measures one phase after the other: no
 /// snapshot; each server's snapshot after the other; all at once; a server killed and restarted; one that was away until the
@@ -49,8 +50,8 @@ fn main() {
     let time = Duration::from_secs(seconds);
     let report = SnapshotRun { keys, value_bytes, rate: rate.into(), time, groups, durability }.run();
     if json {
-        println!("{:#}", report.json());
+        say!("{:#}", report.json());
     } else {
-        print!("{report}");
+        output::print(format_args!("{report}"));
     }
 }

@@ -17,6 +17,8 @@
 //! | `pads_are_bounded.rs` | skips answer commands of other groups, and the anchor never skips ahead |
 //! | `idle_read_is_answered.rs` | a strong read ends in an idle cluster, through every server |
 //! | `progress_after_heal.rs` | when faults end, everything that waits gets done |
+//! | `slow_peer_is_bounded.rs` | what waits for a slow link stays within a bound |
+//! | `read_is_prompt.rs` | a link that comes and goes holds up no reads through other servers |
 //! | `mset_is_whole.rs` | nobody sees half of an mset |
 //!
 //! The outcomes that clients were told are checked as a whole, by [`crate::linearizability`].
@@ -35,7 +37,9 @@ mod pads_are_bounded;
 mod position_bijection;
 mod progress_after_heal;
 mod read_is_fresh;
+mod read_is_prompt;
 mod restored_state;
+mod slow_peer_is_bounded;
 
 pub use acked_is_applied::AckedIsApplied;
 pub use applied_once::AppliedOnce;
@@ -51,7 +55,9 @@ pub use pads_are_bounded::PadsAreBounded;
 pub use position_bijection::PositionBijection;
 pub use progress_after_heal::{Pending, check_progress_after_heal};
 pub use read_is_fresh::ReadIsFresh;
+pub use read_is_prompt::check_read_is_prompt;
 pub use restored_state::check_restored_state;
+pub use slow_peer_is_bounded::check_slow_peer_is_bounded;
 
 /// An invariant that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

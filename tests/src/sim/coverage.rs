@@ -24,6 +24,8 @@ pub const EXPECTED: &[(&str, &[&str])] = &[
             "server cut off",
             "one group's link cut",
             "link slowed",
+            "links thin",
+            "links flap",
         ],
     ),
     (

@@ -1,7 +1,8 @@
 //! How faults strike, and how they end.
 
-use super::network::Direction;
+use super::network::{Direction, Micros};
 use super::plan::Fault;
+use super::script::BEGINS;
 use super::world::{Event, World};
 
 impl World {
@@ -73,6 +74,15 @@ impl World {
                     self.network.slow(direction, more);
                 }
             }
+            Fault::ThinLinks { server, bytes_per_second, .. } => {
+                self.coverage.count("links thin");
+                self.thin_links(server, Some(bytes_per_second));
+            }
+            Fault::Flapping { server, each, lasts } => {
+                self.coverage.count("links flap");
+                let until = (self.now + lasts).min(BEGINS);
+                self.flap(server, each, until, true);
+            }
             ref cut => {
                 let (what, directions) = self.directions_of(cut);
                 self.coverage.count(what);
@@ -103,6 +113,12 @@ impl World {
                     self.network.slow(direction, 0);
                 }
             }
+            Fault::ThinLinks { server, .. } => {
+                self.thin_links(server, None);
+                self.drop_queues(server);
+            }
+            // It has seen to its end itself.
+            Fault::Flapping { .. } => {}
             ref cut => {
                 let (_, directions) = self.directions_of(cut);
                 self.network.mend(directions);
@@ -112,7 +128,9 @@ impl World {
 
     /// Ends all faults, and starts what does not run.
     pub(super) fn heal(&mut self) {
-        self.network.calm();
+        for (a, b, group) in self.network.calm() {
+            self.break_connection(a, b, group);
+        }
         for id in 1..=self.plan.servers {
             let server = self.server(id);
             server.slowness = 1;
@@ -140,6 +158,34 @@ impl World {
             if server.flipped.is_some() {
                 self.coverage.count("bit flipped");
             }
+        }
+    }
+
+    fn thin_links(&mut self, server: u64, bytes_per_second: Option<u64>) {
+        for other in (1..=self.plan.servers).filter(|other| *other != server) {
+            for direction in self.between(server, other) {
+                self.network.thin(direction, bytes_per_second);
+            }
+        }
+    }
+
+    /// What waited for a server's thin links would take long even now: the connections end, and what is on them.
+    fn drop_queues(&mut self, server: u64) {
+        for (peer, link) in self.network.peers(server) {
+            self.break_connection(server, peer, link);
+        }
+    }
+
+    /// A server's links are cut, or mended, in turn.
+    pub(super) fn flap(&mut self, server: u64, each: Micros, until: Micros, cut: bool) {
+        let (_, directions) = self.directions_of(&Fault::CutServer { server, lasts: each });
+        if cut && self.now < until {
+            self.network.cut(directions);
+        } else {
+            self.network.mend(directions);
+        }
+        if self.now < until {
+            self.after(each, Event::Flap { server, each, until, cut: !cut });
         }
     }
 
@@ -176,6 +222,7 @@ fn lasts(fault: &Fault) -> Option<u64> {
         | Fault::NoRoomForSnapshots { lasts, .. }
         | Fault::SlowLink { lasts, .. }
         | Fault::OldCopy { lasts, .. }
+        | Fault::ThinLinks { lasts, .. }
         | Fault::CutPair { lasts, .. }
         | Fault::CutOneWay { lasts, .. }
         | Fault::CutServer { lasts, .. }

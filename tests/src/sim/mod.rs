@@ -15,6 +15,7 @@
 //! | `network.rs` | links: late, lost, doubled, overtaken and damaged messages |
 //! | `disk.rs` | a disk that forgets what was not synced, tears, fills up and breaks |
 //! | `faults.rs` | how planned faults strike and end |
+//! | `prompt.rs` | reads that must not wait for the troubles of others |
 //! | `script.rs` | healing, settling, and the last tests |
 //! | `clients.rs`, `request.rs` | what clients ask and are told |
 //! | `recorder.rs` | the state machine, with a record of what it executes |
@@ -33,6 +34,7 @@ mod lives;
 mod network;
 mod observe;
 mod plan;
+mod prompt;
 #[cfg(feature = "planted-bugs")]
 mod prove;
 mod recorder;

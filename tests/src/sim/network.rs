@@ -58,6 +58,13 @@ pub enum Cargo {
     Damaged(Vec<u8>),
 }
 
+/// A direction of a link that takes few bytes.
+#[derive(Clone, Copy, Debug)]
+struct Thin {
+    bytes_per_second: u64,
+    free_at: Micros,
+}
+
 /// All links.
 #[derive(Debug)]
 pub struct Network {
@@ -70,6 +77,8 @@ pub struct Network {
     cut: BTreeSet<Direction>,
     /// Additional delay of a direction.
     slow: BTreeMap<Direction, Micros>,
+    /// Directions that take so many bytes a second, and when the last byte that was sent has left.
+    thin: BTreeMap<Direction, Thin>,
     /// When the last message of each direction arrives: others come behind it, as over TCP.
     last_arrival: BTreeMap<Direction, Micros>,
 }
@@ -84,6 +93,7 @@ impl Network {
             next_connection: 1,
             cut: BTreeSet::new(),
             slow: BTreeMap::new(),
+            thin: BTreeMap::new(),
             last_arrival: BTreeMap::new(),
         }
     }
@@ -102,6 +112,12 @@ impl Network {
 
     /// A connection is gone, with what is on its way; `false` if there was none.
     pub fn disconnect(&mut self, a: u64, b: u64, group: usize) -> bool {
+        for direction in [(a, b, group), (b, a, group)] {
+            self.last_arrival.remove(&direction);
+            if let Some(thin) = self.thin.get_mut(&direction) {
+                thin.free_at = 0;
+            }
+        }
         self.connections.remove(&link(a, b, group)).is_some()
     }
 
@@ -144,6 +160,7 @@ impl Network {
             [only] => only.clone(),
             parts => parts.concat().into(),
         };
+        let now = self.leaves(now, direction, frame.len() as u64);
         let mut flights = Vec::new();
         let mut doubled = self.weather.doubled;
         if doubled > 0 && is_forward(&body) {
@@ -182,6 +199,21 @@ impl Network {
         *last
     }
 
+    /// When the last byte of a message has left.
+    fn leaves(&mut self, now: Micros, direction: Direction, bytes: u64) -> Micros {
+        let Some(thin) = self.thin.get_mut(&direction) else { return now };
+        thin.free_at = thin.free_at.max(now) + bytes * 1_000_000 / thin.bytes_per_second;
+        thin.free_at
+    }
+
+    /// Bytes of a direction that have not left; nothing if the two are not connected.
+    pub fn queued_bytes(&self, now: Micros, direction: Direction) -> Option<usize> {
+        let (from, to, group) = direction;
+        self.connections.get(&link(from, to, group))?;
+        let left = |thin: &Thin| thin.free_at.saturating_sub(now) * thin.bytes_per_second / 1_000_000;
+        Some(self.thin.get(&direction).map_or(0, left) as usize)
+    }
+
     fn delay(&mut self, direction: Direction) -> Micros {
         let (least, most) = self.weather.delay;
         self.chance.between(least, most) + self.slow.get(&direction).copied().unwrap_or(0)
@@ -214,11 +246,25 @@ impl Network {
         self.slow.insert(direction, more);
     }
 
-    /// Ends all cuts and delays, and from now on loses, doubles, damages and overtakes nothing.
-    pub fn calm(&mut self) {
+    /// Lets a direction take no more than so many bytes a second; nothing ends it.
+    pub fn thin(&mut self, direction: Direction, bytes_per_second: Option<u64>) {
+        match bytes_per_second {
+            Some(bytes_per_second) => {
+                self.thin.insert(direction, Thin { bytes_per_second, free_at: 0 });
+            }
+            None => {
+                self.thin.remove(&direction);
+            }
+        }
+    }
+
+    /// Ends all cuts and delays, and from now on loses, doubles, damages and overtakes nothing. Returns the directions that were
+    /// thin: what waits there is still to come.
+    pub fn calm(&mut self) -> Vec<Direction> {
         self.cut.clear();
         self.slow.clear();
         self.weather = Weather { lost: 0, doubled: 0, overtaken: 0, damaged: 0, ..self.weather };
+        std::mem::take(&mut self.thin).into_keys().collect()
     }
 }
 

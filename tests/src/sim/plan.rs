@@ -37,6 +37,8 @@ pub struct Plan {
     pub pin_bytes: u64,
     /// The faults, in order.
     pub faults: Vec<Planned>,
+    /// From this moment on strong reads through all servers but this one must be answered promptly.
+    pub prompt_reads: Option<(Micros, u64)>,
 }
 
 /// A fault and when it strikes.
@@ -91,11 +93,17 @@ pub enum Fault {
     CutGroup { a: u64, b: u64, group: usize, lasts: Micros },
     /// Messages between two servers take longer.
     SlowLink { a: u64, b: u64, more: Micros, lasts: Micros },
+    /// A server's links take no more than so many bytes a second, each of them and in both directions.
+    ThinLinks { server: u64, bytes_per_second: u64, lasts: Micros },
+    /// A server hears nobody and nobody hears it, for a while and again and again.
+    Flapping { server: u64, each: Micros, lasts: Micros },
 }
 
 const MS: Micros = 1000;
 /// When clients have been at work for a while, and the first fault may strike.
 const FIRST_FAULT: Micros = 300 * MS;
+/// Whom a leader has left without a word has another one by then.
+const TIME_TO_ELECT: Micros = 900 * MS;
 /// When the last fault strikes, at the latest.
 pub const LAST_FAULT: Micros = 2300 * MS;
 
@@ -130,15 +138,17 @@ impl Plan {
             piece_bytes: *chance.pick(&[200, 1 << 10, 256 << 10]),
             pin_bytes: *chance.pick(&[0, 16 << 10, 1 << 30]),
             faults: Vec::new(),
+            prompt_reads: None,
         };
         let count = chance.between(1, 10);
         plan.faults = (0..count).map(|_| plan.draw(&mut chance)).collect();
         // From numbers of their own, so that what else a seed stands for does not change with them.
-        let mut of_losses = chance.fork(0x10_55);
+        let mut of_losses = Chance::new(seed).fork(0x10_55);
         if of_losses.one_in(3) {
             let loss = plan.draw_loss(&mut of_losses);
             plan.faults.push(loss);
         }
+        plan.faults.extend(plan.draw_bad_link(&mut Chance::new(seed).fork(0x71_4b)));
         plan.faults.sort_by_key(|planned| planned.at);
         plan
     }
@@ -158,6 +168,28 @@ impl Plan {
             _ => Fault::OldCopy { server, down, lasts: chance.between(400, 800) * MS },
         };
         Planned { at: chance.between(FIRST_FAULT, LAST_FAULT - 900 * MS), fault }
+    }
+
+    /// A cluster in fair weather, but that one server's links come and go.
+    pub fn flapping(seed: u64, server: u64, each: Micros) -> Plan {
+        let fair = Plan::of(seed);
+        let weather = Weather { lost: 0, doubled: 0, overtaken: 0, damaged: 0, ..fair.weather };
+        let fault = Fault::Flapping { server, each, lasts: LAST_FAULT };
+        // Until then the groups that the server led have other leaders.
+        let prompt_reads = Some((FIRST_FAULT + each + TIME_TO_ELECT, server));
+        Plan { weather, faults: vec![Planned { at: FIRST_FAULT, fault }], prompt_reads, ..fair }
+    }
+
+    /// A link that is there and hardly works. It is drawn apart, so that other faults stay what they were.
+    fn draw_bad_link(&self, chance: &mut Chance) -> Option<Planned> {
+        let server = chance.between(1, self.servers);
+        let lasts = chance.between(200, 1500) * MS;
+        let fault = match chance.below(6) {
+            0 => Fault::ThinLinks { server, bytes_per_second: chance.between(500, 20_000), lasts },
+            1 => Fault::Flapping { server, each: chance.between(20, 400) * MS, lasts },
+            _ => return None,
+        };
+        Some(Planned { at: chance.between(FIRST_FAULT, LAST_FAULT), fault })
     }
 
     fn draw(&self, chance: &mut Chance) -> Planned {

@@ -1,9 +1,12 @@
 //! The rounds of a server's threads: what each does, and when it goes round next.
 
 use super::network::Micros;
-use super::server::{TICK, Thread};
+use super::server::{SEND_QUEUE_BYTES, TICK, Thread};
 use super::world::{Event, MS, World};
-use crate::invariants::{Broken, check_mset_is_whole};
+use crate::invariants::{Broken, check_mset_is_whole, check_slow_peer_is_bounded};
+
+/// Bytes that may wait for one peer in a group: what may be queued, a message with entries, and one of each kind.
+const MOST_WAITING: usize = SEND_QUEUE_BYTES + (12 << 10);
 
 /// Time for a process to be started again where nothing else is said.
 pub(super) const RESTART: Micros = 100 * MS;
@@ -130,7 +133,15 @@ impl World {
     pub(super) fn turn(&mut self, id: u64, group: usize) -> Result<(), Broken> {
         let running = self.servers[id as usize - 1].running.as_mut().expect("looked at before");
         let (anchor, level) = running.machine.anchor_and_level();
+        for peer in (1..=self.plan.servers).filter(|peer| *peer != id) {
+            let queued = self.network.queued_bytes(self.now, (id, peer, group));
+            running.machine.queue_holds(group, peer, queued);
+        }
         let frames = running.machine.turn(group);
+        for peer in (1..=self.plan.servers).filter(|peer| *peer != id) {
+            let waiting = running.machine.waiting_bytes(group, peer);
+            check_slow_peer_is_bounded((id, peer, group), waiting, MOST_WAITING)?;
+        }
         self.observe(id, group, anchor == group, level)?;
         for (to, frame) in frames {
             for flight in self.network.send(self.now, (id, to, group), &frame, &mut self.coverage) {

@@ -72,7 +72,7 @@ impl World {
             }
             5 => {
                 self.check_probes("while two servers were cut apart in one group")?;
-                self.network.calm();
+                let _ = self.network.calm();
                 CATCH_UP
             }
             6 => {

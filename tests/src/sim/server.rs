@@ -18,6 +18,9 @@ use super::recorder::{Executed, Recorder, Seen};
 /// The engine's clock step at a clock that is right.
 pub const TICK: Duration = Duration::from_millis(20);
 
+/// Bytes that a group's link may have queued. Few, since simulated commands are small.
+pub const SEND_QUEUE_BYTES: usize = 2 << 10;
+
 /// What one of a server's threads is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Thread {
@@ -137,6 +140,7 @@ impl Server {
         config.entry_bytes = 1 << 10;
         config.command_bytes = 1 << 10;
         config.lane_bytes = 4 << 10;
+        config.send_queue_bytes = SEND_QUEUE_BYTES;
         config.lane_commands = plan.lane_commands;
         config.segment_bytes = plan.segment_bytes;
         config.log_cache_bytes = plan.log_cache_bytes;

@@ -72,6 +72,9 @@ impl World {
             probe.1 = Some(told);
             return Ok(());
         }
+        if self.prompt_read_ended(token)? {
+            return Ok(());
+        }
         let Some(client) = self.clients.caller(token) else { return Ok(()) };
         let mut checks = Checks {
             acked: &self.invariants.acked_is_applied,

@@ -51,6 +51,10 @@ pub(super) enum Event {
     Fault(usize),
     /// And ends.
     FaultEnds(usize),
+    /// A server's links are cut, or mended, in turn.
+    Flap { server: u64, each: Micros, until: Micros, cut: bool },
+    /// Reads are asked that must be answered promptly.
+    AskPromptReads,
     /// A server that was paused may go on.
     Resume(u64),
     /// A server's process is started.
@@ -76,6 +80,8 @@ pub(super) struct World {
     pub probes: BTreeMap<u64, (u64, Option<Told>)>,
     /// How many probes there have been.
     pub next_probe: u64,
+    /// Reads that must be answered promptly, by token: the server, and when they were asked.
+    pub prompt_reads: BTreeMap<u64, (u64, Micros)>,
     /// The two servers that the script has cut apart.
     pub cut_servers: (u64, u64),
     /// The script has come to its end.
@@ -141,6 +147,7 @@ impl World {
             trace: Trace::new(trace),
             probes: BTreeMap::new(),
             next_probe: 0,
+            prompt_reads: BTreeMap::new(),
             cut_servers: (0, 0),
             is_over: false,
             connected: BTreeSet::new(),
@@ -165,6 +172,9 @@ impl World {
         }
         for (number, planned) in world.plan.faults.clone().iter().enumerate() {
             world.after(planned.at, Event::Fault(number));
+        }
+        if let Some((from, _)) = world.plan.prompt_reads {
+            world.after(from, Event::AskPromptReads);
         }
         world
     }
@@ -237,6 +247,8 @@ impl World {
                 self.fault_ends(number);
                 return self.end_trial(number);
             }
+            Event::Flap { server, each, until, cut } => self.flap(server, each, until, cut),
+            Event::AskPromptReads => return self.ask_prompt_reads(),
             Event::Resume(server) => self.resume(server),
             Event::Start(server) => return self.start(server),
             Event::Script(step) => return self.script(step),

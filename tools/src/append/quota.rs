@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::failure::Failure;
+use crate::output;
 
 const ROOT: &str = "/sys/fs/cgroup/cpu";
 /// Begins the name of whatever a measurement makes on the machine; then comes the process that made it.
@@ -85,7 +86,7 @@ impl Drop for Quotas {
     fn drop(&mut self) {
         for group in self.groups.iter().rev() {
             if let Err(error) = remove(group) {
-                eprintln!("{} stays behind: {error}", group.display());
+                output::note(format_args!("{} stays behind: {error}", group.display()));
             }
         }
     }

@@ -8,6 +8,8 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use niagara_engine::{Client, Engine, GroupStatus};
+use niagara_kvstore::logs;
+use tracing_subscriber::EnvFilter;
 
 use super::appender::Appender;
 use super::origin::{Control, Origin, Seen};
@@ -24,10 +26,8 @@ const LEADERS_WITHIN: Duration = Duration::from_secs(30);
 /// # Errors
 /// When the plan cannot be read or the engine does not start.
 pub fn serve() -> Result<(), Failure> {
-    let logs = tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN);
-    logs.init();
+    logs::end_on_any_panic();
+    logs::start(EnvFilter::new("warn")).map_err(Failure::io("cannot start the log"))?;
     let mut lines = io::stdin().lock().lines();
     let plan = lines
         .next()

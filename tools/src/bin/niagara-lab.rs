@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use niagara_tools::Failure;
 use niagara_tools::commands::Command;
 use niagara_tools::lab::{self, EXPERIMENTS, RunOptions, ServerOptions};
+use niagara_tools::output;
 
 /// Redraws the figures of the papers about Niagara on this machine
 ///
@@ -49,36 +50,38 @@ enum Task {
 }
 
 fn main() -> ExitCode {
-    done(Arguments::parse().task).unwrap_or_else(|failure| {
-        eprintln!("niagara-lab: {failure}");
-        ExitCode::FAILURE
-    })
+    match output::understood::<Arguments>() {
+        Ok(arguments) => {
+            done(arguments.task).unwrap_or_else(|failure| output::failed("niagara-lab", &failure))
+        }
+        Err(code) => code,
+    }
 }
 
 fn done(task: Task) -> Result<ExitCode, Failure> {
     match task {
         Task::List => {
             for experiment in EXPERIMENTS {
-                println!("{:<10} {}", experiment.name, experiment.about);
+                output::print_line(format_args!("{:<10} {}", experiment.name, experiment.about))?;
             }
         }
         Task::Run(options) => {
             let verdict = lab::run(&options)?;
             if options.json {
-                println!("{}", serde_json::to_string(&verdict).expect("a verdict is plain data"));
+                output::print_json(&verdict)?;
             }
         }
         Task::Plot { directory } => {
             for name in lab::replot(&directory)? {
-                println!("{}", directory.join(format!("{name}.svg")).display());
+                output::print_line(directory.join(format!("{name}.svg")).display())?;
             }
         }
         Task::Doctor { json } => {
             let doctor = lab::doctor()?;
             if json {
-                println!("{}", serde_json::to_string(&doctor).expect("findings are plain data"));
+                output::print_json(&doctor)?;
             } else {
-                print!("{doctor}");
+                output::print(&doctor)?;
             }
         }
         Task::Server(options) => lab::serve(&options)?,

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use niagara_tools::commands::Command;
+use niagara_tools::output;
 
 /// Generates load and measures what becomes of it
 #[derive(Parser)]
@@ -14,8 +15,11 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    Arguments::parse().command.perform().unwrap_or_else(|failure| {
-        eprintln!("niagara-load: {failure}");
-        ExitCode::FAILURE
-    })
+    match output::understood::<Arguments>() {
+        Ok(arguments) => {
+            let done = arguments.command.perform();
+            done.unwrap_or_else(|failure| output::failed("niagara-load", &failure))
+        }
+        Err(code) => code,
+    }
 }

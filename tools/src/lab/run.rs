@@ -17,6 +17,7 @@ use super::interrupt::Interrupt;
 use super::table::Table;
 use super::{doctor, leftovers, plot, report};
 use crate::failure::Failure;
+use crate::output;
 
 /// A wait looks this often whether it was interrupted.
 const LOOK: Duration = Duration::from_millis(50);
@@ -136,7 +137,7 @@ pub fn run(options: &RunOptions) -> Result<Verdict, Failure> {
     run.save("run.json", &serde_json::to_vec_pretty(&run.verdict).expect("a verdict is plain data"))?;
     run.save("REPORT.md", report::page(&run.verdict).as_bytes())?;
     if run.shown {
-        println!("{}", report::closing(&run.verdict, &run.directory));
+        output::print_line(report::closing(&run.verdict, &run.directory))?;
     }
     Ok(run.verdict)
 }
@@ -199,7 +200,8 @@ impl Run {
         self.bar.inc(1);
         // Where nobody watches a bar, a log has lines.
         if !std::io::stderr().is_terminal() {
-            eprintln!("[{}/{}] {what}", self.bar.position(), self.bar.length().unwrap_or(0));
+            let (at, of) = (self.bar.position(), self.bar.length().unwrap_or(0));
+            output::note(format_args!("[{at}/{of}] {what}"));
         }
         self.bar.set_message(what);
         Ok(())
@@ -207,7 +209,7 @@ impl Run {
 
     /// Tells whoever watches.
     pub fn say(&self, text: &str) {
-        self.bar.suspend(|| eprintln!("{text}"));
+        self.bar.suspend(|| output::note(text));
     }
 
     /// Sleeps; an interrupt ends it.
@@ -255,7 +257,7 @@ impl Run {
     pub fn table(&mut self, table: Table) -> Result<(), Failure> {
         self.save(&format!("{}.csv", table.name), table.csv().as_bytes())?;
         if self.shown {
-            self.bar.suspend(|| println!("{}", table.aligned()));
+            self.bar.suspend(|| output::print_line(table.aligned()))?;
         }
         self.verdict.tables.push(table);
         Ok(())

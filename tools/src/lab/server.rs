@@ -1,11 +1,12 @@
 //! One server of an experiment's cluster, as a process of this program: the same server as `niagara serve`, which ends with the
 //! process that started it.
 
-use std::io::{self, Read};
+use std::io;
 use std::path::PathBuf;
 
 use clap::Args;
 use niagara_kvstore::config::ConfigFile;
+use niagara_kvstore::logs;
 use niagara_kvstore::server::Server;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing_subscriber::EnvFilter;
@@ -25,11 +26,8 @@ pub struct ServerOptions {
 /// # Errors
 /// When the configuration cannot be read, or the server does not start.
 pub fn serve(options: &ServerOptions) -> Result<(), Failure> {
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new("info"))
-        .with_writer(io::stderr)
-        .with_ansi(false)
-        .init();
+    logs::end_on_any_panic();
+    logs::start(EnvFilter::new("info")).map_err(Failure::io("cannot start the log"))?;
     let limit = getrlimit(Resource::Nofile);
     // Where it does not work the lower limit stands, and the front ends keep to that.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
@@ -37,8 +35,9 @@ pub fn serve(options: &ServerOptions) -> Result<(), Failure> {
     let file =
         ConfigFile::read(path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
     let server = Server::start(file.server).map_err(|error| Failure::new(error.to_string()))?;
-    let ended = io::stdin().read_to_end(&mut Vec::new());
+    let ended = io::copy(&mut io::stdin().lock(), &mut io::sink());
     ended.map_err(Failure::io("cannot wait for the end of standard input"))?;
     server.stop();
+    logs::flush();
     Ok(())
 }

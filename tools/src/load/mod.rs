@@ -28,6 +28,7 @@ mod codec;
 mod command_line;
 mod connection;
 mod embedded;
+mod greeting;
 mod http;
 mod interval_log;
 mod keys;

@@ -8,6 +8,7 @@ use super::alarm::Sleeper;
 use super::clock::Clock;
 use super::codec::Codec;
 use super::connection::{Connection, Turn};
+use super::greeting;
 use super::http::Http;
 use super::operation::Operation;
 use super::options::{LoadOptions, ReadConsistency, WorkloadOptions};
@@ -42,7 +43,7 @@ pub(super) struct Servers {
 }
 
 impl Servers {
-    /// Looks up the servers of a run over sockets.
+    /// Looks up the servers of a run over sockets, and whether they are such.
     pub fn of(options: &LoadOptions) -> Result<Servers, Failure> {
         let over_http = !options.target.http.is_empty();
         let names = if over_http { &options.target.http } else { &options.target.redis };
@@ -55,9 +56,13 @@ impl Servers {
                     Failure::new(format!("{name}: {error}; give HOST:PORT, such as 127.0.0.1:7000"))
                 })?
                 .next();
-            servers
-                .addresses
-                .push(looked_up.ok_or_else(|| Failure::new(format!("{name}: this name has no address")))?);
+            let address =
+                looked_up.ok_or_else(|| Failure::new(format!("{name}: this name has no address")))?;
+            match over_http {
+                true => greeting::over_http(name, host)?,
+                false => greeting::over_redis(name, address)?,
+            }
+            servers.addresses.push(address);
             servers.codecs.push(if over_http {
                 Codec::Http(Http { host: host.to_owned(), keep_alive: !options.pace.no_keep_alive })
             } else {

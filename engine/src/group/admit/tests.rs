@@ -27,24 +27,7 @@ impl Replica {
     fn new() -> Self {
         let log_config = LogConfig::new("nowhere", Durability::Memory, 1);
         let (store, _) = log::open(&log_config, &mut |_| {}).unwrap();
-        let config = DriverConfig {
-            server: 1,
-            lane: 0,
-            incarnation: 2,
-            voters: vec![1, 2, 3],
-            wanted_leader: 1,
-            boot: 1,
-            heartbeat_ticks: 2,
-            election_ticks: 10,
-            campaign_ticks: 11..20,
-            campaign_seed: Some(1),
-            window: 4,
-            entry_bytes: 1 << 10,
-            sub_batch_bytes: 1 << 10,
-            foreign_bytes: 1 << 20,
-            pin_bytes: 0,
-        };
-        let driver = Driver::new(config, store, HardState::default(), SlotIndex::default());
+        let driver = Driver::new(DriverConfig::small(), store, HardState::default(), SlotIndex::default());
         Replica { driver, output: Output::default() }
     }
 

@@ -7,6 +7,7 @@ mod compaction;
 mod crash;
 mod inspect;
 mod model;
+mod open_files;
 mod recycling;
 mod refusal;
 mod reset;

@@ -6,13 +6,14 @@
 
 mod cluster;
 mod load;
+mod screen;
 mod summary;
 mod verdict;
 mod view;
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io;
+use std::io::{self, IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::thread;
@@ -24,11 +25,12 @@ use niagara_kvstore::server::Server;
 use tempfile::TempDir;
 
 use super::failure::Failure;
-use super::output::print;
 use super::stop_signal::StopSignal;
-use super::{DemoArgs, file_limit, logs, style};
+use super::wrap::wrap;
+use super::{DemoArgs, file_limit, logs, output, place, shell, style};
 use cluster::Cluster;
 use load::Load;
+use screen::Screen;
 use summary::Summary;
 use view::View;
 
@@ -49,18 +51,31 @@ pub fn run(arguments: &DemoArgs) -> Result<ExitCode, Failure> {
     logs::start(None, "error")?;
     let mut stop = StopSignal::watch()?;
     file_limit::raise();
+    // Where the JSON goes nothing else does.
+    let mut screen = Screen::new(arguments.json, stop.flag());
     let home = Home::create(arguments.dir.as_deref())?;
+    let outcome = with_cluster(arguments, &home, &mut screen, &mut stop);
+    home.leave()?;
+    outcome
+}
+
+fn with_cluster(
+    arguments: &DemoArgs,
+    home: &Home,
+    screen: &mut Screen,
+    stop: &mut StopSignal,
+) -> Result<ExitCode, Failure> {
+    say(screen, &first_words(arguments, home.path()))?;
     let cluster = Cluster::start(arguments, home.path())?;
-    let outcome = drive(&cluster, arguments, home.path(), &mut stop);
+    let outcome = drive(&cluster, arguments, home.path(), screen, stop);
     cluster.stop();
     let kept = matches!(home, Home::Kept(_)) && arguments.durability != Durability::Memory;
     if kept && outcome.is_ok() && !arguments.json {
-        let file = home.path().join(Plan::file_name(1));
-        let text = format!(
-            "The data is kept. Serve it again: niagara serve --config {} and so on\n",
-            file.display()
-        );
-        print(text)?;
+        let file = shell::path(&home.path().join(Plan::file_name(1)));
+        say(
+            screen,
+            &format!("The data is kept. Serve it again:\n  niagara serve --config {file}\nand so on\n"),
+        )?;
     }
     outcome
 }
@@ -70,39 +85,61 @@ fn drive(
     cluster: &Cluster,
     arguments: &DemoArgs,
     home: &Path,
+    screen: &mut Screen,
     stop: &mut StopSignal,
 ) -> Result<ExitCode, Failure> {
     cluster.wait_until_ready(&|| stop.arrived())?;
     let seconds = arguments.seconds.unwrap_or(DEFAULT_SECONDS);
-    let (tally, elapsed) = run_load(cluster, Duration::from_secs(seconds.into()), arguments.json, stop)?;
+    let (tally, elapsed) =
+        run_load(cluster, Duration::from_secs(seconds.into()), screen, arguments.json, stop)?;
     let findings = verdict::examine(cluster, &tally)?;
     let summary = Summary::new(arguments, elapsed, &tally, findings);
-    let text = if arguments.json { summary.json() } else { summary.text(style::for_stdout()) };
-    print(text)?;
+    match arguments.json {
+        true => say_raw(&mut Screen::new(false, stop.flag()), &summary.json())?,
+        false => say_raw(screen, &summary.text(style::for_stdout(), screen.columns()))?,
+    }
     if arguments.seconds.is_none() && !stop.arrived() {
-        let text = next_steps(cluster, home);
-        match arguments.json {
-            // Where the JSON goes nothing else does.
-            true => eprint!("{text}"),
-            false => print(text)?,
-        }
+        say(screen, &next_steps(cluster, home))?;
         stop.wait();
     }
     Ok(if summary.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Prints a text that fits the screen.
+fn say(screen: &mut Screen, text: &str) -> Result<(), Failure> {
+    let fitting = wrap(text, screen.columns());
+    say_raw(screen, &fitting)
+}
+
+fn say_raw(screen: &mut Screen, text: &str) -> Result<(), Failure> {
+    screen.write_all(text.as_bytes()).map_err(|error| output::failure(&error))
+}
+
+/// What is going to happen: elections and syncs take their time.
+fn first_words(arguments: &DemoArgs, home: &Path) -> String {
+    let DemoArgs { servers, groups, durability, .. } = arguments;
+    let (of_servers, of_groups) = (plural(*servers, "server"), plural(*groups, "group"));
+    format!("Starting {of_servers} with {of_groups} each ({durability}) in\n{}\n", home.display())
+}
+
+fn plural(count: u16, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// Drives the load for a time, or until a signal comes, and shows how it goes.
 fn run_load(
     cluster: &Cluster,
     duration: Duration,
-    quiet_stdout: bool,
+    screen: &Screen,
+    aside: bool,
     stop: &StopSignal,
 ) -> Result<(load::Tally, Duration), Failure> {
-    let mut view = if quiet_stdout {
-        View::new(Box::new(io::stderr()), style::for_stderr(), io::IsTerminal::is_terminal(&io::stderr()))
-    } else {
-        View::new(Box::new(io::stdout()), style::for_stdout(), io::IsTerminal::is_terminal(&io::stdout()))
+    let (paint, is_terminal) = match aside {
+        true => (style::for_stderr(), io::stderr().is_terminal()),
+        false => (style::for_stdout(), io::stdout().is_terminal()),
     };
+    let columns = is_terminal.then(|| screen.columns());
+    let mut view = View::new(Box::new(screen.clone()), paint, columns);
     let addresses: Vec<_> = cluster.servers().iter().map(Server::redis_addr).collect();
     let load = Load::start(&addresses).map_err(|error| {
         Failure::new(format!("cannot connect to the demo's own servers: {error}"), "is 127.0.0.1 reachable?")
@@ -118,20 +155,19 @@ fn run_load(
     Ok((tally, elapsed))
 }
 
+/// Commands to paste; one address is enough, since a server names the others.
 fn next_steps(cluster: &Cluster, home: &Path) -> String {
     let servers = cluster.servers();
     let (first, last) = (&servers[0], &servers[servers.len() - 1]);
-    let urls: Vec<_> = servers.iter().map(|server| format!("http://{}", server.http_addr())).collect();
-    let mut text = format!("\nThe cluster serves on, from {}. Try:\n\n", home.display());
+    let mut text = format!("\nThe cluster serves on, from\n{}\nTry:\n\n", home.display());
     let _ = write!(
         text,
-        "  curl -X PUT http://{}/kv/greeting -d hello\n  curl http://{}/kv/greeting\n  redis-cli -p {} incr visits\n  \
-         redis-cli -p {} get visits\n  niagara status --at {}\n\nCtrl-C ends it.\n",
-        first.http_addr(),
-        last.http_addr(),
+        "  redis-cli -p {} set greeting hello\n  curl {}/kv/greeting\n  redis-cli -p {} incr visits\n  niagara status --at {}\n\n\
+         Ctrl-C ends it.\n",
         first.redis_addr().port(),
+        last.http_addr(),
         last.redis_addr().port(),
-        urls.join(",")
+        first.http_addr(),
     );
     text
 }
@@ -157,9 +193,21 @@ impl Home {
             }
             Err(error) => {
                 let what = format!("cannot use the directory {}: {error}", dir.display());
-                Err(Failure::new(what, "name another directory by --dir"))
+                Err(match place::explain(dir, &error) {
+                    Some((reason, hint)) => Failure::new(format!("{what}\n{reason}"), hint),
+                    None => Failure::new(what, "name another directory by --dir"),
+                })
             }
         }
+    }
+
+    /// Removes what was temporary.
+    fn leave(self) -> Result<(), Failure> {
+        let Home::Temporary(dir) = self else { return Ok(()) };
+        let path = dir.path().to_owned();
+        dir.close().map_err(|error| {
+            Failure::new(format!("cannot remove {}: {error}", path.display()), "remove it by hand")
+        })
     }
 
     fn path(&self) -> &Path {

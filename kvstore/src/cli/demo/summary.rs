@@ -11,6 +11,7 @@ use crate::cli::DemoArgs;
 use crate::cli::agreement::Agreement;
 use crate::cli::style::Paint;
 use crate::cli::table::{Table, grouped};
+use crate::cli::wrap::wrap;
 
 /// What was run, how it went, and what was found.
 #[derive(Clone, Debug, Serialize)]
@@ -86,20 +87,15 @@ impl Summary {
         text
     }
 
-    /// For people.
-    pub fn text(&self, paint: Paint) -> String {
+    /// For people, in so many columns.
+    pub fn text(&self, paint: Paint, columns: usize) -> String {
         let Summary { servers, groups, durability, seconds, .. } = self;
         let (commands, rate) = (grouped(self.commands), grouped(self.commands_per_second));
         let mut text = format!(
             "{commands} commands in {seconds:.1} s: {} (servers: {servers}, groups: {groups}, durability: {durability})\n\n",
             paint.strong(format!("{rate} commands/s"))
         );
-        let mut table = Table::new(["latency", "commands", "p50", "p90", "p99", "p99.9"]);
-        for kind in &self.latencies {
-            let times = [kind.p50_us, kind.p90_us, kind.p99_us, kind.p999_us].map(milliseconds);
-            table.row([kind.kind.to_owned(), grouped(kind.commands)].into_iter().chain(times));
-        }
-        for line in table.lines() {
+        for line in self.latency_lines(columns) {
             let _ = writeln!(text, "  {line}");
         }
         text.push('\n');
@@ -110,7 +106,30 @@ impl Summary {
         for problem in &self.problems {
             let _ = writeln!(text, "\n{} {problem}", paint.bad("problem:"));
         }
-        text
+        wrap(&text, columns)
+    }
+
+    /// A table, or where that is too wide a few lines for each kind.
+    fn latency_lines(&self, columns: usize) -> Vec<String> {
+        let times =
+            |kind: &Latencies| [kind.p50_us, kind.p90_us, kind.p99_us, kind.p999_us].map(milliseconds);
+        let mut table = Table::new(["latency", "commands", "p50", "p90", "p99", "p99.9"]);
+        for kind in &self.latencies {
+            table.row([kind.kind.to_owned(), grouped(kind.commands)].into_iter().chain(times(kind)));
+        }
+        let lines: Vec<_> = table.lines().collect();
+        if lines.iter().all(|line| line.len() + 2 <= columns) {
+            return lines;
+        }
+        let narrow = self.latencies.iter().flat_map(|kind| {
+            let [p50, p90, p99, p999] = times(kind);
+            [
+                format!("{}: {} commands", kind.kind, grouped(kind.commands)),
+                format!("  p50 {p50}, p90 {p90}"),
+                format!("  p99 {p99}, p99.9 {p999}"),
+            ]
+        });
+        narrow.collect()
     }
 
     /// What was checked, and whether it holds.
@@ -170,7 +189,7 @@ mod tests {
 
     #[test]
     fn the_text_says_all() {
-        let text = summary(1_000).text(Paint::PLAIN);
+        let text = summary(1_000).text(Paint::PLAIN, 100);
         assert_eq!(
             text,
             "\
@@ -190,11 +209,20 @@ mod tests {
     }
 
     #[test]
+    fn it_fits_forty_columns() {
+        for summary in [summary(1_000), summary(999)] {
+            let text = summary.text(Paint::PLAIN, 40);
+            assert!(text.lines().all(|line| line.len() <= 40), "{text}");
+            assert!(text.contains("  increment: 1,000 commands\n    p50 2.00 ms, p90 2.00 ms\n"), "{text}");
+        }
+    }
+
+    #[test]
     fn a_lost_increment_makes_it_bad() {
         assert!(summary(1_000).is_good());
         let bad = summary(999);
         assert!(!bad.is_good());
-        let text = bad.text(Paint::PLAIN);
+        let text = bad.text(Paint::PLAIN, 100);
         assert!(text.contains("  no  increments") && text.contains("problem: server 1 reads 999"), "{text}");
     }
 

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use super::{ExportArgs, commands, file, rows};
 use crate::cli::failure::{Failure, Status};
 use crate::cli::output::{self, Output};
+use crate::cli::place;
 
 const BUFFER_BYTES: usize = 256 << 10;
 
@@ -26,8 +27,12 @@ pub fn run(arguments: &ExportArgs) -> Result<ExitCode, Failure> {
 /// Writes a new file, which is whole or goes again.
 fn export_to_file(arguments: &ExportArgs, path: &Path) -> Result<(), Failure> {
     let output = File::create_new(path).map_err(|error| {
+        let what = format!("cannot create {}: {error}", path.display());
         let hint = "nothing is overwritten: name a file that does not exist, in a directory that does";
-        Failure::new(format!("cannot create {}: {error}", path.display()), hint)
+        match path.parent().and_then(|dir| place::explain(dir, &error)) {
+            Some((reason, hint)) => Failure::new(format!("{what}\n{reason}"), hint),
+            None => Failure::new(what, hint),
+        }
     })?;
     let unwritten = |error: &io::Error| {
         Failure::new(format!("cannot write {}: {error}", path.display()), "check the space where it goes")
@@ -48,9 +53,9 @@ fn export(
 ) -> Result<(), Failure> {
     let mut reader = file::open(&arguments.file).map_err(|error| file::failure(&error))?;
     let mut output = BufWriter::with_capacity(BUFFER_BYTES, output);
-    file::each_pair(&mut reader, &mut |key, value| {
+    file::each_pair(&mut reader, &mut |key, value, description| {
         let written = match arguments.json {
-            true => rows::write(&mut output, key, value),
+            true => rows::write(&mut output, key, value, description),
             false => commands::write(&mut output, key, value),
         };
         written.map_err(|error| unwritten(&error))

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use niagara_engine::MalformedState;
 use niagara_engine::snapshot::{SnapshotError, SnapshotReader};
-use niagara_kvstore::snapshot_entries;
+use niagara_kvstore::{Description, snapshot_entries};
 
 use crate::cli::failure::Failure;
 use crate::cli::read_only::ReadOnly;
 
-/// Takes a key and its value.
-pub type Visit<'v> = dyn FnMut(&[u8], &[u8]) -> Result<(), Failure> + 'v;
+/// Takes a key and its value, with what HTTP says of it.
+pub type Visit<'v> = dyn FnMut(&[u8], &[u8], Description<'_>) -> Result<(), Failure> + 'v;
 
 /// Opens a file; its header is whole then.
 pub fn open(path: &Path) -> Result<SnapshotReader, SnapshotError> {
@@ -24,7 +24,7 @@ pub fn each_pair(reader: &mut SnapshotReader, visit: &mut Visit<'_>) -> Result<(
         let Some(chunk) = reader.next_chunk().map_err(|error| failure(&error))? else { return Ok(()) };
         for entry in snapshot_entries(&chunk) {
             let entry = entry.map_err(|malformed| failure(&foreign_chunk(reader, at)(malformed)))?;
-            visit(entry.key, entry.value)?;
+            visit(entry.key, entry.value, entry.description)?;
         }
     }
 }

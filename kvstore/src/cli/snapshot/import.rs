@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::ImportArgs;
 use super::loader::{Loaded, Loader, key_count};
+use super::rows::Described;
 use super::source::Source;
 use crate::cli::failure::Failure;
 use crate::cli::figures::size;
@@ -32,8 +33,8 @@ pub fn run(arguments: &ImportArgs) -> Result<ExitCode, Failure> {
     let mut loader = Loader::new(connection);
     let mut progress = Progress::new();
     let mut ended_by_server = false;
-    let read = source.each_pair(&mut |key, value| {
-        loader.add(key, value).inspect_err(|_| ended_by_server = true)?;
+    let read = source.each_pair(&mut |key, value, description| {
+        loader.add(Described::new((key, value), description)).inspect_err(|_| ended_by_server = true)?;
         progress.show(|| report(loader.loaded(), start));
         Ok(())
     });

@@ -4,7 +4,9 @@ use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::Pair;
+use niagara_kvstore::Description;
+
+use super::rows::Described;
 use crate::cli::failure::Failure;
 use crate::cli::resp::{Connection, Reply};
 use crate::cli::table::grouped;
@@ -29,7 +31,7 @@ pub struct Loaded {
 /// Where keys are loaded to. Each command has its reply before the next pipeline is sent.
 pub struct Loader {
     connection: Connection,
-    batch: Vec<Pair>,
+    batch: Vec<Described>,
     batch_bytes: usize,
     loaded: Loaded,
 }
@@ -52,9 +54,9 @@ impl Loader {
     }
 
     /// Loads a key, with others behind it.
-    pub fn add(&mut self, key: &[u8], value: &[u8]) -> Result<(), Failure> {
-        self.batch.push((key.to_vec(), value.to_vec()));
-        self.batch_bytes += key.len() + value.len();
+    pub fn add(&mut self, row: Described) -> Result<(), Failure> {
+        self.batch_bytes += bytes_of(&row);
+        self.batch.push(row);
         if self.batch.len() >= BATCH_COMMANDS || self.batch_bytes >= BATCH_BYTES {
             self.send()
         } else {
@@ -91,8 +93,14 @@ impl Loader {
 
     /// Sends the batch once; the first command that was refused, if any.
     fn exchange(&mut self) -> io::Result<Option<Refusal>> {
-        for (key, value) in &self.batch {
-            self.connection.stage(&[b"SET", key, value]);
+        for row in &self.batch {
+            let ((key, value), description) = (&row.pair, row.description());
+            if description.is_empty() {
+                self.connection.stage(&[b"SET", key, value]);
+            } else {
+                let Description { content_type, content_encoding } = description;
+                self.connection.stage(&[b"NIAGARA.PUT", key, value, content_type, content_encoding]);
+            }
         }
         let (mut refusal, mut at) = (None, 0);
         self.connection.exchange(|reply| {
@@ -106,8 +114,7 @@ impl Loader {
 
     fn acknowledge(&mut self, count: usize) {
         self.loaded.keys += count as u64;
-        self.loaded.bytes +=
-            self.batch.drain(..count).map(|(key, value)| (key.len() + value.len()) as u64).sum::<u64>();
+        self.loaded.bytes += self.batch.drain(..count).map(|row| bytes_of(&row) as u64).sum::<u64>();
     }
 
     fn failure(&self, what: &str) -> Failure {
@@ -120,6 +127,11 @@ impl Loader {
                     which is harmless";
         Failure::unknown(what, hint)
     }
+}
+
+/// Of key and value.
+fn bytes_of(row: &Described) -> usize {
+    row.pair.0.len() + row.pair.1.len()
 }
 
 /// Whether an error of a server says that the command has had no effect and may have one later.
@@ -201,7 +213,7 @@ mod tests {
         let (connection, server) = server(steps);
         let mut loader = Loader::new(connection);
         for key in [b"a", b"b", b"c"] {
-            loader.add(key, b"v").unwrap();
+            loader.add(Described::new((key, b"v"), Description::NONE)).unwrap();
         }
         let finished = loader.finish();
         server.join().unwrap();

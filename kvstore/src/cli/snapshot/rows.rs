@@ -1,5 +1,6 @@
 //! Keys and values as JSON, an object a line: `{"key":"greeting","value":"hello"}`. What is no text stands in base64, as
-//! `key_base64` or `value_base64`.
+//! `key_base64` or `value_base64`. What HTTP says of the value stands beside it, if anything: `content_type` and
+//! `content_encoding`.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -9,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::Pair;
+use niagara_kvstore::{Description, MAX_CONTENT_ENCODING_BYTES, MAX_CONTENT_TYPE_BYTES};
 
 /// One line.
 #[derive(Default, Deserialize, Serialize)]
@@ -22,21 +24,69 @@ struct Row<'a> {
     value: Option<Cow<'a, str>>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     value_base64: Option<Cow<'a, str>>,
+    #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
+    content_type: Cow<'a, str>,
+    #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
+    content_encoding: Cow<'a, str>,
 }
 
 /// Writes a line.
-pub fn write(output: &mut impl Write, key: &[u8], value: &[u8]) -> io::Result<()> {
+pub fn write(
+    output: &mut impl Write,
+    key: &[u8],
+    value: &[u8],
+    description: Description<'_>,
+) -> io::Result<()> {
     let (key, key_base64) = text_or_base64(key);
     let (value, value_base64) = text_or_base64(value);
-    serde_json::to_writer(&mut *output, &Row { key, key_base64, value, value_base64 })?;
+    // Both are printable ASCII, or the state would not hold them.
+    let content_type = String::from_utf8_lossy(description.content_type);
+    let content_encoding = String::from_utf8_lossy(description.content_encoding);
+    let row = Row { key, key_base64, value, value_base64, content_type, content_encoding };
+    serde_json::to_writer(&mut *output, &row)?;
     output.write_all(b"\n")
 }
 
 /// Reads a line; what is wrong with it is said for people.
-pub fn read(line: &[u8]) -> Result<Pair, String> {
-    let Row { key, key_base64, value, value_base64 } =
+pub fn read(line: &[u8]) -> Result<Described, String> {
+    let Row { key, key_base64, value, value_base64, content_type, content_encoding } =
         serde_json::from_slice(line).map_err(|error| error.to_string())?;
-    Ok((one_of("key", key, key_base64)?, one_of("value", value, value_base64)?))
+    let description =
+        Description { content_type: content_type.as_bytes(), content_encoding: content_encoding.as_bytes() };
+    if !description.is_valid() {
+        return Err(format!(
+            "`content_type` has more than {MAX_CONTENT_TYPE_BYTES} bytes, `content_encoding` more than \
+             {MAX_CONTENT_ENCODING_BYTES}, or one of them is not printable"
+        ));
+    }
+    let pair = (one_of("key", key, key_base64)?, one_of("value", value, value_base64)?);
+    Ok(Described {
+        pair,
+        content_type: content_type.into_owned().into_bytes(),
+        content_encoding: content_encoding.into_owned().into_bytes(),
+    })
+}
+
+/// A key and its value, with what HTTP says of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Described {
+    pub pair: Pair,
+    content_type: Vec<u8>,
+    content_encoding: Vec<u8>,
+}
+
+impl Described {
+    pub fn new((key, value): (&[u8], &[u8]), description: Description<'_>) -> Described {
+        Described {
+            pair: (key.to_vec(), value.to_vec()),
+            content_type: description.content_type.to_vec(),
+            content_encoding: description.content_encoding.to_vec(),
+        }
+    }
+
+    pub fn description(&self) -> Description<'_> {
+        Description { content_type: &self.content_type, content_encoding: &self.content_encoding }
+    }
 }
 
 fn text_or_base64(bytes: &[u8]) -> (Option<Cow<'_, str>>, Option<Cow<'_, str>>) {
@@ -65,8 +115,23 @@ mod tests {
 
     fn line(key: &[u8], value: &[u8]) -> String {
         let mut out = Vec::new();
-        write(&mut out, key, value).unwrap();
+        write(&mut out, key, value, Description::NONE).unwrap();
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn what_is_said_of_a_value_stands_beside_it() {
+        let description = Description { content_type: b"text/plain; a=\"b\"", content_encoding: b"gzip" };
+        let mut out = Vec::new();
+        write(&mut out, b"k", b"v", description).unwrap();
+        let expected =
+            r#"{"key":"k","value":"v","content_type":"text/plain; a=\"b\"","content_encoding":"gzip"}"#;
+        assert_eq!(String::from_utf8(out.clone()).unwrap().trim_end(), expected);
+        assert_eq!(read(&out).unwrap(), Described::new((b"k", b"v"), description));
+        for bad in ["a\\nb", "\u{e4}", &"a".repeat(MAX_CONTENT_TYPE_BYTES + 1)] {
+            let line = format!(r#"{{"key":"k","value":"v","content_type":"{bad}"}}"#);
+            assert!(read(line.as_bytes()).unwrap_err().contains("not printable"), "{line}");
+        }
     }
 
     #[test]
@@ -97,13 +162,13 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read(key in prop::collection::vec(any::<u8>(), 1..40), value in prop::collection::vec(any::<u8>(), 0..99)) {
-            prop_assert_eq!(read(line(&key, &value).as_bytes()), Ok((key, value)));
+            prop_assert_eq!(read(line(&key, &value).as_bytes()).map(|row| row.pair), Ok((key, value)));
         }
 
         #[test]
         fn so_is_text(key in ".{1,20}", value in ".{0,40}") {
             let read = read(line(key.as_bytes(), value.as_bytes()).as_bytes());
-            prop_assert_eq!(read, Ok((key.into_bytes(), value.into_bytes())));
+            prop_assert_eq!(read.map(|row| row.pair), Ok((key.into_bytes(), value.into_bytes())));
         }
     }
 }

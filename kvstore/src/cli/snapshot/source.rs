@@ -4,9 +4,11 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::path::Path;
 
+use niagara_kvstore::Description;
 use niagara_kvstore::command::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
 
 use super::file::Visit;
+use super::rows::Described;
 use super::{commands, file, rows};
 use crate::cli::failure::Failure;
 
@@ -88,7 +90,8 @@ fn each_command(input: &mut impl BufRead, name: &str, visit: &mut Visit<'_>) -> 
     };
     for number in 1.. {
         let Some((key, value)) = commands::read(input).map_err(|error| wrong(number, &error))? else { break };
-        take(&key, &value, visit, name, &format!("command {number}"))?;
+        let row = Described::new((&key, &value), Description::NONE);
+        take(&row, visit, name, &format!("command {number}"))?;
     }
     Ok(())
 }
@@ -109,23 +112,24 @@ fn each_row(input: &mut impl BufRead, name: &str, visit: &mut Visit<'_>) -> Resu
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let (key, value) = rows::read(&line).map_err(|what| malformed(name, &place, &what))?;
-        take(&key, &value, visit, name, &place)?;
+        let row = rows::read(&line).map_err(|what| malformed(name, &place, &what))?;
+        take(&row, visit, name, &place)?;
     }
     Ok(())
 }
 
 /// Hands over a pair, unless a server would refuse it.
-fn take(key: &[u8], value: &[u8], visit: &mut Visit<'_>, name: &str, place: &str) -> Result<(), Failure> {
-    if !(1..=MAX_KEY_BYTES).contains(&key.len()) {
-        let what = format!("a key has 1 to {MAX_KEY_BYTES} bytes, and this one {}", key.len());
+fn take(row: &Described, visit: &mut Visit<'_>, name: &str, place: &str) -> Result<(), Failure> {
+    let (key, value) = &row.pair;
+    if key.len() > MAX_KEY_BYTES {
+        let what = format!("a key has at most {MAX_KEY_BYTES} bytes, and this one {}", key.len());
         return Err(malformed(name, place, &what));
     }
     if value.len() > MAX_VALUE_BYTES {
         let what = format!("a value has at most {MAX_VALUE_BYTES} bytes, and this one {}", value.len());
         return Err(malformed(name, place, &what));
     }
-    visit(key, value)
+    visit(key, value, row.description())
 }
 
 fn malformed(name: &str, place: &str, what: &str) -> Failure {
@@ -146,7 +150,7 @@ mod tests {
 
     fn read(input: &[u8]) -> Result<Vec<Pair>, Failure> {
         let mut pairs = Vec::new();
-        let read = each_pair_of(&mut &*input, "the input", None, &mut |key, value| {
+        let read = each_pair_of(&mut &*input, "the input", None, &mut |key, value, _| {
             pairs.push((key.to_vec(), value.to_vec()));
             Ok(())
         });
@@ -169,7 +173,7 @@ mod tests {
     #[test]
     fn an_endless_line_is_given_up() {
         let mut endless = BufReader::new(b"{".chain(io::repeat(b' ')));
-        let failure = each_pair_of(&mut endless, "the input", None, &mut |_, _| Ok(())).unwrap_err();
+        let failure = each_pair_of(&mut endless, "the input", None, &mut |_, _, _| Ok(())).unwrap_err();
         assert!(failure.what.contains("line 1 of the input: the line is longer than"), "{failure:?}");
     }
 
@@ -178,8 +182,8 @@ mod tests {
         for (input, said) in [
             ("{\"key\":\"k\",\"value\":\"v\"}\n{\"key\":3}\n", "line 2 of the input"),
             (
-                "{\"key\":\"\",\"value\":\"v\"}",
-                "line 1 of the input: a key has 1 to 65536 bytes, and this one 0",
+                &format!("{{\"key\":\"{}\",\"value\":\"v\"}}", "k".repeat(MAX_KEY_BYTES + 1)),
+                "line 1 of the input: a key has at most 65536 bytes, and this one 65537",
             ),
             ("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$9\r\nv\r\n", "command 1 of the input: the input ends within it"),
             ("*1\r\n$4\r\nPING\r\n", "command 1 of the input: a command other than SET"),

@@ -30,10 +30,13 @@ use crate::front::engine::Engine;
 use crate::front::input::Input;
 use crate::front::metrics::Tally;
 use crate::front::output::Output;
-use crate::front::session::{Outcome, Protocol, Pumped, Session, Turn};
+use crate::front::session::{Allowance, Outcome, Protocol, Pumped, Session, Turn};
 use crate::front::token::Origin;
 use crate::http::{Clock, HttpConnection, Site};
 use crate::resp::{self, RespConnection};
+
+/// Bytes of replies that may wait for a client here.
+pub(super) const OUTPUT_LIMIT: usize = 64 << 20;
 
 /// A client and a server in one thread.
 pub(super) struct Stage<P: Protocol> {
@@ -54,7 +57,13 @@ pub(super) fn redis() -> RespConnection {
 pub(super) fn http() -> HttpConnection {
     let clock = Clock::new(UNIX_EPOCH + Duration::from_secs(784_111_777));
     let life = Life::new(0xfeed).expect("a name");
-    HttpConnection::new(Rc::new(Site { clock, http: address(7001), redis: address(7002), life }))
+    HttpConnection::new(Rc::new(Site {
+        clock,
+        http: address(7001),
+        redis: address(7002),
+        life,
+        members: Vec::new(),
+    }))
 }
 
 fn address(port: u16) -> SocketAddr {
@@ -97,6 +106,7 @@ impl<P: Protocol> Stage<P> {
         let mut completions = Vec::new();
         self.engine.collect(&mut completions);
         let mut turn = Turn {
+            allowance: Allowance::generous(OUTPUT_LIMIT),
             engine: &mut self.engine,
             now: Instant::now(),
             tally: &mut self.tally,
@@ -217,6 +227,14 @@ fn command_of(words: &str) -> Vec<u8> {
     out
 }
 
+/// A line of a request. A backslash at its end stands for a line that does not end: the last one of a body.
+fn http_line(line: &str) -> Vec<u8> {
+    match line.strip_suffix('\\') {
+        Some(part) => part.as_bytes().to_vec(),
+        None => format!("{line}\r\n").into_bytes(),
+    }
+}
+
 /// Compares every script of a folder, each with a connection of its own, with what happens now.
 fn check<P: Protocol>(folder: &str, protocol: impl Fn() -> P, encode: impl Fn(&str) -> Vec<u8>) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(folder);
@@ -241,6 +259,35 @@ fn check<P: Protocol>(folder: &str, protocol: impl Fn() -> P, encode: impl Fn(&s
     assert!(count > 0, "no script in {}", folder.display());
 }
 
+/// The exchanges on the page about HTTP, which follow one another on one connection. Of what happens within the server
+/// the page says nothing.
+#[test]
+fn the_page_about_http_is_true() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/http.md");
+    let page = fs::read_to_string(&path).expect("the page can be read");
+    let mut stage = Stage::new(http());
+    let mut told = String::new();
+    let mut blocks = 0;
+    for (number, part) in page.split("```").enumerate() {
+        told.push_str(if number == 0 { "" } else { "```" });
+        match part.strip_prefix("http\n") {
+            None => told.push_str(part),
+            Some(script) => {
+                blocks += 1;
+                let run = stage.run(script, http_line);
+                let shown = run.split_inclusive('\n').filter(|line| !line.starts_with('='));
+                told.extend(["http\n"].into_iter().chain(shown));
+            }
+        }
+    }
+    assert!(blocks > 2, "the page has {blocks} exchanges");
+    if std::env::var_os("NIAGARA_BLESS").is_some() {
+        fs::write(&path, told).expect("the page can be written");
+        return;
+    }
+    assert!(page == told, "docs/http.md differs; if that is right, run again with NIAGARA_BLESS=1\n{told}");
+}
+
 #[test]
 fn redis_scripts() {
     check("resp", redis, command_of);
@@ -248,10 +295,5 @@ fn redis_scripts() {
 
 #[test]
 fn http_scripts() {
-    // A backslash at the end stands for a line that does not end: the last one of a body.
-    let line = |line: &str| match line.strip_suffix('\\') {
-        Some(part) => part.as_bytes().to_vec(),
-        None => format!("{line}\r\n").into_bytes(),
-    };
-    check("http", http, line);
+    check("http", http, http_line);
 }

@@ -6,10 +6,10 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::fake::Mood;
-use super::golden::{Stage, http, redis};
+use super::golden::{OUTPUT_LIMIT, Stage, http, redis};
 use crate::command::{self, Condition};
 use crate::front::engine::Engine;
-use crate::front::session::{MAX_IN_FLIGHT, Protocol, Pumped};
+use crate::front::session::{MAX_IN_FLIGHT, Protocol, Pumped, READ_AHEAD_BYTES};
 
 fn command() -> impl Strategy<Value = String> {
     let key = || prop_oneof![Just("a"), Just("b"), Just("c")];
@@ -28,6 +28,9 @@ fn command() -> impl Strategy<Value = String> {
         1 => Just("NONSENSE".to_string()),
         1 => Just("READONLY".to_string()),
         1 => Just("READWRITE".to_string()),
+        1 => prop_oneof![Just("MULTI"), Just("EXEC"), Just("DISCARD")].prop_map(String::from),
+        1 => prop_oneof![Just("SELECT 1"), Just("SELECT 0"), Just("RESET")].prop_map(String::from),
+        1 => Just("CLIENT REPLY SKIP".to_string()),
     ]
 }
 
@@ -120,6 +123,29 @@ proptest! {
             stage.receive(piece);
             stage.settle();
         }
+    }
+}
+
+/// However a transaction that was refused is cut into pieces, nothing of it is executed.
+#[test]
+fn nothing_of_a_refused_transaction_is_executed() {
+    let lines = ["MULTI\r\n", "SET a 1\r\n", "INCR b\r\n", "FLUSHALL\r\n", "EXEC\r\n"].concat();
+    for step in 1..=lines.len() {
+        let mut stage = Stage::new(redis());
+        stage.receive(b"SET kept yes\r\n");
+        stage.settle();
+        for piece in lines.as_bytes().chunks(step) {
+            stage.receive(piece);
+            stage.settle();
+        }
+        assert!(
+            stage
+                .output
+                .take()
+                .ends_with(b"-EXECABORT Transaction discarded because of previous errors.\r\n")
+        );
+        let keys: Vec<_> = stage.engine.reader().entries().into_iter().map(|(key, ..)| key).collect();
+        assert_eq!(keys, [b"kept".to_vec()]);
     }
 }
 
@@ -223,6 +249,25 @@ fn replies_that_are_not_taken_stop_the_requests() {
     }
     taken += stage.output.take().len();
     assert_eq!(taken, "+OK\r\n".len() + 10 * "$300000\r\n\r\n".len() + 10 * value.len());
+}
+
+/// When as many requests wait as are read ahead, they are executed until as many replies wait as may.
+#[test]
+fn requests_that_fill_their_room_are_executed_up_to_the_limit() {
+    let mut stage = Stage::new(redis());
+    let text = "x".repeat(40_000);
+    let request = format!("ECHO {text}\r\n");
+    stage.receive(request.repeat(READ_AHEAD_BYTES / request.len() + 1).as_bytes());
+    stage.settle();
+    assert_eq!(stage.pumped, Pumped::NeedsOutput);
+    assert!(stage.input.len() < READ_AHEAD_BYTES, "there is room for more");
+    let before = stage.output.len();
+    stage.receive(request.repeat(2_000).as_bytes());
+    stage.settle();
+    assert!(stage.output.len() > before + 2_000 * 40_000 - OUTPUT_LIMIT, "more replies may wait");
+    stage.receive(request.repeat(2_000).as_bytes());
+    stage.settle();
+    assert!((OUTPUT_LIMIT..OUTPUT_LIMIT + 50_000).contains(&stage.output.len()));
 }
 
 /// A large body is received behind the opcode and the key, in the buffer that the engine gets.

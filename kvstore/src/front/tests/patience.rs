@@ -11,7 +11,7 @@ use crate::front::connection::{
     Connection, Fate, LINGER, PATIENCE, PATIENCE_BYTES, READ_BYTES, Readiness, Talk,
 };
 use crate::front::metrics::Tally;
-use crate::front::session::{Session, Turn};
+use crate::front::session::{Allowance, Session, Turn};
 use crate::front::token::Origin;
 
 /// A client, and its connection in a thread whose clock the test sets.
@@ -54,16 +54,22 @@ impl Pair {
         while !matches!(self.arrived.peek(&mut seen), Ok(count) if count == seen.len()) {
             thread::yield_now();
         }
-        self.connection.ready(Readiness { readable: true, ..Readiness::default() });
+        self.serve()
+    }
+
+    /// The server does all that it can do now.
+    fn serve(&mut self) -> Fate {
+        self.connection.ready(Readiness { readable: true, writable: true, ..Readiness::default() });
         loop {
             let mut turn = Turn {
+                allowance: ALLOWANCE,
                 engine: &mut self.engine,
                 now: self.now,
                 tally: &mut Tally::default(),
                 command: &mut Vec::new(),
             };
             self.connection.serve(&mut turn, &mut self.buffer);
-            match self.connection.send(self.now) {
+            match self.connection.send(ALLOWANCE, self.now) {
                 Fate::Again => {}
                 fate => return fate,
             }
@@ -75,6 +81,7 @@ impl Pair {
     }
 }
 
+const ALLOWANCE: Allowance = Allowance { ahead: 1 << 20, output: 4 << 20 };
 const MOMENT: Duration = Duration::from_millis(1);
 
 #[test]
@@ -144,6 +151,42 @@ fn replies_must_be_taken() {
     assert!(pair.is_overdue_after(PATIENCE));
 }
 
+/// However much a client asks without taking a reply: what is held for it has a bound, and when it does take them, all are
+/// there.
+#[test]
+fn what_is_held_for_a_client_that_only_writes_is_bounded() {
+    let mut pair = Pair::redis();
+    let text = "x".repeat(60_000);
+    let request = format!("ECHO {text}\r\n");
+    let expected = format!("$60000\r\n{text}\r\n");
+    pair.client.set_nonblocking(true).unwrap();
+    let (mut sent, mut held) = (0, usize::MAX);
+    // Until neither the sockets nor the server take more.
+    while pair.connection.held() != held {
+        held = pair.connection.held();
+        while let Ok(count) = pair.client.write(&request.as_bytes()[sent % request.len()..]) {
+            sent += count;
+        }
+        pair.serve();
+    }
+    assert!(held >= ALLOWANCE.ahead + ALLOWANCE.output, "{held} bytes are held");
+    assert!(held <= ALLOWANCE.ahead + ALLOWANCE.output + READ_BYTES + request.len(), "{held} bytes are held");
+    assert!(pair.connection.buffered() <= 4 * ALLOWANCE.ahead + 2 * ALLOWANCE.output);
+    assert!(!pair.is_overdue_after(PATIENCE - MOMENT) && pair.is_overdue_after(PATIENCE));
+
+    let mut replies = vec![0; sent / request.len() * expected.len()];
+    let mut taken = 0;
+    while taken < replies.len() {
+        match pair.client.read(&mut replies[taken..]) {
+            Ok(count) => taken += count,
+            Err(_) => {
+                pair.serve();
+            }
+        }
+    }
+    assert!(replies.chunks(expected.len()).all(|reply| reply == expected.as_bytes()));
+}
+
 #[test]
 fn a_client_that_does_not_close_is_closed() {
     let mut pair = Pair::redis();
@@ -159,11 +202,12 @@ fn a_client_that_does_not_close_is_closed() {
     }
     pair.connection.ready(Readiness { half_closed: true, ..Readiness::default() });
     let mut turn = Turn {
+        allowance: ALLOWANCE,
         engine: &mut pair.engine,
         now: pair.now,
         tally: &mut Tally::default(),
         command: &mut Vec::new(),
     };
     pair.connection.serve(&mut turn, &mut pair.buffer);
-    assert_eq!(pair.connection.send(pair.now), Fate::Close);
+    assert_eq!(pair.connection.send(ALLOWANCE, pair.now), Fate::Close);
 }

@@ -27,7 +27,7 @@ struct Server {
 impl Server {
     fn start(threads: usize, max_connections: usize) -> Server {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let config = FrontEndConfig { http: any, redis: any, threads, max_connections };
+        let config = FrontEndConfig { http: any, redis: any, threads, max_connections, ..Default::default() };
         let fake = FakeServer::new();
         let mood = Arc::new(Mutex::new(Mood::Serve));
         let wakes: Mutex<Vec<Arc<dyn Wake>>> = Mutex::default();
@@ -234,6 +234,29 @@ fn too_many_clients_are_told_and_room_is_found_again() {
     assert_eq!(clients[0].ask("PING"), "+PONG");
 }
 
+/// Many clients write all that they have to ask before they look at the first reply.
+#[test]
+fn a_pipeline_may_be_written_to_its_end_before_it_is_read() {
+    let server = Server::start(1, 100);
+    let mut client = server.redis();
+    let (key, value) = ("k".repeat(200), "v".repeat(1000));
+    assert_eq!(client.ask(&format!("SET {key} {value}")), "+OK");
+    // Far more than sockets hold, in both directions.
+    let count = 50_000;
+    client.send(format!("GET {key}\r\n").repeat(count));
+    for _ in 0..count {
+        assert_eq!(client.line(), "$1000");
+        assert!(client.line() == value);
+    }
+    // The same for the other protocol.
+    let mut client = server.http();
+    let count = 20_000;
+    client.send(format!("GET /kv/{key} HTTP/1.1\r\nHost: h\r\n\r\n").repeat(count));
+    for _ in 0..count {
+        assert_eq!(client.response(), ("HTTP/1.1 200 OK".into(), value.clone().into_bytes()));
+    }
+}
+
 /// A client that asks and does not take the answers is not read from any more, so that it cannot make the server hold
 /// more and more; when it takes them, all are there.
 #[test]
@@ -299,6 +322,44 @@ fn what_is_in_flight_is_answered_before_the_stop() {
     assert_eq!(client.rest(), ":1\r\n");
     assert_eq!(other.rest(), "");
     assert!(TcpStream::connect(addresses.0).is_err() && TcpStream::connect(addresses.1).is_err());
+}
+
+/// A name may have several addresses, and a client takes any of them.
+#[test]
+fn all_addresses_of_a_name_are_listened_at() {
+    let any = |host: [u8; 4]| SocketAddr::from((host, 0));
+    // No machine has an address of this network, which is for documentation.
+    let absent = any([192, 0, 2, 1]);
+    let config = FrontEndConfig {
+        http: absent,
+        http_too: vec![any([127, 0, 0, 1]), any([127, 0, 0, 2])],
+        redis: any([127, 0, 0, 1]),
+        redis_too: vec![absent, any([127, 0, 0, 3])],
+        ..FrontEndConfig::default()
+    };
+    let (fake, mood) = (FakeServer::new(), Arc::new(Mutex::new(Mood::Serve)));
+    let front_ends =
+        FrontEnds::start_with(config.clone(), Arc::default(), |_| engine_of(&fake, &mood)).unwrap();
+    let at = |host: [u8; 4], like: SocketAddr| Client::connect(SocketAddr::from((host, like.port())));
+    for host in [[127, 0, 0, 1], [127, 0, 0, 3]] {
+        assert_eq!(at(host, front_ends.redis_addr()).ask("PING"), "+PONG");
+    }
+    for host in [[127, 0, 0, 1], [127, 0, 0, 2]] {
+        let mut client = at(host, front_ends.http_addr());
+        client.send("GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert_eq!(client.response().0, "HTTP/1.1 200 OK");
+    }
+    // One that is taken is an error, whichever it is; so is a name without any address of this machine.
+    for (too, kind) in [
+        (SocketAddr::from(([127, 0, 0, 3], front_ends.redis_addr().port())), io::ErrorKind::AddrInUse),
+        (absent, io::ErrorKind::AddrNotAvailable),
+    ] {
+        let config = FrontEndConfig { redis: absent, redis_too: vec![too], ..config.clone() };
+        let started = FrontEnds::start_with(config, Arc::default(), |_| engine_of(&fake, &mood));
+        let error = started.err().expect("it cannot listen");
+        assert_eq!(error.kind(), kind);
+        assert!(error.to_string().contains(&too.to_string().replace(":0", ":")), "{error}");
+    }
 }
 
 #[test]

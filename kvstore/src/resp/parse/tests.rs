@@ -84,6 +84,9 @@ fn lines_are_split_like_a_shell_would() {
     assert_eq!(words(r"SET k 'it\'s \n'").unwrap()[2], r"it's \n");
     assert_eq!(words("SET k ''").unwrap()[2], "");
     assert_eq!(words(""), Ok(vec![]));
+    // As in Redis: these are spaces between words, but do not end one.
+    assert_eq!(words("\x0b\x0c GET\t\x0ckey\x0b"), Ok(vec!["GET".into(), "key\x0b".into()]));
+    assert_eq!(words("SET 'k'\x0cv \x0b"), Ok(vec!["SET".into(), "k".into(), "v".into()]));
     for line in ["SET k \"open", "SET k 'open", "SET k 'a'b", r#"SET k "a"b"#] {
         assert_eq!(words(line), Err(ProtocolError::UnbalancedQuotes), "{line}");
     }
@@ -94,12 +97,12 @@ fn limits_are_told_in_redis_words() {
     let cases: [(Vec<u8>, &str); 10] = [
         (vec![b'x'; MAX_INLINE_BYTES + 1], "too big inline request"),
         (format!("*{}", "1".repeat(40)).into(), "too big mbulk count string"),
-        (b"*1048577\r\n".into(), "invalid multibulk length"),
+        (b"*2147483648\r\n".into(), "invalid multibulk length"),
         (b"*x\r\n".into(), "invalid multibulk length"),
         (b"*1\r\n:1\r\n".into(), "expected '$', got ':'"),
         (format!("*1\r\n${}", "1".repeat(40)).into(), "too big bulk count string"),
         (b"*1\r\n$-1\r\n".into(), "invalid bulk length"),
-        (b"*1\r\n$16777217\r\n".into(), "invalid bulk length"),
+        (b"*1\r\n$536870913\r\n".into(), "invalid bulk length"),
         (b"*1\r\n$1\r\nxyz".into(), "expected CR LF behind a bulk string"),
         (b"*1\r\n$1\n".into(), "invalid bulk length"),
     ];
@@ -109,7 +112,22 @@ fn limits_are_told_in_redis_words() {
     }
     let half = vec![b'v'; MAX_VALUE_BYTES - 10];
     let long = encode(&[b"MSET".into(), b"a".into(), half.clone(), b"b".into(), half]);
-    assert_eq!(parse(&long), Err(ProtocolError::LongRequest));
+    assert_eq!(parse(&long), Err(TooLarge::Request.into()));
+}
+
+#[test]
+fn what_is_too_large_names_the_limit() {
+    for (bytes, words) in [
+        ("*1048577\r\n", "a request has at most 1048576 arguments, and this one 1048577: send several"),
+        (
+            "*2\r\n$3\r\nGET\r\n$16777217\r\n",
+            "a value has at most 16777216 bytes (16 MiB), and this one 16777217",
+        ),
+    ] {
+        let error = parse(bytes.as_bytes()).unwrap_err();
+        assert!(matches!(error, ProtocolError::TooLarge(_)));
+        assert!(error.to_string().starts_with(words), "{error}");
+    }
 }
 
 #[test]

@@ -1,0 +1,33 @@
+//! How many files a log has open.
+
+use super::*;
+
+/// The process's open files in a directory.
+fn open_in(dir: &Path) -> usize {
+    let links = fs::read_dir("/proc/self/fd").unwrap().filter_map(|fd| fs::read_link(fd.ok()?.path()).ok());
+    links.filter(|path| path.starts_with(dir)).count()
+}
+
+/// The one that is written, and the next one.
+#[test]
+fn a_long_log_has_as_few_files_open_as_a_short_one() {
+    for durability in [Durability::Fsync, Durability::Os] {
+        let dir = tempfile::tempdir().unwrap();
+        let config = LogConfig { prepare_beside: false, ..config(dir.path(), durability) };
+        {
+            let (store, mut writer) = log_of(&config, 300);
+            assert!(store.bytes().segments >= 40, "{:?}", store.bytes());
+            assert!(open_in(dir.path()) <= 2, "{} files are open", open_in(dir.path()));
+            assert_eq!(all(&store), numbered(1..=300));
+            assert!(open_in(dir.path()) <= 2, "{} files stay open", open_in(dir.path()));
+            writer.sync().unwrap();
+        }
+        let (store, mut writer) = reopen(&config).unwrap();
+        assert!(open_in(dir.path()) <= 2, "{} files are open after a start", open_in(dir.path()));
+        assert_eq!(all(&store), numbered(1..=300));
+        put(&store, &mut writer, &numbered(301..=302), None);
+        let floor = store.compact_to(150);
+        writer.compact(floor).unwrap();
+        assert_eq!(all(&store), numbered(151..=302));
+    }
+}

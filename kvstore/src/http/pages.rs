@@ -1,0 +1,118 @@
+//! Replies about the server itself: its pages, and the snapshots that it is asked for.
+
+use std::net::SocketAddr;
+
+use niagara_engine::{ServerId, Status};
+use serde::Serialize;
+
+use super::connection::Site;
+use super::fault::{Context, Fault};
+use super::media_type::Exposition;
+use super::preconditions::{Current, Preconditions, Verdict};
+use super::request::Page;
+use super::respond::{Framing, ResponseHead};
+use crate::front::{Engine, Output, prometheus_text};
+
+/// The content of /status.
+#[derive(Serialize)]
+struct StatusPage<'s> {
+    #[serde(flatten)]
+    status: Status,
+    http: SocketAddr,
+    redis: SocketAddr,
+    /// So that whoever knows one server finds the others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    members: Vec<MemberEntry<'s>>,
+}
+
+/// A member of the cluster.
+#[derive(Serialize)]
+struct MemberEntry<'s> {
+    server: ServerId,
+    http: &'s str,
+}
+
+/// Whether conditions let a request for a resource without a tag pass; else their reply is printed.
+fn passes(
+    site: &Site,
+    preconditions: &Preconditions,
+    current: Current,
+    framing: Framing,
+    output: &mut Output,
+) -> bool {
+    let date = site.clock.text();
+    let verdict = preconditions.evaluate(current);
+    match verdict {
+        Verdict::Proceed => {}
+        Verdict::Failed => Fault::condition_failed().print(Context::default(), framing, date, output),
+        Verdict::Unchanged => ResponseHead::begin(output, 304, framing, date).no_cache().end(),
+    }
+    verdict == Verdict::Proceed
+}
+
+/// Says that the server is ready.
+pub(super) fn ready(site: &Site, preconditions: &Preconditions, framing: Framing, output: &mut Output) {
+    if passes(site, preconditions, Current::Untagged, framing, output) {
+        let head = ResponseHead::begin(output, 200, framing, site.clock.text()).no_cache();
+        head.end_with("text/plain", b"ok\n");
+    }
+}
+
+/// Prints a page, of a server that is well.
+pub(super) fn page<E: Engine>(
+    site: &Site,
+    page: Page,
+    preconditions: &Preconditions,
+    framing: Framing,
+    engine: &E,
+    output: &mut Output,
+) {
+    if !passes(site, preconditions, Current::Untagged, framing, output) {
+        return;
+    }
+    let head = ResponseHead::begin(output, 200, framing, site.clock.text()).no_cache();
+    match page {
+        Page::Healthz | Page::Readyz => head.end_with("text/plain", b"ok\n"),
+        Page::Status => {
+            let Site { http, redis, members, .. } = site;
+            let members = members.iter().map(|(server, http)| MemberEntry { server: *server, http });
+            let page = StatusPage {
+                status: engine.status(),
+                http: *http,
+                redis: *redis,
+                members: members.collect(),
+            };
+            end_with_json(head, &page);
+        }
+        Page::Metrics(exposition) => {
+            let mut body = String::new();
+            engine.encode_metrics(&mut body);
+            if exposition == Exposition::Text {
+                body = prometheus_text(&body);
+            }
+            head.header("Vary", "Accept").end_with(exposition.content_type(), body.as_bytes());
+        }
+    }
+}
+
+/// Asks for a snapshot, and says how that stands: what comes of it is told by later looks at the status.
+pub(super) fn snapshot<E: Engine>(
+    site: &Site,
+    preconditions: &Preconditions,
+    framing: Framing,
+    engine: &E,
+    output: &mut Output,
+) {
+    if !passes(site, preconditions, Current::Absent, framing, output) {
+        return;
+    }
+    engine.snapshot();
+    let head = ResponseHead::begin(output, 202, framing, site.clock.text());
+    end_with_json(head, &engine.status().snapshot);
+}
+
+fn end_with_json(head: ResponseHead<'_>, page: &impl Serialize) {
+    let mut body = serde_json::to_vec(page).expect("plain data has a JSON form");
+    body.push(b'\n');
+    head.end_with("application/json", &body);
+}

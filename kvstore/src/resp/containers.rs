@@ -1,0 +1,71 @@
+//! Commands that have commands below them: which there are.
+
+use super::parse::Arguments;
+use super::plan::{ANY, Plan, is};
+
+/// A subcommand's name, and the least and the greatest number of arguments behind it.
+type Known = (&'static str, usize, usize);
+
+/// Those of a command, one line of help for each.
+type Container = &'static [(Known, &'static str)];
+
+const CLIENT: Container = &[
+    (("GETNAME", 0, 0), "the name of this connection"),
+    (("ID", 0, 0), "the id of this connection"),
+    (("INFO", 0, 0), "about this connection"),
+    (("LIST", 0, 0), "about this connection; others are not shown"),
+    (("NO-EVICT", 1, 1), "(ON|OFF): no connection is ever evicted"),
+    (("NO-TOUCH", 1, 1), "(ON|OFF): no read changes what is kept of a key"),
+    (("REPLY", 1, 1), "(ON|OFF|SKIP): whether replies are sent"),
+    (("SETINFO", 2, 2), "(LIB-NAME|LIB-VER) <text>: taken, and not shown"),
+    (("SETNAME", 1, 1), "<name>: names this connection"),
+    (("HELP", 0, 0), "this help"),
+];
+
+const COMMAND: Container = &[
+    (("COUNT", 0, 0), "how many commands there are"),
+    (("DOCS", 0, ANY), "[<command> ...]: none are kept here"),
+    (("INFO", 0, ANY), "[<command> ...]: none is kept here"),
+    (("LIST", 0, 0), "the names of all commands"),
+    (("HELP", 0, 0), "this help"),
+];
+
+const CONFIG: Container = &[
+    (("GET", 1, ANY), "<pattern> ...: some settings; the others are in the server's file"),
+    (("HELP", 0, 0), "this help"),
+];
+
+fn subcommands(container: &str) -> Container {
+    match container {
+        "CLIENT" => CLIENT,
+        "COMMAND" => COMMAND,
+        "CONFIG" => CONFIG,
+        other => panic!("{other} has no subcommands"),
+    }
+}
+
+/// What is wrong with the subcommand of a request, which has one.
+pub(super) fn check(container: &str, arguments: Arguments<'_>) -> Result<(), Plan> {
+    let asked = arguments.get(1);
+    let Some(((name, least, most), _)) =
+        subcommands(container).iter().find(|((name, ..), _)| is(asked, name))
+    else {
+        let asked = super::plan::shown(asked, 128);
+        let text = format!("ERR unknown subcommand '{asked}'. Try {container} HELP.");
+        return Err(Plan::Refuse(text.into()));
+    };
+    let given = arguments.len() - 2;
+    if given < *least || given > *most {
+        let name = format!("{container}|{name}").to_lowercase();
+        let text = format!("ERR wrong number of arguments for '{name}' command");
+        return Err(Plan::Refuse(text.into()));
+    }
+    Ok(())
+}
+
+/// The help about a command, line by line.
+pub(super) fn help(container: &'static str) -> impl Iterator<Item = String> {
+    let head = format!("{container} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
+    let lines = subcommands(container).iter().map(|((name, ..), text)| format!("{name} {text}"));
+    std::iter::once(head).chain(lines)
+}

@@ -1,0 +1,57 @@
+//! What a connection refuses because of a command that was refused before.
+//!
+//! MULTI and SELECT change the meaning of what follows: after the first it is to be executed together or not at all, after
+//! the second in another database. Clients send on before they see that it was refused, so what follows is refused, too.
+
+use super::parse::Arguments;
+use super::plan::{self, Local, Plan, is};
+
+/// See the [module](self).
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    /// A MULTI was refused, and its EXEC or DISCARD has not come.
+    transaction: bool,
+    /// The last SELECT was refused.
+    database: bool,
+}
+
+const NO_TRANSACTIONS: &str = "ERR MULTI is not supported: send the commands without it; MSET and MSETNX set several keys \
+                               at once. Up to EXEC or DISCARD nothing is executed";
+const IN_TRANSACTION: &str = "ERR not executed, since MULTI was refused: send EXEC or DISCARD first";
+const ABORTED: &str = "EXECABORT Transaction discarded because of previous errors.";
+const NO_DATABASE: &str =
+    "ERR not executed, since SELECT was refused: the only database is 0, send SELECT 0 first";
+
+impl Gate {
+    /// Understands a request; `arguments` has one argument at least.
+    pub(super) fn plan(&mut self, arguments: Arguments<'_>) -> Plan {
+        let name = |word| is(arguments.get(0), word);
+        let alone = arguments.len() == 1;
+        if name("RESET") && alone {
+            *self = Gate::default();
+        } else if self.transaction && !name("QUIT") {
+            return self.end_of_transaction(arguments);
+        } else if name("MULTI") {
+            self.transaction = true;
+            return Plan::Refuse(NO_TRANSACTIONS.into());
+        } else if self.database && !name("SELECT") && !name("QUIT") {
+            return Plan::Refuse(NO_DATABASE.into());
+        }
+        let plan = plan::plan(arguments);
+        if name("SELECT") {
+            self.database = matches!(plan, Plan::Refuse(_));
+        }
+        plan
+    }
+
+    fn end_of_transaction(&mut self, arguments: Arguments<'_>) -> Plan {
+        let name = |word| arguments.len() == 1 && is(arguments.get(0), word);
+        let (exec, discard) = (name("EXEC"), name("DISCARD"));
+        self.transaction = !exec && !discard;
+        if discard {
+            Plan::Local(Local::Nothing)
+        } else {
+            Plan::Refuse(if exec { ABORTED } else { IN_TRANSACTION }.into())
+        }
+    }
+}
