@@ -98,6 +98,16 @@ pub enum Bug {
     BehindUnbounded,
     /// It refuses those of the group that its merge awaits, too.
     AwaitedGroupRefused,
+    /// A log that holds less than it is marked to have held is taken for whole.
+    MarkIgnored,
+    /// A received snapshot is kept, and nothing says that it was received.
+    ReceivedNotMarked,
+    /// A server's own snapshot is kept before its logs durably hold what it was made of.
+    SnapshotAheadOfLog,
+    /// A peer is let in whatever start of its server it says to be.
+    IncarnationNotCompared,
+    /// Servers that list other members are let in, and a start takes any list.
+    MembersNotCompared,
 }
 
 impl Bug {
@@ -148,6 +158,11 @@ impl Bug {
         Bug::MergeUnbounded,
         Bug::BehindUnbounded,
         Bug::AwaitedGroupRefused,
+        Bug::MarkIgnored,
+        Bug::ReceivedNotMarked,
+        Bug::SnapshotAheadOfLog,
+        Bug::IncarnationNotCompared,
+        Bug::MembersNotCompared,
     ];
 }
 

@@ -26,7 +26,7 @@ use super::taking::Taking;
 use super::turn::{Output, View, Write};
 use super::unpersisted::{Unpersisted, bytes_of};
 use crate::batch::{EntryFill, encode_commands, encode_skip};
-use crate::log::{HardState, LogEntry};
+use crate::log::{EntryId, HardState, LogEntry};
 use crate::planted::{self, Bug};
 use crate::wire::{Wire, crosses_the_network};
 
@@ -207,6 +207,17 @@ impl<L: ReplicaLog> Driver<L> {
     /// Raft index of the last entry in the local log.
     pub fn last_index(&self) -> u64 {
         self.raft.raft.raft_log.last_index()
+    }
+
+    /// The last entry in the local log.
+    pub fn last_entry(&self) -> EntryId {
+        let log = &self.raft.raft.raft_log;
+        EntryId { index: log.last_index(), term: log.last_term() }
+    }
+
+    /// Raft index up to which entries are durable here.
+    pub fn persisted_index(&self) -> u64 {
+        self.raft.raft.raft_log.persisted
     }
 
     /// The highest place of a command that this log has held.

@@ -61,6 +61,18 @@ pub enum LogError {
         /// The last entry on disk.
         last: u64,
     },
+    /// The log holds less than it is known to have held.
+    #[error(
+        "the log in {} has lost what this server acknowledged: {what}. Restore the directory, whole and as it was when the \
+         server last ran; else remove this server from the cluster, delete its data directory, and add it again under a new id",
+        dir.display()
+    )]
+    Vanished {
+        /// The log's directory.
+        dir: PathBuf,
+        /// What is missing.
+        what: String,
+    },
     /// The directory holds a log of another group, server or cluster.
     #[error(
         "{} belongs to log {found:#x}, not to {expected:#x}: the data directory is that of another server or group; \

@@ -25,6 +25,7 @@
 //! | `directory.rs`, `segment.rs`, `preparer.rs` | segments: names, zero-filling ahead of use, recycling |
 //! | `files.rs`, `memory_files.rs` | the file system below, and one that is in memory |
 //! | `recover.rs`, `replay.rs` | the start |
+//! | `marks.rs` | what is kept apart from a log, so that its loss is noticed |
 //! | `inspect.rs` | a look at a log that changes nothing |
 //!
 //! The log knows nothing of slots, commands or leaders: an entry's kind, context and data are opaque to it.
@@ -35,6 +36,7 @@ mod files;
 mod format;
 mod frame;
 mod inspect;
+mod marks;
 mod memory_files;
 mod preparer;
 mod read;
@@ -58,6 +60,7 @@ use bytes::Bytes;
 pub use error::LogError;
 pub use files::{Files, LogFile, SystemFiles};
 pub use inspect::{Inspection, SegmentReport, inspect};
+pub use marks::{Held, LogMarks, NoMarks};
 pub use memory_files::MemoryFiles;
 pub use recover::open;
 pub use store::{Figures, LogStore};
@@ -218,6 +221,8 @@ pub struct LogConfig {
     /// Whether a thread makes the next segment ready, and takes old ones away, beside the writes. That is the default; a
     /// simulator, which has one thread, does it in place.
     pub prepare_beside: bool,
+    /// Where it is kept what the log has held: nowhere, unless its owner has a place apart from the log's directory.
+    pub marks: Arc<dyn LogMarks>,
 }
 
 /// The least segment size: room for a segment's opening and a small entry.
@@ -243,6 +248,7 @@ impl LogConfig {
             log_id,
             files: Arc::new(SystemFiles),
             prepare_beside: true,
+            marks: Arc::new(NoMarks),
         }
     }
 

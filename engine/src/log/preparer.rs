@@ -5,11 +5,12 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use super::LogError;
 use super::directory::{Directory, Spare};
 use super::segment::Segment;
+use crate::server::spawn;
 
 /// How many retired files wait to be used again. One is in use at a time; the second is for a burst of compaction.
 const SPARES: usize = 2;
@@ -126,9 +127,7 @@ impl Beside {
         let (jobs, todo) = mpsc::channel();
         let (done, prepared) = mpsc::channel();
         let path = worker.directory.path().to_owned();
-        let thread = thread::Builder::new()
-            .name("log-prepare".into())
-            .spawn(move || worker.run(&todo, &done))
+        let thread = spawn("log-prepare".into(), move || worker.run(&todo, &done))
             .map_err(LogError::io("start a thread for the log in", &path))?;
         let beside = Beside { jobs: Some(jobs), next, prepared, thread: Some(thread) };
         beside.send(Job::Prepare(next));
@@ -159,10 +158,8 @@ impl Drop for Beside {
     fn drop(&mut self) {
         // The thread finishes what is queued, and ends when there is nobody left to send it more.
         drop(self.jobs.take());
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the thread that prepares log segments has panicked");
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("a panic in the thread that prepares log segments ends the process");
         }
     }
 }

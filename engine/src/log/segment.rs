@@ -22,6 +22,8 @@ pub(super) struct Segment {
     pub path: PathBuf,
     /// Length of the file.
     pub bytes: u64,
+    /// How long it was made; 0 if that is not known.
+    pub made: u64,
     handle: Mutex<Handle>,
 }
 
@@ -76,9 +78,9 @@ impl Segment {
     }
 
     fn of(file: Arc<dyn LogFile>, path: &Path, header: &SegmentHeader, bytes: u64) -> Self {
-        let SegmentHeader { log_id, number, .. } = *header;
+        let SegmentHeader { log_id, number, bytes: made, .. } = *header;
         let handle = Mutex::new(Handle::Open(file));
-        Segment { log_id, number, seal: header.seal(), path: path.to_owned(), bytes, handle }
+        Segment { log_id, number, seal: header.seal(), path: path.to_owned(), bytes, made, handle }
     }
 
     /// Closes the file. It is opened again whenever it is needed.

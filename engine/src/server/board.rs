@@ -10,6 +10,7 @@ use super::bounds::{Bounds, Limits};
 use super::divergence::Divergence;
 use super::room::Room;
 use crate::group::Taking;
+use crate::log::Held;
 use crate::planted::{self, Bug};
 use crate::snapshot::{Header, SnapshotBoard, Snapshots};
 
@@ -60,6 +61,10 @@ pub(crate) struct GroupBoard {
     /// Commands wait until the merge has passed this entry; 0: for any progress of the merge or of execution; `u64::MAX`: none
     /// wait.
     pub goes_on_at: AtomicU64,
+    /// Raft index up to which entries are durable here.
+    pub persisted: AtomicU64,
+    /// What the log holds at the end of the group's thread.
+    pub left: Mutex<Option<Held>>,
     /// Raft index of the last entry that the merge has passed. Written by the sequencer's thread.
     pub merged: AtomicU64,
     mail: Mutex<Vec<Mail>>,

@@ -8,7 +8,7 @@ use niagara_net::{Event, Transport};
 use super::log_thread::{LogThread, Pending};
 use super::replica::Replica;
 use crate::group::Write;
-use crate::log::{LogError, LogWriter};
+use crate::log::{Held, LogError, LogWriter};
 
 /// Everything that the thread of one group owns.
 pub(crate) struct GroupThread {
@@ -119,6 +119,7 @@ impl GroupThread {
     /// Leaves the log complete: what was acknowledged is there, and the commit index saves the next start some work.
     fn finish(self) {
         let hard_state = self.replica.driver.hard_state();
+        let last = self.replica.driver.last_entry();
         match self.disk {
             Disk::Thread(mut disk) => {
                 let last = Write::Ready { ready: 0, reset: None, entries: Vec::new(), hard_state };
@@ -135,5 +136,6 @@ impl GroupThread {
                 done.unwrap_or_else(|error| panic!("the log cannot be written: {error}"));
             }
         }
+        self.replica.leaves(Held { segment: 0, last, hard_state });
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use niagara_net::{Event, Frame};
+use niagara_net::{Admission, Event, Frame, Hello, Refusal};
 
 use super::application::Application;
 use super::assembly::StartError;
@@ -18,6 +18,7 @@ use super::shared::Shared;
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::identity::Identity;
 use crate::lane::Lane;
 use crate::log::{LogError, LogStore};
 use crate::planted::{self, Bug};
@@ -49,7 +50,6 @@ use crate::state_machine::StateMachine;
 /// let mut config = Config::new(1, 1, members);
 /// config.durability = Durability::Memory;
 /// let outside = Outside {
-///     incarnation: 1,
 ///     boot: 1,
 ///     clock: Clock::System,
 ///     files: Arc::new(SystemFiles),
@@ -69,6 +69,8 @@ use crate::state_machine::StateMachine;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Machine<S: StateMachine> {
+    config: Config,
+    identity: Arc<Identity>,
     shared: Arc<Shared<S>>,
     clock: Clock,
     peers: Vec<u64>,
@@ -145,9 +147,12 @@ impl<S: StateMachine> Machine<S> {
     /// When a log is damaged, or has lost what was acknowledged.
     pub fn open(config: &Config, outside: &Outside, state: S) -> Result<Machine<S>, StartError> {
         config.check()?;
-        let Parts { shared, groups, sequencer, application, keeper, room, bell: _ } =
-            Parts::open(config, outside, state)?;
+        let parts = Parts::open(config, outside, state)?;
+        parts.begin(config)?;
+        let Parts { identity, shared, groups, sequencer, application, keeper, room, bell: _ } = parts;
         Ok(Machine {
+            config: config.clone(),
+            identity,
             shared,
             clock: outside.clock.clone(),
             peers: config.peers().collect(),
@@ -160,6 +165,27 @@ impl<S: StateMachine> Machine<S> {
             keeper,
             room,
         })
+    }
+
+    /// What the server says of itself when a connection begins. Channels are the groups' from 1 on, and 0 is that for snapshots.
+    pub fn hello(&self, channel: u16) -> Hello {
+        self.identity.hello(&self.config, channel)
+    }
+
+    /// Whether the server that says this of itself may connect on a channel.
+    ///
+    /// # Errors
+    /// What the other server is to be told.
+    pub fn admit(&self, channel: u16, peer: &Hello) -> Result<(), Refusal> {
+        if !planted::is(Bug::MembersNotCompared) {
+            niagara_net::check_cluster(&self.hello(channel), peer)?;
+        }
+        self.identity.admit(peer)
+    }
+
+    /// Another server has refused this one.
+    pub fn refused(&self, refusal: &Refusal) {
+        self.identity.refused(refusal);
     }
 
     /// A handle for the server's clients.

@@ -48,4 +48,4 @@ pub(crate) use bounds::Limits;
 pub use machine::{Figures, Machine, Standing, WaitingBytes};
 pub use parts::Outside;
 pub(crate) use shared::Shared;
-pub(crate) use thread::Bell;
+pub(crate) use thread::{Bell, spawn};

@@ -18,6 +18,7 @@ use super::thread::Bell;
 use crate::apply::Ledger;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::identity::Identity;
 use crate::lane::{Lane, LaneQueue, Limits};
 use crate::log::{Durability, Files, LogStore, LogWriter};
 use crate::metrics::Metrics;
@@ -29,13 +30,11 @@ use crate::state_machine::StateMachine;
 /// What a server takes from the world around it, apart from messages.
 #[derive(Clone, Debug)]
 pub struct Outside {
-    /// Which of the server's lives this is: raised with each start, and durable before it.
-    pub incarnation: u64,
-    /// A number that no other start of any server has.
+    /// A number that no other start of any server has; not 0.
     pub boot: u64,
     /// The time, for deadlines.
     pub clock: Clock,
-    /// Where the logs are.
+    /// Where identity, logs and snapshots are.
     pub files: Arc<dyn Files>,
     /// Whether threads prepare log segments beside the writes.
     pub prepare_beside: bool,
@@ -45,6 +44,7 @@ pub struct Outside {
 
 /// The parts of a server.
 pub(crate) struct Parts<S: StateMachine> {
+    pub identity: Arc<Identity>,
     pub shared: Arc<Shared<S>>,
     pub groups: Vec<GroupParts>,
     pub sequencer: Sequencer,
@@ -64,15 +64,16 @@ pub(crate) struct GroupParts {
 }
 
 impl<S: StateMachine> Parts<S> {
-    /// Opens snapshots and logs. The state machine goes on from the newest snapshot, and is to execute the log from there on;
-    /// without one it begins empty.
+    /// Reads the identity, and opens snapshots and logs. The state machine goes on from the newest snapshot, and is to execute the
+    /// log from there on; without one it begins empty. The server has not begun to run then: see [`Parts::begin`].
     pub fn open(config: &Config, outside: &Outside, state: S) -> Result<Parts<S>, StartError> {
         let layout = Layout::new(config.groups());
+        let identity = Arc::new(Identity::open(config, &outside.files, outside.boot)?);
         let bounds = Bounded { behind: config.behind_bytes, merge: config.merge_bytes as u64 };
         let board = Arc::new(Board::new(usize::from(config.groups()), config.members.len(), bounds));
         let Found { files, shelf, snapshot } = open_snapshots::<S>(config, outside, &state.reader())?;
         let header = snapshot.as_ref().map(|(header, _)| Arc::clone(header));
-        let open = |group| open_group(config, group, outside, header.as_deref());
+        let open = |group| open_group(config, group, outside, &identity, header.as_deref());
         let groups = (0..config.groups()).map(open).collect::<Result<Vec<_>, _>>()?;
         groups.iter().for_each(|group| board.raise_level(group.driver.level()));
         let bell = Arc::<Bell>::default();
@@ -86,11 +87,12 @@ impl<S: StateMachine> Parts<S> {
             metrics: Arc::clone(&shared.metrics),
             reader: state.reader(),
             clock: outside.clock.clone(),
+            identity: Arc::clone(&identity),
         };
         let keeper = Keeper::new(keeper_config(config), share, shelf, files);
         let stores = groups.iter().map(|group| group.store.clone()).collect();
-        let sequencer = sequencer(config, outside, layout, stores, &shared, header.as_deref());
-        let mut application = application(config, outside.incarnation, state, &shared, handover);
+        let sequencer = sequencer(config, identity.incarnation(), layout, stores, &shared, header.as_deref());
+        let mut application = application(config, identity.incarnation(), state, &shared, handover);
         if let Some((header, state)) = snapshot {
             application.executor.restore(&header, state, &mut application.work);
         }
@@ -121,7 +123,14 @@ impl<S: StateMachine> Parts<S> {
         };
         let groups = groups.into_iter().enumerate().map(of_group).collect();
         let room = room_watch(config, outside);
-        Ok(Parts { groups, shared, sequencer, application, keeper, room, bell })
+        Ok(Parts { identity, groups, shared, sequencer, application, keeper, room, bell })
+    }
+
+    /// The server begins to run: the last step of a start, after which it may be seen by others. Until then nothing is changed
+    /// that tells whether it was stopped cleanly.
+    pub fn begin(&self, config: &Config) -> Result<(), StartError> {
+        let held = (1..).zip(&self.groups).map(|(number, group)| (number, group.store.held())).collect();
+        Ok(self.identity.begin(config, held)?)
     }
 }
 
@@ -137,13 +146,13 @@ fn room_watch(config: &Config, outside: &Outside) -> RoomWatch {
 
 fn sequencer<S: StateMachine>(
     config: &Config,
-    outside: &Outside,
+    incarnation: u64,
     layout: Layout,
     mut stores: Vec<LogStore>,
     shared: &Shared<S>,
     snapshot: Option<&Header>,
 ) -> Sequencer {
-    if planted::is(Bug::MergeOrderAfterRestart) && outside.incarnation > 1 {
+    if planted::is(Bug::MergeOrderAfterRestart) && incarnation > 1 {
         stores.rotate_left(1);
     }
     Sequencer::new(

@@ -16,7 +16,7 @@ use super::thread::Bell;
 use crate::batch::SubBatch;
 use crate::group::{Driver, Output, SnapshotFloor, View};
 use crate::lane::LaneQueue;
-use crate::log::LogStore;
+use crate::log::{Held, LogStore};
 use crate::metrics::GroupMetrics;
 use crate::planted::{self, Bug};
 use crate::read_gate::ReadGate;
@@ -43,6 +43,8 @@ pub(crate) struct Replica {
     leader: (u64, u64),
     mail: Vec<Mail>,
     refusals: Vec<Refusal>,
+    /// Another server has met this one in a later state than its data is of.
+    is_old_copy: bool,
     /// Entries on their way to commit: last index after the cut, and when.
     uncommitted: VecDeque<(u64, Instant)>,
     executed: Arc<Executed>,
@@ -94,6 +96,7 @@ impl Replica {
             leader: (0, 0),
             mail: Vec::new(),
             refusals: Vec::new(),
+            is_old_copy: false,
             uncommitted: VecDeque::new(),
             executed,
             peers,
@@ -108,6 +111,8 @@ impl Replica {
     pub fn handle(&mut self, event: Event) {
         let group = self.group + 1;
         match event {
+            // What an old copy of a server acknowledges it has forgotten, so it takes part in nothing.
+            Event::Frame { .. } if self.is_old_copy => {}
             Event::Frame { from, body } => match Wire::decode(&body) {
                 Ok(Wire::Digests(theirs)) => {
                     let mine = self.executed.digests.lock().kept();
@@ -133,7 +138,10 @@ impl Replica {
                 tracing::debug!(group, peer, %reason, "link is down");
                 self.driver.link_down(peer);
             }
-            Event::Refused { peer, refusal, by_us } => self.note_refusal((peer, by_us, refusal.to_string())),
+            Event::Refused { peer, refusal, by_us } => {
+                self.is_old_copy |= !by_us && matches!(refusal, niagara_net::Refusal::OldCopy(_));
+                self.note_refusal((peer, by_us, refusal.to_string()));
+            }
         }
     }
 
@@ -190,6 +198,10 @@ impl Replica {
 
     /// A step of the clock.
     pub fn tick(&mut self) {
+        if self.is_old_copy {
+            self.mine().leaderless_ticks.fetch_add(1, SeqCst);
+            return;
+        }
         self.driver.tick(&self.view);
         if self.exchange.tick() {
             self.tell_digests();
@@ -236,6 +248,9 @@ impl Replica {
     /// One turn of the driver; what it wants done is in `output`.
     pub fn turn(&mut self) {
         self.driver.turn(&self.view, &mut &*self.queue, &mut self.output);
+        if self.is_old_copy {
+            self.output.messages.clear();
+        }
         self.note_behind();
     }
 
@@ -254,6 +269,7 @@ impl Replica {
         }
         let committed_more = mine.commit.swap(commit, SeqCst) != commit;
         mine.last.store(self.driver.last_index(), SeqCst);
+        mine.persisted.store(self.driver.persisted_index(), SeqCst);
         mine.goes_on_at.store(self.driver.goes_on_at(), SeqCst);
         mine.lags.store(self.driver.lags(), SeqCst);
         mine.unsynced.store(self.driver.unsynced_bytes(), SeqCst);
@@ -333,6 +349,11 @@ impl Replica {
         let held = goes_on_at != u64::MAX;
         let commands = self.queue.has_commands() && !held || held && moved;
         !(commands || mine.has_mail() || mine.wake_at.load(SeqCst) <= self.board.level())
+    }
+
+    /// The group's thread ends, and leaves its log with this in it.
+    pub fn leaves(&self, held: Held) {
+        *self.mine().left.lock() = Some(held);
     }
 
     fn mine(&self) -> &GroupBoard {

@@ -64,7 +64,6 @@ impl Server {
         config.entry_bytes = 1 << 10;
         let clock = Arc::new(ManualClock::new());
         let outside = Outside {
-            incarnation: 2,
             boot: 7,
             clock: Clock::Manual(Arc::clone(&clock)),
             files: Arc::new(SystemFiles),

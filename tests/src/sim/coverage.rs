@@ -58,6 +58,18 @@ pub const EXPECTED: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "directories",
+        &[
+            "log lost",
+            "last segment lost",
+            "end of a segment lost",
+            "identity lost",
+            "identity torn",
+            "other members listed",
+            "old copy put back",
+        ],
+    ),
+    (
         "protocol",
         &[
             "leader elected",

@@ -78,6 +78,8 @@ impl World {
                 self.coverage.count("sync failed");
             }
             Fault::FlipBit { server, down } => self.flip_bit(server, down),
+            // What they are to show is looked at where that can fail.
+            Fault::Lose { .. } | Fault::OldCopy { .. } | Fault::OtherMembers { .. } => {}
             Fault::SlowLink { a, b, more, .. } => {
                 self.coverage.count("link slowed");
                 for direction in self.between(a, b) {
@@ -122,6 +124,7 @@ impl World {
             Fault::DiskNearlyFull { server, .. } => {
                 self.server(server).disk.trouble(|trouble| trouble.nearly_full = false);
             }
+            Fault::OldCopy { .. } => {}
             Fault::DiskFull { server, .. } => {
                 self.server(server).disk.trouble(|trouble| trouble.full = false);
             }
@@ -165,7 +168,7 @@ impl World {
         }
     }
 
-    fn take_down(&mut self, server: u64, power: bool, down: u64) {
+    pub(super) fn take_down(&mut self, server: u64, power: bool, down: u64) {
         self.count_figures(server);
         self.process_ends(server, power);
         self.start_after(server, down);
@@ -246,6 +249,7 @@ fn lasts(fault: &Fault) -> Option<u64> {
         | Fault::DiskFull { lasts, .. }
         | Fault::NoRoomForSnapshots { lasts, .. }
         | Fault::SlowLink { lasts, .. }
+        | Fault::OldCopy { lasts, .. }
         | Fault::ThinLinks { lasts, .. }
         | Fault::CutPair { lasts, .. }
         | Fault::CutOneWay { lasts, .. }

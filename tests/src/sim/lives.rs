@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use niagara_engine::StartError;
 use niagara_engine::log::LogError;
 use niagara_engine::snapshot::SnapshotError;
+use niagara_engine::{IdentityError, StartError};
 use niagara_net::{DownReason, Event as NetEvent};
 
 use super::network::Micros;
@@ -132,6 +132,7 @@ impl World {
                 source: LogError::Io { .. } | LogError::NoRoom { .. } | LogError::Failed,
                 ..
             }
+            | StartError::Identity(IdentityError::Io { .. })
             | StartError::Snapshot(SnapshotError::Io { .. }) => {
                 server.disk.process_ends();
                 self.coverage.count("process ended by its disk");

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::disk::Loss;
 use super::network::{Micros, Weather};
 use crate::chance::Chance;
 
@@ -87,6 +88,13 @@ pub enum Fault {
     NoRoomForSnapshots { server: u64, lasts: Micros },
     /// A bit of a record, or of the newest snapshot, is flipped while the server is down: it must not start before the bit is flipped back.
     FlipBit { server: u64, down: Micros },
+    /// A part of a server's directory is lost while it is down: it must not start before the part is put back.
+    Lose { server: u64, loss: Loss, down: Micros },
+    /// A server's directory is copied, and put back after a while in which the server started again: it must be refused by whoever
+    /// has met the later start, and then not start any more, before the right directory is put back.
+    OldCopy { server: u64, down: Micros, lasts: Micros },
+    /// A server is started with another list of members: it must not start, nor be let in by others.
+    OtherMembers { server: u64, down: Micros },
     /// Two servers do not hear each other.
     CutPair { a: u64, b: u64, lasts: Micros },
     /// One server does not hear the other.
@@ -156,8 +164,30 @@ impl Plan {
             return plan.with_nothing_but_flapping(server, bad_links.between(60, 500) * MS);
         }
         plan.faults.extend(plan.draw_bad_link(&mut bad_links));
+        let mut of_losses = Chance::new(seed).fork(0x10_55);
+        if of_losses.one_in(3) {
+            let loss = plan.draw_loss(&mut of_losses);
+            plan.faults.push(loss);
+        }
         plan.faults.sort_by_key(|planned| planned.at);
         plan
+    }
+
+    /// What an operator does to a server's directory or its list of members.
+    fn draw_loss(&self, chance: &mut Chance) -> Planned {
+        let server = chance.between(1, self.servers);
+        let group = chance.between(1, self.groups.into()) as usize;
+        let down = chance.between(5, 300) * MS;
+        let fault = match chance.below(8) {
+            0 => Fault::Lose { server, loss: Loss::Log(group), down },
+            1 => Fault::Lose { server, loss: Loss::LastSegment(group), down },
+            2 => Fault::Lose { server, loss: Loss::EndOfSegment(group), down },
+            3 => Fault::Lose { server, loss: Loss::Identity, down },
+            4 => Fault::Lose { server, loss: Loss::PartOfIdentity, down },
+            5 => Fault::OtherMembers { server, down },
+            _ => Fault::OldCopy { server, down, lasts: chance.between(400, 800) * MS },
+        };
+        Planned { at: chance.between(FIRST_FAULT, LAST_FAULT - 900 * MS), fault }
     }
 
     /// The same in fair weather and without faults, but that one server's links come and go.

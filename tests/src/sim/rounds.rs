@@ -104,7 +104,7 @@ impl World {
         Ok(())
     }
 
-    fn ended_by_disk(&mut self, id: u64) {
+    pub(super) fn ended_by_disk(&mut self, id: u64) {
         self.coverage.count("process ended by its disk");
         let (power, down) = self.server(id).after_disk.take().unwrap_or((false, RESTART));
         self.count_figures(id);

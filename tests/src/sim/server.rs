@@ -172,6 +172,19 @@ impl Server {
         }
     }
 
+    /// Starts its process with another list of members.
+    pub fn start_with(&mut self, members: Vec<Member>) -> Result<(), StartError> {
+        let before = std::mem::replace(&mut self.config.members, members);
+        let started = self.start();
+        self.config.members = before;
+        started
+    }
+
+    /// The servers of the cluster, as its configuration lists them.
+    pub fn members(&self) -> &[Member] {
+        &self.config.members
+    }
+
     /// Starts its process.
     pub fn start(&mut self) -> Result<(), StartError> {
         self.life += 1;
@@ -179,7 +192,6 @@ impl Server {
         let clock = Clock::Manual(Arc::clone(&self.clock));
         let files: Arc<dyn Files> = Arc::new(self.disk.clone());
         let outside = Outside {
-            incarnation: self.life,
             boot: self.id << 32 | self.life,
             clock: clock.clone(),
             files,

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use super::clients::{Clients, Sending, Told};
 use super::coverage::Coverage;
-use super::disk::Disk;
+use super::disk::{Disk, Image};
 use super::network::{Flight, Micros, Network};
 use super::observe::Invariants;
 use super::plan::Plan;
@@ -90,6 +90,10 @@ pub(super) struct World {
     pub connected: BTreeSet<(u64, u64, u32)>,
     /// When the last bytes for a client arrive, by connection.
     pub last_reply: BTreeMap<u32, Micros>,
+    /// The latest life of one server that another has met: who has met whom, and when.
+    pub met: BTreeMap<(u64, u64), u64>,
+    /// Copies of servers' directories that are going to be put back, by the fault's number, with the life that they are of.
+    pub copies: BTreeMap<usize, (u64, Image)>,
     queue: BinaryHeap<Queued>,
     next_event: u64,
 }
@@ -147,6 +151,8 @@ impl World {
             is_over: false,
             connected: BTreeSet::new(),
             last_reply: BTreeMap::new(),
+            met: BTreeMap::new(),
+            copies: BTreeMap::new(),
             queue: BinaryHeap::new(),
             next_event: 0,
             chance,
@@ -221,7 +227,7 @@ impl World {
             Event::Tick { server, .. } => self.tick(server),
             Event::KeepingDue { server, .. } => self.keeping_due(server),
             Event::Arrive(flight) => return self.arrive(&flight),
-            Event::Connect { a, b, group } => self.connect(a, b, group),
+            Event::Connect { a, b, group } => return self.connect(a, b, group),
             Event::ClientStarts(client) => self.client_starts(client),
             Event::Asked(sending) => self.asked(sending),
             Event::Replied { connection, bytes } => return self.replied(connection, &bytes),
@@ -232,8 +238,14 @@ impl World {
                     self.client_moves_on(client);
                 }
             }
-            Event::Fault(number) => self.strike(number),
-            Event::FaultEnds(number) => self.fault_ends(number),
+            Event::Fault(number) => {
+                self.strike(number);
+                return self.begin_trial(number);
+            }
+            Event::FaultEnds(number) => {
+                self.fault_ends(number);
+                return self.end_trial(number);
+            }
             Event::Flap { server, each, until, cut } => self.flap(server, each, until, cut),
             Event::AskPromptReads => return self.ask_prompt_reads(),
             Event::Resume(server) => self.resume(server),

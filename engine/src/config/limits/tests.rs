@@ -51,7 +51,6 @@ const FIELDS: usize = 22;
 /// A server that runs for a moment: it campaigns, and takes and cuts commands.
 fn run(config: &Config) {
     let outside = Outside {
-        incarnation: 1,
         boot: 1,
         clock: Clock::System,
         files: Arc::new(SystemFiles),
