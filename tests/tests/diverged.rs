@@ -241,7 +241,8 @@ fn set(key: &str, value: &str) -> Bytes {
 /// as far as 1 can tell. It must not answer from its own, nor join theirs.
 #[test]
 fn a_server_whose_committed_entries_its_leader_lacks_serves_nobody() {
-    for lost_after in [1, 40] {
+    // Logs that begin anew may come to the same terms: then their entries look alike to Raft, and only digests tell them apart.
+    for (lost_after, terms_differ) in [(1, false), (40, false), (40, true)] {
         let mut cluster = Cluster::new();
         cluster.start(1);
         cluster.start(2);
@@ -254,6 +255,11 @@ fn a_server_whose_committed_entries_its_leader_lacks_serves_nobody() {
         cluster.start(2);
         cluster.start(3);
         cluster.run(A_WHILE);
+        for _ in 0..if terms_differ { 3 } else { 0 } {
+            [2, 3].into_iter().for_each(|id| cluster.kill(id));
+            [2, 3].into_iter().for_each(|id| cluster.start(id));
+            cluster.run(A_WHILE);
+        }
         (0..20).for_each(|_| cluster.set(2, "k0", "of another life"));
 
         cluster.start(1);
@@ -261,7 +267,9 @@ fn a_server_whose_committed_entries_its_leader_lacks_serves_nobody() {
         let one = cluster.machine(1).client();
         assert!(one.is_diverged(), "{:?}", cluster.status(1));
         let why = cluster.status(1).diverged.unwrap();
-        assert!(why.contains("acknowledged data was lost on other servers"), "{why}");
+        let known_by =
+            if terms_differ { "acknowledged data was lost on other servers" } else { "differ at position" };
+        assert!(why.contains(known_by), "{why}");
         assert_eq!(cluster.strong_read(1, "k0"), None);
         assert!(pin!(one.read(Consistency::AtLeast(GlobalPosition::new(1)))).poll_now().unwrap().is_err());
         assert_eq!(one.reader().get(b"k0").unwrap().0, "acknowledged", "a weak read shows what is left");
