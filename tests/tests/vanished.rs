@@ -133,7 +133,7 @@ fn write(cluster: &Cluster, keys: Range<usize>) {
 
 /// Every fourth value is long, so that a log of a hundred has several segments.
 fn value(key: usize) -> Vec<u8> {
-    format!("v{key}").repeat(if key % 4 == 0 { 32 << 10 } else { 1 }).into_bytes()
+    format!("v{key}").repeat(if key.is_multiple_of(4) { 32 << 10 } else { 1 }).into_bytes()
 }
 
 fn assert_all_there(cluster: &Cluster, servers: &[u64], count: usize) {

@@ -148,8 +148,7 @@ fn ask_http(http: &mut Http, life: &mut Option<Life>, key: &str, input: &Input) 
                 200 => Some(Output::Deleted { existed: true }),
                 404 if *condition == Condition::Always => Some(Output::Deleted { existed: false }),
                 // Of a key that is not there, HTTP says so rather than that the condition does not hold.
-                404 => Some(Output::ConditionFailed),
-                412 => Some(Output::ConditionFailed),
+                404 | 412 => Some(Output::ConditionFailed),
                 _ => None,
             })
         }

@@ -124,7 +124,6 @@ impl World {
             Fault::DiskNearlyFull { server, .. } => {
                 self.server(server).disk.trouble(|trouble| trouble.nearly_full = false);
             }
-            Fault::OldCopy { .. } => {}
             Fault::DiskFull { server, .. } => {
                 self.server(server).disk.trouble(|trouble| trouble.full = false);
             }
@@ -141,7 +140,7 @@ impl World {
                 self.drop_queues(server);
             }
             // It has seen to its end itself.
-            Fault::Flapping { .. } => {}
+            Fault::Flapping { .. } | Fault::OldCopy { .. } => {}
             ref cut => {
                 let (_, directions) = self.directions_of(cut);
                 self.network.mend(directions);
