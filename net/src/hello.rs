@@ -83,7 +83,7 @@ pub struct Hello {
 /// use niagara_net::{Greeting, Hello};
 ///
 /// let hello = Hello { cluster: 0xc1, server: 2, channel: 1, channels: 4, store: 0x57, ..Hello::default() };
-/// let body = Greeting::Hello(hello).encode();
+/// let body = Greeting::Hello(hello.clone()).encode();
 /// assert_eq!(Greeting::decode(&body), Ok(Greeting::Hello(hello)));
 /// assert!(Greeting::decode(b"GET / HTTP/1.1").is_err());
 /// ```

@@ -101,7 +101,7 @@ impl<S: StateMachine> Application<S> {
             None => {}
             Some(Then::Freeze(cut)) => self.freeze(cut),
             Some(Then::Restore(header)) => self.restore(&header),
-            Some(Then::Discard) => drop(self.handover.take_restored()),
+            Some(Then::Discard) => drop(self.take_restored()),
         }
         if self.executor.board.bounds.executed(bytes) {
             self.sequencer.ring();
@@ -139,10 +139,16 @@ impl<S: StateMachine> Application<S> {
         self.executor.board.snapshots.wake();
     }
 
+    fn take_restored(&self) -> S::Restoring {
+        let state = self.handover.take_restored();
+        // The next one may be read.
+        self.executor.board.snapshots.wake();
+        state.expect("restored_state: a received state is handed over before it is announced")
+    }
+
     /// Puts a received state in the place of this one.
     fn restore(&mut self, header: &Header) {
-        let state =
-            self.handover.take_restored().expect("a received state is handed over before it is announced");
+        let state = self.take_restored();
         let Application { executor, reads, work, .. } = self;
         executor.restore(header, state, work);
         work.deliveries.deliver();

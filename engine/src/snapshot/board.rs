@@ -223,9 +223,18 @@ impl<S: StateMachine> Handover<S> {
         self.frozen.lock().take()
     }
 
-    /// A state that a snapshot was read into.
+    /// A state that a snapshot was read into. There is one at a time, and in memory.
+    ///
+    /// # Panics
+    /// When the one before has not been taken: execution would go on from a later state than it is told.
     pub fn give_restored(&self, state: S::Restoring) {
-        *self.restored.lock() = Some(state);
+        let before = self.restored.lock().replace(state);
+        assert!(before.is_none(), "restored_state: a received state is taken before the next is given");
+    }
+
+    /// Whether one waits to be taken.
+    pub fn has_restored(&self) -> bool {
+        self.restored.lock().is_some()
     }
 
     /// Takes it.

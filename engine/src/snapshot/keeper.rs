@@ -147,8 +147,13 @@ impl<S: StateMachine> Keeper<S> {
     /// Whether there is something to do now.
     pub fn is_due(&self, now: Instant) -> bool {
         self.share.board.snapshots.has_news()
-            || self.catch_up.is_loading()
+            || self.may_load()
             || self.next_due(now).is_some_and(|due| due <= now)
+    }
+
+    /// Whether a received file is to be read. Not while execution has yet to take the state before: it may be slow.
+    fn may_load(&self) -> bool {
+        self.catch_up.is_loading() && !self.share.handover.has_restored()
     }
 
     /// When there is something to do, unless something happens before.
@@ -173,7 +178,7 @@ impl<S: StateMachine> Keeper<S> {
                 Err(error) => self.transfer_failed(now, &error),
             }
         }
-        if self.catch_up.is_loading() {
+        if self.may_load() {
             self.load(now);
         }
         self.catch_up.ask(now, &self.shelf, &mut self.outbox);

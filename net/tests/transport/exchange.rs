@@ -104,12 +104,12 @@ fn three_servers_have_one_connection_per_pair() {
 #[test]
 fn a_message_that_cannot_be_sent_is_dropped_and_counted() {
     let mut limited = config(1, &[(2, nowhere()), (3, nowhere())]);
-    limited.max_frame_bytes = 1000;
+    limited.max_frame_bytes = 2000;
     let (mut one, _two) = pair_of(limited, |one| config(2, &[(1, one)]));
     assert_eq!(one.send(3, "not connected"), Sent::Dropped);
     assert_eq!(one.send(4, "no such peer"), Sent::Dropped);
-    assert_eq!(one.send(2, vec![0; 1001]), Sent::Dropped);
-    assert_eq!(one.send(2, vec![0; 1000]), Sent::Queued);
+    assert_eq!(one.send(2, vec![0; 2001]), Sent::Dropped);
+    assert_eq!(one.send(2, vec![0; 2000]), Sent::Queued);
     let counters = one.transport.counters();
     assert_eq!(
         (counters.dropped_not_connected, counters.dropped_too_long, counters.dropped_queue_full),
@@ -120,9 +120,9 @@ fn a_message_that_cannot_be_sent_is_dropped_and_counted() {
 #[test]
 fn a_frame_above_the_receivers_limit_ends_the_connection() {
     let mut limited = config(1, &[(2, nowhere())]);
-    limited.max_frame_bytes = 1000;
+    limited.max_frame_bytes = 2000;
     let (mut one, mut two) = pair_of(limited, |one| config(2, &[(1, one)]));
-    two.send(1, vec![0; 1001]);
+    two.send(1, vec![0; 2001]);
     drive([&mut one, &mut two], "both see the end and connect again", |[one, two]| {
         one.changes().len() == 3 && two.changes().len() == 3
     });

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use niagara_net::{Counters, Event, Greeting};
+use niagara_net::{Counters, Event, Greeting, MAX_GREETING_BYTES};
 use proptest::prelude::*;
 
 use crate::rig::{Node, Raw, config, drive, hello, nowhere, pair, pair_of, wire};
@@ -39,10 +39,12 @@ fn hostile_openings() -> Vec<(&'static str, Vec<u8>)> {
     wrong_checksum[4] ^= 1;
     let mut wrong_magic = greeting.to_vec();
     wrong_magic[0] = b'n';
+    let length = MAX_GREETING_BYTES + 1;
+    let too_long = [&(length as u32).to_le_bytes()[..], &vec![0; length]].concat();
     vec![
         ("a web browser", b"GET / HTTP/1.1\r\nHost: niagara\r\n\r\n".to_vec()),
         ("a length of 4 GiB", [&[0xff; 4][..], &[0; 100]].concat()),
-        ("a length just above a greeting's", [&300u32.to_le_bytes()[..], &[0; 300]].concat()),
+        ("a length just above a greeting's", too_long),
         ("the right magic with a wrong checksum", wrong_checksum),
         ("a valid frame with a wrong magic", wire(&wrong_magic)),
         ("an empty frame", wire(b"")),

@@ -83,7 +83,7 @@ fn a_full_disk_makes_a_server_read_only() {
         assert!(status.alarms.iter().any(|alarm| alarm.contains("nearly full")), "{:?}", status.alarms);
         match cluster.redis(3).command(&["SET", "key", "value"]).expect("the server serves") {
             Value::Error(text) => {
-                assert!(text.starts_with("READONLY ") && text.contains("make room"), "{text}")
+                assert!(text.starts_with("READONLY ") && text.contains("make room"), "{text}");
             }
             answer => panic!("{answer:?}"),
         }
