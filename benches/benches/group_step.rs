@@ -47,7 +47,6 @@ impl Server {
         config.snapshot_entries = 1 << 16;
         config.snapshot_bytes = 16 << 20;
         let outside = Outside {
-            incarnation: 1,
             boot: id,
             clock: Clock::System,
             files: Arc::new(SystemFiles),

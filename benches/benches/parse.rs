@@ -85,7 +85,6 @@ impl Front {
         config.durability = Durability::Memory;
         config.snapshot_entries = 1 << 16;
         let outside = Outside {
-            incarnation: 1,
             boot: 1,
             clock: Clock::System,
             files: Arc::new(SystemFiles),

@@ -73,6 +73,20 @@ pub struct Config {
     pub segment_bytes: u64,
     /// Memory for the recent part of each group's log, in bytes. Small is fast: 2 MiB stay in the CPU's cache.
     pub log_cache_bytes: usize,
+    /// Most bytes of entries of one group that wait for this server's own disk; beyond, a leader takes no commands, and a follower
+    /// no entries. A whole window of the largest commands, so that it is felt only when the disk does not keep up: one that
+    /// writes 100 MB/s is almost a second behind then.
+    pub unsynced_bytes: usize,
+    /// Most bytes of committed entries that have been read from the logs and are not merged, in all groups together, besides one
+    /// entry of each; and, once more, that are merged and not executed. Twice the largest command, so that two of them can be in
+    /// each place at a time.
+    pub merge_bytes: usize,
+    /// Most bytes that the logs of all groups hold beyond what is merged; then only the group that the merge awaits grows. As
+    /// much as `snapshot_bytes`: a server that is further behind finds the others' logs compacted, and needs a snapshot.
+    pub behind_bytes: u64,
+    /// With less room on the disk a server takes no commands. Enough for some snapshots of a small state and the segments that
+    /// logs have begun, so that what was taken can be finished, and logs can be compacted.
+    pub disk_reserve_bytes: u64,
     /// Most bytes queued for one peer on one group's link. A link that drains more slowly gets fewer; what comes on top stays in
     /// the log, or takes the place of what it makes pointless, until there is room.
     pub send_queue_bytes: usize,
@@ -132,7 +146,7 @@ pub enum Pinning {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ConfigError {
     /// A value is out of its range.
-    #[error("{name} is {value} {unit}, but must be from {least} to {most} {unit}")]
+    #[error("{name} must be {}, but is {}", limits::bound(*value, *least, *most, unit), limits::amount(*value, unit))]
     OutOfRange {
         /// The field's name.
         name: &'static str,
@@ -174,6 +188,10 @@ impl Config {
             deadline: Duration::from_secs(5),
             segment_bytes: 16 << 20,
             log_cache_bytes: 2 << 20,
+            unsynced_bytes: 80 << 20,
+            merge_bytes: 32 << 20,
+            behind_bytes: 1 << 30,
+            disk_reserve_bytes: 256 << 20,
             send_queue_bytes: niagara_net::DEFAULT_SEND_QUEUE_BYTES,
             snapshot_entries: 1 << 20,
             snapshot_bytes: 1 << 30,

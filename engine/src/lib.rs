@@ -50,7 +50,7 @@ pub mod wire;
 /// A server without threads, for a simulator that brings time, network and disk of its own.
 pub mod sim {
     pub use crate::clock::{Clock, ManualClock};
-    pub use crate::server::{Figures, Machine, Outside, Standing};
+    pub use crate::server::{Figures, Machine, Outside, Standing, WaitingBytes};
 }
 
 pub use client::{Client, ReadTicket, Ticket};
@@ -64,4 +64,4 @@ pub use outcome::{Applied, Completion, Consistency, ReadFailed, Refused, Unknown
 pub use port::{Port, Wake};
 pub use server::{Engine, StartError};
 pub use state_machine::{Command, Commands, NotACommand, StateMachine};
-pub use status::{Digest, GroupStatus, SnapshotStatus, Status};
+pub use status::{Digest, GroupStatus, SnapshotStatus, Status, Waiting};

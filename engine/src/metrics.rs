@@ -33,6 +33,12 @@ pub(crate) struct Metrics {
     pub snapshot_position: Gauge,
     pub snapshot_bytes: Gauge,
     pub freeze_duration: Histogram,
+    pub executing_bytes: Gauge,
+    pub behind_bytes: Gauge,
+    pub is_behind: Gauge,
+    pub disk_free_bytes: Gauge,
+    pub read_only: Gauge,
+    pub disk_is_stuck: Gauge,
 }
 
 /// One group's.
@@ -43,6 +49,7 @@ pub(crate) struct GroupMetrics {
     pub leader_changes: Counter,
     pub term: Gauge,
     pub log_bytes: Gauge,
+    pub unsynced_bytes: Gauge,
     pub entries: Counter,
     pub commands: Counter,
     pub bytes: Counter,
@@ -53,6 +60,7 @@ pub(crate) struct GroupMetrics {
     pub commit_duration: Histogram,
     pub fsync_duration: Histogram,
     pub wal_bytes: Counter,
+    pub untaken: Counter,
     pub sent_bytes: Counter,
     pub received_bytes: Counter,
     pub dropped_frames: Counter,
@@ -99,6 +107,12 @@ impl Metrics {
             snapshot_position: Gauge::default(),
             snapshot_bytes: Gauge::default(),
             freeze_duration: seconds(),
+            executing_bytes: Gauge::default(),
+            behind_bytes: Gauge::default(),
+            is_behind: Gauge::default(),
+            disk_free_bytes: Gauge::default(),
+            read_only: Gauge::default(),
+            disk_is_stuck: Gauge::default(),
             registry: Mutex::new(Registry::default()),
         };
         registry.register(
@@ -140,6 +154,7 @@ impl Metrics {
             metrics.reads_failed.clone(),
         );
         metrics.register_snapshots(registry);
+        metrics.register_waiting(registry);
         *metrics.registry.lock() = root;
         metrics
     }
@@ -175,6 +190,32 @@ impl Metrics {
         );
     }
 
+    fn register_waiting(&self, registry: &mut Registry) {
+        let gauges = [
+            (
+                "executing_bytes",
+                "Bytes of entries that are merged and wait for execution",
+                &self.executing_bytes,
+            ),
+            ("behind_bytes", "Bytes of entries in all logs that are not merged", &self.behind_bytes),
+            (
+                "is_behind",
+                "Whether only the awaited group's entries are taken, for so much is not merged",
+                &self.is_behind,
+            ),
+            (
+                "disk_free_bytes",
+                "Bytes free on the disk of the logs, at the last look",
+                &self.disk_free_bytes,
+            ),
+            ("read_only", "Whether no commands are taken, for there is no room on the disk", &self.read_only),
+            ("disk_is_stuck", "Whether some log's write has not been finished for long", &self.disk_is_stuck),
+        ];
+        for (name, help, gauge) in gauges {
+            registry.register(name, help, gauge.clone());
+        }
+    }
+
     pub fn encode(&self, out: &mut String) -> fmt::Result {
         encode(out, &self.registry.lock())
     }
@@ -189,19 +230,20 @@ type Durations = Family<GroupLabel, Histogram, fn() -> Histogram>;
 /// The families that have a member for each group.
 #[derive(Default)]
 struct PerGroup {
-    gauges: [Family<GroupLabel, Gauge>; 4],
-    counters: [Family<GroupLabel, Counter>; 13],
+    gauges: [Family<GroupLabel, Gauge>; 5],
+    counters: [Family<GroupLabel, Counter>; 14],
     durations: Option<[Durations; 2]>,
 }
 
-const GAUGES: [(&str, &str); 4] = [
+const GAUGES: [(&str, &str); 5] = [
     ("has_leader", "Whether this replica knows of a leader"),
     ("is_leader", "Whether this replica leads"),
     ("term", "Raft term"),
     ("log_bytes", "Bytes that the group's log takes, on disk and in memory"),
+    ("unsynced_bytes", "Bytes of entries that wait for this server's own disk"),
 ];
 
-const COUNTERS: [(&str, &str); 13] = [
+const COUNTERS: [(&str, &str); 14] = [
     ("leader_changes", "Changes of leader seen"),
     ("entries_proposed", "Entries with commands cut by this leader"),
     ("proposals", "Commands proposed by this leader"),
@@ -211,6 +253,10 @@ const COUNTERS: [(&str, &str); 13] = [
     ("wal_written_bytes", "Bytes of entries handed to the log"),
     ("elections", "Campaigns begun by this replica"),
     ("proposals_committed", "Raft index of the last committed entry"),
+    (
+        "appends_not_taken",
+        "Messages whose entries were not taken, since too much waits on this server already",
+    ),
     ("network_sent_bytes", "Bytes sent to peers"),
     ("network_received_bytes", "Bytes received from peers"),
     ("network_dropped_frames", "Messages dropped since a peer was not connected or its queue was full"),
@@ -244,11 +290,22 @@ impl PerGroup {
     }
 
     fn of(&self, label: &GroupLabel) -> GroupMetrics {
-        let [has_leader, is_leader, term, log_bytes] =
+        let [has_leader, is_leader, term, log_bytes, unsynced_bytes] =
             self.gauges.each_ref().map(|family| family.get_or_create(label).clone());
         let counters = self.counters.each_ref().map(|family| family.get_or_create(label).clone());
-        let [leader_changes, entries, commands, bytes, skips, attempts, wal_bytes, elections, committed, ..] =
-            &counters;
+        let [
+            leader_changes,
+            entries,
+            commands,
+            bytes,
+            skips,
+            attempts,
+            wal_bytes,
+            elections,
+            committed,
+            untaken,
+            ..,
+        ] = &counters;
         let [.., sent_bytes, received_bytes, dropped_frames, bad_frames] = &counters;
         let [commit_duration, fsync_duration] = self
             .durations
@@ -262,6 +319,7 @@ impl PerGroup {
             leader_changes: leader_changes.clone(),
             term,
             log_bytes,
+            unsynced_bytes,
             entries: entries.clone(),
             commands: commands.clone(),
             bytes: bytes.clone(),
@@ -272,6 +330,7 @@ impl PerGroup {
             commit_duration,
             fsync_duration,
             wal_bytes: wal_bytes.clone(),
+            untaken: untaken.clone(),
             sent_bytes: sent_bytes.clone(),
             received_bytes: received_bytes.clone(),
             dropped_frames: dropped_frames.clone(),

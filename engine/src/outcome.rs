@@ -51,6 +51,11 @@ pub enum Refused {
          `niagara status`"
     )]
     Diverged,
+    /// The disk of this server is nearly full: retry at another one, or when there is room.
+    #[error(
+        "the disk of this server is nearly full, so it takes no commands: make room there, or retry at another server"
+    )]
+    ReadOnly,
     /// The server is shutting down: retry at another one.
     #[error("this server is stopping: retry at another server")]
     Stopping,

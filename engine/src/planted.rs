@@ -51,8 +51,6 @@ pub enum Bug {
     OldIncarnationApplied,
     /// A lane is never sent again.
     NeverSentAgain,
-    /// A strong read's question that was lost is not put again by the group's thread, nor by the read gate.
-    ReadNotAskedAgain,
     /// A server asks for its leaderships however often it has lost them, and they are handed to it however shaky its link is.
     FlappingServerLeads,
     /// Entries are sent to a follower however much waits for it already.
@@ -92,6 +90,24 @@ pub enum Bug {
     RecycledSegmentTrusted,
     /// What a delete removes depends on the hash of the key, which each process draws at random.
     ResultByHash,
+    /// Any number of entries may wait for a disk that hangs.
+    DiskQueueUnbounded,
+    /// Any number of bytes may be pulled out of the logs before it is merged, as long as the entries are few.
+    MergeUnbounded,
+    /// A server whose merge is halted goes on taking entries of all groups.
+    BehindUnbounded,
+    /// It refuses those of the group that its merge awaits, too.
+    AwaitedGroupRefused,
+    /// A log that holds less than it is marked to have held is taken for whole.
+    MarkIgnored,
+    /// A received snapshot is kept, and nothing says that it was received.
+    ReceivedNotMarked,
+    /// A server's own snapshot is kept before its logs durably hold what it was made of.
+    SnapshotAheadOfLog,
+    /// A peer is let in whatever start of its server it says to be.
+    IncarnationNotCompared,
+    /// Servers that list other members are let in, and a start takes any list.
+    MembersNotCompared,
 }
 
 impl Bug {
@@ -119,7 +135,6 @@ impl Bug {
         Bug::GapApplied,
         Bug::OldIncarnationApplied,
         Bug::NeverSentAgain,
-        Bug::ReadNotAskedAgain,
         Bug::FlappingServerLeads,
         Bug::SentWithoutRoom,
         Bug::NothingSuperseded,
@@ -139,6 +154,15 @@ impl Bug {
         Bug::OldMergeAfterRestore,
         Bug::RecycledSegmentTrusted,
         Bug::ResultByHash,
+        Bug::DiskQueueUnbounded,
+        Bug::MergeUnbounded,
+        Bug::BehindUnbounded,
+        Bug::AwaitedGroupRefused,
+        Bug::MarkIgnored,
+        Bug::ReceivedNotMarked,
+        Bug::SnapshotAheadOfLog,
+        Bug::IncarnationNotCompared,
+        Bug::MembersNotCompared,
     ];
 }
 

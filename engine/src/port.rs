@@ -161,7 +161,7 @@ impl<S: StateMachine> Port<S> {
     /// Whether the groups have leaders is asked once per turn: the answer lies where the groups' threads write all the time.
     fn check(&self, command: &[u8], lane: LaneId) -> Result<(), Refused> {
         self.shared.check_command(command)?;
-        if self.staged[usize::from(lane.0)].tokens.is_empty() { self.shared.check_leaders() } else { Ok(()) }
+        if self.staged[usize::from(lane.0)].tokens.is_empty() { self.shared.check_ready() } else { Ok(()) }
     }
 
     /// Stages a read. `true`: the state is fresh enough already, read now; no completion follows.

@@ -38,6 +38,8 @@ pub(crate) struct ReadGate {
     waiting: Mutex<Waiting>,
     /// The least position whose execution completes a read; `u64::MAX` if none waits for execution.
     wanted: AtomicU64,
+    /// While a group has been without a leader for longer, no strong read can be answered.
+    leaderless_ticks: u32,
 }
 
 struct Waiting {
@@ -56,10 +58,22 @@ struct Ended {
 
 impl ReadGate {
     /// `retry_ticks`: a round without an answer is asked again after so many ticks.
-    pub fn new(layout: Layout, board: Arc<Board>, metrics: Arc<Metrics>, retry_ticks: u32) -> Self {
+    pub fn new(
+        layout: Layout,
+        board: Arc<Board>,
+        metrics: Arc<Metrics>,
+        retry_ticks: u32,
+        leaderless_ticks: u32,
+    ) -> Self {
         let strong = ReadBarriers::new(layout, retry_ticks);
         let waiting = Waiting { strong, at_least: Vec::new(), closed: false };
-        ReadGate { board, metrics, waiting: Mutex::new(waiting), wanted: AtomicU64::new(u64::MAX) }
+        ReadGate {
+            board,
+            metrics,
+            waiting: Mutex::new(waiting),
+            wanted: AtomicU64::new(u64::MAX),
+            leaderless_ticks,
+        }
     }
 
     /// Queues strong reads, and begins a round for them unless one must be awaited first.
@@ -114,7 +128,10 @@ impl ReadGate {
         if waiting.strong.is_empty() && waiting.at_least.is_empty() {
             return;
         }
-        let failed = waiting.extract(|reads| reads.deadline <= now);
+        let mut failed = waiting.extract(|reads| reads.deadline <= now);
+        if self.board.is_leaderless(self.leaderless_ticks) {
+            waiting.strong.extract(|_| true, &mut failed);
+        }
         let ended = Ended { failed, ..self.complete(&mut waiting) };
         let round = waiting.strong.tick(self.awaited(), halted);
         drop(waiting);

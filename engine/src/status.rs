@@ -21,6 +21,12 @@ pub struct Status {
     pub duplicates: u64,
     /// Positions that no-ops filled.
     pub noops: u64,
+    /// What is wrong with this server, in words that say what to do; nothing while all is well.
+    #[serde(default)]
+    pub alarms: Vec<String>,
+    /// How much waits on this server, and what it therefore does not take.
+    #[serde(default)]
+    pub waiting: Waiting,
     /// This server's snapshots.
     pub snapshot: SnapshotStatus,
     /// All servers of the cluster, as this one knows them; empty if it runs an older version.
@@ -68,6 +74,24 @@ pub struct GroupStatus {
     pub commit: u64,
     /// Raft index of the last entry that the merge has taken.
     pub handed: u64,
+}
+
+/// How much waits on a server behind something slow.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Waiting {
+    /// Bytes of entries of all groups that wait for the disk.
+    pub unsynced_bytes: u64,
+    /// Bytes of entries that are merged and wait for execution.
+    pub executing_bytes: u64,
+    /// Bytes of entries in the logs of all groups that are not merged.
+    pub behind_bytes: u64,
+    /// That is so much that only the awaited group's entries are taken.
+    pub behind: bool,
+    /// Bytes free on the disk; 0 while that is not known.
+    pub disk_free_bytes: u64,
+    /// There is too little room on the disk, so no commands are taken.
+    pub read_only: bool,
 }
 
 /// How a server's snapshots stand.

@@ -22,7 +22,6 @@ fn a_slow_application_is_no_groups_stall() {
     config.durability = Durability::Memory;
     config.lane_bytes = 256 << 20;
     let outside = Outside {
-        incarnation: 1,
         boot: 1,
         clock: Clock::Manual(Arc::new(ManualClock::new())),
         files: Arc::new(SystemFiles),

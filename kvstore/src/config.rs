@@ -160,6 +160,10 @@ fn set_engine_limits(config: &mut Config, table: &EngineTable) {
     set(&mut config.segment_bytes, table.segment_mib.map(|mib| u64::from(mib) << 20));
     set(&mut config.log_cache_bytes, table.log_cache_mib.map(mib));
     set(&mut config.send_queue_bytes, table.send_queue_mib.map(mib));
+    set(&mut config.unsynced_bytes, table.unsynced_mib.map(mib));
+    set(&mut config.merge_bytes, table.merge_mib.map(mib));
+    set(&mut config.behind_bytes, table.behind_mib.map(|mib| u64::from(mib) << 20));
+    set(&mut config.disk_reserve_bytes, table.disk_reserve_mib.map(|mib| u64::from(mib) << 20));
     set(&mut config.leaders, table.leaders.clone());
     set_snapshot_limits(config, table);
     set(
@@ -223,7 +227,24 @@ fn front_end_config(http: &str, redis: &str, table: &FrontTable) -> Result<Front
             Some(value) => *field = value as usize * unit,
         }
     }
+    set_patience(&mut config, table);
+    config.check().map_err(|error| ConfigFileError::Value {
+        key: format!("front.{}", error.name),
+        reason: error.to_string(),
+    })?;
     Ok(config)
+}
+
+fn set_patience(config: &mut FrontEndConfig, table: &FrontTable) {
+    for (value, field) in [
+        (table.http_idle_seconds, &mut config.http_idle),
+        (table.redis_idle_seconds, &mut config.redis_idle),
+        (table.tcp_keepalive_seconds, &mut config.tcp_keepalive),
+    ] {
+        if let Some(seconds) = value {
+            *field = Duration::from_secs(seconds.into());
+        }
+    }
 }
 
 fn parse_cluster(text: &str) -> Result<u128, ConfigFileError> {

@@ -32,6 +32,7 @@ mod description;
 mod front;
 pub mod http;
 pub mod logs;
+pub mod open_files;
 mod reply;
 pub mod resp;
 pub mod server;
@@ -47,7 +48,7 @@ pub mod sim {
 pub use description::{Description, MAX_CONTENT_ENCODING_BYTES, MAX_CONTENT_TYPE_BYTES};
 #[doc(hidden)]
 pub use front::fuzzing;
-pub use front::{FrontEndConfig, FrontEnds};
+pub use front::{FrontEndConfig, FrontEnds, OutOfRange};
 pub use reply::{CommandError, Reply};
 pub use state::{Cursor, Found, Kv, KvFrozen, KvReader, KvRestoring, SnapshotEntry, snapshot_entries};
 pub use tag::{Life, Tag};

@@ -9,6 +9,7 @@ use niagara_engine::{Client, Config, Engine, StartError};
 
 use crate::command;
 use crate::logs::LogCollector;
+use crate::open_files::{self, OpenFilesError};
 use crate::{FrontEndConfig, FrontEnds, Kv};
 
 /// What a server needs to know before it starts.
@@ -44,6 +45,9 @@ pub enum ServerError {
     /// The engine did not start: its data directory, its addresses or its configuration.
     #[error(transparent)]
     Engine(#[from] StartError),
+    /// The process may not have as many open files as the server needs.
+    #[error(transparent)]
+    OpenFiles(#[from] OpenFilesError),
     /// The state could not be set up.
     #[error("the system gives no thread for the state: {0}")]
     State(io::Error),
@@ -67,8 +71,10 @@ pub enum ServerError {
 impl Server {
     /// Starts the engine, then the front ends: a server that clients can connect to has recovered its logs.
     pub fn start(config: ServerConfig) -> Result<Server, ServerError> {
-        let ServerConfig { mut engine, front } = config;
+        let ServerConfig { mut engine, mut front } = config;
         engine.application = command::application();
+        engine.check().map_err(StartError::Config)?;
+        front.max_connections = open_files::share_out(&engine, &front)?;
         let state = Kv::of_cluster(engine.cluster).map_err(ServerError::State)?;
         let engine = Engine::start(engine, state)?;
         let client = engine.client();

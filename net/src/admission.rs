@@ -30,6 +30,9 @@ pub trait Admission: Send + Sync {
     ///
     /// The refusal that both ends are to see, usually [`Refusal::Store`].
     fn admit(&self, peer: &Hello) -> Result<(), Refusal>;
+
+    /// Another server has refused this one, and says why.
+    fn refused(&self, _refusal: &Refusal) {}
 }
 
 /// Admits every server that passes the built-in checks.

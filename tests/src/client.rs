@@ -82,11 +82,11 @@ impl Client {
     }
 }
 
-/// 503 and 429 say that a request was not executed; 504 that nobody knows.
+/// 503, 507 and 429 say that a request was not executed; 504 that nobody knows.
 fn http_answer<T>(answer: io::Result<Response>, done: impl FnOnce(Response) -> Option<T>) -> Answer<T> {
     match answer {
         Ok(response) => match response.status {
-            429 | 503 => Answer::Refused,
+            429 | 503 | 507 => Answer::Refused,
             504 => Answer::Unknown,
             _ => expected(response, done),
         },
@@ -98,7 +98,7 @@ fn http_answer<T>(answer: io::Result<Response>, done: impl FnOnce(Response) -> O
 fn redis_answer<T>(answer: io::Result<Value>, done: impl FnOnce(Value) -> Option<T>) -> Answer<T> {
     match answer {
         Ok(Value::Error(text)) => match text.split(' ').next() {
-            Some("OVERLOADED" | "NOQUORUM" | "STOPPING") => Answer::Refused,
+            Some("OVERLOADED" | "NOQUORUM" | "READONLY" | "STOPPING") => Answer::Refused,
             Some("UNKNOWN") => Answer::Unknown,
             _ => panic!("the server answered -{text}"),
         },

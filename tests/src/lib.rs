@@ -42,6 +42,7 @@ pub mod measuring;
 pub mod metrics;
 pub mod model;
 pub use niagara_tools::network;
+pub mod loop_disk;
 pub mod output;
 pub mod ports;
 pub mod process;

@@ -108,7 +108,6 @@ impl Cluster {
         let server = &mut self.servers[id as usize - 1];
         server.lives += 1;
         let outside = Outside {
-            incarnation: server.lives,
             boot: id << 8 | server.lives,
             clock: Clock::Manual(Arc::clone(&self.clock)),
             files: Arc::clone(&server.files),

@@ -200,7 +200,6 @@ impl Server {
         let mut config = Config::new(1, id, (1..=SERVERS).map(member).collect());
         config.durability = Durability::Memory;
         let outside = Outside {
-            incarnation: 1,
             boot: id,
             clock: Clock::Manual(Arc::clone(clock)),
             files: Arc::new(SystemFiles),

@@ -97,8 +97,8 @@ fn a_server_whose_links_come_and_go_holds_up_no_reads_through_others() {
     for seed in 0..8 * rounds(1) as u64 {
         for each in [60_000, 150_000, 250_000, 500_000] {
             let server = 1 + seed % 3;
-            let coverage =
-                holds_under(Plan::flapping(seed, server, each), &format!("{server} flaps, {each} us"));
+            let plan = Plan::of(seed).with_nothing_but_flapping(server, each);
+            let coverage = holds_under(plan, &format!("{server} flaps, {each} us"));
             assert!(coverage.of("prompt reads asked") > 30);
         }
     }

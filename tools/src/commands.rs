@@ -18,7 +18,7 @@ use crate::output;
 use crate::scaling::{self, ScalingOptions};
 
 /// More than the longest report has: what is named by mistake may have no end.
-const REPORT_BYTES_MAX: u64 = 256 << 20;
+const REPORT_BYTES_MAX: u64 = 64 << 20;
 
 /// One of the subcommands.
 #[derive(Args)]

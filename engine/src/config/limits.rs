@@ -50,8 +50,30 @@ fn count(name: &'static str, unit: &'static str, value: u64, least: u64, most: u
 }
 
 fn time(name: &'static str, value: Duration, most: Duration) -> Range {
-    let unit = "microseconds";
-    Range { name, value: value.as_micros(), unit, least: 1_000, most: most.as_micros() }
+    Range { name, value: value.as_millis(), unit: "ms", least: 1, most: most.as_millis() }
+}
+
+/// The end of a range that a value is beyond.
+pub(super) fn bound(value: u128, least: u128, most: u128, unit: &str) -> String {
+    if value < least {
+        format!("at least {}", amount(least, unit))
+    } else {
+        format!("at most {}", amount(most, unit))
+    }
+}
+
+/// A value with its unit; whole numbers of larger ones are said in those.
+pub(super) fn amount(value: u128, unit: &str) -> String {
+    const KIB: u128 = 1 << 10;
+    const MIB: u128 = 1 << 20;
+    let Some(rest) = unit.strip_prefix("bytes").filter(|_| value > 0 && value.is_multiple_of(KIB)) else {
+        return format!("{value} {unit}");
+    };
+    if value.is_multiple_of(MIB) {
+        format!("{} MiB{rest}", value / MIB)
+    } else {
+        format!("{} KiB{rest}", value / KIB)
+    }
 }
 
 impl Config {
@@ -73,20 +95,20 @@ impl Config {
         }
         if self.election_ticks < 5 * self.heartbeat_ticks {
             return Err(ConfigError::Unfit(format!(
-                "election_ticks is {}, but must be at least 5 times heartbeat_ticks, which is {}",
-                self.election_ticks, self.heartbeat_ticks
+                "election_ticks must be at least 5 times heartbeat_ticks, which is {}, but is {}",
+                self.heartbeat_ticks, self.election_ticks
             )));
         }
         if self.lane_bytes < 2 * self.command_bytes {
             return Err(ConfigError::Unfit(format!(
-                "lane_bytes is {} bytes, but must be at least twice command_bytes, which is {} bytes",
-                self.lane_bytes, self.command_bytes
+                "lane_bytes must be at least twice command_bytes, which is {} bytes, but is {} bytes",
+                self.command_bytes, self.lane_bytes
             )));
         }
         Ok(())
     }
 
-    fn ranges(&self) -> [Range; 19] {
+    fn ranges(&self) -> [Range; 23] {
         let tib = 1 << 40;
         let segment = |bytes: u64| bytes as usize;
         [
@@ -106,6 +128,10 @@ impl Config {
                 segment(SEGMENT_BYTES_MAX),
             ),
             bytes("log_cache_bytes", self.log_cache_bytes, 0, 64 * GIB),
+            bytes("unsynced_bytes", self.unsynced_bytes, KIB, 64 * GIB),
+            bytes("merge_bytes", self.merge_bytes, KIB, 64 * GIB),
+            count("behind_bytes", "bytes", self.behind_bytes, KIB as u64, 1024 * tib),
+            count("disk_reserve_bytes", "bytes", self.disk_reserve_bytes, 0, 1024 * tib),
             bytes("send_queue_bytes", self.send_queue_bytes, KIB, 64 * GIB),
             count("snapshot_entries", "entries", self.snapshot_entries, 1, tib),
             count("snapshot_bytes", "bytes", self.snapshot_bytes, 1, 1024 * tib),

@@ -38,6 +38,8 @@ pub struct DriverConfig {
     pub send_queue_bytes: usize,
     /// A log that takes more bytes is compacted in spite of followers that are getting a snapshot.
     pub pin_bytes: u64,
+    /// Bytes of entries that may wait for this server's own disk.
+    pub unsynced_bytes: usize,
 }
 
 impl DriverConfig {
@@ -76,6 +78,7 @@ impl DriverConfig {
             sub_batch_bytes: 1 << 10,
             foreign_bytes: 1 << 20,
             pin_bytes: 0,
+            unsynced_bytes: 80 << 20,
             send_queue_bytes: 1 << 20,
         }
     }

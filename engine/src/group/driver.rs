@@ -5,8 +5,6 @@
 //! per round of its loop, and carries out what [`Output`] says, in its order. The production thread and the simulator
 //! run this same code, so that "persist before acknowledging" is tested where it is written.
 
-use std::collections::VecDeque;
-
 use niagara_sequencer::{Lag, Pacing, Padding, next_place};
 use raft::eraftpb::{Entry, Message, MessageType};
 use raft::{ProgressState, RawNode, ReadOnlyOption, StateRole};
@@ -24,19 +22,13 @@ use super::placement::Placement;
 use super::reads::{Leader, PendingReads};
 use super::slots::SlotIndex;
 use super::store::{RaftStore, ReplicaLog, entry_for_log};
+use super::taking::Taking;
 use super::turn::{Output, View, Write};
+use super::unpersisted::{Unpersisted, bytes_of};
 use crate::batch::{EntryFill, encode_commands, encode_skip};
-use crate::log::{HardState, LogEntry};
+use crate::log::{EntryId, HardState, LogEntry};
 use crate::planted::{self, Bug};
 use crate::wire::{Wire, crosses_the_network};
-
-/// A Ready on its way to the disk, and what may be sent only after it.
-struct Unpersisted {
-    ready: u64,
-    written: bool,
-    voted: bool,
-    messages: Vec<Message>,
-}
 
 /// What commands wait for that are there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +37,8 @@ enum Held {
     No,
     /// The window is full: they wait until the merge has emptied half of it.
     Window,
+    /// This server's own disk, or room on it.
+    Disk,
     /// A leader, or the end of a transfer, or execution of what was sent to the leader.
     Other,
 }
@@ -60,7 +54,13 @@ pub struct Driver<L: ReplicaLog> {
     pub(super) slots: SlotIndex,
     pub(super) level: u64,
     pub(super) intake: Intake,
-    unpersisted: VecDeque<Unpersisted>,
+    pub(super) unpersisted: Unpersisted,
+    /// Which entries of a leader may be taken.
+    pub(super) taking: Taking,
+    /// The last message with entries was not taken.
+    pub(super) asks_for_more: bool,
+    /// Messages with entries that were not taken since the last turn.
+    pub(super) untaken: u64,
     durable: (u64, u64),
     reads: PendingReads,
     pub(super) placement: Placement,
@@ -94,6 +94,9 @@ pub struct Driver<L: ReplicaLog> {
     pub(super) contradicted: Option<Contradiction>,
 }
 
+/// A disk that a write has been waiting for for so many election time-outs is stuck: another server should lead.
+const STUCK_ELECTIONS: u64 = 2;
+
 /// When the lane was last seen to move, and when it is sent again if it does not.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
@@ -115,7 +118,9 @@ impl<L: ReplicaLog> Driver<L> {
             // The merge pulls committed entries from the log by itself; raft-rs need not list them again.
             applied: hard_state.commit,
             // One message carries a whole window of entries to a follower that is that far behind, if it is not far too large.
-            max_size_per_msg: (config.entry_bytes * (config.window + 1)).min(MOST_MESSAGE_BYTES) as u64,
+            max_size_per_msg: (config.entry_bytes * (config.window + 1))
+                .min(MOST_MESSAGE_BYTES)
+                .min(config.unsynced_bytes / 2) as u64,
             max_inflight_msgs: MOST_IN_FLIGHT,
             check_quorum: true,
             pre_vote: true,
@@ -135,6 +140,7 @@ impl<L: ReplicaLog> Driver<L> {
             .unwrap_or_else(|error| panic!("raft refuses to start from this log: {error}"));
         Driver {
             intake: Intake::new(config.foreign_bytes),
+            unpersisted: Unpersisted::new(config.unsynced_bytes),
             durable: (hard_state.term, hard_state.vote),
             reads: PendingReads::new(config.server, config.boot, 2 * u64::from(config.heartbeat_ticks)),
             placement: Placement::new(&config),
@@ -144,7 +150,9 @@ impl<L: ReplicaLog> Driver<L> {
             progress: Progress { patience: u64::from(config.election_ticks), ..Progress::default() },
             raft,
             level: slots.level(),
-            unpersisted: VecDeque::new(),
+            taking: Taking::All,
+            untaken: 0,
+            asks_for_more: false,
             lagging: false,
             held: Held::No,
             pads_up_to: slots.level().saturating_add(MOST_PADDED_A_TICK),
@@ -201,6 +209,17 @@ impl<L: ReplicaLog> Driver<L> {
         self.raft.raft.raft_log.last_index()
     }
 
+    /// The last entry in the local log.
+    pub fn last_entry(&self) -> EntryId {
+        let log = &self.raft.raft.raft_log;
+        EntryId { index: log.last_index(), term: log.last_term() }
+    }
+
+    /// Raft index up to which entries are durable here.
+    pub fn persisted_index(&self) -> u64 {
+        self.raft.raft.raft_log.persisted
+    }
+
     /// The highest place of a command that this log has held.
     pub fn level(&self) -> u64 {
         self.level
@@ -211,12 +230,34 @@ impl<L: ReplicaLog> Driver<L> {
         self.lagging
     }
 
+    /// Bytes of entries that wait for this server's own disk.
+    pub fn unsynced_bytes(&self) -> u64 {
+        self.unpersisted.bytes()
+    }
+
+    /// For how many ticks a write has been waited for.
+    pub fn disk_waits_for(&self) -> u64 {
+        self.unpersisted.waits_for(self.ticks)
+    }
+
+    /// Whether this server's own disk is stuck, as far as this log can tell.
+    pub fn disk_is_stuck(&self) -> bool {
+        self.disk_waits_for() > STUCK_ELECTIONS * u64::from(self.config.election_ticks)
+    }
+
+    /// Bytes of entries that the merge has not passed, those included that are about to come to the log.
+    pub fn behind_bytes(&self) -> u64 {
+        self.slots.unmerged_bytes() + self.unpersisted.arriving()
+    }
+
     /// Commands that are there wait until the merge has passed this entry; 0 if any progress of the merge or of execution may
     /// help, `u64::MAX` if none wait.
     pub fn goes_on_at(&self) -> u64 {
         match self.held {
             Held::No => u64::MAX,
             Held::Window => self.slots.index_leaving(self.pacing.goes_on_at()),
+            // The merge has nothing to do with it; a message tells when the disk has come on.
+            Held::Disk => u64::MAX - 1,
             Held::Other => 0,
         }
     }
@@ -278,7 +319,7 @@ impl<L: ReplicaLog> Driver<L> {
         if self.may_let_time_pass(view) {
             self.raft.tick();
         }
-        let may_campaign = !view.stand_back && self.resetting.is_none() && self.contradicted.is_none();
+        let may_campaign = self.may_lead(view);
         if self.placement.wants_to_campaign(self.ticks, self.leader()) && may_campaign {
             // A refused pre-vote changes nothing, so an error or a loss here needs no answer.
             let _ = self.raft.campaign();
@@ -291,13 +332,17 @@ impl<L: ReplicaLog> Driver<L> {
             {
                 self.raft.raft.abort_leader_transfer();
             }
-            if view.stand_back && self.placement.may_transfer(self.ticks) {
+            let unfit = view.stand_back || self.disk_is_stuck();
+            if unfit && self.placement.may_transfer(self.ticks)
+                || view.read_only && self.placement.may_transfer_again(self.ticks)
+            {
                 self.hand_leadership_over(None);
             }
-        } else if !view.lags && self.placement.wants_to_claim(self.ticks, self.leader()) {
+        } else if view.may_claim && self.placement.wants_to_claim(self.ticks, self.leader()) {
             self.outbox.push((self.leader(), Wire::Claim));
         }
         self.remind_followers();
+        self.ask_for_more();
         self.outbox.tick();
         self.may_compact = true;
         self.reads.tick();
@@ -308,9 +353,15 @@ impl<L: ReplicaLog> Driver<L> {
     /// raft-rs looks for entries in it when it campaigns.
     fn may_let_time_pass(&self, view: &View) -> bool {
         let raft = &self.raft.raft;
-        !view.stand_back && self.resetting.is_none() && self.contradicted.is_none()
+        self.may_lead(view)
             || raft.state == StateRole::Leader
             || raft.election_elapsed + 1 < raft.randomized_election_timeout()
+    }
+
+    /// Whether nothing about this server speaks against its becoming the leader.
+    fn may_lead(&self, view: &View) -> bool {
+        let is_sound = self.resetting.is_none() && self.contradicted.is_none();
+        !view.stand_back && is_sound && !self.disk_is_stuck()
     }
 
     /// Hands leadership to `to`, or to the best follower there is: active, and close behind. `false` if there is none.
@@ -369,21 +420,22 @@ impl<L: ReplicaLog> Driver<L> {
 
     /// Everything up to and including the write of this Ready is durable.
     pub fn persisted(&mut self, ready: u64) {
-        let mut last = None;
-        while let Some(done) = self.unpersisted.pop_front_if(|next| next.ready <= ready || !next.written) {
-            last = Some(done.ready);
-            self.send_all(done.messages);
-        }
-        if let Some(last) = last {
-            self.raft.on_persist_ready(last);
-            if let Some((_, index)) = self.resetting.take_if(|(reset, _)| *reset <= last) {
-                // raft-rs leaves it to its user to say that a snapshot is applied.
-                self.raft.advance_apply_to(index);
-            }
+        if let Some((last, messages)) = self.unpersisted.persisted(ready) {
+            self.nothing_is_before(last, messages);
         }
     }
 
-    fn send_all<M: IntoIterator<Item = Message>>(&mut self, messages: M) {
+    /// Nothing that this Ready has to wait for is on its way to the disk any more.
+    fn nothing_is_before(&mut self, ready: u64, messages: Vec<Message>) {
+        self.send_all(messages);
+        self.raft.on_persist_ready(ready);
+        if let Some((_, index)) = self.resetting.take_if(|(reset, _)| *reset <= ready) {
+            // raft-rs leaves it to its user to say that a snapshot is applied.
+            self.raft.advance_apply_to(index);
+        }
+    }
+
+    pub(super) fn send_all<M: IntoIterator<Item = Message>>(&mut self, messages: M) {
         for message in messages {
             if message.msg_type == MessageType::MsgSnapshot {
                 let snapshot = message.get_snapshot();
@@ -417,6 +469,7 @@ impl<L: ReplicaLog> Driver<L> {
         }
         self.pump(output);
         self.compact(output);
+        output.untaken += std::mem::take(&mut self.untaken);
         output.need = self.need.take().or(output.need.take());
         let commit = self.commit();
         self.reads.answer(commit, &self.slots, &mut output.reads);
@@ -476,6 +529,10 @@ impl<L: ReplicaLog> Driver<L> {
         }
         let mut entries = Vec::new();
         while self.intake.has_work(source) {
+            if view.read_only || self.unpersisted.is_full() {
+                self.held = Held::Disk;
+                break;
+            }
             if waits || !self.pacing.may_cut(self.slots.unmerged_commands() + entries.len()) {
                 self.held = Held::Window;
                 break;
@@ -493,6 +550,7 @@ impl<L: ReplicaLog> Driver<L> {
             }
             let (context, data) = encode_commands(place, &batches);
             entries.push(Entry { context, data, ..Entry::default() });
+            self.unpersisted.arrived(bytes_of(&entries[entries.len() - 1..]));
         }
         if !entries.is_empty() {
             self.last_cut = self.ticks;
@@ -502,7 +560,9 @@ impl<L: ReplicaLog> Driver<L> {
             let committed = self.slots.place_at(self.commit());
             skip_to = (committed < self.level).then(|| place + self.level - committed);
         }
-        if let Some(target) = skip_to {
+        if let Some(target) = skip_to
+            && !self.unpersisted.is_full()
+        {
             output.skips += 1;
             entries.push(Entry { context: encode_skip(target), ..Entry::default() });
         }
@@ -588,7 +648,7 @@ impl<L: ReplicaLog> Driver<L> {
             let voted = hard_state.is_some_and(|hs| (hs.term, hs.vote) != self.durable);
             if voted {
                 self.durable = (state.term, state.vote);
-            } else if !self.unpersisted.iter().any(|waiting| waiting.voted) {
+            } else if !self.unpersisted.has_vote() {
                 // A heartbeat's answer promises only this replica's term, and that is durable: a slow disk must not
                 // hold up leases and reads.
                 let (at_once, held) = later
@@ -598,32 +658,20 @@ impl<L: ReplicaLog> Driver<L> {
                 self.send_all::<Vec<_>>(at_once);
             }
             if voted || !entries.is_empty() || reset.is_some() {
+                self.unpersisted.push(number, &entries, voted, later, self.ticks);
                 output.writes.push(Write::Ready { ready: number, reset, entries, hard_state: state });
-                self.unpersisted.push_back(Unpersisted {
-                    ready: number,
-                    written: true,
-                    voted,
-                    messages: later,
-                });
-            } else {
+            } else if let Err(later) = self.unpersisted.follow(number, later) {
                 // A commit index alone is written with the next entries: it can be learned again.
-                self.unpersisted.push_back(Unpersisted {
-                    ready: number,
-                    written: false,
-                    voted,
-                    messages: later,
-                });
-                if self.unpersisted.len() == 1 {
-                    self.persisted(number);
-                }
+                self.nothing_is_before(number, later);
             }
         }
+        self.unpersisted.all_handed_over();
     }
 
     fn note(&mut self, entries: &[LogEntry]) {
         for entry in entries {
             let fill = EntryFill::of(&entry.context).expect("checked before it came to the log");
-            self.slots.append(entry.index, &fill);
+            self.slots.append(entry.index, &fill, entry.memory_bytes());
         }
         self.level = self.level.max(self.slots.level());
     }

@@ -8,6 +8,8 @@
 //! | `config.rs` | what it is told once |
 //! | `turn.rs` | what it is told at a turn, and what it wants done |
 //! | `intake.rs` | commands on their way into the log: this server's lane, and what others forward |
+//! | `taking.rs` | which entries of its leader a replica takes |
+//! | `unpersisted.rs` | what waits for this server's own disk |
 //! | `slots.rs` | which slot each recent entry fills |
 //! | `reads.rs` | quorum rounds of strong reads |
 //! | `contradiction.rs` | leaders whose log lacks what is committed here |
@@ -39,7 +41,9 @@ mod receive;
 mod slots;
 mod store;
 mod superseded;
+mod taking;
 mod turn;
+mod unpersisted;
 
 pub use behind::SnapshotFloor;
 pub use config::DriverConfig;
@@ -48,4 +52,5 @@ pub use driver::Driver;
 pub use intake::LaneSource;
 pub use slots::SlotIndex;
 pub use store::ReplicaLog;
+pub use taking::Taking;
 pub use turn::{Cut, Output, View, Write};

@@ -114,6 +114,11 @@ impl Placement {
         ticks >= self.transferred + 2 * self.election_ticks
     }
 
+    /// Whether it may once more, for a reason that the next leader may have as well: a disk without room rarely is the only one.
+    pub fn may_transfer_again(&self, ticks: u64) -> bool {
+        ticks >= self.transferred + 8 * self.election_ticks
+    }
+
     /// A transfer has begun.
     pub fn transferred(&mut self, ticks: u64) {
         self.transferred = ticks;

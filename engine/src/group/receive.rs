@@ -87,6 +87,9 @@ impl<L: ReplicaLog> Driver<L> {
         if message.msg_type == MessageType::MsgAppendResponse {
             self.flow.forget_probe(from);
         }
+        if !self.takes(&message) {
+            return;
+        }
         if let Err(error) = self.step(message) {
             tracing::debug!(from, %error, "raft refused a message");
         }

@@ -18,6 +18,7 @@ pub struct SlotIndex {
     least_place: u64,
     marks: VecDeque<Mark>,
     commands: usize,
+    bytes: u64,
     merged_commands: u64,
     level: u64,
 }
@@ -27,14 +28,15 @@ struct Mark {
     index: u64,
     place: u64,
     commands: bool,
+    bytes: u64,
 }
 
 impl SlotIndex {
-    /// Notes the entry at `index`, which replaces whatever stood from there on.
+    /// Notes the entry at `index`, which takes so many bytes and replaces whatever stood from there on.
     ///
     /// # Panics
     /// When places do not rise along the log (`position_bijection`): a leader has filled a slot twice.
-    pub fn append(&mut self, index: u64, fill: &EntryFill) {
+    pub fn append(&mut self, index: u64, fill: &EntryFill, bytes: u64) {
         self.truncate_from(index);
         let (place, commands) = match *fill {
             EntryFill::Nothing => return,
@@ -46,7 +48,8 @@ impl SlotIndex {
             place > before,
             "position_bijection: entry {index} fills place {place}, but the log has filled {before} already"
         );
-        self.marks.push_back(Mark { index, place, commands });
+        self.marks.push_back(Mark { index, place, commands, bytes });
+        self.bytes += bytes;
         self.commands += usize::from(commands);
         if commands || planted::is(Bug::SkipsRaiseLevel) {
             self.level = self.level.max(place);
@@ -63,7 +66,7 @@ impl SlotIndex {
     /// All entries are dropped: the log is empty above `index`, see [`begin_above`](Self::begin_above).
     pub fn reset(&mut self, index: u64, place: u64) {
         self.marks.clear();
-        self.commands = 0;
+        (self.commands, self.bytes) = (0, 0);
         (self.floor_index, self.floor_place, self.least_place) = (index, place, 0);
     }
 
@@ -71,6 +74,7 @@ impl SlotIndex {
     fn truncate_from(&mut self, index: u64) {
         while let Some(mark) = self.marks.pop_back_if(|mark| mark.index >= index) {
             self.commands -= usize::from(mark.commands);
+            self.bytes -= mark.bytes;
         }
         assert!(
             index > self.floor_index,
@@ -82,6 +86,7 @@ impl SlotIndex {
     pub fn merged(&mut self, index: u64) {
         while let Some(mark) = self.marks.pop_front_if(|mark| mark.index <= index) {
             self.commands -= usize::from(mark.commands);
+            self.bytes -= mark.bytes;
             self.merged_commands += u64::from(mark.commands);
             self.floor_place = self.floor_place.max(mark.place);
             self.least_place = mark.place;
@@ -117,6 +122,11 @@ impl SlotIndex {
         self.commands
     }
 
+    /// Bytes of entries that the merge has not passed.
+    pub fn unmerged_bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// The index that the merge has to pass for so many entries with commands to be left; 0 if there are no more of them.
     pub fn index_leaving(&self, entries: usize) -> u64 {
         let mut newest_first = self.marks.iter().rev().filter(|mark| mark.commands);
@@ -142,15 +152,16 @@ mod tests {
     #[test]
     fn a_log_is_followed_through_truncation_and_merge() {
         let mut slots = SlotIndex::default();
-        slots.append(1, &EntryFill::Nothing);
-        slots.append(2, &EntryFill::Commands { place: 1 });
-        slots.append(3, &EntryFill::Skip { place: 9 });
-        slots.append(4, &EntryFill::Commands { place: 10 });
+        slots.append(1, &EntryFill::Nothing, 10);
+        slots.append(2, &EntryFill::Commands { place: 1 }, 10);
+        slots.append(3, &EntryFill::Skip { place: 9 }, 10);
+        slots.append(4, &EntryFill::Commands { place: 10 }, 10);
         assert_eq!((slots.last_place(), slots.place_at(3), slots.place_at(1)), (10, 9, 0));
         assert_eq!((slots.unmerged_commands(), slots.unmerged_commands_through(3)), (2, 1));
+        assert_eq!(slots.unmerged_bytes(), 30);
         assert_eq!([0, 1, 2].map(|left| slots.index_leaving(left)), [4, 2, 0]);
         // A new leader's entry replaces the suffix.
-        slots.append(3, &EntryFill::Nothing);
+        slots.append(3, &EntryFill::Nothing, 10);
         assert_eq!((slots.last_place(), slots.unmerged_commands()), (1, 1));
         slots.merged(2);
         assert_eq!((slots.last_place(), slots.place_at(0), slots.unmerged_commands()), (1, 1, 0));
@@ -161,12 +172,12 @@ mod tests {
     #[test]
     fn behind_a_snapshot_may_stand_what_a_deposed_leader_has_put_there() {
         let mut slots = SlotIndex::default();
-        slots.append(1, &EntryFill::Commands { place: 2 });
+        slots.append(1, &EntryFill::Commands { place: 2 }, 10);
         slots.reset(7, 9);
         assert_eq!((slots.last_place(), slots.unmerged_commands()), (9, 0));
-        slots.append(8, &EntryFill::Commands { place: 4 });
+        slots.append(8, &EntryFill::Commands { place: 4 }, 10);
         assert_eq!(slots.last_place(), 9);
-        slots.append(8, &EntryFill::Commands { place: 10 });
+        slots.append(8, &EntryFill::Commands { place: 10 }, 10);
         slots.merged(8);
         assert_eq!((slots.last_place(), slots.place_at(7)), (10, 10));
     }
@@ -175,7 +186,7 @@ mod tests {
     #[should_panic(expected = "position_bijection")]
     fn a_slot_is_never_filled_twice() {
         let mut slots = SlotIndex::default();
-        slots.append(1, &EntryFill::Commands { place: 5 });
-        slots.append(2, &EntryFill::Commands { place: 5 });
+        slots.append(1, &EntryFill::Commands { place: 5 }, 10);
+        slots.append(2, &EntryFill::Commands { place: 5 }, 10);
     }
 }

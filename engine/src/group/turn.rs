@@ -17,10 +17,12 @@ pub struct View {
     pub next_command: u64,
     /// The latest attempt of the lane in which execution found a gap.
     pub gap_attempt: Option<u32>,
-    /// Some group's merge lags, so that this server had better not ask for leaderships.
-    pub lags: bool,
-    /// Some group's merge lags, and it is another group than this one that the merge awaits.
+    /// Nothing keeps this server from leading, so it may ask for leaderships: no merge lags, and no disk is stuck or full.
+    pub may_claim: bool,
+    /// This server's merge lags or is too far behind, and it is another group than this one that the merge awaits.
     pub stand_back: bool,
+    /// There is no room on this server's disk for more commands.
+    pub read_only: bool,
 }
 
 /// What the owner has to do after a turn.
@@ -40,6 +42,8 @@ pub struct Output {
     pub need: Option<(u64, u64)>,
     /// How a leader has contradicted what is committed here, if one has; for good.
     pub contradicted: Option<Contradiction>,
+    /// Messages of a leader whose entries were not taken, since too much waits here already.
+    pub untaken: u64,
     /// Sub-batches sent again because they may have been lost.
     pub attempts: u64,
 }

@@ -7,7 +7,7 @@ use super::files::Files;
 use super::format::SegmentHeader;
 use super::frame::ALIGNMENT;
 use super::segment::{Segment, create_file};
-use super::{LogConfig, LogError, SEGMENT_BYTES_MIN};
+use super::{LogConfig, LogError, LogMarks, SEGMENT_BYTES_MIN};
 
 const SEGMENT: &str = "log";
 const UNFINISHED: &str = "tmp";
@@ -22,6 +22,7 @@ pub(super) struct Directory {
     first_bytes: u64,
     segment_bytes: u64,
     durable: bool,
+    marks: Arc<dyn LogMarks>,
 }
 
 /// A file of the configured length that has been a segment and may become one again.
@@ -37,7 +38,8 @@ impl Directory {
         // Rounded up, so that the room left in a segment is always a multiple of a frame's alignment.
         let segment_bytes = config.segment_bytes.next_multiple_of(ALIGNMENT);
         let first_bytes = config.first_segment_bytes.clamp(SEGMENT_BYTES_MIN, segment_bytes);
-        Ok(Directory { path, files, log_id: config.log_id, first_bytes, segment_bytes, durable })
+        let marks = Arc::clone(&config.marks);
+        Ok(Directory { path, files, log_id: config.log_id, first_bytes, segment_bytes, durable, marks })
     }
 
     pub fn path(&self) -> &Path {
@@ -76,7 +78,8 @@ impl Directory {
     }
 
     /// Makes a segment ready for use behind segments of `held` bytes: from a spare file if there is one, else as long as they
-    /// are together. So a log doubles until its segments have the configured length, and an idle one stays small.
+    /// are together. So a log doubles until its segments have the configured length, and an idle one stays small. It is durable,
+    /// and marked as one that there has been, before anything is written to it.
     pub fn create(&self, number: u64, held: u64, spare: Option<Spare>) -> Result<Segment, LogError> {
         let path = segment_path(&self.path, number);
         let (unfinished, file, bytes) = match spare {
@@ -92,14 +95,13 @@ impl Directory {
                 (path, file, bytes)
             }
         };
-        let header = SegmentHeader { log_id: self.log_id, number, salt: self.files.salt() };
+        let header = SegmentHeader { log_id: self.log_id, number, salt: self.files.salt(), bytes };
         let segment = Segment::label(file, &path, &header, bytes)?;
-        if self.durable {
-            segment.sync_all()?;
-        }
+        segment.sync_all()?;
         let renamed = self.files.rename(&unfinished, &path);
-        renamed.map_err(LogError::io("rename the prepared segment to", &path))?;
-        self.sync_names()?;
+        renamed.map_err(LogError::write("rename the prepared segment to", &path))?;
+        self.sync()?;
+        self.marks.prepared(number).map_err(LogError::write("note that there is the segment", &path))?;
         Ok(segment)
     }
 

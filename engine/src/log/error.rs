@@ -7,13 +7,24 @@ use super::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 
 /// Why a log could not be opened, read or written.
 ///
-/// None of these is cured by calling again, save [`LogError::Unavailable`], which a reader meets in normal operation.
+/// None of these is cured by calling again, save [`LogError::Unavailable`], which a reader meets in normal operation, and
+/// [`LogError::NoRoom`].
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
     /// The operating system refused. After a failed write or sync nobody knows what is on the disk, and a second sync
     /// may claim success for data that the first one has lost: end the process, and let the next start find out.
     #[error("cannot {operation} {}: {source}; check the disk's space, health and permissions, then start again", path.display())]
     Io {
+        /// What was tried, as a verb.
+        operation: &'static str,
+        /// With which file or directory.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// There is no room on the disk for a write, of which therefore nothing counts. It may be tried again when there is room.
+    #[error("cannot {operation} {}: {source}; remove other files, or give the file system more space", path.display())]
+    NoRoom {
         /// What was tried, as a verb.
         operation: &'static str,
         /// With which file or directory.
@@ -49,6 +60,18 @@ pub enum LogError {
         commit: u64,
         /// The last entry on disk.
         last: u64,
+    },
+    /// The log holds less than it is known to have held.
+    #[error(
+        "the log in {} has lost what this server acknowledged: {what}. Restore the directory, whole and as it was when the \
+         server last ran; else remove this server from the cluster, delete its data directory, and add it again under a new id",
+        dir.display()
+    )]
+    Vanished {
+        /// The log's directory.
+        dir: PathBuf,
+        /// What is missing.
+        what: String,
     },
     /// The directory holds a log of another group, server or cluster.
     #[error(
@@ -105,5 +128,16 @@ impl LogError {
     /// For `map_err` on an operation with a file.
     pub(super) fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LogError {
         move |source| LogError::Io { operation, path: path.to_owned(), source }
+    }
+
+    /// For `map_err` on an operation that takes room, and leaves nothing behind that counts if there is none. A sync is no such
+    /// operation: what it has failed to make durable may be lost.
+    pub(super) fn write(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LogError {
+        move |source| match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                LogError::NoRoom { operation, path: path.to_owned(), source }
+            }
+            _ => LogError::Io { operation, path: path.to_owned(), source },
+        }
     }
 }

@@ -19,7 +19,7 @@ static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Directories and names. A name is durable when its directory has been synced, not before.
 pub trait Files: fmt::Debug + Send + Sync {
-    /// Creates a directory, with those above it, unless it exists; durably.
+    /// Creates a directory, with those above it, unless it exists. The names of all that it creates, and its own, are durable.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
     /// The files in a directory, in any order.
     fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>>;
@@ -33,6 +33,10 @@ pub trait Files: fmt::Debug + Send + Sync {
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Waits until the names in a directory are durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Bytes that may still be written to the file system of a directory; without end where nobody can say.
+    fn free_bytes(&self, _dir: &Path) -> io::Result<u64> {
+        Ok(u64::MAX)
+    }
     /// A number that is never the same twice, as far as chance goes: it tells the lives of a recycled file apart.
     fn salt(&self) -> u64;
 }
@@ -62,12 +66,23 @@ pub struct SystemFiles;
 
 impl Files for SystemFiles {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        if dir.is_dir() {
-            return Ok(());
+        let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let is_there = dir.is_dir();
+        if !is_there {
+            if !parent.is_dir() {
+                self.create_dir(parent)?;
+            }
+            match fs::create_dir(dir) {
+                // Somebody else has, or a former process, whose sync may not have come to its end.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
+                created => created?,
+            }
         }
-        fs::create_dir_all(dir)?;
-        let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
-        self.sync_dir(parent.unwrap_or(Path::new(".")))
+        match self.sync_dir(parent) {
+            // An operator made it where this process may not look in.
+            Err(error) if is_there && error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            synced => synced,
+        }
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
@@ -93,6 +108,11 @@ impl Files for SystemFiles {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         File::open(dir)?.sync_all()
+    }
+
+    fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
+        let found = rustix::fs::statvfs(dir)?;
+        Ok(found.f_bavail.saturating_mul(found.f_frsize))
     }
 
     fn salt(&self) -> u64 {

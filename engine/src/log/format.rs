@@ -24,6 +24,8 @@ pub(super) struct SegmentHeader {
     pub number: u64,
     /// Tells the lives of a recycled file apart.
     pub salt: u64,
+    /// How long the file was made; 0 in those of before, which do not say. It never gets shorter.
+    pub bytes: u64,
 }
 
 /// Why a segment's header cannot be used.
@@ -44,6 +46,7 @@ impl SegmentHeader {
         bytes[16..24].copy_from_slice(&self.log_id.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.number.to_le_bytes());
         bytes[32..40].copy_from_slice(&self.salt.to_le_bytes());
+        bytes[40..48].copy_from_slice(&self.bytes.to_le_bytes());
         let checksum = header_checksum(&bytes);
         bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
         bytes
@@ -62,7 +65,12 @@ impl SegmentHeader {
         if version != VERSION {
             return Err(HeaderError::Version(version));
         }
-        Ok(SegmentHeader { log_id: u64_at(bytes, 16), number: u64_at(bytes, 24), salt: u64_at(bytes, 32) })
+        Ok(SegmentHeader {
+            log_id: u64_at(bytes, 16),
+            number: u64_at(bytes, 24),
+            salt: u64_at(bytes, 32),
+            bytes: u64_at(bytes, 40),
+        })
     }
 
     /// What every checksum in this segment starts from.

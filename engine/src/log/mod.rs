@@ -25,6 +25,7 @@
 //! | `directory.rs`, `segment.rs`, `preparer.rs` | segments: names, zero-filling ahead of use, recycling |
 //! | `files.rs`, `memory_files.rs` | the file system below, and one that is in memory |
 //! | `recover.rs`, `replay.rs` | the start |
+//! | `marks.rs` | what is kept apart from a log, so that its loss is noticed |
 //! | `inspect.rs` | a look at a log that changes nothing |
 //!
 //! The log knows nothing of slots, commands or leaders: an entry's kind, context and data are opaque to it.
@@ -35,6 +36,7 @@ mod files;
 mod format;
 mod frame;
 mod inspect;
+mod marks;
 mod memory_files;
 mod preparer;
 mod read;
@@ -58,6 +60,7 @@ use bytes::Bytes;
 pub use error::LogError;
 pub use files::{Files, LogFile, SystemFiles};
 pub use inspect::{Inspection, SegmentReport, inspect};
+pub use marks::{Held, LogMarks, NoMarks};
 pub use memory_files::MemoryFiles;
 pub use recover::open;
 pub use store::{Figures, LogStore};
@@ -90,6 +93,21 @@ pub struct HardState {
     pub vote: u64,
     /// The highest index known to be committed.
     pub commit: u64,
+}
+
+/// What an entry takes in memory beside its payload, about: its place in the tables of the log, the driver and the merge.
+const ENTRY_OVERHEAD: u64 = 64;
+
+impl LogEntry {
+    /// About what the entry takes in memory; every bound in bytes counts this.
+    pub fn memory_bytes(&self) -> u64 {
+        LogEntry::bytes_in_memory(&self.context, &self.data)
+    }
+
+    /// The same for an entry with this context and payload.
+    pub(crate) fn bytes_in_memory(context: &[u8], data: &[u8]) -> u64 {
+        (context.len() + data.len()) as u64 + ENTRY_OVERHEAD
+    }
 }
 
 /// Names an entry. No two entries of a log have the same index and term (Raft, section 5.3, "log matching"), so it also
@@ -203,6 +221,8 @@ pub struct LogConfig {
     /// Whether a thread makes the next segment ready, and takes old ones away, beside the writes. That is the default; a
     /// simulator, which has one thread, does it in place.
     pub prepare_beside: bool,
+    /// Where it is kept what the log has held: nowhere, unless its owner has a place apart from the log's directory.
+    pub marks: Arc<dyn LogMarks>,
 }
 
 /// The least segment size: room for a segment's opening and a small entry.
@@ -228,6 +248,7 @@ impl LogConfig {
             log_id,
             files: Arc::new(SystemFiles),
             prepare_beside: true,
+            marks: Arc::new(NoMarks),
         }
     }
 

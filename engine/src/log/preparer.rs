@@ -3,14 +3,14 @@
 //! Filling up to 16 MiB with zeros and syncing them takes longer than many writes, so it happens beside them, on a
 //! thread: while one segment is written, the next one waits, complete, under its final name.
 
-use std::mem;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use super::LogError;
 use super::directory::{Directory, Spare};
 use super::segment::Segment;
+use crate::server::spawn;
 
 /// How many retired files wait to be used again. One is in use at a time; the second is for a burst of compaction.
 const SPARES: usize = 2;
@@ -75,18 +75,35 @@ impl Preparer {
 #[derive(Debug)]
 pub(super) struct InPlace {
     worker: Worker,
-    prepared: Segment,
+    next: Next,
+    prepared: Option<Segment>,
 }
 
 impl InPlace {
-    fn start(mut worker: Worker, next: Next) -> Result<Self, LogError> {
-        let prepared = worker.prepare(next)?;
-        Ok(InPlace { worker, prepared })
+    fn start(worker: Worker, next: Next) -> Result<Self, LogError> {
+        let mut in_place = InPlace { worker, next, prepared: None };
+        in_place.prepare_ahead()?;
+        Ok(in_place)
     }
 
     fn take(&mut self, held: u64) -> Result<Segment, LogError> {
-        let next = self.worker.prepare(Next::behind(&self.prepared, held))?;
-        Ok(mem::replace(&mut self.prepared, next))
+        let segment = match self.prepared.take() {
+            Some(segment) => segment,
+            None => self.worker.prepare(self.next)?,
+        };
+        self.next = Next::behind(&segment, held);
+        self.prepare_ahead()?;
+        Ok(segment)
+    }
+
+    /// For lack of room it is left until the segment is needed.
+    fn prepare_ahead(&mut self) -> Result<(), LogError> {
+        match self.worker.prepare(self.next) {
+            Ok(segment) => self.prepared = Some(segment),
+            Err(LogError::NoRoom { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 }
 
@@ -94,6 +111,7 @@ impl InPlace {
 pub(super) struct Beside {
     /// Taken at the end only, to tell the thread.
     jobs: Option<Sender<Job>>,
+    next: Next,
     prepared: Receiver<Result<Segment, LogError>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -109,20 +127,23 @@ impl Beside {
         let (jobs, todo) = mpsc::channel();
         let (done, prepared) = mpsc::channel();
         let path = worker.directory.path().to_owned();
-        let thread = thread::Builder::new()
-            .name("log-prepare".into())
-            .spawn(move || worker.run(&todo, &done))
+        let thread = spawn("log-prepare".into(), move || worker.run(&todo, &done))
             .map_err(LogError::io("start a thread for the log in", &path))?;
-        let beside = Beside { jobs: Some(jobs), prepared, thread: Some(thread) };
+        let beside = Beside { jobs: Some(jobs), next, prepared, thread: Some(thread) };
         beside.send(Job::Prepare(next));
         Ok(beside)
     }
 
-    fn take(&self, held: u64) -> Result<Segment, LogError> {
-        // The thread is gone after an error, which an earlier call has reported.
-        let segment = self.prepared.recv().unwrap_or(Err(LogError::Failed))?;
-        self.send(Job::Prepare(Next::behind(&segment, held)));
-        Ok(segment)
+    fn take(&mut self, held: u64) -> Result<Segment, LogError> {
+        // The thread is gone after an error, which an earlier call has reported, unless there was only no room.
+        let segment = self.prepared.recv().unwrap_or(Err(LogError::Failed));
+        match &segment {
+            Ok(segment) => self.next = Next::behind(segment, held),
+            Err(LogError::NoRoom { .. }) => {}
+            Err(_) => return segment,
+        }
+        self.send(Job::Prepare(self.next));
+        segment
     }
 
     fn send(&self, job: Job) {
@@ -137,10 +158,8 @@ impl Drop for Beside {
     fn drop(&mut self) {
         // The thread finishes what is queued, and ends when there is nobody left to send it more.
         drop(self.jobs.take());
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the thread that prepares log segments has panicked");
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("a panic in the thread that prepares log segments ends the process");
         }
     }
 }
@@ -153,14 +172,14 @@ pub(super) struct Worker {
 
 impl Worker {
     /// Works until the writer is gone or something fails. An error goes where a segment would have gone, so the writer
-    /// meets it no later than when it needs the next segment.
+    /// meets it no later than when it needs the next segment. One for lack of room ends nothing: it is tried again then.
     fn run(mut self, jobs: &Receiver<Job>, done: &Sender<Result<Segment, LogError>>) {
         for job in jobs {
             let result = match job {
                 Job::Prepare(next) => self.prepare(next).map(Some),
                 Job::Retire(segments) => self.retire(&segments).map(|()| None),
             };
-            let failed = result.is_err();
+            let failed = result.as_ref().is_err_and(|error| !matches!(error, LogError::NoRoom { .. }));
             if let Some(message) = result.transpose()
                 && (done.send(message).is_err() || failed)
             {

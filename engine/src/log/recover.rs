@@ -12,7 +12,7 @@ use super::store::LogStore;
 use super::table::Table;
 use super::tail::{Held, Tail};
 use super::writer::LogWriter;
-use super::{Durability, HardState, LogConfig, LogError, Replayed};
+use super::{Durability, HardState, Held as Known, LogConfig, LogError, Replayed};
 use crate::planted::{self, Bug};
 
 /// Opens a log, and creates it if there is none.
@@ -46,7 +46,7 @@ use crate::planted::{self, Bug};
 /// ```
 ///
 /// # Errors
-/// [`LogError::Corrupt`] and [`LogError::Lost`] if acknowledged data is damaged or missing, [`LogError::Foreign`] and
+/// [`LogError::Corrupt`], [`LogError::Lost`] and [`LogError::Vanished`] if acknowledged data is damaged or missing, [`LogError::Foreign`] and
 /// [`LogError::Version`] if the files are not for this log or program, [`LogError::Io`], and
 /// [`LogError::SegmentBytes`].
 pub fn open(
@@ -62,6 +62,18 @@ pub fn open(
     let directory = Arc::new(Directory::open(config, durable)?);
     let mut segments = directory.load()?;
     let replay = Replay::of(directory.path(), &segments, visit)?;
+    let found = Known {
+        segment: segments.last().map_or(0, |segment| segment.number),
+        last: replay.last,
+        hard_state: replay.hard_state,
+    };
+    let known = config.marks.held();
+    let missing = known.missing_from(&found).or_else(|| known.cut_off(&segments));
+    if let Some(what) = missing
+        && !planted::is(Bug::MarkIgnored)
+    {
+        return Err(LogError::Vanished { dir: config.dir.clone(), what });
+    }
 
     // Nothing is changed before all that is there has been found to be in order.
     directory.remove_unfinished()?;

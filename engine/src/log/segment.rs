@@ -22,6 +22,8 @@ pub(super) struct Segment {
     pub path: PathBuf,
     /// Length of the file.
     pub bytes: u64,
+    /// How long it was made; 0 if that is not known.
+    pub made: u64,
     handle: Mutex<Handle>,
 }
 
@@ -71,14 +73,14 @@ impl Segment {
         bytes: u64,
     ) -> Result<Self, LogError> {
         let written = file.write_all_at(&mut [IoSlice::new(&header.encode())], 0);
-        written.map_err(LogError::io("write the header of", path))?;
+        written.map_err(LogError::write("write the header of", path))?;
         Ok(Segment::of(file, path, header, bytes))
     }
 
     fn of(file: Arc<dyn LogFile>, path: &Path, header: &SegmentHeader, bytes: u64) -> Self {
-        let SegmentHeader { log_id, number, .. } = *header;
+        let SegmentHeader { log_id, number, bytes: made, .. } = *header;
         let handle = Mutex::new(Handle::Open(file));
-        Segment { log_id, number, seal: header.seal(), path: path.to_owned(), bytes, handle }
+        Segment { log_id, number, seal: header.seal(), path: path.to_owned(), bytes, made, handle }
     }
 
     /// Closes the file. It is opened again whenever it is needed.
@@ -129,7 +131,7 @@ impl Segment {
     /// Writes all parts, one behind the other, from an offset on.
     pub fn write(&self, offset: u64, parts: &mut [IoSlice<'_>]) -> Result<(), LogError> {
         let written = self.file().and_then(|file| file.write_all_at(parts, offset));
-        written.map_err(LogError::io("write to the log segment", &self.path))
+        written.map_err(LogError::write("write to the log segment", &self.path))
     }
 
     /// Waits until what was written is durable.
@@ -164,7 +166,7 @@ impl Segment {
     pub fn grow(&mut self, bytes: u64, durable: bool) -> Result<(), LogError> {
         self.file()
             .and_then(|file| allocate(&*file, self.bytes, bytes, durable))
-            .map_err(LogError::io("make longer the log segment", &self.path))?;
+            .map_err(LogError::write("make longer the log segment", &self.path))?;
         self.bytes = bytes;
         if durable { self.sync_all() } else { Ok(()) }
     }
@@ -177,8 +179,13 @@ pub(super) fn create_file(
     bytes: u64,
     durable: bool,
 ) -> Result<Arc<dyn LogFile>, LogError> {
-    let file = files.create(path).map_err(LogError::io("create the log segment", path))?;
-    allocate(&*file, 0, bytes, durable).map_err(LogError::io("allocate the log segment", path))?;
+    let file = files.create(path).map_err(LogError::write("create the log segment", path))?;
+    if let Err(error) = allocate(&*file, 0, bytes, durable) {
+        // A part of a segment is of no use, and takes what room there is.
+        let removed = files.remove(path);
+        removed.map_err(LogError::io("remove the unfinished log segment", path))?;
+        return Err(LogError::write("allocate the log segment", path)(error));
+    }
     Ok(file)
 }
 

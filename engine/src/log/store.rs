@@ -12,7 +12,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::format::entry_bytes;
 use super::segment::Segment;
 use super::table::{Location, Place, Table};
-use super::{EntryId, HardState, LogEntry, LogError};
+use super::{EntryId, HardState, Held, LogEntry, LogError};
 
 /// The view of a log that threads share; a clone is another handle to the same log. See [`open`](super::open).
 #[derive(Clone, Debug)]
@@ -116,6 +116,14 @@ impl LogStore {
     /// The hard state as it was on disk when the log was opened; later ones are the caller's to remember.
     pub fn hard_state(&self) -> HardState {
         self.0.recovered
+    }
+
+    /// What the log held when it was opened, and since then has been reset to; its segments are the writer's.
+    pub fn held(&self) -> Held {
+        let state = self.lock();
+        let index = state.table.last();
+        let last = EntryId { index, term: state.table.term(index).unwrap_or(0) };
+        Held { segment: 0, last, hard_state: self.0.recovered }
     }
 
     /// Says that the reader for whom entries stay in memory, the merge, is past this index: they leave as soon as they

@@ -7,6 +7,7 @@ use super::directory::Directory;
 use super::format::{HEADER_BYTES, Note, RECORD_HEAD_BYTES, entry_bytes};
 use super::frame::{ALIGNMENT, FRAME_HEAD_BYTES, FrameBuilder, fitting};
 use super::preparer::Preparer;
+use super::segment::Segment;
 use super::store::{LogStore, Written};
 use super::table::Location;
 use super::tail::Tail;
@@ -20,7 +21,7 @@ const OPENING_NOTES: u64 = 3;
 /// with [`Durability::Fsync`](super::Durability::Fsync), the group's own thread otherwise. See [`open`](super::open).
 ///
 /// An error is final: what the disk then holds is unknown until the next start, and later calls fail, too. End the
-/// process.
+/// process. Only [`LogError::NoRoom`] is not: the same call may be made again when there is room, until it succeeds.
 #[derive(Debug)]
 pub struct LogWriter {
     store: LogStore,
@@ -37,6 +38,8 @@ struct Disk {
     preparer: Preparer,
     store: LogStore,
     tail: Tail,
+    /// A segment that there was no room to make longer.
+    taken: Option<Segment>,
     /// The frame in the making, kept for its buffers, as is the list below.
     frame: FrameBuilder,
     written: Vec<Written>,
@@ -57,8 +60,16 @@ impl LogWriter {
     ) -> Self {
         let frame = FrameBuilder::new(tail.active().segment.seal, tail.sequence);
         let durable = directory.is_durable();
-        let disk =
-            Disk { directory, durable, preparer, store: store.clone(), tail, frame, written: Vec::new() };
+        let disk = Disk {
+            directory,
+            durable,
+            preparer,
+            store: store.clone(),
+            tail,
+            taken: None,
+            frame,
+            written: Vec::new(),
+        };
         LogWriter { store, disk: Some(disk), failed: false }
     }
 
@@ -133,7 +144,7 @@ impl LogWriter {
             return Err(LogError::Failed);
         }
         let result = act(disk);
-        self.failed = result.is_err();
+        self.failed = result.as_ref().is_err_and(|error| !matches!(error, LogError::NoRoom { .. }));
         result
     }
 }
@@ -202,11 +213,17 @@ impl Disk {
 
     /// Goes on in the next segment, with room for a frame with that many bytes of records besides its opening.
     fn roll(&mut self, bytes: u64) -> Result<(), LogError> {
-        let mut segment = self.preparer.take(self.tail.bytes())?;
+        let mut segment = match self.taken.take() {
+            Some(segment) => segment,
+            None => self.preparer.take(self.tail.bytes())?,
+        };
         let opening = FRAME_HEAD_BYTES + OPENING_NOTES * RECORD_HEAD_BYTES;
         let needed = (HEADER_BYTES + opening + bytes).next_multiple_of(ALIGNMENT);
-        if segment.bytes < needed {
-            segment.grow(needed, self.durable)?;
+        if segment.bytes < needed
+            && let Err(error) = segment.grow(needed, self.durable)
+        {
+            self.taken = Some(segment);
+            return Err(error);
         }
         let segment = Arc::new(segment);
         self.store.add_segment(Arc::clone(&segment));

@@ -2,6 +2,7 @@ use std::sync::Weak;
 use std::time::Duration;
 
 use super::*;
+use crate::server::Limits;
 
 /// Reads again when it is told anything, as a task's waker may do; and finds the gate unlocked.
 struct ReadsAgain {
@@ -47,9 +48,9 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
-        let board = Arc::new(Board::new(1));
+        let board = Arc::new(Board::new(1, 1, Limits { behind: u64::MAX, merge: u64::MAX }));
         let metrics = Arc::new(Metrics::new(1));
-        let gate = Arc::new(ReadGate::new(Layout::new(1), Arc::clone(&board), metrics, 6));
+        let gate = Arc::new(ReadGate::new(Layout::new(1), Arc::clone(&board), metrics, 6, 40));
         let sink = Arc::new(ReadsAgain { gate: Arc::downgrade(&gate), heard: Mutex::default() });
         Fixture { board, gate, sink }
     }

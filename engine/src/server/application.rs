@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use super::board::Board;
 use super::sequencer::{Cut, Stretch, Then};
+use super::thread::Bell;
 use crate::apply::{Digests, Ledger, Verdict};
 use crate::batch::{SubBatch, decode_commands};
 use crate::lane::{Deliveries, Lane};
@@ -38,6 +39,8 @@ pub(crate) struct Application<S: StateMachine> {
     pub work: Work<S::Reply>,
     /// Where views of the state go for snapshots, and received states come from.
     pub handover: Arc<Handover<S>>,
+    /// Wakes the sequencer's thread.
+    pub sequencer: Arc<Bell>,
 }
 
 /// The state machine with all that decides what it executes, and all who are told.
@@ -90,7 +93,7 @@ impl<S: StateMachine> Application<S> {
 
     /// Executes a stretch of the global log, publishes how far that is, and tells who waits for it.
     pub fn execute(&mut self, stretch: Stretch) {
-        let Stretch { emitted, then } = stretch;
+        let Stretch { emitted, bytes, then } = stretch;
         if !emitted.is_empty() {
             self.execute_all(emitted);
         }
@@ -99,6 +102,9 @@ impl<S: StateMachine> Application<S> {
             Some(Then::Freeze(cut)) => self.freeze(cut),
             Some(Then::Restore(header)) => self.restore(&header),
             Some(Then::Discard) => drop(self.handover.take_restored()),
+        }
+        if self.executor.board.bounds.executed(bytes) {
+            self.sequencer.ring();
         }
     }
 

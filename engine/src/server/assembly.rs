@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::JoinHandle;
 
-use niagara_net::{Hello, LinkConfig, OpenError, Peer, Transport};
+use niagara_net::{LinkConfig, OpenError, Peer, Transport};
 
 use super::board::Mail;
 use super::group_thread::{Disk, GroupThread};
-use super::log_thread::LogThread;
+use super::log_thread::{LogThread, Pending};
 use super::parts::{GroupParts, Outside, Parts};
 use super::sequencer::STRETCHES_WAITING;
 use super::sequencer_thread::SequencerThread;
@@ -20,7 +20,7 @@ use super::thread::{Bell, spawn};
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Link, MOST_PENDING, Pinning};
-use crate::identity::{Identity, IdentityError, random};
+use crate::identity::{DirectoryLock, Identity, IdentityError, random};
 use crate::log::{Durability, LogError, SystemFiles};
 use crate::snapshot::SnapshotError;
 use crate::state_machine::StateMachine;
@@ -54,6 +54,21 @@ pub enum StartError {
         last: u64,
         /// The last entry that there was.
         commit: u64,
+    },
+    /// A log does not hold what this server's own snapshot was made of.
+    #[error(
+        "group {group}: the log ends at entry {last}, or holds another there, but this server made a snapshot of entries up to \
+         {floor}: the log has lost what this server acknowledged. Restore the directory `group-{group}`, whole and as it was \
+         when the server last ran; else remove this server from the cluster and add it under a new id with an empty data \
+         directory"
+    )]
+    LogBehindSnapshot {
+        /// The group.
+        group: u16,
+        /// The last entry that there is.
+        last: u64,
+        /// The entry up to which the snapshot was made.
+        floor: u64,
     },
     /// A snapshot cannot be used.
     #[error(transparent)]
@@ -159,6 +174,7 @@ pub enum StartError {
 pub struct Engine<S: StateMachine> {
     shared: Arc<Shared<S>>,
     identity: Arc<Identity>,
+    _lock: Option<DirectoryLock>,
     addresses: Vec<SocketAddr>,
     stop: Arc<AtomicBool>,
     bell: Arc<Bell>,
@@ -175,16 +191,19 @@ impl<S: StateMachine> Engine<S> {
     pub fn start(config: Config, state: S) -> Result<Engine<S>, StartError> {
         config.check()?;
         let cores = cores(&config)?;
-        let identity = Arc::new(Identity::open(&config)?);
+        let lock = match config.durability {
+            Durability::Memory => None,
+            Durability::Fsync | Durability::Os => Some(DirectoryLock::take(&config.data_dir)?),
+        };
         let outside = Outside {
-            incarnation: identity.incarnation(),
-            boot: random() as u64,
+            boot: random() as u64 | 1,
             clock: Clock::System,
             files: Arc::new(SystemFiles),
             prepare_beside: true,
             election_seed: None,
         };
         let parts = Parts::open(&config, &outside, state)?;
+        let identity = Arc::clone(&parts.identity);
         let transport = |group| open_link(&config, group, &identity);
         let transports = (0..config.groups()).map(transport).collect::<Result<Vec<_>, _>>()?;
         let transfer = open_transfer(&config, &identity)?;
@@ -192,10 +211,12 @@ impl<S: StateMachine> Engine<S> {
         for (transport, on_board) in transports.iter().zip(&parts.shared.board.groups) {
             on_board.set_waker(transport.waker());
         }
+        parts.begin(&config)?;
         let mut engine = Engine {
             addresses: transports.iter().map(Transport::local_addr).collect(),
             shared: Arc::clone(&parts.shared),
             identity,
+            _lock: lock,
             stop: Arc::default(),
             bell: Arc::clone(&parts.bell),
             groups: Vec::new(),
@@ -221,7 +242,7 @@ impl<S: StateMachine> Engine<S> {
         (transports, transfer): (Vec<Transport>, Transport),
         cores: Vec<Option<core_affinity::CoreId>>,
     ) -> io::Result<()> {
-        let Parts { shared, groups, sequencer, application, keeper, bell } = parts;
+        let Parts { shared, groups, sequencer, application, keeper, mut room, bell, identity: _ } = parts;
         let (out, input) = crossbeam_channel::bounded(STRETCHES_WAITING);
         self.application = Some(spawn("application".into(), move || application.run(&input))?);
         let keeping = SnapshotThread { keeper, board: Arc::clone(&shared.board), transport: transfer };
@@ -232,7 +253,10 @@ impl<S: StateMachine> Engine<S> {
             bell,
             tick: config.tick,
             out,
-            on_tick: Box::new(move |now| for_deadlines.expire(now)),
+            on_tick: Box::new(move |now| {
+                for_deadlines.expire(now);
+                room.tick(&for_deadlines.board);
+            }),
             stop: Arc::clone(&self.stop),
         };
         self.sequencer = Some(spawn("sequencer".into(), move || sequencer.run())?);
@@ -242,7 +266,7 @@ impl<S: StateMachine> Engine<S> {
                 let (board, metrics) = (Arc::clone(&shared.board), replica.metrics.clone());
                 Disk::Thread(LogThread::start(index, writer, board, metrics)?)
             } else {
-                Disk::Inline(Box::new(writer))
+                Disk::Inline(Box::new(writer), Pending::default())
             };
             let peers = config.peers().collect();
             let thread = GroupThread { replica, tick: config.tick, core, transport, peers, disk };
@@ -279,7 +303,9 @@ impl<S: StateMachine> Engine<S> {
         self.shared.board.snapshots.stop();
         let others = [self.sequencer.take(), self.application.take(), self.snapshots.take()];
         others.into_iter().flatten().for_each(join);
-        if let Err(error) = self.identity.stopped_cleanly() {
+        let held = (1..).zip(&self.shared.board.groups);
+        let held = held.filter_map(|(number, group)| Some((number, group.left.lock().take()?))).collect();
+        if let Err(error) = self.identity.stopped_cleanly(held) {
             tracing::warn!(%error, "could not note the clean stop");
         }
         tracing::info!(server = self.shared.server, "the engine has stopped");
@@ -314,7 +340,7 @@ fn open_link(config: &Config, group: u16, identity: &Arc<Identity>) -> Result<Tr
             source,
         })?,
     };
-    let hello = hello(config, number, identity);
+    let hello = identity.hello(config, number);
     let others = config.members.iter().filter(|member| member.server != config.server);
     let peers =
         others.map(|member| Peer { server: member.server, address: member.addresses[at].clone() }).collect();
@@ -338,7 +364,7 @@ fn open_transfer(config: &Config, identity: &Arc<Identity>) -> Result<Transport,
     let own = config.members.iter().find(|member| member.server == config.server).expect("checked");
     let listen = resolve(&own.transfer)
         .map_err(|source| StartError::TransferAddress { address: own.transfer.clone(), source })?;
-    let hello = hello(config, 0, identity);
+    let hello = identity.hello(config, 0);
     let others = config.members.iter().filter(|member| member.server != config.server);
     let peers = others.map(|member| Peer { server: member.server, address: member.transfer.clone() });
     let mut link_config = LinkConfig::new(hello, listen, peers.collect());
@@ -346,20 +372,6 @@ fn open_transfer(config: &Config, identity: &Arc<Identity>) -> Result<Transport,
     link_config.seed = random() as u64;
     let admission = Arc::<Identity>::clone(identity);
     Transport::open(link_config, admission).map_err(StartError::Transfer)
-}
-
-fn hello(config: &Config, channel: u16, identity: &Identity) -> Hello {
-    Hello {
-        cluster: config.cluster,
-        server: config.server,
-        channel: channel.into(),
-        channels: config.groups().into(),
-        store: identity.store(),
-        incarnation: identity.incarnation(),
-        lives: [0; niagara_net::LIVES],
-        application: config.application,
-        members: config.servers(),
-    }
 }
 
 fn resolve(address: &str) -> io::Result<SocketAddr> {

@@ -6,7 +6,12 @@ use std::sync::{Arc, OnceLock};
 use niagara_net::Waker;
 use parking_lot::Mutex;
 
+use super::bounds::{Bounds, Limits};
 use super::divergence::Divergence;
+use super::room::Room;
+use crate::group::Taking;
+use crate::log::Held;
+use crate::planted::{self, Bug};
 use crate::snapshot::{Header, SnapshotBoard, Snapshots};
 
 /// Progress of the whole server. Orders are sequentially consistent throughout: fields are written once per batch, and
@@ -27,6 +32,10 @@ pub(crate) struct Board {
     pub snapshots: SnapshotBoard,
     /// Whether this server has parted from the others.
     pub divergence: Divergence,
+    /// How much waits behind something slow.
+    pub bounds: Bounds,
+    /// Room on the disk.
+    pub room: Room,
 }
 
 /// Progress of one group's replica; aligned so that two groups' threads share no cache line.
@@ -43,11 +52,19 @@ pub(crate) struct GroupBoard {
     pub lags: AtomicBool,
     /// Ticks since the group had a leader; 0 while it has one.
     pub leaderless_ticks: AtomicU32,
+    /// Ticks for which a write has been waited for, and bytes of entries that wait.
+    pub disk_wait_ticks: AtomicU64,
+    pub unsynced: AtomicU64,
+    pub disk_is_stuck: AtomicBool,
     /// The least level at which this group's leader here has to pad.
     pub wake_at: AtomicU64,
     /// Commands wait until the merge has passed this entry; 0: for any progress of the merge or of execution; `u64::MAX`: none
     /// wait.
     pub goes_on_at: AtomicU64,
+    /// Raft index up to which entries are durable here.
+    pub persisted: AtomicU64,
+    /// What the log holds at the end of the group's thread.
+    pub left: Mutex<Option<Held>>,
     /// Raft index of the last entry that the merge has passed. Written by the sequencer's thread.
     pub merged: AtomicU64,
     mail: Mutex<Vec<Mail>>,
@@ -74,12 +91,7 @@ pub(crate) enum Mail {
 
 impl Board {
     /// Of a server that is one of so many.
-    pub fn of_cluster(groups: usize, servers: usize) -> Self {
-        Board { divergence: Divergence::new(servers), ..Board::new(groups) }
-    }
-
-    /// Of a server by itself.
-    pub fn new(groups: usize) -> Self {
+    pub fn new(groups: usize, servers: usize, limits: Limits) -> Self {
         let group = || GroupBoard {
             wake_at: AtomicU64::new(u64::MAX),
             goes_on_at: AtomicU64::new(u64::MAX),
@@ -92,7 +104,9 @@ impl Board {
             applied: AtomicU64::new(0),
             groups: std::iter::repeat_with(group).take(groups).collect(),
             snapshots: SnapshotBoard::default(),
-            divergence: Divergence::new(1),
+            divergence: Divergence::new(servers),
+            bounds: Bounds::new(limits, groups),
+            room: Room::default(),
         }
     }
 
@@ -118,9 +132,36 @@ impl Board {
         self.groups.iter().any(|group| group.lags.load(SeqCst))
     }
 
-    /// Whether the merge awaits a slot of this group.
+    /// Whether any group has been without a leader for more ticks, as far as this server knows. The merge stops there: no command
+    /// could be executed here, whichever group takes it, and no strong read answered.
+    pub fn is_leaderless(&self, ticks: u32) -> bool {
+        self.groups.iter().any(|group| group.leaderless_ticks.load(SeqCst) > ticks)
+    }
+
+    /// Whether the merge awaits a slot of this group, and nothing that this server has would fill it.
     pub fn awaits(&self, group: usize) -> bool {
+        let on_board = &self.groups[group];
         self.awaited.load(SeqCst) as usize == group
+            && on_board.commit.load(SeqCst) <= on_board.merged.load(SeqCst)
+    }
+
+    /// Whether this server's disk is stuck, as far as any log can tell.
+    pub fn disk_is_stuck(&self) -> bool {
+        self.groups.iter().any(|group| group.disk_is_stuck.load(SeqCst))
+    }
+
+    /// Which of its leader's entries a group may take that holds so many bytes beyond the merge.
+    ///
+    /// Behind a halted merge nothing helps but what it awaits, so that is taken always: not to take it would be to wait for
+    /// ever. Where execution is slow, the awaited slot is here already, and nothing is to be taken beyond the bound.
+    pub fn taking(&self, group: usize, unmerged_bytes: u64) -> Taking {
+        if self.bounds.is_behind() {
+            let is_next = self.awaited.load(SeqCst) as usize == group && unmerged_bytes < self.bounds.share();
+            if !(is_next || self.awaits(group)) || planted::is(Bug::AwaitedGroupRefused) {
+                return Taking::None;
+            }
+        }
+        if self.room.is_lacking() { Taking::NoCommands } else { Taking::All }
     }
 }
 

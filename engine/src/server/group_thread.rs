@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use niagara_net::{Event, Transport};
 
-use super::log_thread::{LogThread, write_all};
+use super::log_thread::{LogThread, Pending};
 use super::replica::Replica;
 use crate::group::Write;
-use crate::log::LogWriter;
+use crate::log::{Held, LogError, LogWriter};
 
 /// Everything that the thread of one group owns.
 pub(crate) struct GroupThread {
@@ -24,7 +24,7 @@ pub(crate) struct GroupThread {
 /// How the log is written: a sync takes long enough to deserve a thread, a plain write or none does not.
 pub(crate) enum Disk {
     Thread(LogThread),
-    Inline(Box<LogWriter>),
+    Inline(Box<LogWriter>, Pending),
 }
 
 impl GroupThread {
@@ -84,16 +84,17 @@ impl GroupThread {
     /// Without syncs the write is done at once, so that its acknowledgements leave in the same flush. With syncs the
     /// writes are returned: they are handed over when the messages are on their way.
     fn persist(&mut self, writes: Vec<Write>) -> Vec<Write> {
-        let Disk::Inline(writer) = &mut self.disk else { return writes };
-        let mut writes = writes;
-        while let Some(ready) = write_all(writer, std::mem::take(&mut writes), &self.replica.metrics)
-            .unwrap_or_else(|error| {
+        let Disk::Inline(writer, pending) = &mut self.disk else { return writes };
+        pending.add(writes);
+        // For what there is no room it is tried again at each turn, so at each tick.
+        while let Some(ready) =
+            pending.write(writer, &self.replica.board.room, &self.replica.metrics).unwrap_or_else(|error| {
                 panic!("the log cannot be written, so this server must not go on: {error}")
             })
         {
             self.replica.driver.persisted(ready);
             self.replica.turn();
-            writes.append(&mut self.replica.output.writes);
+            pending.add(self.replica.output.writes.drain(..));
         }
         Vec::new()
     }
@@ -118,16 +119,23 @@ impl GroupThread {
     /// Leaves the log complete: what was acknowledged is there, and the commit index saves the next start some work.
     fn finish(self) {
         let hard_state = self.replica.driver.hard_state();
+        let last = self.replica.driver.last_entry();
         match self.disk {
             Disk::Thread(mut disk) => {
                 let last = Write::Ready { ready: 0, reset: None, entries: Vec::new(), hard_state };
                 disk.write(vec![last]);
                 disk.stop();
             }
-            Disk::Inline(mut writer) => {
-                let done = writer.write(&[], Some(hard_state)).and_then(|()| writer.sync());
+            Disk::Inline(mut writer, _) => {
+                // What was acknowledged is there. For a commit index, which can be learned again, there may be no room.
+                let noted = match writer.write(&[], Some(hard_state)) {
+                    Err(LogError::NoRoom { .. }) => Ok(()),
+                    done => done,
+                };
+                let done = noted.and_then(|()| writer.sync());
                 done.unwrap_or_else(|error| panic!("the log cannot be written: {error}"));
             }
         }
+        self.replica.leaves(Held { segment: 0, last, hard_state });
     }
 }

@@ -1,18 +1,19 @@
 //! The thread that makes one group's log durable, so that a sync does not hold up the group's messages.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::board::{Board, Mail};
+use super::room::Room;
 use super::thread::spawn;
 use crate::group::Write;
 use crate::log::{HardState, LogEntry, LogError, LogWriter};
 use crate::metrics::GroupMetrics;
 
-/// Writes for the thread. The channel needs no bound of its own: pacing bounds what a leader has in flight, and a follower
-/// takes no more than its leader sends ahead of acknowledgements.
+/// Writes for the thread. The channel needs no bound of its own: the driver takes no more entries than may wait for the disk.
 pub(crate) struct LogThread {
     writes: Option<Sender<Vec<Write>>>,
     thread: Option<JoinHandle<()>>,
@@ -50,6 +51,9 @@ impl LogThread {
     }
 }
 
+/// Time between two tries to write what there was no room for.
+const RETRY: Duration = Duration::from_millis(200);
+
 /// Writes whatever has queued up as one batch with one sync.
 fn run(
     group: usize,
@@ -58,11 +62,20 @@ fn run(
     board: &Board,
     metrics: &GroupMetrics,
 ) {
-    while let Ok(mut writes) = queue.recv() {
-        while let Ok(more) = queue.try_recv() {
-            writes.extend(more);
+    let mut pending = Pending::default();
+    loop {
+        let more =
+            if pending.is_empty() { queue.recv().map_err(Into::into) } else { queue.recv_timeout(RETRY) };
+        match more {
+            Ok(writes) => pending.add(writes),
+            Err(RecvTimeoutError::Timeout) => {}
+            // Nobody was told that what is left is durable.
+            Err(RecvTimeoutError::Disconnected) => return,
         }
-        match write_all(&mut writer, writes, metrics) {
+        while let Ok(writes) = queue.try_recv() {
+            pending.add(writes);
+        }
+        match pending.write(&mut writer, &board.room, metrics) {
             Ok(Some(ready)) => board.groups[group].send(Mail::Persisted(ready)),
             Ok(None) => {}
             Err(error) => panic!("the log cannot be written, so this server must not go on: {error}"),
@@ -70,58 +83,120 @@ fn run(
     }
 }
 
-/// Makes writes durable, in as few batches as resets and compactions allow, and returns the last Ready among them.
-///
-/// # Errors
-/// When the log cannot be written. The server must end then, and not try again: after a failed sync nobody knows what the
-/// disk holds.
-pub(crate) fn write_all(
-    writer: &mut LogWriter,
-    writes: Vec<Write>,
-    metrics: &GroupMetrics,
-) -> Result<Option<u64>, LogError> {
-    let mut written = None;
-    let mut batch = Batch::default();
-    for write in writes {
-        match write {
-            Write::Ready { ready, reset, entries, hard_state } => {
-                if let Some(floor) = reset {
-                    batch.write(writer, metrics)?;
-                    writer.reset(floor)?;
+/// What is to be written: everything, or what there was no room for.
+#[derive(Default)]
+pub(crate) struct Pending {
+    writes: VecDeque<Write>,
+    waits_for_room: bool,
+}
+
+impl Pending {
+    pub fn is_empty(&self) -> bool {
+        self.writes.is_empty()
+    }
+
+    /// Adds writes behind those that are there.
+    pub fn add(&mut self, writes: impl IntoIterator<Item = Write>) {
+        self.writes.extend(writes);
+    }
+
+    /// Makes everything durable, in as few batches as resets and compactions allow, and returns the last Ready that is. What
+    /// there is no room for stays, and has to be tried again.
+    ///
+    /// # Errors
+    /// When the log cannot be written. The server must end then, and not try again: after a failed sync nobody knows what the
+    /// disk holds.
+    pub fn write(
+        &mut self,
+        writer: &mut LogWriter,
+        room: &Room,
+        metrics: &GroupMetrics,
+    ) -> Result<Option<u64>, LogError> {
+        let mut written = None;
+        while !self.is_empty() {
+            match self.write_batch(writer, metrics) {
+                Ok(ready) => written = ready.or(written),
+                Err(error @ LogError::NoRoom { .. }) => {
+                    if !std::mem::replace(&mut self.waits_for_room, true) {
+                        tracing::error!(%error, "a log waits for room on the disk; the write is tried again until there is");
+                        room.log_waits();
+                    }
+                    return Ok(written);
                 }
-                batch.entries.extend(entries);
-                batch.hard_state = Some(hard_state);
-                written = Some(ready);
-            }
-            Write::Compact(floor) => {
-                batch.write(writer, metrics)?;
-                writer.compact(floor)?;
+                Err(error) => return Err(error),
             }
         }
+        if std::mem::take(&mut self.waits_for_room) {
+            tracing::info!("there was room on the disk for what a log had to write");
+            room.log_goes_on();
+        }
+        Ok(written)
     }
-    batch.write(writer, metrics)?;
-    Ok(written)
+
+    /// Writes what comes first and can be written and synced at once; the last Ready in it.
+    fn write_batch(
+        &mut self,
+        writer: &mut LogWriter,
+        metrics: &GroupMetrics,
+    ) -> Result<Option<u64>, LogError> {
+        match self.writes.front_mut() {
+            None => return Ok(None),
+            Some(Write::Compact(floor)) => {
+                writer.compact(*floor)?;
+                self.writes.pop_front();
+                return Ok(None);
+            }
+            Some(Write::Ready { reset, .. }) => {
+                if let Some(floor) = *reset {
+                    writer.reset(floor)?;
+                    *reset = None;
+                }
+            }
+        }
+        let Some(batch) = Batch::begin(&mut self.writes) else { return Ok(None) };
+        if let Err(error) = batch.write(writer, metrics) {
+            self.writes.push_front(batch.into_write());
+            return Err(error);
+        }
+        Ok(Some(batch.ready))
+    }
 }
 
 /// What is written and synced at once.
-#[derive(Default)]
 struct Batch {
+    ready: u64,
     entries: Vec<LogEntry>,
-    hard_state: Option<HardState>,
+    hard_state: HardState,
 }
 
 impl Batch {
-    /// Makes it durable, and empties it.
-    fn write(&mut self, writer: &mut LogWriter, metrics: &GroupMetrics) -> Result<(), LogError> {
-        let Batch { entries, hard_state } = std::mem::take(self);
-        if hard_state.is_none() {
-            return Ok(());
+    /// Takes the Readys that come first, up to a reset or a compaction.
+    fn begin(writes: &mut VecDeque<Write>) -> Option<Batch> {
+        let joins = |write: &mut Write| matches!(write, Write::Ready { reset: None, .. });
+        let mut batch: Option<Batch> = None;
+        while let Some(Write::Ready { ready, entries, hard_state, .. }) = writes.pop_front_if(joins) {
+            match &mut batch {
+                None => batch = Some(Batch { ready, entries, hard_state }),
+                Some(batch) => {
+                    batch.entries.extend(entries);
+                    (batch.ready, batch.hard_state) = (ready, hard_state);
+                }
+            }
         }
-        let bytes = entries.iter().map(|entry| (entry.context.len() + entry.data.len()) as u64);
-        metrics.wal_bytes.inc_by(bytes.sum());
+        batch
+    }
+
+    fn write(&self, writer: &mut LogWriter, metrics: &GroupMetrics) -> Result<(), LogError> {
         let begun = Instant::now();
-        writer.write(&entries, hard_state)?;
+        writer.write(&self.entries, Some(self.hard_state))?;
+        let bytes = self.entries.iter().map(|entry| (entry.context.len() + entry.data.len()) as u64);
+        metrics.wal_bytes.inc_by(bytes.sum());
         metrics.fsync_duration.observe(begun.elapsed().as_secs_f64());
         Ok(())
+    }
+
+    fn into_write(self) -> Write {
+        let Batch { ready, entries, hard_state } = self;
+        Write::Ready { ready, reset: None, entries, hard_state }
     }
 }

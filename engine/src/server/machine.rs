@@ -5,19 +5,20 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use niagara_net::{Event, Frame};
+use niagara_net::{Admission, Event, Frame, Hello, Refusal};
 
 use super::application::Application;
 use super::assembly::StartError;
 use super::board::Mail;
-use super::log_thread::write_all;
+use super::log_thread::Pending;
 use super::parts::{GroupParts, Outside, Parts};
+use super::room::RoomWatch;
 use super::sequencer::{STRETCHES_WAITING, Sequencer, Stretch};
 use super::shared::Shared;
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::group::Write;
+use crate::identity::Identity;
 use crate::lane::Lane;
 use crate::log::{LogError, LogStore};
 use crate::planted::{self, Bug};
@@ -49,7 +50,6 @@ use crate::state_machine::StateMachine;
 /// let mut config = Config::new(1, 1, members);
 /// config.durability = Durability::Memory;
 /// let outside = Outside {
-///     incarnation: 1,
 ///     boot: 1,
 ///     clock: Clock::System,
 ///     files: Arc::new(SystemFiles),
@@ -69,17 +69,20 @@ use crate::state_machine::StateMachine;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Machine<S: StateMachine> {
+    config: Config,
+    identity: Arc<Identity>,
     shared: Arc<Shared<S>>,
     clock: Clock,
     peers: Vec<u64>,
     /// Somebody says how much the network has queued.
     queues_are_known: bool,
     groups: Vec<GroupParts>,
-    writes: Vec<VecDeque<Write>>,
+    writes: Vec<Pending>,
     sequencer: Sequencer,
     stretches: VecDeque<Stretch>,
     application: Application<S>,
     keeper: Keeper<S>,
+    room: RoomWatch,
 }
 
 /// How one replica stands.
@@ -99,6 +102,23 @@ pub struct Standing {
     pub last: u64,
 }
 
+/// Bytes of entries that wait somewhere on a server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WaitingBytes {
+    /// Per group: for the server's own disk.
+    pub unsynced: Vec<u64>,
+    /// Pulled out of the logs, for the merge.
+    pub pulled: u64,
+    /// Merged, for execution.
+    pub executing: u64,
+    /// In the logs of all groups, for being merged.
+    pub behind: u64,
+    /// That is too much.
+    pub is_behind: bool,
+    /// There is no room on the disk for commands.
+    pub is_read_only: bool,
+}
+
 /// What a server has counted since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
@@ -108,6 +128,8 @@ pub struct Figures {
     pub duplicates: u64,
     /// Sub-batches that were skipped since earlier ones were missing.
     pub gaps: u64,
+    /// Messages of leaders whose entries were not taken.
+    pub untaken: u64,
     /// Times that the merge asked a group's leader to pad.
     pub pad_requests: u64,
     /// Snapshots written.
@@ -125,20 +147,45 @@ impl<S: StateMachine> Machine<S> {
     /// When a log is damaged, or has lost what was acknowledged.
     pub fn open(config: &Config, outside: &Outside, state: S) -> Result<Machine<S>, StartError> {
         config.check()?;
-        let Parts { shared, groups, sequencer, application, keeper, bell: _ } =
-            Parts::open(config, outside, state)?;
+        let parts = Parts::open(config, outside, state)?;
+        parts.begin(config)?;
+        let Parts { identity, shared, groups, sequencer, application, keeper, room, bell: _ } = parts;
         Ok(Machine {
+            config: config.clone(),
+            identity,
             shared,
             clock: outside.clock.clone(),
             peers: config.peers().collect(),
             queues_are_known: false,
-            writes: groups.iter().map(|_| VecDeque::new()).collect(),
+            writes: groups.iter().map(|_| Pending::default()).collect(),
             groups,
             sequencer,
             stretches: VecDeque::new(),
             application,
             keeper,
+            room,
         })
+    }
+
+    /// What the server says of itself when a connection begins. Channels are the groups' from 1 on, and 0 is that for snapshots.
+    pub fn hello(&self, channel: u16) -> Hello {
+        self.identity.hello(&self.config, channel)
+    }
+
+    /// Whether the server that says this of itself may connect on a channel.
+    ///
+    /// # Errors
+    /// What the other server is to be told.
+    pub fn admit(&self, channel: u16, peer: &Hello) -> Result<(), Refusal> {
+        if !planted::is(Bug::MembersNotCompared) {
+            niagara_net::check_cluster(&self.hello(channel), peer)?;
+        }
+        self.identity.admit(peer)
+    }
+
+    /// Another server has refused this one.
+    pub fn refused(&self, refusal: &Refusal) {
+        self.identity.refused(refusal);
     }
 
     /// A handle for the server's clients.
@@ -189,7 +236,7 @@ impl<S: StateMachine> Machine<S> {
         replica.read_mail();
         replica.look();
         replica.turn();
-        self.writes[group].extend(replica.output.writes.drain(..));
+        self.writes[group].add(replica.output.writes.drain(..));
         let sent = replica.output.messages.drain(..).map(|(to, wire)| (to, wire.encode())).collect();
         replica.publish(self.clock.now());
         sent
@@ -206,8 +253,8 @@ impl<S: StateMachine> Machine<S> {
     /// When the log cannot be written: the server's process ends then, so the machine must not be used any more.
     pub fn write_log(&mut self, group: usize) -> Result<(), LogError> {
         let GroupParts { replica, writer, .. } = &mut self.groups[group];
-        let writes = self.writes[group].drain(..).collect();
-        if let Some(ready) = write_all(writer, writes, &replica.metrics)? {
+        let room = &self.shared.board.room;
+        if let Some(ready) = self.writes[group].write(writer, room, &replica.metrics)? {
             self.shared.board.groups[group].send(Mail::Persisted(ready));
         }
         Ok(())
@@ -269,7 +316,21 @@ impl<S: StateMachine> Machine<S> {
     pub fn tick(&mut self) {
         let now = self.clock.now();
         self.shared.expire(now);
+        self.room.tick(&self.shared.board);
         self.sequencer.tick(now);
+    }
+
+    /// Bytes that wait on this server behind something slow.
+    pub fn waiting(&self) -> WaitingBytes {
+        let board = &self.shared.board;
+        WaitingBytes {
+            unsynced: self.groups.iter().map(|group| group.replica.driver.unsynced_bytes()).collect(),
+            pulled: board.bounds.pulled(),
+            executing: board.bounds.executing(),
+            behind: board.bounds.behind(),
+            is_behind: board.bounds.is_behind(),
+            is_read_only: board.room.is_lacking(),
+        }
     }
 
     /// Whether the sequencer's thread would go round once more rather than sleep.
@@ -299,6 +360,7 @@ impl<S: StateMachine> Machine<S> {
             lanes_sent_again: metrics.groups.iter().map(|group| group.attempts.get()).sum(),
             duplicates: metrics.duplicates.get(),
             gaps: metrics.gaps.get(),
+            untaken: metrics.groups.iter().map(|group| group.untaken.get()).sum(),
             pad_requests: metrics.pad_requests.get(),
             snapshots: metrics.snapshots.get(),
             snapshots_received: metrics.snapshots_received.get(),

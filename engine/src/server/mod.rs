@@ -12,15 +12,20 @@
 //! | `machine.rs` | drives the parts without threads, for a simulator |
 //! | `board.rs` | how far everybody is, and the mailboxes of the group threads |
 //! | `divergence.rs`, `exchange.rs` | whether this server has parted from the others; when it tells them its digests |
+//! | `bounds.rs` | how much waits behind something slow, and from when on no more is taken |
+//! | `room.rs` | room on the disk |
+//! | `alarms.rs` | what of that an operator has to know |
 //! | `shared.rs` | what callers' threads reach |
 //! | `thread.rs` | starting, sleeping, waking |
 //!
 //! Threads are thin: the rules are in [`crate::group`], [`crate::apply`] and the sequencer crate. No thread blocks on
 //! another one's full queue, except that the sequencer's waits for execution, which waits for nobody.
 
+mod alarms;
 mod application;
 mod assembly;
 mod board;
+mod bounds;
 mod divergence;
 mod exchange;
 mod group_thread;
@@ -28,6 +33,7 @@ mod log_thread;
 mod machine;
 mod parts;
 mod replica;
+mod room;
 mod sequencer;
 mod sequencer_thread;
 mod shared;
@@ -37,7 +43,9 @@ mod thread;
 
 pub use assembly::{Engine, StartError};
 pub(crate) use board::{Board, Mail};
-pub use machine::{Figures, Machine, Standing};
+#[cfg(test)]
+pub(crate) use bounds::Limits;
+pub use machine::{Figures, Machine, Standing, WaitingBytes};
 pub use parts::Outside;
 pub(crate) use shared::Shared;
-pub(crate) use thread::Bell;
+pub(crate) use thread::{Bell, spawn};

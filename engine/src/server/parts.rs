@@ -8,7 +8,9 @@ use niagara_sequencer::Layout;
 use super::application::{Application, Executor, Work};
 use super::assembly::StartError;
 use super::board::Board;
+use super::bounds::Limits as Bounded;
 use super::replica::{Replica, ReplicaShare};
+use super::room::RoomWatch;
 use super::sequencer::{Sequencer, SnapshotLimits};
 use super::shared::Shared;
 use super::start::{Found, OpenGroup, open_group, open_snapshots};
@@ -16,8 +18,9 @@ use super::thread::Bell;
 use crate::apply::Ledger;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::identity::Identity;
 use crate::lane::{Lane, LaneQueue, Limits};
-use crate::log::{Files, LogStore, LogWriter};
+use crate::log::{Durability, Files, LogStore, LogWriter};
 use crate::metrics::Metrics;
 use crate::planted::{self, Bug};
 use crate::read_gate::ReadGate;
@@ -27,13 +30,11 @@ use crate::state_machine::StateMachine;
 /// What a server takes from the world around it, apart from messages.
 #[derive(Clone, Debug)]
 pub struct Outside {
-    /// Which of the server's lives this is: raised with each start, and durable before it.
-    pub incarnation: u64,
-    /// A number that no other start of any server has.
+    /// A number that no other start of any server has; not 0.
     pub boot: u64,
     /// The time, for deadlines.
     pub clock: Clock,
-    /// Where the logs are.
+    /// Where identity, logs and snapshots are.
     pub files: Arc<dyn Files>,
     /// Whether threads prepare log segments beside the writes.
     pub prepare_beside: bool,
@@ -43,11 +44,14 @@ pub struct Outside {
 
 /// The parts of a server.
 pub(crate) struct Parts<S: StateMachine> {
+    pub identity: Arc<Identity>,
     pub shared: Arc<Shared<S>>,
     pub groups: Vec<GroupParts>,
     pub sequencer: Sequencer,
     pub application: Application<S>,
     pub keeper: Keeper<S>,
+    /// Looks at the room on the disk at each tick of the sequencer's clock: that thread never waits for a write.
+    pub room: RoomWatch,
     /// Wakes the sequencer's thread.
     pub bell: Arc<Bell>,
 }
@@ -60,14 +64,16 @@ pub(crate) struct GroupParts {
 }
 
 impl<S: StateMachine> Parts<S> {
-    /// Opens snapshots and logs. The state machine goes on from the newest snapshot, and is to execute the log from there on;
-    /// without one it begins empty.
+    /// Reads the identity, and opens snapshots and logs. The state machine goes on from the newest snapshot, and is to execute the
+    /// log from there on; without one it begins empty. The server has not begun to run then: see [`Parts::begin`].
     pub fn open(config: &Config, outside: &Outside, state: S) -> Result<Parts<S>, StartError> {
         let layout = Layout::new(config.groups());
-        let board = Arc::new(Board::of_cluster(usize::from(config.groups()), config.members.len()));
+        let identity = Arc::new(Identity::open(config, &outside.files, outside.boot)?);
+        let bounds = Bounded { behind: config.behind_bytes, merge: config.merge_bytes as u64 };
+        let board = Arc::new(Board::new(usize::from(config.groups()), config.members.len(), bounds));
         let Found { files, shelf, snapshot } = open_snapshots::<S>(config, outside, &state.reader())?;
         let header = snapshot.as_ref().map(|(header, _)| Arc::clone(header));
-        let open = |group| open_group(config, group, outside, header.as_deref());
+        let open = |group| open_group(config, group, outside, &identity, header.as_deref());
         let groups = (0..config.groups()).map(open).collect::<Result<Vec<_>, _>>()?;
         groups.iter().for_each(|group| board.raise_level(group.driver.level()));
         let bell = Arc::<Bell>::default();
@@ -81,11 +87,12 @@ impl<S: StateMachine> Parts<S> {
             metrics: Arc::clone(&shared.metrics),
             reader: state.reader(),
             clock: outside.clock.clone(),
+            identity: Arc::clone(&identity),
         };
         let keeper = Keeper::new(keeper_config(config), share, shelf, files);
         let stores = groups.iter().map(|group| group.store.clone()).collect();
-        let sequencer = sequencer(config, outside, layout, stores, &shared, header.as_deref());
-        let mut application = application(config, outside.incarnation, state, &shared, handover);
+        let sequencer = sequencer(config, identity.incarnation(), layout, stores, &shared, header.as_deref());
+        let mut application = application(config, identity.incarnation(), state, &shared, handover);
         if let Some((header, state)) = snapshot {
             application.executor.restore(&header, state, &mut application.work);
         }
@@ -115,19 +122,37 @@ impl<S: StateMachine> Parts<S> {
             GroupParts { replica, store, writer }
         };
         let groups = groups.into_iter().enumerate().map(of_group).collect();
-        Ok(Parts { groups, shared, sequencer, application, keeper, bell })
+        let room = room_watch(config, outside);
+        Ok(Parts { identity, groups, shared, sequencer, application, keeper, room, bell })
     }
+
+    /// The server begins to run: the last step of a start, after which it may be seen by others. Until then nothing is changed
+    /// that tells whether it was stopped cleanly.
+    pub fn begin(&self, config: &Config) -> Result<(), StartError> {
+        let held = (1..).zip(&self.groups).map(|(number, group)| (number, group.store.held())).collect();
+        Ok(self.identity.begin(config, held)?)
+    }
+}
+
+/// Logs may be on file systems of their own.
+fn room_watch(config: &Config, outside: &Outside) -> RoomWatch {
+    let logs = (1..=config.groups()).map(|number| config.data_dir.join(format!("group-{number}")));
+    let dirs = match config.durability {
+        Durability::Memory => Vec::new(),
+        Durability::Fsync | Durability::Os => logs.chain([config.data_dir.clone()]).collect(),
+    };
+    RoomWatch::new(Arc::clone(&outside.files), dirs, config.disk_reserve_bytes)
 }
 
 fn sequencer<S: StateMachine>(
     config: &Config,
-    outside: &Outside,
+    incarnation: u64,
     layout: Layout,
     mut stores: Vec<LogStore>,
     shared: &Shared<S>,
     snapshot: Option<&Header>,
 ) -> Sequencer {
-    if planted::is(Bug::MergeOrderAfterRestart) && outside.incarnation > 1 {
+    if planted::is(Bug::MergeOrderAfterRestart) && incarnation > 1 {
         stores.rotate_left(1);
     }
     Sequencer::new(
@@ -176,7 +201,8 @@ fn application<S: StateMachine>(
         executed: Arc::clone(&shared.executed),
         metrics: Arc::clone(&shared.metrics),
     };
-    Application { executor, reads: Arc::clone(&shared.reads), work: Work::default(), handover }
+    let (reads, sequencer) = (Arc::clone(&shared.reads), Arc::clone(&shared.sequencer));
+    Application { executor, reads, work: Work::default(), handover, sequencer }
 }
 
 fn share<S: StateMachine>(
@@ -192,6 +218,8 @@ fn share<S: StateMachine>(
     let metrics = Arc::new(Metrics::new(config.groups()));
     // Raft drops a question silently; a leader answers within a heartbeat or so, or not at all.
     let retry_ticks = 3 * config.heartbeat_ticks;
+    let leaderless_ticks = 4 * config.election_ticks;
+    let gate = ReadGate::new(layout, Arc::clone(board), Arc::clone(&metrics), retry_ticks, leaderless_ticks);
     Shared {
         server: config.server,
         cluster: config.cluster,
@@ -200,10 +228,10 @@ fn share<S: StateMachine>(
         command_bytes: config.command_bytes,
         deadline: config.deadline,
         clock: clock.clone(),
-        leaderless_ticks: 4 * config.election_ticks,
+        leaderless_ticks,
         lanes: Arc::new(queues.map(|queue| Lane::new(queue, limits)).collect()),
         board: Arc::clone(board),
-        reads: Arc::new(ReadGate::new(layout, Arc::clone(board), Arc::clone(&metrics), retry_ticks)),
+        reads: Arc::new(gate),
         executed: Arc::default(),
         metrics,
         reader,

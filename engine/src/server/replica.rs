@@ -16,7 +16,7 @@ use super::thread::Bell;
 use crate::batch::SubBatch;
 use crate::group::{Driver, Output, SnapshotFloor, View};
 use crate::lane::LaneQueue;
-use crate::log::LogStore;
+use crate::log::{Held, LogStore};
 use crate::metrics::GroupMetrics;
 use crate::planted::{self, Bug};
 use crate::read_gate::ReadGate;
@@ -37,10 +37,14 @@ pub(crate) struct Replica {
     /// What the driver wants done, since it was last taken.
     pub output: Output,
     view: View,
+    /// Bytes that the log holds beyond the merge, as last published.
+    behind: u64,
     /// Term and leader, as last published.
     leader: (u64, u64),
     mail: Vec<Mail>,
     refusals: Vec<Refusal>,
+    /// Another server has met this one in a later state than its data is of.
+    is_old_copy: bool,
     /// Entries on their way to commit: last index after the cut, and when.
     uncommitted: VecDeque<(u64, Instant)>,
     executed: Arc<Executed>,
@@ -88,9 +92,11 @@ impl Replica {
             metrics,
             output: Output::default(),
             view: View::default(),
+            behind: 0,
             leader: (0, 0),
             mail: Vec::new(),
             refusals: Vec::new(),
+            is_old_copy: false,
             uncommitted: VecDeque::new(),
             executed,
             peers,
@@ -105,6 +111,8 @@ impl Replica {
     pub fn handle(&mut self, event: Event) {
         let group = self.group + 1;
         match event {
+            // What an old copy of a server acknowledges it has forgotten, so it takes part in nothing.
+            Event::Frame { .. } if self.is_old_copy => {}
             Event::Frame { from, body } => match Wire::decode(&body) {
                 Ok(Wire::Digests(theirs)) => {
                     let mine = self.executed.digests.lock().kept();
@@ -113,7 +121,11 @@ impl Replica {
                 Ok(Wire::Forward(batch)) if !(self.sound)(&batch) => {
                     tracing::warn!(group, from, "dropped forwarded commands: one of them is no command here");
                 }
-                Ok(wire) => self.driver.receive(from, wire),
+                Ok(wire) => {
+                    self.driver.take(self.board.taking(self.group, self.behind));
+                    self.driver.receive(from, wire);
+                    self.note_behind();
+                }
                 Err(error) => tracing::warn!(group, from, %error, "dropped a message"),
             },
             Event::Up { peer } => {
@@ -126,7 +138,10 @@ impl Replica {
                 tracing::debug!(group, peer, %reason, "link is down");
                 self.driver.link_down(peer);
             }
-            Event::Refused { peer, refusal, by_us } => self.note_refusal((peer, by_us, refusal.to_string())),
+            Event::Refused { peer, refusal, by_us } => {
+                self.is_old_copy |= !by_us && matches!(refusal, niagara_net::Refusal::OldCopy(_));
+                self.note_refusal((peer, by_us, refusal.to_string()));
+            }
         }
     }
 
@@ -167,25 +182,33 @@ impl Replica {
 
     /// Looks at how far the rest of the server is: once per turn, before the tick and the turn.
     pub fn look(&mut self) {
-        let lags = self.board.lags();
+        let read_only = self.board.room.is_lacking();
+        let lags = self.board.lags() || self.board.bounds.is_behind();
         self.view = View {
             level: self.board.level(),
             anchor: self.board.anchor.load(SeqCst) as usize == self.group,
             merged: self.mine().merged.load(SeqCst),
             next_command: self.queue.next_command(),
             gap_attempt: self.queue.gap_attempt(),
-            lags,
+            may_claim: !(lags || read_only || self.board.disk_is_stuck()),
             stand_back: lags && !self.board.awaits(self.group),
+            read_only,
         };
     }
 
     /// A step of the clock.
     pub fn tick(&mut self) {
+        if self.is_old_copy {
+            self.mine().leaderless_ticks.fetch_add(1, SeqCst);
+            return;
+        }
         self.driver.tick(&self.view);
         if self.exchange.tick() {
             self.tell_digests();
         }
         self.metrics.log_bytes.set(self.driver.log_bytes() as i64);
+        self.metrics.unsynced_bytes.set(self.driver.unsynced_bytes() as i64);
+        self.look_at_disk();
         let leaderless = &self.mine().leaderless_ticks;
         if self.driver.leader() == 0 {
             leaderless.fetch_add(1, SeqCst);
@@ -204,9 +227,37 @@ impl Replica {
         }
     }
 
+    fn look_at_disk(&self) {
+        let (mine, stuck) = (self.mine(), self.driver.disk_is_stuck());
+        mine.disk_wait_ticks.store(self.driver.disk_waits_for(), SeqCst);
+        if mine.disk_is_stuck.swap(stuck, SeqCst) != stuck {
+            let (group, unsynced_bytes) = (self.group + 1, self.driver.unsynced_bytes());
+            if stuck {
+                tracing::error!(
+                    group,
+                    unsynced_bytes,
+                    "the disk does not finish a write: this server leads the group no more if another can, and takes entries \
+                     only up to unsynced_bytes"
+                );
+            } else {
+                tracing::info!(group, unsynced_bytes, "the disk finishes its writes again");
+            }
+        }
+    }
+
     /// One turn of the driver; what it wants done is in `output`.
     pub fn turn(&mut self) {
         self.driver.turn(&self.view, &mut &*self.queue, &mut self.output);
+        if self.is_old_copy {
+            self.output.messages.clear();
+        }
+        self.note_behind();
+    }
+
+    /// Says how many bytes the log holds beyond the merge, as soon as they are there: other groups count on it.
+    fn note_behind(&mut self) {
+        let before = std::mem::replace(&mut self.behind, self.driver.behind_bytes());
+        self.board.bounds.group_is_behind(before, self.behind);
     }
 
     /// Tells the rest of the server how far this group is.
@@ -218,8 +269,10 @@ impl Replica {
         }
         let committed_more = mine.commit.swap(commit, SeqCst) != commit;
         mine.last.store(self.driver.last_index(), SeqCst);
+        mine.persisted.store(self.driver.persisted_index(), SeqCst);
         mine.goes_on_at.store(self.driver.goes_on_at(), SeqCst);
         mine.lags.store(self.driver.lags(), SeqCst);
+        mine.unsynced.store(self.driver.unsynced_bytes(), SeqCst);
         mine.wake_at.store(self.driver.wake_at(&self.view, &&*self.queue), SeqCst);
         self.board.raise_level(self.driver.level());
         self.note_role();
@@ -248,6 +301,7 @@ impl Replica {
             self.metrics.bytes.inc_by(cut.bytes);
             self.uncommitted.push_back((self.driver.last_index(), now));
         }
+        self.metrics.untaken.inc_by(std::mem::take(&mut self.output.untaken));
         self.metrics.skips.inc_by(std::mem::take(&mut self.output.skips));
         self.metrics.attempts.inc_by(std::mem::take(&mut self.output.attempts));
         while let Some((_, since)) = self.uncommitted.pop_front_if(|(index, _)| *index <= commit) {
@@ -295,6 +349,11 @@ impl Replica {
         let held = goes_on_at != u64::MAX;
         let commands = self.queue.has_commands() && !held || held && moved;
         !(commands || mine.has_mail() || mine.wake_at.load(SeqCst) <= self.board.level())
+    }
+
+    /// The group's thread ends, and leaves its log with this in it.
+    pub fn leaves(&self, held: Held) {
+        *self.mine().left.lock() = Some(held);
     }
 
     fn mine(&self) -> &GroupBoard {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use niagara_sequencer::{Emitted, Fill, FloorIndex, GlobalPosition, GroupId, Layout, Merge, Slot};
 
+use super::alarms::measure;
 use super::board::{Board, Mail};
 use crate::batch::EntryFill;
 use crate::log::{EntryId, LogEntry, LogStore};
@@ -20,6 +21,8 @@ use crate::snapshot::Header;
 #[derive(Default)]
 pub(crate) struct Stretch {
     pub emitted: Vec<Emitted<LogEntry>>,
+    /// What its entries take.
+    pub bytes: u64,
     /// What is to be done behind it.
     pub then: Option<Then>,
 }
@@ -57,14 +60,14 @@ impl Stretch {
     }
 }
 
-/// Stretches that may wait for execution. With their size it bounds the memory between merge and execution.
+/// Stretches that may wait for execution, unless they have too many bytes before.
 pub(crate) const STRETCHES_WAITING: usize = 8;
 /// A stretch ends when it holds about this many bytes: large enough to share the cost of a hand-over, small enough to
 /// keep execution and its acknowledgements flowing.
 const STRETCH_BYTES: usize = 1 << 20;
 /// Or this many emissions.
 const STRETCH_ITEMS: usize = 512;
-/// Entries of a group that wait in the merge; what lags stays in its log.
+/// Entries of a group that wait in the merge, unless they have too many bytes before; what lags stays in its log.
 const PULL_ENTRIES: u64 = 64;
 
 /// The merge with all that it reads and writes of the rest of the server.
@@ -93,10 +96,20 @@ struct Pulled {
     group: GroupId,
     index: u64,
     place: u64,
-    /// Entries pulled and not known to be merged: their index, and the last place filled at or below it.
-    ahead: VecDeque<(u64, u64)>,
+    /// Entries pulled and not known to be merged.
+    ahead: VecDeque<Ahead>,
+    /// What they take.
+    bytes: u64,
     read: Vec<LogEntry>,
     floors: FloorIndex,
+}
+
+/// An entry that is pulled and not known to be merged.
+struct Ahead {
+    index: u64,
+    /// The last place filled at or below it.
+    place: u64,
+    bytes: u64,
 }
 
 impl Sequencer {
@@ -139,20 +152,23 @@ impl Sequencer {
         if let Some(header) = self.board.snapshots.take_resume() {
             return self.resume(header);
         }
-        for log in &mut self.logs {
-            log.pull(&self.board, &mut self.merge);
+        if self.board.bounds.execution_is_full() {
+            return Stretch::default();
         }
+        self.pull();
         let due = self.snapshot_is_due();
-        let mut stretch = Stretch { emitted: Vec::new(), then: self.cut_if(due) };
-        let mut bytes = 0;
+        let mut stretch = Stretch { then: self.cut_if(due), ..Stretch::default() };
         self.more = true;
-        while stretch.then.is_none() && bytes < STRETCH_BYTES && stretch.emitted.len() < STRETCH_ITEMS {
+        while stretch.then.is_none()
+            && stretch.bytes < STRETCH_BYTES as u64
+            && stretch.emitted.len() < STRETCH_ITEMS
+        {
             let Some(emitted) = self.merge.next() else {
                 self.more = false;
                 break;
             };
             if let Emitted::Commands { item, position } = &emitted {
-                bytes += item.data.len();
+                stretch.bytes += item.memory_bytes();
                 self.since.entries += 1;
                 self.since.bytes += item.data.len() as u64;
                 self.last_commands = *position;
@@ -161,17 +177,47 @@ impl Sequencer {
             stretch.then = self.cut_if(due);
         }
         self.publish();
+        self.board.bounds.merged(stretch.bytes);
         stretch
+    }
+
+    /// Pulls out of the logs what is committed, as far as there is room in the merge. The awaited group always has room for an
+    /// entry: nothing that it had pulled before is left, and nothing else lets the merge go on.
+    fn pull(&mut self) {
+        let awaited = self.merge.awaited().group;
+        let (mut pulled, limit) = (self.pulled(), self.board.bounds.limits.merge);
+        for log in &mut self.logs {
+            let room = room_for(pulled, limit, log.group == awaited);
+            if room > 0 {
+                let before = log.bytes;
+                log.pull(&self.board, &mut self.merge, room);
+                pulled += log.bytes - before;
+            }
+        }
+        self.board.bounds.set_pulled(pulled);
+    }
+
+    /// Bytes that have been pulled and are not merged.
+    fn pulled(&self) -> u64 {
+        self.logs.iter().map(|log| log.bytes).sum()
     }
 
     /// Whether something is committed that could be pulled, or a snapshot is to be made or gone on from: the last look before
     /// sleeping.
     pub fn has_news(&self) -> bool {
         let snapshots = &self.board.snapshots;
+        if snapshots.has_resume() {
+            return true;
+        }
+        if self.board.bounds.execution_is_full() {
+            return false;
+        }
         let wanted = snapshots.is_wanted() && snapshots.may_freeze();
-        self.logs.iter().any(|log| log.commit(&self.board) > log.index && !log.is_full())
+        let (pulled, limit, awaited) =
+            (self.pulled(), self.board.bounds.limits.merge, self.merge.awaited().group);
+        let has_room = |log: &Pulled| !log.is_full() && room_for(pulled, limit, log.group == awaited) > 0;
+        self.logs.iter().any(|log| log.commit(&self.board) > log.index && has_room(log))
             || self.more
-            || snapshots.has_resume()
             || wanted && (self.round_to_cut().is_some() || self.is_all_kept())
     }
 
@@ -222,7 +268,7 @@ impl Sequencer {
         };
         self.board.snapshots.set_resumed(round);
         self.more = true;
-        Stretch { emitted: Vec::new(), then: Some(then) }
+        Stretch { then: Some(then), ..Stretch::default() }
     }
 
     /// The next slot to merge is the first behind the snapshot. Logs that reach beyond it are pulled again from there; those
@@ -255,6 +301,7 @@ impl Sequencer {
                 group.wake_if_held(index);
             }
         }
+        self.board.bounds.set_pulled(self.pulled());
     }
 
     /// A step of the clock.
@@ -270,6 +317,7 @@ impl Sequencer {
             self.metrics.stalls[group].inc_by(self.tick.as_secs_f64());
         }
         self.stalled = waits.then_some(awaited);
+        measure(&self.board, &self.metrics);
         self.reads.tick(now, halted);
     }
 
@@ -281,6 +329,18 @@ impl Sequencer {
     }
 }
 
+/// Bytes that a group may pull, and one entry at least, while so many have been pulled; 0 if it may not.
+fn room_for(pulled: u64, limit: u64, is_awaited: bool) -> usize {
+    if planted::is(Bug::MergeUnbounded) {
+        return STRETCH_BYTES;
+    }
+    match limit.saturating_sub(pulled) {
+        0 => is_awaited.into(),
+        // A log counts half of what a small entry takes in memory.
+        room => (room / 2).clamp(1, STRETCH_BYTES as u64) as usize,
+    }
+}
+
 impl Pulled {
     fn new(group: GroupId, store: LogStore) -> Self {
         Pulled::above(group, store, 0, 0)
@@ -289,7 +349,8 @@ impl Pulled {
     /// To be pulled from above an entry on, the last one that fills a place up to `round`.
     fn above(group: GroupId, store: LogStore, index: u64, round: u64) -> Self {
         let floors = FloorIndex::starting_at(index, round);
-        Pulled { store, group, index, place: round, ahead: VecDeque::new(), read: Vec::new(), floors }
+        let (ahead, read) = (VecDeque::new(), Vec::new());
+        Pulled { store, group, index, place: round, ahead, bytes: 0, read, floors }
     }
 
     /// The last entry that fills a place up to `round`. Those before it are of no more interest to later snapshots.
@@ -310,19 +371,20 @@ impl Pulled {
         self.ahead.len() as u64 >= PULL_ENTRIES
     }
 
-    /// Moves committed entries from the log into the merge, up to a bound.
-    fn pull(&mut self, board: &Board, merge: &mut Merge<LogEntry>) {
+    /// Moves committed entries from the log into the merge: up to so many bytes, and one at least.
+    fn pull(&mut self, board: &Board, merge: &mut Merge<LogEntry>, max_bytes: usize) {
         let commit = self.commit(board);
         if commit <= self.index || self.is_full() {
             return;
         }
         let high = commit.min(self.index + PULL_ENTRIES - self.ahead.len() as u64);
-        if let Err(error) = self.store.read(self.index + 1, high, STRETCH_BYTES, &mut self.read) {
+        if let Err(error) = self.store.read(self.index + 1, high, max_bytes, &mut self.read) {
             panic!("group {}: cannot read the log back: {error}", self.group);
         }
         for entry in self.read.drain(..) {
             assert_eq!(entry.index, self.index + 1, "log_matching: entries are pulled in order");
             self.index = entry.index;
+            let bytes = entry.memory_bytes();
             match EntryFill::of(&entry.context).expect("entries are checked before they enter a log") {
                 EntryFill::Nothing => {}
                 EntryFill::Skip { place } => {
@@ -336,7 +398,8 @@ impl Pulled {
                     merge.push(self.group, place, Fill::Commands(entry));
                 }
             }
-            self.ahead.push_back((self.index, self.place));
+            self.bytes += bytes;
+            self.ahead.push_back(Ahead { index: self.index, place: self.place, bytes });
         }
     }
 
@@ -344,9 +407,10 @@ impl Pulled {
     fn pass(&mut self, layout: Layout, emitted: GlobalPosition) -> Option<u64> {
         let mut passed = None;
         let group = self.group;
-        while let Some((index, _)) = self.ahead.pop_front_if(|(_, place)| {
-            *place == 0 || layout.position_of(Slot { place: *place, group }) <= emitted
+        while let Some(Ahead { index, bytes, .. }) = self.ahead.pop_front_if(|ahead| {
+            ahead.place == 0 || layout.position_of(Slot { place: ahead.place, group }) <= emitted
         }) {
+            self.bytes -= bytes;
             passed = Some(index);
         }
         passed

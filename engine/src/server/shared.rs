@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
+use super::alarms::{alarms, waiting};
 use super::application::Executed;
-use super::board::{Board, GroupBoard};
+use super::board::Board;
 use super::replica::ROLES;
 use super::thread::Bell;
 use crate::apply::Mark;
@@ -53,14 +54,16 @@ impl<S: StateMachine> Shared<S> {
         S::check(command).map_err(|unknown| Refused::NotACommand(unknown.0))
     }
 
-    /// Whether this server may take commands, and all groups have leaders, as far as it knows. Without a group's leader the merge
-    /// stops here: no command could be executed, whichever group takes it, and no read confirmed.
-    pub fn check_leaders(&self) -> Result<(), Refused> {
+    /// Whether this server may take commands: it agrees with the others, there is room for them, and all groups have leaders, so
+    /// that commands can be executed and reads confirmed.
+    pub fn check_ready(&self) -> Result<(), Refused> {
         if self.board.divergence.is_diverged() {
             return Err(Refused::Diverged);
         }
-        let leaderless = |group: &GroupBoard| group.leaderless_ticks.load(SeqCst) > self.leaderless_ticks;
-        if self.board.groups.iter().any(leaderless) { Err(Refused::NoLeader) } else { Ok(()) }
+        if self.board.room.is_lacking() {
+            return Err(Refused::ReadOnly);
+        }
+        if self.board.is_leaderless(self.leaderless_ticks) { Err(Refused::NoLeader) } else { Ok(()) }
     }
 
     /// Takes a single command.
@@ -71,7 +74,7 @@ impl<S: StateMachine> Shared<S> {
         sink: &Arc<dyn Sink<S::Reply>>,
     ) -> Result<(), Refused> {
         self.check_command(&command)?;
-        self.check_leaders()?;
+        self.check_ready()?;
         let bytes = command.len();
         let piece = if bytes >= LONE_COMMAND_BYTES {
             Piece::Lone(command)
@@ -104,7 +107,7 @@ impl<S: StateMachine> Shared<S> {
                 }
                 self.reads.read_at_least(position, reads(sink, tokens));
             }
-            Consistency::Strong if self.check_leaders().is_err() => {
+            Consistency::Strong if self.board.is_leaderless(self.leaderless_ticks) => {
                 self.metrics.reads_failed.inc_by(tokens.len() as u64);
                 sink.failed(&tokens);
             }
@@ -161,6 +164,8 @@ impl<S: StateMachine> Shared<S> {
             commands: self.executed.commands.load(SeqCst),
             duplicates: self.executed.duplicates.load(SeqCst),
             noops: self.executed.noops.load(SeqCst),
+            alarms: alarms(board),
+            waiting: waiting(board),
             snapshot: board.snapshots.status(),
             digests: digests
                 .map(|Mark { position, log, state }| Digest {

@@ -7,6 +7,7 @@ use super::parts::Outside;
 use crate::batch::EntryFill;
 use crate::config::Config;
 use crate::group::{Driver, DriverConfig, SlotIndex, SnapshotFloor};
+use crate::identity::Identity;
 use crate::lane::{LaneQueue, Origin};
 use crate::log::{
     self, Durability, EntryId, Files, HardState, LogConfig, LogStore, LogWriter, MemoryFiles, Replayed,
@@ -59,21 +60,39 @@ fn snapshot_files(config: &Config, outside: &Outside) -> Arc<dyn Files> {
     }
 }
 
+/// What a log has to fit: the newest snapshot.
+struct Fitting {
+    floor: EntryId,
+    round: u64,
+    /// It came from another server.
+    received: bool,
+}
+
+impl Fitting {
+    fn of(snapshot: Option<&Header>, group: u16, identity: &Identity) -> Fitting {
+        let Some(header) = snapshot else {
+            return Fitting { floor: EntryId::default(), round: 0, received: false };
+        };
+        let SnapshotFloor { floor, round } = SnapshotFloor::of(header, group.into());
+        let received = identity.was_received(header.id, header.server);
+        Fitting { floor: floor.entry, round, received }
+    }
+}
+
 /// Makes a log fit the snapshot: what it holds above the snapshot's floor is kept if it goes on from that very entry. A log
 /// that ends below it, or has another entry there, dates from before the snapshot was received; nothing in it is needed, and it
-/// begins anew. Returns the hard state to go on with.
+/// begins anew, with the vote that it has. Returns the hard state to go on with.
 ///
 /// Without this rule a server that dies between receiving a snapshot and resetting its logs comes back with logs that its state
-/// is ahead of.
+/// is ahead of. Without a mark that the snapshot was received the log has lost what this server acknowledged: its own snapshots
+/// are kept only when its logs hold their floors durably.
 fn fit(
     group: u16,
     store: &LogStore,
     writer: &mut LogWriter,
     slots: &mut SlotIndex,
-    snapshot: Option<&SnapshotFloor>,
+    Fitting { floor, round, received }: Fitting,
 ) -> Result<HardState, StartError> {
-    let (floor, round) =
-        snapshot.map_or((EntryId::default(), 0), |snapshot| (snapshot.floor.entry, snapshot.round));
     let compacted = store.floor().index;
     if compacted > floor.index {
         return Err(StartError::SnapshotMissing { group, compacted, found: floor.index });
@@ -81,10 +100,14 @@ fn fit(
     let mut hard_state = store.hard_state();
     if store.term(floor.index) == Some(floor.term) {
         slots.begin_above(floor.index, round);
+    } else if !received {
+        let last = store.last_index();
+        return Err(StartError::LogBehindSnapshot { group, last, floor: floor.index });
     } else if !planted::is(Bug::StartRuleSkipped) {
         tracing::info!(group, index = floor.index, "the log begins anew above the snapshot");
         store.reset(floor);
-        writer.reset(floor).map_err(|source| StartError::Log { group, source })?;
+        let reset = writer.reset(floor).and_then(|()| writer.sync());
+        reset.map_err(|source| StartError::Log { group, source })?;
         slots.reset(floor.index, round);
     }
     hard_state.commit = hard_state.commit.max(floor.index);
@@ -103,18 +126,19 @@ pub(super) fn open_group(
     config: &Config,
     group: u16,
     outside: &Outside,
+    identity: &Arc<Identity>,
     snapshot: Option<&Header>,
 ) -> Result<OpenGroup, StartError> {
     let number = group + 1;
-    let (store, mut writer, mut slots) = open_log(config, group, outside)?;
-    let floor = snapshot.map(|header| SnapshotFloor::of(header, group.into()));
-    let hard_state = fit(number, &store, &mut writer, &mut slots, floor.as_ref())?;
+    let (store, mut writer, mut slots) = open_log(config, group, outside, identity)?;
+    let fitting = Fitting::of(snapshot, group, identity);
+    let hard_state = fit(number, &store, &mut writer, &mut slots, fitting)?;
     let voters = config.servers();
     let election = config.election_ticks;
     let driver_config = DriverConfig {
         server: config.server,
         lane: group,
-        incarnation: outside.incarnation,
+        incarnation: identity.incarnation(),
         wanted_leader: config.wanted_leader(group),
         voters,
         boot: outside.boot,
@@ -128,9 +152,10 @@ pub(super) fn open_group(
         sub_batch_bytes: config.sub_batch_bytes(),
         foreign_bytes: config.lane_bytes,
         pin_bytes: config.snapshot_pin_bytes,
+        unsynced_bytes: config.unsynced_bytes,
         send_queue_bytes: config.send_queue_bytes,
     };
-    let origin = Origin { server: config.server, incarnation: outside.incarnation, lane: group };
+    let origin = Origin { server: config.server, incarnation: identity.incarnation(), lane: group };
     let queue = Arc::new(LaneQueue::new(origin, config.entry_bytes));
     let driver = Driver::new(driver_config, store.clone(), hard_state, slots);
     Ok(OpenGroup { driver, store, writer, queue })
@@ -144,6 +169,7 @@ fn open_log(
     config: &Config,
     group: u16,
     outside: &Outside,
+    identity: &Arc<Identity>,
 ) -> Result<(LogStore, LogWriter, SlotIndex), StartError> {
     let number = group + 1;
     let id = crc32fast::hash(format!("{:032x}/{}/{number}", config.cluster, config.server).as_bytes());
@@ -154,11 +180,12 @@ fn open_log(
     log_config.cache_bytes = config.log_cache_bytes;
     log_config.files = Arc::clone(&outside.files);
     log_config.prepare_beside = outside.prepare_beside;
+    log_config.marks = identity.marks(number);
     let mut slots = SlotIndex::default();
     let mut damaged = None;
     let opened = log::open(&log_config, &mut |replayed| match replayed {
         Replayed::Entry(entry) => match EntryFill::of(&entry.context) {
-            Ok(fill) => slots.append(entry.index, &fill),
+            Ok(fill) => slots.append(entry.index, &fill, entry.memory_bytes()),
             Err(error) => damaged = Some((entry.index, error)),
         },
         // What came before counts no more. The snapshot that the log was reset to says which slots are filled.

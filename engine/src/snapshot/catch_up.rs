@@ -13,6 +13,7 @@ use super::reader::SnapshotReader;
 use super::shelf::{Shelf, check_owner};
 use super::wire::Transfer;
 use crate::frozen::Restoring;
+use crate::identity::IdentityError;
 use crate::log::Files;
 
 /// Read in one step, in bytes of the file: what else this thread has to do waits for no longer than that takes.
@@ -179,12 +180,14 @@ impl<R: Restoring> CatchUp<R> {
         Ok(())
     }
 
-    /// Reads a little more of a file that is there. When it has been read and checked as a whole, it is named and kept.
+    /// Reads a little more of a file that is there. When it has been read and checked as a whole, it is noted as received with
+    /// `mark`, and then named and kept.
     pub fn load(
         &mut self,
         cluster: u128,
         groups: u16,
         shelf: &mut Shelf,
+        mark: impl FnOnce(u128) -> Result<(), IdentityError>,
     ) -> Result<Option<Received<R>>, SnapshotError> {
         let Some(mut loading) = self.loading.take() else { return Ok(None) };
         let id = loading.id;
@@ -197,6 +200,7 @@ impl<R: Restoring> CatchUp<R> {
                     shelf.remove_part(id)?;
                     return Ok(None);
                 }
+                mark(header.id)?;
                 shelf.adopt(Arc::clone(&header), loading.reader.length())?;
                 self.ready = Some(Arc::clone(&header));
                 Ok(Some(Received { header, state: loading.state }))

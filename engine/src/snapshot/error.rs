@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::frozen::MalformedState;
+use crate::identity::IdentityError;
 
 /// Why a snapshot could not be written, read or received. A server that runs goes on with the snapshots and logs that it
 /// has, and tries again; one that starts looks for an older file.
@@ -19,6 +20,9 @@ pub enum SnapshotError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// It cannot be noted that a snapshot was received.
+    #[error("cannot note that a snapshot was received: {0}; check the disk's space, health and permissions")]
+    Identity(#[from] IdentityError),
     /// The file is not what was written.
     #[error("the snapshot {} is damaged at offset {offset}: {reason}", path.display())]
     Damaged {

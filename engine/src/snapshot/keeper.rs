@@ -2,6 +2,7 @@
 //! there is. It knows no thread, clock or socket: whoever owns it feeds it and calls [`Keeper::step`].
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -17,6 +18,7 @@ use super::shelf::Shelf;
 use super::source::Source;
 use super::wire::Transfer;
 use crate::clock::Clock;
+use crate::identity::Identity;
 use crate::log::Files;
 use crate::metrics::Metrics;
 use crate::planted::{self, Bug};
@@ -58,6 +60,7 @@ pub(crate) struct KeeperShare<S: StateMachine> {
     pub metrics: Arc<Metrics>,
     pub reader: S::Reader,
     pub clock: Clock,
+    pub identity: Arc<Identity>,
 }
 
 /// See the documentation at the top of its file.
@@ -157,7 +160,10 @@ impl<S: StateMachine> Keeper<S> {
     pub fn step(&mut self, now: Instant) -> Vec<(u64, Transfer)> {
         self.share.board.snapshots.take_news();
         self.look(now);
-        if self.saving.is_due(now) {
+        if self.saving.is_due(now) && !self.logs_hold_what_is_saved() && !planted::is(Bug::SnapshotAheadOfLog)
+        {
+            self.saving.wait(now);
+        } else if self.saving.is_due(now) {
             let saved = self.saving.step(now, &mut self.shelf);
             self.saved(saved);
         }
@@ -238,6 +244,15 @@ impl<S: StateMachine> Keeper<S> {
         }
     }
 
+    /// Whether the logs here durably hold the floors of the snapshot that is being written. A quorum can have committed what this
+    /// server's own disk is late with, and no log may end below a snapshot that was not received.
+    fn logs_hold_what_is_saved(&self) -> bool {
+        let groups = self.share.board.groups.iter();
+        self.saving.header().is_none_or(|header| {
+            groups.zip(&header.floors).all(|(group, floor)| group.persisted.load(SeqCst) >= floor.entry.index)
+        })
+    }
+
     fn note_failure(&self, error: &SnapshotError) {
         self.share.metrics.snapshot_failures.inc();
         self.share.board.snapshots.note(|status| {
@@ -247,7 +262,9 @@ impl<S: StateMachine> Keeper<S> {
     }
 
     fn load(&mut self, now: Instant) {
-        match self.catch_up.load(self.config.cluster, self.config.groups, &mut self.shelf) {
+        let identity = &self.share.identity;
+        let mark = |id| if planted::is(Bug::ReceivedNotMarked) { Ok(()) } else { identity.received(id) };
+        match self.catch_up.load(self.config.cluster, self.config.groups, &mut self.shelf, mark) {
             Ok(None) => {}
             Ok(Some(Received { header, state })) => {
                 tracing::info!(

@@ -14,6 +14,8 @@ use crate::frozen::Frozen;
 const STEP_BYTES: u64 = 256 << 10;
 /// After a failure the next try waits this long, doubling with each in a row: a full disk is rarely empty a moment later.
 const RETRY_MIN: Duration = Duration::from_secs(1);
+/// Between two looks whether the logs have come up to it: syncs take milliseconds.
+const WAIT: Duration = Duration::from_millis(10);
 /// And no longer than this.
 const RETRY_MAX: Duration = Duration::from_secs(60);
 
@@ -23,6 +25,7 @@ pub(super) struct Saving<F> {
     pace: Pace,
     failures: u32,
     retry_at: Option<Instant>,
+    waits_until: Option<Instant>,
     chunk: Vec<u8>,
 }
 
@@ -50,6 +53,7 @@ impl<F: Frozen> Saving<F> {
             pace: Pace::new(bytes_per_second),
             failures: 0,
             retry_at: None,
+            waits_until: None,
             chunk: Vec::new(),
         }
     }
@@ -80,13 +84,27 @@ impl<F: Frozen> Saving<F> {
 
     /// Whether a step may be taken now.
     pub fn is_due(&self, now: Instant) -> bool {
-        self.under_way.is_some() && self.pace.due(now).is_none()
+        self.under_way.is_some() && self.step_due(now) <= now
+    }
+
+    /// What it is made of is not durable in the logs yet: it waits a little.
+    pub fn wait(&mut self, now: Instant) {
+        self.waits_until = Some(now + WAIT);
+    }
+
+    /// What is under way.
+    pub fn header(&self) -> Option<&Header> {
+        self.under_way.as_ref().map(|saving| &*saving.header)
+    }
+
+    fn step_due(&self, now: Instant) -> Instant {
+        self.pace.due(now).into_iter().chain(self.waits_until).max().unwrap_or(now)
     }
 
     /// When there is something to do.
     pub fn due(&self, now: Instant) -> Option<Instant> {
         match self.under_way {
-            Some(_) => Some(self.pace.due(now).unwrap_or(now)),
+            Some(_) => Some(self.step_due(now)),
             None => self.retry_at,
         }
     }

@@ -106,7 +106,7 @@ pub fn ask(
 fn judge(outcome: Result<Response, Trouble>) -> Verdict {
     match outcome {
         Ok(response) => match response.status {
-            429 | 503 => Verdict::Elsewhere(message_of(&response).0),
+            429 | 503 | 507 => Verdict::Elsewhere(message_of(&response).0),
             504 => Verdict::Unknown(message_of(&response).0),
             _ if response.is_ours() => Verdict::Answer(response),
             status => Verdict::Elsewhere(format!(

@@ -141,6 +141,8 @@ fn report(rows: &[Row], agreement: &Agreement, paint: Paint) -> String {
     for row in rows {
         lines.push(server_line(row, agreement, paint));
         lines.extend(row.status.iter().map(|status| snapshot_line(&status.snapshot, paint)));
+        let alarms = row.status.iter().flat_map(|status| &status.alarms);
+        lines.extend(alarms.map(|alarm| paint.bad(format!("  ALARM: {alarm}"))));
     }
     lines.extend(explanation(agreement).map(|text| if agreement.is_bad() { paint.bad(text) } else { text }));
     lines.push(String::new());
@@ -343,6 +345,14 @@ server 2 at http://s2:7000: applied 1,500, commands 0, no-ops 3, digests agree u
         let text = report(&rows, &agreement_of(&rows), Paint::PLAIN);
         assert!(text.contains("no-ops 3, not ready: it has parted from the others"), "{text}");
         assert!(text.contains("Server 1 is not ready: group 1: its leader lacks entry 9."), "{text}");
+    }
+
+    #[test]
+    fn an_alarm_is_told_with_its_server() {
+        let mut rows = [row(1, "aa"), row(2, "aa")];
+        rows[0].status.as_mut().unwrap().alarms.push("the disk is nearly full".into());
+        let text = report(&rows, &agreement_of(&rows), Paint::PLAIN);
+        assert!(text.contains("  no snapshot yet\n  ALARM: the disk is nearly full\nserver 2 at"), "{text}");
     }
 
     #[test]

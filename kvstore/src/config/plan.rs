@@ -181,6 +181,21 @@ fn engine_section() -> String {
 # Most MiB that wait for one server on one group's link. A slow link gets fewer; what a server lacks beyond that stays in the log.
 # send_queue_mib = {send_queue_mib}
 
+# Most MiB of one group's entries that wait for this server's own disk. Beyond that, a leader takes no more commands, and hands
+# over if its disk is stuck; another server's entries are not taken, and sent again later.
+# unsynced_mib = {unsynced_mib}
+
+# Most MiB that have been committed and wait for the order of the global log; and, once more, for being executed.
+# merge_mib = {merge_mib}
+
+# Most MiB that the logs of all groups hold beyond what is merged, where a group's leader cannot be reached or execution is
+# slow. Beyond that, only the group that is waited for grows, until this server has caught up by its log or by a snapshot.
+# behind_mib = {behind_mib}
+
+# With less room on the disk, in MiB, this server takes no writes: it goes on by itself when there is room. 0: until the disk
+# is full.
+# disk_reserve_mib = {disk_reserve_mib}
+
 # A snapshot of the whole state is written when so many entries with commands have been executed since the last one, or so
 # many MiB of them. It makes the logs before the last snapshot but one superfluous. More means fewer snapshots, longer logs
 # and longer starts: the logs of all groups take up to about three times snapshot_mib.
@@ -218,6 +233,10 @@ fn engine_section() -> String {
         segment_mib = defaults.segment_bytes >> 20,
         log_cache_mib = defaults.log_cache_bytes >> 20,
         send_queue_mib = defaults.send_queue_bytes >> 20,
+        unsynced_mib = defaults.unsynced_bytes >> 20,
+        merge_mib = defaults.merge_bytes >> 20,
+        behind_mib = defaults.behind_bytes >> 20,
+        disk_reserve_mib = defaults.disk_reserve_bytes >> 20,
         snapshot_entries = defaults.snapshot_entries,
         snapshot_mib = defaults.snapshot_bytes >> 20,
         write_rate = defaults.snapshot_write_rate >> 20,
@@ -227,18 +246,38 @@ fn engine_section() -> String {
 }
 
 fn front_section() -> String {
-    let FrontEndConfig { threads, max_connections, client_output, all_clients, .. } =
-        FrontEndConfig::default();
+    let FrontEndConfig {
+        threads,
+        max_connections,
+        client_output,
+        all_clients,
+        http_idle,
+        redis_idle,
+        tcp_keepalive,
+        ..
+    } = FrontEndConfig::default();
     let (client_output, all_clients) = (client_output >> 20, all_clients >> 20);
+    let [http_idle, redis_idle, tcp_keepalive] =
+        [http_idle, redis_idle, tcp_keepalive].map(|time| time.as_secs());
     format!(
         r#"
 [front]
 # Threads that talk to clients. Default: one for every four cores, which came to this where the file was written.
 # threads = {threads}
 
-# Most client connections at a time; further ones are told so and closed. Default: the limit of open files, less some
+# Most client connections at a time; further ones are told so and closed, but for those that ask for /status, /metrics,
+# /healthz or /readyz. More than the limit of open files leaves for clients are refused at the start. Default: the limit of open files, less some
 # for logs and other servers, which came to this where the file was written.
 # max_connections = {max_connections}
+
+# An HTTP connection on which nothing has happened for so many seconds is closed, and one of the Redis protocol; 0 for never,
+# with the latter only.
+# http_idle_seconds = {http_idle}
+# redis_idle_seconds = {redis_idle}
+
+# After so many seconds without a word the system asks whether a client is still there, so that the connection ends of one whose
+# machine has gone; 0 for never.
+# tcp_keepalive_seconds = {tcp_keepalive}
 
 # Most MiB of replies that wait for one client to take them. A client may write a whole pipeline before it reads the first
 # reply: its requests are read on, up to 32 MiB of them, and executed. One that is at both limits and takes nothing for

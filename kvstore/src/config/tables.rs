@@ -48,6 +48,10 @@ pub(super) struct EngineTable {
     pub segment_mib: Option<u32>,
     pub log_cache_mib: Option<u32>,
     pub send_queue_mib: Option<u32>,
+    pub unsynced_mib: Option<u32>,
+    pub merge_mib: Option<u32>,
+    pub behind_mib: Option<u32>,
+    pub disk_reserve_mib: Option<u32>,
     pub snapshot_entries: Option<u32>,
     pub snapshot_mib: Option<u32>,
     pub snapshot_write_mib_per_second: Option<u32>,
@@ -63,6 +67,9 @@ pub(super) struct EngineTable {
 pub(super) struct FrontTable {
     pub threads: Option<u32>,
     pub max_connections: Option<u32>,
+    pub http_idle_seconds: Option<u32>,
+    pub redis_idle_seconds: Option<u32>,
+    pub tcp_keepalive_seconds: Option<u32>,
     pub client_output_mib: Option<u32>,
     pub all_clients_mib: Option<u32>,
 }

@@ -121,6 +121,10 @@ fn every_documented_default_is_the_default_of_the_code() {
         segment_mib: Some(_),
         log_cache_mib: Some(_),
         send_queue_mib: Some(_),
+        unsynced_mib: Some(_),
+        merge_mib: Some(_),
+        behind_mib: Some(_),
+        disk_reserve_mib: Some(_),
         snapshot_entries: Some(_),
         snapshot_mib: Some(_),
         snapshot_write_mib_per_second: Some(_),
@@ -135,6 +139,9 @@ fn every_documented_default_is_the_default_of_the_code() {
     let FrontTable {
         threads: Some(_),
         max_connections: Some(_),
+        http_idle_seconds: Some(_),
+        redis_idle_seconds: Some(_),
+        tcp_keepalive_seconds: Some(_),
         client_output_mib: Some(_),
         all_clients_mib: Some(_),
     } = file.front
@@ -161,6 +168,10 @@ deadline_ms = 1500
 segment_mib = 2
 log_cache_mib = 3
 send_queue_mib = 5
+unsynced_mib = 6
+merge_mib = 7
+behind_mib = 8
+disk_reserve_mib = 9
 pinning = [4, 6]
 
 [front]
@@ -182,6 +193,8 @@ bind_device = "lo"
     assert_eq!((engine.entry_bytes, engine.lane_commands, engine.lane_bytes), (8 << 10, 9, 40 << 20));
     assert_eq!((engine.deadline, engine.segment_bytes), (Duration::from_millis(1500), 2 << 20));
     assert_eq!((engine.log_cache_bytes, engine.send_queue_bytes), (3 << 20, 5 << 20));
+    assert_eq!((engine.unsynced_bytes, engine.merge_bytes), (6 << 20, 7 << 20));
+    assert_eq!((engine.behind_bytes, engine.disk_reserve_bytes), (8 << 20, 9 << 20));
     assert_eq!(engine.pinning, Pinning::Cores(vec![4, 6]));
     assert_eq!((file.server.front.threads, file.server.front.max_connections), (2, 11));
     let link = Link {
@@ -218,7 +231,11 @@ fn values_that_cannot_work_say_what_to_write() {
             "[engine]\npinning = [-1]\n[[members]]",
             "\"auto\", \"off\" or a list of core numbers",
         ),
-        ("[[members]]", "[engine]\ntick_ms = 0\n[[members]]", "tick must be at least 1 ms"),
+        (
+            "[[members]]",
+            "[engine]\ntick_ms = 0\n[[members]]",
+            "tick is 0 microseconds, but must be from 1000",
+        ),
         ("[[members]]", "[front]\nthreads = 0\n[[members]]", "`front.threads`: must be at least 1"),
         ("[[members]]", "[[links]]\nbind_address = \"eth0\"\n[[members]]", "`links.bind_address`"),
         ("http = \"127.0.0.1:7000\"", "", "missing field `http`"),

@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 
+use super::allowance::Allowance;
 use super::engine::Engine;
 use super::input::Input;
+use super::limits::Place;
 use super::metrics::Wire;
 use super::output::Output;
-use super::session::{Allowance, Outcome, Pumped, Session, Turn};
+use super::session::{Outcome, Pumped, Session, Turn};
 use super::token::Sequence;
 use crate::http::HttpConnection;
 use crate::resp::RespConnection;
@@ -97,6 +99,10 @@ pub(super) struct Connection<L> {
     waits: Option<Waits>,
     /// The thread has this connection on its list for this turn.
     pub(super) listed: bool,
+    /// What it stands for among all connections.
+    place: Place,
+    /// When bytes were moved last.
+    moved: Instant,
     /// What the thread has counted of [`held`](Connection::held).
     pub(super) counted: usize,
 }
@@ -132,6 +138,8 @@ impl<L: Copy> Connection<L> {
             lingers: None,
             waits: None,
             listed: false,
+            place: Place::Client,
+            moved: Instant::now(),
             counted: 0,
         }
     }
@@ -140,11 +148,23 @@ impl<L: Copy> Connection<L> {
         &mut self.stream
     }
 
+    pub(super) fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
     pub(super) fn wire(&self) -> Wire {
         match self.talk {
             Talk::Redis(_) => Wire::Redis,
             Talk::Http(_) => Wire::Http,
         }
+    }
+
+    pub(super) fn at(self, place: Place) -> Self {
+        Connection { place, ..self }
+    }
+
+    pub(super) fn place(&self) -> Place {
+        self.place
     }
 
     /// Takes note of what the system says about the socket.
@@ -324,6 +344,7 @@ impl<L: Copy> Connection<L> {
     }
 
     fn moved(&mut self, bytes: usize, now: Instant) {
+        self.moved = now;
         if let Some(waits) = &mut self.waits {
             waits.moved += bytes;
             if waits.moved >= PATIENCE_BYTES {
@@ -340,6 +361,11 @@ impl<L: Copy> Connection<L> {
     /// Whether nothing waits to be sent, either.
     pub(super) fn is_idle(&self) -> bool {
         self.is_quiet() && self.output.is_empty()
+    }
+
+    /// Whether nothing has happened for so long, and nothing is under way.
+    pub(super) fn is_idle_for(&self, limit: Duration, now: Instant) -> bool {
+        now.saturating_duration_since(self.moved) >= limit && self.is_idle()
     }
 
     /// Bytes of requests that have not been executed, and of replies that have not been taken.

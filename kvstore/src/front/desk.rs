@@ -6,11 +6,12 @@ use std::time::Instant;
 
 use niagara_engine::{Client, Completion, LaneId, Port, StateMachine, Wake};
 
+use super::allowance::Allowance;
 use super::engine::Engine;
 use super::input::Input;
 use super::metrics::Tally;
 use super::output::Output;
-use super::session::{Allowance, Heard, Session, Turn};
+use super::session::{Heard, Session, Turn};
 use super::token::Origin;
 use crate::resp::RespConnection;
 use crate::{KvReader, Reply};

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use mio::Poll;
 use niagara_engine::{Client, ServerId, Wake};
@@ -44,6 +45,14 @@ pub struct FrontEndConfig {
     /// Most clients at a time, of both protocols together; further ones are told so and closed. The default is what the
     /// process may have of open files, less some for logs and other servers.
     pub max_connections: usize,
+    /// An HTTP connection on which nothing has happened for so long is closed. The default is above what clients and proxies
+    /// wait before they close it themselves.
+    pub http_idle: Duration,
+    /// The same for the Redis protocol; zero, the default, for never, as Redis has it.
+    pub redis_idle: Duration,
+    /// After so long without a word the system asks whether the client is still there, and three times more, ten seconds
+    /// apart: the connection of one whose machine has gone ends then. Zero for never.
+    pub tcp_keepalive: Duration,
     /// Most bytes of replies that wait for one client to take them. Its requests are read on meanwhile (those that are not
     /// executed yet, up to 32 MiB), so that it may write all of a pipeline before it reads; a client that is at both
     /// limits and takes nothing for half a minute is closed.
@@ -69,6 +78,9 @@ impl Default for FrontEndConfig {
             members: Vec::new(),
             threads: (cores / 4).clamp(1, 8),
             max_connections: files.saturating_sub(RESERVED_FILES).clamp(16, 1 << 20) as usize,
+            http_idle: Duration::from_secs(75),
+            redis_idle: Duration::ZERO,
+            tcp_keepalive: Duration::from_secs(60),
             client_output: 64 << 20,
             all_clients: 1 << 30,
         }

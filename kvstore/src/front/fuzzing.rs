@@ -11,11 +11,12 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use bytes::Bytes;
 use niagara_engine::{Completion, Consistency, GlobalPosition, Refused, StateMachine, Status};
 
+use super::allowance::Allowance;
 use super::engine::Engine;
 use super::input::Input;
 use super::metrics::Tally;
 use super::output::Output;
-use super::session::{Allowance, Outcome, Protocol, Pumped, Session, Turn};
+use super::session::{Outcome, Protocol, Pumped, Session, Turn};
 use super::token::Origin;
 use crate::http::{Clock, HttpConnection, Site};
 use crate::resp::RespConnection;

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use niagara_engine::planted::{self, Bug};
 use niagara_engine::{Completion, Consistency, Refused};
 
+use super::allowance::Allowance;
 use super::engine::Engine;
 use super::foreign::Foreign;
 use super::input::Input;
@@ -31,14 +32,6 @@ use crate::{KvReader, Reply};
 /// Most writes of one connection without an outcome. 1024 fill an entry with 64-byte commands, and bound what a client
 /// can make the server remember.
 pub(crate) const MAX_IN_FLIGHT: usize = 1024;
-
-/// While this many bytes of replies wait for the client to take them, its requests are not executed, but read ahead: a
-/// client may write all that it has to ask before it reads the first reply.
-pub(crate) const PLENTY_OF_OUTPUT_BYTES: usize = 1 << 20;
-
-/// Requests are read ahead up to this many bytes; a request of any length fits. Beyond that they are executed, until as many
-/// replies wait as may.
-pub(crate) const READ_AHEAD_BYTES: usize = 32 << 20;
 
 /// Commands from this size on go to the engine in their own buffer, not copied into a batch.
 const SHARED_COMMAND_BYTES: usize = 32 << 10;
@@ -155,31 +148,6 @@ pub(crate) trait Protocol {
     /// Where the next bytes of the stream may be received at once, and how many of them, rather than into the input.
     fn sink(&mut self) -> Option<(&mut Vec<u8>, usize)> {
         None
-    }
-}
-
-/// How much may wait for a client that does not take its replies.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Allowance {
-    /// Most bytes of its requests that are read ahead.
-    pub(crate) ahead: usize,
-    /// No request is executed while this many bytes of replies wait.
-    pub(crate) output: usize,
-}
-
-impl Allowance {
-    /// What a client is allowed whose server has the memory.
-    pub(crate) fn generous(output_limit: usize) -> Allowance {
-        Allowance { ahead: READ_AHEAD_BYTES, output: output_limit }
-    }
-
-    /// What a client is allowed when all of them together hold as much as they may.
-    pub(crate) const SCANT: Allowance = Allowance { ahead: 0, output: PLENTY_OF_OUTPUT_BYTES };
-
-    /// Whether a request may be executed while so much waits.
-    fn may_execute(self, input: &Input, output: &Output) -> bool {
-        let plenty = if input.len() < self.ahead { PLENTY_OF_OUTPUT_BYTES } else { self.output };
-        output.len() < plenty.min(self.output)
     }
 }
 

@@ -1,6 +1,7 @@
 //! One front-end thread: polls its sockets, serves the connections that have something to do, and hands what they want
 //! to the engine, all of it once per turn.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -13,12 +14,14 @@ use mio::{Events, Interest, Poll, Token};
 use niagara_engine::{Completion, Wake};
 use parking_lot::Mutex;
 
+use super::allowance::Allowance;
 use super::connection::{Connection, Fate, READ_BYTES, Talk, Untaken};
 use super::engine::Engine;
 use super::front_ends::FrontEndConfig;
+use super::limits::{PAGES, Place, keep_alive};
 use super::listener::{Accepted, Listener, turn_away};
 use super::metrics::{FrontMetrics, Tally, Wire};
-use super::session::{Allowance, Heard, Session, Turn};
+use super::session::{Heard, Session, Turn};
 use super::table::Table;
 use super::token::Origin;
 use crate::http::{Clock, HttpConnection, Site};
@@ -39,7 +42,7 @@ const SWEEP: Duration = Duration::from_secs(1);
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A connection that was accepted and goes to another thread.
-type Newcomer = (TcpStream, SocketAddr, Wire);
+type Newcomer = (TcpStream, SocketAddr, Wire, Place);
 
 /// What others may say to a thread.
 pub(super) struct Mailbox {
@@ -87,6 +90,8 @@ pub(super) struct Worker<E: Engine> {
     /// Only the first thread has any.
     listeners: Vec<Listener>,
     table: Table<Connection<E::Lane>>,
+    /// Connections that came when there was room for no more clients, oldest first: on the thread that accepts.
+    pages: VecDeque<Origin>,
     /// The connections to be served in this turn.
     active: Vec<u32>,
     completions: Vec<Completion<Reply>>,
@@ -124,6 +129,7 @@ impl<E: Engine> Worker<E> {
             site: Rc::new(site),
             listeners,
             table: Table::default(),
+            pages: VecDeque::new(),
             active: Vec::new(),
             completions: Vec::new(),
             tally: Tally::default(),
@@ -254,17 +260,33 @@ impl<E: Engine> Worker<E> {
         if self.common.open.fetch_add(1, Ordering::Relaxed) >= self.common.config.max_connections {
             self.common.open.fetch_sub(1, Ordering::Relaxed);
             self.common.metrics.turned_away(wire);
-            turn_away(stream, wire);
-            return;
+            return match wire {
+                Wire::Redis => turn_away(stream, wire),
+                Wire::Http => self.welcome_for_pages(stream, peer),
+            };
         }
         self.common.metrics.opened(wire);
         let number = self.next;
         self.next = (self.next + 1) % self.common.mailboxes.len();
         if number == self.number {
-            self.adopt((stream, peer, wire));
+            self.adopt((stream, peer, wire, Place::Client));
         } else {
-            self.common.mailboxes[number].send((stream, peer, wire));
+            self.common.mailboxes[number].send((stream, peer, wire, Place::Client));
         }
+    }
+
+    /// Whoever looks after the server gets in even if clients have taken all connections, in the place of the one that has been
+    /// there for longest.
+    fn welcome_for_pages(&mut self, stream: TcpStream, peer: SocketAddr) {
+        if self.pages.len() == PAGES
+            && let Some(oldest) = self.pages.front()
+        {
+            let index = oldest.index;
+            self.active.retain(|active| *active != index);
+            self.close_in_time(index);
+        }
+        self.common.metrics.opened(Wire::Http);
+        self.adopt((stream, peer, Wire::Http, Place::Pages));
     }
 
     fn welcome_newcomers(&mut self) {
@@ -274,31 +296,40 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    fn adopt(&mut self, (mut stream, peer, wire): Newcomer) {
-        let registered = stream.set_nodelay(true).and_then(|()| {
+    fn adopt(&mut self, (mut stream, peer, wire, place): Newcomer) {
+        let tuned =
+            stream.set_nodelay(true).and_then(|()| keep_alive(&stream, self.common.config.tcp_keepalive));
+        let registered = tuned.and_then(|()| {
             self.table.insert(|origin| {
                 let token = Token(FIRST_CONNECTION + origin.index as usize);
                 self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
                 let talk = match wire {
                     Wire::Http => {
-                        Talk::Http(Session::new(HttpConnection::new(Rc::clone(&self.site)), origin))
+                        let pages_only = place == Place::Pages;
+                        let http = HttpConnection::new(Rc::clone(&self.site)).only_pages(pages_only);
+                        Talk::Http(Session::new(http, origin))
                     }
                     Wire::Redis => {
                         let id = self.common.next_id.fetch_add(1, Ordering::Relaxed);
                         Talk::Redis(Session::new(RespConnection::new(id, Some(peer)), origin))
                     }
                 };
-                Ok(Connection::new(stream, talk))
+                if place == Place::Pages {
+                    self.pages.push_back(origin);
+                }
+                Ok(Connection::new(stream, talk).at(place))
             })
         });
         if registered.is_err() {
             // The client has gone already, or the system has no room: either way the socket is closed by now.
-            self.note_closed(wire);
+            self.note_closed(wire, place);
         }
     }
 
-    fn note_closed(&self, wire: Wire) {
-        self.common.open.fetch_sub(1, Ordering::Relaxed);
+    fn note_closed(&self, wire: Wire, place: Place) {
+        if place == Place::Client {
+            self.common.open.fetch_sub(1, Ordering::Relaxed);
+        }
         self.common.metrics.closed(wire);
     }
 
@@ -366,19 +397,33 @@ impl<E: Engine> Worker<E> {
                     true
                 }
                 Fate::Close => {
-                    self.close(index);
+                    drop(self.close(index));
                     false
                 }
             }
         });
     }
 
-    fn close(&mut self, index: u32) {
-        if let Some(mut connection) = self.table.remove(index) {
-            self.held -= connection.counted;
-            // Closing the socket takes it out of the poll, whatever this says.
-            let _ = self.poll.registry().deregister(connection.stream());
-            self.note_closed(connection.wire());
+    /// Forgets a connection, which closes it.
+    fn close(&mut self, index: u32) -> Option<Box<Connection<E::Lane>>> {
+        let mut connection = self.table.remove(index)?;
+        self.held -= connection.counted;
+        // Closing the socket takes it out of the poll, whatever this says.
+        let _ = self.poll.registry().deregister(connection.stream());
+        self.pages.retain(|origin| origin.index != index);
+        self.note_closed(connection.wire(), connection.place());
+        Some(connection)
+    }
+
+    /// Closes the connection of a client that has had its time. If it was let in for a page about the server, and has asked for
+    /// none, it learns why.
+    fn close_in_time(&mut self, index: u32) {
+        let place = self.table.get_mut(index).map(|connection| connection.place());
+        let closed = self.close(index);
+        if place == Some(Place::Pages)
+            && let Some(connection) = closed
+        {
+            turn_away(connection.into_stream(), Wire::Http);
         }
     }
 
@@ -388,12 +433,12 @@ impl<E: Engine> Worker<E> {
         let overdue: Vec<u32> = self
             .table
             .iter()
-            .filter(|(_, connection)| connection.is_overdue(now) && !connection.listed)
+            .filter(|(_, connection)| self.has_had_its_time(connection, now) && !connection.listed)
             .map(|(index, _)| index)
             .collect();
         self.report_untaken(&overdue);
         for index in overdue {
-            self.close(index);
+            self.close_in_time(index);
         }
     }
 
@@ -420,6 +465,13 @@ impl<E: Engine> Worker<E> {
                 "closed clients that do not take their replies; the one with the most is named"
             );
         }
+    }
+}
+
+impl<E: Engine> Worker<E> {
+    fn has_had_its_time(&self, connection: &Connection<E::Lane>, now: Instant) -> bool {
+        let idle = connection.place().idle_limit(connection.wire(), &self.common.config);
+        connection.is_overdue(now) || idle.is_some_and(|limit| connection.is_idle_for(limit, now))
     }
 }
 

@@ -44,6 +44,8 @@ pub(crate) struct HttpConnection {
     /// The command of a PUT whose body is being received.
     command: Vec<u8>,
     naming: Naming,
+    /// There are as many clients as the server takes: this connection serves one page about the server.
+    only_pages: bool,
     /// A request has said that it is the connection's last.
     last: bool,
     over: bool,
@@ -93,10 +95,16 @@ impl HttpConnection {
             line_read: false,
             command: Vec::new(),
             naming: Naming::default(),
+            only_pages: false,
             last: false,
             over: false,
             foreign: None,
         }
+    }
+
+    /// Serves one request, and nothing but pages about the server, if that is all there is room for.
+    pub(crate) fn only_pages(self, only_pages: bool) -> HttpConnection {
+        HttpConnection { only_pages, ..self }
     }
 
     /// Reads the head of the next request. `false`: it is not all there.
@@ -122,6 +130,7 @@ impl HttpConnection {
             Ok(head) => {
                 let (length, body, expects_continue) = (head.length, head.body, head.expects_continue);
                 let request = Request::of(&head);
+                let request = if self.only_pages { request.for_a_page() } else { request };
                 input.consume(length);
                 self.last = !request.framing.keep_alive;
                 self.begin(request, body, expects_continue && input.is_empty());

@@ -94,6 +94,12 @@ impl Fault {
         Fault { retry: true, ..Fault::new(503, "diverged", message, hint) }
     }
 
+    pub(super) fn too_many_connections() -> Fault {
+        let message = "the server has as many connections as it takes";
+        let hint = "close some, or try another server; /status, /metrics, /healthz and /readyz are served";
+        Fault { retry: true, ..Fault::new(503, "too_many_connections", message, hint) }
+    }
+
     pub(super) fn not_ready() -> Fault {
         let message = "some group has no leader, or no quorum answers";
         let hint = "see /status; it passes when a majority of the servers can reach each other";
@@ -115,6 +121,11 @@ impl Fault {
                 (503, "no_leader", "retry later; see /status for the groups without a leader")
             }
             Refused::TooLarge { .. } => (413, "too_large", "split the value over several keys"),
+            Refused::ReadOnly => (
+                507,
+                "disk_full",
+                "make room on the disk of this server, or retry at another server; reads are served",
+            ),
             _ => (503, "stopping", "retry at another server"),
         };
         Fault {

@@ -72,6 +72,15 @@ impl Request {
         Request { what: What::Fail(fault), framing: Framing { keep_alive: false, ..framing } }
     }
 
+    /// The connection's only request, which is for a page about the server, or refused.
+    pub(super) fn for_a_page(self) -> Request {
+        let framing = Framing { keep_alive: false, ..self.framing };
+        match self.what {
+            What::Page { .. } | What::Fail(_) => Request { framing, ..self },
+            _ => Request::fail(Fault::too_many_connections(), framing),
+        }
+    }
+
     pub(super) fn of(head: &Head<'_>) -> Request {
         let framing =
             Framing { minor: head.minor, keep_alive: head.keep_alive, head_only: head.method == "HEAD" };

@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use niagara_engine::{Consistency, Refused};
 
 use super::encode::{Replies, Version};
+use super::errors::{ProtocolError, TooLarge};
 use super::gate::Gate;
 use super::local;
-use super::parse::{Arguments, Parser, ProtocolError, TooLarge};
+use super::parse::{Arguments, Parser};
 use super::plan::{self, Local, Plan, Print, Read, Write};
 use super::replying::Replying;
 use super::skip::Skip;
@@ -285,6 +286,7 @@ fn refusal(refused: Refused) -> String {
         Refused::Overloaded => "OVERLOADED",
         Refused::NoLeader => "NOQUORUM",
         Refused::Diverged => "DIVERGED",
+        Refused::ReadOnly => "READONLY",
         Refused::Stopping => "STOPPING",
         _ => "ERR",
     };

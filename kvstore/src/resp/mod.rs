@@ -8,6 +8,7 @@
 mod connection;
 mod containers;
 mod encode;
+mod errors;
 mod gate;
 mod glob;
 mod local;
@@ -17,6 +18,7 @@ mod replying;
 mod skip;
 
 pub(crate) use connection::RespConnection;
-pub use parse::{ProtocolError, Request, TooLarge, parse};
+pub use errors::{ProtocolError, TooLarge};
+pub use parse::{Request, parse};
 
 pub use crate::front::Foreign;

@@ -1,6 +1,7 @@
 //! Passes over a request that is too large to be taken, so that the connection can go on behind it.
 
-use super::parse::{MAX_BULK_BYTES, ProtocolError, TooLarge, number_line};
+use super::errors::{ProtocolError, TooLarge};
+use super::parse::{MAX_BULK_BYTES, number_line};
 use crate::front::Input;
 
 /// The rest of a request, none of which is kept.

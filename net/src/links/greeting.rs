@@ -21,6 +21,7 @@ impl Links {
             }
             (Phase::AwaitHello { peer } | Phase::AwaitWelcome { peer }, Ok(Greeting::Refusal(refusal))) => {
                 self.counters.refusals_received += 1;
+                self.admission.refused(&refusal);
                 self.abandon(token, &refusal, now);
                 let peer = Some(self.peers[peer].server);
                 self.events.push(Event::Refused { peer, refusal, by_us: false });

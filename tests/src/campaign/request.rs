@@ -148,8 +148,7 @@ fn ask_http(http: &mut Http, life: &mut Option<Life>, key: &str, input: &Input) 
                 200 => Some(Output::Deleted { existed: true }),
                 404 if *condition == Condition::Always => Some(Output::Deleted { existed: false }),
                 // Of a key that is not there, HTTP says so rather than that the condition does not hold.
-                404 => Some(Output::ConditionFailed),
-                412 => Some(Output::ConditionFailed),
+                404 | 412 => Some(Output::ConditionFailed),
                 _ => None,
             })
         }
@@ -198,10 +197,10 @@ fn found(reply: &Value) -> Option<Output> {
     }
 }
 
-/// 503 and 429 say that a request was not executed; 504 that nobody knows.
+/// 503, 507 and 429 say that a request was not executed; 504 that nobody knows.
 fn http_outcome(answer: io::Result<Response>, mut done: impl FnMut(&Response) -> Option<Output>) -> Outcome {
     match answer {
-        Ok(Response { status: 429 | 503, .. }) => Outcome::Refused,
+        Ok(Response { status: 429 | 503 | 507, .. }) => Outcome::Refused,
         Ok(Response { status: 504, .. }) => Outcome::Unknown,
         Ok(response) => match done(&response) {
             Some(output) => Outcome::Done(output),
@@ -220,7 +219,7 @@ fn http_outcome(answer: io::Result<Response>, mut done: impl FnMut(&Response) ->
 fn redis_outcome(answer: io::Result<Value>, done: impl Fn(&Value) -> Option<Output>) -> Outcome {
     match answer {
         Ok(Value::Error(text)) => match text.split(' ').next() {
-            Some("OVERLOADED" | "NOQUORUM" | "STOPPING") => Outcome::Refused,
+            Some("OVERLOADED" | "NOQUORUM" | "READONLY" | "STOPPING") => Outcome::Refused,
             Some("UNKNOWN") => Outcome::Unknown,
             _ => Outcome::Wrong(format!("-{text}")),
         },

@@ -64,7 +64,6 @@ impl Server {
         config.entry_bytes = 1 << 10;
         let clock = Arc::new(ManualClock::new());
         let outside = Outside {
-            incarnation: 2,
             boot: 7,
             clock: Clock::Manual(Arc::clone(&clock)),
             files: Arc::new(SystemFiles),
@@ -159,8 +158,8 @@ impl Server {
     fn lead_honestly(&mut self, from: u64, script: &mut Script<'_>) {
         let standing = self.machine.standing(GROUP);
         let another = ![0, from].contains(&standing.leader);
-        let term =
-            standing.term.min(1 << 40) + u64::from(another || standing.term == 0 || script.byte() % 4 == 0);
+        let term = standing.term.min(1 << 40)
+            + u64::from(another || standing.term == 0 || script.byte().is_multiple_of(4));
         let place = 1 + self.last_place();
         let entry = |(index, place): (u64, u64)| {
             let (context, data) = encode_commands(place, &[sub_batch(from, 1, place, b"\x01a\x02bb", 2)]);

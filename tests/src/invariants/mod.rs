@@ -18,6 +18,7 @@
 //! | `pads_are_bounded.rs` | skips answer commands of other groups, and the anchor never skips ahead |
 //! | `idle_read_is_answered.rs` | a strong read ends in an idle cluster, through every server |
 //! | `progress_after_heal.rs` | when faults end, everything that waits gets done |
+//! | `bytes_are_bounded.rs` | what waits behind something slow takes no more bytes than configured |
 //! | `slow_peer_is_bounded.rs` | what waits for a slow link stays within a bound |
 //! | `read_is_prompt.rs` | a link that comes and goes holds up no reads through other servers |
 //! | `mset_is_whole.rs` | nobody sees half of an mset |
@@ -26,6 +27,7 @@
 
 mod acked_is_applied;
 mod applied_once;
+mod bytes_are_bounded;
 mod compaction_floor;
 mod election_safety;
 mod equal_states;
@@ -45,6 +47,7 @@ mod slow_peer_is_bounded;
 
 pub use acked_is_applied::AckedIsApplied;
 pub use applied_once::AppliedOnce;
+pub use bytes_are_bounded::{BytesAreBounded, Limits as ByteLimits};
 pub use compaction_floor::check_compaction_floor;
 pub use election_safety::ElectionSafety;
 pub use equal_states::check_equal_states;

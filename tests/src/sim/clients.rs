@@ -393,7 +393,7 @@ impl Clients {
             checks.coverage.count("outcome unknown");
             return Ok(());
         }
-        if text.starts_with("OVERLOADED") || text.starts_with("NOQUORUM") {
+        if ["OVERLOADED", "NOQUORUM", "READONLY"].iter().any(|word| text.starts_with(word)) {
             checks.coverage.count("command refused");
             self.refused.extend(call.operation);
             return Ok(());

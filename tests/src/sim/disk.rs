@@ -27,10 +27,39 @@ pub struct Trouble {
     pub dies_after: Option<u64>,
     /// There is no room for anything more.
     pub full: bool,
+    /// There is less room than the engine's reserve, though some.
+    pub nearly_full: bool,
+    /// Nothing that is written or synced comes back.
+    pub hangs: bool,
     /// There is no room for snapshots.
     pub no_room_for_snapshots: bool,
     /// The next sync fails, and what it was to make durable is lost with the power.
     pub sync_fails: bool,
+}
+
+/// What an operator's hand or a repaired file system takes from a server's directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// All of a group's log, by its number.
+    Log(usize),
+    /// The last segment of one, used or not.
+    LastSegment(usize),
+    /// The end of its first segment's file.
+    EndOfSegment(usize),
+    /// The identity.
+    Identity,
+    /// A part of it.
+    PartOfIdentity,
+}
+
+/// All that a disk holds at a moment.
+#[derive(Debug)]
+pub struct Image {
+    names: BTreeMap<PathBuf, u64>,
+    durable_names: BTreeMap<PathBuf, u64>,
+    renamings: Vec<Renaming>,
+    contents: BTreeMap<u64, Content>,
+    trouble: Trouble,
 }
 
 /// What a loss of power has done.
@@ -96,6 +125,11 @@ impl Disk {
     /// Changes what is wrong with it.
     pub fn trouble(&self, change: impl FnOnce(&mut Trouble)) {
         change(&mut self.state().trouble);
+    }
+
+    /// Whether a write or a sync would not come back for now.
+    pub fn hangs(&self) -> bool {
+        self.state().trouble.hangs
     }
 
     /// Whether the server has died in the middle of a change.
@@ -165,6 +199,69 @@ impl Disk {
         let mut state = self.state();
         let file = state.names[path];
         state.flip(file, *at, *mask);
+    }
+
+    /// A copy of everything, to be [put back](Self::put_back).
+    pub fn image(&self) -> Image {
+        let state = self.state();
+        Image {
+            names: state.names.clone(),
+            durable_names: state.durable_names.clone(),
+            renamings: state.renamings.clone(),
+            contents: state.contents.clone(),
+            trouble: state.trouble,
+        }
+    }
+
+    /// Puts a copy in the place of what is there.
+    pub fn put_back(&self, image: Image) {
+        let mut state = self.state();
+        let Image { names, durable_names, renamings, contents, trouble } = image;
+        (state.names, state.durable_names, state.renamings) = (names, durable_names, renamings);
+        (state.contents, state.trouble) = (contents, trouble);
+    }
+
+    /// Loses something for good; `false` if there is nothing of the kind.
+    pub fn lose(&self, loss: Loss) -> bool {
+        let mut state = self.state();
+        let named =
+            |name: String| move |path: &Path| path.components().any(|part| part.as_os_str() == name.as_str());
+        let of_log = |path: &PathBuf, group: usize| {
+            let is_segment = path.extension().is_some_and(|extension| extension == "log");
+            is_segment && named(format!("group-{group}"))(path)
+        };
+        let (lost, left): (Vec<PathBuf>, Option<usize>) = match loss {
+            Loss::Log(group) => {
+                (state.names.keys().filter(|path| of_log(path, group)).cloned().collect(), None)
+            }
+            Loss::LastSegment(group) => {
+                (state.names.keys().rfind(|path| of_log(path, group)).cloned().into_iter().collect(), None)
+            }
+            Loss::EndOfSegment(group) => {
+                let first = state.names.keys().find(|path| of_log(path, group)).cloned();
+                (first.into_iter().collect(), Some(SEGMENT_HEADER))
+            }
+            Loss::Identity | Loss::PartOfIdentity => {
+                let found = state.names.keys().find(|path| path.ends_with("identity")).cloned();
+                (found.into_iter().collect(), (loss == Loss::PartOfIdentity).then_some(SEGMENT_HEADER))
+            }
+        };
+        for path in &lost {
+            match left {
+                None => {
+                    state.names.remove(path);
+                    state.durable_names.remove(path);
+                }
+                Some(left) => {
+                    let file = state.names[path];
+                    let content = state.contents.get_mut(&file).expect("a named file is there");
+                    content.bytes.truncate(left);
+                    content.durable.truncate(left);
+                    content.unsynced.clear();
+                }
+            }
+        }
+        !lost.is_empty()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -361,6 +458,11 @@ impl Files for Disk {
         state.renamings = others;
         synced.into_iter().for_each(|renaming| renaming.apply(&mut state.durable_names));
         Ok(())
+    }
+
+    fn free_bytes(&self, _dir: &Path) -> io::Result<u64> {
+        let trouble = self.state().trouble;
+        Ok(if trouble.full || trouble.nearly_full { 0 } else { u64::MAX })
     }
 
     fn salt(&self) -> u64 {

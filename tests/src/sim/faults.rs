@@ -52,6 +52,18 @@ impl World {
                 self.server(server).disk_slowness = factor;
                 self.coverage.count("disk slowed");
             }
+            Fault::HungDisk { server, .. } => {
+                self.server(server).disk.trouble(|trouble| trouble.hangs = true);
+                self.coverage.count("disk hung");
+            }
+            Fault::HungApplication { server, .. } => {
+                self.server(server).application_hangs = true;
+                self.coverage.count("application hung");
+            }
+            Fault::DiskNearlyFull { server, .. } => {
+                self.server(server).disk.trouble(|trouble| trouble.nearly_full = true);
+                self.coverage.count("disk nearly full");
+            }
             Fault::DiskFull { server, .. } => {
                 self.server(server).disk.trouble(|trouble| trouble.full = true);
                 self.coverage.count("disk full");
@@ -66,6 +78,8 @@ impl World {
                 self.coverage.count("sync failed");
             }
             Fault::FlipBit { server, down } => self.flip_bit(server, down),
+            // What they are to show is looked at where that can fail.
+            Fault::Lose { .. } | Fault::OldCopy { .. } | Fault::OtherMembers { .. } => {}
             Fault::SlowLink { a, b, more, .. } => {
                 self.coverage.count("link slowed");
                 for direction in self.between(a, b) {
@@ -99,6 +113,17 @@ impl World {
         match fault {
             Fault::SlowServer { server, .. } => self.server(server).slowness = 1,
             Fault::SlowDisk { server, .. } => self.server(server).disk_slowness = 1,
+            Fault::HungDisk { server, .. } => {
+                self.server(server).disk.trouble(|trouble| trouble.hangs = false);
+                self.follow(server);
+            }
+            Fault::HungApplication { server, .. } => {
+                self.server(server).application_hangs = false;
+                self.follow(server);
+            }
+            Fault::DiskNearlyFull { server, .. } => {
+                self.server(server).disk.trouble(|trouble| trouble.nearly_full = false);
+            }
             Fault::DiskFull { server, .. } => {
                 self.server(server).disk.trouble(|trouble| trouble.full = false);
             }
@@ -115,7 +140,7 @@ impl World {
                 self.drop_queues(server);
             }
             // It has seen to its end itself.
-            Fault::Flapping { .. } => {}
+            Fault::Flapping { .. } | Fault::OldCopy { .. } => {}
             ref cut => {
                 let (_, directions) = self.directions_of(cut);
                 self.network.mend(directions);
@@ -132,15 +157,17 @@ impl World {
             let server = self.server(id);
             server.slowness = 1;
             server.disk_slowness = 1;
+            server.application_hangs = false;
             server.disk.trouble(|trouble| *trouble = super::disk::Trouble::default());
             if let Some(flipped) = server.flipped.take() {
                 server.disk.flip_back(&flipped);
             }
             self.start_after(id, 1000);
+            self.follow(id);
         }
     }
 
-    fn take_down(&mut self, server: u64, power: bool, down: u64) {
+    pub(super) fn take_down(&mut self, server: u64, power: bool, down: u64) {
         self.count_figures(server);
         self.process_ends(server, power);
         self.start_after(server, down);
@@ -215,9 +242,13 @@ fn lasts(fault: &Fault) -> Option<u64> {
     match *fault {
         Fault::SlowServer { lasts, .. }
         | Fault::SlowDisk { lasts, .. }
+        | Fault::HungDisk { lasts, .. }
+        | Fault::HungApplication { lasts, .. }
+        | Fault::DiskNearlyFull { lasts, .. }
         | Fault::DiskFull { lasts, .. }
         | Fault::NoRoomForSnapshots { lasts, .. }
         | Fault::SlowLink { lasts, .. }
+        | Fault::OldCopy { lasts, .. }
         | Fault::ThinLinks { lasts, .. }
         | Fault::CutPair { lasts, .. }
         | Fault::CutOneWay { lasts, .. }

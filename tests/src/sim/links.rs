@@ -1,6 +1,6 @@
 //! What comes over the links between servers.
 
-use niagara_net::{DownReason, Event as NetEvent, FrameReader};
+use niagara_net::{DownReason, Event as NetEvent, FrameReader, Refusal};
 
 use super::network::{Cargo, Flight};
 use super::world::{Event, MS, World};
@@ -55,15 +55,52 @@ impl World {
         }
     }
 
-    pub(super) fn connect(&mut self, a: u64, b: u64, group: usize) {
+    pub(super) fn connect(&mut self, a: u64, b: u64, group: usize) -> Result<(), Broken> {
         if !self.is_running(a) || !self.is_running(b) {
-            return;
+            return Ok(());
         }
         if self.network.connect(a, b, group).is_some() {
-            self.put_into_inbox(a, group, NetEvent::Up { peer: b });
-            self.put_into_inbox(b, group, NetEvent::Up { peer: a });
-        } else if !self.network.peers(a).contains(&(b, group)) {
+            if self.greet(a, b, group)? && self.greet(b, a, group)? {
+                self.put_into_inbox(a, group, NetEvent::Up { peer: b });
+                self.put_into_inbox(b, group, NetEvent::Up { peer: a });
+                return Ok(());
+            }
+            self.network.disconnect(a, b, group);
+        }
+        if !self.network.peers(a).contains(&(b, group)) {
             self.after(50 * MS, Event::Connect { a, b, group });
+        }
+        Ok(())
+    }
+
+    /// One server looks at what another one says of itself; whether it lets it in. It must, unless its own disk keeps it from
+    /// noting whom it has met.
+    fn greet(&mut self, here: u64, there: u64, group: usize) -> Result<bool, Broken> {
+        let channel = if group == self.groups() { 0 } else { group as u16 + 1 };
+        let Some(hello) = self.server(there).running.as_ref().map(|running| running.machine.hello(channel))
+        else {
+            return Ok(false);
+        };
+        let life = self.server(there).life;
+        let Some(running) = &self.server(here).running else { return Ok(false) };
+        let admitted = running.machine.admit(channel, &hello);
+        if self.server(here).disk.has_died() {
+            self.ended_by_disk(here);
+            return Ok(false);
+        }
+        match admitted {
+            Ok(()) => {
+                self.met.insert((here, there), life);
+                Ok(true)
+            }
+            Err(Refusal::Store(why)) if why.contains("cannot note") => {
+                self.coverage.count("peer not noted");
+                Ok(false)
+            }
+            Err(refusal) => {
+                let what = format!("server {here} refuses server {there}: {refusal}");
+                Err(Broken::new("good_servers_are_let_in", what))
+            }
         }
     }
 }

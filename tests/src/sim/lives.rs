@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use niagara_engine::StartError;
 use niagara_engine::log::LogError;
 use niagara_engine::snapshot::SnapshotError;
+use niagara_engine::{IdentityError, StartError};
 use niagara_net::{DownReason, Event as NetEvent};
 
 use super::network::Micros;
@@ -55,6 +55,10 @@ impl World {
             return Ok(());
         }
         server.set_clock(now);
+        if server.disk.hangs() {
+            self.start_after(id, RESTART);
+            return Ok(());
+        }
         if let Err(error) = server.start() {
             return self.start_failed(id, &error);
         }
@@ -102,6 +106,8 @@ impl World {
                 self.after(after, Event::Connect { a: id, b: peer, group });
             }
         }
+        let running = self.servers[id as usize - 1].running.as_ref().expect("just started");
+        self.invariants.bytes_are_bounded.started(id, &running.machine.waiting());
         let first = self.chance.below(self.tick_of(id)) + 1;
         self.after(first, Event::Tick { server: id, life });
         self.follow(id);
@@ -122,7 +128,11 @@ impl World {
                 server.disk.flip_back(&flipped);
                 self.coverage.count("start refused for damage");
             }
-            StartError::Log { source: LogError::Io { .. } | LogError::Failed, .. }
+            StartError::Log {
+                source: LogError::Io { .. } | LogError::NoRoom { .. } | LogError::Failed,
+                ..
+            }
+            | StartError::Identity(IdentityError::Io { .. })
             | StartError::Snapshot(SnapshotError::Io { .. }) => {
                 server.disk.process_ends();
                 self.coverage.count("process ended by its disk");

@@ -46,10 +46,11 @@ mod server;
 mod shrink;
 mod talk;
 mod trace;
+mod trials;
 mod world;
 
 pub use coverage::Coverage;
-pub use disk::{Disk, Losses, Trouble};
+pub use disk::{Disk, Image, Loss, Losses, Trouble};
 pub use plan::{Fault, Plan, Planned};
 #[cfg(feature = "planted-bugs")]
 pub use prove::prove;

@@ -2,12 +2,13 @@
 
 use niagara_engine::batch::EntryFill;
 
+use super::plan::Plan;
 use super::server::last_of;
 use super::world::World;
 use crate::invariants::{
-    AckedIsApplied, AppliedOnce, Broken, ElectionSafety, FifoPerConnection, GlobalPrefix, LeaderCompleteness,
-    LogMatching, PadsAreBounded, PositionBijection, ReadIsFresh, check_compaction_floor,
-    check_restored_state,
+    AckedIsApplied, AppliedOnce, Broken, ByteLimits, BytesAreBounded, ElectionSafety, FifoPerConnection,
+    GlobalPrefix, LeaderCompleteness, LogMatching, PadsAreBounded, PositionBijection, ReadIsFresh,
+    check_compaction_floor, check_restored_state,
 };
 
 /// All invariants that are checked event by event.
@@ -22,10 +23,17 @@ pub(super) struct Invariants {
     pub read_is_fresh: ReadIsFresh,
     pub fifo_per_connection: FifoPerConnection,
     pub pads_are_bounded: PadsAreBounded,
+    pub bytes_are_bounded: BytesAreBounded,
 }
 
 impl Invariants {
-    pub fn new(groups: usize) -> Invariants {
+    pub fn new(plan: &Plan) -> Invariants {
+        let groups = usize::from(plan.groups);
+        let limits = ByteLimits {
+            unsynced: plan.unsynced_bytes as u64,
+            merge: plan.merge_bytes as u64,
+            behind: plan.behind_bytes,
+        };
         Invariants {
             election_safety: ElectionSafety::default(),
             log_matching: LogMatching::new(groups),
@@ -37,6 +45,7 @@ impl Invariants {
             read_is_fresh: ReadIsFresh::default(),
             fifo_per_connection: FifoPerConnection::default(),
             pads_are_bounded: PadsAreBounded::new(groups),
+            bytes_are_bounded: BytesAreBounded::new(limits, groups),
         }
     }
 }
@@ -50,8 +59,14 @@ impl World {
         is_anchor: bool,
         level: u64,
     ) -> Result<(), Broken> {
-        let Invariants { election_safety, log_matching, leader_completeness, pads_are_bounded, .. } =
-            &mut self.invariants;
+        let Invariants {
+            election_safety,
+            log_matching,
+            leader_completeness,
+            pads_are_bounded,
+            bytes_are_bounded,
+            ..
+        } = &mut self.invariants;
         let running = self.servers[id as usize - 1].running.as_mut().expect("looked at before");
         let (machine, log) = (&running.machine, running.machine.log(group));
         let standing = machine.standing(group);
@@ -79,6 +94,7 @@ impl World {
             log.read(before.0 + 1, standing.last, usize::MAX, &mut appended).expect("just appended");
             for entry in appended {
                 let fill = EntryFill::of(&entry.context).expect("made here");
+                bytes_are_bounded.appended(entry.memory_bytes());
                 self.trace.line(|| format!("server {id} appends {fill:?} to group {}", group + 1));
                 pads_are_bounded.appended(
                     group,
@@ -90,6 +106,15 @@ impl World {
         }
         let new = self.invariants.log_matching.observe(id, group, standing.commit, log)?;
         self.committed(group, new)
+    }
+
+    /// Looks at what waits on a server.
+    pub(super) fn check_waiting(&mut self, id: u64) -> Result<(), Broken> {
+        let Some(running) = &self.servers[id as usize - 1].running else { return Ok(()) };
+        let waiting = running.machine.waiting();
+        self.coverage.add("server behind", waiting.is_behind.into());
+        self.coverage.add("server read-only", waiting.is_read_only.into());
+        self.invariants.bytes_are_bounded.check(id, &waiting)
     }
 
     /// A server's state is that of this position, without its having executed everything before.
@@ -149,5 +174,6 @@ impl World {
         self.coverage.add("snapshot written", figures.snapshots);
         self.coverage.add("snapshot received", figures.snapshots_received);
         self.coverage.add("snapshot failed", figures.snapshot_failures);
+        self.coverage.add("append not taken", figures.untaken);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::disk::Loss;
 use super::network::{Micros, Weather};
 use crate::chance::Chance;
 
@@ -34,6 +35,12 @@ pub struct Plan {
     pub piece_bytes: u32,
     /// Bytes of a log up to which it is kept for who is getting a snapshot.
     pub pin_bytes: u64,
+    /// Bytes of a group's entries that wait for the disk.
+    pub unsynced_bytes: usize,
+    /// Bytes between logs and execution.
+    pub merge_bytes: usize,
+    /// Bytes of all logs beyond what is merged.
+    pub behind_bytes: u64,
     /// The faults, in order.
     pub faults: Vec<Planned>,
     /// From this moment on strong reads through all servers but this one must be answered promptly.
@@ -67,7 +74,13 @@ pub enum Fault {
     SlowServer { server: u64, factor: u64, lasts: Micros },
     /// Syncs take so many times as long.
     SlowDisk { server: u64, factor: u64, lasts: Micros },
-    /// There is no room on the disk: the process ends, and cannot go on before there is.
+    /// What is written or synced comes back only when this ends.
+    HungDisk { server: u64, lasts: Micros },
+    /// The state machine takes so long for each stretch that nothing is executed meanwhile.
+    HungApplication { server: u64, lasts: Micros },
+    /// There is less room on the disk than the reserve: the server takes no commands.
+    DiskNearlyFull { server: u64, lasts: Micros },
+    /// There is no room on the disk: what is to be written waits until there is.
     DiskFull { server: u64, lasts: Micros },
     /// A sync fails: the process ends, and maybe the power goes.
     SyncFails { server: u64, power: bool, down: Micros },
@@ -75,6 +88,13 @@ pub enum Fault {
     NoRoomForSnapshots { server: u64, lasts: Micros },
     /// A bit of a record, or of the newest snapshot, is flipped while the server is down: it must not start before the bit is flipped back.
     FlipBit { server: u64, down: Micros },
+    /// A part of a server's directory is lost while it is down: it must not start before the part is put back.
+    Lose { server: u64, loss: Loss, down: Micros },
+    /// A server's directory is copied, and put back after a while in which the server started again: it must be refused by whoever
+    /// has met the later start, and then not start any more, before the right directory is put back.
+    OldCopy { server: u64, down: Micros, lasts: Micros },
+    /// A server is started with another list of members: it must not start, nor be let in by others.
+    OtherMembers { server: u64, down: Micros },
     /// Two servers do not hear each other.
     CutPair { a: u64, b: u64, lasts: Micros },
     /// One server does not hear the other.
@@ -129,32 +149,64 @@ impl Plan {
             snapshot_entries: *chance.pick(&[6, 20, 60, 60, 1 << 40]),
             piece_bytes: *chance.pick(&[200, 1 << 10, 256 << 10]),
             pin_bytes: *chance.pick(&[0, 16 << 10, 1 << 30]),
+            unsynced_bytes: *chance.pick(&[2 << 10, 8 << 10, 80 << 20]),
+            merge_bytes: *chance.pick(&[2 << 10, 8 << 10, 32 << 20]),
+            behind_bytes: *chance.pick(&[8 << 10, 64 << 10, 1 << 30]),
             faults: Vec::new(),
             prompt_reads: None,
         };
         let count = chance.between(1, 10);
         plan.faults = (0..count).map(|_| plan.draw(&mut chance)).collect();
-        plan.faults.extend(plan.draw_bad_link(&mut Chance::new(seed).fork(0x71_4b)));
+        // Drawn apart, so that what is drawn above stays what it was.
+        let mut bad_links = Chance::new(seed).fork(0x71_4b);
+        if bad_links.one_in(12) {
+            let server = bad_links.between(1, servers);
+            return plan.with_nothing_but_flapping(server, bad_links.between(60, 500) * MS);
+        }
+        plan.faults.extend(plan.draw_bad_link(&mut bad_links));
+        let mut of_losses = Chance::new(seed).fork(0x10_55);
+        if of_losses.one_in(3) {
+            let loss = plan.draw_loss(&mut of_losses);
+            plan.faults.push(loss);
+        }
         plan.faults.sort_by_key(|planned| planned.at);
         plan
     }
 
-    /// A cluster in fair weather, but that one server's links come and go.
-    pub fn flapping(seed: u64, server: u64, each: Micros) -> Plan {
-        let fair = Plan::of(seed);
-        let weather = Weather { lost: 0, doubled: 0, overtaken: 0, damaged: 0, ..fair.weather };
+    /// What an operator does to a server's directory or its list of members.
+    fn draw_loss(&self, chance: &mut Chance) -> Planned {
+        let server = chance.between(1, self.servers);
+        let group = chance.between(1, self.groups.into()) as usize;
+        let down = chance.between(5, 300) * MS;
+        let fault = match chance.below(8) {
+            0 => Fault::Lose { server, loss: Loss::Log(group), down },
+            1 => Fault::Lose { server, loss: Loss::LastSegment(group), down },
+            2 => Fault::Lose { server, loss: Loss::EndOfSegment(group), down },
+            3 => Fault::Lose { server, loss: Loss::Identity, down },
+            4 => Fault::Lose { server, loss: Loss::PartOfIdentity, down },
+            5 => Fault::OtherMembers { server, down },
+            _ => Fault::OldCopy { server, down, lasts: chance.between(400, 800) * MS },
+        };
+        Planned { at: chance.between(FIRST_FAULT, LAST_FAULT - 900 * MS), fault }
+    }
+
+    /// The same in fair weather and without faults, but that one server's links come and go.
+    pub fn with_nothing_but_flapping(self, server: u64, each: Micros) -> Plan {
+        let weather = Weather { lost: 0, doubled: 0, overtaken: 0, damaged: 0, ..self.weather };
         let fault = Fault::Flapping { server, each, lasts: LAST_FAULT };
         // Until then the groups that the server led have other leaders.
         let prompt_reads = Some((FIRST_FAULT + each + TIME_TO_ELECT, server));
-        Plan { weather, faults: vec![Planned { at: FIRST_FAULT, fault }], prompt_reads, ..fair }
+        Plan { weather, faults: vec![Planned { at: FIRST_FAULT, fault }], prompt_reads, ..self }
     }
 
-    /// A link that is there and hardly works. It is drawn apart, so that other faults stay what they were.
+    /// A link that is there and hardly works.
     fn draw_bad_link(&self, chance: &mut Chance) -> Option<Planned> {
         let server = chance.between(1, self.servers);
-        let lasts = chance.between(200, 1500) * MS;
+        let lasts = chance.between(200, 2000) * MS;
         let fault = match chance.below(6) {
-            0 => Fault::ThinLinks { server, bytes_per_second: chance.between(500, 20_000), lasts },
+            0 => {
+                Fault::ThinLinks { server, bytes_per_second: *chance.pick(&[200, 1000, 4000, 16_000]), lasts }
+            }
             1 => Fault::Flapping { server, each: chance.between(20, 400) * MS, lasts },
             _ => return None,
         };
@@ -168,7 +220,7 @@ impl Plan {
         let lasts = chance.between(20, 800) * MS;
         let down = chance.between(5, 500) * MS;
         let (a, b) = (server, other);
-        let fault = match chance.below(20) {
+        let fault = match chance.below(24) {
             0 | 1 => Fault::Kill { server, down },
             2 | 3 => Fault::PowerLoss { server, down },
             4 => Fault::AllPowerLost { down },
@@ -189,6 +241,10 @@ impl Plan {
             15 => Fault::CutOneWay { from: a, to: b, lasts },
             16 => Fault::CutServer { server, lasts },
             17 | 18 => Fault::CutGroup { a, b, group, lasts },
+            19 => Fault::HungDisk { server, lasts: 2 * lasts },
+            20 => Fault::HungApplication { server, lasts: 2 * lasts },
+            21 => Fault::DiskNearlyFull { server, lasts },
+            22 => Fault::CutGroup { a, b, group, lasts: 3 * lasts },
             _ => Fault::SlowLink { a, b, more: chance.between(5, 150) * MS, lasts },
         };
         Planned { at: chance.between(FIRST_FAULT, LAST_FAULT), fault }
@@ -206,6 +262,11 @@ impl fmt::Display for Plan {
         let Plan { seed, servers, groups, clients, weather, clock_rates, .. } = self;
         writeln!(f, "seed {seed}: {servers} servers, {groups} groups, {clients} clients")?;
         writeln!(f, "  {weather:?}, clocks at {clock_rates:?} percent")?;
+        writeln!(
+            f,
+            "  at most {} bytes for a disk, {} for the merge, {} behind it",
+            self.unsynced_bytes, self.merge_bytes, self.behind_bytes
+        )?;
         writeln!(
             f,
             "  segments of {} bytes, log caches of {}, {} commands in a lane, snapshots after {} entries, sent in pieces of {} bytes",

@@ -6,7 +6,7 @@ use super::world::{Event, MS, World};
 use crate::invariants::{Broken, check_mset_is_whole, check_slow_peer_is_bounded};
 
 /// Bytes that may wait for one peer in a group: what may be queued, a message with entries, and one of each kind.
-const MOST_WAITING: usize = SEND_QUEUE_BYTES + (12 << 10);
+const MOST_WAITING: usize = SEND_QUEUE_BYTES + (10 << 10);
 
 /// Time for a process to be started again where nothing else is said.
 pub(super) const RESTART: Micros = 100 * MS;
@@ -33,10 +33,10 @@ impl World {
         self.plan_keeping(id);
         for thread in Thread::all(groups) {
             let server = &mut self.servers[id as usize - 1];
-            let life = server.life;
+            let (life, hangs) = (server.life, server.hangs(thread));
             let Some(running) = &mut server.running else { return };
             let scheduled = &running.scheduled[thread.index(groups)];
-            if !scheduled && running.wants(thread) {
+            if !scheduled && running.wants(thread) && !hangs {
                 running.scheduled[thread.index(groups)] = true;
                 let latency = self.latency(id, thread);
                 self.after(latency, Event::Round { server: id, life, thread });
@@ -67,9 +67,12 @@ impl World {
         let (now, groups) = (self.now, self.groups());
         let server = self.server(id);
         server.set_clock(now);
+        let hangs = server.hangs(thread);
         let running = server.running.as_mut().expect("looked at before");
         running.scheduled[thread.index(groups)] = false;
         match thread {
+            // It hangs in what it does, until what hangs goes on.
+            _ if hangs => {}
             Thread::Group(group) if running.machine.is_blocked(group) => {}
             Thread::Group(group) => {
                 for event in std::mem::take(&mut running.inbox[group]) {
@@ -79,6 +82,8 @@ impl World {
             }
             Thread::Snapshots => self.keep_snapshots(id),
             Thread::Log(group) => match running.machine.write_log(group) {
+                // What there was no room for waits.
+                Ok(()) if running.machine.has_writes(group) => {}
                 Ok(()) => {
                     let standing = running.machine.standing(group);
                     self.invariants.election_safety.promised(id, group, &standing);
@@ -94,11 +99,12 @@ impl World {
             Thread::Application => self.execute(id)?,
             Thread::Front => self.front(id),
         }
+        self.check_waiting(id)?;
         self.follow(id);
         Ok(())
     }
 
-    fn ended_by_disk(&mut self, id: u64) {
+    pub(super) fn ended_by_disk(&mut self, id: u64) {
         self.coverage.count("process ended by its disk");
         let (power, down) = self.server(id).after_disk.take().unwrap_or((false, RESTART));
         self.count_figures(id);
@@ -210,6 +216,7 @@ impl World {
             running.machine.tick_group(group);
             self.turn(id, group)?;
         }
+        self.check_waiting(id)?;
         self.follow(id);
         let tick = self.tick_of(id);
         self.after(tick, Event::GroupTick { server: id, life, group });

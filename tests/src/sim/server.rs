@@ -70,6 +70,8 @@ pub struct Server {
     pub slowness: u64,
     /// How many times as long syncs take.
     pub disk_slowness: u64,
+    /// Its state machine does nothing.
+    pub application_hangs: bool,
     /// It stands still until then.
     pub paused_until: Option<u64>,
     /// What clients have sent meanwhile, in order.
@@ -147,12 +149,16 @@ impl Server {
         config.snapshot_entries = plan.snapshot_entries;
         config.snapshot_piece_bytes = plan.piece_bytes;
         config.snapshot_pin_bytes = plan.pin_bytes;
+        config.unsynced_bytes = plan.unsynced_bytes;
+        config.merge_bytes = plan.merge_bytes;
+        config.behind_bytes = plan.behind_bytes;
         Server {
             id,
             disk,
             life: 0,
             slowness: 1,
             disk_slowness: 1,
+            application_hangs: false,
             paused_until: None,
             held: Vec::new(),
             flipped: None,
@@ -166,6 +172,19 @@ impl Server {
         }
     }
 
+    /// Starts its process with another list of members.
+    pub fn start_with(&mut self, members: Vec<Member>) -> Result<(), StartError> {
+        let before = std::mem::replace(&mut self.config.members, members);
+        let started = self.start();
+        self.config.members = before;
+        started
+    }
+
+    /// The servers of the cluster, as its configuration lists them.
+    pub fn members(&self) -> &[Member] {
+        &self.config.members
+    }
+
     /// Starts its process.
     pub fn start(&mut self) -> Result<(), StartError> {
         self.life += 1;
@@ -173,7 +192,6 @@ impl Server {
         let clock = Clock::Manual(Arc::clone(&self.clock));
         let files: Arc<dyn Files> = Arc::new(self.disk.clone());
         let outside = Outside {
-            incarnation: self.life,
             boot: self.id << 32 | self.life,
             clock: clock.clone(),
             files,
@@ -204,6 +222,15 @@ impl Server {
             clock,
         });
         Ok(())
+    }
+
+    /// Whether a thread waits for something that hangs.
+    pub fn hangs(&self, thread: Thread) -> bool {
+        match thread {
+            Thread::Log(_) | Thread::Snapshots => self.disk.hangs(),
+            Thread::Application => self.application_hangs,
+            Thread::Group(_) | Thread::Sequencer | Thread::Front => false,
+        }
     }
 
     /// Sets its clock.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use super::clients::{Clients, Sending, Told};
 use super::coverage::Coverage;
-use super::disk::Disk;
+use super::disk::{Disk, Image};
 use super::network::{Flight, Micros, Network};
 use super::observe::Invariants;
 use super::plan::Plan;
@@ -90,6 +90,10 @@ pub(super) struct World {
     pub connected: BTreeSet<(u64, u64, u32)>,
     /// When the last bytes for a client arrive, by connection.
     pub last_reply: BTreeMap<u32, Micros>,
+    /// The latest life of one server that another has met: who has met whom, and when.
+    pub met: BTreeMap<(u64, u64), u64>,
+    /// Copies of servers' directories that are going to be put back, by the fault's number, with the life that they are of.
+    pub copies: BTreeMap<usize, (u64, Image)>,
     queue: BinaryHeap<Queued>,
     next_event: u64,
 }
@@ -124,7 +128,6 @@ impl World {
     /// The world at its beginning: all servers are about to start.
     pub fn new(plan: Plan, trace: bool) -> World {
         let mut chance = Chance::new(plan.seed);
-        let groups = usize::from(plan.groups);
         let network = Network::new(chance.fork(1), plan.weather);
         let mut of_clients = chance.fork(2);
         let clients = Clients::new(plan.clients, plan.servers, &mut of_clients);
@@ -138,7 +141,7 @@ impl World {
             network,
             clients,
             clients_rest: false,
-            invariants: Invariants::new(groups),
+            invariants: Invariants::new(&plan),
             coverage: Coverage::default(),
             trace: Trace::new(trace),
             probes: BTreeMap::new(),
@@ -148,6 +151,8 @@ impl World {
             is_over: false,
             connected: BTreeSet::new(),
             last_reply: BTreeMap::new(),
+            met: BTreeMap::new(),
+            copies: BTreeMap::new(),
             queue: BinaryHeap::new(),
             next_event: 0,
             chance,
@@ -222,7 +227,7 @@ impl World {
             Event::Tick { server, .. } => self.tick(server),
             Event::KeepingDue { server, .. } => self.keeping_due(server),
             Event::Arrive(flight) => return self.arrive(&flight),
-            Event::Connect { a, b, group } => self.connect(a, b, group),
+            Event::Connect { a, b, group } => return self.connect(a, b, group),
             Event::ClientStarts(client) => self.client_starts(client),
             Event::Asked(sending) => self.asked(sending),
             Event::Replied { connection, bytes } => return self.replied(connection, &bytes),
@@ -233,8 +238,14 @@ impl World {
                     self.client_moves_on(client);
                 }
             }
-            Event::Fault(number) => self.strike(number),
-            Event::FaultEnds(number) => self.fault_ends(number),
+            Event::Fault(number) => {
+                self.strike(number);
+                return self.begin_trial(number);
+            }
+            Event::FaultEnds(number) => {
+                self.fault_ends(number);
+                return self.end_trial(number);
+            }
             Event::Flap { server, each, until, cut } => self.flap(server, each, until, cut),
             Event::AskPromptReads => return self.ask_prompt_reads(),
             Event::Resume(server) => self.resume(server),

@@ -91,7 +91,7 @@ impl Http {
             503 if has_word(body, b"no_quorum") || has_word(body, b"no_leader") => {
                 Outcome::Failed(Trouble::NoQuorum, body)
             }
-            503 => Outcome::Failed(Trouble::Refused, body),
+            503 | 507 => Outcome::Failed(Trouble::Refused, body),
             500 | 502 | 504 => Outcome::Failed(Trouble::Unknown, body),
             _ => Outcome::Failed(Trouble::Rejected, body),
         };

@@ -21,8 +21,8 @@ fn change(config: &mut Config, field: usize, value: u64) {
     let short = u32::try_from(value).unwrap_or(u32::MAX);
     let long = value as usize;
     match field {
-        0 => config.tick = Duration::from_micros(value),
-        1 => config.deadline = Duration::from_micros(value),
+        0 => config.tick = Duration::from_millis(value),
+        1 => config.deadline = Duration::from_millis(value),
         2 => config.heartbeat_ticks = short,
         3 => config.election_ticks = short,
         4 => config.window = long,
@@ -38,16 +38,19 @@ fn change(config: &mut Config, field: usize, value: u64) {
         14 => config.snapshot_write_rate = value,
         15 => config.snapshot_transfer_rate = value,
         16 => config.snapshot_piece_bytes = short,
+        17 => config.unsynced_bytes = long,
+        18 => config.merge_bytes = long,
+        19 => config.behind_bytes = value,
+        20 => config.disk_reserve_bytes = value,
         _ => config.snapshot_pin_bytes = value,
     }
 }
 
-const FIELDS: usize = 18;
+const FIELDS: usize = 22;
 
 /// A server that runs for a moment: it campaigns, and takes and cuts commands.
 fn run(config: &Config) {
     let outside = Outside {
-        incarnation: 1,
         boot: 1,
         clock: Clock::System,
         files: Arc::new(SystemFiles),
@@ -106,7 +109,12 @@ fn the_ends_of_every_range_start_and_what_is_beyond_is_named() {
             let error = config.check().unwrap_err();
             assert!(matches!(error, ConfigError::OutOfRange { name, .. } if name == range.name), "{error}");
             let text = error.to_string();
-            for part in [range.name, range.unit, &beyond.to_string(), &range.most.to_string()] {
+            let limit = if end {
+                format!("at most {}", amount(value, range.unit))
+            } else {
+                format!("at least {}", amount(value, range.unit))
+            };
+            for part in [range.name, &limit, &amount(beyond, range.unit)] {
                 assert!(text.contains(part), "{text} does not say {part}");
             }
         }

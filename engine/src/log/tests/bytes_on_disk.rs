@@ -7,7 +7,7 @@ use super::super::frame::{FrameBuilder, find_later};
 use super::*;
 
 fn header() -> SegmentHeader {
-    SegmentHeader { log_id: 0x0102_0304_0506_0708, number: 3, salt: 99 }
+    SegmentHeader { log_id: 0x0102_0304_0506_0708, number: 3, salt: 99, bytes: 0 }
 }
 
 fn joined(frame: &FrameBuilder) -> Bytes {

@@ -136,7 +136,7 @@ fn what_stands_before_the_damage_is_told_and_what_is_behind_it_is_named() {
     let mut missing = image.clone();
     missing.0.remove("0000000000000004.log").unwrap();
     let mut foreign = image.clone();
-    let other = SegmentHeader { log_id: 8, number: 4, salt: 1 };
+    let other = SegmentHeader { log_id: 8, number: 4, salt: 1, bytes: 0 };
     foreign.segment(4)[..64].copy_from_slice(&other.encode());
 
     for (image, last, unread, reason) in [

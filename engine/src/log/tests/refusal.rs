@@ -112,7 +112,7 @@ fn a_frame_that_has_vanished() {
 
 /// A segment file with a sound checksum everywhere, whatever its frames say.
 fn forge(number: u64, first_sequence: u64, frames: &[&[Record]]) -> (String, Vec<u8>) {
-    let header = SegmentHeader { log_id: 7, number, salt: 1 };
+    let header = SegmentHeader { log_id: 7, number, salt: 1, bytes: 0 };
     let mut bytes = header.encode().to_vec();
     for (sequence, records) in (first_sequence..).zip(frames) {
         let mut frame = FrameBuilder::new(header.seal(), sequence);

@@ -136,7 +136,7 @@ fn bytes_of(row: &Described) -> usize {
 
 /// Whether an error of a server says that the command has had no effect and may have one later.
 fn may_be_retried(error: &str) -> bool {
-    matches!(error.split_whitespace().next(), Some("OVERLOADED" | "NOQUORUM"))
+    matches!(error.split_whitespace().next(), Some("OVERLOADED" | "NOQUORUM" | "READONLY"))
 }
 
 /// How many keys a cluster has.

@@ -8,8 +8,9 @@ use proptest::prelude::*;
 use super::fake::Mood;
 use super::golden::{OUTPUT_LIMIT, Stage, http, redis};
 use crate::command::{self, Condition};
+use crate::front::allowance::READ_AHEAD_BYTES;
 use crate::front::engine::Engine;
-use crate::front::session::{MAX_IN_FLIGHT, Protocol, Pumped, READ_AHEAD_BYTES};
+use crate::front::session::{MAX_IN_FLIGHT, Protocol, Pumped};
 
 fn command() -> impl Strategy<Value = String> {
     let key = || prop_oneof![Just("a"), Just("b"), Just("c")];

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use socket2::SockRef;
 
 use super::fake::{FakeEngine, FakeServer, Mood};
+use crate::front::limits::PAGES;
 use crate::front::{FrontEndConfig, FrontEnds};
 
 /// Longer than anything here takes, on any machine.
@@ -26,8 +27,12 @@ struct Server {
 
 impl Server {
     fn start(threads: usize, max_connections: usize) -> Server {
+        Server::start_with(FrontEndConfig { threads, max_connections, ..FrontEndConfig::default() })
+    }
+
+    fn start_with(config: FrontEndConfig) -> Server {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let config = FrontEndConfig { http: any, redis: any, threads, max_connections, ..Default::default() };
+        let config = FrontEndConfig { http: any, redis: any, ..config };
         let fake = FakeServer::new();
         let mood = Arc::new(Mutex::new(Mood::Serve));
         let wakes: Mutex<Vec<Arc<dyn Wake>>> = Mutex::default();
@@ -232,6 +237,91 @@ fn too_many_clients_are_told_and_room_is_found_again() {
         assert!(since.elapsed() < LONG, "the place of a closed connection was not found again");
     }
     assert_eq!(clients[0].ask("PING"), "+PONG");
+}
+
+/// Whoever looks after a server gets in when clients have taken all connections, be there ever so many that wait.
+#[test]
+fn pages_about_the_server_are_served_whatever_clients_take() {
+    let server = Server::start(2, 3);
+    let mut clients: Vec<Client> = (0..3).map(|_| server.redis()).collect();
+    for client in &mut clients {
+        assert_eq!(client.ask("PING"), "+PONG");
+    }
+    let waiting: Vec<Client> = (0..3 * PAGES).map(|_| server.http()).collect();
+    for page in ["/healthz", "/status", "/metrics", "/readyz"] {
+        let mut client = server.http();
+        client.send(format!("GET {page} HTTP/1.1\r\nHost: h\r\n\r\n"));
+        let rest = client.rest();
+        assert!(rest.starts_with("HTTP/1.1 200 OK\r\n"), "{page}: {rest}");
+        assert!(rest.contains("Connection: close\r\n"), "one page for each connection: {rest}");
+    }
+    let requests = [
+        "GET /kv/k HTTP/1.1\r\nHost: h\r\n\r\n",
+        "PUT /kv/k HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nv",
+    ];
+    for request in requests {
+        let mut client = server.http();
+        client.send(request);
+        let rest = client.rest();
+        assert!(rest.starts_with("HTTP/1.1 503 ") && rest.contains("too_many_connections"), "{rest}");
+    }
+    for mut client in waiting {
+        assert!(client.rest().starts_with("HTTP/1.1 503 "), "who asks for nothing learns why");
+    }
+    // What was kept for pages was never counted as a client's.
+    drop(clients);
+    server.until(|server| server.redis().ask("PING") == "+PONG");
+    server.until(|server| server.front_ends.common.open.load(std::sync::atomic::Ordering::SeqCst) == 0);
+}
+
+#[test]
+fn connections_on_which_nothing_happens_are_closed_as_configured() {
+    let short = Duration::from_millis(1);
+    let server = Server::start_with(FrontEndConfig {
+        threads: 1,
+        http_idle: short,
+        redis_idle: Duration::ZERO,
+        ..FrontEndConfig::default()
+    });
+    let (mut http, mut redis) = (server.http(), server.redis());
+    http.send("GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(http.response().0, "HTTP/1.1 200 OK");
+    assert_eq!(redis.ask("PING"), "+PONG");
+    assert_eq!(http.rest(), "", "closed without a word");
+    assert_eq!(redis.ask("PING"), "+PONG", "zero is for ever");
+
+    let server = Server::start_with(FrontEndConfig { redis_idle: short, ..FrontEndConfig::default() });
+    let (mut http, mut redis) = (server.http(), server.redis());
+    server.set(Mood::Hold);
+    redis.send("SET k v\r\n");
+    assert_eq!(server.redis().rest(), "", "one that asked nothing is closed");
+    server.set(Mood::Serve);
+    assert_eq!(redis.line(), "+OK", "one that waits for its outcome is not");
+    http.send("GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert_eq!(http.response().0, "HTTP/1.1 200 OK");
+}
+
+/// Linux tells of each connection which timer runs: 2 is the one that asks an idle client whether it is there.
+#[test]
+fn the_system_asks_idle_clients_whether_they_are_there() {
+    for (keepalive, asks) in [(Duration::from_secs(60), true), (Duration::ZERO, false)] {
+        let server =
+            Server::start_with(FrontEndConfig { tcp_keepalive: keepalive, ..FrontEndConfig::default() });
+        for mut client in [server.redis(), server.http()] {
+            client.send("GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n");
+            client.line();
+            let port = |address: std::io::Result<SocketAddr>| format!(":{:04X}", address.unwrap().port());
+            let (ours, theirs) =
+                (port(client.0.get_ref().local_addr()), port(client.0.get_ref().peer_addr()));
+            server.until(|_| {
+                let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+                let mut lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+                let found = lines.find(|line| line[1].ends_with(&theirs) && line[2].ends_with(&ours));
+                // What was sent may not be acknowledged yet.
+                found.is_none_or(|line| line[5].starts_with("02:") == asks && !line[5].starts_with("01:"))
+            });
+        }
+    }
 }
 
 /// Many clients write all that they have to ask before they look at the first reply.

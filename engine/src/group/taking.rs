@@ -1,0 +1,206 @@
+//! Which entries of its leader a replica takes, when too much waits on its server already.
+
+use raft::eraftpb::{Message, MessageType};
+
+use super::driver::Driver;
+use super::store::ReplicaLog;
+use super::unpersisted::bytes_of;
+
+/// Which entries of a leader this replica takes. What it does not take it is sent again, since a leader tries with every
+/// answer to a heartbeat.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Taking {
+    /// All.
+    #[default]
+    All,
+    /// Those without commands: they take next to no room, and let what is committed be merged, and a leader take office.
+    NoCommands,
+    /// None: this server has enough to do before.
+    None,
+}
+
+impl<L: ReplicaLog> Driver<L> {
+    /// Says which entries of a leader may be taken from now on.
+    pub fn take(&mut self, taking: Taking) {
+        self.taking = taking;
+    }
+
+    /// Whether there is room for the entries in a message. If not, raft-rs must not see it: the leader finds out with its next
+    /// heartbeats how far this log goes, and sends them again.
+    pub(super) fn takes(&mut self, message: &Message) -> bool {
+        if message.msg_type != MessageType::MsgAppend || message.entries.is_empty() {
+            return true;
+        }
+        let may_take = match self.taking {
+            Taking::All => true,
+            Taking::NoCommands => message.entries.iter().all(|entry| entry.data.is_empty()),
+            Taking::None => false,
+        };
+        let bytes = bytes_of(&message.entries);
+        let takes = may_take && self.unpersisted.has_room_for(bytes);
+        if takes {
+            self.unpersisted.arrived(bytes);
+        } else {
+            self.untaken += 1;
+        }
+        self.asks_for_more = !takes;
+        takes
+    }
+
+    /// A leader whose entries were not taken tries ever more rarely. So it is told, now and then and until some come, when they
+    /// would be taken: by an acknowledgement of what this log has, which is all that raft-rs has words for.
+    pub(super) fn ask_for_more(&mut self) {
+        let due = self.ticks.is_multiple_of(3 * u64::from(self.config.heartbeat_ticks));
+        let has_room = self.taking == Taking::All && !self.unpersisted.is_full();
+        let leader = self.leader();
+        let may_speak = leader != 0 && !self.leads() && !self.unpersisted.has_vote();
+        if !(self.asks_for_more && due && has_room && may_speak) {
+            return;
+        }
+        let log = &self.raft.raft.raft_log;
+        let acknowledged = Message {
+            msg_type: MessageType::MsgAppendResponse,
+            from: self.config.server,
+            to: leader,
+            term: self.term(),
+            index: log.persisted.min(log.committed),
+            commit: log.committed,
+            ..Message::default()
+        };
+        self.send_all([acknowledged]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use raft::eraftpb::Entry;
+
+    use super::super::{DriverConfig, LaneSource, Output, SlotIndex, View, Write};
+    use super::*;
+    use crate::batch::{Span, SubBatch, encode_commands, encode_skip};
+    use crate::log::{self, Durability, HardState, LogConfig, LogStore};
+    use crate::wire::Wire;
+
+    struct Nothing;
+
+    impl LaneSource for Nothing {
+        fn is_empty(&self) -> bool {
+            true
+        }
+        fn take(&mut self, _: usize, _: &mut Vec<SubBatch>) {}
+    }
+
+    /// Server 1, a follower of server 2, whose disk has room for four entries of commands at a time.
+    struct Follower {
+        driver: Driver<LogStore>,
+        output: Output,
+    }
+
+    impl Follower {
+        fn new() -> Self {
+            let log_config = LogConfig::new("nowhere", Durability::Memory, 1);
+            let (store, _) = log::open(&log_config, &mut |_| {}).unwrap();
+            let config = DriverConfig { unsynced_bytes: 4500, ..DriverConfig::small() };
+            let driver = Driver::new(config, store, HardState::default(), SlotIndex::default());
+            Follower { driver, output: Output::default() }
+        }
+
+        /// The leader sends the entry at `index`, which holds commands or a skip.
+        fn receive(&mut self, index: u64, commands: bool) {
+            let (context, data) = if commands {
+                let span = Span { server: 2, incarnation: 1, lane: 0, attempt: 0, first: index, count: 1 };
+                let body = Bytes::from(vec![7; 1 << 10]);
+                encode_commands(index, &[SubBatch { span, lone: true, body }])
+            } else {
+                (encode_skip(index), Bytes::new())
+            };
+            let entry = Entry { index, term: 1, context, data, ..Entry::default() };
+            let append = Message {
+                msg_type: MessageType::MsgAppend,
+                from: 2,
+                to: 1,
+                term: 1,
+                index: index - 1,
+                log_term: u64::from(index > 1),
+                entries: vec![entry].into(),
+                ..Message::default()
+            };
+            self.driver.receive(2, Wire::Raft(Box::new(append)));
+            self.driver.turn(&View::default(), &mut Nothing, &mut self.output);
+        }
+
+        /// The disk has finished everything.
+        fn disk_comes_on(&mut self) {
+            for write in std::mem::take(&mut self.output.writes) {
+                if let Write::Ready { ready, .. } = write {
+                    self.driver.persisted(ready);
+                }
+            }
+            self.driver.turn(&View::default(), &mut Nothing, &mut self.output);
+        }
+
+        /// Acknowledgements among what is sent within so many ticks.
+        fn acknowledgements(&mut self, ticks: usize) -> Vec<u64> {
+            self.output.messages.clear();
+            for _ in 0..ticks {
+                self.driver.tick(&View::default());
+                self.driver.turn(&View::default(), &mut Nothing, &mut self.output);
+            }
+            let acknowledged = self.output.messages.iter().filter_map(|(_, wire)| match wire {
+                Wire::Raft(message) if message.msg_type == MessageType::MsgAppendResponse => {
+                    Some(message.index)
+                }
+                _ => None,
+            });
+            acknowledged.collect()
+        }
+    }
+
+    #[test]
+    fn a_follower_takes_no_more_than_may_wait_for_its_disk_and_asks_for_the_rest() {
+        let mut follower = Follower::new();
+        (1..=100).for_each(|index| follower.receive(index, true));
+        assert_eq!(follower.driver.last_index(), 4);
+        assert!((4096..=4500).contains(&follower.driver.unsynced_bytes()));
+        assert_eq!(follower.output.untaken, 96);
+        assert_eq!(follower.acknowledgements(6), [], "there is no room yet");
+
+        follower.disk_comes_on();
+        assert_eq!(follower.driver.unsynced_bytes(), 0);
+        assert_eq!(
+            follower.acknowledgements(6),
+            [0],
+            "what is durable and committed is acknowledged once more"
+        );
+        follower.receive(5, true);
+        assert_eq!(follower.driver.last_index(), 5);
+        assert_eq!(follower.acknowledgements(12), [], "what comes is answered as ever");
+    }
+
+    #[test]
+    fn a_full_disk_takes_entries_without_commands_and_a_server_that_is_behind_takes_none() {
+        let mut follower = Follower::new();
+        follower.receive(1, true);
+        follower.driver.take(Taking::NoCommands);
+        follower.receive(2, true);
+        assert_eq!(follower.driver.last_index(), 1);
+        follower.receive(2, false);
+        assert_eq!(follower.driver.last_index(), 2);
+        follower.driver.take(Taking::None);
+        follower.receive(3, false);
+        assert_eq!(follower.driver.last_index(), 2);
+    }
+
+    #[test]
+    fn a_write_that_is_not_finished_in_two_election_time_outs_makes_the_disk_stuck() {
+        let mut follower = Follower::new();
+        follower.receive(1, true);
+        follower.acknowledgements(20);
+        assert!(!follower.driver.disk_is_stuck());
+        follower.acknowledgements(1);
+        assert!(follower.driver.disk_is_stuck());
+        follower.disk_comes_on();
+        assert!(!follower.driver.disk_is_stuck());
+    }
+}

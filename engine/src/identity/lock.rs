@@ -1,0 +1,27 @@
+//! One process works in a data directory.
+
+use std::fs::File;
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::error::IdentityError;
+use crate::log::{Files, SystemFiles};
+
+/// Held as long as a server works in its data directory; gone with the process, however that ends.
+pub(crate) struct DirectoryLock(#[expect(dead_code, reason = "it is held, not used")] File);
+
+impl DirectoryLock {
+    /// Locks the directory, and creates it if it does not exist.
+    pub fn take(dir: &Path) -> Result<DirectoryLock, IdentityError> {
+        SystemFiles.create_dir(dir).map_err(|source| IdentityError::Io { path: dir.to_owned(), source })?;
+        let path = dir.join("LOCK");
+        let io = |source| IdentityError::Io { path: path.clone(), source };
+        let file = File::options().create(true).append(true).open(&path).map_err(io)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(DirectoryLock(file)),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(IdentityError::InUse(dir.to_owned())),
+            Err(error) => Err(io(error.into())),
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! What the file `identity` holds, and its form: lines of `key = value`, the last of them a checksum.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use niagara_net::LIVES;
+
+use crate::log::{Durability, EntryId, HardState, Held};
+
+/// What is remembered of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Record {
+    pub cluster: u128,
+    pub server: u64,
+    pub groups: u16,
+    pub store: u128,
+    pub incarnation: u64,
+    /// A random number for each of the last starts, the latest first; 0 where none is known.
+    pub lives: [u64; LIVES],
+    pub durability: Durability,
+    /// The operating system's boot, and whether the server was stopped cleanly: they tell whether unsynced writes
+    /// can have been lost.
+    pub boot: String,
+    pub clean: bool,
+    /// The ids of all servers of the cluster; nothing in a file of before.
+    pub members: Option<Vec<u64>>,
+    /// Another server has refused this one since it had met it in a later state.
+    pub old_copy: bool,
+    /// The snapshot that was received last, and to whose floors logs may be reset.
+    pub received: Option<u128>,
+    pub peers: BTreeMap<u64, Met>,
+    /// What the log of each group has held, by number from 1; nothing in a file of before.
+    pub logs: BTreeMap<u16, Held>,
+}
+
+/// The latest start of a peer that this server has met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Met {
+    pub store: u128,
+    /// 0 in a file of before.
+    pub incarnation: u64,
+    pub life: u64,
+}
+
+impl Record {
+    pub fn to_text(&self) -> String {
+        let mut text = format!(
+            "# Written by the server: do not edit.\ncluster = {:032x}\nserver = {}\ngroups = {}\nstore = {:032x}\n\
+             incarnation = {}\nlives = {}\ndurability = {}\nboot = {}\nclean = {}\n",
+            self.cluster,
+            self.server,
+            self.groups,
+            self.store,
+            self.incarnation,
+            words(&self.lives.map(|life| format!("{life:016x}"))),
+            self.durability,
+            self.boot,
+            self.clean
+        );
+        let mut line = |key: &str, value: String| {
+            writeln!(text, "{key} = {value}").expect("a string takes everything");
+        };
+        if let Some(members) = &self.members {
+            line("members", words(members));
+        }
+        if self.old_copy {
+            line("old copy", "true".into());
+        }
+        if let Some(id) = self.received {
+            line("received", format!("{id:032x}"));
+        }
+        for (server, met) in &self.peers {
+            line(&format!("peer {server}"), format!("{:032x}", met.store));
+            line(&format!("met {server}"), format!("{} {:016x}", met.incarnation, met.life));
+        }
+        for (group, Held { segment, last, hard_state }) in &self.logs {
+            let HardState { term, vote, commit } = hard_state;
+            let numbers = [*segment, last.index, last.term, *term, *vote, *commit];
+            line(&format!("log {group}"), words(&numbers));
+        }
+        let sum = crc32fast::hash(text.as_bytes());
+        text.push_str(&format!("checksum = {sum:08x}\n"));
+        text
+    }
+
+    /// Reads a file of this release or of one before; what it does not know it passes over.
+    pub fn parse(text: &str) -> Result<Record, String> {
+        let (body, sum) = text.rsplit_once("checksum = ").ok_or("it has no checksum")?;
+        if u32::from_str_radix(sum.trim(), 16) != Ok(crc32fast::hash(body.as_bytes())) {
+            return Err("its checksum is wrong".into());
+        }
+        let lines = body.lines().filter(|line| !line.starts_with('#'));
+        let fields: BTreeMap<&str, &str> = lines.filter_map(|line| line.split_once(" = ")).collect();
+        let field = |key: &str| fields.get(key).copied().ok_or(format!("`{key}` is missing"));
+        let number = |key: &str| field(key)?.parse::<u64>().map_err(|_| format!("`{key}` is no number"));
+        let numbers = |key: &str| match fields.get(key) {
+            Some(text) => parse_all(text, 10).map(Some).ok_or(format!("`{key}` is not a list of numbers")),
+            None => Ok(None),
+        };
+        let mut peers = BTreeMap::new();
+        let mut logs = BTreeMap::new();
+        for (key, value) in &fields {
+            if let Some(server) = key.strip_prefix("peer ") {
+                let id = server.parse().map_err(|_| format!("`{key}` names no server"))?;
+                let met = fields.get(format!("met {server}").as_str()).copied();
+                let (incarnation, life) = match met {
+                    Some(met) => parse_met(met).ok_or(format!("`met {server}` is not a number and an id"))?,
+                    None => (0, 0),
+                };
+                peers.insert(id, Met { store: parse_id(value)?, incarnation, life });
+            } else if let Some(group) = key.strip_prefix("log ") {
+                let group = group.parse().map_err(|_| format!("`{key}` names no group"))?;
+                logs.insert(group, parse_held(value).ok_or(format!("`{key}` does not say what it held"))?);
+            }
+        }
+        let lives = match fields.get("lives") {
+            Some(text) => parse_all(text, 16).and_then(|lives| lives.try_into().ok()),
+            None => Some([0; LIVES]),
+        };
+        Ok(Record {
+            cluster: parse_id(field("cluster")?)?,
+            server: number("server")?,
+            groups: u16::try_from(number("groups")?).map_err(|_| "`groups` is too large")?,
+            store: parse_id(field("store")?)?,
+            incarnation: number("incarnation")?,
+            lives: lives.ok_or("`lives` is not a list of ids")?,
+            durability: field("durability")?.parse().map_err(|_| "`durability` is unknown")?,
+            boot: field("boot")?.to_owned(),
+            clean: field("clean")? == "true",
+            members: numbers("members")?,
+            old_copy: fields.get("old copy") == Some(&"true"),
+            received: fields.get("received").map(|id| parse_id(id)).transpose()?,
+            peers,
+            logs,
+        })
+    }
+}
+
+/// Words or numbers with spaces between.
+fn words(all: &[impl ToString]) -> String {
+    all.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+fn parse_all(text: &str, radix: u32) -> Option<Vec<u64>> {
+    text.split(' ').map(|word| u64::from_str_radix(word, radix).ok()).collect()
+}
+
+fn parse_id(text: &str) -> Result<u128, String> {
+    u128::from_str_radix(text, 16).map_err(|_| format!("`{text}` is no id"))
+}
+
+fn parse_met(text: &str) -> Option<(u64, u64)> {
+    let (incarnation, life) = text.split_once(' ')?;
+    Some((incarnation.parse().ok()?, u64::from_str_radix(life, 16).ok()?))
+}
+
+fn parse_held(text: &str) -> Option<Held> {
+    let numbers: [u64; 6] = parse_all(text, 10)?.try_into().ok()?;
+    let [segment, index, last_term, term, vote, commit] = numbers;
+    let (last, hard_state) = (EntryId { index, term: last_term }, HardState { term, vote, commit });
+    Some(Held { segment, last, hard_state })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> Record {
+        let last = EntryId { index: 20, term: 3 };
+        let held = Held { segment: 2, last, hard_state: HardState { term: 4, vote: 1, commit: 19 } };
+        Record {
+            cluster: 0xc1,
+            server: 2,
+            groups: 2,
+            store: 0x57,
+            incarnation: 7,
+            lives: [9, 8, 7, 6, 0, 0, 0, 0],
+            durability: Durability::Os,
+            boot: "a-b".into(),
+            clean: false,
+            members: Some(vec![1, 2, 3]),
+            old_copy: true,
+            received: Some(0xf1),
+            peers: BTreeMap::from([(1, Met { store: 5, incarnation: 3, life: 0xabc })]),
+            logs: BTreeMap::from([(1, held), (2, Held::default())]),
+        }
+    }
+
+    #[test]
+    fn a_record_survives_its_text() {
+        let plain =
+            Record { members: None, old_copy: false, received: None, logs: BTreeMap::new(), ..record() };
+        for record in [record(), plain] {
+            assert_eq!(Record::parse(&record.to_text()), Ok(record));
+        }
+    }
+
+    #[test]
+    fn the_file_of_a_release_without_marks_is_read() {
+        let body = "# Written by the server: do not edit.\ncluster = 000000000000000000000000000000c1\nserver = 2\ngroups = 2\n\
+                    store = 00000000000000000000000000000057\nincarnation = 7\ndurability = os\nboot = a-b\nclean = false\n\
+                    peer 1 = 00000000000000000000000000000005\n";
+        let text = format!("{body}checksum = {:08x}\n", crc32fast::hash(body.as_bytes()));
+        let met = Met { store: 5, incarnation: 0, life: 0 };
+        let expected = Record {
+            lives: [0; LIVES],
+            members: None,
+            old_copy: false,
+            received: None,
+            peers: BTreeMap::from([(1, met)]),
+            logs: BTreeMap::new(),
+            ..record()
+        };
+        assert_eq!(Record::parse(&text), Ok(expected));
+    }
+
+    #[test]
+    fn a_part_of_a_file_is_none() {
+        let text = record().to_text();
+        for end in 0..text.len() - 1 {
+            assert!(Record::parse(&text[..end]).is_err(), "{end} bytes");
+        }
+    }
+}

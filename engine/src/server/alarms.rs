@@ -1,0 +1,61 @@
+//! What an operator has to know: what waits on this server behind something slow, and what to do about it.
+
+use std::sync::atomic::Ordering::SeqCst;
+
+use super::board::Board;
+use crate::metrics::Metrics;
+use crate::status::Waiting;
+
+/// How much waits where.
+pub(crate) fn waiting(board: &Board) -> Waiting {
+    Waiting {
+        unsynced_bytes: board.groups.iter().map(|group| group.unsynced.load(SeqCst)).sum(),
+        executing_bytes: board.bounds.executing(),
+        behind_bytes: board.bounds.behind(),
+        behind: board.bounds.is_behind(),
+        disk_free_bytes: board.room.free(),
+        read_only: board.room.is_lacking(),
+    }
+}
+
+/// What is wrong, and what to do.
+pub(crate) fn alarms(board: &Board) -> Vec<String> {
+    let mut alarms = Vec::new();
+    let Waiting { behind_bytes, behind, disk_free_bytes, read_only, executing_bytes, .. } = waiting(board);
+    if read_only {
+        alarms.push(format!(
+            "the disk is nearly full ({disk_free_bytes} bytes free): this server takes no commands until there is room; remove \
+             other files, or give the file system more space"
+        ));
+    }
+    for (group, number) in board.groups.iter().zip(1..) {
+        if group.disk_is_stuck.load(SeqCst) {
+            let (ticks, bytes) = (group.disk_wait_ticks.load(SeqCst), group.unsynced.load(SeqCst));
+            alarms.push(format!(
+                "group {number}: the disk has not finished a write for {ticks} ticks ({bytes} bytes wait): look at the disk"
+            ));
+        }
+    }
+    if behind {
+        let awaited = board.awaited.load(SeqCst) + 1;
+        let why = match executing_bytes {
+            0 => format!("its merge waits for group {awaited}, whose leader this server may not reach"),
+            _ => "execution does not keep up".to_owned(),
+        };
+        alarms.push(format!(
+            "this server is {behind_bytes} bytes behind and takes no entries but those that it waits for: {why}"
+        ));
+    }
+    alarms
+}
+
+/// The same in figures.
+pub(crate) fn measure(board: &Board, metrics: &Metrics) {
+    let Waiting { executing_bytes, behind_bytes, behind, disk_free_bytes, read_only, .. } = waiting(board);
+    metrics.executing_bytes.set(executing_bytes as i64);
+    metrics.behind_bytes.set(behind_bytes as i64);
+    metrics.is_behind.set(behind.into());
+    metrics.disk_free_bytes.set(disk_free_bytes.min(i64::MAX as u64) as i64);
+    metrics.read_only.set(read_only.into());
+    metrics.disk_is_stuck.set(board.disk_is_stuck().into());
+}

@@ -1,0 +1,146 @@
+//! How much waits on this server behind something slow, and from when on its threads take no more.
+//!
+//! Other servers go on without this one: they commit what its disk, its merge or its state machine has not come to, and send
+//! it. So each place where something can wait here has a bound in bytes. See "What waits, and how much" in ARCHITECTURE.md.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+
+use crate::planted::{self, Bug};
+
+/// What the bounds are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Of the logs of all groups, beyond what the merge has passed.
+    pub behind: u64,
+    /// Pulled out of the logs and not merged; and, once more, merged and not executed.
+    pub merge: u64,
+}
+
+/// Bytes that wait. Written by the threads through which they go.
+#[derive(Debug)]
+pub(crate) struct Bounds {
+    pub limits: Limits,
+    groups: u64,
+    behind: AtomicU64,
+    is_behind: AtomicBool,
+    pulled: AtomicU64,
+    executing: AtomicU64,
+}
+
+impl Bounds {
+    pub fn new(limits: Limits, groups: usize) -> Self {
+        let zero = || AtomicU64::new(0);
+        let is_behind = AtomicBool::new(false);
+        Bounds { limits, groups: groups as u64, behind: zero(), is_behind, pulled: zero(), executing: zero() }
+    }
+
+    /// Bytes in the logs of all groups that the merge has not passed.
+    pub fn behind(&self) -> u64 {
+        self.behind.load(SeqCst)
+    }
+
+    /// Whether the logs hold so much that only the group that the merge awaits may grow.
+    pub fn is_behind(&self) -> bool {
+        self.is_behind.load(SeqCst) && !planted::is(Bug::BehindUnbounded)
+    }
+
+    /// Bytes that a group may hold beyond the merge while this server is behind, if it is the awaited one. Those of all groups
+    /// together fit between where a server begins to be behind and the limit.
+    pub fn share(&self) -> u64 {
+        self.limits.behind / 8 / self.groups
+    }
+
+    /// A group's log holds so many bytes beyond the merge, and held so many before.
+    ///
+    /// A server begins to be behind at seven eighths of the limit, and ceases to be at five: in between nothing changes, so
+    /// that it does not take and refuse in turns.
+    pub fn group_is_behind(&self, before: u64, now: u64) {
+        if now == before {
+            return;
+        }
+        let total = if now > before {
+            self.behind.fetch_add(now - before, SeqCst) + (now - before)
+        } else {
+            self.behind.fetch_sub(before - now, SeqCst) - (before - now)
+        };
+        let limit = self.limits.behind;
+        let is_behind = self.is_behind.load(SeqCst);
+        if !is_behind && total >= limit - limit / 8 {
+            if !self.is_behind.swap(true, SeqCst) {
+                tracing::warn!(
+                    behind_bytes = total,
+                    limit,
+                    "the merge is so far behind the logs that this server takes entries only of the group that it awaits; \
+                     see awaited_group in /status: its leader cannot be reached, or execution is too slow"
+                );
+            }
+        } else if is_behind && total < limit / 8 * 5 && self.is_behind.swap(false, SeqCst) {
+            tracing::info!(
+                behind_bytes = total,
+                limit,
+                "the merge has caught up: entries of all groups are taken again"
+            );
+        }
+    }
+
+    /// The merge holds so many bytes.
+    pub fn set_pulled(&self, bytes: u64) {
+        self.pulled.store(bytes, SeqCst);
+    }
+
+    /// Bytes that the merge holds.
+    pub fn pulled(&self) -> u64 {
+        self.pulled.load(SeqCst)
+    }
+
+    /// Bytes that wait for execution.
+    pub fn executing(&self) -> u64 {
+        self.executing.load(SeqCst)
+    }
+
+    /// Whether so much waits for execution that nothing more is to be merged.
+    pub fn execution_is_full(&self) -> bool {
+        self.executing() >= self.limits.merge
+    }
+
+    /// So many bytes are handed to execution.
+    pub fn merged(&self, bytes: u64) {
+        self.executing.fetch_add(bytes, SeqCst);
+    }
+
+    /// So many bytes are executed. `true` if the sequencer may have waited for it.
+    pub fn executed(&self, bytes: u64) -> bool {
+        self.executing.fetch_sub(bytes, SeqCst) >= self.limits.merge
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_behind_from_near_the_limit_until_well_below_it() {
+        let bounds = Bounds::new(Limits { behind: 800, merge: 100 }, 2);
+        bounds.group_is_behind(0, 400);
+        bounds.group_is_behind(0, 299);
+        assert!(!bounds.is_behind());
+        bounds.group_is_behind(299, 300);
+        assert!(bounds.is_behind());
+        bounds.group_is_behind(400, 200);
+        assert!(bounds.is_behind(), "{}", bounds.behind());
+        bounds.group_is_behind(300, 299);
+        assert!(!bounds.is_behind());
+        assert_eq!(bounds.share(), 50);
+    }
+
+    #[test]
+    fn execution_is_full_at_its_limit() {
+        let bounds = Bounds::new(Limits { behind: 800, merge: 100 }, 2);
+        bounds.merged(99);
+        assert!(!bounds.execution_is_full());
+        bounds.merged(50);
+        assert!(bounds.execution_is_full());
+        assert!(bounds.executed(99), "the sequencer may have waited");
+        assert!(!bounds.executed(50) && !bounds.execution_is_full());
+    }
+}

@@ -1,0 +1,140 @@
+//! What a start leaves behind that fails, and what it makes of directories of before.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+
+use niagara_engine::log::LogError;
+use niagara_engine::{Config, Durability, Engine, IdentityError, Member, StartError, example};
+
+const ANY: &str = "127.0.0.1:0";
+
+/// A server alone, with one group at that address, whose data directory does not exist yet, nor the one above it.
+fn config(dir: &Path, address: String) -> Config {
+    let mut config =
+        Config::new(1, 1, vec![Member { server: 1, addresses: vec![address], transfer: ANY.into() }]);
+    config.data_dir = dir.join("above").join("data");
+    config.durability = Durability::Os;
+    config.segment_bytes = 64 << 10;
+    config
+}
+
+fn start(config: &Config) -> Result<Engine<example::Counter>, StartError> {
+    Engine::start(config.clone(), example::Counter::default())
+}
+
+/// Runs a server once, with a command.
+fn run(config: &Config) {
+    let engine = start(config).unwrap();
+    engine.client().propose("a command".into()).unwrap().wait().unwrap();
+    engine.stop();
+}
+
+fn identity(config: &Config) -> String {
+    fs::read_to_string(config.data_dir.join("identity")).unwrap()
+}
+
+/// Rewrites the identity as a release wrote it that kept no marks.
+fn without_marks(config: &Config) {
+    let text = identity(config);
+    let (body, _) = text.rsplit_once("checksum").unwrap();
+    let marks = ["lives", "members", "met", "log", "received"];
+    let is_mark = |line: &&str| marks.iter().any(|mark| line.split(' ').next() == Some(mark));
+    let lines: Vec<&str> = body.lines().filter(|line| !is_mark(line)).collect();
+    let body = lines.join("\n") + "\n";
+    let text = format!("{body}checksum = {:08x}\n", crc32fast::hash(body.as_bytes()));
+    fs::write(config.data_dir.join("identity"), text).unwrap();
+}
+
+#[test]
+fn a_start_that_fails_leaves_a_clean_stop_clean() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config(dir.path(), ANY.into());
+    run(&config);
+    let before = identity(&config);
+    assert!(before.contains("\nclean = true\n") && before.contains("\nincarnation = 1\n"), "{before}");
+
+    let holder = TcpListener::bind(ANY).unwrap();
+    let taken = holder.local_addr().unwrap().to_string();
+    config.members[0].addresses[0] = taken.clone();
+    assert!(matches!(start(&config).err(), Some(StartError::Link { .. })));
+    config.members[0].addresses[0] = ANY.into();
+    config.members[0].transfer = taken;
+    assert!(matches!(start(&config).err(), Some(StartError::Transfer(_))));
+    let after = identity(&config);
+    assert!(after.contains("\nclean = true\n") && after.contains("\nincarnation = 1\n"), "{after}");
+
+    config.members[0].transfer = ANY.into();
+    let running = start(&config).unwrap();
+    assert!(identity(&config).contains("\nclean = false\n"), "it can lose writes now");
+    running.stop();
+    assert!(identity(&config).contains("\nclean = true\n"));
+}
+
+#[test]
+fn a_directory_without_marks_is_taken_as_it_is_and_kept_from_then_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path(), ANY.into());
+    run(&config);
+    run(&config);
+    without_marks(&config);
+    run(&config);
+    let text = identity(&config);
+    assert!(text.contains("\nmembers = 1\n") && text.contains("\nlog 1 = "), "{text}");
+    fs::remove_dir_all(config.data_dir.join("group-1")).unwrap();
+    let refused = start(&config).err();
+    assert!(
+        matches!(refused, Some(StartError::Log { group: 1, source: LogError::Vanished { .. } })),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_log_that_vanished_before_the_first_start_with_marks_is_missed_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path(), ANY.into());
+    run(&config);
+    run(&config);
+    without_marks(&config);
+    fs::remove_dir_all(config.data_dir.join("group-1")).unwrap();
+    let refused = start(&config).err();
+    assert!(
+        matches!(refused, Some(StartError::Log { group: 1, source: LogError::Vanished { .. } })),
+        "{refused:?}"
+    );
+}
+
+/// The first start of all with marks may find a log of a single segment whose entries are gone: what it held at the last stop
+/// tells.
+#[test]
+fn a_log_that_is_put_back_from_an_old_copy_is_told_by_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path(), ANY.into());
+    run(&config);
+    let (log, copy) = (config.data_dir.join("group-1"), dir.path().join("copy"));
+    fs::create_dir(&copy).unwrap();
+    for file in fs::read_dir(&log).unwrap() {
+        let path = file.unwrap().path();
+        fs::copy(&path, copy.join(path.file_name().unwrap())).unwrap();
+    }
+    run(&config);
+    fs::remove_dir_all(&log).unwrap();
+    fs::rename(&copy, &log).unwrap();
+    let refused = start(&config).err();
+    assert!(
+        matches!(refused, Some(StartError::Log { group: 1, source: LogError::Vanished { .. } })),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn another_list_of_members_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config(dir.path(), ANY.into());
+    run(&config);
+    config.members.push(Member { server: 2, ..config.members[0].clone() });
+    let refused = start(&config).err();
+    assert!(matches!(refused, Some(StartError::Identity(IdentityError::Members { .. }))), "{refused:?}");
+    config.members.pop();
+    run(&config);
+}

@@ -1,0 +1,111 @@
+//! How many clients there may be, and for how long one that does nothing.
+
+use std::io;
+use std::time::Duration;
+
+use mio::net::TcpStream;
+use socket2::{SockRef, TcpKeepalive};
+
+use super::front_ends::FrontEndConfig;
+use super::metrics::Wire;
+
+/// Connections that are kept for pages about the server when clients have taken all others.
+pub(crate) const PAGES: usize = 8;
+
+/// For how long such a connection may do nothing: whoever monitors a server asks at once.
+const PAGES_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A server for fewer clients is not worth starting.
+pub(crate) const LEAST_CLIENTS: usize = 8;
+
+const MOST_CONNECTIONS: usize = 1 << 20;
+const MOST_THREADS: usize = 256;
+const MOST_CLIENT_OUTPUT: u128 = 64 << 30;
+const MOST_OF_ALL_CLIENTS: u128 = 1 << 40;
+const MOST_IDLE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// As Linux has it.
+const MOST_KEEPALIVE: Duration = Duration::from_secs(32_767);
+
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_QUESTIONS: u32 = 3;
+
+/// What a connection stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// One of those that clients may have.
+    Client,
+    /// One of those that are kept for pages about the server.
+    Pages,
+}
+
+impl Place {
+    /// For how long a connection may do nothing; for ever if nothing is said.
+    pub(super) fn idle_limit(self, wire: Wire, config: &FrontEndConfig) -> Option<Duration> {
+        let limit = match (self, wire) {
+            (Place::Pages, _) => PAGES_PATIENCE,
+            (Place::Client, Wire::Http) => config.http_idle,
+            (Place::Client, Wire::Redis) => config.redis_idle,
+        };
+        (!limit.is_zero()).then_some(limit)
+    }
+}
+
+/// Has the system find out whether an idle client is still there.
+pub(super) fn keep_alive(stream: &TcpStream, idle: Duration) -> io::Result<()> {
+    if idle.is_zero() {
+        return Ok(());
+    }
+    let keepalive = TcpKeepalive::new()
+        .with_time(idle)
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_QUESTIONS);
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}
+
+/// A limit that no front end can have. It has to be changed; trying again does not help.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be {}, but is {value}", if value < least { format!("at least {least} {unit}") } else { format!("at most {most} {unit}") })]
+pub struct OutOfRange {
+    /// The field's name.
+    pub name: &'static str,
+    /// What it says.
+    pub value: u128,
+    /// What it counts.
+    pub unit: &'static str,
+    /// The least value that works.
+    pub least: u128,
+    /// The greatest value that works.
+    pub most: u128,
+}
+
+impl FrontEndConfig {
+    /// Checks that each limit is one that a front end can have.
+    pub fn check(&self) -> Result<(), OutOfRange> {
+        let count = |name, unit, value: usize, most: usize| (name, unit, value as u128, 1, most as u128);
+        let time = |name, value: Duration, least, most: Duration| {
+            (name, "ms", value.as_millis(), least, most.as_millis())
+        };
+        let ranges = [
+            count("threads", "threads", self.threads, MOST_THREADS),
+            count("max_connections", "connections", self.max_connections, MOST_CONNECTIONS),
+            ("client_output", "bytes", self.client_output as u128, 1, MOST_CLIENT_OUTPUT),
+            ("all_clients", "bytes", self.all_clients as u128, 1, MOST_OF_ALL_CLIENTS),
+            time("http_idle", self.http_idle, 1_000, MOST_IDLE),
+            time("redis_idle", self.redis_idle, 0, MOST_IDLE),
+            time("tcp_keepalive", self.tcp_keepalive, 0, MOST_KEEPALIVE),
+        ];
+        for (name, unit, value, least, most) in ranges {
+            if !(least..=most).contains(&value) {
+                return Err(OutOfRange { name, value, unit, least, most });
+            }
+        }
+        Ok(())
+    }
+
+    /// Files and sockets that the front ends have open besides those of clients: listeners, a poll and a waker for each thread,
+    /// connections for pages, and one that is about to be turned away.
+    pub(crate) fn open_files(&self) -> u64 {
+        let listeners = 2 + self.http_too.len() + self.redis_too.len();
+        (listeners + 2 * self.threads + PAGES + 1) as u64
+    }
+}

@@ -1,0 +1,167 @@
+//! What an operator does to a server that is down: its directory loses a part, an old copy is put in its place, its list of
+//! members is edited. Each time the server is started on that, has to be refused, and gets back what it had.
+
+use niagara_engine::{IdentityError, StartError, log::LogError};
+use niagara_net::{Hello, Refusal};
+
+use super::disk::Loss;
+use super::plan::Fault;
+use super::world::World;
+use crate::invariants::Broken;
+
+const INVARIANT: &str = "a_loss_is_noticed";
+
+impl World {
+    /// Begins what a fault of this kind stands for; others are none of its business.
+    pub(super) fn begin_trial(&mut self, number: usize) -> Result<(), Broken> {
+        match self.plan.faults[number].fault {
+            Fault::Lose { server, loss, down } => {
+                self.take_down(server, false, down);
+                self.try_without(server, loss)
+            }
+            Fault::OtherMembers { server, down } => {
+                self.take_down(server, false, down);
+                self.try_other_members(server)
+            }
+            Fault::OldCopy { server, down, .. } => {
+                self.take_down(server, false, down);
+                let Some(life) = self.whole_life(server) else { return Ok(()) };
+                let image = self.server(server).disk.image();
+                self.copies.insert(number, (life, image));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends what [`begin_trial`](Self::begin_trial) has begun and what lasts a while.
+    pub(super) fn end_trial(&mut self, number: usize) -> Result<(), Broken> {
+        let Some((life, image)) = self.copies.remove(&number) else { return Ok(()) };
+        let Fault::OldCopy { server, down, .. } = self.plan.faults[number].fault else { return Ok(()) };
+        let know_better: Vec<u64> = (1..=self.plan.servers)
+            .filter(|other| self.is_running(*other) && *other != server)
+            .filter(|other| self.met.get(&(*other, server)).is_some_and(|met| *met > life))
+            .collect();
+        if know_better.is_empty() || self.whole_life(server).is_none() {
+            return Ok(());
+        }
+        self.take_down(server, false, down);
+        let newest = self.server(server).disk.image();
+        self.server(server).disk.put_back(image);
+        let tried = self.try_old_copy(server, &know_better);
+        self.server(server).running = None;
+        self.server(server).disk.put_back(newest);
+        tried?;
+        self.coverage.count("old copy put back");
+        Ok(())
+    }
+
+    /// The life that a directory is of; nothing if a bit of it is flipped at the moment.
+    fn whole_life(&mut self, id: u64) -> Option<u64> {
+        let server = self.server(id);
+        (server.flipped.is_none() && !server.has_rotten).then_some(server.life)
+    }
+
+    fn try_without(&mut self, id: u64, loss: Loss) -> Result<(), Broken> {
+        if self.whole_life(id).is_none() {
+            return Ok(());
+        }
+        let server = self.server(id);
+        let whole = server.disk.image();
+        server.disk.trouble(|trouble| *trouble = super::disk::Trouble::default());
+        let mut tried = Ok(());
+        if server.disk.lose(loss) {
+            tried = expect_refusal(id, &format!("{loss:?} is lost"), server.start(), is_told_by_marks);
+            server.running = None;
+            self.coverage.count(match loss {
+                Loss::Log(_) => "log lost",
+                Loss::LastSegment(_) => "last segment lost",
+                Loss::EndOfSegment(_) => "end of a segment lost",
+                Loss::Identity => "identity lost",
+                Loss::PartOfIdentity => "identity torn",
+            });
+        }
+        self.server(id).disk.put_back(whole);
+        tried
+    }
+
+    /// With itself alone it would form a cluster of its own; with the others it would not agree on what a majority is.
+    fn try_other_members(&mut self, id: u64) -> Result<(), Broken> {
+        if self.whole_life(id).is_none() {
+            return Ok(());
+        }
+        let server = self.server(id);
+        let whole = server.disk.image();
+        server.disk.trouble(|trouble| *trouble = super::disk::Trouble::default());
+        let alone = server.members().iter().filter(|member| member.server == id).cloned().collect();
+        let started = server.start_with(alone);
+        let is_expected =
+            |error: &StartError| matches!(error, StartError::Identity(IdentityError::Members { .. }));
+        let tried = expect_refusal(id, "its list of members was edited", started, is_expected);
+        server.running = None;
+        server.disk.put_back(whole);
+        tried?;
+        for (here, there) in (1..=self.plan.servers).zip(2..=self.plan.servers) {
+            let hello = self.server(there).running.as_ref().map(|running| running.machine.hello(1));
+            let (Some(hello), Some(running)) = (hello, &self.server(here).running) else { continue };
+            let admitted = running.machine.admit(1, &Hello { members: vec![there], ..hello });
+            if !matches!(admitted, Err(Refusal::Members(_))) {
+                let what = format!("server {here} lets in server {there}, which lists itself alone");
+                return Err(Broken::new(INVARIANT, what));
+            }
+        }
+        self.coverage.count("other members listed");
+        Ok(())
+    }
+
+    fn try_old_copy(&mut self, id: u64, know_better: &[u64]) -> Result<(), Broken> {
+        let server = self.server(id);
+        server.disk.trouble(|trouble| *trouble = super::disk::Trouble::default());
+        // A copy is consistent with itself, so nothing but the others can know.
+        if let Err(error) = server.start() {
+            return Err(Broken::new(
+                "a_sound_log_opens",
+                format!("server {id} does not start on a copy: {error}"),
+            ));
+        }
+        let hello = server.running.as_ref().expect("just started").machine.hello(1);
+        for other in know_better {
+            let Some(running) = &self.server(*other).running else { continue };
+            let admitted = running.machine.admit(1, &hello);
+            let Err(refusal @ Refusal::OldCopy(_)) = admitted else {
+                let what =
+                    format!("server {other} has met server {id} in a later state, and says: {admitted:?}");
+                return Err(Broken::new(INVARIANT, what));
+            };
+            if let Some(running) = &self.server(id).running {
+                running.machine.refused(&refusal);
+            }
+        }
+        let server = self.server(id);
+        server.running = None;
+        let is_expected =
+            |error: &StartError| matches!(error, StartError::Identity(IdentityError::OldCopy(_)));
+        expect_refusal(id, "it was refused as an old copy", server.start(), is_expected)
+    }
+}
+
+fn is_told_by_marks(error: &StartError) -> bool {
+    matches!(
+        error,
+        StartError::Log { source: LogError::Vanished { .. } | LogError::Corrupt { .. }, .. }
+            | StartError::Identity(IdentityError::NoIdentity { .. } | IdentityError::Damaged { .. })
+    )
+}
+
+fn expect_refusal(
+    id: u64,
+    why: &str,
+    started: Result<(), StartError>,
+    is_expected: impl Fn(&StartError) -> bool,
+) -> Result<(), Broken> {
+    match started {
+        Err(error) if is_expected(&error) => Ok(()),
+        Err(error) => Err(Broken::new(INVARIANT, format!("server {id}: {why}, and it says: {error}"))),
+        Ok(()) => Err(Broken::new(INVARIANT, format!("server {id} starts although {why}"))),
+    }
+}
