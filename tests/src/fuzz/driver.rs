@@ -8,8 +8,7 @@ use niagara_engine::batch::{Span, SubBatch, encode_commands, encode_skip};
 use niagara_engine::log::{LogEntry, SystemFiles};
 use niagara_engine::sim::{Clock, Machine, ManualClock, Outside};
 use niagara_engine::wire::Wire;
-use niagara_engine::{Config, Consistency, Durability, Member};
-use niagara_kvstore::Kv;
+use niagara_engine::{Config, Consistency, Durability, Member, example};
 use niagara_net::{Event, Frame};
 use raft::eraftpb::{Entry, EntryType, Message, MessageType};
 
@@ -25,7 +24,8 @@ const MOST_STEPS: usize = 200;
 ///
 /// The data is a script: time passes, the disk writes, honest peers vote, acknowledge and append, clients write and read; and in
 /// between comes what no correct server sends, made of numbers near those that matter, or of any bytes. One claim is left out,
-/// that this server has lost what it acknowledged: that ends it on purpose.
+/// that this server has lost what it acknowledged: that ends it on purpose. So does a command that no release here knows, where
+/// the state machine looks at commands; this one counts them, whatever they are.
 ///
 /// # Panics
 /// When the property does not hold.
@@ -45,7 +45,7 @@ pub fn driver(data: &[u8]) {
 
 /// The server, and what has been seen of it.
 struct Server {
-    machine: Machine<Kv>,
+    machine: Machine<example::Counter>,
     clock: Arc<ManualClock>,
     ticks: u64,
     sent: Vec<(u64, Wire)>,
@@ -70,7 +70,8 @@ impl Server {
             prepare_beside: false,
             election_seed: Some(1),
         };
-        let machine = Machine::open(&config, &outside, Kv::new()).expect("an empty log opens");
+        let machine =
+            Machine::open(&config, &outside, example::Counter::default()).expect("an empty log opens");
         Server { machine, clock, ticks: 0, sent: Vec::new(), term: 0, committed: Vec::new() }
     }
 
