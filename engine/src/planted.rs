@@ -88,8 +88,8 @@ pub enum Bug {
     /// A recycled segment keeps its old seal, and nobody looks at the numbers of frames, so that those of its former life
     /// count.
     RecycledSegmentTrusted,
-    /// What a delete removes depends on the hash of the key, which each process draws at random.
-    ResultByHash,
+    /// What a delete removes depends on a number that each process draws at random.
+    ResultByChance,
     /// Any number of entries may wait for a disk that hangs.
     DiskQueueUnbounded,
     /// Any number of bytes may be pulled out of the logs before it is merged, as long as the entries are few.
@@ -153,7 +153,7 @@ impl Bug {
         Bug::RestoredTicketsForgotten,
         Bug::OldMergeAfterRestore,
         Bug::RecycledSegmentTrusted,
-        Bug::ResultByHash,
+        Bug::ResultByChance,
         Bug::DiskQueueUnbounded,
         Bug::MergeUnbounded,
         Bug::BehindUnbounded,
