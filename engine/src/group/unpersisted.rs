@@ -170,7 +170,7 @@ mod tests {
     fn what_follows_a_write_waits_with_it_and_is_said_once() {
         let mut unpersisted = Unpersisted::new(1000);
         assert!(unpersisted.follow(1, Vec::new()).is_err(), "nothing is waited for");
-        unpersisted.push(2, &[entry(1)], false, vec![message(MessageType::MsgAppendResponse, 1, 7)], 0);
+        unpersisted.push(2, &[entry(1)], false, vec![message(MessageType::MsgAppendResponse, 1, 2)], 0);
         for ready in 3..1000 {
             let answers = vec![
                 message(MessageType::MsgAppendResponse, 1, ready),

@@ -161,7 +161,7 @@ impl Plan {
         let mut bad_links = Chance::new(seed).fork(0x71_4b);
         if bad_links.one_in(12) {
             let server = bad_links.between(1, servers);
-            return plan.with_nothing_but_flapping(server, bad_links.between(60, 500) * MS);
+            return plan.with_nothing_but_flapping(server, bad_links.between(60, 800) * MS);
         }
         plan.faults.extend(plan.draw_bad_link(&mut bad_links));
         let mut of_losses = Chance::new(seed).fork(0x10_55);
@@ -197,6 +197,15 @@ impl Plan {
         // Until then the groups that the server led have other leaders.
         let prompt_reads = Some((FIRST_FAULT + each + TIME_TO_ELECT, server));
         Plan { weather, faults: vec![Planned { at: FIRST_FAULT, fault }], prompt_reads, ..self }
+    }
+
+    /// For how long a server's links are gone at a time, and there again, if that is so from the beginning on.
+    pub fn flaps_for(&self) -> Option<Micros> {
+        self.prompt_reads?;
+        self.faults.iter().find_map(|planned| match planned.fault {
+            Fault::Flapping { each, .. } => Some(each),
+            _ => None,
+        })
     }
 
     /// A link that is there and hardly works.
