@@ -63,7 +63,9 @@ impl Default for Pacing {
 ///
 /// The merge *begins* to lag when both hold: more than two windows of committed command entries are unmerged,
 /// which a leader that paces itself never reaches and a follower only passes in a burst; and what was
-/// committed an election timeout ago is still not all merged, which a burst does not explain. It *ceases* to
+/// committed an election timeout ago is still not all merged, which a burst does not explain. In a cluster with little to do
+/// so many never come: there it begins to lag as well when a whole window is unmerged, so that a leader takes nothing more,
+/// and not one of them has been merged for three election timeouts, longer than a failover takes. It *ceases* to
 /// lag when it has merged all that was committed half an election timeout ago, however much is unmerged. In
 /// between nothing changes, so that leadership does not go to and fro while the delay is near the limit.
 ///
@@ -79,13 +81,20 @@ impl Default for Pacing {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Lag {
-    /// Unmerged entries up to here are no lag: two windows.
-    slack: u64,
+    /// So many unmerged entries hold up a leader.
+    window: u64,
+    /// The merged count of the last tick.
+    merged: u64,
+    /// For how many ticks it has been that, with a window unmerged.
+    halted_ticks: usize,
     /// The committed counts of the last ticks, oldest first, at most an election timeout and the present.
     committed: VecDeque<u64>,
     election_ticks: usize,
     lagging: bool,
 }
+
+/// A merge that has stood still for so many election timeouts, with a window of entries before it, is halted.
+const HALTED_ELECTIONS: usize = 3;
 
 impl Lag {
     /// For a pacing window of `window` entries and an election timeout of `election_ticks` ticks. Panics if
@@ -96,7 +105,8 @@ impl Lag {
         assert!(election_ticks >= 1, "an election takes at least a tick");
         let election_ticks = election_ticks as usize;
         let committed = VecDeque::with_capacity(election_ticks + 1);
-        Self { slack: 2 * window as u64, committed, election_ticks, lagging: false }
+        let window = window as u64;
+        Self { window, merged: 0, halted_ticks: 0, committed, election_ticks, lagging: false }
     }
 
     /// Takes a tick's counts, and says whether the merge lags. Both count the group's entries with commands
@@ -111,7 +121,12 @@ impl Lag {
         let due = self.committed.iter().rev().nth(ago).copied().unwrap_or(0);
         let overdue = merged_command_entries < due;
         let unmerged = committed_command_entries.saturating_sub(merged_command_entries);
-        self.lagging = overdue && (self.lagging || unmerged > self.slack);
+        let stands_still = merged_command_entries == self.merged && unmerged >= self.window;
+        self.halted_ticks = if stands_still { self.halted_ticks + 1 } else { 0 };
+        self.merged = merged_command_entries;
+        let halted = self.halted_ticks > HALTED_ELECTIONS * self.election_ticks;
+        // Two windows are no lag by themselves.
+        self.lagging = overdue && (self.lagging || unmerged > 2 * self.window || halted);
         self.lagging
     }
 }
@@ -145,9 +160,29 @@ mod tests {
     fn a_few_old_entries_are_no_lag() {
         let mut lag = Lag::new(4, 10);
         for _ in 0..100 {
-            assert!(!lag.observe_tick(8, 0), "two windows, for ever: a stuck merge in a quiet cluster");
+            assert!(
+                !lag.observe_tick(3, 0),
+                "less than a window, for ever: a leader would still take commands"
+            );
+        }
+        for _ in 0..20 {
+            assert!(!lag.observe_tick(8, 0), "two windows, for a while");
         }
         assert!(lag.observe_tick(9, 0), "one more, and what was committed long ago is not merged");
+    }
+
+    #[test]
+    fn a_window_that_is_not_merged_at_all_is_a_lag_in_the_end() {
+        let (mut lag, mut slow) = (Lag::new(4, 10), Lag::new(4, 10));
+        for tick in 0..30 {
+            assert!(!lag.observe_tick(4, 0), "a failover may take as long");
+            assert!(!slow.observe_tick(4 + tick / 20, tick / 20));
+        }
+        assert!(lag.observe_tick(4, 0), "halted: its leader would hold up everybody");
+        for tick in 30..100 {
+            assert!(!slow.observe_tick(4 + tick / 20, tick / 20), "slow, and it moves");
+        }
+        assert!(!lag.observe_tick(4, 4));
     }
 
     #[test]

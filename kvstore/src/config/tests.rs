@@ -231,11 +231,7 @@ fn values_that_cannot_work_say_what_to_write() {
             "[engine]\npinning = [-1]\n[[members]]",
             "\"auto\", \"off\" or a list of core numbers",
         ),
-        (
-            "[[members]]",
-            "[engine]\ntick_ms = 0\n[[members]]",
-            "tick is 0 microseconds, but must be from 1000",
-        ),
+        ("[[members]]", "[engine]\ntick_ms = 0\n[[members]]", "tick must be at least 1 ms, but is 0 ms"),
         ("[[members]]", "[front]\nthreads = 0\n[[members]]", "`front.threads`: must be at least 1"),
         ("[[members]]", "[[links]]\nbind_address = \"eth0\"\n[[members]]", "`links.bind_address`"),
         ("http = \"127.0.0.1:7000\"", "", "missing field `http`"),

@@ -235,7 +235,12 @@ impl Disk {
                 (state.names.keys().filter(|path| of_log(path, group)).cloned().collect(), None)
             }
             Loss::LastSegment(group) => {
-                (state.names.keys().rfind(|path| of_log(path, group)).cloned().into_iter().collect(), None)
+                // What a server has died of preparing may be there, too: it was never in use, and nobody misses it.
+                let marked = state.last_marked_segment(group).map(|number| format!("{number:016x}.log"));
+                let is_it = |path: &&PathBuf| {
+                    of_log(path, group) && marked.as_ref().is_some_and(|name| path.ends_with(name))
+                };
+                (state.names.keys().find(is_it).cloned().into_iter().collect(), None)
             }
             Loss::EndOfSegment(group) => {
                 let first = state.names.keys().find(|path| of_log(path, group)).cloned();
@@ -315,6 +320,14 @@ impl State {
     fn rename(&mut self, renaming: Renaming) {
         renaming.apply(&mut self.names);
         self.renamings.push(renaming);
+    }
+
+    /// The highest segment of a group's log that the identity says was made ready.
+    fn last_marked_segment(&self, group: usize) -> Option<u64> {
+        let (_, file) = self.names.iter().find(|(path, _)| path.ends_with("identity"))?;
+        let text = std::str::from_utf8(&self.contents[file].bytes).ok()?;
+        let numbers = text.lines().find_map(|line| line.strip_prefix(&format!("log {group} = ")))?;
+        numbers.split(' ').next()?.parse().ok()
     }
 
     fn lose_unsynced(&mut self) -> Losses {
