@@ -95,13 +95,15 @@ impl Request {
 }
 
 impl What {
-    /// Whether the reply may have a tag that is fresh, so that the state needs a life to give it.
+    /// Whether the reply may have a tag that is fresh, so that the state needs a life to give it. A server is ready when that is
+    /// so: then reads write nothing.
     pub(super) fn needs_life(&self) -> bool {
         match self {
             What::Put { .. } => true,
             What::Delete { condition, .. } => *condition != Condition::Always,
             What::Get { consistency, .. } => *consistency == Consistency::Strong,
-            What::Page { .. } | What::Snapshot { .. } | What::Options(_) | What::Fail(_) => false,
+            What::Page { page, .. } => *page == Page::Readyz,
+            What::Snapshot { .. } | What::Options(_) | What::Fail(_) => false,
         }
     }
 }

@@ -13,8 +13,8 @@ use crate::front::Foreign;
 /// Most arguments of a request.
 pub(super) const MAX_ARGUMENTS: usize = 1 << 20;
 
-/// What more arguments may be announced, as in Redis. Above [`MAX_ARGUMENTS`] they are passed over.
-const MAX_COUNT: usize = i32::MAX as usize;
+/// So many arguments above [`MAX_ARGUMENTS`] are passed over, and the connection lives on. Nobody means more than that.
+const MAX_COUNT: usize = 16 * MAX_ARGUMENTS;
 
 /// The longest argument that may be announced, as in Redis. Above the longest value it is passed over.
 pub(super) const MAX_BULK_BYTES: u64 = 512 << 20;

@@ -200,7 +200,7 @@ impl World {
         }
     }
 
-    /// A server's links are cut, or mended, in turn.
+    /// A server's links are cut, or mended, in turn; they are there for half as long as they are gone, which is too short to be steady.
     pub(super) fn flap(&mut self, server: u64, each: Micros, until: Micros, cut: bool) {
         let (_, directions) = self.directions_of(&Fault::CutServer { server, lasts: each });
         if cut && self.now < until {
@@ -209,7 +209,8 @@ impl World {
             self.network.mend(directions);
         }
         if self.now < until {
-            self.after(each, Event::Flap { server, each, until, cut: !cut });
+            let lasts = if cut { each } else { each / 2 };
+            self.after(lasts, Event::Flap { server, each, until, cut: !cut });
         }
     }
 

@@ -160,8 +160,10 @@ impl Plan {
         // Drawn apart, so that what is drawn above stays what it was.
         let mut bad_links = Chance::new(seed).fork(0x71_4b);
         if bad_links.one_in(12) {
+            // Such that the server loses what it leads at the first break, or never.
             let server = bad_links.between(1, servers);
-            return plan.with_nothing_but_flapping(server, bad_links.between(60, 800) * MS);
+            let each = if bad_links.one_in(2) { (60, 300) } else { (520, 620) };
+            return plan.with_nothing_but_flapping(server, bad_links.between(each.0, each.1) * MS);
         }
         plan.faults.extend(plan.draw_bad_link(&mut bad_links));
         let mut of_losses = Chance::new(seed).fork(0x10_55);
@@ -199,7 +201,7 @@ impl Plan {
         Plan { weather, faults: vec![Planned { at: FIRST_FAULT, fault }], prompt_reads, ..self }
     }
 
-    /// For how long a server's links are gone at a time, and there again, if that is so from the beginning on.
+    /// For how long a server's links are gone at a time, if they come and go from the beginning on.
     pub fn flaps_for(&self) -> Option<Micros> {
         self.prompt_reads?;
         self.faults.iter().find_map(|planned| match planned.fault {

@@ -97,7 +97,7 @@ fn limits_are_told_in_redis_words() {
     let cases: [(Vec<u8>, &str); 10] = [
         (vec![b'x'; MAX_INLINE_BYTES + 1], "too big inline request"),
         (format!("*{}", "1".repeat(40)).into(), "too big mbulk count string"),
-        (b"*2147483648\r\n".into(), "invalid multibulk length"),
+        (b"*16777217\r\n".into(), "invalid multibulk length"),
         (b"*x\r\n".into(), "invalid multibulk length"),
         (b"*1\r\n:1\r\n".into(), "expected '$', got ':'"),
         (format!("*1\r\n${}", "1".repeat(40)).into(), "too big bulk count string"),
