@@ -100,10 +100,10 @@ impl ConfigFile {
     pub fn parse(text: &str, base: &Path) -> Result<ConfigFile, ConfigFileError> {
         let file: File = toml::from_str(text).map_err(|error| syntax(&error))?;
         listeners::check(&file)?;
-        let http =
+        let http: Vec<_> =
             file.members.iter().filter_map(|member| Some((member.server, member.http.clone()?))).collect();
         let mut front = front_end_config(&file.http, &file.redis, &file.front)?;
-        front.members.clone_from(&http);
+        front.members = http.iter().filter(|(_, http)| !listeners::is_wildcard(http)).cloned().collect();
         let engine = engine_config(file, base)?;
         Ok(ConfigFile { server: ServerConfig { engine, front }, http })
     }

@@ -55,9 +55,15 @@ fn listeners(file: &File) -> Vec<Listener> {
             });
         }
         all.push(listener(&name("transfer"), &member.transfer));
-        all.extend(member.http.iter().map(|http| listener(&name("http"), http)));
+        let http = member.http.iter().filter(|http| is_here || !is_wildcard(http));
+        all.extend(http.map(|http| listener(&name("http"), http)));
     }
     all
+}
+
+/// Whether an address stands for all of a machine's: another server may listen there, but nobody finds it by that.
+pub(super) fn is_wildcard(address: &str) -> bool {
+    address.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_unspecified())
 }
 
 impl Listener {

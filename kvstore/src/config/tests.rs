@@ -253,6 +253,10 @@ fn two_listeners_at_one_address_are_refused() {
     let other = "\n[[members]]\nserver = 2\nhttp = \"10.0.0.2:7000\"\ngroups = [\"10.0.0.2:7002\", \"10.0.0.2:7003\"]\ntransfer = \"10.0.0.2:7004\"\n";
     let file = format!("{MINIMAL}{other}");
     parse(&file).unwrap();
+    let everywhere =
+        |file: &str| file.replace("127.0.0.1:7000", "0.0.0.0:7000").replace("10.0.0.2:7000", "0.0.0.0:7000");
+    let found = parse(&everywhere(&file)).unwrap().server.front.members;
+    assert!(found.is_empty(), "nobody is found at {found:?}");
     for (from, to, key, holder) in [
         ("redis = \"127.0.0.1:7001\"", "redis = \"127.0.0.1:7000\"", "redis", "http"),
         ("redis = \"127.0.0.1:7001\"", "redis = \"0.0.0.0:7000\"", "redis", "http"),
