@@ -14,10 +14,11 @@ use rustix::process::{Resource, getrlimit};
 
 const MIB: usize = 1 << 20;
 /// What the most memory that a server has ever held may grow by. Above what it keeps for a hostile connection, which is 64 MiB of replies
-/// and 32 MiB of requests, with the room that buffers grow by, and below what the largest attacks send, ask for, or make it promise.
-const MOST_GROWTH: u64 = 160 << 20;
+/// and 32 MiB of requests, with the room that buffers grow by and a command of a million keys, and below what the largest attacks send, ask
+/// for, or make it promise.
+const MOST_GROWTH: u64 = 224 << 20;
 /// What an endless request sends before it gives up on being cut off.
-const ENDLESS: usize = 192 * MIB;
+const ENDLESS: usize = 320 * MIB;
 /// Connections to each port at a time, of the attacks that hold many; fewer if this process may not open as many files.
 const MANY: u64 = 200;
 
