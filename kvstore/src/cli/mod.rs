@@ -2,7 +2,7 @@
 //!
 //! | command | file |
 //! |---|---|
-//! | all | [`parse`]: what was typed, and help |
+//! | all | [`mod@parse`]: what was typed, and help |
 //! | `demo` | [`demo`]: a cluster in one process, with a load and a verdict |
 //! | `new-cluster` | [`new_cluster`]: writes configuration files |
 //! | `serve` | [`serve`]: one server |
