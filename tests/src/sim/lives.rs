@@ -64,14 +64,14 @@ impl World {
         }
         let damaged = server.running.as_ref().map_or(0, |running| running.machine.damaged_snapshots());
         let flipped = server.flipped.take_if(|(path, ..)| is_snapshot(path)).is_some();
-        server.has_rotten |= flipped;
+        server.rotten += usize::from(flipped);
         // Until something newer is durable it stays, and with the power its removal may be lost.
-        if damaged < usize::from(flipped) || damaged > usize::from(server.has_rotten) {
+        if damaged < usize::from(flipped) || damaged > server.rotten {
             return Err(Broken::new(
                 "a_sound_snapshot_opens",
                 format!(
-                    "server {id} passes over {damaged} snapshots; a bit was flipped: {}",
-                    server.has_rotten
+                    "server {id} passes over {damaged} snapshots; so many had a bit flipped: {}",
+                    server.rotten
                 ),
             ));
         }

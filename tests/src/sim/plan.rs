@@ -1,6 +1,7 @@
 //! What a seed stands for: the size of the cluster, its surroundings, and the faults that strike it.
 
 use std::fmt;
+use std::ops::Range;
 
 use super::disk::Loss;
 use super::network::{Micros, Weather};
@@ -116,6 +117,10 @@ const MS: Micros = 1000;
 const FIRST_FAULT: Micros = 300 * MS;
 /// Whom a leader has left without a word has another one by then.
 const TIME_TO_ELECT: Micros = 900 * MS;
+/// Whose links are gone for so long loses what it leads at the first break, with clocks at four fifths, too, since a follower waits for up to
+/// twice the election time-out; and half of it is too short for links to be steady. Who is gone for less may keep what it leads, and
+/// is waited for.
+pub const FLAPS: Range<Micros> = 520 * MS..620 * MS;
 /// When the last fault strikes, at the latest.
 pub const LAST_FAULT: Micros = 2300 * MS;
 
@@ -160,10 +165,8 @@ impl Plan {
         // Drawn apart, so that what is drawn above stays what it was.
         let mut bad_links = Chance::new(seed).fork(0x71_4b);
         if bad_links.one_in(12) {
-            // Such that the server loses what it leads at the first break, or never.
             let server = bad_links.between(1, servers);
-            let each = if bad_links.one_in(2) { (60, 300) } else { (520, 620) };
-            return plan.with_nothing_but_flapping(server, bad_links.between(each.0, each.1) * MS);
+            return plan.with_nothing_but_flapping(server, bad_links.between(FLAPS.start, FLAPS.end));
         }
         plan.faults.extend(plan.draw_bad_link(&mut bad_links));
         let mut of_losses = Chance::new(seed).fork(0x10_55);
@@ -192,22 +195,13 @@ impl Plan {
         Planned { at: chance.between(FIRST_FAULT, LAST_FAULT - 900 * MS), fault }
     }
 
-    /// The same in fair weather and without faults, but that one server's links come and go.
+    /// The same in fair weather and without faults, but that one server's links come and go, gone for a time out of [`FLAPS`].
     pub fn with_nothing_but_flapping(self, server: u64, each: Micros) -> Plan {
         let weather = Weather { lost: 0, doubled: 0, overtaken: 0, damaged: 0, ..self.weather };
         let fault = Fault::Flapping { server, each, lasts: LAST_FAULT };
         // Until then the groups that the server led have other leaders.
         let prompt_reads = Some((FIRST_FAULT + each + TIME_TO_ELECT, server));
         Plan { weather, faults: vec![Planned { at: FIRST_FAULT, fault }], prompt_reads, ..self }
-    }
-
-    /// For how long a server's links are gone at a time, if they come and go from the beginning on.
-    pub fn flaps_for(&self) -> Option<Micros> {
-        self.prompt_reads?;
-        self.faults.iter().find_map(|planned| match planned.fault {
-            Fault::Flapping { each, .. } => Some(each),
-            _ => None,
-        })
     }
 
     /// A link that is there and hardly works.

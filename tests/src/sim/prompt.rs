@@ -14,9 +14,6 @@ const EACH: Micros = 20 * MS;
 /// A lost question is put again within two heartbeats, and a read may need two of them; then there are slow clocks, and moments in
 /// which the operating system gives the core to somebody else.
 const BOUND: Micros = 250 * MS;
-/// Who is gone for longer leads nothing any more: the others' clocks may go at four fifths, and a follower waits for up to twice the
-/// election time-out.
-const LOST_LEADERSHIP: Micros = 500 * MS;
 /// Their tokens, far from those of clients and of the script.
 const FIRST: u64 = 1 << 41;
 
@@ -51,11 +48,8 @@ impl World {
     }
 
     fn check_prompt_reads(&self) -> Result<(), Broken> {
-        let broken_for = self.plan.flaps_for().filter(|each| *each < LOST_LEADERSHIP);
-        // A leader that is back before the others have missed it has been waited for.
-        let bound = BOUND + broken_for.unwrap_or(0);
         for (server, asked) in self.prompt_reads.values() {
-            check_read_is_prompt(*server, (self.now - asked) / MS, bound / MS)?;
+            check_read_is_prompt(*server, (self.now - asked) / MS, BOUND / MS)?;
         }
         Ok(())
     }

@@ -78,8 +78,8 @@ pub struct Server {
     pub held: Vec<Sending>,
     /// The bit that was flipped on its disk.
     pub flipped: Option<(std::path::PathBuf, usize, u8)>,
-    /// A bit of a snapshot on its disk was flipped.
-    pub has_rotten: bool,
+    /// In how many snapshots on its disk a bit was flipped.
+    pub rotten: usize,
     /// What follows when the disk ends its process: whether the power goes, too, and how long it is down.
     pub after_disk: Option<(bool, u64)>,
     /// Whether it has been told to start.
@@ -162,7 +162,7 @@ impl Server {
             paused_until: None,
             held: Vec::new(),
             flipped: None,
-            has_rotten: false,
+            rotten: 0,
             after_disk: None,
             is_starting: false,
             running: None,

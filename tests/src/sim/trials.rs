@@ -59,7 +59,7 @@ impl World {
     /// The life that a directory is of; nothing if a bit of it is flipped at the moment.
     fn whole_life(&mut self, id: u64) -> Option<u64> {
         let server = self.server(id);
-        (server.flipped.is_none() && !server.has_rotten).then_some(server.life)
+        (server.flipped.is_none() && server.rotten == 0).then_some(server.life)
     }
 
     fn try_without(&mut self, id: u64, loss: Loss) -> Result<(), Broken> {
