@@ -55,6 +55,9 @@ struct Place {
     path: PathBuf,
 }
 
+/// So many received snapshots are noted: the two that are kept, and one that is on its way, twice.
+const RECEIVED_NOTED: usize = 4;
+
 impl Identity {
     /// Reads who the server of this data directory is, and checks that it is the configured one and may run. A directory that
     /// is empty gets an identity, durably, before anything else is put into it. `life` is a number that no other start has.
@@ -102,7 +105,7 @@ impl Identity {
             record.durability = config.durability;
             record.members = Some(config.servers());
             // All logs fit the snapshot by now.
-            record.received = None;
+            record.received.clear();
             note_held(record, logs);
         })
     }
@@ -115,9 +118,14 @@ impl Identity {
         })
     }
 
-    /// A snapshot of this id has been received and is about to be kept: logs may be reset to its floors.
+    /// A snapshot of this id has been received and is about to be kept: logs may be reset to its floors. Those before it stay
+    /// noted, since it may never get its name, and a start goes by the one before it then.
     pub fn received(&self, id: u128) -> Result<(), IdentityError> {
-        self.change(|record| record.received = Some(id))
+        self.change(|record| {
+            let first = (record.received.len() + 1).saturating_sub(RECEIVED_NOTED);
+            record.received.drain(..first);
+            record.received.push(id);
+        })
     }
 
     /// Whether the logs may be reset to the floors of the snapshot of this id, which was made by that server. A directory of a
@@ -125,7 +133,7 @@ impl Identity {
     pub fn was_received(&self, id: u128, made_by: u64) -> bool {
         let record = self.record.lock();
         let unmarked = self.place.is_some() && record.members.is_none();
-        record.received == Some(id) || unmarked && made_by != self.server
+        record.received.contains(&id) || unmarked && made_by != self.server
     }
 
     /// Counts the starts of this server; never repeats while its log lives.
@@ -300,7 +308,7 @@ fn new_record(config: &Config, files: &dyn Files, life: u64) -> Record {
         clean: true,
         members: Some(config.servers()),
         old_copy: false,
-        received: None,
+        received: Vec::new(),
         peers: BTreeMap::new(),
         logs: BTreeMap::new(),
     }

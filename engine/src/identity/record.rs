@@ -26,8 +26,8 @@ pub(super) struct Record {
     pub members: Option<Vec<u64>>,
     /// Another server has refused this one since it had met it in a later state.
     pub old_copy: bool,
-    /// The snapshot that was received last, and to whose floors logs may be reset.
-    pub received: Option<u128>,
+    /// Snapshots that were received since the start, the latest last: logs may be reset to their floors.
+    pub received: Vec<u128>,
     pub peers: BTreeMap<u64, Met>,
     /// What the log of each group has held, by number from 1; nothing in a file of before.
     pub logs: BTreeMap<u16, Held>,
@@ -66,8 +66,8 @@ impl Record {
         if self.old_copy {
             line("old copy", "true".into());
         }
-        if let Some(id) = self.received {
-            line("received", format!("{id:032x}"));
+        if !self.received.is_empty() {
+            line("received", words(&self.received.iter().map(|id| format!("{id:032x}")).collect::<Vec<_>>()));
         }
         for (server, met) in &self.peers {
             line(&format!("peer {server}"), format!("{:032x}", met.store));
@@ -117,6 +117,7 @@ impl Record {
             Some(text) => parse_all(text, 16).and_then(|lives| lives.try_into().ok()),
             None => Some([0; LIVES]),
         };
+        let received = fields.get("received").into_iter().flat_map(|ids| ids.split(' ')).map(parse_id);
         Ok(Record {
             cluster: parse_id(field("cluster")?)?,
             server: number("server")?,
@@ -129,7 +130,7 @@ impl Record {
             clean: field("clean")? == "true",
             members: numbers("members")?,
             old_copy: fields.get("old copy") == Some(&"true"),
-            received: fields.get("received").map(|id| parse_id(id)).transpose()?,
+            received: received.collect::<Result<_, _>>()?,
             peers,
             logs,
         })
@@ -180,7 +181,7 @@ mod tests {
             clean: false,
             members: Some(vec![1, 2, 3]),
             old_copy: true,
-            received: Some(0xf1),
+            received: vec![0xf1, 0xf2],
             peers: BTreeMap::from([(1, Met { store: 5, incarnation: 3, life: 0xabc })]),
             logs: BTreeMap::from([(1, held), (2, Held::default())]),
         }
@@ -188,8 +189,13 @@ mod tests {
 
     #[test]
     fn a_record_survives_its_text() {
-        let plain =
-            Record { members: None, old_copy: false, received: None, logs: BTreeMap::new(), ..record() };
+        let plain = Record {
+            members: None,
+            old_copy: false,
+            received: Vec::new(),
+            logs: BTreeMap::new(),
+            ..record()
+        };
         for record in [record(), plain] {
             assert_eq!(Record::parse(&record.to_text()), Ok(record));
         }
@@ -206,7 +212,7 @@ mod tests {
             lives: [0; LIVES],
             members: None,
             old_copy: false,
-            received: None,
+            received: Vec::new(),
             peers: BTreeMap::from([(1, met)]),
             logs: BTreeMap::new(),
             ..record()

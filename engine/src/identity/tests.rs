@@ -124,6 +124,11 @@ fn only_a_marked_snapshot_was_received() {
     identity.received(3).unwrap();
     let again = open(&config, &files, 0xb).unwrap();
     assert!(again.was_received(3, 2) && !again.was_received(4, 2));
+    (4..7).for_each(|id| again.received(id).unwrap());
+    let again = open(&config, &files, 0xb).unwrap();
+    assert!((3..7).all(|id| again.was_received(id, 2)), "the later ones may never have got their names");
+    again.received(7).unwrap();
+    assert!(!again.was_received(3, 2) && again.was_received(7, 2));
     again.begin(&config, BTreeMap::new()).unwrap();
     assert!(!again.was_received(3, 2), "the logs fit it by now");
 }
