@@ -50,7 +50,7 @@ impl<L: ReplicaLog> Driver<L> {
     /// A leader whose entries were not taken tries ever more rarely. So it is told, now and then and until some come, when they
     /// would be taken: by an acknowledgement of what this log has, which is all that raft-rs has words for.
     pub(super) fn ask_for_more(&mut self) {
-        let due = self.ticks.is_multiple_of(3 * u64::from(self.config.heartbeat_ticks));
+        let due = self.ticks.is_multiple_of(self.config.heartbeat_ticks.into());
         let has_room = self.taking == Taking::All && !self.unpersisted.is_full();
         let leader = self.leader();
         let may_speak = leader != 0 && !self.leads() && !self.unpersisted.has_vote();
@@ -175,9 +175,9 @@ mod tests {
         follower.disk_comes_on();
         assert_eq!(follower.driver.unsynced_bytes(), 0);
         assert_eq!(
-            follower.acknowledgements(6),
-            [0],
-            "what is durable and committed is acknowledged once more"
+            follower.acknowledgements(4),
+            [0, 0],
+            "what is durable and committed is acknowledged with every heartbeat"
         );
         follower.receive(5, true);
         assert_eq!(follower.driver.last_index(), 5);
