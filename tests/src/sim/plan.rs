@@ -195,7 +195,7 @@ impl Plan {
         Planned { at: chance.between(FIRST_FAULT, LAST_FAULT - 900 * MS), fault }
     }
 
-    /// The same in fair weather and without faults, but that one server's links come and go, gone for a time out of [`FLAPS`].
+    /// The same in fair weather and without faults, but that one server's links come and go, gone for a time out of `FLAPS`.
     pub fn with_nothing_but_flapping(self, server: u64, each: Micros) -> Plan {
         let weather = Weather { lost: 0, doubled: 0, overtaken: 0, damaged: 0, ..self.weather };
         let fault = Fault::Flapping { server, each, lasts: LAST_FAULT };
