@@ -46,6 +46,14 @@ fn without_marks(config: &Config) {
     fs::write(config.data_dir.join("identity"), text).unwrap();
 }
 
+fn assert_log_is_missed(config: &Config) {
+    let refused = start(config).err();
+    assert!(
+        matches!(refused, Some(StartError::Log { group: 1, source: LogError::Vanished { .. } })),
+        "{refused:?}"
+    );
+}
+
 #[test]
 fn a_start_that_fails_leaves_a_clean_stop_clean() {
     let dir = tempfile::tempdir().unwrap();
@@ -82,11 +90,7 @@ fn a_directory_without_marks_is_taken_as_it_is_and_kept_from_then_on() {
     let text = identity(&config);
     assert!(text.contains("\nmembers = 1\n") && text.contains("\nlog 1 = "), "{text}");
     fs::remove_dir_all(config.data_dir.join("group-1")).unwrap();
-    let refused = start(&config).err();
-    assert!(
-        matches!(refused, Some(StartError::Log { group: 1, source: LogError::Vanished { .. } })),
-        "{refused:?}"
-    );
+    assert_log_is_missed(&config);
 }
 
 #[test]
@@ -97,11 +101,7 @@ fn a_log_that_vanished_before_the_first_start_with_marks_is_missed_too() {
     run(&config);
     without_marks(&config);
     fs::remove_dir_all(config.data_dir.join("group-1")).unwrap();
-    let refused = start(&config).err();
-    assert!(
-        matches!(refused, Some(StartError::Log { group: 1, source: LogError::Vanished { .. } })),
-        "{refused:?}"
-    );
+    assert_log_is_missed(&config);
 }
 
 /// The first start of all with marks may find a log of a single segment whose entries are gone: what it held at the last stop
@@ -120,11 +120,7 @@ fn a_log_that_is_put_back_from_an_old_copy_is_told_by_its_end() {
     run(&config);
     fs::remove_dir_all(&log).unwrap();
     fs::rename(&copy, &log).unwrap();
-    let refused = start(&config).err();
-    assert!(
-        matches!(refused, Some(StartError::Log { group: 1, source: LogError::Vanished { .. } })),
-        "{refused:?}"
-    );
+    assert_log_is_missed(&config);
 }
 
 #[test]
