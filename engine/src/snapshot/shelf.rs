@@ -45,6 +45,9 @@ impl Shelf {
         for path in shelf.list(UNFINISHED)? {
             shelf.remove(&path)?;
         }
+        // The former process may have died between a rename and its sync. The logs are about to be reset, durably, to the floors
+        // of what is listed here, so a loss of power may not take its name away.
+        shelf.sync_names()?;
         Ok(shelf)
     }
 
