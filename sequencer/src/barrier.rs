@@ -12,7 +12,9 @@
 //! p + 1 that precede its own, which nobody is going to fill, since no log is shorter than another. So the
 //! group asked is the one that owns the slot that this server's merge *awaits*: if no log grows, everything
 //! below its next slot is emitted already. If the merge halts below a barrier, because that group had gone on
-//! by the time it answered, or had skipped ahead, ask the group awaited now.
+//! by the time it answered, or had skipped ahead, ask the group awaited now. Where that one is busy the merge moves on, entry by
+//! entry, towards a barrier that may be a thousand rounds away: so ask it as well when the merge has not come there in
+//! [`PATIENCE_TICKS`].
 //!
 //! A round asks for all reads that were queued before it began, so that any number of reads costs one quorum
 //! round at a time.
@@ -24,6 +26,9 @@ use crate::layout::{GlobalPosition, GroupId, Layout, Slot};
 /// How many rounds without an answer are remembered, in case that it still comes. Each is asked a retry
 /// interval after the one before, and by the eighth the first answer is lost rather than late.
 const ROUNDS_REMEMBERED: usize = 8;
+
+/// For so long reads wait for a merge that moves, before another group is asked for a nearer barrier.
+const PATIENCE_TICKS: u32 = 2;
 
 /// A question to be put to the leader of `group`: which is your last committed slot, confirmed by a quorum
 /// from now on?
@@ -90,6 +95,8 @@ pub struct ReadBarriers<T> {
     /// The latest rounds without an answer, oldest first.
     rounds: VecDeque<Round>,
     in_flight: Option<Flight>,
+    /// Ticks since the last round was asked, or since nobody waited.
+    waited_ticks: u32,
     last_id: u64,
 }
 
@@ -106,6 +113,7 @@ impl<T> ReadBarriers<T> {
             cohorts: VecDeque::new(),
             rounds: VecDeque::new(),
             in_flight: None,
+            waited_ticks: 0,
             last_id: 0,
         }
     }
@@ -149,14 +157,15 @@ impl<T> ReadBarriers<T> {
 
     /// Passes a tick, and says which round to ask now, if any: the last one again if its answer is overdue,
     /// or another if reads wait below their barrier for a merge that is `halted`, which is one that has not
-    /// moved since the tick before. It asks the group `awaited` now, under a new id, and serves all reads
-    /// queued by now; answers to earlier rounds still count.
+    /// moved since the tick before, or have waited for some ticks. It asks the group `awaited` now, under a new id, and serves
+    /// all reads queued by now; answers to earlier rounds still count.
     pub fn tick(&mut self, awaited: GroupId, halted: bool) -> Option<Round> {
         let overdue = self.in_flight.as_mut().is_none_or(|flight| {
             flight.ticks += 1;
             flight.ticks >= self.retry_ticks
         });
-        let stuck = halted && !self.cohorts.is_empty();
+        self.waited_ticks = if self.cohorts.is_empty() { 0 } else { self.waited_ticks + 1 };
+        let stuck = halted && !self.cohorts.is_empty() || self.waited_ticks > PATIENCE_TICKS;
         let wanted = stuck || self.wait_for_answer() || !self.forming.is_empty();
         (overdue && wanted).then(|| self.ask(awaited))
     }
@@ -200,6 +209,7 @@ impl<T> ReadBarriers<T> {
         }
         self.rounds.push_back(round);
         self.in_flight = Some(Flight { id: round.id, ticks: 0 });
+        self.waited_ticks = 0;
         round
     }
 }

@@ -68,6 +68,8 @@ pub struct Driver<L: ReplicaLog> {
     pacing: Pacing,
     lag: Lag,
     lagging: bool,
+    /// For so many ticks this replica has not campaigned although nobody leads.
+    pub(super) stood_back: u64,
     held: Held,
     /// Requests to pad are followed up to here, until the next tick.
     pads_up_to: u64,
@@ -154,6 +156,7 @@ impl<L: ReplicaLog> Driver<L> {
             untaken: 0,
             asks_for_more: false,
             lagging: false,
+            stood_back: 0,
             held: Held::No,
             pads_up_to: slots.level().saturating_add(MOST_PADDED_A_TICK),
             refusals: Refusals::default(),
@@ -316,68 +319,12 @@ impl<L: ReplicaLog> Driver<L> {
         if let Some(after) = self.config.campaign_after(self.term()) {
             self.raft.raft.set_randomized_election_timeout(after as usize);
         }
-        if self.may_let_time_pass(view) {
-            self.raft.tick();
-        }
-        let may_campaign = self.may_lead(view);
-        if self.placement.wants_to_campaign(self.ticks, self.leader()) && may_campaign {
-            // A refused pre-vote changes nothing, so an error or a loss here needs no answer.
-            let _ = self.raft.campaign();
-        }
-        self.placement.leads(self.leads(), self.ticks);
-        if self.leads() {
-            let heartbeat = u64::from(self.config.heartbeat_ticks);
-            if self.raft.raft.lead_transferee.is_some()
-                && self.placement.transfer_is_late(self.ticks, heartbeat)
-            {
-                self.raft.raft.abort_leader_transfer();
-            }
-            let unfit = view.stand_back || self.disk_is_stuck();
-            if unfit && self.placement.may_transfer(self.ticks)
-                || view.read_only && self.placement.may_transfer_again(self.ticks)
-            {
-                self.hand_leadership_over(None);
-            }
-        } else if view.may_claim && self.placement.wants_to_claim(self.ticks, self.leader()) {
-            self.outbox.push((self.leader(), Wire::Claim));
-        }
+        self.tick_leadership(view);
         self.remind_followers();
         self.ask_for_more();
         self.outbox.tick();
         self.may_compact = true;
         self.reads.tick();
-    }
-
-    /// A follower whose server lags behind does not campaign (another would lead better): its clock stands still just
-    /// below the election time-out, where it grants votes all the same. So does that of one whose log is being reset, since
-    /// raft-rs looks for entries in it when it campaigns.
-    fn may_let_time_pass(&self, view: &View) -> bool {
-        let raft = &self.raft.raft;
-        self.may_lead(view)
-            || raft.state == StateRole::Leader
-            || raft.election_elapsed + 1 < raft.randomized_election_timeout()
-    }
-
-    /// Whether nothing about this server speaks against its becoming the leader.
-    fn may_lead(&self, view: &View) -> bool {
-        let is_sound = self.resetting.is_none() && self.contradicted.is_none();
-        !view.stand_back && is_sound && !self.disk_is_stuck()
-    }
-
-    /// Hands leadership to `to`, or to the best follower there is: active, and close behind. `false` if there is none.
-    pub(super) fn hand_leadership_over(&mut self, to: Option<u64>) {
-        let raft = &self.raft.raft;
-        let candidates = raft.prs().iter().filter(|(id, progress)| {
-            **id != self.config.server
-                && to.is_none_or(|to| to == **id)
-                && progress.recent_active
-                && progress.matched >= raft.raft_log.committed.saturating_sub(self.config.window as u64)
-        });
-        let best = candidates.max_by_key(|(_, progress)| progress.matched).map(|(id, _)| *id);
-        if let Some(best) = best {
-            self.placement.transferred(self.ticks);
-            self.raft.transfer_leader(best);
-        }
     }
 
     /// A merge waits for this group's next slot while it holds a command at `level`. Only the leader can help.

@@ -33,6 +33,7 @@ mod driver;
 mod flow;
 mod install;
 mod intake;
+mod leadership;
 mod notices;
 mod outgoing;
 mod placement;

@@ -64,7 +64,7 @@ impl<L: ReplicaLog> Driver<L> {
         admitted.is_ok()
     }
 
-    fn receive_raft(&mut self, from: u64, message: Message) {
+    fn receive_raft(&mut self, from: u64, mut message: Message) {
         let admitted = self.admit(from, &message);
         if !self.is_taken(from, &message.msg_type, admitted) {
             return;
@@ -87,7 +87,7 @@ impl<L: ReplicaLog> Driver<L> {
         if message.msg_type == MessageType::MsgAppendResponse {
             self.flow.forget_probe(from);
         }
-        if !self.takes(&message) {
+        if !self.takes(&mut message) {
             return;
         }
         if let Err(error) = self.step(message) {

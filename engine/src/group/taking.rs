@@ -1,6 +1,6 @@
 //! Which entries of its leader a replica takes, when too much waits on its server already.
 
-use raft::eraftpb::{Message, MessageType};
+use raft::eraftpb::{Entry, Message, MessageType};
 
 use super::driver::Driver;
 use super::store::ReplicaLog;
@@ -15,8 +15,25 @@ pub enum Taking {
     All,
     /// Those without commands: they take next to no room, and let what is committed be merged, and a leader take office.
     NoCommands,
-    /// None: this server has enough to do before.
-    None,
+    /// What the leader has inherited from those before it, and the entry with which its term begins. A leader knows nothing to be
+    /// committed before that one is, so whoever refused it could keep all others from what they wait for.
+    Inherited,
+}
+
+impl Taking {
+    /// How many of the entries in a leader's message may be taken, from the first on.
+    fn how_many(self, message: &Message) -> usize {
+        let mut before = message.log_term;
+        let may_take = |entry: &&Entry| {
+            let begins_term = entry.term > std::mem::replace(&mut before, entry.term);
+            match self {
+                Taking::All => true,
+                Taking::NoCommands => entry.data.is_empty(),
+                Taking::Inherited => entry.term < message.term || begins_term && entry.data.is_empty(),
+            }
+        };
+        message.entries.iter().take_while(may_take).count()
+    }
 }
 
 impl<L: ReplicaLog> Driver<L> {
@@ -25,25 +42,22 @@ impl<L: ReplicaLog> Driver<L> {
         self.taking = taking;
     }
 
-    /// Whether there is room for the entries in a message. If not, raft-rs must not see it: the leader finds out with its next
-    /// heartbeats how far this log goes, and sends them again.
-    pub(super) fn takes(&mut self, message: &Message) -> bool {
+    /// Leaves the entries in a message for which there is room; `false` if that is none. Then raft-rs must not see it: the leader
+    /// finds out with its next heartbeats how far this log goes, and sends them again.
+    pub(super) fn takes(&mut self, message: &mut Message) -> bool {
         if message.msg_type != MessageType::MsgAppend || message.entries.is_empty() {
             return true;
         }
-        let may_take = match self.taking {
-            Taking::All => true,
-            Taking::NoCommands => message.entries.iter().all(|entry| entry.data.is_empty()),
-            Taking::None => false,
-        };
+        let sent = message.entries.len();
+        let taken = self.taking.how_many(message);
+        message.entries.truncate(taken);
         let bytes = bytes_of(&message.entries);
-        let takes = may_take && self.unpersisted.has_room_for(bytes);
+        let takes = taken > 0 && self.unpersisted.has_room_for(bytes);
         if takes {
             self.unpersisted.arrived(bytes);
-        } else {
-            self.untaken += 1;
         }
-        self.asks_for_more = !takes;
+        self.asks_for_more = !takes || taken < sent;
+        self.untaken += u64::from(self.asks_for_more);
         takes
     }
 
@@ -185,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_takes_entries_without_commands_and_a_server_that_is_behind_takes_none() {
+    fn a_full_disk_takes_entries_without_commands() {
         let mut follower = Follower::new();
         follower.receive(1, true);
         follower.driver.take(Taking::NoCommands);
@@ -193,9 +207,31 @@ mod tests {
         assert_eq!(follower.driver.last_index(), 1);
         follower.receive(2, false);
         assert_eq!(follower.driver.last_index(), 2);
-        follower.driver.take(Taking::None);
-        follower.receive(3, false);
-        assert_eq!(follower.driver.last_index(), 2);
+    }
+
+    /// Else two servers that wait for different groups could keep each other's leaders from office for ever.
+    #[test]
+    fn a_server_that_is_behind_takes_what_lets_a_leader_take_office_and_no_more() {
+        let commands = |index, term| Entry { index, term, data: vec![7].into(), ..Entry::default() };
+        let none = |index, term| Entry { index, term, ..Entry::default() };
+        let taken = |log_term, entries: Vec<Entry>| {
+            let entries = entries.into();
+            let append = Message { term: 5, log_term, entries, ..Message::default() };
+            Taking::Inherited.how_many(&append)
+        };
+        let from_office = vec![commands(8, 3), none(9, 4), none(10, 5), none(11, 5), commands(12, 5)];
+        assert_eq!(taken(3, from_office.clone()), 3);
+        assert_eq!(taken(4, from_office[2..].to_vec()), 1);
+        assert_eq!(taken(5, from_office[3..].to_vec()), 0, "a skip of this term");
+        assert_eq!(taken(5, from_office[4..].to_vec()), 0);
+        assert_eq!(taken(4, vec![commands(9, 5)]), 0);
+
+        let mut follower = Follower::new();
+        follower.driver.take(Taking::Inherited);
+        follower.receive(1, false);
+        assert_eq!(follower.driver.last_index(), 1, "the first of its term");
+        follower.receive(2, false);
+        assert_eq!((follower.driver.last_index(), follower.output.untaken), (1, 1));
     }
 
     #[test]

@@ -154,14 +154,17 @@ impl Board {
     ///
     /// Behind a halted merge nothing helps but what it awaits, so that is taken always: not to take it would be to wait for
     /// ever. Where execution is slow, the awaited slot is here already, and nothing is to be taken beyond the bound.
+    ///
+    /// Why this ends: of the servers of a majority take the one whose merge has come least far. What it awaits is committed, or
+    /// all of them await the same group and take its entries. What is committed its leader sends as soon as it knows so, for
+    /// which it needs no more than the entry that begins its term, and that is taken by all.
     pub fn taking(&self, group: usize, unmerged_bytes: u64) -> Taking {
-        if self.bounds.is_behind() {
-            let is_next = self.awaited.load(SeqCst) as usize == group && unmerged_bytes < self.bounds.share();
-            if !(is_next || self.awaits(group)) || planted::is(Bug::AwaitedGroupRefused) {
-                return Taking::None;
-            }
+        if self.room.is_lacking() {
+            return Taking::NoCommands;
         }
-        if self.room.is_lacking() { Taking::NoCommands } else { Taking::All }
+        let is_next = self.awaited.load(SeqCst) as usize == group && unmerged_bytes < self.bounds.share();
+        let may_grow = (is_next || self.awaits(group)) && !planted::is(Bug::AwaitedGroupRefused);
+        if self.bounds.is_behind() && !may_grow { Taking::Inherited } else { Taking::All }
     }
 }
 

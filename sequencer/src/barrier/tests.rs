@@ -132,6 +132,21 @@ fn a_halted_merge_asks_the_group_that_it_awaits_now() {
     assert_eq!(reads.tick(group(1), true), None, "an idle merge is halted too, and nobody waits");
 }
 
+/// An idle group skips a thousand rounds ahead, and a busy one that fills them one by one would take seconds.
+#[test]
+fn a_barrier_far_away_is_not_waited_for_while_the_merge_creeps() {
+    let mut reads = barriers();
+    reads.queue('a');
+    reads.begin(group(2));
+    reads.answered(1, 1000);
+    let ticks = (1..).find(|_| reads.tick(group(1), false).is_some());
+    assert_eq!(ticks, Some(3));
+    assert_eq!((0..RETRY_TICKS - 1).find_map(|_| reads.tick(group(1), false)), None, "in flight");
+    reads.answered(2, 2);
+    assert_eq!(released(&mut reads, 6), "a");
+    assert_eq!((0..9).find_map(|_| reads.tick(group(1), false)), None, "nobody waits");
+}
+
 #[test]
 fn a_question_of_a_halted_merge_does_not_hold_up_new_reads() {
     let mut reads = barriers();

@@ -1,0 +1,129 @@
+//! When a replica campaigns, and when a leader hands over.
+
+use raft::StateRole;
+
+use super::driver::Driver;
+use super::store::ReplicaLog;
+use super::turn::View;
+use crate::wire::Wire;
+
+/// For so many election time-outs a server that lags leaves it to others to campaign.
+const STANDS_BACK: u64 = 4;
+
+impl<L: ReplicaLog> Driver<L> {
+    /// A step of the clock.
+    pub(super) fn tick_leadership(&mut self, view: &View) {
+        if self.may_let_time_pass(view) {
+            self.raft.tick();
+            self.stood_back = 0;
+        } else {
+            self.stood_back += 1;
+        }
+        let may_campaign = self.may_lead(view);
+        if self.placement.wants_to_campaign(self.ticks, self.leader()) && may_campaign {
+            // A refused pre-vote changes nothing, so an error or a loss here needs no answer.
+            let _ = self.raft.campaign();
+        }
+        self.placement.leads(self.leads(), self.ticks);
+        if self.leads() {
+            let heartbeat = u64::from(self.config.heartbeat_ticks);
+            if self.raft.raft.lead_transferee.is_some()
+                && self.placement.transfer_is_late(self.ticks, heartbeat)
+            {
+                self.raft.raft.abort_leader_transfer();
+            }
+            let unfit = view.stand_back || self.disk_is_stuck();
+            if unfit && self.placement.may_transfer(self.ticks)
+                || view.read_only && self.placement.may_transfer_again(self.ticks)
+            {
+                self.hand_leadership_over(None);
+            }
+        } else if view.may_claim && self.placement.wants_to_claim(self.ticks, self.leader()) {
+            self.outbox.push((self.leader(), Wire::Claim));
+        }
+    }
+
+    /// A follower whose server lags behind does not campaign (another would lead better): its clock stands still just
+    /// below the election time-out, where it grants votes all the same. If nobody leads for long, no other can: the others lag as
+    /// well, or their logs are shorter. So does the clock of one whose log is being reset, since raft-rs looks for entries in it
+    /// when it campaigns.
+    fn may_let_time_pass(&self, view: &View) -> bool {
+        let raft = &self.raft.raft;
+        let nobody_else_can = self.stood_back >= STANDS_BACK * u64::from(self.config.election_ticks);
+        (!view.stand_back || nobody_else_can) && self.is_fit()
+            || raft.state == StateRole::Leader
+            || raft.election_elapsed + 1 < raft.randomized_election_timeout()
+    }
+
+    /// Whether nothing about this server speaks against its becoming the leader.
+    fn may_lead(&self, view: &View) -> bool {
+        !view.stand_back && self.is_fit()
+    }
+
+    fn is_fit(&self) -> bool {
+        self.resetting.is_none() && self.contradicted.is_none() && !self.disk_is_stuck()
+    }
+
+    /// Hands leadership to `to`, or to the best follower there is: active, and close behind. `false` if there is none.
+    pub(super) fn hand_leadership_over(&mut self, to: Option<u64>) {
+        let raft = &self.raft.raft;
+        let candidates = raft.prs().iter().filter(|(id, progress)| {
+            **id != self.config.server
+                && to.is_none_or(|to| to == **id)
+                && progress.recent_active
+                && progress.matched >= raft.raft_log.committed.saturating_sub(self.config.window as u64)
+        });
+        let best = candidates.max_by_key(|(_, progress)| progress.matched).map(|(id, _)| *id);
+        if let Some(best) = best {
+            self.placement.transferred(self.ticks);
+            self.raft.transfer_leader(best);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use raft::eraftpb::MessageType;
+
+    use super::super::{DriverConfig, LaneSource, Output, SlotIndex};
+    use super::*;
+    use crate::batch::SubBatch;
+    use crate::log::{self, Durability, HardState, LogConfig};
+
+    struct Nothing;
+
+    impl LaneSource for Nothing {
+        fn is_empty(&self) -> bool {
+            true
+        }
+        fn take(&mut self, _: usize, _: &mut Vec<SubBatch>) {}
+    }
+
+    /// The ticks at which a replica that hears nobody asks for votes.
+    fn campaigns(view: &View, ticks: u64) -> Vec<u64> {
+        let (store, _) =
+            log::open(&LogConfig::new("nowhere", Durability::Memory, 1), &mut |_| {}).expect("it is new");
+        let config = DriverConfig { wanted_leader: 2, ..DriverConfig::small() };
+        let mut driver = Driver::new(config, store, HardState::default(), SlotIndex::default());
+        let mut campaigns = Vec::new();
+        for tick in 1..=ticks {
+            let mut output = Output::default();
+            driver.tick(view);
+            driver.turn(view, &mut Nothing, &mut output);
+            let asks = |wire: &Wire| matches!(wire, Wire::Raft(message) if message.msg_type == MessageType::MsgRequestPreVote);
+            if output.messages.iter().any(|(_, wire)| asks(wire)) {
+                campaigns.push(tick);
+            }
+        }
+        campaigns
+    }
+
+    #[test]
+    fn a_server_that_lags_leaves_it_to_others_to_campaign_but_not_for_ever() {
+        assert!(campaigns(&View::default(), 20)[0] < 20);
+        let lagging = View { stand_back: true, ..View::default() };
+        let tries = campaigns(&lagging, 300);
+        assert!((51..60).contains(&tries[0]), "{tries:?}");
+        assert!((4..=6).contains(&tries.len()), "nor is it in the way of others: {tries:?}");
+    }
+}
