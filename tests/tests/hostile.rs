@@ -198,8 +198,6 @@ fn http_attacks() -> Vec<Attack> {
             .answered("HTTP/1.1 413 "),
         Attack::bytes("a wrong escape", "GET /kv/%zz%f HTTP/1.1\r\nHost: x\r\n\r\n")
             .answered("HTTP/1.1 400 "),
-        Attack::bytes("no key", "PUT /kv/ HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
-            .answered("HTTP/1.1 400 "),
         Attack::bytes("another protocol", "*1\r\n$4\r\nPING\r\n"),
         Attack::bytes("another version", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").answered("HTTP/1.1 505 "),
         Attack::bytes("a method of 1 MiB", "A".repeat(MIB)).answered("HTTP/1.1 431 "),

@@ -144,7 +144,6 @@ struct ServeArgs {
 #[command(after_long_help = manual::PUT)]
 struct PutArgs {
     /// The key: 1 to 65,536 bytes, any.
-    #[arg(value_parser = put::key_parser())]
     key: OsString,
     /// The value; `-` or none: read it from standard input, up to its end.
     value: Option<OsString>,
@@ -166,7 +165,6 @@ struct PutArgs {
 #[command(after_long_help = manual::GET)]
 struct GetArgs {
     /// The key.
-    #[arg(value_parser = put::key_parser())]
     key: OsString,
     #[command(flatten)]
     cluster: ClusterArgs,
@@ -184,7 +182,6 @@ struct GetArgs {
 #[command(after_long_help = manual::DEL)]
 struct DelArgs {
     /// The key.
-    #[arg(value_parser = put::key_parser())]
     key: OsString,
     #[command(flatten)]
     cluster: ClusterArgs,

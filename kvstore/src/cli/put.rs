@@ -1,11 +1,10 @@
 //! `niagara put`: sets a key's value.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io::{self, IsTerminal, Read};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use super::PutArgs;
 use super::ask::{Again, ask, condition_failed, endpoints, refusal};
@@ -49,14 +48,6 @@ pub fn print_position(response: &Response) -> Result<ExitCode, Failure> {
     line.push('\n');
     print(line)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Keys are any bytes, but not none.
-pub fn key_parser() -> impl TypedValueParser<Value = OsString> {
-    OsStringValueParser::new().try_map(|key| match key.is_empty() {
-        true => Err("a key has at least one byte"),
-        false => Ok(key),
-    })
 }
 
 /// The value from standard input, of which no more is taken than the longest value has.

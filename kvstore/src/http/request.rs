@@ -176,11 +176,11 @@ fn decode_key(encoded: &str) -> Result<Vec<u8>, Fault> {
         return Err(Fault::bad_request("a percent sign is not followed by two hexadecimal digits", hint));
     }
     let key: Vec<u8> = percent_decode(encoded.as_bytes()).collect();
-    if (1..=MAX_KEY_BYTES).contains(&key.len()) {
+    if key.len() <= MAX_KEY_BYTES {
         return Ok(key);
     }
-    let message = format!("a key has 1 to {MAX_KEY_BYTES} bytes, and this one {}", key.len());
-    Err(Fault::bad_request(message, "put the key behind /kv/; it may hold any bytes, percent-encoded"))
+    let message = format!("a key has up to {MAX_KEY_BYTES} bytes, and this one {}", key.len());
+    Err(Fault::bad_request(message, "put the data into the value, which may be longer"))
 }
 
 fn consistency(query: Option<&str>) -> Result<Consistency, Fault> {

@@ -62,7 +62,9 @@ pub const EXPECTED: &[(&str, &[&str])] = &[
         &[
             "log lost",
             "last segment lost",
+            "first segment lost",
             "end of a segment lost",
+            "snapshots lost",
             "identity lost",
             "identity torn",
             "other members listed",

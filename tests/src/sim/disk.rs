@@ -44,8 +44,12 @@ pub enum Loss {
     Log(usize),
     /// The last segment of one, used or not.
     LastSegment(usize),
+    /// The first segment of several: nothing may be missed, if all in it is compacted.
+    FirstSegment(usize),
     /// The end of its first segment's file.
     EndOfSegment(usize),
+    /// All snapshots: nothing is missed, if the logs reach back to their beginning.
+    Snapshots,
     /// The identity.
     Identity,
     /// A part of it.
@@ -53,7 +57,7 @@ pub enum Loss {
 }
 
 /// All that a disk holds at a moment.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Image {
     names: BTreeMap<PathBuf, u64>,
     durable_names: BTreeMap<PathBuf, u64>,
@@ -241,6 +245,16 @@ impl Disk {
                     of_log(path, group) && marked.as_ref().is_some_and(|name| path.ends_with(name))
                 };
                 (state.names.keys().find(is_it).cloned().into_iter().collect(), None)
+            }
+            Loss::FirstSegment(group) => {
+                let mut segments = state.names.keys().filter(|path| of_log(path, group));
+                let (first, second) = (segments.next(), segments.next());
+                (second.and(first).cloned().into_iter().collect(), None)
+            }
+            Loss::Snapshots => {
+                let is_snapshot =
+                    |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "snap");
+                (state.names.keys().filter(is_snapshot).cloned().collect(), None)
             }
             Loss::EndOfSegment(group) => {
                 let first = state.names.keys().find(|path| of_log(path, group)).cloned();

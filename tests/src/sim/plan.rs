@@ -183,7 +183,9 @@ impl Plan {
         let server = chance.between(1, self.servers);
         let group = chance.between(1, self.groups.into()) as usize;
         let down = chance.between(5, 300) * MS;
-        let fault = match chance.below(8) {
+        let fault = match chance.below(10) {
+            8 => Fault::Lose { server, loss: Loss::FirstSegment(group), down },
+            9 => Fault::Lose { server, loss: Loss::Snapshots, down },
             0 => Fault::Lose { server, loss: Loss::Log(group), down },
             1 => Fault::Lose { server, loss: Loss::LastSegment(group), down },
             2 => Fault::Lose { server, loss: Loss::EndOfSegment(group), down },

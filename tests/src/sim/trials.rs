@@ -6,6 +6,7 @@ use niagara_net::{Hello, Refusal};
 
 use super::disk::Loss;
 use super::plan::Fault;
+use super::server::Running;
 use super::world::World;
 use crate::invariants::Broken;
 
@@ -71,18 +72,46 @@ impl World {
         server.disk.trouble(|trouble| *trouble = super::disk::Trouble::default());
         let mut tried = Ok(());
         if server.disk.lose(loss) {
-            tried = expect_refusal(id, &format!("{loss:?} is lost"), server.start(), is_told_by_marks);
-            server.running = None;
+            let why = format!("{loss:?} is lost");
+            let started = server.start();
+            let found = server.running.take().map(|running| logs_of(&running));
+            tried = match (loss, started, found) {
+                (Loss::FirstSegment(_) | Loss::Snapshots, Ok(()), Some(found)) => {
+                    self.server(id).disk.put_back(whole.clone());
+                    self.expect_logs(id, &why, &found)
+                }
+                (_, started, _) => expect_refusal(id, &why, started, is_told_by_marks),
+            };
             self.coverage.count(match loss {
                 Loss::Log(_) => "log lost",
                 Loss::LastSegment(_) => "last segment lost",
+                Loss::FirstSegment(_) => "first segment lost",
                 Loss::EndOfSegment(_) => "end of a segment lost",
+                Loss::Snapshots => "snapshots lost",
                 Loss::Identity => "identity lost",
                 Loss::PartOfIdentity => "identity torn",
             });
         }
         self.server(id).disk.put_back(whole);
         tried
+    }
+
+    /// A start on the whole directory finds the same as one on what was left of it.
+    fn expect_logs(&mut self, id: u64, why: &str, found: &[Vec<u64>]) -> Result<(), Broken> {
+        let server = self.server(id);
+        let started = server.start();
+        let whole = server.running.take().map(|running| logs_of(&running));
+        let Some(whole) = whole else {
+            let what = format!("server {id} does not start on its whole directory: {started:?}");
+            return Err(Broken::new("a_sound_log_opens", what));
+        };
+        let misses =
+            |(whole, found): (&Vec<u64>, &Vec<u64>)| !whole.ends_with(found) && !found.ends_with(whole);
+        if whole.iter().zip(found).any(misses) || found.iter().any(|terms| terms.contains(&0)) {
+            let what = format!("server {id} starts although {why}; it had {whole:?}, and has {found:?}");
+            return Err(Broken::new(INVARIANT, what));
+        }
+        Ok(())
     }
 
     /// With itself alone it would form a cluster of its own; with the others it would not agree on what a majority is.
@@ -145,10 +174,26 @@ impl World {
     }
 }
 
+/// Of each group's log the terms from the first entry on that a start can use: above the floor of the newest snapshot.
+fn logs_of(running: &Running) -> Vec<Vec<u64>> {
+    let machine = &running.machine;
+    let snapshot = machine.snapshots().last().cloned();
+    let log = |group: usize| {
+        let floor = snapshot.as_ref().map_or(0, |header| header.floors[group].entry.index);
+        let last = machine.log(group).last_index();
+        (floor + 1..=last).map(|index| machine.log(group).term(index).unwrap_or(0)).collect()
+    };
+    (0..running.last.len()).map(log).collect()
+}
+
 fn is_told_by_marks(error: &StartError) -> bool {
     matches!(
         error,
-        StartError::Log { source: LogError::Vanished { .. } | LogError::Corrupt { .. }, .. }
+        StartError::Log {
+            source: LogError::Vanished { .. } | LogError::Corrupt { .. } | LogError::Lost { .. },
+            ..
+        } | StartError::SnapshotMissing { .. }
+            | StartError::LogBehindSnapshot { .. }
             | StartError::Identity(IdentityError::NoIdentity { .. } | IdentityError::Damaged { .. })
     )
 }
