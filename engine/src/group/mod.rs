@@ -17,6 +17,7 @@
 //! | `install.rs` | the driver's dealings with snapshots: compaction, a log that is reset |
 //! | `contact.rs` | whom it hears without a break |
 //! | `placement.rs` | where the leadership belongs, and how it gets there |
+//! | `leadership.rs` | when a replica campaigns, and when a leader hands over |
 //! | `flow.rs` | how much a leader sends to a follower |
 //! | `outgoing.rs`, `superseded.rs` | what waits for slow links, and what of it is out of date |
 //! | `store.rs` | the local log as raft-rs wants to see it |
