@@ -5,7 +5,6 @@ use std::io::{self, IsTerminal, Read};
 use std::process::ExitCode;
 use std::time::Duration;
 
-
 use super::PutArgs;
 use super::ask::{Again, ask, condition_failed, endpoints, refusal};
 use super::failure::Failure;
