@@ -14,7 +14,7 @@
 //! below its next slot is emitted already. If the merge halts below a barrier, because that group had gone on
 //! by the time it answered, or had skipped ahead, ask the group awaited now. Where that one is busy the merge moves on, entry by
 //! entry, towards a barrier that may be a thousand rounds away: so ask it as well when the merge has not come there in
-//! [`PATIENCE_TICKS`].
+//! two ticks.
 //!
 //! A round asks for all reads that were queued before it began, so that any number of reads costs one quorum
 //! round at a time.
