@@ -108,6 +108,8 @@ pub enum Bug {
     IncarnationNotCompared,
     /// Servers that list other members are let in, and a start takes any list.
     MembersNotCompared,
+    /// A clean stop is noted although a log was not synced.
+    StopNotSynced,
 }
 
 impl Bug {
@@ -163,6 +165,7 @@ impl Bug {
         Bug::SnapshotAheadOfLog,
         Bug::IncarnationNotCompared,
         Bug::MembersNotCompared,
+        Bug::StopNotSynced,
     ];
 }
 

@@ -45,6 +45,8 @@ pub(crate) struct Identity {
     /// This start's number, and the random one that tells it from all others.
     incarnation: u64,
     life: u64,
+    /// The run of the machine.
+    boot: String,
     place: Option<Place>,
     record: Mutex<Record>,
 }
@@ -64,6 +66,7 @@ impl Identity {
     pub fn open(config: &Config, files: &Arc<dyn Files>, life: u64) -> Result<Identity, IdentityError> {
         let dir = &config.data_dir;
         let path = dir.join("identity");
+        let boot = files.boot_id();
         let found =
             read(&**files, &path).map_err(|source| IdentityError::Io { path: path.clone(), source })?;
         let place = match (config.durability, &found) {
@@ -79,7 +82,7 @@ impl Identity {
                     let record = text.and_then(Record::parse);
                     let damaged = |what| IdentityError::Damaged { path: place.path.clone(), what };
                     let record = record.map_err(damaged)?;
-                    check(&record, config)?;
+                    check(&record, config, &boot)?;
                     record
                 }
                 None => {
@@ -91,7 +94,7 @@ impl Identity {
             },
         };
         let incarnation = record.incarnation + 1;
-        Ok(Identity { server: config.server, incarnation, life, place, record: Mutex::new(record) })
+        Ok(Identity { server: config.server, incarnation, life, boot, place, record: Mutex::new(record) })
     }
 
     /// The server is about to run, with logs that hold this, by group number: everything that can fail at a start has been
@@ -100,7 +103,7 @@ impl Identity {
         self.change(|record| {
             record.incarnation = self.incarnation;
             record.lives = self.lives_after(&record.lives);
-            record.boot = boot_id();
+            record.boot.clone_from(&self.boot);
             record.clean = false;
             record.durability = config.durability;
             record.members = Some(config.servers());
@@ -304,7 +307,7 @@ fn new_record(config: &Config, files: &dyn Files, life: u64) -> Record {
         incarnation: 0,
         lives: [0; LIVES],
         durability: config.durability,
-        boot: boot_id(),
+        boot: files.boot_id(),
         clean: true,
         members: Some(config.servers()),
         old_copy: false,
@@ -314,7 +317,7 @@ fn new_record(config: &Config, files: &dyn Files, life: u64) -> Record {
     }
 }
 
-fn check(record: &Record, config: &Config) -> Result<(), IdentityError> {
+fn check(record: &Record, config: &Config, boot: &str) -> Result<(), IdentityError> {
     let found = (record.cluster, record.server, record.groups);
     let wanted = (config.cluster, config.server, config.groups());
     let words = |(cluster, server, groups): (u128, u64, u16)| {
@@ -335,7 +338,7 @@ fn check(record: &Record, config: &Config) -> Result<(), IdentityError> {
     if record.old_copy {
         return Err(IdentityError::OldCopy(dir()));
     }
-    if record.durability == Durability::Os && !record.clean && record.boot != boot_id() {
+    if record.durability == Durability::Os && !record.clean && record.boot != boot {
         return Err(IdentityError::LostWrites { server: record.server, dir: dir() });
     }
     Ok(())
@@ -382,12 +385,6 @@ pub(crate) fn random() -> u128 {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
     u128::from_le_bytes(bytes)
-}
-
-/// What tells one run of the operating system from the next.
-fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map_or_else(|_| "unknown".into(), |id| id.trim().to_owned())
 }
 
 #[cfg(test)]

@@ -37,6 +37,11 @@ pub trait Files: fmt::Debug + Send + Sync {
     fn free_bytes(&self, _dir: &Path) -> io::Result<u64> {
         Ok(u64::MAX)
     }
+    /// What tells one run of the machine from the next: what was not synced is there until it ends.
+    fn boot_id(&self) -> String {
+        fs::read_to_string("/proc/sys/kernel/random/boot_id")
+            .map_or_else(|_| "unknown".into(), |id| id.trim().to_owned())
+    }
     /// A number that is never the same twice, as far as chance goes: it tells the lives of a recycled file apart.
     fn salt(&self) -> u64;
 }

@@ -303,9 +303,7 @@ impl<S: StateMachine> Engine<S> {
         self.shared.board.snapshots.stop();
         let others = [self.sequencer.take(), self.application.take(), self.snapshots.take()];
         others.into_iter().flatten().for_each(join);
-        let held = (1..).zip(&self.shared.board.groups);
-        let held = held.filter_map(|(number, group)| Some((number, group.left.lock().take()?))).collect();
-        if let Err(error) = self.identity.stopped_cleanly(held) {
+        if let Err(error) = self.identity.stopped_cleanly(self.shared.board.left()) {
             tracing::warn!(%error, "could not note the clean stop");
         }
         tracing::info!(server = self.shared.server, "the engine has stopped");

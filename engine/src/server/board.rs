@@ -1,5 +1,6 @@
 //! Where the threads of a server publish how far they are. Each field has one writer; readers need no lock.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 
@@ -143,6 +144,12 @@ impl Board {
         let on_board = &self.groups[group];
         self.awaited.load(SeqCst) as usize == group
             && on_board.commit.load(SeqCst) <= on_board.merged.load(SeqCst)
+    }
+
+    /// What the logs hold that their threads have left, by group number.
+    pub fn left(&self) -> BTreeMap<u16, Held> {
+        let groups = (1..).zip(&self.groups);
+        groups.filter_map(|(number, group)| Some((number, group.left.lock().take()?))).collect()
     }
 
     /// Whether this server's disk is stuck, as far as any log can tell.

@@ -8,7 +8,8 @@ use niagara_net::{Event, Transport};
 use super::log_thread::{LogThread, Pending};
 use super::replica::Replica;
 use crate::group::Write;
-use crate::log::{Held, LogError, LogWriter};
+use crate::log::{HardState, Held, LogError, LogWriter};
+use crate::planted::{self, Bug};
 
 /// Everything that the thread of one group owns.
 pub(crate) struct GroupThread {
@@ -116,26 +117,43 @@ impl GroupThread {
         metrics.bad_frames.inner().store(counters.bad_frames, SeqCst);
     }
 
-    /// Leaves the log complete: what was acknowledged is there, and the commit index saves the next start some work.
+    /// Leaves the log complete, and the commit index saves the next start some work. What the disk had no room for is missing, and
+    /// nobody was told that it is there.
     fn finish(self) {
         let hard_state = self.replica.driver.hard_state();
         let last = self.replica.driver.last_entry();
-        match self.disk {
+        let is_complete = match self.disk {
             Disk::Thread(mut disk) => {
                 let last = Write::Ready { ready: 0, reset: None, entries: Vec::new(), hard_state };
                 disk.write(vec![last]);
-                disk.stop();
+                disk.stop()
             }
-            Disk::Inline(mut writer, _) => {
-                // What was acknowledged is there. For a commit index, which can be learned again, there may be no room.
-                let noted = match writer.write(&[], Some(hard_state)) {
-                    Err(LogError::NoRoom { .. }) => Ok(()),
-                    done => done,
-                };
-                let done = noted.and_then(|()| writer.sync());
-                done.unwrap_or_else(|error| panic!("the log cannot be written: {error}"));
+            Disk::Inline(mut writer, pending) => {
+                let done = complete(&mut writer, &pending, hard_state);
+                done.unwrap_or_else(|error| panic!("the log cannot be written: {error}"))
             }
+        };
+        if is_complete {
+            self.replica.leaves(Held { segment: 0, last, hard_state });
         }
-        self.replica.leaves(Held { segment: 0, last, hard_state });
     }
+}
+
+/// Ends a log: what was acknowledged is there, and is synced. `false` if something is missing that there was no room for.
+pub(super) fn complete(
+    writer: &mut LogWriter,
+    pending: &Pending,
+    hard_state: HardState,
+) -> Result<bool, LogError> {
+    if pending.is_empty() {
+        match writer.write(&[], Some(hard_state)) {
+            // For a commit index, which can be learned again, there may be no room.
+            Err(LogError::NoRoom { .. }) => {}
+            done => done?,
+        }
+    }
+    if !planted::is(Bug::StopNotSynced) {
+        writer.sync()?;
+    }
+    Ok(pending.is_empty())
 }

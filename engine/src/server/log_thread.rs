@@ -16,7 +16,7 @@ use crate::metrics::GroupMetrics;
 /// Writes for the thread. The channel needs no bound of its own: the driver takes no more entries than may wait for the disk.
 pub(crate) struct LogThread {
     writes: Option<Sender<Vec<Write>>>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<bool>>,
 }
 
 impl LogThread {
@@ -42,26 +42,25 @@ impl LogThread {
         );
     }
 
-    /// Ends the thread when everything handed over is durable.
-    pub fn stop(&mut self) {
+    /// Ends the thread when everything handed over is durable; `false` if there was no room for all of it.
+    pub fn stop(&mut self) -> bool {
         self.writes = None;
-        if let Some(thread) = self.thread.take() {
-            thread.join().expect("a panic in the log's thread ends the process");
-        }
+        let Some(thread) = self.thread.take() else { return true };
+        thread.join().expect("a panic in the log's thread ends the process")
     }
 }
 
 /// Time between two tries to write what there was no room for.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// Writes whatever has queued up as one batch with one sync.
+/// Writes whatever has queued up as one batch with one sync, until nobody has more. Whether all of it could be written.
 fn run(
     group: usize,
     mut writer: LogWriter,
     queue: &Receiver<Vec<Write>>,
     board: &Board,
     metrics: &GroupMetrics,
-) {
+) -> bool {
     let mut pending = Pending::default();
     loop {
         let more =
@@ -70,7 +69,7 @@ fn run(
             Ok(writes) => pending.add(writes),
             Err(RecvTimeoutError::Timeout) => {}
             // Nobody was told that what is left is durable.
-            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Disconnected) => return pending.is_empty(),
         }
         while let Ok(writes) = queue.try_recv() {
             pending.add(writes);

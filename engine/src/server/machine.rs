@@ -10,6 +10,7 @@ use niagara_net::{Admission, Event, Frame, Hello, Refusal};
 use super::application::Application;
 use super::assembly::StartError;
 use super::board::Mail;
+use super::group_thread::complete;
 use super::log_thread::Pending;
 use super::parts::{GroupParts, Outside, Parts};
 use super::room::RoomWatch;
@@ -20,7 +21,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::identity::Identity;
 use crate::lane::Lane;
-use crate::log::{LogError, LogStore};
+use crate::log::{Held, LogError, LogStore};
 use crate::planted::{self, Bug};
 use crate::snapshot::{Header, Keeper};
 use crate::state_machine::StateMachine;
@@ -256,6 +257,28 @@ impl<S: StateMachine> Machine<S> {
         let room = &self.shared.board.room;
         if let Some(ready) = self.writes[group].write(writer, room, &replica.metrics)? {
             self.shared.board.groups[group].send(Mail::Persisted(ready));
+        }
+        Ok(())
+    }
+
+    /// Stops as a server does that is told to: takes no more commands, completes and syncs the logs, and notes that. What callers
+    /// wait for ends.
+    ///
+    /// # Errors
+    /// When a log cannot be written: then the process ends as it does at any other time.
+    pub fn stop(&mut self) -> Result<(), LogError> {
+        self.shared.close();
+        for group in 0..self.groups.len() {
+            self.turn(group);
+            self.write_log(group)?;
+            let GroupParts { replica, writer, .. } = &mut self.groups[group];
+            let hard_state = replica.driver.hard_state();
+            if complete(writer, &self.writes[group], hard_state)? {
+                replica.leaves(Held { segment: 0, last: replica.driver.last_entry(), hard_state });
+            }
+        }
+        if let Err(error) = self.identity.stopped_cleanly(self.shared.board.left()) {
+            tracing::warn!(%error, "could not note the clean stop");
         }
         Ok(())
     }

@@ -8,11 +8,15 @@ use niagara_net::SleepFlag;
 
 /// Starts a thread of the engine. A panic in it ends the process: a server whose group, sequencer or application has
 /// died must not go on answering as if it were whole.
-pub(crate) fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+pub(crate) fn spawn<T: Send + 'static>(
+    name: String,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> std::io::Result<JoinHandle<T>> {
     thread::Builder::new().name(name).spawn(move || {
         let guard = AbortOnPanic;
-        body();
+        let result = body();
         std::mem::forget(guard);
+        result
     })
 }
 

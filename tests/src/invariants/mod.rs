@@ -21,6 +21,7 @@
 //! | `bytes_are_bounded.rs` | what waits behind something slow takes no more bytes than configured |
 //! | `slow_peer_is_bounded.rs` | what waits for a slow link stays within a bound |
 //! | `read_is_prompt.rs` | a link that comes and goes holds up no reads through other servers |
+//! | `request_is_answered.rs` | every request ends by its deadline, once, while its server lives |
 //! | `mset_is_whole.rs` | nobody sees half of an mset |
 //!
 //! The outcomes that clients were told are checked as a whole, by [`crate::linearizability`].
@@ -42,6 +43,7 @@ mod position_bijection;
 mod progress_after_heal;
 mod read_is_fresh;
 mod read_is_prompt;
+mod request_is_answered;
 mod restored_state;
 mod slow_peer_is_bounded;
 
@@ -62,6 +64,7 @@ pub use position_bijection::PositionBijection;
 pub use progress_after_heal::{Pending, check_progress_after_heal};
 pub use read_is_fresh::ReadIsFresh;
 pub use read_is_prompt::check_read_is_prompt;
+pub use request_is_answered::check_request_is_answered;
 pub use restored_state::check_restored_state;
 pub use slow_peer_is_bounded::check_slow_peer_is_bounded;
 

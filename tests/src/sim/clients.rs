@@ -11,7 +11,8 @@ use niagara_engine::{Consistency, GlobalPosition};
 use niagara_kvstore::{KvReader, Reply};
 
 use super::coverage::Coverage;
-use super::request::{Request, name, number_of};
+use super::request::{LONG_KEYS, Request, name, number_of};
+use super::sizes::{LENGTH_PART, SHARED_IN_PIPELINE, Sizes, number_in};
 use crate::Value;
 use crate::chance::Chance;
 use crate::invariants::{AckedIsApplied, Broken, ReadIsFresh, check_mset_is_whole};
@@ -20,8 +21,9 @@ use crate::resp::read_value;
 
 /// Keys that everybody works on.
 const KEYS: u64 = 5;
-/// Most requests that a Redis client sends at once.
-const PIPELINE: u64 = 8;
+
+/// What an error says that refuses too long a command.
+const TOO_LARGE: &str = "bytes, and at most";
 
 /// All clients, and what they have been told.
 #[derive(Debug)]
@@ -35,6 +37,7 @@ pub struct Clients {
     refused: BTreeSet<usize>,
     next_connection: u32,
     next_value: u64,
+    sizes: Sizes,
     /// Of commands that were executed for a client that embeds the engine: the latest position.
     position: u64,
     tokens: BTreeMap<u64, usize>,
@@ -52,6 +55,10 @@ struct Client {
     heard: Vec<u8>,
     /// Counts its batches, so that a time-out finds its own.
     batch: u64,
+    /// When it was last asked or heard, in microseconds.
+    since: u64,
+    /// The life of its server in which the batch arrived there.
+    life: Option<u64>,
     fifo: u64,
     /// Versions that it has seen, by key.
     versions: BTreeMap<u8, u64>,
@@ -71,6 +78,17 @@ struct Call {
     /// What a strong read must see at least.
     least: u64,
     token: u64,
+}
+
+/// What a client waits for.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiting<'c> {
+    /// Since when it has heard nothing, in microseconds.
+    pub since: u64,
+    /// The life of the server in which all that it has asked arrived; nothing if it has not.
+    pub life: Option<u64>,
+    /// The oldest request without an answer.
+    pub request: &'c Request,
 }
 
 /// What a client sends, or a part of it.
@@ -141,7 +159,7 @@ pub struct Checks<'c> {
 
 impl Clients {
     /// So many clients of so many servers.
-    pub fn new(count: u64, servers: u64, chance: &mut Chance) -> Clients {
+    pub fn new(count: u64, servers: u64, sizes: Sizes, chance: &mut Chance) -> Clients {
         let mut clients = Clients {
             clients: Vec::new(),
             servers,
@@ -150,6 +168,7 @@ impl Clients {
             refused: BTreeSet::new(),
             next_connection: 1,
             next_value: 1,
+            sizes,
             position: 0,
             tokens: BTreeMap::new(),
             next_token: 1,
@@ -163,6 +182,8 @@ impl Clients {
                 waiting: VecDeque::new(),
                 heard: Vec::new(),
                 batch: 0,
+                since: 0,
+                life: None,
                 fifo: 0,
                 versions: BTreeMap::new(),
             });
@@ -191,8 +212,8 @@ impl Clients {
         assert!(self.clients[client].waiting.is_empty(), "a client asks when it has been told");
         let requests: Vec<Request> = match self.clients[client].kind {
             Kind::Redis { connection } => {
-                let count = self.clients[client].chance.between(1, PIPELINE);
-                (0..count).map(|_| self.redis_request(client, connection)).collect()
+                let count = self.clients[client].chance.between(1, self.sizes.pipeline);
+                (0..count).map(|number| self.redis_request(client, connection, number)).collect()
             }
             Kind::Embedded => vec![self.embedded_request(client)],
         };
@@ -214,6 +235,7 @@ impl Clients {
         };
         let me = &mut self.clients[client];
         me.batch += 1;
+        me.life = None;
         Sending { client, batch: me.batch, server: me.server, by }
     }
 
@@ -246,9 +268,10 @@ impl Clients {
         Some(self.operations.len() - 1)
     }
 
-    fn redis_request(&mut self, client: usize, connection: u32) -> Request {
+    fn redis_request(&mut self, client: usize, connection: u32, number: u64) -> Request {
         let me = &mut self.clients[client];
-        match me.chance.below(10) {
+        let all = if number < SHARED_IN_PIPELINE { 10 } else { 4 };
+        match me.chance.below(all) {
             0 => Request::SetPair(self.value()),
             1 => Request::GetPair,
             2 | 3 => {
@@ -280,6 +303,9 @@ impl Clients {
     }
 
     fn key_request(&mut self, client: usize) -> Request {
+        if !self.sizes.values.is_empty() && self.clients[client].chance.one_in(4) {
+            return self.long_request(client);
+        }
         let me = &mut self.clients[client];
         let key = me.chance.below(KEYS) as u8;
         let input = match me.chance.below(16) {
@@ -293,10 +319,25 @@ impl Clients {
         Request::Key { key, input }
     }
 
-    /// A value that nobody else writes: far apart, so that increments do not make one of another.
+    fn long_request(&mut self, client: usize) -> Request {
+        let value = self.value();
+        let me = &mut self.clients[client];
+        let key = *me.chance.pick(&LONG_KEYS);
+        let input = match me.chance.below(8) {
+            0 | 1 => Input::Get,
+            2 => Input::Delete { condition: Condition::Always },
+            _ => {
+                let value = value + *me.chance.pick(&self.sizes.values) as u64;
+                Input::Set { value, condition: Condition::Always }
+            }
+        };
+        Request::Key { key, input }
+    }
+
+    /// A value that nobody else writes.
     fn value(&mut self) -> u64 {
         self.next_value += 1;
-        self.next_value * 1_000_000
+        self.next_value * LENGTH_PART
     }
 
     /// The client that waits for a call, if it still does.
@@ -354,7 +395,7 @@ impl Clients {
         let output = match (&call.request, value) {
             (Request::Key { input: Input::Get, .. }, Value::Null) => Output::Absent,
             (Request::Key { input: Input::Get, .. }, Value::Bulk(bytes)) => {
-                Output::Found { value: decimal(bytes).ok_or_else(strange)?, version: None }
+                Output::Found { value: number_in(bytes).ok_or_else(strange)?, version: None }
             }
             (Request::Key { input: Input::Set { .. }, .. }, Value::Simple(_)) => {
                 Output::Written { value: None, version: None }
@@ -389,6 +430,11 @@ impl Clients {
         text: &str,
         checks: &mut Checks<'_>,
     ) -> Result<(), Broken> {
+        if text.contains(TOO_LARGE) {
+            checks.coverage.count("command too large");
+            self.refused.extend(call.operation);
+            return Ok(());
+        }
         if text.starts_with("UNKNOWN") {
             checks.coverage.count("outcome unknown");
             return Ok(());
@@ -463,6 +509,9 @@ impl Clients {
             }
             if matches!(call.request, Request::Key { input: Input::Get, .. }) {
                 checks.coverage.count("strong read answered");
+                if matches!(output, Output::Found { .. }) && call.request.is_long() {
+                    checks.coverage.count("long value read");
+                }
             }
         }
         if matches!(output, Output::Written { .. }) {
@@ -473,6 +522,9 @@ impl Clients {
 
     fn acknowledge(&self, call: &Call, checks: &mut Checks<'_>) -> Result<(), Broken> {
         checks.coverage.count("write acknowledged");
+        if call.request.is_long() {
+            checks.coverage.count("long value acknowledged");
+        }
         match call.request.command().filter(|_| call.request.is_unlike_others()) {
             Some(command) => checks.acked.acknowledged(&command),
             None => Ok(()),
@@ -508,9 +560,36 @@ impl Clients {
         left
     }
 
+    /// A client's batch, or a part of it, has arrived in this life of its server.
+    pub fn arrived(&mut self, client: usize, batch: u64, now: u64, life: u64) {
+        let me = &mut self.clients[client];
+        if me.batch == batch {
+            // What arrives in two lives is a request to neither.
+            me.life = Some(if me.life.is_none_or(|before| before == life) { life } else { u64::MAX });
+            me.since = now;
+        }
+    }
+
+    /// A client has heard something, and waits for more.
+    pub fn heard(&mut self, client: usize, now: u64) {
+        self.clients[client].since = now;
+    }
+
+    /// What a client waits for, if that is its batch of this number.
+    pub fn waiting(&self, client: usize, batch: u64) -> Option<Waiting<'_>> {
+        let me = &self.clients[client];
+        let call = me.waiting.front().filter(|_| me.batch == batch)?;
+        Some(Waiting { since: me.since, life: me.life, request: &call.request })
+    }
+
     /// Whether a client waits for its batch of this number.
     pub fn waits(&self, client: usize, batch: u64) -> bool {
         self.clients[client].batch == batch && !self.clients[client].waiting.is_empty()
+    }
+
+    /// How many requests a client waits for.
+    pub fn waits_for(&self, client: usize) -> usize {
+        self.clients[client].waiting.len()
     }
 
     /// Whether a client waits for anything.
@@ -563,9 +642,5 @@ fn output_of(reply: &Reply, coverage: &mut Coverage) -> Result<Output, Broken> {
 fn output_of_read(found: Option<&(Bytes, u64)>) -> Result<Output, Broken> {
     let Some((bytes, version)) = found else { return Ok(Output::Absent) };
     let strange = || Broken::new("reply_fits_request", format!("a key holds {bytes:?}"));
-    Ok(Output::Found { value: decimal(bytes).ok_or_else(strange)?, version: Some(*version) })
-}
-
-fn decimal(bytes: &[u8]) -> Option<i64> {
-    std::str::from_utf8(bytes).ok()?.parse().ok()
+    Ok(Output::Found { value: number_in(bytes).ok_or_else(strange)?, version: Some(*version) })
 }

@@ -87,6 +87,8 @@ struct State {
     trouble: Trouble,
     /// The server has died in the middle of a change: nothing it tries has an effect any more.
     dead: bool,
+    /// How often the power has failed.
+    boots: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -123,6 +125,7 @@ impl Disk {
             chance,
             trouble: Trouble::default(),
             dead: false,
+            boots: 0,
         })))
     }
 
@@ -153,6 +156,7 @@ impl Disk {
         let mut state = self.state();
         state.dead = false;
         state.trouble.dies_after = None;
+        state.boots += 1;
         state.lose_unsynced()
     }
 
@@ -432,6 +436,10 @@ fn gone() -> io::Error {
 }
 
 impl Files for Disk {
+    fn boot_id(&self) -> String {
+        self.state().boots.to_string()
+    }
+
     fn create_dir(&self, _dir: &Path) -> io::Result<()> {
         self.state().change(false)
     }

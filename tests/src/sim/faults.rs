@@ -23,6 +23,7 @@ impl World {
                 }
                 self.take_down(server, true, down);
             }
+            Fault::Stop { server, power, down } => self.stop(server, power, down),
             Fault::AllPowerLost { down } => {
                 self.coverage.count("all power lost");
                 for server in 1..=self.plan.servers {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use niagara_engine::log::LogError;
 use niagara_engine::snapshot::SnapshotError;
-use niagara_engine::{IdentityError, StartError};
+use niagara_engine::{Durability, IdentityError, StartError};
 use niagara_net::{DownReason, Event as NetEvent};
 
 use super::network::Micros;
@@ -35,6 +35,30 @@ impl World {
         for client in self.clients.of_server(id) {
             self.client_moves_on(client);
         }
+    }
+
+    /// A server is told to stop, and then the power may fail: all that it has to keep is durable.
+    pub(super) fn stop(&mut self, id: u64, power: bool, down: Micros) {
+        let now = self.now;
+        let server = self.server(id);
+        server.set_clock(now);
+        if server.disk.hangs() || server.paused_until.is_some_and(|until| until > now) {
+            return;
+        }
+        let Some(running) = &mut server.running else { return };
+        let stopped = running.machine.stop();
+        let died = self.server(id).disk.has_died() || stopped.is_err();
+        self.trace.line(|| format!("server {id} stops: {stopped:?}"));
+        self.coverage.count(match (died, power) {
+            (true, _) => "stop cut short",
+            (false, true) => "stopped before the power failed",
+            (false, false) => "stopped",
+        });
+        // One that dies of its disk is on its own.
+        let power = power && !(died && self.plan.durability == Durability::Os);
+        self.count_figures(id);
+        self.process_ends(id, power);
+        self.start_after(id, down);
     }
 
     /// A server's process is started after a while, unless it runs or is about to.

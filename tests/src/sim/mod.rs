@@ -8,6 +8,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `plan.rs` | what a seed stands for: sizes, weather, faults |
+//! | `sizes.rs` | how large entries, commands, values and pipelines are |
 //! | `world.rs` | virtual time, and events in their order |
 //! | `rounds.rs`, `links.rs`, `talk.rs`, `lives.rs` | what events lead to: rounds of threads, messages between servers, clients' requests, starts and ends |
 //! | `observe.rs` | what is checked after each |
@@ -44,6 +45,7 @@ mod run;
 mod script;
 mod server;
 mod shrink;
+mod sizes;
 mod talk;
 mod trace;
 mod trials;

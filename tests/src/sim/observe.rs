@@ -95,6 +95,11 @@ impl World {
             for entry in appended {
                 let fill = EntryFill::of(&entry.context).expect("made here");
                 bytes_are_bounded.appended(entry.memory_bytes());
+                if entry.data.len() > self.plan.sizes.entry {
+                    self.coverage.count("command above an entry appended");
+                } else if entry.data.len() > self.plan.sizes.entry / 4 * 3 {
+                    self.coverage.count("full entry appended");
+                }
                 self.trace.line(|| format!("server {id} appends {fill:?} to group {}", group + 1));
                 pads_are_bounded.appended(
                     group,

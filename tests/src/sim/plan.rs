@@ -3,8 +3,11 @@
 use std::fmt;
 use std::ops::Range;
 
+use niagara_engine::Durability;
+
 use super::disk::Loss;
 use super::network::{Micros, Weather};
+use super::sizes::Sizes;
 use crate::chance::Chance;
 
 /// One simulation, before it begins.
@@ -22,6 +25,8 @@ pub struct Plan {
     pub weather: Weather,
     /// Per server: how fast its clock is, in percent.
     pub clock_rates: Vec<u64>,
+    /// What logs are proof against.
+    pub durability: Durability,
     /// Bytes of a log segment.
     pub segment_bytes: u64,
     /// Bytes of each log that stay in memory.
@@ -42,6 +47,8 @@ pub struct Plan {
     pub merge_bytes: usize,
     /// Bytes of all logs beyond what is merged.
     pub behind_bytes: u64,
+    /// How large entries, commands and values are.
+    pub sizes: Sizes,
     /// The faults, in order.
     pub faults: Vec<Planned>,
     /// From this moment on strong reads through all servers but this one must be answered promptly.
@@ -63,6 +70,8 @@ pub struct Planned {
 pub enum Fault {
     /// The process is killed, and started again after a while.
     Kill { server: u64, down: Micros },
+    /// The server is told to stop, and does; then the power may fail, and takes nothing.
+    Stop { server: u64, power: bool, down: Micros },
     /// The power fails, and what was not synced is lost or torn.
     PowerLoss { server: u64, down: Micros },
     /// The power of all servers fails at once.
@@ -147,6 +156,7 @@ impl Plan {
             clients: 2 * chance.between(2, 4),
             weather: Weather { delay: (50, *chance.pick(&[200, 1000, 5000])), ..weather },
             clock_rates: (0..servers).map(|_| *chance.pick(&[100, 100, 80, 125, 95])).collect(),
+            durability: Durability::Fsync,
             segment_bytes: *chance.pick(&[1 << 10, 2 << 10, 8 << 10]),
             log_cache_bytes: *chance.pick(&[0, 1 << 10, 1 << 20]),
             deadline: *chance.pick(&[1000, 1000, 250]) * MS,
@@ -157,12 +167,14 @@ impl Plan {
             unsynced_bytes: *chance.pick(&[2 << 10, 8 << 10, 80 << 20]),
             merge_bytes: *chance.pick(&[2 << 10, 8 << 10, 32 << 20]),
             behind_bytes: *chance.pick(&[8 << 10, 64 << 10, 1 << 30]),
+            sizes: Sizes::default(),
             faults: Vec::new(),
             prompt_reads: None,
         };
         let count = chance.between(1, 10);
         plan.faults = (0..count).map(|_| plan.draw(&mut chance)).collect();
         // Drawn apart, so that what is drawn above stays what it was.
+        plan.sizes = Sizes::draw(&mut Chance::new(seed).fork(0x51_2e));
         let mut bad_links = Chance::new(seed).fork(0x71_4b);
         if bad_links.one_in(12) {
             let server = bad_links.between(1, servers);
@@ -173,6 +185,18 @@ impl Plan {
         if of_losses.one_in(3) {
             let loss = plan.draw_loss(&mut of_losses);
             plan.faults.push(loss);
+        }
+        let mut of_stops = Chance::new(seed).fork(0x57_0f);
+        if of_stops.one_in(3) {
+            let server = of_stops.between(1, servers);
+            let fault =
+                Fault::Stop { server, power: of_stops.one_in(2), down: of_stops.between(5, 500) * MS };
+            plan.faults.push(Planned { at: of_stops.between(FIRST_FAULT, LAST_FAULT), fault });
+        }
+        match of_stops.below(12) {
+            0 => plan.with_durability_os(),
+            1 => plan.with_everything_in_memory(),
+            _ => {}
         }
         plan.faults.sort_by_key(|planned| planned.at);
         plan
@@ -195,6 +219,56 @@ impl Plan {
             _ => Fault::OldCopy { server, down, lasts: chance.between(400, 800) * MS },
         };
         Planned { at: chance.between(FIRST_FAULT, LAST_FAULT - 900 * MS), fault }
+    }
+
+    /// The same with logs that are written and not synced: a loss of power is what they are not proof against, unless the server has
+    /// stopped before.
+    fn with_durability_os(&mut self) {
+        self.durability = Durability::Os;
+        for planned in &mut self.faults {
+            match &mut planned.fault {
+                Fault::PowerLoss { server, down } => {
+                    planned.fault = Fault::Stop { server: *server, power: true, down: *down };
+                }
+                Fault::AllPowerLost { down } => {
+                    planned.fault = Fault::Stop { server: 1, power: true, down: *down };
+                }
+                Fault::DieInWrite { power, .. } | Fault::SyncFails { power, .. } => *power = false,
+                _ => {}
+            }
+        }
+    }
+
+    /// The same without disks: a server that ends has forgotten everything, and must not come back under its id.
+    fn with_everything_in_memory(&mut self) {
+        self.durability = Durability::Memory;
+        self.faults.retain(|planned| match planned.fault {
+            Fault::Pause { .. }
+            | Fault::SlowServer { .. }
+            | Fault::HungApplication { .. }
+            | Fault::CutPair { .. }
+            | Fault::CutOneWay { .. }
+            | Fault::CutServer { .. }
+            | Fault::CutGroup { .. }
+            | Fault::SlowLink { .. }
+            | Fault::ThinLinks { .. }
+            | Fault::Flapping { .. } => true,
+            Fault::Kill { .. }
+            | Fault::Stop { .. }
+            | Fault::PowerLoss { .. }
+            | Fault::AllPowerLost { .. }
+            | Fault::DieInWrite { .. }
+            | Fault::SlowDisk { .. }
+            | Fault::HungDisk { .. }
+            | Fault::DiskNearlyFull { .. }
+            | Fault::DiskFull { .. }
+            | Fault::SyncFails { .. }
+            | Fault::NoRoomForSnapshots { .. }
+            | Fault::FlipBit { .. }
+            | Fault::Lose { .. }
+            | Fault::OldCopy { .. }
+            | Fault::OtherMembers { .. } => false,
+        });
     }
 
     /// The same in fair weather and without faults, but that one server's links come and go, gone for a time out of `FLAPS`.
@@ -268,6 +342,7 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Plan { seed, servers, groups, clients, weather, clock_rates, .. } = self;
         writeln!(f, "seed {seed}: {servers} servers, {groups} groups, {clients} clients")?;
+        writeln!(f, "  logs proof against {}", self.durability)?;
         writeln!(f, "  {weather:?}, clocks at {clock_rates:?} percent")?;
         writeln!(
             f,
@@ -283,6 +358,7 @@ impl fmt::Display for Plan {
             self.snapshot_entries,
             self.piece_bytes
         )?;
+        writeln!(f, "  {}", self.sizes)?;
         for planned in &self.faults {
             writeln!(f, "  {planned}")?;
         }

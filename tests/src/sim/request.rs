@@ -3,12 +3,16 @@
 use bytes::Bytes;
 use niagara_kvstore::{Version, command};
 
+use super::sizes::text;
 use crate::invariants::FIFO;
 use crate::linearizability::{Condition, Input};
 use crate::resp;
 
 /// Two keys that are only ever set together.
 pub const PAIR: [&str; 2] = ["pair-a", "pair-b"];
+
+/// Keys with long values that everybody works on.
+pub const LONG_KEYS: [u8; 2] = [100, 101];
 
 /// One request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,15 +66,15 @@ fn version_of(number: u64) -> Version {
 impl Request {
     /// The Redis command; a condition on a version cannot be said.
     pub fn redis(&self) -> Vec<u8> {
-        let words: Vec<String> = match self {
+        let words: Vec<Vec<u8>> = match self {
             Request::Key { key, input } => redis_words(&name(*key), input),
             Request::SetPair(value) => {
-                let pairs = PAIR.iter().flat_map(|key| [(*key).to_owned(), value.to_string()]);
-                ["MSET".to_owned()].into_iter().chain(pairs).collect()
+                let pairs = PAIR.iter().flat_map(|key| [(*key).into(), value.to_string().into()]);
+                [b"MSET".to_vec()].into_iter().chain(pairs).collect()
             }
-            Request::GetPair => ["MGET", PAIR[0], PAIR[1]].map(str::to_owned).into(),
+            Request::GetPair => ["MGET", PAIR[0], PAIR[1]].map(Vec::from).into(),
             Request::Fifo { connection, number } => {
-                vec!["SET".into(), fifo_key(*connection), number.to_string()]
+                vec![b"SET".to_vec(), fifo_key(*connection).into(), number.to_string().into()]
             }
             Request::AtLeast { .. } | Request::Weak { .. } => unreachable!("asked of the engine itself only"),
         };
@@ -97,6 +101,11 @@ impl Request {
         Some(bytes.into())
     }
 
+    /// Whether it is about a key with long values.
+    pub fn is_long(&self) -> bool {
+        matches!(self, Request::Key { key, .. } if LONG_KEYS.contains(key))
+    }
+
     /// Whether no other request has the same command.
     pub fn is_unlike_others(&self) -> bool {
         matches!(
@@ -110,12 +119,12 @@ fn fifo_key(connection: u32) -> String {
     format!("{}{connection}", String::from_utf8_lossy(FIFO))
 }
 
-fn redis_words(key: &str, input: &Input) -> Vec<String> {
-    let key = key.to_owned();
+fn redis_words(key: &str, input: &Input) -> Vec<Vec<u8>> {
+    let key = key.into();
     match input {
         Input::Get => vec!["GET".into(), key],
         Input::Set { value, condition } => {
-            let mut words = vec!["SET".into(), key, value.to_string()];
+            let mut words = vec!["SET".into(), key, text(*value)];
             match condition {
                 Condition::Always => {}
                 Condition::IfAbsent => words.push("NX".into()),
@@ -125,7 +134,7 @@ fn redis_words(key: &str, input: &Input) -> Vec<String> {
             words
         }
         Input::Delete { .. } => vec!["DEL".into(), key],
-        Input::Increment { by } => vec!["INCRBY".into(), key, by.to_string()],
+        Input::Increment { by } => vec!["INCRBY".into(), key, by.to_string().into()],
     }
 }
 
@@ -134,7 +143,7 @@ fn encode(key: &[u8], input: &Input, bytes: &mut Vec<u8>) -> Option<()> {
         Input::Get => return None,
         Input::Set { value, condition } => {
             command::encode_set_head(bytes, key, &condition_of(*condition), false);
-            bytes.extend_from_slice(value.to_string().as_bytes());
+            bytes.extend_from_slice(&text(*value));
         }
         Input::Delete { condition } => {
             command::encode_delete(bytes, [key].into_iter(), &condition_of(*condition));

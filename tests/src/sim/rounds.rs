@@ -1,12 +1,11 @@
 //! The rounds of a server's threads: what each does, and when it goes round next.
 
+use bytes::Bytes;
+
 use super::network::Micros;
-use super::server::{SEND_QUEUE_BYTES, TICK, Thread};
+use super::server::{TICK, Thread};
 use super::world::{Event, MS, World};
 use crate::invariants::{Broken, check_mset_is_whole, check_slow_peer_is_bounded};
-
-/// Bytes that may wait for one peer in a group: what may be queued, a message with entries, and one of each kind.
-const MOST_WAITING: usize = SEND_QUEUE_BYTES + (10 << 10);
 
 /// Time for a process to be started again where nothing else is said.
 pub(super) const RESTART: Micros = 100 * MS;
@@ -144,9 +143,10 @@ impl World {
             running.machine.queue_holds(group, peer, queued);
         }
         let frames = running.machine.turn(group);
+        let most_waiting = self.plan.sizes.most_waiting();
         for peer in (1..=self.plan.servers).filter(|peer| *peer != id) {
             let waiting = running.machine.waiting_bytes(group, peer);
-            check_slow_peer_is_bounded((id, peer, group), waiting, MOST_WAITING)?;
+            check_slow_peer_is_bounded((id, peer, group), waiting, most_waiting)?;
         }
         self.observe(id, group, anchor == group, level)?;
         for (to, frame) in frames {
@@ -175,7 +175,9 @@ impl World {
             invariants.acked_is_applied.executed(command);
             invariants.applied_once.executed(*position, command)?;
             invariants.fifo_per_connection.executed(*position, command)?;
-            self.trace.line(|| format!("server {id} is first to execute {command:?} at position {position}"));
+            self.trace.line(|| {
+                format!("server {id} is first to execute {} at position {position}", short(command))
+            });
         }
         self.coverage.add("command executed", new as u64);
         for position in restored {
@@ -238,3 +240,14 @@ impl World {
         TICK.as_micros() as u64 * 100 / self.plan.clock_rates[id as usize - 1]
     }
 }
+
+/// A command for the trace.
+fn short(command: &[u8]) -> String {
+    match command.get(..SHOWN) {
+        Some(begin) => format!("{:?}... of {} bytes", Bytes::copy_from_slice(begin), command.len()),
+        None => format!("{:?}", Bytes::copy_from_slice(command)),
+    }
+}
+
+/// Bytes of a command in the trace.
+const SHOWN: usize = 60;

@@ -9,6 +9,7 @@ use super::clients::{Ask, Told};
 use super::network::Micros;
 use super::plan::LAST_FAULT;
 use super::request::{Request, name};
+use super::sizes::LENGTH_PART;
 use super::world::{Event, World};
 use crate::invariants::{
     Broken, Pending, check_equal_states, check_idle_read_is_answered, check_progress_after_heal,
@@ -219,6 +220,6 @@ impl World {
 
 /// What a probe writes.
 fn probe_command(token: u64) -> Bytes {
-    let input = Input::Set { value: token, condition: Condition::Always };
+    let input = Input::Set { value: token * LENGTH_PART, condition: Condition::Always };
     Request::Key { key: u8::MAX, input }.command().expect("a set is a command")
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use niagara_engine::log::Files;
 use niagara_engine::sim::{Clock, Machine, ManualClock, Outside};
-use niagara_engine::{Completion, Config, Durability, Member, Port, StartError, Wake};
+use niagara_engine::{Completion, Config, Member, Port, StartError, Wake};
 use niagara_kvstore::sim::Desk;
 use niagara_net::Event as NetEvent;
 
@@ -17,9 +17,6 @@ use super::recorder::{Executed, Recorder, Seen};
 
 /// The engine's clock step at a clock that is right.
 pub const TICK: Duration = Duration::from_millis(20);
-
-/// Bytes that a group's link may have queued. Few, since simulated commands are small.
-pub const SEND_QUEUE_BYTES: usize = 2 << 10;
 
 /// What one of a server's threads is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,13 +133,14 @@ impl Server {
             .collect();
         let mut config = Config::new(0xc1, id, members);
         config.data_dir = format!("server-{id}").into();
-        config.durability = Durability::Fsync;
+        config.durability = plan.durability;
         config.tick = TICK;
         config.deadline = Duration::from_micros(plan.deadline);
-        config.entry_bytes = 1 << 10;
-        config.command_bytes = 1 << 10;
-        config.lane_bytes = 4 << 10;
-        config.send_queue_bytes = SEND_QUEUE_BYTES;
+        config.entry_bytes = plan.sizes.entry;
+        config.command_bytes = plan.sizes.command;
+        config.lane_bytes = plan.sizes.lane;
+        config.send_queue_bytes = plan.sizes.send_queue;
+        config.window = plan.sizes.window;
         config.lane_commands = plan.lane_commands;
         config.segment_bytes = plan.segment_bytes;
         config.log_cache_bytes = plan.log_cache_bytes;

@@ -3,10 +3,13 @@
 use super::clients::{By, Checks, Sending, Told};
 use super::network::Micros;
 use super::world::{Event, MS, World};
-use crate::invariants::Broken;
+use crate::invariants::{Broken, check_request_is_answered};
 
-/// A client that has heard nothing for so long goes on to another server.
+/// A client that has heard nothing for so long goes on to another server. More than the longest deadline, by more than a tick and a
+/// few moments in which the operating system gives the core to somebody else.
 const CLIENT_PATIENCE: Micros = 1500 * MS;
+/// Time after a deadline within which it is noticed, and said.
+const NOTICED: Micros = 300 * MS;
 /// A client goes on to another server once in so many batches, for no reason.
 const CLIENT_STAYS: u64 = 12;
 
@@ -21,6 +24,9 @@ impl World {
         }
         let sending = self.clients.start(client, &self.invariants.read_is_fresh);
         let (client, batch) = (sending.client, sending.batch);
+        if self.clients.waits_for(client) > 50 {
+            self.coverage.count("more than 50 requests at once");
+        }
         let mut delay = self.chance.between(20, 300);
         for part in self.clients.in_parts(sending) {
             self.after(delay, Event::Asked(part));
@@ -42,6 +48,7 @@ impl World {
         }
         let (now, life) = (self.now, self.server(id).life);
         self.server(id).set_clock(now);
+        self.clients.arrived(sending.client, sending.batch, now, life);
         let running = self.servers[id as usize - 1].running.as_mut().expect("just seen");
         match sending.by {
             By::Redis { connection, bytes } => {
@@ -62,11 +69,38 @@ impl World {
         };
         if self.clients.hear(client, connection, bytes, &mut checks)? {
             self.client_thinks(client);
+        } else {
+            self.clients.heard(client, self.now);
         }
         Ok(())
     }
 
+    /// A client has waited for its batch: if it has heard nothing for too long it goes elsewhere, and somebody has to answer for that.
+    pub(super) fn client_gives_up(&mut self, client: usize, batch: u64) -> Result<(), Broken> {
+        let Some(waiting) = self.clients.waiting(client, batch) else { return Ok(()) };
+        let quiet = self.now - waiting.since;
+        if quiet < CLIENT_PATIENCE {
+            self.after(CLIENT_PATIENCE - quiet, Event::ClientGivesUp { client, batch });
+            return Ok(());
+        }
+        let id = self.clients.server_of(client);
+        let server = &self.servers[id as usize - 1];
+        if waiting.life.is_some_and(|life| self.is_alive(id, life)) {
+            // A server that stands still answers nobody.
+            let since = waiting.since.max(server.paused_until.unwrap_or(0));
+            let (waited, bound) = (self.now.saturating_sub(since), self.plan.deadline + NOTICED);
+            check_request_is_answered(id, waited / MS, bound / MS, || format!("{:?}", waiting.request))?;
+        }
+        self.trace.line(|| format!("client {client} gives up"));
+        self.client_moves_on(client);
+        Ok(())
+    }
+
     pub(super) fn ended(&mut self, server: u64, token: u64, told: Told) -> Result<(), Broken> {
+        if !self.told.insert(token) {
+            let what = format!("server {server} ends call {token} a second time: {told:?}");
+            return Err(Broken::new("one_reply_per_request", what));
+        }
         if let Some(probe) = self.probes.get_mut(&token) {
             self.trace.line(|| format!("probe {token} at server {server}: {told:?}"));
             probe.1 = Some(told);

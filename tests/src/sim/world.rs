@@ -78,6 +78,8 @@ pub(super) struct World {
     pub trace: Trace,
     /// What the script's own calls were told, by token.
     pub probes: BTreeMap<u64, (u64, Option<Told>)>,
+    /// Calls of the engine that have ended, by token.
+    pub told: BTreeSet<u64>,
     /// How many probes there have been.
     pub next_probe: u64,
     /// Reads that must be answered promptly, by token: the server, and when they were asked.
@@ -130,7 +132,7 @@ impl World {
         let mut chance = Chance::new(plan.seed);
         let network = Network::new(chance.fork(1), plan.weather);
         let mut of_clients = chance.fork(2);
-        let clients = Clients::new(plan.clients, plan.servers, &mut of_clients);
+        let clients = Clients::new(plan.clients, plan.servers, plan.sizes.clone(), &mut of_clients);
         let servers = (1..=plan.servers).map(|id| {
             let disk = Disk::new(chance.fork(100 + id));
             Server::new(id, &plan, disk, chance.bits())
@@ -145,6 +147,7 @@ impl World {
             coverage: Coverage::default(),
             trace: Trace::new(trace),
             probes: BTreeMap::new(),
+            told: BTreeSet::new(),
             next_probe: 0,
             prompt_reads: BTreeMap::new(),
             cut_servers: (0, 0),
@@ -232,12 +235,7 @@ impl World {
             Event::Asked(sending) => self.asked(sending),
             Event::Replied { connection, bytes } => return self.replied(connection, &bytes),
             Event::Ended { server, token, told } => return self.ended(server, token, told),
-            Event::ClientGivesUp { client, batch } => {
-                if self.clients.waits(client, batch) {
-                    self.trace.line(|| format!("client {client} gives up"));
-                    self.client_moves_on(client);
-                }
-            }
+            Event::ClientGivesUp { client, batch } => return self.client_gives_up(client, batch),
             Event::Fault(number) => {
                 self.strike(number);
                 return self.begin_trial(number);
