@@ -9,7 +9,6 @@ fn a_wrong_command_line_ends_with_status_2_and_says_what_is_wrong() {
         (vec!["fly"], "unrecognized subcommand 'fly'"),
         (vec!["serve"], "--config"),
         (vec!["get"], "<KEY>"),
-        (vec!["get", ""], "at least one byte"),
         (vec!["get", "k", "--read", "eventually"], "strong, weak or at-least:POSITION"),
         (vec!["get", "k", "--at", "https://h:1"], "plain HTTP"),
         (vec!["get", "k", "--at", "nowhere"], "http://HOST:PORT"),
