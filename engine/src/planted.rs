@@ -108,6 +108,8 @@ pub enum Bug {
     IncarnationNotCompared,
     /// Servers that list other members are let in, and a start takes any list.
     MembersNotCompared,
+    /// Forwarded commands that are longer than what may wait are refused for ever.
+    LargeForwardRefused,
     /// A clean stop is noted although a log was not synced.
     StopNotSynced,
 }
@@ -165,6 +167,7 @@ impl Bug {
         Bug::SnapshotAheadOfLog,
         Bug::IncarnationNotCompared,
         Bug::MembersNotCompared,
+        Bug::LargeForwardRefused,
         Bug::StopNotSynced,
     ];
 }

@@ -462,6 +462,20 @@ impl<L: ReplicaLog> Driver<L> {
         }
     }
 
+    /// How this server's lane stands, in words.
+    pub fn describe_lane(&self) -> String {
+        let (intake, progress) = (&self.intake, &self.progress);
+        format!(
+            "attempt {} of {} bytes sent, taken below {}, held {:?}, nothing executed for {} ticks of {}",
+            intake.attempt(),
+            intake.sent_bytes(),
+            intake.taken_end(),
+            self.held,
+            self.ticks - progress.since,
+            progress.patience
+        )
+    }
+
     /// The leader's part of a turn: commands first, then what padding is still needed, in one proposal.
     fn propose(&mut self, view: &View, source: &mut impl LaneSource, output: &mut Output) {
         let was_full = std::mem::replace(&mut self.held, Held::No) == Held::Window;

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use crate::batch::{SUB_BATCH_HEAD, Span, SubBatch};
+use crate::planted::{self, Bug};
 
 /// Most sub-batches that share an entry, so that an entry's context keeps within 64 KiB.
 pub const MOST_SUB_BATCHES: usize = 1024;
@@ -99,7 +100,7 @@ impl Intake {
     }
 
     /// Takes a sub-batch that another server forwarded; `false` if there is no room. One of a later attempt replaces
-    /// what waits of the same server's earlier ones.
+    /// what waits of the same server's earlier ones. Where none waits, one of any size is taken: it would never be otherwise.
     pub fn forwarded(&mut self, batch: SubBatch) -> bool {
         let newer = |other: &Span| {
             other.server == batch.span.server
@@ -109,7 +110,8 @@ impl Intake {
             self.foreign.retain(|waiting| !newer(&waiting.span));
             self.foreign_bytes = self.foreign.iter().map(cost).sum();
         }
-        if self.foreign_bytes + cost(&batch) > self.foreign_limit {
+        let is_alone = self.foreign.is_empty() && !planted::is(Bug::LargeForwardRefused);
+        if self.foreign_bytes + cost(&batch) > self.foreign_limit && !is_alone {
             return false;
         }
         self.foreign_bytes += cost(&batch);
@@ -233,6 +235,14 @@ mod tests {
         assert!(!intake.forwarded(batch(3, 0, 1, 10)));
         assert!(intake.forwarded(batch(2, 1, 1, 10)));
         assert_eq!(intake.drop_forwarded().len(), 1);
+    }
+
+    #[test]
+    fn a_forwarded_one_beyond_the_bound_is_taken_if_it_is_alone() {
+        let mut intake = Intake::new(100);
+        assert!(intake.forwarded(batch(2, 0, 1, 500)));
+        assert!(!intake.forwarded(batch(3, 0, 1, 1)));
+        assert!(intake.forwarded(batch(2, 1, 1, 500)), "it replaces the one before");
     }
 
     #[test]

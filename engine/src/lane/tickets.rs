@@ -113,6 +113,8 @@ impl<R> Lane<R> {
         {
             return Err(Refused::Overloaded);
         }
+        // Taken before the lock, deadlines may be a little out of order; they are looked at in order.
+        let deadline = tickets.runs.back().map_or(deadline, |last| deadline.max(last.deadline));
         let first = tickets.next;
         tickets.next += tokens.len() as u64;
         tickets.commands += tokens.len();
@@ -188,14 +190,7 @@ impl<R> Lane<R> {
 
     /// Tells the callers whose deadline has passed; their commands stay in the lane.
     pub fn expire(&self, now: Instant, out: &mut Deliveries<R>) {
-        let mut tickets = self.tickets.lock();
-        let next = tickets.done;
-        while let Some(run) = tickets.runs.get(tickets.expired).filter(|run| run.deadline <= now) {
-            let done = next.saturating_sub(run.first) as usize;
-            let unknown = run.tokens.iter().skip(done).map(|&token| Completion::Unknown { token });
-            out.to(&run.sink).extend(unknown);
-            tickets.expired += 1;
-        }
+        self.tickets.lock().expire(|run| run.deadline <= now, out);
     }
 
     /// What the lane carries, for the choice between lanes.
@@ -215,15 +210,33 @@ impl<R> Lane<R> {
 
     /// Takes no more commands, and tells every caller that waits that the outcome is unknown.
     pub fn close(&self, out: &mut Deliveries<R>) {
-        let far = self.tickets.lock().runs.back().map(|run| run.deadline);
-        self.tickets.lock().closed = true;
-        if let Some(far) = far {
-            self.expire(far, out);
-        }
+        let mut tickets = self.tickets.lock();
+        tickets.closed = true;
+        tickets.expire(|_| true, out);
+    }
+
+    /// How it stands, in words.
+    pub fn describe(&self) -> String {
+        let tickets = self.tickets.lock();
+        let Tickets { next, done, bytes, expired, .. } = *tickets;
+        format!(
+            "numbers {done}..{next}, {bytes} bytes, {expired} runs expired; executed below {}, {} in the queue",
+            self.queue.next_command(),
+            if self.queue.has_commands() { "some" } else { "none" }
+        )
     }
 }
 
 impl<R> Tickets<R> {
+    fn expire(&mut self, is_due: impl Fn(&Run<R>) -> bool, out: &mut Deliveries<R>) {
+        while let Some(run) = self.runs.get(self.expired).filter(|run| is_due(run)) {
+            let done = self.done.saturating_sub(run.first) as usize;
+            let unknown = run.tokens.iter().skip(done).map(|&token| Completion::Unknown { token });
+            out.to(&run.sink).extend(unknown);
+            self.expired += 1;
+        }
+    }
+
     fn forget_below(&mut self, number: u64, out: &mut Deliveries<R>) {
         while let Some(run) = self.runs.pop_front_if(|run| run.end() <= number) {
             self.bytes -= run.bytes;

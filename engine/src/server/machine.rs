@@ -261,12 +261,12 @@ impl<S: StateMachine> Machine<S> {
         Ok(())
     }
 
-    /// Stops as a server does that is told to: takes no more commands, completes and syncs the logs, and notes that. What callers
-    /// wait for ends.
+    /// Stops as a server does that is told to: takes no more commands, completes and syncs the logs, and notes that; `false` if
+    /// it could not be noted. What callers wait for ends.
     ///
     /// # Errors
     /// When a log cannot be written: then the process ends as it does at any other time.
-    pub fn stop(&mut self) -> Result<(), LogError> {
+    pub fn stop(&mut self) -> Result<bool, LogError> {
         self.shared.close();
         for group in 0..self.groups.len() {
             self.turn(group);
@@ -277,10 +277,7 @@ impl<S: StateMachine> Machine<S> {
                 replica.leaves(Held { segment: 0, last: replica.driver.last_entry(), hard_state });
             }
         }
-        if let Err(error) = self.identity.stopped_cleanly(self.shared.board.left()) {
-            tracing::warn!(%error, "could not note the clean stop");
-        }
-        Ok(())
+        Ok(self.identity.stopped_cleanly(self.shared.board.left()).is_ok())
     }
 
     /// A round of the sequencer's thread; `false` if there was nothing to do, or execution is too far behind.
@@ -402,6 +399,15 @@ impl<S: StateMachine> Machine<S> {
             commit: driver.commit(),
             last: driver.last_index(),
         }
+    }
+
+    /// How this server's lane in a group stands, in words.
+    pub fn describe_lane(&self, group: usize) -> String {
+        format!(
+            "{}; {}",
+            self.shared.lanes[group].describe(),
+            self.groups[group].replica.driver.describe_lane()
+        )
     }
 
     /// A group's local log.

@@ -47,14 +47,14 @@ impl World {
         }
         let Some(running) = &mut server.running else { return };
         let stopped = running.machine.stop();
-        let died = self.server(id).disk.has_died() || stopped.is_err();
+        let died = self.server(id).disk.has_died() || !matches!(stopped, Ok(true));
         self.trace.line(|| format!("server {id} stops: {stopped:?}"));
         self.coverage.count(match (died, power) {
             (true, _) => "stop cut short",
             (false, true) => "stopped before the power failed",
             (false, false) => "stopped",
         });
-        // One that dies of its disk is on its own.
+        // A stop that was not noted is none: with the power, what was not synced would go.
         let power = power && !(died && self.plan.durability == Durability::Os);
         self.count_figures(id);
         self.process_ends(id, power);

@@ -162,8 +162,9 @@ impl World {
                 format!("server {id} has executed up to {applied} and awaits group {awaited}")
             });
             self.trace.line(|| format!("server {}: {:?}", server.id, status.snapshot));
-            for group in &status.local {
+            for (group, at) in status.local.iter().zip(0..) {
                 self.trace.line(|| format!("server {}: {group:?}", server.id));
+                self.trace.line(|| format!("  its lane: {}", running.machine.describe_lane(at)));
             }
         }
     }

@@ -175,6 +175,9 @@ impl Plan {
         plan.faults = (0..count).map(|_| plan.draw(&mut chance)).collect();
         // Drawn apart, so that what is drawn above stays what it was.
         plan.sizes = Sizes::draw(&mut Chance::new(seed).fork(0x51_2e));
+        let longest = plan.sizes.values.iter().max().copied().unwrap_or(0);
+        // A state of long values in the smallest pieces would be on its way for longer than settling takes.
+        plan.piece_bytes = plan.piece_bytes.max(longest as u32 / 8);
         let mut bad_links = Chance::new(seed).fork(0x71_4b);
         if bad_links.one_in(12) {
             let server = bad_links.between(1, servers);
@@ -225,6 +228,8 @@ impl Plan {
     /// stopped before.
     fn with_durability_os(&mut self) {
         self.durability = Durability::Os;
+        // A copy of an earlier run of the machine is refused for another reason.
+        self.faults.retain(|planned| !matches!(planned.fault, Fault::OldCopy { .. }));
         for planned in &mut self.faults {
             match &mut planned.fault {
                 Fault::PowerLoss { server, down } => {
@@ -277,7 +282,9 @@ impl Plan {
         let fault = Fault::Flapping { server, each, lasts: LAST_FAULT };
         // Until then the groups that the server led have other leaders.
         let prompt_reads = Some((FIRST_FAULT + each + TIME_TO_ELECT, server));
-        Plan { weather, faults: vec![Planned { at: FIRST_FAULT, fault }], prompt_reads, ..self }
+        // Long values fill the bounds of a server that is behind, upon which it hands over what it leads, to the flapping one, too.
+        let sizes = Sizes::default();
+        Plan { weather, sizes, faults: vec![Planned { at: FIRST_FAULT, fault }], prompt_reads, ..self }
     }
 
     /// A link that is there and hardly works.

@@ -9,7 +9,7 @@ use super::clients::{Ask, Told};
 use super::network::Micros;
 use super::plan::LAST_FAULT;
 use super::request::{Request, name};
-use super::sizes::LENGTH_PART;
+use super::sizes::{LENGTH_PART, SHARED_IN_PIPELINE};
 use super::world::{Event, World};
 use crate::invariants::{
     Broken, Pending, check_equal_states, check_idle_read_is_answered, check_progress_after_heal,
@@ -47,6 +47,7 @@ impl World {
             }
             1 => {
                 self.clients_rest = true;
+                self.end_long_pipelines();
                 SETTLE
             }
             2 => {
@@ -92,6 +93,15 @@ impl World {
         };
         self.after(pause, Event::Script(step + 1));
         Ok(())
+    }
+
+    /// What takes clients longer than settling does is given up.
+    fn end_long_pipelines(&mut self) {
+        for client in 0..self.clients.count() {
+            if self.clients.waits_for(client) as u64 > SHARED_IN_PIPELINE {
+                self.client_moves_on(client);
+            }
+        }
     }
 
     /// Nothing waits, and all servers have executed the same.

@@ -70,9 +70,9 @@ impl Sizes {
         sizes
     }
 
-    /// Bytes that may wait for one peer in a group: what may be queued, a message with entries, and one of each kind.
+    /// Bytes that may wait for one peer in a group: what may be queued, a message with a window of entries, and one of each kind.
     pub fn most_waiting(&self) -> usize {
-        self.send_queue + 8 * KIB + 2 * self.entry.max(self.command)
+        self.send_queue + 10 * KIB + self.window * self.entry + self.command
     }
 }
 

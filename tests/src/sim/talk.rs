@@ -37,6 +37,12 @@ impl World {
 
     pub(super) fn asked(&mut self, sending: Sending) {
         let id = sending.server;
+        if let By::Redis { connection, .. } = sending.by
+            && self.clients.client_of(connection).is_none()
+        {
+            // It was closed meanwhile.
+            return;
+        }
         if self.paused_until(id).is_some() {
             return self.server(id).held.push(sending);
         }

@@ -99,6 +99,7 @@ impl World {
     /// A start on the whole directory finds the same as one on what was left of it.
     fn expect_logs(&mut self, id: u64, why: &str, found: &[Vec<u64>]) -> Result<(), Broken> {
         let server = self.server(id);
+        server.disk.trouble(|trouble| *trouble = super::disk::Trouble::default());
         let started = server.start();
         let whole = server.running.take().map(|running| logs_of(&running));
         let Some(whole) = whole else {
