@@ -108,6 +108,32 @@ pub enum Bug {
     IncarnationNotCompared,
     /// Servers that list other members are let in, and a start takes any list.
     MembersNotCompared,
+    /// A caller whose deadline has passed is told nothing.
+    UnknownNotTold,
+    /// A caller whose read has failed is told nothing.
+    ReadFailureNotTold,
+    /// A caller whose commands are not taken is told nothing.
+    RefusalNotTold,
+    /// Callers are told of the outcome a second time when a restored snapshot holds their commands.
+    RestoredTicketsToldTwice,
+    /// A long run of commands takes the place of what waits in its lane.
+    MovedRunReplaces,
+    /// A leader goes on leading without a quorum.
+    NoCheckQuorum,
+    /// A leader hands over to the follower that is furthest behind.
+    HandedToTheFurthest,
+    /// The identity is replaced without a sync.
+    IdentityNotSynced,
+    /// A start goes by the names of snapshots that it finds, durable or not.
+    SnapshotNameTrusted,
+    /// A server that is behind takes nothing of a new leader's.
+    BehindTakesNothing,
+    /// A leader pads with each tick.
+    PadsWhenIdle,
+    /// A piece is taken for one of the file that is being received, whichever it is of.
+    PieceOfAnotherFile,
+    /// The answer to a read of an earlier life of this server counts.
+    ReadOfAnotherLife,
     /// Forwarded commands that are longer than what may wait are refused for ever.
     LargeForwardRefused,
     /// A clean stop is noted although a log was not synced.
@@ -167,6 +193,19 @@ impl Bug {
         Bug::SnapshotAheadOfLog,
         Bug::IncarnationNotCompared,
         Bug::MembersNotCompared,
+        Bug::UnknownNotTold,
+        Bug::ReadFailureNotTold,
+        Bug::RefusalNotTold,
+        Bug::RestoredTicketsToldTwice,
+        Bug::MovedRunReplaces,
+        Bug::NoCheckQuorum,
+        Bug::HandedToTheFurthest,
+        Bug::IdentityNotSynced,
+        Bug::SnapshotNameTrusted,
+        Bug::BehindTakesNothing,
+        Bug::PadsWhenIdle,
+        Bug::PieceOfAnotherFile,
+        Bug::ReadOfAnotherLife,
         Bug::LargeForwardRefused,
         Bug::StopNotSynced,
     ];

@@ -13,6 +13,7 @@ use crate::batch::{LONE_COMMAND_BYTES, MOST_PIECE_BYTES, put_command};
 use crate::client::Client;
 use crate::lane::{LaneId, Piece, Sink, Submission, choose};
 use crate::outcome::{Completion, Consistency, Refused};
+use crate::planted::{self, Bug};
 use crate::read_gate::ReadSink;
 use crate::server::Shared;
 use crate::state_machine::StateMachine;
@@ -192,6 +193,9 @@ impl<S: StateMachine> Port<S> {
                     self.refused.extend(tokens.drain(..).map(|token| Completion::Refused { token, refused }));
                 }
             }
+        }
+        if planted::is(Bug::RefusalNotTold) {
+            self.refused.clear();
         }
         if !self.refused.is_empty() {
             self.inbox.arrive(&mut self.refused);

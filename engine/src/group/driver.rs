@@ -124,7 +124,7 @@ impl<L: ReplicaLog> Driver<L> {
                 .min(MOST_MESSAGE_BYTES)
                 .min(config.unsynced_bytes / 2) as u64,
             max_inflight_msgs: MOST_IN_FLIGHT,
-            check_quorum: true,
+            check_quorum: !planted::is(Bug::NoCheckQuorum),
             pre_vote: true,
             min_election_tick: config.campaign_ticks.start as usize,
             max_election_tick: config.campaign_ticks.end as usize,
@@ -520,6 +520,10 @@ impl<L: ReplicaLog> Driver<L> {
         if planted::is(Bug::PadsAsCount) {
             let committed = self.slots.place_at(self.commit());
             skip_to = (committed < self.level).then(|| place + self.level - committed);
+        }
+        if planted::is(Bug::PadsWhenIdle) && self.ticks > self.last_cut + 2 && entries.is_empty() {
+            self.last_cut = self.ticks;
+            skip_to = Some(place + 1);
         }
         if let Some(target) = skip_to
             && !self.unpersisted.is_full()

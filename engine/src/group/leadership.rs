@@ -5,6 +5,7 @@ use raft::StateRole;
 use super::driver::Driver;
 use super::store::ReplicaLog;
 use super::turn::View;
+use crate::planted::{self, Bug};
 use crate::wire::Wire;
 
 /// For so many election time-outs a server that lags leaves it to others to campaign.
@@ -64,6 +65,11 @@ impl<L: ReplicaLog> Driver<L> {
         self.resetting.is_none() && self.contradicted.is_none() && !self.disk_is_stuck()
     }
 
+    /// To whom leadership is being handed; 0 for nobody.
+    pub fn transferee(&self) -> u64 {
+        self.raft.raft.lead_transferee.unwrap_or(0)
+    }
+
     /// Hands leadership to `to`, or to the best follower there is: active, and close behind. `false` if there is none.
     pub(super) fn hand_leadership_over(&mut self, to: Option<u64>) {
         let raft = &self.raft.raft;
@@ -73,7 +79,11 @@ impl<L: ReplicaLog> Driver<L> {
                 && progress.recent_active
                 && progress.matched >= raft.raft_log.committed.saturating_sub(self.config.window as u64)
         });
-        let best = candidates.max_by_key(|(_, progress)| progress.matched).map(|(id, _)| *id);
+        let mut best = candidates.max_by_key(|(_, progress)| progress.matched).map(|(id, _)| *id);
+        if planted::is(Bug::HandedToTheFurthest) {
+            let others = raft.prs().iter().filter(|(id, _)| **id != self.config.server);
+            best = others.min_by_key(|(_, progress)| progress.matched).map(|(id, _)| *id);
+        }
         if let Some(best) = best {
             self.placement.transferred(self.ticks);
             self.raft.transfer_leader(best);

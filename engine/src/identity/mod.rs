@@ -250,6 +250,9 @@ impl Place {
         let temporary = self.path.with_extension("new");
         let file = self.files.create(&temporary)?;
         file.write_all_at(&mut [IoSlice::new(content)], 0)?;
+        if planted::is(Bug::IdentityNotSynced) {
+            return self.files.rename(&temporary, &self.path);
+        }
         file.sync_all()?;
         self.files.rename(&temporary, &self.path)?;
         self.files.sync_dir(self.path.parent().expect("the file is in the data directory"))

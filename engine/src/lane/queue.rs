@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 
 use crate::batch::{Span, SubBatch};
 use crate::group::LaneSource;
+use crate::planted::{self, Bug};
 
 /// Numbered commands, collected into sub-batches as they come.
 pub(crate) struct LaneQueue {
@@ -153,7 +154,8 @@ impl LaneSource for &LaneQueue {
 
 impl Waiting {
     fn add(&mut self, first: u64, body: BytesMut, count: u32) {
-        if self.open_count == 0 {
+        let replaces = planted::is(Bug::MovedRunReplaces) && body.len() >= MOVED_FROM;
+        if self.open_count == 0 || replaces {
             self.open_first = first;
             if body.len() >= MOVED_FROM {
                 self.open = body;

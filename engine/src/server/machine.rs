@@ -101,6 +101,8 @@ pub struct Standing {
     pub commit: u64,
     /// Raft index of the last entry.
     pub last: u64,
+    /// To whom it is handing over; 0 for nobody.
+    pub transferee: u64,
 }
 
 /// Bytes of entries that wait somewhere on a server.
@@ -139,6 +141,8 @@ pub struct Figures {
     pub snapshots_received: u64,
     /// Snapshots that could not be written or received.
     pub snapshot_failures: u64,
+    /// Received files that turned out to be damaged.
+    pub damaged_transfers: u64,
 }
 
 impl<S: StateMachine> Machine<S> {
@@ -385,6 +389,7 @@ impl<S: StateMachine> Machine<S> {
             snapshots: metrics.snapshots.get(),
             snapshots_received: metrics.snapshots_received.get(),
             snapshot_failures: metrics.snapshot_failures.get(),
+            damaged_transfers: self.keeper.damaged_transfers(),
         }
     }
 
@@ -398,6 +403,7 @@ impl<S: StateMachine> Machine<S> {
             leader: driver.leader(),
             commit: driver.commit(),
             last: driver.last_index(),
+            transferee: driver.transferee(),
         }
     }
 

@@ -74,6 +74,8 @@ pub(crate) struct Keeper<S: StateMachine> {
     catch_up: CatchUp<S::Restoring>,
     /// The state of this server is at this round, or beyond it.
     here: u64,
+    /// Received files that turned out to be damaged.
+    damaged_transfers: u64,
     outbox: Vec<(u64, Transfer)>,
 }
 
@@ -95,6 +97,7 @@ impl<S: StateMachine> Keeper<S> {
             files,
             shelf,
             here,
+            damaged_transfers: 0,
             outbox: Vec::new(),
         };
         keeper.share.board.snapshots.set_may_freeze(true);
@@ -105,6 +108,11 @@ impl<S: StateMachine> Keeper<S> {
     /// The snapshots that are there.
     pub fn shelf(&self) -> &Shelf {
         &self.shelf
+    }
+
+    /// Received files that turned out to be damaged.
+    pub fn damaged_transfers(&self) -> u64 {
+        self.damaged_transfers
     }
 
     /// Something has happened on the links.
@@ -289,6 +297,7 @@ impl<S: StateMachine> Keeper<S> {
 
     fn transfer_failed(&mut self, now: Instant, error: &SnapshotError) {
         tracing::error!(%error, "a transfer of a snapshot has failed; it is tried again");
+        self.damaged_transfers += u64::from(matches!(error, SnapshotError::Damaged { .. }));
         self.catch_up.failed(now, &self.shelf);
         self.note_failure(error);
     }

@@ -21,6 +21,8 @@
 //! | `bytes_are_bounded.rs` | what waits behind something slow takes no more bytes than configured |
 //! | `slow_peer_is_bounded.rs` | what waits for a slow link stays within a bound |
 //! | `read_is_prompt.rs` | a link that comes and goes holds up no reads through other servers |
+//! | `leads_a_quorum.rs` | who cannot reach a quorum leads no more, and nobody hands over to who is far behind |
+//! | `idle_is_quiet.rs` | where nobody wants anything, next to nothing happens |
 //! | `request_is_answered.rs` | every request ends by its deadline, once, while its server lives |
 //! | `mset_is_whole.rs` | nobody sees half of an mset |
 //!
@@ -34,8 +36,10 @@ mod election_safety;
 mod equal_states;
 mod fifo_per_connection;
 mod global_prefix;
+mod idle_is_quiet;
 mod idle_read_is_answered;
 mod leader_completeness;
+mod leads_a_quorum;
 mod log_matching;
 mod mset_is_whole;
 mod pads_are_bounded;
@@ -55,8 +59,10 @@ pub use election_safety::ElectionSafety;
 pub use equal_states::check_equal_states;
 pub use fifo_per_connection::{FIFO, FifoPerConnection};
 pub use global_prefix::GlobalPrefix;
+pub use idle_is_quiet::{Activity, check_idle_is_quiet};
 pub use idle_read_is_answered::check_idle_read_is_answered;
 pub use leader_completeness::LeaderCompleteness;
+pub use leads_a_quorum::{LeadsAQuorum, check_transferee};
 pub use log_matching::{LogMatching, Record};
 pub use mset_is_whole::check_mset_is_whole;
 pub use pads_are_bounded::PadsAreBounded;

@@ -77,6 +77,7 @@ pub const EXPECTED: &[(&str, &[&str])] = &[
         "protocol",
         &[
             "leader elected",
+            "leadership handed over",
             "skip committed",
             "suffix replaced",
             "command refused",

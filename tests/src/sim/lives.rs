@@ -109,6 +109,7 @@ impl World {
         self.trace.line(|| format!("server {id} starts its life {life}"));
         self.coverage.count("server started");
         self.invariants.log_matching.restarted(id);
+        self.invariants.leads_a_quorum.restarted(id);
         self.coverage.add("damaged snapshot passed over", damaged as u64);
         self.invariants.global_prefix.restarted(id);
         let running = self.servers[id as usize - 1].running.as_mut().expect("just started");

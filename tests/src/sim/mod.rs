@@ -10,6 +10,7 @@
 //! | `plan.rs` | what a seed stands for: sizes, weather, faults |
 //! | `sizes.rs` | how large entries, commands, values and pipelines are |
 //! | `world.rs` | virtual time, and events in their order |
+//! | `queue.rs` | what is going to happen, in the order of time |
 //! | `rounds.rs`, `links.rs`, `talk.rs`, `lives.rs` | what events lead to: rounds of threads, messages between servers, clients' requests, starts and ends |
 //! | `observe.rs` | what is checked after each |
 //! | `server.rs` | a server's process, and what outlives it |
@@ -38,6 +39,7 @@ mod plan;
 mod prompt;
 #[cfg(feature = "planted-bugs")]
 mod prove;
+mod queue;
 mod recorder;
 mod request;
 mod rounds;

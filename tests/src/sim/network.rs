@@ -13,7 +13,7 @@ use crate::chance::Chance;
 pub type Micros = u64;
 
 /// A copy comes so late at most.
-const MOST_LATE: Micros = 1_000_000;
+pub const MOST_LATE: Micros = 1_000_000;
 /// Messages that carry commands come twice so many times as often as others: lanes must bear it.
 const FORWARDS_DOUBLED: u64 = 20;
 
@@ -129,6 +129,12 @@ impl Network {
             _ => None,
         };
         self.connections.keys().filter_map(of).collect()
+    }
+
+    /// Whether two servers are connected, and hear each other.
+    pub fn is_open(&self, a: u64, b: u64, group: usize) -> bool {
+        let cut = |direction| self.cut.contains(&direction);
+        self.connections.contains_key(&link(a, b, group)) && !cut((a, b, group)) && !cut((b, a, group))
     }
 
     /// Whether a message that was sent over a connection still arrives.

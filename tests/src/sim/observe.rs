@@ -2,14 +2,18 @@
 
 use niagara_engine::batch::EntryFill;
 
+use super::network::{MOST_LATE, Micros};
 use super::plan::Plan;
 use super::server::last_of;
-use super::world::World;
+use super::world::{MS, World};
 use crate::invariants::{
     AckedIsApplied, AppliedOnce, Broken, ByteLimits, BytesAreBounded, ElectionSafety, FifoPerConnection,
-    GlobalPrefix, LeaderCompleteness, LogMatching, PadsAreBounded, PositionBijection, ReadIsFresh,
-    check_compaction_floor, check_restored_state,
+    GlobalPrefix, LeaderCompleteness, LeadsAQuorum, LogMatching, PadsAreBounded, PositionBijection,
+    ReadIsFresh, check_compaction_floor, check_restored_state, check_transferee,
 };
+
+/// Two election time-outs at the slowest clock, and some moments in which the operating system gives the core to somebody else.
+const TWO_ELECTIONS: Micros = 2 * 250 * MS + 100 * MS;
 
 /// All invariants that are checked event by event.
 pub(super) struct Invariants {
@@ -24,6 +28,7 @@ pub(super) struct Invariants {
     pub fifo_per_connection: FifoPerConnection,
     pub pads_are_bounded: PadsAreBounded,
     pub bytes_are_bounded: BytesAreBounded,
+    pub leads_a_quorum: LeadsAQuorum,
 }
 
 impl Invariants {
@@ -46,6 +51,7 @@ impl Invariants {
             fifo_per_connection: FifoPerConnection::default(),
             pads_are_bounded: PadsAreBounded::new(groups),
             bytes_are_bounded: BytesAreBounded::new(limits, groups),
+            leads_a_quorum: LeadsAQuorum::default(),
         }
     }
 }
@@ -74,6 +80,7 @@ impl World {
             let term = standing.term;
             self.trace.line(|| format!("server {id} leads group {} in term {term}", group + 1));
             self.coverage.count("leader elected");
+            self.activity.elections += 1;
             pads_are_bounded.elected();
             leader_completeness.elected((id, group, term), log, log_matching.committed(group))?;
         }
@@ -84,6 +91,8 @@ impl World {
                 format!("server {id} has parted from the others: {why}"),
             ));
         }
+        let handing_over = std::mem::replace(&mut running.transferees[group], standing.transferee);
+        let begins = standing.transferee != 0 && standing.transferee != handing_over;
         check_compaction_floor((id, group), log, running.floors[group], &machine.snapshots())?;
         let before = std::mem::replace(&mut running.last[group], last_of(machine, group));
         if log.term(before.0) != Some(before.1) && before.0 > 0 {
@@ -94,6 +103,7 @@ impl World {
             log.read(before.0 + 1, standing.last, usize::MAX, &mut appended).expect("just appended");
             for entry in appended {
                 let fill = EntryFill::of(&entry.context).expect("made here");
+                self.activity.entries += 1;
                 bytes_are_bounded.appended(entry.memory_bytes());
                 if entry.data.len() > self.plan.sizes.entry {
                     self.coverage.count("command above an entry appended");
@@ -110,7 +120,34 @@ impl World {
             }
         }
         let new = self.invariants.log_matching.observe(id, group, standing.commit, log)?;
+        if begins {
+            self.coverage.count("leadership handed over");
+            if let Some(target) = &self.servers[standing.transferee as usize - 1].running {
+                let last = target.machine.log(group).last_index();
+                check_transferee((id, group), &standing, last, self.plan.sizes.window as u64)?;
+            }
+        }
         self.committed(group, new)
+    }
+
+    /// Looks whether a leader reaches a quorum.
+    pub(super) fn check_quorum(&mut self, id: u64, group: usize) -> Result<(), Broken> {
+        let server = &self.servers[id as usize - 1];
+        let Some(running) = &server.running else { return Ok(()) };
+        let reaches = |other: &u64| {
+            *other != id
+                && self.is_running(*other)
+                && self.paused_until(*other).is_none()
+                && self.network.is_open(id, *other, group)
+        };
+        let leads = running.machine.standing(group).leads;
+        let is_alone = leads && {
+            let reached = (1..=self.plan.servers).filter(reaches).count() as u64;
+            (reached + 1) * 2 <= self.plan.servers
+        };
+        let copies = if self.plan.weather.doubled > 0 { MOST_LATE } else { 0 };
+        let bound = TWO_ELECTIONS * server.slowness + copies;
+        self.invariants.leads_a_quorum.ticked((id, group), self.now, is_alone, bound)
     }
 
     /// Looks at what waits on a server.
@@ -181,5 +218,6 @@ impl World {
         self.coverage.add("snapshot received", figures.snapshots_received);
         self.coverage.add("snapshot failed", figures.snapshot_failures);
         self.coverage.add("append not taken", figures.untaken);
+        self.coverage.add("damaged transfer", figures.damaged_transfers);
     }
 }

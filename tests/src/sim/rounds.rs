@@ -31,15 +31,18 @@ impl World {
         self.server(id).set_clock(now);
         self.plan_keeping(id);
         for thread in Thread::all(groups) {
-            let server = &mut self.servers[id as usize - 1];
-            let (life, hangs) = (server.life, server.hangs(thread));
-            let Some(running) = &mut server.running else { return };
-            let scheduled = &running.scheduled[thread.index(groups)];
-            if !scheduled && running.wants(thread) && !hangs {
-                running.scheduled[thread.index(groups)] = true;
-                let latency = self.latency(id, thread);
-                self.after(latency, Event::Round { server: id, life, thread });
+            let server = &self.servers[id as usize - 1];
+            let life = server.life;
+            let Some(running) = &server.running else { return };
+            let at = thread.index(groups);
+            // In the order of what it costs to look: this is done after every event.
+            if running.scheduled[at] || !running.wants(thread) || server.hangs(thread) {
+                continue;
             }
+            let latency = self.latency(id, thread);
+            self.after(latency, Event::Round { server: id, life, thread });
+            let server = &mut self.servers[id as usize - 1];
+            server.running.as_mut().expect("just seen").scheduled[at] = true;
         }
     }
 
@@ -64,6 +67,7 @@ impl World {
 
     pub(super) fn round(&mut self, id: u64, thread: Thread) -> Result<(), Broken> {
         let (now, groups) = (self.now, self.groups());
+        self.activity.rounds += 1;
         let server = self.server(id);
         server.set_clock(now);
         let hangs = server.hangs(thread);
@@ -120,6 +124,9 @@ impl World {
         }
         let frames = running.machine.keep_snapshots();
         let rounds: Vec<u64> = running.machine.snapshots().iter().map(|header| header.round).collect();
+        if rounds.len() > before {
+            self.activity.snapshots += 1;
+        }
         if rounds.len() != before {
             self.trace.line(|| format!("server {id} keeps snapshots of rounds {rounds:?}"));
         }
@@ -149,6 +156,7 @@ impl World {
             check_slow_peer_is_bounded((id, peer, group), waiting, most_waiting)?;
         }
         self.observe(id, group, anchor == group, level)?;
+        self.activity.messages += frames.len() as u64;
         for (to, frame) in frames {
             for flight in self.network.send(self.now, (id, to, group), &frame, &mut self.coverage) {
                 self.after(flight.arrives - self.now, Event::Arrive(flight));
@@ -219,6 +227,7 @@ impl World {
             self.turn(id, group)?;
         }
         self.check_waiting(id)?;
+        self.check_quorum(id, group)?;
         self.follow(id);
         let tick = self.tick_of(id);
         self.after(tick, Event::GroupTick { server: id, life, group });

@@ -9,10 +9,12 @@ use super::clients::{Ask, Told};
 use super::network::Micros;
 use super::plan::LAST_FAULT;
 use super::request::{Request, name};
+use super::server::TICK;
 use super::sizes::{LENGTH_PART, SHARED_IN_PIPELINE};
 use super::world::{Event, World};
 use crate::invariants::{
-    Broken, Pending, check_equal_states, check_idle_read_is_answered, check_progress_after_heal,
+    Activity, Broken, Pending, check_equal_states, check_idle_is_quiet, check_idle_read_is_answered,
+    check_progress_after_heal,
 };
 use crate::linearizability::{Condition, Input, Verdict, check};
 
@@ -24,6 +26,8 @@ const CLIENTS_GO_ON: Micros = 300 * MS;
 /// Time for servers to start, leaders to be elected and laggards to catch up: a few election time-outs, and a few more for
 /// leaderships to come to rest.
 const SETTLE: Micros = 2500 * MS;
+/// The last part of it, in which nothing should happen any more.
+const IDLE: Micros = 600 * MS;
 /// Time for one server to catch up with the others after a single cut.
 const CATCH_UP: Micros = 1200 * MS;
 /// Time for probes that are to be executed while a group's link is cut: above the engine's deadline, upon which they would count
@@ -48,16 +52,21 @@ impl World {
             1 => {
                 self.clients_rest = true;
                 self.end_long_pipelines();
-                SETTLE
+                SETTLE - IDLE
             }
             2 => {
+                self.before_idling = self.activity;
+                IDLE
+            }
+            3 => {
                 self.check_progress("long after the faults have ended")?;
+                self.check_idle()?;
                 // The group of the last command is the anchor, which does not skip ahead by itself.
                 let (_, victim, _) = self.cut_for_probes()?;
                 self.probe(victim);
                 50 * MS
             }
-            3 => {
+            4 => {
                 let (leader, victim, group) = self.cut_for_probes()?;
                 self.coverage.count("one group's link cut for probes");
                 self.trace
@@ -67,17 +76,17 @@ impl World {
                 self.probe_others(leader, victim);
                 200 * MS
             }
-            4 => {
+            5 => {
                 let (leader, victim) = self.cut_servers;
                 self.probe_others(leader, victim);
                 PROBES
             }
-            5 => {
+            6 => {
                 self.check_probes("while two servers were cut apart in one group")?;
                 let _ = self.network.calm();
                 CATCH_UP
             }
-            6 => {
+            7 => {
                 self.check_progress("after a cut link was mended")?;
                 self.probes.clear();
                 (1..=self.plan.servers).for_each(|server| self.probe_by_read(server));
@@ -86,6 +95,7 @@ impl World {
             _ => {
                 self.check_idle_reads()?;
                 self.check_digests()?;
+                self.check_transfers()?;
                 self.check_history()?;
                 self.is_over = true;
                 return Ok(());
@@ -93,6 +103,22 @@ impl World {
         };
         self.after(pause, Event::Script(step + 1));
         Ok(())
+    }
+
+    /// Little has happened while nobody wanted anything.
+    fn check_idle(&self) -> Result<(), Broken> {
+        let (servers, groups) = (self.plan.servers, self.groups() as u64);
+        // At the fastest clock, and as many again.
+        let ticks = IDLE / (TICK.as_micros() as u64 * 4 / 5);
+        let may = Activity {
+            // Each leadership may come home.
+            elections: groups,
+            entries: 4 * groups,
+            snapshots: servers,
+            messages: 2 * ticks * groups * (servers - 1),
+            rounds: 12 * ticks * groups * servers,
+        };
+        check_idle_is_quiet(self.activity - self.before_idling, may, IDLE / MS)
     }
 
     /// What takes clients longer than settling does is given up.
@@ -211,6 +237,18 @@ impl World {
         check_equal_states(&all)?;
         self.coverage.add("digests compared", all.iter().map(|status| status.digests.len() as u64).sum());
         (1..=self.plan.servers).for_each(|server| self.count_figures(server));
+        Ok(())
+    }
+
+    /// A file is received as it was sent, and is damaged only if a disk was.
+    fn check_transfers(&self) -> Result<(), Broken> {
+        let damaged = self.coverage.of("damaged transfer");
+        let disks = self.coverage.of("bit flipped") + self.coverage.of("sync failed");
+        if damaged > 0 && disks == 0 {
+            let what =
+                format!("{damaged} snapshots were damaged when they had been received, and no disk was");
+            return Err(Broken::new("a_received_file_is_whole", what));
+        }
         Ok(())
     }
 

@@ -100,6 +100,8 @@ pub struct Running {
     pub last: Vec<(u64, u64)>,
     /// When the thread that keeps the snapshots is woken by its clock, if that is planned.
     pub keeping_at: Option<u64>,
+    /// Per group: to whom leadership is being handed.
+    pub transferees: Vec<u64>,
     /// Per group: where the log began at the start.
     pub floors: Vec<u64>,
     desk: Desk<Recorder>,
@@ -208,6 +210,7 @@ impl Server {
             scheduled: vec![false; 2 * groups + 4],
             last: (0..groups).map(|group| last_of(&machine, group)).collect(),
             keeping_at: None,
+            transferees: vec![0; groups],
             floors: (0..groups).map(|group| machine.log(group).floor().index).collect(),
             machine,
             executed,

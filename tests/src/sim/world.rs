@@ -3,8 +3,7 @@
 //! Every round of every thread is an event of its own, so that anything can happen between any two of them: a message can
 //! come, a server can die, another thread can go first. The order follows from the plan's seed.
 
-use std::cmp::{Ordering, Reverse};
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::clients::{Clients, Sending, Told};
 use super::coverage::Coverage;
@@ -12,10 +11,11 @@ use super::disk::{Disk, Image};
 use super::network::{Flight, Micros, Network};
 use super::observe::Invariants;
 use super::plan::Plan;
+use super::queue::Queue;
 use super::server::{Server, Thread};
 use super::trace::Trace;
 use crate::chance::Chance;
-use crate::invariants::Broken;
+use crate::invariants::{Activity, Broken};
 
 /// A millisecond.
 pub(super) const MS: Micros = 1000;
@@ -86,6 +86,9 @@ pub(super) struct World {
     pub prompt_reads: BTreeMap<u64, (u64, Micros)>,
     /// The two servers that the script has cut apart.
     pub cut_servers: (u64, u64),
+    /// What the cluster has done, and had done when it was left to itself.
+    pub activity: Activity,
+    pub before_idling: Activity,
     /// The script has come to its end.
     pub is_over: bool,
     /// Connections that a server's front end knows: server, life, connection.
@@ -96,34 +99,7 @@ pub(super) struct World {
     pub met: BTreeMap<(u64, u64), u64>,
     /// Copies of servers' directories that are going to be put back, by the fault's number, with the life that they are of.
     pub copies: BTreeMap<usize, (u64, Image)>,
-    queue: BinaryHeap<Queued>,
-    next_event: u64,
-}
-
-/// An event that is to come. Those of the same moment happen in the order in which they were queued.
-struct Queued {
-    order: Reverse<(Micros, u64)>,
-    event: Event,
-}
-
-impl PartialEq for Queued {
-    fn eq(&self, other: &Queued) -> bool {
-        self.order == other.order
-    }
-}
-
-impl Eq for Queued {}
-
-impl PartialOrd for Queued {
-    fn partial_cmp(&self, other: &Queued) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Queued {
-    fn cmp(&self, other: &Queued) -> Ordering {
-        self.order.cmp(&other.order)
-    }
+    queue: Queue<Event>,
 }
 
 impl World {
@@ -151,13 +127,14 @@ impl World {
             next_probe: 0,
             prompt_reads: BTreeMap::new(),
             cut_servers: (0, 0),
+            activity: Activity::default(),
+            before_idling: Activity::default(),
             is_over: false,
             connected: BTreeSet::new(),
             last_reply: BTreeMap::new(),
             met: BTreeMap::new(),
             copies: BTreeMap::new(),
-            queue: BinaryHeap::new(),
-            next_event: 0,
+            queue: Queue::default(),
             chance,
             plan,
         };
@@ -184,12 +161,12 @@ impl World {
     /// Lets time pass until the script is over.
     pub fn run(&mut self) -> Result<(), Broken> {
         while !self.is_over {
-            let Some(Queued { order: Reverse((at, number)), event }) = self.queue.pop() else {
+            let Some((at, event)) = self.queue.pop() else {
                 return Err(Broken::new("time_goes_on", "nothing is going to happen any more"));
             };
             self.now = at;
             self.trace.at(at);
-            if number > MOST_EVENTS {
+            if self.queue.queued() > MOST_EVENTS {
                 return Err(Broken::new(
                     "idle_means_asleep",
                     format!("{MOST_EVENTS} events, and now {event:?}"),
@@ -197,16 +174,14 @@ impl World {
             }
             self.happen(event)?;
         }
-        self.coverage.add("events", self.next_event);
+        self.coverage.add("events", self.queue.queued());
         self.coverage.add("virtual milliseconds", self.now / MS);
         Ok(())
     }
 
     /// Something is going to happen after so long.
     pub fn after(&mut self, delay: Micros, event: Event) {
-        let number = self.next_event;
-        self.next_event += 1;
-        self.queue.push(Queued { order: Reverse((self.now + delay, number)), event });
+        self.queue.push(self.now + delay, event);
     }
 
     fn happen(&mut self, event: Event) -> Result<(), Broken> {

@@ -1,0 +1,55 @@
+use std::collections::BTreeMap;
+
+use niagara_engine::sim::Standing;
+
+use super::{Broken, hold};
+
+/// A leader that a quorum has not reached for two election time-outs leads no more (Raft thesis, section 6.2); and a leader hands over
+/// to nobody whose log ends far below what is committed, since commands wait meanwhile.
+#[derive(Debug, Default)]
+pub struct LeadsAQuorum {
+    /// Since when a leader has been without a quorum, in microseconds, by server and group.
+    alone: BTreeMap<(u64, usize), u64>,
+}
+
+impl LeadsAQuorum {
+    /// A replica has had a tick, and can or cannot reach a quorum. Times are in microseconds.
+    pub fn ticked(
+        &mut self,
+        (server, group): (u64, usize),
+        now: u64,
+        is_alone: bool,
+        bound: u64,
+    ) -> Result<(), Broken> {
+        if !is_alone {
+            self.alone.remove(&(server, group));
+            return Ok(());
+        }
+        let since = *self.alone.entry((server, group)).or_insert(now);
+        hold(now - since <= bound, "leads_a_quorum", || {
+            let alone = (now - since) / 1000;
+            format!("server {server} leads group {} and has been without a quorum for {alone} ms", group + 1)
+        })
+    }
+
+    /// A server has been started.
+    pub fn restarted(&mut self, server: u64) {
+        self.alone.retain(|(other, _), _| *other != server);
+    }
+}
+
+/// A leader begins to hand over to a server whose log ends at entry `last`.
+pub fn check_transferee(
+    (server, group): (u64, usize),
+    standing: &Standing,
+    last: u64,
+    window: u64,
+) -> Result<(), Broken> {
+    hold(last + window >= standing.commit, "leads_a_quorum", || {
+        let Standing { transferee, commit, .. } = standing;
+        format!(
+            "server {server} hands group {} over to server {transferee}, whose log ends at entry {last} where {commit} is committed",
+            group + 1
+        )
+    })
+}

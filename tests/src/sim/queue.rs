@@ -1,0 +1,66 @@
+//! What is going to happen, in the order of time.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::network::Micros;
+
+/// Events that are to come. Those of the same moment happen in the order in which they were queued.
+///
+/// Events are much longer than what orders them, and a heap moves what it holds: so it holds their places.
+#[derive(Debug)]
+pub(super) struct Queue<E> {
+    order: BinaryHeap<Reverse<(Micros, u64, usize)>>,
+    events: Vec<Option<E>>,
+    free: Vec<usize>,
+    queued: u64,
+}
+
+impl<E> Default for Queue<E> {
+    fn default() -> Self {
+        Queue { order: BinaryHeap::new(), events: Vec::new(), free: Vec::new(), queued: 0 }
+    }
+}
+
+impl<E> Queue<E> {
+    /// Something is going to happen at a moment.
+    pub fn push(&mut self, at: Micros, event: E) {
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.events.push(None);
+            self.events.len() - 1
+        });
+        self.events[place] = Some(event);
+        self.order.push(Reverse((at, self.queued, place)));
+        self.queued += 1;
+    }
+
+    /// What happens next, and when.
+    pub fn pop(&mut self) -> Option<(Micros, E)> {
+        let Reverse((at, _, place)) = self.order.pop()?;
+        self.free.push(place);
+        Some((at, self.events[place].take().expect("each place is in the order once")))
+    }
+
+    /// How many have been queued so far.
+    pub fn queued(&self) -> u64 {
+        self.queued
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_queued_for_the_same_moment_keeps_its_order() {
+        let mut queue = Queue::default();
+        for (at, event) in [(5, 'c'), (1, 'a'), (5, 'd'), (2, 'b')] {
+            queue.push(at, event);
+        }
+        assert_eq!((queue.pop(), queue.pop()), (Some((1, 'a')), Some((2, 'b'))));
+        queue.push(5, 'e');
+        let rest: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
+        assert_eq!(rest, [(5, 'c'), (5, 'd'), (5, 'e')]);
+        assert_eq!(queue.queued(), 5);
+    }
+}
