@@ -185,3 +185,6 @@ impl Origin {
         Span { server, incarnation, lane, attempt: 0, first, count }
     }
 }
+
+#[cfg(test)]
+mod tests;
