@@ -1,0 +1,36 @@
+//! Keeps the histories that are judged, for whoever wants to hand them to another checker too.
+
+use std::cell::RefCell;
+use std::fmt::Display;
+
+use super::Operation;
+
+thread_local! {
+    /// What was judged last on this thread, if somebody wants to know.
+    static KEPT: RefCell<Option<Vec<Operation<String>>>> = const { RefCell::new(None) };
+}
+
+/// Runs something that has a history [judged](super::check) on this thread, and hands that history out, too; an empty one if
+/// it never came to that.
+pub fn keeping_history<T>(run: impl FnOnce() -> T) -> (T, Vec<Operation<String>>) {
+    KEPT.set(Some(Vec::new()));
+    let result = run();
+    (result, KEPT.take().expect("it was put there, and nobody else takes it"))
+}
+
+pub(super) fn keep<K: Display>(history: &[Operation<K>]) {
+    KEPT.with_borrow_mut(|kept| {
+        if let Some(kept) = kept {
+            *kept = history
+                .iter()
+                .map(|Operation { client, key, began, ended, input }| Operation {
+                    client: *client,
+                    key: key.to_string(),
+                    began: *began,
+                    ended: *ended,
+                    input: input.clone(),
+                })
+                .collect();
+        }
+    });
+}
