@@ -7,7 +7,7 @@
 //!
 //! A disk that loses what it was handed and not told to flush is not among what this can show; the simulated one does that.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +19,7 @@ use super::power_loss::{Op, Promised, Seen, for_all, ops};
 
 struct Machine {
     dir: tempfile::TempDir,
+    cuts: Cell<u64>,
     _disk: LoopDisk,
 }
 
@@ -30,20 +31,23 @@ impl Machine {
         }
         let (at, image) = (dir.path().join("disk"), dir.path().join("image"));
         let disk = LoopDisk::mount_with(&at, &image, 32, &[], "loop,commit=3600")?;
-        Ok(Machine { dir, _disk: disk })
+        Ok(Machine { dir, cuts: Cell::new(0), _disk: disk })
     }
 
     fn disk(&self) -> PathBuf {
         self.dir.path().join("disk")
     }
 
-    /// Shows what would be found if the power failed now.
+    /// Shows what would be found if the power failed now. Each copy has a name of its own: the system lets go of a device some time
+    /// after it was unmounted, and a second file system of that name would be seen through what is known of the first.
     fn cut<T>(&self, look: impl FnOnce(&Path) -> T) -> T {
-        let (at, image) = (self.dir.path().join("copy"), self.dir.path().join("image-of-copy"));
+        let number = self.cuts.replace(self.cuts.get() + 1);
+        let (at, image) = (self.dir.path().join("copy"), self.dir.path().join(format!("image-{number}")));
         fs::copy(self.dir.path().join("image"), &image).unwrap();
         let copy = LoopDisk::mount_image(&at, &image, "loop").expect("its journal can be replayed");
         let found = look(&at);
         drop(copy);
+        fs::remove_file(image).unwrap();
         found
     }
 }
