@@ -74,7 +74,7 @@ const EXPLANATION_STEPS: u64 = 300_000;
 ///
 /// # Panics
 /// When an operation ends before it begins.
-pub fn check<K: Ord + Clone + Debug + Display>(history: &[Operation<K>], budget: u64) -> Verdict {
+pub fn check<K: Ord + Clone + Debug + 'static>(history: &[Operation<K>], budget: u64) -> Verdict {
     kept::keep(history);
     let mut by_key: BTreeMap<&K, Vec<&Operation<K>>> = BTreeMap::new();
     for operation in history {

@@ -5,6 +5,10 @@
 //! [`promises`] lists what holds while nothing fails; [`power_loss`] says what may be left when the power does, for any order of
 //! operations, and [`power_cut`] cuts it.
 
+mod contents;
+mod directories;
+mod held;
+mod ops;
 mod power_cut;
 mod power_loss;
 mod promises;

@@ -15,7 +15,8 @@ use niagara_engine::log::SystemFiles;
 use niagara_tests::loop_disk::LoopDisk;
 use niagara_tests::rounds;
 
-use super::power_loss::{Op, Promised, Seen, for_all, ops};
+use super::ops::{Op, ops};
+use super::power_loss::{Promised, Seen, for_all};
 
 struct Machine {
     dir: tempfile::TempDir,

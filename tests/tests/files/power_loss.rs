@@ -15,61 +15,9 @@ use niagara_tests::sim::Disk;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
+use super::held::{Held, brief};
+use super::ops::{DIRS, NAMES, Op, ops};
 use super::promises::content_of;
-
-/// Something that is done with files. Names are numbers, of [`DIRS`] directories with [`NAMES`] names each.
-#[derive(Clone, Debug)]
-pub enum Op {
-    Create(usize),
-    Write {
-        name: usize,
-        at: usize,
-        parts: Vec<Vec<u8>>,
-    },
-    Zeros {
-        name: usize,
-        from: usize,
-        length: usize,
-    },
-    Reserve {
-        name: usize,
-        from: usize,
-        length: usize,
-    },
-    SyncData(usize),
-    SyncAll(usize),
-    Rename(usize, usize),
-    Remove(usize),
-    SyncDir(usize),
-    CreateDir(usize),
-    /// A look at what would be left if the power failed here.
-    Cut,
-}
-
-const DIRS: usize = 2;
-const NAMES: usize = 3;
-
-/// Operations; offsets and lengths are multiples of a unit, more or less.
-pub fn ops(unit: usize, most: usize) -> impl Strategy<Value = Vec<Op>> {
-    let name = 0..DIRS * NAMES;
-    let place = move || (0..40_usize, 0..unit).prop_map(move |(units, more)| units * unit + more);
-    let part = (any::<u8>(), 0..20 * unit).prop_map(|(byte, length)| vec![byte; length]);
-    let parts = prop::collection::vec(part, 1..4);
-    let op = prop_oneof![
-        3 => name.clone().prop_map(Op::Create),
-        6 => (name.clone(), place(), parts).prop_map(|(name, at, parts)| Op::Write { name, at, parts }),
-        1 => (name.clone(), place(), place()).prop_map(|(name, from, length)| Op::Zeros { name, from, length }),
-        1 => (name.clone(), place(), place()).prop_map(|(name, from, length)| Op::Reserve { name, from, length }),
-        2 => name.clone().prop_map(Op::SyncData),
-        2 => name.clone().prop_map(Op::SyncAll),
-        3 => (name.clone(), 0..NAMES).prop_map(|(from, to)| Op::Rename(from, from / NAMES * NAMES + to)),
-        1 => name.prop_map(Op::Remove),
-        3 => (0..DIRS).prop_map(Op::SyncDir),
-        1 => (0..DIRS).prop_map(Op::CreateDir),
-        2 => Just(Op::Cut),
-    ];
-    prop::collection::vec(op, 1..most)
-}
 
 /// What was seen of losses: a check that has never met any proves nothing.
 #[derive(Clone, Copy, Debug, Default)]
@@ -89,20 +37,6 @@ pub struct Promised {
     held: Vec<Held>,
     handles: Vec<Arc<dyn LogFile>>,
     dirs: BTreeSet<PathBuf>,
-}
-
-/// A file's content.
-#[derive(Clone, Debug, Default)]
-struct Held {
-    now: Vec<u8>,
-    /// Contents since the last sync, the last one left out.
-    before: Vec<Vec<u8>>,
-    /// The least and the most that it has been long since.
-    lengths: (usize, usize),
-    /// What each byte has been since.
-    bytes: Vec<Vec<u8>>,
-    /// Behind the last byte that was written, rather than reserved.
-    written: usize,
 }
 
 impl Promised {
@@ -143,7 +77,7 @@ impl Promised {
                 let handle = files.create(&self.path(*name)).unwrap();
                 if let Some(file) = self.is(*name) {
                     self.handles[file] = handle;
-                    self.held[file].changes(|now| now.clear());
+                    self.held[file].changes(Vec::clear);
                     self.held[file].written = 0;
                 } else {
                     self.handles.push(handle);
@@ -273,9 +207,7 @@ impl Promised {
         let paths: Vec<PathBuf> = self.names.keys().cloned().collect();
         for path in paths {
             let found = content_of(files, &path).map(|content| {
-                let mut held = Held { written: content.len(), now: content, ..Held::default() };
-                held.synced();
-                self.held.push(held);
+                self.held.push(Held::of(content));
                 self.handles.push(files.open(&path).unwrap());
                 self.held.len() - 1
             });
@@ -293,52 +225,6 @@ impl Promised {
         };
         been.iter().map(held).collect::<Vec<_>>().join(", ")
     }
-}
-
-impl Held {
-    fn changes(&mut self, change: impl FnOnce(&mut Vec<u8>)) {
-        self.before.push(self.now.clone());
-        change(&mut self.now);
-        self.lengths = (self.lengths.0.min(self.now.len()), self.lengths.1.max(self.now.len()));
-        self.bytes.resize(self.bytes.len().max(self.now.len()), vec![0]);
-        // Behind its end a file holds zeros, which a length without its bytes shows.
-        let behind = std::iter::repeat(&0);
-        for (been, byte) in self.bytes.iter_mut().zip(self.now.iter().chain(behind)) {
-            if !been.contains(byte) {
-                been.push(*byte);
-            }
-        }
-    }
-
-    fn write(&mut self, at: usize, bytes: &[u8]) {
-        if bytes.is_empty() {
-            return;
-        }
-        let end = at + bytes.len();
-        self.changes(|now| {
-            now.resize(now.len().max(end), 0);
-            now[at..end].copy_from_slice(bytes);
-        });
-        self.written = self.written.max(end);
-    }
-
-    fn synced(&mut self) {
-        self.before.clear();
-        self.lengths = (self.now.len(), self.now.len());
-        self.bytes = self.now.iter().map(|byte| vec![*byte]).collect();
-    }
-
-    fn may_be(&self, content: &[u8]) -> bool {
-        (self.lengths.0..=self.lengths.1).contains(&content.len())
-            && content.iter().zip(&self.bytes).all(|(byte, been)| been.contains(byte))
-    }
-}
-
-/// A content by its runs of equal bytes.
-fn brief(content: &Option<Vec<u8>>) -> String {
-    let Some(content) = content else { return "nothing".into() };
-    let runs = content.chunk_by(|a, b| a == b).map(|run| format!("{}x{}", run.len(), run[0]));
-    format!("[{}]", runs.collect::<Vec<_>>().join(" "))
 }
 
 /// Runs a property on so many cases.
