@@ -270,3 +270,6 @@ impl<R: Send> ReadSink for Inbox<R> {
         self.arrive(&mut tokens.iter().map(|&token| Completion::ReadFailed { token }).collect());
     }
 }
+
+#[cfg(test)]
+mod tests;

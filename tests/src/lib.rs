@@ -16,6 +16,8 @@
 //! [`campaign`] does that and more at random for as long as one likes (`cargo run --release -p niagara-tests --bin faults`), and
 //! has every history of its clients checked for [`linearizability`].
 //!
+//! Other checkers can be asked, too: histories are [exported](export).
+//!
 //! What snapshots cost, and whether the disk stays bounded, is [`measuring`]'s (`--bin snapshots`, `--bin endless`).
 //!
 //! Apart from all that, without a process or a socket: [`sim`] runs whole clusters in one thread and in virtual time, and
@@ -31,6 +33,7 @@ pub mod chance;
 mod client;
 mod cluster;
 pub mod disk_use;
+pub mod export;
 pub mod filling;
 pub mod fuzz;
 mod history;

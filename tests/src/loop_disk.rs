@@ -16,9 +16,31 @@ impl LoopDisk {
     /// Why there can be none: that takes root, loop devices, and the programs `mkfs.ext4`, `mount` and `fsfreeze`.
     pub fn mount(at: &Path, image: &Path, mib: u64) -> Result<LoopDisk, String> {
         run(Command::new("fsfreeze").arg("--version"))?;
+        LoopDisk::mount_with(at, image, mib, &[], "loop")
+    }
+
+    /// Likewise, with options for `mkfs.ext4` and for `mount`.
+    ///
+    /// # Errors
+    /// As [`mount`](Self::mount), but for `fsfreeze`.
+    pub fn mount_with(
+        at: &Path,
+        image: &Path,
+        mib: u64,
+        make: &[&str],
+        mount: &str,
+    ) -> Result<LoopDisk, String> {
         run(Command::new("truncate").arg("--size").arg(format!("{mib}M")).arg(image))?;
-        run(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(image))?;
-        run(Command::new("mount").args(["-o", "loop"]).arg(image).arg(at))?;
+        run(Command::new("mkfs.ext4").args(["-q", "-F"]).args(make).arg(image))?;
+        LoopDisk::mount_image(at, image, mount)
+    }
+
+    /// Mounts what is in a file, with options for `mount`.
+    ///
+    /// # Errors
+    /// Why it cannot be mounted.
+    pub fn mount_image(at: &Path, image: &Path, mount: &str) -> Result<LoopDisk, String> {
+        run(Command::new("mount").args(["-o", mount]).arg(image).arg(at))?;
         Ok(LoopDisk { at: at.to_owned() })
     }
 

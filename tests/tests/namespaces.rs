@@ -142,6 +142,7 @@ fn a_short_campaign() {
         seed,
         durability: Durability::Fsync,
         loopback: None,
+        keep: None,
     };
     let report = plan.run(&Arc::default(), |_| {}).expect("the network works");
     println!("{}", report.table);

@@ -152,6 +152,7 @@ fn a_frame_whose_sync_has_failed_is_made_durable_by_the_next_process() {
 fn the_simulated_disk_loses_what_was_not_synced() {
     let survives = |seed| {
         let disk = Disk::new(Chance::new(seed));
+        disk.create_dir(Path::new("dir")).unwrap();
         let file = disk.create(Path::new("dir/file")).unwrap();
         disk.sync_dir(Path::new("dir")).unwrap();
         file.write_all_at(&mut [IoSlice::new(b"data")], 0).unwrap();

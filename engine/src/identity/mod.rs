@@ -87,6 +87,9 @@ impl Identity {
                 }
                 None => {
                     place.check_empty(dir, config.groups())?;
+                    // Whoever has locked the directory has made it; but not every owner of files takes a lock.
+                    let io = |source| IdentityError::Io { path: dir.clone(), source };
+                    files.create_dir(dir).map_err(io)?;
                     let record = new_record(config, &**files, life);
                     place.save(&record)?;
                     record

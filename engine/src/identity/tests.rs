@@ -137,7 +137,9 @@ fn only_a_marked_snapshot_was_received() {
 fn logs_or_snapshots_without_an_identity_are_refused() {
     for held in ["group-1/1.log", "snapshots/1.snap"] {
         let (config, files) = (config(Path::new("d")), memory_files());
-        files.create(&Path::new("d").join(held)).unwrap();
+        let path = Path::new("d").join(held);
+        files.create_dir(path.parent().unwrap()).unwrap();
+        files.create(&path).unwrap();
         let refused = open(&config, &files, 0xa);
         assert!(matches!(refused, Err(IdentityError::NoIdentity { .. })), "{held}");
     }

@@ -187,3 +187,6 @@ impl Origin {
         Span { server, incarnation, lane, attempt: 0, first, count }
     }
 }
+
+#[cfg(test)]
+mod tests;

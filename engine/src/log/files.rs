@@ -18,16 +18,25 @@ const WRITE_PARTS: usize = 1024;
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Directories and names. A name is durable when its directory has been synced, not before.
+///
+/// `tests/tests/files/` holds every implementation to what is promised here.
+///
+/// What is absent is an error of the kind `NotFound`: a file that is to be opened, renamed or removed, and a directory that is to
+/// be listed, synced, or given a file. What is a directory cannot be opened, created or removed as a file.
+///
+/// After a loss of power a name is what it was at the last sync of its directory, or what it has been at any time since. A renaming
+/// has happened as a whole or not at all: the file has one of its two names, and what had the new one has it still, or has none.
 pub trait Files: fmt::Debug + Send + Sync {
     /// Creates a directory, with those above it, unless it exists. The names of all that it creates, and its own, are durable.
+    /// An error of the kind `AlreadyExists` if there is a file.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
-    /// The files in a directory, in any order.
+    /// What is in a directory, files and directories, in any order. Nothing of what is in those.
     fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>>;
     /// Opens a file that exists, for reading and writing.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn LogFile>>;
-    /// Creates a file, or empties one that exists.
+    /// Creates a file, or empties one that exists: whoever has it open sees it empty, and writes to the same.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn LogFile>>;
-    /// Gives a file another name, in the place of what had it.
+    /// Gives a file another name in the same directory, in the place of what had it.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
@@ -47,19 +56,30 @@ pub trait Files: fmt::Debug + Send + Sync {
 }
 
 /// An open file. Contents are durable when it has been synced.
+///
+/// It stays usable when the file gets another name, or none, or another file takes its name: it is the same file still. All that
+/// have it open see what any of them writes.
+///
+/// After a loss of power each byte is what it was at the last sync, or what has been written there at any time since: nobody knows
+/// which writes, or which parts of them, have come to the disk. The length is any between the least and the most since, and bytes
+/// that it lets in without a write are zeros.
 pub trait LogFile: fmt::Debug + Send + Sync {
     /// Its length in bytes.
     fn length(&self) -> io::Result<u64>;
-    /// Fills the buffer from an offset on.
+    /// Fills the buffer from an offset on. An error of the kind `UnexpectedEof` if the file ends before; then what the buffer
+    /// holds means nothing. An empty buffer is always full.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
     /// Writes all parts, one behind the other, from an offset on: one system call, unless there are more parts than one
-    /// takes or the system stops short.
+    /// takes or the system stops short. If that is behind the end, zeros stand between. Nothing at all changes nothing, the length
+    /// neither.
     fn write_all_at(&self, parts: &mut [IoSlice<'_>], offset: u64) -> io::Result<()>;
-    /// Overwrites a range with zeros; the file grows if it ends within.
+    /// Overwrites a range with zeros; the file grows if it ends within or before, and never shrinks. An empty range changes
+    /// nothing.
     fn fill_with_zeros(&self, from: u64, to: u64) -> io::Result<()>;
-    /// Reserves disk space for a range; the file grows if it ends within.
+    /// Reserves disk space for a range, and keeps what is there; the file grows, by zeros, if it ends within or before, and never
+    /// shrinks. An empty range changes nothing.
     fn reserve(&self, from: u64, to: u64) -> io::Result<()>;
-    /// Waits until contents are durable.
+    /// Waits until contents are durable, and as much of the length as it takes to read what was written.
     fn sync_data(&self) -> io::Result<()>;
     /// Waits until contents and length are durable.
     fn sync_all(&self) -> io::Result<()>;
@@ -136,6 +156,8 @@ impl LogFile for File {
 
     fn write_all_at(&self, mut parts: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
         let mut at = offset;
+        // Parts without bytes at the front could make a call that writes nothing, which otherwise means that none can.
+        IoSlice::advance_slices(&mut parts, 0);
         while !parts.is_empty() {
             match rustix::io::pwritev(self, &parts[..parts.len().min(WRITE_PARTS)], at) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -161,9 +183,13 @@ impl LogFile for File {
     }
 
     fn reserve(&self, from: u64, to: u64) -> io::Result<()> {
+        // The system takes an empty range for a mistake.
+        if from >= to {
+            return Ok(());
+        }
         match rustix::fs::fallocate(self, FallocateFlags::empty(), from, to - from) {
-            // Not every file system can reserve space.
-            Err(Errno::OPNOTSUPP) => self.set_len(to),
+            // Not every file system can reserve space. None may cut off what is behind.
+            Err(Errno::OPNOTSUPP) => self.set_len(to.max(LogFile::length(self)?)),
             done => Ok(done?),
         }
     }

@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, IsTerminal as _};
 use std::panic;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -48,6 +49,9 @@ struct Arguments {
     /// Run on loopback, without faults of the network, even where namespaces are possible.
     #[arg(long)]
     loopback: bool,
+    /// Keep all histories here, in the forms that other checkers read, and the logs of all servers.
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
 }
 
 const MANUAL: &str = "\
@@ -89,6 +93,7 @@ fn main() -> ExitCode {
         seed: arguments.seed.unwrap_or_else(|| RandomState::new().hash_one(0)),
         durability: arguments.durability,
         loopback: arguments.loopback.then(|| "--loopback was given".into()),
+        keep: arguments.keep.clone(),
     };
     let command = command(&plan, &arguments);
     say!("{command}");

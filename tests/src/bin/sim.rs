@@ -1,6 +1,8 @@
 //! Simulates whole clusters under faults, seed after seed: see `docs/testing.md`.
 
 use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
@@ -9,6 +11,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::{ArgGroup, Parser};
 use indicatif::{ProgressBar, ProgressStyle};
+use niagara_tests::export;
+use niagara_tests::linearizability::{Operation, keeping_history};
 use niagara_tests::sim::{Coverage, Failure, Plan, run, shrink};
 use niagara_tests::{output, say};
 
@@ -43,6 +47,10 @@ struct Options {
     /// Threads to use, instead of one for each core.
     #[arg(long, value_name = "NUMBER")]
     threads: Option<usize>,
+    /// Write what clients asked and were told into this file, for other checkers: as EDN if it ends in .edn, as lines of JSON if
+    /// it ends in .jsonl. With {key} in its name, each key gets a file of its own.
+    #[arg(long, value_name = "FILE", requires = "seed")]
+    history: Option<PathBuf>,
     /// Go on after a failure, and list the seeds that fail.
     #[arg(long, conflicts_with = "seed")]
     keep_going: bool,
@@ -62,7 +70,7 @@ fn main() -> ExitCode {
     #[cfg(feature = "planted-bugs")]
     niagara_engine::planted::plant(options.plant);
     match options.seed {
-        Some(seed) => one(seed),
+        Some(seed) => one(seed, options.history.as_deref()),
         None => many(&options),
     }
 }
@@ -121,11 +129,17 @@ fn threads(options: &Options) -> usize {
 }
 
 /// One seed, with all that happens.
-fn one(seed: u64) -> ExitCode {
+fn one(seed: u64, to: Option<&Path>) -> ExitCode {
     let plan = Plan::of(seed);
     output::print(format_args!("{plan}"));
-    let report = run(plan, true);
+    let (report, history) = keeping_history(|| run(plan, true));
     output::print(format_args!("{}", report.trace));
+    if let Some(to) = to
+        && let Err(error) = write_history(&history, to)
+    {
+        output::note(format_args!("the history cannot be written: {error}"));
+        return ExitCode::FAILURE;
+    }
     match report.failure {
         None => {
             say!("\neverything held");
@@ -136,6 +150,14 @@ fn one(seed: u64) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Histories are judged when all faults are over; a seed that fails before has none.
+fn write_history(history: &[Operation<String>], to: &Path) -> io::Result<()> {
+    if history.is_empty() {
+        return Err(io::Error::other("it failed before its end"));
+    }
+    export::write(history, to)
 }
 
 /// What the threads share.

@@ -1,15 +1,13 @@
 //! Searches each finished history for an order that explains it.
 
-use std::fmt::Write as _;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use serde_json::json;
-
 use crate::linearizability::{Operation, Verdict, check};
 
+use super::keeping::Keeping;
 use super::tally::Tally;
 
 /// A history without an order.
@@ -31,12 +29,15 @@ const QUEUE: usize = 64;
 const BUDGET: u64 = 3_000_000;
 
 impl Judge {
-    /// Starts a judge; where to send it histories.
-    pub(super) fn start(tally: &Arc<Tally>) -> (Judge, SyncSender<Vec<Operation<String>>>) {
+    /// Starts a judge; where to send it histories. It keeps them all, if there is a place.
+    pub(super) fn start(
+        tally: &Arc<Tally>,
+        keeping: Option<Keeping>,
+    ) -> (Judge, SyncSender<Vec<Operation<String>>>) {
         let (send, receive) = sync_channel(QUEUE);
         let found = Arc::<Mutex<Option<Guilty>>>::default();
         let (tally, writes_to) = (Arc::clone(tally), Arc::clone(&found));
-        let thread = thread::spawn(move || judge_all(&receive, &tally, &writes_to));
+        let thread = thread::spawn(move || judge_all(&receive, keeping.as_ref(), &tally, &writes_to));
         (Judge { found, thread }, send)
     }
 
@@ -52,8 +53,16 @@ impl Judge {
     }
 }
 
-fn judge_all(receive: &Receiver<Vec<Operation<String>>>, tally: &Tally, found: &Mutex<Option<Guilty>>) {
+fn judge_all(
+    receive: &Receiver<Vec<Operation<String>>>,
+    keeping: Option<&Keeping>,
+    tally: &Tally,
+    found: &Mutex<Option<Guilty>>,
+) {
     for history in receive {
+        if let Some(keeping) = keeping {
+            keeping.history(&history).expect("there is room for what is to be kept");
+        }
         tally.windows.fetch_add(1, Relaxed);
         match check(&history, BUDGET) {
             Verdict::Linearizable => {}
@@ -69,22 +78,6 @@ fn judge_all(receive: &Receiver<Vec<Operation<String>>>, tally: &Tally, found: &
     }
 }
 
-/// A history as lines of JSON, by begin; times are nanoseconds since the clients' start.
-pub(super) fn json_lines(history: &[Operation<String>]) -> String {
-    let mut sorted: Vec<_> = history.iter().collect();
-    sorted.sort_by_key(|operation| operation.began);
-    let mut text = String::new();
-    for operation in sorted {
-        let Operation { client, key, began, ended, input } = operation;
-        let (ended, output) = ended.map(|(ended, output)| (ended, output.to_string())).unzip();
-        let line = json!({
-            "client": client, "key": key, "began": began, "ended": ended, "input": input.to_string(), "output": output,
-        });
-        writeln!(text, "{line}").expect("a string takes all");
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,7 +90,9 @@ mod tests {
     #[test]
     fn a_lost_write_is_found_and_kept() {
         let tally = Arc::new(Tally::default());
-        let (judge, send) = Judge::start(&tally);
+        let dir = tempfile::tempdir().unwrap();
+        let keeping = Keeping::of_cluster(dir.path(), 1).unwrap();
+        let (judge, send) = Judge::start(&tally, Some(keeping));
         let set = Input::Set { value: 5, condition: Condition::Always };
         let write = operation(0, set, Output::Written { value: None, version: None });
         let fresh = operation(10, Input::Get, Output::Found { value: 5, version: None });
@@ -106,8 +101,11 @@ mod tests {
         drop(send);
         let guilty = judge.finish().expect("the second history has no order");
         assert_eq!(tally.windows.load(Relaxed), 2);
-        let lines = json_lines(&guilty.history);
-        assert_eq!(lines.lines().count(), 2);
-        assert!(lines.lines().nth(1).unwrap().contains("\"absent\""), "{lines}");
+        assert_eq!(guilty.history.len(), 2);
+        let kept = |form: &str| {
+            std::fs::read_to_string(dir.path().join("cluster-1/histories/k").with_extension(form))
+        };
+        assert!(kept("edn").unwrap().ends_with(":type :ok, :f :read, :value nil, :client 1}\n"));
+        assert_eq!(kept("jsonl").unwrap(), crate::export::json_lines(&guilty.history), "of the last one");
     }
 }

@@ -23,12 +23,14 @@
 //! | `request.rs` | one operation, over each protocol |
 //! | `worker.rs` | the clients' threads |
 //! | `judge.rs` | the search for an order |
+//! | `keeping.rs` | what is left behind, if it is wanted |
 //! | `healing.rs` | what must hold when all is healed |
 //! | `tally.rs` | counts, and the table at the end |
 
 mod fault;
 mod healing;
 mod judge;
+mod keeping;
 mod keys;
 mod request;
 mod run;
@@ -67,6 +69,9 @@ pub struct CampaignPlan {
     pub durability: Durability,
     /// Why there shall be no network of its own, if so.
     pub loopback: Option<String>,
+    /// Where histories, the servers' logs and what was done to them are to be kept, in a directory for each cluster; they are
+    /// removed otherwise, unless something is wrong.
+    pub keep: Option<PathBuf>,
 }
 
 /// What became of a campaign.

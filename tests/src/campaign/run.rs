@@ -11,13 +11,15 @@ use crate::network::{Namespaces, NetworkError};
 
 use super::fault::{Fault, Kind};
 use super::healing;
-use super::judge::{self, Judge};
+use super::judge::Judge;
+use super::keeping::Keeping;
 use super::keys::Keys;
 use super::tally::Tally;
 use super::worker::{Shared, Workers};
 use super::world::World;
 use super::{CampaignPlan, Progress, Report, Violation};
 use crate::chance::Chance;
+use crate::export;
 
 /// An episode lasts between so many milliseconds, healing not included.
 const EPISODE_MS: (u64, u64) = (8000, 30_000);
@@ -57,8 +59,10 @@ impl<W: FnMut(Progress)> Campaign<'_, W> {
         let mut left = self.plan.time;
         let mut violation = None;
         while violation.is_none() && left > Duration::ZERO && !self.end.load(Relaxed) {
-            tally.clusters.fetch_add(1, Relaxed);
-            violation = self.one_cluster(&tally, &mut left)?;
+            let number = tally.clusters.fetch_add(1, Relaxed) + 1;
+            let keeping = self.plan.keep.as_ref().map(|dir| Keeping::of_cluster(dir, number));
+            let keeping = keeping.transpose().expect("what is to be kept can be put there");
+            violation = self.one_cluster(&tally, keeping, &mut left)?;
         }
         Ok(Report {
             table: tally.to_string(),
@@ -72,6 +76,7 @@ impl<W: FnMut(Progress)> Campaign<'_, W> {
     fn one_cluster(
         &mut self,
         tally: &Arc<Tally>,
+        keeping: Option<Keeping>,
         left: &mut Duration,
     ) -> Result<Option<Violation>, NetworkError> {
         let mut plan = ClusterPlan::new(self.plan.servers, self.plan.groups).durability(self.plan.durability);
@@ -79,7 +84,7 @@ impl<W: FnMut(Progress)> Campaign<'_, W> {
             plan = plan.network(network);
         }
         let mut world = World::new(plan.start(), self.network.clone(), self.plan.groups);
-        let (judge, send) = Judge::start(tally);
+        let (judge, send) = Judge::start(tally, keeping.clone());
         let shared = Shared::new(world.cluster.endpoints(), Keys::new(send), Arc::clone(tally));
         let workers = Workers::start(Arc::new(shared), &mut self.random);
         let mut time = CLUSTER_TIME.min(*left);
@@ -93,10 +98,13 @@ impl<W: FnMut(Progress)> Campaign<'_, W> {
         workers.stop();
         // All clients and keys are gone, so the judge has got its last history.
         let guilty = judge.finish();
+        if let Some(keeping) = keeping {
+            keeping.files(world.cluster.dir()).expect("there is room for what is to be kept");
+        }
         let what = match (guilty, stopped) {
             (Some(guilty), _) => {
                 let path = world.cluster.dir().join("history.jsonl");
-                fs::write(path, judge::json_lines(&guilty.history))
+                fs::write(path, export::json_lines(&guilty.history))
                     .expect("the cluster's directory can be written");
                 guilty.what
             }

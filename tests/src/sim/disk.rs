@@ -82,6 +82,8 @@ struct State {
     /// Changes of names since the last sync of a directory, in order.
     renamings: Vec<Renaming>,
     contents: BTreeMap<u64, Content>,
+    /// Directories, which are durable from the beginning.
+    dirs: BTreeSet<PathBuf>,
     next_file: u64,
     chance: Chance,
     trouble: Trouble,
@@ -103,8 +105,15 @@ enum Renaming {
 struct Content {
     bytes: Vec<u8>,
     durable: Vec<u8>,
-    unsynced: Vec<(usize, Vec<u8>)>,
+    unsynced: Vec<Change>,
     is_snapshot: bool,
+}
+
+/// What is not durable of a file.
+#[derive(Clone, Debug)]
+enum Change {
+    Written(usize, Vec<u8>),
+    Emptied,
 }
 
 #[derive(Debug)]
@@ -121,6 +130,7 @@ impl Disk {
             durable_names: BTreeMap::new(),
             renamings: Vec::new(),
             contents: BTreeMap::new(),
+            dirs: BTreeSet::new(),
             next_file: 1,
             chance,
             trouble: Trouble::default(),
@@ -318,7 +328,7 @@ impl State {
             content.bytes.resize(end, 0);
         }
         content.bytes[at..end].copy_from_slice(&data);
-        content.unsynced.push((at, data));
+        content.unsynced.push(Change::Written(at, data));
     }
 
     fn sync(&mut self, file: u64) -> io::Result<()> {
@@ -329,8 +339,11 @@ impl State {
             return Err(io::Error::other("simulated failure of a sync"));
         }
         let content = self.contents.get_mut(&file).expect("an open file is there");
-        for (at, data) in content.unsynced.drain(..) {
-            overwrite(&mut content.durable, at, &data, |_| true);
+        for change in content.unsynced.drain(..) {
+            match change {
+                Change::Written(at, data) => overwrite(&mut content.durable, at, &data, |_| true),
+                Change::Emptied => content.durable.clear(),
+            }
         }
         Ok(())
     }
@@ -351,11 +364,12 @@ impl State {
     fn lose_unsynced(&mut self) -> Losses {
         let mut losses = Losses::default();
         for content in self.contents.values_mut() {
-            for (at, data) in std::mem::take(&mut content.unsynced) {
-                match self.chance.below(3) {
-                    0 => losses.lost += 1,
-                    1 => overwrite(&mut content.durable, at, &data, |_| true),
-                    _ => {
+            for change in std::mem::take(&mut content.unsynced) {
+                match (self.chance.below(3), change) {
+                    (0, _) => losses.lost += 1,
+                    (_, Change::Emptied) => content.durable.clear(),
+                    (1, Change::Written(at, data)) => overwrite(&mut content.durable, at, &data, |_| true),
+                    (_, Change::Written(at, data)) => {
                         losses.torn += 1;
                         tear(&mut content.durable, at, &data, &mut self.chance);
                     }
@@ -383,7 +397,24 @@ impl State {
         if self.dead {
             return Err(gone());
         }
+        self.check_no_dir(path)?;
         self.names.get(path).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn check_dir(&self, dir: &Path) -> io::Result<()> {
+        // The root, and where relative paths begin, are there from the beginning.
+        let is_there = dir.file_name().is_none() || self.dirs.contains(dir);
+        if is_there { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
+    }
+
+    /// Whether there can be a file of that name.
+    fn check_place(&self, path: &Path) -> io::Result<()> {
+        self.check_dir(path.parent().unwrap_or(path))?;
+        self.check_no_dir(path)
+    }
+
+    fn check_no_dir(&self, path: &Path) -> io::Result<()> {
+        if self.dirs.contains(path) { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(()) }
     }
 }
 
@@ -440,13 +471,21 @@ impl Files for Disk {
         self.state().boots.to_string()
     }
 
-    fn create_dir(&self, _dir: &Path) -> io::Result<()> {
-        self.state().change(false)
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.change(false)?;
+        if dir.ancestors().any(|dir| state.names.contains_key(dir)) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        state.dirs.extend(dir.ancestors().filter(|dir| dir.file_name().is_some()).map(Path::to_owned));
+        Ok(())
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
         let state = self.state();
-        Ok(state.names.keys().filter(|path| path.parent() == Some(dir)).cloned().collect())
+        state.check_dir(dir)?;
+        let all = state.names.keys().chain(&state.dirs);
+        Ok(all.filter(|path| path.parent() == Some(dir)).cloned().collect())
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
@@ -457,12 +496,21 @@ impl Files for Disk {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
         let mut state = self.state();
         state.change(true)?;
-        let file = state.next_file;
-        state.next_file += 1;
+        state.check_place(path)?;
         let is_snapshot = path.parent().is_some_and(|dir| dir.ends_with("snapshots"));
         if is_snapshot && state.trouble.no_room_for_snapshots {
             return Err(io::ErrorKind::StorageFull.into());
         }
+        if let Some(file) = state.names.get(path).copied() {
+            let content = state.contents.get_mut(&file).expect("a named file is there");
+            if !content.bytes.is_empty() {
+                content.bytes.clear();
+                content.unsynced.push(Change::Emptied);
+            }
+            return Ok(Arc::new(Handle { disk: self.clone(), file }));
+        }
+        let file = state.next_file;
+        state.next_file += 1;
         state.contents.insert(file, Content { is_snapshot, ..Content::default() });
         state.rename(Renaming::Created(path.to_owned(), file));
         Ok(Arc::new(Handle { disk: self.clone(), file }))
@@ -472,6 +520,7 @@ impl Files for Disk {
         let mut state = self.state();
         state.change(false)?;
         state.file(from)?;
+        state.check_place(to)?;
         state.rename(Renaming::Renamed(from.to_owned(), to.to_owned()));
         Ok(())
     }
@@ -487,6 +536,7 @@ impl Files for Disk {
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.change(false)?;
+        state.check_dir(dir)?;
         // The names in other directories stay as uncertain as they are.
         let (synced, others): (Vec<_>, Vec<_>) =
             std::mem::take(&mut state.renamings).into_iter().partition(|renaming| renaming.is_in(dir));
@@ -511,6 +561,9 @@ impl LogFile for Handle {
     }
 
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        if buffer.is_empty() {
+            return Ok(());
+        }
         let state = self.disk.state();
         let at = offset as usize;
         let bytes = state.contents[&self.file].bytes.get(at..at + buffer.len());
@@ -528,18 +581,20 @@ impl LogFile for Handle {
         }
         let result = state.change(true);
         // A server that dies in the middle of a write may have handed it over.
-        if result.is_ok() || state.dead && !was_dead {
+        if !data.is_empty() && (result.is_ok() || state.dead && !was_dead) {
             state.write(self.file, offset as usize, data);
         }
         result
     }
 
     fn fill_with_zeros(&self, from: u64, to: u64) -> io::Result<()> {
-        self.write_all_at(&mut [IoSlice::new(&vec![0; (to - from) as usize])], from)
+        self.write_all_at(&mut [IoSlice::new(&vec![0; to.saturating_sub(from) as usize])], from)
     }
 
     fn reserve(&self, from: u64, to: u64) -> io::Result<()> {
-        self.fill_with_zeros(from, to)
+        // What is there is kept, so only what comes on top is a change.
+        let end = if from < to { to } else { 0 };
+        self.fill_with_zeros(self.length()?.min(end), end)
     }
 
     fn sync_data(&self) -> io::Result<()> {
@@ -554,6 +609,12 @@ impl LogFile for Handle {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn disk(seed: u64) -> Disk {
+        let disk = Disk::new(Chance::new(seed));
+        disk.create_dir(Path::new("d")).unwrap();
+        disk
+    }
 
     fn written(disk: &Disk, path: &str) -> Arc<dyn LogFile> {
         let file = disk.create(Path::new(path)).unwrap();
@@ -574,7 +635,7 @@ mod tests {
     fn what_was_synced_outlives_the_power_and_the_rest_may_not() {
         let mut outcomes = std::collections::BTreeSet::new();
         for seed in 0..200 {
-            let disk = Disk::new(Chance::new(seed));
+            let disk = disk(seed);
             let file = written(&disk, "d/a");
             file.write_all_at(&mut [IoSlice::new(b"new")], 0).unwrap();
             disk.create(Path::new("d/b")).unwrap();
@@ -588,7 +649,7 @@ mod tests {
 
     #[test]
     fn a_process_that_ends_loses_nothing_and_a_failed_sync_says_so() {
-        let disk = Disk::new(Chance::new(1));
+        let disk = disk(1);
         let file = written(&disk, "d/a");
         file.write_all_at(&mut [IoSlice::new(b"new")], 0).unwrap();
         disk.process_ends();
@@ -601,7 +662,7 @@ mod tests {
 
     #[test]
     fn a_dead_server_changes_nothing_more() {
-        let disk = Disk::new(Chance::new(1));
+        let disk = disk(1);
         let file = written(&disk, "d/a");
         disk.trouble(|trouble| trouble.dies_after = Some(0));
         assert!(file.sync_all().is_err());
