@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 
 use niagara_net::{LinkConfig, OpenError, Peer, Transport};
 
+use super::bell::Bell;
 use super::board::Mail;
 use super::group_thread::{Disk, GroupThread};
 use super::log_thread::{LogThread, Pending};
@@ -16,7 +17,7 @@ use super::sequencer::STRETCHES_WAITING;
 use super::sequencer_thread::SequencerThread;
 use super::shared::Shared;
 use super::snapshot_thread::SnapshotThread;
-use super::thread::{Bell, spawn};
+use super::thread::spawn;
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Link, MOST_PENDING, Pinning};

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{SendTimeoutError, Sender};
 
-use super::sequencer::{Sequencer, Stretch};
-use super::thread::Bell;
+use super::bell::Bell;
+use super::sequencer::Sequencer;
+use super::stretch::Stretch;
 
 /// What the sequencer's thread owns or shares.
 pub(crate) struct SequencerThread {
