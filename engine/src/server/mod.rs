@@ -16,7 +16,7 @@
 //! | `room.rs` | room on the disk |
 //! | `alarms.rs` | what of that an operator has to know |
 //! | `shared.rs` | what callers' threads reach |
-//! | `thread.rs`, `bell.rs` | starting; sleeping and waking |
+//! | `thread.rs`, `bell.rs`, `ticks.rs` | starting; sleeping and waking; when to do what is done now and then |
 //!
 //! Threads are thin: the rules are in [`crate::group`], [`crate::apply`] and the sequencer crate. No thread blocks on
 //! another one's full queue, except that the sequencer's waits for execution, which waits for nobody.
@@ -43,6 +43,7 @@ mod snapshot_thread;
 mod start;
 mod stretch;
 mod thread;
+mod ticks;
 
 pub use assembly::{Engine, StartError};
 pub(crate) use bell::Bell;
