@@ -4,6 +4,7 @@
 //! test: every thread sleeps until it is woken. Elections need ticks, so the test moves the clock until all groups have the
 //! leaders that they should, and then no more.
 
+use std::cell::Cell;
 use std::net::TcpListener;
 use std::path::Path;
 use std::pin::pin;
@@ -16,22 +17,23 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use niagara_engine::example::Counter;
 use niagara_engine::sim::{Clock, ManualClock};
-use niagara_engine::{Completion, Config, Consistency, Durability, Engine, Member, Port, Wake};
+use niagara_engine::{
+    Completion, Config, Consistency, Durability, Engine, GlobalPosition, Member, Port, Wake,
+};
 
 /// A step of the engines' clock.
 const TICK: Duration = Duration::from_secs(1);
 /// More than enough for what takes milliseconds; a sleep that nobody ends lasts longer.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Operations of a kind through each server. Fewer than half of what an idle group skips ahead: it skips again then, and a read
-/// whose barrier is behind that may have to wait for a tick, by design.
-const TIMES: usize = 20;
+/// Operations of a kind through each server.
+const TIMES: usize = 10;
 const GROUPS: u16 = 2;
 
 /// Servers in one process that share a clock.
 struct Servers {
     engines: Vec<Engine<Counter>>,
     clock: Arc<ManualClock>,
-    now: Duration,
+    now: Cell<Duration>,
 }
 
 impl Servers {
@@ -41,30 +43,54 @@ impl Servers {
         let start = |server| {
             let mut config = Config::new(0xe5, server, members.clone());
             (config.tick, config.segment_bytes) = (TICK, 1 << 20);
+            // A burst is more than may wait for execution, so that the merge stops for it, too.
+            config.merge_bytes = 64 << 10;
             match dir {
                 Some(dir) => config.data_dir = dir.join(server.to_string()),
                 None => config.durability = Durability::Memory,
             }
             Engine::start_under(Clock::Manual(Arc::clone(&clock)), config, Counter::default()).unwrap()
         };
-        let mut servers = Servers { engines: (1..=servers).map(start).collect(), clock, now: TICK };
+        let servers =
+            Servers { engines: (1..=servers).map(start).collect(), clock, now: Cell::new(Duration::ZERO) };
         servers.settle();
         servers
     }
 
     /// Moves the clock until the leaders are those that belong there, and the idle groups have skipped ahead.
-    fn settle(&mut self) {
+    fn settle(&self) {
         let begun = Instant::now();
         let mut settled = 0;
         while settled < 50 {
             assert!(begun.elapsed() < PATIENCE, "no leaders were elected");
-            self.now += TICK;
-            self.clock.set(self.now);
-            self.engines.iter().for_each(Engine::clock_moved);
-            // What a tick sets off is to arrive before the next.
-            thread::sleep(Duration::from_millis(2));
+            self.tick();
             settled = if self.is_led_as_wanted() { settled + 1 } else { 0 };
         }
+    }
+
+    /// Moves the clock until the merge of each server awaits the group of the last command, as it does when nothing is under way.
+    ///
+    /// A strong read asks the group that its server's merge awaits. If that is another one, which skips ahead at the same
+    /// moment, the read's barrier is a thousand rounds away, and the read asks again after two ticks, by design; with the clock
+    /// standing still that would be never. The group of the last command does not skip ahead.
+    fn rest(&self, last: GlobalPosition) {
+        let group = (last.get() - 1) % u64::from(GROUPS) + 1;
+        let (begun, mut rested) = (Instant::now(), 0);
+        while rested < 3 {
+            assert!(begun.elapsed() < PATIENCE, "the merges do not come to rest");
+            self.tick();
+            let mut servers = self.engines.iter().map(|engine| engine.client().status());
+            let is_at_rest = servers.all(|status| u64::from(status.awaited_group) == group);
+            rested = if is_at_rest { rested + 1 } else { 0 };
+        }
+    }
+
+    fn tick(&self) {
+        self.now.set(self.now.get() + TICK);
+        self.clock.set(self.now.get());
+        self.engines.iter().for_each(Engine::clock_moved);
+        // What a tick sets off is to arrive before the next.
+        thread::sleep(Duration::from_millis(2));
     }
 
     /// Leaders are spread over the servers, and known to all.
@@ -155,17 +181,21 @@ fn lone_operations(servers: &Servers) {
                 let count = outcome("a read of a position", ticket).unwrap();
                 assert!(count.load(SeqCst) >= applied.reply);
             }
+            servers.rest(applied.position);
             let count = outcome("a lone strong read", client.read(Consistency::Strong)).unwrap();
             assert!(count.load(SeqCst) >= applied.reply, "read_is_fresh");
             let next = servers.engines[(from + 1) % servers.engines.len()].client();
             let count = outcome("a strong read elsewhere", next.read(Consistency::Strong)).unwrap();
             assert!(count.load(SeqCst) >= applied.reply, "read_is_fresh");
+            let mut last = applied.position;
             for lane in [port.choose_lane()].into_iter().chain(port.lanes_led_here().collect::<Vec<_>>()) {
                 port.propose(lane, 7, b"lone").unwrap();
                 port.flush();
                 let came = completions("a lone write through a port", &mut port, 1);
-                assert!(matches!(came[..], [Completion::Applied { token: 7, .. }]), "{came:?}");
+                let [Completion::Applied { token: 7, position, .. }] = came[..] else { panic!("{came:?}") };
+                last = position;
             }
+            servers.rest(last);
             port.read(8, Consistency::Strong);
             port.flush();
             let came = completions("a lone strong read through a port", &mut port, 1);
@@ -188,11 +218,24 @@ fn bursts(servers: &Servers) {
     }
 }
 
+/// A snapshot that is asked for, of each server's own.
+fn snapshots(servers: &Servers) {
+    for client in servers.engines.iter().map(Engine::client) {
+        let begun = Instant::now();
+        client.snapshot();
+        while client.status().snapshot.position == 0 {
+            assert!(begun.elapsed() < PATIENCE, "a snapshot: nobody was woken");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
 /// `dir`: with logs that are synced, by threads of their own.
 fn nothing_waits_for_a_tick(count: u64, dir: Option<&Path>) {
     let mut servers = Servers::start(count, dir);
     lone_operations(&servers);
     bursts(&servers);
+    snapshots(&servers);
     std::mem::take(&mut servers.engines).into_iter().for_each(Engine::stop);
 }
 
