@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use niagara_net::{LinkConfig, OpenError, Peer, Transport};
 
 use super::bell::Bell;
-use super::board::Mail;
+use super::board::{GroupBoard, Mail};
 use super::group_thread::{Disk, GroupThread};
 use super::log_thread::{LogThread, Pending};
 use super::parts::{GroupParts, Outside, Parts};
@@ -293,7 +293,7 @@ impl<S: StateMachine> Engine<S> {
     /// The clock that the engine was [started under](Self::start_under) has been moved.
     #[doc(hidden)]
     pub fn clock_moved(&self) {
-        self.shared.board.groups.iter().for_each(|group| group.wake());
+        self.shared.board.groups.iter().for_each(GroupBoard::wake);
         self.bell.ring();
     }
 
