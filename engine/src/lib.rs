@@ -16,7 +16,7 @@
 //! | [`apply`] | execution: what ran already, the digests of it | lanes |
 //! | [`agreement`] | whether servers have executed the same | digests |
 //! | [`batch`], [`wire`] | the bytes in entries and between servers | |
-//! | `lane`, `port`, `client` | callers' commands in, outcomes out | |
+//! | `lane`, `port`, `client`, `inbox`, `ticket` | callers' commands in, outcomes out | |
 //! | `read_gate` | where reads wait | barriers |
 //! | `server` | the threads | everything above |
 //!
@@ -33,6 +33,7 @@ pub mod example;
 mod frozen;
 pub mod group;
 mod identity;
+mod inbox;
 mod lane;
 pub mod log;
 mod metrics;
@@ -45,6 +46,8 @@ mod server;
 pub mod snapshot;
 mod state_machine;
 mod status;
+mod sync;
+mod ticket;
 pub mod wire;
 
 /// A server without threads, for a simulator that brings time, network and disk of its own.
@@ -53,15 +56,17 @@ pub mod sim {
     pub use crate::server::{Figures, Machine, Outside, Standing, WaitingBytes};
 }
 
-pub use client::{Client, ReadTicket, Ticket};
+pub use client::Client;
 pub use config::{Config, ConfigError, Link, Member, Pinning, ServerId};
 pub use frozen::{CHUNK_BYTES, Encoded, Frozen, MalformedState, Restoring};
 pub use identity::IdentityError;
+pub use inbox::Wake;
 pub use lane::LaneId;
 pub use log::Durability;
 pub use niagara_sequencer::GlobalPosition;
 pub use outcome::{Applied, Completion, Consistency, ReadFailed, Refused, Unknown};
-pub use port::{Port, Wake};
+pub use port::Port;
 pub use server::{Engine, StartError};
 pub use state_machine::{Command, Commands, NotACommand, StateMachine};
 pub use status::{Digest, GroupStatus, SnapshotStatus, Status, Waiting};
+pub use ticket::{ReadTicket, Ticket};

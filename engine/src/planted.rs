@@ -138,10 +138,30 @@ pub enum Bug {
     LargeForwardRefused,
     /// A clean stop is noted although a log was not synced.
     StopNotSynced,
+    /// A mailbox says that there is mail before it is in there.
+    MailSaidBeforeSent,
+    /// A port empties its inbox, and then says that it has.
+    InboxEmptiedBeforeSaid,
+    /// A port's thread looks into its inbox before it says that it sleeps.
+    InboxLookedAtTooEarly,
+    /// A future lets go of its cell's lock before its waker is in there.
+    WakerLeftUnlocked,
+    /// A read looks at how far execution is before it says what it waits for.
+    WishAfterLook,
+    /// Execution says how far it is before it is there.
+    AppliedBeforeExecuted,
+    /// Callers are told before execution has said how far it is.
+    ToldBeforeApplied,
+    /// Commands get their numbers before they are in order in the queue.
+    NumberedBeforePushed,
+    /// A lane's queue counts commands when they may have been taken out already.
+    CountedAfterwards,
+    /// Execution wakes the merge only if it has not brought what waits below the bound.
+    FullNotSaid,
 }
 
 impl Bug {
-    /// All of them.
+    /// Those that the simulator finds: all but the [`RACES`](Self::RACES).
     pub const ALL: &[Bug] = &[
         Bug::AckBeforeSync,
         Bug::FailedSyncIgnored,
@@ -208,6 +228,21 @@ impl Bug {
         Bug::ReadOfAnotherLife,
         Bug::LargeForwardRefused,
         Bug::StopNotSynced,
+    ];
+
+    /// Bugs between threads, which show only when two of them meet at the wrong moment: a simulation, which has one thread, does
+    /// not find them, but the models in `tests/models` do.
+    pub const RACES: &[Bug] = &[
+        Bug::MailSaidBeforeSent,
+        Bug::InboxEmptiedBeforeSaid,
+        Bug::InboxLookedAtTooEarly,
+        Bug::WakerLeftUnlocked,
+        Bug::WishAfterLook,
+        Bug::AppliedBeforeExecuted,
+        Bug::ToldBeforeApplied,
+        Bug::NumberedBeforePushed,
+        Bug::CountedAfterwards,
+        Bug::FullNotSaid,
     ];
 }
 

@@ -2,27 +2,19 @@
 
 use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 
 use bytes::{Bytes, BytesMut};
-use niagara_net::SleepFlag;
-use niagara_sequencer::GlobalPosition;
-use parking_lot::Mutex;
 
 use crate::batch::{LONE_COMMAND_BYTES, MOST_PIECE_BYTES, put_command};
 use crate::client::Client;
+use crate::inbox::{Inbox, Wake};
 use crate::lane::{LaneId, Piece, Sink, Submission, choose};
 use crate::outcome::{Completion, Consistency, Refused};
 use crate::planted::{self, Bug};
 use crate::read_gate::ReadSink;
 use crate::server::Shared;
 use crate::state_machine::StateMachine;
-
-/// Wakes a port's thread out of its own kind of sleep, such as a poll of sockets.
-pub trait Wake: Send + Sync {
-    /// Called only while the thread has said that it sleeps.
-    fn wake(&self);
-}
 
 /// Commands and reads in, completions out, in batches: stage with [`propose`](Port::propose) and [`read`](Port::read),
 /// hand over once per turn with [`flush`](Port::flush), take what has come with [`collect`](Port::collect).
@@ -78,22 +70,9 @@ const ROOM_BYTES: usize = 64 << 10;
 /// larger than an entry is to be and one of these.
 const PIECE_BYTES: usize = MOST_PIECE_BYTES - LONE_COMMAND_BYTES - 5;
 
-/// Where a port's completions arrive.
-struct Inbox<R> {
-    arrived: Mutex<Vec<Completion<R>>>,
-    has_arrived: AtomicBool,
-    sleeps: SleepFlag,
-    wake: Arc<dyn Wake>,
-}
-
 impl<S: StateMachine> Port<S> {
     pub(crate) fn new(shared: Arc<Shared<S>>, wake: Arc<dyn Wake>) -> Self {
-        let inbox = Arc::new(Inbox {
-            arrived: Mutex::default(),
-            has_arrived: AtomicBool::new(false),
-            sleeps: SleepFlag::new(),
-            wake,
-        });
+        let inbox = Arc::new(Inbox::new(wake));
         Port {
             client: Client::new(Arc::clone(&shared)),
             sink: Arc::<Inbox<S::Reply>>::clone(&inbox),
@@ -208,21 +187,18 @@ impl<S: StateMachine> Port<S> {
 
     /// Takes the completions that have come, in the order in which they came.
     pub fn collect(&mut self, out: &mut Vec<Completion<S::Reply>>) {
-        if self.inbox.has_arrived.swap(false, SeqCst) {
-            append(&mut self.inbox.arrived.lock(), out);
-        }
+        self.inbox.collect(out);
     }
 
     /// The last look before sleeping: says that the thread sleeps, so that completions wake it from now on. `false`: some
     /// have come already, do not sleep.
     pub fn may_sleep(&self) -> bool {
-        self.inbox.sleeps.announce();
-        !self.inbox.has_arrived.load(SeqCst)
+        self.inbox.may_sleep()
     }
 
     /// The thread does not sleep any more.
     pub fn awake(&self) {
-        self.inbox.sleeps.retract();
+        self.inbox.awake();
     }
 
     /// The state machine's reader.
@@ -233,41 +209,6 @@ impl<S: StateMachine> Port<S> {
     /// The client that the port belongs to.
     pub fn client(&self) -> &Client<S> {
         &self.client
-    }
-}
-
-impl<R> Inbox<R> {
-    fn arrive(&self, completions: &mut Vec<Completion<R>>) {
-        append(completions, &mut self.arrived.lock());
-        self.has_arrived.store(true, SeqCst);
-        if self.sleeps.take() {
-            self.wake.wake();
-        }
-    }
-}
-
-/// Appends all. Where there is nothing to append to, memory changes hands rather than contents.
-fn append<T>(from: &mut Vec<T>, to: &mut Vec<T>) {
-    if to.is_empty() {
-        mem::swap(from, to);
-    } else {
-        to.append(from);
-    }
-}
-
-impl<R: Send> Sink<R> for Inbox<R> {
-    fn deliver(&self, completions: &mut Vec<Completion<R>>) {
-        self.arrive(completions);
-    }
-}
-
-impl<R: Send> ReadSink for Inbox<R> {
-    fn readable(&self, tokens: &[u64], applied: GlobalPosition) {
-        self.arrive(&mut tokens.iter().map(|&token| Completion::Readable { token, applied }).collect());
-    }
-
-    fn failed(&self, tokens: &[u64]) {
-        self.arrive(&mut tokens.iter().map(|&token| Completion::ReadFailed { token }).collect());
     }
 }
 

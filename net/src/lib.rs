@@ -39,6 +39,7 @@ mod refusal;
 mod resolve;
 mod sleep;
 mod socket;
+mod sync;
 mod transport;
 mod waker;
 

@@ -1,6 +1,6 @@
 //! Who sleeps must be woken, who is awake must not be: a system call per hand-over is what this saves.
 
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use crate::sync::{AtomicBool, Ordering, fence};
 
 /// The agreement between a thread that may sleep and the threads that give it work.
 ///
@@ -25,8 +25,16 @@ pub struct SleepFlag(AtomicBool);
 
 impl SleepFlag {
     /// A flag of a thread that is awake.
-    pub const fn new() -> SleepFlag {
+    pub fn new() -> SleepFlag {
         SleepFlag(AtomicBool::new(false))
+    }
+
+    /// One sleep: `may_sleep` is the sleeper's last look at its queues, and `wait` waits, unless it is told that there is no need.
+    pub fn sleep<T>(&self, may_sleep: impl FnOnce() -> bool, wait: impl FnOnce(bool) -> T) -> T {
+        self.announce();
+        let waited = wait(may_sleep());
+        self.retract();
+        waited
     }
 
     /// The sleeper, before its last look at its queues.

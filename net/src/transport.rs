@@ -191,19 +191,19 @@ impl Transport {
         timeout: Option<Duration>,
         may_sleep: impl FnOnce() -> bool,
     ) -> io::Result<Instant> {
-        let announce = timeout != Some(Duration::ZERO);
-        let mut timeout = timeout;
-        if announce {
-            self.waker.flag().announce();
+        let (mut timeout, links, waker) = (timeout, &mut self.links, &self.waker);
+        let polled = if timeout == Some(Duration::ZERO) {
+            self.poll.poll(&mut self.ready, timeout)
+        } else {
             // Both are queues that other threads fill, so both are looked at after the announcement.
-            if self.links.dial_resolved(now) || !may_sleep() {
-                timeout = Some(Duration::ZERO);
-            }
-        }
-        let polled = self.poll.poll(&mut self.ready, timeout);
-        if announce {
-            self.waker.flag().retract();
-        }
+            let may_sleep = || !links.dial_resolved(now) && may_sleep();
+            waker.flag().sleep(may_sleep, |may_sleep| {
+                if !may_sleep {
+                    timeout = Some(Duration::ZERO);
+                }
+                self.poll.poll(&mut self.ready, timeout)
+            })
+        };
         match polled {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
             // A sleep makes the caller's time stale, and deadlines set from it would be too early.

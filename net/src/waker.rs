@@ -3,9 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
-use mio::{Registry, Token};
-
 use crate::sleep::SleepFlag;
+use crate::sync::{Eventfd, Registry, Token};
 
 /// Wakes the thread that polls a [`Transport`](crate::Transport). Cheap to clone; one for every thread that gives
 /// the transport's thread work.
@@ -28,12 +27,12 @@ pub struct Waker(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     flag: SleepFlag,
-    eventfd: mio::Waker,
+    eventfd: Eventfd,
 }
 
 impl Waker {
     pub(crate) fn new(registry: &Registry, token: Token) -> io::Result<Waker> {
-        Ok(Waker(Arc::new(Inner { flag: SleepFlag::new(), eventfd: mio::Waker::new(registry, token)? })))
+        Ok(Waker(Arc::new(Inner { flag: SleepFlag::new(), eventfd: Eventfd::new(registry, token)? })))
     }
 
     /// Ends the transport's present sleep, or the one that it is about to begin, if there is one.

@@ -5,19 +5,12 @@
 
 use std::collections::VecDeque;
 
+use super::lane_source::LaneSource;
 use crate::batch::{SUB_BATCH_HEAD, Span, SubBatch};
 use crate::planted::{self, Bug};
 
 /// Most sub-batches that share an entry, so that an entry's context keeps within 64 KiB.
 pub const MOST_SUB_BATCHES: usize = 1024;
-
-/// Where a lane's new commands come from: the queue that front ends fill.
-pub trait LaneSource {
-    /// Whether commands wait.
-    fn is_empty(&self) -> bool;
-    /// Takes commands, oldest first, up to about `max_bytes` (at least one sub-batch if there is any), numbered on.
-    fn take(&mut self, max_bytes: usize, out: &mut Vec<SubBatch>);
-}
 
 /// The lane of this server in one group, and the forwarded commands of the others'.
 #[derive(Debug)]

@@ -7,7 +7,7 @@
 //! | `admit.rs` | which of them it takes: whatever they say, they end no server |
 //! | `config.rs` | what it is told once |
 //! | `turn.rs` | what it is told at a turn, and what it wants done |
-//! | `intake.rs` | commands on their way into the log: this server's lane, and what others forward |
+//! | `intake.rs`, `lane_source.rs` | commands on their way into the log: this server's lane, and what others forward |
 //! | `taking.rs` | which entries of its leader a replica takes |
 //! | `unpersisted.rs` | what waits for this server's own disk |
 //! | `slots.rs` | which slot each recent entry fills |
@@ -34,6 +34,7 @@ mod driver;
 mod flow;
 mod install;
 mod intake;
+mod lane_source;
 mod leadership;
 mod notices;
 mod outgoing;
@@ -51,7 +52,7 @@ pub use behind::SnapshotFloor;
 pub use config::DriverConfig;
 pub use contradiction::Contradiction;
 pub use driver::Driver;
-pub use intake::LaneSource;
+pub use lane_source::LaneSource;
 pub use slots::SlotIndex;
 pub use store::ReplicaLog;
 pub use taking::Taking;

@@ -2,14 +2,13 @@
 
 use std::collections::VecDeque;
 use std::mem;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst};
 
 use bytes::{Bytes, BytesMut};
-use parking_lot::Mutex;
 
 use crate::batch::{Span, SubBatch};
 use crate::group::LaneSource;
 use crate::planted::{self, Bug};
+use crate::sync::{AtomicU64, AtomicUsize, Mutex, Ordering::SeqCst};
 
 /// Numbered commands, collected into sub-batches as they come.
 pub(crate) struct LaneQueue {
@@ -88,6 +87,9 @@ impl LaneQueue {
             };
             first += u64::from(count);
             added += count as usize;
+        }
+        if planted::is(Bug::CountedAfterwards) {
+            drop(waiting);
         }
         self.commands.fetch_add(added, SeqCst);
         self.bytes.fetch_add(bytes, SeqCst);

@@ -1,8 +1,7 @@
 //! Which lane new commands should take.
 
-use std::sync::atomic::Ordering::SeqCst;
-
 use crate::server::Board;
+use crate::sync::Ordering::SeqCst;
 
 /// One of a server's lanes. Commands in the same lane are executed in the order in which they were proposed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

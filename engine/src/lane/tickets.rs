@@ -2,16 +2,15 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Instant;
 
 use niagara_sequencer::GlobalPosition;
-use parking_lot::Mutex;
 
 use super::queue::{LaneQueue, Piece};
 use super::routing::Traffic;
 use crate::outcome::{Completion, Refused};
 use crate::planted::{self, Bug};
+use crate::sync::{AtomicUsize, Mutex, Ordering::SeqCst};
 
 /// Where completions go: a front end's inbox, or a single ticket.
 pub(crate) trait Sink<R>: Send + Sync {
@@ -124,6 +123,9 @@ impl<R> Lane<R> {
         let tokens = std::mem::take(tokens);
         tickets.runs.push_back(Run { first, sink: Arc::clone(sink), tokens, bytes, deadline });
         // Pushed under the tickets' lock, so that the queue sees the numbers in order.
+        if planted::is(Bug::NumberedBeforePushed) {
+            drop(tickets);
+        }
         self.queue.push(first, pieces);
         Ok(())
     }

@@ -18,6 +18,7 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | `entry.rs` | what a log holds |
 //! | `format.rs`, `frame.rs` | bytes: segment headers, records, frames; pure functions |
 //! | `table.rs` | where each entry stands on disk, 24 bytes an entry |
 //! | `store.rs`, `read.rs` | the shared view, and how a range is read from it |
@@ -31,6 +32,7 @@
 //! The log knows nothing of slots, commands or leaders: an entry's kind, context and data are opaque to it.
 
 mod directory;
+mod entry;
 mod error;
 mod files;
 mod format;
@@ -55,8 +57,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
+pub use entry::{EntryId, LogEntry};
 pub use error::LogError;
 pub use files::{Files, LogFile, SystemFiles};
 pub use inspect::{Inspection, SegmentReport, inspect};
@@ -65,21 +66,6 @@ pub use memory_files::MemoryFiles;
 pub use recover::open;
 pub use store::{Figures, LogStore};
 pub use writer::LogWriter;
-
-/// One Raft entry, as it is stored and replicated. Its parts are shared buffers: a clone copies no payload.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogEntry {
-    /// Raft's index, from 1.
-    pub index: u64,
-    /// The term of the leader that created the entry.
-    pub term: u64,
-    /// What the entry is; opaque to the log.
-    pub kind: u8,
-    /// What Raft calls the entry's context; opaque to the log.
-    pub context: Bytes,
-    /// The payload; opaque to the log.
-    pub data: Bytes,
-}
 
 /// What Raft must remember besides its entries (Raft, figure 2, "persistent state").
 ///
@@ -95,31 +81,6 @@ pub struct HardState {
     pub commit: u64,
 }
 
-/// What an entry takes in memory beside its payload, about: its place in the tables of the log, the driver and the merge.
-const ENTRY_OVERHEAD: u64 = 64;
-
-impl LogEntry {
-    /// About what the entry takes in memory; every bound in bytes counts this.
-    pub fn memory_bytes(&self) -> u64 {
-        LogEntry::bytes_in_memory(&self.context, &self.data)
-    }
-
-    /// The same for an entry with this context and payload.
-    pub(crate) fn bytes_in_memory(context: &[u8], data: &[u8]) -> u64 {
-        (context.len() + data.len()) as u64 + ENTRY_OVERHEAD
-    }
-}
-
-/// Names an entry. No two entries of a log have the same index and term (Raft, section 5.3, "log matching"), so it also
-/// tells an entry from one that has replaced it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EntryId {
-    /// Raft's index; 0 stands before the first entry.
-    pub index: u64,
-    /// The entry's term; 0 for index 0.
-    pub term: u64,
-}
-
 /// What a start comes by, in the order in which it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replayed<'a> {
@@ -127,13 +88,6 @@ pub enum Replayed<'a> {
     Entry(&'a LogEntry),
     /// All entries so far are dropped, and the log goes on above this one, whether or not it was there.
     Reset(EntryId),
-}
-
-impl LogEntry {
-    /// Names this entry.
-    pub fn id(&self) -> EntryId {
-        EntryId { index: self.index, term: self.term }
-    }
 }
 
 /// What a write that has returned survives.

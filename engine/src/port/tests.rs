@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use niagara_sequencer::GlobalPosition;
+
 use super::*;
 use crate::config::{Config, Member};
 use crate::frozen::{Encoded, MalformedState};

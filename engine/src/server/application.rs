@@ -3,16 +3,14 @@
 
 use std::mem::take;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Instant;
 
 use crossbeam_channel::Receiver;
 use niagara_sequencer::{Emitted, GlobalPosition, Layout};
-use parking_lot::Mutex;
 
+use super::bell::Bell;
 use super::board::Board;
-use super::sequencer::{Cut, Stretch, Then};
-use super::thread::Bell;
+use super::stretch::{Cut, Stretch, Then};
 use crate::apply::{Digests, Ledger, Verdict};
 use crate::batch::{SubBatch, decode_commands};
 use crate::lane::{Deliveries, Lane};
@@ -22,6 +20,7 @@ use crate::planted::{self, Bug};
 use crate::read_gate::ReadGate;
 use crate::snapshot::{GroupFloor, Handover, Header};
 use crate::state_machine::{Commands, StateMachine};
+use crate::sync::{AtomicU64, Mutex, Ordering::SeqCst};
 
 /// What has been executed, for the status.
 #[derive(Default)]
@@ -111,6 +110,11 @@ impl<S: StateMachine> Application<S> {
     fn execute_all(&mut self, stretch: Vec<Emitted<LogEntry>>) {
         let Application { executor, reads, work, .. } = self;
         let mut applied = GlobalPosition::ZERO;
+        if planted::is(Bug::AppliedBeforeExecuted)
+            && let Some(Emitted::Commands { position, .. }) = stretch.last()
+        {
+            executor.publish(*position, work);
+        }
         for emitted in stretch {
             applied = match emitted {
                 Emitted::Noops { first, count } => {
@@ -123,6 +127,9 @@ impl<S: StateMachine> Application<S> {
                     position
                 }
             };
+        }
+        if planted::is(Bug::ToldBeforeApplied) {
+            work.deliveries.deliver();
         }
         executor.publish(applied, work);
         work.deliveries.deliver();

@@ -8,7 +8,8 @@ use std::thread::JoinHandle;
 
 use niagara_net::{LinkConfig, OpenError, Peer, Transport};
 
-use super::board::Mail;
+use super::bell::Bell;
+use super::board::{GroupBoard, Mail};
 use super::group_thread::{Disk, GroupThread};
 use super::log_thread::{LogThread, Pending};
 use super::parts::{GroupParts, Outside, Parts};
@@ -16,7 +17,8 @@ use super::sequencer::STRETCHES_WAITING;
 use super::sequencer_thread::SequencerThread;
 use super::shared::Shared;
 use super::snapshot_thread::SnapshotThread;
-use super::thread::{Bell, spawn};
+use super::thread::spawn;
+use super::ticks::Ticks;
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Link, MOST_PENDING, Pinning};
@@ -187,8 +189,15 @@ pub struct Engine<S: StateMachine> {
 impl<S: StateMachine> Engine<S> {
     /// Opens the data directory and the sockets, and starts the threads. The state machine, which must be empty, is restored
     /// from the newest snapshot, and executes the log from there on.
-    #[expect(clippy::needless_pass_by_value, reason = "a configuration is made for one server")]
     pub fn start(config: Config, state: S) -> Result<Engine<S>, StartError> {
+        Engine::start_under(Clock::System, config, state)
+    }
+
+    /// The same under a clock that somebody else moves, and says so with [`clock_moved`](Self::clock_moved): ticks come then only.
+    /// Tests show so that nothing that has to be prompt waits for one. Links and snapshots keep the system's time.
+    #[doc(hidden)]
+    #[expect(clippy::needless_pass_by_value, reason = "a configuration is made for one server")]
+    pub fn start_under(clock: Clock, config: Config, state: S) -> Result<Engine<S>, StartError> {
         config.check()?;
         let cores = cores(&config)?;
         let lock = match config.durability {
@@ -197,7 +206,7 @@ impl<S: StateMachine> Engine<S> {
         };
         let outside = Outside {
             boot: random() as u64 | 1,
-            clock: Clock::System,
+            clock,
             files: Arc::new(SystemFiles),
             prepare_beside: true,
             election_seed: None,
@@ -251,7 +260,7 @@ impl<S: StateMachine> Engine<S> {
         let sequencer = SequencerThread {
             sequencer,
             bell,
-            tick: config.tick,
+            ticks: Ticks::new(shared.clock.clone(), config.tick),
             out,
             on_tick: Box::new(move |now| {
                 for_deadlines.expire(now);
@@ -269,7 +278,8 @@ impl<S: StateMachine> Engine<S> {
                 Disk::Inline(Box::new(writer), Pending::default())
             };
             let peers = config.peers().collect();
-            let thread = GroupThread { replica, tick: config.tick, core, transport, peers, disk };
+            let ticks = Ticks::new(shared.clock.clone(), config.tick);
+            let thread = GroupThread { replica, ticks, core, transport, peers, disk };
             self.groups.push(spawn(format!("group-{}", index + 1), move || thread.run())?);
         }
         Ok(())
@@ -278,6 +288,13 @@ impl<S: StateMachine> Engine<S> {
     /// A handle for any thread.
     pub fn client(&self) -> Client<S> {
         Client::new(Arc::clone(&self.shared))
+    }
+
+    /// The clock that the engine was [started under](Self::start_under) has been moved.
+    #[doc(hidden)]
+    pub fn clock_moved(&self) {
+        self.shared.board.groups.iter().for_each(GroupBoard::wake);
+        self.bell.ring();
     }
 
     /// Where each group listens, in order of the groups.

@@ -1,14 +1,15 @@
 //! Where the threads of a server publish how far they are. Each field has one writer; readers need no lock.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, OnceLock};
 
 use niagara_net::Waker;
 use parking_lot::Mutex;
 
 use super::bounds::{Bounds, Limits};
 use super::divergence::Divergence;
+use super::mailbox::Mailbox;
 use super::room::Room;
 use crate::group::Taking;
 use crate::log::Held;
@@ -68,9 +69,7 @@ pub(crate) struct GroupBoard {
     pub left: Mutex<Option<Held>>,
     /// Raft index of the last entry that the merge has passed. Written by the sequencer's thread.
     pub merged: AtomicU64,
-    mail: Mutex<Vec<Mail>>,
-    has_mail: AtomicBool,
-    waker: OnceLock<Waker>,
+    mailbox: Mailbox<Mail>,
 }
 
 /// A message for a group's thread from a thread of the same server.
@@ -178,32 +177,26 @@ impl Board {
 impl GroupBoard {
     /// Hands over the waker of the group's thread, once, before any thread runs.
     pub fn set_waker(&self, waker: Waker) {
-        assert!(self.waker.set(waker).is_ok(), "a group has one thread");
+        self.mailbox.set_waker(waker);
     }
 
     /// Wakes the group's thread if it sleeps.
     pub fn wake(&self) {
-        if let Some(waker) = self.waker.get() {
-            waker.wake();
-        }
+        self.mailbox.wake();
     }
 
     /// Puts a message into the thread's mailbox.
     pub fn send(&self, mail: Mail) {
-        self.mail.lock().push(mail);
-        self.has_mail.store(true, SeqCst);
-        self.wake();
+        self.mailbox.send(mail);
     }
 
     pub fn has_mail(&self) -> bool {
-        self.has_mail.load(SeqCst)
+        self.mailbox.has_mail()
     }
 
     /// Takes what is in the mailbox.
     pub fn take_mail(&self, into: &mut Vec<Mail>) {
-        if self.has_mail.swap(false, SeqCst) {
-            into.append(&mut self.mail.lock());
-        }
+        self.mailbox.take(into);
     }
 
     /// Wakes the group's thread if commands wait for the merge to come to this entry; 0 stands for progress of execution.

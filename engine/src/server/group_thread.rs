@@ -1,12 +1,13 @@
 //! A group's thread: sockets in, replica, sockets out. Pinned to a core if so configured.
 
 use std::sync::atomic::Ordering::SeqCst;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use niagara_net::{Event, Transport};
 
 use super::log_thread::{LogThread, Pending};
 use super::replica::Replica;
+use super::ticks::Ticks;
 use crate::group::Write;
 use crate::log::{HardState, Held, LogError, LogWriter};
 use crate::planted::{self, Bug};
@@ -14,7 +15,7 @@ use crate::planted::{self, Bug};
 /// Everything that the thread of one group owns.
 pub(crate) struct GroupThread {
     pub replica: Replica,
-    pub tick: Duration,
+    pub ticks: Ticks,
     pub core: Option<core_affinity::CoreId>,
     pub transport: Transport,
     /// The other servers.
@@ -37,29 +38,25 @@ impl GroupThread {
             let group = self.replica.group + 1;
             tracing::warn!(group, core = core.id, "could not bind the group's thread to its core");
         }
-        let mut next_tick = Instant::now() + self.tick;
         let mut events = Vec::new();
         // The first turn publishes what the log holds, for the merge to begin with.
         self.drive();
-        while !self.turn(&mut next_tick, &mut events) {}
+        while !self.turn(&mut events) {}
         self.finish();
     }
 
     /// One round of the loop; `true` if it was the last.
-    fn turn(&mut self, next_tick: &mut Instant, events: &mut Vec<Event>) -> bool {
+    fn turn(&mut self, events: &mut Vec<Event>) -> bool {
         let now = Instant::now();
-        let timeout = next_tick.saturating_duration_since(now);
-        let replica = &self.replica;
-        let waited = self.transport.turn(now, Some(timeout), || replica.may_sleep(), events);
+        let (replica, ticks) = (&self.replica, &self.ticks);
+        let may_sleep = || replica.may_sleep() && ticks.may_sleep();
+        let waited = self.transport.turn(now, ticks.sleep_at_most(now), may_sleep, events);
         waited.unwrap_or_else(|error| panic!("cannot wait for sockets: {error}"));
         events.drain(..).for_each(|event| self.replica.handle(event));
         let stop = self.replica.read_mail();
         self.replica.look();
-        let now = Instant::now();
-        if now >= *next_tick {
+        if self.ticks.take_due(Instant::now()).is_some() {
             self.replica.tick();
-            // After a pause (a stopped process) the missed ticks are not made up for: nobody was there to hear heartbeats.
-            *next_tick = (*next_tick + self.tick).max(now);
             self.count_traffic();
         }
         self.drive();

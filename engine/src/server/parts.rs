@@ -7,6 +7,7 @@ use niagara_sequencer::Layout;
 
 use super::application::{Application, Executor, Work};
 use super::assembly::StartError;
+use super::bell::Bell;
 use super::board::Board;
 use super::bounds::Limits as Bounded;
 use super::replica::{Replica, ReplicaShare};
@@ -14,7 +15,6 @@ use super::room::RoomWatch;
 use super::sequencer::{Sequencer, SnapshotLimits};
 use super::shared::Shared;
 use super::start::{Found, OpenGroup, open_group, open_snapshots};
-use super::thread::Bell;
 use crate::apply::Ledger;
 use crate::clock::Clock;
 use crate::config::Config;

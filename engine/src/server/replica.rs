@@ -10,9 +10,9 @@ use niagara_net::Event;
 use raft::StateRole;
 
 use super::application::Executed;
+use super::bell::Bell;
 use super::board::{Board, GroupBoard, Mail};
 use super::exchange::Exchange;
-use super::thread::Bell;
 use crate::batch::SubBatch;
 use crate::group::{Driver, Output, SnapshotFloor, View};
 use crate::lane::LaneQueue;

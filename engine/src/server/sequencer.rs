@@ -10,40 +10,13 @@ use niagara_sequencer::{Emitted, Fill, FloorIndex, GlobalPosition, GroupId, Layo
 
 use super::alarms::measure;
 use super::board::{Board, Mail};
+use super::stretch::{Cut, Stretch, Then};
 use crate::batch::EntryFill;
 use crate::log::{EntryId, LogEntry, LogStore};
 use crate::metrics::Metrics;
 use crate::planted::{self, Bug};
 use crate::read_gate::ReadGate;
 use crate::snapshot::Header;
-
-/// A part of the global log: the paper's global-log channel carries these.
-#[derive(Default)]
-pub(crate) struct Stretch {
-    pub emitted: Vec<Emitted<LogEntry>>,
-    /// What its entries take.
-    pub bytes: u64,
-    /// What is to be done behind it.
-    pub then: Option<Then>,
-}
-
-/// What execution is told between two commands.
-pub(crate) enum Then {
-    /// Hand out a view of the state, for a snapshot.
-    Freeze(Cut),
-    /// Go on from a received snapshot's state, which waits.
-    Restore(Arc<Header>),
-    /// Drop that state: this server's own logs have brought it further.
-    Discard,
-}
-
-/// Where a snapshot cuts the logs: at the end of a round.
-pub(crate) struct Cut {
-    pub round: u64,
-    pub anchor: GroupId,
-    /// Per group: the last entry that fills a slot of that round or before it.
-    pub floors: Vec<EntryId>,
-}
 
 /// When a snapshot is due.
 #[derive(Clone, Copy, Debug)]
@@ -52,12 +25,6 @@ pub(crate) struct SnapshotLimits {
     pub entries: u64,
     /// Bytes of them.
     pub bytes: u64,
-}
-
-impl Stretch {
-    pub fn is_empty(&self) -> bool {
-        self.emitted.is_empty() && self.then.is_none()
-    }
 }
 
 /// Stretches that may wait for execution, unless they have too many bytes before.

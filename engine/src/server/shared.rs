@@ -8,9 +8,9 @@ use bytes::{Bytes, BytesMut};
 
 use super::alarms::{alarms, waiting};
 use super::application::Executed;
+use super::bell::Bell;
 use super::board::Board;
 use super::replica::ROLES;
-use super::thread::Bell;
 use crate::apply::Mark;
 use crate::batch::{LONE_COMMAND_BYTES, put_command};
 use crate::clock::Clock;

@@ -9,9 +9,9 @@ use bytes::Bytes;
 use niagara_net::Event;
 use niagara_sequencer::compaction_round;
 
-use super::board::Handover;
 use super::catch_up::{CatchUp, Received};
 use super::error::SnapshotError;
+use super::handover::Handover;
 use super::header::Header;
 use super::saving::{Saved, Saving};
 use super::shelf::Shelf;

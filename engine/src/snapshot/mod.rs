@@ -14,7 +14,7 @@
 //! | `wire.rs`, `source.rs`, `fetch.rs` | the channel between servers: messages, the sending side, the receiving side |
 //! | `catch_up.rs` | from what groups need to a state that is ready to be put in place |
 //! | `keeper.rs` | all of it together: what the thread that keeps the snapshots does |
-//! | `board.rs` | what it shares with the other threads |
+//! | `board.rs`, `handover.rs` | what it shares with the other threads |
 //! | `pace.rs` | a limit on bytes per second |
 //!
 //! Nothing here knows what is in the application's chunks, or how Raft gets a log reset: a group's driver does that, once the
@@ -25,6 +25,7 @@ mod catch_up;
 mod error;
 mod fetch;
 mod format;
+mod handover;
 mod header;
 mod keeper;
 mod pace;
@@ -37,8 +38,9 @@ mod tests;
 mod wire;
 mod writer;
 
-pub(crate) use board::{Handover, Need, SnapshotBoard};
+pub(crate) use board::{Need, SnapshotBoard};
 pub use error::SnapshotError;
+pub(crate) use handover::Handover;
 pub use header::{GroupFloor, Header, HeaderError};
 pub use keeper::Snapshots;
 pub(crate) use keeper::{Keeper, KeeperConfig, KeeperShare};

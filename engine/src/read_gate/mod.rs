@@ -1,15 +1,14 @@
 //! Where reads wait until this server's state is fresh enough for them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Instant;
 
 use niagara_sequencer::{GlobalPosition, GroupId, Layout, ReadBarriers, Round};
-use parking_lot::Mutex;
 
 use crate::metrics::Metrics;
 use crate::planted::{self, Bug};
 use crate::server::{Board, Mail};
+use crate::sync::{AtomicU64, Mutex, Ordering::SeqCst};
 
 /// Who waits for a read: told once, for all reads of a batch.
 pub(crate) trait ReadSink: Send + Sync {
@@ -144,8 +143,9 @@ impl ReadGate {
     /// execution publishes before it looks at the wish: so one of the two sees the other.
     fn complete(&self, waiting: &mut Waiting) -> Ended {
         let wanted = waiting.wanted();
+        let early = planted::is(Bug::WishAfterLook).then(|| self.board.applied.load(SeqCst));
         self.wanted.store(wanted, SeqCst);
-        let applied = self.board.applied.load(SeqCst);
+        let applied = early.unwrap_or_else(|| self.board.applied.load(SeqCst));
         if wanted > applied {
             return Ended::default();
         }

@@ -1,0 +1,130 @@
+//! Servers in one process whose clock stands still, unless the test moves it.
+//!
+//! Elections need ticks, so the clock is moved until all groups have the leaders that they should, and then only when a test asks
+//! for that.
+
+use std::cell::Cell;
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use niagara_engine::example::Counter;
+use niagara_engine::sim::{Clock, ManualClock};
+use niagara_engine::{Completion, Config, Durability, Engine, Member, Port, Wake};
+
+/// A step of the engines' clock.
+const TICK: Duration = Duration::from_secs(1);
+/// More than enough for what takes milliseconds; a sleep that nobody ends lasts longer.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const GROUPS: u16 = 2;
+
+/// Servers in one process that share a clock.
+pub struct Servers {
+    pub engines: Vec<Engine<Counter>>,
+    clock: Arc<ManualClock>,
+    now: Cell<Duration>,
+}
+
+impl Servers {
+    /// So many, with logs that are synced in this directory, or in memory. Their leaders have been elected.
+    pub fn start(servers: u64, dir: Option<&Path>) -> Servers {
+        let members = members(servers);
+        let clock = Arc::new(ManualClock::new());
+        let start = |server| {
+            let mut config = Config::new(0xe5, server, members.clone());
+            (config.tick, config.segment_bytes) = (TICK, 1 << 20);
+            // A burst is more than may wait for execution, so that the merge stops for it, too.
+            config.merge_bytes = 64 << 10;
+            match dir {
+                Some(dir) => config.data_dir = dir.join(server.to_string()),
+                None => config.durability = Durability::Memory,
+            }
+            Engine::start_under(Clock::Manual(Arc::clone(&clock)), config, Counter::default()).unwrap()
+        };
+        let servers =
+            Servers { engines: (1..=servers).map(start).collect(), clock, now: Cell::new(Duration::ZERO) };
+        servers.settle();
+        servers
+    }
+
+    /// Moves the clock until the leaders are those that belong there, and the idle groups have skipped ahead.
+    fn settle(&self) {
+        let begun = Instant::now();
+        let mut settled = 0;
+        while settled < 50 {
+            assert!(begun.elapsed() < PATIENCE, "no leaders were elected");
+            self.tick();
+            settled = if self.is_led_as_wanted() { settled + 1 } else { 0 };
+        }
+    }
+
+    /// Moves the clock by a tick.
+    pub fn tick(&self) {
+        self.now.set(self.now.get() + TICK);
+        self.clock.set(self.now.get());
+        self.engines.iter().for_each(Engine::clock_moved);
+        // What a tick sets off is to arrive before the next.
+        thread::sleep(Duration::from_millis(2));
+    }
+
+    /// Leaders are spread over the servers, and known to all.
+    fn is_led_as_wanted(&self) -> bool {
+        let servers = self.engines.len() as u64;
+        self.engines.iter().all(|engine| {
+            let led = engine.client().status().local.into_iter();
+            led.zip(0..).all(|(group, index)| group.leader == index % servers + 1)
+        })
+    }
+}
+
+impl Drop for Servers {
+    /// Threads that nobody wakes cannot be joined either: a test that has failed leaves them.
+    fn drop(&mut self) {
+        if thread::panicking() {
+            std::mem::forget(std::mem::take(&mut self.engines));
+        }
+    }
+}
+
+/// Addresses that nobody uses at the moment.
+fn members(servers: u64) -> Vec<Member> {
+    let free = || TcpListener::bind("127.0.0.1:0").unwrap();
+    let listeners: Vec<_> = (0..servers * u64::from(GROUPS + 1)).map(|_| free()).collect();
+    let mut addresses = listeners.iter().map(|listener| listener.local_addr().unwrap().to_string());
+    let mut next = || addresses.next().unwrap();
+    let member =
+        |server| Member { server, addresses: (0..GROUPS).map(|_| next()).collect(), transfer: next() };
+    (1..=servers).map(member).collect()
+}
+
+/// Wakes a thread that parks.
+pub struct Unpark(pub Thread);
+
+impl Wake for Unpark {
+    fn wake(&self) {
+        self.0.unpark();
+    }
+}
+
+/// So many completions of a port.
+///
+/// # Panics
+/// When they come too late, or are found only since patience has ended.
+pub fn completions(what: &str, port: &mut Port<Counter>, wanted: usize) -> Vec<Completion<usize>> {
+    let (mut came, begun) = (Vec::new(), Instant::now());
+    loop {
+        let mut more = Vec::new();
+        port.collect(&mut more);
+        came.append(&mut more);
+        assert!(begun.elapsed() < PATIENCE, "{what}: nobody was woken");
+        if came.len() >= wanted {
+            return came;
+        }
+        if port.may_sleep() {
+            thread::park_timeout(PATIENCE);
+        }
+        port.awake();
+    }
+}

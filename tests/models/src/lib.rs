@@ -1,0 +1,59 @@
+//! The hand-overs between threads, explored by a model checker.
+//!
+//! A simulation runs everything in one thread, and a test with real threads sees the few orders that a machine happens to
+//! choose, on a processor that reorders little. [loom](https://docs.rs/loom) runs a model again and again until it has seen
+//! every order of its threads' steps, up to a number of preemptions, and every value that C++'s memory model lets a load
+//! return.
+//!
+//! What it explores here is the production code: the files of `net` and `engine` that hold hand-overs are included as they
+//! are. They name their locks, atomics and threads `crate::sync`, and [`sync`] is loom's in this crate. Around them stand small
+//! stand-ins for what has no part in a hand-over: metrics, the rest of the board, snapshots.
+//!
+//! A model is a function in [`models`]; `tests/` says what holds, and, with bugs planted one at a time, that each would be
+//! found. A thread that is not woken sleeps for ever, since no time-out ever ends here: loom calls that a deadlock.
+
+// Of each included file the models use a part, and what is re-exported is for the others.
+#![allow(dead_code, unused_imports, unreachable_pub)]
+
+// The included files say `niagara_net` where they mean what stands here.
+extern crate self as niagara_net;
+
+pub mod check;
+pub mod models;
+
+mod group;
+mod log;
+mod metrics;
+mod server;
+mod snapshot;
+mod sync;
+
+#[path = "../../../engine/src/apply/mod.rs"]
+mod apply;
+#[path = "../../../engine/src/batch.rs"]
+mod batch;
+#[path = "../../../engine/src/frozen.rs"]
+mod frozen;
+#[path = "../../../engine/src/inbox.rs"]
+mod inbox;
+#[path = "../../../engine/src/lane/mod.rs"]
+mod lane;
+#[path = "../../../engine/src/outcome.rs"]
+mod outcome;
+#[path = "../../../engine/src/planted.rs"]
+pub mod planted;
+#[path = "../../../engine/src/read_gate/mod.rs"]
+mod read_gate;
+#[path = "../../../net/src/sleep.rs"]
+mod sleep;
+#[path = "../../../engine/src/state_machine.rs"]
+mod state_machine;
+#[path = "../../../engine/src/ticket.rs"]
+mod ticket;
+#[path = "../../../net/src/waker.rs"]
+mod waker;
+
+pub use outcome::{Applied, Completion, Consistency, ReadFailed, Refused, Unknown};
+pub use sleep::SleepFlag;
+pub use state_machine::{Command, Commands, NotACommand, StateMachine};
+pub use waker::Waker;

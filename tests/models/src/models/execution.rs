@@ -1,0 +1,142 @@
+//! Execution: the state, how far it is, and who hears of that, in this order.
+
+use std::sync::Arc;
+
+use loom::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use loom::thread;
+use niagara_sequencer::{Emitted, GlobalPosition};
+
+use crate::apply::Ledger;
+use crate::batch::encode_commands;
+use crate::frozen::{Encoded, MalformedState};
+use crate::group::LaneSource;
+use crate::inbox::Inbox;
+use crate::lane::{Lane, Sink};
+use crate::log::LogEntry;
+use crate::models::gate::{gate, reads};
+use crate::models::inbox::{Unpark, collect};
+use crate::models::lane::{lane, submit};
+use crate::outcome::Completion;
+use crate::read_gate::ReadGate;
+use crate::server::{Application, Board, Executor, Stretch, Work};
+use crate::snapshot::Handover;
+use crate::state_machine::{Commands, StateMachine};
+use crate::sync::{Ordering::SeqCst, current};
+
+/// Counts commands, with no order of its own: what a reader sees it sees since it was told to look.
+struct Count(Arc<AtomicU64>);
+
+impl StateMachine for Count {
+    type Reply = u64;
+    type Reader = Arc<AtomicU64>;
+    type Frozen = Encoded;
+    type Restoring = Encoded;
+
+    fn reader(&self) -> Self::Reader {
+        Arc::clone(&self.0)
+    }
+
+    fn apply(&mut self, _: GlobalPosition, commands: Commands<'_>, replies: &mut Vec<u64>) {
+        for _ in commands {
+            let count = self.0.load(Relaxed) + 1;
+            self.0.store(count, Relaxed);
+            replies.push(count);
+        }
+    }
+
+    fn freeze(&mut self) -> Encoded {
+        Encoded::new(Vec::new())
+    }
+
+    fn restoring(_: &Self::Reader) -> Encoded {
+        Encoded::default()
+    }
+
+    fn restore(&mut self, _: GlobalPosition, _: Encoded) -> Result<(), MalformedState> {
+        Ok(())
+    }
+}
+
+/// A server of one group whose lane holds a command that is about to be executed.
+struct Fixture {
+    board: Arc<Board>,
+    gate: Arc<ReadGate>,
+    inbox: Arc<Inbox<u64>>,
+    state: Arc<AtomicU64>,
+    application: Application<Count>,
+    stretch: Stretch,
+}
+
+const POSITION: GlobalPosition = GlobalPosition::new(1);
+
+impl Fixture {
+    fn new() -> Fixture {
+        let board = Arc::new(Board::new(1));
+        let gate = Arc::new(gate(&board));
+        let inbox = Arc::new(Inbox::new(Arc::new(Unpark(current()))));
+        let state = Arc::new(AtomicU64::new(0));
+        let lanes = Arc::new(vec![lane()]);
+        let stretch = stretch(&lanes[0], &inbox);
+        let executor = Executor {
+            state: Count(Arc::clone(&state)),
+            server: 1,
+            cluster: 1,
+            voters: vec![1],
+            incarnation: 1,
+            ledger: Ledger::new(&[1], 1),
+            lanes,
+            board: Arc::clone(&board),
+            executed: Arc::default(),
+            metrics: Arc::default(),
+        };
+        let application = Application {
+            executor,
+            reads: Arc::clone(&gate),
+            work: Work::default(),
+            handover: Arc::<Handover<Count>>::default(),
+            sequencer: Arc::default(),
+        };
+        Fixture { board, gate, inbox, state, application, stretch }
+    }
+}
+
+/// A command on its way through the lane into an entry, and out of the merge.
+fn stretch(lane: &Lane<u64>, inbox: &Arc<Inbox<u64>>) -> Stretch {
+    let sink: Arc<dyn Sink<u64>> = Arc::<Inbox<u64>>::clone(inbox);
+    submit(lane, 7, &sink);
+    let mut batches = Vec::new();
+    (&*lane.queue).take(1 << 10, &mut batches);
+    let (context, data) = encode_commands(1, &batches);
+    let item = LogEntry { index: 1, term: 1, kind: 0, context, data };
+    Stretch { bytes: 0, emitted: vec![Emitted::Commands { position: POSITION, item }], then: None }
+}
+
+/// Who hears that a command was executed finds its effect, and its position published.
+pub fn an_outcome_comes_after_its_effect() {
+    let Fixture { board, inbox, state, mut application, stretch, .. } = Fixture::new();
+    let execution = thread::spawn(move || application.execute(stretch));
+    let came = collect(&inbox, 1);
+    assert_eq!(came, [Completion::Applied { token: 7, position: POSITION, reply: 1 }]);
+    assert_eq!(
+        board.applied.load(SeqCst),
+        POSITION.get(),
+        "read_is_fresh: who hears of it may read at least it"
+    );
+    assert_eq!(state.load(Relaxed), 1);
+    execution.join().unwrap();
+}
+
+/// Who reads what is at least at a position finds the effect of the command there, whether it had to wait for it or not.
+pub fn a_read_sees_what_is_applied() {
+    let Fixture { board, gate, inbox, state, mut application, stretch } = Fixture::new();
+    let execution = thread::spawn(move || application.execute(stretch));
+    if board.applied.load(SeqCst) < POSITION.get() {
+        gate.read_at_least(POSITION, reads(&inbox, 9));
+        let mut came = Vec::new();
+        while !came.iter().any(|one| matches!(one, Completion::Readable { token: 9, .. })) {
+            came.extend(collect(&inbox, 1));
+        }
+    }
+    assert_eq!(state.load(Relaxed), 1, "read_is_fresh: it reads less than it was promised");
+    execution.join().unwrap();
+}

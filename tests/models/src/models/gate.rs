@@ -1,0 +1,70 @@
+//! The read gate: what a read waits for against how far execution is.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use loom::thread;
+use niagara_sequencer::{GlobalPosition, Layout};
+
+use crate::inbox::Inbox;
+use crate::metrics::Metrics;
+use crate::models::inbox::{Unpark, collect};
+use crate::outcome::Completion;
+use crate::read_gate::{ReadBatch, ReadGate};
+use crate::server::{Board, Mail};
+use crate::sync::{Ordering::SeqCst, current};
+
+pub(super) fn gate(board: &Arc<Board>) -> ReadGate {
+    let layout = Layout::new(board.groups.len() as u16);
+    ReadGate::new(layout, Arc::clone(board), Arc::new(Metrics::default()), 3, 40)
+}
+
+pub(super) fn reads<R: Send + 'static>(inbox: &Arc<Inbox<R>>, token: u64) -> ReadBatch {
+    let sink = Arc::<Inbox<R>>::clone(inbox);
+    ReadBatch { sink, tokens: vec![token], queued: Instant::now(), deadline: Instant::now() }
+}
+
+fn inbox() -> Arc<Inbox<()>> {
+    Arc::new(Inbox::new(Arc::new(Unpark(current()))))
+}
+
+/// Execution comes to a position while a read begins to wait for it.
+pub fn a_read_hears_of_its_position() {
+    let board = Arc::new(Board::new(1));
+    let gate = Arc::new(gate(&board));
+    let inbox = inbox();
+    let theirs = (Arc::clone(&board), Arc::clone(&gate));
+    let application = thread::spawn(move || {
+        let (board, gate) = theirs;
+        board.applied.store(1, SeqCst);
+        gate.applied(GlobalPosition::new(1));
+    });
+    gate.read_at_least(GlobalPosition::new(1), reads(&inbox, 7));
+    let came = collect(&inbox, 1);
+    application.join().unwrap();
+    assert_eq!(came, [Completion::Readable { token: 7, applied: GlobalPosition::new(1) }]);
+}
+
+/// A quorum's answer comes while execution comes to the barrier that follows from it.
+pub fn a_strong_read_hears_of_its_barrier() {
+    let board = Arc::new(Board::new(1));
+    let gate = Arc::new(gate(&board));
+    let inbox = inbox();
+    gate.read_strong(reads(&inbox, 7));
+    let theirs = (Arc::clone(&board), Arc::clone(&gate));
+    let application = thread::spawn(move || {
+        let (board, gate) = theirs;
+        board.applied.store(1, SeqCst);
+        gate.applied(GlobalPosition::new(1));
+    });
+    let group = thread::spawn(move || {
+        let mut mail = Vec::new();
+        board.groups[0].mailbox.take(&mut mail);
+        let [Mail::AskRead(round)] = mail[..] else { panic!("a read asks one group: {mail:?}") };
+        gate.answered(round, 1);
+    });
+    let came = collect(&inbox, 1);
+    application.join().unwrap();
+    group.join().unwrap();
+    assert_eq!(came, [Completion::Readable { token: 7, applied: GlobalPosition::new(1) }]);
+}

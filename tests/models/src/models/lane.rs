@@ -1,0 +1,76 @@
+//! A lane: two callers put commands in, and the group's thread takes them out.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::BytesMut;
+use loom::thread;
+
+use crate::group::LaneSource;
+use crate::inbox::Inbox;
+use crate::lane::{Lane, LaneQueue, Limits, Origin, Piece, Sink, Submission};
+use crate::models::inbox::Unpark;
+use crate::sync::{Registry, Signal, Token, current};
+use crate::waker::Waker;
+
+/// A lane of the first server's first life.
+pub(super) fn lane<R>() -> Lane<R> {
+    let queue = LaneQueue::new(Origin { server: 1, incarnation: 1, lane: 0 }, 1 << 10);
+    Lane::new(Arc::new(queue), Limits { commands: 10, bytes: 100, window: 4 })
+}
+
+/// Submits a command of one byte.
+pub(super) fn submit<R>(lane: &Lane<R>, token: u64, sink: &Arc<dyn Sink<R>>) {
+    let piece = Piece::Framed { body: BytesMut::from(&[1, 7][..]), count: 1 };
+    let submission =
+        Submission { pieces: &mut vec![piece], tokens: &mut vec![token], bytes: 2, deadline: Instant::now() };
+    lane.submit(submission, sink).expect("there is room");
+}
+
+/// A caller submits while the group's thread is about to sleep.
+pub fn commands_wake_the_group() {
+    let sockets = Registry(Signal::new());
+    let waker = Waker::new(&sockets, Token).unwrap();
+    let (lane, ring) = (Arc::new(lane::<()>()), waker.clone());
+    let sink: Arc<dyn Sink<()>> = Arc::new(Inbox::new(Arc::new(Unpark(current()))));
+    let theirs = Arc::clone(&lane);
+    let caller = thread::spawn(move || {
+        submit(&theirs, 1, &sink);
+        ring.wake();
+    });
+    let (mut queue, mut taken) = (&*lane.queue, Vec::new());
+    while taken.is_empty() {
+        let poll = |may_sleep| {
+            if may_sleep {
+                sockets.0.wait();
+            }
+        };
+        waker.flag().sleep(|| !queue.has_commands(), poll);
+        queue.take(1 << 10, &mut taken);
+    }
+    caller.join().unwrap();
+    assert!(!queue.has_commands());
+}
+
+/// The numbers come out without gaps, whoever got them, and what is counted is what is there.
+pub fn numbers_come_in_order() {
+    let lane = Arc::new(lane::<()>());
+    let sink: Arc<dyn Sink<()>> = Arc::new(Inbox::new(Arc::new(Unpark(current()))));
+    let callers = [1, 2].map(|token| {
+        let (lane, sink) = (Arc::clone(&lane), Arc::clone(&sink));
+        thread::spawn(move || submit(&lane, token, &sink))
+    });
+    let (mut taken, mut next) = (Vec::new(), 1);
+    for _ in 0..2 {
+        let mut queue = &*lane.queue;
+        queue.take(1 << 10, &mut taken);
+        assert!(!queue.is_saturated(), "two commands do not fill an entry");
+        for batch in taken.drain(..) {
+            assert_eq!(batch.span.first, next, "a lane's numbers have no gaps");
+            next = batch.end();
+        }
+    }
+    callers.into_iter().for_each(|caller| caller.join().unwrap());
+    assert_eq!(lane.pending(), 2);
+    assert_eq!(lane.queue.has_commands(), next < 3);
+}

@@ -1,0 +1,11 @@
+//! One file for each hand-over.
+
+pub mod bell;
+pub mod bounds;
+pub mod execution;
+pub mod gate;
+pub mod inbox;
+pub mod lane;
+pub mod mailbox;
+pub mod sleep;
+pub mod ticket;

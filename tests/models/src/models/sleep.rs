@@ -1,0 +1,62 @@
+//! [`SleepFlag`](crate::SleepFlag): of a sleeper and a giver of work at least one sees the other.
+
+use std::sync::Arc;
+
+use loom::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use loom::thread::{self, JoinHandle};
+
+use crate::SleepFlag;
+
+/// A flag, and work that is published with no order of its own: the flag alone has to give it one.
+#[derive(Clone)]
+struct Pair(Arc<(SleepFlag, AtomicBool)>);
+
+impl Pair {
+    fn new() -> Pair {
+        Pair(Arc::new((SleepFlag::new(), AtomicBool::new(false))))
+    }
+
+    /// Gives work in another thread, which says whether it has to wake the sleeper.
+    fn give(&self) -> JoinHandle<bool> {
+        let Pair(given) = self.clone();
+        thread::spawn(move || {
+            given.1.store(true, Relaxed);
+            given.0.take()
+        })
+    }
+
+    fn has_work(&self) -> bool {
+        self.0.1.load(Relaxed)
+    }
+}
+
+/// A sleep lasts until the giver has done all that it is going to do.
+fn sleep(giver: JoinHandle<bool>, may_sleep: bool) {
+    let is_woken = giver.join().unwrap();
+    assert!(!may_sleep || is_woken, "it sleeps on work, and nobody wakes it");
+}
+
+/// A sleeper that looks when it has announced that it sleeps.
+pub fn at_least_one_side_sees_the_other() {
+    let pair = Pair::new();
+    let giver = pair.give();
+    pair.0.0.sleep(|| !pair.has_work(), |may_sleep| sleep(giver, may_sleep));
+}
+
+/// The bug that a sleeper could have: it looks before it says that it sleeps.
+pub fn a_look_before_the_announcement() {
+    let pair = Pair::new();
+    let giver = pair.give();
+    let none = !pair.has_work();
+    pair.0.0.sleep(|| none, |may_sleep| sleep(giver, may_sleep));
+}
+
+/// Of two givers one wakes, and the other saves the system call.
+pub fn one_giver_wakes() {
+    let flag = Arc::new(SleepFlag::new());
+    flag.announce();
+    let theirs = Arc::clone(&flag);
+    let other = thread::spawn(move || theirs.take());
+    let mine = flag.take();
+    assert!(mine ^ other.join().unwrap(), "who sleeps is woken once");
+}
