@@ -124,16 +124,8 @@ pub enum Bug {
     HandedToTheFurthest,
     /// The identity is replaced without a sync.
     IdentityNotSynced,
-    /// A start goes by the names of snapshots that it finds, durable or not.
-    SnapshotNameTrusted,
-    /// A server that is behind takes nothing of a new leader's.
-    BehindTakesNothing,
     /// A leader pads with each tick.
     PadsWhenIdle,
-    /// A piece is taken for one of the file that is being received, whichever it is of.
-    PieceOfAnotherFile,
-    /// The answer to a read of an earlier life of this server counts.
-    ReadOfAnotherLife,
     /// Forwarded commands that are longer than what may wait are refused for ever.
     LargeForwardRefused,
     /// A clean stop is noted although a log was not synced.
@@ -221,11 +213,7 @@ impl Bug {
         Bug::NoCheckQuorum,
         Bug::HandedToTheFurthest,
         Bug::IdentityNotSynced,
-        Bug::SnapshotNameTrusted,
-        Bug::BehindTakesNothing,
         Bug::PadsWhenIdle,
-        Bug::PieceOfAnotherFile,
-        Bug::ReadOfAnotherLife,
         Bug::LargeForwardRefused,
         Bug::StopNotSynced,
     ];

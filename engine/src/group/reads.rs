@@ -78,11 +78,6 @@ impl PendingReads {
     pub fn indexed(&mut self, context: &[u8], index: u64) -> Option<u64> {
         let expected =
             [self.server, self.boot].iter().flat_map(|part| part.to_le_bytes()).collect::<Vec<_>>();
-        let expected = if planted::is(Bug::ReadOfAnotherLife) {
-            context.get(..expected.len())?.to_vec()
-        } else {
-            expected
-        };
         let counter = context.strip_prefix(expected.as_slice())?.try_into().map(u64::from_le_bytes).ok()?;
         let at = self.asked.iter().position(|asked| asked.counter == counter)?;
         let commit = self.asked[at].commit;

@@ -5,7 +5,6 @@ use raft::eraftpb::{Entry, Message, MessageType};
 use super::driver::Driver;
 use super::store::ReplicaLog;
 use super::unpersisted::bytes_of;
-use crate::planted::{self, Bug};
 
 /// Which entries of a leader this replica takes. What it does not take it is sent again, since a leader tries with every
 /// answer to a heartbeat.
@@ -30,7 +29,6 @@ impl Taking {
             match self {
                 Taking::All => true,
                 Taking::NoCommands => entry.data.is_empty(),
-                Taking::Inherited if planted::is(Bug::BehindTakesNothing) => false,
                 Taking::Inherited => entry.term < message.term || begins_term && entry.data.is_empty(),
             }
         };

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use niagara_engine::log::{self, Files, LogFile, SegmentReport};
 
+use super::aim::{Aim, Kind, Step};
 use crate::chance::Chance;
 
 /// Bytes of a log segment before its first record.
@@ -25,6 +26,8 @@ pub struct Disk(Arc<Mutex<State>>);
 pub struct Trouble {
     /// After so many more changes the server dies in the middle of one.
     pub dies_after: Option<u64>,
+    /// The server dies at this step: in it, or, if that is said, after it and before any other change.
+    pub dies_at: Option<(Aim, bool)>,
     /// There is no room for anything more.
     pub full: bool,
     /// There is less room than the engine's reserve, though some.
@@ -91,6 +94,8 @@ struct State {
     dead: bool,
     /// How often the power has failed.
     boots: u64,
+    /// The step at which the server died that was aimed at.
+    struck: Option<Aim>,
 }
 
 #[derive(Clone, Debug)]
@@ -107,6 +112,7 @@ struct Content {
     durable: Vec<u8>,
     unsynced: Vec<Change>,
     is_snapshot: bool,
+    kind: Kind,
 }
 
 /// What is not durable of a file.
@@ -136,6 +142,7 @@ impl Disk {
             trouble: Trouble::default(),
             dead: false,
             boots: 0,
+            struck: None,
         })))
     }
 
@@ -154,18 +161,23 @@ impl Disk {
         self.state().dead
     }
 
+    /// The step that was aimed at, if the server has died there since this was last asked.
+    pub fn take_struck(&self) -> Option<Aim> {
+        self.state().struck.take()
+    }
+
     /// The process has ended: what it wrote stays. The disk is ready for the next one.
     pub fn process_ends(&self) {
         let mut state = self.state();
         state.dead = false;
-        state.trouble.dies_after = None;
+        (state.trouble.dies_after, state.trouble.dies_at) = (None, None);
     }
 
     /// The power fails: what was not synced is lost, torn, or there all the same. The disk is ready for the next process.
     pub fn power_fails(&self) -> Losses {
         let mut state = self.state();
         state.dead = false;
-        state.trouble.dies_after = None;
+        (state.trouble.dies_after, state.trouble.dies_at) = (None, None);
         state.boots += 1;
         state.lose_unsynced()
     }
@@ -304,7 +316,7 @@ impl Disk {
 
 impl State {
     /// Counts a change; an error if the server dies of it, or is dead, or there is no room.
-    fn change(&mut self, takes_room: bool) -> io::Result<()> {
+    fn change(&mut self, step: Step, kind: Kind, takes_room: bool) -> io::Result<()> {
         if self.dead {
             return Err(gone());
         }
@@ -314,6 +326,14 @@ impl State {
                 return Err(gone());
             }
             *left -= 1;
+        }
+        if let Some((aim, after)) = self.trouble.dies_at.take_if(|(aim, _)| *aim == Aim { step, kind }) {
+            self.struck = Some(aim);
+            if !after {
+                self.dead = true;
+                return Err(gone());
+            }
+            self.trouble.dies_after = Some(0);
         }
         if takes_room && self.trouble.full {
             return Err(io::ErrorKind::StorageFull.into());
@@ -332,7 +352,8 @@ impl State {
     }
 
     fn sync(&mut self, file: u64) -> io::Result<()> {
-        self.change(false)?;
+        let kind = self.contents[&file].kind;
+        self.change(Step::Sync, kind, false)?;
         if std::mem::take(&mut self.trouble.sync_fails) {
             // As Linux does: the pages count as clean afterwards, and a second sync would report success.
             self.contents.get_mut(&file).expect("an open file is there").unsynced.clear();
@@ -473,7 +494,7 @@ impl Files for Disk {
 
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.change(false)?;
+        state.change(Step::SyncNames, Kind::Other, false)?;
         if dir.ancestors().any(|dir| state.names.contains_key(dir)) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
@@ -495,7 +516,7 @@ impl Files for Disk {
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
         let mut state = self.state();
-        state.change(true)?;
+        state.change(Step::Name, Kind::Other, true)?;
         state.check_place(path)?;
         let is_snapshot = path.parent().is_some_and(|dir| dir.ends_with("snapshots"));
         if is_snapshot && state.trouble.no_room_for_snapshots {
@@ -511,14 +532,14 @@ impl Files for Disk {
         }
         let file = state.next_file;
         state.next_file += 1;
-        state.contents.insert(file, Content { is_snapshot, ..Content::default() });
+        state.contents.insert(file, Content { is_snapshot, kind: Kind::of_file(path), ..Content::default() });
         state.rename(Renaming::Created(path.to_owned(), file));
         Ok(Arc::new(Handle { disk: self.clone(), file }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.change(false)?;
+        state.change(Step::Name, Kind::of_file(from), false)?;
         state.file(from)?;
         state.check_place(to)?;
         state.rename(Renaming::Renamed(from.to_owned(), to.to_owned()));
@@ -527,7 +548,7 @@ impl Files for Disk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.change(false)?;
+        state.change(Step::Remove, Kind::of_file(path), false)?;
         state.file(path)?;
         state.rename(Renaming::Removed(path.to_owned()));
         Ok(())
@@ -535,7 +556,7 @@ impl Files for Disk {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.change(false)?;
+        state.change(Step::SyncNames, Kind::of_dir(dir), false)?;
         state.check_dir(dir)?;
         // The names in other directories stay as uncertain as they are.
         let (synced, others): (Vec<_>, Vec<_>) =
@@ -579,7 +600,8 @@ impl LogFile for Handle {
         if no_room {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        let result = state.change(true);
+        let kind = state.contents[&self.file].kind;
+        let result = state.change(Step::Write, kind, true);
         // A server that dies in the middle of a write may have handed it over.
         if !data.is_empty() && (result.is_ok() || state.dead && !was_dead) {
             state.write(self.file, offset as usize, data);

@@ -36,6 +36,10 @@ impl World {
                 self.server(server).disk.trouble(|trouble| trouble.dies_after = Some(changes));
                 self.coverage.count("killed in the midst of a write");
             }
+            Fault::DieAt { server, aim, after, power, down } => {
+                self.server(server).after_disk = Some((power, down));
+                self.server(server).disk.trouble(|trouble| trouble.dies_at = Some((aim, after)));
+            }
             Fault::Pause { server, lasts } => {
                 let until = self.now + lasts;
                 if self.is_running(server) {

@@ -160,7 +160,11 @@ impl World {
             | StartError::Identity(IdentityError::Io { .. })
             | StartError::Snapshot(SnapshotError::Io { .. }) => {
                 server.disk.process_ends();
+                let struck = server.disk.take_struck();
                 self.coverage.count("process ended by its disk");
+                if let Some(aim) = struck {
+                    self.coverage.count(aim.name());
+                }
             }
             _ => {
                 return Err(Broken::new("a_sound_log_opens", format!("server {id} does not start: {error}")));

@@ -16,6 +16,7 @@
 //! | `server.rs` | a server's process, and what outlives it |
 //! | `network.rs` | links: late, lost, doubled, overtaken and damaged messages |
 //! | `disk.rs` | a disk that forgets what was not synced, tears, fills up and breaks |
+//! | `aim.rs` | steps of a server's dealings with its disk, to aim faults at |
 //! | `faults.rs` | how planned faults strike and end |
 //! | `prompt.rs` | reads that must not wait for the troubles of others |
 //! | `script.rs` | healing, settling, and the last tests |
@@ -27,6 +28,7 @@
 //!
 //! Everything follows from the seed: the same seed gives the same trace, byte by byte.
 
+mod aim;
 mod clients;
 mod coverage;
 mod disk;

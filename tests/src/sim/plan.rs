@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use niagara_engine::Durability;
 
+use super::aim::Aim;
 use super::disk::Loss;
 use super::network::{Micros, Weather};
 use super::sizes::Sizes;
@@ -78,6 +79,8 @@ pub enum Fault {
     AllPowerLost { down: Micros },
     /// The process or the power goes in the midst of a write: after so many more changes of the disk.
     DieInWrite { server: u64, changes: u64, power: bool, down: Micros },
+    /// The process or the power goes at a step of the server's dealings with its disk, or right after it.
+    DieAt { server: u64, aim: Aim, after: bool, power: bool, down: Micros },
     /// The process stands still, and goes on as if nothing had been.
     Pause { server: u64, lasts: Micros },
     /// Everything that the server does takes so many times as long.
@@ -196,6 +199,19 @@ impl Plan {
                 Fault::Stop { server, power: of_stops.one_in(2), down: of_stops.between(5, 500) * MS };
             plan.faults.push(Planned { at: of_stops.between(FIRST_FAULT, LAST_FAULT), fault });
         }
+        let mut of_aims = Chance::new(seed).fork(0xa1_35);
+        if of_aims.one_in(2) {
+            let (aim, _) = *of_aims.pick(Aim::ALL);
+            let (after, power) = (of_aims.one_in(2), of_aims.one_in(2));
+            let (server, down) = (of_aims.between(1, servers), of_aims.between(5, 500) * MS);
+            let at = of_aims.between(FIRST_FAULT, LAST_FAULT);
+            plan.faults.push(Planned { at, fault: Fault::DieAt { server, aim, after, power, down } });
+            if of_aims.one_in(3) {
+                // What is done at that step is then ahead of what the logs hold.
+                let factor = of_aims.between(10, 60) * 2 + 1;
+                plan.faults.push(Planned { at, fault: Fault::SlowDisk { server, factor, lasts: 600 * MS } });
+            }
+        }
         match of_stops.below(12) {
             0 => plan.with_durability_os(),
             1 => plan.with_everything_in_memory(),
@@ -238,7 +254,9 @@ impl Plan {
                 Fault::AllPowerLost { down } => {
                     planned.fault = Fault::Stop { server: 1, power: true, down: *down };
                 }
-                Fault::DieInWrite { power, .. } | Fault::SyncFails { power, .. } => *power = false,
+                Fault::DieInWrite { power, .. }
+                | Fault::DieAt { power, .. }
+                | Fault::SyncFails { power, .. } => *power = false,
                 _ => {}
             }
         }
@@ -263,6 +281,7 @@ impl Plan {
             | Fault::PowerLoss { .. }
             | Fault::AllPowerLost { .. }
             | Fault::DieInWrite { .. }
+            | Fault::DieAt { .. }
             | Fault::SlowDisk { .. }
             | Fault::HungDisk { .. }
             | Fault::DiskNearlyFull { .. }

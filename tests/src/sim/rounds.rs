@@ -15,7 +15,10 @@ impl World {
     pub(super) fn latency(&mut self, server: u64, thread: Thread) -> Micros {
         let (slow, disk) = (self.server(server).slowness, self.server(server).disk_slowness);
         let ordinary = match thread {
-            Thread::Snapshots => self.chance.between(20, 1500) * disk.max(slow),
+            // Of every other slow disk only the syncs of logs are slow.
+            Thread::Snapshots => {
+                self.chance.between(20, 1500) * slow.max(if disk % 2 == 0 { disk } else { 1 })
+            }
             Thread::Log(_) => self.chance.between(80, 800) * disk.max(slow),
             Thread::Application => self.chance.between(2, 60) * slow,
             _ => self.chance.between(2, 30) * slow,
@@ -109,6 +112,9 @@ impl World {
 
     pub(super) fn ended_by_disk(&mut self, id: u64) {
         self.coverage.count("process ended by its disk");
+        if let Some(aim) = self.server(id).disk.take_struck() {
+            self.coverage.count(aim.name());
+        }
         let (power, down) = self.server(id).after_disk.take().unwrap_or((false, RESTART));
         self.count_figures(id);
         self.process_ends(id, power);

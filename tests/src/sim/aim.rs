@@ -1,0 +1,104 @@
+//! Steps of a server's dealings with its disk, so that faults can be aimed at each of them.
+//!
+//! A fault that strikes at a random change hits what there is most of: records of the logs. The files by which servers come back
+//! are changed rarely, and each step of such a change is one that a server can die before or after.
+
+use std::path::Path;
+
+/// What is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A file is written.
+    Write,
+    /// A file is synced.
+    Sync,
+    /// A file gets its name.
+    Name,
+    /// A file is removed.
+    Remove,
+    /// The names in a directory are synced.
+    SyncNames,
+}
+
+/// To what.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// A segment of a log, or what becomes one.
+    Segment,
+    /// A snapshot of the server's own.
+    Snapshot,
+    /// A snapshot that is received.
+    Part,
+    /// The identity.
+    Identity,
+    /// Anything else.
+    #[default]
+    Other,
+}
+
+impl Kind {
+    /// What a file is, by the name under which it is made.
+    pub fn of_file(path: &Path) -> Kind {
+        let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+        match extension {
+            "part" => Kind::Part,
+            _ if path.file_stem().is_some_and(|stem| stem == "identity") => Kind::Identity,
+            _ if path.parent().is_some_and(|dir| dir.ends_with("snapshots")) => Kind::Snapshot,
+            "log" | "tmp" => Kind::Segment,
+            _ => Kind::Other,
+        }
+    }
+
+    /// What a directory holds.
+    pub fn of_dir(dir: &Path) -> Kind {
+        let name = dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        match name {
+            "snapshots" => Kind::Snapshot,
+            _ if name.starts_with("group-") => Kind::Segment,
+            _ if name.starts_with("server-") => Kind::Identity,
+            _ => Kind::Other,
+        }
+    }
+}
+
+/// A step that a fault is aimed at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Aim {
+    /// What is done.
+    pub step: Step,
+    /// To what.
+    pub kind: Kind,
+}
+
+impl Aim {
+    /// All that there are to aim at, with what they are called in the table of what has happened.
+    pub const ALL: &[(Aim, &str)] = &[
+        (Aim::at(Step::Write, Kind::Segment), "died at a write of a log"),
+        (Aim::at(Step::Sync, Kind::Segment), "died at a sync of a log"),
+        (Aim::at(Step::Name, Kind::Segment), "died when a segment got its name"),
+        (Aim::at(Step::Remove, Kind::Segment), "died when a segment was removed"),
+        (Aim::at(Step::SyncNames, Kind::Segment), "died at a sync of a log's names"),
+        (Aim::at(Step::Write, Kind::Snapshot), "died at a write of a snapshot"),
+        (Aim::at(Step::Sync, Kind::Snapshot), "died at a sync of a snapshot"),
+        (Aim::at(Step::Name, Kind::Snapshot), "died when a snapshot got its name"),
+        (Aim::at(Step::Remove, Kind::Snapshot), "died when a snapshot was removed"),
+        (Aim::at(Step::SyncNames, Kind::Snapshot), "died at a sync of snapshots' names"),
+        (Aim::at(Step::Write, Kind::Part), "died at a write of a part"),
+        (Aim::at(Step::Sync, Kind::Part), "died at a sync of a part"),
+        (Aim::at(Step::Name, Kind::Part), "died when a part got its name"),
+        (Aim::at(Step::Write, Kind::Identity), "died at a write of the identity"),
+        (Aim::at(Step::Sync, Kind::Identity), "died at a sync of the identity"),
+        (Aim::at(Step::Name, Kind::Identity), "died when the identity got its name"),
+        (Aim::at(Step::SyncNames, Kind::Identity), "died at a sync of the identity's name"),
+    ];
+
+    const fn at(step: Step, kind: Kind) -> Aim {
+        Aim { step, kind }
+    }
+
+    /// What it is called in the table of what has happened.
+    pub fn name(self) -> &'static str {
+        let known = Aim::ALL.iter().find(|(aim, _)| *aim == self);
+        known.expect("nothing else is aimed at").1
+    }
+}
