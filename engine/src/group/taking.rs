@@ -15,21 +15,26 @@ pub enum Taking {
     All,
     /// Those without commands: they take next to no room, and let what is committed be merged, and a leader take office.
     NoCommands,
-    /// What the leader has inherited from those before it, and the entry with which its term begins. A leader knows nothing to be
-    /// committed before that one is, so whoever refused it could keep all others from what they wait for.
+    /// What the leader has inherited from those before it and does not know to be committed, and the entry with which its term
+    /// begins. A leader commits nothing before that one, so whoever refused it could keep all others from what they wait for. A
+    /// quorum has what is committed, so a leader does not depend on who lacks that.
     Inherited,
 }
 
 impl Taking {
-    /// How many of the entries in a leader's message may be taken, from the first on.
-    fn how_many(self, message: &Message) -> usize {
+    /// How many of the entries in a leader's message may be taken, from the first on; `has` says which this log holds already.
+    fn how_many(self, message: &Message, has: impl Fn(&Entry) -> bool) -> usize {
         let mut before = message.log_term;
         let may_take = |entry: &&Entry| {
             let begins_term = entry.term > std::mem::replace(&mut before, entry.term);
             match self {
                 Taking::All => true,
                 Taking::NoCommands => entry.data.is_empty(),
-                Taking::Inherited => entry.term < message.term || begins_term && entry.data.is_empty(),
+                Taking::Inherited => {
+                    let is_open = entry.index > message.commit;
+                    let is_before = entry.term < message.term || begins_term && entry.data.is_empty();
+                    has(entry) || is_open && is_before
+                }
             }
         };
         message.entries.iter().take_while(may_take).count()
@@ -49,7 +54,8 @@ impl<L: ReplicaLog> Driver<L> {
             return true;
         }
         let sent = message.entries.len();
-        let taken = self.taking.how_many(message);
+        let log = &self.raft.raft.raft_log;
+        let taken = self.taking.how_many(message, |entry| log.match_term(entry.index, entry.term));
         message.entries.truncate(taken);
         let bytes = bytes_of(&message.entries);
         let takes = taken > 0 && self.unpersisted.has_room_for(bytes);
@@ -217,7 +223,7 @@ mod tests {
         let taken = |log_term, entries: Vec<Entry>| {
             let entries = entries.into();
             let append = Message { term: 5, log_term, entries, ..Message::default() };
-            Taking::Inherited.how_many(&append)
+            Taking::Inherited.how_many(&append, |_| false)
         };
         let from_office = vec![commands(8, 3), none(9, 4), none(10, 5), none(11, 5), commands(12, 5)];
         assert_eq!(taken(3, from_office.clone()), 3);
@@ -225,6 +231,10 @@ mod tests {
         assert_eq!(taken(5, from_office[3..].to_vec()), 0, "a skip of this term");
         assert_eq!(taken(5, from_office[4..].to_vec()), 0);
         assert_eq!(taken(4, vec![commands(9, 5)]), 0);
+        let entries = from_office.into();
+        let append = Message { term: 5, log_term: 3, commit: 9, entries, ..Message::default() };
+        assert_eq!(Taking::Inherited.how_many(&append, |_| false), 0, "others have it");
+        assert_eq!(Taking::Inherited.how_many(&append, |entry| entry.index <= 9), 3, "so has this one");
 
         let mut follower = Follower::new();
         follower.driver.take(Taking::Inherited);
