@@ -51,6 +51,10 @@ struct Options {
     /// it ends in .jsonl. With {key} in its name, each key gets a file of its own.
     #[arg(long, value_name = "FILE", requires = "seed")]
     history: Option<PathBuf>,
+    /// Draw sizes and durability, too, stop servers cleanly, and aim faults at steps of their dealings with the disk. This is new, and
+    /// not all that it finds is the engine's fault.
+    #[arg(long)]
+    wide: bool,
     /// Go on after a failure, and list the seeds that fail.
     #[arg(long, conflicts_with = "seed")]
     keep_going: bool,
@@ -70,7 +74,7 @@ fn main() -> ExitCode {
     #[cfg(feature = "planted-bugs")]
     niagara_engine::planted::plant(options.plant);
     match options.seed {
-        Some(seed) => one(seed, options.history.as_deref()),
+        Some(seed) => one(plan_of(seed, options.wide), options.history.as_deref()),
         None => many(&options),
     }
 }
@@ -128,9 +132,12 @@ fn threads(options: &Options) -> usize {
     options.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, Into::into))
 }
 
+fn plan_of(seed: u64, wide: bool) -> Plan {
+    if wide { Plan::wide(seed) } else { Plan::of(seed) }
+}
+
 /// One seed, with all that happens.
-fn one(seed: u64, to: Option<&Path>) -> ExitCode {
-    let plan = Plan::of(seed);
+fn one(plan: Plan, to: Option<&Path>) -> ExitCode {
     output::print(format_args!("{plan}"));
     let (report, history) = keeping_history(|| run(plan, true));
     output::print(format_args!("{}", report.trace));
@@ -168,6 +175,7 @@ struct Run {
     until: Option<Instant>,
     stop: AtomicBool,
     keep_going: bool,
+    wide: bool,
     found: Mutex<Found>,
     bar: ProgressBar,
 }
@@ -189,13 +197,14 @@ fn many(options: &Options) -> ExitCode {
         until: options.minutes.map(|minutes| begun + Duration::from_secs_f64(minutes * 60.0)),
         stop: AtomicBool::new(false),
         keep_going: options.keep_going,
+        wide: options.wide,
         found: Mutex::default(),
         bar: progress_bar(options),
     };
     thread::scope(|scope| (0..threads(options)).for_each(|_| drop(scope.spawn(|| run.work()))));
     run.bar.finish_and_clear();
     let found = run.found.into_inner().expect("simulations catch their panics");
-    report(&found, first, begun.elapsed())
+    report(&found, (first, options.wide), begun.elapsed())
 }
 
 impl Run {
@@ -205,7 +214,7 @@ impl Run {
             if seed >= self.end {
                 return;
             }
-            let report = run(Plan::of(seed), false);
+            let report = run(plan_of(seed, self.wide), false);
             let mut found = self.found.lock().expect("simulations catch their panics");
             found.seeds += 1;
             found.coverage.merge(&report.coverage);
@@ -220,17 +229,17 @@ impl Run {
     }
 }
 
-fn report(found: &Found, first: u64, took: Duration) -> ExitCode {
+fn report(found: &Found, (first, wide): (u64, bool), took: Duration) -> ExitCode {
     let per_second = found.seeds as f64 / took.as_secs_f64();
     say!("{}", found.coverage);
     say!("{} seeds from {first} in {:.0} s, {per_second:.0} a second", found.seeds, took.as_secs_f64());
     if let Some((seed, failure)) = found.failures.iter().min_by_key(|(seed, _)| seed) {
-        explain(*seed, failure);
+        explain(*seed, wide, failure);
         let all: BTreeSet<u64> = found.failures.iter().map(|(seed, _)| *seed).collect();
         say!("\nfailing seeds: {all:?}");
         return ExitCode::FAILURE;
     }
-    let missing = found.coverage.missing();
+    let missing = found.coverage.missing(wide);
     if found.seeds >= SEEDS_FOR_COVERAGE && !missing.is_empty() {
         say!("NEVER HAPPENED, so nothing is known about it: {}", missing.join(", "));
         return ExitCode::from(2);
@@ -240,9 +249,9 @@ fn report(found: &Found, first: u64, took: Duration) -> ExitCode {
 }
 
 /// Shows a failing seed with as few faults as it takes.
-fn explain(seed: u64, failure: &Failure) {
+fn explain(seed: u64, wide: bool, failure: &Failure) {
     let bar = ProgressBar::new_spinner();
-    let (plan, shrunk) = shrink(Plan::of(seed), failure.clone(), |faults| {
+    let (plan, shrunk) = shrink(plan_of(seed, wide), failure.clone(), |faults| {
         bar.set_message(format!("looking for fewer faults: trying {faults}"));
         bar.tick();
     });
@@ -250,7 +259,10 @@ fn explain(seed: u64, failure: &Failure) {
     say!("\nseed {seed} FAILED {failure}");
     say!("\nwith as few faults as possible:\n{plan}FAILED {shrunk}\n\nthe last events:");
     say!("{}", run(plan, true).last_lines);
-    say!("\nreplay: cargo run --release -p niagara-tests --bin sim -- --seed {seed}");
+    say!(
+        "\nreplay: cargo run --release -p niagara-tests --bin sim -- --seed {seed}{}",
+        if wide { " --wide" } else { "" }
+    );
 }
 
 fn progress_bar(options: &Options) -> ProgressBar {

@@ -13,11 +13,12 @@ pub struct LeadsAQuorum {
 }
 
 impl LeadsAQuorum {
-    /// A replica has had a tick, and can or cannot reach a quorum. Times are in microseconds.
+    /// A replica has had a tick, and can or cannot reach a quorum. Times are in microseconds: the present, and when its server last
+    /// went on after it had stood still.
     pub fn ticked(
         &mut self,
         (server, group): (u64, usize),
-        now: u64,
+        (now, resumed): (u64, u64),
         is_alone: bool,
         bound: u64,
     ) -> Result<(), Broken> {
@@ -25,7 +26,9 @@ impl LeadsAQuorum {
             self.alone.remove(&(server, group));
             return Ok(());
         }
-        let since = *self.alone.entry((server, group)).or_insert(now);
+        let since = self.alone.entry((server, group)).or_insert(now);
+        *since = resumed.max(*since);
+        let since = *since;
         hold(now - since <= bound, "leads_a_quorum", || {
             let alone = (now - since) / 1000;
             format!("server {server} leads group {} and has been without a quorum for {alone} ms", group + 1)

@@ -17,7 +17,7 @@ impl World {
                 self.put_into_inbox(to, group, NetEvent::Frame { from, body: body.clone() });
             }
             Cargo::Damaged(bytes) => {
-                let mut reader = FrameReader::new(bytes.len().max(1 << 16), 1 << 20);
+                let mut reader = FrameReader::new(2 * bytes.len().max(1 << 16), 1 << 20);
                 let room = reader.room();
                 room[..bytes.len()].copy_from_slice(bytes);
                 reader.advance(bytes.len());

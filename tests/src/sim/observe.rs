@@ -13,7 +13,7 @@ use crate::invariants::{
 };
 
 /// Two election time-outs at the slowest clock, and some moments in which the operating system gives the core to somebody else.
-const TWO_ELECTIONS: Micros = 2 * 250 * MS + 100 * MS;
+const TWO_ELECTIONS: Micros = 2 * 250 * MS + 150 * MS;
 
 /// All invariants that are checked event by event.
 pub(super) struct Invariants {
@@ -147,7 +147,9 @@ impl World {
         };
         let copies = if self.plan.weather.doubled > 0 { MOST_LATE } else { 0 };
         let bound = TWO_ELECTIONS * server.slowness + copies;
-        self.invariants.leads_a_quorum.ticked((id, group), self.now, is_alone, bound)
+        // A server that stood still had no time to step down.
+        let stood_still = server.paused_until.unwrap_or(0);
+        self.invariants.leads_a_quorum.ticked((id, group), (self.now, stood_still), is_alone, bound)
     }
 
     /// Looks at what waits on a server.

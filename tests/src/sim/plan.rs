@@ -177,10 +177,6 @@ impl Plan {
         let count = chance.between(1, 10);
         plan.faults = (0..count).map(|_| plan.draw(&mut chance)).collect();
         // Drawn apart, so that what is drawn above stays what it was.
-        plan.sizes = Sizes::draw(&mut Chance::new(seed).fork(0x51_2e));
-        let longest = plan.sizes.values.iter().max().copied().unwrap_or(0);
-        // A state of long values in the smallest pieces would be on its way for longer than settling takes.
-        plan.piece_bytes = plan.piece_bytes.max(longest as u32 / 8);
         let mut bad_links = Chance::new(seed).fork(0x71_4b);
         if bad_links.one_in(12) {
             let server = bad_links.between(1, servers);
@@ -192,6 +188,23 @@ impl Plan {
             let loss = plan.draw_loss(&mut of_losses);
             plan.faults.push(loss);
         }
+        plan.faults.sort_by_key(|planned| planned.at);
+        plan
+    }
+
+    /// What the seed stands for where sizes and durability are drawn, too, servers are stopped cleanly, and faults are aimed at steps of
+    /// their dealings with the disk.
+    pub fn wide(seed: u64) -> Plan {
+        let mut plan = Plan::of(seed);
+        if plan.prompt_reads.is_some() {
+            // Long values fill the bounds of a server that is behind, upon which it hands over what it leads, to the flapping one, too.
+            return plan;
+        }
+        let servers = plan.servers;
+        plan.sizes = Sizes::draw(&mut Chance::new(seed).fork(0x51_2e));
+        let longest = plan.sizes.values.iter().max().copied().unwrap_or(0);
+        // A state of long values in the smallest pieces would be on its way for longer than settling takes.
+        plan.piece_bytes = plan.piece_bytes.max(longest as u32 / 8);
         let mut of_stops = Chance::new(seed).fork(0x57_0f);
         if of_stops.one_in(3) {
             let server = of_stops.between(1, servers);
@@ -301,9 +314,7 @@ impl Plan {
         let fault = Fault::Flapping { server, each, lasts: LAST_FAULT };
         // Until then the groups that the server led have other leaders.
         let prompt_reads = Some((FIRST_FAULT + each + TIME_TO_ELECT, server));
-        // Long values fill the bounds of a server that is behind, upon which it hands over what it leads, to the flapping one, too.
-        let sizes = Sizes::default();
-        Plan { weather, sizes, faults: vec![Planned { at: FIRST_FAULT, fault }], prompt_reads, ..self }
+        Plan { weather, faults: vec![Planned { at: FIRST_FAULT, fault }], prompt_reads, ..self }
     }
 
     /// A link that is there and hardly works.
