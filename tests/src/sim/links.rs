@@ -17,11 +17,20 @@ impl World {
                 self.put_into_inbox(to, group, NetEvent::Frame { from, body: body.clone() });
             }
             Cargo::Damaged(bytes) => {
-                let mut reader = FrameReader::new(2 * bytes.len().max(1 << 16), 1 << 20);
-                let room = reader.room();
-                room[..bytes.len()].copy_from_slice(bytes);
-                reader.advance(bytes.len());
-                if let Ok(Some(body)) = reader.next_body()
+                let mut reader = FrameReader::new(1 << 16, 1 << 20);
+                let mut rest = bytes.as_slice();
+                let read = loop {
+                    let room = reader.room();
+                    let count = room.len().min(rest.len());
+                    room[..count].copy_from_slice(&rest[..count]);
+                    reader.advance(count);
+                    rest = &rest[count..];
+                    match reader.next_body() {
+                        Ok(None) if !rest.is_empty() => {}
+                        read => break read,
+                    }
+                };
+                if let Ok(Some(body)) = read
                     && body != bytes[niagara_net::HEAD_BYTES..]
                 {
                     return Err(Broken::new(
