@@ -95,31 +95,19 @@ impl<L: ReplicaLog> Driver<L> {
 mod tests {
     use raft::eraftpb::MessageType;
 
-    use super::super::{DriverConfig, LaneSource, Output, SlotIndex};
+    use super::super::fixture::NoCommands;
+    use super::super::{DriverConfig, Output};
     use super::*;
-    use crate::batch::SubBatch;
-    use crate::log::{self, Durability, HardState, LogConfig};
-
-    struct Nothing;
-
-    impl LaneSource for Nothing {
-        fn is_empty(&self) -> bool {
-            true
-        }
-        fn take(&mut self, _: usize, _: &mut Vec<SubBatch>) {}
-    }
 
     /// The ticks at which a replica that hears nobody asks for votes.
     fn campaigns(view: &View, ticks: u64) -> Vec<u64> {
-        let (store, _) =
-            log::open(&LogConfig::new("nowhere", Durability::Memory, 1), &mut |_| {}).expect("it is new");
         let config = DriverConfig { wanted_leader: 2, ..DriverConfig::small() };
-        let mut driver = Driver::new(config, store, HardState::default(), SlotIndex::default());
+        let mut driver = Driver::in_memory(config);
         let mut campaigns = Vec::new();
         for tick in 1..=ticks {
             let mut output = Output::default();
             driver.tick(view);
-            driver.turn(view, &mut Nothing, &mut output);
+            driver.turn(view, &mut NoCommands, &mut output);
             let asks = |wire: &Wire| matches!(wire, Wire::Raft(message) if message.msg_type == MessageType::MsgRequestPreVote);
             if output.messages.iter().any(|(_, wire)| asks(wire)) {
                 campaigns.push(tick);

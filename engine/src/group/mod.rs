@@ -31,6 +31,8 @@ mod config;
 mod contact;
 mod contradiction;
 mod driver;
+#[cfg(test)]
+mod fixture;
 mod flow;
 mod install;
 mod intake;

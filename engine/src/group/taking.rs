@@ -96,20 +96,12 @@ mod tests {
     use bytes::Bytes;
     use raft::eraftpb::Entry;
 
-    use super::super::{DriverConfig, LaneSource, Output, SlotIndex, View, Write};
+    use super::super::fixture::NoCommands;
+    use super::super::{DriverConfig, Output, View, Write};
     use super::*;
     use crate::batch::{Span, SubBatch, encode_commands, encode_skip};
-    use crate::log::{self, Durability, HardState, LogConfig, LogStore};
+    use crate::log::LogStore;
     use crate::wire::Wire;
-
-    struct Nothing;
-
-    impl LaneSource for Nothing {
-        fn is_empty(&self) -> bool {
-            true
-        }
-        fn take(&mut self, _: usize, _: &mut Vec<SubBatch>) {}
-    }
 
     /// Server 1, a follower of server 2, whose disk has room for four entries of commands at a time.
     struct Follower {
@@ -123,10 +115,8 @@ mod tests {
         }
 
         fn of(config: DriverConfig) -> Self {
-            let log_config = LogConfig::new("nowhere", Durability::Memory, 1);
-            let (store, _) = log::open(&log_config, &mut |_| {}).unwrap();
             let config = DriverConfig { unsynced_bytes: 5000, ..config };
-            let driver = Driver::new(config, store, HardState::default(), SlotIndex::default());
+            let driver = Driver::in_memory(config);
             Follower { driver, output: Output::default() }
         }
 
@@ -151,7 +141,7 @@ mod tests {
                 ..Message::default()
             };
             self.driver.receive(2, Wire::Raft(Box::new(append)));
-            self.driver.turn(&View::default(), &mut Nothing, &mut self.output);
+            self.driver.turn(&View::default(), &mut NoCommands, &mut self.output);
         }
 
         /// The disk has finished everything.
@@ -161,7 +151,7 @@ mod tests {
                     self.driver.persisted(ready);
                 }
             }
-            self.driver.turn(&View::default(), &mut Nothing, &mut self.output);
+            self.driver.turn(&View::default(), &mut NoCommands, &mut self.output);
         }
 
         /// Acknowledgements among what is sent within so many ticks.
@@ -169,7 +159,7 @@ mod tests {
             self.output.messages.clear();
             for _ in 0..ticks {
                 self.driver.tick(&View::default());
-                self.driver.turn(&View::default(), &mut Nothing, &mut self.output);
+                self.driver.turn(&View::default(), &mut NoCommands, &mut self.output);
             }
             let acknowledged = self.output.messages.iter().filter_map(|(_, wire)| match wire {
                 Wire::Raft(message) if message.msg_type == MessageType::MsgAppendResponse => {

@@ -78,7 +78,7 @@ fn demos_in(dir: &std::path::Path) -> usize {
 }
 
 /// Whether these tests were started so that a closing terminal does not end them (nohup): what they start does not end then, either.
-fn terminals_may_close() -> bool {
+fn hangups_are_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
     let hangup = 1 << (Signal::HUP.as_raw() - 1);
@@ -91,7 +91,7 @@ fn terminals_may_close() -> bool {
 
 #[test]
 fn whatever_ends_a_demo_it_cleans_up() {
-    let ignored = terminals_may_close();
+    let ignored = hangups_are_ignored();
     for signal in [Signal::HUP, Signal::TERM, Signal::INT] {
         if signal == Signal::HUP && ignored {
             continue;
@@ -111,7 +111,7 @@ fn whatever_ends_a_demo_it_cleans_up() {
 
 #[test]
 fn a_demo_that_nobody_reads_ends_and_cleans_up() {
-    if terminals_may_close() {
+    if hangups_are_ignored() {
         return;
     }
     for reads in [false, true] {

@@ -49,6 +49,11 @@ impl Kind {
         }
     }
 
+    /// Whether it is a snapshot, or becomes one.
+    pub fn is_snapshot(self) -> bool {
+        matches!(self, Kind::Snapshot | Kind::Part)
+    }
+
     /// What a directory holds.
     pub fn of_dir(dir: &Path) -> Kind {
         let name = dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();

@@ -584,7 +584,7 @@ impl Clients {
 
     /// Whether a client waits for its batch of this number.
     pub fn waits(&self, client: usize, batch: u64) -> bool {
-        self.clients[client].batch == batch && !self.clients[client].waiting.is_empty()
+        self.waiting(client, batch).is_some()
     }
 
     /// How many requests a client waits for.

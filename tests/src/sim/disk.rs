@@ -111,7 +111,6 @@ struct Content {
     bytes: Vec<u8>,
     durable: Vec<u8>,
     unsynced: Vec<Change>,
-    is_snapshot: bool,
     kind: Kind,
 }
 
@@ -518,8 +517,8 @@ impl Files for Disk {
         let mut state = self.state();
         state.change(Step::Name, Kind::Other, true)?;
         state.check_place(path)?;
-        let is_snapshot = path.parent().is_some_and(|dir| dir.ends_with("snapshots"));
-        if is_snapshot && state.trouble.no_room_for_snapshots {
+        let kind = Kind::of_file(path);
+        if kind.is_snapshot() && state.trouble.no_room_for_snapshots {
             return Err(io::ErrorKind::StorageFull.into());
         }
         if let Some(file) = state.names.get(path).copied() {
@@ -532,7 +531,7 @@ impl Files for Disk {
         }
         let file = state.next_file;
         state.next_file += 1;
-        state.contents.insert(file, Content { is_snapshot, kind: Kind::of_file(path), ..Content::default() });
+        state.contents.insert(file, Content { kind, ..Content::default() });
         state.rename(Renaming::Created(path.to_owned(), file));
         Ok(Arc::new(Handle { disk: self.clone(), file }))
     }
@@ -596,11 +595,11 @@ impl LogFile for Handle {
         let data: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
         let mut state = self.disk.state();
         let was_dead = state.dead;
-        let no_room = state.trouble.no_room_for_snapshots && state.contents[&self.file].is_snapshot;
+        let kind = state.contents[&self.file].kind;
+        let no_room = state.trouble.no_room_for_snapshots && kind.is_snapshot();
         if no_room {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        let kind = state.contents[&self.file].kind;
         let result = state.change(Step::Write, kind, true);
         // A server that dies in the middle of a write may have handed it over.
         if !data.is_empty() && (result.is_ok() || state.dead && !was_dead) {

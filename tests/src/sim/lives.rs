@@ -160,11 +160,7 @@ impl World {
             | StartError::Identity(IdentityError::Io { .. })
             | StartError::Snapshot(SnapshotError::Io { .. }) => {
                 server.disk.process_ends();
-                let struck = server.disk.take_struck();
-                self.coverage.count("process ended by its disk");
-                if let Some(aim) = struck {
-                    self.coverage.count(aim.name());
-                }
+                self.count_ended_by_disk(id);
             }
             _ => {
                 return Err(Broken::new("a_sound_log_opens", format!("server {id} does not start: {error}")));

@@ -111,14 +111,19 @@ impl World {
     }
 
     pub(super) fn ended_by_disk(&mut self, id: u64) {
-        self.coverage.count("process ended by its disk");
-        if let Some(aim) = self.server(id).disk.take_struck() {
-            self.coverage.count(aim.name());
-        }
+        self.count_ended_by_disk(id);
         let (power, down) = self.server(id).after_disk.take().unwrap_or((false, RESTART));
         self.count_figures(id);
         self.process_ends(id, power);
         self.start_after(id, down);
+    }
+
+    /// Counts that a server's disk has ended its process, and at which step if that was aimed at.
+    pub(super) fn count_ended_by_disk(&mut self, id: u64) {
+        self.coverage.count("process ended by its disk");
+        if let Some(aim) = self.server(id).disk.take_struck() {
+            self.coverage.count(aim.name());
+        }
     }
 
     fn keep_snapshots(&mut self, id: u64) {

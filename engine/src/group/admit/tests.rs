@@ -1,21 +1,12 @@
 use bytes::Bytes;
 use raft::eraftpb::Entry;
 
-use super::super::{DriverConfig, Output, SlotIndex, View};
+use super::super::fixture::NoCommands;
+use super::super::{DriverConfig, Output, View};
 use super::*;
 use crate::batch::{encode_commands, encode_skip};
-use crate::log::{self, Durability, HardState, LogConfig, LogStore};
+use crate::log::LogStore;
 use crate::wire::Wire;
-
-/// No commands of its own.
-struct Nothing;
-
-impl super::super::LaneSource for Nothing {
-    fn is_empty(&self) -> bool {
-        true
-    }
-    fn take(&mut self, _: usize, _: &mut Vec<SubBatch>) {}
-}
 
 /// A replica of server 1 among three.
 struct Replica {
@@ -25,20 +16,17 @@ struct Replica {
 
 impl Replica {
     fn new() -> Self {
-        let log_config = LogConfig::new("nowhere", Durability::Memory, 1);
-        let (store, _) = log::open(&log_config, &mut |_| {}).unwrap();
-        let driver = Driver::new(DriverConfig::small(), store, HardState::default(), SlotIndex::default());
-        Replica { driver, output: Output::default() }
+        Replica { driver: Driver::in_memory(DriverConfig::small()), output: Output::default() }
     }
 
     fn turn(&mut self) {
-        self.driver.turn(&View::default(), &mut Nothing, &mut self.output);
+        self.driver.turn(&View::default(), &mut NoCommands, &mut self.output);
         for write in self.output.writes.drain(..) {
             if let super::super::Write::Ready { ready, .. } = write {
                 self.driver.persisted(ready);
             }
         }
-        self.driver.turn(&View::default(), &mut Nothing, &mut self.output);
+        self.driver.turn(&View::default(), &mut NoCommands, &mut self.output);
     }
 
     fn receive(&mut self, message: Message) {
@@ -258,7 +246,7 @@ fn a_vote_that_nobody_asked_for_makes_no_leader() {
     let mut replica = Replica::following();
     // Entry 4 is appended, and not durable.
     replica.driver.receive(2, Wire::Raft(Box::new(append(|_| {}))));
-    replica.driver.turn(&View::default(), &mut Nothing, &mut replica.output);
+    replica.driver.turn(&View::default(), &mut NoCommands, &mut replica.output);
     while replica.driver.role() != StateRole::Candidate {
         replica.driver.tick(&View::default());
         let term = replica.driver.term() + 1;

@@ -1,0 +1,27 @@
+//! What the tests of several files here need: a driver whose log is in memory, and a lane without commands.
+
+use super::config::DriverConfig;
+use super::driver::Driver;
+use super::lane_source::LaneSource;
+use super::slots::SlotIndex;
+use crate::batch::SubBatch;
+use crate::log::{self, Durability, HardState, LogConfig, LogStore};
+
+/// A lane into which nobody puts anything.
+pub struct NoCommands;
+
+impl LaneSource for NoCommands {
+    fn is_empty(&self) -> bool {
+        true
+    }
+    fn take(&mut self, _: usize, _: &mut Vec<SubBatch>) {}
+}
+
+impl Driver<LogStore> {
+    /// With an empty log.
+    pub fn in_memory(config: DriverConfig) -> Driver<LogStore> {
+        let log_config = LogConfig::new("nowhere", Durability::Memory, 1);
+        let (store, _) = log::open(&log_config, &mut |_| {}).expect("it is new");
+        Driver::new(config, store, HardState::default(), SlotIndex::default())
+    }
+}
