@@ -19,6 +19,8 @@ pub enum Bug {
     TornTailAccepted,
     /// The last frame is taken for durable after a failed sync, since it can be read.
     LastFrameTrusted,
+    /// Frames before the last are taken for durable though a sync of all of them may have failed.
+    EarlierFramesTrusted,
     /// The group that goes first in a round is another one after a restart.
     MergeOrderAfterRestart,
     /// What is appended goes into the global log before it is committed.
@@ -161,6 +163,7 @@ impl Bug {
         Bug::TermForgotten,
         Bug::TornTailAccepted,
         Bug::LastFrameTrusted,
+        Bug::EarlierFramesTrusted,
         Bug::MergeOrderAfterRestart,
         Bug::MergedBeforeCommitted,
         Bug::PadsAsCount,

@@ -47,6 +47,7 @@ pub struct Port<S: StateMachine> {
     inbox: Arc<Inbox<S::Reply>>,
     sink: Arc<dyn Sink<S::Reply>>,
     read_sink: Arc<dyn ReadSink>,
+    piece_bytes: usize,
     staged: Vec<Staged>,
     strong: Vec<u64>,
     refused: Vec<Completion<S::Reply>>,
@@ -66,14 +67,16 @@ struct Staged {
 /// A turn's commands get so much room at once at most, so that one large turn does not make each small one after it large.
 const ROOM_BYTES: usize = 64 << 10;
 
-/// Small commands of a turn are handed over in pieces of about this size: a lane makes no sub-batch, and so no entry, that is
-/// larger than an entry is to be and one of these.
+/// Small commands of a turn are handed over in pieces of about this size, or that of an entry if it is less: a lane makes no
+/// sub-batch, and so no entry, that is larger than an entry is to be and one of these.
 const PIECE_BYTES: usize = MOST_PIECE_BYTES - LONE_COMMAND_BYTES - 5;
 
 impl<S: StateMachine> Port<S> {
     pub(crate) fn new(shared: Arc<Shared<S>>, wake: Arc<dyn Wake>) -> Self {
         let inbox = Arc::new(Inbox::new(wake));
+        let entry_bytes = shared.lanes.first().map(|lane| lane.traffic().entry);
         Port {
+            piece_bytes: entry_bytes.map_or(PIECE_BYTES, |bytes| bytes.min(PIECE_BYTES)),
             client: Client::new(Arc::clone(&shared)),
             sink: Arc::<Inbox<S::Reply>>::clone(&inbox),
             read_sink: Arc::<Inbox<S::Reply>>::clone(&inbox),
@@ -107,7 +110,7 @@ impl<S: StateMachine> Port<S> {
         self.check(command, lane)?;
         let staged = &mut self.staged[usize::from(lane.0)];
         if let Some(Piece::Framed { body, count }) = staged.pieces.last_mut()
-            && body.len() < PIECE_BYTES
+            && body.len() < self.piece_bytes
         {
             put_command(body, command);
             *count += 1;

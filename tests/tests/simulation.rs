@@ -132,7 +132,7 @@ fn a_frame_whose_sync_has_failed_is_made_durable_by_the_next_process() {
     {
         let (store, mut writer) = log::open(&config, &mut |_| {}).unwrap();
         store.append(&[entry(1)]);
-        disk.trouble(|trouble| trouble.sync_fails = true);
+        disk.trouble(|trouble| trouble.sync_fails = Some(FailingSync(None)));
         writer.write(&[entry(1)], state).unwrap_err();
     }
     disk.process_ends();

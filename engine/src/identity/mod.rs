@@ -169,6 +169,11 @@ impl Identity {
         Arc::new(GroupMarks { identity: Arc::clone(self), group })
     }
 
+    /// Whether each write to the logs was synced, in all lives that have begun.
+    pub fn was_synced(&self) -> bool {
+        self.record.lock().durability == Durability::Fsync
+    }
+
     fn lives_after(&self, before: &[u64; LIVES]) -> [u64; LIVES] {
         let mut lives = *before;
         lives.rotate_right(1);

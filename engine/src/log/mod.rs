@@ -177,6 +177,9 @@ pub struct LogConfig {
     pub prepare_beside: bool,
     /// Where it is kept what the log has held: nowhere, unless its owner has a place apart from the log's directory.
     pub marks: Arc<dyn LogMarks>,
+    /// Whether the log was written with [`Durability::Fsync`] up to now, so that a sync can have failed for its last frame only.
+    /// Otherwise it may have failed for any of them, and a start writes them all again. The default is `true`.
+    pub was_synced: bool,
 }
 
 /// The least segment size: room for a segment's opening and a small entry.
@@ -203,6 +206,7 @@ impl LogConfig {
             files: Arc::new(SystemFiles),
             prepare_beside: true,
             marks: Arc::new(NoMarks),
+            was_synced: true,
         }
     }
 

@@ -78,7 +78,7 @@ pub fn open(
     // Nothing is changed before all that is there has been found to be in order.
     directory.remove_unfinished()?;
     segments.truncate(replay.in_use);
-    repair(&directory, &mut segments, &replay)?;
+    repair(config, &directory, &mut segments, &replay)?;
 
     let lowest = replay.found.iter().map(|found| found.lowest).chain([u64::MAX]);
     let held = segments.into_iter().zip(lowest);
@@ -101,30 +101,47 @@ pub fn open(
     Ok((store.clone(), LogWriter::on_disk(store, directory, preparer, tail)))
 }
 
-/// Makes the segments fit to be written on: a first one, no leftovers behind the last frame, and all of it durable.
-fn repair(directory: &Directory, segments: &mut Vec<Segment>, replay: &Replay) -> Result<(), LogError> {
+/// Makes the segments fit to be written on: a first one, no leftovers behind the last frame, and all of it durable where writes
+/// are.
+fn repair(
+    config: &LogConfig,
+    directory: &Directory,
+    segments: &mut Vec<Segment>,
+    replay: &Replay,
+) -> Result<(), LogError> {
     if segments.is_empty() {
         segments.push(directory.create(1, 0, None)?);
     }
     if let Some(active) = segments.last() {
         active.keep_open()?;
     }
+    if !planted::is(Bug::LastFrameTrusted) {
+        write_again(config, segments, replay)?;
+    }
     if let (Some(active), Some(found)) = (segments.last(), replay.active()) {
         if found.leftovers {
             tracing::info!(path = %active.path.display(), end = found.end, "erasing what stands behind the last frame of the log");
-        }
-        // After a failed sync, Linux shows what was written as if it were on the disk, and lets a second sync succeed. So
-        // the one frame that a sync may have failed for is written again, and what may not stand behind it, too.
-        if !planted::is(Bug::LastFrameTrusted) {
-            active.rewrite(found.last_frame, found.end)?;
         }
         if found.leftovers || directory.is_durable() {
             active.erase(found.end)?;
         }
     }
     // The former process may have died between a write and its sync, and Raft is about to count all of it as durable.
-    for segment in segments.iter() {
+    for segment in segments.iter().filter(|_| directory.is_durable()) {
         segment.sync_all()?;
     }
     directory.sync()
+}
+
+/// After a failed sync, Linux shows what was written as if it were on the disk, and lets a second sync succeed. So the frames
+/// that a sync may have failed for are written again: the last one if each was synced before the next was written, else all.
+fn write_again(config: &LogConfig, segments: &[Segment], replay: &Replay) -> Result<(), LogError> {
+    let is_last = |at: usize| at + 1 == replay.in_use;
+    for (at, (segment, found)) in segments.iter().zip(&replay.found).enumerate() {
+        let from = if config.was_synced { found.last_frame } else { HEADER_BYTES };
+        if is_last(at) || !config.was_synced && !planted::is(Bug::EarlierFramesTrusted) {
+            segment.rewrite(from, found.end)?;
+        }
+    }
+    Ok(())
 }

@@ -253,6 +253,10 @@ impl Disk {
             "compaction_floor: {floor:?} is below entry {commit}, which is committed"
         );
         self.write(&[], Some(Note::Reset(floor)))?;
+        if !self.durable {
+            // A start resets before it notes that it has begun; until then the log counts as stopped cleanly.
+            self.sync()?;
+        }
         self.store.reset_written();
         self.retire_before(self.tail.active().segment.number)
     }

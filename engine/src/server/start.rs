@@ -181,6 +181,7 @@ fn open_log(
     log_config.files = Arc::clone(&outside.files);
     log_config.prepare_beside = outside.prepare_beside;
     log_config.marks = identity.marks(number);
+    log_config.was_synced = identity.was_synced();
     let mut slots = SlotIndex::default();
     let mut damaged = None;
     let opened = log::open(&log_config, &mut |replayed| match replayed {

@@ -132,8 +132,8 @@ fn threads(options: &Options) -> usize {
     options.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, Into::into))
 }
 
-fn plan_of(seed: u64, wide: bool) -> Plan {
-    if wide { Plan::wide(seed) } else { Plan::of(seed) }
+fn plan_of(seed: u64, _wide: bool) -> Plan {
+    Plan::of(seed)
 }
 
 /// One seed, with all that happens.
@@ -239,7 +239,7 @@ fn report(found: &Found, (first, wide): (u64, bool), took: Duration) -> ExitCode
         say!("\nfailing seeds: {all:?}");
         return ExitCode::FAILURE;
     }
-    let missing = found.coverage.missing(wide);
+    let missing = found.coverage.missing(found.seeds);
     if found.seeds >= SEEDS_FOR_COVERAGE && !missing.is_empty() {
         say!("NEVER HAPPENED, so nothing is known about it: {}", missing.join(", "));
         return ExitCode::from(2);

@@ -97,6 +97,17 @@ impl Aim {
         (Aim::at(Step::SyncNames, Kind::Identity), "died at a sync of the identity's name"),
     ];
 
+    /// Syncs that can fail, with what they are called once they have.
+    pub const SYNCS: &[(Aim, &str)] = &[
+        (Aim::at(Step::Sync, Kind::Segment), "sync of a log failed"),
+        (Aim::at(Step::SyncNames, Kind::Segment), "sync of a log's names failed"),
+        (Aim::at(Step::Sync, Kind::Snapshot), "sync of a snapshot failed"),
+        (Aim::at(Step::SyncNames, Kind::Snapshot), "sync of snapshots' names failed"),
+        (Aim::at(Step::Sync, Kind::Part), "sync of a part failed"),
+        (Aim::at(Step::Sync, Kind::Identity), "sync of the identity failed"),
+        (Aim::at(Step::SyncNames, Kind::Identity), "sync of the identity's name failed"),
+    ];
+
     const fn at(step: Step, kind: Kind) -> Aim {
         Aim { step, kind }
     }
@@ -105,5 +116,11 @@ impl Aim {
     pub fn name(self) -> &'static str {
         let known = Aim::ALL.iter().find(|(aim, _)| *aim == self);
         known.expect("nothing else is aimed at").1
+    }
+
+    /// What a sync that has failed is called there.
+    pub fn failed_name(self) -> &'static str {
+        let known = Aim::SYNCS.iter().find(|(aim, _)| *aim == self);
+        known.map_or("sync of something else failed", |(_, name)| *name)
     }
 }

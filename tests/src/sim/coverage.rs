@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::aim::Aim;
+use super::messages::MessageKind;
 
 /// Counts of happenings, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub const EXPECTED: &[(&str, &[&str])] = &[
             "killed in the midst of a write",
             "server paused",
             "server slowed",
+            "stopped",
+            "stopped before the power failed",
             "clock off",
             "application hung",
         ],
@@ -82,6 +85,12 @@ pub const EXPECTED: &[(&str, &[&str])] = &[
             "suffix replaced",
             "command refused",
             "outcome unknown",
+            "command too large",
+            "long value acknowledged",
+            "long value read",
+            "more than 50 requests at once",
+            "full entry appended",
+            "command above an entry appended",
             "lane sent again",
             "duplicate skipped",
             "pad requested",
@@ -105,28 +114,21 @@ pub const EXPECTED: &[(&str, &[&str])] = &[
             "damaged snapshot passed over",
         ],
     ),
-    (
-        WIDE,
-        &[
-            "stopped",
-            "stopped before the power failed",
-            "command too large",
-            "long value acknowledged",
-            "long value read",
-            "more than 50 requests at once",
-            "full entry appended",
-            "command above an entry appended",
-        ],
-    ),
 ];
 
-/// What only wide plans have: what is listed last, and the steps that faults are aimed at.
-const WIDE: &str = "wide plans";
+/// Steps at which servers die, and syncs that fail.
+const AIMED_AT: &str = "aimed at";
+/// Kinds of messages that are lost altogether for a while.
+const LOST: &str = "messages";
+
+/// A thing is tried if it happens once in so many seeds, or more often.
+const SEEDS_FOR_EACH: u64 = 400;
 
 /// What is expected to happen, each with its kind.
 fn expected() -> impl Iterator<Item = (&'static str, &'static str)> {
     let listed = EXPECTED.iter().flat_map(|(kind, names)| names.iter().map(|name| (*kind, *name)));
-    listed.chain(Aim::ALL.iter().map(|(_, name)| (WIDE, *name)))
+    let aimed = Aim::ALL.iter().chain(Aim::SYNCS).map(|(_, name)| (AIMED_AT, *name));
+    listed.chain(aimed).chain(MessageKind::ALL.iter().map(|kind| (LOST, kind.0)))
 }
 
 impl Coverage {
@@ -154,10 +156,10 @@ impl Coverage {
         self.0.get(what).copied().unwrap_or(0)
     }
 
-    /// What was expected and has never happened.
-    pub fn missing(&self, wide: bool) -> Vec<&'static str> {
-        let expected = expected().filter(|(kind, _)| wide || *kind != WIDE);
-        expected.map(|(_, what)| what).filter(|what| self.of(what) == 0).collect()
+    /// What was expected and has happened never, or hardly ever, in so many seeds.
+    pub fn missing(&self, seeds: u64) -> Vec<&'static str> {
+        let least = seeds.div_ceil(SEEDS_FOR_EACH);
+        expected().map(|(_, what)| what).filter(|what| self.of(what) < least).collect()
     }
 }
 

@@ -36,9 +36,13 @@ pub struct Trouble {
     pub hangs: bool,
     /// There is no room for snapshots.
     pub no_room_for_snapshots: bool,
-    /// The next sync fails, and what it was to make durable is lost with the power.
-    pub sync_fails: bool,
+    /// This sync fails, and what it was to make durable is lost with the power.
+    pub sync_fails: Option<FailingSync>,
 }
+
+/// The sync that fails: the next one of this kind, or whichever comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FailingSync(pub Option<Aim>);
 
 /// What an operator's hand or a repaired file system takes from a server's directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +100,8 @@ struct State {
     boots: u64,
     /// The step at which the server died that was aimed at.
     struck: Option<Aim>,
+    /// The last sync that has failed.
+    failed: Option<Aim>,
 }
 
 #[derive(Clone, Debug)]
@@ -142,6 +148,7 @@ impl Disk {
             dead: false,
             boots: 0,
             struck: None,
+            failed: None,
         })))
     }
 
@@ -163,6 +170,11 @@ impl Disk {
     /// The step that was aimed at, if the server has died there since this was last asked.
     pub fn take_struck(&self) -> Option<Aim> {
         self.state().struck.take()
+    }
+
+    /// The sync that has failed since this was last asked, if one has.
+    pub fn take_failed(&self) -> Option<Aim> {
+        self.state().failed.take()
     }
 
     /// The process has ended: what it wrote stays. The disk is ready for the next one.
@@ -353,7 +365,7 @@ impl State {
     fn sync(&mut self, file: u64) -> io::Result<()> {
         let kind = self.contents[&file].kind;
         self.change(Step::Sync, kind, false)?;
-        if std::mem::take(&mut self.trouble.sync_fails) {
+        if self.sync_fails(Step::Sync, kind) {
             // As Linux does: the pages count as clean afterwards, and a second sync would report success.
             self.contents.get_mut(&file).expect("an open file is there").unsynced.clear();
             return Err(io::Error::other("simulated failure of a sync"));
@@ -366,6 +378,17 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    /// Whether this sync is the one that fails.
+    fn sync_fails(&mut self, step: Step, kind: Kind) -> bool {
+        let this = Aim { step, kind };
+        let is_it = |sync: &mut FailingSync| sync.0.is_none_or(|aim| aim == this);
+        let fails = self.trouble.sync_fails.take_if(is_it).is_some();
+        if fails {
+            self.failed = Some(this);
+        }
+        fails
     }
 
     fn rename(&mut self, renaming: Renaming) {
@@ -555,8 +578,12 @@ impl Files for Disk {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.change(Step::SyncNames, Kind::of_dir(dir), false)?;
+        let kind = Kind::of_dir(dir);
+        state.change(Step::SyncNames, kind, false)?;
         state.check_dir(dir)?;
+        if state.sync_fails(Step::SyncNames, kind) {
+            return Err(io::Error::other("simulated failure of a sync of names"));
+        }
         // The names in other directories stay as uncertain as they are.
         let (synced, others): (Vec<_>, Vec<_>) =
             std::mem::take(&mut state.renamings).into_iter().partition(|renaming| renaming.is_in(dir));
@@ -675,7 +702,7 @@ mod tests {
         file.write_all_at(&mut [IoSlice::new(b"new")], 0).unwrap();
         disk.process_ends();
         assert_eq!(read(&disk, "d/a").unwrap(), b"new");
-        disk.trouble(|trouble| trouble.sync_fails = true);
+        disk.trouble(|trouble| trouble.sync_fails = Some(FailingSync(None)));
         assert!(file.sync_all().is_err());
         disk.power_fails();
         assert_eq!(read(&disk, "d/a").unwrap(), b"old");

@@ -1,5 +1,6 @@
 //! How faults strike, and how they end.
 
+use super::disk::FailingSync;
 use super::network::{Direction, Micros};
 use super::plan::Fault;
 use super::script::BEGINS;
@@ -77,10 +78,9 @@ impl World {
                 self.server(server).disk.trouble(|trouble| trouble.no_room_for_snapshots = true);
                 self.coverage.count("no room for snapshots");
             }
-            Fault::SyncFails { server, power, down } => {
+            Fault::SyncFails { server, aim, power, down } => {
                 self.server(server).after_disk = Some((power, down));
-                self.server(server).disk.trouble(|trouble| trouble.sync_fails = true);
-                self.coverage.count("sync failed");
+                self.server(server).disk.trouble(|trouble| trouble.sync_fails = Some(FailingSync(aim)));
             }
             Fault::FlipBit { server, down } => self.flip_bit(server, down),
             // What they are to show is looked at where that can fail.
@@ -100,6 +100,7 @@ impl World {
                 let until = (self.now + lasts).min(BEGINS);
                 self.flap(server, each, until, true);
             }
+            Fault::LoseMessages { from, kind, .. } => self.network.lose(from, kind, true),
             ref cut => {
                 let (what, directions) = self.directions_of(cut);
                 self.coverage.count(what);
@@ -144,6 +145,7 @@ impl World {
                 self.thin_links(server, None);
                 self.drop_queues(server);
             }
+            Fault::LoseMessages { from, kind, .. } => self.network.lose(from, kind, false),
             // It has seen to its end itself.
             Fault::Flapping { .. } | Fault::OldCopy { .. } => {}
             ref cut => {
@@ -259,7 +261,8 @@ fn lasts(fault: &Fault) -> Option<u64> {
         | Fault::CutPair { lasts, .. }
         | Fault::CutOneWay { lasts, .. }
         | Fault::CutServer { lasts, .. }
-        | Fault::CutGroup { lasts, .. } => Some(lasts),
+        | Fault::CutGroup { lasts, .. }
+        | Fault::LoseMessages { lasts, .. } => Some(lasts),
         // A pause ends with the time that the server has been given; the others, with its start.
         _ => None,
     }

@@ -7,14 +7,14 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `plan.rs` | what a seed stands for: sizes, weather, faults |
+//! | `plan.rs`, `draws.rs` | what a seed stands for: sizes, weather, faults; and how it is drawn from the seed |
 //! | `sizes.rs` | how large entries, commands, values and pipelines are |
 //! | `world.rs` | virtual time, and events in their order |
 //! | `queue.rs` | what is going to happen, in the order of time |
 //! | `rounds.rs`, `links.rs`, `talk.rs`, `lives.rs` | what events lead to: rounds of threads, messages between servers, clients' requests, starts and ends |
 //! | `observe.rs` | what is checked after each |
 //! | `server.rs` | a server's process, and what outlives it |
-//! | `network.rs` | links: late, lost, doubled, overtaken and damaged messages |
+//! | `network.rs`, `messages.rs` | links: late, lost, doubled, overtaken and damaged messages; kinds of messages |
 //! | `disk.rs` | a disk that forgets what was not synced, tears, fills up and breaks |
 //! | `aim.rs` | steps of a server's dealings with its disk, to aim faults at |
 //! | `faults.rs` | how planned faults strike and end |
@@ -32,9 +32,11 @@ mod aim;
 mod clients;
 mod coverage;
 mod disk;
+mod draws;
 mod faults;
 mod links;
 mod lives;
+mod messages;
 mod network;
 mod observe;
 mod plan;
@@ -56,7 +58,7 @@ mod trials;
 mod world;
 
 pub use coverage::Coverage;
-pub use disk::{Disk, Image, Loss, Losses, Trouble};
+pub use disk::{Disk, FailingSync, Image, Loss, Losses, Trouble};
 pub use plan::{Fault, Plan, Planned};
 #[cfg(feature = "planted-bugs")]
 pub use prove::prove;

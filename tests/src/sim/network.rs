@@ -7,10 +7,14 @@ use niagara_engine::wire::Wire;
 use niagara_net::Frame;
 
 use super::coverage::Coverage;
+use super::messages::MessageKind;
 use crate::chance::Chance;
 
 /// Microseconds of virtual time.
 pub type Micros = u64;
+
+/// A millisecond.
+pub const MS: Micros = 1000;
 
 /// A copy comes so late at most.
 pub const MOST_LATE: Micros = 1_000_000;
@@ -77,6 +81,8 @@ pub struct Network {
     cut: BTreeSet<Direction>,
     /// Additional delay of a direction.
     slow: BTreeMap<Direction, Micros>,
+    /// Kinds of which all messages are lost, and whose; nothing is everybody's.
+    losing: Vec<(Option<u64>, MessageKind)>,
     /// Directions that take so many bytes a second, and when the last byte that was sent has left.
     thin: BTreeMap<Direction, Thin>,
     /// When the last message of each direction arrives: others come behind it, as over TCP.
@@ -93,6 +99,7 @@ impl Network {
             next_connection: 1,
             cut: BTreeSet::new(),
             slow: BTreeMap::new(),
+            losing: Vec::new(),
             thin: BTreeMap::new(),
             last_arrival: BTreeMap::new(),
         }
@@ -166,6 +173,10 @@ impl Network {
             [only] => only.clone(),
             parts => parts.concat().into(),
         };
+        if let Some(kind) = self.loses(direction, &body) {
+            coverage.count(kind.0);
+            return Vec::new();
+        }
         let now = self.leaves(now, direction, frame.len() as u64);
         let mut flights = Vec::new();
         let mut doubled = self.weather.doubled;
@@ -192,6 +203,18 @@ impl Network {
         let arrives = self.arrival(now, direction, coverage);
         flights.push(Flight { direction, connection: Some(connection), arrives, cargo });
         flights
+    }
+
+    /// The kind of a message, if all of its kind are lost.
+    fn loses(&self, (from, ..): Direction, body: &Bytes) -> Option<MessageKind> {
+        if self.losing.is_empty() {
+            return None;
+        }
+        let kind = MessageKind::of(body)?;
+        self.losing
+            .iter()
+            .any(|(whose, lost)| *lost == kind && whose.is_none_or(|id| id == from))
+            .then_some(kind)
     }
 
     fn arrival(&mut self, now: Micros, direction: Direction, coverage: &mut Coverage) -> Micros {
@@ -252,6 +275,14 @@ impl Network {
         self.slow.insert(direction, more);
     }
 
+    /// Loses all messages of a kind that a server sends, or everybody; or no more.
+    pub fn lose(&mut self, from: Option<u64>, kind: MessageKind, lost: bool) {
+        self.losing.retain(|known| *known != (from, kind));
+        if lost {
+            self.losing.push((from, kind));
+        }
+    }
+
     /// Lets a direction take no more than so many bytes a second; nothing ends it.
     pub fn thin(&mut self, direction: Direction, bytes_per_second: Option<u64>) {
         match bytes_per_second {
@@ -269,6 +300,7 @@ impl Network {
     pub fn calm(&mut self) -> Vec<Direction> {
         self.cut.clear();
         self.slow.clear();
+        self.losing.clear();
         self.weather = Weather { lost: 0, doubled: 0, overtaken: 0, damaged: 0, ..self.weather };
         std::mem::take(&mut self.thin).into_keys().collect()
     }

@@ -5,14 +5,10 @@ use niagara_engine::planted::{self, Bug};
 use super::plan::Plan;
 use super::run::{Failure, run};
 
-/// Those that only wide plans show.
-const WIDE: &[Bug] = &[Bug::MovedRunReplaces, Bug::LargeForwardRefused, Bug::StopNotSynced];
-
 /// Simulates seeds with a bug in the engine, until it shows; gives the seed and what was seen.
 pub fn prove(bug: Bug, mut seeds: impl Iterator<Item = u64>) -> Option<(u64, Failure)> {
     planted::plant(Some(bug));
-    let plan = if WIDE.contains(&bug) { Plan::wide } else { Plan::of };
-    let found = seeds.find_map(|seed| run(plan(seed), false).failure.map(|failure| (seed, failure)));
+    let found = seeds.find_map(|seed| run(Plan::of(seed), false).failure.map(|failure| (seed, failure)));
     planted::plant(None);
     found
 }

@@ -124,6 +124,14 @@ impl World {
         if let Some(aim) = self.server(id).disk.take_struck() {
             self.coverage.count(aim.name());
         }
+        self.count_failed_sync(id);
+    }
+
+    fn count_failed_sync(&mut self, id: u64) {
+        if let Some(aim) = self.server(id).disk.take_failed() {
+            self.coverage.count("sync failed");
+            self.coverage.count(aim.failed_name());
+        }
     }
 
     fn keep_snapshots(&mut self, id: u64) {
@@ -146,6 +154,7 @@ impl World {
                 self.after(flight.arrives - self.now, Event::Arrive(flight));
             }
         }
+        self.count_failed_sync(id);
         // Anything that it does with its disk may have been the last.
         if self.server(id).disk.has_died() {
             self.trace.line(|| format!("server {id} ends in the midst of a change to its disk"));

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use niagara_engine::Consistency;
 
 use super::clients::{Ask, Told};
+use super::draws::LAST_FAULT;
 use super::network::Micros;
-use super::plan::LAST_FAULT;
 use super::request::{Request, name};
 use super::server::TICK;
 use super::sizes::{LENGTH_PART, SHARED_IN_PIPELINE};

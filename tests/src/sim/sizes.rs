@@ -70,9 +70,15 @@ impl Sizes {
         sizes
     }
 
-    /// Bytes that may wait for one peer in a group: what may be queued, a message with a window of entries, and one of each kind.
+    /// Bytes that may wait for one peer in a group: what may be queued, a message with a window of entries, of which one may be as
+    /// long again and a command, and one of each kind.
     pub fn most_waiting(&self) -> usize {
-        self.send_queue + 10 * KIB + self.window * self.entry + self.command
+        self.send_queue + 10 * KIB + (self.window + 1) * self.entry + self.command
+    }
+
+    /// Bounds that are drawn for entries of the usual size, for those of this one.
+    pub fn in_proportion(&self, bytes: usize) -> usize {
+        bytes.saturating_mul(self.entry / KIB)
     }
 }
 

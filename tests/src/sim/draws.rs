@@ -1,0 +1,290 @@
+//! How a seed becomes a plan.
+
+use std::ops::Range;
+
+use niagara_engine::Durability;
+
+use super::aim::{Aim, Kind};
+use super::disk::Loss;
+use super::messages::{MessageKind, Occasion};
+use super::network::{MS, Micros, Weather};
+use super::plan::{Fault, Plan, Planned};
+use super::sizes::Sizes;
+use crate::chance::Chance;
+
+/// When clients have been at work for a while, and the first fault may strike.
+const FIRST_FAULT: Micros = 300 * MS;
+/// Whom a leader has left without a word has another one by then.
+const TIME_TO_ELECT: Micros = 900 * MS;
+/// Whose links are gone for so long loses what it leads at the first break, with clocks at four fifths, too, since a follower waits for up to
+/// twice the election time-out; and half of it is too short for links to be steady. Who is gone for less may keep what it leads, and
+/// is waited for.
+pub const FLAPS: Range<Micros> = 520 * MS..620 * MS;
+/// When the last fault strikes, at the latest.
+pub const LAST_FAULT: Micros = 2300 * MS;
+
+impl Plan {
+    /// What the seed stands for.
+    pub fn of(seed: u64) -> Plan {
+        let mut chance = Chance::new(seed).fork(0x9_1a_6a);
+        let servers = if chance.one_in(4) { 5 } else { 3 };
+        let groups = *chance.pick(&[1, 2, 2, 3, 4, 4, 8]);
+        // In fair weather protocol faults show that loss would hide, so half of the seeds have it.
+        let rough = chance.one_in(2);
+        let mut per_myriad = |most| if rough { chance.below(most) } else { 0 };
+        let weather = Weather {
+            delay: (50, 1000),
+            lost: per_myriad(200),
+            doubled: per_myriad(100),
+            overtaken: per_myriad(200),
+            damaged: per_myriad(10),
+        };
+        let mut plan = Plan {
+            seed,
+            servers,
+            groups,
+            clients: 2 * chance.between(2, 4),
+            weather: Weather { delay: (50, *chance.pick(&[200, 1000, 5000])), ..weather },
+            clock_rates: (0..servers).map(|_| *chance.pick(&[100, 100, 80, 125, 95])).collect(),
+            durability: Durability::Fsync,
+            segment_bytes: *chance.pick(&[1 << 10, 2 << 10, 8 << 10]),
+            log_cache_bytes: *chance.pick(&[0, 1 << 10, 1 << 20]),
+            deadline: *chance.pick(&[1000, 1000, 250]) * MS,
+            lane_commands: *chance.pick(&[4, 1 << 10]),
+            snapshot_entries: *chance.pick(&[6, 20, 60, 60, 1 << 40]),
+            piece_bytes: *chance.pick(&[200, 1 << 10, 256 << 10]),
+            pin_bytes: *chance.pick(&[0, 16 << 10, 1 << 30]),
+            unsynced_bytes: *chance.pick(&[2 << 10, 8 << 10, 80 << 20]),
+            merge_bytes: *chance.pick(&[2 << 10, 8 << 10, 32 << 20]),
+            behind_bytes: *chance.pick(&[8 << 10, 64 << 10, 1 << 30]),
+            sizes: Sizes::default(),
+            faults: Vec::new(),
+            prompt_reads: None,
+        };
+        let count = chance.between(1, 10);
+        plan.faults = (0..count).map(|_| plan.draw(&mut chance)).collect();
+        plan.draw_more();
+        plan.faults.sort_by_key(|planned| planned.at);
+        plan
+    }
+
+    /// What is drawn apart, so that a seed keeps what it stood for as plans grow.
+    fn draw_more(&mut self) {
+        let apart = |stream| Chance::new(self.seed).fork(stream);
+        let (mut of_links, mut of_losses, mut of_sizes) = (apart(0x71_4b), apart(0x10_55), apart(0x51_2e));
+        let (mut of_stops, mut of_aims, mut of_durability) = (apart(0x57_0f), apart(0xa1_35), apart(0xd0_1e));
+        if of_links.one_in(12) {
+            // Long values would fill the bounds of a server that is behind, upon which it hands over what it leads, to the flapping
+            // one, too.
+            let server = of_links.between(1, self.servers);
+            return self.nothing_but_flapping(server, of_links.between(FLAPS.start, FLAPS.end));
+        }
+        self.faults.extend(self.draw_bad_link(&mut of_links));
+        if of_losses.one_in(3) {
+            let loss = self.draw_loss(&mut of_losses);
+            self.faults.push(loss);
+        }
+        self.draw_sizes(&mut of_sizes);
+        if of_stops.one_in(3) {
+            self.draw_stop(&mut of_stops);
+        }
+        for _ in 0..of_aims.below(3) {
+            self.draw_aimed(&mut of_aims);
+        }
+        match of_durability.below(12) {
+            0 => self.with_durability_os(),
+            1 => self.with_everything_in_memory(),
+            _ => {}
+        }
+    }
+
+    /// Sizes, and the bounds that depend on them.
+    fn draw_sizes(&mut self, chance: &mut Chance) {
+        self.sizes = Sizes::draw(chance);
+        self.unsynced_bytes = self.sizes.in_proportion(self.unsynced_bytes);
+        self.merge_bytes = self.sizes.in_proportion(self.merge_bytes);
+        self.behind_bytes = self.behind_bytes.saturating_mul(self.sizes.in_proportion(1) as u64);
+        let longest = self.sizes.values.iter().max().copied().unwrap_or(0);
+        // A state of long values in the smallest pieces would be on its way for longer than settling takes.
+        self.piece_bytes = self.piece_bytes.max(longest as u32 / 8);
+    }
+
+    /// A server is stopped as it should be.
+    fn draw_stop(&mut self, chance: &mut Chance) {
+        let server = chance.between(1, self.servers);
+        let (power, down) = (chance.one_in(2), chance.between(5, 500) * MS);
+        self.plan(chance, Fault::Stop { server, power, down });
+    }
+
+    /// Something that goes wrong at one step, or with one kind of messages.
+    fn draw_aimed(&mut self, chance: &mut Chance) {
+        let (server, power) = (chance.between(1, self.servers), chance.one_in(2));
+        let down = chance.between(5, 500) * MS;
+        let (aim, fault) = match chance.below(4) {
+            0 | 1 => {
+                let (aim, after) = (chance.pick(Aim::ALL).0, chance.one_in(2));
+                (aim, Fault::DieAt { server, aim, after, power, down })
+            }
+            2 => {
+                let aim = chance.pick(Aim::SYNCS).0;
+                (aim, Fault::SyncFails { server, aim: Some(aim), power, down })
+            }
+            _ => {
+                let kind = *chance.pick(MessageKind::ALL);
+                return self.draw_lost_messages(chance, kind);
+            }
+        };
+        if aim.kind == Kind::Part {
+            self.needs_snapshot(chance, server);
+            self.faults.push(Planned { at: FIRST_FAULT, fault });
+        } else {
+            self.plan(chance, fault);
+        }
+        if chance.one_in(3) {
+            // What is done at that step is then ahead of what the logs hold.
+            let factor = chance.between(10, 60) * 2 + 1;
+            let at = self.faults[self.faults.len() - 1].at;
+            self.faults.push(Planned { at, fault: Fault::SlowDisk { server, factor, lasts: 600 * MS } });
+        }
+    }
+
+    /// All messages of one kind are lost for a while, by one server or all, and there is an occasion to send some.
+    fn draw_lost_messages(&mut self, chance: &mut Chance, kind: MessageKind) {
+        let server = chance.between(1, self.servers);
+        match kind.occasion() {
+            Occasion::Always => {}
+            Occasion::Change => {
+                let down = chance.between(5, 300) * MS;
+                self.faults.push(Planned { at: FIRST_FAULT, fault: Fault::Kill { server, down } });
+            }
+            Occasion::Lag => self.needs_snapshot(chance, server),
+        }
+        let from = chance.one_in(3).then_some(server);
+        let lasts = chance.between(300, 1500) * MS;
+        let at = chance.between(FIRST_FAULT, FIRST_FAULT + 600 * MS);
+        self.faults.push(Planned { at, fault: Fault::LoseMessages { from, kind, lasts } });
+    }
+
+    /// A server falls so far behind that it is sent a snapshot.
+    fn needs_snapshot(&mut self, chance: &mut Chance, server: u64) {
+        (self.snapshot_entries, self.pin_bytes) = (self.snapshot_entries.min(20), 0);
+        let lasts = chance.between(500, 1000) * MS;
+        self.faults.push(Planned { at: FIRST_FAULT, fault: Fault::CutServer { server, lasts } });
+    }
+
+    fn plan(&mut self, chance: &mut Chance, fault: Fault) {
+        self.faults.push(Planned { at: chance.between(FIRST_FAULT, LAST_FAULT), fault });
+    }
+
+    /// What an operator does to a server's directory or its list of members.
+    fn draw_loss(&self, chance: &mut Chance) -> Planned {
+        let server = chance.between(1, self.servers);
+        let group = chance.between(1, self.groups.into()) as usize;
+        let down = chance.between(5, 300) * MS;
+        let fault = match chance.below(10) {
+            8 => Fault::Lose { server, loss: Loss::FirstSegment(group), down },
+            9 => Fault::Lose { server, loss: Loss::Snapshots, down },
+            0 => Fault::Lose { server, loss: Loss::Log(group), down },
+            1 => Fault::Lose { server, loss: Loss::LastSegment(group), down },
+            2 => Fault::Lose { server, loss: Loss::EndOfSegment(group), down },
+            3 => Fault::Lose { server, loss: Loss::Identity, down },
+            4 => Fault::Lose { server, loss: Loss::PartOfIdentity, down },
+            5 => Fault::OtherMembers { server, down },
+            _ => Fault::OldCopy { server, down, lasts: chance.between(400, 800) * MS },
+        };
+        Planned { at: chance.between(FIRST_FAULT, LAST_FAULT - 900 * MS), fault }
+    }
+
+    /// The same with logs that are written and not synced: a loss of power is what they are not proof against, unless the server has
+    /// stopped before.
+    fn with_durability_os(&mut self) {
+        self.durability = Durability::Os;
+        // A copy of an earlier run of the machine is refused for another reason.
+        self.faults.retain(|planned| !matches!(planned.fault, Fault::OldCopy { .. }));
+        for planned in &mut self.faults {
+            match &mut planned.fault {
+                Fault::PowerLoss { server, down } => {
+                    planned.fault = Fault::Stop { server: *server, power: true, down: *down };
+                }
+                Fault::AllPowerLost { down } => {
+                    planned.fault = Fault::Stop { server: 1, power: true, down: *down };
+                }
+                Fault::DieInWrite { power, .. }
+                | Fault::DieAt { power, .. }
+                | Fault::SyncFails { power, .. } => *power = false,
+                _ => {}
+            }
+        }
+    }
+
+    /// The same without disks: a server that ends has forgotten everything, and must not come back under its id.
+    fn with_everything_in_memory(&mut self) {
+        self.durability = Durability::Memory;
+        self.faults.retain(|planned| !planned.fault.needs_disk());
+    }
+
+    /// The same in fair weather and without faults, but that one server's links come and go, gone for a time out of `FLAPS`.
+    pub fn with_nothing_but_flapping(mut self, server: u64, each: Micros) -> Plan {
+        self.nothing_but_flapping(server, each);
+        self
+    }
+
+    fn nothing_but_flapping(&mut self, server: u64, each: Micros) {
+        self.weather = Weather { lost: 0, doubled: 0, overtaken: 0, damaged: 0, ..self.weather };
+        let fault = Fault::Flapping { server, each, lasts: LAST_FAULT };
+        self.faults = vec![Planned { at: FIRST_FAULT, fault }];
+        // Until then the groups that the server led have other leaders.
+        self.prompt_reads = Some((FIRST_FAULT + each + TIME_TO_ELECT, server));
+    }
+
+    /// A link that is there and hardly works.
+    fn draw_bad_link(&self, chance: &mut Chance) -> Option<Planned> {
+        let server = chance.between(1, self.servers);
+        let lasts = chance.between(200, 2000) * MS;
+        let fault = match chance.below(6) {
+            0 => {
+                Fault::ThinLinks { server, bytes_per_second: *chance.pick(&[200, 1000, 4000, 16_000]), lasts }
+            }
+            1 => Fault::Flapping { server, each: chance.between(20, 400) * MS, lasts },
+            _ => return None,
+        };
+        Some(Planned { at: chance.between(FIRST_FAULT, LAST_FAULT), fault })
+    }
+
+    fn draw(&self, chance: &mut Chance) -> Planned {
+        let server = chance.between(1, self.servers);
+        let other = (server + chance.between(1, self.servers - 1) - 1) % self.servers + 1;
+        let group = chance.below(self.groups.into()) as usize;
+        let lasts = chance.between(20, 800) * MS;
+        let down = chance.between(5, 500) * MS;
+        let (a, b) = (server, other);
+        let fault = match chance.below(24) {
+            0 | 1 => Fault::Kill { server, down },
+            2 | 3 => Fault::PowerLoss { server, down },
+            4 => Fault::AllPowerLost { down },
+            5 | 6 => {
+                let power = chance.one_in(2);
+                Fault::DieInWrite { server, changes: chance.below(40), power, down }
+            }
+            7 | 8 => Fault::Pause { server, lasts },
+            9 => Fault::SlowServer { server, factor: chance.between(5, 100), lasts },
+            10 => Fault::SlowDisk { server, factor: chance.between(5, 100), lasts },
+            11 => Fault::DiskFull { server, lasts },
+            12 => Fault::SyncFails { server, aim: None, power: chance.one_in(2), down },
+            13 => match chance.below(3) {
+                0 => Fault::NoRoomForSnapshots { server, lasts },
+                _ => Fault::FlipBit { server, down },
+            },
+            14 => Fault::CutPair { a, b, lasts },
+            15 => Fault::CutOneWay { from: a, to: b, lasts },
+            16 => Fault::CutServer { server, lasts },
+            17 | 18 => Fault::CutGroup { a, b, group, lasts },
+            19 => Fault::HungDisk { server, lasts: 2 * lasts },
+            20 => Fault::HungApplication { server, lasts: 2 * lasts },
+            21 => Fault::DiskNearlyFull { server, lasts },
+            22 => Fault::CutGroup { a, b, group, lasts: 3 * lasts },
+            _ => Fault::SlowLink { a, b, more: chance.between(5, 150) * MS, lasts },
+        };
+        Planned { at: chance.between(FIRST_FAULT, LAST_FAULT), fault }
+    }
+}

@@ -1,0 +1,96 @@
+//! Kinds of messages between servers, so that all of one kind can be lost for a while.
+//!
+//! Each message is sent again in some way, or another stands in for it. Losing some at random hardly tries that: the next one of
+//! the kind comes a moment later.
+
+use bytes::Bytes;
+use niagara_engine::wire::Wire;
+use raft::eraftpb::MessageType;
+
+/// A kind of message, by what it is called in the table of what has happened once it is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MessageKind(pub &'static str);
+
+const APPEND: MessageKind = MessageKind("appends lost");
+const APPENDED: MessageKind = MessageKind("answers to appends lost");
+const VOTE: MessageKind = MessageKind("requests for votes lost");
+const VOTED: MessageKind = MessageKind("votes lost");
+const HEARTBEAT: MessageKind = MessageKind("heartbeats lost");
+const HEARD: MessageKind = MessageKind("answers to heartbeats lost");
+const HAND_OVER: MessageKind = MessageKind("hand-overs lost");
+const READ: MessageKind = MessageKind("questions for reads lost");
+const READABLE: MessageKind = MessageKind("answers for reads lost");
+const NOTICE: MessageKind = MessageKind("notices lost");
+const FORWARD: MessageKind = MessageKind("forwarded commands lost");
+const NACK: MessageKind = MessageKind("nacks lost");
+const SNAPSHOT: MessageKind = MessageKind("offers of snapshots lost");
+const PAD_REQUEST: MessageKind = MessageKind("pad requests lost");
+const CLAIM: MessageKind = MessageKind("claims lost");
+const DIGESTS: MessageKind = MessageKind("digests lost");
+
+/// When messages of a kind are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// All the time.
+    Always,
+    /// When leaders change.
+    Change,
+    /// When a server lags too far behind for the logs.
+    Lag,
+}
+
+impl MessageKind {
+    /// When it is sent.
+    pub fn occasion(self) -> Occasion {
+        match self {
+            VOTE | VOTED | HAND_OVER | CLAIM | NACK => Occasion::Change,
+            SNAPSHOT => Occasion::Lag,
+            _ => Occasion::Always,
+        }
+    }
+
+    /// All that there are.
+    pub const ALL: &[MessageKind] = &[
+        APPEND,
+        APPENDED,
+        VOTE,
+        VOTED,
+        HEARTBEAT,
+        HEARD,
+        HAND_OVER,
+        READ,
+        READABLE,
+        NOTICE,
+        FORWARD,
+        NACK,
+        SNAPSHOT,
+        PAD_REQUEST,
+        CLAIM,
+        DIGESTS,
+    ];
+
+    /// The kind of a message on a group's link; nothing for what raft-rs does not send here.
+    pub fn of(body: &Bytes) -> Option<MessageKind> {
+        Some(match Wire::decode(body).ok()? {
+            Wire::Raft(message) => match message.msg_type {
+                MessageType::MsgAppend => APPEND,
+                MessageType::MsgAppendResponse => APPENDED,
+                MessageType::MsgRequestVote | MessageType::MsgRequestPreVote => VOTE,
+                MessageType::MsgRequestVoteResponse | MessageType::MsgRequestPreVoteResponse => VOTED,
+                MessageType::MsgHeartbeat => HEARTBEAT,
+                MessageType::MsgHeartbeatResponse => HEARD,
+                MessageType::MsgTimeoutNow => HAND_OVER,
+                MessageType::MsgReadIndex => READ,
+                MessageType::MsgReadIndexResp => READABLE,
+                _ => return None,
+            },
+            Wire::Notice(_) => NOTICE,
+            Wire::Forward(_) => FORWARD,
+            Wire::Nack { .. } => NACK,
+            Wire::Snapshot { .. } => SNAPSHOT,
+            Wire::PadRequest { .. } => PAD_REQUEST,
+            Wire::Claim => CLAIM,
+            Wire::Digests(_) => DIGESTS,
+        })
+    }
+}
