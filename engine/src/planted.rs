@@ -21,6 +21,16 @@ pub enum Bug {
     LastFrameTrusted,
     /// Frames before the last are taken for durable though a sync of all of them may have failed.
     EarlierFramesTrusted,
+    /// A start goes by names of snapshots that nobody has synced.
+    SnapshotNamesTrusted,
+    /// A failed sync of a snapshot of the server's own counts as one.
+    SnapshotSyncIgnored,
+    /// A failed sync of a received snapshot counts as one.
+    PartSyncIgnored,
+    /// A failed sync of the identity counts as one.
+    IdentitySyncIgnored,
+    /// The answer to a read of an earlier life of the server counts for one of this.
+    ReadOfAnotherLife,
     /// The group that goes first in a round is another one after a restart.
     MergeOrderAfterRestart,
     /// What is appended goes into the global log before it is committed.
@@ -164,6 +174,11 @@ impl Bug {
         Bug::TornTailAccepted,
         Bug::LastFrameTrusted,
         Bug::EarlierFramesTrusted,
+        Bug::SnapshotNamesTrusted,
+        Bug::SnapshotSyncIgnored,
+        Bug::PartSyncIgnored,
+        Bug::IdentitySyncIgnored,
+        Bug::ReadOfAnotherLife,
         Bug::MergeOrderAfterRestart,
         Bug::MergedBeforeCommitted,
         Bug::PadsAsCount,

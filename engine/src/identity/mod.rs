@@ -261,7 +261,10 @@ impl Place {
         if planted::is(Bug::IdentityNotSynced) {
             return self.files.rename(&temporary, &self.path);
         }
-        file.sync_all()?;
+        let synced = file.sync_all();
+        if !planted::is(Bug::IdentitySyncIgnored) {
+            synced?;
+        }
         self.files.rename(&temporary, &self.path)?;
         self.files.sync_dir(self.path.parent().expect("the file is in the data directory"))
     }

@@ -37,6 +37,7 @@ pub const EXPECTED: &[(&str, &[&str])] = &[
             "process killed",
             "power lost",
             "all power lost",
+            "power failed later",
             "killed in the midst of a write",
             "server paused",
             "server slowed",

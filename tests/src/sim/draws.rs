@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use niagara_engine::Durability;
 
-use super::aim::{Aim, Kind};
+use super::aim::{Aim, Kind, Step};
 use super::disk::Loss;
 use super::messages::{MessageKind, Occasion};
 use super::network::{MS, Micros, Weather};
-use super::plan::{Fault, Plan, Planned};
+use super::plan::{Fault, Plan, Planned, Power};
 use super::sizes::Sizes;
 use crate::chance::Chance;
 
@@ -92,7 +92,7 @@ impl Plan {
             self.draw_aimed(&mut of_aims);
         }
         match of_durability.below(12) {
-            0 => self.with_durability_os(),
+            0 => self.with_durability_os(&mut of_durability),
             1 => self.with_everything_in_memory(),
             _ => {}
         }
@@ -118,7 +118,15 @@ impl Plan {
 
     /// Something that goes wrong at one step, or with one kind of messages.
     fn draw_aimed(&mut self, chance: &mut Chance) {
-        let (server, power) = (chance.between(1, self.servers), chance.one_in(2));
+        let server = chance.between(1, self.servers);
+        let power = match chance.below(3) {
+            0 => Power::Stays,
+            1 => Power::Fails,
+            _ => {
+                let most = *chance.pick(&[60, 900]);
+                Power::FailsLater(chance.between(5, most) * MS)
+            }
+        };
         let down = chance.between(5, 500) * MS;
         let (aim, fault) = match chance.below(4) {
             0 | 1 => {
@@ -168,6 +176,9 @@ impl Plan {
     /// A server falls so far behind that it is sent a snapshot.
     fn needs_snapshot(&mut self, chance: &mut Chance, server: u64) {
         (self.snapshot_entries, self.pin_bytes) = (self.snapshot_entries.min(20), 0);
+        if self.weather.doubled > 0 {
+            self.weather.doubled = 200;
+        }
         let lasts = chance.between(500, 1000) * MS;
         self.faults.push(Planned { at: FIRST_FAULT, fault: Fault::CutServer { server, lasts } });
     }
@@ -197,7 +208,7 @@ impl Plan {
 
     /// The same with logs that are written and not synced: a loss of power is what they are not proof against, unless the server has
     /// stopped before.
-    fn with_durability_os(&mut self) {
+    fn with_durability_os(&mut self, chance: &mut Chance) {
         self.durability = Durability::Os;
         // A copy of an earlier run of the machine is refused for another reason.
         self.faults.retain(|planned| !matches!(planned.fault, Fault::OldCopy { .. }));
@@ -211,9 +222,21 @@ impl Plan {
                 }
                 Fault::DieInWrite { power, .. }
                 | Fault::DieAt { power, .. }
-                | Fault::SyncFails { power, .. } => *power = false,
+                | Fault::SyncFails { power, .. } => *power = Power::Stays,
                 _ => {}
             }
+        }
+        if chance.one_in(2) {
+            // A stop whose sync fails, and another that seems to go well.
+            let server = chance.between(1, self.servers);
+            let aim = Some(Aim { step: Step::Sync, kind: Kind::Segment });
+            let down = chance.between(5, 100) * MS;
+            let stop = |power| Fault::Stop { server, power, down };
+            let at = chance.between(FIRST_FAULT, LAST_FAULT - 600 * MS);
+            let fails = Fault::SyncFails { server, aim, power: Power::Stays, down };
+            self.faults.push(Planned { at, fault: fails });
+            self.faults.push(Planned { at: at + MS, fault: stop(false) });
+            self.faults.push(Planned { at: at + chance.between(150, 600) * MS, fault: stop(true) });
         }
     }
 
@@ -263,14 +286,14 @@ impl Plan {
             2 | 3 => Fault::PowerLoss { server, down },
             4 => Fault::AllPowerLost { down },
             5 | 6 => {
-                let power = chance.one_in(2);
+                let power = at_once(chance.one_in(2));
                 Fault::DieInWrite { server, changes: chance.below(40), power, down }
             }
             7 | 8 => Fault::Pause { server, lasts },
             9 => Fault::SlowServer { server, factor: chance.between(5, 100), lasts },
             10 => Fault::SlowDisk { server, factor: chance.between(5, 100), lasts },
             11 => Fault::DiskFull { server, lasts },
-            12 => Fault::SyncFails { server, aim: None, power: chance.one_in(2), down },
+            12 => Fault::SyncFails { server, aim: None, power: at_once(chance.one_in(2)), down },
             13 => match chance.below(3) {
                 0 => Fault::NoRoomForSnapshots { server, lasts },
                 _ => Fault::FlipBit { server, down },
@@ -287,4 +310,8 @@ impl Plan {
         };
         Planned { at: chance.between(FIRST_FAULT, LAST_FAULT), fault }
     }
+}
+
+fn at_once(fails: bool) -> Power {
+    if fails { Power::Fails } else { Power::Stays }
 }

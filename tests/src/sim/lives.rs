@@ -37,6 +37,16 @@ impl World {
         }
     }
 
+    /// A server's power fails. If nothing runs there, what the last process has left unsynced goes.
+    pub(super) fn power_fails(&mut self, id: u64) {
+        self.coverage.count("power failed later");
+        if self.is_running(id) {
+            self.take_down(id, true, RESTART);
+        } else {
+            self.server(id).disk.power_fails();
+        }
+    }
+
     /// A server is told to stop, and then the power may fail: all that it has to keep is durable.
     pub(super) fn stop(&mut self, id: u64, power: bool, down: Micros) {
         let now = self.now;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use niagara_engine::wire::Wire;
 use niagara_net::Frame;
+use raft::eraftpb::MessageType;
 
 use super::coverage::Coverage;
 use super::messages::MessageKind;
@@ -18,8 +19,8 @@ pub const MS: Micros = 1000;
 
 /// A copy comes so late at most.
 pub const MOST_LATE: Micros = 1_000_000;
-/// Messages that carry commands come twice so many times as often as others: lanes must bear it.
-const FORWARDS_DOUBLED: u64 = 20;
+/// Messages that must be told from those of another time come twice so many times as often as others.
+const MORE_DOUBLED: u64 = 20;
 
 /// One direction of a link: from, to, and the group's zero-based index.
 pub type Direction = (u64, u64, usize);
@@ -180,8 +181,8 @@ impl Network {
         let now = self.leaves(now, direction, frame.len() as u64);
         let mut flights = Vec::new();
         let mut doubled = self.weather.doubled;
-        if doubled > 0 && is_forward(&body) {
-            doubled *= FORWARDS_DOUBLED;
+        if doubled > 0 && is_of_a_time(&body) {
+            doubled *= MORE_DOUBLED;
         }
         if self.chance.per_myriad(doubled) {
             let cargo = Cargo::Body(body.clone());
@@ -306,9 +307,13 @@ impl Network {
     }
 }
 
-/// Whether a message carries commands to a leader.
-fn is_forward(body: &Bytes) -> bool {
-    matches!(Wire::decode(body), Ok(Wire::Forward(_)))
+/// Whether a message is one of an attempt, of a life, or of a file: commands for a leader, answers for reads, parts of transfers.
+fn is_of_a_time(body: &Bytes) -> bool {
+    match Wire::decode(body) {
+        Ok(Wire::Raft(message)) => message.msg_type == MessageType::MsgReadIndexResp,
+        Ok(message) => matches!(message, Wire::Forward(_)),
+        Err(_) => true,
+    }
 }
 
 fn link(a: u64, b: u64, group: usize) -> Direction {

@@ -76,10 +76,10 @@ pub enum Fault {
     PowerLoss { server: u64, down: Micros },
     /// The power of all servers fails at once.
     AllPowerLost { down: Micros },
-    /// The process or the power goes in the midst of a write: after so many more changes of the disk.
-    DieInWrite { server: u64, changes: u64, power: bool, down: Micros },
-    /// The process or the power goes at a step of the server's dealings with its disk, or right after it.
-    DieAt { server: u64, aim: Aim, after: bool, power: bool, down: Micros },
+    /// The process goes in the midst of a write: after so many more changes of the disk.
+    DieInWrite { server: u64, changes: u64, power: Power, down: Micros },
+    /// The process goes at a step of the server's dealings with its disk, or right after it.
+    DieAt { server: u64, aim: Aim, after: bool, power: Power, down: Micros },
     /// The process stands still, and goes on as if nothing had been.
     Pause { server: u64, lasts: Micros },
     /// Everything that the server does takes so many times as long.
@@ -94,8 +94,8 @@ pub enum Fault {
     DiskNearlyFull { server: u64, lasts: Micros },
     /// There is no room on the disk: what is to be written waits until there is.
     DiskFull { server: u64, lasts: Micros },
-    /// The next sync fails, or the next of this kind: the process ends, and maybe the power goes.
-    SyncFails { server: u64, aim: Option<Aim>, power: bool, down: Micros },
+    /// The next sync fails, or the next of this kind: the process ends, if it relied on that.
+    SyncFails { server: u64, aim: Option<Aim>, power: Power, down: Micros },
     /// There is no room for snapshots, though there is for logs.
     NoRoomForSnapshots { server: u64, lasts: Micros },
     /// A bit of a record, or of the newest snapshot, is flipped while the server is down: it must not start before the bit is flipped back.
@@ -123,6 +123,17 @@ pub enum Fault {
     Flapping { server: u64, each: Micros, lasts: Micros },
     /// All messages of one kind are lost, whoever sends them, or those of one server.
     LoseMessages { from: Option<u64>, kind: MessageKind, lasts: Micros },
+}
+
+/// What the power does when a process has ended, or a sync has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Power {
+    /// It stays on.
+    Stays,
+    /// It fails at the same moment.
+    Fails,
+    /// It fails so many microseconds later, when the next process may have relied on what it found.
+    FailsLater(Micros),
 }
 
 impl Fault {

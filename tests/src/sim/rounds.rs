@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::network::Micros;
+use super::plan::Power;
 use super::server::{TICK, Thread};
 use super::world::{Event, MS, World};
 use crate::invariants::{Broken, check_mset_is_whole, check_slow_peer_is_bounded};
@@ -112,9 +113,10 @@ impl World {
 
     pub(super) fn ended_by_disk(&mut self, id: u64) {
         self.count_ended_by_disk(id);
-        let (power, down) = self.server(id).after_disk.take().unwrap_or((false, RESTART));
+        let (power, down) = self.server(id).after_disk.take().unwrap_or((Power::Stays, RESTART));
         self.count_figures(id);
-        self.process_ends(id, power);
+        self.process_ends(id, power == Power::Fails);
+        self.power_fails_later(id, power);
         self.start_after(id, down);
     }
 
@@ -131,6 +133,15 @@ impl World {
         if let Some(aim) = self.server(id).disk.take_failed() {
             self.coverage.count("sync failed");
             self.coverage.count(aim.failed_name());
+            if let Some((power, _)) = self.server(id).after_disk {
+                self.power_fails_later(id, power);
+            }
+        }
+    }
+
+    fn power_fails_later(&mut self, id: u64, power: Power) {
+        if let Power::FailsLater(delay) = power {
+            self.after(delay, Event::PowerFails(id));
         }
     }
 

@@ -12,7 +12,7 @@ use niagara_net::Event as NetEvent;
 
 use super::clients::{Ask, Sending, Told, look};
 use super::disk::Disk;
-use super::plan::Plan;
+use super::plan::{Plan, Power};
 use super::recorder::{Executed, Recorder, Seen};
 
 /// The engine's clock step at a clock that is right.
@@ -77,8 +77,8 @@ pub struct Server {
     pub flipped: Option<(std::path::PathBuf, usize, u8)>,
     /// In how many snapshots on its disk a bit was flipped.
     pub rotten: usize,
-    /// What follows when the disk ends its process: whether the power goes, too, and how long it is down.
-    pub after_disk: Option<(bool, u64)>,
+    /// What follows when the disk ends its process: what the power does, and how long the server is down.
+    pub after_disk: Option<(Power, u64)>,
     /// Whether it has been told to start.
     pub is_starting: bool,
     /// Its process.

@@ -57,6 +57,8 @@ pub(super) enum Event {
     AskPromptReads,
     /// A server that was paused may go on.
     Resume(u64),
+    /// A server's power fails, whether its process runs or not.
+    PowerFails(u64),
     /// A server's process is started.
     Start(u64),
     /// The script of the simulation goes on.
@@ -222,6 +224,7 @@ impl World {
             Event::Flap { server, each, until, cut } => self.flap(server, each, until, cut),
             Event::AskPromptReads => return self.ask_prompt_reads(),
             Event::Resume(server) => self.resume(server),
+            Event::PowerFails(server) => self.power_fails(server),
             Event::Start(server) => return self.start(server),
             Event::Script(step) => return self.script(step),
         }
