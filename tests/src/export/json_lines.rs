@@ -33,6 +33,8 @@ fn told(output: Option<Output>) -> (&'static str, Value, Option<u64>) {
         Some(Output::Absent) => ("ok", Value::Null, None),
         Some(Output::Found { value, version }) => ("ok", value.into(), version),
         Some(Output::Written { value, version }) => ("ok", value.into(), version),
+        // What was there before is left out: others' models have no name for it.
+        Some(Output::Swapped { .. }) => ("ok", Value::Null, None),
         Some(Output::Deleted { existed }) => ("ok", existed.into(), None),
     }
 }

@@ -58,6 +58,11 @@ pub enum Output {
         /// The version of this change, if the client was told.
         version: Option<u64>,
     },
+    /// Of a Set: done, and the client was shown what the key held before.
+    Swapped {
+        /// The value before; nothing if the key did not exist.
+        before: Option<i64>,
+    },
     /// Of a Delete: done.
     Deleted {
         /// Whether the key existed.
@@ -115,8 +120,11 @@ impl Display for Output {
             Output::Absent => f.write_str("absent")?,
             Output::Written { value: Some(sum), .. } => write!(f, "done, the sum is {sum}")?,
             Output::Written { value: None, .. } => f.write_str("done")?,
+            Output::Swapped { before: Some(before) } => write!(f, "done, it held {before}")?,
             Output::Deleted { existed: true } => f.write_str("done, it existed")?,
-            Output::Deleted { existed: false } => f.write_str("done, there was nothing")?,
+            Output::Swapped { before: None } | Output::Deleted { existed: false } => {
+                f.write_str("done, there was nothing")?
+            }
             Output::ConditionFailed => f.write_str("the condition did not hold")?,
         }
         match self {

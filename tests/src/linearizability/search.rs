@@ -187,7 +187,8 @@ impl<'a, 'b, K, const WORDS: usize> Search<'a, 'b, K, WORDS> {
             }
             // A change can lead to an equal state, but to another version, if that is unknown.
             let answer = timeline.answered[rank as usize].ended.map(|(_, output)| output);
-            alone = state == situation.state && !matches!(answer, Some(Output::Written { .. }));
+            let changes = matches!(answer, Some(Output::Written { .. } | Output::Swapped { .. }));
+            alone = state == situation.state && !changes;
             if alone {
                 fitting.clear();
             }

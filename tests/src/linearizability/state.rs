@@ -57,11 +57,13 @@ impl State {
                 self.learn(*condition, true, versions)?;
                 written(value.cast_signed(), output)
             }
+            (Input::Set { value, condition }, Some(Output::Swapped { before })) => {
+                self.learn(*condition, true, versions)?;
+                (self.value() == before).then_some(())?;
+                written(value.cast_signed(), output)
+            }
             (Input::Increment { by }, None | Some(Output::Written { .. })) => {
-                let value = match self {
-                    State::Absent => 0,
-                    State::Present { value, .. } => value,
-                };
+                let value = self.value().unwrap_or(0);
                 written(value.checked_add(*by)?, output)
             }
             (Input::Delete { condition }, None | Some(Output::Deleted { .. })) => {
@@ -71,6 +73,14 @@ impl State {
                 told.then_some(State::Absent)
             }
             _ => None,
+        }
+    }
+
+    /// The value that there is.
+    fn value(self) -> Option<i64> {
+        match self {
+            State::Absent => None,
+            State::Present { value, .. } => Some(value),
         }
     }
 

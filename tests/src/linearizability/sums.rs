@@ -25,6 +25,7 @@ impl Sums {
 pub(super) fn value_before(input: &Input, output: Output) -> Option<i64> {
     match (input, output) {
         (Input::Get, Output::Found { value, .. }) => Some(value),
+        (Input::Set { .. }, Output::Swapped { before }) => before,
         (Input::Increment { by }, Output::Written { value: Some(sum), .. }) => sum.checked_sub(*by),
         _ => None,
     }

@@ -175,7 +175,10 @@ fn condition_of(input: &Input) -> Condition {
 fn version_seen<K>(operation: &Operation<K>) -> Option<u64> {
     match (operation.ended?.1, condition_of(&operation.input)) {
         (Output::Found { version, .. }, _) => version,
-        (Output::Written { .. } | Output::Deleted { .. }, Condition::IfVersion(version)) => Some(version),
+        (
+            Output::Written { .. } | Output::Swapped { .. } | Output::Deleted { .. },
+            Condition::IfVersion(version),
+        ) => Some(version),
         _ => None,
     }
 }

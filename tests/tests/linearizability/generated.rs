@@ -101,6 +101,7 @@ fn output() -> impl Strategy<Value = Output> {
         4 => (1..6i64, version()).prop_map(|(value, version)| Output::Found { value, version }),
         1 => Just(Output::Absent),
         2 => (prop::option::of(1..6i64), version()).prop_map(|(value, version)| Output::Written { value, version }),
+        1 => prop::option::of(1..6i64).prop_map(|before| Output::Swapped { before }),
         1 => any::<bool>().prop_map(|existed| Output::Deleted { existed }),
         1 => Just(Output::ConditionFailed),
     ]
@@ -175,6 +176,12 @@ impl Store {
             },
             Input::Set { condition, .. } | Input::Delete { condition } if !holds(condition) => {
                 Output::ConditionFailed
+            }
+            // As in GETSET, which tells no version.
+            Input::Set { value, .. } if !versions && value.is_multiple_of(2) => {
+                let before = self.held.map(|held| held.0);
+                self.write(*value as i64);
+                Output::Swapped { before }
             }
             Input::Set { value, .. } => {
                 let version = self.write(*value as i64);

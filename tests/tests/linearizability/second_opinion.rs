@@ -116,6 +116,12 @@ impl SequentialSpec for Spec {
                 self.write(value as i64, version);
                 holds
             }
+            (Input::Set { value, condition }, Output::Swapped { before }) => {
+                let holds =
+                    self.condition(condition, true) && self.held.as_ref().map(|held| held.value) == before;
+                self.write(value as i64, None);
+                holds
+            }
             (Input::Increment { by }, Output::Written { value, version }) => {
                 let sum = self.value() + by;
                 self.write(sum, version);
