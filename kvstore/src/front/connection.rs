@@ -12,10 +12,9 @@ use super::input::Input;
 use super::limits::Place;
 use super::metrics::Wire;
 use super::output::Output;
-use super::session::{Outcome, Pumped, Session, Turn};
+use super::session::{Outcome, Pumped, Turn};
+use super::talk::{Talk, either};
 use super::token::Sequence;
-use crate::http::HttpConnection;
-use crate::resp::RespConnection;
 
 /// Most bytes taken from one connection in a turn, so that no client makes the others wait. Also the size of the buffer
 /// that a thread lends to the connection it serves.
@@ -32,22 +31,6 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a connection that the server has ended waits for the client to end it, too. A socket closed before it has
 /// read everything takes back the last reply, if the client has not read it yet (RFC 9112, section 9.6).
 pub(super) const LINGER: Duration = Duration::from_secs(2);
-
-/// A session of either protocol.
-pub(super) enum Talk<L> {
-    Redis(Session<RespConnection, L>),
-    Http(Session<HttpConnection, L>),
-}
-
-/// Calls the same method of either session.
-macro_rules! either {
-    ($talk:expr, $session:ident => $call:expr) => {
-        match $talk {
-            Talk::Redis($session) => $call,
-            Talk::Http($session) => $call,
-        }
-    };
-}
 
 /// What is to become of a connection after a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 //! | `worker` | a thread: polls, serves, flushes once per turn | sockets, connections |
 //! | `listener` | where clients arrive | sockets |
 //! | `connection` | one client's socket, and when to read, write and close | bytes, a session |
+//! | `talk` | a session of either protocol | both protocols |
 //! | `session` | what a client may have in flight, and in which order | requests, the engine |
 //! | `desk` | what a worker does, without sockets, for a simulator | sessions |
 //! | `allowance` | how much is held for clients that ask for more than they take | |
@@ -32,6 +33,7 @@ mod metrics;
 mod output;
 mod session;
 mod table;
+mod talk;
 #[cfg(test)]
 mod tests;
 mod token;

@@ -15,7 +15,7 @@ use niagara_engine::{Completion, Wake};
 use parking_lot::Mutex;
 
 use super::allowance::Allowance;
-use super::connection::{Connection, Fate, READ_BYTES, Talk, Untaken};
+use super::connection::{Connection, Fate, READ_BYTES, Untaken};
 use super::engine::Engine;
 use super::front_ends::FrontEndConfig;
 use super::limits::{PAGES, Place, keep_alive};
@@ -23,6 +23,7 @@ use super::listener::{Accepted, Listener, turn_away};
 use super::metrics::{FrontMetrics, Tally, Wire};
 use super::session::{Heard, Session, Turn};
 use super::table::Table;
+use super::talk::Talk;
 use super::token::Origin;
 use crate::http::{Clock, HttpConnection, Site};
 use crate::resp::RespConnection;
