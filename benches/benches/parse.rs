@@ -13,7 +13,7 @@ use niagara_engine::log::SystemFiles;
 use niagara_engine::sim::{Clock, Machine, Outside};
 use niagara_engine::{Config, Durability, Member};
 use niagara_kvstore::sim::Desk;
-use niagara_kvstore::{Kv, http, resp};
+use niagara_kvstore::{Kv, Life, http, resp};
 
 /// Requests of a pipeline.
 const PIPELINE: usize = 100;
@@ -97,8 +97,8 @@ impl Front {
             machine.turn(0);
             machine.write_log(0).expect("memory can be written");
         }
-        let mut desk = Desk::new(&machine.client());
-        desk.connect(CONNECTION);
+        let mut desk = Desk::new(&machine.client(), Life::new(1).expect("not 0"));
+        desk.connect_redis(CONNECTION);
         Front { machine, desk }
     }
 

@@ -135,7 +135,8 @@ pub(crate) fn invalid(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
-fn read_response(stream: &mut impl BufRead, to_head: bool) -> io::Result<Response> {
+/// Reads the next answer; `UnexpectedEof` if it is not all there.
+pub(crate) fn read_response(stream: &mut impl BufRead, to_head: bool) -> io::Result<Response> {
     let line = read_line(stream)?;
     let status = line.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
     let status = status.ok_or_else(|| invalid(&format!("not a status line: {line:?}")))?;

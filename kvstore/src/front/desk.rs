@@ -1,8 +1,10 @@
 //! A front-end thread without sockets: for a simulator, which carries the bytes itself.
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, UNIX_EPOCH};
 
 use niagara_engine::{Client, Completion, LaneId, Port, StateMachine, Wake};
 
@@ -12,14 +14,17 @@ use super::input::Input;
 use super::metrics::Tally;
 use super::output::Output;
 use super::session::{Heard, Session, Turn};
+use super::talk::{Talk, either};
 use super::token::Origin;
+use crate::http::{Clock, HttpConnection, Site};
 use crate::resp::RespConnection;
-use crate::{KvReader, Reply};
+use crate::{KvReader, Life, Reply};
 
-/// Redis clients' sessions over one port of an engine: the same sessions as on a front end's thread, in its order of
-/// things. Connections are named by numbers that the caller chooses, each used once, below 2^20.
+/// Clients' sessions over one port of an engine: the same sessions as on a front end's thread, in its order of things.
+/// Connections are named by numbers that the caller chooses, each used once, below 2^20.
 pub struct Desk<S: StateMachine> {
     port: Port<S>,
+    site: Rc<Site>,
     talks: BTreeMap<u32, Conversation>,
     tally: Tally,
     command: Vec<u8>,
@@ -27,7 +32,7 @@ pub struct Desk<S: StateMachine> {
 }
 
 struct Conversation {
-    session: Session<RespConnection, LaneId>,
+    talk: Talk<LaneId>,
     input: Input,
     output: Output,
 }
@@ -43,10 +48,21 @@ impl Wake for NeverAsleep {
 }
 
 impl<S: StateMachine<Reply = Reply, Reader = KvReader>> Desk<S> {
-    /// A thread's desk at an engine, without connections.
-    pub fn new(client: &Client<S>) -> Desk<S> {
+    /// A thread's desk at an engine, without connections. `life` is what HTTP clients' requests name the life of a state that has
+    /// no name yet.
+    pub fn new(client: &Client<S>, life: Life) -> Desk<S> {
+        let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        let site = Site {
+            // It stands still: nobody here goes by the dates of replies.
+            clock: Clock::new(UNIX_EPOCH),
+            http: nowhere,
+            redis: nowhere,
+            life,
+            members: Vec::new(),
+        };
         Desk {
             port: client.port(Arc::new(NeverAsleep)),
+            site: Rc::new(site),
             talks: BTreeMap::new(),
             tally: Tally::default(),
             command: Vec::new(),
@@ -54,12 +70,22 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> Desk<S> {
         }
     }
 
-    /// A client connects.
-    pub fn connect(&mut self, number: u32) {
-        let origin = Origin { index: number, generation: 0 };
-        let session = Session::new(RespConnection::new(number.into(), None), origin);
-        let talk = Conversation { session, input: Input::default(), output: Output::default() };
-        assert!(self.talks.insert(number, talk).is_none(), "connection {number} is there already");
+    /// A client of the Redis protocol connects.
+    pub fn connect_redis(&mut self, number: u32) {
+        let redis = RespConnection::new(number.into(), None);
+        self.adopt(number, |origin| Talk::Redis(Session::new(redis, origin)));
+    }
+
+    /// A client of HTTP connects.
+    pub fn connect_http(&mut self, number: u32) {
+        let http = HttpConnection::new(Rc::clone(&self.site));
+        self.adopt(number, |origin| Talk::Http(Session::new(http, origin)));
+    }
+
+    fn adopt(&mut self, number: u32, talk: impl FnOnce(Origin) -> Talk<LaneId>) {
+        let talk = talk(Origin { index: number, generation: 0 });
+        let conversation = Conversation { talk, input: Input::default(), output: Output::default() };
+        assert!(self.talks.insert(number, conversation).is_none(), "connection {number} is there already");
     }
 
     /// A client goes, whatever it waits for.
@@ -69,8 +95,10 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> Desk<S> {
 
     /// A client has sent something; nothing happens before the next [`turn`](Self::turn).
     pub fn receive(&mut self, number: u32, mut bytes: &[u8]) {
-        let Some(Conversation { session, input, .. }) = self.talks.get_mut(&number) else { return };
-        if let Some((command, missing)) = session.sink().filter(|_| input.is_empty()) {
+        let Some(Conversation { talk, input, .. }) = self.talks.get_mut(&number) else { return };
+        if let Some((command, missing)) =
+            either!(talk, session => session.sink()).filter(|_| input.is_empty())
+        {
             let (straight, rest) = bytes.split_at(missing.min(bytes.len()));
             command.extend_from_slice(straight);
             bytes = rest;
@@ -94,20 +122,22 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> Desk<S> {
     /// One turn of the thread: hands out what has completed, starts what can be started, and flushes once. Returns what
     /// goes to which client.
     pub fn turn(&mut self, now: Instant) -> Vec<(u32, Vec<u8>)> {
-        let Desk { port, talks, tally, command, completions } = self;
+        let Desk { port, talks, tally, command, completions, .. } = self;
         port.collect(completions);
         let mut turn = Turn { allowance: ALLOWANCE, engine: port, now, tally, command };
         for completion in completions.drain(..) {
             let (token, heard) = Heard::from(completion);
             let (origin, sequence) = Origin::of(token);
-            let Some(Conversation { session, output, .. }) = talks.get_mut(&origin.index) else { continue };
+            let Some(Conversation { talk, output, .. }) = talks.get_mut(&origin.index) else { continue };
             match heard {
-                Heard::Of(outcome) => session.complete(sequence, outcome, output, &mut turn),
-                Heard::Fresh(applied) => session.fresh(applied),
+                Heard::Of(outcome) => {
+                    either!(talk, session => session.complete(sequence, outcome, output, &mut turn));
+                }
+                Heard::Fresh(applied) => either!(talk, session => session.fresh(applied)),
             }
         }
-        for Conversation { session, input, output } in talks.values_mut() {
-            session.pump(input, output, &mut turn);
+        for Conversation { talk, input, output } in talks.values_mut() {
+            either!(talk, session => session.pump(input, output, &mut turn));
         }
         Engine::flush(port);
         let replies = talks.iter_mut().map(|(number, talk)| (*number, talk.output.take()));

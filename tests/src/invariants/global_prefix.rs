@@ -19,6 +19,11 @@ impl GlobalPrefix {
         &self.log
     }
 
+    /// How many commands of the global log a server has executed, itself or in a state that it has restored.
+    pub fn executed_by(&self, server: u64) -> usize {
+        self.executed.get(&server).copied().unwrap_or(0)
+    }
+
     /// A server has started anew, with an empty state.
     pub fn restarted(&mut self, server: u64) {
         self.executed.remove(&server);

@@ -25,13 +25,20 @@
 //! | `idle_is_quiet.rs` | where nobody wants anything, next to nothing happens |
 //! | `request_is_answered.rs` | every request ends by its deadline, once, while its server lives |
 //! | `mset_is_whole.rs` | nobody sees half of an mset |
+//! | `refused_mset_sets_nothing.rs` | an mset that was not done has set nothing |
+//! | `delete_is_whole.rs` | a delete of several keys removes all of them |
+//! | `appends_are_kept.rs` | what was appended stays where it was put, once |
+//! | `scan_is_complete.rs` | a scan visits what is there all the time, once |
+//! | `read_shows_its_state.rs` | a read shows the state of the moment that it is answered at |
 //!
 //! The outcomes that clients were told are checked as a whole, by [`crate::linearizability`].
 
 mod acked_is_applied;
+mod appends_are_kept;
 mod applied_once;
 mod bytes_are_bounded;
 mod compaction_floor;
+mod delete_is_whole;
 mod election_safety;
 mod equal_states;
 mod fifo_per_connection;
@@ -47,14 +54,19 @@ mod position_bijection;
 mod progress_after_heal;
 mod read_is_fresh;
 mod read_is_prompt;
+mod read_shows_its_state;
+mod refused_mset_sets_nothing;
 mod request_is_answered;
 mod restored_state;
+mod scan_is_complete;
 mod slow_peer_is_bounded;
 
 pub use acked_is_applied::AckedIsApplied;
+pub use appends_are_kept::AppendsAreKept;
 pub use applied_once::AppliedOnce;
 pub use bytes_are_bounded::{BytesAreBounded, Limits as ByteLimits};
 pub use compaction_floor::check_compaction_floor;
+pub use delete_is_whole::check_delete_is_whole;
 pub use election_safety::ElectionSafety;
 pub use equal_states::check_equal_states;
 pub use fifo_per_connection::{FIFO, FifoPerConnection};
@@ -70,8 +82,11 @@ pub use position_bijection::PositionBijection;
 pub use progress_after_heal::{Pending, check_progress_after_heal};
 pub use read_is_fresh::ReadIsFresh;
 pub use read_is_prompt::check_read_is_prompt;
+pub use read_shows_its_state::ReadShowsItsState;
+pub use refused_mset_sets_nothing::check_refused_mset_sets_nothing;
 pub use request_is_answered::check_request_is_answered;
 pub use restored_state::check_restored_state;
+pub use scan_is_complete::{Scan, ScanIsComplete};
 pub use slow_peer_is_bounded::check_slow_peer_is_bounded;
 
 /// An invariant that does not hold.

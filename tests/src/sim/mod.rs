@@ -20,7 +20,7 @@
 //! | `faults.rs` | how planned faults strike and end |
 //! | `prompt.rs` | reads that must not wait for the troubles of others |
 //! | `script.rs` | healing, settling, and the last tests |
-//! | `clients.rs`, `request.rs` | what clients ask and are told |
+//! | `clients/` | what clients ask and are told, over Redis, HTTP, and by calls |
 //! | `recorder.rs` | the state machine, with a record of what it executes |
 //! | `coverage.rs`, `trace.rs` | what has happened: how often, and in words |
 //! | `prove.rs` | planted bugs, and whether they are found (feature `planted-bugs`) |
@@ -45,7 +45,6 @@ mod prompt;
 mod prove;
 mod queue;
 mod recorder;
-mod request;
 mod rounds;
 mod run;
 mod script;

@@ -9,7 +9,7 @@ use super::world::{MS, World};
 use crate::invariants::{
     AckedIsApplied, AppliedOnce, Broken, ByteLimits, BytesAreBounded, ElectionSafety, FifoPerConnection,
     GlobalPrefix, LeaderCompleteness, LeadsAQuorum, LogMatching, PadsAreBounded, PositionBijection,
-    ReadIsFresh, check_compaction_floor, check_restored_state, check_transferee,
+    ReadIsFresh, ReadShowsItsState, check_compaction_floor, check_restored_state, check_transferee,
 };
 
 /// Two election time-outs at the slowest clock, and some moments in which the operating system gives the core to somebody else.
@@ -25,6 +25,7 @@ pub(super) struct Invariants {
     pub acked_is_applied: AckedIsApplied,
     pub applied_once: AppliedOnce,
     pub read_is_fresh: ReadIsFresh,
+    pub read_shows_its_state: ReadShowsItsState,
     pub fifo_per_connection: FifoPerConnection,
     pub pads_are_bounded: PadsAreBounded,
     pub bytes_are_bounded: BytesAreBounded,
@@ -48,6 +49,7 @@ impl Invariants {
             acked_is_applied: AckedIsApplied::default(),
             applied_once: AppliedOnce::default(),
             read_is_fresh: ReadIsFresh::default(),
+            read_shows_its_state: ReadShowsItsState::default(),
             fifo_per_connection: FifoPerConnection::default(),
             pads_are_bounded: PadsAreBounded::new(groups),
             bytes_are_bounded: BytesAreBounded::new(limits, groups),

@@ -3,8 +3,8 @@
 use niagara_engine::Consistency;
 
 use super::clients::Ask;
+use super::clients::request::name;
 use super::network::Micros;
-use super::request::name;
 use super::script::BEGINS;
 use super::world::{Event, MS, World};
 use crate::invariants::{Broken, check_read_is_prompt};
@@ -29,10 +29,10 @@ impl World {
             let token = FIRST + self.next_probe;
             self.next_probe += 1;
             self.prompt_reads.insert(token, (server, self.now));
-            let now = self.now;
+            let (now, executed) = (self.now, self.executed_by(server));
             self.server(server).set_clock(now);
             if let Some(running) = &mut self.server(server).running {
-                running.call(token, Ask::Read(name(0), Consistency::Strong));
+                running.call(token, Ask::Read(name(0), Consistency::Strong), executed);
             }
             self.follow(server);
         }

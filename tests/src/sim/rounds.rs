@@ -214,6 +214,7 @@ impl World {
             invariants.acked_is_applied.executed(command);
             invariants.applied_once.executed(*position, command)?;
             invariants.fifo_per_connection.executed(*position, command)?;
+            invariants.read_shows_its_state.executed(*position, command);
             self.trace.line(|| {
                 format!("server {id} is first to execute {} at position {position}", short(command))
             });
@@ -226,9 +227,15 @@ impl World {
         Ok(())
     }
 
+    /// How many commands of the global log a server has executed.
+    pub(super) fn executed_by(&self, id: u64) -> usize {
+        self.invariants.global_prefix.executed_by(id)
+    }
+
     pub(super) fn front(&mut self, id: u64) {
+        let executed = self.executed_by(id);
         let running = self.servers[id as usize - 1].running.as_mut().expect("looked at before");
-        let ended = running.end_calls();
+        let ended = running.end_calls(executed);
         let replies = running.turn_of_desk();
         for (connection, bytes) in replies {
             // A connection's bytes come in order.
@@ -236,7 +243,7 @@ impl World {
             let last = self.last_reply.entry(connection).or_default();
             *last = arrives.max(*last + 1);
             let delay = *last - self.now;
-            self.after(delay, Event::Replied { connection, bytes });
+            self.after(delay, Event::Replied { connection, bytes, executed });
         }
         for (token, told) in ended {
             let delay = self.chance.between(1, 20);

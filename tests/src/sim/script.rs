@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use niagara_engine::Consistency;
 
+use super::clients::request::{Request, name};
 use super::clients::{Ask, Told};
 use super::draws::LAST_FAULT;
 use super::network::Micros;
-use super::request::{Request, name};
 use super::server::TICK;
 use super::sizes::{LENGTH_PART, SHARED_IN_PIPELINE};
 use super::world::{Event, World};
@@ -192,11 +192,11 @@ impl World {
     }
 
     fn ask_probe(&mut self, server: u64, token: u64, ask: Ask) {
-        let now = self.now;
+        let (now, executed) = (self.now, self.executed_by(server));
         self.probes.insert(token, (server, None));
         self.server(server).set_clock(now);
         if let Some(running) = &mut self.server(server).running {
-            running.call(token, ask);
+            running.call(token, ask, executed);
         }
         self.follow(server);
     }
@@ -220,7 +220,7 @@ impl World {
         let mut unanswered = Vec::new();
         for (server, told) in self.probes.values() {
             match told {
-                Some(Told::Read(applied, _)) => {
+                Some(Told::Read { applied, .. }) => {
                     self.invariants.read_is_fresh.answered(*server, newest, *applied)?;
                 }
                 _ => unanswered.push(*server),
@@ -254,7 +254,7 @@ impl World {
     }
 
     fn check_history(&mut self) -> Result<(), Broken> {
-        let history = self.clients.history();
+        let history = self.clients.history(&self.invariants.acked_is_applied);
         self.coverage.add("operation checked", history.len() as u64);
         match check(&history, SEARCH_BUDGET) {
             Verdict::Linearizable => Ok(()),
@@ -270,5 +270,5 @@ impl World {
 /// What a probe writes.
 fn probe_command(token: u64) -> Bytes {
     let input = Input::Set { value: token * LENGTH_PART, condition: Condition::Always };
-    Request::Key { key: u8::MAX, input }.command().expect("a set is a command")
+    Request::Key { key: u8::MAX, input }.command(None).expect("a set is a command")
 }

@@ -7,10 +7,11 @@ use std::time::Duration;
 use niagara_engine::log::Files;
 use niagara_engine::sim::{Clock, Machine, ManualClock, Outside};
 use niagara_engine::{Completion, Config, Member, Port, StartError, Wake};
+use niagara_kvstore::Life;
 use niagara_kvstore::sim::Desk;
 use niagara_net::Event as NetEvent;
 
-use super::clients::{Ask, Sending, Told, look};
+use super::clients::{Ask, Protocol, Sending, Told, look};
 use super::disk::Disk;
 use super::plan::{Plan, Power};
 use super::recorder::{Executed, Recorder, Seen};
@@ -202,9 +203,10 @@ impl Server {
         let (executed, restored, seen) = (state.executed(), state.restored(), state.seen());
         let machine = Machine::open(&self.config, &outside, state)?;
         let client = machine.client();
+        let life = Life::new(outside.boot).expect("servers are numbered from 1");
         let groups = usize::from(self.config.groups());
         self.running = Some(Running {
-            desk: Desk::new(&client),
+            desk: Desk::new(&client, life),
             port: client.port(Arc::new(NeverAsleep)),
             inbox: vec![VecDeque::new(); groups + 1],
             scheduled: vec![false; 2 * groups + 4],
@@ -280,11 +282,16 @@ impl Running {
         std::mem::take(&mut *self.seen.lock().expect("nobody panics while holding this"))
     }
 
-    /// Bytes have come on a client's connection, which is new if the desk does not know it.
-    pub fn receive(&mut self, connection: u32, is_new: bool, bytes: &[u8]) {
-        if is_new {
-            self.desk.connect(connection);
+    /// A client connects.
+    pub fn connect(&mut self, connection: u32, protocol: Protocol) {
+        match protocol {
+            Protocol::Redis => self.desk.connect_redis(connection),
+            Protocol::Http => self.desk.connect_http(connection),
         }
+    }
+
+    /// Bytes have come on a client's connection.
+    pub fn receive(&mut self, connection: u32, bytes: &[u8]) {
         self.desk.receive(connection, bytes);
         self.fed = true;
     }
@@ -294,8 +301,8 @@ impl Running {
         self.desk.disconnect(connection);
     }
 
-    /// A client in this process calls the engine.
-    pub fn call(&mut self, token: u64, ask: Ask) {
+    /// A client in this process, which has executed so many commands, calls the engine.
+    pub fn call(&mut self, token: u64, ask: Ask, executed: usize) {
         self.fed = true;
         match ask {
             Ask::Execute(command) => {
@@ -307,7 +314,8 @@ impl Running {
             Ask::Read(key, consistency) => {
                 if self.port.read(token, consistency) {
                     let applied = self.machine.client().applied().get();
-                    self.ended.push((token, Told::Read(applied, look(self.port.reader(), &key))));
+                    let found = look(self.port.reader(), &key);
+                    self.ended.push((token, Told::Read { applied, found, executed }));
                 } else {
                     self.reads.insert(token, key);
                 }
@@ -315,14 +323,14 @@ impl Running {
         }
     }
 
-    /// A turn of the Redis clients' front end: what goes to which connection.
+    /// A turn of the front end that connections lead to: what goes to which connection.
     pub fn turn_of_desk(&mut self) -> Vec<(u32, Vec<u8>)> {
         self.fed = false;
         self.desk.turn(self.clock.now())
     }
 
-    /// A turn of those who call the engine: which calls have ended, and how.
-    pub fn end_calls(&mut self) -> Vec<(u64, Told)> {
+    /// A turn of those who call the engine, which has executed so many commands: which calls have ended, and how.
+    pub fn end_calls(&mut self, executed: usize) -> Vec<(u64, Told)> {
         self.port.collect(&mut self.completions);
         let mut ended = std::mem::take(&mut self.ended);
         for completion in self.completions.drain(..) {
@@ -334,7 +342,8 @@ impl Running {
                 Completion::Unknown { token } => (token, Told::Unknown),
                 Completion::Readable { token, applied } => {
                     let key = self.reads.remove(&token).expect("a read that was asked");
-                    (token, Told::Read(applied.get(), look(self.port.reader(), &key)))
+                    let found = look(self.port.reader(), &key);
+                    (token, Told::Read { applied: applied.get(), found, executed })
                 }
                 Completion::ReadFailed { token } => {
                     self.reads.remove(&token);

@@ -37,7 +37,7 @@ impl World {
 
     pub(super) fn asked(&mut self, sending: Sending) {
         let id = sending.server;
-        if let By::Redis { connection, .. } = sending.by
+        if let By::Connection { connection, .. } = sending.by
             && self.clients.client_of(connection).is_none()
         {
             // It was closed meanwhile.
@@ -52,25 +52,29 @@ impl World {
             }
             return;
         }
-        let (now, life) = (self.now, self.server(id).life);
+        let (now, life, executed) = (self.now, self.server(id).life, self.executed_by(id));
         self.server(id).set_clock(now);
         self.clients.arrived(sending.client, sending.batch, now, life);
         let running = self.servers[id as usize - 1].running.as_mut().expect("just seen");
         match sending.by {
-            By::Redis { connection, bytes } => {
-                let is_new = self.connected.insert((id, life, connection));
-                running.receive(connection, is_new, &bytes);
+            By::Connection { connection, protocol, bytes } => {
+                if self.connected.insert((id, life, connection)) {
+                    running.connect(connection, protocol);
+                }
+                running.receive(connection, &bytes);
             }
-            By::Call { token, ask } => running.call(token, ask),
+            By::Call { token, ask } => running.call(token, ask, executed),
         }
         self.follow(id);
     }
 
-    pub(super) fn replied(&mut self, connection: u32, bytes: &[u8]) -> Result<(), Broken> {
+    pub(super) fn replied(&mut self, connection: u32, bytes: &[u8], executed: usize) -> Result<(), Broken> {
         let Some(client) = self.clients.client_of(connection) else { return Ok(()) };
         let mut checks = Checks {
             acked: &self.invariants.acked_is_applied,
             fresh: &mut self.invariants.read_is_fresh,
+            states: &self.invariants.read_shows_its_state,
+            executed,
             coverage: &mut self.coverage,
         };
         if self.clients.hear(client, connection, bytes, &mut checks)? {
@@ -116,9 +120,15 @@ impl World {
             return Ok(());
         }
         let Some(client) = self.clients.caller(token) else { return Ok(()) };
+        let executed = match told {
+            Told::Read { executed, .. } => executed,
+            _ => 0,
+        };
         let mut checks = Checks {
             acked: &self.invariants.acked_is_applied,
             fresh: &mut self.invariants.read_is_fresh,
+            states: &self.invariants.read_shows_its_state,
+            executed,
             coverage: &mut self.coverage,
         };
         if self.clients.told(server, token, &told, &mut checks)? {

@@ -41,8 +41,8 @@ pub(super) enum Event {
     ClientStarts(usize),
     /// What a client has sent arrives.
     Asked(Sending),
-    /// Replies arrive at a client.
-    Replied { connection: u32, bytes: Vec<u8> },
+    /// Replies arrive at a client, of a server that had executed so many commands.
+    Replied { connection: u32, bytes: Vec<u8>, executed: usize },
     /// A call of the engine has ended.
     Ended { server: u64, token: u64, told: Told },
     /// A client that still waits loses its patience.
@@ -210,7 +210,9 @@ impl World {
             Event::Connect { a, b, group } => return self.connect(a, b, group),
             Event::ClientStarts(client) => self.client_starts(client),
             Event::Asked(sending) => self.asked(sending),
-            Event::Replied { connection, bytes } => return self.replied(connection, &bytes),
+            Event::Replied { connection, bytes, executed } => {
+                return self.replied(connection, &bytes, executed);
+            }
             Event::Ended { server, token, told } => return self.ended(server, token, told),
             Event::ClientGivesUp { client, batch } => return self.client_gives_up(client, batch),
             Event::Fault(number) => {

@@ -1,0 +1,112 @@
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use niagara_engine::{GlobalPosition, StateMachine};
+use niagara_kvstore::command::{self, Command};
+use niagara_kvstore::{Kv, Version};
+
+use super::{Broken, hold};
+
+/// A read shows what those commands lead to that its server had executed at that moment, and is not said to be of a position that
+/// they do not reach. Strong, at-least and weak reads differ in when that moment is, and in nothing else.
+#[derive(Debug, Default)]
+pub struct ReadShowsItsState {
+    /// It executes the global log by itself.
+    alone: Kv,
+    /// Where each command of the global log stands.
+    positions: Vec<u64>,
+    /// What each key held, by how many commands were executed when it began to.
+    held: BTreeMap<Vec<u8>, Vec<(usize, Held)>>,
+}
+
+/// A value and its version, if there is one.
+pub type Held = Option<(Bytes, Version)>;
+
+const NAME: &str = "read_shows_its_state";
+
+impl ReadShowsItsState {
+    /// The global log has gone on by a command.
+    pub fn executed(&mut self, position: u64, command: &Bytes) {
+        self.alone.execute(GlobalPosition::new(position), command);
+        self.positions.push(position);
+        let (done, reader) = (self.positions.len(), self.alone.reader());
+        let mut note = |key: &[u8]| self.held.entry(key.to_vec()).or_default().push((done, reader.get(key)));
+        match command::decode(command) {
+            Ok(Command::Set { key, .. } | Command::Append { key, .. } | Command::IncrBy { key, .. }) => {
+                note(key);
+            }
+            Ok(Command::Delete { keys, .. }) => keys.for_each(note),
+            Ok(Command::MSet { pairs, .. }) => pairs.for_each(|(key, _)| note(key)),
+            Ok(Command::FlushAll) => {
+                self.held.values_mut().for_each(|held| held.push((done, None)));
+            }
+            Ok(Command::NameLife { .. }) | Err(_) => {}
+        }
+    }
+
+    /// A server that had executed so many commands says that its state is that of a position, or a later one.
+    pub fn says_position(&self, server: u64, executed: usize, position: u64) -> Result<(), Broken> {
+        let up_to = self.positions.partition_point(|at| *at <= position);
+        hold(up_to <= executed, NAME, || {
+            format!(
+                "server {server} answers a read at position {position}, up to which there are {up_to} commands, \
+                 and has executed {executed}"
+            )
+        })
+    }
+
+    /// A server that had executed so many commands has read a key, and found this value, and this version if it says so.
+    pub fn shows(
+        &self,
+        server: u64,
+        executed: usize,
+        key: &[u8],
+        found: Option<(&[u8], Option<Version>)>,
+    ) -> Result<(), Broken> {
+        let held = self.held.get(key).map_or(&[][..], Vec::as_slice);
+        let since = held.partition_point(|(done, _)| *done <= executed);
+        let expected = since.checked_sub(1).and_then(|at| held[at].1.as_ref());
+        let is_same = match (expected, found) {
+            (None, None) => true,
+            (Some((value, version)), Some((found, told))) => {
+                value == found && told.is_none_or(|told| told == *version)
+            }
+            _ => false,
+        };
+        hold(is_same, NAME, || {
+            let key = String::from_utf8_lossy(key);
+            let found = found.map(|(value, version)| (String::from_utf8_lossy(value), version));
+            format!(
+                "server {server} reads {key} after {executed} commands as {found:?}, and they lead to {expected:?}"
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(value: &[u8]) -> Bytes {
+        let mut bytes = Vec::new();
+        command::encode_set_head(&mut bytes, b"k", &command::Condition::Always, false);
+        bytes.extend_from_slice(value);
+        bytes.into()
+    }
+
+    #[test]
+    fn a_read_of_another_moment_is_noticed() {
+        let mut states = ReadShowsItsState::default();
+        states.executed(3, &set(b"1"));
+        states.executed(5, &set(b"2"));
+        let version = |position| Some(Version { position, further: 0 });
+        states.shows(1, 0, b"k", None).unwrap();
+        states.shows(1, 1, b"k", Some((b"1", version(3)))).unwrap();
+        states.shows(1, 2, b"k", Some((b"2", None))).unwrap();
+        assert!(states.shows(1, 1, b"k", Some((b"2", None))).is_err(), "that comes later");
+        assert!(states.shows(1, 2, b"k", Some((b"1", version(3)))).is_err(), "that was before");
+        assert!(states.shows(1, 2, b"k", Some((b"2", version(3)))).is_err(), "another version");
+        states.says_position(1, 1, 4).unwrap();
+        assert!(states.says_position(1, 1, 5).is_err(), "it has not got there");
+    }
+}

@@ -1,0 +1,270 @@
+//! Requests over HTTP, and what its responses mean: as docs/http.md has it, and with no code of the server's.
+
+use std::fmt::Write as _;
+
+use niagara_kvstore::{Life, Version};
+
+use super::request::{Request, Seen, fifo_key, name, number_of, version_of};
+use super::{Call, Checks, Clients};
+use crate::Response;
+use crate::invariants::Broken;
+use crate::linearizability::{Condition, Input, Output};
+use crate::sim::sizes::{LENGTH_PART, number_in, text};
+
+/// The bytes of a request, by a client that knows the life of the state if it knows any version.
+pub(super) fn bytes_of(request: &Request, life: Option<Life>) -> Vec<u8> {
+    let tag = |version| tag_of(life.expect("a version comes with the life"), version);
+    let when = |condition: Condition| match condition {
+        Condition::Always => None,
+        Condition::IfAbsent => Some(("If-None-Match", "*".into())),
+        Condition::IfPresent => Some(("If-Match", "*".into())),
+        Condition::IfVersion(version) => Some(("If-Match", tag(version))),
+    };
+    match request {
+        Request::Key { key, input: Input::Get } => without_body("GET", &kv(&name(*key)), None),
+        Request::Key { key, input: Input::Set { value, condition } } => {
+            put(&name(*key), when(*condition), &text(*value), value / LENGTH_PART % 2 == 1)
+        }
+        Request::Key { key, input: Input::Delete { condition } } => {
+            without_body("DELETE", &kv(&name(*key)), when(*condition))
+        }
+        Request::Refresh { key, seen } => {
+            without_body("GET", &kv(&name(*key)), Some(("If-None-Match", tag(seen.version))))
+        }
+        Request::AtLeast { key, position } => {
+            without_body("GET", &format!("{}?read=at-least:{position}", kv(&name(*key))), None)
+        }
+        Request::Weak { key } => without_body("GET", &format!("{}?read=weak", kv(&name(*key))), None),
+        Request::Fifo { connection, number } => {
+            put(&fifo_key(*connection), None, number.to_string().as_bytes(), number % 2 == 1)
+        }
+        Request::Health => without_body("GET", "/healthz", None),
+        other => unreachable!("HTTP has no words for {other:?}"),
+    }
+}
+
+fn kv(key: &str) -> String {
+    // A colon may stand there as it is, or not.
+    format!("/kv/{}", key.replace(':', "%3A"))
+}
+
+type Header = (&'static str, String);
+
+fn head_of(method: &str, target: &str, header: Option<Header>) -> String {
+    let mut head = format!("{method} {target} HTTP/1.1\r\nHost: simulated\r\n");
+    if let Some((name, value)) = header {
+        write!(head, "{name}: {value}\r\n").expect("strings grow");
+    }
+    head
+}
+
+fn without_body(method: &str, target: &str, header: Option<Header>) -> Vec<u8> {
+    (head_of(method, target, header) + "\r\n").into_bytes()
+}
+
+/// A PUT, whose body comes in two chunks if it is to come in chunks.
+fn put(key: &str, header: Option<Header>, body: &[u8], chunked: bool) -> Vec<u8> {
+    let head = head_of("PUT", &kv(key), header);
+    if !chunked {
+        return [format!("{head}Content-Length: {}\r\n\r\n", body.len()).as_bytes(), body].concat();
+    }
+    let mut bytes = (head + "Transfer-Encoding: chunked\r\n\r\n").into_bytes();
+    let (first, second) = body.split_at(body.len() / 2);
+    for chunk in [first, second].into_iter().filter(|chunk| !chunk.is_empty()) {
+        bytes.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+        bytes.extend_from_slice(chunk);
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes.extend_from_slice(b"0\r\n\r\n");
+    bytes
+}
+
+fn tag_of(life: Life, version: u64) -> String {
+    let Version { position, further } = version_of(version);
+    match further {
+        0 => format!("\"{:016x}-{position}\"", life.get()),
+        further => format!("\"{:016x}-{position}.{further}\"", life.get()),
+    }
+}
+
+/// The life and the version that a tag names.
+fn parse_tag(tag: &str) -> Option<(Life, u64)> {
+    let (life, version) = tag.strip_prefix('"')?.strip_suffix('"')?.split_once('-')?;
+    let (position, further) = version.split_once('.').unwrap_or((version, "0"));
+    let version = Version { position: position.parse().ok()?, further: further.parse().ok()? };
+    Some((Life::new(u64::from_str_radix(life, 16).ok()?)?, number_of(version)))
+}
+
+impl Clients {
+    /// A client's oldest request is answered.
+    pub(super) fn end_http(
+        &mut self,
+        client: usize,
+        call: &Call,
+        response: &Response,
+        checks: &mut Checks<'_>,
+    ) -> Result<(), Broken> {
+        checks.coverage.count("HTTP response");
+        match response.status {
+            413 => self.too_large(call, checks),
+            429 | 503 | 507 => {
+                checks.coverage.count("HTTP request refused");
+                self.refuse(call, checks);
+            }
+            504 => {
+                checks.coverage.count("HTTP outcome unknown");
+                checks.coverage.count("outcome unknown");
+            }
+            _ => return self.end_served(client, call, response, checks),
+        }
+        Ok(())
+    }
+
+    /// What the server has done, it has done at a position, and says so.
+    fn end_served(
+        &mut self,
+        client: usize,
+        call: &Call,
+        response: &Response,
+        checks: &mut Checks<'_>,
+    ) -> Result<(), Broken> {
+        let strange = || strange(call, response);
+        if call.request == Request::Health {
+            checks.coverage.count("page about a server read");
+            return if response.status == 200 { Ok(()) } else { Err(strange()) };
+        }
+        let position = response.header("niagara-position").and_then(|position| position.parse().ok());
+        let position: u64 = position.ok_or_else(strange)?;
+        let version = self.version_in(response)?;
+        match &call.request {
+            Request::Fifo { .. } if matches!(response.status, 200 | 201) => {
+                checks.fresh.acknowledged(position);
+                self.acknowledge(call, checks)
+            }
+            Request::Key { input: input @ (Input::Set { .. } | Input::Delete { .. }), .. } => {
+                checks.fresh.acknowledged(position);
+                self.position = self.position.max(position);
+                self.end_http_write(client, call, input, (response, version), checks)
+            }
+            Request::Key { key, .. } | Request::Refresh { key, .. } => {
+                let output =
+                    self.end_http_read(client, (call, *key), (response, position, version), checks)?;
+                self.end(client, call, output, checks)
+            }
+            Request::AtLeast { key, .. } | Request::Weak { key } => {
+                self.end_http_read(client, (call, *key), (response, position, version), checks).map(|_| ())
+            }
+            _ => Err(strange()),
+        }
+    }
+
+    fn end_http_write(
+        &mut self,
+        client: usize,
+        call: &Call,
+        input: &Input,
+        (response, version): (&Response, Option<u64>),
+        checks: &mut Checks<'_>,
+    ) -> Result<(), Broken> {
+        let output = match (input, response.status) {
+            (Input::Set { .. }, 200 | 201) => Output::Written { value: None, version },
+            (Input::Delete { .. }, 200) => Output::Deleted { existed: true },
+            (Input::Delete { condition: Condition::Always }, 404) => Output::Deleted { existed: false },
+            // Nothing was done, and the client has been told what a read would have told it.
+            (Input::Delete { .. }, 404) => {
+                checks.coverage.count("HTTP precondition failed");
+                self.becomes_a_read(call);
+                Output::Absent
+            }
+            (Input::Set { condition, .. } | Input::Delete { condition }, 412) => {
+                checks.coverage.count("HTTP precondition failed");
+                if version.is_some_and(|version| *condition == Condition::IfVersion(version)) {
+                    return Err(strange(call, response));
+                }
+                Output::ConditionFailed
+            }
+            _ => return Err(strange(call, response)),
+        };
+        self.end(client, call, output, checks)
+    }
+
+    /// A read has shown something: of the right state, and a state that is fresh enough.
+    fn end_http_read(
+        &mut self,
+        client: usize,
+        (call, key): (&Call, u8),
+        (response, position, version): (&Response, u64, Option<u64>),
+        checks: &mut Checks<'_>,
+    ) -> Result<Output, Broken> {
+        let server = self.server_of(client);
+        checks.fresh.answered(server, call.must_see(), position)?;
+        checks.says_position(server, position)?;
+        let name = name(key);
+        match (&call.request, response.status) {
+            (_, 404) => checks.shows(server, &name, None)?,
+            (_, 200) => checks.shows_version(server, &name, &response.body, version)?,
+            (Request::Refresh { seen, .. }, 304) if version == Some(seen.version) => {
+                checks.coverage.count("HTTP value unchanged");
+                let Seen { value, version } = *seen;
+                return Ok(Output::Found { value, version: Some(version) });
+            }
+            _ => return Err(strange(call, response)),
+        }
+        match call.request {
+            Request::AtLeast { .. } => checks.coverage.count("at-least read answered"),
+            Request::Weak { .. } => checks.coverage.count("weak read answered"),
+            _ => {}
+        }
+        if response.status == 404 {
+            return Ok(Output::Absent);
+        }
+        let value = number_in(&response.body).ok_or_else(|| strange(call, response))?;
+        Ok(Output::Found { value, version })
+    }
+
+    /// The version in a response's tag, if it has one. A state has one life, whatever server is asked.
+    fn version_in(&mut self, response: &Response) -> Result<Option<u64>, Broken> {
+        let Some(tag) = response.header("etag") else { return Ok(None) };
+        let Some((life, version)) = parse_tag(tag) else {
+            return Err(Broken::new("reply_is_readable", format!("a tag of {tag}")));
+        };
+        let known = *self.life.get_or_insert(life);
+        if known != life {
+            let what = format!("the state's life is {known}, and a response has the tag {tag}");
+            return Err(Broken::new("one_life", what));
+        }
+        Ok(Some(version))
+    }
+}
+
+fn strange(call: &Call, response: &Response) -> Broken {
+    let Response { status, headers, .. } = response;
+    let body = response.text();
+    let what = format!("{:?} is answered by {status} {headers:?} {body}", call.request);
+    Broken::new("reply_fits_request", what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_read_as_they_are_written() {
+        let life = Life::new(0xfeed).expect("not 0");
+        for version in [Version { position: 7, further: 0 }, Version { position: 7, further: 2 }] {
+            let number = number_of(version);
+            assert_eq!(parse_tag(&tag_of(life, number)), Some((life, number)));
+        }
+        assert_eq!(tag_of(life, 7 << 16 | 2), "\"000000000000feed-7.2\"");
+        assert_eq!(parse_tag("W/\"000000000000feed-7\""), None);
+    }
+
+    #[test]
+    fn bodies_come_whole_or_in_chunks() {
+        let put = |chunked| String::from_utf8(put("a:b", None, b"12345", chunked)).expect("text");
+        assert!(
+            put(false).starts_with("PUT /kv/a%3Ab HTTP/1.1\r\n") && put(false).ends_with("5\r\n\r\n12345")
+        );
+        assert!(put(true).ends_with("\r\n\r\n2\r\n12\r\n3\r\n345\r\n0\r\n\r\n"));
+    }
+}

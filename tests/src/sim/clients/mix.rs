@@ -1,0 +1,161 @@
+//! What clients ask: which requests, of which kinds, how often.
+
+use super::request::{LONG_KEYS, Request};
+use super::{Clients, Kind};
+use crate::linearizability::{Condition, Input};
+use crate::sim::sizes::{LENGTH_PART, SHARED_IN_PIPELINE};
+
+/// Keys that everybody works on.
+const KEYS: u64 = 5;
+
+impl Clients {
+    /// What a client asks at once.
+    pub(super) fn requests(&mut self, client: usize) -> Vec<Request> {
+        let most = self.sizes.pipeline;
+        match self.clients[client].kind {
+            Kind::Embedded => vec![self.embedded_request(client)],
+            Kind::Redis { connection } => {
+                let count = self.clients[client].chance.between(1, most);
+                let mut requests: Vec<Request> =
+                    (0..count).map(|number| self.redis_request(client, connection, number)).collect();
+                requests.extend(self.page_of_scan(client));
+                requests
+            }
+            Kind::Http { connection } => {
+                let count = self.clients[client].chance.between(1, most);
+                (0..count).map(|number| self.http_request(client, connection, number)).collect()
+            }
+        }
+    }
+
+    fn redis_request(&mut self, client: usize, connection: u32, number: u64) -> Request {
+        let me = &mut self.clients[client];
+        if let Some(stray) = me.strays.pop() {
+            return Request::Stray(stray);
+        }
+        let all = if number < SHARED_IN_PIPELINE { 18 } else { 4 };
+        match me.chance.below(all) {
+            0 => Request::SetPair(self.value()),
+            1 => Request::GetPair,
+            2 | 3 => self.fifo_request(client, connection),
+            4 => Request::Append(self.value() / LENGTH_PART),
+            5 if me.chance.one_in(3) => Request::AppendedLength,
+            5 => Request::Appended,
+            6 | 7 => self.group_request(client),
+            8 => {
+                let key = me.chance.below(KEYS) as u8;
+                Request::Swap { key, value: self.value() }
+            }
+            _ => self.key_request(client),
+        }
+    }
+
+    fn http_request(&mut self, client: usize, connection: u32, number: u64) -> Request {
+        let me = &mut self.clients[client];
+        let all = if number < SHARED_IN_PIPELINE { 18 } else { 4 };
+        let key = me.chance.below(KEYS) as u8;
+        match me.chance.below(all) {
+            0 => Request::Weak { key },
+            1 => Request::AtLeast { key, position: self.position },
+            2 => self.fifo_request(client, connection),
+            3 if me.chance.one_in(4) => Request::Health,
+            3 => self.fifo_request(client, connection),
+            4 | 5 if me.seen.contains_key(&key) => Request::Refresh { key, seen: me.seen[&key] },
+            6 | 7 if me.seen.contains_key(&key) => self.conditional_request(client, key),
+            _ => match self.key_request(client) {
+                // HTTP has none.
+                Request::Key { input: Input::Increment { .. }, .. } => {
+                    Request::Key { key, input: Input::Delete { condition: Condition::IfPresent } }
+                }
+                request => request,
+            },
+        }
+    }
+
+    fn embedded_request(&mut self, client: usize) -> Request {
+        let me = &mut self.clients[client];
+        let key = me.chance.below(KEYS) as u8;
+        match me.chance.below(12) {
+            0 => Request::AtLeast { key, position: self.position },
+            1 => Request::Weak { key },
+            2 | 3 if me.seen.contains_key(&key) => self.conditional_request(client, key),
+            _ => self.key_request(client),
+        }
+    }
+
+    /// A write of a key as the client has seen it.
+    fn conditional_request(&mut self, client: usize, key: u8) -> Request {
+        let me = &mut self.clients[client];
+        let condition = Condition::IfVersion(me.seen[&key].version);
+        let input = if me.chance.one_in(4) {
+            Input::Delete { condition }
+        } else {
+            Input::Set { value: self.value(), condition }
+        };
+        Request::Key { key, input }
+    }
+
+    fn fifo_request(&mut self, client: usize, connection: u32) -> Request {
+        let me = &mut self.clients[client];
+        me.fifo += 1;
+        Request::Fifo { connection, number: me.fifo }
+    }
+
+    fn key_request(&mut self, client: usize) -> Request {
+        if !self.sizes.values.is_empty() && self.clients[client].chance.one_in(4) {
+            return self.long_request(client);
+        }
+        let me = &mut self.clients[client];
+        let key = me.chance.below(KEYS) as u8;
+        let input = match me.chance.below(16) {
+            0..=4 => Input::Get,
+            5..=8 => Input::Set { value: self.value(), condition: Condition::Always },
+            9 => Input::Set { value: self.value(), condition: Condition::IfAbsent },
+            10 => Input::Set { value: self.value(), condition: Condition::IfPresent },
+            11 => Input::Delete { condition: Condition::Always },
+            _ => Input::Increment { by: me.chance.between(1, 3) as i64 },
+        };
+        Request::Key { key, input }
+    }
+
+    fn long_request(&mut self, client: usize) -> Request {
+        let value = self.value();
+        let me = &mut self.clients[client];
+        let key = *me.chance.pick(&LONG_KEYS);
+        let input = match me.chance.below(8) {
+            0 | 1 => Input::Get,
+            2 => Input::Delete { condition: Condition::Always },
+            _ => {
+                let value = value + *me.chance.pick(&self.sizes.values) as u64;
+                Input::Set { value, condition: Condition::Always }
+            }
+        };
+        Request::Key { key, input }
+    }
+
+    fn group_request(&mut self, client: usize) -> Request {
+        let me = &mut self.clients[client];
+        Request::Group(match me.chance.below(8) {
+            0..=2 => Input::Get,
+            3 => Input::Set { value: self.value(), condition: Condition::Always },
+            4 | 5 => Input::Set { value: self.value(), condition: Condition::IfAbsent },
+            _ => Input::Delete { condition: Condition::Always },
+        })
+    }
+
+    /// The next page of the client's scan, now and then, which may be the first one.
+    fn page_of_scan(&mut self, client: usize) -> Option<Request> {
+        let me = &mut self.clients[client];
+        if !me.chance.one_in(2) {
+            return None;
+        }
+        let (cursor, _) = me.scan.get_or_insert_with(|| (0, self.scans.begin()));
+        Some(Request::Scan { cursor: *cursor, count: me.chance.between(4, 16) })
+    }
+
+    /// A value that nobody else writes.
+    fn value(&mut self) -> u64 {
+        self.next_value += 1;
+        self.next_value * LENGTH_PART
+    }
+}

@@ -1,0 +1,498 @@
+//! Simulated clients: what they ask, what they are told, and what they conclude.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `mix.rs` | which requests they draw, and how often |
+//! | `request.rs` | a request, and the command of the log that it becomes |
+//! | `redis.rs`, `http.rs` | how it is said over each protocol, and what the answers mean |
+//! | `told.rs` | what follows from an answer, whichever way it came |
+//!
+//! Some speak the Redis protocol and some HTTP, over connections with pipelines; others call the engine as a program does that
+//! embeds it. A client that hears nothing, or whose server is gone, goes on to another server and leaves the outcomes of what it
+//! had asked unknown.
+
+mod http;
+mod mix;
+mod redis;
+pub mod request;
+mod told;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
+
+use bytes::Bytes;
+use niagara_engine::{Consistency, GlobalPosition};
+use niagara_kvstore::{Life, Reply};
+
+use self::request::{Request, Seen, name};
+use super::coverage::Coverage;
+use super::sizes::Sizes;
+use crate::chance::Chance;
+use crate::http::read_response;
+use crate::invariants::{
+    AckedIsApplied, AppendsAreKept, Broken, ReadIsFresh, ReadShowsItsState, Scan, ScanIsComplete,
+};
+use crate::linearizability::{Input, Operation};
+use crate::resp::read_value;
+use crate::{Response, Value};
+
+pub use told::look;
+
+/// All clients, and what they have been told.
+#[derive(Debug)]
+pub struct Clients {
+    clients: Vec<Client>,
+    servers: u64,
+    /// Calls and answers in the order in which they happened, which is all that real-time order needs.
+    step: u64,
+    operations: Vec<Operation<String>>,
+    /// Operations that were refused, and so never happened.
+    refused: BTreeSet<usize>,
+    /// The commands of those operations that no other one has.
+    commands: BTreeMap<usize, Bytes>,
+    next_connection: u32,
+    next_value: u64,
+    sizes: Sizes,
+    /// Of commands whose clients were told where they were executed: the latest position.
+    position: u64,
+    appends: AppendsAreKept,
+    scans: ScanIsComplete,
+    /// The life of the state, once a tag has told it.
+    life: Option<Life>,
+    tokens: BTreeMap<u64, usize>,
+    next_token: u64,
+}
+
+#[derive(Debug)]
+struct Client {
+    server: u64,
+    kind: Kind,
+    chance: Chance,
+    /// What it has asked and not been told about, oldest first.
+    waiting: VecDeque<Call>,
+    /// Bytes of replies that are not whole.
+    heard: Vec<u8>,
+    /// Counts its batches, so that a time-out finds its own.
+    batch: u64,
+    /// When it was last asked or heard, in microseconds.
+    since: u64,
+    /// The life of its server in which the batch arrived there.
+    life: Option<u64>,
+    fifo: u64,
+    /// What it has seen, by key.
+    seen: BTreeMap<u8, Seen>,
+    /// The stray keys of its msets that were not done, until it has looked at them.
+    strays: Vec<u64>,
+    /// Its scan under way, and where that goes on. A scan outlives connections.
+    scan: Option<(u64, Scan)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Redis { connection: u32 },
+    Http { connection: u32 },
+    Embedded,
+}
+
+impl Kind {
+    /// The same kind of client, on another connection.
+    fn reconnected(self, connection: u32) -> Kind {
+        match self {
+            Kind::Redis { .. } => Kind::Redis { connection },
+            Kind::Http { .. } => Kind::Http { connection },
+            Kind::Embedded => Kind::Embedded,
+        }
+    }
+
+    fn connection(self) -> Option<u32> {
+        match self {
+            Kind::Redis { connection } | Kind::Http { connection } => Some(connection),
+            Kind::Embedded => None,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Call {
+    request: Request,
+    /// Its place among the operations, if it is checked as one.
+    operation: Option<usize>,
+    /// What a strong read must see at least.
+    least: u64,
+    /// How much a read of what is appended must see at least.
+    appended: usize,
+    /// The life of the state, as far as it was known when a version was named with it.
+    life: Option<Life>,
+    token: u64,
+}
+
+/// What a client waits for.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiting<'c> {
+    /// Since when it has heard nothing, in microseconds.
+    pub since: u64,
+    /// The life of the server in which all that it has asked arrived; nothing if it has not.
+    pub life: Option<u64>,
+    /// The oldest request without an answer.
+    pub request: &'c Request,
+}
+
+/// What a client sends, or a part of it.
+#[derive(Clone, Debug)]
+pub struct Sending {
+    /// The client.
+    pub client: usize,
+    /// Counts the client's batches.
+    pub batch: u64,
+    /// To which server.
+    pub server: u64,
+    /// How.
+    pub by: By,
+}
+
+/// The ways to a server.
+#[derive(Clone, Debug)]
+pub enum By {
+    /// Bytes on a connection.
+    Connection {
+        /// The connection's number.
+        connection: u32,
+        /// Which protocol is spoken there.
+        protocol: Protocol,
+        /// What is sent.
+        bytes: Vec<u8>,
+    },
+    /// A call of the engine.
+    Call {
+        /// Names the call.
+        token: u64,
+        /// What is asked.
+        ask: Ask,
+    },
+}
+
+/// What is spoken on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// Redis, version 2.
+    Redis,
+    /// HTTP/1.1.
+    Http,
+}
+
+/// A call of the engine.
+#[derive(Clone, Debug)]
+pub enum Ask {
+    /// To execute a command.
+    Execute(Bytes),
+    /// To read a key.
+    Read(String, Consistency),
+}
+
+/// What a call of the engine led to.
+#[derive(Clone, Debug)]
+pub enum Told {
+    /// The command was executed at this position.
+    Applied(u64, Reply),
+    /// It was not taken.
+    Refused,
+    /// Nobody knows.
+    Unknown,
+    /// The key was read.
+    Read {
+        /// This position was executed by then.
+        applied: u64,
+        /// The value and its version.
+        found: Option<(Bytes, u64)>,
+        /// How many commands the server had executed.
+        executed: usize,
+    },
+    /// The read failed.
+    ReadFailed,
+}
+
+/// What clients' answers are checked against.
+pub struct Checks<'c> {
+    /// What is acknowledged.
+    pub acked: &'c AckedIsApplied,
+    /// What reads must see.
+    pub fresh: &'c mut ReadIsFresh,
+    /// What the state was at each moment.
+    pub states: &'c ReadShowsItsState,
+    /// How many commands the server had executed when it answered.
+    pub executed: usize,
+    /// What has happened.
+    pub coverage: &'c mut Coverage,
+}
+
+impl Clients {
+    /// So many clients of so many servers.
+    pub fn new(count: u64, servers: u64, sizes: Sizes, chance: &mut Chance) -> Clients {
+        let mut clients = Clients {
+            clients: Vec::new(),
+            servers,
+            step: 0,
+            operations: Vec::new(),
+            refused: BTreeSet::new(),
+            commands: BTreeMap::new(),
+            next_connection: 1,
+            next_value: 1,
+            sizes,
+            position: 0,
+            appends: AppendsAreKept::default(),
+            scans: ScanIsComplete::default(),
+            life: None,
+            tokens: BTreeMap::new(),
+            next_token: 1,
+        };
+        for number in 0..count {
+            let connection = clients.connection();
+            let kind = match number % 3 {
+                0 => Kind::Redis { connection },
+                1 => Kind::Embedded,
+                _ => Kind::Http { connection },
+            };
+            clients.clients.push(Client {
+                server: number / 2 % servers + 1,
+                kind,
+                chance: chance.fork(number + 1),
+                waiting: VecDeque::new(),
+                heard: Vec::new(),
+                batch: 0,
+                since: 0,
+                life: None,
+                fifo: 0,
+                seen: BTreeMap::new(),
+                strays: Vec::new(),
+                scan: None,
+            });
+        }
+        clients
+    }
+
+    /// How many clients there are.
+    pub fn count(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// The history of the keys that everybody works on, when all that will ever be executed has been. What was never executed is not
+    /// in it: of outcomes that clients do not know that leaves few, and the search for an order is short.
+    pub fn history(&self, executed: &AckedIsApplied) -> Vec<Operation<String>> {
+        let has_happened = |at: &usize| {
+            let command = self.commands.get(at);
+            !self.refused.contains(at) && command.is_none_or(|command| executed.acknowledged(command).is_ok())
+        };
+        let kept = self
+            .operations
+            .iter()
+            .enumerate()
+            .filter(|(at, operation)| operation.ended.is_some() || has_happened(at));
+        kept.map(|(_, operation)| operation.clone()).collect()
+    }
+
+    /// The number of a new connection.
+    fn connection(&mut self) -> u32 {
+        self.next_connection += 1;
+        self.next_connection
+    }
+
+    /// A client whose last batch is done asks for more.
+    pub fn start(&mut self, client: usize, fresh: &ReadIsFresh) -> Sending {
+        assert!(self.clients[client].waiting.is_empty(), "a client asks when it has been told");
+        let requests = self.requests(client);
+        let kind = self.clients[client].kind;
+        let life = self.life.filter(|_| matches!(kind, Kind::Http { .. }));
+        let token = self.next_token;
+        self.next_token += 1;
+        for request in &requests {
+            let operation = self.note(client, request, life);
+            let (least, appended) = (fresh.begin(), self.appends.begin());
+            let call = Call { request: request.clone(), operation, least, appended, life, token };
+            self.clients[client].waiting.push_back(call);
+        }
+        let by = match kind {
+            Kind::Redis { connection } => {
+                let bytes = requests.iter().flat_map(redis::bytes_of).collect();
+                By::Connection { connection, protocol: Protocol::Redis, bytes }
+            }
+            Kind::Http { connection } => {
+                let bytes = requests.iter().flat_map(|request| http::bytes_of(request, life)).collect();
+                By::Connection { connection, protocol: Protocol::Http, bytes }
+            }
+            Kind::Embedded => {
+                self.tokens.insert(token, client);
+                By::Call { token, ask: ask_of(&requests[0]) }
+            }
+        };
+        let me = &mut self.clients[client];
+        me.batch += 1;
+        me.life = None;
+        Sending { client, batch: me.batch, server: me.server, by }
+    }
+
+    /// What a client sends at once may come to the server in parts, cut anywhere.
+    pub fn in_parts(&mut self, sending: Sending) -> Vec<Sending> {
+        let By::Connection { connection, protocol, bytes } = &sending.by else { return vec![sending] };
+        let chance = &mut self.clients[sending.client].chance;
+        let count = *chance.pick(&[1, 1, 2, 3]);
+        let mut cuts: Vec<usize> = (1..count).map(|_| chance.below(bytes.len() as u64) as usize).collect();
+        cuts.extend([0, bytes.len()]);
+        cuts.sort_unstable();
+        let part = |cut: &[usize]| {
+            let bytes = bytes[cut[0]..cut[1]].to_vec();
+            let by = By::Connection { connection: *connection, protocol: *protocol, bytes };
+            Sending { by, ..sending }
+        };
+        cuts.windows(2).map(part).collect()
+    }
+
+    /// Notes an operation that begins, if it is one that is checked with the others.
+    fn note(&mut self, client: usize, request: &Request, life: Option<Life>) -> Option<usize> {
+        self.step += 1;
+        let (key, input) = request.operation()?;
+        let operation = Operation { client: client as u64, key, began: self.step, ended: None, input };
+        if let Some(command) = request.command(life).filter(|_| request.is_unlike_others()) {
+            self.commands.insert(self.operations.len(), command);
+        }
+        self.operations.push(operation);
+        Some(self.operations.len() - 1)
+    }
+
+    /// The client that waits for a call, if it still does.
+    pub fn caller(&self, token: u64) -> Option<usize> {
+        self.tokens.get(&token).copied()
+    }
+
+    /// A client has received bytes on a connection. Returns whether it has been told everything that it waits for.
+    pub fn hear(
+        &mut self,
+        client: usize,
+        connection: u32,
+        bytes: &[u8],
+        checks: &mut Checks<'_>,
+    ) -> Result<bool, Broken> {
+        if self.clients[client].kind.connection() != Some(connection) {
+            return Ok(false);
+        }
+        self.clients[client].heard.extend_from_slice(bytes);
+        loop {
+            let me = &mut self.clients[client];
+            let mut rest: &[u8] = &me.heard;
+            let before = rest.len();
+            let answer = match me.kind {
+                Kind::Http { .. } => read_response(&mut rest, false).map(Answer::Http),
+                _ => read_value(&mut rest).map(Answer::Redis),
+            };
+            let answer = match answer {
+                Ok(answer) => answer,
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    return Ok(me.waiting.is_empty());
+                }
+                Err(error) => return Err(Broken::new("reply_is_readable", error.to_string())),
+            };
+            let read = before - rest.len();
+            me.heard.drain(..read);
+            let Some(call) = me.waiting.pop_front() else {
+                let what = format!("client {client} hears {answer:?} unasked");
+                return Err(Broken::new("one_reply_per_request", what));
+            };
+            match answer {
+                Answer::Redis(value) => self.end_redis(client, &call, &value, checks)?,
+                Answer::Http(response) => self.end_http(client, &call, &response, checks)?,
+            }
+        }
+    }
+
+    /// The server that a client talks to.
+    pub fn server_of(&self, client: usize) -> u64 {
+        self.clients[client].server
+    }
+
+    /// The clients of a server.
+    pub fn of_server(&self, server: u64) -> Vec<usize> {
+        (0..self.clients.len()).filter(|client| self.clients[*client].server == server).collect()
+    }
+
+    /// A client gives up its server, and what it waits for, and goes on to another. Returns the connection that it leaves.
+    pub fn move_on(&mut self, client: usize) -> Option<u32> {
+        let me = &mut self.clients[client];
+        let left = me.kind.connection();
+        me.server = (me.server + me.chance.between(1, self.servers - 1) - 1) % self.servers + 1;
+        me.heard.clear();
+        me.fifo = 0;
+        for call in me.waiting.drain(..) {
+            self.tokens.remove(&call.token);
+        }
+        if left.is_some() {
+            let connection = self.connection();
+            let me = &mut self.clients[client];
+            me.kind = me.kind.reconnected(connection);
+        }
+        left
+    }
+
+    /// A client's batch, or a part of it, has arrived in this life of its server.
+    pub fn arrived(&mut self, client: usize, batch: u64, now: u64, life: u64) {
+        let me = &mut self.clients[client];
+        if me.batch == batch {
+            // What arrives in two lives is a request to neither.
+            me.life = Some(if me.life.is_none_or(|before| before == life) { life } else { u64::MAX });
+            me.since = now;
+        }
+    }
+
+    /// A client has heard something, and waits for more.
+    pub fn heard(&mut self, client: usize, now: u64) {
+        self.clients[client].since = now;
+    }
+
+    /// What a client waits for, if that is its batch of this number.
+    pub fn waiting(&self, client: usize, batch: u64) -> Option<Waiting<'_>> {
+        let me = &self.clients[client];
+        let call = me.waiting.front().filter(|_| me.batch == batch)?;
+        Some(Waiting { since: me.since, life: me.life, request: &call.request })
+    }
+
+    /// Whether a client waits for its batch of this number.
+    pub fn waits(&self, client: usize, batch: u64) -> bool {
+        self.waiting(client, batch).is_some()
+    }
+
+    /// How many requests a client waits for.
+    pub fn waits_for(&self, client: usize) -> usize {
+        self.clients[client].waiting.len()
+    }
+
+    /// Whether a client waits for anything.
+    pub fn is_waiting(&self, client: usize) -> bool {
+        !self.clients[client].waiting.is_empty()
+    }
+
+    /// The client of a connection.
+    pub fn client_of(&self, connection: u32) -> Option<usize> {
+        self.clients.iter().position(|client| client.kind.connection() == Some(connection))
+    }
+
+    /// How long a client thinks before its next batch, in microseconds.
+    pub fn thinks(&mut self, client: usize) -> u64 {
+        self.clients[client].chance.between(500, 40_000)
+    }
+}
+
+/// An answer on a connection.
+#[derive(Debug)]
+enum Answer {
+    Redis(Value),
+    Http(Response),
+}
+
+fn ask_of(request: &Request) -> Ask {
+    match request {
+        Request::Key { key, input: Input::Get } => Ask::Read(name(*key), Consistency::Strong),
+        Request::AtLeast { key, position } => {
+            Ask::Read(name(*key), Consistency::AtLeast(GlobalPosition::new(*position)))
+        }
+        Request::Weak { key } => Ask::Read(name(*key), Consistency::Weak),
+        write => Ask::Execute(write.command(None).expect("what is no read is a command")),
+    }
+}

@@ -1,0 +1,244 @@
+//! Requests as Redis commands, and what Redis replies mean.
+
+use super::request::{
+    APPENDED, GROUP, PAIR, Request, appended, deleted_with_group, fifo_key, name, stray_key,
+};
+use super::{Call, Checks, Clients};
+use crate::Value;
+use crate::invariants::{
+    Broken, check_delete_is_whole, check_mset_is_whole, check_refused_mset_sets_nothing,
+};
+use crate::linearizability::{Condition, Input, Output};
+use crate::resp::encode;
+use crate::sim::sizes::{number_in, text};
+
+/// What an error says that refuses too long a command.
+const TOO_LARGE: &str = "bytes, and at most";
+
+/// The bytes of a request; a condition on a version cannot be said.
+pub(super) fn bytes_of(request: &Request) -> Vec<u8> {
+    let group = |head: &str| [head].iter().chain(&GROUP).map(|word| Vec::from(*word)).collect();
+    let words: Vec<Vec<u8>> = match request {
+        Request::Key { key, input } => words_of(&name(*key), input),
+        // Two ways to say it.
+        Request::Swap { key, value } if key % 2 == 0 => {
+            vec!["GETSET".into(), name(*key).into(), text(*value)]
+        }
+        Request::Swap { key, value } => {
+            vec!["SET".into(), name(*key).into(), text(*value), "GET".into()]
+        }
+        Request::SetPair(value) => mset("MSET", &PAIR, *value),
+        Request::GetPair => ["MGET", PAIR[0], PAIR[1]].map(Vec::from).into(),
+        Request::Group(Input::Set { value, condition: Condition::IfAbsent }) => {
+            let [a, b, c] = GROUP;
+            mset("MSETNX", &[&stray_key(*value), a, b, c], *value)
+        }
+        Request::Group(Input::Set { value, .. }) => mset("MSET", &GROUP, *value),
+        Request::Group(Input::Delete { .. }) => {
+            ["DEL"].into_iter().chain(deleted_with_group()).map(Vec::from).collect()
+        }
+        Request::Group(_) => group("MGET"),
+        Request::Stray(value) => vec!["GET".into(), stray_key(*value).into()],
+        Request::Append(number) => vec!["APPEND".into(), APPENDED.into(), appended(*number)],
+        Request::Appended => ["GET", APPENDED].map(Vec::from).into(),
+        Request::AppendedLength => ["STRLEN", APPENDED].map(Vec::from).into(),
+        Request::Scan { cursor, count } => {
+            vec!["SCAN".into(), cursor.to_string().into(), "COUNT".into(), count.to_string().into()]
+        }
+        Request::Fifo { connection, number } => {
+            vec!["SET".into(), fifo_key(*connection).into(), number.to_string().into()]
+        }
+        Request::Refresh { .. } | Request::AtLeast { .. } | Request::Weak { .. } | Request::Health => {
+            unreachable!("Redis has no words for it")
+        }
+    };
+    encode(&words)
+}
+
+fn mset(command: &str, keys: &[&str], value: u64) -> Vec<Vec<u8>> {
+    let pairs = keys.iter().flat_map(|key| [Vec::from(*key), value.to_string().into()]);
+    [command.into()].into_iter().chain(pairs).collect()
+}
+
+fn words_of(key: &str, input: &Input) -> Vec<Vec<u8>> {
+    let key = key.into();
+    match input {
+        Input::Get => vec!["GET".into(), key],
+        Input::Set { value, condition } => {
+            let mut words = vec!["SET".into(), key, text(*value)];
+            match condition {
+                Condition::Always => {}
+                Condition::IfAbsent => words.push("NX".into()),
+                Condition::IfPresent => words.push("XX".into()),
+                Condition::IfVersion(_) => unreachable!("Redis clients do not know versions"),
+            }
+            words
+        }
+        Input::Delete { .. } => vec!["DEL".into(), key],
+        Input::Increment { by } => vec!["INCRBY".into(), key, by.to_string().into()],
+    }
+}
+
+impl Clients {
+    /// A client's oldest request is answered.
+    pub(super) fn end_redis(
+        &mut self,
+        client: usize,
+        call: &Call,
+        value: &Value,
+        checks: &mut Checks<'_>,
+    ) -> Result<(), Broken> {
+        match (&call.request, value) {
+            (_, Value::Error(text)) => self.end_redis_error(client, call, text, checks),
+            (Request::Key { key, input }, value) => {
+                let output = output_of(input, value).ok_or_else(|| strange(call, value))?;
+                if *input == Input::Get {
+                    checks.shows(self.server_of(client), &name(*key), bytes_in(value))?;
+                }
+                self.end(client, call, output, checks)
+            }
+            (Request::Swap { .. }, value) => {
+                let before = optional_number(value).ok_or_else(|| strange(call, value))?;
+                checks.coverage.count("value swapped");
+                self.end(client, call, Output::Swapped { before }, checks)
+            }
+            (Request::Group(input), value) => self.end_group(client, call, input, value, checks),
+            (Request::GetPair, Value::Array(values)) if values.len() == PAIR.len() => {
+                checks.coverage.count("strong read answered");
+                self.show_all(client, &PAIR, values, checks)?;
+                check_mset_is_whole(values)
+            }
+            (Request::Stray(value), found @ (Value::Null | Value::Bulk(_))) => {
+                let key = stray_key(*value);
+                checks.shows(self.server_of(client), &key, bytes_in(found))?;
+                check_refused_mset_sets_nothing(&key, bytes_in(found))
+            }
+            (Request::Append(number), Value::Integer(length)) => {
+                checks.coverage.count("append acknowledged");
+                self.acknowledge(call, checks)?;
+                self.appends.acknowledged(&appended(*number), *length as usize)
+            }
+            (Request::Appended, found @ (Value::Null | Value::Bulk(_))) => {
+                checks.coverage.count("appended value read");
+                checks.shows(self.server_of(client), APPENDED, bytes_in(found))?;
+                self.appends.read(call.appended, bytes_in(found).unwrap_or_default())
+            }
+            (Request::AppendedLength, Value::Integer(length)) => {
+                self.appends.length(call.appended, *length as usize)
+            }
+            (Request::Scan { .. }, Value::Array(page)) => match page.as_slice() {
+                [Value::Bulk(cursor), Value::Array(keys)] => self.scanned(client, cursor, keys, checks),
+                _ => Err(strange(call, value)),
+            },
+            (Request::SetPair(_) | Request::Fifo { .. }, Value::Simple(_)) => self.acknowledge(call, checks),
+            _ => Err(strange(call, value)),
+        }
+    }
+
+    /// The group is one key in the history. That it is, is what these commands are there for.
+    fn end_group(
+        &mut self,
+        client: usize,
+        call: &Call,
+        input: &Input,
+        value: &Value,
+        checks: &mut Checks<'_>,
+    ) -> Result<(), Broken> {
+        let output = match (input, value) {
+            (Input::Get, Value::Array(values)) if values.len() == GROUP.len() => {
+                checks.coverage.count("group read");
+                self.show_all(client, &GROUP, values, checks)?;
+                check_mset_is_whole(values)?;
+                output_of(input, &values[0]).ok_or_else(|| strange(call, value))?
+            }
+            (Input::Set { condition: Condition::IfAbsent, .. }, Value::Integer(1)) => {
+                checks.coverage.count("group set if absent");
+                Output::Written { value: None, version: None }
+            }
+            (Input::Set { value, condition: Condition::IfAbsent }, Value::Integer(0)) => {
+                checks.coverage.count("group was not absent");
+                self.clients[client].strays.push(*value);
+                Output::ConditionFailed
+            }
+            (Input::Set { .. }, Value::Simple(_)) => Output::Written { value: None, version: None },
+            (Input::Delete { .. }, Value::Integer(removed)) => {
+                check_delete_is_whole(*removed, GROUP.len())?;
+                checks.coverage.add("group deleted", u64::from(*removed > 0));
+                Output::Deleted { existed: *removed > 0 }
+            }
+            _ => return Err(strange(call, value)),
+        };
+        self.end(client, call, output, checks)
+    }
+
+    /// Several keys were read at once.
+    fn show_all(
+        &self,
+        client: usize,
+        keys: &[&str],
+        values: &[Value],
+        checks: &Checks<'_>,
+    ) -> Result<(), Broken> {
+        let server = self.server_of(client);
+        keys.iter().zip(values).try_for_each(|(key, value)| checks.shows(server, key, bytes_in(value)))
+    }
+
+    /// A reply that is an error: refused, failed, or unknown.
+    fn end_redis_error(
+        &mut self,
+        client: usize,
+        call: &Call,
+        text: &str,
+        checks: &mut Checks<'_>,
+    ) -> Result<(), Broken> {
+        if text.contains(TOO_LARGE) {
+            self.too_large(call, checks);
+        } else if text.starts_with("UNKNOWN") {
+            checks.coverage.count("outcome unknown");
+        } else if ["OVERLOADED", "NOQUORUM", "READONLY"].iter().any(|word| text.starts_with(word)) {
+            self.refuse(call, checks);
+        } else {
+            let request = &call.request;
+            let what = format!("client {client}: {request:?} is answered by {text}");
+            return Err(Broken::new("reply_fits_request", what));
+        }
+        Ok(())
+    }
+}
+
+fn strange(call: &Call, value: &Value) -> Broken {
+    Broken::new("reply_fits_request", format!("{:?} is answered by {value:?}", call.request))
+}
+
+fn bytes_in(value: &Value) -> Option<&[u8]> {
+    match value {
+        Value::Bulk(bytes) => Some(bytes),
+        _ => None,
+    }
+}
+
+/// A number, or that there is none; nothing if it is neither.
+fn optional_number(value: &Value) -> Option<Option<i64>> {
+    match value {
+        Value::Null => Some(None),
+        Value::Bulk(bytes) => Some(Some(number_in(bytes)?)),
+        _ => None,
+    }
+}
+
+/// What a reply says of an operation on a key; nothing if it says something else.
+fn output_of(input: &Input, value: &Value) -> Option<Output> {
+    Some(match (input, value) {
+        (Input::Get, value) => match optional_number(value)? {
+            None => Output::Absent,
+            Some(value) => Output::Found { value, version: None },
+        },
+        (Input::Set { .. }, Value::Simple(_)) => Output::Written { value: None, version: None },
+        (Input::Set { .. }, Value::Null) => Output::ConditionFailed,
+        (Input::Increment { .. }, Value::Integer(sum)) => {
+            Output::Written { value: Some(*sum), version: None }
+        }
+        (Input::Delete { .. }, Value::Integer(removed)) => Output::Deleted { existed: *removed == 1 },
+        _ => return None,
+    })
+}

@@ -1,0 +1,246 @@
+//! What clients conclude from what they are told, over whichever way.
+
+use bytes::Bytes;
+use niagara_kvstore::{KvReader, Reply};
+
+use super::request::{Request, Seen, fifo_key, name, number_of, version_of};
+use super::{Call, Checks, Clients, Told};
+use crate::Value;
+use crate::invariants::{Broken, FIFO};
+use crate::linearizability::{Input, Output};
+use crate::sim::sizes::number_in;
+
+impl Checks<'_> {
+    /// A read has shown a key, or that it is not there.
+    pub(super) fn shows(&self, server: u64, key: &str, found: Option<&[u8]>) -> Result<(), Broken> {
+        self.states.shows(server, self.executed, key.as_bytes(), found.map(|value| (value, None)))
+    }
+
+    /// A read has shown a key, and its version if that is known.
+    pub(super) fn shows_version(
+        &self,
+        server: u64,
+        key: &str,
+        value: &[u8],
+        version: Option<u64>,
+    ) -> Result<(), Broken> {
+        let found = Some((value, version.map(version_of)));
+        self.states.shows(server, self.executed, key.as_bytes(), found)
+    }
+
+    /// A server says that a read was of this position, or a later one.
+    pub(super) fn says_position(&self, server: u64, position: u64) -> Result<(), Broken> {
+        self.states.says_position(server, self.executed, position)
+    }
+}
+
+impl Call {
+    /// The position that a read must see at least.
+    pub(super) fn must_see(&self) -> u64 {
+        match self.request {
+            Request::AtLeast { position, .. } => position,
+            Request::Weak { .. } => 0,
+            _ => self.least,
+        }
+    }
+}
+
+impl Clients {
+    /// A call of the engine has ended. Returns whether the client still waited for it.
+    pub fn told(
+        &mut self,
+        server: u64,
+        token: u64,
+        told: &Told,
+        checks: &mut Checks<'_>,
+    ) -> Result<bool, Broken> {
+        let Some(client) = self.tokens.remove(&token) else { return Ok(false) };
+        let Some(call) = self.clients[client].waiting.pop_front() else { return Ok(false) };
+        assert_eq!(call.token, token, "one call at a time");
+        let output = match told {
+            Told::Unknown => {
+                checks.coverage.count("outcome unknown");
+                return Ok(true);
+            }
+            Told::Refused | Told::ReadFailed => {
+                self.refuse(&call, checks);
+                return Ok(true);
+            }
+            Told::Applied(position, reply) => {
+                checks.fresh.acknowledged(*position);
+                self.position = self.position.max(*position);
+                output_of(reply)?
+            }
+            Told::Read { applied, found, .. } => {
+                read_by_call(server, &call, (*applied, found.as_ref()), checks)?
+            }
+        };
+        self.end(client, &call, output, checks)?;
+        Ok(true)
+    }
+
+    /// An operation has ended with this answer.
+    pub(super) fn end(
+        &mut self,
+        client: usize,
+        call: &Call,
+        output: Output,
+        checks: &mut Checks<'_>,
+    ) -> Result<(), Broken> {
+        self.step += 1;
+        if let Some(operation) = call.operation {
+            self.operations[operation].ended = Some((self.step, output));
+        }
+        if let Request::Key { key, input } = &call.request {
+            self.see(client, *key, Some(input), output);
+            if *input == Input::Get {
+                checks.coverage.count("strong read answered");
+                if matches!(output, Output::Found { .. }) && call.request.is_long() {
+                    checks.coverage.count("long value read");
+                }
+            }
+        }
+        if let Request::Refresh { key, .. } = call.request {
+            self.see(client, key, None, output);
+        }
+        match output {
+            Output::Written { .. } | Output::Swapped { .. } => self.acknowledge(call, checks),
+            Output::ConditionFailed => {
+                checks.coverage.count("conditional write lost");
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The client remembers what it has seen of a key in which version.
+    fn see(&mut self, client: usize, key: u8, input: Option<&Input>, output: Output) {
+        let (version, value) = match (input, output) {
+            (_, Output::Found { value, version }) => (version, value),
+            (Some(Input::Set { value, .. }), Output::Written { version, .. }) => {
+                (version, value.cast_signed())
+            }
+            (_, Output::Written { value: Some(sum), version }) => (version, sum),
+            _ => return,
+        };
+        if let Some(version) = version {
+            self.clients[client].seen.insert(key, Seen { version, value });
+        }
+    }
+
+    /// A write has been done.
+    pub(super) fn acknowledge(&mut self, call: &Call, checks: &mut Checks<'_>) -> Result<(), Broken> {
+        checks.coverage.count("write acknowledged");
+        if call.request.is_long() {
+            checks.coverage.count("long value acknowledged");
+        }
+        if let Request::Fifo { connection, .. } = call.request {
+            self.scans.lasts(fifo_key(connection).as_bytes());
+        }
+        match call.request.command(call.life).filter(|_| call.request.is_unlike_others()) {
+            Some(command) => checks.acked.acknowledged(&command),
+            None => Ok(()),
+        }
+    }
+
+    /// A request was not served: what it asked has not happened, and never will.
+    pub(super) fn refuse(&mut self, call: &Call, checks: &mut Checks<'_>) {
+        checks.coverage.count("command refused");
+        self.refused.extend(call.operation);
+    }
+
+    /// Nor was one that is too long.
+    pub(super) fn too_large(&mut self, call: &Call, checks: &mut Checks<'_>) {
+        checks.coverage.count("command too large");
+        self.refused.extend(call.operation);
+    }
+
+    /// An operation has done nothing but tell what a key holds.
+    pub(super) fn becomes_a_read(&mut self, call: &Call) {
+        if let Some(operation) = call.operation {
+            self.operations[operation].input = Input::Get;
+        }
+    }
+
+    /// A page of a client's scan has come.
+    pub(super) fn scanned(
+        &mut self,
+        client: usize,
+        cursor: &[u8],
+        keys: &[Value],
+        checks: &mut Checks<'_>,
+    ) -> Result<(), Broken> {
+        let strange = |what: &str| Broken::new("reply_fits_request", format!("a scan is answered by {what}"));
+        let key = |value: &Value| match value {
+            Value::Bulk(key) => Ok(key.clone()),
+            other => Err(strange(&format!("{other:?}"))),
+        };
+        let keys: Vec<Vec<u8>> = keys.iter().map(key).collect::<Result<_, _>>()?;
+        let next: u64 = std::str::from_utf8(cursor)
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .ok_or_else(|| strange("no cursor"))?;
+        let scan = &mut self.clients[client].scan;
+        let (from, visited) = scan.as_mut().expect("a page is asked by who scans");
+        checks.coverage.add("scan went on", u64::from(*from > 0));
+        *from = next;
+        visited.page(&keys, |key| key.starts_with(FIFO))?;
+        if next == 0 {
+            checks.coverage.count("scan complete");
+            visited.end()?;
+            *scan = None;
+        }
+        Ok(())
+    }
+}
+
+/// A read by a call of the engine.
+fn read_by_call(
+    server: u64,
+    call: &Call,
+    (applied, found): (u64, Option<&(Bytes, u64)>),
+    checks: &mut Checks<'_>,
+) -> Result<Output, Broken> {
+    checks.fresh.answered(server, call.must_see(), applied)?;
+    checks.says_position(server, applied)?;
+    let key = match call.request {
+        Request::AtLeast { key, .. } => {
+            checks.coverage.count("at-least read answered");
+            key
+        }
+        Request::Weak { key } => {
+            checks.coverage.count("weak read answered");
+            key
+        }
+        Request::Key { key, .. } => key,
+        ref other => unreachable!("{other:?} is no read of a key"),
+    };
+    match found {
+        Some((value, version)) => checks.shows_version(server, &name(key), value, Some(*version))?,
+        None => checks.shows(server, &name(key), None)?,
+    }
+    output_of_read(found)
+}
+
+/// Reads a key as a client does that embeds the engine.
+pub fn look(reader: &KvReader, key: &str) -> Option<(Bytes, u64)> {
+    reader.get(key.as_bytes()).map(|(value, version)| (value, number_of(version)))
+}
+
+fn output_of(reply: &Reply) -> Result<Output, Broken> {
+    Ok(match reply {
+        Reply::Stored { version, .. } => Output::Written { value: None, version: Some(number_of(*version)) },
+        Reply::Counted { value, version } => {
+            Output::Written { value: Some(*value), version: Some(number_of(*version)) }
+        }
+        Reply::Deleted { removed } => Output::Deleted { existed: *removed == 1 },
+        Reply::ConditionFailed { .. } => Output::ConditionFailed,
+        other => return Err(Broken::new("reply_fits_request", format!("{other:?}"))),
+    })
+}
+
+fn output_of_read(found: Option<&(Bytes, u64)>) -> Result<Output, Broken> {
+    let Some((bytes, version)) = found else { return Ok(Output::Absent) };
+    let strange = || Broken::new("reply_fits_request", format!("a key holds {bytes:?}"));
+    Ok(Output::Found { value: number_in(bytes).ok_or_else(strange)?, version: Some(*version) })
+}
