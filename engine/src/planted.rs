@@ -142,6 +142,22 @@ pub enum Bug {
     LargeForwardRefused,
     /// A clean stop is noted although a log was not synced.
     StopNotSynced,
+    /// An HTTP client whose write has an unknown outcome gets no response.
+    HttpUnknownNotTold,
+    /// A tag matches another one of the same position.
+    TagCountIgnored,
+    /// A delete of several keys ends at the first one that is not there.
+    DeleteStopsAtMissing,
+    /// An mset that is to set only absent keys sets those before the first one that is there.
+    MsetNxSetsSome,
+    /// An append to a value that was changed at the same position is acknowledged, and not done.
+    AppendLost,
+    /// A set that is to show the value before shows the new one.
+    SwapShowsNew,
+    /// A scan passes over what a snapshot has still to write.
+    ScanSkipsFrozen,
+    /// An at-least read is answered one position too early, and says that it is not.
+    AtLeastSaysItsWish,
     /// A mailbox says that there is mail before it is in there.
     MailSaidBeforeSent,
     /// A port empties its inbox, and then says that it has.
@@ -234,6 +250,14 @@ impl Bug {
         Bug::PadsWhenIdle,
         Bug::LargeForwardRefused,
         Bug::StopNotSynced,
+        Bug::HttpUnknownNotTold,
+        Bug::TagCountIgnored,
+        Bug::DeleteStopsAtMissing,
+        Bug::MsetNxSetsSome,
+        Bug::AppendLost,
+        Bug::SwapShowsNew,
+        Bug::ScanSkipsFrozen,
+        Bug::AtLeastSaysItsWish,
     ];
 
     /// Bugs between threads, which show only when two of them meet at the wrong moment: a simulation, which has one thread, does

@@ -1,5 +1,7 @@
 //! When a write is done, and the bytes that say so.
 
+use niagara_engine::planted::{self, Bug};
+
 use super::MalformedCommand;
 use super::fields::{put_count, take_array, take_life, take_u8, take_varint};
 use crate::{Life, Tag, Version};
@@ -41,7 +43,12 @@ impl Condition {
     /// Whether the write may be done to a key that is in version `current`, or absent, in a state of this life.
     pub fn holds(&self, current: Option<Version>, life: Option<Life>) -> bool {
         let tag = || Some(Tag { life: life?, version: current? });
-        let any_is_current = |tags: &[Tag]| tag().is_some_and(|tag| tags.contains(&tag));
+        let any_is_current = |tags: &[Tag]| {
+            tag().is_some_and(|tag| {
+                let same_position = |other: &Tag| other.version.position == tag.version.position;
+                tags.contains(&tag) || planted::is(Bug::TagCountIgnored) && tags.iter().any(same_position)
+            })
+        };
         match self {
             Condition::Always => true,
             Condition::IfAbsent => current.is_none(),

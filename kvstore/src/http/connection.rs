@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
+use niagara_engine::planted::{self, Bug};
 use niagara_engine::{Consistency, ServerId};
 
 use super::chunked::{ChunkError, Chunked};
@@ -412,6 +413,7 @@ impl Protocol for HttpConnection {
             |fault: Fault, context: Context, output: &mut Output| fault.print(context, framing, date, output);
         match outcome {
             Outcome::Refused(refused) => fault(Fault::refused(refused), Context::default(), output),
+            Outcome::Unknown if planted::is(Bug::HttpUnknownNotTold) => {}
             Outcome::Unknown => fault(Fault::unknown(), Context::default(), output),
             Outcome::Applied { position, reply } => {
                 let context = Context { position: Some(position), tag: None };

@@ -72,7 +72,9 @@ impl Kv {
             map.count_created(1);
             return Reply::Stored { version, created: true, old: None };
         };
+        let new = planted::is(Bug::SwapShowsNew).then(|| value.clone());
         let old = present.replace(value, described, version, digest);
+        let old = new.unwrap_or(old);
         // The value before may be megabytes to free: not while readers wait.
         drop(shard);
         Reply::Stored { version, created: false, old: want_old.then_some(old) }
@@ -94,6 +96,8 @@ impl Kv {
             if let Some(entry) = shards.shard_mut(place).remove(place, key, digest) {
                 versions.forget(entry.version);
                 removed.push(entry);
+            } else if planted::is(Bug::DeleteStopsAtMissing) {
+                break;
             }
         }
         map.count_removed(removed.len());
@@ -115,7 +119,7 @@ impl Kv {
             return Reply::Flushed;
         }
         let mut shards = map.write_all(&places);
-        if if_absent {
+        if if_absent && !planted::is(Bug::MsetNxSetsSome) {
             let present =
                 pairs.clone().zip(&places).find_map(|((key, _), &place)| shards.shard(place).get(place, key));
             if let Some(entry) = present {
@@ -124,6 +128,13 @@ impl Kv {
         }
         let (mut last, mut keys) = (None, 0);
         for ((key, value), &place) in pairs.zip(&places) {
+            if planted::is(Bug::MsetNxSetsSome)
+                && if_absent
+                && let Some(entry) = shards.shard(place).get(place, key)
+            {
+                map.count_created(keys);
+                return Reply::ConditionFailed { current: Some(entry.version), old: None };
+            }
             let put = put(versions, digest, shards.shard_mut(place), place, key, kept(value, share));
             keys += usize::from(put.1);
             last = Some(put);
@@ -143,6 +154,10 @@ impl Kv {
             map.count_created(1);
             return Reply::Appended { length: value.len() as u64, version };
         };
+        if planted::is(Bug::AppendLost) && present.version.position == versions.position() {
+            let length = (present.value.len() + value.len()) as u64;
+            return Reply::Appended { length, version: present.version };
+        }
         if present.value.len() + value.len() > MAX_VALUE_BYTES {
             return Reply::Failed(CommandError::TooLarge);
         }

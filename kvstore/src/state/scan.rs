@@ -1,6 +1,8 @@
 //! Pages of a scan: keys in the order of their places, which no growth of the map changes, and which are the same on every
 //! server.
 
+use niagara_engine::planted::{self, Bug};
+
 use super::map::Map;
 use super::place::Place;
 use super::shard::Shard;
@@ -67,6 +69,9 @@ pub(super) fn page(map: &Map, cursor: Cursor, count: usize, mut visit: impl FnMu
 
 /// Copies the keys from `from` on in its table, as far as there is room, and returns where to go on in the same shard.
 fn copy_table(shard: &Shard, from: Place, room: &mut Room, keys: &mut Vec<Box<[u8]>>) -> Option<Place> {
+    if planted::is(Bug::ScanSkipsFrozen) && shard.is_frozen() {
+        return None;
+    }
     let mut entries: Vec<&Entry> = shard.tables().tables_from(from).next().into_iter().flatten().collect();
     entries.sort_unstable_by_key(|entry| entry.place);
     let mut entries = entries.into_iter().peekable();

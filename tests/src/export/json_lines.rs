@@ -30,11 +30,10 @@ fn told(output: Option<Output>) -> (&'static str, Value, Option<u64>) {
     match output {
         None => ("unknown", Value::Null, None),
         Some(Output::ConditionFailed) => ("condition-failed", Value::Null, None),
-        Some(Output::Absent) => ("ok", Value::Null, None),
+        // What a swap has shown is left out: others' models have no name for it.
+        Some(Output::Absent | Output::Swapped { .. }) => ("ok", Value::Null, None),
         Some(Output::Found { value, version }) => ("ok", value.into(), version),
         Some(Output::Written { value, version }) => ("ok", value.into(), version),
-        // What was there before is left out: others' models have no name for it.
-        Some(Output::Swapped { .. }) => ("ok", Value::Null, None),
         Some(Output::Deleted { existed }) => ("ok", existed.into(), None),
     }
 }

@@ -123,7 +123,7 @@ impl Display for Output {
             Output::Swapped { before: Some(before) } => write!(f, "done, it held {before}")?,
             Output::Deleted { existed: true } => f.write_str("done, it existed")?,
             Output::Swapped { before: None } | Output::Deleted { existed: false } => {
-                f.write_str("done, there was nothing")?
+                f.write_str("done, there was nothing")?;
             }
             Output::ConditionFailed => f.write_str("the condition did not hold")?,
         }

@@ -115,6 +115,29 @@ pub const EXPECTED: &[(&str, &[&str])] = &[
             "damaged snapshot passed over",
         ],
     ),
+    (
+        "requests",
+        &[
+            "weak read answered",
+            "value swapped",
+            "append acknowledged",
+            "appended value read",
+            "group set if absent",
+            "group was not absent",
+            "stray key looked for",
+            "group deleted",
+            "group read",
+            "scan went on",
+            "scan went on at another server",
+            "scan complete",
+            "HTTP response",
+            "HTTP request refused",
+            "HTTP outcome unknown",
+            "HTTP precondition failed",
+            "HTTP value unchanged",
+            "page about a server read",
+        ],
+    ),
 ];
 
 /// Steps at which servers die, and syncs that fail.

@@ -8,11 +8,10 @@ use std::time::{Duration, Instant};
 use super::fake::{FakeEngine, FakeServer, Mood};
 use super::golden::{http, redis};
 use crate::front::allowance::Allowance;
-use crate::front::connection::{
-    Connection, Fate, LINGER, PATIENCE, PATIENCE_BYTES, READ_BYTES, Readiness, Talk,
-};
+use crate::front::connection::{Connection, Fate, LINGER, PATIENCE, PATIENCE_BYTES, READ_BYTES, Readiness};
 use crate::front::metrics::Tally;
 use crate::front::session::{Session, Turn};
+use crate::front::talk::Talk;
 use crate::front::token::Origin;
 
 /// A client, and its connection in a thread whose clock the test sets.

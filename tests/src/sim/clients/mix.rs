@@ -1,7 +1,7 @@
 //! What clients ask: which requests, of which kinds, how often.
 
 use super::request::{LONG_KEYS, Request};
-use super::{Clients, Kind};
+use super::{Clients, Kind, Walk};
 use crate::linearizability::{Condition, Input};
 use crate::sim::sizes::{LENGTH_PART, SHARED_IN_PIPELINE};
 
@@ -57,9 +57,8 @@ impl Clients {
         match me.chance.below(all) {
             0 => Request::Weak { key },
             1 => Request::AtLeast { key, position: self.position },
-            2 => self.fifo_request(client, connection),
-            3 if me.chance.one_in(4) => Request::Health,
-            3 => self.fifo_request(client, connection),
+            2 if me.chance.one_in(3) => Request::Health,
+            2 | 3 => self.fifo_request(client, connection),
             4 | 5 if me.seen.contains_key(&key) => Request::Refresh { key, seen: me.seen[&key] },
             6 | 7 if me.seen.contains_key(&key) => self.conditional_request(client, key),
             _ => match self.key_request(client) {
@@ -149,8 +148,9 @@ impl Clients {
         if !me.chance.one_in(2) {
             return None;
         }
-        let (cursor, _) = me.scan.get_or_insert_with(|| (0, self.scans.begin()));
-        Some(Request::Scan { cursor: *cursor, count: me.chance.between(4, 16) })
+        let begin = || Walk { cursor: 0, server: me.server, scan: self.scans.begin() };
+        let cursor = me.walk.get_or_insert_with(begin).cursor;
+        Some(Request::Scan { cursor, count: me.chance.between(4, 16) })
     }
 
     /// A value that nobody else writes.

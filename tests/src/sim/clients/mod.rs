@@ -83,8 +83,8 @@ struct Client {
     seen: BTreeMap<u8, Seen>,
     /// The stray keys of its msets that were not done, until it has looked at them.
     strays: Vec<u64>,
-    /// Its scan under way, and where that goes on. A scan outlives connections.
-    scan: Option<(u64, Scan)>,
+    /// Its scan under way, which outlives connections.
+    walk: Option<Walk>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +110,16 @@ impl Kind {
             Kind::Embedded => None,
         }
     }
+}
+
+/// A scan of all keys, page by page.
+#[derive(Debug)]
+struct Walk {
+    /// Where it goes on.
+    cursor: u64,
+    /// The server of the page before.
+    server: u64,
+    scan: Scan,
 }
 
 #[derive(Debug)]
@@ -264,7 +274,7 @@ impl Clients {
                 fifo: 0,
                 seen: BTreeMap::new(),
                 strays: Vec::new(),
-                scan: None,
+                walk: None,
             });
         }
         clients

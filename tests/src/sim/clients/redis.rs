@@ -109,6 +109,7 @@ impl Clients {
                 check_mset_is_whole(values)
             }
             (Request::Stray(value), found @ (Value::Null | Value::Bulk(_))) => {
+                checks.coverage.count("stray key looked for");
                 let key = stray_key(*value);
                 checks.shows(self.server_of(client), &key, bytes_in(found))?;
                 check_refused_mset_sets_nothing(&key, bytes_in(found))

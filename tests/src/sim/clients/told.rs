@@ -180,15 +180,18 @@ impl Clients {
             .ok()
             .and_then(|text| text.parse().ok())
             .ok_or_else(|| strange("no cursor"))?;
-        let scan = &mut self.clients[client].scan;
-        let (from, visited) = scan.as_mut().expect("a page is asked by who scans");
-        checks.coverage.add("scan went on", u64::from(*from > 0));
-        *from = next;
-        visited.page(&keys, |key| key.starts_with(FIFO))?;
+        let me = &mut self.clients[client];
+        let walk = me.walk.as_mut().expect("a page is asked by who scans");
+        if walk.cursor > 0 {
+            checks.coverage.count("scan went on");
+            checks.coverage.add("scan went on at another server", u64::from(walk.server != me.server));
+        }
+        (walk.cursor, walk.server) = (next, me.server);
+        walk.scan.page(&keys, |key| key.starts_with(FIFO))?;
         if next == 0 {
             checks.coverage.count("scan complete");
-            visited.end()?;
-            *scan = None;
+            walk.scan.end()?;
+            me.walk = None;
         }
         Ok(())
     }
