@@ -130,6 +130,7 @@ pub const EXPECTED: &[(&str, &[&str])] = &[
             "scan went on",
             "scan went on at another server",
             "scan complete",
+            "everything flushed",
             "HTTP response",
             "HTTP request refused",
             "HTTP outcome unknown",

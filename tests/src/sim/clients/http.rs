@@ -173,7 +173,7 @@ impl Clients {
             // Nothing was done, and the client has been told what a read would have told it.
             (Input::Delete { .. }, 404) => {
                 checks.coverage.count("HTTP precondition failed");
-                self.becomes_a_read(call);
+                self.history.becomes_a_read(call.operation);
                 Output::Absent
             }
             (Input::Set { condition, .. } | Input::Delete { condition }, 412) => {

@@ -1,12 +1,9 @@
 //! What clients ask: which requests, of which kinds, how often.
 
-use super::request::{LONG_KEYS, Request};
+use super::request::{KEYS, LONG_KEYS, Request};
 use super::{Clients, Kind, Walk};
 use crate::linearizability::{Condition, Input};
 use crate::sim::sizes::{LENGTH_PART, SHARED_IN_PIPELINE};
-
-/// Keys that everybody works on.
-const KEYS: u64 = 5;
 
 impl Clients {
     /// What a client asks at once.
@@ -38,12 +35,14 @@ impl Clients {
             0 => Request::SetPair(self.value()),
             1 => Request::GetPair,
             2 | 3 => self.fifo_request(client, connection),
+            4 | 5 if self.flushes && me.chance.one_in(8) => Request::FlushAll,
+            4 | 5 if self.flushes => self.key_request(client),
             4 => Request::Append(self.value() / LENGTH_PART),
             5 if me.chance.one_in(3) => Request::AppendedLength,
             5 => Request::Appended,
             6 | 7 => self.group_request(client),
             8 => {
-                let key = me.chance.below(KEYS) as u8;
+                let key = me.chance.below(KEYS.into()) as u8;
                 Request::Swap { key, value: self.value() }
             }
             _ => self.key_request(client),
@@ -53,7 +52,7 @@ impl Clients {
     fn http_request(&mut self, client: usize, connection: u32, number: u64) -> Request {
         let me = &mut self.clients[client];
         let all = if number < SHARED_IN_PIPELINE { 18 } else { 4 };
-        let key = me.chance.below(KEYS) as u8;
+        let key = me.chance.below(KEYS.into()) as u8;
         match me.chance.below(all) {
             0 => Request::Weak { key },
             1 => Request::AtLeast { key, position: self.position },
@@ -73,7 +72,7 @@ impl Clients {
 
     fn embedded_request(&mut self, client: usize) -> Request {
         let me = &mut self.clients[client];
-        let key = me.chance.below(KEYS) as u8;
+        let key = me.chance.below(KEYS.into()) as u8;
         match me.chance.below(12) {
             0 => Request::AtLeast { key, position: self.position },
             1 => Request::Weak { key },
@@ -105,7 +104,7 @@ impl Clients {
             return self.long_request(client);
         }
         let me = &mut self.clients[client];
-        let key = me.chance.below(KEYS) as u8;
+        let key = me.chance.below(KEYS.into()) as u8;
         let input = match me.chance.below(16) {
             0..=4 => Input::Get,
             5..=8 => Input::Set { value: self.value(), condition: Condition::Always },
@@ -145,7 +144,7 @@ impl Clients {
     /// The next page of the client's scan, now and then, which may be the first one.
     fn page_of_scan(&mut self, client: usize) -> Option<Request> {
         let me = &mut self.clients[client];
-        if !me.chance.one_in(2) {
+        if self.flushes || !me.chance.one_in(2) {
             return None;
         }
         let begin = || Walk { cursor: 0, server: me.server, scan: self.scans.begin() };

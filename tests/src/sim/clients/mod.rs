@@ -4,27 +4,30 @@
 //! |---|---|
 //! | `mix.rs` | which requests they draw, and how often |
 //! | `request.rs` | a request, and the command of the log that it becomes |
-//! | `redis.rs`, `http.rs` | how it is said over each protocol, and what the answers mean |
+//! | `sending.rs` | what goes to a server, and how |
+//! | `redis.rs`, `http.rs` | how a request is said over each protocol, and what the answers mean |
 //! | `told.rs` | what follows from an answer, whichever way it came |
+//! | `history.rs` | what was asked and told, for the linearizability checker |
 //!
 //! Some speak the Redis protocol and some HTTP, over connections with pipelines; others call the engine as a program does that
 //! embeds it. A client that hears nothing, or whose server is gone, goes on to another server and leaves the outcomes of what it
 //! had asked unknown.
 
+mod history;
 mod http;
 mod mix;
 mod redis;
 pub mod request;
+mod sending;
 mod told;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 
-use bytes::Bytes;
-use niagara_engine::{Consistency, GlobalPosition};
-use niagara_kvstore::{Life, Reply};
+use niagara_kvstore::Life;
 
-use self::request::{Request, Seen, name};
+use self::history::History;
+use self::request::{Request, Seen};
 use super::coverage::Coverage;
 use super::sizes::Sizes;
 use crate::chance::Chance;
@@ -32,29 +35,29 @@ use crate::http::read_response;
 use crate::invariants::{
     AckedIsApplied, AppendsAreKept, Broken, ReadIsFresh, ReadShowsItsState, Scan, ScanIsComplete,
 };
-use crate::linearizability::{Input, Operation};
+use crate::linearizability::Operation;
 use crate::resp::read_value;
 use crate::{Response, Value};
 
+pub use sending::{Ask, By, Protocol, Sending, Told};
 pub use told::look;
+
+/// Everything is flushed in one simulation of so many.
+const FLUSHES: u64 = 8;
 
 /// All clients, and what they have been told.
 #[derive(Debug)]
 pub struct Clients {
     clients: Vec<Client>,
     servers: u64,
-    /// Calls and answers in the order in which they happened, which is all that real-time order needs.
-    step: u64,
-    operations: Vec<Operation<String>>,
-    /// Operations that were refused, and so never happened.
-    refused: BTreeSet<usize>,
-    /// The commands of those operations that no other one has.
-    commands: BTreeMap<usize, Bytes>,
+    history: History,
     next_connection: u32,
     next_value: u64,
     sizes: Sizes,
     /// Of commands whose clients were told where they were executed: the latest position.
     position: u64,
+    /// Now and then everything is flushed. Then nothing is appended, and nobody scans, since nothing lasts.
+    flushes: bool,
     appends: AppendsAreKept,
     scans: ScanIsComplete,
     /// The life of the state, once a tag has told it.
@@ -147,80 +150,6 @@ pub struct Waiting<'c> {
     pub request: &'c Request,
 }
 
-/// What a client sends, or a part of it.
-#[derive(Clone, Debug)]
-pub struct Sending {
-    /// The client.
-    pub client: usize,
-    /// Counts the client's batches.
-    pub batch: u64,
-    /// To which server.
-    pub server: u64,
-    /// How.
-    pub by: By,
-}
-
-/// The ways to a server.
-#[derive(Clone, Debug)]
-pub enum By {
-    /// Bytes on a connection.
-    Connection {
-        /// The connection's number.
-        connection: u32,
-        /// Which protocol is spoken there.
-        protocol: Protocol,
-        /// What is sent.
-        bytes: Vec<u8>,
-    },
-    /// A call of the engine.
-    Call {
-        /// Names the call.
-        token: u64,
-        /// What is asked.
-        ask: Ask,
-    },
-}
-
-/// What is spoken on a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// Redis, version 2.
-    Redis,
-    /// HTTP/1.1.
-    Http,
-}
-
-/// A call of the engine.
-#[derive(Clone, Debug)]
-pub enum Ask {
-    /// To execute a command.
-    Execute(Bytes),
-    /// To read a key.
-    Read(String, Consistency),
-}
-
-/// What a call of the engine led to.
-#[derive(Clone, Debug)]
-pub enum Told {
-    /// The command was executed at this position.
-    Applied(u64, Reply),
-    /// It was not taken.
-    Refused,
-    /// Nobody knows.
-    Unknown,
-    /// The key was read.
-    Read {
-        /// This position was executed by then.
-        applied: u64,
-        /// The value and its version.
-        found: Option<(Bytes, u64)>,
-        /// How many commands the server had executed.
-        executed: usize,
-    },
-    /// The read failed.
-    ReadFailed,
-}
-
 /// What clients' answers are checked against.
 pub struct Checks<'c> {
     /// What is acknowledged.
@@ -241,14 +170,12 @@ impl Clients {
         let mut clients = Clients {
             clients: Vec::new(),
             servers,
-            step: 0,
-            operations: Vec::new(),
-            refused: BTreeSet::new(),
-            commands: BTreeMap::new(),
+            history: History::default(),
             next_connection: 1,
             next_value: 1,
             sizes,
             position: 0,
+            flushes: chance.one_in(FLUSHES),
             appends: AppendsAreKept::default(),
             scans: ScanIsComplete::default(),
             life: None,
@@ -285,19 +212,9 @@ impl Clients {
         self.clients.len()
     }
 
-    /// The history of the keys that everybody works on, when all that will ever be executed has been. What was never executed is not
-    /// in it: of outcomes that clients do not know that leaves few, and the search for an order is short.
+    /// The history of the keys that everybody works on, when all that will ever be executed has been.
     pub fn history(&self, executed: &AckedIsApplied) -> Vec<Operation<String>> {
-        let has_happened = |at: &usize| {
-            let command = self.commands.get(at);
-            !self.refused.contains(at) && command.is_none_or(|command| executed.acknowledged(command).is_ok())
-        };
-        let kept = self
-            .operations
-            .iter()
-            .enumerate()
-            .filter(|(at, operation)| operation.ended.is_some() || has_happened(at));
-        kept.map(|(_, operation)| operation.clone()).collect()
+        self.history.settled(executed)
     }
 
     /// The number of a new connection.
@@ -315,25 +232,15 @@ impl Clients {
         let token = self.next_token;
         self.next_token += 1;
         for request in &requests {
-            let operation = self.note(client, request, life);
+            let operation = self.history.begin(client, request, life);
             let (least, appended) = (fresh.begin(), self.appends.begin());
             let call = Call { request: request.clone(), operation, least, appended, life, token };
             self.clients[client].waiting.push_back(call);
         }
-        let by = match kind {
-            Kind::Redis { connection } => {
-                let bytes = requests.iter().flat_map(redis::bytes_of).collect();
-                By::Connection { connection, protocol: Protocol::Redis, bytes }
-            }
-            Kind::Http { connection } => {
-                let bytes = requests.iter().flat_map(|request| http::bytes_of(request, life)).collect();
-                By::Connection { connection, protocol: Protocol::Http, bytes }
-            }
-            Kind::Embedded => {
-                self.tokens.insert(token, client);
-                By::Call { token, ask: ask_of(&requests[0]) }
-            }
-        };
+        if kind == Kind::Embedded {
+            self.tokens.insert(token, client);
+        }
+        let by = By::of(kind, &requests, life, token);
         let me = &mut self.clients[client];
         me.batch += 1;
         me.life = None;
@@ -342,30 +249,8 @@ impl Clients {
 
     /// What a client sends at once may come to the server in parts, cut anywhere.
     pub fn in_parts(&mut self, sending: Sending) -> Vec<Sending> {
-        let By::Connection { connection, protocol, bytes } = &sending.by else { return vec![sending] };
         let chance = &mut self.clients[sending.client].chance;
-        let count = *chance.pick(&[1, 1, 2, 3]);
-        let mut cuts: Vec<usize> = (1..count).map(|_| chance.below(bytes.len() as u64) as usize).collect();
-        cuts.extend([0, bytes.len()]);
-        cuts.sort_unstable();
-        let part = |cut: &[usize]| {
-            let bytes = bytes[cut[0]..cut[1]].to_vec();
-            let by = By::Connection { connection: *connection, protocol: *protocol, bytes };
-            Sending { by, ..sending }
-        };
-        cuts.windows(2).map(part).collect()
-    }
-
-    /// Notes an operation that begins, if it is one that is checked with the others.
-    fn note(&mut self, client: usize, request: &Request, life: Option<Life>) -> Option<usize> {
-        self.step += 1;
-        let (key, input) = request.operation()?;
-        let operation = Operation { client: client as u64, key, began: self.step, ended: None, input };
-        if let Some(command) = request.command(life).filter(|_| request.is_unlike_others()) {
-            self.commands.insert(self.operations.len(), command);
-        }
-        self.operations.push(operation);
-        Some(self.operations.len() - 1)
+        sending.in_parts(chance)
     }
 
     /// The client that waits for a call, if it still does.
@@ -494,15 +379,4 @@ impl Clients {
 enum Answer {
     Redis(Value),
     Http(Response),
-}
-
-fn ask_of(request: &Request) -> Ask {
-    match request {
-        Request::Key { key, input: Input::Get } => Ask::Read(name(*key), Consistency::Strong),
-        Request::AtLeast { key, position } => {
-            Ask::Read(name(*key), Consistency::AtLeast(GlobalPosition::new(*position)))
-        }
-        Request::Weak { key } => Ask::Read(name(*key), Consistency::Weak),
-        write => Ask::Execute(write.command(None).expect("what is no read is a command")),
-    }
 }

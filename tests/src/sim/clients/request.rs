@@ -13,11 +13,17 @@ pub const PAIR: [&str; 2] = ["pair-a", "pair-b"];
 /// Keys that are only ever there together: set, deleted and read by one command.
 pub const GROUP: [&str; 3] = ["group-a", "group-b", "group-c"];
 
+/// Keys that everybody works on.
+pub const KEYS: u8 = 5;
+
 /// A key that is never there.
 pub const NEVER: &str = "never";
 
 /// A key that is only ever appended to.
 pub const APPENDED: &str = "appended";
+
+/// What the group is called where it counts as one key.
+const GROUP_KEY: &str = "group";
 
 /// Keys with long values that everybody works on.
 pub const LONG_KEYS: [u8; 2] = [100, 101];
@@ -86,6 +92,8 @@ pub enum Request {
         /// The number.
         number: u64,
     },
+    /// Everything is removed.
+    FlushAll,
     /// The page that says that the server runs.
     Health,
 }
@@ -138,9 +146,15 @@ impl Request {
                 (name(*key), Input::Set { value: *value, condition: Condition::Always })
             }
             Request::Refresh { key, .. } => (name(*key), Input::Get),
-            Request::Group(input) => ("group".into(), input.clone()),
+            Request::Group(input) => (GROUP_KEY.into(), input.clone()),
             _ => return None,
         })
+    }
+
+    /// What a flush does to the keys of that history.
+    pub fn flushed() -> impl Iterator<Item = (String, Input)> {
+        let keys = (0..KEYS).chain(LONG_KEYS).map(name).chain([GROUP_KEY.into()]);
+        keys.map(|key| (key, Input::Delete { condition: Condition::Always }))
     }
 
     /// The command of the log; nothing for a read. Over HTTP a version is named together with the life of the state.
@@ -163,6 +177,7 @@ impl Request {
                 let keys = deleted_with_group().map(str::as_bytes);
                 command::encode_delete(&mut bytes, keys.into_iter(), &command::Condition::Always);
             }
+            Request::FlushAll => command::encode_flush_all(&mut bytes),
             Request::Append(number) => {
                 command::encode_append(&mut bytes, APPENDED.as_bytes(), &appended(*number));
             }

@@ -87,10 +87,7 @@ impl Clients {
         output: Output,
         checks: &mut Checks<'_>,
     ) -> Result<(), Broken> {
-        self.step += 1;
-        if let Some(operation) = call.operation {
-            self.operations[operation].ended = Some((self.step, output));
-        }
+        self.history.end(call.operation, output);
         if let Request::Key { key, input } = &call.request {
             self.see(client, *key, Some(input), output);
             if *input == Input::Get {
@@ -146,20 +143,13 @@ impl Clients {
     /// A request was not served: what it asked has not happened, and never will.
     pub(super) fn refuse(&mut self, call: &Call, checks: &mut Checks<'_>) {
         checks.coverage.count("command refused");
-        self.refused.extend(call.operation);
+        self.history.refuse(call.operation);
     }
 
     /// Nor was one that is too long.
     pub(super) fn too_large(&mut self, call: &Call, checks: &mut Checks<'_>) {
         checks.coverage.count("command too large");
-        self.refused.extend(call.operation);
-    }
-
-    /// An operation has done nothing but tell what a key holds.
-    pub(super) fn becomes_a_read(&mut self, call: &Call) {
-        if let Some(operation) = call.operation {
-            self.operations[operation].input = Input::Get;
-        }
+        self.history.refuse(call.operation);
     }
 
     /// A page of a client's scan has come.
