@@ -354,11 +354,7 @@ impl State {
 
     fn write(&mut self, file: u64, at: usize, data: Vec<u8>) {
         let content = self.contents.get_mut(&file).expect("an open file is there");
-        let end = at + data.len();
-        if content.bytes.len() < end {
-            content.bytes.resize(end, 0);
-        }
-        content.bytes[at..end].copy_from_slice(&data);
+        overwrite(&mut content.bytes, at, &data);
         content.unsynced.push(Change::Written(at, data));
     }
 
@@ -373,7 +369,7 @@ impl State {
         let content = self.contents.get_mut(&file).expect("an open file is there");
         for change in content.unsynced.drain(..) {
             match change {
-                Change::Written(at, data) => overwrite(&mut content.durable, at, &data, |_| true),
+                Change::Written(at, data) => overwrite(&mut content.durable, at, &data),
                 Change::Emptied => content.durable.clear(),
             }
         }
@@ -411,7 +407,7 @@ impl State {
                 match (self.chance.below(3), change) {
                     (0, _) => losses.lost += 1,
                     (_, Change::Emptied) => content.durable.clear(),
-                    (1, Change::Written(at, data)) => overwrite(&mut content.durable, at, &data, |_| true),
+                    (1, Change::Written(at, data)) => overwrite(&mut content.durable, at, &data),
                     (_, Change::Written(at, data)) => {
                         losses.torn += 1;
                         tear(&mut content.durable, at, &data, &mut self.chance);
@@ -484,14 +480,24 @@ impl Renaming {
     }
 }
 
+/// Writes all of the bytes. What lies between the end and them is zeros.
+fn overwrite(bytes: &mut Vec<u8>, at: usize, data: &[u8]) {
+    lengthen(bytes, at);
+    let kept = data.len().min(bytes.len() - at);
+    bytes[at..at + kept].copy_from_slice(&data[..kept]);
+    bytes.extend_from_slice(&data[kept..]);
+}
+
 /// Writes those of the bytes that `keep` says, by their place in `data`.
-fn overwrite(bytes: &mut Vec<u8>, at: usize, data: &[u8], keep: impl Fn(usize) -> bool) {
-    if bytes.len() < at + data.len() {
-        bytes.resize(at + data.len(), 0);
-    }
+fn overwrite_some(bytes: &mut Vec<u8>, at: usize, data: &[u8], keep: impl Fn(usize) -> bool) {
+    lengthen(bytes, at + data.len());
     for (place, byte) in data.iter().enumerate().filter(|(place, _)| keep(*place)) {
         bytes[at + place] = *byte;
     }
+}
+
+fn lengthen(bytes: &mut Vec<u8>, length: usize) {
+    bytes.resize(bytes.len().max(length), 0);
 }
 
 /// A write of which the front, the back, or a mixture has come to the disk.
@@ -499,9 +505,9 @@ fn tear(bytes: &mut Vec<u8>, at: usize, data: &[u8], chance: &mut Chance) {
     let cut = chance.below(data.len() as u64 + 1) as usize;
     let pieces = chance.bits();
     match chance.below(3) {
-        0 => overwrite(bytes, at, data, |place| place < cut),
-        1 => overwrite(bytes, at, data, |place| place >= cut),
-        _ => overwrite(bytes, at, data, |place| pieces >> (place / 16 % 64) & 1 == 1),
+        0 => overwrite_some(bytes, at, data, |place| place < cut),
+        1 => overwrite_some(bytes, at, data, |place| place >= cut),
+        _ => overwrite_some(bytes, at, data, |place| pieces >> (place / 16 % 64) & 1 == 1),
     }
 }
 
@@ -619,7 +625,7 @@ impl LogFile for Handle {
     }
 
     fn write_all_at(&self, parts: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
-        let data: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
+        let data = parts.iter().map(|part| &**part).collect::<Vec<&[u8]>>().concat();
         let mut state = self.disk.state();
         let was_dead = state.dead;
         let kind = state.contents[&self.file].kind;
