@@ -63,6 +63,11 @@ impl<R> Inbox<R> {
         !self.has_arrived.load(SeqCst)
     }
 
+    /// Whether something has come, for a thread that is not about to sleep.
+    pub fn has_arrived(&self) -> bool {
+        self.has_arrived.load(SeqCst)
+    }
+
     /// The thread does not sleep any more.
     pub fn awake(&self) {
         self.sleeps.retract();

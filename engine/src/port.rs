@@ -199,6 +199,11 @@ impl<S: StateMachine> Port<S> {
         self.inbox.may_sleep()
     }
 
+    /// Whether completions have come. It is no last look before sleeping: that is [`may_sleep`](Self::may_sleep).
+    pub fn has_completions(&self) -> bool {
+        self.inbox.has_arrived()
+    }
+
     /// The thread does not sleep any more.
     pub fn awake(&self) {
         self.inbox.awake();

@@ -166,6 +166,19 @@ impl Wire {
         Ok(wire)
     }
 
+    /// Whether a frame's body is that of a [`Forward`](Wire::Forward), if it is a message at all.
+    pub fn is_forward(body: &[u8]) -> bool {
+        body.first() == Some(&TAG_FORWARD)
+    }
+
+    /// The type of the Raft message that a frame's body is, if it is one at all.
+    pub fn raft_type(body: &[u8]) -> Option<MessageType> {
+        match body {
+            [TAG_RAFT, code, ..] => type_of(*code).ok(),
+            _ => None,
+        }
+    }
+
     /// About how many bytes it takes, on the wire and until then in memory.
     pub fn bytes(&self) -> usize {
         let large = |bytes: &Bytes| if bytes.len() < SHARE_FROM { 0 } else { bytes.len() };

@@ -113,6 +113,14 @@ impl LogStore {
         self.lock().table.floor()
     }
 
+    /// Up to where the log is compacted, and its last entry, which is the same if there is none.
+    pub fn ends(&self) -> (EntryId, EntryId) {
+        let table = &self.lock().table;
+        let index = table.last();
+        let term = table.term(index).expect("a log knows the terms of its entries, and of its floor");
+        (table.floor(), EntryId { index, term })
+    }
+
     /// The hard state as it was on disk when the log was opened; later ones are the caller's to remember.
     pub fn hard_state(&self) -> HardState {
         self.0.recovered

@@ -107,10 +107,10 @@ pub struct Standing {
 }
 
 /// Bytes of entries that wait somewhere on a server.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WaitingBytes {
-    /// Per group: for the server's own disk.
-    pub unsynced: Vec<u64>,
+    /// For the server's own disk, in the group with the most: its zero-based index, and the bytes.
+    pub unsynced: (usize, u64),
     /// Pulled out of the logs, for the merge.
     pub pulled: u64,
     /// Merged, for execution.
@@ -192,6 +192,11 @@ impl<S: StateMachine> Machine<S> {
     /// Another server has refused this one.
     pub fn refused(&self, refusal: &Refusal) {
         self.identity.refused(refusal);
+    }
+
+    /// Whether this server has parted from the others: [`Client::is_diverged`].
+    pub fn is_diverged(&self) -> bool {
+        self.shared.board.divergence.is_diverged()
     }
 
     /// A handle for the server's clients.
@@ -328,8 +333,8 @@ impl<S: StateMachine> Machine<S> {
     }
 
     /// The snapshots that are durable here, oldest first.
-    pub fn snapshots(&self) -> Vec<Arc<Header>> {
-        self.keeper.shelf().kept().iter().map(|kept| Arc::clone(&kept.header)).collect()
+    pub fn snapshots(&self) -> impl DoubleEndedIterator<Item = &Arc<Header>> + ExactSizeIterator + Clone {
+        self.keeper.shelf().kept().iter().map(|kept| &kept.header)
     }
 
     /// How many snapshots were found damaged at the start.
@@ -348,8 +353,9 @@ impl<S: StateMachine> Machine<S> {
     /// Bytes that wait on this server behind something slow.
     pub fn waiting(&self) -> WaitingBytes {
         let board = &self.shared.board;
+        let unsynced = self.groups.iter().map(|group| group.replica.driver.unsynced_bytes());
         WaitingBytes {
-            unsynced: self.groups.iter().map(|group| group.replica.driver.unsynced_bytes()).collect(),
+            unsynced: unsynced.enumerate().max_by_key(|(_, bytes)| *bytes).expect("there is a group"),
             pulled: board.bounds.pulled(),
             executing: board.bounds.executing(),
             behind: board.bounds.behind(),

@@ -114,9 +114,7 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> Desk<S> {
 
     /// Whether completions have come, so that a turn would do something.
     pub fn has_completions(&self) -> bool {
-        let none = self.port.may_sleep();
-        self.port.awake();
-        !none
+        self.port.has_completions()
     }
 
     /// One turn of the thread: hands out what has completed, starts what can be started, and flushes once. Returns what

@@ -47,10 +47,8 @@ impl BytesAreBounded {
     pub fn check(&self, server: u64, waiting: &WaitingBytes) -> Result<(), Broken> {
         let Limits { unsynced, merge, behind } = self.limits;
         let message = self.largest.max(unsynced / 2);
-        for (group, bytes) in waiting.unsynced.iter().enumerate() {
-            let place = || format!("for the disk, in group {}", group + 1);
-            within(server, *bytes, unsynced + message, place)?;
-        }
+        let (group, bytes) = waiting.unsynced;
+        within(server, bytes, unsynced + message, || format!("for the disk, in group {}", group + 1))?;
         // One that is awaited may pull an entry whatever the others hold, and each is in its turn.
         let pulled = merge + (self.groups + 1) * self.largest;
         within(server, waiting.pulled, pulled, || "for the merge".into())?;

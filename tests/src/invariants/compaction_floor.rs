@@ -1,25 +1,23 @@
 use std::sync::Arc;
 
-use niagara_engine::log::LogStore;
 use niagara_engine::snapshot::Header;
 
 use super::{Broken, hold};
 
-/// Nothing above a durable snapshot is dropped from a log, and as long as there are two, nothing above the older one. A log
-/// that was reset begins above a snapshot that was received, or, since the start, above `at_start`.
-pub fn check_compaction_floor(
+/// Nothing above a durable snapshot is dropped from a log, which begins above entry `floor`; and as long as there are two, nothing
+/// above the older one. A log that was reset begins above a snapshot that was received, or, since the start, above `at_start`.
+pub fn check_compaction_floor<'h>(
     (server, group): (u64, usize),
-    log: &LogStore,
+    floor: u64,
     at_start: u64,
-    snapshots: &[Arc<Header>],
+    snapshots: impl DoubleEndedIterator<Item = &'h Arc<Header>> + Clone,
 ) -> Result<(), Broken> {
     let floor_of = |header: &Arc<Header>| header.floors[group].entry.index;
-    let older = snapshots.iter().rev().nth(1).map_or(0, floor_of);
-    let received = snapshots.iter().filter(|header| header.server != server).map(floor_of).max();
+    let older = snapshots.clone().rev().nth(1).map_or(0, floor_of);
+    let received = snapshots.clone().filter(|header| header.server != server).map(floor_of).max();
     let allowed = at_start.max(older).max(received.unwrap_or(0));
-    let floor = log.floor().index;
     hold(floor <= allowed, "compaction_floor", || {
-        let rounds: Vec<u64> = snapshots.iter().map(|header| header.round).collect();
+        let rounds: Vec<u64> = snapshots.clone().map(|header| header.round).collect();
         format!(
             "server {server}'s log of group {} begins above entry {floor}, but its snapshots, of rounds {rounds:?}, allow \
              no more than {allowed}",

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use niagara_engine::batch::EntryFill;
-use niagara_engine::log::{LogEntry, LogStore};
+use niagara_engine::log::{EntryId, LogEntry, LogStore};
 
 use super::{Broken, hold};
 
@@ -42,12 +42,13 @@ impl LogMatching {
         self.compared.retain(|(of, _), _| *of != server);
     }
 
-    /// A replica knows its log to be committed up to here. Returns how many records are new to everybody.
+    /// A replica knows its log, which begins above `floor`, to be committed up to here. Returns how many records are new to
+    /// everybody.
     pub fn observe(
         &mut self,
-        server: u64,
-        group: usize,
+        (server, group): (u64, usize),
         commit: u64,
+        floor: EntryId,
         log: &LogStore,
     ) -> Result<usize, Broken> {
         let compared = self.compared.entry((server, group)).or_default();
@@ -55,7 +56,6 @@ impl LogMatching {
             format!("server {server} knew group {} committed to {compared}, and now to {commit}", group + 1)
         })?;
         let known = self.committed[group].len();
-        let floor = log.floor();
         if *compared < floor.index {
             // What a snapshot stands for is not there to be compared, but for the term of its last entry.
             let record = self.committed[group].get(floor.index as usize - 1);

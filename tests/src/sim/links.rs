@@ -7,14 +7,14 @@ use super::world::{Event, MS, World};
 use crate::invariants::Broken;
 
 impl World {
-    pub(super) fn arrive(&mut self, flight: &Flight) -> Result<(), Broken> {
+    pub(super) fn arrive(&mut self, flight: Flight) -> Result<(), Broken> {
         let (from, to, group) = flight.direction;
-        if !self.network.delivers(flight) || !self.is_running(to) {
+        if !self.network.delivers(&flight) || !self.is_running(to) {
             return Ok(());
         }
-        match &flight.cargo {
+        match flight.cargo {
             Cargo::Body(body) => {
-                self.put_into_inbox(to, group, NetEvent::Frame { from, body: body.clone() });
+                self.put_into_inbox(to, group, NetEvent::Frame { from, body });
             }
             Cargo::Damaged(bytes) => {
                 let mut reader = FrameReader::new(1 << 16, 1 << 20);

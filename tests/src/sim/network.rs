@@ -1,7 +1,5 @@
 //! The links between servers: one for each pair of servers and group, with messages late, lost, doubled and damaged.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use bytes::Bytes;
 use niagara_engine::wire::Wire;
 use niagara_net::Frame;
@@ -70,105 +68,144 @@ struct Thin {
     free_at: Micros,
 }
 
+/// One direction of a link.
+#[derive(Clone, Copy, Debug, Default)]
+struct Way {
+    /// The connection that the link has, if any: the same in both directions.
+    connection: Option<u64>,
+    /// It loses everything.
+    is_cut: bool,
+    /// Its messages take so much longer.
+    more: Micros,
+    /// It takes so many bytes a second, and when the last byte that was sent has left.
+    thin: Option<Thin>,
+    /// When its last message arrives: others come behind it, as over TCP.
+    last_arrival: Micros,
+}
+
 /// All links.
 #[derive(Debug)]
 pub struct Network {
     chance: Chance,
     weather: Weather,
-    /// The connection that each link (lower server first) has, if any. Numbers rise.
-    connections: BTreeMap<Direction, u64>,
-    next_connection: u64,
-    /// Directions that lose everything.
-    cut: BTreeSet<Direction>,
-    /// Additional delay of a direction.
-    slow: BTreeMap<Direction, Micros>,
+    servers: u64,
+    links: usize,
+    /// By direction, in their order.
+    ways: Vec<Way>,
     /// Kinds of which all messages are lost, and whose; nothing is everybody's.
     losing: Vec<(Option<u64>, MessageKind)>,
-    /// Directions that take so many bytes a second, and when the last byte that was sent has left.
-    thin: BTreeMap<Direction, Thin>,
-    /// When the last message of each direction arrives: others come behind it, as over TCP.
-    last_arrival: BTreeMap<Direction, Micros>,
+    /// Numbers rise.
+    next_connection: u64,
 }
 
 impl Network {
-    /// A network without connections.
-    pub fn new(chance: Chance, weather: Weather) -> Network {
-        Network {
-            chance,
-            weather,
-            connections: BTreeMap::new(),
-            next_connection: 1,
-            cut: BTreeSet::new(),
-            slow: BTreeMap::new(),
-            losing: Vec::new(),
-            thin: BTreeMap::new(),
-            last_arrival: BTreeMap::new(),
-        }
+    /// A network of so many servers, with so many links between any two, without connections.
+    pub fn new(chance: Chance, weather: Weather, servers: u64, links: usize) -> Network {
+        let ways = vec![Way::default(); (servers * servers) as usize * links];
+        Network { chance, weather, servers, links, ways, losing: Vec::new(), next_connection: 1 }
+    }
+
+    /// The last link between two servers is for snapshots.
+    fn is_of_group(&self, (_, _, link): Direction) -> bool {
+        link + 1 < self.links
+    }
+
+    fn place(&self, (from, to, group): Direction) -> usize {
+        ((from - 1) * self.servers + to - 1) as usize * self.links + group
+    }
+
+    fn way(&self, direction: Direction) -> &Way {
+        &self.ways[self.place(direction)]
+    }
+
+    fn way_mut(&mut self, direction: Direction) -> &mut Way {
+        let place = self.place(direction);
+        &mut self.ways[place]
+    }
+
+    fn directions(&self) -> impl Iterator<Item = Direction> + use<> {
+        let (servers, links) = (self.servers, self.links);
+        (1..=servers)
+            .flat_map(move |from| (1..=servers).map(move |to| (from, to)))
+            .flat_map(move |(from, to)| (0..links).map(move |group| (from, to, group)))
     }
 
     /// Two servers connect; the connection's number, or nothing if they are connected, or something is cut between them.
     pub fn connect(&mut self, a: u64, b: u64, group: usize) -> Option<u64> {
-        let blocked = self.cut.contains(&(a, b, group)) || self.cut.contains(&(b, a, group));
-        if blocked || self.connections.contains_key(&link(a, b, group)) {
+        let (there, back) = (self.way((a, b, group)), self.way((b, a, group)));
+        if there.is_cut || back.is_cut || there.connection.is_some() {
             return None;
         }
         let connection = self.next_connection;
         self.next_connection += 1;
-        self.connections.insert(link(a, b, group), connection);
+        self.way_mut((a, b, group)).connection = Some(connection);
+        self.way_mut((b, a, group)).connection = Some(connection);
         Some(connection)
     }
 
     /// A connection is gone, with what is on its way; `false` if there was none.
     pub fn disconnect(&mut self, a: u64, b: u64, group: usize) -> bool {
+        let mut was_connected = false;
         for direction in [(a, b, group), (b, a, group)] {
-            self.last_arrival.remove(&direction);
-            if let Some(thin) = self.thin.get_mut(&direction) {
+            let way = self.way_mut(direction);
+            way.last_arrival = 0;
+            if let Some(thin) = &mut way.thin {
                 thin.free_at = 0;
             }
+            was_connected |= way.connection.take().is_some();
         }
-        self.connections.remove(&link(a, b, group)).is_some()
+        was_connected
     }
 
     /// The peers that a server has a connection with.
     pub fn peers(&self, server: u64) -> Vec<(u64, usize)> {
-        let of = |&(a, b, group): &Direction| match server {
-            _ if server == a => Some((b, group)),
-            _ if server == b => Some((a, group)),
-            _ => None,
-        };
-        self.connections.keys().filter_map(of).collect()
+        let of_server = self.directions().filter(|(from, ..)| *from == server);
+        let connected = of_server.filter(|direction| self.way(*direction).connection.is_some());
+        connected.map(|(_, to, group)| (to, group)).collect()
     }
 
     /// Whether two servers are connected, and hear each other.
     pub fn is_open(&self, a: u64, b: u64, group: usize) -> bool {
-        let cut = |direction| self.cut.contains(&direction);
-        self.connections.contains_key(&link(a, b, group)) && !cut((a, b, group)) && !cut((b, a, group))
+        let (there, back) = (self.way((a, b, group)), self.way((b, a, group)));
+        there.connection.is_some() && !there.is_cut && !back.is_cut
     }
 
     /// Whether a message that was sent over a connection still arrives.
     pub fn delivers(&self, flight: &Flight) -> bool {
-        let (from, to, group) = flight.direction;
-        let connection = self.connections.get(&link(from, to, group));
-        flight.connection.is_none_or(|on| connection == Some(&on)) && !self.cut.contains(&flight.direction)
+        let way = self.way(flight.direction);
+        !way.is_cut && flight.connection.is_none_or(|on| way.connection == Some(on))
     }
 
-    /// Sends a frame: the flights that come of it.
+    /// Sends a frame: the flights that come of it, two at most.
     pub fn send(
         &mut self,
         now: Micros,
         direction: Direction,
         frame: &Frame,
         coverage: &mut Coverage,
-    ) -> Vec<Flight> {
-        let (from, to, group) = direction;
-        let Some(&connection) = self.connections.get(&link(from, to, group)) else { return Vec::new() };
-        if self.cut.contains(&direction) {
+    ) -> impl Iterator<Item = Flight> + use<> {
+        let (copy, original) = self.flights(now, direction, frame, coverage);
+        copy.into_iter().chain(original)
+    }
+
+    /// A frame's second copy and itself, as far as they get under way.
+    fn flights(
+        &mut self,
+        now: Micros,
+        direction: Direction,
+        frame: &Frame,
+        coverage: &mut Coverage,
+    ) -> (Option<Flight>, Option<Flight>) {
+        let Way { connection: Some(connection), is_cut, .. } = *self.way(direction) else {
+            return (None, None);
+        };
+        if is_cut {
             coverage.count("message lost in a partition");
-            return Vec::new();
+            return (None, None);
         }
         if self.chance.per_myriad(self.weather.lost) {
             coverage.count("message lost");
-            return Vec::new();
+            return (None, None);
         }
         let body: Bytes = match frame.parts() {
             [only] => only.clone(),
@@ -179,12 +216,11 @@ impl Network {
             return Vec::new();
         }
         let now = self.leaves(now, direction, frame.len() as u64);
-        let mut flights = Vec::new();
         let mut doubled = self.weather.doubled;
-        if doubled > 0 && is_of_a_time(&body) {
+        if doubled > 0 && self.is_of_a_time(direction, &body) {
             doubled *= MORE_DOUBLED;
         }
-        if self.chance.per_myriad(doubled) {
+        let copy = self.chance.per_myriad(doubled).then(|| {
             let cargo = Cargo::Body(body.clone());
             let (connection, late) = if self.chance.one_in(3) {
                 coverage.count("message's copy very late");
@@ -193,8 +229,8 @@ impl Network {
                 coverage.count("message doubled");
                 (Some(connection), self.delay(direction) * 3)
             };
-            flights.push(Flight { direction, connection, arrives: now + late, cargo });
-        }
+            Flight { direction, connection, arrives: now + late, cargo }
+        });
         let cargo = if self.chance.per_myriad(self.weather.damaged) {
             coverage.count("message damaged");
             Cargo::Damaged(self.damage(frame))
@@ -202,8 +238,14 @@ impl Network {
             Cargo::Body(body)
         };
         let arrives = self.arrival(now, direction, coverage);
-        flights.push(Flight { direction, connection: Some(connection), arrives, cargo });
-        flights
+        (copy, Some(Flight { direction, connection: Some(connection), arrives, cargo }))
+    }
+
+    /// Whether a message is one of an attempt, of a life, or of a file: commands for a leader, answers for reads, parts of transfers.
+    fn is_of_a_time(&self, direction: Direction, body: &[u8]) -> bool {
+        !self.is_of_group(direction)
+            || Wire::is_forward(body)
+            || Wire::raft_type(body) == Some(MessageType::MsgReadIndexResp)
     }
 
     /// The kind of a message, if all of its kind are lost.
@@ -224,29 +266,29 @@ impl Network {
             coverage.count("message overtaken");
             return arrives + self.chance.between(1, 5) * self.weather.delay.1;
         }
-        let last = self.last_arrival.entry(direction).or_default();
+        let last = &mut self.way_mut(direction).last_arrival;
         *last = arrives.max(*last + 1);
         *last
     }
 
     /// When the last byte of a message has left.
     fn leaves(&mut self, now: Micros, direction: Direction, bytes: u64) -> Micros {
-        let Some(thin) = self.thin.get_mut(&direction) else { return now };
+        let Some(thin) = &mut self.way_mut(direction).thin else { return now };
         thin.free_at = thin.free_at.max(now) + bytes * 1_000_000 / thin.bytes_per_second;
         thin.free_at
     }
 
     /// Bytes of a direction that have not left; nothing if the two are not connected.
     pub fn queued_bytes(&self, now: Micros, direction: Direction) -> Option<usize> {
-        let (from, to, group) = direction;
-        self.connections.get(&link(from, to, group))?;
+        let way = self.way(direction);
+        way.connection?;
         let left = |thin: &Thin| thin.free_at.saturating_sub(now) * thin.bytes_per_second / 1_000_000;
-        Some(self.thin.get(&direction).map_or(0, left) as usize)
+        Some(way.thin.as_ref().map_or(0, left) as usize)
     }
 
     fn delay(&mut self, direction: Direction) -> Micros {
         let (least, most) = self.weather.delay;
-        self.chance.between(least, most) + self.slow.get(&direction).copied().unwrap_or(0)
+        self.chance.between(least, most) + self.way(direction).more
     }
 
     /// The frame as it goes over the wire, with a few of its bits changed.
@@ -261,19 +303,17 @@ impl Network {
 
     /// Loses everything in these directions from now on.
     pub fn cut(&mut self, directions: impl IntoIterator<Item = Direction>) {
-        self.cut.extend(directions);
+        directions.into_iter().for_each(|direction| self.way_mut(direction).is_cut = true);
     }
 
     /// Ends what [`cut`](Self::cut) began.
     pub fn mend(&mut self, directions: impl IntoIterator<Item = Direction>) {
-        for direction in directions {
-            self.cut.remove(&direction);
-        }
+        directions.into_iter().for_each(|direction| self.way_mut(direction).is_cut = false);
     }
 
     /// Delays a direction's messages by so much more; 0 ends it.
     pub fn slow(&mut self, direction: Direction, more: Micros) {
-        self.slow.insert(direction, more);
+        self.way_mut(direction).more = more;
     }
 
     /// Loses all messages of a kind that a server sends, or everybody; or no more.
@@ -286,36 +326,18 @@ impl Network {
 
     /// Lets a direction take no more than so many bytes a second; nothing ends it.
     pub fn thin(&mut self, direction: Direction, bytes_per_second: Option<u64>) {
-        match bytes_per_second {
-            Some(bytes_per_second) => {
-                self.thin.insert(direction, Thin { bytes_per_second, free_at: 0 });
-            }
-            None => {
-                self.thin.remove(&direction);
-            }
-        }
+        self.way_mut(direction).thin =
+            bytes_per_second.map(|bytes_per_second| Thin { bytes_per_second, free_at: 0 });
     }
 
     /// Ends all cuts and delays, and from now on loses, doubles, damages and overtakes nothing. Returns the directions that were
     /// thin: what waits there is still to come.
     pub fn calm(&mut self) -> Vec<Direction> {
-        self.cut.clear();
-        self.slow.clear();
         self.losing.clear();
         self.weather = Weather { lost: 0, doubled: 0, overtaken: 0, damaged: 0, ..self.weather };
-        std::mem::take(&mut self.thin).into_keys().collect()
+        for way in &mut self.ways {
+            (way.is_cut, way.more) = (false, 0);
+        }
+        self.directions().filter(|direction| self.way_mut(*direction).thin.take().is_some()).collect()
     }
-}
-
-/// Whether a message is one of an attempt, of a life, or of a file: commands for a leader, answers for reads, parts of transfers.
-fn is_of_a_time(body: &Bytes) -> bool {
-    match Wire::decode(body) {
-        Ok(Wire::Raft(message)) => message.msg_type == MessageType::MsgReadIndexResp,
-        Ok(message) => matches!(message, Wire::Forward(_)),
-        Err(_) => true,
-    }
-}
-
-fn link(a: u64, b: u64, group: usize) -> Direction {
-    (a.min(b), a.max(b), group)
 }

@@ -4,7 +4,6 @@ use niagara_engine::batch::EntryFill;
 
 use super::network::{MOST_LATE, Micros};
 use super::plan::Plan;
-use super::server::last_of;
 use super::world::{MS, World};
 use crate::invariants::{
     AckedIsApplied, AppliedOnce, Broken, ByteLimits, BytesAreBounded, ElectionSafety, FifoPerConnection,
@@ -86,7 +85,7 @@ impl World {
             pads_are_bounded.elected();
             leader_completeness.elected((id, group, term), log, log_matching.committed(group))?;
         }
-        let parted = machine.client().is_diverged().then(|| machine.client().status().diverged).flatten();
+        let parted = machine.is_diverged().then(|| machine.client().status().diverged).flatten();
         if let Some(why) = parted {
             return Err(Broken::new(
                 "equal_states",
@@ -95,14 +94,15 @@ impl World {
         }
         let handing_over = std::mem::replace(&mut running.transferees[group], standing.transferee);
         let begins = standing.transferee != 0 && standing.transferee != handing_over;
-        check_compaction_floor((id, group), log, running.floors[group], &machine.snapshots())?;
-        let before = std::mem::replace(&mut running.last[group], last_of(machine, group));
-        if log.term(before.0) != Some(before.1) && before.0 > 0 {
+        let (floor, last) = log.ends();
+        check_compaction_floor((id, group), floor.index, running.floors[group], machine.snapshots())?;
+        let before = std::mem::replace(&mut running.last[group], last);
+        if before != last && before.index > 0 && log.term(before.index) != Some(before.term) {
             self.trace.line(|| format!("server {id} replaces a suffix of group {}", group + 1));
             self.coverage.count("suffix replaced");
-        } else if standing.leads && standing.last > before.0 {
+        } else if standing.leads && standing.last > before.index {
             let mut appended = Vec::new();
-            log.read(before.0 + 1, standing.last, usize::MAX, &mut appended).expect("just appended");
+            log.read(before.index + 1, standing.last, usize::MAX, &mut appended).expect("just appended");
             for entry in appended {
                 let fill = EntryFill::of(&entry.context).expect("made here");
                 self.activity.entries += 1;
@@ -121,7 +121,7 @@ impl World {
                 )?;
             }
         }
-        let new = self.invariants.log_matching.observe(id, group, standing.commit, log)?;
+        let new = self.invariants.log_matching.observe((id, group), standing.commit, floor, log)?;
         if begins {
             self.coverage.count("leadership handed over");
             if let Some(target) = &self.servers[standing.transferee as usize - 1].running {

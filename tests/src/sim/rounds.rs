@@ -31,23 +31,16 @@ impl World {
 
     /// Wakes the threads of a server that have something to do.
     pub(super) fn follow(&mut self, id: u64) {
-        let (groups, now) = (self.groups(), self.now);
+        let now = self.now;
         self.server(id).set_clock(now);
         self.plan_keeping(id);
-        for thread in Thread::all(groups) {
-            let server = &self.servers[id as usize - 1];
-            let life = server.life;
-            let Some(running) = &server.running else { return };
-            let at = thread.index(groups);
-            // In the order of what it costs to look: this is done after every event.
-            if running.scheduled[at] || !running.wants(thread) || server.hangs(thread) {
-                continue;
-            }
-            let latency = self.latency(id, thread);
+        let mut woken = std::mem::take(&mut self.woken);
+        self.server(id).wake(&mut woken);
+        for thread in woken.drain(..) {
+            let (life, latency) = (self.server(id).life, self.latency(id, thread));
             self.after(latency, Event::Round { server: id, life, thread });
-            let server = &mut self.servers[id as usize - 1];
-            server.running.as_mut().expect("just seen").scheduled[at] = true;
         }
+        self.woken = woken;
     }
 
     /// The thread that keeps the snapshots sleeps until its next deadline at the most.
@@ -76,15 +69,13 @@ impl World {
         server.set_clock(now);
         let hangs = server.hangs(thread);
         let running = server.running.as_mut().expect("looked at before");
-        running.scheduled[thread.index(groups)] = false;
+        running.scheduled &= !thread.bit(groups);
         match thread {
             // It hangs in what it does, until what hangs goes on.
             _ if hangs => {}
             Thread::Group(group) if running.machine.is_blocked(group) => {}
             Thread::Group(group) => {
-                for event in std::mem::take(&mut running.inbox[group]) {
-                    running.machine.handle(group, event);
-                }
+                running.read_inbox(group);
                 self.turn(id, group)?;
             }
             Thread::Snapshots => self.keep_snapshots(id),
@@ -153,7 +144,7 @@ impl World {
             running.machine.handle_transfer(event);
         }
         let frames = running.machine.keep_snapshots();
-        let rounds: Vec<u64> = running.machine.snapshots().iter().map(|header| header.round).collect();
+        let rounds: Vec<u64> = running.machine.snapshots().map(|header| header.round).collect();
         if rounds.len() > before {
             self.activity.snapshots += 1;
         }
@@ -258,9 +249,7 @@ impl World {
         let life = server.life;
         let running = server.running.as_mut().expect("looked at before");
         if !running.machine.is_blocked(group) {
-            for event in std::mem::take(&mut running.inbox[group]) {
-                running.machine.handle(group, event);
-            }
+            running.read_inbox(group);
             running.machine.tick_group(group);
             self.turn(id, group)?;
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use niagara_engine::log::Files;
+use niagara_engine::log::{EntryId, Files};
 use niagara_engine::sim::{Clock, Machine, ManualClock, Outside};
 use niagara_engine::{Completion, Config, Member, Port, StartError, Wake};
 use niagara_kvstore::Life;
@@ -37,9 +37,9 @@ pub enum Thread {
 }
 
 impl Thread {
-    /// Its place in a list of all threads.
-    pub fn index(self, groups: usize) -> usize {
-        match self {
+    /// The bit that stands for it in a set of threads.
+    pub fn bit(self, groups: usize) -> u64 {
+        1 << match self {
             Thread::Group(group) => group,
             Thread::Log(group) => groups + group,
             Thread::Sequencer => 2 * groups,
@@ -49,10 +49,13 @@ impl Thread {
         }
     }
 
-    /// All threads of a server.
-    pub fn all(groups: usize) -> impl Iterator<Item = Thread> {
-        let of_groups = (0..groups).flat_map(|group| [Thread::Group(group), Thread::Log(group)]);
-        of_groups.chain([Thread::Sequencer, Thread::Application, Thread::Front, Thread::Snapshots])
+    /// Shows all threads of a server, one after the other.
+    pub fn all(groups: usize, mut show: impl FnMut(Thread)) {
+        for group in 0..groups {
+            show(Thread::Group(group));
+            show(Thread::Log(group));
+        }
+        [Thread::Sequencer, Thread::Application, Thread::Front, Thread::Snapshots].into_iter().for_each(show);
     }
 }
 
@@ -95,10 +98,10 @@ pub struct Running {
     pub machine: Machine<Recorder>,
     /// What has come over each group's links, and over those for snapshots, and was not looked at yet.
     pub inbox: Vec<VecDeque<NetEvent>>,
-    /// Which threads are about to go round.
-    pub scheduled: Vec<bool>,
-    /// Per group: the last entry's index and term, as last seen.
-    pub last: Vec<(u64, u64)>,
+    /// The threads that are about to go round, a [bit](Thread::bit) for each.
+    pub scheduled: u64,
+    /// Per group: the last entry, as last seen.
+    pub last: Vec<EntryId>,
     /// When the thread that keeps the snapshots is woken by its clock, if that is planned.
     pub keeping_at: Option<u64>,
     /// Per group: to whom leadership is being handed.
@@ -209,8 +212,8 @@ impl Server {
             desk: Desk::new(&client, life),
             port: client.port(Arc::new(NeverAsleep)),
             inbox: vec![VecDeque::new(); groups + 1],
-            scheduled: vec![false; 2 * groups + 4],
-            last: (0..groups).map(|group| last_of(&machine, group)).collect(),
+            scheduled: 0,
+            last: (0..groups).map(|group| machine.log(group).ends().1).collect(),
             keeping_at: None,
             transferees: vec![0; groups],
             floors: (0..groups).map(|group| machine.log(group).floor().index).collect(),
@@ -236,16 +239,24 @@ impl Server {
         }
     }
 
+    /// Threads that have something to do and are not about to go round: now they are.
+    pub fn wake(&mut self, woken: &mut Vec<Thread>) {
+        let groups = usize::from(self.config.groups());
+        let Some(running) = &self.running else { return };
+        // In the order of what it costs to look: this is done after every event.
+        Thread::all(groups, |thread| {
+            if running.scheduled & thread.bit(groups) == 0 && running.wants(thread) && !self.hangs(thread) {
+                woken.push(thread);
+            }
+        });
+        let bits = woken.iter().fold(0, |bits, thread| bits | thread.bit(groups));
+        self.running.as_mut().expect("just seen").scheduled |= bits;
+    }
+
     /// Sets its clock.
     pub fn set_clock(&self, now: u64) {
         self.clock.set(Duration::from_micros(now));
     }
-}
-
-/// The last entry of a group's log: index and term.
-pub fn last_of(machine: &Machine<Recorder>, group: usize) -> (u64, u64) {
-    let index = machine.log(group).last_index();
-    (index, machine.log(group).term(index).unwrap_or(0))
 }
 
 impl Running {
@@ -260,10 +271,16 @@ impl Running {
                 self.inbox.last().is_some_and(|inbox| !inbox.is_empty()) || self.machine.wants_keeping()
             }
             Thread::Front => {
-                let quiet = self.port.may_sleep();
-                self.port.awake();
-                self.fed || !self.ended.is_empty() || !quiet || self.desk.has_completions()
+                let waits = self.port.has_completions() || self.desk.has_completions();
+                self.fed || !self.ended.is_empty() || waits
             }
+        }
+    }
+
+    /// Hands a group what has come over its links.
+    pub fn read_inbox(&mut self, group: usize) {
+        while let Some(event) = self.inbox[group].pop_front() {
+            self.machine.handle(group, event);
         }
     }
 

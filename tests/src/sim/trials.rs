@@ -178,7 +178,7 @@ impl World {
 /// Of each group's log the terms from the first entry on that a start can use: above the floor of the newest snapshot.
 fn logs_of(running: &Running) -> Vec<Vec<u64>> {
     let machine = &running.machine;
-    let snapshot = machine.snapshots().last().cloned();
+    let snapshot = machine.snapshots().next_back().cloned();
     let log = |group: usize| {
         let floor = snapshot.as_ref().map_or(0, |header| header.floors[group].entry.index);
         let last = machine.log(group).last_index();

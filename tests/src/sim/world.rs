@@ -102,13 +102,15 @@ pub(super) struct World {
     /// Copies of servers' directories that are going to be put back, by the fault's number, with the life that they are of.
     pub copies: BTreeMap<usize, (u64, Image)>,
     queue: Queue<Event>,
+    /// Empty; its memory is what counts.
+    pub woken: Vec<Thread>,
 }
 
 impl World {
     /// The world at its beginning: all servers are about to start.
     pub fn new(plan: Plan, trace: bool) -> World {
         let mut chance = Chance::new(plan.seed);
-        let network = Network::new(chance.fork(1), plan.weather);
+        let network = Network::new(chance.fork(1), plan.weather, plan.servers, usize::from(plan.groups) + 1);
         let mut of_clients = chance.fork(2);
         let clients = Clients::new(plan.clients, plan.servers, plan.sizes.clone(), &mut of_clients);
         let servers = (1..=plan.servers).map(|id| {
@@ -137,6 +139,7 @@ impl World {
             met: BTreeMap::new(),
             copies: BTreeMap::new(),
             queue: Queue::default(),
+            woken: Vec::new(),
             chance,
             plan,
         };
@@ -206,7 +209,7 @@ impl World {
             Event::GroupTick { server, group, .. } => return self.group_tick(server, group),
             Event::Tick { server, .. } => self.tick(server),
             Event::KeepingDue { server, .. } => self.keeping_due(server),
-            Event::Arrive(flight) => return self.arrive(&flight),
+            Event::Arrive(flight) => return self.arrive(flight),
             Event::Connect { a, b, group } => return self.connect(a, b, group),
             Event::ClientStarts(client) => self.client_starts(client),
             Event::Asked(sending) => self.asked(sending),
