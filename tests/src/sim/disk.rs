@@ -5,6 +5,7 @@
 //! any mixture of old and new bytes, and of the names that were not synced a part.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -12,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use niagara_engine::log::{self, Files, LogFile, SegmentReport};
 
 use super::aim::{Aim, Kind, Step};
+use super::names::Names;
 use crate::chance::Chance;
 
 /// Bytes of a log segment before its first record.
@@ -66,8 +68,8 @@ pub enum Loss {
 /// All that a disk holds at a moment.
 #[derive(Clone, Debug)]
 pub struct Image {
-    names: BTreeMap<PathBuf, u64>,
-    durable_names: BTreeMap<PathBuf, u64>,
+    names: Names,
+    durable_names: Names,
     renamings: Vec<Renaming>,
     contents: BTreeMap<u64, Content>,
     trouble: Trouble,
@@ -84,13 +86,13 @@ pub struct Losses {
 
 #[derive(Debug)]
 struct State {
-    names: BTreeMap<PathBuf, u64>,
-    durable_names: BTreeMap<PathBuf, u64>,
+    names: Names,
+    durable_names: Names,
     /// Changes of names since the last sync of a directory, in order.
     renamings: Vec<Renaming>,
     contents: BTreeMap<u64, Content>,
     /// Directories, which are durable from the beginning.
-    dirs: BTreeSet<PathBuf>,
+    dirs: BTreeSet<OsString>,
     next_file: u64,
     chance: Chance,
     trouble: Trouble,
@@ -137,8 +139,8 @@ impl Disk {
     /// An empty disk.
     pub fn new(chance: Chance) -> Disk {
         Disk(Arc::new(Mutex::new(State {
-            names: BTreeMap::new(),
-            durable_names: BTreeMap::new(),
+            names: Names::default(),
+            durable_names: Names::default(),
             renamings: Vec::new(),
             contents: BTreeMap::new(),
             dirs: BTreeSet::new(),
@@ -202,14 +204,14 @@ impl Disk {
         }
         let (mut path, mut end) = chance.pick(&candidates).clone();
         let mut state = self.state();
-        let newest = state.names.keys().rfind(|path| path.extension().is_some_and(|name| name == "snap"));
+        let newest = state.names.all().rfind(|path| path.extension().is_some_and(|name| name == "snap"));
         if let Some(snapshot) = newest
             && chance.one_in(3)
         {
-            path = snapshot.clone();
-            end = state.contents[&state.names[&path]].bytes.len();
+            path = snapshot.to_owned();
+            end = state.contents[&state.named(&path)].bytes.len();
         }
-        let file = state.names[&path];
+        let file = state.named(&path);
         let at = chance.below(end as u64) as usize;
         let mask = 1 << chance.below(8);
         state.flip(file, at, mask);
@@ -221,7 +223,7 @@ impl Disk {
     fn records_followed_by_others(&self) -> Vec<(PathBuf, usize)> {
         let dirs: BTreeSet<PathBuf> = {
             let state = self.state();
-            let logs = state.names.keys().filter(|path| path.extension().is_some_and(|name| name == "log"));
+            let logs = state.names.all().filter(|path| path.extension().is_some_and(|name| name == "log"));
             logs.filter_map(|path| path.parent()).map(Path::to_owned).collect()
         };
         let mut followed = Vec::new();
@@ -238,7 +240,7 @@ impl Disk {
     /// Undoes [`flip_bit`](Self::flip_bit), as an operator does who has a copy.
     pub fn flip_back(&self, (path, at, mask): &(PathBuf, usize, u8)) {
         let mut state = self.state();
-        let file = state.names[path];
+        let file = state.named(path);
         state.flip(file, *at, *mask);
     }
 
@@ -267,38 +269,38 @@ impl Disk {
         let mut state = self.state();
         let named =
             |name: String| move |path: &Path| path.components().any(|part| part.as_os_str() == name.as_str());
-        let of_log = |path: &PathBuf, group: usize| {
+        let of_log = |path: &Path, group: usize| {
             let is_segment = path.extension().is_some_and(|extension| extension == "log");
             is_segment && named(format!("group-{group}"))(path)
         };
         let (lost, left): (Vec<PathBuf>, Option<usize>) = match loss {
             Loss::Log(group) => {
-                (state.names.keys().filter(|path| of_log(path, group)).cloned().collect(), None)
+                (state.names.all().filter(|path| of_log(path, group)).map(Path::to_owned).collect(), None)
             }
             Loss::LastSegment(group) => {
                 // What a server has died of preparing may be there, too: it was never in use, and nobody misses it.
                 let marked = state.last_marked_segment(group).map(|number| format!("{number:016x}.log"));
-                let is_it = |path: &&PathBuf| {
+                let is_it = |path: &&Path| {
                     of_log(path, group) && marked.as_ref().is_some_and(|name| path.ends_with(name))
                 };
-                (state.names.keys().find(is_it).cloned().into_iter().collect(), None)
+                (state.names.all().find(is_it).map(Path::to_owned).into_iter().collect(), None)
             }
             Loss::FirstSegment(group) => {
-                let mut segments = state.names.keys().filter(|path| of_log(path, group));
+                let mut segments = state.names.all().filter(|path| of_log(path, group));
                 let (first, second) = (segments.next(), segments.next());
-                (second.and(first).cloned().into_iter().collect(), None)
+                (second.and(first).map(Path::to_owned).into_iter().collect(), None)
             }
             Loss::Snapshots => {
                 let is_snapshot =
-                    |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "snap");
-                (state.names.keys().filter(is_snapshot).cloned().collect(), None)
+                    |path: &&Path| path.extension().is_some_and(|extension| extension == "snap");
+                (state.names.all().filter(is_snapshot).map(Path::to_owned).collect(), None)
             }
             Loss::EndOfSegment(group) => {
-                let first = state.names.keys().find(|path| of_log(path, group)).cloned();
+                let first = state.names.all().find(|path| of_log(path, group)).map(Path::to_owned);
                 (first.into_iter().collect(), Some(SEGMENT_HEADER))
             }
             Loss::Identity | Loss::PartOfIdentity => {
-                let found = state.names.keys().find(|path| path.ends_with("identity")).cloned();
+                let found = state.names.all().find(|path| path.ends_with("identity")).map(Path::to_owned);
                 (found.into_iter().collect(), (loss == Loss::PartOfIdentity).then_some(SEGMENT_HEADER))
             }
         };
@@ -309,7 +311,7 @@ impl Disk {
                     state.durable_names.remove(path);
                 }
                 Some(left) => {
-                    let file = state.names[path];
+                    let file = state.named(path);
                     let content = state.contents.get_mut(&file).expect("a named file is there");
                     content.bytes.truncate(left);
                     content.durable.truncate(left);
@@ -394,8 +396,8 @@ impl State {
 
     /// The highest segment of a group's log that the identity says was made ready.
     fn last_marked_segment(&self, group: usize) -> Option<u64> {
-        let (_, file) = self.names.iter().find(|(path, _)| path.ends_with("identity"))?;
-        let text = std::str::from_utf8(&self.contents[file].bytes).ok()?;
+        let identity = self.names.all().find(|path| path.ends_with("identity"))?;
+        let text = std::str::from_utf8(&self.contents[&self.named(identity)].bytes).ok()?;
         let numbers = text.lines().find_map(|line| line.strip_prefix(&format!("log {group} = ")))?;
         numbers.split(' ').next()?.parse().ok()
     }
@@ -432,17 +434,22 @@ impl State {
         }
     }
 
+    /// The file of a name that is there.
+    fn named(&self, path: &Path) -> u64 {
+        self.names.get(path).expect("a name that was listed just now, or is put back")
+    }
+
     fn file(&self, path: &Path) -> io::Result<u64> {
         if self.dead {
             return Err(gone());
         }
         self.check_no_dir(path)?;
-        self.names.get(path).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.names.get(path).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn check_dir(&self, dir: &Path) -> io::Result<()> {
         // The root, and where relative paths begin, are there from the beginning.
-        let is_there = dir.file_name().is_none() || self.dirs.contains(dir);
+        let is_there = dir.file_name().is_none() || self.dirs.contains(dir.as_os_str());
         if is_there { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
     }
 
@@ -453,7 +460,7 @@ impl State {
     }
 
     fn check_no_dir(&self, path: &Path) -> io::Result<()> {
-        if self.dirs.contains(path) { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(()) }
+        if self.dirs.contains(path.as_os_str()) { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(()) }
     }
 }
 
@@ -463,14 +470,12 @@ impl Renaming {
         path.parent() == Some(dir)
     }
 
-    fn apply(&self, names: &mut BTreeMap<PathBuf, u64>) {
+    fn apply(&self, names: &mut Names) {
         match self {
-            Renaming::Created(path, file) => {
-                names.insert(path.clone(), *file);
-            }
+            Renaming::Created(path, file) => names.insert(path, *file),
             Renaming::Renamed(from, to) => {
                 if let Some(file) = names.remove(from) {
-                    names.insert(to.clone(), file);
+                    names.insert(to, file);
                 }
             }
             Renaming::Removed(path) => {
@@ -523,18 +528,19 @@ impl Files for Disk {
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         let mut state = self.state();
         state.change(Step::SyncNames, Kind::Other, false)?;
-        if dir.ancestors().any(|dir| state.names.contains_key(dir)) {
+        if dir.ancestors().any(|dir| state.names.get(dir).is_some()) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        state.dirs.extend(dir.ancestors().filter(|dir| dir.file_name().is_some()).map(Path::to_owned));
+        let missing = dir.ancestors().filter(|dir| dir.file_name().is_some());
+        state.dirs.extend(missing.map(|dir| dir.as_os_str().to_owned()));
         Ok(())
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
         let state = self.state();
         state.check_dir(dir)?;
-        let all = state.names.keys().chain(&state.dirs);
-        Ok(all.filter(|path| path.parent() == Some(dir)).cloned().collect())
+        let all = state.names.all().chain(state.dirs.iter().map(Path::new));
+        Ok(all.filter(|path| path.parent() == Some(dir)).map(Path::to_owned).collect())
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
@@ -550,7 +556,7 @@ impl Files for Disk {
         if kind.is_snapshot() && state.trouble.no_room_for_snapshots {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        if let Some(file) = state.names.get(path).copied() {
+        if let Some(file) = state.names.get(path) {
             let content = state.contents.get_mut(&file).expect("a named file is there");
             if !content.bytes.is_empty() {
                 content.bytes.clear();

@@ -16,6 +16,7 @@
 //! | `server.rs` | a server's process, and what outlives it |
 //! | `network.rs`, `messages.rs` | links: late, lost, doubled, overtaken and damaged messages; kinds of messages |
 //! | `disk.rs` | a disk that forgets what was not synced, tears, fills up and breaks |
+//! | `names.rs` | the names of its files |
 //! | `aim.rs` | steps of a server's dealings with its disk, to aim faults at |
 //! | `faults.rs` | how planned faults strike and end |
 //! | `prompt.rs` | reads that must not wait for the troubles of others |
@@ -37,6 +38,7 @@ mod faults;
 mod links;
 mod lives;
 mod messages;
+mod names;
 mod network;
 mod observe;
 mod plan;
