@@ -1,7 +1,6 @@
 //! Simulates whole clusters under faults, seed after seed: see `docs/testing.md`.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -12,7 +11,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use clap::{ArgGroup, Parser};
 use indicatif::{ProgressBar, ProgressStyle};
 use niagara_tests::export;
-use niagara_tests::linearizability::{Operation, keeping_history};
 use niagara_tests::sim::{Coverage, Failure, Plan, run, shrink};
 use niagara_tests::{output, say};
 
@@ -139,10 +137,10 @@ fn plan_of(seed: u64, _wide: bool) -> Plan {
 /// One seed, with all that happens.
 fn one(plan: Plan, to: Option<&Path>) -> ExitCode {
     output::print(format_args!("{plan}"));
-    let (report, history) = keeping_history(|| run(plan, true));
+    let report = run(plan, true);
     output::print(format_args!("{}", report.trace));
     if let Some(to) = to
-        && let Err(error) = write_history(&history, to)
+        && let Err(error) = export::write(&report.history, to)
     {
         output::note(format_args!("the history cannot be written: {error}"));
         return ExitCode::FAILURE;
@@ -157,14 +155,6 @@ fn one(plan: Plan, to: Option<&Path>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// Histories are judged when all faults are over; a seed that fails before has none.
-fn write_history(history: &[Operation<String>], to: &Path) -> io::Result<()> {
-    if history.is_empty() {
-        return Err(io::Error::other("it failed before its end"));
-    }
-    export::write(history, to)
 }
 
 /// What the threads share.

@@ -25,7 +25,6 @@
 //! ```
 
 mod explain;
-mod kept;
 mod operation;
 mod search;
 mod state;
@@ -37,7 +36,6 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Debug, Display, Formatter};
 
 pub use explain::Violation;
-pub use kept::keeping_history;
 pub use operation::{Condition, Input, Operation, Output};
 use search::{Found, search};
 use timeline::Timeline;
@@ -74,8 +72,7 @@ const EXPLANATION_STEPS: u64 = 300_000;
 ///
 /// # Panics
 /// When an operation ends before it begins.
-pub fn check<K: Ord + Clone + Debug + 'static>(history: &[Operation<K>], budget: u64) -> Verdict {
-    kept::keep(history);
+pub fn check<K: Ord + Clone + Debug>(history: &[Operation<K>], budget: u64) -> Verdict {
     let mut by_key: BTreeMap<&K, Vec<&Operation<K>>> = BTreeMap::new();
     for operation in history {
         by_key.entry(&operation.key).or_default().push(operation);

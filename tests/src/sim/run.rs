@@ -10,6 +10,7 @@ use super::plan::Plan;
 use super::script::BEGINS;
 use super::trace::Trace;
 use super::world::{Event, World};
+use crate::linearizability::Operation;
 
 /// What a simulation has shown.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub struct Report {
     pub coverage: Coverage,
     /// What went wrong, if anything did.
     pub failure: Option<Failure>,
+    /// What clients asked and were told of the keys that everybody works on, up to the failure if there was one.
+    pub history: Vec<Operation<String>>,
     /// What happened, in words, if that was asked for.
     pub trace: String,
     /// The last lines of it.
@@ -70,9 +73,10 @@ pub fn run(plan: Plan, trace: bool) -> Report {
     if failure.is_some() {
         world.note_standings();
     }
-    let World { coverage, trace, .. } = world;
+    let World { coverage, trace, clients, invariants, .. } = world;
+    let history = clients.history(&invariants.acked_is_applied);
     let (last_lines, trace) = (trace.last(LAST_LINES), Trace::into_text(trace));
-    Report { coverage, failure, trace, last_lines }
+    Report { coverage, failure, history, trace, last_lines }
 }
 
 /// A panic in a simulation is a result, to be reported once and in its place, not to be printed as it happens.

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use niagara_tests::export;
-use niagara_tests::linearizability::{Condition, Input, Operation, Output, Verdict, check, keeping_history};
+use niagara_tests::linearizability::{Condition, Input, Operation, Output, Verdict, check};
 use niagara_tests::rounds;
 use niagara_tests::sim::{Plan, run};
 
@@ -20,10 +20,11 @@ type History = Vec<Operation<String>>;
 
 /// What simulated clients asked and were told.
 fn simulated(seed: u64) -> History {
-    let (report, history) = keeping_history(|| run(Plan::of(seed), false));
+    let report = run(Plan::of(seed), false);
     assert_eq!(report.failure, None, "seed {seed}");
-    assert!(history.len() > 100, "seed {seed} has only {} operations", history.len());
-    history
+    let operations = report.history.len();
+    assert!(operations > 100, "seed {seed} has only {operations} operations");
+    report.history
 }
 
 /// All of it in words, in an order of its own.

@@ -212,7 +212,7 @@ impl Clients {
         self.clients.len()
     }
 
-    /// The history of the keys that everybody works on, when all that will ever be executed has been.
+    /// The history of the keys that everybody works on, without what was never executed.
     pub fn history(&self, executed: &AckedIsApplied) -> Vec<Operation<String>> {
         self.history.settled(executed)
     }
