@@ -1,7 +1,7 @@
 //! What the file `identity` holds, and its form: lines of `key = value`, the last of them a checksum.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use niagara_net::LIVES;
 
@@ -44,43 +44,43 @@ pub(super) struct Met {
 
 impl Record {
     pub fn to_text(&self) -> String {
-        let mut text = format!(
-            "# Written by the server: do not edit.\ncluster = {:032x}\nserver = {}\ngroups = {}\nstore = {:032x}\n\
-             incarnation = {}\nlives = {}\ndurability = {}\nboot = {}\nclean = {}\n",
-            self.cluster,
-            self.server,
-            self.groups,
-            self.store,
-            self.incarnation,
-            words(&self.lives.map(|life| format!("{life:016x}"))),
-            self.durability,
-            self.boot,
-            self.clean
-        );
-        let mut line = |key: &str, value: String| {
-            writeln!(text, "{key} = {value}").expect("a string takes everything");
-        };
+        let mut text = String::with_capacity(1 << 10);
+        self.put_lines(&mut text).expect("a string takes everything");
+        let sum = crc32fast::hash(text.as_bytes());
+        writeln!(text, "checksum = {sum:08x}").expect("a string takes everything");
+        text
+    }
+
+    fn put_lines(&self, text: &mut String) -> fmt::Result {
+        let Record { cluster, server, groups, store, incarnation, durability, boot, clean, .. } = self;
+        write!(
+            text,
+            "# Written by the server: do not edit.\ncluster = {cluster:032x}\nserver = {server}\ngroups = {groups}\n\
+             store = {store:032x}\nincarnation = {incarnation}\nlives ="
+        )?;
+        self.lives.iter().try_for_each(|life| write!(text, " {life:016x}"))?;
+        write!(text, "\ndurability = {durability}\nboot = {boot}\nclean = {clean}\n")?;
         if let Some(members) = &self.members {
-            line("members", words(members));
+            text.push_str("members =");
+            members.iter().try_for_each(|member| write!(text, " {member}"))?;
+            text.push('\n');
         }
         if self.old_copy {
-            line("old copy", "true".into());
+            text.push_str("old copy = true\n");
         }
         if !self.received.is_empty() {
-            line("received", words(&self.received.iter().map(|id| format!("{id:032x}")).collect::<Vec<_>>()));
+            text.push_str("received =");
+            self.received.iter().try_for_each(|id| write!(text, " {id:032x}"))?;
+            text.push('\n');
         }
-        for (server, met) in &self.peers {
-            line(&format!("peer {server}"), format!("{:032x}", met.store));
-            line(&format!("met {server}"), format!("{} {:016x}", met.incarnation, met.life));
+        for (server, Met { store, incarnation, life }) in &self.peers {
+            write!(text, "peer {server} = {store:032x}\nmet {server} = {incarnation} {life:016x}\n")?;
         }
-        for (group, Held { segment, last, hard_state }) in &self.logs {
+        for (group, Held { segment, last: EntryId { index, term: of_last }, hard_state }) in &self.logs {
             let HardState { term, vote, commit } = hard_state;
-            let numbers = [*segment, last.index, last.term, *term, *vote, *commit];
-            line(&format!("log {group}"), words(&numbers));
+            writeln!(text, "log {group} = {segment} {index} {of_last} {term} {vote} {commit}")?;
         }
-        let sum = crc32fast::hash(text.as_bytes());
-        text.push_str(&format!("checksum = {sum:08x}\n"));
-        text
+        Ok(())
     }
 
     /// Reads a file of this release or of one before; what it does not know it passes over.
@@ -135,11 +135,6 @@ impl Record {
             logs,
         })
     }
-}
-
-/// Words or numbers with spaces between.
-fn words(all: &[impl ToString]) -> String {
-    all.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
 fn parse_all(text: &str, radix: u32) -> Option<Vec<u64>> {

@@ -7,14 +7,18 @@ use super::network::Micros;
 
 /// Events that are to come. Those of the same moment happen in the order in which they were queued.
 ///
-/// Events are much longer than what orders them, and a heap moves what it holds: so it holds their places.
+/// Events are much longer than what orders them, and a heap moves what it holds: so it holds their places. When an event happens,
+/// which one it was to be queued, and its place are one number, since that compares in two steps.
 #[derive(Debug)]
 pub(super) struct Queue<E> {
-    order: BinaryHeap<Reverse<(Micros, u64, usize)>>,
+    order: BinaryHeap<Reverse<u128>>,
     events: Vec<Option<E>>,
     free: Vec<usize>,
     queued: u64,
 }
+
+/// Bits of an event's place in the number that orders it; above them are those of how many were queued before.
+const PLACE_BITS: u32 = 24;
 
 impl<E> Default for Queue<E> {
     fn default() -> Self {
@@ -29,14 +33,17 @@ impl<E> Queue<E> {
             self.events.push(None);
             self.events.len() - 1
         });
+        assert!(place < 1 << PLACE_BITS && self.queued < 1 << (u64::BITS - PLACE_BITS), "too many events");
         self.events[place] = Some(event);
-        self.order.push(Reverse((at, self.queued, place)));
+        let order = u128::from(at) << u64::BITS | u128::from(self.queued << PLACE_BITS) | place as u128;
+        self.order.push(Reverse(order));
         self.queued += 1;
     }
 
     /// What happens next, and when.
     pub fn pop(&mut self) -> Option<(Micros, E)> {
-        let Reverse((at, _, place)) = self.order.pop()?;
+        let Reverse(order) = self.order.pop()?;
+        let (at, place) = ((order >> u64::BITS) as Micros, order as usize & ((1 << PLACE_BITS) - 1));
         self.free.push(place);
         Some((at, self.events[place].take().expect("each place is in the order once")))
     }

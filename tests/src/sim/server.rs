@@ -89,6 +89,8 @@ pub struct Server {
     pub running: Option<Running>,
     config: Config,
     clock: Arc<ManualClock>,
+    /// What it says.
+    time: u64,
     boot_seed: u64,
 }
 
@@ -172,6 +174,7 @@ impl Server {
             running: None,
             config,
             clock: Arc::new(ManualClock::new()),
+            time: 0,
             boot_seed,
         }
     }
@@ -254,8 +257,10 @@ impl Server {
     }
 
     /// Sets its clock.
-    pub fn set_clock(&self, now: u64) {
-        self.clock.set(Duration::from_micros(now));
+    pub fn set_clock(&mut self, now: u64) {
+        if std::mem::replace(&mut self.time, now) != now {
+            self.clock.set(Duration::from_micros(now));
+        }
     }
 }
 
