@@ -1,5 +1,6 @@
 //! What has happened in a simulation, and how often: a fault that never fires proves nothing.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -8,7 +9,7 @@ use super::messages::MessageKind;
 
 /// Counts of happenings, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Coverage(BTreeMap<&'static str, u64>);
+pub struct Coverage(BTreeMap<Cow<'static, str>, u64>);
 
 /// Everything that a longer run must have seen at least once, by kind.
 pub const EXPECTED: &[(&str, &[&str])] = &[
@@ -165,14 +166,14 @@ impl Coverage {
     /// It has happened so many times.
     pub fn add(&mut self, what: &'static str, times: u64) {
         if times > 0 {
-            *self.0.entry(what).or_default() += times;
+            *self.0.entry(Cow::Borrowed(what)).or_default() += times;
         }
     }
 
     /// Adds another simulation's.
     pub fn merge(&mut self, other: &Coverage) {
         for (what, times) in &other.0 {
-            self.add(what, *times);
+            *self.0.entry(what.clone()).or_default() += times;
         }
     }
 
@@ -181,10 +182,21 @@ impl Coverage {
         self.0.get(what).copied().unwrap_or(0)
     }
 
+    /// What has happened, and how often, in the order of the names.
+    pub fn rows(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.0.iter().map(|(what, times)| (&**what, *times))
+    }
+
     /// What was expected and has happened never, or hardly ever, in so many seeds.
     pub fn missing(&self, seeds: u64) -> Vec<&'static str> {
         let least = seeds.div_ceil(SEEDS_FOR_EACH);
         expected().map(|(_, what)| what).filter(|what| self.of(what) < least).collect()
+    }
+}
+
+impl FromIterator<(String, u64)> for Coverage {
+    fn from_iter<I: IntoIterator<Item = (String, u64)>>(rows: I) -> Coverage {
+        Coverage(rows.into_iter().map(|(what, times)| (what.into(), times)).collect())
     }
 }
 
@@ -198,7 +210,7 @@ impl fmt::Display for Coverage {
             writeln!(f, "  {name:<36}{:>14}", self.of(name))?;
         }
         writeln!(f, "volume")?;
-        for (what, times) in self.0.iter().filter(|(what, _)| !expected().any(|(_, name)| name == **what)) {
+        for (what, times) in self.rows().filter(|(what, _)| !expected().any(|(_, name)| name == *what)) {
             writeln!(f, "  {what:<36}{times:>14}")?;
         }
         Ok(())
