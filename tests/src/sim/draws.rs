@@ -10,6 +10,7 @@ use super::messages::{MessageKind, Occasion};
 use super::network::{MS, Micros, Weather};
 use super::plan::{Fault, Plan, Planned, Power};
 use super::sizes::Sizes;
+use super::swarm::Swarm;
 use crate::chance::Chance;
 
 /// When clients have been at work for a while, and the first fault may strike.
@@ -58,6 +59,7 @@ impl Plan {
             merge_bytes: *chance.pick(&[2 << 10, 8 << 10, 32 << 20]),
             behind_bytes: *chance.pick(&[8 << 10, 64 << 10, 1 << 30]),
             sizes: Sizes::default(),
+            swarm: Swarm::default(),
             faults: Vec::new(),
             prompt_reads: None,
         };
@@ -79,6 +81,9 @@ impl Plan {
             let server = of_links.between(1, self.servers);
             return self.nothing_but_flapping(server, of_links.between(FLAPS.start, FLAPS.end));
         }
+        let mut of_swarm = apart(0x5a_a7);
+        self.swarm = Swarm::draw(&mut of_swarm);
+        self.faults = self.swarm.choose(std::mem::take(&mut self.faults), || self.draw(&mut of_swarm));
         self.faults.extend(self.draw_bad_link(&mut of_links));
         if of_losses.one_in(3) {
             let loss = self.draw_loss(&mut of_losses);

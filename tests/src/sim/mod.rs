@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `plan.rs`, `draws.rs` | what a seed stands for: sizes, weather, faults; and how it is drawn from the seed |
 //! | `sizes.rs` | how large entries, commands, values and pipelines are |
+//! | `swarm.rs` | kinds of faults and requests that a simulation does without |
 //! | `world.rs` | virtual time, and events in their order |
 //! | `queue.rs` | what is going to happen, in the order of time |
 //! | `rounds.rs`, `links.rs`, `talk.rs`, `lives.rs` | what events lead to: rounds of threads, messages between servers, clients' requests, starts and ends |
@@ -53,6 +54,7 @@ mod script;
 mod server;
 mod shrink;
 mod sizes;
+mod swarm;
 mod talk;
 mod trace;
 mod trials;

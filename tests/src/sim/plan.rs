@@ -9,6 +9,7 @@ use super::disk::Loss;
 use super::messages::MessageKind;
 use super::network::{MS, Micros, Weather};
 use super::sizes::Sizes;
+use super::swarm::Swarm;
 
 /// One simulation, before it begins.
 #[derive(Clone, Debug)]
@@ -49,6 +50,8 @@ pub struct Plan {
     pub behind_bytes: u64,
     /// How large entries, commands and values are.
     pub sizes: Sizes,
+    /// Which kinds of faults and requests there are.
+    pub swarm: Swarm,
     /// The faults, in order.
     pub faults: Vec<Planned>,
     /// From this moment on strong reads through all servers but this one must be answered promptly.

@@ -112,7 +112,7 @@ impl World {
         let mut chance = Chance::new(plan.seed);
         let network = Network::new(chance.fork(1), plan.weather, plan.servers, usize::from(plan.groups) + 1);
         let mut of_clients = chance.fork(2);
-        let clients = Clients::new(plan.clients, plan.servers, plan.sizes.clone(), &mut of_clients);
+        let clients = Clients::new(&plan, &mut of_clients);
         let servers = (1..=plan.servers).map(|id| {
             let disk = Disk::new(chance.fork(100 + id));
             Server::new(id, &plan, disk, chance.bits())

@@ -4,25 +4,40 @@ use super::request::{KEYS, LONG_KEYS, Request};
 use super::{Clients, Kind, Walk};
 use crate::linearizability::{Condition, Input};
 use crate::sim::sizes::{LENGTH_PART, SHARED_IN_PIPELINE};
+use crate::sim::swarm::MOST_DRAWS;
 
 impl Clients {
     /// What a client asks at once.
     pub(super) fn requests(&mut self, client: usize) -> Vec<Request> {
         let most = self.sizes.pipeline;
         match self.clients[client].kind {
-            Kind::Embedded => vec![self.embedded_request(client)],
+            Kind::Embedded => vec![self.of_swarm(|me| me.embedded_request(client))],
             Kind::Redis { connection } => {
                 let count = self.clients[client].chance.between(1, most);
+                let draw = |me: &mut Self, number| me.redis_request(client, connection, number);
                 let mut requests: Vec<Request> =
-                    (0..count).map(|number| self.redis_request(client, connection, number)).collect();
+                    (0..count).map(|number| self.of_swarm(|me| draw(me, number))).collect();
                 requests.extend(self.page_of_scan(client));
                 requests
             }
             Kind::Http { connection } => {
                 let count = self.clients[client].chance.between(1, most);
-                (0..count).map(|number| self.http_request(client, connection, number)).collect()
+                let draw = |me: &mut Self, number| me.http_request(client, connection, number);
+                (0..count).map(|number| self.of_swarm(|me| draw(me, number))).collect()
             }
         }
+    }
+
+    /// A request of a kind that there is, if one is drawn soon.
+    fn of_swarm(&mut self, draw: impl Fn(&mut Self) -> Request) -> Request {
+        let mut request = draw(self);
+        for _ in 1..MOST_DRAWS {
+            if self.swarm.has_request(&request) {
+                break;
+            }
+            request = draw(self);
+        }
+        request
     }
 
     fn redis_request(&mut self, client: usize, connection: u32, number: u64) -> Request {

@@ -29,7 +29,9 @@ use niagara_kvstore::Life;
 use self::history::History;
 use self::request::{Request, Seen};
 use super::coverage::Coverage;
+use super::plan::Plan;
 use super::sizes::Sizes;
+use super::swarm::Swarm;
 use crate::chance::Chance;
 use crate::http::read_response;
 use crate::invariants::{
@@ -54,6 +56,7 @@ pub struct Clients {
     next_connection: u32,
     next_value: u64,
     sizes: Sizes,
+    swarm: Swarm,
     /// Of commands whose clients were told where they were executed: the latest position.
     position: u64,
     /// Now and then everything is flushed. Then nothing is appended, and nobody scans, since nothing lasts.
@@ -165,15 +168,17 @@ pub struct Checks<'c> {
 }
 
 impl Clients {
-    /// So many clients of so many servers.
-    pub fn new(count: u64, servers: u64, sizes: Sizes, chance: &mut Chance) -> Clients {
+    /// A plan's clients.
+    pub fn new(plan: &Plan, chance: &mut Chance) -> Clients {
+        let servers = plan.servers;
         let mut clients = Clients {
             clients: Vec::new(),
             servers,
             history: History::default(),
             next_connection: 1,
             next_value: 1,
-            sizes,
+            sizes: plan.sizes.clone(),
+            swarm: plan.swarm,
             position: 0,
             flushes: chance.one_in(FLUSHES),
             appends: AppendsAreKept::default(),
@@ -182,7 +187,7 @@ impl Clients {
             tokens: BTreeMap::new(),
             next_token: 1,
         };
-        for number in 0..count {
+        for number in 0..plan.clients {
             let connection = clients.connection();
             let kind = match number % 3 {
                 0 => Kind::Redis { connection },

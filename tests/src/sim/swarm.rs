@@ -1,0 +1,88 @@
+//! Kinds of faults and requests that a simulation does without: swarm testing (Groce, Zhang, Eide, Chen and Regehr, ISSTA 2012).
+//!
+//! Where everything may happen, each thing leaves little room to the others: who is killed every second is never far behind, and
+//! what deletes set to nothing no increment brings to its limit. So most simulations draw from a random half of all kinds.
+
+use std::fmt::Debug;
+
+use super::plan::{Fault, Planned};
+use super::clients::request::Request;
+use crate::chance::Chance;
+
+/// Draws that are made for one of a kind that there is; else one is done without, or taken all the same.
+pub(super) const MOST_DRAWS: usize = 20;
+
+/// Which kinds there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swarm {
+    /// Tells the halves apart; nothing stands for all kinds.
+    half: Option<u64>,
+}
+
+impl Swarm {
+    /// All kinds in a third of all simulations: some things take many.
+    pub fn draw(chance: &mut Chance) -> Swarm {
+        Swarm { half: (!chance.one_in(3)).then(|| chance.bits()) }
+    }
+
+    /// Puts faults of kinds that there are in the place of others.
+    pub(super) fn choose(self, faults: Vec<Planned>, mut draw: impl FnMut() -> Planned) -> Vec<Planned> {
+        let mut another = || (0..MOST_DRAWS).map(|_| draw()).find(|planned| self.has_fault(&planned.fault));
+        let chosen = faults.into_iter();
+        chosen.filter_map(|it| if self.has_fault(&it.fault) { Some(it) } else { another() }).collect()
+    }
+
+    /// Whether there are requests of its kind.
+    pub(super) fn has_request(self, request: &Request) -> bool {
+        match request {
+            Request::Key { input, .. } => self.has(input),
+            request => self.has(request),
+        }
+    }
+
+    fn has_fault(self, fault: &Fault) -> bool {
+        self.has(fault)
+    }
+
+    /// A kind's name decides, so that a new one changes nothing for the others.
+    fn has(self, one: &impl Debug) -> bool {
+        let shown = format!("{one:?}");
+        let name = shown.split([' ', '(']).next().unwrap_or_default();
+        let name = u64::from(crc32fast::hash(name.as_bytes()));
+        self.half.is_none_or(|half| Chance::new(half ^ name).one_in(2))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::linearizability::{Condition, Input};
+
+    #[test]
+    fn each_kind_is_there_without_each_other_one() {
+        let kinds = [
+            Request::SetPair(7),
+            Request::GetPair,
+            Request::Weak { key: 1 },
+            Request::Key { key: 1, input: Input::Get },
+            Request::Key { key: 1, input: Input::Delete { condition: Condition::Always } },
+        ];
+        let mut chance = Chance::new(1);
+        let swarms = (0..2000).map(|_| Swarm::draw(&mut chance));
+        let combinations: BTreeSet<Vec<bool>> =
+            swarms.map(|swarm| kinds.iter().map(|kind| swarm.has_request(kind)).collect()).collect();
+        assert_eq!(combinations.len(), 1 << kinds.len());
+    }
+
+    #[test]
+    fn a_kind_is_the_same_whatever_is_asked() {
+        let mut chance = Chance::new(2);
+        for _ in 0..100 {
+            let swarm = Swarm::draw(&mut chance);
+            let asked = |value| swarm.has_request(&Request::SetPair(value));
+            assert_eq!(asked(1), asked(2));
+        }
+    }
+}
