@@ -25,6 +25,7 @@
 //! | `clients/` | what clients ask and are told, over Redis, HTTP, and by calls |
 //! | `recorder.rs` | the state machine, with a record of what it executes |
 //! | `coverage.rs`, `trace.rs` | what has happened: how often, and in words |
+//! | `corpus.rs`, `outcome.rs` | seeds that reach what few do; what a simulation has led to, for another process |
 //! | `prove.rs` | planted bugs, and whether they are found (feature `planted-bugs`) |
 //! | `run.rs`, `shrink.rs` | one seed from start to end; the fewest faults with which it still fails |
 //!
@@ -32,6 +33,7 @@
 
 mod aim;
 mod clients;
+mod corpus;
 mod coverage;
 mod disk;
 mod draws;
@@ -42,6 +44,7 @@ mod messages;
 mod names;
 mod network;
 mod observe;
+mod outcome;
 mod plan;
 mod prompt;
 #[cfg(feature = "planted-bugs")]
@@ -60,8 +63,10 @@ mod trace;
 mod trials;
 mod world;
 
+pub use corpus::{Kept, Reached, Seed, corpus, parse as parse_corpus};
 pub use coverage::Coverage;
 pub use disk::{Disk, FailingSync, Image, Loss, Losses, Trouble};
+pub use outcome::Outcome;
 pub use plan::{Fault, Plan, Planned};
 #[cfg(feature = "planted-bugs")]
 pub use prove::prove;

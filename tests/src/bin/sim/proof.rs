@@ -1,0 +1,54 @@
+//! The proof of the checkers: each planted bug must be found.
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::thread;
+
+use niagara_engine::planted::Bug;
+use niagara_tests::say;
+use niagara_tests::sim::{Failure, prove};
+
+use crate::{Options, fresh_seed, threads};
+
+/// Plants one bug after the other.
+pub fn prove_all(seeds: u64, options: &Options) -> ExitCode {
+    let first = options.from.unwrap_or_else(fresh_seed);
+    say!("first seed: {first}");
+    let bugs = options.plant.as_ref().map_or(Bug::ALL, std::slice::from_ref);
+    let next = AtomicU64::new(0);
+    let missed = AtomicU64::new(0);
+    let work = || {
+        while let Some(&bug) = bugs.get(next.fetch_add(1, SeqCst) as usize) {
+            match prove(bug, first..first + seeds) {
+                Some((seed, failure)) => {
+                    let number = seed - first + 1;
+                    say!("{:<24} found by seed {number:>5}: {}", format!("{bug:?}"), short(&failure));
+                }
+                None => {
+                    missed.fetch_add(1, SeqCst);
+                    say!("{:<24} NOT FOUND by {seeds} seeds", format!("{bug:?}"));
+                }
+            }
+        }
+    };
+    thread::scope(|scope| (0..threads(options)).for_each(|_| drop(scope.spawn(work))));
+    match missed.into_inner() {
+        0 => ExitCode::SUCCESS,
+        missed => {
+            say!("{missed} of {} planted bugs were NOT FOUND", bugs.len());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The bug of that name.
+pub fn bug_named(name: &str) -> Result<Bug, String> {
+    let found = Bug::ALL.iter().find(|bug| format!("{bug:?}") == name).copied();
+    found.ok_or_else(|| format!("there are only {:?}", Bug::ALL))
+}
+
+/// A failure in one line.
+fn short(failure: &Failure) -> String {
+    let line = failure.to_string().replace('\n', " ");
+    line.chars().take(160).collect()
+}
