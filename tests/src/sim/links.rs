@@ -3,6 +3,7 @@
 use niagara_net::{DownReason, Event as NetEvent, FrameReader, Refusal};
 
 use super::network::{Cargo, Flight};
+use super::server::Thread;
 use super::world::{Event, MS, World};
 use crate::invariants::Broken;
 
@@ -49,7 +50,11 @@ impl World {
     pub(super) fn put_into_inbox(&mut self, id: u64, group: usize, event: NetEvent) {
         let Some(running) = &mut self.server(id).running else { return };
         running.inbox[group].push_back(event);
-        self.follow(id);
+        if group < self.groups() {
+            self.follow_some(id, [Thread::Group(group), Thread::Log(group)]);
+        } else {
+            self.follow(id);
+        }
     }
 
     /// A connection ends, both sides notice, and one connects anew.

@@ -1,5 +1,7 @@
 //! The rounds of a server's threads: what each does, and when it goes round next.
 
+use std::rc::Rc;
+
 use bytes::Bytes;
 
 use super::network::Micros;
@@ -34,8 +36,22 @@ impl World {
         let now = self.now;
         self.server(id).set_clock(now);
         self.plan_keeping(id);
+        let threads = Rc::clone(&self.threads);
+        self.wake(id, &threads);
+    }
+
+    /// The same where no other threads can have been given something to do since this was done last. That which keeps the
+    /// snapshots goes by the clock, too.
+    pub(super) fn follow_some(&mut self, id: u64, threads: [Thread; 2]) {
+        let now = self.now;
+        self.server(id).set_clock(now);
+        let [first, second] = threads;
+        self.wake(id, &[first, second, Thread::Snapshots]);
+    }
+
+    fn wake(&mut self, id: u64, threads: &[Thread]) {
         let mut woken = std::mem::take(&mut self.woken);
-        self.server(id).wake(&mut woken);
+        self.server(id).wake(threads, &mut woken);
         for thread in woken.drain(..) {
             let (life, latency) = (self.server(id).life, self.latency(id, thread));
             self.after(latency, Event::Round { server: id, life, thread });
@@ -98,7 +114,11 @@ impl World {
             Thread::Front => self.front(id),
         }
         self.check_waiting(id)?;
-        self.follow(id);
+        match thread {
+            // A log tells its group alone that it is written.
+            Thread::Log(group) => self.follow_some(id, [Thread::Group(group), Thread::Log(group)]),
+            _ => self.follow(id),
+        }
         Ok(())
     }
 

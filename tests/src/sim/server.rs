@@ -1,6 +1,7 @@
 //! One simulated server: its process, as long as it runs, and what outlives it.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -49,13 +50,10 @@ impl Thread {
         }
     }
 
-    /// Shows all threads of a server, one after the other.
-    pub fn all(groups: usize, mut show: impl FnMut(Thread)) {
-        for group in 0..groups {
-            show(Thread::Group(group));
-            show(Thread::Log(group));
-        }
-        [Thread::Sequencer, Thread::Application, Thread::Front, Thread::Snapshots].into_iter().for_each(show);
+    /// All threads of a server.
+    pub fn all(groups: usize) -> Rc<[Thread]> {
+        let of_groups = (0..groups).flat_map(|group| [Thread::Group(group), Thread::Log(group)]);
+        of_groups.chain([Thread::Sequencer, Thread::Application, Thread::Front, Thread::Snapshots]).collect()
     }
 }
 
@@ -242,16 +240,14 @@ impl Server {
         }
     }
 
-    /// Threads that have something to do and are not about to go round: now they are.
-    pub fn wake(&mut self, woken: &mut Vec<Thread>) {
+    /// Those of these threads that have something to do and are not about to go round: now they are.
+    pub fn wake(&mut self, threads: &[Thread], woken: &mut Vec<Thread>) {
         let groups = usize::from(self.config.groups());
         let Some(running) = &self.running else { return };
         // In the order of what it costs to look: this is done after every event.
-        Thread::all(groups, |thread| {
-            if running.scheduled & thread.bit(groups) == 0 && running.wants(thread) && !self.hangs(thread) {
-                woken.push(thread);
-            }
-        });
+        woken.extend(threads.iter().filter(|thread| {
+            running.scheduled & thread.bit(groups) == 0 && running.wants(**thread) && !self.hangs(**thread)
+        }));
         let bits = woken.iter().fold(0, |bits, thread| bits | thread.bit(groups));
         self.running.as_mut().expect("just seen").scheduled |= bits;
     }

@@ -4,6 +4,7 @@
 //! come, a server can die, another thread can go first. The order follows from the plan's seed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use super::clients::{Clients, Sending, Told};
 use super::coverage::Coverage;
@@ -102,6 +103,8 @@ pub(super) struct World {
     /// Copies of servers' directories that are going to be put back, by the fault's number, with the life that they are of.
     pub copies: BTreeMap<usize, (u64, Image)>,
     queue: Queue<Event>,
+    /// All threads of any server.
+    pub threads: Rc<[Thread]>,
     /// Empty; its memory is what counts.
     pub woken: Vec<Thread>,
 }
@@ -139,6 +142,7 @@ impl World {
             met: BTreeMap::new(),
             copies: BTreeMap::new(),
             queue: Queue::default(),
+            threads: Thread::all(usize::from(plan.groups)),
             woken: Vec::new(),
             chance,
             plan,
