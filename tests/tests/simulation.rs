@@ -1,14 +1,15 @@
 //! The simulator itself, a fixed list of seeds, and what once failed. `docs/testing.md` says how to run more.
 
-use std::io::IoSlice;
+use std::io::{IoSlice, Write};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use niagara_engine::log::{self, Durability, Files, HardState, LogConfig, LogEntry};
 use niagara_tests::chance::Chance;
 use niagara_tests::rounds;
-use niagara_tests::sim::{Coverage, Disk, Fault, Plan, Planned, run};
+use niagara_tests::sim::{Coverage, Disk, Fault, Outcome, Plan, Planned, Seed, run};
 
 /// Seeds that are simulated with each run of the tests.
 const SEEDS: std::ops::Range<u64> = 0..60;
@@ -68,6 +69,22 @@ fn a_seed_gives_the_same_trace_byte_by_byte() {
         assert_eq!(first.coverage, second.coverage);
     }
     assert_ne!(run(Plan::of(1), true).trace, run(Plan::of(2), true).trace);
+}
+
+#[test]
+fn a_seed_leads_to_the_same_in_a_process_of_its_own() {
+    let seeds = [1, 2, 3].map(|number| Seed { number, wide: number == 2 });
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sim"));
+    let mut child = command.arg("--serve").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut asked = child.stdin.take().unwrap();
+    seeds.iter().for_each(|seed| writeln!(asked, "{seed}").unwrap());
+    drop(asked);
+    let said = child.wait_with_output().unwrap();
+    assert!(said.status.success());
+    let said = String::from_utf8(said.stdout).unwrap();
+    let outcomes: Vec<Outcome> = said.lines().map(|line| Outcome::of_line(line).unwrap()).collect();
+    let expected = seeds.map(|seed| Outcome::from(run(seed.plan(), false)));
+    assert_eq!(outcomes, expected);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! like any other.
 
 use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
@@ -26,8 +27,10 @@ pub fn serve() -> ExitCode {
 }
 
 /// Somebody who simulates: a process, started when there is none.
-#[derive(Default)]
-pub struct Simulator(Option<Process>);
+pub struct Simulator {
+    program: PathBuf,
+    process: Option<Process>,
+}
 
 struct Process {
     child: Child,
@@ -36,11 +39,16 @@ struct Process {
 }
 
 impl Simulator {
+    /// One that runs this program over and over.
+    pub fn of_this_program() -> io::Result<Simulator> {
+        Ok(Simulator { program: std::env::current_exe()?, process: None })
+    }
+
     /// What a seed leads to. That its process ends is what is wrong with the seed then.
     pub fn simulate(&mut self, seed: Seed) -> io::Result<Outcome> {
-        let process = match &mut self.0 {
+        let process = match &mut self.process {
             Some(process) => process,
-            none => none.insert(Process::start()?),
+            none => none.insert(Process::start(&self.program)?),
         };
         // That it has ended is told by what it does not say.
         let _ = writeln!(process.seeds, "{seed}");
@@ -57,15 +65,15 @@ impl Simulator {
                 format!("the simulation ends its process: {}", process.child.wait()?)
             }
         };
-        self.0 = None;
+        self.process = None;
         let failure = Failure { invariant: INVARIANT.into(), what, at: 0 };
         Ok(Outcome { failure: Some(failure), ..Outcome::default() })
     }
 }
 
 impl Process {
-    fn start() -> io::Result<Process> {
-        let mut command = Command::new(std::env::current_exe()?);
+    fn start(program: &Path) -> io::Result<Process> {
+        let mut command = Command::new(program);
         let mut child = command.arg("--serve").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let (seeds, said) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
         let (sender, outcomes) = mpsc::channel();
@@ -79,5 +87,30 @@ impl Drop for Process {
         // It has ended already, or nobody wants to know what it does.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a program makes of two seeds, one after the other.
+    fn failures(program: &str) -> Vec<Option<String>> {
+        let mut simulator = Simulator { program: program.into(), process: None };
+        let seeds = [1, 2].map(|number| Seed { number, wide: true });
+        let outcomes = seeds.map(|seed| simulator.simulate(seed).unwrap());
+        outcomes.map(|outcome| outcome.failure.map(|failure| failure.what)).into()
+    }
+
+    #[test]
+    fn a_process_that_ends_is_a_failure_of_its_seed_and_another_one_goes_on() {
+        let ended = Some("the simulation ends its process: exit status: 1".to_owned());
+        assert_eq!(failures("false"), [ended.clone(), ended]);
+    }
+
+    #[test]
+    fn so_is_what_is_no_outcome() {
+        let said = failures("echo");
+        assert_eq!(said[0].as_deref(), Some("the simulation says \"--serve\""));
     }
 }

@@ -91,7 +91,7 @@ pub fn many(options: &Options) -> ExitCode {
 
 impl Run {
     fn work(&self) -> io::Result<()> {
-        let mut simulator = Simulator::default();
+        let mut simulator = Simulator::of_this_program()?;
         while !self.stop.load(SeqCst) && self.until.is_none_or(|until| Instant::now() < until) {
             let Some(seed) = self.next() else { break };
             let outcome = if self.apart { simulator.simulate(seed)? } else { run(seed.plan(), false).into() };
