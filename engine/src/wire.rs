@@ -89,6 +89,9 @@ impl Parts {
     }
 
     fn frame(mut self) -> Frame {
+        if self.done.is_empty() {
+            return Frame::from(self.scratch.freeze());
+        }
         if !self.scratch.is_empty() {
             self.done.push(self.scratch.freeze());
         }
