@@ -9,7 +9,7 @@ use bytes::Bytes;
 use niagara_engine::log::{self, Durability, Files, HardState, LogConfig, LogEntry};
 use niagara_tests::chance::Chance;
 use niagara_tests::rounds;
-use niagara_tests::sim::{Coverage, Disk, Fault, Outcome, Plan, Planned, Seed, run};
+use niagara_tests::sim::{Coverage, Disk, Fault, Outcome, Plan, Planned, run};
 
 /// Seeds that are simulated with each run of the tests.
 const SEEDS: std::ops::Range<u64> = 0..60;
@@ -73,7 +73,7 @@ fn a_seed_gives_the_same_trace_byte_by_byte() {
 
 #[test]
 fn a_seed_leads_to_the_same_in_a_process_of_its_own() {
-    let seeds = [1, 2, 3].map(|number| Seed { number, wide: number == 2 });
+    let seeds = [1, 2, 3];
     let mut command = Command::new(env!("CARGO_BIN_EXE_sim"));
     let mut child = command.arg("--serve").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut asked = child.stdin.take().unwrap();
@@ -83,7 +83,7 @@ fn a_seed_leads_to_the_same_in_a_process_of_its_own() {
     assert!(said.status.success());
     let said = String::from_utf8(said.stdout).unwrap();
     let outcomes: Vec<Outcome> = said.lines().map(|line| Outcome::of_line(line).unwrap()).collect();
-    let expected = seeds.map(|seed| Outcome::from(run(seed.plan(), false)));
+    let expected = seeds.map(|seed| Outcome::from(run(Plan::of(seed), false)));
     assert_eq!(outcomes, expected);
 }
 

@@ -4,27 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::coverage::Coverage;
-use super::plan::Plan;
 
 /// The corpus of this repository.
 const SEEDS: &str = include_str!("../../data/seeds");
 /// What fewer seeds of a run reach is rare.
 const FEW: usize = 5;
 
-/// A simulation by its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Seed {
-    /// Everything follows from it.
-    pub number: u64,
-    /// It stands for a wide plan.
-    pub wide: bool,
-}
-
 /// A seed of the corpus.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
     /// The seed.
-    pub seed: Seed,
+    pub seed: u64,
     /// What it was kept for: what it reached, or found.
     pub reasons: Vec<String>,
 }
@@ -33,34 +23,12 @@ pub struct Kept {
 #[derive(Debug, Default)]
 pub struct Reached {
     /// The first few seeds of each row of the coverage table, and of each invariant that was broken.
-    by: BTreeMap<String, Vec<Seed>>,
-}
-
-impl Seed {
-    /// What it stands for.
-    pub fn plan(self) -> Plan {
-        if self.wide { Plan::wide(self.number) } else { Plan::of(self.number) }
-    }
-
-    /// Reads what [`Display`](fmt::Display) has written.
-    pub fn parse(text: &str) -> Option<Seed> {
-        let (number, wide) = match text.strip_suffix(" wide") {
-            Some(number) => (number, true),
-            None => (text, false),
-        };
-        Some(Seed { number: number.parse().ok()?, wide })
-    }
-}
-
-impl fmt::Display for Seed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.number, if self.wide { " wide" } else { "" })
-    }
+    by: BTreeMap<String, Vec<u64>>,
 }
 
 impl fmt::Display for Kept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<20}  # {}", self.seed.to_string(), self.reasons.join(", "))
+        write!(f, "{:<20}  # {}", self.seed, self.reasons.join(", "))
     }
 }
 
@@ -77,7 +45,7 @@ pub fn parse(text: &str) -> Result<Vec<Kept>, String> {
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let kept = |line: &str| {
         let (seed, reasons) = line.split_once('#').unwrap_or((line, ""));
-        let seed = Seed::parse(seed.trim())?;
+        let seed = seed.trim().parse().ok()?;
         let reasons = reasons.split(',').map(|reason| reason.trim().to_owned());
         Some(Kept { seed, reasons: reasons.filter(|reason| !reason.is_empty()).collect() })
     };
@@ -86,7 +54,7 @@ pub fn parse(text: &str) -> Result<Vec<Kept>, String> {
 
 impl Reached {
     /// A seed has reached this.
-    pub fn note(&mut self, seed: Seed, coverage: &Coverage, broken: Option<&str>) {
+    pub fn note(&mut self, seed: u64, coverage: &Coverage, broken: Option<&str>) {
         let found = broken.map(|invariant| format!("found {invariant}"));
         for reason in coverage.rows().map(|(what, _)| what.to_owned()).chain(found) {
             let by = self.by.entry(reason).or_default();
@@ -100,7 +68,7 @@ impl Reached {
     pub fn rare(&self, corpus: &[Kept]) -> Vec<Kept> {
         let is_known = |reason: &String| corpus.iter().any(|kept| kept.reasons.contains(reason));
         let rare = self.by.iter().filter(|(reason, by)| by.len() < FEW && !is_known(reason));
-        let mut chosen: BTreeMap<Seed, Vec<String>> = BTreeMap::new();
+        let mut chosen: BTreeMap<u64, Vec<String>> = BTreeMap::new();
         for (reason, by) in rare {
             // One that was chosen already may do.
             let seed = by.iter().find(|seed| chosen.contains_key(seed)).unwrap_or(&by[0]);
@@ -113,10 +81,6 @@ impl Reached {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn seed(number: u64) -> Seed {
-        Seed { number, wide: number % 2 == 0 }
-    }
 
     #[test]
     fn the_corpus_is_what_it_says() {
@@ -137,14 +101,13 @@ mod tests {
             coverage.add("disk full", u64::from(number == 70 || number == 90));
             coverage.add("bit flipped", u64::from(number == 90 || number == 95));
             let broken = (number == 90).then_some("log_matching");
-            reached.note(seed(number), &coverage, broken);
+            reached.note(number, &coverage, broken);
         }
         let reasons = |all: &[&str]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let both =
-            Kept { seed: seed(90), reasons: reasons(&["bit flipped", "disk full", "found log_matching"]) };
+        let both = Kept { seed: 90, reasons: reasons(&["bit flipped", "disk full", "found log_matching"]) };
         assert_eq!(reached.rare(&[]), [both]);
-        let known = Kept { seed: seed(3), reasons: reasons(&["bit flipped", "found log_matching"]) };
-        let left = Kept { seed: seed(70), reasons: reasons(&["disk full"]) };
+        let known = Kept { seed: 3, reasons: reasons(&["bit flipped", "found log_matching"]) };
+        let left = Kept { seed: 70, reasons: reasons(&["disk full"]) };
         assert_eq!(reached.rare(&[known]), [left]);
     }
 }

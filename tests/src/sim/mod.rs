@@ -63,7 +63,7 @@ mod trace;
 mod trials;
 mod world;
 
-pub use corpus::{Kept, Reached, Seed, corpus, parse as parse_corpus};
+pub use corpus::{Kept, Reached, corpus, parse as parse_corpus};
 pub use coverage::Coverage;
 pub use disk::{Disk, FailingSync, Image, Loss, Losses, Trouble};
 pub use outcome::Outcome;

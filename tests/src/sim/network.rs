@@ -213,7 +213,7 @@ impl Network {
         };
         if let Some(kind) = self.loses(direction, &body) {
             coverage.count(kind.0);
-            return Vec::new();
+            return (None, None);
         }
         let now = self.leaves(now, direction, frame.len() as u64);
         let mut doubled = self.weather.doubled;

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use niagara_tests::say;
-use niagara_tests::sim::{Failure, Outcome, Seed, run};
+use niagara_tests::sim::{Failure, Outcome, Plan, run};
 
 /// What a simulation breaks that takes its process with it.
 pub const INVARIANT: &str = "the_process_lives";
@@ -20,8 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(300);
 pub fn serve() -> ExitCode {
     for line in io::stdin().lines() {
         let Ok(line) = line else { return ExitCode::FAILURE };
-        let Some(seed) = Seed::parse(&line) else { return ExitCode::FAILURE };
-        say!("{}", Outcome::from(run(seed.plan(), false)).to_line());
+        let Ok(seed) = line.parse() else { return ExitCode::FAILURE };
+        say!("{}", Outcome::from(run(Plan::of(seed), false)).to_line());
     }
     ExitCode::SUCCESS
 }
@@ -45,7 +45,7 @@ impl Simulator {
     }
 
     /// What a seed leads to. That its process ends is what is wrong with the seed then.
-    pub fn simulate(&mut self, seed: Seed) -> io::Result<Outcome> {
+    pub fn simulate(&mut self, seed: u64) -> io::Result<Outcome> {
         let process = match &mut self.process {
             Some(process) => process,
             none => none.insert(Process::start(&self.program)?),
@@ -97,8 +97,7 @@ mod tests {
     /// What a program makes of two seeds, one after the other.
     fn failures(program: &str) -> Vec<Option<String>> {
         let mut simulator = Simulator { program: program.into(), process: None };
-        let seeds = [1, 2].map(|number| Seed { number, wide: true });
-        let outcomes = seeds.map(|seed| simulator.simulate(seed).unwrap());
+        let outcomes = [1, 2].map(|seed| simulator.simulate(seed).unwrap());
         outcomes.map(|outcome| outcome.failure.map(|failure| failure.what)).into()
     }
 

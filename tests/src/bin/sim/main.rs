@@ -12,7 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{ArgGroup, Parser};
 use niagara_tests::export;
-use niagara_tests::sim::{Plan, Seed, run};
+use niagara_tests::sim::{Plan, run};
 use niagara_tests::{output, say};
 
 /// Simulates whole clusters in virtual time, with the production engine, under faults of all kinds.
@@ -57,10 +57,6 @@ struct Options {
     /// it ends in .jsonl. With {key} in its name, each key gets a file of its own.
     #[arg(long, value_name = "FILE", requires = "seed")]
     history: Option<PathBuf>,
-    /// Draw sizes and durability, too, stop servers cleanly, and aim faults at steps of their dealings with the disk. This is new, and
-    /// not all that it finds is the engine's fault.
-    #[arg(long)]
-    wide: bool,
     /// Go on after a failure, and list the seeds that fail.
     #[arg(long, conflicts_with = "seed")]
     keep_going: bool,
@@ -81,10 +77,7 @@ fn main() -> ExitCode {
     #[cfg(feature = "planted-bugs")]
     niagara_engine::planted::plant(options.plant);
     match options.seed {
-        Some(number) => {
-            let seed = Seed { number, wide: options.wide };
-            one(seed.plan(), options.history.as_deref())
-        }
+        Some(seed) => one(Plan::of(seed), options.history.as_deref()),
         None if options.serve => child::serve(),
         None => search::many(&options),
     }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use niagara_tests::sim::{
-    Coverage, Failure, Kept, Outcome, Reached, Seed, corpus, parse_corpus, run, shrink,
+    Coverage, Failure, Kept, Outcome, Plan, Reached, corpus, parse_corpus, run, shrink,
 };
 use niagara_tests::{output, say};
 
@@ -30,7 +30,6 @@ struct Run {
     corpus: Vec<Kept>,
     /// The first of the others.
     first: u64,
-    wide: bool,
     /// How many have been begun, and how many there are.
     begun: AtomicU64,
     count: u64,
@@ -48,7 +47,7 @@ struct Found {
     coverage: Coverage,
     reached: Reached,
     seeds: u64,
-    failures: Vec<(Seed, Failure)>,
+    failures: Vec<(u64, Failure)>,
 }
 
 /// Simulates many seeds.
@@ -60,7 +59,6 @@ pub fn many(options: &Options) -> ExitCode {
     let seconds = options.minutes.map(|minutes| minutes * 60.0).or(options.hours.map(|hours| hours * 3600.0));
     let run = Run {
         first,
-        wide: options.wide,
         begun: AtomicU64::new(0),
         count: options.seeds.map_or(u64::MAX, |seeds| seeds.saturating_add(corpus.len() as u64)),
         corpus,
@@ -86,7 +84,7 @@ pub fn many(options: &Options) -> ExitCode {
         output::note(format_args!("{} cannot be added to: {error}", file.display()));
         return ExitCode::FAILURE;
     }
-    report(&found, (first, options.wide), begun.elapsed())
+    report(&found, first, begun.elapsed())
 }
 
 impl Run {
@@ -94,21 +92,22 @@ impl Run {
         let mut simulator = Simulator::of_this_program()?;
         while !self.stop.load(SeqCst) && self.until.is_none_or(|until| Instant::now() < until) {
             let Some(seed) = self.next() else { break };
-            let outcome = if self.apart { simulator.simulate(seed)? } else { run(seed.plan(), false).into() };
+            let outcome =
+                if self.apart { simulator.simulate(seed)? } else { run(Plan::of(seed), false).into() };
             self.note(seed, outcome);
         }
         Ok(())
     }
 
-    fn next(&self) -> Option<Seed> {
+    fn next(&self) -> Option<u64> {
         let at = Some(self.begun.fetch_add(1, SeqCst)).filter(|at| *at < self.count)?;
         Some(match self.corpus.get(at as usize) {
             Some(kept) => kept.seed,
-            None => Seed { number: self.first + (at - self.corpus.len() as u64), wide: self.wide },
+            None => self.first + (at - self.corpus.len() as u64),
         })
     }
 
-    fn note(&self, seed: Seed, Outcome { coverage, failure }: Outcome) {
+    fn note(&self, seed: u64, Outcome { coverage, failure }: Outcome) {
         let mut found = self.found.lock().expect("simulations catch their panics");
         found.seeds += 1;
         found.coverage.merge(&coverage);
@@ -139,20 +138,20 @@ fn grow(file: &Path, reached: &Reached) -> io::Result<()> {
     Ok(())
 }
 
-fn report(found: &Found, (first, wide): (u64, bool), took: Duration) -> ExitCode {
+fn report(found: &Found, first: u64, took: Duration) -> ExitCode {
     let per_second = found.seeds as f64 / took.as_secs_f64();
     say!("{}", found.coverage);
     say!("{} seeds, from {first}, in {:.0} s, {per_second:.0} a second", found.seeds, took.as_secs_f64());
     if let Some((seed, failure)) = found.failures.iter().min_by_key(|(seed, _)| seed) {
         explain(*seed, failure);
-        let all: BTreeSet<Seed> = found.failures.iter().map(|(seed, _)| *seed).collect();
+        let all: BTreeSet<u64> = found.failures.iter().map(|(seed, _)| *seed).collect();
         let all: Vec<String> = all.iter().map(ToString::to_string).collect();
         say!("\nfailing seeds: {}", all.join(", "));
         return ExitCode::FAILURE;
     }
-    let missing = found.coverage.missing(wide);
+    let missing = found.coverage.missing(found.seeds);
     if found.seeds >= SEEDS_FOR_COVERAGE && !missing.is_empty() {
-        say!("NEVER HAPPENED, so nothing is known about it: {}", missing.join(", "));
+        say!("HARDLY EVER HAPPENED, so nothing is known about it: {}", missing.join(", "));
         return ExitCode::from(2);
     }
     say!("everything held");
@@ -160,12 +159,12 @@ fn report(found: &Found, (first, wide): (u64, bool), took: Duration) -> ExitCode
 }
 
 /// Shows a failing seed with as few faults as it takes.
-fn explain(seed: Seed, failure: &Failure) {
+fn explain(seed: u64, failure: &Failure) {
     say!("\nseed {seed} FAILED {failure}");
     // What ends its process would end this one.
     if failure.invariant != child::INVARIANT {
         let bar = ProgressBar::new_spinner();
-        let (plan, shrunk) = shrink(seed.plan(), failure.clone(), |faults| {
+        let (plan, shrunk) = shrink(Plan::of(seed), failure.clone(), |faults| {
             bar.set_message(format!("looking for fewer faults: trying {faults}"));
             bar.tick();
         });
@@ -173,8 +172,7 @@ fn explain(seed: Seed, failure: &Failure) {
         say!("\nwith as few faults as possible:\n{plan}FAILED {shrunk}\n\nthe last events:");
         say!("{}", run(plan, true).last_lines);
     }
-    let wide = if seed.wide { " --wide" } else { "" };
-    say!("\nreplay: cargo run --release -p niagara-tests --bin sim -- --seed {}{wide}", seed.number);
+    say!("\nreplay: cargo run --release -p niagara-tests --bin sim -- --seed {seed}");
 }
 
 fn progress_bar(options: &Options) -> ProgressBar {
