@@ -20,7 +20,7 @@
 //! | `progress_after_heal.rs` | when faults end, everything that waits gets done |
 //! | `bytes_are_bounded.rs` | what waits behind something slow takes no more bytes than configured |
 //! | `slow_peer_is_bounded.rs` | what waits for a slow link stays within a bound |
-//! | `read_is_prompt.rs` | a link that comes and goes holds up no reads through other servers |
+//! | `majority_serves.rs`, `read_is_prompt.rs` | servers that are a quorum, and to which nothing happens, serve within a bound, whatever befalls another one |
 //! | `leads_a_quorum.rs` | who cannot reach a quorum leads no more, and nobody hands over to who is far behind |
 //! | `idle_is_quiet.rs` | where nobody wants anything, next to nothing happens |
 //! | `request_is_answered.rs` | every request ends by its deadline, once, while its server lives |
@@ -48,6 +48,7 @@ mod idle_read_is_answered;
 mod leader_completeness;
 mod leads_a_quorum;
 mod log_matching;
+mod majority_serves;
 mod mset_is_whole;
 mod pads_are_bounded;
 mod position_bijection;
@@ -76,6 +77,7 @@ pub use idle_read_is_answered::check_idle_read_is_answered;
 pub use leader_completeness::LeaderCompleteness;
 pub use leads_a_quorum::{LeadsAQuorum, check_transferee};
 pub use log_matching::{LogMatching, Record};
+pub use majority_serves::check_majority_serves;
 pub use mset_is_whole::check_mset_is_whole;
 pub use pads_are_bounded::PadsAreBounded;
 pub use position_bijection::PositionBijection;

@@ -103,6 +103,8 @@ pub const EXPECTED: &[(&str, &[&str])] = &[
             "at-least read answered",
             "conditional write lost",
             "one group's link cut for probes",
+            "prompt reads asked",
+            "prompt writes asked",
         ],
     ),
     (

@@ -61,7 +61,7 @@ impl Plan {
             sizes: Sizes::default(),
             swarm: Swarm::default(),
             faults: Vec::new(),
-            prompt_reads: None,
+            prompt: None,
         };
         let count = chance.between(1, 10);
         plan.faults = (0..count).map(|_| plan.draw(&mut chance)).collect();
@@ -80,6 +80,11 @@ impl Plan {
             // one, too.
             let server = of_links.between(1, self.servers);
             return self.nothing_but_flapping(server, of_links.between(FLAPS.start, FLAPS.end));
+        }
+        let mut of_troubles = apart(0x0b_e1);
+        if of_troubles.one_in(10) {
+            let server = of_troubles.between(1, self.servers);
+            return self.nothing_but(server, self.draw_lasting(server, &mut of_troubles));
         }
         let mut of_swarm = apart(0x5a_a7);
         self.swarm = Swarm::draw(&mut of_swarm);
@@ -258,11 +263,33 @@ impl Plan {
     }
 
     fn nothing_but_flapping(&mut self, server: u64, each: Micros) {
+        self.nothing_but(server, Fault::Flapping { server, each, lasts: LAST_FAULT });
+        // It loses what it leads at the first break.
+        self.prompt = Some((FIRST_FAULT + each + TIME_TO_ELECT, server));
+    }
+
+    /// Fair weather, and one server in trouble of one kind for as long as there are faults.
+    fn nothing_but(&mut self, server: u64, fault: Fault) {
         self.weather = Weather { lost: 0, doubled: 0, overtaken: 0, damaged: 0, ..self.weather };
-        let fault = Fault::Flapping { server, each, lasts: LAST_FAULT };
         self.faults = vec![Planned { at: FIRST_FAULT, fault }];
         // Until then the groups that the server led have other leaders.
-        self.prompt_reads = Some((FIRST_FAULT + each + TIME_TO_ELECT, server));
+        self.prompt = Some((FIRST_FAULT + TIME_TO_ELECT, server));
+    }
+
+    /// What may befall one server, with the others none the worse for it.
+    fn draw_lasting(&self, server: u64, chance: &mut Chance) -> Fault {
+        let lasts = LAST_FAULT - FIRST_FAULT;
+        match chance.below(9) {
+            0 => Fault::Kill { server, down: lasts },
+            1 => Fault::PowerLoss { server, down: lasts },
+            2 => Fault::Pause { server, lasts },
+            3 => Fault::SlowDisk { server, factor: chance.between(5, 100), lasts },
+            4 => Fault::HungDisk { server, lasts },
+            5 => Fault::DiskFull { server, lasts },
+            6 => Fault::HungApplication { server, lasts },
+            7 => Fault::ThinLinks { server, bytes_per_second: *chance.pick(&[200, 1000, 4000]), lasts },
+            _ => Fault::CutServer { server, lasts },
+        }
     }
 
     /// A link that is there and hardly works.

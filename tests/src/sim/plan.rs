@@ -54,8 +54,8 @@ pub struct Plan {
     pub swarm: Swarm,
     /// The faults, in order.
     pub faults: Vec<Planned>,
-    /// From this moment on strong reads through all servers but this one must be answered promptly.
-    pub prompt_reads: Option<(Micros, u64)>,
+    /// From this moment on all servers but this one must serve promptly.
+    pub prompt: Option<(Micros, u64)>,
 }
 
 /// A fault and when it strikes.

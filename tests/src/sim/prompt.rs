@@ -1,55 +1,88 @@
-//! Strong reads through servers to which nothing happens, and how long they wait.
+//! Strong reads and writes through servers to which nothing happens, and how long they wait.
 
 use niagara_engine::Consistency;
 
-use super::clients::Ask;
 use super::clients::request::name;
+use super::clients::{Ask, Told};
 use super::network::Micros;
-use super::script::BEGINS;
+use super::script::{BEGINS, probe_command};
 use super::world::{Event, MS, World};
-use crate::invariants::{Broken, check_read_is_prompt};
+use crate::invariants::{Broken, check_majority_serves, check_read_is_prompt};
 
-/// One is asked through each server so often.
+/// A read is asked through each server so often, and a write once in so many times.
 const EACH: Micros = 20 * MS;
+const READS_FOR_A_WRITE: u64 = 5;
 /// A lost question is put again within two heartbeats, and a read may need two of them; then there are slow clocks, and moments in
 /// which the operating system gives the core to somebody else.
 const BOUND: Micros = 250 * MS;
 /// Their tokens, far from those of clients and of the script.
 const FIRST: u64 = 1 << 41;
 
+/// Something that must be served promptly.
+#[derive(Clone, Copy, Debug)]
+pub struct Prompt {
+    server: u64,
+    asked: Micros,
+    is_write: bool,
+}
+
 impl World {
-    /// Asks through each server that must answer promptly, and looks at those who have waited.
-    pub(super) fn ask_prompt_reads(&mut self) -> Result<(), Broken> {
-        let Some((_, victim)) = self.plan.prompt_reads else { return Ok(()) };
-        self.check_prompt_reads()?;
+    /// Asks through each server that must serve promptly, and looks at what has waited.
+    pub(super) fn ask_promptly(&mut self) -> Result<(), Broken> {
+        let Some((from, victim)) = self.plan.prompt else { return Ok(()) };
+        self.check_prompt()?;
         if self.now >= BEGINS {
             return Ok(());
         }
+        let writes = ((self.now - from) / EACH).is_multiple_of(READS_FOR_A_WRITE);
         for server in (1..=self.plan.servers).filter(|server| *server != victim) {
-            let token = FIRST + self.next_probe;
-            self.next_probe += 1;
-            self.prompt_reads.insert(token, (server, self.now));
-            let (now, executed) = (self.now, self.executed_by(server));
-            self.server(server).set_clock(now);
-            if let Some(running) = &mut self.server(server).running {
-                running.call(token, Ask::Read(name(0), Consistency::Strong), executed);
+            self.ask_one_promptly(server, false);
+            if writes {
+                self.ask_one_promptly(server, true);
             }
-            self.follow(server);
         }
         self.coverage.count("prompt reads asked");
-        self.after(EACH, Event::AskPromptReads);
+        self.coverage.add("prompt writes asked", u64::from(writes));
+        self.after(EACH, Event::AskPromptly);
         Ok(())
     }
 
-    /// A call has ended; whether it was one of these.
-    pub(super) fn prompt_read_ended(&mut self, token: u64) -> Result<bool, Broken> {
-        self.check_prompt_reads()?;
-        Ok(self.prompt_reads.remove(&token).is_some())
+    fn ask_one_promptly(&mut self, server: u64, is_write: bool) {
+        let token = FIRST + self.next_probe;
+        self.next_probe += 1;
+        let (now, executed) = (self.now, self.executed_by(server));
+        self.prompt.insert(token, Prompt { server, asked: now, is_write });
+        self.server(server).set_clock(now);
+        let ask = if is_write {
+            Ask::Execute(probe_command(token))
+        } else {
+            Ask::Read(name(0), Consistency::Strong)
+        };
+        if let Some(running) = &mut self.server(server).running {
+            running.call(token, ask, executed);
+        }
+        self.follow(server);
     }
 
-    fn check_prompt_reads(&self) -> Result<(), Broken> {
-        for (server, asked) in self.prompt_reads.values() {
-            check_read_is_prompt(*server, (self.now - asked) / MS, BOUND / MS)?;
+    /// A call has ended; whether it was one of these.
+    pub(super) fn prompt_ended(&mut self, token: u64, told: &Told) -> Result<bool, Broken> {
+        self.check_prompt()?;
+        let Some(prompt) = self.prompt.remove(&token) else { return Ok(false) };
+        // A lane may be full at that moment, and says so at once.
+        let is_served = matches!(told, Told::Read { .. } | Told::Applied(..) | Told::Refused);
+        check_majority_serves(prompt.server, is_served, || format!("{told:?}"))?;
+        Ok(true)
+    }
+
+    fn check_prompt(&self) -> Result<(), Broken> {
+        for Prompt { server, asked, is_write } in self.prompt.values() {
+            let waited = (self.now - asked) / MS;
+            if *is_write {
+                let is_served = self.now - asked <= BOUND;
+                check_majority_serves(*server, is_served, || format!("it has waited {waited} ms"))?;
+            } else {
+                check_read_is_prompt(*server, waited, BOUND / MS)?;
+            }
         }
         Ok(())
     }

@@ -268,7 +268,7 @@ impl World {
 }
 
 /// What a probe writes.
-fn probe_command(token: u64) -> Bytes {
+pub(super) fn probe_command(token: u64) -> Bytes {
     let input = Input::Set { value: token * LENGTH_PART, condition: Condition::Always };
     Request::Key { key: u8::MAX, input }.command(None).expect("a set is a command")
 }

@@ -116,7 +116,7 @@ impl World {
             probe.1 = Some(told);
             return Ok(());
         }
-        if self.prompt_read_ended(token)? {
+        if self.prompt_ended(token, &told)? {
             return Ok(());
         }
         let Some(client) = self.clients.caller(token) else { return Ok(()) };

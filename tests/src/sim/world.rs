@@ -12,6 +12,7 @@ use super::disk::{Disk, Image};
 use super::network::{Flight, Micros, Network};
 use super::observe::Invariants;
 use super::plan::Plan;
+use super::prompt::Prompt;
 use super::queue::Queue;
 use super::server::{Server, Thread};
 use super::trace::Trace;
@@ -54,8 +55,8 @@ pub(super) enum Event {
     FaultEnds(usize),
     /// A server's links are cut, or mended, in turn.
     Flap { server: u64, each: Micros, until: Micros, cut: bool },
-    /// Reads are asked that must be answered promptly.
-    AskPromptReads,
+    /// Something is asked that must be served promptly.
+    AskPromptly,
     /// A server that was paused may go on.
     Resume(u64),
     /// A server's power fails, whether its process runs or not.
@@ -85,8 +86,8 @@ pub(super) struct World {
     pub told: BTreeSet<u64>,
     /// How many probes there have been.
     pub next_probe: u64,
-    /// Reads that must be answered promptly, by token: the server, and when they were asked.
-    pub prompt_reads: BTreeMap<u64, (u64, Micros)>,
+    /// What must be served promptly, by token.
+    pub prompt: BTreeMap<u64, Prompt>,
     /// The two servers that the script has cut apart.
     pub cut_servers: (u64, u64),
     /// What the cluster has done, and had done when it was left to itself.
@@ -132,7 +133,7 @@ impl World {
             probes: BTreeMap::new(),
             told: BTreeSet::new(),
             next_probe: 0,
-            prompt_reads: BTreeMap::new(),
+            prompt: BTreeMap::new(),
             cut_servers: (0, 0),
             activity: Activity::default(),
             before_idling: Activity::default(),
@@ -161,8 +162,8 @@ impl World {
         for (number, planned) in world.plan.faults.clone().iter().enumerate() {
             world.after(planned.at, Event::Fault(number));
         }
-        if let Some((from, _)) = world.plan.prompt_reads {
-            world.after(from, Event::AskPromptReads);
+        if let Some((from, _)) = world.plan.prompt {
+            world.after(from, Event::AskPromptly);
         }
         world
     }
@@ -231,7 +232,7 @@ impl World {
                 return self.end_trial(number);
             }
             Event::Flap { server, each, until, cut } => self.flap(server, each, until, cut),
-            Event::AskPromptReads => return self.ask_prompt_reads(),
+            Event::AskPromptly => return self.ask_promptly(),
             Event::Resume(server) => self.resume(server),
             Event::PowerFails(server) => self.power_fails(server),
             Event::Start(server) => return self.start(server),

@@ -1,0 +1,12 @@
+use super::{Broken, hold};
+
+/// Servers that are a quorum and to which nothing happens serve within a bound, whatever befalls the others.
+pub fn check_majority_serves(
+    server: u64,
+    is_served: bool,
+    why: impl FnOnce() -> String,
+) -> Result<(), Broken> {
+    hold(is_served, "majority_serves", || {
+        format!("a request through server {server}, to which nothing happened, is not served: {}", why())
+    })
+}
