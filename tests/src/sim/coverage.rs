@@ -139,6 +139,7 @@ pub const EXPECTED: &[(&str, &[&str])] = &[
             "HTTP outcome unknown",
             "HTTP precondition failed",
             "HTTP value unchanged",
+            "HTTP client told to go on",
             "page about a server read",
         ],
     ),

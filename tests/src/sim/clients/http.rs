@@ -23,7 +23,7 @@ pub(super) fn bytes_of(request: &Request, life: Option<Life>) -> Vec<u8> {
     match request {
         Request::Key { key, input: Input::Get } => without_body("GET", &kv(&name(*key)), None),
         Request::Key { key, input: Input::Set { value, condition } } => {
-            put(&name(*key), when(*condition), &text(*value), value / LENGTH_PART % 2 == 1)
+            put(&name(*key), when(*condition), &text(*value), Framing::of(value / LENGTH_PART))
         }
         Request::Key { key, input: Input::Delete { condition } } => {
             without_body("DELETE", &kv(&name(*key)), when(*condition))
@@ -36,7 +36,7 @@ pub(super) fn bytes_of(request: &Request, life: Option<Life>) -> Vec<u8> {
         }
         Request::Weak { key } => without_body("GET", &format!("{}?read=weak", kv(&name(*key))), None),
         Request::Fifo { connection, number } => {
-            put(&fifo_key(*connection), None, number.to_string().as_bytes(), number % 2 == 1)
+            put(&fifo_key(*connection), None, number.to_string().as_bytes(), Framing::of(*number))
         }
         Request::Health => without_body("GET", "/healthz", None),
         other => unreachable!("HTTP has no words for {other:?}"),
@@ -62,21 +62,44 @@ fn without_body(method: &str, target: &str, header: Option<Header>) -> Vec<u8> {
     (head_of(method, target, header) + "\r\n").into_bytes()
 }
 
-/// A PUT, whose body comes in two chunks if it is to come in chunks.
-fn put(key: &str, header: Option<Header>, body: &[u8], chunked: bool) -> Vec<u8> {
+/// How a PUT sends its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Framing {
+    /// It says how long it is.
+    Length,
+    /// In two chunks.
+    Chunks,
+    /// It says how long it is, and would like to hear that it is welcome, but does not wait.
+    Expected,
+}
+
+impl Framing {
+    /// Each of them in turn.
+    fn of(number: u64) -> Framing {
+        [Framing::Length, Framing::Chunks, Framing::Expected][(number % 3) as usize]
+    }
+}
+
+fn put(key: &str, header: Option<Header>, body: &[u8], framing: Framing) -> Vec<u8> {
     let head = head_of("PUT", &kv(key), header);
-    if !chunked {
-        return [format!("{head}Content-Length: {}\r\n\r\n", body.len()).as_bytes(), body].concat();
+    let length = format!("Content-Length: {}\r\n", body.len());
+    match framing {
+        Framing::Length => [format!("{head}{length}\r\n").as_bytes(), body].concat(),
+        Framing::Expected => {
+            [format!("{head}{length}Expect: 100-continue\r\n\r\n").as_bytes(), body].concat()
+        }
+        Framing::Chunks => {
+            let mut bytes = (head + "Transfer-Encoding: chunked\r\n\r\n").into_bytes();
+            let (first, second) = body.split_at(body.len() / 2);
+            for chunk in [first, second].into_iter().filter(|chunk| !chunk.is_empty()) {
+                bytes.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+                bytes.extend_from_slice(chunk);
+                bytes.extend_from_slice(b"\r\n");
+            }
+            bytes.extend_from_slice(b"0\r\n\r\n");
+            bytes
+        }
     }
-    let mut bytes = (head + "Transfer-Encoding: chunked\r\n\r\n").into_bytes();
-    let (first, second) = body.split_at(body.len() / 2);
-    for chunk in [first, second].into_iter().filter(|chunk| !chunk.is_empty()) {
-        bytes.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
-        bytes.extend_from_slice(chunk);
-        bytes.extend_from_slice(b"\r\n");
-    }
-    bytes.extend_from_slice(b"0\r\n\r\n");
-    bytes
 }
 
 fn tag_of(life: Life, version: u64) -> String {
@@ -261,10 +284,10 @@ mod tests {
 
     #[test]
     fn bodies_come_whole_or_in_chunks() {
-        let put = |chunked| String::from_utf8(put("a:b", None, b"12345", chunked)).expect("text");
-        assert!(
-            put(false).starts_with("PUT /kv/a%3Ab HTTP/1.1\r\n") && put(false).ends_with("5\r\n\r\n12345")
-        );
-        assert!(put(true).ends_with("\r\n\r\n2\r\n12\r\n3\r\n345\r\n0\r\n\r\n"));
+        let put = |framing| String::from_utf8(put("a:b", None, b"12345", framing)).expect("text");
+        let whole = put(Framing::Length);
+        assert!(whole.starts_with("PUT /kv/a%3Ab HTTP/1.1\r\n") && whole.ends_with("5\r\n\r\n12345"));
+        assert!(put(Framing::Chunks).ends_with("\r\n\r\n2\r\n12\r\n3\r\n345\r\n0\r\n\r\n"));
+        assert!(put(Framing::Expected).ends_with("100-continue\r\n\r\n12345"));
     }
 }

@@ -277,6 +277,9 @@ impl Clients {
         self.clients[client].heard.extend_from_slice(bytes);
         loop {
             let me = &mut self.clients[client];
+            if me.heard.starts_with(b"HTTP/1.1 100 ") {
+                checks.coverage.count("HTTP client told to go on");
+            }
             let mut rest: &[u8] = &me.heard;
             let before = rest.len();
             let answer = match me.kind {
