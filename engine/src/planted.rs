@@ -158,6 +158,8 @@ pub enum Bug {
     ScanSkipsFrozen,
     /// An at-least read is answered one position too early, and says that it is not.
     AtLeastSaysItsWish,
+    /// A weak or at-least read over HTTP does not see what was changed at the very position that it is answered at.
+    LooseReadBelowPosition,
     /// A mailbox says that there is mail before it is in there.
     MailSaidBeforeSent,
     /// A port empties its inbox, and then says that it has.
@@ -258,6 +260,7 @@ impl Bug {
         Bug::SwapShowsNew,
         Bug::ScanSkipsFrozen,
         Bug::AtLeastSaysItsWish,
+        Bug::LooseReadBelowPosition,
     ];
 
     /// Bugs between threads, which show only when two of them meet at the wrong moment: a simulation, which has one thread, does

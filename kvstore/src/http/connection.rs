@@ -18,7 +18,7 @@ use super::request_line::request_line;
 use super::respond::{Framing, ResponseHead};
 use crate::command::{self, MAX_VALUE_BYTES};
 use crate::front::{Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, View, Wire};
-use crate::{Life, Reply};
+use crate::{Life, Reply, Version};
 
 /// What all connections of a thread share.
 #[derive(Debug)]
@@ -236,9 +236,15 @@ impl HttpConnection {
     }
 
     fn get(&self, what: &What, framing: Framing, view: &View<'_>, applied: u64, output: &mut Output) {
-        let What::Get { key, preconditions, .. } = what else { panic!("only a GET looks at a key") };
+        let What::Get { key, preconditions, consistency } = what else { panic!("only a GET looks at a key") };
         let date = self.site.clock.text();
         view.reader.with(key, |found| {
+            let misses = |version: Version| {
+                planted::is(Bug::LooseReadBelowPosition)
+                    && *consistency != Consistency::Strong
+                    && version.position >= applied
+            };
+            let found = found.filter(|found| !misses(found.version));
             let tag = found.and_then(|found| self.naming.tag(found.version));
             let context = Context { position: Some(applied), tag };
             // Conditions decide only what would have succeeded without them (RFC 9110, section 13.2.1).
