@@ -64,12 +64,23 @@ fn what_is_read_back_is_the_same_and_has_the_same_verdict() {
         operations += history.len();
         assert_eq!(check(&history, BUDGET), Verdict::Linearizable, "seed {seed}");
         for (form, again) in read_back(&history) {
-            assert_eq!(words(&again), words(&history), "seed {seed} as {form}");
+            assert_eq!(words(&again), words(&exported(&history)), "seed {seed} as {form}");
             assert_eq!(check(&again, BUDGET), Verdict::Linearizable, "seed {seed} as {form}");
         }
         assert!(porcupine(&history).unwrap_or(true), "seed {seed} for Porcupine");
     }
     assert!(operations > 1000, "{operations} operations");
+}
+
+/// What an export says of a history: all but what swaps have shown.
+fn exported(history: &[Operation<String>]) -> Vec<Operation<String>> {
+    let mut exported = history.to_vec();
+    for (_, output) in exported.iter_mut().filter_map(|operation| operation.ended.as_mut()) {
+        if matches!(output, Output::Swapped { .. }) {
+            *output = Output::Written { value: None, version: None };
+        }
+    }
+    exported
 }
 
 /// What no simulation need show: all kinds of operations and answers, extreme numbers, and keys that have to be quoted.
