@@ -10,7 +10,7 @@ pub fn check_compaction_floor<'h>(
     (server, group): (u64, usize),
     floor: u64,
     at_start: u64,
-    snapshots: impl DoubleEndedIterator<Item = &'h Arc<Header>> + Clone,
+    snapshots: &(impl DoubleEndedIterator<Item = &'h Arc<Header>> + Clone),
 ) -> Result<(), Broken> {
     let floor_of = |header: &Arc<Header>| header.floors[group].entry.index;
     let older = snapshots.clone().rev().nth(1).map_or(0, floor_of);

@@ -95,7 +95,7 @@ impl World {
         let handing_over = std::mem::replace(&mut running.transferees[group], standing.transferee);
         let begins = standing.transferee != 0 && standing.transferee != handing_over;
         let (floor, last) = log.ends();
-        check_compaction_floor((id, group), floor.index, running.floors[group], machine.snapshots())?;
+        check_compaction_floor((id, group), floor.index, running.floors[group], &machine.snapshots())?;
         let before = std::mem::replace(&mut running.last[group], last);
         if before != last && before.index > 0 && log.term(before.index) != Some(before.term) {
             self.trace.line(|| format!("server {id} replaces a suffix of group {}", group + 1));

@@ -56,27 +56,30 @@ pub fn many(options: &Options) -> ExitCode {
     say!("first seed: {first}");
     let begun = Instant::now();
     let corpus = if options.no_corpus { Vec::new() } else { corpus() };
+    let count = options.seeds.map(|seeds| seeds.saturating_add(corpus.len() as u64));
     let seconds = options.minutes.map(|minutes| minutes * 60.0).or(options.hours.map(|hours| hours * 3600.0));
     let run = Run {
         first,
         begun: AtomicU64::new(0),
-        count: options.seeds.map_or(u64::MAX, |seeds| seeds.saturating_add(corpus.len() as u64)),
+        count: count.unwrap_or(u64::MAX),
         corpus,
         until: seconds.map(|seconds| begun + Duration::from_secs_f64(seconds)),
         apart: options.hours.is_some(),
         stop: AtomicBool::new(false),
         keep_going: options.keep_going,
         found: Mutex::default(),
-        bar: progress_bar(options),
+        bar: progress_bar(count),
     };
-    let work = || {
-        if let Err(error) = run.work() {
-            run.stop.store(true, SeqCst);
-            output::note(format_args!("a process that simulates cannot be had: {error}"));
-        }
-    };
-    thread::scope(|scope| (0..threads(options)).for_each(|_| drop(scope.spawn(work))));
+    let worked = thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads(options)).map(|_| scope.spawn(|| run.work())).collect();
+        let ends = threads.into_iter().map(|thread| thread.join().expect("simulations catch their panics"));
+        ends.fold(Ok(()), Result::and)
+    });
     run.bar.finish_and_clear();
+    if let Err(error) = worked {
+        output::note(format_args!("a process that simulates cannot be had: {error}"));
+        return ExitCode::FAILURE;
+    }
     let found = run.found.into_inner().expect("simulations catch their panics");
     if let Some(file) = &options.grow_corpus
         && let Err(error) = grow(file, &found.reached)
@@ -92,8 +95,11 @@ impl Run {
         let mut simulator = Simulator::of_this_program()?;
         while !self.stop.load(SeqCst) && self.until.is_none_or(|until| Instant::now() < until) {
             let Some(seed) = self.next() else { break };
-            let outcome =
-                if self.apart { simulator.simulate(seed)? } else { run(Plan::of(seed), false).into() };
+            let outcome = if self.apart {
+                simulator.simulate(seed).inspect_err(|_| self.stop.store(true, SeqCst))?
+            } else {
+                run(Plan::of(seed), false).into()
+            };
             self.note(seed, outcome);
         }
         Ok(())
@@ -175,9 +181,9 @@ fn explain(seed: u64, failure: &Failure) {
     say!("\nreplay: cargo run --release -p niagara-tests --bin sim -- --seed {seed}");
 }
 
-fn progress_bar(options: &Options) -> ProgressBar {
-    let (bar, template) = match options.seeds {
-        Some(seeds) => (ProgressBar::new(seeds), "{bar:40} {pos}/{len} seeds, {per_sec}, {eta} left"),
+fn progress_bar(count: Option<u64>) -> ProgressBar {
+    let (bar, template) = match count {
+        Some(count) => (ProgressBar::new(count), "{bar:40} {pos}/{len} seeds, {per_sec}, {eta} left"),
         None => (ProgressBar::new_spinner(), "{spinner} {pos} seeds, {per_sec}, {elapsed}"),
     };
     bar.set_style(ProgressStyle::with_template(template).expect("a sound template"));
