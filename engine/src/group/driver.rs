@@ -5,8 +5,8 @@
 //! per round of its loop, and carries out what [`Output`] says, in its order. The production thread and the simulator
 //! run this same code, so that "persist before acknowledging" is tested where it is written.
 
-use niagara_sequencer::{Lag, Pacing, Padding, next_place};
-use raft::eraftpb::{Entry, Message, MessageType};
+use niagara_sequencer::{Lag, Pacing};
+use raft::eraftpb::{Message, MessageType};
 use raft::{ProgressState, RawNode, ReadOnlyOption, StateRole};
 
 use super::admit::Refusals;
@@ -20,29 +20,18 @@ use super::lane_source::LaneSource;
 use super::notices::Notices;
 use super::outgoing::Outgoing;
 use super::placement::Placement;
+use super::proposing::Held;
 use super::reads::{Leader, PendingReads};
+use super::resending::Progress;
 use super::slots::SlotIndex;
 use super::store::{RaftStore, ReplicaLog, entry_for_log};
 use super::taking::Taking;
 use super::turn::{Output, View, Write};
-use super::unpersisted::{Unpersisted, bytes_of};
-use crate::batch::{EntryFill, encode_commands, encode_skip};
+use super::unpersisted::Unpersisted;
+use crate::batch::EntryFill;
 use crate::log::{EntryId, HardState, LogEntry};
 use crate::planted::{self, Bug};
 use crate::wire::{Wire, crosses_the_network};
-
-/// What commands wait for that are there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Held {
-    /// Nothing.
-    No,
-    /// The window is full: they wait until the merge has emptied half of it.
-    Window,
-    /// This server's own disk, or room on it.
-    Disk,
-    /// A leader, or the end of a transfer, or execution of what was sent to the leader.
-    Other,
-}
 
 /// So many rounds a leader pads in one tick because others ask for it. A merge that waits asks again at each tick, so that even
 /// years of rounds are made up for in seconds; and no server can ask for so many that there are none left.
@@ -66,17 +55,17 @@ pub struct Driver<L: ReplicaLog> {
     reads: PendingReads,
     pub(super) placement: Placement,
     pub(super) contact: Contact,
-    pacing: Pacing,
+    pub(super) pacing: Pacing,
     lag: Lag,
     lagging: bool,
     /// For so many ticks this replica has not campaigned although nobody leads.
     pub(super) stood_back: u64,
-    held: Held,
+    pub(super) held: Held,
     /// Requests to pad are followed up to here, until the next tick.
     pads_up_to: u64,
     pub(super) refusals: Refusals,
     pub(super) ticks: u64,
-    last_cut: u64,
+    pub(super) last_cut: u64,
     pub(super) progress: Progress,
     pub(super) outbox: Outgoing,
     pub(super) flow: Flow,
@@ -99,16 +88,6 @@ pub struct Driver<L: ReplicaLog> {
 
 /// A disk that a write has been waiting for for so many election time-outs is stuck: another server should lead.
 const STUCK_ELECTIONS: u64 = 2;
-
-/// When the lane was last seen to move, and when it is sent again if it does not.
-#[derive(Debug, Default)]
-pub(super) struct Progress {
-    next_command: u64,
-    since: u64,
-    patience: u64,
-    leader: (u64, u64),
-    pub resend_at: Option<u64>,
-}
 
 impl<L: ReplicaLog> Driver<L> {
     /// A replica that goes on from what `log` and `hard_state` hold. `slots` has been told of every entry in the log.
@@ -150,7 +129,7 @@ impl<L: ReplicaLog> Driver<L> {
             contact: Contact::new(3 * u64::from(config.heartbeat_ticks)),
             pacing: Pacing::new(config.window),
             lag: Lag::new(config.window, config.election_ticks),
-            progress: Progress { patience: u64::from(config.election_ticks), ..Progress::default() },
+            progress: Progress::new(&config),
             raft,
             level: slots.level(),
             taking: Taking::All,
@@ -423,161 +402,6 @@ impl<L: ReplicaLog> Driver<L> {
         self.reads.answer(commit, &self.slots, &mut output.reads);
         output.contradicted = self.contradicted;
         self.outbox.release(&mut output.messages);
-    }
-
-    /// Sends the lane again when it may have been lost: a leader came, execution found a gap, a server refused, or
-    /// nothing was executed for a while (and this server does not lead, else it would know).
-    fn watch_progress(&mut self, view: &View, output: &mut Output) {
-        let leader = (self.term(), self.leader());
-        let new_leader = leader.1 != 0 && leader != self.progress.leader;
-        let moved = view.next_command != self.progress.next_command || !self.intake.has_sent();
-        if moved {
-            self.progress.next_command = view.next_command;
-            self.progress.since = self.ticks;
-            self.progress.patience = u64::from(self.config.election_ticks);
-        }
-        let gap = view.gap_attempt == Some(self.intake.attempt());
-        let refused = self.progress.resend_at.is_some_and(|at| at <= self.ticks);
-        // Behind a slow link it waits for its turn, and is not lost.
-        let stuck = !self.leads()
-            && self.ticks - self.progress.since > self.progress.patience
-            && self.outbox.has_room(leader.1);
-        if !(new_leader || gap || refused || stuck) {
-            return;
-        }
-        if leader.1 != 0 {
-            self.progress.leader = leader;
-        }
-        self.progress.resend_at = None;
-        if planted::is(Bug::NeverSentAgain) {
-            return;
-        }
-        if stuck {
-            self.progress.since = self.ticks;
-            // A merge that waits for another group is no loss; do not fill the log with copies meanwhile.
-            self.progress.patience *= 2;
-        }
-        if self.intake.has_sent() {
-            self.intake.send_again();
-            output.attempts += 1;
-        }
-    }
-
-    /// How this server's lane stands, in words.
-    pub fn describe_lane(&self) -> String {
-        let (intake, progress) = (&self.intake, &self.progress);
-        format!(
-            "attempt {} of {} bytes sent, taken below {}, held {:?}, nothing executed for {} ticks of {}",
-            intake.attempt(),
-            intake.sent_bytes(),
-            intake.taken_end(),
-            self.held,
-            self.ticks - progress.since,
-            progress.patience
-        )
-    }
-
-    /// The leader's part of a turn: commands first, then what padding is still needed, in one proposal.
-    fn propose(&mut self, view: &View, source: &mut impl LaneSource, output: &mut Output) {
-        let was_full = std::mem::replace(&mut self.held, Held::No) == Held::Window;
-        if self.raft.raft.lead_transferee.is_some() {
-            self.held = Held::Other;
-            return;
-        }
-        let waits = was_full && self.slots.unmerged_commands() > self.pacing.goes_on_at();
-        let mut place = self.slots.last_place();
-        if planted::is(Bug::SlotsNotRising) {
-            place = self.slots.place_at(self.commit());
-        }
-        let mut entries = Vec::new();
-        while self.intake.has_work(source) {
-            if view.read_only || self.unpersisted.is_full() {
-                self.held = Held::Disk;
-                break;
-            }
-            if waits || !self.pacing.may_cut(self.slots.unmerged_commands() + entries.len()) {
-                self.held = Held::Window;
-                break;
-            }
-            let batches = self.intake.cut(source, self.config.entry_bytes);
-            if batches.is_empty() {
-                break;
-            }
-            place = next_place(place, self.level);
-            self.level = self.level.max(place);
-            output.cut.entries += 1;
-            for batch in &batches {
-                output.cut.commands += u64::from(batch.span.count);
-                output.cut.bytes += batch.body.len() as u64;
-            }
-            let (context, data) = encode_commands(place, &batches);
-            entries.push(Entry { context, data, ..Entry::default() });
-            self.unpersisted.arrived(bytes_of(&entries[entries.len() - 1..]));
-        }
-        if !entries.is_empty() {
-            self.last_cut = self.ticks;
-        }
-        let mut skip_to = (Padding { last: place, ..self.padding(view, source) }).skip_to();
-        if planted::is(Bug::PadsAsCount) {
-            let committed = self.slots.place_at(self.commit());
-            skip_to = (committed < self.level).then(|| place + self.level - committed);
-        }
-        if planted::is(Bug::PadsWhenIdle) && self.ticks > self.last_cut + 2 && entries.is_empty() {
-            self.last_cut = self.ticks;
-            skip_to = Some(place + 1);
-        }
-        if let Some(target) = skip_to
-            && !self.unpersisted.is_full()
-        {
-            output.skips += 1;
-            entries.push(Entry { context: encode_skip(target), ..Entry::default() });
-        }
-        if !entries.is_empty() {
-            self.append_as_leader(entries);
-        }
-    }
-
-    fn append_as_leader(&mut self, entries: Vec<Entry>) {
-        let propose = Message {
-            msg_type: MessageType::MsgPropose,
-            from: self.config.server,
-            entries: entries.into(),
-            ..Message::default()
-        };
-        if let Err(error) = self.raft.step(propose) {
-            // Refused in the middle of a change of leadership: the lane is sent again when it is through.
-            tracing::debug!(%error, "raft refused a proposal");
-            self.progress.resend_at = Some(self.ticks + 1);
-        }
-    }
-
-    /// A leader counts as idle when it has cut nothing for two ticks (skipping ahead between the commands of a steady
-    /// trickle would only burn places), and its own last commands are merged (until then it may be about to become
-    /// the anchor).
-    fn padding(&self, view: &View, source: &impl LaneSource) -> Padding {
-        let quiet = self.ticks - self.last_cut >= 2 && self.slots.unmerged_commands() == 0;
-        let idle = quiet && !self.intake.has_work(source);
-        let level = self.level.max(view.level);
-        let may_be_ahead = !view.anchor || planted::is(Bug::AnchorSkipsAhead);
-        Padding { last: self.slots.last_place(), level, ahead: idle && may_be_ahead }
-    }
-
-    /// A follower's part of a turn: its clients' commands go to the leader.
-    fn pass_on(&mut self, source: &mut impl LaneSource) {
-        for span in self.intake.drop_forwarded() {
-            self.outbox.push((span.server, Wire::Nack { attempt: span.attempt }));
-        }
-        let leader = self.leader();
-        self.held = if leader == 0 { Held::Other } else { Held::No };
-        while leader != 0 && self.intake.has_own_work(source) {
-            let is_full = self.intake.sent_bytes() >= self.config.entry_bytes * self.config.window;
-            if is_full || !self.outbox.has_room(leader) {
-                self.held = Held::Other;
-                break;
-            }
-            let Some(batch) = self.intake.next_own(source, self.config.entry_bytes, true) else { break };
-            self.outbox.push((leader, Wire::Forward(batch)));
-        }
     }
 
     /// Takes what raft-rs has ready: messages go out, entries and hard state to the log, answers to reads.

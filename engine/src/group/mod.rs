@@ -2,7 +2,9 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `driver.rs` | the state machine around raft-rs: slots, padding, pacing, proposals, acknowledgements |
+//! | `driver.rs` | the state machine around raft-rs: turns, ticks, acknowledgements |
+//! | `proposing.rs` | commands become entries: proposals, pacing, padding; what a follower forwards |
+//! | `resending.rs` | when a lane counts as lost, and is sent again |
 //! | `receive.rs` | what other servers' messages do to it |
 //! | `admit.rs` | which of them it takes: whatever they say, they end no server |
 //! | `config.rs` | what it is told once |
@@ -41,8 +43,10 @@ mod leadership;
 mod notices;
 mod outgoing;
 mod placement;
+mod proposing;
 mod reads;
 mod receive;
+mod resending;
 mod slots;
 mod store;
 mod superseded;

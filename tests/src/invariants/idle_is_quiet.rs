@@ -11,8 +11,12 @@ pub struct Activity {
     pub entries: u64,
     /// Snapshots written.
     pub snapshots: u64,
-    /// Messages sent.
+    /// Messages of groups sent.
     pub messages: u64,
+    /// Their bytes.
+    pub sent_bytes: u64,
+    /// Bytes of the entries that leaders have appended.
+    pub appended_bytes: u64,
     /// Rounds that threads have gone.
     pub rounds: u64,
 }
@@ -26,6 +30,8 @@ impl Sub for Activity {
             entries: self.entries - before.entries,
             snapshots: self.snapshots - before.snapshots,
             messages: self.messages - before.messages,
+            sent_bytes: self.sent_bytes - before.sent_bytes,
+            appended_bytes: self.appended_bytes - before.appended_bytes,
             rounds: self.rounds - before.rounds,
         }
     }

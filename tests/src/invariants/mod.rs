@@ -20,6 +20,7 @@
 //! | `progress_after_heal.rs` | when faults end, everything that waits gets done |
 //! | `bytes_are_bounded.rs` | what waits behind something slow takes no more bytes than configured |
 //! | `slow_peer_is_bounded.rs` | what waits for a slow link stays within a bound |
+//! | `cost_is_bounded.rs` | what is sent and done is in proportion to what clients want and to time |
 //! | `majority_serves.rs`, `read_is_prompt.rs` | servers that are a quorum, and to which nothing happens, serve within a bound, whatever befalls another one |
 //! | `leads_a_quorum.rs` | who cannot reach a quorum leads no more, and nobody hands over to who is far behind |
 //! | `idle_is_quiet.rs` | where nobody wants anything, next to nothing happens |
@@ -38,6 +39,7 @@ mod appends_are_kept;
 mod applied_once;
 mod bytes_are_bounded;
 mod compaction_floor;
+mod cost_is_bounded;
 mod delete_is_whole;
 mod election_safety;
 mod equal_states;
@@ -67,6 +69,7 @@ pub use appends_are_kept::AppendsAreKept;
 pub use applied_once::AppliedOnce;
 pub use bytes_are_bounded::{BytesAreBounded, Limits as ByteLimits};
 pub use compaction_floor::check_compaction_floor;
+pub use cost_is_bounded::check_cost_is_bounded;
 pub use delete_is_whole::check_delete_is_whole;
 pub use election_safety::ElectionSafety;
 pub use equal_states::check_equal_states;

@@ -199,6 +199,7 @@ impl World {
         }
         self.observe(id, group, anchor == group, level)?;
         self.activity.messages += frames.len() as u64;
+        self.activity.sent_bytes += frames.iter().map(|(_, frame)| frame.len() as u64).sum::<u64>();
         for (to, frame) in frames {
             for flight in self.network.send(self.now, (id, to, group), &frame, &mut self.coverage) {
                 self.after(flight.arrives - self.now, Event::Arrive(flight));

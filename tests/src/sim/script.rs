@@ -13,8 +13,8 @@ use super::server::TICK;
 use super::sizes::{LENGTH_PART, SHARED_IN_PIPELINE};
 use super::world::{Event, World};
 use crate::invariants::{
-    Activity, Broken, Pending, check_equal_states, check_idle_is_quiet, check_idle_read_is_answered,
-    check_progress_after_heal,
+    Activity, Broken, Pending, check_cost_is_bounded, check_equal_states, check_idle_is_quiet,
+    check_idle_read_is_answered, check_progress_after_heal,
 };
 use crate::linearizability::{Condition, Input, Verdict, check};
 
@@ -35,6 +35,8 @@ const CATCH_UP: Micros = 1200 * MS;
 const PROBES: Micros = 1100 * MS;
 /// Time for strong reads in an idle cluster: a round, and a few more that are asked again.
 const IDLE_READS: Micros = 400 * MS;
+/// A tick of the fastest clock.
+const SHORTEST_TICK: Micros = TICK.as_micros() as u64 * 4 / 5;
 /// Steps that the search for an order of a key's operations may take.
 const SEARCH_BUDGET: u64 = 2_000_000;
 /// Probes' tokens, far from the clients'.
@@ -97,6 +99,11 @@ impl World {
                 self.check_digests()?;
                 self.check_transfers()?;
                 self.check_history()?;
+                check_cost_is_bounded(
+                    self.activity,
+                    (self.plan.servers, self.groups() as u64),
+                    self.now / SHORTEST_TICK,
+                )?;
                 self.is_over = true;
                 return Ok(());
             }
@@ -108,8 +115,8 @@ impl World {
     /// Little has happened while nobody wanted anything.
     fn check_idle(&self) -> Result<(), Broken> {
         let (servers, groups) = (self.plan.servers, self.groups() as u64);
-        // At the fastest clock, and as many again.
-        let ticks = IDLE / (TICK.as_micros() as u64 * 4 / 5);
+        // And as many again.
+        let ticks = IDLE / SHORTEST_TICK;
         let may = Activity {
             // Each leadership may come home.
             elections: groups,
@@ -117,6 +124,9 @@ impl World {
             snapshots: servers,
             messages: 2 * ticks * groups * (servers - 1),
             rounds: 12 * ticks * groups * servers,
+            // Messages and entries are counted.
+            sent_bytes: u64::MAX,
+            appended_bytes: u64::MAX,
         };
         check_idle_is_quiet(self.activity - self.before_idling, may, IDLE / MS)
     }

@@ -1,0 +1,166 @@
+//! Commands become entries: a leader's proposals and pads, and what a follower forwards.
+
+use niagara_sequencer::{Padding, next_place};
+use raft::eraftpb::{Entry, Message, MessageType};
+
+use super::driver::Driver;
+use super::lane_source::LaneSource;
+use super::store::ReplicaLog;
+use super::turn::{Output, View};
+use super::unpersisted::bytes_of;
+use crate::batch::{Span, encode_commands, encode_skip};
+use crate::planted::{self, Bug};
+use crate::wire::Wire;
+
+/// What commands wait for that are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Held {
+    /// Nothing.
+    No,
+    /// The window is full: they wait until the merge has emptied half of it.
+    Window,
+    /// This server's own disk, or room on it.
+    Disk,
+    /// A leader, or the end of a transfer, or execution of what was sent to the leader.
+    Other,
+}
+
+impl<L: ReplicaLog> Driver<L> {
+    /// The leader's part of a turn: commands first, then what padding is still needed, in one proposal.
+    pub(super) fn propose(&mut self, view: &View, source: &mut impl LaneSource, output: &mut Output) {
+        let was_full = std::mem::replace(&mut self.held, Held::No) == Held::Window;
+        if self.raft.raft.lead_transferee.is_some() {
+            self.held = Held::Other;
+            return;
+        }
+        let waits = was_full && self.slots.unmerged_commands() > self.pacing.goes_on_at();
+        let mut place = self.slots.last_place();
+        if planted::is(Bug::SlotsNotRising) {
+            place = self.slots.place_at(self.commit());
+        }
+        let (mut entries, mut foreign) = (Vec::new(), Vec::new());
+        while self.intake.has_work(source) {
+            if view.read_only || self.unpersisted.is_full() {
+                self.held = Held::Disk;
+                break;
+            }
+            if waits || !self.pacing.may_cut(self.slots.unmerged_commands() + entries.len()) {
+                self.held = Held::Window;
+                break;
+            }
+            let batches = self.intake.cut(source, self.config.entry_bytes);
+            if batches.is_empty() {
+                break;
+            }
+            place = next_place(place, self.level);
+            self.level = self.level.max(place);
+            output.cut.entries += 1;
+            for batch in &batches {
+                output.cut.commands += u64::from(batch.span.count);
+                output.cut.bytes += batch.body.len() as u64;
+            }
+            foreign.extend(
+                batches.iter().map(|batch| batch.span).filter(|span| span.server != self.config.server),
+            );
+            let (context, data) = encode_commands(place, &batches);
+            entries.push(Entry { context, data, ..Entry::default() });
+            self.unpersisted.arrived(bytes_of(&entries[entries.len() - 1..]));
+        }
+        if !entries.is_empty() {
+            self.last_cut = self.ticks;
+        }
+        let mut skip_to = (Padding { last: place, ..self.padding(view, source) }).skip_to();
+        if planted::is(Bug::PadsAsCount) {
+            let committed = self.slots.place_at(self.commit());
+            skip_to = (committed < self.level).then(|| place + self.level - committed);
+        }
+        if planted::is(Bug::PadsWhenIdle) && self.ticks > self.last_cut + 2 && entries.is_empty() {
+            self.last_cut = self.ticks;
+            skip_to = Some(place + 1);
+        }
+        if let Some(target) = skip_to
+            && !self.unpersisted.is_full()
+        {
+            output.skips += 1;
+            entries.push(Entry { context: encode_skip(target), ..Entry::default() });
+        }
+        if !entries.is_empty() && !self.append_as_leader(entries) {
+            self.refuse(foreign);
+        }
+    }
+
+    /// Whether raft-rs has taken the entries.
+    fn append_as_leader(&mut self, entries: Vec<Entry>) -> bool {
+        let propose = Message {
+            msg_type: MessageType::MsgPropose,
+            from: self.config.server,
+            entries: entries.into(),
+            ..Message::default()
+        };
+        let result = self.raft.step(propose);
+        if let Err(error) = &result {
+            // In the middle of a change of leadership: the lane is sent again when it is through.
+            tracing::debug!(%error, "raft refused a proposal");
+            self.progress.resend_at = Some(self.ticks + 1);
+        }
+        result.is_ok()
+    }
+
+    /// Tells other servers that their commands were not appended.
+    fn refuse(&mut self, spans: Vec<Span>) {
+        for span in spans {
+            self.outbox.push((span.server, Wire::Nack { attempt: span.attempt }));
+        }
+    }
+
+    /// A leader counts as idle when it has cut nothing for two ticks (skipping ahead between the commands of a steady
+    /// trickle would only burn places), and its own last commands are merged (until then it may be about to become
+    /// the anchor).
+    pub(super) fn padding(&self, view: &View, source: &impl LaneSource) -> Padding {
+        let quiet = self.ticks - self.last_cut >= 2 && self.slots.unmerged_commands() == 0;
+        let idle = quiet && !self.intake.has_work(source);
+        let level = self.level.max(view.level);
+        let may_be_ahead = !view.anchor || planted::is(Bug::AnchorSkipsAhead);
+        Padding { last: self.slots.last_place(), level, ahead: idle && may_be_ahead }
+    }
+
+    /// A follower's part of a turn: its clients' commands go to the leader.
+    pub(super) fn pass_on(&mut self, source: &mut impl LaneSource) {
+        let forwarded = self.intake.drop_forwarded();
+        self.refuse(forwarded);
+        let leader = self.leader();
+        self.held = if leader == 0 { Held::Other } else { Held::No };
+        while leader != 0 && self.intake.has_own_work(source) {
+            let is_full = self.intake.sent_bytes() >= self.config.entry_bytes * self.config.window;
+            if is_full || !self.outbox.has_room(leader) {
+                self.held = Held::Other;
+                break;
+            }
+            let Some(batch) = self.intake.next_own(source, self.config.entry_bytes, true) else { break };
+            self.outbox.push((leader, Wire::Forward(batch)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::super::fixture::NoCommands;
+    use super::super::{DriverConfig, Output, View};
+    use super::*;
+    use crate::batch::SubBatch;
+
+    #[test]
+    fn whose_commands_are_in_a_proposal_that_is_refused_is_told() {
+        let mut driver = Driver::in_memory(DriverConfig::small());
+        let span = Span { server: 2, incarnation: 1, lane: 0, attempt: 7, first: 1, count: 1 };
+        assert!(driver.intake.forwarded(SubBatch { span, lone: true, body: Bytes::from_static(b"command") }));
+        // It does not lead: what it proposes is refused.
+        let mut output = Output::default();
+        driver.propose(&View::default(), &mut NoCommands, &mut output);
+        driver.outbox.release(&mut output.messages);
+        assert_eq!(output.messages, [(2, Wire::Nack { attempt: 7 })]);
+        assert_eq!(driver.progress.resend_at, Some(1), "and its own are sent again");
+    }
+}
