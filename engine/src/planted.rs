@@ -29,8 +29,6 @@ pub enum Bug {
     PartSyncIgnored,
     /// A failed sync of the identity counts as one.
     IdentitySyncIgnored,
-    /// The answer to a read of an earlier life of the server counts for one of this.
-    ReadOfAnotherLife,
     /// The group that goes first in a round is another one after a restart.
     MergeOrderAfterRestart,
     /// What is appended goes into the global log before it is committed.
@@ -198,7 +196,6 @@ impl Bug {
         Bug::SnapshotSyncIgnored,
         Bug::PartSyncIgnored,
         Bug::IdentitySyncIgnored,
-        Bug::ReadOfAnotherLife,
         Bug::MergeOrderAfterRestart,
         Bug::MergedBeforeCommitted,
         Bug::PadsAsCount,

@@ -142,11 +142,13 @@ mod tests {
         slots.append(2, &EntryFill::Commands { place: 5 }, 10);
         let mut reads = PendingReads::new(1, 99, 4);
         let context = reads.begin(7, LEADER, 0);
-        let foreign = PendingReads::new(2, 99, 4).begin(7, LEADER, 0);
         let mut out = Vec::new();
-        reads.indexed(&foreign, 1);
-        reads.answer(2, &slots, &mut out);
-        assert!(out.is_empty(), "another server's answer is not ours");
+        for (server, boot) in [(2, 99), (1, 98)] {
+            let foreign = PendingReads::new(server, boot, 4).begin(7, LEADER, 0);
+            reads.indexed(&foreign, 1);
+            reads.answer(2, &slots, &mut out);
+            assert!(out.is_empty(), "the answer of another server, or another life, is not ours");
+        }
         reads.indexed(&context, 2);
         reads.answer(1, &slots, &mut out);
         assert!(out.is_empty(), "not committed here yet");

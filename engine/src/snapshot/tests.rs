@@ -194,6 +194,9 @@ fn a_transfer_goes_on_where_it_stood() {
             now += second;
             while let Some((_, Transfer::Piece { id, offset, bytes })) = source.next_piece(now).unwrap() {
                 pieces += 1;
+                // A piece of another file, as long, comes in between.
+                let other: Vec<u8> = bytes.iter().map(|byte| !byte).collect();
+                fetch.received(now, (id ^ 1, offset), &other.into()).unwrap();
                 progress = fetch.received(now, (id, offset), &bytes).unwrap();
             }
             if life == 0 && fetch.extent().0 > 200 {

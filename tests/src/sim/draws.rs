@@ -138,7 +138,8 @@ impl Plan {
             }
         };
         let down = chance.between(5, 500) * MS;
-        let (aim, fault) = match chance.below(4) {
+        let (aim, fault) = match chance.below(5) {
+            4 => return self.draw_short_life(chance, server),
             0 | 1 => {
                 let (aim, after) = (chance.pick(Aim::ALL).0, chance.one_in(2));
                 (aim, Fault::DieAt { server, aim, after, power, down })
@@ -163,6 +164,16 @@ impl Plan {
             let factor = chance.between(10, 60) * 2 + 1;
             let at = self.faults[self.faults.len() - 1].at;
             self.faults.push(Planned { at, fault: Fault::SlowDisk { server, factor, lasts: 600 * MS } });
+        }
+    }
+
+    /// A life that ends soon after it has begun: what comes late from it meets the next one, which has asked as little as it had.
+    fn draw_short_life(&mut self, chance: &mut Chance, server: u64) {
+        self.weather.doubled = 200;
+        let at = chance.between(FIRST_FAULT, LAST_FAULT - 300 * MS);
+        for at in [at, at + chance.between(30, 200) * MS] {
+            let down = chance.between(5, 20) * MS;
+            self.faults.push(Planned { at, fault: Fault::Kill { server, down } });
         }
     }
 

@@ -57,11 +57,11 @@ impl Sizes {
         sizes.pipeline = *chance.pick(&[8, 8, 50, 50, 200, 2000]);
         sizes.entry = *chance.pick(&[KIB, KIB, 4 * KIB, 32 * KIB, 64 * KIB]);
         sizes.command = sizes.entry * *chance.pick(&[1, 1, 2, 4]);
-        sizes.lane = sizes.command * *chance.pick(&[2, 3, 8]);
+        sizes.lane = sizes.command * *chance.pick(&[2, 2, 3, 8]);
         sizes.send_queue = sizes.entry * *chance.pick(&[1, 2, 8]);
         let longest = sizes.command + 1;
         let lengths: Vec<usize> =
-            LENGTHS.into_iter().chain([sizes.command]).filter(|length| *length <= longest).collect();
+            LENGTHS.into_iter().chain([sizes.command; 2]).filter(|length| *length <= longest).collect();
         for _ in 0..chance.between(1, 2) {
             let about = *chance.pick(&lengths);
             let apart = *chance.pick(&[0, 1, HEAD, 2 * HEAD]);
