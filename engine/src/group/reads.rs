@@ -76,9 +76,8 @@ impl PendingReads {
     /// A quorum has confirmed the leader, whose commit index was `index` when it was asked. If that is below what was committed
     /// here by then, the leader's log lacks it: the read has no answer, and what was committed here is returned.
     pub fn indexed(&mut self, context: &[u8], index: u64) -> Option<u64> {
-        let of_another = || context.get(8..16)?.try_into().map(u64::from_le_bytes).ok();
-        let boot = if planted::is(Bug::ReadOfAnotherLife) { of_another()? } else { self.boot };
-        let expected = [self.server, boot].iter().flat_map(|part| part.to_le_bytes()).collect::<Vec<_>>();
+        let expected =
+            [self.server, self.boot].iter().flat_map(|part| part.to_le_bytes()).collect::<Vec<_>>();
         let counter = context.strip_prefix(expected.as_slice())?.try_into().map(u64::from_le_bytes).ok()?;
         let at = self.asked.iter().position(|asked| asked.counter == counter)?;
         let commit = self.asked[at].commit;
