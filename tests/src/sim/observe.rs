@@ -106,7 +106,7 @@ impl World {
             for entry in appended {
                 let fill = EntryFill::of(&entry.context).expect("made here");
                 self.activity.entries += 1;
-                self.activity.appended_bytes += entry.memory_bytes() as u64;
+                self.activity.appended_bytes += entry.memory_bytes();
                 bytes_are_bounded.appended(entry.memory_bytes());
                 if entry.data.len() > self.plan.sizes.entry {
                     self.coverage.count("command above an entry appended");
