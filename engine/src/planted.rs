@@ -180,6 +180,12 @@ pub enum Bug {
     CountedAfterwards,
     /// Execution wakes the merge only if it has not brought what waits below the bound.
     FullNotSaid,
+    /// Who has to pad for a level is woken before the level is raised.
+    WokenBeforeRaised,
+    /// The merge looks at what commands wait for before it says how far it is.
+    MergedAfterLook,
+    /// A group whose commands wait is woken before it is said which have been executed.
+    WokenBeforeExecuted,
 }
 
 impl Bug {
@@ -276,6 +282,9 @@ impl Bug {
         Bug::NumberedBeforePushed,
         Bug::CountedAfterwards,
         Bug::FullNotSaid,
+        Bug::WokenBeforeRaised,
+        Bug::MergedAfterLook,
+        Bug::WokenBeforeExecuted,
     ];
 }
 

@@ -288,8 +288,13 @@ impl<S: StateMachine> Executor<S> {
         let lane = usize::from(batch.span.lane);
         let first = batch.span.first + u64::from(skip);
         self.lanes[lane].applied(first, position, work.replies.drain(..), &mut work.deliveries);
-        self.lanes[lane].queue.set_next_command(batch.end());
-        self.board.groups[lane].wake_if_held(0);
+        if planted::is(Bug::WokenBeforeExecuted) {
+            self.board.groups[lane].executed();
+            self.lanes[lane].queue.set_next_command(batch.end());
+        } else {
+            self.lanes[lane].queue.set_next_command(batch.end());
+            self.board.groups[lane].executed();
+        }
     }
 
     /// Says how far execution is, before anybody is told about an outcome: who hears of position g may read at least g.

@@ -11,6 +11,7 @@ use super::bounds::{Bounds, Limits};
 use super::divergence::Divergence;
 use super::mailbox::Mailbox;
 use super::room::Room;
+use super::waits::{Level, Waits};
 use crate::group::Taking;
 use crate::log::Held;
 use crate::planted::{self, Bug};
@@ -20,8 +21,7 @@ use crate::snapshot::{Header, SnapshotBoard, Snapshots};
 /// the sleep protocol ("publish, then look whether the other sleeps" against "say that you sleep, then look again")
 /// needs the single total order.
 pub(crate) struct Board {
-    /// The highest place of a command in any local log of this server.
-    level: AtomicU64,
+    level: Level,
     /// Zero-based index of the group that holds the latest command of the global log.
     pub anchor: AtomicU32,
     /// Zero-based index of the group whose slot the merge awaits.
@@ -44,7 +44,7 @@ pub(crate) struct Board {
 #[derive(Default)]
 #[repr(align(128))]
 pub(crate) struct GroupBoard {
-    /// Raft index of the last committed entry. Written by the group's thread, as the others up to `goes_on_at`.
+    /// Raft index of the last committed entry. Written by the group's thread, as the others up to `waits`.
     pub commit: AtomicU64,
     pub last: AtomicU64,
     pub term: AtomicU64,
@@ -58,17 +58,12 @@ pub(crate) struct GroupBoard {
     pub disk_wait_ticks: AtomicU64,
     pub unsynced: AtomicU64,
     pub disk_is_stuck: AtomicBool,
-    /// The least level at which this group's leader here has to pad.
-    pub wake_at: AtomicU64,
-    /// Commands wait until the merge has passed this entry; 0: for any progress of the merge or of execution; `u64::MAX`: none
-    /// wait.
-    pub goes_on_at: AtomicU64,
+    /// What the group's thread waits for.
+    pub waits: Waits,
     /// Raft index up to which entries are durable here.
     pub persisted: AtomicU64,
     /// What the log holds at the end of the group's thread.
     pub left: Mutex<Option<Held>>,
-    /// Raft index of the last entry that the merge has passed. Written by the sequencer's thread.
-    pub merged: AtomicU64,
     mailbox: Mailbox<Mail>,
 }
 
@@ -92,17 +87,12 @@ pub(crate) enum Mail {
 impl Board {
     /// Of a server that is one of so many.
     pub fn new(groups: usize, servers: usize, limits: Limits) -> Self {
-        let group = || GroupBoard {
-            wake_at: AtomicU64::new(u64::MAX),
-            goes_on_at: AtomicU64::new(u64::MAX),
-            ..GroupBoard::default()
-        };
         Board {
-            level: AtomicU64::new(0),
+            level: Level::default(),
             anchor: AtomicU32::new(0),
             awaited: AtomicU32::new(0),
             applied: AtomicU64::new(0),
-            groups: std::iter::repeat_with(group).take(groups).collect(),
+            groups: std::iter::repeat_with(GroupBoard::default).take(groups).collect(),
             snapshots: SnapshotBoard::default(),
             divergence: Divergence::new(servers),
             bounds: Bounds::new(limits, groups),
@@ -111,20 +101,14 @@ impl Board {
     }
 
     pub fn level(&self) -> u64 {
-        self.level.load(SeqCst)
+        self.level.get()
     }
 
     /// Raises the level, and wakes the leaders here that have to pad for it.
     pub fn raise_level(&self, level: u64) {
-        if self.level.load(SeqCst) >= level {
-            return;
-        }
-        self.level.fetch_max(level, SeqCst);
-        for group in &self.groups {
-            if group.wake_at.load(SeqCst) <= level {
-                group.wake();
-            }
-        }
+        self.level.raise(level, || {
+            self.groups.iter().filter(|group| group.waits.pads_at(level)).for_each(GroupBoard::wake);
+        });
     }
 
     /// Whether any group keeps this server's merge from catching up.
@@ -141,8 +125,7 @@ impl Board {
     /// Whether the merge awaits a slot of this group, and nothing that this server has would fill it.
     pub fn awaits(&self, group: usize) -> bool {
         let on_board = &self.groups[group];
-        self.awaited.load(SeqCst) as usize == group
-            && on_board.commit.load(SeqCst) <= on_board.merged.load(SeqCst)
+        self.awaited.load(SeqCst) as usize == group && on_board.commit.load(SeqCst) <= on_board.waits.merged()
     }
 
     /// What the logs hold that their threads have left, by group number.
@@ -199,9 +182,16 @@ impl GroupBoard {
         self.mailbox.take(into);
     }
 
-    /// Wakes the group's thread if commands wait for the merge to come to this entry; 0 stands for progress of execution.
-    pub fn wake_if_held(&self, merged: u64) {
-        if self.goes_on_at.load(SeqCst) <= merged {
+    /// The merge has passed this entry: wakes the group's thread if commands wait for that.
+    pub fn merged(&self, index: u64) {
+        if self.waits.merge_passes(index) {
+            self.wake();
+        }
+    }
+
+    /// Commands of the group's lane have been executed: wakes its thread if others wait for any progress.
+    pub fn executed(&self) {
+        if self.waits.go_on_with_any() {
             self.wake();
         }
     }

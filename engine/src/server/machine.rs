@@ -222,7 +222,7 @@ impl<S: StateMachine> Machine<S> {
 
     /// Whether a group's thread stands still; never, unless it is made to by a planted bug.
     pub fn is_blocked(&self, group: usize) -> bool {
-        let merged = || self.shared.board.groups[group].merged.load(SeqCst);
+        let merged = || self.shared.board.groups[group].waits.merged();
         planted::is(Bug::BlockingHandOff) && self.standing(group).commit > merged() + 1
     }
 

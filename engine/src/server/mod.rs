@@ -11,6 +11,7 @@
 //! | `group_thread.rs`, `log_thread.rs`, `sequencer_thread.rs`, `snapshot_thread.rs` | the threads: clocks, sockets, channels, files |
 //! | `machine.rs` | drives the parts without threads, for a simulator |
 //! | `board.rs`, `mailbox.rs` | how far everybody is; messages to the group threads |
+//! | `waits.rs` | what ends the sleep of a group's thread before its time |
 //! | `divergence.rs`, `exchange.rs` | whether this server has parted from the others; when it tells them its digests |
 //! | `bounds.rs` | how much waits behind something slow, and from when on no more is taken |
 //! | `room.rs` | room on the disk |
@@ -44,6 +45,7 @@ mod start;
 mod stretch;
 mod thread;
 mod ticks;
+mod waits;
 
 pub use assembly::{Engine, StartError};
 pub(crate) use bell::Bell;

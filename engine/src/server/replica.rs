@@ -187,7 +187,7 @@ impl Replica {
         self.view = View {
             level: self.board.level(),
             anchor: self.board.anchor.load(SeqCst) as usize == self.group,
-            merged: self.mine().merged.load(SeqCst),
+            merged: self.mine().waits.merged(),
             next_command: self.queue.next_command(),
             gap_attempt: self.queue.gap_attempt(),
             may_claim: !(lags || read_only || self.board.disk_is_stuck()),
@@ -270,10 +270,9 @@ impl Replica {
         let committed_more = mine.commit.swap(commit, SeqCst) != commit;
         mine.last.store(self.driver.last_index(), SeqCst);
         mine.persisted.store(self.driver.persisted_index(), SeqCst);
-        mine.goes_on_at.store(self.driver.goes_on_at(), SeqCst);
         mine.lags.store(self.driver.lags(), SeqCst);
         mine.unsynced.store(self.driver.unsynced_bytes(), SeqCst);
-        mine.wake_at.store(self.driver.wake_at(&self.view, &&*self.queue), SeqCst);
+        mine.waits.say(self.driver.wake_at(&self.view, &&*self.queue), self.driver.goes_on_at());
         self.board.raise_level(self.driver.level());
         self.note_role();
         if committed_more {
@@ -343,12 +342,13 @@ impl Replica {
     /// sleeping: whatever comes later finds it announced as asleep, and wakes it.
     pub fn may_sleep(&self) -> bool {
         let mine = self.mine();
-        let (goes_on_at, merged) = (mine.goes_on_at.load(SeqCst), mine.merged.load(SeqCst));
         let executed = self.queue.next_command() != self.view.next_command;
-        let moved = merged != self.view.merged && merged >= goes_on_at || goes_on_at == 0 && executed;
-        let held = goes_on_at != u64::MAX;
-        let commands = self.queue.has_commands() && !held || held && moved;
-        !(commands || mine.has_mail() || mine.wake_at.load(SeqCst) <= self.board.level())
+        let commands = if mine.waits.hold() {
+            mine.waits.are_over(self.view.merged, executed)
+        } else {
+            self.queue.has_commands()
+        };
+        !(commands || mine.has_mail() || mine.waits.pads_at(self.board.level()))
     }
 
     /// The group's thread ends, and leaves its log with this in it.

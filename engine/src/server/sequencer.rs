@@ -250,8 +250,8 @@ impl Sequencer {
         for (log, floor) in self.logs.iter_mut().zip(&header.floors) {
             let index = floor.entry.index;
             *log = Pulled::above(log.group, log.store.clone(), index, header.round);
-            self.board.groups[log.group.index()].merged.store(index, SeqCst);
             log.store.release(index);
+            self.board.groups[log.group.index()].merged(index);
         }
     }
 
@@ -262,10 +262,8 @@ impl Sequencer {
         self.board.anchor.store(self.merge.anchor().index() as u32, SeqCst);
         for log in &mut self.logs {
             if let Some(index) = log.pass(self.layout, emitted) {
-                let group = &self.board.groups[log.group.index()];
-                group.merged.store(index, SeqCst);
                 log.store.release(index);
-                group.wake_if_held(index);
+                self.board.groups[log.group.index()].merged(index);
             }
         }
         self.board.bounds.set_pulled(self.pulled());

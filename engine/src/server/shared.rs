@@ -150,7 +150,7 @@ impl<S: StateMachine> Shared<S> {
             term: group.term.load(SeqCst),
             last: group.last.load(SeqCst),
             commit: group.commit.load(SeqCst),
-            handed: group.merged.load(SeqCst),
+            handed: group.waits.merged(),
         });
         let digests = self.executed.digests.lock().kept().into_iter();
         Status {

@@ -2,7 +2,7 @@
 
 use niagara_models::check::Weakness::{NoFences, NoTotalOrder};
 use niagara_models::check::{finds, holds};
-use niagara_models::models::{bell, bounds, execution, gate, inbox, lane, mailbox, sleep, ticket};
+use niagara_models::models::{bell, bounds, execution, gate, inbox, lane, mailbox, sleep, ticket, waits};
 use niagara_models::planted::Bug;
 
 #[test]
@@ -93,4 +93,29 @@ fn who_hears_of_an_outcome_sees_it() {
 fn who_reads_sees_what_is_applied() {
     holds(execution::a_read_sees_what_is_applied);
     finds(Bug::AppliedBeforeExecuted, execution::a_read_sees_what_is_applied);
+}
+
+#[test]
+fn a_leader_hears_of_a_level_for_which_it_has_to_pad() {
+    holds(waits::a_leader_hears_of_each_level);
+    finds(NoFences, waits::a_leader_hears_of_each_level);
+    finds(NoTotalOrder, waits::a_leader_hears_of_each_level);
+    finds(Bug::WokenBeforeRaised, waits::a_leader_hears_of_each_level);
+}
+
+#[test]
+fn commands_that_wait_hear_of_the_merge() {
+    holds(waits::held_commands_hear_of_the_merge);
+    holds(waits::held_commands_hear_of_any_progress);
+    finds(NoFences, waits::held_commands_hear_of_the_merge);
+    finds(NoTotalOrder, waits::held_commands_hear_of_the_merge);
+    finds(Bug::MergedAfterLook, waits::held_commands_hear_of_the_merge);
+    finds(Bug::MergedAfterLook, waits::held_commands_hear_of_any_progress);
+}
+
+#[test]
+fn commands_that_wait_hear_of_execution() {
+    holds(execution::held_commands_hear_of_execution);
+    finds(NoFences, execution::held_commands_hear_of_execution);
+    finds(Bug::WokenBeforeExecuted, execution::held_commands_hear_of_execution);
 }

@@ -16,6 +16,7 @@ use crate::log::LogEntry;
 use crate::models::gate::{gate, reads};
 use crate::models::inbox::{Unpark, collect};
 use crate::models::lane::{lane, submit};
+use crate::models::sockets::Sockets;
 use crate::outcome::Completion;
 use crate::read_gate::ReadGate;
 use crate::server::{Application, Board, Executor, Stretch, Work};
@@ -138,5 +139,21 @@ pub fn a_read_sees_what_is_applied() {
         }
     }
     assert_eq!(state.load(Relaxed), 1, "read_is_fresh: it reads less than it was promised");
+    execution.join().unwrap();
+}
+
+/// Commands that wait for any progress go on when others of their lane have been executed.
+pub fn held_commands_hear_of_execution() {
+    let Fixture { board, mut application, stretch, .. } = Fixture::new();
+    let (sockets, queue) = (Sockets::new(), Arc::clone(&application.executor.lanes[0].queue));
+    let group = &board.groups[0];
+    group.mailbox.set_waker(sockets.waker.clone());
+    let execution = thread::spawn(move || application.execute(stretch));
+    let mut seen = queue.next_command();
+    while seen < 2 {
+        group.waits.say(u64::MAX, 0);
+        sockets.poll(|| !group.waits.are_over(0, queue.next_command() != seen));
+        seen = queue.next_command();
+    }
     execution.join().unwrap();
 }

@@ -6,12 +6,12 @@ use std::time::Instant;
 use bytes::BytesMut;
 use loom::thread;
 
+use super::sockets::Sockets;
 use crate::group::LaneSource;
 use crate::inbox::Inbox;
 use crate::lane::{Lane, LaneQueue, Limits, Origin, Piece, Sink, Submission};
 use crate::models::inbox::Unpark;
-use crate::sync::{Registry, Signal, Token, current};
-use crate::waker::Waker;
+use crate::sync::current;
 
 /// A lane of the first server's first life.
 pub(super) fn lane<R>() -> Lane<R> {
@@ -29,9 +29,8 @@ pub(super) fn submit<R>(lane: &Lane<R>, token: u64, sink: &Arc<dyn Sink<R>>) {
 
 /// A caller submits while the group's thread is about to sleep.
 pub fn commands_wake_the_group() {
-    let sockets = Registry(Signal::new());
-    let waker = Waker::new(&sockets, Token).unwrap();
-    let (lane, ring) = (Arc::new(lane::<()>()), waker.clone());
+    let sockets = Sockets::new();
+    let (lane, ring) = (Arc::new(lane::<()>()), sockets.waker.clone());
     let sink: Arc<dyn Sink<()>> = Arc::new(Inbox::new(Arc::new(Unpark(current()))));
     let theirs = Arc::clone(&lane);
     let caller = thread::spawn(move || {
@@ -40,12 +39,7 @@ pub fn commands_wake_the_group() {
     });
     let (mut queue, mut taken) = (&*lane.queue, Vec::new());
     while taken.is_empty() {
-        let poll = |may_sleep| {
-            if may_sleep {
-                sockets.0.wait();
-            }
-        };
-        waker.flag().sleep(|| !queue.has_commands(), poll);
+        sockets.poll(|| !queue.has_commands());
         queue.take(1 << 10, &mut taken);
     }
     caller.join().unwrap();

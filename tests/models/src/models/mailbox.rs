@@ -4,28 +4,21 @@ use std::sync::Arc;
 
 use loom::thread;
 
+use super::sockets::Sockets;
 use crate::server::{Mail, Mailbox};
-use crate::sync::{Registry, Signal, Token};
-use crate::waker::Waker;
 
 /// Two threads send; the group's thread sleeps whenever there is nothing, as a turn of its transport does.
 pub fn all_mail_is_read() {
-    let sockets = Registry(Signal::new());
-    let waker = Waker::new(&sockets, Token).unwrap();
+    let sockets = Sockets::new();
     let mailbox = Arc::new(Mailbox::default());
-    mailbox.set_waker(waker.clone());
+    mailbox.set_waker(sockets.waker.clone());
     let senders = [Mail::AskRead(1), Mail::Persisted(1)].map(|mail| {
         let mailbox = Arc::clone(&mailbox);
         thread::spawn(move || mailbox.send(mail))
     });
     let mut read = Vec::new();
     while read.len() < 2 {
-        let poll = |may_sleep| {
-            if may_sleep {
-                sockets.0.wait();
-            }
-        };
-        waker.flag().sleep(|| !mailbox.has_mail(), poll);
+        sockets.poll(|| !mailbox.has_mail());
         mailbox.take(&mut read);
     }
     senders.into_iter().for_each(|sender| sender.join().unwrap());

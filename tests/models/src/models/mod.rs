@@ -8,4 +8,6 @@ pub mod inbox;
 pub mod lane;
 pub mod mailbox;
 pub mod sleep;
+pub mod sockets;
 pub mod ticket;
+pub mod waits;

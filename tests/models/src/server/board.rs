@@ -2,9 +2,11 @@
 
 use super::bounds::{Bounds, Limits};
 use super::mailbox::Mailbox;
+use super::waits::{Level, Waits};
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 
 pub(crate) struct Board {
+    level: Level,
     pub anchor: AtomicU32,
     pub awaited: AtomicU32,
     pub applied: AtomicU64,
@@ -17,6 +19,7 @@ pub(crate) struct Board {
 pub(crate) struct GroupBoard {
     pub leads: AtomicBool,
     pub leader: AtomicU64,
+    pub waits: Waits,
     pub mailbox: Mailbox<Mail>,
 }
 
@@ -35,9 +38,11 @@ impl Board {
         let group = || GroupBoard {
             leads: AtomicBool::new(true),
             leader: AtomicU64::new(1),
+            waits: Waits::default(),
             mailbox: Mailbox::default(),
         };
         Board {
+            level: Level::default(),
             anchor: AtomicU32::new(0),
             awaited: AtomicU32::new(0),
             applied: AtomicU64::new(0),
@@ -46,6 +51,16 @@ impl Board {
             divergence: Nobody,
             bounds: Bounds::new(Limits { behind: 1 << 20, merge: 1 << 20 }, groups),
         }
+    }
+
+    pub fn level(&self) -> u64 {
+        self.level.get()
+    }
+
+    pub fn raise_level(&self, level: u64) {
+        self.level.raise(level, || {
+            self.groups.iter().filter(|group| group.waits.pads_at(level)).for_each(GroupBoard::wake);
+        });
     }
 
     pub fn is_leaderless(&self, _: u32) -> bool {
@@ -62,7 +77,17 @@ impl GroupBoard {
         self.mailbox.wake();
     }
 
-    pub fn wake_if_held(&self, _: u64) {}
+    pub fn merged(&self, index: u64) {
+        if self.waits.merge_passes(index) {
+            self.wake();
+        }
+    }
+
+    pub fn executed(&self) {
+        if self.waits.go_on_with_any() {
+            self.wake();
+        }
+    }
 }
 
 impl Nobody {

@@ -12,6 +12,8 @@ mod bounds;
 mod mailbox;
 #[path = "../../../../engine/src/server/stretch.rs"]
 mod stretch;
+#[path = "../../../../engine/src/server/waits.rs"]
+mod waits;
 
 pub(crate) use application::{Application, Executed, Executor, Work};
 pub(crate) use bell::Bell;
