@@ -219,7 +219,8 @@ fn logs_are_inspected(mut cluster: Cluster) {
     assert_eq!(logs.len(), 3, "{logs:?}");
     let sum = |of: &dyn Fn(&Value) -> Option<u64>| entries.iter().filter_map(|entry| of(entry)).sum::<u64>();
     let commands = sum(&|entry| entry["commands"].as_u64());
-    assert!(commands >= 3 * 3_258, "each key was imported three times, most of them four times: {commands}");
+    // With the second snapshot the logs were compacted to the first: of the import before that, whole segments may be gone.
+    assert!(commands >= 2 * 3_258 + 3_000, "two imports came after it, and most of a third: {commands}");
 
     let group = data.join("group-2");
     let last = logs[1]["last"]["index"].as_u64().unwrap();
