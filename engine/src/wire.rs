@@ -430,6 +430,7 @@ mod tests {
 
     proptest! {
         #[test]
+        #[cfg_attr(miri, ignore = "takes too long")]
         fn appends_come_back_as_they_were(index in 0u64..1 << 40, payloads in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..9000), 0..6)) {
             let wire = append(index, &payloads);
             prop_assert_eq!(Wire::decode(&joined(&wire.encode())).unwrap(), wire);

@@ -46,6 +46,7 @@ fn description() -> impl Strategy<Value = (String, String)> {
 
 proptest! {
     #[test]
+    #[cfg_attr(miri, ignore = "takes too long")]
     fn a_set_comes_back(
         key in key(),
         value in value(),
@@ -78,6 +79,7 @@ proptest! {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes too long")]
     fn an_mset_comes_back(pairs in vec((key(), value()), 1..5), if_absent: bool) {
         let mut bytes = Vec::new();
         encode_mset(&mut bytes, pairs.iter().map(|(key, value)| (key.as_slice(), value.as_slice())), if_absent);

@@ -175,6 +175,7 @@ mod tests {
 
     /// Any pattern takes a step for each byte and word of states, also where trying again from each star would take 10^9.
     #[test]
+    #[cfg_attr(miri, ignore = "takes too long")]
     fn no_pattern_is_slow() {
         let text = "a".repeat(64 << 10);
         for pattern in

@@ -303,6 +303,7 @@ proptest! {
 
 /// Keys that exist throughout are visited although others come in masses, so that tables double, and go.
 #[test]
+#[cfg_attr(miri, ignore = "takes too long")]
 fn a_scan_under_change_misses_no_key_that_stays() {
     let mut kv = Kv::new();
     let stays: BTreeSet<Vec<u8>> = (0..500u32).map(|i| format!("stays {i}").into_bytes()).collect();
@@ -345,6 +346,7 @@ fn a_scan_under_change_misses_no_key_that_stays() {
 /// A scan that goes on at another server visits every key, whatever the other one's tables have been through: also after a
 /// restart, and after a snapshot.
 #[test]
+#[cfg_attr(miri, ignore = "takes too long")]
 fn a_cursor_holds_on_every_server_of_the_cluster() {
     let cluster = || Kv::of_cluster(0xc1).unwrap();
     let (mut one, mut grown, mut restored) = (cluster(), cluster(), cluster());
@@ -382,6 +384,7 @@ fn a_cursor_holds_on_every_server_of_the_cluster() {
 
 /// Nobody who does not know the cluster's id knows which keys meet in one table.
 #[test]
+#[cfg_attr(miri, ignore = "takes too long")]
 fn another_cluster_scans_in_another_order() {
     let order = |mut kv: Kv| {
         let mut seen = Vec::new();
@@ -402,6 +405,7 @@ const ORDER_IN_CLUSTER_1: [u8; 20] = [10, 13, 18, 14, 7, 17, 19, 16, 9, 12, 8, 1
 
 /// A page costs as much as it shows, however much is asked for: it ends after a mebibyte of keys.
 #[test]
+#[cfg_attr(miri, ignore = "takes too long")]
 fn a_page_of_long_keys_ends_early() {
     let mut kv = Kv::new();
     for i in 0..100u8 {
@@ -433,6 +437,7 @@ fn a_page_of_long_keys_ends_early() {
 
 /// While a page's keys are looked at, the state goes on changing.
 #[test]
+#[cfg_attr(miri, ignore = "takes too long")]
 fn nothing_is_locked_while_a_scan_visits() {
     let mut kv = Kv::new();
     for i in 0..1000u32 {
@@ -493,6 +498,7 @@ fn what_was_there_is_freed_elsewhere() {
 
 /// One thread moves several keys together by mset and removes them together; readers see them equal at every moment.
 #[test]
+#[cfg_attr(miri, ignore = "takes too long")]
 fn nobody_sees_half_of_a_command() {
     let keys: Vec<Vec<u8>> = (0..20u8).map(|i| vec![i; 3]).collect();
     let names = || keys.iter().map(Vec::as_slice);

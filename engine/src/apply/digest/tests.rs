@@ -30,6 +30,7 @@ fn shared(a: &Digests, b: &Digests) -> u64 {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes too long")]
 fn servers_far_apart_share_a_position() {
     for (a, b) in [(1000, 990), (5000, 4000), (64, 63), (100_000, 70_000)] {
         assert!(shared(&feed(a, 1), &feed(b, 2)) > b / 2);
@@ -38,6 +39,7 @@ fn servers_far_apart_share_a_position() {
 
 /// However far behind a server is: the logs' beginnings are never out of sight.
 #[test]
+#[cfg_attr(miri, ignore = "takes too long")]
 fn a_server_that_has_only_begun_shares_a_position_with_one_far_ahead() {
     let ahead = feed(100_000, 2);
     for behind in [1, 2, 3, 63, 64, 65, 1000, 49_999] {

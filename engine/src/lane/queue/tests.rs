@@ -150,7 +150,7 @@ impl Checked {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(192))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 4 } else { 192 }))]
 
     #[test]
     fn nothing_is_lost_doubled_or_overtaken(

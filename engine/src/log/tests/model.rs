@@ -1,6 +1,7 @@
 //! The log against a model: two vectors, one for the view and one for the disk.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
@@ -95,8 +96,7 @@ struct World {
 }
 
 impl World {
-    fn new(dir: &Path, durability: Durability) -> World {
-        let config = config(dir, durability);
+    fn new(config: LogConfig) -> World {
         let log = Some(reopen(&config).unwrap());
         let (view, disk) = (Model::default(), Model::default());
         let on_disk = HardState::default();
@@ -203,7 +203,7 @@ impl World {
 
     /// Somebody looks at the log while the process is down.
     fn inspect(&self) {
-        let found = inspect(&self.config.dir, &SystemFiles, &mut |_| {}).unwrap();
+        let found = inspect(&self.config.dir, &*self.config.files, &mut |_| {}).unwrap();
         assert_eq!(found.damage, None);
         assert_eq!((found.floor, found.hard_state), (self.disk.floor, self.on_disk));
         let ends = (self.disk.entries.first(), self.disk.entries.last());
@@ -247,18 +247,29 @@ impl World {
     }
 }
 
+/// A log's life, to which a start belongs at the end.
+fn live(config: LogConfig, steps: Vec<Step>) {
+    let mut world = World::new(config);
+    for step in steps {
+        world.step(step);
+    }
+    world.step(Step::Write { batches: 3 });
+    world.step(Step::Restart { segment_bytes: SEGMENT, cache_bytes: 0 });
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 100 }))]
 
     #[test]
     fn the_log_is_what_the_model_says(steps in prop::collection::vec(step(), 1..80), mode in 0..8) {
         let dir = tempfile::tempdir().unwrap();
         let durability = if mode == 0 { Durability::Fsync } else { Durability::Os };
-        let mut world = World::new(dir.path(), durability);
-        for step in steps {
-            world.step(step);
-        }
-        world.step(Step::Write { batches: 3 });
-        world.step(Step::Restart { segment_bytes: SEGMENT, cache_bytes: 0 });
+        live(config(dir.path(), durability), steps);
+    }
+
+    #[test]
+    fn in_memory_it_is_so_too(steps in prop::collection::vec(step(), 1..if cfg!(miri) { 12 } else { 80 })) {
+        let files = Arc::new(MemoryFiles::default());
+        live(LogConfig { files, ..config(Path::new("log"), Durability::Os) }, steps);
     }
 }

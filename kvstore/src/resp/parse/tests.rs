@@ -110,6 +110,11 @@ fn limits_are_told_in_redis_words() {
         let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(40)]).into_owned();
         assert_eq!(parse(&bytes).unwrap_err().to_string(), format!("Protocol error: {words}"), "{shown}");
     }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "takes too long")]
+fn a_request_is_too_large_as_a_whole() {
     let half = vec![b'v'; MAX_VALUE_BYTES - 10];
     let long = encode(&[b"MSET".into(), b"a".into(), half.clone(), b"b".into(), half]);
     assert_eq!(parse(&long), Err(TooLarge::Request.into()));

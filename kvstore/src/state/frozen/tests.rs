@@ -195,6 +195,7 @@ fn each_entry_of_a_shard_is_walked_or_saved() {
 
 /// Tables grow under the walk, keys come and go, and everything is emptied at last.
 #[test]
+#[cfg_attr(miri, ignore = "takes too long")]
 fn a_walk_beside_a_writer_sees_one_moment() {
     let mut kv = Kv::new();
     for i in 0..40_000u32 {
@@ -229,6 +230,7 @@ fn a_walk_beside_a_writer_sees_one_moment() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes too long")]
 fn readers_see_a_restored_state_all_at_once() {
     let pair: [&[u8]; 2] = [b"one", b"two"];
     let pair = || pair.iter().copied();
@@ -273,6 +275,7 @@ fn a_view_keeps_no_more_than_what_was_changed() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "takes too long")]
 fn chunks_are_about_as_large_as_they_should_be() {
     let mut kv = Kv::new();
     let large = vec![7; 3 * CHUNK_BYTES];
