@@ -134,8 +134,8 @@ pub enum Bug {
     HandedToTheFurthest,
     /// The identity is replaced without a sync.
     IdentityNotSynced,
-    /// A leader sends what is on its way again with every answer.
-    SentOverAndOver,
+    /// A leader that has work sends heartbeats with every turn.
+    HeartbeatEachTurn,
     /// A leader pads with each tick.
     PadsWhenIdle,
     /// Forwarded commands that are longer than what may wait are refused for ever.
@@ -254,7 +254,7 @@ impl Bug {
         Bug::NoCheckQuorum,
         Bug::HandedToTheFurthest,
         Bug::IdentityNotSynced,
-        Bug::SentOverAndOver,
+        Bug::HeartbeatEachTurn,
         Bug::PadsWhenIdle,
         Bug::LargeForwardRefused,
         Bug::StopNotSynced,

@@ -394,6 +394,9 @@ impl<L: ReplicaLog> Driver<L> {
         } else {
             self.pass_on(source);
         }
+        if planted::is(Bug::HeartbeatEachTurn) && self.ticks - self.last_cut < 2 {
+            self.raft.ping();
+        }
         self.pump(output);
         self.compact(output);
         output.untaken += std::mem::take(&mut self.untaken);

@@ -86,11 +86,6 @@ impl<L: ReplicaLog> Driver<L> {
         );
         if message.msg_type == MessageType::MsgAppendResponse {
             self.flow.forget_probe(from);
-            if planted::is(Bug::SentOverAndOver)
-                && let Some(progress) = self.raft.raft.mut_prs().get_mut(from)
-            {
-                progress.next_idx = progress.matched + 1;
-            }
         }
         if !self.takes(&mut message) {
             return;
