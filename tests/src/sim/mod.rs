@@ -64,7 +64,7 @@ mod trials;
 mod world;
 
 pub use corpus::{Kept, Reached, corpus, parse as parse_corpus};
-pub use coverage::Coverage;
+pub use coverage::{Coverage, SEEDS_FOR_EACH};
 pub use disk::{Disk, FailingSync, Image, Loss, Losses, Trouble};
 pub use outcome::Outcome;
 pub use plan::{Fault, Plan, Planned};

@@ -12,15 +12,13 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use niagara_tests::sim::{
-    Coverage, Failure, Kept, Outcome, Plan, Reached, corpus, parse_corpus, run, shrink,
+    Coverage, Failure, Kept, Outcome, Plan, Reached, SEEDS_FOR_EACH, corpus, parse_corpus, run, shrink,
 };
 use niagara_tests::{output, say};
 
 use crate::child::{self, Simulator};
 use crate::{Options, fresh_seed, threads};
 
-/// Seeds after which a fault that has never fired fails the run.
-const SEEDS_FOR_COVERAGE: u64 = 1000;
 /// How often the progress bar is drawn.
 const DRAWN_EVERY: Duration = Duration::from_millis(500);
 
@@ -156,7 +154,7 @@ fn report(found: &Found, first: u64, took: Duration) -> ExitCode {
         return ExitCode::FAILURE;
     }
     let missing = found.coverage.missing(found.seeds);
-    if found.seeds >= SEEDS_FOR_COVERAGE && !missing.is_empty() {
+    if found.seeds >= SEEDS_FOR_EACH && !missing.is_empty() {
         say!("HARDLY EVER HAPPENED, so nothing is known about it: {}", missing.join(", "));
         return ExitCode::from(2);
     }
