@@ -184,15 +184,11 @@ impl GroupBoard {
 
     /// The merge has passed this entry: wakes the group's thread if commands wait for that.
     pub fn merged(&self, index: u64) {
-        if self.waits.merge_passes(index) {
-            self.wake();
-        }
+        self.waits.merge_passes(index, || self.wake());
     }
 
     /// Commands of the group's lane have been executed: wakes its thread if others wait for any progress.
     pub fn executed(&self) {
-        if self.waits.go_on_with_any() {
-            self.wake();
-        }
+        self.waits.execution_passes(|| self.wake());
     }
 }

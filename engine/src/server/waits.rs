@@ -76,25 +76,25 @@ impl Waits {
         self.merged.load(SeqCst)
     }
 
-    /// The merge has passed this entry. Whether commands wait for that.
-    #[must_use = "who waits must be woken"]
-    pub fn merge_passes(&self, index: u64) -> bool {
+    /// The merge has passed this entry: wakes the thread if commands wait for that.
+    pub fn merge_passes(&self, index: u64, wake: impl FnOnce()) {
         if planted::is(Bug::MergedAfterLook) {
-            let wait = self.go_on_at(index);
+            self.go_on_at(index, wake);
             self.merged.store(index, SeqCst);
-            return wait;
+        } else {
+            self.merged.store(index, SeqCst);
+            self.go_on_at(index, wake);
         }
-        self.merged.store(index, SeqCst);
-        self.go_on_at(index)
     }
 
-    /// Whether commands wait for any progress at all, such as that of execution.
-    #[must_use = "who waits must be woken"]
-    pub fn go_on_with_any(&self) -> bool {
-        self.go_on_at(0)
+    /// Execution has come on, which was published before: wakes the thread if commands wait for any progress at all.
+    pub fn execution_passes(&self, wake: impl FnOnce()) {
+        self.go_on_at(0, wake);
     }
 
-    fn go_on_at(&self, index: u64) -> bool {
-        self.goes_on_at.load(SeqCst) <= index
+    fn go_on_at(&self, index: u64, wake: impl FnOnce()) {
+        if self.goes_on_at.load(SeqCst) <= index {
+            wake();
+        }
     }
 }

@@ -78,15 +78,11 @@ impl GroupBoard {
     }
 
     pub fn merged(&self, index: u64) {
-        if self.waits.merge_passes(index) {
-            self.wake();
-        }
+        self.waits.merge_passes(index, || self.wake());
     }
 
     pub fn executed(&self) {
-        if self.waits.go_on_with_any() {
-            self.wake();
-        }
+        self.waits.execution_passes(|| self.wake());
     }
 }
 
