@@ -114,13 +114,15 @@ impl Aim {
 
     /// What it is called in the table of what has happened.
     pub fn name(self) -> &'static str {
-        let known = Aim::ALL.iter().find(|(aim, _)| *aim == self);
-        known.expect("nothing else is aimed at").1
+        self.name_in(Aim::ALL).expect("nothing else is aimed at")
     }
 
     /// What a sync that has failed is called there.
     pub fn failed_name(self) -> &'static str {
-        let known = Aim::SYNCS.iter().find(|(aim, _)| *aim == self);
-        known.map_or("sync of something else failed", |(_, name)| *name)
+        self.name_in(Aim::SYNCS).unwrap_or("sync of something else failed")
+    }
+
+    fn name_in(self, names: &[(Aim, &'static str)]) -> Option<&'static str> {
+        names.iter().find(|(aim, _)| *aim == self).map(|(_, name)| *name)
     }
 }

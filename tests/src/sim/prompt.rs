@@ -50,18 +50,13 @@ impl World {
     fn ask_one_promptly(&mut self, server: u64, is_write: bool) {
         let token = FIRST + self.next_probe;
         self.next_probe += 1;
-        let (now, executed) = (self.now, self.executed_by(server));
-        self.prompt.insert(token, Prompt { server, asked: now, is_write });
-        self.server(server).set_clock(now);
+        self.prompt.insert(token, Prompt { server, asked: self.now, is_write });
         let ask = if is_write {
             Ask::Execute(probe_command(token))
         } else {
             Ask::Read(name(0), Consistency::Strong)
         };
-        if let Some(running) = &mut self.server(server).running {
-            running.call(token, ask, executed);
-        }
-        self.follow(server);
+        self.call(server, token, ask);
     }
 
     /// A call has ended; whether it was one of these.

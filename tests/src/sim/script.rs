@@ -202,13 +202,8 @@ impl World {
     }
 
     fn ask_probe(&mut self, server: u64, token: u64, ask: Ask) {
-        let (now, executed) = (self.now, self.executed_by(server));
         self.probes.insert(token, (server, None));
-        self.server(server).set_clock(now);
-        if let Some(running) = &mut self.server(server).running {
-            running.call(token, ask, executed);
-        }
-        self.follow(server);
+        self.call(server, token, ask);
     }
 
     fn check_probes(&self, when: &str) -> Result<(), Broken> {

@@ -1,6 +1,6 @@
 //! What clients and servers say to each other.
 
-use super::clients::{By, Checks, Sending, Told};
+use super::clients::{Ask, By, Checks, Sending, Told};
 use super::network::Micros;
 use super::world::{Event, MS, World};
 use crate::invariants::{Broken, check_request_is_answered};
@@ -66,6 +66,16 @@ impl World {
             By::Call { token, ask } => running.call(token, ask, executed),
         }
         self.follow(id);
+    }
+
+    /// Calls a server's engine, if it runs, on nobody's behalf.
+    pub(super) fn call(&mut self, server: u64, token: u64, ask: Ask) {
+        let (now, executed) = (self.now, self.executed_by(server));
+        self.server(server).set_clock(now);
+        if let Some(running) = &mut self.server(server).running {
+            running.call(token, ask, executed);
+        }
+        self.follow(server);
     }
 
     pub(super) fn replied(&mut self, connection: u32, bytes: &[u8], executed: usize) -> Result<(), Broken> {
