@@ -22,9 +22,7 @@ impl World {
         server.paused_until = None;
         server.held.clear();
         if power {
-            let losses = server.disk.power_fails();
-            self.coverage.add("unsynced write lost", losses.lost);
-            self.coverage.add("unsynced write torn", losses.torn);
+            self.lose_unsynced(id);
         } else {
             server.disk.process_ends();
         }
@@ -43,8 +41,14 @@ impl World {
         if self.is_running(id) {
             self.take_down(id, true, RESTART);
         } else {
-            self.server(id).disk.power_fails();
+            self.lose_unsynced(id);
         }
+    }
+
+    fn lose_unsynced(&mut self, id: u64) {
+        let losses = self.server(id).disk.power_fails();
+        self.coverage.add("unsynced write lost", losses.lost);
+        self.coverage.add("unsynced write torn", losses.torn);
     }
 
     /// A server is told to stop, and then the power may fail: all that it has to keep is durable.
