@@ -35,10 +35,8 @@ pub mod group;
 mod identity;
 mod inbox;
 mod lane;
-pub mod log;
 mod metrics;
 mod outcome;
-pub mod planted;
 mod port;
 mod raft_log;
 mod read_gate;
@@ -55,6 +53,11 @@ pub mod sim {
     pub use crate::clock::{Clock, ManualClock};
     pub use crate::server::{Figures, Machine, Outside, Standing, WaitingBytes};
 }
+
+#[doc(hidden)]
+pub use niagara_log as log;
+#[doc(hidden)]
+pub use niagara_planted as planted;
 
 pub use client::Client;
 pub use config::{Config, ConfigError, Link, Member, Pinning, ServerId};

@@ -29,9 +29,9 @@ use super::taking::Taking;
 use super::turn::{Output, View, Write};
 use super::unpersisted::Unpersisted;
 use crate::batch::EntryFill;
-use crate::log::{EntryId, HardState, LogEntry};
 use crate::planted::{self, Bug};
 use crate::wire::{Wire, crosses_the_network};
+use niagara_log::{EntryId, HardState, LogEntry};
 
 /// So many rounds a leader pads in one tick because others ask for it. A merge that waits asks again at each tick, so that even
 /// years of rounds are made up for in seconds; and no server can ask for so many that there are none left.

@@ -5,7 +5,7 @@ use super::driver::Driver;
 use super::lane_source::LaneSource;
 use super::slots::SlotIndex;
 use crate::batch::SubBatch;
-use crate::log::{self, Durability, HardState, LogConfig, LogStore};
+use niagara_log::{Durability, HardState, LogConfig, LogStore};
 
 /// A lane into which nobody puts anything.
 pub struct NoCommands;
@@ -21,7 +21,7 @@ impl Driver<LogStore> {
     /// With an empty log.
     pub fn in_memory(config: DriverConfig) -> Driver<LogStore> {
         let log_config = LogConfig::new("nowhere", Durability::Memory, 1);
-        let (store, _) = log::open(&log_config, &mut |_| {}).expect("it is new");
+        let (store, _) = niagara_log::open(&log_config, &mut |_| {}).expect("it is new");
         Driver::new(config, store, HardState::default(), SlotIndex::default())
     }
 }

@@ -7,8 +7,8 @@ use super::behind::{Awaited, SnapshotFloor, round_of};
 use super::driver::Driver;
 use super::store::ReplicaLog;
 use super::turn::{Output, Write};
-use crate::log::EntryId;
 use crate::planted::{self, Bug};
+use niagara_log::EntryId;
 
 impl<L: ReplicaLog> Driver<L> {
     /// These snapshots are durable: a follower is told of one whose log ends too early, and the log is not needed any more up

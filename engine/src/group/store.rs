@@ -4,7 +4,7 @@ use raft::eraftpb::{ConfState, Entry, EntryType, HardState as RaftHardState, Sna
 use raft::{Error, GetEntriesContext, RaftState, Storage, StorageError};
 
 use super::behind::SnapshotFloor;
-use crate::log::{EntryId, HardState, LogEntry, LogError, LogStore};
+use niagara_log::{EntryId, HardState, LogEntry, LogError, LogStore};
 
 /// What the group driver needs of a log: the production log, or a simulator's.
 pub trait ReplicaLog {

@@ -100,8 +100,8 @@ mod tests {
     use super::super::{DriverConfig, Output, View, Write};
     use super::*;
     use crate::batch::{Span, SubBatch, encode_commands, encode_skip};
-    use crate::log::LogStore;
     use crate::wire::Wire;
+    use niagara_log::LogStore;
 
     /// Server 1, a follower of server 2, whose disk has room for four entries of commands at a time.
     struct Follower {

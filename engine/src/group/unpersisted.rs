@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 
 use raft::eraftpb::{Entry, Message, MessageType};
 
-use crate::log::LogEntry;
 use crate::planted::{self, Bug};
+use niagara_log::LogEntry;
 
 /// Readys on their way to the disk, in order.
 #[derive(Debug)]

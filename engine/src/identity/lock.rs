@@ -6,7 +6,7 @@ use std::path::Path;
 use rustix::fs::{FlockOperation, flock};
 
 use super::error::IdentityError;
-use crate::log::{Files, SystemFiles};
+use niagara_log::{Files, SystemFiles};
 
 /// Held as long as a server works in its data directory; gone with the process, however that ends.
 pub(crate) struct DirectoryLock(#[expect(dead_code, reason = "it is held, not used")] File);

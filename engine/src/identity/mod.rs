@@ -34,8 +34,8 @@ pub(crate) use lock::DirectoryLock;
 
 use self::record::{Met, Record};
 use crate::config::Config;
-use crate::log::{Durability, Files, Held, LogMarks};
 use crate::planted::{self, Bug};
+use niagara_log::{Durability, Files, Held, LogMarks};
 
 /// A server's identity. Until [`begin`](Identity::begin) it is as the last start left it, so that a start which fails changes
 /// nothing of it.

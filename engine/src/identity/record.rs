@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 
 use niagara_net::LIVES;
 
-use crate::log::{Durability, EntryId, HardState, Held};
+use niagara_log::{Durability, EntryId, HardState, Held};
 
 /// What is remembered of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,10 +13,10 @@ use niagara_sequencer::GlobalPosition;
 use super::*;
 use crate::config::{Config, Member};
 use crate::frozen::{Encoded, MalformedState};
-use crate::log::MemoryFiles;
 use crate::sim::{Clock, Machine, ManualClock, Outside};
 use crate::state_machine::Commands;
 use crate::{Durability, StateMachine};
+use niagara_log::MemoryFiles;
 
 const GROUPS: usize = 2;
 const PORTS: usize = 3;

@@ -14,13 +14,13 @@ use super::stretch::{Cut, Stretch, Then};
 use crate::apply::{Digests, Ledger, Verdict};
 use crate::batch::{SubBatch, decode_commands};
 use crate::lane::{Deliveries, Lane};
-use crate::log::LogEntry;
 use crate::metrics::Metrics;
 use crate::planted::{self, Bug};
 use crate::read_gate::ReadGate;
 use crate::snapshot::{GroupFloor, Handover, Header};
 use crate::state_machine::{Commands, StateMachine};
 use crate::sync::{AtomicU64, Mutex, Ordering::SeqCst};
+use niagara_log::LogEntry;
 
 /// What has been executed, for the status.
 #[derive(Default)]

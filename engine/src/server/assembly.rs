@@ -17,15 +17,15 @@ use super::sequencer::STRETCHES_WAITING;
 use super::sequencer_thread::SequencerThread;
 use super::shared::Shared;
 use super::snapshot_thread::SnapshotThread;
-use super::thread::spawn;
 use super::ticks::Ticks;
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Link, MOST_PENDING, Pinning};
 use crate::identity::{DirectoryLock, Identity, IdentityError, random};
-use crate::log::{Durability, LogError, SystemFiles};
 use crate::snapshot::SnapshotError;
 use crate::state_machine::StateMachine;
+use niagara_log::thread::spawn;
+use niagara_log::{Durability, LogError, SystemFiles};
 
 /// Why a server did not start. Nothing of it runs then.
 #[derive(Debug, thiserror::Error)]

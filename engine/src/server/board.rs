@@ -13,9 +13,9 @@ use super::mailbox::Mailbox;
 use super::room::Room;
 use super::waits::{Level, Waits};
 use crate::group::Taking;
-use crate::log::Held;
 use crate::planted::{self, Bug};
 use crate::snapshot::{Header, SnapshotBoard, Snapshots};
+use niagara_log::Held;
 
 /// Progress of the whole server. Orders are sequentially consistent throughout: fields are written once per batch, and
 /// the sleep protocol ("publish, then look whether the other sleeps" against "say that you sleep, then look again")

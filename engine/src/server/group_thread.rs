@@ -9,8 +9,8 @@ use super::log_thread::{LogThread, Pending};
 use super::replica::Replica;
 use super::ticks::Ticks;
 use crate::group::Write;
-use crate::log::{HardState, Held, LogError, LogWriter};
 use crate::planted::{self, Bug};
+use niagara_log::{HardState, Held, LogError, LogWriter};
 
 /// Everything that the thread of one group owns.
 pub(crate) struct GroupThread {

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use super::board::{Board, Mail};
 use super::room::Room;
-use super::thread::spawn;
 use crate::group::Write;
-use crate::log::{HardState, LogEntry, LogError, LogWriter};
 use crate::metrics::GroupMetrics;
+use niagara_log::thread::spawn;
+use niagara_log::{HardState, LogEntry, LogError, LogWriter};
 
 /// Writes for the thread. The channel needs no bound of its own: the driver takes no more entries than may wait for the disk.
 pub(crate) struct LogThread {

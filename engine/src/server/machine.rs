@@ -22,10 +22,10 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::identity::Identity;
 use crate::lane::Lane;
-use crate::log::{Held, LogError, LogStore};
 use crate::planted::{self, Bug};
 use crate::snapshot::{Header, Keeper};
 use crate::state_machine::StateMachine;
+use niagara_log::{Held, LogError, LogStore};
 
 /// A server without threads. Each method is what one of the threads of an [`Engine`](crate::Engine) does in one round of
 /// its loop, with the same code; the caller decides the order, as an operating system does with threads.

@@ -43,7 +43,6 @@ mod shared;
 mod snapshot_thread;
 mod start;
 mod stretch;
-mod thread;
 mod ticks;
 mod waits;
 
@@ -55,4 +54,3 @@ pub(crate) use bounds::Limits;
 pub use machine::{Figures, Machine, Standing, WaitingBytes};
 pub use parts::Outside;
 pub(crate) use shared::Shared;
-pub(crate) use thread::spawn;

@@ -20,12 +20,12 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::identity::Identity;
 use crate::lane::{Lane, LaneQueue, Limits};
-use crate::log::{Durability, Files, LogStore, LogWriter};
 use crate::metrics::Metrics;
 use crate::planted::{self, Bug};
 use crate::read_gate::ReadGate;
 use crate::snapshot::{Handover, Header, Keeper, KeeperConfig, KeeperShare};
 use crate::state_machine::StateMachine;
+use niagara_log::{Durability, Files, LogStore, LogWriter};
 
 /// What a server takes from the world around it, apart from messages.
 #[derive(Clone, Debug)]

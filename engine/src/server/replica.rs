@@ -16,12 +16,12 @@ use super::exchange::Exchange;
 use crate::batch::SubBatch;
 use crate::group::{Driver, Output, SnapshotFloor, View};
 use crate::lane::LaneQueue;
-use crate::log::{Held, LogStore};
 use crate::metrics::GroupMetrics;
 use crate::planted::{self, Bug};
 use crate::read_gate::ReadGate;
 use crate::snapshot::{Need, Snapshots};
 use crate::wire::Wire;
+use niagara_log::{Held, LogStore};
 
 /// The driver of one group, and everything of the server that it reads and writes.
 pub(crate) struct Replica {

@@ -12,11 +12,11 @@ use super::alarms::measure;
 use super::board::{Board, Mail};
 use super::stretch::{Cut, Stretch, Then};
 use crate::batch::EntryFill;
-use crate::log::{EntryId, LogEntry, LogStore};
 use crate::metrics::Metrics;
 use crate::planted::{self, Bug};
 use crate::read_gate::ReadGate;
 use crate::snapshot::Header;
+use niagara_log::{EntryId, LogEntry, LogStore};
 
 /// When a snapshot is due.
 #[derive(Clone, Copy, Debug)]

@@ -9,12 +9,12 @@ use crate::config::Config;
 use crate::group::{Driver, DriverConfig, SlotIndex, SnapshotFloor};
 use crate::identity::Identity;
 use crate::lane::{LaneQueue, Origin};
-use crate::log::{
-    self, Durability, EntryId, Files, HardState, LogConfig, LogStore, LogWriter, MemoryFiles, Replayed,
-};
 use crate::planted::{self, Bug};
 use crate::snapshot::{Header, Shelf};
 use crate::state_machine::StateMachine;
+use niagara_log::{
+    Durability, EntryId, Files, HardState, LogConfig, LogStore, LogWriter, MemoryFiles, Replayed,
+};
 
 /// The snapshots of a server, and the state that was read from the newest.
 pub(super) struct Found<S: StateMachine> {
@@ -184,7 +184,7 @@ fn open_log(
     log_config.was_synced = identity.was_synced();
     let mut slots = SlotIndex::default();
     let mut damaged = None;
-    let opened = log::open(&log_config, &mut |replayed| match replayed {
+    let opened = niagara_log::open(&log_config, &mut |replayed| match replayed {
         Replayed::Entry(entry) => match EntryFill::of(&entry.context) {
             Ok(fill) => slots.append(entry.index, &fill, entry.memory_bytes()),
             Err(error) => damaged = Some((entry.index, error)),

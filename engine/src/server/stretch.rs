@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use niagara_sequencer::{Emitted, GroupId};
 
-use crate::log::{EntryId, LogEntry};
 use crate::snapshot::Header;
+use niagara_log::{EntryId, LogEntry};
 
 /// A part of the global log: the paper's global-log channel carries these.
 #[derive(Default)]

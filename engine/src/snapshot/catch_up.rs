@@ -14,7 +14,7 @@ use super::shelf::{Shelf, check_owner};
 use super::wire::Transfer;
 use crate::frozen::Restoring;
 use crate::identity::IdentityError;
-use crate::log::Files;
+use niagara_log::Files;
 
 /// Read in one step, in bytes of the file: what else this thread has to do waits for no longer than that takes.
 const STEP_BYTES: u64 = 1 << 20;

@@ -11,8 +11,8 @@ use super::error::SnapshotError;
 use super::shelf::Shelf;
 use super::wire::Transfer;
 use super::writer::SYNC_BYTES;
-use crate::log::{Files, LogFile};
 use crate::planted::{self, Bug};
+use niagara_log::{Files, LogFile};
 
 /// How many pieces a receiver asks ahead: the delay of a long link is hidden, and a short one is not crowded.
 const PIECES_AHEAD: u64 = 4;

@@ -4,7 +4,7 @@ use bytes::{Buf, BufMut};
 use niagara_sequencer::{GlobalPosition, GroupId, Layout, MAX_GROUPS, MAX_PLACE};
 
 use crate::apply::{Digests, Ledger};
-use crate::log::EntryId;
+use niagara_log::EntryId;
 
 /// The version that is written. The first one, whose digests are of the log alone, is read too.
 pub const VERSION: u32 = 2;

@@ -19,11 +19,11 @@ use super::source::Source;
 use super::wire::Transfer;
 use crate::clock::Clock;
 use crate::identity::Identity;
-use crate::log::Files;
 use crate::metrics::Metrics;
 use crate::planted::{self, Bug};
 use crate::server::{Bell, Board, Mail};
 use crate::state_machine::StateMachine;
+use niagara_log::Files;
 
 /// The snapshots that a group's replica has to know of.
 #[derive(Clone, Debug)]

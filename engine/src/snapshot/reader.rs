@@ -9,8 +9,8 @@ use super::error::SnapshotError;
 use super::format::{CHUNK_HEAD_BYTES, Head, TRAILER_BYTES, chunk_checks, read_head, trailer};
 use super::header::{Header, HeaderError, PRELUDE_BYTES, VERSION, checksum};
 use crate::frozen::Restoring;
-use crate::log::{Files, LogFile};
 use crate::planted::{self, Bug};
+use niagara_log::{Files, LogFile};
 
 /// An open snapshot. It counts as whole when [`next_chunk`](Self::next_chunk) has returned its end.
 ///

@@ -9,7 +9,7 @@ use super::fetch::{Fetch, Progress};
 use super::header::tests::header;
 use super::source::Source;
 use super::*;
-use crate::log::{Files, MemoryFiles};
+use niagara_log::{Files, MemoryFiles};
 
 const CHUNKS: [&[u8]; 3] = [b"first", b"the second one", b"3"];
 

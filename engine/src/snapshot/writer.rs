@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::error::SnapshotError;
 use super::format::{TRAILER_BYTES, chunk_head, trailer};
 use super::header::{Header, checksum};
-use crate::log::{Files, LogFile};
 use crate::planted::{self, Bug};
+use niagara_log::{Files, LogFile};
 
 /// So many bytes are synced at a time: a sync of all of a large file at its end would hold up the logs' syncs on the same disk
 /// for as long as it takes.

@@ -22,7 +22,6 @@ pub mod check;
 pub mod models;
 
 mod group;
-mod log;
 mod metrics;
 mod server;
 mod snapshot;
@@ -40,7 +39,7 @@ mod inbox;
 mod lane;
 #[path = "../../../engine/src/outcome.rs"]
 mod outcome;
-#[path = "../../../engine/src/planted.rs"]
+#[path = "../../../engine/planted/src/lib.rs"]
 pub mod planted;
 #[path = "../../../engine/src/read_gate/mod.rs"]
 mod read_gate;

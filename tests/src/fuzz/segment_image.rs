@@ -1,4 +1,4 @@
-//! Segment files of a log as bytes: made valid, and taken apart, by a second reading of `engine/src/log/FORMAT.md`.
+//! Segment files of a log as bytes: made valid, and taken apart, by a second reading of `engine/log/src/FORMAT.md`.
 //!
 //! No fuzzer guesses a checksum. So targets for the log give their bytes the checksums that they need, and all else stays
 //! as the fuzzer has it. This shares no code with the engine: a misreading cannot hide on both sides.

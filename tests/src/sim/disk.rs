@@ -1,6 +1,6 @@
 //! A server's disk: it forgets what was not synced, tears what was being written, runs full and breaks.
 //!
-//! It promises what the log's format assumes of a disk (`engine/src/log/FORMAT.md`) and nothing more. A crash of the
+//! It promises what the log's format assumes of a disk (`engine/log/src/FORMAT.md`) and nothing more. A crash of the
 //! process leaves everything that was written. A loss of power leaves of each write that was not synced all, nothing, or
 //! any mixture of old and new bytes, and of the names that were not synced a part.
 

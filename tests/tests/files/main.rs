@@ -1,4 +1,4 @@
-//! What `Files` and `LogFile` promise (`engine/src/log/files.rs`), held against every implementation: the machine's file system,
+//! What `Files` and `LogFile` promise (`engine/log/src/files.rs`), held against every implementation: the machine's file system,
 //! the simulator's disk, and files in memory. A simulator whose disk is kinder than a real one hides bugs, and one that is
 //! harsher finds those that nobody has.
 //!

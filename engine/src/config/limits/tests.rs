@@ -4,9 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::example::Counter;
-use crate::log::{Durability, SystemFiles};
 use crate::sim::{Clock, Machine, Outside};
 use crate::{Member, Pinning};
+use niagara_log::{Durability, SystemFiles};
 
 fn config() -> Config {
     let address = || "nowhere:0".to_owned();

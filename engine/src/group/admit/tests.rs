@@ -5,8 +5,8 @@ use super::super::fixture::NoCommands;
 use super::super::{DriverConfig, Output, View};
 use super::*;
 use crate::batch::{encode_commands, encode_skip};
-use crate::log::LogStore;
 use crate::wire::Wire;
+use niagara_log::LogStore;
 
 /// A replica of server 1 among three.
 struct Replica {

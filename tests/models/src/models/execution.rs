@@ -12,7 +12,6 @@ use crate::frozen::{Encoded, MalformedState};
 use crate::group::LaneSource;
 use crate::inbox::Inbox;
 use crate::lane::{Lane, Sink};
-use crate::log::LogEntry;
 use crate::models::gate::{gate, reads};
 use crate::models::inbox::{Unpark, collect};
 use crate::models::lane::{lane, submit};
@@ -23,6 +22,7 @@ use crate::server::{Application, Board, Executor, Stretch, Work};
 use crate::snapshot::Handover;
 use crate::state_machine::{Commands, StateMachine};
 use crate::sync::{Ordering::SeqCst, current};
+use niagara_log::LogEntry;
 
 /// Counts commands, with no order of its own: what a reader sees it sees since it was told to look.
 struct Count(Arc<AtomicU64>);

@@ -13,7 +13,7 @@ use super::files::{Files, LogFile};
 /// A file system that is gone with its process. Nothing in it is ever lost before, so syncs are free.
 ///
 /// ```
-/// use niagara_engine::log::{Files, MemoryFiles};
+/// use niagara_log::{Files, MemoryFiles};
 /// use std::io::IoSlice;
 ///
 /// let files = MemoryFiles::default();

@@ -88,7 +88,7 @@ impl LogWriter {
     ///
     /// ```
     /// use bytes::Bytes;
-    /// use niagara_engine::log::{self, Durability, HardState, LogConfig, LogEntry};
+    /// use niagara_log::{self, Durability, HardState, LogConfig, LogEntry};
     ///
     /// let dir = tempfile::tempdir()?;
     /// let (store, mut writer) = log::open(&LogConfig::new(dir.path(), Durability::Os, 1), &mut |_| {})?;

@@ -4,7 +4,7 @@ use std::thread::{self, JoinHandle};
 
 /// Starts a thread of the engine. A panic in it ends the process: a server whose group, sequencer or application has
 /// died must not go on answering as if it were whole.
-pub(crate) fn spawn<T: Send + 'static>(
+pub fn spawn<T: Send + 'static>(
     name: String,
     body: impl FnOnce() -> T + Send + 'static,
 ) -> std::io::Result<JoinHandle<T>> {

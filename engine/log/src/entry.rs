@@ -27,7 +27,7 @@ impl LogEntry {
     }
 
     /// The same for an entry with this context and payload.
-    pub(crate) fn bytes_in_memory(context: &[u8], data: &[u8]) -> u64 {
+    pub fn bytes_in_memory(context: &[u8], data: &[u8]) -> u64 {
         (context.len() + data.len()) as u64 + ENTRY_OVERHEAD
     }
 

@@ -25,7 +25,7 @@ impl LogStore {
     ///
     /// ```
     /// use bytes::Bytes;
-    /// use niagara_engine::log::{self, Durability, LogConfig, LogEntry};
+    /// use niagara_log::{self, Durability, LogConfig, LogEntry};
     ///
     /// let config = LogConfig::new("unused", Durability::Memory, 1);
     /// let (store, _writer) = log::open(&config, &mut |_| {})?;

@@ -25,7 +25,7 @@ use crate::planted::{self, Bug};
 ///
 /// ```
 /// use bytes::Bytes;
-/// use niagara_engine::log::{self, Durability, HardState, LogConfig, LogEntry, Replayed};
+/// use niagara_log::{self, Durability, HardState, LogConfig, LogEntry, Replayed};
 ///
 /// let dir = tempfile::tempdir()?;
 /// let config = LogConfig::new(dir.path().join("group-1"), Durability::Os, 1);

@@ -50,8 +50,10 @@ mod table;
 mod tail;
 #[cfg(test)]
 mod tests;
+pub mod thread;
 mod writer;
 
+use niagara_planted as planted;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -93,7 +95,7 @@ pub enum Replayed<'a> {
 /// What a write that has returned survives.
 ///
 /// ```
-/// use niagara_engine::log::Durability;
+/// use niagara_log::Durability;
 ///
 /// assert_eq!("fsync".parse(), Ok(Durability::Fsync));
 /// assert_eq!(Durability::Os.to_string(), "os");
@@ -145,7 +147,7 @@ impl FromStr for Durability {
 /// How one group's log is kept.
 ///
 /// ```
-/// use niagara_engine::log::{Durability, LogConfig};
+/// use niagara_log::{Durability, LogConfig};
 ///
 /// let mut config = LogConfig::new("/var/lib/niagara/group-1", Durability::Fsync, 0x0c1_0001_0001);
 /// config.segment_bytes = 64 << 20;

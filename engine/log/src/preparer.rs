@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use super::LogError;
 use super::directory::{Directory, Spare};
 use super::segment::Segment;
-use crate::server::spawn;
+use crate::thread::spawn;
 
 /// How many retired files wait to be used again. One is in use at a time; the second is for a burst of compaction.
 const SPARES: usize = 2;

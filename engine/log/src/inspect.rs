@@ -61,7 +61,7 @@ pub struct SegmentReport {
 /// `visit` sees what a start would see, as in [`open`](super::open), up to where the log is damaged.
 ///
 /// ```
-/// use niagara_engine::log::{self, Durability, LogConfig, Replayed, SystemFiles};
+/// use niagara_log::{self, Durability, LogConfig, Replayed, SystemFiles};
 ///
 /// let dir = tempfile::tempdir()?;
 /// drop(log::open(&LogConfig::new(dir.path(), Durability::Os, 7), &mut |_| {})?);
