@@ -4,7 +4,8 @@
 
 use std::fmt;
 
-use crate::apply::Mark;
+use niagara_group::digest_mark::DigestMark;
+
 use crate::status::{Digest, Status};
 
 /// What a digest is of.
@@ -49,7 +50,7 @@ pub(crate) trait Kept {
     fn state(&self) -> Option<&Self::Value>;
 }
 
-impl Kept for Mark {
+impl Kept for DigestMark {
     type Value = u64;
 
     fn position(&self) -> u64 {

@@ -7,8 +7,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::snapshot::PIECE_BYTES;
 use niagara_log::Durability;
+
+use crate::snapshot::PIECE_BYTES;
 
 pub(crate) use open_files::MOST_PENDING;
 

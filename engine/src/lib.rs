@@ -24,21 +24,18 @@
 
 pub mod agreement;
 pub mod apply;
-pub mod batch;
 mod client;
 mod clock;
 mod config;
 #[doc(hidden)]
 pub mod example;
 mod frozen;
-pub mod group;
 mod identity;
 mod inbox;
 mod lane;
 mod metrics;
 mod outcome;
 mod port;
-mod raft_log;
 mod read_gate;
 mod server;
 pub mod snapshot;
@@ -46,7 +43,6 @@ mod state_machine;
 mod status;
 mod sync;
 mod ticket;
-pub mod wire;
 
 /// A server without threads, for a simulator that brings time, network and disk of its own.
 pub mod sim {
@@ -54,6 +50,8 @@ pub mod sim {
     pub use crate::server::{Figures, Machine, Outside, Standing, WaitingBytes};
 }
 
+#[doc(hidden)]
+pub use niagara_group::{self as group, batch, wire};
 #[doc(hidden)]
 pub use niagara_log as log;
 #[doc(hidden)]
@@ -66,10 +64,11 @@ pub use identity::IdentityError;
 pub use inbox::Wake;
 pub use lane::LaneId;
 pub use log::Durability;
+pub use niagara_group::{Command, Commands};
 pub use niagara_sequencer::GlobalPosition;
 pub use outcome::{Applied, Completion, Consistency, ReadFailed, Refused, Unknown};
 pub use port::Port;
 pub use server::{Engine, StartError};
-pub use state_machine::{Command, Commands, NotACommand, StateMachine};
+pub use state_machine::{NotACommand, StateMachine};
 pub use status::{Digest, GroupStatus, SnapshotStatus, Status, Waiting};
 pub use ticket::{ReadTicket, Ticket};

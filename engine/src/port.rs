@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
 use bytes::{Bytes, BytesMut};
+use niagara_group::batch::{LONE_COMMAND_BYTES, MOST_PIECE_BYTES, put_command};
 
-use crate::batch::{LONE_COMMAND_BYTES, MOST_PIECE_BYTES, put_command};
 use crate::client::Client;
 use crate::inbox::{Inbox, Wake};
 use crate::lane::{LaneId, Piece, Sink, Submission, choose};

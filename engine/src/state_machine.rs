@@ -1,9 +1,9 @@
 //! What the application brings: a deterministic state machine that executes the global log.
 
-use bytes::Bytes;
 use niagara_sequencer::GlobalPosition;
 
-use crate::batch::{SubBatch, command_bounds};
+use niagara_group::Commands;
+
 use crate::frozen::{Frozen, MalformedState, Restoring};
 
 /// A deterministic application state, executed by one thread on every server in the order of the global log.
@@ -118,72 +118,3 @@ pub trait StateMachine: Send + 'static {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NotACommand(pub &'static str);
-
-/// The commands of one sub-batch, in order.
-#[derive(Clone, Debug)]
-pub struct Commands<'a> {
-    body: &'a Bytes,
-    lone: bool,
-    cursor: usize,
-    left: u32,
-}
-
-/// One command: its bytes, and the buffer that they are part of.
-#[derive(Clone, Copy, Debug)]
-pub struct Command<'a> {
-    bytes: &'a [u8],
-    body: &'a Bytes,
-}
-
-impl<'a> Commands<'a> {
-    /// The commands of a checked sub-batch; the first `skip` are passed over, since they were executed before.
-    pub(crate) fn new(batch: &'a SubBatch, skip: u32) -> Self {
-        let mut commands =
-            Commands { body: &batch.body, lone: batch.lone, cursor: 0, left: batch.span.count };
-        for _ in 0..skip {
-            commands.next();
-        }
-        commands
-    }
-}
-
-impl<'a> Iterator for Commands<'a> {
-    type Item = Command<'a>;
-
-    #[inline]
-    fn next(&mut self) -> Option<Command<'a>> {
-        if self.left == 0 {
-            return None;
-        }
-        self.left -= 1;
-        if self.lone {
-            return Some(Command { bytes: self.body, body: self.body });
-        }
-        let (start, end) = command_bounds(self.body, self.cursor);
-        self.cursor = end;
-        Some(Command { bytes: &self.body[start..end], body: self.body })
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left as usize, Some(self.left as usize))
-    }
-}
-
-impl ExactSizeIterator for Commands<'_> {}
-
-impl<'a> Command<'a> {
-    /// The command's bytes.
-    #[inline]
-    pub fn as_slice(&self) -> &'a [u8] {
-        self.bytes
-    }
-
-    /// A part of this command as shared [`Bytes`], without a copy. It keeps the whole batch's buffer alive (tens of
-    /// KiB), so it pays for large parts only; a small one is cheaper copied.
-    ///
-    /// # Panics
-    /// When `part` is not a part of [`as_slice`](Self::as_slice).
-    pub fn share(&self, part: &[u8]) -> Bytes {
-        self.body.slice_ref(part)
-    }
-}

@@ -53,11 +53,12 @@ mod tests;
 pub mod thread;
 mod writer;
 
-use niagara_planted as planted;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
+
+use niagara_planted as planted;
 
 pub use entry::{EntryId, LogEntry};
 pub use error::LogError;
@@ -66,7 +67,7 @@ pub use inspect::{Inspection, SegmentReport, inspect};
 pub use marks::{Held, LogMarks, NoMarks};
 pub use memory_files::MemoryFiles;
 pub use recover::open;
-pub use store::{Figures, LogStore};
+pub use store::{LogSize, LogStore};
 pub use writer::LogWriter;
 
 /// What Raft must remember besides its entries (Raft, figure 2, "persistent state").

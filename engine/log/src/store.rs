@@ -26,7 +26,7 @@ struct Shared {
 
 /// The sizes of a log at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
+pub struct LogSize {
     /// Entries that the log holds.
     pub entries: u64,
     /// Bytes of entries in memory, 32 for each head included.
@@ -35,6 +35,13 @@ pub struct Figures {
     pub disk_bytes: u64,
     /// Segment files in use.
     pub segments: u64,
+}
+
+impl LogSize {
+    /// Bytes in memory and on disk.
+    pub fn bytes(&self) -> u64 {
+        self.disk_bytes + self.cached_bytes
+    }
 }
 
 /// Where the writer has put an entry.
@@ -186,9 +193,9 @@ impl LogStore {
     }
 
     /// The log's sizes.
-    pub fn bytes(&self) -> Figures {
+    pub fn size(&self) -> LogSize {
         let state = self.lock();
-        Figures {
+        LogSize {
             entries: state.table.len(),
             cached_bytes: state.cached_bytes,
             disk_bytes: state.segments.iter().map(|segment| segment.bytes).sum(),

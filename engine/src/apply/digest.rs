@@ -1,18 +1,8 @@
 //! Rolling digests of the global log and of the state it has led to, kept at positions that any two servers share.
 
 use bytes::{Buf, BufMut};
+use niagara_group::digest_mark::{DigestMark, put_state, take_state};
 use niagara_sequencer::GlobalPosition;
-
-/// The digests up to and including a position.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Mark {
-    /// The position; 0 for none.
-    pub position: u64,
-    /// The digest of the global log.
-    pub log: u64,
-    /// The digest of the state that it has led to; nothing if the state machine gives none, or gave none at that time.
-    pub state: Option<u64>,
-}
 
 /// The digests of everything up to the current position, and those at some positions before.
 ///
@@ -31,19 +21,19 @@ pub struct Digests {
 /// The marks at multiples of one power of two.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Multiples {
-    newest: Mark,
-    previous: Mark,
-    first: Mark,
+    newest: DigestMark,
+    previous: DigestMark,
+    first: DigestMark,
 }
 
 impl Multiples {
-    fn all(&self) -> [Mark; 3] {
+    fn all(&self) -> [DigestMark; 3] {
         [self.newest, self.previous, self.first]
     }
 }
 
 /// Powers of two that a position can have passed.
-const POWERS: usize = 64;
+const POWERS: usize = DigestMark::MOST / 3;
 
 impl Digests {
     /// Commands stand at `position`; `content` is a checksum of them and of what was decided about them, and `state` the digest
@@ -81,7 +71,7 @@ impl Digests {
     }
 
     fn mark(&mut self, first: u64, last: u64) {
-        let at = |position| Mark { position, log: self.log, state: self.state };
+        let at = |position| DigestMark { position, log: self.log, state: self.state };
         for power in 0..POWERS {
             let step = 1u64 << power;
             let newest = last >> power << power;
@@ -106,16 +96,16 @@ impl Digests {
     /// not brought back.
     pub(crate) fn without_noops_after(&self, position: GlobalPosition) -> Digests {
         let mut digests = self.clone();
-        let later = |mark: &Mark| mark.position > position.get();
+        let later = |mark: &DigestMark| mark.position > position.get();
         for multiples in &mut digests.powers {
             if later(&multiples.newest) {
-                (multiples.newest, multiples.previous) = (multiples.previous, Mark::default());
+                (multiples.newest, multiples.previous) = (multiples.previous, DigestMark::default());
             }
             if later(&multiples.newest) {
-                (multiples.newest, multiples.previous) = (Mark::default(), Mark::default());
+                (multiples.newest, multiples.previous) = (DigestMark::default(), DigestMark::default());
             }
             if later(&multiples.first) {
-                multiples.first = Mark::default();
+                multiples.first = DigestMark::default();
             }
         }
         digests
@@ -127,7 +117,7 @@ impl Digests {
         put_state(out, self.state);
         out.put_u8(self.powers.len() as u8);
         for mark in self.powers.iter().flat_map(Multiples::all) {
-            put_mark(out, &mark);
+            mark.encode(out);
         }
     }
 
@@ -140,9 +130,9 @@ impl Digests {
         }
         let mut multiples = || {
             Some(Multiples {
-                newest: take_mark(input)?,
-                previous: take_mark(input)?,
-                first: take_mark(input)?,
+                newest: DigestMark::decode(input)?,
+                previous: DigestMark::decode(input)?,
+                first: DigestMark::decode(input)?,
             })
         };
         let powers = (0..powers).map(|_| multiples()).collect::<Option<_>>()?;
@@ -155,7 +145,7 @@ impl Digests {
         let mut digests = Digests { log: input.try_get_u64_le().ok()?, ..Digests::default() };
         let mut mark = || {
             let (position, log) = (input.try_get_u64_le().ok()?, input.try_get_u64_le().ok()?);
-            Some(Mark { position, log, state: None })
+            Some(DigestMark { position, log, state: None })
         };
         for power in 0..POWERS {
             let (newest, previous) = (mark()?, mark()?);
@@ -179,44 +169,12 @@ impl Digests {
     }
 
     /// What is kept, oldest first.
-    pub fn kept(&self) -> Vec<Mark> {
+    pub fn kept(&self) -> Vec<DigestMark> {
         let marks = self.powers.iter().flat_map(Multiples::all);
-        let mut kept: Vec<Mark> = marks.filter(|mark| mark.position > 0).collect();
+        let mut kept: Vec<DigestMark> = marks.filter(|mark| mark.position > 0).collect();
         kept.sort_unstable_by_key(|mark| mark.position);
         kept.dedup_by_key(|mark| mark.position);
         kept
-    }
-}
-
-/// Appends a mark: position, digest of the log, and whether there is one of the state, and which.
-pub(crate) fn put_mark(out: &mut impl BufMut, mark: &Mark) {
-    out.put_u64_le(mark.position);
-    out.put_u64_le(mark.log);
-    put_state(out, mark.state);
-}
-
-/// The most marks that are kept at a time.
-pub(crate) const MARKS_MAX: usize = 3 * POWERS;
-
-/// Bytes of a mark.
-pub(crate) const MARK_BYTES: usize = 25;
-
-/// Reads a mark.
-pub(crate) fn take_mark(input: &mut &[u8]) -> Option<Mark> {
-    let (position, log) = (input.try_get_u64_le().ok()?, input.try_get_u64_le().ok()?);
-    Some(Mark { position, log, state: take_state(input)? })
-}
-
-fn put_state(out: &mut impl BufMut, state: Option<u64>) {
-    out.put_u8(u8::from(state.is_some()));
-    out.put_u64_le(state.unwrap_or(0));
-}
-
-fn take_state(input: &mut &[u8]) -> Option<Option<u64>> {
-    match (input.try_get_u8().ok()?, input.try_get_u64_le().ok()?) {
-        (0, 0) => Some(None),
-        (1, state) => Some(Some(state)),
-        _ => None,
     }
 }
 

@@ -4,8 +4,8 @@
 //! lane suffices, since a lane numbers its commands without gaps and they are executed in order.
 
 use bytes::{Buf, BufMut};
+use niagara_group::batch::Span;
 
-use crate::batch::Span;
 use crate::planted::{self, Bug};
 
 /// The number of the next command to execute, per server and lane. Rows exist for members only.

@@ -3,6 +3,5 @@
 mod digest;
 mod ledger;
 
-pub use digest::{Digests, Mark};
-pub(crate) use digest::{MARK_BYTES, MARKS_MAX, put_mark, take_mark};
+pub use digest::Digests;
 pub use ledger::{Ledger, Verdict};

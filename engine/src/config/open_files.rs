@@ -2,8 +2,9 @@
 //!
 //! Who runs one keeps so many free of anything else: an engine that cannot open the next file of its log has to end.
 
-use super::Config;
 use niagara_log::Durability;
+
+use super::Config;
 
 /// Accepted connections of a link that have not said who they are, besides one for each member. A stranger can have so many of
 /// each link's.

@@ -3,10 +3,10 @@
 use std::fs::File;
 use std::path::Path;
 
+use niagara_log::{Files, SystemFiles};
 use rustix::fs::{FlockOperation, flock};
 
 use super::error::IdentityError;
-use niagara_log::{Files, SystemFiles};
 
 /// Held as long as a server works in its data directory; gone with the process, however that ends.
 pub(crate) struct DirectoryLock(#[expect(dead_code, reason = "it is held, not used")] File);

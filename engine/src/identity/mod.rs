@@ -32,10 +32,11 @@ use parking_lot::Mutex;
 pub use error::IdentityError;
 pub(crate) use lock::DirectoryLock;
 
+use niagara_log::{Durability, Files, Held, LogMarks};
+
 use self::record::{Met, Record};
 use crate::config::Config;
 use crate::planted::{self, Bug};
-use niagara_log::{Durability, Files, Held, LogMarks};
 
 /// A server's identity. Until [`begin`](Identity::begin) it is as the last start left it, so that a start which fails changes
 /// nothing of it.

@@ -1,6 +1,7 @@
+use niagara_log::{EntryId, HardState, MemoryFiles, SystemFiles};
+
 use super::*;
 use crate::config::Member;
-use niagara_log::{EntryId, HardState, MemoryFiles, SystemFiles};
 
 fn config(dir: &Path) -> Config {
     let transfer = "127.0.0.1:0".to_owned();

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::mem;
 
 use bytes::{Bytes, BytesMut};
+use niagara_group::LaneSource;
+use niagara_group::batch::{Span, SubBatch};
 
-use crate::batch::{Span, SubBatch};
-use crate::group::LaneSource;
 use crate::planted::{self, Bug};
 use crate::sync::{AtomicU64, AtomicUsize, Mutex, Ordering::SeqCst};
 

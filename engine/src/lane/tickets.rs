@@ -286,10 +286,12 @@ impl<R> Deliveries<R> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use bytes::BytesMut;
+
     use super::*;
     use crate::lane::Origin;
-    use bytes::BytesMut;
-    use std::time::Duration;
 
     #[derive(Default)]
     struct Heard(Mutex<Vec<Completion<u64>>>);

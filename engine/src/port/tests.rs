@@ -6,17 +6,16 @@ use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use proptest::prelude::*;
-
+use niagara_group::Commands;
+use niagara_log::MemoryFiles;
 use niagara_sequencer::GlobalPosition;
+use proptest::prelude::*;
 
 use super::*;
 use crate::config::{Config, Member};
 use crate::frozen::{Encoded, MalformedState};
 use crate::sim::{Clock, Machine, ManualClock, Outside};
-use crate::state_machine::Commands;
 use crate::{Durability, StateMachine};
-use niagara_log::MemoryFiles;
 
 const GROUPS: usize = 2;
 const PORTS: usize = 3;

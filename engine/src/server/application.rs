@@ -6,21 +6,23 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam_channel::Receiver;
+use niagara_group::Commands;
+use niagara_group::GroupFloor;
+use niagara_group::batch::{SubBatch, decode_commands};
+use niagara_log::LogEntry;
 use niagara_sequencer::{Emitted, GlobalPosition, Layout};
 
 use super::bell::Bell;
 use super::board::Board;
 use super::stretch::{Cut, Stretch, Then};
 use crate::apply::{Digests, Ledger, Verdict};
-use crate::batch::{SubBatch, decode_commands};
 use crate::lane::{Deliveries, Lane};
 use crate::metrics::Metrics;
 use crate::planted::{self, Bug};
 use crate::read_gate::ReadGate;
-use crate::snapshot::{GroupFloor, Handover, Header};
-use crate::state_machine::{Commands, StateMachine};
+use crate::snapshot::{Handover, Header};
+use crate::state_machine::StateMachine;
 use crate::sync::{AtomicU64, Mutex, Ordering::SeqCst};
-use niagara_log::LogEntry;
 
 /// What has been executed, for the status.
 #[derive(Default)]

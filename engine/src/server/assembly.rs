@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::JoinHandle;
 
+use niagara_log::thread::spawn;
+use niagara_log::{Durability, LogError, SystemFiles};
 use niagara_net::{LinkConfig, OpenError, Peer, Transport};
 
 use super::bell::Bell;
@@ -24,8 +26,6 @@ use crate::config::{Config, ConfigError, Link, MOST_PENDING, Pinning};
 use crate::identity::{DirectoryLock, Identity, IdentityError, random};
 use crate::snapshot::SnapshotError;
 use crate::state_machine::StateMachine;
-use niagara_log::thread::spawn;
-use niagara_log::{Durability, LogError, SystemFiles};
 
 /// Why a server did not start. Nothing of it runs then.
 #[derive(Debug, thiserror::Error)]

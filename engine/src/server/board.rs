@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::SeqCst};
 
+use niagara_group::Taking;
+use niagara_log::Held;
 use niagara_net::Waker;
 use parking_lot::Mutex;
 
@@ -12,10 +14,8 @@ use super::divergence::Divergence;
 use super::mailbox::Mailbox;
 use super::room::Room;
 use super::waits::{Level, Waits};
-use crate::group::Taking;
 use crate::planted::{self, Bug};
 use crate::snapshot::{Header, SnapshotBoard, Snapshots};
-use niagara_log::Held;
 
 /// Progress of the whole server. Orders are sequentially consistent throughout: fields are written once per batch, and
 /// the sleep protocol ("publish, then look whether the other sleeps" against "say that you sleep, then look again")

@@ -5,10 +5,10 @@ use std::collections::btree_map::Entry;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
+use niagara_group::digest_mark::DigestMark;
 use parking_lot::Mutex;
 
 use crate::agreement::{Compared, DigestOf, FirstDifference, compare};
-use crate::apply::Mark;
 
 /// What speaks for it that this server and others have executed different things. It is never taken back: only a new process
 /// looks anew.
@@ -32,7 +32,7 @@ struct Known {
 /// What is known of another server.
 #[derive(Default)]
 struct Peer {
-    marks: Vec<Mark>,
+    marks: Vec<DigestMark>,
     equal: Compared,
     differs: Option<FirstDifference>,
 }
@@ -64,7 +64,7 @@ impl Divergence {
     }
 
     /// Another server has said what it keeps, to be compared with what is kept here.
-    pub fn heard(&self, peer: u64, theirs: Vec<Mark>, mine: &[Mark]) {
+    pub fn heard(&self, peer: u64, theirs: Vec<DigestMark>, mine: &[DigestMark]) {
         let mut known = self.known.lock();
         known.peers.entry(peer).or_default().marks = theirs;
         known.compare(peer, mine);
@@ -72,7 +72,7 @@ impl Divergence {
     }
 
     /// There is more here to compare what others have said with.
-    pub fn moved_on(&self, mine: &[Mark]) {
+    pub fn moved_on(&self, mine: &[DigestMark]) {
         let mut known = self.known.lock();
         let peers: Vec<u64> = known.peers.keys().copied().collect();
         peers.into_iter().for_each(|peer| known.compare(peer, mine));
@@ -108,7 +108,7 @@ const ADVICE: &str =
     "Keep all data directories as they are, look at `niagara status`, and report this: it must never happen";
 
 impl Known {
-    fn compare(&mut self, peer: u64, mine: &[Mark]) {
+    fn compare(&mut self, peer: u64, mine: &[DigestMark]) {
         let known = self.peers.entry(peer).or_default();
         match compare(mine, &known.marks) {
             Ok(equal) => {
@@ -155,8 +155,9 @@ impl Known {
 mod tests {
     use super::*;
 
-    fn marks(digests: &[(u64, u64, u64)]) -> Vec<Mark> {
-        let mark = |&(position, log, state): &(u64, u64, u64)| Mark { position, log, state: Some(state) };
+    fn marks(digests: &[(u64, u64, u64)]) -> Vec<DigestMark> {
+        let mark =
+            |&(position, log, state): &(u64, u64, u64)| DigestMark { position, log, state: Some(state) };
         digests.iter().map(mark).collect()
     }
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::apply::{Digests, Mark};
+use niagara_group::digest_mark::DigestMark;
+
+use crate::apply::Digests;
 
 /// How often they are told, in all groups together, and only while there is something new: differences are found within
 /// seconds, for a few KiB.
@@ -38,7 +40,7 @@ impl Exchange {
     }
 
     /// What is to be told; nothing if it is what was told last.
-    pub fn news(&mut self, digests: &Digests) -> Option<Vec<Mark>> {
+    pub fn news(&mut self, digests: &Digests) -> Option<Vec<DigestMark>> {
         let now = (digests.value(), digests.state());
         let kept = digests.kept();
         if self.told == Some(now) || kept.is_empty() {

@@ -3,14 +3,14 @@
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Instant;
 
+use niagara_group::Write;
+use niagara_log::{HardState, Held, LogError, LogWriter};
 use niagara_net::{Event, Transport};
 
 use super::log_thread::{LogThread, Pending};
 use super::replica::Replica;
 use super::ticks::Ticks;
-use crate::group::Write;
 use crate::planted::{self, Bug};
-use niagara_log::{HardState, Held, LogError, LogWriter};
 
 /// Everything that the thread of one group owns.
 pub(crate) struct GroupThread {

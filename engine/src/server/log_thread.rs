@@ -6,12 +6,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::board::{Board, Mail};
-use super::room::Room;
-use crate::group::Write;
-use crate::metrics::GroupMetrics;
+use niagara_group::Write;
 use niagara_log::thread::spawn;
 use niagara_log::{HardState, LogEntry, LogError, LogWriter};
+
+use super::board::{Board, Mail};
+use super::room::Room;
+use crate::metrics::GroupMetrics;
 
 /// Writes for the thread. The channel needs no bound of its own: the driver takes no more entries than may wait for the disk.
 pub(crate) struct LogThread {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
+use niagara_log::{Held, LogError, LogStore};
 use niagara_net::{Admission, Event, Frame, Hello, Refusal};
 
 use super::application::Application;
@@ -25,7 +26,6 @@ use crate::lane::Lane;
 use crate::planted::{self, Bug};
 use crate::snapshot::{Header, Keeper};
 use crate::state_machine::StateMachine;
-use niagara_log::{Held, LogError, LogStore};
 
 /// A server without threads. Each method is what one of the threads of an [`Engine`](crate::Engine) does in one round of
 /// its loop, with the same code; the caller decides the order, as an operating system does with threads.

@@ -19,7 +19,7 @@
 //! | `shared.rs` | what callers' threads reach |
 //! | `thread.rs`, `bell.rs`, `ticks.rs` | starting; sleeping and waking; when to do what is done now and then |
 //!
-//! Threads are thin: the rules are in [`crate::group`], [`crate::apply`] and the sequencer crate. No thread blocks on
+//! Threads are thin: the rules are in [`niagara_group`], [`crate::apply`] and the sequencer crate. No thread blocks on
 //! another one's full queue, except that the sequencer's waits for execution, which waits for nobody.
 
 mod alarms;

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use niagara_log::{Durability, Files, LogStore, LogWriter};
 use niagara_sequencer::Layout;
 
 use super::application::{Application, Executor, Work};
@@ -25,7 +26,6 @@ use crate::planted::{self, Bug};
 use crate::read_gate::ReadGate;
 use crate::snapshot::{Handover, Header, Keeper, KeeperConfig, KeeperShare};
 use crate::state_machine::StateMachine;
-use niagara_log::{Durability, Files, LogStore, LogWriter};
 
 /// What a server takes from the world around it, apart from messages.
 #[derive(Clone, Debug)]

@@ -6,6 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
+use niagara_group::batch::SubBatch;
+use niagara_group::wire::Wire;
+use niagara_group::{Driver, Output, View};
+use niagara_log::Held;
 use niagara_net::Event;
 use raft::StateRole;
 
@@ -13,21 +17,17 @@ use super::application::Executed;
 use super::bell::Bell;
 use super::board::{Board, GroupBoard, Mail};
 use super::exchange::Exchange;
-use crate::batch::SubBatch;
-use crate::group::{Driver, Output, SnapshotFloor, View};
 use crate::lane::LaneQueue;
 use crate::metrics::GroupMetrics;
 use crate::planted::{self, Bug};
 use crate::read_gate::ReadGate;
 use crate::snapshot::{Need, Snapshots};
-use crate::wire::Wire;
-use niagara_log::{Held, LogStore};
 
 /// The driver of one group, and everything of the server that it reads and writes.
 pub(crate) struct Replica {
     pub group: usize,
     pub server: u64,
-    pub driver: Driver<LogStore>,
+    pub driver: Driver,
     pub queue: Arc<LaneQueue>,
     pub board: Arc<Board>,
     pub reads: Arc<ReadGate>,
@@ -77,7 +77,7 @@ const MOST_REFUSALS: usize = 16;
 
 impl Replica {
     /// A replica of the group with this zero-based index.
-    pub fn new(group: usize, driver: Driver<LogStore>, share: ReplicaShare) -> Replica {
+    pub fn new(group: usize, driver: Driver, share: ReplicaShare) -> Replica {
         let ReplicaShare { server, queue, board, reads, sequencer, metrics, executed, peers, tick, sound } =
             share;
         let exchange = Exchange::new(group, board.groups.len(), tick);
@@ -166,7 +166,7 @@ impl Replica {
                 Mail::AskRead(round) => self.driver.ask_read(round),
                 Mail::Pad(level) => self.driver.forward_pad_request(level),
                 Mail::Kept(snapshots) => self.kept(&snapshots),
-                Mail::Install(here) => self.driver.install(&SnapshotFloor::of(&here, self.group)),
+                Mail::Install(here) => self.driver.install(&here.floor_of(self.group)),
                 Mail::Stop => stop = true,
             }
         }
@@ -176,8 +176,8 @@ impl Replica {
 
     /// These snapshots are durable.
     pub fn kept(&mut self, Snapshots { newest, older }: &Snapshots) {
-        let of = |header| SnapshotFloor::of(header, self.group);
-        self.driver.kept(of(newest), older.as_ref().map(|older| of(older)));
+        let older = older.as_ref().map(|older| older.floor_of(self.group));
+        self.driver.kept(newest.floor_of(self.group), older);
     }
 
     /// Looks at how far the rest of the server is: once per turn, before the tick and the turn.

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 
-use super::board::Board;
 use niagara_log::Files;
+
+use super::board::Board;
 
 /// Ticks between two looks at the disk: a disk of 1 GB/s takes some 200 MB meanwhile, less than the reserve.
 const TICKS_BETWEEN_LOOKS: u32 = 4;

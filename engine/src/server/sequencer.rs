@@ -6,17 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
+use niagara_group::batch::EntryFill;
+use niagara_log::{EntryId, LogEntry, LogStore};
 use niagara_sequencer::{Emitted, Fill, FloorIndex, GlobalPosition, GroupId, Layout, Merge, Slot};
 
 use super::alarms::measure;
 use super::board::{Board, Mail};
 use super::stretch::{Cut, Stretch, Then};
-use crate::batch::EntryFill;
 use crate::metrics::Metrics;
 use crate::planted::{self, Bug};
 use crate::read_gate::ReadGate;
 use crate::snapshot::Header;
-use niagara_log::{EntryId, LogEntry, LogStore};
 
 /// When a snapshot is due.
 #[derive(Clone, Copy, Debug)]

@@ -5,14 +5,14 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use niagara_group::batch::{LONE_COMMAND_BYTES, put_command};
+use niagara_group::digest_mark::DigestMark;
 
 use super::alarms::{alarms, waiting};
 use super::application::Executed;
 use super::bell::Bell;
 use super::board::Board;
 use super::replica::ROLES;
-use crate::apply::Mark;
-use crate::batch::{LONE_COMMAND_BYTES, put_command};
 use crate::clock::Clock;
 use crate::lane::{Deliveries, Lane, LaneId, Piece, Sink, Submission};
 use crate::metrics::Metrics;
@@ -168,7 +168,7 @@ impl<S: StateMachine> Shared<S> {
             waiting: waiting(board),
             snapshot: board.snapshots.status(),
             digests: digests
-                .map(|Mark { position, log, state }| Digest {
+                .map(|DigestMark { position, log, state }| Digest {
                     position,
                     value: format!("{log:016x}"),
                     state: state.map(|state| format!("{state:016x}")),

@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
+use niagara_group::batch::EntryFill;
+use niagara_group::{Driver, DriverConfig, SlotIndex, SnapshotFloor};
+use niagara_log::{
+    Durability, EntryId, Files, HardState, LogConfig, LogStore, LogWriter, MemoryFiles, Replayed,
+};
+
 use super::assembly::StartError;
 use super::parts::Outside;
-use crate::batch::EntryFill;
 use crate::config::Config;
-use crate::group::{Driver, DriverConfig, SlotIndex, SnapshotFloor};
 use crate::identity::Identity;
 use crate::lane::{LaneQueue, Origin};
 use crate::planted::{self, Bug};
 use crate::snapshot::{Header, Shelf};
 use crate::state_machine::StateMachine;
-use niagara_log::{
-    Durability, EntryId, Files, HardState, LogConfig, LogStore, LogWriter, MemoryFiles, Replayed,
-};
 
 /// The snapshots of a server, and the state that was read from the newest.
 pub(super) struct Found<S: StateMachine> {
@@ -25,7 +26,7 @@ pub(super) struct Found<S: StateMachine> {
 
 /// One group's log and what follows from it.
 pub(super) struct OpenGroup {
-    pub driver: Driver<LogStore>,
+    pub driver: Driver,
     pub store: LogStore,
     pub writer: LogWriter,
     pub queue: Arc<LaneQueue>,
@@ -73,7 +74,7 @@ impl Fitting {
         let Some(header) = snapshot else {
             return Fitting { floor: EntryId::default(), round: 0, received: false };
         };
-        let SnapshotFloor { floor, round } = SnapshotFloor::of(header, group.into());
+        let SnapshotFloor { floor, round } = header.floor_of(group.into());
         let received = identity.was_received(header.id, header.server);
         Fitting { floor: floor.entry, round, received }
     }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use niagara_log::{EntryId, LogEntry};
 use niagara_sequencer::{Emitted, GroupId};
 
 use crate::snapshot::Header;
-use niagara_log::{EntryId, LogEntry};
 
 /// A part of the global log: the paper's global-log channel carries these.
 #[derive(Default)]

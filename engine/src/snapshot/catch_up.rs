@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use niagara_log::Files;
+
 use super::board::Need;
 use super::error::SnapshotError;
 use super::fetch::{Fetch, Progress};
@@ -14,7 +16,6 @@ use super::shelf::{Shelf, check_owner};
 use super::wire::Transfer;
 use crate::frozen::Restoring;
 use crate::identity::IdentityError;
-use niagara_log::Files;
 
 /// Read in one step, in bytes of the file: what else this thread has to do waits for no longer than that takes.
 const STEP_BYTES: u64 = 1 << 20;

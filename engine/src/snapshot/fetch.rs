@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use niagara_log::{Files, LogFile};
 
 use super::error::SnapshotError;
 use super::shelf::Shelf;
 use super::wire::Transfer;
 use super::writer::SYNC_BYTES;
 use crate::planted::{self, Bug};
-use niagara_log::{Files, LogFile};
 
 /// How many pieces a receiver asks ahead: the delay of a long link is hidden, and a short one is not crowded.
 const PIECES_AHEAD: u64 = 4;

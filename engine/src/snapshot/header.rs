@@ -1,10 +1,11 @@
 //! What a snapshot says about itself, before the application's bytes: all that the engine has to know to go on from it.
 
 use bytes::{Buf, BufMut};
+use niagara_group::{GroupFloor, SnapshotFloor};
+use niagara_log::EntryId;
 use niagara_sequencer::{GlobalPosition, GroupId, Layout, MAX_GROUPS, MAX_PLACE};
 
 use crate::apply::{Digests, Ledger};
-use niagara_log::EntryId;
 
 /// The version that is written. The first one, whose digests are of the log alone, is read too.
 pub const VERSION: u32 = 2;
@@ -46,17 +47,6 @@ pub struct Header {
     pub digests: Digests,
 }
 
-/// What of one group's log a snapshot stands for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct GroupFloor {
-    /// The last entry that fills a slot of the snapshot's round or before it; zero if there is none.
-    pub entry: EntryId,
-    /// The group's voters as of that entry.
-    pub voters: Vec<u64>,
-    /// The group's learners as of that entry.
-    pub learners: Vec<u64>,
-}
-
 /// Why bytes are no header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeaderError {
@@ -75,6 +65,11 @@ impl Header {
     /// The last position that is executed in this state: k * R.
     pub fn position(&self) -> GlobalPosition {
         self.layout().round_end(self.round)
+    }
+
+    /// What the group with this zero-based index has to know of the snapshot.
+    pub fn floor_of(&self, group: usize) -> SnapshotFloor {
+        SnapshotFloor { round: self.round, floor: self.floors[group].clone() }
     }
 
     /// The header's bytes, checksum included.
@@ -210,10 +205,10 @@ fn read_ids(input: &mut &[u8]) -> Option<Vec<u64>> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use niagara_group::batch::Span;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::batch::Span;
 
     /// A header of two groups and two servers, at round 7.
     pub fn header() -> Header {

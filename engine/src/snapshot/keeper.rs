@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use niagara_log::Files;
 use niagara_net::Event;
 use niagara_sequencer::compaction_round;
 
@@ -23,7 +24,6 @@ use crate::metrics::Metrics;
 use crate::planted::{self, Bug};
 use crate::server::{Bell, Board, Mail};
 use crate::state_machine::StateMachine;
-use niagara_log::Files;
 
 /// The snapshots that a group's replica has to know of.
 #[derive(Clone, Debug)]

@@ -41,7 +41,7 @@ mod writer;
 pub(crate) use board::{Need, SnapshotBoard};
 pub use error::SnapshotError;
 pub(crate) use handover::Handover;
-pub use header::{GroupFloor, Header, HeaderError};
+pub use header::{Header, HeaderError};
 pub use keeper::Snapshots;
 pub(crate) use keeper::{Keeper, KeeperConfig, KeeperShare};
 pub use reader::SnapshotReader;

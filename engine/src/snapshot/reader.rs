@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use niagara_log::{Files, LogFile};
 
 use super::error::SnapshotError;
 use super::format::{CHUNK_HEAD_BYTES, Head, TRAILER_BYTES, chunk_checks, read_head, trailer};
 use super::header::{Header, HeaderError, PRELUDE_BYTES, VERSION, checksum};
 use crate::frozen::Restoring;
 use crate::planted::{self, Bug};
-use niagara_log::{Files, LogFile};
 
 /// An open snapshot. It counts as whole when [`next_chunk`](Self::next_chunk) has returned its end.
 ///

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use niagara_log::Files;
+
 use super::error::SnapshotError;
 use super::header::Header;
 use super::reader::SnapshotReader;
 use super::writer::SnapshotWriter;
 use crate::planted::{self, Bug};
-use niagara_log::Files;
 
 /// How many snapshots are kept: should the newest be damaged, the one before is still there, with the logs that it needs.
 const KEPT: usize = 2;

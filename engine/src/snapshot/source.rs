@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use niagara_log::{Files, LogFile};
+
 use super::error::SnapshotError;
 use super::pace::Pace;
 use super::shelf::{Kept, Shelf};
 use super::wire::Transfer;
-use niagara_log::{Files, LogFile};
 
 /// Pieces that may wait for their turn, for all servers together. A receiver asks for a few ahead and asks again, so what is
 /// dropped above it is not lost.

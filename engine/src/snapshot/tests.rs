@@ -5,11 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use niagara_log::{Files, MemoryFiles};
+
 use super::fetch::{Fetch, Progress};
 use super::header::tests::header;
 use super::source::Source;
 use super::*;
-use niagara_log::{Files, MemoryFiles};
 
 const CHUNKS: [&[u8]; 3] = [b"first", b"the second one", b"3"];
 

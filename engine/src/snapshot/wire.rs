@@ -14,7 +14,7 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use niagara_net::Frame;
 
-use crate::wire::MalformedMessage;
+use niagara_group::wire::MalformedMessage;
 
 const ASK: u8 = 1;
 const OFFER: u8 = 2;

@@ -4,11 +4,12 @@ use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use niagara_log::{Files, LogFile};
+
 use super::error::SnapshotError;
 use super::format::{TRAILER_BYTES, chunk_head, trailer};
 use super::header::{Header, checksum};
 use crate::planted::{self, Bug};
-use niagara_log::{Files, LogFile};
 
 /// So many bytes are synced at a time: a sync of all of a large file at its end would hold up the logs' syncs on the same disk
 /// for as long as it takes.

@@ -21,7 +21,6 @@ extern crate self as niagara_net;
 pub mod check;
 pub mod models;
 
-mod group;
 mod metrics;
 mod server;
 mod snapshot;
@@ -29,8 +28,6 @@ mod sync;
 
 #[path = "../../../engine/src/apply/mod.rs"]
 mod apply;
-#[path = "../../../engine/src/batch.rs"]
-mod batch;
 #[path = "../../../engine/src/frozen.rs"]
 mod frozen;
 #[path = "../../../engine/src/inbox.rs"]
@@ -52,7 +49,8 @@ mod ticket;
 #[path = "../../../net/src/waker.rs"]
 mod waker;
 
+pub use niagara_group::{Command, Commands};
 pub use outcome::{Applied, Completion, Consistency, ReadFailed, Refused, Unknown};
 pub use sleep::SleepFlag;
-pub use state_machine::{Command, Commands, NotACommand, StateMachine};
+pub use state_machine::{NotACommand, StateMachine};
 pub use waker::Waker;

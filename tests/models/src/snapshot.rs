@@ -6,4 +6,4 @@ mod handover;
 mod header;
 
 pub(crate) use handover::Handover;
-pub use header::{GroupFloor, Header, HeaderError};
+pub use header::{Header, HeaderError};

@@ -6,10 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use niagara_engine::apply::Mark;
 use niagara_engine::batch::{Span, SubBatch, encode_commands, encode_skip};
 use niagara_engine::log::{self, HardState, LogEntry};
 use niagara_engine::wire::Wire;
+use niagara_group::digest_mark::DigestMark;
 use niagara_kvstore::command::{self, Condition};
 use niagara_kvstore::{Description, Life, Tag, Version, resp};
 use niagara_net::{Greeting, Hello, Refusal};
@@ -86,7 +86,7 @@ pub fn greeting() -> Seeds {
 
 /// Every kind of message, and every type of Raft's.
 pub fn message() -> Seeds {
-    let mark = |position, state| Mark { position, log: position * 3, state };
+    let mark = |position, state| DigestMark { position, log: position * 3, state };
     let mut wires = vec![
         ("forward".to_owned(), Wire::Forward(sub_batch(&[b"one", b"", b"three"], 1))),
         ("forward-too-much".to_owned(), Wire::Forward(too_much())),

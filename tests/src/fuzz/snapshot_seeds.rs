@@ -4,8 +4,9 @@ use bytes::BufMut;
 use niagara_engine::apply::{Digests, Ledger};
 use niagara_engine::batch::Span;
 use niagara_engine::log::EntryId;
-use niagara_engine::snapshot::{GroupFloor, Header, Transfer};
+use niagara_engine::snapshot::{Header, Transfer};
 use niagara_engine::{Frozen, GlobalPosition, StateMachine};
+use niagara_group::GroupFloor;
 use niagara_kvstore::{Kv, command};
 use niagara_sequencer::GroupId;
 

@@ -15,7 +15,7 @@ fn entries_may_be_compacted_in_the_view_before_they_are_written() {
     store.append(&written[5..30]);
     let first = store.compact_to(20);
     assert_eq!((store.first_index(), store.term(20)), (21, Some(1)));
-    assert_eq!(store.bytes().cached_bytes, 10 * 100, "the writer has copies of its own of 6 to 20");
+    assert_eq!(store.size().cached_bytes, 10 * 100, "the writer has copies of its own of 6 to 20");
     assert_eq!(all(&store), written[20..30]);
     store.append(&written[30..]);
     let second = store.compact_to(33);
@@ -29,7 +29,7 @@ fn entries_may_be_compacted_in_the_view_before_they_are_written() {
     writer.write(&written[30..], None).unwrap();
     writer.compact(second).unwrap();
     assert_eq!(all(&store), written[33..]);
-    assert_eq!(store.bytes().cached_bytes, 0);
+    assert_eq!(store.size().cached_bytes, 0);
     drop((store, writer));
     let (store, _writer) = reopen(&config).unwrap();
     assert_eq!((store.floor(), all(&store)), (second, written[33..].to_vec()));
@@ -90,9 +90,9 @@ fn writes_from_before_a_reset_are_harmless() {
         writer.write(&old[8..], None).unwrap();
         assert_eq!(all(&store), new);
         writer.reset(floor).unwrap();
-        assert_eq!((all(&store), store.bytes().segments), (new.clone(), 1));
+        assert_eq!((all(&store), store.size().segments), (new.clone(), 1));
         writer.write(&new, None).unwrap();
-        assert_eq!((all(&store), store.bytes().cached_bytes), (new.clone(), 0));
+        assert_eq!((all(&store), store.size().cached_bytes), (new.clone(), 0));
     }
     assert_eq!(all(&reopen(&config).unwrap().0), new);
 }
@@ -112,11 +112,11 @@ fn an_entry_that_a_reset_dropped_and_that_is_sent_again_stays_in_memory_until_it
         store.reset(floor);
         store.append(new);
         writer.write(&old, None).unwrap();
-        assert_eq!(store.bytes().cached_bytes, 10 * 100);
+        assert_eq!(store.size().cached_bytes, 10 * 100);
         writer.reset(floor).unwrap();
         assert_eq!(all(&store), new);
         writer.write(new, None).unwrap();
-        assert_eq!((all(&store), store.bytes().cached_bytes), (new.to_vec(), 0));
+        assert_eq!((all(&store), store.size().cached_bytes), (new.to_vec(), 0));
     }
     assert_eq!(all(&reopen(&config).unwrap().0), new);
 }
@@ -135,10 +135,10 @@ fn what_is_written_between_two_resets_is_from_before_the_second() {
         store.append(&after);
         writer.reset(first).unwrap();
         writer.write(&between, None).unwrap();
-        assert_eq!((all(&store), store.bytes().cached_bytes), (after.clone(), 5 * 100));
+        assert_eq!((all(&store), store.size().cached_bytes), (after.clone(), 5 * 100));
         writer.reset(second).unwrap();
         writer.write(&after, None).unwrap();
-        assert_eq!((all(&store), store.bytes().cached_bytes), (after.clone(), 0));
+        assert_eq!((all(&store), store.size().cached_bytes), (after.clone(), 0));
     }
     let (store, _writer) = reopen(&config).unwrap();
     assert_eq!((store.floor(), all(&store)), (second, after));

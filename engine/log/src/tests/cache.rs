@@ -15,9 +15,9 @@ fn what_is_not_written_never_leaves() {
     let (store, mut writer) = reopen(&config(dir.path(), Durability::Os)).unwrap();
     store.append(&batch(1..=10));
     store.release(10);
-    assert_eq!(store.bytes().cached_bytes, 10 * COUNTED);
+    assert_eq!(store.size().cached_bytes, 10 * COUNTED);
     writer.write(&batch(1..=4), None).unwrap();
-    assert_eq!(store.bytes().cached_bytes, 6 * COUNTED, "the cache's bound is 0, and 4 are written");
+    assert_eq!(store.size().cached_bytes, 6 * COUNTED, "the cache's bound is 0, and 4 are written");
     assert_eq!(all(&store), batch(1..=10));
 }
 
@@ -27,17 +27,17 @@ fn the_oldest_leave_when_the_bound_is_passed_and_released_ones_before() {
     let config = LogConfig { cache_bytes: 5 * COUNTED as usize, ..config(dir.path(), Durability::Os) };
     let (store, mut writer) = reopen(&config).unwrap();
     put(&store, &mut writer, &batch(1..=5), None);
-    assert_eq!(store.bytes().cached_bytes, 5 * COUNTED);
+    assert_eq!(store.size().cached_bytes, 5 * COUNTED);
     put(&store, &mut writer, &batch(6..=7), None);
-    assert_eq!(store.bytes().cached_bytes, 5 * COUNTED);
+    assert_eq!(store.size().cached_bytes, 5 * COUNTED);
     store.release(5);
-    assert_eq!(store.bytes().cached_bytes, 2 * COUNTED);
+    assert_eq!(store.size().cached_bytes, 2 * COUNTED);
     store.release(3);
     put(&store, &mut writer, &batch(8..=8), None);
-    assert_eq!(store.bytes().cached_bytes, 3 * COUNTED);
+    assert_eq!(store.size().cached_bytes, 3 * COUNTED);
     store.append(&batch(9..=9));
     store.release(100);
-    assert_eq!(store.bytes().cached_bytes, COUNTED, "the last is not written");
+    assert_eq!(store.size().cached_bytes, COUNTED, "the last is not written");
     assert_eq!(all(&store), batch(1..=9));
 }
 
@@ -58,7 +58,7 @@ fn a_written_batch_lets_go_of_its_payloads() {
     let (store, mut writer) = reopen(&config(dir.path(), Durability::Os)).unwrap();
     let batch = entries(1..=1, 1, 5000);
     put(&store, &mut writer, &batch, None);
-    assert_eq!(store.bytes().cached_bytes, 0);
+    assert_eq!(store.size().cached_bytes, 0);
     assert!(batch[0].data.is_unique(), "neither the cache nor the writer holds on to it");
 }
 
@@ -69,12 +69,12 @@ fn in_memory_nothing_leaves() {
     store.release(10);
     writer.sync().unwrap();
     assert_eq!(all(&store), batch(1..=10));
-    let held = Figures { entries: 10, cached_bytes: 10 * COUNTED, disk_bytes: 0, segments: 0 };
-    assert_eq!(store.bytes(), held);
+    let held = LogSize { entries: 10, cached_bytes: 10 * COUNTED, disk_bytes: 0, segments: 0 };
+    assert_eq!(store.size(), held);
     let floor = store.compact_to(4);
     writer.compact(floor).unwrap();
     assert_eq!(all(&store), batch(5..=10));
-    assert_eq!(store.bytes(), Figures { entries: 6, cached_bytes: 6 * COUNTED, ..held });
+    assert_eq!(store.size(), LogSize { entries: 6, cached_bytes: 6 * COUNTED, ..held });
     assert!(!Path::new("/nowhere").exists());
 }
 
@@ -110,11 +110,11 @@ fn a_write_that_was_overtaken_does_not_stand_in_for_the_replacement() {
     store.release(6);
     writer.write(&old, None).unwrap();
     let cached: u64 = new.iter().map(|entry| 34 + entry.data.len() as u64).sum();
-    assert_eq!(store.bytes().cached_bytes, cached, "the replacement is not written, so it stays");
+    assert_eq!(store.size().cached_bytes, cached, "the replacement is not written, so it stays");
     let now = [entries(1..=3, 1, 20), new.clone()].concat();
     assert_eq!(all(&store), now);
     writer.write(&new, None).unwrap();
-    assert_eq!(store.bytes().cached_bytes, 0);
+    assert_eq!(store.size().cached_bytes, 0);
     assert_eq!(all(&store), now);
 }
 
@@ -130,7 +130,7 @@ fn batches_that_replace_each_other_can_be_written_as_one() {
         store.append(&old);
         store.append(&new);
         writer.write(&[old, new].concat(), None).unwrap();
-        assert_eq!(store.bytes().cached_bytes, 0);
+        assert_eq!(store.size().cached_bytes, 0);
         assert_eq!(all(&store), now);
         put(&store, &mut writer, &entries(6..=12, 2, 200), None);
         writer.compact(store.compact_to(4)).unwrap();

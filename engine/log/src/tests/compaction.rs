@@ -12,12 +12,12 @@ fn compacted_entries_are_gone_but_the_term_of_the_last_one_is_known() {
         let config = config(dir.path(), durability);
         {
             let (store, mut writer) = log_of(&config, 40);
-            assert_eq!(store.bytes().segments, 7);
+            assert_eq!(store.size().segments, 7);
             let floor = store.compact_to(27);
             assert_eq!(floor, EntryId { index: 27, term: 3 });
-            assert_eq!(store.bytes().segments, 7, "files go when the writer says so");
+            assert_eq!(store.size().segments, 7, "files go when the writer says so");
             writer.compact(floor).unwrap();
-            assert_eq!(store.bytes().segments, 3, "entry 28 is in the fifth of seven");
+            assert_eq!(store.size().segments, 3, "entry 28 is in the fifth of seven");
             assert_eq!(store.compact_to(20), floor, "an older floor changes nothing");
             writer.compact(EntryId { index: 20, term: 3 }).unwrap();
             assert_eq!(store.floor(), floor);
@@ -27,7 +27,7 @@ fn compacted_entries_are_gone_but_the_term_of_the_last_one_is_known() {
         assert_eq!((store.first_index(), store.last_index(), store.floor().index), (28, 40, 27));
         assert_eq!([26, 27, 28].map(|index| store.term(index)), [None, Some(3), Some(3)]);
         assert_eq!(all(&store), numbered(28..=40));
-        assert_eq!(store.bytes().segments, 3);
+        assert_eq!(store.size().segments, 3);
     }
 }
 
@@ -39,7 +39,7 @@ fn segments_of_a_former_life_are_removed_too() {
     {
         let (store, mut writer) = reopen(&config).unwrap();
         writer.compact(store.compact_to(27)).unwrap();
-        assert_eq!(store.bytes().segments, 3);
+        assert_eq!(store.size().segments, 3);
         assert_eq!(all(&store), numbered(28..=40));
     }
     assert_eq!(all(&reopen(&config).unwrap().0), numbered(28..=40));
@@ -53,7 +53,7 @@ fn a_log_compacted_to_its_end_goes_on_from_there() {
         let (store, mut writer) = log_of(&config, 20);
         writer.write(&[], Some(HardState { term: 9, vote: 1, commit: 20 })).unwrap();
         writer.compact(store.compact_to(20)).unwrap();
-        assert_eq!((store.first_index(), store.last_index(), store.bytes().entries), (21, 20, 0));
+        assert_eq!((store.first_index(), store.last_index(), store.size().entries), (21, 20, 0));
     }
     {
         let (store, mut writer) = reopen(&config).unwrap();

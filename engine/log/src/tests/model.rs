@@ -243,7 +243,7 @@ impl World {
             assert_eq!(store.term(entry.index), Some(entry.term));
         }
         assert_eq!(all(store), self.view.entries);
-        assert_eq!(store.bytes().entries, self.view.entries.len() as u64);
+        assert_eq!(store.size().entries, self.view.entries.len() as u64);
     }
 }
 

@@ -16,7 +16,7 @@ fn a_long_log_has_as_few_files_open_as_a_short_one() {
         let config = LogConfig { prepare_beside: false, ..config(dir.path(), durability) };
         {
             let (store, mut writer) = log_of(&config, 300);
-            assert!(store.bytes().segments >= 40, "{:?}", store.bytes());
+            assert!(store.size().segments >= 40, "{:?}", store.size());
             assert!(open_in(dir.path()) <= 2, "{} files are open", open_in(dir.path()));
             assert_eq!(all(&store), numbered(1..=300));
             assert!(open_in(dir.path()) <= 2, "{} files stay open", open_in(dir.path()));

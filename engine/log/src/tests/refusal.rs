@@ -15,7 +15,7 @@ fn long_log(dir: &Path) -> LogConfig {
     let config = config(dir, Durability::Os);
     let (store, mut writer) = reopen(&config).unwrap();
     put(&store, &mut writer, &entries(1..=30, 1, 66), None);
-    assert!(store.bytes().segments >= 4);
+    assert!(store.size().segments >= 4);
     config
 }
 

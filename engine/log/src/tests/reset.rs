@@ -38,7 +38,7 @@ fn a_reset_log_is_empty_above_the_floor_in_every_mode() {
                     (floor, index + 1, index)
                 );
                 assert_eq!((store.term(index), store.term(index + 1)), (Some(term), None));
-                assert_eq!((store.bytes().entries, store.bytes().cached_bytes), (0, 0));
+                assert_eq!((store.size().entries, store.size().cached_bytes), (0, 0));
             };
             check(&store);
             writer.reset(floor).unwrap();
@@ -127,7 +127,7 @@ fn compaction_after_a_reset_keeps_what_is_above_its_floor() {
             writer.compact(store.compact_to(floor)).unwrap();
             assert_eq!(all(&store), after[floor as usize - 50..]);
         }
-        assert_eq!(store.bytes().segments, 1);
+        assert_eq!(store.size().segments, 1);
         drop((store, writer));
         assert_eq!(reopen(&config).unwrap().0.floor(), EntryId { index: 90, term: 9 });
     }

@@ -115,7 +115,7 @@ fn a_reset_that_opens_a_segment_can_be_torn() {
         let (store, mut writer) = reopen(&config).unwrap();
         store.reset(floor);
         writer.reset(floor).unwrap();
-        assert_eq!(store.bytes().segments, 1, "the full one has gone");
+        assert_eq!(store.size().segments, 1, "the full one has gone");
     }
     let mut after = Image::of(dir.path());
     let frame = after.frames(2).pop().unwrap();

@@ -15,15 +15,15 @@ fn a_batch_goes_over_as_many_segments_as_it_needs() {
         {
             let (store, mut writer) = reopen(&config).unwrap();
             put(&store, &mut writer, &batch, Some(state));
-            assert_eq!(store.bytes().segments, 4);
-            assert_eq!(store.bytes().disk_bytes, 4 * SEGMENT);
+            assert_eq!(store.size().segments, 4);
+            assert_eq!(store.size().disk_bytes, 4 * SEGMENT);
             assert_eq!(all(&store), batch);
         }
         let mut image = Image::of(dir.path());
         assert_eq!([1, 2, 3, 4, 5].map(|number| image.frames(number).len()), [1, 1, 1, 1, 0]);
         let (store, _writer) = reopen(&config).unwrap();
         assert_eq!((all(&store), store.hard_state()), (batch, state));
-        assert_eq!(store.bytes().segments, 4);
+        assert_eq!(store.size().segments, 4);
     }
 }
 
@@ -53,7 +53,7 @@ fn a_hard_state_that_finds_no_room_goes_to_the_next_segment() {
     {
         let (store, mut writer) = reopen(&config).unwrap();
         put(&store, &mut writer, &large, Some(state));
-        assert_eq!(store.bytes().segments, 2);
+        assert_eq!(store.size().segments, 2);
     }
     let (store, _writer) = reopen(&config).unwrap();
     assert_eq!((all(&store), store.hard_state()), (large, state));
@@ -114,7 +114,7 @@ fn neighbours_are_read_from_disk_in_one_go() {
     for index in 1..=20 {
         put(&store, &mut writer, &entries(index..=index, 1, 500), Some(HardState::default()));
     }
-    assert_eq!(store.bytes().cached_bytes, 0);
+    assert_eq!(store.size().cached_bytes, 0);
     let mut read = Vec::new();
     store.read(1, 20, usize::MAX, &mut read).unwrap();
     assert_eq!(read, entries(1..=20, 1, 500));
@@ -180,7 +180,7 @@ fn segments_grow_with_the_log() {
         assert_eq!(lengths(dir.path()), [KIB, KIB], "an empty log is small");
         let mut index = 0;
         let mut write_to = |segments: u64, store: &LogStore, writer: &mut LogWriter| {
-            while store.bytes().segments < segments {
+            while store.size().segments < segments {
                 index += 1;
                 put(store, writer, &entries(index..=index, 1, 66), None);
             }

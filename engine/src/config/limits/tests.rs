@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
+use niagara_log::{Durability, SystemFiles};
 use proptest::prelude::*;
 
 use super::*;
 use crate::example::Counter;
 use crate::sim::{Clock, Machine, Outside};
 use crate::{Member, Pinning};
-use niagara_log::{Durability, SystemFiles};
 
 fn config() -> Config {
     let address = || "nowhere:0".to_owned();

@@ -6,11 +6,11 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use niagara_group::batch::{LONE_COMMAND_BYTES, MOST_PIECE_BYTES, put_command};
 use niagara_sequencer::GlobalPosition;
 use proptest::prelude::*;
 
 use super::*;
-use crate::batch::{LONE_COMMAND_BYTES, MOST_PIECE_BYTES, put_command};
 use crate::lane::{Deliveries, Lane, Limits, Sink, Submission};
 use crate::outcome::Completion;
 

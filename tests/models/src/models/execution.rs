@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use loom::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use loom::thread;
+use niagara_group::Commands;
+use niagara_group::LaneSource;
+use niagara_group::batch::encode_commands;
+use niagara_log::LogEntry;
 use niagara_sequencer::{Emitted, GlobalPosition};
 
 use crate::apply::Ledger;
-use crate::batch::encode_commands;
 use crate::frozen::{Encoded, MalformedState};
-use crate::group::LaneSource;
 use crate::inbox::Inbox;
 use crate::lane::{Lane, Sink};
 use crate::models::gate::{gate, reads};
@@ -20,9 +22,8 @@ use crate::outcome::Completion;
 use crate::read_gate::ReadGate;
 use crate::server::{Application, Board, Executor, Stretch, Work};
 use crate::snapshot::Handover;
-use crate::state_machine::{Commands, StateMachine};
+use crate::state_machine::StateMachine;
 use crate::sync::{Ordering::SeqCst, current};
-use niagara_log::LogEntry;
 
 /// Counts commands, with no order of its own: what a reader sees it sees since it was told to look.
 struct Count(Arc<AtomicU64>);

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 use loom::thread;
+use niagara_group::LaneSource;
 
 use super::sockets::Sockets;
-use crate::group::LaneSource;
 use crate::inbox::Inbox;
 use crate::lane::{Lane, LaneQueue, Limits, Origin, Piece, Sink, Submission};
 use crate::models::inbox::Unpark;

@@ -169,8 +169,9 @@ fn cost(batch: &SubBatch) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use bytes::Bytes;
+
+    use super::*;
 
     struct Queue(VecDeque<SubBatch>);
 

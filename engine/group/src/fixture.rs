@@ -1,11 +1,12 @@
 //! What the tests of several files here need: a driver whose log is in memory, and a lane without commands.
 
+use niagara_log::{Durability, HardState, LogConfig};
+
 use super::config::DriverConfig;
 use super::driver::Driver;
 use super::lane_source::LaneSource;
 use super::slots::SlotIndex;
 use crate::batch::SubBatch;
-use niagara_log::{Durability, HardState, LogConfig, LogStore};
 
 /// A lane into which nobody puts anything.
 pub struct NoCommands;
@@ -17,9 +18,9 @@ impl LaneSource for NoCommands {
     fn take(&mut self, _: usize, _: &mut Vec<SubBatch>) {}
 }
 
-impl Driver<LogStore> {
+impl Driver {
     /// With an empty log.
-    pub fn in_memory(config: DriverConfig) -> Driver<LogStore> {
+    pub fn in_memory(config: DriverConfig) -> Driver {
         let log_config = LogConfig::new("nowhere", Durability::Memory, 1);
         let (store, _) = niagara_log::open(&log_config, &mut |_| {}).expect("it is new");
         Driver::new(config, store, HardState::default(), SlotIndex::default())

@@ -5,7 +5,18 @@ use std::collections::BTreeMap;
 
 use raft::eraftpb::{ConfState, Snapshot, SnapshotMetadata};
 
-use crate::snapshot::{GroupFloor, Header};
+use niagara_log::EntryId;
+
+/// What of one group's log a snapshot stands for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupFloor {
+    /// The last entry that fills a slot of the snapshot's round or before it; zero if there is none.
+    pub entry: EntryId,
+    /// The group's voters as of that entry.
+    pub voters: Vec<u64>,
+    /// The group's learners as of that entry.
+    pub learners: Vec<u64>,
+}
 
 /// What a group has to know of a snapshot: up to where it stands for the group's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,11 +28,6 @@ pub struct SnapshotFloor {
 }
 
 impl SnapshotFloor {
-    /// The part of a snapshot that concerns the group with this zero-based index.
-    pub fn of(header: &Header, group: usize) -> SnapshotFloor {
-        SnapshotFloor { round: header.round, floor: header.floors[group].clone() }
-    }
-
     /// In raft-rs's form. Its data is the round; the application's bytes travel by a channel of their own.
     pub(super) fn for_raft(&self) -> Snapshot {
         let GroupFloor { entry, voters, learners } = &self.floor;

@@ -4,10 +4,10 @@
 
 use std::collections::VecDeque;
 
+use niagara_log::LogEntry;
 use raft::eraftpb::{Entry, Message, MessageType};
 
 use crate::planted::{self, Bug};
-use niagara_log::LogEntry;
 
 /// Readys on their way to the disk, in order.
 #[derive(Debug)]
@@ -136,8 +136,9 @@ pub(super) fn bytes_of(entries: &[Entry]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use bytes::Bytes;
+
+    use super::*;
 
     fn entry(bytes: usize) -> LogEntry {
         LogEntry { index: 1, term: 1, kind: 0, context: Bytes::new(), data: vec![0; bytes].into() }

@@ -1,77 +1,22 @@
 //! The local log as raft-rs wants to see it.
 
+use niagara_log::{HardState, LogEntry, LogStore};
 use raft::eraftpb::{ConfState, Entry, EntryType, HardState as RaftHardState, Snapshot};
 use raft::{Error, GetEntriesContext, RaftState, Storage, StorageError};
 
 use super::behind::SnapshotFloor;
-use niagara_log::{EntryId, HardState, LogEntry, LogError, LogStore};
 
-/// What the group driver needs of a log: the production log, or a simulator's.
-pub trait ReplicaLog {
-    /// Makes entries visible to every reader, replacing what stood from the first one's index on.
-    fn append(&mut self, entries: &[LogEntry]);
-    /// Index of the first entry that can be read.
-    fn first_index(&self) -> u64;
-    /// Index of the last entry; 0 while empty.
-    fn last_index(&self) -> u64;
-    /// Term of an entry, or of the one just below the first.
-    fn term(&self, index: u64) -> Option<u64>;
-    /// Reads entries from `low` to `high`, both included; at least one if there is any, whatever `max_bytes` is.
-    fn read(&self, low: u64, high: u64, max_bytes: usize, out: &mut Vec<LogEntry>) -> Result<(), LogError>;
-    /// Drops the entries up to an index, at once for every reader.
-    fn compact_to(&mut self, index: u64) -> EntryId;
-    /// Drops all entries: the log is empty above this one.
-    fn reset(&mut self, floor: EntryId);
-    /// Bytes that the log takes, in memory and on disk.
-    fn bytes(&self) -> u64;
-}
-
-impl ReplicaLog for LogStore {
-    fn append(&mut self, entries: &[LogEntry]) {
-        LogStore::append(self, entries);
-    }
-
-    fn first_index(&self) -> u64 {
-        LogStore::first_index(self)
-    }
-
-    fn last_index(&self) -> u64 {
-        LogStore::last_index(self)
-    }
-
-    fn term(&self, index: u64) -> Option<u64> {
-        LogStore::term(self, index)
-    }
-
-    fn read(&self, low: u64, high: u64, max_bytes: usize, out: &mut Vec<LogEntry>) -> Result<(), LogError> {
-        LogStore::read(self, low, high, max_bytes, out)
-    }
-
-    fn compact_to(&mut self, index: u64) -> EntryId {
-        LogStore::compact_to(self, index)
-    }
-
-    fn reset(&mut self, floor: EntryId) {
-        LogStore::reset(self, floor);
-    }
-
-    fn bytes(&self) -> u64 {
-        let figures = LogStore::bytes(self);
-        figures.disk_bytes + figures.cached_bytes
-    }
-}
-
-/// raft-rs's `Storage` over a [`ReplicaLog`].
-pub(super) struct RaftStore<L> {
-    pub log: L,
+/// raft-rs's `Storage` over a group's log.
+pub(super) struct RaftStore {
+    pub log: LogStore,
     /// This server's snapshots, the older first.
     pub snapshots: Vec<SnapshotFloor>,
     hard_state: HardState,
     voters: Vec<u64>,
 }
 
-impl<L: ReplicaLog> RaftStore<L> {
-    pub fn new(log: L, hard_state: HardState, voters: Vec<u64>) -> Self {
+impl RaftStore {
+    pub fn new(log: LogStore, hard_state: HardState, voters: Vec<u64>) -> Self {
         RaftStore { log, snapshots: Vec::new(), hard_state, voters }
     }
 
@@ -84,7 +29,7 @@ impl<L: ReplicaLog> RaftStore<L> {
     }
 }
 
-impl<L: ReplicaLog> Storage for RaftStore<L> {
+impl Storage for RaftStore {
     fn initial_state(&self) -> raft::Result<RaftState> {
         let HardState { term, vote, commit } = self.hard_state;
         let hard_state = RaftHardState { term, vote, commit, ..RaftHardState::default() };

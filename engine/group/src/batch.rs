@@ -17,17 +17,20 @@ use std::ops::Range;
 use bytes::{BufMut, Bytes, BytesMut};
 use niagara_sequencer::MAX_PLACE;
 
+use crate::commands::Commands;
+
 const KIND_COMMANDS: u8 = 1;
 const KIND_SKIP: u8 = 2;
 const CONTEXT_HEAD: usize = 9;
-pub(crate) const SUB_BATCH_HEAD: usize = 40;
+/// Length of the header of a sub-batch, in bytes.
+pub const SUB_BATCH_HEAD: usize = 40;
 
 /// From this size on a command is a sub-batch of its own, passed on as the buffer that it came in. Below it, copying
 /// is cheaper than the bookkeeping of one more buffer.
-pub(crate) const LONE_COMMAND_BYTES: usize = 32 << 10;
+pub const LONE_COMMAND_BYTES: usize = 32 << 10;
 
 /// Most bytes of small commands that come to a lane's queue in one piece, their lengths included.
-pub(crate) const MOST_PIECE_BYTES: usize = 128 << 10;
+pub const MOST_PIECE_BYTES: usize = 128 << 10;
 
 /// Which numbers a sub-batch's commands have in which lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +105,7 @@ impl EntryFill {
 
 impl EntryFill {
     /// The last place that the entry fills.
-    pub(crate) fn place(&self) -> Option<u64> {
+    pub fn place(&self) -> Option<u64> {
         match *self {
             EntryFill::Nothing => None,
             EntryFill::Commands { place } | EntryFill::Skip { place } => Some(place),
@@ -272,9 +275,8 @@ impl SubBatch {
     }
 
     /// The commands of a body that has passed [`check`](Self::check).
-    #[doc(hidden)]
-    pub fn commands(&self) -> crate::Commands<'_> {
-        crate::Commands::new(self, 0)
+    pub fn commands(&self) -> Commands<'_> {
+        Commands::new(self, 0)
     }
 
     /// The number behind the last command's.
@@ -310,7 +312,7 @@ fn check_body(body: &[u8], count: u32) -> Result<(), MalformedBatch> {
 
 /// Appends a command to a body with framing 0.
 #[inline]
-pub(crate) fn put_command(body: &mut BytesMut, command: &[u8]) {
+pub fn put_command(body: &mut BytesMut, command: &[u8]) {
     let mut rest = command.len();
     while rest >= 0x80 {
         body.put_u8(rest as u8 | 0x80);
@@ -364,8 +366,9 @@ fn read_u32(bytes: &[u8], at: usize) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn sub_batch(commands: &[Vec<u8>], first: u64) -> SubBatch {
         let mut body = BytesMut::new();

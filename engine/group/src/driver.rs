@@ -5,6 +5,7 @@
 //! per round of its loop, and carries out what [`Output`] says, in its order. The production thread and the simulator
 //! run this same code, so that "persist before acknowledging" is tested where it is written.
 
+use niagara_log::{EntryId, HardState, LogEntry, LogStore};
 use niagara_sequencer::{Lag, Pacing};
 use raft::eraftpb::{Message, MessageType};
 use raft::{ProgressState, RawNode, ReadOnlyOption, StateRole};
@@ -24,23 +25,22 @@ use super::proposing::Held;
 use super::reads::{Leader, PendingReads};
 use super::resending::Progress;
 use super::slots::SlotIndex;
-use super::store::{RaftStore, ReplicaLog, entry_for_log};
+use super::store::{RaftStore, entry_for_log};
 use super::taking::Taking;
 use super::turn::{Output, View, Write};
 use super::unpersisted::Unpersisted;
 use crate::batch::EntryFill;
 use crate::planted::{self, Bug};
 use crate::wire::{Wire, crosses_the_network};
-use niagara_log::{EntryId, HardState, LogEntry};
 
 /// So many rounds a leader pads in one tick because others ask for it. A merge that waits asks again at each tick, so that even
 /// years of rounds are made up for in seconds; and no server can ask for so many that there are none left.
 const MOST_PADDED_A_TICK: u64 = 1 << 32;
 
 /// The state machine; see the documentation at the top of its file.
-pub struct Driver<L: ReplicaLog> {
+pub struct Driver {
     pub(super) config: DriverConfig,
-    pub(super) raft: RawNode<RaftStore<L>>,
+    pub(super) raft: RawNode<RaftStore>,
     pub(super) slots: SlotIndex,
     pub(super) level: u64,
     pub(super) intake: Intake,
@@ -89,9 +89,9 @@ pub struct Driver<L: ReplicaLog> {
 /// A disk that a write has been waiting for for so many election time-outs is stuck: another server should lead.
 const STUCK_ELECTIONS: u64 = 2;
 
-impl<L: ReplicaLog> Driver<L> {
+impl Driver {
     /// A replica that goes on from what `log` and `hard_state` hold. `slots` has been told of every entry in the log.
-    pub fn new(config: DriverConfig, log: L, hard_state: HardState, slots: SlotIndex) -> Self {
+    pub fn new(config: DriverConfig, log: LogStore, hard_state: HardState, slots: SlotIndex) -> Self {
         let election = config.election_ticks as usize;
         let raft_config = raft::Config {
             id: config.server,
@@ -184,7 +184,7 @@ impl<L: ReplicaLog> Driver<L> {
 
     /// Bytes that the local log takes, in memory and on disk.
     pub fn log_bytes(&self) -> u64 {
-        self.raft.store().log.bytes()
+        self.raft.store().log.size().bytes()
     }
 
     /// Raft index of the last entry in the local log.

@@ -6,11 +6,10 @@ use super::super::{DriverConfig, Output, View};
 use super::*;
 use crate::batch::{encode_commands, encode_skip};
 use crate::wire::Wire;
-use niagara_log::LogStore;
 
 /// A replica of server 1 among three.
 struct Replica {
-    driver: Driver<LogStore>,
+    driver: Driver,
     output: Output,
 }
 

@@ -1,8 +1,9 @@
 //! What a driver is told at a turn, and what it wants done.
 
+use niagara_log::{EntryId, HardState, LogEntry};
+
 use super::contradiction::Contradiction;
 use crate::wire::Wire;
-use niagara_log::{EntryId, HardState, LogEntry};
 
 /// What the rest of the server looks like at the moment of a turn.
 #[derive(Clone, Copy, Debug, Default)]

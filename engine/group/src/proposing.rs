@@ -5,7 +5,6 @@ use raft::eraftpb::{Entry, Message, MessageType};
 
 use super::driver::Driver;
 use super::lane_source::LaneSource;
-use super::store::ReplicaLog;
 use super::turn::{Output, View};
 use super::unpersisted::bytes_of;
 use crate::batch::{Span, encode_commands, encode_skip};
@@ -25,7 +24,7 @@ pub(super) enum Held {
     Other,
 }
 
-impl<L: ReplicaLog> Driver<L> {
+impl Driver {
     /// The leader's part of a turn: commands first, then what padding is still needed, in one proposal.
     pub(super) fn propose(&mut self, view: &View, source: &mut impl LaneSource, output: &mut Output) {
         let was_full = std::mem::replace(&mut self.held, Held::No) == Held::Window;

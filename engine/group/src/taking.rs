@@ -3,7 +3,6 @@
 use raft::eraftpb::{Entry, Message, MessageType};
 
 use super::driver::Driver;
-use super::store::ReplicaLog;
 use super::unpersisted::bytes_of;
 
 /// Which entries of a leader this replica takes. What it does not take it is sent again, since a leader tries with every
@@ -41,7 +40,7 @@ impl Taking {
     }
 }
 
-impl<L: ReplicaLog> Driver<L> {
+impl Driver {
     /// Says which entries of a leader may be taken from now on.
     pub fn take(&mut self, taking: Taking) {
         self.taking = taking;
@@ -101,11 +100,10 @@ mod tests {
     use super::*;
     use crate::batch::{Span, SubBatch, encode_commands, encode_skip};
     use crate::wire::Wire;
-    use niagara_log::LogStore;
 
     /// Server 1, a follower of server 2, whose disk has room for four entries of commands at a time.
     struct Follower {
-        driver: Driver<LogStore>,
+        driver: Driver,
         output: Output,
     }
 

@@ -14,7 +14,6 @@ use raft::eraftpb::{EntryType, Message, MessageType};
 
 use super::driver::Driver;
 use super::reads::CONTEXT_BYTES;
-use super::store::ReplicaLog;
 use crate::batch::{EntryFill, Span, SubBatch, check_entry};
 use crate::wire::crosses_the_network;
 
@@ -102,7 +101,7 @@ fn is_entry(index: u64, term: u64) -> bool {
     (index == 0) == (term == 0)
 }
 
-impl<L: ReplicaLog> Driver<L> {
+impl Driver {
     /// Whether raft-rs may see this message, which has come from the server `from`.
     pub(super) fn admit(&self, from: u64, message: &Message) -> Result<(), Refused> {
         if !crosses_the_network(message.msg_type) {

@@ -28,10 +28,13 @@
 //! in tests.
 
 mod admit;
+pub mod batch;
 mod behind;
+mod commands;
 mod config;
 mod contact;
 mod contradiction;
+pub mod digest_mark;
 mod driver;
 #[cfg(test)]
 mod fixture;
@@ -44,6 +47,7 @@ mod notices;
 mod outgoing;
 mod placement;
 mod proposing;
+mod raft_log;
 mod reads;
 mod receive;
 mod resending;
@@ -53,13 +57,16 @@ mod superseded;
 mod taking;
 mod turn;
 mod unpersisted;
+pub mod wire;
 
-pub use behind::SnapshotFloor;
+use niagara_planted as planted;
+
+pub use behind::{GroupFloor, SnapshotFloor};
+pub use commands::{Command, Commands};
 pub use config::DriverConfig;
 pub use contradiction::Contradiction;
 pub use driver::Driver;
 pub use lane_source::LaneSource;
 pub use slots::SlotIndex;
-pub use store::ReplicaLog;
 pub use taking::Taking;
 pub use turn::{Cut, Output, View, Write};

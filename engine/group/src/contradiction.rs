@@ -8,7 +8,6 @@ use std::fmt;
 use raft::eraftpb::{Message, MessageType};
 
 use super::driver::Driver;
-use super::store::ReplicaLog;
 
 /// How a leader has contradicted what is committed here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +51,7 @@ impl fmt::Display for Contradiction {
     }
 }
 
-impl<L: ReplicaLog> Driver<L> {
+impl Driver {
     /// Whether a message is an append that contradicts what is committed here. Appends of former leaders count for nothing.
     pub(super) fn contradiction(&self, message: &Message) -> Option<Contradiction> {
         let commit = self.commit();

@@ -2,7 +2,6 @@
 
 use super::config::DriverConfig;
 use super::driver::Driver;
-use super::store::ReplicaLog;
 use super::turn::{Output, View};
 use crate::planted::{self, Bug};
 
@@ -27,7 +26,7 @@ impl Progress {
     }
 }
 
-impl<L: ReplicaLog> Driver<L> {
+impl Driver {
     /// Sends the lane again when it may have been lost: a leader came, execution found a gap, a server refused, or
     /// nothing was executed for a while (and this server does not lead, else it would know).
     pub(super) fn watch_progress(&mut self, view: &View, output: &mut Output) {

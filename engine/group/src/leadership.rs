@@ -3,7 +3,6 @@
 use raft::StateRole;
 
 use super::driver::Driver;
-use super::store::ReplicaLog;
 use super::turn::View;
 use crate::planted::{self, Bug};
 use crate::wire::Wire;
@@ -11,7 +10,7 @@ use crate::wire::Wire;
 /// For so many election time-outs a server that lags leaves it to others to campaign.
 const STANDS_BACK: u64 = 4;
 
-impl<L: ReplicaLog> Driver<L> {
+impl Driver {
     /// A step of the clock.
     pub(super) fn tick_leadership(&mut self, view: &View) {
         if self.may_let_time_pass(view) {

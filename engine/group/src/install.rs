@@ -1,16 +1,15 @@
 //! The driver's dealings with snapshots: compaction, followers that need one, and a log that is reset to one.
 
+use niagara_log::EntryId;
 use raft::eraftpb::{Message, MessageType};
 use raft::{ProgressState, Ready, SnapshotStatus};
 
 use super::behind::{Awaited, SnapshotFloor, round_of};
 use super::driver::Driver;
-use super::store::ReplicaLog;
 use super::turn::{Output, Write};
 use crate::planted::{self, Bug};
-use niagara_log::EntryId;
 
-impl<L: ReplicaLog> Driver<L> {
+impl Driver {
     /// These snapshots are durable: a follower is told of one whose log ends too early, and the log is not needed any more up
     /// to the older one's floor.
     pub fn kept(&mut self, newest: SnapshotFloor, older: Option<SnapshotFloor>) {
@@ -118,7 +117,7 @@ impl<L: ReplicaLog> Driver<L> {
         }
         let mut target = self.superfluous.min(self.raft.raft.raft_log.applied);
         let log = &self.raft.store().log;
-        if log.bytes() <= self.config.pin_bytes {
+        if log.size().bytes() <= self.config.pin_bytes {
             target = target.min(self.told.pin(self.ticks, self.patience()).unwrap_or(u64::MAX));
         }
         if planted::is(Bug::CompactedAhead) {

@@ -10,8 +10,8 @@ use niagara_net::Frame;
 use niagara_sequencer::MAX_PLACE;
 use raft::eraftpb::{Entry, EntryType, Message, MessageType};
 
-use crate::apply::{MARK_BYTES, MARKS_MAX, Mark, put_mark, take_mark};
 use crate::batch::{MalformedBatch, SubBatch, put_sub_batch_head, read_sub_batch};
+use crate::digest_mark::DigestMark;
 
 /// Payloads from this size on go to the socket as they are; smaller ones are copied behind their headers, since
 /// one more element in a vectored write costs about as much as copying this many bytes.
@@ -58,7 +58,7 @@ pub enum Wire {
     /// The sender is where this group's leadership belongs, and is ready for it.
     Claim,
     /// The digests that the sender keeps of what it has executed, in the order of their positions.
-    Digests(Vec<Mark>),
+    Digests(Vec<DigestMark>),
 }
 
 /// Bytes that are no message.
@@ -127,7 +127,7 @@ impl Wire {
             Wire::Claim => parts.scratch.put_u8(TAG_CLAIM),
             Wire::Digests(marks) => {
                 parts.scratch.put_u8(TAG_DIGESTS);
-                marks.iter().for_each(|mark| put_mark(&mut parts.scratch, mark));
+                marks.iter().for_each(|mark| mark.encode(&mut parts.scratch));
             }
         }
         parts.frame()
@@ -201,7 +201,7 @@ impl Wire {
                 128 + message.context.len() + message.entries.iter().map(entry).sum::<usize>()
             }
             Wire::Forward(batch) => 64 + small(&batch.body),
-            Wire::Digests(marks) => 1 + marks.len() * MARK_BYTES,
+            Wire::Digests(marks) => 1 + marks.len() * DigestMark::BYTES,
             Wire::Nack { .. } | Wire::PadRequest { .. } | Wire::Snapshot { .. } | Wire::Claim => 24,
         }
     }
@@ -334,13 +334,13 @@ fn decode_raft(input: &mut Reader<'_>) -> Result<Message, MalformedMessage> {
     Ok(message)
 }
 
-fn decode_digests(mut rest: &[u8]) -> Result<Vec<Mark>, MalformedMessage> {
-    if rest.len() > MARKS_MAX * MARK_BYTES {
+fn decode_digests(mut rest: &[u8]) -> Result<Vec<DigestMark>, MalformedMessage> {
+    if rest.len() > DigestMark::MOST * DigestMark::BYTES {
         return Err(MalformedMessage("more digests than any server keeps"));
     }
-    let mut marks: Vec<Mark> = Vec::with_capacity(rest.len() / MARK_BYTES);
+    let mut marks: Vec<DigestMark> = Vec::with_capacity(rest.len() / DigestMark::BYTES);
     while !rest.is_empty() {
-        let mark = take_mark(&mut rest).ok_or(MalformedMessage("a digest is cut short"))?;
+        let mark = DigestMark::decode(&mut rest).ok_or(MalformedMessage("a digest is cut short"))?;
         if mark.position <= marks.last().map_or(0, |before| before.position) {
             return Err(MalformedMessage("digests are out of order"));
         }
@@ -393,8 +393,9 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn joined(frame: &Frame) -> Bytes {
         frame
@@ -476,7 +477,7 @@ mod tests {
     #[test]
     fn small_messages_come_back() {
         let snapshot = Wire::Snapshot { term: 3, round: 4 };
-        let mark = |position, state| Mark { position, log: 7, state };
+        let mark = |position, state| DigestMark { position, log: 7, state };
         let digests = Wire::Digests(vec![mark(1, None), mark(9, Some(0))]);
         let pad = Wire::PadRequest { level: MAX_PLACE };
         for wire in [Wire::Nack { attempt: 3 }, pad, Wire::Claim, snapshot, digests] {

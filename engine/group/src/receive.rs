@@ -5,11 +5,10 @@ use raft::eraftpb::{Message, MessageType};
 use super::admit::Refused;
 use super::behind::Awaited;
 use super::driver::Driver;
-use super::store::ReplicaLog;
 use crate::planted::{self, Bug};
 use crate::wire::Wire;
 
-impl<L: ReplicaLog> Driver<L> {
+impl Driver {
     /// A message from another server, which the transport has checked to be a member.
     pub fn receive(&mut self, from: u64, wire: Wire) {
         self.contact.heard(from, self.ticks);

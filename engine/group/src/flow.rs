@@ -8,7 +8,6 @@ use raft::ProgressState;
 use raft::eraftpb::{Message, MessageType};
 
 use super::driver::Driver;
-use super::store::ReplicaLog;
 use crate::planted::{self, Bug};
 
 /// Most messages on their way to a follower without an answer.
@@ -77,7 +76,7 @@ impl Flow {
     }
 }
 
-impl<L: ReplicaLog> Driver<L> {
+impl Driver {
     /// The transport has so many bytes queued for a peer, or no connection to it. To be said before each turn.
     pub fn queue_holds(&mut self, peer: u64, bytes: Option<usize>) {
         self.outbox.report(peer, bytes);
