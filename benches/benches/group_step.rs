@@ -14,7 +14,7 @@ use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use niagara_engine::example::Counter;
 use niagara_engine::log::SystemFiles;
-use niagara_engine::sim::{Clock, Machine, Outside};
+use niagara_engine::sim::{Clock, Environment, SimServer};
 use niagara_engine::{Completion, Config, Durability, Member, Port, Wake};
 use niagara_net::{DEFAULT_MAX_FRAME_BYTES, DEFAULT_READ_BUFFER_BYTES, Event, Frame, FrameReader};
 
@@ -30,7 +30,7 @@ const FULL: usize = (64 << 10) / 17;
 
 /// One server, and what is on its way to it: each frame with its sender.
 struct Server {
-    machine: Machine<Counter>,
+    machine: SimServer<Counter>,
     arriving: VecDeque<(u64, Frame)>,
     reader: FrameReader,
 }
@@ -46,7 +46,7 @@ impl Server {
         // The log is compacted now and then, so that it does not grow for as long as the bench runs.
         config.snapshot_entries = 1 << 16;
         config.snapshot_bytes = 16 << 20;
-        let outside = Outside {
+        let outside = Environment {
             boot: id,
             clock: Clock::System,
             files: Arc::new(SystemFiles),
@@ -54,7 +54,7 @@ impl Server {
             election_seed: Some(1),
         };
         Server {
-            machine: Machine::open(&config, &outside, Counter::default()).expect("an empty log opens"),
+            machine: SimServer::open(&config, &outside, Counter::default()).expect("an empty log opens"),
             arriving: VecDeque::new(),
             reader: FrameReader::new(DEFAULT_READ_BUFFER_BYTES, DEFAULT_MAX_FRAME_BYTES),
         }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use niagara_engine::log::SystemFiles;
-use niagara_engine::sim::{Clock, Machine, Outside};
+use niagara_engine::sim::{Clock, Environment, SimServer};
 use niagara_engine::{Config, Durability, Member};
 use niagara_kvstore::sim::Desk;
 use niagara_kvstore::{Kv, Life, http, resp};
@@ -73,7 +73,7 @@ fn http(c: &mut Criterion) {
 
 /// A front end at a cluster of one server, which is driven by hand.
 struct Front {
-    machine: Machine<Kv>,
+    machine: SimServer<Kv>,
     desk: Desk<Kv>,
 }
 
@@ -84,14 +84,14 @@ impl Front {
         let mut config = Config::new(1, 1, vec![member]);
         config.durability = Durability::Memory;
         config.snapshot_entries = 1 << 16;
-        let outside = Outside {
+        let outside = Environment {
             boot: 1,
             clock: Clock::System,
             files: Arc::new(SystemFiles),
             prepare_beside: false,
             election_seed: Some(1),
         };
-        let mut machine = Machine::open(&config, &outside, Kv::new()).expect("an empty log opens");
+        let mut machine = SimServer::open(&config, &outside, Kv::new()).expect("an empty log opens");
         while !machine.standing(0).leads {
             machine.tick_group(0);
             machine.turn(0);

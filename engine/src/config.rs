@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use niagara_log::Durability;
 
-use crate::snapshot::PIECE_BYTES;
-
 pub(crate) use open_files::MOST_PENDING;
+
+/// The longest piece of a snapshot that is asked of another server at once, in bytes.
+pub(crate) const PIECE_BYTES: u32 = 256 << 10;
 
 /// Names one server of a cluster; never used again once its server has been removed or has lost its log.
 pub type ServerId = u64;

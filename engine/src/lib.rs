@@ -31,23 +31,21 @@ mod config;
 pub mod example;
 mod frozen;
 mod identity;
-mod inbox;
 mod lane;
 mod metrics;
 mod outcome;
-mod port;
+mod progress;
 mod read_gate;
 mod server;
 pub mod snapshot;
 mod state_machine;
 mod status;
 mod sync;
-mod ticket;
 
 /// A server without threads, for a simulator that brings time, network and disk of its own.
 pub mod sim {
     pub use crate::clock::{Clock, ManualClock};
-    pub use crate::server::{Figures, Machine, Outside, Standing, WaitingBytes};
+    pub use crate::server::{Environment, Figures, SimServer, Standing, WaitingBytes};
 }
 
 #[doc(hidden)]
@@ -57,18 +55,15 @@ pub use niagara_log as log;
 #[doc(hidden)]
 pub use niagara_planted as planted;
 
-pub use client::Client;
+pub use client::{Client, Port, ReadTicket, Ticket, Wake};
 pub use config::{Config, ConfigError, Link, Member, Pinning, ServerId};
 pub use frozen::{CHUNK_BYTES, Encoded, Frozen, MalformedState, Restoring};
 pub use identity::IdentityError;
-pub use inbox::Wake;
 pub use lane::LaneId;
 pub use log::Durability;
 pub use niagara_group::{Command, Commands};
 pub use niagara_sequencer::GlobalPosition;
 pub use outcome::{Applied, Completion, Consistency, ReadFailed, Refused, Unknown};
-pub use port::Port;
 pub use server::{Engine, StartError};
 pub use state_machine::{NotACommand, StateMachine};
 pub use status::{Digest, GroupStatus, SnapshotStatus, Status, Waiting};
-pub use ticket::{ReadTicket, Ticket};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use niagara_engine::example::Counter;
 use niagara_engine::log::SystemFiles;
-use niagara_engine::sim::{Clock, Machine, ManualClock, Outside};
+use niagara_engine::sim::{Clock, Environment, ManualClock, SimServer};
 use niagara_engine::{Config, Durability, Member, Wake};
 
 struct Nobody;
@@ -21,15 +21,15 @@ fn a_slow_application_is_no_groups_stall() {
     let mut config = Config::new(1, 1, vec![Member { server: 1, addresses, transfer: "nowhere:0".into() }]);
     config.durability = Durability::Memory;
     config.lane_bytes = 256 << 20;
-    let outside = Outside {
+    let outside = Environment {
         boot: 1,
         clock: Clock::Manual(Arc::new(ManualClock::new())),
         files: Arc::new(SystemFiles),
         prepare_beside: false,
         election_seed: Some(1),
     };
-    let mut machine = Machine::open(&config, &outside, Counter::default()).unwrap();
-    let turn = |machine: &mut Machine<Counter>| {
+    let mut machine = SimServer::open(&config, &outside, Counter::default()).unwrap();
+    let turn = |machine: &mut SimServer<Counter>| {
         for group in 0..2 {
             machine.tick_group(group);
             for _ in 0..3 {

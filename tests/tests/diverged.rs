@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use niagara_engine::agreement::{Agreement, DigestOf};
 use niagara_engine::log::{Files, MemoryFiles};
-use niagara_engine::sim::{Clock, Machine, ManualClock, Outside};
+use niagara_engine::sim::{Clock, Environment, ManualClock, SimServer};
 use niagara_engine::{
     Commands, Config, Consistency, Durability, GlobalPosition, MalformedState, Member, NotACommand, Refused,
     StateMachine, Status,
@@ -76,7 +76,7 @@ struct Server {
     files: Arc<dyn Files>,
     lives: u64,
     does_more: bool,
-    machine: Option<Machine<Odd>>,
+    machine: Option<SimServer<Odd>>,
     inbox: Vec<VecDeque<Event>>,
 }
 
@@ -107,7 +107,7 @@ impl Cluster {
         config.tick = TICK;
         let server = &mut self.servers[id as usize - 1];
         server.lives += 1;
-        let outside = Outside {
+        let outside = Environment {
             boot: id << 8 | server.lives,
             clock: Clock::Manual(Arc::clone(&self.clock)),
             files: Arc::clone(&server.files),
@@ -115,7 +115,7 @@ impl Cluster {
             election_seed: Some(id),
         };
         let state = Odd { does_more: server.does_more, ..Odd::default() };
-        server.machine = Some(Machine::open(&config, &outside, state).expect("its log is sound"));
+        server.machine = Some(SimServer::open(&config, &outside, state).expect("its log is sound"));
         for peer in (1..=SERVERS).filter(|peer| *peer != id) {
             self.links_come_up(id, peer);
         }
@@ -187,7 +187,7 @@ impl Cluster {
         }
     }
 
-    fn machine(&self, id: u64) -> &Machine<Odd> {
+    fn machine(&self, id: u64) -> &SimServer<Odd> {
         self.servers[id as usize - 1].machine.as_ref().expect("it runs")
     }
 

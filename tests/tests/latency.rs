@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use niagara_engine::example::Counter;
 use niagara_engine::log::SystemFiles;
-use niagara_engine::sim::{Clock, Machine, ManualClock, Outside};
+use niagara_engine::sim::{Clock, Environment, ManualClock, SimServer};
 use niagara_engine::{Completion, Config, Durability, Member, Port, Wake};
 use niagara_net::Event;
 
@@ -35,7 +35,7 @@ enum Coming {
 }
 
 struct Server {
-    machine: Machine<Counter>,
+    machine: SimServer<Counter>,
     port: Port<Counter>,
     inbox: Vec<VecDeque<Event>>,
     writes: Vec<bool>,
@@ -199,14 +199,14 @@ impl Server {
         let member = |server| Member { server, addresses: addresses.clone(), transfer: "nowhere:0".into() };
         let mut config = Config::new(1, id, (1..=SERVERS).map(member).collect());
         config.durability = Durability::Memory;
-        let outside = Outside {
+        let outside = Environment {
             boot: id,
             clock: Clock::Manual(Arc::clone(clock)),
             files: Arc::new(SystemFiles),
             prepare_beside: false,
             election_seed: Some(id),
         };
-        let machine = Machine::open(&config, &outside, Counter::default()).expect("an empty log opens");
+        let machine = SimServer::open(&config, &outside, Counter::default()).expect("an empty log opens");
         let port = machine.client().port(Arc::new(NeverAsleep));
         let inbox = (0..groups).map(|_| VecDeque::new()).collect();
         Server { machine, port, inbox, writes: vec![false; groups], ticked: vec![false; groups] }

@@ -1,7 +1,7 @@
 //! Lanes: the way of this server's commands into the groups, one lane for each group.
 //!
 //! A lane numbers its commands without gaps. Whatever happens on the way (a lost leader, a copy sent twice), the
-//! [ledger](crate::apply::Ledger) at execution lets each number pass once and in order, for one integer per lane of
+//! [sessions](crate::apply::LaneSessions) at execution lets each number pass once and in order, for one integer per lane of
 //! replicated state.
 
 mod queue;
@@ -10,5 +10,5 @@ mod tickets;
 
 pub(crate) use queue::{LaneQueue, Origin, Piece};
 pub use routing::LaneId;
-pub(crate) use routing::choose;
+pub(crate) use routing::{Leader, choose};
 pub(crate) use tickets::{Deliveries, Lane, Limits, Sink, Submission};

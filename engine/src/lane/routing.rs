@@ -1,8 +1,5 @@
 //! Which lane new commands should take.
 
-use crate::server::Board;
-use crate::sync::Ordering::SeqCst;
-
 /// One of a server's lanes. Commands in the same lane are executed in the order in which they were proposed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LaneId(pub(crate) u16);
@@ -22,7 +19,7 @@ pub(crate) struct Traffic {
 
 /// Who leads a lane's group; the better ones come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Leader {
+pub(crate) enum Leader {
     Here,
     Elsewhere,
     Unknown,
@@ -50,23 +47,12 @@ struct Rank {
 /// Groups led here come before others, since their commands need not be forwarded: by half a window, so that what a server with many
 /// clients and few leaders has too much flows off to the others' groups, evenly. There, no more than a window of it is in flight,
 /// since more would only wait.
-pub(crate) fn choose(board: &Board, traffic: impl Fn(usize) -> Traffic) -> LaneId {
-    let anchor = board.anchor.load(SeqCst) as usize;
-    let leader = |lane: usize| {
-        let group = &board.groups[lane];
-        match (group.leads.load(SeqCst), group.leader.load(SeqCst)) {
-            (true, _) => Leader::Here,
-            (false, 0) => Leader::Unknown,
-            (false, _) => Leader::Elsewhere,
-        }
-    };
-    LaneId(best((0..board.groups.len()).map(|lane| (leader(lane), traffic(lane))), anchor) as u16)
-}
-
-fn best(lanes: impl Iterator<Item = (Leader, Traffic)> + Clone, anchor: usize) -> usize {
+///
+/// What is known of each lane is given in the order of the lanes; `anchor` is one of them.
+pub(crate) fn choose(lanes: impl Iterator<Item = (Leader, Traffic)> + Clone, anchor: usize) -> LaneId {
     let leads = lanes.clone().any(|(leader, _)| leader == Leader::Here);
     let rank = |(lane, (leader, traffic))| Rank::of(lane, lane == anchor, leader, leads, traffic);
-    lanes.enumerate().map(rank).min().expect("there is at least one group").lane
+    LaneId(lanes.enumerate().map(rank).min().expect("there is at least one group").lane as u16)
 }
 
 impl Rank {
@@ -105,7 +91,7 @@ mod tests {
         let traffic = |&(leader, in_flight, is_saturated)| {
             (leader, Traffic { is_saturated, in_flight, entry: 10, window: 4 })
         };
-        super::best(lanes.iter().map(traffic), 1)
+        usize::from(choose(lanes.iter().map(traffic), 1).0)
     }
 
     const HERE: Leader = Leader::Here;

@@ -7,7 +7,7 @@ use niagara_sequencer::{GlobalPosition, GroupId, Layout, ReadBarriers, Round};
 
 use crate::metrics::Metrics;
 use crate::planted::{self, Bug};
-use crate::server::{Board, Mail};
+use crate::progress::{Mail, SharedProgress};
 use crate::sync::{AtomicU64, Mutex, Ordering::SeqCst};
 
 /// Who waits for a read: told once, for all reads of a batch.
@@ -32,7 +32,7 @@ pub(crate) struct ReadBatch {
 /// below the barrier has been executed already, as in an idle cluster, completes the reads too. Otherwise the application
 /// thread does, which looks at one number per batch to know whether anybody waits.
 pub(crate) struct ReadGate {
-    board: Arc<Board>,
+    progress: Arc<SharedProgress>,
     metrics: Arc<Metrics>,
     waiting: Mutex<Waiting>,
     /// The least position whose execution completes a read; `u64::MAX` if none waits for execution.
@@ -59,7 +59,7 @@ impl ReadGate {
     /// `retry_ticks`: a round without an answer is asked again after so many ticks.
     pub fn new(
         layout: Layout,
-        board: Arc<Board>,
+        progress: Arc<SharedProgress>,
         metrics: Arc<Metrics>,
         retry_ticks: u32,
         leaderless_ticks: u32,
@@ -67,7 +67,7 @@ impl ReadGate {
         let strong = ReadBarriers::new(layout, retry_ticks);
         let waiting = Waiting { strong, at_least: Vec::new(), closed: false };
         ReadGate {
-            board,
+            progress,
             metrics,
             waiting: Mutex::new(waiting),
             wanted: AtomicU64::new(u64::MAX),
@@ -128,7 +128,7 @@ impl ReadGate {
             return;
         }
         let mut failed = waiting.extract(|reads| reads.deadline <= now);
-        if self.board.is_leaderless(self.leaderless_ticks) {
+        if self.progress.is_leaderless(self.leaderless_ticks) {
             waiting.strong.extract(|_| true, &mut failed);
         }
         let ended = Ended { failed, ..self.complete(&mut waiting) };
@@ -143,9 +143,9 @@ impl ReadGate {
     /// execution publishes before it looks at the wish: so one of the two sees the other.
     fn complete(&self, waiting: &mut Waiting) -> Ended {
         let wanted = waiting.wanted();
-        let early = planted::is(Bug::WishAfterLook).then(|| self.board.applied.load(SeqCst));
+        let early = planted::is(Bug::WishAfterLook).then(|| self.progress.applied.load(SeqCst));
         self.wanted.store(wanted, SeqCst);
-        let applied = early.unwrap_or_else(|| self.board.applied.load(SeqCst));
+        let applied = early.unwrap_or_else(|| self.progress.applied.load(SeqCst));
         if wanted > applied {
             return Ended::default();
         }
@@ -167,7 +167,7 @@ impl ReadGate {
                 reads.sink.failed(&reads.tokens);
             }
         }
-        let diverged = self.board.divergence.is_diverged();
+        let diverged = self.progress.divergence.is_diverged();
         for reads in ended.readable {
             if diverged {
                 // They were queued before this server was known to have parted from the others.
@@ -190,12 +190,12 @@ impl ReadGate {
     }
 
     fn awaited(&self) -> GroupId {
-        GroupId::new(self.board.awaited.load(SeqCst) as u16 + 1)
+        GroupId::new(self.progress.awaited.load(SeqCst) as u16 + 1)
     }
 
     fn ask(&self, round: Option<Round>) {
         if let Some(round) = round {
-            self.board.groups[round.group.index()].send(Mail::AskRead(round.id));
+            self.progress.groups[round.group.index()].send(Mail::AskRead(round.id));
         }
     }
 }

@@ -2,7 +2,7 @@ use std::sync::Weak;
 use std::time::Duration;
 
 use super::*;
-use crate::server::Limits;
+use crate::progress::Limits;
 
 /// Reads again when it is told anything, as a task's waker may do; and finds the gate unlocked.
 struct ReadsAgain {
@@ -41,18 +41,18 @@ fn reads(sink: &Arc<impl ReadSink + 'static>, patience: Duration) -> ReadBatch {
 }
 
 struct Fixture {
-    board: Arc<Board>,
+    progress: Arc<SharedProgress>,
     gate: Arc<ReadGate>,
     sink: Arc<ReadsAgain>,
 }
 
 impl Fixture {
     fn new() -> Self {
-        let board = Arc::new(Board::new(1, 1, Limits { behind: u64::MAX, merge: u64::MAX }));
+        let progress = Arc::new(SharedProgress::new(1, 1, Limits { behind: u64::MAX, merge: u64::MAX }));
         let metrics = Arc::new(Metrics::new(1));
-        let gate = Arc::new(ReadGate::new(Layout::new(1), Arc::clone(&board), metrics, 6, 40));
+        let gate = Arc::new(ReadGate::new(Layout::new(1), Arc::clone(&progress), metrics, 6, 40));
         let sink = Arc::new(ReadsAgain { gate: Arc::downgrade(&gate), heard: Mutex::default() });
-        Fixture { board, gate, sink }
+        Fixture { progress, gate, sink }
     }
 
     fn strong(&self, patience: Duration) {
@@ -81,7 +81,7 @@ fn whoever_hears_of_a_read_may_read_again() {
     assert_eq!(fixture.heard(), ["readable"], "at once");
 
     fixture.at_least(1, LONG);
-    fixture.board.applied.store(1, SeqCst);
+    fixture.progress.applied.store(1, SeqCst);
     fixture.gate.applied(GlobalPosition::new(1));
     assert_eq!(fixture.heard(), ["readable"], "by execution");
 

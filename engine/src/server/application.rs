@@ -12,26 +12,17 @@ use niagara_group::batch::{SubBatch, decode_commands};
 use niagara_log::LogEntry;
 use niagara_sequencer::{Emitted, GlobalPosition, Layout};
 
-use super::bell::Bell;
-use super::board::Board;
 use super::stretch::{Cut, Stretch, Then};
-use crate::apply::{Digests, Ledger, Verdict};
+use crate::apply::{Digests, LaneSessions, Verdict};
 use crate::lane::{Deliveries, Lane};
 use crate::metrics::Metrics;
 use crate::planted::{self, Bug};
+use crate::progress::Bell;
+use crate::progress::{Executed, SharedProgress};
 use crate::read_gate::ReadGate;
 use crate::snapshot::{Handover, Header};
 use crate::state_machine::StateMachine;
-use crate::sync::{AtomicU64, Mutex, Ordering::SeqCst};
-
-/// What has been executed, for the status.
-#[derive(Default)]
-pub(crate) struct Executed {
-    pub commands: AtomicU64,
-    pub duplicates: AtomicU64,
-    pub noops: AtomicU64,
-    pub digests: Mutex<Digests>,
-}
+use crate::sync::Ordering::SeqCst;
 
 /// Executes the global log, stretch by stretch.
 pub(crate) struct Application<S: StateMachine> {
@@ -52,9 +43,9 @@ pub(crate) struct Executor<S: StateMachine> {
     /// All servers: the voters of every group.
     pub voters: Vec<u64>,
     pub incarnation: u64,
-    pub ledger: Ledger,
+    pub sessions: LaneSessions,
     pub lanes: Arc<Vec<Lane<S::Reply>>>,
-    pub board: Arc<Board>,
+    pub progress: Arc<SharedProgress>,
     pub executed: Arc<Executed>,
     pub metrics: Arc<Metrics>,
 }
@@ -104,7 +95,7 @@ impl<S: StateMachine> Application<S> {
             Some(Then::Restore(header)) => self.restore(&header),
             Some(Then::Discard) => drop(self.take_restored()),
         }
-        if self.executor.board.bounds.executed(bytes) {
+        if self.executor.progress.bounds.executed(bytes) {
             self.sequencer.ring();
         }
     }
@@ -145,13 +136,13 @@ impl<S: StateMachine> Application<S> {
         let frozen = self.executor.state.freeze();
         self.executor.metrics.freeze_duration.observe(begun.elapsed().as_secs_f64());
         self.handover.give_frozen(header, frozen);
-        self.executor.board.snapshots.wake();
+        self.executor.progress.snapshots.wake();
     }
 
     fn take_restored(&self) -> S::Restoring {
         let state = self.handover.take_restored();
         // The next one may be read.
-        self.executor.board.snapshots.wake();
+        self.executor.progress.snapshots.wake();
         state.expect("restored_state: a received state is handed over before it is announced")
     }
 
@@ -170,11 +161,11 @@ impl<S: StateMachine> Executor<S> {
     fn header(&self, cut: Cut, digests: &Digests) -> Header {
         let Cut { round, anchor, floors } = cut;
         let position = Layout::new(floors.len() as u16).round_end(round);
-        let since = self.board.applied.load(SeqCst) - position.get();
+        let since = self.progress.applied.load(SeqCst) - position.get();
         let floor = |entry| GroupFloor { entry, voters: self.voters.clone(), learners: Vec::new() };
-        let mut ledger = self.ledger.clone();
+        let mut sessions = self.sessions.clone();
         if planted::is(Bug::SnapshotForgetsLanes) {
-            ledger = Ledger::new(&self.voters, self.lanes.len() as u16);
+            sessions = LaneSessions::new(&self.voters, self.lanes.len() as u16);
         }
         Header {
             // The file gets its id and its date when it is begun.
@@ -188,7 +179,7 @@ impl<S: StateMachine> Executor<S> {
             duplicates: self.executed.duplicates.load(SeqCst),
             noops: self.executed.noops.load(SeqCst) - since,
             floors: floors.into_iter().map(floor).collect(),
-            ledger,
+            sessions,
             digests: digests.without_noops_after(position),
         }
     }
@@ -202,10 +193,10 @@ impl<S: StateMachine> Executor<S> {
         if let Err(error) = self.state.restore(applied, state) {
             panic!("cannot go on from the snapshot at position {applied}: {error}");
         }
-        self.ledger = header.ledger.clone();
+        self.sessions = header.sessions.clone();
         work.digests = header.digests.clone();
         work.digests.restored(applied, self.state.digest());
-        self.board.applied.store(applied.get(), SeqCst);
+        self.progress.applied.store(applied.get(), SeqCst);
         self.executed.commands.store(header.commands, SeqCst);
         self.executed.duplicates.store(header.duplicates, SeqCst);
         self.executed.noops.store(header.noops, SeqCst);
@@ -216,7 +207,7 @@ impl<S: StateMachine> Executor<S> {
 
     /// Callers here may wait for commands that the snapshot holds: executed, with replies that were given elsewhere.
     fn end_restored_tickets(&self, work: &mut Work<S::Reply>) {
-        let Some((incarnation, next)) = self.ledger.lanes_of(self.server) else { return };
+        let Some((incarnation, next)) = self.sessions.lanes_of(self.server) else { return };
         assert!(
             incarnation <= self.incarnation,
             "applied_once: this server's next life has been executed already"
@@ -224,7 +215,7 @@ impl<S: StateMachine> Executor<S> {
         if incarnation < self.incarnation || planted::is(Bug::RestoredTicketsForgotten) {
             return;
         }
-        for ((lane, next), group) in self.lanes.iter().zip(next).zip(&self.board.groups) {
+        for ((lane, next), group) in self.lanes.iter().zip(next).zip(&self.progress.groups) {
             lane.passed(*next, &mut work.deliveries);
             lane.queue.set_next_command(*next);
             group.wake();
@@ -241,7 +232,7 @@ impl<S: StateMachine> Executor<S> {
         for batch in &batches {
             let mine = batch.span.server == self.server && batch.span.incarnation == self.incarnation;
             let lane = usize::from(batch.span.lane);
-            match self.ledger.admit(&batch.span) {
+            match self.sessions.admit(&batch.span) {
                 Verdict::Execute { skip } => {
                     let executed = batch.span.count - skip;
                     self.state.apply(position, Commands::new(batch, skip), &mut work.replies);
@@ -264,7 +255,7 @@ impl<S: StateMachine> Executor<S> {
                     work.gaps += 1;
                     if mine {
                         self.lanes[lane].queue.report_gap(batch.span.attempt);
-                        self.board.groups[lane].wake();
+                        self.progress.groups[lane].wake();
                     }
                 }
                 Verdict::Stale => {}
@@ -291,11 +282,11 @@ impl<S: StateMachine> Executor<S> {
         let first = batch.span.first + u64::from(skip);
         self.lanes[lane].applied(first, position, work.replies.drain(..), &mut work.deliveries);
         if planted::is(Bug::WokenBeforeExecuted) {
-            self.board.groups[lane].executed();
+            self.progress.groups[lane].executed();
             self.lanes[lane].queue.set_next_command(batch.end());
         } else {
             self.lanes[lane].queue.set_next_command(batch.end());
-            self.board.groups[lane].executed();
+            self.progress.groups[lane].executed();
         }
     }
 
@@ -303,7 +294,7 @@ impl<S: StateMachine> Executor<S> {
     fn publish(&self, applied: GlobalPosition, work: &mut Work<S::Reply>) {
         let (commands, duplicates) = (take(&mut work.commands), take(&mut work.duplicates));
         let (noops, gaps) = (take(&mut work.noops), take(&mut work.gaps));
-        self.board.applied.store(applied.get(), SeqCst);
+        self.progress.applied.store(applied.get(), SeqCst);
         self.executed.commands.fetch_add(commands, SeqCst);
         self.executed.duplicates.fetch_add(duplicates, SeqCst);
         self.executed.noops.fetch_add(noops, SeqCst);

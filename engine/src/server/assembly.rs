@@ -10,20 +10,20 @@ use niagara_log::thread::spawn;
 use niagara_log::{Durability, LogError, SystemFiles};
 use niagara_net::{LinkConfig, OpenError, Peer, Transport};
 
-use super::bell::Bell;
-use super::board::{GroupBoard, Mail};
 use super::group_thread::{Disk, GroupThread};
 use super::log_thread::{LogThread, Pending};
-use super::parts::{GroupParts, Outside, Parts};
+use super::parts::{Environment, GroupParts, Parts};
 use super::sequencer::STRETCHES_WAITING;
 use super::sequencer_thread::SequencerThread;
-use super::shared::Shared;
 use super::snapshot_thread::SnapshotThread;
 use super::ticks::Ticks;
 use crate::client::Client;
+use crate::client::Shared;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Link, MOST_PENDING, Pinning};
 use crate::identity::{DirectoryLock, Identity, IdentityError, random};
+use crate::progress::Bell;
+use crate::progress::{GroupProgress, Mail};
 use crate::snapshot::SnapshotError;
 use crate::state_machine::StateMachine;
 
@@ -204,7 +204,7 @@ impl<S: StateMachine> Engine<S> {
             Durability::Memory => None,
             Durability::Fsync | Durability::Os => Some(DirectoryLock::take(&config.data_dir)?),
         };
-        let outside = Outside {
+        let outside = Environment {
             boot: random() as u64 | 1,
             clock,
             files: Arc::new(SystemFiles),
@@ -216,9 +216,9 @@ impl<S: StateMachine> Engine<S> {
         let transport = |group| open_link(&config, group, &identity);
         let transports = (0..config.groups()).map(transport).collect::<Result<Vec<_>, _>>()?;
         let transfer = open_transfer(&config, &identity)?;
-        parts.shared.board.snapshots.set_waker(transfer.waker());
-        for (transport, on_board) in transports.iter().zip(&parts.shared.board.groups) {
-            on_board.set_waker(transport.waker());
+        parts.shared.progress.snapshots.set_waker(transfer.waker());
+        for (transport, group_progress) in transports.iter().zip(&parts.shared.progress.groups) {
+            group_progress.set_waker(transport.waker());
         }
         parts.begin(&config)?;
         let mut engine = Engine {
@@ -251,10 +251,10 @@ impl<S: StateMachine> Engine<S> {
         (transports, transfer): (Vec<Transport>, Transport),
         cores: Vec<Option<core_affinity::CoreId>>,
     ) -> io::Result<()> {
-        let Parts { shared, groups, sequencer, application, keeper, mut room, bell, identity: _ } = parts;
+        let Parts { shared, groups, sequencer, application, manager, mut room, bell, identity: _ } = parts;
         let (out, input) = crossbeam_channel::bounded(STRETCHES_WAITING);
         self.application = Some(spawn("application".into(), move || application.run(&input))?);
-        let keeping = SnapshotThread { keeper, board: Arc::clone(&shared.board), transport: transfer };
+        let keeping = SnapshotThread { manager, progress: Arc::clone(&shared.progress), transport: transfer };
         self.snapshots = Some(spawn("snapshots".into(), move || keeping.run())?);
         let for_deadlines = Arc::clone(&shared);
         let sequencer = SequencerThread {
@@ -264,7 +264,7 @@ impl<S: StateMachine> Engine<S> {
             out,
             on_tick: Box::new(move |now| {
                 for_deadlines.expire(now);
-                room.tick(&for_deadlines.board);
+                room.tick(&for_deadlines.progress);
             }),
             stop: Arc::clone(&self.stop),
         };
@@ -272,8 +272,8 @@ impl<S: StateMachine> Engine<S> {
         for (index, ((group, transport), core)) in groups.into_iter().zip(transports).zip(cores).enumerate() {
             let GroupParts { replica, writer, .. } = group;
             let disk = if config.durability == Durability::Fsync {
-                let (board, metrics) = (Arc::clone(&shared.board), replica.metrics.clone());
-                Disk::Thread(LogThread::start(index, writer, board, metrics)?)
+                let (progress, metrics) = (Arc::clone(&shared.progress), replica.metrics.clone());
+                Disk::Thread(LogThread::start(index, writer, progress, metrics)?)
             } else {
                 Disk::Inline(Box::new(writer), Pending::default())
             };
@@ -293,7 +293,7 @@ impl<S: StateMachine> Engine<S> {
     /// The clock that the engine was [started under](Self::start_under) has been moved.
     #[doc(hidden)]
     pub fn clock_moved(&self) {
-        self.shared.board.groups.iter().for_each(GroupBoard::wake);
+        self.shared.progress.groups.iter().for_each(GroupProgress::wake);
         self.bell.ring();
     }
 
@@ -310,17 +310,17 @@ impl<S: StateMachine> Engine<S> {
 
     fn shut_down(&mut self) {
         self.shared.close();
-        for group in &self.shared.board.groups {
+        for group in &self.shared.progress.groups {
             group.send(Mail::Stop);
         }
         let threads = self.groups.drain(..);
         threads.for_each(join);
         self.stop.store(true, SeqCst);
         self.bell.ring();
-        self.shared.board.snapshots.stop();
+        self.shared.progress.snapshots.stop();
         let others = [self.sequencer.take(), self.application.take(), self.snapshots.take()];
         others.into_iter().flatten().for_each(join);
-        if let Err(error) = self.identity.stopped_cleanly(self.shared.board.left()) {
+        if let Err(error) = self.identity.stopped_cleanly(self.shared.progress.left()) {
             tracing::warn!(%error, "could not note the clean stop");
         }
         tracing::info!(server = self.shared.server, "the engine has stopped");

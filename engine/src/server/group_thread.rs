@@ -86,9 +86,9 @@ impl GroupThread {
         pending.add(writes);
         // For what there is no room it is tried again at each turn, so at each tick.
         while let Some(ready) =
-            pending.write(writer, &self.replica.board.room, &self.replica.metrics).unwrap_or_else(|error| {
-                panic!("the log cannot be written, so this server must not go on: {error}")
-            })
+            pending.write(writer, &self.replica.progress.room, &self.replica.metrics).unwrap_or_else(
+                |error| panic!("the log cannot be written, so this server must not go on: {error}"),
+            )
         {
             self.replica.driver.persisted(ready);
             self.replica.turn();

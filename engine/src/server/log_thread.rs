@@ -10,9 +10,9 @@ use niagara_group::Write;
 use niagara_log::thread::spawn;
 use niagara_log::{HardState, LogEntry, LogError, LogWriter};
 
-use super::board::{Board, Mail};
-use super::room::Room;
 use crate::metrics::GroupMetrics;
+use crate::progress::Room;
+use crate::progress::{Mail, SharedProgress};
 
 /// Writes for the thread. The channel needs no bound of its own: the driver takes no more entries than may wait for the disk.
 pub(crate) struct LogThread {
@@ -25,12 +25,12 @@ impl LogThread {
     pub fn start(
         group: usize,
         writer: LogWriter,
-        board: Arc<Board>,
+        progress: Arc<SharedProgress>,
         metrics: GroupMetrics,
     ) -> std::io::Result<LogThread> {
         let (writes, queue) = channel();
         let thread =
-            spawn(format!("log-{}", group + 1), move || run(group, writer, &queue, &board, &metrics))?;
+            spawn(format!("log-{}", group + 1), move || run(group, writer, &queue, &progress, &metrics))?;
         Ok(LogThread { writes: Some(writes), thread: Some(thread) })
     }
 
@@ -59,7 +59,7 @@ fn run(
     group: usize,
     mut writer: LogWriter,
     queue: &Receiver<Vec<Write>>,
-    board: &Board,
+    progress: &SharedProgress,
     metrics: &GroupMetrics,
 ) -> bool {
     let mut pending = Pending::default();
@@ -75,8 +75,8 @@ fn run(
         while let Ok(writes) = queue.try_recv() {
             pending.add(writes);
         }
-        match pending.write(&mut writer, &board.room, metrics) {
-            Ok(Some(ready)) => board.groups[group].send(Mail::Persisted(ready)),
+        match pending.write(&mut writer, &progress.room, metrics) {
+            Ok(Some(ready)) => progress.groups[group].send(Mail::Persisted(ready)),
             Ok(None) => {}
             Err(error) => panic!("the log cannot be written, so this server must not go on: {error}"),
         }

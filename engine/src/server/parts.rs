@@ -8,28 +8,29 @@ use niagara_sequencer::Layout;
 
 use super::application::{Application, Executor, Work};
 use super::assembly::StartError;
-use super::bell::Bell;
-use super::board::Board;
-use super::bounds::Limits as Bounded;
 use super::replica::{Replica, ReplicaShare};
-use super::room::RoomWatch;
 use super::sequencer::{Sequencer, SnapshotLimits};
-use super::shared::Shared;
+use super::snapshot_manager::{SnapshotManager, SnapshotManagerConfig, SnapshotManagerShare};
 use super::start::{Found, OpenGroup, open_group, open_snapshots};
-use crate::apply::Ledger;
+use crate::apply::LaneSessions;
+use crate::client::Shared;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::identity::Identity;
 use crate::lane::{Lane, LaneQueue, Limits};
 use crate::metrics::Metrics;
 use crate::planted::{self, Bug};
+use crate::progress::Bell;
+use crate::progress::Limits as Bounded;
+use crate::progress::RoomWatch;
+use crate::progress::SharedProgress;
 use crate::read_gate::ReadGate;
-use crate::snapshot::{Handover, Header, Keeper, KeeperConfig, KeeperShare};
+use crate::snapshot::{Handover, Header};
 use crate::state_machine::StateMachine;
 
 /// What a server takes from the world around it, apart from messages.
 #[derive(Clone, Debug)]
-pub struct Outside {
+pub struct Environment {
     /// A number that no other start of any server has; not 0.
     pub boot: u64,
     /// The time, for deadlines.
@@ -49,7 +50,7 @@ pub(crate) struct Parts<S: StateMachine> {
     pub groups: Vec<GroupParts>,
     pub sequencer: Sequencer,
     pub application: Application<S>,
-    pub keeper: Keeper<S>,
+    pub manager: SnapshotManager<S>,
     /// Looks at the room on the disk at each tick of the sequencer's clock: that thread never waits for a write.
     pub room: RoomWatch,
     /// Wakes the sequencer's thread.
@@ -66,22 +67,24 @@ pub(crate) struct GroupParts {
 impl<S: StateMachine> Parts<S> {
     /// Reads the identity, and opens snapshots and logs. The state machine goes on from the newest snapshot, and is to execute the
     /// log from there on; without one it begins empty. The server has not begun to run then: see [`Parts::begin`].
-    pub fn open(config: &Config, outside: &Outside, state: S) -> Result<Parts<S>, StartError> {
+    pub fn open(config: &Config, outside: &Environment, state: S) -> Result<Parts<S>, StartError> {
         let layout = Layout::new(config.groups());
         let identity = Arc::new(Identity::open(config, &outside.files, outside.boot)?);
         let bounds = Bounded { behind: config.behind_bytes, merge: config.merge_bytes as u64 };
-        let board = Arc::new(Board::new(usize::from(config.groups()), config.members.len(), bounds));
-        let Found { files, shelf, snapshot } = open_snapshots::<S>(config, outside, &state.reader())?;
+        let progress =
+            Arc::new(SharedProgress::new(usize::from(config.groups()), config.members.len(), bounds));
+        let Found { files, store, snapshot } = open_snapshots::<S>(config, outside, &state.reader())?;
         let header = snapshot.as_ref().map(|(header, _)| Arc::clone(header));
         let open = |group| open_group(config, group, outside, &identity, header.as_deref());
         let groups = (0..config.groups()).map(open).collect::<Result<Vec<_>, _>>()?;
-        groups.iter().for_each(|group| board.raise_level(group.driver.level()));
+        groups.iter().for_each(|group| progress.raise_level(group.driver.level()));
         let bell = Arc::<Bell>::default();
         let queues = groups.iter().map(|group| Arc::clone(&group.queue));
-        let shared = Arc::new(share(config, &outside.clock, layout, &board, queues, state.reader(), &bell));
+        let shared =
+            Arc::new(share(config, &outside.clock, layout, &progress, queues, state.reader(), &bell));
         let handover = Arc::<Handover<S>>::default();
-        let share = KeeperShare {
-            board: Arc::clone(&board),
+        let share = SnapshotManagerShare {
+            progress: Arc::clone(&progress),
             handover: Arc::clone(&handover),
             sequencer: Arc::clone(&bell),
             metrics: Arc::clone(&shared.metrics),
@@ -89,7 +92,7 @@ impl<S: StateMachine> Parts<S> {
             clock: outside.clock.clone(),
             identity: Arc::clone(&identity),
         };
-        let keeper = Keeper::new(keeper_config(config), share, shelf, files);
+        let manager = SnapshotManager::new(manager_config(config), share, store, files);
         let stores = groups.iter().map(|group| group.store.clone()).collect();
         let sequencer = sequencer(config, identity.incarnation(), layout, stores, &shared, header.as_deref());
         let mut application = application(config, identity.incarnation(), state, &shared, handover);
@@ -101,7 +104,7 @@ impl<S: StateMachine> Parts<S> {
             let share = ReplicaShare {
                 server: config.server,
                 queue,
-                board: Arc::clone(&board),
+                progress: Arc::clone(&progress),
                 reads: Arc::clone(&shared.reads),
                 sequencer: Arc::clone(&bell),
                 metrics: shared.metrics.groups[index].clone(),
@@ -116,14 +119,14 @@ impl<S: StateMachine> Parts<S> {
                 sound: |batch| batch.commands().all(|command| S::check(command.as_slice()).is_ok()),
             };
             let mut replica = Replica::new(index, driver, share);
-            if let Some(snapshots) = keeper.snapshots() {
+            if let Some(snapshots) = manager.snapshots() {
                 replica.kept(&snapshots);
             }
             GroupParts { replica, store, writer }
         };
         let groups = groups.into_iter().enumerate().map(of_group).collect();
         let room = room_watch(config, outside);
-        Ok(Parts { identity, groups, shared, sequencer, application, keeper, room, bell })
+        Ok(Parts { identity, groups, shared, sequencer, application, manager, room, bell })
     }
 
     /// The server begins to run: the last step of a start, after which it may be seen by others. Until then nothing is changed
@@ -135,7 +138,7 @@ impl<S: StateMachine> Parts<S> {
 }
 
 /// Logs may be on file systems of their own.
-fn room_watch(config: &Config, outside: &Outside) -> RoomWatch {
+fn room_watch(config: &Config, outside: &Environment) -> RoomWatch {
     let logs = (1..=config.groups()).map(|number| config.data_dir.join(format!("group-{number}")));
     let dirs = match config.durability {
         Durability::Memory => Vec::new(),
@@ -158,7 +161,7 @@ fn sequencer<S: StateMachine>(
     Sequencer::new(
         layout,
         stores,
-        Arc::clone(&shared.board),
+        Arc::clone(&shared.progress),
         Arc::clone(&shared.reads),
         Arc::clone(&shared.metrics),
         config.tick,
@@ -167,10 +170,10 @@ fn sequencer<S: StateMachine>(
     )
 }
 
-fn keeper_config(config: &Config) -> KeeperConfig {
+fn manager_config(config: &Config) -> SnapshotManagerConfig {
     // An answer takes a moment; a sender that restarts, about an election's time.
     let election = config.tick * config.election_ticks;
-    KeeperConfig {
+    SnapshotManagerConfig {
         cluster: config.cluster,
         groups: config.groups(),
         write_rate: config.snapshot_write_rate,
@@ -194,10 +197,10 @@ fn application<S: StateMachine>(
         server: config.server,
         cluster: config.cluster,
         incarnation,
-        ledger: Ledger::new(&servers, config.groups()),
+        sessions: LaneSessions::new(&servers, config.groups()),
         voters: servers,
         lanes: Arc::clone(&shared.lanes),
-        board: Arc::clone(&shared.board),
+        progress: Arc::clone(&shared.progress),
         executed: Arc::clone(&shared.executed),
         metrics: Arc::clone(&shared.metrics),
     };
@@ -209,7 +212,7 @@ fn share<S: StateMachine>(
     config: &Config,
     clock: &Clock,
     layout: Layout,
-    board: &Arc<Board>,
+    progress: &Arc<SharedProgress>,
     queues: impl Iterator<Item = Arc<LaneQueue>>,
     reader: S::Reader,
     bell: &Arc<Bell>,
@@ -219,7 +222,8 @@ fn share<S: StateMachine>(
     // Raft drops a question silently; a leader answers within a heartbeat or so, or not at all.
     let retry_ticks = 3 * config.heartbeat_ticks;
     let leaderless_ticks = 4 * config.election_ticks;
-    let gate = ReadGate::new(layout, Arc::clone(board), Arc::clone(&metrics), retry_ticks, leaderless_ticks);
+    let gate =
+        ReadGate::new(layout, Arc::clone(progress), Arc::clone(&metrics), retry_ticks, leaderless_ticks);
     Shared {
         server: config.server,
         cluster: config.cluster,
@@ -230,7 +234,7 @@ fn share<S: StateMachine>(
         clock: clock.clone(),
         leaderless_ticks,
         lanes: Arc::new(queues.map(|queue| Lane::new(queue, limits)).collect()),
-        board: Arc::clone(board),
+        progress: Arc::clone(progress),
         reads: Arc::new(gate),
         executed: Arc::default(),
         metrics,

@@ -13,13 +13,12 @@ use niagara_log::Held;
 use niagara_net::Event;
 use raft::StateRole;
 
-use super::application::Executed;
-use super::bell::Bell;
-use super::board::{Board, GroupBoard, Mail};
 use super::exchange::Exchange;
 use crate::lane::LaneQueue;
 use crate::metrics::GroupMetrics;
 use crate::planted::{self, Bug};
+use crate::progress::Bell;
+use crate::progress::{Executed, GroupProgress, Mail, SharedProgress};
 use crate::read_gate::ReadGate;
 use crate::snapshot::{Need, Snapshots};
 
@@ -29,7 +28,7 @@ pub(crate) struct Replica {
     pub server: u64,
     pub driver: Driver,
     pub queue: Arc<LaneQueue>,
-    pub board: Arc<Board>,
+    pub progress: Arc<SharedProgress>,
     pub reads: Arc<ReadGate>,
     /// Wakes the sequencer's thread.
     pub sequencer: Arc<Bell>,
@@ -57,7 +56,7 @@ pub(crate) struct Replica {
 pub(crate) struct ReplicaShare {
     pub server: u64,
     pub queue: Arc<LaneQueue>,
-    pub board: Arc<Board>,
+    pub progress: Arc<SharedProgress>,
     pub reads: Arc<ReadGate>,
     pub sequencer: Arc<Bell>,
     pub metrics: GroupMetrics,
@@ -78,15 +77,15 @@ const MOST_REFUSALS: usize = 16;
 impl Replica {
     /// A replica of the group with this zero-based index.
     pub fn new(group: usize, driver: Driver, share: ReplicaShare) -> Replica {
-        let ReplicaShare { server, queue, board, reads, sequencer, metrics, executed, peers, tick, sound } =
+        let ReplicaShare { server, queue, progress, reads, sequencer, metrics, executed, peers, tick, sound } =
             share;
-        let exchange = Exchange::new(group, board.groups.len(), tick);
+        let exchange = Exchange::new(group, progress.groups.len(), tick);
         let mut replica = Replica {
             group,
             server,
             driver,
             queue,
-            board,
+            progress,
             reads,
             sequencer,
             metrics,
@@ -116,13 +115,13 @@ impl Replica {
             Event::Frame { from, body } => match Wire::decode(&body) {
                 Ok(Wire::Digests(theirs)) => {
                     let mine = self.executed.digests.lock().kept();
-                    self.board.divergence.heard(from, theirs, &mine);
+                    self.progress.divergence.heard(from, theirs, &mine);
                 }
                 Ok(Wire::Forward(batch)) if !(self.sound)(&batch) => {
                     tracing::warn!(group, from, "dropped forwarded commands: one of them is no command here");
                 }
                 Ok(wire) => {
-                    self.driver.take(self.board.taking(self.group, self.behind));
+                    self.driver.take(self.progress.taking(self.group, self.behind));
                     self.driver.receive(from, wire);
                     self.note_behind();
                 }
@@ -182,16 +181,16 @@ impl Replica {
 
     /// Looks at how far the rest of the server is: once per turn, before the tick and the turn.
     pub fn look(&mut self) {
-        let read_only = self.board.room.is_lacking();
-        let lags = self.board.lags() || self.board.bounds.is_behind();
+        let read_only = self.progress.room.is_lacking();
+        let lags = self.progress.lags() || self.progress.bounds.is_behind();
         self.view = View {
-            level: self.board.level(),
-            anchor: self.board.anchor.load(SeqCst) as usize == self.group,
+            level: self.progress.level(),
+            anchor: self.progress.anchor.load(SeqCst) as usize == self.group,
             merged: self.mine().waits.merged(),
             next_command: self.queue.next_command(),
             gap_attempt: self.queue.gap_attempt(),
-            may_claim: !(lags || read_only || self.board.disk_is_stuck()),
-            stand_back: lags && !self.board.awaits(self.group),
+            may_claim: !(lags || read_only || self.progress.disk_is_stuck()),
+            stand_back: lags && !self.progress.awaits(self.group),
             read_only,
         };
     }
@@ -221,7 +220,7 @@ impl Replica {
     fn tell_digests(&mut self) {
         let news = self.exchange.news(&self.executed.digests.lock());
         if let Some(marks) = news {
-            self.board.divergence.moved_on(&marks);
+            self.progress.divergence.moved_on(&marks);
             let told = self.peers.iter().map(|peer| (*peer, Wire::Digests(marks.clone())));
             self.output.messages.extend(told);
         }
@@ -257,12 +256,12 @@ impl Replica {
     /// Says how many bytes the log holds beyond the merge, as soon as they are there: other groups count on it.
     fn note_behind(&mut self) {
         let before = std::mem::replace(&mut self.behind, self.driver.behind_bytes());
-        self.board.bounds.group_is_behind(before, self.behind);
+        self.progress.bounds.group_is_behind(before, self.behind);
     }
 
     /// Tells the rest of the server how far this group is.
     pub fn publish(&mut self, now: Instant) {
-        let mine = &self.board.groups[self.group];
+        let mine = &self.progress.groups[self.group];
         let mut commit = self.driver.commit();
         if planted::is(Bug::MergedBeforeCommitted) {
             commit = self.driver.last_index();
@@ -273,7 +272,7 @@ impl Replica {
         mine.lags.store(self.driver.lags(), SeqCst);
         mine.unsynced.store(self.driver.unsynced_bytes(), SeqCst);
         mine.waits.say(self.driver.wake_at(&self.view, &&*self.queue), self.driver.goes_on_at());
-        self.board.raise_level(self.driver.level());
+        self.progress.raise_level(self.driver.level());
         self.note_role();
         if committed_more {
             self.sequencer.ring();
@@ -284,10 +283,10 @@ impl Replica {
         }
         if let Some(contradiction) = self.output.contradicted.take() {
             let what = format!("group {}: {contradiction}", self.group + 1);
-            self.board.divergence.contradicted(self.group, what);
+            self.progress.divergence.contradicted(self.group, what);
         }
         if let Some((from, round)) = self.output.need.take() {
-            self.board.snapshots.need(Need { group: self.group, from, round });
+            self.progress.snapshots.need(Need { group: self.group, from, round });
         }
         self.count(commit, now);
     }
@@ -310,7 +309,7 @@ impl Replica {
 
     fn note_role(&mut self) {
         let leader = (self.driver.term(), self.driver.leader());
-        let mine = &self.board.groups[self.group];
+        let mine = &self.progress.groups[self.group];
         let role = role_code(self.driver.role());
         if mine.role.swap(role, SeqCst) != role && self.driver.role() == StateRole::PreCandidate {
             self.metrics.elections.inc();
@@ -348,7 +347,7 @@ impl Replica {
         } else {
             self.queue.has_commands()
         };
-        !(commands || mine.has_mail() || mine.waits.pads_at(self.board.level()))
+        !(commands || mine.has_mail() || mine.waits.pads_at(self.progress.level()))
     }
 
     /// The group's thread ends, and leaves its log with this in it.
@@ -356,14 +355,12 @@ impl Replica {
         *self.mine().left.lock() = Some(held);
     }
 
-    fn mine(&self) -> &GroupBoard {
-        &self.board.groups[self.group]
+    fn mine(&self) -> &GroupProgress {
+        &self.progress.groups[self.group]
     }
 }
 
-/// Names for Raft's roles, by [`role_code`].
-pub(crate) const ROLES: [&str; 4] = ["follower", "pre-candidate", "candidate", "leader"];
-
+/// Its place among [`ROLES`](crate::progress::ROLES).
 fn role_code(role: StateRole) -> u8 {
     match role {
         StateRole::Follower => 0,

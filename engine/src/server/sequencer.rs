@@ -10,11 +10,11 @@ use niagara_group::batch::EntryFill;
 use niagara_log::{EntryId, LogEntry, LogStore};
 use niagara_sequencer::{Emitted, Fill, FloorIndex, GlobalPosition, GroupId, Layout, Merge, Slot};
 
-use super::alarms::measure;
-use super::board::{Board, Mail};
 use super::stretch::{Cut, Stretch, Then};
 use crate::metrics::Metrics;
 use crate::planted::{self, Bug};
+use crate::progress::measure;
+use crate::progress::{Mail, SharedProgress};
 use crate::read_gate::ReadGate;
 use crate::snapshot::Header;
 
@@ -42,7 +42,7 @@ pub(crate) struct Sequencer {
     layout: Layout,
     logs: Vec<Pulled>,
     merge: Merge<LogEntry>,
-    board: Arc<Board>,
+    progress: Arc<SharedProgress>,
     reads: Arc<ReadGate>,
     metrics: Arc<Metrics>,
     tick: Duration,
@@ -86,7 +86,7 @@ impl Sequencer {
     pub fn new(
         layout: Layout,
         stores: Vec<LogStore>,
-        board: Arc<Board>,
+        progress: Arc<SharedProgress>,
         reads: Arc<ReadGate>,
         metrics: Arc<Metrics>,
         tick: Duration,
@@ -98,7 +98,7 @@ impl Sequencer {
             layout,
             logs,
             merge: Merge::new(layout),
-            board,
+            progress,
             reads,
             metrics,
             tick,
@@ -116,10 +116,10 @@ impl Sequencer {
 
     /// Pulls what is committed, and merges up to a stretch of it; empty if there is nothing to merge.
     pub fn merge_some(&mut self) -> Stretch {
-        if let Some(header) = self.board.snapshots.take_resume() {
+        if let Some(header) = self.progress.snapshots.take_resume() {
             return self.resume(header);
         }
-        if self.board.bounds.execution_is_full() {
+        if self.progress.bounds.execution_is_full() {
             return Stretch::default();
         }
         self.pull();
@@ -144,7 +144,7 @@ impl Sequencer {
             stretch.then = self.cut_if(due);
         }
         self.publish();
-        self.board.bounds.merged(stretch.bytes);
+        self.progress.bounds.merged(stretch.bytes);
         stretch
     }
 
@@ -152,16 +152,16 @@ impl Sequencer {
     /// entry: nothing that it had pulled before is left, and nothing else lets the merge go on.
     fn pull(&mut self) {
         let awaited = self.merge.awaited().group;
-        let (mut pulled, limit) = (self.pulled(), self.board.bounds.limits.merge);
+        let (mut pulled, limit) = (self.pulled(), self.progress.bounds.limits.merge);
         for log in &mut self.logs {
             let room = room_for(pulled, limit, log.group == awaited);
             if room > 0 {
                 let before = log.bytes;
-                log.pull(&self.board, &mut self.merge, room);
+                log.pull(&self.progress, &mut self.merge, room);
                 pulled += log.bytes - before;
             }
         }
-        self.board.bounds.set_pulled(pulled);
+        self.progress.bounds.set_pulled(pulled);
     }
 
     /// Bytes that have been pulled and are not merged.
@@ -172,25 +172,25 @@ impl Sequencer {
     /// Whether something is committed that could be pulled, or a snapshot is to be made or gone on from: the last look before
     /// sleeping.
     pub fn has_news(&self) -> bool {
-        let snapshots = &self.board.snapshots;
+        let snapshots = &self.progress.snapshots;
         if snapshots.has_resume() {
             return true;
         }
-        if self.board.bounds.execution_is_full() {
+        if self.progress.bounds.execution_is_full() {
             return false;
         }
         let wanted = snapshots.is_wanted() && snapshots.may_freeze();
         let (pulled, limit, awaited) =
-            (self.pulled(), self.board.bounds.limits.merge, self.merge.awaited().group);
+            (self.pulled(), self.progress.bounds.limits.merge, self.merge.awaited().group);
         let has_room = |log: &Pulled| !log.is_full() && room_for(pulled, limit, log.group == awaited) > 0;
-        self.logs.iter().any(|log| log.commit(&self.board) > log.index && has_room(log))
+        self.logs.iter().any(|log| log.commit(&self.progress) > log.index && has_room(log))
             || self.more
             || wanted && (self.round_to_cut().is_some() || self.is_all_kept())
     }
 
     /// Whether a snapshot is due, and can be made.
     fn snapshot_is_due(&self) -> bool {
-        let snapshots = &self.board.snapshots;
+        let snapshots = &self.progress.snapshots;
         let asked = snapshots.asked();
         if snapshots.is_wanted() && self.is_all_kept() {
             snapshots.meet(asked);
@@ -201,21 +201,21 @@ impl Sequencer {
 
     /// Whether everything that was executed is in a snapshot already.
     fn is_all_kept(&self) -> bool {
-        self.last_commands <= self.layout.round_end(self.board.snapshots.kept_round())
+        self.last_commands <= self.layout.round_end(self.progress.snapshots.kept_round())
     }
 
     /// The round at whose end the state is as it is now: the last one that is merged, if only no-ops have come since.
     fn round_to_cut(&self) -> Option<u64> {
         let round = self.merge.emitted().get() / u64::from(self.layout.groups());
         let unchanged = self.layout.round_end(round) >= self.last_commands;
-        (unchanged && round > self.board.snapshots.kept_round()).then_some(round)
+        (unchanged && round > self.progress.snapshots.kept_round()).then_some(round)
     }
 
     /// Cuts the logs for a snapshot, if that is wanted and the end of a round is here.
     fn cut_if(&mut self, due: bool) -> Option<Then> {
-        let asked = self.board.snapshots.asked();
+        let asked = self.progress.snapshots.asked();
         let round = if due { self.round_to_cut()? } else { return None };
-        self.board.snapshots.cut(round, asked);
+        self.progress.snapshots.cut(round, asked);
         self.since = SnapshotLimits { entries: 0, bytes: 0 };
         let floors = self.logs.iter_mut().map(|log| log.cut(round)).collect();
         Some(Then::Freeze(Cut { round, anchor: self.merge.anchor(), floors }))
@@ -227,13 +227,13 @@ impl Sequencer {
         let then = if header.position() > self.merge.emitted() {
             self.go_on_from(&header);
             // It is durable, so the next cut is behind it; at its own round there may be logs that do not reach its floor yet.
-            self.board.snapshots.set_kept_round(round);
+            self.progress.snapshots.set_kept_round(round);
             self.publish();
             Then::Restore(header)
         } else {
             Then::Discard
         };
-        self.board.snapshots.set_resumed(round);
+        self.progress.snapshots.set_resumed(round);
         self.more = true;
         Stretch { then: Some(then), ..Stretch::default() }
     }
@@ -251,22 +251,22 @@ impl Sequencer {
             let index = floor.entry.index;
             *log = Pulled::above(log.group, log.store.clone(), index, header.round);
             log.store.release(index);
-            self.board.groups[log.group.index()].merged(index);
+            self.progress.groups[log.group.index()].merged(index);
         }
     }
 
     /// Says how far the merge is, and lets go what it has passed.
     fn publish(&mut self) {
         let emitted = self.merge.emitted();
-        self.board.awaited.store(self.merge.awaited().group.index() as u32, SeqCst);
-        self.board.anchor.store(self.merge.anchor().index() as u32, SeqCst);
+        self.progress.awaited.store(self.merge.awaited().group.index() as u32, SeqCst);
+        self.progress.anchor.store(self.merge.anchor().index() as u32, SeqCst);
         for log in &mut self.logs {
             if let Some(index) = log.pass(self.layout, emitted) {
                 log.store.release(index);
-                self.board.groups[log.group.index()].merged(index);
+                self.progress.groups[log.group.index()].merged(index);
             }
         }
-        self.board.bounds.set_pulled(self.pulled());
+        self.progress.bounds.set_pulled(self.pulled());
     }
 
     /// A step of the clock.
@@ -277,12 +277,12 @@ impl Sequencer {
         if halted && let Some(level) = self.merge.held_level() {
             // Local knowledge did not help within a tick: ask the group's leader to pad, wherever it is.
             let group = awaited.group.index();
-            self.board.groups[group].send(Mail::Pad(level));
+            self.progress.groups[group].send(Mail::Pad(level));
             self.metrics.pad_requests.inc();
             self.metrics.stalls[group].inc_by(self.tick.as_secs_f64());
         }
         self.stalled = waits.then_some(awaited);
-        measure(&self.board, &self.metrics);
+        measure(&self.progress, &self.metrics);
         self.reads.tick(now, halted);
     }
 
@@ -290,7 +290,7 @@ impl Sequencer {
     /// rather than the other way round: nobody can help by padding.
     fn waits_for_slot(&self) -> bool {
         let log = &self.logs[self.merge.awaited().group.index()];
-        !self.more && log.commit(&self.board) <= log.index
+        !self.more && log.commit(&self.progress) <= log.index
     }
 }
 
@@ -328,8 +328,8 @@ impl Pulled {
         EntryId { index, term }
     }
 
-    fn commit(&self, board: &Board) -> u64 {
-        board.groups[self.group.index()].commit.load(SeqCst)
+    fn commit(&self, progress: &SharedProgress) -> u64 {
+        progress.groups[self.group.index()].commit.load(SeqCst)
     }
 
     fn is_full(&self) -> bool {
@@ -337,8 +337,8 @@ impl Pulled {
     }
 
     /// Moves committed entries from the log into the merge: up to so many bytes, and one at least.
-    fn pull(&mut self, board: &Board, merge: &mut Merge<LogEntry>, max_bytes: usize) {
-        let commit = self.commit(board);
+    fn pull(&mut self, progress: &SharedProgress, merge: &mut Merge<LogEntry>, max_bytes: usize) {
+        let commit = self.commit(progress);
         if commit <= self.index || self.is_full() {
             return;
         }

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{SendTimeoutError, Sender};
 
-use super::bell::Bell;
 use super::sequencer::Sequencer;
 use super::stretch::Stretch;
 use super::ticks::Ticks;
+use crate::progress::Bell;
 
 /// What the sequencer's thread owns or shares.
 pub(crate) struct SequencerThread {

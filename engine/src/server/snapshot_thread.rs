@@ -1,18 +1,18 @@
-//! The thread that keeps the snapshots: sockets in, a step of the keeper, sockets out.
+//! The thread that keeps the snapshots: sockets in, a step of the manager, sockets out.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use niagara_net::{Event, Transport};
 
-use super::board::Board;
-use crate::snapshot::Keeper;
+use super::snapshot_manager::SnapshotManager;
+use crate::progress::SharedProgress;
 use crate::state_machine::StateMachine;
 
 /// What the thread owns or shares.
 pub(crate) struct SnapshotThread<S: StateMachine> {
-    pub keeper: Keeper<S>,
-    pub board: Arc<Board>,
+    pub manager: SnapshotManager<S>,
+    pub progress: Arc<SharedProgress>,
     pub transport: Transport,
 }
 
@@ -20,23 +20,23 @@ impl<S: StateMachine> SnapshotThread<S> {
     /// The thread's life, until it is told to stop. A snapshot that is half written then is lost, and nothing else.
     pub fn run(mut self) {
         let mut events = Vec::new();
-        while !self.board.snapshots.is_stopped() {
+        while !self.progress.snapshots.is_stopped() {
             self.turn(&mut events);
         }
     }
 
     fn turn(&mut self, events: &mut Vec<Event>) {
         let now = Instant::now();
-        let timeout = self.keeper.next_due(now).map(|due| due.saturating_duration_since(now));
-        let keeper = &self.keeper;
-        let may_sleep = || !keeper.is_due(Instant::now());
+        let timeout = self.manager.next_due(now).map(|due| due.saturating_duration_since(now));
+        let manager = &self.manager;
+        let may_sleep = || !manager.is_due(Instant::now());
         let waited = self.transport.turn(now, timeout, may_sleep, events);
         waited.unwrap_or_else(|error| panic!("cannot wait for sockets: {error}"));
         let now = Instant::now();
         for event in events.drain(..) {
-            self.keeper.handle(now, event);
+            self.manager.handle(now, event);
         }
-        for (to, message) in self.keeper.step(now) {
+        for (to, message) in self.manager.step(now) {
             // What is dropped on a broken link is asked for again.
             let _ = self.transport.send(to, message.encode());
         }

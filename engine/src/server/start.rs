@@ -9,18 +9,18 @@ use niagara_log::{
 };
 
 use super::assembly::StartError;
-use super::parts::Outside;
+use super::parts::Environment;
 use crate::config::Config;
 use crate::identity::Identity;
 use crate::lane::{LaneQueue, Origin};
 use crate::planted::{self, Bug};
-use crate::snapshot::{Header, Shelf};
+use crate::snapshot::{Header, SnapshotStore};
 use crate::state_machine::StateMachine;
 
 /// The snapshots of a server, and the state that was read from the newest.
 pub(super) struct Found<S: StateMachine> {
     pub files: Arc<dyn Files>,
-    pub shelf: Shelf,
+    pub store: SnapshotStore,
     pub snapshot: Option<(Arc<Header>, S::Restoring)>,
 }
 
@@ -35,12 +35,12 @@ pub(super) struct OpenGroup {
 /// Opens the directory of snapshots, and reads the newest that is whole.
 pub(super) fn open_snapshots<S: StateMachine>(
     config: &Config,
-    outside: &Outside,
+    outside: &Environment,
     reader: &S::Reader,
 ) -> Result<Found<S>, StartError> {
     let files = snapshot_files(config, outside);
-    let mut shelf = Shelf::open(Arc::clone(&files), config.data_dir.join("snapshots"))?;
-    let restored = shelf.restore_newest(config.cluster, config.groups(), |file| {
+    let mut store = SnapshotStore::open(Arc::clone(&files), config.data_dir.join("snapshots"))?;
+    let restored = store.restore_newest(config.cluster, config.groups(), |file| {
         let mut state = S::restoring(reader);
         while file.read_into(&mut state)? {}
         Ok(state)
@@ -50,11 +50,11 @@ pub(super) fn open_snapshots<S: StateMachine>(
         tracing::info!(position = %header.position(), bytes = kept.bytes, "the state is read from a snapshot");
         (header, state)
     });
-    Ok(Found { files, shelf, snapshot })
+    Ok(Found { files, store, snapshot })
 }
 
 /// Where snapshots are: beside the logs, or in memory if those are.
-fn snapshot_files(config: &Config, outside: &Outside) -> Arc<dyn Files> {
+fn snapshot_files(config: &Config, outside: &Environment) -> Arc<dyn Files> {
     match config.durability {
         Durability::Memory => Arc::new(MemoryFiles::default()),
         Durability::Fsync | Durability::Os => Arc::clone(&outside.files),
@@ -126,7 +126,7 @@ fn fit(
 pub(super) fn open_group(
     config: &Config,
     group: u16,
-    outside: &Outside,
+    outside: &Environment,
     identity: &Arc<Identity>,
     snapshot: Option<&Header>,
 ) -> Result<OpenGroup, StartError> {
@@ -169,7 +169,7 @@ const FIRST_SEGMENT_PART: u64 = 64;
 fn open_log(
     config: &Config,
     group: u16,
-    outside: &Outside,
+    outside: &Environment,
     identity: &Arc<Identity>,
 ) -> Result<(LogStore, LogWriter, SlotIndex), StartError> {
     let number = group + 1;

@@ -73,7 +73,7 @@ pub enum SnapshotError {
 
 impl SnapshotError {
     /// For `map_err` on an operation with a file.
-    pub(super) fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SnapshotError {
+    pub(crate) fn io(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SnapshotError {
         move |source| SnapshotError::Io { operation, path: path.to_owned(), source }
     }
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use niagara_log::{Files, LogFile};
 
 use super::error::SnapshotError;
-use super::shelf::Shelf;
+use super::store::SnapshotStore;
 use super::wire::Transfer;
 use super::writer::SYNC_BYTES;
 use crate::planted::{self, Bug};
@@ -19,7 +19,7 @@ const PIECES_AHEAD: u64 = 4;
 
 /// A snapshot on its way from one server.
 #[derive(Debug)]
-pub(super) struct Fetch {
+pub(crate) struct Fetch {
     /// Who sends it.
     pub from: u64,
     /// The least round that helps.
@@ -54,7 +54,7 @@ struct Receiving {
 
 /// What has become of a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Progress {
+pub(crate) enum FetchStep {
     /// It goes on.
     UnderWay,
     /// All bytes of the file with this id are there, synced, but not checked.
@@ -93,15 +93,15 @@ impl Fetch {
         &mut self,
         now: Instant,
         (id, round, bytes): (u128, u64, u64),
-        shelf: &Shelf,
+        store: &SnapshotStore,
         files: &dyn Files,
-    ) -> Result<Progress, SnapshotError> {
+    ) -> Result<FetchStep, SnapshotError> {
         if round < self.round || !matches!(self.stage, Stage::Asking) {
-            return Ok(Progress::UnderWay);
+            return Ok(FetchStep::UnderWay);
         }
         self.heard = now;
-        shelf.remove_other_parts(id)?;
-        let path = shelf.part(id);
+        store.remove_other_parts(id)?;
+        let path = store.part(id);
         let (file, received) = match files.open(&path) {
             Ok(file) => {
                 let there = file.length().map_err(SnapshotError::io("look at the part", &path))?;
@@ -130,11 +130,11 @@ impl Fetch {
         now: Instant,
         (id, offset): (u128, u64),
         bytes: &Bytes,
-    ) -> Result<Progress, SnapshotError> {
-        let Stage::Receiving(receiving) = &mut self.stage else { return Ok(Progress::UnderWay) };
+    ) -> Result<FetchStep, SnapshotError> {
+        let Stage::Receiving(receiving) = &mut self.stage else { return Ok(FetchStep::UnderWay) };
         let follows = id == receiving.id && offset == receiving.received;
         if !follows || bytes.len() as u64 > receiving.bytes - offset {
-            return Ok(Progress::UnderWay);
+            return Ok(FetchStep::UnderWay);
         }
         self.heard = now;
         let written = receiving.file.write_all_at(&mut [IoSlice::new(bytes)], offset);
@@ -178,10 +178,10 @@ impl Fetch {
         self.heard.max(self.asked) + self.retry
     }
 
-    fn complete_if_all_there(&mut self) -> Result<Progress, SnapshotError> {
-        let Stage::Receiving(receiving) = &self.stage else { return Ok(Progress::UnderWay) };
+    fn complete_if_all_there(&mut self) -> Result<FetchStep, SnapshotError> {
+        let Stage::Receiving(receiving) = &self.stage else { return Ok(FetchStep::UnderWay) };
         if receiving.received < receiving.bytes {
-            return Ok(Progress::UnderWay);
+            return Ok(FetchStep::UnderWay);
         }
         if !planted::is(Bug::PartNotSynced) {
             let synced = receiving.file.sync_all();
@@ -189,6 +189,6 @@ impl Fetch {
                 synced.map_err(SnapshotError::io("sync the part", &receiving.path))?;
             }
         }
-        Ok(Progress::Complete(receiving.id))
+        Ok(FetchStep::Complete(receiving.id))
     }
 }

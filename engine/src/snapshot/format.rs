@@ -4,14 +4,14 @@
 use bytes::{Buf, BufMut};
 
 /// Length of a chunk's head.
-pub(super) const CHUNK_HEAD_BYTES: usize = 16;
+pub(crate) const CHUNK_HEAD_BYTES: usize = 16;
 /// Length of the trailer.
-pub(super) const TRAILER_BYTES: usize = 40;
+pub(crate) const TRAILER_BYTES: usize = 40;
 /// The longest chunk. The largest value of an application has to fit one.
-pub(super) const CHUNK_PAYLOAD_MAX: usize = 1 << 30;
+pub(crate) const CHUNK_PAYLOAD_MAX: usize = 1 << 30;
 
 /// The head of a chunk. `seal` is the header's checksum, so that a chunk of another file never checks; numbers start at 1.
-pub(super) fn chunk_head(seal: u32, number: u64, payload: &[u8]) -> [u8; CHUNK_HEAD_BYTES] {
+pub(crate) fn chunk_head(seal: u32, number: u64, payload: &[u8]) -> [u8; CHUNK_HEAD_BYTES] {
     assert!(payload.len() <= CHUNK_PAYLOAD_MAX, "a chunk of {} bytes is too long", payload.len());
     let mut head = [0; CHUNK_HEAD_BYTES];
     (&mut head[4..8]).put_u32_le(payload.len() as u32);
@@ -23,7 +23,7 @@ pub(super) fn chunk_head(seal: u32, number: u64, payload: &[u8]) -> [u8; CHUNK_H
 
 /// What follows a chunk's head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Head {
+pub(crate) enum Head {
     /// A payload of so many bytes.
     Chunk(usize),
     /// The rest of the trailer.
@@ -31,7 +31,7 @@ pub(super) enum Head {
 }
 
 /// Reads the head of the chunk that must have this number, as far as that goes without its payload.
-pub(super) fn read_head(head: &[u8; CHUNK_HEAD_BYTES], number: u64) -> Result<Head, &'static str> {
+pub(crate) fn read_head(head: &[u8; CHUNK_HEAD_BYTES], number: u64) -> Result<Head, &'static str> {
     let (mut length, mut found) = (&head[4..8], &head[8..16]);
     if found.get_u64_le() != number {
         return Err("a chunk is not the one that follows");
@@ -44,13 +44,13 @@ pub(super) fn read_head(head: &[u8; CHUNK_HEAD_BYTES], number: u64) -> Result<He
 }
 
 /// Whether a chunk's bytes are those that its head was made for.
-pub(super) fn chunk_checks(seal: u32, head: &[u8; CHUNK_HEAD_BYTES], payload: &[u8]) -> bool {
+pub(crate) fn chunk_checks(seal: u32, head: &[u8; CHUNK_HEAD_BYTES], payload: &[u8]) -> bool {
     head[..4] == sum(seal, &[&head[4..], payload]).to_le_bytes()
 }
 
 /// The trailer of a file with so many chunks, bytes in them, and bytes in all; `chunks_sum` is the checksum of the chunks'
 /// checksums.
-pub(super) fn trailer(
+pub(crate) fn trailer(
     seal: u32,
     chunks: u64,
     payload: u64,

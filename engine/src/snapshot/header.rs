@@ -5,15 +5,15 @@ use niagara_group::{GroupFloor, SnapshotFloor};
 use niagara_log::EntryId;
 use niagara_sequencer::{GlobalPosition, GroupId, Layout, MAX_GROUPS, MAX_PLACE};
 
-use crate::apply::{Digests, Ledger};
+use crate::apply::{Digests, LaneSessions};
 
 /// The version that is written. The first one, whose digests are of the log alone, is read too.
 pub const VERSION: u32 = 2;
 const FIRST_VERSION: u32 = 1;
 /// Bytes at the start of a file that say what it is and how long its header is.
-pub(super) const PRELUDE_BYTES: usize = 24;
+pub(crate) const PRELUDE_BYTES: usize = 24;
 /// The longest header: a thousand groups and a hundred servers need a tenth of it.
-pub(super) const HEADER_BYTES_MAX: usize = 16 << 20;
+pub(crate) const HEADER_BYTES_MAX: usize = 16 << 20;
 
 const MAGIC: [u8; 8] = *b"NIAGSNP\0";
 const CHECKSUM_AT: usize = 16;
@@ -42,7 +42,7 @@ pub struct Header {
     /// What of each group's log the snapshot stands for, in order of the groups; there are R of them.
     pub floors: Vec<GroupFloor>,
     /// Which commands of which lane have been executed.
-    pub ledger: Ledger,
+    pub sessions: LaneSessions,
     /// The digests of the global log up to here, and of the state that is in the chunks.
     pub digests: Digests,
 }
@@ -91,7 +91,7 @@ impl Header {
             put_ids(&mut out, &floor.voters);
             put_ids(&mut out, &floor.learners);
         }
-        self.ledger.encode(&mut out);
+        self.sessions.encode(&mut out);
         self.digests.encode(&mut out);
         let length = out.len() as u32;
         out[12..16].copy_from_slice(&length.to_le_bytes());
@@ -101,7 +101,7 @@ impl Header {
     }
 
     /// How many bytes the header has that begins with these.
-    pub(super) fn length(prelude: &[u8; PRELUDE_BYTES]) -> Result<usize, HeaderError> {
+    pub(crate) fn length(prelude: &[u8; PRELUDE_BYTES]) -> Result<usize, HeaderError> {
         let mut prelude = &prelude[..];
         if prelude.copy_to_bytes(8) != MAGIC[..] {
             return Err(HeaderError::Damaged("the file does not begin as a snapshot does"));
@@ -147,7 +147,7 @@ impl Header {
 }
 
 /// The checksum of a header, without the bytes where it stands itself. It also ties the file's chunks to the header.
-pub(super) fn checksum(header: &[u8]) -> u32 {
+pub(crate) fn checksum(header: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&header[..CHECKSUM_AT]);
     hasher.update(&header[CHECKSUM_AT + 4..]);
@@ -171,7 +171,7 @@ fn read_fields(input: &mut &[u8], digests: fn(&mut &[u8]) -> Option<Digests>) ->
         return None;
     }
     let floors = (0..groups).map(|_| read_floor(input)).collect::<Option<Vec<_>>>()?;
-    let ledger = Ledger::decode(input, groups)?;
+    let sessions = LaneSessions::decode(input, groups)?;
     let digests = digests(input)?;
     let anchor = GroupId::new(anchor);
     Some(Header {
@@ -185,7 +185,7 @@ fn read_fields(input: &mut &[u8], digests: fn(&mut &[u8]) -> Option<Digests>) ->
         duplicates,
         noops,
         floors,
-        ledger,
+        sessions,
         digests,
     })
 }
@@ -204,7 +204,7 @@ fn read_ids(input: &mut &[u8]) -> Option<Vec<u64>> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use niagara_group::batch::Span;
     use proptest::prelude::*;
 
@@ -212,8 +212,8 @@ pub(super) mod tests {
 
     /// A header of two groups and two servers, at round 7.
     pub fn header() -> Header {
-        let mut ledger = Ledger::new(&[1, 2], 2);
-        ledger.admit(&Span { server: 2, incarnation: 3, lane: 1, attempt: 0, first: 1, count: 8 });
+        let mut sessions = LaneSessions::new(&[1, 2], 2);
+        sessions.admit(&Span { server: 2, incarnation: 3, lane: 1, attempt: 0, first: 1, count: 8 });
         let mut digests = Digests::default();
         digests.commands(GlobalPosition::new(14), 99, Some(7));
         let floor = |index| GroupFloor {
@@ -232,7 +232,7 @@ pub(super) mod tests {
             duplicates: 1,
             noops: 13,
             floors: vec![floor(5), floor(9)],
-            ledger,
+            sessions,
             digests,
         }
     }

@@ -9,41 +9,42 @@
 //! |---|---|
 //! | `header.rs`, `format.rs` | bytes: the engine's part, chunks, trailer; pure functions |
 //! | `writer.rs`, `reader.rs` | a file from start to end |
-//! | `shelf.rs` | the directory: names, which two are kept, what a start finds |
+//! | `store.rs` | the directory: names, which two are kept, what a start finds |
 //! | `saving.rs` | writing this server's own, a little at a time |
-//! | `wire.rs`, `source.rs`, `fetch.rs` | the channel between servers: messages, the sending side, the receiving side |
-//! | `catch_up.rs` | from what groups need to a state that is ready to be put in place |
-//! | `keeper.rs` | all of it together: what the thread that keeps the snapshots does |
-//! | `board.rs`, `handover.rs` | what it shares with the other threads |
+//! | `wire.rs` | the messages of a transfer between servers |
+//! | `sender.rs` | the sending side of transfers |
+//! | `receiver.rs`, `fetch.rs` | the receiving side: from what groups need to a state that can be put in place |
+//! | `signals.rs`, `handover.rs` | what the thread that writes and fetches snapshots shares with the others of its server |
 //! | `pace.rs` | a limit on bytes per second |
 //!
 //! Nothing here knows what is in the application's chunks, or how Raft gets a log reset: a group's driver does that, once the
 //! state is in place.
 
-mod board;
-mod catch_up;
 mod error;
 mod fetch;
 mod format;
 mod handover;
 mod header;
-mod keeper;
 mod pace;
 mod reader;
+mod receiver;
 mod saving;
-mod shelf;
-mod source;
+mod sender;
+mod signals;
+mod store;
 #[cfg(test)]
 mod tests;
 mod wire;
 mod writer;
 
-pub(crate) use board::{Need, SnapshotBoard};
 pub use error::SnapshotError;
 pub(crate) use handover::Handover;
 pub use header::{Header, HeaderError};
-pub use keeper::Snapshots;
-pub(crate) use keeper::{Keeper, KeeperConfig, KeeperShare};
 pub use reader::SnapshotReader;
-pub(crate) use shelf::Shelf;
-pub use wire::{PIECE_BYTES, Transfer};
+pub(crate) use receiver::{Received, SnapshotReceiver};
+pub(crate) use saving::{Saved, Saving};
+pub(crate) use sender::SnapshotSender;
+pub use signals::Snapshots;
+pub(crate) use signals::{Need, SnapshotSignals};
+pub(crate) use store::SnapshotStore;
+pub use wire::Transfer;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// Says when the next bytes are due. What was not used is not saved up: after a pause there is no burst.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     bytes_per_second: u64,
     due: Option<Instant>,
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::error::SnapshotError;
 use super::header::Header;
 use super::pace::Pace;
-use super::shelf::Shelf;
+use super::store::SnapshotStore;
 use super::writer::SnapshotWriter;
 use crate::frozen::Frozen;
 
@@ -20,7 +20,7 @@ const WAIT: Duration = Duration::from_millis(10);
 const RETRY_MAX: Duration = Duration::from_secs(60);
 
 /// The snapshot that is being written, if any.
-pub(super) struct Saving<F> {
+pub(crate) struct Saving<F> {
     under_way: Option<UnderWay<F>>,
     pace: Pace,
     failures: u32,
@@ -37,7 +37,7 @@ struct UnderWay<F> {
 
 /// What has become of it.
 #[derive(Debug)]
-pub(super) enum Saved {
+pub(crate) enum Saved {
     /// It goes on.
     UnderWay,
     /// It is durable.
@@ -59,13 +59,13 @@ impl<F: Frozen> Saving<F> {
     }
 
     /// Begins a snapshot.
-    pub fn begin(&mut self, now: Instant, header: Header, frozen: F, shelf: &Shelf) -> Saved {
-        match shelf.begin(&header) {
+    pub fn begin(&mut self, now: Instant, header: Header, frozen: F, store: &SnapshotStore) -> Saved {
+        match store.begin(&header) {
             Ok(writer) => {
                 self.under_way = Some(UnderWay { header: Arc::new(header), frozen, writer });
                 Saved::UnderWay
             }
-            Err(error) => self.failed(now, shelf, error),
+            Err(error) => self.failed(now, store, error),
         }
     }
 
@@ -76,9 +76,9 @@ impl<F: Frozen> Saving<F> {
     }
 
     /// A snapshot of this round has come from another server: an older one is not worth finishing.
-    pub fn superseded(&mut self, round: u64, shelf: &Shelf) {
+    pub fn superseded(&mut self, round: u64, store: &SnapshotStore) {
         if self.under_way.take_if(|saving| saving.header.round <= round).is_some() {
-            shelf.abandon();
+            store.abandon();
         }
     }
 
@@ -120,7 +120,7 @@ impl<F: Frozen> Saving<F> {
     }
 
     /// Writes a little more.
-    pub fn step(&mut self, now: Instant, shelf: &mut Shelf) -> Saved {
+    pub fn step(&mut self, now: Instant, store: &mut SnapshotStore) -> Saved {
         let Some(saving) = &mut self.under_way else { return Saved::UnderWay };
         let before = saving.writer.written();
         let mut ended = false;
@@ -130,7 +130,7 @@ impl<F: Frozen> Saving<F> {
             if !self.chunk.is_empty()
                 && let Err(error) = saving.writer.add_chunk(&self.chunk)
             {
-                return self.failed(now, shelf, error);
+                return self.failed(now, store, error);
             }
         }
         self.pace.spend(now, saving.writer.written() - before);
@@ -138,19 +138,19 @@ impl<F: Frozen> Saving<F> {
             return Saved::UnderWay;
         }
         let UnderWay { header, writer, .. } = self.under_way.take().expect("looked at above");
-        match shelf.finish(writer, Arc::clone(&header)) {
+        match store.finish(writer, Arc::clone(&header)) {
             Ok(()) => {
                 (self.failures, self.retry_at, self.chunk) = (0, None, Vec::new());
                 Saved::Done(header)
             }
-            Err(error) => self.failed(now, shelf, error),
+            Err(error) => self.failed(now, store, error),
         }
     }
 
     /// A failed snapshot costs nothing but the time until the next: the view and the room on the disk are given back.
-    fn failed(&mut self, now: Instant, shelf: &Shelf, error: SnapshotError) -> Saved {
+    fn failed(&mut self, now: Instant, store: &SnapshotStore, error: SnapshotError) -> Saved {
         self.under_way = None;
-        shelf.abandon();
+        store.abandon();
         let wait = RETRY_MIN.saturating_mul(1 << self.failures.min(16)).min(RETRY_MAX);
         self.failures += 1;
         self.retry_at = Some(now + wait);

@@ -7,26 +7,26 @@ use std::time::{Duration, Instant};
 
 use niagara_log::{Files, MemoryFiles};
 
-use super::fetch::{Fetch, Progress};
+use super::fetch::{Fetch, FetchStep};
 use super::header::tests::header;
-use super::source::Source;
+use super::sender::SnapshotSender;
 use super::*;
 
 const CHUNKS: [&[u8]; 3] = [b"first", b"the second one", b"3"];
 
-/// A directory in memory, with a shelf on it.
-fn shelf(files: &MemoryFiles) -> Shelf {
-    Shelf::open(Arc::new(files.clone()), "snapshots".into()).unwrap()
+/// A directory in memory, with a store on it.
+fn store(files: &MemoryFiles) -> SnapshotStore {
+    SnapshotStore::open(Arc::new(files.clone()), "snapshots".into()).unwrap()
 }
 
 /// Writes a snapshot of a round.
-fn write(shelf: &mut Shelf, round: u64) -> Arc<Header> {
+fn write(store: &mut SnapshotStore, round: u64) -> Arc<Header> {
     let header = Arc::new(Header { round, id: u128::from(round), ..header() });
-    let mut writer = shelf.begin(&header).unwrap();
+    let mut writer = store.begin(&header).unwrap();
     for chunk in CHUNKS {
         writer.add_chunk(chunk).unwrap();
     }
-    shelf.finish(writer, Arc::clone(&header)).unwrap();
+    store.finish(writer, Arc::clone(&header)).unwrap();
     header
 }
 
@@ -52,22 +52,22 @@ fn read(files: &MemoryFiles, path: &Path) -> Result<Vec<Vec<u8>>, SnapshotError>
 }
 
 /// What a start finds: the round of the newest whole snapshot.
-fn restore(files: &MemoryFiles) -> Result<(Shelf, Option<u64>), SnapshotError> {
-    let mut shelf = shelf(files);
-    let found = shelf.restore_newest(0xc1, 2, |reader| {
+fn restore(files: &MemoryFiles) -> Result<(SnapshotStore, Option<u64>), SnapshotError> {
+    let mut store = store(files);
+    let found = store.restore_newest(0xc1, 2, |reader| {
         while reader.next_chunk()?.is_some() {}
         Ok(())
     })?;
     let round = found.map(|(kept, ())| kept.header.round);
-    Ok((shelf, round))
+    Ok((store, round))
 }
 
 #[test]
 fn a_file_comes_back_as_it_was_written() {
     let files = MemoryFiles::default();
-    let mut shelf = shelf(&files);
-    let header = write(&mut shelf, 7);
-    let kept = shelf.newest().unwrap();
+    let mut store = store(&files);
+    let header = write(&mut store, 7);
+    let kept = store.newest().unwrap();
     assert_eq!(kept.bytes, bytes_of(&files, &kept.path).len() as u64);
     assert_eq!(read(&files, &kept.path).unwrap(), CHUNKS);
     assert_eq!(SnapshotReader::open(&files, &kept.path).unwrap().header(), &header);
@@ -76,9 +76,9 @@ fn a_file_comes_back_as_it_was_written() {
 #[test]
 fn any_changed_bit_and_any_missing_or_additional_byte_is_noticed() {
     let files = MemoryFiles::default();
-    let mut shelf = shelf(&files);
-    write(&mut shelf, 7);
-    let path = shelf.newest().unwrap().path.clone();
+    let mut store = store(&files);
+    write(&mut store, 7);
+    let path = store.newest().unwrap().path.clone();
     let whole = bytes_of(&files, &path);
     for at in 0..whole.len() {
         let mut changed = whole.clone();
@@ -95,10 +95,10 @@ fn any_changed_bit_and_any_missing_or_additional_byte_is_noticed() {
 #[test]
 fn a_chunk_of_another_file_does_not_check() {
     let files = MemoryFiles::default();
-    let mut shelf = shelf(&files);
-    write(&mut shelf, 7);
-    write(&mut shelf, 8);
-    let [a, b] = [0, 1].map(|at| shelf.kept()[at].path.clone());
+    let mut store = store(&files);
+    write(&mut store, 7);
+    write(&mut store, 8);
+    let [a, b] = [0, 1].map(|at| store.kept()[at].path.clone());
     let (a, mixed) = (bytes_of(&files, &a), bytes_of(&files, &b));
     let from = mixed.len() - 40 - 17;
     replace(&files, &b, &[&mixed[..from], &a[from..]].concat());
@@ -108,20 +108,21 @@ fn a_chunk_of_another_file_does_not_check() {
 #[test]
 fn two_are_kept_and_one_that_is_in_use() {
     let files = MemoryFiles::default();
-    let mut shelf = shelf(&files);
-    (1..=4).for_each(|round| drop(write(&mut shelf, round)));
-    shelf.prune(|kept| kept.header.round == 1).unwrap();
-    let rounds = |shelf: &Shelf| shelf.kept().iter().map(|kept| kept.header.round).collect::<Vec<_>>();
-    assert_eq!(rounds(&shelf), [1, 3, 4]);
-    shelf.prune(|_| false).unwrap();
-    assert_eq!(rounds(&shelf), [3, 4]);
+    let mut store = store(&files);
+    (1..=4).for_each(|round| drop(write(&mut store, round)));
+    store.prune(|kept| kept.header.round == 1).unwrap();
+    let rounds =
+        |store: &SnapshotStore| store.kept().iter().map(|kept| kept.header.round).collect::<Vec<_>>();
+    assert_eq!(rounds(&store), [1, 3, 4]);
+    store.prune(|_| false).unwrap();
+    assert_eq!(rounds(&store), [3, 4]);
     assert_eq!(files.list(Path::new("snapshots")).unwrap().len(), 2);
 }
 
 #[test]
 fn a_start_passes_over_a_damaged_file_which_goes_when_there_is_a_newer_one() {
     let files = MemoryFiles::default();
-    let mut before = shelf(&files);
+    let mut before = store(&files);
     write(&mut before, 1);
     write(&mut before, 2);
     let newest = before.newest().unwrap().path.clone();
@@ -139,7 +140,7 @@ fn a_start_passes_over_a_damaged_file_which_goes_when_there_is_a_newer_one() {
 #[test]
 fn a_start_removes_what_is_half_written_and_keeps_what_is_half_received() {
     let files = MemoryFiles::default();
-    let mut before = shelf(&files);
+    let mut before = store(&files);
     write(&mut before, 1);
     let writer = before.begin(&Header { round: 2, ..header() }).unwrap();
     drop(writer);
@@ -153,10 +154,10 @@ fn a_start_removes_what_is_half_written_and_keeps_what_is_half_received() {
 #[test]
 fn a_snapshot_of_another_cluster_or_number_of_groups_is_refused() {
     let files = MemoryFiles::default();
-    write(&mut shelf(&files), 1);
-    let mut shelf = shelf(&files);
+    write(&mut store(&files), 1);
+    let mut store = store(&files);
     for (cluster, groups) in [(0xc2, 2), (0xc1, 3)] {
-        let refused = shelf.restore_newest(cluster, groups, |_| Ok(()));
+        let refused = store.restore_newest(cluster, groups, |_| Ok(()));
         assert!(matches!(refused, Err(SnapshotError::Foreign { .. })), "{cluster:#x}, {groups}");
     }
 }
@@ -165,11 +166,11 @@ fn a_snapshot_of_another_cluster_or_number_of_groups_is_refused() {
 #[test]
 fn a_transfer_goes_on_where_it_stood() {
     let (at_sender, at_receiver) = (MemoryFiles::default(), MemoryFiles::default());
-    let mut from = shelf(&at_sender);
+    let mut from = store(&at_sender);
     let id = write(&mut from, 7).id;
-    let to = shelf(&at_receiver);
+    let to = store(&at_receiver);
     let second = Duration::from_secs(1);
-    let mut source = Source::new(Arc::new(at_sender.clone()), 1 << 30, second);
+    let mut source = SnapshotSender::new(Arc::new(at_sender.clone()), 1 << 30, second);
     let mut now = Instant::now();
     let mut lost = 0;
     let mut pieces = 0;
@@ -181,7 +182,7 @@ fn a_transfer_goes_on_where_it_stood() {
         let mut progress = fetch.offered(now, (id, round, bytes), &to, &at_receiver).unwrap();
         let before = fetch.extent().0;
         assert_eq!(before > 0, life == 1, "the second life begins with what the first one had");
-        while progress == Progress::UnderWay {
+        while progress == FetchStep::UnderWay {
             let mut asked = Vec::new();
             fetch.requests(now, &mut asked);
             for (_, request) in asked {

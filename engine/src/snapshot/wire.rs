@@ -16,15 +16,14 @@ use niagara_net::Frame;
 
 use niagara_group::wire::MalformedMessage;
 
+use crate::config::PIECE_BYTES;
+
 const ASK: u8 = 1;
 const OFFER: u8 = 2;
 const NOTHING: u8 = 3;
 const FETCH: u8 = 4;
 const PIECE: u8 = 5;
 const GONE: u8 = 6;
-
-/// The longest piece of a file that is asked for at once.
-pub const PIECE_BYTES: u32 = 256 << 10;
 
 /// One message about a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]

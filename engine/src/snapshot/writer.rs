@@ -13,7 +13,7 @@ use crate::planted::{self, Bug};
 
 /// So many bytes are synced at a time: a sync of all of a large file at its end would hold up the logs' syncs on the same disk
 /// for as long as it takes.
-pub(super) const SYNC_BYTES: u64 = 4 << 20;
+pub(crate) const SYNC_BYTES: u64 = 4 << 20;
 
 /// A snapshot in the making. Nothing counts before [`finish`](Self::finish) has returned.
 #[derive(Debug)]

@@ -7,7 +7,7 @@
 //!
 //! What it explores here is the production code: the files of `net` and `engine` that hold hand-overs are included as they
 //! are. They name their locks, atomics and threads `crate::sync`, and [`sync`] is loom's in this crate. Around them stand small
-//! stand-ins for what has no part in a hand-over: metrics, the rest of the board, snapshots.
+//! stand-ins for what has no part in a hand-over: metrics, the rest of a server's progress, snapshots.
 //!
 //! A model is a function in [`models`]; `tests/` says what holds, and, with bugs planted one at a time, that each would be
 //! found. A thread that is not woken sleeps for ever, since no time-out ever ends here: loom calls that a deadlock.
@@ -21,7 +21,9 @@ extern crate self as niagara_net;
 pub mod check;
 pub mod models;
 
+mod client;
 mod metrics;
+mod progress;
 mod server;
 mod snapshot;
 mod sync;
@@ -30,8 +32,6 @@ mod sync;
 mod apply;
 #[path = "../../../engine/src/frozen.rs"]
 mod frozen;
-#[path = "../../../engine/src/inbox.rs"]
-mod inbox;
 #[path = "../../../engine/src/lane/mod.rs"]
 mod lane;
 #[path = "../../../engine/src/outcome.rs"]
@@ -44,8 +44,6 @@ mod read_gate;
 mod sleep;
 #[path = "../../../engine/src/state_machine.rs"]
 mod state_machine;
-#[path = "../../../engine/src/ticket.rs"]
-mod ticket;
 #[path = "../../../net/src/waker.rs"]
 mod waker;
 

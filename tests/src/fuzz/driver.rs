@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use niagara_engine::batch::{Span, SubBatch, encode_commands, encode_skip};
 use niagara_engine::log::{LogEntry, SystemFiles};
-use niagara_engine::sim::{Clock, Machine, ManualClock, Outside};
+use niagara_engine::sim::{Clock, Environment, ManualClock, SimServer};
 use niagara_engine::wire::Wire;
 use niagara_engine::{Config, Consistency, Durability, Member, example};
 use niagara_net::{Event, Frame};
@@ -45,7 +45,7 @@ pub fn driver(data: &[u8]) {
 
 /// The server, and what has been seen of it.
 struct Server {
-    machine: Machine<example::Counter>,
+    machine: SimServer<example::Counter>,
     clock: Arc<ManualClock>,
     ticks: u64,
     sent: Vec<(u64, Wire)>,
@@ -63,7 +63,7 @@ impl Server {
         config.durability = Durability::Memory;
         config.entry_bytes = 1 << 10;
         let clock = Arc::new(ManualClock::new());
-        let outside = Outside {
+        let outside = Environment {
             boot: 7,
             clock: Clock::Manual(Arc::clone(&clock)),
             files: Arc::new(SystemFiles),
@@ -71,7 +71,7 @@ impl Server {
             election_seed: Some(1),
         };
         let machine =
-            Machine::open(&config, &outside, example::Counter::default()).expect("an empty log opens");
+            SimServer::open(&config, &outside, example::Counter::default()).expect("an empty log opens");
         Server { machine, clock, ticks: 0, sent: Vec::new(), term: 0, committed: Vec::new() }
     }
 

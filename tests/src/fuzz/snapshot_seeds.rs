@@ -1,7 +1,7 @@
 //! What the corpora of snapshots and of messages about them begin with.
 
 use bytes::BufMut;
-use niagara_engine::apply::{Digests, Ledger};
+use niagara_engine::apply::{Digests, LaneSessions};
 use niagara_engine::batch::Span;
 use niagara_engine::log::EntryId;
 use niagara_engine::snapshot::{Header, Transfer};
@@ -48,8 +48,8 @@ pub fn transfer() -> Seeds {
 }
 
 fn header(groups: u16) -> Header {
-    let mut ledger = Ledger::new(&[1, 2, 3], groups);
-    ledger.admit(&Span { server: 2, incarnation: 1, lane: 0, attempt: 0, first: 1, count: 4 });
+    let mut sessions = LaneSessions::new(&[1, 2, 3], groups);
+    sessions.admit(&Span { server: 2, incarnation: 1, lane: 0, attempt: 0, first: 1, count: 4 });
     let mut digests = Digests::default();
     digests.commands(GlobalPosition::new(5), 77, Some(78));
     let floor = |group| GroupFloor {
@@ -68,7 +68,7 @@ fn header(groups: u16) -> Header {
         duplicates: 0,
         noops: 36,
         floors: (0..groups).map(floor).collect(),
-        ledger,
+        sessions,
         digests,
     }
 }

@@ -1,6 +1,6 @@
 //! A whole cluster in one thread: virtual time, one seed, the production engine, and a hostile world around it.
 //!
-//! What runs is what runs in production: [`Machine`](niagara_engine::sim::Machine) is an engine's parts (group drivers over
+//! What runs is what runs in production: [`SimServer`](niagara_engine::sim::SimServer) is an engine's parts (group drivers over
 //! raft-rs, logs with their format, lanes, sequencer, executor, read gate) without its threads, and
 //! [`Desk`](niagara_kvstore::sim::Desk) a front end's without its sockets. The simulation brings what they need from
 //! outside: time, an order in which threads go round, a network, disks, clients.

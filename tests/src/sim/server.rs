@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use niagara_engine::log::{EntryId, Files};
-use niagara_engine::sim::{Clock, Machine, ManualClock, Outside};
+use niagara_engine::sim::{Clock, Environment, ManualClock, SimServer};
 use niagara_engine::{Completion, Config, Member, Port, StartError, Wake};
 use niagara_kvstore::Life;
 use niagara_kvstore::sim::Desk;
@@ -95,7 +95,7 @@ pub struct Server {
 /// A server's process.
 pub struct Running {
     /// The engine.
-    pub machine: Machine<Recorder>,
+    pub machine: SimServer<Recorder>,
     /// What has come over each group's links, and over those for snapshots, and was not looked at yet.
     pub inbox: Vec<VecDeque<NetEvent>>,
     /// The threads that are about to go round, a [bit](Thread::bit) for each.
@@ -196,7 +196,7 @@ impl Server {
         self.is_starting = false;
         let clock = Clock::Manual(Arc::clone(&self.clock));
         let files: Arc<dyn Files> = Arc::new(self.disk.clone());
-        let outside = Outside {
+        let outside = Environment {
             boot: self.id << 32 | self.life,
             clock: clock.clone(),
             files,
@@ -205,7 +205,7 @@ impl Server {
         };
         let state = Recorder::default();
         let (executed, restored, seen) = (state.executed(), state.restored(), state.seen());
-        let machine = Machine::open(&self.config, &outside, state)?;
+        let machine = SimServer::open(&self.config, &outside, state)?;
         let client = machine.client();
         let life = Life::new(outside.boot).expect("servers are numbered from 1");
         let groups = usize::from(self.config.groups());

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::example::Counter;
-use crate::sim::{Clock, Machine, Outside};
+use crate::sim::{Clock, Environment, SimServer};
 use crate::{Member, Pinning};
 
 fn config() -> Config {
@@ -50,14 +50,14 @@ const FIELDS: usize = 22;
 
 /// A server that runs for a moment: it campaigns, and takes and cuts commands.
 fn run(config: &Config) {
-    let outside = Outside {
+    let outside = Environment {
         boot: 1,
         clock: Clock::System,
         files: Arc::new(SystemFiles),
         prepare_beside: false,
         election_seed: Some(1),
     };
-    let mut machine = Machine::open(config, &outside, Counter::default()).expect("memory can be opened");
+    let mut machine = SimServer::open(config, &outside, Counter::default()).expect("memory can be opened");
     drop(machine.client().propose("command".into()));
     drop(machine.client().read(crate::Consistency::Strong));
     for _ in 0..4 {

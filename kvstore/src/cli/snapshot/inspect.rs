@@ -149,8 +149,8 @@ impl HeaderFindings {
             voters: floor.voters.clone(),
             learners: floor.learners.clone(),
         });
-        let lanes = header.ledger.servers().filter_map(|server| {
-            let (incarnation, next) = header.ledger.lanes_of(server)?;
+        let lanes = header.sessions.servers().filter_map(|server| {
+            let (incarnation, next) = header.sessions.lanes_of(server)?;
             Some(Lanes { server, incarnation, next: next.to_vec() })
         });
         HeaderFindings {

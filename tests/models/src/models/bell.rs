@@ -1,11 +1,11 @@
-//! [`Bell`](crate::server::Bell): a thread that parks hears of all work.
+//! [`Bell`](crate::progress::Bell): a thread that parks hears of all work.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use loom::thread;
 
-use crate::server::Bell;
+use crate::progress::Bell;
 use crate::sync::{AtomicU64, Ordering::SeqCst};
 
 /// Two threads give work; the third sleeps whenever it has found none since its last look.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use loom::thread;
 
-use crate::server::{Bell, Bounds, Limits};
+use crate::progress::{Bell, Bounds, Limits};
 
 /// The sequencer hands over two stretches of which one fills the bound, and then a third as soon as there is room.
 pub fn a_full_merge_goes_on() {

@@ -10,17 +10,18 @@ use niagara_group::batch::encode_commands;
 use niagara_log::LogEntry;
 use niagara_sequencer::{Emitted, GlobalPosition};
 
-use crate::apply::Ledger;
+use crate::apply::LaneSessions;
+use crate::client::Inbox;
 use crate::frozen::{Encoded, MalformedState};
-use crate::inbox::Inbox;
 use crate::lane::{Lane, Sink};
 use crate::models::gate::{gate, reads};
 use crate::models::inbox::{Unpark, collect};
 use crate::models::lane::{lane, submit};
 use crate::models::sockets::Sockets;
 use crate::outcome::Completion;
+use crate::progress::SharedProgress;
 use crate::read_gate::ReadGate;
-use crate::server::{Application, Board, Executor, Stretch, Work};
+use crate::server::{Application, Executor, Stretch, Work};
 use crate::snapshot::Handover;
 use crate::state_machine::StateMachine;
 use crate::sync::{Ordering::SeqCst, current};
@@ -61,7 +62,7 @@ impl StateMachine for Count {
 
 /// A server of one group whose lane holds a command that is about to be executed.
 struct Fixture {
-    board: Arc<Board>,
+    progress: Arc<SharedProgress>,
     gate: Arc<ReadGate>,
     inbox: Arc<Inbox<u64>>,
     state: Arc<AtomicU64>,
@@ -73,8 +74,8 @@ const POSITION: GlobalPosition = GlobalPosition::new(1);
 
 impl Fixture {
     fn new() -> Fixture {
-        let board = Arc::new(Board::new(1));
-        let gate = Arc::new(gate(&board));
+        let progress = Arc::new(SharedProgress::new(1));
+        let gate = Arc::new(gate(&progress));
         let inbox = Arc::new(Inbox::new(Arc::new(Unpark(current()))));
         let state = Arc::new(AtomicU64::new(0));
         let lanes = Arc::new(vec![lane()]);
@@ -85,9 +86,9 @@ impl Fixture {
             cluster: 1,
             voters: vec![1],
             incarnation: 1,
-            ledger: Ledger::new(&[1], 1),
+            sessions: LaneSessions::new(&[1], 1),
             lanes,
-            board: Arc::clone(&board),
+            progress: Arc::clone(&progress),
             executed: Arc::default(),
             metrics: Arc::default(),
         };
@@ -98,7 +99,7 @@ impl Fixture {
             handover: Arc::<Handover<Count>>::default(),
             sequencer: Arc::default(),
         };
-        Fixture { board, gate, inbox, state, application, stretch }
+        Fixture { progress, gate, inbox, state, application, stretch }
     }
 }
 
@@ -115,12 +116,12 @@ fn stretch(lane: &Lane<u64>, inbox: &Arc<Inbox<u64>>) -> Stretch {
 
 /// Who hears that a command was executed finds its effect, and its position published.
 pub fn an_outcome_comes_after_its_effect() {
-    let Fixture { board, inbox, state, mut application, stretch, .. } = Fixture::new();
+    let Fixture { progress, inbox, state, mut application, stretch, .. } = Fixture::new();
     let execution = thread::spawn(move || application.execute(stretch));
     let came = collect(&inbox, 1);
     assert_eq!(came, [Completion::Applied { token: 7, position: POSITION, reply: 1 }]);
     assert_eq!(
-        board.applied.load(SeqCst),
+        progress.applied.load(SeqCst),
         POSITION.get(),
         "read_is_fresh: who hears of it may read at least it"
     );
@@ -130,9 +131,9 @@ pub fn an_outcome_comes_after_its_effect() {
 
 /// Who reads what is at least at a position finds the effect of the command there, whether it had to wait for it or not.
 pub fn a_read_sees_what_is_applied() {
-    let Fixture { board, gate, inbox, state, mut application, stretch } = Fixture::new();
+    let Fixture { progress, gate, inbox, state, mut application, stretch } = Fixture::new();
     let execution = thread::spawn(move || application.execute(stretch));
-    if board.applied.load(SeqCst) < POSITION.get() {
+    if progress.applied.load(SeqCst) < POSITION.get() {
         gate.read_at_least(POSITION, reads(&inbox, 9));
         let mut came = Vec::new();
         while !came.iter().any(|one| matches!(one, Completion::Readable { token: 9, .. })) {
@@ -145,9 +146,9 @@ pub fn a_read_sees_what_is_applied() {
 
 /// Commands that wait for any progress go on when others of their lane have been executed.
 pub fn held_commands_hear_of_execution() {
-    let Fixture { board, mut application, stretch, .. } = Fixture::new();
+    let Fixture { progress, mut application, stretch, .. } = Fixture::new();
     let (sockets, queue) = (Sockets::new(), Arc::clone(&application.executor.lanes[0].queue));
-    let group = &board.groups[0];
+    let group = &progress.groups[0];
     group.mailbox.set_waker(sockets.waker.clone());
     let execution = thread::spawn(move || application.execute(stretch));
     let mut seen = queue.next_command();

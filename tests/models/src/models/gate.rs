@@ -6,17 +6,17 @@ use std::time::Instant;
 use loom::thread;
 use niagara_sequencer::{GlobalPosition, Layout};
 
-use crate::inbox::Inbox;
+use crate::client::Inbox;
 use crate::metrics::Metrics;
 use crate::models::inbox::{Unpark, collect};
 use crate::outcome::Completion;
+use crate::progress::{Mail, SharedProgress};
 use crate::read_gate::{ReadBatch, ReadGate};
-use crate::server::{Board, Mail};
 use crate::sync::{Ordering::SeqCst, current};
 
-pub(super) fn gate(board: &Arc<Board>) -> ReadGate {
-    let layout = Layout::new(board.groups.len() as u16);
-    ReadGate::new(layout, Arc::clone(board), Arc::new(Metrics::default()), 3, 40)
+pub(super) fn gate(progress: &Arc<SharedProgress>) -> ReadGate {
+    let layout = Layout::new(progress.groups.len() as u16);
+    ReadGate::new(layout, Arc::clone(progress), Arc::new(Metrics::default()), 3, 40)
 }
 
 pub(super) fn reads<R: Send + 'static>(inbox: &Arc<Inbox<R>>, token: u64) -> ReadBatch {
@@ -30,13 +30,13 @@ fn inbox() -> Arc<Inbox<()>> {
 
 /// Execution comes to a position while a read begins to wait for it.
 pub fn a_read_hears_of_its_position() {
-    let board = Arc::new(Board::new(1));
-    let gate = Arc::new(gate(&board));
+    let progress = Arc::new(SharedProgress::new(1));
+    let gate = Arc::new(gate(&progress));
     let inbox = inbox();
-    let theirs = (Arc::clone(&board), Arc::clone(&gate));
+    let theirs = (Arc::clone(&progress), Arc::clone(&gate));
     let application = thread::spawn(move || {
-        let (board, gate) = theirs;
-        board.applied.store(1, SeqCst);
+        let (progress, gate) = theirs;
+        progress.applied.store(1, SeqCst);
         gate.applied(GlobalPosition::new(1));
     });
     gate.read_at_least(GlobalPosition::new(1), reads(&inbox, 7));
@@ -47,19 +47,19 @@ pub fn a_read_hears_of_its_position() {
 
 /// A quorum's answer comes while execution comes to the barrier that follows from it.
 pub fn a_strong_read_hears_of_its_barrier() {
-    let board = Arc::new(Board::new(1));
-    let gate = Arc::new(gate(&board));
+    let progress = Arc::new(SharedProgress::new(1));
+    let gate = Arc::new(gate(&progress));
     let inbox = inbox();
     gate.read_strong(reads(&inbox, 7));
-    let theirs = (Arc::clone(&board), Arc::clone(&gate));
+    let theirs = (Arc::clone(&progress), Arc::clone(&gate));
     let application = thread::spawn(move || {
-        let (board, gate) = theirs;
-        board.applied.store(1, SeqCst);
+        let (progress, gate) = theirs;
+        progress.applied.store(1, SeqCst);
         gate.applied(GlobalPosition::new(1));
     });
     let group = thread::spawn(move || {
         let mut mail = Vec::new();
-        board.groups[0].mailbox.take(&mut mail);
+        progress.groups[0].mailbox.take(&mut mail);
         let [Mail::AskRead(round)] = mail[..] else { panic!("a read asks one group: {mail:?}") };
         gate.answered(round, 1);
     });

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use loom::thread;
 
-use crate::inbox::{Inbox, Wake};
+use crate::client::{Inbox, Wake};
 use crate::lane::Sink;
 use crate::outcome::Completion;
 use crate::sync::{Thread, current, park_timeout};

@@ -8,7 +8,7 @@ use loom::thread;
 use niagara_group::LaneSource;
 
 use super::sockets::Sockets;
-use crate::inbox::Inbox;
+use crate::client::Inbox;
 use crate::lane::{Lane, LaneQueue, Limits, Origin, Piece, Sink, Submission};
 use crate::models::inbox::Unpark;
 use crate::sync::current;

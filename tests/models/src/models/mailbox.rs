@@ -5,7 +5,7 @@ use std::sync::Arc;
 use loom::thread;
 
 use super::sockets::Sockets;
-use crate::server::{Mail, Mailbox};
+use crate::progress::{Mail, Mailbox};
 
 /// Two threads send; the group's thread sleeps whenever there is nothing, as a turn of its transport does.
 pub fn all_mail_is_read() {

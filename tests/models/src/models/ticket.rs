@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use loom::thread;
 
+use crate::client::{ReadCell, ReadTicket};
 use crate::outcome::ReadFailed;
 use crate::sync::{Signal, Thread, current, park_timeout};
-use crate::ticket::{ReadCell, ReadTicket};
 
 fn put_elsewhere(cell: &Arc<ReadCell>) -> thread::JoinHandle<()> {
     let cell = Arc::clone(cell);

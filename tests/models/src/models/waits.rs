@@ -1,32 +1,32 @@
-//! [`Waits`](crate::server::Waits): a group's thread sleeps until a level is reached, or an entry merged.
+//! [`Waits`](crate::progress::Waits): a group's thread sleeps until a level is reached, or an entry merged.
 
 use std::sync::Arc;
 
 use loom::thread;
 
 use super::sockets::Sockets;
-use crate::server::Board;
+use crate::progress::SharedProgress;
 
-/// A server's board, and the sockets at which the thread of its only group sleeps.
-fn board() -> (Arc<Board>, Sockets) {
-    let (board, sockets) = (Arc::new(Board::new(1)), Sockets::new());
-    board.groups[0].mailbox.set_waker(sockets.waker.clone());
-    (board, sockets)
+/// A server's progress, and the sockets at which the thread of its only group sleeps.
+fn progress() -> (Arc<SharedProgress>, Sockets) {
+    let (progress, sockets) = (Arc::new(SharedProgress::new(1)), Sockets::new());
+    progress.groups[0].mailbox.set_waker(sockets.waker.clone());
+    (progress, sockets)
 }
 
 /// Two other groups raise the level; the leader here pads up to what it has seen, and sleeps until there is more.
 pub fn a_leader_hears_of_each_level() {
-    let (board, sockets) = board();
+    let (progress, sockets) = progress();
     let others = [1, 2].map(|level| {
-        let board = Arc::clone(&board);
-        thread::spawn(move || board.raise_level(level))
+        let progress = Arc::clone(&progress);
+        thread::spawn(move || progress.raise_level(level))
     });
-    let waits = &board.groups[0].waits;
-    let mut padded = board.level();
+    let waits = &progress.groups[0].waits;
+    let mut padded = progress.level();
     while padded < 2 {
         waits.say(padded + 1, u64::MAX);
-        sockets.poll(|| !waits.pads_at(board.level()));
-        padded = board.level();
+        sockets.poll(|| !waits.pads_at(progress.level()));
+        padded = progress.level();
     }
     others.into_iter().for_each(|other| other.join().unwrap());
 }
@@ -42,10 +42,10 @@ pub fn held_commands_hear_of_any_progress() {
 }
 
 fn hold_until_merged(goes_on_at: u64) {
-    let (board, sockets) = board();
-    let theirs = Arc::clone(&board);
+    let (progress, sockets) = progress();
+    let theirs = Arc::clone(&progress);
     let sequencer = thread::spawn(move || [1, 2].map(|index| theirs.groups[0].merged(index)));
-    let waits = &board.groups[0].waits;
+    let waits = &progress.groups[0].waits;
     let mut seen = waits.merged();
     while seen < 2 {
         waits.say(u64::MAX, goes_on_at);

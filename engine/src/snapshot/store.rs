@@ -20,7 +20,7 @@ const PART: &str = "part";
 
 /// The snapshots' directory. A file has its final name only when all of it is durable.
 #[derive(Debug)]
-pub(crate) struct Shelf {
+pub(crate) struct SnapshotStore {
     files: Arc<dyn Files>,
     dir: PathBuf,
     /// Oldest first.
@@ -38,21 +38,21 @@ pub(crate) struct Kept {
     pub bytes: u64,
 }
 
-impl Shelf {
+impl SnapshotStore {
     /// Opens the directory, and creates it if it does not exist. What a crash has left unfinished goes, but for parts of
     /// snapshots on their way from other servers: those are gone on with.
-    pub fn open(files: Arc<dyn Files>, dir: PathBuf) -> Result<Shelf, SnapshotError> {
+    pub fn open(files: Arc<dyn Files>, dir: PathBuf) -> Result<SnapshotStore, SnapshotError> {
         files.create_dir(&dir).map_err(SnapshotError::io("create the directory of snapshots", &dir))?;
-        let shelf = Shelf { files, dir, kept: Vec::new(), damaged: Vec::new() };
-        for path in shelf.list(UNFINISHED)? {
-            shelf.remove(&path)?;
+        let store = SnapshotStore { files, dir, kept: Vec::new(), damaged: Vec::new() };
+        for path in store.list(UNFINISHED)? {
+            store.remove(&path)?;
         }
         // The former process may have died between a rename and its sync. The logs are about to be reset, durably, to the floors
         // of what is listed here, so a loss of power may not take its name away.
         if !planted::is(Bug::SnapshotNamesTrusted) {
-            shelf.sync_names()?;
+            store.sync_names()?;
         }
-        Ok(shelf)
+        Ok(store)
     }
 
     /// Reads the newest snapshot that is whole, chunk by chunk, with `restore`, and keeps it and those before it. `restore`
@@ -213,7 +213,7 @@ impl Shelf {
     }
 }
 
-pub(super) fn check_owner(reader: &SnapshotReader, cluster: u128, groups: u16) -> Result<(), SnapshotError> {
+pub(crate) fn check_owner(reader: &SnapshotReader, cluster: u128, groups: u16) -> Result<(), SnapshotError> {
     let words = |cluster: u128, groups: u16| format!("{cluster:032x} with {groups} groups");
     let header = reader.header();
     if (header.cluster, header.layout().groups()) == (cluster, groups) {

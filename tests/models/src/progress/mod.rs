@@ -1,22 +1,36 @@
-//! The board, as far as hand-overs go over it.
+//! The progress of a server, as far as hand-overs go over it.
 
-use super::bounds::{Bounds, Limits};
-use super::mailbox::Mailbox;
-use super::waits::{Level, Waits};
+#[path = "../../../../engine/src/progress/bell.rs"]
+mod bell;
+#[path = "../../../../engine/src/progress/bounds.rs"]
+mod bounds;
+#[path = "../../../../engine/src/progress/executed.rs"]
+mod executed;
+#[path = "../../../../engine/src/progress/mailbox.rs"]
+mod mailbox;
+#[path = "../../../../engine/src/progress/waits.rs"]
+mod waits;
+
+pub(crate) use bell::Bell;
+pub(crate) use bounds::{Bounds, Limits};
+pub(crate) use executed::Executed;
+pub(crate) use mailbox::Mailbox;
+pub(crate) use waits::{Level, Waits};
+
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 
-pub(crate) struct Board {
+pub(crate) struct SharedProgress {
     level: Level,
     pub anchor: AtomicU32,
     pub awaited: AtomicU32,
     pub applied: AtomicU64,
-    pub groups: Vec<GroupBoard>,
+    pub groups: Vec<GroupProgress>,
     pub snapshots: Nobody,
     pub divergence: Nobody,
     pub bounds: Bounds,
 }
 
-pub(crate) struct GroupBoard {
+pub(crate) struct GroupProgress {
     pub leads: AtomicBool,
     pub leader: AtomicU64,
     pub waits: Waits,
@@ -33,15 +47,15 @@ pub(crate) enum Mail {
 /// Who has no part in it.
 pub(crate) struct Nobody;
 
-impl Board {
-    pub fn new(groups: usize) -> Board {
-        let group = || GroupBoard {
+impl SharedProgress {
+    pub fn new(groups: usize) -> SharedProgress {
+        let group = || GroupProgress {
             leads: AtomicBool::new(true),
             leader: AtomicU64::new(1),
             waits: Waits::default(),
             mailbox: Mailbox::default(),
         };
-        Board {
+        SharedProgress {
             level: Level::default(),
             anchor: AtomicU32::new(0),
             awaited: AtomicU32::new(0),
@@ -59,7 +73,7 @@ impl Board {
 
     pub fn raise_level(&self, level: u64) {
         self.level.raise(level, || {
-            self.groups.iter().filter(|group| group.waits.pads_at(level)).for_each(GroupBoard::wake);
+            self.groups.iter().filter(|group| group.waits.pads_at(level)).for_each(GroupProgress::wake);
         });
     }
 
@@ -68,7 +82,7 @@ impl Board {
     }
 }
 
-impl GroupBoard {
+impl GroupProgress {
     pub fn send(&self, mail: Mail) {
         self.mailbox.send(mail);
     }

@@ -9,7 +9,7 @@ use niagara_log::{Files, LogFile};
 
 use super::error::SnapshotError;
 use super::pace::Pace;
-use super::shelf::{Kept, Shelf};
+use super::store::{Kept, SnapshotStore};
 use super::wire::Transfer;
 
 /// Pieces that may wait for their turn, for all servers together. A receiver asks for a few ahead and asks again, so what is
@@ -18,7 +18,7 @@ const MOST_WAITING: usize = 64;
 
 /// The snapshots that other servers are fetching from this one.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(crate) struct SnapshotSender {
     files: Arc<dyn Files>,
     pace: Pace,
     /// A file stays for so long after it was last asked for, though newer ones are there.
@@ -46,9 +46,9 @@ struct Wanted {
     length: u32,
 }
 
-impl Source {
-    pub fn new(files: Arc<dyn Files>, bytes_per_second: u64, patience: Duration) -> Source {
-        Source {
+impl SnapshotSender {
+    pub fn new(files: Arc<dyn Files>, bytes_per_second: u64, patience: Duration) -> SnapshotSender {
+        SnapshotSender {
             files,
             pace: Pace::new(bytes_per_second),
             patience,
@@ -59,9 +59,9 @@ impl Source {
 
     /// What to answer a server that needs a snapshot of this round or a later one. It is given the newest, unless it has
     /// come some way with another one that helps.
-    pub fn asked(&self, round: u64, part: u128, shelf: &Shelf) -> Transfer {
-        let begun = shelf.kept().iter().find(|kept| kept.header.id == part);
-        let mut kept = begun.into_iter().chain(shelf.newest()).filter(|kept| kept.header.round >= round);
+    pub fn asked(&self, round: u64, part: u128, store: &SnapshotStore) -> Transfer {
+        let begun = store.kept().iter().find(|kept| kept.header.id == part);
+        let mut kept = begun.into_iter().chain(store.newest()).filter(|kept| kept.header.round >= round);
         kept.next().map_or(Transfer::Nothing, |kept| Transfer::Offer {
             id: kept.header.id,
             round: kept.header.round,
@@ -75,9 +75,9 @@ impl Source {
         now: Instant,
         from: u64,
         (id, offset, length): (u128, u64, u32),
-        shelf: &Shelf,
+        store: &SnapshotStore,
     ) -> Result<Option<Transfer>, SnapshotError> {
-        let Some(bytes) = self.touch(now, from, id, shelf)? else { return Ok(Some(Transfer::Gone { id })) };
+        let Some(bytes) = self.touch(now, from, id, store)? else { return Ok(Some(Transfer::Gone { id })) };
         let wanted = (from, Wanted { id, offset, length });
         let sound = offset + u64::from(length) <= bytes;
         if sound && self.waiting.len() < MOST_WAITING && !self.waiting.contains(&wanted) {
@@ -134,14 +134,14 @@ impl Source {
         now: Instant,
         to: u64,
         id: u128,
-        shelf: &Shelf,
+        store: &SnapshotStore,
     ) -> Result<Option<u64>, SnapshotError> {
         if let Some(open) = self.open.iter_mut().find(|open| (open.to, open.id) == (to, id)) {
             open.asked = now;
             return Ok(Some(open.bytes));
         }
         self.open.retain(|open| open.to != to);
-        let Some(kept) = shelf.kept().iter().find(|kept| kept.header.id == id) else { return Ok(None) };
+        let Some(kept) = store.kept().iter().find(|kept| kept.header.id == id) else { return Ok(None) };
         let file =
             self.files.open(&kept.path).map_err(SnapshotError::io("open for another server", &kept.path))?;
         self.open.push(Open { to, id, bytes: kept.bytes, path: kept.path.clone(), file, asked: now });

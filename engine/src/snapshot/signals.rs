@@ -21,9 +21,18 @@ pub(crate) struct Need {
     pub round: u64,
 }
 
+/// The snapshots that a group's replica has to know of.
+#[derive(Clone, Debug)]
+pub struct Snapshots {
+    /// The newest: what a follower is sent whose log ends too early.
+    pub newest: Arc<Header>,
+    /// The one before: up to its floor the log is not needed any more.
+    pub older: Option<Arc<Header>>,
+}
+
 /// Signals between the sequencer's, the groups' and the snapshots' threads.
 #[derive(Default)]
-pub(crate) struct SnapshotBoard {
+pub(crate) struct SnapshotSignals {
     /// Nobody writes a snapshot, and none has failed just now.
     may_freeze: AtomicBool,
     /// The sequencer has had the state frozen, and the view has not arrived.
@@ -50,7 +59,7 @@ pub(crate) struct SnapshotBoard {
     status: Mutex<SnapshotStatus>,
 }
 
-impl SnapshotBoard {
+impl SnapshotSignals {
     /// Hands over the waker of the thread that keeps the snapshots, once, before any thread runs.
     pub fn set_waker(&self, waker: Waker) {
         assert!(self.waker.set(waker).is_ok(), "one thread keeps the snapshots");

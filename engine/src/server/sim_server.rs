@@ -10,21 +10,22 @@ use niagara_net::{Admission, Event, Frame, Hello, Refusal};
 
 use super::application::Application;
 use super::assembly::StartError;
-use super::board::Mail;
 use super::group_thread::complete;
 use super::log_thread::Pending;
-use super::parts::{GroupParts, Outside, Parts};
-use super::room::RoomWatch;
+use super::parts::{Environment, GroupParts, Parts};
 use super::sequencer::{STRETCHES_WAITING, Sequencer};
-use super::shared::Shared;
+use super::snapshot_manager::SnapshotManager;
 use super::stretch::Stretch;
 use crate::client::Client;
+use crate::client::Shared;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::identity::Identity;
 use crate::lane::Lane;
 use crate::planted::{self, Bug};
-use crate::snapshot::{Header, Keeper};
+use crate::progress::Mail;
+use crate::progress::RoomWatch;
+use crate::snapshot::Header;
 use crate::state_machine::StateMachine;
 
 /// A server without threads. Each method is what one of the threads of an [`Engine`](crate::Engine) does in one round of
@@ -32,17 +33,17 @@ use crate::state_machine::StateMachine;
 ///
 /// | thread | methods |
 /// |---|---|
-/// | group | [`handle`](Machine::handle), [`tick_group`](Machine::tick_group), [`turn`](Machine::turn) |
-/// | log | [`write_log`](Machine::write_log) |
-/// | sequencer | [`merge`](Machine::merge), [`tick`](Machine::tick) |
-/// | application | [`execute`](Machine::execute) |
-/// | snapshots | [`handle_transfer`](Machine::handle_transfer), [`keep_snapshots`](Machine::keep_snapshots) |
+/// | group | [`handle`](SimServer::handle), [`tick_group`](SimServer::tick_group), [`turn`](SimServer::turn) |
+/// | log | [`write_log`](SimServer::write_log) |
+/// | sequencer | [`merge`](SimServer::merge), [`tick`](SimServer::tick) |
+/// | application | [`execute`](SimServer::execute) |
+/// | snapshots | [`handle_transfer`](SimServer::handle_transfer), [`keep_snapshots`](SimServer::keep_snapshots) |
 ///
 /// Groups are named by their zero-based index.
 ///
 /// ```
 /// use niagara_engine::log::SystemFiles;
-/// use niagara_engine::sim::{Clock, Machine, Outside};
+/// use niagara_engine::sim::{Clock, SimServer, Environment};
 /// use niagara_engine::{Config, Durability, Member, example};
 /// use std::sync::Arc;
 ///
@@ -51,14 +52,14 @@ use crate::state_machine::StateMachine;
 /// let members = vec![Member { server: 1, addresses, transfer: "nowhere:0".into() }];
 /// let mut config = Config::new(1, 1, members);
 /// config.durability = Durability::Memory;
-/// let outside = Outside {
+/// let outside = Environment {
 ///     boot: 1,
 ///     clock: Clock::System,
 ///     files: Arc::new(SystemFiles),
 ///     prepare_beside: false,
 ///     election_seed: Some(1),
 /// };
-/// let mut machine = Machine::open(&config, &outside, example::Counter::default())?;
+/// let mut machine = SimServer::open(&config, &outside, example::Counter::default())?;
 /// let ticket = machine.client().propose("first".into())?;
 /// while machine.pending_commands() > 0 {
 ///     machine.tick_group(0);
@@ -70,7 +71,7 @@ use crate::state_machine::StateMachine;
 /// assert_eq!(ticket.wait()?.reply, 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Machine<S: StateMachine> {
+pub struct SimServer<S: StateMachine> {
     config: Config,
     identity: Arc<Identity>,
     shared: Arc<Shared<S>>,
@@ -83,7 +84,7 @@ pub struct Machine<S: StateMachine> {
     sequencer: Sequencer,
     stretches: VecDeque<Stretch>,
     application: Application<S>,
-    keeper: Keeper<S>,
+    manager: SnapshotManager<S>,
     room: RoomWatch,
 }
 
@@ -146,17 +147,17 @@ pub struct Figures {
     pub damaged_transfers: u64,
 }
 
-impl<S: StateMachine> Machine<S> {
-    /// Opens the logs. The first [`turn`](Machine::turn) of each group publishes what they hold.
+impl<S: StateMachine> SimServer<S> {
+    /// Opens the logs. The first [`turn`](SimServer::turn) of each group publishes what they hold.
     ///
     /// # Errors
     /// When a log is damaged, or has lost what was acknowledged.
-    pub fn open(config: &Config, outside: &Outside, state: S) -> Result<Machine<S>, StartError> {
+    pub fn open(config: &Config, outside: &Environment, state: S) -> Result<SimServer<S>, StartError> {
         config.check()?;
         let parts = Parts::open(config, outside, state)?;
         parts.begin(config)?;
-        let Parts { identity, shared, groups, sequencer, application, keeper, room, bell: _ } = parts;
-        Ok(Machine {
+        let Parts { identity, shared, groups, sequencer, application, manager, room, bell: _ } = parts;
+        Ok(SimServer {
             config: config.clone(),
             identity,
             shared,
@@ -168,7 +169,7 @@ impl<S: StateMachine> Machine<S> {
             sequencer,
             stretches: VecDeque::new(),
             application,
-            keeper,
+            manager,
             room,
         })
     }
@@ -196,7 +197,7 @@ impl<S: StateMachine> Machine<S> {
 
     /// Whether this server has parted from the others: [`Client::is_diverged`].
     pub fn is_diverged(&self) -> bool {
-        self.shared.board.divergence.is_diverged()
+        self.shared.progress.divergence.is_diverged()
     }
 
     /// A handle for the server's clients.
@@ -222,7 +223,7 @@ impl<S: StateMachine> Machine<S> {
 
     /// Whether a group's thread stands still; never, unless it is made to by a planted bug.
     pub fn is_blocked(&self, group: usize) -> bool {
-        let merged = || self.shared.board.groups[group].waits.merged();
+        let merged = || self.shared.progress.groups[group].waits.merged();
         planted::is(Bug::BlockingHandOff) && self.standing(group).commit > merged() + 1
     }
 
@@ -264,9 +265,9 @@ impl<S: StateMachine> Machine<S> {
     /// When the log cannot be written: the server's process ends then, so the machine must not be used any more.
     pub fn write_log(&mut self, group: usize) -> Result<(), LogError> {
         let GroupParts { replica, writer, .. } = &mut self.groups[group];
-        let room = &self.shared.board.room;
+        let room = &self.shared.progress.room;
         if let Some(ready) = self.writes[group].write(writer, room, &replica.metrics)? {
-            self.shared.board.groups[group].send(Mail::Persisted(ready));
+            self.shared.progress.groups[group].send(Mail::Persisted(ready));
         }
         Ok(())
     }
@@ -287,7 +288,7 @@ impl<S: StateMachine> Machine<S> {
                 replica.leaves(Held { segment: 0, last: replica.driver.last_entry(), hard_state });
             }
         }
-        Ok(self.identity.stopped_cleanly(self.shared.board.left()).is_ok())
+        Ok(self.identity.stopped_cleanly(self.shared.progress.left()).is_ok())
     }
 
     /// A round of the sequencer's thread; `false` if there was nothing to do, or execution is too far behind.
@@ -312,55 +313,55 @@ impl<S: StateMachine> Machine<S> {
 
     /// Something has happened on the links of the channel for snapshots.
     pub fn handle_transfer(&mut self, event: Event) {
-        self.keeper.handle(self.clock.now(), event);
+        self.manager.handle(self.clock.now(), event);
     }
 
     /// A round of the thread that keeps the snapshots; what it sends.
     pub fn keep_snapshots(&mut self) -> Vec<(u64, Frame)> {
-        let sent = self.keeper.step(self.clock.now());
+        let sent = self.manager.step(self.clock.now());
         sent.into_iter().map(|(to, message)| (to, message.encode())).collect()
     }
 
     /// Whether that thread would go round once more rather than sleep.
     pub fn wants_keeping(&self) -> bool {
-        self.keeper.is_due(self.clock.now())
+        self.manager.is_due(self.clock.now())
     }
 
     /// How long it would sleep at the most; nothing for as long as nobody wakes it.
     pub fn keeping_due(&self) -> Option<Duration> {
         let now = self.clock.now();
-        self.keeper.next_due(now).map(|due| due.saturating_duration_since(now))
+        self.manager.next_due(now).map(|due| due.saturating_duration_since(now))
     }
 
     /// The snapshots that are durable here, oldest first.
     pub fn snapshots(&self) -> impl DoubleEndedIterator<Item = &Arc<Header>> + ExactSizeIterator + Clone {
-        self.keeper.shelf().kept().iter().map(|kept| &kept.header)
+        self.manager.store().kept().iter().map(|kept| &kept.header)
     }
 
     /// How many snapshots were found damaged at the start.
     pub fn damaged_snapshots(&self) -> usize {
-        self.keeper.shelf().damaged().len()
+        self.manager.store().damaged().len()
     }
 
     /// A step of the sequencer's clock, by which deadlines pass, too.
     pub fn tick(&mut self) {
         let now = self.clock.now();
         self.shared.expire(now);
-        self.room.tick(&self.shared.board);
+        self.room.tick(&self.shared.progress);
         self.sequencer.tick(now);
     }
 
     /// Bytes that wait on this server behind something slow.
     pub fn waiting(&self) -> WaitingBytes {
-        let board = &self.shared.board;
+        let progress = &self.shared.progress;
         let unsynced = self.groups.iter().map(|group| group.replica.driver.unsynced_bytes());
         WaitingBytes {
             unsynced: unsynced.enumerate().max_by_key(|(_, bytes)| *bytes).expect("there is a group"),
-            pulled: board.bounds.pulled(),
-            executing: board.bounds.executing(),
-            behind: board.bounds.behind(),
-            is_behind: board.bounds.is_behind(),
-            is_read_only: board.room.is_lacking(),
+            pulled: progress.bounds.pulled(),
+            executing: progress.bounds.executing(),
+            behind: progress.bounds.behind(),
+            is_behind: progress.bounds.is_behind(),
+            is_read_only: progress.room.is_lacking(),
         }
     }
 
@@ -376,7 +377,7 @@ impl<S: StateMachine> Machine<S> {
 
     /// The zero-based index of the group that the server takes for the anchor, and the level that it knows of.
     pub fn anchor_and_level(&self) -> (usize, u64) {
-        (self.shared.board.anchor.load(SeqCst) as usize, self.shared.board.level())
+        (self.shared.progress.anchor.load(SeqCst) as usize, self.shared.progress.level())
     }
 
     /// Commands of this server's lanes that are not executed.
@@ -396,7 +397,7 @@ impl<S: StateMachine> Machine<S> {
             snapshots: metrics.snapshots.get(),
             snapshots_received: metrics.snapshots_received.get(),
             snapshot_failures: metrics.snapshot_failures.get(),
-            damaged_transfers: self.keeper.damaged_transfers(),
+            damaged_transfers: self.manager.damaged_transfers(),
         }
     }
 

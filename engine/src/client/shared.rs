@@ -8,16 +8,12 @@ use bytes::{Bytes, BytesMut};
 use niagara_group::batch::{LONE_COMMAND_BYTES, put_command};
 use niagara_group::digest_mark::DigestMark;
 
-use super::alarms::{alarms, waiting};
-use super::application::Executed;
-use super::bell::Bell;
-use super::board::Board;
-use super::replica::ROLES;
 use crate::clock::Clock;
-use crate::lane::{Deliveries, Lane, LaneId, Piece, Sink, Submission};
+use crate::lane::{Deliveries, Lane, LaneId, Leader, Piece, Sink, Submission, choose};
 use crate::metrics::Metrics;
 use crate::outcome::{Consistency, Refused};
 use crate::planted::{self, Bug};
+use crate::progress::{Bell, Executed, GroupProgress, ROLES, SharedProgress, alarms, waiting};
 use crate::read_gate::{ReadBatch, ReadGate, ReadSink};
 use crate::state_machine::StateMachine;
 use crate::status::{Digest, GroupStatus, Status};
@@ -35,7 +31,7 @@ pub(crate) struct Shared<S: StateMachine> {
     /// While a group has been without a leader for longer, no commands are taken.
     pub leaderless_ticks: u32,
     pub lanes: Arc<Vec<Lane<S::Reply>>>,
-    pub board: Arc<Board>,
+    pub progress: Arc<SharedProgress>,
     pub reads: Arc<ReadGate>,
     pub executed: Arc<Executed>,
     pub metrics: Arc<Metrics>,
@@ -57,13 +53,25 @@ impl<S: StateMachine> Shared<S> {
     /// Whether this server may take commands: it agrees with the others, there is room for them, and all groups have leaders, so
     /// that commands can be executed and reads confirmed.
     pub fn check_ready(&self) -> Result<(), Refused> {
-        if self.board.divergence.is_diverged() {
+        if self.progress.divergence.is_diverged() {
             return Err(Refused::Diverged);
         }
-        if self.board.room.is_lacking() {
+        if self.progress.room.is_lacking() {
             return Err(Refused::ReadOnly);
         }
-        if self.board.is_leaderless(self.leaderless_ticks) { Err(Refused::NoLeader) } else { Ok(()) }
+        if self.progress.is_leaderless(self.leaderless_ticks) { Err(Refused::NoLeader) } else { Ok(()) }
+    }
+
+    /// The lane that takes new commands best at this moment.
+    pub fn choose_lane(&self) -> LaneId {
+        let anchor = self.progress.anchor.load(SeqCst) as usize;
+        let groups = self.progress.groups.iter().zip(self.lanes.iter());
+        let leader = |group: &GroupProgress| match (group.leads.load(SeqCst), group.leader.load(SeqCst)) {
+            (true, _) => Leader::Here,
+            (false, 0) => Leader::Unknown,
+            (false, _) => Leader::Elsewhere,
+        };
+        choose(groups.map(|(group, lane)| (leader(group), lane.traffic())), anchor)
     }
 
     /// Takes a single command.
@@ -86,14 +94,14 @@ impl<S: StateMachine> Shared<S> {
         let deadline = self.clock.now() + self.deadline;
         let submission = Submission { pieces: &mut vec![piece], tokens: &mut vec![0], bytes, deadline };
         self.lanes[usize::from(lane.0)].submit(submission, sink)?;
-        self.board.groups[usize::from(lane.0)].wake();
+        self.progress.groups[usize::from(lane.0)].wake();
         Ok(())
     }
 
     /// Begins reads; `true` if the state is fresh enough already, and the sink will hear nothing.
     pub fn read(&self, consistency: Consistency, sink: Arc<dyn ReadSink>, tokens: Vec<u64>) -> bool {
         let queued = self.clock.now();
-        if consistency != Consistency::Weak && self.board.divergence.is_diverged() {
+        if consistency != Consistency::Weak && self.progress.divergence.is_diverged() {
             sink.failed(&tokens);
             return false;
         }
@@ -102,12 +110,12 @@ impl<S: StateMachine> Shared<S> {
             Consistency::Weak => return true,
             Consistency::AtLeast(position) => {
                 let early = u64::from(planted::is(Bug::AtLeastOffByOne));
-                if position.get() <= self.board.applied.load(SeqCst) + early {
+                if position.get() <= self.progress.applied.load(SeqCst) + early {
                     return true;
                 }
                 self.reads.read_at_least(position, reads(sink, tokens));
             }
-            Consistency::Strong if self.board.is_leaderless(self.leaderless_ticks) => {
+            Consistency::Strong if self.progress.is_leaderless(self.leaderless_ticks) => {
                 self.metrics.reads_failed.inc_by(tokens.len() as u64);
                 sink.failed(&tokens);
             }
@@ -118,7 +126,7 @@ impl<S: StateMachine> Shared<S> {
 
     /// Asks for a snapshot now.
     pub fn snapshot(&self) {
-        self.board.snapshots.want();
+        self.progress.snapshots.want();
         self.sequencer.ring();
     }
 
@@ -142,8 +150,8 @@ impl<S: StateMachine> Shared<S> {
     }
 
     pub fn status(&self) -> Status {
-        let board = &self.board;
-        let groups = board.groups.iter().zip(1..).map(|(group, number)| GroupStatus {
+        let progress = &self.progress;
+        let groups = progress.groups.iter().zip(1..).map(|(group, number)| GroupStatus {
             group: number,
             role: ROLES[usize::from(group.role.load(SeqCst))].to_owned(),
             leader: group.leader.load(SeqCst),
@@ -156,17 +164,17 @@ impl<S: StateMachine> Shared<S> {
         Status {
             server: self.server,
             cluster: format!("{:032x}", self.cluster),
-            groups: board.groups.len() as u16,
+            groups: progress.groups.len() as u16,
             voters: self.members.clone(),
-            diverged: board.divergence.told(),
+            diverged: progress.divergence.told(),
             durability: self.durability.to_owned(),
-            applied: board.applied.load(SeqCst),
+            applied: progress.applied.load(SeqCst),
             commands: self.executed.commands.load(SeqCst),
             duplicates: self.executed.duplicates.load(SeqCst),
             noops: self.executed.noops.load(SeqCst),
-            alarms: alarms(board),
-            waiting: waiting(board),
-            snapshot: board.snapshots.status(),
+            alarms: alarms(progress),
+            waiting: waiting(progress),
+            snapshot: progress.snapshots.status(),
             digests: digests
                 .map(|DigestMark { position, log, state }| Digest {
                     position,
@@ -174,7 +182,7 @@ impl<S: StateMachine> Shared<S> {
                     state: state.map(|state| format!("{state:016x}")),
                 })
                 .collect(),
-            awaited_group: board.awaited.load(SeqCst) as u16 + 1,
+            awaited_group: progress.awaited.load(SeqCst) as u16 + 1,
             local: groups.collect(),
         }
     }

@@ -1,5 +1,5 @@
-//! The keeper of a server's snapshots: writes its own, serves them to other servers, fetches theirs, and tells everybody what
-//! there is. It knows no thread, clock or socket: whoever owns it feeds it and calls [`Keeper::step`].
+//! Manages a server's snapshots: writes its own, sends them to other servers, fetches theirs, and notifies the groups of what
+//! there is. It knows no thread, clock or socket: its owner feeds it and calls [`SnapshotManager::step`].
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -10,33 +10,20 @@ use niagara_log::Files;
 use niagara_net::Event;
 use niagara_sequencer::compaction_round;
 
-use super::catch_up::{CatchUp, Received};
-use super::error::SnapshotError;
-use super::handover::Handover;
-use super::header::Header;
-use super::saving::{Saved, Saving};
-use super::shelf::Shelf;
-use super::source::Source;
-use super::wire::Transfer;
 use crate::clock::Clock;
 use crate::identity::Identity;
 use crate::metrics::Metrics;
 use crate::planted::{self, Bug};
-use crate::server::{Bell, Board, Mail};
+use crate::progress::{Bell, Mail, SharedProgress};
+use crate::snapshot::{
+    Handover, Received, Saved, Saving, SnapshotError, SnapshotReceiver, SnapshotSender, SnapshotStore,
+    Snapshots, Transfer,
+};
 use crate::state_machine::StateMachine;
 
-/// The snapshots that a group's replica has to know of.
+/// What a manager is told once.
 #[derive(Clone, Debug)]
-pub struct Snapshots {
-    /// The newest: what a follower is sent whose log ends too early.
-    pub newest: Arc<Header>,
-    /// The one before: up to its floor the log is not needed any more.
-    pub older: Option<Arc<Header>>,
-}
-
-/// What a keeper is told once.
-#[derive(Clone, Debug)]
-pub(crate) struct KeeperConfig {
+pub(crate) struct SnapshotManagerConfig {
     pub cluster: u128,
     pub groups: u16,
     /// Bytes per second when a snapshot is written.
@@ -51,9 +38,9 @@ pub(crate) struct KeeperConfig {
     pub give_up: Duration,
 }
 
-/// What the keeper shares with the rest of the server.
-pub(crate) struct KeeperShare<S: StateMachine> {
-    pub board: Arc<Board>,
+/// What the manager shares with the rest of the server.
+pub(crate) struct SnapshotManagerShare<S: StateMachine> {
+    pub progress: Arc<SharedProgress>,
     pub handover: Arc<Handover<S>>,
     /// Wakes the sequencer's thread.
     pub sequencer: Arc<Bell>,
@@ -64,14 +51,14 @@ pub(crate) struct KeeperShare<S: StateMachine> {
 }
 
 /// See the documentation at the top of its file.
-pub(crate) struct Keeper<S: StateMachine> {
-    config: KeeperConfig,
-    share: KeeperShare<S>,
+pub(crate) struct SnapshotManager<S: StateMachine> {
+    config: SnapshotManagerConfig,
+    share: SnapshotManagerShare<S>,
     files: Arc<dyn Files>,
-    shelf: Shelf,
+    store: SnapshotStore,
     saving: Saving<S::Frozen>,
-    source: Source,
-    catch_up: CatchUp<S::Restoring>,
+    sender: SnapshotSender,
+    receiver: SnapshotReceiver<S::Restoring>,
     /// The state of this server is at this round, or beyond it.
     here: u64,
     /// Received files that turned out to be damaged.
@@ -79,35 +66,40 @@ pub(crate) struct Keeper<S: StateMachine> {
     outbox: Vec<(u64, Transfer)>,
 }
 
-impl<S: StateMachine> Keeper<S> {
-    /// A keeper of what the shelf holds, whose newest the server's state was restored from.
+impl<S: StateMachine> SnapshotManager<S> {
+    /// A manager of what the store holds, whose newest the server's state was restored from.
     pub fn new(
-        config: KeeperConfig,
-        share: KeeperShare<S>,
-        shelf: Shelf,
+        config: SnapshotManagerConfig,
+        share: SnapshotManagerShare<S>,
+        store: SnapshotStore,
         files: Arc<dyn Files>,
-    ) -> Keeper<S> {
-        let here = shelf.newest().map_or(0, |kept| kept.header.round);
-        let keeper = Keeper {
+    ) -> SnapshotManager<S> {
+        let here = store.newest().map_or(0, |kept| kept.header.round);
+        let manager = SnapshotManager {
             saving: Saving::new(config.write_rate),
-            source: Source::new(Arc::clone(&files), config.transfer_rate, config.give_up),
-            catch_up: CatchUp::new(Arc::clone(&files), config.retry, config.give_up, config.piece_bytes),
+            sender: SnapshotSender::new(Arc::clone(&files), config.transfer_rate, config.give_up),
+            receiver: SnapshotReceiver::new(
+                Arc::clone(&files),
+                config.retry,
+                config.give_up,
+                config.piece_bytes,
+            ),
             config,
             share,
             files,
-            shelf,
+            store,
             here,
             damaged_transfers: 0,
             outbox: Vec::new(),
         };
-        keeper.share.board.snapshots.set_may_freeze(true);
-        keeper.note_kept();
-        keeper
+        manager.share.progress.snapshots.set_may_freeze(true);
+        manager.note_kept();
+        manager
     }
 
     /// The snapshots that are there.
-    pub fn shelf(&self) -> &Shelf {
-        &self.shelf
+    pub fn store(&self) -> &SnapshotStore {
+        &self.store
     }
 
     /// Received files that turned out to be damaged.
@@ -120,7 +112,7 @@ impl<S: StateMachine> Keeper<S> {
         match event {
             Event::Frame { from, body } => self.receive(now, from, &body),
             Event::Up { .. } => {}
-            Event::Down { peer, .. } => self.source.disconnected(peer),
+            Event::Down { peer, .. } => self.sender.disconnected(peer),
             Event::Refused { peer, refusal, by_us } => {
                 tracing::debug!(?peer, by_us, "a server was refused on the channel for snapshots: {refusal}");
             }
@@ -135,16 +127,16 @@ impl<S: StateMachine> Keeper<S> {
         };
         let done = match message {
             Transfer::Ask { round, part } => {
-                self.outbox.push((from, self.source.asked(round, part, &self.shelf)));
+                self.outbox.push((from, self.sender.asked(round, part, &self.store)));
                 Ok(())
             }
             Transfer::Fetch { id, offset, length } => {
-                let answer = self.source.fetch(now, from, (id, offset, length), &self.shelf);
+                let answer = self.sender.fetch(now, from, (id, offset, length), &self.store);
                 answer.map(|answer| self.outbox.extend(answer.map(|answer| (from, answer))))
             }
             message => {
                 let begin = || S::restoring(&self.share.reader);
-                self.catch_up.receive(now, from, message, &self.shelf, begin, &mut self.outbox)
+                self.receiver.receive(now, from, message, &self.store, begin, &mut self.outbox)
             }
         };
         if let Err(error) = done {
@@ -154,34 +146,34 @@ impl<S: StateMachine> Keeper<S> {
 
     /// Whether there is something to do now.
     pub fn is_due(&self, now: Instant) -> bool {
-        self.share.board.snapshots.has_news()
+        self.share.progress.snapshots.has_news()
             || self.may_load()
             || self.next_due(now).is_some_and(|due| due <= now)
     }
 
     /// Whether a received file is to be read. Not while execution has yet to take the state before: it may be slow.
     fn may_load(&self) -> bool {
-        self.catch_up.is_loading() && !self.share.handover.has_restored()
+        self.receiver.is_loading() && !self.share.handover.has_restored()
     }
 
     /// When there is something to do, unless something happens before.
     pub fn next_due(&self, now: Instant) -> Option<Instant> {
-        [self.saving.due(now), self.source.due(now), self.catch_up.due()].into_iter().flatten().min()
+        [self.saving.due(now), self.sender.due(now), self.receiver.due()].into_iter().flatten().min()
     }
 
     /// Does a little of everything that is due. Returns what is to be sent.
     pub fn step(&mut self, now: Instant) -> Vec<(u64, Transfer)> {
-        self.share.board.snapshots.take_news();
+        self.share.progress.snapshots.take_news();
         self.look(now);
         if self.saving.is_due(now) && !self.logs_hold_what_is_saved() && !planted::is(Bug::SnapshotAheadOfLog)
         {
             self.saving.wait(now);
         } else if self.saving.is_due(now) {
-            let saved = self.saving.step(now, &mut self.shelf);
+            let saved = self.saving.step(now, &mut self.store);
             self.saved(saved);
         }
-        if self.source.is_due(now) {
-            match self.source.next_piece(now) {
+        if self.sender.is_due(now) {
+            match self.sender.next_piece(now) {
                 Ok(piece) => self.outbox.extend(piece),
                 Err(error) => self.transfer_failed(now, &error),
             }
@@ -189,35 +181,35 @@ impl<S: StateMachine> Keeper<S> {
         if self.may_load() {
             self.load(now);
         }
-        self.catch_up.ask(now, &self.shelf, &mut self.outbox);
+        self.receiver.ask(now, &self.store, &mut self.outbox);
         self.tidy(now);
         self.note_progress();
         let is_free = self.saving.is_free(now);
-        self.share.board.snapshots.set_may_freeze(is_free);
+        self.share.progress.snapshots.set_may_freeze(is_free);
         std::mem::take(&mut self.outbox)
     }
 
     /// Looks at what other threads have left here.
     fn look(&mut self, now: Instant) {
         if let Some((mut header, frozen)) = self.share.handover.take_frozen() {
-            self.share.board.snapshots.view_arrived();
+            self.share.progress.snapshots.view_arrived();
             header.id = u128::from(header.server) << 64 | u128::from(self.files.salt());
             header.created_ms = self.share.clock.unix_ms();
-            let newest = self.shelf.newest().map_or(0, |kept| kept.header.round);
+            let newest = self.store.newest().map_or(0, |kept| kept.header.round);
             // One that came from another server may be newer than a view that was made before it.
             if header.round > newest {
-                let saved = self.saving.begin(now, header, frozen, &self.shelf);
+                let saved = self.saving.begin(now, header, frozen, &self.store);
                 self.saved(saved);
             }
         }
-        for need in self.share.board.snapshots.take_needs() {
-            self.catch_up.need(need);
+        for need in self.share.progress.snapshots.take_needs() {
+            self.receiver.need(need);
         }
-        let resumed = self.share.board.snapshots.resumed();
+        let resumed = self.share.progress.snapshots.resumed();
         if resumed > self.here {
             self.here = resumed;
             self.announce();
-            self.share.board.snapshots.durable(resumed);
+            self.share.progress.snapshots.durable(resumed);
         }
         self.install();
     }
@@ -225,11 +217,11 @@ impl<S: StateMachine> Keeper<S> {
     /// Groups whose need is met may drop their logs: the state is beyond what they lack.
     fn install(&mut self) {
         let here = self.here;
-        for group in self.catch_up.satisfied(here) {
-            let kept = self.shelf.kept().iter().rfind(|kept| kept.header.round <= here);
+        for group in self.receiver.satisfied(here) {
+            let kept = self.store.kept().iter().rfind(|kept| kept.header.round <= here);
             let kept =
                 kept.expect("compaction_floor: the snapshot that this server's state came from is kept");
-            self.share.board.groups[group].send(Mail::Install(Arc::clone(&kept.header)));
+            self.share.progress.groups[group].send(Mail::Install(Arc::clone(&kept.header)));
         }
     }
 
@@ -240,18 +232,18 @@ impl<S: StateMachine> Keeper<S> {
                 tracing::info!(round = header.round, position = %header.position(), "a snapshot is durable");
                 self.share.metrics.snapshots.inc();
                 self.here = self.here.max(header.round);
-                self.share.board.snapshots.note(|status| {
+                self.share.progress.snapshots.note(|status| {
                     status.taken += 1;
                     status.last_error = None;
                 });
                 self.announce();
-                self.share.board.snapshots.durable(header.round);
+                self.share.progress.snapshots.durable(header.round);
                 self.install();
             }
             Saved::Failed(error) => {
                 tracing::error!(%error, "the snapshot could not be written: going on with the one before and the logs");
                 // The sequencer cuts again when the next try may begin.
-                self.share.board.snapshots.want();
+                self.share.progress.snapshots.want();
                 self.note_failure(&error);
             }
         }
@@ -260,7 +252,7 @@ impl<S: StateMachine> Keeper<S> {
     /// Whether the logs here durably hold the floors of the snapshot that is being written. A quorum can have committed what this
     /// server's own disk is late with, and no log may end below a snapshot that was not received.
     fn logs_hold_what_is_saved(&self) -> bool {
-        let groups = self.share.board.groups.iter();
+        let groups = self.share.progress.groups.iter();
         self.saving.header().is_none_or(|header| {
             groups.zip(&header.floors).all(|(group, floor)| group.persisted.load(SeqCst) >= floor.entry.index)
         })
@@ -268,7 +260,7 @@ impl<S: StateMachine> Keeper<S> {
 
     fn note_failure(&self, error: &SnapshotError) {
         self.share.metrics.snapshot_failures.inc();
-        self.share.board.snapshots.note(|status| {
+        self.share.progress.snapshots.note(|status| {
             status.failures += 1;
             status.last_error = Some(error.to_string());
         });
@@ -277,7 +269,7 @@ impl<S: StateMachine> Keeper<S> {
     fn load(&mut self, now: Instant) {
         let identity = &self.share.identity;
         let mark = |id| if planted::is(Bug::ReceivedNotMarked) { Ok(()) } else { identity.received(id) };
-        match self.catch_up.load(self.config.cluster, self.config.groups, &mut self.shelf, mark) {
+        match self.receiver.load(self.config.cluster, self.config.groups, &mut self.store, mark) {
             Ok(None) => {}
             Ok(Some(Received { header, state })) => {
                 tracing::info!(
@@ -286,9 +278,9 @@ impl<S: StateMachine> Keeper<S> {
                     "a snapshot has been received and checked"
                 );
                 self.share.metrics.snapshots_received.inc();
-                self.saving.superseded(header.round, &self.shelf);
+                self.saving.superseded(header.round, &self.store);
                 self.share.handover.give_restored(state);
-                self.share.board.snapshots.offer_resume(header);
+                self.share.progress.snapshots.offer_resume(header);
                 self.share.sequencer.ring();
             }
             Err(error) => self.transfer_failed(now, &error),
@@ -298,7 +290,7 @@ impl<S: StateMachine> Keeper<S> {
     fn transfer_failed(&mut self, now: Instant, error: &SnapshotError) {
         tracing::error!(%error, "a transfer of a snapshot has failed; it is tried again");
         self.damaged_transfers += u64::from(matches!(error, SnapshotError::Damaged { .. }));
-        self.catch_up.failed(now, &self.shelf);
+        self.receiver.failed(now, &self.store);
         self.note_failure(error);
     }
 
@@ -306,15 +298,15 @@ impl<S: StateMachine> Keeper<S> {
     fn announce(&mut self) {
         self.note_kept();
         let Some(snapshots) = self.snapshots() else { return };
-        for group in &self.share.board.groups {
+        for group in &self.share.progress.groups {
             group.send(Mail::Kept(snapshots.clone()));
         }
     }
 
     /// The snapshots that groups go by; nothing while there is none.
     pub fn snapshots(&self) -> Option<Snapshots> {
-        let kept = self.shelf.kept();
-        let newest = Arc::clone(&self.shelf.newest()?.header);
+        let kept = self.store.kept();
+        let newest = Arc::clone(&self.store.newest()?.header);
         let rounds: Vec<u64> = kept.iter().map(|kept| kept.header.round).collect();
         let older = compaction_round(&rounds)
             .and_then(|round| kept.iter().find(|kept| kept.header.round == round))
@@ -325,21 +317,21 @@ impl<S: StateMachine> Keeper<S> {
 
     /// Removes files that are neither among the newest nor being fetched.
     fn tidy(&mut self, now: Instant) {
-        self.source.forget_idle(now);
-        let source = &self.source;
-        if let Err(error) = self.shelf.prune(|kept| source.uses(kept)) {
+        self.sender.forget_idle(now);
+        let sender = &self.sender;
+        if let Err(error) = self.store.prune(|kept| sender.uses(kept)) {
             tracing::warn!(%error, "an old snapshot stays where it is");
         }
     }
 
     fn note_kept(&self) {
-        let Some(newest) = self.shelf.newest() else { return };
-        self.share.board.snapshots.set_kept_round(newest.header.round);
+        let Some(newest) = self.store.newest() else { return };
+        self.share.progress.snapshots.set_kept_round(newest.header.round);
         let (position, bytes) = (newest.header.position().get(), newest.bytes);
         self.share.metrics.snapshot_position.set(position as i64);
         self.share.metrics.snapshot_bytes.set(bytes as i64);
-        let disk_bytes = self.shelf.kept().iter().map(|kept| kept.bytes).sum();
-        self.share.board.snapshots.note(|status| {
+        let disk_bytes = self.store.kept().iter().map(|kept| kept.bytes).sum();
+        self.share.progress.snapshots.note(|status| {
             status.position = position;
             status.created_ms = newest.header.created_ms;
             status.bytes = bytes;
@@ -349,8 +341,8 @@ impl<S: StateMachine> Keeper<S> {
 
     fn note_progress(&self) {
         let (writing, written) = (self.saving.is_under_way(), self.saving.written());
-        let (from, received, expected) = self.catch_up.extent().unwrap_or_default();
-        self.share.board.snapshots.note(|status| {
+        let (from, received, expected) = self.receiver.extent().unwrap_or_default();
+        self.share.progress.snapshots.note(|status| {
             (status.writing, status.written_bytes) = (writing, written);
             (status.receiving_from, status.received_bytes, status.expected_bytes) =
                 (from, received, expected);

@@ -1,4 +1,4 @@
-//! The embedding API: commands and reads from any thread, blocking or as futures.
+//! A handle on a running engine.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -7,21 +7,19 @@ use bytes::Bytes;
 use niagara_sequencer::GlobalPosition;
 use prometheus_client::registry::Registry;
 
-use crate::inbox::Wake;
-use crate::lane::{Sink, choose};
+use super::shared::Shared;
+use super::ticket::{ReadCell, ReadTicket, Ticket, TicketCell};
+use crate::lane::Sink;
 use crate::outcome::{Consistency, Refused};
-use crate::port::Port;
 use crate::read_gate::ReadSink;
-use crate::server::Shared;
 use crate::state_machine::StateMachine;
 use crate::status::Status;
-use crate::ticket::{ReadCell, ReadTicket, Ticket, TicketCell};
 
 /// A handle on a running [`Engine`](crate::Engine), for any thread.
 ///
 /// See [`Engine`](crate::Engine) for an example.
 pub struct Client<S: StateMachine> {
-    shared: Arc<Shared<S>>,
+    pub(super) shared: Arc<Shared<S>>,
 }
 
 impl<S: StateMachine> Clone for Client<S> {
@@ -42,7 +40,7 @@ impl<S: StateMachine> Client<S> {
     pub fn propose(&self, command: Bytes) -> Result<Ticket<S::Reply>, Refused> {
         let cell = Arc::new(TicketCell::new());
         let sink: Arc<dyn Sink<S::Reply>> = Arc::<TicketCell<S::Reply>>::clone(&cell);
-        let lane = choose(&self.shared.board, |lane| self.shared.lanes[lane].traffic());
+        let lane = self.shared.choose_lane();
         self.shared.submit_one(lane, command, &sink)?;
         Ok(Ticket(cell))
     }
@@ -64,7 +62,7 @@ impl<S: StateMachine> Client<S> {
 
     /// The last position that this server has executed.
     pub fn applied(&self) -> GlobalPosition {
-        GlobalPosition::new(self.shared.board.applied.load(SeqCst))
+        GlobalPosition::new(self.shared.progress.applied.load(SeqCst))
     }
 
     /// What this server says about itself.
@@ -81,13 +79,13 @@ impl<S: StateMachine> Client<S> {
 
     /// Whether every group has a leader that this server knows of.
     pub fn has_quorum(&self) -> bool {
-        self.shared.board.groups.iter().all(|group| group.leader.load(SeqCst) != 0)
+        self.shared.progress.groups.iter().all(|group| group.leader.load(SeqCst) != 0)
     }
 
     /// Whether this server knows that it and others have executed different things: then it answers no strong or at-least read
     /// and takes no command. [`Status::diverged`] says why.
     pub fn is_diverged(&self) -> bool {
-        self.shared.board.divergence.is_diverged()
+        self.shared.progress.divergence.is_diverged()
     }
 
     /// Appends all metrics in Prometheus' text format.
@@ -98,11 +96,5 @@ impl<S: StateMachine> Client<S> {
     /// Adds metrics of the embedding program's own.
     pub fn register_metrics(&self, with: impl FnOnce(&mut Registry)) {
         self.shared.metrics.register(with);
-    }
-
-    /// A port for a thread that handles many commands and reads per turn; `wake` is called when completions have come
-    /// and the thread has said that it sleeps.
-    pub fn port(&self, wake: Arc<dyn Wake>) -> Port<S> {
-        Port::new(Arc::clone(&self.shared), wake)
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 
 use niagara_log::Files;
 
-use super::board::Board;
+use super::SharedProgress;
 
 /// Ticks between two looks at the disk: a disk of 1 GB/s takes some 200 MB meanwhile, less than the reserve.
 const TICKS_BETWEEN_LOOKS: u32 = 4;
@@ -73,7 +73,7 @@ impl RoomWatch {
     }
 
     /// A step of the clock.
-    pub fn tick(&mut self, board: &Board) {
+    pub fn tick(&mut self, progress: &SharedProgress) {
         if self.dirs.is_empty() {
             return;
         }
@@ -85,7 +85,7 @@ impl RoomWatch {
         match self.least_free() {
             Ok(free) => {
                 self.failed = false;
-                if board.room.note(free, self.reserve) {
+                if progress.room.note(free, self.reserve) {
                     tracing::error!(
                         free_bytes = free,
                         disk_reserve_bytes = self.reserve,
@@ -93,7 +93,7 @@ impl RoomWatch {
                          or give the file system more space"
                     );
                     // The logs that it makes superfluous may be all that it takes.
-                    board.snapshots.want();
+                    progress.snapshots.want();
                 }
             }
             Err(error) if !self.failed => {

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::{Config, Member};
 use crate::frozen::{Encoded, MalformedState};
-use crate::sim::{Clock, Machine, ManualClock, Outside};
+use crate::sim::{Clock, Environment, ManualClock, SimServer};
 use crate::{Durability, StateMachine};
 
 const GROUPS: usize = 2;
@@ -109,7 +109,7 @@ fn command(token: u64, length: usize) -> Vec<u8> {
 }
 
 struct Fixture {
-    machine: Machine<Summing>,
+    machine: SimServer<Summing>,
     clock: Arc<ManualClock>,
     now: Duration,
     ports: Vec<Caller>,
@@ -144,7 +144,7 @@ impl Fixture {
         config.lane_commands = LANE_COMMANDS;
         config.lane_bytes = LANE_BYTES;
         let clock = Arc::new(ManualClock::new());
-        let outside = Outside {
+        let outside = Environment {
             boot: 1,
             clock: Clock::Manual(Arc::clone(&clock)),
             files: Arc::new(MemoryFiles::default()),
@@ -152,7 +152,7 @@ impl Fixture {
             election_seed: Some(1),
         };
         let machine =
-            Machine::open(&config, &outside, Summing::default()).expect("memory is enough to start");
+            SimServer::open(&config, &outside, Summing::default()).expect("memory is enough to start");
         let caller = |woken: Arc<Woken>| Caller {
             port: machine.client().port(Arc::<Woken>::clone(&woken)),
             woken,

@@ -7,13 +7,13 @@ use std::sync::atomic::Ordering::SeqCst;
 use bytes::{Bytes, BytesMut};
 use niagara_group::batch::{LONE_COMMAND_BYTES, MOST_PIECE_BYTES, put_command};
 
-use crate::client::Client;
-use crate::inbox::{Inbox, Wake};
-use crate::lane::{LaneId, Piece, Sink, Submission, choose};
+use super::handle::Client;
+use super::inbox::{Inbox, Wake};
+use super::shared::Shared;
+use crate::lane::{LaneId, Piece, Sink, Submission};
 use crate::outcome::{Completion, Consistency, Refused};
 use crate::planted::{self, Bug};
 use crate::read_gate::ReadSink;
-use crate::server::Shared;
 use crate::state_machine::StateMachine;
 
 /// Commands and reads in, completions out, in batches: stage with [`propose`](Port::propose) and [`read`](Port::read),
@@ -71,6 +71,14 @@ const ROOM_BYTES: usize = 64 << 10;
 /// sub-batch, and so no entry, that is larger than an entry is to be and one of these.
 const PIECE_BYTES: usize = MOST_PIECE_BYTES - LONE_COMMAND_BYTES - 5;
 
+impl<S: StateMachine> Client<S> {
+    /// A port for a thread that handles many commands and reads per turn; `wake` is called when completions have come
+    /// and the thread has said that it sleeps.
+    pub fn port(&self, wake: Arc<dyn Wake>) -> Port<S> {
+        Port::new(Arc::clone(&self.shared), wake)
+    }
+}
+
 impl<S: StateMachine> Port<S> {
     pub(crate) fn new(shared: Arc<Shared<S>>, wake: Arc<dyn Wake>) -> Self {
         let inbox = Arc::new(Inbox::new(wake));
@@ -92,13 +100,13 @@ impl<S: StateMachine> Port<S> {
     /// that wants an order stays with a lane while any of its commands there has no outcome (one that ended
     /// [`Unknown`](Completion::Unknown) has none).
     pub fn choose_lane(&self) -> LaneId {
-        choose(&self.shared.board, |lane| self.shared.lanes[lane].traffic())
+        self.shared.choose_lane()
     }
 
     /// The lanes whose groups are led by this server, for a caller that shares its commands out itself. Where every server has
     /// as many commands as its groups can take, those of other servers' groups would only be forwarded in vain.
     pub fn lanes_led_here(&self) -> impl Iterator<Item = LaneId> + use<'_, S> {
-        let groups = (0..).zip(&self.shared.board.groups);
+        let groups = (0..).zip(&self.shared.progress.groups);
         groups.filter(|(_, group)| group.leads.load(SeqCst)).map(|(lane, _)| LaneId(lane))
     }
 
@@ -169,7 +177,7 @@ impl<S: StateMachine> Port<S> {
             (*last_bytes, *last_tokens) = ((*bytes + 5 * tokens.len()).min(ROOM_BYTES), tokens.len());
             let submission = Submission { pieces, tokens, bytes: mem::take(bytes), deadline };
             match self.shared.lanes[lane].submit(submission, &self.sink) {
-                Ok(()) => self.shared.board.groups[lane].wake(),
+                Ok(()) => self.shared.progress.groups[lane].wake(),
                 Err(refused) => {
                     pieces.clear();
                     self.refused.extend(tokens.drain(..).map(|token| Completion::Refused { token, refused }));

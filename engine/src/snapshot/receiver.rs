@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use niagara_log::Files;
 
-use super::board::Need;
 use super::error::SnapshotError;
-use super::fetch::{Fetch, Progress};
+use super::fetch::{Fetch, FetchStep};
 use super::header::Header;
 use super::reader::SnapshotReader;
-use super::shelf::{Shelf, check_owner};
+use super::signals::Need;
+use super::store::{SnapshotStore, check_owner};
 use super::wire::Transfer;
 use crate::frozen::Restoring;
 use crate::identity::IdentityError;
@@ -21,7 +21,7 @@ use crate::identity::IdentityError;
 const STEP_BYTES: u64 = 1 << 20;
 
 /// A snapshot on its way from another server into this one's state.
-pub(super) struct CatchUp<R> {
+pub(crate) struct SnapshotReceiver<R> {
     files: Arc<dyn Files>,
     /// What groups need, by zero-based index: the leader that said so, and the round of its snapshot.
     needs: BTreeMap<usize, (u64, u64)>,
@@ -43,16 +43,21 @@ struct Loading<R> {
 }
 
 /// A received snapshot: durable, and a state of the application.
-pub(super) struct Received<R> {
+pub(crate) struct Received<R> {
     pub header: Arc<Header>,
     pub state: R,
 }
 
-impl<R: Restoring> CatchUp<R> {
+impl<R: Restoring> SnapshotReceiver<R> {
     /// `retry`: what is not answered for so long is asked for again; after `give_up`, nobody is asked any more until a
     /// leader names its snapshot again.
-    pub fn new(files: Arc<dyn Files>, retry: Duration, give_up: Duration, piece_bytes: u32) -> CatchUp<R> {
-        CatchUp {
+    pub fn new(
+        files: Arc<dyn Files>,
+        retry: Duration,
+        give_up: Duration,
+        piece_bytes: u32,
+    ) -> SnapshotReceiver<R> {
+        SnapshotReceiver {
             files,
             needs: BTreeMap::new(),
             fetch: None,
@@ -101,10 +106,10 @@ impl<R: Restoring> CatchUp<R> {
 
     /// This server's own disk has failed: the next try waits, and begins anew. After a failed sync what is there may read well,
     /// and be gone with the power.
-    pub fn failed(&mut self, now: Instant, shelf: &Shelf) {
+    pub fn failed(&mut self, now: Instant, store: &SnapshotStore) {
         if self.fetch.take().is_some()
-            && let Some(part) = shelf.part_id()
-            && let Err(error) = shelf.remove_part(part)
+            && let Some(part) = store.part_id()
+            && let Err(error) = store.remove_part(part)
         {
             tracing::warn!(%error, "a part of a snapshot stays where it is");
         }
@@ -117,7 +122,7 @@ impl<R: Restoring> CatchUp<R> {
     }
 
     /// Begins a transfer if one is needed, asks for what is missing, and gives up on a sender that is silent.
-    pub fn ask(&mut self, now: Instant, shelf: &Shelf, out: &mut Vec<(u64, Transfer)>) {
+    pub fn ask(&mut self, now: Instant, store: &SnapshotStore, out: &mut Vec<(u64, Transfer)>) {
         if let Some(fetch) = &self.fetch
             && now.saturating_duration_since(fetch.heard()) >= self.give_up
         {
@@ -134,7 +139,7 @@ impl<R: Restoring> CatchUp<R> {
         {
             tracing::info!(server = from, round, "this server is too far behind: asking for a snapshot");
             self.paused_until = None;
-            let part = shelf.part_id().unwrap_or(0);
+            let part = store.part_id().unwrap_or(0);
             let (fetch, ask) = Fetch::new(now, (from, round), part, (self.retry, self.piece_bytes));
             self.fetch = Some(fetch);
             out.push((from, ask));
@@ -150,19 +155,19 @@ impl<R: Restoring> CatchUp<R> {
         now: Instant,
         from: u64,
         message: Transfer,
-        shelf: &Shelf,
+        store: &SnapshotStore,
         begin: impl FnOnce() -> R,
         out: &mut Vec<(u64, Transfer)>,
     ) -> Result<(), SnapshotError> {
         let Some(fetch) = self.fetch.as_mut().filter(|fetch| fetch.from == from) else { return Ok(()) };
         let progress = match message {
             Transfer::Offer { id, round, bytes } => {
-                fetch.offered(now, (id, round, bytes), shelf, &*self.files)?
+                fetch.offered(now, (id, round, bytes), store, &*self.files)?
             }
             Transfer::Piece { id, offset, bytes } => fetch.received(now, (id, offset), &bytes)?,
             Transfer::Gone { id } => {
                 out.extend(fetch.gone(now, id).map(|ask| (from, ask)));
-                Progress::UnderWay
+                FetchStep::UnderWay
             }
             // Its snapshot has gone, or is another's: whoever leads names one again.
             Transfer::Nothing => {
@@ -170,12 +175,12 @@ impl<R: Restoring> CatchUp<R> {
                 self.fetch = None;
                 return Ok(());
             }
-            Transfer::Ask { .. } | Transfer::Fetch { .. } => Progress::UnderWay,
+            Transfer::Ask { .. } | Transfer::Fetch { .. } => FetchStep::UnderWay,
         };
-        if let Progress::Complete(id) = progress {
+        if let FetchStep::Complete(id) = progress {
             self.fetch = None;
-            let opened = SnapshotReader::open(&*self.files, &shelf.part(id));
-            let reader = opened.inspect_err(|error| self.refuse(error, id, shelf))?;
+            let opened = SnapshotReader::open(&*self.files, &store.part(id));
+            let reader = opened.inspect_err(|error| self.refuse(error, id, store))?;
             self.loading = Some(Loading { id, reader, state: begin() });
         }
         Ok(())
@@ -187,7 +192,7 @@ impl<R: Restoring> CatchUp<R> {
         &mut self,
         cluster: u128,
         groups: u16,
-        shelf: &mut Shelf,
+        store: &mut SnapshotStore,
         mark: impl FnOnce(u128) -> Result<(), IdentityError>,
     ) -> Result<Option<Received<R>>, SnapshotError> {
         let Some(mut loading) = self.loading.take() else { return Ok(None) };
@@ -196,13 +201,13 @@ impl<R: Restoring> CatchUp<R> {
         match read {
             Ok(true) => {
                 let header = Arc::clone(loading.reader.header());
-                if shelf.newest().is_some_and(|newest| newest.header.round >= header.round) {
+                if store.newest().is_some_and(|newest| newest.header.round >= header.round) {
                     // Its own logs have brought this server further meanwhile.
-                    shelf.remove_part(id)?;
+                    store.remove_part(id)?;
                     return Ok(None);
                 }
                 mark(header.id)?;
-                shelf.adopt(Arc::clone(&header), loading.reader.length())?;
+                store.adopt(Arc::clone(&header), loading.reader.length())?;
                 self.ready = Some(Arc::clone(&header));
                 Ok(Some(Received { header, state: loading.state }))
             }
@@ -211,16 +216,16 @@ impl<R: Restoring> CatchUp<R> {
                 Ok(None)
             }
             Err(error) => {
-                self.refuse(&error, id, shelf);
+                self.refuse(&error, id, store);
                 Err(error)
             }
         }
     }
 
     /// The bytes that came are no snapshot of ours: they are fetched anew.
-    fn refuse(&self, error: &SnapshotError, id: u128, shelf: &Shelf) {
+    fn refuse(&self, error: &SnapshotError, id: u128, store: &SnapshotStore) {
         tracing::warn!(%error, "the snapshot that was received cannot be used");
-        if let Err(error) = shelf.remove_part(id) {
+        if let Err(error) = store.remove_part(id) {
             tracing::warn!(%error, "its part stays where it is");
         }
     }

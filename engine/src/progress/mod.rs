@@ -1,4 +1,24 @@
-//! Where the threads of a server publish how far they are. Each field has one writer; readers need no lock.
+//! How far the threads of a server are, and how they wake each other. Each field has one writer; readers need no lock.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `mod.rs` | the progress of a server and of its groups |
+//! | `mailbox.rs`, `bell.rs` | messages for the threads that poll sockets; how those that do not are put to sleep and woken |
+//! | `waits.rs` | what ends the sleep of a group's thread before its time |
+//! | `bounds.rs` | how many bytes wait behind something slow, and from when on no more are taken |
+//! | `room.rs` | room on the disk |
+//! | `divergence.rs` | whether this server has parted from the others |
+//! | `executed.rs` | what has been executed |
+//! | `alarms.rs` | what of all that an operator has to know |
+
+mod alarms;
+mod bell;
+mod bounds;
+mod divergence;
+mod executed;
+mod mailbox;
+mod room;
+mod waits;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,18 +29,22 @@ use niagara_log::Held;
 use niagara_net::Waker;
 use parking_lot::Mutex;
 
-use super::bounds::{Bounds, Limits};
-use super::divergence::Divergence;
-use super::mailbox::Mailbox;
-use super::room::Room;
-use super::waits::{Level, Waits};
 use crate::planted::{self, Bug};
-use crate::snapshot::{Header, SnapshotBoard, Snapshots};
+use crate::snapshot::{Header, SnapshotSignals, Snapshots};
+
+pub(crate) use alarms::{alarms, measure, waiting};
+pub(crate) use bell::Bell;
+pub(crate) use bounds::{Bounds, Limits};
+pub(crate) use divergence::Divergence;
+pub(crate) use executed::Executed;
+pub(crate) use mailbox::Mailbox;
+pub(crate) use room::{Room, RoomWatch};
+pub(crate) use waits::{Level, Waits};
 
 /// Progress of the whole server. Orders are sequentially consistent throughout: fields are written once per batch, and
 /// the sleep protocol ("publish, then look whether the other sleeps" against "say that you sleep, then look again")
 /// needs the single total order.
-pub(crate) struct Board {
+pub(crate) struct SharedProgress {
     level: Level,
     /// Zero-based index of the group that holds the latest command of the global log.
     pub anchor: AtomicU32,
@@ -29,9 +53,9 @@ pub(crate) struct Board {
     /// The last global position that has been executed.
     pub applied: AtomicU64,
     /// Per group, by zero-based index.
-    pub groups: Vec<GroupBoard>,
+    pub groups: Vec<GroupProgress>,
     /// Between those and the thread that keeps the snapshots.
-    pub snapshots: SnapshotBoard,
+    pub snapshots: SnapshotSignals,
     /// Whether this server has parted from the others.
     pub divergence: Divergence,
     /// How much waits behind something slow.
@@ -40,10 +64,13 @@ pub(crate) struct Board {
     pub room: Room,
 }
 
+/// Names for Raft's roles, by what [`GroupProgress::role`] says.
+pub(crate) const ROLES: [&str; 4] = ["follower", "pre-candidate", "candidate", "leader"];
+
 /// Progress of one group's replica; aligned so that two groups' threads share no cache line.
 #[derive(Default)]
 #[repr(align(128))]
-pub(crate) struct GroupBoard {
+pub(crate) struct GroupProgress {
     /// Raft index of the last committed entry. Written by the group's thread, as the others up to `waits`.
     pub commit: AtomicU64,
     pub last: AtomicU64,
@@ -84,16 +111,16 @@ pub(crate) enum Mail {
     Stop,
 }
 
-impl Board {
+impl SharedProgress {
     /// Of a server that is one of so many.
     pub fn new(groups: usize, servers: usize, limits: Limits) -> Self {
-        Board {
+        SharedProgress {
             level: Level::default(),
             anchor: AtomicU32::new(0),
             awaited: AtomicU32::new(0),
             applied: AtomicU64::new(0),
-            groups: std::iter::repeat_with(GroupBoard::default).take(groups).collect(),
-            snapshots: SnapshotBoard::default(),
+            groups: std::iter::repeat_with(GroupProgress::default).take(groups).collect(),
+            snapshots: SnapshotSignals::default(),
             divergence: Divergence::new(servers),
             bounds: Bounds::new(limits, groups),
             room: Room::default(),
@@ -107,7 +134,7 @@ impl Board {
     /// Raises the level, and wakes the leaders here that have to pad for it.
     pub fn raise_level(&self, level: u64) {
         self.level.raise(level, || {
-            self.groups.iter().filter(|group| group.waits.pads_at(level)).for_each(GroupBoard::wake);
+            self.groups.iter().filter(|group| group.waits.pads_at(level)).for_each(GroupProgress::wake);
         });
     }
 
@@ -124,8 +151,9 @@ impl Board {
 
     /// Whether the merge awaits a slot of this group, and nothing that this server has would fill it.
     pub fn awaits(&self, group: usize) -> bool {
-        let on_board = &self.groups[group];
-        self.awaited.load(SeqCst) as usize == group && on_board.commit.load(SeqCst) <= on_board.waits.merged()
+        let group_progress = &self.groups[group];
+        self.awaited.load(SeqCst) as usize == group
+            && group_progress.commit.load(SeqCst) <= group_progress.waits.merged()
     }
 
     /// What the logs hold that their threads have left, by group number.
@@ -157,7 +185,7 @@ impl Board {
     }
 }
 
-impl GroupBoard {
+impl GroupProgress {
     /// Hands over the waker of the group's thread, once, before any thread runs.
     pub fn set_waker(&self, waker: Waker) {
         self.mailbox.set_waker(waker);

@@ -10,7 +10,7 @@ use crate::planted::{self, Bug};
 
 /// The number of the next command to execute, per server and lane. Rows exist for members only.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ledger {
+pub struct LaneSessions {
     lanes: usize,
     rows: Vec<Row>,
 }
@@ -38,21 +38,21 @@ pub enum Verdict {
     Stale,
 }
 
-impl Ledger {
-    /// The ledger of a cluster whose log is empty.
+impl LaneSessions {
+    /// The sessions of a cluster whose log is empty.
     ///
     /// ```
-    /// use niagara_engine::apply::{Ledger, Verdict};
+    /// use niagara_engine::apply::{LaneSessions, Verdict};
     /// use niagara_engine::batch::Span;
     ///
-    /// let mut ledger = Ledger::new(&[1, 2, 3], 4);
+    /// let mut sessions = LaneSessions::new(&[1, 2, 3], 4);
     /// let span = Span { server: 2, incarnation: 1, lane: 0, attempt: 0, first: 1, count: 10 };
-    /// assert_eq!(ledger.admit(&span), Verdict::Execute { skip: 0 });
-    /// assert_eq!(ledger.admit(&span), Verdict::Duplicate);
+    /// assert_eq!(sessions.admit(&span), Verdict::Execute { skip: 0 });
+    /// assert_eq!(sessions.admit(&span), Verdict::Duplicate);
     /// ```
     pub fn new(servers: &[u64], lanes: u16) -> Self {
         let row = |&server| Row { server, incarnation: 0, next: vec![1; usize::from(lanes)] };
-        Ledger { lanes: usize::from(lanes), rows: servers.iter().map(row).collect() }
+        LaneSessions { lanes: usize::from(lanes), rows: servers.iter().map(row).collect() }
     }
 
     /// This server's incarnation, and the number of the next command to execute in each of its lanes.
@@ -66,7 +66,7 @@ impl Ledger {
         self.rows.iter().map(|row| row.server)
     }
 
-    /// The ledger in a snapshot: the number of rows (4 bytes), then per row server, incarnation, and the lanes' next numbers.
+    /// The sessions in a snapshot: the number of rows (4 bytes), then per row server, incarnation, and the lanes' next numbers.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.put_u32_le(self.rows.len() as u32);
         for row in &self.rows {
@@ -75,7 +75,7 @@ impl Ledger {
     }
 
     /// Reads what [`encode`](Self::encode) wrote.
-    pub(crate) fn decode(input: &mut &[u8], lanes: u16) -> Option<Ledger> {
+    pub(crate) fn decode(input: &mut &[u8], lanes: u16) -> Option<LaneSessions> {
         let lanes = usize::from(lanes);
         let rows = input.try_get_u32_le().ok()? as usize;
         if rows > input.len() / (8 * (2 + lanes)) {
@@ -88,7 +88,7 @@ impl Ledger {
             Some(Row { server, incarnation, next })
         };
         let rows = (0..rows).map(row).collect::<Option<_>>()?;
-        Some(Ledger { lanes, rows })
+        Some(LaneSessions { lanes, rows })
     }
 
     /// Decides on a sub-batch, and notes its commands as executed if they are to be.
@@ -138,21 +138,21 @@ mod tests {
 
     #[test]
     fn an_overlap_executes_its_tail_and_a_gap_nothing() {
-        let mut ledger = Ledger::new(&[1], 2);
-        assert_eq!(ledger.admit(&span(1, 1, 5)), Verdict::Execute { skip: 0 });
-        assert_eq!(ledger.admit(&span(1, 3, 5)), Verdict::Execute { skip: 3 });
-        assert_eq!(ledger.admit(&span(1, 9, 1)), Verdict::Gap);
-        assert_eq!(ledger.admit(&span(1, 8, 1)), Verdict::Execute { skip: 0 });
-        assert_eq!(ledger.admit(&span(1, 9, 1)), Verdict::Execute { skip: 0 });
+        let mut sessions = LaneSessions::new(&[1], 2);
+        assert_eq!(sessions.admit(&span(1, 1, 5)), Verdict::Execute { skip: 0 });
+        assert_eq!(sessions.admit(&span(1, 3, 5)), Verdict::Execute { skip: 3 });
+        assert_eq!(sessions.admit(&span(1, 9, 1)), Verdict::Gap);
+        assert_eq!(sessions.admit(&span(1, 8, 1)), Verdict::Execute { skip: 0 });
+        assert_eq!(sessions.admit(&span(1, 9, 1)), Verdict::Execute { skip: 0 });
     }
 
     #[test]
     fn a_new_life_counts_anew_and_the_old_one_is_over() {
-        let mut ledger = Ledger::new(&[1], 2);
-        ledger.admit(&span(1, 1, 5));
-        assert_eq!(ledger.admit(&span(2, 1, 1)), Verdict::Execute { skip: 0 });
-        assert_eq!(ledger.admit(&span(1, 6, 1)), Verdict::Stale);
+        let mut sessions = LaneSessions::new(&[1], 2);
+        sessions.admit(&span(1, 1, 5));
+        assert_eq!(sessions.admit(&span(2, 1, 1)), Verdict::Execute { skip: 0 });
+        assert_eq!(sessions.admit(&span(1, 6, 1)), Verdict::Stale);
         let stranger = Span { server: 9, ..span(1, 1, 1) };
-        assert_eq!(ledger.admit(&stranger), Verdict::Stale);
+        assert_eq!(sessions.admit(&stranger), Verdict::Stale);
     }
 }

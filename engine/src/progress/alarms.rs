@@ -2,33 +2,33 @@
 
 use std::sync::atomic::Ordering::SeqCst;
 
-use super::board::Board;
+use super::SharedProgress;
 use crate::metrics::Metrics;
 use crate::status::Waiting;
 
 /// How much waits where.
-pub(crate) fn waiting(board: &Board) -> Waiting {
+pub(crate) fn waiting(progress: &SharedProgress) -> Waiting {
     Waiting {
-        unsynced_bytes: board.groups.iter().map(|group| group.unsynced.load(SeqCst)).sum(),
-        executing_bytes: board.bounds.executing(),
-        behind_bytes: board.bounds.behind(),
-        behind: board.bounds.is_behind(),
-        disk_free_bytes: board.room.free(),
-        read_only: board.room.is_lacking(),
+        unsynced_bytes: progress.groups.iter().map(|group| group.unsynced.load(SeqCst)).sum(),
+        executing_bytes: progress.bounds.executing(),
+        behind_bytes: progress.bounds.behind(),
+        behind: progress.bounds.is_behind(),
+        disk_free_bytes: progress.room.free(),
+        read_only: progress.room.is_lacking(),
     }
 }
 
 /// What is wrong, and what to do.
-pub(crate) fn alarms(board: &Board) -> Vec<String> {
+pub(crate) fn alarms(progress: &SharedProgress) -> Vec<String> {
     let mut alarms = Vec::new();
-    let Waiting { behind_bytes, behind, disk_free_bytes, read_only, executing_bytes, .. } = waiting(board);
+    let Waiting { behind_bytes, behind, disk_free_bytes, read_only, executing_bytes, .. } = waiting(progress);
     if read_only {
         alarms.push(format!(
             "the disk is nearly full ({disk_free_bytes} bytes free): this server takes no commands until there is room; remove \
              other files, or give the file system more space"
         ));
     }
-    for (group, number) in board.groups.iter().zip(1..) {
+    for (group, number) in progress.groups.iter().zip(1..) {
         if group.disk_is_stuck.load(SeqCst) {
             let (ticks, bytes) = (group.disk_wait_ticks.load(SeqCst), group.unsynced.load(SeqCst));
             alarms.push(format!(
@@ -37,7 +37,7 @@ pub(crate) fn alarms(board: &Board) -> Vec<String> {
         }
     }
     if behind {
-        let awaited = board.awaited.load(SeqCst) + 1;
+        let awaited = progress.awaited.load(SeqCst) + 1;
         let why = match executing_bytes {
             0 => format!("its merge waits for group {awaited}, whose leader this server may not reach"),
             _ => "execution does not keep up".to_owned(),
@@ -50,12 +50,12 @@ pub(crate) fn alarms(board: &Board) -> Vec<String> {
 }
 
 /// The same in figures.
-pub(crate) fn measure(board: &Board, metrics: &Metrics) {
-    let Waiting { executing_bytes, behind_bytes, behind, disk_free_bytes, read_only, .. } = waiting(board);
+pub(crate) fn measure(progress: &SharedProgress, metrics: &Metrics) {
+    let Waiting { executing_bytes, behind_bytes, behind, disk_free_bytes, read_only, .. } = waiting(progress);
     metrics.executing_bytes.set(executing_bytes as i64);
     metrics.behind_bytes.set(behind_bytes as i64);
     metrics.is_behind.set(behind.into());
     metrics.disk_free_bytes.set(disk_free_bytes.min(i64::MAX as u64) as i64);
     metrics.read_only.set(read_only.into());
-    metrics.disk_is_stuck.set(board.disk_is_stuck().into());
+    metrics.disk_is_stuck.set(progress.disk_is_stuck().into());
 }

@@ -1,0 +1,20 @@
+//! The embedding API: commands and reads from any thread, blocking or as futures.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `handle.rs` | a handle on a running engine, for any thread |
+//! | `ticket.rs` | what stands for an outcome that is to come |
+//! | `port.rs`, `inbox.rs` | commands and reads of a thread that handles many, and where their outcomes arrive |
+//! | `shared.rs` | what callers' threads share with the engine's |
+
+mod handle;
+mod inbox;
+mod port;
+mod shared;
+mod ticket;
+
+pub use handle::Client;
+pub use inbox::Wake;
+pub use port::Port;
+pub(crate) use shared::Shared;
+pub use ticket::{ReadTicket, Ticket};

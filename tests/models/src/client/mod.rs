@@ -1,0 +1,11 @@
+//! What the models run of the embedding API.
+
+#[path = "../../../../engine/src/client/inbox.rs"]
+mod inbox;
+#[path = "../../../../engine/src/client/ticket.rs"]
+mod ticket;
+
+pub(crate) use inbox::Inbox;
+pub use inbox::Wake;
+pub(crate) use ticket::{ReadCell, TicketCell};
+pub use ticket::{ReadTicket, Ticket};
