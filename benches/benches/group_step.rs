@@ -46,7 +46,7 @@ impl Server {
         // The log is compacted now and then, so that it does not grow for as long as the bench runs.
         config.snapshot_entries = 1 << 16;
         config.snapshot_bytes = 16 << 20;
-        let outside = Environment {
+        let environment = Environment {
             boot: id,
             clock: Clock::System,
             files: Arc::new(SystemFiles),
@@ -54,7 +54,7 @@ impl Server {
             election_seed: Some(1),
         };
         Server {
-            machine: SimServer::open(&config, &outside, Counter::default()).expect("an empty log opens"),
+            machine: SimServer::open(&config, &environment, Counter::default()).expect("an empty log opens"),
             arriving: VecDeque::new(),
             reader: FrameReader::new(DEFAULT_READ_BUFFER_BYTES, DEFAULT_MAX_FRAME_BYTES),
         }

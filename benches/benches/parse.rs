@@ -84,14 +84,14 @@ impl Front {
         let mut config = Config::new(1, 1, vec![member]);
         config.durability = Durability::Memory;
         config.snapshot_entries = 1 << 16;
-        let outside = Environment {
+        let environment = Environment {
             boot: 1,
             clock: Clock::System,
             files: Arc::new(SystemFiles),
             prepare_beside: false,
             election_seed: Some(1),
         };
-        let mut machine = SimServer::open(&config, &outside, Kv::new()).expect("an empty log opens");
+        let mut machine = SimServer::open(&config, &environment, Kv::new()).expect("an empty log opens");
         while !machine.standing(0).leads {
             machine.tick_group(0);
             machine.turn(0);

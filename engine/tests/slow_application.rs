@@ -21,26 +21,26 @@ fn a_slow_application_is_no_groups_stall() {
     let mut config = Config::new(1, 1, vec![Member { server: 1, addresses, transfer: "nowhere:0".into() }]);
     config.durability = Durability::Memory;
     config.lane_bytes = 256 << 20;
-    let outside = Environment {
+    let environment = Environment {
         boot: 1,
         clock: Clock::Manual(Arc::new(ManualClock::new())),
         files: Arc::new(SystemFiles),
         prepare_beside: false,
         election_seed: Some(1),
     };
-    let mut machine = SimServer::open(&config, &outside, Counter::default()).unwrap();
-    let turn = |machine: &mut SimServer<Counter>| {
+    let mut server = SimServer::open(&config, &environment, Counter::default()).unwrap();
+    let turn = |server: &mut SimServer<Counter>| {
         for group in 0..2 {
-            machine.tick_group(group);
+            server.tick_group(group);
             for _ in 0..3 {
-                machine.turn(group);
-                machine.write_log(group).unwrap();
+                server.turn(group);
+                server.write_log(group).unwrap();
             }
         }
     };
-    let mut port = machine.client().port(Arc::new(Nobody));
+    let mut port = server.client().port(Arc::new(Nobody));
     while port.lanes_led_here().count() < 2 {
-        turn(&mut machine);
+        turn(&mut server);
     }
     let lanes: Vec<_> = port.lanes_led_here().collect();
     for token in 0..40 {
@@ -48,19 +48,19 @@ fn a_slow_application_is_no_groups_stall() {
             port.propose_shared(*lane, token, Bytes::from(vec![1; 600 << 10])).unwrap();
         }
         port.flush();
-        turn(&mut machine);
-        while machine.merge() {}
+        turn(&mut server);
+        while server.merge() {}
     }
-    assert!(!machine.wants_merge(), "the merge waits for execution");
+    assert!(!server.wants_merge(), "the merge waits for execution");
     for _ in 0..20 {
-        turn(&mut machine);
-        machine.tick();
+        turn(&mut server);
+        server.tick();
     }
-    assert_eq!(machine.figures().pad_requests, 0);
-    while machine.pending_commands() > 0 {
-        turn(&mut machine);
-        machine.tick();
-        machine.merge();
-        machine.execute();
+    assert_eq!(server.figures().pad_requests, 0);
+    while server.pending_commands() > 0 {
+        turn(&mut server);
+        server.tick();
+        server.merge();
+        server.execute();
     }
 }

@@ -22,7 +22,6 @@ use crate::frame::Frame;
 use crate::peer::PeerState;
 use crate::resolve::Resolver;
 use crate::socket;
-use crate::transport::Sent;
 
 mod dialling;
 mod greeting;
@@ -30,6 +29,16 @@ mod greeting;
 /// Bytes that one connection may read per turn. A peer that sends without pause must not keep the others, and
 /// the owner of the transport, waiting.
 const READ_BYTES_PER_TURN: usize = 1 << 20;
+
+/// What became of a message given to [`Transport::send`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// It waits to be written. It may still be lost with the connection.
+    Queued,
+    /// The peer is not connected, its queue is full, or the message is too long. Nothing of it is sent, and the
+    /// counters say why.
+    Dropped,
+}
 
 /// The connections, the peers, and the events that they have led to.
 pub(crate) struct Links {

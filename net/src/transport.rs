@@ -13,7 +13,7 @@ use crate::config::{LinkConfig, OpenError};
 use crate::counters::Counters;
 use crate::event::Event;
 use crate::frame::Frame;
-use crate::links::Links;
+use crate::links::{Links, Sent};
 use crate::listener::Listener;
 use crate::resolve::Resolver;
 use crate::socket;
@@ -28,16 +28,6 @@ const EVENTS_PER_POLL: usize = 256;
 
 /// Connections accepted per turn, so that a flood of them leaves time for messages.
 const ACCEPTS_PER_TURN: usize = 64;
-
-/// What became of a message given to [`Transport::send`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sent {
-    /// It waits to be written. It may still be lost with the connection.
-    Queued,
-    /// The peer is not connected, its queue is full, or the message is too long. Nothing of it is sent, and the
-    /// counters say why.
-    Dropped,
-}
 
 /// One channel of one server: its listener, one connection per peer, and an epoll of its own.
 ///

@@ -107,7 +107,7 @@ impl Cluster {
         config.tick = TICK;
         let server = &mut self.servers[id as usize - 1];
         server.lives += 1;
-        let outside = Environment {
+        let environment = Environment {
             boot: id << 8 | server.lives,
             clock: Clock::Manual(Arc::clone(&self.clock)),
             files: Arc::clone(&server.files),
@@ -115,7 +115,7 @@ impl Cluster {
             election_seed: Some(id),
         };
         let state = Odd { does_more: server.does_more, ..Odd::default() };
-        server.machine = Some(SimServer::open(&config, &outside, state).expect("its log is sound"));
+        server.machine = Some(SimServer::open(&config, &environment, state).expect("its log is sound"));
         for peer in (1..=SERVERS).filter(|peer| *peer != id) {
             self.links_come_up(id, peer);
         }

@@ -199,14 +199,14 @@ impl Server {
         let member = |server| Member { server, addresses: addresses.clone(), transfer: "nowhere:0".into() };
         let mut config = Config::new(1, id, (1..=SERVERS).map(member).collect());
         config.durability = Durability::Memory;
-        let outside = Environment {
+        let environment = Environment {
             boot: id,
             clock: Clock::Manual(Arc::clone(clock)),
             files: Arc::new(SystemFiles),
             prepare_beside: false,
             election_seed: Some(id),
         };
-        let machine = SimServer::open(&config, &outside, Counter::default()).expect("an empty log opens");
+        let machine = SimServer::open(&config, &environment, Counter::default()).expect("an empty log opens");
         let port = machine.client().port(Arc::new(NeverAsleep));
         let inbox = (0..groups).map(|_| VecDeque::new()).collect();
         Server { machine, port, inbox, writes: vec![false; groups], ticked: vec![false; groups] }

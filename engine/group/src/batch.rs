@@ -17,8 +17,6 @@ use std::ops::Range;
 use bytes::{BufMut, Bytes, BytesMut};
 use niagara_sequencer::MAX_PLACE;
 
-use crate::commands::Commands;
-
 const KIND_COMMANDS: u8 = 1;
 const KIND_SKIP: u8 = 2;
 const CONTEXT_HEAD: usize = 9;
@@ -272,11 +270,6 @@ impl SubBatch {
             _ if self.lone => Err(MalformedBatch("a lone command counts as one")),
             count => check_body(&self.body, count),
         }
-    }
-
-    /// The commands of a body that has passed [`check`](Self::check).
-    pub fn commands(&self) -> Commands<'_> {
-        Commands::new(self, 0)
     }
 
     /// The number behind the last command's.

@@ -52,28 +52,28 @@ pub(super) fn round_of(snapshot: &Snapshot) -> u64 {
 
 /// A leader's snapshot that this replica waits for, outside of raft-rs, until this server has one that is as new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Awaited {
+pub(super) struct PendingInstall {
     pub from: u64,
     pub term: u64,
     pub round: u64,
 }
 
-impl Awaited {
+impl PendingInstall {
     /// A leader names its snapshot, maybe once more. While the same one leads, the first that it named will do: it keeps its
     /// log from there on.
-    pub fn named(before: Option<Awaited>, named: Awaited) -> Awaited {
+    pub fn named(before: Option<PendingInstall>, named: PendingInstall) -> PendingInstall {
         match before {
             Some(before) if (before.from, before.term) == (named.from, named.term) => {
-                Awaited { round: before.round.min(named.round), ..named }
+                PendingInstall { round: before.round.min(named.round), ..named }
             }
             _ => named,
         }
     }
 }
 
-/// A leader's followers that have been told to get a snapshot.
+/// The snapshots that a leader has offered to followers, and that these have not come up to.
 #[derive(Debug, Default)]
-pub(super) struct Told(BTreeMap<u64, Offer>);
+pub(super) struct PendingSnapshots(BTreeMap<u64, Offer>);
 
 #[derive(Clone, Copy, Debug)]
 struct Offer {
@@ -85,9 +85,9 @@ struct Offer {
     heard: u64,
 }
 
-impl Told {
-    /// A follower is told.
-    pub fn tell(&mut self, follower: u64, floor: u64, now: u64) {
+impl PendingSnapshots {
+    /// A follower is pending.
+    pub fn offer(&mut self, follower: u64, floor: u64, now: u64) {
         let offer = self.0.entry(follower).or_insert(Offer { floor, at: now, heard: now });
         offer.at = now;
     }
@@ -138,30 +138,30 @@ mod tests {
 
     #[test]
     fn a_log_is_kept_from_the_first_snapshot_on_that_a_follower_was_told_of() {
-        let mut told = Told::default();
-        told.tell(2, 100, 0);
-        told.tell(3, 150, 5);
-        told.tell(2, 200, 10);
-        assert_eq!(told.pin(10, 20), Some(100));
-        told.hear(14, |follower| follower == 3);
-        assert_eq!(told.pin(19, 20), Some(100));
-        assert_eq!(told.pin(20, 20), Some(150), "who is gone holds nobody up");
-        assert_eq!(told.silent(14, 9), [3]);
+        let mut pending = PendingSnapshots::default();
+        pending.offer(2, 100, 0);
+        pending.offer(3, 150, 5);
+        pending.offer(2, 200, 10);
+        assert_eq!(pending.pin(10, 20), Some(100));
+        pending.hear(14, |follower| follower == 3);
+        assert_eq!(pending.pin(19, 20), Some(100));
+        assert_eq!(pending.pin(20, 20), Some(150), "who is gone holds nobody up");
+        assert_eq!(pending.silent(14, 9), [3]);
         let up_to = |matched| move |follower| if follower == 2 { matched } else { 0 };
-        assert_eq!(told.advance(300, up_to(90)), []);
-        assert_eq!(told.advance(300, up_to(120)), [2]);
-        assert_eq!(told.pin(14, 20), Some(120), "the log is kept until it is read");
-        assert_eq!(told.advance(300, up_to(300)), [2]);
-        assert_eq!(told.pin(14, 20), Some(150));
+        assert_eq!(pending.advance(300, up_to(90)), []);
+        assert_eq!(pending.advance(300, up_to(120)), [2]);
+        assert_eq!(pending.pin(14, 20), Some(120), "the log is kept until it is read");
+        assert_eq!(pending.advance(300, up_to(300)), [2]);
+        assert_eq!(pending.pin(14, 20), Some(150));
     }
 
     #[test]
     fn a_leader_that_names_newer_snapshots_is_not_chased() {
-        let first = Awaited { from: 1, term: 4, round: 10 };
-        let second = Awaited { round: 20, ..first };
-        assert_eq!(Awaited::named(None, second), second);
-        assert_eq!(Awaited::named(Some(first), second), first);
-        let other = Awaited { from: 2, term: 5, round: 20 };
-        assert_eq!(Awaited::named(Some(first), other), other);
+        let first = PendingInstall { from: 1, term: 4, round: 10 };
+        let second = PendingInstall { round: 20, ..first };
+        assert_eq!(PendingInstall::named(None, second), second);
+        assert_eq!(PendingInstall::named(Some(first), second), first);
+        let other = PendingInstall { from: 2, term: 5, round: 20 };
+        assert_eq!(PendingInstall::named(Some(first), other), other);
     }
 }

@@ -20,6 +20,13 @@ pub struct Command<'a> {
     body: &'a Bytes,
 }
 
+impl SubBatch {
+    /// The commands of a body that has passed [`check`](Self::check).
+    pub fn commands(&self) -> Commands<'_> {
+        Commands::new(self, 0)
+    }
+}
+
 impl<'a> Commands<'a> {
     /// The commands of a checked sub-batch; the first `skip` are passed over, since they were executed before.
     pub fn new(batch: &'a SubBatch, skip: u32) -> Self {

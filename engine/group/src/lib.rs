@@ -27,35 +27,23 @@
 //! Nothing here knows a thread, a clock, a socket or a file: the engine's threads drive it in production, a simulator
 //! in tests.
 
-mod admit;
 pub mod batch;
 mod behind;
 mod commands;
 mod config;
 mod contact;
-mod contradiction;
 pub mod digest_mark;
 mod driver;
-#[cfg(test)]
-mod fixture;
-mod flow;
-mod install;
 mod intake;
 mod lane_source;
-mod leadership;
 mod notices;
 mod outgoing;
 mod placement;
-mod proposing;
 mod raft_log;
 mod reads;
-mod receive;
-mod resending;
 mod slots;
 mod store;
 mod superseded;
-mod taking;
-mod turn;
 mod unpersisted;
 pub mod wire;
 
@@ -64,9 +52,6 @@ use niagara_planted as planted;
 pub use behind::{GroupFloor, SnapshotFloor};
 pub use commands::{Command, Commands};
 pub use config::DriverConfig;
-pub use contradiction::Contradiction;
-pub use driver::Driver;
+pub use driver::{Contradiction, Cut, Driver, Output, Taking, View, Write};
 pub use lane_source::LaneSource;
 pub use slots::SlotIndex;
-pub use taking::Taking;
-pub use turn::{Cut, Output, View, Write};

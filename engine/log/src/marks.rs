@@ -4,8 +4,7 @@
 //! it remembers, in another place, the segment that it had come to: durably before anything is written to that segment, which
 //! costs nothing per write. What the log held when it was last opened or closed is remembered with it.
 
-use std::fmt;
-use std::io;
+use std::{fmt, io};
 
 use super::segment::Segment;
 use super::{EntryId, HardState};

@@ -6,8 +6,7 @@ use niagara_group::batch::MOST_PIECE_BYTES;
 use niagara_log::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 use niagara_net::DEFAULT_MAX_FRAME_BYTES;
 
-use super::PIECE_BYTES;
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, PIECE_BYTES};
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam_channel::Receiver;
-use niagara_group::Commands;
-use niagara_group::GroupFloor;
 use niagara_group::batch::{SubBatch, decode_commands};
+use niagara_group::{Commands, GroupFloor};
 use niagara_log::LogEntry;
 use niagara_sequencer::{Emitted, GlobalPosition, Layout};
 
@@ -17,8 +16,7 @@ use crate::apply::{Digests, LaneSessions, Verdict};
 use crate::lane::{Deliveries, Lane};
 use crate::metrics::Metrics;
 use crate::planted::{self, Bug};
-use crate::progress::Bell;
-use crate::progress::{Executed, SharedProgress};
+use crate::progress::{Bell, Executed, SharedProgress};
 use crate::read_gate::ReadGate;
 use crate::snapshot::{Handover, Header};
 use crate::state_machine::StateMachine;

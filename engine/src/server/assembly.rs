@@ -7,121 +7,24 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::JoinHandle;
 
 use niagara_log::thread::spawn;
-use niagara_log::{Durability, LogError, SystemFiles};
-use niagara_net::{LinkConfig, OpenError, Peer, Transport};
+use niagara_log::{Durability, SystemFiles};
+use niagara_net::{LinkConfig, Peer, Transport};
 
+use super::environment::Environment;
 use super::group_thread::{Disk, GroupThread};
 use super::log_thread::{LogThread, Pending};
-use super::parts::{Environment, GroupParts, Parts};
+use super::parts::{GroupParts, Parts};
 use super::sequencer::STRETCHES_WAITING;
 use super::sequencer_thread::SequencerThread;
 use super::snapshot_thread::SnapshotThread;
+use super::start_error::StartError;
 use super::ticks::Ticks;
-use crate::client::Client;
-use crate::client::Shared;
+use crate::client::{Client, Shared};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Link, MOST_PENDING, Pinning};
-use crate::identity::{DirectoryLock, Identity, IdentityError, random};
-use crate::progress::Bell;
-use crate::progress::{GroupProgress, Mail};
-use crate::snapshot::SnapshotError;
+use crate::identity::{DirectoryLock, Identity, random};
+use crate::progress::{Bell, GroupProgress, Mail};
 use crate::state_machine::StateMachine;
-
-/// Why a server did not start. Nothing of it runs then.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The configuration contradicts itself.
-    #[error("configuration: {0}")]
-    Config(#[from] ConfigError),
-    /// The data directory is not this server's, or in use.
-    #[error(transparent)]
-    Identity(#[from] IdentityError),
-    /// A group's log cannot be used.
-    #[error("group {group}: {source}")]
-    Log {
-        /// The group.
-        group: u16,
-        /// What is wrong.
-        source: LogError,
-    },
-    /// A log has lost entries that this server acknowledged.
-    #[error(
-        "group {group}: the log ends at entry {last}, but entry {commit} was committed: acknowledged data was lost, so \
-         this server must not rejoin under its id. Remove it from the cluster and add it under a new id"
-    )]
-    LostEntries {
-        /// The group.
-        group: u16,
-        /// The last entry that there is.
-        last: u64,
-        /// The last entry that there was.
-        commit: u64,
-    },
-    /// A log does not hold what this server's own snapshot was made of.
-    #[error(
-        "group {group}: the log ends at entry {last}, or holds another there, but this server made a snapshot of entries up to \
-         {floor}: the log has lost what this server acknowledged. Restore the directory `group-{group}`, whole and as it was \
-         when the server last ran; else remove this server from the cluster and add it under a new id with an empty data \
-         directory"
-    )]
-    LogBehindSnapshot {
-        /// The group.
-        group: u16,
-        /// The last entry that there is.
-        last: u64,
-        /// The entry up to which the snapshot was made.
-        floor: u64,
-    },
-    /// A snapshot cannot be used.
-    #[error(transparent)]
-    Snapshot(#[from] SnapshotError),
-    /// A log has been compacted to a snapshot that is not there.
-    #[error(
-        "group {group}: the log begins above entry {compacted}, but the newest whole snapshot reaches entry {found} only: \
-         what lies between is lost. Restore the directory `snapshots` from a copy if there is one; else remove this server \
-         from the cluster and add it under a new id"
-    )]
-    SnapshotMissing {
-        /// The group.
-        group: u16,
-        /// The entry that the log is compacted to.
-        compacted: u64,
-        /// The entry that the newest snapshot reaches.
-        found: u64,
-    },
-    /// The sockets of the channel for snapshots cannot be opened.
-    #[error("transfer: {0}")]
-    Transfer(#[source] OpenError),
-    /// The address of the channel for snapshots cannot be resolved.
-    #[error("transfer: cannot resolve this server's own address {address:?}: {source}")]
-    TransferAddress {
-        /// The address.
-        address: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// A group's sockets cannot be opened.
-    #[error("group {group}: {source}")]
-    Link {
-        /// The group.
-        group: u16,
-        /// What is wrong.
-        source: OpenError,
-    },
-    /// An address cannot be resolved.
-    #[error("group {group}: cannot resolve this server's own address {address:?}: {source}")]
-    Address {
-        /// The group.
-        group: u16,
-        /// The address.
-        address: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// A thread cannot be started.
-    #[error("cannot start a thread: {0}; raise the limit of processes, or configure fewer groups")]
-    Thread(io::Error),
-}
 
 /// A running server.
 ///
@@ -204,14 +107,14 @@ impl<S: StateMachine> Engine<S> {
             Durability::Memory => None,
             Durability::Fsync | Durability::Os => Some(DirectoryLock::take(&config.data_dir)?),
         };
-        let outside = Environment {
+        let environment = Environment {
             boot: random() as u64 | 1,
             clock,
             files: Arc::new(SystemFiles),
             prepare_beside: true,
             election_seed: None,
         };
-        let parts = Parts::open(&config, &outside, state)?;
+        let parts = Parts::open(&config, &environment, state)?;
         let identity = Arc::clone(&parts.identity);
         let transport = |group| open_link(&config, group, &identity);
         let transports = (0..config.groups()).map(transport).collect::<Result<Vec<_>, _>>()?;

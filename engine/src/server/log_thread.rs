@@ -11,8 +11,7 @@ use niagara_log::thread::spawn;
 use niagara_log::{HardState, LogEntry, LogError, LogWriter};
 
 use crate::metrics::GroupMetrics;
-use crate::progress::Room;
-use crate::progress::{Mail, SharedProgress};
+use crate::progress::{Mail, Room, SharedProgress};
 
 /// Writes for the thread. The channel needs no bound of its own: the driver takes no more entries than may wait for the disk.
 pub(crate) struct LogThread {

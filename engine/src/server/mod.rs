@@ -3,6 +3,8 @@
 //! | file | holds |
 //! |---|---|
 //! | `parts.rs` | a server without threads: everything put together |
+//! | `environment.rs` | what it takes from the world around it |
+//! | `start_error.rs` | why a server does not start |
 //! | `start.rs` | what a start finds on disk: snapshot and logs, and how they fit |
 //! | `replica.rs` | a group's driver with all that it shares with the rest of the server |
 //! | `sequencer.rs`, `stretch.rs` | local logs in, global log out, and the stretches in which it is handed on |
@@ -19,6 +21,7 @@
 
 mod application;
 mod assembly;
+mod environment;
 mod exchange;
 mod group_thread;
 mod log_thread;
@@ -30,9 +33,11 @@ mod sim_server;
 mod snapshot_manager;
 mod snapshot_thread;
 mod start;
+mod start_error;
 mod stretch;
 mod ticks;
 
-pub use assembly::{Engine, StartError};
-pub use parts::Environment;
+pub use assembly::Engine;
+pub use environment::Environment;
 pub use sim_server::{Figures, SimServer, Standing, WaitingBytes};
+pub use start_error::StartError;

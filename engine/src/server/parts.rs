@@ -3,15 +3,16 @@
 
 use std::sync::Arc;
 
-use niagara_log::{Durability, Files, LogStore, LogWriter};
+use niagara_log::{Durability, LogStore, LogWriter};
 use niagara_sequencer::Layout;
 
 use super::application::{Application, Executor, Work};
-use super::assembly::StartError;
+use super::environment::Environment;
 use super::replica::{Replica, ReplicaShare};
 use super::sequencer::{Sequencer, SnapshotLimits};
 use super::snapshot_manager::{SnapshotManager, SnapshotManagerConfig, SnapshotManagerShare};
 use super::start::{Found, OpenGroup, open_group, open_snapshots};
+use super::start_error::StartError;
 use crate::apply::LaneSessions;
 use crate::client::Shared;
 use crate::clock::Clock;
@@ -20,28 +21,11 @@ use crate::identity::Identity;
 use crate::lane::{Lane, LaneQueue, Limits};
 use crate::metrics::Metrics;
 use crate::planted::{self, Bug};
-use crate::progress::Bell;
 use crate::progress::Limits as Bounded;
-use crate::progress::RoomWatch;
-use crate::progress::SharedProgress;
+use crate::progress::{Bell, RoomWatch, SharedProgress};
 use crate::read_gate::ReadGate;
 use crate::snapshot::{Handover, Header};
 use crate::state_machine::StateMachine;
-
-/// What a server takes from the world around it, apart from messages.
-#[derive(Clone, Debug)]
-pub struct Environment {
-    /// A number that no other start of any server has; not 0.
-    pub boot: u64,
-    /// The time, for deadlines.
-    pub clock: Clock,
-    /// Where identity, logs and snapshots are.
-    pub files: Arc<dyn Files>,
-    /// Whether threads prepare log segments beside the writes.
-    pub prepare_beside: bool,
-    /// Election time-outs are drawn at random for each election, or follow from this seed, one for each replica and term.
-    pub election_seed: Option<u64>,
-}
 
 /// The parts of a server.
 pub(crate) struct Parts<S: StateMachine> {
@@ -67,21 +51,21 @@ pub(crate) struct GroupParts {
 impl<S: StateMachine> Parts<S> {
     /// Reads the identity, and opens snapshots and logs. The state machine goes on from the newest snapshot, and is to execute the
     /// log from there on; without one it begins empty. The server has not begun to run then: see [`Parts::begin`].
-    pub fn open(config: &Config, outside: &Environment, state: S) -> Result<Parts<S>, StartError> {
+    pub fn open(config: &Config, environment: &Environment, state: S) -> Result<Parts<S>, StartError> {
         let layout = Layout::new(config.groups());
-        let identity = Arc::new(Identity::open(config, &outside.files, outside.boot)?);
+        let identity = Arc::new(Identity::open(config, &environment.files, environment.boot)?);
         let bounds = Bounded { behind: config.behind_bytes, merge: config.merge_bytes as u64 };
         let progress =
             Arc::new(SharedProgress::new(usize::from(config.groups()), config.members.len(), bounds));
-        let Found { files, store, snapshot } = open_snapshots::<S>(config, outside, &state.reader())?;
+        let Found { files, store, snapshot } = open_snapshots::<S>(config, environment, &state.reader())?;
         let header = snapshot.as_ref().map(|(header, _)| Arc::clone(header));
-        let open = |group| open_group(config, group, outside, &identity, header.as_deref());
+        let open = |group| open_group(config, group, environment, &identity, header.as_deref());
         let groups = (0..config.groups()).map(open).collect::<Result<Vec<_>, _>>()?;
         groups.iter().for_each(|group| progress.raise_level(group.driver.level()));
         let bell = Arc::<Bell>::default();
         let queues = groups.iter().map(|group| Arc::clone(&group.queue));
         let shared =
-            Arc::new(share(config, &outside.clock, layout, &progress, queues, state.reader(), &bell));
+            Arc::new(share(config, &environment.clock, layout, &progress, queues, state.reader(), &bell));
         let handover = Arc::<Handover<S>>::default();
         let share = SnapshotManagerShare {
             progress: Arc::clone(&progress),
@@ -89,7 +73,7 @@ impl<S: StateMachine> Parts<S> {
             sequencer: Arc::clone(&bell),
             metrics: Arc::clone(&shared.metrics),
             reader: state.reader(),
-            clock: outside.clock.clone(),
+            clock: environment.clock.clone(),
             identity: Arc::clone(&identity),
         };
         let manager = SnapshotManager::new(manager_config(config), share, store, files);
@@ -125,7 +109,7 @@ impl<S: StateMachine> Parts<S> {
             GroupParts { replica, store, writer }
         };
         let groups = groups.into_iter().enumerate().map(of_group).collect();
-        let room = room_watch(config, outside);
+        let room = room_watch(config, environment);
         Ok(Parts { identity, groups, shared, sequencer, application, manager, room, bell })
     }
 
@@ -138,13 +122,13 @@ impl<S: StateMachine> Parts<S> {
 }
 
 /// Logs may be on file systems of their own.
-fn room_watch(config: &Config, outside: &Environment) -> RoomWatch {
+fn room_watch(config: &Config, environment: &Environment) -> RoomWatch {
     let logs = (1..=config.groups()).map(|number| config.data_dir.join(format!("group-{number}")));
     let dirs = match config.durability {
         Durability::Memory => Vec::new(),
         Durability::Fsync | Durability::Os => logs.chain([config.data_dir.clone()]).collect(),
     };
-    RoomWatch::new(Arc::clone(&outside.files), dirs, config.disk_reserve_bytes)
+    RoomWatch::new(Arc::clone(&environment.files), dirs, config.disk_reserve_bytes)
 }
 
 fn sequencer<S: StateMachine>(

@@ -17,8 +17,7 @@ use super::exchange::Exchange;
 use crate::lane::LaneQueue;
 use crate::metrics::GroupMetrics;
 use crate::planted::{self, Bug};
-use crate::progress::Bell;
-use crate::progress::{Executed, GroupProgress, Mail, SharedProgress};
+use crate::progress::{Bell, Executed, GroupProgress, Mail, SharedProgress};
 use crate::read_gate::ReadGate;
 use crate::snapshot::{Need, Snapshots};
 

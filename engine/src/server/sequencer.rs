@@ -13,8 +13,7 @@ use niagara_sequencer::{Emitted, Fill, FloorIndex, GlobalPosition, GroupId, Layo
 use super::stretch::{Cut, Stretch, Then};
 use crate::metrics::Metrics;
 use crate::planted::{self, Bug};
-use crate::progress::measure;
-use crate::progress::{Mail, SharedProgress};
+use crate::progress::{Mail, SharedProgress, measure};
 use crate::read_gate::ReadGate;
 use crate::snapshot::Header;
 

@@ -9,22 +9,21 @@ use niagara_log::{Held, LogError, LogStore};
 use niagara_net::{Admission, Event, Frame, Hello, Refusal};
 
 use super::application::Application;
-use super::assembly::StartError;
+use super::environment::Environment;
 use super::group_thread::complete;
 use super::log_thread::Pending;
-use super::parts::{Environment, GroupParts, Parts};
+use super::parts::{GroupParts, Parts};
 use super::sequencer::{STRETCHES_WAITING, Sequencer};
 use super::snapshot_manager::SnapshotManager;
+use super::start_error::StartError;
 use super::stretch::Stretch;
-use crate::client::Client;
-use crate::client::Shared;
+use crate::client::{Client, Shared};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::identity::Identity;
 use crate::lane::Lane;
 use crate::planted::{self, Bug};
-use crate::progress::Mail;
-use crate::progress::RoomWatch;
+use crate::progress::{Mail, RoomWatch};
 use crate::snapshot::Header;
 use crate::state_machine::StateMachine;
 
@@ -52,14 +51,14 @@ use crate::state_machine::StateMachine;
 /// let members = vec![Member { server: 1, addresses, transfer: "nowhere:0".into() }];
 /// let mut config = Config::new(1, 1, members);
 /// config.durability = Durability::Memory;
-/// let outside = Environment {
+/// let environment = Environment {
 ///     boot: 1,
 ///     clock: Clock::System,
 ///     files: Arc::new(SystemFiles),
 ///     prepare_beside: false,
 ///     election_seed: Some(1),
 /// };
-/// let mut machine = SimServer::open(&config, &outside, example::Counter::default())?;
+/// let mut machine = SimServer::open(&config, &environment, example::Counter::default())?;
 /// let ticket = machine.client().propose("first".into())?;
 /// while machine.pending_commands() > 0 {
 ///     machine.tick_group(0);
@@ -152,16 +151,16 @@ impl<S: StateMachine> SimServer<S> {
     ///
     /// # Errors
     /// When a log is damaged, or has lost what was acknowledged.
-    pub fn open(config: &Config, outside: &Environment, state: S) -> Result<SimServer<S>, StartError> {
+    pub fn open(config: &Config, environment: &Environment, state: S) -> Result<SimServer<S>, StartError> {
         config.check()?;
-        let parts = Parts::open(config, outside, state)?;
+        let parts = Parts::open(config, environment, state)?;
         parts.begin(config)?;
         let Parts { identity, shared, groups, sequencer, application, manager, room, bell: _ } = parts;
         Ok(SimServer {
             config: config.clone(),
             identity,
             shared,
-            clock: outside.clock.clone(),
+            clock: environment.clock.clone(),
             peers: config.peers().collect(),
             queues_are_known: false,
             writes: groups.iter().map(|_| Pending::default()).collect(),

@@ -8,8 +8,8 @@ use niagara_log::{
     Durability, EntryId, Files, HardState, LogConfig, LogStore, LogWriter, MemoryFiles, Replayed,
 };
 
-use super::assembly::StartError;
-use super::parts::Environment;
+use super::environment::Environment;
+use super::start_error::StartError;
 use crate::config::Config;
 use crate::identity::Identity;
 use crate::lane::{LaneQueue, Origin};
@@ -35,10 +35,10 @@ pub(super) struct OpenGroup {
 /// Opens the directory of snapshots, and reads the newest that is whole.
 pub(super) fn open_snapshots<S: StateMachine>(
     config: &Config,
-    outside: &Environment,
+    environment: &Environment,
     reader: &S::Reader,
 ) -> Result<Found<S>, StartError> {
-    let files = snapshot_files(config, outside);
+    let files = snapshot_files(config, environment);
     let mut store = SnapshotStore::open(Arc::clone(&files), config.data_dir.join("snapshots"))?;
     let restored = store.restore_newest(config.cluster, config.groups(), |file| {
         let mut state = S::restoring(reader);
@@ -54,10 +54,10 @@ pub(super) fn open_snapshots<S: StateMachine>(
 }
 
 /// Where snapshots are: beside the logs, or in memory if those are.
-fn snapshot_files(config: &Config, outside: &Environment) -> Arc<dyn Files> {
+fn snapshot_files(config: &Config, environment: &Environment) -> Arc<dyn Files> {
     match config.durability {
         Durability::Memory => Arc::new(MemoryFiles::default()),
-        Durability::Fsync | Durability::Os => Arc::clone(&outside.files),
+        Durability::Fsync | Durability::Os => Arc::clone(&environment.files),
     }
 }
 
@@ -126,12 +126,12 @@ fn fit(
 pub(super) fn open_group(
     config: &Config,
     group: u16,
-    outside: &Environment,
+    environment: &Environment,
     identity: &Arc<Identity>,
     snapshot: Option<&Header>,
 ) -> Result<OpenGroup, StartError> {
     let number = group + 1;
-    let (store, mut writer, mut slots) = open_log(config, group, outside, identity)?;
+    let (store, mut writer, mut slots) = open_log(config, group, environment, identity)?;
     let fitting = Fitting::of(snapshot, group, identity);
     let hard_state = fit(number, &store, &mut writer, &mut slots, fitting)?;
     let voters = config.servers();
@@ -142,12 +142,12 @@ pub(super) fn open_group(
         incarnation: identity.incarnation(),
         wanted_leader: config.wanted_leader(group),
         voters,
-        boot: outside.boot,
+        boot: environment.boot,
         heartbeat_ticks: config.heartbeat_ticks,
         election_ticks: election,
         // Above the lease (`election_ticks`), so that a server that stands back can hold its clock between the two.
         campaign_ticks: election + 1..2 * election,
-        campaign_seed: outside.election_seed.map(|seed| seed ^ u64::from(number) << 32),
+        campaign_seed: environment.election_seed.map(|seed| seed ^ u64::from(number) << 32),
         window: config.window,
         entry_bytes: config.entry_bytes,
         sub_batch_bytes: config.sub_batch_bytes(),
@@ -169,7 +169,7 @@ const FIRST_SEGMENT_PART: u64 = 64;
 fn open_log(
     config: &Config,
     group: u16,
-    outside: &Environment,
+    environment: &Environment,
     identity: &Arc<Identity>,
 ) -> Result<(LogStore, LogWriter, SlotIndex), StartError> {
     let number = group + 1;
@@ -179,8 +179,8 @@ fn open_log(
     log_config.segment_bytes = config.segment_bytes;
     log_config.first_segment_bytes = config.segment_bytes / FIRST_SEGMENT_PART;
     log_config.cache_bytes = config.log_cache_bytes;
-    log_config.files = Arc::clone(&outside.files);
-    log_config.prepare_beside = outside.prepare_beside;
+    log_config.files = Arc::clone(&environment.files);
+    log_config.prepare_beside = environment.prepare_beside;
     log_config.marks = identity.marks(number);
     log_config.was_synced = identity.was_synced();
     let mut slots = SlotIndex::default();

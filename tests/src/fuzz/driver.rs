@@ -63,7 +63,7 @@ impl Server {
         config.durability = Durability::Memory;
         config.entry_bytes = 1 << 10;
         let clock = Arc::new(ManualClock::new());
-        let outside = Environment {
+        let environment = Environment {
             boot: 7,
             clock: Clock::Manual(Arc::clone(&clock)),
             files: Arc::new(SystemFiles),
@@ -71,7 +71,7 @@ impl Server {
             election_seed: Some(1),
         };
         let machine =
-            SimServer::open(&config, &outside, example::Counter::default()).expect("an empty log opens");
+            SimServer::open(&config, &environment, example::Counter::default()).expect("an empty log opens");
         Server { machine, clock, ticks: 0, sent: Vec::new(), term: 0, committed: Vec::new() }
     }
 

@@ -3,7 +3,7 @@
 //! What runs is what runs in production: [`SimServer`](niagara_engine::sim::SimServer) is an engine's parts (group drivers over
 //! raft-rs, logs with their format, lanes, sequencer, executor, read gate) without its threads, and
 //! [`Desk`](niagara_kvstore::sim::Desk) a front end's without its sockets. The simulation brings what they need from
-//! outside: time, an order in which threads go round, a network, disks, clients.
+//! environment: time, an order in which threads go round, a network, disks, clients.
 //!
 //! | file | holds |
 //! |---|---|

@@ -196,7 +196,7 @@ impl Server {
         self.is_starting = false;
         let clock = Clock::Manual(Arc::clone(&self.clock));
         let files: Arc<dyn Files> = Arc::new(self.disk.clone());
-        let outside = Environment {
+        let environment = Environment {
             boot: self.id << 32 | self.life,
             clock: clock.clone(),
             files,
@@ -205,9 +205,9 @@ impl Server {
         };
         let state = Recorder::default();
         let (executed, restored, seen) = (state.executed(), state.restored(), state.seen());
-        let machine = SimServer::open(&self.config, &outside, state)?;
+        let machine = SimServer::open(&self.config, &environment, state)?;
         let client = machine.client();
-        let life = Life::new(outside.boot).expect("servers are numbered from 1");
+        let life = Life::new(environment.boot).expect("servers are numbered from 1");
         let groups = usize::from(self.config.groups());
         self.running = Some(Running {
             desk: Desk::new(&client, life),

@@ -144,7 +144,7 @@ impl Fixture {
         config.lane_commands = LANE_COMMANDS;
         config.lane_bytes = LANE_BYTES;
         let clock = Arc::new(ManualClock::new());
-        let outside = Environment {
+        let environment = Environment {
             boot: 1,
             clock: Clock::Manual(Arc::clone(&clock)),
             files: Arc::new(MemoryFiles::default()),
@@ -152,7 +152,7 @@ impl Fixture {
             election_seed: Some(1),
         };
         let machine =
-            SimServer::open(&config, &outside, Summing::default()).expect("memory is enough to start");
+            SimServer::open(&config, &environment, Summing::default()).expect("memory is enough to start");
         let caller = |woken: Arc<Woken>| Caller {
             port: machine.client().port(Arc::<Woken>::clone(&woken)),
             woken,

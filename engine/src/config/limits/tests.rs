@@ -50,14 +50,15 @@ const FIELDS: usize = 22;
 
 /// A server that runs for a moment: it campaigns, and takes and cuts commands.
 fn run(config: &Config) {
-    let outside = Environment {
+    let environment = Environment {
         boot: 1,
         clock: Clock::System,
         files: Arc::new(SystemFiles),
         prepare_beside: false,
         election_seed: Some(1),
     };
-    let mut machine = SimServer::open(config, &outside, Counter::default()).expect("memory can be opened");
+    let mut machine =
+        SimServer::open(config, &environment, Counter::default()).expect("memory can be opened");
     drop(machine.client().propose("command".into()));
     drop(machine.client().read(crate::Consistency::Strong));
     for _ in 0..4 {

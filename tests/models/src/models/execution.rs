@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use loom::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use loom::thread;
-use niagara_group::Commands;
-use niagara_group::LaneSource;
 use niagara_group::batch::encode_commands;
+use niagara_group::{Commands, LaneSource};
 use niagara_log::LogEntry;
 use niagara_sequencer::{Emitted, GlobalPosition};
 

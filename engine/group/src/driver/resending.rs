@@ -1,8 +1,8 @@
 //! A lane is sent again when it may have been lost on its way to a leader.
 
-use super::config::DriverConfig;
-use super::driver::Driver;
+use super::Driver;
 use super::turn::{Output, View};
+use crate::config::DriverConfig;
 use crate::planted::{self, Bug};
 
 /// A lane that does not move is sent again after so many election time-outs, at the latest. What was lost while the merge was halted
@@ -11,7 +11,7 @@ const MOST_PATIENCE_ELECTIONS: u64 = 16;
 
 /// When the lane was last seen to move, and when it is sent again if it does not.
 #[derive(Debug, Default)]
-pub(super) struct Progress {
+pub(super) struct LaneProgress {
     next_command: u64,
     since: u64,
     patience: u64,
@@ -19,10 +19,10 @@ pub(super) struct Progress {
     pub resend_at: Option<u64>,
 }
 
-impl Progress {
+impl LaneProgress {
     /// Nothing has been sent.
-    pub fn new(config: &DriverConfig) -> Progress {
-        Progress { patience: u64::from(config.election_ticks), ..Progress::default() }
+    pub fn new(config: &DriverConfig) -> LaneProgress {
+        LaneProgress { patience: u64::from(config.election_ticks), ..LaneProgress::default() }
     }
 }
 

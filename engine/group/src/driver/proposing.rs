@@ -3,17 +3,17 @@
 use niagara_sequencer::{Padding, next_place};
 use raft::eraftpb::{Entry, Message, MessageType};
 
-use super::driver::Driver;
-use super::lane_source::LaneSource;
+use super::Driver;
 use super::turn::{Output, View};
-use super::unpersisted::bytes_of;
 use crate::batch::{Span, encode_commands, encode_skip};
+use crate::lane_source::LaneSource;
 use crate::planted::{self, Bug};
+use crate::unpersisted::bytes_of;
 use crate::wire::Wire;
 
 /// What commands wait for that are there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Held {
+pub(super) enum HeldBack {
     /// Nothing.
     No,
     /// The window is full: they wait until the merge has emptied half of it.
@@ -27,9 +27,9 @@ pub(super) enum Held {
 impl Driver {
     /// The leader's part of a turn: commands first, then what padding is still needed, in one proposal.
     pub(super) fn propose(&mut self, view: &View, source: &mut impl LaneSource, output: &mut Output) {
-        let was_full = std::mem::replace(&mut self.held, Held::No) == Held::Window;
+        let was_full = std::mem::replace(&mut self.held, HeldBack::No) == HeldBack::Window;
         if self.raft.raft.lead_transferee.is_some() {
-            self.held = Held::Other;
+            self.held = HeldBack::Other;
             return;
         }
         let waits = was_full && self.slots.unmerged_commands() > self.pacing.goes_on_at();
@@ -40,11 +40,11 @@ impl Driver {
         let (mut entries, mut foreign) = (Vec::new(), Vec::new());
         while self.intake.has_work(source) {
             if view.read_only || self.unpersisted.is_full() {
-                self.held = Held::Disk;
+                self.held = HeldBack::Disk;
                 break;
             }
             if waits || !self.pacing.may_cut(self.slots.unmerged_commands() + entries.len()) {
-                self.held = Held::Window;
+                self.held = HeldBack::Window;
                 break;
             }
             let batches = self.intake.cut(source, self.config.entry_bytes);
@@ -128,11 +128,11 @@ impl Driver {
         let forwarded = self.intake.drop_forwarded();
         self.refuse(forwarded);
         let leader = self.leader();
-        self.held = if leader == 0 { Held::Other } else { Held::No };
+        self.held = if leader == 0 { HeldBack::Other } else { HeldBack::No };
         while leader != 0 && self.intake.has_own_work(source) {
             let is_full = self.intake.sent_bytes() >= self.config.entry_bytes * self.config.window;
             if is_full || !self.outbox.has_room(leader) {
-                self.held = Held::Other;
+                self.held = HeldBack::Other;
                 break;
             }
             let Some(batch) = self.intake.next_own(source, self.config.entry_bytes, true) else { break };

@@ -5,33 +5,47 @@
 //! per round of its loop, and carries out what [`Output`] says, in its order. The production thread and the simulator
 //! run this same code, so that "persist before acknowledging" is tested where it is written.
 
+mod admit;
+mod contradiction;
+#[cfg(test)]
+mod fixture;
+mod flow;
+mod install;
+mod leadership;
+mod proposing;
+mod receive;
+mod resending;
+mod taking;
+mod turn;
+
+use self::admit::Refusals;
+use self::flow::{Flow, MOST_IN_FLIGHT, MOST_MESSAGE_BYTES};
+use self::proposing::HeldBack;
+use self::resending::LaneProgress;
 use niagara_log::{EntryId, HardState, LogEntry, LogStore};
 use niagara_sequencer::{Lag, Pacing};
 use raft::eraftpb::{Message, MessageType};
 use raft::{ProgressState, RawNode, ReadOnlyOption, StateRole};
 
-use super::admit::Refusals;
-use super::behind::{Awaited, Told, round_of};
-use super::config::DriverConfig;
-use super::contact::Contact;
-use super::contradiction::Contradiction;
-use super::flow::{Flow, MOST_IN_FLIGHT, MOST_MESSAGE_BYTES};
-use super::intake::Intake;
-use super::lane_source::LaneSource;
-use super::notices::Notices;
-use super::outgoing::Outgoing;
-use super::placement::Placement;
-use super::proposing::Held;
-use super::reads::{Leader, PendingReads};
-use super::resending::Progress;
-use super::slots::SlotIndex;
-use super::store::{RaftStore, entry_for_log};
-use super::taking::Taking;
-use super::turn::{Output, View, Write};
-use super::unpersisted::Unpersisted;
 use crate::batch::EntryFill;
+use crate::behind::{PendingInstall, PendingSnapshots, round_of};
+use crate::config::DriverConfig;
+use crate::contact::Contact;
+use crate::intake::Intake;
+use crate::lane_source::LaneSource;
+use crate::notices::Notices;
+use crate::outgoing::Outgoing;
+use crate::placement::Placement;
 use crate::planted::{self, Bug};
+use crate::reads::{Leader, PendingReads};
+use crate::slots::SlotIndex;
+use crate::store::{RaftStore, entry_for_log};
+use crate::unpersisted::Unpersisted;
 use crate::wire::{Wire, crosses_the_network};
+
+pub use contradiction::Contradiction;
+pub use taking::Taking;
+pub use turn::{Cut, Output, View, Write};
 
 /// So many rounds a leader pads in one tick because others ask for it. A merge that waits asks again at each tick, so that even
 /// years of rounds are made up for in seconds; and no server can ask for so many that there are none left.
@@ -39,51 +53,51 @@ const MOST_PADDED_A_TICK: u64 = 1 << 32;
 
 /// The state machine; see the documentation at the top of its file.
 pub struct Driver {
-    pub(super) config: DriverConfig,
-    pub(super) raft: RawNode<RaftStore>,
-    pub(super) slots: SlotIndex,
-    pub(super) level: u64,
-    pub(super) intake: Intake,
-    pub(super) unpersisted: Unpersisted,
+    config: DriverConfig,
+    raft: RawNode<RaftStore>,
+    slots: SlotIndex,
+    level: u64,
+    intake: Intake,
+    unpersisted: Unpersisted,
     /// Which entries of a leader may be taken.
-    pub(super) taking: Taking,
+    taking: Taking,
     /// The last message with entries was not taken.
-    pub(super) asks_for_more: bool,
+    asks_for_more: bool,
     /// Messages with entries that were not taken since the last turn.
-    pub(super) untaken: u64,
+    untaken: u64,
     durable: (u64, u64),
     reads: PendingReads,
-    pub(super) placement: Placement,
-    pub(super) contact: Contact,
-    pub(super) pacing: Pacing,
+    placement: Placement,
+    contact: Contact,
+    pacing: Pacing,
     lag: Lag,
     lagging: bool,
     /// For so many ticks this replica has not campaigned although nobody leads.
-    pub(super) stood_back: u64,
-    pub(super) held: Held,
+    stood_back: u64,
+    held: HeldBack,
     /// Requests to pad are followed up to here, until the next tick.
     pads_up_to: u64,
-    pub(super) refusals: Refusals,
-    pub(super) ticks: u64,
-    pub(super) last_cut: u64,
-    pub(super) progress: Progress,
-    pub(super) outbox: Outgoing,
-    pub(super) flow: Flow,
+    refusals: Refusals,
+    ticks: u64,
+    last_cut: u64,
+    progress: LaneProgress,
+    outbox: Outgoing,
+    flow: Flow,
     notices: Notices,
     /// The entry up to which snapshots make the log superfluous.
-    pub(super) superfluous: u64,
+    superfluous: u64,
     /// Whether that, or what keeps the log from being compacted, may have changed.
-    pub(super) may_compact: bool,
+    may_compact: bool,
     /// Followers of this leader that are getting a snapshot.
-    pub(super) told: Told,
+    pending_snapshots: PendingSnapshots,
     /// The leader's snapshot that this follower waits for.
-    pub(super) awaited: Option<Awaited>,
+    pending_install: Option<PendingInstall>,
     /// That, as long as the rest of the server has not heard of it.
-    pub(super) need: Option<(u64, u64)>,
+    need: Option<(u64, u64)>,
     /// The Ready that resets the log, and to which entry, while that is not durable.
-    pub(super) resetting: Option<(u64, u64)>,
+    resetting: Option<(u64, u64)>,
     /// A leader has contradicted what is committed here: this replica takes part in nothing any more.
-    pub(super) contradicted: Option<Contradiction>,
+    contradicted: Option<Contradiction>,
 }
 
 /// A disk that a write has been waiting for for so many election time-outs is stuck: another server should lead.
@@ -129,7 +143,7 @@ impl Driver {
             contact: Contact::new(3 * u64::from(config.heartbeat_ticks)),
             pacing: Pacing::new(config.window),
             lag: Lag::new(config.window, config.election_ticks),
-            progress: Progress::new(&config),
+            progress: LaneProgress::new(&config),
             raft,
             level: slots.level(),
             taking: Taking::All,
@@ -137,7 +151,7 @@ impl Driver {
             asks_for_more: false,
             lagging: false,
             stood_back: 0,
-            held: Held::No,
+            held: HeldBack::No,
             pads_up_to: slots.level().saturating_add(MOST_PADDED_A_TICK),
             refusals: Refusals::default(),
             ticks: 0,
@@ -147,8 +161,8 @@ impl Driver {
             notices: Notices::default(),
             superfluous: 0,
             may_compact: false,
-            told: Told::default(),
-            awaited: None,
+            pending_snapshots: PendingSnapshots::default(),
+            pending_install: None,
             need: None,
             resetting: None,
             contradicted: None,
@@ -237,17 +251,17 @@ impl Driver {
     /// help, `u64::MAX` if none wait.
     pub fn goes_on_at(&self) -> u64 {
         match self.held {
-            Held::No => u64::MAX,
-            Held::Window => self.slots.index_leaving(self.pacing.goes_on_at()),
+            HeldBack::No => u64::MAX,
+            HeldBack::Window => self.slots.index_leaving(self.pacing.goes_on_at()),
             // The merge has nothing to do with it; a message tells when the disk has come on.
-            Held::Disk => u64::MAX - 1,
-            Held::Other => 0,
+            HeldBack::Disk => u64::MAX - 1,
+            HeldBack::Other => 0,
         }
     }
 
     /// The least level at which this replica has padding to do; `u64::MAX` if it does not lead.
     pub fn wake_at(&self, view: &View, source: &impl LaneSource) -> u64 {
-        let may_propose = self.leads() && self.held == Held::No && self.progress.resend_at.is_none();
+        let may_propose = self.leads() && self.held == HeldBack::No && self.progress.resend_at.is_none();
         if may_propose { self.padding(view, source).wake_at() } else { u64::MAX }
     }
 
@@ -362,11 +376,11 @@ impl Driver {
         }
     }
 
-    pub(super) fn send_all<M: IntoIterator<Item = Message>>(&mut self, messages: M) {
+    fn send_all<M: IntoIterator<Item = Message>>(&mut self, messages: M) {
         for message in messages {
             if message.msg_type == MessageType::MsgSnapshot {
                 let snapshot = message.get_snapshot();
-                self.told.tell(message.to, snapshot.get_metadata().index, self.ticks);
+                self.pending_snapshots.offer(message.to, snapshot.get_metadata().index, self.ticks);
                 let wire = Wire::Snapshot { term: message.term, round: round_of(snapshot) };
                 self.outbox.push((message.to, wire));
             } else if crosses_the_network(message.msg_type) && self.may_leave(&message) {

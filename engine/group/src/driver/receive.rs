@@ -2,9 +2,9 @@
 
 use raft::eraftpb::{Message, MessageType};
 
+use super::Driver;
 use super::admit::Refused;
-use super::behind::Awaited;
-use super::driver::Driver;
+use crate::behind::PendingInstall;
 use crate::planted::{self, Bug};
 use crate::wire::Wire;
 
@@ -34,7 +34,7 @@ impl Driver {
             Wire::Snapshot { term, round } => {
                 let admitted = self.admit_snapshot(from, term, round);
                 if self.is_taken(from, &"Snapshot", admitted) {
-                    self.snapshot_named(Awaited { from, term, round });
+                    self.snapshot_named(PendingInstall { from, term, round });
                 }
             }
             Wire::PadRequest { level } => self.request_pad(level),

@@ -7,7 +7,7 @@ use std::fmt;
 
 use raft::eraftpb::{Message, MessageType};
 
-use super::driver::Driver;
+use super::Driver;
 
 /// How a leader has contradicted what is committed here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,9 +12,9 @@ use niagara_sequencer::MAX_PLACE;
 use raft::StateRole;
 use raft::eraftpb::{EntryType, Message, MessageType};
 
-use super::driver::Driver;
-use super::reads::CONTEXT_BYTES;
+use super::Driver;
 use crate::batch::{EntryFill, Span, SubBatch, check_entry};
+use crate::reads::CONTEXT_BYTES;
 use crate::wire::crosses_the_network;
 
 /// No correct server comes to a term or an index above this, and below it no sum overflows.

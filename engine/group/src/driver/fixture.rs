@@ -2,11 +2,11 @@
 
 use niagara_log::{Durability, HardState, LogConfig};
 
-use super::config::DriverConfig;
-use super::driver::Driver;
-use super::lane_source::LaneSource;
-use super::slots::SlotIndex;
+use super::Driver;
 use crate::batch::SubBatch;
+use crate::config::DriverConfig;
+use crate::lane_source::LaneSource;
+use crate::slots::SlotIndex;
 
 /// A lane into which nobody puts anything.
 pub struct NoCommands;

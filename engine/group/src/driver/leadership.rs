@@ -2,7 +2,7 @@
 
 use raft::StateRole;
 
-use super::driver::Driver;
+use super::Driver;
 use super::turn::View;
 use crate::planted::{self, Bug};
 use crate::wire::Wire;

@@ -7,7 +7,7 @@
 use raft::ProgressState;
 use raft::eraftpb::{Message, MessageType};
 
-use super::driver::Driver;
+use super::Driver;
 use crate::planted::{self, Bug};
 
 /// Most messages on their way to a follower without an answer.

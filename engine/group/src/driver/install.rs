@@ -4,9 +4,9 @@ use niagara_log::EntryId;
 use raft::eraftpb::{Message, MessageType};
 use raft::{ProgressState, Ready, SnapshotStatus};
 
-use super::behind::{Awaited, SnapshotFloor, round_of};
-use super::driver::Driver;
+use super::Driver;
 use super::turn::{Output, Write};
+use crate::behind::{PendingInstall, SnapshotFloor, round_of};
 use crate::planted::{self, Bug};
 
 impl Driver {
@@ -25,7 +25,8 @@ impl Driver {
     /// raft-rs hears of a leader's snapshot only now, with what this server's own file says; so what it acknowledges is what
     /// this server has. Should the log hold the floor by now, nothing is dropped.
     pub fn install(&mut self, here: &SnapshotFloor) {
-        let Some(Awaited { from, term, .. }) = self.awaited.take_if(|awaited| awaited.round <= here.round)
+        let Some(PendingInstall { from, term, .. }) =
+            self.pending_install.take_if(|pending| pending.round <= here.round)
         else {
             return;
         };
@@ -48,13 +49,13 @@ impl Driver {
     }
 
     /// A leader has compacted what this log lacks.
-    pub(super) fn snapshot_named(&mut self, named: Awaited) {
+    pub(super) fn snapshot_named(&mut self, named: PendingInstall) {
         let sound = self.config.voters.contains(&named.from) && named.term >= self.term();
         // A leader is never restored: its log holds everything that is committed.
         if sound && !(self.leads() && named.term == self.term()) {
-            let awaited = Awaited::named(self.awaited, named);
-            self.awaited = Some(awaited);
-            self.need = Some((awaited.from, awaited.round));
+            let pending = PendingInstall::named(self.pending_install, named);
+            self.pending_install = Some(pending);
+            self.need = Some((pending.from, pending.round));
         }
     }
 
@@ -81,12 +82,12 @@ impl Driver {
     /// told again after a while.
     pub(super) fn remind_followers(&mut self) {
         if !self.leads() {
-            return self.told.forget();
+            return self.pending_snapshots.forget();
         }
         let progress = self.raft.raft.prs();
         let matched = |follower| progress.get(follower).map_or(u64::MAX, |progress| progress.matched);
-        let mut again = self.told.advance(self.superfluous, matched);
-        self.told.hear(self.ticks, |follower| {
+        let mut again = self.pending_snapshots.advance(self.superfluous, matched);
+        self.pending_snapshots.hear(self.ticks, |follower| {
             progress.get(follower).is_some_and(|progress| progress.recent_active)
         });
         let patience = self.patience();
@@ -94,7 +95,7 @@ impl Driver {
             let progress = self.raft.raft.prs().get(*follower);
             progress.is_some_and(|progress| progress.state == ProgressState::Snapshot)
         };
-        again.extend(self.told.silent(self.ticks, patience));
+        again.extend(self.pending_snapshots.silent(self.ticks, patience));
         again.retain(waits);
         for follower in again {
             // With a failure raft-rs goes on from what the follower is known to hold. One that has come up to the first snapshot
@@ -118,7 +119,7 @@ impl Driver {
         let mut target = self.superfluous.min(self.raft.raft.raft_log.applied);
         let log = &self.raft.store().log;
         if log.size().bytes() <= self.config.pin_bytes {
-            target = target.min(self.told.pin(self.ticks, self.patience()).unwrap_or(u64::MAX));
+            target = target.min(self.pending_snapshots.pin(self.ticks, self.patience()).unwrap_or(u64::MAX));
         }
         if planted::is(Bug::CompactedAhead) {
             target = self.raft.raft.raft_log.applied;

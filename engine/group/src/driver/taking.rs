@@ -2,8 +2,8 @@
 
 use raft::eraftpb::{Entry, Message, MessageType};
 
-use super::driver::Driver;
-use super::unpersisted::bytes_of;
+use super::Driver;
+use crate::unpersisted::bytes_of;
 
 /// Which entries of a leader this replica takes. What it does not take it is sent again, since a leader tries with every
 /// answer to a heartbeat.
