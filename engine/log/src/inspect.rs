@@ -61,12 +61,12 @@ pub struct SegmentReport {
 /// `visit` sees what a start would see, as in [`open`](super::open), up to where the log is damaged.
 ///
 /// ```
-/// use niagara_log::{self, Durability, LogConfig, Replayed, SystemFiles};
+/// use niagara_log::{Durability, LogConfig, Replayed, SystemFiles};
 ///
 /// let dir = tempfile::tempdir()?;
-/// drop(log::open(&LogConfig::new(dir.path(), Durability::Os, 7), &mut |_| {})?);
+/// drop(niagara_log::open(&LogConfig::new(dir.path(), Durability::Os, 7), &mut |_| {})?);
 ///
-/// let found = log::inspect(dir.path(), &SystemFiles, &mut |replayed| match replayed {
+/// let found = niagara_log::inspect(dir.path(), &SystemFiles, &mut |replayed| match replayed {
 ///     Replayed::Entry(entry) => println!("{} {}", entry.index, entry.term),
 ///     Replayed::Reset(floor) => println!("reset to {}", floor.index),
 /// })?;

@@ -25,17 +25,17 @@ impl LogStore {
     ///
     /// ```
     /// use bytes::Bytes;
-    /// use niagara_log::{self, Durability, LogConfig, LogEntry};
+    /// use niagara_log::{Durability, LogConfig, LogEntry};
     ///
     /// let config = LogConfig::new("unused", Durability::Memory, 1);
-    /// let (store, _writer) = log::open(&config, &mut |_| {})?;
+    /// let (store, _writer) = niagara_log::open(&config, &mut |_| {})?;
     /// let entry = |index| LogEntry { index, term: 1, kind: 0, context: Bytes::new(), data: Bytes::from("x") };
     /// store.append(&[entry(1), entry(2), entry(3)]);
     ///
     /// let mut entries = Vec::new();
     /// store.read(2, 3, usize::MAX, &mut entries)?;
     /// assert_eq!(entries, [entry(2), entry(3)]);
-    /// # Ok::<(), log::LogError>(())
+    /// # Ok::<(), niagara_log::LogError>(())
     /// ```
     ///
     /// # Errors

@@ -25,18 +25,18 @@ use crate::planted::{self, Bug};
 ///
 /// ```
 /// use bytes::Bytes;
-/// use niagara_log::{self, Durability, HardState, LogConfig, LogEntry, Replayed};
+/// use niagara_log::{Durability, HardState, LogConfig, LogEntry, Replayed};
 ///
 /// let dir = tempfile::tempdir()?;
 /// let config = LogConfig::new(dir.path().join("group-1"), Durability::Os, 1);
 /// let entry = LogEntry { index: 1, term: 1, kind: 0, context: Bytes::new(), data: Bytes::from("hello") };
 /// {
-///     let (store, mut writer) = log::open(&config, &mut |_| unreachable!("it is new"))?;
+///     let (store, mut writer) = niagara_log::open(&config, &mut |_| unreachable!("it is new"))?;
 ///     store.append(&[entry.clone()]);
 ///     writer.write(&[entry.clone()], Some(HardState { term: 1, vote: 2, commit: 0 }))?;
 /// }
 /// let mut seen = Vec::new();
-/// let (store, _writer) = log::open(&config, &mut |replayed| match replayed {
+/// let (store, _writer) = niagara_log::open(&config, &mut |replayed| match replayed {
 ///     Replayed::Entry(entry) => seen.push(entry.clone()),
 ///     Replayed::Reset(_) => seen.clear(),
 /// })?;

@@ -88,10 +88,10 @@ impl LogWriter {
     ///
     /// ```
     /// use bytes::Bytes;
-    /// use niagara_log::{self, Durability, HardState, LogConfig, LogEntry};
+    /// use niagara_log::{Durability, HardState, LogConfig, LogEntry};
     ///
     /// let dir = tempfile::tempdir()?;
-    /// let (store, mut writer) = log::open(&LogConfig::new(dir.path(), Durability::Os, 1), &mut |_| {})?;
+    /// let (store, mut writer) = niagara_log::open(&LogConfig::new(dir.path(), Durability::Os, 1), &mut |_| {})?;
     /// let entry = |index, term| LogEntry { index, term, kind: 0, context: Bytes::new(), data: Bytes::from("x") };
     /// store.append(&[entry(1, 1), entry(2, 1)]);
     /// store.append(&[entry(2, 2)]);

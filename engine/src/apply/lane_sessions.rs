@@ -43,7 +43,7 @@ impl LaneSessions {
     ///
     /// ```
     /// use niagara_engine::apply::{LaneSessions, Verdict};
-    /// use niagara_engine::batch::Span;
+    /// use niagara_group::batch::Span;
     ///
     /// let mut sessions = LaneSessions::new(&[1, 2, 3], 4);
     /// let span = Span { server: 2, incarnation: 1, lane: 0, attempt: 0, first: 1, count: 10 };

@@ -41,7 +41,7 @@ use crate::state_machine::StateMachine;
 /// Groups are named by their zero-based index.
 ///
 /// ```
-/// use niagara_engine::log::SystemFiles;
+/// use niagara_log::SystemFiles;
 /// use niagara_engine::sim::{Clock, SimServer, Environment};
 /// use niagara_engine::{Config, Durability, Member, example};
 /// use std::sync::Arc;

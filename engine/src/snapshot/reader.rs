@@ -15,7 +15,7 @@ use crate::planted::{self, Bug};
 /// An open snapshot. It counts as whole when [`next_chunk`](Self::next_chunk) has returned its end.
 ///
 /// ```no_run
-/// use niagara_engine::log::SystemFiles;
+/// use niagara_log::SystemFiles;
 /// use niagara_engine::snapshot::SnapshotReader;
 ///
 /// let mut reader = SnapshotReader::open(&SystemFiles, "snapshots/0000000000000400.snap".as_ref())?;

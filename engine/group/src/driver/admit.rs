@@ -220,7 +220,7 @@ impl Driver {
             && (span.incarnation > self.config.incarnation
                 || in_this_life
                     && (span.lane != self.config.lane
-                        || span.first + u64::from(span.count) > self.intake.taken_end()))
+                        || span.first + u64::from(span.count) > self.intake.own.taken_end()))
     }
 
     /// Whether a member may have this replica append these commands.

@@ -14,14 +14,12 @@ mod install;
 mod leadership;
 mod proposing;
 mod receive;
-mod resending;
 mod taking;
 mod turn;
 
 use self::admit::Refusals;
 use self::flow::{Flow, MOST_IN_FLIGHT, MOST_MESSAGE_BYTES};
 use self::proposing::HeldBack;
-use self::resending::LaneProgress;
 use niagara_log::{EntryId, HardState, LogEntry, LogStore};
 use niagara_sequencer::{Lag, Pacing};
 use raft::eraftpb::{Message, MessageType};
@@ -31,10 +29,12 @@ use crate::batch::EntryFill;
 use crate::behind::{PendingInstall, PendingSnapshots, round_of};
 use crate::config::DriverConfig;
 use crate::contact::Contact;
+use crate::forwarded::Forwarded;
 use crate::intake::Intake;
 use crate::lane_source::LaneSource;
 use crate::notices::Notices;
 use crate::outgoing::Outgoing;
+use crate::own_lane::OwnLane;
 use crate::placement::Placement;
 use crate::planted::{self, Bug};
 use crate::reads::{Leader, PendingReads};
@@ -80,7 +80,6 @@ pub struct Driver {
     refusals: Refusals,
     ticks: u64,
     last_cut: u64,
-    progress: LaneProgress,
     outbox: Outgoing,
     flow: Flow,
     notices: Notices,
@@ -135,7 +134,10 @@ impl Driver {
         let raft = RawNode::new(&raft_config, store, &logger)
             .unwrap_or_else(|error| panic!("raft refuses to start from this log: {error}"));
         Driver {
-            intake: Intake::new(config.foreign_bytes),
+            intake: Intake {
+                own: OwnLane::new(config.election_ticks),
+                forwarded: Forwarded::new(config.foreign_bytes),
+            },
             unpersisted: Unpersisted::new(config.unsynced_bytes),
             durable: (hard_state.term, hard_state.vote),
             reads: PendingReads::new(config.server, config.boot, 2 * u64::from(config.heartbeat_ticks)),
@@ -143,7 +145,6 @@ impl Driver {
             contact: Contact::new(3 * u64::from(config.heartbeat_ticks)),
             pacing: Pacing::new(config.window),
             lag: Lag::new(config.window, config.election_ticks),
-            progress: LaneProgress::new(&config),
             raft,
             level: slots.level(),
             taking: Taking::All,
@@ -261,7 +262,7 @@ impl Driver {
 
     /// The least level at which this replica has padding to do; `u64::MAX` if it does not lead.
     pub fn wake_at(&self, view: &View, source: &impl LaneSource) -> u64 {
-        let may_propose = self.leads() && self.held == HeldBack::No && self.progress.resend_at.is_none();
+        let may_propose = self.leads() && self.held == HeldBack::No && !self.intake.own.is_about_to_resend();
         if may_propose { self.padding(view, source).wake_at() } else { u64::MAX }
     }
 
@@ -281,8 +282,8 @@ impl Driver {
     /// A link has come up again. What was forwarded over it before may be lost.
     pub fn link_up(&mut self, peer: u64) {
         self.placement.link(peer, true, self.ticks);
-        if peer == self.leader() && self.intake.has_sent() {
-            self.progress.resend_at = Some(self.ticks + 1);
+        if peer == self.leader() && self.intake.own.has_sent() {
+            self.intake.own.lost(self.ticks);
         }
     }
 
@@ -397,11 +398,11 @@ impl Driver {
     /// sent and written.
     pub fn turn(&mut self, view: &View, source: &mut impl LaneSource, output: &mut Output) {
         self.level = self.level.max(view.level);
-        self.intake.executed(view.next_command);
+        self.intake.own.executed(view.next_command);
         self.pump(output);
         // The merge may have gone on from a snapshot, beyond what this log is known to hold.
         self.slots.merged(view.merged.min(self.commit()));
-        self.watch_progress(view, output);
+        self.resend_if_lost(view, output);
         self.ask_again();
         if self.leads() {
             self.propose(view, source, output);

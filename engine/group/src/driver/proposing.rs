@@ -7,6 +7,7 @@ use super::Driver;
 use super::turn::{Output, View};
 use crate::batch::{Span, encode_commands, encode_skip};
 use crate::lane_source::LaneSource;
+use crate::own_lane::Signs;
 use crate::planted::{self, Bug};
 use crate::unpersisted::bytes_of;
 use crate::wire::Wire;
@@ -100,7 +101,7 @@ impl Driver {
         if let Err(error) = &result {
             // In the middle of a change of leadership: the lane is sent again when it is through.
             tracing::debug!(%error, "raft refused a proposal");
-            self.progress.resend_at = Some(self.ticks + 1);
+            self.intake.own.lost(self.ticks);
         }
         result.is_ok()
     }
@@ -123,19 +124,34 @@ impl Driver {
         Padding { last: self.slots.last_place(), level, ahead: idle && may_be_ahead }
     }
 
+    /// Sends this server's lane again when it may have been lost on its way to a leader.
+    pub(super) fn resend_if_lost(&mut self, view: &View, output: &mut Output) {
+        let leader = (self.term(), self.leader());
+        // A leader knows what is in its log; and behind a slow link commands wait for their turn, and are not lost.
+        let is_out_of_sight = !self.leads() && self.outbox.has_room(leader.1);
+        let View { next_command, gap_attempt, .. } = *view;
+        let signs = Signs { now: self.ticks, next_command, gap_attempt, leader, is_out_of_sight };
+        output.attempts += u64::from(self.intake.own.resend_if_lost(&signs));
+    }
+
+    /// How this server's lane stands, in words.
+    pub fn describe_lane(&self) -> String {
+        format!("{}, held {:?}", self.intake.own.describe(self.ticks), self.held)
+    }
+
     /// A follower's part of a turn: its clients' commands go to the leader.
     pub(super) fn pass_on(&mut self, source: &mut impl LaneSource) {
-        let forwarded = self.intake.drop_forwarded();
+        let forwarded = self.intake.forwarded.drop_all();
         self.refuse(forwarded);
         let leader = self.leader();
         self.held = if leader == 0 { HeldBack::Other } else { HeldBack::No };
-        while leader != 0 && self.intake.has_own_work(source) {
-            let is_full = self.intake.sent_bytes() >= self.config.entry_bytes * self.config.window;
+        while leader != 0 && self.intake.own.has_work(source) {
+            let is_full = self.intake.own.sent_bytes() >= self.config.entry_bytes * self.config.window;
             if is_full || !self.outbox.has_room(leader) {
                 self.held = HeldBack::Other;
                 break;
             }
-            let Some(batch) = self.intake.next_own(source, self.config.entry_bytes, true) else { break };
+            let Some(batch) = self.intake.own.next(source, self.config.entry_bytes, true) else { break };
             self.outbox.push((leader, Wire::Forward(batch)));
         }
     }
@@ -149,17 +165,64 @@ mod tests {
     use super::super::{DriverConfig, Output, View};
     use super::*;
     use crate::batch::SubBatch;
+    use crate::own_lane::MOST_PATIENCE_ELECTIONS;
 
     #[test]
     fn whose_commands_are_in_a_proposal_that_is_refused_is_told() {
         let mut driver = Driver::in_memory(DriverConfig::small());
         let span = Span { server: 2, incarnation: 1, lane: 0, attempt: 7, first: 1, count: 1 };
-        assert!(driver.intake.forwarded(SubBatch { span, lone: true, body: Bytes::from_static(b"command") }));
+        assert!(driver.intake.forwarded.take(SubBatch {
+            span,
+            lone: true,
+            body: Bytes::from_static(b"command")
+        }));
         // It does not lead: what it proposes is refused.
         let mut output = Output::default();
         driver.propose(&View::default(), &mut NoCommands, &mut output);
         driver.outbox.release(&mut output.messages);
         assert_eq!(output.messages, [(2, Wire::Nack { attempt: 7 })]);
-        assert_eq!(driver.progress.resend_at, Some(1), "and its own are sent again");
+        assert!(driver.intake.own.is_about_to_resend(), "and its own are sent again");
+    }
+
+    /// A lane with one command.
+    struct One(Option<SubBatch>);
+
+    impl LaneSource for One {
+        fn is_empty(&self) -> bool {
+            self.0.is_none()
+        }
+        fn take(&mut self, _: usize, out: &mut Vec<SubBatch>) {
+            out.extend(self.0.take());
+        }
+    }
+
+    #[test]
+    fn a_lane_that_does_not_move_is_sent_again_ever_more_rarely_but_never_given_up() {
+        let mut follower = Driver::in_memory(DriverConfig::small());
+        let span = Span { server: 1, incarnation: 1, lane: 0, attempt: 0, first: 1, count: 1 };
+        let mut lane = One(Some(SubBatch { span, lone: true, body: Bytes::from_static(b"command") }));
+        let election = u64::from(follower.config.election_ticks);
+        let (mut output, mut sent_at) = (Output::default(), Vec::new());
+        for tick in 0..200 * election {
+            let heartbeat = Message {
+                msg_type: MessageType::MsgHeartbeat,
+                from: 2,
+                to: 1,
+                term: 1,
+                ..Message::default()
+            };
+            follower.receive(2, Wire::Raft(Box::new(heartbeat)));
+            follower.tick(&View::default());
+            output.messages.clear();
+            follower.turn(&View { next_command: 1, ..View::default() }, &mut lane, &mut output);
+            sent_at.extend(
+                output.messages.iter().any(|(_, wire)| matches!(wire, Wire::Forward(_))).then_some(tick),
+            );
+        }
+        let pauses: Vec<u64> = sent_at.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(pauses.is_sorted(), "{pauses:?}");
+        let most = MOST_PATIENCE_ELECTIONS * election + 1;
+        assert!(pauses[0] <= election + 1 && pauses.iter().all(|pause| *pause <= most), "{pauses:?}");
+        assert!(pauses.len() > 10, "{pauses:?}");
     }
 }

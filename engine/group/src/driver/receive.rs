@@ -20,15 +20,15 @@ impl Driver {
                 let admitted = self.admit_forward(from, &batch);
                 if !self.is_taken(from, &"Forward", admitted)
                     || !self.leads()
-                    || !self.intake.forwarded(batch)
+                    || !self.intake.forwarded.take(batch)
                 {
                     self.outbox.push((from, Wire::Nack { attempt }));
                 }
             }
             Wire::Nack { attempt } => {
-                if attempt == self.intake.attempt() && self.progress.resend_at.is_none() {
+                if attempt == self.intake.own.attempt() && !self.intake.own.is_about_to_resend() {
                     // Whoever refused may not know the leader yet either: leave it a tick.
-                    self.progress.resend_at = Some(self.ticks + 1);
+                    self.intake.own.lost(self.ticks);
                 }
             }
             Wire::Snapshot { term, round } => {

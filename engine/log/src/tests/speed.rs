@@ -1,7 +1,7 @@
 //! How fast the log is. Not part of a test run, since the figures are those of the disk and its other users. So each
 //! round also measures the disk alone, for comparison:
 //!
-//! `NIAGARA_LOG_DIR=/a/disk cargo test --release -p niagara-engine --lib log::tests::speed -- --ignored --nocapture`
+//! `NIAGARA_LOG_DIR=/a/disk cargo test --release -p niagara-log --lib tests::speed -- --ignored --nocapture`
 
 use std::env;
 use std::fs::File;

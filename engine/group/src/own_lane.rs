@@ -1,0 +1,178 @@
+//! This server's lane on its way into a group's log: queued, sent in an attempt, executed.
+//!
+//! A command stays here until it has been executed, since a change of leaders can lose it on the way. Then the whole rest of the
+//! lane is sent again in a new attempt, and execution passes over what arrives twice.
+
+use std::collections::VecDeque;
+
+use crate::batch::SubBatch;
+use crate::lane_source::LaneSource;
+use crate::planted::{self, Bug};
+
+/// A lane that does not move is sent again after so many election time-outs, at the latest. What was lost while the merge was halted
+/// for hours must not wait for hours more.
+pub(crate) const MOST_PATIENCE_ELECTIONS: u64 = 16;
+
+/// The lane of this server in one group.
+#[derive(Debug)]
+pub(crate) struct OwnLane {
+    election_ticks: u64,
+    attempt: u32,
+    /// Every command that has not been executed, oldest first; those from `unsent` on were not sent in this attempt.
+    commands: VecDeque<SubBatch>,
+    unsent: usize,
+    sent_bytes: usize,
+    /// The number behind the last command that was taken from the queue.
+    taken_end: u64,
+    taken: Vec<SubBatch>,
+    /// The next command to be executed when the lane was last seen to move, and the tick of that.
+    next_command: u64,
+    since: u64,
+    /// A follower's lane is sent again when it has not moved for so many ticks.
+    patience: u64,
+    /// The term and leader of the present attempt.
+    leader: (u64, u64),
+    resend_at: Option<u64>,
+}
+
+/// What the driver sees that says whether the lane may be lost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Signs {
+    /// The present tick.
+    pub now: u64,
+    /// The number of the next command of the lane to be executed.
+    pub next_command: u64,
+    /// The latest attempt in which execution found a gap.
+    pub gap_attempt: Option<u32>,
+    /// The term, and its leader; 0 if that is not known.
+    pub leader: (u64, u64),
+    /// Whether what was sent has left this server, and its leader is another one: then silence may be a loss.
+    pub is_out_of_sight: bool,
+}
+
+impl OwnLane {
+    /// An empty lane, in its first attempt.
+    pub fn new(election_ticks: u32) -> OwnLane {
+        let election_ticks = u64::from(election_ticks);
+        OwnLane {
+            election_ticks,
+            attempt: 0,
+            commands: VecDeque::new(),
+            unsent: 0,
+            sent_bytes: 0,
+            taken_end: 0,
+            taken: Vec::new(),
+            next_command: 0,
+            since: 0,
+            patience: election_ticks,
+            leader: (0, 0),
+            resend_at: None,
+        }
+    }
+
+    /// The present attempt.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// Bytes that were sent in this attempt and have not been executed.
+    pub fn sent_bytes(&self) -> usize {
+        self.sent_bytes
+    }
+
+    /// The number behind the last command that has left this server, in this life of the server.
+    pub fn taken_end(&self) -> u64 {
+        self.taken_end
+    }
+
+    /// Whether anything has been sent in this attempt and not been executed.
+    pub fn has_sent(&self) -> bool {
+        self.unsent > 0
+    }
+
+    /// Whether the lane (its queue included) holds something to send.
+    pub fn has_work(&self, source: &impl LaneSource) -> bool {
+        self.unsent < self.commands.len() || !source.is_empty()
+    }
+
+    /// Whether a new attempt is about to begin.
+    pub fn is_about_to_resend(&self) -> bool {
+        self.resend_at.is_some()
+    }
+
+    /// The next sub-batch that was not sent in this attempt, if it has at most `room` bytes or `any_size` goes.
+    pub fn next(&mut self, source: &mut impl LaneSource, room: usize, any_size: bool) -> Option<SubBatch> {
+        if self.unsent == self.commands.len() && !source.is_empty() {
+            source.take(room, &mut self.taken);
+            self.taken_end = self.taken.last().map_or(self.taken_end, SubBatch::end);
+            self.commands.extend(self.taken.drain(..));
+        }
+        let batch =
+            self.commands.get_mut(self.unsent).filter(|batch| any_size || batch.body.len() <= room)?;
+        batch.span.attempt = self.attempt;
+        self.unsent += 1;
+        self.sent_bytes += batch.body.len();
+        Some(batch.clone())
+    }
+
+    /// Everything below number `next` has been executed.
+    pub fn executed(&mut self, next: u64) {
+        while let Some(batch) = self.commands.pop_front_if(|batch| batch.end() <= next) {
+            if self.unsent > 0 {
+                self.unsent -= 1;
+                self.sent_bytes -= batch.body.len();
+            }
+        }
+    }
+
+    /// What was sent is known not to have arrived: it is sent again at the next tick.
+    pub fn lost(&mut self, now: u64) {
+        self.resend_at = Some(now + 1);
+    }
+
+    /// Begins a new attempt if what was sent may be lost: a leader came, execution found a gap, a server refused, or nothing was
+    /// executed for a while. Returns whether something is to be sent again.
+    pub fn resend_if_lost(&mut self, signs: &Signs) -> bool {
+        let Signs { now, next_command, gap_attempt, leader, is_out_of_sight } = *signs;
+        let new_leader = leader.1 != 0 && leader != self.leader;
+        if next_command != self.next_command || !self.has_sent() {
+            (self.next_command, self.since, self.patience) = (next_command, now, self.election_ticks);
+        }
+        let gap = gap_attempt == Some(self.attempt);
+        let refused = self.resend_at.is_some_and(|at| at <= now);
+        let stuck = is_out_of_sight && now - self.since > self.patience;
+        if !(new_leader || gap || refused || stuck) {
+            return false;
+        }
+        if leader.1 != 0 {
+            self.leader = leader;
+        }
+        self.resend_at = None;
+        if planted::is(Bug::NeverSentAgain) {
+            return false;
+        }
+        if stuck {
+            // A merge that waits for another group is no loss; do not fill the log with copies meanwhile.
+            let most = MOST_PATIENCE_ELECTIONS * self.election_ticks;
+            (self.since, self.patience) = (now, (2 * self.patience).min(most));
+        }
+        let resends = self.has_sent();
+        if resends {
+            self.attempt += 1;
+            (self.unsent, self.sent_bytes) = (0, 0);
+        }
+        resends
+    }
+
+    /// How it stands at this tick, in words.
+    pub fn describe(&self, now: u64) -> String {
+        format!(
+            "attempt {} of {} bytes sent, taken below {}, nothing executed for {} ticks of {}",
+            self.attempt,
+            self.sent_bytes,
+            self.taken_end,
+            now - self.since,
+            self.patience
+        )
+    }
+}
