@@ -176,6 +176,8 @@ pub enum Bug {
     ToldBeforeApplied,
     /// Commands get their numbers before they are in order in the queue.
     NumberedBeforePushed,
+    /// A lane that closes ends all waiting, and refuses commands a moment later.
+    ClosedAfterEnding,
     /// A lane's queue counts commands when they may have been taken out already.
     CountedAfterwards,
     /// Execution wakes the merge only if it has not brought what waits below the bound.
@@ -280,6 +282,7 @@ impl Bug {
         Bug::AppliedBeforeExecuted,
         Bug::ToldBeforeApplied,
         Bug::NumberedBeforePushed,
+        Bug::ClosedAfterEnding,
         Bug::CountedAfterwards,
         Bug::FullNotSaid,
         Bug::WokenBeforeRaised,

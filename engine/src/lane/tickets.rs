@@ -214,6 +214,13 @@ impl<R> Lane<R> {
     /// Takes no more commands, and tells every caller that waits that the outcome is unknown.
     pub fn close(&self, out: &mut Deliveries<R>) {
         let mut tickets = self.tickets.lock();
+        if planted::is(Bug::ClosedAfterEnding) {
+            tickets.expire(|_| true, out);
+            drop(tickets);
+            tickets = self.tickets.lock();
+            tickets.closed = true;
+            return;
+        }
         tickets.closed = true;
         tickets.expire(|_| true, out);
     }

@@ -72,6 +72,12 @@ fn a_lanes_numbers_come_in_order() {
 }
 
 #[test]
+fn a_closing_lane_leaves_nobody_waiting() {
+    holds(lane::a_closing_lane_leaves_nobody_waiting);
+    finds(Bug::ClosedAfterEnding, lane::a_closing_lane_leaves_nobody_waiting);
+}
+
+#[test]
 fn commands_wake_their_group() {
     holds(lane::commands_wake_the_group);
     finds(NoFences, lane::commands_wake_the_group);

@@ -9,8 +9,9 @@ use niagara_group::LaneSource;
 
 use super::sockets::Sockets;
 use crate::client::Inbox;
-use crate::lane::{Lane, LaneQueue, Limits, Origin, Piece, Sink, Submission};
+use crate::lane::{Deliveries, Lane, LaneQueue, Limits, Origin, Piece, Sink, Submission};
 use crate::models::inbox::Unpark;
+use crate::outcome::{Completion, Refused};
 use crate::sync::current;
 
 /// A lane of the first server's first life.
@@ -21,10 +22,33 @@ pub(super) fn lane<R>() -> Lane<R> {
 
 /// Submits a command of one byte.
 pub(super) fn submit<R>(lane: &Lane<R>, token: u64, sink: &Arc<dyn Sink<R>>) {
+    try_to_submit(lane, token, sink).expect("there is room");
+}
+
+fn try_to_submit<R>(lane: &Lane<R>, token: u64, sink: &Arc<dyn Sink<R>>) -> Result<(), Refused> {
     let piece = Piece::Framed { body: BytesMut::from(&[1, 7][..]), count: 1 };
     let submission =
         Submission { pieces: &mut vec![piece], tokens: &mut vec![token], bytes: 2, deadline: Instant::now() };
-    lane.submit(submission, sink).expect("there is room");
+    lane.submit(submission, sink)
+}
+
+/// A command that meets the end of its lane is refused, or its caller hears that the outcome is unknown.
+pub fn a_closing_lane_leaves_nobody_waiting() {
+    let lane = Arc::new(lane::<()>());
+    let inbox = Arc::new(Inbox::new(Arc::new(Unpark(current()))));
+    let sink: Arc<dyn Sink<()>> = Arc::<Inbox<()>>::clone(&inbox);
+    let theirs = Arc::clone(&lane);
+    let caller = thread::spawn(move || try_to_submit(&theirs, 1, &sink));
+    let mut out = Deliveries::default();
+    lane.close(&mut out);
+    out.deliver();
+    let mut heard = Vec::new();
+    let submitted = caller.join().unwrap();
+    inbox.collect(&mut heard);
+    match submitted {
+        Ok(()) => assert_eq!(heard, [Completion::Unknown { token: 1 }]),
+        Err(refused) => assert_eq!((refused, heard.len()), (Refused::Stopping, 0)),
+    }
 }
 
 /// A caller submits while the group's thread is about to sleep.
