@@ -11,7 +11,7 @@ use crate::status::{compare as compare_digests, status};
 use crate::{Endpoint, Http};
 
 use super::request::{Connection, Outcome, PATIENCE};
-use super::run::Stop;
+use super::stop::Stop;
 use super::worker::Workers;
 use super::world::World;
 

@@ -25,6 +25,7 @@
 //! | `judge.rs` | the search for an order |
 //! | `keeping.rs` | what is left behind, if it is wanted |
 //! | `healing.rs` | what must hold when all is healed |
+//! | `stop.rs` | why an episode ends early |
 //! | `tally.rs` | counts, and the table at the end |
 
 mod fault;
@@ -34,6 +35,7 @@ mod keeping;
 mod keys;
 mod request;
 mod run;
+mod stop;
 mod tally;
 mod worker;
 mod world;

@@ -14,6 +14,7 @@ use super::healing;
 use super::judge::Judge;
 use super::keeping::Keeping;
 use super::keys::Keys;
+use super::stop::Stop;
 use super::tally::Tally;
 use super::worker::{Shared, Workers};
 use super::world::World;
@@ -29,20 +30,6 @@ const PAUSES_MS: [(u64, u64); 4] = [(1, 30), (30, 300), (300, 1500), (1500, 4000
 const CLUSTER_TIME: Duration = Duration::from_secs(180);
 /// Between two looks at what is due.
 const LOOK: Duration = Duration::from_millis(5);
-
-/// Why an episode cannot go on.
-pub(super) enum Stop {
-    /// The answer to what the campaign asks.
-    Violation(String),
-    /// The network does not do what it did before.
-    Network(NetworkError),
-}
-
-impl From<NetworkError> for Stop {
-    fn from(error: NetworkError) -> Stop {
-        Stop::Network(error)
-    }
-}
 
 pub(super) struct Campaign<'p, W> {
     pub plan: &'p CampaignPlan,

@@ -25,7 +25,7 @@ use stateright::{Checker, HasDiscoveries, Model, Property};
 pub use state::{State, Step};
 pub use trace::Counterexample;
 
-/// A cluster to be checked, what comes to it from environment, and which rules it keeps.
+/// A cluster to be checked, what comes to it from outside, and which rules it keeps.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// How many groups, from 1.
@@ -89,7 +89,7 @@ pub struct Report {
 }
 
 impl Plan {
-    /// Two servers and two groups that keep all rules, and nothing comes from environment.
+    /// Two servers and two groups that keep all rules, and nothing comes from outside.
     pub const SMALL: Self = Self {
         groups: 2,
         servers: 2,

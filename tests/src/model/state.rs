@@ -68,7 +68,7 @@ pub(super) enum Message {
     },
 }
 
-/// How much may still come from environment.
+/// How much may still come from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Left {
     pub(super) commands: u8,
@@ -145,7 +145,7 @@ impl State {
         state
     }
 
-    /// Everything that may happen now: what comes from environment, and what follows from what has happened.
+    /// Everything that may happen now: what comes from outside, and what follows from what has happened.
     pub(super) fn steps(&self, plan: &Plan, steps: &mut Vec<Step>) {
         let servers = 0..self.servers.len();
         for (index, group) in self.groups.iter().enumerate() {
@@ -169,7 +169,7 @@ impl State {
         self.steps_within(plan, steps);
     }
 
-    /// What may happen without anything from environment, and without time.
+    /// What may happen without anything from outside, and without time.
     pub(super) fn steps_within(&self, plan: &Plan, steps: &mut Vec<Step>) {
         for (index, group) in self.groups.iter().enumerate() {
             let id = GroupId::new(index as u16 + 1);
@@ -376,7 +376,7 @@ impl State {
         }
     }
 
-    /// Lets happen what happens without anything from environment, for so many ticks.
+    /// Lets happen what happens without anything from outside, for so many ticks.
     pub(super) fn settle(&mut self, plan: &Plan, ticks: u32) {
         for _ in 0..ticks {
             self.everyone_moves(plan);

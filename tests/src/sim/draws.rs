@@ -6,9 +6,10 @@ use niagara_engine::Durability;
 
 use super::aim::{Aim, Kind, Step};
 use super::disk::Loss;
+use super::fault::{Fault, Planned, Power};
 use super::messages::{MessageKind, Occasion};
 use super::network::{MS, Micros, Weather};
-use super::plan::{Fault, Plan, Planned, Power};
+use super::plan::Plan;
 use super::sizes::Sizes;
 use super::swarm::Swarm;
 use crate::chance::Chance;

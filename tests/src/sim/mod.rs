@@ -3,26 +3,21 @@
 //! What runs is what runs in production: [`SimServer`](niagara_engine::sim::SimServer) is an engine's parts (group drivers over
 //! raft-rs, logs with their format, lanes, sequencer, executor, read gate) without its threads, and
 //! [`Desk`](niagara_kvstore::sim::Desk) a front end's without its sockets. The simulation brings what they need from
-//! environment: time, an order in which threads go round, a network, disks, clients.
+//! outside: time, an order in which threads go round, a network, disks, clients.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `plan.rs`, `draws.rs` | what a seed stands for: sizes, weather, faults; and how it is drawn from the seed |
+//! | `plan.rs`, `fault.rs`, `draws.rs` | what a seed stands for: sizes, weather, faults; and how it is drawn from the seed |
 //! | `sizes.rs` | how large entries, commands, values and pipelines are |
 //! | `swarm.rs` | kinds of faults and requests that a simulation does without |
-//! | `world.rs` | virtual time, and events in their order |
+//! | `world/` | virtual time, events in their order, what they lead to, and what is checked after each |
 //! | `queue.rs` | what is going to happen, in the order of time |
-//! | `rounds.rs`, `links.rs`, `talk.rs`, `lives.rs` | what events lead to: rounds of threads, messages between servers, clients' requests, starts and ends |
-//! | `observe.rs` | what is checked after each |
 //! | `server.rs` | a server's process, and what outlives it |
 //! | `network.rs`, `messages.rs` | links: late, lost, doubled, overtaken and damaged messages; kinds of messages |
 //! | `disk.rs` | a disk that forgets what was not synced, tears, fills up and breaks |
 //! | `names.rs` | the names of its files |
 //! | `aim.rs` | steps of a server's dealings with its disk, to aim faults at |
-//! | `faults.rs` | how planned faults strike and end |
-//! | `prompt.rs` | reads that must not wait for the troubles of others |
-//! | `script.rs` | healing, settling, and the last tests |
-//! | `clients/` | what clients ask and are told, over Redis, HTTP, and by calls |
+//! | `clients/`, `request.rs` | what clients ask and are told, over Redis, HTTP, and by calls |
 //! | `recorder.rs` | the state machine, with a record of what it executes |
 //! | `coverage.rs`, `trace.rs` | what has happened: how often, and in words |
 //! | `corpus.rs`, `outcome.rs` | seeds that reach what few do; what a simulation has led to, for another process |
@@ -37,37 +32,31 @@ mod corpus;
 mod coverage;
 mod disk;
 mod draws;
-mod faults;
-mod links;
-mod lives;
+mod fault;
 mod messages;
 mod names;
 mod network;
-mod observe;
 mod outcome;
 mod plan;
-mod prompt;
 #[cfg(feature = "planted-bugs")]
 mod prove;
 mod queue;
 mod recorder;
-mod rounds;
+mod request;
 mod run;
-mod script;
 mod server;
 mod shrink;
 mod sizes;
 mod swarm;
-mod talk;
 mod trace;
-mod trials;
 mod world;
 
 pub use corpus::{Kept, Reached, corpus, parse as parse_corpus};
 pub use coverage::{Coverage, SEEDS_FOR_EACH};
 pub use disk::{Disk, FailingSync, Image, Loss, Losses, Trouble};
+pub use fault::{Fault, Planned};
 pub use outcome::Outcome;
-pub use plan::{Fault, Plan, Planned};
+pub use plan::Plan;
 #[cfg(feature = "planted-bugs")]
 pub use prove::prove;
 pub use run::{Failure, Report, run};

@@ -32,7 +32,7 @@ impl Recorder {
     fn look_in(&self, on: bool) {
         let (reader, seen) = (self.kv.reader(), self.seen());
         let look = move || {
-            let pair = super::clients::request::PAIR.map(str::as_bytes);
+            let pair = super::request::PAIR.map(str::as_bytes);
             seen.lock().expect("nobody panics while holding this").extend(reader.try_get_many(&pair));
         };
         niagara_engine::planted::at_pause(on.then(|| Box::new(look) as Box<dyn Fn()>));

@@ -7,8 +7,8 @@ use std::sync::Once;
 
 use super::coverage::Coverage;
 use super::plan::Plan;
-use super::script::BEGINS;
 use super::trace::Trace;
+use super::world::script::BEGINS;
 use super::world::{Event, World};
 use crate::linearizability::Operation;
 

@@ -14,7 +14,8 @@ use niagara_net::Event as NetEvent;
 
 use super::clients::{Ask, Protocol, Sending, Told, look};
 use super::disk::Disk;
-use super::plan::{Plan, Power};
+use super::fault::Power;
+use super::plan::Plan;
 use super::recorder::{Executed, Recorder, Seen};
 
 /// The engine's clock step at a clock that is right.

@@ -5,8 +5,8 @@
 
 use std::fmt::Debug;
 
-use super::clients::request::Request;
-use super::plan::{Fault, Planned};
+use super::fault::{Fault, Planned};
+use super::request::Request;
 use crate::chance::Chance;
 
 /// Draws that are made for one of a kind that there is; else one is done without, or taken all the same.

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use niagara_kvstore::Life;
 
-use super::request::Request;
 use crate::invariants::AckedIsApplied;
 use crate::linearizability::{Input, Operation, Output};
+use crate::sim::request::Request;
 
 /// What was asked and told, and in which order.
 #[derive(Debug, Default)]

@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use niagara_kvstore::{Life, Version};
 
-use super::request::{Request, Seen, fifo_key, name, number_of, version_of};
 use super::{Call, Checks, Clients};
 use crate::Response;
 use crate::invariants::Broken;
 use crate::linearizability::{Condition, Input, Output};
+use crate::sim::request::{Request, Seen, fifo_key, name, number_of, version_of};
 use crate::sim::sizes::{LENGTH_PART, number_in, text};
 
 /// The bytes of a request, by a client that knows the life of the state if it knows any version.

@@ -1,8 +1,8 @@
 //! What clients ask: which requests, of which kinds, how often.
 
-use super::request::{KEYS, LONG_KEYS, Request};
 use super::{Clients, Kind, Walk};
 use crate::linearizability::{Condition, Input};
+use crate::sim::request::{KEYS, LONG_KEYS, Request};
 use crate::sim::sizes::{LENGTH_PART, SHARED_IN_PIPELINE};
 use crate::sim::swarm::MOST_DRAWS;
 

@@ -3,7 +3,6 @@
 //! | file | holds |
 //! |---|---|
 //! | `mix.rs` | which requests they draw, and how often |
-//! | `request.rs` | a request, and the command of the log that it becomes |
 //! | `sending.rs` | what goes to a server, and how |
 //! | `redis.rs`, `http.rs` | how a request is said over each protocol, and what the answers mean |
 //! | `told.rs` | what follows from an answer, whichever way it came |
@@ -17,7 +16,6 @@ mod history;
 mod http;
 mod mix;
 mod redis;
-pub mod request;
 mod sending;
 mod told;
 
@@ -27,9 +25,9 @@ use std::io;
 use niagara_kvstore::Life;
 
 use self::history::History;
-use self::request::{Request, Seen};
 use super::coverage::Coverage;
 use super::plan::Plan;
+use super::request::{Request, Seen};
 use super::sizes::Sizes;
 use super::swarm::Swarm;
 use crate::chance::Chance;

@@ -1,8 +1,5 @@
 //! Requests as Redis commands, and what Redis replies mean.
 
-use super::request::{
-    APPENDED, GROUP, PAIR, Request, appended, deleted_with_group, fifo_key, name, stray_key,
-};
 use super::{Call, Checks, Clients};
 use crate::Value;
 use crate::invariants::{
@@ -10,6 +7,9 @@ use crate::invariants::{
 };
 use crate::linearizability::{Condition, Input, Output};
 use crate::resp::encode;
+use crate::sim::request::{
+    APPENDED, GROUP, PAIR, Request, appended, deleted_with_group, fifo_key, name, stray_key,
+};
 use crate::sim::sizes::{number_in, text};
 
 /// What an error says that refuses too long a command.

@@ -4,10 +4,10 @@ use bytes::Bytes;
 use niagara_engine::{Consistency, GlobalPosition};
 use niagara_kvstore::{Life, Reply};
 
-use super::request::{Request, name};
 use super::{Kind, http, redis};
 use crate::chance::Chance;
 use crate::linearizability::Input;
+use crate::sim::request::{Request, name};
 
 /// What a client sends, or a part of it.
 #[derive(Clone, Debug)]

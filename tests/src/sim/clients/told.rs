@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use niagara_kvstore::{KvReader, Reply};
 
-use super::request::{Request, Seen, fifo_key, name, number_of, version_of};
 use super::{Call, Checks, Clients, Told};
 use crate::Value;
 use crate::invariants::{Broken, FIFO};
 use crate::linearizability::{Input, Output};
+use crate::sim::request::{Request, Seen, fifo_key, name, number_of, version_of};
 use crate::sim::sizes::number_in;
 
 impl Checks<'_> {

@@ -1,9 +1,9 @@
 //! What clients and servers say to each other.
 
-use super::clients::{Ask, By, Checks, Sending, Told};
-use super::network::Micros;
-use super::world::{Event, MS, World};
+use super::{Event, MS, World};
 use crate::invariants::{Broken, check_request_is_answered};
+use crate::sim::clients::{Ask, By, Checks, Sending, Told};
+use crate::sim::network::Micros;
 
 /// A client that has heard nothing for so long goes on to another server. More than the longest deadline, by more than a tick and a
 /// few moments in which the operating system gives the core to somebody else.
@@ -14,7 +14,7 @@ const NOTICED: Micros = 300 * MS;
 const CLIENT_STAYS: u64 = 12;
 
 impl World {
-    pub(super) fn client_starts(&mut self, client: usize) {
+    pub(crate) fn client_starts(&mut self, client: usize) {
         if self.clients_rest || self.clients.is_waiting(client) {
             return;
         }
@@ -35,7 +35,7 @@ impl World {
         self.after(CLIENT_PATIENCE, Event::ClientGivesUp { client, batch });
     }
 
-    pub(super) fn asked(&mut self, sending: Sending) {
+    pub(crate) fn asked(&mut self, sending: Sending) {
         let id = sending.server;
         if let By::Connection { connection, .. } = sending.by
             && self.clients.client_of(connection).is_none()
@@ -69,7 +69,7 @@ impl World {
     }
 
     /// Calls a server's engine, if it runs, on nobody's behalf.
-    pub(super) fn call(&mut self, server: u64, token: u64, ask: Ask) {
+    pub(crate) fn call(&mut self, server: u64, token: u64, ask: Ask) {
         let (now, executed) = (self.now, self.executed_by(server));
         self.server(server).set_clock(now);
         if let Some(running) = &mut self.server(server).running {
@@ -78,7 +78,7 @@ impl World {
         self.follow(server);
     }
 
-    pub(super) fn replied(&mut self, connection: u32, bytes: &[u8], executed: usize) -> Result<(), Broken> {
+    pub(crate) fn replied(&mut self, connection: u32, bytes: &[u8], executed: usize) -> Result<(), Broken> {
         let Some(client) = self.clients.client_of(connection) else { return Ok(()) };
         let mut checks = Checks {
             acked: &self.invariants.acked_is_applied,
@@ -96,7 +96,7 @@ impl World {
     }
 
     /// A client has waited for its batch: if it has heard nothing for too long it goes elsewhere, and somebody has to answer for that.
-    pub(super) fn client_gives_up(&mut self, client: usize, batch: u64) -> Result<(), Broken> {
+    pub(crate) fn client_gives_up(&mut self, client: usize, batch: u64) -> Result<(), Broken> {
         let Some(waiting) = self.clients.waiting(client, batch) else { return Ok(()) };
         let quiet = self.now - waiting.since;
         if quiet < CLIENT_PATIENCE {
@@ -116,7 +116,7 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn ended(&mut self, server: u64, token: u64, told: Told) -> Result<(), Broken> {
+    pub(crate) fn ended(&mut self, server: u64, token: u64, told: Told) -> Result<(), Broken> {
         if !self.told.insert(token) {
             let what = format!("server {server} ends call {token} a second time: {told:?}");
             return Err(Broken::new("one_reply_per_request", what));
@@ -147,13 +147,13 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn client_thinks(&mut self, client: usize) {
+    pub(crate) fn client_thinks(&mut self, client: usize) {
         let thinks = self.clients.thinks(client);
         self.after(thinks, Event::ClientStarts(client));
     }
 
     /// A client leaves its server for another.
-    pub(super) fn client_moves_on(&mut self, client: usize) {
+    pub(crate) fn client_moves_on(&mut self, client: usize) {
         let server = self.clients.server_of(client);
         let left = self.clients.move_on(client);
         if let (Some(connection), Some(running)) = (left, &mut self.server(server).running) {

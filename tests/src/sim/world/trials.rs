@@ -4,17 +4,17 @@
 use niagara_engine::{IdentityError, StartError, log::LogError};
 use niagara_net::{Hello, Refusal};
 
-use super::disk::Loss;
-use super::plan::Fault;
-use super::server::Running;
-use super::world::World;
+use super::World;
 use crate::invariants::Broken;
+use crate::sim::disk::Loss;
+use crate::sim::fault::Fault;
+use crate::sim::server::Running;
 
 const INVARIANT: &str = "a_loss_is_noticed";
 
 impl World {
     /// Begins what a fault of this kind stands for; others are none of its business.
-    pub(super) fn begin_trial(&mut self, number: usize) -> Result<(), Broken> {
+    pub(crate) fn begin_trial(&mut self, number: usize) -> Result<(), Broken> {
         match self.plan.faults[number].fault {
             Fault::Lose { server, loss, down } => {
                 self.take_down(server, false, down);
@@ -36,7 +36,7 @@ impl World {
     }
 
     /// Ends what [`begin_trial`](Self::begin_trial) has begun and what lasts a while.
-    pub(super) fn end_trial(&mut self, number: usize) -> Result<(), Broken> {
+    pub(crate) fn end_trial(&mut self, number: usize) -> Result<(), Broken> {
         let Some((life, image)) = self.copies.remove(&number) else { return Ok(()) };
         let Fault::OldCopy { server, down, .. } = self.plan.faults[number].fault else { return Ok(()) };
         let know_better: Vec<u64> = (1..=self.plan.servers)
@@ -69,7 +69,7 @@ impl World {
         }
         let server = self.server(id);
         let whole = server.disk.image();
-        server.disk.trouble(|trouble| *trouble = super::disk::Trouble::default());
+        server.disk.trouble(|trouble| *trouble = crate::sim::disk::Trouble::default());
         let mut tried = Ok(());
         if server.disk.lose(loss) {
             let why = format!("{loss:?} is lost");
@@ -99,7 +99,7 @@ impl World {
     /// A start on the whole directory finds the same as one on what was left of it.
     fn expect_logs(&mut self, id: u64, why: &str, found: &[Vec<u64>]) -> Result<(), Broken> {
         let server = self.server(id);
-        server.disk.trouble(|trouble| *trouble = super::disk::Trouble::default());
+        server.disk.trouble(|trouble| *trouble = crate::sim::disk::Trouble::default());
         let started = server.start();
         let whole = server.running.take().map(|running| logs_of(&running));
         let Some(whole) = whole else {
@@ -122,7 +122,7 @@ impl World {
         }
         let server = self.server(id);
         let whole = server.disk.image();
-        server.disk.trouble(|trouble| *trouble = super::disk::Trouble::default());
+        server.disk.trouble(|trouble| *trouble = crate::sim::disk::Trouble::default());
         let alone = server.members().iter().filter(|member| member.server == id).cloned().collect();
         let started = server.start_with(alone);
         let is_expected =
@@ -146,7 +146,7 @@ impl World {
 
     fn try_old_copy(&mut self, id: u64, know_better: &[u64]) -> Result<(), Broken> {
         let server = self.server(id);
-        server.disk.trouble(|trouble| *trouble = super::disk::Trouble::default());
+        server.disk.trouble(|trouble| *trouble = crate::sim::disk::Trouble::default());
         // A copy is consistent with itself, so nothing but the others can know.
         if let Err(error) = server.start() {
             return Err(Broken::new(

@@ -7,14 +7,14 @@ use niagara_engine::snapshot::SnapshotError;
 use niagara_engine::{Durability, IdentityError, StartError};
 use niagara_net::{DownReason, Event as NetEvent};
 
-use super::network::Micros;
 use super::rounds::RESTART;
-use super::world::{Event, MS, World};
+use super::{Event, MS, World};
 use crate::invariants::Broken;
+use crate::sim::network::Micros;
 
 impl World {
     /// A server's process ends, and what it was told and had not done is lost; with the power, what was not synced, too.
-    pub(super) fn process_ends(&mut self, id: u64, power: bool) {
+    pub(crate) fn process_ends(&mut self, id: u64, power: bool) {
         let server = self.server(id);
         if server.running.take().is_none() {
             return;
@@ -36,7 +36,7 @@ impl World {
     }
 
     /// A server's power fails. If nothing runs there, what the last process has left unsynced goes.
-    pub(super) fn power_fails(&mut self, id: u64) {
+    pub(crate) fn power_fails(&mut self, id: u64) {
         self.coverage.count("power failed later");
         if self.is_running(id) {
             self.take_down(id, true, RESTART);
@@ -52,7 +52,7 @@ impl World {
     }
 
     /// A server is told to stop, and then the power may fail: all that it has to keep is durable.
-    pub(super) fn stop(&mut self, id: u64, power: bool, down: Micros) {
+    pub(crate) fn stop(&mut self, id: u64, power: bool, down: Micros) {
         let now = self.now;
         let server = self.server(id);
         server.set_clock(now);
@@ -76,7 +76,7 @@ impl World {
     }
 
     /// A server's process is started after a while, unless it runs or is about to.
-    pub(super) fn start_after(&mut self, id: u64, delay: Micros) {
+    pub(crate) fn start_after(&mut self, id: u64, delay: Micros) {
         let server = self.server(id);
         if server.running.is_none() && !server.is_starting {
             server.is_starting = true;
@@ -84,7 +84,7 @@ impl World {
         }
     }
 
-    pub(super) fn start(&mut self, id: u64) -> Result<(), Broken> {
+    pub(crate) fn start(&mut self, id: u64) -> Result<(), Broken> {
         let groups = self.groups();
         let now = self.now;
         let server = self.server(id);
@@ -154,7 +154,7 @@ impl World {
     }
 
     /// A server does not start: for a reason that was given, else the invariant is broken that it starts.
-    pub(super) fn start_failed(&mut self, id: u64, error: &StartError) -> Result<(), Broken> {
+    pub(crate) fn start_failed(&mut self, id: u64, error: &StartError) -> Result<(), Broken> {
         self.trace.line(|| format!("server {id} does not start: {error}"));
         let server = self.server(id);
         match error {
@@ -185,7 +185,7 @@ impl World {
     }
 
     /// A server that stood still goes on, unless it has been paused for longer meanwhile.
-    pub(super) fn resume(&mut self, id: u64) {
+    pub(crate) fn resume(&mut self, id: u64) {
         if self.paused_until(id).is_none() {
             for sending in std::mem::take(&mut self.server(id).held) {
                 self.asked(sending);
@@ -194,7 +194,7 @@ impl World {
     }
 
     /// Until when a server stands still.
-    pub(super) fn paused_until(&self, id: u64) -> Option<Micros> {
+    pub(crate) fn paused_until(&self, id: u64) -> Option<Micros> {
         self.servers[id as usize - 1].paused_until.filter(|until| *until > self.now)
     }
 }

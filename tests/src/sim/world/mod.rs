@@ -2,31 +2,50 @@
 //!
 //! Every round of every thread is an event of its own, so that anything can happen between any two of them: a message can
 //! come, a server can die, another thread can go first. The order follows from the plan's seed.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `rounds.rs`, `links.rs`, `talk.rs`, `lives.rs` | what events lead to: rounds of threads, messages between servers, clients' requests, starts and ends |
+//! | `observe.rs` | what is checked after each |
+//! | `faults.rs` | how planned faults strike and end |
+//! | `trials.rs` | faults that take an operator's part |
+//! | `prompt.rs` | reads that must not wait for the troubles of others |
+//! | `script.rs` | healing, settling, and the last tests |
+
+mod faults;
+mod links;
+mod lives;
+mod observe;
+mod prompt;
+mod rounds;
+pub(crate) mod script;
+mod talk;
+mod trials;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use super::clients::{Clients, Sending, Told};
-use super::coverage::Coverage;
-use super::disk::{Disk, Image};
-use super::network::{Flight, Micros, Network};
-use super::observe::Invariants;
-use super::plan::Plan;
-use super::prompt::Prompt;
-use super::queue::Queue;
-use super::server::{Server, Thread};
-use super::trace::Trace;
+use self::observe::Invariants;
+use self::prompt::Prompt;
 use crate::chance::Chance;
 use crate::invariants::{Activity, Broken};
+use crate::sim::clients::{Clients, Sending, Told};
+use crate::sim::coverage::Coverage;
+use crate::sim::disk::{Disk, Image};
+use crate::sim::network::{Flight, Micros, Network};
+use crate::sim::plan::Plan;
+use crate::sim::queue::Queue;
+use crate::sim::server::{Server, Thread};
+use crate::sim::trace::Trace;
 
 /// A millisecond.
-pub(super) const MS: Micros = 1000;
+pub(crate) const MS: Micros = 1000;
 /// More events than any simulation has: somebody goes round and round.
 const MOST_EVENTS: u64 = 2_000_000;
 
 /// Something that happens at a moment.
 #[derive(Debug)]
-pub(super) enum Event {
+pub(crate) enum Event {
     /// A thread of a server goes round.
     Round { server: u64, life: u64, thread: Thread },
     /// A step of a group's clock.
@@ -68,7 +87,7 @@ pub(super) enum Event {
 }
 
 /// A simulation under way.
-pub(super) struct World {
+pub(crate) struct World {
     pub plan: Plan,
     pub now: Micros,
     pub chance: Chance,
@@ -258,7 +277,7 @@ impl World {
         self.servers[id as usize - 1].running.is_some()
     }
 
-    pub(super) fn is_alive(&self, id: u64, life: u64) -> bool {
+    pub(crate) fn is_alive(&self, id: u64, life: u64) -> bool {
         self.is_running(id) && self.servers[id as usize - 1].life == life
     }
 }

@@ -4,18 +4,18 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 
-use super::network::Micros;
-use super::plan::Power;
-use super::server::{TICK, Thread};
-use super::world::{Event, MS, World};
+use super::{Event, MS, World};
 use crate::invariants::{Broken, check_mset_is_whole, check_slow_peer_is_bounded};
+use crate::sim::fault::Power;
+use crate::sim::network::Micros;
+use crate::sim::server::{TICK, Thread};
 
 /// Time for a process to be started again where nothing else is said.
-pub(super) const RESTART: Micros = 100 * MS;
+pub(crate) const RESTART: Micros = 100 * MS;
 
 impl World {
     /// How long until a thread goes round that has just been woken.
-    pub(super) fn latency(&mut self, server: u64, thread: Thread) -> Micros {
+    pub(crate) fn latency(&mut self, server: u64, thread: Thread) -> Micros {
         let (slow, disk) = (self.server(server).slowness, self.server(server).disk_slowness);
         let ordinary = match thread {
             // Of every other slow disk only the syncs of logs are slow.
@@ -32,7 +32,7 @@ impl World {
     }
 
     /// Wakes the threads of a server that have something to do.
-    pub(super) fn follow(&mut self, id: u64) {
+    pub(crate) fn follow(&mut self, id: u64) {
         let now = self.now;
         self.server(id).set_clock(now);
         self.plan_keeping(id);
@@ -42,7 +42,7 @@ impl World {
 
     /// The same where no other threads can have been given something to do since this was done last. That which keeps the
     /// snapshots goes by the clock, too.
-    pub(super) fn follow_some(&mut self, id: u64, threads: [Thread; 2]) {
+    pub(crate) fn follow_some(&mut self, id: u64, threads: [Thread; 2]) {
         let now = self.now;
         self.server(id).set_clock(now);
         let [first, second] = threads;
@@ -73,12 +73,12 @@ impl World {
         }
     }
 
-    pub(super) fn keeping_due(&mut self, id: u64) {
+    pub(crate) fn keeping_due(&mut self, id: u64) {
         self.server(id).running.as_mut().expect("looked at before").keeping_at = None;
         self.follow(id);
     }
 
-    pub(super) fn round(&mut self, id: u64, thread: Thread) -> Result<(), Broken> {
+    pub(crate) fn round(&mut self, id: u64, thread: Thread) -> Result<(), Broken> {
         let (now, groups) = (self.now, self.groups());
         self.activity.rounds += 1;
         let server = self.server(id);
@@ -122,7 +122,7 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn ended_by_disk(&mut self, id: u64) {
+    pub(crate) fn ended_by_disk(&mut self, id: u64) {
         self.count_ended_by_disk(id);
         let (power, down) = self.server(id).after_disk.take().unwrap_or((Power::Stays, RESTART));
         self.count_figures(id);
@@ -132,7 +132,7 @@ impl World {
     }
 
     /// Counts that a server's disk has ended its process, and at which step if that was aimed at.
-    pub(super) fn count_ended_by_disk(&mut self, id: u64) {
+    pub(crate) fn count_ended_by_disk(&mut self, id: u64) {
         self.coverage.count("process ended by its disk");
         if let Some(aim) = self.server(id).disk.take_struck() {
             self.coverage.count(aim.name());
@@ -184,7 +184,7 @@ impl World {
         }
     }
 
-    pub(super) fn turn(&mut self, id: u64, group: usize) -> Result<(), Broken> {
+    pub(crate) fn turn(&mut self, id: u64, group: usize) -> Result<(), Broken> {
         let running = self.servers[id as usize - 1].running.as_mut().expect("looked at before");
         let (anchor, level) = running.machine.anchor_and_level();
         for peer in (1..=self.plan.servers).filter(|peer| *peer != id) {
@@ -208,7 +208,7 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn execute(&mut self, id: u64) -> Result<(), Broken> {
+    pub(crate) fn execute(&mut self, id: u64) -> Result<(), Broken> {
         let running = self.servers[id as usize - 1].running.as_mut().expect("looked at before");
         running.machine.execute();
         for pair in running.take_seen() {
@@ -240,11 +240,11 @@ impl World {
     }
 
     /// How many commands of the global log a server has executed.
-    pub(super) fn executed_by(&self, id: u64) -> usize {
+    pub(crate) fn executed_by(&self, id: u64) -> usize {
         self.invariants.global_prefix.executed_by(id)
     }
 
-    pub(super) fn front(&mut self, id: u64) {
+    pub(crate) fn front(&mut self, id: u64) {
         let executed = self.executed_by(id);
         let running = self.servers[id as usize - 1].running.as_mut().expect("looked at before");
         let ended = running.end_calls(executed);
@@ -263,7 +263,7 @@ impl World {
         }
     }
 
-    pub(super) fn group_tick(&mut self, id: u64, group: usize) -> Result<(), Broken> {
+    pub(crate) fn group_tick(&mut self, id: u64, group: usize) -> Result<(), Broken> {
         let now = self.now;
         let server = self.server(id);
         server.set_clock(now);
@@ -282,7 +282,7 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn tick(&mut self, id: u64) {
+    pub(crate) fn tick(&mut self, id: u64) {
         let now = self.now;
         let server = self.server(id);
         server.set_clock(now);
@@ -293,7 +293,7 @@ impl World {
         self.after(tick, Event::Tick { server: id, life });
     }
 
-    pub(super) fn tick_of(&self, id: u64) -> Micros {
+    pub(crate) fn tick_of(&self, id: u64) -> Micros {
         TICK.as_micros() as u64 * 100 / self.plan.clock_rates[id as usize - 1]
     }
 }

@@ -2,12 +2,12 @@
 
 use niagara_engine::Consistency;
 
-use super::clients::request::name;
-use super::clients::{Ask, Told};
-use super::network::Micros;
 use super::script::{BEGINS, probe_command};
-use super::world::{Event, MS, World};
+use super::{Event, MS, World};
 use crate::invariants::{Broken, check_majority_serves, check_read_is_prompt};
+use crate::sim::clients::{Ask, Told};
+use crate::sim::network::Micros;
+use crate::sim::request::name;
 
 /// A read is asked through each server so often, and a write once in so many times.
 const EACH: Micros = 20 * MS;
@@ -28,7 +28,7 @@ pub struct Prompt {
 
 impl World {
     /// Asks through each server that must serve promptly, and looks at what has waited.
-    pub(super) fn ask_promptly(&mut self) -> Result<(), Broken> {
+    pub(crate) fn ask_promptly(&mut self) -> Result<(), Broken> {
         let Some((from, victim)) = self.plan.prompt else { return Ok(()) };
         self.check_prompt()?;
         if self.now >= BEGINS {
@@ -60,7 +60,7 @@ impl World {
     }
 
     /// A call has ended; whether it was one of these.
-    pub(super) fn prompt_ended(&mut self, token: u64, told: &Told) -> Result<bool, Broken> {
+    pub(crate) fn prompt_ended(&mut self, token: u64, told: &Told) -> Result<bool, Broken> {
         self.check_prompt()?;
         let Some(prompt) = self.prompt.remove(&token) else { return Ok(false) };
         // A lane may be full at that moment, and says so at once.

@@ -1,14 +1,14 @@
 //! How faults strike, and how they end.
 
-use super::disk::FailingSync;
-use super::network::{Direction, Micros};
-use super::plan::Fault;
 use super::script::BEGINS;
-use super::world::{Event, World};
+use super::{Event, World};
+use crate::sim::disk::FailingSync;
+use crate::sim::fault::Fault;
+use crate::sim::network::{Direction, Micros};
 
 impl World {
     /// A planned fault strikes.
-    pub(super) fn strike(&mut self, number: usize) {
+    pub(crate) fn strike(&mut self, number: usize) {
         let fault = self.plan.faults[number].fault.clone();
         self.trace.line(|| format!("FAULT {fault:?}"));
         match fault {
@@ -113,7 +113,7 @@ impl World {
     }
 
     /// A fault that lasts a while ends.
-    pub(super) fn fault_ends(&mut self, number: usize) {
+    pub(crate) fn fault_ends(&mut self, number: usize) {
         let fault = self.plan.faults[number].fault.clone();
         self.trace.line(|| format!("ends: {fault:?}"));
         match fault {
@@ -156,7 +156,7 @@ impl World {
     }
 
     /// Ends all faults, and starts what does not run.
-    pub(super) fn heal(&mut self) {
+    pub(crate) fn heal(&mut self) {
         for (a, b, group) in self.network.calm() {
             self.break_connection(a, b, group);
         }
@@ -165,7 +165,7 @@ impl World {
             server.slowness = 1;
             server.disk_slowness = 1;
             server.application_hangs = false;
-            server.disk.trouble(|trouble| *trouble = super::disk::Trouble::default());
+            server.disk.trouble(|trouble| *trouble = crate::sim::disk::Trouble::default());
             if let Some(flipped) = server.flipped.take() {
                 server.disk.flip_back(&flipped);
             }
@@ -174,7 +174,7 @@ impl World {
         }
     }
 
-    pub(super) fn take_down(&mut self, server: u64, power: bool, down: u64) {
+    pub(crate) fn take_down(&mut self, server: u64, power: bool, down: u64) {
         self.count_figures(server);
         self.process_ends(server, power);
         self.start_after(server, down);
@@ -208,7 +208,7 @@ impl World {
     }
 
     /// A server's links are cut, or mended, in turn; they are there for half as long as they are gone, which is too short to be steady.
-    pub(super) fn flap(&mut self, server: u64, each: Micros, until: Micros, cut: bool) {
+    pub(crate) fn flap(&mut self, server: u64, each: Micros, until: Micros, cut: bool) {
         let (_, directions) = self.directions_of(&Fault::CutServer { server, lasts: each });
         if cut && self.now < until {
             self.network.cut(directions);

@@ -2,13 +2,13 @@
 
 use niagara_net::{DownReason, Event as NetEvent, FrameReader, Refusal};
 
-use super::network::{Cargo, Flight};
-use super::server::Thread;
-use super::world::{Event, MS, World};
+use super::{Event, MS, World};
 use crate::invariants::Broken;
+use crate::sim::network::{Cargo, Flight};
+use crate::sim::server::Thread;
 
 impl World {
-    pub(super) fn arrive(&mut self, flight: Flight) -> Result<(), Broken> {
+    pub(crate) fn arrive(&mut self, flight: Flight) -> Result<(), Broken> {
         let (from, to, group) = flight.direction;
         if !self.network.delivers(&flight) || !self.is_running(to) {
             return Ok(());
@@ -47,7 +47,7 @@ impl World {
     }
 
     /// Something for a group's thread to look at.
-    pub(super) fn put_into_inbox(&mut self, id: u64, group: usize, event: NetEvent) {
+    pub(crate) fn put_into_inbox(&mut self, id: u64, group: usize, event: NetEvent) {
         let Some(running) = &mut self.server(id).running else { return };
         running.inbox[group].push_back(event);
         if group < self.groups() {
@@ -58,7 +58,7 @@ impl World {
     }
 
     /// A connection ends, both sides notice, and one connects anew.
-    pub(super) fn break_connection(&mut self, a: u64, b: u64, group: usize) {
+    pub(crate) fn break_connection(&mut self, a: u64, b: u64, group: usize) {
         if self.network.disconnect(a, b, group) {
             self.trace.line(|| format!("servers {a} and {b} lose their connection of group {}", group + 1));
             for (me, peer) in [(a, b), (b, a)] {
@@ -69,7 +69,7 @@ impl World {
         }
     }
 
-    pub(super) fn connect(&mut self, a: u64, b: u64, group: usize) -> Result<(), Broken> {
+    pub(crate) fn connect(&mut self, a: u64, b: u64, group: usize) -> Result<(), Broken> {
         if !self.is_running(a) || !self.is_running(b) {
             return Ok(());
         }

@@ -2,20 +2,20 @@
 
 use niagara_engine::batch::EntryFill;
 
-use super::network::{MOST_LATE, Micros};
-use super::plan::Plan;
-use super::world::{MS, World};
+use super::{MS, World};
 use crate::invariants::{
     AckedIsApplied, AppliedOnce, Broken, ByteLimits, BytesAreBounded, ElectionSafety, FifoPerConnection,
     GlobalPrefix, LeaderCompleteness, LeadsAQuorum, LogMatching, PadsAreBounded, PositionBijection,
     ReadIsFresh, ReadShowsItsState, check_compaction_floor, check_restored_state, check_transferee,
 };
+use crate::sim::network::{MOST_LATE, Micros};
+use crate::sim::plan::Plan;
 
 /// Two election time-outs at the slowest clock, and some moments in which the operating system gives the core to somebody else.
 const TWO_ELECTIONS: Micros = 2 * 250 * MS + 150 * MS;
 
 /// All invariants that are checked event by event.
-pub(super) struct Invariants {
+pub(crate) struct Invariants {
     pub election_safety: ElectionSafety,
     pub log_matching: LogMatching,
     pub leader_completeness: LeaderCompleteness,
@@ -59,7 +59,7 @@ impl Invariants {
 
 impl World {
     /// Looks at a replica after its turn.
-    pub(super) fn observe(
+    pub(crate) fn observe(
         &mut self,
         id: u64,
         group: usize,
@@ -134,7 +134,7 @@ impl World {
     }
 
     /// Looks whether a leader reaches a quorum.
-    pub(super) fn check_quorum(&mut self, id: u64, group: usize) -> Result<(), Broken> {
+    pub(crate) fn check_quorum(&mut self, id: u64, group: usize) -> Result<(), Broken> {
         let server = &self.servers[id as usize - 1];
         let Some(running) = &server.running else { return Ok(()) };
         let reaches = |other: &u64| {
@@ -156,7 +156,7 @@ impl World {
     }
 
     /// Looks at what waits on a server.
-    pub(super) fn check_waiting(&mut self, id: u64) -> Result<(), Broken> {
+    pub(crate) fn check_waiting(&mut self, id: u64) -> Result<(), Broken> {
         let Some(running) = &self.servers[id as usize - 1].running else { return Ok(()) };
         let waiting = running.machine.waiting();
         self.coverage.add("server behind", waiting.is_behind.into());
@@ -165,7 +165,7 @@ impl World {
     }
 
     /// A server's state is that of this position, without its having executed everything before.
-    pub(super) fn restored(&mut self, id: u64, position: u64) -> Result<(), Broken> {
+    pub(crate) fn restored(&mut self, id: u64, position: u64) -> Result<(), Broken> {
         self.trace.line(|| format!("server {id} goes on from the state at position {position}"));
         self.invariants.global_prefix.restored(id, position)?;
         let running = self.servers[id as usize - 1].running.as_ref().expect("looked at before");
@@ -178,7 +178,7 @@ impl World {
     }
 
     /// So many entries are committed that were not before.
-    pub(super) fn committed(&mut self, group: usize, new: usize) -> Result<(), Broken> {
+    pub(crate) fn committed(&mut self, group: usize, new: usize) -> Result<(), Broken> {
         let Invariants { log_matching, position_bijection, pads_are_bounded, .. } = &mut self.invariants;
         let committed = log_matching.committed(group);
         for record in &committed[committed.len() - new..] {
@@ -195,7 +195,7 @@ impl World {
     }
 
     /// How every replica stands, for the trace.
-    pub(super) fn note_standings(&mut self) {
+    pub(crate) fn note_standings(&mut self) {
         for server in &self.servers {
             let Some(running) = &server.running else { continue };
             let status = running.machine.client().status();
@@ -212,7 +212,7 @@ impl World {
     }
 
     /// What a server has counted, before it goes or at the end.
-    pub(super) fn count_figures(&mut self, id: u64) {
+    pub(crate) fn count_figures(&mut self, id: u64) {
         let Some(running) = &self.servers[id as usize - 1].running else { return };
         let figures = running.machine.figures();
         self.coverage.add("lane sent again", figures.lanes_sent_again);

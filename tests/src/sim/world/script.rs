@@ -5,18 +5,18 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use niagara_engine::Consistency;
 
-use super::clients::request::{Request, name};
-use super::clients::{Ask, Told};
-use super::draws::LAST_FAULT;
-use super::network::Micros;
-use super::server::TICK;
-use super::sizes::{LENGTH_PART, SHARED_IN_PIPELINE};
-use super::world::{Event, World};
+use super::{Event, World};
 use crate::invariants::{
     Activity, Broken, Pending, check_cost_is_bounded, check_equal_states, check_idle_is_quiet,
     check_idle_read_is_answered, check_progress_after_heal,
 };
 use crate::linearizability::{Condition, Input, Verdict, check};
+use crate::sim::clients::{Ask, Told};
+use crate::sim::draws::LAST_FAULT;
+use crate::sim::network::Micros;
+use crate::sim::request::{Request, name};
+use crate::sim::server::TICK;
+use crate::sim::sizes::{LENGTH_PART, SHARED_IN_PIPELINE};
 
 const MS: Micros = 1000;
 /// The script begins when the last faults are still under way.
@@ -44,7 +44,7 @@ const FIRST_PROBE: u64 = 1 << 40;
 
 impl World {
     /// The script's next step.
-    pub(super) fn script(&mut self, step: usize) -> Result<(), Broken> {
+    pub(crate) fn script(&mut self, step: usize) -> Result<(), Broken> {
         self.trace.line(|| format!("SCRIPT step {step}"));
         let pause = match step {
             0 => {
@@ -168,7 +168,7 @@ impl World {
     /// Which link to cut: that between the leader of a group and some other server.
     fn cut_for_probes(&mut self) -> Result<(u64, u64, usize), Broken> {
         let group = self.plan.seed as usize / 7 % self.groups();
-        let leads = |server: &&super::server::Server| {
+        let leads = |server: &&crate::sim::server::Server| {
             server.running.as_ref().is_some_and(|running| running.machine.standing(group).leads)
         };
         let Some(leader) = self.servers.iter().find(leads).map(|server| server.id) else {
@@ -235,7 +235,7 @@ impl World {
     }
 
     fn check_digests(&mut self) -> Result<(), Broken> {
-        let status = |server: &super::server::Server| {
+        let status = |server: &crate::sim::server::Server| {
             server.running.as_ref().expect("progress was checked").machine.client().status()
         };
         let all: Vec<_> = self.servers.iter().map(status).collect();
@@ -273,7 +273,7 @@ impl World {
 }
 
 /// What a probe writes.
-pub(super) fn probe_command(token: u64) -> Bytes {
+pub(crate) fn probe_command(token: u64) -> Bytes {
     let input = Input::Set { value: token * LENGTH_PART, condition: Condition::Always };
     Request::Key { key: u8::MAX, input }.command(None).expect("a set is a command")
 }

@@ -1,0 +1,130 @@
+//! What can go wrong in a simulation, and when.
+
+use std::fmt;
+
+use super::aim::Aim;
+use super::disk::Loss;
+use super::messages::MessageKind;
+use super::network::{MS, Micros};
+
+/// A fault and when it strikes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// When, in microseconds.
+    pub at: Micros,
+    /// What.
+    pub fault: Fault,
+}
+
+/// What can go wrong. Times are in microseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "what the fields are is said with what goes wrong")]
+pub enum Fault {
+    /// The process is killed, and started again after a while.
+    Kill { server: u64, down: Micros },
+    /// The server is told to stop, and does; then the power may fail, and takes nothing.
+    Stop { server: u64, power: bool, down: Micros },
+    /// The power fails, and what was not synced is lost or torn.
+    PowerLoss { server: u64, down: Micros },
+    /// The power of all servers fails at once.
+    AllPowerLost { down: Micros },
+    /// The process goes in the midst of a write: after so many more changes of the disk.
+    DieInWrite { server: u64, changes: u64, power: Power, down: Micros },
+    /// The process goes at a step of the server's dealings with its disk, or right after it.
+    DieAt { server: u64, aim: Aim, after: bool, power: Power, down: Micros },
+    /// The process stands still, and goes on as if nothing had been.
+    Pause { server: u64, lasts: Micros },
+    /// Everything that the server does takes so many times as long.
+    SlowServer { server: u64, factor: u64, lasts: Micros },
+    /// Syncs take so many times as long.
+    SlowDisk { server: u64, factor: u64, lasts: Micros },
+    /// What is written or synced comes back only when this ends.
+    HungDisk { server: u64, lasts: Micros },
+    /// The state machine takes so long for each stretch that nothing is executed meanwhile.
+    HungApplication { server: u64, lasts: Micros },
+    /// There is less room on the disk than the reserve: the server takes no commands.
+    DiskNearlyFull { server: u64, lasts: Micros },
+    /// There is no room on the disk: what is to be written waits until there is.
+    DiskFull { server: u64, lasts: Micros },
+    /// The next sync fails, or the next of this kind: the process ends, if it relied on that.
+    SyncFails { server: u64, aim: Option<Aim>, power: Power, down: Micros },
+    /// There is no room for snapshots, though there is for logs.
+    NoRoomForSnapshots { server: u64, lasts: Micros },
+    /// A bit of a record, or of the newest snapshot, is flipped while the server is down: it must not start before the bit is flipped back.
+    FlipBit { server: u64, down: Micros },
+    /// A part of a server's directory is lost while it is down: it must not start before the part is put back.
+    Lose { server: u64, loss: Loss, down: Micros },
+    /// A server's directory is copied, and put back after a while in which the server started again: it must be refused by whoever
+    /// has met the later start, and then not start any more, before the right directory is put back.
+    OldCopy { server: u64, down: Micros, lasts: Micros },
+    /// A server is started with another list of members: it must not start, nor be let in by others.
+    OtherMembers { server: u64, down: Micros },
+    /// Two servers do not hear each other.
+    CutPair { a: u64, b: u64, lasts: Micros },
+    /// One server does not hear the other.
+    CutOneWay { from: u64, to: u64, lasts: Micros },
+    /// A server hears nobody, and nobody hears it.
+    CutServer { server: u64, lasts: Micros },
+    /// Two servers do not hear each other in one group (by zero-based index); the other groups' links live.
+    CutGroup { a: u64, b: u64, group: usize, lasts: Micros },
+    /// Messages between two servers take longer.
+    SlowLink { a: u64, b: u64, more: Micros, lasts: Micros },
+    /// A server's links take no more than so many bytes a second, each of them and in both directions.
+    ThinLinks { server: u64, bytes_per_second: u64, lasts: Micros },
+    /// A server hears nobody and nobody hears it, for a while and again and again.
+    Flapping { server: u64, each: Micros, lasts: Micros },
+    /// All messages of one kind are lost, whoever sends them, or those of one server.
+    LoseMessages { from: Option<u64>, kind: MessageKind, lasts: Micros },
+}
+
+/// What the power does when a process has ended, or a sync has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Power {
+    /// It stays on.
+    Stays,
+    /// It fails at the same moment.
+    Fails,
+    /// It fails so many microseconds later, when the next process may have relied on what it found.
+    FailsLater(Micros),
+}
+
+impl Fault {
+    /// Whether it strikes a server's disk, or ends its process: without a disk, that has forgotten everything then.
+    pub fn needs_disk(&self) -> bool {
+        match self {
+            Fault::Pause { .. }
+            | Fault::SlowServer { .. }
+            | Fault::HungApplication { .. }
+            | Fault::CutPair { .. }
+            | Fault::CutOneWay { .. }
+            | Fault::CutServer { .. }
+            | Fault::CutGroup { .. }
+            | Fault::SlowLink { .. }
+            | Fault::ThinLinks { .. }
+            | Fault::Flapping { .. }
+            | Fault::LoseMessages { .. } => false,
+            Fault::Kill { .. }
+            | Fault::Stop { .. }
+            | Fault::PowerLoss { .. }
+            | Fault::AllPowerLost { .. }
+            | Fault::DieInWrite { .. }
+            | Fault::DieAt { .. }
+            | Fault::SlowDisk { .. }
+            | Fault::HungDisk { .. }
+            | Fault::DiskNearlyFull { .. }
+            | Fault::DiskFull { .. }
+            | Fault::SyncFails { .. }
+            | Fault::NoRoomForSnapshots { .. }
+            | Fault::FlipBit { .. }
+            | Fault::Lose { .. }
+            | Fault::OldCopy { .. }
+            | Fault::OtherMembers { .. } => true,
+        }
+    }
+}
+
+impl fmt::Display for Planned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>5} ms  {:?}", self.at / MS, self.fault)
+    }
+}
