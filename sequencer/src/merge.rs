@@ -60,7 +60,7 @@ pub enum Emitted<T> {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Merge<T> {
     layout: Layout,
-    lanes: Vec<Lane<T>>,
+    lanes: Vec<GroupQueue<T>>,
     /// The first slot that is not emitted.
     awaited: Slot,
     /// The position before `awaited`; kept beside it, so that a slot costs no multiplication.
@@ -72,14 +72,14 @@ pub struct Merge<T> {
 
 /// What the merge holds of one group.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Lane<T> {
+struct GroupQueue<T> {
     /// Commands that are pushed and not emitted, by rising place.
     held: VecDeque<(u64, T)>,
     /// The place pushed last; everything up to it is known.
     last: u64,
 }
 
-impl<T> Lane<T> {
+impl<T> GroupQueue<T> {
     /// The first place, at or above the merge's, that is not known to be a no-op: it holds commands, or is
     /// open.
     fn noops_end(&self, resumed: u64) -> u64 {
@@ -104,7 +104,7 @@ impl<T> Merge<T> {
         let emitted = layout.round_end(rounds_done);
         Self {
             layout,
-            lanes: layout.group_ids().map(|_| Lane { held: VecDeque::new(), last: 0 }).collect(),
+            lanes: layout.group_ids().map(|_| GroupQueue { held: VecDeque::new(), last: 0 }).collect(),
             awaited: Slot { place: rounds_done + 1, group: GroupId::new(1) },
             emitted: emitted.get(),
             resumed: rounds_done,

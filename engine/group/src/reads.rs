@@ -18,12 +18,12 @@ pub struct PendingReads {
     age: u64,
     retry_ticks: u64,
     /// Whom the newest question was last put to.
-    put_to: Leader,
+    put_to: KnownLeader,
     put_at: u64,
 }
 
 /// A leader by its term and id, and whether it is known to answer: one that leads here does so from its first commit on.
-pub type Leader = (u64, u64, bool);
+pub type KnownLeader = (u64, u64, bool);
 
 #[derive(Debug)]
 struct Asked {
@@ -50,7 +50,7 @@ impl PendingReads {
     }
 
     /// Begins a round, while this replica knows `commit` to be committed; returns the context to ask the leader with.
-    pub fn begin(&mut self, round: u64, leader: Leader, commit: u64) -> Vec<u8> {
+    pub fn begin(&mut self, round: u64, leader: KnownLeader, commit: u64) -> Vec<u8> {
         self.counter += 1;
         self.asked.push(Asked { counter: self.counter, round, since: self.age, commit, index: None });
         (self.put_to, self.put_at) = (leader, self.age);
@@ -58,7 +58,7 @@ impl PendingReads {
     }
 
     /// The context of the question that has to be put again, if that is so.
-    pub fn again(&mut self, leader: Leader) -> Option<Vec<u8>> {
+    pub fn again(&mut self, leader: KnownLeader) -> Option<Vec<u8>> {
         let newest = self.asked.last().filter(|asked| asked.index.is_none())?;
         let is_due = leader != self.put_to || self.age - self.put_at >= self.retry_ticks;
         if leader.1 == 0 || !is_due {
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
     use crate::batch::EntryFill;
 
-    const LEADER: Leader = (1, 2, true);
+    const LEADER: KnownLeader = (1, 2, true);
 
     #[test]
     fn a_lost_question_is_put_again_to_whoever_leads() {

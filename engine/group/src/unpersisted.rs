@@ -12,7 +12,7 @@ use crate::planted::{self, Bug};
 /// Readys on their way to the disk, in order.
 #[derive(Debug)]
 pub(super) struct Unpersisted {
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<WaitingReady>,
     limit: u64,
     /// Bytes of entries in `waiting`.
     writing: u64,
@@ -21,7 +21,7 @@ pub(super) struct Unpersisted {
 }
 
 #[derive(Debug)]
-struct Waiting {
+struct WaitingReady {
     /// The Ready whose write is waited for.
     write: u64,
     /// The last Ready behind it that needs no write of its own.
@@ -74,7 +74,14 @@ impl Unpersisted {
     pub fn push(&mut self, ready: u64, entries: &[LogEntry], voted: bool, messages: Vec<Message>, now: u64) {
         let bytes = entries.iter().map(LogEntry::memory_bytes).sum();
         self.writing += bytes;
-        self.waiting.push_back(Waiting { write: ready, through: ready, bytes, since: now, voted, messages });
+        self.waiting.push_back(WaitingReady {
+            write: ready,
+            through: ready,
+            bytes,
+            since: now,
+            voted,
+            messages,
+        });
     }
 
     /// A Ready that needs no write of its own follows what waits. Gives its messages back if nothing does.

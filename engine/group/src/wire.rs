@@ -73,12 +73,12 @@ impl From<MalformedBatch> for MalformedMessage {
 }
 
 /// Gathers a frame's parts: a scratch buffer for heads and small payloads, and large payloads as they are.
-struct Parts {
+struct FrameParts {
     done: Vec<Bytes>,
     scratch: BytesMut,
 }
 
-impl Parts {
+impl FrameParts {
     fn payload(&mut self, bytes: &Bytes) {
         if bytes.len() < SHARE_FROM {
             self.scratch.extend_from_slice(bytes);
@@ -102,7 +102,8 @@ impl Parts {
 impl Wire {
     /// The message as a frame.
     pub fn encode(&self) -> Frame {
-        let mut parts = Parts { done: Vec::new(), scratch: BytesMut::with_capacity(self.scratch_bytes()) };
+        let mut parts =
+            FrameParts { done: Vec::new(), scratch: BytesMut::with_capacity(self.scratch_bytes()) };
         match self {
             Wire::Raft(message) => encode_raft(TAG_RAFT, message, &mut parts),
             Wire::Notice(message) => encode_raft(TAG_NOTICE, message, &mut parts),
@@ -249,7 +250,7 @@ pub fn crosses_the_network(kind: MessageType) -> bool {
     type_code(kind).is_some()
 }
 
-fn encode_raft(tag: u8, message: &Message, parts: &mut Parts) {
+fn encode_raft(tag: u8, message: &Message, parts: &mut FrameParts) {
     let out = &mut parts.scratch;
     out.put_u8(tag);
     out.put_u8(type_code(message.msg_type).expect("the driver sends only what crosses the network"));

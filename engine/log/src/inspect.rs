@@ -5,7 +5,7 @@ use std::path::Path;
 use super::directory::{segment_numbers, segment_path};
 use super::files::Files;
 use super::format::HEADER_BYTES;
-use super::replay::{Found, Replay};
+use super::replay::{Replay, ReplayedLog};
 use super::segment::Segment;
 use super::{EntryId, HardState, LogError, Replayed};
 
@@ -158,7 +158,7 @@ impl Seen {
         }
     }
 
-    fn report(self, segment: &Segment, found: &Found) -> SegmentReport {
+    fn report(self, segment: &Segment, found: &ReplayedLog) -> SegmentReport {
         let Seen { entries, first, last, resets } = self;
         SegmentReport {
             file: name(&segment.path),

@@ -104,10 +104,10 @@ impl State {
         &self,
         pull: &mut Pull,
         out: &mut Vec<LogEntry>,
-    ) -> Result<ControlFlow<(), Option<Run>>, LogError> {
+    ) -> Result<ControlFlow<(), Option<ContiguousRead>>, LogError> {
         self.check_range(pull.next, pull.high)?;
         if pull.next < self.first_cached() {
-            let run = Run::plan(self, *pull);
+            let run = ContiguousRead::plan(self, *pull);
             return Ok(run.map_or(ControlFlow::Break(()), |run| ControlFlow::Continue(Some(run))));
         }
         let from = (pull.next - self.first_cached()) as usize;
@@ -123,15 +123,15 @@ impl State {
 }
 
 /// Neighbouring records, to be read in one go.
-struct Run {
+struct ContiguousRead {
     segment: Arc<Segment>,
     /// Where each entry is, from the pull's next on; in the order of the file.
     records: Vec<Location>,
 }
 
-impl Run {
+impl ContiguousRead {
     /// The longest run from the pull's next entry on; nothing if the limit admits no more.
-    fn plan(state: &State, mut pull: Pull) -> Option<Run> {
+    fn plan(state: &State, mut pull: Pull) -> Option<ContiguousRead> {
         let mut records: Vec<Location> = Vec::new();
         while pull.next <= pull.high && pull.next < state.first_cached() {
             let place =
@@ -149,7 +149,7 @@ impl Run {
             records.push(at);
         }
         let segment = Arc::clone(state.segment(records.first()?));
-        Some(Run { segment, records })
+        Some(ContiguousRead { segment, records })
     }
 
     /// Reads the run and hands out its entries. Stops at one that is not there, and says where it should have been.

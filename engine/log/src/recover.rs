@@ -10,9 +10,9 @@ use super::replay::Replay;
 use super::segment::Segment;
 use super::store::LogStore;
 use super::table::Table;
-use super::tail::{Held, Tail};
+use super::tail::{HeldSegment, Tail};
 use super::writer::LogWriter;
-use super::{Durability, HardState, Held as Known, LogConfig, LogError, Replayed};
+use super::{Durability, HardState, Held, LogConfig, LogError, Replayed};
 use crate::planted::{self, Bug};
 
 /// Opens a log, and creates it if there is none.
@@ -62,7 +62,7 @@ pub fn open(
     let directory = Arc::new(Directory::open(config, durable)?);
     let mut segments = directory.load()?;
     let replay = Replay::of(directory.path(), &segments, visit)?;
-    let found = Known {
+    let found = Held {
         segment: segments.last().map_or(0, |segment| segment.number),
         last: replay.last,
         hard_state: replay.hard_state,
@@ -82,8 +82,8 @@ pub fn open(
 
     let lowest = replay.found.iter().map(|found| found.lowest).chain([u64::MAX]);
     let held = segments.into_iter().zip(lowest);
-    let segments: VecDeque<Held> =
-        held.map(|(segment, lowest)| Held { segment: Arc::new(segment), lowest }).collect();
+    let segments: VecDeque<HeldSegment> =
+        held.map(|(segment, lowest)| HeldSegment { segment: Arc::new(segment), lowest }).collect();
     let number = segments.back().map_or(1, |held| held.segment.number) + 1;
     let next = Next { number, held: segments.iter().map(|held| held.segment.bytes).sum() };
     let preparer = Preparer::start(Arc::clone(&directory), next, config.prepare_beside)?;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::format::{HEADER_BYTES, Note, Record};
 use super::frame::{Frame, decode_frame, find_later};
 use super::segment::Segment;
-use super::table::{Location, Place, Table};
+use super::table::{Location, Table, TableEntry};
 use super::{EntryId, HardState, LogError, Replayed};
 use crate::planted::{self, Bug};
 
@@ -25,7 +25,7 @@ pub(super) struct Replay {
     /// The number of the frame that is to follow.
     pub sequence: u64,
     /// What each segment holds that was read.
-    pub found: Vec<Found>,
+    pub found: Vec<ReplayedLog>,
     /// How many segments there are up to the end of the log. Those behind it are yet to be used.
     pub in_use: usize,
     /// Up to where the log says that it is compacted.
@@ -35,7 +35,7 @@ pub(super) struct Replay {
 }
 
 /// What a segment of the log was found to hold.
-pub(super) struct Found {
+pub(super) struct ReplayedLog {
     /// How many frames are part of the log.
     pub frames: u64,
     /// Where its last frame starts; where they all end if it has none.
@@ -48,9 +48,15 @@ pub(super) struct Found {
     pub lowest: u64,
 }
 
-impl Default for Found {
+impl Default for ReplayedLog {
     fn default() -> Self {
-        Found { frames: 0, last_frame: HEADER_BYTES, end: HEADER_BYTES, leftovers: false, lowest: u64::MAX }
+        ReplayedLog {
+            frames: 0,
+            last_frame: HEADER_BYTES,
+            end: HEADER_BYTES,
+            leftovers: false,
+            lowest: u64::MAX,
+        }
     }
 }
 
@@ -92,7 +98,7 @@ impl Replay {
             return Err(damaged(segment, 0, "the segment before this one is missing"));
         }
         let bytes = segment.read_all()?;
-        let mut found = Found::default();
+        let mut found = ReplayedLog::default();
         // A segment without a frame ends the log. There is one if it had been prepared, and was not needed yet.
         let ended = self.in_use < before.len();
         let mut read =
@@ -108,7 +114,7 @@ impl Replay {
     }
 
     /// What was found in the segment that is to be written next; nothing if there is none.
-    pub fn active(&self) -> Option<&Found> {
+    pub fn active(&self) -> Option<&ReplayedLog> {
         self.found[..self.in_use].last()
     }
 
@@ -130,7 +136,7 @@ impl Replay {
         segment: &Segment,
         is_first: bool,
         bytes: &Bytes,
-        found: &mut Found,
+        found: &mut ReplayedLog,
         visit: Visit<'_>,
     ) -> Result<(), LogError> {
         while let Some(frame) = decode_frame(segment.seal, bytes, found.end as usize) {
@@ -232,7 +238,7 @@ impl Replay {
             // A compacted log may begin in the middle of what was replaced later. Its floor will be known by the end.
             self.table = Table::new(EntryId { index: id.index - 1, term: 0 });
         }
-        self.table.put(id.index, Place { term: id.term, at: Some(at) });
+        self.table.put(id.index, TableEntry { term: id.term, at: Some(at) });
         self.last = id;
         Ok(())
     }

@@ -11,7 +11,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::format::entry_bytes;
 use super::segment::Segment;
-use super::table::{Location, Place, Table};
+use super::table::{Location, Table, TableEntry};
 use super::{EntryId, HardState, Held, LogEntry, LogError};
 
 /// The view of a log that threads share; a clone is another handle to the same log. See [`open`](super::open).
@@ -281,7 +281,7 @@ impl State {
     fn push(&mut self, entry: &LogEntry) {
         let bytes = entry_bytes(entry);
         assert!(bytes <= super::ENTRY_BYTES_MAX, "an entry of {bytes} bytes is too long for the log");
-        self.table.put(entry.index, Place { term: entry.term, at: None });
+        self.table.put(entry.index, TableEntry { term: entry.term, at: None });
         self.cache.push_back(entry.clone());
         self.cached_bytes += bytes;
     }

@@ -25,19 +25,19 @@ impl Location {
 
 /// What is known of an entry. There is one for every entry above the floor, so it is kept small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct TableEntry {
     pub term: u64,
     /// Nothing until it is written.
     pub at: Option<Location>,
 }
 
-const _: () = assert!(size_of::<Place>() == 24);
+const _: () = assert!(size_of::<TableEntry>() == 24);
 
 /// The entries above the floor, without their payload.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     floor: EntryId,
-    places: VecDeque<Place>,
+    places: VecDeque<TableEntry>,
 }
 
 impl Table {
@@ -63,7 +63,7 @@ impl Table {
     }
 
     /// The entry's place; nothing up to the floor and behind the last.
-    pub fn get(&self, index: u64) -> Option<&Place> {
+    pub fn get(&self, index: u64) -> Option<&TableEntry> {
         self.places.get(self.position(index)?)
     }
 
@@ -80,7 +80,7 @@ impl Table {
     ///
     /// # Panics
     /// When the index is not above the floor (invariant compaction_floor) or would leave a hole.
-    pub fn put(&mut self, index: u64, place: Place) {
+    pub fn put(&mut self, index: u64, place: TableEntry) {
         assert!(index > self.floor.index, "compaction_floor: entry {index} is compacted away");
         assert!(index <= self.last() + 1, "no_holes: entry {index} does not follow {}", self.last());
         self.places.truncate((index - self.first()) as usize);

@@ -11,7 +11,7 @@ use super::{EntryId, HardState, LogEntry};
 #[derive(Debug)]
 pub(super) struct Tail {
     /// The segments in use; the last one is written.
-    pub segments: VecDeque<Held>,
+    pub segments: VecDeque<HeldSegment>,
     /// Where the next frame goes in the last segment, in bytes.
     pub position: u64,
     /// The next frame's number.
@@ -24,7 +24,7 @@ pub(super) struct Tail {
 
 /// A segment in use.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct HeldSegment {
     pub segment: Arc<Segment>,
     /// The lowest index of an entry in it; the greatest integer if it holds none. What was dropped by a reset does not
     /// count.
@@ -33,7 +33,7 @@ pub(super) struct Held {
 
 impl Tail {
     /// The segment that is written.
-    pub fn active(&self) -> &Held {
+    pub fn active(&self) -> &HeldSegment {
         self.segments.back().expect("a log has a segment that is written")
     }
 
@@ -44,7 +44,7 @@ impl Tail {
 
     /// Goes on in another segment.
     pub fn roll(&mut self, segment: Arc<Segment>, position: u64) {
-        self.segments.push_back(Held { segment, lowest: u64::MAX });
+        self.segments.push_back(HeldSegment { segment, lowest: u64::MAX });
         self.position = position;
     }
 

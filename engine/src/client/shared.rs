@@ -9,7 +9,7 @@ use niagara_group::batch::{LONE_COMMAND_BYTES, put_command};
 use niagara_group::digest_mark::DigestMark;
 
 use crate::clock::Clock;
-use crate::lane::{Deliveries, Lane, LaneId, Leader, Piece, Sink, Submission, choose};
+use crate::lane::{Deliveries, Lane, LaneId, Leadership, Piece, Sink, Submission, choose};
 use crate::metrics::Metrics;
 use crate::outcome::{Consistency, Refused};
 use crate::planted::{self, Bug};
@@ -67,9 +67,9 @@ impl<S: StateMachine> Shared<S> {
         let anchor = self.progress.anchor.load(SeqCst) as usize;
         let groups = self.progress.groups.iter().zip(self.lanes.iter());
         let leader = |group: &GroupProgress| match (group.leads.load(SeqCst), group.leader.load(SeqCst)) {
-            (true, _) => Leader::Here,
-            (false, 0) => Leader::Unknown,
-            (false, _) => Leader::Elsewhere,
+            (true, _) => Leadership::Here,
+            (false, 0) => Leadership::Unknown,
+            (false, _) => Leadership::Elsewhere,
         };
         choose(groups.map(|(group, lane)| (leader(group), lane.traffic())), anchor)
     }

@@ -48,12 +48,12 @@ pub(crate) struct Identity {
     life: u64,
     /// The run of the machine.
     boot: String,
-    place: Option<Place>,
+    place: Option<RecordFile>,
     record: Mutex<Record>,
 }
 
 #[derive(Debug)]
-struct Place {
+struct RecordFile {
     files: Arc<dyn Files>,
     path: PathBuf,
 }
@@ -73,7 +73,7 @@ impl Identity {
         let place = match (config.durability, &found) {
             (Durability::Memory, Some(_)) => return Err(IdentityError::WouldForget(dir.clone())),
             (Durability::Memory, None) => None,
-            (Durability::Fsync | Durability::Os, _) => Some(Place { files: Arc::clone(files), path }),
+            (Durability::Fsync | Durability::Os, _) => Some(RecordFile { files: Arc::clone(files), path }),
         };
         let record = match &place {
             None => new_record(config, &**files, life),
@@ -248,7 +248,7 @@ fn is_old_copy(known: &Met, peer: &Hello) -> bool {
     known.life != 0 && life != 0 && life != known.life
 }
 
-impl Place {
+impl RecordFile {
     /// Puts the record into the place of the one before.
     fn save(&self, record: &Record) -> Result<(), IdentityError> {
         self.replace(record.to_text().as_bytes())

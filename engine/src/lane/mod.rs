@@ -10,5 +10,5 @@ mod tickets;
 
 pub(crate) use queue::{LaneQueue, Origin, Piece};
 pub use routing::LaneId;
-pub(crate) use routing::{Leader, choose};
-pub(crate) use tickets::{Deliveries, Lane, Limits, Sink, Submission};
+pub(crate) use routing::{Leadership, choose};
+pub(crate) use tickets::{Deliveries, Lane, LaneLimits, Sink, Submission};

@@ -14,7 +14,7 @@ use crate::sync::{AtomicU64, AtomicUsize, Mutex, Ordering::SeqCst};
 pub(crate) struct LaneQueue {
     origin: Origin,
     seal_bytes: usize,
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<QueuedCommands>,
     commands: AtomicUsize,
     bytes: AtomicUsize,
     next_command: AtomicU64,
@@ -34,7 +34,7 @@ pub(crate) struct Origin {
 }
 
 #[derive(Default)]
-struct Waiting {
+struct QueuedCommands {
     sealed: VecDeque<SubBatch>,
     open: BytesMut,
     open_first: u64,
@@ -154,7 +154,7 @@ impl LaneSource for &LaneQueue {
     }
 }
 
-impl Waiting {
+impl QueuedCommands {
     fn add(&mut self, first: u64, body: BytesMut, count: u32) {
         let replaces = planted::is(Bug::MovedRunReplaces) && body.len() >= MOVED_FROM;
         if self.open_count == 0 || replaces {

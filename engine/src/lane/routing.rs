@@ -19,7 +19,7 @@ pub(crate) struct Traffic {
 
 /// Who leads a lane's group; the better ones come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Leader {
+pub(crate) enum Leadership {
     Here,
     Elsewhere,
     Unknown,
@@ -31,7 +31,7 @@ struct Rank {
     without_leader: bool,
     is_busy: bool,
     load: usize,
-    leader: Leader,
+    leader: Leadership,
     spilled: usize,
     is_not_the_anchor: bool,
     lane: usize,
@@ -49,25 +49,25 @@ struct Rank {
 /// since more would only wait.
 ///
 /// What is known of each lane is given in the order of the lanes; `anchor` is one of them.
-pub(crate) fn choose(lanes: impl Iterator<Item = (Leader, Traffic)> + Clone, anchor: usize) -> LaneId {
-    let leads = lanes.clone().any(|(leader, _)| leader == Leader::Here);
+pub(crate) fn choose(lanes: impl Iterator<Item = (Leadership, Traffic)> + Clone, anchor: usize) -> LaneId {
+    let leads = lanes.clone().any(|(leader, _)| leader == Leadership::Here);
     let rank = |(lane, (leader, traffic))| Rank::of(lane, lane == anchor, leader, leads, traffic);
     LaneId(lanes.enumerate().map(rank).min().expect("there is at least one group").lane as u16)
 }
 
 impl Rank {
     /// `leads`: this server leads a group, so that commands for others' groups have spilled from there.
-    fn of(lane: usize, is_anchor: bool, leader: Leader, leads: bool, traffic: Traffic) -> Rank {
+    fn of(lane: usize, is_anchor: bool, leader: Leadership, leads: bool, traffic: Traffic) -> Rank {
         let Traffic { is_saturated, in_flight, entry, window } = traffic;
-        let is_elsewhere = leader == Leader::Elsewhere;
+        let is_elsewhere = leader == Leadership::Elsewhere;
         let is_full = is_elsewhere && in_flight >= window * entry;
         let handicap = match leader {
-            Leader::Elsewhere if is_full => FULL,
-            Leader::Elsewhere => window * entry / 2,
-            Leader::Here | Leader::Unknown => 0,
+            Leadership::Elsewhere if is_full => FULL,
+            Leadership::Elsewhere => window * entry / 2,
+            Leadership::Here | Leadership::Unknown => 0,
         };
         Rank {
-            without_leader: leader == Leader::Unknown,
+            without_leader: leader == Leadership::Unknown,
             is_busy: is_saturated || is_full,
             load: if in_flight < entry { 0 } else { in_flight } + handicap,
             leader,
@@ -87,22 +87,22 @@ mod tests {
 
     /// The best of lanes that are given by leader, bytes in flight (a full entry has ten), and whether one waits here; lane 1
     /// is the anchor.
-    fn best(lanes: &[(Leader, usize, bool)]) -> usize {
+    fn best(lanes: &[(Leadership, usize, bool)]) -> usize {
         let traffic = |&(leader, in_flight, is_saturated)| {
             (leader, Traffic { is_saturated, in_flight, entry: 10, window: 4 })
         };
         usize::from(choose(lanes.iter().map(traffic), 1).0)
     }
 
-    const HERE: Leader = Leader::Here;
-    const ELSEWHERE: Leader = Leader::Elsewhere;
+    const HERE: Leadership = Leadership::Here;
+    const ELSEWHERE: Leadership = Leadership::Elsewhere;
 
     #[test]
     fn under_light_load_the_anchor_takes_all() {
         assert_eq!(best(&[(HERE, 0, false), (HERE, 9, false), (ELSEWHERE, 0, false)]), 1);
         assert_eq!(best(&[(ELSEWHERE, 0, false), (ELSEWHERE, 9, false)]), 1);
         assert_eq!(best(&[(HERE, 0, false), (ELSEWHERE, 0, false)]), 0, "but what is led here comes first");
-        assert_eq!(best(&[(Leader::Unknown, 0, false), (ELSEWHERE, 30, false)]), 1);
+        assert_eq!(best(&[(Leadership::Unknown, 0, false), (ELSEWHERE, 30, false)]), 1);
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(crate) trait Sink<R>: Send + Sync {
 /// One lane of this server: numbers its commands, and completes them in that order.
 pub(crate) struct Lane<R> {
     pub queue: Arc<LaneQueue>,
-    limits: Limits,
+    limits: LaneLimits,
     /// Bytes of commands without an outcome in the log; a copy of what the tickets have, for a look without their lock.
     in_flight: AtomicUsize,
     tickets: Mutex<Tickets<R>>,
@@ -29,7 +29,7 @@ pub(crate) struct Lane<R> {
 
 /// How much may be in flight in a lane.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub(crate) struct LaneLimits {
     pub commands: usize,
     pub bytes: usize,
     /// Entries that fill a group's window.
@@ -43,14 +43,14 @@ struct Tickets<R> {
     done: u64,
     commands: usize,
     bytes: usize,
-    runs: VecDeque<Run<R>>,
+    runs: VecDeque<SubmittedRun<R>>,
     /// How many runs at the front have been told that their outcome is unknown.
     expired: usize,
     closed: bool,
 }
 
 /// What one caller submitted at once.
-struct Run<R> {
+struct SubmittedRun<R> {
     first: u64,
     sink: Arc<dyn Sink<R>>,
     tokens: Vec<u64>,
@@ -58,7 +58,7 @@ struct Run<R> {
     deadline: Instant,
 }
 
-impl<R> Run<R> {
+impl<R> SubmittedRun<R> {
     fn end(&self) -> u64 {
         self.first + self.tokens.len() as u64
     }
@@ -89,7 +89,7 @@ const MOST_SPARE: usize = 4;
 type Delivery<R> = (Arc<dyn Sink<R>>, Vec<Completion<R>>);
 
 impl<R> Lane<R> {
-    pub fn new(queue: Arc<LaneQueue>, limits: Limits) -> Self {
+    pub fn new(queue: Arc<LaneQueue>, limits: LaneLimits) -> Self {
         let tickets = Tickets {
             next: 1,
             done: 1,
@@ -121,7 +121,7 @@ impl<R> Lane<R> {
         tickets.bytes += bytes;
         self.in_flight.store(tickets.bytes, SeqCst);
         let tokens = std::mem::take(tokens);
-        tickets.runs.push_back(Run { first, sink: Arc::clone(sink), tokens, bytes, deadline });
+        tickets.runs.push_back(SubmittedRun { first, sink: Arc::clone(sink), tokens, bytes, deadline });
         // Pushed under the tickets' lock, so that the queue sees the numbers in order.
         if planted::is(Bug::NumberedBeforePushed) {
             drop(tickets);
@@ -238,7 +238,7 @@ impl<R> Lane<R> {
 }
 
 impl<R> Tickets<R> {
-    fn expire(&mut self, is_due: impl Fn(&Run<R>) -> bool, out: &mut Deliveries<R>) {
+    fn expire(&mut self, is_due: impl Fn(&SubmittedRun<R>) -> bool, out: &mut Deliveries<R>) {
         while let Some(run) = self.runs.get(self.expired).filter(|run| is_due(run)) {
             let done = self.done.saturating_sub(run.first) as usize;
             let unknown = run.tokens.iter().skip(done).map(|&token| Completion::Unknown { token });
@@ -318,7 +318,7 @@ mod tests {
     impl Fixture {
         fn new() -> Self {
             let queue = LaneQueue::new(Origin { server: 1, incarnation: 1, lane: 0 }, 1 << 10);
-            let lane = Lane::new(Arc::new(queue), Limits { commands: 10, bytes: 100, window: 4 });
+            let lane = Lane::new(Arc::new(queue), LaneLimits { commands: 10, bytes: 100, window: 4 });
             Fixture { lane, heard: Arc::default(), start: Instant::now() }
         }
 
@@ -442,7 +442,7 @@ mod tests {
             }
         }
         let queue = LaneQueue::new(Origin { server: 1, incarnation: 1, lane: 0 }, 1 << 10);
-        let lane = Arc::new(Lane::new(Arc::new(queue), Limits { commands: 10, bytes: 100, window: 4 }));
+        let lane = Arc::new(Lane::new(Arc::new(queue), LaneLimits { commands: 10, bytes: 100, window: 4 }));
         let piece = Piece::Framed { body: BytesMut::zeroed(1), count: 1 };
         let deadline = Instant::now();
         let submission = Submission { pieces: &mut vec![piece], bytes: 1, tokens: &mut vec![7], deadline };

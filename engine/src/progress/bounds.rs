@@ -8,7 +8,7 @@ use crate::sync::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
 /// What the bounds are.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub(crate) struct ByteLimits {
     /// Of the logs of all groups, beyond what the merge has passed.
     pub behind: u64,
     /// Pulled out of the logs and not merged; and, once more, merged and not executed.
@@ -18,7 +18,7 @@ pub(crate) struct Limits {
 /// Bytes that wait. Written by the threads through which they go.
 #[derive(Debug)]
 pub(crate) struct Bounds {
-    pub limits: Limits,
+    pub limits: ByteLimits,
     groups: u64,
     behind: AtomicU64,
     is_behind: AtomicBool,
@@ -27,7 +27,7 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
-    pub fn new(limits: Limits, groups: usize) -> Self {
+    pub fn new(limits: ByteLimits, groups: usize) -> Self {
         let zero = || AtomicU64::new(0);
         let is_behind = AtomicBool::new(false);
         Bounds { limits, groups: groups as u64, behind: zero(), is_behind, pulled: zero(), executing: zero() }
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_server_is_behind_from_near_the_limit_until_well_below_it() {
-        let bounds = Bounds::new(Limits { behind: 800, merge: 100 }, 2);
+        let bounds = Bounds::new(ByteLimits { behind: 800, merge: 100 }, 2);
         bounds.group_is_behind(0, 400);
         bounds.group_is_behind(0, 299);
         assert!(!bounds.is_behind());
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn execution_is_full_at_its_limit() {
-        let bounds = Bounds::new(Limits { behind: 800, merge: 100 }, 2);
+        let bounds = Bounds::new(ByteLimits { behind: 800, merge: 100 }, 2);
         bounds.merged(99);
         assert!(!bounds.execution_is_full());
         bounds.merged(50);

@@ -19,11 +19,11 @@ use crate::agreement::{Compared, DigestOf, FirstDifference, compare};
 pub(crate) struct Divergence {
     servers: usize,
     is_diverged: AtomicBool,
-    known: Mutex<Known>,
+    known: Mutex<KnownPeers>,
 }
 
 #[derive(Default)]
-struct Known {
+struct KnownPeers {
     peers: BTreeMap<u64, Peer>,
     /// By zero-based index of the group: what is committed here and missing there.
     contradicted: BTreeMap<usize, String>,
@@ -88,7 +88,7 @@ impl Divergence {
         }
     }
 
-    fn conclude(&self, known: &Known) {
+    fn conclude(&self, known: &KnownPeers) {
         if known.is_diverged(self.servers) != self.is_diverged() {
             let diverged = !self.is_diverged();
             self.is_diverged.store(diverged, SeqCst);
@@ -107,7 +107,7 @@ impl Divergence {
 const ADVICE: &str =
     "Keep all data directories as they are, look at `niagara status`, and report this: it must never happen";
 
-impl Known {
+impl KnownPeers {
     fn compare(&mut self, peer: u64, mine: &[DigestMark]) {
         let known = self.peers.entry(peer).or_default();
         match compare(mine, &known.marks) {

@@ -34,7 +34,7 @@ use crate::snapshot::{Header, SnapshotSignals, Snapshots};
 
 pub(crate) use alarms::{alarms, measure, waiting};
 pub(crate) use bell::Bell;
-pub(crate) use bounds::{Bounds, Limits};
+pub(crate) use bounds::{Bounds, ByteLimits};
 pub(crate) use divergence::Divergence;
 pub(crate) use executed::Executed;
 pub(crate) use mailbox::Mailbox;
@@ -113,7 +113,7 @@ pub(crate) enum Mail {
 
 impl SharedProgress {
     /// Of a server that is one of so many.
-    pub fn new(groups: usize, servers: usize, limits: Limits) -> Self {
+    pub fn new(groups: usize, servers: usize, limits: ByteLimits) -> Self {
         SharedProgress {
             level: Level::default(),
             anchor: AtomicU32::new(0),

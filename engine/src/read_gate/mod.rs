@@ -34,14 +34,14 @@ pub(crate) struct ReadBatch {
 pub(crate) struct ReadGate {
     progress: Arc<SharedProgress>,
     metrics: Arc<Metrics>,
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<WaitingReads>,
     /// The least position whose execution completes a read; `u64::MAX` if none waits for execution.
     wanted: AtomicU64,
     /// While a group has been without a leader for longer, no strong read can be answered.
     leaderless_ticks: u32,
 }
 
-struct Waiting {
+struct WaitingReads {
     strong: ReadBarriers<ReadBatch>,
     at_least: Vec<(GlobalPosition, ReadBatch)>,
     closed: bool,
@@ -65,7 +65,7 @@ impl ReadGate {
         leaderless_ticks: u32,
     ) -> Self {
         let strong = ReadBarriers::new(layout, retry_ticks);
-        let waiting = Waiting { strong, at_least: Vec::new(), closed: false };
+        let waiting = WaitingReads { strong, at_least: Vec::new(), closed: false };
         ReadGate {
             progress,
             metrics,
@@ -141,7 +141,7 @@ impl ReadGate {
 
     /// Takes out what may be completed. The wish is published before the last look at how far execution is, and
     /// execution publishes before it looks at the wish: so one of the two sees the other.
-    fn complete(&self, waiting: &mut Waiting) -> Ended {
+    fn complete(&self, waiting: &mut WaitingReads) -> Ended {
         let wanted = waiting.wanted();
         let early = planted::is(Bug::WishAfterLook).then(|| self.progress.applied.load(SeqCst));
         self.wanted.store(wanted, SeqCst);
@@ -200,7 +200,7 @@ impl ReadGate {
     }
 }
 
-impl Waiting {
+impl WaitingReads {
     /// Takes out the reads for which `gone` says yes.
     fn extract(&mut self, mut gone: impl FnMut(&ReadBatch) -> bool) -> Vec<ReadBatch> {
         let mut out = Vec::new();

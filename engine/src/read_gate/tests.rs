@@ -2,7 +2,7 @@ use std::sync::Weak;
 use std::time::Duration;
 
 use super::*;
-use crate::progress::Limits;
+use crate::progress::ByteLimits;
 
 /// Reads again when it is told anything, as a task's waker may do; and finds the gate unlocked.
 struct ReadsAgain {
@@ -48,7 +48,7 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
-        let progress = Arc::new(SharedProgress::new(1, 1, Limits { behind: u64::MAX, merge: u64::MAX }));
+        let progress = Arc::new(SharedProgress::new(1, 1, ByteLimits { behind: u64::MAX, merge: u64::MAX }));
         let metrics = Arc::new(Metrics::new(1));
         let gate = Arc::new(ReadGate::new(Layout::new(1), Arc::clone(&progress), metrics, 6, 40));
         let sink = Arc::new(ReadsAgain { gate: Arc::downgrade(&gate), heard: Mutex::default() });

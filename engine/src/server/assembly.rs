@@ -13,7 +13,7 @@ use niagara_net::{LinkConfig, Peer, Transport};
 use super::environment::Environment;
 use super::group_thread::{Disk, GroupThread};
 use super::log_thread::{LogThread, Pending};
-use super::parts::{GroupParts, Parts};
+use super::parts::{GroupParts, ServerParts};
 use super::sequencer::STRETCHES_WAITING;
 use super::sequencer_thread::SequencerThread;
 use super::snapshot_thread::SnapshotThread;
@@ -114,7 +114,7 @@ impl<S: StateMachine> Engine<S> {
             prepare_beside: true,
             election_seed: None,
         };
-        let parts = Parts::open(&config, &environment, state)?;
+        let parts = ServerParts::open(&config, &environment, state)?;
         let identity = Arc::clone(&parts.identity);
         let transport = |group| open_link(&config, group, &identity);
         let transports = (0..config.groups()).map(transport).collect::<Result<Vec<_>, _>>()?;
@@ -150,11 +150,12 @@ impl<S: StateMachine> Engine<S> {
     fn start_threads(
         &mut self,
         config: &Config,
-        parts: Parts<S>,
+        parts: ServerParts<S>,
         (transports, transfer): (Vec<Transport>, Transport),
         cores: Vec<Option<core_affinity::CoreId>>,
     ) -> io::Result<()> {
-        let Parts { shared, groups, sequencer, application, manager, mut room, bell, identity: _ } = parts;
+        let ServerParts { shared, groups, sequencer, application, manager, mut room, bell, identity: _ } =
+            parts;
         let (out, input) = crossbeam_channel::bounded(STRETCHES_WAITING);
         self.application = Some(spawn("application".into(), move || application.run(&input))?);
         let keeping = SnapshotThread { manager, progress: Arc::clone(&shared.progress), transport: transfer };

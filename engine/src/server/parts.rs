@@ -11,24 +11,24 @@ use super::environment::Environment;
 use super::replica::{Replica, ReplicaShare};
 use super::sequencer::{Sequencer, SnapshotLimits};
 use super::snapshot_manager::{SnapshotManager, SnapshotManagerConfig, SnapshotManagerShare};
-use super::start::{Found, OpenGroup, open_group, open_snapshots};
+use super::start::{OpenGroup, RestoredSnapshot, open_group, open_snapshots};
 use super::start_error::StartError;
 use crate::apply::LaneSessions;
 use crate::client::Shared;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::identity::Identity;
-use crate::lane::{Lane, LaneQueue, Limits};
+use crate::lane::{Lane, LaneLimits, LaneQueue};
 use crate::metrics::Metrics;
 use crate::planted::{self, Bug};
-use crate::progress::Limits as Bounded;
+use crate::progress::ByteLimits;
 use crate::progress::{Bell, RoomWatch, SharedProgress};
 use crate::read_gate::ReadGate;
 use crate::snapshot::{Handover, Header};
 use crate::state_machine::StateMachine;
 
 /// The parts of a server.
-pub(crate) struct Parts<S: StateMachine> {
+pub(crate) struct ServerParts<S: StateMachine> {
     pub identity: Arc<Identity>,
     pub shared: Arc<Shared<S>>,
     pub groups: Vec<GroupParts>,
@@ -48,16 +48,17 @@ pub(crate) struct GroupParts {
     pub writer: LogWriter,
 }
 
-impl<S: StateMachine> Parts<S> {
+impl<S: StateMachine> ServerParts<S> {
     /// Reads the identity, and opens snapshots and logs. The state machine goes on from the newest snapshot, and is to execute the
-    /// log from there on; without one it begins empty. The server has not begun to run then: see [`Parts::begin`].
-    pub fn open(config: &Config, environment: &Environment, state: S) -> Result<Parts<S>, StartError> {
+    /// log from there on; without one it begins empty. The server has not begun to run then: see [`ServerParts::begin`].
+    pub fn open(config: &Config, environment: &Environment, state: S) -> Result<ServerParts<S>, StartError> {
         let layout = Layout::new(config.groups());
         let identity = Arc::new(Identity::open(config, &environment.files, environment.boot)?);
-        let bounds = Bounded { behind: config.behind_bytes, merge: config.merge_bytes as u64 };
+        let bounds = ByteLimits { behind: config.behind_bytes, merge: config.merge_bytes as u64 };
         let progress =
             Arc::new(SharedProgress::new(usize::from(config.groups()), config.members.len(), bounds));
-        let Found { files, store, snapshot } = open_snapshots::<S>(config, environment, &state.reader())?;
+        let RestoredSnapshot { files, store, snapshot } =
+            open_snapshots::<S>(config, environment, &state.reader())?;
         let header = snapshot.as_ref().map(|(header, _)| Arc::clone(header));
         let open = |group| open_group(config, group, environment, &identity, header.as_deref());
         let groups = (0..config.groups()).map(open).collect::<Result<Vec<_>, _>>()?;
@@ -110,7 +111,7 @@ impl<S: StateMachine> Parts<S> {
         };
         let groups = groups.into_iter().enumerate().map(of_group).collect();
         let room = room_watch(config, environment);
-        Ok(Parts { identity, groups, shared, sequencer, application, manager, room, bell })
+        Ok(ServerParts { identity, groups, shared, sequencer, application, manager, room, bell })
     }
 
     /// The server begins to run: the last step of a start, after which it may be seen by others. Until then nothing is changed
@@ -201,7 +202,8 @@ fn share<S: StateMachine>(
     reader: S::Reader,
     bell: &Arc<Bell>,
 ) -> Shared<S> {
-    let limits = Limits { commands: config.lane_commands, bytes: config.lane_bytes, window: config.window };
+    let limits =
+        LaneLimits { commands: config.lane_commands, bytes: config.lane_bytes, window: config.window };
     let metrics = Arc::new(Metrics::new(config.groups()));
     // Raft drops a question silently; a leader answers within a heartbeat or so, or not at all.
     let retry_ticks = 3 * config.heartbeat_ticks;

@@ -12,7 +12,7 @@ use super::application::Application;
 use super::environment::Environment;
 use super::group_thread::complete;
 use super::log_thread::Pending;
-use super::parts::{GroupParts, Parts};
+use super::parts::{GroupParts, ServerParts};
 use super::sequencer::{STRETCHES_WAITING, Sequencer};
 use super::snapshot_manager::SnapshotManager;
 use super::start_error::StartError;
@@ -153,9 +153,9 @@ impl<S: StateMachine> SimServer<S> {
     /// When a log is damaged, or has lost what was acknowledged.
     pub fn open(config: &Config, environment: &Environment, state: S) -> Result<SimServer<S>, StartError> {
         config.check()?;
-        let parts = Parts::open(config, environment, state)?;
+        let parts = ServerParts::open(config, environment, state)?;
         parts.begin(config)?;
-        let Parts { identity, shared, groups, sequencer, application, manager, room, bell: _ } = parts;
+        let ServerParts { identity, shared, groups, sequencer, application, manager, room, bell: _ } = parts;
         Ok(SimServer {
             config: config.clone(),
             identity,

@@ -18,7 +18,7 @@ use crate::snapshot::{Header, SnapshotStore};
 use crate::state_machine::StateMachine;
 
 /// The snapshots of a server, and the state that was read from the newest.
-pub(super) struct Found<S: StateMachine> {
+pub(super) struct RestoredSnapshot<S: StateMachine> {
     pub files: Arc<dyn Files>,
     pub store: SnapshotStore,
     pub snapshot: Option<(Arc<Header>, S::Restoring)>,
@@ -37,7 +37,7 @@ pub(super) fn open_snapshots<S: StateMachine>(
     config: &Config,
     environment: &Environment,
     reader: &S::Reader,
-) -> Result<Found<S>, StartError> {
+) -> Result<RestoredSnapshot<S>, StartError> {
     let files = snapshot_files(config, environment);
     let mut store = SnapshotStore::open(Arc::clone(&files), config.data_dir.join("snapshots"))?;
     let restored = store.restore_newest(config.cluster, config.groups(), |file| {
@@ -50,7 +50,7 @@ pub(super) fn open_snapshots<S: StateMachine>(
         tracing::info!(position = %header.position(), bytes = kept.bytes, "the state is read from a snapshot");
         (header, state)
     });
-    Ok(Found { files, store, snapshot })
+    Ok(RestoredSnapshot { files, store, snapshot })
 }
 
 /// Where snapshots are: beside the logs, or in memory if those are.

@@ -25,7 +25,7 @@ pub(crate) struct Fetch {
     /// The least round that helps.
     pub round: u64,
     part: u128,
-    stage: Stage,
+    stage: FetchStage,
     /// When something was last heard of it.
     heard: Instant,
     /// When it was last asked for.
@@ -35,7 +35,7 @@ pub(crate) struct Fetch {
 }
 
 #[derive(Debug)]
-enum Stage {
+enum FetchStage {
     /// Which file is there?
     Asking,
     Receiving(Receiving),
@@ -70,16 +70,24 @@ impl Fetch {
         part: u128,
         (retry, piece_bytes): (Duration, u32),
     ) -> (Fetch, Transfer) {
-        let fetch =
-            Fetch { from, round, part, stage: Stage::Asking, heard: now, asked: now, retry, piece_bytes };
+        let fetch = Fetch {
+            from,
+            round,
+            part,
+            stage: FetchStage::Asking,
+            heard: now,
+            asked: now,
+            retry,
+            piece_bytes,
+        };
         (fetch, Transfer::Ask { round, part })
     }
 
     /// Bytes received, of how many; nothing while that is not known.
     pub fn extent(&self) -> (u64, u64) {
         match &self.stage {
-            Stage::Asking => (0, 0),
-            Stage::Receiving(receiving) => (receiving.received, receiving.bytes),
+            FetchStage::Asking => (0, 0),
+            FetchStage::Receiving(receiving) => (receiving.received, receiving.bytes),
         }
     }
 
@@ -96,7 +104,7 @@ impl Fetch {
         store: &SnapshotStore,
         files: &dyn Files,
     ) -> Result<FetchStep, SnapshotError> {
-        if round < self.round || !matches!(self.stage, Stage::Asking) {
+        if round < self.round || !matches!(self.stage, FetchStage::Asking) {
             return Ok(FetchStep::UnderWay);
         }
         self.heard = now;
@@ -109,18 +117,25 @@ impl Fetch {
             }
             Err(_) => (files.create(&path).map_err(SnapshotError::io("create the part", &path))?, 0),
         };
-        self.stage =
-            Stage::Receiving(Receiving { id, bytes, file, path, received, requested: received, synced: 0 });
+        self.stage = FetchStage::Receiving(Receiving {
+            id,
+            bytes,
+            file,
+            path,
+            received,
+            requested: received,
+            synced: 0,
+        });
         self.complete_if_all_there()
     }
 
     /// The file has gone meanwhile: it begins anew.
     pub fn gone(&mut self, now: Instant, id: u128) -> Option<Transfer> {
-        let Stage::Receiving(receiving) = &self.stage else { return None };
+        let FetchStage::Receiving(receiving) = &self.stage else { return None };
         if receiving.id != id {
             return None;
         }
-        (self.stage, self.part, self.heard, self.asked) = (Stage::Asking, 0, now, now);
+        (self.stage, self.part, self.heard, self.asked) = (FetchStage::Asking, 0, now, now);
         Some(Transfer::Ask { round: self.round, part: 0 })
     }
 
@@ -131,7 +146,7 @@ impl Fetch {
         (id, offset): (u128, u64),
         bytes: &Bytes,
     ) -> Result<FetchStep, SnapshotError> {
-        let Stage::Receiving(receiving) = &mut self.stage else { return Ok(FetchStep::UnderWay) };
+        let FetchStage::Receiving(receiving) = &mut self.stage else { return Ok(FetchStep::UnderWay) };
         let follows = id == receiving.id && offset == receiving.received;
         if !follows || bytes.len() as u64 > receiving.bytes - offset {
             return Ok(FetchStep::UnderWay);
@@ -151,12 +166,12 @@ impl Fetch {
     pub fn requests(&mut self, now: Instant, out: &mut Vec<(u64, Transfer)>) {
         let silent = now >= self.due();
         match &mut self.stage {
-            Stage::Asking if silent => {
+            FetchStage::Asking if silent => {
                 self.asked = now;
                 out.push((self.from, Transfer::Ask { round: self.round, part: self.part }));
             }
-            Stage::Asking => {}
-            Stage::Receiving(receiving) => {
+            FetchStage::Asking => {}
+            FetchStage::Receiving(receiving) => {
                 if silent {
                     receiving.requested = receiving.received;
                 }
@@ -179,7 +194,7 @@ impl Fetch {
     }
 
     fn complete_if_all_there(&mut self) -> Result<FetchStep, SnapshotError> {
-        let Stage::Receiving(receiving) = &self.stage else { return Ok(FetchStep::UnderWay) };
+        let FetchStage::Receiving(receiving) = &self.stage else { return Ok(FetchStep::UnderWay) };
         if receiving.received < receiving.bytes {
             return Ok(FetchStep::UnderWay);
         }

@@ -37,7 +37,7 @@ use crate::outgoing::Outgoing;
 use crate::own_lane::OwnLane;
 use crate::placement::Placement;
 use crate::planted::{self, Bug};
-use crate::reads::{Leader, PendingReads};
+use crate::reads::{KnownLeader, PendingReads};
 use crate::slots::SlotIndex;
 use crate::store::{RaftStore, entry_for_log};
 use crate::unpersisted::Unpersisted;
@@ -348,7 +348,7 @@ impl Driver {
     }
 
     /// Whom reads are asked of.
-    fn known_leader(&self) -> Leader {
+    fn known_leader(&self) -> KnownLeader {
         (self.term(), self.leader(), !self.leads() || self.raft.raft.commit_to_current_term())
     }
 

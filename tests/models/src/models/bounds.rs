@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use loom::thread;
 
-use crate::progress::{Bell, Bounds, Limits};
+use crate::progress::{Bell, Bounds, ByteLimits};
 
 /// The sequencer hands over two stretches of which one fills the bound, and then a third as soon as there is room.
 pub fn a_full_merge_goes_on() {
-    let bounds = Bounds::new(Limits { behind: 1 << 10, merge: 10 }, 1);
+    let bounds = Bounds::new(ByteLimits { behind: 1 << 10, merge: 10 }, 1);
     bounds.merged(4);
     bounds.merged(9);
     let shared = Arc::new((bounds, Bell::default()));

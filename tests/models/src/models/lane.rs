@@ -9,7 +9,7 @@ use niagara_group::LaneSource;
 
 use super::sockets::Sockets;
 use crate::client::Inbox;
-use crate::lane::{Deliveries, Lane, LaneQueue, Limits, Origin, Piece, Sink, Submission};
+use crate::lane::{Deliveries, Lane, LaneLimits, LaneQueue, Origin, Piece, Sink, Submission};
 use crate::models::inbox::Unpark;
 use crate::outcome::{Completion, Refused};
 use crate::sync::current;
@@ -17,7 +17,7 @@ use crate::sync::current;
 /// A lane of the first server's first life.
 pub(super) fn lane<R>() -> Lane<R> {
     let queue = LaneQueue::new(Origin { server: 1, incarnation: 1, lane: 0 }, 1 << 10);
-    Lane::new(Arc::new(queue), Limits { commands: 10, bytes: 100, window: 4 })
+    Lane::new(Arc::new(queue), LaneLimits { commands: 10, bytes: 100, window: 4 })
 }
 
 /// Submits a command of one byte.

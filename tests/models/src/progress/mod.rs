@@ -12,7 +12,7 @@ mod mailbox;
 mod waits;
 
 pub(crate) use bell::Bell;
-pub(crate) use bounds::{Bounds, Limits};
+pub(crate) use bounds::{Bounds, ByteLimits};
 pub(crate) use executed::Executed;
 pub(crate) use mailbox::Mailbox;
 pub(crate) use waits::{Level, Waits};
@@ -63,7 +63,7 @@ impl SharedProgress {
             groups: std::iter::repeat_with(group).take(groups).collect(),
             snapshots: Nobody,
             divergence: Nobody,
-            bounds: Bounds::new(Limits { behind: 1 << 20, merge: 1 << 20 }, groups),
+            bounds: Bounds::new(ByteLimits { behind: 1 << 20, merge: 1 << 20 }, groups),
         }
     }
 
