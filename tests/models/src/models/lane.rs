@@ -70,7 +70,7 @@ pub fn commands_wake_the_group() {
     assert!(!queue.has_commands());
 }
 
-/// The numbers come out without gaps, whoever got them, and what is counted is what is there.
+/// The numbers have no gaps, whoever got them, and the count matches the content.
 pub fn numbers_come_in_order() {
     let lane = Arc::new(lane::<()>());
     let sink: Arc<dyn Sink<()>> = Arc::new(Inbox::new(Arc::new(Unpark(current()))));
