@@ -180,7 +180,7 @@ impl Links {
         if let Some(Phase::Connecting { peer }) = self.phase(token) {
             self.on_connect(token, peer, now);
         }
-        // The same event may report that the other end has closed again, so go on after it has connected.
+        // The same event may report that the other end has closed again, so continue after it has connected.
         let Some(connection) = self.connections.get_mut(&token) else { return };
         let ending = event.is_read_closed() || event.is_write_closed() || event.is_error();
         if event.is_readable() || ending {

@@ -1,4 +1,4 @@
-//! Reads a range of entries: from memory what is there, the rest from disk in long strides.
+//! Reads a range of entries: from memory where possible, the rest from disk in long strides.
 //!
 //! The lock is held for look-ups, never while the disk works. So between look-up and read, an entry may be
 //! compacted away and its file reused. The checksum notices that, since each life of a file has a seal of its
