@@ -118,7 +118,7 @@ impl FrameReader {
         }
     }
 
-    /// The end of the next read call, as an offset in the buffer. In a stream of large frames, each call
+    /// The offset in the buffer that the next read call should not exceed. In a stream of large frames, each call
     /// takes the rest of one and the next one's head: that tells whether the next one still fits behind it,
     /// and if it does not, none of it has to be moved.
     fn read_up_to(&self) -> usize {

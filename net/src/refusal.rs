@@ -14,7 +14,8 @@ pub enum Refusal {
     WrongCluster,
     /// The wire versions differ.
     #[error(
-        "the refusing server speaks version {refuser} of the protocol, the refused one {refused}: run the same release on both"
+        "the refusing server speaks version {refuser} of the protocol, the refused one {refused}: \
+         run the same release on both"
     )]
     WrongVersion {
         /// Version of the refusing server.
@@ -24,7 +25,8 @@ pub enum Refusal {
     },
     /// The connection reached the address of another channel.
     #[error(
-        "the connection is for channel {refused}, but reached channel {refuser}: list every server's addresses in channel order"
+        "the connection is for channel {refused}, but reached channel {refuser}: \
+         list every server's addresses in channel order"
     )]
     WrongChannel {
         /// Channel of the refusing server.
@@ -34,7 +36,8 @@ pub enum Refusal {
     },
     /// The servers have different numbers of channels.
     #[error(
-        "the refusing server has {refuser} channels, the refused one {refused}: configure the same number on every server"
+        "the refusing server has {refuser} channels, the refused one {refused}: \
+         configure the same number on every server"
     )]
     WrongChannels {
         /// Number of channels of the refusing server.

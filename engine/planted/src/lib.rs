@@ -180,7 +180,7 @@ pub enum Bug {
     ToldBeforeApplied,
     /// Commands get their numbers before they are in order in the queue.
     NumberedBeforePushed,
-    /// A lane that closes ends all waiting, and refuses commands a moment later.
+    /// A closing lane ends all waiting before it refuses commands.
     ClosedAfterEnding,
     /// A lane's queue counts commands when they may have been taken out already.
     CountedAfterwards,

@@ -137,6 +137,7 @@ struct Handle {
 }
 
 impl Disk {
+    /// An empty disk. `chance` decides what a loss of power takes.
     pub fn new(chance: Chance) -> Disk {
         Disk(Arc::new(Mutex::new(State {
             names: Names::default(),

@@ -28,6 +28,7 @@ const GROUP_KEY: &str = "group";
 /// Shared keys with long values.
 pub const LONG_KEYS: [u8; 2] = [100, 101];
 
+/// One request of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// An operation on one of the shared keys; a get is strong.
