@@ -1,9 +1,9 @@
-//! How much two transports exchange over the loopback device, each on a thread of its own.
+//! How much two transports exchange over the loopback device, each on its own thread.
 //!
 //! `cargo run --release -p niagara-net --example throughput [FRAME_BYTES FRAMES_PER_FLUSH]`
 //!
-//! Server 2 sends batches of frames to server 1 as fast as its queue takes them; server 1 counts. What is printed
-//! is what arrived, after checksums, per second.
+//! Server 2 sends batches of frames to server 1 as fast as its queue takes them; server 1 counts. The printed
+//! figures are what arrived per second and passed its checksum.
 
 use std::env;
 use std::net::SocketAddr;
@@ -30,7 +30,7 @@ fn turn(transport: &mut Transport, may_sleep: bool) {
     transport.turn(Instant::now(), TURN, || may_sleep, &mut events).expect("epoll works");
 }
 
-/// Sends until told to stop. A message that the queue does not take is sent again when the socket has taken some.
+/// Sends until stopped. Resends a message that did not fit the queue once the socket has taken some.
 fn send(mut sender: Transport, frame_bytes: usize, per_flush: usize, stop: &AtomicBool) -> Counters {
     let body = Bytes::from(vec![7; frame_bytes]);
     while !stop.load(Ordering::Relaxed) {

@@ -1,13 +1,13 @@
-//! Who may be at the other end: the checks that every channel makes, and the one that its owner adds.
+//! Who may connect: the checks of every channel, and the one that its owner adds.
 
 use crate::hello::Hello;
 use crate::refusal::Refusal;
 
-/// The owner's say about who may connect, asked on both ends after the built-in checks (version, cluster, channel,
-/// number of channels, known server, direction) have passed.
+/// The owner's check of who may connect, made on both ends after the built-in checks (version, cluster,
+/// channel, number of channels, known server, direction) have passed.
 ///
-/// It runs on the transport's thread, once per connection, so it must not block. A server that is admitted may
-/// still fail to come up.
+/// It runs on the transport's thread, once per connection, so it must not block. The connection of an
+/// admitted server may still fail.
 ///
 /// ```
 /// use niagara_net::{Admission, Hello, Refusal};
@@ -24,14 +24,14 @@ use crate::refusal::Refusal;
 /// }
 /// ```
 pub trait Admission: Send + Sync {
-    /// Whether the server may connect.
+    /// Checks whether the server may connect.
     ///
     /// # Errors
     ///
-    /// The refusal that both ends are to see, usually [`Refusal::Store`].
+    /// The refusal to report on both ends, usually [`Refusal::Store`].
     fn admit(&self, peer: &Hello) -> Result<(), Refusal>;
 
-    /// Another server has refused this one, and says why.
+    /// Called when another server has refused this one.
     fn refused(&self, _refusal: &Refusal) {}
 }
 
@@ -45,7 +45,7 @@ impl Admission for AdmitAll {
     }
 }
 
-/// The listener's checks of who dialled. `peer` is the index of that server among the peers.
+/// The listener's checks of the dialler. `peer` is that server's index among the peers.
 pub(crate) fn check_dialler(own: &Hello, hello: &Hello, peer: Option<usize>) -> Result<usize, Refusal> {
     check_cluster(own, hello)?;
     let peer = peer.ok_or(Refusal::UnknownServer { server: hello.server })?;
@@ -55,7 +55,7 @@ pub(crate) fn check_dialler(own: &Hello, hello: &Hello, peer: Option<usize>) -> 
     Ok(peer)
 }
 
-/// The dialler's checks of who answered.
+/// The dialler's checks of the listener.
 pub(crate) fn check_dialled(own: &Hello, hello: &Hello, dialled: u64) -> Result<(), Refusal> {
     check_cluster(own, hello)?;
     if hello.server != dialled {
@@ -64,7 +64,7 @@ pub(crate) fn check_dialled(own: &Hello, hello: &Hello, dialled: u64) -> Result<
     Ok(())
 }
 
-/// Whether two servers are of one cluster, and run it alike: the checks that both ends make of each other.
+/// Checks that two servers belong to one cluster and run it alike. Both ends check each other.
 ///
 /// ```
 /// use niagara_net::{Hello, Refusal, check_cluster};
@@ -76,7 +76,7 @@ pub(crate) fn check_dialled(own: &Hello, hello: &Hello, dialled: u64) -> Result<
 ///
 /// # Errors
 ///
-/// What both ends are to be told.
+/// The refusal to report on both ends.
 pub fn check_cluster(own: &Hello, hello: &Hello) -> Result<(), Refusal> {
     if hello.cluster != own.cluster {
         return Err(Refusal::WrongCluster);

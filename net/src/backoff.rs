@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Delays that double from `min` to `max`, each shortened at random by up to a half, so that servers that lost
-/// the same peer at the same moment do not all come back at the same moment.
+/// Delays that double from `min` to `max`, each shortened at random by up to a half, so that servers that
+/// lost the same peer at the same moment do not all reconnect at the same moment.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     min: Duration,
@@ -17,25 +17,26 @@ impl Backoff {
         Backoff { min, max, next: min, random: XorShift::new(seed) }
     }
 
-    /// The delay before the next attempt, and a step towards longer ones.
+    /// Returns the delay before the next attempt, and doubles the one after it.
     pub(crate) fn delay(&mut self) -> Duration {
         let longest = self.next;
         self.next = (longest * 2).min(self.max);
         longest / 2 + (longest / 2).mul_f64(self.random.fraction())
     }
 
-    /// The next delay is the shortest again.
+    /// Restarts with the shortest delay.
     pub(crate) fn reset(&mut self) {
         self.next = self.min;
     }
 }
 
-/// Marsaglia's xorshift generator with a multiplied output (xorshift64*): jitter needs no better.
+/// Marsaglia's xorshift generator with a multiplied output (xorshift64*), which is good enough for jitter.
 #[derive(Debug)]
 struct XorShift(u64);
 
 impl XorShift {
-    /// The seed is mixed first (splitmix64's finaliser), so that seeds that differ in one bit give unlike series.
+    /// Mixes the seed first (splitmix64's finaliser), so that seeds that differ in one bit give unlike
+    /// series.
     fn new(seed: u64) -> XorShift {
         let mut mixed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -51,7 +52,7 @@ impl XorShift {
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
     }
 
-    /// A number in 0..1.
+    /// A random number in 0..1.
     fn fraction(&mut self) -> f64 {
         const BITS: u32 = 53;
         (self.next() >> (u64::BITS - BITS)) as f64 / (1u64 << BITS) as f64

@@ -1,4 +1,4 @@
-//! What a transport is told, and what it says when that cannot work.
+//! Settings of a transport, and its errors when they cannot work.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -8,36 +8,39 @@ use std::time::Duration;
 use crate::frame::HEAD_BYTES;
 use crate::hello::{Hello, MAX_GREETING_BYTES};
 
-/// Bounds what waits in memory for a slow peer. Above the bandwidth-delay product of any link that servers of one
-/// cluster share (10 Gbit/s times 5 ms is 6 MiB), so a healthy link never runs dry for want of it.
+/// Bytes that may wait in memory for a slow peer. Above the bandwidth-delay product of any link within a
+/// cluster (10 Gbit/s times 5 ms is 6 MiB), so a healthy link never idles because of the bound.
 pub const DEFAULT_SEND_QUEUE_BYTES: usize = 8 << 20;
 
-/// The longest message. Well above any sensible message, well below what would hurt when one arrives per peer.
+/// The longest message, in bytes. Well above any sensible message, and well below what would hurt if each
+/// peer sent one.
 pub const DEFAULT_MAX_FRAME_BYTES: usize = 64 << 20;
 
-/// A message that fits the read buffer is received in place, and handed out as a part of it. A buffer is pinned as long as a
-/// body in it is kept.
+/// In bytes. A message that fits the read buffer is received in place, and its body is a slice of the buffer.
+/// A buffer stays in memory as long as any body in it is kept.
 pub const DEFAULT_READ_BUFFER_BYTES: usize = 128 << 10;
 
-/// First delay before a lost peer is dialled again: a restarted process is found at once.
+/// First delay before a lost peer is redialled: short, to find a restarted process at once.
 pub const DEFAULT_RECONNECT_MIN: Duration = Duration::from_millis(20);
 
-/// Longest delay before a lost peer is dialled again: what a healed network adds to an outage.
+/// Longest delay before a lost peer is redialled: what a healed network adds to an outage.
 pub const DEFAULT_RECONNECT_MAX: Duration = Duration::from_secs(1);
 
-/// How long a greeting may take, and the longest attempt to connect: one lost SYN (sent again after 1 s) must not be fatal.
+/// How long a greeting, and the longest attempt to connect, may take: one lost SYN (resent after 1 s) must
+/// not be fatal.
 pub const DEFAULT_HELLO_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Accepted connections that have not been welcomed yet. Each costs a file descriptor and less than a kilobyte.
+/// Accepted connections that have not been welcomed yet. Each costs a file descriptor and less than a
+/// kilobyte.
 pub const DEFAULT_MAX_PENDING_CONNECTIONS: usize = 64;
 
-/// A read buffer below this would make a read call for every few frames.
+/// In bytes. A smaller read buffer would take a read call for every few frames.
 pub const MIN_READ_BUFFER_BYTES: usize = 4 << 10;
 
-/// A limit on messages below this would forbid the greeting.
+/// In bytes. A lower limit on messages would forbid the greeting.
 pub const MIN_MAX_FRAME_BYTES: usize = 1 << 10;
 
-// A connection begins with what a greeting needs and grows out of it, never shrinks.
+// A connection starts with the limits that a greeting needs. These only grow.
 const _: () = assert!(MIN_READ_BUFFER_BYTES > HEAD_BYTES + MAX_GREETING_BYTES);
 const _: () = assert!(MIN_MAX_FRAME_BYTES >= MAX_GREETING_BYTES);
 const _: () = assert!(DEFAULT_READ_BUFFER_BYTES >= MIN_READ_BUFFER_BYTES);
@@ -46,38 +49,40 @@ const _: () = assert!(DEFAULT_RECONNECT_MAX.as_millis() >= DEFAULT_RECONNECT_MIN
 /// Another server, on the same channel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
-    /// Its id.
+    /// Server id.
     pub server: u64,
-    /// Where it listens for this channel: `host:port`. A host name is resolved anew before each dial.
+    /// Where it listens for this channel: `host:port`. A host name is resolved before each dial.
     pub address: String,
 }
 
 /// The settings of one [`Transport`](crate::Transport). [`LinkConfig::new`] fills in the defaults.
 #[derive(Debug, Clone)]
 pub struct LinkConfig {
-    /// Who this server is, and which channel the transport serves.
+    /// Identity of this server, and the channel that the transport serves.
     pub hello: Hello,
-    /// Where to listen. Port 0 lets the system choose.
+    /// Where to listen. With port 0 the system chooses one.
     pub listen: SocketAddr,
-    /// The other servers. Those with a lower id are dialled, those with a higher id dial.
+    /// The other servers. The transport dials those with a lower id, and is dialled by those with a higher
+    /// one.
     pub peers: Vec<Peer>,
     /// The local address that dialled connections start from, so that the channel uses this address's link.
     pub bind_address: Option<IpAddr>,
     /// The network device that dialled connections are bound to (`SO_BINDTODEVICE`).
     pub bind_device: Option<String>,
-    /// Bytes that may wait for one peer; what comes on top is dropped, whole messages at a time.
+    /// Bytes that may wait for one peer; what exceeds them is dropped, whole messages at a time.
     pub send_queue_bytes: usize,
-    /// The longest body of a message, in bytes.
+    /// Longest body of a message, in bytes.
     pub max_frame_bytes: usize,
-    /// Bytes of each connection's read buffer.
+    /// Size of each connection's read buffer, in bytes.
     pub read_buffer_bytes: usize,
-    /// The first delay before dialling again.
+    /// First delay before redialling.
     pub reconnect_min: Duration,
-    /// The longest delay before dialling again.
+    /// Longest delay before redialling.
     pub reconnect_max: Duration,
-    /// How long a connection's greeting may take; and how long an attempt to connect, of which most are given up earlier.
+    /// How long a connection's greeting may take; also the longest attempt to connect, most of which end
+    /// earlier.
     pub hello_timeout: Duration,
-    /// Accepted connections that may be waiting for their welcome; those above it are closed at once.
+    /// Accepted connections that may wait for their welcome; further ones are closed at once.
     pub max_pending_connections: usize,
     /// Seeds the jitter of reconnects. The same seed gives the same delays.
     pub seed: u64,
@@ -88,7 +93,7 @@ pub struct LinkConfig {
 }
 
 impl LinkConfig {
-    /// The defaults for everything that has one. The seed is made of the server's id and channel.
+    /// Uses the default of every setting that has one. The seed derives from server id and channel.
     pub fn new(hello: Hello, listen: SocketAddr, peers: Vec<Peer>) -> LinkConfig {
         let seed = hello.server.rotate_left(32) ^ u64::from(hello.channel);
         LinkConfig {
@@ -121,7 +126,7 @@ impl LinkConfig {
             (self.max_frame_bytes <= u32::MAX as usize, "max_frame_bytes must be below 4 GiB"),
             (
                 !self.reconnect_min.is_zero(),
-                "reconnect_min must be above zero, else a dead peer is dialled all the time",
+                "reconnect_min must be above zero, else a dead peer is redialled without pause",
             ),
             (self.reconnect_min <= self.reconnect_max, "reconnect_min must not be above reconnect_max"),
             (!self.hello_timeout.is_zero(), "hello_timeout must be above zero"),
@@ -134,56 +139,54 @@ impl LinkConfig {
     }
 }
 
-/// Why a transport could not be opened. None of these goes away by itself.
+/// Why a transport could not be opened. Retrying does not help.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// A setting is out of its range.
+    /// A setting is out of range.
     #[error("{rule}")]
     Setting {
-        /// What must hold.
+        /// The rule that it breaks, with the limit.
         rule: &'static str,
     },
-    /// An id stands for two servers.
-    #[error(
-        "server {server} is named twice among this server and its peers: give every server an id of its own"
-    )]
+    /// Two servers have the same id.
+    #[error("server {server} is named twice among this server and its peers: give every server its own id")]
     RepeatedServer {
-        /// The id.
+        /// The repeated id.
         server: u64,
     },
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}; {}", listen_advice(source))]
     Listen {
-        /// The address.
+        /// `listen` in the settings.
         address: SocketAddr,
-        /// What the system says.
+        /// Error from the operating system.
         source: io::Error,
     },
-    /// Connections cannot start from the wanted local address.
+    /// Connections cannot start from the configured local address.
     #[error(
         "cannot connect from {address}: {source}; set bind_address to an address of one of this machine's devices"
     )]
     BindAddress {
-        /// The address.
+        /// `bind_address` in the settings.
         address: IpAddr,
-        /// What the system says.
+        /// Error from the operating system.
         source: io::Error,
     },
-    /// Connections cannot be bound to the wanted device.
+    /// Connections cannot be bound to the configured device.
     #[error(
         "cannot bind to the device {device:?}: {source}; it must exist, and the process may need CAP_NET_RAW \
          (setcap cap_net_raw+ep on the program, or use bind_address)"
     )]
     BindDevice {
-        /// The device's name.
+        /// `bind_device` in the settings.
         device: String,
-        /// What the system says.
+        /// Error from the operating system.
         source: io::Error,
     },
-    /// The system gave no epoll or eventfd.
+    /// The system refused an epoll or eventfd.
     #[error("cannot wait for sockets: {source}; the limit of open files may be too low (ulimit -n)")]
     Poll {
-        /// What the system says.
+        /// Error from the operating system.
         source: io::Error,
     },
 }

@@ -1,4 +1,4 @@
-//! One TCP connection: its socket, what has come of the next frame, and what waits to be written.
+//! One TCP connection: its socket, the partly received next frame, and the frames to be written.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::time::Instant;
@@ -14,20 +14,20 @@ use crate::hello::{Greeting, MAX_GREETING_BYTES};
 use crate::outbox::Outbox;
 use crate::reader::FrameReader;
 
-/// Slices per write call. A frame takes a slice for its head and one for each part, so a hundred small messages
-/// fit into one call: with a quarter of this they took a third more of the processor.
+/// Slices per write call. A frame takes a slice for its head and one for each part, so a hundred small
+/// messages fit into one call. With a quarter of this they took a third more CPU time.
 const SLICES_PER_WRITE: usize = 256;
 
-/// How far a connection has come. `peer` is an index into the transport's peers.
+/// State of a connection. `peer` is an index into the transport's peers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Dialled, and not yet decided whether anybody answers.
+    /// Dialled, and the outcome is still unknown.
     Connecting { peer: usize },
-    /// Dialled, and our hello is on its way.
+    /// Dialled, and our hello has been sent.
     AwaitHello { peer: usize },
     /// Accepted, and nothing is known of the other end.
     Stranger,
-    /// Accepted, and our hello is on its way.
+    /// Accepted, and our hello has been sent.
     AwaitWelcome { peer: usize },
     /// Both ends agree: messages flow.
     Up { peer: usize, server: u64 },
@@ -36,7 +36,7 @@ pub(crate) enum Phase {
 /// Why [`Connection::receive`] stopped.
 #[derive(Debug)]
 pub(crate) enum Received {
-    /// This body has to be understood as a greeting before reading goes on.
+    /// This body must be handled as a greeting before reading resumes.
     Greeting(Bytes),
     /// The socket is empty.
     Dry,
@@ -48,23 +48,23 @@ pub(crate) enum Received {
 pub(crate) struct Connection {
     pub(crate) stream: TcpStream,
     pub(crate) phase: Phase,
-    /// By when the connection has to be up.
+    /// By when the connection must be up.
     pub(crate) deadline: Instant,
-    /// Whether it stands in the transport's list of sockets to read.
+    /// Whether it is in the transport's list of sockets to read.
     pub(crate) listed: bool,
     reader: FrameReader,
     outbox: Outbox,
     /// The socket may hold bytes: no short read since the last readiness event.
     readable: bool,
-    /// The other end has closed or failed. A short read then does not mean that the socket is empty: the end of
-    /// the stream is still to be read, and no further event will say so.
+    /// The other end has closed or failed. A short read then does not mean that the socket is empty: the end
+    /// of the stream must still be read, and no further event will announce it.
     ending: bool,
     /// The socket may take bytes: no short write since the last readiness event.
     writable: bool,
 }
 
 impl Connection {
-    /// A connection that has still to greet, with only the memory that this takes.
+    /// A connection that has yet to greet, with only the memory that this takes.
     pub(crate) fn new(stream: TcpStream, phase: Phase, deadline: Instant) -> Connection {
         Connection {
             stream,
@@ -79,7 +79,7 @@ impl Connection {
         }
     }
 
-    /// From greeting to messages.
+    /// Switches from greetings to messages.
     pub(crate) fn come_up(&mut self, peer: usize, server: u64, config: &LinkConfig) {
         assert!(self.outbox.is_empty(), "nothing is queued for a connection that is not up");
         self.phase = Phase::Up { peer, server };
@@ -87,19 +87,18 @@ impl Connection {
         self.outbox = Outbox::new(config.send_queue_bytes);
     }
 
-    /// Takes note of a readiness event. `ending` says that it speaks of the stream's end or of an error.
+    /// Handles a readiness event. `ending` means that it reported the stream's end or an error.
     pub(crate) fn now_readable(&mut self, ending: bool) {
         self.readable = true;
         self.ending |= ending;
     }
 
-    /// Takes note of a readiness event.
     pub(crate) fn now_writable(&mut self) {
         self.writable = true;
     }
 
-    /// Whether the attempt to connect has come to a good end. A socket that is still connecting does not become
-    /// ready, so readiness means that there is an end.
+    /// Whether the attempt to connect succeeded. A socket that is still connecting does not become ready, so
+    /// readiness means that the outcome is known.
     pub(crate) fn connected(&self) -> io::Result<()> {
         match self.stream.take_error()? {
             Some(error) => Err(error),
@@ -107,11 +106,11 @@ impl Connection {
         }
     }
 
-    /// Reads until the socket is empty or `budget` bytes have come. Bodies that arrive while the connection is up
-    /// become events; greetings are handed back one at a time, since each decides what is next.
+    /// Reads until the socket is empty or `budget` bytes have been read. Bodies that arrive while the
+    /// connection is up become events; greetings are returned one at a time, since each decides what follows.
     ///
-    /// One read call fills the buffer with many frames, and a short read ends the reading: the next call would
-    /// only find nothing.
+    /// One read call fills the buffer with many frames, and a short read ends the reading: the next call
+    /// would find nothing.
     pub(crate) fn receive(
         &mut self,
         budget: &mut usize,
@@ -147,12 +146,12 @@ impl Connection {
         }
     }
 
-    /// Queues a frame, or says `false` if the queue is full.
+    /// Queues a frame; returns `false` if the queue is full.
     pub(crate) fn send(&mut self, frame: Frame) -> bool {
         self.outbox.push(frame)
     }
 
-    /// Writes what is queued, many frames a call, until all is written or the socket takes no more.
+    /// Writes what is queued, many frames per call, until all is written or the socket takes no more.
     pub(crate) fn flush(&mut self, counters: &mut Counters) -> io::Result<()> {
         while self.writable && !self.outbox.is_empty() {
             let mut slices = [IoSlice::new(&[]); SLICES_PER_WRITE];
@@ -172,7 +171,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Bytes that are queued.
+    /// Bytes in the queue.
     pub(crate) fn queued_bytes(&self) -> usize {
         self.outbox.bytes()
     }
@@ -182,8 +181,8 @@ impl Connection {
         self.outbox.frames()
     }
 
-    /// Writes a greeting. The few bytes always fit into a socket that has only greeted so far; where they do not,
-    /// the other end is not one to wait for.
+    /// Writes a greeting. The few bytes always fit into a socket that has only greeted so far; if they do
+    /// not, the other end is not worth waiting for.
     pub(crate) fn greet(&mut self, greeting: &Greeting) -> io::Result<()> {
         let frame = greeting.frame();
         let wire = frame.slices().collect::<Vec<_>>().concat();

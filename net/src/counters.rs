@@ -1,43 +1,44 @@
 //! What a transport has done so far, in numbers.
 
-/// Totals since the transport was opened. Frames and bytes are those of messages, heads included; greetings are
-/// not counted.
+/// Totals since the transport was opened. Frames and bytes are those of messages, including heads; greetings
+/// are not counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Frames written completely.
+    /// Frames completely written.
     pub frames_sent: u64,
-    /// Bytes written.
+    /// Bytes written, also of incomplete frames.
     pub bytes_sent: u64,
-    /// Calls to write that sent messages. Compare with `frames_sent` to see how well they share calls.
+    /// Write calls that sent messages. Compare with `frames_sent` to see how well messages share calls.
     pub write_calls: u64,
-    /// Frames received and found valid.
+    /// Valid frames received.
     pub frames_received: u64,
     /// Bytes of those frames.
     pub bytes_received: u64,
-    /// Calls to read.
+    /// Read calls.
     pub read_calls: u64,
     /// Frames dropped because the peer's queue was full.
     pub dropped_queue_full: u64,
-    /// Frames dropped because the peer was not connected, or went away before they were written.
+    /// Frames dropped because the peer was not connected, or disconnected before they were written.
     pub dropped_not_connected: u64,
     /// Frames dropped because they were longer than `max_frame_bytes`.
     pub dropped_too_long: u64,
     /// Connections that came up.
     pub connects: u64,
-    /// Those of them that were not the peer's first.
+    /// Connections that came up and were not the peer's first.
     pub reconnects: u64,
-    /// Attempts to dial that failed, refused ones included.
+    /// Failed attempts to dial, including refused ones.
     pub dial_failures: u64,
     /// Connections that this end refused.
     pub refusals_sent: u64,
     /// Connections that the other end refused.
     pub refusals_received: u64,
-    /// Connections closed because what arrived was no frame, or no greeting where one was due.
+    /// Connections closed because they sent something other than a frame, or other than a greeting where one
+    /// was due.
     pub bad_frames: u64,
     /// Accepted connections closed at once, because too many were waiting for their welcome.
     pub strangers_turned_away: u64,
-    /// Connections, of either direction, closed because they did not get to their welcome in time.
+    /// Connections, in either direction, closed because their greeting took too long.
     pub greeting_timeouts: u64,
-    /// Calls to accept that failed, for want of file descriptors for example.
+    /// Failed accept calls, for example for lack of file descriptors.
     pub accept_errors: u64,
 }

@@ -1,4 +1,4 @@
-//! What a transport tells its owner.
+//! Events of a transport.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::frame::FrameError;
 use crate::refusal::Refusal;
 
-/// What happened on the channel. For one peer, `Up`, `Frame`s and `Down` come in this order, over and over.
+/// An event on the channel. For one peer, `Up`, `Frame`s and `Down` come in this order, over and over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// Both ends have welcomed each other: messages can be sent.
@@ -15,25 +15,25 @@ pub enum Event {
         /// The server at the other end.
         peer: u64,
     },
-    /// A message.
+    /// A message has arrived.
     Frame {
         /// The server that sent it.
         from: u64,
-        /// Its body, a slice of the read buffer: who keeps it for long should copy it.
+        /// Its body, a slice of the read buffer: copy it to keep it for long.
         body: Bytes,
     },
-    /// The connection is gone, and with it what was queued for it. The transport connects again by itself.
+    /// The connection is gone, and with it what was queued for it. The transport reconnects automatically.
     Down {
         /// The server at the other end.
         peer: u64,
-        /// Why.
+        /// Why the connection ended.
         reason: DownReason,
     },
-    /// One end did not want the other. The dialling end goes on trying, so this may repeat.
+    /// One end refused the other. The dialling end retries, so this may repeat.
     Refused {
-        /// The server at the other end, by its own account.
+        /// The server at the other end, as it names itself.
         peer: Option<u64>,
-        /// Why.
+        /// Why, in the refusing end's words.
         refusal: Refusal,
         /// Whether this end refused the other.
         by_us: bool,
@@ -46,14 +46,14 @@ pub enum DownReason {
     /// The other end closed it.
     #[error("the other end closed the connection")]
     Closed,
-    /// The system reports an error, a cut link among them.
+    /// The system reported an error, for example a cut link.
     #[error("the connection failed: {0}")]
     Failed(io::ErrorKind),
-    /// What arrived was not a frame.
+    /// It received bytes that are not a frame.
     #[error("{0}")]
     BadFrame(#[from] FrameError),
-    /// The same server has connected anew, so this connection must be half dead.
-    #[error("the other end has connected anew")]
+    /// The same server has connected again, so this connection must be half dead.
+    #[error("the other end has reconnected")]
     Replaced,
 }
 

@@ -1,4 +1,4 @@
-//! Frames: how one message travels on a connection.
+//! Frames: the form of one message on a connection.
 //!
 //! | offset | bytes | field |
 //! |---|---|---|
@@ -6,9 +6,9 @@
 //! | 4 | 4 | CRC-32 (IEEE) of the four length bytes and the body, u32 little endian |
 //! | 8 | length | body |
 //!
-//! The checksum covers the length too: a frame of zeros, which is what a torn or zeroed stream looks like, is
-//! never valid. TCP's own 16-bit checksum lets about one damaged segment in 65,536 through, too many for a log
-//! that must be the same on every server.
+//! The checksum covers the length, too: a frame of zeros, which is what a torn or zeroed stream looks like,
+//! is never valid. TCP's own 16-bit checksum lets about one in 65,536 damaged segments through, too many for
+//! a log that must be the same on every server.
 
 use std::iter;
 use std::sync::Arc;
@@ -16,17 +16,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use crc32fast::Hasher;
 
-/// Bytes of a frame's head, which stands before the body.
+/// Length of a frame's head, which precedes the body, in bytes.
 pub const HEAD_BYTES: usize = 8;
 
-/// Bytes of the length field, the part of the head that the checksum covers.
+/// Length of the length field, the part of the head that the checksum covers, in bytes.
 const LENGTH_BYTES: usize = 4;
 
-/// One message, as the parts that its body is made of.
+/// One message, as the parts of its body.
 ///
-/// The parts are handed to the operating system one after the other and never joined, so a payload that was read
-/// from one socket is written to the next without being copied. The checksum is computed once, here; clones
-/// share everything, so sending one message to several servers costs a reference count for each.
+/// The parts are passed to the operating system one after the other and never joined, so a payload read from
+/// one socket is written to the next without a copy. The checksum is computed once, here; clones share
+/// everything, so sending one message to several servers costs a reference count for each.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -51,7 +51,7 @@ impl Frame {
     ///
     /// # Panics
     ///
-    /// If the body is longer than a `u32` can say (4 GiB). Nothing received can be that long.
+    /// If the body is longer than a `u32` can express (4 GiB). Nothing received can be that long.
     pub fn from_parts(parts: impl IntoIterator<Item = Bytes>) -> Frame {
         Frame::seal(parts.into_iter().collect())
     }
@@ -70,17 +70,17 @@ impl Frame {
         Frame { head, parts }
     }
 
-    /// Bytes of the body.
+    /// Length of the body, in bytes.
     pub fn len(&self) -> usize {
         Head::parse(self.head).length
     }
 
-    /// The parts of the body, as they were given.
+    /// The parts of the body, as passed to [`from_parts`](Frame::from_parts).
     pub fn parts(&self) -> &[Bytes] {
         &self.parts
     }
 
-    /// Whether the body has no bytes. Such a frame is legal and arrives as an empty body.
+    /// Whether the body is empty. Such a frame is valid and arrives as an empty body.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -90,7 +90,7 @@ impl Frame {
         HEAD_BYTES + self.len()
     }
 
-    /// What goes on the wire, in order: the head, then each part.
+    /// The bytes on the wire, in order: the head, then each part.
     #[doc(hidden)]
     pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
         iter::once(&self.head[..]).chain(self.parts.iter().map(|part| &part[..]))
@@ -103,18 +103,18 @@ impl From<Bytes> for Frame {
     }
 }
 
-/// Why the bytes of a connection are not frames. Once this has happened the place where the next frame begins is
-/// unknown, so the connection must be closed.
+/// Why the bytes of a connection are not frames. Nobody knows then where the next frame starts, so the
+/// connection must be closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
-    /// The length field asks for more than the receiver takes. Nothing has been allocated for it.
+    /// The length field exceeds the receiver's limit. Nothing has been allocated for it.
     #[error(
         "a frame of {length} bytes exceeds the limit of {limit} bytes: give every server the same max_frame_bytes"
     )]
     TooLong {
-        /// What the length field says, in bytes.
+        /// Value of the length field, in bytes.
         length: usize,
-        /// The longest body that is taken, in bytes.
+        /// Longest accepted body, in bytes.
         limit: usize,
     },
     /// The bytes changed on their way, or the sender does not speak this protocol.
@@ -122,17 +122,16 @@ pub enum FrameError {
         "a frame's checksum is {found:#010x} and should be {expected:#010x}: check the network path if this repeats"
     )]
     Checksum {
-        /// The checksum in the frame's head.
+        /// Checksum in the frame's head.
         expected: u32,
-        /// The checksum of the bytes that arrived.
+        /// Checksum of the received bytes.
         found: u32,
     },
 }
 
-/// A parsed head.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Head {
-    /// Bytes of the body that follows.
+    /// Length of the body that follows, in bytes.
     pub(crate) length: usize,
     checksum: u32,
 }
@@ -143,7 +142,7 @@ impl Head {
         Head { length: u32::from_le_bytes([a, b, c, d]) as usize, checksum: u32::from_le_bytes([e, f, g, h]) }
     }
 
-    /// Whether `body` is what the sender's checksum was made of.
+    /// Fails unless `body` has the sender's checksum.
     pub(crate) fn check(&self, body: &[u8]) -> Result<(), FrameError> {
         debug_assert_eq!(body.len(), self.length);
         let mut checksum = Hasher::new();

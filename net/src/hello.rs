@@ -1,4 +1,4 @@
-//! The greeting: what both ends of a connection say before the first message.
+//! The greeting: what both ends of a connection exchange before the first message.
 //!
 //! ```text
 //! dialler                         listener
@@ -8,10 +8,10 @@
 //!    | == messages, both ways ====== |
 //! ```
 //!
-//! Three steps, so that neither end takes a connection for usable that the other is about to refuse. The dialler's
-//! first messages travel right behind its Welcome and wait for nothing.
+//! Three steps, so that neither end considers a connection usable that the other is about to refuse. The
+//! dialler's first messages follow its Welcome without waiting for anything.
 //!
-//! Each greeting is the body of one [frame](crate::Frame), so it has its length and checksum. All numbers are
+//! Each greeting is the body of one [frame](crate::Frame), so it has a length and a checksum. All numbers are
 //! little endian:
 //!
 //! | field | bytes | |
@@ -22,21 +22,22 @@
 //! | Hello | 138 and members | cluster u128, server u64, channel u32, channels u32, store u128, incarnation u64, 8 lives u64, application u128, number of members u16, their ids u64 |
 //! | Refusal | 18 and text | code u16, two numbers u64, at most 256 bytes of UTF-8 |
 //!
-//! Magic, version, kind and the form of a Refusal stay the same in every version: a server can always read why
-//! it was refused. A Hello has to be of this version.
+//! Magic, version, kind and the form of a Refusal are the same in every version: a server can always read why
+//! it was refused. A Hello must be of this version.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::frame::Frame;
 use crate::refusal::{Coded, MAX_REFUSAL_TEXT_BYTES, Refusal};
 
-/// The version of the wire format, frames and greetings. Servers of different versions refuse each other.
+/// Version of the wire format, frames and greetings. Servers of different versions refuse each other.
 pub const VERSION: u16 = 2;
 
-/// The longest greeting, in bytes of body. No more than this is read from a connection that has said nothing yet.
+/// The longest greeting, in bytes of body. No more than this is read from a connection that has not greeted
+/// yet.
 pub const MAX_GREETING_BYTES: usize = PRELUDE_BYTES + HELLO_BYTES + 8 * MAX_MEMBERS;
 
-/// The most servers that a cluster can have.
+/// The most servers in a cluster.
 pub const MAX_MEMBERS: usize = 64;
 
 /// How many of its last starts a server names.
@@ -53,27 +54,30 @@ const HELLO: u8 = 1;
 const REFUSAL: u8 = 2;
 const WELCOME: u8 = 3;
 
-/// Who one end of a connection is, and what the connection is for.
+/// Identity of one end of a connection, and the purpose of the connection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hello {
-    /// The cluster that the server belongs to.
+    /// Cluster id of the server.
     pub cluster: u128,
-    /// The server's id.
+    /// Server id.
     pub server: u64,
-    /// The channel that the connection is for.
+    /// Channel of the connection.
     pub channel: u32,
-    /// How many channels the server has.
+    /// Number of channels that the server has.
     pub channels: u32,
-    /// Names the server's data. A server that came back under its old id without its old data has another one.
+    /// Identifies the server's data. A server that came back under its old id without its old data has
+    /// another one.
     pub store: u128,
-    /// Counts the starts of the server on that data. Data that was put back from an old copy counts from there again.
+    /// Counts the starts of the server on that data. If an old copy of the data is restored, the count
+    /// resumes from there.
     pub incarnation: u64,
-    /// A random number for each of the last starts, the latest first; 0 where none is known. They tell the starts of an old
-    /// copy from those that the server had before.
+    /// A random number for each of the last starts, the latest first; 0 for unknown ones. They distinguish
+    /// the starts of an old copy from those that the server had before.
     pub lives: [u64; LIVES],
-    /// Names what the application executes and by which limits. Servers of a cluster have the same.
+    /// Identifies what the application executes and with which limits. All servers of a cluster have the
+    /// same.
     pub application: u128,
-    /// The ids of all servers of the cluster, in rising order: the same on each of them, at most [`MAX_MEMBERS`].
+    /// Ids of all servers of the cluster, in rising order: the same on each of them, at most [`MAX_MEMBERS`].
     pub members: Vec<u64>,
 }
 
@@ -93,14 +97,14 @@ pub enum Greeting {
     Hello(Hello),
     /// "No, because", and the connection is closed.
     Refusal(Refusal),
-    /// "You are who I dialled; what follows are messages."
+    /// "You are who I dialled; messages follow."
     Welcome,
 }
 
 /// Why a body is not a greeting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum GreetingError {
-    /// It does not begin as a greeting does: another program has this port, or called it.
+    /// It does not start like a greeting: another program has this port, or called it.
     #[error(
         "this is not the Niagara protocol: check that the address is that of a channel, not of a client port"
     )]
@@ -110,7 +114,7 @@ pub enum GreetingError {
         "the other end speaks version {0} of the protocol, this one {VERSION}: run the same release on both"
     )]
     Version(u16),
-    /// The right beginning, but not what this version's greetings look like.
+    /// It starts like a greeting, but does not have the form of this version.
     #[error("a greeting is malformed: run the same release on both ends")]
     Malformed,
 }
@@ -153,7 +157,7 @@ impl Greeting {
     ///
     /// # Errors
     ///
-    /// It is none, or one of another version.
+    /// If it is not a greeting, or one of another version.
     pub fn decode(mut body: &[u8]) -> Result<Greeting, GreetingError> {
         if body.len() < PRELUDE_BYTES || body.copy_to_bytes(MAGIC.len()) != MAGIC[..] {
             return Err(GreetingError::NotNiagara);
@@ -173,7 +177,7 @@ impl Greeting {
     }
 }
 
-/// `None` if the number of members is not that of the ids that follow.
+/// `None` if the number of members does not match the ids that follow.
 fn decode_hello(mut body: &[u8]) -> Option<Greeting> {
     let mut hello = Hello {
         cluster: body.get_u128_le(),
@@ -270,7 +274,7 @@ mod tests {
         fn random_bytes_behind_the_right_beginning_never_panic(kind in 0u8..5, noise in prop::collection::vec(any::<u8>(), 0..400)) {
             let body = [&MAGIC[..], &VERSION.to_le_bytes(), &[kind], &noise].concat();
             if let Ok(greeting) = Greeting::decode(&body) {
-                // Whatever was understood can be said again in the same words.
+                // What was decoded encodes to the same bytes again.
                 prop_assert_eq!(Greeting::decode(&greeting.encode()).unwrap().encode(), greeting.encode());
             }
         }

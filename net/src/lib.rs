@@ -1,26 +1,27 @@
 //! Framed, checked, reconnecting channels between servers.
 //!
-//! A server has one [`Transport`] per channel, each polled by one thread that owns it: channels share nothing, so
-//! they scale with cores and links. Deyerl and Distler (PaPoC 2019) bind every instance of their protocol to a
-//! core and a link of its own; a channel is what such an instance talks through. This crate knows servers and
-//! channels by their numbers, and nothing of what the messages on them mean.
+//! A server has one [`Transport`] per channel, each owned and polled by one thread. Channels share nothing,
+//! so they scale with cores and links. Deyerl and Distler (PaPoC 2019) bind every instance of their protocol
+//! to its own core and link; a channel connects the replicas of such an instance. This crate knows servers
+//! and channels by their numbers, and nothing of what the messages on them mean.
 //!
 //! A guided tour, from the bytes upwards:
 //!
 //! 1. A message is a [`Frame`]: length, checksum, body. The parts of its body are written as they are, never
 //!    joined; [`FrameReader`] cuts received bytes into bodies without copying them.
-//! 2. A connection begins with a [`Greeting`]: both ends say in a [`Hello`] who they are, and either may answer
-//!    with a [`Refusal`] that tells the other's operator what is wrong. An [`Admission`] adds the owner's own check.
-//! 3. [`Transport`] keeps one connection per peer: of two servers the one with the higher id dials, again and again
-//!    with growing, jittered delays. What could not be sent is dropped in whole messages and counted, never
-//!    queued without bound.
-//! 4. [`SleepFlag`] and [`Waker`]: a thread that has nothing to do sleeps, and is woken by a system call only if it
+//! 2. A connection starts with a [`Greeting`]: both ends identify themselves in a [`Hello`], and either may
+//!    answer with a [`Refusal`] that tells the other's operator what is wrong. An [`Admission`] adds the
+//!    owner's own check.
+//! 3. [`Transport`] keeps one connection per peer: of two servers the one with the higher id dials, and
+//!    retries with growing, jittered delays. What cannot be sent is dropped in whole messages and counted,
+//!    never queued without bound.
+//! 4. [`SleepFlag`] and [`Waker`]: a thread without work sleeps, and is woken by a system call only if it
 //!    does.
 //!
-//! What costs is per batch: a read call fills a buffer with many frames, a write call sends many, and a thread
-//! that is awake is never woken. Nothing that a stranger sends makes the process stop, grow or spin: before its
-//! welcome a connection has less than a kilobyte and a few seconds, and there are at most
-//! [`max_pending_connections`](LinkConfig::max_pending_connections) of that kind.
+//! Costs are per batch: a read call fills a buffer with many frames, a write call sends many, and a thread
+//! that is awake is never woken. Nothing that a stranger sends makes the process stop, grow or spin: before
+//! its welcome a connection has less than a kilobyte and a few seconds, and at most
+//! [`max_pending_connections`](LinkConfig::max_pending_connections) connections are in that state.
 
 mod admission;
 mod backoff;

@@ -1,7 +1,6 @@
 //! All connections of one transport, and which of them leads to which peer.
 //!
-//! How a connection gets from its first packet to its welcome is in two files of their own: `dialling` and
-//! `greeting`.
+//! Two other files take a connection from its first packet to its welcome: `dialling` and `greeting`.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Display;
@@ -30,27 +29,27 @@ mod greeting;
 /// the owner of the transport, waiting.
 const READ_BYTES_PER_TURN: usize = 1 << 20;
 
-/// What became of a message given to [`Transport::send`].
+/// What [`Transport::send`](crate::Transport::send) did with a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sent {
-    /// It waits to be written. It may still be lost with the connection.
+    /// It is queued. It may still be lost with the connection.
     Queued,
-    /// The peer is not connected, its queue is full, or the message is too long. Nothing of it is sent, and the
-    /// counters say why.
+    /// The peer is not connected, its queue is full, or the message is too long. Nothing of it is sent, and
+    /// the counters say why.
     Dropped,
 }
 
-/// The connections, the peers, and the events that they have led to.
+/// The connections, the peers, and their events.
 pub(crate) struct Links {
     config: LinkConfig,
     admission: Arc<dyn Admission>,
     registry: Registry,
     resolver: Resolver,
     peers: Vec<PeerState>,
-    /// By token. Tokens are never used twice, so an event for a connection that has been closed finds nothing.
+    /// By token. Tokens are never reused, so an event for a closed connection finds nothing.
     connections: BTreeMap<usize, Connection>,
     next_token: usize,
-    /// Accepted connections that are not up.
+    /// Number of accepted connections that are not up.
     strangers: usize,
     /// Tokens of connections whose socket may hold bytes.
     readable: VecDeque<usize>,
@@ -59,7 +58,7 @@ pub(crate) struct Links {
 }
 
 impl Links {
-    /// No connections yet; `first_token` and all above it are used for those to come.
+    /// Starts without connections. New ones get `first_token` and the tokens above it.
     pub(crate) fn new(
         config: LinkConfig,
         admission: Arc<dyn Admission>,
@@ -83,7 +82,6 @@ impl Links {
         }
     }
 
-    /// Queues a frame for a server.
     pub(crate) fn send(&mut self, to: u64, frame: Frame) -> Sent {
         let token = self.peers.iter().find(|peer| peer.server == to).and_then(PeerState::link);
         let Some(connection) = token.and_then(|token| self.connections.get_mut(&token)) else {
@@ -131,12 +129,12 @@ impl Links {
         self.peers.iter().any(|peer| peer.server == server && peer.link().is_some())
     }
 
-    /// Whether there is something to do that no socket will announce.
+    /// Whether there is work that no socket will announce.
     pub(crate) fn is_busy(&self) -> bool {
         !self.readable.is_empty() || !self.events.is_empty()
     }
 
-    /// When something has to be done although no socket becomes ready.
+    /// When there will be work even if no socket becomes ready.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let dials = self.peers.iter().filter_map(PeerState::due);
         dials.chain(self.greeting_connections().map(|(_, connection)| connection.deadline)).min()
@@ -148,7 +146,7 @@ impl Links {
         all.filter(|(_, connection)| !matches!(connection.phase, Phase::Up { .. }))
     }
 
-    /// Takes in an accepted connection, if there is room for one more of whom nothing is known.
+    /// Adds an accepted connection, unless too many others are not up yet.
     pub(crate) fn accept(&mut self, stream: mio::net::TcpStream, now: Instant) {
         if self.strangers >= self.config.max_pending_connections {
             self.counters.strangers_turned_away += 1;
@@ -175,14 +173,14 @@ impl Links {
         Ok(())
     }
 
-    /// Takes note of what epoll says about a socket. Reading is left to [`read`](Links::read), so that all
-    /// sockets have their turn.
+    /// Handles a socket's readiness event. Reading is left to [`read`](Links::read), so that all sockets get
+    /// their turn.
     pub(crate) fn on_ready(&mut self, event: &mio::event::Event, now: Instant) {
         let token = event.token().0;
         if let Some(Phase::Connecting { peer }) = self.phase(token) {
             self.on_connect(token, peer, now);
         }
-        // The same event may say that the other end has gone again, so having connected is not all of it.
+        // The same event may report that the other end has closed again, so continue after it has connected.
         let Some(connection) = self.connections.get_mut(&token) else { return };
         let ending = event.is_read_closed() || event.is_write_closed() || event.is_error();
         if event.is_readable() || ending {
@@ -201,7 +199,7 @@ impl Links {
         self.connections.get(&token).map(|connection| connection.phase)
     }
 
-    /// Gives each socket that may hold bytes its turn. What is left for want of budget stays listed.
+    /// Reads from each socket that may hold bytes. Those that exceed their budget stay listed.
     pub(crate) fn read(&mut self, now: Instant) {
         for _ in 0..self.readable.len() {
             let Some(token) = self.readable.pop_front() else { break };
@@ -224,7 +222,7 @@ impl Links {
         }
     }
 
-    /// Closes what has not come up in time.
+    /// Closes connections that have not come up in time.
     pub(crate) fn expire(&mut self, now: Instant) {
         let late = self.greeting_connections().filter(|(_, connection)| connection.deadline <= now);
         let late: Vec<usize> = late.map(|(token, _)| token).collect();
@@ -234,7 +232,7 @@ impl Links {
         }
     }
 
-    /// A connection has ended by itself.
+    /// Removes a connection that has ended on its own.
     fn close(&mut self, token: usize, reason: DownReason, now: Instant) {
         if matches!(reason, DownReason::BadFrame(_)) {
             self.counters.bad_frames += 1;

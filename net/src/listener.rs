@@ -1,23 +1,24 @@
-//! Accepting connections, also when the system cannot.
+//! Accepts connections, and pauses when the system cannot.
 
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use mio::net::{TcpListener, TcpStream};
 
-/// How long to leave connections in the backlog after accepting has failed. Without file descriptors or memory
-/// the next call fails as well, and trying without pause would take the processor too.
+/// How long to leave connections in the backlog after accepting has failed. Without file descriptors or
+/// memory the next call fails as well, and retrying without pause would use up the CPU, too.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The listening socket, and what is known of its backlog.
 #[derive(Debug)]
 pub(crate) struct Listener {
     pub(crate) socket: TcpListener,
-    /// There may be connections to accept: the backlog has not been found empty since the last readiness event.
+    /// There may be connections to accept: the backlog has not been found empty since the last readiness
+    /// event.
     ready: bool,
-    /// Accepting has failed, and is tried again at this time.
+    /// Accepting has failed, and is retried at this time.
     paused_until: Option<Instant>,
-    /// Calls to accept that failed.
+    /// Number of accept calls that failed.
     pub(crate) errors: u64,
 }
 
@@ -26,17 +27,16 @@ impl Listener {
         Listener { socket, ready: false, paused_until: None, errors: 0 }
     }
 
-    /// Takes note of a readiness event.
     pub(crate) fn now_ready(&mut self) {
         self.ready = true;
     }
 
-    /// Whether connections wait that no further event will announce.
+    /// Whether connections may wait that no further event will announce.
     pub(crate) fn is_busy(&self) -> bool {
         self.ready && self.paused_until.is_none()
     }
 
-    /// When to try again although the socket does not become ready.
+    /// When to retry even if the socket does not become ready.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.paused_until
     }
@@ -49,7 +49,7 @@ impl Listener {
                 Ok((stream, _)) => return Some(stream),
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock => self.ready = false,
-                    // It went away while it waited, or a signal came: neither says anything about the next one.
+                    // It closed while it waited, or a signal came: neither says anything about the next one.
                     ErrorKind::ConnectionAborted | ErrorKind::Interrupted => {}
                     _ => {
                         self.errors += 1;

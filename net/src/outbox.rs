@@ -5,26 +5,26 @@ use std::io::IoSlice;
 
 use crate::frame::Frame;
 
-/// Room for frames that an empty queue keeps: more is there after a time in which the other end did not read.
+/// Capacity, in frames, that an empty queue keeps. It has more after the other end has not read for a while.
 const SPARE_PLACES: usize = 256;
 
 /// A bounded queue of whole frames, and how far the first of them has been written.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     frames: VecDeque<Frame>,
-    /// Bytes of the first frame that are written already; always less than it has.
+    /// Bytes of the first frame that have been written; always less than its length.
     written: usize,
-    /// Bytes that are still to be written.
+    /// Bytes that have yet to be written.
     bytes: usize,
     limit: usize,
 }
 
-/// What [`Outbox::gather`] found.
+/// Result of [`Outbox::gather`].
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Gathered {
-    /// How many slices were filled in.
+    /// Number of slices filled in.
     pub(crate) slices: usize,
-    /// Bytes in them.
+    /// Bytes in these slices.
     pub(crate) bytes: usize,
 }
 
@@ -34,8 +34,8 @@ impl Outbox {
         Outbox { frames: VecDeque::new(), written: 0, bytes: 0, limit }
     }
 
-    /// Queues the frame, or leaves the queue as it is and says `false`. An empty queue takes any frame: what is
-    /// longer than the limit could never be sent otherwise.
+    /// Queues the frame, or returns `false` and leaves the queue as it is. An empty queue takes any frame:
+    /// one that exceeds the limit could never be sent otherwise.
     pub(crate) fn push(&mut self, frame: Frame) -> bool {
         let fits = self.is_empty() || self.bytes + frame.wire_len() <= self.limit;
         if fits {
@@ -49,18 +49,18 @@ impl Outbox {
         self.frames.is_empty()
     }
 
-    /// Bytes that are still to be written.
+    /// Bytes that have yet to be written.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Frames of which a part at least is still to be written.
+    /// Frames that have yet to be written, at least in part.
     pub(crate) fn frames(&self) -> usize {
         self.frames.len()
     }
 
-    /// Points `slices` at the next bytes to write, in order, as many as there are slices for. Nothing is copied:
-    /// each slice is the memory of a head or of a part.
+    /// Points `slices` at the next bytes to write, in order, as many as there are slices for. Nothing is
+    /// copied: each slice is the memory of a head or a part.
     pub(crate) fn gather<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> Gathered {
         let mut gathered = Gathered { slices: 0, bytes: 0 };
         let mut skip = self.written;
@@ -79,8 +79,7 @@ impl Outbox {
         gathered
     }
 
-    /// Says that `count` bytes of what was gathered have been written, and drops the frames that are complete.
-    /// Returns how many those are.
+    /// Removes `count` written bytes, and drops the frames that are complete. Returns their number.
     pub(crate) fn advance(&mut self, count: usize) -> usize {
         assert!(count <= self.bytes, "more was written than was queued");
         self.bytes -= count;
@@ -156,7 +155,8 @@ mod tests {
     }
 
     proptest! {
-        /// However few slices there are and however little each call writes, the bytes come out in order, once.
+        /// However few slices there are and however little each call writes, the bytes come out once and in
+        /// order.
         #[test]
         fn partial_writes_lose_and_repeat_nothing(
             frames in prop::collection::vec(prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 0..5), 0..10),

@@ -1,4 +1,4 @@
-//! What a transport knows of one other server: whether it is connected, and when it is dialled next.
+//! State of one other server: whether it is connected, and when it is dialled next.
 
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::backoff::Backoff;
 use crate::config::{LinkConfig, Peer};
 
-/// One other server. A connection is named by its token.
+/// One other server. A connection is identified by its token.
 #[derive(Debug)]
 pub(crate) struct PeerState {
     pub(crate) server: u64,
@@ -17,24 +17,24 @@ pub(crate) struct PeerState {
     backoff: Backoff,
     /// A connection that lived this long was a good one: the next dial waits the shortest delay.
     steady: Duration,
-    /// Attempts that failed since the peer was up. Several addresses of a name are tried in turn.
+    /// Attempts that failed since the peer was last up. If its name has several addresses, they take turns.
     failures: usize,
     was_up: bool,
 }
 
-/// Of so many attempts to connect one is long.
+/// One in so many attempts to connect is long.
 const LONG_ATTEMPT: usize = 4;
-/// And the others are so many times shorter.
+/// The others are this many times shorter.
 const SHORT_ATTEMPT: u32 = 6;
 
-/// Who dials, and how far that is.
+/// Which end dials, and the state of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dial {
     /// The peer dials.
     Theirs,
     /// We dial, at this time.
     At(Instant),
-    /// We have dialled: its name is being resolved, the greeting goes on, or it is connected.
+    /// We have dialled: its name is being resolved, the greeting is under way, or it is connected.
     Underway,
 }
 
@@ -50,7 +50,7 @@ impl PeerState {
         PeerState {
             server: peer.server,
             address: peer.address.clone(),
-            // One direction only, so that two servers never connect to each other twice.
+            // In one direction only, so that two servers never connect to each other twice.
             dial: if config.hello.server > peer.server { Dial::At(now) } else { Dial::Theirs },
             link: None,
             backoff: Backoff::new(config.reconnect_min, config.reconnect_max, seed),
@@ -60,12 +60,12 @@ impl PeerState {
         }
     }
 
-    /// The connection that messages go through.
+    /// Token of the connection that carries messages.
     pub(crate) fn link(&self) -> Option<usize> {
         self.link.as_ref().map(|link| link.token)
     }
 
-    /// When it is to be dialled, if that is what comes next.
+    /// When to dial next; `None` if a dial is under way, or the peer dials.
     pub(crate) fn due(&self) -> Option<Instant> {
         match self.dial {
             Dial::At(time) => Some(time),
@@ -73,8 +73,7 @@ impl PeerState {
         }
     }
 
-    /// The address for the next attempt: each of the name's addresses that can be reached from the bound one, in
-    /// turn.
+    /// The address for the next attempt: the name's addresses that the bound one can reach take turns.
     pub(crate) fn choose(&self, addresses: &[SocketAddr], config: &LinkConfig) -> Option<SocketAddr> {
         let reachable = |address: &&SocketAddr| {
             config.bind_address.is_none_or(|local| local.is_ipv4() == address.is_ipv4())
@@ -83,15 +82,15 @@ impl PeerState {
         reachable.get(self.failures % reachable.len().max(1)).map(|address| **address)
     }
 
-    /// How long an attempt may take until it connects. The system sends what is lost again only after one second, three, and
-    /// seven: on a link that comes and goes that may be while it is gone, each time. So most attempts are short, and begin at
-    /// moments of their own; each fourth one is long, for links that are slow.
+    /// How long an attempt to connect may take. The system resends a lost packet only after one second,
+    /// three, and seven: on a link that comes and goes, the link may be gone each time. So most attempts are
+    /// short, and start at times of their own. Each fourth one is long, for slow links.
     pub(crate) fn patience(&self, config: &LinkConfig) -> Duration {
         let is_long = self.failures % LONG_ATTEMPT == LONG_ATTEMPT - 1;
         if is_long { config.hello_timeout } else { config.hello_timeout / SHORT_ATTEMPT }
     }
 
-    /// An attempt to connect has failed. The first one is worth telling, the many that follow it are not.
+    /// An attempt to connect has failed. The first one is worth logging, the many that follow it are not.
     pub(crate) fn dial_failed(&mut self, why: &dyn Display, now: Instant) {
         assert_ne!(self.dial, Dial::Theirs, "who does not dial cannot fail to");
         let delay = self.backoff.delay();
@@ -104,7 +103,7 @@ impl PeerState {
         self.dial = Dial::At(now + delay);
     }
 
-    /// Messages go through this connection from now on. Says whether that had been so with another one before.
+    /// Sends messages through this connection from now on. Returns whether the peer has been up before.
     pub(crate) fn came_up(&mut self, token: usize, now: Instant) -> bool {
         assert!(self.link.is_none(), "an old connection is closed before a new one takes its place");
         tracing::info!(peer = self.server, attempts = self.failures + 1, "connected");
@@ -116,11 +115,10 @@ impl PeerState {
         std::mem::replace(&mut self.was_up, true)
     }
 
-    /// The connection is gone.
     pub(crate) fn went_down(&mut self, why: &dyn Display, now: Instant) {
         tracing::info!(peer = self.server, %why, "connection lost");
         let since = self.link.take().map(|link| link.since);
-        // One that breaks as soon as it is up must not be dialled at the highest rate for ever.
+        // A connection that breaks as soon as it is up must not be redialled at the highest rate for ever.
         if since.is_some_and(|since| now.saturating_duration_since(since) >= self.steady) {
             self.backoff.reset();
         }
@@ -146,7 +144,7 @@ mod tests {
         PeerState::new(&Peer { server, address: "localhost:1".to_owned() }, config, now)
     }
 
-    /// The delay until the next dial.
+    /// Delay until the next dial.
     fn delay(peer: &PeerState, now: Instant) -> Duration {
         peer.due().expect("a dial is due") - now
     }

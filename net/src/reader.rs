@@ -1,4 +1,5 @@
-//! The receiving half of the frame codec: bytes in as they come, bodies out, no copy in between.
+//! The receiving half of the frame codec: takes bytes as they arrive, returns bodies, and copies nothing in
+//! between.
 
 use std::collections::VecDeque;
 
@@ -8,13 +9,14 @@ use crate::frame::{FrameError, HEAD_BYTES, Head};
 
 /// Cuts a stream of bytes into frames.
 ///
-/// It reads from nothing by itself. The owner of the socket asks for [`room`](FrameReader::room), reads into it,
-/// says how many bytes came with [`advance`](FrameReader::advance), and takes bodies with
-/// [`next_body`](FrameReader::next_body) until there are none. One read call so fills many frames.
+/// It does not read by itself. The owner of the socket asks for [`room`](FrameReader::room), reads into it,
+/// reports the number of bytes with [`advance`](FrameReader::advance), and takes bodies with
+/// [`next_body`](FrameReader::next_body) until there are none. So one read call fills many frames.
 ///
-/// A body is a slice of the read buffer, which lives as long as any slice of it: who keeps a short body for long
-/// should copy it. When all slices are gone the buffer is used again; a few are, in turn. A body longer than the buffer gets an
-/// allocation of its own that is touched as its bytes really arrive, so a length that was only claimed costs nothing.
+/// A body is a slice of the read buffer, which lives as long as any slice of it: copy a short body to keep it
+/// for long. When all slices are dropped the buffer is reused; a few buffers take turns. A body longer than
+/// the buffer gets its own allocation, whose memory is touched only as bytes arrive, so a length that was
+/// only claimed costs nothing.
 ///
 /// ```
 /// use niagara_net::FrameReader;
@@ -31,8 +33,8 @@ use crate::frame::{FrameError, HEAD_BYTES, Head};
 /// ```
 #[derive(Debug)]
 pub struct FrameReader {
-    /// The first `filled` bytes were received and are not yet handed out, the rest is room; more of it is touched as it is
-    /// needed, up to the capacity.
+    /// The first `filled` bytes were received and are not yet returned, the rest is room. More of it is
+    /// touched as needed, up to the capacity.
     buffer: BytesMut,
     filled: usize,
     /// Earlier buffers, oldest first, whose bodies may still be in use.
@@ -42,14 +44,14 @@ pub struct FrameReader {
     max_frame_bytes: usize,
 }
 
-/// What a read call asks for, where nothing is known of what comes: hundreds of small messages.
+/// Size of a read call if nothing is known of the next bytes: hundreds of small messages.
 const READ_BYTES: usize = 128 << 10;
 
-/// So many earlier buffers are looked after. Bodies are kept for as long as a log keeps its recent part in memory, and memory
-/// that comes back is still in the processor's caches: new memory cost a fifth of a group thread's time.
+/// How many earlier buffers are kept for reuse. Bodies live as long as a log keeps its recent part in memory,
+/// and reused memory is still in the processor's caches: new memory took a fifth of a group thread's time.
 const MOST_SPENT: usize = 8;
 
-/// A body that does not fit into the read buffer, on its way.
+/// A partly received body that does not fit into the read buffer.
 #[derive(Debug)]
 struct LongBody {
     head: Head,
@@ -58,9 +60,9 @@ struct LongBody {
 }
 
 impl FrameReader {
-    /// A reader with a buffer of `buffer_bytes` (at least the 8 bytes of a head) that takes bodies of up to
-    /// `max_frame_bytes`. A small buffer makes more read calls, a large one is pinned longer by the bodies in it;
-    /// 64 to 256 KiB is a good middle.
+    /// A reader with a buffer of `buffer_bytes` (at least the 8 bytes of a head) that accepts bodies of up to
+    /// `max_frame_bytes`. A small buffer takes more read calls, and bodies pin a large one longer; 64 to 256
+    /// KiB is a good compromise.
     pub fn new(buffer_bytes: usize, max_frame_bytes: usize) -> FrameReader {
         assert!(buffer_bytes >= HEAD_BYTES, "the read buffer must hold a frame's head");
         let mut reader = FrameReader {
@@ -75,7 +77,7 @@ impl FrameReader {
         reader
     }
 
-    /// Goes on with other sizes. Bytes that were received already stay: they are the beginning of the next frame.
+    /// Changes the sizes. Bytes that were received already stay: they start the next frame.
     #[doc(hidden)]
     pub fn resize(&mut self, buffer_bytes: usize, max_frame_bytes: usize) {
         assert!(
@@ -107,8 +109,8 @@ impl FrameReader {
         room
     }
 
-    /// Whether the buffer's rest can take the frame that it begins with. If nothing is known of that frame, a
-    /// quarter of the buffer must be left, so that read calls stay large.
+    /// Whether the rest of the buffer can take the frame at its front. If nothing is known of that frame, a
+    /// quarter of the buffer must be free, so that read calls stay large.
     fn has_room(&self) -> bool {
         match self.head() {
             Some(head) => self.buffer.capacity() >= HEAD_BYTES + head.length,
@@ -116,9 +118,9 @@ impl FrameReader {
         }
     }
 
-    /// The place in the buffer that a read call should not go beyond. Of a stream of large frames each call takes
-    /// the rest of one and the next one's head: then it is known whether the next one still fits behind it, and
-    /// nothing of it has to be moved if it does not.
+    /// The offset in the buffer that the next read call should not exceed. In a stream of large frames, each call
+    /// takes the rest of one and the next one's head: that tells whether the next one still fits behind it,
+    /// and if it does not, none of it has to be moved.
     fn read_up_to(&self) -> usize {
         match self.head() {
             Some(head) if head.length >= self.buffer_bytes / 8 => {
@@ -128,11 +130,11 @@ impl FrameReader {
         }
     }
 
-    /// Says that the first `count` bytes of [`room`](FrameReader::room) have been filled.
+    /// Reports that the first `count` bytes of [`room`](FrameReader::room) have been filled.
     ///
     /// # Panics
     ///
-    /// If that is more than there was room for.
+    /// If `count` exceeds the room.
     pub fn advance(&mut self, count: usize) {
         let (received, room_end) = match &mut self.long {
             Some(long) => (&mut long.received, long.bytes.len()),
@@ -142,11 +144,11 @@ impl FrameReader {
         assert!(*received <= room_end, "advanced past the room that was given");
     }
 
-    /// The next complete body, or `None` when more bytes are needed.
+    /// The next complete body, or `None` if it needs more bytes.
     ///
     /// # Errors
     ///
-    /// The stream is damaged or asks for too much. There is no next frame after that: close the connection.
+    /// If the stream is damaged or a frame exceeds the limit. No frame can follow: close the connection.
     pub fn next_body(&mut self) -> Result<Option<Bytes>, FrameError> {
         if let Some(long) = self.long.take_if(|long| long.is_complete()) {
             long.head.check(&long.bytes)?;
@@ -172,7 +174,7 @@ impl FrameReader {
         Ok(None)
     }
 
-    /// The head at the front of the buffer, if it has arrived and no long body is still to be filled first.
+    /// The head at the front of the buffer, if it has arrived and no long body must be filled first.
     fn head(&self) -> Option<Head> {
         match (&self.long, self.buffer[..self.filled].first_chunk()) {
             (None, Some(head)) => Some(Head::parse(*head)),
@@ -180,11 +182,12 @@ impl FrameReader {
         }
     }
 
-    /// Starts a whole buffer, with the incomplete frame moved to its front. The memory is the same, or that of an earlier one, if
-    /// all bodies that were handed out of it are gone; else it is new, and the old memory stays theirs.
+    /// Starts a whole buffer, with the incomplete frame moved to its front. It reuses the same memory, or
+    /// that of an earlier buffer, if all bodies in it have been dropped. Otherwise the memory is new, and the
+    /// old one belongs to its bodies.
     fn renew(&mut self) {
         self.buffer.truncate(self.filled);
-        // Bodies tend to be powers of two, as the buffer: the extra room is for their heads.
+        // Bodies tend to be powers of two, like the buffer: the extra room is for their heads.
         let capacity = self.buffer_bytes + self.buffer_bytes / 64;
         if self.buffer.try_reclaim(capacity - self.filled) {
             return;
@@ -203,7 +206,7 @@ impl FrameReader {
 }
 
 impl LongBody {
-    /// All of its memory is set aside at once, so that nothing has to move as it grows; untouched memory costs nothing.
+    /// Reserves all memory at once, so that nothing has to move as it grows; untouched memory costs nothing.
     fn begin(head: Head, received: &[u8]) -> LongBody {
         let mut bytes = Vec::with_capacity(head.length);
         bytes.extend_from_slice(received);

@@ -1,10 +1,10 @@
-//! Why one server does not talk to another.
+//! Why one server refuses another.
 
-/// Longest text that travels with a refusal, in bytes of UTF-8. Longer ones are cut.
+/// Longest text of a refusal, in bytes of UTF-8. Longer ones are cut.
 pub const MAX_REFUSAL_TEXT_BYTES: usize = 256;
 
-/// Why a connection was refused. It travels to the other end, so that both servers' operators read the same
-/// reason; in every variant "refuser" is who said no, and "refused" is the other end.
+/// Why a connection was refused. It is sent to the other end, so that both servers' operators read the same
+/// reason. In every variant `refuser` is the end that refused, and `refused` is the other end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The cluster ids differ.
@@ -14,32 +14,35 @@ pub enum Refusal {
     WrongCluster,
     /// The wire versions differ.
     #[error(
-        "the refuser speaks version {refuser} of the protocol, the refused {refused}: run the same release on both"
+        "the refusing server speaks version {refuser} of the protocol, the refused one {refused}: \
+         run the same release on both"
     )]
     WrongVersion {
-        /// The version of who refused.
+        /// Version of the refusing server.
         refuser: u16,
-        /// The version of who was refused.
+        /// Version of the refused server.
         refused: u16,
     },
     /// The connection reached the address of another channel.
     #[error(
-        "the connection is for channel {refused} and met channel {refuser}: list every server's addresses in channel order"
+        "the connection is for channel {refused}, but reached channel {refuser}: \
+         list every server's addresses in channel order"
     )]
     WrongChannel {
-        /// The channel of who refused.
+        /// Channel of the refusing server.
         refuser: u32,
-        /// The channel of who was refused.
+        /// Channel of the refused server.
         refused: u32,
     },
-    /// The servers disagree about how many channels there are.
+    /// The servers have different numbers of channels.
     #[error(
-        "the refuser has {refuser} channels, the refused {refused}: configure the same number on every server"
+        "the refusing server has {refuser} channels, the refused one {refused}: \
+         configure the same number on every server"
     )]
     WrongChannels {
-        /// How many who refused has.
+        /// Number of channels of the refusing server.
         refuser: u32,
-        /// How many who was refused has.
+        /// Number of channels of the refused server.
         refused: u32,
     },
     /// The server that answers at this address is not the one that was dialled.
@@ -50,41 +53,43 @@ pub enum Refusal {
         /// The server that answered.
         found: u64,
     },
-    /// The refuser has no such server among its peers.
-    #[error("server {server} is not among the refuser's peers: add it there, or correct its id")]
+    /// The refusing server has no such server among its peers.
+    #[error("server {server} is not among the peers of the refusing server: add it there, or correct its id")]
     UnknownServer {
-        /// The id that the refused gave.
+        /// The id in the refused server's hello.
         server: u64,
     },
-    /// The wrong end dialled. Of two servers the one with the higher id dials, so that one connection joins them.
+    /// The wrong end dialled. Of two servers the one with the higher id dials, so that one connection joins
+    /// them.
     #[error(
         "server {refused} dialled server {refuser}, and the higher id dials: check that both ids are right"
     )]
     NotYourTurn {
-        /// The id of who refused.
+        /// Id of the refusing server.
         refuser: u64,
-        /// The id of who was refused.
+        /// Id of the refused server.
         refused: u64,
     },
-    /// The [`Admission`](crate::Admission) said no, for the reason it gave: the refused server's store is not the
-    /// one that the refuser knows under this id.
+    /// The [`Admission`](crate::Admission) refused, with this reason: the refused server's store is not the
+    /// one that the refusing server knows under this id.
     #[error("{0}")]
     Store(String),
-    /// The servers list different servers as the cluster's.
+    /// The servers list different members of the cluster.
     #[error("{0}")]
     Members(String),
     /// The servers' applications would not execute all commands alike.
     #[error("{0}")]
     Application(String),
-    /// The refused server's data was put back from a copy that is older than what the refuser has met.
+    /// The refused server's data was restored from a copy that is older than what the refusing server has
+    /// met.
     #[error("{0}")]
     OldCopy(String),
     /// A reason that only a newer release knows.
     #[error("refused with code {code}: {text}")]
     Other {
-        /// The code on the wire.
+        /// Code on the wire.
         code: u16,
-        /// What the refuser says about it.
+        /// The refusing server's explanation.
         text: String,
     },
 }
@@ -117,7 +122,7 @@ impl Refusal {
         Coded { code, refuser, refused, text: &text[..text.floor_char_boundary(MAX_REFUSAL_TEXT_BYTES)] }
     }
 
-    /// `None` if a number is out of its field's range: no server sends that.
+    /// `None` if a number is out of its field's range, which no server sends.
     pub(crate) fn from_coded(coded: &Coded<'_>) -> Option<Refusal> {
         let &Coded { code, refuser, refused, text } = coded;
         Some(match code {

@@ -1,4 +1,4 @@
-//! From `host:port` to addresses, without holding up the transport's thread.
+//! Resolves `host:port` to addresses without holding up the transport's thread.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -8,7 +8,7 @@ use std::thread;
 use crate::waker::Waker;
 
 /// Resolves names on threads of its own: a name server that does not answer may take half a minute, and the
-/// transport's thread has other peers to serve. Addresses in numbers, the usual case, need no thread.
+/// transport's thread has other peers to serve. Numeric addresses, the usual case, need no thread.
 #[derive(Debug)]
 pub(crate) struct Resolver {
     waker: Waker,
@@ -17,9 +17,9 @@ pub(crate) struct Resolver {
     outstanding: usize,
 }
 
-/// What became of the name of a peer.
+/// The result of resolving a peer's name.
 pub(crate) struct Answer {
-    /// The index that the question was asked for.
+    /// Index of the peer, as passed to [`resolve`](Resolver::resolve).
     pub(crate) peer: usize,
     pub(crate) addresses: io::Result<Vec<SocketAddr>>,
 }
@@ -30,8 +30,8 @@ impl Resolver {
         Resolver { waker, sender, answers, outstanding: 0 }
     }
 
-    /// The answer, if it is known at once; else it comes later from [`answer`](Resolver::answer), and the
-    /// transport's thread is woken.
+    /// Returns the answer if it is known at once. Otherwise it comes later from [`answer`](Resolver::answer),
+    /// and the transport's thread is woken.
     pub(crate) fn resolve(&mut self, peer: usize, address: &str) -> Option<Answer> {
         if let Ok(address) = address.parse() {
             return Some(Answer { peer, addresses: Ok(vec![address]) });
@@ -39,7 +39,7 @@ impl Resolver {
         let (name, sender, waker) = (address.to_owned(), self.sender.clone(), self.waker.clone());
         let look_up = move || {
             let addresses = name.to_socket_addrs().map(Vec::from_iter);
-            // If nobody wants the answer any more, the transport has been dropped.
+            // If sending fails, the transport has been dropped.
             if sender.send(Answer { peer, addresses }).is_ok() {
                 waker.wake();
             }
@@ -53,7 +53,7 @@ impl Resolver {
         }
     }
 
-    /// The next answer that has come. Asks no queue while nothing is outstanding.
+    /// The next answer that has arrived. Checks no queue while nothing is outstanding.
     pub(crate) fn answer(&mut self) -> Option<Answer> {
         if self.outstanding == 0 {
             return None;

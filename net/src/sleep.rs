@@ -1,13 +1,13 @@
-//! Who sleeps must be woken, who is awake must not be: a system call per hand-over is what this saves.
+//! Wakes a thread only if it sleeps, which saves a system call per hand-over.
 
 use crate::sync::{AtomicBool, Ordering, fence};
 
 /// The agreement between a thread that may sleep and the threads that give it work.
 ///
-/// The sleeper says that it is going to sleep and *then* looks at its queues once more; the others put their work
-/// into a queue and *then* look whether it sleeps. Both orders are sequentially consistent, so at least one side
-/// sees the other: either the sleeper finds the work, or the giver learns that it has to wake. How a thread is
-/// put to sleep and woken (an eventfd, a condition variable) is not this type's matter.
+/// The sleeper announces that it is going to sleep and *then* checks its queues once more; the others put
+/// work into a queue and *then* check whether it sleeps. Both orders are sequentially consistent, so at least
+/// one side sees the other: either the sleeper finds the work, or the giver learns that it must wake the
+/// sleeper. How the thread sleeps and is woken (an eventfd, a condition variable) is not this type's concern.
 ///
 /// ```
 /// use niagara_net::SleepFlag;
@@ -29,7 +29,8 @@ impl SleepFlag {
         SleepFlag(AtomicBool::new(false))
     }
 
-    /// One sleep: `may_sleep` is the sleeper's last look at its queues, and `wait` waits, unless it is told that there is no need.
+    /// One sleep: `may_sleep` is the sleeper's last check of its queues, and `wait` waits if its argument is
+    /// true.
     pub fn sleep<T>(&self, may_sleep: impl FnOnce() -> bool, wait: impl FnOnce(bool) -> T) -> T {
         self.announce();
         let waited = wait(may_sleep());
@@ -37,19 +38,19 @@ impl SleepFlag {
         waited
     }
 
-    /// The sleeper, before its last look at its queues.
+    /// Called by the sleeper, before its last check of its queues.
     pub fn announce(&self) {
         self.0.store(true, Ordering::SeqCst);
         fence(Ordering::SeqCst);
     }
 
-    /// The sleeper, as soon as it is awake or has decided not to sleep.
+    /// Called by the sleeper, as soon as it is awake or has decided not to sleep.
     pub fn retract(&self) {
         self.0.store(false, Ordering::SeqCst);
     }
 
-    /// A giver of work, after it has published the work: whether it has to wake the sleeper. Of several givers
-    /// one is told so.
+    /// Called by a giver of work, after publishing it: returns whether it must wake the sleeper. Of several
+    /// givers, one must.
     pub fn take(&self) -> bool {
         fence(Ordering::SeqCst);
         // The load alone decides in the common case, and leaves the cache line with the thread that is awake.
@@ -65,12 +66,12 @@ mod tests {
 
     use super::*;
 
-    /// On cache lines of their own the two sides' accesses overtake each other most easily.
+    /// The two sides' accesses overtake each other most easily on separate cache lines.
     #[derive(Default)]
     #[repr(align(128))]
     struct Alone<T>(T);
 
-    /// Two threads that begin a round at the same moment, as nearly as can be. Returns where the other one is.
+    /// Two threads start a round as nearly at the same moment as possible. Returns the other one's round.
     fn meet(own: &AtomicU64, other: &AtomicU64, round: u64) -> u64 {
         own.store(round, Ordering::Release);
         for waited in 1u64.. {
@@ -86,9 +87,9 @@ mod tests {
         unreachable!("the other thread comes sooner or later")
     }
 
-    /// The promise that everything else rests on. Without the fences both sides miss each other a few times in
-    /// a hundred thousand rounds (and a thread then sleeps on work that nobody will wake it for). On a busy machine
-    /// there are fewer rounds, since every round needs both threads at once.
+    /// The promise that everything else rests on. Without the fences both sides miss each other a few times
+    /// in a hundred thousand rounds (and a thread then sleeps on work that nobody will wake it for). A busy
+    /// machine gets through fewer rounds, since every round needs both threads at once.
     #[test]
     fn at_least_one_side_sees_the_other() {
         const ROUNDS: u64 = 1_000_000;

@@ -9,23 +9,24 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::config::{LinkConfig, OpenError};
 
-/// Connections that the kernel completes before they are accepted: a burst of reconnecting peers, and strangers.
+/// Connections that the kernel completes before they are accepted: a burst of reconnecting peers, and
+/// strangers.
 const BACKLOG: i32 = 1024;
 
-/// After this long without a word the kernel asks whether the other end is still there.
+/// After this long without traffic the kernel probes whether the other end is still there.
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(2);
-/// The time between two such questions.
+/// Time between two such probes.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(1);
-/// After this long without an acknowledgement, of data or of a keepalive, the connection is given up. A cut link
-/// is silent: without this the kernel goes on for a quarter of an hour.
+/// After this long without an acknowledgement, of data or a keepalive, the connection fails. A cut link is
+/// silent: without this the kernel would retry for a quarter of an hour.
 const USER_TIMEOUT: Duration = Duration::from_secs(5);
-/// So many bytes may wait in the kernel beside those on their way. What waits there cannot be overtaken or replaced any more,
-/// and behind a slow link it would be megabytes.
+/// How many bytes may wait in the kernel besides those in flight. What waits there can no longer be overtaken
+/// or replaced, and on a slow link it would be megabytes.
 const UNSENT_BYTES: u32 = 128 << 10;
 const _: () = assert!(USER_TIMEOUT.as_secs() > KEEPALIVE_IDLE.as_secs() + KEEPALIVE_INTERVAL.as_secs());
 
-/// The channel's listener. `SO_REUSEADDR` lets a restarted server have its port back while connections of its
-/// former life still linger in TIME_WAIT.
+/// The channel's listener. `SO_REUSEADDR` lets a restarted server reclaim its port while connections of its
+/// former life linger in TIME_WAIT.
 pub(crate) fn listen(config: &LinkConfig) -> Result<TcpListener, OpenError> {
     let open = || -> io::Result<TcpListener> {
         let socket = new_socket(config.listen, config)?;
@@ -37,8 +38,8 @@ pub(crate) fn listen(config: &LinkConfig) -> Result<TcpListener, OpenError> {
     open().map_err(|source| OpenError::Listen { address: config.listen, source })
 }
 
-/// Finds out at once whether dialled sockets can be bound as configured, since later it would only be one more
-/// reason for a dial to fail.
+/// Checks at once whether dialled sockets can be bound as configured. Later it would only be one more reason
+/// for a dial to fail.
 pub(crate) fn probe_binding(config: &LinkConfig) -> Result<(), OpenError> {
     let any = |address: IpAddr| SocketAddr::new(address, 0);
     if let Some(address) = config.bind_address {
@@ -52,7 +53,7 @@ pub(crate) fn probe_binding(config: &LinkConfig) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Begins to connect. The stream becomes writable when it is decided whether that worked.
+/// Starts to connect. The stream becomes writable when the outcome is known.
 pub(crate) fn dial(address: SocketAddr, config: &LinkConfig) -> io::Result<TcpStream> {
     let socket = new_socket(address, config)?;
     if let Some(device) = &config.bind_device {
@@ -70,21 +71,22 @@ pub(crate) fn dial(address: SocketAddr, config: &LinkConfig) -> io::Result<TcpSt
     }
 }
 
-/// What every connection gets, dialled or accepted.
+/// Sets the options of every connection, dialled or accepted.
 pub(crate) fn tune(socket: &SockRef<'_>) -> io::Result<()> {
-    // Messages are batched before they are written; holding back the last segment of a batch only adds delay.
+    // Messages are batched before they are written, so holding back the last segment of a batch only adds
+    // delay.
     socket.set_tcp_nodelay(true)?;
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_IDLE).with_interval(KEEPALIVE_INTERVAL);
     socket.set_tcp_keepalive(&keepalive)?;
     socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
-    // What is lost on a link that comes and goes is sent again every 200 ms or so, rather than ever later: few segments are on
-    // their way at a time, so that this cannot clog anything.
+    // On a link that comes and goes, resends lost segments about every 200 ms, instead of ever more rarely:
+    // few segments are in flight at a time, so this cannot congest anything.
     socket.set_tcp_thin_linear_timeouts(true)?;
     socket.set_tcp_user_timeout(Some(USER_TIMEOUT))
 }
 
-/// Buffer sizes must be set before listening or connecting, since they decide the window scale. Accepted sockets
-/// inherit them.
+/// Buffer sizes must be set before listening or connecting, since they decide the window scale. Accepted
+/// sockets inherit them.
 fn new_socket(address: SocketAddr, config: &LinkConfig) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
     if let Some(bytes) = config.socket_send_bytes {

@@ -1,5 +1,5 @@
-//! What hand-overs between threads are made of here. One file, so that `tests/models` can put a model checker's types in their
-//! place, and explore the very code that runs.
+//! The primitives of hand-overs between threads. They have a file of their own, so that `tests/models` can
+//! replace them with a model checker's types, and explore the very code that runs.
 
 pub(crate) use std::sync::atomic::{AtomicBool, Ordering, fence};
 

@@ -1,4 +1,4 @@
-//! One channel's loop: wait, read, dial, and hand over what happened.
+//! One channel's loop: waits, reads, dials, and reports events.
 
 use std::fmt;
 use std::io;
@@ -23,19 +23,19 @@ const WAKER: Token = Token(0);
 const LISTENER: Token = Token(1);
 const FIRST_CONNECTION: usize = 2;
 
-/// Readiness events fetched per call. Those that find no place come with the next call.
+/// Readiness events fetched per call. The rest comes with the next call.
 const EVENTS_PER_POLL: usize = 256;
 
 /// Connections accepted per turn, so that a flood of them leaves time for messages.
 const ACCEPTS_PER_TURN: usize = 64;
 
-/// One channel of one server: its listener, one connection per peer, and an epoll of its own.
+/// One channel of one server: its listener, one connection per peer, and its own epoll.
 ///
-/// It belongs to one thread, which calls [`turn`](Transport::turn) in a loop, gives it messages with
-/// [`send`](Transport::send), and has them written with [`flush`](Transport::flush). Other threads end its sleep
-/// with a [`Waker`]. Messages to one peer arrive whole and in order as long as the connection lives, and may be
-/// lost with it: who needs more repeats them. The peers' identities are checked, not proved: channels belong on a
-/// network where no one forges them.
+/// It belongs to one thread, which calls [`turn`](Transport::turn) in a loop, queues messages with
+/// [`send`](Transport::send), and writes them with [`flush`](Transport::flush). Other threads end its sleep
+/// with a [`Waker`]. Messages to one peer arrive whole and in order as long as the connection lives, and may
+/// be lost with it: resend them if you need more. The peers' identities are checked, not proved: use channels
+/// on a network where no one forges them.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -85,12 +85,12 @@ pub struct Transport {
 }
 
 impl Transport {
-    /// Listens, and begins to dial the peers with lower ids at the first turn.
+    /// Listens, and starts to dial the peers with lower ids at the first turn.
     ///
     /// # Errors
     ///
-    /// A setting is out of range, the address cannot be listened on, or connections cannot be bound as wanted. The
-    /// error names the setting or address and says what to do.
+    /// If a setting is out of range, the address cannot be listened on, or connections cannot be bound as
+    /// configured. The error names the setting or address and says what to do.
     pub fn open(config: LinkConfig, admission: Arc<dyn Admission>) -> Result<Transport, OpenError> {
         config.validate()?;
         socket::probe_binding(&config)?;
@@ -111,28 +111,29 @@ impl Transport {
         prepare().map_err(|source| OpenError::Poll { source })
     }
 
-    /// Where it listens: with port 0 in the settings, the port that the system chose.
+    /// The listening address; if the configured port is 0, with the port that the system chose.
     pub fn local_addr(&self) -> SocketAddr {
         self.local
     }
 
-    /// Ends this transport's sleep from other threads.
+    /// Lets other threads end this transport's sleep.
     pub fn waker(&self) -> Waker {
         self.waker.clone()
     }
 
-    /// One turn of the owner's loop: writes what has not been flushed, waits for sockets, a wake-up or `timeout`
-    /// (`None`: for as long as it takes), reads, accepts, dials, and appends what happened to `events`.
+    /// One turn of the owner's loop: writes what has not been flushed, waits for sockets, a wake-up or
+    /// `timeout` (`None` waits without limit), reads, accepts, dials, and appends what happened to `events`.
     ///
-    /// `now` is the present time, which the caller mostly knows already. `may_sleep` is the caller's last look at
-    /// its own queues: it is asked after the transport has announced that it sleeps, so whoever publishes work
-    /// later than this look will wake it. If it says no, or if the transport itself has something to do, the
-    /// turn only looks at the sockets. The wait is counted in whole milliseconds, rounded up, and cut short when a
-    /// dial or a greeting falls due.
+    /// `now` is the current time, which the caller usually knows already. `may_sleep` is the caller's last
+    /// check of its own queues: it is called after the transport has announced that it sleeps, so whoever
+    /// publishes work after this check will wake it. If it returns false, or if the transport itself has work
+    /// to do, the turn only polls the sockets. The wait is counted in whole milliseconds, rounded up, and cut
+    /// short when a dial or a greeting is due.
     ///
     /// # Errors
     ///
-    /// Waiting itself failed, which does not happen to a sound process. What happens to connections is an event.
+    /// If waiting itself failed, which does not happen to a sound process. What happens to connections is an
+    /// event.
     pub fn turn(
         &mut self,
         now: Instant,
@@ -156,7 +157,7 @@ impl Transport {
             self.links.accept(stream, now);
         }
         self.links.read(now);
-        // Only now, since what makes a greeting timely may just have been read.
+        // Only now, since the bytes just read may complete a greeting in time.
         self.links.expire(now);
         self.links.dial_resolved(now);
         self.links.dial_due(now);
@@ -174,7 +175,7 @@ impl Transport {
         left.into_iter().chain(timeout).min()
     }
 
-    /// Fetches readiness events, asleep if need be. Returns the time after that.
+    /// Fetches readiness events, and sleeps if necessary. Returns the time afterwards.
     fn wait(
         &mut self,
         now: Instant,
@@ -185,7 +186,7 @@ impl Transport {
         let polled = if timeout == Some(Duration::ZERO) {
             self.poll.poll(&mut self.ready, timeout)
         } else {
-            // Both are queues that other threads fill, so both are looked at after the announcement.
+            // Other threads fill both queues, so both are checked after the announcement.
             let may_sleep = || !links.dial_resolved(now) && may_sleep();
             waker.flag().sleep(may_sleep, |may_sleep| {
                 if !may_sleep {
@@ -196,7 +197,7 @@ impl Transport {
         };
         match polled {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
-            // A sleep makes the caller's time stale, and deadlines set from it would be too early.
+            // After a sleep the caller's time is stale, and deadlines derived from it would be too early.
             _ if timeout != Some(Duration::ZERO) => Ok(Instant::now()),
             _ => Ok(now),
         }
@@ -204,19 +205,20 @@ impl Transport {
 
     /// Queues a message for a server, to be written by the next [`flush`](Transport::flush).
     ///
-    /// The queue holds `send_queue_bytes`; a message that does not fit is dropped whole. An empty queue takes any
-    /// message up to `max_frame_bytes`.
+    /// The queue holds `send_queue_bytes`; a message that does not fit is dropped whole. An empty queue takes
+    /// any message up to `max_frame_bytes`.
     pub fn send(&mut self, to: u64, frame: Frame) -> Sent {
         self.links.send(to, frame)
     }
 
-    /// Writes what is queued: one call per peer for many messages, as far as the sockets take it. The rest follows
-    /// by itself in the turns to come.
+    /// Writes what is queued, with one call per peer for many messages, as far as the sockets take it. The
+    /// next turns write the rest automatically.
     pub fn flush(&mut self) {
         self.links.flush();
     }
 
-    /// Bytes of messages to this server that are queued here and not yet in the kernel's hands; nothing if it is not connected.
+    /// Bytes of messages to this server that are queued here and not yet in the kernel; `None` if it is not
+    /// connected.
     pub fn queued_bytes(&self, peer: u64) -> Option<usize> {
         self.links.queued_bytes(peer)
     }
@@ -226,7 +228,7 @@ impl Transport {
         self.links.is_connected(peer)
     }
 
-    /// What the transport has done since it was opened.
+    /// Totals since the transport was opened.
     pub fn counters(&self) -> Counters {
         Counters { accept_errors: self.listener.errors, ..self.links.counters }
     }

@@ -1,4 +1,4 @@
-//! Ending a transport's sleep from another thread.
+//! Ends a transport's sleep from another thread.
 
 use std::io;
 use std::sync::Arc;
@@ -6,11 +6,11 @@ use std::sync::Arc;
 use crate::sleep::SleepFlag;
 use crate::sync::{Eventfd, Registry, Token};
 
-/// Wakes the thread that polls a [`Transport`](crate::Transport). Cheap to clone; one for every thread that gives
-/// the transport's thread work.
+/// Wakes the thread that polls a [`Transport`](crate::Transport). Cheap to clone; each thread that gives the
+/// transport's thread work has one.
 ///
-/// Publish the work first, then call [`wake`](Waker::wake), once per batch: it costs a fence and a load, and a
-/// system call only if the thread has said that it sleeps.
+/// Publish the work first, then call [`wake`](Waker::wake), once per batch: it costs a fence and a load, and
+/// a system call only if the thread has announced that it sleeps.
 ///
 /// ```no_run
 /// # fn f(transport: &niagara_net::Transport, queue: std::sync::mpsc::SyncSender<u32>) {
@@ -35,12 +35,12 @@ impl Waker {
         Ok(Waker(Arc::new(Inner { flag: SleepFlag::new(), eventfd: Eventfd::new(registry, token)? })))
     }
 
-    /// Ends the transport's present sleep, or the one that it is about to begin, if there is one.
+    /// Ends the transport's current sleep, or the one that it is about to start, if any.
     pub fn wake(&self) {
         if self.0.flag.take()
             && let Err(error) = self.0.eventfd.wake()
         {
-            tracing::error!(%error, "a sleeping thread could not be woken; it goes on at its next timeout");
+            tracing::error!(%error, "a sleeping thread could not be woken; it resumes at its next timeout");
         }
     }
 

@@ -1,6 +1,7 @@
-//! A server that has run out of file descriptors neither ends nor spins, and recovers when there are some again.
+//! A server that has run out of file descriptors neither ends nor spins, and recovers when there are some
+//! again.
 //!
-//! The limit is the whole process's, so this test has a process of its own.
+//! The limit applies to the whole process, so this test has its own.
 
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -32,7 +33,8 @@ fn accepting_pauses_while_there_are_no_file_descriptors() {
     let mut one = open(1, 2, String::new());
     let mut two = open(2, 1, one.local_addr().to_string());
     let before = getrlimit(Resource::Nofile);
-    // Connected by the kernel, still to be accepted. It took its own descriptor while there were some.
+    // The kernel has connected it; it has yet to be accepted. It took its own descriptor while there were
+    // some.
     let stranger = TcpStream::connect(one.local_addr()).unwrap();
     setrlimit(Resource::Nofile, Rlimit { current: Some(64), maximum: before.maximum }).unwrap();
     let hoard = use_up_descriptors();

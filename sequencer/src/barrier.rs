@@ -1,40 +1,42 @@
-//! Strong reads: whom to ask, and up to where to wait.
+//! Strong reads: which group to ask, and how far to wait.
 //!
-//! A strong read must see every write that was acknowledged before it was asked (invariant `read_is_fresh`).
-//! One group suffices to tell: ask the leader of any group r for its last committed slot (p, r), confirmed by
-//! a quorum after the read was queued (ReadIndex; Raft, section 8). Slot (p + 1, r) was not committed then,
-//! so no server had emitted anything at or past it, and whatever was acknowledged lies below. The read waits
-//! until every position *below* that *barrier*, `p * R + r`, is applied here.
+//! A strong read must see every write that was acknowledged before the read arrived (invariant
+//! `read_is_fresh`). Asking one group suffices: any group r's leader reports its last committed slot (p, r),
+//! confirmed by a quorum after the read was queued (ReadIndex; Raft, section 8). Slot (p + 1, r) was not
+//! committed then, so no server had emitted anything at or past it, and everything acknowledged is below it.
+//! The read waits until every position *below* that *barrier*, `p * R + r`, is applied here.
 //!
-//! The read must also end, in a cluster where nothing else happens, through every server (invariant
-//! `idle_read_is_answered`). That depends on whom to ask. The paper's rule (Deyerl and Distler, PaPoC 2019)
-//! has a hole: in an idle cluster with all logs at length p, a read at group r > 1 waits for the slots of round
-//! p + 1 that precede its own, which nobody is going to fill, since no log is shorter than another. So the
-//! group asked is the one that owns the slot that this server's merge *awaits*: if no log grows, everything
-//! below its next slot is emitted already. If the merge halts below a barrier, because that group had gone on
-//! by the time it answered, or had skipped ahead, ask the group awaited now. Where that one is busy the merge moves on, entry by
-//! entry, towards a barrier that may be a thousand rounds away: so ask it as well when the merge has not come there in
-//! two ticks.
+//! The read must also complete through every server of a cluster where nothing else happens (invariant
+//! `idle_read_is_answered`). That depends on which group is asked. The paper's rule (Deyerl and Distler,
+//! PaPoC 2019) has a gap: in an idle cluster whose logs all have length p, a read at group r > 1 waits for
+//! the slots of round p + 1 before its own. Nobody will fill them, since no log is shorter than another. So
+//! ask the group that owns the slot which this server's merge *awaits*: if no log grows, everything below
+//! that group's next slot has been emitted already.
 //!
-//! A round asks for all reads that were queued before it began, so that any number of reads costs one quorum
-//! round at a time.
+//! The merge can halt below a barrier, because the group's log had grown by the time it answered, or had
+//! skipped ahead. Then ask the group that is awaited now. If that group is busy, the merge creeps, entry by
+//! entry, towards a barrier that may be a thousand rounds away. So ask also if the merge has not reached the
+//! barrier within two ticks.
+//!
+//! A round asks on behalf of all reads that were queued before it started, so any number of reads costs one
+//! quorum round at a time.
 
 use std::collections::VecDeque;
 
 use crate::layout::{GlobalPosition, GroupId, Layout, Slot};
 
-/// How many rounds without an answer are remembered, in case that it still comes. Each is asked a retry
-/// interval after the one before, and by the eighth the first answer is lost rather than late.
+/// How many rounds without an answer are remembered in case the answer still arrives. Each starts a retry
+/// interval after the one before, so by the eighth round the first answer is lost rather than late.
 const ROUNDS_REMEMBERED: usize = 8;
 
-/// For so long reads wait for a merge that moves, before another group is asked for a nearer barrier.
+/// How long reads wait for a moving merge before another group is asked for a nearer barrier.
 const PATIENCE_TICKS: u32 = 2;
 
-/// A question to be put to the leader of `group`: which is your last committed slot, confirmed by a quorum
-/// from now on?
+/// A question for the leader of `group`: which is your last committed slot, confirmed by a quorum from now
+/// on?
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Round {
-    /// Names the round, and comes back with its answer; rises from round to round.
+    /// Number of the round, which its answer repeats; rises from round to round.
     pub id: u64,
     /// The group to ask.
     pub group: GroupId,
@@ -43,8 +45,8 @@ pub struct Round {
 /// Reads that were queued between the same two rounds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Cohort<T> {
-    /// The first round that began after they were queued: its answer serves them, and so does every later
-    /// one's.
+    /// The first round that started after they were queued: its answer serves them, and so does that of every
+    /// later round.
     first_round: u64,
     /// The least barrier of all answers so far.
     barrier: Option<GlobalPosition>,
@@ -58,13 +60,14 @@ struct Flight {
     ticks: u32,
 }
 
-/// The strong reads of one server that wait for their barrier. `T` is a batch of reads of one caller; it is
-/// not looked into.
+/// The strong reads of one server that wait for their barrier. `T` is a batch of reads of one caller, and
+/// opaque.
 ///
 /// [`queue`](ReadBarriers::queue), [`answered`](ReadBarriers::answered) and [`tick`](ReadBarriers::tick) feed
-/// it; after each of them, [`begin`](ReadBarriers::begin) may have a round to ask.
-/// [`release`](ReadBarriers::release) hands out what may be read. A round whose question or answer is lost is
-/// asked again; only the caller knows deadlines, and takes reads out with [`extract`](ReadBarriers::extract).
+/// it; after each of them, [`begin`](ReadBarriers::begin) may return a round to ask.
+/// [`release`](ReadBarriers::release) returns reads that may proceed. A round whose question or answer is
+/// lost is retried. Only the caller knows deadlines, and removes reads with
+/// [`extract`](ReadBarriers::extract).
 ///
 /// ```
 /// use niagara_sequencer::{GlobalPosition, GroupId, Layout, ReadBarriers};
@@ -89,20 +92,20 @@ pub struct ReadBarriers<T> {
     retry_ticks: u32,
     /// Reads that no round serves yet.
     forming: Vec<T>,
-    /// Reads that a round serves, by rising `first_round`. An answer that serves a cohort serves all older
-    /// ones too, so their barriers rise likewise, and those without one are last.
+    /// Reads that a round serves, by rising `first_round`. An answer that serves a cohort also serves all
+    /// older ones, so their barriers rise likewise, and those without a barrier are last.
     cohorts: VecDeque<Cohort<T>>,
     /// The latest rounds without an answer, oldest first.
     rounds: VecDeque<Round>,
     in_flight: Option<Flight>,
-    /// Ticks since the last round was asked, or since nobody waited.
+    /// Ticks since the last round was asked, or since no read waited.
     waited_ticks: u32,
     last_id: u64,
 }
 
 impl<T> ReadBarriers<T> {
-    /// No reads yet. A round is asked again after `retry_ticks` ticks without an answer: some heartbeats, by
-    /// which an answer that comes at all has come. Panics on 0.
+    /// Starts without reads. A round is retried after `retry_ticks` ticks without an answer. Choose several
+    /// heartbeats, enough for any answer that was not lost. Panics on 0.
     #[must_use]
     pub fn new(layout: Layout, retry_ticks: u32) -> Self {
         assert!(retry_ticks >= 1, "a round needs time to be answered");
@@ -118,20 +121,20 @@ impl<T> ReadBarriers<T> {
         }
     }
 
-    /// Adds reads. The next round that begins serves them.
+    /// Adds reads. The next round to start serves them.
     pub fn queue(&mut self, reads: T) {
         self.forming.push(reads);
     }
 
     /// The round to ask now, of the group that owns the slot which this server's merge awaits. `None` if no
     /// reads have been queued since the last round, or while others still depend on that round's answer: then
-    /// the new ones wait, and share the next.
+    /// the new ones wait, and share the next round.
     pub fn begin(&mut self, awaited: GroupId) -> Option<Round> {
         (!self.forming.is_empty() && !self.wait_for_answer()).then(|| self.ask(awaited))
     }
 
     /// Takes a round's answer: `place` is the last committed place of the group asked, 0 if it has none.
-    /// Answers to rounds that nobody waits for, or that never were, change nothing.
+    /// Answers to unknown rounds, and to rounds that no read waits for, change nothing.
     pub fn answered(&mut self, id: u64, place: u64) {
         let at = self.rounds.iter().position(|round| round.id == id);
         let Some(Round { group, .. }) = at.and_then(|at| self.rounds.remove(at)) else { return };
@@ -155,10 +158,10 @@ impl<T> ReadBarriers<T> {
         }
     }
 
-    /// Passes a tick, and says which round to ask now, if any: the last one again if its answer is overdue,
-    /// or another if reads wait below their barrier for a merge that is `halted`, which is one that has not
-    /// moved since the tick before, or have waited for some ticks. It asks the group `awaited` now, under a new id, and serves
-    /// all reads queued by now; answers to earlier rounds still count.
+    /// Passes a tick. Returns the round to ask now, if any: the last one again if its answer is overdue, or
+    /// another if reads wait below their barrier for a `halted` merge, one that has not moved since the
+    /// previous tick, or have waited for some ticks. That one asks the group `awaited` now, under a new id,
+    /// and serves all reads queued so far; answers to earlier rounds still count.
     pub fn tick(&mut self, awaited: GroupId, halted: bool) -> Option<Round> {
         let overdue = self.in_flight.as_mut().is_none_or(|flight| {
             flight.ticks += 1;
@@ -170,7 +173,8 @@ impl<T> ReadBarriers<T> {
         (overdue && wanted).then(|| self.ask(awaited))
     }
 
-    /// Moves to `out` the reads for which `gone` says yes, such as those past their deadline. Costs O(batches).
+    /// Moves to `out` the reads for which `gone` returns true, such as those past their deadline. Costs
+    /// O(batches).
     pub fn extract(&mut self, mut gone: impl FnMut(&T) -> bool, out: &mut Vec<T>) {
         out.extend(self.forming.extract_if(.., |reads| gone(reads)));
         self.cohorts.retain_mut(|cohort| {
@@ -179,7 +183,7 @@ impl<T> ReadBarriers<T> {
         });
     }
 
-    /// The least barrier that reads wait for.
+    /// The least barrier that reads wait for; `None` if none waits for one.
     #[must_use]
     pub fn next_barrier(&self) -> Option<GlobalPosition> {
         self.cohorts.front().and_then(|cohort| cohort.barrier)
@@ -191,12 +195,12 @@ impl<T> ReadBarriers<T> {
         self.forming.is_empty() && self.cohorts.is_empty()
     }
 
-    /// Whether there are reads that a round serves, but none has answered.
+    /// Whether a round serves reads, but none has been answered.
     fn wait_for_answer(&self) -> bool {
         self.cohorts.back().is_some_and(|cohort| cohort.barrier.is_none())
     }
 
-    /// Begins a round, which serves all that has been queued.
+    /// Starts a round, which serves all queued reads.
     fn ask(&mut self, group: GroupId) -> Round {
         self.last_id += 1;
         let round = Round { id: self.last_id, group };

@@ -1,19 +1,19 @@
 //! Compaction: how much of each local log a shared snapshot makes superfluous.
 //!
-//! One snapshot serves all groups. It is taken at a round boundary, position `k * R`: there every group has
+//! One snapshot serves all groups. It is taken at the end of a round, position `k * R`: there every group has
 //! contributed the same places, 1 to k. Group r's *floor* for round k is the Raft index of its last entry
 //! that fills a place up to k. Entries that fill none (a new leader's empty entry, membership changes) stay
-//! above the floor if they come after it.
+//! above the floor if they come after that entry.
 //!
-//! A group compacts to the floor of the *older* of the last two snapshots. Servers take theirs at different
-//! rounds; what one of them needs above its own newest snapshot, the others then still have (invariant
-//! `compaction_floor`).
+//! A group compacts to the floor of the *older* of the last two snapshots. Servers take snapshots at
+//! different rounds, so what one of them needs above its own newest snapshot, the others still have
+//! (invariant `compaction_floor`).
 
 use std::collections::VecDeque;
 
 use crate::layout::MAX_PLACE;
 
-/// Which Raft indexes of one group's log fill which places: finds the floor for a round. Holds one pair of
+/// Maps the Raft indexes of one group's log to places, to find the floor for a round. Holds one pair of
 /// numbers for each entry that fills places and is not forgotten; a floor costs a binary search.
 ///
 /// ```
@@ -27,8 +27,8 @@ use crate::layout::MAX_PLACE;
 /// ```
 #[derive(Clone, Debug)]
 pub struct FloorIndex {
-    /// (Raft index, place), both rising. The first pair, which is always there, is the base: below it nothing
-    /// is known.
+    /// (Raft index, place), both rising. The first pair always exists and is the base: nothing is known below
+    /// it.
     entries: VecDeque<(u64, u64)>,
 }
 
@@ -46,8 +46,8 @@ impl FloorIndex {
         Self { entries: VecDeque::from([(floor, round)]) }
     }
 
-    /// Takes the next entry that fills places, appended at Raft index `index`. Panics unless index and place
-    /// are above those before (invariant `slots_rise`).
+    /// Adds the next entry that fills places, appended at Raft index `index`. Panics unless index and place
+    /// are above all earlier ones (invariant `slots_rise`).
     pub fn push(&mut self, index: u64, place: u64) {
         let (last_index, last_place) = self.entries[self.entries.len() - 1];
         assert!(index > last_index, "entry {index} is pushed after entry {last_index}");
@@ -57,32 +57,32 @@ impl FloorIndex {
     }
 
     /// The Raft index of the last entry that fills a place up to `round`; 0 if there never was one. `None` if
-    /// that has been forgotten.
+    /// that entry has been forgotten.
     #[must_use]
     pub fn floor(&self, round: u64) -> Option<u64> {
         let above = self.entries.partition_point(|&(_, place)| place <= round);
         above.checked_sub(1).map(|last| self.entries[last].0)
     }
 
-    /// Takes back the entries at and above `index`: a new leader has other ones (Raft, section 5.3). Panics
-    /// if that reaches what has been forgotten, which is committed and in a snapshot.
+    /// Removes the entries at and above `index`: a new leader has others (Raft, section 5.3). Panics if that
+    /// reaches forgotten entries, which are committed and in a snapshot.
     pub fn truncate_from(&mut self, index: u64) {
         let base = self.entries[0].0;
         assert!(index > base, "compaction_floor: entry {index} is taken back, but entry {base} is compacted");
         self.entries.truncate(self.entries.partition_point(|&(at, _)| at < index));
     }
 
-    /// Forgets the entries below `index`, up to which the log has been compacted. The last entry at or below
-    /// `index` is still known, so that the floor of the snapshot behind the compaction, and of all later
-    /// ones, can be asked for.
+    /// Forgets the entries below `index`, up to which the log has been compacted. Keeps the last entry at or
+    /// below `index`, so that the floor of the snapshot behind the compaction, and of all later ones, can
+    /// still be found.
     pub fn forget_below(&mut self, index: u64) {
         let above = self.entries.partition_point(|&(at, _)| at <= index);
         self.entries.drain(..above.saturating_sub(1));
     }
 
     /// The Raft index up to which the group's log may be compacted, given the rounds of the kept durable
-    /// snapshots and the group's own applied index, above which raft-rs does not compact. `None` if there is
-    /// nothing to do.
+    /// snapshots and the group's own applied index, above which raft-rs does not compact. `None` if nothing
+    /// can be compacted.
     ///
     /// ```
     /// use niagara_sequencer::FloorIndex;
@@ -97,7 +97,7 @@ impl FloorIndex {
     pub fn compactable(&self, kept_rounds: &[u64], applied_index: u64) -> Option<u64> {
         let round = compaction_round(kept_rounds)?;
         let above = self.entries.partition_point(|&(at, place)| place <= round && at <= applied_index);
-        // Without an entry beside the base itself, all of it has been dropped already.
+        // If there is only the base, everything up to it has been dropped already.
         (above > 1).then(|| self.entries[above - 1].0)
     }
 }
@@ -109,8 +109,8 @@ impl Default for FloorIndex {
 }
 
 /// The round whose floors the logs may be compacted to: that of the older of the last two durable snapshots,
-/// whose rounds are given in rising order. `None` with fewer than two, when a server that has none may still
-/// need everything.
+/// whose rounds are given in rising order. `None` with fewer than two: a server without a snapshot may then
+/// still need everything.
 #[must_use]
 pub fn compaction_round(kept_rounds: &[u64]) -> Option<u64> {
     assert!(kept_rounds.is_sorted(), "snapshots are kept in the order of their rounds");
@@ -176,7 +176,7 @@ mod tests {
             }
         }
 
-        /// Invariant `compaction_floor`: what is dropped fills places up to the older snapshot, all of which
+        /// Invariant `compaction_floor`: dropped entries fill places up to the older snapshot, all of which
         /// are applied.
         #[test]
         fn compaction_floor(

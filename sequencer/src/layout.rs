@@ -1,7 +1,7 @@
 //! Slots, rounds and global positions.
 //!
 //! With R groups, place p of group r is *slot (p, r)*; the R slots with the same p are *round p*. The global
-//! log goes through the rounds in order, and through each round by group, so slot (p, r) has the global
+//! log takes the rounds in order, and the groups in order within each round, so slot (p, r) has the global
 //! position `(p - 1) * R + r`. That is a bijection (invariant `position_bijection`), and it needs no
 //! agreement beyond R itself: every server computes the same global log from the same local logs.
 //!
@@ -14,19 +14,19 @@
 
 use std::fmt;
 
-/// The most groups that a layout can have. A server runs one pinned thread for each group, so that 1024 lies
-/// above any machine in sight, while what costs O(R) still costs microseconds.
+/// The most groups that a layout can have. A server runs one pinned thread for each group, so 1024 exceeds
+/// any machine in sight, while what costs O(R) still costs microseconds.
 pub const MAX_GROUPS: u16 = 1024;
 
-/// The highest place in any local log: with a million rounds a second, reached after 285 years. A place that
-/// comes from another server or from a file is to be checked against this limit before it is handed to this
-/// crate, where a higher one is a panic.
+/// The highest place in any local log; at a million rounds a second, it is reached after 285 years. Check a
+/// place from another server or a file against this limit before passing it to this crate, which panics on a
+/// higher one.
 pub const MAX_PLACE: u64 = 1 << 53;
 
-// No arithmetic on checked places can overflow: the highest barrier of the largest layout still fits.
+// Arithmetic on checked places cannot overflow: the highest barrier of the largest layout still fits.
 const _: () = assert!(MAX_PLACE.checked_mul(MAX_GROUPS as u64 + 1).is_some());
 
-/// Names one Raft group: a number r in `1..=R`.
+/// Identifies one Raft group: a number r in `1..=R`.
 ///
 /// ```
 /// use niagara_sequencer::GroupId;
@@ -40,7 +40,7 @@ const _: () = assert!(MAX_PLACE.checked_mul(MAX_GROUPS as u64 + 1).is_some());
 pub struct GroupId(u16);
 
 impl GroupId {
-    /// Group `r`. Groups are numbered from 1; panics on 0.
+    /// Group `r`, from 1; panics on 0.
     #[must_use]
     pub const fn new(r: u16) -> Self {
         assert!(r >= 1, "groups are numbered from 1");
@@ -53,7 +53,7 @@ impl GroupId {
         self.0
     }
 
-    /// Where the group stands in a list of all groups: r - 1.
+    /// Index of the group in a list of all groups: r - 1.
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize - 1
@@ -66,8 +66,7 @@ impl fmt::Display for GroupId {
     }
 }
 
-/// A position in the global log, numbered from 1. Zero, the default, is the place before the first: nothing
-/// yet.
+/// A position in the global log, numbered from 1. Zero, the default, means before the first.
 ///
 /// ```
 /// use niagara_sequencer::GlobalPosition;
@@ -89,7 +88,7 @@ impl GlobalPosition {
         Self(g)
     }
 
-    /// The position's number g.
+    /// The position's number g; 0 before the first position.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0
@@ -102,7 +101,7 @@ impl fmt::Display for GlobalPosition {
     }
 }
 
-/// Place `place` (from 1) of group `group`. Slots are ordered as the global log goes through them.
+/// Place `place` (from 1) of group `group`. Slots are ordered as in the global log.
 ///
 /// ```
 /// use niagara_sequencer::{GroupId, Slot};
@@ -113,8 +112,8 @@ impl fmt::Display for GlobalPosition {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot {
-    /// The place p in the group's local log, at least 1. A group whose log fills no place yet has the place
-    /// 0, which only [`Layout::barrier_above`] takes.
+    /// The place p in the group's local log, at least 1. Only [`Layout::barrier_above`] accepts place 0, for
+    /// a group whose log fills no place yet.
     pub place: u64,
     /// The group r.
     pub group: GroupId,
@@ -126,8 +125,7 @@ impl fmt::Display for Slot {
     }
 }
 
-/// The number of groups R, fixed for the life of a cluster, and with it all arithmetic on slots and
-/// positions.
+/// The number of groups R, which never changes in a cluster, and all arithmetic on slots and positions.
 ///
 /// ```
 /// use niagara_sequencer::{GlobalPosition, GroupId, Layout, Slot};
@@ -152,7 +150,7 @@ impl Layout {
         Self { groups }
     }
 
-    /// How many groups there are: R.
+    /// The number of groups, R.
     #[must_use]
     pub const fn groups(self) -> u16 {
         self.groups
@@ -170,7 +168,7 @@ impl Layout {
         GlobalPosition(self.barrier_above(Slot { place: slot.place - 1, group: slot.group }).0)
     }
 
-    /// The slot at `position`. Panics at [`GlobalPosition::ZERO`], where no slot is.
+    /// The slot at `position`. Panics at [`GlobalPosition::ZERO`], which has no slot.
     #[must_use]
     pub const fn slot_at(self, position: GlobalPosition) -> Slot {
         assert!(position.0 >= 1, "no slot is at position 0");
@@ -196,15 +194,15 @@ impl Layout {
         GlobalPosition(round * self.groups as u64)
     }
 
-    /// How many rounds the global log up to `position` completes: the greatest p whose [`Layout::round_end`]
-    /// is not above it.
+    /// The number of rounds that the global log up to `position` completes: the greatest p whose
+    /// [`Layout::round_end`] is not above it.
     #[must_use]
     pub const fn rounds_within(self, position: GlobalPosition) -> u64 {
         position.0 / self.groups as u64
     }
 
-    /// The position of the slot that follows `slot` in the *same* group: `p * R + r`. What a strong read
-    /// waits for, exclusively, when `p` is the last committed place of group r; `p` is 0 when there is none.
+    /// The position of the slot that follows `slot` in the *same* group: `p * R + r`. If `p` is the last
+    /// committed place of group r (0 if there is none), a strong read waits for all positions below this one.
     #[must_use]
     pub const fn barrier_above(self, slot: Slot) -> GlobalPosition {
         assert!(slot.group.0 <= self.groups, "the layout has no such group");
@@ -223,7 +221,7 @@ mod tests {
     }
 
     proptest! {
-        /// Invariant `position_bijection`, from both sides, and order is kept.
+        /// Invariant `position_bijection`, from both sides; and the order is kept.
         #[test]
         fn position_bijection(groups in 1..=MAX_GROUPS, place in 1..=MAX_PLACE, r in 0..MAX_GROUPS, g: u64) {
             let layout = Layout::new(groups);
@@ -238,7 +236,7 @@ mod tests {
             prop_assert_eq!(here < there, GlobalPosition(g) < position);
         }
 
-        /// A barrier lies just above the slot's next round, and rounds end where they should.
+        /// A barrier is just above the slot's next round, and rounds end where they should.
         #[test]
         fn rounds_and_barriers(groups in 1..=MAX_GROUPS, place in 0..MAX_PLACE, r in 0..MAX_GROUPS) {
             let layout = Layout::new(groups);

@@ -2,18 +2,18 @@
 //!
 //! A Niagara server takes part in R independent Raft groups. Each group orders its own *local log*; this
 //! crate says how the R local logs become one *global log*, the same on every server (Deyerl and Distler, "In
-//! Search of a Scalable Raft-based Replication Architecture", PaPoC 2019). It knows no thread, clock, disk,
-//! network or randomness, nor terms and leaders: everything is a value that comes in, and a decision that
-//! goes out. So the engine and the simulator run the very same rules.
+//! Search of a Scalable Raft-based Replication Architecture", PaPoC 2019). It knows no threads, clocks,
+//! disks, networks or randomness, and no terms or leaders: values come in, decisions go out. So the engine
+//! and the simulator run the very same rules.
 //!
 //! Read the modules in this order:
 //!
 //! 1. [`layout`]: slots, rounds and global positions, and the arithmetic between them.
-//! 2. [`merge`]: emits the slots in order, and waits for what is missing.
+//! 2. [`merge`]: emits the slots in order, and waits for missing ones.
 //! 3. [`padding`]: which place a leader gives its next commands, and when it fills places with no-ops, so
 //!    that a quiet group does not hold up the merge.
 //! 4. [`pacing`]: how far a group may run ahead of the merge, and when a server is too slow to lead.
-//! 5. [`barrier`]: up to where a strong read waits, and whom it asks.
+//! 5. [`barrier`]: how far a strong read waits, and which group it asks.
 //! 6. [`floor`]: how much of each local log a shared snapshot makes superfluous.
 //!
 //! # The rules at work

@@ -1,12 +1,12 @@
 //! The merge: R local logs in, one global log out, slot by slot.
 //!
 //! The merge emits slot (1, 1), (1, 2) .. (1, R), (2, 1) and so on. It waits for a slot until that group's
-//! log is known to have filled or passed it, whatever the other logs hold; so what it emits depends on the
-//! local logs alone, never on the order in which they arrive (invariant `global_prefix`). Places that a log
-//! leaves out are no-ops.
+//! log is known to have filled or passed it, whatever the other logs hold. So its output depends on the local
+//! logs alone, never on the order in which they arrive (invariant `global_prefix`). Places that a log leaves
+//! out are no-ops.
 //!
-//! Only commands take memory and time. A skip merely moves the place up to which its group is known, and a
-//! run of no-ops comes out as one value, however many slots and rounds it spans.
+//! Only commands take memory and time. A skip merely raises the place up to which its group is known, and a
+//! run of no-ops is emitted as one value, however many slots and rounds it spans.
 
 use std::collections::VecDeque;
 
@@ -26,23 +26,23 @@ pub enum Fill<T> {
 pub enum Emitted<T> {
     /// One slot with commands.
     Commands {
-        /// Where in the global log.
+        /// Position in the global log.
         position: GlobalPosition,
-        /// What was pushed for the slot.
+        /// The item pushed for the slot.
         item: T,
     },
-    /// A run of no-ops, at the `count` positions from `first` on. The run is maximal: commands follow it, or
-    /// a slot that is not known yet.
+    /// A run of no-ops at the `count` positions from `first` on. The run is maximal: commands follow it, or a
+    /// slot that is not known yet.
     Noops {
-        /// The first position of the run.
+        /// First position of the run.
         first: GlobalPosition,
-        /// How many positions it has, at least 1.
+        /// Number of positions, at least 1.
         count: u64,
     },
 }
 
-/// Merges the committed entries of all local logs. [`push`](Merge::push) feeds it, [`next`](Merge::next) is
-/// polled.
+/// Merges the committed entries of all local logs. Feed it with [`push`](Merge::push), and poll
+/// [`next`](Merge::next).
 ///
 /// ```
 /// use niagara_sequencer::{Emitted, Fill, GlobalPosition, GroupId, Layout, Merge};
@@ -61,11 +61,11 @@ pub enum Emitted<T> {
 pub struct Merge<T> {
     layout: Layout,
     lanes: Vec<GroupQueue<T>>,
-    /// The first slot that is not emitted.
+    /// The first slot that has not been emitted.
     awaited: Slot,
-    /// The position before `awaited`; kept beside it, so that a slot costs no multiplication.
+    /// The position before `awaited`, kept so that a slot costs no multiplication.
     emitted: u64,
-    /// Everything up to this round was emitted before this merge began.
+    /// Everything up to this round was emitted before this merge started.
     resumed: u64,
     anchor: GroupId,
 }
@@ -73,9 +73,9 @@ pub struct Merge<T> {
 /// What the merge holds of one group.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct GroupQueue<T> {
-    /// Commands that are pushed and not emitted, by rising place.
+    /// Commands that are pushed but not emitted, by rising place.
     held: VecDeque<(u64, T)>,
-    /// The place pushed last; everything up to it is known.
+    /// The last pushed place; everything up to it is known.
     last: u64,
 }
 
@@ -97,8 +97,8 @@ impl<T> Merge<T> {
         Self::resume(layout, 0, GroupId::new(1))
     }
 
-    /// A merge that goes on after round `rounds_done`, that of a snapshot, before which the latest commands were in group
-    /// `anchor`. Panics if the round is above [`MAX_PLACE`].
+    /// A merge that resumes after round `rounds_done`, that of a snapshot, whose latest commands were in
+    /// group `anchor`. Panics if the round is above [`MAX_PLACE`].
     #[must_use]
     pub fn resume(layout: Layout, rounds_done: u64, anchor: GroupId) -> Self {
         let emitted = layout.round_end(rounds_done);
@@ -112,10 +112,10 @@ impl<T> Merge<T> {
         }
     }
 
-    /// Takes the next committed entry of `group`'s log that fills places, at `place`. Entries at or below the
-    /// round that the merge resumed from are ignored: a log may begin below the snapshot.
+    /// Takes the next committed entry of `group`'s log that fills places, at `place`. Ignores entries at or
+    /// below the round that the merge resumed from: a log may begin below the snapshot.
     ///
-    /// Panics unless `place` is above all that was pushed for the group before (invariant `slots_rise`): a
+    /// Panics unless `place` is above all places pushed for the group before (invariant `slots_rise`): a
     /// local log that goes back would let two servers' global logs differ.
     pub fn push(&mut self, group: GroupId, place: u64, fill: Fill<T>) {
         let lane = &mut self.lanes[group.index()];
@@ -156,12 +156,11 @@ impl<T> Merge<T> {
         Some(Emitted::Noops { first, count })
     }
 
-    /// The first slot from the awaited one on that is not known to be a no-op.
+    /// The first slot, from the awaited one on, that is not known to be a no-op.
     ///
-    /// Goes once through the groups in slot order and asks each where its no-ops end. If they end at the very
-    /// slot where the walk stands, that is the answer; so a short run costs as many steps as it has slots. A
-    /// run that outlasts the walk ends at the least of the R ends, which no walk from slot to slot has to
-    /// find.
+    /// Walks once through the groups in slot order and asks each where its no-ops end. If they end at the
+    /// very slot that the walk has reached, that is the answer, so a short run costs as many steps as it has
+    /// slots. A run that outlasts the walk ends at the least of the R ends, without a walk from slot to slot.
     fn noops_end(&self) -> Slot {
         let mut slot = self.awaited;
         let mut least = Slot { place: u64::MAX, group: slot.group };
@@ -184,28 +183,28 @@ impl<T> Merge<T> {
         self.awaited
     }
 
-    /// The last position emitted.
+    /// The last emitted position.
     #[must_use]
     pub fn emitted(&self) -> GlobalPosition {
         GlobalPosition::new(self.emitted)
     }
 
-    /// How many of `group`'s entries with commands the merge holds: pushed, but not emitted. Skips are not
-    /// held.
+    /// How many of `group`'s entries with commands are pushed but not emitted. Skips are not held.
     #[must_use]
     pub fn queued(&self, group: GroupId) -> usize {
         self.lanes[group.index()].held.len()
     }
 
     /// The highest place of commands that the merge holds, in any group; all of them are at or after the
-    /// awaited slot. A merge that is stuck sends it to the leader of the awaited group, which may not have
-    /// heard of these commands. Costs O(R).
+    /// awaited slot. A stuck merge sends it to the leader of the awaited group, which may not have heard of
+    /// these commands. Costs O(R).
     #[must_use]
     pub fn held_level(&self) -> Option<u64> {
         self.lanes.iter().filter_map(|lane| lane.held.back()).map(|held| held.0).max()
     }
 
-    /// The anchor: the group of the latest commands emitted; group 1 if there were none. See [`padding`](crate::padding).
+    /// The anchor: the group of the latest emitted commands; group 1 if there were none. See
+    /// [`padding`](crate::padding).
     #[must_use]
     pub fn anchor(&self) -> GroupId {
         self.anchor

@@ -1,19 +1,19 @@
 //! Pacing: how far a group may run ahead of the merge, and when a server's merge is too slow to lead.
 //!
-//! A group that takes in commands faster than the others would, entry by entry, raise the level and make each
-//! of them pad. Instead, it cuts a new entry only while few of its own are ahead of the merge; the commands
-//! that come meanwhile share the next. Uneven load then makes larger batches instead of storms of no-ops, and
-//! what the merge holds stays bounded.
+//! A group that turns commands into entries faster than the others would raise the level with each entry and
+//! make each other group pad. Instead, it cuts a new entry only while few of its own are ahead of the merge;
+//! commands that arrive meanwhile share the next. So uneven load makes larger batches instead of storms of
+//! no-ops, and the memory of the merge stays bounded.
 
 use std::collections::VecDeque;
 
-/// How many entries with commands a group may have ahead of the merge, unless configured otherwise. Few: what
-/// is cut early cannot grow, and at constant load a window of 64 made several times more entries with 16
-/// groups than with one, where a window of 4 made hardly any more.
+/// How many entries with commands a group may have ahead of the merge, by default. Few, because entries that
+/// are cut early cannot grow: at constant load a window of 64 made several times more entries with 16 groups
+/// than with one, and a window of 4 hardly any more.
 pub const COMMAND_ENTRY_WINDOW: usize = 4;
 
 /// Decides whether a leader may cut its next entry with commands. Skips are neither counted nor held back:
-/// they are what the merge may be waiting for.
+/// the merge may be waiting for them.
 ///
 /// ```
 /// use niagara_sequencer::Pacing;
@@ -28,23 +28,24 @@ pub struct Pacing {
 }
 
 impl Pacing {
-    /// Lets a group have `window` entries with commands ahead of the merge. Panics on 0, where nothing would
-    /// ever be cut.
+    /// Lets a group have `window` entries with commands ahead of the merge. Panics on 0, which would never
+    /// cut an entry.
     #[must_use]
     pub const fn new(window: usize) -> Self {
         assert!(window >= 1, "a window of 0 entries lets nothing through");
         Self { window }
     }
 
-    /// Whether to cut another entry with commands while the merge of this server has yet to reach
+    /// Whether to cut another entry with commands while this server's merge has yet to reach
     /// `outstanding_command_entries` of the group's.
     #[must_use]
     pub const fn may_cut(&self, outstanding_command_entries: usize) -> bool {
         outstanding_command_entries < self.window
     }
 
-    /// How many entries may be ahead of the merge for a leader whose window was full to go on. Half a window: one that went on
-    /// at each step of the merge would cut, send and be woken for one entry at a time (the silly window of RFC 813).
+    /// How many entries may be ahead of the merge when a leader whose window was full resumes. Half a window:
+    /// resuming at each step of the merge would mean cutting, sending and waking up for one entry at a time
+    /// (the silly window of RFC 813).
     #[must_use]
     pub const fn goes_on_at(&self) -> usize {
         self.window / 2
@@ -52,22 +53,25 @@ impl Pacing {
 }
 
 impl Default for Pacing {
-    /// The window of [`COMMAND_ENTRY_WINDOW`].
+    /// A window of [`COMMAND_ENTRY_WINDOW`] entries.
     fn default() -> Self {
         Self::new(COMMAND_ENTRY_WINDOW)
     }
 }
 
 /// Decides, for one group, whether this server's merge lags so far behind that it should not lead: its pacing
-/// would slow the whole cluster down. The clock is the caller's tick.
+/// would slow down the whole cluster. The caller's ticks are the clock.
 ///
-/// The merge *begins* to lag when both hold: more than two windows of committed command entries are unmerged,
-/// which a leader that paces itself never reaches and a follower only passes in a burst; and what was
-/// committed an election timeout ago is still not all merged, which a burst does not explain. In a cluster with little to do
-/// so many never come: there it begins to lag as well when a whole window is unmerged, so that a leader takes nothing more,
-/// and not one of them has been merged for three election timeouts, longer than a failover takes. It *ceases* to
-/// lag when it has merged all that was committed half an election timeout ago, however much is unmerged. In
-/// between nothing changes, so that leadership does not go to and fro while the delay is near the limit.
+/// The merge *starts* to lag when both hold: more than two windows of committed command entries are unmerged,
+/// which a leader that paces itself never reaches and a follower only passes in a burst; and entries that
+/// were committed an election timeout ago are still unmerged, which a burst does not explain. A cluster with
+/// little to do never has that many entries. There the merge also starts to lag when a whole window is
+/// unmerged, so that a leader takes nothing more, and not one of these entries has been merged for three
+/// election timeouts, longer than a failover takes.
+///
+/// The merge *stops* lagging when it has merged everything that was committed half an election timeout ago,
+/// however much is unmerged. In between nothing changes, so that leadership does not flap while the delay is
+/// near the limit.
 ///
 /// ```
 /// use niagara_sequencer::Lag;
@@ -81,19 +85,19 @@ impl Default for Pacing {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Lag {
-    /// So many unmerged entries hold up a leader.
+    /// This many unmerged entries hold up a leader.
     window: u64,
-    /// The merged count of the last tick.
+    /// The merged count at the last tick.
     merged: u64,
-    /// For how many ticks it has been that, with a window unmerged.
+    /// For how many ticks the count has not changed while a window was unmerged.
     halted_ticks: usize,
-    /// The committed counts of the last ticks, oldest first, at most an election timeout and the present.
+    /// Committed counts of the last ticks, oldest first: at most an election timeout and the present.
     committed: VecDeque<u64>,
     election_ticks: usize,
     lagging: bool,
 }
 
-/// A merge that has stood still for so many election timeouts, with a window of entries before it, is halted.
+/// A merge that has not moved for this many election timeouts, with a window of entries before it, is halted.
 const HALTED_ELECTIONS: usize = 3;
 
 impl Lag {
@@ -109,15 +113,15 @@ impl Lag {
         Self { window, merged: 0, halted_ticks: 0, committed, election_ticks, lagging: false }
     }
 
-    /// Takes a tick's counts, and says whether the merge lags. Both count the group's entries with commands
-    /// since the same moment, the committed and the merged ones, and never fall.
+    /// Takes a tick's counts, and returns whether the merge lags. Both count the group's entries with
+    /// commands since the same moment, committed ones and merged ones, and never fall.
     pub fn observe_tick(&mut self, committed_command_entries: u64, merged_command_entries: u64) -> bool {
         if self.committed.len() > self.election_ticks {
             self.committed.pop_front();
         }
         self.committed.push_back(committed_command_entries);
         let ago = if self.lagging { self.election_ticks.div_ceil(2) } else { self.election_ticks };
-        // Before a whole timeout has been observed, nothing is known to be that old.
+        // Until a whole timeout has been observed, no entry is known to be that old.
         let due = self.committed.iter().rev().nth(ago).copied().unwrap_or(0);
         let overdue = merged_command_entries < due;
         let unmerged = committed_command_entries.saturating_sub(merged_command_entries);
@@ -125,7 +129,7 @@ impl Lag {
         self.halted_ticks = if stands_still { self.halted_ticks + 1 } else { 0 };
         self.merged = merged_command_entries;
         let halted = self.halted_ticks > HALTED_ELECTIONS * self.election_ticks;
-        // Two windows are no lag by themselves.
+        // Two unmerged windows alone are not a lag.
         self.lagging = overdue && (self.lagging || unmerged > 2 * self.window || halted);
         self.lagging
     }

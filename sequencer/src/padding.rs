@@ -2,29 +2,29 @@
 //!
 //! The merge waits for every slot, so a group without commands would hold up all others. The paper pads it
 //! with no-ops: a leader whose log is shorter than the longest by `c_max - c_l` proposes that many (Deyerl
-//! and Distler, PaPoC 2019). As a *count*, that goes wrong while no-ops are still in flight: the leader looks
+//! and Distler, PaPoC 2019). As a *count*, that fails while no-ops are still in flight: the leader looks
 //! again, sees the same difference, and proposes the same number once more. Here padding is a *level*:
 //!
-//! - The **level** is the highest place of commands seen in any local log, appended ones included; then
-//!   padding travels beside the replication of the commands instead of after it. Skips do not raise the
-//!   level, else they would feed each other.
-//! - A leader gives its next commands the place [`next_place`]: above its own log, and not below the level. A
-//!   busy group stays level with the others by its own commands.
+//! - The **level** is the highest place of commands seen in any local log, including entries that are only
+//!   appended: so padding travels alongside the replication of the commands instead of after it. Skips do not
+//!   raise the level, else they would answer each other.
+//! - A leader gives its next commands the place [`next_place`]: above its own log, and not below the level.
+//!   So the commands of a busy group keep it level with the others.
 //! - A leader whose log ends below the level proposes one entry that fills every place up to the level with
-//!   no-ops: a *skip*, as in Mencius and Multi-Ring Paxos. To propose it twice is pointless, and harmless.
+//!   no-ops: a *skip*, as in Mencius and Multi-Ring Paxos. Proposing it twice is pointless, but harmless.
 //! - An **idle** leader skips ahead of the level, by [`SKIP_AHEAD_ROUNDS`], so that commands of other groups
 //!   find its slots passed already and do not wait a round trip for them.
 //! - One group, the **anchor** ([`Merge::anchor`](crate::Merge::anchor)), never skips ahead of the level, so
 //!   that the frontier of the global log stays where the commands are, and strong reads have a group to ask.
 //!
-//! Why this ends (invariant `pads_are_bounded`): after a skip, [`Padding::skip_to`] says `None` until the
-//! level rises or the leader ceases to be the anchor, and it takes a command of another group to do either.
-//! Where all leaders learn of both at once, each command entry costs any other group at most one skip. Where
-//! a leader learns of the level first, and only later that the anchor has moved on, at most two. An idle
-//! group that is ahead skips once for every 500 rounds.
+//! Why this ends (invariant `pads_are_bounded`): after a skip, [`Padding::skip_to`] returns `None` until the
+//! level rises or the leader is no longer the anchor, and either takes a command of another group. If all
+//! leaders learn of both at once, each command entry costs any other group at most one skip. If a leader
+//! learns of the level first, and only later that the anchor has moved on, at most two. An idle group that is
+//! ahead skips once every 500 rounds.
 
 /// How far an idle leader skips beyond the level, in rounds. Far enough that a group with commands in every
-/// round, which makes thousands of rounds a second, costs an idle one but a few skips a second. A skip costs
+/// round, which makes thousands of rounds a second, costs an idle one only a few skips a second. A skip costs
 /// the same whatever its length, and so does the run of no-ops that the merge makes of it.
 pub const SKIP_AHEAD_ROUNDS: u64 = 1000;
 
@@ -63,20 +63,20 @@ pub struct Padding {
     /// The highest place of commands seen in any log; 0 if none.
     pub level: u64,
     /// Whether it may skip ahead of the level: its group is not the anchor, and it is idle. Idle means that
-    /// no commands wait to be cut, and that none of its own are on their way to the global log: until the
-    /// merge has reached those, it is about to become the anchor.
+    /// no commands wait to be cut, and none of its own are on their way to the global log: until the merge
+    /// has reached those, the group is about to become the anchor.
     pub ahead: bool,
 }
 
 impl Padding {
-    /// The place up to which to propose a skip now, if at all. An empty global log is not padded.
+    /// The place up to which to propose a skip now; `None` for no skip. An empty global log is not padded.
     #[must_use]
     pub fn skip_to(&self) -> Option<u64> {
         (self.level >= self.wake_at()).then(|| self.level + if self.ahead { SKIP_AHEAD_ROUNDS } else { 0 })
     }
 
-    /// The least level at which [`skip_to`](Padding::skip_to) would want a skip, whatever the level is now: a
-    /// leader that has gone to sleep needs to be woken only then.
+    /// The least level at which [`skip_to`](Padding::skip_to) would return a skip, whatever the level is now:
+    /// a sleeping leader need not be woken before.
     #[must_use]
     pub fn wake_at(&self) -> u64 {
         let slack = if self.ahead { REFILL_BELOW_ROUNDS } else { 0 };
@@ -112,7 +112,7 @@ mod tests {
     }
 
     proptest! {
-        /// The rule as the design states it, against the shared formula that computes it.
+        /// The rule as the module states it, against the shared formula that computes it.
         #[test]
         fn skip_to_is_the_rule(last in 0..5000u64, level in 0..5000u64) {
             let level_only = Padding { last, level, ahead: false }.skip_to();

@@ -1,4 +1,4 @@
-//! The directory of a log: how segments get their names, lose them, and are found again.
+//! A log's directory: names, removes and finds its segments.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,30 +12,30 @@ use super::{LogConfig, LogError, LogMarks, SEGMENT_BYTES_MIN};
 const SEGMENT: &str = "log";
 const UNFINISHED: &str = "tmp";
 
-/// The log's directory. While it is `durable`, names are synced before anything relies on them.
+/// While the directory is `durable`, names are synced before anything relies on them.
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
     files: Arc<dyn Files>,
     log_id: u64,
-    /// Length of the first segment, and of the longest that an entry does not ask for.
+    /// Length of the first segment, and the most that a segment gets unless one entry needs more; in bytes.
     first_bytes: u64,
     segment_bytes: u64,
     durable: bool,
     marks: Arc<dyn LogMarks>,
 }
 
-/// A file of the configured length that has been a segment and may become one again.
+/// A retired segment of the configured length, kept for reuse.
 #[derive(Debug)]
 pub(super) struct Spare(PathBuf);
 
 impl Directory {
-    /// Opens the directory, and creates it if it does not exist.
+    /// Creates the directory if it does not exist.
     pub fn open(config: &LogConfig, durable: bool) -> Result<Self, LogError> {
         let path = config.dir.clone();
         let files = Arc::clone(&config.files);
         files.create_dir(&path).map_err(LogError::io("create the log directory", &path))?;
-        // Rounded up, so that the room left in a segment is always a multiple of a frame's alignment.
+        // Rounded up so that the room left in a segment is always a multiple of a frame's alignment.
         let segment_bytes = config.segment_bytes.next_multiple_of(ALIGNMENT);
         let first_bytes = config.first_segment_bytes.clamp(SEGMENT_BYTES_MIN, segment_bytes);
         let marks = Arc::clone(&config.marks);
@@ -46,12 +46,12 @@ impl Directory {
         &self.path
     }
 
-    /// Whether names, and contents before they get a name, are synced.
+    /// Whether names are synced, and contents before they get a name.
     pub fn is_durable(&self) -> bool {
         self.durable
     }
 
-    /// The segments that are there, in order.
+    /// The existing segments, in order.
     pub fn load(&self) -> Result<Vec<Segment>, LogError> {
         segment_numbers(&*self.files, &self.path)?
             .into_iter()
@@ -64,12 +64,12 @@ impl Directory {
             .collect()
     }
 
-    /// Closes the file of a segment that is not written any more.
+    /// Closes the file of a segment that is no longer written to.
     pub fn close(&self, segment: &Segment) {
         segment.close(&self.files);
     }
 
-    /// Removes what a crash has left of segments in preparation or on their way to being recycled.
+    /// Removes segments that a crash interrupted while they were being prepared or recycled.
     pub fn remove_unfinished(&self) -> Result<(), LogError> {
         for path in list(&*self.files, &self.path, UNFINISHED)? {
             self.files.remove(&path).map_err(LogError::io("remove the unfinished log segment", &path))?;
@@ -77,9 +77,10 @@ impl Directory {
         Ok(())
     }
 
-    /// Makes a segment ready for use behind segments of `held` bytes: from a spare file if there is one, else as long as they
-    /// are together. So a log doubles until its segments have the configured length, and an idle one stays small. It is durable,
-    /// and marked as one that there has been, before anything is written to it.
+    /// Prepares a segment to follow segments of `held` bytes. Reuses the spare file if there is one; a new
+    /// file is as long as the earlier segments together. So a log doubles until its segments have the
+    /// configured length, and an idle one stays small. The segment is durable, and its number is recorded in
+    /// the marks, before anything is written to it.
     pub fn create(&self, number: u64, held: u64, spare: Option<Spare>) -> Result<Segment, LogError> {
         let path = segment_path(&self.path, number);
         let (unfinished, file, bytes) = match spare {
@@ -101,7 +102,7 @@ impl Directory {
         let renamed = self.files.rename(&unfinished, &path);
         renamed.map_err(LogError::write("rename the prepared segment to", &path))?;
         self.sync()?;
-        self.marks.prepared(number).map_err(LogError::write("note that there is the segment", &path))?;
+        self.marks.prepared(number).map_err(LogError::write("record the new log segment", &path))?;
         Ok(segment)
     }
 
@@ -109,8 +110,8 @@ impl Directory {
         held.clamp(self.first_bytes, self.segment_bytes).next_multiple_of(ALIGNMENT)
     }
 
-    /// Takes a segment out of the log. The file is kept as a spare if that is wanted and its length is right, else it
-    /// is removed. The caller retires the oldest segment first: then no crash leaves a gap.
+    /// Takes a segment out of the log. Keeps the file as a spare if `keep` is set and its length is right;
+    /// removes it otherwise. The caller retires the oldest segment first, so no crash leaves a gap.
     pub fn retire(&self, segment: &Segment, keep: bool) -> Result<Option<Spare>, LogError> {
         let spare = if keep && segment.bytes == self.segment_bytes {
             let path = self.path.join(format!("{:016x}.old.{UNFINISHED}", segment.number));
@@ -127,7 +128,7 @@ impl Directory {
         Ok(spare)
     }
 
-    /// Waits until the names are durable, whatever the mode.
+    /// Syncs the names whatever the durability.
     pub fn sync(&self) -> Result<(), LogError> {
         self.files.sync_dir(&self.path).map_err(LogError::io("sync the log directory", &self.path))
     }
@@ -137,7 +138,7 @@ impl Directory {
     }
 }
 
-/// The numbers of the segments in a directory, in order.
+/// Numbers of the segments in a directory, in order.
 pub(super) fn segment_numbers(files: &dyn Files, dir: &Path) -> Result<Vec<u64>, LogError> {
     let paths = list(files, dir, SEGMENT)?;
     let mut numbers: Vec<u64> = paths.iter().filter_map(|path| number_of(path)).collect();
@@ -145,7 +146,6 @@ pub(super) fn segment_numbers(files: &dyn Files, dir: &Path) -> Result<Vec<u64>,
     Ok(numbers)
 }
 
-/// Where a segment is found.
 pub(super) fn segment_path(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("{number:016x}.{SEGMENT}"))
 }

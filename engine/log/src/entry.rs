@@ -1,27 +1,29 @@
-//! What a log holds.
+//! Raft entries, as a log stores them.
 
 use bytes::Bytes;
 
-/// One Raft entry, as it is stored and replicated. Its parts are shared buffers: a clone copies no payload.
+/// One Raft entry, as it is stored and replicated. Its parts are shared buffers, so a clone copies no
+/// payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogEntry {
-    /// Raft's index, from 1.
+    /// Raft index, from 1.
     pub index: u64,
-    /// The term of the leader that created the entry.
+    /// Term of the leader that created the entry.
     pub term: u64,
-    /// What the entry is; opaque to the log.
+    /// Kind of entry; opaque to the log.
     pub kind: u8,
-    /// What Raft calls the entry's context; opaque to the log.
+    /// Raft's context of the entry; opaque to the log.
     pub context: Bytes,
     /// The payload; opaque to the log.
     pub data: Bytes,
 }
 
-/// What an entry takes in memory beside its payload, about: its place in the tables of the log, the driver and the merge.
+/// Approximate memory that an entry takes besides its payload, in bytes: its place in the tables of the log,
+/// the driver and the merge.
 const ENTRY_OVERHEAD: u64 = 64;
 
 impl LogEntry {
-    /// About what the entry takes in memory; every bound in bytes counts this.
+    /// Approximate memory that the entry takes, in bytes. Every bound in bytes counts this.
     pub fn memory_bytes(&self) -> u64 {
         LogEntry::bytes_in_memory(&self.context, &self.data)
     }
@@ -31,18 +33,18 @@ impl LogEntry {
         (context.len() + data.len()) as u64 + ENTRY_OVERHEAD
     }
 
-    /// Names this entry.
+    /// Index and term of this entry.
     pub fn id(&self) -> EntryId {
         EntryId { index: self.index, term: self.term }
     }
 }
 
-/// Names an entry. No two entries of a log have the same index and term (Raft, section 5.3, "log matching"), so it also
-/// tells an entry from one that has replaced it.
+/// Identifies an entry. No two entries of a log have the same index and term (Raft, section 5.3, "log
+/// matching"), so it also distinguishes an entry from one that has replaced it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EntryId {
-    /// Raft's index; 0 stands before the first entry.
+    /// Raft index; 0 is the position before the first entry.
     pub index: u64,
-    /// The entry's term; 0 for index 0.
+    /// Term of the entry; 0 for index 0.
     pub term: u64,
 }

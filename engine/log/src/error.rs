@@ -1,4 +1,4 @@
-//! What can go wrong with a log, and what to do about it.
+//! Errors of a log, and what to do about them.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,32 +7,33 @@ use super::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 
 /// Why a log could not be opened, read or written.
 ///
-/// None of these is cured by calling again, save [`LogError::Unavailable`], which a reader meets in normal operation, and
+/// Calling again helps only after [`LogError::Unavailable`], which readers meet in normal operation, and
 /// [`LogError::NoRoom`].
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// The operating system refused. After a failed write or sync nobody knows what is on the disk, and a second sync
-    /// may claim success for data that the first one has lost: end the process, and let the next start find out.
+    /// The operating system refused. After a failed write or sync nobody knows what is on the disk, and a
+    /// second sync may report success for data that the first one lost: end the process, and let the next
+    /// start find out.
     #[error("cannot {operation} {}: {source}; check the disk's space, health and permissions, then start again", path.display())]
     Io {
-        /// What was tried, as a verb.
+        /// Attempted operation, as a verb and its object.
         operation: &'static str,
-        /// With which file or directory.
+        /// File or directory that it was attempted on.
         path: PathBuf,
-        /// What the operating system said.
+        /// Error from the operating system.
         source: io::Error,
     },
-    /// There is no room on the disk for a write, of which therefore nothing counts. It may be tried again when there is room.
+    /// The disk has no room for a write, so nothing of the write counts. Retry when there is room.
     #[error("cannot {operation} {}: {source}; remove other files, or give the file system more space", path.display())]
     NoRoom {
-        /// What was tried, as a verb.
+        /// Attempted operation, as a verb and its object.
         operation: &'static str,
-        /// With which file or directory.
+        /// File or directory that it was attempted on.
         path: PathBuf,
-        /// What the operating system said.
+        /// Error from the operating system.
         source: io::Error,
     },
-    /// Something that had been acknowledged is damaged or missing.
+    /// Acknowledged data is damaged or missing.
     #[error(
         "the log is damaged in {} at offset {offset}: {reason}. Entries that this server has acknowledged would be \
          lost, so it must not start with this log: restore the file if the damage is in a copy, else remove this \
@@ -42,35 +43,35 @@ pub enum LogError {
     Corrupt {
         /// The damaged file.
         path: PathBuf,
-        /// Where in it, in bytes.
+        /// Where the damage starts in the file, in bytes.
         offset: u64,
-        /// What is wrong.
+        /// Description of the damage.
         reason: String,
     },
-    /// The hard state says that entries are committed which the log does not hold.
+    /// The hard state commits entries that the log does not hold.
     #[error(
         "the log in {} ends at entry {last}, but entry {commit} is known to be committed: acknowledged entries were \
          lost. Remove this server from the cluster, delete its data directory, and add it again under a new id",
         dir.display()
     )]
     Lost {
-        /// The log's directory.
+        /// Directory of the log.
         dir: PathBuf,
-        /// The commit index on disk.
+        /// Commit index on disk.
         commit: u64,
-        /// The last entry on disk.
+        /// Index of the last entry on disk.
         last: u64,
     },
-    /// The log holds less than it is known to have held.
+    /// The log holds less than its marks say it has held.
     #[error(
         "the log in {} has lost what this server acknowledged: {what}. Restore the directory, whole and as it was when the \
          server last ran; else remove this server from the cluster, delete its data directory, and add it again under a new id",
         dir.display()
     )]
     Vanished {
-        /// The log's directory.
+        /// Directory of the log.
         dir: PathBuf,
-        /// What is missing.
+        /// What is missing, as a sentence about the log.
         what: String,
     },
     /// The directory holds a log of another group, server or cluster.
@@ -80,11 +81,11 @@ pub enum LogError {
         path.display()
     )]
     Foreign {
-        /// The segment that says so.
+        /// The segment that carries the other id.
         path: PathBuf,
-        /// The log id that it carries.
+        /// Log id in its header.
         found: u64,
-        /// The log id that was to be opened.
+        /// Log id in the configuration.
         expected: u64,
     },
     /// A segment was written by another version of the program.
@@ -94,11 +95,11 @@ pub enum LogError {
         path.display()
     )]
     Version {
-        /// The segment.
+        /// The segment's file.
         path: PathBuf,
-        /// Its version.
+        /// Format version in its header.
         found: u32,
-        /// The version that this program reads and writes.
+        /// The one version that this program reads and writes.
         supported: u32,
     },
     /// A configured segment size is out of bounds.
@@ -106,17 +107,17 @@ pub enum LogError {
         "a segment of {given} bytes is not possible: choose from {SEGMENT_BYTES_MIN} to {SEGMENT_BYTES_MAX} bytes"
     )]
     SegmentBytes {
-        /// The size that was asked for.
+        /// Configured size, in bytes.
         given: u64,
     },
-    /// A range that the log does not hold: compacted already, or not there yet.
+    /// The log does not hold all of a range: entries are compacted away, or not appended yet.
     #[error("entry {index} is not in the log, which holds {first} to {last}")]
     Unavailable {
-        /// The first entry that is not there.
+        /// Index of the first missing entry.
         index: u64,
-        /// The first entry that the log holds.
+        /// Index of the first entry in the log.
         first: u64,
-        /// The last entry that the log holds.
+        /// Index of the last entry in the log.
         last: u64,
     },
     /// An earlier write failed; see [`LogError::Io`].
@@ -130,8 +131,8 @@ impl LogError {
         move |source| LogError::Io { operation, path: path.to_owned(), source }
     }
 
-    /// For `map_err` on an operation that takes room, and leaves nothing behind that counts if there is none. A sync is no such
-    /// operation: what it has failed to make durable may be lost.
+    /// For `map_err` on an operation that takes room and leaves nothing that counts if there is none. A sync
+    /// does not qualify: what it failed to make durable may be lost.
     pub(super) fn write(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LogError {
         move |source| match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {

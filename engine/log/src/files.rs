@@ -1,5 +1,5 @@
-//! The file system below a log, as an interface: the machine's own in production, one that fails on purpose in a
-//! simulator. It promises what `FORMAT.md` assumes about the disk, and no more.
+//! The file system below a log, as an interface: the machine's own in production, one that fails on purpose
+//! in a simulator. It promises what `FORMAT.md` assumes about the disk, and no more.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -12,74 +12,78 @@ use std::sync::Arc;
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
-/// Most parts that the system takes in one write (UIO_MAXIOV).
+/// The most parts that the system takes in one write (UIO_MAXIOV).
 const WRITE_PARTS: usize = 1024;
-/// What fills a file, this much at a time.
+/// Source of zeros for filling files, this much at a time.
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
-/// Directories and names. A name is durable when its directory has been synced, not before.
+/// Directories and names. A name is durable once its directory has been synced, not before.
 ///
-/// `tests/tests/files/` holds every implementation to what is promised here.
+/// `tests/tests/files/` holds every implementation to these promises.
 ///
-/// What is absent is an error of the kind `NotFound`: a file that is to be opened, renamed or removed, and a directory that is to
-/// be listed, synced, or given a file. What is a directory cannot be opened, created or removed as a file.
+/// A missing file or directory is an error of the kind `NotFound`: a file to be opened, renamed or removed,
+/// or a directory to be listed, synced, or given a file. A directory cannot be opened, created or removed as
+/// a file.
 ///
-/// After a loss of power a name is what it was at the last sync of its directory, or what it has been at any time since. A renaming
-/// has happened as a whole or not at all: the file has one of its two names, and what had the new one has it still, or has none.
+/// After a loss of power a name is what it was at the last sync of its directory, or what it has been at any
+/// time since. A rename has happened as a whole or not at all: the file has one of its two names, and a file
+/// that had the new name still has it, or has none.
 pub trait Files: fmt::Debug + Send + Sync {
-    /// Creates a directory, with those above it, unless it exists. The names of all that it creates, and its own, are durable.
-    /// An error of the kind `AlreadyExists` if there is a file.
+    /// Creates a directory and its missing parents. Returns when the names of all of them are durable, also
+    /// that of a directory that already exists. Fails with `AlreadyExists` if the path is a file.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
-    /// What is in a directory, files and directories, in any order. Nothing of what is in those.
+    /// Files and directories in a directory, in any order, without what is in subdirectories.
     fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>>;
-    /// Opens a file that exists, for reading and writing.
+    /// Opens an existing file for reading and writing.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn LogFile>>;
-    /// Creates a file, or empties one that exists: whoever has it open sees it empty, and writes to the same.
+    /// Creates a file, or empties an existing one: whoever has that one open sees it empty, and writes to the
+    /// same file.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn LogFile>>;
-    /// Gives a file another name in the same directory, in the place of what had it.
+    /// Renames a file within its directory. Replaces a file that has the new name.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
-    /// Removes a file.
+    /// Removes a file, but no directory.
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Waits until the names in a directory are durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
-    /// Bytes that may still be written to the file system of a directory; without end where nobody can say.
+    /// Bytes that may still be written to the directory's file system; `u64::MAX` if unknown.
     fn free_bytes(&self, _dir: &Path) -> io::Result<u64> {
         Ok(u64::MAX)
     }
-    /// What tells one run of the machine from the next: what was not synced is there until it ends.
+    /// Distinguishes one run of the machine from the next. What was not synced can be read until the run
+    /// ends.
     fn boot_id(&self) -> String {
         fs::read_to_string("/proc/sys/kernel/random/boot_id")
             .map_or_else(|_| "unknown".into(), |id| id.trim().to_owned())
     }
-    /// A number that is never the same twice, as far as chance goes: it tells the lives of a recycled file apart.
+    /// A number that never repeats, barring chance: it distinguishes the lives of a recycled file.
     fn salt(&self) -> u64;
 }
 
-/// An open file. Contents are durable when it has been synced.
+/// An open file. Contents are durable once it has been synced.
 ///
-/// It stays usable when the file gets another name, or none, or another file takes its name: it is the same file still. All that
-/// have it open see what any of them writes.
+/// A handle stays with its file when the file is renamed or removed, or another file takes its name. All
+/// handles of a file see what any of them writes.
 ///
-/// After a loss of power each byte is what it was at the last sync, or what has been written there at any time since: nobody knows
-/// which writes, or which parts of them, have come to the disk. The length is any between the least and the most since, and bytes
-/// that it lets in without a write are zeros.
+/// After a loss of power each byte is what it was at the last sync, or what has been written there at any
+/// time since: nobody knows which writes, or which parts of them, reached the disk. The length is any between
+/// the least and the most since then. Bytes within it that nobody wrote are zeros.
 pub trait LogFile: fmt::Debug + Send + Sync {
-    /// Its length in bytes.
+    /// Length in bytes.
     fn length(&self) -> io::Result<u64>;
-    /// Fills the buffer from an offset on. An error of the kind `UnexpectedEof` if the file ends before; then what the buffer
-    /// holds means nothing. An empty buffer is always full.
+    /// Fills the buffer from an offset on. Fails with `UnexpectedEof` if the file ends before that; the
+    /// contents of the buffer then mean nothing. An empty buffer always succeeds.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
-    /// Writes all parts, one behind the other, from an offset on: one system call, unless there are more parts than one
-    /// takes or the system stops short. If that is behind the end, zeros stand between. Nothing at all changes nothing, the length
-    /// neither.
+    /// Writes all parts one after the other from an offset on, with one system call unless there are more
+    /// parts than one call takes or the system writes fewer bytes. Fills a gap after the end of the file with
+    /// zeros. Writing no bytes changes nothing, not even the length.
     fn write_all_at(&self, parts: &mut [IoSlice<'_>], offset: u64) -> io::Result<()>;
-    /// Overwrites a range with zeros; the file grows if it ends within or before, and never shrinks. An empty range changes
-    /// nothing.
+    /// Overwrites a range with zeros. The file grows if it ends before the range does, and never shrinks. An
+    /// empty range changes nothing.
     fn fill_with_zeros(&self, from: u64, to: u64) -> io::Result<()>;
-    /// Reserves disk space for a range, and keeps what is there; the file grows, by zeros, if it ends within or before, and never
-    /// shrinks. An empty range changes nothing.
+    /// Reserves disk space for a range and keeps the bytes in it. The file grows by zeros if it ends before
+    /// the range does, and never shrinks. An empty range changes nothing.
     fn reserve(&self, from: u64, to: u64) -> io::Result<()>;
-    /// Waits until contents are durable, and as much of the length as it takes to read what was written.
+    /// Waits until contents are durable, and as much of the length as it takes to read them.
     fn sync_data(&self) -> io::Result<()>;
     /// Waits until contents and length are durable.
     fn sync_all(&self) -> io::Result<()>;
@@ -98,13 +102,13 @@ impl Files for SystemFiles {
                 self.create_dir(parent)?;
             }
             match fs::create_dir(dir) {
-                // Somebody else has, or a former process, whose sync may not have come to its end.
+                // Somebody else created it, or a former process, whose sync may not have completed.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
                 created => created?,
             }
         }
         match self.sync_dir(parent) {
-            // An operator made it where this process may not look in.
+            // An operator created it in a directory that this process may not read.
             Err(error) if is_there && error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
             synced => synced,
         }
@@ -156,7 +160,8 @@ impl LogFile for File {
 
     fn write_all_at(&self, mut parts: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
         let mut at = offset;
-        // Parts without bytes at the front could make a call that writes nothing, which otherwise means that none can.
+        // Empty parts at the front could lead to a call that writes nothing, which otherwise means that
+        // nothing can be written.
         IoSlice::advance_slices(&mut parts, 0);
         while !parts.is_empty() {
             match rustix::io::pwritev(self, &parts[..parts.len().min(WRITE_PARTS)], at) {
@@ -183,12 +188,12 @@ impl LogFile for File {
     }
 
     fn reserve(&self, from: u64, to: u64) -> io::Result<()> {
-        // The system takes an empty range for a mistake.
+        // The system rejects an empty range.
         if from >= to {
             return Ok(());
         }
         match rustix::fs::fallocate(self, FallocateFlags::empty(), from, to - from) {
-            // Not every file system can reserve space. None may cut off what is behind.
+            // Not every file system can reserve space. Whatever happens, keep what follows the range.
             Err(Errno::OPNOTSUPP) => self.set_len(to.max(LogFile::length(self)?)),
             done => Ok(done?),
         }

@@ -8,23 +8,23 @@ use crate::planted::{self, Bug};
 
 /// Length of a segment's header; the first frame starts here.
 pub(super) const HEADER_BYTES: u64 = 64;
-/// Length of a record's head.
 pub(super) const RECORD_HEAD_BYTES: u64 = 32;
-/// The version that is written, and the only one that is read.
+/// The only version that is written and read.
 pub(super) const VERSION: u32 = 1;
 
 const MAGIC: [u8; 8] = *b"NIAGLOG\0";
 
-/// What a segment says about itself.
+/// What a segment's header says about the segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SegmentHeader {
-    /// The log that it is part of.
+    /// The log that it belongs to.
     pub log_id: u64,
     /// Its place among the log's segments, from 1.
     pub number: u64,
-    /// Tells the lives of a recycled file apart.
+    /// Distinguishes the lives of a recycled file.
     pub salt: u64,
-    /// How long the file was made; 0 in those of before, which do not say. It never gets shorter.
+    /// Length that the file was made with, which it never falls below; 0 in older segments, which do not
+    /// record it.
     pub bytes: u64,
 }
 
@@ -38,7 +38,6 @@ pub(super) enum HeaderError {
 }
 
 impl SegmentHeader {
-    /// The header's bytes.
     pub fn encode(&self) -> [u8; HEADER_BYTES as usize] {
         let mut bytes = [0; HEADER_BYTES as usize];
         bytes[..8].copy_from_slice(&MAGIC);
@@ -52,12 +51,13 @@ impl SegmentHeader {
         bytes
     }
 
-    /// Reads a header. The version is looked at before the checksum: another version may sum up other bytes.
+    /// Checks the version before the checksum: another version may sum up other bytes.
     pub fn decode(bytes: &[u8; HEADER_BYTES as usize]) -> Result<Self, HeaderError> {
         if bytes[..8] != MAGIC {
             return Err(HeaderError::Damaged);
         }
-        // All versions keep magic, version and checksum where they are, so that damage is not taken for a version.
+        // All versions keep magic, version and checksum in the same place, so that damage is not mistaken for
+        // a version.
         if u32_at(bytes, 12) != header_checksum(bytes) {
             return Err(HeaderError::Damaged);
         }
@@ -89,17 +89,17 @@ fn header_checksum(bytes: &[u8; HEADER_BYTES as usize]) -> u32 {
     hasher.finalize()
 }
 
-/// What every checksum in one life of one segment file starts from, so that bytes of another life never check.
+/// What every checksum in one life of one segment file starts from, so that bytes of another life never
+/// check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Seal(u32);
 
 impl Seal {
-    /// A checksum to feed.
+    /// A checksum that starts from the seal.
     pub fn hasher(self) -> Hasher {
         Hasher::new_with_initial(self.0)
     }
 
-    /// The checksum of some bytes.
     pub fn checksum(self, bytes: &[u8]) -> u32 {
         let mut hasher = self.hasher();
         hasher.update(bytes);
@@ -112,15 +112,14 @@ impl Seal {
 pub(super) enum Note {
     /// Replaces the hard state before it.
     HardState(HardState),
-    /// Entries up to here are compacted away.
+    /// Entries up to this one are compacted away.
     Floor(EntryId),
     /// The last entry written before this segment.
     Start(EntryId),
-    /// Everything before this is dropped, and the log is compacted to here.
+    /// Everything before this record is dropped, and the log is compacted to this entry.
     Reset(EntryId),
 }
 
-/// What a frame is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Record {
     Entry(LogEntry),
@@ -133,7 +132,6 @@ const FLOOR: u8 = 3;
 const START: u8 = 4;
 const RESET: u8 = 5;
 
-/// Length of an entry's record, in bytes.
 pub(super) fn entry_bytes(entry: &LogEntry) -> u64 {
     RECORD_HEAD_BYTES + entry.context.len() as u64 + entry.data.len() as u64
 }
@@ -173,8 +171,8 @@ fn head(kind_of_record: u8, kind_of_entry: u8, fields: [u64; 3]) -> [u8; RECORD_
     bytes
 }
 
-/// The record at the start of `bytes` and its length, or nothing if there is no valid one. An entry's context and data
-/// are slices of `bytes`, not copies.
+/// The record at the start of `bytes` and its length; `None` if there is no valid one. An entry's context and
+/// data are slices of `bytes`, not copies.
 pub(super) fn decode_record(seal: Seal, bytes: &Bytes) -> Option<(Record, usize)> {
     const HEAD: usize = RECORD_HEAD_BYTES as usize;
     if bytes.len() < HEAD {
@@ -204,14 +202,14 @@ pub(super) fn decode_record(seal: Seal, bytes: &Bytes) -> Option<(Record, usize)
     Some((record, end))
 }
 
-/// The integer at a place that is known to be within `bytes`.
+/// Panics if the integer is not within `bytes`.
 pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     let mut field = [0; 4];
     field.copy_from_slice(&bytes[at..at + 4]);
     u32::from_le_bytes(field)
 }
 
-/// The integer at a place that is known to be within `bytes`.
+/// Panics if the integer is not within `bytes`.
 pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     let mut field = [0; 8];
     field.copy_from_slice(&bytes[at..at + 8]);

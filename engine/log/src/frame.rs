@@ -1,4 +1,4 @@
-//! Frames, the unit of writing: building one without joining its payloads, and finding them again.
+//! Frames, the unit of writing: builds one without joining its payloads, and finds them again.
 
 use std::io::IoSlice;
 
@@ -12,17 +12,16 @@ use super::format::{
 };
 use crate::planted::{self, Bug};
 
-/// Length of a frame's header.
 pub(super) const FRAME_HEAD_BYTES: u64 = 24;
 /// Frames start and end at multiples of this.
 pub(super) const ALIGNMENT: u64 = 8;
 
 const MARKER: [u8; 4] = *b"FRAM";
-/// Payloads from this size on are handed to the system where they are; below it, the copy costs less than another
-/// element in the vector of a write.
+/// Payloads of at least this size are handed to the system without a copy. Copying a smaller one costs less
+/// than another element in the vector of a write.
 const SHARE_BYTES: usize = 4096;
 
-/// Puts a frame together from entries and notes. Used again from frame to frame, so that its buffers are allocated
+/// Assembles a frame from entries and notes. Reused from frame to frame, so that its buffers are allocated
 /// once.
 #[derive(Debug)]
 pub(super) struct FrameBuilder {
@@ -31,19 +30,19 @@ pub(super) struct FrameBuilder {
     digest: Hasher,
     /// Heads, notes and small payloads.
     copied: Vec<u8>,
-    /// Large payloads, each with the length of `copied` that goes before it.
+    /// Large payloads, each with the length of `copied` that precedes it.
     shared: Vec<(usize, Bytes)>,
     shared_bytes: usize,
 }
 
 impl FrameBuilder {
-    /// A frame to be written to the segment with that seal.
+    /// Starts a frame for the segment with that seal.
     pub fn new(seal: Seal, sequence: u64) -> Self {
         let copied = vec![0; FRAME_HEAD_BYTES as usize];
         FrameBuilder { seal, sequence, digest: seal.hasher(), copied, shared: Vec::new(), shared_bytes: 0 }
     }
 
-    /// Forgets the frame, lets go of its payloads, and begins another.
+    /// Drops the frame and its payloads, and starts another.
     pub fn begin(&mut self, seal: Seal, sequence: u64) {
         self.seal = seal;
         self.sequence = sequence;
@@ -53,7 +52,7 @@ impl FrameBuilder {
         self.shared_bytes = 0;
     }
 
-    /// Adds an entry, and says where in the frame its record starts, in bytes.
+    /// Adds an entry. Returns where in the frame its record starts, in bytes.
     pub fn entry(&mut self, entry: &LogEntry) -> u64 {
         let at = self.bytes();
         let head = entry_head(self.seal, entry);
@@ -70,14 +69,13 @@ impl FrameBuilder {
         at
     }
 
-    /// Adds a note.
     pub fn note(&mut self, note: Note) {
         let record = note_record(self.seal, note);
         self.digest.update(&record[..4]);
         self.copied.extend_from_slice(&record);
     }
 
-    /// Completes the frame, and says how long it is, in bytes.
+    /// Completes the frame. Returns its length in bytes.
     pub fn finish(&mut self) -> u64 {
         let body = self.bytes() - FRAME_HEAD_BYTES;
         let padding = self.bytes().next_multiple_of(ALIGNMENT) - self.bytes();
@@ -115,8 +113,8 @@ impl FrameBuilder {
     }
 }
 
-/// How many of the entries, from the first on, go into one frame of at most `room` bytes beside `notes` notes; and how
-/// many bytes the frame then has before padding. `room` is a multiple of the alignment, so padding fits, too.
+/// How many of the first entries fit into one frame of at most `room` bytes, together with `notes` notes, and
+/// how long the frame then is before padding. `room` is a multiple of the alignment, so padding fits, too.
 pub(super) fn fitting(entries: &[LogEntry], notes: u64, room: u64) -> (usize, u64) {
     let mut bytes = FRAME_HEAD_BYTES + notes * RECORD_HEAD_BYTES;
     let mut count = 0;
@@ -131,17 +129,17 @@ pub(super) fn fitting(entries: &[LogEntry], notes: u64, room: u64) -> (usize, u6
     (count, bytes)
 }
 
-/// A frame that checks.
+/// A frame whose checksums all match.
 #[derive(Debug)]
 pub(super) struct Frame {
     pub sequence: u64,
-    /// Its records, each with its offset in the segment and its length.
+    /// Each record with its offset in the segment and its length.
     pub records: Vec<(usize, usize, Record)>,
     /// Where the next frame starts.
     pub end: usize,
 }
 
-/// A frame header that checks; what it says about the body may still be untrue.
+/// A frame header whose checksum matches; what it says about the body may still be wrong.
 struct FrameHead {
     sequence: u64,
     body: usize,
@@ -177,8 +175,8 @@ pub(super) fn decode_frame(seal: Seal, segment: &Bytes, at: usize) -> Option<Fra
     whole.then_some(Frame { sequence: head.sequence, records, end })
 }
 
-/// The offset of a frame with a sequence number above `sequence`, at or behind `from`. Its header is enough: it shows
-/// that the write of that frame had begun.
+/// The offset, `from` or later, of a frame with a sequence number above `sequence`. Its header suffices: it
+/// shows that the write of that frame had begun.
 pub(super) fn find_later(seal: Seal, segment: &[u8], from: usize, sequence: u64) -> Option<usize> {
     (from..segment.len())
         .step_by(ALIGNMENT as usize)

@@ -1,4 +1,4 @@
-//! A look at a log that changes nothing: what a start would find, segment by segment, and what it would refuse.
+//! Inspects a log without changing it: what a start would find, segment by segment, and what it would refuse.
 
 use std::path::Path;
 
@@ -9,54 +9,54 @@ use super::replay::{Replay, ReplayedLog};
 use super::segment::Segment;
 use super::{EntryId, HardState, LogError, Replayed};
 
-/// What a log's directory holds. Where the log is damaged, it is what stands before the damage.
+/// Contents of a log's directory; of a damaged log, the part before the damage.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inspection {
-    /// Names the log, as the header of its first segment says; nothing if that cannot be read or there is none.
+    /// Log id in the header of the first segment; `None` if there is no segment or its header cannot be read.
     pub log_id: Option<u64>,
     /// The segments that were read, in order.
     pub segments: Vec<SegmentReport>,
-    /// Names of the segment files from the first on that could not be opened, or that stand behind the damage.
+    /// Names of the segment files from the first one on that could not be opened or that follows the damage.
     pub unread: Vec<String>,
-    /// Up to where the log is compacted.
+    /// Last entry that is compacted away.
     pub floor: EntryId,
-    /// What Raft remembers besides the entries.
+    /// Last hard state in the log.
     pub hard_state: HardState,
-    /// The first entry above the floor.
+    /// First entry above the floor.
     pub first: Option<EntryId>,
-    /// The last entry.
+    /// Last entry above the floor.
     pub last: Option<EntryId>,
-    /// Why a start would refuse the log; nothing if it would not. What is torn at the end of a log is no damage, and is among
-    /// the leftovers.
+    /// Why a start would refuse the log; `None` if it would not. A torn tail is not damage: it counts as
+    /// leftovers.
     pub damage: Option<String>,
 }
 
-/// What one segment file holds.
+/// Contents of one segment file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SegmentReport {
-    /// Name of the file.
+    /// File name.
     pub file: String,
-    /// The segment's number.
+    /// Segment number, from 1.
     pub number: u64,
     /// Length of the file, in bytes.
     pub bytes: u64,
-    /// How many of its frames count: 0 if the segment has only been prepared.
+    /// Number of frames that count; 0 if the segment has only been prepared.
     pub frames: u64,
     /// Length of these frames, in bytes.
     pub frame_bytes: u64,
-    /// How many entries stand in it, also such as were replaced, compacted away or dropped later.
+    /// Number of entries in it, including those that were replaced, compacted away or dropped later.
     pub entries: u64,
-    /// The lowest index among these entries.
+    /// Lowest index among these entries.
     pub first: Option<u64>,
-    /// The highest index among these entries.
+    /// Highest index among these entries.
     pub last: Option<u64>,
     /// How often the log was reset in it.
     pub resets: u64,
-    /// Whether something other than zeros stands behind the frames: a torn write, or the file's former life.
+    /// Whether anything but zeros follows the frames: a torn write, or the file's former life.
     pub leftovers: bool,
 }
 
-/// Looks at the log in a directory while no server runs on it. All that is on disk stays as it is.
+/// Inspects the log in a directory while no server runs on it. Nothing on disk changes.
 ///
 /// `visit` sees what a start would see, as in [`open`](super::open), up to where the log is damaged.
 ///
@@ -75,7 +75,7 @@ pub struct SegmentReport {
 /// ```
 ///
 /// # Errors
-/// [`LogError::Io`] if the directory cannot be listed. All that is wrong with the files in it is
+/// [`LogError::Io`] if the directory cannot be listed. Whatever is wrong with the files in it is
 /// [`Inspection::damage`].
 pub fn inspect(
     dir: &Path,
@@ -105,15 +105,15 @@ pub fn inspect(
     })
 }
 
-/// How far an inspection has come.
+/// Progress of an inspection.
 struct Look {
     segments: Vec<Segment>,
-    /// One for each segment that could be read, be it in part.
+    /// One for each segment that could be read, at least in part.
     reports: Vec<SegmentReport>,
 }
 
 impl Look {
-    /// Reads the next segment. The first one says which log all others must be of.
+    /// Reads the next segment. The first one decides which log the others must belong to.
     fn at(
         &mut self,
         dir: &Path,
@@ -137,7 +137,6 @@ impl Look {
     }
 }
 
-/// What has been seen of one segment.
 #[derive(Default)]
 struct Seen {
     entries: u64,

@@ -1,33 +1,34 @@
 //! The log of one group: where Raft's entries and hard state are kept, in memory and on disk.
 //!
-//! Raft may answer for an entry only when it would survive a crash (Raft, figure 2: "updated on stable storage
-//! before responding to RPCs"). On the other hand a sync to disk takes a fraction of a millisecond to
-//! several milliseconds, and a group's messages and reads must not wait for it. So a log has two halves:
+//! Raft may answer for an entry only when it would survive a crash (Raft, figure 2: "updated on stable
+//! storage before responding to RPCs"). But syncing to disk takes from a fraction of a millisecond to
+//! several, and a group's messages and reads must not wait for that. So a log has two halves:
 //!
-//! * [`LogStore`], the view that threads share. The group's thread appends, and the entries are visible at once: Raft
-//!   sends them to the followers from here, and the sequencer's thread pulls them in ranges. What is still hot is
-//!   served from memory, the rest from disk.
-//! * [`LogWriter`], which lives on one thread and makes batches durable: one vectored write and one sync for each.
+//! * [`LogStore`], the view that threads share. The group's thread appends, and the entries are visible at
+//!   once: Raft sends them to the followers from here, and the sequencer's thread pulls them in ranges. Hot
+//!   entries are served from memory, the rest from disk.
+//! * [`LogWriter`], which lives on one thread and makes batches durable, with one vectored write and one sync
+//!   for each.
 //!
-//! [`open`] replays what a former life of the server has left and hands out both.
+//! [`open`] replays what an earlier process of the server has left, and returns both.
 //!
-//! On disk a log is a directory of segment files, written from start to end. Each write is one *frame* with a sequence
-//! number and a checksum, so that a start can tell the torn end of an interrupted write, which nobody was told about
-//! and which is cut off, from damage to acknowledged entries, which is refused. `FORMAT.md` beside this file gives
-//! every byte, and the assumptions about the disk.
+//! On disk a log is a directory of segment files, written from start to end. Each write is one *frame* with a
+//! sequence number and a checksum. So a start can distinguish the torn end of an interrupted write, which was
+//! never acknowledged and is cut off, from damage to acknowledged entries, which makes it refuse the log.
+//! `FORMAT.md` beside this file gives every byte, and the assumptions about the disk.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `entry.rs` | what a log holds |
+//! | `entry.rs` | Raft entries, as a log stores them |
 //! | `format.rs`, `frame.rs` | bytes: segment headers, records, frames; pure functions |
-//! | `table.rs` | where each entry stands on disk, 24 bytes an entry |
-//! | `store.rs`, `read.rs` | the shared view, and how a range is read from it |
-//! | `writer.rs`, `tail.rs` | the writing side, and where it is |
+//! | `table.rs` | where each entry is on disk, 24 bytes an entry |
+//! | `store.rs`, `read.rs` | the shared view, and reading a range from it |
+//! | `writer.rs`, `tail.rs` | the writing side, and its position |
 //! | `directory.rs`, `segment.rs`, `preparer.rs` | segments: names, zero-filling ahead of use, recycling |
-//! | `files.rs`, `memory_files.rs` | the file system below, and one that is in memory |
+//! | `files.rs`, `memory_files.rs` | the file system below, and one in memory |
 //! | `recover.rs`, `replay.rs` | the start |
 //! | `marks.rs` | what is kept apart from a log, so that its loss is noticed |
-//! | `inspect.rs` | a look at a log that changes nothing |
+//! | `inspect.rs` | inspects a log without changing it |
 //!
 //! The log knows nothing of slots, commands or leaders: an entry's kind, context and data are opaque to it.
 
@@ -72,24 +73,24 @@ pub use writer::LogWriter;
 
 /// What Raft must remember besides its entries (Raft, figure 2, "persistent state").
 ///
-/// The commit index is not required by the paper; with it a restarted server can execute what it knows to be committed
-/// before it has heard of a leader.
+/// The paper does not require the commit index. With it, a restarted server can execute what it knows to be
+/// committed before it hears from a leader.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HardState {
-    /// The latest term that this server has seen.
+    /// Latest term that this server has seen.
     pub term: u64,
-    /// The server that it voted for in that term; 0 if none.
+    /// Server that it voted for in that term; 0 for none.
     pub vote: u64,
-    /// The highest index known to be committed.
+    /// Highest index known to be committed.
     pub commit: u64,
 }
 
-/// What a start comes by, in the order in which it was written.
+/// What a start reads from the log, in the order in which it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replayed<'a> {
-    /// An entry. One with a lower index than the one before replaces everything from there on.
+    /// An entry. One with a lower index than the one before replaces everything from that index on.
     Entry(&'a LogEntry),
-    /// All entries so far are dropped, and the log goes on above this one, whether or not it was there.
+    /// Drops all entries so far. The log continues above this one, whether or not the log held it.
     Reset(EntryId),
 }
 
@@ -103,22 +104,22 @@ pub enum Replayed<'a> {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Durability {
-    /// The machine's crash or power loss: written and synced.
+    /// A crash of the machine or a loss of power: written and synced.
     #[default]
     Fsync,
-    /// The process's crash: handed to the operating system.
+    /// A crash of the process: handed to the operating system.
     Os,
     /// Nothing: the log lives in memory. For experiments.
     Memory,
 }
 
-/// A word that names no [`Durability`].
+/// A word that is not a [`Durability`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown durability {0:?}: choose fsync, os or memory")]
 pub struct UnknownDurability(String);
 
 impl Durability {
-    /// The word that stands for it in configurations: `fsync`, `os` or `memory`.
+    /// The word for it in configurations: `fsync`, `os` or `memory`.
     pub fn name(self) -> &'static str {
         match self {
             Durability::Fsync => "fsync",
@@ -155,49 +156,51 @@ impl FromStr for Durability {
 /// ```
 #[derive(Clone, Debug)]
 pub struct LogConfig {
-    /// The log's directory; no other log's. It is created if it does not exist. Unused in [`Durability::Memory`].
+    /// Directory for this log alone. It is created if it does not exist. Unused in [`Durability::Memory`].
     pub dir: PathBuf,
     /// What a write that has returned survives.
     pub durability: Durability,
-    /// Size of a segment file, in bytes, from [`SEGMENT_BYTES_MIN`] to [`SEGMENT_BYTES_MAX`]. An entry that does not
-    /// fit gets a longer segment of its own. The default, 16 MiB, makes changing files rare, and still lets
-    /// compaction free space in small steps.
+    /// Size of a segment file, in bytes, from [`SEGMENT_BYTES_MIN`] to [`SEGMENT_BYTES_MAX`]. An entry that
+    /// does not fit gets a longer segment of its own. With the default, 16 MiB, the log rarely changes files,
+    /// and compaction still frees space in small steps.
     pub segment_bytes: u64,
-    /// Size of a new log's first segment, in bytes; the later ones double until they have `segment_bytes`, so that an idle
-    /// log takes little room. What is out of the range from [`SEGMENT_BYTES_MIN`] to `segment_bytes` is brought into it. The
-    /// default is 256 KiB.
+    /// Size of a new log's first segment, in bytes. Later ones double until they have `segment_bytes`, so
+    /// that an idle log takes little room. Values outside [`SEGMENT_BYTES_MIN`] to `segment_bytes` are
+    /// clamped. The default is 256 KiB.
     pub first_segment_bytes: u64,
-    /// How many bytes of entries that are on disk stay in memory too. The default is 2 MiB: a hot part that fits the
-    /// processor's cache was 27 % faster than a large one.
+    /// How many bytes of entries stay in memory although they are on disk. The default is 2 MiB: a hot part
+    /// that fits the processor's cache was 27 % faster than a large one.
     pub cache_bytes: usize,
-    /// Names the log, such that no two logs that could be mixed up have the same (for example from cluster, server
-    /// and group). Segments of another log are refused.
+    /// Identifies the log. Logs that could be mixed up must have different ids, derived for example from
+    /// cluster, server and group. Segments of another log are refused.
     pub log_id: u64,
-    /// Where its files are: the machine's file system, unless it is a simulator's.
+    /// File system of the directory: the machine's, unless a simulator supplies its own.
     pub files: Arc<dyn Files>,
-    /// Whether a thread makes the next segment ready, and takes old ones away, beside the writes. That is the default; a
-    /// simulator, which has one thread, does it in place.
+    /// Whether a thread prepares the next segment, and retires old ones, concurrently with writes. That is
+    /// the default; a simulator, which has one thread, does it in place.
     pub prepare_beside: bool,
-    /// Where it is kept what the log has held: nowhere, unless its owner has a place apart from the log's directory.
+    /// Where the log records what it has held: nowhere, unless its owner has a place outside the log's
+    /// directory.
     pub marks: Arc<dyn LogMarks>,
-    /// Whether the log was written with [`Durability::Fsync`] up to now, so that a sync can have failed for its last frame only.
-    /// Otherwise it may have failed for any of them, and a start writes them all again. The default is `true`.
+    /// Whether the log has been written with [`Durability::Fsync`] so far, so that a sync can have failed for
+    /// its last frame only. Otherwise a sync may have failed for any frame, and a start rewrites all of them.
+    /// The default is `true`.
     pub was_synced: bool,
 }
 
-/// The least segment size: room for a segment's opening and a small entry.
+/// The least segment size, in bytes: room for a segment's opening and a small entry.
 pub const SEGMENT_BYTES_MIN: u64 = 1 << 10;
-/// The greatest segment size. Offsets within a segment are kept in 32 bits.
+/// The greatest segment size, in bytes. Offsets within a segment are kept in 32 bits.
 pub const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 /// The greatest entry that a log takes, in bytes: context, data and 32 bytes of head.
 pub const ENTRY_BYTES_MAX: u64 = 1 << 30;
 
-// Offsets in a segment fit 32 bits, also in one that was made longer for the greatest entry and what surrounds it.
+// Offsets fit 32 bits, also in a segment made longer for the greatest entry and what surrounds it.
 const _: () = assert!(SEGMENT_BYTES_MAX <= u32::MAX as u64);
 const _: () = assert!(ENTRY_BYTES_MAX + 4096 <= u32::MAX as u64);
 
 impl LogConfig {
-    /// A configuration with the defaults.
+    /// Configuration with the defaults.
     pub fn new(dir: impl Into<PathBuf>, durability: Durability, log_id: u64) -> Self {
         LogConfig {
             dir: dir.into(),

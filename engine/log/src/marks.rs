@@ -1,8 +1,10 @@
-//! What is kept apart from a log about it, so that a log which has vanished, or lost its end, is told from a new one.
+//! What is kept about a log outside of it, so that a log which has vanished, or lost its end, is not mistaken
+//! for a new one.
 //!
-//! A log by itself cannot know that segments are missing behind its last one, or that its whole directory is. So whoever owns
-//! it remembers, in another place, the segment that it had come to: durably before anything is written to that segment, which
-//! costs nothing per write. What the log held when it was last opened or closed is remembered with it.
+//! A log by itself cannot know that segments after its last one are missing, or its whole directory. So its
+//! owner records in another place which segment it has reached. The record is durable before anything is
+//! written to that segment, so it costs nothing per write. What the log held when it was last opened or
+//! closed is recorded with it.
 
 use std::{fmt, io};
 
@@ -12,7 +14,7 @@ use super::{EntryId, HardState};
 /// What a log is known to have held.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Held {
-    /// The number of its last segment; 0 if nothing is known.
+    /// Number of its last segment; 0 if nothing is known.
     pub segment: u64,
     /// Its last entry.
     pub last: EntryId,
@@ -20,18 +22,18 @@ pub struct Held {
     pub hard_state: HardState,
 }
 
-/// Where that is kept.
+/// Durable storage for [`Held`], outside the log's directory.
 pub trait LogMarks: fmt::Debug + Send + Sync {
-    /// What the log is known to have held.
+    /// The last recorded state; the default if there is none.
     fn held(&self) -> Held;
-    /// A segment has been made, and is durable. When this has returned, that is remembered.
+    /// Records a new segment, which is durable already. Returns when the record is durable.
     ///
     /// # Errors
-    /// When it cannot be kept: the segment must not be written to then.
+    /// If it cannot be recorded. The segment must then not be written to.
     fn prepared(&self, segment: u64) -> io::Result<()>;
 }
 
-/// Remembers nothing: for a log whose owner has no other place.
+/// Records nothing: for a log whose owner has no other place.
 #[derive(Clone, Copy, Debug)]
 pub struct NoMarks;
 
@@ -46,10 +48,11 @@ impl LogMarks for NoMarks {
 }
 
 impl Held {
-    /// What a log that is found with this last segment, last entry and hard state lacks; nothing if it may be whole.
+    /// What a log with this last segment, last entry and hard state lacks; `None` if it may be whole.
     ///
-    /// Terms and commit indexes never fall, and a vote is never changed within its term. The last entry may fall: a leader
-    /// replaces what was never committed (Raft, section 5.3). But it never does so with entries of its own term.
+    /// Terms and commit indexes never fall, and a vote never changes within its term. The last entry may
+    /// fall: a leader replaces what was never committed (Raft, section 5.3). But it never does so with
+    /// entries of its own term.
     pub(super) fn missing_from(&self, found: &Held) -> Option<String> {
         let (then, now) = (self.hard_state, found.hard_state);
         let own_term = then.term == now.term && self.last.term == then.term;
@@ -57,17 +60,17 @@ impl Held {
             return Some(match found.segment {
                 0 => format!("it is empty, but there have been segments up to {:016x}.log", self.segment),
                 found => format!(
-                    "its last segment is {found:016x}.log, but there was one {:016x}.log",
+                    "its last segment is {found:016x}.log, but there have been segments up to {:016x}.log",
                     self.segment
                 ),
             });
         }
         if found.last.index < then.commit || own_term && found.last.index < self.last.index {
             let was = if own_term { self.last.index.max(then.commit) } else { then.commit };
-            return Some(format!("it ends at entry {}, but held entry {was}", found.last.index));
+            return Some(format!("it ends at entry {}, but once held entry {was}", found.last.index));
         }
         if now.term < then.term {
-            return Some(format!("it is of term {}, but was of term {} already", now.term, then.term));
+            return Some(format!("it is in term {}, but was in term {} before", now.term, then.term));
         }
         if now.term == then.term && then.vote != 0 && now.vote != then.vote {
             return Some(format!("it has forgotten the vote for server {} in term {}", then.vote, then.term));
@@ -75,11 +78,11 @@ impl Held {
         None
     }
 
-    /// A segment whose file is shorter than it was made. Without marks it is taken for what a crash has left.
+    /// A segment whose file is shorter than it was made. Without marks it counts as the remains of a crash.
     pub(super) fn cut_off(&self, segments: &[Segment]) -> Option<String> {
         let cut = segments.iter().find(|segment| segment.bytes < segment.made)?;
         let Segment { number, bytes, made, .. } = cut;
-        let text = format!("the file {number:016x}.log is {bytes} bytes long, but was made {made}");
+        let text = format!("the file {number:016x}.log is {bytes} bytes long, but was made with {made}");
         (self.segment > 0).then_some(text)
     }
 }

@@ -10,7 +10,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::files::{Files, LogFile};
 
-/// A file system that is gone with its process. Nothing in it is ever lost before, so syncs are free.
+/// A file system that ends with its process. It loses nothing before that, so syncs are free.
 ///
 /// ```
 /// use niagara_log::{Files, MemoryFiles};
@@ -39,7 +39,7 @@ struct MemoryFile(Mutex<Vec<u8>>);
 
 impl Tree {
     fn check_dir(&self, dir: &Path) -> io::Result<()> {
-        // The root, and where relative paths begin, are there from the beginning.
+        // The root, and the base of relative paths, always exist.
         let is_there = dir.file_name().is_none() || self.dirs.contains(dir);
         if is_there { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
     }
@@ -115,7 +115,7 @@ impl Files for MemoryFiles {
 }
 
 impl MemoryFile {
-    /// The bytes, with zeros up to an end that they may not have reached.
+    /// The bytes, extended with zeros at least up to `end`.
     fn up_to(&self, end: usize) -> MutexGuard<'_, Vec<u8>> {
         let mut bytes = self.0.lock();
         if bytes.len() < end {

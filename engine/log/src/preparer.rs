@@ -1,7 +1,7 @@
-//! Segments are made ready before they are needed, and old ones taken away.
+//! Prepares segments before they are needed, and retires old ones.
 //!
-//! Filling up to 16 MiB with zeros and syncing them takes longer than many writes, so it happens beside them, on a
-//! thread: while one segment is written, the next one waits, complete, under its final name.
+//! Filling up to 16 MiB with zeros and syncing them takes longer than many writes, so a thread does it
+//! concurrently: while one segment is written, the next one waits, complete, under its final name.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -12,14 +12,14 @@ use super::directory::{Directory, Spare};
 use super::segment::Segment;
 use crate::thread::spawn;
 
-/// How many retired files wait to be used again. One is in use at a time; the second is for a burst of compaction.
+/// The most retired files that wait for reuse. One is in use at a time; the second is for a burst of
+/// compaction.
 const SPARES: usize = 2;
 
-/// A segment that is to be prepared.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Next {
     pub number: u64,
-    /// Bytes of the segments before it, which decide how long it is.
+    /// Length of the segments before it, in bytes, which decides how long it is.
     pub held: u64,
 }
 
@@ -32,15 +32,15 @@ impl Next {
 /// The writer's end.
 #[derive(Debug)]
 pub(super) enum Preparer {
-    /// A thread, which ends with it.
+    /// A thread, which ends with the writer.
     Beside(Beside),
-    /// No thread: everything is done when it is asked for.
+    /// No thread: work is done when it is requested.
     InPlace(InPlace),
 }
 
 impl Preparer {
-    /// Prepares the next segment at once, on a thread if `beside`. A file that a former life had prepared under its
-    /// number, and not used, is replaced.
+    /// Prepares the next segment at once, on a thread if `beside`. Replaces a file that a former process
+    /// prepared under this number and did not use.
     pub fn start(directory: Arc<Directory>, next: Next, beside: bool) -> Result<Self, LogError> {
         let worker = Worker { directory, spares: Vec::new() };
         if beside {
@@ -50,8 +50,8 @@ impl Preparer {
         }
     }
 
-    /// The segment that was to be prepared; waits for it if it is not ready. Then the next one is prepared, behind that and
-    /// the `held` bytes of the segments before it.
+    /// The prepared segment; waits for it if it is not ready. Then prepares the next one, to follow this one
+    /// and the `held` bytes of segments before it.
     pub fn take(&mut self, held: u64) -> Result<Segment, LogError> {
         match self {
             Preparer::Beside(beside) => beside.take(held),
@@ -59,8 +59,8 @@ impl Preparer {
         }
     }
 
-    /// Takes segments out of the log, in the given order, which must be from the oldest on. A thread's failure is told by
-    /// the next [`take`](Self::take).
+    /// Takes segments out of the log in the given order, which must start with the oldest. If the thread
+    /// fails, the next [`take`](Self::take) returns its error.
     pub fn retire(&mut self, segments: Vec<Arc<Segment>>) -> Result<(), LogError> {
         match self {
             Preparer::Beside(beside) => {
@@ -96,7 +96,7 @@ impl InPlace {
         Ok(segment)
     }
 
-    /// For lack of room it is left until the segment is needed.
+    /// If there is no room, the segment is left until it is needed.
     fn prepare_ahead(&mut self) -> Result<(), LogError> {
         match self.worker.prepare(self.next) {
             Ok(segment) => self.prepared = Some(segment),
@@ -109,7 +109,7 @@ impl InPlace {
 
 #[derive(Debug)]
 pub(super) struct Beside {
-    /// Taken at the end only, to tell the thread.
+    /// `None` only at the end, to stop the thread.
     jobs: Option<Sender<Job>>,
     next: Next,
     prepared: Receiver<Result<Segment, LogError>>,
@@ -135,7 +135,8 @@ impl Beside {
     }
 
     fn take(&mut self, held: u64) -> Result<Segment, LogError> {
-        // The thread is gone after an error, which an earlier call has reported, unless there was only no room.
+        // After an error the thread has ended, unless there was only no room. An earlier call has reported
+        // that error.
         let segment = self.prepared.recv().unwrap_or(Err(LogError::Failed));
         match &segment {
             Ok(segment) => self.next = Next::behind(segment, held),
@@ -148,7 +149,7 @@ impl Beside {
 
     fn send(&self, job: Job) {
         if let Some(jobs) = &self.jobs {
-            // Nobody listens after an error, and `take` is going to report that.
+            // After an error nobody listens, and `take` is going to report it.
             let _ = jobs.send(job);
         }
     }
@@ -156,7 +157,7 @@ impl Beside {
 
 impl Drop for Beside {
     fn drop(&mut self) {
-        // The thread finishes what is queued, and ends when there is nobody left to send it more.
+        // The thread finishes what is queued, and ends when nobody can send it more.
         drop(self.jobs.take());
         if let Some(thread) = self.thread.take() {
             thread.join().expect("a panic in the thread that prepares log segments ends the process");
@@ -171,8 +172,9 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Works until the writer is gone or something fails. An error goes where a segment would have gone, so the writer
-    /// meets it no later than when it needs the next segment. One for lack of room ends nothing: it is tried again then.
+    /// Works until the writer is dropped or something fails. An error takes the place of a segment, so the
+    /// writer meets it no later than when it needs the next segment. Lack of room ends nothing: the writer
+    /// retries then.
     fn run(mut self, jobs: &Receiver<Job>, done: &Sender<Result<Segment, LogError>>) {
         for job in jobs {
             let result = match job {

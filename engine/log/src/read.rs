@@ -1,8 +1,8 @@
-//! Reading a range of entries: what is in memory from there, the rest from disk in long strides.
+//! Reads a range of entries: from memory where possible, the rest from disk in long strides.
 //!
-//! The lock is held to look things up, never while the disk works. So between looking up and reading, an entry may be
-//! compacted away and its file used for something else. The checksum notices that, since each life of a file has a seal
-//! of its own, and the entry is looked up again.
+//! The lock is held for look-ups, never while the disk works. So between look-up and read, an entry may be
+//! compacted away and its file reused. The checksum notices that, since each life of a file has a seal of its
+//! own, and the entry is looked up again.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -13,15 +13,15 @@ use super::store::{LogStore, State};
 use super::table::Location;
 use super::{LogEntry, LogError, format};
 
-/// Most entries that are handed out under one hold of the lock, so that an append does not wait for long.
+/// The most entries that are returned under one hold of the lock, so that an append does not wait for long.
 const ENTRIES_PER_HOLD: usize = 256;
-/// Most bytes that one read takes from disk, unless they are one entry. The entries share its buffer, so this is also
-/// the most memory that a small one keeps alive.
+/// The most bytes that one read takes from disk, unless a single entry is longer. The entries share its
+/// buffer, so this is also the most memory that a small one keeps alive.
 const RUN_BYTES: u64 = 1 << 20;
 
 impl LogStore {
-    /// Pushes the entries from `low` to `high` to `out`, in order, up to `max_bytes` (32 for each entry's head
-    /// included), but at least one if `low <= high`.
+    /// Pushes the entries from `low` to `high` to `out`, in order, up to `max_bytes` (32 for each entry's
+    /// head included), but at least one if `low <= high`.
     ///
     /// ```
     /// use bytes::Bytes;
@@ -39,8 +39,9 @@ impl LogStore {
     /// ```
     ///
     /// # Errors
-    /// [`LogError::Unavailable`] if the log does not hold all of the range, [`LogError::Corrupt`] or [`LogError::Io`]
-    /// if the disk does not give back what was written. `out` may then hold the first part of the range.
+    /// [`LogError::Unavailable`] if the log does not hold all of the range, [`LogError::Corrupt`] or
+    /// [`LogError::Io`] if the disk does not return what was written. `out` may then hold the first part of
+    /// the range.
     pub fn read(
         &self,
         low: u64,
@@ -62,7 +63,7 @@ impl LogStore {
         Ok(())
     }
 
-    /// An entry was not where it had been looked up. That is fine if it is elsewhere by now, or gone.
+    /// An entry was not where the look-up had found it. That is fine if it has moved since, or is gone.
     fn check_moved(&self, index: u64, at: Location) -> Result<(), LogError> {
         let state = self.lock();
         if state.table.get(index).is_none_or(|place| place.at != Some(at)) {
@@ -74,19 +75,18 @@ impl LogStore {
     }
 }
 
-/// How far a read has come.
 #[derive(Clone, Copy)]
 struct Pull {
     next: u64,
     high: u64,
-    /// Bytes that may still be handed out.
+    /// Bytes that may still be returned.
     left: u64,
-    /// The first entry is handed out whatever its size.
+    /// The first entry is returned whatever its size.
     first: bool,
 }
 
 impl Pull {
-    /// Whether an entry of that size is still to be handed out; if so, it is counted.
+    /// Whether an entry of that size may still be returned; if so, counts it.
     fn admit(&mut self, bytes: u64) -> bool {
         if bytes > self.left && !self.first {
             return false;
@@ -99,7 +99,7 @@ impl Pull {
 }
 
 impl State {
-    /// Hands out entries that are in memory, or else plans a read from disk. Breaks when the limit is reached.
+    /// Returns entries that are in memory, or else plans a read from disk. Breaks when the limit is reached.
     fn next_run(
         &self,
         pull: &mut Pull,
@@ -122,15 +122,15 @@ impl State {
     }
 }
 
-/// Neighbouring records, to be read in one go.
+/// Neighbouring records, for one read.
 struct ContiguousRead {
     segment: Arc<Segment>,
-    /// Where each entry is, from the pull's next on; in the order of the file.
+    /// Where each entry is, starting with the pull's next one, in the order of the file.
     records: Vec<Location>,
 }
 
 impl ContiguousRead {
-    /// The longest run from the pull's next entry on; nothing if the limit admits no more.
+    /// The longest run that starts with the pull's next entry; `None` if the limit admits no more.
     fn plan(state: &State, mut pull: Pull) -> Option<ContiguousRead> {
         let mut records: Vec<Location> = Vec::new();
         while pull.next <= pull.high && pull.next < state.first_cached() {
@@ -138,7 +138,7 @@ impl ContiguousRead {
                 state.table.get(pull.next).expect("the range was checked under the same hold of the lock");
             let at = place.at.expect("an entry leaves memory only when it is written");
             let neighbours = records.first().zip(records.last()).is_none_or(|(first, last)| {
-                // What was replaced, and the frames' own bytes, may lie between two entries, and are read with them.
+                // Replaced entries and frame headers may lie between two entries, and are read with them.
                 at.segment == last.segment
                     && u64::from(at.offset) >= last.end()
                     && at.end() <= u64::from(first.offset) + RUN_BYTES
@@ -152,7 +152,8 @@ impl ContiguousRead {
         Some(ContiguousRead { segment, records })
     }
 
-    /// Reads the run and hands out its entries. Stops at one that is not there, and says where it should have been.
+    /// Reads the run and returns its entries. Stops at the first one that is not in its place, and returns
+    /// that place.
     fn read(self, pull: &mut Pull, out: &mut Vec<LogEntry>) -> Result<Option<Location>, LogError> {
         let (Some(first), Some(last)) = (self.records.first(), self.records.last()) else {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! The start of a log: replay what is on disk, make it fit to be written on, and set the halves of the log to work.
+//! Starts a log: replays what is on disk, repairs it for further writes, and returns the halves of the log.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use super::writer::LogWriter;
 use super::{Durability, HardState, Held, LogConfig, LogError, Replayed};
 use crate::planted::{self, Bug};
 
-/// Opens a log, and creates it if there is none.
+/// Opens a log, and creates it if it does not exist.
 ///
-/// `visit` sees each entry on disk once, in the order in which they were written, and resets in their places among them:
-/// see [`Replayed`]. It may also see entries that are compacted away, that is, below [`LogStore::first_index`]. An entry's
-/// parts are slices of the segment's buffer: copy what is to be kept.
+/// `visit` sees each entry on disk once, in the order in which they were written, and resets in their places
+/// among them: see [`Replayed`]. It may also see entries that are compacted away, that is, below
+/// [`LogStore::first_index`]. An entry's parts are slices of the segment's buffer: copy what you keep.
 ///
-/// The caller sees to it that a directory is opened once at a time.
+/// The caller must not open a directory twice at the same time.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -46,9 +46,9 @@ use crate::planted::{self, Bug};
 /// ```
 ///
 /// # Errors
-/// [`LogError::Corrupt`], [`LogError::Lost`] and [`LogError::Vanished`] if acknowledged data is damaged or missing, [`LogError::Foreign`] and
-/// [`LogError::Version`] if the files are not for this log or program, [`LogError::Io`], and
-/// [`LogError::SegmentBytes`].
+/// [`LogError::Corrupt`], [`LogError::Lost`] and [`LogError::Vanished`] if acknowledged data is damaged or
+/// missing, [`LogError::Foreign`] and [`LogError::Version`] if the files are not for this log or program,
+/// [`LogError::Io`], and [`LogError::SegmentBytes`].
 pub fn open(
     config: &LogConfig,
     visit: &mut dyn FnMut(Replayed<'_>),
@@ -75,7 +75,7 @@ pub fn open(
         return Err(LogError::Vanished { dir: config.dir.clone(), what });
     }
 
-    // Nothing is changed before all that is there has been found to be in order.
+    // Nothing changes on disk until all of it has been checked.
     directory.remove_unfinished()?;
     segments.truncate(replay.in_use);
     repair(config, &directory, &mut segments, &replay)?;
@@ -101,8 +101,8 @@ pub fn open(
     Ok((store.clone(), LogWriter::on_disk(store, directory, preparer, tail)))
 }
 
-/// Makes the segments fit to be written on: a first one, no leftovers behind the last frame, and all of it durable where writes
-/// are.
+/// Prepares the segments for further writes: creates a first one, erases leftovers after the last frame, and
+/// makes all of it durable where writes are.
 fn repair(
     config: &LogConfig,
     directory: &Directory,
@@ -120,21 +120,23 @@ fn repair(
     }
     if let (Some(active), Some(found)) = (segments.last(), replay.active()) {
         if found.leftovers {
-            tracing::info!(path = %active.path.display(), end = found.end, "erasing what stands behind the last frame of the log");
+            tracing::info!(path = %active.path.display(), end = found.end, "erasing what follows the last frame of the log");
         }
         if found.leftovers || directory.is_durable() {
             active.erase(found.end)?;
         }
     }
-    // The former process may have died between a write and its sync, and Raft is about to count all of it as durable.
+    // The former process may have died between a write and its sync, and Raft is about to count all of it as
+    // durable.
     for segment in segments.iter().filter(|_| directory.is_durable()) {
         segment.sync_all()?;
     }
     directory.sync()
 }
 
-/// After a failed sync, Linux shows what was written as if it were on the disk, and lets a second sync succeed. So the frames
-/// that a sync may have failed for are written again: the last one if each was synced before the next was written, else all.
+/// After a failed sync, Linux returns what was written as if it were on the disk, and lets a second sync
+/// succeed. So this rewrites the frames that a sync may have failed for: the last one if each was synced
+/// before the next was written, else all.
 fn write_again(config: &LogConfig, segments: &[Segment], replay: &Replay) -> Result<(), LogError> {
     let is_last = |at: usize| at + 1 == replay.in_use;
     for (at, (segment, found)) in segments.iter().zip(&replay.found).enumerate() {

@@ -1,4 +1,4 @@
-//! Reading what a former life has left: replay it, find its end, refuse what is damaged. `FORMAT.md` has the rules.
+//! Replays what an earlier process left, finds its end, and refuses damage. `FORMAT.md` has the rules.
 
 use std::num::NonZeroU64;
 use std::path::Path;
@@ -12,39 +12,38 @@ use super::table::{Location, Table, TableEntry};
 use super::{EntryId, HardState, LogError, Replayed};
 use crate::planted::{self, Bug};
 
-/// No index, frame or segment has this number or a higher one: a log that counts a billion a second gets there in 292 years.
-/// What claims to is damaged, and below it a sum never overflows.
+/// Every index, frame number and segment number is below this: a log that counts a billion a second gets
+/// there in 292 years. A higher one is damage, and below it no sum overflows.
 const NUMBERS_END: u64 = 1 << 63;
 
-/// What the segments say, read from the first to the last.
+/// What the segments say, read from first to last.
 pub(super) struct Replay {
     pub table: Table,
     /// The last entry written.
     pub last: EntryId,
     pub hard_state: HardState,
-    /// The number of the frame that is to follow.
+    /// Sequence number of the next frame.
     pub sequence: u64,
-    /// What each segment holds that was read.
+    /// Contents of each segment read.
     pub found: Vec<ReplayedLog>,
-    /// How many segments there are up to the end of the log. Those behind it are yet to be used.
+    /// Number of segments up to the end of the log. Those after it are not used yet.
     pub in_use: usize,
-    /// Up to where the log says that it is compacted.
+    /// The floor that the log records.
     pub floor: EntryId,
-    /// The last entry that a reset has dropped, or would have: none up to here follows it. 0 if there was no reset.
+    /// Index of the floor of the last reset; no entry up to it may follow. 0 if there was no reset.
     reset: u64,
 }
 
-/// What a segment of the log was found to hold.
 pub(super) struct ReplayedLog {
-    /// How many frames are part of the log.
+    /// How many frames belong to the log.
     pub frames: u64,
-    /// Where its last frame starts; where they all end if it has none.
+    /// Where its last frame starts; equals `end` if it has none.
     pub last_frame: u64,
     /// Where its frames end.
     pub end: u64,
-    /// Whether something other than zeros stands behind them.
+    /// Whether anything but zeros follows them.
     pub leftovers: bool,
-    /// The lowest index of an entry in it that counts; the greatest integer if it holds none.
+    /// Lowest index of an entry in it that counts; `u64::MAX` if it holds none.
     pub lowest: u64,
 }
 
@@ -63,7 +62,7 @@ impl Default for ReplayedLog {
 type Visit<'v> = &'v mut dyn FnMut(Replayed<'_>);
 
 impl Replay {
-    /// Reads all segments of a log, given in order, and changes nothing.
+    /// Reads all segments of a log, given in order. Changes nothing.
     pub fn of(dir: &Path, segments: &[Segment], visit: Visit<'_>) -> Result<Replay, LogError> {
         let mut replay = Replay::new();
         for i in 0..segments.len() {
@@ -73,7 +72,6 @@ impl Replay {
         Ok(replay)
     }
 
-    /// Nothing is read yet.
     pub fn new() -> Replay {
         Replay {
             table: Table::default(),
@@ -87,8 +85,8 @@ impl Replay {
         }
     }
 
-    /// Reads the last of these segments; those before it are read already. After an error there is what stands before the
-    /// damage.
+    /// Reads the last of these segments; those before it have been read already. After an error, `self` holds
+    /// what precedes the damage.
     pub fn segment(&mut self, segments: &[Segment], visit: Visit<'_>) -> Result<(), LogError> {
         let Some((segment, before)) = segments.split_last() else { return Ok(()) };
         if segment.number >= NUMBERS_END {
@@ -99,7 +97,7 @@ impl Replay {
         }
         let bytes = segment.read_all()?;
         let mut found = ReplayedLog::default();
-        // A segment without a frame ends the log. There is one if it had been prepared, and was not needed yet.
+        // A segment without a frame ends the log. It exists if it had been prepared and was not needed yet.
         let ended = self.in_use < before.len();
         let mut read =
             if ended { Ok(()) } else { self.frames(segment, before.is_empty(), &bytes, &mut found, visit) };
@@ -113,12 +111,12 @@ impl Replay {
         read
     }
 
-    /// What was found in the segment that is to be written next; nothing if there is none.
+    /// Contents of the segment to be written next; `None` if there is no segment.
     pub fn active(&self) -> Option<&ReplayedLog> {
         self.found[..self.in_use].last()
     }
 
-    /// Drops what is compacted away, and makes sure that nothing is missing; when all segments are read.
+    /// Drops what is compacted away, and checks that nothing is missing, once all segments are read.
     pub fn finish(&mut self, dir: &Path, segments: &[Segment]) -> Result<(), LogError> {
         if let Some(first) = segments.first() {
             self.settle_floor().map_err(|reason| damaged(first, 0, &reason))?;
@@ -130,7 +128,7 @@ impl Replay {
         Ok(())
     }
 
-    /// Reads the frames of a segment, up to where the next one is not.
+    /// Reads the frames of a segment, as long as each has the next number.
     fn frames(
         &mut self,
         segment: &Segment,
@@ -149,7 +147,7 @@ impl Replay {
                 break;
             }
             if !starts_where_due(&frame, opening) {
-                let reason = "a segment's first frame opens with a start, and no other";
+                let reason = "a segment's first frame opens with a start, and no other frame does";
                 return Err(damaged(segment, found.end, reason));
             }
             let end = frame.end as u64;
@@ -184,7 +182,7 @@ impl Replay {
                 }
                 Record::Entry(entry) => {
                     *lowest = (*lowest).min(entry.index);
-                    // Both fit: longer files than 32 bits can address are refused when they are loaded.
+                    // Both fit: files longer than 32 bits can address are refused when they are loaded.
                     let at = Location { segment: number, offset: offset as u32, length: length as u32 };
                     self.entry(entry.id(), at).map(|()| visit(Replayed::Entry(&entry)))
                 }
@@ -194,17 +192,17 @@ impl Replay {
         Ok(())
     }
 
-    /// A segment begins, and says which entry was written last.
+    /// A new segment says which entry was written last.
     fn start(&mut self, last: EntryId, is_first: bool) -> Result<(), String> {
         if last.index >= NUMBERS_END {
-            return Err(format!("the segment goes on from {last:?}, but no log has that many entries"));
+            return Err(format!("the segment continues from {last:?}, but no log has that many entries"));
         }
         if is_first {
             self.last = last;
             self.table = Table::new(last);
         } else if self.last != last {
             return Err(format!(
-                "the segment goes on from {last:?}, but the one before ends with {:?}",
+                "the segment continues from {last:?}, but the one before ends with {:?}",
                 self.last
             ));
         }
@@ -219,7 +217,7 @@ impl Replay {
         Ok(())
     }
 
-    /// Everything so far counts for nothing.
+    /// Drops everything so far.
     fn reset(&mut self, floor: EntryId) -> Result<(), String> {
         if floor.index >= NUMBERS_END {
             return Err(format!("the log is reset to {floor:?}, but no log has that many entries"));
@@ -235,7 +233,8 @@ impl Replay {
             return Err(format!("{id:?} cannot follow {:?}", self.last));
         }
         if id.index < self.table.first() {
-            // A compacted log may begin in the middle of what was replaced later. Its floor will be known by the end.
+            // A compacted log may begin in the middle of entries that were replaced later. The end of the log
+            // tells its floor.
             self.table = Table::new(EntryId { index: id.index - 1, term: 0 });
         }
         self.table.put(id.index, TableEntry { term: id.term, at: Some(at) });
@@ -243,13 +242,13 @@ impl Replay {
         Ok(())
     }
 
-    /// Looks at what stands behind the valid frames of a segment: nothing, or the torn tail of the last write, but no
-    /// frame with a number above the `known` one.
+    /// Checks what follows the valid frames of a segment: nothing, or the torn tail of the last write, but no
+    /// frame with a number above `known`.
     fn check_behind(&self, segments: &[Segment], end: u64, bytes: &[u8], known: u64) -> Result<(), LogError> {
         let (segment, i) = (&segments[segments.len() - 1], segments.len() - 1);
         let empty = end == HEADER_BYTES;
         if i == 0 && segment.number > 1 && empty {
-            // The segments before it were removed only when a frame in it, or behind it, had been synced.
+            // The segments before it were removed only when a frame in it, or after it, had been synced.
             return Err(damaged(segment, end, "the first frame of the log is damaged"));
         }
         let Some(later) = find_later(segment.seal, bytes, end as usize, known) else { return Ok(()) };
@@ -265,12 +264,12 @@ impl Replay {
         Err(damaged(segment, end, &reason))
     }
 
-    /// Drops what is compacted away, and makes sure that nothing else is missing.
+    /// Drops what is compacted away, and checks that nothing else is missing.
     fn settle_floor(&mut self) -> Result<(), String> {
         let (floor, first) = (self.floor, self.table.first());
         if floor.index + 1 < first {
             return Err(format!(
-                "the log is compacted to entry {} only, but the first that is there is {first}: segments are missing",
+                "the log is compacted to entry {} only, but begins at entry {first}: segments are missing",
                 floor.index
             ));
         }
@@ -285,8 +284,8 @@ impl Replay {
     }
 }
 
-/// Whether a frame opens with a start if it is the first of its segment, and has none otherwise. A segment without one could
-/// not be read any more once those before it are gone.
+/// Whether a frame opens with a start if and only if it is the first of its segment. A segment without one
+/// could not be read once those before it are gone.
 fn starts_where_due(frame: &Frame, first: bool) -> bool {
     let is_start = |(_, _, record): &(usize, usize, Record)| matches!(record, Record::Note(Note::Start(_)));
     let (opening, rest) = frame.records.split_at(frame.records.len().min(1));

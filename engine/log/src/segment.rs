@@ -11,36 +11,36 @@ use super::LogError;
 use super::files::{Files, LogFile};
 use super::format::{HEADER_BYTES, HeaderError, Seal, SegmentHeader, VERSION};
 
-/// A segment file. Readers hold on to it while they read; should it be recycled meanwhile, the seal makes them refuse what they
-/// find.
+/// A segment file. Readers hold on to it while they read. If it is recycled meanwhile, the seal makes them
+/// reject what they find.
 #[derive(Debug)]
 pub(super) struct Segment {
-    /// The log that it is part of.
+    /// The log that it belongs to.
     pub log_id: u64,
     pub number: u64,
     pub seal: Seal,
     pub path: PathBuf,
     /// Length of the file.
     pub bytes: u64,
-    /// How long it was made; 0 if that is not known.
+    /// Length that it was made with; 0 if unknown.
     pub made: u64,
     handle: Mutex<Handle>,
 }
 
-/// A log has few of its files open, however many it has: the one that is written, the next one, and those that are read just
-/// now.
+/// A log keeps few files open, however many it has: the one that is written, the next one, and those that are
+/// being read.
 #[derive(Debug)]
 enum Handle {
     Open(Arc<dyn LogFile>),
-    /// Opened for each use, by its name. No other file ever gets that name.
+    /// Opened for each use, by name. No other file ever gets that name.
     Closed(Arc<dyn Files>),
 }
 
 impl Segment {
-    /// Opens a segment that a former life of the server has left. It must be of that log, if one is given.
+    /// Opens a segment that an earlier process has left. It must belong to `log_id`, if given.
     pub fn load(files: &dyn Files, path: &Path, log_id: Option<u64>, number: u64) -> Result<Self, LogError> {
         let file = files.open(path).map_err(LogError::io("open the log segment", path))?;
-        let length = file.length().map_err(LogError::io("look at the log segment", path))?;
+        let length = file.length().map_err(LogError::io("get the length of the log segment", path))?;
         let damaged =
             |reason: &str| LogError::Corrupt { path: path.to_owned(), offset: 0, reason: reason.to_owned() };
         if length < HEADER_BYTES || length > u64::from(u32::MAX) {
@@ -65,7 +65,8 @@ impl Segment {
         Ok(Segment::of(file, path, &header, length))
     }
 
-    /// Makes a file the segment of that header. It must be `bytes` long already; what it holds no longer counts.
+    /// Writes the header that makes a file a segment. The file must be `bytes` long already; its former
+    /// contents no longer count.
     pub fn label(
         file: Arc<dyn LogFile>,
         path: &Path,
@@ -83,12 +84,12 @@ impl Segment {
         Segment { log_id, number, seal: header.seal(), path: path.to_owned(), bytes, made, handle }
     }
 
-    /// Closes the file. It is opened again whenever it is needed.
+    /// Closes the file. It is reopened whenever it is needed.
     pub fn close(&self, files: &Arc<dyn Files>) {
         *self.handle.lock() = Handle::Closed(Arc::clone(files));
     }
 
-    /// Opens the file for good, to be written on.
+    /// Opens the file for good, for writing.
     pub fn keep_open(&self) -> Result<(), LogError> {
         let file = self.file().map_err(LogError::io("open the log segment", &self.path))?;
         *self.handle.lock() = Handle::Open(file);
@@ -103,19 +104,18 @@ impl Segment {
         files.open(&self.path)
     }
 
-    /// The whole file.
     pub fn read_all(&self) -> Result<Bytes, LogError> {
         self.read(0, self.bytes as usize)
     }
 
-    /// Reads a range in one go.
+    /// Reads a range at once.
     pub fn read(&self, offset: u64, length: usize) -> Result<Bytes, LogError> {
         let found = self.read_if_there(offset, length)?;
         let gone = || LogError::io("read the log segment", &self.path)(io::ErrorKind::NotFound.into());
         found.ok_or_else(gone)
     }
 
-    /// Reads a range in one go, unless the segment has been taken out of the log meanwhile.
+    /// Reads a range at once; `None` if the segment has been taken out of the log meanwhile.
     pub fn read_if_there(&self, offset: u64, length: usize) -> Result<Option<Bytes>, LogError> {
         let failed = || LogError::io("read the log segment", &self.path);
         let file = match self.file() {
@@ -128,7 +128,7 @@ impl Segment {
         Ok(Some(buffer.into()))
     }
 
-    /// Writes all parts, one behind the other, from an offset on.
+    /// Writes all parts one after the other from an offset on.
     pub fn write(&self, offset: u64, parts: &mut [IoSlice<'_>]) -> Result<(), LogError> {
         let written = self.file().and_then(|file| file.write_all_at(parts, offset));
         written.map_err(LogError::write("write to the log segment", &self.path))
@@ -146,7 +146,8 @@ impl Segment {
         self.file().and_then(|file| file.sync_all()).map_err(LogError::io("sync the log segment", &self.path))
     }
 
-    /// Writes a range of the file again as it is, so that the next sync makes it durable whatever became of earlier ones.
+    /// Rewrites a range of the file as it is, so that the next sync makes it durable whatever became of
+    /// earlier ones.
     pub fn rewrite(&self, from: u64, to: u64) -> Result<(), LogError> {
         if from == to {
             return Ok(());
@@ -155,24 +156,23 @@ impl Segment {
         self.write(from, &mut [IoSlice::new(&bytes)])
     }
 
-    /// Overwrites the rest of the file with zeros, from an offset on.
+    /// Overwrites the rest of the file with zeros from an offset on.
     pub fn erase(&self, from: u64) -> Result<(), LogError> {
         self.file()
             .and_then(|file| file.fill_with_zeros(from, self.bytes))
             .map_err(LogError::io("erase the end of the log segment", &self.path))
     }
 
-    /// Makes the segment longer.
     pub fn grow(&mut self, bytes: u64, durable: bool) -> Result<(), LogError> {
         self.file()
             .and_then(|file| allocate(&*file, self.bytes, bytes, durable))
-            .map_err(LogError::write("make longer the log segment", &self.path))?;
+            .map_err(LogError::write("extend the log segment", &self.path))?;
         self.bytes = bytes;
         if durable { self.sync_all() } else { Ok(()) }
     }
 }
 
-/// A new file of that length, not synced yet. See [`allocate`].
+/// Creates a file of that length, not synced yet. See [`allocate`].
 pub(super) fn create_file(
     files: &dyn Files,
     path: &Path,
@@ -181,7 +181,7 @@ pub(super) fn create_file(
 ) -> Result<Arc<dyn LogFile>, LogError> {
     let file = files.create(path).map_err(LogError::write("create the log segment", path))?;
     if let Err(error) = allocate(&*file, 0, bytes, durable) {
-        // A part of a segment is of no use, and takes what room there is.
+        // A part of a segment is useless, and takes up the room that is left.
         let removed = files.remove(path);
         removed.map_err(LogError::io("remove the unfinished log segment", path))?;
         return Err(LogError::write("allocate the log segment", path)(error));
@@ -189,11 +189,11 @@ pub(super) fn create_file(
     Ok(file)
 }
 
-/// Gives a file disk space from one offset to another.
+/// Gives a range of a file disk space.
 ///
-/// With real zeros, if writes to it are going to be synced: then a sync finds nothing but data to write, where
-/// otherwise the file system would have to record with each one that a range is now in use (6.1k against 4.5k syncs per
-/// second). If nothing will be synced, a reservation is enough.
+/// With `durable`, writes zeros: then a later sync finds nothing but data to write, where otherwise the file
+/// system would have to record with each one that a range is now in use (6.1k against 4.5k syncs per second).
+/// If nothing will be synced, a reservation is enough.
 fn allocate(file: &dyn LogFile, from: u64, to: u64, durable: bool) -> io::Result<()> {
     if durable { file.fill_with_zeros(from, to) } else { file.reserve(from, to) }
 }

@@ -1,7 +1,7 @@
-//! The shared view of a log: which entries there are, and the payload of those that are hot.
+//! The shared view of a log: which entries it has, and the payload of hot ones.
 //!
-//! One mutex guards it. It is taken once per batch, is never held during input or output, and payloads are freed after
-//! it is let go.
+//! One mutex guards it. It is taken once per batch and never held during input or output, and payloads are
+//! freed after it is released.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -14,7 +14,8 @@ use super::segment::Segment;
 use super::table::{Location, Table, TableEntry};
 use super::{EntryId, HardState, Held, LogEntry, LogError};
 
-/// The view of a log that threads share; a clone is another handle to the same log. See [`open`](super::open).
+/// The view of a log that threads share; a clone is another handle to the same log. See
+/// [`open`](super::open).
 #[derive(Clone, Debug)]
 pub struct LogStore(Arc<Shared>);
 
@@ -24,16 +25,16 @@ struct Shared {
     recovered: HardState,
 }
 
-/// The sizes of a log at one moment.
+/// Sizes of a log at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LogSize {
-    /// Entries that the log holds.
+    /// Number of entries in the log.
     pub entries: u64,
     /// Bytes of entries in memory, 32 for each head included.
     pub cached_bytes: u64,
     /// Length of all segment files in use, in bytes.
     pub disk_bytes: u64,
-    /// Segment files in use.
+    /// Number of segment files in use.
     pub segments: u64,
 }
 
@@ -44,7 +45,6 @@ impl LogSize {
     }
 }
 
-/// Where the writer has put an entry.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Written {
     pub id: EntryId,
@@ -54,16 +54,17 @@ pub(super) struct Written {
 #[derive(Debug)]
 pub(super) struct State {
     pub table: Table,
-    /// The newest entries, without a gap up to the last. Entries that are not written yet are all in here.
+    /// The newest entries, without a gap up to the last. It holds all entries that are not written yet.
     pub cache: VecDeque<LogEntry>,
-    /// The segments in use, in order of their numbers, which are contiguous.
+    /// The segments in use. Their numbers are contiguous and rise.
     pub segments: VecDeque<Arc<Segment>>,
     cached_bytes: u64,
-    /// Bound on `cached_bytes`, as far as entries are written; none if there is no disk to read them from again.
+    /// Bound on `cached_bytes` as far as entries are written; `None` if there is no disk to read them back
+    /// from.
     cache_bytes: Option<u64>,
-    /// Up to here nobody who matters needs entries in memory any more.
+    /// Up to this index, no reader that matters needs entries in memory.
     released: u64,
-    /// Resets that the writer has yet to come to. Without a disk nobody asks.
+    /// Resets that the writer has yet to make. Unused without a disk.
     resets_due: u64,
 }
 
@@ -80,13 +81,14 @@ impl LogStore {
         LogStore(Arc::new(Shared { state: Mutex::new(state), recovered }))
     }
 
-    /// Adds entries at the end, or from a lower index on, where they replace all that stood there (Raft, section 5.3).
-    /// Every reader sees them at once; durable they are when [`LogWriter::write`](super::LogWriter::write) has
-    /// returned. Replacing a committed entry would break Raft's promise; that it does not happen is the caller's duty.
+    /// Adds entries at the end, or from a lower index on, where they replace everything from there (Raft,
+    /// section 5.3). Every reader sees them at once; they are durable when
+    /// [`LogWriter::write`](super::LogWriter::write) has returned. The caller must not replace a committed
+    /// entry, which would break Raft's promise.
     ///
     /// # Panics
-    /// When the entries are not contiguous, when they would leave a hole (invariant no_holes), when they would replace
-    /// a compacted entry (compaction_floor), or when one exceeds [`ENTRY_BYTES_MAX`](super::ENTRY_BYTES_MAX).
+    /// If the entries are not contiguous, would leave a hole (invariant no_holes) or replace a compacted
+    /// entry (compaction_floor), or if one exceeds [`ENTRY_BYTES_MAX`](super::ENTRY_BYTES_MAX).
     pub fn append(&self, entries: &[LogEntry]) {
         let Some(first) = entries.first() else { return };
         let mut state = self.lock();
@@ -99,28 +101,28 @@ impl LogStore {
         drop(replaced);
     }
 
-    /// The first entry that the log holds, or is going to hold: 1 if it was never compacted.
+    /// Index of the first entry that the log holds or will hold; 1 if it was never compacted.
     pub fn first_index(&self) -> u64 {
         self.lock().table.first()
     }
 
-    /// The last entry; the floor if there is none, so 0 for a new log.
+    /// Index of the last entry; the floor's if there is none, so 0 for a new log.
     pub fn last_index(&self) -> u64 {
         self.lock().table.last()
     }
 
-    /// The term of an entry, or of the floor, which is that of index 0 if the log was never compacted. Nothing below
-    /// the floor and behind the last entry.
+    /// The term of an entry, or of the floor, which is that of index 0 if the log was never compacted. `None`
+    /// below the floor and after the last entry.
     pub fn term(&self, index: u64) -> Option<u64> {
         self.lock().table.term(index)
     }
 
-    /// Up to where the log is compacted.
+    /// Last entry that is compacted away.
     pub fn floor(&self) -> EntryId {
         self.lock().table.floor()
     }
 
-    /// Up to where the log is compacted, and its last entry, which is the same if there is none.
+    /// The floor and the last entry, which are the same if the log is empty.
     pub fn ends(&self) -> (EntryId, EntryId) {
         let table = &self.lock().table;
         let index = table.last();
@@ -128,12 +130,12 @@ impl LogStore {
         (table.floor(), EntryId { index, term })
     }
 
-    /// The hard state as it was on disk when the log was opened; later ones are the caller's to remember.
+    /// The hard state on disk when the log was opened; the caller remembers later ones.
     pub fn hard_state(&self) -> HardState {
         self.0.recovered
     }
 
-    /// What the log held when it was opened, and since then has been reset to; its segments are the writer's.
+    /// What the log held when it was opened, or was reset to since. The writer knows its segments.
     pub fn held(&self) -> Held {
         let state = self.lock();
         let index = state.table.last();
@@ -141,9 +143,9 @@ impl LogStore {
         Held { segment: 0, last, hard_state: self.0.recovered }
     }
 
-    /// Says that the reader for whom entries stay in memory, the merge, is past this index: they leave as soon as they
-    /// are written. Others leave when there are more than the configured bytes of them, the oldest first. With
-    /// [`Durability::Memory`](super::Durability::Memory) nothing leaves.
+    /// Reports that the merge, the reader for whom entries stay in memory, has passed this index: these leave
+    /// memory as soon as they are written. Others leave when they exceed the configured bytes, the oldest
+    /// first. With [`Durability::Memory`](super::Durability::Memory) nothing leaves.
     pub fn release(&self, through: u64) {
         let mut state = self.lock();
         state.released = state.released.max(through);
@@ -152,12 +154,12 @@ impl LogStore {
         drop(evicted);
     }
 
-    /// Compacts: drops the entries up to an index from the view, at once. Their files go when the returned floor has
-    /// been given to [`LogWriter::compact`](super::LogWriter::compact). An index that is compacted already changes
-    /// nothing.
+    /// Compacts: drops the entries up to an index from the view, at once. Their files are removed when the
+    /// returned floor is passed to [`LogWriter::compact`](super::LogWriter::compact). An index that is
+    /// compacted already changes nothing.
     ///
     /// # Panics
-    /// When the log does not reach that index.
+    /// If the log ends before that index.
     pub fn compact_to(&self, index: u64) -> EntryId {
         let mut state = self.lock();
         if index <= state.table.floor().index {
@@ -173,14 +175,14 @@ impl LogStore {
         floor
     }
 
-    /// Resets: drops all entries from the view, at once, whatever they are. The log is empty, and goes on above the
-    /// floor, which is the last entry of a snapshot and need not have been there (Raft, section 7). It is to be given to
-    /// [`LogWriter::reset`](super::LogWriter::reset) in its place among the writes.
+    /// Resets: drops all entries from the view, at once. The log is then empty and continues above the floor,
+    /// which is the last entry of a snapshot and need not have been in the log (Raft, section 7). Pass the
+    /// floor to [`LogWriter::reset`](super::LogWriter::reset) in its place among the writes.
     ///
-    /// Readers of what is gone get [`LogError::Unavailable`].
+    /// Readers of dropped entries get [`LogError::Unavailable`].
     ///
     /// # Panics
-    /// When the log is compacted further than that (invariant compaction_floor).
+    /// If the log is compacted further than that (invariant compaction_floor).
     pub fn reset(&self, floor: EntryId) {
         let mut state = self.lock();
         let before = state.table.floor();
@@ -192,7 +194,7 @@ impl LogStore {
         drop((entries, table));
     }
 
-    /// The log's sizes.
+    /// Current sizes of the log.
     pub fn size(&self) -> LogSize {
         let state = self.lock();
         LogSize {
@@ -203,18 +205,18 @@ impl LogStore {
         }
     }
 
-    /// The writer has a new segment.
+    /// The writer has started a segment.
     pub(super) fn add_segment(&self, segment: Arc<Segment>) {
         let mut state = self.lock();
         assert!(state.segments.back().is_none_or(|last| last.number + 1 == segment.number));
         state.segments.push_back(segment);
     }
 
-    /// The writer has written entries; what stood in for them in memory may go.
+    /// The writer has written entries, so their copies in memory may go.
     ///
-    /// The writer does everything in the order in which the view did it. So as long as a reset is due, it writes what was
-    /// dropped. The view may hold such an entry again, and then that has yet to be written, too: where it stands now is
-    /// about to go.
+    /// The writer does everything in the same order as the view. So as long as a reset is due, it writes
+    /// entries that were dropped. The view may hold such an entry again, and that one has yet to be written,
+    /// too: the place where it is now is about to go.
     pub(super) fn written(&self, written: &[Written]) {
         let mut state = self.lock();
         if state.resets_due > 0 {
@@ -228,19 +230,19 @@ impl LogStore {
         drop(evicted);
     }
 
-    /// The writer has come to a reset.
+    /// The writer has made a reset.
     pub(super) fn reset_written(&self) {
         let mut state = self.lock();
         assert!(state.resets_due > 0, "a log is reset in the view before it is on disk");
         state.resets_due -= 1;
     }
 
-    /// The oldest segment that readers may be sent to; nothing if they find all in memory.
+    /// Number of the oldest segment that readers may need; `None` if they find everything in memory.
     pub(super) fn first_segment_read(&self) -> Option<u64> {
         self.lock().table.first_segment()
     }
 
-    /// Takes the segments before a number out of use, and hands them out.
+    /// Removes the segments before `number` from the view and returns them.
     pub(super) fn remove_segments_before(&self, number: u64) -> Vec<Arc<Segment>> {
         let mut state = self.lock();
         let count = state.segments.iter().take_while(|segment| segment.number < number).count();
@@ -253,12 +255,12 @@ impl LogStore {
 }
 
 impl State {
-    /// The first entry that is in memory; one behind the last if there is none.
+    /// Index of the first entry in memory; one above the last entry if there is none.
     pub fn first_cached(&self) -> u64 {
         self.table.last() + 1 - self.cache.len() as u64
     }
 
-    /// An error unless the log holds all entries from `low` to `high`.
+    /// Fails unless the log holds all entries from `low` to `high`.
     pub fn check_range(&self, low: u64, high: u64) -> Result<(), LogError> {
         let (first, last) = (self.table.first(), self.table.last());
         if low < first {
@@ -270,7 +272,7 @@ impl State {
         Ok(())
     }
 
-    /// The open segment that a location names.
+    /// The open segment that holds a location.
     pub fn segment(&self, at: &Location) -> &Arc<Segment> {
         self.segments
             .front()
@@ -286,7 +288,7 @@ impl State {
         self.cached_bytes += bytes;
     }
 
-    /// Takes entries from an index on out of memory: they are going to be replaced.
+    /// Takes entries from an index on out of memory: they are about to be replaced.
     fn uncache_from(&mut self, index: u64) -> Vec<LogEntry> {
         let keep = index.saturating_sub(self.first_cached()).min(self.cache.len() as u64);
         let replaced = self.cache.split_off(keep as usize);
@@ -302,7 +304,7 @@ impl State {
         dropped
     }
 
-    /// Takes out of memory what may leave: from the oldest on, as long as it is written, and released or too much.
+    /// Takes out of memory, oldest first, entries that are written and either released or over the bound.
     fn evict(&mut self) -> Vec<LogEntry> {
         let Some(bound) = self.cache_bytes else { return Vec::new() };
         let mut left = self.cached_bytes;

@@ -1,14 +1,13 @@
-//! Which entries a log holds, of which terms, and where they stand on disk.
+//! The entries of a log: their terms, and where they are on disk.
 
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
 
 use super::EntryId;
 
-/// Where an entry's record stands on disk.
+/// Where an entry's record is on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Location {
-    /// Number of the segment.
     pub segment: NonZeroU64,
     /// Where in the segment the record starts, in bytes.
     pub offset: u32,
@@ -27,7 +26,7 @@ impl Location {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TableEntry {
     pub term: u64,
-    /// Nothing until it is written.
+    /// `None` until it is written.
     pub at: Option<Location>,
 }
 
@@ -41,7 +40,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// A table without entries, which begins above the floor.
+    /// An empty table, which begins above the floor.
     pub fn new(floor: EntryId) -> Self {
         Table { floor, places: VecDeque::new() }
     }
@@ -62,12 +61,12 @@ impl Table {
         self.places.len() as u64
     }
 
-    /// The entry's place; nothing up to the floor and behind the last.
+    /// `None` up to the floor and after the last entry.
     pub fn get(&self, index: u64) -> Option<&TableEntry> {
         self.places.get(self.position(index)?)
     }
 
-    /// The entry's term, also known for the floor itself.
+    /// The entry's term; also known for the floor itself.
     pub fn term(&self, index: u64) -> Option<u64> {
         if index == self.floor.index {
             Some(self.floor.term)
@@ -76,10 +75,10 @@ impl Table {
         }
     }
 
-    /// Puts an entry at its index and drops all that stood from there on.
+    /// Puts an entry at its index, and drops all others from there on.
     ///
     /// # Panics
-    /// When the index is not above the floor (invariant compaction_floor) or would leave a hole.
+    /// If the index is not above the floor (invariant compaction_floor) or would leave a hole.
     pub fn put(&mut self, index: u64, place: TableEntry) {
         assert!(index > self.floor.index, "compaction_floor: entry {index} is compacted away");
         assert!(index <= self.last() + 1, "no_holes: entry {index} does not follow {}", self.last());
@@ -87,8 +86,8 @@ impl Table {
         self.places.push_back(place);
     }
 
-    /// Notes where an entry was written. Does nothing if it has meanwhile been replaced or compacted away: a write may be
-    /// overtaken by both.
+    /// Records where an entry was written. Does nothing if the entry has been replaced or compacted away
+    /// meanwhile: both may overtake a write.
     pub fn written(&mut self, id: EntryId, at: Location) {
         let place = self.position(id.index).and_then(|position| self.places.get_mut(position));
         if let Some(place) = place.filter(|place| place.term == id.term) {
@@ -96,21 +95,22 @@ impl Table {
         }
     }
 
-    /// Raises the floor to an entry that is there.
+    /// Raises the floor to an entry in the table.
     pub fn compact_to(&mut self, floor: EntryId) {
         assert!(self.term(floor.index) == Some(floor.term), "compaction_floor: {floor:?} is not in the log");
         self.places.drain(..(floor.index - self.floor.index) as usize);
         self.floor = floor;
     }
 
-    /// States the floor's term, where a start had not known it.
+    /// Sets the floor's term, which a start did not know at first.
     pub fn restate_floor(&mut self, floor: EntryId) {
         assert!(floor.index == self.floor.index, "compaction_floor: {floor:?} is not {:?}", self.floor);
         self.floor = floor;
     }
 
-    /// The oldest segment in which an entry stands; nothing if none is written. Mostly that is the first entry's, but one
-    /// that was replaced, and has come back, may stand behind its successors until those are written again.
+    /// Number of the oldest segment that holds an entry; `None` if none is written. Mostly it is the first
+    /// entry's. But an entry that was replaced, and has come back, may be in a later segment than its
+    /// successors until those are written again.
     pub fn first_segment(&self) -> Option<u64> {
         self.places.iter().filter_map(|place| Some(place.at?.segment.get())).min()
     }

@@ -7,14 +7,13 @@ use super::format::Note;
 use super::segment::Segment;
 use super::{EntryId, HardState, LogEntry};
 
-/// Where a log ends on disk.
 #[derive(Debug)]
 pub(super) struct Tail {
-    /// The segments in use; the last one is written.
+    /// The segments in use; the last one is written to.
     pub segments: VecDeque<HeldSegment>,
-    /// Where the next frame goes in the last segment, in bytes.
+    /// Where in the last segment the next frame starts, in bytes.
     pub position: u64,
-    /// The next frame's number.
+    /// Sequence number of the next frame.
     pub sequence: u64,
     /// The last entry; the floor if there is none.
     pub last: EntryId,
@@ -22,33 +21,32 @@ pub(super) struct Tail {
     pub hard_state: HardState,
 }
 
-/// A segment in use.
 #[derive(Debug)]
 pub(super) struct HeldSegment {
     pub segment: Arc<Segment>,
-    /// The lowest index of an entry in it; the greatest integer if it holds none. What was dropped by a reset does not
+    /// Lowest index of an entry in it; `u64::MAX` if it holds none. Entries that a reset dropped do not
     /// count.
     pub lowest: u64,
 }
 
 impl Tail {
-    /// The segment that is written.
+    /// The segment that is written to.
     pub fn active(&self) -> &HeldSegment {
         self.segments.back().expect("a log has a segment that is written")
     }
 
-    /// Length of the segments in use.
+    /// Length of the segments in use, in bytes.
     pub fn bytes(&self) -> u64 {
         self.segments.iter().map(|held| held.segment.bytes).sum()
     }
 
-    /// Goes on in another segment.
+    /// Continues in another segment.
     pub fn roll(&mut self, segment: Arc<Segment>, position: u64) {
         self.segments.push_back(HeldSegment { segment, lowest: u64::MAX });
         self.position = position;
     }
 
-    /// A frame with that many bytes, those entries, and that note behind them was written.
+    /// A frame of that many bytes, with these entries followed by that note, was written.
     pub fn wrote(&mut self, bytes: u64, entries: &[LogEntry], note: Option<Note>) {
         let held = self.segments.back_mut().expect("a log has a segment that is written");
         self.position += bytes;
@@ -68,8 +66,8 @@ impl Tail {
         }
     }
 
-    /// The segment from which on a start finds every entry above the floor: the last one that holds an entry at or below
-    /// the first of them, since whatever stands above was written after it.
+    /// The first segment that a start needs to find every entry above the floor: the last one that holds an
+    /// entry at or below the first of them, since everything above was written after it.
     pub fn first_segment_needed(&self, floor: EntryId) -> u64 {
         let wanted = floor.index + 1;
         let found = self.segments.iter().rev().find(|held| held.lowest <= wanted);

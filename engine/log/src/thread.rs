@@ -1,9 +1,9 @@
-//! How the engine's threads are started and ended.
+//! Starts and ends the engine's threads.
 
 use std::thread::{self, JoinHandle};
 
-/// Starts a thread of the engine. A panic in it ends the process: a server whose group, sequencer or application has
-/// died must not go on answering as if it were whole.
+/// Starts a thread of the engine. A panic in it ends the process: a server whose group, sequencer or
+/// application has died must not keep answering as if it were whole.
 pub fn spawn<T: Send + 'static>(
     name: String,
     body: impl FnOnce() -> T + Send + 'static,
@@ -19,7 +19,8 @@ pub fn spawn<T: Send + 'static>(
 struct AbortOnPanic;
 
 impl Drop for AbortOnPanic {
-    /// What the panic was has been said by its hook. Nothing is printed here: standard error may be a pipe that nobody reads.
+    /// The panic hook has already reported the panic. Nothing is printed here: standard error may be a pipe
+    /// that nobody reads.
     fn drop(&mut self) {
         let name = thread::current().name().unwrap_or("?").to_owned();
         tracing::error!(thread = name, "a thread of the engine panicked: the process ends");

@@ -14,18 +14,20 @@ use super::tail::Tail;
 use super::{EntryId, HardState, LogEntry, LogError};
 use crate::planted::{self, Bug};
 
-/// How many notes a segment's first frame opens with: start, floor, hard state.
+/// Number of notes that open a segment's first frame: start, floor, hard state.
 const OPENING_NOTES: u64 = 3;
 
-/// The half of a log that makes batches durable. It lives on the thread that writes: the group's log-writer thread
-/// with [`Durability::Fsync`](super::Durability::Fsync), the group's own thread otherwise. See [`open`](super::open).
+/// The half of a log that makes batches durable. It lives on the thread that writes: the group's log-writer
+/// thread with [`Durability::Fsync`](super::Durability::Fsync), the group's own thread otherwise. See
+/// [`open`](super::open).
 ///
-/// An error is final: what the disk then holds is unknown until the next start, and later calls fail, too. End the
-/// process. Only [`LogError::NoRoom`] is not: the same call may be made again when there is room, until it succeeds.
+/// An error is final: nobody knows what the disk holds until the next start, and later calls fail, too. End
+/// the process. Only after [`LogError::NoRoom`] may the same call be retried, when there is room, until it
+/// succeeds.
 #[derive(Debug)]
 pub struct LogWriter {
     store: LogStore,
-    /// None if the log lives in memory.
+    /// `None` if the log lives in memory.
     disk: Option<Disk>,
     failed: bool,
 }
@@ -38,9 +40,9 @@ struct Disk {
     preparer: Preparer,
     store: LogStore,
     tail: Tail,
-    /// A segment that there was no room to make longer.
+    /// A segment that could not be extended for lack of room.
     taken: Option<Segment>,
-    /// The frame in the making, kept for its buffers, as is the list below.
+    /// The current frame. It is kept for its buffers, as is the list below.
     frame: FrameBuilder,
     written: Vec<Written>,
 }
@@ -51,7 +53,7 @@ impl LogWriter {
         LogWriter { store, disk: None, failed: false }
     }
 
-    /// The writer of a log on disk, from where it ends. The preparer is at work on the next segment.
+    /// The writer of a log on disk, at its tail. The preparer is already preparing the next segment.
     pub(super) fn on_disk(
         store: LogStore,
         directory: Arc<Directory>,
@@ -78,13 +80,13 @@ impl LogWriter {
         &self.store
     }
 
-    /// Writes entries, and behind them the hard state. When it returns they survive what the log's durability
+    /// Writes entries, followed by the hard state. When it returns they survive what the log's durability
     /// promises.
     ///
-    /// It is one write and one sync, but for the rare batch that meets a segment's end and is split. So the caller joins
-    /// what has queued up: entries are given in the order in which they were appended to the view, and, as there, one
-    /// with a lower index than the one before replaces everything from there on. They may since have been replaced in
-    /// the view.
+    /// This takes one write and one sync, except for the rare batch that meets a segment's end and is split.
+    /// So the caller joins what has queued up. It passes entries in the order in which they were appended to
+    /// the view, and, as there, one with a lower index than the one before replaces everything from that
+    /// index on. The view may have replaced them since.
     ///
     /// ```
     /// use bytes::Bytes;
@@ -103,8 +105,8 @@ impl LogWriter {
     /// ```
     ///
     /// # Panics
-    /// When an entry leaves a hole behind the one before it, or behind those on disk (invariant no_holes), or is compacted
-    /// away on disk already (compaction_floor).
+    /// If an entry leaves a hole after the one before it, or after those on disk (invariant no_holes), or is
+    /// compacted away on disk already (compaction_floor).
     pub fn write(&mut self, entries: &[LogEntry], hard_state: Option<HardState>) -> Result<(), LogError> {
         if entries.is_empty() && hard_state.is_none() {
             return Ok(());
@@ -112,27 +114,30 @@ impl LogWriter {
         self.attempt(|disk| disk.write(entries, hard_state.map(Note::HardState)))
     }
 
-    /// Makes durable that the log is compacted to a floor, which [`LogStore::compact_to`] has returned, and removes or
-    /// recycles the segments that hold nothing above it. Entries up to the floor must have been written before.
+    /// Makes durable that the log is compacted to a floor, which [`LogStore::compact_to`] has returned, and
+    /// removes or recycles the segments that hold nothing above it. Entries up to the floor must have been
+    /// written before.
     ///
     /// # Panics
-    /// When they have not (invariant compaction_floor).
+    /// If they have not (invariant compaction_floor).
     pub fn compact(&mut self, floor: EntryId) -> Result<(), LogError> {
         self.attempt(|disk| disk.compact(floor))
     }
 
-    /// Makes durable that the log was reset to a floor, as [`LogStore::reset`] has done in the view, and removes or
-    /// recycles the segments that are before it. It stands between the writes of what was appended before and after it,
-    /// which therefore cannot be joined. The entry that comes next is the one behind the floor.
+    /// Makes durable that the log was reset to a floor, as [`LogStore::reset`] has done in the view, and
+    /// removes or recycles the segments before the reset. Its place is between the writes of what was
+    /// appended before and after it, which therefore cannot be joined. The next entry must be the one after
+    /// the floor.
     ///
     /// # Panics
-    /// When an entry above the floor is known to be committed (invariant compaction_floor), or when the view was not
+    /// If an entry above the floor is known to be committed (invariant compaction_floor), or if the view was
+    /// not reset before.
     /// reset before.
     pub fn reset(&mut self, floor: EntryId) -> Result<(), LogError> {
         self.attempt(|disk| disk.reset(floor))
     }
 
-    /// Makes everything durable, whatever the mode, as far as there is a disk. Meant for a clean stop with
+    /// Makes everything durable, whatever the mode, if there is a disk. Meant for a clean stop with
     /// [`Durability::Os`](super::Durability::Os).
     pub fn sync(&mut self) -> Result<(), LogError> {
         self.attempt(|disk| disk.sync())
@@ -204,14 +209,15 @@ impl Disk {
                 synced?;
             }
         }
-        // The frame holds on to its payloads, which are not to outlive their stay in the cache.
+        // Drop the payloads, which must not outlive their stay in the cache.
         frame.begin(segment.seal, tail.sequence);
         tail.wrote(bytes, entries, note);
         store.written(written);
         Ok(())
     }
 
-    /// Goes on in the next segment, with room for a frame with that many bytes of records besides its opening.
+    /// Continues in the next segment, with room for a frame with that many bytes of records besides its
+    /// opening.
     fn roll(&mut self, bytes: u64) -> Result<(), LogError> {
         let mut segment = match self.taken.take() {
             Some(segment) => segment,
@@ -240,7 +246,8 @@ impl Disk {
         let last = self.tail.last.index;
         assert!(floor.index <= last, "compaction_floor: {floor:?} is above what is written, {last}");
         self.write(&[], Some(Note::Floor(floor)))?;
-        // The view may differ from the disk while replaced entries wait to be written, and readers follow the view.
+        // The view may differ from the disk while replacements wait to be written, and readers follow the
+        // view.
         let needed = self.tail.first_segment_needed(floor);
         let needed = self.store.first_segment_read().map_or(needed, |read| read.min(needed));
         self.retire_before(needed)
@@ -254,7 +261,8 @@ impl Disk {
         );
         self.write(&[], Some(Note::Reset(floor)))?;
         if !self.durable {
-            // A start resets before it notes that it has begun; until then the log counts as stopped cleanly.
+            // A start resets before it records that it has begun; until then the log counts as cleanly
+            // stopped.
             self.sync()?;
         }
         self.store.reset_written();
@@ -277,7 +285,8 @@ impl Disk {
         if self.tail.position == HEADER_BYTES { OPENING_NOTES } else { 0 }
     }
 
-    /// Bytes left in the segment that is written, down to the alignment: a crash may have cut the file anywhere.
+    /// Bytes left in the current segment, rounded down to the alignment: a crash may have cut the file
+    /// anywhere.
     fn room(&self) -> u64 {
         let bytes = self.tail.segments.back().map_or(0, |held| held.segment.bytes);
         (bytes - self.tail.position) / ALIGNMENT * ALIGNMENT

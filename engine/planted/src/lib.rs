@@ -1,53 +1,54 @@
-//! Bugs to be switched on one at a time, which prove that the checkers find them (`docs/testing.md`).
+//! Bugs that are switched on one at a time, to prove that the checkers find them (`docs/testing.md`).
 //!
-//! They exist only with the feature `planted-bugs`, which nothing but the simulator enables. Without it, [`is`] is `false`
-//! at compile time, and no trace of them is left in a binary.
+//! They exist only with the feature `planted-bugs`, which only the simulator enables. Without it, [`is`] is
+//! `false` at compile time, and a binary has no trace of them.
 
-/// A bug.
+/// A bug that can be planted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Bug {
-    /// What promises that entries are durable leaves before they are.
+    /// Messages that promise durable entries leave before the entries are durable.
     AckBeforeSync,
-    /// A failed sync counts as one.
+    /// A failed sync counts as a successful one.
     FailedSyncIgnored,
-    /// The vote is forgotten at a restart.
+    /// A restart forgets the vote.
     VoteForgotten,
-    /// The term is forgotten at a restart.
+    /// A restart forgets the term.
     TermForgotten,
-    /// A record counts whatever its checksum says: so do torn ones.
+    /// A record counts whatever its checksum says, so torn ones count too.
     TornTailAccepted,
-    /// The last frame is taken for durable after a failed sync, since it can be read.
+    /// After a failed sync, the last frame is taken for durable, since it can be read.
     LastFrameTrusted,
-    /// Frames before the last are taken for durable though a sync of all of them may have failed.
+    /// Frames before the last are taken for durable, though a sync of all of them may have failed.
     EarlierFramesTrusted,
-    /// A start goes by names of snapshots that nobody has synced.
+    /// A start relies on names of snapshots that nobody has synced.
     SnapshotNamesTrusted,
-    /// A failed sync of a snapshot of the server's own counts as one.
+    /// A failed sync of the server's own snapshot counts as a successful one.
     SnapshotSyncIgnored,
-    /// A failed sync of a received snapshot counts as one.
+    /// A failed sync of a received snapshot counts as a successful one.
     PartSyncIgnored,
-    /// A failed sync of the identity counts as one.
+    /// A failed sync of the identity counts as a successful one.
     IdentitySyncIgnored,
-    /// The group that goes first in a round is another one after a restart.
+    /// After a restart, another group goes first in a round.
     MergeOrderAfterRestart,
-    /// What is appended goes into the global log before it is committed.
+    /// Entries go into the global log when they are appended, before they are committed.
     MergedBeforeCommitted,
-    /// Padding is the paper's count: as many no-ops as a log is shorter than the longest, looked at while they are in flight.
+    /// Padding follows the paper's count: as many no-ops as a log is shorter than the longest, recomputed
+    /// while they are in flight.
     PadsAsCount,
-    /// Skips raise the level, so that they answer each other.
+    /// Skips raise the level, so they answer each other.
     SkipsRaiseLevel,
     /// The anchor skips ahead, too.
     AnchorSkipsAhead,
-    /// A merge that waits asks no leader to pad.
+    /// A waiting merge asks no leader to pad.
     NoPadRequest,
-    /// A new leader gives out places above what is committed, not above what its log holds.
+    /// A new leader assigns places above what is committed, not above what its log holds.
     SlotsNotRising,
     /// A group's thread waits until the sequencer has taken what it handed over.
     BlockingHandOff,
     /// A strong read's barrier is one round too low.
     BarrierOffByOne,
-    /// A strong read trusts the commit index of whoever takes itself for the leader.
+    /// A strong read trusts the commit index of any server that believes it is the leader.
     ReadWithoutQuorum,
     /// A strong read does not wait until this replica knows its index to be committed.
     ReadIndexNotAwaited,
@@ -57,13 +58,14 @@ pub enum Bug {
     DuplicateApplied,
     /// A sub-batch is executed although earlier ones are missing.
     GapApplied,
-    /// A sub-batch of a life of its server that has ended is executed.
+    /// A sub-batch from an earlier life of its server is executed.
     OldIncarnationApplied,
-    /// A lane is never sent again.
+    /// A lane is never resent.
     NeverSentAgain,
-    /// A server asks for its leaderships however often it has lost them, and they are handed to it however shaky its link is.
+    /// A server asks for its leaderships however often it has lost them, and gets them however shaky its link
+    /// is.
     FlappingServerLeads,
-    /// Entries are sent to a follower however much waits for it already.
+    /// Entries are sent to a follower however much already waits for it.
     SentWithoutRoom,
     /// Old heartbeats and answers wait for a slow link beside those that make them pointless.
     NothingSuperseded,
@@ -73,11 +75,11 @@ pub enum Bug {
     LaneLeftAfterUnknown,
     /// An mset locks one key after the other.
     HalfAnMset,
-    /// What is changed while a snapshot is written is missing from it.
+    /// Changes made while a snapshot is written are missing from it.
     ViewNotFrozen,
-    /// A snapshot is given its name before it is durable.
+    /// A snapshot gets its name before it is durable.
     SnapshotNotSynced,
-    /// A snapshot's checksums are not looked at.
+    /// A snapshot's checksums are not verified.
     SnapshotUnchecked,
     /// A snapshot does not say which commands have been executed.
     SnapshotForgetsLanes,
@@ -91,44 +93,45 @@ pub enum Bug {
     StartRuleSkipped,
     /// A received snapshot is relied on before it is durable.
     PartNotSynced,
-    /// Callers whose commands a restored snapshot holds are never told.
+    /// Callers whose commands a restored snapshot holds are never notified.
     RestoredTicketsForgotten,
-    /// The merge goes on from where it was after a snapshot was restored.
+    /// After a snapshot is restored, the merge continues from where it was.
     OldMergeAfterRestore,
-    /// A recycled segment keeps its old seal, and nobody looks at the numbers of frames, so that those of its former life
-    /// count.
+    /// A recycled segment keeps its old seal, and nobody checks the numbers of frames, so frames of its
+    /// former life count.
     RecycledSegmentTrusted,
     /// What a delete removes depends on a number that each process draws at random.
     ResultByChance,
-    /// Any number of entries may wait for a disk that hangs.
+    /// Any number of entries may wait for a hung disk.
     DiskQueueUnbounded,
-    /// Any number of bytes may be pulled out of the logs before it is merged, as long as the entries are few.
+    /// Any number of bytes may be pulled out of the logs before they are merged, as long as the entries are
+    /// few.
     MergeUnbounded,
-    /// A server whose merge is halted goes on taking entries of all groups.
+    /// A server whose merge is halted keeps taking entries of all groups.
     BehindUnbounded,
-    /// It refuses those of the group that its merge awaits, too.
+    /// A server whose merge is halted refuses the entries of the group that its merge awaits, too.
     AwaitedGroupRefused,
-    /// A log that holds less than it is marked to have held is taken for whole.
+    /// A log that holds less than its mark says it has held is taken for whole.
     MarkIgnored,
-    /// A received snapshot is kept, and nothing says that it was received.
+    /// A received snapshot is kept, but nothing records that it was received.
     ReceivedNotMarked,
-    /// A server's own snapshot is kept before its logs durably hold what it was made of.
+    /// A server keeps its own snapshot before its logs durably hold what it was made of.
     SnapshotAheadOfLog,
-    /// A peer is let in whatever start of its server it says to be.
+    /// A peer is let in whichever start of its server it claims to be.
     IncarnationNotCompared,
-    /// Servers that list other members are let in, and a start takes any list.
+    /// Servers that list other members are let in, and a start accepts any list.
     MembersNotCompared,
-    /// A caller whose deadline has passed is told nothing.
+    /// A caller whose deadline has passed is not notified.
     UnknownNotTold,
-    /// A caller whose read has failed is told nothing.
+    /// A caller whose read has failed is not notified.
     ReadFailureNotTold,
-    /// A caller whose commands are not taken is told nothing.
+    /// A caller whose commands are refused is not notified.
     RefusalNotTold,
-    /// Callers are told of the outcome a second time when a restored snapshot holds their commands.
+    /// Callers are notified of the outcome a second time when a restored snapshot holds their commands.
     RestoredTicketsToldTwice,
-    /// A long run of commands takes the place of what waits in its lane.
+    /// A long run of commands replaces what waits in its lane.
     MovedRunReplaces,
-    /// A leader goes on leading without a quorum.
+    /// A leader keeps leading without a quorum.
     NoCheckQuorum,
     /// A leader hands over to the follower that is furthest behind.
     HandedToTheFurthest,
@@ -140,58 +143,59 @@ pub enum Bug {
     PadsWhenIdle,
     /// Forwarded commands that are longer than what may wait are refused for ever.
     LargeForwardRefused,
-    /// A clean stop is noted although a log was not synced.
+    /// A clean stop is recorded although a log was not synced.
     StopNotSynced,
     /// An HTTP client whose write has an unknown outcome gets no response.
     HttpUnknownNotTold,
     /// A tag matches another one of the same position.
     TagCountIgnored,
-    /// A delete of several keys ends at the first one that is not there.
+    /// A delete of several keys stops at the first missing one.
     DeleteStopsAtMissing,
-    /// An mset that is to set only absent keys sets those before the first one that is there.
+    /// An mset that may only set absent keys sets those before the first existing one.
     MsetNxSetsSome,
-    /// An append to a value that was changed at the same position is acknowledged, and not done.
+    /// An append to a value that was changed at the same position is acknowledged but not done.
     AppendLost,
-    /// A set that is to show the value before shows the new one.
+    /// A set that should return the old value returns the new one.
     SwapShowsNew,
-    /// A scan passes over what a snapshot has still to write.
+    /// A scan skips what a snapshot has yet to write.
     ScanSkipsFrozen,
-    /// An at-least read is answered one position too early, and says that it is not.
+    /// An at-least read is answered one position too early, and claims that it is not.
     AtLeastSaysItsWish,
-    /// A weak or at-least read over HTTP does not see what was changed at the very position that it is answered at.
+    /// A weak or at-least read over HTTP does not see what changed at the very position that it is answered
+    /// at.
     LooseReadBelowPosition,
-    /// A mailbox says that there is mail before it is in there.
+    /// A mailbox announces mail before the mail is in it.
     MailSaidBeforeSent,
-    /// A port empties its inbox, and then says that it has.
+    /// A port empties its inbox before it announces that.
     InboxEmptiedBeforeSaid,
-    /// A port's thread looks into its inbox before it says that it sleeps.
+    /// A port's thread checks its inbox before it announces that it sleeps.
     InboxLookedAtTooEarly,
-    /// A future lets go of its cell's lock before its waker is in there.
+    /// A future releases its cell's lock before its waker is in the cell.
     WakerLeftUnlocked,
-    /// A read looks at how far execution is before it says what it waits for.
+    /// A read checks how far execution has got before it publishes what it waits for.
     WishAfterLook,
-    /// Execution says how far it is before it is there.
+    /// Execution publishes a position before it has reached it.
     AppliedBeforeExecuted,
-    /// Callers are told before execution has said how far it is.
+    /// Callers are notified before execution has published its position.
     ToldBeforeApplied,
     /// Commands get their numbers before they are in order in the queue.
     NumberedBeforePushed,
-    /// A lane that closes ends all waiting, and refuses commands a moment later.
+    /// A closing lane ends all waiting before it refuses commands.
     ClosedAfterEnding,
     /// A lane's queue counts commands when they may have been taken out already.
     CountedAfterwards,
     /// Execution wakes the merge only if it has not brought what waits below the bound.
     FullNotSaid,
-    /// Who has to pad for a level is woken before the level is raised.
+    /// A leader that must pad for a level is woken before the level is raised.
     WokenBeforeRaised,
-    /// The merge looks at what commands wait for before it says how far it is.
+    /// The merge checks what commands wait for before it publishes its position.
     MergedAfterLook,
-    /// A group whose commands wait is woken before it is said which have been executed.
+    /// A group whose commands wait is woken before it is published which ones have been executed.
     WokenBeforeExecuted,
 }
 
 impl Bug {
-    /// Those that the simulator finds: all but the [`RACES`](Self::RACES).
+    /// The bugs that the simulator finds: all but the [`RACES`](Self::RACES).
     pub const ALL: &[Bug] = &[
         Bug::AckBeforeSync,
         Bug::FailedSyncIgnored,
@@ -271,8 +275,8 @@ impl Bug {
         Bug::LooseReadBelowPosition,
     ];
 
-    /// Bugs between threads, which show only when two of them meet at the wrong moment: a simulation, which has one thread, does
-    /// not find them, but the models in `tests/models` do.
+    /// Bugs between threads, which show only when two of them meet at the wrong moment. The simulator has one
+    /// thread and does not find them; the models in `tests/models` do.
     pub const RACES: &[Bug] = &[
         Bug::MailSaidBeforeSent,
         Bug::InboxEmptiedBeforeSaid,
@@ -291,14 +295,15 @@ impl Bug {
     ];
 }
 
-/// Whether this bug is planted in the present thread.
+/// Whether this bug is planted in the current thread.
 #[cfg(not(feature = "planted-bugs"))]
 #[inline(always)]
 pub const fn is(_bug: Bug) -> bool {
     false
 }
 
-/// A place where another thread could look in: a simulation, which has none, is called instead.
+/// A place where another thread could observe the state. The simulator has no other thread, and calls a hook
+/// here.
 #[cfg(not(feature = "planted-bugs"))]
 #[inline(always)]
 pub const fn pause() {}
@@ -313,17 +318,17 @@ mod switch {
     use super::Bug;
 
     thread_local! {
-        /// A simulation keeps to its thread.
+        /// A simulation stays on its thread.
         static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
         static AT_PAUSE: RefCell<Option<Box<dyn Fn()>>> = const { RefCell::new(None) };
     }
 
-    /// Whether this bug is planted in the present thread.
+    /// Whether this bug is planted in the current thread.
     pub fn is(bug: Bug) -> bool {
         PLANTED.get() == Some(bug)
     }
 
-    /// A place where another thread could look in.
+    /// A place where another thread could observe the state: calls the hook of [`at_pause`].
     pub fn pause() {
         AT_PAUSE.with_borrow(|look| {
             if let Some(look) = look {
@@ -332,12 +337,12 @@ mod switch {
         });
     }
 
-    /// What is to be done at each [`pause`] of the present thread.
+    /// Sets what happens at each [`pause`] of the current thread.
     pub fn at_pause(look: Option<Box<dyn Fn()>>) {
         AT_PAUSE.set(look);
     }
 
-    /// Plants a bug in the present thread, in the place of the one before.
+    /// Plants a bug in the current thread; replaces the one before.
     pub fn plant(bug: Option<Bug>) {
         PLANTED.set(bug);
     }

@@ -1,4 +1,4 @@
-//! From a peer that is due to a socket that has connected.
+//! From a peer that is due for dialling to a connected socket.
 
 use std::fmt::Display;
 use std::io;
@@ -12,7 +12,7 @@ use crate::resolve::Answer;
 use crate::socket;
 
 impl Links {
-    /// Begins to dial each peer whose time has come.
+    /// Starts to dial each peer that is due.
     pub(crate) fn dial_due(&mut self, now: Instant) {
         for peer in 0..self.peers.len() {
             if self.peers[peer].due().is_some_and(|time| time <= now) {
@@ -24,7 +24,7 @@ impl Links {
         }
     }
 
-    /// Goes on with each peer whose name has been resolved. Says whether there was one.
+    /// Dials the peers whose names have been resolved. Returns whether there were any.
     pub(crate) fn dial_resolved(&mut self, now: Instant) -> bool {
         let mut any = false;
         while let Some(answer) = self.resolver.answer() {
@@ -42,14 +42,15 @@ impl Links {
     }
 
     fn dial(&self, answer: &Answer) -> io::Result<mio::net::TcpStream> {
-        let addresses = answer.addresses.as_ref().map_err(|error| {
-            io::Error::new(error.kind(), format!("the address cannot be resolved: {error}"))
-        })?;
+        let addresses = answer
+            .addresses
+            .as_ref()
+            .map_err(|error| io::Error::new(error.kind(), format!("cannot resolve the address: {error}")))?;
         match self.peers[answer.peer].choose(addresses, &self.config) {
             Some(address) => socket::dial(address, &self.config),
             None => Err(io::Error::new(
                 io::ErrorKind::AddrNotAvailable,
-                "the name has no address that can be reached from bind_address",
+                "the name has no address that bind_address can reach",
             )),
         }
     }
@@ -59,7 +60,7 @@ impl Links {
         self.peers[peer].dial_failed(why, now);
     }
 
-    /// The socket of an attempt has become ready: it has connected, or it never will.
+    /// The socket of an attempt has become ready: it has connected, or never will.
     pub(super) fn on_connect(&mut self, token: usize, peer: usize, now: Instant) {
         let Some(connection) = self.connections.get_mut(&token) else { return };
         let connected = connection.connected();

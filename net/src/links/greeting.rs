@@ -1,5 +1,4 @@
-//! From a socket that has connected to a link that carries messages: the three steps of the greeting, from both
-//! ends.
+//! From a connected socket to a link that carries messages: the three steps of the greeting, on both ends.
 
 use std::time::Instant;
 
@@ -11,7 +10,7 @@ use crate::hello::{Greeting, GreetingError, Hello, VERSION};
 use crate::refusal::Refusal;
 
 impl Links {
-    /// Understands what a connection says that is not up.
+    /// Handles a message on a connection that is not up.
     pub(super) fn on_greeting(&mut self, token: usize, body: &[u8], now: Instant) {
         let Some(phase) = self.phase(token) else { return };
         match (phase, Greeting::decode(body)) {
@@ -39,7 +38,7 @@ impl Links {
         }
     }
 
-    /// A stranger has said who it is.
+    /// An accepted connection has sent its hello.
     fn on_dialler(&mut self, token: usize, hello: &Hello, now: Instant) {
         let peer = self.peers.iter().position(|peer| peer.server == hello.server);
         let checked = check_dialler(&self.config.hello, hello, peer);
@@ -57,7 +56,7 @@ impl Links {
         }
     }
 
-    /// Whom we dialled has said who it is.
+    /// A dialled server has sent its hello.
     fn on_dialled(&mut self, token: usize, peer: usize, hello: &Hello, now: Instant) {
         let server = self.peers[peer].server;
         let checked = check_dialled(&self.config.hello, hello, server);
@@ -78,8 +77,8 @@ impl Links {
         }
     }
 
-    /// Says no, and why. The few bytes are in the kernel's hands before the socket is closed; if the other end has
-    /// gone meanwhile there is nobody to tell.
+    /// Refuses, with the reason. The few bytes reach the kernel before the socket is closed. If the other end
+    /// has gone meanwhile, there is nobody to notify.
     fn refuse(&mut self, token: usize, peer: Option<u64>, refusal: Refusal, now: Instant) {
         self.counters.refusals_sent += 1;
         if let Some(connection) = self.connections.get_mut(&token) {
@@ -89,8 +88,8 @@ impl Links {
         self.events.push(Event::Refused { peer, refusal, by_us: true });
     }
 
-    /// Both ends agree. A connection that the peer had before is half dead at best, since it would not have
-    /// dialled again otherwise.
+    /// Both ends agree. An earlier connection of the peer is half dead at best, since otherwise the peer
+    /// would not have dialled again.
     fn come_up(&mut self, token: usize, peer: usize, now: Instant) {
         if let Some(old) = self.peers[peer].link() {
             self.close(old, DownReason::Replaced, now);

@@ -11,7 +11,7 @@ fn wire<'a>(bodies: impl IntoIterator<Item = &'a Vec<u8>>) -> Vec<u8> {
     frames.flat_map(|frame| frame.slices().collect::<Vec<_>>().concat()).collect()
 }
 
-/// Feeds `wire` in pieces of the given lengths, over and over, and returns what came out, as long as it came.
+/// Feeds `wire` in pieces of the given lengths, over and over, and returns the bodies up to the first error.
 fn read(reader: &mut FrameReader, mut wire: &[u8], pieces: &[usize]) -> (Vec<Bytes>, Option<FrameError>) {
     let mut bodies = Vec::new();
     for piece in pieces.iter().cycle() {
@@ -112,8 +112,8 @@ fn the_buffer_is_used_again_once_its_bodies_are_gone() {
     }
 }
 
-/// Large bodies that follow each other are not moved: from the third on (the first read call knows nothing of
-/// what comes), each lies where its first byte was read.
+/// Consecutive large bodies are not moved: from the third on (the first read call knows nothing of what
+/// follows), each stays where its first byte was read.
 #[test]
 fn in_a_stream_of_large_frames_no_body_is_moved() {
     const LARGE: usize = 2048;

@@ -138,7 +138,8 @@ fn a_peer_that_sends_without_pause_leaves_the_owner_its_turns() {
     let mut roomy = config(1, &[(2, nowhere())]);
     roomy.socket_receive_bytes = Some(4 << 20);
     let (mut one, mut two) = pair_of(roomy, |one| config(2, &[(1, one)]));
-    // As much as the kernel's buffers take, which is several turns' worth where it allows buffers of that size.
+    // As much as the kernel's buffers take, which is several turns' worth where it allows buffers of that
+    // size.
     for _ in 0..30 {
         assert_eq!(two.send(1, vec![9; 100_000]), Sent::Queued);
     }
@@ -147,7 +148,7 @@ fn a_peer_that_sends_without_pause_leaves_the_owner_its_turns() {
 
     let (mut most, mut before) = (0, one.transport.counters());
     while before.frames_received < written {
-        // Whoever stops reading before the socket is empty must not fall asleep: no event tells of the rest.
+        // A reader that stops before the socket is empty must not fall asleep: no event announces the rest.
         let begin = Instant::now();
         one.transport.turn(begin, Some(DEADLINE), || true, &mut one.events).unwrap();
         assert!(begin.elapsed() < DEADLINE, "asleep at {before:?}");

@@ -1,4 +1,4 @@
-//! Who is let in, and that both ends read the same reason when somebody is not.
+//! Who is admitted, and that both ends read the same reason for a refusal.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -21,8 +21,8 @@ impl Admission for KnownStores {
     }
 }
 
-/// Lets a server with changed settings dial server 1, and checks that both ends see the refusal, that of the two
-/// it is `by_dialler` who refuses, and that neither takes the connection for usable.
+/// Lets a server with changed settings dial server 1, and checks that both ends see the refusal, that the
+/// dialler refuses if `by_dialler` and else server 1, and that neither considers the connection usable.
 fn refused(dialler: LinkConfig, expected: &Refusal, by_dialler: bool) {
     let mut one = Node::open_with(config(1, &[(2, nowhere()), (3, nowhere())]), Arc::new(KnownStores));
     let peers = dialler.peers.iter().map(|peer| (peer.server, one.address())).collect::<Vec<_>>();
@@ -104,7 +104,7 @@ fn a_lower_id_must_not_dial() {
     assert_eq!(two.refusals(), [(refusal, true)]);
 }
 
-/// A hello as a later version of the protocol might say it.
+/// A hello as a later version of the protocol might send it.
 fn hello_of_version(version: u16) -> Vec<u8> {
     let mut body = Greeting::Hello(hello(2)).encode().to_vec();
     body[8..10].copy_from_slice(&version.to_le_bytes());
@@ -161,7 +161,7 @@ fn a_host_name_is_resolved() {
     });
 }
 
-/// An answer that comes while nobody sleeps wakes nobody, so it must be found by the last look before the sleep.
+/// An answer that arrives while nobody sleeps wakes nobody, so the last check before the sleep must find it.
 #[test]
 fn a_name_that_is_resolved_between_two_turns_is_dialled_at_once() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -169,7 +169,8 @@ fn a_name_that_is_resolved_between_two_turns_is_dialled_at_once() {
     two.peers[0].address = format!("localhost:{}", listener.local_addr().unwrap().port());
     let mut two = Node::open(two);
     two.turn();
-    // Time for the look-up to end between the turns. If it takes longer, the test shows less but does not fail.
+    // Time for the look-up to end between the turns. If it takes longer, the test shows less but does not
+    // fail.
     thread::sleep(Duration::from_millis(100));
     listener.set_nonblocking(true).unwrap();
     let begin = Instant::now();
@@ -179,7 +180,7 @@ fn a_name_that_is_resolved_between_two_turns_is_dialled_at_once() {
     }
 }
 
-/// A greeting's time begins when its connection is accepted, not when the sleep began that this has ended.
+/// A greeting's time starts when its connection is accepted, not when the sleep started that this has ended.
 #[test]
 fn a_long_sleep_takes_no_time_from_the_greeting_that_ends_it() {
     let mut one = Node::open(config(1, &[(2, nowhere())]));

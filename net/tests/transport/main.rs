@@ -1,4 +1,4 @@
-//! Transports on the loopback device: what they promise each other, and what they bear from strangers.
+//! Transports on the loopback device: what they promise each other, and what they withstand from strangers.
 //!
 //! Most tests poll all transports in the test's own thread, in turn, until a condition holds. They wait for
 //! conditions, never for time, and only a failing test reaches its deadline.

@@ -4,7 +4,7 @@ use niagara_net::Sent;
 
 use crate::rig::{config, drive, nowhere, pair_of};
 
-/// Fills the way from server 2 to a server 1 that never reads, until a message is dropped. Returns how many were
+/// Sends from server 2 to a server 1 that never reads, until a message is dropped. Returns how many were
 /// queued.
 fn fill(two: &mut crate::rig::Node, body_bytes: usize) -> u32 {
     let mut number = 0u32;

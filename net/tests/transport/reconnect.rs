@@ -1,4 +1,4 @@
-//! Connections end; channels go on.
+//! Connections end; channels continue.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use niagara_net::{AdmitAll, DownReason, Event, FrameError, LinkConfig, OpenError
 
 use crate::rig::{DEADLINE, Node, Raw, config, drive, nowhere, pair, wire};
 
-/// Opens a server again on the port that it had. Another socket of the machine may have the port for a moment.
+/// Reopens a server on its former port. Another socket of the machine may have the port for a moment.
 fn reopen(config: &LinkConfig, listen: SocketAddr) -> Node {
     let begin = Instant::now();
     loop {

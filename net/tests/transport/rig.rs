@@ -1,4 +1,4 @@
-//! Transports that take turns in one thread, and a raw socket that says what no transport would.
+//! Transports that take turns in one thread, and a raw socket that sends what no transport would.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -13,7 +13,7 @@ use niagara_net::{
 /// By when a condition must hold. No healthy run comes near it, however slow the machine.
 pub const DEADLINE: Duration = Duration::from_secs(120);
 
-/// How long a turn sleeps at most, so that the other transports have theirs.
+/// How long a turn sleeps at most, so that the other transports get theirs.
 const TURN: Duration = Duration::from_millis(1);
 
 /// The hello of a server; all belong to the same cluster, channel 1 of 4.
@@ -38,12 +38,12 @@ pub fn config(server: u64, peers: &[(u64, SocketAddr)]) -> LinkConfig {
     config
 }
 
-/// The address of a peer that is not dialled: it dials.
+/// The address of a peer that is not dialled, but dials.
 pub fn nowhere() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 1))
 }
 
-/// A transport, and all that it has told so far.
+/// A transport, and all its events so far.
 pub struct Node {
     pub transport: Transport,
     pub events: Vec<Event>,
@@ -70,7 +70,7 @@ impl Node {
         self.transport.send(to, Frame::from(body.into()))
     }
 
-    /// The bodies that have come from a server.
+    /// The bodies that have arrived from a server.
     pub fn bodies(&self, server: u64) -> impl Iterator<Item = &Bytes> {
         self.events.iter().filter_map(move |event| match event {
             Event::Frame { from, body } if *from == server => Some(body),
@@ -78,7 +78,7 @@ impl Node {
         })
     }
 
-    /// The refusals that were told, and whether they were this end's.
+    /// The reported refusals, and whether this end made them.
     pub fn refusals(&self) -> Vec<(Refusal, bool)> {
         let refused = |event: &Event| match event {
             Event::Refused { refusal, by_us, .. } => Some((refusal.clone(), *by_us)),
@@ -87,7 +87,7 @@ impl Node {
         self.events.iter().filter_map(refused).collect()
     }
 
-    /// Everything but messages.
+    /// All events but messages.
     pub fn changes(&self) -> Vec<&Event> {
         self.events.iter().filter(|event| !matches!(event, Event::Frame { .. })).collect()
     }
@@ -98,7 +98,7 @@ pub fn pair() -> (Node, Node) {
     pair_of(config(1, &[(2, nowhere())]), |one| config(2, &[(1, one)]))
 }
 
-/// Two connected servers with other settings: the second's are made of the first's address.
+/// Two connected servers with other settings; the second's derive from the first's address.
 pub fn pair_of(first: LinkConfig, second: impl FnOnce(SocketAddr) -> LinkConfig) -> (Node, Node) {
     let mut one = Node::open(first);
     let mut two = Node::open(second(one.address()));
@@ -126,7 +126,7 @@ pub fn drive<const N: usize>(
     }
 }
 
-/// A socket without a transport behind it.
+/// A socket without a transport.
 pub struct Raw {
     stream: TcpStream,
     received: Vec<u8>,
@@ -139,7 +139,7 @@ impl Raw {
         Raw::new(TcpStream::connect(address).unwrap())
     }
 
-    /// Takes a connection that a transport has dialled.
+    /// Accepts a connection that a transport has dialled.
     pub fn accept(listener: &TcpListener, node: &mut Node) -> Raw {
         listener.set_nonblocking(true).unwrap();
         let mut accepted = None;
@@ -155,7 +155,7 @@ impl Raw {
         Raw { stream, received: Vec::new(), ended: false }
     }
 
-    /// Connects to a listening node and goes through the greeting as the given server.
+    /// Connects to a listening node and exchanges greetings as the given server.
     pub fn join(node: &mut Node, server: u64) -> Raw {
         let ups = node.events.len();
         let mut raw = Raw::connect(node.address());
@@ -168,17 +168,16 @@ impl Raw {
         raw
     }
 
-    /// The other end's address.
     pub fn address(&self) -> SocketAddr {
         self.stream.peer_addr().unwrap()
     }
 
-    /// Writes what certainly fits into the kernel's buffer.
+    /// Writes bytes that certainly fit into the kernel's buffer.
     pub fn write(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
     }
 
-    /// Takes what has come so far.
+    /// Reads what has arrived so far.
     pub fn read(&mut self) {
         let mut buffer = [0; 4096];
         while !self.ended {

@@ -1,4 +1,4 @@
-//! Whatever connects and sends whatever: a pair of servers goes on exchanging messages.
+//! Whatever connects and sends whatever, a pair of servers keeps exchanging messages.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use crate::rig::{Node, Raw, config, drive, hello, nowhere, pair, pair_of, wire};
 
-/// Goes on until one more message has made its way to server 1 and back.
+/// Exchanges one more message with server 1.
 fn round_trip(one: &mut Node, two: &mut Node) {
     let before = two.bodies(1).count();
     two.send(1, "ping");
@@ -22,12 +22,12 @@ fn round_trip(one: &mut Node, two: &mut Node) {
     });
 }
 
-/// Server 1 has counted something.
+/// Waits until server 1 has counted enough.
 fn await_count(one: &mut Node, what: &str, count: impl Fn(Counters) -> u64, at_least: u64) {
     drive([one], what, |[one]| count(one.transport.counters()) >= at_least);
 }
 
-/// The pair has the connection that it began with, and nothing else happened on it.
+/// The pair still has its first connection, and nothing else happened on it.
 fn assert_undisturbed(one: &Node, two: &Node) {
     assert_eq!(one.changes(), [&Event::Up { peer: 2 }]);
     assert_eq!(two.changes(), [&Event::Up { peer: 1 }]);
@@ -110,7 +110,7 @@ fn hundreds_of_idle_connections_are_bounded_and_then_shut_out() {
     round_trip(&mut one, &mut two);
     assert_undisturbed(&one, &two);
 
-    // The places are free again: a peer that had to come back would find one.
+    // The places are free again: a peer that reconnects finds one.
     drop(two);
     let mut two = Node::open(config(2, &[(1, one.address())]));
     drive([&mut one, &mut two], "the peer is back", |[one, two]| {
@@ -128,7 +128,7 @@ fn what_a_welcomed_peer_sends_too_much_of_is_not_believed() {
     assert!(!one.transport.is_connected(2));
 }
 
-/// A connection that has said `opening` and is gone must leave nothing behind.
+/// A connection that sends `opening` and closes must leave nothing behind.
 fn come_and_go(address: SocketAddr, opening: &[u8]) {
     Raw::connect(address).write(opening);
 }

@@ -11,7 +11,7 @@ fn next_work(node: &mut Node, queue: &mpsc::Receiver<u32>) -> u32 {
     let mut work = None;
     while work.is_none() {
         let begin = Instant::now();
-        // The last look at the queue takes what it finds.
+        // The last check of the queue takes what it finds.
         let last_look = || {
             work = queue.try_recv().ok();
             work.is_none()
@@ -34,7 +34,7 @@ fn a_wake_ends_a_long_sleep_and_none_is_lost() {
         for round in 0..ROUNDS {
             give.send(round).unwrap();
             waker.wake();
-            // Each round begins while the other thread is about to fall asleep, or asleep already.
+            // Each round starts while the other thread is about to fall asleep, or asleep already.
             assert_eq!(answered.recv(), Ok(round));
         }
     });
@@ -48,7 +48,7 @@ fn a_wake_ends_a_long_sleep_and_none_is_lost() {
 #[test]
 fn who_has_work_does_not_sleep() {
     let mut node = Node::open(config(1, &[(2, nowhere())]));
-    // Without a timeout: if this slept, it would be for ever.
+    // Without a timeout: a sleep here would never end.
     node.transport.turn(Instant::now(), None, || false, &mut node.events).unwrap();
 }
 

@@ -132,7 +132,7 @@ fn a_halted_merge_asks_the_group_that_it_awaits_now() {
     assert_eq!(reads.tick(group(1), true), None, "an idle merge is halted too, and nobody waits");
 }
 
-/// An idle group skips a thousand rounds ahead, and a busy one that fills them one by one would take seconds.
+/// An idle group skips a thousand rounds ahead. A busy one that fills them one by one would take seconds.
 #[test]
 fn a_barrier_far_away_is_not_waited_for_while_the_merge_creeps() {
     let mut reads = barriers();

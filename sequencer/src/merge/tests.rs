@@ -1,4 +1,4 @@
-//! Runs of no-ops, resumption and the anchor, case by case. What holds for all logs is in `tests/rules`.
+//! Runs of no-ops, resumption and the anchor, case by case. Properties of all logs are in `tests/rules`.
 
 use super::*;
 

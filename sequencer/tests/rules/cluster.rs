@@ -2,8 +2,8 @@
 //!
 //! Raft is taken for granted: each group has one true log with a committed prefix, and a leader whose log is
 //! that one. Servers hold prefixes of the logs, know less of what is committed, and hear of everything late.
-//! A step picks who moves; [`Cluster::settle`] lets everyone move in turn, as in a cluster that nobody sends
-//! commands to.
+//! A step picks who moves; [`Cluster::settle`] lets everyone move in turn, as in a cluster without new
+//! commands.
 
 use std::collections::BTreeMap;
 
@@ -16,16 +16,16 @@ use crate::histories::Step;
 pub const SERVERS: usize = 3;
 pub const RETRY_TICKS: u32 = 3;
 
-/// How the cluster plays by the rules; the tests plant mistakes here.
+/// How the cluster follows the rules; tests plant mistakes here.
 #[derive(Clone, Copy, Debug)]
 pub struct Habits {
     /// Idle leaders skip ahead of the level.
     pub skip_ahead: bool,
-    /// A merge that is stuck asks the awaited group's leader to pad.
+    /// A stuck merge asks the awaited group's leader to pad.
     pub pad_requests: bool,
-    /// Strong reads ask this group; `None` is the rule: the one that owns the awaited slot.
+    /// The group that strong reads ask; `None` for the rule: the one that owns the awaited slot.
     pub reads_ask: Option<GroupId>,
-    /// Answers to strong reads are so many places too low.
+    /// How many places too low answers to strong reads are.
     pub stale_answers: u64,
     /// The link of this group to this server is down.
     pub broken_link: Option<(GroupId, usize)>,
@@ -36,7 +36,7 @@ impl Habits {
         Self { skip_ahead: true, pad_requests: true, reads_ask: None, stale_answers: 0, broken_link: None };
 }
 
-/// An entry of a local log that fills slots: commands with a number of their own, or a skip.
+/// An entry of a local log that fills slots: commands with their own number, or a skip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Entry {
     place: u64,
@@ -56,8 +56,8 @@ impl Group {
     }
 }
 
-/// A strong read, and the last position that any server had emitted when it was queued: nothing acknowledged
-/// is above.
+/// A strong read, and the last position that any server had emitted when it was queued: nothing above it was
+/// acknowledged.
 #[derive(Clone, Copy, Debug)]
 struct Read {
     newest: GlobalPosition,
@@ -65,7 +65,8 @@ struct Read {
 
 #[derive(Debug)]
 struct Server {
-    /// Of each group's log, how many entries it holds, and how many of those it knows to be committed.
+    /// For each group's log, how many entries the server holds, and how many of those it knows to be
+    /// committed.
     holds: Vec<(usize, usize)>,
     level: u64,
     merge: Merge<u32>,
@@ -144,8 +145,8 @@ impl Cluster {
         }
     }
 
-    /// Lets everything happen that happens without further commands, until no read waits: how many ticks that
-    /// took, or `None` if `limit` ticks were not enough.
+    /// Lets everything happen that needs no further commands, until no read waits. Returns how many ticks
+    /// that took, or `None` if `limit` ticks did not suffice.
     pub fn settle(&mut self, limit: u32) -> Option<u32> {
         for ticks in 0..=limit {
             self.everyone_moves();
@@ -176,14 +177,14 @@ impl Cluster {
             self.apply(server, u64::MAX);
             self.begin(server);
         }
-        // What these messages give rise to is on its way until everyone moves again.
+        // Messages that these give rise to stay in flight until everyone moves again.
         for _ in 0..self.messages.len() {
             self.deliver(0);
         }
         (0..SERVERS).for_each(|server| self.apply(server, 0));
     }
 
-    /// Whether every command that was committed has been applied everywhere.
+    /// Whether every committed command has been applied everywhere.
     pub fn all_applied(&self) -> bool {
         let committed: usize = self
             .groups
@@ -222,12 +223,12 @@ impl Cluster {
         self.propose(group, Entry { place, command: Some(number) });
     }
 
-    /// The last position that any server has emitted: whatever was acknowledged is at or below it.
+    /// The last position that any server has emitted; everything acknowledged is at or below it.
     fn newest(&self) -> GlobalPosition {
         self.servers.iter().map(|server| server.merge.emitted()).max().expect("there are servers")
     }
 
-    /// A leader without commands to cut looks at its padding.
+    /// A leader without commands to cut checks whether to pad.
     fn leader_turn(&mut self, group: GroupId) {
         let Group { leader, log, .. } = &self.groups[group.index()];
         let server = &self.servers[*leader];
@@ -264,7 +265,7 @@ impl Cluster {
         *level = more.filter(|entry| entry.command.is_some()).map(|entry| entry.place).fold(*level, u64::max);
     }
 
-    /// A server hears how much of the group's log is committed, and merges what it holds of that.
+    /// A server learns how much of the group's log is committed, and merges what it holds of that.
     fn learn_commits(&mut self, group: GroupId, server: usize) {
         let Group { log, committed, .. } = &self.groups[group.index()];
         let server = &mut self.servers[server];
@@ -281,7 +282,7 @@ impl Cluster {
         }
     }
 
-    /// A server applies some of what its merge has emitted, and answers the reads that may be answered then.
+    /// A server applies some of what its merge has emitted, and answers the reads that may then be answered.
     fn apply(&mut self, server: usize, positions: u64) {
         let server = &mut self.servers[server];
         let emitted = server.merge.emitted();
@@ -349,7 +350,7 @@ impl Cluster {
         }
     }
 
-    /// A server becomes leader if it holds all that is committed (Raft, section 5.4.1); what it lacks is
+    /// A server becomes leader if it holds everything committed (Raft, section 5.4.1); what it lacks is
     /// overwritten.
     fn elect(&mut self, group: GroupId, server: usize) {
         let held = self.servers[server].holds[group.index()].0;

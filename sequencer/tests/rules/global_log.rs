@@ -1,4 +1,4 @@
-//! One global log: whatever the order in which entries arrive, and whoever leads.
+//! There is one global log, whatever the order in which entries arrive, and whoever leads.
 
 use niagara_sequencer::{Emitted, Fill, GlobalPosition, GroupId, Layout, Merge, Slot};
 use proptest::prelude::*;
@@ -6,10 +6,10 @@ use proptest::prelude::*;
 use crate::cluster::{Cluster, Habits};
 use crate::histories::histories;
 
-/// An entry: the place that it fills, and whether with commands or with a skip.
+/// An entry: the place that it fills, and whether with commands or a skip.
 type Entry = (u64, bool);
 
-/// What a slot of the global log holds: commands, named by their own slot, or a no-op.
+/// Contents of a slot of the global log: commands, named by their own slot, or a no-op.
 type Cell = Option<Slot>;
 
 fn local_log() -> impl Strategy<Value = Vec<Entry>> {
@@ -47,7 +47,7 @@ fn naive_merge(logs: &[Vec<Entry>]) -> Vec<Cell> {
     unreachable!("a finite log ends")
 }
 
-/// A merge under test, with all that it was given and all that it gave.
+/// A merge under test, with all its input and output.
 struct Observed {
     layout: Layout,
     merge: Merge<Slot>,
@@ -139,7 +139,7 @@ proptest! {
         prop_assert_eq!(observed.global, naive_merge(&logs));
     }
 
-    /// A server that starts from a snapshot goes on exactly where the others do.
+    /// A server that starts from a snapshot continues exactly as the others do.
     #[test]
     fn a_resumed_merge_is_the_rest_of_the_whole((logs, _) in arrivals(), rounds_done in 0..60u64) {
         let whole = naive_merge(&logs);

@@ -1,9 +1,8 @@
 //! Replays the stories in `tests/golden/*.txt`.
 //!
-//! A file holds the script and its trace, one after the other as in a terminal. Lines that start with `> `
-//! are commands; `# ` is the narrator. What a command answers follows it, indented. After a change of the
-//! rules, `NIAGARA_BLESS=1 cargo test -p niagara-sequencer golden` writes the traces anew, to be read as a
-//! diff.
+//! A file holds a script with its trace, as in a terminal. Lines that start with `> ` are commands; `# `
+//! starts the narrator's. A command's answer follows it, indented. After a change of the rules,
+//! `NIAGARA_BLESS=1 cargo test -p niagara-sequencer golden` rewrites the traces, to be read as a diff.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -35,7 +34,7 @@ fn golden() {
     }
 }
 
-/// The file as it ought to be: its commands and its narrator, with every command's answer after it.
+/// The file as it should be: commands and narrator, with every command's answer after it.
 fn replay(told: &str) -> String {
     let mut story = Story::default();
     let mut traced = String::new();
@@ -60,7 +59,7 @@ fn compare(path: &Path, told: &str, traced: &str) {
         let (expected, found) = (told_lines.next(), traced_lines.next());
         assert!(
             expected == found,
-            "{}:{number} says\n  {}\nbut it comes to\n  {}\nIf that is meant, write it anew with {BLESS}=1.",
+            "{}:{number} says\n  {}\nbut the rules give\n  {}\nIf that is intended, rewrite it with {BLESS}=1.",
             path.display(),
             expected.unwrap_or("(the end)"),
             found.unwrap_or("(the end)"),

@@ -21,7 +21,7 @@ pub enum Step {
     Elect { group: u16, server: usize },
 }
 
-/// A number of groups, and what happens to them.
+/// A number of groups, and a history of them.
 pub fn histories() -> impl Strategy<Value = (u16, Vec<Step>)> {
     (1..=5u16).prop_flat_map(|groups| (Just(groups), prop::collection::vec(step(groups), 0..250)))
 }

@@ -1,4 +1,4 @@
-//! Strong reads: fresh whatever happens, and answered when nothing happens any more.
+//! Strong reads: fresh whatever happens, and answered when nothing else happens.
 
 use niagara_sequencer::GroupId;
 use proptest::prelude::*;
@@ -6,10 +6,10 @@ use proptest::prelude::*;
 use crate::cluster::{Cluster, Habits, RETRY_TICKS, SERVERS};
 use crate::histories::histories;
 
-/// What a read may take in a cluster that has come to rest. The round that it waits for may have been lost,
-/// and is asked again after `RETRY_TICKS`. A tick later its answer is there, but may lie beyond the frontier.
-/// Another tick shows that the merge has halted, and one more brings the answer of the group that it awaits;
-/// a last tick to spare.
+/// Bound on the ticks of a read in a cluster at rest. The round that it waits for may have been lost, and is
+/// retried after `RETRY_TICKS`. A tick later its answer arrives, but may be beyond the frontier. Another tick
+/// shows that the merge has halted, and one more brings the answer of the group that it awaits; a last tick
+/// is to spare.
 const TICKS_TO_ANSWER: u32 = RETRY_TICKS + 4;
 
 /// Three groups that have all filled place 1, and nothing else: the paper's idle cluster.
@@ -24,9 +24,9 @@ fn all_logs_at_length_one(habits: Habits) -> Cluster {
 }
 
 proptest! {
-    /// Invariants `idle_read_is_answered` and `read_is_fresh` (the latter is asserted wherever the model
-    /// answers): after any history, in the midst of whatever is on its way, a read through each server is
-    /// answered soon, and the commands committed are applied everywhere.
+    /// Invariants `idle_read_is_answered` and `read_is_fresh` (the model asserts the latter wherever it
+    /// answers): after any history, with any messages in flight, a read through each server is answered soon,
+    /// and the committed commands are applied everywhere.
     #[test]
     fn an_idle_read_is_answered((groups, history) in histories(), skip_ahead: bool) {
         let mut cluster = Cluster::new(groups, Habits { skip_ahead, ..Habits::GOOD });
@@ -91,7 +91,7 @@ fn planted_an_answer_one_place_too_low_is_noticed() {
 }
 
 /// Padding needs the level, and the leader of group 1 (server 0) does not hear of group 2's commands. Its
-/// merge is not stuck on a slot of its own that it could fill; another server's is, and asks.
+/// merge is not stuck on a slot of its own that it could fill; another server's merge is, and asks.
 #[test]
 fn a_leader_behind_a_broken_link_is_asked_to_pad() {
     for (pad_requests, applied) in [(true, 1), (false, 0)] {

@@ -2,10 +2,10 @@
 //!
 //! - [`golden`] replays the scripts in `tests/golden/*.txt`, each a [`story`] about one global log, and
 //!   compares their traces. Read these files first.
-//! - [`cluster`] is a small model of servers that lead and follow groups; messages are late or lost, leaders
-//!   change, as random [`histories`] will have it.
-//! - [`global_log`], [`skips`] and [`idle_reads`] check the invariants against it, and show that the model
-//!   can fail, by planting known mistakes.
+//! - [`cluster`] is a small model of servers that lead and follow groups; in random [`histories`], messages
+//!   are late or lost, and leaders change.
+//! - [`global_log`], [`skips`] and [`idle_reads`] check the invariants against it, and plant known mistakes
+//!   to show that the model can fail.
 
 mod cluster;
 mod global_log;

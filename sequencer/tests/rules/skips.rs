@@ -6,12 +6,12 @@ use proptest::prelude::*;
 use crate::cluster::{Cluster, Habits};
 use crate::histories::{Step, histories};
 
-/// The groups of a cluster whose leaders hear of every command at once, and whose global log follows at once.
+/// The groups of a cluster whose leaders, and whose global log, see every command at once.
 struct Instant {
     last: Vec<u64>,
     level: u64,
     anchor: usize,
-    /// Per group, the level at its last skip, unless it has had commands or has been the anchor since.
+    /// For each group, the level at its last skip, unless it has had commands or has been the anchor since.
     skipped_at: Vec<Option<u64>>,
 }
 
@@ -27,7 +27,7 @@ impl Instant {
         self.skipped_at[group] = None;
     }
 
-    /// Every leader looks at its padding until it is content: how many skips each proposes.
+    /// Every leader pads until it need not any more. Returns how many skips each proposes.
     fn pad(&mut self) -> Vec<u32> {
         let mut skips = vec![0; self.last.len()];
         for (group, skips) in skips.iter_mut().enumerate() {
@@ -66,8 +66,8 @@ proptest! {
         }
     }
 
-    /// The same where servers hear of commands late, and of the anchor later still: at most two, and still
-    /// nothing feeds on itself. Leaders stay, since a new one may lack the skips of the old.
+    /// The same where servers hear of commands late, and of the anchor even later: at most two, and still no
+    /// skip answers another. Leaders stay, since a new one may lack the skips of the old.
     #[test]
     fn late_news_costs_at_most_a_second_skip((groups, history) in histories(), rest: bool) {
         let mut cluster = Cluster::new(groups, Habits::GOOD);

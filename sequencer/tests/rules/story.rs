@@ -5,20 +5,20 @@
 //!
 //! | command | what happens |
 //! |---|---|
-//! | `groups R` | begins, with empty logs |
+//! | `groups R` | starts, with empty logs |
 //! | `append r a b ..` | group r's leader cuts an entry for each of these commands |
 //! | `elect r` | group r's new leader appends its empty entry |
 //! | `pad` | each leader below the level skips to it |
 //! | `skip-ahead` | the same, but leaders that are idle and not the anchor skip ahead of the level |
-//! | `merge` | the merge goes on as far as it can |
-//! | `apply` | everything merged is applied, and reads that may are answered |
-//! | `read x ..` | strong reads are queued, and the awaited group asked |
+//! | `merge` | the merge proceeds as far as it can |
+//! | `apply` | everything merged is applied, and reads are answered that may be |
+//! | `read x ..` | strong reads are queued, and the awaited group is asked |
 //! | `read-at r x ..` | the same, but group r is asked |
-//! | `answer` | the leaders answer, and the next round begins if reads wait for it |
+//! | `answer` | the leaders answer, and the next round starts if reads wait for it |
 //! | `tick` | time passes |
 //! | `snapshot k` | a snapshot of rounds 1 to k becomes durable; the two latest are kept |
-//! | `compact` | each log is compacted as far as it may |
-//! | `restart` | the server comes back with its latest snapshot and its logs |
+//! | `compact` | each log is compacted as far as possible |
+//! | `restart` | the server restarts with its latest snapshot and its logs |
 //! | `draw`, `draw p q` | shows all logs, or the rounds p to q: `-` is a no-op, `~` has been compacted |
 
 use std::ops::RangeInclusive;
@@ -30,7 +30,7 @@ use niagara_sequencer::{
 
 const RETRY_TICKS: u32 = 3;
 
-/// Before its first command a story has no groups.
+/// A story has no groups before its first command.
 #[derive(Default)]
 pub struct Story(Option<World>);
 
@@ -78,7 +78,7 @@ impl Log {
 }
 
 impl Story {
-    /// Carries out one command, and says what came of it, line by line.
+    /// Executes one command, and returns its answer, line by line.
     pub fn tell(&mut self, command: &str) -> Vec<String> {
         let words: Vec<&str> = command.split_whitespace().collect();
         if let ["groups", r] = words[..] {

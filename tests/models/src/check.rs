@@ -11,18 +11,18 @@ use crate::planted::{self, Bug};
 pub use crate::sync::Weakness;
 use crate::sync::weaken;
 
-/// Threads are preempted so often at most in one run. Bugs of hand-overs need one or two preemptions to show, and each more
-/// makes the exploration about twenty times as long.
+/// The most preemptions in one run. Bugs of hand-overs need one or two preemptions to show, and each further
+/// one makes the exploration about twenty times as long.
 const PREEMPTIONS: usize = 3;
-/// Steps of a run. More would be a loop that never ends.
+/// The most steps of a run. More would be an endless loop.
 const STEPS: usize = 10_000;
 
 /// What is wrong in a run.
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
-    /// With the code.
+    /// A bug in the code.
     Bug(Bug),
-    /// With the orders of its accesses.
+    /// A weakness of the memory orders.
     Weakness(Weakness),
 }
 
@@ -41,7 +41,7 @@ impl From<Weakness> for Fault {
 /// Explores a model, which must hold in every run.
 ///
 /// # Panics
-/// When it does not.
+/// If it does not.
 pub fn holds(model: fn()) {
     let (runs, failed) = explore(model, None);
     println!("{runs} runs");
@@ -49,10 +49,10 @@ pub fn holds(model: fn()) {
     assert!(runs > 1, "threads that never meet show nothing");
 }
 
-/// Explores a model with something wrong in it, which must show.
+/// Explores a model with a fault, which must show.
 ///
 /// # Panics
-/// When it does not.
+/// If it does not.
 pub fn finds(fault: impl Into<Fault>, model: fn()) {
     let fault = fault.into();
     let (runs, failed) = explore(model, Some(fault));
@@ -60,7 +60,8 @@ pub fn finds(fault: impl Into<Fault>, model: fn()) {
     assert!(failed, "{fault:?} was not found in {runs} runs");
 }
 
-/// How many runs there were, and whether the last one failed. In a thread of its own, since faults are planted by thread.
+/// Returns how many runs there were, and whether the last one failed. Explores on a separate thread, since
+/// faults are planted per thread.
 fn explore(model: fn(), fault: Option<Fault>) -> (usize, bool) {
     let runs = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&runs);

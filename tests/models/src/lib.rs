@@ -1,21 +1,22 @@
 //! The hand-overs between threads, explored by a model checker.
 //!
-//! A simulation runs everything in one thread, and a test with real threads sees the few orders that a machine happens to
-//! choose, on a processor that reorders little. [loom](https://docs.rs/loom) runs a model again and again until it has seen
-//! every order of its threads' steps, up to a number of preemptions, and every value that C++'s memory model lets a load
-//! return.
+//! A simulation runs everything in one thread, and a test with real threads sees the few orders that a
+//! machine happens to choose, on a processor that reorders little. [loom](https://docs.rs/loom) runs a model
+//! again and again until it has seen every order of its threads' steps, up to a number of preemptions, and
+//! every value that C++'s memory model lets a load return.
 //!
-//! What it explores here is the production code: the files of `net` and `engine` that hold hand-overs are included as they
-//! are. They name their locks, atomics and threads `crate::sync`, and [`sync`] is loom's in this crate. Around them stand small
-//! stand-ins for what has no part in a hand-over: metrics, the rest of a server's progress, snapshots.
+//! It explores production code: the files of `net` and `engine` that hold hand-overs are included unchanged.
+//! They name their locks, atomics and threads `crate::sync`, and [`sync`] is loom's in this crate. Small
+//! stand-ins replace what has no part in a hand-over: metrics, the rest of a server's progress, snapshots.
 //!
-//! A model is a function in [`models`]; `tests/` says what holds, and, with bugs planted one at a time, that each would be
-//! found. A thread that is not woken sleeps for ever, since no time-out ever ends here: loom calls that a deadlock.
+//! A model is a function in [`models`]; `tests/` says what holds, and, with bugs planted one at a time, that
+//! each would be found. No timeout ever expires here, so a thread that is not woken sleeps for ever, which
+//! loom reports as a deadlock.
 
-// Of each included file the models use a part, and what is re-exported is for the others.
+// The models use a part of each included file; the rest, including its re-exports, is unused here.
 #![allow(dead_code, unused_imports, unreachable_pub)]
 
-// The included files say `niagara_net` where they mean what stands here.
+// The included files name `niagara_net`, which is this crate here.
 extern crate self as niagara_net;
 
 pub mod check;

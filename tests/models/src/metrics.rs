@@ -1,4 +1,4 @@
-//! Metrics that count nothing: nobody decides anything by them.
+//! Metrics that count nothing: no decision depends on them.
 
 /// A counter, gauge or histogram.
 #[derive(Clone, Copy, Debug, Default)]
@@ -10,7 +10,7 @@ impl Nothing {
     pub fn observe(self, _: f64) {}
 }
 
-/// Those that the included files touch.
+/// The metrics that the included files touch.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
     pub applied: Nothing,

@@ -1,9 +1,9 @@
-//! Locks, atomics and threads as the included files name them, made of loom's.
+//! Locks, atomics and threads, under the names that the included files use, made of loom's.
 //!
-//! loom follows C++'s memory model but for one thing: it does not give sequentially consistent accesses of one atomic the
-//! total order that they have, as far as what the atomic was made with and plain stores are concerned. So each atomic begins
-//! with such a store here, and such a store is a swap, as on x86. Orders between different atomics become no stronger by
-//! that, except that a store acquires, too.
+//! loom follows C++'s memory model with one exception: for sequentially consistent accesses of one atomic, it
+//! leaves its initial value and plain stores out of their total order. So each atomic here starts with a
+//! sequentially consistent store, and such a store is a swap, as on x86. This does not strengthen orders
+//! between different atomics, except that a store acquires, too.
 
 use std::cell::Cell;
 use std::fmt;
@@ -13,25 +13,25 @@ use std::time::Duration;
 
 use loom::sync::atomic as model;
 
-// Set by a thread before others can rely on it: its orders are not modelled.
+// Set by a thread before others can rely on it, so its orders are not modelled.
 pub(crate) use std::sync::OnceLock;
 pub(crate) use std::sync::atomic::Ordering;
 
-/// A fault of the orders themselves, rather than of the code that relies on them.
+/// A fault of the memory orders themselves, rather than of the code that relies on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weakness {
     /// Fences do nothing.
     NoFences,
-    /// What should be sequentially consistent acquires and releases only.
+    /// Sequentially consistent accesses only acquire and release.
     NoTotalOrder,
 }
 
 thread_local! {
-    /// The threads of a model all run in one of the system's.
+    /// All threads of a model run in one thread of the system.
     static WEAKNESS: Cell<Option<Weakness>> = const { Cell::new(None) };
 }
 
-/// Weakens the orders in the present thread.
+/// Weakens the orders in the current thread.
 pub(crate) fn weaken(by: Option<Weakness>) {
     WEAKNESS.set(by);
 }
@@ -123,7 +123,7 @@ number!(AtomicU32, u32);
 number!(AtomicU64, u64);
 number!(AtomicUsize, usize);
 
-/// As `parking_lot` has it.
+/// Same interface as `parking_lot`'s.
 pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
 pub(crate) struct MutexGuard<'a, T>(Option<loom::sync::MutexGuard<'a, T>>);
@@ -158,7 +158,7 @@ impl<T> DerefMut for MutexGuard<'_, T> {
     }
 }
 
-/// As `parking_lot` has it.
+/// Same interface as `parking_lot`'s.
 pub(crate) struct Condvar(loom::sync::Condvar);
 
 impl Condvar {
@@ -176,7 +176,7 @@ impl Condvar {
     }
 }
 
-/// What is signalled stays so until somebody has waited for it: an eventfd, or a thread's token.
+/// A signal persists until somebody has waited for it, like an eventfd or a thread's token.
 #[derive(Clone)]
 pub(crate) struct Signal(Arc<(Mutex<bool>, Condvar)>);
 
@@ -203,7 +203,7 @@ loom::thread_local! {
     static TOKEN: Signal = Signal::new();
 }
 
-/// A thread, as who wakes it sees it.
+/// A thread, as seen by its wakers.
 pub(crate) struct Thread(Signal);
 
 impl Thread {
@@ -216,12 +216,12 @@ pub(crate) fn current() -> Thread {
     TOKEN.with(|token| Thread(token.clone()))
 }
 
-/// Time does not pass here: who is not woken sleeps for ever.
+/// Time does not pass here: a thread that is not woken sleeps for ever.
 pub(crate) fn park_timeout(_: Duration) {
     TOKEN.with(Clone::clone).wait();
 }
 
-/// A poll of sockets that nothing but its eventfd ends.
+/// A poll of sockets that only its eventfd ends.
 pub(crate) struct Registry(pub Signal);
 
 pub(crate) struct Token;

@@ -1,4 +1,4 @@
-//! What holds of the hand-overs between threads, and that a bug in each would be found.
+//! The hand-overs between threads hold, and a bug in each would be found.
 
 use niagara_models::check::Weakness::{NoFences, NoTotalOrder};
 use niagara_models::check::{finds, holds};

@@ -11,7 +11,7 @@ pub struct AckedIsApplied {
 }
 
 impl AckedIsApplied {
-    /// The global log has gone on by a command.
+    /// A command was added to the global log.
     pub fn executed(&mut self, command: &Bytes) {
         self.executed.insert(command.clone());
     }
@@ -19,7 +19,7 @@ impl AckedIsApplied {
     /// A client was told that a command, unlike any other, was executed.
     pub fn acknowledged(&self, command: &Bytes) -> Result<(), Broken> {
         hold(self.executed.contains(command), "acked_is_applied", || {
-            format!("{command:?} was acknowledged, and is not in the global log")
+            format!("{command:?} was acknowledged, but is not in the global log")
         })
     }
 }

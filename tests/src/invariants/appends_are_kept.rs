@@ -2,13 +2,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Broken, hold};
 
-/// What is appended to a key stays where it was put, once: every read begins as the reads before it ended, and holds all that was
-/// acknowledged before it began. Each append adds a text of its own that ends in a semicolon, and nobody sets or deletes the key.
+/// What is appended to a key stays where it was put, once: every read extends the reads before it, and holds
+/// everything that was acknowledged before it began. Each append adds a unique text that ends in a semicolon,
+/// and nobody sets or deletes the key.
 #[derive(Debug, Default)]
 pub struct AppendsAreKept {
-    /// The longest value that was read.
+    /// The longest value read.
     longest: Vec<u8>,
-    /// What was appended, by the length that its client was told.
+    /// Appended texts, by the length that their clients were told.
     acknowledged: BTreeMap<usize, Vec<u8>>,
     /// No read that begins now may see less.
     least: usize,
@@ -18,12 +19,12 @@ const NAME: &str = "appends_are_kept";
 const END: u8 = b';';
 
 impl AppendsAreKept {
-    /// A read begins: the length that it must see at least.
+    /// A read begins. Returns the length that it must see at least.
     pub fn begin(&self) -> usize {
         self.least
     }
 
-    /// A client was told that its text has made the value as long as this.
+    /// A client was told that its text has made the value this long.
     pub fn acknowledged(&mut self, text: &[u8], length: usize) -> Result<(), Broken> {
         let before = self.acknowledged.insert(length, text.to_vec());
         hold(before.is_none(), NAME, || {
@@ -34,7 +35,7 @@ impl AppendsAreKept {
         self.stands_where_told(length, text)
     }
 
-    /// A read that must see at least so many bytes has seen these.
+    /// A read that must see at least `least` bytes has returned these.
     pub fn read(&mut self, least: usize, value: &[u8]) -> Result<(), Broken> {
         self.length(least, value.len())?;
         let common = value.len().min(self.longest.len());
@@ -54,7 +55,7 @@ impl AppendsAreKept {
         self.acknowledged.iter().try_for_each(|(length, text)| self.stands_where_told(*length, text))
     }
 
-    /// A read of the length alone, which must be so much at least.
+    /// A read of the length alone, which must be at least `least`.
     pub fn length(&mut self, least: usize, length: usize) -> Result<(), Broken> {
         hold(length >= least, NAME, || format!("{length} bytes are read where {least} were there before"))?;
         self.least = self.least.max(length);

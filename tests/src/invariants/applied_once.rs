@@ -5,14 +5,15 @@ use niagara_kvstore::command::{self, Command};
 
 use super::{Broken, hold};
 
-/// Each command is executed once. Told by those whose bytes no other command has: a simulated client writes and appends no value twice.
+/// Each command is executed once. Checked for commands with unique bytes: a simulated client writes and
+/// appends no value twice.
 #[derive(Debug, Default)]
 pub struct AppliedOnce {
     seen: BTreeSet<Bytes>,
 }
 
 impl AppliedOnce {
-    /// The global log has gone on by a command.
+    /// A command was added to the global log.
     pub fn executed(&mut self, position: u64, command: &Bytes) -> Result<(), Broken> {
         let unlike_others = matches!(
             command::decode(command),

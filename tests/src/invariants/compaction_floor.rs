@@ -4,8 +4,9 @@ use niagara_engine::snapshot::Header;
 
 use super::{Broken, hold};
 
-/// Nothing above a durable snapshot is dropped from a log, which begins above entry `floor`; and as long as there are two, nothing
-/// above the older one. A log that was reset begins above a snapshot that was received, or, since the start, above `at_start`.
+/// Nothing above a durable snapshot is dropped from a log, which begins above entry `floor`; and if there are
+/// two snapshots, nothing above the older one. A log that was reset begins above a received snapshot, or,
+/// since the start, above `at_start`.
 pub fn check_compaction_floor<'h>(
     (server, group): (u64, usize),
     floor: u64,

@@ -1,7 +1,9 @@
 use super::{Activity, Broken, hold};
 
-/// What is sent and done is in proportion to what clients want and to time, whatever goes wrong: nothing is sent over and over, and
-/// nobody is elected all the time. An entry costs each server a round of its log, its sequencer, its application and a front end. In 500 seeds the most was a quarter to two thirds of each bound.
+/// Messages and work are in proportion to what clients request and to time, whatever goes wrong: nothing is
+/// sent over and over, and elections do not follow each other without end. An entry costs each server a round
+/// of its log, its sequencer, its application and a front end. In 500 seeds the most was a quarter to two
+/// thirds of each bound.
 pub fn check_cost_is_bounded(did: Activity, (servers, groups): (u64, u64), ticks: u64) -> Result<(), Broken> {
     let followers = servers - 1;
     let within = did.elections <= 30 * groups

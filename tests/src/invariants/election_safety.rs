@@ -4,8 +4,8 @@ use niagara_engine::sim::Standing;
 
 use super::{Broken, hold};
 
-/// At most one leader can be elected in a term of a group (Raft, figure 3); and a replica's term never goes back, nor does it
-/// forget its vote, not even over a restart: what it has promised binds it.
+/// At most one leader can be elected in a term of a group (Raft, figure 3). A replica's term never falls, and
+/// it never forgets its vote, not even over a restart: its promises bind it.
 #[derive(Debug, Default)]
 pub struct ElectionSafety {
     leaders: BTreeMap<(usize, u64), u64>,
@@ -14,7 +14,7 @@ pub struct ElectionSafety {
 }
 
 impl ElectionSafety {
-    /// A replica stands like this; `true` if it has just come to lead.
+    /// Takes a replica's standing; returns `true` if it has just become the leader.
     pub fn observe(&mut self, server: u64, group: usize, standing: &Standing) -> Result<bool, Broken> {
         let Standing { term, leads, .. } = *standing;
         if !leads {
@@ -33,7 +33,7 @@ impl ElectionSafety {
         self.promises.insert((server, group), (standing.term, standing.vote));
     }
 
-    /// A replica has started from what its disk holds.
+    /// A replica has started from its disk.
     pub fn started(&mut self, server: u64, group: usize, standing: &Standing) -> Result<(), Broken> {
         let (term, vote) = self.promises.get(&(server, group)).copied().unwrap_or_default();
         // A write that was not reported as durable may have become so.

@@ -3,8 +3,8 @@ use niagara_engine::agreement::{Agreement, DigestOf};
 
 use super::{Broken, hold};
 
-/// Any two servers that have executed the same part of the global log hold the same state, and none takes itself for parted
-/// from the others. Each keeps digests of both at positions that it shares with the others.
+/// Any two servers that have executed the same part of the global log have the same state, and none considers
+/// itself diverged from the others. Each keeps digests of both at positions that it shares with the others.
 pub fn check_equal_states(servers: &[Status]) -> Result<(), Broken> {
     match Agreement::of(servers, 0) {
         Agreement::Agree { position } => hold(position > 0, "equal_states", || {

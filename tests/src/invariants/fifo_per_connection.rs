@@ -5,7 +5,7 @@ use niagara_kvstore::command::{self, Command};
 
 use super::{Broken, hold};
 
-/// What the keys begin with to which one connection alone writes rising numbers.
+/// Prefix of the keys to which a single connection writes rising numbers.
 pub const FIFO: &[u8] = b"fifo:";
 
 /// The commands of a connection are executed in the order in which they were sent.
@@ -15,7 +15,7 @@ pub struct FifoPerConnection {
 }
 
 impl FifoPerConnection {
-    /// The global log has gone on by a command.
+    /// A command was added to the global log.
     pub fn executed(&mut self, position: u64, command: &Bytes) -> Result<(), Broken> {
         let Ok(Command::Set { key, value, .. }) = command::decode(command) else { return Ok(()) };
         if !key.starts_with(FIFO) {

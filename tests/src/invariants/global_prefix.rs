@@ -4,32 +4,32 @@ use bytes::Bytes;
 
 use super::{Broken, hold};
 
-/// Any two servers' global logs agree on their common prefix: what a server executes is what the first one to get there has
-/// executed, at the same position.
+/// Any two servers' global logs agree on their common prefix: a server executes what the first one to get
+/// there has executed, at the same position.
 #[derive(Debug, Default)]
 pub struct GlobalPrefix {
     log: Vec<(u64, Bytes)>,
-    /// How many commands each server has executed in its present life.
+    /// How many commands each server has executed in its current life.
     executed: BTreeMap<u64, usize>,
 }
 
 impl GlobalPrefix {
-    /// The global log's commands, as far as any server has executed it.
+    /// Commands of the global log, as far as any server has executed it.
     pub fn log(&self) -> &[(u64, Bytes)] {
         &self.log
     }
 
-    /// How many commands of the global log a server has executed, itself or in a state that it has restored.
+    /// How many commands of the global log a server has executed, itself or as part of a restored state.
     pub fn executed_by(&self, server: u64) -> usize {
         self.executed.get(&server).copied().unwrap_or(0)
     }
 
-    /// A server has started anew, with an empty state.
+    /// A server has restarted, with an empty state.
     pub fn restarted(&mut self, server: u64) {
         self.executed.remove(&server);
     }
 
-    /// A server goes on from the state of a position, which another one has got to by itself.
+    /// A server has restored the state of a position that another one has reached by execution.
     pub fn restored(&mut self, server: u64, position: u64) -> Result<(), Broken> {
         let before = self.log.partition_point(|(at, _)| *at <= position);
         let done = self.executed.entry(server).or_default();
@@ -43,7 +43,7 @@ impl GlobalPrefix {
         Ok(())
     }
 
-    /// A server has executed these. Returns how many of them nobody had executed before.
+    /// A server has executed these. Returns how many of them no server had executed before.
     pub fn executed(&mut self, server: u64, commands: Vec<(u64, Bytes)>) -> Result<usize, Broken> {
         let known = self.log.len();
         let done = self.executed.entry(server).or_default();

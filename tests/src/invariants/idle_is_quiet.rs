@@ -2,22 +2,22 @@ use std::ops::Sub;
 
 use super::{Broken, hold};
 
-/// What a cluster does.
+/// Counts of what a cluster does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Activity {
-    /// Leaders elected.
+    /// Elected leaders.
     pub elections: u64,
     /// Entries appended by leaders.
     pub entries: u64,
-    /// Snapshots written.
+    /// Written snapshots.
     pub snapshots: u64,
-    /// Messages of groups sent.
+    /// Messages sent by groups.
     pub messages: u64,
-    /// Their bytes.
+    /// Bytes of these messages.
     pub sent_bytes: u64,
     /// Bytes of the entries that leaders have appended.
     pub appended_bytes: u64,
-    /// Rounds that threads have gone.
+    /// Rounds of all threads.
     pub rounds: u64,
 }
 
@@ -37,7 +37,8 @@ impl Sub for Activity {
     }
 }
 
-/// A cluster in which nobody wants anything does next to nothing: heartbeats and their answers, and what its clocks ask for.
+/// A cluster without requests does next to nothing: heartbeats and their answers, and what its clocks
+/// require.
 pub fn check_idle_is_quiet(did: Activity, may: Activity, milliseconds: u64) -> Result<(), Broken> {
     let within = did.elections <= may.elections
         && did.entries <= may.entries

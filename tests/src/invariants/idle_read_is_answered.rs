@@ -1,6 +1,6 @@
 use super::{Broken, hold};
 
-/// A strong read is answered in bounded time in a cluster in which nothing else happens, through every server.
+/// In a cluster where nothing else happens, every server answers a strong read in bounded time.
 pub fn check_idle_read_is_answered(unanswered: &[u64], waited_ms: u64) -> Result<(), Broken> {
     hold(unanswered.is_empty(), "idle_read_is_answered", || {
         format!(

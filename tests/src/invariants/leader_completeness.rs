@@ -7,14 +7,15 @@ use super::{Broken, Record, hold};
 pub struct LeaderCompleteness;
 
 impl LeaderCompleteness {
-    /// A server has come to lead a group in `term`, with this log.
+    /// A server has become leader of a group in `term`, with this log.
     pub fn elected(
         &self,
         (server, group, term): (u64, usize, u64),
         log: &LogStore,
         committed: &[Record],
     ) -> Result<(), Broken> {
-        // By log matching, equal terms at an index mean equal logs up to it: the last committed one tells for all.
+        // By log matching, equal terms at an index mean equal logs up to it, so the last committed entry
+        // suffices.
         let Some(last) = committed.iter().rposition(|record| record.term < term) else { return Ok(()) };
         let (index, wanted) = (last as u64 + 1, committed[last].term);
         hold(log.term(index) == Some(wanted), "leader_completeness", || {

@@ -4,8 +4,9 @@ use niagara_engine::sim::Standing;
 
 use super::{Broken, hold};
 
-/// A leader that a quorum has not reached for two election time-outs leads no more (Raft thesis, section 6.2); and a leader hands over
-/// to nobody whose log ends far below what is committed, since commands wait meanwhile.
+/// A leader that has not heard from a quorum for two election timeouts steps down (Raft thesis, section 6.2).
+/// And a leader never hands over to a server whose log ends far below what is committed, since commands would
+/// wait meanwhile.
 #[derive(Debug, Default)]
 pub struct LeadsAQuorum {
     /// Since when a leader has been without a quorum, in microseconds, by server and group.
@@ -13,8 +14,8 @@ pub struct LeadsAQuorum {
 }
 
 impl LeadsAQuorum {
-    /// A replica has had a tick, and can or cannot reach a quorum. Times are in microseconds: the present, and when its server last
-    /// went on after it had stood still.
+    /// A replica has had a tick, and can or cannot reach a quorum. Times are in microseconds: now, and when
+    /// its server last resumed after a pause.
     pub fn ticked(
         &mut self,
         (server, group): (u64, usize),
@@ -35,13 +36,13 @@ impl LeadsAQuorum {
         })
     }
 
-    /// A server has been started.
+    /// A server has started.
     pub fn restarted(&mut self, server: u64) {
         self.alone.retain(|(other, _), _| *other != server);
     }
 }
 
-/// A leader begins to hand over to a server whose log ends at entry `last`.
+/// A leader starts to hand over to a server whose log ends at entry `last`.
 pub fn check_transferee(
     (server, group): (u64, usize),
     standing: &Standing,

@@ -5,23 +5,23 @@ use niagara_engine::log::{EntryId, LogEntry, LogStore};
 
 use super::{Broken, hold};
 
-/// A committed entry, as far as it must be the same everywhere.
+/// The parts of a committed entry that must be the same everywhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// The term that it comes from.
+    /// The entry's term.
     pub term: u64,
-    /// A checksum of its content.
+    /// Checksum of its content.
     pub checksum: u32,
     /// What it fills.
     pub fill: EntryFill,
 }
 
-/// What one server knows to be committed at an index is what every server ever knows to be committed there (Raft, figure
-/// 3: Log Matching and State Machine Safety).
+/// What one server knows to be committed at an index is what every server ever knows to be committed there
+/// (Raft, figure 3: Log Matching and State Machine Safety).
 #[derive(Debug)]
 pub struct LogMatching {
     committed: Vec<Vec<Record>>,
-    /// How far each replica's log has been compared, in its present life.
+    /// How far each replica's log has been compared, in its current life.
     compared: BTreeMap<(u64, usize), u64>,
     read: Vec<LogEntry>,
 }
@@ -32,18 +32,18 @@ impl LogMatching {
         LogMatching { committed: vec![Vec::new(); groups], compared: BTreeMap::new(), read: Vec::new() }
     }
 
-    /// What is committed in a group, as far as anybody knows; the first has index 1.
+    /// Committed entries of a group, as far as any server knows; the first has index 1.
     pub fn committed(&self, group: usize) -> &[Record] {
         &self.committed[group]
     }
 
-    /// A server has started anew, and will be compared from the start of its logs.
+    /// A server has restarted, and is compared from the start of its logs.
     pub fn restarted(&mut self, server: u64) {
         self.compared.retain(|(of, _), _| *of != server);
     }
 
-    /// A replica knows its log, which begins above `floor`, to be committed up to here. Returns how many records are new to
-    /// everybody.
+    /// A replica knows its log, which begins above `floor`, to be committed up to `commit`. Returns how many
+    /// records no server had known.
     pub fn observe(
         &mut self,
         (server, group): (u64, usize),
@@ -57,7 +57,7 @@ impl LogMatching {
         })?;
         let known = self.committed[group].len();
         if *compared < floor.index {
-            // What a snapshot stands for is not there to be compared, but for the term of its last entry.
+            // Entries that a snapshot replaces cannot be compared, except for the term of the last one.
             let record = self.committed[group].get(floor.index as usize - 1);
             hold(record.is_some_and(|record| record.term == floor.term), "log_matching", || {
                 format!(

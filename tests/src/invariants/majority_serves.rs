@@ -1,6 +1,7 @@
 use super::{Broken, hold};
 
-/// Servers that are a quorum and to which nothing happens serve within a bound, whatever befalls the others.
+/// Servers without faults of their own that form a quorum serve within a bound, whatever happens to the
+/// others.
 pub fn check_majority_serves(
     server: u64,
     is_served: bool,

@@ -1,14 +1,14 @@
-//! What must hold, whatever happens: one invariant a file, named as in ARCHITECTURE.md. The simulator shows each of them
-//! what it needs to see after every event, as a state and as a step from what it saw before.
+//! What must hold, whatever happens: one invariant a file, named as in ARCHITECTURE.md. After every event, the
+//! simulator shows each of them what it needs to see, as a state and as a step from what it saw before.
 //!
 //! | file | holds when |
 //! |---|---|
-//! | `election_safety.rs` | a term of a group has one leader at most (Raft, figure 3) |
+//! | `election_safety.rs` | a term of a group has at most one leader (Raft, figure 3) |
 //! | `log_matching.rs` | what is committed at an index of a group's log is the same on every server, for good (Raft, figure 3) |
 //! | `leader_completeness.rs` | a new leader's log holds everything committed (Raft, figure 3) |
-//! | `position_bijection.rs` | places rise along each committed log; what is executed at a position stands in its slot |
+//! | `position_bijection.rs` | places rise along each committed log; what is executed at a position is in its slot |
 //! | `global_prefix.rs` | any two servers' global logs agree on their common prefix |
-//! | `equal_states.rs` | any two servers that have executed the same hold the same state |
+//! | `equal_states.rs` | any two servers that have executed the same have the same state |
 //! | `acked_is_applied.rs` | what was acknowledged is in the global log |
 //! | `applied_once.rs` | no command is executed twice |
 //! | `read_is_fresh.rs` | a strong read sees what was acknowledged before it began; an at-least read its position |
@@ -16,23 +16,23 @@
 //! | `compaction_floor.rs` | nothing above a durable snapshot is dropped |
 //! | `restored_state.rs` | a state that was read from a snapshot is what the commands before it lead to |
 //! | `pads_are_bounded.rs` | skips answer commands of other groups, and the anchor never skips ahead |
-//! | `idle_read_is_answered.rs` | a strong read ends in an idle cluster, through every server |
-//! | `progress_after_heal.rs` | when faults end, everything that waits gets done |
+//! | `idle_read_is_answered.rs` | a strong read completes in an idle cluster, through every server |
+//! | `progress_after_heal.rs` | when faults end, everything that waits completes |
 //! | `bytes_are_bounded.rs` | what waits behind something slow takes no more bytes than configured |
 //! | `slow_peer_is_bounded.rs` | what waits for a slow link stays within a bound |
-//! | `cost_is_bounded.rs` | what is sent and done is in proportion to what clients want and to time |
-//! | `majority_serves.rs`, `read_is_prompt.rs` | servers that are a quorum, and to which nothing happens, serve within a bound, whatever befalls another one |
-//! | `leads_a_quorum.rs` | who cannot reach a quorum leads no more, and nobody hands over to who is far behind |
-//! | `idle_is_quiet.rs` | where nobody wants anything, next to nothing happens |
+//! | `cost_is_bounded.rs` | messages and work are in proportion to what clients request and to time |
+//! | `majority_serves.rs`, `read_is_prompt.rs` | servers without faults of their own that form a quorum serve within a bound, whatever happens to another one |
+//! | `leads_a_quorum.rs` | a leader that cannot reach a quorum steps down, and never hands over to a server that is far behind |
+//! | `idle_is_quiet.rs` | without requests, next to nothing happens |
 //! | `request_is_answered.rs` | every request ends by its deadline, once, while its server lives |
-//! | `mset_is_whole.rs` | nobody sees half of an mset |
+//! | `mset_is_whole.rs` | no read sees half of an mset |
 //! | `refused_mset_sets_nothing.rs` | an mset that was not done has set nothing |
 //! | `delete_is_whole.rs` | a delete of several keys removes all of them |
 //! | `appends_are_kept.rs` | what was appended stays where it was put, once |
-//! | `scan_is_complete.rs` | a scan visits what is there all the time, once |
+//! | `scan_is_complete.rs` | a scan visits every key that exists throughout, once |
 //! | `read_shows_its_state.rs` | a read shows the state of the moment that it is answered at |
 //!
-//! The outcomes that clients were told are checked as a whole, by [`crate::linearizability`].
+//! [`crate::linearizability`] checks all outcomes that clients were told together.
 
 mod acked_is_applied;
 mod appends_are_kept;
@@ -94,24 +94,23 @@ pub use restored_state::check_restored_state;
 pub use scan_is_complete::{Scan, ScanIsComplete};
 pub use slow_peer_is_bounded::check_slow_peer_is_bounded;
 
-/// An invariant that does not hold.
+/// A broken invariant.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{invariant}: {what}")]
 pub struct Broken {
-    /// Its name.
+    /// Name of the invariant.
     pub invariant: &'static str,
-    /// What was seen.
+    /// What was seen, as a sentence.
     pub what: String,
 }
 
 impl Broken {
-    /// This invariant is broken by what was seen.
+    /// A broken invariant, with what was seen.
     pub fn new(invariant: &'static str, what: impl Into<String>) -> Broken {
         Broken { invariant, what: what.into() }
     }
 }
 
-/// `Ok` if the condition holds.
 fn hold(condition: bool, invariant: &'static str, what: impl FnOnce() -> String) -> Result<(), Broken> {
     if condition { Ok(()) } else { Err(Broken::new(invariant, what())) }
 }

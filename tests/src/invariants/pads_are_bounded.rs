@@ -2,8 +2,9 @@ use niagara_engine::batch::EntryFill;
 
 use super::{Broken, Record, hold};
 
-/// Each command entry costs any other group two skips at most, one if its leader hears of the command and of the anchor
-/// at once (`sequencer/src/padding.rs`); a group that is ahead skips again now and then, and a new leader may.
+/// Each command entry costs any other group at most two skips, or one if its leader learns of the command and
+/// of the anchor at once (`sequencer/src/padding.rs`). A group that is ahead sometimes skips again, and so
+/// may a new leader.
 #[derive(Debug)]
 pub struct PadsAreBounded {
     commands: Vec<u64>,
@@ -20,7 +21,7 @@ impl PadsAreBounded {
         PadsAreBounded { commands: vec![0; groups], skips: vec![0; groups], elections: 0 }
     }
 
-    /// A replica has come to lead.
+    /// A replica has become leader.
     pub fn elected(&mut self) {
         self.elections += 1;
     }
@@ -35,7 +36,8 @@ impl PadsAreBounded {
             }
             EntryFill::Skip { .. } => self.skips[group] += 1,
         }
-        // Levels come from appended entries, also such as never commit: those of a deposed leader, a few per election.
+        // Levels come from appended entries, including some that never commit: those of a deposed leader, a
+        // few per election.
         let commands: u64 = self.commands.iter().sum();
         let allowed = 2 * commands + 8 * self.elections + FREE;
         hold(self.skips[group] <= allowed, "pads_are_bounded", || {
@@ -48,7 +50,8 @@ impl PadsAreBounded {
         })
     }
 
-    /// A leader has appended an entry, when its server took this group for the anchor or not, and knew of this level.
+    /// A leader has appended an entry, at a time when its server did or did not know this group as the
+    /// anchor, and knew this level.
     pub fn appended(
         &self,
         group: usize,

@@ -4,8 +4,8 @@ use niagara_engine::batch::EntryFill;
 
 use super::{Broken, Record, hold};
 
-/// A slot has one position, and a group fills it once: places rise along each committed log, and what is executed at
-/// position g stands in slot (p, r) with g = (p - 1) * R + r.
+/// A slot has one position, and a group fills it once: places rise along each committed log, and what is
+/// executed at position g is in slot (p, r) with g = (p - 1) * R + r.
 #[derive(Debug)]
 pub struct PositionBijection {
     last: Vec<u64>,
@@ -26,7 +26,7 @@ impl PositionBijection {
             self.commands[group].insert(place);
         }
         hold(place > last, "position_bijection", || {
-            format!("group {} fills place {place} behind place {last}", group + 1)
+            format!("group {} fills place {place} after place {last}", group + 1)
         })
     }
 

@@ -1,7 +1,7 @@
 use super::{Broken, hold};
 
-/// A strong read sees every command that was acknowledged anywhere before it began; a read of at least a position sees
-/// everything up to it.
+/// A strong read sees every command that was acknowledged anywhere before it began; an at-least read sees
+/// everything up to its position.
 #[derive(Debug, Default)]
 pub struct ReadIsFresh {
     newest: u64,
@@ -13,12 +13,13 @@ impl ReadIsFresh {
         self.newest = self.newest.max(position);
     }
 
-    /// A strong read begins: its answer must not be older than this.
+    /// A strong read begins. Returns the least position that its answer may have.
     pub fn begin(&self) -> u64 {
         self.newest
     }
 
-    /// A read that must see at least position `least` is answered by a server that has executed up to `applied`.
+    /// A read that must see at least position `least` is answered by a server that has executed up to
+    /// `applied`.
     pub fn answered(&self, server: u64, least: u64, applied: u64) -> Result<(), Broken> {
         hold(applied >= least, "read_is_fresh", || {
             format!("server {server} answers at position {applied} a read that must see position {least}")

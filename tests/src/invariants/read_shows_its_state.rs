@@ -7,25 +7,25 @@ use niagara_kvstore::{Kv, Version};
 
 use super::{Broken, hold};
 
-/// A read shows what those commands lead to that its server had executed at that moment, and is not said to be of a position that
-/// they do not reach. Strong, at-least and weak reads differ in when that moment is, and in nothing else.
+/// A read shows the state after the commands that its server had executed at that moment, and never claims a
+/// position that these do not reach. Strong, at-least and weak reads differ only in when that moment is.
 #[derive(Debug, Default)]
 pub struct ReadShowsItsState {
-    /// It executes the global log by itself.
+    /// A store that executes the global log.
     alone: Kv,
-    /// Where each command of the global log stands.
+    /// Position of each command of the global log.
     positions: Vec<u64>,
-    /// What each key held, by how many commands were executed when it began to.
+    /// What each key held, by the number of commands after which it began to.
     held: BTreeMap<Vec<u8>, Vec<(usize, Held)>>,
 }
 
-/// A value and its version, if there is one.
+/// A value and its version; `None` for a missing key.
 pub type Held = Option<(Bytes, Version)>;
 
 const NAME: &str = "read_shows_its_state";
 
 impl ReadShowsItsState {
-    /// The global log has gone on by a command.
+    /// A command was added to the global log.
     pub fn executed(&mut self, position: u64, command: &Bytes) {
         self.alone.execute(GlobalPosition::new(position), command);
         self.positions.push(position);
@@ -44,7 +44,8 @@ impl ReadShowsItsState {
         }
     }
 
-    /// A server that had executed so many commands says that its state is that of a position, or a later one.
+    /// A server that had executed so many commands claims that its state is that of a position, or a later
+    /// one.
     pub fn says_position(&self, server: u64, executed: usize, position: u64) -> Result<(), Broken> {
         let up_to = self.positions.partition_point(|at| *at <= position);
         hold(up_to <= executed, NAME, || {
@@ -55,7 +56,8 @@ impl ReadShowsItsState {
         })
     }
 
-    /// A server that had executed so many commands has read a key, and found this value, and this version if it says so.
+    /// A server that had executed so many commands has read a key and found this value, and, if it says so,
+    /// this version.
     pub fn shows(
         &self,
         server: u64,

@@ -1,7 +1,8 @@
 use super::{Broken, hold};
 
-/// Whoever has asked something is told its outcome by the deadline, in one of the ways that there are, as long as the server and the
-/// connection live; and where many were asked at once, no longer passes between two answers. Times are in milliseconds.
+/// Every caller learns an outcome by the deadline, of one kind or another, as long as the server and the
+/// connection live. If many requests were sent at once, no more time than that passes between two answers.
+/// Times are in milliseconds.
 pub fn check_request_is_answered(
     server: u64,
     waited: u64,

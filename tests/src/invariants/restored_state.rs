@@ -19,7 +19,7 @@ pub fn check_restored_state(
     hold(expected == found, "restored_state", || {
         let differ = expected.iter().zip(&found).find(|(expected, found)| expected != found);
         format!(
-            "server {server} goes on from position {position} with {} keys instead of {}; the first that differs: {differ:?}",
+            "server {server} resumes from position {position} with {} keys instead of {}; the first that differs: {differ:?}",
             found.len(),
             expected.len()
         )

@@ -2,16 +2,16 @@ use std::collections::BTreeSet;
 
 use super::{Broken, hold};
 
-/// A scan visits every key that is there from its begin to its end, and visits it once.
+/// A scan visits every key that exists from its begin to its end exactly once.
 #[derive(Debug, Default)]
 pub struct ScanIsComplete {
     lasting: BTreeSet<Vec<u8>>,
 }
 
-/// A scan under way.
+/// A scan in progress.
 #[derive(Clone, Debug)]
 pub struct Scan {
-    /// What it must have visited at its end.
+    /// What it has yet to visit.
     missing: BTreeSet<Vec<u8>>,
     visited: BTreeSet<Vec<u8>>,
 }
@@ -19,7 +19,7 @@ pub struct Scan {
 const NAME: &str = "scan_is_complete";
 
 impl ScanIsComplete {
-    /// A client was told that a key is there, which nobody deletes.
+    /// A client was told that a key exists, which nobody deletes.
     pub fn lasts(&mut self, key: &[u8]) {
         self.lasting.insert(key.to_vec());
     }
@@ -31,7 +31,7 @@ impl ScanIsComplete {
 }
 
 impl Scan {
-    /// A page has shown these keys; those that nobody deletes are named by `lasts`.
+    /// A page has shown these keys; `lasts` tells those that nobody deletes.
     pub fn page(&mut self, keys: &[Vec<u8>], lasts: impl Fn(&[u8]) -> bool) -> Result<(), Broken> {
         for key in keys.iter().filter(|key| lasts(key)) {
             self.missing.remove(key);
@@ -42,7 +42,7 @@ impl Scan {
         Ok(())
     }
 
-    /// That was the last page.
+    /// The last page has been read.
     pub fn end(&self) -> Result<(), Broken> {
         let missing = self.missing.first();
         hold(missing.is_none(), NAME, || {

@@ -1,4 +1,5 @@
-//! Why there is no order: the operations whose answers contradict each other, and how far the longest order comes.
+//! Explains why there is no order: the operations whose answers contradict each other, and how long an order
+//! can get.
 
 use std::fmt::{self, Debug, Display, Formatter};
 
@@ -12,22 +13,23 @@ const ATTEMPTS: usize = 400;
 /// Operations on a key whose answers no order explains. All texts are for people; an operation is one line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// The key.
+    /// The key, as text.
     pub key: String,
     /// What is wrong, in a sentence.
     pub what: String,
-    /// Operations whose answers contradict each other, by begin. Usually each of them is needed for that.
+    /// Operations whose answers contradict each other, by begin. Usually each of them is needed for the
+    /// contradiction.
     pub operations: Vec<String>,
-    /// How many other operations on the key ended before, or overlap these. Their answers do not matter.
+    /// How many other operations on the key ended before these, or overlap them. Their answers do not matter.
     pub others: usize,
     /// The end of the longest order of operations, from first to last.
     pub order: Vec<String>,
-    /// What the key can hold after orders as long as that, and the operations that cannot follow then.
+    /// What the key can hold after orders of that length, and the operations that then cannot follow.
     pub stuck: Vec<(String, Vec<String>)>,
 }
 
 impl Violation {
-    /// Of two changes that were given the same version, if there are any.
+    /// Two changes with the same version, if there are any.
     pub(super) fn of_shared_version<K: Debug>(timeline: &Timeline<'_, K>) -> Option<Violation> {
         let (version, first, second) = timeline.shared_version()?;
         Some(Violation {
@@ -40,7 +42,7 @@ impl Violation {
         })
     }
 
-    /// Of a history without an order; `budget` is what its explanation may cost.
+    /// Explains a history without an order, at a cost of at most `budget` steps.
     pub(super) fn explain<K: Clone + Debug>(
         timeline: &Timeline<'_, K>,
         frontier: &Frontier,
@@ -60,13 +62,13 @@ impl Violation {
         let stuck = frontier.ends.iter().map(|(state, cannot_follow)| {
             (state.to_string(), cannot_follow.iter().map(|&rank| line(rank)).collect())
         });
-        // The search has not looked at what began after the end of the operation that it waits for.
+        // The search has not visited what began after the end of the operation that it waits for.
         let last = timeline.answered[frontier.next as usize].ended.expect("it is answered").0;
         let until =
             |last| history.iter().filter(move |operation| operation.began <= last).map(|&seen| seen.clone());
         let mut seen: Vec<Operation<K>> = until(last).collect();
         if !matches!(search(&Timeline::new(seen.iter()), &mut budget.clone()), Found::NoOrder(_)) {
-            // Then it depends on a version that a later operation was given.
+            // Then it depends on the version of a later operation.
             seen = until(u64::MAX).collect();
         }
         let answered = seen.iter().filter(|operation| operation.ended.is_some()).count();
@@ -82,7 +84,8 @@ impl Violation {
     }
 }
 
-/// Takes back answers for as long as there is no order, many at once first; leaves the operations that still have one.
+/// Removes answers, many at once first, as long as there is still no order; returns the operations that keep
+/// theirs.
 fn without_needless_answers<K: Clone>(mut history: Vec<Operation<K>>, mut budget: u64) -> Vec<Operation<K>> {
     history.sort_by_key(|operation| operation.began);
     let mut attempts = ATTEMPTS;
@@ -113,7 +116,8 @@ fn without_needless_answers<K: Clone>(mut history: Vec<Operation<K>>, mut budget
     history
 }
 
-/// An operation of which nobody knows how it ended; `None` if its answer says that it changed nothing, or it is a read.
+/// The same operation with an unknown outcome; `None` if its answer says that it changed nothing, or it is a
+/// read.
 fn without_answer<K: Clone>(operation: &Operation<K>) -> Option<Operation<K>> {
     let changes = match operation.ended {
         Some((_, Output::ConditionFailed | Output::Deleted { existed: false })) => false,

@@ -1,14 +1,16 @@
-//! Whether some order of operations on a store explains all that its clients were told.
+//! Whether some order of operations on a store explains everything that its clients were told.
 //!
-//! A history is *linearizable* (Herlihy and Wing, 1990) if its operations can be put in one order, each at a moment between
-//! its begin and its end, in which a store that does one after another gives the same answers. [`check`] searches for the order,
-//! key by key, since a history is linearizable if, and only if, its part for each key is. It never reports a violation that
-//! is none: what a client does not know may be anything.
+//! A history is *linearizable* (Herlihy and Wing, 1990) if its operations can be put in one order, each at a
+//! moment between its begin and its end, in which a store that executes them one by one gives the same
+//! answers. [`check`] searches for the order key by key, since a history is linearizable if, and only if, its
+//! part for each key is. It reports no false violations: what a client does not know may be anything.
 //!
-//! A client may not know whether an operation happened, and which version it was given:
-//! - An operation with an unknown outcome may take its place in the order at any time after its begin, or never.
-//! - A version is given to one change of a key only. That of a change whose client was not told is any that no other
-//!   change has, until an answer reveals it: a [`Get`](Input::Get) that shows it, or a condition on it that held or failed.
+//! A client may not know whether an operation happened, and which version it got:
+//! - An operation with an unknown outcome may take its place in the order at any time after its begin, or
+//!   never.
+//! - A version belongs to one change of a key only. If the client of a change was not told its version, it is
+//!   any that no other change has, until an answer reveals it: a [`Get`](Input::Get) that shows it, or a
+//!   condition on it that held or failed.
 //!
 //! ```
 //! use niagara_tests::linearizability::{Condition, Input, Operation, Output, Verdict, check};
@@ -40,38 +42,39 @@ pub use operation::{Condition, Input, Operation, Output};
 use search::{Found, search};
 use timeline::Timeline;
 
-/// What [`check`] found.
+/// The result of [`check`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// For each key there is an order.
+    /// There is an order for each key.
     Linearizable,
-    /// For this key there is none. It is the first such key; others may be wrong too.
+    /// There is none for this key. It is the first such key; others may be wrong, too.
     Violation(Violation),
-    /// No violation was found, but the search for an order on this key was given up.
+    /// No violation was found, but the search for an order on this key exceeded its budget.
     OutOfBudget {
-        /// The key.
+        /// The key, as text.
         key: String,
-        /// How many operations on it there are.
+        /// Number of operations on it.
         operations: usize,
-        /// How many steps the search was allowed.
+        /// Number of steps that the search was allowed.
         budget: u64,
     },
 }
 
-/// How many steps the explanation of a violation may take. Small histories, those of a simulator, are explained fully by
-/// fewer; for others it is a matter of seconds, after which more operations are named than contradict each other.
+/// How many steps the explanation of a violation may take. Small histories, such as a simulator's, need fewer
+/// to be explained fully. For others the search stops after some seconds, and names more operations than
+/// contradict each other.
 const EXPLANATION_STEPS: u64 = 300_000;
 
-/// Searches for an order of the operations on each key, in at most `budget` steps per key. A step is a situation looked at, or an
-/// operation with an unknown outcome considered there; a history without any takes about one step per operation, unless many
-/// operations overlap. The explanation of a violation takes
-/// longer than to find it: seconds, if the history is long.
+/// Searches for an order of the operations on each key, in at most `budget` steps per key. A step visits a
+/// situation, or considers an operation with an unknown outcome there; a history without unknown outcomes
+/// takes about one step per operation, unless many operations overlap. Explaining a violation takes longer
+/// than finding it: seconds, if the history is long.
 ///
-/// The history may be given in any order. The same history gives the same verdict. At most 2048 operations on a key may overlap
-/// with each other; with more, the verdict is [`Verdict::OutOfBudget`].
+/// The history may be in any order. The same history gives the same verdict. At most 2048 operations on a key
+/// may overlap each other; with more, the verdict is [`Verdict::OutOfBudget`].
 ///
 /// # Panics
-/// When an operation ends before it begins.
+/// If an operation ends before it begins.
 pub fn check<K: Ord + Clone + Debug>(history: &[Operation<K>], budget: u64) -> Verdict {
     let mut by_key: BTreeMap<&K, Vec<&Operation<K>>> = BTreeMap::new();
     for operation in history {

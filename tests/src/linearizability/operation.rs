@@ -5,89 +5,90 @@ use std::fmt::{self, Debug, Display, Formatter};
 /// What a client asked of one key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Input {
-    /// To read it.
+    /// Reads it.
     Get,
-    /// To give it a value.
+    /// Sets its value.
     Set {
-        /// The new value. Its 64 bits are those of the `i64` that a [`Output::Found`] shows.
+        /// The new value. Its 64 bits are those of the `i64` in [`Output::Found`].
         value: u64,
-        /// When to.
+        /// Condition for the write.
         condition: Condition,
     },
-    /// To remove it.
+    /// Removes it.
     Delete {
-        /// When to.
+        /// Condition for the removal.
         condition: Condition,
     },
-    /// To add to its value, where an absent key counts as 0.
+    /// Adds to its value; an absent key counts as 0.
     Increment {
-        /// How much.
+        /// Number to add.
         by: i64,
     },
 }
 
-/// What must be true of a key for a write to happen.
+/// What must hold for a write to happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Condition {
-    /// Anything.
+    /// No condition.
     Always,
-    /// It does not exist.
+    /// The key does not exist.
     IfAbsent,
-    /// It exists.
+    /// The key exists.
     IfPresent,
-    /// It exists, and its value comes from the change with this version.
+    /// The key exists, and its value comes from the change with this version.
     IfVersion(u64),
 }
 
 /// What the client was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Output {
-    /// Of a Get: the key exists.
+    /// For a Get: the key exists.
     Found {
         /// Its value.
         value: i64,
         /// The version of the change that the value comes from, if the client was told.
         version: Option<u64>,
     },
-    /// Of a Get: the key does not exist.
+    /// For a Get: the key does not exist.
     Absent,
-    /// Of a Set or an Increment: done.
+    /// For a Set or an Increment: done.
     Written {
-        /// Of an Increment: the sum.
+        /// For an Increment: the sum.
         value: Option<i64>,
         /// The version of this change, if the client was told.
         version: Option<u64>,
     },
-    /// Of a Set: done, and the client was shown what the key held before.
+    /// For a Set: done, and the client was shown the old value.
     Swapped {
-        /// The value before; nothing if the key did not exist.
+        /// The old value; `None` if the key did not exist.
         before: Option<i64>,
     },
-    /// Of a Delete: done.
+    /// For a Delete: done.
     Deleted {
         /// Whether the key existed.
         existed: bool,
     },
-    /// Of a conditional Set or Delete: the condition did not hold, and nothing was done.
+    /// For a conditional Set or Delete: the condition did not hold, and nothing was done.
     ConditionFailed,
 }
 
 /// One operation on one key.
 ///
-/// Times are any numbers that never go back, the same clock for all clients: nanoseconds, or a count of events. One
-/// operation precedes another if it ended at a *lower* time than the other began at; at the same time they overlap.
+/// Times are any numbers that never fall, from one clock for all clients: nanoseconds, or a count of events.
+/// One operation precedes another if it ended at a *lower* time than the other began at; at equal times they
+/// overlap.
 #[derive(Clone, Debug)]
 pub struct Operation<K> {
-    /// Who asked; only for the reader of a violation.
+    /// Number of the client; only for the reader of a violation.
     pub client: u64,
-    /// Of which key.
+    /// The key that it concerns.
     pub key: K,
     /// When the client asked.
     pub began: u64,
-    /// When it was told, and what. `None` is an unknown outcome: it may have happened at any time from `began` on,
-    /// or never. Operations that were refused, and so did not happen, are to be left out of a history.
+    /// When the client was told, and what. `None` is an unknown outcome: it may have happened at any time
+    /// from `began` on, or never. Leave out operations that were refused, and so did not happen.
     pub ended: Option<(u64, Output)>,
-    /// What it asked.
+    /// What the client asked.
     pub input: Input,
 }
 

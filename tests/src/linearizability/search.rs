@@ -1,14 +1,15 @@
-//! The search for an order (Wing and Gong, 1993), which never looks at the same situation twice (Lowe, 2017).
+//! The search for an order (Wing and Gong, 1993), which never visits the same situation twice (Lowe, 2017).
 //!
-//! A *situation* is what is in the order so far, and what the key holds then; how it came about does not matter. From each,
-//! the search tries all operations that may be next: those that began before any other that is not in the order ended.
+//! A *situation* is the set of operations in the order so far, and what the key holds then; the path to it
+//! does not matter. From each, the search tries all operations that may be next: those that began before any
+//! other operation outside of the order ended.
 //!
 //! Three rules keep it small; none loses an answer:
-//! - An operation that fits, and neither changes nor reveals anything, is taken at once, alone: whatever order there is, it
-//!   could be moved here.
-//! - An operation with an unknown outcome comes into the order only directly before one to which it makes a difference:
-//!   from an order with fewest of them, none could be left out.
-//! - Equal operations with unknown outcomes are told apart by their number only.
+//! - An operation that fits, and neither changes nor reveals anything, is taken at once, and no alternative
+//!   is tried: in any order, it could be moved here.
+//! - An operation with an unknown outcome enters the order only directly before one to which it makes a
+//!   difference: in an order with the fewest of them, none could be left out.
+//! - Equal operations with unknown outcomes are counted, not distinguished.
 
 use hashbrown::HashSet;
 
@@ -18,23 +19,23 @@ use super::sums::{Sums, value_before};
 use super::timeline::Timeline;
 use super::used_sets::UsedSets;
 
-/// What the search found.
+/// The result of the search.
 pub(super) enum Found {
     /// An order of all operations.
     Order,
-    /// There is none. How far the orders came that came farthest.
+    /// There is none. Describes the longest orders.
     NoOrder(Frontier),
     /// Neither, so far.
     OutOfBudget,
 }
 
-/// The farthest that an order comes.
+/// The end of the longest orders.
 pub(super) struct Frontier {
-    /// The operation that the orders wait for: all that ended before it are in them.
+    /// The operation that the orders wait for: they hold all that ended before it.
     pub(super) next: u32,
     /// What a key can hold then, and which operations could not follow, by rank.
     pub(super) ends: Vec<(State, Vec<u32>)>,
-    /// The operations of one of these orders, the last ones, from first to last.
+    /// The last operations of one of these orders, from first to last.
     pub(super) order: Vec<Step>,
 }
 
@@ -44,7 +45,7 @@ const STEPS_SHOWN: usize = 6;
 /// How many different states at the frontier are kept for the reader of a violation.
 const ENDS_SHOWN: usize = 4;
 
-/// What comes into the order.
+/// An operation that enters the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// The answered operation with this rank.
@@ -53,8 +54,8 @@ pub(super) enum Step {
     Optional(u32),
 }
 
-/// All operations that ended before `next`, those others with their slot in `ahead`, and of the optional ones those in the
-/// set named `used` are in the order.
+/// In the order are all operations that ended before `next`, later ones with their slot in `ahead`, and those
+/// optional ones that are in the set named `used`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Situation<const WORDS: usize> {
     next: u32,
@@ -77,16 +78,16 @@ impl<const WORDS: usize> Situation<WORDS> {
     }
 }
 
-/// A situation, and how the search came there first.
+/// A situation, and how the search first reached it.
 struct Node<const WORDS: usize> {
     situation: Situation<WORDS>,
     parent: u32,
     step: Option<Step>,
-    /// Behind an optional operation, the state before it.
+    /// After an optional operation, the state before it.
     before: Option<State>,
 }
 
-/// Which of a node's successors are to be tried.
+/// Which successors of a node to try.
 #[derive(Clone, Copy)]
 enum Phase {
     Answered,
@@ -109,16 +110,16 @@ struct Search<'a, 'b, K, const WORDS: usize> {
 enum Mode {
     /// At most once, as it is.
     Exact,
-    /// As often as one likes. Then it need not be remembered which have happened, so that the search is short; and if there is
-    /// no order even so, there is none.
+    /// Any number of times. Then the search need not remember which have happened, so it is short; and if it
+    /// finds no order even so, there is none.
     Relaxed,
 }
 
-/// How many steps per operation, and at least, the exact search may take before the relaxed one is asked. A search that does
-/// not go astray needs fewer.
+/// How many steps per operation, and at least, the exact search may take before the relaxed one is tried. A
+/// search that does not go astray needs fewer.
 const FIRST_TRY_STEPS: (u64, u64) = (20, 1000);
 
-/// Searches for an order, in at most `budget` steps, which are taken off it.
+/// Searches for an order, in at most `budget` steps, which are subtracted from it.
 pub(super) fn search<K>(timeline: &Timeline<'_, K>, budget: &mut u64) -> Found {
     if timeline.optional.is_empty() {
         return search_in(Mode::Exact, timeline, budget);
@@ -173,7 +174,7 @@ impl<'a, 'b, K, const WORDS: usize> Search<'a, 'b, K, WORDS> {
         Found::NoOrder(search.frontier())
     }
 
-    /// Tries all answered operations that may be next; true if that completes the order.
+    /// Tries all answered operations that may be next; returns true if that completes the order.
     fn try_answered(&mut self, at: u32) -> bool {
         let Node { situation, before, .. } = self.nodes[at as usize];
         let timeline = self.timeline;
@@ -200,7 +201,7 @@ impl<'a, 'b, K, const WORDS: usize> Search<'a, 'b, K, WORDS> {
         if !alone {
             self.stack.push((at, Phase::Optional));
         }
-        // The stack gives back first what is pushed last: that which ends first is to be tried first.
+        // A stack pops the last element pushed, and the operation that ends first is to be tried first.
         let mut complete = false;
         for &(rank, state) in fitting.iter().rev() {
             let reached = self.with_answered(situation, state, rank);
@@ -211,8 +212,8 @@ impl<'a, 'b, K, const WORDS: usize> Search<'a, 'b, K, WORDS> {
         complete
     }
 
-    /// Tries all optional operations that may be next and can make a difference, and says how many it looked at. An order
-    /// never ends with one.
+    /// Tries all optional operations that may be next and can make a difference. Returns how many it
+    /// considered. An order never ends with one.
     fn try_optional(&mut self, at: u32) -> u64 {
         let Node { situation, before, .. } = self.nodes[at as usize];
         let timeline = self.timeline;
@@ -237,7 +238,7 @@ impl<'a, 'b, K, const WORDS: usize> Search<'a, 'b, K, WORDS> {
                 self.visit_optional(&situation, state, kind, at);
             }
         }
-        // The stack gives back first what is pushed last.
+        // A stack pops the last element pushed.
         for (kind, state) in at_once {
             self.visit_optional(&situation, state, kind, at);
         }
@@ -253,7 +254,8 @@ impl<'a, 'b, K, const WORDS: usize> Search<'a, 'b, K, WORDS> {
         self.visit(reached, parent, Step::Optional(kind), Some(situation.state));
     }
 
-    /// Whether an answered operation can follow a change to `state` that could not, or not with that effect, without it.
+    /// Whether an answered operation can follow a change to `state` that could not, or not with that effect,
+    /// without it.
     fn matters_to_answered(&self, situation: &Situation<WORDS>, state: State) -> bool {
         self.timeline.pending(situation.next).iter().any(|&rank| {
             let after = self.after_answered(situation, state, rank);
@@ -261,7 +263,7 @@ impl<'a, 'b, K, const WORDS: usize> Search<'a, 'b, K, WORDS> {
         })
     }
 
-    /// The same for an optional one. Increments are left to [`Sums`] if they begin with a value.
+    /// The same for an optional one. [`Sums`] handles increments that start from a value.
     fn matters_to_optional(&self, situation: &Situation<WORDS>, state: State) -> bool {
         let view = View { search: self, situation };
         self.timeline.optional_at(situation.next).any(|(_, optional, _)| {
@@ -274,7 +276,7 @@ impl<'a, 'b, K, const WORDS: usize> Search<'a, 'b, K, WORDS> {
         })
     }
 
-    /// What optional increments could still add up to, and what for.
+    /// What optional increments could still add up to, and which sums are wanted.
     fn sums(&self, situation: &Situation<WORDS>) -> Sums {
         let mut sums = Sums::default();
         for (kind, optional, begun) in self.timeline.optional_at(situation.next) {
@@ -297,7 +299,7 @@ impl<'a, 'b, K, const WORDS: usize> Search<'a, 'b, K, WORDS> {
         sums
     }
 
-    /// What an answered operation makes of a state, if it is not in the order and fits.
+    /// The state after an answered operation, if it is not in the order yet and fits.
     fn after_answered(&self, situation: &Situation<WORDS>, state: State, rank: u32) -> Option<State> {
         if situation.has_slot(self.timeline.slot(rank)) {
             return None;

@@ -1,4 +1,5 @@
-//! What a key holds, and what an operation makes of it: the store's meaning, one operation after another.
+//! What a key holds, and what an operation makes of it: the semantics of the store, one operation after
+//! another.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -15,8 +16,9 @@ pub(super) enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Version {
     Known(u64),
-    /// No client was told, of an unknown outcome for one. Some answer may tell later; until then it is any version that
-    /// no other change has, and none of those with a bit in `excluded`, for which conditions failed.
+    /// No client was told, for example because the outcome is unknown. A later answer may tell; until then it
+    /// is any version that no other change has, and none of those with a bit in `excluded`, for which
+    /// conditions failed.
     Unknown {
         excluded: u64,
     },
@@ -27,13 +29,14 @@ pub(super) trait Versions {
     /// Whether a change of unknown version may turn out to have this one: no other change has it.
     fn may_be(&self, version: u64) -> bool;
 
-    /// The bit that stands for a version in `excluded`; 0 if it matters to nobody, or if there are too many to tell.
+    /// The bit for a version in `excluded`; 0 if no operation depends on it, or if there are too many
+    /// versions.
     fn exclusion(&self, version: u64) -> u64;
 }
 
 impl State {
-    /// The state after an operation that was given `output`, or that had its effect though its outcome is unknown
-    /// (`None`). No state if this one cannot give that answer, or has no room for that effect.
+    /// The state after an operation that got `output`, or that had its effect though its outcome is unknown
+    /// (`None`). Returns `None` if this state cannot give that answer, or has no room for that effect.
     pub(super) fn after(
         self,
         input: &Input,
@@ -76,7 +79,7 @@ impl State {
         }
     }
 
-    /// The value that there is.
+    /// The value, if the key exists.
     fn value(self) -> Option<i64> {
         match self {
             State::Absent => None,

@@ -3,8 +3,8 @@
 use super::operation::{Input, Output};
 use super::state::State;
 
-/// What a row of optional increments can reach. One that begins with a value, whose version nobody knows then, makes a
-/// difference only to an answered operation that depends on the value itself.
+/// What a sequence of optional increments can reach. One that starts from a value leaves a value of unknown
+/// version, and so makes a difference only to an answered operation that depends on the value itself.
 #[derive(Default)]
 pub(super) struct Sums {
     pub(super) least: i128,
@@ -21,7 +21,7 @@ impl Sums {
     }
 }
 
-/// The value that an answer says was there before, if it says.
+/// The old value, if an answer reveals it.
 pub(super) fn value_before(input: &Input, output: Output) -> Option<i64> {
     match (input, output) {
         (Input::Get, Output::Found { value, .. }) => Some(value),

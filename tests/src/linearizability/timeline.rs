@@ -1,23 +1,24 @@
-//! One key's history, laid out for the search: who overlaps whom, and which operations are optional.
+//! One key's history, arranged for the search: which operations overlap, and which are optional.
 
 use hashbrown::{HashMap, HashSet};
 
 use super::operation::{Condition, Input, Operation, Output};
 
-/// How many different versions can be told apart in the `excluded` bits of a state.
+/// How many different versions the `excluded` bits of a state can distinguish.
 const EXCLUSION_BITS: usize = 64;
 
-/// One key's history. Operations with an answer are named by their rank in the order of their ends, from 0.
+/// One key's history. Operations with an answer are identified by their rank in the order of their ends, from
+/// 0.
 pub(super) struct Timeline<'a, K> {
     /// The operations with an answer, by rising end.
     pub(super) answered: Vec<&'a Operation<K>>,
     ends: Vec<u64>,
-    /// For each of them, a number that no other one has which overlaps it.
+    /// For each of them, a number that no overlapping one has.
     slots: Vec<u32>,
     /// How many such numbers there are: the most operations that overlap.
     pub(super) width: usize,
-    /// For each of them, where in `pending` the ranks begin of those that had begun when it ended, and not ended
-    /// before, itself among them, by rising rank.
+    /// For each of them, an index into `pending`: there start, by rising rank, the ranks of the operations
+    /// that had begun when it ended, and had not ended before, including itself.
     pending_from: Vec<usize>,
     pending: Vec<u32>,
     /// Operations with an unknown outcome.
@@ -25,8 +26,8 @@ pub(super) struct Timeline<'a, K> {
     versions: HashMap<u64, VersionFacts>,
 }
 
-/// Equal questions with unknown outcomes. None of them ever has to happen, so once they have begun, they can stand for one
-/// another: only how many of them happened matters.
+/// Equal questions with unknown outcomes. None of them ever has to happen, so once they have begun they are
+/// interchangeable: only how many of them happened matters.
 pub(super) struct Optional<'a> {
     pub(super) input: &'a Input,
     /// Whether it has the same effect on every state.
@@ -35,16 +36,16 @@ pub(super) struct Optional<'a> {
     began: Vec<u64>,
 }
 
-/// Who speaks of a version.
+/// Which operations refer to a version.
 #[derive(Default)]
 pub(super) struct VersionFacts {
     /// Answered operations that found their key in it.
     pub(super) seen_by: Vec<u32>,
-    /// [`Timeline::optional`] that happen only in it.
+    /// [`Timeline::optional`] operations that only happen in it.
     pub(super) asked_by: Vec<u32>,
-    /// Answers have told which change has it.
+    /// Whether answers have told which change has it.
     pub(super) has_owner: bool,
-    /// The bit in `excluded`, for versions that some operations found, and others did not.
+    /// The bit in `excluded`, for versions that some operations found and others did not.
     pub(super) exclusion: u64,
 }
 
@@ -94,12 +95,13 @@ impl<'a, K> Timeline<'a, K> {
         self.pending_from.push(self.pending.len());
     }
 
-    /// The operations that may come next if all up to `next`, but not that, are in the order, and any others.
+    /// The operations that may come next if all up to `next`, but not that one, are in the order, with any
+    /// others.
     pub(super) fn pending(&self, next: u32) -> &[u32] {
         &self.pending[self.pending_from[next as usize]..self.pending_from[next as usize + 1]]
     }
 
-    /// See the field.
+    /// The operation's number in `slots`.
     pub(super) fn slot(&self, rank: u32) -> usize {
         self.slots[rank as usize] as usize
     }
@@ -123,7 +125,7 @@ impl<'a, K> Timeline<'a, K> {
         self.versions.get(&version)
     }
 
-    /// Two changes that were given the same version, if there are any.
+    /// Two changes with the same version, if there are any.
     pub(super) fn shared_version(&self) -> Option<(u64, &'a Operation<K>, &'a Operation<K>)> {
         let mut owners: HashMap<u64, &'a Operation<K>> = HashMap::new();
         self.answered.iter().find_map(|operation| {
@@ -142,7 +144,7 @@ fn can_have_effect(input: &Input) -> bool {
     !matches!(input, Input::Get | Input::Delete { condition: Condition::IfAbsent })
 }
 
-/// Groups equal questions; the groups are ordered by the first begin in each.
+/// Groups equal questions, ordered by the first begin in each group.
 fn optionals<'a, K>(unknown: &[&'a Operation<K>]) -> Vec<Optional<'a>> {
     let mut kinds: HashMap<&Input, usize> = HashMap::new();
     let mut optional: Vec<Optional<'a>> = Vec::new();
@@ -183,7 +185,7 @@ fn version_seen<K>(operation: &Operation<K>) -> Option<u64> {
     }
 }
 
-/// Gathers who speaks of which version.
+/// Collects which operations refer to which version.
 fn versions<K>(answered: &[&Operation<K>], optional: &[Optional<'_>]) -> HashMap<u64, VersionFacts> {
     let mut facts: HashMap<u64, VersionFacts> = HashMap::new();
     for (rank, operation) in (0..).zip(answered) {

@@ -1,10 +1,10 @@
-//! Which operations with unknown outcomes have happened, in few words.
+//! Which operations with unknown outcomes have happened, stored compactly.
 
 use hashbrown::HashMap;
 
-/// Sets of optional operations, each kept once and named by a number.
+/// Sets of optional operations, each stored once and named by a number.
 pub(super) struct UsedSets {
-    /// Pairs of a kind and how many of it, by rising kind.
+    /// Pairs of a kind and its count, by rising kind.
     sets: Vec<Box<[(u32, u32)]>>,
     names: HashMap<Box<[(u32, u32)]>, u32>,
 }
@@ -26,7 +26,7 @@ impl UsedSets {
         set.binary_search_by_key(&kind, |entry| entry.0).map_or(0, |at| set[at].1)
     }
 
-    /// The set with one more of a kind.
+    /// The name of the set with one more of a kind.
     pub(super) fn with(&mut self, name: u32, kind: u32) -> u32 {
         let mut set = self.sets[name as usize].to_vec();
         match set.binary_search_by_key(&kind, |entry| entry.0) {

@@ -1,9 +1,10 @@
-//! The rules of the sequencer, checked in every order of events that a small cluster knows.
+//! The rules of the sequencer, checked in every order of events that a small cluster can have.
 //!
-//! Random histories (`sequencer/tests/rules/`) find what is likely. Here the model checker stateright goes through *all* states of a
-//! cluster of few servers and groups, with a few commands, strong reads, ticks and changes of leader at any moment: what is
-//! found to hold, holds for every order of events as small as that. Merge, padding, places of commands and read barriers are the
-//! production code of `niagara-sequencer` itself; Raft and the network are modelled ([`State`]).
+//! Random histories (`sequencer/tests/rules/`) find what is likely. Here the model checker stateright
+//! explores *all* states of a cluster of few servers and groups, with a few commands, strong reads, ticks and
+//! changes of leader at any moment: what holds here holds for every order of events that small. Merge,
+//! padding, places of commands and read barriers are the production code of `niagara-sequencer`; Raft and the
+//! network are modelled ([`State`]).
 //!
 //! ```
 //! use niagara_tests::model::Plan;
@@ -25,36 +26,36 @@ use stateright::{Checker, HasDiscoveries, Model, Property};
 pub use state::{State, Step};
 pub use trace::Counterexample;
 
-/// A cluster to be checked, what comes to it from outside, and which rules it keeps.
+/// A cluster to check, its inputs, and the rules that it follows.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// How many groups, from 1.
+    /// Number of groups, from 1.
     pub groups: u16,
-    /// How many servers, from 1.
+    /// Number of servers, from 1.
     pub servers: usize,
-    /// All logs begin with so many commands, applied everywhere.
+    /// Number of commands in each log at the start, applied everywhere.
     pub rounds_before: u8,
-    /// How many commands may come, to any groups.
+    /// The most commands, to any groups.
     pub commands: u8,
-    /// How many strong reads may come, through any servers.
+    /// The most strong reads, through any servers.
     pub reads: u8,
-    /// How many ticks may pass in the midst of it all, on any servers. When nothing else happens any more, time goes on.
+    /// The most ticks while other events happen, on any servers. When nothing else can happen, time goes on.
     pub ticks: u8,
-    /// How many changes of leader there may be.
+    /// The most changes of leader.
     pub elections: u8,
-    /// Whom strong reads ask.
+    /// Which group strong reads ask.
     pub asked: Asked,
     /// How leaders pad.
     pub padded: Padded,
     /// A planted mistake: answers to reads are so many places too low.
     pub answers_too_low: u64,
-    /// A planted mistake: a leader's next place does not count what is not committed.
+    /// A planted mistake: a leader's next place ignores uncommitted entries.
     pub places_forget_uncommitted: bool,
     /// A planted mistake: servers merge entries before they are committed.
     pub merge_uncommitted: bool,
 }
 
-/// Whom a strong read asks.
+/// Which group a strong read asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
     /// The rule: the group that owns the slot which the merge awaits.
@@ -66,30 +67,30 @@ pub enum Asked {
 /// How a leader without commands pads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Padded {
-    /// The rule: up to the level, or ahead of it when idle, unless it never skips ahead.
+    /// The rule: up to the level, or ahead of it if idle and allowed.
     ToTheLevel {
         /// Whether idle leaders skip ahead.
         skip_ahead: bool,
     },
-    /// As the paper says: by as many no-ops as the log is shorter than the longest.
+    /// The paper's rule: by as many no-ops as the log is shorter than the longest.
     ByCount,
 }
 
-/// What a check found.
+/// The result of a check.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// How many different states there are; up to the counterexample, if there is one.
+    /// Number of different states; up to the counterexample, if there is one.
     pub states: usize,
-    /// The most steps from the beginning to any of them.
+    /// The most steps from the start to any of them.
     pub depth: usize,
-    /// How long it took.
+    /// Duration of the check.
     pub took: Duration,
-    /// How a property is violated, in as few steps as that takes.
+    /// A violation of a property, in as few steps as possible.
     pub counterexample: Option<Counterexample>,
 }
 
 impl Plan {
-    /// Two servers and two groups that keep all rules, and nothing comes from outside.
+    /// Two servers and two groups that follow all rules, without inputs.
     pub const SMALL: Self = Self {
         groups: 2,
         servers: 2,
@@ -105,7 +106,7 @@ impl Plan {
         merge_uncommitted: false,
     };
 
-    /// Goes through all states, until a property is violated.
+    /// Explores all states, until a property is violated.
     #[must_use]
     pub fn check(self) -> Report {
         let began = Instant::now();
@@ -122,7 +123,7 @@ impl Plan {
         }
     }
 
-    /// All commands that ever come.
+    /// Number of all commands, including those at the start.
     fn all_commands(&self) -> u8 {
         self.commands + self.rounds_before * self.groups as u8
     }
@@ -133,11 +134,10 @@ impl Plan {
     }
 }
 
-/// A plan under check.
 struct Search {
     plan: Plan,
-    /// Whether some state has violated a property. The first one is reported, since it takes the fewest steps; stateright would go
-    /// on for a while, and report the last.
+    /// Whether some state has violated a property. The first one is reported, since it takes the fewest
+    /// steps; stateright would continue for a while, and report the last.
     violated: AtomicBool,
 }
 
@@ -155,7 +155,7 @@ impl Model for Search {
         vec![State::new(&self.plan)]
     }
 
-    /// Nothing follows a log that goes back: the merge would panic.
+    /// Nothing follows a log whose places do not rise: the merge would panic.
     fn actions(&self, state: &State, actions: &mut Vec<Step>) {
         if properties::slots_rise(state) {
             state.steps(&self.plan, actions);

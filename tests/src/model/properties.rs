@@ -1,4 +1,4 @@
-//! What must be true of every state: the invariants of ARCHITECTURE.md that a state shows.
+//! What must hold in every state: the invariants of ARCHITECTURE.md that a state shows.
 
 use niagara_sequencer::SKIP_AHEAD_ROUNDS;
 use stateright::Property;
@@ -6,9 +6,9 @@ use stateright::Property;
 use super::state::{RETRY_TICKS, Server, State};
 use super::{Padded, Plan, Search};
 
-/// When nothing comes from outside any more, after so many ticks everything must be done. A round that is overdue is asked
-/// again after `RETRY_TICKS`; the answer may lie beyond the frontier, a tick more shows that the merge has halted, and another
-/// brings the answer of the group that it awaits; a last tick to spare.
+/// Without further inputs, everything must be done after this many ticks. An overdue round is retried after
+/// `RETRY_TICKS`. Its answer may be beyond the frontier; one more tick shows that the merge has halted, and
+/// another brings the answer of the group that it awaits. A last tick is to spare.
 pub(super) const TICKS_TO_REST: u32 = RETRY_TICKS + 4;
 
 pub(super) fn all() -> Vec<Property<Search>> {
@@ -43,8 +43,9 @@ fn global_prefix(state: &State) -> bool {
     })
 }
 
-/// A command costs another group at most two skips, or as many again under a new leader that lacks those. And no log runs away: a
-/// command raises the highest place by one, or, where leaders skip ahead, by as much as they do.
+/// A command costs another group at most two skips, or as many again under a new leader that lacks those. And
+/// no log runs away: a command raises the highest place by one, or, where leaders skip ahead, by as much as
+/// they do.
 fn pads_are_bounded(plan: &Plan, state: &State) -> bool {
     let commands = u64::from(plan.all_commands() - state.left.commands);
     let elections = u64::from(plan.elections - state.left.elections);
@@ -59,8 +60,7 @@ fn pads_are_bounded(plan: &Plan, state: &State) -> bool {
     })
 }
 
-/// When nothing happens any more but that time passes, every strong read is answered, and every command that was committed is
-/// applied by every server.
+/// When only time passes, every strong read is answered, and every server applies every committed command.
 fn idle_read_is_answered(plan: &Plan, state: &State) -> bool {
     let mut steps = Vec::new();
     state.steps_within(plan, &mut steps);

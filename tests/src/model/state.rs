@@ -1,8 +1,8 @@
-//! A cluster at a moment, and what it does in a step.
+//! A cluster at one moment, and its steps.
 //!
-//! Raft is taken for granted: each group has one true log with a committed prefix, and a leader whose log is that one. Servers
-//! hold prefixes of the logs, and hear of everything late. Only as many servers are looked at as a plan says; others make up
-//! the quorums, so that an entry may be committed that of these servers only its leader holds.
+//! Raft is taken for granted: each group has one true log with a committed prefix, and a leader whose log is
+//! that one. Servers hold prefixes of the logs, and hear of everything late. Only the servers of the plan are
+//! modelled. Others complete the quorums, so a committed entry may be on no modelled server but its leader.
 
 use niagara_sequencer::{
     Emitted, Fill, GlobalPosition, GroupId, Layout, Merge, Padding, ReadBarriers, Slot, next_place,
@@ -10,10 +10,10 @@ use niagara_sequencer::{
 
 use super::{Asked, Padded, Plan};
 
-/// After so many ticks without an answer a round of a read is asked again.
+/// A read's round is retried after this many ticks without an answer.
 pub(super) const RETRY_TICKS: u32 = 2;
 
-/// An entry of a local log that fills slots: a command, named by a number, or a skip.
+/// An entry of a local log that fills slots: a numbered command, or a skip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Entry {
     pub(super) place: u64,
@@ -28,14 +28,15 @@ pub(super) struct Group {
     pub(super) committed: usize,
 }
 
-/// A strong read, and the last position that any server had emitted when it was asked: whatever was acknowledged then is at or
-/// below it.
+/// A strong read, and the last position that any server had emitted when it was asked: everything
+/// acknowledged by then is at or below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Read {
     newest: GlobalPosition,
 }
 
-/// What a server holds of a group's log: so many entries, of which it knows so many to be committed.
+/// What a server holds of a group's log: the number of entries, and how many of them it knows to be
+/// committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Prefix {
     pub(super) held: usize,
@@ -47,7 +48,7 @@ pub(super) struct Server {
     pub(super) prefixes: Vec<Prefix>,
     level: u64,
     pub(super) merge: Merge<u8>,
-    /// Its global log without the no-ops. All that the merge has emitted is applied at once.
+    /// Its global log without the no-ops. What the merge emits is applied at once.
     pub(super) global: Vec<(GlobalPosition, u8)>,
     emitted_at_tick: GlobalPosition,
     pub(super) reads: ReadBarriers<Read>,
@@ -68,7 +69,7 @@ pub(super) enum Message {
     },
 }
 
-/// How much may still come from outside.
+/// How many inputs are left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Left {
     pub(super) commands: u8,
@@ -77,7 +78,7 @@ pub(super) struct Left {
     pub(super) elections: u8,
 }
 
-/// A cluster at a moment.
+/// A cluster at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
     pub(super) groups: Vec<Group>,
@@ -85,16 +86,16 @@ pub struct State {
     /// Sorted, since they may overtake each other.
     pub(super) messages: Vec<Message>,
     pub(super) left: Left,
-    /// A read was answered at a position below one that had been emitted when it was asked.
+    /// Whether a read was answered at a position below one that had been emitted when it was asked.
     pub(super) stale_answer: bool,
 }
 
-/// What happens next.
+/// The next event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
-    /// A client's command is cut into an entry by the leader of a group.
+    /// The leader of a group cuts a client's command into an entry.
     Command(GroupId),
-    /// A client reads strongly through a server, which asks a group.
+    /// A client makes a strong read through a server, which asks a group.
     Read(usize),
     /// Time passes on a server.
     Tick(usize),
@@ -106,9 +107,9 @@ pub enum Step {
     Replicate(GroupId, usize),
     /// One more entry of a group is committed, and its leader knows.
     Commit(GroupId),
-    /// A server hears what is committed of a group, and merges it.
+    /// A server learns what is committed of a group, and merges it.
     Learn(GroupId, usize),
-    /// A message arrives: the one with this index.
+    /// The message with this index arrives.
     Deliver(usize),
 }
 
@@ -145,7 +146,7 @@ impl State {
         state
     }
 
-    /// Everything that may happen now: what comes from outside, and what follows from what has happened.
+    /// All possible next steps: inputs, and what follows from earlier steps.
     pub(super) fn steps(&self, plan: &Plan, steps: &mut Vec<Step>) {
         let servers = 0..self.servers.len();
         for (index, group) in self.groups.iter().enumerate() {
@@ -169,7 +170,7 @@ impl State {
         self.steps_within(plan, steps);
     }
 
-    /// What may happen without anything from outside, and without time.
+    /// The possible steps without inputs, and without time.
     pub(super) fn steps_within(&self, plan: &Plan, steps: &mut Vec<Step>) {
         for (index, group) in self.groups.iter().enumerate() {
             let id = GroupId::new(index as u16 + 1);
@@ -192,7 +193,7 @@ impl State {
         steps.extend((0..self.messages.len()).map(Step::Deliver));
     }
 
-    /// Does a step that may happen.
+    /// Takes a possible step.
     pub(super) fn take(&mut self, plan: &Plan, step: Step) {
         match step {
             Step::Command(group) => {
@@ -244,7 +245,7 @@ impl State {
         self.servers.iter().map(|server| server.merge.emitted()).max().expect("there are servers")
     }
 
-    /// The place up to which a group's leader would fill its log with no-ops now.
+    /// The place up to which a group's leader would now fill its log with no-ops.
     fn padding(&self, plan: &Plan, group: GroupId) -> Option<u64> {
         let Group { log, leader, .. } = &self.groups[group.index()];
         let server = &self.servers[*leader];
@@ -261,8 +262,8 @@ impl State {
         Padding { last, level: server.level, ahead }.skip_to()
     }
 
-    /// The paper's rule: by how much the longest log is longer than this group's, as far as its leader knows them to be
-    /// committed. No-ops count like any entry.
+    /// The paper's rule: by how much the longest log is longer than this group's, as far as its leader knows
+    /// them to be committed. No-ops count like any entry.
     fn count_to_pad(&self, group: GroupId) -> Option<u64> {
         let leader = &self.servers[self.leader(group)];
         let length = |(prefix, group): (&Prefix, &Group)| {
@@ -364,7 +365,7 @@ impl State {
         }
     }
 
-    /// The new leader holds all that is committed (Raft, section 5.4.1); what it lacks is lost.
+    /// The new leader holds everything committed (Raft, section 5.4.1); what it lacks is lost.
     fn elect(&mut self, group: GroupId, server: usize) {
         let held = self.servers[server].prefixes[group.index()].held;
         let Group { leader, log, .. } = &mut self.groups[group.index()];
@@ -376,7 +377,7 @@ impl State {
         }
     }
 
-    /// Lets happen what happens without anything from outside, for so many ticks.
+    /// Lets everything happen that needs no inputs, for so many ticks.
     pub(super) fn settle(&mut self, plan: &Plan, ticks: u32) {
         for _ in 0..ticks {
             self.everyone_moves(plan);
@@ -385,7 +386,7 @@ impl State {
         self.everyone_moves(plan);
     }
 
-    /// Until nothing moves; but for a while only, since a rule under test may have no end.
+    /// Continues until nothing moves, but with a bound, since a rule under test may have no end.
     fn everyone_moves(&mut self, plan: &Plan) {
         let mut steps = Vec::new();
         for _ in 0..200 {

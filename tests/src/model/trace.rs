@@ -1,4 +1,4 @@
-//! A counterexample as a text that a stranger can read.
+//! A counterexample as a text for people.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -6,10 +6,10 @@ use super::properties::TICKS_TO_REST;
 use super::state::{Group, Message, State, Step};
 use super::{Plan, Report};
 
-/// How a property is violated.
+/// A violation of a property.
 #[derive(Clone, Debug)]
 pub struct Counterexample {
-    /// The property's name.
+    /// Name of the property.
     pub property: &'static str,
     /// What happens, step by step.
     pub steps: Vec<String>,

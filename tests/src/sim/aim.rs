@@ -1,11 +1,11 @@
-//! Steps of a server's dealings with its disk, so that faults can be aimed at each of them.
+//! Steps in which a server uses its disk, so that faults can be aimed at each of them.
 //!
-//! A fault that strikes at a random change hits what there is most of: records of the logs. The files by which servers come back
-//! are changed rarely, and each step of such a change is one that a server can die before or after.
+//! A fault at a random change mostly hits records of the logs, which are the most frequent. The files that a
+//! restart relies on change rarely, and a server can die before or after each step of such a change.
 
 use std::path::Path;
 
-/// What is done.
+/// An operation on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// A file is written.
@@ -20,14 +20,14 @@ pub enum Step {
     SyncNames,
 }
 
-/// To what.
+/// The object of an operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Kind {
-    /// A segment of a log, or what becomes one.
+    /// A segment of a log, or a file that becomes one.
     Segment,
-    /// A snapshot of the server's own.
+    /// The server's own snapshot.
     Snapshot,
-    /// A snapshot that is received.
+    /// A snapshot that is being received.
     Part,
     /// The identity.
     Identity,
@@ -37,7 +37,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// What a file is, by the name under which it is made.
+    /// The kind of a file, by the name under which it is created.
     pub fn of_file(path: &Path) -> Kind {
         let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
         match extension {
@@ -54,7 +54,7 @@ impl Kind {
         matches!(self, Kind::Snapshot | Kind::Part)
     }
 
-    /// What a directory holds.
+    /// The kind of files in a directory.
     pub fn of_dir(dir: &Path) -> Kind {
         let name = dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         match name {
@@ -69,14 +69,14 @@ impl Kind {
 /// A step that a fault is aimed at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Aim {
-    /// What is done.
+    /// The operation.
     pub step: Step,
-    /// To what.
+    /// Its object.
     pub kind: Kind,
 }
 
 impl Aim {
-    /// All that there are to aim at, with what they are called in the table of what has happened.
+    /// All steps to aim at, with their names in the coverage table.
     pub const ALL: &[(Aim, &str)] = &[
         (Aim::at(Step::Write, Kind::Segment), "died at a write of a log"),
         (Aim::at(Step::Sync, Kind::Segment), "died at a sync of a log"),
@@ -97,7 +97,7 @@ impl Aim {
         (Aim::at(Step::SyncNames, Kind::Identity), "died at a sync of the identity's name"),
     ];
 
-    /// Syncs that can fail, with what they are called once they have.
+    /// Syncs that can fail, with the names of their failures in the coverage table.
     pub const SYNCS: &[(Aim, &str)] = &[
         (Aim::at(Step::Sync, Kind::Segment), "sync of a log failed"),
         (Aim::at(Step::SyncNames, Kind::Segment), "sync of a log's names failed"),
@@ -112,12 +112,12 @@ impl Aim {
         Aim { step, kind }
     }
 
-    /// What it is called in the table of what has happened.
+    /// Its name in the coverage table.
     pub fn name(self) -> &'static str {
         self.name_in(Aim::ALL).expect("nothing else is aimed at")
     }
 
-    /// What a sync that has failed is called there.
+    /// The name there of a sync that has failed.
     pub fn failed_name(self) -> &'static str {
         self.name_in(Aim::SYNCS).unwrap_or("sync of something else failed")
     }

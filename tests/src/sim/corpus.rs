@@ -1,4 +1,4 @@
-//! The corpus: seeds that reach what few others do, or that once found something. Long runs begin with them.
+//! The corpus: seeds that reach what few others do, or that once found something. Long runs start with them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,14 +15,14 @@ const FEW: usize = 5;
 pub struct Kept {
     /// The seed.
     pub seed: u64,
-    /// What it was kept for: what it reached, or found.
+    /// Why it is kept: what it reached, or found.
     pub reasons: Vec<String>,
 }
 
 /// What a run has reached, and by which seeds.
 #[derive(Debug, Default)]
 pub struct Reached {
-    /// The first few seeds of each row of the coverage table, and of each invariant that was broken.
+    /// The first few seeds of each row of the coverage table, and of each broken invariant.
     by: BTreeMap<String, Vec<u64>>,
 }
 
@@ -32,15 +32,15 @@ impl fmt::Display for Kept {
     }
 }
 
-/// The seeds that long runs begin with.
+/// The seeds that long runs start with.
 pub fn corpus() -> Vec<Kept> {
     parse(SEEDS).expect("tests/data/seeds holds seeds")
 }
 
-/// Reads seeds, one a line, each with what it was kept for behind a `#`. Lines that begin with one are comments.
+/// Reads seeds, one per line, each with its reasons after a `#`. Lines that start with `#` are comments.
 ///
 /// # Errors
-/// The line that is no seed.
+/// The line that is not a seed.
 pub fn parse(text: &str) -> Result<Vec<Kept>, String> {
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let kept = |line: &str| {
@@ -53,7 +53,7 @@ pub fn parse(text: &str) -> Result<Vec<Kept>, String> {
 }
 
 impl Reached {
-    /// A seed has reached this.
+    /// Records what a seed has reached.
     pub fn note(&mut self, seed: u64, coverage: &Coverage, broken: Option<&str>) {
         let found = broken.map(|invariant| format!("found {invariant}"));
         for reason in coverage.rows().map(|(what, _)| what.to_owned()).chain(found) {
@@ -64,13 +64,13 @@ impl Reached {
         }
     }
 
-    /// What few seeds have reached, and none of the corpus was kept for: a seed for each.
+    /// What few seeds have reached, and no seed of the corpus is kept for: a seed for each.
     pub fn rare(&self, corpus: &[Kept]) -> Vec<Kept> {
         let is_known = |reason: &String| corpus.iter().any(|kept| kept.reasons.contains(reason));
         let rare = self.by.iter().filter(|(reason, by)| by.len() < FEW && !is_known(reason));
         let mut chosen: BTreeMap<u64, Vec<String>> = BTreeMap::new();
         for (reason, by) in rare {
-            // One that was chosen already may do.
+            // Prefer a seed that was chosen already.
             let seed = by.iter().find(|seed| chosen.contains_key(seed)).unwrap_or(&by[0]);
             chosen.entry(*seed).or_default().push(reason.clone());
         }

@@ -7,7 +7,7 @@ use std::fmt;
 use super::aim::Aim;
 use super::messages::MessageKind;
 
-/// Counts of happenings, by name.
+/// Counts of events, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coverage(BTreeMap<Cow<'static, str>, u64>);
 
@@ -147,13 +147,14 @@ pub const EXPECTED: &[(&str, &[&str])] = &[
 
 /// Steps at which servers die, and syncs that fail.
 const AIMED_AT: &str = "aimed at";
-/// Kinds of messages that are lost altogether for a while.
+/// Kinds of messages that are all lost for a while.
 const LOST: &str = "messages";
 
-/// A thing is tried if it happens once in so many seeds, or more often. The rarest do so six times on average.
+/// A thing counts as tried if it happens at least once in so many seeds. The rarest happen six times on
+/// average.
 pub const SEEDS_FOR_EACH: u64 = 2000;
 
-/// What is expected to happen, each with its kind.
+/// Expected events, each with its kind.
 fn expected() -> impl Iterator<Item = (&'static str, &'static str)> {
     let listed = EXPECTED.iter().flat_map(|(kind, names)| names.iter().map(|name| (*kind, *name)));
     let aimed = Aim::ALL.iter().chain(Aim::SYNCS).map(|(_, name)| (AIMED_AT, *name));
@@ -161,36 +162,36 @@ fn expected() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 impl Coverage {
-    /// It has happened.
+    /// Counts an event.
     pub fn count(&mut self, what: &'static str) {
         self.add(what, 1);
     }
 
-    /// It has happened so many times.
+    /// Counts so many events.
     pub fn add(&mut self, what: &'static str, times: u64) {
         if times > 0 {
             *self.0.entry(Cow::Borrowed(what)).or_default() += times;
         }
     }
 
-    /// Adds another simulation's.
+    /// Adds the counts of another simulation.
     pub fn merge(&mut self, other: &Coverage) {
         for (what, times) in &other.0 {
             *self.0.entry(what.clone()).or_default() += times;
         }
     }
 
-    /// How often it has happened.
+    /// How often an event has happened.
     pub fn of(&self, what: &str) -> u64 {
         self.0.get(what).copied().unwrap_or(0)
     }
 
-    /// What has happened, and how often, in the order of the names.
+    /// Events and their counts, in the order of their names.
     pub fn rows(&self) -> impl Iterator<Item = (&str, u64)> {
         self.0.iter().map(|(what, times)| (&**what, *times))
     }
 
-    /// What was expected and has happened never, or hardly ever, in so many seeds.
+    /// Expected events that have happened never, or hardly ever, in so many seeds.
     pub fn missing(&self, seeds: u64) -> Vec<&'static str> {
         let least = (seeds / SEEDS_FOR_EACH).max(1);
         expected().map(|(_, what)| what).filter(|what| self.of(what) < least).collect()

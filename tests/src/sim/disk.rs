@@ -1,8 +1,8 @@
-//! A server's disk: it forgets what was not synced, tears what was being written, runs full and breaks.
+//! A server's disk: it forgets what was not synced, tears interrupted writes, fills up and breaks.
 //!
-//! It promises what the log's format assumes of a disk (`engine/log/src/FORMAT.md`) and nothing more. A crash of the
-//! process leaves everything that was written. A loss of power leaves of each write that was not synced all, nothing, or
-//! any mixture of old and new bytes, and of the names that were not synced a part.
+//! It promises what the log's format assumes of a disk (`engine/log/src/FORMAT.md`) and nothing more. A crash
+//! of the process leaves everything that was written. A loss of power leaves all, nothing, or any mixture of
+//! old and new bytes of each unsynced write, and a part of the unsynced names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -19,22 +19,23 @@ use crate::chance::Chance;
 /// Bytes of a log segment before its first record.
 const SEGMENT_HEADER: usize = 64;
 
-/// A disk; clones are the same one.
+/// A disk; all clones are the same disk.
 #[derive(Clone, Debug)]
 pub struct Disk(Arc<Mutex<State>>);
 
-/// What is wrong with a disk, or is going to be.
+/// What is wrong with a disk, or will be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Trouble {
-    /// After so many more changes the server dies in the middle of one.
+    /// The server dies in the middle of a change, after so many others.
     pub dies_after: Option<u64>,
-    /// The server dies at this step: in it, or, if that is said, after it and before any other change.
+    /// The server dies at this step: in the middle of it, or, if the flag is set, after it and before any
+    /// other change.
     pub dies_at: Option<(Aim, bool)>,
-    /// There is no room for anything more.
+    /// There is no room at all.
     pub full: bool,
-    /// There is less room than the engine's reserve, though some.
+    /// There is some room, but less than the engine's reserve.
     pub nearly_full: bool,
-    /// Nothing that is written or synced comes back.
+    /// No write or sync returns.
     pub hangs: bool,
     /// There is no room for snapshots.
     pub no_room_for_snapshots: bool,
@@ -42,30 +43,30 @@ pub struct Trouble {
     pub sync_fails: Option<FailingSync>,
 }
 
-/// The sync that fails: the next one of this kind, or whichever comes next.
+/// The sync that fails: the next one of this kind, or the next of any kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FailingSync(pub Option<Aim>);
 
-/// What an operator's hand or a repaired file system takes from a server's directory.
+/// What an operator's hand or a repaired file system removes from a server's directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
     /// All of a group's log, by its number.
     Log(usize),
-    /// The last segment of one, used or not.
+    /// The last segment of a log, used or not.
     LastSegment(usize),
-    /// The first segment of several: nothing may be missed, if all in it is compacted.
+    /// The first segment of several: it may be missed by nobody, if all of it is compacted.
     FirstSegment(usize),
-    /// The end of its first segment's file.
+    /// The end of a log's first segment file.
     EndOfSegment(usize),
-    /// All snapshots: nothing is missed, if the logs reach back to their beginning.
+    /// All snapshots: they are missed by nobody, if the logs reach back to their beginning.
     Snapshots,
     /// The identity.
     Identity,
-    /// A part of it.
+    /// A part of the identity.
     PartOfIdentity,
 }
 
-/// All that a disk holds at a moment.
+/// Contents of a disk at one moment.
 #[derive(Clone, Debug)]
 pub struct Image {
     names: Names,
@@ -96,11 +97,11 @@ struct State {
     next_file: u64,
     chance: Chance,
     trouble: Trouble,
-    /// The server has died in the middle of a change: nothing it tries has an effect any more.
+    /// The server has died in the middle of a change: nothing that it tries has an effect.
     dead: bool,
     /// How often the power has failed.
     boots: u64,
-    /// The step at which the server died that was aimed at.
+    /// The aimed-at step at which the server died.
     struck: Option<Aim>,
     /// The last sync that has failed.
     failed: Option<Aim>,
@@ -122,7 +123,7 @@ struct Content {
     kind: Kind,
 }
 
-/// What is not durable of a file.
+/// A change of a file that is not durable.
 #[derive(Clone, Debug)]
 enum Change {
     Written(usize, Vec<u8>),
@@ -136,7 +137,7 @@ struct Handle {
 }
 
 impl Disk {
-    /// An empty disk.
+    /// An empty disk. `chance` decides what a loss of power takes.
     pub fn new(chance: Chance) -> Disk {
         Disk(Arc::new(Mutex::new(State {
             names: Names::default(),
@@ -159,7 +160,7 @@ impl Disk {
         change(&mut self.state().trouble);
     }
 
-    /// Whether a write or a sync would not come back for now.
+    /// Whether a write or a sync would hang now.
     pub fn hangs(&self) -> bool {
         self.state().trouble.hangs
     }
@@ -169,24 +170,25 @@ impl Disk {
         self.state().dead
     }
 
-    /// The step that was aimed at, if the server has died there since this was last asked.
+    /// The aimed-at step, if the server has died there since the last call.
     pub fn take_struck(&self) -> Option<Aim> {
         self.state().struck.take()
     }
 
-    /// The sync that has failed since this was last asked, if one has.
+    /// The sync that has failed since the last call, if any.
     pub fn take_failed(&self) -> Option<Aim> {
         self.state().failed.take()
     }
 
-    /// The process has ended: what it wrote stays. The disk is ready for the next one.
+    /// Ends the process: what it wrote stays. The disk is ready for the next process.
     pub fn process_ends(&self) {
         let mut state = self.state();
         state.dead = false;
         (state.trouble.dies_after, state.trouble.dies_at) = (None, None);
     }
 
-    /// The power fails: what was not synced is lost, torn, or there all the same. The disk is ready for the next process.
+    /// Fails the power: what was not synced is lost, torn, or kept after all. The disk is ready for the next
+    /// process.
     pub fn power_fails(&self) -> Losses {
         let mut state = self.state();
         state.dead = false;
@@ -195,8 +197,9 @@ impl Disk {
         state.lose_unsynced()
     }
 
-    /// Flips a bit of a record that was synced, behind which others were synced later, so that the damage can be told from
-    /// a torn write; or one of the newest snapshot. Gives the file and the byte, to be flipped back, or nothing if there is no such record.
+    /// Flips a bit of a synced record that is followed by others synced later, so that it cannot be mistaken
+    /// for a torn write; or a bit of the newest snapshot. Returns file, byte and mask for
+    /// [`flip_back`](Self::flip_back); `None` if there is no such record.
     pub fn flip_bit(&self, chance: &mut Chance) -> Option<(PathBuf, usize, u8)> {
         let candidates = self.records_followed_by_others();
         if candidates.is_empty() {
@@ -218,8 +221,8 @@ impl Disk {
         Some((path, at, mask))
     }
 
-    /// Log segments behind whose records there are others in a later segment, and where their records end. What stands behind
-    /// that counts for nothing.
+    /// Log segments that are followed by records in a later segment, and where their own records end. What
+    /// comes after that does not count.
     fn records_followed_by_others(&self) -> Vec<(PathBuf, usize)> {
         let dirs: BTreeSet<PathBuf> = {
             let state = self.state();
@@ -237,7 +240,7 @@ impl Disk {
         followed
     }
 
-    /// Undoes [`flip_bit`](Self::flip_bit), as an operator does who has a copy.
+    /// Undoes [`flip_bit`](Self::flip_bit), as an operator with a copy does.
     pub fn flip_back(&self, (path, at, mask): &(PathBuf, usize, u8)) {
         let mut state = self.state();
         let file = state.named(path);
@@ -256,7 +259,7 @@ impl Disk {
         }
     }
 
-    /// Puts a copy in the place of what is there.
+    /// Replaces all contents with a copy.
     pub fn put_back(&self, image: Image) {
         let mut state = self.state();
         let Image { names, durable_names, renamings, contents, trouble } = image;
@@ -264,7 +267,7 @@ impl Disk {
         (state.contents, state.trouble) = (contents, trouble);
     }
 
-    /// Loses something for good; `false` if there is nothing of the kind.
+    /// Loses something for good; `false` if there is nothing of that kind.
     pub fn lose(&self, loss: Loss) -> bool {
         let mut state = self.state();
         let named =
@@ -278,7 +281,8 @@ impl Disk {
                 (state.names.all().filter(|path| of_log(path, group)).map(Path::to_owned).collect(), None)
             }
             Loss::LastSegment(group) => {
-                // What a server has died of preparing may be there, too: it was never in use, and nobody misses it.
+                // There may also be a segment that a server died preparing: it was never in use, and nobody
+                // misses it.
                 let marked = state.last_marked_segment(group).map(|number| format!("{number:016x}.log"));
                 let is_it = |path: &&Path| {
                     of_log(path, group) && marked.as_ref().is_some_and(|name| path.ends_with(name))
@@ -328,7 +332,7 @@ impl Disk {
 }
 
 impl State {
-    /// Counts a change; an error if the server dies of it, or is dead, or there is no room.
+    /// Counts a change. Fails if the server dies of it, or is dead, or there is no room.
     fn change(&mut self, step: Step, kind: Kind, takes_room: bool) -> io::Result<()> {
         if self.dead {
             return Err(gone());
@@ -364,7 +368,7 @@ impl State {
         let kind = self.contents[&file].kind;
         self.change(Step::Sync, kind, false)?;
         if self.sync_fails(Step::Sync, kind) {
-            // As Linux does: the pages count as clean afterwards, and a second sync would report success.
+            // As in Linux, the pages count as clean afterwards, and a second sync would report success.
             self.contents.get_mut(&file).expect("an open file is there").unsynced.clear();
             return Err(io::Error::other("simulated failure of a sync"));
         }
@@ -394,7 +398,7 @@ impl State {
         self.renamings.push(renaming);
     }
 
-    /// The highest segment of a group's log that the identity says was made ready.
+    /// The highest segment of a group's log that is marked in the identity.
     fn last_marked_segment(&self, group: usize) -> Option<u64> {
         let identity = self.names.all().find(|path| path.ends_with("identity"))?;
         let text = std::str::from_utf8(&self.contents[&self.named(identity)].bytes).ok()?;
@@ -434,7 +438,7 @@ impl State {
         }
     }
 
-    /// The file of a name that is there.
+    /// The file of an existing name.
     fn named(&self, path: &Path) -> u64 {
         self.names.get(path).expect("a name that was listed just now, or is put back")
     }
@@ -448,12 +452,12 @@ impl State {
     }
 
     fn check_dir(&self, dir: &Path) -> io::Result<()> {
-        // The root, and where relative paths begin, are there from the beginning.
+        // The root, and the base of relative paths, always exist.
         let is_there = dir.file_name().is_none() || self.dirs.contains(dir.as_os_str());
         if is_there { Ok(()) } else { Err(io::ErrorKind::NotFound.into()) }
     }
 
-    /// Whether there can be a file of that name.
+    /// Whether a file can have that name.
     fn check_place(&self, path: &Path) -> io::Result<()> {
         self.check_dir(path.parent().unwrap_or(path))?;
         self.check_no_dir(path)
@@ -485,7 +489,7 @@ impl Renaming {
     }
 }
 
-/// Writes all of the bytes. What lies between the end and them is zeros.
+/// Writes all of the bytes, and fills a gap before them with zeros.
 fn overwrite(bytes: &mut Vec<u8>, at: usize, data: &[u8]) {
     lengthen(bytes, at);
     let kept = data.len().min(bytes.len() - at);
@@ -493,7 +497,7 @@ fn overwrite(bytes: &mut Vec<u8>, at: usize, data: &[u8]) {
     bytes.extend_from_slice(&data[kept..]);
 }
 
-/// Writes those of the bytes that `keep` says, by their place in `data`.
+/// Writes the bytes whose index in `data` satisfies `keep`.
 fn overwrite_some(bytes: &mut Vec<u8>, at: usize, data: &[u8], keep: impl Fn(usize) -> bool) {
     lengthen(bytes, at + data.len());
     for (place, byte) in data.iter().enumerate().filter(|(place, _)| keep(*place)) {
@@ -505,7 +509,7 @@ fn lengthen(bytes: &mut Vec<u8>, length: usize) {
     bytes.resize(bytes.len().max(length), 0);
 }
 
-/// A write of which the front, the back, or a mixture has come to the disk.
+/// Writes only the front, the back, or a mixture of the bytes.
 fn tear(bytes: &mut Vec<u8>, at: usize, data: &[u8], chance: &mut Chance) {
     let cut = chance.below(data.len() as u64 + 1) as usize;
     let pieces = chance.bits();
@@ -652,7 +656,7 @@ impl LogFile for Handle {
     }
 
     fn reserve(&self, from: u64, to: u64) -> io::Result<()> {
-        // What is there is kept, so only what comes on top is a change.
+        // Existing bytes are kept, so only what follows them is a change.
         let end = if from < to { to } else { 0 };
         self.fill_with_zeros(self.length()?.min(end), end)
     }

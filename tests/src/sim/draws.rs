@@ -14,24 +14,25 @@ use super::sizes::Sizes;
 use super::swarm::Swarm;
 use crate::chance::Chance;
 
-/// When clients have been at work for a while, and the first fault may strike.
+/// When clients have worked for a while, and the first fault may strike.
 const FIRST_FAULT: Micros = 300 * MS;
-/// Whom a leader has left without a word has another one by then.
+/// By then, followers whose leader has fallen silent have another one.
 const TIME_TO_ELECT: Micros = 900 * MS;
-/// Whose links are gone for so long loses what it leads at the first break, with clocks at four fifths, too, since a follower waits for up to
-/// twice the election time-out; and half of it is too short for links to be steady. Who is gone for less may keep what it leads, and
-/// is waited for.
+/// How long flapping links are gone each time. A server whose links are gone for this long loses what it
+/// leads at the first break, even with clocks at four fifths, since a follower waits for up to twice the
+/// election timeout; and half of it is too short for links to be steady. A server that is gone for less may
+/// keep what it leads, and is waited for.
 pub const FLAPS: Range<Micros> = 520 * MS..620 * MS;
 /// When the last fault strikes, at the latest.
 pub const LAST_FAULT: Micros = 2300 * MS;
 
 impl Plan {
-    /// What the seed stands for.
+    /// The plan of a seed.
     pub fn of(seed: u64) -> Plan {
         let mut chance = Chance::new(seed).fork(0x9_1a_6a);
         let servers = if chance.one_in(4) { 5 } else { 3 };
         let groups = *chance.pick(&[1, 2, 2, 3, 4, 4, 8]);
-        // In fair weather protocol faults show that loss would hide, so half of the seeds have it.
+        // Fair weather shows protocol faults that loss would hide, so half of the seeds have it.
         let rough = chance.one_in(2);
         let mut per_myriad = |most| if rough { chance.below(most) } else { 0 };
         let weather = Weather {
@@ -71,14 +72,14 @@ impl Plan {
         plan
     }
 
-    /// What is drawn apart, so that a seed keeps what it stood for as plans grow.
+    /// Draws from separate streams, so that a seed keeps its meaning as plans grow.
     fn draw_more(&mut self) {
         let apart = |stream| Chance::new(self.seed).fork(stream);
         let (mut of_links, mut of_losses, mut of_sizes) = (apart(0x71_4b), apart(0x10_55), apart(0x51_2e));
         let (mut of_stops, mut of_aims, mut of_durability) = (apart(0x57_0f), apart(0xa1_35), apart(0xd0_1e));
         if of_links.one_in(12) {
-            // Long values would fill the bounds of a server that is behind, upon which it hands over what it leads, to the flapping
-            // one, too.
+            // Long values would fill the bounds of a server that is behind, which then hands over what it
+            // leads, also to the flapping server.
             let server = of_links.between(1, self.servers);
             return self.nothing_but_flapping(server, of_links.between(FLAPS.start, FLAPS.end));
         }
@@ -109,18 +110,18 @@ impl Plan {
         }
     }
 
-    /// Sizes, and the bounds that depend on them.
+    /// Draws sizes, and the bounds that depend on them.
     fn draw_sizes(&mut self, chance: &mut Chance) {
         self.sizes = Sizes::draw(chance);
         self.unsynced_bytes = self.sizes.in_proportion(self.unsynced_bytes);
         self.merge_bytes = self.sizes.in_proportion(self.merge_bytes);
         self.behind_bytes = self.behind_bytes.saturating_mul(self.sizes.in_proportion(1) as u64);
         let longest = self.sizes.values.iter().max().copied().unwrap_or(0);
-        // A state of long values in the smallest pieces would be on its way for longer than settling takes.
+        // A transfer of a state of long values in the smallest pieces would take longer than settling does.
         self.piece_bytes = self.piece_bytes.max(longest as u32 / 8);
     }
 
-    /// A server is stopped as it should be.
+    /// Stops a server cleanly.
     fn draw_stop(&mut self, chance: &mut Chance) {
         let server = chance.between(1, self.servers);
         let (power, down) = (chance.one_in(2), chance.between(5, 500) * MS);
@@ -161,14 +162,15 @@ impl Plan {
             self.plan(chance, fault);
         }
         if chance.one_in(3) {
-            // What is done at that step is then ahead of what the logs hold.
+            // The work of that step is then ahead of what the logs hold.
             let factor = chance.between(10, 60) * 2 + 1;
             let at = self.faults[self.faults.len() - 1].at;
             self.faults.push(Planned { at, fault: Fault::SlowDisk { server, factor, lasts: 600 * MS } });
         }
     }
 
-    /// A life that ends soon after it has begun: what comes late from it meets the next one, which has asked as little as it had.
+    /// A life that ends soon after it has started: late messages of it meet the next life, which has asked as
+    /// little.
     fn draw_short_life(&mut self, chance: &mut Chance, server: u64) {
         self.weather.doubled = 200;
         let at = chance.between(FIRST_FAULT, LAST_FAULT - 300 * MS);
@@ -178,7 +180,8 @@ impl Plan {
         }
     }
 
-    /// All messages of one kind are lost for a while, by one server or all, and there is an occasion to send some.
+    /// Loses all messages of one kind for a while, from one server or all, and provides an occasion to send
+    /// some.
     fn draw_lost_messages(&mut self, chance: &mut Chance, kind: MessageKind) {
         let server = chance.between(1, self.servers);
         match kind.occasion() {
@@ -195,7 +198,7 @@ impl Plan {
         self.faults.push(Planned { at, fault: Fault::LoseMessages { from, kind, lasts } });
     }
 
-    /// A server falls so far behind that it is sent a snapshot.
+    /// Makes a server fall so far behind that it needs a snapshot.
     fn needs_snapshot(&mut self, chance: &mut Chance, server: u64) {
         (self.snapshot_entries, self.pin_bytes) = (self.snapshot_entries.min(20), 0);
         if self.weather.doubled > 0 {
@@ -228,11 +231,11 @@ impl Plan {
         Planned { at: chance.between(FIRST_FAULT, LAST_FAULT - 900 * MS), fault }
     }
 
-    /// The same with logs that are written and not synced: a loss of power is what they are not proof against, unless the server has
-    /// stopped before.
+    /// The same with logs that are written but not synced: they do not survive a loss of power, unless the
+    /// server has stopped before.
     fn with_durability_os(&mut self, chance: &mut Chance) {
         self.durability = Durability::Os;
-        // A copy of an earlier run of the machine is refused for another reason.
+        // A copy from an earlier run of the machine is refused for another reason.
         self.faults.retain(|planned| !matches!(planned.fault, Fault::OldCopy { .. }));
         for planned in &mut self.faults {
             match &mut planned.fault {
@@ -249,7 +252,7 @@ impl Plan {
             }
         }
         if chance.one_in(2) {
-            // A stop whose sync fails, and another that seems to go well.
+            // A stop whose sync fails, and another that seems to succeed.
             let server = chance.between(1, self.servers);
             let aim = Some(Aim { step: Step::Sync, kind: Kind::Segment });
             let down = chance.between(5, 100) * MS;
@@ -262,13 +265,15 @@ impl Plan {
         }
     }
 
-    /// The same without disks: a server that ends has forgotten everything, and must not come back under its id.
+    /// The same without disks: a server that ends has forgotten everything, and must not come back under its
+    /// id.
     fn with_everything_in_memory(&mut self) {
         self.durability = Durability::Memory;
         self.faults.retain(|planned| !planned.fault.needs_disk());
     }
 
-    /// The same in fair weather and without faults, but that one server's links come and go, gone for a time out of `FLAPS`.
+    /// The same in fair weather and without faults, except that one server's links come and go, gone for a
+    /// time out of `FLAPS`.
     pub fn with_nothing_but_flapping(mut self, server: u64, each: Micros) -> Plan {
         self.nothing_but_flapping(server, each);
         self
@@ -284,12 +289,12 @@ impl Plan {
     fn nothing_but(&mut self, server: u64, fault: Fault) {
         self.weather = Weather { lost: 0, doubled: 0, overtaken: 0, damaged: 0, ..self.weather };
         self.faults = vec![Planned { at: FIRST_FAULT, fault }];
-        // Until then the groups that the server led have other leaders.
+        // By then the groups that the server led have other leaders.
         self.prompt = Some((FIRST_FAULT + TIME_TO_ELECT, server));
     }
 
-    /// What may befall one server, with the others none the worse for it. Links that take few bytes are not among it: heartbeats come
-    /// through, so the server leads on, slowly.
+    /// Trouble of one server that must leave the others no worse off. Links that take few bytes are not among
+    /// it: heartbeats get through, so the server keeps leading, slowly.
     fn draw_lasting(&self, server: u64, chance: &mut Chance) -> Fault {
         let lasts = LAST_FAULT - FIRST_FAULT;
         match chance.below(8) {
@@ -304,7 +309,7 @@ impl Plan {
         }
     }
 
-    /// A link that is there and hardly works.
+    /// A link that exists but hardly works.
     fn draw_bad_link(&self, chance: &mut Chance) -> Option<Planned> {
         let server = chance.between(1, self.servers);
         let lasts = chance.between(200, 2000) * MS;

@@ -10,9 +10,9 @@ use super::network::{MS, Micros};
 /// A fault and when it strikes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Planned {
-    /// When, in microseconds.
+    /// In microseconds of virtual time.
     pub at: Micros,
-    /// What.
+    /// The fault.
     pub fault: Fault,
 }
 
@@ -20,44 +20,47 @@ pub struct Planned {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "what the fields are is said with what goes wrong")]
 pub enum Fault {
-    /// The process is killed, and started again after a while.
+    /// The process is killed, and restarts after a while.
     Kill { server: u64, down: Micros },
-    /// The server is told to stop, and does; then the power may fail, and takes nothing.
+    /// The server stops cleanly; then the power may fail, and takes nothing.
     Stop { server: u64, power: bool, down: Micros },
     /// The power fails, and what was not synced is lost or torn.
     PowerLoss { server: u64, down: Micros },
     /// The power of all servers fails at once.
     AllPowerLost { down: Micros },
-    /// The process goes in the midst of a write: after so many more changes of the disk.
+    /// The process ends in the middle of a write, after so many other changes of the disk.
     DieInWrite { server: u64, changes: u64, power: Power, down: Micros },
-    /// The process goes at a step of the server's dealings with its disk, or right after it.
+    /// The process ends at a step in which the server uses its disk, or right after it.
     DieAt { server: u64, aim: Aim, after: bool, power: Power, down: Micros },
-    /// The process stands still, and goes on as if nothing had been.
+    /// The process is paused, and resumes as if nothing had happened.
     Pause { server: u64, lasts: Micros },
     /// Everything that the server does takes so many times as long.
     SlowServer { server: u64, factor: u64, lasts: Micros },
     /// Syncs take so many times as long.
     SlowDisk { server: u64, factor: u64, lasts: Micros },
-    /// What is written or synced comes back only when this ends.
+    /// Writes and syncs return only when this ends.
     HungDisk { server: u64, lasts: Micros },
     /// The state machine takes so long for each stretch that nothing is executed meanwhile.
     HungApplication { server: u64, lasts: Micros },
-    /// There is less room on the disk than the reserve: the server takes no commands.
+    /// The disk has less room than the reserve: the server accepts no commands.
     DiskNearlyFull { server: u64, lasts: Micros },
-    /// There is no room on the disk: what is to be written waits until there is.
+    /// The disk has no room: writes wait until there is some.
     DiskFull { server: u64, lasts: Micros },
     /// The next sync fails, or the next of this kind: the process ends, if it relied on that.
     SyncFails { server: u64, aim: Option<Aim>, power: Power, down: Micros },
     /// There is no room for snapshots, though there is for logs.
     NoRoomForSnapshots { server: u64, lasts: Micros },
-    /// A bit of a record, or of the newest snapshot, is flipped while the server is down: it must not start before the bit is flipped back.
+    /// A bit of a record, or of the newest snapshot, is flipped while the server is down: it must not start
+    /// before the bit is flipped back.
     FlipBit { server: u64, down: Micros },
-    /// A part of a server's directory is lost while it is down: it must not start before the part is put back.
+    /// A part of a server's directory is lost while it is down: it must not start before the part is put
+    /// back.
     Lose { server: u64, loss: Loss, down: Micros },
-    /// A server's directory is copied, and put back after a while in which the server started again: it must be refused by whoever
-    /// has met the later start, and then not start any more, before the right directory is put back.
+    /// A server's directory is copied, and the copy is put back after a while in which the server started
+    /// again: whoever has met the later start must refuse it, and then it must not start before the right
+    /// directory is put back.
     OldCopy { server: u64, down: Micros, lasts: Micros },
-    /// A server is started with another list of members: it must not start, nor be let in by others.
+    /// A server is started with another list of members: it must not start, and others must not admit it.
     OtherMembers { server: u64, down: Micros },
     /// Two servers do not hear each other.
     CutPair { a: u64, b: u64, lasts: Micros },
@@ -65,15 +68,15 @@ pub enum Fault {
     CutOneWay { from: u64, to: u64, lasts: Micros },
     /// A server hears nobody, and nobody hears it.
     CutServer { server: u64, lasts: Micros },
-    /// Two servers do not hear each other in one group (by zero-based index); the other groups' links live.
+    /// Two servers do not hear each other in one group (by zero-based index); the other groups' links work.
     CutGroup { a: u64, b: u64, group: usize, lasts: Micros },
     /// Messages between two servers take longer.
     SlowLink { a: u64, b: u64, more: Micros, lasts: Micros },
     /// A server's links take no more than so many bytes a second, each of them and in both directions.
     ThinLinks { server: u64, bytes_per_second: u64, lasts: Micros },
-    /// A server hears nobody and nobody hears it, for a while and again and again.
+    /// A server hears nobody and nobody hears it for a while, again and again.
     Flapping { server: u64, each: Micros, lasts: Micros },
-    /// All messages of one kind are lost, whoever sends them, or those of one server.
+    /// All messages of one kind are lost, from all servers or from one.
     LoseMessages { from: Option<u64>, kind: MessageKind, lasts: Micros },
 }
 
@@ -89,7 +92,7 @@ pub enum Power {
 }
 
 impl Fault {
-    /// Whether it strikes a server's disk, or ends its process: without a disk, that has forgotten everything then.
+    /// Whether it affects a server's disk, or ends its process, which forgets everything if it has no disk.
     pub fn needs_disk(&self) -> bool {
         match self {
             Fault::Pause { .. }

@@ -1,13 +1,13 @@
 //! Kinds of messages between servers, so that all of one kind can be lost for a while.
 //!
-//! Each message is sent again in some way, or another stands in for it. Losing some at random hardly tries that: the next one of
-//! the kind comes a moment later.
+//! Each message is resent in some way, or another replaces it. Losing some at random hardly tests that: the
+//! next one of the kind arrives a moment later.
 
 use bytes::Bytes;
 use niagara_engine::wire::Wire;
 use raft::eraftpb::MessageType;
 
-/// A kind of message, by what it is called in the table of what has happened once it is lost.
+/// A kind of message, by the name of its loss in the coverage table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessageKind(pub &'static str);
 
@@ -40,7 +40,7 @@ pub enum Occasion {
 }
 
 impl MessageKind {
-    /// When it is sent.
+    /// When messages of this kind are sent.
     pub fn occasion(self) -> Occasion {
         match self {
             VOTE | VOTED | HAND_OVER | CLAIM | NACK => Occasion::Change,
@@ -49,7 +49,7 @@ impl MessageKind {
         }
     }
 
-    /// All that there are.
+    /// All kinds.
     pub const ALL: &[MessageKind] = &[
         APPEND,
         APPENDED,
@@ -69,7 +69,7 @@ impl MessageKind {
         DIGESTS,
     ];
 
-    /// The kind of a message on a group's link; nothing for what raft-rs does not send here.
+    /// The kind of a message on a group's link; `None` for what raft-rs does not send here.
     pub fn of(body: &Bytes) -> Option<MessageKind> {
         Some(match Wire::decode(body).ok()? {
             Wire::Raft(message) => match message.msg_type {

@@ -1,26 +1,26 @@
 //! A whole cluster in one thread: virtual time, one seed, the production engine, and a hostile world around it.
 //!
-//! What runs is what runs in production: [`SimServer`](niagara_engine::sim::SimServer) is an engine's parts (group drivers over
+//! Production code runs: [`SimServer`](niagara_engine::sim::SimServer) is an engine's parts (group drivers over
 //! raft-rs, logs with their format, lanes, sequencer, executor, read gate) without its threads, and
-//! [`Desk`](niagara_kvstore::sim::Desk) a front end's without its sockets. The simulation brings what they need from
-//! outside: time, an order in which threads go round, a network, disks, clients.
+//! [`Desk`](niagara_kvstore::sim::Desk) a front end's without its sockets. The simulation provides their
+//! environment: time, an order of the threads' rounds, a network, disks, clients.
 //!
 //! | file | holds |
 //! |---|---|
 //! | `plan.rs`, `fault.rs`, `draws.rs` | what a seed stands for: sizes, weather, faults; and how it is drawn from the seed |
 //! | `sizes.rs` | how large entries, commands, values and pipelines are |
-//! | `swarm.rs` | kinds of faults and requests that a simulation does without |
-//! | `world/` | virtual time, events in their order, what they lead to, and what is checked after each |
-//! | `queue.rs` | what is going to happen, in the order of time |
+//! | `swarm.rs` | kinds of faults and requests that a simulation leaves out |
+//! | `world/` | virtual time, events in their order, their effects, and what is checked after each |
+//! | `queue.rs` | pending events, in the order of time |
 //! | `server.rs` | a server's process, and what outlives it |
 //! | `network.rs`, `messages.rs` | links: late, lost, doubled, overtaken and damaged messages; kinds of messages |
-//! | `disk.rs` | a disk that forgets what was not synced, tears, fills up and breaks |
+//! | `disk.rs` | a disk that forgets what was not synced, tears writes, fills up and breaks |
 //! | `names.rs` | the names of its files |
-//! | `aim.rs` | steps of a server's dealings with its disk, to aim faults at |
+//! | `aim.rs` | steps in which a server uses its disk, to aim faults at |
 //! | `clients/`, `request.rs` | what clients ask and are told, over Redis, HTTP, and by calls |
 //! | `recorder.rs` | the state machine, with a record of what it executes |
 //! | `coverage.rs`, `trace.rs` | what has happened: how often, and in words |
-//! | `corpus.rs`, `outcome.rs` | seeds that reach what few do; what a simulation has led to, for another process |
+//! | `corpus.rs`, `outcome.rs` | seeds that reach what few do; the result of a simulation, for another process |
 //! | `prove.rs` | planted bugs, and whether they are found (feature `planted-bugs`) |
 //! | `run.rs`, `shrink.rs` | one seed from start to end; the fewest faults with which it still fails |
 //!

@@ -4,22 +4,22 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::Path;
 
-/// Which file has which name, in the order of the names' bytes: to compare paths part by part takes ten times as long.
+/// Maps names to files, in the order of the names' bytes: comparing paths part by part takes ten times as
+/// long.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names(BTreeMap<OsString, u64>);
 
 impl Names {
-    /// The file of that name.
     pub fn get(&self, name: &Path) -> Option<u64> {
         self.0.get(name.as_os_str()).copied()
     }
 
-    /// Gives a name to a file, be it another one's before.
+    /// Gives a name to a file, and takes it from another file that had it.
     pub fn insert(&mut self, name: &Path, file: u64) {
         self.0.insert(name.as_os_str().to_owned(), file);
     }
 
-    /// Takes a name away; the file that had it.
+    /// Removes a name. Returns the file that had it.
     pub fn remove(&mut self, name: &Path) -> Option<u64> {
         self.0.remove(name.as_os_str())
     }

@@ -1,4 +1,5 @@
-//! The links between servers: one for each pair of servers and group, with messages late, lost, doubled and damaged.
+//! The links between servers, one for each pair of servers and group, with messages late, lost, doubled and
+//! damaged.
 
 use bytes::Bytes;
 use niagara_engine::wire::Wire;
@@ -15,9 +16,10 @@ pub type Micros = u64;
 /// A millisecond.
 pub const MS: Micros = 1000;
 
-/// A copy comes so late at most.
+/// The latest that a second copy arrives.
 pub const MOST_LATE: Micros = 1_000_000;
-/// Messages that must be told from those of another time come twice so many times as often as others.
+/// Messages that must be distinguished from those of another time are doubled this many times as often as
+/// others.
 const MORE_DOUBLED: u64 = 20;
 
 /// One direction of a link: from, to, and the group's zero-based index.
@@ -26,7 +28,7 @@ pub type Direction = (u64, u64, usize);
 /// What the network does to messages.
 #[derive(Clone, Copy, Debug)]
 pub struct Weather {
-    /// Least and most one-way delay of an ordinary message.
+    /// Least and greatest one-way delay of an ordinary message.
     pub delay: (Micros, Micros),
     /// Lost messages per 10,000.
     pub lost: u64,
@@ -34,17 +36,17 @@ pub struct Weather {
     pub doubled: u64,
     /// Messages per 10,000 that are overtaken by later ones.
     pub overtaken: u64,
-    /// Messages per 10,000 that arrive damaged, upon which the receiver closes the connection.
+    /// Messages per 10,000 that arrive damaged, after which the receiver closes the connection.
     pub damaged: u64,
 }
 
-/// A message on its way.
+/// A message in flight.
 #[derive(Clone, Debug)]
 pub struct Flight {
-    /// From where to where.
+    /// Its direction.
     pub direction: Direction,
-    /// The connection that it is on, and with which it goes. A late copy is on none: the receiver had it in its hands long
-    /// before it looks at it, whatever has become of the sender since.
+    /// The connection that carries it, and whose end loses it. A late copy has none: the receiver had it long
+    /// before it handles it, whatever has happened to the sender since.
     pub connection: Option<u64>,
     /// When it arrives.
     pub arrives: Micros,
@@ -55,7 +57,7 @@ pub struct Flight {
 /// What arrives.
 #[derive(Clone, Debug)]
 pub enum Cargo {
-    /// A frame's body, whole.
+    /// The whole body of a frame.
     Body(Bytes),
     /// A frame's bytes, head and body, with some of them changed.
     Damaged(Vec<u8>),
@@ -68,18 +70,17 @@ struct Thin {
     free_at: Micros,
 }
 
-/// One direction of a link.
 #[derive(Clone, Copy, Debug, Default)]
 struct Way {
-    /// The connection that the link has, if any: the same in both directions.
+    /// The link's connection, if any: the same in both directions.
     connection: Option<u64>,
-    /// It loses everything.
+    /// Whether it loses everything.
     is_cut: bool,
-    /// Its messages take so much longer.
+    /// Extra delay of its messages.
     more: Micros,
-    /// It takes so many bytes a second, and when the last byte that was sent has left.
+    /// Bytes per second that it takes, and when the last sent byte has left.
     thin: Option<Thin>,
-    /// When its last message arrives: others come behind it, as over TCP.
+    /// When its last message arrives: others follow it, as over TCP.
     last_arrival: Micros,
 }
 
@@ -92,7 +93,7 @@ pub struct Network {
     links: usize,
     /// By direction, in their order.
     ways: Vec<Way>,
-    /// Kinds of which all messages are lost, and whose; nothing is everybody's.
+    /// Kinds whose messages are all lost, and whose messages those are; `None` means everybody's.
     losing: Vec<(Option<u64>, MessageKind)>,
     /// Numbers rise.
     next_connection: u64,
@@ -130,7 +131,8 @@ impl Network {
             .flat_map(move |(from, to)| (0..links).map(move |group| (from, to, group)))
     }
 
-    /// Two servers connect; the connection's number, or nothing if they are connected, or something is cut between them.
+    /// Connects two servers. Returns the connection's number, or `None` if they are connected already or
+    /// something is cut between them.
     pub fn connect(&mut self, a: u64, b: u64, group: usize) -> Option<u64> {
         let (there, back) = (self.way((a, b, group)), self.way((b, a, group)));
         if there.is_cut || back.is_cut || there.connection.is_some() {
@@ -143,7 +145,7 @@ impl Network {
         Some(connection)
     }
 
-    /// A connection is gone, with what is on its way; `false` if there was none.
+    /// Ends a connection, and loses what is in flight; `false` if there was none.
     pub fn disconnect(&mut self, a: u64, b: u64, group: usize) -> bool {
         let mut was_connected = false;
         for direction in [(a, b, group), (b, a, group)] {
@@ -157,7 +159,7 @@ impl Network {
         was_connected
     }
 
-    /// The peers that a server has a connection with.
+    /// Peers, and links to them, that a server has a connection with.
     pub fn peers(&self, server: u64) -> Vec<(u64, usize)> {
         let of_server = self.directions().filter(|(from, ..)| *from == server);
         let connected = of_server.filter(|direction| self.way(*direction).connection.is_some());
@@ -176,7 +178,7 @@ impl Network {
         !way.is_cut && flight.connection.is_none_or(|on| way.connection == Some(on))
     }
 
-    /// Sends a frame: the flights that come of it, two at most.
+    /// Sends a frame. Returns the resulting flights, two at most.
     pub fn send(
         &mut self,
         now: Micros,
@@ -188,7 +190,7 @@ impl Network {
         copy.into_iter().chain(original)
     }
 
-    /// A frame's second copy and itself, as far as they get under way.
+    /// A frame's second copy and itself, as far as they are sent at all.
     fn flights(
         &mut self,
         now: Micros,
@@ -241,7 +243,8 @@ impl Network {
         (copy, Some(Flight { direction, connection: Some(connection), arrives, cargo }))
     }
 
-    /// Whether a message is one of an attempt, of a life, or of a file: commands for a leader, answers for reads, parts of transfers.
+    /// Whether a message belongs to one attempt, life, or file: commands for a leader, answers for reads,
+    /// parts of transfers.
     fn is_of_a_time(&self, direction: Direction, body: &[u8]) -> bool {
         !self.is_of_group(direction)
             || Wire::is_forward(body)
@@ -278,7 +281,7 @@ impl Network {
         thin.free_at
     }
 
-    /// Bytes of a direction that have not left; nothing if the two are not connected.
+    /// Bytes of a direction that have not left; `None` if the two are not connected.
     pub fn queued_bytes(&self, now: Micros, direction: Direction) -> Option<usize> {
         let way = self.way(direction);
         way.connection?;
@@ -291,7 +294,7 @@ impl Network {
         self.chance.between(least, most) + self.way(direction).more
     }
 
-    /// The frame as it goes over the wire, with a few of its bits changed.
+    /// The frame as on the wire, with a few of its bits changed.
     fn damage(&mut self, frame: &Frame) -> Vec<u8> {
         let mut bytes = frame.slices().collect::<Vec<_>>().concat();
         for _ in 0..self.chance.between(1, 4) {
@@ -306,17 +309,17 @@ impl Network {
         directions.into_iter().for_each(|direction| self.way_mut(direction).is_cut = true);
     }
 
-    /// Ends what [`cut`](Self::cut) began.
+    /// Ends a [`cut`](Self::cut).
     pub fn mend(&mut self, directions: impl IntoIterator<Item = Direction>) {
         directions.into_iter().for_each(|direction| self.way_mut(direction).is_cut = false);
     }
 
-    /// Delays a direction's messages by so much more; 0 ends it.
+    /// Delays a direction's messages by so much more; 0 ends that.
     pub fn slow(&mut self, direction: Direction, more: Micros) {
         self.way_mut(direction).more = more;
     }
 
-    /// Loses all messages of a kind that a server sends, or everybody; or no more.
+    /// Loses all messages of a kind from one server, or from all; with `lost` false, ends that.
     pub fn lose(&mut self, from: Option<u64>, kind: MessageKind, lost: bool) {
         self.losing.retain(|known| *known != (from, kind));
         if lost {
@@ -324,14 +327,14 @@ impl Network {
         }
     }
 
-    /// Lets a direction take no more than so many bytes a second; nothing ends it.
+    /// Limits a direction to so many bytes a second; `None` ends that.
     pub fn thin(&mut self, direction: Direction, bytes_per_second: Option<u64>) {
         self.way_mut(direction).thin =
             bytes_per_second.map(|bytes_per_second| Thin { bytes_per_second, free_at: 0 });
     }
 
-    /// Ends all cuts and delays, and from now on loses, doubles, damages and overtakes nothing. Returns the directions that were
-    /// thin: what waits there is still to come.
+    /// Ends all cuts and delays, and from now on loses, doubles, damages and overtakes nothing. Returns the
+    /// directions that were thin: what waits there has yet to arrive.
     pub fn calm(&mut self) -> Vec<Direction> {
         self.losing.clear();
         self.weather = Weather { lost: 0, doubled: 0, overtaken: 0, damaged: 0, ..self.weather };

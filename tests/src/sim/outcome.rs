@@ -1,11 +1,11 @@
-//! What a simulation has led to, as a line of JSON: from the process that simulated to the one that asked.
+//! The result of a simulation, as a line of JSON: from the process that simulated to the one that asked.
 
 use serde_json::{Value, json};
 
 use super::coverage::Coverage;
 use super::run::{Failure, Report};
 
-/// What remains of a report when its history and trace are forgotten.
+/// What remains of a report without its history and trace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// What happened, and how often.
@@ -32,7 +32,7 @@ impl Outcome {
         json!({ "coverage": coverage, "failure": failure }).to_string()
     }
 
-    /// Reads such a line; nothing if it is none.
+    /// Reads such a line; `None` if it is not one.
     pub fn of_line(line: &str) -> Option<Outcome> {
         let value: Value = serde_json::from_str(line).ok()?;
         let rows = value.get("coverage")?.as_object()?;

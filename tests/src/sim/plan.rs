@@ -1,4 +1,4 @@
-//! One simulation before it begins: the size of the cluster, its surroundings, and the faults that strike it.
+//! One simulation before it starts: the size of the cluster, its surroundings, and the faults that strike it.
 
 use std::fmt;
 
@@ -9,10 +9,10 @@ use super::network::{Micros, Weather};
 use super::sizes::Sizes;
 use super::swarm::Swarm;
 
-/// One simulation, before it begins.
+/// One simulation, before it starts.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Everything follows from it.
+    /// Decides everything else.
     pub seed: u64,
     /// Number of servers.
     pub servers: u64,
@@ -22,11 +22,11 @@ pub struct Plan {
     pub clients: u64,
     /// What the network does.
     pub weather: Weather,
-    /// Per server: how fast its clock is, in percent.
+    /// For each server, the rate of its clock, in percent.
     pub clock_rates: Vec<u64>,
-    /// What logs are proof against.
+    /// What logs survive.
     pub durability: Durability,
-    /// Bytes of a log segment.
+    /// Length of a log segment, in bytes.
     pub segment_bytes: u64,
     /// Bytes of each log that stay in memory.
     pub log_cache_bytes: usize,
@@ -34,13 +34,13 @@ pub struct Plan {
     pub deadline: Micros,
     /// Commands that a lane holds.
     pub lane_commands: usize,
-    /// Entries with commands after which a snapshot is made.
+    /// Entries with commands after which a snapshot is taken.
     pub snapshot_entries: u64,
-    /// Bytes of a snapshot that are asked for at once.
+    /// Bytes of a snapshot that are requested at once.
     pub piece_bytes: u32,
-    /// Bytes of a log up to which it is kept for who is getting a snapshot.
+    /// Bytes of a log up to which it is kept for a follower that is receiving a snapshot.
     pub pin_bytes: u64,
-    /// Bytes of a group's entries that wait for the disk.
+    /// Bytes of a group's entries that may wait for the disk.
     pub unsynced_bytes: usize,
     /// Bytes between logs and execution.
     pub merge_bytes: usize,
@@ -48,7 +48,7 @@ pub struct Plan {
     pub behind_bytes: u64,
     /// How large entries, commands and values are.
     pub sizes: Sizes,
-    /// Which kinds of faults and requests there are.
+    /// Which kinds of faults and requests occur.
     pub swarm: Swarm,
     /// The faults, in order.
     pub faults: Vec<Planned>,

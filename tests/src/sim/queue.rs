@@ -1,14 +1,14 @@
-//! What is going to happen, in the order of time.
+//! Pending events, in the order of time.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::network::Micros;
 
-/// Events that are to come. Those of the same moment happen in the order in which they were queued.
+/// Pending events. Those of the same moment happen in the order in which they were queued.
 ///
-/// Events are much longer than what orders them, and a heap moves what it holds: so it holds their places. When an event happens,
-/// which one it was to be queued, and its place are one number, since that compares in two steps.
+/// Events are much longer than what orders them, and a heap moves its elements, so the heap holds their
+/// indexes. Time, sequence number and index form one number, since that compares in two steps.
 #[derive(Debug)]
 pub(super) struct Queue<E> {
     order: BinaryHeap<Reverse<u128>>,
@@ -17,7 +17,7 @@ pub(super) struct Queue<E> {
     queued: u64,
 }
 
-/// Bits of an event's place in the number that orders it; above them are those of how many were queued before.
+/// Low bits of the ordering number, which hold an event's index; above them is its sequence number.
 const PLACE_BITS: u32 = 24;
 
 impl<E> Default for Queue<E> {
@@ -27,7 +27,7 @@ impl<E> Default for Queue<E> {
 }
 
 impl<E> Queue<E> {
-    /// Something is going to happen at a moment.
+    /// Queues an event.
     pub fn push(&mut self, at: Micros, event: E) {
         let place = self.free.pop().unwrap_or_else(|| {
             self.events.push(None);
@@ -40,7 +40,7 @@ impl<E> Queue<E> {
         self.queued += 1;
     }
 
-    /// What happens next, and when.
+    /// The next event, and when it happens.
     pub fn pop(&mut self) -> Option<(Micros, E)> {
         let Reverse(order) = self.order.pop()?;
         let (at, place) = ((order >> u64::BITS) as Micros, order as usize & ((1 << PLACE_BITS) - 1));
@@ -48,7 +48,7 @@ impl<E> Queue<E> {
         Some((at, self.events[place].take().expect("each place is in the order once")))
     }
 
-    /// How many have been queued so far.
+    /// How many events have been queued so far.
     pub fn queued(&self) -> u64 {
         self.queued
     }

@@ -1,4 +1,4 @@
-//! The state machine of simulated servers: the key-value store, with a record of what it is told to execute.
+//! The state machine of simulated servers: the key-value store, with a record of what it executes.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +9,7 @@ use niagara_kvstore::{Kv, KvFrozen, KvReader, KvRestoring, Reply};
 /// Commands in the order in which they were executed, each with its position.
 pub type Executed = Vec<(u64, Bytes)>;
 
-/// A store that remembers.
+/// A store that remembers what it executed.
 #[derive(Debug, Default)]
 pub struct Recorder {
     kv: Kv,
@@ -18,16 +18,16 @@ pub struct Recorder {
     seen: Seen,
 }
 
-/// What another thread would have read of the keys that are set together, in the midst of commands.
+/// What another thread would have read, in the middle of commands, of the keys that are set together.
 pub type Seen = Arc<Mutex<Vec<Vec<Option<Bytes>>>>>;
 
 impl Recorder {
-    /// Where readings in the midst of commands are put.
+    /// Collects readings in the middle of commands.
     pub fn seen(&self) -> Seen {
         Arc::clone(&self.seen)
     }
 
-    /// Where another thread could read the pair while commands are executed, it is read.
+    /// Reads the pair wherever another thread could read it while commands are executed.
     #[cfg(feature = "planted-bugs")]
     fn look_in(&self, on: bool) {
         let (reader, seen) = (self.kv.reader(), self.seen());
@@ -38,17 +38,18 @@ impl Recorder {
         niagara_engine::planted::at_pause(on.then(|| Box::new(look) as Box<dyn Fn()>));
     }
 
-    /// Only builds with planted bugs have places to look in.
+    /// Only builds with planted bugs have such places.
     #[cfg(not(feature = "planted-bugs"))]
     #[expect(clippy::unused_self, reason = "the other one uses it")]
     fn look_in(&self, _on: bool) {}
 
-    /// Where executed commands are put.
+    /// Collects executed commands.
     pub fn executed(&self) -> Arc<Mutex<Executed>> {
         Arc::clone(&self.executed)
     }
 
-    /// Where the positions of restored states are put: commands up to there were not executed here, or are forgotten.
+    /// Collects the positions of restored states: commands up to there were not executed here, or are
+    /// forgotten.
     pub fn restored(&self) -> Arc<Mutex<Vec<u64>>> {
         Arc::clone(&self.restored)
     }

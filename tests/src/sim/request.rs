@@ -10,91 +10,91 @@ use crate::sim::sizes::text;
 /// Two keys that are only ever set together.
 pub const PAIR: [&str; 2] = ["pair-a", "pair-b"];
 
-/// Keys that are only ever there together: set, deleted and read by one command.
+/// Keys that only exist together: set, deleted and read by one command.
 pub const GROUP: [&str; 3] = ["group-a", "group-b", "group-c"];
 
-/// Keys that everybody works on.
+/// Number of keys that all clients share.
 pub const KEYS: u8 = 5;
 
-/// A key that is never there.
+/// A key that never exists.
 pub const NEVER: &str = "never";
 
 /// A key that is only ever appended to.
 pub const APPENDED: &str = "appended";
 
-/// What the group is called where it counts as one key.
+/// Name of the group where it counts as one key.
 const GROUP_KEY: &str = "group";
 
-/// Keys with long values that everybody works on.
+/// Shared keys with long values.
 pub const LONG_KEYS: [u8; 2] = [100, 101];
 
-/// One request.
+/// One request of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// An operation on one of the keys that everybody works on; a get is strong.
+    /// An operation on one of the shared keys; a get is strong.
     Key {
-        /// Which of the keys.
+        /// Number of the shared key.
         key: u8,
-        /// What is asked.
+        /// The operation.
         input: Input,
     },
-    /// Such a key gets a value, and the value before is asked for.
+    /// Sets such a key, and returns its old value.
     Swap {
-        /// Which of the keys.
+        /// Number of the shared key.
         key: u8,
         /// Its new value.
         value: u64,
     },
     /// A strong read of such a key, unless it is still as the client has seen it.
     Refresh {
-        /// Which of the keys.
+        /// Number of the shared key.
         key: u8,
         /// What the client has seen.
         seen: Seen,
     },
-    /// A key is read as soon as this position is executed.
+    /// Reads a key as soon as this position is executed.
     AtLeast {
-        /// Which of the keys.
+        /// Number of the shared key.
         key: u8,
-        /// The position.
+        /// Position in the global log.
         position: u64,
     },
-    /// A key is read at once.
+    /// Reads a key at once.
     Weak {
-        /// Which of the keys.
+        /// Number of the shared key.
         key: u8,
     },
-    /// Both keys of the pair get this value.
+    /// Sets both keys of the pair to this value.
     SetPair(u64),
-    /// Both keys of the pair are read.
+    /// Reads both keys of the pair.
     GetPair,
-    /// An operation on the group, as if it were one key. To set it if it is absent sets a stray key, too.
+    /// An operation on the group, as if it were one key. Setting it if absent also sets a stray key.
     Group(Input),
-    /// The stray key of such a set, which was not done, is read.
+    /// Reads the stray key of such a set which was not done.
     Stray(u64),
-    /// This number is appended.
+    /// Appends this number.
     Append(u64),
-    /// What was appended is read.
+    /// Reads what was appended.
     Appended,
-    /// Its length is.
+    /// Reads the length of what was appended.
     AppendedLength,
-    /// A page of a scan.
+    /// Reads a page of a scan.
     Scan {
-        /// Where it goes on.
+        /// Where the page starts.
         cursor: u64,
         /// How many keys it should have.
         count: u64,
     },
-    /// The connection's own key gets this number, one above that of the write before.
+    /// Sets the connection's own key to this number, one above that of the previous write.
     Fifo {
-        /// The connection.
+        /// Number of the connection.
         connection: u32,
-        /// The number.
+        /// The number written.
         number: u64,
     },
-    /// Everything is removed.
+    /// Removes everything.
     FlushAll,
-    /// The page that says that the server runs.
+    /// Gets the page that says whether the server runs.
     Health,
 }
 
@@ -107,22 +107,22 @@ pub struct Seen {
     pub value: i64,
 }
 
-/// The name of one of the keys that everybody works on.
+/// Name of a shared key.
 pub fn name(key: u8) -> String {
     format!("k{key}")
 }
 
-/// The key that a connection alone writes to.
+/// The key that only this connection writes to.
 pub fn fifo_key(connection: u32) -> String {
     format!("{}{connection}", String::from_utf8_lossy(FIFO))
 }
 
-/// The key that only one mset names: that which sets the group to this value if it is absent.
+/// The key that only one mset names: the one that sets the group to this value if it is absent.
 pub fn stray_key(value: u64) -> String {
     format!("stray-{value}")
 }
 
-/// What is appended for a number.
+/// The bytes appended for a number.
 pub fn appended(number: u64) -> Vec<u8> {
     format!("{number};").into_bytes()
 }
@@ -132,13 +132,13 @@ pub fn number_of(version: Version) -> u64 {
     version.position << 16 | u64::from(version.further)
 }
 
-/// The version that a number stands for.
+/// Inverse of [`number_of`].
 pub fn version_of(number: u64) -> Version {
     Version { position: number >> 16, further: number as u32 & 0xffff }
 }
 
 impl Request {
-    /// The operation that it is in the history that all clients share, and the key there; nothing if it is checked otherwise.
+    /// The operation, and its key, in the history that all clients share; `None` if it is checked otherwise.
     pub fn operation(&self) -> Option<(String, Input)> {
         Some(match self {
             Request::Key { key, input } => (name(*key), input.clone()),
@@ -157,7 +157,7 @@ impl Request {
         keys.map(|key| (key, Input::Delete { condition: Condition::Always }))
     }
 
-    /// The command of the log; nothing for a read. Over HTTP a version is named together with the life of the state.
+    /// The command of the log; `None` for a read. Over HTTP a version comes with the life of the state.
     pub fn command(&self, life: Option<Life>) -> Option<Bytes> {
         let mut bytes = Vec::new();
         match self {
@@ -191,7 +191,7 @@ impl Request {
         Some(bytes.into())
     }
 
-    /// Whether it is about a key with long values.
+    /// Whether it concerns a key with long values.
     pub fn is_long(&self) -> bool {
         match self {
             Request::Key { key, .. } | Request::Swap { key, .. } => LONG_KEYS.contains(key),
@@ -213,7 +213,7 @@ impl Request {
     }
 }
 
-/// What a delete of the group names: one key that is not there, and one twice, which changes nothing.
+/// Keys that a delete of the group names: one that does not exist, and one twice, which changes nothing.
 pub fn deleted_with_group() -> [&'static str; 5] {
     let [a, b, c] = GROUP;
     [a, NEVER, b, c, a]

@@ -12,25 +12,25 @@ use super::world::script::BEGINS;
 use super::world::{Event, World};
 use crate::linearizability::Operation;
 
-/// What a simulation has shown.
+/// The result of a simulation.
 #[derive(Debug)]
 pub struct Report {
     /// What happened, and how often.
     pub coverage: Coverage,
     /// What went wrong, if anything did.
     pub failure: Option<Failure>,
-    /// What clients asked and were told of the keys that everybody works on, up to the failure if there was one.
+    /// Clients' operations on shared keys and their answers, up to the failure if there was one.
     pub history: Vec<Operation<String>>,
-    /// What happened, in words, if that was asked for.
+    /// What happened, in words; empty unless requested.
     pub trace: String,
-    /// The last lines of it.
+    /// The last lines of the trace.
     pub last_lines: String,
 }
 
 /// What went wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// The invariant that is broken, or `assertion` for one within the engine.
+    /// The broken invariant, or `assertion` for one within the engine.
     pub invariant: String,
     /// What was seen.
     pub what: String,
@@ -48,11 +48,11 @@ impl fmt::Display for Failure {
 const LAST_LINES: usize = 60;
 
 thread_local! {
-    /// Where this thread's last panic happened and why; nothing outside of simulations.
+    /// Place and reason of this thread's last panic; `None` outside of simulations.
     static PANIC: RefCell<Option<Option<String>>> = const { RefCell::new(None) };
 }
 
-/// Runs a plan. An assertion that fails anywhere within counts as a failure of the simulation, too.
+/// Runs a plan. A failed assertion anywhere in the engine counts as a failure of the simulation, too.
 pub fn run(plan: Plan, trace: bool) -> Report {
     listen_to_panics();
     PANIC.with_borrow_mut(|panic| *panic = Some(None));
@@ -79,7 +79,7 @@ pub fn run(plan: Plan, trace: bool) -> Report {
     Report { coverage, failure, history, trace, last_lines }
 }
 
-/// A panic in a simulation is a result, to be reported once and in its place, not to be printed as it happens.
+/// A panic in a simulation is a result, to be reported once and in its place, not printed as it happens.
 fn listen_to_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -1,4 +1,4 @@
-//! One simulated server: its process, as long as it runs, and what outlives it.
+//! One simulated server: its process, while it runs, and what outlives it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -18,15 +18,15 @@ use super::fault::Power;
 use super::plan::Plan;
 use super::recorder::{Executed, Recorder, Seen};
 
-/// The engine's clock step at a clock that is right.
+/// The engine's clock step, at the right clock rate.
 pub const TICK: Duration = Duration::from_millis(20);
 
-/// What one of a server's threads is.
+/// Kinds of threads of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Thread {
-    /// Of a group, by zero-based index.
+    /// A group's, by zero-based index.
     Group(usize),
-    /// Of a group's log.
+    /// That of a group's log.
     Log(usize),
     /// The sequencer's.
     Sequencer,
@@ -34,12 +34,12 @@ pub enum Thread {
     Application,
     /// The front ends'.
     Front,
-    /// That which keeps the snapshots.
+    /// The one that keeps the snapshots.
     Snapshots,
 }
 
 impl Thread {
-    /// The bit that stands for it in a set of threads.
+    /// Its bit in a set of threads.
     pub fn bit(self, groups: usize) -> u64 {
         1 << match self {
             Thread::Group(group) => group,
@@ -60,35 +60,35 @@ impl Thread {
 
 /// A server, running or not.
 pub struct Server {
-    /// Its id.
+    /// Server id.
     pub id: u64,
-    /// What it keeps.
+    /// Its disk.
     pub disk: Disk,
-    /// Which life this is, or was; events of an earlier one are void.
+    /// Number of its current or last life; events of an earlier one are void.
     pub life: u64,
     /// How many times as long everything takes.
     pub slowness: u64,
     /// How many times as long syncs take.
     pub disk_slowness: u64,
-    /// Its state machine does nothing.
+    /// Whether its state machine hangs.
     pub application_hangs: bool,
-    /// It stands still until then.
+    /// Until when it is paused.
     pub paused_until: Option<u64>,
-    /// What clients have sent meanwhile, in order.
+    /// What clients have sent during the pause, in order.
     pub held: Vec<Sending>,
     /// The bit that was flipped on its disk.
     pub flipped: Option<(std::path::PathBuf, usize, u8)>,
-    /// In how many snapshots on its disk a bit was flipped.
+    /// Number of snapshots on its disk with a flipped bit.
     pub rotten: usize,
     /// What follows when the disk ends its process: what the power does, and how long the server is down.
     pub after_disk: Option<(Power, u64)>,
-    /// Whether it has been told to start.
+    /// Whether a start is scheduled.
     pub is_starting: bool,
     /// Its process.
     pub running: Option<Running>,
     config: Config,
     clock: Arc<ManualClock>,
-    /// What it says.
+    /// What its clock shows.
     time: u64,
     boot_seed: u64,
 }
@@ -97,34 +97,34 @@ pub struct Server {
 pub struct Running {
     /// The engine.
     pub machine: SimServer<Recorder>,
-    /// What has come over each group's links, and over those for snapshots, and was not looked at yet.
+    /// Unhandled events of each group's links, and of those for snapshots.
     pub inbox: Vec<VecDeque<NetEvent>>,
-    /// The threads that are about to go round, a [bit](Thread::bit) for each.
+    /// The threads with a scheduled round, a [bit](Thread::bit) for each.
     pub scheduled: u64,
-    /// Per group: the last entry, as last seen.
+    /// For each group, the last entry when last checked.
     pub last: Vec<EntryId>,
-    /// When the thread that keeps the snapshots is woken by its clock, if that is planned.
+    /// When the clock wakes the snapshots thread, if that is planned.
     pub keeping_at: Option<u64>,
-    /// Per group: to whom leadership is being handed.
+    /// For each group, the server to which leadership is being transferred.
     pub transferees: Vec<u64>,
-    /// Per group: where the log began at the start.
+    /// For each group, where the log began at the start.
     pub floors: Vec<u64>,
     desk: Desk<Recorder>,
     port: Port<Recorder>,
     executed: Arc<Mutex<Executed>>,
     restored: Arc<Mutex<Vec<u64>>>,
     seen: Seen,
-    /// Keys of reads under way, by the call's token.
+    /// Keys of reads in progress, by the call's token.
     reads: BTreeMap<u64, String>,
     completions: Vec<Completion<niagara_kvstore::Reply>>,
     /// Calls that ended at once.
     ended: Vec<(u64, Told)>,
-    /// The desk has been given something.
+    /// Whether the desk has got input.
     fed: bool,
     clock: Clock,
 }
 
-/// Nobody sleeps here.
+/// No simulated thread sleeps.
 struct NeverAsleep;
 
 impl Wake for NeverAsleep {
@@ -241,11 +241,11 @@ impl Server {
         }
     }
 
-    /// Those of these threads that have something to do and are not about to go round: now they are.
+    /// Schedules a round for those of these threads that have work, and adds them to `woken`.
     pub fn wake(&mut self, threads: &[Thread], woken: &mut Vec<Thread>) {
         let groups = usize::from(self.config.groups());
         let Some(running) = &self.running else { return };
-        // In the order of what it costs to look: this is done after every event.
+        // In the order of the checks' cost: this is done after every event.
         woken.extend(threads.iter().filter(|thread| {
             running.scheduled & thread.bit(groups) == 0 && running.wants(**thread) && !self.hangs(**thread)
         }));
@@ -262,7 +262,7 @@ impl Server {
 }
 
 impl Running {
-    /// Whether a thread would go round rather than sleep.
+    /// Whether a thread has work, so that it would not sleep.
     pub fn wants(&self, thread: Thread) -> bool {
         match thread {
             Thread::Group(group) => !self.inbox[group].is_empty() || self.machine.wants_turn(group),
@@ -279,24 +279,24 @@ impl Running {
         }
     }
 
-    /// Hands a group what has come over its links.
+    /// Gives a group the events of its links.
     pub fn read_inbox(&mut self, group: usize) {
         while let Some(event) = self.inbox[group].pop_front() {
             self.machine.handle(group, event);
         }
     }
 
-    /// What has been executed since the last look.
+    /// Commands executed since the last call.
     pub fn take_executed(&mut self) -> Executed {
         std::mem::take(&mut *self.executed.lock().expect("nobody panics while holding this"))
     }
 
-    /// The positions of states that were restored since the last look.
+    /// Positions of states restored since the last call.
     pub fn take_restored(&mut self) -> Vec<u64> {
         std::mem::take(&mut *self.restored.lock().expect("nobody panics while holding this"))
     }
 
-    /// What another thread would have read in the midst of commands.
+    /// What another thread would have read in the middle of commands.
     pub fn take_seen(&mut self) -> Vec<Vec<Option<bytes::Bytes>>> {
         std::mem::take(&mut *self.seen.lock().expect("nobody panics while holding this"))
     }
@@ -309,7 +309,7 @@ impl Running {
         }
     }
 
-    /// Bytes have come on a client's connection.
+    /// Bytes have arrived on a client's connection.
     pub fn receive(&mut self, connection: u32, bytes: &[u8]) {
         self.desk.receive(connection, bytes);
         self.fed = true;
@@ -342,13 +342,14 @@ impl Running {
         }
     }
 
-    /// A turn of the front end that connections lead to: what goes to which connection.
+    /// Runs a turn of the connections' front end. Returns the bytes for each connection.
     pub fn turn_of_desk(&mut self) -> Vec<(u32, Vec<u8>)> {
         self.fed = false;
         self.desk.turn(self.clock.now())
     }
 
-    /// A turn of those who call the engine, which has executed so many commands: which calls have ended, and how.
+    /// Collects the calls of the engine, which has executed so many commands, that have ended, with their
+    /// results.
     pub fn end_calls(&mut self, executed: usize) -> Vec<(u64, Told)> {
         self.port.collect(&mut self.completions);
         let mut ended = std::mem::take(&mut self.ended);

@@ -3,11 +3,11 @@
 use super::plan::Plan;
 use super::run::{Failure, run};
 
-/// Most simulations that are spent on it.
+/// The most simulations to spend on it.
 const MOST_RUNS: usize = 200;
 
-/// Leaves faults out of a failing plan as long as it still breaks the same invariant; calls `step` before each attempt.
-/// Gives the plan and its failure.
+/// Removes faults from a failing plan as long as it still breaks the same invariant; calls `step` before each
+/// attempt. Returns the plan and its failure.
 pub fn shrink(plan: Plan, failure: Failure, mut step: impl FnMut(usize)) -> (Plan, Failure) {
     let (mut plan, mut failure) = (plan, failure);
     let mut runs = 0;

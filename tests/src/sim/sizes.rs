@@ -1,4 +1,4 @@
-//! How large things are in a simulation: small ones find most, and large ones reach the code for what does not fit.
+//! Sizes in a simulation: small ones find most, and large ones reach the code for what does not fit.
 
 use std::fmt;
 
@@ -7,29 +7,30 @@ use crate::chance::Chance;
 /// Sizes of a simulation, in bytes unless they count something.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sizes {
-    /// What an entry should hold.
+    /// Target size of an entry.
     pub entry: usize,
     /// The longest command.
     pub command: usize,
-    /// What a lane holds.
+    /// Capacity of a lane.
     pub lane: usize,
-    /// What a group's link may have queued.
+    /// Bound of a group link's queue.
     pub send_queue: usize,
     /// Entries with commands that a group may have ahead of the merge.
     pub window: usize,
-    /// Lengths of long values; none, and there are only short ones.
+    /// Lengths of long values; empty if there are only short ones.
     pub values: Vec<usize>,
-    /// Most requests that a Redis client sends at once.
+    /// The most requests that a Redis client sends at once.
     pub pipeline: u64,
 }
 
 const KIB: usize = 1 << 10;
 
-/// Requests of a pipeline on keys that everybody works on, at most: more at the same time, and no order of them can be searched for.
+/// The most requests on shared keys in a pipeline: with more at the same time, searching for an order takes
+/// too long.
 pub const SHARED_IN_PIPELINE: u64 = 8;
-/// What a command takes beside its value, more or less.
+/// Approximate size of a command without its value.
 const HEAD: usize = 12;
-/// Around which lengths values are: those of small buffers, of moved runs, of entries and of chunks.
+/// Values have about these lengths: those of small buffers, of moved runs, of entries and of chunks.
 const LENGTHS: [usize; 5] = [100, KIB, 4 * KIB, 32 * KIB, 64 * KIB];
 
 impl Default for Sizes {
@@ -47,7 +48,7 @@ impl Default for Sizes {
 }
 
 impl Sizes {
-    /// Small in half of all simulations.
+    /// Draws small sizes in half of all simulations.
     pub fn draw(chance: &mut Chance) -> Sizes {
         let mut sizes = Sizes::default();
         if chance.one_in(2) {
@@ -70,13 +71,13 @@ impl Sizes {
         sizes
     }
 
-    /// Bytes that may wait for one peer in a group: what may be queued, a message with a window of entries, of which one may be as
-    /// long again and a command, and one of each kind.
+    /// Bytes that may wait for one peer in a group: the queue, a message with a window of entries, of which
+    /// one may be as long again and a command, and one message of each kind.
     pub fn most_waiting(&self) -> usize {
         self.send_queue + 10 * KIB + (self.window + 1) * self.entry + self.command
     }
 
-    /// Bounds that are drawn for entries of the usual size, for those of this one.
+    /// Scales a bound that was drawn for entries of the usual size to this entry size.
     pub fn in_proportion(&self, bytes: usize) -> usize {
         bytes.saturating_mul(self.entry / KIB)
     }
@@ -93,7 +94,7 @@ impl fmt::Display for Sizes {
     }
 }
 
-/// What a written number looks like as a value: decimal, and filled up to the length that its last six digits say.
+/// A written number as a value: decimal, and padded to the length that its last six digits give.
 pub fn text(value: u64) -> Vec<u8> {
     let mut text = value.to_string().into_bytes();
     let length = (value % LENGTH_PART) as usize;
@@ -108,14 +109,15 @@ pub fn text(value: u64) -> Vec<u8> {
     text
 }
 
-/// The number that such a value stands for; nothing if it is not all there, or anything else is.
+/// The number in such a value; `None` if it is incomplete, or anything else.
 pub fn number_in(bytes: &[u8]) -> Option<i64> {
     let digits = bytes.split(|byte| *byte == b':').next()?;
     let number: i64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
     (digits.len() == bytes.len() || text(number as u64) == bytes).then_some(number)
 }
 
-/// Numbers that are written are multiples of this, and the length of a long value on top: so increments do not make one of another.
+/// Written numbers are multiples of this, plus the length of a long value: so increments do not turn one into
+/// another.
 pub const LENGTH_PART: u64 = 1_000_000;
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
-//! Kinds of faults and requests that a simulation does without: swarm testing (Groce, Zhang, Eide, Chen and Regehr, ISSTA 2012).
+//! Kinds of faults and requests that a simulation leaves out: swarm testing (Groce, Zhang, Eide, Chen and
+//! Regehr, ISSTA 2012).
 //!
-//! Where everything may happen, each thing leaves little room to the others: who is killed every second is never far behind, and
-//! what deletes set to nothing no increment brings to its limit. So most simulations draw from a random half of all kinds.
+//! If everything may happen, each thing leaves little room for the others: a server that is killed every
+//! second is never far behind, and a value that is often deleted never reaches its limit by increments. So
+//! most simulations draw from a random half of all kinds.
 
 use std::fmt::Debug;
 
@@ -9,30 +11,31 @@ use super::fault::{Fault, Planned};
 use super::request::Request;
 use crate::chance::Chance;
 
-/// Draws that are made for one of a kind that there is; else one is done without, or taken all the same.
+/// How often to draw until one is of an enabled kind. After that, none is used, or the last one is taken
+/// after all.
 pub(super) const MOST_DRAWS: usize = 20;
 
-/// Which kinds there are.
+/// The enabled kinds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Swarm {
-    /// Tells the halves apart; nothing stands for all kinds.
+    /// Selects the half; `None` enables all kinds.
     half: Option<u64>,
 }
 
 impl Swarm {
-    /// All kinds in a third of all simulations: some things take many.
+    /// Enables all kinds in a third of all simulations: some things take many.
     pub fn draw(chance: &mut Chance) -> Swarm {
         Swarm { half: (!chance.one_in(3)).then(|| chance.bits()) }
     }
 
-    /// Puts faults of kinds that there are in the place of others.
+    /// Replaces faults of disabled kinds by others.
     pub(super) fn choose(self, faults: Vec<Planned>, mut draw: impl FnMut() -> Planned) -> Vec<Planned> {
         let mut another = || (0..MOST_DRAWS).map(|_| draw()).find(|planned| self.has_fault(&planned.fault));
         let chosen = faults.into_iter();
         chosen.filter_map(|it| if self.has_fault(&it.fault) { Some(it) } else { another() }).collect()
     }
 
-    /// Whether there are requests of its kind.
+    /// Whether requests of its kind are enabled.
     pub(super) fn has_request(self, request: &Request) -> bool {
         match request {
             Request::Key { input, .. } => self.has(input),
@@ -44,7 +47,7 @@ impl Swarm {
         self.has(fault)
     }
 
-    /// A kind's name decides, so that a new one changes nothing for the others.
+    /// A kind's name decides, so that a new kind changes nothing for the others.
     fn has(self, one: &impl Debug) -> bool {
         let shown = format!("{one:?}");
         let name = shown.split([' ', '(']).next().unwrap_or_default();

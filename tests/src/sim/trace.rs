@@ -1,4 +1,4 @@
-//! What happened, in words: kept only where somebody is going to read it.
+//! What happened, in words: kept only if somebody is going to read it.
 
 use std::fmt::Write;
 
@@ -16,12 +16,12 @@ impl Trace {
         Trace { on, ..Trace::default() }
     }
 
-    /// The virtual time from now on, in microseconds.
+    /// Sets the virtual time of the next lines, in microseconds.
     pub fn at(&mut self, now: u64) {
         self.now = now;
     }
 
-    /// Adds a line, if there is to be one.
+    /// Adds a line, if the trace is on.
     pub fn line(&mut self, what: impl FnOnce() -> String) {
         if self.on {
             let (seconds, micros) = (self.now / 1_000_000, self.now % 1_000_000);
@@ -34,7 +34,7 @@ impl Trace {
         self.text
     }
 
-    /// The last lines.
+    /// The last lines, at most so many.
     pub fn last(&self, lines: usize) -> String {
         let all: Vec<&str> = self.text.lines().collect();
         all[all.len().saturating_sub(lines)..].join("\n")

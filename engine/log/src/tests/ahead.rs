@@ -1,10 +1,10 @@
-//! The view is ahead of the writer, as with a thread of its own for each: what waits is overtaken by what makes it void.
-//! The writer then does everything in the same order.
+//! The view is ahead of the writer, as when each has its own thread: queued work is overtaken by what makes
+//! it void. The writer then does everything in the same order.
 
 use super::*;
 
-/// Entries up to 20 are committed by the others while this log has yet to write most of them. The state is saved, and the
-/// view is compacted at once; the writer gets to it later.
+/// The others commit entries up to 20 while this log has yet to write most of them. The state is saved, and
+/// the view is compacted at once; the writer follows later.
 #[test]
 fn entries_may_be_compacted_in_the_view_before_they_are_written() {
     let dir = tempfile::tempdir().unwrap();
@@ -15,7 +15,7 @@ fn entries_may_be_compacted_in_the_view_before_they_are_written() {
     store.append(&written[5..30]);
     let first = store.compact_to(20);
     assert_eq!((store.first_index(), store.term(20)), (21, Some(1)));
-    assert_eq!(store.size().cached_bytes, 10 * 100, "the writer has copies of its own of 6 to 20");
+    assert_eq!(store.size().cached_bytes, 10 * 100, "the writer has its own copies of 6 to 20");
     assert_eq!(all(&store), written[20..30]);
     store.append(&written[30..]);
     let second = store.compact_to(33);
@@ -35,7 +35,7 @@ fn entries_may_be_compacted_in_the_view_before_they_are_written() {
     assert_eq!((store.floor(), all(&store)), (second, written[33..].to_vec()));
 }
 
-/// The same, and the process dies with the compaction still in the queue: the entries are there again.
+/// The same, and the process dies with the compaction still queued: the entries are back.
 #[test]
 fn a_crash_before_the_writer_gets_to_a_compaction() {
     let dir = tempfile::tempdir().unwrap();
@@ -51,8 +51,8 @@ fn a_crash_before_the_writer_gets_to_a_compaction() {
     assert_eq!(all(&reopen(&config).unwrap().0), written[..12]);
 }
 
-/// Entries 10 to 12 were replaced and have come back. The writer has written 10 again, in a later segment, but not yet 11
-/// and 12, which readers find where they stood first.
+/// Entries 10 to 12 were replaced and have come back. The writer has rewritten 10, in a later segment, but
+/// not yet 11 and 12, which readers find in their first places.
 #[test]
 fn what_came_back_is_read_where_it_stood_first_until_it_is_written_again() {
     let dir = tempfile::tempdir().unwrap();
@@ -97,8 +97,8 @@ fn writes_from_before_a_reset_are_harmless() {
     assert_eq!(all(&reopen(&config).unwrap().0), new);
 }
 
-/// The leader sends again what the reset has dropped: the same entries. Their first write lands after that, and goes with
-/// its segments when the writer gets to the reset, so nobody may be sent there.
+/// The leader resends the same entries that the reset has dropped. Their first write lands after that, and
+/// goes with its segments when the writer gets to the reset, so no reader may be sent there.
 #[test]
 fn an_entry_that_a_reset_dropped_and_that_is_sent_again_stays_in_memory_until_it_is_written_again() {
     let dir = tempfile::tempdir().unwrap();
@@ -144,7 +144,7 @@ fn what_is_written_between_two_resets_is_from_before_the_second() {
     assert_eq!((store.floor(), all(&store)), (second, after));
 }
 
-/// The view was compacted further than the reset found it, and the writer has yet to get to either.
+/// The view was compacted further than the reset found it, and the writer has yet to do either.
 #[test]
 fn a_compaction_may_wait_on_either_side_of_a_reset() {
     let dir = tempfile::tempdir().unwrap();

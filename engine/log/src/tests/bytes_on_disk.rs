@@ -1,4 +1,4 @@
-//! The pure part: frames and records as bytes.
+//! Frames and records as bytes, without IO.
 
 use proptest::prelude::*;
 
@@ -14,7 +14,7 @@ fn joined(frame: &FrameBuilder) -> Bytes {
     frame.slices().iter().flat_map(|slice| slice.iter().copied()).collect()
 }
 
-/// A frame of these entries and a hard state.
+/// Bytes of a frame with these entries and a hard state.
 fn frame(sequence: u64, entries: &[LogEntry]) -> Bytes {
     let mut frame = FrameBuilder::new(header().seal(), sequence);
     for entry in entries {
@@ -89,12 +89,12 @@ fn large_payloads_are_written_from_where_they_are_and_small_ones_are_gathered() 
     }
     frame.finish();
     let slices = frame.slices();
-    assert_eq!(slices.len(), 3, "what is before the large payload, the payload, what is behind it");
+    assert_eq!(slices.len(), 3, "before the large payload, the payload, after it");
     assert_eq!(slices[1].as_ptr(), large.data.as_ptr());
     assert_eq!(slices[1].len(), 4096);
 }
 
-/// Each record is as it was written, but they have changed places: the digest knows their order.
+/// Each record is intact, but they are in another order, which the digest notices.
 #[test]
 fn a_frame_whose_records_are_not_the_ones_it_was_written_with_is_refused() {
     let mut bytes = frame(9, &entries([1, 4], 1, 50)).to_vec();
@@ -128,7 +128,7 @@ fn a_later_frame_is_found_wherever_it_is_aligned() {
     assert_eq!(find_later(header().seal(), &bytes, 8, 11), Some(200));
     assert_eq!(find_later(header().seal(), &bytes, 8, 12), None, "it is not later than itself");
     bytes.truncate(224);
-    assert_eq!(find_later(header().seal(), &bytes, 8, 11), Some(200), "its header is enough");
+    assert_eq!(find_later(header().seal(), &bytes, 8, 11), Some(200), "its header suffices");
     bytes.truncate(223);
     assert_eq!(find_later(header().seal(), &bytes, 8, 11), None);
 }

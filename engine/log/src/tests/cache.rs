@@ -118,7 +118,7 @@ fn a_write_that_was_overtaken_does_not_stand_in_for_the_replacement() {
     assert_eq!(all(&store), now);
 }
 
-/// The writer's thread joins what has queued up while it was busy, whatever that is.
+/// The writer's thread joins whatever has queued up while it was busy.
 #[test]
 fn batches_that_replace_each_other_can_be_written_as_one() {
     let dir = tempfile::tempdir().unwrap();
@@ -139,7 +139,7 @@ fn batches_that_replace_each_other_can_be_written_as_one() {
     assert_eq!(all(&store), [&now[4..], &entries(6..=12, 2, 200)].concat());
 }
 
-/// An entry can come back: a leader that never had the replacement wins, and sends the first again.
+/// An entry can come back: a leader that never had the replacement wins, and sends the first version again.
 #[test]
 fn an_entry_that_comes_back_is_read_right_at_every_step() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Compaction: entries go, then their segments, and the files come back as new segments.
+//! Compaction removes entries, then their segments, and reuses the files as new segments.
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
@@ -15,7 +15,7 @@ fn compacted_entries_are_gone_but_the_term_of_the_last_one_is_known() {
             assert_eq!(store.size().segments, 7);
             let floor = store.compact_to(27);
             assert_eq!(floor, EntryId { index: 27, term: 3 });
-            assert_eq!(store.size().segments, 7, "files go when the writer says so");
+            assert_eq!(store.size().segments, 7, "the writer has not removed files yet");
             writer.compact(floor).unwrap();
             assert_eq!(store.size().segments, 3, "entry 28 is in the fifth of seven");
             assert_eq!(store.compact_to(20), floor, "an older floor changes nothing");
@@ -76,7 +76,7 @@ fn up_to_two_files_are_recycled_and_the_others_removed() {
     {
         let (store, mut writer) = log_of(&config, 36);
         let old: Vec<u64> = (1..=4).map(inode).collect();
-        // The files stay open while the test looks, so that the system cannot use their inodes again by chance.
+        // The files stay open meanwhile, so that the system cannot reuse their inodes by chance.
         let _open: Vec<File> =
             (1..=4).map(|n| File::open(dir.path().join(format!("{n:016x}.log"))).unwrap()).collect();
         writer.compact(store.compact_to(26)).unwrap();
@@ -107,8 +107,8 @@ fn files_of_an_unusual_length_are_not_recycled() {
     assert!(image.0.values().all(|bytes| bytes.len() as u64 == SEGMENT));
 }
 
-/// The floor is durable before the first file goes, and files go from the oldest on. So a crash leaves any shorter prefix
-/// removed.
+/// The floor is durable before the first file goes, and the oldest files go first. So a crash can leave any
+/// shorter prefix removed.
 #[test]
 fn a_crash_while_segments_are_removed() {
     let dir = tempfile::tempdir().unwrap();
@@ -133,7 +133,7 @@ fn a_crash_while_segments_are_removed() {
         assert_eq!(store.floor(), floor, "{removed} removed");
         assert_eq!(all(&store), numbered(28..=40));
     }
-    // A crash before the floor was durable: all segments are there, and nothing is compacted.
+    // A crash before the floor was durable: all segments exist, and nothing is compacted.
     let dir = Image(before).put_down();
     let (store, _writer) = reopen(&LogConfig { dir: dir.path().to_owned(), ..config }).unwrap();
     assert_eq!(all(&store), numbered(1..=40));
@@ -149,7 +149,7 @@ fn a_file_too_many_removed_is_noticed() {
     }
     fs::remove_file(dir.path().join("0000000000000005.log")).unwrap();
     let text = reopen(&config).map(|_| ()).unwrap_err().to_string();
-    assert!(text.contains("compacted to entry 27 only, but the first that is there is 31"), "{text}");
+    assert!(text.contains("compacted to entry 27 only, but begins at entry 31"), "{text}");
 }
 
 #[test]
@@ -172,8 +172,8 @@ fn the_first_frame_of_a_compacted_log_is_never_taken_for_a_torn_tail() {
     assert!(matches!(error, LogError::Corrupt { offset: 64, .. }), "{error}");
 }
 
-/// The view is ahead of the disk: what was replaced in the view still stands on disk, and must be found by a start until
-/// the replacement is written.
+/// The view is ahead of the disk: what was replaced in the view is still on disk, and a start must find it
+/// until the replacement is written.
 #[test]
 fn a_crash_between_compaction_and_the_write_of_a_replacement() {
     let dir = tempfile::tempdir().unwrap();
@@ -192,8 +192,8 @@ fn a_crash_between_compaction_and_the_write_of_a_replacement() {
     assert_eq!(all(&reopen(&config).unwrap().0), replacement);
 }
 
-/// Entries were replaced, and came back before the writer got to either. Readers follow the view, which finds them where
-/// they were written first, though a start would not need those segments.
+/// Entries were replaced, and came back before the writer got to either. Readers follow the view, which finds
+/// them where they were first written, though a start would not need those segments.
 #[test]
 fn what_the_view_still_reads_from_stays() {
     let dir = tempfile::tempdir().unwrap();
@@ -213,7 +213,8 @@ fn what_the_view_still_reads_from_stays() {
     assert_eq!(all(&reopen(&config).unwrap().0), first[9..]);
 }
 
-/// Entries were replaced, and the segments with their first version go: the log begins in the middle of its history.
+/// Entries were replaced, and the segments with their first version go: the log begins in the middle of its
+/// history.
 #[test]
 fn a_log_may_begin_with_entries_that_were_replaced() {
     let dir = tempfile::tempdir().unwrap();
@@ -226,13 +227,13 @@ fn a_log_may_begin_with_entries_that_were_replaced() {
         assert_eq!(all(&store), replacement[5..]);
     }
     let left = Image::of(dir.path()).0.into_keys().find(|name| name.ends_with(".log")).unwrap();
-    assert_eq!(left, "0000000000000005.log", "its start record says 20, and entry 13 stands in it");
+    assert_eq!(left, "0000000000000005.log", "its start record says 20, and it holds entry 13");
     let (store, _writer) = reopen(&config).unwrap();
     assert_eq!(store.floor(), EntryId { index: 12, term: 9 });
     assert_eq!(all(&store), replacement[5..]);
 }
 
-/// A reader has looked an entry up when its segment is recycled and written again.
+/// A reader has looked up an entry when its segment is recycled and rewritten.
 #[test]
 fn a_reader_that_comes_too_late_finds_nothing_rather_than_something_else() {
     let dir = tempfile::tempdir().unwrap();
@@ -251,7 +252,7 @@ fn a_reader_that_comes_too_late_finds_nothing_rather_than_something_else() {
     }
     drop(writer);
     let over = read();
-    assert_eq!(over[4], 1, "an entry's record stands in the same place");
+    assert_eq!(over[4], 1, "an entry's record is in the same place");
     assert_eq!(decode(&over), None, "but not one that this reader accepts");
 }
 

@@ -1,5 +1,4 @@
-//! Crashes, told one by one. Each test takes the files that a log has left, puts down what a crash would have made of
-//! them, and starts again.
+//! Crashes, one by one. Each test takes the files of a log, changes them as a crash would, and starts again.
 
 use super::*;
 
@@ -42,7 +41,7 @@ fn a_write_cut_off_at_any_byte_leaves_what_was_before_and_nothing_else() {
         let whole = torn.segment(1)[last.clone()] == image.clone().segment(1)[last.clone()];
         let kept = if whole { &written[..] } else { &written[..5] };
         assert_eq!(torn.start().unwrap(), (kept.to_vec(), STATE), "zeros up to {cut}");
-        // ... or the file itself has become shorter. It can still be written on.
+        // ... or the file itself is shorter. It can still be written to.
         let mut torn = image.clone();
         torn.segment(1).truncate(cut);
         let dir = torn.put_down();
@@ -139,8 +138,8 @@ fn a_crash_while_the_torn_tail_is_erased_is_a_torn_tail() {
     }
 }
 
-/// The number of a torn frame is used again. If the torn one were still there, a crash in the next write could make up
-/// one frame out of both.
+/// The number of a torn frame is reused. If the torn frame were kept, a crash in the next write could combine
+/// both into one.
 #[test]
 fn a_torn_tail_is_erased_before_anything_is_written() {
     let (mut image, written) = four_frames();
@@ -163,7 +162,7 @@ fn a_torn_tail_is_erased_before_anything_is_written() {
     assert_eq!(all(&store), [&written[..5], &entries(6..=6, 3, 10)].concat());
 }
 
-/// Two batches are written; the machine goes down in the middle of the second one, which was the first of a new segment.
+/// Two batches are written; the machine crashes during the second one, which was the first of a new segment.
 #[test]
 fn the_first_frame_of_a_new_segment_can_be_torn() {
     let dir = tempfile::tempdir().unwrap();
@@ -189,14 +188,14 @@ fn the_first_frame_of_a_new_segment_can_be_torn() {
             assert_eq!(all(&reopen(&config).unwrap().0), [&one[..], &two[..]].concat(), "byte {at}");
         }
     }
-    // Damage in the segment before is no torn tail, since that was synced first.
+    // Damage in the segment before is not a torn tail, since that segment was synced first.
     let mut damaged = image.clone();
     damaged.segment(1)[100] ^= 4;
     assert!(is_corrupt_at(&damaged.start(), "0000000000000001.log", 64));
 }
 
-/// A batch that meets the end of a segment is two frames. If the second is torn, the first part of the batch is there;
-/// nobody was told of either.
+/// A batch that meets the end of a segment takes two frames. If the second is torn, the first part of the
+/// batch remains; neither was acknowledged.
 #[test]
 fn a_batch_over_two_segments_may_lose_its_second_part() {
     let dir = tempfile::tempdir().unwrap();
@@ -209,7 +208,7 @@ fn a_batch_over_two_segments_may_lose_its_second_part() {
     image.segment(2)[second.end - 40..].fill(0);
     let (kept, state) = image.start().unwrap();
     assert_eq!(kept, entries(1..=8, 1, 66));
-    assert_eq!(state, HardState::default(), "the hard state stands behind the entries");
+    assert_eq!(state, HardState::default(), "the hard state follows the entries");
 }
 
 #[test]
@@ -230,7 +229,8 @@ fn a_crash_in_the_middle_of_preparing_or_recycling_leaves_names_that_a_start_rem
     assert_eq!(names, ["0000000000000001.log", "0000000000000002.log", "1.log", "lost+found", "notes.log"]);
 }
 
-/// Old frames in a recycled segment are whole, and stand right where a new frame ends and the next one is to begin.
+/// Old frames in a recycled segment are whole, and are right where a new frame ends and the next one will
+/// begin.
 #[test]
 fn leftovers_of_an_old_life_behind_the_tail_are_never_accepted() {
     let mut right_behind = 0;
@@ -258,5 +258,5 @@ fn leftovers_of_an_old_life_behind_the_tail_are_never_accepted() {
         let last = 36 + batches as u64;
         assert_eq!(image.start().unwrap().0, entries(37..=last, 1, 66));
     }
-    assert!(right_behind > 0, "no old frame stands behind a new one: the test shows nothing");
+    assert!(right_behind > 0, "no old frame follows a new one: the test shows nothing");
 }

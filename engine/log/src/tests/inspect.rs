@@ -1,8 +1,9 @@
-//! What an inspection tells of a log, and that it leaves the log alone.
+//! An inspection reports what a log holds, and does not change it.
 
 use super::*;
 
-/// Inspects a log, makes sure that it stays as it is, and gives what was listed as indexes; a reset as the index below zero.
+/// Inspects a log, checks that this changes nothing, and returns what was listed as indexes, with a reset as
+/// its negated index.
 fn look(dir: &Path) -> (Inspection, Vec<i64>) {
     let before = Image::of(dir).0;
     let mut listed = Vec::new();
@@ -63,7 +64,7 @@ fn a_compacted_log() {
     assert_eq!((found.log_id, found.floor, found.hard_state), (Some(7), id(27, 3), state));
     assert_eq!((found.first, found.last), (Some(id(28, 3)), Some(id(40, 5))));
     assert_eq!((found.damage, found.unread), (None, vec![]));
-    assert_eq!(listed, (25..=40).collect::<Vec<i64>>(), "what stands on disk, compacted or not");
+    assert_eq!(listed, (25..=40).collect::<Vec<i64>>(), "what is on disk, compacted or not");
     let told = found.segments.iter().map(|segment| {
         (segment.number, segment.frames, segment.frame_bytes, segment.entries, segment.first, segment.last)
     });
@@ -72,7 +73,7 @@ fn a_compacted_log() {
     let told: Vec<_> = told.collect();
     assert_eq!(told[0], (5, 6, first + 5 * each, 6, Some(25), Some(30)));
     assert_eq!(told[2].3, 4);
-    assert_eq!(told[3], (8, 0, 0, 0, None, None), "it is prepared");
+    assert_eq!(told[3], (8, 0, 0, 0, None, None), "it is only prepared");
 }
 
 #[test]
@@ -93,7 +94,7 @@ fn a_reset_log() {
     assert_eq!(found.damage, None);
 }
 
-/// The log is reset, and nothing comes after it: there is a floor, but no entry.
+/// After a reset without further entries, there is a floor but no entry.
 #[test]
 fn a_log_without_an_entry_above_its_floor() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Tests of the log, from bytes to threads. This file has what they share, and the first things that a log must do.
+//! Tests of the log, from bytes to threads. This file has what they share, and tests of the basics.
 
 mod ahead;
 mod bytes_on_disk;
@@ -27,19 +27,19 @@ use super::format::SegmentHeader;
 use super::frame::decode_frame;
 use super::*;
 
-/// The least segment: its end is soon reached.
+/// The least segment, so that its end is soon reached.
 const SEGMENT: u64 = SEGMENT_BYTES_MIN;
 
 fn config(dir: &Path, durability: Durability) -> LogConfig {
     LogConfig { segment_bytes: SEGMENT, cache_bytes: 0, ..LogConfig::new(dir, durability, 7) }
 }
 
-/// With a first segment that long, which does not fill up.
+/// With a first segment so long that it does not fill up.
 fn one_segment(bytes: u64, config: LogConfig) -> LogConfig {
     LogConfig { segment_bytes: bytes, first_segment_bytes: bytes, ..config }
 }
 
-/// An entry whose payload tells its index and term apart from those of all others.
+/// An entry whose payload distinguishes its index and term from all others.
 fn entry(index: u64, term: u64, bytes: usize) -> LogEntry {
     let data: Vec<u8> = (0..bytes as u64).map(|i| (i * 31 + index * 7 + term) as u8).collect();
     LogEntry {
@@ -55,7 +55,7 @@ fn entries(indexes: impl IntoIterator<Item = u64>, term: u64, bytes: usize) -> V
     indexes.into_iter().map(|index| entry(index, term, bytes)).collect()
 }
 
-/// Appends to the view and writes, as a caller does that needs no second thread.
+/// Appends to the view and writes, as a caller without a second thread does.
 fn put(store: &LogStore, writer: &mut LogWriter, batch: &[LogEntry], hard_state: Option<HardState>) {
     store.append(batch);
     writer.write(batch, hard_state).unwrap();
@@ -74,7 +74,7 @@ fn numbered(indexes: impl IntoIterator<Item = u64>) -> Vec<LogEntry> {
     indexes.into_iter().map(|index| entry(index, 1 + index / 10, 66)).collect()
 }
 
-/// Everything that the view holds, read in pieces.
+/// Everything in the view, read in pieces.
 fn all(store: &LogStore) -> Vec<LogEntry> {
     let mut out = Vec::new();
     let (mut next, last) = (store.first_index(), store.last_index());
@@ -85,12 +85,12 @@ fn all(store: &LogStore) -> Vec<LogEntry> {
     out
 }
 
-/// Opens without caring for what is visited.
+/// Opens a log, ignoring what is visited.
 fn reopen(config: &LogConfig) -> Result<(LogStore, LogWriter), LogError> {
     open(config, &mut |_| {})
 }
 
-/// The entry that a start comes by, where there is no reset.
+/// The entry that a start reads, where there is no reset.
 fn visited(replayed: Replayed<'_>) -> LogEntry {
     match replayed {
         Replayed::Entry(entry) => entry.clone(),
@@ -98,12 +98,12 @@ fn visited(replayed: Replayed<'_>) -> LogEntry {
     }
 }
 
-/// The files of a log, to be damaged and put down elsewhere.
+/// Files of a log, to be damaged and written elsewhere.
 #[derive(Clone, Debug)]
 struct Image(BTreeMap<String, Vec<u8>>);
 
 impl Image {
-    /// What stands on disk. The log must be closed, so that no segment is just being prepared.
+    /// The files on disk. The log must be closed, so that no segment is being prepared.
     fn of(dir: &Path) -> Image {
         let files = fs::read_dir(dir).unwrap().map(|file| file.unwrap().path());
         Image(files.map(|path| (name(&path), fs::read(&path).unwrap())).collect())
@@ -117,7 +117,7 @@ impl Image {
         dir
     }
 
-    /// What a start makes of it: the entries and the hard state.
+    /// What a start reads from it: the entries and the hard state.
     fn start(&self) -> Result<(Vec<LogEntry>, HardState), LogError> {
         let dir = self.put_down();
         let (store, _writer) = reopen(&config(dir.path(), Durability::Os))?;
@@ -175,7 +175,7 @@ fn what_was_written_is_there_after_a_restart() {
         let mut seen = Vec::new();
         let (store, _writer) = open(&config, &mut |replayed| seen.push(visited(replayed))).unwrap();
         let written = [entries(1..=8, 1, 100), entries(9..=10, 3, 0)].concat();
-        assert_eq!(seen, written, "appended but not written: not on disk");
+        assert_eq!(seen, written, "appended entries are not on disk until they are written");
         assert_eq!(all(&store), written);
         assert_eq!(store.hard_state(), state);
         assert_eq!([8, 9, 10, 11].map(|index| store.term(index)), [Some(1), Some(3), Some(3), None]);

@@ -8,24 +8,25 @@ use proptest::prelude::*;
 use super::format::entry_bytes;
 use super::*;
 
-/// One thing that can happen to a log.
+/// One event in the life of a log.
 #[derive(Clone, Debug)]
 enum Step {
-    /// Append so many entries of such sizes, having gone back so far.
+    /// Goes back so many entries, then appends entries of these sizes.
     Append { back: u64, sizes: Vec<usize> },
-    /// Vote, and commit a part of what can be committed.
+    /// Votes, and commits a part of what can be committed.
     HardState { vote: u64, commit: prop::sample::Index },
-    /// The writer gets to the next batches, joined where they can be.
+    /// The writer takes the next batches, joined where possible.
     Write { batches: usize },
-    /// The merge has come so far.
+    /// The merge has reached this part of the log.
     Release(prop::sample::Index),
-    /// Compact a part of what is committed.
+    /// Compacts a part of what is committed.
     Compact(prop::sample::Index),
-    /// A snapshot has come from another server, of so many entries more than are committed. Its last one may be here.
+    /// A snapshot arrives from another server, so many entries beyond the committed ones. The log may hold
+    /// its last one.
     Reset { ahead: u64, known: bool },
-    /// Read a part with a limit.
+    /// Reads a part with a limit.
     Read(prop::sample::Index, prop::sample::Index, usize),
-    /// The process dies and starts again. What waits to be written is lost.
+    /// The process dies and restarts. What waits to be written is lost.
     Restart { segment_bytes: u64, cache_bytes: usize },
 }
 
@@ -47,7 +48,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What waits for the writer.
+/// Work queued for the writer.
 #[derive(Clone, Debug)]
 enum Job {
     Write(Vec<LogEntry>, Option<HardState>),
@@ -139,7 +140,7 @@ impl World {
         self.compare();
     }
 
-    /// The entries that follow are of another term, as no two of one index and term may differ.
+    /// The entries that follow get another term, as no two of one index and term may differ.
     fn reset(&mut self, ahead: u64, known: bool) {
         let index = self.commit.max(self.view.floor.index) + ahead;
         let term = self.store().term(index).filter(|_| known).unwrap_or(self.term + 1);
@@ -150,7 +151,7 @@ impl World {
         self.jobs.push_back(Job::Reset(floor));
     }
 
-    /// Hands batches to the writer, joined; and a compaction or a reset that waits behind them.
+    /// Passes batches to the writer, joined, and a compaction or reset that waits behind them.
     fn write(&mut self, batches: usize) {
         let Some((_, writer)) = &mut self.log else { unreachable!() };
         let (mut joined, mut state) = (Vec::<LogEntry>::new(), None);
@@ -201,7 +202,7 @@ impl World {
         assert!(low + out.len() > high || more > max, "and no less than it allows");
     }
 
-    /// Somebody looks at the log while the process is down.
+    /// Inspects the log while the process is down.
     fn inspect(&self) {
         let found = inspect(&self.config.dir, &*self.config.files, &mut |_| {}).unwrap();
         assert_eq!(found.damage, None);
@@ -247,7 +248,7 @@ impl World {
     }
 }
 
-/// A log's life, to which a start belongs at the end.
+/// Runs a log's life, and starts it at the end.
 fn live(config: LogConfig, steps: Vec<Step>) {
     let mut world = World::new(config);
     for step in steps {

@@ -1,14 +1,14 @@
-//! How many files a log has open.
+//! How many files a log keeps open.
 
 use super::*;
 
-/// The process's open files in a directory.
+/// Number of the process's open files in a directory.
 fn open_in(dir: &Path) -> usize {
     let links = fs::read_dir("/proc/self/fd").unwrap().filter_map(|fd| fs::read_link(fd.ok()?.path()).ok());
     links.filter(|path| path.starts_with(dir)).count()
 }
 
-/// The one that is written, and the next one.
+/// These are the one that is written, and the next one.
 #[test]
 fn a_long_log_has_as_few_files_open_as_a_short_one() {
     for durability in [Durability::Fsync, Durability::Os] {

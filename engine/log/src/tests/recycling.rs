@@ -1,9 +1,9 @@
-//! Files are used again, so that a log which is written for ever takes neither more disk nor new files.
+//! Files are reused, so that a log which is written for ever takes neither more disk nor new files.
 
 use super::unsteady::Unsteady;
 use super::*;
 
-/// A log in the least segments, whose files are counted.
+/// A log with the least segments, on a disk that counts created files.
 fn counted(dir: &Path) -> (LogConfig, Unsteady) {
     let disk = Unsteady::default();
     let mut config = config(dir, Durability::Fsync);
@@ -12,7 +12,7 @@ fn counted(dir: &Path) -> (LogConfig, Unsteady) {
     (config, disk)
 }
 
-/// All files, those in preparation and the spare ones included.
+/// Number and bytes of all files, including those in preparation and spares.
 fn files(dir: &Path) -> (usize, u64) {
     let files = fs::read_dir(dir).unwrap().map(|file| file.unwrap().metadata().unwrap().len());
     files.fold((0, 0), |(count, bytes), length| (count + 1, bytes + length))
@@ -25,12 +25,12 @@ fn endless_writes_with_compaction_take_a_bounded_number_of_files_which_are_used_
     let (store, mut writer) = reopen(&config).unwrap();
     for index in 1..=6000 {
         put(&store, &mut writer, &entries(index..=index, 1, 66), None);
-        // About as often as a segment is full, so that what goes is what is needed next.
+        // About once per full segment, so that files are freed just when they are needed.
         if index % 6 == 0 {
             writer.compact(store.compact_to(index.saturating_sub(18).max(1))).unwrap();
         }
         let (count, bytes) = files(dir.path());
-        // At most 24 entries are kept, six to a segment: that is up to five segments, one prepared, and two spare.
+        // At most 24 entries are kept, six to a segment: up to five segments, one prepared, and two spares.
         assert!(count <= 8 && bytes <= 8 * SEGMENT, "{count} files, {bytes} bytes after entry {index}");
     }
     let segments = 6000 / 6;
@@ -64,7 +64,7 @@ fn endless_resets_take_a_bounded_number_of_files_which_are_used_again() {
     assert_eq!(reopen(&config).unwrap().0.floor(), floor);
 }
 
-/// Whole frames of a former life stand behind those of the present one.
+/// Whole frames of a former life follow those of the present one.
 #[test]
 fn frames_of_a_former_life_in_a_segment_recycled_by_a_reset_do_not_count() {
     let mut right_behind = 0;
@@ -90,5 +90,5 @@ fn frames_of_a_former_life_in_a_segment_recycled_by_a_reset_do_not_count() {
         }
         assert_eq!(image.start().unwrap().0, after);
     }
-    assert!(right_behind > 0, "no old frame stands behind a new one: the test shows nothing");
+    assert!(right_behind > 0, "no old frame follows a new one: the test shows nothing");
 }

@@ -1,4 +1,4 @@
-//! What a log refuses to start or go on with, and that it says so.
+//! What a log refuses to start or continue with, and what it then says.
 
 use std::io;
 
@@ -10,7 +10,7 @@ fn message(result: Result<(LogStore, LogWriter), LogError>) -> String {
     result.map(|_| ()).unwrap_err().to_string()
 }
 
-/// A closed log of 30 entries in four segments or more.
+/// A closed log of 30 entries in at least four segments.
 fn long_log(dir: &Path) -> LogConfig {
     let config = config(dir, Durability::Os);
     let (store, mut writer) = reopen(&config).unwrap();
@@ -90,8 +90,8 @@ fn a_commit_index_above_the_last_entry() {
     assert!(matches!(error, LogError::Lost { commit: 3, last: 2, .. }), "{error}");
 }
 
-/// The disk loses one synced frame in the middle and the frames behind it stay: by its number the next one gives it away,
-/// even where nothing of the lost one is left.
+/// The disk loses one synced frame in the middle and keeps the frames after it. The number of the next one
+/// reveals that, even if nothing of the lost one remains.
 #[test]
 fn a_frame_that_has_vanished() {
     let dir = tempfile::tempdir().unwrap();
@@ -110,7 +110,7 @@ fn a_frame_that_has_vanished() {
     assert!(matches!(error, LogError::Corrupt { offset, .. } if offset == frames[2].start as u64), "{error}");
 }
 
-/// A segment file with a sound checksum everywhere, whatever its frames say.
+/// A segment file whose checksums all match, whatever its frames say.
 fn forge(number: u64, first_sequence: u64, frames: &[&[Record]]) -> (String, Vec<u8>) {
     let header = SegmentHeader { log_id: 7, number, salt: 1, bytes: 0 };
     let mut bytes = header.encode().to_vec();
@@ -130,7 +130,7 @@ fn forge(number: u64, first_sequence: u64, frames: &[&[Record]]) -> (String, Vec
     (format!("{number:016x}.log"), bytes)
 }
 
-/// No damage makes such logs, but mixing files of two copies does, or a defect in the program.
+/// Damage does not produce such logs, but mixing files of two copies does, or a bug in the program.
 #[test]
 fn segments_that_contradict_each_other() {
     let entry = |index| Record::Entry(entry(index, 1, 10));
@@ -140,7 +140,7 @@ fn segments_that_contradict_each_other() {
     let one = forge(1, 1, &[&[start(0, 0), entry(1), entry(2)]]);
     let cases = [
         (vec![one.clone(), forge(2, 2, &[&[start(2, 1), entry(3)]])], None),
-        (vec![one.clone(), forge(2, 2, &[&[start(2, 2), entry(3)]])], Some("the segment goes on from")),
+        (vec![one.clone(), forge(2, 2, &[&[start(2, 2), entry(3)]])], Some("the segment continues from")),
         (vec![one.clone(), forge(2, 2, &[&[start(2, 1), entry(4)]])], Some("cannot follow")),
         (
             vec![one.clone(), forge(2, 2, &[]), forge(3, 2, &[&[start(2, 1), entry(3)]])],
@@ -172,7 +172,7 @@ fn segments_that_contradict_each_other() {
     }
 }
 
-/// Numbers that no log reaches. Were they believed, counting on from them would overflow.
+/// Numbers that no log reaches. Counting on from them would overflow.
 #[test]
 fn numbers_that_cannot_be_counted_on_from() {
     let end = 1 << 63;
@@ -180,7 +180,7 @@ fn numbers_that_cannot_be_counted_on_from() {
     let floor = |index| Record::Note(Note::Floor(EntryId { index, term: 1 }));
     let reset = |index| Record::Note(Note::Reset(EntryId { index, term: 1 }));
     for (file, reason) in [
-        (forge(1, 1, &[&[start(end)]]), "goes on from"),
+        (forge(1, 1, &[&[start(end)]]), "continues from"),
         (forge(1, 1, &[&[start(0), floor(u64::MAX)]]), "compacted to"),
         (forge(1, 1, &[&[start(0), reset(end)]]), "reset to"),
         (forge(1, 1, &[&[start(0), reset(u64::MAX)]]), "reset to"),
@@ -236,7 +236,7 @@ fn entries_that_are_not_there() {
     assert_eq!(out, []);
 }
 
-/// A record that rots under a running server is not handed out.
+/// A record that rots under a running server is not returned.
 #[test]
 fn a_damaged_record_is_noticed_when_it_is_read() {
     let dir = tempfile::tempdir().unwrap();
@@ -252,7 +252,7 @@ fn a_damaged_record_is_noticed_when_it_is_read() {
     let mut out = Vec::new();
     let error = store.read(1, 3, 1000, &mut out).unwrap_err();
     assert!(matches!(error, LogError::Corrupt { offset, .. } if offset == 64 + 24 + 96 + 100), "{error}");
-    assert_eq!(out, entries(1..=1, 1, 66), "what is before it is sound");
+    assert_eq!(out, entries(1..=1, 1, 66), "the entry before it is sound");
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn reset(store: &LogStore, writer: &mut LogWriter, index: u64, term: u64) {
     writer.reset(floor).unwrap();
 }
 
-/// What a start comes by, as indexes; a reset as the index below zero.
+/// What a start reads, as indexes, with a reset as its negated index.
 fn seen(config: &LogConfig) -> Vec<i64> {
     let mut seen = Vec::new();
     open(config, &mut |replayed| match replayed {
@@ -70,7 +70,7 @@ fn the_log_goes_on_above_the_floor_and_a_start_hears_of_the_reset_in_its_place()
     }
 }
 
-/// The snapshot is shorter than the log, whose last entries were never committed: they may not come back.
+/// The snapshot is shorter than the log, whose last entries were never committed: they must not come back.
 #[test]
 fn entries_above_the_floor_are_dropped_too() {
     let dir = tempfile::tempdir().unwrap();
@@ -99,15 +99,15 @@ fn the_hard_state_may_be_behind_the_floor_but_not_before_the_log() {
     }
     {
         let (store, mut writer) = reopen(&config).unwrap();
-        assert_eq!(store.hard_state(), before, "a crash before that of the snapshot was written");
+        assert_eq!(store.hard_state(), before, "a crash before the snapshot's was written");
         writer.write(&[], Some(after)).unwrap();
     }
     let error = reopen(&config).map(|_| ()).unwrap_err();
     assert!(matches!(error, LogError::Lost { commit: 51, last: 50, .. }), "{error}");
 }
 
-/// Entries from before the reset stand in its segment, and are lower than all that come after it. A later compaction must
-/// not be misled by them.
+/// Entries from before the reset are in its segment, and have lower indexes than all that follow. They must
+/// not mislead a later compaction.
 #[test]
 fn compaction_after_a_reset_keeps_what_is_above_its_floor() {
     for restart in [false, true] {
@@ -133,7 +133,7 @@ fn compaction_after_a_reset_keeps_what_is_above_its_floor() {
     }
 }
 
-/// A reader follows a log that is reset again and again, where files are recycled below its feet.
+/// A reader follows a log that is reset again and again, while files are recycled under it.
 #[test]
 fn a_reader_gets_the_right_entry_or_is_told_that_it_is_gone() {
     let dir = tempfile::tempdir().unwrap();
@@ -159,7 +159,7 @@ fn a_reader_gets_the_right_entry_or_is_told_that_it_is_gone() {
         let _ended = Ended(ended);
         let mut floor = 0;
         let often = |count: &AtomicU64| count.load(Ordering::Relaxed) >= 100;
-        // As long as it takes for the reader to have met both, but not for ever.
+        // Until the reader has met both, but not for ever.
         for term in (1..=100_000).take_while(|_| !often(read) || !often(gone)) {
             for batch in entries(floor + 1..=floor + 24, term, 66).chunks(3) {
                 put(&store, &mut writer, batch, None);

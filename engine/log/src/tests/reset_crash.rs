@@ -1,4 +1,4 @@
-//! Crashes while a log is reset, at every change of the disk and with everything that may become of what was not synced.
+//! Crashes while a log is reset, at every change of the disk and with every fate of unsynced data.
 
 use super::unsteady::{Unsteady, Unsynced};
 use super::*;
@@ -17,7 +17,8 @@ fn long_log() -> Image {
     Image::of(dir.path())
 }
 
-/// Resets a copy of the log. The power fails after so many changes; says whether the reset had been acknowledged by then.
+/// Resets a copy of the log. The power fails after so many changes; returns whether the reset was
+/// acknowledged by then.
 fn reset(image: &Image, floor: EntryId, changes: usize, unsynced: Unsynced) -> (tempfile::TempDir, bool) {
     let (dir, disk) = (image.put_down(), Unsteady::default());
     let mut config = config(dir.path(), Durability::Fsync);
@@ -30,7 +31,7 @@ fn reset(image: &Image, floor: EntryId, changes: usize, unsynced: Unsynced) -> (
     (dir, acknowledged)
 }
 
-/// The machine starts again. Says whether the log was reset, and if not it is as it was; either way it goes on.
+/// Restarts and returns whether the log was reset. If not, it must be as before; either way it must work.
 fn start(dir: &Path, floor: EntryId) -> bool {
     let config = config(dir, Durability::Os);
     let (store, mut writer) = reopen(&config).unwrap();
@@ -52,9 +53,9 @@ fn start(dir: &Path, floor: EntryId) -> bool {
     done
 }
 
-/// The server has been given a snapshot whose last entry it has, or has in another term, or has not. Its power fails while
-/// the log is reset: when the reset is written, when that is synced, or when one of the old segments goes. What it finds is
-/// the whole log or none of it, and none once the reset was acknowledged.
+/// The server receives a snapshot whose last entry it has, has in another term, or lacks. Its power fails
+/// during the reset: when the reset is written or synced, or when one of the old segments goes. The next
+/// start finds the whole log or none of it, and none once the reset was acknowledged.
 #[test]
 fn a_crash_at_any_change_leaves_the_log_as_it_was_or_reset() {
     let image = long_log();
@@ -71,7 +72,7 @@ fn a_crash_at_any_change_leaves_the_log_as_it_was_or_reset() {
                     break;
                 }
             }
-            assert!(outcomes.is_sorted(), "once it is there it stays: {outcomes:?}");
+            assert!(outcomes.is_sorted(), "once it is on disk it stays: {outcomes:?}");
             let before = outcomes.iter().filter(|done| !**done).count();
             let kept = matches!(unsynced, Unsynced::Stays);
             assert_eq!(before, if kept { 1 } else { 2 }, "the write, and its sync where that decides");
@@ -80,7 +81,7 @@ fn a_crash_at_any_change_leaves_the_log_as_it_was_or_reset() {
     }
 }
 
-/// The frame with the reset is torn at any byte: nobody was told of it, and the log is as it was.
+/// The frame with the reset is torn at any byte: it was not acknowledged, and the log is as before.
 #[test]
 fn a_torn_reset_is_a_torn_tail() {
     let image = long_log();
@@ -98,7 +99,8 @@ fn a_torn_reset_is_a_torn_tail() {
     }
 }
 
-/// The reset is the first frame of a segment, since the one before was full, and the power fails in the middle of it.
+/// The reset is the first frame of a segment, since the one before was full, and the power fails during its
+/// write.
 #[test]
 fn a_reset_that_opens_a_segment_can_be_torn() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,8 +1,9 @@
-//! Going from one segment file to the next.
+//! Continuing from one segment file to the next.
 
 use super::*;
 
-/// Each entry is 100 bytes on disk; a segment of 1024 bytes has 960 for frames, of which the first takes 24 + 96.
+/// Each entry takes 100 bytes on disk; a segment of 1024 bytes has 960 for frames, of which the first takes
+/// 24 + 96.
 const EIGHT: u64 = 8;
 
 #[test]
@@ -118,7 +119,7 @@ fn neighbours_are_read_from_disk_in_one_go() {
     let mut read = Vec::new();
     store.read(1, 20, usize::MAX, &mut read).unwrap();
     assert_eq!(read, entries(1..=20, 1, 500));
-    // They lie in one buffer as on disk: data, next frame's header, next record's head and context.
+    // They share one buffer, laid out as on disk: data, next frame's header, next record's head and context.
     for pair in read.windows(2) {
         let gap = pair[1].data.as_ptr() as usize - (pair[0].data.as_ptr() as usize + 500);
         assert!(gap < 300, "{gap} bytes between neighbours");
@@ -135,7 +136,7 @@ fn a_long_range_is_read_from_disk_in_bounded_strides() {
     let mut read = Vec::new();
     store.read(1, 4, usize::MAX, &mut read).unwrap();
     assert_eq!(read, batch);
-    // Two of them fit in the most that is read at once, so that a small entry keeps no more than that in memory.
+    // Two of them fit into one read, so that a small entry keeps no more than that in memory.
     let distance =
         |i: usize| (read[i + 1].data.as_ptr() as usize).wrapping_sub(read[i].data.as_ptr() as usize);
     let together = [0, 1, 2].map(|i| distance(i) == 32 + 2 + 500_000);
@@ -161,7 +162,7 @@ fn the_segment_size_may_change_between_two_lives() {
     assert_eq!(all(&store), written);
 }
 
-/// Lengths of the segments in the directory, the prepared one included.
+/// Lengths of the segments in the directory, including the prepared one.
 fn lengths(dir: &Path) -> Vec<usize> {
     let segments = Image::of(dir).0.into_iter().filter(|(name, _)| name.ends_with(".log"));
     segments.map(|(_, bytes)| bytes.len()).collect()
@@ -189,14 +190,14 @@ fn segments_grow_with_the_log() {
         assert_eq!(lengths(dir.path()), [KIB, KIB, 2 * KIB, 4 * KIB, 8 * KIB]);
         drop((store, writer));
 
-        // A restart goes on as if nothing had been.
+        // A restart makes no difference.
         let (store, mut writer) = reopen(&config).unwrap();
         assert_eq!(lengths(dir.path()), [KIB, KIB, 2 * KIB, 4 * KIB, 8 * KIB]);
         write_to(9, &store, &mut writer);
         assert_eq!(lengths(dir.path())[4..], [8, 16, 32, 64, 64, 64].map(|kib| kib * KIB));
         let all_of_it = all(&store);
 
-        // A log that was compacted holds less, and full segments are used again.
+        // A compacted log holds less, and reuses full segments.
         let floor = store.compact_to(store.last_index());
         writer.compact(floor).unwrap();
         assert_eq!(lengths(dir.path()), [64 * KIB, 64 * KIB]);

@@ -1,5 +1,5 @@
-//! How fast the log is. Not part of a test run, since the figures are those of the disk and its other users. So each
-//! round also measures the disk alone, for comparison:
+//! How fast the log is. It is not part of a test run, since the figures depend on the disk and its other users. So
+//! each round also measures the disk alone, for comparison:
 //!
 //! `NIAGARA_LOG_DIR=/a/disk cargo test --release -p niagara-log --lib tests::speed -- --ignored --nocapture`
 
@@ -17,7 +17,7 @@ fn dir() -> tempfile::TempDir {
     env::var_os("NIAGARA_LOG_DIR").map_or_else(tempfile::tempdir, tempfile::tempdir_in).unwrap()
 }
 
-/// Calls `write` so often, and prints how many calls and bytes there were per second.
+/// Calls `write` so often, and prints calls and bytes per second.
 fn measure(what: &str, bytes: u64, writes: u64, mut write: impl FnMut(u64)) {
     let mut slowest = Duration::ZERO;
     let start = Instant::now();

@@ -1,4 +1,4 @@
-//! A reader pulls while a writer writes, as the sequencer's thread does with the log-writer's.
+//! A reader pulls while a writer writes, as the sequencer's thread and the log-writer's do.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -11,7 +11,7 @@ fn expected(index: u64) -> LogEntry {
     entry(index, 1 + index / 100, (index % 97) as usize)
 }
 
-/// Appends on one thread, writes on another, as with `fsync`, and compacts now and then to where it is told.
+/// Appends on one thread, writes on another, as with `fsync`, and sometimes compacts to the given index.
 fn append_and_write(store: &LogStore, writer: &mut LogWriter, compact: &AtomicU64) {
     let (jobs, todo) = std::sync::mpsc::sync_channel::<Vec<LogEntry>>(4);
     thread::scope(|scope| {
@@ -35,7 +35,7 @@ fn append_and_write(store: &LogStore, writer: &mut LogWriter, compact: &AtomicU6
     });
 }
 
-/// Tells readers that the writer is at its end, be it by a failed assertion.
+/// Notifies readers that the writer has ended, also after a failed assertion.
 pub(super) struct Ended<'a>(pub(super) &'a AtomicBool);
 
 impl Drop for Ended<'_> {
@@ -44,7 +44,7 @@ impl Drop for Ended<'_> {
     }
 }
 
-/// The last entry that is surely written: none after it is in memory only.
+/// The last entry that is surely written: only later ones are in memory alone.
 fn last_written(store: &LogStore) -> u64 {
     store.lock().first_cached() - 1
 }
@@ -85,7 +85,7 @@ fn a_reader_sees_every_entry_once_and_in_order() {
     assert_eq!(all(&store), kept);
 }
 
-/// A second reader goes over the oldest entries again and again, right where files are being recycled.
+/// A second reader rereads the oldest entries, right where files are being recycled.
 #[test]
 fn a_reader_at_the_floor_gets_the_right_entry_or_is_told_that_it_is_gone() {
     let dir = tempfile::tempdir().unwrap();

@@ -10,32 +10,31 @@ use parking_lot::Mutex;
 
 use super::*;
 
-/// What becomes of that which was not synced when the power fails.
+/// The fate of unsynced data when the power fails.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Unsynced {
     /// All of it is on the disk.
     Stays,
-    /// Of each write there is the front half; names are as they were given.
+    /// The front half of each write is; names are as they were given.
     Torn,
-    /// Nothing is.
+    /// None of it is.
     Lost,
 }
 
-/// The file system. Nothing is really synced, so that it is fast.
+/// The file system. It syncs nothing, so it is fast.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Unsteady(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// How many more changes there are before the power fails, and what happens then.
+    /// How many more changes precede the loss of power, and the fate of unsynced data.
     fails: Option<(usize, Unsynced)>,
-    /// How many files were created.
     created: usize,
-    /// In the order in which they were made.
+    /// Oldest first.
     unsynced: Vec<Change>,
 }
 
-/// A change that can be taken back.
+/// A change that can be undone.
 #[derive(Debug)]
 enum Change {
     Written { file: Arc<File>, offset: u64, before: Vec<u8> },
@@ -49,12 +48,12 @@ struct Handle {
 }
 
 impl Unsteady {
-    /// Lets the power fail in the place of the change that comes after so many others. A sync counts as one.
+    /// Fails the power in place of the change after so many others. A sync counts as one.
     pub(super) fn fails_after(&self, changes: usize, unsynced: Unsynced) {
         self.0.lock().fails = Some((changes, unsynced));
     }
 
-    /// How many files were created so far.
+    /// Number of files created so far.
     pub(super) fn created(&self) -> usize {
         self.0.lock().created
     }
@@ -83,7 +82,7 @@ impl Unsteady {
 }
 
 impl State {
-    /// Takes back what is not on the disk, the latest first.
+    /// Undoes what is not on the disk, the latest first.
     fn power_fails(&mut self, unsynced: Unsynced) -> io::Result<()> {
         for change in mem::take(&mut self.unsynced).into_iter().rev() {
             match (unsynced, change) {
@@ -157,7 +156,7 @@ impl LogFile for Handle {
         self.disk.change()?;
         let bytes: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
         let mut before = vec![0; bytes.len()];
-        // What is behind the end of the file was zero, so to speak.
+        // What follows the end of the file counts as zeros.
         let _ = self.file.read_at(&mut before, offset)?;
         self.disk.note(Change::Written { file: Arc::clone(&self.file), offset, before });
         FileExt::write_all_at(&*self.file, &bytes, offset)

@@ -1,4 +1,4 @@
-//! What the models run of the embedding API.
+//! The parts of the embedding API that the models run.
 
 #[path = "../../../../engine/src/client/inbox.rs"]
 mod inbox;

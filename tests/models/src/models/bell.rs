@@ -1,4 +1,4 @@
-//! [`Bell`](crate::progress::Bell): a thread that parks hears of all work.
+//! [`Bell`](crate::progress::Bell): a parked thread is notified of all work.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use loom::thread;
 use crate::progress::Bell;
 use crate::sync::{AtomicU64, Ordering::SeqCst};
 
-/// Two threads give work; the third sleeps whenever it has found none since its last look.
+/// Two threads give work; the third sleeps whenever it has found none since its last check.
 pub fn all_work_is_heard_of() {
     let shared = Arc::new((Bell::default(), AtomicU64::new(0)));
     let givers = [(); 2].map(|()| {

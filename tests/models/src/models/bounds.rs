@@ -1,4 +1,4 @@
-//! A merge that stops while too much waits for execution goes on when less does.
+//! A merge that has stopped because too much waits for execution resumes when less does.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,8 @@ use loom::thread;
 
 use crate::progress::{Bell, Bounds, ByteLimits};
 
-/// The sequencer hands over two stretches of which one fills the bound, and then a third as soon as there is room.
+/// The sequencer hands over two stretches, one of which fills the bound, and then a third as soon as there is
+/// room.
 pub fn a_full_merge_goes_on() {
     let bounds = Bounds::new(ByteLimits { behind: 1 << 10, merge: 10 }, 1);
     bounds.merged(4);

@@ -1,4 +1,4 @@
-//! Execution: the state, how far it is, and who hears of that, in this order.
+//! Execution: the state, its position, and notifications of that, in this order.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use crate::snapshot::Handover;
 use crate::state_machine::StateMachine;
 use crate::sync::{Ordering::SeqCst, current};
 
-/// Counts commands, with no order of its own: what a reader sees it sees since it was told to look.
+/// Counts commands without a memory order of its own: a reader sees what it sees because it was told to look.
 struct Count(Arc<AtomicU64>);
 
 impl StateMachine for Count {
@@ -102,7 +102,7 @@ impl Fixture {
     }
 }
 
-/// A command on its way through the lane into an entry, and out of the merge.
+/// A command that has gone through the lane into an entry, and out of the merge.
 fn stretch(lane: &Lane<u64>, inbox: &Arc<Inbox<u64>>) -> Stretch {
     let sink: Arc<dyn Sink<u64>> = Arc::<Inbox<u64>>::clone(inbox);
     submit(lane, 7, &sink);
@@ -113,7 +113,7 @@ fn stretch(lane: &Lane<u64>, inbox: &Arc<Inbox<u64>>) -> Stretch {
     Stretch { bytes: 0, emitted: vec![Emitted::Commands { position: POSITION, item }], then: None }
 }
 
-/// Who hears that a command was executed finds its effect, and its position published.
+/// A caller that is notified of a command finds its effect, and its position published.
 pub fn an_outcome_comes_after_its_effect() {
     let Fixture { progress, inbox, state, mut application, stretch, .. } = Fixture::new();
     let execution = thread::spawn(move || application.execute(stretch));
@@ -128,7 +128,7 @@ pub fn an_outcome_comes_after_its_effect() {
     execution.join().unwrap();
 }
 
-/// Who reads what is at least at a position finds the effect of the command there, whether it had to wait for it or not.
+/// A read of at least a position finds the effect of the command there, whether it had to wait or not.
 pub fn a_read_sees_what_is_applied() {
     let Fixture { progress, gate, inbox, state, mut application, stretch } = Fixture::new();
     let execution = thread::spawn(move || application.execute(stretch));
@@ -143,7 +143,7 @@ pub fn a_read_sees_what_is_applied() {
     execution.join().unwrap();
 }
 
-/// Commands that wait for any progress go on when others of their lane have been executed.
+/// Commands that wait for any progress resume when others of their lane have been executed.
 pub fn held_commands_hear_of_execution() {
     let Fixture { progress, mut application, stretch, .. } = Fixture::new();
     let (sockets, queue) = (Sockets::new(), Arc::clone(&application.executor.lanes[0].queue));

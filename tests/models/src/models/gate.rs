@@ -1,4 +1,4 @@
-//! The read gate: what a read waits for against how far execution is.
+//! The read gate: what a read waits for, against the position of execution.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -28,7 +28,7 @@ fn inbox() -> Arc<Inbox<()>> {
     Arc::new(Inbox::new(Arc::new(Unpark(current()))))
 }
 
-/// Execution comes to a position while a read begins to wait for it.
+/// Execution reaches a position while a read starts to wait for it.
 pub fn a_read_hears_of_its_position() {
     let progress = Arc::new(SharedProgress::new(1));
     let gate = Arc::new(gate(&progress));
@@ -45,7 +45,7 @@ pub fn a_read_hears_of_its_position() {
     assert_eq!(came, [Completion::Readable { token: 7, applied: GlobalPosition::new(1) }]);
 }
 
-/// A quorum's answer comes while execution comes to the barrier that follows from it.
+/// A quorum's answer arrives while execution reaches the resulting barrier.
 pub fn a_strong_read_hears_of_its_barrier() {
     let progress = Arc::new(SharedProgress::new(1));
     let gate = Arc::new(gate(&progress));

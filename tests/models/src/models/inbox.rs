@@ -1,4 +1,4 @@
-//! A port's inbox: completions in, and the port's thread woken for them.
+//! A port's inbox: takes completions, and wakes the port's thread for them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub(super) fn collect<R>(inbox: &Inbox<R>, wanted: usize) -> Vec<Completion<R>> 
     }
 }
 
-/// One thread delivers twice: all of it comes, once, and in order.
+/// One thread delivers twice: everything arrives, once, and in order.
 pub fn all_completions_come_in_order() {
     let inbox = Arc::new(Inbox::<()>::new(Arc::new(Unpark(current()))));
     let theirs = Arc::clone(&inbox);

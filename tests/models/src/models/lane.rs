@@ -32,7 +32,7 @@ fn try_to_submit<R>(lane: &Lane<R>, token: u64, sink: &Arc<dyn Sink<R>>) -> Resu
     lane.submit(submission, sink)
 }
 
-/// A command that meets the end of its lane is refused, or its caller hears that the outcome is unknown.
+/// A command that meets the end of its lane is refused, or its caller is notified that the outcome is unknown.
 pub fn a_closing_lane_leaves_nobody_waiting() {
     let lane = Arc::new(lane::<()>());
     let inbox = Arc::new(Inbox::new(Arc::new(Unpark(current()))));
@@ -70,7 +70,7 @@ pub fn commands_wake_the_group() {
     assert!(!queue.has_commands());
 }
 
-/// The numbers come out without gaps, whoever got them, and what is counted is what is there.
+/// The numbers have no gaps, whoever got them, and the count matches the content.
 pub fn numbers_come_in_order() {
     let lane = Arc::new(lane::<()>());
     let sink: Arc<dyn Sink<()>> = Arc::new(Inbox::new(Arc::new(Unpark(current()))));

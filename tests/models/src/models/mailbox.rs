@@ -7,7 +7,8 @@ use loom::thread;
 use super::sockets::Sockets;
 use crate::progress::{Mail, Mailbox};
 
-/// Two threads send; the group's thread sleeps whenever there is nothing, as a turn of its transport does.
+/// Two threads send; the group's thread sleeps whenever the mailbox is empty, as a turn of its transport
+/// does.
 pub fn all_mail_is_read() {
     let sockets = Sockets::new();
     let mailbox = Arc::new(Mailbox::default());

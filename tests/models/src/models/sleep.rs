@@ -7,7 +7,7 @@ use loom::thread::{self, JoinHandle};
 
 use crate::SleepFlag;
 
-/// A flag, and work that is published with no order of its own: the flag alone has to give it one.
+/// A flag, and work that is published without a memory order of its own: the flag alone must provide one.
 #[derive(Clone)]
 struct Pair(Arc<(SleepFlag, AtomicBool)>);
 
@@ -16,7 +16,7 @@ impl Pair {
         Pair(Arc::new((SleepFlag::new(), AtomicBool::new(false))))
     }
 
-    /// Gives work in another thread, which says whether it has to wake the sleeper.
+    /// Gives work in another thread, which returns whether it must wake the sleeper.
     fn give(&self) -> JoinHandle<bool> {
         let Pair(given) = self.clone();
         thread::spawn(move || {
@@ -30,20 +30,20 @@ impl Pair {
     }
 }
 
-/// A sleep lasts until the giver has done all that it is going to do.
+/// A sleep lasts until the giver has done everything that it will do.
 fn sleep(giver: JoinHandle<bool>, may_sleep: bool) {
     let is_woken = giver.join().unwrap();
     assert!(!may_sleep || is_woken, "it sleeps on work, and nobody wakes it");
 }
 
-/// A sleeper that looks when it has announced that it sleeps.
+/// A sleeper that checks after it has announced that it sleeps.
 pub fn at_least_one_side_sees_the_other() {
     let pair = Pair::new();
     let giver = pair.give();
     pair.0.0.sleep(|| !pair.has_work(), |may_sleep| sleep(giver, may_sleep));
 }
 
-/// The bug that a sleeper could have: it looks before it says that it sleeps.
+/// A bug that a sleeper could have: it checks before it announces that it sleeps.
 pub fn a_look_before_the_announcement() {
     let pair = Pair::new();
     let giver = pair.give();
@@ -51,7 +51,7 @@ pub fn a_look_before_the_announcement() {
     pair.0.0.sleep(|| none, |may_sleep| sleep(giver, may_sleep));
 }
 
-/// Of two givers one wakes, and the other saves the system call.
+/// One of two givers wakes the sleeper, and the other saves the system call.
 pub fn one_giver_wakes() {
     let flag = Arc::new(SleepFlag::new());
     flag.announce();

@@ -3,7 +3,7 @@
 use crate::sync::{Registry, Signal, Token};
 use crate::waker::Waker;
 
-/// Sockets on which nothing comes, with a waker.
+/// Sockets without traffic, with a waker.
 pub(super) struct Sockets {
     registry: Registry,
     pub waker: Waker,
@@ -16,7 +16,7 @@ impl Sockets {
         Sockets { registry, waker }
     }
 
-    /// A poll, as a turn of the transport does it. `may_sleep` is the thread's last look.
+    /// A poll, as in a turn of the transport. `may_sleep` is the thread's last check.
     pub fn poll(&self, may_sleep: impl FnOnce() -> bool) {
         self.waker.flag().sleep(may_sleep, |may_sleep| {
             if may_sleep {

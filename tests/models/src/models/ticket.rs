@@ -1,4 +1,4 @@
-//! A ticket: one outcome, and one who waits for it, blocked or as a future.
+//! A ticket: one outcome, and one caller that waits for it, blocked or as a future.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ fn put_elsewhere(cell: &Arc<ReadCell>) -> thread::JoinHandle<()> {
     thread::spawn(move || cell.put(Ok(())))
 }
 
-/// Who blocks is let go on.
+/// A blocked caller resumes.
 pub fn a_blocked_caller_hears() {
     let cell = Arc::new(ReadCell::new());
     let engine = put_elsewhere(&cell);
@@ -32,7 +32,7 @@ impl Wake for Executor {
     }
 }
 
-/// A future that is polled is woken when it is worth another poll.
+/// A polled future is woken when another poll is worthwhile.
 pub fn a_future_is_woken() {
     let cell = Arc::new(ReadCell::new());
     let engine = put_elsewhere(&cell);

@@ -14,7 +14,8 @@ fn progress() -> (Arc<SharedProgress>, Sockets) {
     (progress, sockets)
 }
 
-/// Two other groups raise the level; the leader here pads up to what it has seen, and sleeps until there is more.
+/// Two other groups raise the level; the leader here pads up to what it has seen, and sleeps until there is
+/// more.
 pub fn a_leader_hears_of_each_level() {
     let (progress, sockets) = progress();
     let others = [1, 2].map(|level| {
@@ -36,7 +37,7 @@ pub fn held_commands_hear_of_the_merge() {
     hold_until_merged(2);
 }
 
-/// Commands wait for any progress of the merge, each time when it has made some.
+/// Commands wait for any progress of the merge, again after each.
 pub fn held_commands_hear_of_any_progress() {
     hold_until_merged(0);
 }

@@ -1,4 +1,4 @@
-//! The progress of a server, as far as hand-overs go over it.
+//! The parts of a server's progress that take part in hand-overs.
 
 #[path = "../../../../engine/src/progress/bell.rs"]
 mod bell;
@@ -44,7 +44,7 @@ pub(crate) enum Mail {
     Persisted(u64),
 }
 
-/// Who has no part in it.
+/// A stand-in that takes no part.
 pub(crate) struct Nobody;
 
 impl SharedProgress {

@@ -1,4 +1,4 @@
-//! What the models run of a server.
+//! The parts of a server that the models run.
 
 #[path = "../../../../engine/src/server/application.rs"]
 mod application;

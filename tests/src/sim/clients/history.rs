@@ -1,4 +1,4 @@
-//! The operations on keys that everybody works on, as the linearizability checker wants them.
+//! The operations on shared keys, in the form that the linearizability checker takes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,24 +9,24 @@ use crate::invariants::AckedIsApplied;
 use crate::linearizability::{Input, Operation, Output};
 use crate::sim::request::Request;
 
-/// What was asked and told, and in which order.
+/// Calls and answers, and their order.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    /// Calls and answers in the order in which they happened, which is all that real-time order needs.
+    /// Counts calls and answers in the order in which they happened, which is all that real-time order needs.
     step: u64,
     operations: Vec<Operation<String>>,
     /// Operations that were refused, and so never happened.
     refused: BTreeSet<usize>,
-    /// The commands of those operations that no other one has.
+    /// The commands that belong to one operation only.
     commands: BTreeMap<usize, Bytes>,
 }
 
 impl History {
-    /// A request begins. Returns its place among the operations, if it is one.
+    /// Starts a request. Returns its index among the operations, if it is one.
     pub(super) fn begin(&mut self, client: usize, request: &Request, life: Option<Life>) -> Option<usize> {
         self.step += 1;
         if *request == Request::FlushAll {
-            // What each key held then nobody is told, which is as much as is known of a delete whose outcome is unknown.
+            // Nobody learns what each key held then. The same is known of a delete whose outcome is unknown.
             for (key, input) in Request::flushed() {
                 self.push(client, key, input);
             }
@@ -44,7 +44,7 @@ impl History {
         self.operations.push(operation);
     }
 
-    /// A request has ended with this answer.
+    /// Ends a request with this answer.
     pub(super) fn end(&mut self, operation: Option<usize>, output: Output) {
         self.step += 1;
         if let Some(operation) = operation {
@@ -52,20 +52,20 @@ impl History {
         }
     }
 
-    /// An operation has not happened, and never will.
+    /// Records that an operation has not happened, and never will.
     pub(super) fn refuse(&mut self, operation: Option<usize>) {
         self.refused.extend(operation);
     }
 
-    /// An operation has done nothing but tell what a key holds.
+    /// Records that an operation has only shown what a key holds.
     pub(super) fn becomes_a_read(&mut self, operation: Option<usize>) {
         if let Some(operation) = operation {
             self.operations[operation].input = Input::Get;
         }
     }
 
-    /// All operations, when all that will ever be executed has been. What was never executed is not among them: of outcomes that
-    /// clients do not know that leaves few, and the search for an order is short.
+    /// All operations, once everything that will ever be executed has been. Leaves out what was never
+    /// executed: few unknown outcomes remain, and the search for an order is short.
     pub(super) fn settled(&self, executed: &AckedIsApplied) -> Vec<Operation<String>> {
         let may_have_happened = |at: usize| {
             let command = self.commands.get(&at);

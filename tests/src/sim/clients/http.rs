@@ -1,4 +1,4 @@
-//! Requests over HTTP, and what its responses mean: as docs/http.md has it, and with no code of the server's.
+//! Requests over HTTP, and the meaning of responses: from docs/http.md, and without any code of the server.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use crate::linearizability::{Condition, Input, Output};
 use crate::sim::request::{Request, Seen, fifo_key, name, number_of, version_of};
 use crate::sim::sizes::{LENGTH_PART, number_in, text};
 
-/// The bytes of a request, by a client that knows the life of the state if it knows any version.
+/// The bytes of a request. A client that knows any version also knows the life of the state.
 pub(super) fn bytes_of(request: &Request, life: Option<Life>) -> Vec<u8> {
     let tag = |version| tag_of(life.expect("a version comes with the life"), version);
     let when = |condition: Condition| match condition {
@@ -44,7 +44,7 @@ pub(super) fn bytes_of(request: &Request, life: Option<Life>) -> Vec<u8> {
 }
 
 fn kv(key: &str) -> String {
-    // A colon may stand there as it is, or not.
+    // A colon may be escaped or not.
     format!("/kv/{}", key.replace(':', "%3A"))
 }
 
@@ -65,11 +65,11 @@ fn without_body(method: &str, target: &str, header: Option<Header>) -> Vec<u8> {
 /// How a PUT sends its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Framing {
-    /// It says how long it is.
+    /// With its length.
     Length,
     /// In two chunks.
     Chunks,
-    /// It says how long it is, and would like to hear that it is welcome, but does not wait.
+    /// With its length and `Expect: 100-continue`, but without waiting.
     Expected,
 }
 
@@ -110,7 +110,7 @@ fn tag_of(life: Life, version: u64) -> String {
     }
 }
 
-/// The life and the version that a tag names.
+/// The life and the version in a tag.
 fn parse_tag(tag: &str) -> Option<(Life, u64)> {
     let (life, version) = tag.strip_prefix('"')?.strip_suffix('"')?.split_once('-')?;
     let (position, further) = version.split_once('.').unwrap_or((version, "0"));
@@ -119,7 +119,7 @@ fn parse_tag(tag: &str) -> Option<(Life, u64)> {
 }
 
 impl Clients {
-    /// A client's oldest request is answered.
+    /// A response to a client's oldest request has arrived.
     pub(super) fn end_http(
         &mut self,
         client: usize,
@@ -143,7 +143,7 @@ impl Clients {
         Ok(())
     }
 
-    /// What the server has done, it has done at a position, and says so.
+    /// The server has served the request, and names the position.
     fn end_served(
         &mut self,
         client: usize,
@@ -193,7 +193,7 @@ impl Clients {
             (Input::Set { .. }, 200 | 201) => Output::Written { value: None, version },
             (Input::Delete { .. }, 200) => Output::Deleted { existed: true },
             (Input::Delete { condition: Condition::Always }, 404) => Output::Deleted { existed: false },
-            // Nothing was done, and the client has been told what a read would have told it.
+            // Nothing was done, and the client has learnt what a read would have shown.
             (Input::Delete { .. }, 404) => {
                 checks.coverage.count("HTTP precondition failed");
                 self.history.becomes_a_read(call.operation);
@@ -211,7 +211,7 @@ impl Clients {
         self.end(client, call, output, checks)
     }
 
-    /// A read has shown something: of the right state, and a state that is fresh enough.
+    /// Checks what a read has shown: it is of the right state, and of one that is fresh enough.
     fn end_http_read(
         &mut self,
         client: usize,
@@ -245,7 +245,7 @@ impl Clients {
         Ok(Output::Found { value, version })
     }
 
-    /// The version in a response's tag, if it has one. A state has one life, whatever server is asked.
+    /// The version in a response's tag, if it has one. A state has one life, whichever server answers.
     fn version_in(&mut self, response: &Response) -> Result<Option<u64>, Broken> {
         let Some(tag) = response.header("etag") else { return Ok(None) };
         let Some((life, version)) = parse_tag(tag) else {

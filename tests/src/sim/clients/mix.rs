@@ -1,4 +1,4 @@
-//! What clients ask: which requests, of which kinds, how often.
+//! Which requests clients make, and how often.
 
 use super::{Clients, Kind, Walk};
 use crate::linearizability::{Condition, Input};
@@ -7,7 +7,7 @@ use crate::sim::sizes::{LENGTH_PART, SHARED_IN_PIPELINE};
 use crate::sim::swarm::MOST_DRAWS;
 
 impl Clients {
-    /// What a client asks at once.
+    /// The requests that a client sends at once.
     pub(super) fn requests(&mut self, client: usize) -> Vec<Request> {
         let most = self.sizes.pipeline;
         match self.clients[client].kind {
@@ -28,7 +28,7 @@ impl Clients {
         }
     }
 
-    /// A request of a kind that there is, if one is drawn soon.
+    /// A request of an enabled kind, if a few draws find one.
     fn of_swarm(&mut self, draw: impl Fn(&mut Self) -> Request) -> Request {
         let mut request = draw(self);
         for _ in 1..MOST_DRAWS {
@@ -76,7 +76,7 @@ impl Clients {
             4 | 5 if me.seen.contains_key(&key) => Request::Refresh { key, seen: me.seen[&key] },
             6 | 7 if me.seen.contains_key(&key) => self.conditional_request(client, key),
             _ => match self.key_request(client) {
-                // HTTP has none.
+                // HTTP has no increments.
                 Request::Key { input: Input::Increment { .. }, .. } => {
                     Request::Key { key, input: Input::Delete { condition: Condition::IfPresent } }
                 }
@@ -96,7 +96,7 @@ impl Clients {
         }
     }
 
-    /// A write of a key as the client has seen it.
+    /// A write on condition that a key is as the client has seen it.
     fn conditional_request(&mut self, client: usize, key: u8) -> Request {
         let me = &mut self.clients[client];
         let condition = Condition::IfVersion(me.seen[&key].version);
@@ -156,7 +156,7 @@ impl Clients {
         })
     }
 
-    /// The next page of the client's scan, now and then, which may be the first one.
+    /// Sometimes the next page of the client's scan, which may be the first one.
     fn page_of_scan(&mut self, client: usize) -> Option<Request> {
         let me = &mut self.clients[client];
         if self.flushes || !me.chance.one_in(2) {

@@ -4,13 +4,13 @@
 //! |---|---|
 //! | `mix.rs` | which requests they draw, and how often |
 //! | `sending.rs` | what goes to a server, and how |
-//! | `redis.rs`, `http.rs` | how a request is said over each protocol, and what the answers mean |
-//! | `told.rs` | what follows from an answer, whichever way it came |
-//! | `history.rs` | what was asked and told, for the linearizability checker |
+//! | `redis.rs`, `http.rs` | a request and its answers in each protocol |
+//! | `told.rs` | conclusions from an answer, however it arrived |
+//! | `history.rs` | questions and answers for the linearizability checker |
 //!
-//! Some speak the Redis protocol and some HTTP, over connections with pipelines; others call the engine as a program does that
-//! embeds it. A client that hears nothing, or whose server is gone, goes on to another server and leaves the outcomes of what it
-//! had asked unknown.
+//! Some speak the Redis protocol and some HTTP, over connections with pipelines; others call the engine as an
+//! embedding program does. A client that gets no answer, or whose server is gone, changes to another server and
+//! leaves the outcomes of its open requests unknown.
 
 mod history;
 mod http;
@@ -42,7 +42,7 @@ use crate::{Response, Value};
 pub use sending::{Ask, By, Protocol, Sending, Told};
 pub use told::look;
 
-/// Everything is flushed in one simulation of so many.
+/// One simulation in so many flushes everything.
 const FLUSHES: u64 = 8;
 
 /// All clients, and what they have been told.
@@ -55,13 +55,14 @@ pub struct Clients {
     next_value: u64,
     sizes: Sizes,
     swarm: Swarm,
-    /// Of commands whose clients were told where they were executed: the latest position.
+    /// Of commands whose clients were told where they were executed, the latest position.
     position: u64,
-    /// Now and then everything is flushed. Then nothing is appended, and nobody scans, since nothing lasts.
+    /// Whether everything is flushed now and then. If so, nothing is appended, and nobody scans, since
+    /// nothing lasts.
     flushes: bool,
     appends: AppendsAreKept,
     scans: ScanIsComplete,
-    /// The life of the state, once a tag has told it.
+    /// The life of the state, once a tag has named it.
     life: Option<Life>,
     tokens: BTreeMap<u64, usize>,
     next_token: u64,
@@ -72,22 +73,22 @@ struct Client {
     server: u64,
     kind: Kind,
     chance: Chance,
-    /// What it has asked and not been told about, oldest first.
+    /// Requests without an answer, oldest first.
     waiting: VecDeque<Call>,
-    /// Bytes of replies that are not whole.
+    /// Bytes of incomplete replies.
     heard: Vec<u8>,
-    /// Counts its batches, so that a time-out finds its own.
+    /// Counts its batches, so that a timeout finds its own.
     batch: u64,
-    /// When it was last asked or heard, in microseconds.
+    /// When it last sent a request or heard something, in microseconds.
     since: u64,
     /// The life of its server in which the batch arrived there.
     life: Option<u64>,
     fifo: u64,
     /// What it has seen, by key.
     seen: BTreeMap<u8, Seen>,
-    /// The stray keys of its msets that were not done, until it has looked at them.
+    /// The stray keys of its msets that were not done, until it has read them.
     strays: Vec<u64>,
-    /// Its scan under way, which outlives connections.
+    /// Its current scan, which outlives connections.
     walk: Option<Walk>,
 }
 
@@ -119,9 +120,9 @@ impl Kind {
 /// A scan of all keys, page by page.
 #[derive(Debug)]
 struct Walk {
-    /// Where it goes on.
+    /// Where the next page starts.
     cursor: u64,
-    /// The server of the page before.
+    /// The server of the previous page.
     server: u64,
     scan: Scan,
 }
@@ -129,13 +130,13 @@ struct Walk {
 #[derive(Debug)]
 struct Call {
     request: Request,
-    /// Its place among the operations, if it is checked as one.
+    /// Its index among the operations, if it is checked as one.
     operation: Option<usize>,
-    /// What a strong read must see at least.
+    /// The least position that a strong read must see.
     least: u64,
-    /// How much a read of what is appended must see at least.
+    /// How much a read of the appended value must see at least.
     appended: usize,
-    /// The life of the state, as far as it was known when a version was named with it.
+    /// The life of the state, as known when a version was named with it.
     life: Option<Life>,
     token: u64,
 }
@@ -145,7 +146,7 @@ struct Call {
 pub struct Waiting<'c> {
     /// Since when it has heard nothing, in microseconds.
     pub since: u64,
-    /// The life of the server in which all that it has asked arrived; nothing if it has not.
+    /// The life of the server in which all of its requests arrived; `None` if they have not all arrived.
     pub life: Option<u64>,
     /// The oldest request without an answer.
     pub request: &'c Request,
@@ -153,20 +154,20 @@ pub struct Waiting<'c> {
 
 /// What clients' answers are checked against.
 pub struct Checks<'c> {
-    /// What is acknowledged.
+    /// Acknowledged commands.
     pub acked: &'c AckedIsApplied,
     /// What reads must see.
     pub fresh: &'c mut ReadIsFresh,
-    /// What the state was at each moment.
+    /// The state at each moment.
     pub states: &'c ReadShowsItsState,
     /// How many commands the server had executed when it answered.
     pub executed: usize,
-    /// What has happened.
+    /// Counts of events.
     pub coverage: &'c mut Coverage,
 }
 
 impl Clients {
-    /// A plan's clients.
+    /// Draws a plan's clients.
     pub fn new(plan: &Plan, chance: &mut Chance) -> Clients {
         let servers = plan.servers;
         let mut clients = Clients {
@@ -210,23 +211,22 @@ impl Clients {
         clients
     }
 
-    /// How many clients there are.
+    /// Number of clients.
     pub fn count(&self) -> usize {
         self.clients.len()
     }
 
-    /// The history of the keys that everybody works on, without what was never executed.
+    /// The history of shared keys, without what was never executed.
     pub fn history(&self, executed: &AckedIsApplied) -> Vec<Operation<String>> {
         self.history.settled(executed)
     }
 
-    /// The number of a new connection.
     fn connection(&mut self) -> u32 {
         self.next_connection += 1;
         self.next_connection
     }
 
-    /// A client whose last batch is done asks for more.
+    /// A client whose last batch is answered sends the next.
     pub fn start(&mut self, client: usize, fresh: &ReadIsFresh) -> Sending {
         assert!(self.clients[client].waiting.is_empty(), "a client asks when it has been told");
         let requests = self.requests(client);
@@ -250,7 +250,7 @@ impl Clients {
         Sending { client, batch: me.batch, server: me.server, by }
     }
 
-    /// What a client sends at once may come to the server in parts, cut anywhere.
+    /// Splits what a client sends at once into parts, cut anywhere, as it may arrive.
     pub fn in_parts(&mut self, sending: Sending) -> Vec<Sending> {
         let chance = &mut self.clients[sending.client].chance;
         sending.in_parts(chance)
@@ -261,7 +261,7 @@ impl Clients {
         self.tokens.get(&token).copied()
     }
 
-    /// A client has received bytes on a connection. Returns whether it has been told everything that it waits for.
+    /// Takes bytes that a client has received on a connection. Returns whether nothing is left to wait for.
     pub fn hear(
         &mut self,
         client: usize,
@@ -309,12 +309,13 @@ impl Clients {
         self.clients[client].server
     }
 
-    /// The clients of a server.
+    /// Clients that talk to this server.
     pub fn of_server(&self, server: u64) -> Vec<usize> {
         (0..self.clients.len()).filter(|client| self.clients[*client].server == server).collect()
     }
 
-    /// A client gives up its server, and what it waits for, and goes on to another. Returns the connection that it leaves.
+    /// Makes a client give up its open requests and change to another server. Returns the connection that it
+    /// leaves.
     pub fn move_on(&mut self, client: usize) -> Option<u32> {
         let me = &mut self.clients[client];
         let left = me.kind.connection();
@@ -332,17 +333,17 @@ impl Clients {
         left
     }
 
-    /// A client's batch, or a part of it, has arrived in this life of its server.
+    /// Records that a client's batch, or a part of it, has arrived in this life of its server.
     pub fn arrived(&mut self, client: usize, batch: u64, now: u64, life: u64) {
         let me = &mut self.clients[client];
         if me.batch == batch {
-            // What arrives in two lives is a request to neither.
+            // A request that arrives in two lives is a request to neither.
             me.life = Some(if me.life.is_none_or(|before| before == life) { life } else { u64::MAX });
             me.since = now;
         }
     }
 
-    /// A client has heard something, and waits for more.
+    /// Records that a client has heard something, and waits for more.
     pub fn heard(&mut self, client: usize, now: u64) {
         self.clients[client].since = now;
     }
@@ -380,7 +381,6 @@ impl Clients {
     }
 }
 
-/// An answer on a connection.
 #[derive(Debug)]
 enum Answer {
     Redis(Value),

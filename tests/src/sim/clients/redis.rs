@@ -12,15 +12,15 @@ use crate::sim::request::{
 };
 use crate::sim::sizes::{number_in, text};
 
-/// What an error says that refuses too long a command.
+/// Part of the error that refuses too long a command.
 const TOO_LARGE: &str = "bytes, and at most";
 
-/// The bytes of a request; a condition on a version cannot be said.
+/// The bytes of a request; Redis cannot express a condition on a version.
 pub(super) fn bytes_of(request: &Request) -> Vec<u8> {
     let group = |head: &str| [head].iter().chain(&GROUP).map(|word| Vec::from(*word)).collect();
     let words: Vec<Vec<u8>> = match request {
         Request::Key { key, input } => words_of(&name(*key), input),
-        // Two ways to say it.
+        // There are two ways to express it.
         Request::Swap { key, value } if key % 2 == 0 => {
             vec!["GETSET".into(), name(*key).into(), text(*value)]
         }
@@ -81,7 +81,7 @@ fn words_of(key: &str, input: &Input) -> Vec<Vec<u8>> {
 }
 
 impl Clients {
-    /// A client's oldest request is answered.
+    /// A reply to a client's oldest request has arrived.
     pub(super) fn end_redis(
         &mut self,
         client: usize,
@@ -141,7 +141,7 @@ impl Clients {
         }
     }
 
-    /// The group is one key in the history. That it is, is what these commands are there for.
+    /// The group is one key in the history: these commands are meant to test exactly that.
     fn end_group(
         &mut self,
         client: usize,
@@ -177,7 +177,7 @@ impl Clients {
         self.end(client, call, output, checks)
     }
 
-    /// Several keys were read at once.
+    /// A read of several keys has been answered.
     fn show_all(
         &self,
         client: usize,
@@ -189,7 +189,7 @@ impl Clients {
         keys.iter().zip(values).try_for_each(|(key, value)| checks.shows(server, key, bytes_in(value)))
     }
 
-    /// A reply that is an error: refused, failed, or unknown.
+    /// An error reply: refused, failed, or unknown.
     fn end_redis_error(
         &mut self,
         client: usize,
@@ -223,7 +223,7 @@ fn bytes_in(value: &Value) -> Option<&[u8]> {
     }
 }
 
-/// A number, or that there is none; nothing if it is neither.
+/// A number, or null; `None` if it is neither.
 fn optional_number(value: &Value) -> Option<Option<i64>> {
     match value {
         Value::Null => Some(None),
@@ -232,7 +232,7 @@ fn optional_number(value: &Value) -> Option<Option<i64>> {
     }
 }
 
-/// What a reply says of an operation on a key; nothing if it says something else.
+/// What a reply says about an operation on a key; `None` if it does not fit.
 fn output_of(input: &Input, value: &Value) -> Option<Output> {
     Some(match (input, value) {
         (Input::Get, value) => match optional_number(value)? {

@@ -1,4 +1,4 @@
-//! What goes to a server, and what comes back of calls.
+//! What clients send to a server, and the results of calls.
 
 use bytes::Bytes;
 use niagara_engine::{Consistency, GlobalPosition};
@@ -12,13 +12,13 @@ use crate::sim::request::{Request, name};
 /// What a client sends, or a part of it.
 #[derive(Clone, Debug)]
 pub struct Sending {
-    /// The client.
+    /// Index of the client.
     pub client: usize,
-    /// Counts the client's batches.
+    /// Number of the client's batch.
     pub batch: u64,
-    /// To which server.
+    /// Receiving server.
     pub server: u64,
-    /// How.
+    /// Way to the server, with the content.
     pub by: By,
 }
 
@@ -27,23 +27,23 @@ pub struct Sending {
 pub enum By {
     /// Bytes on a connection.
     Connection {
-        /// The connection's number.
+        /// Number of the connection.
         connection: u32,
-        /// Which protocol is spoken there.
+        /// Protocol of the connection.
         protocol: Protocol,
-        /// What is sent.
+        /// Bytes to send.
         bytes: Vec<u8>,
     },
     /// A call of the engine.
     Call {
-        /// Names the call.
+        /// Identifies the call.
         token: u64,
-        /// What is asked.
+        /// What the call requests.
         ask: Ask,
     },
 }
 
-/// What is spoken on a connection.
+/// Protocol of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
     /// Redis, version 2.
@@ -55,24 +55,24 @@ pub enum Protocol {
 /// A call of the engine.
 #[derive(Clone, Debug)]
 pub enum Ask {
-    /// To execute a command.
+    /// Executes a command.
     Execute(Bytes),
-    /// To read a key.
+    /// Reads a key.
     Read(String, Consistency),
 }
 
-/// What a call of the engine led to.
+/// The result of a call of the engine.
 #[derive(Clone, Debug)]
 pub enum Told {
     /// The command was executed at this position.
     Applied(u64, Reply),
-    /// It was not taken.
+    /// The command was refused.
     Refused,
-    /// Nobody knows.
+    /// The outcome is unknown.
     Unknown,
     /// The key was read.
     Read {
-        /// This position was executed by then.
+        /// The position that had been executed by then.
         applied: u64,
         /// The value and its version.
         found: Option<(Bytes, u64)>,
@@ -84,7 +84,7 @@ pub enum Told {
 }
 
 impl By {
-    /// How a client of this kind says these requests. `life` goes with the versions that it names.
+    /// How a client of this kind expresses these requests. `life` accompanies the versions that it names.
     pub(super) fn of(kind: Kind, requests: &[Request], life: Option<Life>, token: u64) -> By {
         match kind {
             Kind::Redis { connection } => {
@@ -101,7 +101,7 @@ impl By {
 }
 
 impl Sending {
-    /// What is sent at once may come to the server in parts, cut anywhere.
+    /// Splits what is sent at once into parts, cut anywhere, as it may arrive.
     pub(super) fn in_parts(self, chance: &mut Chance) -> Vec<Sending> {
         let By::Connection { connection, protocol, bytes } = &self.by else { return vec![self] };
         let count = *chance.pick(&[1, 1, 2, 3]);

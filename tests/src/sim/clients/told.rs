@@ -1,4 +1,4 @@
-//! What clients conclude from what they are told, over whichever way.
+//! What clients conclude from answers, however these arrived.
 
 use bytes::Bytes;
 use niagara_kvstore::{KvReader, Reply};
@@ -11,7 +11,7 @@ use crate::sim::request::{Request, Seen, fifo_key, name, number_of, version_of};
 use crate::sim::sizes::number_in;
 
 impl Checks<'_> {
-    /// A read has shown a key, or that it is not there.
+    /// A read has shown a key, or that it does not exist.
     pub(super) fn shows(&self, server: u64, key: &str, found: Option<&[u8]>) -> Result<(), Broken> {
         self.states.shows(server, self.executed, key.as_bytes(), found.map(|value| (value, None)))
     }
@@ -28,14 +28,14 @@ impl Checks<'_> {
         self.states.shows(server, self.executed, key.as_bytes(), found)
     }
 
-    /// A server says that a read was of this position, or a later one.
+    /// A server claims that a read was of this position, or a later one.
     pub(super) fn says_position(&self, server: u64, position: u64) -> Result<(), Broken> {
         self.states.says_position(server, self.executed, position)
     }
 }
 
 impl Call {
-    /// The position that a read must see at least.
+    /// The least position that a read must see.
     pub(super) fn must_see(&self) -> u64 {
         match self.request {
             Request::AtLeast { position, .. } => position,
@@ -46,7 +46,7 @@ impl Call {
 }
 
 impl Clients {
-    /// A call of the engine has ended. Returns whether the client still waited for it.
+    /// Takes the result of a call of the engine. Returns whether the client still waited for it.
     pub fn told(
         &mut self,
         server: u64,
@@ -79,7 +79,7 @@ impl Clients {
         Ok(true)
     }
 
-    /// An operation has ended with this answer.
+    /// Takes the answer to an operation.
     pub(super) fn end(
         &mut self,
         client: usize,
@@ -110,7 +110,7 @@ impl Clients {
         }
     }
 
-    /// The client remembers what it has seen of a key in which version.
+    /// Records what the client has seen of a key, in which version.
     fn see(&mut self, client: usize, key: u8, input: Option<&Input>, output: Output) {
         let (version, value) = match (input, output) {
             (_, Output::Found { value, version }) => (version, value),
@@ -140,19 +140,19 @@ impl Clients {
         }
     }
 
-    /// A request was not served: what it asked has not happened, and never will.
+    /// A request was not served: it has not happened, and never will.
     pub(super) fn refuse(&mut self, call: &Call, checks: &mut Checks<'_>) {
         checks.coverage.count("command refused");
         self.history.refuse(call.operation);
     }
 
-    /// Nor was one that is too long.
+    /// The same for one that is too long.
     pub(super) fn too_large(&mut self, call: &Call, checks: &mut Checks<'_>) {
         checks.coverage.count("command too large");
         self.history.refuse(call.operation);
     }
 
-    /// A page of a client's scan has come.
+    /// Takes a page of a client's scan.
     pub(super) fn scanned(
         &mut self,
         client: usize,
@@ -187,7 +187,6 @@ impl Clients {
     }
 }
 
-/// A read by a call of the engine.
 fn read_by_call(
     server: u64,
     call: &Call,
@@ -215,7 +214,7 @@ fn read_by_call(
     output_of_read(found)
 }
 
-/// Reads a key as a client does that embeds the engine.
+/// Reads a key as an embedding client does.
 pub fn look(reader: &KvReader, key: &str) -> Option<(Bytes, u64)> {
     reader.get(key.as_bytes()).map(|(value, version)| (value, number_of(version)))
 }

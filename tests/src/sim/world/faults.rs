@@ -7,7 +7,7 @@ use crate::sim::fault::Fault;
 use crate::sim::network::{Direction, Micros};
 
 impl World {
-    /// A planned fault strikes.
+    /// Starts a planned fault.
     pub(crate) fn strike(&mut self, number: usize) {
         let fault = self.plan.faults[number].fault.clone();
         self.trace.line(|| format!("FAULT {fault:?}"));
@@ -83,7 +83,7 @@ impl World {
                 self.server(server).disk.trouble(|trouble| trouble.sync_fails = Some(FailingSync(aim)));
             }
             Fault::FlipBit { server, down } => self.flip_bit(server, down),
-            // What they are to show is looked at where that can fail.
+            // Their effects are checked where they can occur.
             Fault::Lose { .. } | Fault::OldCopy { .. } | Fault::OtherMembers { .. } => {}
             Fault::SlowLink { a, b, more, .. } => {
                 self.coverage.count("link slowed");
@@ -112,7 +112,7 @@ impl World {
         }
     }
 
-    /// A fault that lasts a while ends.
+    /// Ends a fault that lasts a while.
     pub(crate) fn fault_ends(&mut self, number: usize) {
         let fault = self.plan.faults[number].fault.clone();
         self.trace.line(|| format!("ends: {fault:?}"));
@@ -146,7 +146,7 @@ impl World {
                 self.drop_queues(server);
             }
             Fault::LoseMessages { from, kind, .. } => self.network.lose(from, kind, false),
-            // It has seen to its end itself.
+            // Ends on its own.
             Fault::Flapping { .. } | Fault::OldCopy { .. } => {}
             ref cut => {
                 let (_, directions) = self.directions_of(cut);
@@ -155,7 +155,7 @@ impl World {
         }
     }
 
-    /// Ends all faults, and starts what does not run.
+    /// Ends all faults, and starts servers that do not run.
     pub(crate) fn heal(&mut self) {
         for (a, b, group) in self.network.calm() {
             self.break_connection(a, b, group);
@@ -200,14 +200,15 @@ impl World {
         }
     }
 
-    /// What waited for a server's thin links would take long even now: the connections end, and what is on them.
+    /// What waits for a server's thin links would still take long: the connections end, and lose it.
     fn drop_queues(&mut self, server: u64) {
         for (peer, link) in self.network.peers(server) {
             self.break_connection(server, peer, link);
         }
     }
 
-    /// A server's links are cut, or mended, in turn; they are there for half as long as they are gone, which is too short to be steady.
+    /// Alternately cuts and mends a server's links. They are up for half as long as they are down, which is
+    /// too short to be steady.
     pub(crate) fn flap(&mut self, server: u64, each: Micros, until: Micros, cut: bool) {
         let (_, directions) = self.directions_of(&Fault::CutServer { server, lasts: each });
         if cut && self.now < until {
@@ -226,7 +227,7 @@ impl World {
         (0..self.links()).flat_map(|group| [(a, b, group), (b, a, group)]).collect()
     }
 
-    /// What a cut cuts, and what it is called.
+    /// Which directions a cut cuts, and its name in the coverage table.
     fn directions_of(&self, cut: &Fault) -> (&'static str, Vec<Direction>) {
         match *cut {
             Fault::CutPair { a, b, .. } => ("servers cut apart", self.between(a, b)),
@@ -245,7 +246,7 @@ impl World {
     }
 }
 
-/// How long a fault lasts that does not end by itself.
+/// How long a fault lasts that does not end on its own.
 fn lasts(fault: &Fault) -> Option<u64> {
     match *fault {
         Fault::SlowServer { lasts, .. }
@@ -263,7 +264,7 @@ fn lasts(fault: &Fault) -> Option<u64> {
         | Fault::CutServer { lasts, .. }
         | Fault::CutGroup { lasts, .. }
         | Fault::LoseMessages { lasts, .. } => Some(lasts),
-        // A pause ends with the time that the server has been given; the others, with its start.
+        // A pause ends with the server's pause time, the others with the server's start.
         _ => None,
     }
 }

@@ -1,4 +1,4 @@
-//! What comes over the links between servers.
+//! Messages over the links between servers.
 
 use niagara_net::{DownReason, Event as NetEvent, FrameReader, Refusal};
 
@@ -46,7 +46,7 @@ impl World {
         Ok(())
     }
 
-    /// Something for a group's thread to look at.
+    /// Gives a group's thread an event to handle.
     pub(crate) fn put_into_inbox(&mut self, id: u64, group: usize, event: NetEvent) {
         let Some(running) = &mut self.server(id).running else { return };
         running.inbox[group].push_back(event);
@@ -57,7 +57,7 @@ impl World {
         }
     }
 
-    /// A connection ends, both sides notice, and one connects anew.
+    /// Ends a connection. Both sides notice, and one reconnects.
     pub(crate) fn break_connection(&mut self, a: u64, b: u64, group: usize) {
         if self.network.disconnect(a, b, group) {
             self.trace.line(|| format!("servers {a} and {b} lose their connection of group {}", group + 1));
@@ -87,8 +87,8 @@ impl World {
         Ok(())
     }
 
-    /// One server looks at what another one says of itself; whether it lets it in. It must, unless its own disk keeps it from
-    /// noting whom it has met.
+    /// One server checks another one's hello; returns whether it admits it. It must, unless its own disk
+    /// keeps it from recording whom it has met.
     fn greet(&mut self, here: u64, there: u64, group: usize) -> Result<bool, Broken> {
         let channel = if group == self.groups() { 0 } else { group as u16 + 1 };
         let Some(hello) = self.server(there).running.as_ref().map(|running| running.machine.hello(channel))

@@ -1,4 +1,4 @@
-//! The lives of servers: how they start, stand still, and end.
+//! The lives of servers: how they start, pause, and end.
 
 use std::path::Path;
 
@@ -13,7 +13,8 @@ use crate::invariants::Broken;
 use crate::sim::network::Micros;
 
 impl World {
-    /// A server's process ends, and what it was told and had not done is lost; with the power, what was not synced, too.
+    /// Ends a server's process. Its unfinished work is lost, and, if the power fails, so is what was not
+    /// synced.
     pub(crate) fn process_ends(&mut self, id: u64, power: bool) {
         let server = self.server(id);
         if server.running.take().is_none() {
@@ -35,7 +36,7 @@ impl World {
         }
     }
 
-    /// A server's power fails. If nothing runs there, what the last process has left unsynced goes.
+    /// Fails a server's power. If nothing runs there, what the last process left unsynced goes.
     pub(crate) fn power_fails(&mut self, id: u64) {
         self.coverage.count("power failed later");
         if self.is_running(id) {
@@ -51,7 +52,7 @@ impl World {
         self.coverage.add("unsynced write torn", losses.torn);
     }
 
-    /// A server is told to stop, and then the power may fail: all that it has to keep is durable.
+    /// Stops a server cleanly, after which the power may fail: all that it must keep is durable.
     pub(crate) fn stop(&mut self, id: u64, power: bool, down: Micros) {
         let now = self.now;
         let server = self.server(id);
@@ -68,14 +69,14 @@ impl World {
             (false, true) => "stopped before the power failed",
             (false, false) => "stopped",
         });
-        // A stop that was not noted is none: with the power, what was not synced would go.
+        // A stop that was not recorded does not count: a loss of power would take what was not synced.
         let power = power && !(died && self.plan.durability == Durability::Os);
         self.count_figures(id);
         self.process_ends(id, power);
         self.start_after(id, down);
     }
 
-    /// A server's process is started after a while, unless it runs or is about to.
+    /// Starts a server's process after a while, unless it runs or is about to.
     pub(crate) fn start_after(&mut self, id: u64, delay: Micros) {
         let server = self.server(id);
         if server.running.is_none() && !server.is_starting {
@@ -103,7 +104,7 @@ impl World {
         let damaged = server.running.as_ref().map_or(0, |running| running.machine.damaged_snapshots());
         let flipped = server.flipped.take_if(|(path, ..)| is_snapshot(path)).is_some();
         server.rotten += usize::from(flipped);
-        // Until something newer is durable it stays, and with the power its removal may be lost.
+        // It stays until something newer is durable, and a loss of power may undo its removal.
         if damaged < usize::from(flipped) || damaged > server.rotten {
             return Err(Broken::new(
                 "a_sound_snapshot_opens",
@@ -153,7 +154,7 @@ impl World {
         Ok(())
     }
 
-    /// A server does not start: for a reason that was given, else the invariant is broken that it starts.
+    /// A server did not start: for a given reason, or else the invariant that it starts is broken.
     pub(crate) fn start_failed(&mut self, id: u64, error: &StartError) -> Result<(), Broken> {
         self.trace.line(|| format!("server {id} does not start: {error}"));
         let server = self.server(id);
@@ -184,7 +185,7 @@ impl World {
         Ok(())
     }
 
-    /// A server that stood still goes on, unless it has been paused for longer meanwhile.
+    /// Resumes a server, unless it has been paused for longer meanwhile.
     pub(crate) fn resume(&mut self, id: u64) {
         if self.paused_until(id).is_none() {
             for sending in std::mem::take(&mut self.server(id).held) {
@@ -193,13 +194,12 @@ impl World {
         }
     }
 
-    /// Until when a server stands still.
+    /// Until when a server is paused.
     pub(crate) fn paused_until(&self, id: u64) -> Option<Micros> {
         self.servers[id as usize - 1].paused_until.filter(|until| *until > self.now)
     }
 }
 
-/// Whether a file is a snapshot.
 fn is_snapshot(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "snap")
 }

@@ -1,12 +1,12 @@
-//! The world of a simulation: virtual time, events in their order, and what each leads to.
+//! The world of a simulation: virtual time, events in their order, and their effects.
 //!
-//! Every round of every thread is an event of its own, so that anything can happen between any two of them: a message can
-//! come, a server can die, another thread can go first. The order follows from the plan's seed.
+//! Every round of every thread is a separate event, so that anything can happen between any two of them: a
+//! message can arrive, a server can die, another thread can go first. The order follows from the plan's seed.
 //!
 //! | file | holds |
 //! |---|---|
 //! | `rounds.rs`, `links.rs`, `talk.rs`, `lives.rs` | what events lead to: rounds of threads, messages between servers, clients' requests, starts and ends |
-//! | `observe.rs` | what is checked after each |
+//! | `observe.rs` | what is checked after each event |
 //! | `faults.rs` | how planned faults strike and end |
 //! | `trials.rs` | faults that take an operator's part |
 //! | `prompt.rs` | reads that must not wait for the troubles of others |
@@ -40,19 +40,19 @@ use crate::sim::trace::Trace;
 
 /// A millisecond.
 pub(crate) const MS: Micros = 1000;
-/// More events than any simulation has: somebody goes round and round.
+/// More events than any simulation has, unless something loops.
 const MOST_EVENTS: u64 = 2_000_000;
 
-/// Something that happens at a moment.
+/// An event at a moment.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// A thread of a server goes round.
+    /// A thread of a server makes a round.
     Round { server: u64, life: u64, thread: Thread },
     /// A step of a group's clock.
     GroupTick { server: u64, life: u64, group: usize },
     /// A step of the sequencer's clock.
     Tick { server: u64, life: u64 },
-    /// The thread that keeps the snapshots is woken by its clock.
+    /// The clock wakes the snapshots thread.
     KeepingDue { server: u64, life: u64 },
     /// A message arrives.
     Arrive(Flight),
@@ -62,31 +62,31 @@ pub(crate) enum Event {
     ClientStarts(usize),
     /// What a client has sent arrives.
     Asked(Sending),
-    /// Replies arrive at a client, of a server that had executed so many commands.
+    /// Replies arrive at a client, from a server that had executed so many commands.
     Replied { connection: u32, bytes: Vec<u8>, executed: usize },
     /// A call of the engine has ended.
     Ended { server: u64, token: u64, told: Told },
-    /// A client that still waits loses its patience.
+    /// A client that still waits may give up.
     ClientGivesUp { client: usize, batch: u64 },
     /// A planned fault strikes.
     Fault(usize),
-    /// And ends.
+    /// A planned fault ends.
     FaultEnds(usize),
     /// A server's links are cut, or mended, in turn.
     Flap { server: u64, each: Micros, until: Micros, cut: bool },
-    /// Something is asked that must be served promptly.
+    /// Calls are made that must be served promptly.
     AskPromptly,
-    /// A server that was paused may go on.
+    /// A paused server may resume.
     Resume(u64),
     /// A server's power fails, whether its process runs or not.
     PowerFails(u64),
-    /// A server's process is started.
+    /// A server's process starts.
     Start(u64),
-    /// The script of the simulation goes on.
+    /// The script of the simulation continues.
     Script(usize),
 }
 
-/// A simulation under way.
+/// A running simulation.
 pub(crate) struct World {
     pub plan: Plan,
     pub now: Micros,
@@ -94,43 +94,44 @@ pub(crate) struct World {
     pub servers: Vec<Server>,
     pub network: Network,
     pub clients: Clients,
-    /// Clients ask for no more.
+    /// Clients send no more requests.
     pub clients_rest: bool,
     pub invariants: Invariants,
     pub coverage: Coverage,
     pub trace: Trace,
-    /// What the script's own calls were told, by token.
+    /// Results of the script's own calls, by token.
     pub probes: BTreeMap<u64, (u64, Option<Told>)>,
     /// Calls of the engine that have ended, by token.
     pub told: BTreeSet<u64>,
-    /// How many probes there have been.
+    /// Number of probes so far.
     pub next_probe: u64,
-    /// What must be served promptly, by token.
+    /// Calls that must be served promptly, by token.
     pub prompt: BTreeMap<u64, Prompt>,
     /// The two servers that the script has cut apart.
     pub cut_servers: (u64, u64),
-    /// What the cluster has done, and had done when it was left to itself.
+    /// What the cluster has done, now and when it was left idle.
     pub activity: Activity,
     pub before_idling: Activity,
-    /// The script has come to its end.
+    /// The script has ended.
     pub is_over: bool,
     /// Connections that a server's front end knows: server, life, connection.
     pub connected: BTreeSet<(u64, u64, u32)>,
     /// When the last bytes for a client arrive, by connection.
     pub last_reply: BTreeMap<u32, Micros>,
-    /// The latest life of one server that another has met: who has met whom, and when.
+    /// The latest life of a server that another one has met, by (the other, the server).
     pub met: BTreeMap<(u64, u64), u64>,
-    /// Copies of servers' directories that are going to be put back, by the fault's number, with the life that they are of.
+    /// Copies of servers' directories that will be put back, by the fault's number, with the life that they
+    /// belong to.
     pub copies: BTreeMap<usize, (u64, Image)>,
     queue: Queue<Event>,
     /// All threads of any server.
     pub threads: Rc<[Thread]>,
-    /// Empty; its memory is what counts.
+    /// Empty; kept for its memory.
     pub woken: Vec<Thread>,
 }
 
 impl World {
-    /// The world at its beginning: all servers are about to start.
+    /// The initial world: all servers are about to start.
     pub fn new(plan: Plan, trace: bool) -> World {
         let mut chance = Chance::new(plan.seed);
         let network = Network::new(chance.fork(1), plan.weather, plan.servers, usize::from(plan.groups) + 1);
@@ -187,7 +188,7 @@ impl World {
         world
     }
 
-    /// Lets time pass until the script is over.
+    /// Runs events until the script is over.
     pub fn run(&mut self) -> Result<(), Broken> {
         while !self.is_over {
             let Some((at, event)) = self.queue.pop() else {
@@ -208,7 +209,7 @@ impl World {
         Ok(())
     }
 
-    /// Something is going to happen after so long.
+    /// Schedules an event after a delay.
     pub fn after(&mut self, delay: Micros, event: Event) {
         self.queue.push(self.now + delay, event);
     }
@@ -222,7 +223,7 @@ impl World {
             if !self.is_alive(server, life) {
                 return Ok(());
             }
-            // A paused server does nothing: what it would do now it does when it goes on.
+            // A paused server does nothing: its events wait until it resumes.
             if let Some(until) = self.paused_until(server) {
                 self.after(until - self.now, event);
                 return Ok(());

@@ -1,4 +1,4 @@
-//! What is looked at after each round: the invariants, and what is counted.
+//! What is checked after each round, and what is counted.
 
 use niagara_engine::batch::EntryFill;
 
@@ -11,7 +11,8 @@ use crate::invariants::{
 use crate::sim::network::{MOST_LATE, Micros};
 use crate::sim::plan::Plan;
 
-/// Two election time-outs at the slowest clock, and some moments in which the operating system gives the core to somebody else.
+/// Two election timeouts at the slowest clock, and some moments in which the operating system gives the core
+/// to somebody else.
 const TWO_ELECTIONS: Micros = 2 * 250 * MS + 150 * MS;
 
 /// All invariants that are checked event by event.
@@ -58,7 +59,7 @@ impl Invariants {
 }
 
 impl World {
-    /// Looks at a replica after its turn.
+    /// Checks a replica after its turn.
     pub(crate) fn observe(
         &mut self,
         id: u64,
@@ -133,7 +134,7 @@ impl World {
         self.committed(group, new)
     }
 
-    /// Looks whether a leader reaches a quorum.
+    /// Checks whether a leader reaches a quorum.
     pub(crate) fn check_quorum(&mut self, id: u64, group: usize) -> Result<(), Broken> {
         let server = &self.servers[id as usize - 1];
         let Some(running) = &server.running else { return Ok(()) };
@@ -150,12 +151,12 @@ impl World {
         };
         let copies = if self.plan.weather.doubled > 0 { MOST_LATE } else { 0 };
         let bound = TWO_ELECTIONS * server.slowness + copies;
-        // A server that stood still had no time to step down.
+        // A paused server had no time to step down.
         let stood_still = server.paused_until.unwrap_or(0);
         self.invariants.leads_a_quorum.ticked((id, group), (self.now, stood_still), is_alone, bound)
     }
 
-    /// Looks at what waits on a server.
+    /// Checks what waits on a server.
     pub(crate) fn check_waiting(&mut self, id: u64) -> Result<(), Broken> {
         let Some(running) = &self.servers[id as usize - 1].running else { return Ok(()) };
         let waiting = running.machine.waiting();
@@ -164,9 +165,9 @@ impl World {
         self.invariants.bytes_are_bounded.check(id, &waiting)
     }
 
-    /// A server's state is that of this position, without its having executed everything before.
+    /// A server has the state of this position without having executed everything before.
     pub(crate) fn restored(&mut self, id: u64, position: u64) -> Result<(), Broken> {
-        self.trace.line(|| format!("server {id} goes on from the state at position {position}"));
+        self.trace.line(|| format!("server {id} resumes from the state at position {position}"));
         self.invariants.global_prefix.restored(id, position)?;
         let running = self.servers[id as usize - 1].running.as_ref().expect("looked at before");
         check_restored_state(
@@ -177,7 +178,7 @@ impl World {
         )
     }
 
-    /// So many entries are committed that were not before.
+    /// So many more entries are committed.
     pub(crate) fn committed(&mut self, group: usize, new: usize) -> Result<(), Broken> {
         let Invariants { log_matching, position_bijection, pads_are_bounded, .. } = &mut self.invariants;
         let committed = log_matching.committed(group);
@@ -194,7 +195,7 @@ impl World {
         Ok(())
     }
 
-    /// How every replica stands, for the trace.
+    /// Adds the state of every replica to the trace.
     pub(crate) fn note_standings(&mut self) {
         for server in &self.servers {
             let Some(running) = &server.running else { continue };
@@ -211,7 +212,7 @@ impl World {
         }
     }
 
-    /// What a server has counted, before it goes or at the end.
+    /// Collects a server's counters, before it goes or at the end.
     pub(crate) fn count_figures(&mut self, id: u64) {
         let Some(running) = &self.servers[id as usize - 1].running else { return };
         let figures = running.machine.figures();

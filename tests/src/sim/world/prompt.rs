@@ -1,4 +1,4 @@
-//! Strong reads and writes through servers to which nothing happens, and how long they wait.
+//! Strong reads and writes through servers without faults of their own, and how long they wait.
 
 use niagara_engine::Consistency;
 
@@ -9,16 +9,16 @@ use crate::sim::clients::{Ask, Told};
 use crate::sim::network::Micros;
 use crate::sim::request::name;
 
-/// A read is asked through each server so often, and a write once in so many times.
+/// Interval of the reads through each server; one call in so many is a write.
 const EACH: Micros = 20 * MS;
 const READS_FOR_A_WRITE: u64 = 5;
-/// A lost question is put again within two heartbeats, and a read may need two of them; then there are slow clocks, and moments in
-/// which the operating system gives the core to somebody else.
+/// A lost question is repeated within two heartbeats, and a read may need two of them. Add slow clocks, and
+/// moments in which the operating system gives the core to somebody else.
 const BOUND: Micros = 250 * MS;
 /// Their tokens, far from those of clients and of the script.
 const FIRST: u64 = 1 << 41;
 
-/// Something that must be served promptly.
+/// A call that must be served promptly.
 #[derive(Clone, Copy, Debug)]
 pub struct Prompt {
     server: u64,
@@ -27,7 +27,7 @@ pub struct Prompt {
 }
 
 impl World {
-    /// Asks through each server that must serve promptly, and looks at what has waited.
+    /// Makes calls through each server that must serve promptly, and checks those that wait.
     pub(crate) fn ask_promptly(&mut self) -> Result<(), Broken> {
         let Some((from, victim)) = self.plan.prompt else { return Ok(()) };
         self.check_prompt()?;
@@ -59,11 +59,11 @@ impl World {
         self.call(server, token, ask);
     }
 
-    /// A call has ended; whether it was one of these.
+    /// Takes the end of a call. Returns whether it was one of these.
     pub(crate) fn prompt_ended(&mut self, token: u64, told: &Told) -> Result<bool, Broken> {
         self.check_prompt()?;
         let Some(prompt) = self.prompt.remove(&token) else { return Ok(false) };
-        // A lane may be full at that moment, and says so at once.
+        // A lane may be full at that moment, which the server reports at once.
         let is_served = matches!(told, Told::Read { .. } | Told::Applied(..) | Told::Refused);
         check_majority_serves(prompt.server, is_served, || format!("{told:?}"))?;
         Ok(true)

@@ -1,4 +1,4 @@
-//! The rounds of a server's threads: what each does, and when it goes round next.
+//! The rounds of a server's threads: what each does, and when the next one is.
 
 use std::rc::Rc;
 
@@ -10,15 +10,15 @@ use crate::sim::fault::Power;
 use crate::sim::network::Micros;
 use crate::sim::server::{TICK, Thread};
 
-/// Time for a process to be started again where nothing else is said.
+/// Time until a process restarts if nothing else is specified.
 pub(crate) const RESTART: Micros = 100 * MS;
 
 impl World {
-    /// How long until a thread goes round that has just been woken.
+    /// How long a woken thread takes to start its round.
     pub(crate) fn latency(&mut self, server: u64, thread: Thread) -> Micros {
         let (slow, disk) = (self.server(server).slowness, self.server(server).disk_slowness);
         let ordinary = match thread {
-            // Of every other slow disk only the syncs of logs are slow.
+            // On every other slow disk only the syncs of logs are slow.
             Thread::Snapshots => {
                 self.chance.between(20, 1500) * slow.max(if disk % 2 == 0 { disk } else { 1 })
             }
@@ -31,7 +31,7 @@ impl World {
         ordinary + hiccup
     }
 
-    /// Wakes the threads of a server that have something to do.
+    /// Wakes the threads of a server that have work.
     pub(crate) fn follow(&mut self, id: u64) {
         let now = self.now;
         self.server(id).set_clock(now);
@@ -40,8 +40,8 @@ impl World {
         self.wake(id, &threads);
     }
 
-    /// The same where no other threads can have been given something to do since this was done last. That which keeps the
-    /// snapshots goes by the clock, too.
+    /// The same where only these threads can have got work since the last call. The snapshots thread also
+    /// follows the clock.
     pub(crate) fn follow_some(&mut self, id: u64, threads: [Thread; 2]) {
         let now = self.now;
         self.server(id).set_clock(now);
@@ -59,7 +59,7 @@ impl World {
         self.woken = woken;
     }
 
-    /// The thread that keeps the snapshots sleeps until its next deadline at the most.
+    /// The snapshots thread sleeps until its next deadline at most.
     fn plan_keeping(&mut self, id: u64) {
         let now = self.now;
         let server = &mut self.servers[id as usize - 1];
@@ -87,7 +87,7 @@ impl World {
         let running = server.running.as_mut().expect("looked at before");
         running.scheduled &= !thread.bit(groups);
         match thread {
-            // It hangs in what it does, until what hangs goes on.
+            // It is stuck until what hangs resumes.
             _ if hangs => {}
             Thread::Group(group) if running.machine.is_blocked(group) => {}
             Thread::Group(group) => {
@@ -96,7 +96,7 @@ impl World {
             }
             Thread::Snapshots => self.keep_snapshots(id),
             Thread::Log(group) => match running.machine.write_log(group) {
-                // What there was no room for waits.
+                // Writes for which there was no room wait.
                 Ok(()) if running.machine.has_writes(group) => {}
                 Ok(()) => {
                     let standing = running.machine.standing(group);
@@ -115,7 +115,7 @@ impl World {
         }
         self.check_waiting(id)?;
         match thread {
-            // A log tells its group alone that it is written.
+            // A log notifies only its own group that it has written.
             Thread::Log(group) => self.follow_some(id, [Thread::Group(group), Thread::Log(group)]),
             _ => self.follow(id),
         }
@@ -177,7 +177,7 @@ impl World {
             }
         }
         self.count_failed_sync(id);
-        // Anything that it does with its disk may have been the last.
+        // Any use of its disk may have been its last.
         if self.server(id).disk.has_died() {
             self.trace.line(|| format!("server {id} ends in the midst of a change to its disk"));
             self.ended_by_disk(id);
@@ -250,7 +250,7 @@ impl World {
         let ended = running.end_calls(executed);
         let replies = running.turn_of_desk();
         for (connection, bytes) in replies {
-            // A connection's bytes come in order.
+            // A connection's bytes arrive in order.
             let arrives = self.now + self.chance.between(20, 300);
             let last = self.last_reply.entry(connection).or_default();
             *last = arrives.max(*last + 1);

@@ -1,4 +1,4 @@
-//! What every simulation goes through after its faults: everything is healed, has to settle, and is put to the last tests.
+//! How every simulation ends, after its faults: everything is healed, must settle, and passes the last tests.
 
 use std::collections::BTreeSet;
 
@@ -19,31 +19,31 @@ use crate::sim::server::TICK;
 use crate::sim::sizes::{LENGTH_PART, SHARED_IN_PIPELINE};
 
 const MS: Micros = 1000;
-/// The script begins when the last faults are still under way.
+/// When the script starts, while the last faults are still under way.
 pub const BEGINS: Micros = LAST_FAULT + 300 * MS;
-/// Clients go on for so long after everything is healed.
+/// How long clients continue after everything is healed.
 const CLIENTS_GO_ON: Micros = 300 * MS;
-/// Time for servers to start, leaders to be elected and laggards to catch up: a few election time-outs, and a few more for
-/// leaderships to come to rest.
+/// Time for servers to start, leaders to be elected and laggards to catch up: a few election timeouts, and a
+/// few more for leaderships to settle.
 const SETTLE: Micros = 2500 * MS;
-/// The last part of it, in which nothing should happen any more.
+/// The last part of it, in which nothing should happen.
 const IDLE: Micros = 600 * MS;
 /// Time for one server to catch up with the others after a single cut.
 const CATCH_UP: Micros = 1200 * MS;
-/// Time for probes that are to be executed while a group's link is cut: above the engine's deadline, upon which they would count
-/// as unknown.
+/// Time for probes that must be executed while a group's link is cut. It exceeds the engine's deadline, after
+/// which they would count as unknown.
 const PROBES: Micros = 1100 * MS;
-/// Time for strong reads in an idle cluster: a round, and a few more that are asked again.
+/// Time for strong reads in an idle cluster: a round, and a few retries.
 const IDLE_READS: Micros = 400 * MS;
 /// A tick of the fastest clock.
 const SHORTEST_TICK: Micros = TICK.as_micros() as u64 * 4 / 5;
-/// Steps that the search for an order of a key's operations may take.
+/// Bound on the steps of the search for an order of a key's operations.
 const SEARCH_BUDGET: u64 = 2_000_000;
 /// Probes' tokens, far from the clients'.
 const FIRST_PROBE: u64 = 1 << 40;
 
 impl World {
-    /// The script's next step.
+    /// Runs the script's next step.
     pub(crate) fn script(&mut self, step: usize) -> Result<(), Broken> {
         self.trace.line(|| format!("SCRIPT step {step}"));
         let pause = match step {
@@ -63,7 +63,7 @@ impl World {
             3 => {
                 self.check_progress("long after the faults have ended")?;
                 self.check_idle()?;
-                // The group of the last command is the anchor, which does not skip ahead by itself.
+                // The group of the last command is the anchor, which never skips ahead of the level.
                 let (_, victim, _) = self.cut_for_probes()?;
                 self.probe(victim);
                 50 * MS
@@ -112,26 +112,26 @@ impl World {
         Ok(())
     }
 
-    /// Little has happened while nobody wanted anything.
+    /// Checks that little has happened while nobody asked for anything.
     fn check_idle(&self) -> Result<(), Broken> {
         let (servers, groups) = (self.plan.servers, self.groups() as u64);
         // And as many again.
         let ticks = IDLE / SHORTEST_TICK;
         let may = Activity {
-            // Each leadership may come home.
+            // Each leadership may return to its server.
             elections: groups,
             entries: 4 * groups,
             snapshots: servers,
             messages: 2 * ticks * groups * (servers - 1),
             rounds: 12 * ticks * groups * servers,
-            // Messages and entries are counted.
+            // Messages and entries are counted already.
             sent_bytes: u64::MAX,
             appended_bytes: u64::MAX,
         };
         check_idle_is_quiet(self.activity - self.before_idling, may, IDLE / MS)
     }
 
-    /// What takes clients longer than settling does is given up.
+    /// Gives up pipelines that take longer than settling does.
     fn end_long_pipelines(&mut self) {
         for client in 0..self.clients.count() {
             if self.clients.waits_for(client) as u64 > SHARED_IN_PIPELINE {
@@ -140,7 +140,7 @@ impl World {
         }
     }
 
-    /// Nothing waits, and all servers have executed the same.
+    /// Checks that nothing waits, and all servers have executed the same.
     fn check_progress(&self, when: &str) -> Result<(), Broken> {
         let mut pending = Pending::default();
         let mut executed = BTreeSet::new();
@@ -165,7 +165,7 @@ impl World {
         check_progress_after_heal(&pending, when)
     }
 
-    /// Which link to cut: that between the leader of a group and some other server.
+    /// Chooses a link to cut: between the leader of a group and some other server.
     fn cut_for_probes(&mut self) -> Result<(u64, u64, usize), Broken> {
         let group = self.plan.seed as usize / 7 % self.groups();
         let leads = |server: &&crate::sim::server::Server| {
@@ -180,8 +180,8 @@ impl World {
         Ok((leader, victim, group))
     }
 
-    /// Writes through all servers but the one that cannot hear a leader; the leader's first, so that its group's commands
-    /// are what others must pad for.
+    /// Writes through all servers but the one that cannot hear a leader. The leader is first, so that the
+    /// others must pad for its group's commands.
     fn probe_others(&mut self, leader: u64, victim: u64) {
         self.probe(leader);
         for server in (1..=self.plan.servers).filter(|server| ![leader, victim].contains(server)) {
@@ -207,7 +207,7 @@ impl World {
     }
 
     fn check_probes(&self, when: &str) -> Result<(), Broken> {
-        // An outcome may have become unknown before it was known, where the engine's deadline is short.
+        // Where the engine's deadline is short, an outcome may become unknown before it is known.
         let is_late = |(token, (_, told)): &(&u64, &(u64, Option<Told>))| match told {
             Some(Told::Applied(..)) => false,
             Some(Told::Unknown) => {
@@ -245,10 +245,11 @@ impl World {
         Ok(())
     }
 
-    /// A file is received as it was sent, and is damaged only if a disk was.
+    /// Checks that files are received as they were sent, and damaged only if a disk was.
     fn check_transfers(&self) -> Result<(), Broken> {
         let damaged = self.coverage.of("damaged transfer");
-        // What was gathered and not synced may be torn when the power fails; it is found when the file is whole.
+        // Received data that was not synced may be torn when the power fails; that is found when the file is
+        // whole.
         let disks = ["bit flipped", "sync failed", "unsynced write lost", "unsynced write torn"];
         if damaged > 0 && disks.iter().all(|what| self.coverage.of(what) == 0) {
             let what =

@@ -1,16 +1,16 @@
-//! What clients and servers say to each other.
+//! Communication between clients and servers.
 
 use super::{Event, MS, World};
 use crate::invariants::{Broken, check_request_is_answered};
 use crate::sim::clients::{Ask, By, Checks, Sending, Told};
 use crate::sim::network::Micros;
 
-/// A client that has heard nothing for so long goes on to another server. More than the longest deadline, by more than a tick and a
-/// few moments in which the operating system gives the core to somebody else.
+/// A client that has heard nothing for this long changes servers. It exceeds the longest deadline by more
+/// than a tick and a few moments in which the operating system gives the core to somebody else.
 const CLIENT_PATIENCE: Micros = 1500 * MS;
-/// Time after a deadline within which it is noticed, and said.
+/// Time within which a passed deadline is noticed and reported.
 const NOTICED: Micros = 300 * MS;
-/// A client goes on to another server once in so many batches, for no reason.
+/// A client changes servers once in so many batches, for no reason.
 const CLIENT_STAYS: u64 = 12;
 
 impl World {
@@ -19,7 +19,7 @@ impl World {
             return;
         }
         if self.chance.one_in(CLIENT_STAYS) {
-            // Else servers that have been started anew would have no clients.
+            // Otherwise restarted servers would have no clients.
             return self.client_moves_on(client);
         }
         let sending = self.clients.start(client, &self.invariants.read_is_fresh);
@@ -40,7 +40,7 @@ impl World {
         if let By::Connection { connection, .. } = sending.by
             && self.clients.client_of(connection).is_none()
         {
-            // It was closed meanwhile.
+            // The connection was closed meanwhile.
             return;
         }
         if self.paused_until(id).is_some() {
@@ -68,7 +68,7 @@ impl World {
         self.follow(id);
     }
 
-    /// Calls a server's engine, if it runs, on nobody's behalf.
+    /// Calls a server's engine, if it runs, but for no client.
     pub(crate) fn call(&mut self, server: u64, token: u64, ask: Ask) {
         let (now, executed) = (self.now, self.executed_by(server));
         self.server(server).set_clock(now);
@@ -95,7 +95,8 @@ impl World {
         Ok(())
     }
 
-    /// A client has waited for its batch: if it has heard nothing for too long it goes elsewhere, and somebody has to answer for that.
+    /// A client has waited for its batch. If it has heard nothing for too long it changes servers, and the
+    /// server may have to answer for that.
     pub(crate) fn client_gives_up(&mut self, client: usize, batch: u64) -> Result<(), Broken> {
         let Some(waiting) = self.clients.waiting(client, batch) else { return Ok(()) };
         let quiet = self.now - waiting.since;
@@ -106,7 +107,7 @@ impl World {
         let id = self.clients.server_of(client);
         let server = &self.servers[id as usize - 1];
         if waiting.life.is_some_and(|life| self.is_alive(id, life)) {
-            // A server that stands still answers nobody.
+            // A paused server answers nobody.
             let since = waiting.since.max(server.paused_until.unwrap_or(0));
             let (waited, bound) = (self.now.saturating_sub(since), self.plan.deadline + NOTICED);
             check_request_is_answered(id, waited / MS, bound / MS, || format!("{:?}", waiting.request))?;
@@ -152,7 +153,7 @@ impl World {
         self.after(thinks, Event::ClientStarts(client));
     }
 
-    /// A client leaves its server for another.
+    /// Moves a client to another server.
     pub(crate) fn client_moves_on(&mut self, client: usize) {
         let server = self.clients.server_of(client);
         let left = self.clients.move_on(client);

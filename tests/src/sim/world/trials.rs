@@ -1,5 +1,6 @@
-//! What an operator does to a server that is down: its directory loses a part, an old copy is put in its place, its list of
-//! members is edited. Each time the server is started on that, has to be refused, and gets back what it had.
+//! What an operator does to a server that is down: its directory loses a part, is replaced by an old copy, or
+//! its list of members is edited. Each time the server is started on that, must be refused, and gets its
+//! directory back.
 
 use niagara_engine::{IdentityError, StartError, log::LogError};
 use niagara_net::{Hello, Refusal};
@@ -13,7 +14,7 @@ use crate::sim::server::Running;
 const INVARIANT: &str = "a_loss_is_noticed";
 
 impl World {
-    /// Begins what a fault of this kind stands for; others are none of its business.
+    /// Starts a fault of this kind; ignores others.
     pub(crate) fn begin_trial(&mut self, number: usize) -> Result<(), Broken> {
         match self.plan.faults[number].fault {
             Fault::Lose { server, loss, down } => {
@@ -35,7 +36,7 @@ impl World {
         }
     }
 
-    /// Ends what [`begin_trial`](Self::begin_trial) has begun and what lasts a while.
+    /// Ends what [`begin_trial`](Self::begin_trial) has started and what lasts a while.
     pub(crate) fn end_trial(&mut self, number: usize) -> Result<(), Broken> {
         let Some((life, image)) = self.copies.remove(&number) else { return Ok(()) };
         let Fault::OldCopy { server, down, .. } = self.plan.faults[number].fault else { return Ok(()) };
@@ -57,7 +58,7 @@ impl World {
         Ok(())
     }
 
-    /// The life that a directory is of; nothing if a bit of it is flipped at the moment.
+    /// The life that a directory belongs to; `None` while a bit of it is flipped.
     fn whole_life(&mut self, id: u64) -> Option<u64> {
         let server = self.server(id);
         (server.flipped.is_none() && server.rotten == 0).then_some(server.life)
@@ -96,7 +97,7 @@ impl World {
         tried
     }
 
-    /// A start on the whole directory finds the same as one on what was left of it.
+    /// A start on the whole directory must find the same as one on the rest of it.
     fn expect_logs(&mut self, id: u64, why: &str, found: &[Vec<u64>]) -> Result<(), Broken> {
         let server = self.server(id);
         server.disk.trouble(|trouble| *trouble = crate::sim::disk::Trouble::default());
@@ -115,7 +116,8 @@ impl World {
         Ok(())
     }
 
-    /// With itself alone it would form a cluster of its own; with the others it would not agree on what a majority is.
+    /// With itself alone it would form its own cluster; with the others it would disagree on what a majority
+    /// is.
     fn try_other_members(&mut self, id: u64) -> Result<(), Broken> {
         if self.whole_life(id).is_none() {
             return Ok(());
@@ -147,7 +149,7 @@ impl World {
     fn try_old_copy(&mut self, id: u64, know_better: &[u64]) -> Result<(), Broken> {
         let server = self.server(id);
         server.disk.trouble(|trouble| *trouble = crate::sim::disk::Trouble::default());
-        // A copy is consistent with itself, so nothing but the others can know.
+        // A copy is consistent with itself, so only the others can notice.
         if let Err(error) = server.start() {
             return Err(Broken::new(
                 "a_sound_log_opens",
@@ -175,7 +177,8 @@ impl World {
     }
 }
 
-/// Of each group's log the terms from the first entry on that a start can use: above the floor of the newest snapshot.
+/// For each group's log, the terms from the first entry on that a start can use: above the floor of the
+/// newest snapshot.
 fn logs_of(running: &Running) -> Vec<Vec<u64>> {
     let machine = &running.machine;
     let snapshot = machine.snapshots().next_back().cloned();
