@@ -10,7 +10,6 @@
 //! | [`resp`] | the Redis protocol: parse, understand, print | commands, reads |
 //! | [`http`] | HTTP/1.1: the same | commands, reads |
 //! | `front` | connections and their threads; the order of requests | both protocols, the engine's port |
-//! | [`client`] | one HTTP request, by a client that knows what it has sent | |
 //! | [`config`], [`server`] | one server put together from a file | everything above |
 //!
 //! What a client can rely on:
@@ -23,7 +22,6 @@
 //!
 //! This crate knows nothing of Raft: neither terms nor leaders, other than to report them.
 
-pub mod client;
 pub mod command;
 pub mod config;
 mod decimal;

@@ -7,7 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use niagara_engine::Durability;
 
-use niagara_kvstore::client::{self, Endpoint};
+use niagara_client::{DEFAULT_PORT, Endpoint};
 
 use super::{ask, get, log, logs, manual, new_cluster, snapshot};
 
@@ -78,7 +78,7 @@ pub struct NewClusterArgs {
     #[arg(long, value_delimiter = ',', default_value = "127.0.0.1", value_parser = new_cluster::parse_host)]
     pub host: Vec<String>,
     /// The first port of the first server: HTTP, then Redis, then one for each group.
-    #[arg(long, value_name = "PORT", default_value_t = client::DEFAULT_PORT, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "PORT", default_value_t = DEFAULT_PORT, value_parser = clap::value_parser!(u16).range(1..))]
     pub base_port: u16,
     /// What an acknowledged write survives: the loss of power, the end of all processes, or nothing.
     #[arg(long, default_value = "fsync", value_parser = durability())]

@@ -1,37 +1,17 @@
-//! Asks servers one after the other until one can serve, without ever hiding that a write may have been executed.
+//! Sends the requests of `put`, `get` and `del`, and says in words what became of them.
 
-use std::io::Write;
 use std::time::Duration;
 
+use niagara_client::{Again, Attempt, Cluster, DEFAULT_URL, Endpoint, ErrorBody, Failed, Request, Response};
 use niagara_kvstore::config::ConfigFile;
 use niagara_kvstore::{Tag, Version};
 
 use super::failure::Failure;
+use super::output::note;
 use crate::arguments::ClusterArgs;
-use niagara_kvstore::client::{DEFAULT_URL, Endpoint, ErrorBody, Request, Response, Trouble};
 
 /// Where the servers are, unless the command line says it.
 const AT_VARIABLE: &str = "NIAGARA_AT";
-
-/// What it means to send a request again although it may have been executed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Again {
-    /// Nothing: it is a read.
-    Harmless,
-    /// The same in the end: an unconditional write. But the user is told.
-    SameEffect,
-    /// Something else: a conditional write that has succeeded would now fail.
-    Never,
-}
-
-/// How one server's answer, or its silence, is to be taken.
-enum Verdict {
-    Answer(Response),
-    /// It has not executed the request, and another server might.
-    Elsewhere(String),
-    /// It may have executed the request.
-    Unknown(String),
-}
 
 /// The servers that a command line names.
 pub fn endpoints(arguments: &ClusterArgs) -> Result<Vec<Endpoint>, Failure> {
@@ -63,81 +43,33 @@ fn parse_endpoint(text: &str, origin: &str) -> Result<Endpoint, Failure> {
         .map_err(|hint| Failure::usage(format!("{origin} has no usable address in \"{text}\""), hint))
 }
 
-/// Sends a request to the first server that can serve it. What the user should know on the way goes to `notices`.
-pub fn ask(
-    endpoints: &[Endpoint],
-    request: &Request,
-    again: Again,
-    timeout: Duration,
-    notices: &mut impl Write,
-) -> Result<Response, Failure> {
-    let mut tried = Vec::new();
-    let mut unknown = false;
-    for endpoint in endpoints {
-        if unknown && again == Again::SameEffect {
-            let _ = writeln!(
-                notices,
-                "note: {}\nnote: so it may or may not have been executed; sending it again to {endpoint}, which has the \
-                 same effect",
-                tried.last().map_or("", String::as_str)
-            );
+/// Sends a request to the first server that can serve it. What the user should know on the way goes to standard error.
+pub fn ask(arguments: &ClusterArgs, request: &Request, again: Again) -> Result<Response, Failure> {
+    let timeout = Duration::from_secs(arguments.timeout.into());
+    let cluster = Cluster::new(endpoints(arguments)?).timeout(timeout);
+    let tell = |why: &Attempt, next: &Endpoint| {
+        note(&format!(
+            "note: {why}\nnote: so it may or may not have been executed; sending it again to {next}, which has the same effect\n"
+        ));
+    };
+    cluster.send_and_tell(request, again, tell).map_err(|failed| match failed {
+        Failed::Unknown(_) => {
+            let hint = "look with `niagara get` what the key has now, before you decide to send it again";
+            Failure::unknown(failed, hint)
         }
-        // A write is for servers of ours only: who answers is asked before it is sent.
-        let recognised = if again == Again::Harmless { Ok(()) } else { endpoint.recognise(timeout) };
-        if let Err(trouble) = recognised {
-            tried.push(format!("{endpoint}: {trouble}"));
-            continue;
+        Failed::Refused(_) => {
+            let hint = "look with `niagara status`; are the servers running, and is a majority of them reachable? Name further \
+                        servers by --at URL,URL";
+            Failure::refused(failed, hint)
         }
-        match judge(endpoint.send(request, timeout)) {
-            Verdict::Answer(response) => return Ok(response),
-            Verdict::Elsewhere(why) => tried.push(format!("{endpoint}: {why}")),
-            Verdict::Unknown(why) => {
-                tried.push(format!("{endpoint}: {why}"));
-                unknown |= again != Again::Harmless;
-                if again == Again::Never {
-                    break;
-                }
-            }
-        }
-    }
-    Err(exhausted(&tried, unknown))
-}
-
-fn judge(outcome: Result<Response, Trouble>) -> Verdict {
-    match outcome {
-        Ok(response) => match response.status {
-            429 | 503 | 507 => Verdict::Elsewhere(message_of(&response).0),
-            504 => Verdict::Unknown(message_of(&response).0),
-            _ if response.is_ours() => Verdict::Answer(response),
-            status => Verdict::Elsewhere(format!(
-                "this is not a Niagara server's HTTP port: something else answers, with HTTP status {status}"
-            )),
-        },
-        Err(trouble) if trouble.is_foreign() => Verdict::Elsewhere(trouble.to_string()),
-        Err(trouble @ Trouble::NotSent(_)) => Verdict::Elsewhere(trouble.to_string()),
-        Err(trouble @ Trouble::Lost(_)) => Verdict::Unknown(trouble.to_string()),
-    }
-}
-
-fn exhausted(tried: &[String], unknown: bool) -> Failure {
-    let tried = tried.join("\n  ");
-    if unknown {
-        let hint = "look with `niagara get` what the key has now, before you decide to send it again";
-        return Failure::unknown(
-            format!("the outcome is unknown: it may or may not have been executed\n  {tried}"),
-            hint,
-        );
-    }
-    let hint = "look with `niagara status`; are the servers running, and is a majority of them reachable? Name further \
-                servers by --at URL,URL";
-    Failure::refused(format!("no server could serve the request\n  {tried}"), hint)
+    })
 }
 
 /// An error reply in a server's own words: what happened, and what to do.
 fn message_of(response: &Response) -> (String, String) {
-    match serde_json::from_slice(&response.body) {
-        Ok(ErrorBody { message, hint }) => (message, hint),
-        Err(_) => {
+    match response.explanation() {
+        Some(ErrorBody { message, hint }) => (message, hint),
+        None => {
             let what = format!("the answer was HTTP status {}, without an explanation", response.status);
             (what, "is it a Niagara server's HTTP port? `niagara status` shows which are".into())
         }
@@ -180,4 +112,18 @@ pub fn parse_version(text: &str) -> Result<String, String> {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_quoted_for_http() {
+        assert_eq!(parse_version("*").as_deref(), Ok("*"));
+        assert_eq!(parse_version("12").as_deref(), Ok("\"12\""));
+        assert_eq!(parse_version("9f86d081884c7d65-12.3").as_deref(), Ok("\"9f86d081884c7d65-12.3\""));
+        assert_eq!(parse_version("\"9f86d081884c7d65-1\"").as_deref(), Ok("\"9f86d081884c7d65-1\""));
+        assert_eq!(parse_version("\"12.3\"").as_deref(), Ok("\"12.3\""));
+        for text in ["", "12.", ".3", "1.2.3", "W/\"1\"", "abc", "\"12"] {
+            assert!(parse_version(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,25 +1,22 @@
 //! `niagara del`: deletes a key.
 
-use std::io;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use super::ask::{Again, ask, condition_failed, endpoints, refusal};
+use super::ask::{ask, condition_failed, refusal};
 use super::failure::Failure;
 use super::put::print_position;
+use niagara_client::{Again, Request};
+
 use crate::arguments::DelArgs;
-use niagara_kvstore::client::Request;
 
 /// Does what `niagara del` promises.
 pub fn run(arguments: &DelArgs) -> Result<ExitCode, Failure> {
-    let endpoints = endpoints(&arguments.cluster)?;
     let mut request = Request::on_key("DELETE", arguments.key.as_encoded_bytes(), "");
     if let Some(version) = &arguments.if_match {
         request = request.header("If-Match", version);
     }
     let again = if arguments.if_match.is_some() { Again::Never } else { Again::SameEffect };
-    let timeout = Duration::from_secs(arguments.cluster.timeout.into());
-    let response = ask(&endpoints, &request, again, timeout, &mut io::stderr())?;
+    let response = ask(&arguments.cluster, &request, again)?;
     match response.status {
         404 if arguments.if_match.is_some() => Err(condition_failed(&response)),
         // 404: there was nothing to delete, or a first attempt with a lost answer has done it.

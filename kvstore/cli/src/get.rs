@@ -2,21 +2,19 @@
 
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
-use std::time::Duration;
 
-use super::ask::{Again, ask, endpoints, refusal};
+use super::ask::{ask, refusal};
 use super::failure::Failure;
 use super::output::{print, print_aside};
+use niagara_client::{Again, Request};
+
 use crate::arguments::GetArgs;
-use niagara_kvstore::client::Request;
 
 /// Does what `niagara get` promises.
 pub fn run(arguments: &GetArgs) -> Result<ExitCode, Failure> {
-    let endpoints = endpoints(&arguments.cluster)?;
     let query = format!("?read={}", arguments.read);
     let request = Request::on_key("GET", arguments.key.as_encoded_bytes(), &query);
-    let timeout = Duration::from_secs(arguments.cluster.timeout.into());
-    let response = ask(&endpoints, &request, Again::Harmless, timeout, &mut io::stderr())?;
+    let response = ask(&arguments.cluster, &request, Again::Harmless)?;
     match response.status {
         200 => {}
         404 => {

@@ -32,7 +32,6 @@ mod place;
 mod progress;
 mod put;
 mod read_only;
-mod resp;
 mod serve;
 mod shell;
 mod snapshot;

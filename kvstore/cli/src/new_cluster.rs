@@ -12,7 +12,7 @@ use super::failure::Failure;
 use super::output::print;
 use super::{file_limit, place, shell};
 use crate::arguments::NewClusterArgs;
-use niagara_kvstore::client::is_host;
+use niagara_client::is_host;
 
 /// Does what `niagara new-cluster` promises.
 pub fn run(arguments: &NewClusterArgs) -> Result<ExitCode, Failure> {

@@ -3,18 +3,17 @@
 use std::ffi::OsStr;
 use std::io::{self, IsTerminal, Read};
 use std::process::ExitCode;
-use std::time::Duration;
 
-use super::ask::{Again, ask, condition_failed, endpoints, refusal};
+use super::ask::{ask, condition_failed, refusal};
 use super::failure::Failure;
 use super::output::{note, print};
-use crate::arguments::PutArgs;
-use niagara_kvstore::client::{Request, Response};
+use niagara_client::{Again, Request, Response};
 use niagara_kvstore::command::MAX_VALUE_BYTES;
+
+use crate::arguments::PutArgs;
 
 /// Does what `niagara put` promises.
 pub fn run(arguments: PutArgs) -> Result<ExitCode, Failure> {
-    let endpoints = endpoints(&arguments.cluster)?;
     let conditional = arguments.if_absent || arguments.if_match.is_some();
     let value = match arguments.value {
         Some(value) if value != OsStr::new("-") => value.into_encoded_bytes(),
@@ -28,8 +27,7 @@ pub fn run(arguments: PutArgs) -> Result<ExitCode, Failure> {
         request = request.header("If-None-Match", "*");
     }
     let again = if conditional { Again::Never } else { Again::SameEffect };
-    let timeout = Duration::from_secs(arguments.cluster.timeout.into());
-    let response = ask(&endpoints, &request, again, timeout, &mut io::stderr())?;
+    let response = ask(&arguments.cluster, &request, again)?;
     match response.status {
         200 | 201 | 204 if arguments.quiet => Ok(ExitCode::SUCCESS),
         200 | 201 | 204 => print_position(&response),

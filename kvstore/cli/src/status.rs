@@ -1,60 +1,34 @@
 //! `niagara status`: what the servers say about themselves, and whether their global logs agree.
 
 use std::process::ExitCode;
-use std::thread;
 use std::time::Duration;
 
+use niagara_client::survey::{Row, Survey};
 use niagara_engine::agreement::Agreement;
 use niagara_engine::{GroupStatus, SnapshotStatus, Status};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::ask::{endpoints, refusal};
+use super::ask::endpoints;
 use super::failure::Failure;
 use super::figures::{age, size};
 use super::output::print;
 use super::style::{self, Paint};
 use super::table::{Table, grouped};
 use crate::arguments::StatusArgs;
-use niagara_kvstore::client::{Endpoint, Request};
-
-/// One server's answer, or why there is none.
-#[derive(Serialize)]
-struct Row {
-    at: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<Status>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-}
-
-/// A cluster's members by id, and where each answers HTTP.
-type Members = Vec<(u64, Endpoint)>;
-
-/// What a server says of itself, and where it finds the others.
-#[derive(Deserialize)]
-struct Page {
-    #[serde(flatten)]
-    status: Status,
-    #[serde(default)]
-    members: Vec<Member>,
-}
-
-#[derive(Deserialize)]
-struct Member {
-    server: u64,
-    http: String,
-}
 
 /// Does what `niagara status` promises.
 pub fn run(arguments: &StatusArgs) -> Result<ExitCode, Failure> {
     let endpoints = endpoints(&arguments.cluster)?;
     let timeout = Duration::from_secs(arguments.cluster.timeout.into());
-    let rows = ask_all_of_cluster(endpoints, timeout);
-    let agreement = agreement_of(&rows);
-    let text =
-        if arguments.json { json(&rows, &agreement) } else { report(&rows, &agreement, style::for_stdout()) };
+    let survey = Survey::take(endpoints, timeout);
+    let agreement = survey.agreement();
+    let text = if arguments.json {
+        json(&survey, &agreement)
+    } else {
+        report(&survey, &agreement, style::for_stdout())
+    };
     print(text)?;
-    let answered = rows.iter().any(|row| row.status.is_some());
+    let answered = survey.statuses().next().is_some();
     Ok(match agreement {
         Agreement::Agree { .. } => ExitCode::SUCCESS,
         Agreement::Unknown(_) if answered => ExitCode::from(UNKNOWN),
@@ -65,65 +39,9 @@ pub fn run(arguments: &StatusArgs) -> Result<ExitCode, Failure> {
 /// The exit status where nothing is known to be wrong, and not every two servers could be compared.
 const UNKNOWN: u8 = 4;
 
-fn agreement_of(rows: &[Row]) -> Agreement {
-    let answered = rows.iter().filter_map(|row| row.status.as_ref());
-    let silent = rows.len() - answered.clone().count();
-    Agreement::of(answered, silent)
-}
-
-/// Asks the servers that were named, and then those that they name, each once.
-fn ask_all_of_cluster(named: Vec<Endpoint>, timeout: Duration) -> Vec<Row> {
-    let (mut asked, mut rows) = (Vec::<Endpoint>::new(), Vec::<Row>::new());
-    let mut next = named;
-    while !next.is_empty() {
-        let (found, members): (Vec<_>, Vec<_>) = ask_all(&next, timeout).into_iter().unzip();
-        rows.extend(found);
-        asked.append(&mut next);
-        for (server, endpoint) in members.into_iter().flatten() {
-            // A server may be known by several names: one that has answered is not asked again.
-            let has_answered = |row: &Row| row.status.as_ref().is_some_and(|status| status.server == server);
-            if !asked.contains(&endpoint) && !next.contains(&endpoint) && !rows.iter().any(has_answered) {
-                next.push(endpoint);
-            }
-        }
-    }
-    rows.sort_by_key(|row| row.status.as_ref().map_or(u64::MAX, |status| status.server));
-    rows
-}
-
-/// Asks all servers at once, so that one that hangs does not hold up the others.
-fn ask_all(endpoints: &[Endpoint], timeout: Duration) -> Vec<(Row, Members)> {
-    thread::scope(|scope| {
-        let asked: Vec<_> = endpoints.iter().map(|at| scope.spawn(move || ask_one(at, timeout))).collect();
-        let join = |thread: thread::ScopedJoinHandle<'_, (Row, Members)>| {
-            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        asked.into_iter().map(join).collect()
-    })
-}
-
-fn ask_one(endpoint: &Endpoint, timeout: Duration) -> (Row, Members) {
-    let outcome = match endpoint.send(&Request::get("/status"), timeout) {
-        Err(trouble) => Err(format!("unreachable: {trouble}")),
-        Ok(response) if response.status != 200 => Err(refusal(&response).what),
-        Ok(response) => serde_json::from_slice::<Page>(&response.body)
-            .map_err(|_| "this is not a Niagara server's HTTP port, or one of another release".to_owned()),
-    };
-    let (page, error) = match outcome {
-        Ok(page) => (Some(page), None),
-        Err(error) => (None, Some(error)),
-    };
-    let (status, members) = page.map_or((None, Vec::new()), |page| (Some(page.status), page.members));
-    let members = members.into_iter().filter_map(|Member { server, http }| {
-        Some((server, http.parse::<Endpoint>().ok()?.or_at_host_of(endpoint)))
-    });
-    let members = members.collect();
-    (Row { at: endpoint.to_string(), status, error }, members)
-}
-
-fn report(rows: &[Row], agreement: &Agreement, paint: Paint) -> String {
+fn report(survey: &Survey, agreement: &Agreement, paint: Paint) -> String {
     let mut groups = Table::new(["server", "group", "role", "leader", "term", "last", "commit", "handed"]);
-    for row in rows {
+    for row in &survey.rows {
         match &row.status {
             Some(status) => {
                 for group in &status.local {
@@ -138,7 +56,7 @@ fn report(rows: &[Row], agreement: &Agreement, paint: Paint) -> String {
     let mut lines: Vec<String> = groups.lines().collect();
     lines[0] = paint.strong(&lines[0]);
     lines.push(String::new());
-    for row in rows {
+    for row in &survey.rows {
         lines.push(server_line(row, agreement, paint));
         lines.extend(row.status.iter().map(|status| snapshot_line(&status.snapshot, paint)));
         let alarms = row.status.iter().flat_map(|status| &status.alarms);
@@ -243,7 +161,7 @@ const WHAT_TO_DO: &str = "Stop writing to the cluster, keep all data directories
 /// What `--json` prints.
 #[derive(Serialize)]
 struct Document<'a> {
-    servers: &'a [Row],
+    servers: &'a Survey,
     /// Whether all servers have been compared, and are equal.
     agree: bool,
     /// `agree`, `unknown`, `differ`, `diverged` or `different clusters`.
@@ -255,7 +173,7 @@ struct Document<'a> {
     explanation: Option<String>,
 }
 
-fn json(rows: &[Row], agreement: &Agreement) -> String {
+fn json(survey: &Survey, agreement: &Agreement) -> String {
     let (verdict, position) = match agreement {
         Agreement::Agree { position } => ("agree", Some(*position)),
         Agreement::Differ { position, .. } => ("differ", Some(*position)),
@@ -264,7 +182,8 @@ fn json(rows: &[Row], agreement: &Agreement) -> String {
         Agreement::DifferentClusters => ("different clusters", None),
     };
     let agree = matches!(agreement, Agreement::Agree { .. });
-    let document = Document { servers: rows, agree, verdict, position, explanation: explanation(agreement) };
+    let document =
+        Document { servers: survey, agree, verdict, position, explanation: explanation(agreement) };
     let mut text = serde_json::to_string_pretty(&document).expect("plain data has a JSON form");
     text.push('\n');
     text
@@ -294,6 +213,10 @@ mod tests {
         Row { at: format!("http://s{server}:7000"), status: Some(status), error: None }
     }
 
+    fn of(rows: impl Into<Vec<Row>>) -> Survey {
+        Survey { rows: rows.into() }
+    }
+
     fn unreachable() -> Row {
         Row {
             at: "http://s3:7000".into(),
@@ -304,8 +227,8 @@ mod tests {
 
     #[test]
     fn the_report_has_a_row_for_each_group_and_a_line_for_each_server() {
-        let rows = [row(1, "aa"), row(2, "aa")];
-        let text = report(&rows, &agreement_of(&rows), Paint::PLAIN);
+        let survey = of([row(1, "aa"), row(2, "aa")]);
+        let text = report(&survey, &survey.agreement(), Paint::PLAIN);
         assert_eq!(
             text,
             "\
@@ -326,32 +249,32 @@ server 2 at http://s2:7000: applied 1,500, commands 0, no-ops 3, digests agree u
     /// That nobody disagrees is no agreement.
     #[test]
     fn with_a_server_that_does_not_answer_it_is_unknown() {
-        let rows = [row(1, "aa"), row(2, "aa"), unreachable()];
-        let text = report(&rows, &agreement_of(&rows), Paint::PLAIN);
+        let survey = of([row(1, "aa"), row(2, "aa"), unreachable()]);
+        let text = report(&survey, &survey.agreement(), Paint::PLAIN);
         assert!(text.contains("     ?  http://s3:7000  unreachable: nothing listens there"), "{text}");
         assert!(text.contains("no-ops 3, unknown whether digests agree"), "{text}");
         assert!(
             text.ends_with("Whether all servers agree is unknown: 1 of the addresses gave no status.\n"),
             "{text}"
         );
-        let document: serde_json::Value = serde_json::from_str(&json(&rows, &agreement_of(&rows))).unwrap();
+        let document: serde_json::Value = serde_json::from_str(&json(&survey, &survey.agreement())).unwrap();
         assert_eq!((&document["agree"], &document["verdict"]), (&false.into(), &"unknown".into()));
     }
 
     #[test]
     fn a_server_that_has_diverged_says_why() {
-        let mut rows = [row(1, "aa"), row(2, "aa")];
-        rows[0].status.as_mut().unwrap().diverged = Some("group 1: its leader lacks entry 9".into());
-        let text = report(&rows, &agreement_of(&rows), Paint::PLAIN);
+        let mut survey = of([row(1, "aa"), row(2, "aa")]);
+        survey.rows[0].status.as_mut().unwrap().diverged = Some("group 1: its leader lacks entry 9".into());
+        let text = report(&survey, &survey.agreement(), Paint::PLAIN);
         assert!(text.contains("no-ops 3, not ready: it has parted from the others"), "{text}");
         assert!(text.contains("Server 1 is not ready: group 1: its leader lacks entry 9."), "{text}");
     }
 
     #[test]
     fn an_alarm_is_told_with_its_server() {
-        let mut rows = [row(1, "aa"), row(2, "aa")];
-        rows[0].status.as_mut().unwrap().alarms.push("the disk is nearly full".into());
-        let text = report(&rows, &agreement_of(&rows), Paint::PLAIN);
+        let mut survey = of([row(1, "aa"), row(2, "aa")]);
+        survey.rows[0].status.as_mut().unwrap().alarms.push("the disk is nearly full".into());
+        let text = report(&survey, &survey.agreement(), Paint::PLAIN);
         assert!(text.contains("  no snapshot yet\n  ALARM: the disk is nearly full\nserver 2 at"), "{text}");
     }
 
@@ -380,15 +303,15 @@ server 2 at http://s2:7000: applied 1,500, commands 0, no-ops 3, digests agree u
 
     #[test]
     fn a_difference_is_explained() {
-        let rows = [row(1, "aa"), row(2, "bb")];
-        let text = report(&rows, &agreement_of(&rows), Paint::PLAIN);
+        let survey = of([row(1, "aa"), row(2, "bb")]);
+        let text = report(&survey, &survey.agreement(), Paint::PLAIN);
         assert!(text.contains("differ at position 1,024: server 1 has aa, server 2 has bb."), "{text}");
     }
 
     #[test]
     fn the_json_has_the_same() {
-        let rows = [row(1, "aa"), row(2, "bb"), unreachable()];
-        let document: serde_json::Value = serde_json::from_str(&json(&rows, &agreement_of(&rows))).unwrap();
+        let survey = of([row(1, "aa"), row(2, "bb"), unreachable()]);
+        let document: serde_json::Value = serde_json::from_str(&json(&survey, &survey.agreement())).unwrap();
         assert_eq!(document["agree"], false);
         assert_eq!(document["position"], 1024);
         assert_eq!(document["servers"][0]["status"]["applied"], 1500);

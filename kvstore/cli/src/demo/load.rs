@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-use crate::resp::{Connection, Reply};
+use niagara_client::redis::{Connection, Reply};
 
 /// The counter that all increments go to.
 pub const COUNTER: &[u8] = b"demo:counter";

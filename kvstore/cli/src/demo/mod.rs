@@ -1,7 +1,7 @@
 //! `niagara demo`: a whole cluster in one process, with a load and a verdict.
 //!
 //! It is what an operator would do by hand, only quicker: [`cluster`] writes the configuration files and starts the
-//! servers from them, [`load`] talks to their Redis front ends by way of [`resp`](super::resp), [`view`] shows what goes on, and
+//! servers from them, [`load`] talks to their Redis front ends by way of [`niagara_client::redis`], [`view`] shows what goes on, and
 //! [`verdict`] checks what must hold afterwards, in [`summary`]'s words.
 
 mod cluster;

@@ -172,7 +172,7 @@ mod tests {
     use niagara_engine::Durability;
 
     use super::*;
-    use crate::resp::Reply;
+    use niagara_client::redis::Reply;
 
     fn summary(counter: i64) -> Summary {
         let durability = Durability::Memory;

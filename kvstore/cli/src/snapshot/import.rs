@@ -13,9 +13,9 @@ use crate::failure::Failure;
 use crate::figures::size;
 use crate::output::print;
 use crate::progress::Progress;
-use crate::resp::Connection;
 use crate::serve;
 use crate::table::grouped;
+use niagara_client::redis::Connection;
 
 /// Does what `niagara snapshot import` promises.
 pub fn run(arguments: &ImportArgs) -> Result<ExitCode, Failure> {

@@ -8,8 +8,8 @@ use niagara_kvstore::Description;
 
 use super::rows::Described;
 use crate::failure::Failure;
-use crate::resp::{Connection, Reply};
 use crate::table::grouped;
+use niagara_client::redis::{Connection, Reply};
 
 /// So many commands are sent before their replies are read; they share entries of the log, so that each costs little.
 const BATCH_COMMANDS: usize = 1_000;

@@ -28,8 +28,8 @@ use clap::{ArgGroup, Args, Subcommand};
 
 use super::failure::Failure;
 use super::manual;
-use super::resp::Address;
 use crate::arguments::ClusterArgs;
+use niagara_client::redis::Address;
 
 /// A key and its value.
 type Pair = (Vec<u8>, Vec<u8>);

@@ -15,7 +15,7 @@ use crate::figures::size;
 use crate::output::print;
 use crate::progress::Progress;
 use crate::table::grouped;
-use niagara_kvstore::client::{Endpoint, Request};
+use niagara_client::{Endpoint, Request};
 
 /// How often the server is looked at.
 const LOOK: Duration = Duration::from_millis(100);

@@ -2,29 +2,40 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream};
 use std::str::FromStr;
 use std::time::Duration;
 
-use niagara_kvstore::client::is_host;
+use memchr::memchr;
+
+use crate::address::{self, GREETING_TIMEOUT, HostPort};
 
 /// A server answers each command within its own deadline; this is for one that hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Servers are near: one that takes longer to accept a connection is as good as gone.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// A server says at once that it lives, however busy it is.
-const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
+/// No line of a reply is longer.
+const MAX_LINE_BYTES: usize = 64 << 10;
 /// A line that everything which takes lines understands as one, or refuses, and an empty one behind it.
 const GREETING: &[u8] = b"PING\r\n\r\n";
 
 /// A server's Redis address, as it was typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Address {
-    host: String,
-    port: u16,
-}
+pub struct Address(HostPort);
 
 /// One connection.
+///
+/// ```no_run
+/// use niagara_client::redis::{Address, Connection, Reply};
+///
+/// let address: Address = "127.0.0.1:7001".parse().unwrap();
+/// let mut connection = Connection::open_recognised(address.resolve()?[0])?;
+/// connection.stage(&[b"SET", b"greeting", b"hello"]);
+/// connection.stage(&[b"GET", b"greeting"]);
+/// connection.exchange(|reply| match reply {
+///     Reply::Bulk(Some(value)) => assert_eq!(value, b"hello"),
+///     reply => assert_eq!(reply, Reply::Simple(b"OK")),
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub struct Connection {
     stream: TcpStream,
     output: Vec<u8>,
@@ -47,9 +58,11 @@ pub enum Reply<'a> {
 
 impl Address {
     /// Where that is.
+    ///
+    /// # Errors
+    /// When the host's name is not known.
     pub fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
-        let host = self.host.trim_start_matches('[').trim_end_matches(']');
-        Ok((host, self.port).to_socket_addrs()?.collect())
+        self.0.resolve()
     }
 }
 
@@ -57,32 +70,32 @@ impl FromStr for Address {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let authority = text.strip_prefix("redis://").unwrap_or(text);
-        let parts = authority.rsplit_once(':').filter(|(host, _)| is_host(host));
-        match parts.and_then(|(host, port)| Some((host, port.parse().ok().filter(|port| *port != 0)?))) {
-            Some((host, port)) => Ok(Address { host: host.to_owned(), port }),
-            None => Err("write HOST:PORT with a server's Redis port, for example 127.0.0.1:7001".into()),
-        }
+        let parsed = HostPort::parse(text.strip_prefix("redis://").unwrap_or(text));
+        let hint = "write HOST:PORT with a server's Redis port, for example 127.0.0.1:7001";
+        parsed.map(Address).ok_or_else(|| hint.into())
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.host, self.port)
+        write!(f, "{}", self.0)
     }
 }
 
 impl Connection {
     /// Connects.
+    ///
+    /// # Errors
+    /// When nobody takes the connection.
     pub fn open(address: SocketAddr) -> io::Result<Connection> {
-        let stream = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        let stream = address::connect(address, PATIENCE)?;
         Ok(Connection { stream, output: Vec::new(), staged: 0, input: Vec::new() })
     }
 
     /// Connects, and makes sure that who answers speaks the Redis protocol.
+    ///
+    /// # Errors
+    /// When nobody takes the connection, or a stranger does; the text says what it is.
     pub fn open_recognised(address: SocketAddr) -> io::Result<Connection> {
         let mut connection = Connection::open(address)?;
         connection.stream.set_read_timeout(Some(GREETING_TIMEOUT))?;
@@ -107,16 +120,15 @@ impl Connection {
 
     /// Stages a command for the next [`exchange`](Self::exchange).
     pub fn stage(&mut self, words: &[&[u8]]) {
-        self.output.extend_from_slice(format!("*{}\r\n", words.len()).as_bytes());
-        for word in words {
-            self.output.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
-            self.output.extend_from_slice(word);
-            self.output.extend_from_slice(b"\r\n");
-        }
+        encode(words, &mut self.output);
         self.staged += 1;
     }
 
-    /// Sends all staged commands and hands each reply over, in order.
+    /// Sends all staged commands and hands each reply over, in order. After an error nobody knows which of those without a reply
+    /// have been executed, and the connection is of no use any more.
+    ///
+    /// # Errors
+    /// When the connection breaks, when the server is silent for half a minute, or says what it must not.
     pub fn exchange(&mut self, mut each: impl FnMut(Reply<'_>)) -> io::Result<()> {
         self.stream.write_all(&self.output)?;
         self.output.clear();
@@ -142,12 +154,32 @@ impl Connection {
     }
 }
 
-/// The first reply in the input and its length, if it is complete.
-fn parse(input: &[u8]) -> io::Result<Option<(Reply<'_>, usize)>> {
-    let Some(line_end) = input.windows(2).position(|pair| pair == b"\r\n") else {
-        return Ok(None);
+/// Appends a command: an array of bulk strings.
+pub fn encode(words: &[&[u8]], out: &mut Vec<u8>) {
+    length(b'*', words.len(), out);
+    for word in words {
+        length(b'$', word.len(), out);
+        out.extend_from_slice(word);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+fn length(kind: u8, length: usize, out: &mut Vec<u8>) {
+    out.push(kind);
+    out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The first reply in the input and its length, if all of it is there.
+///
+/// # Errors
+/// `InvalidData` if it is none that a server of ours sends.
+pub fn parse(input: &[u8]) -> io::Result<Option<(Reply<'_>, usize)>> {
+    let Some(end) = memchr(b'\n', input) else {
+        return if input.len() > MAX_LINE_BYTES { Err(malformed()) } else { Ok(None) };
     };
-    let (kind, line, rest) = (input[0], &input[1.min(line_end)..line_end], line_end + 2);
+    let line = input[..end].strip_suffix(b"\r").ok_or_else(malformed)?;
+    let (kind, line) = line.split_first().ok_or_else(malformed)?;
     let number =
         || std::str::from_utf8(line).ok().and_then(|text| text.parse::<i64>().ok()).ok_or_else(malformed);
     let reply = match kind {
@@ -156,16 +188,21 @@ fn parse(input: &[u8]) -> io::Result<Option<(Reply<'_>, usize)>> {
         b':' => Reply::Integer(number()?),
         b'$' => match number()? {
             -1 => Reply::Bulk(None),
-            length => {
-                let end = usize::try_from(length).ok().and_then(|length| rest.checked_add(length));
-                let end = end.ok_or_else(malformed)?;
-                let complete = input.len().checked_sub(2).is_some_and(|most| end <= most);
-                return Ok(complete.then(|| (Reply::Bulk(Some(&input[rest..end])), end + 2)));
-            }
+            length => return bulk(input, end + 1, usize::try_from(length).map_err(|_| malformed())?),
         },
         _ => return Err(malformed()),
     };
-    Ok(Some((reply, rest)))
+    Ok(Some((reply, end + 1)))
+}
+
+/// The bytes behind a line that says how many they are.
+fn bulk(input: &[u8], start: usize, length: usize) -> io::Result<Option<(Reply<'_>, usize)>> {
+    let end = start.checked_add(length).ok_or_else(malformed)?;
+    match input.get(start..).and_then(|rest| Some((rest.get(..length)?, rest.get(length..length + 2)?))) {
+        Some((bytes, b"\r\n")) => Ok(Some((Reply::Bulk(Some(bytes)), end + 2))),
+        Some(_) => Err(malformed()),
+        None => Ok(None),
+    }
 }
 
 /// Who answers like this, or not at all, where a Redis port was looked for.

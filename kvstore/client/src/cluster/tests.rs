@@ -1,9 +1,9 @@
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::thread::{self, JoinHandle};
 
 use super::*;
-use crate::failure::Status;
+use crate::ErrorBody;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 const OK: &str = "HTTP/1.1 200 OK\r\nNiagara-Position: 7\r\nContent-Length: 2\r\n\r\nok";
@@ -56,13 +56,21 @@ fn error_reply(status: u16) -> String {
     format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
 
-/// Asks, and gives the status or the failure's text, and what was noted on the way.
+/// Asks, and gives the status or the failure's text, and who was told what on the way.
 fn try_at(endpoints: &[Endpoint], again: Again) -> (Result<u16, String>, String) {
-    let mut notices = Vec::new();
-    let request = Request::on_key("PUT", b"k", "");
-    let outcome = ask(endpoints, &request, again, TIMEOUT, &mut notices);
-    let outcome = outcome.map(|response| response.status).map_err(|failure| failure.what);
-    (outcome, String::from_utf8(notices).unwrap())
+    let mut told = String::new();
+    let tell = |why: &Attempt, next: &Endpoint| told.push_str(&format!("{why}; again to {next}\n"));
+    let outcome = send(endpoints, again, tell);
+    (outcome.map(|response| response.status).map_err(|failed| failed.to_string()), told)
+}
+
+fn send(
+    endpoints: &[Endpoint],
+    again: Again,
+    tell: impl FnMut(&Attempt, &Endpoint),
+) -> Result<Response, Failed> {
+    let cluster = Cluster::new(endpoints.iter().cloned()).timeout(TIMEOUT);
+    cluster.send_and_tell(&Request::on_key("PUT", b"k", ""), again, tell)
 }
 
 #[test]
@@ -103,21 +111,21 @@ fn strangers_are_passed_over_and_named() {
 }
 
 #[test]
-fn the_exit_status_tells_what_became_of_a_write() {
-    let status = |endpoints: &[Endpoint], again| {
-        let request = Request::on_key("PUT", b"k", "");
-        ask(endpoints, &request, again, TIMEOUT, &mut Vec::new()).unwrap_err().status()
+fn what_became_of_a_write_is_told() {
+    let outcome = |endpoints: &[Endpoint], again| match send(endpoints, again, |_, _| {}).unwrap_err() {
+        Failed::Refused(_) => Outcome::Refused,
+        Failed::Unknown(_) => Outcome::Unknown,
     };
-    assert_eq!(status(&[nobody()], Again::SameEffect), Status::Refused);
-    assert_eq!(status(&[stranger("+OK\r\n")], Again::Never), Status::Refused);
+    assert_eq!(outcome(&[nobody()], Again::SameEffect), Outcome::Refused);
+    assert_eq!(outcome(&[stranger("+OK\r\n")], Again::Never), Outcome::Refused);
     for (answer, expected) in [
-        (error_reply(503), Status::Refused),
-        (error_reply(429), Status::Refused),
-        (error_reply(504), Status::Unknown),
-        (String::new(), Status::Unknown),
+        (error_reply(503), Outcome::Refused),
+        (error_reply(429), Outcome::Refused),
+        (error_reply(504), Outcome::Unknown),
+        (String::new(), Outcome::Unknown),
     ] {
         let (endpoint, thread) = server(answer);
-        assert_eq!(status(&[endpoint], Again::Never), expected);
+        assert_eq!(outcome(&[endpoint], Again::Never), expected);
         thread.join().unwrap();
     }
 }
@@ -180,21 +188,34 @@ fn when_nobody_serves_each_server_s_reason_is_given() {
 #[test]
 fn a_server_s_own_words_are_passed_on() {
     let (endpoint, thread) = server(error_reply(413));
-    let request = Request::on_key("PUT", b"k", "");
-    let response = ask(&[endpoint], &request, Again::SameEffect, TIMEOUT, &mut Vec::new()).unwrap();
-    let refusal = refusal(&response);
-    assert_eq!((refusal.what.as_str(), refusal.hint.as_str()), ("message 413", "hint 413"));
+    let response = send(std::slice::from_ref(&endpoint), Again::SameEffect, |_, _| {}).unwrap();
+    let ErrorBody { message, hint } = response.explanation().unwrap();
+    assert_eq!((message.as_str(), hint.as_str()), ("message 413", "hint 413"));
     thread.join().unwrap();
+
+    for (status, outcome) in [(413, Outcome::Refused), (500, Outcome::Unknown)] {
+        let (endpoint, thread) = server(error_reply(status));
+        let failed = Cluster::new([endpoint.clone()]).put(b"k", b"").unwrap_err();
+        let said = vec![Attempt { endpoint, why: format!("message {status}") }];
+        assert_eq!(
+            failed,
+            if outcome == Outcome::Refused { Failed::Refused(said) } else { Failed::Unknown(said) }
+        );
+        thread.join().unwrap();
+    }
 }
 
 #[test]
-fn versions_are_quoted_for_http() {
-    assert_eq!(parse_version("*").as_deref(), Ok("*"));
-    assert_eq!(parse_version("12").as_deref(), Ok("\"12\""));
-    assert_eq!(parse_version("9f86d081884c7d65-12.3").as_deref(), Ok("\"9f86d081884c7d65-12.3\""));
-    assert_eq!(parse_version("\"9f86d081884c7d65-1\"").as_deref(), Ok("\"9f86d081884c7d65-1\""));
-    assert_eq!(parse_version("\"12.3\"").as_deref(), Ok("\"12.3\""));
-    for text in ["", "12.", ".3", "1.2.3", "W/\"1\"", "abc", "\"12"] {
-        assert!(parse_version(text).is_err(), "{text}");
-    }
+fn values_come_with_versions_and_positions() {
+    let (endpoint, thread) = server(
+        "HTTP/1.1 200 OK\r\nETag: \"a-7\"\r\nNiagara-Position: 9\r\nContent-Length: 2\r\n\r\nok".into(),
+    );
+    let found = Cluster::new([endpoint]).get(b"k").unwrap();
+    assert_eq!(found, Some(Found { value: b"ok".to_vec(), version: Some("a-7".into()), position: 9 }));
+    thread.join().unwrap();
+
+    let missing = error_reply(404);
+    let (endpoint, thread) = server(missing);
+    assert_eq!(Cluster::new([endpoint]).get(b"k"), Ok(None));
+    thread.join().unwrap();
 }

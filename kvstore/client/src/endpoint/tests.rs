@@ -5,10 +5,14 @@ use super::*;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
+fn local(port: u16) -> Endpoint {
+    Endpoint(HostPort { host: "127.0.0.1".into(), port })
+}
+
 /// A server for one connection: reads until it has seen `until`, answers with `reply`, and closes.
 fn serve_once(until: &'static str, reply: &'static [u8]) -> (Endpoint, thread::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = Endpoint { host: "127.0.0.1".into(), port: listener.local_addr().unwrap().port() };
+    let endpoint = local(listener.local_addr().unwrap().port());
     let server = thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         let mut request = Vec::new();
@@ -37,7 +41,7 @@ fn a_request_and_its_reply() {
     let sent = server.join().unwrap();
     let expected = format!(
         "PUT /kv/a%20b%2F%FF~ HTTP/1.0\r\nHost: 127.0.0.1:{}\r\nIf-Match: \"6\"\r\nContent-Length: 5\r\n\r\nhello",
-        endpoint.port
+        endpoint.0.port
     );
     assert_eq!(sent, expected);
 }
@@ -65,7 +69,7 @@ fn a_reply_that_is_cut_short_leaves_the_outcome_open() {
 #[test]
 fn a_request_that_nobody_takes_was_not_sent() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let endpoint = Endpoint { host: "127.0.0.1".into(), port };
+    let endpoint = local(port);
     let trouble = endpoint.send(&Request::get("/"), TIMEOUT).unwrap_err();
     assert!(matches!(trouble, Trouble::NotSent(_)));
     assert_eq!(trouble.to_string(), "nothing listens there");
@@ -74,7 +78,7 @@ fn a_request_that_nobody_takes_was_not_sent() {
 #[test]
 fn a_server_that_hears_and_never_answers_leaves_the_outcome_open() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = Endpoint { host: "127.0.0.1".into(), port: listener.local_addr().unwrap().port() };
+    let endpoint = local(listener.local_addr().unwrap().port());
     let trouble = endpoint.send(&Request::get("/"), Duration::from_millis(50)).unwrap_err();
     assert!(matches!(trouble, Trouble::Lost(_)));
     assert_eq!(trouble.to_string(), "no answer in time");
@@ -105,5 +109,5 @@ fn endpoints_are_written_as_urls() {
     }
     assert!("https://host:1".parse::<Endpoint>().unwrap_err().contains("not https"));
     let default: Endpoint = DEFAULT_URL.parse().unwrap();
-    assert_eq!(default.port, DEFAULT_PORT);
+    assert_eq!(default.0.port, DEFAULT_PORT);
 }
