@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | [`command`] | the commands that the log carries, as bytes | |
 //! | `state` | what they do to the map, and reads beside them | commands |
+//! | `protocol` | what a protocol is: from bytes to requests, from outcomes to bytes | reads, the engine's port |
 //! | [`resp`] | the Redis protocol: parse, understand, print | commands, reads |
 //! | [`http`] | HTTP/1.1: the same | commands, reads |
 //! | `front` | connections and their threads; the order of requests | both protocols, the engine's port |
@@ -29,6 +30,7 @@ mod description;
 mod front;
 pub mod http;
 pub mod open_files;
+mod protocol;
 mod reply;
 pub mod resp;
 pub mod server;

@@ -5,7 +5,7 @@
 /// Both formats have the same samples. What differs is announced before them: in the text format a counter's family has the
 /// name of its samples, with `_total`, an info is a gauge, what is unknown is untyped, and there are no units. The last line,
 /// `# EOF`, is a comment there, and tells a whole page from one that was cut.
-pub(crate) fn prometheus_text(open_metrics: &str) -> String {
+pub(super) fn prometheus_text(open_metrics: &str) -> String {
     let mut out = String::with_capacity(open_metrics.len());
     let mut help: Option<(&str, &str)> = None;
     for line in open_metrics.lines() {

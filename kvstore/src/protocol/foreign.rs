@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use memchr::{memchr, memmem};
 
-use super::metrics::Wire;
+use super::Wire;
 
 /// A protocol that a port does not speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -71,7 +71,7 @@ impl Foreign {
 
     /// Logs that somebody has come to the wrong port: once in a while for each port and protocol, since such clients tend to
     /// come again and again.
-    pub(super) fn report(self, wire: Wire, peer: Option<SocketAddr>) {
+    pub(crate) fn report(self, wire: Wire, peer: Option<SocketAddr>) {
         static PACES: [[Pace; 4]; 2] = [const { [const { Pace::new() }; 4] }; 2];
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         if let Some(others) = PACES[wire as usize][self as usize].says(now) {
