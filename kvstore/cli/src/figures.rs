@@ -34,24 +34,13 @@ fn span(span: Duration) -> String {
 
 /// A moment in milliseconds since 1970, as a date and a time of day.
 pub fn moment(unix_ms: u64) -> String {
-    let (day, second) = (unix_ms / 86_400_000, unix_ms / 1_000 % 86_400);
-    let (year, month, day) = civil(day);
-    let (hour, minute) = (second / 3_600, second / 60 % 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{:02} UTC", second % 60)
+    let time = UNIX_EPOCH + Duration::from_millis(unix_ms.min(END_OF_9999_MS));
+    let text = humantime::format_rfc3339_seconds(time).to_string();
+    text.replace('T', " ").replace('Z', " UTC")
 }
 
-/// Year, month and day of the month of a day since 1 January 1970, in the Gregorian calendar.
-fn civil(day: u64) -> (u64, u64, u64) {
-    // Years are counted from 1 March, so that the day that comes in leap years is the last one of a year. The calendar
-    // repeats itself every 400 years, which have 146,097 days.
-    let since_march_of_year_0 = day + 719_468;
-    let (cycle, day) = (since_march_of_year_0 / 146_097, since_march_of_year_0 % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let from_march = (5 * day + 2) / 153;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    (cycle * 400 + year + u64::from(month <= 2), month, day - (153 * from_march + 2) / 5 + 1)
-}
+/// Later moments, which only a damaged file names, have no date.
+const END_OF_9999_MS: u64 = 253_402_300_799_999;
 
 #[cfg(test)]
 mod tests {
@@ -83,5 +72,6 @@ mod tests {
         ] {
             assert_eq!(moment(seconds * 1_000 + 999), expected);
         }
+        assert_eq!(moment(u64::MAX), "9999-12-31 23:59:59 UTC");
     }
 }

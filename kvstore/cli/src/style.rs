@@ -1,7 +1,11 @@
 //! Colours, on terminals only.
 
 use std::fmt::Display;
-use std::io::{self, IsTerminal};
+use std::io;
+
+use anstream::stream::RawStream;
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
 
 /// Whether and how to colour what goes to one stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,12 +15,12 @@ pub struct Paint {
 
 /// For standard output.
 pub fn for_stdout() -> Paint {
-    Paint::if_terminal(io::stdout().is_terminal())
+    Paint::of(&io::stdout())
 }
 
 /// For standard error.
 pub fn for_stderr() -> Paint {
-    Paint::if_terminal(io::stderr().is_terminal())
+    Paint::of(&io::stderr())
 }
 
 impl Paint {
@@ -25,10 +29,8 @@ impl Paint {
     pub const PLAIN: Paint = Paint { on: false };
 
     /// Colours on a terminal, unless the environment forbids them (no-color.org) or the terminal has none.
-    fn if_terminal(terminal: bool) -> Paint {
-        let forbidden = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
-        Paint { on: terminal && !forbidden && !dumb }
+    fn of(stream: &impl RawStream) -> Paint {
+        Paint { on: AutoStream::choice(stream) != ColorChoice::Never }
     }
 
     /// Whether there are colours.
@@ -38,21 +40,21 @@ impl Paint {
 
     /// Something went well.
     pub fn good(self, text: impl Display) -> String {
-        self.paint("32", text)
+        self.paint(AnsiColor::Green.on_default(), text)
     }
 
     /// Something went wrong.
     pub fn bad(self, text: impl Display) -> String {
-        self.paint("1;31", text)
+        self.paint(AnsiColor::Red.on_default().bold(), text)
     }
 
     /// Stands out.
     pub fn strong(self, text: impl Display) -> String {
-        self.paint("1", text)
+        self.paint(Style::new().bold(), text)
     }
 
-    fn paint(self, code: &str, text: impl Display) -> String {
-        if self.on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }
+    fn paint(self, style: Style, text: impl Display) -> String {
+        if self.on { format!("{style}{text}{style:#}") } else { text.to_string() }
     }
 }
 
@@ -62,7 +64,8 @@ mod tests {
 
     #[test]
     fn colours_are_for_terminals_only() {
-        assert_eq!(Paint::if_terminal(false), Paint::PLAIN);
+        let file = std::fs::File::open("/dev/null").unwrap();
+        assert_eq!(Paint::of(&file), Paint::PLAIN);
         assert_eq!(Paint::PLAIN.bad("error"), "error");
         assert_eq!(Paint { on: true }.good("ok"), "\x1b[32mok\x1b[0m");
     }
