@@ -1,26 +1,27 @@
 //! A server that may have few open files, as a process of its own.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+
+use niagara_kvstore::config::PlannedServer;
 
 /// Far above what anything takes; it only bounds how long a failing test hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Writes the configuration of a server alone in its cluster; where HTTP and Redis are.
 fn configure(dir: &Path, front: &str) -> (SocketAddr, SocketAddr) {
-    let listeners: Vec<_> = (0..5).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    let addresses: Vec<_> = listeners.iter().map(|listener| listener.local_addr().unwrap()).collect();
-    let [http, redis, one, two, transfer] = addresses[..] else { panic!("five were asked for") };
+    let [planned] = PlannedServer::on_free_ports(1, 2).unwrap().try_into().unwrap();
+    let PlannedServer { http, redis, groups, transfer, .. } = planned;
     let text = format!(
         "cluster = \"c1\"\nserver = 1\ndata_dir = \"data\"\ndurability = \"os\"\nhttp = \"{http}\"\nredis = \"{redis}\"\n\
-         [[members]]\nserver = 1\ngroups = [\"{one}\", \"{two}\"]\ntransfer = \"{transfer}\"\n\
+         [[members]]\nserver = 1\ngroups = {groups:?}\ntransfer = \"{transfer}\"\n\
          [engine]\nsegment_mib = 1\n[front]\nthreads = 1\n{front}\n"
     );
     std::fs::write(dir.join("server.toml"), text).unwrap();
-    (http, redis)
+    (http.parse().unwrap(), redis.parse().unwrap())
 }
 
 /// Starts the server with so many open files.

@@ -43,6 +43,10 @@ pub struct Connection {
     input: Vec<u8>,
 }
 
+/// Bytes that are no reply, and why. Nobody knows what became of the commands in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed(pub &'static str);
+
 /// One reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reply<'a> {
@@ -173,36 +177,43 @@ fn length(kind: u8, length: usize, out: &mut Vec<u8>) {
 /// The first reply in the input and its length, if all of it is there.
 ///
 /// # Errors
-/// `InvalidData` if it is none that a server of ours sends.
-pub fn parse(input: &[u8]) -> io::Result<Option<(Reply<'_>, usize)>> {
+/// If it is none, or of a kind that commands on single keys never have: an array or a map.
+pub fn parse(input: &[u8]) -> Result<Option<(Reply<'_>, usize)>, Malformed> {
     let Some(end) = memchr(b'\n', input) else {
-        return if input.len() > MAX_LINE_BYTES { Err(malformed()) } else { Ok(None) };
+        return match input.len() {
+            0..=MAX_LINE_BYTES => Ok(None),
+            _ => Err(Malformed("a line of a reply does not end")),
+        };
     };
-    let line = input[..end].strip_suffix(b"\r").ok_or_else(malformed)?;
-    let (kind, line) = line.split_first().ok_or_else(malformed)?;
-    let number =
-        || std::str::from_utf8(line).ok().and_then(|text| text.parse::<i64>().ok()).ok_or_else(malformed);
+    let line = input[..end].strip_suffix(b"\r").ok_or(Malformed("a line of a reply ends without CR"))?;
+    let (kind, line) = line.split_first().ok_or(Malformed("a line of a reply is empty"))?;
     let reply = match kind {
         b'+' => Reply::Simple(line),
         b'-' => Reply::Error(line),
-        b':' => Reply::Integer(number()?),
-        b'$' => match number()? {
-            -1 => Reply::Bulk(None),
-            length => return bulk(input, end + 1, usize::try_from(length).map_err(|_| malformed())?),
-        },
-        _ => return Err(malformed()),
+        b':' => Reply::Integer(integer(line)?),
+        b'$' if line == b"-1" => Reply::Bulk(None),
+        // So RESP3 says it.
+        b'_' if line.is_empty() => Reply::Bulk(None),
+        b'$' => return bulk(input, end + 1, integer(line)?),
+        _ => return Err(Malformed("a reply is of a type that none of the commands has: is this Redis?")),
     };
     Ok(Some((reply, end + 1)))
 }
 
 /// The bytes behind a line that says how many they are.
-fn bulk(input: &[u8], start: usize, length: usize) -> io::Result<Option<(Reply<'_>, usize)>> {
-    let end = start.checked_add(length).ok_or_else(malformed)?;
-    match input.get(start..).and_then(|rest| Some((rest.get(..length)?, rest.get(length..length + 2)?))) {
-        Some((bytes, b"\r\n")) => Ok(Some((Reply::Bulk(Some(bytes)), end + 2))),
-        Some(_) => Err(malformed()),
+fn bulk(input: &[u8], start: usize, length: i64) -> Result<Option<(Reply<'_>, usize)>, Malformed> {
+    let length = usize::try_from(length).map_err(|_| Malformed("a length is below zero"))?;
+    let end = start.checked_add(length).ok_or(Malformed("a length is beyond all bounds"))?;
+    match input.get(end..).and_then(|rest| rest.get(..2)) {
         None => Ok(None),
+        Some(b"\r\n") => Ok(Some((Reply::Bulk(Some(&input[start..end])), end + 2))),
+        Some(_) => Err(Malformed("a bulk string has another length than it says")),
     }
+}
+
+fn integer(digits: &[u8]) -> Result<i64, Malformed> {
+    let parsed = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+    parsed.ok_or(Malformed("a number in a reply is none"))
 }
 
 /// Who answers like this, or not at all, where a Redis port was looked for.
@@ -220,8 +231,18 @@ fn stranger(error: &io::Error, said: &[u8]) -> String {
     format!("{speaks}; a server's Redis port is needed")
 }
 
-fn malformed() -> io::Error {
-    io::Error::new(ErrorKind::InvalidData, "the reply is not in the Redis protocol")
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+impl From<Malformed> for io::Error {
+    fn from(_: Malformed) -> io::Error {
+        io::Error::new(ErrorKind::InvalidData, "the reply is not in the Redis protocol")
+    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! The demo's servers: as many as asked for, in this process, on ports that are free.
 
 use std::fs;
-use std::io;
-use std::net::TcpListener;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -111,25 +109,8 @@ fn start_failure(error: &ServerError) -> Failure {
     Failure::new(format!("the demo's servers cannot start: {error}"), "NIAGARA_LOG=debug shows what happens")
 }
 
-/// Addresses that are free now: all are held until the last is found, so that no two are the same.
 fn free_ports(arguments: &DemoArgs) -> Result<Vec<PlannedServer>, Failure> {
-    let mut held = Vec::new();
-    let mut address = || -> io::Result<String> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let address = listener.local_addr()?.to_string();
-        held.push(listener);
-        Ok(address)
-    };
-    let mut plan = |server: u16| -> io::Result<PlannedServer> {
-        Ok(PlannedServer {
-            server: server.into(),
-            http: address()?,
-            redis: address()?,
-            groups: (0..arguments.groups).map(|_| address()).collect::<Result<_, _>>()?,
-            transfer: address()?,
-        })
-    };
-    (1..=arguments.servers).map(&mut plan).collect::<io::Result<_>>().map_err(|error| {
+    PlannedServer::on_free_ports(arguments.servers, arguments.groups).map_err(|error| {
         Failure::new(format!("cannot find free ports on 127.0.0.1: {error}"), "use fewer servers or groups")
     })
 }
@@ -148,25 +129,4 @@ fn remove_files(plan: &Plan, dir: &Path) -> Result<(), Failure> {
         })?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use niagara_engine::Durability;
-
-    use super::*;
-
-    #[test]
-    fn no_two_free_ports_are_the_same() {
-        let durability = Durability::Memory;
-        let arguments = DemoArgs { servers: 3, groups: 4, durability, dir: None, seconds: None, json: false };
-        let servers = free_ports(&arguments).unwrap();
-        let addresses: HashSet<_> = servers
-            .iter()
-            .flat_map(|server| server.groups.iter().chain([&server.http, &server.redis, &server.transfer]))
-            .collect();
-        assert_eq!(addresses.len(), 3 * (4 + 3));
-    }
 }
