@@ -22,7 +22,7 @@ for program in ip tc; do
   command -v "$program" >/dev/null || { echo "skipped: $program is missing (Debian: iproute2)"; exit 0; }
 done
 
-cargo build --release --locked -p niagara-kvstore
+cargo build --release --locked -p niagara
 cargo build --release --locked -p niagara-tests --bin faults
 mkdir -p "$keep"
 arguments=(--minutes "$minutes" --servers "${SERVERS:-5}" --groups "${RAFT_GROUPS:-3}" --keep "$keep")

@@ -4,6 +4,7 @@
 //! ([`niagara_engine::Config::new`], [`FrontEndConfig::default`]); [`Plan::render`] writes them down, each with its
 //! unit and reason, so the documentation in a generated file cannot drift from the code.
 
+mod free_ports;
 mod listeners;
 mod nearest;
 mod plan;

@@ -1,4 +1,4 @@
-//! A replicated key-value store on the Niagara engine, for clients of Redis and of HTTP, and the `niagara` binary.
+//! A replicated key-value store on the Niagara engine, for clients of Redis and of HTTP.
 //!
 //! [`Kv`] is the state machine: every server executes the same commands in the order of the global log. [`FrontEnds`]
 //! are the threads that clients talk to, on every server, and any server will do: what one was told all know.
@@ -7,11 +7,10 @@
 //! |---|---|---|
 //! | [`command`] | the commands that the log carries, as bytes | |
 //! | `state` | what they do to the map, and reads beside them | commands |
+//! | `protocol` | what a protocol is: from bytes to requests, from outcomes to bytes | reads, the engine's port |
 //! | [`resp`] | the Redis protocol: parse, understand, print | commands, reads |
 //! | [`http`] | HTTP/1.1: the same | commands, reads |
 //! | `front` | connections and their threads; the order of requests | both protocols, the engine's port |
-//! | [`client`] | one HTTP request, by a client that knows what it has sent | |
-//! | [`logs`] | where a process's logs go | |
 //! | [`config`], [`server`] | one server put together from a file | everything above |
 //!
 //! What a client can rely on:
@@ -24,15 +23,14 @@
 //!
 //! This crate knows nothing of Raft: neither terms nor leaders, other than to report them.
 
-pub mod client;
 pub mod command;
 pub mod config;
 mod decimal;
 mod description;
 mod front;
 pub mod http;
-pub mod logs;
 pub mod open_files;
+mod protocol;
 mod reply;
 pub mod resp;
 pub mod server;

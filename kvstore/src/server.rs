@@ -8,7 +8,6 @@ use std::net::{SocketAddr, TcpListener};
 use niagara_engine::{Client, Config, Engine, StartError};
 
 use crate::command;
-use crate::logs::LogCollector;
 use crate::open_files::{self, OpenFilesError};
 use crate::{FrontEndConfig, FrontEnds, Kv};
 
@@ -78,7 +77,6 @@ impl Server {
         let state = Kv::of_cluster(engine.cluster).map_err(ServerError::State)?;
         let engine = Engine::start(engine, state)?;
         let client = engine.client();
-        client.register_metrics(|registry| registry.register_collector(Box::new(LogCollector)));
         let http = [front.http].into_iter().chain(front.http_too.iter().copied());
         let redis = [front.redis].into_iter().chain(front.redis_too.iter().copied());
         let http = http.map(|address| ("HTTP", "http", address));

@@ -1,18 +1,19 @@
 //! A cluster of three servers in one process: clients of all servers and both protocols see one state.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use niagara_engine::{Config, Durability, Engine, Member};
+use niagara_kvstore::config::PlannedServer;
 use niagara_kvstore::{FrontEndConfig, FrontEnds, Kv};
 
 /// Longer than anything here takes, on any machine.
 const LONG: Duration = Duration::from_secs(60);
 const SERVERS: usize = 3;
-const GROUPS: usize = 2;
+const GROUPS: u16 = 2;
 
 struct Server {
     // Stopped in this order: the engine answers what the front ends have in flight.
@@ -39,18 +40,15 @@ impl Cluster {
 
     fn try_start() -> Option<Cluster> {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let held: Vec<TcpListener> =
-            (0..SERVERS * (GROUPS + 1)).map(|_| TcpListener::bind(any).unwrap()).collect();
-        let addresses: Vec<String> = held.iter().map(|held| held.local_addr().unwrap().to_string()).collect();
-        let members: Vec<Member> = (1..)
-            .zip(addresses.chunks(GROUPS + 1))
-            .map(|(server, addresses)| Member {
+        let planned = PlannedServer::on_free_ports(SERVERS as u16, GROUPS).unwrap();
+        let members: Vec<Member> = planned
+            .into_iter()
+            .map(|PlannedServer { server, groups: addresses, transfer, .. }| Member {
                 server,
-                addresses: addresses[1..].to_vec(),
-                transfer: addresses[0].clone(),
+                addresses,
+                transfer,
             })
             .collect();
-        drop(held);
         let dir = tempfile::tempdir().unwrap();
         let mut servers = Vec::new();
         for server in 1..=SERVERS as u64 {

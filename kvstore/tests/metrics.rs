@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use niagara_engine::{Config, Durability, Member};
 use niagara_kvstore::FrontEndConfig;
+use niagara_kvstore::config::PlannedServer;
 use niagara_kvstore::server::{Server, ServerConfig};
 
 /// Longer than anything here takes, on any machine.
@@ -22,9 +23,8 @@ fn start(dir: &tempfile::TempDir) -> Server {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     // A port that was free a moment ago; should somebody else have taken it meanwhile, another one is tried.
     for _ in 0..20 {
-        let [group, transfer] =
-            [(); 2].map(|()| TcpListener::bind(any).unwrap()).map(|held| held.local_addr().unwrap());
-        let member = Member { server: 1, addresses: vec![group.to_string()], transfer: transfer.to_string() };
+        let [planned] = PlannedServer::on_free_ports(1, 1).unwrap().try_into().unwrap();
+        let member = Member { server: 1, addresses: planned.groups, transfer: planned.transfer };
         let mut engine = Config::new(1, 1, vec![member]);
         engine.durability = Durability::Os;
         engine.data_dir = dir.path().join("data");

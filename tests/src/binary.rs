@@ -37,7 +37,7 @@ fn build() -> PathBuf {
         }
     };
     let built = Command::new(env!("CARGO"))
-        .args(["build", "--quiet", "--package", "niagara-kvstore", "--bin", "niagara", "--profile", profile])
+        .args(["build", "--quiet", "--package", "niagara", "--profile", profile])
         .arg("--target-dir")
         .arg(beside.parent().expect("a profile's directory stands in the target directory"))
         .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -50,7 +50,7 @@ fn build() -> PathBuf {
              binary by the environment variable NIAGARA_BIN"
         ),
         Err(error) => panic!(
-            "cannot run {} to build the niagara binary ({error}): build it by `cargo build -p niagara-kvstore`, and \
+            "cannot run {} to build the niagara binary ({error}): build it by `cargo build -p niagara`, and \
              name it by the environment variable NIAGARA_BIN",
             env!("CARGO")
         ),

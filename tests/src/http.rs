@@ -1,4 +1,6 @@
 //! A blocking HTTP/1.1 client that keeps its connection: as little of the protocol as the tests need.
+//!
+//! It shares no code with the servers and with `niagara-client` on purpose: what one side misunderstands the other must not.
 
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Write};

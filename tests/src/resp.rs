@@ -1,4 +1,6 @@
 //! A blocking client for the Redis protocol (RESP2), as little of it as the tests need.
+//!
+//! It shares no code with the servers and with `niagara-client` on purpose: what one side misunderstands the other must not.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};

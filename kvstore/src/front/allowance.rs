@@ -1,7 +1,6 @@
 //! How much is held for clients that ask for more than they take.
 
-use super::input::Input;
-use super::output::Output;
+use crate::protocol::{Input, Output};
 
 /// While this many bytes of replies wait for the client to take them, its requests are not executed, but read ahead: a
 /// client may write all that it has to ask before it reads the first reply.

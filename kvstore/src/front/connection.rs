@@ -7,14 +7,11 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 
 use super::allowance::Allowance;
-use super::engine::Engine;
-use super::input::Input;
 use super::limits::Place;
-use super::metrics::Wire;
-use super::output::Output;
-use super::session::{Outcome, Pumped, Turn};
+use super::session::{Pumped, Turn};
 use super::talk::{Talk, either};
 use super::token::Sequence;
+use crate::protocol::{Engine, Input, Outcome, Output, Wire};
 
 /// Most bytes taken from one connection in a turn, so that no client makes the others wait. Also the size of the buffer
 /// that a thread lends to the connection it serves.

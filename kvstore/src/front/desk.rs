@@ -9,14 +9,12 @@ use std::time::{Instant, UNIX_EPOCH};
 use niagara_engine::{Client, Completion, LaneId, Port, StateMachine, Wake};
 
 use super::allowance::Allowance;
-use super::engine::Engine;
-use super::input::Input;
 use super::metrics::Tally;
-use super::output::Output;
 use super::session::{Heard, Session, Turn};
 use super::talk::{Talk, either};
 use super::token::Origin;
 use crate::http::{Clock, HttpConnection, Site};
+use crate::protocol::{Engine, Input, Output};
 use crate::resp::RespConnection;
 use crate::{KvReader, Life, Reply};
 

@@ -11,12 +11,12 @@ use mio::Poll;
 use niagara_engine::{Client, ServerId, Wake};
 use rustix::process::{Resource, getrlimit};
 
-use super::engine::Engine;
 use super::gauges::GaugeCollector;
 use super::listener::Listener;
-use super::metrics::{FrontCollector, FrontMetrics, Wire};
+use super::metrics::{FrontCollector, FrontMetrics};
 use super::worker::{Common, Mailbox, Worker};
 use crate::Kv;
+use crate::protocol::{Engine, Wire};
 
 /// Where clients connect, and how many may.
 ///

@@ -12,13 +12,11 @@ use bytes::Bytes;
 use niagara_engine::{Completion, Consistency, GlobalPosition, Refused, StateMachine, Status};
 
 use super::allowance::Allowance;
-use super::engine::Engine;
-use super::input::Input;
 use super::metrics::Tally;
-use super::output::Output;
-use super::session::{Outcome, Protocol, Pumped, Session, Turn};
+use super::session::{Pumped, Session, Turn};
 use super::token::Origin;
 use crate::http::{Clock, HttpConnection, Site};
+use crate::protocol::{Engine, Input, Outcome, Output, Protocol};
 use crate::resp::RespConnection;
 use crate::{Kv, KvReader, Life, Reply};
 

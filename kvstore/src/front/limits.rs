@@ -7,7 +7,7 @@ use mio::net::TcpStream;
 use socket2::{SockRef, TcpKeepalive};
 
 use super::front_ends::FrontEndConfig;
-use super::metrics::Wire;
+use crate::protocol::Wire;
 
 /// Connections that are kept for pages about the server when clients have taken all others.
 pub(crate) const PAGES: usize = 8;

@@ -13,12 +13,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 
-/// Which of the two protocols.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wire {
-    Http = 0,
-    Redis = 1,
-}
+use crate::protocol::Wire;
 
 /// What kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,14 +36,6 @@ pub(crate) enum Failure {
     NoQuorum = 3,
 }
 
-const WIRES: [&str; 2] = ["http", "redis"];
-
-impl Wire {
-    /// Its name in metrics and logs.
-    pub(super) fn name(self) -> &'static str {
-        WIRES[self as usize]
-    }
-}
 const WORKS: [&str; 3] = ["read", "write", "other"];
 const FAILURES: [&str; 4] = ["malformed", "refused", "unknown", "no_quorum"];
 
@@ -60,8 +47,8 @@ const FIRST_BUCKET_MICROS: u64 = 16;
 /// What one thread has counted in this turn.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    latencies: [[Latencies; WORKS.len()]; WIRES.len()],
-    failures: [[u64; FAILURES.len()]; WIRES.len()],
+    latencies: [[Latencies; WORKS.len()]; Wire::ALL.len()],
+    failures: [[u64; FAILURES.len()]; Wire::ALL.len()],
     touched: bool,
 }
 
@@ -104,11 +91,11 @@ fn bound_of(bucket: usize) -> f64 {
 /// What all threads have counted.
 #[derive(Debug, Default)]
 pub(crate) struct FrontMetrics {
-    latencies: [[SharedLatencies; WORKS.len()]; WIRES.len()],
-    failures: [[AtomicU64; FAILURES.len()]; WIRES.len()],
-    opened: [AtomicU64; WIRES.len()],
-    closed: [AtomicU64; WIRES.len()],
-    turned_away: [AtomicU64; WIRES.len()],
+    latencies: [[SharedLatencies; WORKS.len()]; Wire::ALL.len()],
+    failures: [[AtomicU64; FAILURES.len()]; Wire::ALL.len()],
+    opened: [AtomicU64; Wire::ALL.len()],
+    closed: [AtomicU64; Wire::ALL.len()],
+    turned_away: [AtomicU64; Wire::ALL.len()],
 }
 
 #[derive(Debug, Default)]
@@ -153,28 +140,28 @@ impl FrontMetrics {
         self.turned_away[wire as usize].fetch_add(1, Relaxed);
     }
 
-    fn encode_requests(&self, wire: usize, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let name = format!("niagara_{}_requests", WIRES[wire]);
+    fn encode_requests(&self, wire: Wire, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let name = format!("niagara_{}_requests", wire.name());
         let mut family = encoder.encode_descriptor(&name, "Requests answered", None, MetricType::Counter)?;
-        for (latencies, work) in self.latencies[wire].iter().zip(WORKS) {
+        for (latencies, work) in self.latencies[wire as usize].iter().zip(WORKS) {
             encode_counter(&mut family, &[("kind", work)], &latencies.count)?;
         }
-        let name = format!("niagara_{}_failures", WIRES[wire]);
+        let name = format!("niagara_{}_failures", wire.name());
         let help = "Requests answered by an error: refused before the log, or malformed, or with an unknown outcome, or \
                     without a quorum to read from";
         let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
-        for (failures, reason) in self.failures[wire].iter().zip(FAILURES) {
+        for (failures, reason) in self.failures[wire as usize].iter().zip(FAILURES) {
             encode_counter(&mut family, &[("reason", reason)], failures)?;
         }
         Ok(())
     }
 
-    fn encode_latencies(&self, wire: usize, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let name = format!("niagara_{}_request", WIRES[wire]);
+    fn encode_latencies(&self, wire: Wire, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let name = format!("niagara_{}_request", wire.name());
         let help = "Time from a request's arrival to its reply, in this server";
         let unit = Some(&Unit::Seconds);
         let mut family = encoder.encode_descriptor(&name, help, unit, MetricType::Histogram)?;
-        for (latencies, work) in self.latencies[wire].iter().zip(WORKS) {
+        for (latencies, work) in self.latencies[wire as usize].iter().zip(WORKS) {
             let mut buckets = [(0.0, 0); BUCKETS];
             for (i, (bucket, count)) in buckets.iter_mut().zip(&latencies.buckets).enumerate() {
                 *bucket = (bound_of(i), count.load(Relaxed));
@@ -193,17 +180,17 @@ impl FrontMetrics {
         let help = "Connections of clients that are open";
         let mut family =
             encoder.encode_descriptor("niagara_connections_open", help, None, MetricType::Gauge)?;
-        for (wire, name) in WIRES.into_iter().enumerate() {
-            let closed = self.closed[wire].load(Relaxed);
-            let open = self.opened[wire].load(Relaxed).saturating_sub(closed);
-            let labels = [("protocol", name)];
+        for wire in Wire::ALL {
+            let closed = self.closed[wire as usize].load(Relaxed);
+            let open = self.opened[wire as usize].load(Relaxed).saturating_sub(closed);
+            let labels = [("protocol", wire.name())];
             ConstGauge::new(open as i64).encode(family.encode_family(&labels.as_slice())?)?;
         }
         let name = "niagara_connections_turned_away";
         let help = "Connections closed at once, because too many were open";
         let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-        for (count, name) in self.turned_away.iter().zip(WIRES) {
-            encode_counter(&mut family, &[("protocol", name)], count)?;
+        for (count, wire) in self.turned_away.iter().zip(Wire::ALL) {
+            encode_counter(&mut family, &[("protocol", wire.name())], count)?;
         }
         Ok(())
     }
@@ -223,7 +210,7 @@ pub(crate) struct FrontCollector(pub(crate) std::sync::Arc<FrontMetrics>);
 
 impl Collector for FrontCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        for wire in 0..WIRES.len() {
+        for wire in Wire::ALL {
             self.0.encode_requests(wire, &mut encoder)?;
             self.0.encode_latencies(wire, &mut encoder)?;
         }

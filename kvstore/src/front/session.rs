@@ -18,16 +18,13 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use niagara_engine::planted::{self, Bug};
-use niagara_engine::{Completion, Consistency, Refused};
+use niagara_engine::{Completion, Consistency};
 
 use super::allowance::Allowance;
-use super::engine::Engine;
-use super::foreign::Foreign;
-use super::input::Input;
-use super::metrics::{Failure, Tally, Wire, Work};
-use super::output::Output;
+use super::metrics::{Failure, Tally, Work};
 use super::token::{Origin, Sequence};
-use crate::{KvReader, Reply};
+use crate::Reply;
+use crate::protocol::{Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, View};
 
 /// Most writes of one connection without an outcome. 1024 fill an entry with 64-byte commands, and bound what a client
 /// can make the server remember.
@@ -35,39 +32,6 @@ pub(crate) const MAX_IN_FLIGHT: usize = 1024;
 
 /// Commands from this size on go to the engine in their own buffer, not copied into a batch.
 const SHARED_COMMAND_BYTES: usize = 32 << 10;
-
-/// What the next request of a connection asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ask {
-    /// A command for the log.
-    Write,
-    /// A look at the state.
-    Read(Consistency),
-    /// Something that this server answers by itself.
-    Local,
-}
-
-/// What a server did with a request that it answers by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Served {
-    /// Answered it.
-    Answered,
-    /// Said what is wrong with it.
-    Malformed,
-    /// Asked the client to go on with it.
-    Interim,
-}
-
-/// What became of a write.
-#[derive(Debug)]
-pub(crate) enum Outcome {
-    /// Executed at this position.
-    Applied { position: u64, reply: Reply },
-    /// Never entered the log.
-    Refused(Refused),
-    /// Executed or not; nobody here knows.
-    Unknown,
-}
 
 /// What a completion says.
 pub(crate) enum Heard {
@@ -89,65 +53,6 @@ impl Heard {
             Completion::Readable { token, applied } => (token, Heard::Fresh(Some(applied.get()))),
             Completion::ReadFailed { token } => (token, Heard::Fresh(None)),
         }
-    }
-}
-
-/// The state at which a read is executed.
-pub(crate) struct View<'r> {
-    pub(crate) reader: &'r KvReader,
-    /// At least this position is applied; `None`: no quorum has answered, so the read fails.
-    pub(crate) applied: Option<u64>,
-    /// It fails since this server has parted from the others.
-    pub(crate) diverged: bool,
-}
-
-/// How one protocol reads requests and writes replies. All of it is plain parsing and printing: the order of things is
-/// the session's business.
-pub(crate) trait Protocol {
-    /// What must be remembered of a write to print its reply.
-    type Shape;
-
-    /// For the metrics.
-    const WIRE: Wire;
-
-    /// Parses the next request, if it is all there. Until [`write`](Self::write), [`read`](Self::read) or
-    /// [`local`](Self::local) consumes it, the same request is found again.
-    fn next<E: Engine>(&mut self, input: &mut Input, engine: &E) -> Option<Ask>;
-
-    /// How many bytes of the input the request takes.
-    fn length(&self) -> usize;
-
-    /// Encodes the command of a write into `command`, which is empty, and consumes the request.
-    fn write(&mut self, input: &mut Input, command: &mut Vec<u8>) -> Self::Shape;
-
-    /// Whether a write is what a client asked for, and not something that goes before it.
-    fn is_request(_shape: &Self::Shape) -> bool {
-        true
-    }
-
-    /// Executes a read, prints its reply, and consumes the request.
-    fn read(&mut self, input: &mut Input, view: &View<'_>, output: &mut Output);
-
-    /// Answers a request that is neither, and consumes it.
-    fn local<E: Engine>(&mut self, input: &mut Input, engine: &E, output: &mut Output) -> Served;
-
-    /// Prints the reply of a write.
-    fn answer(&mut self, shape: Self::Shape, outcome: Outcome, output: &mut Output);
-
-    /// Whether a reply has said that no further request will be read.
-    fn is_over(&self) -> bool;
-
-    /// Whether the input ends, as far as is known, within a request.
-    fn is_amid_request(&self, input: &Input) -> bool;
-
-    /// Whose client this is, if it is another protocol's and has been told so: once.
-    fn take_foreign(&mut self) -> Option<Foreign> {
-        None
-    }
-
-    /// Where the next bytes of the stream may be received at once, and how many of them, rather than into the input.
-    fn sink(&mut self) -> Option<(&mut Vec<u8>, usize)> {
-        None
     }
 }
 

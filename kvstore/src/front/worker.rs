@@ -1,5 +1,8 @@
 //! One front-end thread: polls its sockets, serves the connections that have something to do, and hands what they want
-//! to the engine, all of it once per turn.
+//! to the engine, all of it once per turn. Connections come by `arrivals` and go by `departures`.
+
+mod arrivals;
+mod departures;
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,23 +13,21 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Poll, Token};
 use niagara_engine::{Completion, Wake};
 use parking_lot::Mutex;
 
 use super::allowance::Allowance;
-use super::connection::{Connection, Fate, READ_BYTES, Untaken};
-use super::engine::Engine;
+use super::connection::{Connection, Fate, READ_BYTES};
 use super::front_ends::FrontEndConfig;
-use super::limits::{PAGES, Place, keep_alive};
-use super::listener::{Accepted, Listener, turn_away};
-use super::metrics::{FrontMetrics, Tally, Wire};
-use super::session::{Heard, Session, Turn};
+use super::limits::Place;
+use super::listener::Listener;
+use super::metrics::{FrontMetrics, Tally};
+use super::session::{Heard, Turn};
 use super::table::Table;
-use super::talk::Talk;
 use super::token::Origin;
-use crate::http::{Clock, HttpConnection, Site};
-use crate::resp::RespConnection;
+use crate::http::{Clock, Site};
+use crate::protocol::{Engine, Wire};
 use crate::{Life, Reply};
 
 const WAKER: Token = Token(0);
@@ -204,11 +205,7 @@ impl<E: Engine> Worker<E> {
         self.welcome_newcomers();
         self.accept(now);
         let allowance = self.allowance();
-        self.deliver(allowance, now);
-        let mut active = std::mem::take(&mut self.active);
-        if self.stop_at.is_none() {
-            self.serve(&active, allowance, now);
-        }
+        let mut active = self.work(allowance, now);
         self.engine.flush();
         self.send(&mut active, allowance, now);
         if self.stop_at.is_some() {
@@ -241,99 +238,6 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    fn accept(&mut self, now: Instant) {
-        self.accept_again = None;
-        let mut listeners = std::mem::take(&mut self.listeners);
-        for listener in &mut listeners {
-            let wire = listener.wire;
-            let again = match listener.accept(now, |stream, peer| self.welcome(stream, peer, wire)) {
-                Accepted::All => continue,
-                Accepted::Some => now,
-                Accepted::Paused(until) => until,
-            };
-            self.accept_again = Some(self.accept_again.map_or(again, |other| other.min(again)));
-        }
-        self.listeners = listeners;
-    }
-
-    /// Takes a connection in, at one of the threads, unless there are too many.
-    fn welcome(&mut self, stream: TcpStream, peer: SocketAddr, wire: Wire) {
-        if self.common.open.fetch_add(1, Ordering::Relaxed) >= self.common.config.max_connections {
-            self.common.open.fetch_sub(1, Ordering::Relaxed);
-            self.common.metrics.turned_away(wire);
-            return match wire {
-                Wire::Redis => turn_away(stream, wire),
-                Wire::Http => self.welcome_for_pages(stream, peer),
-            };
-        }
-        self.common.metrics.opened(wire);
-        let number = self.next;
-        self.next = (self.next + 1) % self.common.mailboxes.len();
-        if number == self.number {
-            self.adopt((stream, peer, wire, Place::Client));
-        } else {
-            self.common.mailboxes[number].send((stream, peer, wire, Place::Client));
-        }
-    }
-
-    /// Whoever looks after the server gets in even if clients have taken all connections, in the place of the one that has been
-    /// there for longest.
-    fn welcome_for_pages(&mut self, stream: TcpStream, peer: SocketAddr) {
-        if self.pages.len() == PAGES
-            && let Some(oldest) = self.pages.front()
-        {
-            let index = oldest.index;
-            self.active.retain(|active| *active != index);
-            self.close_in_time(index);
-        }
-        self.common.metrics.opened(Wire::Http);
-        self.adopt((stream, peer, Wire::Http, Place::Pages));
-    }
-
-    fn welcome_newcomers(&mut self) {
-        let newcomers = std::mem::take(&mut *self.common.mailboxes[self.number].newcomers.lock());
-        for newcomer in newcomers {
-            self.adopt(newcomer);
-        }
-    }
-
-    fn adopt(&mut self, (mut stream, peer, wire, place): Newcomer) {
-        let tuned =
-            stream.set_nodelay(true).and_then(|()| keep_alive(&stream, self.common.config.tcp_keepalive));
-        let registered = tuned.and_then(|()| {
-            self.table.insert(|origin| {
-                let token = Token(FIRST_CONNECTION + origin.index as usize);
-                self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
-                let talk = match wire {
-                    Wire::Http => {
-                        let pages_only = place == Place::Pages;
-                        let http = HttpConnection::new(Rc::clone(&self.site)).only_pages(pages_only);
-                        Talk::Http(Session::new(http, origin))
-                    }
-                    Wire::Redis => {
-                        let id = self.common.next_id.fetch_add(1, Ordering::Relaxed);
-                        Talk::Redis(Session::new(RespConnection::new(id, Some(peer)), origin))
-                    }
-                };
-                if place == Place::Pages {
-                    self.pages.push_back(origin);
-                }
-                Ok(Connection::new(stream, talk).at(place))
-            })
-        });
-        if registered.is_err() {
-            // The client has gone already, or the system has no room: either way the socket is closed by now.
-            self.note_closed(wire, place);
-        }
-    }
-
-    fn note_closed(&self, wire: Wire, place: Place) {
-        if place == Place::Client {
-            self.common.open.fetch_sub(1, Ordering::Relaxed);
-        }
-        self.common.metrics.closed(wire);
-    }
-
     /// What each client is allowed in this turn.
     fn allowance(&self) -> Allowance {
         let FrontEndConfig { client_output, all_clients, .. } = self.common.config;
@@ -344,43 +248,33 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    /// Hands completions to their connections, as far as these still exist.
-    fn deliver(&mut self, allowance: Allowance, now: Instant) {
+    /// Hands completions to their connections, as far as these still exist, and serves the connections that have something to do:
+    /// these are returned.
+    fn work(&mut self, allowance: Allowance, now: Instant) -> Vec<u32> {
         let mut completions = std::mem::take(&mut self.completions);
         self.engine.collect(&mut completions);
-        let mut turn = Turn {
-            allowance,
-            engine: &mut self.engine,
-            now,
-            tally: &mut self.tally,
-            command: &mut self.command,
-        };
+        let Worker { engine, tally, command, table, active, .. } = self;
+        let mut turn = Turn { allowance, engine, now, tally, command };
         for completion in completions.drain(..) {
             let (token, heard) = Heard::from(completion);
             let (origin, sequence) = Origin::of(token);
-            if let Some(connection) = self.table.get_exact(origin) {
+            if let Some(connection) = table.get_exact(origin) {
                 match heard {
                     Heard::Of(outcome) => connection.complete(sequence, outcome, &mut turn),
                     Heard::Fresh(applied) => connection.fresh(applied),
                 }
-                list(&mut self.active, origin.index, connection);
+                list(active, origin.index, connection);
+            }
+        }
+        let active = std::mem::take(active);
+        if self.stop_at.is_none() {
+            for &index in &active {
+                let connection = table.get_mut(index).expect("connections are closed at the end of a turn");
+                connection.serve(&mut turn, &mut self.buffer);
             }
         }
         self.completions = completions;
-    }
-
-    fn serve(&mut self, active: &[u32], allowance: Allowance, now: Instant) {
-        let mut turn = Turn {
-            allowance,
-            engine: &mut self.engine,
-            now,
-            tally: &mut self.tally,
-            command: &mut self.command,
-        };
-        for &index in active {
-            let connection = self.table.get_mut(index).expect("connections are closed at the end of a turn");
-            connection.serve(&mut turn, &mut self.buffer);
-        }
+        active
     }
 
     /// Sends replies, closes what is over, and leaves in `active` what is to be served again.
@@ -403,76 +297,6 @@ impl<E: Engine> Worker<E> {
                 }
             }
         });
-    }
-
-    /// Forgets a connection, which closes it.
-    fn close(&mut self, index: u32) -> Option<Box<Connection<E::Lane>>> {
-        let mut connection = self.table.remove(index)?;
-        self.held -= connection.counted;
-        // Closing the socket takes it out of the poll, whatever this says.
-        let _ = self.poll.registry().deregister(connection.stream());
-        self.pages.retain(|origin| origin.index != index);
-        self.note_closed(connection.wire(), connection.place());
-        Some(connection)
-    }
-
-    /// Closes the connection of a client that has had its time. If it was let in for a page about the server, and has asked for
-    /// none, it learns why.
-    fn close_in_time(&mut self, index: u32) {
-        let place = self.table.get_mut(index).map(|connection| connection.place());
-        let closed = self.close(index);
-        if place == Some(Place::Pages)
-            && let Some(connection) = closed
-        {
-            turn_away(connection.into_stream(), Wire::Http);
-        }
-    }
-
-    /// Closes connections whose client has had its time.
-    fn sweep(&mut self, now: Instant) {
-        self.next_sweep = now + SWEEP;
-        let overdue: Vec<u32> = self
-            .table
-            .iter()
-            .filter(|(_, connection)| self.has_had_its_time(connection, now) && !connection.listed)
-            .map(|(index, _)| index)
-            .collect();
-        self.report_untaken(&overdue);
-        for index in overdue {
-            self.close_in_time(index);
-        }
-    }
-
-    /// Says which clients are closed since they do not take their replies: one line, however many there are.
-    fn report_untaken(&mut self, overdue: &[u32]) {
-        let mut clients = 0;
-        let mut most: Option<(Untaken, Option<SocketAddr>)> = None;
-        for &index in overdue {
-            let connection = self.table.get_mut(index).expect("it was there a moment ago");
-            let untaken = connection.untaken();
-            if untaken.replies > 0 {
-                clients += 1;
-                let peer = connection.stream().peer_addr().ok();
-                most = most.into_iter().chain([(untaken, peer)]).max_by_key(|(untaken, _)| untaken.replies);
-            }
-        }
-        if let Some((untaken, peer)) = most {
-            tracing::warn!(
-                clients,
-                client = peer.map(tracing::field::display),
-                untaken_reply_bytes = untaken.replies,
-                read_ahead_bytes = untaken.requests,
-                limit_bytes = self.common.config.client_output,
-                "closed clients that do not take their replies; the one with the most is named"
-            );
-        }
-    }
-}
-
-impl<E: Engine> Worker<E> {
-    fn has_had_its_time(&self, connection: &Connection<E::Lane>, now: Instant) -> bool {
-        let idle = connection.place().idle_limit(connection.wire(), &self.common.config);
-        connection.is_overdue(now) || idle.is_some_and(|limit| connection.is_idle_for(limit, now))
     }
 }
 

@@ -1,23 +1,24 @@
 //! One HTTP client's conversation: requests found in its input, replies printed to its output.
 
+mod receiving;
+
 use std::net::SocketAddr;
 use std::rc::Rc;
 
 use niagara_engine::planted::{self, Bug};
 use niagara_engine::{Consistency, ServerId};
 
-use super::chunked::{ChunkError, Chunked};
+use receiving::{Rest, Stage};
+
 use super::date::Clock;
 use super::fault::{Context, Fault};
 use super::naming::Naming;
 use super::pages;
-use super::parse::{self, Body, HeadError};
 use super::preconditions::{Current, Verdict};
 use super::request::{Page, Request, What};
-use super::request_line::request_line;
 use super::respond::{Framing, ResponseHead};
-use crate::command::{self, MAX_VALUE_BYTES};
-use crate::front::{Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, View, Wire};
+use crate::command;
+use crate::protocol::{Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, View, Wire};
 use crate::{Life, Reply, Version};
 
 /// What all connections of a thread share.
@@ -63,30 +64,6 @@ pub(crate) enum Shape {
     Name,
 }
 
-/// How far the next request has come.
-#[derive(Debug)]
-enum Stage {
-    Head,
-    /// The head of a PUT is there; its body is being added to the command.
-    Body {
-        request: Request,
-        rest: Rest,
-        interim: bool,
-    },
-    Ready(Request),
-}
-
-/// What of a body is still to come.
-#[derive(Debug)]
-enum Rest {
-    /// It ends when the command has this many bytes.
-    UpTo(usize),
-    Chunked {
-        chunked: Chunked,
-        limit: usize,
-    },
-}
-
 impl HttpConnection {
     pub(crate) fn new(site: Rc<Site>) -> HttpConnection {
         HttpConnection {
@@ -106,120 +83,6 @@ impl HttpConnection {
     /// Serves one request, and nothing but pages about the server, if that is all there is room for.
     pub(crate) fn only_pages(self, only_pages: bool) -> HttpConnection {
         HttpConnection { only_pages, ..self }
-    }
-
-    /// Reads the head of the next request. `false`: it is not all there.
-    fn head(&mut self, input: &mut Input) -> bool {
-        while self.searched == 0 && input.bytes().starts_with(b"\r\n") {
-            // A line that a client has put between its requests (RFC 9112, section 2.2).
-            input.consume(2);
-        }
-        if input.bytes() == b"\r" {
-            return false;
-        }
-        let head = match self.find_end(input.bytes()) {
-            Ok(None) => {
-                self.searched = input.len();
-                return false;
-            }
-            Ok(Some(end)) => parse::parse_whole(&input.bytes()[..end]),
-            Err(error) => Err(error),
-        };
-        self.searched = 0;
-        self.line_read = false;
-        match head {
-            Ok(head) => {
-                let (length, body, expects_continue) = (head.length, head.body, head.expects_continue);
-                let request = Request::of(&head);
-                let request = if self.only_pages { request.for_a_page() } else { request };
-                input.consume(length);
-                self.last = !request.framing.keep_alive;
-                self.begin(request, body, expects_continue && input.is_empty());
-            }
-            Err(error) => {
-                self.foreign = Foreign::anywhere(input.bytes()).or_else(|| Foreign::to_http(input.bytes()));
-                let head_only = input.bytes().starts_with(b"HEAD ");
-                self.give_up(error, head_only);
-            }
-        }
-        true
-    }
-
-    /// Where the head ends that the input begins with, if it has come. Whoever speaks another protocol is told so as soon as
-    /// the first line is there, since an empty line may never follow it.
-    fn find_end(&mut self, input: &[u8]) -> Result<Option<usize>, HeadError> {
-        if !self.line_read {
-            if Foreign::anywhere(input) == Some(Foreign::Server) {
-                return Err(HeadError::Malformed("it begins like the greeting of another server"));
-            }
-            self.line_read = request_line(input)?.is_some();
-        }
-        parse::find_end(input, self.searched)
-    }
-
-    fn give_up(&mut self, error: HeadError, head_only: bool) {
-        let framing = Framing { minor: 1, keep_alive: false, head_only };
-        self.last = true;
-        self.stage = Stage::Ready(Request::fail(Fault::head(error), framing));
-    }
-
-    fn begin(&mut self, request: Request, body: Body, interim: bool) {
-        let What::Put { key, condition, description } = &request.what else {
-            self.stage = Stage::Ready(request);
-            return;
-        };
-        self.command.clear();
-        command::encode_put_head(&mut self.command, key, condition, false, description.get());
-        let head = self.command.len();
-        let rest = match body {
-            // Request::of has checked that it is at most the longest value.
-            Body::Length(length) => Rest::UpTo(head + length as usize),
-            _ => Rest::Chunked { chunked: Chunked::new(), limit: head + MAX_VALUE_BYTES },
-        };
-        self.stage = Stage::Body { request, rest, interim };
-    }
-
-    /// Moves what has come of a body into the command. `false`: it is not all there.
-    fn body(&mut self, input: &mut Input) -> bool {
-        let Stage::Body { rest, .. } = &mut self.stage else { panic!("only a PUT has a body") };
-        let fault = match rest {
-            Rest::UpTo(end) => {
-                let take = (*end - self.command.len()).min(input.len());
-                self.command.extend_from_slice(&input.bytes()[..take]);
-                input.consume(take);
-                if self.command.len() < *end {
-                    return false;
-                }
-                None
-            }
-            Rest::Chunked { chunked, limit } => {
-                match chunked.decode(input.bytes(), &mut self.command, *limit) {
-                    Ok(consumed) => {
-                        let done = chunked.is_done();
-                        input.consume(consumed);
-                        if !done {
-                            return false;
-                        }
-                        None
-                    }
-                    Err(ChunkError::TooLong) => Some(Fault::too_large()),
-                    Err(ChunkError::Malformed) => {
-                        let hint = "send chunks as of RFC 9112, section 7.1, or Content-Length";
-                        Some(Fault::bad_request("the body is not made of chunks", hint))
-                    }
-                }
-            }
-        };
-        let request = self.take_request();
-        self.stage = Stage::Ready(match fault {
-            None => request,
-            Some(fault) => {
-                self.last = true;
-                self.command = Vec::new();
-                Request::fail(fault, request.framing)
-            }
-        });
-        true
     }
 
     fn take_request(&mut self) -> Request {

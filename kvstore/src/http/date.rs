@@ -1,14 +1,13 @@
 //! The clock of replies (RFC 9110, section 6.6.1): a server that has one must say when it answered.
 
 use std::cell::Cell;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Length of a date such as `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub(super) const DATE_BYTES: usize = 29;
 
-const DAY_NAMES: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-const MONTH_NAMES: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+/// After it years have five digits, which the format has no room for.
+const LAST_SECOND: u64 = 253_402_300_799;
 
 /// The time of one thread's turn, as text. It is printed anew once per second, not once per reply.
 #[derive(Debug)]
@@ -40,44 +39,12 @@ fn seconds(time: SystemTime) -> u64 {
 }
 
 fn print(second: u64) -> [u8; DATE_BYTES] {
-    let (day, of_day) = (second / 86_400, second % 86_400);
-    let (year, month, day_of_month) = civil(day);
-    let text = format!(
-        "{}, {day_of_month:02} {} {year:04} {:02}:{:02}:{:02} GMT",
-        DAY_NAMES[(day % 7) as usize],
-        MONTH_NAMES[month],
-        of_day / 3600,
-        of_day / 60 % 60,
-        of_day % 60,
-    );
-    text.as_bytes().try_into().unwrap_or(*b"Fri, 31 Dec 9999 23:59:59 GMT")
-}
-
-/// Year, month from 0, and day of the month from 1, of a day since 1 January 1970 in the Gregorian calendar.
-fn civil(day: u64) -> (u64, usize, u64) {
-    let (mut year, mut left) = (1970, day);
-    // Whole 400-year cycles have the same length; what remains is at most 400 steps.
-    year += left / 146_097 * 400;
-    left %= 146_097;
-    let is_leap =
-        |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    while left >= 365 + u64::from(is_leap(year)) {
-        left -= 365 + u64::from(is_leap(year));
-        year += 1;
-    }
-    let lengths = [31, 28 + u64::from(is_leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    let mut month = 0;
-    while left >= lengths[month] {
-        left -= lengths[month];
-        month += 1;
-    }
-    (year, month, left + 1)
+    let text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(second.min(LAST_SECOND)));
+    text.as_bytes().try_into().expect("dates of this format have one length")
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

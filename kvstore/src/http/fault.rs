@@ -9,7 +9,7 @@ use super::date::DATE_BYTES;
 use super::parse::HeadError;
 use super::respond::{Framing, ResponseHead};
 use crate::Tag;
-use crate::front::Output;
+use crate::protocol::Output;
 
 /// A reply with a status of 400 or above. Its body is JSON: `error` is a fixed word, `message` says what happened and
 /// `hint` what to do.

@@ -2,7 +2,7 @@
 //!
 //! `parse` reads the head of a request (with `request_line` and `list`), `request` says what it asks for (with `target`,
 //! `description`, `media_type`, and `preconditions` made of `tags`), `chunked` decodes a body of unknown length, `respond`
-//! and `fault` print replies, `date` their clock, `naming` knows the state's life, `pages` are about the server, and `connection` puts them together
+//! and `fault` print replies, `date` their clock, `naming` knows the state's life, `pages` are about the server (with `exposition`, the metrics), and `connection` puts them together
 //! for the session.
 //!
 //! `docs/http.md` says what a client may send, and what it is told.
@@ -11,6 +11,7 @@ mod chunked;
 mod connection;
 mod date;
 mod description;
+mod exposition;
 mod fault;
 mod list;
 mod media_type;

@@ -1,7 +1,7 @@
 //! The name of the state's life, as one connection knows it, and brings it about.
 
 use super::fault::Fault;
-use crate::front::Outcome;
+use crate::protocol::Outcome;
 use crate::{Life, Reply, Tag, Version};
 
 /// What a connection knows of the life of the state, and how far it has come in naming it. It does so at most once for a

@@ -6,12 +6,13 @@ use niagara_engine::{ServerId, Status};
 use serde::Serialize;
 
 use super::connection::Site;
+use super::exposition::prometheus_text;
 use super::fault::{Context, Fault};
 use super::media_type::Exposition;
 use super::preconditions::{Current, Preconditions, Verdict};
 use super::request::Page;
 use super::respond::{Framing, ResponseHead};
-use crate::front::{Engine, Output, prometheus_text};
+use crate::protocol::{Engine, Output};
 
 /// The content of /status.
 #[derive(Serialize)]

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use bytes::Bytes;
 
 use super::date::DATE_BYTES;
-use crate::front::Output;
+use crate::protocol::Output;
 use crate::{Description, Tag};
 
 /// What of a request decides how its reply is framed.

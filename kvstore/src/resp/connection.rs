@@ -14,7 +14,7 @@ use super::replying::Replying;
 use super::skip::Skip;
 use crate::Reply;
 use crate::command::{self, Condition};
-use crate::front::{Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, View, Wire};
+use crate::protocol::{Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, View, Wire};
 
 /// What a connection knows of its client.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use bytes::Bytes;
 
-use crate::front::Output;
+use crate::protocol::Output;
 
 /// Which replies a connection has asked for with HELLO.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use super::parse::{MAX_ARGUMENTS, MAX_REQUEST_BYTES};
 use crate::command::MAX_VALUE_BYTES;
-use crate::front::Foreign;
+use crate::protocol::Foreign;
 
 /// Bytes that are no request that can be served; the words are those of Redis where Redis has the same error. What follows
 /// them cannot be made sense of, so the connection is to be closed, unless the request is only

@@ -11,7 +11,7 @@ use super::glob::Glob;
 use super::parse::Arguments;
 use super::plan::{self, is};
 use super::replying::Replying;
-use crate::front::Engine;
+use crate::protocol::Engine;
 
 /// The version of Redis whose answers are given. Clients choose their behaviour by it.
 const REDIS_VERSION: &str = "7.0.0";

@@ -21,4 +21,4 @@ pub(crate) use connection::RespConnection;
 pub use errors::{ProtocolError, TooLarge};
 pub use parse::{Request, parse};
 
-pub use crate::front::Foreign;
+pub use crate::protocol::Foreign;

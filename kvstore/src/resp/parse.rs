@@ -8,7 +8,7 @@ use super::errors::{ProtocolError, TooLarge};
 use super::skip::Skip;
 use crate::command::MAX_VALUE_BYTES;
 use crate::decimal::decimal;
-use crate::front::Foreign;
+use crate::protocol::Foreign;
 
 /// Most arguments of a request.
 pub(super) const MAX_ARGUMENTS: usize = 1 << 20;

@@ -2,7 +2,7 @@
 
 use super::errors::{ProtocolError, TooLarge};
 use super::parse::{MAX_BULK_BYTES, number_line};
-use crate::front::Input;
+use crate::protocol::Input;
 
 /// The rest of a request, none of which is kept.
 #[derive(Debug)]

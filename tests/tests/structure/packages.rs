@@ -6,11 +6,12 @@ use super::sources::{manifest, members};
 
 /// Packages, from the bottom up; none depends on another one in its own row or above it.
 const ROWS: &[&[&str]] = &[
-    &["niagara-planted", "niagara-sequencer", "niagara-net", "niagara-client"],
+    &["niagara-planted", "niagara-sequencer", "niagara-net", "niagara-logs"],
     &["niagara-log"],
     &["niagara-group"],
     &["niagara-engine"],
-    &["niagara-kvstore"],
+    &["niagara-client", "niagara-kvstore"],
+    &["niagara-namespaces"],
     &["niagara-load"],
     &["niagara", "niagara-lab"],
     &["niagara-tests", "niagara-benches", "niagara-models"],

@@ -8,7 +8,6 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use niagara_engine::{Client, Engine, GroupStatus};
-use niagara_kvstore::logs;
 use tracing_subscriber::EnvFilter;
 
 use super::appender::Appender;
@@ -26,8 +25,8 @@ const LEADERS_WITHIN: Duration = Duration::from_secs(30);
 /// # Errors
 /// When the plan cannot be read or the engine does not start.
 pub fn serve() -> Result<(), Failure> {
-    logs::end_on_any_panic();
-    logs::start(EnvFilter::new("warn")).map_err(Failure::io("cannot start the log"))?;
+    niagara_logs::end_on_any_panic();
+    niagara_logs::start(EnvFilter::new("warn")).map_err(Failure::io("cannot start the log"))?;
     let mut lines = io::stdin().lock().lines();
     let plan = lines
         .next()

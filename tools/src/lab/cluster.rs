@@ -6,9 +6,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use niagara_client::{Endpoint, Request};
 use niagara_engine::agreement::compare_all;
 use niagara_engine::{Durability, Status};
-use niagara_kvstore::client::{Endpoint, Request};
 use niagara_kvstore::config::{Plan, PlannedServer};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;

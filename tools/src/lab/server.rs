@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 use niagara_kvstore::config::ConfigFile;
-use niagara_kvstore::logs;
 use niagara_kvstore::server::Server;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing_subscriber::EnvFilter;
@@ -26,8 +25,8 @@ pub struct ServerOptions {
 /// # Errors
 /// When the configuration cannot be read, or the server does not start.
 pub fn serve(options: &ServerOptions) -> Result<(), Failure> {
-    logs::end_on_any_panic();
-    logs::start(EnvFilter::new("info")).map_err(Failure::io("cannot start the log"))?;
+    niagara_logs::end_on_any_panic();
+    niagara_logs::start(EnvFilter::new("info")).map_err(Failure::io("cannot start the log"))?;
     let limit = getrlimit(Resource::Nofile);
     // Where it does not work the lower limit stands, and the front ends keep to that.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
@@ -35,9 +34,10 @@ pub fn serve(options: &ServerOptions) -> Result<(), Failure> {
     let file =
         ConfigFile::read(path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
     let server = Server::start(file.server).map_err(|error| Failure::new(error.to_string()))?;
+    server.client().register_metrics(niagara_logs::register);
     let ended = io::copy(&mut io::stdin().lock(), &mut io::sink());
     ended.map_err(Failure::io("cannot wait for the end of standard input"))?;
     server.stop();
-    logs::flush();
+    niagara_logs::flush();
     Ok(())
 }

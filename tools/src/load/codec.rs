@@ -26,6 +26,12 @@ pub(super) struct Parsed<'i> {
 #[error("{0}")]
 pub(super) struct Malformed(pub &'static str);
 
+impl From<niagara_client::redis::Malformed> for Malformed {
+    fn from(malformed: niagara_client::redis::Malformed) -> Malformed {
+        Malformed(malformed.0)
+    }
+}
+
 impl Codec {
     /// What is said when a connection is open, before anything else; it is answered like a read.
     pub fn greeting(&self) -> Option<&'static [u8]> {

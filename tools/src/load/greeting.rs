@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use niagara_kvstore::client::Endpoint;
+use niagara_client::Endpoint;
 
 use crate::failure::Failure;
 

@@ -1,13 +1,13 @@
 //! The Redis protocol, from a client's side: requests as bytes, and replies out of bytes.
 
-use memchr::memchr;
+use niagara_client::redis::{self, Reply, encode};
 use niagara_engine::Consistency;
 
 use super::codec::{Malformed, Parsed};
 use super::operation::{Done, Kind, Operation, Outcome, Trouble, Verb};
 
 /// How long `WAIT` may take on the server.
-const WAIT_MILLIS: u64 = 1000;
+const WAIT_MILLIS: &[u8] = b"1000";
 
 /// The client's side of the protocol.
 #[derive(Clone, Debug)]
@@ -29,13 +29,10 @@ impl Redis {
         let Operation { verb, key, value } = operation;
         match verb {
             Verb::Set => {
-                out.extend_from_slice(b"*3\r\n$3\r\nSET\r\n");
-                bulk(out, key);
-                bulk(out, value);
+                encode(&[b"SET", key, value], out);
                 if let Some(replicas) = self.wait {
-                    out.extend_from_slice(b"*3\r\n$4\r\nWAIT\r\n");
-                    bulk(out, itoa::Buffer::new().format(replicas).as_bytes());
-                    bulk(out, itoa::Buffer::new().format(WAIT_MILLIS).as_bytes());
+                    let mut number = itoa::Buffer::new();
+                    encode(&[b"WAIT", number.format(replicas).as_bytes(), WAIT_MILLIS], out);
                 }
             }
             Verb::Get(consistency) => {
@@ -43,23 +40,18 @@ impl Redis {
                     !matches!(consistency, Consistency::AtLeast(_)),
                     "the options refuse that: the protocol has no positions"
                 );
-                out.extend_from_slice(b"*2\r\n$3\r\nGET\r\n");
-                bulk(out, key);
+                encode(&[b"GET", key], out);
             }
-            Verb::Increment => {
-                out.extend_from_slice(b"*3\r\n$6\r\nINCRBY\r\n");
-                bulk(out, key);
-                out.extend_from_slice(b"$1\r\n1\r\n");
-            }
+            Verb::Increment => encode(&[b"INCRBY", key, b"1"], out),
         }
     }
 
     /// The reply to an operation of this kind at the front of what has arrived, if all of it is there.
     pub fn parse<'i>(&self, kind: Kind, input: &'i [u8]) -> Result<Option<Parsed<'i>>, Malformed> {
-        let Some((reply, mut bytes)) = reply(input)? else { return Ok(None) };
+        let Some((reply, mut bytes)) = redis::parse(input)? else { return Ok(None) };
         let mut outcome = outcome(reply);
         if let (Kind::Write, Some(replicas)) = (kind, self.wait) {
-            let Some((waited, more)) = self::reply(&input[bytes..])? else { return Ok(None) };
+            let Some((waited, more)) = redis::parse(&input[bytes..])? else { return Ok(None) };
             bytes += more;
             if let Outcome::Done(_) = outcome {
                 outcome = match waited {
@@ -73,66 +65,10 @@ impl Redis {
     }
 }
 
-fn bulk(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.push(b'$');
-    out.extend_from_slice(itoa::Buffer::new().format(bytes.len()).as_bytes());
-    out.extend_from_slice(b"\r\n");
-    out.extend_from_slice(bytes);
-    out.extend_from_slice(b"\r\n");
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reply<'i> {
-    Simple,
-    Error(&'i [u8]),
-    Integer(i64),
-    Bulk(&'i [u8]),
-    Null,
-}
-
-/// The reply at the front, and its length.
-fn reply(input: &[u8]) -> Result<Option<(Reply<'_>, usize)>, Malformed> {
-    let Some(end) = memchr(b'\n', input) else {
-        // No line of a reply to these requests is longer.
-        return if input.len() > 1 << 16 {
-            Err(Malformed("a line of a reply does not end"))
-        } else {
-            Ok(None)
-        };
-    };
-    let line = input[..end].strip_suffix(b"\r").ok_or(Malformed("a line of a reply ends without CR"))?;
-    let (&kind, rest) = line.split_first().ok_or(Malformed("a line of a reply is empty"))?;
-    let reply = match kind {
-        b'+' => Reply::Simple,
-        b'-' => Reply::Error(rest),
-        b':' => Reply::Integer(integer(rest)?),
-        b'$' if rest == b"-1" => Reply::Null,
-        b'_' if rest.is_empty() => Reply::Null,
-        b'$' => {
-            let length = usize::try_from(integer(rest)?).map_err(|_| Malformed("a length is below zero"))?;
-            let all = end + 1 + length + 2;
-            if input.len() < all {
-                return Ok(None);
-            }
-            if &input[all - 2..all] != b"\r\n" {
-                return Err(Malformed("a bulk string has another length than it says"));
-            }
-            return Ok(Some((Reply::Bulk(&input[end + 1..all - 2]), all)));
-        }
-        _ => return Err(Malformed("a reply is of a type that none of the commands has: is this Redis?")),
-    };
-    Ok(Some((reply, end + 1)))
-}
-
-fn integer(digits: &[u8]) -> Result<i64, Malformed> {
-    let parsed = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
-    parsed.ok_or(Malformed("a number in a reply is none"))
-}
-
 fn outcome(reply: Reply<'_>) -> Outcome<'_> {
     match reply {
-        Reply::Simple | Reply::Integer(_) | Reply::Null => Outcome::Done(Done::default()),
-        Reply::Bulk(value) => Outcome::Done(Done { value: Some(value), ..Done::default() }),
+        Reply::Simple(_) | Reply::Integer(_) | Reply::Bulk(None) => Outcome::Done(Done::default()),
+        Reply::Bulk(Some(value)) => Outcome::Done(Done { value: Some(value), ..Done::default() }),
         Reply::Error(text) => Outcome::Failed(trouble(text), text),
     }
 }

@@ -10,7 +10,7 @@ use niagara_engine::{
 use parking_lot::Mutex;
 
 use crate::command::{self, Command};
-use crate::front::engine::Engine;
+use crate::protocol::Engine;
 use crate::{Kv, KvReader, Reply};
 
 /// The state of a server: fake engines that share it are its threads' ports.

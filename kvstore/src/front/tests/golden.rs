@@ -27,13 +27,11 @@ use super::fake::{FakeEngine, FakeServer, Mood};
 use crate::Life;
 use crate::command::{self, Condition};
 use crate::front::allowance::Allowance;
-use crate::front::engine::Engine;
-use crate::front::input::Input;
 use crate::front::metrics::Tally;
-use crate::front::output::Output;
-use crate::front::session::{Outcome, Protocol, Pumped, Session, Turn};
+use crate::front::session::{Pumped, Session, Turn};
 use crate::front::token::Origin;
 use crate::http::{Clock, HttpConnection, Site};
+use crate::protocol::{Engine, Input, Outcome, Output, Protocol};
 use crate::resp::{self, RespConnection};
 
 /// Bytes of replies that may wait for a client here.

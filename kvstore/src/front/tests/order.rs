@@ -9,8 +9,8 @@ use super::fake::Mood;
 use super::golden::{OUTPUT_LIMIT, Stage, http, redis};
 use crate::command::{self, Condition};
 use crate::front::allowance::READ_AHEAD_BYTES;
-use crate::front::engine::Engine;
-use crate::front::session::{MAX_IN_FLIGHT, Protocol, Pumped};
+use crate::front::session::{MAX_IN_FLIGHT, Pumped};
+use crate::protocol::{Engine, Protocol};
 
 fn command() -> impl Strategy<Value = String> {
     let key = || prop_oneof![Just("a"), Just("b"), Just("c")];

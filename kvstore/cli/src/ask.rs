@@ -1,0 +1,129 @@
+//! Sends the requests of `put`, `get` and `del`, and says in words what became of them.
+
+use std::time::Duration;
+
+use niagara_client::{Again, Attempt, Cluster, DEFAULT_URL, Endpoint, ErrorBody, Failed, Request, Response};
+use niagara_kvstore::config::ConfigFile;
+use niagara_kvstore::{Tag, Version};
+
+use super::failure::Failure;
+use super::output::note;
+use crate::arguments::ClusterArgs;
+
+/// Where the servers are, unless the command line says it.
+const AT_VARIABLE: &str = "NIAGARA_AT";
+
+/// The servers that a command line names.
+pub fn endpoints(arguments: &ClusterArgs) -> Result<Vec<Endpoint>, Failure> {
+    if let Some(path) = &arguments.config {
+        let file = ConfigFile::read(path).map_err(|error| {
+            Failure::new(error, "name a server's configuration file, as `niagara serve` reads it")
+        })?;
+        if file.http.is_empty() {
+            let what = format!("no member in {} has an `http` address", path.display());
+            return Err(Failure::new(what, "add them to its [[members]], or name the servers by --at"));
+        }
+        return file
+            .http
+            .iter()
+            .map(|(_, address)| parse_endpoint(address, "the configuration file"))
+            .collect();
+    }
+    if !arguments.at.is_empty() {
+        return Ok(arguments.at.clone());
+    }
+    let variable = std::env::var(AT_VARIABLE).ok().filter(|text| !text.is_empty());
+    let text = variable.as_deref().unwrap_or(DEFAULT_URL);
+    text.split(',').map(|url| parse_endpoint(url, AT_VARIABLE)).collect()
+}
+
+fn parse_endpoint(text: &str, origin: &str) -> Result<Endpoint, Failure> {
+    text.trim()
+        .parse()
+        .map_err(|hint| Failure::usage(format!("{origin} has no usable address in \"{text}\""), hint))
+}
+
+/// Sends a request to the first server that can serve it. What the user should know on the way goes to standard error.
+pub fn ask(arguments: &ClusterArgs, request: &Request, again: Again) -> Result<Response, Failure> {
+    let timeout = Duration::from_secs(arguments.timeout.into());
+    let cluster = Cluster::new(endpoints(arguments)?).timeout(timeout);
+    let tell = |why: &Attempt, next: &Endpoint| {
+        note(&format!(
+            "note: {why}\nnote: so it may or may not have been executed; sending it again to {next}, which has the same effect\n"
+        ));
+    };
+    cluster.send_and_tell(request, again, tell).map_err(|failed| match failed {
+        Failed::Unknown(_) => {
+            let hint = "look with `niagara get` what the key has now, before you decide to send it again";
+            Failure::unknown(failed, hint)
+        }
+        Failed::Refused(_) => {
+            let hint = "look with `niagara status`; are the servers running, and is a majority of them reachable? Name further \
+                        servers by --at URL,URL";
+            Failure::refused(failed, hint)
+        }
+    })
+}
+
+/// An error reply in a server's own words: what happened, and what to do.
+fn message_of(response: &Response) -> (String, String) {
+    match response.explanation() {
+        Some(ErrorBody { message, hint }) => (message, hint),
+        None => {
+            let what = format!("the answer was HTTP status {}, without an explanation", response.status);
+            (what, "is it a Niagara server's HTTP port? `niagara status` shows which are".into())
+        }
+    }
+}
+
+/// The failure that a reply stands for which is not the hoped-for one. Servers check before they execute; where one fails in the
+/// midst of it, nobody knows how far it came.
+pub fn refusal(response: &Response) -> Failure {
+    let (what, hint) = message_of(response);
+    match response.status {
+        500 => Failure::unknown(what, hint),
+        _ => Failure::refused(what, hint),
+    }
+}
+
+/// The failure of a write whose condition did not hold.
+pub fn condition_failed(response: &Response) -> Failure {
+    let now = match response.header("ETag") {
+        Some(tag) => format!("has version {}", tag.trim_matches('"')),
+        None => "does not exist".to_owned(),
+    };
+    let hint = "read it again with `niagara get --verbose`, and decide anew";
+    Failure::new(format!("the condition does not hold: the key {now}"), hint)
+}
+
+/// A version as the user writes it (9f86d081884c7d65-12, the same in quotes, or *) as HTTP wants it.
+pub fn parse_version(text: &str) -> Result<String, String> {
+    if text == "*" {
+        return Ok(text.to_owned());
+    }
+    let bare = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
+    // Earlier servers gave out versions without a life. They name nothing any more, which the server says.
+    match bare.parse::<Tag>().is_ok() || bare.parse::<Version>().is_ok() {
+        true => Ok(format!("\"{bare}\"")),
+        false => {
+            Err("write a version as `niagara put` prints it, like 9f86d081884c7d65-1024, or * for any".into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_quoted_for_http() {
+        assert_eq!(parse_version("*").as_deref(), Ok("*"));
+        assert_eq!(parse_version("12").as_deref(), Ok("\"12\""));
+        assert_eq!(parse_version("9f86d081884c7d65-12.3").as_deref(), Ok("\"9f86d081884c7d65-12.3\""));
+        assert_eq!(parse_version("\"9f86d081884c7d65-1\"").as_deref(), Ok("\"9f86d081884c7d65-1\""));
+        assert_eq!(parse_version("\"12.3\"").as_deref(), Ok("\"12.3\""));
+        for text in ["", "12.", ".3", "1.2.3", "W/\"1\"", "abc", "\"12"] {
+            assert!(parse_version(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The demo's servers: as many as asked for, in this process, on ports that are free.
+
+use std::fs;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use niagara_engine::{Consistency, Pinning, Status};
+use niagara_kvstore::config::{Plan, PlannedServer};
+use niagara_kvstore::server::{Server, ServerError};
+
+use crate::arguments::DemoArgs;
+use crate::failure::Failure;
+use crate::new_cluster::{random_cluster, write_files};
+use crate::serve;
+
+/// Another process may take a port between our finding it free and our using it; it will not happen this often in a row.
+const ATTEMPTS: usize = 5;
+/// Elections take well below a second; on a machine that is very busy, a few.
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// Running servers.
+pub struct Cluster {
+    servers: Vec<Server>,
+}
+
+impl Cluster {
+    /// Writes the servers' configuration files into a directory and starts all servers from them.
+    pub fn start(arguments: &DemoArgs, dir: &Path) -> Result<Cluster, Failure> {
+        let cluster = random_cluster()?;
+        for _ in 1..ATTEMPTS {
+            let plan = Plan { cluster, durability: arguments.durability, servers: free_ports(arguments)? };
+            match Self::start_plan(&plan, dir)? {
+                Ok(cluster) => return Ok(cluster),
+                Err(_in_use) => remove_files(&plan, dir)?,
+            }
+        }
+        let plan = Plan { cluster, durability: arguments.durability, servers: free_ports(arguments)? };
+        Self::start_plan(&plan, dir)?.map_err(|error| start_failure(&error))
+    }
+
+    /// Starts all servers of a plan; the inner error says that a port has been taken by somebody else.
+    fn start_plan(plan: &Plan, dir: &Path) -> Result<Result<Cluster, ServerError>, Failure> {
+        write_files(plan, dir)?;
+        let mut cluster = Cluster { servers: Vec::new() };
+        for planned in &plan.servers {
+            let mut config = serve::read(&dir.join(Plan::file_name(planned.server)))?;
+            // Each server would bind its groups to the same cores, one on top of the other.
+            config.engine.pinning = Pinning::Off;
+            match Server::start(config) {
+                Ok(server) => {
+                    server.client().register_metrics(niagara_logs::register);
+                    cluster.servers.push(server);
+                }
+                Err(error) => {
+                    cluster.stop();
+                    return if error.is_address_in_use() {
+                        Ok(Err(error))
+                    } else {
+                        Err(start_failure(&error))
+                    };
+                }
+            }
+        }
+        Ok(Ok(cluster))
+    }
+
+    /// The servers, in order of their ids.
+    pub fn servers(&self) -> &[Server] {
+        &self.servers
+    }
+
+    /// What each server says about itself.
+    pub fn statuses(&self) -> Vec<Status> {
+        self.servers.iter().map(|server| server.client().status()).collect()
+    }
+
+    /// Waits until every server knows a leader of every group and answers a strong read.
+    pub fn wait_until_ready(&self, interrupted: &dyn Fn() -> bool) -> Result<(), Failure> {
+        let start = Instant::now();
+        let is_ready = |server: &Server| {
+            server.client().has_quorum() && server.client().read(Consistency::Strong).wait().is_ok()
+        };
+        while !self.servers.iter().all(is_ready) {
+            if interrupted() {
+                return Err(Failure::new("interrupted before all groups had leaders", "run it again"));
+            }
+            if start.elapsed() > READY_WITHIN {
+                let what = format!("not all groups have a leader after {} s", READY_WITHIN.as_secs());
+                return Err(Failure::new(
+                    what,
+                    "is the machine very busy? NIAGARA_LOG=debug shows what happens",
+                ));
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// Stops all servers, each cleanly.
+    pub fn stop(self) {
+        for server in self.servers {
+            server.stop();
+        }
+    }
+}
+
+fn start_failure(error: &ServerError) -> Failure {
+    Failure::new(format!("the demo's servers cannot start: {error}"), "NIAGARA_LOG=debug shows what happens")
+}
+
+fn free_ports(arguments: &DemoArgs) -> Result<Vec<PlannedServer>, Failure> {
+    PlannedServer::on_free_ports(arguments.servers, arguments.groups).map_err(|error| {
+        Failure::new(format!("cannot find free ports on 127.0.0.1: {error}"), "use fewer servers or groups")
+    })
+}
+
+/// Removes what an attempt to start has left, for the next one.
+fn remove_files(plan: &Plan, dir: &Path) -> Result<(), Failure> {
+    for planned in &plan.servers {
+        let data = dir.join(Plan::data_dir(planned.server));
+        let removed = fs::remove_file(dir.join(Plan::file_name(planned.server)))
+            .and_then(|()| if data.exists() { fs::remove_dir_all(&data) } else { Ok(()) });
+        removed.map_err(|error| {
+            Failure::new(
+                format!("cannot clean up {}: {error}", dir.display()),
+                "name another directory by --dir",
+            )
+        })?;
+    }
+    Ok(())
+}

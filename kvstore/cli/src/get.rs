@@ -1,0 +1,61 @@
+//! `niagara get`: writes a key's value to standard output.
+
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+
+use super::ask::{ask, refusal};
+use super::failure::Failure;
+use super::output::{print, print_aside};
+use niagara_client::{Again, Request};
+
+use crate::arguments::GetArgs;
+
+/// Does what `niagara get` promises.
+pub fn run(arguments: &GetArgs) -> Result<ExitCode, Failure> {
+    let query = format!("?read={}", arguments.read);
+    let request = Request::on_key("GET", arguments.key.as_encoded_bytes(), &query);
+    let response = ask(&arguments.cluster, &request, Again::Harmless)?;
+    match response.status {
+        200 => {}
+        404 => {
+            let key = arguments.key.to_string_lossy();
+            return Err(Failure::new(format!("there is no key \"{key}\""), "`niagara put` creates it"));
+        }
+        _ => return Err(refusal(&response)),
+    }
+    print(&response.body)?;
+    if io::stdout().is_terminal() {
+        print("\n")?;
+    }
+    if arguments.verbose {
+        let header = |name| response.header(name).unwrap_or("unknown").trim_matches('"');
+        let text = format!("version {} read at position {}\n", header("ETag"), header("Niagara-Position"));
+        print_aside(&text)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Checks a consistency level that was typed.
+pub fn parse_read_level(text: &str) -> Result<String, String> {
+    let at_least = text.strip_prefix("at-least:").is_some_and(|position| position.parse::<u64>().is_ok());
+    match text {
+        "strong" | "weak" => Ok(text.to_owned()),
+        _ if at_least => Ok(text.to_owned()),
+        _ => Err("write strong, weak or at-least:POSITION, for example at-least:1024".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_checked() {
+        for text in ["strong", "weak", "at-least:0", "at-least:18446744073709551615"] {
+            assert_eq!(parse_read_level(text).as_deref(), Ok(text));
+        }
+        for text in ["", "Strong", "at-least", "at-least:", "at-least:-1", "at-least:1 2"] {
+            assert!(parse_read_level(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! What the commands that run servers log.
+
+use tracing_subscriber::EnvFilter;
+
+use super::failure::Failure;
+
+/// Checks a filter that was typed, so that a wrong one is a usage error.
+pub fn parse_filter(text: &str) -> Result<String, String> {
+    match EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => {
+            Err(format!("{error}; write a level (error, warn, info, debug, trace) or CRATE=LEVEL,..."))
+        }
+    }
+}
+
+/// Starts the logs: with the filter that was typed, else the environment's, else the default. To be called once, by the command
+/// that runs servers.
+pub fn start(typed: Option<&str>, default: &str) -> Result<(), Failure> {
+    let variable = std::env::var("NIAGARA_LOG").ok().filter(|text| !text.is_empty());
+    let filter = typed.or(variable.as_deref()).unwrap_or(default);
+    niagara_logs::start(EnvFilter::new(filter)).map_err(|error| {
+        Failure::new(
+            format!("cannot start the thread that writes logs: {error}"),
+            "raise the limit of threads (ulimit -u)",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_are_checked() {
+        assert_eq!(parse_filter("info,niagara_engine=debug").as_deref(), Ok("info,niagara_engine=debug"));
+        assert!(parse_filter("niagara_engine=loud").unwrap_err().contains("CRATE=LEVEL"));
+    }
+}

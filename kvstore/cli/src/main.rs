@@ -1,0 +1,72 @@
+//! The `niagara` binary: runs servers, and talks to them. See `niagara --help`.
+//!
+//! | command | file |
+//! |---|---|
+//! | all | [`arguments`]: what can be typed; [`mod@parse`]: what was typed, and help |
+//! | `demo` | [`demo`]: a cluster in one process, with a load and a verdict |
+//! | `new-cluster` | [`new_cluster`]: writes configuration files |
+//! | `serve` | [`serve`]: one server |
+//! | `put`, `get`, `del` | [`put`], [`get`], [`del`], by way of [`ask`], which fails over |
+//! | `status` | [`status`]: what the servers say, and whether they agree |
+//! | `snapshot` | [`snapshot`]: makes, inspects, exports and imports snapshots |
+//! | `log` | [`log`]: what a group's log holds on disk |
+//!
+//! Each of them returns the exit status, or a [`Failure`] that says what happened and what to do. Long help texts
+//! stand in [`manual`].
+
+mod arguments;
+mod ask;
+mod del;
+mod demo;
+mod failure;
+mod figures;
+mod file_limit;
+mod get;
+mod log;
+mod logs;
+mod manual;
+mod new_cluster;
+mod output;
+mod parse;
+mod place;
+mod progress;
+mod put;
+mod read_only;
+mod serve;
+mod shell;
+mod snapshot;
+mod status;
+mod stop_signal;
+mod style;
+mod table;
+mod wrap;
+
+use std::process::ExitCode;
+
+use arguments::{Arguments, Command};
+use failure::Failure;
+
+fn main() -> ExitCode {
+    niagara_logs::end_on_any_panic();
+    let code = match parse::parse(std::env::args_os()) {
+        Ok(arguments) => run(arguments).unwrap_or_else(|failure| failure.report()),
+        Err(code) => code,
+    };
+    niagara_logs::flush();
+    code
+}
+
+/// Does what was typed.
+fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    match arguments.command {
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::NewCluster(arguments) => new_cluster::run(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Put(arguments) => put::run(arguments),
+        Command::Get(arguments) => get::run(&arguments),
+        Command::Del(arguments) => del::run(&arguments),
+        Command::Status(arguments) => status::run(&arguments),
+        Command::Snapshot(arguments) => snapshot::run(&arguments),
+        Command::Log(arguments) => log::run(&arguments),
+    }
+}

@@ -1,0 +1,182 @@
+//! `niagara new-cluster`: writes the configuration files of a new cluster's servers.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+
+use niagara_kvstore::config::{Plan, PlannedServer};
+
+use super::failure::Failure;
+use super::output::print;
+use super::{file_limit, place, shell};
+use crate::arguments::NewClusterArgs;
+use niagara_client::is_host;
+
+/// Does what `niagara new-cluster` promises.
+pub fn run(arguments: &NewClusterArgs) -> Result<ExitCode, Failure> {
+    // The files show the number of connections that `niagara serve` would take on this machine.
+    file_limit::raise();
+    let servers = plan_servers(arguments)?;
+    let plan = Plan { cluster: random_cluster()?, durability: arguments.durability, servers };
+    write_files(&plan, &arguments.dir)?;
+    let text = next_steps(&plan, &arguments.dir);
+    print(text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Checks a host that was typed. It ends up in TOML and in URLs, so it must be one.
+pub fn parse_host(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let bracketed = format!("[{text}]");
+    match text {
+        _ if is_host(text) => Ok(text.to_owned()),
+        _ if is_host(&bracketed) => Ok(bracketed),
+        _ => Err("write a host name or an address, like db-1.example.org, 10.0.0.1 or ::1".into()),
+    }
+}
+
+/// A random id for a new cluster.
+pub fn random_cluster() -> Result<u128, Failure> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Failure::new(format!("the system gave no random number: {error}"), "try again"))?;
+    Ok(u128::from_le_bytes(bytes))
+}
+
+/// Writes all files of a plan, or none: nothing that exists is overwritten.
+pub fn write_files(plan: &Plan, dir: &Path) -> Result<(), Failure> {
+    let fail = |path: &Path, error: &io::Error| {
+        let what = format!("cannot write {}: {error}", path.display());
+        match place::explain(path, error) {
+            Some((reason, hint)) => Failure::new(format!("{what}\n{reason}"), hint),
+            None => Failure::new(what, "choose another directory by --dir"),
+        }
+    };
+    fs::create_dir_all(dir).map_err(|error| fail(dir, &error))?;
+    for path in plan.servers.iter().map(|server| dir.join(Plan::file_name(server.server))) {
+        if path.exists() {
+            let hint = "it may belong to a running cluster, so it is not overwritten; choose another directory by --dir";
+            return Err(Failure::new(format!("{} exists already", path.display()), hint));
+        }
+    }
+    let mut created = Vec::new();
+    for server in &plan.servers {
+        let path = dir.join(Plan::file_name(server.server));
+        let written = File::create_new(&path).and_then(|mut file| {
+            created.push(path.clone());
+            file.write_all(plan.render(server.server).as_bytes())?;
+            file.sync_all()
+        });
+        if let Err(error) = written {
+            // All or none. What cannot be removed either is named by the next attempt.
+            created.iter().for_each(|path| drop(fs::remove_file(path)));
+            return Err(fail(&path, &error));
+        }
+    }
+    Ok(())
+}
+
+fn plan_servers(arguments: &NewClusterArgs) -> Result<Vec<PlannedServer>, Failure> {
+    let NewClusterArgs { servers, groups, host: hosts, base_port, .. } = arguments;
+    if hosts.len() != 1 && hosts.len() != usize::from(*servers) {
+        let what = format!("--host names {} hosts for {servers} servers", hosts.len());
+        return Err(Failure::usage(what, "name one host for all, or one for each, separated by commas"));
+    }
+    // Blocks that start at round numbers are easier to remember.
+    let block = (u32::from(*groups) + 3).next_multiple_of(10);
+    let last = u32::from(*base_port) + block * u32::from(servers - 1) + u32::from(*groups) + 2;
+    if last > u32::from(u16::MAX) {
+        let what = format!("the ports do not fit: the last one would be {last}, and 65535 is the highest");
+        return Err(Failure::usage(what, "choose a lower --base-port, or fewer servers or groups"));
+    }
+    let plan = |i: u16| {
+        let host = if hosts.len() == 1 { &hosts[0] } else { &hosts[usize::from(i)] };
+        let first = u32::from(*base_port) + block * u32::from(i);
+        let address = |port: u32| format!("{host}:{port}");
+        PlannedServer {
+            server: u64::from(i) + 1,
+            http: address(first),
+            redis: address(first + 1),
+            groups: (0..u32::from(*groups)).map(|group| address(first + 2 + group)).collect(),
+            transfer: address(first + 2 + u32::from(*groups)),
+        }
+    };
+    Ok((0..*servers).map(plan).collect())
+}
+
+fn next_steps(plan: &Plan, dir: &Path) -> String {
+    let file = |server: &PlannedServer| dir.join(Plan::file_name(server.server));
+    let (count, survives) = (plan.servers.len(), (plan.servers.len() - 1) / 2);
+    let mut text = format!("A cluster of {count} servers, which survives the failure of {survives}.\n\n");
+    text.push_str("Start each server, in a terminal or on a machine of its own:\n");
+    for server in &plan.servers {
+        let _ = writeln!(text, "  niagara serve --config {}", shell::path(&file(server)));
+    }
+    if let Some(first) = plan.servers.first() {
+        let _ = write!(
+            text,
+            "\nThen:\n  niagara status --config {config}\n  niagara put greeting hello --config {config}\n  curl \
+             {url}\n",
+            config = shell::path(&file(first)),
+            url = shell::word(&format!("http://{}/kv/greeting", first.http)),
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use niagara_engine::Durability;
+
+    use super::*;
+
+    fn arguments(servers: u16, groups: u16, hosts: &[&str], base_port: u16) -> NewClusterArgs {
+        let host = hosts.iter().map(ToString::to_string).collect();
+        NewClusterArgs { servers, groups, dir: "c".into(), host, base_port, durability: Durability::Fsync }
+    }
+
+    #[test]
+    fn each_server_has_a_block_of_ports() {
+        let servers = plan_servers(&arguments(2, 9, &["h"], 7000)).unwrap();
+        assert_eq!((servers[0].http.as_str(), servers[0].redis.as_str()), ("h:7000", "h:7001"));
+        assert_eq!((servers[0].groups[0].as_str(), servers[0].groups[8].as_str()), ("h:7002", "h:7010"));
+        assert_eq!(servers[0].transfer, "h:7011");
+        assert_eq!((servers[1].server, servers[1].http.as_str()), (2, "h:7020"));
+    }
+
+    #[test]
+    fn each_server_can_have_a_host_of_its_own() {
+        let servers = plan_servers(&arguments(2, 1, &["a", "b"], 7000)).unwrap();
+        assert_eq!((servers[0].http.as_str(), servers[1].http.as_str()), ("a:7000", "b:7010"));
+        assert!(plan_servers(&arguments(3, 1, &["a", "b"], 7000)).is_err());
+    }
+
+    #[test]
+    fn ports_that_do_not_fit_are_refused() {
+        assert!(plan_servers(&arguments(1, 1, &["h"], 65_532)).is_ok());
+        assert!(plan_servers(&arguments(1, 1, &["h"], 65_533)).is_err());
+        assert!(plan_servers(&arguments(1000, 64, &["h"], 7000)).is_err());
+    }
+
+    #[test]
+    fn hosts_are_checked_and_ipv6_addresses_get_brackets() {
+        assert_eq!(parse_host(" ::1").as_deref(), Ok("[::1]"));
+        assert_eq!(parse_host("db-1.example.org").as_deref(), Ok("db-1.example.org"));
+        for text in ["", "a b", "a\"b", "a:1", "http://a"] {
+            assert!(parse_host(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_written_if_one_file_exists() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("server-2.toml"), "precious").unwrap();
+        let servers = plan_servers(&arguments(3, 1, &["h"], 7000)).unwrap();
+        let plan = Plan { cluster: 1, durability: Durability::Fsync, servers };
+        assert!(write_files(&plan, dir.path()).is_err());
+        assert!(!dir.path().join("server-1.toml").exists());
+        assert_eq!(fs::read_to_string(dir.path().join("server-2.toml")).unwrap(), "precious");
+    }
+}

@@ -1,0 +1,68 @@
+//! `niagara put`: sets a key's value.
+
+use std::ffi::OsStr;
+use std::io::{self, IsTerminal, Read};
+use std::process::ExitCode;
+
+use super::ask::{ask, condition_failed, refusal};
+use super::failure::Failure;
+use super::output::{note, print};
+use niagara_client::{Again, Request, Response};
+use niagara_kvstore::command::MAX_VALUE_BYTES;
+
+use crate::arguments::PutArgs;
+
+/// Does what `niagara put` promises.
+pub fn run(arguments: PutArgs) -> Result<ExitCode, Failure> {
+    let conditional = arguments.if_absent || arguments.if_match.is_some();
+    let value = match arguments.value {
+        Some(value) if value != OsStr::new("-") => value.into_encoded_bytes(),
+        _ => read_value()?,
+    };
+    let mut request = Request::on_key("PUT", arguments.key.as_encoded_bytes(), "").body(value);
+    if let Some(version) = arguments.if_match {
+        request = request.header("If-Match", version);
+    }
+    if arguments.if_absent {
+        request = request.header("If-None-Match", "*");
+    }
+    let again = if conditional { Again::Never } else { Again::SameEffect };
+    let response = ask(&arguments.cluster, &request, again)?;
+    match response.status {
+        200 | 201 | 204 if arguments.quiet => Ok(ExitCode::SUCCESS),
+        200 | 201 | 204 => print_position(&response),
+        412 => Err(condition_failed(&response)),
+        _ => Err(refusal(&response)),
+    }
+}
+
+/// Prints where a write stands in the global log, and the version that the key has now if it exists.
+pub fn print_position(response: &Response) -> Result<ExitCode, Failure> {
+    let mut line = format!("position {}", response.header("Niagara-Position").unwrap_or("unknown"));
+    if let Some(tag) = response.header("ETag") {
+        line.push_str(&format!(" version {}", tag.trim_matches('"')));
+    }
+    line.push('\n');
+    print(line)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The value from standard input, of which no more is taken than the longest value has.
+fn read_value() -> Result<Vec<u8>, Failure> {
+    let input = io::stdin().lock();
+    if input.is_terminal() {
+        note("Reading the value from the terminal; end it with Ctrl-D on a line of its own.\n");
+    }
+    let mut value = Vec::new();
+    input.take(MAX_VALUE_BYTES as u64 + 1).read_to_end(&mut value).map_err(|error| {
+        Failure::refused(
+            format!("cannot read the value from standard input: {error}"),
+            "give it on the command line",
+        )
+    })?;
+    if value.len() > MAX_VALUE_BYTES {
+        let what = format!("the value on standard input is too large: {MAX_VALUE_BYTES} bytes are the most");
+        return Err(Failure::refused(what, "nothing was written; store it in parts, under several keys"));
+    }
+    Ok(value)
+}

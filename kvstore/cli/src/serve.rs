@@ -1,0 +1,87 @@
+//! `niagara serve`: one server, until a signal ends it.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use niagara_kvstore::config::{ConfigFile, ConfigFileError};
+use niagara_kvstore::server::{Server, ServerConfig, ServerError};
+
+use super::failure::Failure;
+use super::stop_signal::StopSignal;
+use super::{file_limit, logs, place};
+use crate::arguments::ServeArgs;
+
+/// Does what `niagara serve` promises.
+pub fn run(arguments: &ServeArgs) -> Result<ExitCode, Failure> {
+    logs::start(arguments.log.as_deref(), "info")?;
+    let mut stop = StopSignal::watch()?;
+    file_limit::raise();
+    let config = read(&arguments.config)?;
+    let (id, groups, durability) = (config.engine.server, config.engine.groups(), config.engine.durability);
+    let links = own_addresses(&config);
+    let data_dir = config.engine.data_dir.clone();
+    let server =
+        Server::start(config).map_err(|error| not_started(id, &error, &data_dir, &arguments.config))?;
+    server.client().register_metrics(niagara_logs::register);
+    tracing::info!(
+        "server {id} serves: HTTP at {}, Redis at {}, {groups} groups at {links}, data in {} ({durability})",
+        server.http_addr(),
+        server.redis_addr(),
+        data_dir.display()
+    );
+    stop.wait();
+    tracing::info!("server {id} stops; a second signal ends it at once");
+    server.stop();
+    tracing::info!("server {id} has stopped cleanly");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Why a server did not start, and which key of its configuration has to do with it.
+fn not_started(id: u64, error: &ServerError, data_dir: &Path, config: &Path) -> Failure {
+    let config = config.display();
+    if let Some(setting) = error.setting() {
+        let hint = match error.is_address_in_use() {
+            true => {
+                "another program has that port: stop it (`ss -ltnp` shows which it is), or choose another port there"
+            }
+            false => "correct the address there: it must be one of this machine's",
+        };
+        let what = format!("server {id} cannot start: {error}\nthe address is {setting} in {config}");
+        return Failure::new(what, hint);
+    }
+    let reason = error.system_error().and_then(|system| place::explain(data_dir, system));
+    match reason {
+        Some((reason, hint)) => {
+            let what = format!(
+                "server {id} cannot start: {error}\n`data_dir` in {config} is {}: {reason}",
+                data_dir.display()
+            );
+            Failure::new(what, hint)
+        }
+        None => {
+            let hint =
+                format!("the data directory is {}, as `data_dir` in {config} says", data_dir.display());
+            Failure::new(format!("server {id} cannot start: {error}"), hint)
+        }
+    }
+}
+
+/// Reads a server's configuration file, with a failure that names it.
+pub fn read(path: &Path) -> Result<ServerConfig, Failure> {
+    match ConfigFile::read(path) {
+        Ok(file) => Ok(file.server),
+        Err(error) => {
+            let hint = "`niagara new-cluster` writes files in which every key is explained";
+            let what = match error {
+                ConfigFileError::Read { .. } => error.to_string(),
+                _ => format!("{}: {error}", path.display()),
+            };
+            Err(Failure::new(what, hint))
+        }
+    }
+}
+
+fn own_addresses(config: &ServerConfig) -> String {
+    let own = config.engine.members.iter().find(|member| member.server == config.engine.server);
+    own.map(|member| member.addresses.join(" ")).unwrap_or_default()
+}

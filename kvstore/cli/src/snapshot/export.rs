@@ -1,0 +1,64 @@
+//! `niagara snapshot export`: all keys and values of a snapshot, in a format that other programs read.
+//!
+//! A chunk of the file is in memory at a time, never the whole state.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::process::ExitCode;
+
+use super::{ExportArgs, commands, file, rows};
+use crate::failure::{Failure, Status};
+use crate::output::{self, Output};
+use crate::place;
+
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// Does what `niagara snapshot export` promises.
+pub fn run(arguments: &ExportArgs) -> Result<ExitCode, Failure> {
+    match &arguments.output {
+        None => export(arguments, Output(io::stdout().as_fd()), &output::failure)?,
+        Some(path) => export_to_file(arguments, path)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes a new file, which is whole or goes again.
+fn export_to_file(arguments: &ExportArgs, path: &Path) -> Result<(), Failure> {
+    let output = File::create_new(path).map_err(|error| {
+        let what = format!("cannot create {}: {error}", path.display());
+        let hint = "nothing is overwritten: name a file that does not exist, in a directory that does";
+        match path.parent().and_then(|dir| place::explain(dir, &error)) {
+            Some((reason, hint)) => Failure::new(format!("{what}\n{reason}"), hint),
+            None => Failure::new(what, hint),
+        }
+    })?;
+    let unwritten = |error: &io::Error| {
+        Failure::new(format!("cannot write {}: {error}", path.display()), "check the space where it goes")
+            .with(Status::Output)
+    };
+    let written = export(arguments, &output, &unwritten)
+        .and_then(|()| output.sync_all().map_err(|error| unwritten(&error)));
+    written.inspect_err(|_| {
+        // It could not be finished, so nobody is to take it for an export. If it cannot be removed, that is said anyway.
+        let _ = fs::remove_file(path);
+    })
+}
+
+fn export(
+    arguments: &ExportArgs,
+    output: impl Write,
+    unwritten: &dyn Fn(&io::Error) -> Failure,
+) -> Result<(), Failure> {
+    let mut reader = file::open(&arguments.file).map_err(|error| file::failure(&error))?;
+    let mut output = BufWriter::with_capacity(BUFFER_BYTES, output);
+    file::each_pair(&mut reader, &mut |key, value, description| {
+        let written = match arguments.json {
+            true => rows::write(&mut output, key, value, description),
+            false => commands::write(&mut output, key, value),
+        };
+        written.map_err(|error| unwritten(&error))
+    })?;
+    output.flush().map_err(|error| unwritten(&error))
+}

@@ -1,0 +1,100 @@
+//! `niagara snapshot import`: all keys and values of a snapshot or an export, into a running cluster, whatever its number of
+//! groups is.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use super::ImportArgs;
+use super::loader::{Loaded, Loader, key_count};
+use super::rows::Described;
+use super::source::Source;
+use crate::failure::Failure;
+use crate::figures::size;
+use crate::output::print;
+use crate::progress::Progress;
+use crate::serve;
+use crate::table::grouped;
+use niagara_client::redis::Connection;
+
+/// Does what `niagara snapshot import` promises.
+pub fn run(arguments: &ImportArgs) -> Result<ExitCode, Failure> {
+    let source = Source::open(&arguments.file)?;
+    let mut connection = connect(arguments)?;
+    let there = if arguments.merge { 0 } else { key_count(&mut connection)? };
+    if there > 0 {
+        let what = format!("the cluster is not empty: it has {} keys", grouped(there));
+        return Err(Failure::new(
+            what,
+            "import into a new cluster, or give --merge: keys of the same name are overwritten, the others stay",
+        ));
+    }
+    let start = Instant::now();
+    let mut loader = Loader::new(connection);
+    let mut progress = Progress::new();
+    let mut ended_by_server = false;
+    let read = source.each_pair(&mut |key, value, description| {
+        loader.add(Described::new((key, value), description)).inspect_err(|_| ended_by_server = true)?;
+        progress.show(|| report(loader.loaded(), start));
+        Ok(())
+    });
+    match read {
+        Err(failure) if !ended_by_server => return Err(ended_by_source(failure, loader.loaded())),
+        read => read?,
+    }
+    let loaded = loader.finish()?;
+    drop(progress);
+    print(report(loaded, start) + "\n")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The input is no good from some place on: its own words, and how much of it is loaded.
+fn ended_by_source(failure: Failure, loaded: Loaded) -> Failure {
+    let what = format!("{}; {} keys were acknowledged before", failure.what, grouped(loaded.keys));
+    failure.in_words(what)
+}
+
+fn connect(arguments: &ImportArgs) -> Result<Connection, Failure> {
+    let (name, addresses) = match (&arguments.at, &arguments.config) {
+        (Some(address), _) => {
+            let resolved = address.resolve().map_err(|error| {
+                Failure::refused(
+                    format!("{address} cannot be resolved: {error}"),
+                    "write HOST:PORT with a host that exists",
+                )
+            })?;
+            (address.to_string(), resolved)
+        }
+        (None, Some(path)) => {
+            let redis = serve::read(path)?.front.redis;
+            (redis.to_string(), vec![redis])
+        }
+        (None, None) => unreachable!("the command line has one of them"),
+    };
+    open_any(&addresses).map_err(|why| {
+        let hint = "is the server running, and is this its Redis address? It says it when it starts";
+        Failure::refused(format!("cannot load through {name}: {why}"), hint)
+    })
+}
+
+/// Connects to the first address at which a server speaks the Redis protocol.
+fn open_any(addresses: &[SocketAddr]) -> Result<Connection, String> {
+    let mut why = "the host has no address".to_owned();
+    for address in addresses {
+        match Connection::open_recognised(*address) {
+            Ok(connection) => return Ok(connection),
+            Err(error) => why = error.to_string(),
+        }
+    }
+    Err(why)
+}
+
+fn report(loaded: Loaded, start: Instant) -> String {
+    let seconds = start.elapsed().as_secs_f64();
+    format!(
+        "{} keys, {}, in {seconds:.1} s: {} keys/s",
+        grouped(loaded.keys),
+        size(loaded.bytes),
+        grouped((loaded.keys as f64 / seconds.max(1e-3)) as u64)
+    )
+}

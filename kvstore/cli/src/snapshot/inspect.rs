@@ -1,0 +1,173 @@
+//! `niagara snapshot inspect`: what a file holds, and whether all of it is as it was written.
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use niagara_engine::snapshot::{Header, SnapshotError, SnapshotReader};
+use niagara_kvstore::snapshot_entries;
+use serde::Serialize;
+
+use super::InspectArgs;
+use super::file;
+use super::report::{json, text};
+use crate::failure::Failure;
+use crate::output::print;
+use crate::progress::Progress;
+use crate::style;
+
+/// All that was found. Where the file is damaged, it is what stands before the damage.
+#[derive(Debug, Serialize)]
+pub struct Findings {
+    /// The file.
+    pub file: String,
+    /// Its length, in bytes.
+    pub bytes: u64,
+    /// Nothing if that cannot be read.
+    pub header: Option<HeaderFindings>,
+    /// Chunks that are whole.
+    pub chunks: u64,
+    /// Keys in them.
+    pub keys: u64,
+    /// Bytes of the keys.
+    pub key_bytes: u64,
+    /// Bytes of their values.
+    pub value_bytes: u64,
+    /// Nothing if every byte is as it was written.
+    pub damage: Option<Damage>,
+}
+
+/// What is wrong with a file.
+#[derive(Debug, Serialize)]
+pub struct Damage {
+    /// Where, in bytes.
+    pub offset: u64,
+    /// What it is.
+    pub reason: String,
+}
+
+/// What a file says about itself.
+#[derive(Debug, Serialize)]
+pub struct HeaderFindings {
+    pub id: String,
+    pub cluster: String,
+    /// The server that wrote it.
+    pub server: u64,
+    pub created_ms: u64,
+    pub round: u64,
+    pub position: u64,
+    /// The number of groups, R.
+    pub groups: u16,
+    pub anchor: u16,
+    pub commands: u64,
+    pub duplicates: u64,
+    pub noops: u64,
+    pub digest: String,
+    /// What of each group's log it stands for.
+    pub floors: Vec<Floor>,
+    pub lanes: Vec<Lanes>,
+}
+
+/// What of a group's log a file stands for.
+#[derive(Debug, Serialize)]
+pub struct Floor {
+    pub group: usize,
+    pub index: u64,
+    pub term: u64,
+    pub voters: Vec<u64>,
+    pub learners: Vec<u64>,
+}
+
+/// A server's lanes.
+#[derive(Debug, Serialize)]
+pub struct Lanes {
+    pub server: u64,
+    pub incarnation: u64,
+    /// The number of the next command in each lane.
+    pub next: Vec<u64>,
+}
+
+/// Does what `niagara snapshot inspect` promises.
+pub fn run(arguments: &InspectArgs) -> Result<ExitCode, Failure> {
+    let (findings, error) = examine(&arguments.file)?;
+    print(if arguments.json { json(&findings) } else { text(&findings, style::for_stdout()) })?;
+    match error {
+        None => Ok(ExitCode::SUCCESS),
+        Some(error) => Err(error),
+    }
+}
+
+/// Reads the whole file. A damaged one is no failure, but there is one to be reported behind what was found.
+fn examine(path: &Path) -> Result<(Findings, Option<Failure>), Failure> {
+    let mut findings = Findings {
+        file: path.display().to_string(),
+        bytes: fs::metadata(path).map_or(0, |file| file.len()),
+        header: None,
+        chunks: 0,
+        keys: 0,
+        key_bytes: 0,
+        value_bytes: 0,
+        damage: None,
+    };
+    let read = file::open(path).and_then(|mut reader| {
+        findings.header = Some(HeaderFindings::of(reader.header()));
+        count(&mut reader, &mut findings)
+    });
+    let Err(error) = read else { return Ok((findings, None)) };
+    match &error {
+        SnapshotError::Damaged { offset, reason, .. } => {
+            findings.damage = Some(Damage { offset: *offset, reason: (*reason).to_owned() });
+        }
+        _ => return Err(file::failure(&error)),
+    }
+    Ok((findings, Some(file::failure(&error))))
+}
+
+/// Reads all chunks, and counts what is in them.
+fn count(reader: &mut SnapshotReader, findings: &mut Findings) -> Result<(), SnapshotError> {
+    let mut progress = Progress::new();
+    loop {
+        let at = reader.position();
+        let Some(chunk) = reader.next_chunk()? else { return Ok(()) };
+        for entry in snapshot_entries(&chunk) {
+            let entry = entry.map_err(file::foreign_chunk(reader, at))?;
+            findings.keys += 1;
+            findings.key_bytes += entry.key.len() as u64;
+            findings.value_bytes += entry.value.len() as u64;
+        }
+        findings.chunks += 1;
+        progress.show(|| format!("{} % read", reader.position() * 100 / reader.length().max(1)));
+    }
+}
+
+impl HeaderFindings {
+    fn of(header: &Header) -> HeaderFindings {
+        let floors = header.floors.iter().zip(1..).map(|(floor, group)| Floor {
+            group,
+            index: floor.entry.index,
+            term: floor.entry.term,
+            voters: floor.voters.clone(),
+            learners: floor.learners.clone(),
+        });
+        let lanes = header.sessions.servers().filter_map(|server| {
+            let (incarnation, next) = header.sessions.lanes_of(server)?;
+            Some(Lanes { server, incarnation, next: next.to_vec() })
+        });
+        HeaderFindings {
+            id: format!("{:032x}", header.id),
+            cluster: format!("{:032x}", header.cluster),
+            server: header.server,
+            created_ms: header.created_ms,
+            round: header.round,
+            position: header.position().get(),
+            groups: header.layout().groups(),
+            anchor: header.anchor.get(),
+            commands: header.commands,
+            duplicates: header.duplicates,
+            noops: header.noops,
+            digest: format!("{:016x}", header.digests.value()),
+            floors: floors.collect(),
+            lanes: lanes.collect(),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! `niagara snapshot`: makes snapshots, and takes their files apart.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `now.rs`, `watch.rs` | asks servers for a snapshot, and tells when it is there |
+//! | `file.rs` | a snapshot's file, as the commands below read it |
+//! | `inspect.rs`, `report.rs` | what a file holds and whether it is whole; how that is shown |
+//! | `export.rs` | writes all keys and values in another format |
+//! | `rows.rs`, `commands.rs` | the formats: JSON lines, commands of the Redis protocol |
+//! | `import.rs`, `source.rs`, `loader.rs` | reads any of the three formats into a running cluster |
+
+mod commands;
+mod export;
+mod file;
+mod import;
+mod inspect;
+mod loader;
+mod now;
+mod report;
+mod rows;
+mod source;
+mod watch;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{ArgGroup, Args, Subcommand};
+
+use super::failure::Failure;
+use super::manual;
+use crate::arguments::ClusterArgs;
+use niagara_client::redis::Address;
+
+/// A key and its value.
+type Pair = (Vec<u8>, Vec<u8>);
+
+/// Make snapshots of running servers; inspect, export and import their files.
+#[derive(Debug, Args)]
+#[command(after_long_help = manual::SNAPSHOT)]
+pub struct SnapshotArgs {
+    #[command(subcommand)]
+    command: SnapshotCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum SnapshotCommand {
+    Now(NowArgs),
+    Inspect(InspectArgs),
+    Export(ExportArgs),
+    Import(ImportArgs),
+}
+
+/// Have servers write a snapshot now, and wait for it.
+#[derive(Debug, Args)]
+#[command(after_long_help = manual::SNAPSHOT_NOW)]
+struct NowArgs {
+    #[command(flatten)]
+    cluster: ClusterArgs,
+}
+
+/// Show what a snapshot's file holds, and check every byte of it.
+#[derive(Debug, Args)]
+#[command(after_long_help = manual::SNAPSHOT_INSPECT)]
+struct InspectArgs {
+    /// The file: `snapshots/*.snap` in a server's data directory, or a copy of one.
+    file: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Write all keys and values of a snapshot in a format that other programs read.
+#[derive(Debug, Args)]
+#[command(after_long_help = manual::SNAPSHOT_EXPORT)]
+#[command(group = ArgGroup::new("format").required(true))]
+struct ExportArgs {
+    /// The file: `snapshots/*.snap` in a server's data directory, or a copy of one.
+    file: PathBuf,
+    /// Write a JSON object for each key, one a line.
+    #[arg(long, group = "format")]
+    json: bool,
+    /// Write a SET command for each key, as `redis-cli --pipe` takes them.
+    #[arg(long, group = "format")]
+    resp: bool,
+    /// Write to this file, which must not exist yet, rather than to standard output.
+    #[arg(long)]
+    output: Option<PathBuf>,
+}
+
+/// Load all keys and values of a snapshot, or of an export, into a running cluster.
+#[derive(Debug, Args)]
+#[command(after_long_help = manual::SNAPSHOT_IMPORT)]
+#[command(group = ArgGroup::new("where").required(true))]
+struct ImportArgs {
+    /// A snapshot's file or an export of one, which is told by its first bytes; `-`: read an export from standard input.
+    file: PathBuf,
+    /// The Redis address of one of the cluster's servers.
+    #[arg(long, value_name = "HOST:PORT", group = "where")]
+    at: Option<Address>,
+    /// Take the Redis address from a server's configuration file instead.
+    #[arg(long, value_name = "FILE", group = "where")]
+    config: Option<PathBuf>,
+    /// Load into a cluster that holds keys already: those of the same name are overwritten, the others stay.
+    #[arg(long)]
+    merge: bool,
+}
+
+/// Does what `niagara snapshot` promises.
+pub fn run(arguments: &SnapshotArgs) -> Result<ExitCode, Failure> {
+    match &arguments.command {
+        SnapshotCommand::Now(arguments) => now::run(arguments),
+        SnapshotCommand::Inspect(arguments) => inspect::run(arguments),
+        SnapshotCommand::Export(arguments) => export::run(arguments),
+        SnapshotCommand::Import(arguments) => import::run(arguments),
+    }
+}

@@ -1,0 +1,320 @@
+//! `niagara status`: what the servers say about themselves, and whether their global logs agree.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use niagara_client::survey::{Row, Survey};
+use niagara_engine::agreement::Agreement;
+use niagara_engine::{GroupStatus, SnapshotStatus, Status};
+use serde::Serialize;
+
+use super::ask::endpoints;
+use super::failure::Failure;
+use super::figures::{age, size};
+use super::output::print;
+use super::style::{self, Paint};
+use super::table::{Table, grouped};
+use crate::arguments::StatusArgs;
+
+/// Does what `niagara status` promises.
+pub fn run(arguments: &StatusArgs) -> Result<ExitCode, Failure> {
+    let endpoints = endpoints(&arguments.cluster)?;
+    let timeout = Duration::from_secs(arguments.cluster.timeout.into());
+    let survey = Survey::take(endpoints, timeout);
+    let agreement = survey.agreement();
+    let text = if arguments.json {
+        json(&survey, &agreement)
+    } else {
+        report(&survey, &agreement, style::for_stdout())
+    };
+    print(text)?;
+    let answered = survey.statuses().next().is_some();
+    Ok(match agreement {
+        Agreement::Agree { .. } => ExitCode::SUCCESS,
+        Agreement::Unknown(_) if answered => ExitCode::from(UNKNOWN),
+        _ => ExitCode::FAILURE,
+    })
+}
+
+/// The exit status where nothing is known to be wrong, and not every two servers could be compared.
+const UNKNOWN: u8 = 4;
+
+fn report(survey: &Survey, agreement: &Agreement, paint: Paint) -> String {
+    let mut groups = Table::new(["server", "group", "role", "leader", "term", "last", "commit", "handed"]);
+    for row in &survey.rows {
+        match &row.status {
+            Some(status) => {
+                for group in &status.local {
+                    groups.row(cells(status.server, group));
+                }
+            }
+            None => {
+                groups.row(["?".into(), format!("{}  {}", row.at, row.error.as_deref().unwrap_or_default())]);
+            }
+        }
+    }
+    let mut lines: Vec<String> = groups.lines().collect();
+    lines[0] = paint.strong(&lines[0]);
+    lines.push(String::new());
+    for row in &survey.rows {
+        lines.push(server_line(row, agreement, paint));
+        lines.extend(row.status.iter().map(|status| snapshot_line(&status.snapshot, paint)));
+        let alarms = row.status.iter().flat_map(|status| &status.alarms);
+        lines.extend(alarms.map(|alarm| paint.bad(format!("  ALARM: {alarm}"))));
+    }
+    lines.extend(explanation(agreement).map(|text| if agreement.is_bad() { paint.bad(text) } else { text }));
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+fn cells(server: u64, group: &GroupStatus) -> [String; 8] {
+    let leader = if group.leader == 0 { "none".to_owned() } else { group.leader.to_string() };
+    let GroupStatus { group, role, term, last, commit, handed, .. } = group;
+    let [term, last, commit, handed] = [term, last, commit, handed].map(|number| grouped(*number));
+    [server.to_string(), group.to_string(), role.clone(), leader, term, last, commit, handed]
+}
+
+fn server_line(row: &Row, agreement: &Agreement, paint: Paint) -> String {
+    let Some(status) = &row.status else {
+        return format!("{}: {}", row.at, paint.bad(row.error.as_deref().unwrap_or_default()));
+    };
+    let (applied, commands, noops) =
+        (grouped(status.applied), grouped(status.commands), grouped(status.noops));
+    let digests = digests_of(status, agreement, paint);
+    format!(
+        "server {} at {}: applied {applied}, commands {commands}, no-ops {noops}, {digests}",
+        status.server, row.at
+    )
+}
+
+/// A server's newest snapshot, and what is under way.
+fn snapshot_line(snapshot: &SnapshotStatus, paint: Paint) -> String {
+    let mut line = match snapshot.position {
+        0 => "  no snapshot yet".to_owned(),
+        position => format!(
+            "  snapshot at position {}, {}, {} old",
+            grouped(position),
+            size(snapshot.bytes),
+            age(snapshot.created_ms)
+        ),
+    };
+    if snapshot.wanted {
+        line.push_str(", one is asked for");
+    }
+    if snapshot.writing {
+        line.push_str(&format!(", writing one: {} so far", size(snapshot.written_bytes)));
+    }
+    if snapshot.receiving_from > 0 {
+        let expected = match snapshot.expected_bytes {
+            0 => String::new(),
+            bytes => format!(" of {}", size(bytes)),
+        };
+        let received = size(snapshot.received_bytes);
+        line.push_str(&format!(
+            ", receiving one from server {}: {received}{expected}",
+            snapshot.receiving_from
+        ));
+    }
+    if let Some(error) = &snapshot.last_error {
+        line.push_str(&format!("\n  {}", paint.bad(format!("the last snapshot failed: {error}"))));
+    }
+    line
+}
+
+fn digests_of(status: &Status, agreement: &Agreement, paint: Paint) -> String {
+    match agreement {
+        // A server that lags need not have passed the last common position of the others.
+        _ if status.diverged.is_some() => paint.bad("not ready: it has parted from the others"),
+        Agreement::Agree { position: 0 } => "nothing executed yet".into(),
+        Agreement::Agree { position } => {
+            paint.good(format!("digests agree up to position {}", grouped(*position)))
+        }
+        Agreement::Unknown(_) => "unknown whether digests agree".into(),
+        Agreement::Differ { .. } => paint.bad("digests differ"),
+        Agreement::Diverged(_) => "see below".into(),
+        Agreement::DifferentClusters => format!("cluster {}", status.cluster),
+    }
+}
+
+fn explanation(agreement: &Agreement) -> Option<String> {
+    match agreement {
+        Agreement::Differ { position, of, digests } => {
+            let said = digests.iter().map(|(server, value)| format!("server {server} has {value}"));
+            let said = said.collect::<Vec<_>>().join(", ");
+            let position = grouped(*position);
+            Some(format!("The {of} differ at position {position}: {said}.\n{WHAT_TO_DO}"))
+        }
+        Agreement::Diverged(servers) => {
+            let said = servers.iter().map(|(server, why)| format!("Server {server} is not ready: {why}."));
+            Some(format!("{}\n{WHAT_TO_DO}", said.collect::<Vec<_>>().join("\n")))
+        }
+        Agreement::Unknown(why) => Some(format!("Whether all servers agree is unknown: {why}.")),
+        Agreement::DifferentClusters => {
+            Some("These servers are not of one cluster; ask those of one cluster at a time.".into())
+        }
+        Agreement::Agree { .. } => None,
+    }
+}
+
+const WHAT_TO_DO: &str = "Stop writing to the cluster, keep all data directories as they are, and report this: it must never happen.";
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Document<'a> {
+    servers: &'a Survey,
+    /// Whether all servers have been compared, and are equal.
+    agree: bool,
+    /// `agree`, `unknown`, `differ`, `diverged` or `different clusters`.
+    verdict: &'static str,
+    /// The last position up to which all agree, or the first at which two differ.
+    position: Option<u64>,
+    /// What is wrong or unknown, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<String>,
+}
+
+fn json(survey: &Survey, agreement: &Agreement) -> String {
+    let (verdict, position) = match agreement {
+        Agreement::Agree { position } => ("agree", Some(*position)),
+        Agreement::Differ { position, .. } => ("differ", Some(*position)),
+        Agreement::Unknown(_) => ("unknown", None),
+        Agreement::Diverged(_) => ("diverged", None),
+        Agreement::DifferentClusters => ("different clusters", None),
+    };
+    let agree = matches!(agreement, Agreement::Agree { .. });
+    let document =
+        Document { servers: survey, agree, verdict, position, explanation: explanation(agreement) };
+    let mut text = serde_json::to_string_pretty(&document).expect("plain data has a JSON form");
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use niagara_engine::Digest;
+
+    use super::*;
+
+    /// A server of two.
+    fn row(server: u64, digest: &str) -> Row {
+        let digest = Digest { position: 1024, value: digest.into(), state: Some("5".into()) };
+        let mut status = Status {
+            server,
+            applied: 1_500,
+            noops: 3,
+            voters: vec![1, 2],
+            digests: vec![digest],
+            ..Status::default()
+        };
+        for (group, role) in [(1, "leader"), (2, "follower")] {
+            let local = GroupStatus { group, role: role.into(), leader: 1, last: 9, ..Default::default() };
+            status.local.push(local);
+        }
+        Row { at: format!("http://s{server}:7000"), status: Some(status), error: None }
+    }
+
+    fn of(rows: impl Into<Vec<Row>>) -> Survey {
+        Survey { rows: rows.into() }
+    }
+
+    fn unreachable() -> Row {
+        Row {
+            at: "http://s3:7000".into(),
+            status: None,
+            error: Some("unreachable: nothing listens there".into()),
+        }
+    }
+
+    #[test]
+    fn the_report_has_a_row_for_each_group_and_a_line_for_each_server() {
+        let survey = of([row(1, "aa"), row(2, "aa")]);
+        let text = report(&survey, &survey.agreement(), Paint::PLAIN);
+        assert_eq!(
+            text,
+            "\
+server  group  role      leader  term  last  commit  handed
+     1      1  leader         1     0     9       0       0
+     1      2  follower       1     0     9       0       0
+     2      1  leader         1     0     9       0       0
+     2      2  follower       1     0     9       0       0
+
+server 1 at http://s1:7000: applied 1,500, commands 0, no-ops 3, digests agree up to position 1,024
+  no snapshot yet
+server 2 at http://s2:7000: applied 1,500, commands 0, no-ops 3, digests agree up to position 1,024
+  no snapshot yet
+"
+        );
+    }
+
+    /// That nobody disagrees is no agreement.
+    #[test]
+    fn with_a_server_that_does_not_answer_it_is_unknown() {
+        let survey = of([row(1, "aa"), row(2, "aa"), unreachable()]);
+        let text = report(&survey, &survey.agreement(), Paint::PLAIN);
+        assert!(text.contains("     ?  http://s3:7000  unreachable: nothing listens there"), "{text}");
+        assert!(text.contains("no-ops 3, unknown whether digests agree"), "{text}");
+        assert!(
+            text.ends_with("Whether all servers agree is unknown: 1 of the addresses gave no status.\n"),
+            "{text}"
+        );
+        let document: serde_json::Value = serde_json::from_str(&json(&survey, &survey.agreement())).unwrap();
+        assert_eq!((&document["agree"], &document["verdict"]), (&false.into(), &"unknown".into()));
+    }
+
+    #[test]
+    fn a_server_that_has_diverged_says_why() {
+        let mut survey = of([row(1, "aa"), row(2, "aa")]);
+        survey.rows[0].status.as_mut().unwrap().diverged = Some("group 1: its leader lacks entry 9".into());
+        let text = report(&survey, &survey.agreement(), Paint::PLAIN);
+        assert!(text.contains("no-ops 3, not ready: it has parted from the others"), "{text}");
+        assert!(text.contains("Server 1 is not ready: group 1: its leader lacks entry 9."), "{text}");
+    }
+
+    #[test]
+    fn an_alarm_is_told_with_its_server() {
+        let mut survey = of([row(1, "aa"), row(2, "aa")]);
+        survey.rows[0].status.as_mut().unwrap().alarms.push("the disk is nearly full".into());
+        let text = report(&survey, &survey.agreement(), Paint::PLAIN);
+        assert!(text.contains("  no snapshot yet\n  ALARM: the disk is nearly full\nserver 2 at"), "{text}");
+    }
+
+    #[test]
+    fn a_snapshot_is_told_with_what_is_under_way() {
+        let mut snapshot = SnapshotStatus {
+            position: 1_024,
+            created_ms: u64::MAX,
+            bytes: 3 << 20,
+            wanted: true,
+            writing: true,
+            written_bytes: 1 << 20,
+            receiving_from: 2,
+            received_bytes: 512,
+            last_error: Some("the disk is full".into()),
+            ..Default::default()
+        };
+        assert_eq!(
+            snapshot_line(&snapshot, Paint::PLAIN),
+            "  snapshot at position 1,024, 3.0 MiB, 0 s old, one is asked for, writing one: 1.0 MiB so far, receiving one \
+             from server 2: 512 bytes\n  the last snapshot failed: the disk is full"
+        );
+        snapshot.expected_bytes = 1_024;
+        assert!(snapshot_line(&snapshot, Paint::PLAIN).contains("512 bytes of 1.0 KiB"));
+    }
+
+    #[test]
+    fn a_difference_is_explained() {
+        let survey = of([row(1, "aa"), row(2, "bb")]);
+        let text = report(&survey, &survey.agreement(), Paint::PLAIN);
+        assert!(text.contains("differ at position 1,024: server 1 has aa, server 2 has bb."), "{text}");
+    }
+
+    #[test]
+    fn the_json_has_the_same() {
+        let survey = of([row(1, "aa"), row(2, "bb"), unreachable()]);
+        let document: serde_json::Value = serde_json::from_str(&json(&survey, &survey.agreement())).unwrap();
+        assert_eq!(document["agree"], false);
+        assert_eq!(document["position"], 1024);
+        assert_eq!(document["servers"][0]["status"]["applied"], 1500);
+        assert_eq!(document["servers"][2]["error"], "unreachable: nothing listens there");
+    }
+}

@@ -1,0 +1,248 @@
+//! Asks servers one after the other until one can serve, without ever hiding that a write may have been executed.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::{Endpoint, Outcome, Request, Response, Trouble};
+
+/// Servers answer within a deadline of their own, which is shorter.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The servers of a cluster, any of which takes any request.
+///
+/// ```no_run
+/// use niagara_client::{Again, Cluster, Request};
+///
+/// let cluster: Cluster = "http://127.0.0.1:7000,http://127.0.0.1:7010".parse()?;
+/// // A write with a condition must not be sent again while nobody knows what became of it.
+/// let create = Request::on_key("PUT", b"lock", "").header("If-None-Match", "*").body(b"mine".to_vec());
+/// match cluster.send(&create, Again::Never) {
+///     Ok(response) if response.status == 412 => println!("somebody else has it"),
+///     Ok(response) => println!("ours, with version {:?}", response.version()),
+///     Err(failed) => println!("{failed}"),
+/// }
+/// # Ok::<(), String>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    endpoints: Vec<Endpoint>,
+    timeout: Duration,
+}
+
+/// What it means to send a request again although it may have been executed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// Nothing: it is a read.
+    Harmless,
+    /// The same in the end: an unconditional write. But who sends it is told.
+    SameEffect,
+    /// Something else: a conditional write that has succeeded would now fail.
+    Never,
+}
+
+/// Why one server did not serve a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Which server.
+    pub endpoint: Endpoint,
+    /// What it said, or what was in the way.
+    pub why: String,
+}
+
+/// No server has served a request; each says why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failed {
+    /// It has had no effect.
+    Refused(Vec<Attempt>),
+    /// It may or may not have been executed.
+    Unknown(Vec<Attempt>),
+}
+
+/// A write that has been applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Where it stands in the global log.
+    pub position: u64,
+    /// The version that the key has now; none if it does not exist any more.
+    pub version: Option<String>,
+}
+
+/// A key's value, as a strong read has found it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The value.
+    pub value: Vec<u8>,
+    /// Its version: what a conditional write names.
+    pub version: Option<String>,
+    /// The state of which position was read.
+    pub position: u64,
+}
+
+/// How one server's answer, or its silence, is to be taken.
+enum Verdict {
+    Answer(Response),
+    /// It has not executed the request, and another server might.
+    Elsewhere(String),
+    /// It may have executed the request.
+    Unknown(String),
+}
+
+impl Cluster {
+    /// A cluster with servers at these addresses, which are asked in this order.
+    pub fn new(endpoints: impl IntoIterator<Item = Endpoint>) -> Cluster {
+        Cluster { endpoints: endpoints.into_iter().collect(), timeout: TIMEOUT }
+    }
+
+    /// Waits at most so long for each step that a server is to make.
+    pub fn timeout(self, timeout: Duration) -> Cluster {
+        Cluster { timeout, ..self }
+    }
+
+    /// Reads a key, strongly consistent.
+    ///
+    /// # Errors
+    /// When no server could serve it.
+    pub fn get(&self, key: &[u8]) -> Result<Option<Found>, Failed> {
+        let response = self.applied(&Request::on_key("GET", key, ""), Again::Harmless)?;
+        let (position, version) = (response.position().unwrap_or(0), response.version().map(str::to_owned));
+        Ok((response.status == 200).then_some(Found { value: response.body, version, position }))
+    }
+
+    /// Sets a key, whatever it holds.
+    ///
+    /// # Errors
+    /// When no server could serve it, or nobody knows.
+    pub fn put(&self, key: &[u8], value: &[u8]) -> Result<Written, Failed> {
+        self.write(&Request::on_key("PUT", key, "").body(value.to_vec()))
+    }
+
+    /// Deletes a key, if it exists.
+    ///
+    /// # Errors
+    /// When no server could serve it, or nobody knows.
+    pub fn delete(&self, key: &[u8]) -> Result<Written, Failed> {
+        self.write(&Request::on_key("DELETE", key, ""))
+    }
+
+    /// Sends a request to the first server that can serve it, and gives its answer, which may be a no.
+    ///
+    /// # Errors
+    /// When no server could serve it, or nobody knows.
+    pub fn send(&self, request: &Request, again: Again) -> Result<Response, Failed> {
+        self.send_and_tell(request, again, |_, _| {})
+    }
+
+    /// The same; before a request that may have been executed is sent again, `tell` hears why, and to which server.
+    ///
+    /// # Errors
+    /// When no server could serve it, or nobody knows.
+    pub fn send_and_tell(
+        &self,
+        request: &Request,
+        again: Again,
+        tell: impl FnMut(&Attempt, &Endpoint),
+    ) -> Result<Response, Failed> {
+        self.first_answer(request, again, tell).map(|(response, _)| response)
+    }
+
+    /// The first answer, and whose it is.
+    fn first_answer(
+        &self,
+        request: &Request,
+        again: Again,
+        mut tell: impl FnMut(&Attempt, &Endpoint),
+    ) -> Result<(Response, &Endpoint), Failed> {
+        let mut tried = Vec::<Attempt>::new();
+        let mut unknown = false;
+        for endpoint in &self.endpoints {
+            if let Some(last) = tried.last().filter(|_| unknown) {
+                tell(last, endpoint);
+            }
+            let mut failed = |why| tried.push(Attempt { endpoint: endpoint.clone(), why });
+            // A write is for servers of ours only: who answers is asked before it is sent.
+            if again != Again::Harmless
+                && let Err(trouble) = endpoint.recognise(self.timeout)
+            {
+                failed(trouble.to_string());
+                continue;
+            }
+            match judge(endpoint.send(request, self.timeout)) {
+                Verdict::Answer(response) => return Ok((response, endpoint)),
+                Verdict::Elsewhere(why) => failed(why),
+                Verdict::Unknown(why) => {
+                    failed(why);
+                    unknown |= again != Again::Harmless;
+                    if again == Again::Never {
+                        break;
+                    }
+                }
+            }
+        }
+        Err(if unknown { Failed::Unknown(tried) } else { Failed::Refused(tried) })
+    }
+
+    fn write(&self, request: &Request) -> Result<Written, Failed> {
+        let response = self.applied(request, Again::SameEffect)?;
+        let version = response.version().map(str::to_owned);
+        Ok(Written { position: response.position().unwrap_or(0), version })
+    }
+
+    /// Sends a request, and takes an answer that is an error for what it says.
+    fn applied(&self, request: &Request, again: Again) -> Result<Response, Failed> {
+        let (response, endpoint) = self.first_answer(request, again, |_, _| {})?;
+        let said = || vec![Attempt { endpoint: endpoint.clone(), why: response.what_happened() }];
+        match response.outcome() {
+            Outcome::Applied => Ok(response),
+            Outcome::Refused => Err(Failed::Refused(said())),
+            Outcome::Unknown => Err(Failed::Unknown(said())),
+        }
+    }
+}
+
+fn judge(outcome: Result<Response, Trouble>) -> Verdict {
+    match outcome {
+        Ok(response) => match response.status {
+            429 | 503 | 507 => Verdict::Elsewhere(response.what_happened()),
+            504 => Verdict::Unknown(response.what_happened()),
+            _ if response.is_ours() => Verdict::Answer(response),
+            status => Verdict::Elsewhere(format!(
+                "this is not a Niagara server's HTTP port: something else answers, with HTTP status {status}"
+            )),
+        },
+        Err(trouble) if trouble.is_foreign() => Verdict::Elsewhere(trouble.to_string()),
+        Err(trouble @ Trouble::NotSent(_)) => Verdict::Elsewhere(trouble.to_string()),
+        Err(trouble @ Trouble::Lost(_)) => Verdict::Unknown(trouble.to_string()),
+    }
+}
+
+/// Addresses, separated by commas.
+impl FromStr for Cluster {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Cluster, String> {
+        Ok(Cluster::new(text.split(',').map(|url| url.trim().parse()).collect::<Result<Vec<_>, _>>()?))
+    }
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.endpoint, self.why)
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, tried) = match self {
+            Failed::Refused(tried) => ("no server could serve the request", tried),
+            Failed::Unknown(tried) => ("the outcome is unknown: it may or may not have been executed", tried),
+        };
+        f.write_str(what)?;
+        tried.iter().try_for_each(|attempt| write!(f, "\n  {attempt}"))
+    }
+}
+
+impl std::error::Error for Failed {}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,173 @@
+//! One server over HTTP: each request on a connection of its own, by a client that knows what it has sent.
+//!
+//! Whether a write may be sent again depends on how far it got, and general clients do not say. This one does: a
+//! request that was not handed over completely cannot have been executed. It speaks HTTP/1.0, with which the end of
+//! the connection ends a reply and nothing arrives in chunks.
+
+use std::fmt;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::address::{GREETING_TIMEOUT, HostPort};
+use crate::message::{Request, Response, foreign, parse_head};
+
+/// The HTTP port of the first server of a new cluster.
+pub const DEFAULT_PORT: u16 = 7000;
+/// Where that server is found on the same machine.
+pub const DEFAULT_URL: &str = "http://127.0.0.1:7000";
+
+/// Longest head of a reply; the servers' own are far shorter.
+const MAX_HEAD_BYTES: usize = 64 << 10;
+/// Longest body of a reply: several times the longest value. What is no server of ours may send without end.
+const MAX_BODY_BYTES: u64 = 64 << 20;
+/// A server's HTTP address.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use niagara_client::{Endpoint, Request};
+///
+/// let server: Endpoint = "http://127.0.0.1:7000".parse().unwrap();
+/// let response = server.send(&Request::get("/healthz"), Duration::from_secs(5)).unwrap();
+/// assert_eq!((response.status, response.body.as_slice()), (200, b"ok\n".as_slice()));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint(HostPort);
+
+/// Why there is no reply.
+#[derive(Debug)]
+pub enum Trouble {
+    /// The server never had the whole request, so it has not executed it.
+    NotSent(io::Error),
+    /// The request was sent: it may or may not have been executed.
+    Lost(io::Error),
+}
+
+impl Endpoint {
+    /// Sends a request and waits for the reply, at most `timeout` for each step that the server makes.
+    pub fn send(&self, request: &Request, timeout: Duration) -> Result<Response, Trouble> {
+        let mut stream = self.0.connect(timeout).map_err(Trouble::NotSent)?;
+        let sent =
+            stream.write_all(request.head(&self.0).as_bytes()).and_then(|()| stream.write_all(&request.body));
+        let reply = receive(&mut stream);
+        match sent {
+            Ok(()) => reply.map_err(Trouble::Lost),
+            // A server that refuses a body (too large) answers, and closes, before it has read it.
+            Err(error) => reply.map_err(|_| Trouble::NotSent(error)),
+        }
+    }
+
+    /// Asks something harmless, to learn before anything is sent that matters whether a Niagara server answers HTTP here.
+    pub fn recognise(&self, timeout: Duration) -> Result<(), Trouble> {
+        let response = self.send(&Request::get("/healthz"), timeout.min(GREETING_TIMEOUT))?;
+        match response.is_ours() || (response.status == 200 && response.body == b"ok\n") {
+            true => Ok(()),
+            false => Err(Trouble::Lost(foreign("an HTTP server that is no Niagara server"))),
+        }
+    }
+
+    /// The same port of another host, where a server says that it listens at all addresses of its own.
+    pub fn or_at_host_of(self, other: &Endpoint) -> Endpoint {
+        match self.0.host.as_str() {
+            "0.0.0.0" | "[::]" => Endpoint(HostPort { host: other.0.host.clone(), port: self.0.port }),
+            _ => self,
+        }
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let rest = match text.split_once("://") {
+            None => text,
+            Some(("http", rest)) => rest,
+            Some((scheme, _)) => {
+                return Err(format!("servers speak plain HTTP, not {scheme}: write http://HOST:PORT"));
+            }
+        };
+        let parsed = HostPort::parse(rest.strip_suffix('/').unwrap_or(rest));
+        parsed.map(Endpoint).ok_or_else(|| format!("write http://HOST:PORT, for example {DEFAULT_URL}"))
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}", self.0)
+    }
+}
+
+impl Trouble {
+    /// Whether something has answered that is no Niagara server's HTTP port, so that no request had an effect.
+    pub fn is_foreign(&self) -> bool {
+        matches!(self, Trouble::Lost(error) if error.kind() == ErrorKind::InvalidData)
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Trouble::NotSent(error) | Trouble::Lost(error)) = self;
+        match error.kind() {
+            // What the system says of a socket's time limit is "Resource temporarily unavailable".
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => write!(f, "no answer in time"),
+            ErrorKind::ConnectionRefused => write!(f, "nothing listens there"),
+            _ => write!(f, "{error}"),
+        }
+    }
+}
+
+fn receive(stream: &mut TcpStream) -> io::Result<Response> {
+    let mut input = Vec::new();
+    let mut chunk = [0; 4096];
+    loop {
+        if let Some((mut response, body_start, length)) = parse_head(&input)? {
+            let here = (input.len() - body_start) as u64;
+            if length.is_some_and(|length| length > MAX_BODY_BYTES) {
+                return Err(foreign("a server whose reply is larger than any of Niagara's"));
+            }
+            let most = length.unwrap_or(MAX_BODY_BYTES + 1).saturating_sub(here);
+            stream.take(most).read_to_end(&mut input)?;
+            response.body = input.split_off(body_start);
+            let Some(length) = length else {
+                let is_endless = response.body.len() as u64 > MAX_BODY_BYTES;
+                return if is_endless {
+                    Err(foreign("a server whose reply has no end"))
+                } else {
+                    Ok(response)
+                };
+            };
+            if (response.body.len() as u64) < length {
+                return Err(cut_short());
+            }
+            response.body.truncate(usize::try_from(length).unwrap_or(usize::MAX));
+            return Ok(response);
+        }
+        if input.len() > MAX_HEAD_BYTES {
+            return Err(foreign("a server whose reply has a head without end"));
+        }
+        match stream.read(&mut chunk) {
+            Ok(0) if input.is_empty() => return Err(without_a_word()),
+            Ok(0) => return Err(cut_short()),
+            Ok(read) => input.extend_from_slice(&chunk[..read]),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset && input.is_empty() => {
+                return Err(without_a_word());
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn cut_short() -> io::Error {
+    io::Error::new(ErrorKind::UnexpectedEof, "the server closed the connection before its reply was complete")
+}
+
+/// So does a server that dies, and one that was called at a port for other servers.
+fn without_a_word() -> io::Error {
+    let what = "it closed the connection without a word, as a port does at which servers talk to each other: is this its HTTP port?";
+    io::Error::new(ErrorKind::UnexpectedEof, what)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+//! Requests and replies of HTTP, as bytes.
+
+use std::fmt::Write as _;
+use std::io::{self, ErrorKind};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use serde::Deserialize;
+
+use crate::address::HostPort;
+use crate::outcome::Outcome;
+
+const MAX_HEADERS: usize = 64;
+/// All bytes of a key are escaped, but those that RFC 3986 never gives a meaning.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A request, ready to be sent to any server.
+///
+/// ```
+/// use niagara_client::Request;
+///
+/// // Creates the key, or does nothing if it exists.
+/// let create = Request::on_key("PUT", b"a key", "").header("If-None-Match", "*").body(b"value".to_vec());
+/// let read_anything = Request::on_key("GET", b"a key", "?read=weak");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Request {
+    method: &'static str,
+    target: String,
+    headers: Vec<(&'static str, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// A reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The status, like 200.
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
+    headers: Vec<(String, String)>,
+}
+
+/// What a server says in the body of an error reply: what happened, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct ErrorBody {
+    /// What happened.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
+}
+
+impl Request {
+    /// Reads a resource.
+    pub fn get(target: impl Into<String>) -> Self {
+        Request { method: "GET", target: target.into(), headers: Vec::new(), body: Vec::new() }
+    }
+
+    /// Asks for something to be done.
+    pub fn post(target: impl Into<String>) -> Self {
+        Request { method: "POST", ..Request::get(target) }
+    }
+
+    /// A request about a key, with a query or without.
+    pub fn on_key(method: &'static str, key: &[u8], query: &str) -> Self {
+        let target = format!("/kv/{}{query}", percent_encode(key, ESCAPED));
+        Request { method, target, headers: Vec::new(), body: Vec::new() }
+    }
+
+    /// With a body.
+    pub fn body(mut self, body: Vec<u8>) -> Self {
+        self.body = body;
+        self
+    }
+
+    /// With one more header.
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    pub(crate) fn head(&self, server: &HostPort) -> String {
+        let Request { method, target, headers, body } = self;
+        let mut head = format!("{method} {target} HTTP/1.0\r\nHost: {server}\r\n");
+        for (name, value) in headers {
+            let _ = write!(head, "{name}: {value}\r\n");
+        }
+        let _ = write!(head, "Content-Length: {}\r\n\r\n", body.len());
+        head
+    }
+}
+
+impl Response {
+    /// The first header of that name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|header| header.0.eq_ignore_ascii_case(name)).map(|header| header.1.as_str())
+    }
+
+    /// The position in the global log that the reply names: where a write stands, or which state was read.
+    pub fn position(&self) -> Option<u64> {
+        self.header("Niagara-Position")?.parse().ok()
+    }
+
+    /// The version that the key has now, as conditions want it but without quotes; none if it does not exist.
+    pub fn version(&self) -> Option<&str> {
+        self.header("ETag").map(|tag| tag.trim_matches('"'))
+    }
+
+    /// A server's own words in an error reply: what happened, and what to do.
+    pub fn explanation(&self) -> Option<ErrorBody> {
+        serde_json::from_slice(&self.body).ok()
+    }
+
+    /// What became of the request.
+    pub fn outcome(&self) -> Outcome {
+        Outcome::of_status(self.status)
+    }
+
+    /// What happened, in the server's words or, where it has none, in ours.
+    pub(crate) fn what_happened(&self) -> String {
+        let unexplained = || format!("the answer was HTTP status {}, without an explanation", self.status);
+        self.explanation().map_or_else(unexplained, |explained| explained.message)
+    }
+
+    /// Whether a Niagara server has sent this reply to a request about a key: it names a position, or explains an error as they do.
+    pub fn is_ours(&self) -> bool {
+        self.header("Niagara-Position").is_some() || self.explanation().is_some()
+    }
+}
+
+/// The reply's head if it is complete, where the body starts, and how long that is if the head says it.
+pub(crate) fn parse_head(input: &[u8]) -> io::Result<Option<(Response, usize, Option<u64>)>> {
+    let mut fields = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut head = httparse::Response::new(&mut fields);
+    let body_start = match head.parse(input).map_err(|_| foreign(speaker(input)))? {
+        httparse::Status::Partial => return Ok(None),
+        httparse::Status::Complete(length) => length,
+    };
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    let headers = head.headers.iter().map(|field| (field.name.to_owned(), text(field.value))).collect();
+    let status = head.code.ok_or_else(|| foreign("one whose replies have no status"))?;
+    let response = Response { status, body: Vec::new(), headers };
+    let length = match response.header("content-length") {
+        None => None,
+        Some(length) => {
+            Some(length.parse().map_err(|_| foreign("one whose replies have a length that is no number"))?)
+        }
+    };
+    Ok(Some((response, body_start, length)))
+}
+
+/// What answers is something else than what was looked for.
+pub(crate) fn foreign(what: &str) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, format!("this is not a Niagara server's HTTP port, but {what}"))
+}
+
+/// What speaks like this, if it is not HTTP.
+fn speaker(input: &[u8]) -> &'static str {
+    match input {
+        [b'-' | b'+' | b':' | b'$' | b'*', ..] => "one for the Redis protocol",
+        [0x15 | 0x16, 0x03, ..] => "one for TLS",
+        [b'S', b'S', b'H', b'-', ..] => "one for SSH",
+        _ => "one that does not speak HTTP",
+    }
+}

@@ -1,0 +1,345 @@
+//! A pipelining client of the Redis protocol (RESP2): several commands out, as many replies in.
+
+use std::fmt;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::str::FromStr;
+use std::time::Duration;
+
+use memchr::memchr;
+
+use crate::address::{self, GREETING_TIMEOUT, HostPort};
+
+/// A server answers each command within its own deadline; this is for one that hangs.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// No line of a reply is longer.
+const MAX_LINE_BYTES: usize = 64 << 10;
+/// A line that everything which takes lines understands as one, or refuses, and an empty one behind it.
+const GREETING: &[u8] = b"PING\r\n\r\n";
+
+/// A server's Redis address, as it was typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address(HostPort);
+
+/// One connection.
+///
+/// ```no_run
+/// use niagara_client::redis::{Address, Connection, Reply};
+///
+/// let address: Address = "127.0.0.1:7001".parse().unwrap();
+/// let mut connection = Connection::open_recognised(address.resolve()?[0])?;
+/// connection.stage(&[b"SET", b"greeting", b"hello"]);
+/// connection.stage(&[b"GET", b"greeting"]);
+/// connection.exchange(|reply| match reply {
+///     Reply::Bulk(Some(value)) => assert_eq!(value, b"hello"),
+///     reply => assert_eq!(reply, Reply::Simple(b"OK")),
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Connection {
+    stream: TcpStream,
+    output: Vec<u8>,
+    staged: usize,
+    input: Vec<u8>,
+}
+
+/// Bytes that are no reply, and why. Nobody knows what became of the commands in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed(pub &'static str);
+
+/// One reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reply<'a> {
+    /// `+OK` and the like.
+    Simple(&'a [u8]),
+    /// `-ERR ...`
+    Error(&'a [u8]),
+    /// `:1`
+    Integer(i64),
+    /// A value, or none.
+    Bulk(Option<&'a [u8]>),
+}
+
+impl Address {
+    /// Where that is.
+    ///
+    /// # Errors
+    /// When the host's name is not known.
+    pub fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
+        self.0.resolve()
+    }
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parsed = HostPort::parse(text.strip_prefix("redis://").unwrap_or(text));
+        let hint = "write HOST:PORT with a server's Redis port, for example 127.0.0.1:7001";
+        parsed.map(Address).ok_or_else(|| hint.into())
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl Connection {
+    /// Connects.
+    ///
+    /// # Errors
+    /// When nobody takes the connection.
+    pub fn open(address: SocketAddr) -> io::Result<Connection> {
+        let stream = address::connect(address, PATIENCE)?;
+        Ok(Connection { stream, output: Vec::new(), staged: 0, input: Vec::new() })
+    }
+
+    /// Connects, and makes sure that who answers speaks the Redis protocol.
+    ///
+    /// # Errors
+    /// When nobody takes the connection, or a stranger does; the text says what it is.
+    pub fn open_recognised(address: SocketAddr) -> io::Result<Connection> {
+        let mut connection = Connection::open(address)?;
+        connection.stream.set_read_timeout(Some(GREETING_TIMEOUT))?;
+        connection.output.extend_from_slice(GREETING);
+        connection.staged = 1;
+        let mut refused = None;
+        let greeted = connection.exchange(|reply| {
+            if let Reply::Error(text) = reply {
+                refused = Some(String::from_utf8_lossy(text).into_owned());
+            }
+        });
+        let what = match (greeted, refused) {
+            (Ok(()), None) => {
+                connection.stream.set_read_timeout(Some(PATIENCE))?;
+                return Ok(connection);
+            }
+            (Ok(()), Some(refused)) => format!("the server answers \"{refused}\""),
+            (Err(error), _) => stranger(&error, &connection.input),
+        };
+        Err(io::Error::new(ErrorKind::InvalidData, what))
+    }
+
+    /// Stages a command for the next [`exchange`](Self::exchange).
+    pub fn stage(&mut self, words: &[&[u8]]) {
+        encode(words, &mut self.output);
+        self.staged += 1;
+    }
+
+    /// Sends all staged commands and hands each reply over, in order. After an error nobody knows which of those without a reply
+    /// have been executed, and the connection is of no use any more.
+    ///
+    /// # Errors
+    /// When the connection breaks, when the server is silent for half a minute, or says what it must not.
+    pub fn exchange(&mut self, mut each: impl FnMut(Reply<'_>)) -> io::Result<()> {
+        self.stream.write_all(&self.output)?;
+        self.output.clear();
+        let mut chunk = [0; 16 << 10];
+        while self.staged > 0 {
+            match self.stream.read(&mut chunk)? {
+                0 => {
+                    return Err(io::Error::new(ErrorKind::UnexpectedEof, "the server closed the connection"));
+                }
+                read => self.input.extend_from_slice(&chunk[..read]),
+            }
+            let mut taken = 0;
+            while self.staged > 0
+                && let Some((reply, length)) = parse(&self.input[taken..])?
+            {
+                each(reply);
+                taken += length;
+                self.staged -= 1;
+            }
+            self.input.drain(..taken);
+        }
+        Ok(())
+    }
+}
+
+/// Appends a command: an array of bulk strings.
+pub fn encode(words: &[&[u8]], out: &mut Vec<u8>) {
+    length(b'*', words.len(), out);
+    for word in words {
+        length(b'$', word.len(), out);
+        out.extend_from_slice(word);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+fn length(kind: u8, length: usize, out: &mut Vec<u8>) {
+    out.push(kind);
+    out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The first reply in the input and its length, if all of it is there.
+///
+/// # Errors
+/// If it is none, or of a kind that commands on single keys never have: an array or a map.
+pub fn parse(input: &[u8]) -> Result<Option<(Reply<'_>, usize)>, Malformed> {
+    let Some(end) = memchr(b'\n', input) else {
+        return match input.len() {
+            0..=MAX_LINE_BYTES => Ok(None),
+            _ => Err(Malformed("a line of a reply does not end")),
+        };
+    };
+    let line = input[..end].strip_suffix(b"\r").ok_or(Malformed("a line of a reply ends without CR"))?;
+    let (kind, line) = line.split_first().ok_or(Malformed("a line of a reply is empty"))?;
+    let reply = match kind {
+        b'+' => Reply::Simple(line),
+        b'-' => Reply::Error(line),
+        b':' => Reply::Integer(integer(line)?),
+        b'$' if line == b"-1" => Reply::Bulk(None),
+        // So RESP3 says it.
+        b'_' if line.is_empty() => Reply::Bulk(None),
+        b'$' => return bulk(input, end + 1, integer(line)?),
+        _ => return Err(Malformed("a reply is of a type that none of the commands has: is this Redis?")),
+    };
+    Ok(Some((reply, end + 1)))
+}
+
+/// The bytes behind a line that says how many they are.
+fn bulk(input: &[u8], start: usize, length: i64) -> Result<Option<(Reply<'_>, usize)>, Malformed> {
+    let length = usize::try_from(length).map_err(|_| Malformed("a length is below zero"))?;
+    let end = start.checked_add(length).ok_or(Malformed("a length is beyond all bounds"))?;
+    match input.get(end..).and_then(|rest| rest.get(..2)) {
+        None => Ok(None),
+        Some(b"\r\n") => Ok(Some((Reply::Bulk(Some(&input[start..end])), end + 2))),
+        Some(_) => Err(Malformed("a bulk string has another length than it says")),
+    }
+}
+
+fn integer(digits: &[u8]) -> Result<i64, Malformed> {
+    let parsed = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+    parsed.ok_or(Malformed("a number in a reply is none"))
+}
+
+/// Who answers like this, or not at all, where a Redis port was looked for.
+fn stranger(error: &io::Error, said: &[u8]) -> String {
+    let speaks = match (error.kind(), said) {
+        (_, [b'H', b'T', b'T', b'P', b'/', ..]) => "this is a port for HTTP",
+        (_, [0x15 | 0x16, 0x03, ..]) => "this is a port for TLS",
+        (ErrorKind::InvalidData, _) => "something answers that does not speak the Redis protocol",
+        (ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset, _) => {
+            "it closes the connection without a word, as a port does at which servers talk to each other"
+        }
+        (ErrorKind::WouldBlock | ErrorKind::TimedOut, _) => "it does not answer in time",
+        _ => return error.to_string(),
+    };
+    format!("{speaks}; a server's Redis port is needed")
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+impl From<Malformed> for io::Error {
+    fn from(_: Malformed) -> io::Error {
+        io::Error::new(ErrorKind::InvalidData, "the reply is not in the Redis protocol")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn replies_are_parsed_wherever_the_input_is_cut() {
+        let all = b"+OK\r\n-ERR no\r\n:-7\r\n$5\r\na\r\nbc\r\n$0\r\n\r\n$-1\r\n";
+        let expected = [
+            Reply::Simple(b"OK"),
+            Reply::Error(b"ERR no"),
+            Reply::Integer(-7),
+            Reply::Bulk(Some(b"a\r\nbc")),
+            Reply::Bulk(Some(b"")),
+            Reply::Bulk(None),
+        ];
+        let mut at = 0;
+        for reply in expected {
+            let (parsed, length) = parse(&all[at..]).unwrap().unwrap();
+            assert_eq!(parsed, reply);
+            for cut in 0..length {
+                assert_eq!(parse(&all[at..at + cut]).unwrap(), None, "{cut} bytes of {reply:?}");
+            }
+            at += length;
+        }
+        assert_eq!(at, all.len());
+    }
+
+    #[test]
+    fn addresses_have_a_host_and_a_port() {
+        for text in ["127.0.0.1:7001", "[::1]:7001"] {
+            let address: Address = text.parse().unwrap();
+            assert_eq!(address.to_string(), text);
+            assert_eq!(address.resolve().unwrap(), [text.parse().unwrap()]);
+            assert_eq!(format!("redis://{text}").parse(), Ok(address));
+        }
+        for text in ["", "7001", "host:", "host:0", "host:65536", "http://host:7001", "a b:1"] {
+            assert!(text.parse::<Address>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_the_protocol_is_refused() {
+        for text in ["HTTP/1.1 400\r\n", "\r\n", ":x\r\n", "$-2\r\n", "$99999999999999999999\r\n"] {
+            assert!(parse(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_stranger_is_recognised() {
+        for (answer, said) in [
+            ("HTTP/1.1 400 Bad Request\r\n\r\n", "this is a port for HTTP"),
+            ("\x15\x03\x01\x00\x02\x02\x46\r\n", "this is a port for TLS"),
+            ("SSH-2.0-OpenSSH_9.6\r\n", "does not speak the Redis protocol"),
+            ("", "without a word"),
+            ("-ERR max number of clients reached\r\n", "max number of clients"),
+        ] {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            let server = thread::spawn(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                stream.read_exact(&mut [0; GREETING.len()]).unwrap();
+                stream.write_all(answer.as_bytes()).unwrap();
+            });
+            let error = Connection::open_recognised(address).err().expect("a stranger is no server");
+            assert!(error.to_string().contains(said), "{answer}: {error}");
+            server.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_pipeline_is_sent_whole_and_answered_in_order() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = thread::spawn(move || {
+            let expected = b"*1\r\n$4\r\nPING\r\n*2\r\n$3\r\nGET\r\n$1\r\nk\r\n";
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = vec![0; expected.len()];
+            stream.read_exact(&mut request).unwrap();
+            assert_eq!(request, expected);
+            stream.write_all(b"+PONG\r\n$1\r\nv\r\n").unwrap();
+        });
+        let mut connection = Connection::open(address).unwrap();
+        connection.stage(&[b"PING"]);
+        connection.stage(&[b"GET", b"k"]);
+        let mut replies = Vec::new();
+        connection.exchange(|reply| replies.push(format!("{reply:?}"))).unwrap();
+        assert_eq!(
+            replies,
+            [format!("{:?}", Reply::Simple(b"PONG")), format!("{:?}", Reply::Bulk(Some(b"v")))]
+        );
+        server.join().unwrap();
+        connection.stage(&[b"PING"]);
+        assert!(connection.exchange(|_| {}).is_err(), "the server has gone");
+    }
+}

@@ -1,0 +1,126 @@
+//! What all servers of a cluster say about themselves, and whether they have executed the same.
+
+use std::thread;
+use std::time::Duration;
+
+use niagara_engine::Status;
+use niagara_engine::agreement::Agreement;
+use serde::{Deserialize, Serialize};
+
+use crate::{Endpoint, Request};
+
+/// What each server of a cluster says of itself at one time.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use niagara_client::survey::Survey;
+///
+/// // One server that answers names the others.
+/// let survey = Survey::take(vec!["http://127.0.0.1:7000".parse()?], Duration::from_secs(5));
+/// for status in survey.statuses() {
+///     println!("server {} has applied position {}", status.server, status.applied);
+/// }
+/// println!("{:?}", survey.agreement());
+/// # Ok::<(), String>(())
+/// ```
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
+pub struct Survey {
+    /// In order of the servers' ids; those that gave no status come last.
+    pub rows: Vec<Row>,
+}
+
+/// One server's answer, or why there is none.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// Where it was asked.
+    pub at: String,
+    /// What it says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+    /// Why it says nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// A cluster's members by id, and where each answers HTTP.
+type Members = Vec<(u64, Endpoint)>;
+
+/// What a server says of itself, and where it finds the others.
+#[derive(Deserialize)]
+struct Page {
+    #[serde(flatten)]
+    status: Status,
+    #[serde(default)]
+    members: Vec<Member>,
+}
+
+#[derive(Deserialize)]
+struct Member {
+    server: u64,
+    http: String,
+}
+
+impl Survey {
+    /// Asks the servers that are named, and then those that they name, each once.
+    pub fn take(named: Vec<Endpoint>, timeout: Duration) -> Survey {
+        let (mut asked, mut rows) = (Vec::<Endpoint>::new(), Vec::<Row>::new());
+        let mut next = named;
+        while !next.is_empty() {
+            let (found, members): (Vec<_>, Vec<_>) = ask_all(&next, timeout).into_iter().unzip();
+            rows.extend(found);
+            asked.append(&mut next);
+            for (server, endpoint) in members.into_iter().flatten() {
+                // A server may be known by several names: one that has answered is not asked again.
+                let has_answered =
+                    |row: &Row| row.status.as_ref().is_some_and(|status| status.server == server);
+                if !asked.contains(&endpoint) && !next.contains(&endpoint) && !rows.iter().any(has_answered) {
+                    next.push(endpoint);
+                }
+            }
+        }
+        rows.sort_by_key(|row| row.status.as_ref().map_or(u64::MAX, |status| status.server));
+        Survey { rows }
+    }
+
+    /// What the servers have said that gave a status.
+    pub fn statuses(&self) -> impl Iterator<Item = &Status> {
+        self.rows.iter().filter_map(|row| row.status.as_ref())
+    }
+
+    /// Whether they have executed the same, as far as their digests tell.
+    pub fn agreement(&self) -> Agreement {
+        Agreement::of(self.statuses(), self.rows.len() - self.statuses().count())
+    }
+}
+
+/// Asks all servers at once, so that one that hangs does not hold up the others.
+fn ask_all(endpoints: &[Endpoint], timeout: Duration) -> Vec<(Row, Members)> {
+    thread::scope(|scope| {
+        let asked: Vec<_> = endpoints.iter().map(|at| scope.spawn(move || ask_one(at, timeout))).collect();
+        let join = |thread: thread::ScopedJoinHandle<'_, (Row, Members)>| {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        asked.into_iter().map(join).collect()
+    })
+}
+
+fn ask_one(endpoint: &Endpoint, timeout: Duration) -> (Row, Members) {
+    let outcome = match endpoint.send(&Request::get("/status"), timeout) {
+        Err(trouble) => Err(format!("unreachable: {trouble}")),
+        Ok(response) if response.status != 200 => Err(response.what_happened()),
+        Ok(response) => serde_json::from_slice::<Page>(&response.body)
+            .map_err(|_| "this is not a Niagara server's HTTP port, or one of another release".to_owned()),
+    };
+    let (page, error) = match outcome {
+        Ok(page) => (Some(page), None),
+        Err(error) => (None, Some(error)),
+    };
+    let (status, members) = page.map_or((None, Vec::new()), |page| (Some(page.status), page.members));
+    let members = members.into_iter().filter_map(|Member { server, http }| {
+        Some((server, http.parse::<Endpoint>().ok()?.or_at_host_of(endpoint)))
+    });
+    let members = members.collect();
+    (Row { at: endpoint.to_string(), status, error }, members)
+}

@@ -1,0 +1,59 @@
+//! Servers on one machine, at whatever ports are free: for demonstrations, experiments and tests.
+
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+
+use super::PlannedServer;
+
+impl PlannedServer {
+    /// So many servers, with ids from 1, at ports of 127.0.0.1 that are free now. Somebody else may take one before they start:
+    /// then others are to be tried.
+    ///
+    /// # Errors
+    /// When the system has no port left.
+    ///
+    /// ```
+    /// use niagara_kvstore::config::PlannedServer;
+    ///
+    /// let servers = PlannedServer::on_free_ports(3, 4)?;
+    /// assert_eq!((servers.len(), servers[2].server, servers[2].groups.len()), (3, 3, 4));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn on_free_ports(servers: u16, groups: u16) -> io::Result<Vec<PlannedServer>> {
+        // All are held until the last one is found, so that no two are the same.
+        let mut held = Vec::new();
+        let mut address = || -> io::Result<String> {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+            let address = listener.local_addr()?.to_string();
+            held.push(listener);
+            Ok(address)
+        };
+        let mut plan = |server: u16| -> io::Result<PlannedServer> {
+            Ok(PlannedServer {
+                server: server.into(),
+                http: address()?,
+                redis: address()?,
+                groups: (0..groups).map(|_| address()).collect::<Result<_, _>>()?,
+                transfer: address()?,
+            })
+        };
+        (1..=servers).map(&mut plan).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_ports_are_the_same() {
+        let servers = PlannedServer::on_free_ports(3, 4).unwrap();
+        let addresses: HashSet<_> = servers
+            .iter()
+            .flat_map(|server| server.groups.iter().chain([&server.http, &server.redis, &server.transfer]))
+            .collect();
+        assert_eq!(addresses.len(), 3 * (4 + 3));
+    }
+}

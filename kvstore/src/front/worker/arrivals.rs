@@ -1,0 +1,109 @@
+//! How connections come to a thread: accepted here or on the first thread, which hands them around.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use mio::net::TcpStream;
+use mio::{Interest, Token};
+
+use super::{FIRST_CONNECTION, Newcomer, Worker};
+use crate::front::connection::Connection;
+use crate::front::limits::{PAGES, Place, keep_alive};
+use crate::front::listener::{Accepted, turn_away};
+use crate::front::session::Session;
+use crate::front::talk::Talk;
+use crate::http::HttpConnection;
+use crate::protocol::{Engine, Wire};
+use crate::resp::RespConnection;
+
+impl<E: Engine> Worker<E> {
+    /// Takes in who has come to the listeners.
+    pub(super) fn accept(&mut self, now: Instant) {
+        self.accept_again = None;
+        let mut listeners = std::mem::take(&mut self.listeners);
+        for listener in &mut listeners {
+            let wire = listener.wire;
+            let again = match listener.accept(now, |stream, peer| self.welcome(stream, peer, wire)) {
+                Accepted::All => continue,
+                Accepted::Some => now,
+                Accepted::Paused(until) => until,
+            };
+            self.accept_again = Some(self.accept_again.map_or(again, |other| other.min(again)));
+        }
+        self.listeners = listeners;
+    }
+
+    /// Takes a connection in, at one of the threads, unless there are too many.
+    fn welcome(&mut self, stream: TcpStream, peer: SocketAddr, wire: Wire) {
+        if self.common.open.fetch_add(1, Ordering::Relaxed) >= self.common.config.max_connections {
+            self.common.open.fetch_sub(1, Ordering::Relaxed);
+            self.common.metrics.turned_away(wire);
+            return match wire {
+                Wire::Redis => turn_away(stream, wire),
+                Wire::Http => self.welcome_for_pages(stream, peer),
+            };
+        }
+        self.common.metrics.opened(wire);
+        let number = self.next;
+        self.next = (self.next + 1) % self.common.mailboxes.len();
+        if number == self.number {
+            self.adopt((stream, peer, wire, Place::Client));
+        } else {
+            self.common.mailboxes[number].send((stream, peer, wire, Place::Client));
+        }
+    }
+
+    /// Whoever looks after the server gets in even if clients have taken all connections, in the place of the one that has been
+    /// there for longest.
+    fn welcome_for_pages(&mut self, stream: TcpStream, peer: SocketAddr) {
+        if self.pages.len() == PAGES
+            && let Some(oldest) = self.pages.front()
+        {
+            let index = oldest.index;
+            self.active.retain(|active| *active != index);
+            self.close_in_time(index);
+        }
+        self.common.metrics.opened(Wire::Http);
+        self.adopt((stream, peer, Wire::Http, Place::Pages));
+    }
+
+    /// Takes in whom another thread has accepted.
+    pub(super) fn welcome_newcomers(&mut self) {
+        let newcomers = std::mem::take(&mut *self.common.mailboxes[self.number].newcomers.lock());
+        for newcomer in newcomers {
+            self.adopt(newcomer);
+        }
+    }
+
+    fn adopt(&mut self, (mut stream, peer, wire, place): Newcomer) {
+        let tuned =
+            stream.set_nodelay(true).and_then(|()| keep_alive(&stream, self.common.config.tcp_keepalive));
+        let registered = tuned.and_then(|()| {
+            self.table.insert(|origin| {
+                let token = Token(FIRST_CONNECTION + origin.index as usize);
+                self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+                let talk = match wire {
+                    Wire::Http => {
+                        let pages_only = place == Place::Pages;
+                        let http = HttpConnection::new(Rc::clone(&self.site)).only_pages(pages_only);
+                        Talk::Http(Session::new(http, origin))
+                    }
+                    Wire::Redis => {
+                        let id = self.common.next_id.fetch_add(1, Ordering::Relaxed);
+                        Talk::Redis(Session::new(RespConnection::new(id, Some(peer)), origin))
+                    }
+                };
+                if place == Place::Pages {
+                    self.pages.push_back(origin);
+                }
+                Ok(Connection::new(stream, talk).at(place))
+            })
+        });
+        if registered.is_err() {
+            // The client has gone already, or the system has no room: either way the socket is closed by now.
+            self.note_closed(wire, place);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! How a request comes in: its head, and the body of a PUT, which goes straight into the command.
+
+use super::HttpConnection;
+use crate::command::{self, MAX_VALUE_BYTES};
+use crate::http::chunked::{ChunkError, Chunked};
+use crate::http::fault::Fault;
+use crate::http::parse::{self, Body, HeadError};
+use crate::http::request::{Request, What};
+use crate::http::request_line::request_line;
+use crate::http::respond::Framing;
+use crate::protocol::{Foreign, Input};
+
+/// How far the next request has come.
+#[derive(Debug)]
+pub(super) enum Stage {
+    Head,
+    /// The head of a PUT is there; its body is being added to the command.
+    Body {
+        request: Request,
+        rest: Rest,
+        interim: bool,
+    },
+    Ready(Request),
+}
+
+/// What of a body is still to come.
+#[derive(Debug)]
+pub(super) enum Rest {
+    /// It ends when the command has this many bytes.
+    UpTo(usize),
+    Chunked {
+        chunked: Chunked,
+        limit: usize,
+    },
+}
+
+impl HttpConnection {
+    /// Reads the head of the next request. `false`: it is not all there.
+    pub(super) fn head(&mut self, input: &mut Input) -> bool {
+        while self.searched == 0 && input.bytes().starts_with(b"\r\n") {
+            // A line that a client has put between its requests (RFC 9112, section 2.2).
+            input.consume(2);
+        }
+        if input.bytes() == b"\r" {
+            return false;
+        }
+        let head = match self.find_end(input.bytes()) {
+            Ok(None) => {
+                self.searched = input.len();
+                return false;
+            }
+            Ok(Some(end)) => parse::parse_whole(&input.bytes()[..end]),
+            Err(error) => Err(error),
+        };
+        self.searched = 0;
+        self.line_read = false;
+        match head {
+            Ok(head) => {
+                let (length, body, expects_continue) = (head.length, head.body, head.expects_continue);
+                let request = Request::of(&head);
+                let request = if self.only_pages { request.for_a_page() } else { request };
+                input.consume(length);
+                self.last = !request.framing.keep_alive;
+                self.begin(request, body, expects_continue && input.is_empty());
+            }
+            Err(error) => {
+                self.foreign = Foreign::anywhere(input.bytes()).or_else(|| Foreign::to_http(input.bytes()));
+                let head_only = input.bytes().starts_with(b"HEAD ");
+                self.give_up(error, head_only);
+            }
+        }
+        true
+    }
+
+    /// Where the head ends that the input begins with, if it has come. Whoever speaks another protocol is told so as soon as
+    /// the first line is there, since an empty line may never follow it.
+    fn find_end(&mut self, input: &[u8]) -> Result<Option<usize>, HeadError> {
+        if !self.line_read {
+            if Foreign::anywhere(input) == Some(Foreign::Server) {
+                return Err(HeadError::Malformed("it begins like the greeting of another server"));
+            }
+            self.line_read = request_line(input)?.is_some();
+        }
+        parse::find_end(input, self.searched)
+    }
+
+    fn give_up(&mut self, error: HeadError, head_only: bool) {
+        let framing = Framing { minor: 1, keep_alive: false, head_only };
+        self.last = true;
+        self.stage = Stage::Ready(Request::fail(Fault::head(error), framing));
+    }
+
+    fn begin(&mut self, request: Request, body: Body, interim: bool) {
+        let What::Put { key, condition, description } = &request.what else {
+            self.stage = Stage::Ready(request);
+            return;
+        };
+        self.command.clear();
+        command::encode_put_head(&mut self.command, key, condition, false, description.get());
+        let head = self.command.len();
+        let rest = match body {
+            // Request::of has checked that it is at most the longest value.
+            Body::Length(length) => Rest::UpTo(head + length as usize),
+            _ => Rest::Chunked { chunked: Chunked::new(), limit: head + MAX_VALUE_BYTES },
+        };
+        self.stage = Stage::Body { request, rest, interim };
+    }
+
+    /// Moves what has come of a body into the command. `false`: it is not all there.
+    pub(super) fn body(&mut self, input: &mut Input) -> bool {
+        let Stage::Body { rest, .. } = &mut self.stage else { panic!("only a PUT has a body") };
+        let fault = match rest {
+            Rest::UpTo(end) => {
+                let take = (*end - self.command.len()).min(input.len());
+                self.command.extend_from_slice(&input.bytes()[..take]);
+                input.consume(take);
+                if self.command.len() < *end {
+                    return false;
+                }
+                None
+            }
+            Rest::Chunked { chunked, limit } => {
+                match chunked.decode(input.bytes(), &mut self.command, *limit) {
+                    Ok(consumed) => {
+                        let done = chunked.is_done();
+                        input.consume(consumed);
+                        if !done {
+                            return false;
+                        }
+                        None
+                    }
+                    Err(ChunkError::TooLong) => Some(Fault::too_large()),
+                    Err(ChunkError::Malformed) => {
+                        let hint = "send chunks as of RFC 9112, section 7.1, or Content-Length";
+                        Some(Fault::bad_request("the body is not made of chunks", hint))
+                    }
+                }
+            }
+        };
+        let request = self.take_request();
+        self.stage = Stage::Ready(match fault {
+            None => request,
+            Some(fault) => {
+                self.last = true;
+                self.command = Vec::new();
+                Request::fail(fault, request.framing)
+            }
+        });
+        true
+    }
+}

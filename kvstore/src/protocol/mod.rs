@@ -1,0 +1,133 @@
+//! What a protocol is to the front ends: it finds requests in a client's bytes, and writes replies. [`resp`](crate::resp) and
+//! [`http`](crate::http) are two, and neither knows of sockets, threads, or of the order of things.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `input.rs`, `output.rs` | bytes that have come, and bytes that are to go |
+//! | `engine.rs` | what is needed of the engine; a fake in tests |
+//! | `foreign.rs` | clients of other protocols, by their first bytes |
+
+mod engine;
+mod foreign;
+mod input;
+mod output;
+
+use niagara_engine::{Consistency, Refused};
+
+pub(crate) use engine::Engine;
+pub use foreign::Foreign;
+pub(crate) use input::Input;
+pub(crate) use output::Output;
+
+use crate::{KvReader, Reply};
+
+/// Which of the two protocols.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wire {
+    Http = 0,
+    Redis = 1,
+}
+
+impl Wire {
+    pub(crate) const ALL: [Wire; 2] = [Wire::Http, Wire::Redis];
+
+    /// Its name in metrics and logs.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Wire::Http => "http",
+            Wire::Redis => "redis",
+        }
+    }
+}
+
+/// What the next request of a connection asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// A command for the log.
+    Write,
+    /// A look at the state.
+    Read(Consistency),
+    /// Something that this server answers by itself.
+    Local,
+}
+
+/// What a server did with a request that it answers by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Served {
+    /// Answered it.
+    Answered,
+    /// Said what is wrong with it.
+    Malformed,
+    /// Asked the client to go on with it.
+    Interim,
+}
+
+/// What became of a write.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// Executed at this position.
+    Applied { position: u64, reply: Reply },
+    /// Never entered the log.
+    Refused(Refused),
+    /// Executed or not; nobody here knows.
+    Unknown,
+}
+
+/// The state at which a read is executed.
+pub(crate) struct View<'r> {
+    pub(crate) reader: &'r KvReader,
+    /// At least this position is applied; `None`: no quorum has answered, so the read fails.
+    pub(crate) applied: Option<u64>,
+    /// It fails since this server has parted from the others.
+    pub(crate) diverged: bool,
+}
+
+/// How one protocol reads requests and writes replies. All of it is plain parsing and printing: the order of things is
+/// the session's business.
+pub(crate) trait Protocol {
+    /// What must be remembered of a write to print its reply.
+    type Shape;
+
+    /// For the metrics.
+    const WIRE: Wire;
+
+    /// Parses the next request, if it is all there. Until [`write`](Self::write), [`read`](Self::read) or
+    /// [`local`](Self::local) consumes it, the same request is found again.
+    fn next<E: Engine>(&mut self, input: &mut Input, engine: &E) -> Option<Ask>;
+
+    /// How many bytes of the input the request takes.
+    fn length(&self) -> usize;
+
+    /// Encodes the command of a write into `command`, which is empty, and consumes the request.
+    fn write(&mut self, input: &mut Input, command: &mut Vec<u8>) -> Self::Shape;
+
+    /// Whether a write is what a client asked for, and not something that goes before it.
+    fn is_request(_shape: &Self::Shape) -> bool {
+        true
+    }
+
+    /// Executes a read, prints its reply, and consumes the request.
+    fn read(&mut self, input: &mut Input, view: &View<'_>, output: &mut Output);
+
+    /// Answers a request that is neither, and consumes it.
+    fn local<E: Engine>(&mut self, input: &mut Input, engine: &E, output: &mut Output) -> Served;
+
+    /// Prints the reply of a write.
+    fn answer(&mut self, shape: Self::Shape, outcome: Outcome, output: &mut Output);
+
+    /// Whether a reply has said that no further request will be read.
+    fn is_over(&self) -> bool;
+
+    /// Whether the input ends, as far as is known, within a request.
+    fn is_amid_request(&self, input: &Input) -> bool;
+
+    /// Whose client this is, if it is another protocol's and has been told so: once.
+    fn take_foreign(&mut self) -> Option<Foreign> {
+        None
+    }
+
+    /// Where the next bytes of the stream may be received at once, and how many of them, rather than into the input.
+    fn sink(&mut self) -> Option<(&mut Vec<u8>, usize)> {
+        None
+    }
+}
