@@ -1,0 +1,203 @@
+//! The few messages of etcd's API that are used, and calls over gRPC: one HTTP/2 stream for each.
+//!
+//! With so few messages, no code needs to be generated. The numbers are those of the fields in etcd's `rpc.proto`; fields that are
+//! left out are skipped when they come.
+
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use h2::RecvStream;
+use h2::client::{self, SendRequest};
+use http::{HeaderMap, Request, StatusCode};
+use prost::Message;
+use tokio::net::TcpStream;
+use tokio::task;
+
+use niagara_load::Failure;
+
+/// To write a value.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct PutRequest {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub key: Bytes,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub value: Bytes,
+}
+
+/// A value was written.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct PutResponse {}
+
+/// To read the value of a key.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct RangeRequest {
+    #[prost(bytes = "bytes", tag = "1")]
+    pub key: Bytes,
+    /// From the server's own state, rather than linearizable.
+    #[prost(bool, tag = "7")]
+    pub serializable: bool,
+}
+
+/// What was found.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct RangeResponse {
+    #[prost(int64, tag = "4")]
+    pub count: i64,
+}
+
+/// To ask one server how it is.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct StatusRequest {}
+
+/// What every answer begins with.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Header {
+    #[prost(uint64, tag = "2")]
+    pub member: u64,
+    /// Of the whole store: each put makes one.
+    #[prost(int64, tag = "3")]
+    pub revision: i64,
+}
+
+/// How it is.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct StatusResponse {
+    #[prost(message, optional, tag = "1")]
+    pub header: Option<Header>,
+    /// The member that it believes to lead; 0 if none.
+    #[prost(uint64, tag = "4")]
+    pub leader: u64,
+}
+
+/// A method of the API.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Method {
+    Put,
+    Range,
+    Status,
+}
+
+impl Method {
+    fn path(self) -> &'static str {
+        match self {
+            Method::Put => "/etcdserverpb.KV/Put",
+            Method::Range => "/etcdserverpb.KV/Range",
+            Method::Status => "/etcdserverpb.Maintenance/Status",
+        }
+    }
+}
+
+/// A connection to one server. Its copies share it.
+#[derive(Clone)]
+pub(super) struct Connection {
+    streams: SendRequest<Bytes>,
+    address: String,
+}
+
+impl Connection {
+    /// Opens one. Must be called within a `LocalSet`, where its own work is done.
+    pub async fn open(address: &str) -> Result<Connection, Failure> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let (streams, connection) = client::handshake(stream).await.map_err(|error| failed(&error))?;
+        // When it breaks, the calls on it fail, and say so.
+        task::spawn_local(async move { drop(connection.await) });
+        Ok(Connection { streams, address: address.to_owned() })
+    }
+
+    /// Calls a method, and waits for its answer.
+    pub async fn call<A: Message + Default>(
+        &self,
+        method: Method,
+        request: &impl Message,
+    ) -> Result<A, Failure> {
+        let head = Request::post(format!("http://{}{}", self.address, method.path()))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(())
+            .expect("method, address and headers are sound");
+        let mut streams = self.streams.clone().ready().await.map_err(|error| failed(&error))?;
+        let (response, mut body) = streams.send_request(head, false).map_err(|error| failed(&error))?;
+        body.send_data(frame(request), true).map_err(|error| failed(&error))?;
+        let response = response.await.map_err(|error| failed(&error))?;
+        if response.status() != StatusCode::OK {
+            return Err(Failure::new(format!("etcd answered with HTTP status {}", response.status())));
+        }
+        check(response.headers())?;
+        let mut body = response.into_body();
+        let bytes = read(&mut body).await.map_err(|error| failed(&error))?;
+        let trailers = body.trailers().await.map_err(|error| failed(&error))?;
+        check(&trailers.unwrap_or_default())?;
+        unframe(bytes)
+    }
+}
+
+fn failed(error: &h2::Error) -> Failure {
+    Failure::new(format!("a call to etcd failed: {error}"))
+}
+
+/// A message as gRPC sends it: not compressed, and with its length.
+fn frame(message: &impl Message) -> Bytes {
+    let length = message.encoded_len();
+    let mut frame = BytesMut::with_capacity(5 + length);
+    frame.put_u8(0);
+    frame.put_u32(u32::try_from(length).expect("messages are small"));
+    message.encode(&mut frame).expect("there is room for it");
+    frame.freeze()
+}
+
+fn unframe<A: Message + Default>(mut bytes: Bytes) -> Result<A, Failure> {
+    let unclear = || Failure::new("etcd's answer is no message of its API");
+    let (compressed, length) =
+        bytes.try_get_u8().and_then(|flag| Ok((flag, bytes.try_get_u32()?))).map_err(|_| unclear())?;
+    if compressed != 0 || bytes.len() != length as usize {
+        return Err(unclear());
+    }
+    A::decode(bytes).map_err(|_| unclear())
+}
+
+async fn read(body: &mut RecvStream) -> Result<Bytes, h2::Error> {
+    let mut all = BytesMut::new();
+    while let Some(part) = body.data().await {
+        let part = part?;
+        body.flow_control().release_capacity(part.len())?;
+        all.extend_from_slice(&part);
+    }
+    Ok(all.freeze())
+}
+
+/// The outcome of a call stands behind its answer, or before it where there is none.
+fn check(headers: &HeaderMap) -> Result<(), Failure> {
+    let text = |name| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    match text("grpc-status").as_deref() {
+        None | Some("0") => Ok(()),
+        Some(status) => {
+            let why = text("grpc-message").unwrap_or_default();
+            Err(Failure::new(format!("etcd refused a call: status {status}, {why}")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_framed_with_their_length() {
+        let put = PutRequest { key: "key".into(), value: "value".into() };
+        let bytes = frame(&put);
+        assert_eq!(&bytes[..], b"\0\0\0\0\x0c\x0a\x03key\x12\x05value");
+        assert_eq!(unframe::<PutRequest>(bytes.clone()).unwrap(), put);
+        assert!(unframe::<PutRequest>(bytes.slice(..bytes.len() - 1)).is_err());
+        assert!(unframe::<PutRequest>(bytes.slice(..3)).is_err());
+    }
+
+    #[test]
+    fn refusals_are_told() {
+        let mut headers = HeaderMap::new();
+        assert!(check(&headers).is_ok());
+        headers.insert("grpc-status", "14".parse().unwrap());
+        headers.insert("grpc-message", "etcdserver: no leader".parse().unwrap());
+        assert!(check(&headers).unwrap_err().to_string().contains("no leader"));
+        headers.insert("grpc-status", "0".parse().unwrap());
+        assert!(check(&headers).is_ok());
+    }
+}

@@ -1,0 +1,54 @@
+//! Stores that `niagara-load` can drive.
+
+use super::store::Driven;
+use super::work::{KEY_BYTES, KEYS, Pace, Shape, VALUE_BYTES, Work};
+use crate::load::Generator;
+use crate::run::Run;
+use niagara_load::Failure;
+use niagara_load::drive::Report;
+use niagara_namespaces::Namespaces;
+
+/// Sets every key. The target is the options that name servers.
+pub(super) fn fill(run: &Run, network: &Namespaces, target: &[String]) -> Result<(), Failure> {
+    let (shape, pace) = (Shape { connections: 16, pipeline: 1 }, Pace { warm_up: 0.0, seconds: 0.1 });
+    let mut words = words(target, Work::Reads, shape, pace);
+    words.push("--fill".into());
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    Generator::start(run, network, &words)?.finish::<Report>(run).map(drop)
+}
+
+/// Drives a store for the time of a measurement.
+pub(super) fn drive(
+    run: &Run,
+    network: &Namespaces,
+    target: &[String],
+    work: Work,
+    shape: Shape,
+    pace: Pace,
+    look: &mut dyn FnMut() -> Result<(), Failure>,
+) -> Result<Driven, Failure> {
+    let words = words(target, work, shape, pace);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let mut generator = Generator::start(run, network, &words)?;
+    while !generator.has_ended()? {
+        look()?;
+    }
+    generator.finish::<Report>(run).map(|report| Driven::from(&report))
+}
+
+fn words(target: &[String], work: Work, shape: Shape, pace: Pace) -> Vec<String> {
+    let consistency = if work == Work::WeakReads { "weak" } else { "strong" };
+    let options = [
+        ("--reads", work.reads().to_string()),
+        ("--consistency", consistency.into()),
+        ("--connections", shape.connections.to_string()),
+        ("--pipeline", shape.pipeline.to_string()),
+        ("--keys", KEYS.to_string()),
+        ("--key-bytes", KEY_BYTES.to_string()),
+        ("--value-bytes", VALUE_BYTES.to_string()),
+        ("--warm-up", pace.warm_up.to_string()),
+        ("--seconds", pace.seconds.to_string()),
+    ];
+    let options = options.into_iter().flat_map(|(option, value)| [option.to_owned(), value]);
+    ["kv".to_owned()].into_iter().chain(target.iter().cloned()).chain(options).collect()
+}
