@@ -2,20 +2,22 @@
 
 use std::fs::{self, File};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
-use super::run::Run;
 use niagara_load::Failure;
+use niagara_measure::GuardedChild;
 use niagara_namespaces::{Host, Namespaces};
+
+use super::run::Run;
 
 /// How often an end is looked for.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// A running program, whose output stays with the run's raw data; killed when dropped.
 pub(super) struct Client {
-    child: Child,
+    child: GuardedChild,
     output: PathBuf,
     log: PathBuf,
 }
@@ -50,7 +52,7 @@ impl Client {
         let ((output, stdout), (log, stderr)) = (open(ending)?, open("log")?);
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
         let spawn = || command.spawn().map_err(Failure::io(format!("cannot start {name}")));
-        Ok(Client { child: network.inside(Host::Clients, spawn)??, output, log })
+        Ok(Client { child: network.inside(Host::Clients, spawn)??.into(), output, log })
     }
 
     /// Its process.
@@ -70,12 +72,5 @@ impl Client {
         }
         let (output, log) = (fs::read_to_string(&self.output)?, fs::read_to_string(&self.log)?);
         Ok(Left { status: self.child.wait()?, output, log })
-    }
-}
-
-impl Drop for Client {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

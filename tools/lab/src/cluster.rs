@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,13 +10,14 @@ use niagara_engine::agreement::compare_all;
 use niagara_engine::{Durability, Status};
 use niagara_kvstore::client::{Endpoint, Request};
 use niagara_kvstore::config::{Plan, PlannedServer};
+use niagara_load::Failure;
+use niagara_measure::{GuardedChild, last_lines};
+use niagara_namespaces::{Host, Namespaces, Subnet};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::leftovers;
 use super::run::Run;
-use niagara_load::Failure;
-use niagara_namespaces::{Host, Namespaces, Subnet};
 
 /// Every server has a namespace of its own, so all have the same ports.
 const HTTP: u16 = 7000;
@@ -93,10 +94,10 @@ impl ClusterPlan {
 /// A running cluster. Its servers are killed and their files removed when it is dropped.
 pub(super) struct Cluster {
     plan: ClusterPlan,
+    /// By server; `None` while it does not run. They end before their network and their files go.
+    processes: Vec<Option<GuardedChild>>,
     network: Arc<Namespaces>,
     files: TempDir,
-    /// By server; `None` while it does not run.
-    processes: Vec<Option<Child>>,
 }
 
 impl Cluster {
@@ -136,7 +137,7 @@ impl Cluster {
     /// A running server's process.
     pub fn process(&self, server: u64) -> Result<u32, Failure> {
         let child = self.processes[index(server)].as_ref();
-        child.map(Child::id).ok_or_else(|| Failure::new(format!("server {server} does not run")))
+        child.map(|child| child.id()).ok_or_else(|| Failure::new(format!("server {server} does not run")))
     }
 
     /// Starts a server that does not run, and does not wait for it.
@@ -148,17 +149,13 @@ impl Cluster {
         // The server ends when its standard input does, so with this process, however that ends.
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
         let child = self.network.inside(Host::Server(server), || command.spawn())??;
-        self.processes[index(server)] = Some(child);
+        self.processes[index(server)] = Some(child.into());
         Ok(())
     }
 
     /// SIGKILL.
-    pub fn kill(&mut self, server: u64) -> Result<(), Failure> {
-        if let Some(mut child) = self.processes[index(server)].take() {
-            child.kill()?;
-            child.wait()?;
-        }
-        Ok(())
+    pub fn kill(&mut self, server: u64) {
+        self.processes[index(server)] = None;
     }
 
     /// SIGSTOP: the process stands still, and its connections stay open.
@@ -240,26 +237,12 @@ impl Cluster {
 
     /// The ends of all servers' logs.
     fn logs(&self) -> String {
-        let end = |server: u64| {
-            let log = fs::read_to_string(self.path(server, "log")).unwrap_or_default();
-            let lines: Vec<&str> = log.lines().rev().take(5).collect();
-            let lines: Vec<&str> = lines.into_iter().rev().collect();
-            format!("server {server}: {}", lines.join("\n"))
-        };
+        let end = |server| format!("server {server}: {}", last_lines(&self.path(server, "log"), 5));
         self.servers().map(end).collect::<Vec<_>>().join("\n")
     }
 
     fn path(&self, server: u64, ending: &str) -> PathBuf {
         self.files.path().join(format!("server-{server}.{ending}"))
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        for child in self.processes.iter_mut().flatten() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
     }
 }
 

@@ -1,18 +1,18 @@
 //! What this machine allows, and what to do about the rest.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use niagara_load::Failure;
+use niagara_load::append::real_cores_suffice;
+use niagara_measure::{ResultTable, find_program};
+use niagara_namespaces::Namespaces;
 use rustix::process::geteuid;
 use serde::Serialize;
 
 use super::experiment::{EXPERIMENTS, Experiment, Need};
 use super::facts::Facts;
 use super::leftovers;
-use super::table::Table;
-use niagara_load::Failure;
-use niagara_load::append::real_cores_suffice;
-use niagara_namespaces::Namespaces;
 
 /// What `niagara-lab doctor` has found.
 #[derive(Debug, Serialize)]
@@ -90,18 +90,8 @@ fn quotas() -> Result<String, String> {
     }
 }
 
-/// A program on the path, or in the directories where systems keep those for administrators.
-pub(super) fn find(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let administrators = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
-    std::env::split_paths(&path)
-        .chain(administrators)
-        .map(|dir| dir.join(program))
-        .find(|path| path.is_file())
-}
-
 fn program(name: &str, package: &str) -> Result<String, String> {
-    match find(name) {
+    match find_program(name) {
         Some(path) => Ok(path.display().to_string()),
         None => Err(format!("not installed; on Debian: apt-get install {package}")),
     }
@@ -113,7 +103,7 @@ fn program(name: &str, package: &str) -> Result<String, String> {
 /// When that cannot be removed.
 pub fn doctor() -> Result<Doctor, Failure> {
     // Where `ip` is missing there can be nothing, and the findings say so.
-    if find("ip").is_some() {
+    if find_program("ip").is_some() {
         leftovers::remove()?;
     }
     let mut findings: Vec<Finding> = Vec::new();
@@ -152,11 +142,12 @@ pub(super) fn check(experiment: &Experiment) -> Result<(), Failure> {
 
 impl fmt::Display for Doctor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut findings = Table::new("findings", "What it allows", ["what", "there", "detail"]);
+        let mut findings = ResultTable::new("findings", "What it allows", ["what", "there", "detail"]);
         for Finding { what, found, detail } in &self.findings {
             findings.row([what.as_str(), if *found { "yes" } else { "NO" }, detail].map(Into::into));
         }
-        let mut outlooks = Table::new("experiments", "Experiments", ["experiment", "possible", "lacks"]);
+        let mut outlooks =
+            ResultTable::new("experiments", "Experiments", ["experiment", "possible", "lacks"]);
         for Outlook { experiment, possible, lacks } in &self.experiments {
             let lacks = lacks.join(", ");
             outlooks.row([*experiment, if *possible { "yes" } else { "NO" }, &lacks].map(Into::into));

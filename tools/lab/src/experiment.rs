@@ -1,8 +1,9 @@
 //! What an experiment is.
 
+use niagara_load::Failure;
+
 use super::run::Run;
 use super::{failover, fig3, fig4, fig5, kraft, peers};
-use niagara_load::Failure;
 
 /// An experiment that `niagara-lab run` knows.
 #[derive(Clone, Copy)]

@@ -3,10 +3,9 @@
 use std::fs;
 use std::time::Duration;
 
+use niagara_measure::ResultTable;
 use rustix::system::{sysinfo, uname};
 use serde::{Deserialize, Serialize};
-
-use super::table::Table;
 
 /// What the machine is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -45,8 +44,8 @@ impl Facts {
         }
     }
 
-    pub fn table(&self) -> Table {
-        let mut table = Table::new("machine", "The machine", ["what", "value"]);
+    pub fn table(&self) -> ResultTable {
+        let mut table = ResultTable::new("machine", "The machine", ["what", "value"]);
         let mut row = |what: &str, value: String| table.row([what.into(), value.into()]);
         row("processor", self.processor.clone());
         row("cores", self.cores.to_string());

@@ -1,10 +1,11 @@
 //! The paper's figure 3: requested against provided throughput, and how it scales with the number of groups.
 
+use niagara_load::Failure;
+use niagara_measure::{Cell, ResultTable};
+
 use super::figure::{Axis, Figure, SeriesKind};
 use super::run::Run;
 use super::sweep::Sweep;
-use super::table::{Cell, Table};
-use niagara_load::Failure;
 
 /// What R = 8 is to do, in times what R = 1 does.
 const WANTED: f64 = 7.5;
@@ -33,9 +34,9 @@ pub(super) fn conduct(run: &mut Run) -> Result<(), Failure> {
     Ok(())
 }
 
-fn points(sweep: &Sweep) -> Table {
+fn points(sweep: &Sweep) -> ResultTable {
     let columns = ["setting", "requested/s", "provided/s", "p50, ms", "p90, ms", "leader's CPU, ns/command"];
-    let mut table = Table::new("fig3", "Provided throughput by requested throughput", columns);
+    let mut table = ResultTable::new("fig3", "Provided throughput by requested throughput", columns);
     for (setting, curve) in &sweep.settings {
         for point in &curve.points {
             table.row([
@@ -51,9 +52,9 @@ fn points(sweep: &Sweep) -> Table {
     table
 }
 
-fn saturation(sweep: &Sweep) -> Table {
+fn saturation(sweep: &Sweep) -> ResultTable {
     let columns = ["setting", "saturated/s", "times R = 1", "least", "greatest"];
-    let mut table = Table::new("fig3-saturation", "Throughput where more is requested", columns);
+    let mut table = ResultTable::new("fig3-saturation", "Throughput where more is requested", columns);
     for (setting, curve) in &sweep.settings {
         let (least, median, greatest) = curve.times(sweep.niagara(1));
         table.row([

@@ -1,11 +1,12 @@
 //! The paper's figure 4: latency by provided throughput.
 
+use niagara_load::Failure;
+use niagara_measure::{Cell, ResultTable};
+
 use super::figure::{Axis, Figure};
 use super::run::Run;
 use super::saturation::{Curve, Point};
 use super::sweep::Sweep;
-use super::table::{Cell, Table};
-use niagara_load::Failure;
 
 /// From this share of the single Raft's saturation on, Niagara is to be faster.
 const FROM: f64 = 0.5;
@@ -40,9 +41,9 @@ fn compared(niagara: &Curve, raft: &Curve) -> Vec<(Point, Point)> {
     pairs.filter(|(niagara, _)| niagara.requested >= from && niagara.keeps_up()).collect()
 }
 
-fn points(sweep: &Sweep) -> Table {
+fn points(sweep: &Sweep) -> ResultTable {
     let columns = ["setting", "provided/s", "p50, ms", "p90, ms"];
-    let mut table = Table::new("fig4", "Latency by provided throughput", columns);
+    let mut table = ResultTable::new("fig4", "Latency by provided throughput", columns);
     for (setting, curve) in &sweep.settings {
         for point in curve.until_saturated() {
             table.row([

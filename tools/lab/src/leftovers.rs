@@ -6,11 +6,10 @@ use std::io;
 use std::path::Path;
 use std::process;
 
-use rustix::process::geteuid;
-use tempfile::TempDir;
-
 use niagara_load::Failure;
 use niagara_load::append;
+use rustix::process::geteuid;
+use tempfile::TempDir;
 
 /// Begins the name of each temporary directory; then comes the process that made it.
 const PREFIX: &str = "niagara-lab-";

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `experiment.rs` | what an experiment is, and the list of them |
 //! | `run.rs`, `interrupt.rs` | one run: progress, results, the end by Ctrl-C |
-//! | `table.rs`, `figure.rs`, `plot.rs`, `report.rs` | results as CSV, as pictures, and as a page |
+//! | `figure.rs`, `plot.rs`, `report.rs` | results as pictures, and as a page |
 //! | `facts.rs`, `doctor.rs`, `leftovers.rs` | the machine: what it is, what it allows, what a killed run has left on it |
 //! | `sweep.rs`, `saturation.rs`, `median.rs`, `awake.rs`, `fig3.rs`, `fig4.rs` | the replicated log by itself, at many rates: throughput and latency |
 //! | `cluster.rs`, `server.rs`, `client.rs`, `load.rs`, `usage.rs` | servers and clients as processes, and what they use |
@@ -38,7 +38,6 @@ mod run;
 mod saturation;
 mod server;
 mod sweep;
-mod table;
 mod usage;
 
 pub use doctor::{Doctor, doctor};

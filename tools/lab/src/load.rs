@@ -2,12 +2,12 @@
 
 use std::process::Command;
 
+use niagara_load::Failure;
+use niagara_namespaces::Namespaces;
 use serde::de::DeserializeOwned;
 
 use super::client::Client;
 use super::run::Run;
-use niagara_load::Failure;
-use niagara_namespaces::Namespaces;
 
 /// How this program calls the commands of `niagara-load`, which are its own, too: load generators are processes of it.
 pub const LOAD: &str = "niagara-lab load";

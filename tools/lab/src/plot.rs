@@ -3,12 +3,12 @@
 use std::ops::Range;
 use std::path::Path;
 
+use niagara_load::Failure;
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 
 use super::figure::{Axis, Figure, Series, SeriesKind};
-use niagara_load::Failure;
 
 const SIZE: (u32, u32) = (900, 560);
 const FONT: &str = "sans-serif";

@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
+use niagara_load::Failure;
+use niagara_measure::ResultTable;
+
 use super::figure::Figure;
 use super::plot;
 use super::run::Verdict;
-use super::table::Table;
-use niagara_load::Failure;
 
 /// The page, in Markdown.
 pub(super) fn page(verdict: &Verdict) -> String {
@@ -40,8 +41,8 @@ pub(super) fn closing(verdict: &Verdict, directory: &Path) -> String {
     text + &format!("Results are in {}; begin with REPORT.md.", directory.display())
 }
 
-fn goals(verdict: &Verdict) -> Table {
-    let mut table = Table::new("goals", "Goals", ["goal", "wanted", "measured", "reached"]);
+fn goals(verdict: &Verdict) -> ResultTable {
+    let mut table = ResultTable::new("goals", "Goals", ["goal", "wanted", "measured", "reached"]);
     for goal in &verdict.goals {
         let reached = if goal.reached { "yes" } else { "NO" };
         table.row([&goal.what, &goal.wanted, &goal.measured, reached].map(Into::into));

@@ -8,16 +8,16 @@ use std::time::{Duration, Instant, SystemTime};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use niagara_load::Failure;
+use niagara_load::output;
+use niagara_measure::ResultTable;
 use serde::{Deserialize, Serialize};
 
 use super::experiment::Experiment;
 use super::facts::{Facts, stolen};
 use super::figure::Figure;
 use super::interrupt::Interrupt;
-use super::table::Table;
 use super::{doctor, leftovers, plot, report};
-use niagara_load::Failure;
-use niagara_load::output;
 
 /// A wait looks this often whether it was interrupted.
 const LOOK: Duration = Duration::from_millis(50);
@@ -82,7 +82,7 @@ pub struct Verdict {
     /// Names of the figures.
     pub figures: Vec<String>,
     /// The results.
-    pub tables: Vec<Table>,
+    pub tables: Vec<ResultTable>,
 }
 
 /// Something that an experiment was to show.
@@ -254,7 +254,7 @@ impl Run {
     }
 
     /// A table of results: into a file, the report, and onto the terminal.
-    pub fn table(&mut self, table: Table) -> Result<(), Failure> {
+    pub fn table(&mut self, table: ResultTable) -> Result<(), Failure> {
         self.save(&format!("{}.csv", table.name), table.csv().as_bytes())?;
         if self.shown {
             self.bar.suspend(|| output::print_line(table.aligned()))?;

@@ -1,9 +1,9 @@
 //! What a setting provides by what was requested of it: medians over rounds, and where it is saturated.
 
+use niagara_load::append::Report;
 use serde::Serialize;
 
 use crate::median::median;
-use niagara_load::append::Report;
 
 /// A setting that provides less than this share of what is requested is saturated.
 const KEEPS_UP: f64 = 0.95;

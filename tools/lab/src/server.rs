@@ -8,10 +8,9 @@ use clap::Args;
 use niagara_kvstore::config::ConfigFile;
 use niagara_kvstore::logs;
 use niagara_kvstore::server::Server;
+use niagara_load::Failure;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing_subscriber::EnvFilter;
-
-use niagara_load::Failure;
 
 /// Options of the hidden subcommand.
 #[derive(Args, Clone, Debug)]

@@ -25,16 +25,17 @@
 use std::thread;
 use std::time::Duration;
 
+use niagara_load::Failure;
+use niagara_load::append::{
+    AppendOptions, Core, Cores, Load, Placement, Report, Route, Session, Span, real_cores_suffice,
+};
+
 use super::figure::SeriesKind;
 use super::load::LOAD;
 use super::run::Run;
 use super::saturation::{Curve, Sample};
 use crate::awake::Awake;
 use crate::median::median;
-use niagara_load::Failure;
-use niagara_load::append::{
-    AppendOptions, Core, Cores, Load, Placement, Report, Route, Session, Span, real_cores_suffice,
-};
 
 /// Percent of one of the machine's cores that stand for a core. With R = 8 the 24 threads of groups then take half of one, and leave
 /// two cores enough for the others, which do eight times the work of R = 1.

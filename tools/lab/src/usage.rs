@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
 
 use niagara_load::Failure;
+use niagara_measure::cpu_time;
+use serde::{Deserialize, Serialize};
 
 /// What a process has used since its start, but for `resident_mib`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -24,12 +23,12 @@ pub(super) struct Usage {
 impl Usage {
     /// Of a process, now.
     pub fn of(process: u32) -> Result<Usage, Failure> {
-        let (stat, status) = (read(process, "stat")?, read(process, "status")?);
+        let status = read(process, "status")?;
         let devices = read(process, "net/dev")?;
         let (received_bytes, sent_bytes) = traffic(&devices);
         let unreadable = || Failure::new(format!("cannot understand what /proc says of process {process}"));
         Ok(Usage {
-            cpu_seconds: cpu_time(&stat).ok_or_else(unreadable)?.as_secs_f64(),
+            cpu_seconds: cpu_time(process)?.as_secs_f64(),
             resident_mib: resident_kib(&status).ok_or_else(unreadable)? as f64 / 1024.0,
             received_bytes,
             sent_bytes,
@@ -58,13 +57,6 @@ fn read(process: u32, file: &str) -> Result<String, Failure> {
     fs::read_to_string(&path).map_err(Failure::io(format!("cannot read {path}: has the process ended?")))
 }
 
-fn cpu_time(stat: &str) -> Option<Duration> {
-    // The second field is the name in parentheses, which may hold anything; utime and stime are the 14th and the 15th.
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let ticks = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
-    Some(Duration::from_millis(1000 * ticks / rustix::param::clock_ticks_per_second()))
-}
-
 fn resident_kib(status: &str) -> Option<u64> {
     status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.split_whitespace().next()?.parse().ok()
 }
@@ -89,11 +81,6 @@ mod tests {
 
     #[test]
     fn what_the_kernel_prints_is_understood() {
-        let stat = "7 (a) b) S 1 7 7 0 -1 4194304 100 0 0 0 150 50 0 0 20 0 1 0 100 0 0";
-        assert_eq!(
-            cpu_time(stat),
-            Some(Duration::from_millis(200_000 / rustix::param::clock_ticks_per_second()))
-        );
         assert_eq!(resident_kib("Name:\tx\nVmRSS:\t  2048 kB\n"), Some(2048));
         let devices = "Inter-| Receive | Transmit\n face |bytes\n    lo: 9 1 0 0 0 0 0 0 9 1 0 0 0 0 0 0\n \
                        link1: 100 1 0 0 0 0 0 0 200 1 0 0 0 0 0 0\n link2:1 1 0 0 0 0 0 0 2 1 0 0 0 0 0 0\n";

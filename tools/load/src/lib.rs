@@ -9,13 +9,10 @@ pub mod append;
 mod commands;
 pub mod drive;
 mod failure;
-mod grouped;
-mod latency;
 mod loopback;
 pub mod output;
 mod wall_clock;
 
 pub use commands::run;
 pub use failure::Failure;
-pub use latency::{Latency, nanoseconds};
 pub use wall_clock::unix_ms;

@@ -17,13 +17,14 @@ mod trial;
 
 use std::sync::Arc;
 
-use super::cluster::Cluster;
-use super::run::Run;
 use niagara_load::Failure;
 use niagara_namespaces::Namespaces;
 use results::Results;
 use scenario::Scenario;
 use trial::trial;
+
+use super::cluster::Cluster;
+use super::run::Run;
 
 /// Conducts it.
 pub(super) fn conduct(run: &mut Run) -> Result<(), Failure> {

@@ -1,11 +1,12 @@
 //! The table, figures and goals.
 
+use niagara_load::Failure;
+use niagara_measure::{Cell, ResultTable};
+
 use super::scenario::{Fault, Scenario};
 use super::trial::{Outcome, RATE, STEP_MS};
 use crate::figure::{Axis, Figure, Mark, SeriesKind};
 use crate::run::Run;
-use crate::table::{Cell, Table};
-use niagara_load::Failure;
 
 /// What figures show of the time around a fault, in seconds.
 const SHOWN: (f64, f64) = (-0.5, 2.0);
@@ -39,8 +40,8 @@ impl Results {
         Ok(())
     }
 
-    fn table(&self) -> Table {
-        let mut table = Table::new(
+    fn table(&self) -> ResultTable {
+        let mut table = ResultTable::new(
             "failover",
             &format!("Faults under {RATE} writes per second over HTTP"),
             [

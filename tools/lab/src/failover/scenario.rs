@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crate::cluster::{Cluster, ClusterPlan};
 use niagara_load::Failure;
 use niagara_namespaces::{Host, Namespaces, Subnet};
+
+use crate::cluster::{Cluster, ClusterPlan};
 
 pub(super) const SERVERS: u16 = 3;
 /// The server that something happens to.
@@ -95,7 +96,10 @@ impl Scenario {
 
     pub fn strike(&self, cluster: &mut Cluster, network: &Namespaces) -> Result<(), Failure> {
         match self.fault {
-            Fault::Kill => cluster.kill(VICTIM),
+            Fault::Kill => {
+                cluster.kill(VICTIM);
+                Ok(())
+            }
             Fault::Stop => cluster.pause(VICTIM),
             Fault::Cut => Ok(network.cut_all(&self.cable(cluster))?),
         }

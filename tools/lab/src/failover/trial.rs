@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use niagara_load::Failure;
+use niagara_load::drive::{Interval, Report};
+use niagara_load::unix_ms;
+use niagara_namespaces::Namespaces;
 use serde::Serialize;
 
 use super::scenario::Scenario;
 use crate::cluster::Cluster;
 use crate::load::Generator;
 use crate::run::Run;
-use niagara_load::Failure;
-use niagara_load::drive::{Interval, Report};
-use niagara_load::unix_ms;
-use niagara_namespaces::Namespaces;
 
 /// Writes per second: moderate, so that what was due in a pause of a second is soon done.
 pub(super) const RATE: u32 = 500;

@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use niagara_load::Failure;
+use niagara_load::drive::Report;
+use niagara_load::unix_ms;
+use niagara_namespaces::{Namespaces, Subnet};
 use serde::Serialize;
 
 use super::setting::{KEY_BYTES, Setting, VALUE_BYTES, Work};
@@ -10,10 +14,6 @@ use crate::cluster::Cluster;
 use crate::load::Generator;
 use crate::run::Run;
 use crate::usage::{Usage, sent_by_device};
-use niagara_load::Failure;
-use niagara_load::drive::Report;
-use niagara_load::unix_ms;
-use niagara_namespaces::{Namespaces, Subnet};
 
 /// Few, since 2-KiB values are to fill links and not memory; enough that no two writers of a key meet often.
 const KEYS: u32 = 2000;

@@ -18,12 +18,13 @@ mod setting;
 
 use std::sync::Arc;
 
-use super::run::Run;
 use measure::{Measured, Pace, measure};
 use niagara_load::Failure;
 use niagara_namespaces::Namespaces;
 use results::Results;
 use setting::{SETTINGS, Work};
+
+use super::run::Run;
 
 /// The most links of any setting.
 const LINKS: u16 = 4;

@@ -1,12 +1,13 @@
 //! Tables, figures and goals.
 
+use niagara_load::Failure;
+use niagara_measure::{Cell, ResultTable};
+
 use super::measure::{Measured, Pace};
 use super::setting::{Curve, SETTINGS, Setting, Work};
 use super::{CONNECTIONS, LINKS};
 use crate::figure::{Axis, Figure, SeriesKind};
 use crate::run::Run;
-use crate::table::{Cell, Table};
-use niagara_load::Failure;
 
 /// Writes with four links compared with one, in the paper.
 const PAPER_WRITES: f64 = 2.6;
@@ -60,8 +61,8 @@ impl Results {
     }
 
     /// A row for each setting.
-    fn table(&self, work: Work) -> Table {
-        let mut table = Table::new(
+    fn table(&self, work: Work) -> ResultTable {
+        let mut table = ResultTable::new(
             &format!("fig5-{}", work.file()),
             &format!("{} of 2-KiB values, links of {} Mbit/s", capital(work.name()), self.mbit),
             [
@@ -249,10 +250,10 @@ impl Results {
 }
 
 /// What the writes of the setting with most links need.
-pub(super) fn connections(tried: &[(u32, Measured)]) -> Table {
+pub(super) fn connections(tried: &[(u32, Measured)]) -> ResultTable {
     let title = "Writes with four groups on four links, by number of connections";
     let mut table =
-        Table::new("fig5-connections", title, ["connections", "writes/s", "p50, ms", "server CPUs"]);
+        ResultTable::new("fig5-connections", title, ["connections", "writes/s", "p50, ms", "server CPUs"]);
     for (connections, measured) in tried {
         table.row([
             u64::from(*connections).into(),

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use niagara_engine::Durability;
+use niagara_load::Failure;
+use niagara_namespaces::{Namespaces, Subnet};
 
 use crate::cluster::{Cluster, ClusterPlan};
 use crate::run::Run;
-use niagara_load::Failure;
-use niagara_namespaces::{Namespaces, Subnet};
 
 pub(super) const SERVERS: u16 = 3;
 pub(super) const KEY_BYTES: u32 = 8;

@@ -4,13 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use niagara_load::Failure;
+use niagara_measure::find_program;
+use niagara_namespaces::Namespaces;
 use serde::{Deserialize, Serialize};
 
 use crate::client::Client;
-use crate::doctor;
 use crate::run::Run;
-use niagara_load::Failure;
-use niagara_namespaces::Namespaces;
 
 /// More requests than fit into any run that ends by time; `ab` sets memory aside for each.
 const MANY: u32 = 1_000_000;
@@ -59,7 +59,7 @@ pub(super) struct Running {
 impl Bench {
     /// Starts it. The body is a file that [`write_body`] has made.
     pub fn start(&self, run: &Run, network: &Namespaces, body: &Path) -> Result<Running, Failure> {
-        let program = doctor::find("ab").unwrap_or_else(|| PathBuf::from("ab"));
+        let program = find_program("ab").unwrap_or_else(|| PathBuf::from("ab"));
         let words = self.words(body);
         let mut command = Command::new(program);
         command.args(&words);

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use niagara_engine::Durability;
+use niagara_load::Failure;
+use niagara_namespaces::Namespaces;
 use serde::Serialize;
 
 use super::ab::{Bench, End, Report};
 use super::services::{Agreement, FRONT, Service, url};
 use crate::cluster::{Cluster, ClusterPlan};
 use crate::run::Run;
-use niagara_load::Failure;
-use niagara_namespaces::Namespaces;
 
 /// The server that leads all of the only group, or group 2 of four; `ab` talks to another one.
 const LEADER: u64 = 2;
@@ -82,7 +82,7 @@ pub(super) fn measure(run: &Run, service: Service, body: &Path) -> Result<Vec<Ou
         let running = bench.start(run, &network, body)?;
         run.sleep(BEFORE)?;
         if let Some(victim) = case.victim() {
-            cluster.kill(victim)?;
+            cluster.kill(victim);
         }
         let report = running.finish(run)?;
         if let Some(victim) = case.victim() {

@@ -17,11 +17,11 @@ mod results;
 mod services;
 
 use niagara_engine::Durability;
+use niagara_load::Failure;
 
 use self::services::Service;
 use super::leftovers;
 use super::run::Run;
-use niagara_load::Failure;
 
 /// Of each body, in bytes. The publication's is not known to us.
 const BODY: usize = 100;

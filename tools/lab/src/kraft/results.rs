@@ -1,21 +1,21 @@
 //! What was measured, as tables, figures and goals.
 
 use niagara_engine::Durability;
+use niagara_measure::{Cell, ResultTable};
 
 use super::failures::{Case, Outcome};
 use super::published::{self, KRAFT, RAFT, SOURCE};
 use super::services::{Agreement, Measurement, Service};
 use crate::figure::{Axis, Figure, SeriesKind};
 use crate::run::Run;
-use crate::table::{Cell, Table};
 
 /// Requests per second: a row for each service, a column for each number of clients.
-pub(super) fn requests(measured: &[Measurement], clients: &[u32]) -> Table {
+pub(super) fn requests(measured: &[Measurement], clients: &[u32]) -> ResultTable {
     let mut columns = vec!["service".to_owned(), "durability".into(), "keep-alive".into()];
     columns.extend(clients.iter().map(|clients| format!("{clients} clients")));
     columns.extend(["longest request, ms".into(), "failed".into()]);
     let title = "Requests per second by number of clients (8,000 PUTs each)";
-    let mut table = Table { name: "requests".into(), title: title.into(), columns, rows: Vec::new() };
+    let mut table = ResultTable { name: "requests".into(), title: title.into(), columns, rows: Vec::new() };
     for row in measured.chunk_by(alike) {
         let mut cells: Vec<Cell> =
             vec![row[0].service.name().into(), row[0].durability.name().into(), on_or_off(row[0].keep_alive)];
@@ -38,8 +38,8 @@ fn on_or_off(keep_alive: bool) -> Cell {
 }
 
 /// What each server uses, with the largest number of clients.
-pub(super) fn resources(measured: &[Measurement]) -> Table {
-    let mut table = Table::new(
+pub(super) fn resources(measured: &[Measurement]) -> ResultTable {
+    let mut table = ResultTable::new(
         "resources",
         "What each server uses, with the most clients",
         [
@@ -74,10 +74,13 @@ pub(super) fn resources(measured: &[Measurement]) -> Table {
 }
 
 /// The best of each service beside what was published.
-pub(super) fn comparison(measured: &[Measurement]) -> Table {
+pub(super) fn comparison(measured: &[Measurement]) -> ResultTable {
     let columns = ["service", "requests/s", "share of not replicated", "source"];
-    let mut table =
-        Table::new("comparison", "Beside the published figures (other machines, other software)", columns);
+    let mut table = ResultTable::new(
+        "comparison",
+        "Beside the published figures (other machines, other software)",
+        columns,
+    );
     let alone = published::ALONE.per_second;
     for published in published::ALL {
         let share = Cell::Number(published.per_second / alone, 2);
@@ -148,8 +151,8 @@ pub(super) fn figure(measured: &[Measurement], durability: Durability, clients: 
 }
 
 /// What became of requests while servers were killed.
-pub(super) fn failures(outcomes: &[Outcome]) -> Table {
-    let mut table = Table::new(
+pub(super) fn failures(outcomes: &[Outcome]) -> ResultTable {
+    let mut table = ResultTable::new(
         "failures",
         "A server is killed two seconds after ab has begun (16 clients, keep-alive on, fsync)",
         ["service", "failure", "requests/s", "failed", "p99, ms", "longest request, ms"],
@@ -168,9 +171,9 @@ pub(super) fn failures(outcomes: &[Outcome]) -> Table {
 }
 
 /// When the servers were compared, and with what result.
-pub(super) fn agreements<'a>(agreements: impl Iterator<Item = &'a Agreement>) -> Table {
+pub(super) fn agreements<'a>(agreements: impl Iterator<Item = &'a Agreement>) -> ResultTable {
     let columns = ["service", "after", "last position", "hash of the log, on all servers"];
-    let mut table = Table::new("agreement", "The logs of all servers, compared", columns);
+    let mut table = ResultTable::new("agreement", "The logs of all servers, compared", columns);
     for Agreement { service, after, position, hash } in agreements.filter(|one| one.service.servers > 1) {
         table.row([service.name().into(), after.as_str().into(), (*position).into(), hash.as_str().into()]);
     }
@@ -178,7 +181,7 @@ pub(super) fn agreements<'a>(agreements: impl Iterator<Item = &'a Agreement>) ->
 }
 
 /// What was to be shown.
-pub(super) fn goals(run: &mut Run, measured: &[Measurement], outcomes: &[Outcome], agreements: &Table) {
+pub(super) fn goals(run: &mut Run, measured: &[Measurement], outcomes: &[Outcome], agreements: &ResultTable) {
     let replicated: Vec<&Measurement> = measured.iter().filter(|one| one.service.servers > 1).collect();
     let least = replicated.iter().map(|one| one.report.per_second).fold(f64::INFINITY, f64::min);
     let bound = KRAFT.per_second.max(RAFT.per_second);

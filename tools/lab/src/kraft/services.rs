@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use niagara_engine::Durability;
+use niagara_load::Failure;
+use niagara_namespaces::{Namespaces, Subnet};
 use serde::Serialize;
 
 use super::ab::{Bench, End, Report};
 use crate::cluster::{Cluster, ClusterPlan};
 use crate::run::Run;
 use crate::usage::Usage;
-use niagara_load::Failure;
-use niagara_namespaces::{Namespaces, Subnet};
 
 /// As in the publication.
 const REQUESTS: u32 = 8_000;

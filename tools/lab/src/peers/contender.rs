@@ -1,14 +1,14 @@
 //! Who takes part, and what each promises.
 
 use niagara_engine::Durability;
+use niagara_load::Failure;
+use niagara_measure::find_program;
 use serde::{Serialize, Serializer};
 
 use super::store::Store;
 use super::work::Shape;
 use super::{etcd, niagara, redis};
-use crate::doctor;
 use crate::run::Run;
-use niagara_load::Failure;
 
 /// A store in a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -93,7 +93,7 @@ impl Contender {
     pub fn lack(self) -> Option<String> {
         let (program, package) = self.product.program()?;
         let lack = format!("{program} is not installed; on Debian: apt-get install {package}");
-        doctor::find(program).is_none().then_some(lack)
+        find_program(program).is_none().then_some(lack)
     }
 
     /// Starts three servers.

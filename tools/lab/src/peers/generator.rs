@@ -1,12 +1,13 @@
 //! Stores that `niagara-load` can drive.
 
+use niagara_load::Failure;
+use niagara_load::drive::Report;
+use niagara_namespaces::Namespaces;
+
 use super::store::Driven;
 use super::work::{KEY_BYTES, KEYS, Pace, Shape, VALUE_BYTES, Work};
 use crate::load::Generator;
 use crate::run::Run;
-use niagara_load::Failure;
-use niagara_load::drive::Report;
-use niagara_namespaces::Namespaces;
 
 /// Sets every key. The target is the options that name servers.
 pub(super) fn fill(run: &Run, network: &Namespaces, target: &[String]) -> Result<(), Failure> {

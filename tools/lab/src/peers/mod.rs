@@ -23,10 +23,11 @@ mod results;
 mod store;
 mod work;
 
+use niagara_load::Failure;
+
 use self::contender::Contender;
 use self::work::{Pace, Shape, Work};
 use super::run::Run;
-use niagara_load::Failure;
 
 /// Conducts it.
 pub(super) fn conduct(run: &mut Run) -> Result<(), Failure> {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use niagara_engine::Durability;
+use niagara_load::Failure;
+use niagara_namespaces::{Namespaces, Subnet};
 
 use super::contender::Protocol;
 use super::generator;
@@ -11,8 +13,6 @@ use super::store::{Driven, Store};
 use super::work::{Pace, Shape, Work};
 use crate::cluster::{Cluster, ClusterPlan};
 use crate::run::Run;
-use niagara_load::Failure;
-use niagara_namespaces::{Namespaces, Subnet};
 
 /// A running cluster. Its clients are spread over all servers.
 pub(super) struct Niagara {

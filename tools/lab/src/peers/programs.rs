@@ -3,23 +3,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use niagara_load::Failure;
+use niagara_measure::{GuardedChild, find_program, last_lines};
+use niagara_namespaces::{Host, Namespaces, Subnet};
 use tempfile::TempDir;
 
-use crate::{doctor, leftovers};
-use niagara_load::Failure;
-use niagara_namespaces::{Host, Namespaces, Subnet};
+use crate::leftovers;
 
 /// How many servers each store has.
 pub(super) const SERVERS: u16 = 3;
 
 /// Running servers of one program. Killed, and their files removed, when dropped; if this process is killed, the next run does both.
 pub(super) struct Programs {
+    /// They end before their network and their files go.
+    processes: Vec<GuardedChild>,
     pub network: Arc<Namespaces>,
     files: TempDir,
-    processes: Vec<Child>,
 }
 
 impl Programs {
@@ -28,7 +30,7 @@ impl Programs {
         // One link among the servers: these have one address each.
         let network = Arc::new(Namespaces::create(SERVERS, 1)?);
         let mut programs = Programs { network, files: leftovers::directory()?, processes: Vec::new() };
-        let path = doctor::find(program).unwrap_or_else(|| PathBuf::from(program));
+        let path = find_program(program).unwrap_or_else(|| PathBuf::from(program));
         for server in servers() {
             let data = programs.files.path().join(format!("server-{server}"));
             fs::create_dir(&data)?;
@@ -43,36 +45,22 @@ impl Programs {
             command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
             let spawn = || command.spawn().map_err(Failure::io(format!("cannot start {program}")));
             let child = programs.network.inside(Host::Server(server), spawn)??;
-            programs.processes.push(child);
+            programs.processes.push(child.into());
         }
         Ok(programs)
     }
 
     pub fn processes(&self) -> Vec<u32> {
-        self.processes.iter().map(Child::id).collect()
+        self.processes.iter().map(|child| child.id()).collect()
     }
 
     /// The ends of what they have logged, for the one who wants to know why something does not work.
     pub fn last_words(&self) -> String {
-        let end = |server: u64| {
-            let log = fs::read_to_string(self.log(server)).unwrap_or_default();
-            let lines: Vec<&str> = log.lines().collect();
-            format!("\nserver {server}: {}", lines[lines.len().saturating_sub(3)..].join("\n"))
-        };
-        servers().map(end).collect()
+        servers().map(|server| format!("\nserver {server}: {}", last_lines(&self.log(server), 3))).collect()
     }
 
     fn log(&self, server: u64) -> PathBuf {
         self.files.path().join(format!("server-{server}.log"))
-    }
-}
-
-impl Drop for Programs {
-    fn drop(&mut self) {
-        for child in &mut self.processes {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
     }
 }
 
@@ -85,7 +73,7 @@ pub(super) fn versions(
         .collect::<BTreeSet<_>>()
         .into_iter()
         .map(|program| {
-            let path = doctor::find(program).unwrap_or_else(|| PathBuf::from(program));
+            let path = find_program(program).unwrap_or_else(|| PathBuf::from(program));
             let said =
                 Command::new(path).arg("--version").output().map(|output| output.stdout).unwrap_or_default();
             let version =

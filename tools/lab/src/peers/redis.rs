@@ -5,14 +5,14 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use niagara_engine::Durability;
+use niagara_load::Failure;
+use niagara_namespaces::{Host, Subnet};
 
 use super::generator;
 use super::programs::{Programs, for_clients, servers};
 use super::store::{Driven, Store};
 use super::work::{Pace, Shape, Work};
 use crate::run::Run;
-use niagara_load::Failure;
-use niagara_namespaces::{Host, Subnet};
 
 const PORT: u16 = 6379;
 const PRIMARY: u64 = 1;

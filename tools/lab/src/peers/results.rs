@@ -1,13 +1,14 @@
 //! Tables and figures.
 
+use niagara_load::Failure;
+use niagara_measure::{Cell, ResultTable};
+
 use super::contender::Contender;
 use super::programs;
 use super::store::Measured;
 use super::work::Work;
 use crate::figure::{Axis, Figure, SeriesKind};
 use crate::run::Run;
-use crate::table::{Cell, Table};
-use niagara_load::Failure;
 
 /// Makes all of them.
 pub(super) fn report(run: &mut Run, measured: &[Measured]) -> Result<(), Failure> {
@@ -43,10 +44,13 @@ fn contenders(measured: &[Measured]) -> Vec<Contender> {
     contenders
 }
 
-fn guarantees(measured: &[Measured]) -> Table {
+fn guarantees(measured: &[Measured]) -> ResultTable {
     let columns = ["store", "an acknowledged write is", "and survives", "strong reads are"];
-    let mut table =
-        Table::new("guarantees", "What each store promises (Niagara with any R, over any protocol)", columns);
+    let mut table = ResultTable::new(
+        "guarantees",
+        "What each store promises (Niagara with any R, over any protocol)",
+        columns,
+    );
     let mut contenders = contenders(measured);
     contenders.dedup_by(|one, before| one.promises_like(*before));
     for contender in contenders {
@@ -59,8 +63,8 @@ fn guarantees(measured: &[Measured]) -> Table {
     table
 }
 
-fn table(measured: &[Measured], work: Work) -> Table {
-    let mut table = Table::new(
+fn table(measured: &[Measured], work: Work) -> ResultTable {
+    let mut table = ResultTable::new(
         &file(work),
         &format!("{}: 16-byte keys, 100-byte values, three servers", capital(work.name())),
         ["store", "in flight", "operations/s", "p50, ms", "p99, ms", "CPU of all servers, us each", "errors"],

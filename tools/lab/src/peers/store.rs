@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
+use niagara_load::Failure;
+use niagara_load::drive::Report;
+use niagara_load::unix_ms;
+use niagara_measure::Latency;
 use serde::Serialize;
 
 use super::contender::Contender;
 use super::work::{Pace, Shape, Work};
 use crate::run::Run;
 use crate::usage::Usage;
-use niagara_load::Failure;
-use niagara_load::Latency;
-use niagara_load::drive::Report;
-use niagara_load::unix_ms;
 
 const LOOK: Duration = Duration::from_millis(50);
 

@@ -9,12 +9,12 @@ use std::time::Instant;
 use bytes::Bytes;
 use hdrhistogram::Histogram;
 use niagara_engine::{Completion, Consistency, Engine, LaneId, Port, Refused, Wake};
+use niagara_measure::nanoseconds;
 
 use super::appender::Appender;
 use super::pace::Pace;
 use super::plan::Plan;
 use super::tickets::Tickets;
-use crate::latency::nanoseconds;
 
 /// Commands that are handed over at once: the first of many are under way while the others are still being made.
 const COMMANDS_PER_FLUSH: usize = 1024;

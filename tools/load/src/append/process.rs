@@ -2,7 +2,9 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::process::{ChildStdin, ChildStdout, Stdio};
+
+use niagara_measure::GuardedChild;
 
 use super::plan::{Plan, Request};
 use super::reading::Reading;
@@ -12,7 +14,7 @@ use crate::failure::Failure;
 /// A running server; killed when dropped.
 pub(super) struct Server {
     number: u64,
-    child: Child,
+    child: GuardedChild,
     requests: ChildStdin,
     answers: BufReader<ChildStdout>,
 }
@@ -33,6 +35,7 @@ impl Server {
             .map_err(Failure::io(failed("start it")))?;
         let requests = child.stdin.take().expect("it is piped");
         let answers = BufReader::new(child.stdout.take().expect("it is piped"));
+        let child = GuardedChild::from(child);
         let mut server = Server { number, child, requests, answers };
         server.write(plan)?;
         Ok(server)
@@ -67,13 +70,5 @@ impl Server {
     fn gone(&mut self) -> Failure {
         let how = self.child.wait().map_or_else(|error| error.to_string(), |status| status.to_string());
         Failure::new(format!("server {} has ended ({how}); what it printed is above", self.number))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Its data is thrown away, so it need not end in order.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use niagara_measure::Latency;
 use serde::Serialize;
 
 use super::cluster::{Moment, commands_between};
 use super::options::AppendOptions;
 use super::plan::{Load, leader_of};
 use super::reading::Reading;
-
 use super::threads::{Cpu, Kind};
-use crate::latency::Latency;
 
 /// What one run has measured. Figures are of the three servers together, unless they say otherwise.
 #[derive(Clone, Debug, Serialize)]

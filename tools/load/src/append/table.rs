@@ -2,9 +2,10 @@
 
 use std::fmt::{self, Display};
 
+use niagara_measure::grouped;
+
 use super::report::{CpuSeconds, Report};
 use super::threads::Kind;
-use crate::grouped::grouped;
 
 impl Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

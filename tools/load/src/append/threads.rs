@@ -6,6 +6,7 @@ use std::iter::Sum;
 use std::ops::AddAssign;
 use std::path::PathBuf;
 
+use niagara_measure::CpuTime;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -120,10 +121,8 @@ pub(super) fn cpu_of(process: u32) -> Result<BTreeMap<String, Cpu>, Failure> {
 
 fn parse(schedstat: &str, stat: &str, status: &str) -> Option<Cpu> {
     let nanos: f64 = schedstat.split(' ').next()?.parse().ok()?;
-    // The name in parentheses may hold spaces; behind it, utime and stime are the fields 12 and 13.
-    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace().skip(11);
-    let user: f64 = fields.next()?.parse().ok()?;
-    let kernel: f64 = fields.next()?.parse().ok()?;
+    let coarse = CpuTime::parse(stat)?;
+    let (user, kernel) = (coarse.user.as_secs_f64(), coarse.kernel.as_secs_f64());
     let sleeps = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
     let share = if user + kernel > 0.0 { user / (user + kernel) } else { 0.5 };
     let seconds = nanos / 1e9;

@@ -103,7 +103,7 @@ mod tests {
     use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 
     use super::*;
-    use crate::latency::nanoseconds;
+    use niagara_measure::nanoseconds;
 
     #[test]
     fn the_intervals_of_the_window_are_there() {

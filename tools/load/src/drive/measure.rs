@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::SyncSender;
 
 use hdrhistogram::Histogram;
+use niagara_measure::nanoseconds;
 
 use super::operation::{Kind, Trouble};
-use crate::latency::nanoseconds;
 
 /// The measured part of a phase, in nanoseconds on the run's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

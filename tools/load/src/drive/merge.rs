@@ -100,7 +100,7 @@ fn timeline<'a>(reports: impl Iterator<Item = (f64, &'a Report)> + Clone, second
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::latency::nanoseconds;
+    use niagara_measure::nanoseconds;
 
     /// A report of one second in two steps, whose writes took so long.
     fn report(begun_unix_ms: u64, nanos: &[u64]) -> Report {

@@ -2,11 +2,11 @@
 
 use hdrhistogram::Histogram;
 use indicatif::{ProgressBar, ProgressStyle};
+use niagara_measure::grouped;
 
 use super::report::Interval;
 use super::run::Watch;
 use super::workload::Phase;
-use crate::grouped::grouped;
 
 /// One line that says how the run goes: the rate, the latency and the errors of the last interval.
 pub struct Progress {

@@ -6,13 +6,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer, Serializer as _, V2DeflateSerializer};
+use niagara_measure::{Latency, nanoseconds};
 use serde::{Deserialize, Serialize};
 
 use super::measure::{Slice, Totals};
 use super::operation::Kind;
 use super::workload::ChainKey;
 use crate::failure::Failure;
-use crate::latency::{Latency, nanoseconds};
 
 /// The figures of one run, or of several that were merged.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -2,9 +2,10 @@
 
 use std::fmt::{self, Display};
 
+use niagara_measure::grouped;
+
 use super::operation::{Kind, Trouble};
 use super::report::Report;
-use crate::grouped::grouped;
 
 impl Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,11 +7,10 @@ use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use h2::RecvStream;
 use h2::client::{self, SendRequest};
 use http::{HeaderMap, Request, StatusCode};
+use niagara_load::Failure;
 use prost::Message;
 use tokio::net::TcpStream;
 use tokio::task;
-
-use niagara_load::Failure;
 
 /// To write a value.
 #[derive(Clone, PartialEq, Message)]

@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hdrhistogram::Histogram;
+use niagara_load::Failure;
+use niagara_load::unix_ms;
+use niagara_measure::{Latency, nanoseconds};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::runtime::Builder;
@@ -17,9 +20,6 @@ use super::api::{
 };
 use crate::peers::store::Driven;
 use crate::peers::work::{KEY_BYTES, KEYS, Pace, Shape, VALUE_BYTES, Work};
-use niagara_load::Failure;
-use niagara_load::unix_ms;
-use niagara_load::{Latency, nanoseconds};
 
 /// An operation that takes longer than this behind the window will not end.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -12,13 +12,14 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use niagara_load::Failure;
+use niagara_namespaces::Host;
+
 use self::api::StatusResponse;
 use super::programs::{Programs, for_clients, for_servers, servers};
 use super::store::{Driven, Store};
 use super::work::{Pace, Shape, Work};
 use crate::run::Run;
-use niagara_load::Failure;
-use niagara_namespaces::Host;
 
 const CLIENTS: u16 = 2379;
 const PEERS: u16 = 2380;

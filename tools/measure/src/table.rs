@@ -1,13 +1,16 @@
-//! Rows of results: aligned for people, CSV for programs.
+//! Rows of results: aligned or in Markdown for people, CSV for programs.
 
 use std::fmt::Write as _;
 
-use indicatif::HumanFloatCount;
+use comfy_table::CellAlignment;
+use comfy_table::presets::NOTHING;
 use serde::{Deserialize, Serialize};
+
+use crate::grouped::grouped;
 
 /// A table of results.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Table {
+pub struct ResultTable {
     /// The name of its file, without an ending.
     pub name: String,
     /// What it shows.
@@ -51,29 +54,24 @@ impl Cell {
         match self {
             Cell::Text(text) => text.clone(),
             Cell::Number(number, _) if !number.is_finite() => "-".into(),
-            Cell::Number(number, digits) => {
-                let text = format!("{number:.*}", usize::from(*digits));
-                // What is set apart are the thousands of whole numbers only.
-                if *digits == 0 { HumanFloatCount(number.round()).to_string() } else { text }
-            }
+            // What is set apart are the thousands of whole numbers only.
+            Cell::Number(number, 0) => grouped(*number),
+            Cell::Number(number, digits) => format!("{number:.*}", usize::from(*digits)),
         }
     }
 
     fn for_programs(&self) -> String {
         match self {
             Cell::Number(number, _) => number.to_string(),
-            Cell::Text(text) if text.contains([',', '"', '\n']) => {
-                format!("\"{}\"", text.replace('"', "\"\""))
-            }
             Cell::Text(text) => text.clone(),
         }
     }
 }
 
-impl Table {
+impl ResultTable {
     /// An empty table.
-    pub fn new<const N: usize>(name: &str, title: &str, columns: [&str; N]) -> Table {
-        Table {
+    pub fn new<const N: usize>(name: &str, title: &str, columns: [&str; N]) -> ResultTable {
+        ResultTable {
             name: name.to_owned(),
             title: title.to_owned(),
             columns: columns.map(str::to_owned).to_vec(),
@@ -93,9 +91,12 @@ impl Table {
 
     /// Comma-separated values, as RFC 4180 has them.
     pub fn csv(&self) -> String {
-        let head = self.columns.iter().map(|head| Cell::from(head.as_str()).for_programs()).collect();
+        let mut out = csv::Writer::from_writer(Vec::new());
         let rows = self.rows.iter().map(|row| row.iter().map(Cell::for_programs).collect());
-        std::iter::once(head).chain(rows).map(|cells: Vec<String>| cells.join(",") + "\n").collect()
+        for row in std::iter::once(self.columns.clone()).chain(rows) {
+            out.write_record(row).expect("a buffer takes all, and all rows are as long as the heads");
+        }
+        String::from_utf8(out.into_inner().expect("a buffer takes all")).expect("cells are text")
     }
 
     /// A table in Markdown.
@@ -112,24 +113,17 @@ impl Table {
         text
     }
 
-    /// Columns under each other.
+    /// Columns under each other, numbers to the right.
     pub fn aligned(&self) -> String {
-        let rows: Vec<Vec<String>> =
-            self.rows.iter().map(|row| row.iter().map(Cell::for_people).collect()).collect();
-        let mut text = format!("{}\n", self.title);
-        for row in std::iter::once(&self.columns).chain(&rows) {
-            let mut line = String::new();
-            for (column, cell) in row.iter().enumerate() {
-                let lengths = rows.iter().map(|row| row[column].chars().count());
-                let width = lengths.chain([self.columns[column].chars().count()]).max().unwrap_or(0);
-                let _ = match self.is_numeric(column) {
-                    true => write!(line, "{cell:>width$}  "),
-                    false => write!(line, "{cell:<width$}  "),
-                };
-            }
-            let _ = writeln!(text, "  {}", line.trim_end());
+        let mut table = comfy_table::Table::new();
+        table.load_style(NOTHING).set_header(&self.columns);
+        table.add_rows(self.rows.iter().map(|row| row.iter().map(Cell::for_people)));
+        for (index, column) in table.column_iter_mut().enumerate() {
+            let right = self.is_numeric(index);
+            column.set_cell_alignment(if right { CellAlignment::Right } else { CellAlignment::Left });
         }
-        text
+        let lines: String = table.lines().map(|line| format!(" {}\n", line.trim_end())).collect();
+        format!("{}\n{lines}", self.title)
     }
 
     fn is_numeric(&self, column: usize) -> bool {
@@ -141,8 +135,8 @@ impl Table {
 mod tests {
     use super::*;
 
-    fn table() -> Table {
-        let mut table = Table::new("t", "A title", ["setting", "writes/s", "p90, ms"]);
+    fn table() -> ResultTable {
+        let mut table = ResultTable::new("t", "A title", ["setting", "writes/s", "p90, ms"]);
         table.row(["R = 1".into(), Cell::Number(1234.4, 0), Cell::Number(0.25, 2)]);
         table.row(["R = 8, \"pinned\"".into(), Cell::Number(9876543.0, 0), Cell::Number(f64::NAN, 2)]);
         table

@@ -36,7 +36,7 @@ impl Latency {
     }
 
     /// Those of values in nanoseconds, each with how often it was seen.
-    pub(crate) fn of_pairs<'a>(pairs: impl Iterator<Item = &'a (u64, u64)>) -> Latency {
+    pub fn of_pairs<'a>(pairs: impl Iterator<Item = &'a (u64, u64)>) -> Latency {
         let mut all = nanoseconds();
         pairs.for_each(|(nanos, count)| all.saturating_record_n(*nanos, *count));
         Latency::of(&all)
