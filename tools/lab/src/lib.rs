@@ -12,7 +12,7 @@
 //! | `figure.rs`, `plot.rs`, `report.rs` | results as pictures, and as a page |
 //! | `facts.rs`, `doctor.rs`, `leftovers.rs` | the machine: what it is, what it allows, what a killed run has left on it |
 //! | `sweep.rs`, `saturation.rs`, `median.rs`, `awake.rs`, `fig3.rs`, `fig4.rs` | the replicated log by itself, at many rates: throughput and latency |
-//! | `cluster.rs`, `server.rs`, `client.rs`, `load.rs`, `usage.rs` | servers and clients as processes, and what they use |
+//! | `cluster.rs`, `server.rs`, `client.rs`, `load.rs`, `timing.rs`, `usage.rs` | servers and clients as processes, for how long, and what they use |
 //! | `fig5/`, `failover/`, `kraft/`, `peers/` | an experiment each |
 
 mod awake;
@@ -38,6 +38,7 @@ mod run;
 mod saturation;
 mod server;
 mod sweep;
+mod timing;
 mod usage;
 
 pub use doctor::{Doctor, doctor};

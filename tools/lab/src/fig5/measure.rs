@@ -13,18 +13,12 @@ use super::setting::{KEY_BYTES, Setting, VALUE_BYTES, Work};
 use crate::cluster::Cluster;
 use crate::load::Generator;
 use crate::run::Run;
+use crate::timing::Timing;
 use crate::usage::{Usage, sent_by_device};
 
 /// Few, since 2-KiB values are to fill links and not memory; enough that no two writers of a key meet often.
 const KEYS: u32 = 2000;
 const LOOK: Duration = Duration::from_millis(200);
-
-/// How long a measurement takes, in seconds.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Pace {
-    pub warm_up: f64,
-    pub seconds: f64,
-}
 
 /// What a measurement has come to.
 #[derive(Clone, Debug, Serialize)]
@@ -57,16 +51,16 @@ pub(super) fn measure(
     cluster: &Cluster,
     setting: &Setting,
     work: Work,
-    pace: Pace,
+    timing: Timing,
     connections: u32,
 ) -> Result<Measured, Failure> {
     let addresses = setting.addresses(cluster);
     if work == Work::Reads {
-        let fill = words(&addresses, work, Pace { warm_up: 0.0, seconds: 0.1 }, connections);
+        let fill = words(&addresses, work, Timing::SHORTEST, connections);
         let fill: Vec<&str> = fill.iter().map(String::as_str).chain(["--fill"]).collect();
         let _: Report = Generator::start(run, network, &fill)?.finish(run)?;
     }
-    let words = words(&addresses, work, pace, connections);
+    let words = words(&addresses, work, timing, connections);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let mut generator = Generator::start(run, network, &words)?;
     let mut samples = Vec::new();
@@ -87,7 +81,7 @@ pub(super) fn measure(
     Ok(summary(&report, first, last))
 }
 
-fn words(addresses: &str, work: Work, pace: Pace, connections: u32) -> Vec<String> {
+fn words(addresses: &str, work: Work, timing: Timing, connections: u32) -> Vec<String> {
     let reads = if work == Work::Reads { "1" } else { "0" };
     [
         ("--http", addresses.to_owned()),
@@ -96,8 +90,8 @@ fn words(addresses: &str, work: Work, pace: Pace, connections: u32) -> Vec<Strin
         ("--keys", KEYS.to_string()),
         ("--key-bytes", KEY_BYTES.to_string()),
         ("--value-bytes", VALUE_BYTES.to_string()),
-        ("--warm-up", pace.warm_up.to_string()),
-        ("--seconds", pace.seconds.to_string()),
+        ("--warm-up", timing.warm_up.to_string()),
+        ("--seconds", timing.seconds.to_string()),
     ]
     .into_iter()
     .fold(vec!["kv".to_owned()], |mut words, (option, value)| {

@@ -18,13 +18,14 @@ mod setting;
 
 use std::sync::Arc;
 
-use measure::{Measured, Pace, measure};
+use measure::{Measured, measure};
 use niagara_load::Failure;
 use niagara_namespaces::Namespaces;
 use results::Results;
 use setting::{SETTINGS, Work};
 
 use super::run::Run;
+use crate::timing::Timing;
 
 /// The most links of any setting.
 const LINKS: u16 = 4;
@@ -40,26 +41,26 @@ const CONNECTIONS: u32 = 384;
 pub(super) fn conduct(run: &mut Run) -> Result<(), Failure> {
     let network = Arc::new(Namespaces::create_with_clients_on_links(setting::SERVERS, LINKS)?);
     let rounds: usize = run.either(2, 5);
-    let pace = run.either(Pace { warm_up: 1.0, seconds: 3.0 }, Pace { warm_up: 2.0, seconds: 8.0 });
+    let timing = run.either(Timing { warm_up: 1.0, seconds: 3.0 }, Timing { warm_up: 2.0, seconds: 8.0 });
     run.steps(rounds * SETTINGS.len() * Work::ALL.len());
     let mbit = match (run.particulars.link_mbit, run.particulars.paper_links) {
         (Some(mbit), _) => mbit,
         (None, true) => PAPER_MBIT,
-        (None, false) => calibrate(run, &network, pace)?,
+        (None, false) => calibrate(run, &network, timing)?,
     };
     throttle(&network, mbit)?;
     if !run.quick() {
-        let table = results::connections(&try_connections(run, &network, pace)?);
+        let table = results::connections(&try_connections(run, &network, timing)?);
         run.table(table)?;
     }
-    let mut results = Results::new(mbit, pace);
+    let mut results = Results::new(mbit, timing);
     // Round after round, so that whatever else the machine does meets all settings alike.
     for round in 1..=rounds {
         for setting in &SETTINGS {
             let cluster = setting.start(run, &network)?;
             for work in Work::ALL {
                 run.step(format!("round {round} of {rounds}: {}, {}", setting.name, work.name()))?;
-                let measured = measure(run, &network, &cluster, setting, work, pace, CONNECTIONS)?;
+                let measured = measure(run, &network, &cluster, setting, work, timing, CONNECTIONS)?;
                 run.raw(&format!("{}-{}-{round}", setting.file, work.file()), &measured)?;
                 results.add(setting, work, measured);
             }
@@ -79,14 +80,14 @@ fn throttle(network: &Namespaces, mbit: u32) -> Result<(), Failure> {
 
 /// The rate of a link at which four of them use a third of what the processors can write, and a half of what they can read:
 /// processors are then not what limits. In megabits per second.
-fn calibrate(run: &mut Run, network: &Arc<Namespaces>, pace: Pace) -> Result<u32, Failure> {
+fn calibrate(run: &mut Run, network: &Arc<Namespaces>, timing: Timing) -> Result<u32, Failure> {
     run.steps(Work::ALL.len());
     let setting = setting::all_links();
     let cluster = setting.start(run, network)?;
     let mut mbits = Vec::new();
     for work in Work::ALL {
         run.step(format!("calibration: {} without throttled links", work.name()))?;
-        let measured = measure(run, network, &cluster, setting, work, pace, CONNECTIONS)?;
+        let measured = measure(run, network, &cluster, setting, work, timing, CONNECTIONS)?;
         run.raw(&format!("calibration-{}", work.file()), &measured)?;
         let share = match work {
             Work::Writes => 1.0 / 3.0,
@@ -111,7 +112,7 @@ fn calibrate(run: &mut Run, network: &Arc<Namespaces>, pace: Pace) -> Result<u32
 fn try_connections(
     run: &mut Run,
     network: &Arc<Namespaces>,
-    pace: Pace,
+    timing: Timing,
 ) -> Result<Vec<(u32, Measured)>, Failure> {
     let tried =
         [CONNECTIONS / 16, CONNECTIONS / 8, CONNECTIONS / 4, CONNECTIONS / 2, CONNECTIONS, CONNECTIONS * 2];
@@ -121,7 +122,7 @@ fn try_connections(
     let mut all = Vec::new();
     for connections in tried {
         run.step(format!("{connections} connections"))?;
-        all.push((connections, measure(run, network, &cluster, setting, Work::Writes, pace, connections)?));
+        all.push((connections, measure(run, network, &cluster, setting, Work::Writes, timing, connections)?));
     }
     Ok(all)
 }

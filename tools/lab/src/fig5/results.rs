@@ -3,11 +3,12 @@
 use niagara_load::Failure;
 use niagara_measure::{Cell, ResultTable};
 
-use super::measure::{Measured, Pace};
+use super::measure::Measured;
 use super::setting::{Curve, SETTINGS, Setting, Work};
 use super::{CONNECTIONS, LINKS};
 use crate::figure::{Axis, Figure, SeriesKind};
 use crate::run::Run;
+use crate::timing::Timing;
 
 /// Writes with four links compared with one, in the paper.
 const PAPER_WRITES: f64 = 2.6;
@@ -20,13 +21,13 @@ const SAME_WITHIN: f64 = 0.03;
 /// All that was measured.
 pub(super) struct Results {
     mbit: u32,
-    pace: Pace,
+    timing: Timing,
     all: Vec<(&'static str, Work, Measured)>,
 }
 
 impl Results {
-    pub fn new(mbit: u32, pace: Pace) -> Results {
-        Results { mbit, pace, all: Vec::new() }
+    pub fn new(mbit: u32, timing: Timing) -> Results {
+        Results { mbit, timing, all: Vec::new() }
     }
 
     pub fn add(&mut self, setting: &Setting, work: Work, measured: Measured) {
@@ -224,7 +225,7 @@ impl Results {
             "Each link is an Ethernet segment of its own; every server's end sends at most {} Mbit/s (token bucket), clients' ends are \
              not held back. {CONNECTIONS} clients, each with one request in flight, keep their connections, which are spread over all \
              servers and all links of the setting; medians of rounds of {} s. Durability is `memory`, so that no disk limits.",
-            self.mbit, self.pace.seconds
+            self.mbit, self.timing.seconds
         ));
         run.note(
             "What limits writes: a group's leader sends each value to two followers over the group's own link, so two copies leave on \

@@ -5,14 +5,15 @@ use niagara_load::drive::Report;
 use niagara_namespaces::Namespaces;
 
 use super::store::Driven;
-use super::work::{KEY_BYTES, KEYS, Pace, Shape, VALUE_BYTES, Work};
+use super::work::{KEY_BYTES, KEYS, Shape, Stint, VALUE_BYTES, Work};
 use crate::load::Generator;
 use crate::run::Run;
+use crate::timing::Timing;
 
 /// Sets every key. The target is the options that name servers.
 pub(super) fn fill(run: &Run, network: &Namespaces, target: &[String]) -> Result<(), Failure> {
-    let (shape, pace) = (Shape { connections: 16, pipeline: 1 }, Pace { warm_up: 0.0, seconds: 0.1 });
-    let mut words = words(target, Work::Reads, shape, pace);
+    let shape = Shape { connections: 16, pipeline: 1 };
+    let mut words = words(target, Stint { work: Work::Reads, shape, timing: Timing::SHORTEST });
     words.push("--fill".into());
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     Generator::start(run, network, &words)?.finish::<Report>(run).map(drop)
@@ -23,12 +24,10 @@ pub(super) fn drive(
     run: &Run,
     network: &Namespaces,
     target: &[String],
-    work: Work,
-    shape: Shape,
-    pace: Pace,
+    stint: Stint,
     look: &mut dyn FnMut() -> Result<(), Failure>,
 ) -> Result<Driven, Failure> {
-    let words = words(target, work, shape, pace);
+    let words = words(target, stint);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let mut generator = Generator::start(run, network, &words)?;
     while !generator.has_ended()? {
@@ -37,7 +36,8 @@ pub(super) fn drive(
     generator.finish::<Report>(run).map(|report| Driven::from(&report))
 }
 
-fn words(target: &[String], work: Work, shape: Shape, pace: Pace) -> Vec<String> {
+fn words(target: &[String], stint: Stint) -> Vec<String> {
+    let Stint { work, shape, timing } = stint;
     let consistency = if work == Work::WeakReads { "weak" } else { "strong" };
     let options = [
         ("--reads", work.reads().to_string()),
@@ -47,8 +47,8 @@ fn words(target: &[String], work: Work, shape: Shape, pace: Pace) -> Vec<String>
         ("--keys", KEYS.to_string()),
         ("--key-bytes", KEY_BYTES.to_string()),
         ("--value-bytes", VALUE_BYTES.to_string()),
-        ("--warm-up", pace.warm_up.to_string()),
-        ("--seconds", pace.seconds.to_string()),
+        ("--warm-up", timing.warm_up.to_string()),
+        ("--seconds", timing.seconds.to_string()),
     ];
     let options = options.into_iter().flat_map(|(option, value)| [option.to_owned(), value]);
     ["kv".to_owned()].into_iter().chain(target.iter().cloned()).chain(options).collect()

@@ -26,12 +26,13 @@ mod work;
 use niagara_load::Failure;
 
 use self::contender::Contender;
-use self::work::{Pace, Shape, Work};
+use self::work::{Shape, Stint, Work};
 use super::run::Run;
+use crate::timing::Timing;
 
 /// Conducts it.
 pub(super) fn conduct(run: &mut Run) -> Result<(), Failure> {
-    let pace = run.either(Pace { warm_up: 0.3, seconds: 1.0 }, Pace { warm_up: 1.0, seconds: 5.0 });
+    let timing = run.either(Timing { warm_up: 0.3, seconds: 1.0 }, Timing { warm_up: 1.0, seconds: 5.0 });
     let shapes = run.either(Shape::FEW, Shape::ALL);
     let mut contenders = Vec::new();
     for contender in Contender::all() {
@@ -61,7 +62,7 @@ pub(super) fn conduct(run: &mut Run) -> Result<(), Failure> {
         store.fill(run)?;
         for (work, shape) in pairs {
             run.step(format!("{}: {}, {}", contender.name(), work.name(), shape.name()))?;
-            measured.push(store::measure(run, store.as_ref(), contender, work, shape, pace)?);
+            measured.push(store::measure(run, store.as_ref(), contender, Stint { work, shape, timing })?);
         }
         store.await_agreement(run)?;
     }

@@ -10,7 +10,7 @@ use super::contender::Protocol;
 use super::generator;
 use super::programs::SERVERS;
 use super::store::{Driven, Store};
-use super::work::{Pace, Shape, Work};
+use super::work::Stint;
 use crate::cluster::{Cluster, ClusterPlan};
 use crate::run::Run;
 
@@ -57,12 +57,10 @@ impl Store for Niagara {
     fn drive(
         &self,
         run: &Run,
-        work: Work,
-        shape: Shape,
-        pace: Pace,
+        stint: Stint,
         look: &mut dyn FnMut() -> Result<(), Failure>,
     ) -> Result<Driven, Failure> {
-        generator::drive(run, &self.network, &self.target(), work, shape, pace, look)
+        generator::drive(run, &self.network, &self.target(), stint, look)
     }
 
     fn await_agreement(&self, run: &Run) -> Result<(), Failure> {

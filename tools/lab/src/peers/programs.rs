@@ -26,7 +26,7 @@ pub(super) struct Programs {
 
 impl Programs {
     /// Starts a program on all servers. The arguments of each follow from its id and its own directory for data.
-    pub fn start(program: &str, arguments: impl Fn(u64, &Path) -> Vec<String>) -> Result<Programs, Failure> {
+    pub fn start(program: &str, configure: impl Fn(&mut Command, u64, &Path)) -> Result<Programs, Failure> {
         // One link among the servers: these have one address each.
         let network = Arc::new(Namespaces::create(SERVERS, 1)?);
         let mut programs = Programs { network, files: leftovers::directory()?, processes: Vec::new() };
@@ -36,12 +36,8 @@ impl Programs {
             fs::create_dir(&data)?;
             let log = File::create(programs.log(server))?;
             let mut command = Command::new(&path);
-            command.args(arguments(server, &data)).current_dir(&data);
-            // What the user's environment says is for the user's own servers.
-            let own = |name: &std::ffi::OsString| name.to_string_lossy().starts_with("ETCD_");
-            std::env::vars_os().filter(|(name, _)| own(name)).for_each(|(name, _)| {
-                command.env_remove(name);
-            });
+            configure(&mut command, server, &data);
+            command.current_dir(&data);
             command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
             let spawn = || command.spawn().map_err(Failure::io(format!("cannot start {program}")));
             let child = programs.network.inside(Host::Server(server), spawn)??;

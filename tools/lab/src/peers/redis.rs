@@ -11,7 +11,7 @@ use niagara_namespaces::{Host, Subnet};
 use super::generator;
 use super::programs::{Programs, for_clients, servers};
 use super::store::{Driven, Store};
-use super::work::{Pace, Shape, Work};
+use super::work::{Stint, Work};
 use crate::run::Run;
 
 const PORT: u16 = 6379;
@@ -25,7 +25,9 @@ pub(super) struct Redis(Programs);
 
 impl Redis {
     pub fn start(run: &Run, durability: Durability) -> Result<Redis, Failure> {
-        let redis = Redis(Programs::start("redis-server", |server, _| arguments(server, durability))?);
+        let redis = Redis(Programs::start("redis-server", |command, server, _| {
+            command.args(arguments(server, durability));
+        })?);
         redis.await_replicas(run)?;
         Ok(redis)
     }
@@ -104,21 +106,19 @@ impl Store for Redis {
     fn drive(
         &self,
         run: &Run,
-        work: Work,
-        shape: Shape,
-        pace: Pace,
+        stint: Stint,
         look: &mut dyn FnMut() -> Result<(), Failure>,
     ) -> Result<Driven, Failure> {
         let all = || servers().map(|server| for_clients(server, PORT)).collect::<Vec<_>>().join(",");
-        let (target, work) = match work {
+        let (target, work) = match stint.work {
             // Which server is asked is all there is to it: a server's own state is what each of them gives.
             Work::WeakReads => (vec!["--redis".into(), all()], Work::Reads),
-            Work::Reads => (vec!["--redis".into(), for_clients(PRIMARY, PORT)], work),
+            Work::Reads => (vec!["--redis".into(), for_clients(PRIMARY, PORT)], stint.work),
             Work::Writes | Work::Mixed => {
-                (vec!["--redis".into(), for_clients(PRIMARY, PORT), "--wait".into(), "1".into()], work)
+                (vec!["--redis".into(), for_clients(PRIMARY, PORT), "--wait".into(), "1".into()], stint.work)
             }
         };
-        generator::drive(run, &self.0.network, &target, work, shape, pace, look)
+        generator::drive(run, &self.0.network, &target, Stint { work, ..stint }, look)
     }
 
     fn await_agreement(&self, run: &Run) -> Result<(), Failure> {

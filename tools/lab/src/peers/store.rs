@@ -9,7 +9,7 @@ use niagara_measure::Latency;
 use serde::Serialize;
 
 use super::contender::Contender;
-use super::work::{Pace, Shape, Work};
+use super::work::{Shape, Stint, Work};
 use crate::run::Run;
 use crate::usage::Usage;
 
@@ -27,9 +27,7 @@ pub(super) trait Store {
     fn drive(
         &self,
         run: &Run,
-        work: Work,
-        shape: Shape,
-        pace: Pace,
+        stint: Stint,
         look: &mut dyn FnMut() -> Result<(), Failure>,
     ) -> Result<Driven, Failure>;
 
@@ -83,9 +81,7 @@ pub(super) fn measure(
     run: &Run,
     store: &dyn Store,
     contender: Contender,
-    work: Work,
-    shape: Shape,
-    pace: Pace,
+    stint: Stint,
 ) -> Result<Measured, Failure> {
     let processes = store.processes()?;
     let mut samples = Vec::new();
@@ -93,7 +89,8 @@ pub(super) fn measure(
         samples.push(Sample::take(&processes)?);
         run.sleep(LOOK)
     };
-    let driven = store.drive(run, work, shape, pace, &mut look)?;
+    let driven = store.drive(run, stint, &mut look)?;
+    let Stint { work, shape, .. } = stint;
     let (name, work_name) = (contender.name(), work.name());
     if driven.completed == 0 || driven.misses > 0 {
         let Driven { completed, errors, misses, .. } = driven;

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::timing::Timing;
+
 /// Keys that are written and read, all alike.
 pub(super) const KEYS: u32 = 10_000;
 pub(super) const KEY_BYTES: usize = 16;
@@ -74,9 +76,10 @@ impl Shape {
     }
 }
 
-/// How long a measurement takes, in seconds.
+/// One measurement of a store: what is asked of it, in what shape, and for how long.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pace {
-    pub warm_up: f64,
-    pub seconds: f64,
+pub(super) struct Stint {
+    pub work: Work,
+    pub shape: Shape,
+    pub timing: Timing,
 }

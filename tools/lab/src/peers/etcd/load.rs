@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hdrhistogram::Histogram;
+use niagara_etcd::{Connection, MemberState};
 use niagara_load::Failure;
 use niagara_load::unix_ms;
 use niagara_measure::{Latency, nanoseconds};
@@ -15,11 +16,8 @@ use tokio::runtime::Builder;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time;
 
-use super::api::{
-    Connection, Method, PutRequest, PutResponse, RangeRequest, RangeResponse, StatusRequest, StatusResponse,
-};
 use crate::peers::store::Driven;
-use crate::peers::work::{KEY_BYTES, KEYS, Pace, Shape, VALUE_BYTES, Work};
+use crate::peers::work::{KEY_BYTES, KEYS, Stint, VALUE_BYTES, Work};
 
 /// An operation that takes longer than this behind the window will not end.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -27,9 +25,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(10);
 /// Clients that set all keys.
 const FILLERS: u32 = 16;
+const VALUE: Bytes = Bytes::from_static(&[b'v'; VALUE_BYTES]);
 
 /// What the clients of a measurement share.
-struct Load {
+struct EtcdLoad {
     work: Work,
     opens: Instant,
     closes: Instant,
@@ -44,17 +43,18 @@ struct Seen {
 }
 
 /// Drives servers for the time of a measurement. Connections are spread over them round robin.
-pub(super) fn drive(addresses: &[String], work: Work, shape: Shape, pace: Pace) -> Result<Driven, Failure> {
+pub(super) fn drive(addresses: &[String], stint: Stint) -> Result<Driven, Failure> {
+    let Stint { work, shape, timing } = stint;
     on_this_thread(async {
         let mut connections = Vec::new();
         for address in addresses.iter().cycle().take(shape.connections as usize) {
             connections.push(Connection::open(address).await?);
         }
-        let opens = Instant::now() + Duration::from_secs_f64(pace.warm_up);
-        let begun_unix_ms = unix_ms() + (1000.0 * pace.warm_up) as u64;
-        let closes = opens + Duration::from_secs_f64(pace.seconds);
+        let opens = Instant::now() + Duration::from_secs_f64(timing.warm_up);
+        let begun_unix_ms = unix_ms() + (1000.0 * timing.warm_up) as u64;
+        let closes = opens + Duration::from_secs_f64(timing.seconds);
         let seen = RefCell::new(Seen { nanos: nanoseconds(), errors: 0, misses: 0 });
-        let load = Rc::new(Load { work, opens, closes, seen });
+        let load = Rc::new(EtcdLoad { work, opens, closes, seen });
         let mut clients = JoinSet::new();
         for number in 0..shape.in_flight() {
             let connection = connections[(number % shape.connections) as usize].clone();
@@ -65,7 +65,7 @@ pub(super) fn drive(addresses: &[String], work: Work, shape: Shape, pace: Pace) 
         let seen = load.seen.borrow();
         Ok(Driven {
             begun_unix_ms,
-            seconds: pace.seconds,
+            seconds: timing.seconds,
             completed: seen.nanos.len(),
             latency: Latency::of(&seen.nanos),
             errors: seen.errors,
@@ -75,16 +75,16 @@ pub(super) fn drive(addresses: &[String], work: Work, shape: Shape, pace: Pace) 
 }
 
 /// One operation after the other.
-async fn client(load: Rc<Load>, connection: Connection, seed: u64) {
+async fn client(load: Rc<EtcdLoad>, connection: Connection, seed: u64) {
     let mut random = SmallRng::seed_from_u64(seed);
     let mut last = Instant::now();
     while last < load.closes {
         let key = key(random.random_range(0..KEYS));
         let begun = Instant::now();
         let found = if random.random_bool(load.work.reads()) {
-            get(&connection, key, load.work == Work::WeakReads).await
+            connection.has(key, load.work == Work::WeakReads).await
         } else {
-            put(&connection, key).await.map(|()| true)
+            connection.put(key, VALUE).await.map(|_| true)
         };
         last = Instant::now();
         let failed = found.is_err();
@@ -119,7 +119,7 @@ pub(super) fn fill(address: &str) -> Result<(), Failure> {
             let connection = connection.clone();
             fillers.spawn_local(async move {
                 for number in (first..KEYS).step_by(FILLERS as usize) {
-                    put(&connection, key(number)).await?;
+                    connection.put(key(number), VALUE).await?;
                 }
                 Ok(())
             });
@@ -129,23 +129,11 @@ pub(super) fn fill(address: &str) -> Result<(), Failure> {
 }
 
 /// How a server is.
-pub(super) fn status(address: &str) -> Result<StatusResponse, Failure> {
+pub(super) fn status(address: &str) -> Result<MemberState, Failure> {
     on_this_thread(async {
-        let ask = async { Connection::open(address).await?.call(Method::Status, &StatusRequest {}).await };
-        time::timeout(PATIENCE, ask).await.map_err(|_| Failure::new("etcd gives no status"))?
+        let ask = async { Connection::open(address).await?.status().await };
+        Ok(time::timeout(PATIENCE, ask).await.map_err(|_| Failure::new("etcd gives no status"))??)
     })
-}
-
-async fn put(connection: &Connection, key: Bytes) -> Result<(), Failure> {
-    const VALUE: Bytes = Bytes::from_static(&[b'v'; VALUE_BYTES]);
-    let _: PutResponse = connection.call(Method::Put, &PutRequest { key, value: VALUE }).await?;
-    Ok(())
-}
-
-/// Whether there is such a key.
-async fn get(connection: &Connection, key: Bytes, serializable: bool) -> Result<bool, Failure> {
-    let found: RangeResponse = connection.call(Method::Range, &RangeRequest { key, serializable }).await?;
-    Ok(found.count == 1)
 }
 
 fn key(number: u32) -> Bytes {

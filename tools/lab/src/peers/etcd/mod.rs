@@ -1,24 +1,17 @@
-//! etcd, over gRPC: its gateway for JSON would cost it much, and nobody in earnest uses it.
-//!
-//! | file | holds |
-//! |---|---|
-//! | `api.rs` | messages and calls |
-//! | `load.rs` | the clients |
+//! etcd, over gRPC. The clients are in `load.rs`.
 
-mod api;
 mod load;
 
-use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use niagara_etcd::{MemberState, ServerUrls};
 use niagara_load::Failure;
 use niagara_namespaces::Host;
 
-use self::api::StatusResponse;
 use super::programs::{Programs, for_clients, for_servers, servers};
 use super::store::{Driven, Store};
-use super::work::{Pace, Shape, Work};
+use super::work::Stint;
 use crate::run::Run;
 
 const CLIENTS: u16 = 2379;
@@ -34,7 +27,9 @@ pub(super) struct Etcd {
 
 impl Etcd {
     pub fn start(run: &Run, syncs: bool) -> Result<Etcd, Failure> {
-        let programs = Programs::start("etcd", |server, data| arguments(server, data, syncs))?;
+        let programs = Programs::start("etcd", |command, server, data| {
+            niagara_etcd::configure(command, &urls(), server as usize - 1, data, syncs);
+        })?;
         let mut etcd = Etcd { programs, addresses: addresses() };
         let states = etcd.await_states(run, "did not elect a leader", |states| leader(states).is_some())?;
         etcd.addresses.rotate_left(leader(&states).expect("it was waited for"));
@@ -46,8 +41,8 @@ impl Etcd {
         &self,
         run: &Run,
         trouble: &str,
-        wanted: impl Fn(&[StatusResponse]) -> bool,
-    ) -> Result<Vec<StatusResponse>, Failure> {
+        wanted: impl Fn(&[MemberState]) -> bool,
+    ) -> Result<Vec<MemberState>, Failure> {
         let states = || {
             let ask = || addresses().iter().map(|address| load::status(address)).collect();
             let states: Result<Vec<_>, Failure> = self.programs.network.inside(Host::Clients, ask)?;
@@ -70,45 +65,23 @@ fn addresses() -> Vec<String> {
 }
 
 /// The place of the leader among the servers, if all know the same.
-fn leader(states: &[StatusResponse]) -> Option<usize> {
+fn leader(states: &[MemberState]) -> Option<usize> {
     let leader = states.first()?.leader;
     let agreed = states.iter().all(|state| state.leader == leader);
-    let is_leader =
-        |state: &StatusResponse| state.header.as_ref().is_some_and(|header| header.member == leader);
-    states.iter().position(is_leader).filter(|_| agreed)
+    states.iter().position(|state| state.member == leader).filter(|_| agreed)
 }
 
 /// Whether all servers have executed the same puts.
-fn are_level(states: &[StatusResponse]) -> bool {
-    let revision = |state: &StatusResponse| state.header.as_ref().map(|header| header.revision);
-    states.iter().all(|state| revision(state).is_some() && revision(state) == revision(&states[0]))
+fn are_level(states: &[MemberState]) -> bool {
+    states.iter().all(|state| state.revision == states[0].revision)
 }
 
-fn arguments(server: u64, data: &Path, syncs: bool) -> Vec<String> {
-    let name = |server| format!("server-{server}");
-    let peer = |server| format!("http://{}", for_servers(server, PEERS));
-    let client = format!("http://{}", for_clients(server, CLIENTS));
-    let cluster: Vec<String> = servers().map(|server| format!("{}={}", name(server), peer(server))).collect();
-    let mut words = Vec::new();
-    for (option, value) in [
-        ("--name", name(server)),
-        ("--data-dir", data.join("data").display().to_string()),
-        ("--listen-client-urls", client.clone()),
-        ("--advertise-client-urls", client),
-        ("--listen-peer-urls", peer(server)),
-        ("--initial-advertise-peer-urls", peer(server)),
-        ("--initial-cluster", cluster.join(",")),
-        ("--initial-cluster-state", "new".into()),
-        ("--logger", "zap".into()),
-        ("--log-level", "error".into()),
-        // A machine that all servers share may not run one of them for a while: that is no reason for an election.
-        ("--heartbeat-interval", "300".into()),
-        ("--election-timeout", "3000".into()),
-    ] {
-        words.extend([option.to_owned(), value]);
-    }
-    words.extend((!syncs).then(|| "--unsafe-no-fsync".into()));
-    words
+fn urls() -> Vec<ServerUrls> {
+    let of = |server| ServerUrls {
+        clients: format!("http://{}", for_clients(server, CLIENTS)),
+        peers: format!("http://{}", for_servers(server, PEERS)),
+    };
+    servers().map(of).collect()
 }
 
 impl Store for Etcd {
@@ -123,14 +96,11 @@ impl Store for Etcd {
     fn drive(
         &self,
         _run: &Run,
-        work: Work,
-        shape: Shape,
-        pace: Pace,
+        stint: Stint,
         look: &mut dyn FnMut() -> Result<(), Failure>,
     ) -> Result<Driven, Failure> {
         thread::scope(|scope| {
-            let clients =
-                scope.spawn(|| self.among_clients(|| load::drive(&self.addresses, work, shape, pace)));
+            let clients = scope.spawn(|| self.among_clients(|| load::drive(&self.addresses, stint)));
             while !clients.is_finished() {
                 look()?;
             }
@@ -145,11 +115,10 @@ impl Store for Etcd {
 
 #[cfg(test)]
 mod tests {
-    use super::api::Header;
     use super::*;
 
-    fn state(member: u64, leader: u64, revision: i64) -> StatusResponse {
-        StatusResponse { header: Some(Header { member, revision }), leader }
+    fn state(member: u64, leader: u64, revision: i64) -> MemberState {
+        MemberState { member, revision, leader }
     }
 
     #[test]
@@ -164,6 +133,5 @@ mod tests {
     fn servers_are_level_at_the_same_revision() {
         assert!(are_level(&[state(7, 7, 5), state(9, 7, 5)]));
         assert!(!are_level(&[state(7, 7, 5), state(9, 7, 4)]));
-        assert!(!are_level(&[StatusResponse::default()]));
     }
 }

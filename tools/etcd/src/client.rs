@@ -1,74 +1,35 @@
-//! The few messages of etcd's API that are used, and calls over gRPC: one HTTP/2 stream for each.
-//!
-//! With so few messages, no code needs to be generated. The numbers are those of the fields in etcd's `rpc.proto`; fields that are
-//! left out are skipped when they come.
+//! Calls over gRPC. The clients of a measurement are to take as little as possible from the servers, so there is nothing between
+//! them and HTTP/2.
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use h2::RecvStream;
 use h2::client::{self, SendRequest};
 use http::{HeaderMap, Request, StatusCode};
-use niagara_load::Failure;
 use prost::Message;
 use tokio::net::TcpStream;
 use tokio::task;
 
-/// To write a value.
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct PutRequest {
-    #[prost(bytes = "bytes", tag = "1")]
-    pub key: Bytes,
-    #[prost(bytes = "bytes", tag = "2")]
-    pub value: Bytes,
-}
+use crate::messages::{PutRequest, PutResponse, RangeRequest, RangeResponse, StatusRequest, StatusResponse};
 
-/// A value was written.
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct PutResponse {}
+/// Why a call has no answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct CallFailed(String);
 
-/// To read the value of a key.
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct RangeRequest {
-    #[prost(bytes = "bytes", tag = "1")]
-    pub key: Bytes,
-    /// From the server's own state, rather than linearizable.
-    #[prost(bool, tag = "7")]
-    pub serializable: bool,
-}
-
-/// What was found.
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct RangeResponse {
-    #[prost(int64, tag = "4")]
-    pub count: i64,
-}
-
-/// To ask one server how it is.
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct StatusRequest {}
-
-/// What every answer begins with.
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct Header {
-    #[prost(uint64, tag = "2")]
+/// What a server says of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemberState {
+    /// Its number.
     pub member: u64,
     /// Of the whole store: each put makes one.
-    #[prost(int64, tag = "3")]
     pub revision: i64,
-}
-
-/// How it is.
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct StatusResponse {
-    #[prost(message, optional, tag = "1")]
-    pub header: Option<Header>,
     /// The member that it believes to lead; 0 if none.
-    #[prost(uint64, tag = "4")]
     pub leader: u64,
 }
 
 /// A method of the API.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Method {
+enum Method {
     Put,
     Range,
     Status,
@@ -86,28 +47,60 @@ impl Method {
 
 /// A connection to one server. Its copies share it.
 #[derive(Clone)]
-pub(super) struct Connection {
+pub struct Connection {
     streams: SendRequest<Bytes>,
     address: String,
 }
 
 impl Connection {
-    /// Opens one. Must be called within a `LocalSet`, where its own work is done.
-    pub async fn open(address: &str) -> Result<Connection, Failure> {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
+    /// Opens one to a host and port. Must be called within a `LocalSet`, where its own work is done.
+    ///
+    /// # Errors
+    /// When nobody answers there.
+    pub async fn open(address: &str) -> Result<Connection, CallFailed> {
+        let unreachable = |error| CallFailed(format!("cannot connect to {address}: {error}"));
+        let stream = TcpStream::connect(address).await.map_err(unreachable)?;
+        stream.set_nodelay(true).map_err(unreachable)?;
         let (streams, connection) = client::handshake(stream).await.map_err(|error| failed(&error))?;
         // When it breaks, the calls on it fail, and say so.
         task::spawn_local(async move { drop(connection.await) });
         Ok(Connection { streams, address: address.to_owned() })
     }
 
+    /// Writes a value, and gives the revision that this made.
+    ///
+    /// # Errors
+    /// What the server answers, or that it does not.
+    pub async fn put(&self, key: Bytes, value: Bytes) -> Result<i64, CallFailed> {
+        let answer: PutResponse = self.call(Method::Put, &PutRequest { key, value }).await?;
+        Ok(answer.header.ok_or_else(unclear)?.revision)
+    }
+
+    /// Whether there is such a key: in the server's own state, or, linearizable, in that of all of them.
+    ///
+    /// # Errors
+    /// What the server answers, or that it does not.
+    pub async fn has(&self, key: Bytes, serializable: bool) -> Result<bool, CallFailed> {
+        let found: RangeResponse = self.call(Method::Range, &RangeRequest { key, serializable }).await?;
+        Ok(found.count == 1)
+    }
+
+    /// How the server is.
+    ///
+    /// # Errors
+    /// What it answers, or that it does not.
+    pub async fn status(&self) -> Result<MemberState, CallFailed> {
+        let StatusResponse { header, leader } = self.call(Method::Status, &StatusRequest {}).await?;
+        let header = header.ok_or_else(unclear)?;
+        Ok(MemberState { member: header.member, revision: header.revision, leader })
+    }
+
     /// Calls a method, and waits for its answer.
-    pub async fn call<A: Message + Default>(
+    async fn call<A: Message + Default>(
         &self,
         method: Method,
         request: &impl Message,
-    ) -> Result<A, Failure> {
+    ) -> Result<A, CallFailed> {
         let head = Request::post(format!("http://{}{}", self.address, method.path()))
             .header("content-type", "application/grpc")
             .header("te", "trailers")
@@ -118,7 +111,7 @@ impl Connection {
         body.send_data(frame(request), true).map_err(|error| failed(&error))?;
         let response = response.await.map_err(|error| failed(&error))?;
         if response.status() != StatusCode::OK {
-            return Err(Failure::new(format!("etcd answered with HTTP status {}", response.status())));
+            return Err(CallFailed(format!("etcd answered with HTTP status {}", response.status())));
         }
         check(response.headers())?;
         let mut body = response.into_body();
@@ -129,8 +122,8 @@ impl Connection {
     }
 }
 
-fn failed(error: &h2::Error) -> Failure {
-    Failure::new(format!("a call to etcd failed: {error}"))
+fn failed(error: &h2::Error) -> CallFailed {
+    CallFailed(format!("a call to etcd failed: {error}"))
 }
 
 /// A message as gRPC sends it: not compressed, and with its length.
@@ -143,8 +136,11 @@ fn frame(message: &impl Message) -> Bytes {
     frame.freeze()
 }
 
-fn unframe<A: Message + Default>(mut bytes: Bytes) -> Result<A, Failure> {
-    let unclear = || Failure::new("etcd's answer is no message of its API");
+fn unclear() -> CallFailed {
+    CallFailed("etcd's answer is no message of its API".into())
+}
+
+fn unframe<A: Message + Default>(mut bytes: Bytes) -> Result<A, CallFailed> {
     let (compressed, length) =
         bytes.try_get_u8().and_then(|flag| Ok((flag, bytes.try_get_u32()?))).map_err(|_| unclear())?;
     if compressed != 0 || bytes.len() != length as usize {
@@ -164,13 +160,13 @@ async fn read(body: &mut RecvStream) -> Result<Bytes, h2::Error> {
 }
 
 /// The outcome of a call stands behind its answer, or before it where there is none.
-fn check(headers: &HeaderMap) -> Result<(), Failure> {
+fn check(headers: &HeaderMap) -> Result<(), CallFailed> {
     let text = |name| headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     match text("grpc-status").as_deref() {
         None | Some("0") => Ok(()),
         Some(status) => {
             let why = text("grpc-message").unwrap_or_default();
-            Err(Failure::new(format!("etcd refused a call: status {status}, {why}")))
+            Err(CallFailed(format!("etcd refused a call: status {status}, {why}")))
         }
     }
 }
