@@ -61,7 +61,10 @@ impl Connection {
         let unreachable = |error| CallFailed(format!("cannot connect to {address}: {error}"));
         let stream = TcpStream::connect(address).await.map_err(unreachable)?;
         stream.set_nodelay(true).map_err(unreachable)?;
-        let (streams, connection) = client::handshake(stream).await.map_err(|error| failed(&error))?;
+        let mut settings = client::Builder::new();
+        // Thousands of calls may be under way, and their small answers come all at once: from this server that is no attack.
+        settings.data_frame_budget(usize::MAX);
+        let (streams, connection) = settings.handshake(stream).await.map_err(|error| failed(&error))?;
         // When it breaks, the calls on it fail, and say so.
         task::spawn_local(async move { drop(connection.await) });
         Ok(Connection { streams, address: address.to_owned() })

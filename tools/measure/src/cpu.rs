@@ -44,6 +44,14 @@ pub fn cpu_time(process: u32) -> io::Result<Duration> {
         .ok_or_else(|| io::Error::other(format!("cannot understand {path}: {stat}")))
 }
 
+/// That of several processes together, in seconds.
+///
+/// # Errors
+/// When one of them has ended.
+pub fn cpu_seconds(processes: &[u32]) -> io::Result<f64> {
+    processes.iter().map(|process| cpu_time(*process).map(|time| time.as_secs_f64())).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -36,7 +36,7 @@ pub enum Durability {
 
 /// The work.
 #[derive(Clone, Debug, Args)]
-pub struct Plan {
+pub struct PeerWork {
     /// Bytes of each command: 16 for an append, 2048 for the write of a value.
     #[arg(long, value_name = "BYTES", default_value_t = 16, value_parser = clap::value_parser!(u32).range(8..=1_048_576))]
     pub payload: u32,
@@ -79,7 +79,7 @@ impl fmt::Display for Durability {
     }
 }
 
-impl Plan {
+impl PeerWork {
     /// The window of time that counts.
     pub fn time(&self) -> Duration {
         Duration::from_secs(u64::from(self.seconds))
@@ -87,7 +87,7 @@ impl Plan {
 
     /// The command line that measures this again.
     pub fn command_line(&self, peer: Peer) -> String {
-        let Plan { payload, durability, in_flight, seconds, .. } = self;
+        let PeerWork { payload, durability, in_flight, seconds, .. } = self;
         format!(
             "niagara-peers {peer} --payload {payload} --durability {durability} --in-flight {in_flight} --seconds {seconds}"
         )
