@@ -10,7 +10,7 @@ use niagara_load::Failure;
 use niagara_measure::GuardedChild;
 use niagara_namespaces::{Host, Namespaces};
 
-use super::run::Run;
+use super::run::ExperimentRun;
 
 /// How often an end is looked for.
 const LOOK: Duration = Duration::from_millis(20);
@@ -35,7 +35,7 @@ impl Client {
     /// Starts a command among the clients of a network. What it prints goes to files of this name, with a number, and of this
     /// ending.
     pub fn start(
-        run: &Run,
+        run: &ExperimentRun,
         network: &Namespaces,
         name: &str,
         ending: &str,
@@ -66,7 +66,7 @@ impl Client {
     }
 
     /// Waits for its end.
-    pub fn finish(mut self, run: &Run) -> Result<Left, Failure> {
+    pub fn finish(mut self, run: &ExperimentRun) -> Result<Left, Failure> {
         while !self.has_ended()? {
             run.sleep(LOOK)?;
         }

@@ -17,7 +17,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::leftovers;
-use super::run::Run;
+use super::run::ExperimentRun;
 
 /// Every server has a namespace of its own, so all have the same ports.
 const HTTP: u16 = 7000;
@@ -92,7 +92,7 @@ impl ClusterPlan {
 }
 
 /// A running cluster. Its servers are killed and their files removed when it is dropped.
-pub(super) struct Cluster {
+pub(super) struct LabCluster {
     plan: ClusterPlan,
     /// By server; `None` while it does not run. They end before their network and their files go.
     processes: Vec<Option<GuardedChild>>,
@@ -100,12 +100,16 @@ pub(super) struct Cluster {
     files: TempDir,
 }
 
-impl Cluster {
+impl LabCluster {
     /// Starts all servers in a network, and waits until every group is led by the server that it belongs to.
-    pub fn start(run: &Run, network: &Arc<Namespaces>, plan: &ClusterPlan) -> Result<Cluster, Failure> {
+    pub fn start(
+        run: &ExperimentRun,
+        network: &Arc<Namespaces>,
+        plan: &ClusterPlan,
+    ) -> Result<LabCluster, Failure> {
         let files = leftovers::directory()?;
         let processes = (0..plan.servers).map(|_| None).collect();
-        let mut cluster = Cluster { plan: plan.clone(), network: Arc::clone(network), files, processes };
+        let mut cluster = LabCluster { plan: plan.clone(), network: Arc::clone(network), files, processes };
         for server in cluster.servers() {
             fs::write(cluster.path(server, "toml"), plan.file(server))?;
             cluster.launch(server)?;
@@ -189,7 +193,7 @@ impl Cluster {
     }
 
     /// Waits until all running servers see each group led by the server that it belongs to.
-    pub fn await_leaders(&self, run: &Run) -> Result<(), Failure> {
+    pub fn await_leaders(&self, run: &ExperimentRun) -> Result<(), Failure> {
         let placed = |status: &Status| {
             status.local.iter().all(|group| group.leader == self.plan.leader_of(group.group))
         };
@@ -209,7 +213,7 @@ impl Cluster {
 
     /// Waits until all running servers have executed the same, while nobody writes, and compares their digests at every
     /// position that any two share. Gives the last position, and the digest there or at the last place before it that has one.
-    pub fn await_agreement(&self, run: &Run) -> Result<(u64, String), Failure> {
+    pub fn await_agreement(&self, run: &ExperimentRun) -> Result<(u64, String), Failure> {
         let mut applied = Vec::new();
         let agreed = run.await_that(READY_WITHIN, || {
             let statuses = self.statuses()?;

@@ -2,7 +2,7 @@
 
 use niagara_load::Failure;
 
-use super::run::Run;
+use super::run::ExperimentRun;
 use super::{failover, fig3, fig4, fig5, kraft, peers};
 
 /// An experiment that `niagara-lab run` knows.
@@ -15,7 +15,7 @@ pub struct Experiment {
     /// What the machine must offer.
     pub needs: &'static [Need],
     /// Does it.
-    pub(super) conduct: fn(&mut Run) -> Result<(), Failure>,
+    pub(super) conduct: fn(&mut ExperimentRun) -> Result<(), Failure>,
 }
 
 /// Something that not every machine offers.

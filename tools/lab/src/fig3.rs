@@ -4,7 +4,7 @@ use niagara_load::Failure;
 use niagara_measure::{Cell, ResultTable};
 
 use super::figure::{Axis, Figure, SeriesKind};
-use super::run::Run;
+use super::run::ExperimentRun;
 use super::sweep::Sweep;
 
 /// What R = 8 is to do, in times what R = 1 does.
@@ -13,7 +13,7 @@ const WANTED: f64 = 7.5;
 const PAPER: f64 = 5.0;
 
 /// Measures, draws and judges.
-pub(super) fn conduct(run: &mut Run) -> Result<(), Failure> {
+pub(super) fn conduct(run: &mut ExperimentRun) -> Result<(), Failure> {
     let sweep = Sweep::measure(run)?;
     run.table(points(&sweep))?;
     run.table(saturation(&sweep))?;

@@ -4,7 +4,7 @@ use niagara_load::Failure;
 use niagara_measure::{Cell, ResultTable};
 
 use super::figure::{Axis, Figure};
-use super::run::Run;
+use super::run::ExperimentRun;
 use super::saturation::{Curve, Point};
 use super::sweep::Sweep;
 
@@ -12,7 +12,7 @@ use super::sweep::Sweep;
 const FROM: f64 = 0.5;
 
 /// Measures, draws and judges.
-pub(super) fn conduct(run: &mut Run) -> Result<(), Failure> {
+pub(super) fn conduct(run: &mut ExperimentRun) -> Result<(), Failure> {
     let sweep = Sweep::measure(run)?;
     run.table(points(&sweep))?;
     run.figure(&latency(&sweep))?;

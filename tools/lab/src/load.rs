@@ -7,7 +7,7 @@ use niagara_namespaces::Namespaces;
 use serde::de::DeserializeOwned;
 
 use super::client::Client;
-use super::run::Run;
+use super::run::ExperimentRun;
 
 /// How this program calls the commands of `niagara-load`, which are its own, too: load generators are processes of it.
 pub const LOAD: &str = "niagara-lab load";
@@ -20,7 +20,7 @@ pub(super) struct Generator {
 
 impl Generator {
     /// Starts `niagara-load` with these words after its name, and `--json`, among the clients of a network.
-    pub fn start(run: &Run, network: &Namespaces, words: &[&str]) -> Result<Generator, Failure> {
+    pub fn start(run: &ExperimentRun, network: &Namespaces, words: &[&str]) -> Result<Generator, Failure> {
         let program = std::env::current_exe().map_err(Failure::io("cannot find this program's own file"))?;
         let mut command = Command::new(program);
         command.arg("load").args(words).arg("--json");
@@ -39,7 +39,7 @@ impl Generator {
     }
 
     /// Waits for its end, and reads its report, also when a check of its has failed.
-    pub fn finish<T: DeserializeOwned>(self, run: &Run) -> Result<T, Failure> {
+    pub fn finish<T: DeserializeOwned>(self, run: &ExperimentRun) -> Result<T, Failure> {
         let left = self.client.finish(run)?;
         serde_json::from_str(&left.output)
             .map_err(|_| Failure::new(format!("{} failed: {}", self.command, left.log.trim())))

@@ -99,7 +99,7 @@ pub struct Goal {
 }
 
 /// The run, as an experiment sees it.
-pub(super) struct Run {
+pub(super) struct ExperimentRun {
     /// Settings of single experiments.
     pub particulars: Particulars,
     directory: PathBuf,
@@ -119,7 +119,7 @@ pub fn run(options: &RunOptions) -> Result<Verdict, Failure> {
     doctor::check(experiment)?;
     let interrupt = Interrupt::watch()?;
     leftovers::remove()?;
-    let mut run = Run::begin(experiment, options, interrupt)?;
+    let mut run = ExperimentRun::begin(experiment, options, interrupt)?;
     let (began, stolen_before) = (Instant::now(), stolen());
     let conducted = (experiment.conduct)(&mut run);
     run.bar.finish_and_clear();
@@ -142,8 +142,12 @@ pub fn run(options: &RunOptions) -> Result<Verdict, Failure> {
     Ok(run.verdict)
 }
 
-impl Run {
-    fn begin(experiment: &Experiment, options: &RunOptions, interrupt: Interrupt) -> Result<Run, Failure> {
+impl ExperimentRun {
+    fn begin(
+        experiment: &Experiment,
+        options: &RunOptions,
+        interrupt: Interrupt,
+    ) -> Result<ExperimentRun, Failure> {
         let begun = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
         let directory = options.out.clone().unwrap_or_else(|| {
             PathBuf::from(format!("niagara-lab-{}-{}", experiment.name, begun.replace(':', "-")))
@@ -175,7 +179,7 @@ impl Run {
             tables: Vec::new(),
         };
         let particulars = options.particulars.clone();
-        Ok(Run { particulars, directory, interrupt, bar, verdict, shown: !options.json })
+        Ok(ExperimentRun { particulars, directory, interrupt, bar, verdict, shown: !options.json })
     }
 
     /// Whether it is to be short.

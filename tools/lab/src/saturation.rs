@@ -1,6 +1,6 @@
 //! What a setting provides by what was requested of it: medians over rounds, and where it is saturated.
 
-use niagara_load::append::Report;
+use niagara_load::append::AppendReport;
 use serde::Serialize;
 
 use crate::median::median;
@@ -16,7 +16,7 @@ pub(super) struct Sample {
     pub round: usize,
     /// Commands per second that were requested.
     pub requested: f64,
-    pub report: Report,
+    pub report: AppendReport,
 }
 
 /// What several measurements at one requested rate came to, in commands per second and milliseconds.
@@ -40,7 +40,7 @@ pub(super) struct Curve {
 }
 
 impl Point {
-    fn of(report: &Report, requested: f64) -> Point {
+    fn of(report: &AppendReport, requested: f64) -> Point {
         let latency = report.latency_ms;
         Point {
             requested,

@@ -27,12 +27,12 @@ use std::time::Duration;
 
 use niagara_load::Failure;
 use niagara_load::append::{
-    AppendOptions, Core, Cores, Load, Placement, Report, Route, Session, Span, real_cores_suffice,
+    AppendOptions, AppendReport, Core, Cores, Demand, Placement, Route, Session, Span, real_cores_suffice,
 };
 
 use super::figure::SeriesKind;
 use super::load::LOAD;
-use super::run::Run;
+use super::run::ExperimentRun;
 use super::saturation::{Curve, Sample};
 use crate::awake::Awake;
 use crate::median::median;
@@ -88,7 +88,7 @@ pub(super) struct Sweep {
 impl Sweep {
     /// Measures every setting at every rate, in rounds. All clusters run all the time, and those that are not measured are idle, so
     /// that settings take turns within seconds: a busy neighbour troubles all of them.
-    pub fn measure(run: &Run) -> Result<Sweep, Failure> {
+    pub fn measure(run: &ExperimentRun) -> Result<Sweep, Failure> {
         let core = if real_cores_suffice(GROUPS[GROUPS.len() - 1]) {
             Core::Real
         } else {
@@ -111,7 +111,7 @@ impl Sweep {
         {
             run.step(format!("round {round} of {rounds}: {per_second}/s"))?;
             for (setting, session) in settings.iter().zip(&mut sessions) {
-                let report = measure(run, session, Load::Rate { per_second })?;
+                let report = measure(run, session, Demand::Rate { per_second })?;
                 let (setting, requested) = (setting.name.clone(), per_second as f64);
                 samples.push(Sample { setting, round, requested, report });
             }
@@ -169,17 +169,17 @@ fn options(groups: u16, core: Core) -> AppendOptions {
 }
 
 /// The rates for a machine on which R = 1 does what it does here.
-fn rates(run: &Run, one: &mut Session) -> Result<Vec<u64>, Failure> {
+fn rates(run: &ExperimentRun, one: &mut Session) -> Result<Vec<u64>, Failure> {
     run.step("how much R = 1 does at most")?;
-    let attempts = (0..3).map(|_| Ok(measure(run, one, Load::Unbounded)?.commands_per_second));
+    let attempts = (0..3).map(|_| Ok(measure(run, one, Demand::Unbounded)?.commands_per_second));
     let most = median(attempts.collect::<Result<Vec<f64>, Failure>>()?.into_iter());
     Ok(RATES.map(|times| two_digits(times * most)).to_vec())
 }
 
-fn measure(run: &Run, session: &mut Session, load: Load) -> Result<Report, Failure> {
+fn measure(run: &ExperimentRun, session: &mut Session, demand: Demand) -> Result<AppendReport, Failure> {
     let (warm_up, seconds) = run.either((0.25, 0.8), (0.5, 1.5));
     let span = Span { warm_up, seconds, system_calls: false };
-    session.measure(load, span, |_, seconds| run.sleep(Duration::from_secs_f64(seconds)))
+    session.measure(demand, span, |_, seconds| run.sleep(Duration::from_secs_f64(seconds)))
 }
 
 /// A rate that can be read: its first two digits, and zeros.

@@ -10,8 +10,8 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::append::{self, AppendOptions, Route};
 use crate::drive::{
-    self, ChainOptions, CounterOptions, IntervalLog, KvOptions, LoadOptions, LogFile, PaceOptions, Progress,
-    Report, TargetOptions, WorkloadOptions, WriteOptions,
+    self, ChainOptions, CounterOptions, IntervalLog, KvOptions, LoadOptions, LoadReport, LogFile,
+    PaceOptions, ProgressLine, TargetOptions, WorkloadOptions, WriteOptions,
 };
 use crate::failure::Failure;
 use crate::output;
@@ -152,7 +152,7 @@ impl Task {
 fn drive(run: RunArguments, workload: WorkloadOptions) -> Result<ExitCode, Failure> {
     let RunArguments { target, pace, form, hdr } = run;
     let options = LoadOptions { target, pace, workload };
-    let mut progress = Progress::new(options.pace.seconds);
+    let mut progress = ProgressLine::new(options.pace.seconds);
     let report = match hdr {
         None => drive::run(&options, &mut progress)?,
         Some(path) => {
@@ -170,19 +170,19 @@ fn drive(run: RunArguments, workload: WorkloadOptions) -> Result<ExitCode, Failu
 }
 
 fn verify(file: &Path, target: TargetOptions, json: bool) -> Result<ExitCode, Failure> {
-    let report = drive::verify(&read(file)?, target, &mut Progress::new(0.0))?;
+    let report = drive::verify(&read(file)?, target, &mut ProgressLine::new(0.0))?;
     FormArguments { json, csv: false }.print(&report)?;
     Ok(exit_code(report.check.is_some_and(|check| check.failed.is_empty())))
 }
 
 fn merge(files: &[PathBuf], form: &FormArguments) -> Result<ExitCode, Failure> {
-    let reports: Vec<Report> = files.iter().map(|file| read(file)).collect::<Result<_, _>>()?;
+    let reports: Vec<LoadReport> = files.iter().map(|file| read(file)).collect::<Result<_, _>>()?;
     let report = drive::merge(&reports)?;
     form.print(&report)?;
     Ok(exit_code(report.is_good()))
 }
 
-fn read(file: &Path) -> Result<Report, Failure> {
+fn read(file: &Path) -> Result<LoadReport, Failure> {
     let mut text = Vec::new();
     let opened = fs::File::open(file).and_then(|input| input.take(REPORT_BYTES_MAX).read_to_end(&mut text));
     opened.map_err(Failure::io(format!("cannot read {}", file.display())))?;
@@ -192,7 +192,7 @@ fn read(file: &Path) -> Result<Report, Failure> {
 }
 
 impl FormArguments {
-    fn print(&self, report: &Report) -> Result<(), Failure> {
+    fn print(&self, report: &LoadReport) -> Result<(), Failure> {
         if self.json {
             output::print_json(report)
         } else if self.csv {

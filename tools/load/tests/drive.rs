@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use niagara_kvstore::config::ConfigFile;
 use niagara_kvstore::server::Server;
-use niagara_load::drive::Report;
+use niagara_load::drive::LoadReport;
 use tempfile::TempDir;
 
 const MOMENT: [&str; 6] = ["--seconds", "0.4", "--warm-up", "0.1", "--interval-ms", "100"];
@@ -22,13 +22,13 @@ fn niagara_load(arguments: &[&str]) -> Output {
 }
 
 /// The report of a run that went well.
-fn good(output: &Output) -> Report {
+fn good(output: &Output) -> LoadReport {
     assert!(output.status.success(), "{output:?}");
     serde_json::from_slice(&output.stdout).expect("one line of JSON")
 }
 
 /// Runs a workload for a moment, without any error.
-fn drive(arguments: &[&str]) -> Report {
+fn drive(arguments: &[&str]) -> LoadReport {
     let report = good(&niagara_load(&[arguments, &MOMENT, &["--json"]].concat()));
     assert!(report.completed > 0 && report.errors.is_empty(), "{report}");
     assert_eq!(report.timeline.len(), 4);
@@ -37,12 +37,12 @@ fn drive(arguments: &[&str]) -> Report {
     report
 }
 
-fn embedded(arguments: &[&str]) -> Report {
+fn embedded(arguments: &[&str]) -> LoadReport {
     let target = ["--embedded", "--groups", "2", "--durability", "memory"];
     drive(&[&arguments[..1], &target, &arguments[1..]].concat())
 }
 
-fn checked(report: &Report) -> u64 {
+fn checked(report: &LoadReport) -> u64 {
     let check = report.check.as_ref().expect("the workload checks");
     assert!(check.failed.is_empty(), "{report}");
     check.checked

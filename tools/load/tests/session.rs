@@ -5,7 +5,9 @@ use std::thread;
 use std::time::Duration;
 
 use niagara_load::Failure;
-use niagara_load::append::{self, AppendOptions, Core, Cores, Load, Placement, Report, Route, Session, Span};
+use niagara_load::append::{
+    self, AppendOptions, AppendReport, Core, Cores, Demand, Placement, Route, Session, Span,
+};
 
 fn main() -> ExitCode {
     let done = match std::env::args().nth(1).as_deref() {
@@ -23,8 +25,8 @@ fn main() -> ExitCode {
 
 const SPAN: Span = Span { warm_up: 0.2, seconds: 0.4, system_calls: false };
 
-fn measure(session: &mut Session, load: Load) -> Result<Report, Failure> {
-    session.measure(load, SPAN, |_, seconds| {
+fn measure(session: &mut Session, demand: Demand) -> Result<AppendReport, Failure> {
+    session.measure(demand, SPAN, |_, seconds| {
         thread::sleep(Duration::from_secs_f64(seconds));
         Ok(())
     })
@@ -33,14 +35,14 @@ fn measure(session: &mut Session, load: Load) -> Result<Report, Failure> {
 fn loads_can_follow_each_other() -> Result<(), Failure> {
     let mut session = Session::start(&AppendOptions::microbenchmark(2), &Route::named("session"), None)?;
     let mut per_second = Vec::new();
-    for load in [
-        Load::Rate { per_second: 2000 },
-        Load::Unbounded,
-        Load::InFlight { commands: 1 },
-        Load::Rate { per_second: 20_000 },
+    for demand in [
+        Demand::Rate { per_second: 2000 },
+        Demand::Unbounded,
+        Demand::InFlight { commands: 1 },
+        Demand::Rate { per_second: 20_000 },
     ] {
-        let report = measure(&mut session, load)?;
-        assert_eq!((report.load, report.unknown, report.origins), (load, 0, 2));
+        let report = measure(&mut session, demand)?;
+        assert_eq!((report.demand, report.unknown, report.origins), (demand, 0, 2));
         // Whatever was in flight before is not in this window: a lone command takes no time that a backlog would.
         assert!(report.latency_ms.p50 > 0.0, "{report}");
         per_second.push(report.commands_per_second);
@@ -65,11 +67,11 @@ fn a_placement_holds_whole_servers() -> Result<(), Failure> {
                 return Ok(());
             }
         };
-    let report = measure(&mut session, Load::Unbounded)?;
+    let report = measure(&mut session, Demand::Unbounded)?;
     let held: f64 = report
         .cpu_seconds_per_million_commands_by_thread
         .iter()
-        .filter(|(kind, _)| **kind != append::Kind::FrontEnd)
+        .filter(|(kind, _)| **kind != append::ThreadKind::FrontEnd)
         .map(|(_, cpu)| cpu.total)
         .sum();
     let cores = held * report.commands_per_second / 1e6;

@@ -23,11 +23,11 @@ use results::Results;
 use scenario::Scenario;
 use trial::trial;
 
-use super::cluster::Cluster;
-use super::run::Run;
+use super::cluster::LabCluster;
+use super::run::ExperimentRun;
 
 /// Conducts it.
-pub(super) fn conduct(run: &mut Run) -> Result<(), Failure> {
+pub(super) fn conduct(run: &mut ExperimentRun) -> Result<(), Failure> {
     let scenarios = scenario::all(run.quick());
     let repetitions = |scenario: &Scenario| match (run.quick(), scenario.is_main()) {
         (true, true) => 3,
@@ -41,7 +41,7 @@ pub(super) fn conduct(run: &mut Run) -> Result<(), Failure> {
     let mut results = Results::default();
     for (scenario, repetitions) in counted {
         let network = Arc::new(Namespaces::create(scenario::SERVERS, scenario.groups)?);
-        let mut cluster = Cluster::start(run, &network, &scenario.plan())?;
+        let mut cluster = LabCluster::start(run, &network, &scenario.plan())?;
         for repetition in 1..=repetitions {
             run.step(format!("{}, R = {}, {repetition} of {repetitions}", scenario.name(), scenario.groups))?;
             let outcome = trial(run, &network, &mut cluster, &scenario)?;

@@ -6,7 +6,7 @@ use niagara_measure::{Cell, ResultTable};
 use super::scenario::{Fault, Scenario};
 use super::trial::{Outcome, RATE, STEP_MS};
 use crate::figure::{Axis, Figure, Mark, SeriesKind};
-use crate::run::Run;
+use crate::run::ExperimentRun;
 
 /// What figures show of the time around a fault, in seconds.
 const SHOWN: (f64, f64) = (-0.5, 2.0);
@@ -29,7 +29,7 @@ impl Results {
         self.all.iter().filter(|(scenario, _)| scenario.is_main())
     }
 
-    pub fn report(&self, run: &mut Run) -> Result<(), Failure> {
+    pub fn report(&self, run: &mut ExperimentRun) -> Result<(), Failure> {
         run.table(self.table())?;
         let title = "Latency of writes around the death of the leader of all groups";
         run.figure(&self.figure("failover-latency", title, "longest latency, ms", |o| &o.latencies))?;
@@ -98,7 +98,7 @@ impl Results {
         figure
     }
 
-    fn goals(&self, run: &mut Run) {
+    fn goals(&self, run: &mut ExperimentRun) {
         let limit = Scenario::election_timeout().as_secs_f64() * 1000.0;
         for (scenario, outcomes) in self.all.iter().filter(|(scenario, _)| scenario.fault == Fault::Kill) {
             let longest = greatest(&sorted(outcomes, |outcome| outcome.pause_ms));
@@ -114,7 +114,7 @@ impl Results {
         run.goal("logs agree after every fault", "all", format!("{trials} of {trials}"), true);
     }
 
-    fn notes(&self, run: &mut Run) {
+    fn notes(&self, run: &mut ExperimentRun) {
         run.note(format!(
             "Clients talk to the two servers that nothing happens to, {RATE} writes per second at constant intervals; latency counts from \
              the moment at which a write was to be sent. A pause is the longest time after the fault without a completed write, in \

@@ -5,7 +5,7 @@ use std::time::Duration;
 use niagara_load::Failure;
 use niagara_namespaces::{Host, Namespaces, Subnet};
 
-use crate::cluster::{Cluster, ClusterPlan};
+use crate::cluster::{ClusterPlan, LabCluster};
 
 pub(super) const SERVERS: u16 = 3;
 /// The server that something happens to.
@@ -89,12 +89,12 @@ impl Scenario {
     }
 
     /// The servers that clients talk to.
-    pub fn survivors(&self, cluster: &Cluster) -> String {
+    pub fn survivors(&self, cluster: &LabCluster) -> String {
         let others = cluster.servers().filter(|server| *server != VICTIM);
         others.map(|server| cluster.http(server, Subnet::Clients)).collect::<Vec<_>>().join(",")
     }
 
-    pub fn strike(&self, cluster: &mut Cluster, network: &Namespaces) -> Result<(), Failure> {
+    pub fn strike(&self, cluster: &mut LabCluster, network: &Namespaces) -> Result<(), Failure> {
         match self.fault {
             Fault::Kill => {
                 cluster.kill(VICTIM);
@@ -105,7 +105,7 @@ impl Scenario {
         }
     }
 
-    pub fn mend(&self, cluster: &mut Cluster, network: &Namespaces) -> Result<(), Failure> {
+    pub fn mend(&self, cluster: &mut LabCluster, network: &Namespaces) -> Result<(), Failure> {
         match self.fault {
             Fault::Kill => cluster.launch(VICTIM),
             Fault::Stop => cluster.resume(VICTIM),
@@ -114,7 +114,7 @@ impl Scenario {
     }
 
     /// Both directions between the victim and the others on the link of group 1.
-    fn cable(&self, cluster: &Cluster) -> Vec<(Subnet, Host, Host)> {
+    fn cable(&self, cluster: &LabCluster) -> Vec<(Subnet, Host, Host)> {
         let (link, victim) = (self.plan().link_of(1), Host::Server(VICTIM));
         let others = cluster.servers().filter(|server| *server != VICTIM).map(Host::Server);
         others.flat_map(|other| [(link, victim, other), (link, other, victim)]).collect()

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use niagara_load::Failure;
-use niagara_load::drive::{Interval, Report};
+use niagara_load::drive::{Interval, LoadReport};
 use niagara_load::unix_ms;
 use niagara_namespaces::Namespaces;
 use serde::Serialize;
 
 use super::scenario::Scenario;
-use crate::cluster::Cluster;
+use crate::cluster::LabCluster;
 use crate::load::Generator;
-use crate::run::Run;
+use crate::run::ExperimentRun;
 
 /// Writes per second: moderate, so that what was due in a pause of a second is soon done.
 pub(super) const RATE: u32 = 500;
@@ -47,9 +47,9 @@ pub(super) struct Outcome {
 
 /// Drives the survivors at a constant rate, lets the fault happen and end, and waits until all servers agree again.
 pub(super) fn trial(
-    run: &Run,
+    run: &ExperimentRun,
     network: &Namespaces,
-    cluster: &mut Cluster,
+    cluster: &mut LabCluster,
     scenario: &Scenario,
 ) -> Result<Outcome, Failure> {
     let (addresses, rate) = (scenario.survivors(cluster), RATE.to_string());
@@ -71,7 +71,7 @@ pub(super) fn trial(
     scenario.strike(cluster, network)?;
     run.sleep(FAULT)?;
     scenario.mend(cluster, network)?;
-    let report: Report = generator.finish(run)?;
+    let report: LoadReport = generator.finish(run)?;
     cluster.await_leaders(run)?;
     cluster.await_agreement(run)?;
     Ok(Outcome::of(&report, (struck as f64 - report.begun_unix_ms as f64) / 1000.0))
@@ -79,7 +79,7 @@ pub(super) fn trial(
 
 impl Outcome {
     /// Of a run with a fault so many seconds after its window began.
-    fn of(report: &Report, fault: f64) -> Outcome {
+    fn of(report: &LoadReport, fault: f64) -> Outcome {
         let step = STEP_MS as f64 / 1000.0;
         let after: Vec<&Interval> =
             report.timeline.iter().filter(|interval| interval.at_seconds + step > fault).collect();
@@ -113,7 +113,7 @@ fn longest_silence(steps: &[&Interval]) -> usize {
 }
 
 /// Seconds from the fault until the writes answered are again as many as before it, compared with those that were due.
-fn caught_up(report: &Report, fault: f64, step: f64) -> Option<f64> {
+fn caught_up(report: &LoadReport, fault: f64, step: f64) -> Option<f64> {
     let mut answered = 0.0;
     let mut behind_before: f64 = 0.0;
     let mut fell_behind = false;
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     /// Ten writes per step, but for a silence from the fault on.
-    fn report(fault_step: u64, silent_steps: u64) -> Report {
+    fn report(fault_step: u64, silent_steps: u64) -> LoadReport {
         let step = STEP_MS as f64 / 1000.0;
         let interval = |at: u64| {
             let completed = match at {
@@ -152,7 +152,7 @@ mod tests {
             };
             Interval { at_seconds: at as f64 * step, completed, max_ms: 1.0, ..Interval::default() }
         };
-        Report { timeline: (0..200).map(interval).collect(), ..Report::default() }
+        LoadReport { timeline: (0..200).map(interval).collect(), ..LoadReport::default() }
     }
 
     #[test]

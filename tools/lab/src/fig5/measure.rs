@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use niagara_load::Failure;
-use niagara_load::drive::Report;
+use niagara_load::drive::LoadReport;
 use niagara_load::unix_ms;
 use niagara_namespaces::{Namespaces, Subnet};
 use serde::Serialize;
 
 use super::setting::{KEY_BYTES, Setting, VALUE_BYTES, Work};
-use crate::cluster::Cluster;
+use crate::cluster::LabCluster;
 use crate::load::Generator;
-use crate::run::Run;
+use crate::run::ExperimentRun;
 use crate::timing::Timing;
 use crate::usage::{Usage, sent_by_device};
 
@@ -46,9 +46,9 @@ struct Sample {
 
 /// Drives a cluster as a setting has it.
 pub(super) fn measure(
-    run: &Run,
+    run: &ExperimentRun,
     network: &Namespaces,
-    cluster: &Cluster,
+    cluster: &LabCluster,
     setting: &Setting,
     work: Work,
     timing: Timing,
@@ -58,7 +58,7 @@ pub(super) fn measure(
     if work == Work::Reads {
         let fill = words(&addresses, work, Timing::SHORTEST, connections);
         let fill: Vec<&str> = fill.iter().map(String::as_str).chain(["--fill"]).collect();
-        let _: Report = Generator::start(run, network, &fill)?.finish(run)?;
+        let _: LoadReport = Generator::start(run, network, &fill)?.finish(run)?;
     }
     let words = words(&addresses, work, timing, connections);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -71,7 +71,7 @@ pub(super) fn measure(
         }
         run.sleep(LOOK)?;
     }
-    let report: Report = generator.finish(run)?;
+    let report: LoadReport = generator.finish(run)?;
     let end = report.begun_unix_ms + (1000.0 * report.seconds) as u64;
     let within = |sample: &&Sample| (report.begun_unix_ms..=end).contains(&sample.unix_ms);
     let first = samples.iter().find(within);
@@ -100,7 +100,7 @@ fn words(addresses: &str, work: Work, timing: Timing, connections: u32) -> Vec<S
     })
 }
 
-fn summary(report: &Report, first: &Sample, last: &Sample) -> Measured {
+fn summary(report: &LoadReport, first: &Sample, last: &Sample) -> Measured {
     let seconds = (last.unix_ms.saturating_sub(first.unix_ms) as f64 / 1000.0).max(0.001);
     let rate = |(uplink, sent): (&(u64, Subnet), &u64)| {
         (*uplink, 8.0 * sent.saturating_sub(first.sent[uplink]) as f64 / seconds)
@@ -117,7 +117,7 @@ fn summary(report: &Report, first: &Sample, last: &Sample) -> Measured {
 }
 
 impl Sample {
-    fn take(cluster: &Cluster, setting: &Setting, client_cpu: f64) -> Result<Sample, Failure> {
+    fn take(cluster: &LabCluster, setting: &Setting, client_cpu: f64) -> Result<Sample, Failure> {
         let (mut sent, mut server_cpu) = (BTreeMap::new(), 0.0);
         for server in cluster.servers() {
             let process = cluster.process(server)?;

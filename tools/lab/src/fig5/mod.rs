@@ -24,7 +24,7 @@ use niagara_namespaces::Namespaces;
 use results::Results;
 use setting::{SETTINGS, Work};
 
-use super::run::Run;
+use super::run::ExperimentRun;
 use crate::timing::Timing;
 
 /// The most links of any setting.
@@ -38,7 +38,7 @@ const PAPER_MBIT: u32 = 250;
 const CONNECTIONS: u32 = 384;
 
 /// Conducts it.
-pub(super) fn conduct(run: &mut Run) -> Result<(), Failure> {
+pub(super) fn conduct(run: &mut ExperimentRun) -> Result<(), Failure> {
     let network = Arc::new(Namespaces::create_with_clients_on_links(setting::SERVERS, LINKS)?);
     let rounds: usize = run.either(2, 5);
     let timing = run.either(Timing { warm_up: 1.0, seconds: 3.0 }, Timing { warm_up: 2.0, seconds: 8.0 });
@@ -80,7 +80,7 @@ fn throttle(network: &Namespaces, mbit: u32) -> Result<(), Failure> {
 
 /// The rate of a link at which four of them use a third of what the processors can write, and a half of what they can read:
 /// processors are then not what limits. In megabits per second.
-fn calibrate(run: &mut Run, network: &Arc<Namespaces>, timing: Timing) -> Result<u32, Failure> {
+fn calibrate(run: &mut ExperimentRun, network: &Arc<Namespaces>, timing: Timing) -> Result<u32, Failure> {
     run.steps(Work::ALL.len());
     let setting = setting::all_links();
     let cluster = setting.start(run, network)?;
@@ -110,7 +110,7 @@ fn calibrate(run: &mut Run, network: &Arc<Namespaces>, timing: Timing) -> Result
 
 /// Writes of the setting with most links, with several numbers of connections: more than enough must change nothing.
 fn try_connections(
-    run: &mut Run,
+    run: &mut ExperimentRun,
     network: &Arc<Namespaces>,
     timing: Timing,
 ) -> Result<Vec<(u32, Measured)>, Failure> {

@@ -7,7 +7,7 @@ use super::measure::Measured;
 use super::setting::{Curve, SETTINGS, Setting, Work};
 use super::{CONNECTIONS, LINKS};
 use crate::figure::{Axis, Figure, SeriesKind};
-use crate::run::Run;
+use crate::run::ExperimentRun;
 use crate::timing::Timing;
 
 /// Writes with four links compared with one, in the paper.
@@ -49,7 +49,7 @@ impl Results {
         self.median(setting, work, |measured| measured.per_second)
     }
 
-    pub fn report(&self, run: &mut Run) -> Result<(), Failure> {
+    pub fn report(&self, run: &mut ExperimentRun) -> Result<(), Failure> {
         for work in [Work::Writes, Work::Reads] {
             run.table(self.table(work))?;
             run.figure(&self.absolute(work))?;
@@ -191,7 +191,7 @@ impl Results {
         figure
     }
 
-    fn goals(&self, run: &mut Run) {
+    fn goals(&self, run: &mut ExperimentRun) {
         let writes = self.relative_writes().series[0].points.last().map_or(f64::NAN, |point| point.1);
         run.goal(
             "writes with four groups on four links, compared with one group on one link",
@@ -220,7 +220,7 @@ impl Results {
         }
     }
 
-    fn notes(&self, run: &mut Run) {
+    fn notes(&self, run: &mut ExperimentRun) {
         run.note(format!(
             "Each link is an Ethernet segment of its own; every server's end sends at most {} Mbit/s (token bucket), clients' ends are \
              not held back. {CONNECTIONS} clients, each with one request in flight, keep their connections, which are spread over all \

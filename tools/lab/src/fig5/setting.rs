@@ -7,8 +7,8 @@ use niagara_engine::Durability;
 use niagara_load::Failure;
 use niagara_namespaces::{Namespaces, Subnet};
 
-use crate::cluster::{Cluster, ClusterPlan};
-use crate::run::Run;
+use crate::cluster::{ClusterPlan, LabCluster};
+use crate::run::ExperimentRun;
 
 pub(super) const SERVERS: u16 = 3;
 pub(super) const KEY_BYTES: u32 = 8;
@@ -91,12 +91,12 @@ impl Setting {
         plan
     }
 
-    pub fn start(&self, run: &Run, network: &Arc<Namespaces>) -> Result<Cluster, Failure> {
-        Cluster::start(run, network, &self.plan())
+    pub fn start(&self, run: &ExperimentRun, network: &Arc<Namespaces>) -> Result<LabCluster, Failure> {
+        LabCluster::start(run, network, &self.plan())
     }
 
     /// The servers' URLs at all links, as the load generator takes them.
-    pub fn addresses(&self, cluster: &Cluster) -> String {
+    pub fn addresses(&self, cluster: &LabCluster) -> String {
         let links = (1..=self.links).map(Subnet::Link);
         let at = |link| cluster.servers().map(move |server| cluster.http(server, link));
         links.flat_map(at).collect::<Vec<_>>().join(",")

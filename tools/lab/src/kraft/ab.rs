@@ -10,7 +10,7 @@ use niagara_namespaces::Namespaces;
 use serde::{Deserialize, Serialize};
 
 use crate::client::Client;
-use crate::run::Run;
+use crate::run::ExperimentRun;
 
 /// More requests than fit into any run that ends by time; `ab` sets memory aside for each.
 const MANY: u32 = 1_000_000;
@@ -35,7 +35,7 @@ pub(super) struct Bench {
 
 /// What `ab` has measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Report {
+pub(super) struct AbReport {
     pub seconds: f64,
     pub complete: u64,
     /// Requests without an answer, and answers of any other status than 2xx. For `ab` a connection that is closed without an
@@ -58,7 +58,7 @@ pub(super) struct Running {
 
 impl Bench {
     /// Starts it. The body is a file that [`write_body`] has made.
-    pub fn start(&self, run: &Run, network: &Namespaces, body: &Path) -> Result<Running, Failure> {
+    pub fn start(&self, run: &ExperimentRun, network: &Namespaces, body: &Path) -> Result<Running, Failure> {
         let program = find_program("ab").unwrap_or_else(|| PathBuf::from("ab"));
         let words = self.words(body);
         let mut command = Command::new(program);
@@ -67,7 +67,7 @@ impl Bench {
     }
 
     /// Runs it to its end.
-    pub fn run(&self, run: &Run, network: &Namespaces, body: &Path) -> Result<Report, Failure> {
+    pub fn run(&self, run: &ExperimentRun, network: &Namespaces, body: &Path) -> Result<AbReport, Failure> {
         self.start(run, network, body)?.finish(run)
     }
 
@@ -90,13 +90,13 @@ impl Bench {
 
 impl Running {
     /// Waits for its end, and reads its report.
-    pub fn finish(self, run: &Run) -> Result<Report, Failure> {
+    pub fn finish(self, run: &ExperimentRun) -> Result<AbReport, Failure> {
         let left = self.client.finish(run)?;
         let failed = |why: &str| Failure::new(format!("ab {} failed: {}", self.words.join(" "), why.trim()));
         if !left.status.success() {
             return Err(failed(&left.log));
         }
-        Report::parse(&left.output).ok_or_else(|| failed("its report cannot be understood"))
+        AbReport::parse(&left.output).ok_or_else(|| failed("its report cannot be understood"))
     }
 }
 
@@ -107,15 +107,15 @@ pub(super) fn write_body(directory: &Path, bytes: usize) -> Result<PathBuf, Fail
     Ok(path)
 }
 
-impl Report {
-    fn parse(text: &str) -> Option<Report> {
+impl AbReport {
+    fn parse(text: &str) -> Option<AbReport> {
         let number = |name: &str| text.lines().find_map(|line| first_number(line.strip_prefix(name)?));
         let quantile =
             |name: &str| text.lines().find_map(|line| first_number(line.trim().strip_prefix(name)?));
         let failed = number("Failed requests:")? as u64;
         // Left out by `ab` when there are none. Most are counted as failures too, by the length of their bodies.
         let refused = number("Non-2xx responses:").unwrap_or(0.0) as u64;
-        Some(Report {
+        Some(AbReport {
             seconds: number("Time taken for tests:")?,
             complete: number("Complete requests:")? as u64,
             failed: failed.max(refused),
@@ -138,8 +138,8 @@ mod tests {
 
     #[test]
     fn reports_of_ab_are_understood() {
-        let report = Report::parse(include_str!("samples/ab-keep-alive.txt")).unwrap();
-        let expected = Report {
+        let report = AbReport::parse(include_str!("samples/ab-keep-alive.txt")).unwrap();
+        let expected = AbReport {
             seconds: 0.299,
             complete: 2000,
             failed: 0,
@@ -154,17 +154,17 @@ mod tests {
 
     #[test]
     fn refusals_are_failures_once() {
-        let report = Report::parse(include_str!("samples/ab-failures.txt")).unwrap();
+        let report = AbReport::parse(include_str!("samples/ab-failures.txt")).unwrap();
         assert_eq!((report.complete, report.failed, report.longest_ms), (500, 86, 23.0));
         let lengths_alike =
             include_str!("samples/ab-failures.txt").replace("requests:        86", "requests: 0");
-        assert_eq!(Report::parse(&lengths_alike).unwrap().failed, 86);
+        assert_eq!(AbReport::parse(&lengths_alike).unwrap().failed, 86);
     }
 
     #[test]
     fn a_run_that_was_cut_short_is_no_report() {
         assert_eq!(
-            Report::parse("Benchmarking 10.78.0.1 (be patient)...apr_socket_recv: reset (104)\n"),
+            AbReport::parse("Benchmarking 10.78.0.1 (be patient)...apr_socket_recv: reset (104)\n"),
             None
         );
     }

@@ -9,10 +9,10 @@ use niagara_load::Failure;
 use niagara_namespaces::Namespaces;
 use serde::Serialize;
 
-use super::ab::{Bench, End, Report};
+use super::ab::{AbReport, Bench, End};
 use super::services::{Agreement, FRONT, Service, url};
-use crate::cluster::{Cluster, ClusterPlan};
-use crate::run::Run;
+use crate::cluster::{ClusterPlan, LabCluster};
+use crate::run::ExperimentRun;
 
 /// The server that leads all of the only group, or group 2 of four; `ab` talks to another one.
 const LEADER: u64 = 2;
@@ -36,7 +36,7 @@ pub(super) struct Outcome {
     pub service: Service,
     pub case: Case,
     pub keep_alive: bool,
-    pub report: Report,
+    pub report: AbReport,
     /// Of all servers, the killed one too, which has been started again.
     pub agreement: Agreement,
 }
@@ -65,7 +65,7 @@ impl Case {
 ///
 /// # Errors
 /// Also when the servers' logs differ then.
-pub(super) fn measure(run: &Run, service: Service, body: &Path) -> Result<Vec<Outcome>, Failure> {
+pub(super) fn measure(run: &ExperimentRun, service: Service, body: &Path) -> Result<Vec<Outcome>, Failure> {
     // With several groups each server leads one, so each is a leader.
     let cases: &[Case] = match service.groups {
         1 => &[Case::Nothing, Case::Follower, Case::Leader],
@@ -73,7 +73,7 @@ pub(super) fn measure(run: &Run, service: Service, body: &Path) -> Result<Vec<Ou
     };
     let plan = ClusterPlan { leaders: leaders(service), ..service.plan(Durability::Fsync) };
     let network = Arc::new(Namespaces::create(service.servers, service.groups)?);
-    let mut cluster = Cluster::start(run, &network, &plan)?;
+    let mut cluster = LabCluster::start(run, &network, &plan)?;
     let end = End::Seconds(run.either(5, 10));
     let bench = Bench { url: url(&cluster), clients: CLIENTS, keep_alive: true, end };
     let mut outcomes = Vec::new();

@@ -21,13 +21,13 @@ use niagara_load::Failure;
 
 use self::services::Service;
 use super::leftovers;
-use super::run::Run;
+use super::run::ExperimentRun;
 
 /// Of each body, in bytes. The publication's is not known to us.
 const BODY: usize = 100;
 
 /// Conducts it.
-pub(super) fn conduct(run: &mut Run) -> Result<(), Failure> {
+pub(super) fn conduct(run: &mut ExperimentRun) -> Result<(), Failure> {
     let clients: &[u32] = run.either(&[4, 16, 64], &[4, 8, 16, 32, 64]);
     let directory = leftovers::directory()?;
     let body = ab::write_body(directory.path(), BODY)?;

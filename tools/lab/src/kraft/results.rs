@@ -7,7 +7,7 @@ use super::failures::{Case, Outcome};
 use super::published::{self, KRAFT, RAFT, SOURCE};
 use super::services::{Agreement, Measurement, Service};
 use crate::figure::{Axis, Figure, SeriesKind};
-use crate::run::Run;
+use crate::run::ExperimentRun;
 
 /// Requests per second: a row for each service, a column for each number of clients.
 pub(super) fn requests(measured: &[Measurement], clients: &[u32]) -> ResultTable {
@@ -181,7 +181,12 @@ pub(super) fn agreements<'a>(agreements: impl Iterator<Item = &'a Agreement>) ->
 }
 
 /// What was to be shown.
-pub(super) fn goals(run: &mut Run, measured: &[Measurement], outcomes: &[Outcome], agreements: &ResultTable) {
+pub(super) fn goals(
+    run: &mut ExperimentRun,
+    measured: &[Measurement],
+    outcomes: &[Outcome],
+    agreements: &ResultTable,
+) {
     let replicated: Vec<&Measurement> = measured.iter().filter(|one| one.service.servers > 1).collect();
     let least = replicated.iter().map(|one| one.report.per_second).fold(f64::INFINITY, f64::min);
     let bound = KRAFT.per_second.max(RAFT.per_second);

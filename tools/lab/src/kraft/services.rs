@@ -9,9 +9,9 @@ use niagara_load::Failure;
 use niagara_namespaces::{Namespaces, Subnet};
 use serde::Serialize;
 
-use super::ab::{Bench, End, Report};
-use crate::cluster::{Cluster, ClusterPlan};
-use crate::run::Run;
+use super::ab::{AbReport, Bench, End};
+use crate::cluster::{ClusterPlan, LabCluster};
+use crate::run::ExperimentRun;
 use crate::usage::Usage;
 
 /// As in the publication.
@@ -52,7 +52,7 @@ pub(super) struct Measurement {
     pub durability: Durability,
     pub keep_alive: bool,
     pub clients: u32,
-    pub report: Report,
+    pub report: AbReport,
     /// What each server has used meanwhile, by server.
     pub used: Vec<Usage>,
 }
@@ -78,7 +78,12 @@ impl Agreement {
     ///
     /// # Errors
     /// When the logs differ.
-    pub fn wait(run: &Run, cluster: &Cluster, service: Service, after: String) -> Result<Agreement, Failure> {
+    pub fn wait(
+        run: &ExperimentRun,
+        cluster: &LabCluster,
+        service: Service,
+        after: String,
+    ) -> Result<Agreement, Failure> {
         let (position, hash) = cluster.await_agreement(run)?;
         Ok(Agreement { service, after, position, hash })
     }
@@ -89,7 +94,7 @@ impl Agreement {
 /// # Errors
 /// Also when the servers' logs differ afterwards.
 pub(super) fn measure(
-    run: &Run,
+    run: &ExperimentRun,
     service: Service,
     durability: Durability,
     clients: &[u32],
@@ -98,7 +103,7 @@ pub(super) fn measure(
 ) -> Result<Agreement, Failure> {
     run.step(format!("{}, {}: starting", service.name(), durability.name()))?;
     let network = Arc::new(Namespaces::create(service.servers, service.groups)?);
-    let cluster = Cluster::start(run, &network, &service.plan(durability))?;
+    let cluster = LabCluster::start(run, &network, &service.plan(durability))?;
     let bench =
         |clients, keep_alive| Bench { url: url(&cluster), clients, keep_alive, end: End::Requests(REQUESTS) };
     // The first requests meet a cold server.
@@ -128,11 +133,11 @@ pub(super) fn measure(
 }
 
 /// Where `ab` writes.
-pub(super) fn url(cluster: &Cluster) -> String {
+pub(super) fn url(cluster: &LabCluster) -> String {
     format!("{}/kv/kraft", cluster.http(FRONT, Subnet::Clients))
 }
 
-fn usage(cluster: &Cluster) -> Result<Vec<Usage>, Failure> {
+fn usage(cluster: &LabCluster) -> Result<Vec<Usage>, Failure> {
     cluster.servers().map(|server| Usage::of(cluster.process(server)?)).collect()
 }
 

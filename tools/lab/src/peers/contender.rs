@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use super::store::Store;
 use super::work::Shape;
 use super::{etcd, niagara, redis};
-use crate::run::Run;
+use crate::run::ExperimentRun;
 
 /// A store in a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -97,7 +97,7 @@ impl Contender {
     }
 
     /// Starts three servers.
-    pub fn start(self, run: &Run) -> Result<Box<dyn Store>, Failure> {
+    pub fn start(self, run: &ExperimentRun) -> Result<Box<dyn Store>, Failure> {
         Ok(match self.product {
             Product::Niagara { groups, protocol } => {
                 Box::new(niagara::Niagara::start(run, groups, protocol, self.durability)?)

@@ -1,27 +1,27 @@
 //! Stores that `niagara-load` can drive.
 
 use niagara_load::Failure;
-use niagara_load::drive::Report;
+use niagara_load::drive::LoadReport;
 use niagara_namespaces::Namespaces;
 
 use super::store::Driven;
 use super::work::{KEY_BYTES, KEYS, Shape, Stint, VALUE_BYTES, Work};
 use crate::load::Generator;
-use crate::run::Run;
+use crate::run::ExperimentRun;
 use crate::timing::Timing;
 
 /// Sets every key. The target is the options that name servers.
-pub(super) fn fill(run: &Run, network: &Namespaces, target: &[String]) -> Result<(), Failure> {
+pub(super) fn fill(run: &ExperimentRun, network: &Namespaces, target: &[String]) -> Result<(), Failure> {
     let shape = Shape { connections: 16, pipeline: 1 };
     let mut words = words(target, Stint { work: Work::Reads, shape, timing: Timing::SHORTEST });
     words.push("--fill".into());
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    Generator::start(run, network, &words)?.finish::<Report>(run).map(drop)
+    Generator::start(run, network, &words)?.finish::<LoadReport>(run).map(drop)
 }
 
 /// Drives a store for the time of a measurement.
 pub(super) fn drive(
-    run: &Run,
+    run: &ExperimentRun,
     network: &Namespaces,
     target: &[String],
     stint: Stint,
@@ -33,7 +33,7 @@ pub(super) fn drive(
     while !generator.has_ended()? {
         look()?;
     }
-    generator.finish::<Report>(run).map(|report| Driven::from(&report))
+    generator.finish::<LoadReport>(run).map(|report| Driven::from(&report))
 }
 
 fn words(target: &[String], stint: Stint) -> Vec<String> {

@@ -27,11 +27,11 @@ use niagara_load::Failure;
 
 use self::contender::Contender;
 use self::work::{Shape, Stint, Work};
-use super::run::Run;
+use super::run::ExperimentRun;
 use crate::timing::Timing;
 
 /// Conducts it.
-pub(super) fn conduct(run: &mut Run) -> Result<(), Failure> {
+pub(super) fn conduct(run: &mut ExperimentRun) -> Result<(), Failure> {
     let timing = run.either(Timing { warm_up: 0.3, seconds: 1.0 }, Timing { warm_up: 1.0, seconds: 5.0 });
     let shapes = run.either(Shape::FEW, Shape::ALL);
     let mut contenders = Vec::new();
@@ -71,6 +71,6 @@ pub(super) fn conduct(run: &mut Run) -> Result<(), Failure> {
 }
 
 /// What is asked of a contender: reads do not depend on what a write survives, so a quick run has them once.
-fn works(run: &Run, contender: Contender) -> &'static [Work] {
+fn works(run: &ExperimentRun, contender: Contender) -> &'static [Work] {
     if run.quick() && !contender.is_synced() { &[Work::Writes] } else { &Work::ALL }
 }

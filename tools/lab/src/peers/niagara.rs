@@ -11,26 +11,26 @@ use super::generator;
 use super::programs::SERVERS;
 use super::store::{Driven, Store};
 use super::work::Stint;
-use crate::cluster::{Cluster, ClusterPlan};
-use crate::run::Run;
+use crate::cluster::{ClusterPlan, LabCluster};
+use crate::run::ExperimentRun;
 
 /// A running cluster. Its clients are spread over all servers.
 pub(super) struct Niagara {
     network: Arc<Namespaces>,
-    cluster: Cluster,
+    cluster: LabCluster,
     protocol: Protocol,
 }
 
 impl Niagara {
     pub fn start(
-        run: &Run,
+        run: &ExperimentRun,
         groups: u16,
         protocol: Protocol,
         durability: Durability,
     ) -> Result<Niagara, Failure> {
         let network = Arc::new(Namespaces::create(SERVERS, groups)?);
         let plan = ClusterPlan { durability, ..ClusterPlan::new(SERVERS, groups) };
-        let cluster = Cluster::start(run, &network, &plan)?;
+        let cluster = LabCluster::start(run, &network, &plan)?;
         Ok(Niagara { network, cluster, protocol })
     }
 
@@ -50,20 +50,20 @@ impl Store for Niagara {
         self.cluster.servers().map(|server| self.cluster.process(server)).collect()
     }
 
-    fn fill(&self, run: &Run) -> Result<(), Failure> {
+    fn fill(&self, run: &ExperimentRun) -> Result<(), Failure> {
         generator::fill(run, &self.network, &self.target())
     }
 
     fn drive(
         &self,
-        run: &Run,
+        run: &ExperimentRun,
         stint: Stint,
         look: &mut dyn FnMut() -> Result<(), Failure>,
     ) -> Result<Driven, Failure> {
         generator::drive(run, &self.network, &self.target(), stint, look)
     }
 
-    fn await_agreement(&self, run: &Run) -> Result<(), Failure> {
+    fn await_agreement(&self, run: &ExperimentRun) -> Result<(), Failure> {
         self.cluster.await_agreement(run).map(drop)
     }
 }

@@ -12,7 +12,7 @@ use super::generator;
 use super::programs::{Programs, for_clients, servers};
 use super::store::{Driven, Store};
 use super::work::{Stint, Work};
-use crate::run::Run;
+use crate::run::ExperimentRun;
 
 const PORT: u16 = 6379;
 const PRIMARY: u64 = 1;
@@ -24,7 +24,7 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
 pub(super) struct Redis(Programs);
 
 impl Redis {
-    pub fn start(run: &Run, durability: Durability) -> Result<Redis, Failure> {
+    pub fn start(run: &ExperimentRun, durability: Durability) -> Result<Redis, Failure> {
         let redis = Redis(Programs::start("redis-server", |command, server, _| {
             command.args(arguments(server, durability));
         })?);
@@ -33,7 +33,7 @@ impl Redis {
     }
 
     /// Waits until both replicas have all that the primary has.
-    fn await_replicas(&self, run: &Run) -> Result<(), Failure> {
+    fn await_replicas(&self, run: &ExperimentRun) -> Result<(), Failure> {
         let level = || {
             let state = self.0.network.inside(Host::Clients, replication)?;
             Ok(state.is_ok_and(|info| are_level(&info)).then_some(()))
@@ -99,13 +99,13 @@ impl Store for Redis {
         Ok(self.0.processes())
     }
 
-    fn fill(&self, run: &Run) -> Result<(), Failure> {
+    fn fill(&self, run: &ExperimentRun) -> Result<(), Failure> {
         generator::fill(run, &self.0.network, &["--redis".into(), for_clients(PRIMARY, PORT)])
     }
 
     fn drive(
         &self,
-        run: &Run,
+        run: &ExperimentRun,
         stint: Stint,
         look: &mut dyn FnMut() -> Result<(), Failure>,
     ) -> Result<Driven, Failure> {
@@ -121,7 +121,7 @@ impl Store for Redis {
         generator::drive(run, &self.0.network, &target, Stint { work, ..stint }, look)
     }
 
-    fn await_agreement(&self, run: &Run) -> Result<(), Failure> {
+    fn await_agreement(&self, run: &ExperimentRun) -> Result<(), Failure> {
         self.await_replicas(run)
     }
 }

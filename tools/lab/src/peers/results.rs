@@ -8,10 +8,10 @@ use super::programs;
 use super::store::Measured;
 use super::work::Work;
 use crate::figure::{Axis, Figure, SeriesKind};
-use crate::run::Run;
+use crate::run::ExperimentRun;
 
 /// Makes all of them.
-pub(super) fn report(run: &mut Run, measured: &[Measured]) -> Result<(), Failure> {
+pub(super) fn report(run: &mut ExperimentRun, measured: &[Measured]) -> Result<(), Failure> {
     run.table(guarantees(measured))?;
     for work in Work::ALL {
         run.table(table(measured, work))?;

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use niagara_load::Failure;
-use niagara_load::drive::Report;
+use niagara_load::drive::LoadReport;
 use niagara_load::unix_ms;
 use niagara_measure::Latency;
 use serde::Serialize;
 
 use super::contender::Contender;
 use super::work::{Shape, Stint, Work};
-use crate::run::Run;
+use crate::run::ExperimentRun;
 use crate::usage::Usage;
 
 const LOOK: Duration = Duration::from_millis(50);
@@ -21,18 +21,18 @@ pub(super) trait Store {
     fn processes(&self) -> Result<Vec<u32>, Failure>;
 
     /// Sets every key, so that reads find them.
-    fn fill(&self, run: &Run) -> Result<(), Failure>;
+    fn fill(&self, run: &ExperimentRun) -> Result<(), Failure>;
 
     /// Drives the store, and calls `look` now and then until that is over.
     fn drive(
         &self,
-        run: &Run,
+        run: &ExperimentRun,
         stint: Stint,
         look: &mut dyn FnMut() -> Result<(), Failure>,
     ) -> Result<Driven, Failure>;
 
     /// Waits until all servers have the same.
-    fn await_agreement(&self, run: &Run) -> Result<(), Failure>;
+    fn await_agreement(&self, run: &ExperimentRun) -> Result<(), Failure>;
 }
 
 /// What clients have seen.
@@ -51,8 +51,8 @@ pub(super) struct Driven {
     pub misses: u64,
 }
 
-impl From<&Report> for Driven {
-    fn from(report: &Report) -> Driven {
+impl From<&LoadReport> for Driven {
+    fn from(report: &LoadReport) -> Driven {
         Driven {
             begun_unix_ms: report.begun_unix_ms,
             seconds: report.seconds,
@@ -78,7 +78,7 @@ pub(super) struct Measured {
 
 /// Measures a store, whose keys are there.
 pub(super) fn measure(
-    run: &Run,
+    run: &ExperimentRun,
     store: &dyn Store,
     contender: Contender,
     stint: Stint,

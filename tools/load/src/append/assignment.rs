@@ -18,7 +18,7 @@ pub(super) fn leader_of(group: u64) -> u64 {
 /// How an origin generates commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Load {
+pub enum Demand {
     /// Open loop, at a constant rate.
     Rate {
         /// Commands per second, of all origins together.
@@ -33,29 +33,29 @@ pub enum Load {
     Unbounded,
 }
 
-impl Load {
+impl Demand {
     /// What a server, from 1, generates of it, where each server's part is as large as its weight; nothing where its share is
     /// none. Commands that cannot be shared out exactly go to the first servers.
-    pub(super) fn share(self, server: u64, weights: &[u64]) -> Option<Load> {
+    pub(super) fn share(self, server: u64, weights: &[u64]) -> Option<Demand> {
         let before = |servers: u64| -> u64 { weights.iter().take(servers as usize).sum() };
         let until = |all: u64, servers: u64| {
             (u128::from(all) * u128::from(before(servers))).div_ceil(before(u64::MAX).into())
         };
         let share = |all: u64| (until(all, server) - until(all, server - 1)) as u64;
-        let load = match self {
-            Load::Rate { per_second } => Load::Rate { per_second: share(per_second) },
-            Load::InFlight { commands } => Load::InFlight { commands: share(commands) },
-            Load::Unbounded => Load::Unbounded,
+        let demand = match self {
+            Demand::Rate { per_second } => Demand::Rate { per_second: share(per_second) },
+            Demand::InFlight { commands } => Demand::InFlight { commands: share(commands) },
+            Demand::Unbounded => Demand::Unbounded,
         };
-        let none = matches!(load, Load::Rate { per_second: 0 } | Load::InFlight { commands: 0 });
+        let none = matches!(demand, Demand::Rate { per_second: 0 } | Demand::InFlight { commands: 0 });
         let weight = before(server) - before(server - 1);
-        (weight > 0 && !none).then_some(load)
+        (weight > 0 && !none).then_some(demand)
     }
 }
 
 /// One server's part.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Plan {
+pub(super) struct Assignment {
     pub server: u64,
     /// Per server: one address per group, and the one where snapshots travel.
     pub members: Vec<(Vec<String>, String)>,
@@ -82,21 +82,21 @@ pub(super) enum Request {
     /// Wait until all groups have leaders where they belong.
     Ready,
     /// Begin to generate: this server's share, if it has one.
-    Begin(Option<Load>),
+    Begin(Option<Demand>),
     /// Read all counters, and begin a new window of latencies.
     Read,
     /// Generate no more until the next `Begin`, and wait for what is in flight.
     Drain,
 }
 
-impl Plan {
+impl Assignment {
     pub fn new(
         options: &AppendOptions,
         server: u64,
         members: Vec<(Vec<String>, String)>,
         data_dir: PathBuf,
-    ) -> Plan {
-        Plan {
+    ) -> Assignment {
+        Assignment {
             server,
             members,
             durability: options.durability.name().to_owned(),
@@ -152,11 +152,17 @@ mod tests {
 
     #[test]
     fn shares_add_up_and_the_first_servers_have_the_rest() {
-        let shares = |load: Load, weights: &[u64]| [1, 2, 3].map(|server| load.share(server, weights));
-        let rate = |per_second| Some(Load::Rate { per_second });
-        assert_eq!(shares(Load::Rate { per_second: 11 }, &[1, 1, 1]), [rate(4), rate(4), rate(3)]);
-        assert_eq!(shares(Load::Rate { per_second: 1 }, &[1, 1]), [rate(1), None, None]);
-        assert_eq!(shares(Load::Rate { per_second: 8000 }, &[3, 3, 2]), [rate(3000), rate(3000), rate(2000)]);
-        assert_eq!(shares(Load::Unbounded, &[2, 1]), [Some(Load::Unbounded), Some(Load::Unbounded), None]);
+        let shares = |demand: Demand, weights: &[u64]| [1, 2, 3].map(|server| demand.share(server, weights));
+        let rate = |per_second| Some(Demand::Rate { per_second });
+        assert_eq!(shares(Demand::Rate { per_second: 11 }, &[1, 1, 1]), [rate(4), rate(4), rate(3)]);
+        assert_eq!(shares(Demand::Rate { per_second: 1 }, &[1, 1]), [rate(1), None, None]);
+        assert_eq!(
+            shares(Demand::Rate { per_second: 8000 }, &[3, 3, 2]),
+            [rate(3000), rate(3000), rate(2000)]
+        );
+        assert_eq!(
+            shares(Demand::Unbounded, &[2, 1]),
+            [Some(Demand::Unbounded), Some(Demand::Unbounded), None]
+        );
     }
 }

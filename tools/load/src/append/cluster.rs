@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use niagara_engine::agreement::compare_all;
 
+use super::assignment::{Assignment, Request, SERVERS};
 use super::options::AppendOptions;
-use super::plan::{Plan, Request, SERVERS};
-use super::process::Server;
+use super::process::ServerProcess;
 use super::reading::Reading;
 use super::route::Route;
 use super::threads::{Cpu, cpu_of};
@@ -37,22 +37,22 @@ pub(super) fn unknown(servers: &[Reading]) -> u64 {
 }
 
 /// The running servers.
-pub(super) struct Cluster {
-    servers: Vec<Server>,
+pub(super) struct AppendCluster {
+    servers: Vec<ServerProcess>,
 }
 
-impl Cluster {
-    pub fn start(options: &AppendOptions, route: &Route, dir: &Path) -> Result<Cluster, Failure> {
+impl AppendCluster {
+    pub fn start(options: &AppendOptions, route: &Route, dir: &Path) -> Result<AppendCluster, Failure> {
         let members = loopback::free_addresses(SERVERS, options.groups)?;
         let start = |server| {
             let data_dir: PathBuf = dir.join(format!("server-{server}"));
-            Server::start(&Plan::new(options, server, members.clone(), data_dir), route)
+            ServerProcess::start(&Assignment::new(options, server, members.clone(), data_dir), route)
         };
-        Ok(Cluster { servers: (1..=SERVERS).map(start).collect::<Result<_, _>>()? })
+        Ok(AppendCluster { servers: (1..=SERVERS).map(start).collect::<Result<_, _>>()? })
     }
 
     pub fn processes(&self) -> Vec<u32> {
-        self.servers.iter().map(Server::process).collect()
+        self.servers.iter().map(ServerProcess::process).collect()
     }
 
     /// Asks all servers at once for the same.
@@ -63,7 +63,7 @@ impl Cluster {
     /// Asks all servers at once, each, by its number, for its own.
     pub fn each(&mut self, request: impl Fn(u64) -> Request) -> Result<Vec<Reading>, Failure> {
         (1..).zip(&mut self.servers).try_for_each(|(number, server)| server.ask(request(number)))?;
-        self.servers.iter_mut().map(Server::answer).collect()
+        self.servers.iter_mut().map(ServerProcess::answer).collect()
     }
 
     pub fn read(&mut self) -> Result<Moment, Failure> {

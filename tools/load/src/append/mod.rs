@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! niagara-load append ──┬─ server 1 (this program again, hidden subcommand `append-server`)
-//!   plan, phases,       ├─ server 2   engine + an application that counts + `origin` threads that
-//!   report              └─ server 3   propose commands and complete each one's own ticket
+//!   assignments,        ├─ server 2   engine + an application that counts + `origin` threads that
+//!   phases, report      └─ server 3   propose commands and complete each one's own ticket
 //! ```
 //!
 //! | file | holds |
 //! |---|---|
-//! | `options.rs`, `plan.rs` | what is to be measured, as a user says it, and as a server is told |
+//! | `options.rs`, `assignment.rs` | what is to be measured, as a user says it, and as a server is told |
 //! | `session.rs`, `run.rs` | the parent: a cluster measured at one load after the other, or once |
 //! | `cluster.rs`, `process.rs`, `route.rs` | servers as processes, together and each, and how this program becomes one |
 //! | `server.rs`, `appender.rs` | a server process, and its application |
@@ -19,12 +19,12 @@
 //! | `report.rs`, `table.rs` | the figures |
 
 mod appender;
+mod assignment;
 mod cluster;
 mod options;
 mod origin;
 mod pace;
 mod placement;
-mod plan;
 mod process;
 mod quota;
 mod reading;
@@ -38,13 +38,13 @@ mod table;
 mod threads;
 mod tickets;
 
+pub use assignment::Demand;
 pub use options::AppendOptions;
 pub use placement::{Core, Cores, Placement, real_cores_suffice};
-pub use plan::Load;
 pub use quota::{OWNED, remove_leftovers};
-pub use report::{CpuSeconds, Report};
+pub use report::{AppendReport, CpuSeconds};
 pub use route::Route;
 pub use run::run;
 pub use server::serve;
 pub use session::{Session, Span};
-pub use threads::Kind;
+pub use threads::ThreadKind;

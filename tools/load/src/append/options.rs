@@ -3,7 +3,7 @@
 use clap::Args;
 use niagara_engine::Durability;
 
-use super::plan::{Load, leader_of};
+use super::assignment::{Demand, leader_of};
 
 /// Options of `niagara-load append`.
 #[derive(Args, Clone, Debug)]
@@ -86,20 +86,20 @@ impl AppendOptions {
     }
 
     /// How commands are generated.
-    pub fn load(&self) -> Load {
+    pub fn demand(&self) -> Demand {
         match (self.rate, self.in_flight) {
-            (Some(per_second), _) => Load::Rate { per_second },
-            (None, Some(commands)) => Load::InFlight { commands },
-            (None, None) => Load::Unbounded,
+            (Some(per_second), _) => Demand::Rate { per_second },
+            (None, Some(commands)) => Demand::InFlight { commands },
+            (None, None) => Demand::Unbounded,
         }
     }
 
     /// The same cluster under another load.
-    pub(super) fn with_load(&self, load: Load, warm_up: f64, seconds: f64) -> AppendOptions {
-        let (rate, in_flight) = match load {
-            Load::Rate { per_second } => (Some(per_second), None),
-            Load::InFlight { commands } => (None, Some(commands)),
-            Load::Unbounded => (None, None),
+    pub(super) fn with_demand(&self, demand: Demand, warm_up: f64, seconds: f64) -> AppendOptions {
+        let (rate, in_flight) = match demand {
+            Demand::Rate { per_second } => (Some(per_second), None),
+            Demand::InFlight { commands } => (None, Some(commands)),
+            Demand::Unbounded => (None, None),
         };
         let mut options = AppendOptions { rate, in_flight, warm_up, seconds, ..self.clone() };
         // Which servers have origins is settled when they start.
@@ -118,9 +118,9 @@ impl AppendOptions {
     /// On how many servers. Where they keep to a number in flight, one; a command alone has one origin, and more of them only
     /// compare with that if they have one, too.
     pub fn origins(&self) -> u64 {
-        self.origins.unwrap_or(match self.load() {
-            Load::InFlight { .. } => 1,
-            _ => u64::from(self.groups).min(super::plan::SERVERS),
+        self.origins.unwrap_or(match self.demand() {
+            Demand::InFlight { .. } => 1,
+            _ => u64::from(self.groups).min(super::assignment::SERVERS),
         })
     }
 

@@ -12,8 +12,8 @@ use niagara_engine::{Completion, Consistency, Engine, LaneId, Port, Refused, Wak
 use niagara_measure::nanoseconds;
 
 use super::appender::Appender;
-use super::pace::Pace;
-use super::plan::Plan;
+use super::assignment::Assignment;
+use super::pace::OriginPace;
 use super::tickets::Tickets;
 
 /// Commands that are handed over at once: the first of many are under way while the others are still being made.
@@ -94,14 +94,14 @@ pub(super) struct Origin {
 
 impl Origin {
     /// To be called on the thread that it is for.
-    pub fn new(engine: &Engine<Appender>, control: Arc<Control>, plan: &Plan) -> Origin {
-        let payload = plan.payload as usize;
+    pub fn new(engine: &Engine<Appender>, control: Arc<Control>, assignment: &Assignment) -> Origin {
+        let payload = assignment.payload as usize;
         Origin {
             port: engine.client().port(Arc::new(Unpark(thread::current()))),
             control,
-            led_groups: plan.led_groups,
+            led_groups: assignment.led_groups,
             turn: 0,
-            reads_wanted: plan.reads,
+            reads_wanted: assignment.reads,
             reads_in_flight: 0,
             tickets: Tickets::new(),
             again: Vec::new(),
@@ -115,7 +115,7 @@ impl Origin {
     }
 
     /// The thread's life: it generates at each pace that it is given, until that is to be drained. Ends with the sender.
-    pub fn run(mut self, paces: &Receiver<Pace>) {
+    pub fn run(mut self, paces: &Receiver<OriginPace>) {
         for pace in paces {
             self.generate(pace);
             // What the engine has not taken has no effect, and no part in the next measurement.
@@ -127,7 +127,7 @@ impl Origin {
         }
     }
 
-    fn generate(&mut self, mut pace: Pace) {
+    fn generate(&mut self, mut pace: OriginPace) {
         self.zero = Instant::now();
         loop {
             let now = self.now();
@@ -155,7 +155,7 @@ impl Origin {
         self.zero.elapsed().as_nanos() as u64
     }
 
-    fn propose(&mut self, pace: &mut Pace, now: u64) {
+    fn propose(&mut self, pace: &mut OriginPace, now: u64) {
         loop {
             let lane = self.choose_lane();
             let mut staged = 0;

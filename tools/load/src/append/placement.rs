@@ -11,9 +11,9 @@
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-use super::plan::SERVERS;
+use super::assignment::SERVERS;
 use super::quota::{Quotas, hold};
-use super::threads::{Kind, threads_of};
+use super::threads::{ThreadKind, threads_of};
 use crate::failure::Failure;
 
 /// Threads of a server beside those of groups that are busy under load: front end, sequencer, application.
@@ -64,8 +64,8 @@ impl Placement {
     /// Whether a thread of this name floats.
     fn floats(&self, name: &str) -> bool {
         match self.cores {
-            Cores::PerGroup => Kind::of(name) != Kind::Group,
-            Cores::Together(_) => Kind::of(name) == Kind::FrontEnd,
+            Cores::PerGroup => ThreadKind::of(name) != ThreadKind::Group,
+            Cores::Together(_) => ThreadKind::of(name) == ThreadKind::FrontEnd,
         }
     }
 

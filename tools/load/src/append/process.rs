@@ -6,23 +6,23 @@ use std::process::{ChildStdin, ChildStdout, Stdio};
 
 use niagara_measure::GuardedChild;
 
-use super::plan::{Plan, Request};
+use super::assignment::{Assignment, Request};
 use super::reading::Reading;
 use super::route::Route;
 use crate::failure::Failure;
 
 /// A running server; killed when dropped.
-pub(super) struct Server {
+pub(super) struct ServerProcess {
     number: u64,
     child: GuardedChild,
     requests: ChildStdin,
     answers: BufReader<ChildStdout>,
 }
 
-impl Server {
+impl ServerProcess {
     /// Starts this binary again, as one server of the cluster.
-    pub fn start(plan: &Plan, route: &Route) -> Result<Server, Failure> {
-        let number = plan.server;
+    pub fn start(assignment: &Assignment, route: &Route) -> Result<ServerProcess, Failure> {
+        let number = assignment.server;
         let failed = |what: &str| format!("server {number}: cannot {what}");
         let mut child = route
             .command()
@@ -36,8 +36,8 @@ impl Server {
         let requests = child.stdin.take().expect("it is piped");
         let answers = BufReader::new(child.stdout.take().expect("it is piped"));
         let child = GuardedChild::from(child);
-        let mut server = Server { number, child, requests, answers };
-        server.write(plan)?;
+        let mut server = ServerProcess { number, child, requests, answers };
+        server.write(assignment)?;
         Ok(server)
     }
 

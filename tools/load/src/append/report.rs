@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use niagara_measure::Latency;
 use serde::Serialize;
 
+use super::assignment::{Demand, leader_of};
 use super::cluster::{Moment, commands_between};
 use super::options::AppendOptions;
-use super::plan::{Load, leader_of};
 use super::reading::Reading;
-use super::threads::{Cpu, Kind};
+use super::threads::{Cpu, ThreadKind};
 
 /// What one run has measured. Figures are of the three servers together, unless they say otherwise.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
+pub struct AppendReport {
     /// The command line that repeats it.
     pub command: String,
     /// Raft groups, R.
@@ -23,7 +23,8 @@ pub struct Report {
     /// What an acknowledged command survives.
     pub durability: String,
     /// How commands were generated.
-    pub load: Load,
+    #[serde(rename = "load")]
+    pub demand: Demand,
     /// On how many servers.
     pub origins: u64,
     /// Length of the window.
@@ -39,7 +40,7 @@ pub struct Report {
     /// CPU time of all three servers per million commands.
     pub cpu_seconds_per_million_commands: CpuSeconds,
     /// The same for each kind of thread.
-    pub cpu_seconds_per_million_commands_by_thread: BTreeMap<Kind, CpuSeconds>,
+    pub cpu_seconds_per_million_commands_by_thread: BTreeMap<ThreadKind, CpuSeconds>,
     /// The part of it that the threads of the groups' leaders take: what bounds a group that has a core for each thread.
     pub leader_cpu_seconds_per_million_commands: f64,
     /// Commands per second of CPU time, of all three servers together: the reciprocal of the total above.
@@ -83,13 +84,13 @@ pub(super) struct Window {
     pub after: Moment,
 }
 
-impl Report {
+impl AppendReport {
     pub(super) fn of(
         options: &AppendOptions,
         window: &Window,
         calls: Option<Result<f64, String>>,
         unknown: u64,
-    ) -> Report {
+    ) -> AppendReport {
         let Window { before, after } = window;
         let seconds = after.servers[0].at - before.servers[0].at;
         let pairs = || before.servers.iter().zip(&after.servers);
@@ -100,8 +101,8 @@ impl Report {
         let slowest =
             pairs().map(|(before, after)| (after.commands - before.commands) as f64 / (after.at - before.at));
         let per_command = 1.0 / commands.max(1.0);
-        let kinds: BTreeMap<Kind, Cpu> =
-            Kind::ALL.into_iter().map(|kind| (kind, spent(window, kind))).collect();
+        let kinds: BTreeMap<ThreadKind, Cpu> =
+            ThreadKind::ALL.into_iter().map(|kind| (kind, spent(window, kind))).collect();
         let all: Cpu = kinds.values().copied().sum();
         let cpu = all.user + all.kernel;
         let per_million = |cpu: &Cpu| CpuSeconds {
@@ -109,16 +110,16 @@ impl Report {
             user: cpu.user * 1e6 * per_command,
             kernel: cpu.kernel * 1e6 * per_command,
         };
-        let by_thread: BTreeMap<Kind, CpuSeconds> =
+        let by_thread: BTreeMap<ThreadKind, CpuSeconds> =
             kinds.iter().map(|(kind, cpu)| (*kind, per_million(cpu))).collect();
         let reads: u64 =
             after.servers.iter().flat_map(|server| &server.read_nanos).map(|(_, count)| count).sum();
-        Report {
+        AppendReport {
             command: command_line(options),
             groups: options.groups,
             payload: options.payload,
             durability: options.durability.name().to_owned(),
-            load: options.load(),
+            demand: options.demand(),
             origins: options.origins(),
             seconds,
             commands_per_second: slowest.fold(f64::INFINITY, f64::min),
@@ -144,8 +145,8 @@ impl Report {
 }
 
 /// CPU time that threads of this kind have used in the window, on all servers.
-fn spent(window: &Window, kind: Kind) -> Cpu {
-    spent_by(window, |_, name| Kind::of(name) == kind)
+fn spent(window: &Window, kind: ThreadKind) -> Cpu {
+    spent_by(window, |_, name| ThreadKind::of(name) == kind)
 }
 
 /// CPU time that each group's thread has used at the group's leader.

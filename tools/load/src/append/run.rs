@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::options::AppendOptions;
 use super::placement::{Core, Cores, Placement};
-use super::report::Report;
+use super::report::AppendReport;
 use super::route::Route;
 use super::session::{Session, Span};
 use crate::failure::Failure;
@@ -16,12 +16,12 @@ use crate::failure::Failure;
 ///
 /// # Errors
 /// When a server cannot be started or ends, or when the servers disagree in the end.
-pub fn run(options: &AppendOptions, route: &Route) -> Result<Report, Failure> {
+pub fn run(options: &AppendOptions, route: &Route) -> Result<AppendReport, Failure> {
     let placement =
         options.group_quota.map(|percent| Placement { core: Core::Quota(percent), cores: Cores::PerGroup });
     let mut session = Session::start(options, route, placement)?;
     let span = Span { warm_up: options.warm_up, seconds: options.seconds, system_calls: true };
-    session.measure(options.load(), span, |what, seconds| {
+    session.measure(options.demand(), span, |what, seconds| {
         wait(what, seconds);
         Ok(())
     })

@@ -1,4 +1,4 @@
-//! A server process: reads its plan and then requests from standard input, and answers on standard output, a line each.
+//! A server process: reads its assignment and then requests from standard input, and answers on standard output, a line each.
 
 use std::io::{self, BufRead, Write};
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use niagara_kvstore::logs;
 use tracing_subscriber::EnvFilter;
 
 use super::appender::Appender;
+use super::assignment::{Assignment, Demand, Request, leader_of};
 use super::origin::{Control, Origin, Seen};
-use super::pace::Pace;
-use super::plan::{Load, Plan, Request, leader_of};
+use super::pace::OriginPace;
 use super::reading::Reading;
 use crate::failure::Failure;
 
@@ -24,16 +24,16 @@ const LEADERS_WITHIN: Duration = Duration::from_secs(30);
 /// Serves as one server of a measured cluster, until standard input ends.
 ///
 /// # Errors
-/// When the plan cannot be read or the engine does not start.
+/// When its assignment cannot be read or the engine does not start.
 pub fn serve() -> Result<(), Failure> {
     logs::end_on_any_panic();
     logs::start(EnvFilter::new("warn")).map_err(Failure::io("cannot start the log"))?;
     let mut lines = io::stdin().lock().lines();
-    let plan = lines
+    let assignment = lines
         .next()
-        .ok_or_else(|| Failure::new("this subcommand is for niagara-load itself: it reads a plan"))?;
-    let plan: Plan = read(&plan.map_err(Failure::io("cannot read the plan"))?)?;
-    let mut server = Server::start(&plan)?;
+        .ok_or_else(|| Failure::new("this subcommand is for niagara-load itself: it reads a assignment"))?;
+    let assignment: Assignment = read(&assignment.map_err(Failure::io("cannot read the assignment"))?)?;
+    let mut server = MeasuredServer::start(&assignment)?;
     for line in lines {
         let line = line.map_err(Failure::io("cannot read a request"))?;
         let reading = server.answer(read(&line)?)?;
@@ -49,21 +49,25 @@ fn read<T: serde::de::DeserializeOwned>(line: &str) -> Result<T, Failure> {
 }
 
 /// The origin's thread, and how it is told to begin.
-struct Generator {
+struct OriginHandle {
     thread: Thread,
-    paces: Sender<Pace>,
+    paces: Sender<OriginPace>,
     /// Commands in flight that keep all groups busy that this server leads.
     unbounded: u64,
     step_nanos: u64,
 }
 
-impl Generator {
-    fn start(engine: &Arc<Engine<Appender>>, control: &Arc<Control>, plan: &Plan) -> Generator {
-        let (engine, control, own_plan) = (Arc::clone(engine), Arc::clone(control), plan.clone());
+impl OriginHandle {
+    fn start(
+        engine: &Arc<Engine<Appender>>,
+        control: &Arc<Control>,
+        assignment: &Assignment,
+    ) -> OriginHandle {
+        let (engine, control, own_assignment) = (Arc::clone(engine), Arc::clone(control), assignment.clone());
         let (made, is_made) = mpsc::channel();
         let (paces, receive_paces) = mpsc::channel();
         let run = move || {
-            let origin = Origin::new(&engine, control, &own_plan);
+            let origin = Origin::new(&engine, control, &own_assignment);
             drop(engine);
             made.send(()).expect("the process waits for it");
             origin.run(&receive_paces);
@@ -71,43 +75,43 @@ impl Generator {
         let thread =
             thread::Builder::new().name("origin".into()).spawn(run).expect("one more thread is there");
         is_made.recv().expect("an origin comes to life");
-        let led = (1..=plan.groups()).filter(|group| leader_of(*group) == plan.server).count();
-        Generator {
+        let led = (1..=assignment.groups()).filter(|group| leader_of(*group) == assignment.server).count();
+        OriginHandle {
             thread: thread.thread().clone(),
             paces,
-            unbounded: plan.full_group() * led.max(1) as u64,
-            step_nanos: 1000 * u64::from(plan.step_micros),
+            unbounded: assignment.full_group() * led.max(1) as u64,
+            step_nanos: 1000 * u64::from(assignment.step_micros),
         }
     }
 
-    fn begin(&self, load: Load) {
+    fn begin(&self, demand: Demand) {
         // The origin ends before its process only where the engine stops, whose end the parent sees.
-        let _ = self.paces.send(Pace::new(load, self.unbounded, self.step_nanos));
+        let _ = self.paces.send(OriginPace::new(demand, self.unbounded, self.step_nanos));
     }
 }
 
-struct Server {
+struct MeasuredServer {
     client: Client<Appender>,
     control: Arc<Control>,
-    origin: Option<Generator>,
+    origin: Option<OriginHandle>,
     groups: u64,
     begun: Instant,
     /// Ends with the process.
     _engine: Arc<Engine<Appender>>,
 }
 
-impl Server {
-    fn start(plan: &Plan) -> Result<Server, Failure> {
-        let engine = Engine::start(plan.config(), Appender::default())
-            .map_err(|error| Failure::new(format!("server {}: {error}", plan.server)))?;
+impl MeasuredServer {
+    fn start(assignment: &Assignment) -> Result<MeasuredServer, Failure> {
+        let engine = Engine::start(assignment.config(), Appender::default())
+            .map_err(|error| Failure::new(format!("server {}: {error}", assignment.server)))?;
         let engine = Arc::new(engine);
         let control = Control::new();
-        let origin = plan.originates.then(|| Generator::start(&engine, &control, plan));
-        Ok(Server {
+        let origin = assignment.originates.then(|| OriginHandle::start(&engine, &control, assignment));
+        Ok(MeasuredServer {
             client: engine.client(),
             control,
             origin,
-            groups: plan.groups(),
+            groups: assignment.groups(),
             begun: Instant::now(),
             _engine: engine,
         })
@@ -116,11 +120,11 @@ impl Server {
     fn answer(&mut self, request: Request) -> Result<Reading, Failure> {
         match request {
             Request::Ready => self.await_leaders()?,
-            Request::Begin(load) => {
-                if let (Some(origin), Some(load)) = (&self.origin, load) {
+            Request::Begin(demand) => {
+                if let (Some(origin), Some(demand)) = (&self.origin, demand) {
                     self.control.drain.store(false, SeqCst);
                     self.control.drained.store(false, SeqCst);
-                    origin.begin(load);
+                    origin.begin(demand);
                 }
             }
             Request::Read => {}

@@ -2,12 +2,12 @@
 
 use tempfile::TempDir;
 
-use super::cluster::{Cluster, commands_between, unknown};
+use super::assignment::{Demand, Request};
+use super::cluster::{AppendCluster, commands_between, unknown};
 use super::options::AppendOptions;
 use super::placement::Placement;
-use super::plan::{Load, Request};
 use super::quota::{OWNED, Quotas};
-use super::report::{Report, Window};
+use super::report::{AppendReport, Window};
 use super::route::Route;
 use super::system_calls;
 use crate::failure::Failure;
@@ -26,7 +26,7 @@ pub struct Span {
 /// Three servers that run until this is dropped.
 pub struct Session {
     // Servers end before their quotas, which need groups without threads, and before their data.
-    cluster: Cluster,
+    cluster: AppendCluster,
     _quotas: Quotas,
     _dir: TempDir,
     options: AppendOptions,
@@ -49,7 +49,7 @@ impl Session {
         let dir = dir.map_err(Failure::io(
             "cannot make a directory for the servers' data (--data-dir names another)",
         ))?;
-        let mut cluster = Cluster::start(options, route, dir.path())?;
+        let mut cluster = AppendCluster::start(options, route, dir.path())?;
         cluster.all(Request::Ready)?;
         let quotas = match placement {
             Some(placement) => placement.apply(&cluster.processes())?,
@@ -66,13 +66,13 @@ impl Session {
     /// When a server ends, the servers disagree, or `wait` fails.
     pub fn measure(
         &mut self,
-        load: Load,
+        demand: Demand,
         span: Span,
         mut wait: impl FnMut(&'static str, f64) -> Result<(), Failure>,
-    ) -> Result<Report, Failure> {
-        let options = self.options.with_load(load, span.warm_up, span.seconds);
+    ) -> Result<AppendReport, Failure> {
+        let options = self.options.with_demand(demand, span.warm_up, span.seconds);
         let weights = options.weights();
-        let begun = self.cluster.each(|server| Request::Begin(load.share(server, &weights)))?;
+        let begun = self.cluster.each(|server| Request::Begin(demand.share(server, &weights)))?;
         wait("warming up", span.warm_up)?;
         let before = self.cluster.read()?;
         wait("measuring", span.seconds)?;
@@ -80,7 +80,7 @@ impl Session {
         let calls = if span.system_calls { Some(self.count_system_calls()?) } else { None };
         self.cluster.all(Request::Drain)?;
         let unknown = unknown(&self.cluster.agree()?) - unknown(&begun);
-        Ok(Report::of(&options, &Window { before, after }, calls, unknown))
+        Ok(AppendReport::of(&options, &Window { before, after }, calls, unknown))
     }
 
     /// System calls per thousand commands, or why they are not known.

@@ -4,10 +4,10 @@ use std::fmt::{self, Display};
 
 use niagara_measure::grouped;
 
-use super::report::{CpuSeconds, Report};
-use super::threads::Kind;
+use super::report::{AppendReport, CpuSeconds};
+use super::threads::ThreadKind;
 
-impl Display for Report {
+impl Display for AppendReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let line =
             |f: &mut fmt::Formatter<'_>, name: &str, value: &dyn Display| writeln!(f, "{name:<34}{value}");
@@ -21,10 +21,10 @@ impl Display for Report {
         line(f, "commands per CPU second", &grouped(self.commands_per_cpu_second))?;
         line(f, "cores used", &format!("{:.2}", self.cores_used))?;
         line(f, "CPU seconds per million commands", &self.cpu_seconds_per_million_commands)?;
-        for kind in Kind::ALL {
+        for kind in ThreadKind::ALL {
             let cpu = self.cpu_seconds_per_million_commands_by_thread[&kind];
             line(f, &format!("  {}", kind.name()), &cpu)?;
-            if kind == Kind::Group {
+            if kind == ThreadKind::Group {
                 line(
                     f,
                     "    of groups led there",

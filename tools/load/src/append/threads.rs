@@ -14,7 +14,7 @@ use crate::failure::Failure;
 /// What a thread of a server does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum ThreadKind {
     /// Raft, sockets, and the log where it is written without syncs.
     Group,
     /// Writing and syncing the log.
@@ -29,32 +29,38 @@ pub enum Kind {
     Other,
 }
 
-impl Kind {
+impl ThreadKind {
     /// In the order in which a command meets them.
-    pub const ALL: [Kind; 6] =
-        [Kind::FrontEnd, Kind::Group, Kind::Log, Kind::Sequencer, Kind::Application, Kind::Other];
+    pub const ALL: [ThreadKind; 6] = [
+        ThreadKind::FrontEnd,
+        ThreadKind::Group,
+        ThreadKind::Log,
+        ThreadKind::Sequencer,
+        ThreadKind::Application,
+        ThreadKind::Other,
+    ];
 
     /// The kind of the thread with this name.
-    pub(super) fn of(name: &str) -> Kind {
+    pub(super) fn of(name: &str) -> ThreadKind {
         match name {
-            "sequencer" => Kind::Sequencer,
-            "application" => Kind::Application,
-            "origin" => Kind::FrontEnd,
-            _ if name.starts_with("group-") => Kind::Group,
-            _ if name.starts_with("log-") => Kind::Log,
-            _ => Kind::Other,
+            "sequencer" => ThreadKind::Sequencer,
+            "application" => ThreadKind::Application,
+            "origin" => ThreadKind::FrontEnd,
+            _ if name.starts_with("group-") => ThreadKind::Group,
+            _ if name.starts_with("log-") => ThreadKind::Log,
+            _ => ThreadKind::Other,
         }
     }
 
     /// Its name in tables.
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Group => "group",
-            Kind::Log => "log",
-            Kind::Sequencer => "sequencer",
-            Kind::Application => "application",
-            Kind::FrontEnd => "front end",
-            Kind::Other => "other",
+            ThreadKind::Group => "group",
+            ThreadKind::Log => "log",
+            ThreadKind::Sequencer => "sequencer",
+            ThreadKind::Application => "application",
+            ThreadKind::FrontEnd => "front end",
+            ThreadKind::Other => "other",
         }
     }
 }

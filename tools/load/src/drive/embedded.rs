@@ -24,15 +24,15 @@ const SERVERS: u64 = 3;
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
 /// The servers. They end when this is dropped.
-pub(super) struct Cluster {
+pub(super) struct EmbeddedCluster {
     engines: Vec<Engine<Kv>>,
     /// Their data, which goes last.
     _dir: TempDir,
 }
 
-impl Cluster {
+impl EmbeddedCluster {
     /// Starts the servers, and waits until all groups have leaders.
-    pub fn start(options: &EmbeddedOptions) -> Result<Cluster, Failure> {
+    pub fn start(options: &EmbeddedOptions) -> Result<EmbeddedCluster, Failure> {
         let dir = match &options.data_dir {
             Some(dir) => tempfile::tempdir_in(dir),
             None => tempfile::tempdir(),
@@ -47,7 +47,7 @@ impl Cluster {
         let engines = (1..=SERVERS)
             .map(|server| start(options, server, members.clone(), dir.path()))
             .collect::<Result<_, _>>()?;
-        let cluster = Cluster { engines, _dir: dir };
+        let cluster = EmbeddedCluster { engines, _dir: dir };
         cluster.wait_until_ready()?;
         Ok(cluster)
     }
@@ -108,7 +108,7 @@ impl Wake for WakeUp {
 
 impl Ports {
     /// Ports for so many places, the first connection of which is to this server.
-    pub fn new(cluster: &Cluster, places: usize, first: usize) -> Result<Ports, Failure> {
+    pub fn new(cluster: &EmbeddedCluster, places: usize, first: usize) -> Result<Ports, Failure> {
         let sleeper = Sleeper::new()?;
         let wake: Arc<WakeUp> = Arc::new(WakeUp(sleeper.waker()?));
         let port = |engine: &Engine<Kv>| engine.client().port(Arc::<WakeUp>::clone(&wake));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 
-use super::report::{Check, Interval, Report, decode};
+use super::report::{Check, Interval, LoadReport, decode};
 use crate::failure::Failure;
 
 /// Puts reports of one workload together: what generators on several machines have seen at the same time, or in turn.
@@ -14,22 +14,22 @@ use crate::failure::Failure;
 ///
 /// # Errors
 /// When there are none, or they are of different workloads, or a histogram is damaged.
-pub fn merge(reports: &[Report]) -> Result<Report, Failure> {
+pub fn merge(reports: &[LoadReport]) -> Result<LoadReport, Failure> {
     let first = reports.first().ok_or_else(|| Failure::new("there is nothing to merge: name files"))?;
     if let Some(other) = reports.iter().find(|report| report.workload != first.workload) {
         let text = format!("reports of {} and {} are of different work", first.workload, other.workload);
         return Err(Failure::new(text));
     }
     let begun_unix_ms = reports.iter().map(|report| report.begun_unix_ms).min().unwrap_or(0);
-    let offset = |report: &Report| (report.begun_unix_ms - begun_unix_ms) as f64 / 1e3;
-    let mut merged = Report {
+    let offset = |report: &LoadReport| (report.begun_unix_ms - begun_unix_ms) as f64 / 1e3;
+    let mut merged = LoadReport {
         command: reports.iter().map(|report| report.command.as_str()).collect::<Vec<_>>().join(" & "),
         workload: first.workload.clone(),
         target: distinct(reports.iter().map(|report| report.target.as_str())),
         begun_unix_ms,
         seconds: reports.iter().map(|report| offset(report) + report.seconds).fold(0.0, f64::max),
         requested_per_second: reports.iter().map(|report| report.requested_per_second).sum(),
-        ..Report::default()
+        ..LoadReport::default()
     };
     let mut nanos: BTreeMap<String, Histogram<u64>> = BTreeMap::new();
     for report in reports {
@@ -65,8 +65,8 @@ fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// Lays timelines over one another, in the longest step among them.
-fn timeline<'a>(reports: impl Iterator<Item = (f64, &'a Report)> + Clone, seconds: f64) -> Vec<Interval> {
-    let step_of = |report: &Report| match report.timeline.as_slice() {
+fn timeline<'a>(reports: impl Iterator<Item = (f64, &'a LoadReport)> + Clone, seconds: f64) -> Vec<Interval> {
+    let step_of = |report: &LoadReport| match report.timeline.as_slice() {
         [first, second, ..] => second.at_seconds - first.at_seconds,
         _ => report.seconds,
     };
@@ -103,8 +103,9 @@ mod tests {
     use niagara_measure::nanoseconds;
 
     /// A report of one second in two steps, whose writes took so long.
-    fn report(begun_unix_ms: u64, nanos: &[u64]) -> Report {
-        let mut report = Report { workload: "kv".into(), begun_unix_ms, seconds: 1.0, ..Report::default() };
+    fn report(begun_unix_ms: u64, nanos: &[u64]) -> LoadReport {
+        let mut report =
+            LoadReport { workload: "kv".into(), begun_unix_ms, seconds: 1.0, ..LoadReport::default() };
         let mut histogram = nanoseconds();
         nanos.iter().for_each(|nanos| histogram.record(*nanos).unwrap());
         report.fill_in(&BTreeMap::from([("write".to_owned(), histogram)]));
@@ -137,7 +138,7 @@ mod tests {
 
     #[test]
     fn different_work_does_not_merge() {
-        let other = Report { workload: "chain".into(), ..Report::default() };
+        let other = LoadReport { workload: "chain".into(), ..LoadReport::default() };
         assert!(merge(&[report(0, &[1]), other]).is_err() && merge(&[]).is_err());
     }
 }

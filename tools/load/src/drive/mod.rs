@@ -55,8 +55,8 @@ pub use options::{
     ChainOptions, CounterOptions, EmbeddedOptions, KvOptions, LoadOptions, PaceOptions, ReadConsistency,
     TargetOptions, WorkloadOptions, WriteOptions,
 };
-pub use progress::Progress;
-pub use report::{ChainEnds, Check, Interval, Operation, Report};
+pub use progress::ProgressLine;
+pub use report::{ChainEnds, Check, Interval, LoadReport, Operation};
 pub use run::{Watch, run};
 pub use verify::verify;
 pub use workload::{ChainKey, Phase};

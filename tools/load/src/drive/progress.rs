@@ -9,7 +9,7 @@ use super::run::Watch;
 use super::workload::Phase;
 
 /// One line that says how the run goes: the rate, the latency and the errors of the last interval.
-pub struct Progress {
+pub struct ProgressLine {
     line: ProgressBar,
     seconds: f64,
     errors: u64,
@@ -17,17 +17,17 @@ pub struct Progress {
     last: Option<f64>,
 }
 
-impl Progress {
+impl ProgressLine {
     /// For a run with a window of so many seconds.
-    pub fn new(seconds: f64) -> Progress {
+    pub fn new(seconds: f64) -> ProgressLine {
         let style = ProgressStyle::with_template("{spinner} {msg}").expect("the template is sound");
         let line = ProgressBar::new_spinner().with_style(style).with_message("connecting");
         line.enable_steady_tick(std::time::Duration::from_millis(200));
-        Progress { line, seconds, errors: 0, last: None }
+        ProgressLine { line, seconds, errors: 0, last: None }
     }
 }
 
-impl Watch for Progress {
+impl Watch for ProgressLine {
     fn interval(&mut self, phase: Phase, interval: &Interval, _: &Histogram<u64>) {
         self.errors += interval.errors;
         let step = self.last.map_or(1.0, |last| interval.at_seconds - last);
@@ -47,7 +47,7 @@ impl Watch for Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for ProgressLine {
     fn drop(&mut self) {
         self.line.finish_and_clear();
     }

@@ -16,7 +16,7 @@ use crate::failure::Failure;
 
 /// The figures of one run, or of several that were merged.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Report {
+pub struct LoadReport {
     /// The command line that repeats it.
     pub command: String,
     /// The subcommand: `kv`, `write`, `counter`, `chain`.
@@ -105,7 +105,7 @@ pub struct ChainEnds {
     pub keys: Vec<ChainKey>,
 }
 
-impl Report {
+impl LoadReport {
     /// Whether something was done, and no check failed.
     pub fn is_good(&self) -> bool {
         self.completed > 0 && self.check.as_ref().is_none_or(|check| check.failed.is_empty())

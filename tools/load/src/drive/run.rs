@@ -7,16 +7,16 @@ use std::thread;
 use hdrhistogram::Histogram;
 
 use super::clock::{Clock, nanos};
-use super::embedded::{Cluster, Ports};
+use super::embedded::{EmbeddedCluster, Ports};
 use super::keys::choices;
 use super::measure::{Measure, Slice, Totals, Window};
 use super::operation::Trouble;
 use super::options::LoadOptions;
 use super::pace::{Pace, Schedule};
-use super::report::{ChainEnds, Interval, Report};
+use super::report::{ChainEnds, Interval, LoadReport};
 use super::sockets::{Servers, Sockets};
 use super::transport::Transport;
-use super::worker::{Ended, Plan, Worker};
+use super::worker::{Ended, PhasePlan, Worker};
 use super::workload::{self, Findings, Phase, Share, Workload};
 use crate::failure::Failure;
 use crate::wall_clock::unix_ms;
@@ -68,7 +68,7 @@ const SHOWN_EVERY: u64 = 1_000_000_000;
 /// # Errors
 /// When options contradict each other, no server can be reached, what must be there first cannot be written, or nothing at all
 /// was done in the window.
-pub fn run(options: &LoadOptions, watch: &mut dyn Watch) -> Result<Report, Failure> {
+pub fn run(options: &LoadOptions, watch: &mut dyn Watch) -> Result<LoadReport, Failure> {
     options.check()?;
     run_with(options, &|share| workload::of(options, share), Phases::All, watch)
 }
@@ -87,14 +87,14 @@ pub(super) fn run_with(
     make: &dyn Fn(Share) -> Box<dyn Workload>,
     phases: Phases,
     watch: &mut dyn Watch,
-) -> Result<Report, Failure> {
+) -> Result<LoadReport, Failure> {
     if options.target.embedded {
-        let cluster = Cluster::start(&options.target.servers)?;
+        let cluster = EmbeddedCluster::start(&options.target.servers)?;
         let worker = |share: Share, connections| {
             let ports = Ports::new(&cluster, share.places, share.first_place / share.pipeline)?;
             Ok(Worker::new(ports, make(share), connections, share.pipeline))
         };
-        return Run::new(options, worker)?.go(phases, watch);
+        return WorkerTeam::new(options, worker)?.go(phases, watch);
     }
     let servers = Servers::of(options)?;
     let timeout = options.pace.timeout_ms * 1_000_000;
@@ -103,21 +103,21 @@ pub(super) fn run_with(
             Sockets::new(servers.clone(), connections, share.first_place / share.pipeline, timeout)?;
         Ok(Worker::new(sockets, make(share), connections, share.pipeline))
     };
-    Run::new(options, worker)?.go(phases, watch)
+    WorkerTeam::new(options, worker)?.go(phases, watch)
 }
 
-struct Run<'o, T> {
+struct WorkerTeam<'o, T> {
     options: &'o LoadOptions,
     workers: Vec<Worker<T>>,
     clock: Clock,
 }
 
-impl<'o, T: Transport> Run<'o, T> {
+impl<'o, T: Transport> WorkerTeam<'o, T> {
     /// Shares the connections out among the threads.
     fn new(
         options: &'o LoadOptions,
         worker: impl Fn(Share, usize) -> Result<Worker<T>, Failure>,
-    ) -> Result<Run<'o, T>, Failure> {
+    ) -> Result<WorkerTeam<'o, T>, Failure> {
         let (connections, pipeline) = (options.pace.connections as usize, options.pace.pipeline as usize);
         let threads = (options.pace.threads as usize).min(connections);
         let mut workers = Vec::new();
@@ -129,10 +129,10 @@ impl<'o, T: Transport> Run<'o, T> {
             workers.push(worker(share, own)?);
             first += own;
         }
-        Ok(Run { options, workers, clock: Clock::start() })
+        Ok(WorkerTeam { options, workers, clock: Clock::start() })
     }
 
-    fn go(mut self, phases: Phases, watch: &mut dyn Watch) -> Result<Report, Failure> {
+    fn go(mut self, phases: Phases, watch: &mut dyn Watch) -> Result<LoadReport, Failure> {
         let mut report = self.blank_report();
         if phases == Phases::All {
             self.prepare(watch)?;
@@ -158,14 +158,14 @@ impl<'o, T: Transport> Run<'o, T> {
         Ok(report)
     }
 
-    fn blank_report(&self) -> Report {
-        Report {
+    fn blank_report(&self) -> LoadReport {
+        LoadReport {
             command: self.options.command_line(),
             workload: self.options.workload.name().to_owned(),
             target: self.options.target.name().to_owned(),
             seconds: self.options.pace.seconds,
             requested_per_second: self.options.pace.rate,
-            ..Report::default()
+            ..LoadReport::default()
         }
     }
 
@@ -180,7 +180,7 @@ impl<'o, T: Transport> Run<'o, T> {
         )))
     }
 
-    fn load(&mut self, report: &mut Report, watch: &mut dyn Watch) -> Totals {
+    fn load(&mut self, report: &mut LoadReport, watch: &mut dyn Watch) -> Totals {
         let pace = &self.options.pace;
         let begin = self.clock.now() + nanos(pace.warm_up);
         let window = Window { begin, end: begin + nanos(pace.seconds), step: pace.interval_ms * 1_000_000 };
@@ -218,7 +218,7 @@ impl<'o, T: Transport> Run<'o, T> {
                 .map(|(thread, worker)| {
                     let finished: SyncSender<_> = finished.clone();
                     let pace = until.map_or(Pace::Closed, |_| pace_of(options, begin, thread, threads));
-                    let plan = Plan { phase, pace, until };
+                    let plan = PhasePlan { phase, pace, until };
                     let go = move || worker.run(clock, plan, Measure::new(begin, window, finished));
                     thread::Builder::new()
                         .name(format!("load-{thread}"))

@@ -5,9 +5,9 @@ use std::fmt::{self, Display};
 use niagara_measure::grouped;
 
 use super::operation::{Kind, Trouble};
-use super::report::Report;
+use super::report::LoadReport;
 
-impl Display for Report {
+impl Display for LoadReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.command)?;
         for (kind, operation) in &self.operations {
@@ -42,7 +42,7 @@ impl Display for Report {
     }
 }
 
-impl Report {
+impl LoadReport {
     fn errors(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (kind, count) in &self.errors {
             let meaning = Trouble::named(kind).map_or("", Trouble::meaning);

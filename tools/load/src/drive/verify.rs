@@ -1,7 +1,7 @@
 //! A saved report of hash chains, held against a cluster.
 
 use super::options::{ChainOptions, LoadOptions, PaceOptions, TargetOptions, WorkloadOptions};
-use super::report::Report;
+use super::report::LoadReport;
 use super::run::{Phases, Watch, run_with};
 use super::workload::{Chains, Workload};
 use crate::failure::Failure;
@@ -10,7 +10,11 @@ use crate::failure::Failure;
 ///
 /// # Errors
 /// When the report has no chains, or no server can be reached.
-pub fn verify(report: &Report, target: TargetOptions, watch: &mut dyn Watch) -> Result<Report, Failure> {
+pub fn verify(
+    report: &LoadReport,
+    target: TargetOptions,
+    watch: &mut dyn Watch,
+) -> Result<LoadReport, Failure> {
     let ends = report.chains.as_ref().ok_or_else(|| {
         Failure::new("this report has no chains: give one of `niagara-load chain --json` that was not merged")
     })?;

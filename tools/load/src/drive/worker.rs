@@ -27,7 +27,7 @@ pub(super) struct Worker<T> {
 }
 
 /// How a phase goes.
-pub(super) struct Plan {
+pub(super) struct PhasePlan {
     pub phase: Phase,
     pub pace: Pace,
     /// When no more operations begin; never, where they end by themselves.
@@ -88,7 +88,7 @@ impl<T: Transport> Worker<T> {
     }
 
     /// Goes through a phase, until nothing is in flight.
-    pub fn run(&mut self, clock: Clock, mut plan: Plan, mut measure: Measure) -> Ended {
+    pub fn run(&mut self, clock: Clock, mut plan: PhasePlan, mut measure: Measure) -> Ended {
         self.workload.enter(plan.phase);
         self.desk.begin(clock.now());
         let is_whole = loop {
@@ -125,7 +125,7 @@ impl<T: Transport> Worker<T> {
         self.workload.findings()
     }
 
-    fn begin_operations(&mut self, now: u64, plan: &mut Plan) {
+    fn begin_operations(&mut self, now: u64, plan: &mut PhasePlan) {
         let Worker { transport, workload, desk, operation } = self;
         while let Some(place) = desk.free_place(now, transport) {
             let Some(intended) = plan.pace.next(now) else {
@@ -143,7 +143,7 @@ impl<T: Transport> Worker<T> {
     }
 
     /// When something is to be done, if nothing comes before.
-    fn next_look(&self, now: u64, plan: &Plan, measure: &Measure) -> u64 {
+    fn next_look(&self, now: u64, plan: &PhasePlan, measure: &Measure) -> u64 {
         let mut until = measure.next_tick().min(now + PATIENCE_NANOS);
         match plan.until {
             Some(end) if end <= now => return until,
@@ -311,7 +311,7 @@ mod tests {
         let (finished, slices) = sync_channel(1000);
         let workload = Box::new(Errands { left: errands, done: 0 });
         let mut worker = Worker::new(fake, workload, 1, 2);
-        let plan = Plan { phase: Phase::Run, pace, until };
+        let plan = PhasePlan { phase: Phase::Run, pace, until };
         let ended = worker.run(Clock::start(), plan, Measure::new(0, window, finished));
         drop(slices);
         ended

@@ -28,7 +28,7 @@ const FILLERS: u32 = 16;
 const VALUE: Bytes = Bytes::from_static(&[b'v'; VALUE_BYTES]);
 
 /// What the clients of a measurement share.
-struct EtcdLoad {
+struct EtcdClients {
     work: Work,
     opens: Instant,
     closes: Instant,
@@ -54,7 +54,7 @@ pub(super) fn drive(addresses: &[String], stint: Stint) -> Result<Driven, Failur
         let begun_unix_ms = unix_ms() + (1000.0 * timing.warm_up) as u64;
         let closes = opens + Duration::from_secs_f64(timing.seconds);
         let seen = RefCell::new(Seen { nanos: nanoseconds(), errors: 0, misses: 0 });
-        let load = Rc::new(EtcdLoad { work, opens, closes, seen });
+        let load = Rc::new(EtcdClients { work, opens, closes, seen });
         let mut clients = JoinSet::new();
         for number in 0..shape.in_flight() {
             let connection = connections[(number % shape.connections) as usize].clone();
@@ -75,7 +75,7 @@ pub(super) fn drive(addresses: &[String], stint: Stint) -> Result<Driven, Failur
 }
 
 /// One operation after the other.
-async fn client(load: Rc<EtcdLoad>, connection: Connection, seed: u64) {
+async fn client(load: Rc<EtcdClients>, connection: Connection, seed: u64) {
     let mut random = SmallRng::seed_from_u64(seed);
     let mut last = Instant::now();
     while last < load.closes {

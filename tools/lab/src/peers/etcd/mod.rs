@@ -12,7 +12,7 @@ use niagara_namespaces::Host;
 use super::programs::{Programs, for_clients, for_servers, servers};
 use super::store::{Driven, Store};
 use super::work::Stint;
-use crate::run::Run;
+use crate::run::ExperimentRun;
 
 const CLIENTS: u16 = 2379;
 const PEERS: u16 = 2380;
@@ -26,7 +26,7 @@ pub(super) struct Etcd {
 }
 
 impl Etcd {
-    pub fn start(run: &Run, syncs: bool) -> Result<Etcd, Failure> {
+    pub fn start(run: &ExperimentRun, syncs: bool) -> Result<Etcd, Failure> {
         let programs = Programs::start("etcd", |command, server, data| {
             niagara_etcd::configure(command, &urls(), server as usize - 1, data, syncs);
         })?;
@@ -39,7 +39,7 @@ impl Etcd {
     /// Waits until what all servers say of themselves is as wanted.
     fn await_states(
         &self,
-        run: &Run,
+        run: &ExperimentRun,
         trouble: &str,
         wanted: impl Fn(&[MemberState]) -> bool,
     ) -> Result<Vec<MemberState>, Failure> {
@@ -89,13 +89,13 @@ impl Store for Etcd {
         Ok(self.programs.processes())
     }
 
-    fn fill(&self, _run: &Run) -> Result<(), Failure> {
+    fn fill(&self, _run: &ExperimentRun) -> Result<(), Failure> {
         self.among_clients(|| load::fill(&self.addresses[0]))
     }
 
     fn drive(
         &self,
-        _run: &Run,
+        _run: &ExperimentRun,
         stint: Stint,
         look: &mut dyn FnMut() -> Result<(), Failure>,
     ) -> Result<Driven, Failure> {
@@ -108,7 +108,7 @@ impl Store for Etcd {
         })
     }
 
-    fn await_agreement(&self, run: &Run) -> Result<(), Failure> {
+    fn await_agreement(&self, run: &ExperimentRun) -> Result<(), Failure> {
         self.await_states(run, "are not at the same revision", are_level).map(drop)
     }
 }
