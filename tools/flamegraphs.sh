@@ -9,7 +9,7 @@ durability=${2:-memory}
 command -v perf >/dev/null || { echo "perf is missing: apt-get install linux-perf"; exit 1; }
 command -v inferno-flamegraph >/dev/null || cargo install inferno --locked --quiet
 # Frame pointers, and a directory of its own for what is built with them.
-RUSTFLAGS="-C force-frame-pointers=yes" cargo build --release -p niagara-tools --target-dir target/frame-pointers
+RUSTFLAGS="-C force-frame-pointers=yes" cargo build --release -p niagara-load --target-dir target/frame-pointers
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

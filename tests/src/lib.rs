@@ -44,7 +44,7 @@ mod load;
 pub mod measuring;
 pub mod metrics;
 pub mod model;
-pub use niagara_tools::network;
+pub use niagara_namespaces as network;
 pub mod loop_disk;
 pub mod output;
 pub mod ports;

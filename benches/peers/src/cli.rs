@@ -5,9 +5,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::measure::measure;
 use crate::node::{self, NodeArgs};
-use crate::plan::{Peer, Plan};
 use crate::report::{self, Outcome};
 use crate::sweep::sweep;
+use crate::work::{Peer, PeerWork};
 
 /// Measures other Raft implementations on the work on which Niagara is measured.
 ///
@@ -52,7 +52,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct RunArgs {
     #[command(flatten)]
-    plan: Plan,
+    work: PeerWork,
     /// Print one JSON document instead of a table.
     #[arg(long)]
     json: bool,
@@ -96,7 +96,7 @@ impl Arguments {
 
 impl RunArgs {
     fn run(&self, peer: Peer) -> Result<()> {
-        let outcome = measure(peer, &self.plan)?;
+        let outcome = measure(peer, &self.work)?;
         if self.json {
             println!("{}", serde_json::to_string(&outcome)?);
         } else {
@@ -108,15 +108,15 @@ impl RunArgs {
 
 impl AllArgs {
     fn run(&self) -> Result<()> {
-        let plan = Plan {
+        let work = PeerWork {
             // Both are set for each run.
             payload: 0,
-            durability: crate::plan::Durability::Memory,
+            durability: crate::work::Durability::Memory,
             in_flight: self.in_flight,
             seconds: self.seconds,
             dir: self.dir.clone(),
         };
-        let (outcomes, failures) = sweep(&plan, |command| eprintln!("{command}"));
+        let (outcomes, failures) = sweep(&work, |command| eprintln!("{command}"));
         if self.json {
             println!("{}", serde_json::to_string(&outcomes)?);
         } else {
@@ -130,9 +130,7 @@ impl AllArgs {
 }
 
 fn print(outcomes: &[Outcome]) {
-    for line in report::lines(outcomes) {
-        println!("{line}");
-    }
+    print!("{}", report::text(outcomes));
 }
 
 #[cfg(test)]

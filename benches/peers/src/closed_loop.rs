@@ -5,18 +5,19 @@
 
 use std::collections::VecDeque;
 use std::sync::mpsc::Receiver;
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::command::Command;
-use crate::control;
-use crate::plan::Plan;
+use crate::control::{self, Event};
 use crate::window::{Loaded, PATIENCE, Recorder, Window};
+use crate::work::PeerWork;
 
 /// Commands under way, oldest first.
 struct ClosedLoop<S> {
-    plan: Plan,
+    work: PeerWork,
     submit: S,
     proposed: u64,
     under_way: VecDeque<Instant>,
@@ -27,16 +28,16 @@ struct ClosedLoop<S> {
 ///
 /// # Errors
 /// When commands complete out of order or not at all, or cannot be submitted.
-pub fn run(
-    plan: &Plan,
+fn run(
+    work: &PeerWork,
     completions: &Receiver<Vec<u64>>,
     submit: impl FnMut(Vec<Command>) -> Result<()>,
 ) -> Result<Loaded> {
-    let window = Window::after_warm_up(plan.time());
+    let window = Window::after_warm_up(work.time());
     let announced = control::announce(window);
-    let mut recorder = Recorder::new(window)?;
-    let mut load = ClosedLoop { plan: plan.clone(), submit, proposed: 0, under_way: VecDeque::new() };
-    load.propose(plan.in_flight as usize)?;
+    let mut recorder = Recorder::new(window);
+    let mut load = ClosedLoop { work: work.clone(), submit, proposed: 0, under_way: VecDeque::new() };
+    load.propose(work.in_flight as usize)?;
     while !load.under_way.is_empty() {
         let completed = completions
             .recv_timeout(PATIENCE)
@@ -53,11 +54,28 @@ pub fn run(
     Ok(recorder.finish(load.proposed))
 }
 
+/// Runs the load on a thread of its own, once the replica of this process leads, and tells the tool what it has seen.
+pub fn in_background(
+    work: &PeerWork,
+    led: Receiver<()>,
+    completions: Receiver<Vec<u64>>,
+    submit: impl FnMut(Vec<Command>) -> Result<()> + Send + 'static,
+) {
+    let work = work.clone();
+    control::in_background("load", move || {
+        led.recv_timeout(PATIENCE).context("this replica does not come to lead")?;
+        control::say(&Event::Loaded(run(&work, &completions, submit)?))?;
+        // The driver ends with its last sender of inputs; the tool decides when.
+        thread::park();
+        Ok(())
+    });
+}
+
 impl<S: FnMut(Vec<Command>) -> Result<()>> ClosedLoop<S> {
     fn propose(&mut self, count: usize) -> Result<()> {
         let numbers = self.proposed..self.proposed + count as u64;
         self.proposed = numbers.end;
-        let commands = numbers.map(|number| Command::new(number, self.plan.payload)).collect();
+        let commands = numbers.map(|number| Command::new(number, self.work.payload)).collect();
         let now = Instant::now();
         self.under_way.extend(std::iter::repeat_n(now, count));
         (self.submit)(commands)
@@ -76,14 +94,14 @@ mod tests {
     use super::*;
 
     fn load() -> ClosedLoop<impl FnMut(Vec<Command>) -> Result<()>> {
-        let plan = Plan {
+        let work = PeerWork {
             payload: 16,
-            durability: crate::plan::Durability::Memory,
+            durability: crate::work::Durability::Memory,
             in_flight: 2,
             seconds: 1,
             dir: std::env::temp_dir(),
         };
-        ClosedLoop { plan, submit: |_| Ok(()), proposed: 0, under_way: VecDeque::new() }
+        ClosedLoop { work, submit: |_| Ok(()), proposed: 0, under_way: VecDeque::new() }
     }
 
     #[test]

@@ -8,26 +8,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use niagara_measure::GuardedChild;
 
 use crate::control::{Event, Order};
-use crate::plan::{Peer, Plan, REPLICAS};
-
-/// A process that is killed when it is no longer wanted.
-pub struct Killed(pub Child);
+use crate::work::{Peer, PeerWork, REPLICAS};
 
 /// Running replicas.
 pub struct Replicas {
-    processes: Vec<Killed>,
+    processes: Vec<GuardedChild>,
     orders: Vec<ChildStdin>,
     events: Receiver<(usize, Event)>,
-}
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        // It may have ended by itself, with an error that was told already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 impl Replicas {
@@ -35,15 +25,15 @@ impl Replicas {
     ///
     /// # Errors
     /// When one of them cannot start.
-    pub fn start(peer: Peer, plan: &Plan, dir: &Path) -> Result<Replicas> {
+    pub fn start(peer: Peer, work: &PeerWork, dir: &Path) -> Result<Replicas> {
         let (sender, events) = mpsc::channel();
         let mut replicas = Replicas { processes: Vec::new(), orders: Vec::new(), events };
         for replica in 0..REPLICAS {
-            let mut process = Killed(spawn(peer, plan, dir, replica)?);
-            let output = process.0.stdout.take().context("a replica has no standard output")?;
+            let mut process = GuardedChild::from(spawn(peer, work, dir, replica)?);
+            let output = process.stdout.take().context("a replica has no standard output")?;
             let sender = sender.clone();
             thread::spawn(move || listen(replica, output, &sender));
-            replicas.orders.push(process.0.stdin.take().context("a replica has no standard input")?);
+            replicas.orders.push(process.stdin.take().context("a replica has no standard input")?);
             replicas.processes.push(process);
         }
         let addresses = replicas.of_each(|event| match event {
@@ -56,7 +46,7 @@ impl Replicas {
 
     /// Their processes.
     pub fn ids(&self) -> Vec<u32> {
-        self.processes.iter().map(|process| process.0.id()).collect()
+        self.processes.iter().map(|process| process.id()).collect()
     }
 
     /// Tells all of them.
@@ -123,12 +113,12 @@ impl Replicas {
     }
 }
 
-fn spawn(peer: Peer, plan: &Plan, dir: &Path, replica: usize) -> Result<Child> {
+fn spawn(peer: Peer, work: &PeerWork, dir: &Path, replica: usize) -> Result<Child> {
     let binary = std::env::current_exe().context("cannot find this program")?;
     Command::new(binary)
         .args(["node", &peer.to_string(), "--id", &(replica + 1).to_string()])
-        .args(["--payload", &plan.payload.to_string(), "--durability", &plan.durability.to_string()])
-        .args(["--in-flight", &plan.in_flight.to_string(), "--seconds", &plan.seconds.to_string()])
+        .args(["--payload", &work.payload.to_string(), "--durability", &work.durability.to_string()])
+        .args(["--in-flight", &work.in_flight.to_string(), "--seconds", &work.seconds.to_string()])
         .arg("--dir")
         .arg(dir)
         .stdin(Stdio::piped())

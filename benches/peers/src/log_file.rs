@@ -8,10 +8,9 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-
 use rustix::fs::{FallocateFlags, fallocate};
 
-use crate::plan::{Durability, Plan};
+use crate::work::{Durability, PeerWork};
 
 /// The file gets its room in steps of so many bytes: room that is there already makes an fdatasync a little cheaper.
 const STEP: u64 = 1 << 26;
@@ -30,9 +29,9 @@ impl LogFile {
     ///
     /// # Errors
     /// When the file cannot be made.
-    pub fn create(plan: &Plan, id: u64) -> Result<LogFile> {
-        let path = plan.dir.join(format!("log-{id}"));
-        let file = match plan.durability {
+    pub fn create(work: &PeerWork, id: u64) -> Result<LogFile> {
+        let path = work.dir.join(format!("log-{id}"));
+        let file = match work.durability {
             Durability::Memory => None,
             Durability::Fsync => Some(create(&path)?),
         };

@@ -5,10 +5,10 @@
 //!
 //! | what | file |
 //! |---|---|
-//! | what can be typed | [`cli`] |
+//! | what can be typed, and what is measured then | [`cli`], [`work`] |
 //! | one measurement, and all of them | [`measure`], [`sweep`] |
-//! | what a run has shown | [`report`], [`table`] |
-//! | the replicas' processes, as the tool sees them | [`launch`], [`cpu`] |
+//! | what a run has shown | [`report`] |
+//! | the replicas' processes, as the tool sees them | [`launch`] |
 //! | one replica's process, and how it talks to the tool | [`node`], [`control`] |
 //! | what is replicated, and the proof that it was | [`command`], [`tally`] |
 //! | the load and what it sees | [`closed_loop`], [`window`] |
@@ -19,7 +19,6 @@ mod cli;
 mod closed_loop;
 mod command;
 mod control;
-mod cpu;
 mod frames;
 mod launch;
 mod links;
@@ -27,14 +26,13 @@ mod log_file;
 mod measure;
 mod node;
 mod peers;
-mod plan;
 mod report;
 mod sweep;
-mod table;
 mod tally;
 mod turns;
 mod versions;
 mod window;
+mod work;
 
 use std::process::ExitCode;
 

@@ -5,16 +5,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use niagara_measure::cpu_seconds;
 use rustix::fs::statfs;
 
 use crate::control::{Event, Order};
-use crate::cpu;
 use crate::launch::Replicas;
 use crate::peers::etcd;
-use crate::plan::{Durability, Peer, Plan};
-use crate::report::{Outcome, Report};
+use crate::report::{Outcome, PeerReport};
 use crate::versions;
 use crate::window::{Loaded, PATIENCE};
+use crate::work::{Durability, Peer, PeerWork};
 
 /// Elections, connections and the warm-up take a few seconds, draining a full queue to a slow disk a few more.
 const MARGIN: Duration = Duration::from_secs(30);
@@ -27,37 +27,37 @@ const TMPFS: i64 = 0x0102_1994;
 ///
 /// # Errors
 /// When it does not start, stops, loses or reorders commands, or its replicas do not agree at the end.
-pub fn measure(peer: Peer, plan: &Plan) -> Result<Outcome> {
-    if plan.durability == Durability::Fsync && is_in_memory(&plan.dir)? {
+pub fn measure(peer: Peer, work: &PeerWork) -> Result<Outcome> {
+    if work.durability == Durability::Fsync && is_in_memory(&work.dir)? {
         bail!(
             "{} is in memory, where fsync means nothing: choose a directory with --dir",
-            plan.dir.display()
+            work.dir.display()
         );
     }
     if peer == Peer::Etcd {
-        return etcd::measure(plan);
+        return etcd::measure(work);
     }
-    let report = measure_crate(peer, plan).with_context(|| plan.command_line(peer))?;
+    let report = measure_crate(peer, work).with_context(|| work.command_line(peer))?;
     Ok(Outcome::Measured(report))
 }
 
-fn measure_crate(peer: Peer, plan: &Plan) -> Result<Report> {
+fn measure_crate(peer: Peer, work: &PeerWork) -> Result<PeerReport> {
     let dir = tempfile::Builder::new()
         .prefix("niagara-peers-")
-        .tempdir_in(&plan.dir)
-        .with_context(|| format!("cannot create a directory in {}", plan.dir.display()))?;
-    let mut replicas = Replicas::start(peer, plan, dir.path())?;
+        .tempdir_in(&work.dir)
+        .with_context(|| format!("cannot create a directory in {}", work.dir.display()))?;
+    let mut replicas = Replicas::start(peer, work, dir.path())?;
     let processes = replicas.ids();
     replicas.await_one(MARGIN, |event| matches!(event, Event::Opened).then_some(()))?;
-    let before = cpu::seconds(&processes)?;
-    replicas.await_one(MARGIN + plan.time(), |event| matches!(event, Event::Closed).then_some(()))?;
-    let servers_cpu = cpu::seconds(&processes)? - before;
+    let before = cpu_seconds(&processes)?;
+    replicas.await_one(MARGIN + work.time(), |event| matches!(event, Event::Closed).then_some(()))?;
+    let servers_cpu = cpu_seconds(&processes)? - before;
     let loaded = replicas.await_one(MARGIN + PATIENCE, |event| match event {
         Event::Loaded(loaded) => Some(loaded),
         _ => None,
     })?;
     await_agreement(&mut replicas, &loaded)?;
-    Ok(Report::new(peer, versions::of(peer)?, plan, &loaded, servers_cpu, None))
+    Ok(PeerReport::new(peer, versions::of(peer)?, work, &loaded, servers_cpu, None))
 }
 
 /// Waits until all replicas have applied everything, in the same order.

@@ -7,8 +7,8 @@ use clap::Args;
 
 use crate::control::{self, Event};
 use crate::peers::{omnipaxos, openraft, raft_rs};
-use crate::plan::{Peer, Plan, REPLICAS};
 use crate::tally::SharedTally;
+use crate::work::{Peer, PeerWork, REPLICAS};
 
 /// The replica that is to lead, and in whose process the load runs.
 pub const LEADER: u64 = 1;
@@ -22,7 +22,7 @@ pub struct NodeArgs {
     #[arg(long)]
     pub id: u64,
     #[command(flatten)]
-    pub plan: Plan,
+    pub work: PeerWork,
 }
 
 /// Who the replicas are, and who is here.
@@ -68,9 +68,9 @@ fn serve(args: &NodeArgs) -> Result<()> {
     let tally = SharedTally::default();
     control::answer(tally.clone());
     match args.peer {
-        Peer::RaftRs => raft_rs::serve(&cluster, &args.plan, tally),
-        Peer::Openraft => openraft::serve(cluster, &args.plan, tally),
-        Peer::Omnipaxos => omnipaxos::serve(&cluster, &args.plan, tally),
+        Peer::RaftRs => raft_rs::serve(&cluster, &args.work, tally),
+        Peer::Openraft => openraft::serve(cluster, &args.work, tally),
+        Peer::Omnipaxos => omnipaxos::serve(&cluster, &args.work, tally),
         Peer::Etcd => bail!("etcd has processes of its own"),
     }
 }

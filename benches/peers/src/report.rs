@@ -1,14 +1,14 @@
 //! What runs have shown, as a table for people and as JSON for programs.
 
+use niagara_measure::{Cell, Latency, ResultTable};
 use serde::Serialize;
 
-use crate::plan::{Durability, Peer, Plan};
-use crate::table::{Table, grouped};
-use crate::window::{Latency, Loaded};
+use crate::window::Loaded;
+use crate::work::{Durability, Peer, PeerWork};
 
 /// What a run has shown.
 #[derive(Clone, Debug, Serialize)]
-pub struct Report {
+pub struct PeerReport {
     /// What was measured,
     pub peer: Peer,
     /// in which version,
@@ -40,7 +40,7 @@ pub struct Report {
 #[serde(untagged)]
 pub enum Outcome {
     /// It was measured.
-    Measured(Report),
+    Measured(PeerReport),
     /// It cannot be measured here.
     Skipped {
         /// What.
@@ -50,28 +50,28 @@ pub enum Outcome {
     },
 }
 
-impl Report {
+impl PeerReport {
     /// Of what a load has seen, and the processor seconds of the replicas and of the load in the window.
     pub fn new(
         peer: Peer,
         version: String,
-        plan: &Plan,
+        work: &PeerWork,
         loaded: &Loaded,
         servers_cpu: f64,
         client_cpu: Option<f64>,
-    ) -> Report {
+    ) -> PeerReport {
         // Without a single completion, rates are infinite, which JSON does not know.
         let commands = loaded.in_window.max(1) as f64;
         let per_million = |seconds: f64| seconds / commands * 1e6;
-        Report {
+        PeerReport {
             peer,
             version,
-            command: plan.command_line(peer),
-            payload: plan.payload,
-            durability: plan.durability,
-            in_flight: plan.in_flight,
-            seconds: plan.seconds,
-            commands_per_second: loaded.in_window as f64 / f64::from(plan.seconds),
+            command: work.command_line(peer),
+            payload: work.payload,
+            durability: work.durability,
+            in_flight: work.in_flight,
+            seconds: work.seconds,
+            commands_per_second: loaded.in_window as f64 / f64::from(work.seconds),
             latency_ms: loaded.latency_ms,
             cpu_seconds_per_million_commands: per_million(servers_cpu),
             commands_per_cpu_second: loaded.in_window as f64 / servers_cpu.max(0.01),
@@ -80,9 +80,9 @@ impl Report {
     }
 }
 
-/// The lines of a table of all runs that were measured, and the reasons of those that were not.
-pub fn lines(outcomes: &[Outcome]) -> Vec<String> {
-    let mut table = Table::new([
+/// A table of all runs that were measured, and the reasons of those that were not.
+pub fn text(outcomes: &[Outcome]) -> String {
+    let columns = [
         "peer",
         "version",
         "payload",
@@ -96,35 +96,36 @@ pub fn lines(outcomes: &[Outcome]) -> Vec<String> {
         "CPU s/million",
         "commands/CPU s",
         "client CPU s/million",
-    ]);
+    ];
+    let mut table = ResultTable::new("peers", "Commands through three replicas on this machine", columns);
     let mut reasons = Vec::new();
     for outcome in outcomes {
         match outcome {
             Outcome::Measured(report) => table.row(cells(report)),
-            Outcome::Skipped { peer, skipped } => reasons.push(format!("{peer} was skipped: {skipped}")),
+            Outcome::Skipped { peer, skipped } => reasons.push(format!("{peer} was skipped: {skipped}\n")),
         }
     }
     reasons.dedup();
-    table.lines().chain(reasons).collect()
+    table.aligned() + &reasons.concat()
 }
 
-fn cells(report: &Report) -> [String; 13] {
-    let latency = &report.latency_ms;
-    let ms = |value: f64| format!("{value:.2}");
+fn cells(report: &PeerReport) -> [Cell; 13] {
+    let Latency { p50, p90, p99, p99_9, .. } = report.latency_ms;
     [
-        report.peer.to_string(),
-        report.version.clone(),
-        report.payload.to_string(),
-        report.durability.to_string(),
-        report.in_flight.to_string(),
-        grouped(report.commands_per_second as u64),
-        ms(latency.p50),
-        ms(latency.p90),
-        ms(latency.p99),
-        ms(latency.p99_9),
-        format!("{:.2}", report.cpu_seconds_per_million_commands),
-        grouped(report.commands_per_cpu_second as u64),
-        report.client_cpu_seconds_per_million.map_or("-".to_owned(), |seconds| format!("{seconds:.2}")),
+        report.peer.to_string().into(),
+        report.version.as_str().into(),
+        u64::from(report.payload).into(),
+        report.durability.to_string().into(),
+        u64::from(report.in_flight).into(),
+        Cell::Number(report.commands_per_second, 0),
+        Cell::Number(p50, 2),
+        Cell::Number(p90, 2),
+        Cell::Number(p99, 2),
+        Cell::Number(p99_9, 2),
+        Cell::Number(report.cpu_seconds_per_million_commands, 2),
+        Cell::Number(report.commands_per_cpu_second, 0),
+        // Where the load is no process of its own, there is no such number.
+        Cell::Number(report.client_cpu_seconds_per_million.unwrap_or(f64::NAN), 2),
     ]
 }
 
@@ -135,22 +136,22 @@ mod tests {
     #[test]
     fn a_reason_is_given_once() {
         let skipped = Outcome::Skipped { peer: Peer::Etcd, skipped: "there is none".to_owned() };
-        let lines = lines(&[skipped.clone(), skipped]);
-        assert_eq!(lines[1..], ["etcd was skipped: there is none"]);
+        let text = text(&[skipped.clone(), skipped]);
+        assert_eq!(text.lines().skip(2).collect::<Vec<_>>(), ["etcd was skipped: there is none"]);
     }
 
     #[test]
     fn rates_are_of_the_window() {
-        let plan = Plan {
+        let work = PeerWork {
             payload: 16,
             durability: Durability::Memory,
             in_flight: 10,
             seconds: 4,
             dir: std::env::temp_dir(),
         };
-        let latency_ms = Latency { p50: 1.0, p90: 2.0, p99: 3.0, p99_9: 4.0 };
+        let latency_ms = Latency { p50: 1.0, p90: 2.0, p99: 3.0, p99_9: 4.0, max: 5.0 };
         let loaded = Loaded { proposed: 3_000_000, in_window: 2_000_000, latency_ms };
-        let report = Report::new(Peer::RaftRs, "1".to_owned(), &plan, &loaded, 8.0, Some(1.0));
+        let report = PeerReport::new(Peer::RaftRs, "1".to_owned(), &work, &loaded, 8.0, Some(1.0));
         assert_eq!(report.commands_per_second, 500_000.0);
         assert_eq!(report.cpu_seconds_per_million_commands, 4.0);
         assert_eq!(report.commands_per_cpu_second, 250_000.0);

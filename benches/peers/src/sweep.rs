@@ -1,8 +1,8 @@
 //! All peers, on all kinds of work.
 
 use crate::measure::measure;
-use crate::plan::{Durability, Peer, Plan};
 use crate::report::Outcome;
+use crate::work::{Durability, Peer, PeerWork};
 
 /// An append, and a write of a value.
 const PAYLOADS: [u32; 2] = [16, 2048];
@@ -12,14 +12,14 @@ const DURABILITIES: [Durability; 2] = [Durability::Memory, Durability::Fsync];
 /// the machine does hits all alike. A peer that fails does not end the rest: its reason stands in its place.
 ///
 /// `watch` is told of each run before it begins.
-pub fn sweep(plan: &Plan, mut watch: impl FnMut(&str)) -> (Vec<Outcome>, Vec<anyhow::Error>) {
+pub fn sweep(work: &PeerWork, mut watch: impl FnMut(&str)) -> (Vec<Outcome>, Vec<anyhow::Error>) {
     let (mut outcomes, mut failures) = (Vec::new(), Vec::new());
     for payload in PAYLOADS {
         for durability in DURABILITIES {
-            let plan = Plan { payload, durability, ..plan.clone() };
+            let work = PeerWork { payload, durability, ..work.clone() };
             for peer in Peer::ALL {
-                watch(&plan.command_line(peer));
-                match measure(peer, &plan) {
+                watch(&work.command_line(peer));
+                match measure(peer, &work) {
                     Ok(outcome) => outcomes.push(outcome),
                     Err(error) => failures.push(error),
                 }

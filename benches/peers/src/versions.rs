@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 
-use crate::plan::Peer;
+use crate::work::Peer;
 
 const LOCK: &str = include_str!("../Cargo.lock");
 

@@ -2,14 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
 use hdrhistogram::Histogram;
+use niagara_measure::{Latency, nanoseconds};
 use serde::{Deserialize, Serialize};
 
 /// Fills queues, caches and connections before anything counts.
 const WARM_UP: Duration = Duration::from_secs(2);
-/// Latencies above this count as this.
-const LONGEST_MICROS: u64 = 60_000_000;
 /// A load that sees no completion for so long, well above all time-outs of elections, has lost its commands.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -26,20 +24,7 @@ pub struct Window {
 #[derive(Clone, Debug)]
 pub struct Recorder {
     window: Window,
-    micros: Histogram<u64>,
-}
-
-/// Percentiles, in milliseconds.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub struct Latency {
-    /// The median.
-    pub p50: f64,
-    /// 90 percent.
-    pub p90: f64,
-    /// 99 percent.
-    pub p99: f64,
-    /// 99.9 percent.
-    pub p99_9: f64,
+    nanos: Histogram<u64>,
 }
 
 /// What a load has seen, from its first command to its last.
@@ -63,28 +48,21 @@ impl Window {
 
 impl Recorder {
     /// Nothing yet.
-    ///
-    /// # Errors
-    /// None that is expected.
-    pub fn new(window: Window) -> Result<Recorder> {
-        let micros = Histogram::new_with_bounds(1, LONGEST_MICROS, 3).context("the histogram's bounds")?;
-        Ok(Recorder { window, micros })
+    pub fn new(window: Window) -> Recorder {
+        Recorder { window, nanos: nanoseconds() }
     }
 
     /// A command that was proposed at one moment has completed at another.
     pub fn record(&mut self, proposed: Instant, completed: Instant) {
         if completed >= self.window.opens && completed < self.window.closes {
-            let micros = completed.saturating_duration_since(proposed).as_micros();
-            self.micros.saturating_record(u64::try_from(micros).unwrap_or(LONGEST_MICROS));
+            let nanos = completed.saturating_duration_since(proposed).as_nanos();
+            self.nanos.saturating_record(u64::try_from(nanos).unwrap_or(u64::MAX));
         }
     }
 
     /// All of it.
     pub fn finish(&self, proposed: u64) -> Loaded {
-        let quantile = |quantile| self.micros.value_at_quantile(quantile) as f64 / 1e3;
-        let latency_ms =
-            Latency { p50: quantile(0.5), p90: quantile(0.9), p99: quantile(0.99), p99_9: quantile(0.999) };
-        Loaded { proposed, in_window: self.micros.len(), latency_ms }
+        Loaded { proposed, in_window: self.nanos.len(), latency_ms: Latency::of(&self.nanos) }
     }
 }
 
@@ -93,9 +71,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_completes_in_the_window_counts() -> Result<()> {
+    fn only_what_completes_in_the_window_counts() {
         let window = Window::after_warm_up(Duration::from_secs(1));
-        let mut recorder = Recorder::new(window)?;
+        let mut recorder = Recorder::new(window);
         let millisecond = Duration::from_millis(1);
         recorder.record(window.opens - 3 * millisecond, window.opens - millisecond);
         recorder.record(window.opens - millisecond, window.opens + millisecond);
@@ -103,6 +81,5 @@ mod tests {
         let loaded = recorder.finish(3);
         assert_eq!((loaded.proposed, loaded.in_window), (3, 1));
         assert!((loaded.latency_ms.p50 - 2.0).abs() < 0.01);
-        Ok(())
     }
 }

@@ -6,12 +6,18 @@ use super::sources::{manifest, members};
 
 /// Packages, from the bottom up; none depends on another one in its own row or above it.
 const ROWS: &[&[&str]] = &[
-    &["niagara-planted", "niagara-sequencer", "niagara-net", "niagara-logs"],
-    &["niagara-log"],
+    &[
+        "niagara-planted",
+        "niagara-sequencer",
+        "niagara-net",
+        "niagara-logs",
+        "niagara-measure",
+        "niagara-namespaces",
+    ],
+    &["niagara-log", "niagara-etcd"],
     &["niagara-group"],
     &["niagara-engine"],
     &["niagara-client", "niagara-kvstore"],
-    &["niagara-namespaces"],
     &["niagara-load"],
     &["niagara", "niagara-lab"],
     &["niagara-tests", "niagara-benches", "niagara-models"],

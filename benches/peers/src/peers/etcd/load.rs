@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use tokio::task::{JoinSet, LocalSet};
+use niagara_etcd::{Connection, MemberState};
+use niagara_measure::cpu_seconds;
+use tokio::task::JoinSet;
 use tokio::time;
 
-use super::api::Client;
 use super::servers::Servers;
 use crate::command::Command;
-use crate::cpu;
-use crate::plan::Plan;
 use crate::window::{Loaded, PATIENCE, Recorder, Window};
+use crate::work::PeerWork;
 
 /// The clients share so many connections, as the requests of one application would.
 const CONNECTIONS: usize = 8;
@@ -24,7 +24,7 @@ const START: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// What the clients share.
-struct Load {
+struct EtcdLoad {
     payload: u32,
     closes: Instant,
     proposed: Cell<u64>,
@@ -38,42 +38,38 @@ struct Load {
 ///
 /// # Errors
 /// When a put fails or is lost, or the servers do not agree at the end.
-pub async fn run(plan: &Plan, servers: &Servers) -> Result<(Loaded, f64, f64)> {
-    let mut clients = servers.clients().iter().map(|url| Client::new(url)).collect::<Result<Vec<_>>>()?;
-    let (leader, begin) = await_leader(&mut clients).await.with_context(|| servers.last_words())?;
-    let window = Window::after_warm_up(plan.time());
-    let load = Rc::new(Load {
-        payload: plan.payload,
+pub async fn run(work: &PeerWork, servers: &Servers) -> Result<(Loaded, f64, f64)> {
+    let (leader, begin) = await_leader(servers.clients()).await.with_context(|| servers.last_words())?;
+    let mut connections = Vec::new();
+    for _ in 0..CONNECTIONS {
+        connections.push(Connection::open(&servers.clients()[leader]).await?);
+    }
+    let window = Window::after_warm_up(work.time());
+    let load = Rc::new(EtcdLoad {
+        payload: work.payload,
         closes: window.closes,
         proposed: Cell::new(0),
         sum: Cell::new(0),
-        recorder: RefCell::new(Recorder::new(window)?),
+        recorder: RefCell::new(Recorder::new(window)),
     });
-    let connections =
-        (0..CONNECTIONS).map(|_| Client::new(&servers.clients()[leader])).collect::<Result<Vec<_>>>()?;
-    let local = LocalSet::new();
     let mut puts = JoinSet::new();
-    for number in 0..plan.in_flight as usize {
-        let client = connections[number % CONNECTIONS].clone();
-        puts.spawn_local_on(put(load.clone(), client, number), &local);
+    for number in 0..work.in_flight as usize {
+        puts.spawn_local(put(load.clone(), connections[number % CONNECTIONS].clone(), number));
     }
-    let measured = local.run_until(async {
-        let used = watch(window, servers);
-        let all = time::timeout_at((window.closes + PATIENCE).into(), await_all(&mut puts));
-        tokio::try_join!(used, async { all.await.context("puts are lost")? })
-    });
-    let ((servers_cpu, client_cpu), ()) = measured.await.with_context(|| servers.last_words())?;
+    let all = time::timeout_at((window.closes + PATIENCE).into(), await_all(&mut puts));
+    let measured = tokio::try_join!(watch(window, servers), async { all.await.context("puts are lost")? });
+    let ((servers_cpu, client_cpu), ()) = measured.with_context(|| servers.last_words())?;
     check(&load, begin)?;
     let proposed = load.proposed.get();
-    await_agreement(&mut clients, begin + proposed as i64).await?;
+    await_agreement(servers.clients(), begin + proposed as i64).await?;
     Ok((load.recorder.borrow().finish(proposed), servers_cpu, client_cpu))
 }
 
 /// Waits until all servers run and agree on a leader. Gives its place, and the revision that it begins with.
-async fn await_leader(clients: &mut [Client]) -> Result<(usize, i64)> {
+async fn await_leader(servers: &[String]) -> Result<(usize, i64)> {
     let end = Instant::now() + START;
     loop {
-        match find_leader(clients).await {
+        match find_leader(servers).await {
             Ok(found) => return Ok(found),
             Err(error) if Instant::now() > end => return Err(error),
             Err(_) => time::sleep(PAUSE).await,
@@ -81,18 +77,18 @@ async fn await_leader(clients: &mut [Client]) -> Result<(usize, i64)> {
     }
 }
 
-async fn find_leader(clients: &mut [Client]) -> Result<(usize, i64)> {
-    let mut found = Vec::new();
-    for client in clients {
-        found.push(client.status().await?);
+async fn find_leader(servers: &[String]) -> Result<(usize, i64)> {
+    let mut found: Vec<MemberState> = Vec::new();
+    for server in servers {
+        found.push(Connection::open(server).await?.status().await?);
     }
-    let (_, leader) = found[0];
-    ensure!(found.iter().all(|(_, believed)| *believed == leader), "the servers know different leaders");
-    let place = found.iter().position(|(header, _)| header.member == leader).context("nobody leads")?;
-    Ok((place, found[place].0.revision))
+    let leader = found[0].leader;
+    ensure!(found.iter().all(|state| state.leader == leader), "the servers know different leaders");
+    let place = found.iter().position(|state| state.member == leader).context("nobody leads")?;
+    Ok((place, found[place].revision))
 }
 
-async fn put(load: Rc<Load>, mut client: Client, number: usize) -> Result<()> {
+async fn put(load: Rc<EtcdLoad>, connection: Connection, number: usize) -> Result<()> {
     let key = Bytes::from(format!("client-{number:06}"));
     let mut last = 0;
     loop {
@@ -102,7 +98,8 @@ async fn put(load: Rc<Load>, mut client: Client, number: usize) -> Result<()> {
         }
         let proposed = load.proposed.get();
         load.proposed.set(proposed + 1);
-        let revision = client.put(key.clone(), Command::new(proposed, load.payload).0).await?;
+        let value = Command::new(proposed, load.payload).0;
+        let revision = connection.put(key.clone(), value).await.context("a put failed")?;
         load.recorder.borrow_mut().record(proposed_at, Instant::now());
         ensure!(revision > last, "a client's put made revision {revision}, after {last}");
         last = revision;
@@ -119,8 +116,7 @@ async fn await_all(puts: &mut JoinSet<Result<()>>) -> Result<()> {
 
 /// The processor seconds of the servers and of this process in the window.
 async fn watch(window: Window, servers: &Servers) -> Result<(f64, f64)> {
-    let used =
-        || Ok::<_, anyhow::Error>((cpu::seconds(&servers.ids())?, cpu::seconds(&[std::process::id()])?));
+    let used = || Ok::<_, anyhow::Error>((cpu_seconds(&servers.ids())?, cpu_seconds(&[std::process::id()])?));
     time::sleep_until(window.opens.into()).await;
     let before = used()?;
     time::sleep_until(window.closes.into()).await;
@@ -129,7 +125,7 @@ async fn watch(window: Window, servers: &Servers) -> Result<(f64, f64)> {
 }
 
 /// Whether each revision since the beginning was the answer to one put: as many puts, and the sum of all of them.
-fn check(load: &Load, begin: i64) -> Result<()> {
+fn check(load: &EtcdLoad, begin: i64) -> Result<()> {
     let (puts, begin) = (u128::from(load.proposed.get()), begin as u128);
     let expected = puts * begin + puts * (puts + 1) / 2;
     ensure!(load.sum.get() == expected as u64, "puts were answered with revisions that are not theirs");
@@ -137,18 +133,18 @@ fn check(load: &Load, begin: i64) -> Result<()> {
 }
 
 /// Waits until all servers have the last put's revision.
-async fn await_agreement(clients: &mut [Client], revision: i64) -> Result<()> {
+async fn await_agreement(servers: &[String], revision: i64) -> Result<()> {
     let end = Instant::now() + PATIENCE;
-    for client in clients {
+    for server in servers {
+        let connection = Connection::open(server).await?;
         loop {
-            let (header, _) = client.status().await?;
-            if header.revision == revision {
+            let reached = connection.status().await.context("a server is not well")?.revision;
+            if reached == revision {
                 break;
             }
             ensure!(
-                header.revision < revision && Instant::now() < end,
-                "a server is at revision {}, and the last put made {revision}",
-                header.revision
+                reached < revision && Instant::now() < end,
+                "a server is at revision {reached}, and the last put made {revision}"
             );
             time::sleep(PAUSE).await;
         }

@@ -6,23 +6,21 @@
 //! | what | file |
 //! |---|---|
 //! | the servers' processes | [`servers`] |
-//! | the few messages of the API that are used | [`api`] |
 //! | the load | [`load`] |
 
-mod api;
 mod load;
 mod servers;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use servers::Servers;
 use tokio::runtime::Builder;
+use tokio::task::LocalSet;
 
 use crate::measure::is_in_memory;
-use crate::plan::{Durability, Peer, Plan};
-use crate::report::{Outcome, Report};
-
-use servers::Servers;
+use crate::report::{Outcome, PeerReport};
+use crate::work::{Durability, Peer, PeerWork};
 
 /// Where data goes that is not to be on a disk.
 const IN_MEMORY: &str = "/dev/shm";
@@ -31,29 +29,29 @@ const IN_MEMORY: &str = "/dev/shm";
 ///
 /// # Errors
 /// When the servers do not start, a put fails, or they do not agree at the end.
-pub fn measure(plan: &Plan) -> Result<Outcome> {
+pub fn measure(work: &PeerWork) -> Result<Outcome> {
     let Some((program, version)) = servers::find()? else {
         let skipped =
             "there is no etcd on PATH or where it usually is; on Debian: apt-get install etcd-server"
                 .to_owned();
         return Ok(Outcome::Skipped { peer: Peer::Etcd, skipped });
     };
-    let report = run(program, version, plan).with_context(|| plan.command_line(Peer::Etcd))?;
+    let report = run(&program, version, work).with_context(|| work.command_line(Peer::Etcd))?;
     Ok(Outcome::Measured(report))
 }
 
-fn run(program: &str, version: String, plan: &Plan) -> Result<Report> {
-    let parent = match plan.durability {
-        Durability::Memory if !is_in_memory(&plan.dir)? => PathBuf::from(IN_MEMORY),
-        Durability::Memory | Durability::Fsync => plan.dir.clone(),
+fn run(program: &Path, version: String, work: &PeerWork) -> Result<PeerReport> {
+    let parent = match work.durability {
+        Durability::Memory if !is_in_memory(&work.dir)? => PathBuf::from(IN_MEMORY),
+        Durability::Memory | Durability::Fsync => work.dir.clone(),
     };
     let dir = tempfile::Builder::new()
         .prefix("niagara-peers-")
         .tempdir_in(&parent)
         .with_context(|| format!("cannot create a directory in {}", parent.display()))?;
-    let servers = Servers::start(program, plan, dir.path())?;
+    let servers = Servers::start(program, work, dir.path())?;
     // The clients are to take as little as possible from the servers: one thread does for all of them.
     let runtime = Builder::new_current_thread().enable_all().build().context("cannot start tokio")?;
-    let (loaded, servers_cpu, client_cpu) = runtime.block_on(load::run(plan, &servers))?;
-    Ok(Report::new(Peer::Etcd, version, plan, &loaded, servers_cpu, Some(client_cpu)))
+    let (loaded, servers_cpu, client_cpu) = LocalSet::new().block_on(&runtime, load::run(work, &servers))?;
+    Ok(PeerReport::new(Peer::Etcd, version, work, &loaded, servers_cpu, Some(client_cpu)))
 }

@@ -16,20 +16,18 @@ use std::rc::Rc;
 use std::sync::mpsc;
 
 use anyhow::{Context, Result, anyhow};
+use driver::{Driver, Input};
 use omnipaxos::messages::Message;
 use omnipaxos::storage::{Entry, NoSnapshot};
+use storage::Log;
 
 use crate::command::Command;
-use crate::control::{self, Event};
 use crate::links::{self, Links};
 use crate::log_file::LogFile;
 use crate::node::Cluster;
-use crate::plan::Plan;
 use crate::tally::SharedTally;
-use crate::{closed_loop, turns, window};
-
-use driver::{Driver, Input};
-use storage::Log;
+use crate::work::PeerWork;
+use crate::{closed_loop, turns};
 
 impl Entry for Command {
     type Snapshot = NoSnapshot;
@@ -39,11 +37,11 @@ impl Entry for Command {
 ///
 /// # Errors
 /// When it cannot go on.
-pub fn serve(cluster: &Cluster, plan: &Plan, tally: SharedTally) -> Result<()> {
+pub fn serve(cluster: &Cluster, work: &PeerWork, tally: SharedTally) -> Result<()> {
     let (inputs, incoming) = mpsc::channel();
     let (completed, completions) = mpsc::channel();
     let (leads, led) = mpsc::channel();
-    let file = Rc::new(RefCell::new(LogFile::create(plan, cluster.id)?));
+    let file = Rc::new(RefCell::new(LogFile::create(work, cluster.id)?));
     let node = settings::node(cluster, Log::new(file.clone()))?;
     let links = Links::connect(cluster)?;
     let from_network = inputs.clone();
@@ -53,15 +51,8 @@ pub fn serve(cluster: &Cluster, plan: &Plan, tally: SharedTally) -> Result<()> {
     let mut driver = Driver::new(node, links, file, tally, completed);
     if cluster.is_leader() {
         driver.campaign(leads);
-        let plan = plan.clone();
-        control::in_background("load", move || {
-            led.recv_timeout(window::PATIENCE).context("this replica does not come to lead")?;
-            let submit =
-                |commands| inputs.send(Input::Commands(commands)).map_err(|_| anyhow!("the driver is gone"));
-            control::say(&Event::Loaded(closed_loop::run(&plan, &completions, submit)?))?;
-            // The driver ends with its last sender of inputs; the tool decides when.
-            std::thread::park();
-            Ok(())
+        closed_loop::in_background(work, led, completions, move |commands| {
+            inputs.send(Input::Commands(commands)).map_err(|_| anyhow!("the driver is gone"))
         });
     }
     turns::run(&mut driver, &incoming)

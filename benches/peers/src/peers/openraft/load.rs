@@ -13,11 +13,11 @@ use tokio::time;
 use super::types::Types;
 use crate::command::Command;
 use crate::control;
-use crate::plan::Plan;
 use crate::window::{Loaded, PATIENCE, Recorder, Window};
+use crate::work::PeerWork;
 
 /// What the tasks share.
-struct Load {
+struct OpenraftLoad {
     raft: Raft<Types>,
     payload: u32,
     closes: Instant,
@@ -29,18 +29,18 @@ struct Load {
 ///
 /// # Errors
 /// When a command fails, gets another one's answer, or is lost.
-pub async fn run(plan: &Plan, raft: &Raft<Types>) -> Result<Loaded> {
-    let window = Window::after_warm_up(plan.time());
+pub async fn run(work: &PeerWork, raft: &Raft<Types>) -> Result<Loaded> {
+    let window = Window::after_warm_up(work.time());
     let announced = control::announce(window);
-    let load = Arc::new(Load {
+    let load = Arc::new(OpenraftLoad {
         raft: raft.clone(),
-        payload: plan.payload,
+        payload: work.payload,
         closes: window.closes,
         proposed: AtomicU64::new(0),
-        recorder: Mutex::new(Recorder::new(window)?),
+        recorder: Mutex::new(Recorder::new(window)),
     });
     let mut tasks = JoinSet::new();
-    for _ in 0..plan.in_flight {
+    for _ in 0..work.in_flight {
         tasks.spawn(write(load.clone()));
     }
     let end = window.closes + PATIENCE;
@@ -54,7 +54,7 @@ pub async fn run(plan: &Plan, raft: &Raft<Types>) -> Result<Loaded> {
     Ok(load.recorder.lock().unwrap_or_else(PoisonError::into_inner).finish(proposed))
 }
 
-async fn write(load: Arc<Load>) -> Result<()> {
+async fn write(load: Arc<OpenraftLoad>) -> Result<()> {
     loop {
         let proposed_at = Instant::now();
         if proposed_at >= load.closes {

@@ -1,0 +1,168 @@
+//! What a server process is told.
+
+use std::path::PathBuf;
+
+use niagara_engine::{Config, Member, Pinning};
+use serde::{Deserialize, Serialize};
+
+use super::options::AppendOptions;
+
+/// Servers of the cluster.
+pub(super) const SERVERS: u64 = 3;
+
+/// The server that leads this group, from 1 as it is: the engine spreads leaders round robin.
+pub(super) fn leader_of(group: u64) -> u64 {
+    (group - 1) % SERVERS + 1
+}
+
+/// How an origin generates commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Demand {
+    /// Open loop, at a constant rate.
+    Rate {
+        /// Commands per second, of all origins together.
+        per_second: u64,
+    },
+    /// Closed loop.
+    InFlight {
+        /// Commands in flight, of all origins together.
+        commands: u64,
+    },
+    /// As fast as the engine takes them.
+    Unbounded,
+}
+
+impl Demand {
+    /// What a server, from 1, generates of it, where each server's part is as large as its weight; nothing where its share is
+    /// none. Commands that cannot be shared out exactly go to the first servers.
+    pub(super) fn share(self, server: u64, weights: &[u64]) -> Option<Demand> {
+        let before = |servers: u64| -> u64 { weights.iter().take(servers as usize).sum() };
+        let until = |all: u64, servers: u64| {
+            (u128::from(all) * u128::from(before(servers))).div_ceil(before(u64::MAX).into())
+        };
+        let share = |all: u64| (until(all, server) - until(all, server - 1)) as u64;
+        let demand = match self {
+            Demand::Rate { per_second } => Demand::Rate { per_second: share(per_second) },
+            Demand::InFlight { commands } => Demand::InFlight { commands: share(commands) },
+            Demand::Unbounded => Demand::Unbounded,
+        };
+        let none = matches!(demand, Demand::Rate { per_second: 0 } | Demand::InFlight { commands: 0 });
+        let weight = before(server) - before(server - 1);
+        (weight > 0 && !none).then_some(demand)
+    }
+}
+
+/// One server's part.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Assignment {
+    pub server: u64,
+    /// Per server: one address per group, and the one where snapshots travel.
+    pub members: Vec<(Vec<String>, String)>,
+    pub durability: String,
+    pub data_dir: PathBuf,
+    pub payload: u32,
+    pub entry_kib: u32,
+    pub window: u16,
+    pub log_cache_kib: u32,
+    pub snapshot_mib: u64,
+    /// Whether this server generates commands and reads.
+    pub originates: bool,
+    /// Whether commands go to groups led by this server only.
+    pub led_groups: bool,
+    /// Length of an open loop's steps.
+    pub step_micros: u32,
+    /// Strong reads in flight while it does.
+    pub reads: u64,
+}
+
+/// What the parent asks a server for, a line each on its standard input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Request {
+    /// Wait until all groups have leaders where they belong.
+    Ready,
+    /// Begin to generate: this server's share, if it has one.
+    Begin(Option<Demand>),
+    /// Read all counters, and begin a new window of latencies.
+    Read,
+    /// Generate no more until the next `Begin`, and wait for what is in flight.
+    Drain,
+}
+
+impl Assignment {
+    pub fn new(
+        options: &AppendOptions,
+        server: u64,
+        members: Vec<(Vec<String>, String)>,
+        data_dir: PathBuf,
+    ) -> Assignment {
+        Assignment {
+            server,
+            members,
+            durability: options.durability.name().to_owned(),
+            data_dir,
+            payload: options.payload,
+            entry_kib: options.entry_kib,
+            window: options.window,
+            log_cache_kib: options.log_cache_kib,
+            snapshot_mib: options.snapshot_mib(),
+            originates: server <= options.origins(),
+            led_groups: options.led_groups,
+            step_micros: options.step_micros,
+            reads: options.reads,
+        }
+    }
+
+    /// Raft groups, R.
+    pub fn groups(&self) -> u64 {
+        self.members[0].0.len() as u64
+    }
+
+    /// How many commands in flight keep one group busy: what its window holds, and as much again that waits.
+    pub fn full_group(&self) -> u64 {
+        let entries = u64::from(self.window) + 8;
+        entries * ((u64::from(self.entry_kib) << 10) / (u64::from(self.payload) + 1)).max(1)
+    }
+
+    pub fn config(&self) -> Config {
+        let members = (1..).zip(&self.members).map(|(server, (addresses, transfer))| Member {
+            server,
+            addresses: addresses.clone(),
+            transfer: transfer.clone(),
+        });
+        let mut config = Config::new(0x10ad, self.server, members.collect());
+        config.durability = self.durability.parse().expect("it was written by its name");
+        config.data_dir.clone_from(&self.data_dir);
+        // Three servers share the machine: pinned alike, they would all stand on the same cores. `placement.rs` pins them apart.
+        config.pinning = Pinning::Off;
+        config.entry_bytes = (self.entry_kib as usize) << 10;
+        config.window = usize::from(self.window);
+        config.log_cache_bytes = (self.log_cache_kib as usize) << 10;
+        config.lane_commands = config.lane_commands.max(2 * self.full_group() as usize);
+        config.snapshot_bytes = self.snapshot_mib << 20;
+        config.command_bytes = config.command_bytes.max(self.payload as usize + 1024);
+        config.lane_bytes = config.lane_bytes.max(2 * config.command_bytes);
+        config
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_add_up_and_the_first_servers_have_the_rest() {
+        let shares = |demand: Demand, weights: &[u64]| [1, 2, 3].map(|server| demand.share(server, weights));
+        let rate = |per_second| Some(Demand::Rate { per_second });
+        assert_eq!(shares(Demand::Rate { per_second: 11 }, &[1, 1, 1]), [rate(4), rate(4), rate(3)]);
+        assert_eq!(shares(Demand::Rate { per_second: 1 }, &[1, 1]), [rate(1), None, None]);
+        assert_eq!(
+            shares(Demand::Rate { per_second: 8000 }, &[3, 3, 2]),
+            [rate(3000), rate(3000), rate(2000)]
+        );
+        assert_eq!(
+            shares(Demand::Unbounded, &[2, 1]),
+            [Some(Demand::Unbounded), Some(Demand::Unbounded), None]
+        );
+    }
+}
