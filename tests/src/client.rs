@@ -2,12 +2,8 @@
 
 use std::fmt;
 use std::io;
-use std::time::Duration;
 
 use crate::{Endpoint, Http, Resp, Response, Value};
-
-/// How long a client waits for an answer. Servers give one within 5 seconds, unless they are paused or gone.
-pub(crate) const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How a request ended, as its client knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]

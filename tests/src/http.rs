@@ -23,6 +23,9 @@ pub struct Http {
     stream: Option<BufReader<TcpStream>>,
 }
 
+/// How long a client waits for an answer. Servers give one within 5 seconds, unless they are paused or gone.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(15);
+
 /// What a server answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
@@ -37,7 +40,7 @@ pub struct Response {
 impl Http {
     /// A client of the server at an address.
     pub fn new(address: SocketAddr) -> Http {
-        Http::with_timeout(address, crate::client::TIMEOUT)
+        Http::with_timeout(address, TIMEOUT)
     }
 
     /// A client that gives up on a server which has not answered for so long.

@@ -33,6 +33,7 @@ pub mod chance;
 mod client;
 mod cluster;
 pub mod disk_use;
+mod endpoint;
 pub mod export;
 pub mod filling;
 pub mod fuzz;
@@ -56,7 +57,8 @@ pub mod tiny_disk;
 pub mod wait;
 
 pub use client::{Answer, Client};
-pub use cluster::{Cluster, ClusterPlan, Endpoint};
+pub use cluster::{Cluster, ClusterPlan};
+pub use endpoint::Endpoint;
 pub use history::{Counter, History, Register, Violation};
 pub use http::{Http, Response};
 pub use load::{Load, LoadPlan};

@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use crate::http::{connect, invalid, read_line};
+use crate::http::{TIMEOUT, connect, invalid, read_line};
 
 /// A client of one server. It connects with the first command, and anew after a failure.
 ///
@@ -43,7 +43,7 @@ pub enum Value {
 impl Resp {
     /// A client of the server at an address.
     pub fn new(address: SocketAddr) -> Resp {
-        Resp::with_timeout(address, crate::client::TIMEOUT)
+        Resp::with_timeout(address, TIMEOUT)
     }
 
     /// A client that gives up on a server which has not answered for so long.

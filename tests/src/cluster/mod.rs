@@ -14,9 +14,9 @@ use crate::network::Namespaces;
 use crate::ports::PortBlock;
 use crate::process::{ServerProcess, read_log};
 use crate::status::{common_prefix, status};
-use crate::{Http, Resp, wait};
+use crate::{Endpoint, Http, Resp, wait};
 
-pub use plan::{ClusterPlan, Endpoint};
+pub use plan::ClusterPlan;
 
 /// A running cluster. Dropping it kills the servers and removes their files; if a test fails, it prints their logs.
 ///

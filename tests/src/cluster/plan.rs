@@ -9,10 +9,10 @@ use std::sync::Arc;
 use niagara_engine::Durability;
 
 use super::Cluster;
+use crate::Endpoint;
 use crate::binary::niagara;
-use crate::network::{Host, Namespaces, Subnet};
+use crate::network::Namespaces;
 use crate::ports::PortBlock;
-use crate::{Http, Resp};
 
 /// A cluster that is to be started.
 #[derive(Clone, Debug)]
@@ -23,21 +23,6 @@ pub struct ClusterPlan {
     network: Option<Arc<Namespaces>>,
     /// Lines of the files' section `[engine]`.
     engine: BTreeMap<&'static str, u64>,
-}
-
-/// Where a server's clients and peers connect.
-#[derive(Clone, Debug)]
-pub struct Endpoint {
-    /// The server's id, from 1.
-    pub server: u64,
-    /// For HTTP clients.
-    pub http: SocketAddr,
-    /// For Redis clients.
-    pub redis: SocketAddr,
-    /// For the other servers, in order of the groups.
-    pub groups: Vec<SocketAddr>,
-    /// For the other servers, which ask for snapshots there.
-    pub transfer: SocketAddr,
 }
 
 /// Attempts to find ports. A second one is needed only if some other program takes a port within milliseconds.
@@ -126,35 +111,6 @@ impl ClusterPlan {
             groups: (first + 2..first + 2 + self.groups).map(address).collect(),
             transfer: address(first + 2 + self.groups),
         }
-    }
-}
-
-impl Endpoint {
-    /// The same server's ports at its addresses in a network.
-    fn inside(&self) -> Endpoint {
-        let at = |subnet: Subnet, port| SocketAddr::from((subnet.address(Host::Server(self.server)), port));
-        let group = |(group, address): (u16, &SocketAddr)| at(Subnet::Link(group), address.port());
-        Endpoint {
-            server: self.server,
-            http: at(Subnet::Clients, self.http.port()),
-            redis: at(Subnet::Clients, self.redis.port()),
-            groups: (1..).zip(&self.groups).map(group).collect(),
-            transfer: at(Subnet::Clients, self.transfer.port()),
-        }
-    }
-
-    fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
-        [self.http, self.redis, self.transfer].into_iter().chain(self.groups.iter().copied())
-    }
-
-    /// A client over HTTP.
-    pub fn http(&self) -> Http {
-        Http::new(self.http)
-    }
-
-    /// A client over the Redis protocol.
-    pub fn redis(&self) -> Resp {
-        Resp::new(self.redis)
     }
 }
 
