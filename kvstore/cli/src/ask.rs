@@ -43,10 +43,14 @@ fn parse_endpoint(text: &str, origin: &str) -> Result<Endpoint, Failure> {
         .map_err(|hint| Failure::usage(format!("{origin} has no usable address in \"{text}\""), hint))
 }
 
-/// Sends a request to the first server that can serve it. What the user should know on the way goes to standard error.
-pub fn ask(arguments: &ClusterArgs, request: &Request, again: Again) -> Result<Response, Failure> {
+/// The cluster that a command line names.
+pub fn cluster(arguments: &ClusterArgs) -> Result<Cluster, Failure> {
     let timeout = Duration::from_secs(arguments.timeout.into());
-    let cluster = Cluster::new(endpoints(arguments)?).timeout(timeout);
+    Ok(Cluster::new(endpoints(arguments)?).timeout(timeout))
+}
+
+/// Sends a request to the first server that can serve it. What the user should know on the way goes to standard error.
+pub fn ask(cluster: &Cluster, request: &Request, again: Again) -> Result<Response, Failure> {
     let tell = |why: &Attempt, next: &Endpoint| {
         note(&format!(
             "note: {why}\nnote: so it may or may not have been executed; sending it again to {next}, which has the same effect\n"

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
-use super::ask::{ask, refusal};
+use super::ask::{ask, cluster, refusal};
 use super::failure::Failure;
 use super::output::{print, print_aside};
 use niagara_client::{Again, Request};
@@ -12,9 +12,10 @@ use crate::arguments::GetArgs;
 
 /// Does what `niagara get` promises.
 pub fn run(arguments: &GetArgs) -> Result<ExitCode, Failure> {
+    let cluster = cluster(&arguments.cluster)?;
     let query = format!("?read={}", arguments.read);
     let request = Request::on_key("GET", arguments.key.as_encoded_bytes(), &query);
-    let response = ask(&arguments.cluster, &request, Again::Harmless)?;
+    let response = ask(&cluster, &request, Again::Harmless)?;
     match response.status {
         200 => {}
         404 => {

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::io::{self, IsTerminal, Read};
 use std::process::ExitCode;
 
-use super::ask::{ask, condition_failed, refusal};
+use super::ask::{ask, cluster, condition_failed, refusal};
 use super::failure::Failure;
 use super::output::{note, print};
 use niagara_client::{Again, Request, Response};
@@ -14,6 +14,7 @@ use crate::arguments::PutArgs;
 
 /// Does what `niagara put` promises.
 pub fn run(arguments: PutArgs) -> Result<ExitCode, Failure> {
+    let cluster = cluster(&arguments.cluster)?;
     let conditional = arguments.if_absent || arguments.if_match.is_some();
     let value = match arguments.value {
         Some(value) if value != OsStr::new("-") => value.into_encoded_bytes(),
@@ -27,7 +28,7 @@ pub fn run(arguments: PutArgs) -> Result<ExitCode, Failure> {
         request = request.header("If-None-Match", "*");
     }
     let again = if conditional { Again::Never } else { Again::SameEffect };
-    let response = ask(&arguments.cluster, &request, again)?;
+    let response = ask(&cluster, &request, again)?;
     match response.status {
         200 | 201 | 204 if arguments.quiet => Ok(ExitCode::SUCCESS),
         200 | 201 | 204 => print_position(&response),

@@ -65,6 +65,8 @@ fn each_command_recognises_a_port_for_others() {
 fn one_address_finds_all_servers() {
     let mut cluster = Cluster::start(3, 1);
     assert_eq!(cluster.run_when_ready(&["put", "key", "value"]).status, Some(0));
+    // A write is acknowledged by two of the three; only when the third has executed it, too, can all be compared.
+    assert_eq!(cluster.run_when_ready(&["status"]).status, Some(0));
     for server in 1..=3 {
         let status = run(["status", "--json", "--at", &cluster.url(server)]);
         assert_eq!(status.status, Some(0), "{status:?}");
