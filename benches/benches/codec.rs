@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use niagara_engine::batch::{EntryFill, Span, SubBatch, decode_commands, encode_commands};
-use niagara_engine::wire::Wire;
+use niagara_group::batch::{EntryFill, Span, SubBatch, decode_commands, encode_commands};
+use niagara_group::wire::Wire;
 use raft::eraftpb::{Entry, Message, MessageType};
 
 /// Commands per sub-batch, each of 16 bytes: one that is alone, a few, and about half of the 64 KiB of a full entry.

@@ -8,8 +8,8 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use niagara_engine::batch::{Span, SubBatch};
 use niagara_engine::{GlobalPosition, StateMachine};
+use niagara_group::batch::{Span, SubBatch};
 use niagara_kvstore::command::{self, Condition};
 use niagara_kvstore::{Kv, Reply};
 

@@ -11,7 +11,7 @@ use std::{env, iter};
 
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use niagara_engine::log::{self, Durability, HardState, LogConfig, LogEntry, LogStore, LogWriter};
+use niagara_log::{self, Durability, HardState, LogConfig, LogEntry, LogStore, LogWriter};
 use tempfile::TempDir;
 
 /// Bytes of commands in an entry: one that is small, some dozens, a full entry.

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use niagara_engine::batch::{EntryFill, Span, SubBatch, encode_commands};
-use niagara_engine::log::LogEntry;
+use niagara_group::batch::{EntryFill, Span, SubBatch, encode_commands};
+use niagara_log::LogEntry;
 use niagara_sequencer::{
     Emitted, Fill, FloorIndex, GlobalPosition, GroupId, Lag, Layout, Merge, Pacing, Padding,
     SKIP_AHEAD_ROUNDS, Slot, next_place,

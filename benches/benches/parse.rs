@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use niagara_engine::log::SystemFiles;
 use niagara_engine::sim::{Clock, Environment, SimServer};
 use niagara_engine::{Config, Durability, Member};
 use niagara_kvstore::sim::Desk;
 use niagara_kvstore::{Kv, Life, http, resp};
+use niagara_log::SystemFiles;
 
 /// Requests of a pipeline.
 const PIPELINE: usize = 100;

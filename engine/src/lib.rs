@@ -48,20 +48,15 @@ pub mod sim {
     pub use crate::server::{Environment, Figures, SimServer, Standing, WaitingBytes};
 }
 
-#[doc(hidden)]
-pub use niagara_group::{self as group, batch, wire};
-#[doc(hidden)]
-pub use niagara_log as log;
-#[doc(hidden)]
-pub use niagara_planted as planted;
+use niagara_planted as planted;
 
 pub use client::{Client, Port, ReadTicket, Ticket, Wake};
 pub use config::{Config, ConfigError, Link, Member, Pinning, ServerId};
 pub use frozen::{CHUNK_BYTES, Encoded, Frozen, MalformedState, Restoring};
 pub use identity::IdentityError;
 pub use lane::LaneId;
-pub use log::Durability;
 pub use niagara_group::{Command, Commands};
+pub use niagara_log::Durability;
 pub use niagara_sequencer::GlobalPosition;
 pub use outcome::{Applied, Completion, Consistency, ReadFailed, Refused, Unknown};
 pub use server::{Engine, StartError};

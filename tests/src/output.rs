@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
 
-use niagara_logs::write_all;
+use niagara_logging::write_all;
 
 /// Writes to standard output.
 pub fn print(text: fmt::Arguments<'_>) {

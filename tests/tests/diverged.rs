@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use niagara_engine::agreement::{Agreement, DigestOf};
-use niagara_engine::log::{Files, MemoryFiles};
 use niagara_engine::sim::{Clock, Environment, ManualClock, SimServer};
 use niagara_engine::{
     Commands, Config, Consistency, Durability, GlobalPosition, MalformedState, Member, NotACommand, Refused,
@@ -18,6 +17,7 @@ use niagara_engine::{
 };
 use niagara_kvstore::command::{self, Condition};
 use niagara_kvstore::{Kv, KvFrozen, KvReader, KvRestoring, Reply};
+use niagara_log::{Files, MemoryFiles};
 use niagara_net::Event;
 
 const SERVERS: u64 = 3;

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use niagara_engine::example::Counter;
-use niagara_engine::log::SystemFiles;
 use niagara_engine::sim::{Clock, Environment, ManualClock, SimServer};
 use niagara_engine::{Completion, Config, Durability, Member, Port, Wake};
+use niagara_log::SystemFiles;
 use niagara_net::Event;
 
 const SERVERS: u64 = 3;

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use niagara_engine::log::{self, Durability, Files, HardState, LogConfig, LogEntry};
+use niagara_log::{self, Durability, Files, HardState, LogConfig, LogEntry};
 use niagara_tests::chance::Chance;
 use niagara_tests::rounds;
 use niagara_tests::sim::{Coverage, Disk, FailingSync, Fault, Outcome, Plan, Planned, run};
@@ -149,20 +149,20 @@ fn a_frame_whose_sync_has_failed_is_made_durable_by_the_next_process() {
     config.files = Arc::new(disk.clone());
     let state = Some(HardState { term: 1, vote: 1, commit: 0 });
     {
-        let (store, mut writer) = log::open(&config, &mut |_| {}).unwrap();
+        let (store, mut writer) = niagara_log::open(&config, &mut |_| {}).unwrap();
         store.append(&[entry(1)]);
         disk.trouble(|trouble| trouble.sync_fails = Some(FailingSync(None)));
         writer.write(&[entry(1)], state).unwrap_err();
     }
     disk.process_ends();
     {
-        let (store, mut writer) = log::open(&config, &mut |_| {}).unwrap();
+        let (store, mut writer) = niagara_log::open(&config, &mut |_| {}).unwrap();
         assert_eq!(store.last_index(), 1, "it can be read");
         store.append(&[entry(2)]);
         writer.write(&[entry(2)], state).unwrap();
     }
     disk.power_fails();
-    let (store, _) = log::open(&config, &mut |_| {}).unwrap();
+    let (store, _) = niagara_log::open(&config, &mut |_| {}).unwrap();
     assert_eq!(store.last_index(), 2, "and so it is there for good");
 }
 

@@ -4,7 +4,7 @@
 use std::fmt::Display;
 use std::process::ExitCode;
 
-use niagara_logs as logs;
+use niagara_logging as logs;
 
 use super::style;
 

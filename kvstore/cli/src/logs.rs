@@ -19,7 +19,7 @@ pub fn parse_filter(text: &str) -> Result<String, String> {
 pub fn start(typed: Option<&str>, default: &str) -> Result<(), Failure> {
     let variable = std::env::var("NIAGARA_LOG").ok().filter(|text| !text.is_empty());
     let filter = typed.or(variable.as_deref()).unwrap_or(default);
-    niagara_logs::start(EnvFilter::new(filter)).map_err(|error| {
+    niagara_logging::start(EnvFilter::new(filter)).map_err(|error| {
         Failure::new(
             format!("cannot start the thread that writes logs: {error}"),
             "raise the limit of threads (ulimit -u)",

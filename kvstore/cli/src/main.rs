@@ -47,12 +47,12 @@ use arguments::{Arguments, Command};
 use failure::Failure;
 
 fn main() -> ExitCode {
-    niagara_logs::end_on_any_panic();
+    niagara_logging::end_on_any_panic();
     let code = match parse::parse(std::env::args_os()) {
         Ok(arguments) => run(arguments).unwrap_or_else(|failure| failure.report()),
         Err(code) => code,
     };
-    niagara_logs::flush();
+    niagara_logging::flush();
     code
 }
 

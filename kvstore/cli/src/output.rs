@@ -3,7 +3,7 @@
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use niagara_logs::write_all;
+use niagara_logging::write_all;
 
 use super::failure::{Failure, Status};
 

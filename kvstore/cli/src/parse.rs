@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, CommandFactory, Error, FromArgMatches};
-use niagara_logs as logs;
+use niagara_logging as logs;
 
 use super::output::print;
 use super::style;

@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use niagara_engine::log::{Files, LogFile};
+use niagara_log::{Files, LogFile};
 
 /// The machine's file system, to be looked at.
 #[derive(Clone, Copy, Debug)]

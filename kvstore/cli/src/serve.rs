@@ -22,7 +22,7 @@ pub fn run(arguments: &ServeArgs) -> Result<ExitCode, Failure> {
     let data_dir = config.engine.data_dir.clone();
     let server =
         Server::start(config).map_err(|error| not_started(id, &error, &data_dir, &arguments.config))?;
-    server.client().register_metrics(niagara_logs::register);
+    server.client().register_metrics(niagara_logging::register);
     tracing::info!(
         "server {id} serves: HTTP at {}, Redis at {}, {groups} groups at {links}, data in {} ({durability})",
         server.http_addr(),

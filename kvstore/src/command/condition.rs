@@ -1,6 +1,6 @@
 //! When a write is done, and the bytes that say so.
 
-use niagara_engine::planted::{self, Bug};
+use niagara_planted::{self as planted, Bug};
 
 use super::MalformedCommand;
 use super::fields::{put_count, take_array, take_life, take_u8, take_varint};

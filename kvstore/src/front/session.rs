@@ -17,8 +17,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use niagara_engine::planted::{self, Bug};
 use niagara_engine::{Completion, Consistency};
+use niagara_planted::{self as planted, Bug};
 
 use super::allowance::Allowance;
 use super::metrics::{Failure, Tally, Work};

@@ -5,8 +5,8 @@ mod receiving;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use niagara_engine::planted::{self, Bug};
 use niagara_engine::{Consistency, ServerId};
+use niagara_planted::{self as planted, Bug};
 
 use receiving::{Rest, Stage};
 

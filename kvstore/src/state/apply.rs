@@ -3,7 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 
 use bytes::Bytes;
-use niagara_engine::planted::{self, Bug};
+use niagara_planted::{self as planted, Bug};
 
 use super::Kv;
 use super::described::Described;

@@ -1,7 +1,7 @@
 //! Pages of a scan: keys in the order of their places, which no growth of the map changes, and which are the same on every
 //! server.
 
-use niagara_engine::planted::{self, Bug};
+use niagara_planted::{self as planted, Bug};
 
 use super::map::Map;
 use super::place::Place;

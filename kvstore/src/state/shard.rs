@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use niagara_engine::planted::{self, Bug};
+use niagara_planted::{self as planted, Bug};
 
 use super::described::Described;
 use super::digest::{Blocks, StateDigest};

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
-use niagara_engine::batch::{Span, SubBatch};
 use niagara_engine::{GlobalPosition, StateMachine};
+use niagara_group::batch::{Span, SubBatch};
 use niagara_kvstore::command::{self, Command};
 use niagara_kvstore::{CommandError, Cursor, Kv, KvReader, Reply, Version};
 

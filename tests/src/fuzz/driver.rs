@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use niagara_engine::batch::{Span, SubBatch, encode_commands, encode_skip};
-use niagara_engine::log::{LogEntry, SystemFiles};
 use niagara_engine::sim::{Clock, Environment, ManualClock, SimServer};
-use niagara_engine::wire::Wire;
 use niagara_engine::{Config, Consistency, Durability, Member, example};
+use niagara_group::batch::{Span, SubBatch, encode_commands, encode_skip};
+use niagara_group::wire::Wire;
+use niagara_log::{LogEntry, SystemFiles};
 use niagara_net::{Event, Frame};
 use raft::eraftpb::{Entry, EntryType, Message, MessageType};
 

@@ -1,7 +1,7 @@
 //! What the corpus of the driver begins with: the states that a replica can be in, and for each of them what ought not to come.
 
 use bytes::Bytes;
-use niagara_engine::wire::Wire;
+use niagara_group::wire::Wire;
 use raft::eraftpb::{Entry, Message, MessageType};
 
 use super::seeds::named;

@@ -1,7 +1,7 @@
 //! What Raft's entries hold.
 
 use bytes::Bytes;
-use niagara_engine::batch::{EntryFill, SubBatch, decode_commands, encode_commands, encode_skip};
+use niagara_group::batch::{EntryFill, SubBatch, decode_commands, encode_commands, encode_skip};
 
 use super::script::Script;
 

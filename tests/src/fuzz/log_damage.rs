@@ -4,7 +4,7 @@ use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
-use niagara_engine::log::{self, HardState, LogEntry};
+use niagara_log::{self, HardState, LogEntry};
 
 use super::log_on_disk::{Contents, config, contents, directory, segment_name, start, write_on};
 use super::script::Script;
@@ -57,7 +57,8 @@ struct History {
 
 impl History {
     fn write(dir: &Path, script: &mut Script<'_>) -> History {
-        let (store, mut writer) = log::open(&config(dir), &mut |_| {}).expect("a new log can be opened");
+        let (store, mut writer) =
+            niagara_log::open(&config(dir), &mut |_| {}).expect("a new log can be opened");
         let mut history = History { states: vec![Contents::default()], last_write: 0..0 };
         for write in 1..=u64::from(script.byte() % (WRITES + 1)) {
             let (what, size) = (script.byte(), script.byte());

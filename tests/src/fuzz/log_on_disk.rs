@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use bytes::Bytes;
-use niagara_engine::log::{
+use niagara_log::{
     self, Durability, EntryId, HardState, LogConfig, LogEntry, LogError, LogStore, LogWriter, Replayed,
     SEGMENT_BYTES_MIN,
 };
@@ -49,7 +49,7 @@ impl Contents {
 pub(super) fn start(dir: &Path) -> Result<(LogStore, LogWriter, Contents), LogError> {
     let before = files(dir);
     let mut shown: Vec<LogEntry> = Vec::new();
-    let opened = log::open(&config(dir), &mut |replayed| match replayed {
+    let opened = niagara_log::open(&config(dir), &mut |replayed| match replayed {
         Replayed::Entry(entry) => {
             shown.truncate(shown.partition_point(|earlier| earlier.index < entry.index));
             shown.push(entry.clone());

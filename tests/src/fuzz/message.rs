@@ -1,7 +1,7 @@
 //! Messages between servers' replicas of a group.
 
 use bytes::Bytes;
-use niagara_engine::wire::Wire;
+use niagara_group::wire::Wire;
 
 use super::entry;
 

@@ -6,12 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use niagara_engine::batch::{Span, SubBatch, encode_commands, encode_skip};
-use niagara_engine::log::{self, HardState, LogEntry};
-use niagara_engine::wire::Wire;
+use niagara_group::batch::{Span, SubBatch, encode_commands, encode_skip};
 use niagara_group::digest_mark::DigestMark;
+use niagara_group::wire::Wire;
 use niagara_kvstore::command::{self, Condition};
 use niagara_kvstore::{Description, Life, Tag, Version, resp};
+use niagara_log::{self, HardState, LogEntry};
 use niagara_net::{Greeting, Hello, Refusal};
 use raft::eraftpb::{Entry, Message, MessageType};
 
@@ -257,7 +257,8 @@ fn patched(segment: &[u8], at: usize, with: &[u8]) -> Vec<u8> {
 /// When the engine's checksums are not those of `segment_image`.
 fn segments(writes: u64, compact: bool) -> Vec<Vec<u8>> {
     let dir = directory();
-    let (store, mut writer) = log::open(&config(dir.path()), &mut |_| {}).expect("a new log can be opened");
+    let (store, mut writer) =
+        niagara_log::open(&config(dir.path()), &mut |_| {}).expect("a new log can be opened");
     for write in 1..=writes {
         let entry = |index| LogEntry {
             index,

@@ -3,9 +3,9 @@
 use std::io::IoSlice;
 use std::path::Path;
 
-use niagara_engine::log::{Files, MemoryFiles};
 use niagara_engine::snapshot::{Header, SnapshotReader};
 use niagara_kvstore::snapshot_entries;
+use niagara_log::{Files, MemoryFiles};
 
 /// Bytes of the parts that `docs/snapshot.md` gives a fixed length.
 const PRELUDE: usize = 24;

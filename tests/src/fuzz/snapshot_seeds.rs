@@ -2,12 +2,12 @@
 
 use bytes::BufMut;
 use niagara_engine::apply::{Digests, LaneSessions};
-use niagara_engine::batch::Span;
-use niagara_engine::log::EntryId;
 use niagara_engine::snapshot::{Header, Transfer};
 use niagara_engine::{Frozen, GlobalPosition, StateMachine};
 use niagara_group::GroupFloor;
+use niagara_group::batch::Span;
 use niagara_kvstore::{Kv, command};
+use niagara_log::EntryId;
 use niagara_sequencer::GroupId;
 
 use super::seeds::named;

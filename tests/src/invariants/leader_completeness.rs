@@ -1,4 +1,4 @@
-use niagara_engine::log::LogStore;
+use niagara_log::LogStore;
 
 use super::{Broken, Record, hold};
 

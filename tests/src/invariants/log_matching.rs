@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
-use niagara_engine::batch::EntryFill;
-use niagara_engine::log::{EntryId, LogEntry, LogStore};
+use niagara_group::batch::EntryFill;
+use niagara_log::{EntryId, LogEntry, LogStore};
 
 use super::{Broken, hold};
 

@@ -1,4 +1,4 @@
-use niagara_engine::batch::EntryFill;
+use niagara_group::batch::EntryFill;
 
 use super::{Broken, Record, hold};
 

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use niagara_engine::batch::EntryFill;
+use niagara_group::batch::EntryFill;
 
 use super::{Broken, Record, hold};
 

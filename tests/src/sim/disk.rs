@@ -10,7 +10,7 @@ use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use niagara_engine::log::{self, Files, LogFile, SegmentReport};
+use niagara_log::{self, Files, LogFile, SegmentReport};
 
 use super::aim::{Aim, Kind, Step};
 use super::names::Names;
@@ -231,7 +231,7 @@ impl Disk {
         };
         let mut followed = Vec::new();
         for dir in dirs {
-            let found = log::inspect(&dir, self, &mut |_| {}).expect("names can be listed");
+            let found = niagara_log::inspect(&dir, self, &mut |_| {}).expect("names can be listed");
             let mut used: Vec<_> = found.segments.iter().filter(|segment| segment.frames > 0).collect();
             used.pop();
             let end = |segment: &SegmentReport| SEGMENT_HEADER + segment.frame_bytes as usize;

@@ -4,7 +4,7 @@
 //! next one of the kind arrives a moment later.
 
 use bytes::Bytes;
-use niagara_engine::wire::Wire;
+use niagara_group::wire::Wire;
 use raft::eraftpb::MessageType;
 
 /// A kind of message, by the name of its loss in the coverage table.

@@ -2,7 +2,7 @@
 //! damaged.
 
 use bytes::Bytes;
-use niagara_engine::wire::Wire;
+use niagara_group::wire::Wire;
 use niagara_net::Frame;
 use raft::eraftpb::MessageType;
 

@@ -1,6 +1,6 @@
 //! Proves the checkers: simulates until a planted bug is found.
 
-use niagara_engine::planted::{self, Bug};
+use niagara_planted::{self as planted, Bug};
 
 use super::plan::Plan;
 use super::run::{Failure, run};

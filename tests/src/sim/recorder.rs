@@ -35,7 +35,7 @@ impl Recorder {
             let pair = super::request::PAIR.map(str::as_bytes);
             seen.lock().expect("nobody panics while holding this").extend(reader.try_get_many(&pair));
         };
-        niagara_engine::planted::at_pause(on.then(|| Box::new(look) as Box<dyn Fn()>));
+        niagara_planted::at_pause(on.then(|| Box::new(look) as Box<dyn Fn()>));
     }
 
     /// Only builds with planted bugs have such places.

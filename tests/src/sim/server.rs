@@ -5,11 +5,11 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use niagara_engine::log::{EntryId, Files};
 use niagara_engine::sim::{Clock, Environment, ManualClock, SimServer};
 use niagara_engine::{Completion, Config, Member, Port, StartError, Wake};
 use niagara_kvstore::Life;
 use niagara_kvstore::sim::Desk;
+use niagara_log::{EntryId, Files};
 use niagara_net::Event as NetEvent;
 
 use super::clients::{Ask, Protocol, Sending, Told, look};

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use niagara_engine::log::Files;
+use niagara_log::Files;
 
 use super::promises::{content, content_of, fails, names, with, write};
 

@@ -16,7 +16,7 @@ mod promises;
 use std::path::Path;
 use std::sync::Arc;
 
-use niagara_engine::log::{Files, MemoryFiles, SystemFiles};
+use niagara_log::{Files, MemoryFiles, SystemFiles};
 use niagara_tests::chance::Chance;
 use niagara_tests::loop_disk::LoopDisk;
 use niagara_tests::sim::Disk;

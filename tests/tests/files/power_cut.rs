@@ -11,7 +11,7 @@ use std::cell::{Cell, RefCell};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use niagara_engine::log::SystemFiles;
+use niagara_log::SystemFiles;
 use niagara_tests::loop_disk::LoopDisk;
 use niagara_tests::rounds;
 

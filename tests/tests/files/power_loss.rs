@@ -8,7 +8,7 @@ use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use niagara_engine::log::{Files, LogFile};
+use niagara_log::{Files, LogFile};
 use niagara_tests::chance::Chance;
 use niagara_tests::rounds;
 use niagara_tests::sim::Disk;

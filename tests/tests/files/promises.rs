@@ -5,7 +5,7 @@ use std::io::{ErrorKind, IoSlice, Result};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use niagara_engine::log::{Files, LogFile};
+use niagara_log::{Files, LogFile};
 
 use super::{contents, directories};
 

@@ -10,7 +10,7 @@ const ROWS: &[&[&str]] = &[
         "niagara-planted",
         "niagara-sequencer",
         "niagara-net",
-        "niagara-logs",
+        "niagara-logging",
         "niagara-measure",
         "niagara-namespaces",
     ],

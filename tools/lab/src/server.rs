@@ -24,8 +24,8 @@ pub struct ServerOptions {
 /// # Errors
 /// When the configuration cannot be read, or the server does not start.
 pub fn serve(options: &ServerOptions) -> Result<(), Failure> {
-    niagara_logs::end_on_any_panic();
-    niagara_logs::start(EnvFilter::new("info")).map_err(Failure::io("cannot start the log"))?;
+    niagara_logging::end_on_any_panic();
+    niagara_logging::start(EnvFilter::new("info")).map_err(Failure::io("cannot start the log"))?;
     let limit = getrlimit(Resource::Nofile);
     // Where it does not work the lower limit stands, and the front ends keep to that.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
@@ -33,10 +33,10 @@ pub fn serve(options: &ServerOptions) -> Result<(), Failure> {
     let file =
         ConfigFile::read(path).map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
     let server = Server::start(file.server).map_err(|error| Failure::new(error.to_string()))?;
-    server.client().register_metrics(niagara_logs::register);
+    server.client().register_metrics(niagara_logging::register);
     let ended = io::copy(&mut io::stdin().lock(), &mut io::sink());
     ended.map_err(Failure::io("cannot wait for the end of standard input"))?;
     server.stop();
-    niagara_logs::flush();
+    niagara_logging::flush();
     Ok(())
 }

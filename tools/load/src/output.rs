@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use clap::Parser;
-use niagara_logs::write_all;
+use niagara_logging::write_all;
 use serde::Serialize;
 
 use crate::failure::Failure;

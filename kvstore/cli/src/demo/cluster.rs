@@ -49,7 +49,7 @@ impl Cluster {
             config.engine.pinning = Pinning::Off;
             match Server::start(config) {
                 Ok(server) => {
-                    server.client().register_metrics(niagara_logs::register);
+                    server.client().register_metrics(niagara_logging::register);
                     cluster.servers.push(server);
                 }
                 Err(error) => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use niagara_logs::write_all;
+use niagara_logging::write_all;
 use rustix::termios::tcgetwinsize;
 
 /// How long a signal may go unnoticed while nobody reads.

@@ -1,7 +1,7 @@
 //! One entry of a log, in words or as JSON.
 
-use niagara_engine::batch::{EntryFill, SubBatch, decode_commands};
-use niagara_engine::log::{EntryId, LogEntry};
+use niagara_group::batch::{EntryFill, SubBatch, decode_commands};
+use niagara_log::{EntryId, LogEntry};
 use serde::Serialize;
 
 use crate::table::grouped;
@@ -158,7 +158,7 @@ impl ResetFindings {
 
 #[cfg(test)]
 mod tests {
-    use niagara_engine::batch::{Span, encode_commands, encode_skip};
+    use niagara_group::batch::{Span, encode_commands, encode_skip};
 
     use super::*;
 

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
 
-use niagara_engine::log::{Inspection, Replayed, inspect};
+use niagara_log::{Inspection, Replayed, inspect};
 use serde::Serialize;
 
 use super::InspectArgs;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use niagara_engine::log::{EntryId, HardState, Inspection, SegmentReport};
+use niagara_log::{EntryId, HardState, Inspection, SegmentReport};
 use serde::Serialize;
 
 use crate::style::Paint;

@@ -46,7 +46,7 @@ struct Options {
     /// Plant this bug in the seed that is simulated, or prove that this one is found.
     #[cfg(feature = "planted-bugs")]
     #[arg(long, value_name = "BUG", value_parser = proof::bug_named, conflicts_with_all = ["seeds", "minutes", "hours"])]
-    plant: Option<niagara_engine::planted::Bug>,
+    plant: Option<niagara_planted::Bug>,
     /// The first seed of many, instead of a random one.
     #[arg(long, value_name = "SEED", conflicts_with = "seed")]
     from: Option<u64>,
@@ -75,7 +75,7 @@ fn main() -> ExitCode {
         return proof::prove_all(seeds, &options);
     }
     #[cfg(feature = "planted-bugs")]
-    niagara_engine::planted::plant(options.plant);
+    niagara_planted::plant(options.plant);
     match options.seed {
         Some(seed) => one(Plan::of(seed), options.history.as_deref()),
         None if options.serve => child::serve(),

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::thread;
 
-use niagara_engine::planted::Bug;
+use niagara_planted::Bug;
 use niagara_tests::say;
 use niagara_tests::sim::{Failure, prove};
 

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use niagara_engine::log::LogError;
 use niagara_engine::snapshot::SnapshotError;
 use niagara_engine::{Durability, IdentityError, StartError};
+use niagara_log::LogError;
 use niagara_net::{DownReason, Event as NetEvent};
 
 use super::rounds::RESTART;

@@ -1,6 +1,6 @@
 //! What is checked after each round, and what is counted.
 
-use niagara_engine::batch::EntryFill;
+use niagara_group::batch::EntryFill;
 
 use super::{MS, World};
 use crate::invariants::{

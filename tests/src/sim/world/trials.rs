@@ -2,7 +2,8 @@
 //! its list of members is edited. Each time the server is started on that, must be refused, and gets its
 //! directory back.
 
-use niagara_engine::{IdentityError, StartError, log::LogError};
+use niagara_engine::{IdentityError, StartError};
+use niagara_log::LogError;
 use niagara_net::{Hello, Refusal};
 
 use super::World;

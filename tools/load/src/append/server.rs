@@ -25,8 +25,8 @@ const LEADERS_WITHIN: Duration = Duration::from_secs(30);
 /// # Errors
 /// When its assignment cannot be read or the engine does not start.
 pub fn serve() -> Result<(), Failure> {
-    niagara_logs::end_on_any_panic();
-    niagara_logs::start(EnvFilter::new("warn")).map_err(Failure::io("cannot start the log"))?;
+    niagara_logging::end_on_any_panic();
+    niagara_logging::start(EnvFilter::new("warn")).map_err(Failure::io("cannot start the log"))?;
     let mut lines = io::stdin().lock().lines();
     let assignment = lines
         .next()
