@@ -35,7 +35,8 @@ impl Log {
         let dir = env::var_os("NIAGARA_LOG_DIR").map_or_else(tempfile::tempdir, tempfile::tempdir_in);
         let dir = dir.expect("a directory can be made");
         let config = LogConfig::new(dir.path(), durability, 1);
-        let (store, writer) = log::open(&config, &mut |_| {}).expect("an empty directory is an empty log");
+        let (store, writer) =
+            niagara_log::open(&config, &mut |_| {}).expect("an empty directory is an empty log");
         Log { store, writer, last: 0, _dir: dir }
     }
 

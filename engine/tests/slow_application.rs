@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use niagara_engine::example::Counter;
-use niagara_log::SystemFiles;
 use niagara_engine::sim::{Clock, Environment, ManualClock, SimServer};
 use niagara_engine::{Config, Durability, Member, Wake};
+use niagara_log::SystemFiles;
 
 struct Nobody;
 
