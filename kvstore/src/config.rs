@@ -18,10 +18,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use niagara_engine::{Config, Durability, Link, Member, Pinning, ServerId};
+use tables::{EngineTable, File, FrontTable, LinkTable, PinningValue};
 
 use crate::FrontEndConfig;
 use crate::server::ServerConfig;
-use tables::{EngineTable, File, FrontTable, LinkTable, PinningValue};
 
 pub use plan::{Plan, PlannedServer};
 

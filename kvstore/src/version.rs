@@ -71,8 +71,9 @@ fn counted_from_one(digits: &str) -> Result<u64, NotAVersion> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     proptest! {
         #[test]

@@ -8,7 +8,7 @@ use niagara_kvstore::{Tag, Version};
 
 use super::failure::Failure;
 use super::output::note;
-use crate::arguments::ClusterArgs;
+use crate::cluster_args::ClusterArgs;
 
 /// Where the servers are, unless the command line says it.
 const AT_VARIABLE: &str = "NIAGARA_AT";

@@ -1,13 +1,32 @@
 //! `niagara del`: deletes a key.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use super::ask::{ask, cluster, condition_failed, refusal};
-use super::failure::Failure;
-use super::put::print_position;
+use clap::Args;
 use niagara_client::{Again, Request};
 
-use crate::arguments::DelArgs;
+use super::ask::{ask, cluster, condition_failed, refusal};
+use super::cluster_args::ClusterArgs;
+use super::failure::Failure;
+use super::put::print_position;
+use super::{ask, manual};
+
+/// Delete a key.
+#[derive(Debug, Args)]
+#[command(after_long_help = manual::DEL)]
+pub struct DelArgs {
+    /// The key.
+    pub key: OsString,
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+    /// Only if the key has this version now (as `put` prints it), or any at all: `*`.
+    #[arg(long, value_name = "VERSION", value_parser = ask::parse_version)]
+    pub if_match: Option<String>,
+    /// Do not print the position.
+    #[arg(short, long)]
+    pub quiet: bool,
+}
 
 /// Does what `niagara del` promises.
 pub fn run(arguments: &DelArgs) -> Result<ExitCode, Failure> {

@@ -1,14 +1,34 @@
 //! `niagara get`: writes a key's value to standard output.
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
-use super::ask::{ask, cluster, refusal};
-use super::failure::Failure;
-use super::output::{print, print_aside};
+use clap::Args;
 use niagara_client::{Again, Request};
 
-use crate::arguments::GetArgs;
+use super::ask::{ask, cluster, refusal};
+use super::cluster_args::ClusterArgs;
+use super::failure::Failure;
+use super::manual;
+use super::output::{print, print_aside};
+
+/// Write a key's value to standard output.
+#[derive(Debug, Args)]
+#[command(after_long_help = manual::GET)]
+pub struct GetArgs {
+    /// The key.
+    pub key: OsString,
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+    /// How fresh the value must be: `strong` (newer than anything acknowledged before), `weak` (whatever the server
+    /// has), or `at-least:G` (with the effects of global position G, as `put` prints it).
+    #[arg(long, value_name = "LEVEL", default_value = "strong", value_parser = parse_read_level)]
+    pub read: String,
+    /// Say on standard error which version the value has, and at which position it was read.
+    #[arg(short, long)]
+    pub verbose: bool,
+}
 
 /// Does what `niagara get` promises.
 pub fn run(arguments: &GetArgs) -> Result<ExitCode, Failure> {

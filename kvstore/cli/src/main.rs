@@ -10,12 +10,15 @@
 //! | `status` | [`status`]: what the servers say, and whether they agree |
 //! | `snapshot` | [`snapshot`]: makes, inspects, exports and imports snapshots |
 //! | `log` | [`log`]: what a group's log holds on disk |
+//! | `bench` | [`bench`]: the load generator |
 //!
 //! Each of them returns the exit status, or a [`Failure`] that says what happened and what to do. Long help texts
 //! stand in [`manual`].
 
 mod arguments;
 mod ask;
+mod bench;
+mod cluster_args;
 mod del;
 mod demo;
 mod failure;
@@ -68,5 +71,6 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Status(arguments) => status::run(&arguments),
         Command::Snapshot(arguments) => snapshot::run(&arguments),
         Command::Log(arguments) => log::run(&arguments),
+        Command::Bench(arguments) => Ok(bench::run(arguments)),
     }
 }

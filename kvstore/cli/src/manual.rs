@@ -141,6 +141,18 @@ Exit status:
   4  the outcome is unknown: it may or may not have been deleted
   5  deleted, but the output could not be written";
 
+/// Of `niagara bench`.
+pub const BENCH: &str = "\
+Runs the load generator, which is also a program of its own, `niagara-load`: closed and open loops over HTTP or the Redis \
+protocol, latencies as percentiles, and checks of what the servers answer. docs/load.md explains the workloads.
+
+Examples:
+  niagara bench --help
+  niagara bench kv --http http://127.0.0.1:7000,http://127.0.0.1:7010
+  niagara bench chain --help
+
+Exit status: 0 if all went well; 1 if a check failed or the load could not run; 2 if the command was not understood.";
+
 /// Of `niagara status`.
 pub const STATUS: &str = "\
 The servers that are named are asked, and those that they name: one address is enough. A row for each server and group:

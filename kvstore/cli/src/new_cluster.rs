@@ -3,16 +3,42 @@
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::Args;
+use niagara_client::{DEFAULT_PORT, is_host};
+use niagara_engine::Durability;
 use niagara_kvstore::config::{Plan, PlannedServer};
 
+use super::cluster_args::durability;
 use super::failure::Failure;
 use super::output::print;
-use super::{file_limit, place, shell};
-use crate::arguments::NewClusterArgs;
-use niagara_client::is_host;
+use super::{file_limit, manual, place, shell};
+
+/// Write the configuration files of a new cluster's servers, with every key explained.
+#[derive(Debug, Args)]
+#[command(after_long_help = manual::NEW_CLUSTER)]
+pub struct NewClusterArgs {
+    /// Number of servers; 3 survive the failure of one, 5 of two.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    pub servers: u16,
+    /// Number of Raft groups; about one for each core that replication may use. It cannot be changed later.
+    #[arg(long, value_name = "R", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1_024))]
+    pub groups: u16,
+    /// Where the files go: DIR/server-1.toml and so on. Existing files are never overwritten.
+    #[arg(long)]
+    pub dir: PathBuf,
+    /// The servers' host: one for all, or a comma-separated list with one for each.
+    #[arg(long, value_delimiter = ',', default_value = "127.0.0.1", value_parser = parse_host)]
+    pub host: Vec<String>,
+    /// The first port of the first server: HTTP, then Redis, then one for each group.
+    #[arg(long, value_name = "PORT", default_value_t = DEFAULT_PORT, value_parser = clap::value_parser!(u16).range(1..))]
+    pub base_port: u16,
+    /// What an acknowledged write survives: the loss of power, the end of all processes, or nothing.
+    #[arg(long, default_value = "fsync", value_parser = durability())]
+    pub durability: Durability,
+}
 
 /// Does what `niagara new-cluster` promises.
 pub fn run(arguments: &NewClusterArgs) -> Result<ExitCode, Failure> {

@@ -1,16 +1,39 @@
 //! `niagara put`: sets a key's value.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal, Read};
 use std::process::ExitCode;
 
-use super::ask::{ask, cluster, condition_failed, refusal};
-use super::failure::Failure;
-use super::output::{note, print};
+use clap::Args;
 use niagara_client::{Again, Request, Response};
 use niagara_kvstore::command::MAX_VALUE_BYTES;
 
-use crate::arguments::PutArgs;
+use super::ask::{ask, cluster, condition_failed, refusal};
+use super::cluster_args::ClusterArgs;
+use super::failure::Failure;
+use super::output::{note, print};
+use super::{ask, manual};
+
+/// Set a key's value.
+#[derive(Debug, Args)]
+#[command(after_long_help = manual::PUT)]
+pub struct PutArgs {
+    /// The key: 1 to 65,536 bytes, any.
+    pub key: OsString,
+    /// The value; `-` or none: read it from standard input, up to its end.
+    pub value: Option<OsString>,
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+    /// Only if the key has this version now (as `put` prints it), or any at all: `*`.
+    #[arg(long, value_name = "VERSION", value_parser = ask::parse_version)]
+    pub if_match: Option<String>,
+    /// Only if the key does not exist.
+    #[arg(long, conflicts_with = "if_match")]
+    pub if_absent: bool,
+    /// Do not print the position and the version.
+    #[arg(short, long)]
+    pub quiet: bool,
+}
 
 /// Does what `niagara put` promises.
 pub fn run(arguments: PutArgs) -> Result<ExitCode, Failure> {

@@ -1,15 +1,28 @@
 //! `niagara serve`: one server, until a signal ends it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::Args;
 use niagara_kvstore::config::{ConfigFile, ConfigFileError};
 use niagara_kvstore::server::{Server, ServerConfig, ServerError};
 
 use super::failure::Failure;
 use super::stop_signal::StopSignal;
-use super::{file_limit, logs, place};
-use crate::arguments::ServeArgs;
+use super::{file_limit, logs, manual, place};
+
+/// Run one server, as its configuration file says.
+#[derive(Debug, Args)]
+#[command(after_long_help = manual::SERVE)]
+pub struct ServeArgs {
+    /// The server's configuration file; `niagara new-cluster` writes one.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// What to log to standard error: error, warn, info, debug, trace, or a list like
+    /// `info,niagara_engine=debug` [default: what the environment variable NIAGARA_LOG says, else info].
+    #[arg(long, value_name = "FILTER", value_parser = logs::parse_filter)]
+    pub log: Option<String>,
+}
 
 /// Does what `niagara serve` promises.
 pub fn run(arguments: &ServeArgs) -> Result<ExitCode, Failure> {

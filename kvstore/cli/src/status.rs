@@ -3,18 +3,31 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::Args;
 use niagara_client::survey::{Row, Survey};
 use niagara_engine::agreement::Agreement;
 use niagara_engine::{GroupStatus, SnapshotStatus, Status};
 use serde::Serialize;
 
 use super::ask::endpoints;
+use super::cluster_args::ClusterArgs;
 use super::failure::Failure;
 use super::figures::{age, size};
+use super::manual;
 use super::output::print;
 use super::style::{self, Paint};
 use super::table::{Table, grouped};
-use crate::arguments::StatusArgs;
+
+/// Show what the servers say about themselves, and whether their global logs agree.
+#[derive(Debug, Args)]
+#[command(after_long_help = manual::STATUS)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
 
 /// Does what `niagara status` promises.
 pub fn run(arguments: &StatusArgs) -> Result<ExitCode, Failure> {

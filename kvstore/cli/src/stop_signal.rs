@@ -1,9 +1,8 @@
 //! SIGINT, SIGTERM and SIGHUP: the first asks for a clean end, a second one ends the process at once.
 
-use std::fs;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::{fs, io};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;

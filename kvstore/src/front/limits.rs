@@ -6,7 +6,7 @@ use std::time::Duration;
 use mio::net::TcpStream;
 use socket2::{SockRef, TcpKeepalive};
 
-use super::front_ends::FrontEndConfig;
+use super::config::FrontEndConfig;
 use crate::protocol::Wire;
 
 /// Connections that are kept for pages about the server when clients have taken all others.

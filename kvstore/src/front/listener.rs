@@ -9,10 +9,11 @@ use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::protocol::Wire;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
+
+use crate::protocol::Wire;
 
 /// Connections accepted in one turn, so that a flood of them does not keep others from being served.
 const ACCEPTED_AT_ONCE: usize = 64;

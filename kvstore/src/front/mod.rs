@@ -16,6 +16,7 @@
 //! Parsing and printing are in [`resp`](crate::resp) and [`http`](crate::http).
 
 mod allowance;
+mod config;
 mod connection;
 mod desk;
 mod front_ends;
@@ -32,7 +33,8 @@ mod tests;
 mod token;
 mod worker;
 
+pub use config::FrontEndConfig;
 pub use desk::Desk;
-pub use front_ends::{FrontEndConfig, FrontEnds};
+pub use front_ends::FrontEnds;
 pub(crate) use limits::LEAST_CLIENTS;
 pub use limits::OutOfRange;

@@ -18,8 +18,8 @@ use niagara_engine::{Completion, Wake};
 use parking_lot::Mutex;
 
 use super::allowance::Allowance;
+use super::config::FrontEndConfig;
 use super::connection::{Connection, Fate, READ_BYTES};
-use super::front_ends::FrontEndConfig;
 use super::limits::Place;
 use super::listener::Listener;
 use super::metrics::{FrontMetrics, Tally};

@@ -2,37 +2,24 @@
 
 mod receiving;
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 
-use niagara_engine::{Consistency, ServerId};
+use niagara_engine::Consistency;
 use niagara_planted::{self as planted, Bug};
 
 use receiving::{Rest, Stage};
 
-use super::date::Clock;
 use super::fault::{Context, Fault};
 use super::naming::Naming;
 use super::pages;
-use super::preconditions::{Current, Verdict};
+use super::preconditions::Verdict;
 use super::request::{Page, Request, What};
 use super::respond::{Framing, ResponseHead};
+use super::site::Site;
+use super::tags::Current;
 use crate::command;
 use crate::protocol::{Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, View, Wire};
-use crate::{Life, Reply, Version};
-
-/// What all connections of a thread share.
-#[derive(Debug)]
-pub(crate) struct Site {
-    pub(crate) clock: Clock,
-    /// Where this server's front ends listen.
-    pub(crate) http: SocketAddr,
-    pub(crate) redis: SocketAddr,
-    /// What this server names the life of a state that has no name yet.
-    pub(crate) life: Life,
-    /// Where the cluster's members answer HTTP, as far as it is known.
-    pub(crate) members: Vec<(ServerId, String)>,
-}
+use crate::{Reply, Version};
 
 /// HTTP's part of a session.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use niagara_engine::{Refused, Unknown};
 use serde::Serialize;
 
 use super::date::DATE_BYTES;
-use super::parse::HeadError;
+use super::head_error::HeadError;
 use super::respond::{Framing, ResponseHead};
 use crate::Tag;
 use crate::protocol::Output;

@@ -5,13 +5,14 @@ use std::net::SocketAddr;
 use niagara_engine::{ServerId, Status};
 use serde::Serialize;
 
-use super::connection::Site;
 use super::exposition::prometheus_text;
 use super::fault::{Context, Fault};
 use super::media_type::Exposition;
-use super::preconditions::{Current, Preconditions, Verdict};
+use super::preconditions::{Preconditions, Verdict};
 use super::request::Page;
 use super::respond::{Framing, ResponseHead};
+use super::site::Site;
+use super::tags::Current;
 use crate::protocol::{Engine, Output};
 
 /// The content of /status.

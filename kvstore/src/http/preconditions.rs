@@ -5,8 +5,7 @@
 
 use super::fault::Fault;
 use super::parse::Head;
-use super::tags::{Comparison, Tags};
-use crate::Tag;
+use super::tags::{Comparison, Current, Tags};
 use crate::command::Condition;
 
 /// The conditions of one request.
@@ -14,17 +13,6 @@ use crate::command::Condition;
 pub(super) struct Preconditions {
     if_match: Option<Tags>,
     if_none_match: Option<Tags>,
-}
-
-/// What a resource has when conditions are looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Current {
-    /// No representation.
-    Absent,
-    /// One without a tag.
-    Untagged,
-    /// One with this tag.
-    Tagged(Tag),
 }
 
 /// What conditions make of a request that would have succeeded without them.
@@ -87,6 +75,7 @@ fn malformed_tags() -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Tag;
     use crate::{Life, Version};
 
     fn tag(position: u64) -> Tag {

@@ -2,8 +2,8 @@
 
 use memchr::memchr;
 
+use super::head_error::HeadError;
 use super::list::is_token;
-use super::parse::HeadError;
 
 /// What a request's first line says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,6 @@
 //! The lists of entity tags in If-Match and If-None-Match (RFC 9110, section 13.1).
 
 use super::list::trim;
-use super::preconditions::Current;
 use crate::Tag;
 use crate::command::MAX_CONDITION_VERSIONS;
 
@@ -12,6 +11,17 @@ pub(super) enum Tags {
     Any,
     /// These tags. Such as no server gives out are left out, since they name nothing.
     Listed(Vec<Tag>),
+}
+
+/// What a resource has when conditions are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Current {
+    /// No representation.
+    Absent,
+    /// One without a tag.
+    Untagged,
+    /// One with this tag.
+    Tagged(Tag),
 }
 
 /// How tags that are marked as weak, `W/"5"`, compare.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use niagara_engine::{Consistency, Refused};
 
+use super::about::About;
 use super::encode::{Replies, Version};
 use super::errors::{ProtocolError, TooLarge};
 use super::gate::Gate;
@@ -15,15 +16,6 @@ use super::skip::Skip;
 use crate::Reply;
 use crate::command::{self, Condition};
 use crate::protocol::{Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, View, Wire};
-
-/// What a connection knows of its client.
-#[derive(Debug)]
-pub(crate) struct About {
-    /// Different for each connection of this process.
-    pub(crate) id: u64,
-    pub(crate) peer: Option<SocketAddr>,
-    pub(super) name: Vec<u8>,
-}
 
 /// The Redis protocol's part of a session.
 #[derive(Debug)]

@@ -1,7 +1,9 @@
 //! Commands that have commands below them: which there are.
 
 use super::parse::Arguments;
-use super::plan::{ANY, Plan, is};
+use super::words::{is, shown};
+
+const ANY: usize = usize::MAX;
 
 /// A subcommand's name, and the least and the greatest number of arguments behind it.
 type Known = (&'static str, usize, usize);
@@ -45,20 +47,20 @@ fn subcommands(container: &str) -> Container {
 }
 
 /// What is wrong with the subcommand of a request, which has one.
-pub(super) fn check(container: &str, arguments: Arguments<'_>) -> Result<(), Plan> {
+pub(super) fn check(container: &str, arguments: Arguments<'_>) -> Result<(), String> {
     let asked = arguments.get(1);
     let Some(((name, least, most), _)) =
         subcommands(container).iter().find(|((name, ..), _)| is(asked, name))
     else {
-        let asked = super::plan::shown(asked, 128);
+        let asked = shown(asked, 128);
         let text = format!("ERR unknown subcommand '{asked}'. Try {container} HELP.");
-        return Err(Plan::Refuse(text.into()));
+        return Err(text);
     };
     let given = arguments.len() - 2;
     if given < *least || given > *most {
         let name = format!("{container}|{name}").to_lowercase();
         let text = format!("ERR wrong number of arguments for '{name}' command");
-        return Err(Plan::Refuse(text.into()));
+        return Err(text);
     }
     Ok(())
 }

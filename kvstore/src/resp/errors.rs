@@ -1,6 +1,6 @@
 //! What is wrong with bytes that are no request, or none that can be taken.
 
-use super::parse::{MAX_ARGUMENTS, MAX_REQUEST_BYTES};
+use super::limits::{MAX_ARGUMENTS, MAX_REQUEST_BYTES};
 use crate::command::MAX_VALUE_BYTES;
 use crate::protocol::Foreign;
 

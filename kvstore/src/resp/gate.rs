@@ -4,7 +4,8 @@
 //! the second in another database. Clients send on before they see that it was refused, so what follows is refused, too.
 
 use super::parse::Arguments;
-use super::plan::{self, Local, Plan, is};
+use super::plan::{self, Local, Plan};
+use super::words::is;
 
 /// See the [module](self).
 #[derive(Debug, Default)]

@@ -4,13 +4,14 @@ use std::fmt::Write as _;
 
 use niagara_engine::Status;
 
-use super::connection::About;
+use super::about::About;
 use super::containers;
 use super::encode::{Replies, Version};
 use super::glob::Glob;
 use super::parse::Arguments;
-use super::plan::{self, is};
+use super::plan;
 use super::replying::Replying;
+use super::words::is;
 use crate::protocol::Engine;
 
 /// The version of Redis whose answers are given. Clients choose their behaviour by it.

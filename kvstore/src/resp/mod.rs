@@ -5,17 +5,21 @@
 //! what is refused because of what was refused before, `containers` the commands below commands, `replying` which replies
 //! are wanted, `skip` how to get behind a request that is too large.
 
+mod about;
 mod connection;
 mod containers;
 mod encode;
 mod errors;
 mod gate;
 mod glob;
+mod limits;
 mod local;
+mod number_line;
 mod parse;
 mod plan;
 mod replying;
 mod skip;
+mod words;
 
 pub(crate) use connection::RespConnection;
 pub use errors::{ProtocolError, TooLarge};

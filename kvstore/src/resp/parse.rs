@@ -5,28 +5,17 @@ use std::ops::Range;
 use memchr::memchr;
 
 use super::errors::{ProtocolError, TooLarge};
+use super::limits::{MAX_ARGUMENTS, MAX_BULK_BYTES, MAX_REQUEST_BYTES};
+use super::number_line::number_line;
 use super::skip::Skip;
 use crate::command::MAX_VALUE_BYTES;
-use crate::decimal::decimal;
 use crate::protocol::Foreign;
-
-/// Most arguments of a request.
-pub(super) const MAX_ARGUMENTS: usize = 1 << 20;
 
 /// So many arguments above [`MAX_ARGUMENTS`] are passed over, and the connection lives on. Nobody means more than that.
 const MAX_COUNT: usize = 16 * MAX_ARGUMENTS;
 
-/// The longest argument that may be announced, as in Redis. Above the longest value it is passed over.
-pub(super) const MAX_BULK_BYTES: u64 = 512 << 20;
-
-/// Longest request: a value and a key of full length, or a million arguments of some 30 bytes.
-pub(super) const MAX_REQUEST_BYTES: usize = 2 * MAX_VALUE_BYTES;
-
 /// Longest line of words, as in Redis.
 const MAX_INLINE_BYTES: usize = 64 << 10;
-
-/// Longest line that holds a count or length: any 64-bit number fits.
-const MAX_NUMBER_LINE_BYTES: usize = 32;
 
 /// A request that is all there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -303,20 +292,6 @@ impl Parser {
             rest = tail;
         }
     }
-}
-
-/// The line at the start of `bytes`: a sign of its kind, a number, and the line's end. Returns the number, and the line's
-/// length.
-pub(super) fn number_line(
-    bytes: &[u8],
-    too_long: ProtocolError,
-    invalid: ProtocolError,
-) -> Result<Option<(i64, usize)>, ProtocolError> {
-    let Some(end) = memchr(b'\n', &bytes[..bytes.len().min(MAX_NUMBER_LINE_BYTES)]) else {
-        return if bytes.len() < MAX_NUMBER_LINE_BYTES { Ok(None) } else { Err(too_long) };
-    };
-    let digits = bytes[1..end].strip_suffix(b"\r").ok_or(invalid)?;
-    decimal(digits).map(|number| Some((number, end + 1))).ok_or(invalid)
 }
 
 /// Whether words may be apart by this byte: what C calls a space.

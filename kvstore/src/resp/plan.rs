@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::containers;
 use super::glob::{Glob, MAX_PATTERN_BYTES};
 use super::parse::Arguments;
+use super::words::{is, shown};
 use crate::command::{Condition, MAX_KEY_BYTES};
 use crate::decimal::decimal;
 use crate::{Cursor, Description};
@@ -134,7 +135,7 @@ enum Keys {
 /// A command's name, the least and the greatest number of arguments behind it, and which of them are keys.
 type Known = (&'static str, usize, usize, Keys);
 
-pub(super) const ANY: usize = usize::MAX;
+const ANY: usize = usize::MAX;
 
 /// How many commands there are.
 pub(super) const COMMAND_COUNT: usize = 35;
@@ -276,7 +277,7 @@ fn understand_local(name: &'static str, arguments: Arguments<'_>) -> Plan {
             );
         }
         "COMMAND" | "CLIENT" | "CONFIG" => match containers::check(name, arguments) {
-            Err(refused) => return refused,
+            Err(wrong) => return Plan::Refuse(wrong.into()),
             Ok(()) if is(arguments.get(1), "HELP") => Local::Help(name),
             Ok(()) if name == "COMMAND" => Local::Command,
             Ok(()) if name == "CLIENT" => Local::Client,
@@ -353,20 +354,9 @@ fn cursor(text: &[u8]) -> Option<Cursor> {
     (number <= Cursor::MAX.0).then_some(Cursor(number))
 }
 
-/// Whether an argument is this word, in any case of its letters.
-pub(super) fn is(argument: &[u8], word: &str) -> bool {
-    argument.eq_ignore_ascii_case(word.as_bytes())
-}
-
 fn wrong_number(name: &str) -> Plan {
     let name = name.to_lowercase();
     Plan::Refuse(format!("ERR wrong number of arguments for '{name}' command").into())
-}
-
-/// The beginning of what a client has sent, fit for an error.
-pub(super) fn shown(bytes: &[u8], most: usize) -> String {
-    let cut = &bytes[..bytes.len().min(most)];
-    String::from_utf8_lossy(cut).chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// The error of a command that is not there.

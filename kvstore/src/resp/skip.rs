@@ -1,7 +1,8 @@
 //! Passes over a request that is too large to be taken, so that the connection can go on behind it.
 
 use super::errors::{ProtocolError, TooLarge};
-use super::parse::{MAX_BULK_BYTES, number_line};
+use super::limits::MAX_BULK_BYTES;
+use super::number_line::number_line;
 use crate::protocol::Input;
 
 /// The rest of a request, none of which is kept.

@@ -18,7 +18,7 @@
 
 use niagara_engine::MalformedState;
 
-use super::tables::Entry;
+use super::entry::Entry;
 use crate::command::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
 use crate::{Description, Life, Version};
 

@@ -7,9 +7,10 @@ use parking_lot::RwLockUpgradableReadGuard;
 
 use super::apply::SHARED_VALUE_BYTES;
 use super::chunk::{self, SnapshotEntry};
+use super::entry::Entry;
 use super::map::Map;
 use super::place::{Place, SHARD_BITS};
-use super::tables::{Entry, Tables};
+use super::tables::Tables;
 use super::view::View;
 use crate::Life;
 

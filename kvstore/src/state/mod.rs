@@ -11,9 +11,11 @@
 //! It writes chunks of entries (`chunk`), from which a [`KvRestoring`] makes a state anew.
 
 mod apply;
+mod blocks;
 mod chunk;
 mod described;
 mod digest;
+mod entry;
 mod frozen;
 mod garbage;
 mod map;

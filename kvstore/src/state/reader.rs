@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::entry::Entry;
 use super::map::Map;
 use super::place::Place;
 use super::scan::{self, Cursor};
-use super::tables::Entry;
 use crate::{Description, Life, Version};
 
 /// A handle for reads on any thread; cheap to clone.

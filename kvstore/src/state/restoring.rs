@@ -9,8 +9,9 @@ use super::apply::kept;
 use super::chunk::{life_of, snapshot_entries};
 use super::described::Describer;
 use super::digest::StateDigest;
+use super::entry::Entry;
 use super::map::{Map, no_contents};
-use super::tables::{Entry, Tables};
+use super::tables::Tables;
 use crate::Life;
 
 /// A snapshot of a [`Kv`](super::Kv) on its way back into one, aside of what readers see.

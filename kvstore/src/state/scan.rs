@@ -3,10 +3,10 @@
 
 use niagara_planted::{self as planted, Bug};
 
+use super::entry::Entry;
 use super::map::Map;
 use super::place::Place;
 use super::shard::Shard;
-use super::tables::Entry;
 
 /// Where a scan goes on: the first bucket that is still to be visited. A bucket is the upper 53 bits of a place, since some
 /// clients read numbers as floating point; its keys share a page.

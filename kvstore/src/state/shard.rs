@@ -7,10 +7,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use niagara_planted::{self as planted, Bug};
 
+use super::blocks::Blocks;
 use super::described::Described;
-use super::digest::{Blocks, StateDigest};
+use super::digest::StateDigest;
+use super::entry::Entry;
 use super::place::Place;
-use super::tables::{Changing, Entry, Tables};
+use super::tables::{Changing, Tables};
 use super::view::View;
 use crate::Version;
 

@@ -1,48 +1,15 @@
 //! The entries of one shard: small hash tables, ordered among each other by the places of their keys.
 
-use bytes::Bytes;
 use hashbrown::HashTable;
 use hashbrown::hash_table::{self, OccupiedEntry};
 
-use super::described::Described;
-use super::digest::Blocks;
+use super::entry::Entry;
 use super::place::Place;
-use crate::Version;
 
 /// A shard gets another table when they hold more than this many keys each, on average; none holds much more than twice as
 /// many. A page of a scan sorts one table's keys, so this bounds what a page costs, and what it costs to split a table,
 /// however large the store is.
 const KEYS_PER_TABLE: usize = 96;
-
-/// One key with its value.
-#[derive(Clone, Debug)]
-pub(super) struct Entry {
-    pub(super) place: Place,
-    pub(super) key: Box<[u8]>,
-    pub(super) value: Bytes,
-    pub(super) version: Version,
-    pub(super) described: Described,
-    /// What the state's digest keeps of the value.
-    pub(super) blocks: Blocks,
-}
-
-impl Entry {
-    pub(super) fn new(
-        place: Place,
-        key: &[u8],
-        value: Bytes,
-        version: Version,
-        described: Described,
-    ) -> Entry {
-        let blocks = Blocks::of(&value);
-        Entry { place, key: key.into(), value, version, described, blocks }
-    }
-
-    /// About what the entry takes in memory. A description counts in full, although it may be shared.
-    pub(super) fn bytes(&self) -> usize {
-        size_of::<Entry>() + self.key.len() + self.value.len() + self.described.get().len()
-    }
-}
 
 /// The entries of one shard.
 ///
@@ -179,7 +146,11 @@ fn table_hash(entry: &Entry) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::Version;
+    use crate::state::described::Described;
     use crate::state::place::SHARD_BITS;
 
     fn entry(place: u64) -> Entry {

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 
+use super::entry::Entry;
 use super::place::Place;
-use super::tables::{Entry, Tables};
+use super::tables::Tables;
 
 /// A view of the map at one position: the entries that were last changed there or before.
 ///

@@ -1,15 +1,14 @@
 //! The demo's servers: as many as asked for, in this process, on ports that are free.
 
-use std::fs;
 use std::path::Path;
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use niagara_engine::{Consistency, Pinning, Status};
 use niagara_kvstore::config::{Plan, PlannedServer};
 use niagara_kvstore::server::{Server, ServerError};
 
-use crate::arguments::DemoArgs;
+use super::arguments::DemoArgs;
 use crate::failure::Failure;
 use crate::new_cluster::{random_cluster, write_files};
 use crate::serve;

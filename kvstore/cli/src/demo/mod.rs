@@ -4,6 +4,7 @@
 //! servers from them, [`load`] talks to their Redis front ends by way of [`niagara_client::redis`], [`view`] shows what goes on, and
 //! [`verdict`] checks what must hold afterwards, in [`summary`]'s words.
 
+mod arguments;
 mod cluster;
 mod load;
 mod screen;
@@ -12,12 +13,11 @@ mod verdict;
 mod view;
 
 use std::fmt::Write as _;
-use std::fs;
 use std::io::{self, IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use niagara_engine::Durability;
 use niagara_kvstore::config::Plan;
@@ -28,7 +28,7 @@ use super::failure::Failure;
 use super::stop_signal::StopSignal;
 use super::wrap::wrap;
 use super::{file_limit, logs, output, place, shell, style};
-use crate::arguments::DemoArgs;
+pub use arguments::DemoArgs;
 use cluster::Cluster;
 use load::Load;
 use screen::Screen;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use niagara_engine::agreement::Agreement;
 use serde::Serialize;
 
+use super::arguments::DemoArgs;
 use super::load::{Kind, Tally};
 use super::verdict::Findings;
-use crate::arguments::DemoArgs;
 use crate::style::Paint;
 use crate::table::{Table, grouped};
 use crate::wrap::wrap;
@@ -169,10 +169,10 @@ fn milliseconds(micros: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use niagara_client::redis::Reply;
     use niagara_engine::Durability;
 
     use super::*;
-    use niagara_client::redis::Reply;
 
     fn summary(counter: i64) -> Summary {
         let durability = Durability::Memory;

@@ -4,13 +4,13 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use niagara_client::redis::{Connection, Reply};
 use niagara_engine::Status;
 use niagara_engine::agreement::Agreement;
 
 use super::cluster::Cluster;
 use super::load::{COUNTER, Tally};
 use crate::failure::Failure;
-use niagara_client::redis::{Connection, Reply};
 
 /// What is in flight ends within a deadline (5 s); the rest is for a machine that is very busy.
 const SETTLED_WITHIN: Duration = Duration::from_secs(60);

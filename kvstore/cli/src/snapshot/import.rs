@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use niagara_client::redis::Connection;
+
 use super::ImportArgs;
 use super::loader::{Loaded, Loader, key_count};
 use super::rows::Described;
@@ -15,7 +17,6 @@ use crate::output::print;
 use crate::progress::Progress;
 use crate::serve;
 use crate::table::grouped;
-use niagara_client::redis::Connection;
 
 /// Does what `niagara snapshot import` promises.
 pub fn run(arguments: &ImportArgs) -> Result<ExitCode, Failure> {

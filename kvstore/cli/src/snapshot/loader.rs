@@ -1,15 +1,14 @@
 //! Loads keys into a running cluster: pipelines of SET commands over one connection.
 
-use std::io;
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{io, thread};
 
+use niagara_client::redis::{Connection, Reply};
 use niagara_kvstore::Description;
 
 use super::rows::Described;
 use crate::failure::Failure;
 use crate::table::grouped;
-use niagara_client::redis::{Connection, Reply};
 
 /// So many commands are sent before their replies are read; they share entries of the log, so that each costs little.
 const BATCH_COMMANDS: usize = 1_000;

@@ -12,6 +12,7 @@
 mod commands;
 mod export;
 mod file;
+mod findings;
 mod import;
 mod inspect;
 mod loader;
@@ -25,11 +26,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{ArgGroup, Args, Subcommand};
+use niagara_client::redis::Address;
 
 use super::failure::Failure;
 use super::manual;
-use crate::arguments::ClusterArgs;
-use niagara_client::redis::Address;
+use crate::cluster_args::ClusterArgs;
 
 /// A key and its value.
 type Pair = (Vec<u8>, Vec<u8>);

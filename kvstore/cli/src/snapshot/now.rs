@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use niagara_client::{Endpoint, Request};
 use niagara_engine::{SnapshotStatus, Status};
 use serde::de::DeserializeOwned;
 
@@ -15,7 +16,6 @@ use crate::figures::size;
 use crate::output::print;
 use crate::progress::Progress;
 use crate::table::grouped;
-use niagara_client::{Endpoint, Request};
 
 /// How often the server is looked at.
 const LOOK: Duration = Duration::from_millis(100);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::inspect::{Findings, HeaderFindings};
+use super::findings::{Findings, HeaderFindings};
 use crate::figures::{age, moment, size};
 use crate::style::Paint;
 use crate::table::{Table, grouped};
@@ -120,7 +120,7 @@ fn listed(numbers: &[u64]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::inspect::{Damage, Floor, Lanes};
+    use super::super::findings::{Damage, Floor, Lanes};
     use super::*;
 
     fn findings() -> Findings {

@@ -7,10 +7,10 @@ use std::io::{self, Write};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use niagara_kvstore::{Description, MAX_CONTENT_ENCODING_BYTES, MAX_CONTENT_TYPE_BYTES};
 use serde::{Deserialize, Serialize};
 
 use super::Pair;
-use niagara_kvstore::{Description, MAX_CONTENT_ENCODING_BYTES, MAX_CONTENT_TYPE_BYTES};
 
 /// One line.
 #[derive(Default, Deserialize, Serialize)]

@@ -1,0 +1,12 @@
+//! What a connection knows of its client.
+
+use std::net::SocketAddr;
+
+/// What a connection knows of its client.
+#[derive(Debug)]
+pub(crate) struct About {
+    /// Different for each connection of this process.
+    pub(crate) id: u64,
+    pub(crate) peer: Option<SocketAddr>,
+    pub(super) name: Vec<u8>,
+}
