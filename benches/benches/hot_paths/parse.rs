@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group};
 use niagara_engine::log::SystemFiles;
 use niagara_engine::sim::{Clock, Machine, Outside};
 use niagara_engine::{Config, Durability, Member};
@@ -144,12 +144,4 @@ fn session(c: &mut Criterion) {
     bench.finish();
 }
 
-criterion_group! {
-    name = benches;
-    config = Criterion::default()
-        .sample_size(50)
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(1));
-    targets = redis, http, session
-}
-criterion_main!(benches);
+criterion_group! { name = benches; config = crate::measured_for(1).sample_size(50); targets = redis, http, session }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use std::{env, iter};
 
 use bytes::Bytes;
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 use niagara_engine::log::{self, Durability, HardState, LogConfig, LogEntry, LogStore, LogWriter};
 use tempfile::TempDir;
 
@@ -103,12 +103,4 @@ fn fsync(c: &mut Criterion) {
     append(c, "log, fsync (bound by the disk)", Durability::Fsync);
 }
 
-criterion_group! {
-    name = benches;
-    config = Criterion::default()
-        .sample_size(30)
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(1));
-    targets = memory, os, fsync
-}
-criterion_main!(benches);
+criterion_group! { name = benches; config = crate::measured_for(1).sample_size(30); targets = memory, os, fsync }
