@@ -1,9 +1,9 @@
 //! Facts about the machine, without which no figure can be compared with another one.
 
-use std::fs;
 use std::time::Duration;
 
-use niagara_measure::ResultTable;
+use niagara_measure::{ResultTable, ticks};
+use procfs::{CpuInfo, Current as _, CurrentSI as _, KernelStats};
 use rustix::system::{sysinfo, uname};
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +30,7 @@ impl Facts {
         let info = sysinfo();
         let text = |value: &std::ffi::CStr| value.to_string_lossy().into_owned();
         Facts {
-            processor: processor(&fs::read_to_string("/proc/cpuinfo").unwrap_or_default()),
+            processor: processor().unwrap_or_else(|| "unknown".into()),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             memory_mib: (info.totalram as u64 * u64::from(info.mem_unit)) >> 20,
             kernel: format!(
@@ -57,20 +57,17 @@ impl Facts {
     }
 }
 
-fn processor(cpuinfo: &str) -> String {
-    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
-    model.map_or_else(|| "unknown".into(), |(_, model)| model.trim().to_owned())
+fn processor() -> Option<String> {
+    CpuInfo::current().ok()?.model_name(0).map(str::to_owned)
 }
 
 /// Time that this virtual machine's processors wanted to run and that went to other machines, and all time of its processors,
 /// since its start.
 pub(super) fn stolen() -> Option<(Duration, Duration)> {
-    let stat = fs::read_to_string("/proc/stat").ok()?;
-    let fields: Vec<u64> =
-        stat.lines().next()?.split_whitespace().skip(1).filter_map(|n| n.parse().ok()).collect();
-    let ticks = |count: u64| Duration::from_millis(count * 1000 / rustix::param::clock_ticks_per_second());
-    // user, nice, system, idle, iowait, irq, softirq, steal; guests' time is in that of users already.
-    Some((ticks(*fields.get(7)?), ticks(fields.iter().take(8).sum())))
+    let all = KernelStats::current().ok()?.total;
+    let later = [all.iowait, all.irq, all.softirq, all.steal].into_iter().flatten().sum::<u64>();
+    // Guests' time is in that of users already.
+    Some((ticks(all.steal?), ticks(all.user + all.nice + all.system + all.idle + later)))
 }
 
 #[cfg(test)]
@@ -83,6 +80,5 @@ mod tests {
         assert!(facts.cores > 0 && facts.memory_mib > 0 && facts.kernel.contains("Linux"), "{facts:?}");
         let (stolen, all) = stolen().unwrap();
         assert!(stolen <= all && !all.is_zero());
-        assert_eq!(processor("processor : 0\nmodel name\t: Fast CPU @ 3 GHz\n"), "Fast CPU @ 3 GHz");
     }
 }

@@ -1,10 +1,11 @@
 //! What a process uses: processor, memory, network.
 
 use std::collections::BTreeMap;
-use std::fs;
 
 use niagara_load::Failure;
 use niagara_measure::cpu_time;
+use procfs::net::DeviceStatus;
+use procfs::process::Process;
 use serde::{Deserialize, Serialize};
 
 /// What a process has used since its start, but for `resident_mib`.
@@ -22,14 +23,20 @@ pub(super) struct Usage {
 
 impl Usage {
     /// Of a process, now.
+    ///
+    /// # Errors
+    /// When it has ended.
     pub fn of(process: u32) -> Result<Usage, Failure> {
-        let status = read(process, "status")?;
-        let devices = read(process, "net/dev")?;
-        let (received_bytes, sent_bytes) = traffic(&devices);
-        let unreadable = || Failure::new(format!("cannot understand what /proc says of process {process}"));
+        let found = Process::new(process.cast_signed())?;
+        let ended = || Failure::new(format!("process {process} has ended"));
+        let (mut received_bytes, mut sent_bytes) = (0, 0);
+        for device in devices(&found)? {
+            received_bytes += device.recv_bytes;
+            sent_bytes += device.sent_bytes;
+        }
         Ok(Usage {
             cpu_seconds: cpu_time(process)?.as_secs_f64(),
-            resident_mib: resident_kib(&status).ok_or_else(unreadable)? as f64 / 1024.0,
+            resident_mib: found.status()?.vmrss.ok_or_else(ended)? as f64 / 1024.0,
             received_bytes,
             sent_bytes,
         })
@@ -46,33 +53,15 @@ impl Usage {
     }
 }
 
-/// Bytes that have left a process's network namespace, by device; the loopback, which is no way out, is left out.
+/// Bytes that have left a process's network namespace, by device.
 pub(super) fn sent_by_device(process: u32) -> Result<BTreeMap<String, u64>, Failure> {
-    let devices = read(process, "net/dev")?;
-    Ok(counters(&devices).map(|(device, _, sent)| (device.to_owned(), sent)).collect())
+    let process = Process::new(process.cast_signed())?;
+    Ok(devices(&process)?.map(|device| (device.name, device.sent_bytes)).collect())
 }
 
-fn read(process: u32, file: &str) -> Result<String, Failure> {
-    let path = format!("/proc/{process}/{file}");
-    fs::read_to_string(&path).map_err(Failure::io(format!("cannot read {path}: has the process ended?")))
-}
-
-fn resident_kib(status: &str) -> Option<u64> {
-    status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.split_whitespace().next()?.parse().ok()
-}
-
-/// Bytes received and sent by all devices.
-fn traffic(devices: &str) -> (u64, u64) {
-    counters(devices).fold((0, 0), |sum, (_, received, sent)| (sum.0 + received, sum.1 + sent))
-}
-
-/// Each device's name, with the bytes that it has received and sent, but for the loopback's.
-fn counters(devices: &str) -> impl Iterator<Item = (&str, u64, u64)> {
-    devices.lines().filter_map(|line| {
-        let (name, numbers) = line.split_once(':')?;
-        let numbers: Vec<u64> = numbers.split_whitespace().map_while(|number| number.parse().ok()).collect();
-        (name.trim() != "lo").then_some((name.trim(), *numbers.first()?, *numbers.get(8)?))
-    })
+/// The devices of its network namespace, but for the loopback, which is no way out.
+fn devices(process: &Process) -> Result<impl Iterator<Item = DeviceStatus>, Failure> {
+    Ok(process.dev_status()?.into_values().filter(|device| device.name != "lo"))
 }
 
 #[cfg(test)]
@@ -80,17 +69,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_kernel_prints_is_understood() {
-        assert_eq!(resident_kib("Name:\tx\nVmRSS:\t  2048 kB\n"), Some(2048));
-        let devices = "Inter-| Receive | Transmit\n face |bytes\n    lo: 9 1 0 0 0 0 0 0 9 1 0 0 0 0 0 0\n \
-                       link1: 100 1 0 0 0 0 0 0 200 1 0 0 0 0 0 0\n link2:1 1 0 0 0 0 0 0 2 1 0 0 0 0 0 0\n";
-        assert_eq!(traffic(devices), (101, 202));
-        assert_eq!(counters(devices).collect::<Vec<_>>(), [("link1", 100, 200), ("link2", 1, 2)]);
-    }
-
-    #[test]
     fn this_process_uses_something() {
         assert!(Usage::of(std::process::id()).unwrap().resident_mib > 0.1);
-        assert!(Usage::of(u32::MAX).is_err());
+        assert!(Usage::of(i32::MAX as u32).is_err());
+        assert!(!sent_by_device(std::process::id()).unwrap().contains_key("lo"));
     }
 }

@@ -16,7 +16,7 @@ mod program;
 mod table;
 
 pub use addresses::free_addresses;
-pub use cpu::{CpuTime, cpu_seconds, cpu_time};
+pub use cpu::{cpu_seconds, cpu_time, ticks};
 pub use grouped::grouped;
 pub use guarded::GuardedChild;
 pub use latency::{Latency, nanoseconds};

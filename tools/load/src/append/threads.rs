@@ -1,12 +1,10 @@
 //! CPU time of a process's threads, by what they do.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::iter::Sum;
 use std::ops::AddAssign;
-use std::path::PathBuf;
 
-use niagara_measure::CpuTime;
+use procfs::process::{Process, Stat, Task};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -93,17 +91,14 @@ impl Sum for Cpu {
 
 /// Threads of one process: number and name.
 pub(super) fn threads_of(process: u32) -> Result<Vec<(u32, String)>, Failure> {
-    let tasks = PathBuf::from(format!("/proc/{process}/task"));
-    let listing = fs::read_dir(&tasks).map_err(Failure::io(format!("cannot list {}", tasks.display())))?;
-    let mut threads = Vec::new();
-    for task in listing.flatten() {
-        let Some(thread) = task.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        // A thread can end while it is looked at.
-        if let Ok(name) = fs::read_to_string(task.path().join("comm")) {
-            threads.push((thread, name.trim_end().to_owned()));
-        }
-    }
-    Ok(threads)
+    let named = |(task, stat): (Task, Stat)| (task.tid.cast_unsigned(), stat.comm);
+    Ok(tasks_of(process)?.map(named).collect())
+}
+
+/// A thread can end while it is looked at: then it is left out.
+fn tasks_of(process: u32) -> Result<impl Iterator<Item = (Task, Stat)>, Failure> {
+    let tasks = Process::new(process.cast_signed())?.tasks()?;
+    Ok(tasks.flatten().filter_map(|task| task.stat().ok().map(|stat| (task, stat))))
 }
 
 /// CPU time of a process since its start, by the names of its threads.
@@ -112,27 +107,20 @@ pub(super) fn threads_of(process: u32) -> Result<Vec<(u32, String)>, Failure> {
 /// steps of 10 ms.
 pub(super) fn cpu_of(process: u32) -> Result<BTreeMap<String, Cpu>, Failure> {
     let mut threads: BTreeMap<String, Cpu> = BTreeMap::new();
-    for (thread, name) in threads_of(process)? {
-        let file = |name: &str| fs::read_to_string(format!("/proc/{process}/task/{thread}/{name}"));
-        let (Ok(schedstat), Ok(stat), Ok(status)) = (file("schedstat"), file("stat"), file("status")) else {
-            continue;
-        };
-        let Some(cpu) = parse(&schedstat, &stat, &status) else {
-            return Err(Failure::new("cannot read CPU times: this kernel writes /proc in another form"));
-        };
-        *threads.entry(name).or_default() += cpu;
+    for (task, stat) in tasks_of(process)? {
+        let (Ok(scheduled), Ok(status)) = (task.schedstat(), task.status()) else { continue };
+        let sleeps = status.voluntary_ctxt_switches.unwrap_or(0) as f64;
+        *threads.entry(stat.comm).or_default() +=
+            split(scheduled.sum_exec_runtime, stat.utime, stat.stime, sleeps);
     }
     Ok(threads)
 }
 
-fn parse(schedstat: &str, stat: &str, status: &str) -> Option<Cpu> {
-    let nanos: f64 = schedstat.split(' ').next()?.parse().ok()?;
-    let coarse = CpuTime::parse(stat)?;
-    let (user, kernel) = (coarse.user.as_secs_f64(), coarse.kernel.as_secs_f64());
-    let sleeps = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+fn split(nanos: u64, user_ticks: u64, kernel_ticks: u64, sleeps: f64) -> Cpu {
+    let (user, kernel) = (user_ticks as f64, kernel_ticks as f64);
     let share = if user + kernel > 0.0 { user / (user + kernel) } else { 0.5 };
-    let seconds = nanos / 1e9;
-    Some(Cpu { user: seconds * share, kernel: seconds * (1.0 - share), sleeps: sleeps.trim().parse().ok()? })
+    let seconds = nanos as f64 / 1e9;
+    Cpu { user: seconds * share, kernel: seconds * (1.0 - share), sleeps }
 }
 
 #[cfg(test)]
@@ -140,9 +128,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read_behind_any_name() {
-        let stat = "77 (a ) b) S 1 2 3 4 5 6 7 8 9 10 30 10 0 0 20 0 1 0";
-        let cpu = parse("400000000 5 6\n", stat, "Name: x\nvoluntary_ctxt_switches:\t9\n").unwrap();
+    fn the_coarse_times_split_the_fine_one() {
+        let cpu = split(400_000_000, 30, 10, 9.0);
         assert_eq!((cpu.sleeps, (cpu.user * 10.0).round(), (cpu.kernel * 10.0).round()), (9.0, 3.0, 1.0));
     }
 

@@ -6,10 +6,9 @@
 
 use std::collections::VecDeque;
 use std::hint::black_box;
-use std::time::Duration;
 
 use bytes::Bytes;
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 use niagara_group::batch::{EntryFill, Span, SubBatch, encode_commands};
 use niagara_log::LogEntry;
 use niagara_sequencer::{
@@ -225,11 +224,4 @@ fn pad(c: &mut Criterion) {
     bench.finish();
 }
 
-criterion_group! {
-    name = benches;
-    config = Criterion::default()
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(1));
-    targets = busy, sequencer, skip_ahead, leap, pad
-}
-criterion_main!(benches);
+criterion_group! { name = benches; config = crate::measured_for(1); targets = busy, sequencer, skip_ahead, leap, pad }

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use std::{env, iter};
 
 use bytes::Bytes;
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use niagara_log::{self, Durability, HardState, LogConfig, LogEntry, LogStore, LogWriter};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
+use niagara_log::{Durability, HardState, LogConfig, LogEntry, LogStore, LogWriter};
 use tempfile::TempDir;
 
 /// Bytes of commands in an entry: one that is small, some dozens, a full entry.
@@ -104,12 +104,4 @@ fn fsync(c: &mut Criterion) {
     append(c, "log, fsync (bound by the disk)", Durability::Fsync);
 }
 
-criterion_group! {
-    name = benches;
-    config = Criterion::default()
-        .sample_size(30)
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(1));
-    targets = memory, os, fsync
-}
-criterion_main!(benches);
+criterion_group! { name = benches; config = crate::measured_for(1).sample_size(30); targets = memory, os, fsync }

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 use niagara_engine::example::Counter;
 use niagara_engine::{Client, Config, Consistency, Durability, Engine, Member};
 
@@ -79,12 +79,4 @@ fn end_to_end(c: &mut Criterion) {
     bench.finish();
 }
 
-criterion_group! {
-    name = benches;
-    config = Criterion::default()
-        .sample_size(10)
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(1));
-    targets = end_to_end
-}
-criterion_main!(benches);
+criterion_group! { name = benches; config = crate::measured_for(1).sample_size(10); targets = end_to_end }

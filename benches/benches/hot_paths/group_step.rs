@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group};
 use niagara_engine::example::Counter;
 use niagara_engine::sim::{Clock, Environment, SimServer};
 use niagara_engine::{Completion, Config, Durability, Member, Port, Wake};
@@ -259,11 +259,4 @@ fn group_step(c: &mut Criterion) {
     }
 }
 
-criterion_group! {
-    name = benches;
-    config = Criterion::default()
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(2));
-    targets = group_step
-}
-criterion_main!(benches);
+criterion_group! { name = benches; config = crate::measured_for(2); targets = group_step }

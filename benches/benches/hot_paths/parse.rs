@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group};
 use niagara_engine::sim::{Clock, Environment, SimServer};
 use niagara_engine::{Config, Durability, Member};
 use niagara_kvstore::sim::Desk;
@@ -84,14 +84,14 @@ impl Front {
         let mut config = Config::new(1, 1, vec![member]);
         config.durability = Durability::Memory;
         config.snapshot_entries = 1 << 16;
-        let environment = Environment {
+        let outside = Environment {
             boot: 1,
             clock: Clock::System,
             files: Arc::new(SystemFiles),
             prepare_beside: false,
             election_seed: Some(1),
         };
-        let mut machine = SimServer::open(&config, &environment, Kv::new()).expect("an empty log opens");
+        let mut machine = SimServer::open(&config, &outside, Kv::new()).expect("an empty log opens");
         while !machine.standing(0).leads {
             machine.tick_group(0);
             machine.turn(0);
@@ -144,12 +144,4 @@ fn session(c: &mut Criterion) {
     bench.finish();
 }
 
-criterion_group! {
-    name = benches;
-    config = Criterion::default()
-        .sample_size(50)
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(1));
-    targets = redis, http, session
-}
-criterion_main!(benches);
+criterion_group! { name = benches; config = crate::measured_for(1).sample_size(50); targets = redis, http, session }

@@ -5,9 +5,8 @@
 //! have 16 bytes, and 100,000 keys exist, more than the processor's nearer caches hold.
 
 use std::hint::black_box;
-use std::time::Duration;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group};
 use niagara_engine::{GlobalPosition, StateMachine};
 use niagara_group::batch::{Span, SubBatch};
 use niagara_kvstore::command::{self, Condition};
@@ -145,12 +144,4 @@ fn reads(c: &mut Criterion) {
     bench.finish();
 }
 
-criterion_group! {
-    name = benches;
-    config = Criterion::default()
-        .sample_size(20)
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(1));
-    targets = writes, reads
-}
-criterion_main!(benches);
+criterion_group! { name = benches; config = crate::measured_for(1).sample_size(20); targets = writes, reads }

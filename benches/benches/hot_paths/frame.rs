@@ -5,10 +5,9 @@
 //! Short frames show what a frame costs beside its bytes.
 
 use std::hint::black_box;
-use std::time::Duration;
 
 use bytes::Bytes;
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 use niagara_net::{DEFAULT_MAX_FRAME_BYTES, DEFAULT_READ_BUFFER_BYTES, Frame, FrameReader};
 
 /// Bytes of a body: a heartbeat or an acknowledgement, a few commands, a full entry, a large value.
@@ -61,11 +60,4 @@ fn decode(c: &mut Criterion) {
     bench.finish();
 }
 
-criterion_group! {
-    name = benches;
-    config = Criterion::default()
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(1));
-    targets = encode, decode
-}
-criterion_main!(benches);
+criterion_group! { name = benches; config = crate::measured_for(1); targets = encode, decode }

@@ -5,10 +5,9 @@
 //! a group and of the whole server, the more so the fewer commands share an entry. They are counted per command.
 
 use std::hint::black_box;
-use std::time::Duration;
 
 use bytes::Bytes;
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 use niagara_group::batch::{EntryFill, Span, SubBatch, decode_commands, encode_commands};
 use niagara_group::wire::Wire;
 use raft::eraftpb::{Entry, Message, MessageType};
@@ -118,11 +117,4 @@ fn acknowledgement(c: &mut Criterion) {
     bench.finish();
 }
 
-criterion_group! {
-    name = benches;
-    config = Criterion::default()
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(1));
-    targets = entries, messages, acknowledgement
-}
-criterion_main!(benches);
+criterion_group! { name = benches; config = crate::measured_for(1); targets = entries, messages, acknowledgement }
