@@ -166,7 +166,7 @@ impl Wire {
             _ => return Err(MalformedMessage("unknown tag")),
         };
         if input.at != body.len() {
-            return Err(MalformedMessage("bytes behind the message"));
+            return Err(MalformedMessage("bytes after the message"));
         }
         Ok(wire)
     }

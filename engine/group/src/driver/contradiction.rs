@@ -40,13 +40,13 @@ impl fmt::Display for Contradiction {
         match self {
             Contradiction::OtherEntry { leader, index, term, commit } => write!(
                 formatter,
-                "server {leader} leads with another entry {index}, of term {term}, but everything up to entry {commit} is \
-                 committed here: acknowledged data was lost on other servers"
+                "server {leader} leads with another entry {index}, of term {term}, but everything up to \
+                 entry {commit} is committed here: acknowledged data was lost on other servers"
             ),
             Contradiction::CommittedLess { leader, index, commit } => write!(
                 formatter,
-                "server {leader} leads and knows nothing above entry {index} to be committed, but entry {commit} is committed \
-                 here: acknowledged data was lost on other servers"
+                "server {leader} leads and knows nothing above entry {index} to be committed, but entry \
+                 {commit} is committed here: acknowledged data was lost on other servers"
             ),
         }
     }

@@ -1,5 +1,5 @@
-//! One server's replica of one group: raft-rs, the rules for slots and padding, and the way of commands into
-//! the log.
+//! One server's replica of one group: raft-rs, the rules for slots and padding, and how commands get into the
+//! log.
 //!
 //! [`Driver`] says which methods feed it and which one is polled. The production thread and the simulator run
 //! this same code, so that "persist before acknowledging" is tested where it is written.

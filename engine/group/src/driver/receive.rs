@@ -79,8 +79,8 @@ impl Driver {
             message.msg_type != MessageType::MsgHeartbeat
                 || message.term < self.term()
                 || message.commit <= last,
-            "leader_completeness: server {from} has seen this replica acknowledge entry {}, but the log ends at \
-             {last}: acknowledged data was lost, so this server must not go on under its id",
+            "leader_completeness: server {from} has seen this replica acknowledge entry {}, but the log ends \
+             at {last}: acknowledged data was lost, so this server must not continue under its id",
             message.commit
         );
         if message.msg_type == MessageType::MsgAppendResponse {
