@@ -101,7 +101,7 @@ impl<S: StateMachine> Port<S> {
 
     /// The best lane for new commands now. Commands in one lane are executed in the order proposed. So a
     /// caller that needs an order must stay with a lane while any of its commands there has no outcome
-    /// ([`Unknown`](Completion::Unknown) is none).
+    /// ([`Unknown`](Completion::Unknown) does not count as one).
     pub fn choose_lane(&self) -> LaneId {
         self.shared.choose_lane()
     }
