@@ -1,4 +1,5 @@
-//! Embeds the engine with a state machine of its own: three servers in one process agree on the order of some words.
+//! Embeds the engine with a state machine of its own: three servers in one process agree on the order of some
+//! words.
 //!
 //! `cargo run --release -p niagara-engine --example embed`
 
@@ -13,15 +14,15 @@ use niagara_engine::{
 };
 use parking_lot::RwLock;
 
-/// Keeps every word that it is sent, in the order of the global log.
+/// Keeps every word that it receives, in the order of the global log.
 #[derive(Default)]
 struct Words(Arc<RwLock<Vec<String>>>);
 
 impl StateMachine for Words {
-    /// How many words there are now.
+    /// Number of words so far.
     type Reply = usize;
     type Reader = Arc<RwLock<Vec<String>>>;
-    /// A few words are encoded at once; a large state would hand out a view of itself.
+    /// A few words are encoded at once; a large state would return a view of itself.
     type Frozen = Encoded;
     type Restoring = Encoded;
 
@@ -52,7 +53,7 @@ impl StateMachine for Words {
     }
 }
 
-/// Addresses on loopback that nobody uses, one for each group of each server, and one for its snapshots.
+/// Unused addresses on loopback: for each server, one for each group and one for snapshots.
 fn members(servers: u64, groups: usize) -> std::io::Result<Vec<Member>> {
     let free = |_| TcpListener::bind("127.0.0.1:0");
     let each = groups + 1;
@@ -78,7 +79,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let engines = (1..=3).map(start).collect::<Result<Vec<_>, _>>()?;
 
-    // Every server takes commands; one that leads no group forwards them to one that does.
+    // Every server accepts commands; one that leads no group forwards them to one that does.
     let tickets = (0..12).map(|i| {
         let client = engines[i % 3].client();
         client.propose(Bytes::from(format!("word {i} through server {}", i % 3 + 1)))
@@ -88,7 +89,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("executed as word {} at position {} of the global log", done.reply, done.position);
     }
 
-    // A strong read sees all of that on any server, and all servers have the same order.
+    // On any server, a strong read sees all of that, and all servers have the same order.
     let read = |engine: &Engine<Words>| engine.client().read(Consistency::Strong).wait();
     let views = engines.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let orders: Vec<Vec<String>> = views.iter().map(|words| words.read().clone()).collect();

@@ -1,6 +1,6 @@
-//! Whether servers have executed the same, as far as their digests tell: the invariants `global_prefix` and `equal_states`.
+//! Compares what servers have executed, by their digests: the invariants `global_prefix` and `equal_states`.
 //!
-//! This is the only comparison there is: servers compare each other by it, and so do the command line, tools and tests.
+//! There is no other comparison: servers use it on each other, and so do the command line, tools and tests.
 
 use std::fmt;
 
@@ -8,12 +8,12 @@ use niagara_group::digest_mark::DigestMark;
 
 use crate::status::{Digest, Status};
 
-/// What a digest is of.
+/// What a digest covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DigestOf {
-    /// The global log: what stands in it, and what was decided about it.
+    /// The global log: its entries, and what was decided about them.
     Log,
-    /// The state that executing it has led to.
+    /// The state that results from executing the log.
     State,
 }
 
@@ -26,23 +26,24 @@ impl fmt::Display for DigestOf {
     }
 }
 
-/// Where two servers differ first.
+/// The first difference between two servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FirstDifference {
     pub position: u64,
     pub of: DigestOf,
 }
 
-/// How far two servers have been compared, and found equal: the last position that both have digests of; 0 for none.
+/// How far two servers have been compared and found equal: the last position that both have digests of; 0 for
+/// none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Compared {
-    /// In the digests of the log.
+    /// By digests of the log.
     pub log: u64,
-    /// In those of the state, too.
+    /// By digests of the state as well.
     pub state: u64,
 }
 
-/// The digests at one position.
+/// Digests at one position.
 pub(crate) trait Kept {
     type Value: Eq + ?Sized;
     fn position(&self) -> u64;
@@ -82,7 +83,7 @@ impl Kept for Digest {
     }
 }
 
-/// Compares what two servers keep, each in the order of positions, at every position that both have.
+/// Compares the digests of two servers, each by rising position, at every position that both have.
 pub(crate) fn compare<K: Kept>(one: &[K], other: &[K]) -> Result<Compared, FirstDifference> {
     let mut compared = Compared::default();
     let mut others = other.iter().peekable();
@@ -110,15 +111,15 @@ pub(crate) fn first_difference<K: Kept>(one: &[K], other: &[K]) -> Option<FirstD
     compare(one, other).err()
 }
 
-/// Two servers have executed different things, or the same with different results.
+/// Two servers have executed different commands, or the same with different results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: the {of} of servers {} and {} differ at or before position {position}", self.invariant(), servers[0], servers[1])]
 pub struct Difference {
-    /// The servers.
+    /// Ids of the servers.
     pub servers: [u64; 2],
-    /// The first position that both have a digest of, and not the same.
+    /// First position at which their digests differ.
     pub position: u64,
-    /// Which digest it is.
+    /// The digest that differs.
     pub of: DigestOf,
 }
 
@@ -131,11 +132,12 @@ impl Difference {
     }
 }
 
-/// Compares any two servers, each given by its id and its digests, at every position that they share. Returns the position up
-/// to which every two of them have been compared: the least of the last ones that two of them share, and 0 if two share none.
+/// Compares every two of the servers, each given by its id and its digests, at every position that both have.
+/// Returns the position up to which all pairs have been compared: for each pair the last position that both
+/// have, and the least of these. 0 if some pair has none in common.
 ///
 /// # Errors
-/// When two of them differ.
+/// If two servers differ.
 ///
 /// ```
 /// use niagara_engine::Digest;
@@ -168,50 +170,52 @@ pub fn compare_all<'d>(servers: impl IntoIterator<Item = (u64, &'d [Digest])>) -
     Ok(common)
 }
 
-/// What a comparison of several servers says.
+/// Result of comparing several servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Agreement {
-    /// All servers of the cluster have been compared, each with each, and are equal as far as the slower one has come.
+    /// All servers of the cluster have been compared with each other, and each pair is equal up to the slower
+    /// one's position.
     Agree {
-        /// The least of the last positions that two of them share. 0 if nobody has executed anything, or there is one server.
+        /// The least, over all pairs, of the last position that both have. 0 if nobody has executed anything,
+        /// or there is one server.
         position: u64,
     },
-    /// No difference was seen, but not every two servers could be compared.
+    /// No difference was found, but some servers could not be compared.
     Unknown(Unknown),
-    /// Two servers executed different things: this must never happen.
+    /// Digests of two servers differ: they have diverged. This must never happen.
     Differ {
-        /// The first position at which digests differ.
+        /// First position at which digests differ.
         position: u64,
-        /// Which digests.
+        /// The digest that differs.
         of: DigestOf,
-        /// Each server's digest there.
+        /// Each server's digest at that position.
         digests: Vec<(u64, String)>,
     },
-    /// Servers that know themselves to have parted from the others, and why.
+    /// Servers that know that they have diverged from the others, and why.
     Diverged(Vec<(u64, String)>),
-    /// The servers are not of one cluster, so they are not comparable.
+    /// The servers belong to different clusters, so they are not comparable.
     DifferentClusters,
 }
 
 /// Why servers could not be compared.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unknown {
-    /// Addresses that gave no status.
+    /// Number of addresses without a status.
     #[error("{0} of the addresses gave no status")]
     Unreachable(usize),
-    /// Members of the cluster from which there is no status.
+    /// Members of the cluster without a status.
     #[error("there is no status of {}", named(.0))]
     Missing(Vec<u64>),
-    /// One server answered, and does not say whether there are others: it runs an older version.
-    #[error("only one server was asked, and it does not say which others there are")]
+    /// Only one server answered, and it does not name the others: it runs an older version.
+    #[error("only one server answered, and it does not say which others there are")]
     Alone,
-    /// A server has executed nothing, and others have.
+    /// This server has executed nothing, but others have.
     #[error("server {0} has executed nothing, so there is nothing to compare it by")]
     NothingExecuted(u64),
-    /// Two servers have kept digests at different positions.
+    /// These servers have kept digests at different positions.
     #[error("servers {} and {} share no position that both have digests of", .0[0], .0[1])]
     NothingShared([u64; 2]),
-    /// Two servers' logs are equal, but one of them does not say what its state is.
+    /// These servers' logs are equal, but one of them reports no digest of its state.
     #[error("servers {} and {} share no position that both have a digest of their state at", .0[0], .0[1])]
     StatesNotCompared([u64; 2]),
 }
@@ -222,8 +226,8 @@ fn named(servers: &[u64]) -> String {
 }
 
 impl Agreement {
-    /// Compares every two of the servers that have said something, at every position that both have a digest of. `silent` is
-    /// how many others were asked in vain.
+    /// Compares every two of the servers that answered, at every position that both have a digest of.
+    /// `silent` is the number of servers that did not answer.
     pub fn of<'a>(statuses: impl IntoIterator<Item = &'a Status>, silent: usize) -> Agreement {
         let statuses: Vec<&Status> = statuses.into_iter().collect();
         if statuses.iter().any(|status| status.cluster != statuses[0].cluster) {
@@ -245,7 +249,7 @@ impl Agreement {
         }
     }
 
-    /// Whether something is wrong.
+    /// Whether something is wrong, rather than just unknown.
     pub fn is_bad(&self) -> bool {
         !matches!(self, Agreement::Agree { .. } | Agreement::Unknown(_))
     }
@@ -264,7 +268,7 @@ fn differ(statuses: &[&Status], difference: &Difference) -> Agreement {
     Agreement::Differ { position, of, digests: statuses.iter().filter_map(at).collect() }
 }
 
-/// What keeps a comparison from being one of all servers with each other; nothing if it is.
+/// What prevented a full comparison of all servers with each other; `None` if nothing did.
 fn unknown(statuses: &[&Status], silent: usize) -> Option<Unknown> {
     if silent > 0 {
         return Some(Unknown::Unreachable(silent));

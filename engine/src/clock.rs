@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant, SystemTime};
 
-/// The system's monotonic clock, or one that a simulator moves.
+/// The system's monotonic clock, or one that a simulator sets.
 ///
 /// ```
 /// use niagara_engine::sim::{Clock, ManualClock};
@@ -19,10 +19,10 @@ use std::time::{Duration, Instant, SystemTime};
 /// ```
 #[derive(Clone, Debug, Default)]
 pub enum Clock {
-    /// The system's.
+    /// The system's clock.
     #[default]
     System,
-    /// A simulator's.
+    /// A simulator's clock.
     Manual(Arc<ManualClock>),
 }
 
@@ -34,7 +34,7 @@ pub struct ManualClock {
 }
 
 impl Clock {
-    /// The time.
+    /// The current time.
     pub fn now(&self) -> Instant {
         match self {
             Clock::System => Instant::now(),
@@ -42,7 +42,7 @@ impl Clock {
         }
     }
 
-    /// Milliseconds since 1970, for people to read; a simulator's begins there.
+    /// Milliseconds since 1970, for people to read. A simulator's clock starts at 0.
     pub fn unix_ms(&self) -> u64 {
         match self {
             Clock::System => {
@@ -64,7 +64,7 @@ impl ManualClock {
         ManualClock { start: Instant::now(), nanoseconds: AtomicU64::new(0) }
     }
 
-    /// Sets it to so long after its start.
+    /// Sets the clock to this long after its start.
     pub fn set(&self, since_start: Duration) {
         self.nanoseconds.store(since_start.as_nanos() as u64, SeqCst);
     }

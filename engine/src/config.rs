@@ -1,4 +1,4 @@
-//! What a server needs to know before it starts, with defaults and their reasons.
+//! Configuration of a server, with defaults and the reasons for them.
 
 mod limits;
 mod open_files;
@@ -11,13 +11,13 @@ use niagara_log::Durability;
 
 pub(crate) use open_files::MOST_PENDING;
 
-/// The longest piece of a snapshot that is asked of another server at once, in bytes.
+/// The most bytes of a snapshot to request at once.
 pub(crate) const PIECE_BYTES: u32 = 256 << 10;
 
-/// Names one server of a cluster; never used again once its server has been removed or has lost its log.
+/// Id of one server of a cluster. Never reused once the server has been removed or has lost its log.
 pub type ServerId = u64;
 
-/// The configuration of one server. Start from [`Config::new`] and change what differs.
+/// Configuration of one server. Start with [`Config::new`], and change what differs.
 ///
 /// ```
 /// use niagara_engine::{Config, Durability, Member};
@@ -30,144 +30,150 @@ pub type ServerId = u64;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The cluster's id, the same on all of its servers; servers of other clusters are refused.
+    /// The cluster's id, the same on all servers. Servers of other clusters are refused.
     pub cluster: u128,
-    /// This server's id; one of `members`.
+    /// This server's id, one of `members`.
     pub server: ServerId,
-    /// All servers of the cluster, this one included.
+    /// All servers of the cluster, including this one.
     pub members: Vec<Member>,
-    /// Names what the application executes and by which limits, so that servers which would not execute all commands alike refuse
-    /// each other. 0, the default, for an application that is the same in all releases.
+    /// Identifies what the application executes, and its limits: servers that would execute some command
+    /// differently refuse each other. 0, the default, is for an application that is the same in all releases.
     pub application: u128,
-    /// This server's end of each group's links; empty, or one for each group.
+    /// This server's end of each group's links: empty, or one for each group.
     pub links: Vec<Link>,
-    /// Where logs and identity live. One server per directory, guarded by a lock file.
+    /// Directory for logs, snapshots and identity. A lock file admits one server per directory.
     pub data_dir: PathBuf,
-    /// What a write survives: see [`Durability`].
+    /// What a write survives; see [`Durability`].
     pub durability: Durability,
-    /// Which core each group's thread is bound to.
+    /// The core that each group's thread is bound to.
     pub pinning: Pinning,
-    /// The server that each group's leadership belongs to, the same on all servers; empty for round robin, which lets
-    /// every server send from its own links. All groups at one server spare a lone write two one-way delays.
+    /// The server that should lead each group, the same on all servers. Empty for round robin, so that every
+    /// server sends on its own links. If one server leads all groups, a lone write saves two one-way delays.
     pub leaders: Vec<ServerId>,
-    /// The engine's clock step. 50 ms keeps an idle server asleep and still lets a failure be noticed in half a
+    /// Period of the engine's clock. 50 ms lets an idle server sleep, yet a failure is noticed in half a
     /// second.
     pub tick: Duration,
-    /// A leader says that it lives every so many ticks.
+    /// Ticks between a leader's heartbeats.
     pub heartbeat_ticks: u32,
-    /// A follower that has heard of no leader for so many ticks (up to twice as many, at random) campaigns. At least
-    /// 5 heartbeats, so that a few lost ones do not depose a healthy leader (Raft, section 5.6).
+    /// Ticks without a leader after which a follower campaigns (up to twice as many, at random). At least 5
+    /// heartbeats, so that a few lost ones do not depose a healthy leader (Raft, section 5.6).
     pub election_ticks: u32,
-    /// A group stops cutting new entries while more than this many of its entries with commands are ahead of the merge.
+    /// The most entries with commands that a group may have ahead of the merge. Beyond that, it cuts no new
+    /// ones.
     pub window: usize,
-    /// A group cuts an entry when it holds this many bytes of commands; at most 16 MiB, so that an entry fits a frame. 64 KiB
-    /// amortises what an entry costs, and keeps a slow link from being blocked for long.
+    /// A group cuts an entry when it holds this many bytes of commands. At most 16 MiB, so that an entry fits
+    /// into a frame. 64 KiB amortizes the cost of an entry, and does not block a slow link for long.
     pub entry_bytes: usize,
-    /// Longest command, in bytes. The front ends' largest value and key plus their framing must fit.
+    /// The longest command, in bytes. The front ends' largest key and value must fit, with framing.
     pub command_bytes: usize,
-    /// Most commands that one lane (one per group) holds without an outcome; more are refused as overload.
+    /// The most commands without an outcome in one lane (there is one per group). Beyond that, commands are
+    /// refused as overload.
     pub lane_commands: usize,
-    /// Most bytes of commands that one lane holds without an outcome. At least twice `command_bytes`.
+    /// The most bytes of commands without an outcome in one lane. At least twice `command_bytes`.
     pub lane_bytes: usize,
-    /// How long a caller waits before an outcome counts as unknown, and a read as failed.
+    /// How long a caller waits. Then a command's outcome is unknown, and a read has failed.
     pub deadline: Duration,
-    /// Size of one log segment file, in bytes; each log keeps one spare ready.
+    /// Size of one log segment file, in bytes. Each log keeps a spare one ready.
     pub segment_bytes: u64,
-    /// Memory for the recent part of each group's log, in bytes. Small is fast: 2 MiB stay in the CPU's cache.
+    /// Memory for the recent part of each group's log, in bytes. Small is fast: 2 MiB stay in the CPU's
+    /// cache.
     pub log_cache_bytes: usize,
-    /// Most bytes of entries of one group that wait for this server's own disk; beyond, a leader takes no commands, and a follower
-    /// no entries. A whole window of the largest commands, so that it is felt only when the disk does not keep up: one that
-    /// writes 100 MB/s is almost a second behind then.
+    /// The most bytes of entries of one group that wait for this server's disk. Beyond that, a leader accepts
+    /// no commands and a follower no entries. The default is a whole window of the largest commands, so that
+    /// it takes effect only if the disk does not keep up: a disk of 100 MB/s is then almost a second behind.
     pub unsynced_bytes: usize,
-    /// Most bytes of committed entries that have been read from the logs and are not merged, in all groups together, besides one
-    /// entry of each; and, once more, that are merged and not executed. Twice the largest command, so that two of them can be in
-    /// each place at a time.
+    /// The most bytes of committed entries of all groups that have been pulled from the logs but not merged,
+    /// plus one entry of each group; and as much again that is merged but not executed. The default is twice
+    /// the largest command, so that each place holds two of them.
     pub merge_bytes: usize,
-    /// Most bytes that the logs of all groups hold beyond what is merged; then only the group that the merge awaits grows. As
-    /// much as `snapshot_bytes`: a server that is further behind finds the others' logs compacted, and needs a snapshot.
+    /// The most bytes of entries in all logs that are not merged. Beyond that, only the group that the merge
+    /// awaits grows. The default is `snapshot_bytes`: a server that is further behind finds the others' logs
+    /// compacted, and needs a snapshot anyway.
     pub behind_bytes: u64,
-    /// With less room on the disk a server takes no commands. Enough for some snapshots of a small state and the segments that
-    /// logs have begun, so that what was taken can be finished, and logs can be compacted.
+    /// With less room on the disk than this, a server refuses commands. The default suffices for some
+    /// snapshots of a small state and the segments that logs have started, so that accepted commands can be
+    /// finished and logs compacted.
     pub disk_reserve_bytes: u64,
-    /// Most bytes queued for one peer on one group's link. A link that drains more slowly gets fewer; what comes on top stays in
-    /// the log, or takes the place of what it makes pointless, until there is room.
+    /// The most bytes queued for one peer on one group's link. A link that drains slowly gets less. What does
+    /// not fit stays in the log, or replaces what it makes redundant, until there is room.
     pub send_queue_bytes: usize,
-    /// A snapshot is made when so many entries with commands have been merged since the last one: a start reads that many
-    /// again, and a log keeps about 40 bytes of memory for each.
+    /// A snapshot is taken when this many entries with commands have been merged since the last one. A start
+    /// reads that many again, and a log keeps about 40 bytes of memory for each.
     pub snapshot_entries: u64,
-    /// Or so many bytes of commands. With a state of 1 GB, as many bytes are written for snapshots as for logs, and the logs
-    /// of all groups together keep up to about three times this on disk: since the older of two snapshots, and until the next
-    /// is written.
+    /// A snapshot is also taken after this many bytes of commands. With a state of 1 GB, snapshots then write
+    /// as many bytes as logs, and the logs of all groups together keep up to about three times this on disk:
+    /// from the older of two snapshots until the next one is written.
     pub snapshot_bytes: u64,
-    /// Bytes per second at which a snapshot is written. A quarter of what one disk of a small machine takes, so that the
-    /// logs' syncs keep their latency.
+    /// Bytes per second at which a snapshot is written. The default is a quarter of what the disk of a small
+    /// machine writes, so that the logs' syncs keep their latency.
     pub snapshot_write_rate: u64,
-    /// Bytes per second at which snapshots are sent, to all receivers together: half of a link of 1 Gbit/s.
+    /// Bytes per second at which snapshots are sent, to all receivers together. The default is half of a link
+    /// of 1 Gbit/s.
     pub snapshot_transfer_rate: u64,
-    /// Bytes of a snapshot that a receiver asks for at once; at most 256 KiB.
+    /// Bytes of a snapshot that a receiver requests at once, at most 256 KiB.
     pub snapshot_piece_bytes: u32,
-    /// A group's log is kept for a follower that is getting a snapshot, unless it takes more bytes than this.
+    /// A group's log is kept for a follower that is receiving a snapshot, unless it exceeds this many bytes.
     pub snapshot_pin_bytes: u64,
 }
 
-/// A server and where its groups listen.
+/// A server and the addresses that it listens on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// The server's id, at least 1.
+    /// Id of the server, at least 1.
     pub server: ServerId,
-    /// `host:port` for each group, in order of the groups.
+    /// `host:port` for each group, in order.
     pub addresses: Vec<String>,
-    /// `host:port` where snapshots are asked for and sent, apart from all groups' traffic.
+    /// `host:port` for snapshots, apart from all groups' traffic.
     pub transfer: String,
 }
 
 /// This server's end of one group's links.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Link {
-    /// Listen here rather than at the member's own address (behind address translation, or in tests).
+    /// Address to listen on instead of the member's own (behind address translation, or in tests).
     pub listen: Option<SocketAddr>,
-    /// Dial from this local address, so that the group's traffic takes its network.
+    /// Local address to connect from, so that the group's traffic uses its network.
     pub bind_address: Option<IpAddr>,
-    /// Dial through this device (needs CAP_NET_RAW).
+    /// Network device to connect through (needs CAP_NET_RAW).
     pub bind_device: Option<String>,
 }
 
-/// Which core each group's thread is bound to.
+/// The core that each group's thread is bound to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Pinning {
-    /// One core per group if the machine has as many; otherwise threads float.
+    /// One core per group if the machine has enough; otherwise threads are not bound.
     #[default]
     Auto,
-    /// Threads float.
+    /// Threads are not bound.
     Off,
-    /// The named core for each group, in order of the groups.
+    /// The core for each group, in order.
     Cores(Vec<usize>),
 }
 
-/// Why a configuration cannot work. It has to be changed; trying again does not help.
+/// Why a configuration cannot work. It has to be changed; retrying does not help.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ConfigError {
-    /// A value is out of its range.
+    /// A value is out of range.
     #[error("{name} must be {}, but is {}", limits::bound(*value, *least, *most, unit), limits::amount(*value, unit))]
     OutOfRange {
-        /// The field's name.
+        /// Name of the field.
         name: &'static str,
-        /// What it says.
+        /// Its value.
         value: u128,
-        /// What it counts.
+        /// Its unit.
         unit: &'static str,
-        /// The least value that works.
+        /// The least valid value.
         least: u128,
-        /// The greatest value that works.
+        /// The greatest valid value.
         most: u128,
     },
-    /// Values do not fit each other, or this machine.
+    /// Values contradict each other, or do not suit this machine.
     #[error("{0}")]
     Unfit(String),
 }
 
 impl Config {
-    /// A configuration with the defaults, for a server of the given cluster.
+    /// The default configuration for a server of this cluster.
     pub fn new(cluster: u128, server: ServerId, members: Vec<Member>) -> Self {
         Config {
             cluster,
@@ -204,24 +210,24 @@ impl Config {
         }
     }
 
-    /// The number of groups, R.
+    /// Number of groups, R.
     pub fn groups(&self) -> u16 {
         self.members.first().map_or(0, |member| member.addresses.len() as u16)
     }
 
-    /// The other servers.
+    /// Ids of the other servers.
     pub(crate) fn peers(&self) -> impl Iterator<Item = ServerId> {
         self.members.iter().map(|member| member.server).filter(|server| *server != self.server)
     }
 
-    /// The ids of all servers, in rising order.
+    /// Ids of all servers, in rising order.
     pub(crate) fn servers(&self) -> Vec<ServerId> {
         let mut servers: Vec<ServerId> = self.members.iter().map(|member| member.server).collect();
         servers.sort_unstable();
         servers
     }
 
-    /// The server that a group's leadership belongs to, by the group's number from 0.
+    /// The server that should lead a group, given by its zero-based index.
     pub(crate) fn wanted_leader(&self, group: u16) -> ServerId {
         let group = usize::from(group);
         self.leaders.get(group).copied().unwrap_or_else(|| {
@@ -230,7 +236,7 @@ impl Config {
         })
     }
 
-    /// Checks that the parts fit each other, and says what to change if they do not.
+    /// Checks that the values are consistent, and says what to change if not.
     pub fn check(&self) -> Result<(), ConfigError> {
         let groups = self.members.first().map_or(0, |member| member.addresses.len());
         let fail = |text: String| Err(ConfigError::Unfit(text));

@@ -40,7 +40,7 @@ impl StateMachine for Counter {
     }
 }
 
-/// A cluster of one server with two groups, in memory, counting commands.
+/// A cluster of one server with two groups, in memory, that counts commands.
 pub fn engine() -> Engine<Counter> {
     let addresses = vec!["127.0.0.1:0".to_string(); 2];
     let mut config = Config::new(1, 1, vec![Member { server: 1, addresses, transfer: "127.0.0.1:0".into() }]);

@@ -1,31 +1,32 @@
-//! How a state machine hands out its state for a snapshot, and takes one back.
+//! How a state machine freezes its state for a snapshot, and restores it.
 
 use bytes::Bytes;
 
-/// An unchanging view of a state at one moment, read by another thread while the state goes on changing.
+/// An immutable view of a state at one moment. Another thread reads it while the state keeps changing.
 ///
-/// A state that fits a few MiB is [`Encoded`] at once. A larger one must not be: [`StateMachine::freeze`] runs between two
+/// A state of a few MiB can be [`Encoded`] at once. A larger one must not be: [`StateMachine::freeze`] runs
+/// between two commands, and everybody waits for it.
 /// commands, and what it takes, everybody waits for.
 ///
 /// [`StateMachine::freeze`]: crate::StateMachine::freeze
 pub trait Frozen: Send + 'static {
-    /// Appends the next part of the state to `chunk`, about [`CHUNK_BYTES`] of it; `false` if there is nothing left. What is
-    /// in a chunk, and in which order chunks come, is the application's own business: they come back to
-    /// [`Restoring::add_chunk`] as they were, in the same order.
+    /// Appends the next part of the state to `chunk`, about [`CHUNK_BYTES`] of it; `false` if nothing is
+    /// left. The application alone decides what a chunk contains and how chunks are ordered:
+    /// [`Restoring::add_chunk`] gets them back unchanged and in order.
     fn next_chunk(&mut self, chunk: &mut Vec<u8>) -> bool;
 }
 
-/// A state in the making, built from a snapshot's chunks aside of the one that is in use.
+/// A state being built from a snapshot's chunks, apart from the one in use.
 pub trait Restoring: Send + 'static {
-    /// Takes the next chunk.
+    /// Adds the next chunk.
     ///
     /// # Errors
-    /// When it is not what [`Frozen::next_chunk`] writes. Checksums have been looked at before, so the snapshot is that of
-    /// another application, or of another version of this one.
+    /// If [`Frozen::next_chunk`] did not write this chunk. Checksums have been verified already, so the
+    /// snapshot is from another application, or from another version of this one.
     fn add_chunk(&mut self, chunk: &Bytes) -> Result<(), MalformedState>;
 
-    /// What [`StateMachine::digest`] would say of the state as it has been read so far. When all has been read, it must be what
-    /// was said where the snapshot was made: else the file counts as damaged.
+    /// What [`StateMachine::digest`] would return for the part of the state that has been read so far. For
+    /// the whole state it must equal the digest at the time of the snapshot, or the file counts as damaged.
     ///
     /// [`StateMachine::digest`]: crate::StateMachine::digest
     fn digest(&self) -> Option<u128> {
@@ -33,15 +34,13 @@ pub trait Restoring: Send + 'static {
     }
 }
 
-/// How large a chunk of a snapshot is, about, in bytes: large enough that what a chunk costs is nothing beside its bytes, and
-/// small enough that making one holds nobody up.
+/// Approximate size of a snapshot's chunk, in bytes: so large that the cost per chunk is negligible, and so
+/// small that creating one holds nobody up.
 pub const CHUNK_BYTES: usize = 64 << 10;
 
-/// Bytes that are no state of this application.
+/// Bytes that are not a state of this application; says what is wrong with them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the snapshot holds no state of this application: {0}; start the version of the program that wrote it"
-)]
+#[error("the snapshot is not of this application: {0}; start the version of the program that wrote it")]
 pub struct MalformedState(pub &'static str);
 
 /// A small state as one piece of bytes: the simplest thing that can be frozen and restored.
@@ -66,12 +65,12 @@ pub struct Encoded {
 }
 
 impl Encoded {
-    /// The state in this form.
+    /// Wraps an encoded state.
     pub fn new(bytes: Vec<u8>) -> Encoded {
         Encoded { bytes, read: 0 }
     }
 
-    /// All of the state.
+    /// The whole encoded state.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }

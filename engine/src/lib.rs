@@ -1,26 +1,61 @@
-//! The Niagara engine: one totally ordered log out of many Raft groups, and your state machine on top of it.
+//! The Niagara engine: one totally ordered log out of many Raft groups, with your state machine on top.
 //!
-//! One Raft group has one leader, and with it one core and one link that do all the work. Niagara (Deyerl and Distler,
-//! PaPoC 2019) runs R independent groups on every server, each with a thread and sockets of its own, and merges their
-//! logs into one global log by a fixed rule. The application sees one log and one unpartitioned state.
+//! One Raft group has one leader, so one core and one link do most of its work. Niagara (Deyerl and Distler,
+//! PaPoC 2019) runs R independent groups on every server, each with a thread and sockets of its own, and
+//! merges their logs into one *global log* by a fixed rule. The application sees one log and one
+//! unpartitioned state.
 //!
-//! Start at [`Engine`]: build a [`Config`], bring a [`StateMachine`], and talk to it through a [`Client`], or through a
-//! [`Port`] where one thread handles many commands. What becomes of a command is [certain](Completion): executed once
-//! at a known position, refused without effect, or unknown after its deadline.
+//! ## What you bring
 //!
-//! | module | what it is | knows |
+//! * A [`StateMachine`]: it [applies](StateMachine::apply) commands deterministically, hands out a
+//!   [reader](StateMachine::reader) for other threads, and [freezes](StateMachine::freeze) and
+//!   [restores](StateMachine::restore) its state for snapshots. For a state of a few MiB, [`Encoded`] does
+//!   the latter.
+//! * A [`Config`]: the cluster's id, this server's id, and the [`Member`]s with one address for each group.
+//!   All else has defaults, each with its reason.
+//!
+//! ## What you call
+//!
+//! 1. [`Engine::start`] opens the data directory and the sockets, restores the newest snapshot, and starts
+//!    the threads. [`Engine`] has a complete example.
+//! 2. [`Engine::client`] returns a [`Client`] for any thread: [`propose`](Client::propose) a command,
+//!    [`read`](Client::read) the state, and wait for the ticket, blocking or with `.await`.
+//! 3. A thread that serves many callers uses a [`Port`] instead: commands and reads go in and completions
+//!    come out in batches, with one lock and at most one wake-up for each.
+//! 4. [`Engine::stop`], or dropping the engine, stops the server cleanly.
+//!
+//! Any server accepts commands and reads. One that does not lead forwards commands to the leader, and replies
+//! from its own execution.
+//!
+//! ## What the outcomes are
+//!
+//! Each command ends in exactly one of these:
+//!
+//! | outcome | meaning | you |
 //! |---|---|---|
-//! | [`group`] | a server's replica of one Raft group, as a state machine | raft-rs, slots |
-//! | [`log`] | a group's log on disk | bytes, files |
-//! | [`snapshot`] | the state of a server in one file; how it is written, sent and read | rounds, chunks |
-//! | [`apply`] | execution: what ran already, the digests of it | lanes |
-//! | [`agreement`] | whether servers have executed the same | digests |
-//! | [`batch`], [`wire`] | the bytes in entries and between servers | |
-//! | `lane`, `port`, `client`, `inbox`, `ticket` | callers' commands in, outcomes out | |
+//! | [`Applied`] | executed once, at a known position of the global log | have the reply |
+//! | [`Refused`] | never entered the log, has no effect | may retry, as the variant says |
+//! | [`Unknown`] | the deadline passed: it may have been executed, or may be later | retry only what tolerates being executed twice |
+//!
+//! A read ends with a state that is as fresh as its [`Consistency`] demands, or in [`ReadFailed`]. [`Status`]
+//! says how a server is doing.
+//!
+//! ## Where to read on
+//!
+//! | module | holds | knows |
+//! |---|---|---|
+//! | [`niagara_group`] | a server's replica of one Raft group, as a state machine | raft-rs, slots |
+//! | [`niagara_log`] | a group's log on disk | bytes, files |
+//! | [`snapshot`] | a server's state in one file; how it is written, sent and read | rounds, chunks |
+//! | [`apply`] | execution: what has been executed, and digests of it | lanes |
+//! | [`agreement`] | whether servers agree on what they have executed | digests |
+//! | [`niagara_group::batch`], [`niagara_group::wire`] | the bytes in entries and between servers | |
+//! | `client`, `lane` | callers' commands in, outcomes out | |
 //! | `read_gate` | where reads wait | barriers |
 //! | `server` | the threads | everything above |
 //!
-//! This crate knows nothing of keys, values, HTTP or any client's protocol.
+//! ARCHITECTURE.md in the repository follows one write and one read through these modules. This crate knows
+//! nothing of keys, values, HTTP or any client's protocol.
 
 pub mod agreement;
 pub mod apply;
@@ -42,7 +77,7 @@ mod state_machine;
 mod status;
 mod sync;
 
-/// A server without threads, for a simulator that brings time, network and disk of its own.
+/// A server without threads, for a simulator with its own time, network and disk.
 pub mod sim {
     pub use crate::clock::{Clock, ManualClock};
     pub use crate::server::{Environment, Figures, SimServer, Standing, WaitingBytes};

@@ -1,6 +1,7 @@
-//! What a server counts and times, in Prometheus' words, and in etcd's where it has the same thing.
+//! Counters and timings of a server, named by Prometheus's conventions, and as in etcd where it has the same
+//! metric.
 //!
-//! All of it is updated once per batch. Names begin with `niagara_`; a group's carry the label `group`.
+//! Each is updated once per batch. Names begin with `niagara_`; those of a group have the label `group`.
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;
@@ -41,7 +42,7 @@ pub(crate) struct Metrics {
     pub disk_is_stuck: Gauge,
 }
 
-/// One group's.
+/// Metrics of one group.
 #[derive(Clone)]
 pub(crate) struct GroupMetrics {
     pub has_leader: Gauge,
@@ -72,8 +73,8 @@ struct GroupLabel {
     group: u16,
 }
 
-/// 16 us to 16 s, doubling: a fast disk's sync is near the low end, a failover in the middle, a stalled disk at the high
-/// one.
+/// 16 us to 16 s, doubling: a fast disk's sync is near the low end, a failover in the middle, a stalled disk
+/// at the high end.
 fn seconds() -> Histogram {
     Histogram::new(exponential_buckets(16e-6, 2.0, 21))
 }
@@ -86,7 +87,7 @@ impl Metrics {
         let stalls = Family::<GroupLabel, Counter<f64, AtomicU64>>::default();
         registry.register_with_unit(
             "merge_stall",
-            "Time for which the merge held commands and waited for this group's slot",
+            "Time for which the merge held commands while it waited for this group's slot",
             Unit::Seconds,
             stalls.clone(),
         );
@@ -117,23 +118,24 @@ impl Metrics {
         };
         registry.register(
             "applied_position",
-            "Last global position that the state machine has executed. It counts no-ops: the rate of commands is that of \
-             niagara_commands_applied_total",
+            "Last global position that the state machine has executed. It counts no-ops: the rate of \
+             commands is that of niagara_commands_applied_total",
             metrics.applied.clone(),
         );
         registry.register(
             "commands_applied",
-            "Commands that the state machine has executed, each once: their rate is what the cluster does",
+            "Commands that the state machine has executed, without duplicates: their rate is the throughput \
+             of the cluster",
             metrics.commands.clone(),
         );
         registry.register(
             "commands_duplicate",
-            "Copies of commands that had been executed before",
+            "Duplicate commands that were skipped",
             metrics.duplicates.clone(),
         );
         registry.register(
             "lane_gaps",
-            "Sub-batches skipped since earlier ones were missing",
+            "Sub-batches skipped because earlier ones were missing",
             metrics.gaps.clone(),
         );
         registry.register("noops", "Global positions filled by no-ops", metrics.noops.clone());
@@ -184,7 +186,7 @@ impl Metrics {
         );
         registry.register_with_unit(
             "snapshot_freeze",
-            "Time for which execution stood still to hand out a view for a snapshot",
+            "Time for which execution paused to hand out a view for a snapshot",
             Unit::Seconds,
             self.freeze_duration.clone(),
         );
@@ -200,16 +202,20 @@ impl Metrics {
             ("behind_bytes", "Bytes of entries in all logs that are not merged", &self.behind_bytes),
             (
                 "is_behind",
-                "Whether only the awaited group's entries are taken, for so much is not merged",
+                "Whether only the awaited group's entries are accepted, because so much is not merged",
                 &self.is_behind,
             ),
             (
                 "disk_free_bytes",
-                "Bytes free on the disk of the logs, at the last look",
+                "Bytes free on the disk of the logs, at the last check",
                 &self.disk_free_bytes,
             ),
-            ("read_only", "Whether no commands are taken, for there is no room on the disk", &self.read_only),
-            ("disk_is_stuck", "Whether some log's write has not been finished for long", &self.disk_is_stuck),
+            ("read_only", "Whether commands are refused for lack of room on the disk", &self.read_only),
+            (
+                "disk_is_stuck",
+                "Whether a write of some log has been unfinished for long",
+                &self.disk_is_stuck,
+            ),
         ];
         for (name, help, gauge) in gauges {
             registry.register(name, help, gauge.clone());
@@ -227,7 +233,7 @@ impl Metrics {
 
 type Durations = Family<GroupLabel, Histogram, fn() -> Histogram>;
 
-/// The families that have a member for each group.
+/// Metric families with one member for each group.
 #[derive(Default)]
 struct PerGroup {
     gauges: [Family<GroupLabel, Gauge>; 5],
@@ -236,10 +242,10 @@ struct PerGroup {
 }
 
 const GAUGES: [(&str, &str); 5] = [
-    ("has_leader", "Whether this replica knows of a leader"),
+    ("has_leader", "Whether this replica knows a leader"),
     ("is_leader", "Whether this replica leads"),
     ("term", "Raft term"),
-    ("log_bytes", "Bytes that the group's log takes, on disk and in memory"),
+    ("log_bytes", "Bytes of the group's log, on disk and in memory"),
     ("unsynced_bytes", "Bytes of entries that wait for this server's own disk"),
 ];
 
@@ -249,17 +255,17 @@ const COUNTERS: [(&str, &str); 14] = [
     ("proposals", "Commands proposed by this leader"),
     ("proposed_bytes", "Bytes of commands proposed by this leader"),
     ("skips", "No-op entries proposed by this leader"),
-    ("lane_attempts", "Times this server sent its lane again, since it may have been lost"),
+    ("lane_attempts", "Times that this server resent its lane because it may have been lost"),
     ("wal_written_bytes", "Bytes of entries handed to the log"),
-    ("elections", "Campaigns begun by this replica"),
+    ("elections", "Campaigns started by this replica"),
     ("proposals_committed", "Raft index of the last committed entry"),
     (
         "appends_not_taken",
-        "Messages whose entries were not taken, since too much waits on this server already",
+        "Messages whose entries were refused because too much waits on this server already",
     ),
     ("network_sent_bytes", "Bytes sent to peers"),
     ("network_received_bytes", "Bytes received from peers"),
-    ("network_dropped_frames", "Messages dropped since a peer was not connected or its queue was full"),
+    ("network_dropped_frames", "Messages dropped because a peer was not connected or its queue was full"),
     ("network_bad_frames", "Frames refused for their length or checksum"),
 ];
 

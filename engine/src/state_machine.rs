@@ -1,4 +1,4 @@
-//! What the application brings: a deterministic state machine that executes the global log.
+//! The application's part: a deterministic state machine that executes the global log.
 
 use niagara_sequencer::GlobalPosition;
 
@@ -6,10 +6,10 @@ use niagara_group::Commands;
 
 use crate::frozen::{Frozen, MalformedState, Restoring};
 
-/// A deterministic application state, executed by one thread on every server in the order of the global log.
+/// A deterministic application state. On every server, one thread executes the global log on it, in order.
 ///
 /// The same commands at the same positions must lead to the same state and the same replies on every server:
-/// no clock, no randomness, no iteration order of a randomly seeded table may leak into either.
+/// no clock, no randomness and no iteration order of a randomly seeded table may influence either.
 ///
 /// ```
 /// use niagara_engine::{Commands, Encoded, GlobalPosition, MalformedState, StateMachine};
@@ -53,68 +53,72 @@ use crate::frozen::{Frozen, MalformedState, Restoring};
 /// }
 /// ```
 pub trait StateMachine: Send + 'static {
-    /// What a command answers to whoever proposed it. It never crosses the network: the server that took the
-    /// command from its client executes it, too, and answers from its own execution.
+    /// What a command returns to its caller. It never crosses the network: the server that received the
+    /// command from its client executes it too, and replies from its own execution.
     type Reply: Send + 'static;
 
-    /// A shareable handle for reads on other threads, beside [`apply`](Self::apply).
+    /// A handle for reads on other threads, concurrent with [`apply`](Self::apply).
     type Reader: Clone + Send + Sync + 'static;
 
-    /// Hands out a handle for reads.
+    /// Returns a handle for reads.
     fn reader(&self) -> Self::Reader;
 
-    /// Looks at a command where it is taken from a caller, or from another server for the log: one that cannot be executed must
-    /// not come into the log. It is called once for each command, and should cost no more than a few nanoseconds.
+    /// Checks a command that arrives from a caller, or from another server for the log: one that cannot be
+    /// executed must not enter the log. Called once for each command, so it should take no more than a few
+    /// nanoseconds.
     ///
     /// # Errors
-    /// When the bytes are no command, with the reason.
+    /// If the bytes are not a command, with the reason.
     fn check(command: &[u8]) -> Result<(), NotACommand> {
         let _ = command;
         Ok(())
     }
 
-    /// Executes the commands that share one position of the global log, in order, and pushes exactly one reply for
-    /// each. What cannot be executed must not be passed over: see [`unexecutable`](Self::unexecutable).
+    /// Executes the commands at one position of the global log, in order, and pushes exactly one reply for
+    /// each. A command that cannot be executed must not be skipped silently: see
+    /// [`unexecutable`](Self::unexecutable).
     fn apply(&mut self, position: GlobalPosition, commands: Commands<'_>, replies: &mut Vec<Self::Reply>);
 
-    /// Why a command that [`apply`](Self::apply) met could not be executed, if there was one: an unknown or malformed command,
-    /// which another version of the application has written. The engine looks after each call and ends the process, before the
-    /// commands count as executed: where one version passes over what another one executes, states part without a sign.
+    /// Why [`apply`](Self::apply) could not execute some command, if there was one: an unknown or malformed
+    /// command, written by another version of the application. The engine checks this after each call, and
+    /// ends the process before the commands count as executed: if one version skipped what another one
+    /// executes, their states would silently diverge.
     fn unexecutable(&self) -> Option<NotACommand> {
         None
     }
 
-    /// A digest of the whole state, equal for equal states on all servers, whatever way led there. It is taken after each
-    /// entry of the log, so it must be kept up to date, and not be worked out here. Servers, `status` and tests compare it
-    /// (`equal_states`), and a snapshot is checked by it. Without one, only logs are compared.
+    /// A digest of the whole state, equal for equal states on all servers, however they came about. It is
+    /// read after each entry of the log, so maintain it incrementally rather than computing it here. Servers,
+    /// `status` and tests compare it (`equal_states`), and it verifies snapshots. Without it, only logs are
+    /// compared.
     fn digest(&self) -> Option<u128> {
         None
     }
 
-    /// What a snapshot is written from, by another thread.
+    /// The view that a snapshot is written from, on another thread.
     type Frozen: Frozen;
 
-    /// What a snapshot is read into, by another thread.
+    /// The state that a snapshot is read into, on another thread.
     type Restoring: Restoring;
 
-    /// Hands out a view of the state as it is now, which later commands do not change. Everybody waits for this call: it
-    /// should take microseconds, whatever the size of the state. There is at most one such view at a time; the one before
-    /// has been dropped.
+    /// Returns a view of the current state that later commands do not change. Everybody waits for this call,
+    /// so it should take microseconds, whatever the size of the state. There is at most one view at a time:
+    /// the previous one has been dropped.
     fn freeze(&mut self) -> Self::Frozen;
 
-    /// An empty state to read a snapshot into, aside of the one that `reader` belongs to, which goes on being read and may
-    /// go on changing.
+    /// Returns an empty state to read a snapshot into, apart from the one that `reader` belongs to, which
+    /// continues to be read and changed.
     fn restoring(reader: &Self::Reader) -> Self::Restoring;
 
-    /// Puts a restored state in the place of this one: everything up to `position` has been executed in it. Readers that were
-    /// handed out before see it from now on, all of it at once.
+    /// Replaces this state with a restored one, in which everything up to `position` has been executed.
+    /// Readers that were handed out before see all of it at once from now on.
     ///
     /// # Errors
-    /// When the chunks that were read are not a whole state.
+    /// If the chunks that were read are not a whole state.
     fn restore(&mut self, position: GlobalPosition, state: Self::Restoring) -> Result<(), MalformedState>;
 }
 
-/// Bytes that this version of the application cannot execute.
+/// Bytes that this version of the application cannot execute; says why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NotACommand(pub &'static str);

@@ -1,58 +1,59 @@
-//! What a server says about itself.
+//! What a server reports about itself.
 
 use serde::{Deserialize, Serialize};
 
-/// A server's state at one moment. Counts start at the first position of the global log, not at the process's start.
+/// A server's state at one moment. Counts start at the first position of the global log, not at the start of
+/// the process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
-    /// This server's id.
+    /// Id of this server.
     pub server: u64,
-    /// The cluster's id, in hexadecimal.
+    /// Id of the cluster, in hexadecimal.
     pub cluster: String,
     /// Number of groups, R.
     pub groups: u16,
     /// `fsync`, `os` or `memory`.
     pub durability: String,
-    /// The last global position that the state machine has executed.
+    /// Last global position that the state machine has executed.
     pub applied: u64,
-    /// Commands executed.
+    /// Number of commands executed.
     pub commands: u64,
-    /// Commands that were in the log but not executed, because an earlier copy of them had been (a retry).
+    /// Number of commands in the log that were not executed, since an earlier copy had been (a retry).
     pub duplicates: u64,
-    /// Positions that no-ops filled.
+    /// Number of positions that no-ops filled.
     pub noops: u64,
-    /// What is wrong with this server, in words that say what to do; nothing while all is well.
+    /// What is wrong with this server, and what to do about it; empty while all is well.
     #[serde(default)]
     pub alarms: Vec<String>,
-    /// How much waits on this server, and what it therefore does not take.
+    /// How much waits on this server, and what it refuses because of that.
     #[serde(default)]
     pub waiting: Waiting,
-    /// This server's snapshots.
+    /// State of this server's snapshots.
     pub snapshot: SnapshotStatus,
-    /// All servers of the cluster, as this one knows them; empty if it runs an older version.
+    /// Ids of all servers of the cluster, as this one knows them; empty if it runs an older version.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub voters: Vec<u64>,
-    /// Why this server knows that it and others have executed different things: it answers no strong read then, takes no
-    /// command and is not ready. Nothing as long as all is well.
+    /// Why this server knows that it has diverged from others. It then refuses commands,
+    /// answers no strong reads and is not ready. `None` while all is well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diverged: Option<String>,
-    /// Digests of the global log and of the state at multiples of powers of two, oldest first, so that two servers can be
-    /// compared at positions that both have passed.
+    /// Digests of the global log and of the state at multiples of powers of two, by rising position, so that
+    /// two servers can be compared at positions that both have passed.
     pub digests: Vec<Digest>,
-    /// The group that owns the slot which the merge awaits.
+    /// Number of the group whose slot the merge awaits, from 1.
     pub awaited_group: u16,
     /// This server's replica of each group.
     pub local: Vec<GroupStatus>,
 }
 
-/// The digests up to and including a position.
+/// Digests of log and state up to a position, inclusive.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digest {
-    /// The position.
+    /// The last position that they cover.
     pub position: u64,
-    /// The digest of the global log, as 16 hexadecimal digits.
+    /// Digest of the global log, in 16 hexadecimal digits.
     pub value: String,
-    /// That of the state behind it, likewise; nothing if the state machine gives none.
+    /// Digest of the resulting state, in 16 hexadecimal digits; `None` if the state machine gives none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
 }
@@ -60,19 +61,19 @@ pub struct Digest {
 /// A server's replica of one group.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupStatus {
-    /// The group, from 1.
+    /// Number of the group, from 1.
     pub group: u16,
     /// `leader`, `follower`, `candidate` or `pre-candidate`.
     pub role: String,
-    /// The leader that this replica knows of; 0 if none.
+    /// Leader that this replica knows of; 0 for none.
     pub leader: u64,
-    /// The Raft term.
+    /// Raft term of this replica.
     pub term: u64,
     /// Raft index of the last entry in the local log.
     pub last: u64,
     /// Raft index of the last entry known to be committed.
     pub commit: u64,
-    /// Raft index of the last entry that the merge has taken.
+    /// Raft index of the last entry that the merge has pulled.
     pub handed: u64,
 }
 
@@ -84,49 +85,50 @@ pub struct Waiting {
     pub unsynced_bytes: u64,
     /// Bytes of entries that are merged and wait for execution.
     pub executing_bytes: u64,
-    /// Bytes of entries in the logs of all groups that are not merged.
+    /// Bytes of entries in all logs that are not merged.
     pub behind_bytes: u64,
-    /// That is so much that only the awaited group's entries are taken.
+    /// Whether that is so much that only the awaited group's entries are accepted.
     pub behind: bool,
-    /// Bytes free on the disk; 0 while that is not known.
+    /// Bytes free on the disk; 0 if unknown.
     pub disk_free_bytes: u64,
-    /// There is too little room on the disk, so no commands are taken.
+    /// Whether commands are refused for lack of room on the disk.
     pub read_only: bool,
 }
 
-/// How a server's snapshots stand.
+/// State of a server's snapshots.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotStatus {
-    /// Position of the newest durable snapshot, the end of a round; 0 while there is none.
+    /// Position of the newest durable snapshot, the end of a round; 0 if there is none.
     pub position: u64,
-    /// When it was begun, in milliseconds since 1970, by the clock of the server that wrote it.
+    /// When it was started, in milliseconds since 1970, by the clock of the server that wrote it.
     pub created_ms: u64,
     /// Length of its file, in bytes.
     pub bytes: u64,
     /// Length of all snapshots that are kept, in bytes.
     pub disk_bytes: u64,
-    /// How often a snapshot has been asked for since the server's start; a failed one is asked for again by itself.
+    /// Number of snapshots requested since the server's start. A failed one is requested again automatically.
     #[serde(default)]
     pub asked: u64,
-    /// So many of these requests are met: what was executed when they were made is in the snapshot at `position`.
+    /// How many of these requests are met: the snapshot at `position` includes what had been executed when
+    /// they were made.
     #[serde(default)]
     pub met: u64,
-    /// Somebody has asked for a snapshot, and it has not begun.
+    /// Whether a snapshot has been requested and not started.
     pub wanted: bool,
-    /// One is being written.
+    /// Whether a snapshot is being written.
     pub writing: bool,
-    /// Bytes written of it.
+    /// Bytes of it written so far.
     pub written_bytes: u64,
-    /// The server from which one is being received; 0 for none.
+    /// Server from which a snapshot is being received; 0 for none.
     pub receiving_from: u64,
-    /// Bytes received of it.
+    /// Bytes of it received so far.
     pub received_bytes: u64,
-    /// Bytes that it has in all; 0 while that is not known.
+    /// Length of its file, in bytes; 0 if unknown.
     pub expected_bytes: u64,
     /// Snapshots that this server has written since its start.
     pub taken: u64,
     /// Snapshots that could not be written or received since its start.
     pub failures: u64,
-    /// Why the last one could not; nothing if one has been written since.
+    /// Why the last attempt failed; `None` if one has been written since.
     pub last_error: Option<String>,
 }

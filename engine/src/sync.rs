@@ -1,5 +1,5 @@
-//! What hand-overs between threads are made of here. One file, so that `tests/models` can put a model checker's types in their
-//! place, and explore the very code that runs.
+//! The primitives of hand-overs between threads. They are in one file so that `tests/models` can substitute a
+//! model checker's types and explore the very code that runs.
 
 pub(crate) use std::sync::OnceLock;
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};

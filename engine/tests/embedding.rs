@@ -45,7 +45,7 @@ fn start(members: &[Member], server: u64, dir: Option<&Path>) -> Engine<Counter>
     Engine::start(config(members, server, dir), Counter::default()).unwrap()
 }
 
-/// Waits for something that must come, with far more patience than it needs.
+/// Waits for something that must happen, with far more patience than it needs.
 fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !holds() {
@@ -109,7 +109,8 @@ fn a_command_without_a_quorum_is_unknown_and_later_ones_are_refused() {
         matches!(client.propose(Bytes::from_static(b"y")), Err(Refused::NoLeader))
     });
 
-    // Once the others are there, the command of unknown outcome is executed after all: its lane has gone on trying.
+    // Once the others are up, the command of unknown outcome is executed after all: its lane has kept
+    // retrying.
     let others: Vec<_> = (2..=3).map(|server| start(&members, server, None)).collect();
     eventually("the lane gets through", || others.iter().all(|other| other.client().status().commands >= 1));
     assert!(client.propose(Bytes::from_static(b"z")).unwrap().wait().is_ok());

@@ -1,4 +1,4 @@
-//! A server whose application is slow, driven by hand.
+//! A server with a slow application, driven by hand.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ impl Wake for Nobody {
     fn wake(&self) {}
 }
 
-/// Slots wait for the merge, which waits for execution: no group is to blame, and none is asked to pad.
+/// Slots wait for the merge, which waits for execution: no group is to blame, so none is asked to pad.
 #[test]
 fn a_slow_application_is_no_groups_stall() {
     let addresses = vec!["nowhere:0".to_owned(); 2];

@@ -1,4 +1,4 @@
-//! What a start leaves behind that fails, and what it makes of directories of before.
+//! What a failed start leaves behind, and how a start handles directories of earlier releases.
 
 use std::fs;
 use std::net::TcpListener;
@@ -9,7 +9,8 @@ use niagara_log::LogError;
 
 const ANY: &str = "127.0.0.1:0";
 
-/// A server alone, with one group at that address, whose data directory does not exist yet, nor the one above it.
+/// A single server with one group at that address. Its data directory and the parent directory do not exist
+/// yet.
 fn config(dir: &Path, address: String) -> Config {
     let mut config =
         Config::new(1, 1, vec![Member { server: 1, addresses: vec![address], transfer: ANY.into() }]);
@@ -34,7 +35,7 @@ fn identity(config: &Config) -> String {
     fs::read_to_string(config.data_dir.join("identity")).unwrap()
 }
 
-/// Rewrites the identity as a release wrote it that kept no marks.
+/// Rewrites the identity as a release without marks wrote it.
 fn without_marks(config: &Config) {
     let text = identity(config);
     let (body, _) = text.rsplit_once("checksum").unwrap();
@@ -104,8 +105,8 @@ fn a_log_that_vanished_before_the_first_start_with_marks_is_missed_too() {
     assert_log_is_missed(&config);
 }
 
-/// The first start of all with marks may find a log of a single segment whose entries are gone: what it held at the last stop
-/// tells.
+/// The first start with marks may find a log of a single segment whose entries are gone: the marks of the
+/// last stop reveal it.
 #[test]
 fn a_log_that_is_put_back_from_an_old_copy_is_told_by_its_end() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
-//! What a batch of commands costs in wake-ups: some for each thread that it goes through, however many commands it has.
+//! What a batch of commands costs in wake-ups: a few for each thread that it passes through, however many
+//! commands it has.
 
 #[path = "no_ticks/servers.rs"]
 mod servers;
@@ -11,13 +12,13 @@ use niagara_engine::{Engine, Wake};
 
 use servers::{Servers, Unpark, completions};
 
-/// Batches, one after the other.
+/// Number of batches, one after the other.
 const BATCHES: u64 = 100;
-/// Times that the threads of a server together go to sleep for a batch: two or three, and a few more on a machine that is busy. A
-/// thread that is woken for each command does so a thousand times.
+/// The most times that a server's threads together go to sleep per batch: two or three, and a few more on a
+/// busy machine. A thread that is woken for each command does so a thousand times.
 const MOST_SLEEPS: f64 = 10.0;
 
-/// Wakes the port's thread, and counts it.
+/// Wakes the port's thread, and counts that.
 struct Counted(Unpark, AtomicU64);
 
 impl Wake for Counted {
@@ -27,8 +28,8 @@ impl Wake for Counted {
     }
 }
 
-/// How often the engines' threads have gone to sleep. With a clock that stands still each sleep ended with a wake-up, by another
-/// thread or by a message, so that there were as many of those.
+/// How often the engines' threads have gone to sleep. With a clock that stands still, each sleep ends with a
+/// wake-up by another thread or by a message, so this counts wake-ups.
 fn sleeps() -> u64 {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path());
     let of_engines = tasks.filter(|task| {
@@ -43,7 +44,8 @@ fn sleeps() -> u64 {
     sleeps.sum()
 }
 
-/// Wake-ups for a batch of so many commands through the first server: of all engines' threads, and of the port's.
+/// Wake-ups per batch of `commands` commands through the first server: of all engines' threads, and of the
+/// port's.
 fn wake_ups_per_batch(servers: &Servers, commands: u64) -> (f64, f64) {
     let wake = Arc::new(Counted(Unpark(thread::current()), AtomicU64::new(0)));
     let mut port = servers.engines[0].client().port(Arc::<Counted>::clone(&wake));

@@ -33,8 +33,8 @@ fn a_server_that_has_lost_its_data() {
     cluster.stop(3);
     fs::remove_dir_all(cluster.data_dir(3)).unwrap();
     cluster.launch(3);
-    await_log(&cluster, 3, "comes with another log than server 1 knows it by");
-    await_log(&cluster, 3, "comes with another log than server 2 knows it by");
+    await_log(&cluster, 3, "has another log than the one that server 1 knows");
+    await_log(&cluster, 3, "has another log than the one that server 2 knows");
     await_log(&cluster, 3, "replace it under a new id");
     assert_serves(&cluster, &[1, 2], "while it is refused");
 

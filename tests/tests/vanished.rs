@@ -71,7 +71,7 @@ fn parts_of_a_data_directory() {
     assert_all_there(&cluster, &[1, 2, 3], 120);
 }
 
-/// Proves that a directory which was put back from an old copy is refused by the servers that have met a later state of it,
+/// Proves that a directory which was restored from an old copy is refused by the servers that have met a later state of it,
 /// which it then knows itself.
 #[test]
 fn a_directory_from_an_old_copy() {
@@ -84,15 +84,15 @@ fn a_directory_from_an_old_copy() {
     let kept = copied(&cluster.data_dir(2));
     put_back(&old, &cluster.data_dir(2));
     cluster.launch(2);
-    await_log(&cluster, 2, "was put back from an old copy");
-    await_log(&cluster, 1, "was put back from an old copy");
+    await_log(&cluster, 2, "was restored from an old copy");
+    await_log(&cluster, 1, "was restored from an old copy");
     wait::until("server 2 not to be ready", || {
         let ready = cluster.http(2).request("GET", "/readyz", &[], b"").ok()?;
         (ready.status == 503).then_some(())
     });
     assert_all_there(&cluster, &[1, 3], 60);
     cluster.kill(2);
-    assert_refused(&cluster, 2, &["put back from an old copy", "new id"]);
+    assert_refused(&cluster, 2, &["restored from an old copy", "new id"]);
     put_back(&kept, &cluster.data_dir(2));
     cluster.restart(2);
     assert_all_there(&cluster, &[1, 2, 3], 60);

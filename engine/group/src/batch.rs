@@ -1,7 +1,7 @@
 //! What travels inside a Raft entry: commands in sub-batches, or a skip.
 //!
-//! An entry's *context* says what it is and its *data* holds the commands, so that the bytes of a command are
-//! never moved to make room for a header.
+//! An entry's *context* describes it and its *data* holds the commands, so the bytes of a command never move
+//! to make room for a header.
 //!
 //! ```text
 //! context  kind u8 (1 commands, 2 skip) | slot u64 | per sub-batch: 40-byte header
@@ -10,7 +10,7 @@
 //! body     framing 0: per command a LEB128 length and its bytes; framing 1: one command, whole
 //! ```
 //!
-//! Integers are little-endian. An empty context belongs to Raft's own entries, which fill no slot.
+//! Integers are little-endian. Raft's own entries have an empty context: they fill no slot.
 
 use std::ops::Range;
 
@@ -20,68 +20,68 @@ use niagara_sequencer::MAX_PLACE;
 const KIND_COMMANDS: u8 = 1;
 const KIND_SKIP: u8 = 2;
 const CONTEXT_HEAD: usize = 9;
-/// Length of the header of a sub-batch, in bytes.
+/// Length of a sub-batch's header, in bytes.
 pub const SUB_BATCH_HEAD: usize = 40;
 
-/// From this size on a command is a sub-batch of its own, passed on as the buffer that it came in. Below it, copying
-/// is cheaper than the bookkeeping of one more buffer.
+/// Commands of at least this many bytes travel in a sub-batch of their own, in the buffer in which they
+/// arrived. Copying a smaller one costs less than the bookkeeping of another buffer.
 pub const LONE_COMMAND_BYTES: usize = 32 << 10;
 
-/// Most bytes of small commands that come to a lane's queue in one piece, their lengths included.
+/// The most bytes of small commands, lengths included, that enter a lane's queue as one piece.
 pub const MOST_PIECE_BYTES: usize = 128 << 10;
 
-/// Which numbers a sub-batch's commands have in which lane.
+/// Identifies the commands of a sub-batch: their lane, and their numbers in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// The server that took the commands from its clients.
+    /// Server that received the commands from its clients.
     pub server: u64,
-    /// That server's incarnation: raised with each start.
+    /// Incarnation of that server; each start raises it.
     pub incarnation: u64,
     /// The lane, as a zero-based group index.
     pub lane: u16,
-    /// How often the lane had been sent again when this sub-batch left.
+    /// How often the lane had been resent when this sub-batch was sent.
     pub attempt: u32,
-    /// The number of the first command, from 1.
+    /// Number of the first command, from 1.
     pub first: u64,
-    /// How many commands there are, at least 1.
+    /// Number of commands, at least 1.
     pub count: u32,
 }
 
 /// Consecutive commands of one lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubBatch {
-    /// Which commands these are.
+    /// Their lane and numbers.
     pub span: Span,
-    /// Whether `body` is one whole command, without a length before it.
+    /// Whether `body` is one command, without a length in front.
     pub lone: bool,
-    /// The commands.
+    /// The commands, in the framing that `lone` selects.
     pub body: Bytes,
 }
 
 /// What an entry means to the global log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EntryFill {
-    /// Raft's own entry: fills no slot.
+    /// One of Raft's own entries: fills no slot.
     Nothing,
     /// Commands, in the slot of this place.
     Commands {
-        /// The place p of the slot (p, r).
+        /// Place p of the slot (p, r).
         place: u64,
     },
     /// No-ops up to this place.
     Skip {
-        /// The last place that is filled.
+        /// Last place that the entry fills.
         place: u64,
     },
 }
 
-/// Bytes that are not what this module writes.
+/// Bytes that this module did not write; says what is wrong with them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("malformed batch: {0}")]
 pub struct MalformedBatch(pub &'static str);
 
 impl EntryFill {
-    /// Reads the fixed part of an entry's context.
+    /// Parses the fixed part of an entry's context.
     pub fn of(context: &[u8]) -> Result<EntryFill, MalformedBatch> {
         if context.is_empty() {
             return Ok(EntryFill::Nothing);
@@ -102,7 +102,7 @@ impl EntryFill {
 }
 
 impl EntryFill {
-    /// The last place that the entry fills.
+    /// Last place that the entry fills; `None` for Raft's own.
     pub fn place(&self) -> Option<u64> {
         match *self {
             EntryFill::Nothing => None,
@@ -111,7 +111,7 @@ impl EntryFill {
     }
 }
 
-/// The context of a skip up to `place`.
+/// Context of a skip up to `place`.
 pub fn encode_skip(place: u64) -> Bytes {
     let mut context = BytesMut::with_capacity(CONTEXT_HEAD);
     context.put_u8(KIND_SKIP);
@@ -119,7 +119,7 @@ pub fn encode_skip(place: u64) -> Bytes {
     context.freeze()
 }
 
-/// The context and data of an entry that holds `batches` in the slot of `place`. A single body is taken as it is;
+/// Context and data of an entry that holds `batches` in the slot of `place`. A single body is used as it is;
 /// several are joined.
 pub fn encode_commands(place: u64, batches: &[SubBatch]) -> (Bytes, Bytes) {
     let mut context = BytesMut::with_capacity(CONTEXT_HEAD + batches.len() * SUB_BATCH_HEAD);
@@ -141,8 +141,8 @@ pub fn encode_commands(place: u64, batches: &[SubBatch]) -> (Bytes, Bytes) {
     (context.freeze(), data)
 }
 
-/// Checks an entry that another server sends, down to its commands' lengths, and calls `visit` with the span of each sub-batch:
-/// what passes can be executed.
+/// Checks an entry from another server, down to the lengths of its commands, and calls `visit` with the span
+/// of each sub-batch. An entry that passes can be executed.
 pub(crate) fn check_entry(
     context: &[u8],
     data: &Bytes,
@@ -168,7 +168,7 @@ pub(crate) fn check_entry(
     Ok(fill)
 }
 
-/// The sub-batches of an entry with commands. Bodies share `data`'s buffer.
+/// Sub-batches of an entry with commands. Their bodies share `data`'s buffer.
 pub fn decode_commands(context: &[u8], data: &Bytes) -> Result<Vec<SubBatch>, MalformedBatch> {
     let mut batches = Vec::with_capacity(context.len() / SUB_BATCH_HEAD);
     walk_heads(context, data.len(), |span, lone, body| {
@@ -177,7 +177,7 @@ pub fn decode_commands(context: &[u8], data: &Bytes) -> Result<Vec<SubBatch>, Ma
     Ok(batches)
 }
 
-/// Calls `visit` with each sub-batch's span and framing, and where in the data its body is.
+/// Calls `visit` with each sub-batch's span, framing, and the range of its body in the data.
 fn walk_heads(
     context: &[u8],
     data: usize,
@@ -201,7 +201,7 @@ fn walk_heads(
     Ok(())
 }
 
-/// Writes a sub-batch's head, for entries and for forwarding alike.
+/// Writes a sub-batch's header, in the layout that entries and forwarded commands share.
 pub(crate) fn put_sub_batch_head(out: &mut BytesMut, batch: &SubBatch) {
     let span = &batch.span;
     out.put_u64_le(span.server);
@@ -215,7 +215,7 @@ pub(crate) fn put_sub_batch_head(out: &mut BytesMut, batch: &SubBatch) {
     out.put_u8(0);
 }
 
-/// Reads what [`put_sub_batch_head`] wrote: span, framing, and the length of the body.
+/// Parses what [`put_sub_batch_head`] wrote: span, framing, and length of the body.
 fn read_sub_batch_head(head: &[u8]) -> Result<(Span, bool, usize), MalformedBatch> {
     let span = Span {
         server: read_u64(head, 0),
@@ -237,7 +237,7 @@ fn read_sub_batch_head(head: &[u8]) -> Result<(Span, bool, usize), MalformedBatc
     Ok((span, lone, read_u32(head, 28) as usize))
 }
 
-/// Reads a forwarded sub-batch, head and body, and checks it down to its commands.
+/// Parses a forwarded sub-batch, and checks it down to its commands.
 pub(crate) fn read_sub_batch(bytes: &Bytes) -> Result<SubBatch, MalformedBatch> {
     if bytes.len() < SUB_BATCH_HEAD {
         return Err(MalformedBatch("a sub-batch ends within its head"));
@@ -252,7 +252,7 @@ pub(crate) fn read_sub_batch(bytes: &Bytes) -> Result<SubBatch, MalformedBatch> 
 }
 
 impl Span {
-    /// Checks that there are such numbers.
+    /// Checks that the command numbers are possible.
     pub(crate) fn check(&self) -> Result<(), MalformedBatch> {
         if self.count == 0 || self.first == 0 || self.first.checked_add(u64::from(self.count)).is_none() {
             return Err(MalformedBatch("impossible command numbers"));
@@ -262,8 +262,8 @@ impl Span {
 }
 
 impl SubBatch {
-    /// Checks that the body holds exactly the commands that the head announces. Done once, when a sub-batch comes from
-    /// another server; what is in the log has passed it.
+    /// Checks that the body holds exactly the commands that the header announces. This runs once, when a
+    /// sub-batch arrives from another server; what is in the log has passed it.
     pub fn check(&self) -> Result<(), MalformedBatch> {
         match self.span.count {
             1 if self.lone => Ok(()),
@@ -272,16 +272,17 @@ impl SubBatch {
         }
     }
 
-    /// The number behind the last command's.
+    /// Number after the last command's.
     pub fn end(&self) -> u64 {
         self.span.first + u64::from(self.span.count)
     }
 }
 
-/// Checks that a body with framing 0 holds exactly so many commands.
+/// Checks that a body with framing 0 holds exactly `count` commands.
 ///
-/// A length says where the next one stands, so that a plain walk waits for the memory at each command. Most bodies hold commands
-/// of few sizes: a run of one size is guessed from its first, and the guesses need not wait for each other.
+/// Each length says where the next one is, so a plain walk waits for memory at every command. Most bodies
+/// hold commands of few sizes: the size of a run is guessed from its first command, and checking the guesses
+/// needs no such waits.
 fn check_body(body: &[u8], count: u32) -> Result<(), MalformedBatch> {
     let (mut at, mut left) = (0, count);
     while left > 0 {
@@ -300,7 +301,7 @@ fn check_body(body: &[u8], count: u32) -> Result<(), MalformedBatch> {
             }
         }
     }
-    if at == body.len() { Ok(()) } else { Err(MalformedBatch("bytes behind the last command")) }
+    if at == body.len() { Ok(()) } else { Err(MalformedBatch("bytes after the last command")) }
 }
 
 /// Appends a command to a body with framing 0.
@@ -315,7 +316,7 @@ pub fn put_command(body: &mut BytesMut, command: &[u8]) {
     if command.len() > SHORT_BYTES {
         return body.extend_from_slice(command);
     }
-    // A short command is copied in steps of a fixed length, which need no call.
+    // Short commands are copied in steps of a fixed length, which compile to no call.
     let (steps, rest) = command.as_chunks::<STEP_BYTES>();
     steps.iter().for_each(|step| body.extend_from_slice(step));
     if !rest.is_empty() {
@@ -326,7 +327,7 @@ pub fn put_command(body: &mut BytesMut, command: &[u8]) {
 const SHORT_BYTES: usize = 64;
 const STEP_BYTES: usize = 16;
 
-/// Where the command at `cursor` of a checked body with framing 0 starts and ends.
+/// Start and end of the command at `cursor`, in a checked body with framing 0.
 #[inline]
 pub(crate) fn command_bounds(body: &[u8], cursor: usize) -> (usize, usize) {
     let first = body[cursor];
@@ -402,7 +403,7 @@ mod tests {
             }
         }
 
-        /// The guesses of the check come to the same as a walk from command to command.
+        /// The guesses lead to the same result as a walk from command to command.
         #[test]
         fn the_check_is_a_walk(
             lengths in prop::collection::vec(prop_oneof![Just(3usize), 0..140usize], 1..40),

@@ -1,5 +1,5 @@
-//! Followers whose log ends before their leader's begins: what their leader keeps for them, and how they come to a log of their
-//! own again.
+//! Followers whose log ends before their leader's begins: what the leader keeps for them, and how they get a
+//! log of their own again.
 
 use std::collections::BTreeMap;
 
@@ -7,28 +7,29 @@ use raft::eraftpb::{ConfState, Snapshot, SnapshotMetadata};
 
 use niagara_log::EntryId;
 
-/// What of one group's log a snapshot stands for.
+/// The part of one group's log that a snapshot replaces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GroupFloor {
-    /// The last entry that fills a slot of the snapshot's round or before it; zero if there is none.
+    /// Last entry that fills a slot in or before the snapshot's round; zero if there is none.
     pub entry: EntryId,
-    /// The group's voters as of that entry.
+    /// Voters of the group as of that entry.
     pub voters: Vec<u64>,
-    /// The group's learners as of that entry.
+    /// Learners of the group as of that entry.
     pub learners: Vec<u64>,
 }
 
-/// What a group has to know of a snapshot: up to where it stands for the group's log.
+/// What a group has to know about a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotFloor {
-    /// The snapshot's round.
+    /// Round of the snapshot.
     pub round: u64,
-    /// The last entry that it stands for, and the group's members as of then.
+    /// Last entry that the snapshot replaces, and the group's members as of that entry.
     pub floor: GroupFloor,
 }
 
 impl SnapshotFloor {
-    /// In raft-rs's form. Its data is the round; the application's bytes travel by a channel of their own.
+    /// In raft-rs's form. Its data is the round; the application's bytes travel through a channel of their
+    /// own.
     pub(super) fn for_raft(&self) -> Snapshot {
         let GroupFloor { entry, voters, learners } = &self.floor;
         let conf_state =
@@ -44,13 +45,14 @@ impl SnapshotFloor {
     }
 }
 
-/// The round of a snapshot that [`SnapshotFloor::for_raft`] has made.
+/// Round of a snapshot that [`SnapshotFloor::for_raft`] created.
 pub(super) fn round_of(snapshot: &Snapshot) -> u64 {
     let round = snapshot.data.as_ref().try_into().expect("only the driver makes snapshots for raft-rs");
     u64::from_le_bytes(round)
 }
 
-/// A leader's snapshot that this replica waits for, outside of raft-rs, until this server has one that is as new.
+/// A leader's snapshot that this replica waits for, outside of raft-rs, until this server has one at least as
+/// new.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PendingInstall {
     pub from: u64,
@@ -59,8 +61,8 @@ pub(super) struct PendingInstall {
 }
 
 impl PendingInstall {
-    /// A leader names its snapshot, maybe once more. While the same one leads, the first that it named will do: it keeps its
-    /// log from there on.
+    /// Handles an offer, which may be a repetition. The first offer of a leader remains valid while it leads,
+    /// since it keeps its log from there on.
     pub fn named(before: Option<PendingInstall>, named: PendingInstall) -> PendingInstall {
         match before {
             Some(before) if (before.from, before.term) == (named.from, named.term) => {
@@ -71,35 +73,36 @@ impl PendingInstall {
     }
 }
 
-/// The snapshots that a leader has offered to followers, and that these have not come up to.
+/// Snapshots that a leader has offered to followers which have not caught up to them yet.
 #[derive(Debug, Default)]
 pub(super) struct PendingSnapshots(BTreeMap<u64, Offer>);
 
 #[derive(Clone, Copy, Debug)]
 struct Offer {
-    /// The snapshot's floor when the follower was first told, and what it has come to since: the log is kept from there on.
+    /// Floor of the snapshot that the follower was offered first, then its progress since. The log is kept
+    /// from here on.
     floor: u64,
-    /// When it was last told, in ticks.
+    /// When the follower was last notified, in ticks.
     at: u64,
-    /// When it was last heard of, in ticks.
+    /// When the follower was last heard, in ticks.
     heard: u64,
 }
 
 impl PendingSnapshots {
-    /// A follower is pending.
     pub fn offer(&mut self, follower: u64, floor: u64, now: u64) {
         let offer = self.0.entry(follower).or_insert(Offer { floor, at: now, heard: now });
         offer.at = now;
     }
 
-    /// Followers that have not answered for so many ticks: they are told again, since raft-rs says it only once.
+    /// Followers that have not answered for `patience` ticks. They are notified again, since raft-rs does so
+    /// only once.
     pub fn silent(&self, now: u64, patience: u64) -> Vec<u64> {
         self.0.iter().filter(|(_, offer)| now - offer.at >= patience).map(|(follower, _)| *follower).collect()
     }
 
-    /// Names those that have come up to what they were told of first, from where on the log is there for them. It is kept for
-    /// them, from wherever they have come to, until they are beyond what is `superfluous`: if it were compacted the moment
-    /// that a transfer has ended, they would need the next one at once.
+    /// Returns the followers that have caught up to the first offer: the log holds everything from there on.
+    /// It is kept for them, from wherever they are, until they are beyond `superfluous`. If it were compacted
+    /// as soon as a transfer ended, they would need another one at once.
     pub fn advance(&mut self, superfluous: u64, matched: impl Fn(u64) -> u64) -> Vec<u64> {
         let mut there = Vec::new();
         self.0.retain(|follower, offer| {
@@ -114,19 +117,20 @@ impl PendingSnapshots {
         there
     }
 
-    /// Notes who lives. raft-rs forgets that once in an election time-out, until the next answer to a heartbeat: so it is
-    /// asked at each tick.
+    /// Notes which followers are alive. This runs at every tick, since raft-rs forgets it once per election
+    /// timeout, until the next answer to a heartbeat.
     pub fn hear(&mut self, now: u64, lives: impl Fn(u64) -> bool) {
         let heard = self.0.iter_mut().filter(|(follower, _)| lives(**follower));
         heard.for_each(|(_, offer)| offer.heard = now);
     }
 
-    /// The entry up to which the log may be compacted in spite of those that were heard of in the last `patience` ticks.
+    /// Entry up to which the log may be compacted without harm to any follower heard in the last `patience`
+    /// ticks.
     pub fn pin(&self, now: u64, patience: u64) -> Option<u64> {
         self.0.values().filter(|offer| now - offer.heard < patience).map(|offer| offer.floor).min()
     }
 
-    /// This replica leads no more.
+    /// Forgets all offers: this replica no longer leads.
     pub fn forget(&mut self) {
         self.0.clear();
     }

@@ -1,4 +1,4 @@
-//! The commands in a sub-batch, one after the other, without a copy.
+//! Iterates over the commands of a sub-batch without copying them.
 
 use bytes::Bytes;
 
@@ -13,7 +13,7 @@ pub struct Commands<'a> {
     left: u32,
 }
 
-/// One command: its bytes, and the buffer that they are part of.
+/// One command, and the buffer that its bytes are part of.
 #[derive(Clone, Copy, Debug)]
 pub struct Command<'a> {
     bytes: &'a [u8],
@@ -28,7 +28,7 @@ impl SubBatch {
 }
 
 impl<'a> Commands<'a> {
-    /// The commands of a checked sub-batch; the first `skip` are passed over, since they were executed before.
+    /// The commands of a checked sub-batch, without the first `skip`, which have been executed already.
     pub fn new(batch: &'a SubBatch, skip: u32) -> Self {
         let mut commands =
             Commands { body: &batch.body, lone: batch.lone, cursor: 0, left: batch.span.count };
@@ -70,11 +70,11 @@ impl<'a> Command<'a> {
         self.bytes
     }
 
-    /// A part of this command as shared [`Bytes`], without a copy. It keeps the whole batch's buffer alive (tens of
-    /// KiB), so it pays for large parts only; a small one is cheaper copied.
+    /// Part of this command as shared [`Bytes`], without a copy. It keeps the whole batch's buffer alive
+    /// (tens of KiB), so use it for large parts only and copy small ones.
     ///
     /// # Panics
-    /// When `part` is not a part of [`as_slice`](Self::as_slice).
+    /// If `part` is not a part of [`as_slice`](Self::as_slice).
     pub fn share(&self, part: &[u8]) -> Bytes {
         self.body.slice_ref(part)
     }

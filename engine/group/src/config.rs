@@ -1,49 +1,50 @@
-//! What a driver is told once.
+//! Fixed settings of a driver.
 
 use std::ops::Range;
 
-/// What a driver must know from the start.
+/// Settings that a driver keeps for its lifetime.
 #[derive(Clone, Debug)]
 pub struct DriverConfig {
-    /// This server.
+    /// Id of this server.
     pub server: u64,
-    /// The lane whose commands come to this group: its zero-based index.
+    /// Zero-based index of the lane that feeds this group.
     pub lane: u16,
-    /// Which of its lives this server is in: raised with each start.
+    /// Incarnation of this server; each start raises it.
     pub incarnation: u64,
     /// All voters of the group.
     pub voters: Vec<u64>,
-    /// The server that should lead this group.
+    /// Server that should lead this group.
     pub wanted_leader: u64,
-    /// A number that differs between two starts of a server: contexts of reads must never repeat.
+    /// Differs between any two starts of a server, so that contexts of reads never repeat.
     pub boot: u64,
     /// Ticks between heartbeats.
     pub heartbeat_ticks: u32,
-    /// Ticks for which a follower trusts its leader.
+    /// Ticks for which a follower trusts its leader after hearing from it.
     pub election_ticks: u32,
-    /// Ticks after which a campaign begins, drawn at random for each; above `election_ticks`.
+    /// Ticks without a leader after which a replica campaigns, drawn at random each time. Starts above
+    /// `election_ticks`.
     pub campaign_ticks: Range<u32>,
-    /// Leaves nothing to chance: the number follows from this and the term, so that two replicas that have split the votes of
-    /// one term do not split those of all.
+    /// If set, the draw is deterministic: it follows from this seed and the term. Two replicas that split the
+    /// votes of one term do not split those of every term.
     pub campaign_seed: Option<u64>,
-    /// Entries with commands that may be ahead of the merge.
+    /// The most entries with commands that may be ahead of the merge.
     pub window: usize,
-    /// Bytes of commands in an entry.
+    /// About the most bytes of commands in an entry.
     pub entry_bytes: usize,
-    /// Most bytes of a sub-batch that another server may forward: larger ones would not fit a frame on their way to followers.
+    /// The most bytes in a forwarded sub-batch. A larger one would not fit into a frame to the followers.
     pub sub_batch_bytes: usize,
-    /// Bytes of forwarded commands that may wait.
+    /// The most bytes of forwarded commands that may wait.
     pub foreign_bytes: usize,
-    /// Bytes that may be queued for one peer on the fastest link.
+    /// The most bytes that may be queued for a peer on the fastest link.
     pub send_queue_bytes: usize,
-    /// A log that takes more bytes is compacted in spite of followers that are getting a snapshot.
+    /// A log of more bytes than this is compacted even if a follower that is receiving a snapshot needs it.
     pub pin_bytes: u64,
-    /// Bytes of entries that may wait for this server's own disk.
+    /// The most bytes of entries that may wait for this server's disk.
     pub unsynced_bytes: usize,
 }
 
 impl DriverConfig {
-    /// Ticks after which a campaign begins in this term, if that is not left to chance.
+    /// Ticks after which a replica campaigns in this term; `None` if they are drawn at random.
     pub fn campaign_after(&self, term: u64) -> Option<u32> {
         let Range { start, end } = self.campaign_ticks;
         let drawn = spread(self.campaign_seed? ^ spread(term)) % u64::from(end - start);
@@ -51,7 +52,7 @@ impl DriverConfig {
     }
 }
 
-/// A number that differs in all bits for seeds that are neighbours (the finaliser of SplitMix64).
+/// Maps neighbouring seeds to numbers that differ in all bits (the finalizer of SplitMix64).
 fn spread(seed: u64) -> u64 {
     let bits = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -60,7 +61,7 @@ fn spread(seed: u64) -> u64 {
 
 #[cfg(test)]
 impl DriverConfig {
-    /// Of server 1 among three, with small limits.
+    /// Server 1 of three, with small limits.
     pub fn small() -> DriverConfig {
         DriverConfig {
             server: 1,

@@ -1,9 +1,9 @@
-//! Which of the other servers this replica has heard of without a break: a leadership belongs only where links are steady.
+//! Which servers this replica has heard from without a break: only a server with steady links should lead.
 
-/// When each of the others was last heard, and since when without a break.
+/// When each peer was last heard, and since when without a break.
 #[derive(Debug)]
 pub(super) struct Contact {
-    /// Silence of more ticks than this is a break.
+    /// Silence of more ticks than this counts as a break.
     break_ticks: u64,
     heard: Vec<Heard>,
 }
@@ -20,7 +20,8 @@ impl Contact {
         Contact { break_ticks, heard: Vec::new() }
     }
 
-    /// A message has come. What says nothing for long on purpose, as followers do among each other, is not steady.
+    /// Notes a message. A peer that is silent on purpose, as followers are among each other, does not count
+    /// as steady.
     pub fn heard(&mut self, server: u64, now: u64) {
         match self.heard.iter_mut().find(|heard| heard.server == server) {
             Some(heard) => {
@@ -33,12 +34,12 @@ impl Contact {
         }
     }
 
-    /// Its connection has broken.
+    /// Notes that the connection broke.
     pub fn broken(&mut self, server: u64) {
         self.heard.retain(|heard| heard.server != server);
     }
 
-    /// Whether a server has been heard for so many ticks without a break.
+    /// Whether the server has been heard without a break for at least `ticks`.
     pub fn is_steady(&self, server: u64, now: u64, ticks: u64) -> bool {
         let heard = self.heard.iter().find(|heard| heard.server == server);
         heard.is_some_and(|heard| now - heard.last <= self.break_ticks && now - heard.since >= ticks)

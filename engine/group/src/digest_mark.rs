@@ -1,45 +1,45 @@
-//! What servers tell each other of what they have executed: digests up to one position.
+//! Digests that servers exchange to compare what they have executed.
 
 use bytes::{Buf, BufMut};
 
-/// The digests up to and including a position.
+/// Digests of log and state at one position.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DigestMark {
-    /// The position; 0 for none.
+    /// Position up to which the digests go, inclusive; 0 for none.
     pub position: u64,
-    /// The digest of the global log.
+    /// Digest of the global log.
     pub log: u64,
-    /// The digest of the state that it has led to; nothing if the state machine gives none, or gave none at that time.
+    /// Digest of the resulting state; `None` if the state machine gave none at that position.
     pub state: Option<u64>,
 }
 
 impl DigestMark {
-    /// Length in bytes, encoded.
+    /// Encoded length, in bytes.
     pub const BYTES: usize = 25;
-    /// The most marks that a server keeps, and so sends, at a time: three for each power of two.
+    /// The most marks that a server keeps and sends: three for each power of two.
     pub const MOST: usize = 3 * 64;
 
-    /// Appends position, digest of the log, whether there is one of the state, and which.
+    /// Appends the position and both digests, in [`BYTES`](Self::BYTES) bytes.
     pub fn encode(&self, out: &mut impl BufMut) {
         out.put_u64_le(self.position);
         out.put_u64_le(self.log);
         put_state(out, self.state);
     }
 
-    /// Reads what [`encode`](Self::encode) wrote; nothing if that is not there.
+    /// Parses what [`encode`](Self::encode) wrote; `None` if the input is something else.
     pub fn decode(input: &mut &[u8]) -> Option<DigestMark> {
         let (position, log) = (input.try_get_u64_le().ok()?, input.try_get_u64_le().ok()?);
         Some(DigestMark { position, log, state: take_state(input)? })
     }
 }
 
-/// Appends whether there is a digest of the state, and which.
+/// Appends a flag and the digest of the state, 0 if there is none.
 pub fn put_state(out: &mut impl BufMut, state: Option<u64>) {
     out.put_u8(u8::from(state.is_some()));
     out.put_u64_le(state.unwrap_or(0));
 }
 
-/// Reads what [`put_state`] wrote; nothing if that is not there.
+/// Parses what [`put_state`] wrote; `None` if the input is something else.
 pub fn take_state(input: &mut &[u8]) -> Option<Option<u64>> {
     match (input.try_get_u8().ok()?, input.try_get_u64_le().ok()?) {
         (0, 0) => Some(None),

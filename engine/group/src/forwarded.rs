@@ -14,7 +14,7 @@ pub(crate) struct Forwarded {
 }
 
 impl Forwarded {
-    /// `limit`: how many bytes may wait.
+    /// `limit` is the most bytes that may wait.
     pub fn new(limit: usize) -> Forwarded {
         Forwarded { waiting: VecDeque::new(), bytes: 0, limit }
     }
@@ -23,8 +23,9 @@ impl Forwarded {
         self.waiting.is_empty()
     }
 
-    /// Takes a sub-batch; `false` if there is no room. One of a later attempt replaces what waits of the same server's earlier
-    /// ones. Where none waits, one of any size is taken: it would never be otherwise.
+    /// Accepts a sub-batch; `false` if there is no room. One of a later attempt replaces what waits of the
+    /// same server's earlier attempts. If none waits, one of any size is accepted: otherwise it never would
+    /// be.
     pub fn take(&mut self, batch: SubBatch) -> bool {
         let newer = |other: &Span| {
             other.server == batch.span.server
@@ -43,21 +44,22 @@ impl Forwarded {
         true
     }
 
-    /// The next sub-batch, if it has at most `room` bytes or `any_size` goes.
+    /// The next sub-batch, if it has at most `room` bytes or `any_size` is set.
     pub fn next(&mut self, room: usize, any_size: bool) -> Option<SubBatch> {
         let batch = self.waiting.pop_front_if(|batch| any_size || batch.body.len() <= room)?;
         self.bytes -= cost(&batch);
         Some(batch)
     }
 
-    /// Drops what waits, since this server leads no more. Returns whose it was: their origin sends it again.
+    /// Drops what waits, since this server no longer leads. Returns the spans, whose origins must resend
+    /// them.
     pub fn drop_all(&mut self) -> Vec<Span> {
         self.bytes = 0;
         self.waiting.drain(..).map(|batch| batch.span).collect()
     }
 }
 
-/// What a waiting sub-batch takes: without its head, any number of empty ones would fit.
+/// Bytes that a waiting sub-batch counts for. The header counts, or any number of empty ones would fit.
 fn cost(batch: &SubBatch) -> usize {
     SUB_BATCH_HEAD + batch.body.len()
 }

@@ -1,14 +1,14 @@
-//! The commands on their way into one group's log: this server's lane, and what other servers forwarded.
+//! Commands on their way into one group's log: this server's lane, and what other servers forwarded.
 
 use crate::batch::SubBatch;
 use crate::forwarded::Forwarded;
 use crate::lane_source::LaneSource;
 use crate::own_lane::OwnLane;
 
-/// Most sub-batches that share an entry, so that an entry's context keeps within 64 KiB.
+/// The most sub-batches that share an entry: they keep its context below 64 KiB.
 pub const MOST_SUB_BATCHES: usize = 1024;
 
-/// The lane of this server in one group, and the forwarded commands of the others'.
+/// This server's lane in one group, and commands forwarded from other servers' lanes.
 #[derive(Debug)]
 pub(crate) struct Intake {
     pub own: OwnLane,
@@ -16,12 +16,12 @@ pub(crate) struct Intake {
 }
 
 impl Intake {
-    /// Whether the lane (its queue included) or the forwarded commands hold something to send.
+    /// Whether the lane, its queue included, or the forwarded commands have something to send.
     pub fn has_work(&self, source: &impl LaneSource) -> bool {
         self.own.has_work(source) || !self.forwarded.is_empty()
     }
 
-    /// The next commands for one entry: about `max_bytes`, the lane and the forwarded ones in turn.
+    /// The next commands for one entry: about `max_bytes`, from the lane and the forwarded ones in turn.
     pub fn cut(&mut self, source: &mut impl LaneSource, max_bytes: usize) -> Vec<SubBatch> {
         let mut entry = Vec::new();
         let mut bytes = 0;

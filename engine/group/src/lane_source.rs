@@ -2,10 +2,11 @@
 
 use crate::batch::SubBatch;
 
-/// Where a lane's new commands come from: the queue that front ends fill.
+/// Source of a lane's new commands: the queue that front ends fill.
 pub trait LaneSource {
-    /// Whether commands wait.
+    /// Whether no commands wait.
     fn is_empty(&self) -> bool;
-    /// Takes commands, oldest first, up to about `max_bytes` (at least one sub-batch if there is any), numbered on.
+    /// Moves commands to `out`, oldest first and numbered without gaps: up to about `max_bytes`, but at least
+    /// one sub-batch if there is any.
     fn take(&mut self, max_bytes: usize, out: &mut Vec<SubBatch>);
 }

@@ -1,15 +1,16 @@
-//! Which of a leader's messages only say what is committed, and need no answer.
+//! Which of a leader's messages only announce a commit and need no answer.
 //!
-//! raft-rs tells the followers of each new commit by an append without entries, and each of them answers it: half of all messages
-//! when one command at a time is under way. The answers say nothing, since what the followers hold they have acknowledged
-//! already, or are about to. So such an append travels as a notice, which the follower does not answer unless it refuses it.
+//! raft-rs announces each new commit to the followers by an append without entries, and each follower answers
+//! it: with one command in flight at a time, that is half of all messages. The answers are redundant, since
+//! followers have acknowledged what they hold or are about to. So such an append travels as a notice, which a
+//! follower answers only to refuse it.
 //!
-//! An append without entries that brings *no* news of a commit is a question (a probe, or a reminder after lost
+//! An append without entries that announces *no* commit is a question (a probe, or a reminder after lost
 //! acknowledgements), and stays one.
 
 use raft::eraftpb::{Message, MessageType};
 
-/// The commit index that each follower has last been told by this leader.
+/// The commit index that this leader last sent to each follower.
 #[derive(Debug, Default)]
 pub struct Notices {
     term: u64,
@@ -17,8 +18,8 @@ pub struct Notices {
 }
 
 impl Notices {
-    /// Takes note of a message on its way to a follower. `replicating`: the leader sends ahead to it, rather than probing what it
-    /// holds. Returns whether the message needs no answer.
+    /// Notes a message on its way to a follower, and returns whether it needs no answer. `replicating` says
+    /// that the leader sends ahead to the follower, rather than probing what it holds.
     pub fn needs_no_answer(&mut self, message: &Message, replicating: bool) -> bool {
         if message.msg_type != MessageType::MsgAppend {
             return false;

@@ -1,8 +1,10 @@
-//! What waits to be sent to the other servers, so that a slow link holds little memory and loses nothing.
+//! Messages that wait for other servers, so that a slow link uses little memory and loses nothing that
+//! matters.
 //!
-//! The transport is given messages for a peer only while it has few bytes queued for it. What comes meanwhile waits here, where
-//! a message that says what an older one says, and more, takes its place: one heartbeat waits, not hundreds. Entries do not
-//! wait here at all: the driver has raft-rs read them from the log again when there is room.
+//! The transport gets messages for a peer only while it has few bytes queued for it. Other messages wait
+//! here, where a newer message replaces the older ones that it makes redundant: one heartbeat waits, not
+//! hundreds. Entries do not wait here at all: the driver has raft-rs read them from the log again when there
+//! is room.
 
 use std::collections::VecDeque;
 
@@ -10,42 +12,45 @@ use super::superseded::supersedes;
 use crate::planted::{self, Bug};
 use crate::wire::Wire;
 
-/// However slow a link is, so many bytes may wait for it: dozens of small messages, or an entry of some commands.
+/// Bytes that may always wait, however slow the link is: dozens of small messages, or an entry of a few
+/// commands.
 const LEAST_QUEUED: usize = 16 << 10;
 
-/// Room for messages that is kept when none wait.
+/// Capacity for messages that is kept when none wait.
 const SPARE_PLACES: usize = 64;
 
-/// The lines to all peers.
+/// Send queues of all peers.
 #[derive(Debug)]
 pub struct Outgoing {
     most_queued: usize,
     lines: Vec<Line>,
 }
 
-/// The line to one peer.
+/// Send queue of one peer.
 #[derive(Debug)]
 struct Line {
     peer: u64,
-    /// Bytes that the transport has queued, and was given since it said so; `None` without a connection.
+    /// Bytes that the transport reported as queued, and those handed to it since; `None` without a
+    /// connection.
     queued: Option<usize>,
-    /// Nothing more is queued above this. It follows the link: down while the queue does not drain between two ticks, up while
-    /// it does. Else what is urgent would wait for minutes behind what is not.
+    /// The most bytes to queue in the transport. It adapts to the link: falls while the queue does not drain
+    /// between two ticks, rises while it does. Otherwise urgent messages would wait for minutes behind
+    /// others.
     limit: usize,
-    /// The queue was empty at some moment since the last tick.
+    /// Whether the queue was empty at some moment since the last tick.
     drained: bool,
     waiting: VecDeque<Wire>,
     bytes: usize,
 }
 
 impl Outgoing {
-    /// `most_queued`: bytes that the transport may have queued for a peer on the fastest link.
+    /// `most_queued` is the most bytes that the transport may queue for a peer on the fastest link.
     pub fn new(most_queued: usize) -> Outgoing {
         Outgoing { most_queued, lines: Vec::new() }
     }
 
-    /// The transport says how much it has queued for a peer; nothing if it is not connected: what waits is lost then, and
-    /// everybody who cares sends again.
+    /// Reports how much the transport has queued for a peer; `None` if it is not connected. Then what waits
+    /// is lost, and will be resent if it matters.
     pub fn report(&mut self, peer: u64, queued: Option<usize>) {
         let line = self.line(peer);
         if queued.is_none() {
@@ -56,7 +61,7 @@ impl Outgoing {
         line.queued = queued;
     }
 
-    /// A step of the clock.
+    /// Adapts the limits to the links, once per tick.
     pub fn tick(&mut self) {
         let most = self.most_queued;
         for line in &mut self.lines {
@@ -66,18 +71,18 @@ impl Outgoing {
         }
     }
 
-    /// Whether more may be sent to a peer. What has been said of none yet counts as connected and idle.
+    /// Whether more may be sent to a peer. A peer that was never reported counts as connected and idle.
     pub fn has_room(&self, peer: u64) -> bool {
         self.lines.iter().find(|line| line.peer == peer).is_none_or(Line::has_room)
     }
 
-    /// Bytes that wait for a peer, those that the transport has queued included.
+    /// Bytes that wait for a peer, including those that the transport has queued.
     pub fn bytes(&self, peer: u64) -> usize {
         let line = self.lines.iter().find(|line| line.peer == peer);
         line.map_or(0, |line| line.bytes + line.queued.unwrap_or(0))
     }
 
-    /// Takes a message for a peer.
+    /// Adds a message for a peer.
     pub fn push(&mut self, (peer, wire): (u64, Wire)) {
         let line = self.line(peer);
         if line.queued.is_none() {
@@ -90,7 +95,7 @@ impl Outgoing {
         line.waiting.push_back(wire);
     }
 
-    /// Hands over what the transport has room for.
+    /// Moves the messages that the transport has room for to `out`.
     pub fn release(&mut self, out: &mut Vec<(u64, Wire)>) {
         for line in &mut self.lines {
             line.release(out);
@@ -119,7 +124,7 @@ impl Line {
         self.queued.is_some_and(|queued| queued + self.bytes < self.limit)
     }
 
-    /// Drops what waits and would be of no more use once this message has arrived.
+    /// Drops waiting messages that would be useless once this one has arrived.
     fn supersede(&mut self, newer: &Wire) {
         let mut dropped = 0;
         self.waiting.retain_mut(|older| {

@@ -1,7 +1,7 @@
 //! This server's lane on its way into a group's log: queued, sent in an attempt, executed.
 //!
-//! A command stays here until it has been executed, since a change of leaders can lose it on the way. Then the whole rest of the
-//! lane is sent again in a new attempt, and execution passes over what arrives twice.
+//! A command stays here until it has been executed, since a change of leader can lose it on the way. Then the
+//! rest of the lane is resent in a new attempt, and execution skips duplicates.
 
 use std::collections::VecDeque;
 
@@ -9,44 +9,45 @@ use crate::batch::SubBatch;
 use crate::lane_source::LaneSource;
 use crate::planted::{self, Bug};
 
-/// A lane that does not move is sent again after so many election time-outs, at the latest. What was lost while the merge was halted
-/// for hours must not wait for hours more.
+/// The most election timeouts until a lane without progress is resent. What was lost while the merge was
+/// halted for hours must not wait for hours more.
 pub(crate) const MOST_PATIENCE_ELECTIONS: u64 = 16;
 
-/// The lane of this server in one group.
+/// This server's lane in one group.
 #[derive(Debug)]
 pub(crate) struct OwnLane {
     election_ticks: u64,
     attempt: u32,
-    /// Every command that has not been executed, oldest first; those from `unsent` on were not sent in this attempt.
+    /// Every command that has not been executed, oldest first. Those from `unsent` on have not been sent in
+    /// this attempt.
     commands: VecDeque<SubBatch>,
     unsent: usize,
     sent_bytes: usize,
-    /// The number behind the last command that was taken from the queue.
+    /// Number after the last command that was taken from the queue.
     taken_end: u64,
     taken: Vec<SubBatch>,
-    /// The next command to be executed when the lane was last seen to move, and the tick of that.
+    /// The next command to be executed when the lane last made progress, and the tick of that.
     next_command: u64,
     since: u64,
-    /// A follower's lane is sent again when it has not moved for so many ticks.
+    /// Ticks without progress after which a follower's lane is resent.
     patience: u64,
-    /// The term and leader of the present attempt.
+    /// Term and leader of the current attempt.
     leader: (u64, u64),
     resend_at: Option<u64>,
 }
 
-/// What the driver sees that says whether the lane may be lost.
+/// What tells whether the lane may be lost.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Signs {
-    /// The present tick.
+    /// The current tick.
     pub now: u64,
-    /// The number of the next command of the lane to be executed.
+    /// Number of the lane's next command to be executed.
     pub next_command: u64,
-    /// The latest attempt in which execution found a gap.
+    /// Latest attempt in which execution met a gap.
     pub gap_attempt: Option<u32>,
-    /// The term, and its leader; 0 if that is not known.
+    /// Term and its leader; 0 if the leader is unknown.
     pub leader: (u64, u64),
-    /// Whether what was sent has left this server, and its leader is another one: then silence may be a loss.
+    /// Whether what was sent has left this server and another server leads: then silence may mean a loss.
     pub is_out_of_sight: bool,
 }
 
@@ -70,37 +71,36 @@ impl OwnLane {
         }
     }
 
-    /// The present attempt.
     pub fn attempt(&self) -> u32 {
         self.attempt
     }
 
-    /// Bytes that were sent in this attempt and have not been executed.
+    /// Bytes sent in this attempt and not executed yet.
     pub fn sent_bytes(&self) -> usize {
         self.sent_bytes
     }
 
-    /// The number behind the last command that has left this server, in this life of the server.
+    /// Number after the last command that has left this server, in this life of the server.
     pub fn taken_end(&self) -> u64 {
         self.taken_end
     }
 
-    /// Whether anything has been sent in this attempt and not been executed.
+    /// Whether anything sent in this attempt has not been executed yet.
     pub fn has_sent(&self) -> bool {
         self.unsent > 0
     }
 
-    /// Whether the lane (its queue included) holds something to send.
+    /// Whether the lane, its queue included, has something to send.
     pub fn has_work(&self, source: &impl LaneSource) -> bool {
         self.unsent < self.commands.len() || !source.is_empty()
     }
 
-    /// Whether a new attempt is about to begin.
+    /// Whether a new attempt is about to start.
     pub fn is_about_to_resend(&self) -> bool {
         self.resend_at.is_some()
     }
 
-    /// The next sub-batch that was not sent in this attempt, if it has at most `room` bytes or `any_size` goes.
+    /// The next sub-batch not sent in this attempt, if it has at most `room` bytes or `any_size` is set.
     pub fn next(&mut self, source: &mut impl LaneSource, room: usize, any_size: bool) -> Option<SubBatch> {
         if self.unsent == self.commands.len() && !source.is_empty() {
             source.take(room, &mut self.taken);
@@ -115,7 +115,7 @@ impl OwnLane {
         Some(batch.clone())
     }
 
-    /// Everything below number `next` has been executed.
+    /// Drops everything below number `next`, which has been executed.
     pub fn executed(&mut self, next: u64) {
         while let Some(batch) = self.commands.pop_front_if(|batch| batch.end() <= next) {
             if self.unsent > 0 {
@@ -125,13 +125,13 @@ impl OwnLane {
         }
     }
 
-    /// What was sent is known not to have arrived: it is sent again at the next tick.
+    /// Notes that what was sent has not arrived: it is resent at the next tick.
     pub fn lost(&mut self, now: u64) {
         self.resend_at = Some(now + 1);
     }
 
-    /// Begins a new attempt if what was sent may be lost: a leader came, execution found a gap, a server refused, or nothing was
-    /// executed for a while. Returns whether something is to be sent again.
+    /// Starts a new attempt if what was sent may be lost: there is a new leader, execution met a gap, a
+    /// server refused, or nothing was executed for a while. Returns whether there is something to resend.
     pub fn resend_if_lost(&mut self, signs: &Signs) -> bool {
         let Signs { now, next_command, gap_attempt, leader, is_out_of_sight } = *signs;
         let new_leader = leader.1 != 0 && leader != self.leader;
@@ -152,7 +152,7 @@ impl OwnLane {
             return false;
         }
         if stuck {
-            // A merge that waits for another group is no loss; do not fill the log with copies meanwhile.
+            // A merge that waits for another group loses nothing; do not fill the log with copies meanwhile.
             let most = MOST_PATIENCE_ELECTIONS * self.election_ticks;
             (self.since, self.patience) = (now, (2 * self.patience).min(most));
         }
@@ -164,7 +164,7 @@ impl OwnLane {
         resends
     }
 
-    /// How it stands at this tick, in words.
+    /// The lane's state at this tick, in words.
     pub fn describe(&self, now: u64) -> String {
         format!(
             "attempt {} of {} bytes sent, taken below {}, nothing executed for {} ticks of {}",

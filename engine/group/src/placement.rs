@@ -1,10 +1,10 @@
-//! Where a group's leadership belongs, and how it gets there without hurting anybody.
+//! Which server should lead a group, and how leadership gets there without harm.
 //!
-//! Leaders are spread round robin over the servers, so that each of them sends from its own links. At the first start
-//! the wanted server campaigns before the others would; after a failure has healed it asks the leader of the day to
-//! hand over. It asks, rather than being pushed, since it alone knows that its merge has caught up. A server whose links come
-//! and go would take all others along, each time for an election: so it asks only when its links are steady, and ever more
-//! rarely if it has lost the leadership again soon.
+//! Leaders are spread round robin over the servers, so that each one sends on its own links. At the first
+//! start the wanted server campaigns before the others would; after a failure it asks the current leader to
+//! hand over. The wanted server asks, rather than being pushed, since only it knows that its merge has caught
+//! up. If it led with unstable links, each break would cost the group an election. So it asks only when its
+//! links are steady, and more and more rarely if it keeps losing the leadership soon.
 
 use std::collections::BTreeSet;
 
@@ -14,17 +14,17 @@ use crate::planted::{self, Bug};
 /// A campaign right at the start would meet peers whose links are not up yet.
 const FIRST_CAMPAIGN_TICK: u64 = 2;
 
-/// Links that have been as they are for so many election time-outs are steady, if all are up.
+/// Election timeouts without change after which links are steady, if all are up.
 const STEADY: u64 = 2;
-/// And so many while one is not: whoever does not answer for that long is most likely down. If only this server cannot reach it,
-/// it must not lead, since it would cut that one off from the group.
+/// The same if one is down: a server that does not answer for that long has most likely crashed. If only this
+/// server cannot reach it, this server must not lead, since it would cut that one off from the group.
 const STEADY_WITHOUT_ALL: u64 = 20;
-/// A leadership that was kept for so many times the time that was waited for it has been worth it.
+/// A leadership was worth its wait if it lasted this many times as long.
 const WORTHWHILE: u64 = 8;
-/// The longest wait between two requests, in election time-outs: a minute.
+/// The longest wait between two claims, in election timeouts: a minute.
 const MOST_PATIENCE: u64 = 128;
 
-/// The timing of one replica's moves towards the wanted placement.
+/// Timing of one replica's moves towards the wanted placement.
 #[derive(Debug)]
 pub struct Placement {
     wanted: bool,
@@ -32,17 +32,17 @@ pub struct Placement {
     election_ticks: u64,
     peers: usize,
     connected: BTreeSet<u64>,
-    /// When a link last came or went, in ticks.
+    /// When a link last went up or down, in ticks.
     links_changed: u64,
     claimed: u64,
-    /// Ticks between two requests.
+    /// Ticks between two claims.
     patience: u64,
     led_since: Option<u64>,
     transferred: u64,
 }
 
 impl Placement {
-    /// For the replica of this configuration.
+    /// Placement for the replica with this configuration.
     pub fn new(config: &DriverConfig) -> Self {
         Placement {
             wanted: config.wanted_leader == config.server,
@@ -58,7 +58,8 @@ impl Placement {
         }
     }
 
-    /// Whether to campaign now, ahead of the election time-out: only soon after the start, and with no leader in sight.
+    /// Whether to campaign now, before the election timeout: only soon after the start, and if no leader is
+    /// known.
     pub fn wants_to_campaign(&self, ticks: u64, leader: u64) -> bool {
         self.wanted
             && leader == 0
@@ -66,7 +67,7 @@ impl Placement {
             && ticks.is_multiple_of(2)
     }
 
-    /// A link has come up, or has broken.
+    /// Reports that a link is up or has broken.
     pub fn link(&mut self, peer: u64, is_up: bool, ticks: u64) {
         let changed = if is_up { self.connected.insert(peer) } else { self.connected.remove(&peer) };
         if changed {
@@ -74,7 +75,8 @@ impl Placement {
         }
     }
 
-    /// Takes note, at each tick, of whether this replica leads. One that has lost the leadership soon waits for twice as long.
+    /// Reports at each tick whether this replica leads. After losing the leadership soon, it waits twice as
+    /// long.
     pub fn leads(&mut self, leads: bool, ticks: u64) {
         match self.led_since {
             None if leads => self.led_since = Some(ticks),
@@ -84,7 +86,7 @@ impl Placement {
                 self.patience = if was_worth_it { least } else { 2 * self.patience };
                 self.patience = self.patience.min(MOST_PATIENCE * self.election_ticks);
                 self.led_since = None;
-                // The next request waits from here on.
+                // The next claim waits from here on.
                 self.claimed = ticks;
             }
             _ => {}
@@ -108,24 +110,25 @@ impl Placement {
         claim
     }
 
-    /// Whether this leader may hand over: a transfer stops proposals for up to an election time-out, so never twice in
-    /// quick succession.
+    /// Whether this leader may hand over. A transfer stops proposals for up to an election timeout, so
+    /// transfers never follow each other quickly.
     pub fn may_transfer(&self, ticks: u64) -> bool {
         ticks >= self.transferred + 2 * self.election_ticks
     }
 
-    /// Whether it may once more, for a reason that the next leader may have as well: a disk without room rarely is the only one.
+    /// Whether it may hand over for a reason that the next leader may share: a disk is rarely the only one
+    /// without room.
     pub fn may_transfer_again(&self, ticks: u64) -> bool {
         ticks >= self.transferred + 8 * self.election_ticks
     }
 
-    /// A transfer has begun.
+    /// Reports that a transfer has started.
     pub fn transferred(&mut self, ticks: u64) {
         self.transferred = ticks;
     }
 
-    /// Whether a transfer that is under way has failed: a follower that is close behind takes over in a round trip or two, and
-    /// until it does no command is taken.
+    /// Whether a transfer in progress has failed. A follower that is close behind takes over within a round
+    /// trip or two, and until then no commands are accepted.
     pub fn transfer_is_late(&self, ticks: u64, heartbeat_ticks: u64) -> bool {
         ticks >= self.transferred + 3 * heartbeat_ticks
     }
@@ -142,7 +145,7 @@ mod tests {
         placement
     }
 
-    /// The ticks at which it asks, if it leads from each request on for `keeps` ticks.
+    /// Ticks at which the server claims the leadership, if it leads for `keeps` ticks after each claim.
     fn claims(placement: &mut Placement, until: u64, keeps: u64) -> Vec<u64> {
         let mut claims = Vec::new();
         let mut leads_until = 0;

@@ -1,7 +1,7 @@
-//! raft-rs logs through slog; its records go on to tracing, where this process keeps its logs.
+//! Forwards raft-rs's log records, which it writes with slog, to tracing, which the rest of the process uses.
 
-/// The slog drain that forwards to tracing. What raft-rs calls info happens with every election; it is debug here,
-/// since the group threads report elections themselves, in the words of this project.
+/// A slog drain that forwards to tracing. What raft-rs logs as info happens at every election; it becomes
+/// debug here, since the group threads report elections in this project's words.
 pub(crate) struct ToTracing;
 
 impl slog::Drain for ToTracing {

@@ -1,14 +1,15 @@
-//! The quorum rounds of strong reads that one replica has begun.
+//! Quorum rounds of strong reads that one replica has started.
 
 use super::slots::SlotIndex;
 use crate::planted::{self, Bug};
 
-/// Rounds on their way, from the question to the place that answers it.
+/// Rounds in flight, from the question to the place that answers it.
 ///
-/// raft-rs drops a question silently when there is no leader, when the leader has not committed in its term, and when
-/// it steps down; the network loses questions and answers; and equal contexts of two servers are confused. So a context names
-/// server, start and counter, and the newest question is put again while it has no answer: at once to a new leader, and every
-/// few heartbeats to the same one. Its answer serves whoever waits for an older one, too.
+/// raft-rs drops a question silently when there is no leader, when the leader has not committed in its term,
+/// and when it steps down; the network loses questions and answers; and equal contexts of two servers would
+/// be confused. So a context names server, start and counter, and the newest question is repeated until it is
+/// answered: at once to a new leader, and every few heartbeats to the same one. Its answer also serves those
+/// who wait for an older one.
 #[derive(Debug)]
 pub struct PendingReads {
     server: u64,
@@ -17,12 +18,13 @@ pub struct PendingReads {
     asked: Vec<Asked>,
     age: u64,
     retry_ticks: u64,
-    /// Whom the newest question was last put to.
+    /// Leader that the newest question was last sent to.
     put_to: KnownLeader,
     put_at: u64,
 }
 
-/// A leader by its term and id, and whether it is known to answer: one that leads here does so from its first commit on.
+/// A leader by term and id, and whether it is known to answer: a leader on this server does so once it has
+/// committed in its term.
 pub type KnownLeader = (u64, u64, bool);
 
 #[derive(Debug)]
@@ -38,18 +40,19 @@ struct Asked {
 /// Bytes of a question's context.
 pub const CONTEXT_BYTES: usize = 24;
 
-/// A question is forgotten after so many ticks; the one who asked has asked again long before.
+/// Ticks after which a question is forgotten. The asker has asked again long before.
 const GIVE_UP_TICKS: u64 = 200;
 
 impl PendingReads {
-    /// For a replica on `server`, whose process is known by the random number `boot`.
-    /// `retry_ticks`: after so many ticks without an answer a question counts as lost.
+    /// For a replica on `server`, whose process has drawn the random number `boot`. A question without an
+    /// answer counts as lost after `retry_ticks`.
     pub fn new(server: u64, boot: u64, retry_ticks: u64) -> Self {
         let put_to = (0, 0, false);
         PendingReads { server, boot, counter: 0, asked: Vec::new(), age: 0, retry_ticks, put_to, put_at: 0 }
     }
 
-    /// Begins a round, while this replica knows `commit` to be committed; returns the context to ask the leader with.
+    /// Starts a round. `commit` is what this replica knows to be committed. Returns the context to ask the
+    /// leader with.
     pub fn begin(&mut self, round: u64, leader: KnownLeader, commit: u64) -> Vec<u8> {
         self.counter += 1;
         self.asked.push(Asked { counter: self.counter, round, since: self.age, commit, index: None });
@@ -57,7 +60,7 @@ impl PendingReads {
         self.context(self.counter)
     }
 
-    /// The context of the question that has to be put again, if that is so.
+    /// Context of the question to repeat now, if there is one.
     pub fn again(&mut self, leader: KnownLeader) -> Option<Vec<u8>> {
         let newest = self.asked.last().filter(|asked| asked.index.is_none())?;
         let is_due = leader != self.put_to || self.age - self.put_at >= self.retry_ticks;
@@ -73,8 +76,9 @@ impl PendingReads {
         [self.server, self.boot, counter].iter().flat_map(|part| part.to_le_bytes()).collect()
     }
 
-    /// A quorum has confirmed the leader, whose commit index was `index` when it was asked. If that is below what was committed
-    /// here by then, the leader's log lacks it: the read has no answer, and what was committed here is returned.
+    /// Handles a quorum's confirmation of the leader, whose commit index was `index` when it was asked. If
+    /// that is below what was committed here by then, the leader's log lacks it: the read gets no answer, and
+    /// the commit index of this replica is returned.
     pub fn indexed(&mut self, context: &[u8], index: u64) -> Option<u64> {
         let expected =
             [self.server, self.boot].iter().flat_map(|part| part.to_le_bytes()).collect::<Vec<_>>();
@@ -89,8 +93,8 @@ impl PendingReads {
         None
     }
 
-    /// Answers the rounds whose index this replica knows to be committed: then the log holds, up to it, what the
-    /// leader's held, and says which place that was.
+    /// Answers the rounds whose index this replica knows to be committed: up to it, the log equals the
+    /// leader's, so it yields the place.
     pub fn answer(&mut self, commit: u64, slots: &SlotIndex, out: &mut Vec<(u64, u64)>) {
         self.asked.retain(|asked| match asked.index {
             Some(index) if index <= commit || planted::is(Bug::ReadIndexNotAwaited) => {
@@ -101,7 +105,7 @@ impl PendingReads {
         });
     }
 
-    /// A step of the clock.
+    /// Ages the questions by one tick, and forgets old ones.
     pub fn tick(&mut self) {
         self.age += 1;
         let age = self.age;
@@ -157,7 +161,7 @@ mod tests {
         assert_eq!(out.len(), 1, "answered once");
     }
 
-    /// A quorum's answer is at or above all that was committed before the question, on whatever server.
+    /// A quorum's answer is at least as high as everything committed before the question, on any server.
     #[test]
     fn an_answer_below_what_was_committed_here_is_none() {
         let slots = SlotIndex::default();

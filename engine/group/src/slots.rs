@@ -1,20 +1,20 @@
-//! Which slot each entry of one local log fills: the part of the log that the merge has not passed.
+//! Which slot each entry of a local log fills, for the part of the log that the merge has not passed.
 
 use std::collections::VecDeque;
 
 use crate::batch::EntryFill;
 use crate::planted::{self, Bug};
 
-/// The slots of a local log's recent entries, by Raft index. Entries that the merge has passed are forgotten, but for
-/// the last place that they filled.
+/// Slots of a local log's recent entries, by Raft index. Of the entries that the merge has passed, only the
+/// last place remains.
 #[derive(Debug, Default)]
 pub struct SlotIndex {
-    /// The last place filled at or below `floor_index`.
+    /// Last place filled at or below `floor_index`.
     floor_place: u64,
     floor_index: u64,
-    /// The place of the entry at `floor_index`, as far as that is known: a snapshot says only which places are filled by then.
-    /// What is committed behind it fills later ones; what a deposed leader has put there, and is going to be replaced, may
-    /// not.
+    /// Place of the entry at `floor_index`, as far as it is known: a snapshot says only which places are
+    /// filled by then. Committed entries after it fill later places. Entries of a deposed leader, which will
+    /// be replaced, may not.
     least_place: u64,
     marks: VecDeque<Mark>,
     commands: usize,
@@ -32,10 +32,10 @@ struct Mark {
 }
 
 impl SlotIndex {
-    /// Notes the entry at `index`, which takes so many bytes and replaces whatever stood from there on.
+    /// Notes the entry at `index`, which takes `bytes` and replaces everything from there on.
     ///
     /// # Panics
-    /// When places do not rise along the log (`position_bijection`): a leader has filled a slot twice.
+    /// If places do not rise along the log (`position_bijection`): a leader has filled a slot twice.
     pub fn append(&mut self, index: u64, fill: &EntryFill, bytes: u64) {
         self.truncate_from(index);
         let (place, commands) = match *fill {
@@ -56,21 +56,21 @@ impl SlotIndex {
         }
     }
 
-    /// The log begins above `index`, and everything up to and including `place` is filled: the slots of a snapshot's round, and
-    /// of those before it. What is known of entries above `index` stays.
+    /// Lets the log begin above `index`, with everything up to and including `place` filled: the slots of a
+    /// snapshot's round, and of those before it. Known entries above `index` stay.
     pub fn begin_above(&mut self, index: u64, place: u64) {
         self.merged(index);
         (self.floor_index, self.floor_place) = (index, self.floor_place.max(place));
     }
 
-    /// All entries are dropped: the log is empty above `index`, see [`begin_above`](Self::begin_above).
+    /// Drops all entries. The empty log begins above `index`; see [`begin_above`](Self::begin_above).
     pub fn reset(&mut self, index: u64, place: u64) {
         self.marks.clear();
         (self.commands, self.bytes) = (0, 0);
         (self.floor_index, self.floor_place, self.least_place) = (index, place, 0);
     }
 
-    /// Forgets entries from `index` on.
+    /// Forgets the entries from `index` on.
     fn truncate_from(&mut self, index: u64) {
         while let Some(mark) = self.marks.pop_back_if(|mark| mark.index >= index) {
             self.commands -= usize::from(mark.commands);
@@ -82,7 +82,7 @@ impl SlotIndex {
         );
     }
 
-    /// The merge has passed every entry up to `index`.
+    /// Forgets the entries up to `index`, which the merge has passed.
     pub fn merged(&mut self, index: u64) {
         while let Some(mark) = self.marks.pop_front_if(|mark| mark.index <= index) {
             self.commands -= usize::from(mark.commands);
@@ -94,30 +94,30 @@ impl SlotIndex {
         self.floor_index = self.floor_index.max(index);
     }
 
-    /// The highest place of a command that the log has held, replaced ones included.
+    /// Highest place of a command that the log has held, including replaced ones.
     pub fn level(&self) -> u64 {
         self.level
     }
 
-    /// The last place that the log fills; 0 for none.
+    /// Last place that the log fills; 0 for none.
     pub fn last_place(&self) -> u64 {
         self.marks.back().map_or(self.floor_place, |mark| mark.place.max(self.floor_place))
     }
 
-    /// The last place filled at or below `index`. For an index that the merge has passed, the merge's own place: later
-    /// than asked, so a read waits for no less than it must.
+    /// Last place filled at or below `index`. For an index that the merge has passed, this is the merge's
+    /// place: later than requested, so a read waits no less than it must.
     pub fn place_at(&self, index: u64) -> u64 {
         let at = self.marks.partition_point(|mark| mark.index <= index);
         at.checked_sub(1).map_or(self.floor_place, |last| self.marks[last].place)
     }
 
-    /// The place that entries behind `index` must be above, as far as is known; see [`append`](Self::append).
+    /// Place that entries after `index` must exceed, as far as it is known; see [`append`](Self::append).
     pub fn place_before(&self, index: u64) -> u64 {
         let at = self.marks.partition_point(|mark| mark.index <= index);
         at.checked_sub(1).map_or(self.least_place, |last| self.marks[last].place)
     }
 
-    /// Entries with commands that the merge has not passed.
+    /// Number of entries with commands that the merge has not passed.
     pub fn unmerged_commands(&self) -> usize {
         self.commands
     }
@@ -127,18 +127,19 @@ impl SlotIndex {
         self.bytes
     }
 
-    /// The index that the merge has to pass for so many entries with commands to be left; 0 if there are no more of them.
+    /// Index that the merge has to pass until only this many entries with commands remain; 0 if there are no
+    /// more already.
     pub fn index_leaving(&self, entries: usize) -> u64 {
         let mut newest_first = self.marks.iter().rev().filter(|mark| mark.commands);
         newest_first.nth(entries).map_or(0, |mark| mark.index)
     }
 
-    /// Entries with commands that the merge has passed since this process started.
+    /// Number of entries with commands that the merge has passed since this process started.
     pub fn merged_commands(&self) -> u64 {
         self.merged_commands
     }
 
-    /// The unmerged ones among the entries up to `index`.
+    /// Number of unmerged entries with commands up to `index`.
     pub fn unmerged_commands_through(&self, index: u64) -> usize {
         let later = self.marks.iter().rev().take_while(|mark| mark.index > index);
         self.commands - later.filter(|mark| mark.commands).count()
@@ -167,8 +168,8 @@ mod tests {
         assert_eq!((slots.last_place(), slots.place_at(0), slots.unmerged_commands()), (1, 1, 0));
     }
 
-    /// The floor's own place may be 3, and the snapshot's round 9. A leader that has been deposed without knowing it goes on at
-    /// place 4; the entry that is committed in its place fills 10.
+    /// Say the floor fills place 3, and the snapshot's round is 9. A leader that was deposed without knowing
+    /// it continues with place 4; the entry that is committed instead fills 10.
     #[test]
     fn behind_a_snapshot_may_stand_what_a_deposed_leader_has_put_there() {
         let mut slots = SlotIndex::default();

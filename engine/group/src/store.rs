@@ -1,4 +1,4 @@
-//! The local log as raft-rs wants to see it.
+//! The local log as raft-rs sees it.
 
 use niagara_log::{HardState, LogEntry, LogStore};
 use raft::eraftpb::{ConfState, Entry, EntryType, HardState as RaftHardState, Snapshot};
@@ -9,7 +9,7 @@ use super::behind::SnapshotFloor;
 /// raft-rs's `Storage` over a group's log.
 pub(super) struct RaftStore {
     pub log: LogStore,
-    /// This server's snapshots, the older first.
+    /// This server's snapshots, the older one first.
     pub snapshots: Vec<SnapshotFloor>,
     hard_state: HardState,
     voters: Vec<u64>,
@@ -20,9 +20,9 @@ impl RaftStore {
         RaftStore { log, snapshots: Vec::new(), hard_state, voters }
     }
 
-    /// Entries without their payloads. raft-rs asks for entries in three cases: to send them, and otherwise to look at
-    /// types only (is a membership change among them?) or to count committed ones, which the driver takes from the
-    /// log by range instead.
+    /// Entries without their payloads. raft-rs requests entries to send them, and otherwise only to look at
+    /// their types (is there a membership change?) or to count committed ones, which the driver pulls from
+    /// the log by range.
     fn headers(&self, low: u64, high: u64) -> Vec<Entry> {
         let header = |index| Entry { index, term: self.log.term(index).unwrap_or(0), ..Entry::default() };
         (low..high).map(header).collect()
@@ -54,7 +54,8 @@ impl Storage for RaftStore {
         let mut read = Vec::new();
         match self.log.read(low, high - 1, max_bytes, &mut read) {
             Ok(()) => Ok(read.into_iter().map(entry_for_raft).collect()),
-            // A log that cannot be read back is a broken disk: this replica must not go on as if it were whole.
+            // A log that cannot be read means a broken disk: this replica must not continue as if it were
+            // whole.
             Err(error) => panic!("cannot read the log back: {error}"),
         }
     }
@@ -75,8 +76,9 @@ impl Storage for RaftStore {
     }
 
     fn snapshot(&self, _request_index: u64, _to: u64) -> raft::Result<Snapshot> {
-        // One that ends before the log begins would leave a gap, and one without an entry would stand for nothing. Of the
-        // others the older is named: it and whatever is newer will do, so that a transfer that was begun can go on.
+        // A snapshot that ends before the log begins would leave a gap, and one without an entry stands for
+        // nothing. Of the others, the older one is offered: anything at least as new will do, so a transfer
+        // that has started can continue.
         let will_do = self.snapshots.iter().find(|snapshot| {
             let index = snapshot.floor.entry.index;
             index > 0 && index + 1 >= self.log.first_index()
@@ -85,7 +87,7 @@ impl Storage for RaftStore {
     }
 }
 
-/// An entry of the log in raft-rs's form; the payload is shared.
+/// An entry of the log in raft-rs's form. The payload is shared.
 pub(super) fn entry_for_raft(entry: LogEntry) -> Entry {
     let entry_type = match entry.kind {
         0 => EntryType::EntryNormal,
@@ -102,7 +104,7 @@ pub(super) fn entry_for_raft(entry: LogEntry) -> Entry {
     }
 }
 
-/// An entry of raft-rs's in the form of the log; the payload is shared.
+/// An entry from raft-rs in the log's form. The payload is shared.
 pub(super) fn entry_for_log(entry: Entry) -> LogEntry {
     LogEntry {
         index: entry.index,

@@ -1,22 +1,24 @@
-//! Which messages are of no more use once a newer one to the same server has arrived.
+//! Which messages are useless once a newer one to the same server has arrived.
 //!
-//! Raft bears lost messages, and so do lanes and padding: what is dropped here is what would be repeated anyway.
+//! Raft tolerates lost messages, and so do lanes and padding: only messages that would be repeated anyway are
+//! dropped.
 
 use raft::eraftpb::{Message, MessageType};
 
 use crate::wire::Wire;
 
-/// Whether `newer` says all that `older` says which still matters. Both are for the same server, and `older` has not left.
+/// Whether `newer` says everything in `older` that still matters. Both go to the same server, and `older` has
+/// not been sent yet.
 pub fn supersedes(newer: &Wire, older: &Wire) -> bool {
     match (newer, older) {
         (Wire::Raft(newer), Wire::Raft(older)) => raft_supersedes(newer, older),
-        // What is committed is said by any later append, too.
+        // Any later append also announces the commit.
         (Wire::Raft(newer) | Wire::Notice(newer), Wire::Notice(older)) => {
             newer.msg_type == MessageType::MsgAppend
                 && newer.term >= older.term
                 && newer.commit >= older.commit
         }
-        // A lane is sent again as a whole.
+        // A lane is resent as a whole.
         (Wire::Forward(newer), Wire::Forward(older)) => {
             let (newer, older) = (&newer.span, &older.span);
             (newer.server, newer.incarnation, newer.lane) == (older.server, older.incarnation, older.lane)
@@ -34,12 +36,12 @@ fn raft_supersedes(newer: &Message, older: &Message) -> bool {
         return false;
     }
     match newer.msg_type {
-        // Entries are never dropped, nor is what they are appended to.
+        // Entries are never dropped, nor is the point that they are appended to.
         MessageType::MsgAppend => older.entries.is_empty() && newer.index >= older.index,
         MessageType::MsgAppendResponse => {
             newer.reject == older.reject && (newer.reject || newer.index >= older.index)
         }
-        // A heartbeat confirms the leader for all reads that were asked before the one that it names.
+        // A heartbeat confirms the leader for all reads that were requested before the one that it names.
         MessageType::MsgHeartbeat | MessageType::MsgHeartbeatResponse => {
             !newer.context.is_empty() || older.context.is_empty()
         }

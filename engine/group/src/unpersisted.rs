@@ -1,6 +1,7 @@
-//! What waits for this server's own disk: how much, for how long, and what may be sent only after it.
+//! What waits for this server's disk: how much, for how long, and which messages may leave only afterwards.
 //!
-//! A quorum of other servers commits without this one, so nothing else ever slows down what comes in while the disk hangs.
+//! A quorum of other servers commits without this one, so nothing else slows down what arrives while the disk
+//! hangs.
 
 use std::collections::VecDeque;
 
@@ -16,61 +17,61 @@ pub(super) struct Unpersisted {
     limit: u64,
     /// Bytes of entries in `waiting`.
     writing: u64,
-    /// Bytes of entries that raft-rs has taken, and which are in no Ready yet.
+    /// Bytes of entries that raft-rs has accepted but not handed back in a Ready.
     arriving: u64,
 }
 
 #[derive(Debug)]
 struct WaitingReady {
-    /// The Ready whose write is waited for.
+    /// Number of the Ready that is being written.
     write: u64,
-    /// The last Ready behind it that needs no write of its own.
+    /// Number of the last Ready after it that needs no write of its own.
     through: u64,
     /// Bytes of its entries.
     bytes: u64,
-    /// When it was handed over, in ticks.
+    /// When it was handed to the disk, in ticks.
     since: u64,
     voted: bool,
     messages: Vec<Message>,
 }
 
 impl Unpersisted {
-    /// `limit`: bytes of entries that may wait.
+    /// `limit` is the most bytes of entries that may wait.
     pub fn new(limit: usize) -> Self {
         Unpersisted { waiting: VecDeque::new(), limit: limit as u64, writing: 0, arriving: 0 }
     }
 
-    /// Bytes of entries that wait.
+    /// Bytes of entries that wait for the disk.
     pub fn bytes(&self) -> u64 {
         self.writing + self.arriving
     }
 
-    /// Bytes of entries that raft-rs has been given and has not handed back in a Ready.
+    /// Bytes of entries that raft-rs has accepted but not handed back in a Ready.
     pub fn arriving(&self) -> u64 {
         self.arriving
     }
 
-    /// Whether a leader had better cut no more entries.
+    /// Whether a leader should stop cutting entries.
     pub fn is_full(&self) -> bool {
         self.bytes() >= self.limit && !planted::is(Bug::DiskQueueUnbounded)
     }
 
-    /// Whether a follower has room for so many bytes more. What is larger than all the room is taken alone.
+    /// Whether a follower has room for `bytes` more. An entry larger than the limit is accepted on its own.
     pub fn has_room_for(&self, bytes: u64) -> bool {
         self.bytes() == 0 || self.bytes() + bytes <= self.limit || planted::is(Bug::DiskQueueUnbounded)
     }
 
-    /// Raft has been given entries of so many bytes.
+    /// Notes that raft-rs was given entries of `bytes`.
     pub fn arrived(&mut self, bytes: u64) {
         self.arriving += bytes;
     }
 
-    /// Nothing is on its way to a Ready any more.
+    /// Notes that raft-rs has handed everything back in Readys.
     pub fn all_handed_over(&mut self) {
         self.arriving = 0;
     }
 
-    /// A Ready is handed to the disk.
+    /// Notes a Ready that was handed to the disk.
     pub fn push(&mut self, ready: u64, entries: &[LogEntry], voted: bool, messages: Vec<Message>, now: u64) {
         let bytes = entries.iter().map(LogEntry::memory_bytes).sum();
         self.writing += bytes;
@@ -84,10 +85,11 @@ impl Unpersisted {
         });
     }
 
-    /// A Ready that needs no write of its own follows what waits. Gives its messages back if nothing does.
+    /// Queues a Ready that needs no write of its own behind what waits. Returns its messages if nothing
+    /// waits.
     ///
-    /// A disk that hangs may be followed by any number of these, so what the later messages make superfluous goes: every
-    /// answer says all that the one before has said.
+    /// Any number of these may queue behind a disk that hangs, so messages that a later one makes redundant
+    /// are dropped: every answer says all that the previous one said.
     pub fn follow(&mut self, ready: u64, messages: Vec<Message>) -> Result<(), Vec<Message>> {
         let Some(last) = self.waiting.back_mut() else { return Err(messages) };
         last.through = ready;
@@ -101,13 +103,13 @@ impl Unpersisted {
         Ok(())
     }
 
-    /// Whether a vote or a term is among what waits.
+    /// Whether a vote or a term is waiting.
     pub fn has_vote(&self) -> bool {
         self.waiting.iter().any(|waiting| waiting.voted)
     }
 
-    /// Everything up to the write of this Ready is durable. The last Ready that nothing stands before any more, if there
-    /// is a new one, and the messages that may be sent.
+    /// Notes that everything up to the write of this Ready is durable. Returns the last Ready that waits for
+    /// nothing any more, if there is a new one, and the messages that may leave.
     pub fn persisted(&mut self, ready: u64) -> Option<(u64, Vec<Message>)> {
         let mut done = None;
         let mut messages = Vec::new();
@@ -119,7 +121,7 @@ impl Unpersisted {
         done.map(|through| (through, messages))
     }
 
-    /// For how many ticks the oldest write has been waited for.
+    /// Ticks for which the oldest write has been waiting.
     pub fn waits_for(&self, now: u64) -> u64 {
         self.waiting.front().map_or(0, |oldest| now - oldest.since)
     }
@@ -136,7 +138,7 @@ fn is_said_again(earlier: &Message, later: &Message) -> bool {
     }
 }
 
-/// About what entries take while they wait.
+/// Approximate memory of entries while they wait, in bytes.
 pub(super) fn bytes_of(entries: &[Entry]) -> u64 {
     entries.iter().map(|entry| LogEntry::bytes_in_memory(&entry.context, &entry.data)).sum()
 }

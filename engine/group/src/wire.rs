@@ -1,9 +1,9 @@
-//! The messages between servers, on one group's links.
+//! Messages between servers on one group's links.
 //!
-//! Raft's messages are written in a codec of our own rather than as protobuf: payloads stay [`Bytes`] from the
-//! socket that they came from to the sockets and files that they go to, and foreign bytes meet no parser but this one.
-//! A body starts with one byte that says which message it is; integers are little-endian. Consecutive entries carry
-//! no index: the first follows the message's own.
+//! Raft's messages have a codec of our own instead of protobuf: payloads stay [`Bytes`] from the socket that
+//! they arrive on to the sockets and files that they go to, and foreign bytes meet no parser but this one. A
+//! body starts with one byte for the kind of message; integers are little-endian. Consecutive entries carry
+//! no index: the first one follows the message's own.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use niagara_net::Frame;
@@ -13,8 +13,8 @@ use raft::eraftpb::{Entry, EntryType, Message, MessageType};
 use crate::batch::{MalformedBatch, SubBatch, put_sub_batch_head, read_sub_batch};
 use crate::digest_mark::DigestMark;
 
-/// Payloads from this size on go to the socket as they are; smaller ones are copied behind their headers, since
-/// one more element in a vectored write costs about as much as copying this many bytes.
+/// Payloads of at least this size go to the socket as they are. Smaller ones are copied behind their headers,
+/// since another element in a vectored write costs about as much as copying this many bytes.
 const SHARE_FROM: usize = 4 << 10;
 
 const TAG_RAFT: u8 = 1;
@@ -29,39 +29,40 @@ const TAG_DIGESTS: u8 = 8;
 const FLAG_REJECT: u8 = 1;
 const ENTRY_HEAD: usize = 15;
 
-/// One message between two servers' replicas of a group.
+/// A message between two servers' replicas of a group.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Wire {
-    /// A message of Raft's own.
+    /// One of Raft's own messages.
     Raft(Box<Message>),
-    /// An append of Raft's without entries that says what is committed: the receiver does not acknowledge it.
+    /// One of Raft's appends, without entries, that announces a commit. The receiver does not acknowledge it.
     Notice(Box<Message>),
     /// Commands for the leader to append, on behalf of the sender's clients.
     Forward(SubBatch),
-    /// The receiver of commands could not append them: it does not lead, or is full.
+    /// The sender could not append forwarded commands: it does not lead, or is full.
     Nack {
-        /// The attempt of the refused commands.
+        /// Attempt of the refused commands.
         attempt: u32,
     },
-    /// The receiver's log ends before the sender's begins: it needs a snapshot. The sender leads, and has one.
+    /// The receiver's log ends before the sender's begins, so it needs a snapshot. The sender leads, and has
+    /// one.
     Snapshot {
-        /// The sender's term.
+        /// Term of the sender.
         term: u64,
-        /// The round of its newest snapshot.
+        /// Round of its snapshot.
         round: u64,
     },
     /// The sender's merge waits for this group while it holds a command at `level`.
     PadRequest {
-        /// The place to pad to.
+        /// Place to pad to.
         level: u64,
     },
-    /// The sender is where this group's leadership belongs, and is ready for it.
+    /// The sender should lead this group, and is ready to.
     Claim,
-    /// The digests that the sender keeps of what it has executed, in the order of their positions.
+    /// Digests of what the sender has executed, by rising position.
     Digests(Vec<DigestMark>),
 }
 
-/// Bytes that are no message.
+/// Bytes that are not a message; says what is wrong with them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("malformed message: {0}")]
 pub struct MalformedMessage(pub &'static str);
@@ -72,7 +73,7 @@ impl From<MalformedBatch> for MalformedMessage {
     }
 }
 
-/// Gathers a frame's parts: a scratch buffer for heads and small payloads, and large payloads as they are.
+/// Collects a frame's parts: headers and small payloads in a scratch buffer, large payloads as they are.
 struct FrameParts {
     done: Vec<Bytes>,
     scratch: BytesMut,
@@ -100,7 +101,7 @@ impl FrameParts {
 }
 
 impl Wire {
-    /// The message as a frame.
+    /// Encodes the message as a frame.
     pub fn encode(&self) -> Frame {
         let mut parts =
             FrameParts { done: Vec::new(), scratch: BytesMut::with_capacity(self.scratch_bytes()) };
@@ -134,7 +135,7 @@ impl Wire {
         parts.frame()
     }
 
-    /// Reads a frame's body. Payloads share its buffer.
+    /// Parses a frame's body. Payloads share its buffer.
     pub fn decode(body: &Bytes) -> Result<Wire, MalformedMessage> {
         let mut input = Reader { body, at: 0 };
         let wire = match input.u8()? {
@@ -165,17 +166,17 @@ impl Wire {
             _ => return Err(MalformedMessage("unknown tag")),
         };
         if input.at != body.len() {
-            return Err(MalformedMessage("bytes behind the message"));
+            return Err(MalformedMessage("bytes after the message"));
         }
         Ok(wire)
     }
 
-    /// Whether a frame's body is that of a [`Forward`](Wire::Forward), if it is a message at all.
+    /// Whether a frame's body is a [`Forward`](Wire::Forward), if it is a message at all.
     pub fn is_forward(body: &[u8]) -> bool {
         body.first() == Some(&TAG_FORWARD)
     }
 
-    /// The type of the Raft message that a frame's body is, if it is one at all.
+    /// Type of the Raft message in a frame's body; `None` if it is something else.
     pub fn raft_type(body: &[u8]) -> Option<MessageType> {
         match body {
             [TAG_RAFT, code, ..] => type_of(*code).ok(),
@@ -183,7 +184,7 @@ impl Wire {
         }
     }
 
-    /// About how many bytes it takes, on the wire and until then in memory.
+    /// Approximate size on the wire, and in memory until then, in bytes.
     pub fn bytes(&self) -> usize {
         let large = |bytes: &Bytes| if bytes.len() < SHARE_FROM { 0 } else { bytes.len() };
         let shared = match self {
@@ -208,8 +209,8 @@ impl Wire {
     }
 }
 
-/// The types that may cross the network in Raft's form; the others are a replica's own business, and a snapshot goes as
-/// [`Wire::Snapshot`].
+/// Code of a type that may cross the network in Raft's form. The other types are a replica's own business,
+/// and a snapshot travels as [`Wire::Snapshot`].
 fn type_code(kind: MessageType) -> Option<u8> {
     let code = match kind {
         MessageType::MsgAppend => 1,
@@ -245,7 +246,7 @@ fn type_of(code: u8) -> Result<MessageType, MalformedMessage> {
     })
 }
 
-/// Whether a message of Raft's may leave this server in that form.
+/// Whether one of Raft's messages may leave this server in that form.
 pub fn crosses_the_network(kind: MessageType) -> bool {
     type_code(kind).is_some()
 }
@@ -310,7 +311,7 @@ fn decode_raft(input: &mut Reader<'_>) -> Result<Message, MalformedMessage> {
     if message.index.checked_add(count as u64).is_none() {
         return Err(MalformedMessage("index out of range"));
     }
-    // What is not an append says nothing by its own index about its entries (a read's context travels as an entry).
+    // In other messages, the index says nothing about the entries (a read's context travels as an entry).
     let consecutive = message.msg_type == MessageType::MsgAppend;
     let mut entries = Vec::with_capacity(count);
     let mut lengths = Vec::with_capacity(count);

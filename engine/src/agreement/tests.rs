@@ -2,7 +2,7 @@ use super::*;
 
 const MEMBERS: [u64; 3] = [1, 2, 3];
 
-/// A server of three with digests at some positions; its state's are the log's.
+/// One of three servers, with digests at some positions; those of its state equal those of its log.
 fn server(server: u64, digests: &[(u64, &str)]) -> Status {
     let digest = |&(position, value): &(u64, &str)| Digest {
         position,
@@ -52,7 +52,7 @@ fn states_that_differ_behind_equal_logs_are_a_difference() {
     assert_eq!(found, Agreement::Differ { position: 16, of: DigestOf::State, digests });
 }
 
-/// A difference is one whoever else is missing.
+/// A difference counts, whichever other servers are missing.
 #[test]
 fn a_difference_goes_before_what_is_unknown() {
     let statuses = [server(1, &[(8, "a")]), server(2, &[(8, "b")])];
@@ -73,7 +73,7 @@ fn whom_nobody_has_compared_is_unknown() {
     assert_eq!(unknown(&all(three(&[(8, "a")])), 1), Unknown::Unreachable(1));
     assert_eq!(unknown(&all(three(&[])), 0), Unknown::NothingExecuted(3));
     assert_eq!(unknown(&all(three(&[(7, "a")])), 0), Unknown::NothingShared([1, 3]));
-    // The same server under two addresses is one server.
+    // One server under two addresses counts once.
     assert_eq!(unknown(&[one.clone(), one.clone()], 0), Unknown::Missing(vec![2, 3]));
     let mut older = three(&[(8, "a")]);
     older.digests[0].state = None;
@@ -97,7 +97,7 @@ fn a_server_by_itself_has_nobody_to_differ_from() {
     assert_eq!(of(&[alone]), Agreement::Agree { position: 8 });
 }
 
-/// State machines need not have a digest of their state.
+/// State machines need not have a digest.
 #[test]
 fn logs_alone_are_compared_where_nobody_tells_its_state() {
     let mut statuses = MEMBERS.map(|id| server(id, &[(8, "a")]));

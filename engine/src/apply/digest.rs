@@ -1,24 +1,26 @@
-//! Rolling digests of the global log and of the state it has led to, kept at positions that any two servers share.
+//! Rolling digests of the global log and the resulting state, kept at positions that any two servers have in
+//! common.
 
 use bytes::{Buf, BufMut};
 use niagara_group::digest_mark::{DigestMark, put_state, take_state};
 use niagara_sequencer::GlobalPosition;
 
-/// The digests of everything up to the current position, and those at some positions before.
+/// Digests up to the current position, and those at some earlier positions.
 ///
-/// Per power of two that has been passed: its first multiple, which is the power itself, and its last two. Two servers less
-/// than 2^k positions apart share one of the last ones, once both have passed the first of them; and any two that have executed
-/// anything share the first multiple of the greatest power that both have passed. So a server is always compared up to half of
-/// what it has executed at least, with a few dozen numbers (`global_prefix`, `equal_states`).
+/// For each power of two, three are kept: at the power itself, and at its last two multiples. Two servers
+/// less than 2^k positions apart share one of the last multiples of 2^k, once both have passed the power. And
+/// any two servers that have executed anything share the greatest power that both have passed. So a few dozen
+/// numbers suffice to compare a server with any other up to at least half of what it has executed
+/// (`global_prefix`, `equal_states`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Digests {
     log: u64,
     state: Option<u64>,
-    /// By power.
+    /// Marks by power.
     powers: Vec<Multiples>,
 }
 
-/// The marks at multiples of one power of two.
+/// Marks at multiples of one power of two.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Multiples {
     newest: DigestMark,
@@ -32,24 +34,24 @@ impl Multiples {
     }
 }
 
-/// Powers of two that a position can have passed.
+/// Number of powers of two that a position can have passed.
 const POWERS: usize = DigestMark::MOST / 3;
 
 impl Digests {
-    /// Commands stand at `position`; `content` is a checksum of them and of what was decided about them, and `state` the digest
-    /// of the state behind them.
+    /// Adds the commands at `position`. `content` is a checksum of them and of what was decided about them;
+    /// `state` is the digest of the state after them.
     pub fn commands(&mut self, position: GlobalPosition, content: u64, state: Option<u128>) {
         self.log = mix(mix(self.log ^ position.get()) ^ content);
         self.state = state.map(fold);
         self.mark(position.get(), position.get());
     }
 
-    /// No-ops stand at `count` positions from `first` on. They leave the digests as they are.
+    /// Adds no-ops at `count` positions from `first` on. They leave the digests as they are.
     pub fn noops(&mut self, first: GlobalPosition, count: u64) {
         self.mark(first.get(), first.get() + count - 1);
     }
 
-    /// The state was read from a snapshot that says these digests: what it says of the state must be true.
+    /// Whether a state read from a snapshot has the digest that these digests record.
     pub(crate) fn agrees_with(&self, state: Option<u128>) -> bool {
         match (self.state, state.map(fold)) {
             (Some(said), Some(found)) => said == found,
@@ -57,7 +59,7 @@ impl Digests {
         }
     }
 
-    /// A state was read whose digest a snapshot of the first version does not say.
+    /// Records the digest of a state read from a snapshot of format version 1, which holds none.
     pub(crate) fn restored(&mut self, position: GlobalPosition, state: Option<u128>) {
         if self.state.is_none() {
             self.state = state.map(fold);
@@ -92,8 +94,8 @@ impl Digests {
         }
     }
 
-    /// The digests as they were at an earlier position, behind which there have been no-ops only. Marks that have gone since are
-    /// not brought back.
+    /// Digests as of an earlier position that only no-ops have followed. Marks dropped since then are not
+    /// restored.
     pub(crate) fn without_noops_after(&self, position: GlobalPosition) -> Digests {
         let mut digests = self.clone();
         let later = |mark: &DigestMark| mark.position > position.get();
@@ -111,7 +113,8 @@ impl Digests {
         digests
     }
 
-    /// The digests in a snapshot: those of the present, the number of powers, and per power three marks.
+    /// Encodes the digests for a snapshot: the current ones, the number of powers, and three marks for each
+    /// power.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.put_u64_le(self.log);
         put_state(out, self.state);
@@ -121,7 +124,7 @@ impl Digests {
         }
     }
 
-    /// Reads what [`encode`](Self::encode) wrote.
+    /// Parses what [`encode`](Self::encode) wrote.
     pub(crate) fn decode(input: &mut &[u8]) -> Option<Digests> {
         let (log, state) = (input.try_get_u64_le().ok()?, take_state(input)?);
         let powers = usize::from(input.try_get_u8().ok()?);
@@ -139,8 +142,8 @@ impl Digests {
         Some(Digests { log, state, powers })
     }
 
-    /// Reads the digests of a snapshot of the first version of its format: the log's alone, at the last two multiples of all 64
-    /// powers.
+    /// Parses the digests in a snapshot of format version 1: the log's alone, at the last two multiples of
+    /// all 64 powers.
     pub(crate) fn decode_first_version(input: &mut &[u8]) -> Option<Digests> {
         let mut digests = Digests { log: input.try_get_u64_le().ok()?, ..Digests::default() };
         let mut mark = || {
@@ -158,17 +161,17 @@ impl Digests {
         Some(digests)
     }
 
-    /// The digest of the log, all of it so far.
+    /// Digest of the whole log so far.
     pub fn value(&self) -> u64 {
         self.log
     }
 
-    /// The digest of the present state.
+    /// Digest of the current state.
     pub fn state(&self) -> Option<u64> {
         self.state
     }
 
-    /// What is kept, oldest first.
+    /// The kept digests, by rising position.
     pub fn kept(&self) -> Vec<DigestMark> {
         let marks = self.powers.iter().flat_map(Multiples::all);
         let mut kept: Vec<DigestMark> = marks.filter(|mark| mark.position > 0).collect();
@@ -182,7 +185,7 @@ fn fold(wide: u128) -> u64 {
     mix(mix(wide as u64) ^ (wide >> 64) as u64)
 }
 
-/// A bijective mixing of 64 bits (the finaliser of MurmurHash3, public domain constants).
+/// Mixes 64 bits bijectively (the finalizer of MurmurHash3; its constants are in the public domain).
 fn mix(mut bits: u64) -> u64 {
     bits ^= bits >> 33;
     bits = bits.wrapping_mul(0xff51_afd7_ed55_8ccd);

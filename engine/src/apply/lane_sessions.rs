@@ -1,14 +1,14 @@
-//! Which commands of which lane have been executed: what makes retries harmless.
+//! Client sessions, one for each lane: which commands have been executed. They make retries harmless.
 //!
-//! Replicated state: every server decides by the same rules, from the same log, so all decide the same. One number per
-//! lane suffices, since a lane numbers its commands without gaps and they are executed in order.
+//! This is replicated state: every server applies the same rules to the same log, so all decide alike. One
+//! number per lane suffices, since a lane numbers its commands without gaps and they are executed in order.
 
 use bytes::{Buf, BufMut};
 use niagara_group::batch::Span;
 
 use crate::planted::{self, Bug};
 
-/// The number of the next command to execute, per server and lane. Rows exist for members only.
+/// Number of the next command to execute, by server and lane. Only members have rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaneSessions {
     lanes: usize,
@@ -22,24 +22,24 @@ struct Row {
     next: Vec<u64>,
 }
 
-/// What is to be done with a sub-batch.
+/// What to do with a sub-batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Execute it from command number `skip` (zero-based) on; those before have been executed.
+    /// Execute it without the first `skip` commands, which have been executed already.
     Execute {
-        /// How many commands at the front to pass over.
+        /// Number of commands to skip at the front.
         skip: u32,
     },
-    /// Executed before, all of it: a retry's other copy.
+    /// All of it has been executed: another copy of a retry.
     Duplicate,
-    /// Commands before it are missing: skip it whole. Its origin sends it again, behind what is missing.
+    /// Commands before it are missing: skip all of it. Its origin will resend it after the missing ones.
     Gap,
-    /// From a life of its server that has ended, or from no member: skip it.
+    /// It comes from an earlier life of its server, or not from a member: skip it.
     Stale,
 }
 
 impl LaneSessions {
-    /// The sessions of a cluster whose log is empty.
+    /// Sessions of a cluster with an empty log.
     ///
     /// ```
     /// use niagara_engine::apply::{LaneSessions, Verdict};
@@ -55,7 +55,7 @@ impl LaneSessions {
         LaneSessions { lanes: usize::from(lanes), rows: servers.iter().map(row).collect() }
     }
 
-    /// This server's incarnation, and the number of the next command to execute in each of its lanes.
+    /// Incarnation of this server, and the number of the next command to execute in each of its lanes.
     pub fn lanes_of(&self, server: u64) -> Option<(u64, &[u64])> {
         let row = self.rows.iter().find(|row| row.server == server)?;
         Some((row.incarnation, &row.next))
@@ -66,7 +66,8 @@ impl LaneSessions {
         self.rows.iter().map(|row| row.server)
     }
 
-    /// The sessions in a snapshot: the number of rows (4 bytes), then per row server, incarnation, and the lanes' next numbers.
+    /// Encodes the sessions for a snapshot: the number of rows (4 bytes), then for each row its server,
+    /// incarnation, and the next number of each lane.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.put_u32_le(self.rows.len() as u32);
         for row in &self.rows {
@@ -74,7 +75,7 @@ impl LaneSessions {
         }
     }
 
-    /// Reads what [`encode`](Self::encode) wrote.
+    /// Parses what [`encode`](Self::encode) wrote.
     pub(crate) fn decode(input: &mut &[u8], lanes: u16) -> Option<LaneSessions> {
         let lanes = usize::from(lanes);
         let rows = input.try_get_u32_le().ok()? as usize;
@@ -91,7 +92,7 @@ impl LaneSessions {
         Some(LaneSessions { lanes, rows })
     }
 
-    /// Decides on a sub-batch, and notes its commands as executed if they are to be.
+    /// Decides on a sub-batch. Commands that are to be executed count as executed afterwards.
     pub fn admit(&mut self, span: &Span) -> Verdict {
         let Some(row) = self.rows.iter_mut().find(|row| row.server == span.server) else {
             return Verdict::Stale;
@@ -104,7 +105,7 @@ impl LaneSessions {
             return Verdict::Stale;
         }
         if span.incarnation > row.incarnation {
-            // The server has started anew: its lanes count from 1 again.
+            // The server has restarted: its lanes count from 1 again.
             row.incarnation = span.incarnation;
             row.next.fill(1);
         }

@@ -1,4 +1,4 @@
-//! Execution of the global log: what is executed, what was executed already, and how two servers compare what they have come to.
+//! Execution of the global log: which commands to execute, and digests that compare the results of servers.
 
 mod digest;
 mod lane_sessions;

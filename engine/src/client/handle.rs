@@ -1,4 +1,4 @@
-//! A handle on a running engine.
+//! A handle to a running engine.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -15,7 +15,7 @@ use crate::read_gate::ReadSink;
 use crate::state_machine::StateMachine;
 use crate::status::Status;
 
-/// A handle on a running [`Engine`](crate::Engine), for any thread.
+/// A handle to a running [`Engine`](crate::Engine). Clone it, and use it on any thread.
 ///
 /// See [`Engine`](crate::Engine) for an example.
 pub struct Client<S: StateMachine> {
@@ -33,10 +33,11 @@ impl<S: StateMachine> Client<S> {
         Client { shared }
     }
 
-    /// Proposes a command. Its ticket tells the outcome, at the latest when the configured deadline has passed.
+    /// Proposes a command. The ticket resolves to its outcome when that is known, or when the configured
+    /// deadline has passed.
     ///
-    /// Commands of one thread may be executed in another order than they were proposed, unless it waits for each;
-    /// a [`Port`] keeps an order.
+    /// Commands of one thread may be executed in another order than they were proposed, unless the thread
+    /// waits for each. A [`Port`](crate::Port) preserves an order.
     pub fn propose(&self, command: Bytes) -> Result<Ticket<S::Reply>, Refused> {
         let cell = Arc::new(TicketCell::new());
         let sink: Arc<dyn Sink<S::Reply>> = Arc::<TicketCell<S::Reply>>::clone(&cell);
@@ -45,7 +46,7 @@ impl<S: StateMachine> Client<S> {
         Ok(Ticket(cell))
     }
 
-    /// Begins a read. Its ticket hands out the state machine's reader when the state is fresh enough.
+    /// Starts a read. The ticket resolves to the state machine's reader when the state is fresh enough.
     pub fn read(&self, consistency: Consistency) -> ReadTicket<S::Reader> {
         let cell = Arc::new(ReadCell::new());
         let sink: Arc<dyn ReadSink> = Arc::<ReadCell>::clone(&cell);
@@ -55,7 +56,7 @@ impl<S: StateMachine> Client<S> {
         ReadTicket { cell, reader: self.shared.reader.clone() }
     }
 
-    /// The state machine's reader, as it is: for weak reads.
+    /// The state machine's reader, without waiting: a weak read.
     pub fn reader(&self) -> S::Reader {
         self.shared.reader.clone()
     }
@@ -65,35 +66,36 @@ impl<S: StateMachine> Client<S> {
         GlobalPosition::new(self.shared.progress.applied.load(SeqCst))
     }
 
-    /// What this server says about itself.
+    /// This server's current status.
     pub fn status(&self) -> Status {
         self.shared.status()
     }
 
-    /// Asks for a snapshot of this server's state as soon as can be, whatever has been written since the last one. It is made
-    /// beside everything else: [`Status::snapshot`] says how it stands. If nothing has changed since the last one, there is
+    /// Requests a snapshot of this server's state as soon as possible, however little has been written since
+    /// the last one. Taking it holds up nothing; [`Status::snapshot`] reports its progress. Does nothing if
+    /// nothing has changed since the last snapshot.
     /// nothing to do.
     pub fn snapshot(&self) {
         self.shared.snapshot();
     }
 
-    /// Whether every group has a leader that this server knows of.
+    /// Whether this server knows a leader of every group.
     pub fn has_quorum(&self) -> bool {
         self.shared.progress.groups.iter().all(|group| group.leader.load(SeqCst) != 0)
     }
 
-    /// Whether this server knows that it and others have executed different things: then it answers no strong or at-least read
-    /// and takes no command. [`Status::diverged`] says why.
+    /// Whether this server knows that it has diverged from others. Then it refuses
+    /// commands, and strong and at-least reads fail. [`Status::diverged`] says why.
     pub fn is_diverged(&self) -> bool {
         self.shared.progress.divergence.is_diverged()
     }
 
-    /// Appends all metrics in Prometheus' text format.
+    /// Appends all metrics in Prometheus's text format.
     pub fn encode_metrics(&self, out: &mut String) {
         self.shared.metrics.encode(out).expect("writing to a string does not fail");
     }
 
-    /// Adds metrics of the embedding program's own.
+    /// Registers metrics of the embedding program.
     pub fn register_metrics(&self, with: impl FnOnce(&mut Registry)) {
         self.shared.metrics.register(with);
     }

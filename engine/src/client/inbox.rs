@@ -1,4 +1,4 @@
-//! Where a port's completions arrive: filled by the engine's threads, emptied by the port's.
+//! Where a port's completions arrive: the engine's threads fill it, the port's thread empties it.
 
 use std::mem;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use crate::planted::{self, Bug};
 use crate::read_gate::ReadSink;
 use crate::sync::{AtomicBool, Mutex, Ordering::SeqCst};
 
-/// Wakes a port's thread out of its own kind of sleep, such as a poll of sockets.
+/// Wakes a port's thread from whatever it sleeps on, such as a poll of its sockets.
 pub trait Wake: Send + Sync {
-    /// Called only while the thread has said that it sleeps.
+    /// Called only if the thread has announced that it sleeps.
     fn wake(&self);
 }
 
-/// What has arrived, and whether the port's thread has to be woken for it.
+/// Completions that have arrived, and whether to wake the port's thread for them.
 pub(crate) struct Inbox<R> {
     arrived: Mutex<Vec<Completion<R>>>,
     has_arrived: AtomicBool,
@@ -27,13 +27,13 @@ pub(crate) struct Inbox<R> {
 }
 
 impl<R> Inbox<R> {
-    /// An empty one, of a thread that is awake.
+    /// An empty inbox, whose thread is awake.
     pub fn new(wake: Arc<dyn Wake>) -> Self {
         let has_arrived = AtomicBool::new(false);
         Inbox { arrived: Mutex::default(), has_arrived, sleeps: SleepFlag::new(), wake }
     }
 
-    /// Takes completions in, and may leave other memory in their place.
+    /// Takes all completions. May leave another buffer in place of theirs.
     pub fn arrive(&self, completions: &mut Vec<Completion<R>>) {
         append(completions, &mut self.arrived.lock());
         self.has_arrived.store(true, SeqCst);
@@ -42,7 +42,8 @@ impl<R> Inbox<R> {
         }
     }
 
-    /// Takes what has come, in the order in which it came. The flag falls before: what comes meanwhile raises it again.
+    /// Moves the completions to `out` in order of arrival. The flag is cleared first, so whatever arrives
+    /// meanwhile sets it again.
     pub fn collect(&self, out: &mut Vec<Completion<R>>) {
         if planted::is(Bug::InboxEmptiedBeforeSaid) {
             append(&mut self.arrived.lock(), out);
@@ -52,7 +53,7 @@ impl<R> Inbox<R> {
         }
     }
 
-    /// The thread is about to sleep; `false` if it must not, for something has come.
+    /// Announces that the thread is about to sleep; `false` if it must not, since something has arrived.
     pub fn may_sleep(&self) -> bool {
         if planted::is(Bug::InboxLookedAtTooEarly) {
             let none = !self.has_arrived.load(SeqCst);
@@ -63,18 +64,18 @@ impl<R> Inbox<R> {
         !self.has_arrived.load(SeqCst)
     }
 
-    /// Whether something has come, for a thread that is not about to sleep.
+    /// Whether something has arrived, for a thread that is not about to sleep.
     pub fn has_arrived(&self) -> bool {
         self.has_arrived.load(SeqCst)
     }
 
-    /// The thread does not sleep any more.
+    /// Announces that the thread is awake.
     pub fn awake(&self) {
         self.sleeps.retract();
     }
 }
 
-/// Appends all. Where there is nothing to append to, memory changes hands rather than contents.
+/// Moves all elements to the end of `to`. If `to` is empty, the buffers are swapped instead.
 fn append<T>(from: &mut Vec<T>, to: &mut Vec<T>) {
     if to.is_empty() {
         mem::swap(from, to);

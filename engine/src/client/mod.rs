@@ -2,8 +2,8 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `handle.rs` | a handle on a running engine, for any thread |
-//! | `ticket.rs` | what stands for an outcome that is to come |
+//! | `handle.rs` | a handle to a running engine, for any thread |
+//! | `ticket.rs` | a future outcome |
 //! | `port.rs`, `inbox.rs` | commands and reads of a thread that handles many, and where their outcomes arrive |
 //! | `shared.rs` | what callers' threads share with the engine's |
 

@@ -1,4 +1,4 @@
-//! The batch interface for a thread that serves many callers, such as a front end's.
+//! The batch interface, for a thread that serves many callers, such as a front end's.
 
 use std::mem;
 use std::sync::Arc;
@@ -16,10 +16,12 @@ use crate::planted::{self, Bug};
 use crate::read_gate::ReadSink;
 use crate::state_machine::StateMachine;
 
-/// Commands and reads in, completions out, in batches: stage with [`propose`](Port::propose) and [`read`](Port::read),
-/// hand over once per turn with [`flush`](Port::flush), take what has come with [`collect`](Port::collect).
+/// Takes commands and reads and returns completions, in batches: stage with [`propose`](Port::propose) and
+/// [`read`](Port::read), submit once per turn with [`flush`](Port::flush), and fetch completions with
+/// [`collect`](Port::collect).
 ///
-/// Every accepted command, and every read that is not answered at once, ends in exactly one [`Completion`].
+/// Every accepted command, and every read that cannot be answered at once, ends in exactly one
+/// [`Completion`].
 ///
 /// ```
 /// # use niagara_engine::{example, Completion, Consistency, Wake};
@@ -53,27 +55,28 @@ pub struct Port<S: StateMachine> {
     refused: Vec<Completion<S::Reply>>,
 }
 
-/// Commands of a turn for one lane.
+/// Commands that a turn has staged for one lane.
 #[derive(Default)]
 struct Staged {
     pieces: Vec<Piece>,
     tokens: Vec<u64>,
     bytes: usize,
-    /// How much there was in the last turn: the next one will need about as much room.
+    /// Bytes and tokens of the last turn: the next one will need about as much room.
     last_bytes: usize,
     last_tokens: usize,
 }
 
-/// A turn's commands get so much room at once at most, so that one large turn does not make each small one after it large.
+/// The most bytes to reserve at the start of a turn, so that one large turn does not make every later one
+/// large.
 const ROOM_BYTES: usize = 64 << 10;
 
-/// Small commands of a turn are handed over in pieces of about this size, or that of an entry if it is less: a lane makes no
-/// sub-batch, and so no entry, that is larger than an entry is to be and one of these.
+/// Small commands of a turn are submitted in pieces of about this size, or of an entry's if that is less. So
+/// no sub-batch, and no entry, exceeds an entry's configured size by more than one piece.
 const PIECE_BYTES: usize = MOST_PIECE_BYTES - LONE_COMMAND_BYTES - 5;
 
 impl<S: StateMachine> Client<S> {
-    /// A port for a thread that handles many commands and reads per turn; `wake` is called when completions have come
-    /// and the thread has said that it sleeps.
+    /// Creates a port for a thread that handles many commands and reads per turn. `wake` is called when
+    /// completions arrive after the thread has announced that it sleeps.
     pub fn port(&self, wake: Arc<dyn Wake>) -> Port<S> {
         Port::new(Arc::clone(&self.shared), wake)
     }
@@ -96,21 +99,22 @@ impl<S: StateMachine> Port<S> {
         }
     }
 
-    /// The lane that new commands should take now. Commands in one lane are executed in the order proposed, so a caller
-    /// that wants an order stays with a lane while any of its commands there has no outcome (one that ended
-    /// [`Unknown`](Completion::Unknown) has none).
+    /// The best lane for new commands now. Commands in one lane are executed in the order proposed. So a
+    /// caller that needs an order must stay with a lane while any of its commands there has no outcome
+    /// ([`Unknown`](Completion::Unknown) does not count as one).
     pub fn choose_lane(&self) -> LaneId {
         self.shared.choose_lane()
     }
 
-    /// The lanes whose groups are led by this server, for a caller that shares its commands out itself. Where every server has
-    /// as many commands as its groups can take, those of other servers' groups would only be forwarded in vain.
+    /// Lanes whose groups this server leads, for a caller that distributes its commands itself. If every
+    /// server has as many commands as its groups can take, forwarding them to other servers' groups gains
+    /// nothing.
     pub fn lanes_led_here(&self) -> impl Iterator<Item = LaneId> + use<'_, S> {
         let groups = (0..).zip(&self.shared.progress.groups);
         groups.filter(|(_, group)| group.leads.load(SeqCst)).map(|(lane, _)| LaneId(lane))
     }
 
-    /// Stages a command; it is copied.
+    /// Stages a copy of a command.
     pub fn propose(&mut self, lane: LaneId, token: u64, command: &[u8]) -> Result<(), Refused> {
         if command.len() >= LONE_COMMAND_BYTES {
             return self.propose_shared(lane, token, Bytes::copy_from_slice(command));
@@ -135,8 +139,8 @@ impl<S: StateMachine> Port<S> {
         Ok(())
     }
 
-    /// Stages a command; if it is large (32 KiB or more) its buffer is used as it is, all the way to the sockets and
-    /// the log.
+    /// Stages a command. If it is large (32 KiB or more), its buffer is used without a copy, all the way to
+    /// the sockets and the log.
     pub fn propose_shared(&mut self, lane: LaneId, token: u64, command: Bytes) -> Result<(), Refused> {
         if command.len() < LONE_COMMAND_BYTES {
             return self.propose(lane, token, &command);
@@ -149,13 +153,14 @@ impl<S: StateMachine> Port<S> {
         Ok(())
     }
 
-    /// Whether the groups have leaders is asked once per turn: the answer lies where the groups' threads write all the time.
+    /// Whether the groups have leaders is checked once per turn: the groups' threads keep writing to that
+    /// memory.
     fn check(&self, command: &[u8], lane: LaneId) -> Result<(), Refused> {
         self.shared.check_command(command)?;
         if self.staged[usize::from(lane.0)].tokens.is_empty() { self.shared.check_ready() } else { Ok(()) }
     }
 
-    /// Stages a read. `true`: the state is fresh enough already, read now; no completion follows.
+    /// Stages a read. Returns `true` if the state is fresh enough already: read now; no completion follows.
     pub fn read(&mut self, token: u64, consistency: Consistency) -> bool {
         match consistency {
             Consistency::Strong => {
@@ -166,14 +171,14 @@ impl<S: StateMachine> Port<S> {
         }
     }
 
-    /// Hands over what is staged: one lock per lane, and one quorum round for all strong reads.
+    /// Submits what is staged, with one lock per lane and one quorum round for all strong reads.
     pub fn flush(&mut self) {
         let deadline = self.shared.clock.now() + self.shared.deadline;
         for (lane, staged) in
             self.staged.iter_mut().enumerate().filter(|(_, staged)| !staged.tokens.is_empty())
         {
             let Staged { pieces, tokens, bytes, last_bytes, last_tokens } = staged;
-            // A framed command takes up to five bytes more.
+            // Framing adds up to five bytes to a command.
             (*last_bytes, *last_tokens) = ((*bytes + 5 * tokens.len()).min(ROOM_BYTES), tokens.len());
             let submission = Submission { pieces, tokens, bytes: mem::take(bytes), deadline };
             match self.shared.lanes[lane].submit(submission, &self.sink) {
@@ -196,23 +201,23 @@ impl<S: StateMachine> Port<S> {
         }
     }
 
-    /// Takes the completions that have come, in the order in which they came.
+    /// Moves the completions that have arrived to `out`, in order of arrival.
     pub fn collect(&mut self, out: &mut Vec<Completion<S::Reply>>) {
         self.inbox.collect(out);
     }
 
-    /// The last look before sleeping: says that the thread sleeps, so that completions wake it from now on. `false`: some
-    /// have come already, do not sleep.
+    /// Announces that the thread is about to sleep, so that completions wake it from now on. Returns `false`
+    /// if some have arrived already: do not sleep.
     pub fn may_sleep(&self) -> bool {
         self.inbox.may_sleep()
     }
 
-    /// Whether completions have come. It is no last look before sleeping: that is [`may_sleep`](Self::may_sleep).
+    /// Whether completions have arrived. Before sleeping, call [`may_sleep`](Self::may_sleep) instead.
     pub fn has_completions(&self) -> bool {
         self.inbox.has_arrived()
     }
 
-    /// The thread does not sleep any more.
+    /// Announces that the thread is awake.
     pub fn awake(&self) {
         self.inbox.awake();
     }

@@ -18,17 +18,17 @@ use crate::read_gate::{ReadBatch, ReadGate, ReadSink};
 use crate::state_machine::StateMachine;
 use crate::status::{Digest, GroupStatus, Status};
 
-/// The part of a server that its clients see.
+/// The part of a server that its clients use.
 pub(crate) struct Shared<S: StateMachine> {
     pub server: u64,
     pub cluster: u128,
-    /// All servers.
+    /// Ids of all servers.
     pub members: Vec<u64>,
     pub durability: &'static str,
     pub command_bytes: usize,
     pub deadline: Duration,
     pub clock: Clock,
-    /// While a group has been without a leader for longer, no commands are taken.
+    /// If a group has had no leader for more ticks than this, commands are refused.
     pub leaderless_ticks: u32,
     pub lanes: Arc<Vec<Lane<S::Reply>>>,
     pub progress: Arc<SharedProgress>,
@@ -41,7 +41,7 @@ pub(crate) struct Shared<S: StateMachine> {
 }
 
 impl<S: StateMachine> Shared<S> {
-    /// Whether this command is taken at all: one of its size, and which the state machine knows.
+    /// Refuses a command that is too large, or that the state machine does not know.
     pub fn check_command(&self, command: &[u8]) -> Result<(), Refused> {
         let bytes = command.len();
         if bytes > self.command_bytes {
@@ -50,8 +50,8 @@ impl<S: StateMachine> Shared<S> {
         S::check(command).map_err(|unknown| Refused::NotACommand(unknown.0))
     }
 
-    /// Whether this server may take commands: it agrees with the others, there is room for them, and all groups have leaders, so
-    /// that commands can be executed and reads confirmed.
+    /// Refuses commands unless this server agrees with the others, has room for commands, and all groups have
+    /// leaders, so that commands can be executed and reads confirmed.
     pub fn check_ready(&self) -> Result<(), Refused> {
         if self.progress.divergence.is_diverged() {
             return Err(Refused::Diverged);
@@ -62,7 +62,7 @@ impl<S: StateMachine> Shared<S> {
         if self.progress.is_leaderless(self.leaderless_ticks) { Err(Refused::NoLeader) } else { Ok(()) }
     }
 
-    /// The lane that takes new commands best at this moment.
+    /// The best lane for new commands at this moment.
     pub fn choose_lane(&self) -> LaneId {
         let anchor = self.progress.anchor.load(SeqCst) as usize;
         let groups = self.progress.groups.iter().zip(self.lanes.iter());
@@ -74,7 +74,7 @@ impl<S: StateMachine> Shared<S> {
         choose(groups.map(|(group, lane)| (leader(group), lane.traffic())), anchor)
     }
 
-    /// Takes a single command.
+    /// Submits a single command.
     pub fn submit_one(
         &self,
         lane: LaneId,
@@ -98,7 +98,7 @@ impl<S: StateMachine> Shared<S> {
         Ok(())
     }
 
-    /// Begins reads; `true` if the state is fresh enough already, and the sink will hear nothing.
+    /// Starts reads; `true` if the state is fresh enough already, and the sink will not be called.
     pub fn read(&self, consistency: Consistency, sink: Arc<dyn ReadSink>, tokens: Vec<u64>) -> bool {
         let queued = self.clock.now();
         if consistency != Consistency::Weak && self.progress.divergence.is_diverged() {
@@ -124,13 +124,13 @@ impl<S: StateMachine> Shared<S> {
         false
     }
 
-    /// Asks for a snapshot now.
+    /// Requests a snapshot.
     pub fn snapshot(&self) {
         self.progress.snapshots.want();
         self.sequencer.ring();
     }
 
-    /// Ends the waiting of commands whose deadline has passed.
+    /// Expires the commands whose deadline has passed.
     pub fn expire(&self, now: Instant) {
         let mut deliveries = Deliveries::default();
         for lane in self.lanes.iter() {
@@ -139,7 +139,7 @@ impl<S: StateMachine> Shared<S> {
         deliveries.deliver();
     }
 
-    /// Takes no more commands, and ends all waiting.
+    /// Refuses all further commands, and ends all waiting.
     pub fn close(&self) {
         let mut deliveries = Deliveries::default();
         for lane in self.lanes.iter() {

@@ -1,4 +1,4 @@
-//! Where a single caller waits for what becomes of a command or a read: blocking, or as a future.
+//! Tickets: a single caller waits for the outcome of a command or a read, blocking or as a future.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,7 +16,7 @@ use crate::sync::{Condvar, Mutex};
 pub(crate) type TicketCell<R> = Cell<Result<Applied<R>, Unknown>>;
 pub(crate) type ReadCell = Cell<Result<(), ReadFailed>>;
 
-/// Where one outcome arrives and one waiter takes it.
+/// One outcome arrives here, and one waiter takes it.
 pub(crate) struct Cell<T> {
     state: Mutex<State<T>>,
     arrived: Condvar,
@@ -56,7 +56,7 @@ impl<T> Cell<T> {
         }
     }
 
-    /// Wakers are cloned and dropped outside of the lock: both run code of the executor's.
+    /// Wakers are cloned and dropped outside of the lock, since both run the executor's code.
     fn poll(&self, context: &Context<'_>) -> Poll<T> {
         let waker = context.waker().clone();
         let mut state = self.state.lock();
@@ -78,12 +78,12 @@ impl<T> Cell<T> {
     }
 }
 
-/// The outcome of a command to come: [`wait`](Ticket::wait) for it, or `.await` it.
-#[must_use = "the command is under way; its outcome is known through the ticket only"]
+/// The future outcome of a command. [`wait`](Ticket::wait) for it, or `.await` it.
+#[must_use = "the command is in flight; only the ticket tells its outcome"]
 pub struct Ticket<R>(pub(crate) Arc<TicketCell<R>>);
 
 impl<R> Ticket<R> {
-    /// Blocks until the outcome is known, or the deadline has passed.
+    /// Blocks until the outcome is known or the deadline has passed.
     pub fn wait(self) -> Result<Applied<R>, Unknown> {
         self.0.wait()
     }
@@ -111,7 +111,7 @@ impl<R: Send> Sink<R> for TicketCell<R> {
     }
 }
 
-/// A read to come: [`wait`](ReadTicket::wait) for it, or `.await` it.
+/// A future read. [`wait`](ReadTicket::wait) for it, or `.await` it.
 #[must_use = "the state may be read when the ticket says so"]
 pub struct ReadTicket<V> {
     pub(crate) cell: Arc<ReadCell>,
@@ -119,7 +119,7 @@ pub struct ReadTicket<V> {
 }
 
 impl<V: Clone> ReadTicket<V> {
-    /// Blocks until the state is fresh enough, and hands out its reader.
+    /// Blocks until the state is fresh enough, and returns its reader.
     pub fn wait(self) -> Result<V, ReadFailed> {
         self.cell.wait().map(|()| self.reader)
     }

@@ -1,4 +1,5 @@
-//! The least and the greatest value of each setting. Within them no sum, product or point in time overflows, whatever is combined.
+//! The range of each setting. Within the ranges no sum, product or point in time overflows, in any
+//! combination.
 
 use std::time::Duration;
 
@@ -15,18 +16,20 @@ const GIB: usize = 1 << 30;
 const MOST_ENTRY_BYTES: usize = 16 * MIB;
 const MOST_COMMAND_BYTES: usize = 256 * MIB;
 
-/// What an append takes beside the commands of one entry: their heads, or those of up to 1 MiB of other entries.
+/// Room in an append beside the commands of one entry: for their headers, or for up to 1 MiB of other
+/// entries.
 const FRAME_SPARE_BYTES: usize = 8 * MIB;
 
-/// The largest sub-batch of small commands, whatever the server that it comes from is told an entry should hold.
+/// The largest sub-batch of small commands from any server, however large that server's entries are
+/// configured to be.
 const MOST_SHARED_BYTES: usize = MOST_ENTRY_BYTES + MOST_PIECE_BYTES;
 
-// An entry that fits no frame would never come to a follower. One of small commands fits whatever another server is told; the
-// largest command has a frame made to its measure, whose length is written in 32 bits.
+// An entry that fits no frame would never reach a follower. One of small commands fits, whatever other
+// servers' settings are. For the largest command, frames are made large enough; a frame's length has 32 bits.
 const _: () = assert!(MOST_SHARED_BYTES + FRAME_SPARE_BYTES <= DEFAULT_MAX_FRAME_BYTES);
 const _: () = assert!(MOST_COMMAND_BYTES + FRAME_SPARE_BYTES <= u32::MAX as usize);
 
-/// No deadline, and nothing that is counted in ticks, ends beyond what clocks can say.
+/// Keeps deadlines, and whatever is counted in ticks, within what clocks can represent.
 const MOST_TICK: Duration = Duration::from_secs(10);
 const MOST_ELECTION_TICKS: u32 = 10_000;
 const MOST_HEARTBEAT_TICKS: u32 = MOST_ELECTION_TICKS / 5;
@@ -52,7 +55,7 @@ fn time(name: &'static str, value: Duration, most: Duration) -> Range {
     Range { name, value: value.as_millis(), unit: "ms", least: 1, most: most.as_millis() }
 }
 
-/// The end of a range that a value is beyond.
+/// The limit that a value exceeds, in words.
 pub(super) fn bound(value: u128, least: u128, most: u128, unit: &str) -> String {
     if value < least {
         format!("at least {}", amount(least, unit))
@@ -61,7 +64,7 @@ pub(super) fn bound(value: u128, least: u128, most: u128, unit: &str) -> String 
     }
 }
 
-/// A value with its unit; whole numbers of larger ones are said in those.
+/// A value with its unit, in a larger unit if it is a whole number of those.
 pub(super) fn amount(value: u128, unit: &str) -> String {
     const KIB: u128 = 1 << 10;
     const MIB: u128 = 1 << 20;
@@ -76,12 +79,12 @@ pub(super) fn amount(value: u128, unit: &str) -> String {
 }
 
 impl Config {
-    /// The longest message on a group's link.
+    /// The longest message on a group's link, in bytes.
     pub(crate) fn frame_bytes(&self) -> usize {
         DEFAULT_MAX_FRAME_BYTES.max(self.sub_batch_bytes() + FRAME_SPARE_BYTES)
     }
 
-    /// The largest sub-batch that a member sends.
+    /// The largest sub-batch that a member sends, in bytes.
     pub(crate) fn sub_batch_bytes(&self) -> usize {
         self.command_bytes.max(MOST_SHARED_BYTES)
     }

@@ -1,12 +1,12 @@
-//! Why a data directory cannot be this server's, or says too little.
+//! Why a data directory cannot be used by this server.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Why a server cannot be what its data directory says, or says too little.
+/// Why a server cannot use its data directory.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
-    /// Another process works in the directory.
+    /// Another process uses the directory.
     #[error(
         "data directory {0} is in use by another server: stop that one first, or choose another directory"
     )]
@@ -18,30 +18,31 @@ pub enum IdentityError {
     Foreign {
         /// The directory.
         dir: PathBuf,
-        /// Whose it is.
+        /// The server that it belongs to.
         found: String,
-        /// Whose it should be.
+        /// The configured server.
         wanted: String,
     },
-    /// The operating system went down while logs were not synced.
+    /// The operating system crashed, or the machine lost power, while logs were not synced.
     #[error(
-        "the machine went down while server {server} ran with durability `os`, so acknowledged commands may be missing \
-         from its logs: it must not rejoin under this id. Remove it from the cluster and add it under a new id with an \
-         empty data directory (delete {dir})"
+        "the machine went down while server {server} ran with durability `os`, so acknowledged commands may \
+         be missing from its logs: it must not rejoin under this id. Remove it from the cluster and add it \
+         under a new id with an empty data directory (delete {dir})"
     )]
     LostWrites {
-        /// The server.
+        /// Id of the server.
         server: u64,
         /// Its data directory.
         dir: PathBuf,
     },
-    /// Durable logs, but a configuration for none.
+    /// The directory holds durable logs, but the configuration asks for none.
     #[error("{0} holds a durable log, but durability is `memory`: choose another data directory, or `fsync`")]
     WouldForget(PathBuf),
-    /// Logs or snapshots without an identity.
+    /// The directory holds logs or snapshots but no identity.
     #[error(
-        "{dir} holds {found} but no file `identity`, so whose they are, and whether they are whole, is not known: restore the \
-         file; else remove this server from the cluster and add it under a new id with an empty data directory"
+        "{dir} holds {found} but no file `identity`, so nobody knows whose they are and whether they are \
+         complete: restore the file; else remove this server from the cluster and add it under a new id with \
+         an empty data directory"
     )]
     NoIdentity {
         /// The data directory.
@@ -49,39 +50,40 @@ pub enum IdentityError {
         /// What it holds.
         found: String,
     },
-    /// The configuration lists other servers than those that the cluster was made of.
+    /// The configuration lists other servers than the cluster was created with.
     #[error(
-        "the configuration lists the servers {wanted}, but the cluster of data directory {dir} is made of {found}: correct the \
-         list (addresses may change, ids may not). A cluster of other servers begins with empty data directories and an id of \
-         its own"
+        "the configuration lists the servers {wanted}, but the cluster of data directory {dir} is made of \
+         {found}: correct the list (addresses may change, ids may not). A cluster of other servers starts \
+         with empty data directories and an id of its own"
     )]
     Members {
         /// The data directory.
         dir: PathBuf,
-        /// The servers that the cluster is made of.
+        /// The servers of the cluster.
         found: String,
-        /// The servers that the configuration lists.
+        /// The servers in the configuration.
         wanted: String,
     },
-    /// The data directory was put back from a copy, and another server knew that.
+    /// The data directory was restored from an old copy, and another server knew a later state.
     #[error(
-        "data directory {0} was put back from an old copy, and other servers have met this server in a later state: what it \
-         acknowledged since is missing. Put back the newest state of the directory if there is one; else remove this server \
-         from the cluster and add it under a new id with an empty data directory"
+        "data directory {0} was restored from an old copy, and other servers have met this server in a later \
+         state: what it acknowledged since then is missing. Restore the newest state of the directory if \
+         there is one; else remove this server from the cluster and add it under a new id with an empty data \
+         directory"
     )]
     OldCopy(PathBuf),
-    /// The identity file cannot be understood.
+    /// The identity file cannot be parsed.
     #[error("{path} is damaged ({what}): restore it from a backup, or replace this server under a new id")]
     Damaged {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
         /// What is wrong.
         what: String,
     },
-    /// The system refused.
+    /// The operating system refused.
     #[error("{path}: {source}")]
     Io {
-        /// Where.
+        /// File or directory.
         path: PathBuf,
         /// Why.
         source: io::Error,

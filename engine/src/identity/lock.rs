@@ -1,4 +1,4 @@
-//! One process works in a data directory.
+//! Admits one process to a data directory.
 
 use std::fs::File;
 use std::path::Path;
@@ -8,7 +8,8 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::error::IdentityError;
 
-/// Held as long as a server works in its data directory; gone with the process, however that ends.
+/// Held while a server uses its data directory. The operating system releases it when the process ends,
+/// however that happens.
 pub(crate) struct DirectoryLock(#[expect(dead_code, reason = "it is held, not used")] File);
 
 impl DirectoryLock {

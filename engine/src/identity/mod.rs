@@ -1,21 +1,24 @@
-//! Who a server is, across restarts: its ids, its starts, what its logs have held, and whom it has met.
+//! Who a server is, across restarts: its ids, its starts, what its logs have held, and which peers it has
+//! met.
 //!
-//! A server that has lost its log has forgotten what it voted for and acknowledged; if it came back under its old id,
-//! two leaders could be elected in one term, or acknowledged commands could vanish. Four things keep it from that:
+//! A server that has lost its log has forgotten its votes and acknowledgements. If it came back under its old
+//! id, two leaders could be elected in one term, or acknowledged commands could vanish. Four things prevent
+//! that:
 //!
-//! * **Marks.** What each log has held ([`Held`]) stands in the file `identity`, apart from the logs, so a log that vanished or
-//!   lost its end is refused at the start.
-//! * **The mark of a received snapshot.** A log is reset to the floor of a snapshot only if that one is named here, which it was
-//!   before it got its name on disk.
-//! * **The store id**, drawn when the directory is made. Peers remember it, and refuse another one under the same server id.
-//! * **Incarnation and lives.** Each start raises the one, and draws a random number for the other. Peers remember the latest
-//!   that they have met, durably, before they let it in; so a directory that was put back from an old copy, which is consistent
-//!   with itself, meets somebody who knows better.
+//! * **Marks.** What each log has held ([`Held`]) is recorded in the file `identity`, apart from the logs, so
+//!   a start refuses a log that has vanished or lost its end.
+//! * **The mark of a received snapshot.** A log is reset to a snapshot's floor only if `identity` names that
+//!   snapshot as received. This is written before the snapshot gets its name on disk.
+//! * **The store id**, drawn when the directory is created. Peers remember it, and refuse another one under
+//!   the same server id.
+//! * **Incarnation and lives.** Each start raises the incarnation and draws a random number for its life.
+//!   Peers remember the latest that they have met, durably, before they admit it. So a directory that was
+//!   restored from an old copy, which is consistent in itself, meets a peer that knows better.
 //!
-//! The ids of the members are part of it as well: with another list a server would take part in another cluster.
+//! The ids of the members are recorded too: with another list, a server would take part in another cluster.
 //!
-//! The file is replaced as a whole (temporary file, sync, rename, sync of the directory). A `memory` server has none: with each
-//! start it is another store.
+//! The file is replaced as a whole (temporary file, sync, rename, sync of the directory). A `memory` server
+//! has no file: it is a new store at each start.
 
 mod error;
 mod lock;
@@ -38,15 +41,15 @@ use self::record::{Met, Record};
 use crate::config::Config;
 use crate::planted::{self, Bug};
 
-/// A server's identity. Until [`begin`](Identity::begin) it is as the last start left it, so that a start which fails changes
-/// nothing of it.
+/// A server's identity. Until [`begin`](Identity::begin) it remains as the last start left it, so a failed
+/// start changes nothing.
 #[derive(Debug)]
 pub(crate) struct Identity {
     server: u64,
-    /// This start's number, and the random one that tells it from all others.
+    /// Number of this start. The life distinguishes it from all other starts.
     incarnation: u64,
     life: u64,
-    /// The run of the machine.
+    /// The current run of the machine.
     boot: String,
     place: Option<RecordFile>,
     record: Mutex<Record>,
@@ -58,12 +61,13 @@ struct RecordFile {
     path: PathBuf,
 }
 
-/// So many received snapshots are noted: the two that are kept, and one that is on its way, twice.
+/// How many received snapshots are recorded: the two that are kept and one on its way, twice.
 const RECEIVED_NOTED: usize = 4;
 
 impl Identity {
-    /// Reads who the server of this data directory is, and checks that it is the configured one and may run. A directory that
-    /// is empty gets an identity, durably, before anything else is put into it. `life` is a number that no other start has.
+    /// Reads the identity in this data directory, and checks that it is the configured one and may run. An
+    /// empty directory gets an identity, durably, before anything else is put into it. `life` is a number
+    /// that no other start has.
     pub fn open(config: &Config, files: &Arc<dyn Files>, life: u64) -> Result<Identity, IdentityError> {
         let dir = &config.data_dir;
         let path = dir.join("identity");
@@ -88,7 +92,7 @@ impl Identity {
                 }
                 None => {
                     place.check_empty(dir, config.groups())?;
-                    // Whoever has locked the directory has made it; but not every owner of files takes a lock.
+                    // The lock creates the directory, but not every owner of files takes a lock.
                     let io = |source| IdentityError::Io { path: dir.clone(), source };
                     files.create_dir(dir).map_err(io)?;
                     let record = new_record(config, &**files, life);
@@ -101,8 +105,8 @@ impl Identity {
         Ok(Identity { server: config.server, incarnation, life, boot, place, record: Mutex::new(record) })
     }
 
-    /// The server is about to run, with logs that hold this, by group number: everything that can fail at a start has been
-    /// done. Durable when it returns.
+    /// Records that the server is about to run, and what its logs hold, by group number. Everything that can
+    /// fail at a start has been done. Durable when it returns.
     pub fn begin(&self, config: &Config, logs: BTreeMap<u16, Held>) -> Result<(), IdentityError> {
         self.change(|record| {
             record.incarnation = self.incarnation;
@@ -117,7 +121,7 @@ impl Identity {
         })
     }
 
-    /// Notes that everything has been synced and the server stops, and what its logs hold.
+    /// Records a clean stop, with everything synced, and what the logs hold.
     pub fn stopped_cleanly(&self, logs: BTreeMap<u16, Held>) -> Result<(), IdentityError> {
         self.change(|record| {
             record.clean = true;
@@ -125,8 +129,9 @@ impl Identity {
         })
     }
 
-    /// A snapshot of this id has been received and is about to be kept: logs may be reset to its floors. Those before it stay
-    /// noted, since it may never get its name, and a start goes by the one before it then.
+    /// Records that the snapshot with this id has been received and is about to be kept, so logs may be reset
+    /// to its floors. Earlier ones stay recorded: this one may never get its name, and then the next start
+    /// uses the previous one.
     pub fn received(&self, id: u128) -> Result<(), IdentityError> {
         self.change(|record| {
             let first = (record.received.len() + 1).saturating_sub(RECEIVED_NOTED);
@@ -135,20 +140,20 @@ impl Identity {
         })
     }
 
-    /// Whether the logs may be reset to the floors of the snapshot of this id, which was made by that server. A directory of a
-    /// release that kept no marks says by who made it whether it was received.
+    /// Whether logs may be reset to the floors of the snapshot with this id, written by the server `made_by`.
+    /// For a directory of a release without marks, the writer tells whether the snapshot was received.
     pub fn was_received(&self, id: u128, made_by: u64) -> bool {
         let record = self.record.lock();
         let unmarked = self.place.is_some() && record.members.is_none();
         record.received.contains(&id) || unmarked && made_by != self.server
     }
 
-    /// Counts the starts of this server; never repeats while its log lives.
+    /// Number of this server's starts. Never repeats while its log exists.
     pub fn incarnation(&self) -> u64 {
         self.incarnation
     }
 
-    /// What this server says of itself on a channel.
+    /// What this server tells its peers about itself on a channel.
     pub fn hello(&self, config: &Config, channel: u16) -> Hello {
         let record = self.record.lock();
         let begun = record.incarnation == self.incarnation;
@@ -165,12 +170,12 @@ impl Identity {
         }
     }
 
-    /// Where what a group's log has held is kept, by the group's number.
+    /// Marks of the log of the group with this number.
     pub fn marks(self: &Arc<Identity>, group: u16) -> Arc<dyn LogMarks> {
         Arc::new(GroupMarks { identity: Arc::clone(self), group })
     }
 
-    /// Whether each write to the logs was synced, in all lives that have begun.
+    /// Whether every write to the logs was synced, in all lives so far.
     pub fn was_synced(&self) -> bool {
         self.record.lock().durability == Durability::Fsync
     }
@@ -182,7 +187,7 @@ impl Identity {
         lives
     }
 
-    /// Changes what is remembered, durably. When that fails it is as it was.
+    /// Changes the record durably. If that fails, the record stays as it was.
     fn change(&self, change: impl FnOnce(&mut Record)) -> Result<(), IdentityError> {
         let mut record = self.record.lock();
         let mut changed = record.clone();
@@ -198,8 +203,8 @@ impl Identity {
 }
 
 impl Admission for Identity {
-    /// A peer is who it was: the same store under the same server id, in a later start of it or the same. A start that was not
-    /// met before is remembered, durably, before the peer is let in.
+    /// Checks that a peer is who it was: the same store under the same server id, in the same start or a
+    /// later one. A new start is recorded durably before the peer is admitted.
     fn admit(&self, peer: &Hello) -> Result<(), Refusal> {
         let (here, there) = (self.server, peer.server);
         let known = self.record.lock().peers.get(&there).copied();
@@ -207,14 +212,15 @@ impl Admission for Identity {
         if let Some(known) = known {
             if known.store != peer.store {
                 return Err(Refusal::Store(format!(
-                    "server {there} comes with another log than server {here} knows it by, so it may have forgotten what it \
-                     acknowledged: replace it under a new id"
+                    "server {there} has another log than the one that server {here} knows, so it may have \
+                     forgotten what it acknowledged: replace it under a new id"
                 )));
             }
             if is_old_copy(&known, peer) && !planted::is(Bug::IncarnationNotCompared) {
                 return Err(Refusal::OldCopy(format!(
-                    "the data directory of server {there} was put back from an old copy: this is its start {}, and server {here} \
-                     has met start {} of it. Put back the newest state, or replace it under a new id",
+                    "the data directory of server {there} was restored from an old copy: this is its start \
+                     {}, but server {here} has met its start {}. Restore the newest state, or replace it \
+                     under a new id",
                     peer.incarnation, known.incarnation
                 )));
             }
@@ -225,31 +231,31 @@ impl Admission for Identity {
         let noted = self.change(|record| {
             record.peers.insert(there, met);
         });
-        noted.map_err(|error| Refusal::Store(format!("server {here} cannot note a new peer: {error}")))
+        noted.map_err(|error| Refusal::Store(format!("server {here} cannot record a new peer: {error}")))
     }
 
-    /// A refusal that no later start makes good is remembered.
+    /// Records a refusal that no later start can remedy.
     fn refused(&self, refusal: &Refusal) {
         if !matches!(refusal, Refusal::OldCopy(_)) {
             return;
         }
-        tracing::error!("this server takes part in nothing any more: {refusal}");
+        tracing::error!("this server no longer takes part in anything: {refusal}");
         if let Err(error) = self.change(|record| record.old_copy = true) {
-            tracing::error!(%error, "could not note that the data directory is an old copy");
+            tracing::error!(%error, "cannot record that the data directory is an old copy");
         }
     }
 }
 
-/// Whether a peer's start comes before, or not after, the one that was met last.
+/// Whether a peer's start does not follow from the one met last.
 fn is_old_copy(known: &Met, peer: &Hello) -> bool {
     let Some(since) = peer.incarnation.checked_sub(known.incarnation) else { return true };
     let life = peer.lives.get(since as usize).copied().unwrap_or(0);
-    // Starts of so long ago that it does not name them, and those of releases that named none, cannot be told apart.
+    // Starts too old for the peer to name, and those of releases without lives, cannot be told apart.
     known.life != 0 && life != 0 && life != known.life
 }
 
 impl RecordFile {
-    /// Puts the record into the place of the one before.
+    /// Replaces the record on disk.
     fn save(&self, record: &Record) -> Result<(), IdentityError> {
         self.replace(record.to_text().as_bytes())
             .map_err(|source| IdentityError::Io { path: self.path.clone(), source })
@@ -270,14 +276,15 @@ impl RecordFile {
         self.files.sync_dir(self.path.parent().expect("the file is in the data directory"))
     }
 
-    /// An identity is the first thing in a data directory. So one that holds anything else has lost it.
+    /// Refuses a directory with logs or snapshots but no identity. Identity is the first thing in a data
+    /// directory, so this one has lost it.
     fn check_empty(&self, dir: &Path, groups: u16) -> Result<(), IdentityError> {
         let io = |path: &Path| {
             let path = path.to_owned();
             move |source| IdentityError::Io { path, source }
         };
         let mut dirs: Vec<PathBuf> = (1..=groups).map(|group| dir.join(format!("group-{group}"))).collect();
-        // Of a cluster with more groups, too.
+        // Also those of a cluster with more groups.
         let named = |path: &PathBuf| {
             path.is_dir() && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("group-"))
         };
@@ -294,7 +301,7 @@ impl RecordFile {
     }
 }
 
-/// The files in a directory; none if it does not exist.
+/// Files in a directory; none if it does not exist.
 fn list(files: &dyn Files, dir: &Path) -> io::Result<Vec<PathBuf>> {
     match files.list(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -302,7 +309,7 @@ fn list(files: &dyn Files, dir: &Path) -> io::Result<Vec<PathBuf>> {
     }
 }
 
-/// A file's content; nothing if it does not exist.
+/// Contents of a file; `None` if it does not exist.
 fn read(files: &dyn Files, path: &Path) -> io::Result<Option<Vec<u8>>> {
     let file = match files.open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -359,7 +366,7 @@ fn check(record: &Record, config: &Config, boot: &str) -> Result<(), IdentityErr
     Ok(())
 }
 
-/// What is known of the last segments stays: the logs' owner knows of entries and hard states only.
+/// Keeps what is known of the last segments: the logs' owner knows entries and hard states only.
 fn note_held(record: &mut Record, logs: BTreeMap<u16, Held>) {
     for (group, held) in logs {
         let known = record.logs.entry(group).or_default();
@@ -367,7 +374,7 @@ fn note_held(record: &mut Record, logs: BTreeMap<u16, Held>) {
     }
 }
 
-/// What a group's log has held.
+/// Marks of one group's log.
 #[derive(Debug)]
 struct GroupMarks {
     identity: Arc<Identity>,
@@ -377,7 +384,7 @@ struct GroupMarks {
 impl LogMarks for GroupMarks {
     fn held(&self) -> Held {
         let record = self.identity.record.lock();
-        // A release that kept no marks made a first segment at its first start, before it met anybody.
+        // A release without marks created the first segment at its first start, before it met any peer.
         let has_run = record.incarnation > 1 || !record.peers.is_empty();
         let unmarked = Held { segment: u64::from(record.members.is_none() && has_run), ..Held::default() };
         record.logs.get(&self.group).copied().unwrap_or(unmarked)

@@ -1,4 +1,4 @@
-//! What the file `identity` holds, and its form: lines of `key = value`, the last of them a checksum.
+//! Contents of the file `identity`: lines of `key = value`, the last of which is a checksum.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
@@ -7,7 +7,7 @@ use niagara_net::LIVES;
 
 use niagara_log::{Durability, EntryId, HardState, Held};
 
-/// What is remembered of a server.
+/// What a server remembers about itself and its peers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Record {
     pub cluster: u128,
@@ -15,21 +15,21 @@ pub(super) struct Record {
     pub groups: u16,
     pub store: u128,
     pub incarnation: u64,
-    /// A random number for each of the last starts, the latest first; 0 where none is known.
+    /// A random number for each of the last starts, the latest first; 0 if unknown.
     pub lives: [u64; LIVES],
     pub durability: Durability,
-    /// The operating system's boot, and whether the server was stopped cleanly: they tell whether unsynced writes
-    /// can have been lost.
+    /// The operating system's boot, and whether the server was stopped cleanly: together they tell whether
+    /// unsynced writes may be lost.
     pub boot: String,
     pub clean: bool,
-    /// The ids of all servers of the cluster; nothing in a file of before.
+    /// Ids of all servers of the cluster; `None` in a file of an earlier release.
     pub members: Option<Vec<u64>>,
-    /// Another server has refused this one since it had met it in a later state.
+    /// Whether another server has refused this one since it had met it in a later state.
     pub old_copy: bool,
-    /// Snapshots that were received since the start, the latest last: logs may be reset to their floors.
+    /// Snapshots received since the start, the latest last. Logs may be reset to their floors.
     pub received: Vec<u128>,
     pub peers: BTreeMap<u64, Met>,
-    /// What the log of each group has held, by number from 1; nothing in a file of before.
+    /// What the log of each group has held, by number from 1; empty in a file of an earlier release.
     pub logs: BTreeMap<u16, Held>,
 }
 
@@ -37,7 +37,7 @@ pub(super) struct Record {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Met {
     pub store: u128,
-    /// 0 in a file of before.
+    /// 0 in a file of an earlier release.
     pub incarnation: u64,
     pub life: u64,
 }
@@ -83,7 +83,7 @@ impl Record {
         Ok(())
     }
 
-    /// Reads a file of this release or of one before; what it does not know it passes over.
+    /// Parses a file of this release or an earlier one. Ignores unknown keys.
     pub fn parse(text: &str) -> Result<Record, String> {
         let (body, sum) = text.rsplit_once("checksum = ").ok_or("it has no checksum")?;
         if u32::from_str_radix(sum.trim(), 16) != Ok(crc32fast::hash(body.as_bytes())) {
@@ -92,7 +92,7 @@ impl Record {
         let lines = body.lines().filter(|line| !line.starts_with('#'));
         let fields: BTreeMap<&str, &str> = lines.filter_map(|line| line.split_once(" = ")).collect();
         let field = |key: &str| fields.get(key).copied().ok_or(format!("`{key}` is missing"));
-        let number = |key: &str| field(key)?.parse::<u64>().map_err(|_| format!("`{key}` is no number"));
+        let number = |key: &str| field(key)?.parse::<u64>().map_err(|_| format!("`{key}` is not a number"));
         let numbers = |key: &str| match fields.get(key) {
             Some(text) => parse_all(text, 10).map(Some).ok_or(format!("`{key}` is not a list of numbers")),
             None => Ok(None),
@@ -101,7 +101,7 @@ impl Record {
         let mut logs = BTreeMap::new();
         for (key, value) in &fields {
             if let Some(server) = key.strip_prefix("peer ") {
-                let id = server.parse().map_err(|_| format!("`{key}` names no server"))?;
+                let id = server.parse().map_err(|_| format!("`{key}` does not name a server"))?;
                 let met = fields.get(format!("met {server}").as_str()).copied();
                 let (incarnation, life) = match met {
                     Some(met) => parse_met(met).ok_or(format!("`met {server}` is not a number and an id"))?,
@@ -109,7 +109,7 @@ impl Record {
                 };
                 peers.insert(id, Met { store: parse_id(value)?, incarnation, life });
             } else if let Some(group) = key.strip_prefix("log ") {
-                let group = group.parse().map_err(|_| format!("`{key}` names no group"))?;
+                let group = group.parse().map_err(|_| format!("`{key}` does not name a group"))?;
                 logs.insert(group, parse_held(value).ok_or(format!("`{key}` does not say what it held"))?);
             }
         }
@@ -142,7 +142,7 @@ fn parse_all(text: &str, radix: u32) -> Option<Vec<u64>> {
 }
 
 fn parse_id(text: &str) -> Result<u128, String> {
-    u128::from_str_radix(text, 16).map_err(|_| format!("`{text}` is no id"))
+    u128::from_str_radix(text, 16).map_err(|_| format!("`{text}` is not an id"))
 }
 
 fn parse_met(text: &str) -> Option<(u64, u64)> {

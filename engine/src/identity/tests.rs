@@ -19,7 +19,7 @@ fn open(config: &Config, files: &Arc<dyn Files>, life: u64) -> Result<Identity, 
     Identity::open(config, files, life)
 }
 
-/// A start that comes to its end, with that life.
+/// Runs a complete start with this life.
 fn run(config: &Config, files: &Arc<dyn Files>, life: u64) -> Identity {
     let identity = open(config, files, life).unwrap();
     identity.begin(config, BTreeMap::new()).unwrap();

@@ -1,8 +1,8 @@
-//! Lanes: the way of this server's commands into the groups, one lane for each group.
+//! Lanes: how this server's commands reach the groups, one lane for each group.
 //!
-//! A lane numbers its commands without gaps. Whatever happens on the way (a lost leader, a copy sent twice), the
-//! [sessions](crate::apply::LaneSessions) at execution lets each number pass once and in order, for one integer per lane of
-//! replicated state.
+//! A lane numbers its commands without gaps. Whatever happens on the way (a leader is lost, a copy is sent
+//! twice), the [sessions](crate::apply::LaneSessions) execute each number once and in order. That takes one
+//! integer of replicated state per lane.
 
 mod queue;
 mod routing;

@@ -10,7 +10,7 @@ use niagara_group::batch::{Span, SubBatch};
 use crate::planted::{self, Bug};
 use crate::sync::{AtomicU64, AtomicUsize, Mutex, Ordering::SeqCst};
 
-/// Numbered commands, collected into sub-batches as they come.
+/// Numbered commands, collected into sub-batches as they arrive.
 pub(crate) struct LaneQueue {
     origin: Origin,
     seal_bytes: usize,
@@ -18,14 +18,15 @@ pub(crate) struct LaneQueue {
     commands: AtomicUsize,
     bytes: AtomicUsize,
     next_command: AtomicU64,
-    /// One more than the attempt in which execution found a gap; 0 for none.
+    /// One more than the latest attempt in which execution met a gap; 0 if none did.
     gap: AtomicU64,
 }
 
-/// Commands of one caller that are so long together are taken over as they are; shorter ones are copied to those of others.
+/// Commands of one caller that are at least this long together are moved; shorter ones are copied to those of
+/// other callers.
 const MOVED_FROM: usize = 1 << 10;
 
-/// Whose lane it is.
+/// The server and lane that commands come from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Origin {
     pub server: u64,
@@ -43,7 +44,7 @@ struct QueuedCommands {
 
 /// Consecutive commands of one caller, in the form of a sub-batch's body.
 pub(crate) enum Piece {
-    /// Small commands with their lengths.
+    /// Small commands, each preceded by its length.
     Framed { body: BytesMut, count: u32 },
     /// One large command.
     Lone(Bytes),
@@ -63,7 +64,7 @@ impl LaneQueue {
         }
     }
 
-    /// Adds a caller's commands, numbered from `first` on. Calls must come in order of the numbers.
+    /// Adds a caller's commands, numbered from `first` on. Calls must be in the order of the numbers.
     pub fn push(&self, mut first: u64, pieces: &mut Vec<Piece>) {
         let mut waiting = self.waiting.lock();
         let (mut added, mut bytes) = (0, 0);
@@ -95,22 +96,22 @@ impl LaneQueue {
         self.bytes.fetch_add(bytes, SeqCst);
     }
 
-    /// The number of the next command to be executed.
+    /// Number of the next command to be executed.
     pub fn next_command(&self) -> u64 {
         self.next_command.load(SeqCst)
     }
 
-    /// Commands below this number have been executed.
+    /// Records that commands below this number have been executed.
     pub fn set_next_command(&self, next: u64) {
         self.next_command.store(next, SeqCst);
     }
 
-    /// Execution met a command of this lane whose predecessors are missing, sent in this attempt.
+    /// Records that execution met commands of this attempt whose predecessors are missing.
     pub fn report_gap(&self, attempt: u32) {
         self.gap.fetch_max(u64::from(attempt) + 1, SeqCst);
     }
 
-    /// The latest attempt in which execution found a gap.
+    /// The latest attempt in which execution met a gap.
     pub fn gap_attempt(&self) -> Option<u32> {
         self.gap.load(SeqCst).checked_sub(1).map(|attempt| attempt as u32)
     }
@@ -120,7 +121,7 @@ impl LaneQueue {
         self.seal_bytes
     }
 
-    /// Whether a full entry waits already, so that new commands would wait behind it.
+    /// Whether a full entry is waiting, so that new commands would wait behind it.
     pub fn is_saturated(&self) -> bool {
         self.bytes.load(SeqCst) >= self.seal_bytes
     }

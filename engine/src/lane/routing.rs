@@ -1,23 +1,23 @@
-//! Which lane new commands should take.
+//! Which lane new commands should use.
 
 /// One of a server's lanes. Commands in the same lane are executed in the order in which they were proposed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LaneId(pub(crate) u16);
 
-/// What a lane carries at the moment.
+/// Current load of a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Traffic {
-    /// A full entry waits already for the group's thread here.
+    /// Whether a full entry is waiting for the group's thread.
     pub is_saturated: bool,
     /// Bytes of its commands without an outcome.
     pub in_flight: usize,
     /// Bytes of a full entry.
     pub entry: usize,
-    /// So many entries fill a group's window.
+    /// Number of entries in a group's window.
     pub window: usize,
 }
 
-/// Who leads a lane's group; the better ones come first.
+/// Which server leads a lane's group, best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Leadership {
     Here,
@@ -25,7 +25,7 @@ pub(crate) enum Leadership {
     Unknown,
 }
 
-/// How good a lane is: what stands first counts most, and less is better.
+/// Rank of a lane: fields in order of importance, less is better.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
     without_leader: bool,
@@ -37,18 +37,18 @@ struct Rank {
     lane: usize,
 }
 
-/// The lane to use now: the one whose group can take more at once.
+/// The lane to use now: the one whose group can take the most at once.
 ///
-/// Under light load, commands that share one group share its entries and syncs, which beats spreading them: the anchor (the
-/// group of the latest command) comes first, since it alone has not skipped ahead. Once a group has as many of them in flight as make
-/// a full entry, the lane with the least in flight comes first: the merge takes the groups in turn, so each round lasts as long as
-/// the fullest entry of its groups, and those are alike if what is in flight is.
+/// Under light load, commands that use one group share its entries and syncs, which beats spreading them. The
+/// anchor (the group of the latest command) comes first, since it alone has not skipped ahead. Once a group
+/// has a full entry of commands in flight, the lane with the least in flight comes first: the merge takes the
+/// groups in turn, so each round lasts as long as its fullest entry, and equal loads make equal entries.
 ///
-/// Groups led here come before others, since their commands need not be forwarded: by half a window, so that what a server with many
-/// clients and few leaders has too much flows off to the others' groups, evenly. There, no more than a window of it is in flight,
-/// since more would only wait.
+/// Groups led by this server come before others, since their commands need no forwarding. They are preferred
+/// by half a window, so the excess of a server with many clients and few leaders spreads evenly over the
+/// others' groups. There, no more than a window of it is in flight, since more would only wait.
 ///
-/// What is known of each lane is given in the order of the lanes; `anchor` is one of them.
+/// `lanes` gives the state of each lane in order; `anchor` is the index of one of them.
 pub(crate) fn choose(lanes: impl Iterator<Item = (Leadership, Traffic)> + Clone, anchor: usize) -> LaneId {
     let leads = lanes.clone().any(|(leader, _)| leader == Leadership::Here);
     let rank = |(lane, (leader, traffic))| Rank::of(lane, lane == anchor, leader, leads, traffic);
@@ -56,7 +56,7 @@ pub(crate) fn choose(lanes: impl Iterator<Item = (Leadership, Traffic)> + Clone,
 }
 
 impl Rank {
-    /// `leads`: this server leads a group, so that commands for others' groups have spilled from there.
+    /// `leads` says whether this server leads a group, so that commands for others' groups are its excess.
     fn of(lane: usize, is_anchor: bool, leader: Leadership, leads: bool, traffic: Traffic) -> Rank {
         let Traffic { is_saturated, in_flight, entry, window } = traffic;
         let is_elsewhere = leader == Leadership::Elsewhere;
@@ -85,8 +85,8 @@ const FULL: usize = usize::MAX / 2;
 mod tests {
     use super::*;
 
-    /// The best of lanes that are given by leader, bytes in flight (a full entry has ten), and whether one waits here; lane 1
-    /// is the anchor.
+    /// The best of some lanes, each given by its leader, its bytes in flight (a full entry has ten), and
+    /// whether a full entry waits. Lane 1 is the anchor.
     fn best(lanes: &[(Leadership, usize, bool)]) -> usize {
         let traffic = |&(leader, in_flight, is_saturated)| {
             (leader, Traffic { is_saturated, in_flight, entry: 10, window: 4 })

@@ -1,4 +1,4 @@
-//! Who waits for which command of a lane, and the bounds on how many may.
+//! Who waits for which command of a lane, and limits on how many may.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::sync::{AtomicUsize, Mutex, Ordering::SeqCst};
 
 /// Where completions go: a front end's inbox, or a single ticket.
 pub(crate) trait Sink<R>: Send + Sync {
-    /// Takes all of them, in one go for a batch, and may leave other memory in their place.
+    /// Takes all completions of a batch at once. May leave another buffer in place of theirs.
     fn deliver(&self, completions: &mut Vec<Completion<R>>);
 }
 
@@ -22,34 +22,35 @@ pub(crate) trait Sink<R>: Send + Sync {
 pub(crate) struct Lane<R> {
     pub queue: Arc<LaneQueue>,
     limits: LaneLimits,
-    /// Bytes of commands without an outcome in the log; a copy of what the tickets have, for a look without their lock.
+    /// Bytes of commands without an outcome in the log: a copy of the tickets' number that can be read
+    /// without their lock.
     in_flight: AtomicUsize,
     tickets: Mutex<Tickets<R>>,
 }
 
-/// How much may be in flight in a lane.
+/// Limits of a lane, and the sizes that it is compared with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LaneLimits {
     pub commands: usize,
     pub bytes: usize,
-    /// Entries that fill a group's window.
+    /// Number of entries in a group's window.
     pub window: usize,
 }
 
 struct Tickets<R> {
-    /// The number that the next command gets.
+    /// Number that the next command will get.
     next: u64,
-    /// The number of the next command to complete.
+    /// Number of the next command to complete.
     done: u64,
     commands: usize,
     bytes: usize,
     runs: VecDeque<SubmittedRun<R>>,
-    /// How many runs at the front have been told that their outcome is unknown.
+    /// How many runs at the front have expired: their callers were notified that the outcome is unknown.
     expired: usize,
     closed: bool,
 }
 
-/// What one caller submitted at once.
+/// Commands that one caller submitted at once.
 struct SubmittedRun<R> {
     first: u64,
     sink: Arc<dyn Sink<R>>,
@@ -72,18 +73,19 @@ pub(crate) struct Submission<'a> {
     pub deadline: Instant,
 }
 
-/// Completions gathered for their sinks, delivered once per batch.
+/// Completions collected for their sinks, delivered once per batch.
 pub(crate) struct Deliveries<R> {
     sinks: Vec<Delivery<R>>,
-    /// What sinks have left of earlier deliveries: room for the next.
+    /// Buffers that sinks left at earlier deliveries, for reuse.
     spare: Vec<Vec<Completion<R>>>,
-    /// What nobody waits for any more is dropped when it is delivered, outside of the lane's lock: it is the embedder's, and
-    /// may do anything when it is dropped.
+    /// Replies that nobody waits for, dropped at delivery, outside of the lane's lock. They are the
+    /// embedder's, and dropping one may do anything.
     unheard: Vec<R>,
     told: Vec<Arc<dyn Sink<R>>>,
 }
 
-/// A front end takes one delivery per stretch; tickets that wait alone, which take little room, are not worth more.
+/// A front end takes one delivery per stretch. The buffers of single tickets are small, so more are not worth
+/// keeping.
 const MOST_SPARE: usize = 4;
 
 type Delivery<R> = (Arc<dyn Sink<R>>, Vec<Completion<R>>);
@@ -102,7 +104,7 @@ impl<R> Lane<R> {
         Lane { queue, limits, in_flight: AtomicUsize::new(0), tickets: Mutex::new(tickets) }
     }
 
-    /// Takes a caller's commands into the lane, all or none.
+    /// Adds a caller's commands to the lane, all or none.
     pub fn submit(&self, submission: Submission<'_>, sink: &Arc<dyn Sink<R>>) -> Result<(), Refused> {
         let Submission { pieces, tokens, bytes, deadline } = submission;
         let mut tickets = self.tickets.lock();
@@ -113,7 +115,8 @@ impl<R> Lane<R> {
         {
             return Err(Refused::Overloaded);
         }
-        // Taken before the lock, deadlines may be a little out of order; they are looked at in order.
+        // Deadlines are computed before the lock is taken, so they may be slightly out of order; but they are
+        // checked in order.
         let deadline = tickets.runs.back().map_or(deadline, |last| deadline.max(last.deadline));
         let first = tickets.next;
         tickets.next += tokens.len() as u64;
@@ -130,7 +133,7 @@ impl<R> Lane<R> {
         Ok(())
     }
 
-    /// The commands from number `first` on have been executed at `position`, with these replies.
+    /// Completes the commands from number `first` on, which were executed at `position` with these replies.
     pub fn applied(
         &self,
         first: u64,
@@ -167,8 +170,8 @@ impl<R> Lane<R> {
         self.in_flight.store(tickets.bytes, SeqCst);
     }
 
-    /// The commands below number `next` have been executed, with replies that nobody here has seen: a snapshot that holds
-    /// them was restored.
+    /// Ends waiting for the commands below number `next`. They have been executed, but nobody here has seen
+    /// their replies: a snapshot that holds them was restored.
     pub fn passed(&self, next: u64, out: &mut Deliveries<R>) {
         let mut tickets = self.tickets.lock();
         assert!(
@@ -191,12 +194,12 @@ impl<R> Lane<R> {
         self.in_flight.store(tickets.bytes, SeqCst);
     }
 
-    /// Tells the callers whose deadline has passed; their commands stay in the lane.
+    /// Notifies the callers whose deadline has passed. Their commands stay in the lane.
     pub fn expire(&self, now: Instant, out: &mut Deliveries<R>) {
         self.tickets.lock().expire(|run| run.deadline <= now, out);
     }
 
-    /// What the lane carries, for the choice between lanes.
+    /// Current load, for the choice between lanes.
     pub fn traffic(&self) -> Traffic {
         Traffic {
             is_saturated: self.queue.is_saturated(),
@@ -206,12 +209,12 @@ impl<R> Lane<R> {
         }
     }
 
-    /// Commands that are not executed.
+    /// Number of commands that are not executed.
     pub fn pending(&self) -> usize {
         self.tickets.lock().commands
     }
 
-    /// Takes no more commands, and tells every caller that waits that the outcome is unknown.
+    /// Refuses further commands, and notifies every waiting caller that the outcome is unknown.
     pub fn close(&self, out: &mut Deliveries<R>) {
         let mut tickets = self.tickets.lock();
         if planted::is(Bug::ClosedAfterEnding) {
@@ -225,12 +228,13 @@ impl<R> Lane<R> {
         tickets.expire(|_| true, out);
     }
 
-    /// How it stands, in words.
+    /// The lane's state, in words.
     pub fn describe(&self) -> String {
         let tickets = self.tickets.lock();
         let Tickets { next, done, bytes, expired, .. } = *tickets;
         format!(
-            "numbers {done}..{next}, {bytes} bytes, {expired} runs expired; executed below {}, {} in the queue",
+            "numbers {done}..{next}, {bytes} bytes, {expired} runs expired; executed below {}, {} in the \
+             queue",
             self.queue.next_command(),
             if self.queue.has_commands() { "some" } else { "none" }
         )
@@ -268,7 +272,7 @@ impl<R> Default for Deliveries<R> {
 
 impl<R> Deliveries<R> {
     fn to(&mut self, sink: &Arc<dyn Sink<R>>) -> &mut Vec<Completion<R>> {
-        // Few sinks take part in a batch, and neighbours are mostly the same: look from the end.
+        // A batch has few sinks, and neighbours mostly share one: search from the end.
         let at = self.sinks.iter().rposition(|(known, _)| Arc::ptr_eq(known, sink));
         let at = at.unwrap_or_else(|| {
             self.sinks.push((Arc::clone(sink), self.spare.pop().unwrap_or_default()));
@@ -277,7 +281,7 @@ impl<R> Deliveries<R> {
         &mut self.sinks[at].1
     }
 
-    /// Hands everything over.
+    /// Delivers everything.
     pub fn deliver(&mut self) {
         self.unheard.clear();
         self.told.clear();
@@ -345,7 +349,7 @@ mod tests {
             out.deliver();
         }
 
-        /// Tokens heard of since the last look, and whether each was applied.
+        /// Tokens completed since the last call, and whether each was applied.
         fn heard(&self) -> Vec<(u64, bool)> {
             let heard = std::mem::take(&mut *self.heard.0.lock());
             let outcome = |completion| match completion {
@@ -423,7 +427,7 @@ mod tests {
         fixture.applied(1, 1);
     }
 
-    /// Drops of replies and of those who waited run the embedder's code, which may come back to the lane.
+    /// Dropping replies and waiting callers runs the embedder's code, which may use the lane again.
     #[test]
     fn nothing_of_the_embedder_is_dropped_under_the_lock() {
         struct Reply(Arc<Lane<Reply>>);

@@ -6,7 +6,7 @@ use super::SharedProgress;
 use crate::metrics::Metrics;
 use crate::status::Waiting;
 
-/// How much waits where.
+/// How much waits, and where.
 pub(crate) fn waiting(progress: &SharedProgress) -> Waiting {
     Waiting {
         unsynced_bytes: progress.groups.iter().map(|group| group.unsynced.load(SeqCst)).sum(),
@@ -18,38 +18,39 @@ pub(crate) fn waiting(progress: &SharedProgress) -> Waiting {
     }
 }
 
-/// What is wrong, and what to do.
+/// What is wrong, and what to do about it.
 pub(crate) fn alarms(progress: &SharedProgress) -> Vec<String> {
     let mut alarms = Vec::new();
     let Waiting { behind_bytes, behind, disk_free_bytes, read_only, executing_bytes, .. } = waiting(progress);
     if read_only {
         alarms.push(format!(
-            "the disk is nearly full ({disk_free_bytes} bytes free): this server takes no commands until there is room; remove \
-             other files, or give the file system more space"
+            "the disk is nearly full ({disk_free_bytes} bytes free): this server accepts no commands until \
+             there is room; remove other files, or give the file system more space"
         ));
     }
     for (group, number) in progress.groups.iter().zip(1..) {
         if group.disk_is_stuck.load(SeqCst) {
             let (ticks, bytes) = (group.disk_wait_ticks.load(SeqCst), group.unsynced.load(SeqCst));
             alarms.push(format!(
-                "group {number}: the disk has not finished a write for {ticks} ticks ({bytes} bytes wait): look at the disk"
+                "group {number}: the disk has not finished a write for {ticks} ticks ({bytes} bytes wait): \
+                 check the disk"
             ));
         }
     }
     if behind {
         let awaited = progress.awaited.load(SeqCst) + 1;
         let why = match executing_bytes {
-            0 => format!("its merge waits for group {awaited}, whose leader this server may not reach"),
+            0 => format!("its merge waits for group {awaited}, whose leader may be out of reach"),
             _ => "execution does not keep up".to_owned(),
         };
         alarms.push(format!(
-            "this server is {behind_bytes} bytes behind and takes no entries but those that it waits for: {why}"
+            "this server is {behind_bytes} bytes behind and accepts only the entries that it waits for: {why}"
         ));
     }
     alarms
 }
 
-/// The same in figures.
+/// Updates the corresponding metrics.
 pub(crate) fn measure(progress: &SharedProgress, metrics: &Metrics) {
     let Waiting { executing_bytes, behind_bytes, behind, disk_free_bytes, read_only, .. } = waiting(progress);
     metrics.executing_bytes.set(executing_bytes as i64);

@@ -1,4 +1,4 @@
-//! How a thread that has no sockets is put to sleep and woken.
+//! Puts a thread without sockets to sleep, and wakes it.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use niagara_net::SleepFlag;
 
 use crate::sync::{OnceLock, Thread, current, park_timeout};
 
-/// Wakes a thread that parks, if it sleeps.
+/// Wakes a parked thread.
 #[derive(Default)]
 pub(crate) struct Bell {
     sleeps: SleepFlag,
@@ -14,7 +14,7 @@ pub(crate) struct Bell {
 }
 
 impl Bell {
-    /// Says that there is work. The work must have been published before.
+    /// Signals work, which must have been published before.
     pub fn ring(&self) {
         if self.sleeps.take()
             && let Some(thread) = self.thread.get()
@@ -23,7 +23,8 @@ impl Bell {
         }
     }
 
-    /// Sleeps until rung, or for `timeout`, unless a last look at the work says otherwise. Always from the same thread.
+    /// Sleeps until the bell rings or `timeout` passes, unless a last check of the work forbids it. Always
+    /// call it on the same thread.
     pub fn sleep(&self, timeout: Duration, may_sleep: impl FnOnce() -> bool) {
         self.thread.get_or_init(current);
         self.sleeps.sleep(may_sleep, |may_sleep| {

@@ -1,21 +1,22 @@
-//! How much waits on this server behind something slow, and from when on its threads take no more.
+//! How much may wait on this server behind something slow.
 //!
-//! Other servers go on without this one: they commit what its disk, its merge or its state machine has not come to, and send
-//! it. So each place where something can wait here has a bound in bytes. See "What waits, and how much" in ARCHITECTURE.md.
+//! Other servers do not wait for this one: they commit what its disk, its merge or its state machine has not
+//! reached, and send it more. So every place where something can wait has a bound in bytes. See "What waits,
+//! and how much" in ARCHITECTURE.md.
 
 use crate::planted::{self, Bug};
 use crate::sync::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
-/// What the bounds are.
+/// The limits, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ByteLimits {
-    /// Of the logs of all groups, beyond what the merge has passed.
+    /// For the logs of all groups together, beyond what the merge has passed.
     pub behind: u64,
-    /// Pulled out of the logs and not merged; and, once more, merged and not executed.
+    /// For entries pulled from the logs and not merged; and again for entries merged and not executed.
     pub merge: u64,
 }
 
-/// Bytes that wait. Written by the threads through which they go.
+/// Bytes that wait, written by the threads that they pass through.
 #[derive(Debug)]
 pub(crate) struct Bounds {
     pub limits: ByteLimits,
@@ -43,16 +44,16 @@ impl Bounds {
         self.is_behind.load(SeqCst) && !planted::is(Bug::BehindUnbounded)
     }
 
-    /// Bytes that a group may hold beyond the merge while this server is behind, if it is the awaited one. Those of all groups
-    /// together fit between where a server begins to be behind and the limit.
+    /// Bytes that a group may hold beyond the merge while this server is behind, if it is the awaited one.
+    /// The shares of all groups together fit between the point where a server counts as behind and the limit.
     pub fn share(&self) -> u64 {
         self.limits.behind / 8 / self.groups
     }
 
-    /// A group's log holds so many bytes beyond the merge, and held so many before.
+    /// Reports that a group's log holds `now` bytes beyond the merge, and held `before` until now.
     ///
-    /// A server begins to be behind at seven eighths of the limit, and ceases to be at five: in between nothing changes, so
-    /// that it does not take and refuse in turns.
+    /// A server counts as behind from seven eighths of the limit, and caught up below five eighths. In
+    /// between nothing changes, so it does not keep switching.
     pub fn group_is_behind(&self, before: u64, now: u64) {
         if now == before {
             return;
@@ -69,20 +70,21 @@ impl Bounds {
                 tracing::warn!(
                     behind_bytes = total,
                     limit,
-                    "the merge is so far behind the logs that this server takes entries only of the group that it awaits; \
-                     see awaited_group in /status: its leader cannot be reached, or execution is too slow"
+                    "the merge is so far behind the logs that this server accepts entries only of the group \
+                     that it awaits; see awaited_group in /status: its leader cannot be reached, or \
+                     execution is too slow"
                 );
             }
         } else if is_behind && total < limit / 8 * 5 && self.is_behind.swap(false, SeqCst) {
             tracing::info!(
                 behind_bytes = total,
                 limit,
-                "the merge has caught up: entries of all groups are taken again"
+                "the merge has caught up: this server accepts entries of all groups again"
             );
         }
     }
 
-    /// The merge holds so many bytes.
+    /// Reports the bytes that the merge holds.
     pub fn set_pulled(&self, bytes: u64) {
         self.pulled.store(bytes, SeqCst);
     }
@@ -97,17 +99,17 @@ impl Bounds {
         self.executing.load(SeqCst)
     }
 
-    /// Whether so much waits for execution that nothing more is to be merged.
+    /// Whether so much waits for execution that merging has to pause.
     pub fn execution_is_full(&self) -> bool {
         self.executing() >= self.limits.merge
     }
 
-    /// So many bytes are handed to execution.
+    /// Reports that `bytes` were handed to execution.
     pub fn merged(&self, bytes: u64) {
         self.executing.fetch_add(bytes, SeqCst);
     }
 
-    /// So many bytes are executed. `true` if the sequencer may have waited for it.
+    /// Reports that `bytes` were executed; `true` if the sequencer may be waiting for that.
     pub fn executed(&self, bytes: u64) -> bool {
         let before = self.executing.fetch_sub(bytes, SeqCst);
         let counts = if planted::is(Bug::FullNotSaid) { before - bytes } else { before };

@@ -1,4 +1,4 @@
-//! Whether this server has parted from the others, and what it knows that by.
+//! Whether this server has diverged from the others, and the evidence.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -10,12 +10,13 @@ use parking_lot::Mutex;
 
 use crate::agreement::{Compared, DigestOf, FirstDifference, compare};
 
-/// What speaks for it that this server and others have executed different things. It is never taken back: only a new process
-/// looks anew.
+/// Evidence that this server has diverged from others: they have executed different commands, or the same
+/// with different results. It is never withdrawn: only a new process starts without it.
 ///
-/// A server that differs from another one goes on serving only while more than half of all servers, itself among them, are
-/// known to be equal to it where the other one differs. So one bad server out of three is not ready, and the two good ones are;
-/// of two servers that differ, with nobody to decide between them, neither is.
+/// A server that differs from another one keeps serving only while more than half of all servers, including
+/// itself, are known to equal it at that difference. So of three servers with a bad one, the bad one is not
+/// ready, and the two good ones are; and of two servers that differ, with nobody to decide between them,
+/// neither is.
 pub(crate) struct Divergence {
     servers: usize,
     is_diverged: AtomicBool,
@@ -25,11 +26,11 @@ pub(crate) struct Divergence {
 #[derive(Default)]
 struct KnownPeers {
     peers: BTreeMap<u64, Peer>,
-    /// By zero-based index of the group: what is committed here and missing there.
+    /// Entries committed here that a leader lacks, by zero-based index of the group.
     contradicted: BTreeMap<usize, String>,
 }
 
-/// What is known of another server.
+/// What is known about another server.
 #[derive(Default)]
 struct Peer {
     marks: Vec<DigestMark>,
@@ -38,7 +39,7 @@ struct Peer {
 }
 
 impl Peer {
-    /// Whether it is known to be equal where somebody differs.
+    /// Whether that server is known to equal this one at the difference.
     fn is_equal_at(&self, difference: FirstDifference) -> bool {
         let FirstDifference { position, of } = difference;
         self.differs.is_none()
@@ -48,22 +49,22 @@ impl Peer {
 }
 
 impl Divergence {
-    /// Of one of so many servers.
+    /// For a cluster of this many servers.
     pub fn new(servers: usize) -> Divergence {
         Divergence { servers, is_diverged: AtomicBool::new(false), known: Mutex::default() }
     }
 
-    /// Whether this server answers no strong read, takes no command and is not ready.
+    /// Whether this server must refuse commands, answer no strong reads and not be ready.
     pub fn is_diverged(&self) -> bool {
         self.is_diverged.load(SeqCst)
     }
 
-    /// Why, in words; nothing as long as all is well.
+    /// The reason, in words; `None` while all is well.
     pub fn told(&self) -> Option<String> {
         self.is_diverged().then(|| self.known.lock().tell())
     }
 
-    /// Another server has said what it keeps, to be compared with what is kept here.
+    /// Compares digests that another server has sent with this one's.
     pub fn heard(&self, peer: u64, theirs: Vec<DigestMark>, mine: &[DigestMark]) {
         let mut known = self.known.lock();
         known.peers.entry(peer).or_default().marks = theirs;
@@ -71,7 +72,7 @@ impl Divergence {
         self.conclude(&known);
     }
 
-    /// There is more here to compare what others have said with.
+    /// Compares again what others have sent, now that this server has executed more.
     pub fn moved_on(&self, mine: &[DigestMark]) {
         let mut known = self.known.lock();
         let peers: Vec<u64> = known.peers.keys().copied().collect();
@@ -79,7 +80,8 @@ impl Divergence {
         self.conclude(&known);
     }
 
-    /// A leader of this group, by zero-based index, lacks what is known to be committed here.
+    /// Records that a leader of this group, given by its zero-based index, lacks what is known to be
+    /// committed here.
     pub fn contradicted(&self, group: usize, what: String) {
         let mut known = self.known.lock();
         if let Entry::Vacant(vacant) = known.contradicted.entry(group) {
@@ -95,17 +97,18 @@ impl Divergence {
             if diverged {
                 let why = known.tell();
                 tracing::error!(
-                    "this server is not ready, answers no strong reads and takes no commands: {why}. {ADVICE}"
+                    "this server is not ready, answers no strong reads and accepts no commands: {why}. \
+                     {ADVICE}"
                 );
             } else {
-                tracing::error!("more than half of the servers are equal to this one, so it serves again");
+                tracing::error!("more than half of the servers are equal to this one, so it resumes service");
             }
         }
     }
 }
 
 const ADVICE: &str =
-    "Keep all data directories as they are, look at `niagara status`, and report this: it must never happen";
+    "Keep all data directories as they are, check `niagara status`, and report this: it must never happen";
 
 impl KnownPeers {
     fn compare(&mut self, peer: u64, mine: &[DigestMark]) {
@@ -180,14 +183,14 @@ mod tests {
         assert_eq!((there.is_diverged(), there.told()), (false, None));
     }
 
-    /// Until it is known whom the third one is equal to.
+    /// Until it is known which one the third server equals.
     #[test]
     fn nobody_is_ready_where_two_differ_and_nobody_decides() {
         let (mine, other) = (marks(&[(8, 1, 1)]), marks(&[(8, 9, 9)]));
         let here = Divergence::new(3);
         here.heard(2, other.clone(), &mine);
         assert!(here.is_diverged());
-        // Equal before the difference says nothing about it.
+        // Being equal before the difference proves nothing about it.
         here.heard(3, marks(&[(4, 1, 1)]), &marks(&[(4, 1, 1), (8, 1, 1)]));
         assert!(here.is_diverged());
         here.heard(3, mine.clone(), &mine);
@@ -197,7 +200,7 @@ mod tests {
         assert!(of_two.is_diverged());
     }
 
-    /// Both have said what they keep before either was there: the slower one compares when it comes there.
+    /// Both sent their digests before either got that far: the slower one compares when it does.
     #[test]
     fn what_was_heard_early_is_compared_later() {
         let here = Divergence::new(2);

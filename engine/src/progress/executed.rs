@@ -3,7 +3,7 @@
 use crate::apply::Digests;
 use crate::sync::{AtomicU64, Mutex};
 
-/// What has been executed, for the status.
+/// Counts and digests of what has been executed, for the status.
 #[derive(Default)]
 pub(crate) struct Executed {
     pub commands: AtomicU64,

@@ -1,11 +1,11 @@
-//! Messages for a thread that polls sockets, from the other threads of its server.
+//! Messages for a thread that polls sockets, from other threads of its server.
 
 use niagara_net::Waker;
 
 use crate::planted::{self, Bug};
 use crate::sync::{AtomicBool, Mutex, OnceLock, Ordering::SeqCst};
 
-/// Takes messages without waiting for the thread that reads them, and wakes that if it sleeps.
+/// Accepts messages without waiting for the reading thread, and wakes it if it sleeps.
 pub(crate) struct Mailbox<M> {
     mail: Mutex<Vec<M>>,
     has_mail: AtomicBool,
@@ -19,7 +19,7 @@ impl<M> Default for Mailbox<M> {
 }
 
 impl<M> Mailbox<M> {
-    /// Hands over the waker of the thread, once, before any thread runs.
+    /// Sets the waker of the thread, once, before any thread runs.
     pub fn set_waker(&self, waker: Waker) {
         assert!(self.waker.set(waker).is_ok(), "a group has one thread");
     }
@@ -31,7 +31,7 @@ impl<M> Mailbox<M> {
         }
     }
 
-    /// Puts a message into the mailbox.
+    /// Adds a message, and wakes the thread if it sleeps.
     pub fn send(&self, mail: M) {
         if planted::is(Bug::MailSaidBeforeSent) {
             self.has_mail.store(true, SeqCst);
@@ -43,12 +43,12 @@ impl<M> Mailbox<M> {
         self.wake();
     }
 
-    /// Whether there may be any.
+    /// Whether there may be messages.
     pub fn has_mail(&self) -> bool {
         self.has_mail.load(SeqCst)
     }
 
-    /// Takes what is in the mailbox.
+    /// Moves all messages to `into`.
     pub fn take(&self, into: &mut Vec<M>) {
         if self.has_mail.swap(false, SeqCst) {
             into.append(&mut self.mail.lock());

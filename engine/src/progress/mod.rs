@@ -1,15 +1,16 @@
-//! How far the threads of a server are, and how they wake each other. Each field has one writer; readers need no lock.
+//! Progress of a server's threads, and how they wake each other. Each field has one writer; readers need no
+//! lock.
 //!
 //! | file | holds |
 //! |---|---|
 //! | `mod.rs` | the progress of a server and of its groups |
-//! | `mailbox.rs`, `bell.rs` | messages for the threads that poll sockets; how those that do not are put to sleep and woken |
-//! | `waits.rs` | what ends the sleep of a group's thread before its time |
-//! | `bounds.rs` | how many bytes wait behind something slow, and from when on no more are taken |
+//! | `mailbox.rs`, `bell.rs` | messages for threads that poll sockets; sleep and wake-ups of threads that do not |
+//! | `waits.rs` | what wakes a group's thread before its tick |
+//! | `bounds.rs` | how many bytes may wait behind something slow |
 //! | `room.rs` | room on the disk |
-//! | `divergence.rs` | whether this server has parted from the others |
+//! | `divergence.rs` | whether this server has diverged from the others |
 //! | `executed.rs` | what has been executed |
-//! | `alarms.rs` | what of all that an operator has to know |
+//! | `alarms.rs` | what an operator has to know about all that |
 
 mod alarms;
 mod bell;
@@ -41,37 +42,37 @@ pub(crate) use mailbox::Mailbox;
 pub(crate) use room::{Room, RoomWatch};
 pub(crate) use waits::{Level, Waits};
 
-/// Progress of the whole server. Orders are sequentially consistent throughout: fields are written once per batch, and
-/// the sleep protocol ("publish, then look whether the other sleeps" against "say that you sleep, then look again")
-/// needs the single total order.
+/// Progress of the whole server. All accesses are sequentially consistent: fields are written once per batch,
+/// and the sleep protocol ("publish, then check whether the other sleeps" against "announce sleep, then check
+/// again") needs the single total order.
 pub(crate) struct SharedProgress {
     level: Level,
     /// Zero-based index of the group that holds the latest command of the global log.
     pub anchor: AtomicU32,
     /// Zero-based index of the group whose slot the merge awaits.
     pub awaited: AtomicU32,
-    /// The last global position that has been executed.
+    /// Last global position that has been executed.
     pub applied: AtomicU64,
-    /// Per group, by zero-based index.
+    /// Progress of each group, by zero-based index.
     pub groups: Vec<GroupProgress>,
-    /// Between those and the thread that keeps the snapshots.
+    /// Signals between these threads and the snapshots' thread.
     pub snapshots: SnapshotSignals,
-    /// Whether this server has parted from the others.
+    /// Whether this server has diverged from the others.
     pub divergence: Divergence,
-    /// How much waits behind something slow.
+    /// Bytes that wait behind something slow.
     pub bounds: Bounds,
     /// Room on the disk.
     pub room: Room,
 }
 
-/// Names for Raft's roles, by what [`GroupProgress::role`] says.
+/// Names of Raft's roles, indexed by [`GroupProgress::role`].
 pub(crate) const ROLES: [&str; 4] = ["follower", "pre-candidate", "candidate", "leader"];
 
-/// Progress of one group's replica; aligned so that two groups' threads share no cache line.
+/// Progress of one group's replica. Aligned so that two groups' threads share no cache line.
 #[derive(Default)]
 #[repr(align(128))]
 pub(crate) struct GroupProgress {
-    /// Raft index of the last committed entry. Written by the group's thread, as the others up to `waits`.
+    /// Raft index of the last committed entry. The group's thread writes this and the fields up to `waits`.
     pub commit: AtomicU64,
     pub last: AtomicU64,
     pub term: AtomicU64,
@@ -79,9 +80,10 @@ pub(crate) struct GroupProgress {
     pub role: AtomicU8,
     pub leads: AtomicBool,
     pub lags: AtomicBool,
-    /// Ticks since the group had a leader; 0 while it has one.
+    /// Ticks for which the group has had no leader; 0 while it has one.
     pub leaderless_ticks: AtomicU32,
-    /// Ticks for which a write has been waited for, and bytes of entries that wait.
+    /// Ticks for which the oldest unfinished write has been waiting; the next field is the bytes of entries
+    /// that wait.
     pub disk_wait_ticks: AtomicU64,
     pub unsynced: AtomicU64,
     pub disk_is_stuck: AtomicBool,
@@ -89,30 +91,30 @@ pub(crate) struct GroupProgress {
     pub waits: Waits,
     /// Raft index up to which entries are durable here.
     pub persisted: AtomicU64,
-    /// What the log holds at the end of the group's thread.
+    /// What the log holds when the group's thread ends.
     pub left: Mutex<Option<Held>>,
     mailbox: Mailbox<Mail>,
 }
 
-/// A message for a group's thread from a thread of the same server.
+/// A message to a group's thread from a thread of the same server.
 #[derive(Clone, Debug)]
 pub(crate) enum Mail {
     /// The log is durable up to the write of this Ready.
     Persisted(u64),
-    /// Begin the quorum round with this number.
+    /// Start the quorum round with this number.
     AskRead(u64),
     /// The merge waits for this group and holds a command at this place.
     Pad(u64),
     /// These snapshots are durable.
     Kept(Snapshots),
-    /// The state of this server is at this snapshot, or beyond it.
+    /// This server's state is at this snapshot or beyond it.
     Install(Arc<Header>),
     /// End the thread.
     Stop,
 }
 
 impl SharedProgress {
-    /// Of a server that is one of so many.
+    /// Progress of one server of a cluster with this many.
     pub fn new(groups: usize, servers: usize, limits: ByteLimits) -> Self {
         SharedProgress {
             level: Level::default(),
@@ -131,7 +133,7 @@ impl SharedProgress {
         self.level.get()
     }
 
-    /// Raises the level, and wakes the leaders here that have to pad for it.
+    /// Raises the level, and wakes the leaders on this server that have to pad for it.
     pub fn raise_level(&self, level: u64) {
         self.level.raise(level, || {
             self.groups.iter().filter(|group| group.waits.pads_at(level)).for_each(GroupProgress::wake);
@@ -143,20 +145,21 @@ impl SharedProgress {
         self.groups.iter().any(|group| group.lags.load(SeqCst))
     }
 
-    /// Whether any group has been without a leader for more ticks, as far as this server knows. The merge stops there: no command
-    /// could be executed here, whichever group takes it, and no strong read answered.
+    /// Whether any group has had no leader for more than `ticks`, as far as this server knows. The merge
+    /// stops there, so no command could be executed here, whichever group took it, and no strong read
+    /// answered.
     pub fn is_leaderless(&self, ticks: u32) -> bool {
         self.groups.iter().any(|group| group.leaderless_ticks.load(SeqCst) > ticks)
     }
 
-    /// Whether the merge awaits a slot of this group, and nothing that this server has would fill it.
+    /// Whether the merge awaits a slot of this group that nothing on this server fills.
     pub fn awaits(&self, group: usize) -> bool {
         let group_progress = &self.groups[group];
         self.awaited.load(SeqCst) as usize == group
             && group_progress.commit.load(SeqCst) <= group_progress.waits.merged()
     }
 
-    /// What the logs hold that their threads have left, by group number.
+    /// What the logs of ended threads hold, by group number.
     pub fn left(&self) -> BTreeMap<u16, Held> {
         let groups = (1..).zip(&self.groups);
         groups.filter_map(|(number, group)| Some((number, group.left.lock().take()?))).collect()
@@ -167,14 +170,16 @@ impl SharedProgress {
         self.groups.iter().any(|group| group.disk_is_stuck.load(SeqCst))
     }
 
-    /// Which of its leader's entries a group may take that holds so many bytes beyond the merge.
+    /// Which of its leader's entries a group may accept while it holds `unmerged_bytes` beyond the merge.
     ///
-    /// Behind a halted merge nothing helps but what it awaits, so that is taken always: not to take it would be to wait for
-    /// ever. Where execution is slow, the awaited slot is here already, and nothing is to be taken beyond the bound.
+    /// If the merge is halted, only the entry that it awaits helps, so that one is always accepted: refusing
+    /// it would mean waiting forever. If execution is slow, the awaited slot is here already, and nothing is
+    /// accepted beyond the bound.
     ///
-    /// Why this ends: of the servers of a majority take the one whose merge has come least far. What it awaits is committed, or
-    /// all of them await the same group and take its entries. What is committed its leader sends as soon as it knows so, for
-    /// which it needs no more than the entry that begins its term, and that is taken by all.
+    /// Why this ends: among the servers of a majority, take the one whose merge is furthest back. Either the
+    /// entry that it awaits is committed, or all of them await the same group and accept its entries. A
+    /// leader sends a committed entry as soon as it knows that it is committed; for that it needs only the
+    /// entry that opens its term, and every server accepts that one.
     pub fn taking(&self, group: usize, unmerged_bytes: u64) -> Taking {
         if self.room.is_lacking() {
             return Taking::NoCommands;
@@ -186,7 +191,7 @@ impl SharedProgress {
 }
 
 impl GroupProgress {
-    /// Hands over the waker of the group's thread, once, before any thread runs.
+    /// Sets the waker of the group's thread, once, before any thread runs.
     pub fn set_waker(&self, waker: Waker) {
         self.mailbox.set_waker(waker);
     }
@@ -196,7 +201,7 @@ impl GroupProgress {
         self.mailbox.wake();
     }
 
-    /// Puts a message into the thread's mailbox.
+    /// Adds a message to the thread's mailbox.
     pub fn send(&self, mail: Mail) {
         self.mailbox.send(mail);
     }
@@ -205,17 +210,18 @@ impl GroupProgress {
         self.mailbox.has_mail()
     }
 
-    /// Takes what is in the mailbox.
+    /// Moves the messages in the mailbox to `into`.
     pub fn take_mail(&self, into: &mut Vec<Mail>) {
         self.mailbox.take(into);
     }
 
-    /// The merge has passed this entry: wakes the group's thread if commands wait for that.
+    /// Reports that the merge has passed this entry. Wakes the group's thread if commands wait for that.
     pub fn merged(&self, index: u64) {
         self.waits.merge_passes(index, || self.wake());
     }
 
-    /// Commands of the group's lane have been executed: wakes its thread if others wait for any progress.
+    /// Reports that commands of the group's lane have been executed. Wakes its thread if other commands wait
+    /// for any progress.
     pub fn executed(&self) {
         self.waits.execution_passes(|| self.wake());
     }

@@ -1,5 +1,5 @@
-//! Room on the disk: below a reserve a server takes no more commands, so that what it has taken can be finished, votes and terms
-//! can be written, and a snapshot can be made which lets the logs be compacted.
+//! Room on the disk. Below a reserve, a server refuses commands, so that the accepted ones can be finished,
+//! votes and terms can be written, and a snapshot can be taken, which lets the logs be compacted.
 
 use std::io;
 use std::path::PathBuf;
@@ -10,54 +10,57 @@ use niagara_log::Files;
 
 use super::SharedProgress;
 
-/// Ticks between two looks at the disk: a disk of 1 GB/s takes some 200 MB meanwhile, less than the reserve.
+/// Ticks between two checks of the disk. At 1 GB/s, some 200 MB are written meanwhile, less than the reserve.
 const TICKS_BETWEEN_LOOKS: u32 = 4;
 
-/// What is known of the room on the disk.
+/// What is known about room on the disk.
 #[derive(Debug, Default)]
 pub(crate) struct Room {
     free: AtomicU64,
     is_low: AtomicBool,
-    /// Logs whose next write waits for room.
+    /// Number of logs whose next write waits for room.
     waiting_logs: AtomicUsize,
 }
 
 impl Room {
-    /// Whether there is too little for more commands.
+    /// Whether there is too little room for commands.
     pub fn is_lacking(&self) -> bool {
         self.is_low.load(SeqCst) || self.waiting_logs.load(SeqCst) > 0
     }
 
-    /// Bytes that were free at the last look.
+    /// Bytes free at the last check.
     pub fn free(&self) -> u64 {
         self.free.load(SeqCst)
     }
 
-    /// A log cannot be written for lack of room.
+    /// Reports that a log cannot be written for lack of room.
     pub fn log_waits(&self) {
         self.waiting_logs.fetch_add(1, SeqCst);
     }
 
-    /// It could be written at last.
+    /// Reports that such a log has been written.
     pub fn log_goes_on(&self) {
         self.waiting_logs.fetch_sub(1, SeqCst);
     }
 
-    /// Takes note of the free bytes; `true` if there has just become too little. There is enough again at five quarters of the
-    /// reserve, so that a server does not go to and fro.
+    /// Records the free bytes; `true` if they have just fallen below the reserve. Room counts as sufficient
+    /// again at five quarters of the reserve, so that a server does not keep switching.
     fn note(&self, free: u64, reserve: u64) -> bool {
         self.free.store(free, SeqCst);
         let was_low = self.is_low.load(SeqCst);
         let is_low = free < if was_low { reserve.saturating_add(reserve / 4) } else { reserve };
         self.is_low.store(is_low, SeqCst);
         if was_low && !is_low {
-            tracing::info!(free_bytes = free, "there is room on the disk again: commands are taken");
+            tracing::info!(
+                free_bytes = free,
+                "there is room on the disk again: this server accepts commands"
+            );
         }
         is_low && !was_low
     }
 }
 
-/// Looks at the disk now and then.
+/// Checks the disk regularly.
 pub(crate) struct RoomWatch {
     files: Arc<dyn Files>,
     dirs: Vec<PathBuf>,
@@ -67,12 +70,12 @@ pub(crate) struct RoomWatch {
 }
 
 impl RoomWatch {
-    /// Watches over the file systems of these directories; over none if the server keeps everything in memory.
+    /// Watches the file systems of these directories; none if the server keeps everything in memory.
     pub fn new(files: Arc<dyn Files>, dirs: Vec<PathBuf>, reserve: u64) -> Self {
         RoomWatch { files, dirs, reserve, until_look: 0, failed: false }
     }
 
-    /// A step of the clock.
+    /// Checks the disk if it is time.
     pub fn tick(&mut self, progress: &SharedProgress) {
         if self.dirs.is_empty() {
             return;
@@ -89,16 +92,16 @@ impl RoomWatch {
                     tracing::error!(
                         free_bytes = free,
                         disk_reserve_bytes = self.reserve,
-                        "the disk is nearly full: this server takes no more commands until there is room; remove other files, \
-                         or give the file system more space"
+                        "the disk is nearly full: this server accepts no commands until there is room; \
+                         remove other files, or give the file system more space"
                     );
-                    // The logs that it makes superfluous may be all that it takes.
+                    // The logs that a snapshot makes superfluous may be what fills the disk.
                     progress.snapshots.want();
                 }
             }
             Err(error) if !self.failed => {
                 self.failed = true;
-                tracing::warn!(%error, "cannot tell how much room is left on the disk");
+                tracing::warn!(%error, "cannot determine how much room is left on the disk");
             }
             Err(_) => {}
         }

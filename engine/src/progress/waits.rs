@@ -1,13 +1,15 @@
-//! What ends the sleep of a group's thread before its time: a level for which its leader has to pad, and progress of the merge or
-//! of execution with which commands go on that are held back.
+//! What wakes a group's thread before its tick: a level that its leader has to pad to, and progress of the
+//! merge or of execution that lets commands proceed.
 //!
-//! The group's thread says what it waits for, then that it sleeps, and then looks again. The others publish how far they are, and
+//! The group's thread publishes what it waits for, then that it sleeps, and then checks again. The others
+//! publish their progress, and then check what it waits for. All of these have one total order, so one of the
+//! two sees the other.
 //! then look at what it waits for. All of that has one total order, so one of the two sees the other.
 
 use crate::planted::{self, Bug};
 use crate::sync::{AtomicU64, Ordering::SeqCst};
 
-/// The highest place of a command in any local log of this server.
+/// Highest place of a command in any local log of this server.
 #[derive(Default)]
 pub(crate) struct Level(AtomicU64);
 
@@ -16,7 +18,8 @@ impl Level {
         self.0.load(SeqCst)
     }
 
-    /// Raises it, and wakes those who wait for that. Whoever has raised it so far or further has woken them.
+    /// Raises the level, and wakes those who wait for it. If another thread has raised it as far already,
+    /// that thread has woken them.
     pub fn raise(&self, to: u64, wake: impl FnOnce()) {
         if self.get() >= to {
             return;
@@ -31,14 +34,15 @@ impl Level {
     }
 }
 
-/// What the thread of one group waits for, and how far the merge is in its log.
+/// What one group's thread waits for, and how far the merge is in its log.
 pub(crate) struct Waits {
-    /// The least level at which this group's leader here has to pad. Written by the group's thread, as the next one.
+    /// Lowest level at which this group's leader on this server has to pad. The group's thread writes this
+    /// and the next field.
     wake_at: AtomicU64,
-    /// Commands wait until the merge has passed this entry; 0: for any progress of the merge or of execution; `u64::MAX`: none
-    /// wait.
+    /// Index that the merge has to pass before waiting commands proceed. 0 stands for any progress of the
+    /// merge or of execution; `u64::MAX` if no commands wait.
     goes_on_at: AtomicU64,
-    /// Raft index of the last entry that the merge has passed. Written by the sequencer's thread.
+    /// Raft index of the last entry that the merge has passed. The sequencer's thread writes it.
     merged: AtomicU64,
 }
 
@@ -50,7 +54,7 @@ impl Default for Waits {
 }
 
 impl Waits {
-    /// The group's thread, after each of its turns.
+    /// Publishes what the group's thread waits for, after each of its turns.
     pub fn say(&self, wake_at: u64, goes_on_at: u64) {
         self.goes_on_at.store(goes_on_at, SeqCst);
         self.wake_at.store(wake_at, SeqCst);
@@ -66,7 +70,8 @@ impl Waits {
         self.goes_on_at.load(SeqCst) != u64::MAX
     }
 
-    /// Whether commands that are held back may go on, since the merge has come further than `seen`, or execution has come on.
+    /// Whether commands that were held back may proceed, since the merge has passed `seen`, or something has
+    /// been executed.
     pub fn are_over(&self, seen: u64, executed: bool) -> bool {
         let (goes_on_at, merged) = (self.goes_on_at.load(SeqCst), self.merged());
         merged != seen && merged >= goes_on_at || goes_on_at == 0 && executed
@@ -76,7 +81,7 @@ impl Waits {
         self.merged.load(SeqCst)
     }
 
-    /// The merge has passed this entry: wakes the thread if commands wait for that.
+    /// Reports that the merge has passed this entry. Wakes the thread if commands wait for that.
     pub fn merge_passes(&self, index: u64, wake: impl FnOnce()) {
         if planted::is(Bug::MergedAfterLook) {
             self.go_on_at(index, wake);
@@ -87,7 +92,8 @@ impl Waits {
         }
     }
 
-    /// Execution has come on, which was published before: wakes the thread if commands wait for any progress at all.
+    /// Reports progress of execution, which was published before. Wakes the thread if commands wait for any
+    /// progress.
     pub fn execution_passes(&self, wake: impl FnOnce()) {
         self.go_on_at(0, wake);
     }

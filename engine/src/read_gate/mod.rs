@@ -10,9 +10,9 @@ use crate::planted::{self, Bug};
 use crate::progress::{Mail, SharedProgress};
 use crate::sync::{AtomicU64, Mutex, Ordering::SeqCst};
 
-/// Who waits for a read: told once, for all reads of a batch.
+/// Whoever waits for reads, notified once for all reads of a batch.
 pub(crate) trait ReadSink: Send + Sync {
-    /// These reads may go on.
+    /// These reads may proceed.
     fn readable(&self, tokens: &[u64], applied: GlobalPosition);
     /// These reads found no quorum in time.
     fn failed(&self, tokens: &[u64]);
@@ -26,18 +26,18 @@ pub(crate) struct ReadBatch {
     pub deadline: Instant,
 }
 
-/// The reads of one server that wait, and the quorum rounds that are under way for them.
+/// A server's waiting reads, and their quorum rounds in flight.
 ///
-/// A front end queues its reads here and asks the group's thread itself; that thread brings the answer, and if everything
-/// below the barrier has been executed already, as in an idle cluster, completes the reads too. Otherwise the application
-/// thread does, which looks at one number per batch to know whether anybody waits.
+/// A front end queues its reads here and asks the group's thread itself. That thread delivers the answer. It
+/// also completes the reads if everything below the barrier has been executed already, as in an idle cluster.
+/// Otherwise the application thread does; it reads one number per batch to know whether anybody waits.
 pub(crate) struct ReadGate {
     progress: Arc<SharedProgress>,
     metrics: Arc<Metrics>,
     waiting: Mutex<WaitingReads>,
-    /// The least position whose execution completes a read; `u64::MAX` if none waits for execution.
+    /// Lowest position whose execution completes a read; `u64::MAX` if none waits for execution.
     wanted: AtomicU64,
-    /// While a group has been without a leader for longer, no strong read can be answered.
+    /// If a group has had no leader for more ticks than this, strong reads cannot be answered.
     leaderless_ticks: u32,
 }
 
@@ -47,7 +47,8 @@ struct WaitingReads {
     closed: bool,
 }
 
-/// Reads whose waiting has ended: told when the lock is released, since whoever hears of it may read again at once.
+/// Reads that have finished waiting. They are notified after the lock is released, since a notified caller
+/// may read again at once.
 #[derive(Default)]
 struct Ended {
     readable: Vec<ReadBatch>,
@@ -56,7 +57,7 @@ struct Ended {
 }
 
 impl ReadGate {
-    /// `retry_ticks`: a round without an answer is asked again after so many ticks.
+    /// `retry_ticks` is the time after which an unanswered round is repeated.
     pub fn new(
         layout: Layout,
         progress: Arc<SharedProgress>,
@@ -75,7 +76,7 @@ impl ReadGate {
         }
     }
 
-    /// Queues strong reads, and begins a round for them unless one must be awaited first.
+    /// Queues strong reads, and starts a round for them unless they have to wait for another one first.
     pub fn read_strong(&self, reads: ReadBatch) {
         let mut waiting = self.waiting.lock();
         if waiting.closed {
@@ -88,7 +89,7 @@ impl ReadGate {
         self.ask(round);
     }
 
-    /// Queues reads that want `position` executed.
+    /// Queues reads that need `position` to be executed.
     pub fn read_at_least(&self, position: GlobalPosition, reads: ReadBatch) {
         let mut waiting = self.waiting.lock();
         if waiting.closed {
@@ -101,7 +102,7 @@ impl ReadGate {
         self.tell(ended);
     }
 
-    /// A quorum has answered: `place` was the asked group's last committed place.
+    /// Handles a quorum's answer: `place` was the last committed place of the group that was asked.
     pub fn answered(&self, round: u64, place: u64) {
         let mut waiting = self.waiting.lock();
         let place = place.saturating_sub(u64::from(planted::is(Bug::BarrierOffByOne)));
@@ -113,7 +114,7 @@ impl ReadGate {
         self.ask(next);
     }
 
-    /// Execution has moved on.
+    /// Completes the reads that were waiting for this position.
     pub fn applied(&self, applied: GlobalPosition) {
         if self.wanted.load(SeqCst) <= applied.get() {
             let ended = self.complete(&mut self.waiting.lock());
@@ -121,7 +122,8 @@ impl ReadGate {
         }
     }
 
-    /// A step of the clock. `halted`: the merge has not moved since the last one.
+    /// Handles deadlines, retries and halted barriers at each tick. `halted` says that the merge has not
+    /// moved since the last one.
     pub fn tick(&self, now: Instant, halted: bool) {
         let mut waiting = self.waiting.lock();
         if waiting.strong.is_empty() && waiting.at_least.is_empty() {
@@ -139,8 +141,9 @@ impl ReadGate {
         self.ask(round);
     }
 
-    /// Takes out what may be completed. The wish is published before the last look at how far execution is, and
-    /// execution publishes before it looks at the wish: so one of the two sees the other.
+    /// Removes the reads that may be completed. The wanted position is published before the last check of how
+    /// far execution is, and execution publishes its progress before it checks the wanted position: so one of
+    /// the two sees the other.
     fn complete(&self, waiting: &mut WaitingReads) -> Ended {
         let wanted = waiting.wanted();
         let early = planted::is(Bug::WishAfterLook).then(|| self.progress.applied.load(SeqCst));
@@ -160,7 +163,7 @@ impl ReadGate {
         Ended { readable, applied, failed: Vec::new() }
     }
 
-    /// Tells those who wait. Nothing is locked here.
+    /// Notifies those who wait. No lock is held here.
     fn tell(&self, ended: Ended) {
         for reads in ended.failed {
             if !planted::is(Bug::ReadFailureNotTold) {
@@ -170,7 +173,7 @@ impl ReadGate {
         let diverged = self.progress.divergence.is_diverged();
         for reads in ended.readable {
             if diverged {
-                // They were queued before this server was known to have parted from the others.
+                // They were queued before this server was known to have diverged.
                 self.metrics.reads_failed.inc_by(reads.tokens.len() as u64);
                 reads.sink.failed(&reads.tokens);
                 continue;
@@ -180,7 +183,7 @@ impl ReadGate {
         }
     }
 
-    /// The server stops: all waiting ends.
+    /// Ends all waiting, since the server stops.
     pub fn close(&self) {
         let mut waiting = self.waiting.lock();
         waiting.closed = true;
@@ -201,7 +204,7 @@ impl ReadGate {
 }
 
 impl WaitingReads {
-    /// Takes out the reads for which `gone` says yes.
+    /// Removes the reads for which `gone` returns true.
     fn extract(&mut self, mut gone: impl FnMut(&ReadBatch) -> bool) -> Vec<ReadBatch> {
         let mut out = Vec::new();
         self.strong.extract(&mut gone, &mut out);
@@ -209,7 +212,7 @@ impl WaitingReads {
         out
     }
 
-    /// The least position whose execution completes a read.
+    /// Lowest position whose execution completes a read.
     fn wanted(&self) -> u64 {
         let below = |barrier: GlobalPosition| barrier.get().saturating_sub(1);
         let strong = self.strong.next_barrier().map_or(u64::MAX, below);

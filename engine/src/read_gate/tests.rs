@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::*;
 use crate::progress::ByteLimits;
 
-/// Reads again when it is told anything, as a task's waker may do; and finds the gate unlocked.
+/// Reads again whenever it is notified, as a task's waker may do, and expects the gate to be unlocked.
 struct ReadsAgain {
     gate: Weak<ReadGate>,
     heard: Mutex<Vec<&'static str>>,

@@ -1,4 +1,4 @@
-//! Execution of the global log, and completion of what this server's callers wait for. The application's thread does
+//! Executes the global log, and completes what this server's callers wait for. The application's thread does
 //! nothing else.
 
 use std::mem::take;
@@ -27,18 +27,18 @@ pub(crate) struct Application<S: StateMachine> {
     pub executor: Executor<S>,
     pub reads: Arc<ReadGate>,
     pub work: Work<S::Reply>,
-    /// Where views of the state go for snapshots, and received states come from.
+    /// Views of the state for snapshots, and received states.
     pub handover: Arc<Handover<S>>,
     /// Wakes the sequencer's thread.
     pub sequencer: Arc<Bell>,
 }
 
-/// The state machine with all that decides what it executes, and all who are told.
+/// The state machine, what decides which commands it executes, and those who are notified.
 pub(crate) struct Executor<S: StateMachine> {
     pub state: S,
     pub server: u64,
     pub cluster: u128,
-    /// All servers: the voters of every group.
+    /// Ids of all servers, the voters of every group.
     pub voters: Vec<u64>,
     pub incarnation: u64,
     pub sessions: LaneSessions,
@@ -48,7 +48,7 @@ pub(crate) struct Executor<S: StateMachine> {
     pub metrics: Arc<Metrics>,
 }
 
-/// What one stretch leaves behind, published and delivered at its end.
+/// Results of a stretch, published and delivered at its end.
 pub(crate) struct Work<R> {
     replies: Vec<R>,
     deliveries: Deliveries<R>,
@@ -74,14 +74,14 @@ impl<R> Default for Work<R> {
 }
 
 impl<S: StateMachine> Application<S> {
-    /// The thread's life, until the sequencer's has ended.
+    /// Runs until the sequencer's thread has ended.
     pub fn run(mut self, input: &Receiver<Stretch>) {
         while let Ok(stretch) = input.recv() {
             self.execute(stretch);
         }
     }
 
-    /// Executes a stretch of the global log, publishes how far that is, and tells who waits for it.
+    /// Executes a stretch of the global log, publishes how far that is, and notifies those who wait for it.
     pub fn execute(&mut self, stretch: Stretch) {
         let Stretch { emitted, bytes, then } = stretch;
         if !emitted.is_empty() {
@@ -127,7 +127,8 @@ impl<S: StateMachine> Application<S> {
         reads.applied(applied);
     }
 
-    /// Hands out the state for a snapshot. Everybody waits for this, so it copies nothing but a few numbers per server.
+    /// Hands out the state for a snapshot. Everybody waits for this, so it copies only a few numbers per
+    /// server.
     fn freeze(&mut self, cut: Cut) {
         let begun = Instant::now();
         let header = self.executor.header(cut, &self.work.digests);
@@ -139,12 +140,12 @@ impl<S: StateMachine> Application<S> {
 
     fn take_restored(&self) -> S::Restoring {
         let state = self.handover.take_restored();
-        // The next one may be read.
+        // The next received state may be read.
         self.executor.progress.snapshots.wake();
         state.expect("restored_state: a received state is handed over before it is announced")
     }
 
-    /// Puts a received state in the place of this one.
+    /// Replaces the state with a received one.
     fn restore(&mut self, header: &Header) {
         let state = self.take_restored();
         let Application { executor, reads, work, .. } = self;
@@ -155,7 +156,8 @@ impl<S: StateMachine> Application<S> {
 }
 
 impl<S: StateMachine> Executor<S> {
-    /// What a snapshot says about the state as it is now, which is that of the end of a round: only no-ops may have come since.
+    /// Header of a snapshot of the current state, which is that of the end of a round: only no-ops may have
+    /// followed.
     fn header(&self, cut: Cut, digests: &Digests) -> Header {
         let Cut { round, anchor, floors } = cut;
         let position = Layout::new(floors.len() as u16).round_end(round);
@@ -166,7 +168,7 @@ impl<S: StateMachine> Executor<S> {
             sessions = LaneSessions::new(&self.voters, self.lanes.len() as u16);
         }
         Header {
-            // The file gets its id and its date when it is begun.
+            // The file gets its id and date when it is started.
             id: 0,
             created_ms: 0,
             cluster: self.cluster,
@@ -182,14 +184,15 @@ impl<S: StateMachine> Executor<S> {
         }
     }
 
-    /// Goes on from a snapshot, with the state that was read from it. Also how a start begins.
+    /// Continues from a snapshot, with the state that was read from it. A start does so too.
     ///
     /// # Panics
-    /// When the state machine does not take the state: its chunks were checked one by one, so that is a fault of its own.
+    /// If the state machine rejects the state. Its chunks were checked one by one, so that is a bug in the
+    /// state machine.
     pub fn restore(&mut self, header: &Header, state: S::Restoring, work: &mut Work<S::Reply>) {
         let applied = header.position();
         if let Err(error) = self.state.restore(applied, state) {
-            panic!("cannot go on from the snapshot at position {applied}: {error}");
+            panic!("cannot continue from the snapshot at position {applied}: {error}");
         }
         self.sessions = header.sessions.clone();
         work.digests = header.digests.clone();
@@ -203,7 +206,8 @@ impl<S: StateMachine> Executor<S> {
         self.end_restored_tickets(work);
     }
 
-    /// Callers here may wait for commands that the snapshot holds: executed, with replies that were given elsewhere.
+    /// Ends waiting for commands that the snapshot holds: they were executed, but other servers have their
+    /// replies.
     fn end_restored_tickets(&self, work: &mut Work<S::Reply>) {
         let Some((incarnation, next)) = self.sessions.lanes_of(self.server) else { return };
         assert!(
@@ -220,7 +224,7 @@ impl<S: StateMachine> Executor<S> {
         }
     }
 
-    /// Executes one entry's commands, and folds what was decided about them into the digest.
+    /// Executes one entry's commands, and adds what was decided about them to the digests.
     fn execute(&mut self, position: GlobalPosition, entry: &LogEntry, work: &mut Work<S::Reply>) {
         let batches = decode_commands(&entry.context, &entry.data).unwrap_or_else(|error| {
             panic!("global_prefix: the entry at position {position} is damaged: {error}")
@@ -263,18 +267,19 @@ impl<S: StateMachine> Executor<S> {
     }
 
     /// # Panics
-    /// When there was a command that cannot be executed. Nothing of the entry has been published then.
+    /// If some command could not be executed. Nothing of the entry has been published then.
     fn check_executed(&self, position: GlobalPosition, batch: &SubBatch) {
         if let Some(unknown) = self.state.unexecutable() {
             let from = batch.span.server;
             panic!(
-                "equal_states: cannot execute a command that server {from} took at position {position}: {unknown}. This server \
-                 must not go on, since others may know the command: start the version of the program that runs on server {from}"
+                "equal_states: cannot execute a command that server {from} took at position {position}: \
+                 {unknown}. This server must not continue, since others may know the command: start the \
+                 version of the program that runs on server {from}"
             );
         }
     }
 
-    /// This server's own commands: their callers wait here.
+    /// Completes this server's own commands, whose callers wait here.
     fn complete(&self, batch: &SubBatch, skip: u32, position: GlobalPosition, work: &mut Work<S::Reply>) {
         let lane = usize::from(batch.span.lane);
         let first = batch.span.first + u64::from(skip);
@@ -288,7 +293,8 @@ impl<S: StateMachine> Executor<S> {
         }
     }
 
-    /// Says how far execution is, before anybody is told about an outcome: who hears of position g may read at least g.
+    /// Publishes how far execution is, before anybody is notified of an outcome: a caller that knows of
+    /// position g may read at least g.
     fn publish(&self, applied: GlobalPosition, work: &mut Work<S::Reply>) {
         let (commands, duplicates) = (take(&mut work.commands), take(&mut work.duplicates));
         let (noops, gaps) = (take(&mut work.noops), take(&mut work.gaps));

@@ -1,4 +1,4 @@
-//! Gives a server's parts their threads and sockets, and takes it apart again.
+//! Starts a server's parts with threads and sockets, and stops them.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -90,14 +90,15 @@ pub struct Engine<S: StateMachine> {
 }
 
 impl<S: StateMachine> Engine<S> {
-    /// Opens the data directory and the sockets, and starts the threads. The state machine, which must be empty, is restored
-    /// from the newest snapshot, and executes the log from there on.
+    /// Opens the data directory and the sockets, and starts the threads. The state machine must be empty: it
+    /// is restored from the newest snapshot, and executes the log from there.
     pub fn start(config: Config, state: S) -> Result<Engine<S>, StartError> {
         Engine::start_under(Clock::System, config, state)
     }
 
-    /// The same under a clock that somebody else moves, and says so with [`clock_moved`](Self::clock_moved): ticks come then only.
-    /// Tests show so that nothing that has to be prompt waits for one. Links and snapshots keep the system's time.
+    /// Starts under a clock that the caller moves, reporting so with [`clock_moved`](Self::clock_moved):
+    /// ticks happen only then. So tests show that whatever has to be prompt does not wait for a tick. Links
+    /// and snapshots use the system's time.
     #[doc(hidden)]
     #[expect(clippy::needless_pass_by_value, reason = "a configuration is made for one server")]
     pub fn start_under(clock: Clock, config: Config, state: S) -> Result<Engine<S>, StartError> {
@@ -194,19 +195,19 @@ impl<S: StateMachine> Engine<S> {
         Client::new(Arc::clone(&self.shared))
     }
 
-    /// The clock that the engine was [started under](Self::start_under) has been moved.
+    /// Reports that the clock that the engine was [started under](Self::start_under) has moved.
     #[doc(hidden)]
     pub fn clock_moved(&self) {
         self.shared.progress.groups.iter().for_each(GroupProgress::wake);
         self.bell.ring();
     }
 
-    /// Where each group listens, in order of the groups.
+    /// Address that each group listens on, in order of the groups.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// Stops the server: takes no more commands, ends what callers wait for, syncs the logs, ends the threads and
+    /// Stops the server: refuses commands, ends what callers wait for, syncs the logs, ends the threads and
     /// releases the data directory. Dropping the engine does the same.
     pub fn stop(self) {
         drop(self);
@@ -225,7 +226,7 @@ impl<S: StateMachine> Engine<S> {
         let others = [self.sequencer.take(), self.application.take(), self.snapshots.take()];
         others.into_iter().flatten().for_each(join);
         if let Err(error) = self.identity.stopped_cleanly(self.shared.progress.left()) {
-            tracing::warn!(%error, "could not note the clean stop");
+            tracing::warn!(%error, "cannot record the clean stop");
         }
         tracing::info!(server = self.shared.server, "the engine has stopped");
     }
@@ -241,9 +242,9 @@ fn join(thread: JoinHandle<()>) {
     thread.join().expect("a panic in a thread of the engine ends the process");
 }
 
-/// What a message takes beside its entries' commands.
+/// Room in a message beside its entries' commands.
 const MESSAGE_HEADS_BYTES: usize = 16 << 10;
-/// Buffers beyond this are not worth what they pin.
+/// Larger buffers are not worth the memory that they pin.
 const READ_BUFFER_BYTES_MAX: usize = 1 << 20;
 
 fn open_link(config: &Config, group: u16, identity: &Arc<Identity>) -> Result<Transport, StartError> {
@@ -267,7 +268,8 @@ fn open_link(config: &Config, group: u16, identity: &Arc<Identity>) -> Result<Tr
     link_config.bind_address = link.bind_address;
     link_config.bind_device = link.bind_device;
     link_config.max_frame_bytes = config.frame_bytes();
-    // The replica stops where its own bound is passed, so one message may come on top; nothing is ever dropped here.
+    // The replica stops when its own bound is exceeded, so one message may come on top; nothing is ever
+    // dropped here.
     link_config.send_queue_bytes = config.send_queue_bytes + link_config.max_frame_bytes;
     link_config.max_pending_connections = MOST_PENDING + config.members.len();
     // A leader that is ahead by its whole window sends that in one message.
@@ -278,7 +280,7 @@ fn open_link(config: &Config, group: u16, identity: &Arc<Identity>) -> Result<Tr
     Transport::open(link_config, admission).map_err(|source| StartError::Link { group: number, source })
 }
 
-/// The channel for snapshots: number 0, beside those of the groups.
+/// Opens the snapshot channel: number 0, beside those of the groups.
 fn open_transfer(config: &Config, identity: &Arc<Identity>) -> Result<Transport, StartError> {
     let own = config.members.iter().find(|member| member.server == config.server).expect("checked");
     let listen = resolve(&own.transfer)
@@ -300,7 +302,7 @@ fn resolve(address: &str) -> io::Result<SocketAddr> {
         .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "it has no address"))
 }
 
-/// The core of each group's thread.
+/// The core for each group's thread.
 fn cores(config: &Config) -> Result<Vec<Option<core_affinity::CoreId>>, ConfigError> {
     let groups = usize::from(config.groups());
     let there = core_affinity::get_core_ids().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What a server takes from the world around it.
+//! What a server needs from the world around it.
 
 use std::sync::Arc;
 
@@ -6,17 +6,18 @@ use niagara_log::Files;
 
 use crate::clock::Clock;
 
-/// What a server takes from the world around it, apart from messages.
+/// What a server needs from the world around it, apart from messages.
 #[derive(Clone, Debug)]
 pub struct Environment {
     /// A number that no other start of any server has; not 0.
     pub boot: u64,
-    /// The time, for deadlines.
+    /// Time, for deadlines.
     pub clock: Clock,
-    /// Where identity, logs and snapshots are.
+    /// Storage of identity, logs and snapshots.
     pub files: Arc<dyn Files>,
-    /// Whether threads prepare log segments beside the writes.
+    /// Whether threads prepare log segments concurrently with writes.
     pub prepare_beside: bool,
-    /// Election time-outs are drawn at random for each election, or follow from this seed, one for each replica and term.
+    /// Seed for election timeouts, one for each replica and term. If `None`, they are drawn at random for
+    /// each election.
     pub election_seed: Option<u64>,
 }

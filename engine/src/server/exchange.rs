@@ -1,4 +1,4 @@
-//! When a server tells the others its digests.
+//! When a server sends its digests to the others.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use niagara_group::digest_mark::DigestMark;
 
 use crate::apply::Digests;
 
-/// How often they are told, in all groups together, and only while there is something new: differences are found within
-/// seconds, for a few KiB.
+/// Period of sending, for all groups together, and only if there is something new. Differences are found
+/// within seconds, for a few KiB.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// One group's part in telling the others: the groups take turns, so that no single link decides.
+/// One group's share of the sending. The groups take turns, so that no single link is decisive.
 pub(crate) struct Exchange {
     /// Ticks between this group's turns.
     period: u64,
@@ -19,13 +19,13 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// Of one group of several, by zero-based index.
+    /// Share of one of several groups, given by its zero-based index.
     pub fn new(group: usize, groups: usize, tick: Duration) -> Exchange {
         let ticks = EVERY.div_duration_f64(tick).ceil().max(1.0) as u64;
         Exchange { period: ticks * groups as u64, until: ticks * (group as u64 + 1), told: None }
     }
 
-    /// A step of the clock: whether it is this group's turn.
+    /// Advances by one tick; `true` if it is this group's turn.
     pub fn tick(&mut self) -> bool {
         self.until -= 1;
         if self.until == 0 {
@@ -34,12 +34,12 @@ impl Exchange {
         self.until == self.period
     }
 
-    /// A link has come up: whoever is there may not have heard what was told before.
+    /// Reports that a link is up: the peer may not have received what was sent before.
     pub fn link_up(&mut self) {
         self.told = None;
     }
 
-    /// What is to be told; nothing if it is what was told last.
+    /// The digests to send; `None` if they were sent last time.
     pub fn news(&mut self, digests: &Digests) -> Option<Vec<DigestMark>> {
         let now = (digests.value(), digests.state());
         let kept = digests.kept();

@@ -1,4 +1,5 @@
-//! A group's thread: sockets in, replica, sockets out. Pinned to a core if so configured.
+//! A group's thread: receives from its sockets, drives the replica, and sends. Bound to a core if so
+//! configured.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Instant;
@@ -12,40 +13,40 @@ use super::replica::Replica;
 use super::ticks::Ticks;
 use crate::planted::{self, Bug};
 
-/// Everything that the thread of one group owns.
+/// Everything that one group's thread owns.
 pub(crate) struct GroupThread {
     pub replica: Replica,
     pub ticks: Ticks,
     pub core: Option<core_affinity::CoreId>,
     pub transport: Transport,
-    /// The other servers.
+    /// Ids of the other servers.
     pub peers: Vec<u64>,
     pub disk: Disk,
 }
 
-/// How the log is written: a sync takes long enough to deserve a thread, a plain write or none does not.
+/// How the log is written. A sync takes long enough to deserve a thread; a plain write does not.
 pub(crate) enum Disk {
     Thread(LogThread),
     Inline(Box<LogWriter>, Pending),
 }
 
 impl GroupThread {
-    /// The thread's life, until it is told to stop. Then the log is complete and synced.
+    /// Runs until the thread is told to stop. Then the log is complete and synced.
     pub fn run(mut self) {
         if let Some(core) = self.core
             && !core_affinity::set_for_current(core)
         {
             let group = self.replica.group + 1;
-            tracing::warn!(group, core = core.id, "could not bind the group's thread to its core");
+            tracing::warn!(group, core = core.id, "cannot bind the group's thread to its core");
         }
         let mut events = Vec::new();
-        // The first turn publishes what the log holds, for the merge to begin with.
+        // The first turn publishes what the log holds, where the merge begins.
         self.drive();
         while !self.turn(&mut events) {}
         self.finish();
     }
 
-    /// One round of the loop; `true` if it was the last.
+    /// Runs one round of the loop; `true` if it was the last.
     fn turn(&mut self, events: &mut Vec<Event>) -> bool {
         let now = Instant::now();
         let (replica, ticks) = (&self.replica, &self.ticks);
@@ -63,7 +64,7 @@ impl GroupThread {
         stop
     }
 
-    /// One turn of the driver, and what follows from it.
+    /// Runs one turn of the driver, and carries out its output.
     fn drive(&mut self) {
         for peer in &self.peers {
             self.replica.driver.queue_holds(*peer, self.transport.queued_bytes(*peer));
@@ -79,16 +80,15 @@ impl GroupThread {
         self.replica.publish(Instant::now());
     }
 
-    /// Without syncs the write is done at once, so that its acknowledgements leave in the same flush. With syncs the
-    /// writes are returned: they are handed over when the messages are on their way.
+    /// Without syncs, writes at once, so that acknowledgements leave in the same flush. With syncs, returns
+    /// the writes, to be handed over when the messages have been sent.
     fn persist(&mut self, writes: Vec<Write>) -> Vec<Write> {
         let Disk::Inline(writer, pending) = &mut self.disk else { return writes };
         pending.add(writes);
-        // For what there is no room it is tried again at each turn, so at each tick.
-        while let Some(ready) =
-            pending.write(writer, &self.replica.progress.room, &self.replica.metrics).unwrap_or_else(
-                |error| panic!("the log cannot be written, so this server must not go on: {error}"),
-            )
+        // A write without room is retried at each turn, and so at each tick.
+        while let Some(ready) = pending
+            .write(writer, &self.replica.progress.room, &self.replica.metrics)
+            .unwrap_or_else(|error| panic!("cannot write the log, so this server must not continue: {error}"))
         {
             self.replica.driver.persisted(ready);
             self.replica.turn();
@@ -99,7 +99,7 @@ impl GroupThread {
 
     fn send(&mut self) {
         for (to, wire) in self.replica.output.messages.drain(..) {
-            // A broken link drops it, and counts it; Raft and the lanes send again.
+            // A broken link drops the message and counts it; Raft and the lanes resend.
             let _ = self.transport.send(to, wire.encode());
         }
     }
@@ -114,8 +114,8 @@ impl GroupThread {
         metrics.bad_frames.inner().store(counters.bad_frames, SeqCst);
     }
 
-    /// Leaves the log complete, and the commit index saves the next start some work. What the disk had no room for is missing, and
-    /// nobody was told that it is there.
+    /// Completes the log, with the commit index to save the next start some work. Writes that the disk had no
+    /// room for are missing, but nobody was told that they are durable.
     fn finish(self) {
         let hard_state = self.replica.driver.hard_state();
         let last = self.replica.driver.last_entry();
@@ -127,7 +127,7 @@ impl GroupThread {
             }
             Disk::Inline(mut writer, pending) => {
                 let done = complete(&mut writer, &pending, hard_state);
-                done.unwrap_or_else(|error| panic!("the log cannot be written: {error}"))
+                done.unwrap_or_else(|error| panic!("cannot write the log: {error}"))
             }
         };
         if is_complete {
@@ -136,7 +136,8 @@ impl GroupThread {
     }
 }
 
-/// Ends a log: what was acknowledged is there, and is synced. `false` if something is missing that there was no room for.
+/// Completes a log: everything acknowledged is in it and synced. `false` if something is missing for lack of
+/// room.
 pub(super) fn complete(
     writer: &mut LogWriter,
     pending: &Pending,
@@ -144,7 +145,7 @@ pub(super) fn complete(
 ) -> Result<bool, LogError> {
     if pending.is_empty() {
         match writer.write(&[], Some(hard_state)) {
-            // For a commit index, which can be learned again, there may be no room.
+            // There may be no room for a commit index, which can be learned again.
             Err(LogError::NoRoom { .. }) => {}
             done => done?,
         }

@@ -13,14 +13,15 @@ use niagara_log::{HardState, LogEntry, LogError, LogWriter};
 use crate::metrics::GroupMetrics;
 use crate::progress::{Mail, Room, SharedProgress};
 
-/// Writes for the thread. The channel needs no bound of its own: the driver takes no more entries than may wait for the disk.
+/// Writes for the thread. The channel needs no bound of its own: the driver accepts no more entries than may
+/// wait for the disk.
 pub(crate) struct LogThread {
     writes: Option<Sender<Vec<Write>>>,
     thread: Option<JoinHandle<bool>>,
 }
 
 impl LogThread {
-    /// Starts the thread; it reports what is durable to the group's mailbox.
+    /// Starts the thread, which reports what is durable to the group's mailbox.
     pub fn start(
         group: usize,
         writer: LogWriter,
@@ -42,7 +43,7 @@ impl LogThread {
         );
     }
 
-    /// Ends the thread when everything handed over is durable; `false` if there was no room for all of it.
+    /// Ends the thread when everything handed over is durable; `false` if there was no room for some of it.
     pub fn stop(&mut self) -> bool {
         self.writes = None;
         let Some(thread) = self.thread.take() else { return true };
@@ -50,10 +51,11 @@ impl LogThread {
     }
 }
 
-/// Time between two tries to write what there was no room for.
+/// Time between retries of a write without room.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// Writes whatever has queued up as one batch with one sync, until nobody has more. Whether all of it could be written.
+/// Writes whatever has queued up as one batch with one sync, until the senders are gone. Returns whether
+/// everything was written.
 fn run(
     group: usize,
     mut writer: LogWriter,
@@ -68,7 +70,7 @@ fn run(
         match more {
             Ok(writes) => pending.add(writes),
             Err(RecvTimeoutError::Timeout) => {}
-            // Nobody was told that what is left is durable.
+            // Nobody was told that the rest is durable.
             Err(RecvTimeoutError::Disconnected) => return pending.is_empty(),
         }
         while let Ok(writes) = queue.try_recv() {
@@ -77,12 +79,12 @@ fn run(
         match pending.write(&mut writer, &progress.room, metrics) {
             Ok(Some(ready)) => progress.groups[group].send(Mail::Persisted(ready)),
             Ok(None) => {}
-            Err(error) => panic!("the log cannot be written, so this server must not go on: {error}"),
+            Err(error) => panic!("cannot write the log, so this server must not continue: {error}"),
         }
     }
 }
 
-/// What is to be written: everything, or what there was no room for.
+/// Writes to be made: all of them, or those that there was no room for.
 #[derive(Default)]
 pub(crate) struct Pending {
     writes: VecDeque<Write>,
@@ -94,17 +96,17 @@ impl Pending {
         self.writes.is_empty()
     }
 
-    /// Adds writes behind those that are there.
+    /// Queues writes behind the others.
     pub fn add(&mut self, writes: impl IntoIterator<Item = Write>) {
         self.writes.extend(writes);
     }
 
-    /// Makes everything durable, in as few batches as resets and compactions allow, and returns the last Ready that is. What
-    /// there is no room for stays, and has to be tried again.
+    /// Makes everything durable, in as few batches as resets and compactions allow, and returns the last
+    /// durable Ready. Writes without room stay, to be retried.
     ///
     /// # Errors
-    /// When the log cannot be written. The server must end then, and not try again: after a failed sync nobody knows what the
-    /// disk holds.
+    /// If the log cannot be written. The server must end then, and not retry: after a failed sync nobody
+    /// knows what the disk holds.
     pub fn write(
         &mut self,
         writer: &mut LogWriter,
@@ -117,7 +119,7 @@ impl Pending {
                 Ok(ready) => written = ready.or(written),
                 Err(error @ LogError::NoRoom { .. }) => {
                     if !std::mem::replace(&mut self.waits_for_room, true) {
-                        tracing::error!(%error, "a log waits for room on the disk; the write is tried again until there is");
+                        tracing::error!(%error, "a log waits for room on the disk; the write is retried until there is");
                         room.log_waits();
                     }
                     return Ok(written);
@@ -126,13 +128,13 @@ impl Pending {
             }
         }
         if std::mem::take(&mut self.waits_for_room) {
-            tracing::info!("there was room on the disk for what a log had to write");
+            tracing::info!("a log that waited for room on the disk has been written");
             room.log_goes_on();
         }
         Ok(written)
     }
 
-    /// Writes what comes first and can be written and synced at once; the last Ready in it.
+    /// Writes the longest prefix that one write and one sync can make durable. Returns the last Ready in it.
     fn write_batch(
         &mut self,
         writer: &mut LogWriter,
@@ -161,7 +163,7 @@ impl Pending {
     }
 }
 
-/// What is written and synced at once.
+/// What one write and one sync make durable.
 struct Batch {
     ready: u64,
     entries: Vec<LogEntry>,
@@ -169,7 +171,7 @@ struct Batch {
 }
 
 impl Batch {
-    /// Takes the Readys that come first, up to a reset or a compaction.
+    /// Takes the Readys at the front, up to a reset or a compaction.
     fn begin(writes: &mut VecDeque<Write>) -> Option<Batch> {
         let joins = |write: &mut Write| matches!(write, Write::Ready { reset: None, .. });
         let mut batch: Option<Batch> = None;

@@ -3,21 +3,21 @@
 //! | file | holds |
 //! |---|---|
 //! | `parts.rs` | a server without threads: everything put together |
-//! | `environment.rs` | what it takes from the world around it |
+//! | `environment.rs` | what it needs from the world around it |
 //! | `start_error.rs` | why a server does not start |
 //! | `start.rs` | what a start finds on disk: snapshot and logs, and how they fit |
-//! | `replica.rs` | a group's driver with all that it shares with the rest of the server |
-//! | `sequencer.rs`, `stretch.rs` | local logs in, global log out, and the stretches in which it is handed on |
+//! | `replica.rs` | a group's driver, with what it shares with the rest of the server |
+//! | `sequencer.rs`, `stretch.rs` | local logs in, global log out, and the stretches in which it is handed over |
 //! | `application.rs` | global log in, outcomes out |
 //! | `snapshot_manager.rs` | writes, sends and fetches snapshots |
-//! | `exchange.rs` | when the other servers get this one's digests |
-//! | `assembly.rs` | adds sockets and threads to the parts, and takes them apart again |
+//! | `exchange.rs` | when a server sends its digests to the others |
+//! | `assembly.rs` | starts the parts with sockets and threads, and stops them |
 //! | `group_thread.rs`, `log_thread.rs`, `sequencer_thread.rs`, `snapshot_thread.rs` | the threads: clocks, sockets, channels, files |
-//! | `ticks.rs` | when a thread does what it does now and then |
+//! | `ticks.rs` | the clock of a thread |
 //! | `sim_server.rs` | drives the parts without threads, for a simulator |
 //!
-//! Threads are thin: the rules are in [`niagara_group`], [`crate::apply`] and the sequencer crate. No thread blocks on
-//! another one's full queue, except that the sequencer's waits for execution, which waits for nobody.
+//! Threads are thin: the rules are in [`niagara_group`], [`crate::apply`] and the sequencer crate. No thread
+//! blocks on another one's full queue, except that the sequencer waits for execution, which waits for nobody.
 
 mod application;
 mod assembly;

@@ -1,5 +1,5 @@
-//! A server without threads: its logs opened, its parts put together. [`Engine`](super::Engine) adds threads and
-//! sockets; a simulator drives the same parts by hand.
+//! A server without threads: its logs opened, its parts put together. [`Engine`](super::Engine) adds threads
+//! and sockets; a simulator drives the same parts by hand.
 
 use std::sync::Arc;
 
@@ -35,7 +35,8 @@ pub(crate) struct ServerParts<S: StateMachine> {
     pub sequencer: Sequencer,
     pub application: Application<S>,
     pub manager: SnapshotManager<S>,
-    /// Looks at the room on the disk at each tick of the sequencer's clock: that thread never waits for a write.
+    /// Checks the room on the disk at each tick of the sequencer's clock, since that thread never waits for a
+    /// write.
     pub room: RoomWatch,
     /// Wakes the sequencer's thread.
     pub bell: Arc<Bell>,
@@ -49,8 +50,9 @@ pub(crate) struct GroupParts {
 }
 
 impl<S: StateMachine> ServerParts<S> {
-    /// Reads the identity, and opens snapshots and logs. The state machine goes on from the newest snapshot, and is to execute the
-    /// log from there on; without one it begins empty. The server has not begun to run then: see [`ServerParts::begin`].
+    /// Reads the identity, and opens snapshots and logs. The state machine continues from the newest
+    /// snapshot, or starts empty if there is none, and will execute the log from there. The server does not
+    /// run yet: see [`ServerParts::begin`].
     pub fn open(config: &Config, environment: &Environment, state: S) -> Result<ServerParts<S>, StartError> {
         let layout = Layout::new(config.groups());
         let identity = Arc::new(Identity::open(config, &environment.files, environment.boot)?);
@@ -114,15 +116,15 @@ impl<S: StateMachine> ServerParts<S> {
         Ok(ServerParts { identity, groups, shared, sequencer, application, manager, room, bell })
     }
 
-    /// The server begins to run: the last step of a start, after which it may be seen by others. Until then nothing is changed
-    /// that tells whether it was stopped cleanly.
+    /// Starts running: the last step of a start, after which other servers may see this one. Until then, the
+    /// record of whether it was stopped cleanly stays unchanged.
     pub fn begin(&self, config: &Config) -> Result<(), StartError> {
         let held = (1..).zip(&self.groups).map(|(number, group)| (number, group.store.held())).collect();
         Ok(self.identity.begin(config, held)?)
     }
 }
 
-/// Logs may be on file systems of their own.
+/// Logs may have file systems of their own.
 fn room_watch(config: &Config, environment: &Environment) -> RoomWatch {
     let logs = (1..=config.groups()).map(|number| config.data_dir.join(format!("group-{number}")));
     let dirs = match config.durability {
@@ -156,7 +158,7 @@ fn sequencer<S: StateMachine>(
 }
 
 fn manager_config(config: &Config) -> SnapshotManagerConfig {
-    // An answer takes a moment; a sender that restarts, about an election's time.
+    // An answer takes a moment; a sender's restart takes about an election timeout.
     let election = config.tick * config.election_ticks;
     SnapshotManagerConfig {
         cluster: config.cluster,
@@ -205,7 +207,7 @@ fn share<S: StateMachine>(
     let limits =
         LaneLimits { commands: config.lane_commands, bytes: config.lane_bytes, window: config.window };
     let metrics = Arc::new(Metrics::new(config.groups()));
-    // Raft drops a question silently; a leader answers within a heartbeat or so, or not at all.
+    // Raft drops a question silently; a leader answers within about a heartbeat, or not at all.
     let retry_ticks = 3 * config.heartbeat_ticks;
     let leaderless_ticks = 4 * config.election_ticks;
     let gate =

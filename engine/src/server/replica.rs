@@ -1,5 +1,5 @@
-//! One group's replica with all that it shares with the rest of its server. The thread around it
-//! (`group_thread.rs`) has the sockets, the clock and the disk; a simulator has others.
+//! One group's replica, with what it shares with the rest of its server. The thread around it
+//! (`group_thread.rs`) provides sockets, clock and disk; a simulator provides others.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub(crate) struct Replica {
     /// Wakes the sequencer's thread.
     pub sequencer: Arc<Bell>,
     pub metrics: GroupMetrics,
-    /// What the driver wants done, since it was last taken.
+    /// The driver's output since it was last taken.
     pub output: Output,
     view: View,
     /// Bytes that the log holds beyond the merge, as last published.
@@ -41,9 +41,9 @@ pub(crate) struct Replica {
     leader: (u64, u64),
     mail: Vec<Mail>,
     refusals: Vec<Refusal>,
-    /// Another server has met this one in a later state than its data is of.
+    /// Whether another server has met this one in a later state than its data has.
     is_old_copy: bool,
-    /// Entries on their way to commit: last index after the cut, and when.
+    /// Entries on their way to commit: last index after the cut, and when it was.
     uncommitted: VecDeque<(u64, Instant)>,
     executed: Arc<Executed>,
     peers: Vec<u64>,
@@ -60,21 +60,21 @@ pub(crate) struct ReplicaShare {
     pub sequencer: Arc<Bell>,
     pub metrics: GroupMetrics,
     pub executed: Arc<Executed>,
-    /// The other servers.
+    /// Ids of the other servers.
     pub peers: Vec<u64>,
     pub tick: Duration,
     /// Whether the state machine knows all commands of a sub-batch.
     pub sound: fn(&SubBatch) -> bool,
 }
 
-/// Who was refused, by us or by them, and why.
+/// The server that was refused, whether by this server, and why.
 type Refusal = (Option<u64>, bool, String);
 
-/// Refusals that are remembered, so that a stranger who makes up names cannot grow the process.
+/// The most refusals to remember, so that a stranger with made-up names cannot grow the process.
 const MOST_REFUSALS: usize = 16;
 
 impl Replica {
-    /// A replica of the group with this zero-based index.
+    /// The replica of the group with this zero-based index.
     pub fn new(group: usize, driver: Driver, share: ReplicaShare) -> Replica {
         let ReplicaShare { server, queue, progress, reads, sequencer, metrics, executed, peers, tick, sound } =
             share;
@@ -105,11 +105,11 @@ impl Replica {
         replica
     }
 
-    /// Something has happened on the group's links.
+    /// Handles an event on the group's links.
     pub fn handle(&mut self, event: Event) {
         let group = self.group + 1;
         match event {
-            // What an old copy of a server acknowledges it has forgotten, so it takes part in nothing.
+            // An old copy of a server has forgotten what it acknowledged, so it takes part in nothing.
             Event::Frame { .. } if self.is_old_copy => {}
             Event::Frame { from, body } => match Wire::decode(&body) {
                 Ok(Wire::Digests(theirs)) => {
@@ -117,7 +117,11 @@ impl Replica {
                     self.progress.divergence.heard(from, theirs, &mine);
                 }
                 Ok(Wire::Forward(batch)) if !(self.sound)(&batch) => {
-                    tracing::warn!(group, from, "dropped forwarded commands: one of them is no command here");
+                    tracing::warn!(
+                        group,
+                        from,
+                        "dropped forwarded commands: this server does not know one of them"
+                    );
                 }
                 Ok(wire) => {
                     self.driver.take(self.progress.taking(self.group, self.behind));
@@ -143,7 +147,7 @@ impl Replica {
         }
     }
 
-    /// A refused server tries again every second or so; the log hears of it once.
+    /// Logs a refusal once, though a refused server retries every second or so.
     fn note_refusal(&mut self, refusal: Refusal) {
         if !self.refusals.contains(&refusal) {
             let (peer, by_us, why) = &refusal;
@@ -153,7 +157,7 @@ impl Replica {
         }
     }
 
-    /// Reads what other threads of the server have to say; `true` if that is to stop.
+    /// Handles messages from other threads of the server; `true` if one of them is to stop.
     pub fn read_mail(&mut self) -> bool {
         let mut stop = false;
         let mut mail = std::mem::take(&mut self.mail);
@@ -172,13 +176,13 @@ impl Replica {
         stop
     }
 
-    /// These snapshots are durable.
+    /// Passes on that these snapshots are durable.
     pub fn kept(&mut self, Snapshots { newest, older }: &Snapshots) {
         let older = older.as_ref().map(|older| older.floor_of(self.group));
         self.driver.kept(newest.floor_of(self.group), older);
     }
 
-    /// Looks at how far the rest of the server is: once per turn, before the tick and the turn.
+    /// Reads how far the rest of the server is: once per turn, before the tick and the turn.
     pub fn look(&mut self) {
         let read_only = self.progress.room.is_lacking();
         let lags = self.progress.lags() || self.progress.bounds.is_behind();
@@ -194,7 +198,7 @@ impl Replica {
         };
     }
 
-    /// A step of the clock.
+    /// Advances time by one tick.
     pub fn tick(&mut self) {
         if self.is_old_copy {
             self.mine().leaderless_ticks.fetch_add(1, SeqCst);
@@ -215,7 +219,7 @@ impl Replica {
         }
     }
 
-    /// Tells the others what has been executed here, and compares it with what they have told.
+    /// Sends what has been executed here to the others, and compares it with what they have sent.
     fn tell_digests(&mut self) {
         let news = self.exchange.news(&self.executed.digests.lock());
         if let Some(marks) = news {
@@ -234,16 +238,16 @@ impl Replica {
                 tracing::error!(
                     group,
                     unsynced_bytes,
-                    "the disk does not finish a write: this server leads the group no more if another can, and takes entries \
-                     only up to unsynced_bytes"
+                    "the disk does not finish a write: this server hands the group over if another can lead, \
+                     and accepts entries only up to unsynced_bytes"
                 );
             } else {
-                tracing::info!(group, unsynced_bytes, "the disk finishes its writes again");
+                tracing::info!(group, unsynced_bytes, "the disk finishes writes again");
             }
         }
     }
 
-    /// One turn of the driver; what it wants done is in `output`.
+    /// Runs one turn of the driver. What it wants done is added to `output`.
     pub fn turn(&mut self) {
         self.driver.turn(&self.view, &mut &*self.queue, &mut self.output);
         if self.is_old_copy {
@@ -252,13 +256,14 @@ impl Replica {
         self.note_behind();
     }
 
-    /// Says how many bytes the log holds beyond the merge, as soon as they are there: other groups count on it.
+    /// Publishes how many bytes the log holds beyond the merge, as soon as they arrive: other groups rely on
+    /// it.
     fn note_behind(&mut self) {
         let before = std::mem::replace(&mut self.behind, self.driver.behind_bytes());
         self.progress.bounds.group_is_behind(before, self.behind);
     }
 
-    /// Tells the rest of the server how far this group is.
+    /// Publishes how far this group is, for the rest of the server.
     pub fn publish(&mut self, now: Instant) {
         let mine = &self.progress.groups[self.group];
         let mut commit = self.driver.commit();
@@ -336,8 +341,8 @@ impl Replica {
         }
     }
 
-    /// Whether nothing has happened since the last [`look`](Self::look) that asks for a turn. The thread's last look before
-    /// sleeping: whatever comes later finds it announced as asleep, and wakes it.
+    /// Whether nothing since the last [`look`](Self::look) calls for a turn. This is the thread's last check
+    /// before sleeping: whatever happens later finds it announced as asleep, and wakes it.
     pub fn may_sleep(&self) -> bool {
         let mine = self.mine();
         let executed = self.queue.next_command() != self.view.next_command;
@@ -349,7 +354,7 @@ impl Replica {
         !(commands || mine.has_mail() || mine.waits.pads_at(self.progress.level()))
     }
 
-    /// The group's thread ends, and leaves its log with this in it.
+    /// Records what the log holds, as the group's thread ends.
     pub fn leaves(&self, held: Held) {
         *self.mine().left.lock() = Some(held);
     }
@@ -359,7 +364,7 @@ impl Replica {
     }
 }
 
-/// Its place among [`ROLES`](crate::progress::ROLES).
+/// Index of a role in [`ROLES`](crate::progress::ROLES).
 fn role_code(role: StateRole) -> u8 {
     match role {
         StateRole::Follower => 0,

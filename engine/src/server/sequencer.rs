@@ -1,5 +1,5 @@
-//! The sequencer: pulls committed entries out of the local logs, merges them, and hands the global log on. The thread
-//! around it (`sequencer_thread.rs`) has the clock and the channel to execution.
+//! The sequencer: pulls committed entries from the local logs, merges them, and hands over the global log.
+//! The thread around it (`sequencer_thread.rs`) has the clock and the channel to execution.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,21 +22,22 @@ use crate::snapshot::Header;
 pub(crate) struct SnapshotLimits {
     /// Entries with commands since the last one.
     pub entries: u64,
-    /// Bytes of them.
+    /// Bytes of these entries.
     pub bytes: u64,
 }
 
-/// Stretches that may wait for execution, unless they have too many bytes before.
+/// The most stretches that may wait for execution; their bytes are bounded separately.
 pub(crate) const STRETCHES_WAITING: usize = 8;
-/// A stretch ends when it holds about this many bytes: large enough to share the cost of a hand-over, small enough to
+/// A stretch ends at about this many bytes: large enough to share the cost of a hand-over, small enough to
 /// keep execution and its acknowledgements flowing.
 const STRETCH_BYTES: usize = 1 << 20;
-/// Or this many emissions.
+/// A stretch also ends at this many emissions.
 const STRETCH_ITEMS: usize = 512;
-/// Entries of a group that wait in the merge, unless they have too many bytes before; what lags stays in its log.
+/// The most entries of a group that wait in the merge; their bytes are bounded separately. What lags stays in
+/// its log.
 const PULL_ENTRIES: u64 = 64;
 
-/// The merge with all that it reads and writes of the rest of the server.
+/// The merge, with everything of the rest of the server that it reads and writes.
 pub(crate) struct Sequencer {
     layout: Layout,
     logs: Vec<Pulled>,
@@ -45,14 +46,14 @@ pub(crate) struct Sequencer {
     reads: Arc<ReadGate>,
     metrics: Arc<Metrics>,
     tick: Duration,
-    /// The slot that the merge waited for at the last tick, if it did.
+    /// The slot that the merge was waiting for at the last tick, if it was.
     stalled: Option<Slot>,
     limits: SnapshotLimits,
     /// What has been merged since the last snapshot.
     since: SnapshotLimits,
-    /// The position of the last commands merged.
+    /// Position of the last commands merged.
     last_commands: GlobalPosition,
-    /// The last stretch ended before what had been pulled was merged.
+    /// Whether the last stretch ended before everything pulled was merged.
     more: bool,
 }
 
@@ -64,7 +65,7 @@ struct Pulled {
     place: u64,
     /// Entries pulled and not known to be merged.
     ahead: VecDeque<Ahead>,
-    /// What they take.
+    /// Bytes of these entries.
     bytes: u64,
     read: Vec<LogEntry>,
     floors: FloorIndex,
@@ -73,14 +74,14 @@ struct Pulled {
 /// An entry that is pulled and not known to be merged.
 struct Ahead {
     index: u64,
-    /// The last place filled at or below it.
+    /// Last place filled at or below it.
     place: u64,
     bytes: u64,
 }
 
 impl Sequencer {
-    /// The sequencer of a server whose logs are these, in order of the groups, and whose state was restored from `snapshot`.
-    /// `tick` is how often it is told the time.
+    /// The sequencer of a server with these logs, in order of the groups, whose state was restored from
+    /// `snapshot`. `tick` is the time between calls of [`tick`](Self::tick).
     #[expect(clippy::too_many_arguments, reason = "each is another part of the server, handed over once")]
     pub fn new(
         layout: Layout,
@@ -147,8 +148,9 @@ impl Sequencer {
         stretch
     }
 
-    /// Pulls out of the logs what is committed, as far as there is room in the merge. The awaited group always has room for an
-    /// entry: nothing that it had pulled before is left, and nothing else lets the merge go on.
+    /// Pulls what is committed from the logs, as far as the merge has room. The awaited group always has room
+    /// for an entry: none of its earlier entries is left in the merge, and nothing else lets the merge
+    /// continue.
     fn pull(&mut self) {
         let awaited = self.merge.awaited().group;
         let (mut pulled, limit) = (self.pulled(), self.progress.bounds.limits.merge);
@@ -168,8 +170,8 @@ impl Sequencer {
         self.logs.iter().map(|log| log.bytes).sum()
     }
 
-    /// Whether something is committed that could be pulled, or a snapshot is to be made or gone on from: the last look before
-    /// sleeping.
+    /// Whether there is something to do: committed entries to pull, or a snapshot to take or to resume from.
+    /// This is the last check before sleeping.
     pub fn has_news(&self) -> bool {
         let snapshots = &self.progress.snapshots;
         if snapshots.has_resume() {
@@ -187,7 +189,7 @@ impl Sequencer {
             || wanted && (self.round_to_cut().is_some() || self.is_all_kept())
     }
 
-    /// Whether a snapshot is due, and can be made.
+    /// Whether a snapshot is due and can be taken.
     fn snapshot_is_due(&self) -> bool {
         let snapshots = &self.progress.snapshots;
         let asked = snapshots.asked();
@@ -198,19 +200,19 @@ impl Sequencer {
         (full || snapshots.is_wanted()) && snapshots.may_freeze()
     }
 
-    /// Whether everything that was executed is in a snapshot already.
+    /// Whether a snapshot holds everything that was executed.
     fn is_all_kept(&self) -> bool {
         self.last_commands <= self.layout.round_end(self.progress.snapshots.kept_round())
     }
 
-    /// The round at whose end the state is as it is now: the last one that is merged, if only no-ops have come since.
+    /// The round whose end has the current state: the last merged one, if only no-ops have followed it.
     fn round_to_cut(&self) -> Option<u64> {
         let round = self.merge.emitted().get() / u64::from(self.layout.groups());
         let unchanged = self.layout.round_end(round) >= self.last_commands;
         (unchanged && round > self.progress.snapshots.kept_round()).then_some(round)
     }
 
-    /// Cuts the logs for a snapshot, if that is wanted and the end of a round is here.
+    /// Cuts the logs for a snapshot, if one is due and the merge is at the end of a round.
     fn cut_if(&mut self, due: bool) -> Option<Then> {
         let asked = self.progress.snapshots.asked();
         let round = if due { self.round_to_cut()? } else { return None };
@@ -220,12 +222,13 @@ impl Sequencer {
         Some(Then::Freeze(Cut { round, anchor: self.merge.anchor(), floors }))
     }
 
-    /// Goes on from a received snapshot, unless this server's own logs have brought it further.
+    /// Resumes from a received snapshot, unless this server's own logs are further.
     fn resume(&mut self, header: Arc<Header>) -> Stretch {
         let round = header.round;
         let then = if header.position() > self.merge.emitted() {
             self.go_on_from(&header);
-            // It is durable, so the next cut is behind it; at its own round there may be logs that do not reach its floor yet.
+            // It is durable, so the next cut comes after it. At its own round, some logs may not reach its
+            // floor yet.
             self.progress.snapshots.set_kept_round(round);
             self.publish();
             Then::Restore(header)
@@ -237,8 +240,8 @@ impl Sequencer {
         Stretch { then: Some(then), ..Stretch::default() }
     }
 
-    /// The next slot to merge is the first behind the snapshot. Logs that reach beyond it are pulled again from there; those
-    /// that do not are waited for.
+    /// The next slot to merge is the first after the snapshot. Logs that reach beyond it are pulled again
+    /// from there; the merge waits for the others.
     fn go_on_from(&mut self, header: &Header) {
         if planted::is(Bug::OldMergeAfterRestore) && self.merge.emitted() > GlobalPosition::ZERO {
             return;
@@ -254,7 +257,7 @@ impl Sequencer {
         }
     }
 
-    /// Says how far the merge is, and lets go what it has passed.
+    /// Publishes how far the merge is, and drops what it has passed.
     fn publish(&mut self) {
         let emitted = self.merge.emitted();
         self.progress.awaited.store(self.merge.awaited().group.index() as u32, SeqCst);
@@ -268,7 +271,7 @@ impl Sequencer {
         self.progress.bounds.set_pulled(self.pulled());
     }
 
-    /// A step of the clock.
+    /// Checks at each tick whether the merge has stalled.
     pub fn tick(&mut self, now: Instant) {
         let awaited = self.merge.awaited();
         let waits = self.waits_for_slot();
@@ -285,22 +288,23 @@ impl Sequencer {
         self.reads.tick(now, halted);
     }
 
-    /// Whether nothing but the awaited group keeps the merge from going on. While execution is slow, slots wait for the merge
-    /// rather than the other way round: nobody can help by padding.
+    /// Whether only the awaited group keeps the merge from continuing. If execution is slow, slots wait for
+    /// the merge rather than vice versa, and no padding helps.
     fn waits_for_slot(&self) -> bool {
         let log = &self.logs[self.merge.awaited().group.index()];
         !self.more && log.commit(&self.progress) <= log.index
     }
 }
 
-/// Bytes that a group may pull, and one entry at least, while so many have been pulled; 0 if it may not.
+/// Bytes that a group may pull (at least one entry) while `pulled` bytes are in the merge; 0 if it must not
+/// pull.
 fn room_for(pulled: u64, limit: u64, is_awaited: bool) -> usize {
     if planted::is(Bug::MergeUnbounded) {
         return STRETCH_BYTES;
     }
     match limit.saturating_sub(pulled) {
         0 => is_awaited.into(),
-        // A log counts half of what a small entry takes in memory.
+        // A log counts about half of the memory that a small entry takes.
         room => (room / 2).clamp(1, STRETCH_BYTES as u64) as usize,
     }
 }
@@ -310,20 +314,19 @@ impl Pulled {
         Pulled::above(group, store, 0, 0)
     }
 
-    /// To be pulled from above an entry on, the last one that fills a place up to `round`.
+    /// Pulls start above `index`, the last entry that fills a place up to `round`.
     fn above(group: GroupId, store: LogStore, index: u64, round: u64) -> Self {
         let floors = FloorIndex::starting_at(index, round);
         let (ahead, read) = (VecDeque::new(), Vec::new());
         Pulled { store, group, index, place: round, ahead, bytes: 0, read, floors }
     }
 
-    /// The last entry that fills a place up to `round`. Those before it are of no more interest to later snapshots.
+    /// The last entry that fills a place up to `round`. Earlier ones no longer matter for snapshots.
     fn cut(&mut self, round: u64) -> EntryId {
-        let index = self.floors.floor(round).expect("compaction_floor: snapshots are made of rising rounds");
+        let index = self.floors.floor(round).expect("compaction_floor: snapshots are taken of rising rounds");
         self.floors.forget_below(index);
         let index = if planted::is(Bug::FloorTooHigh) { self.index.min(index + 1) } else { index };
-        let term =
-            self.store.term(index).expect("compaction_floor: the log holds what no snapshot stands for");
+        let term = self.store.term(index).expect("compaction_floor: the log holds what no snapshot replaces");
         EntryId { index, term }
     }
 
@@ -335,7 +338,7 @@ impl Pulled {
         self.ahead.len() as u64 >= PULL_ENTRIES
     }
 
-    /// Moves committed entries from the log into the merge: up to so many bytes, and one at least.
+    /// Moves committed entries from the log into the merge: up to `max_bytes`, but at least one.
     fn pull(&mut self, progress: &SharedProgress, merge: &mut Merge<LogEntry>, max_bytes: usize) {
         let commit = self.commit(progress);
         if commit <= self.index || self.is_full() {
@@ -367,7 +370,7 @@ impl Pulled {
         }
     }
 
-    /// The last entry whose slots all stand at or before `emitted`, if there is a new one.
+    /// The last entry whose slots are all at or before `emitted`, if there is a new one.
     fn pass(&mut self, layout: Layout, emitted: GlobalPosition) -> Option<u64> {
         let mut passed = None;
         let group = self.group;

@@ -1,4 +1,4 @@
-//! The sequencer's thread: drives the sequencer, and gives what it merges to execution.
+//! The sequencer's thread: drives the sequencer, and hands what it merges to execution.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -17,13 +17,13 @@ pub(crate) struct SequencerThread {
     pub bell: Arc<Bell>,
     pub ticks: Ticks,
     pub out: Sender<Stretch>,
-    /// Called at each tick, for deadlines.
+    /// Called at each tick, to expire deadlines.
     pub on_tick: Box<dyn FnMut(Instant) + Send>,
     pub stop: Arc<AtomicBool>,
 }
 
 impl SequencerThread {
-    /// The thread's life, until it is told to stop or nobody executes any more.
+    /// Runs until the thread is told to stop, or execution has ended.
     pub fn run(mut self) {
         while !self.stop.load(SeqCst) {
             let stretch = self.sequencer.merge_some();
@@ -40,7 +40,7 @@ impl SequencerThread {
         }
     }
 
-    /// Gives a stretch to execution, and goes on ticking while that is busy; `false` if it has ended.
+    /// Hands a stretch to execution, and keeps ticking while that is busy; `false` if execution has ended.
     fn hand_on(&mut self, mut stretch: Stretch) -> bool {
         loop {
             match self.out.send_timeout(stretch, self.sleep_at_most()) {

@@ -1,4 +1,4 @@
-//! A server that is driven by hand: for a simulator, which brings time, network and disk of its own.
+//! A server that is driven by hand, for a simulator with its own time, network and disk.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -27,8 +27,9 @@ use crate::progress::{Mail, RoomWatch};
 use crate::snapshot::Header;
 use crate::state_machine::StateMachine;
 
-/// A server without threads. Each method is what one of the threads of an [`Engine`](crate::Engine) does in one round of
-/// its loop, with the same code; the caller decides the order, as an operating system does with threads.
+/// A server without threads. Each method does what one thread of an [`Engine`](crate::Engine) does in one
+/// round of its loop, with the same code. The caller decides the order, as an operating system does for
+/// threads.
 ///
 /// | thread | methods |
 /// |---|---|
@@ -38,7 +39,7 @@ use crate::state_machine::StateMachine;
 /// | application | [`execute`](SimServer::execute) |
 /// | snapshots | [`handle_transfer`](SimServer::handle_transfer), [`keep_snapshots`](SimServer::keep_snapshots) |
 ///
-/// Groups are named by their zero-based index.
+/// Groups are given by their zero-based index.
 ///
 /// ```
 /// use niagara_log::SystemFiles;
@@ -76,7 +77,7 @@ pub struct SimServer<S: StateMachine> {
     shared: Arc<Shared<S>>,
     clock: Clock,
     peers: Vec<u64>,
-    /// Somebody says how much the network has queued.
+    /// Whether queue lengths of the network are reported.
     queues_are_known: bool,
     groups: Vec<GroupParts>,
     writes: Vec<Pending>,
@@ -87,52 +88,52 @@ pub struct SimServer<S: StateMachine> {
     room: RoomWatch,
 }
 
-/// How one replica stands.
+/// State of one replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// Raft's term.
+    /// Raft term.
     pub term: u64,
-    /// The server that it has voted for in that term; 0 for none.
+    /// Server that it has voted for in that term; 0 for none.
     pub vote: u64,
     /// Whether it leads.
     pub leads: bool,
-    /// The leader that it knows of; 0 for none.
+    /// Leader that it knows of; 0 for none.
     pub leader: u64,
-    /// Raft index of the last committed entry that it knows of.
+    /// Raft index of the last entry that it knows to be committed.
     pub commit: u64,
     /// Raft index of the last entry.
     pub last: u64,
-    /// To whom it is handing over; 0 for nobody.
+    /// Server that it is handing leadership to; 0 for none.
     pub transferee: u64,
 }
 
-/// Bytes of entries that wait somewhere on a server.
+/// Bytes of entries that wait in various places of a server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WaitingBytes {
-    /// For the server's own disk, in the group with the most: its zero-based index, and the bytes.
+    /// The group with the most bytes waiting for the disk: its zero-based index, and the bytes.
     pub unsynced: (usize, u64),
-    /// Pulled out of the logs, for the merge.
+    /// Bytes pulled from the logs that wait for the merge.
     pub pulled: u64,
-    /// Merged, for execution.
+    /// Bytes merged that wait for execution.
     pub executing: u64,
-    /// In the logs of all groups, for being merged.
+    /// Bytes in the logs of all groups that wait to be merged.
     pub behind: u64,
-    /// That is too much.
+    /// Whether `behind` is so much that only the awaited group's entries are accepted.
     pub is_behind: bool,
-    /// There is no room on the disk for commands.
+    /// Whether the disk has no room for commands.
     pub is_read_only: bool,
 }
 
 /// What a server has counted since its start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
-    /// Times that a lane was sent again.
+    /// Times that a lane was resent.
     pub lanes_sent_again: u64,
     /// Copies of commands that were not executed again.
     pub duplicates: u64,
     /// Sub-batches that were skipped since earlier ones were missing.
     pub gaps: u64,
-    /// Messages of leaders whose entries were not taken.
+    /// Messages of leaders whose entries were refused.
     pub untaken: u64,
     /// Times that the merge asked a group's leader to pad.
     pub pad_requests: u64,
@@ -150,7 +151,7 @@ impl<S: StateMachine> SimServer<S> {
     /// Opens the logs. The first [`turn`](SimServer::turn) of each group publishes what they hold.
     ///
     /// # Errors
-    /// When a log is damaged, or has lost what was acknowledged.
+    /// If a log is damaged, or has lost what was acknowledged.
     pub fn open(config: &Config, environment: &Environment, state: S) -> Result<SimServer<S>, StartError> {
         config.check()?;
         let parts = ServerParts::open(config, environment, state)?;
@@ -173,15 +174,16 @@ impl<S: StateMachine> SimServer<S> {
         })
     }
 
-    /// What the server says of itself when a connection begins. Channels are the groups' from 1 on, and 0 is that for snapshots.
+    /// What the server tells about itself when a connection begins. Channel 0 is for snapshots, the groups'
+    /// channels start at 1.
     pub fn hello(&self, channel: u16) -> Hello {
         self.identity.hello(&self.config, channel)
     }
 
-    /// Whether the server that says this of itself may connect on a channel.
+    /// Whether the server that sent this may connect on a channel.
     ///
     /// # Errors
-    /// What the other server is to be told.
+    /// The refusal to send to it.
     pub fn admit(&self, channel: u16, peer: &Hello) -> Result<(), Refusal> {
         if !planted::is(Bug::MembersNotCompared) {
             niagara_net::check_cluster(&self.hello(channel), peer)?;
@@ -189,12 +191,12 @@ impl<S: StateMachine> SimServer<S> {
         self.identity.admit(peer)
     }
 
-    /// Another server has refused this one.
+    /// Reports that another server has refused this one.
     pub fn refused(&self, refusal: &Refusal) {
         self.identity.refused(refusal);
     }
 
-    /// Whether this server has parted from the others: [`Client::is_diverged`].
+    /// Whether this server has diverged from the others; see [`Client::is_diverged`].
     pub fn is_diverged(&self) -> bool {
         self.shared.progress.divergence.is_diverged()
     }
@@ -204,30 +206,30 @@ impl<S: StateMachine> SimServer<S> {
         Client::new(Arc::clone(&self.shared))
     }
 
-    /// Something has happened on a group's links.
+    /// Handles an event on a group's links.
     pub fn handle(&mut self, group: usize, event: Event) {
         self.groups[group].replica.handle(event);
     }
 
-    /// A step of a group's clock; a turn follows.
+    /// Advances a group's clock by one tick. Follow it with a turn.
     pub fn tick_group(&mut self, group: usize) {
         self.groups[group].replica.look();
         self.groups[group].replica.tick();
     }
 
-    /// Whether a group's thread would go round once more rather than sleep.
+    /// Whether a group's thread would run another round rather than sleep.
     pub fn wants_turn(&self, group: usize) -> bool {
         !self.groups[group].replica.may_sleep()
     }
 
-    /// Whether a group's thread stands still; never, unless it is made to by a planted bug.
+    /// Whether a group's thread is blocked, which only a planted bug can cause.
     pub fn is_blocked(&self, group: usize) -> bool {
         let merged = || self.shared.progress.groups[group].waits.merged();
         planted::is(Bug::BlockingHandOff) && self.standing(group).commit > merged() + 1
     }
 
-    /// The network has so many bytes queued from a group to a peer, or no connection to it. To be said before each turn; a
-    /// network of which nothing is ever said takes everything at once.
+    /// Reports how many bytes the network has queued from a group to a peer; `None` without a connection.
+    /// Call it before each turn. If it is never called, the network accepts everything at once.
     pub fn queue_holds(&mut self, group: usize, peer: u64, bytes: Option<usize>) {
         self.queues_are_known = true;
         self.groups[group].replica.driver.queue_holds(peer, bytes);
@@ -238,7 +240,7 @@ impl<S: StateMachine> SimServer<S> {
         self.groups[group].replica.driver.waiting_bytes(peer)
     }
 
-    /// A turn of a group's thread; what it sends.
+    /// Runs a turn of a group's thread, and returns what it sends.
     pub fn turn(&mut self, group: usize) -> Vec<(u64, Frame)> {
         let replica = &mut self.groups[group].replica;
         if !self.queues_are_known {
@@ -253,15 +255,16 @@ impl<S: StateMachine> SimServer<S> {
         sent
     }
 
-    /// Whether something of a group's waits to be written.
+    /// Whether a group has something to write.
     pub fn has_writes(&self, group: usize) -> bool {
         !self.writes[group].is_empty()
     }
 
-    /// Writes whatever of a group's waits to be written, syncs it, and tells the group's thread.
+    /// Writes and syncs what a group has to write, and notifies the group's thread.
     ///
     /// # Errors
-    /// When the log cannot be written: the server's process ends then, so the machine must not be used any more.
+    /// If the log cannot be written. The server's process would end then, so the machine must not be used any
+    /// more.
     pub fn write_log(&mut self, group: usize) -> Result<(), LogError> {
         let GroupParts { replica, writer, .. } = &mut self.groups[group];
         let room = &self.shared.progress.room;
@@ -271,11 +274,11 @@ impl<S: StateMachine> SimServer<S> {
         Ok(())
     }
 
-    /// Stops as a server does that is told to: takes no more commands, completes and syncs the logs, and notes that; `false` if
-    /// it could not be noted. What callers wait for ends.
+    /// Stops cleanly: refuses commands, completes and syncs the logs, and records the clean stop; `false` if
+    /// it could not be recorded. Callers stop waiting.
     ///
     /// # Errors
-    /// When a log cannot be written: then the process ends as it does at any other time.
+    /// If a log cannot be written: then the process would end, as at any other time.
     pub fn stop(&mut self) -> Result<bool, LogError> {
         self.shared.close();
         for group in 0..self.groups.len() {
@@ -290,7 +293,8 @@ impl<S: StateMachine> SimServer<S> {
         Ok(self.identity.stopped_cleanly(self.shared.progress.left()).is_ok())
     }
 
-    /// A round of the sequencer's thread; `false` if there was nothing to do, or execution is too far behind.
+    /// Runs a round of the sequencer's thread; `false` if there was nothing to do, or execution is too far
+    /// behind.
     pub fn merge(&mut self) -> bool {
         if self.stretches.len() >= STRETCHES_WAITING {
             return false;
@@ -303,46 +307,46 @@ impl<S: StateMachine> SimServer<S> {
         merged
     }
 
-    /// A round of the application's thread; `false` if there was nothing to do.
+    /// Runs a round of the application's thread; `false` if there was nothing to do.
     pub fn execute(&mut self) -> bool {
         let Some(stretch) = self.stretches.pop_front() else { return false };
         self.application.execute(stretch);
         true
     }
 
-    /// Something has happened on the links of the channel for snapshots.
+    /// Handles an event on the links of the snapshot channel.
     pub fn handle_transfer(&mut self, event: Event) {
         self.manager.handle(self.clock.now(), event);
     }
 
-    /// A round of the thread that keeps the snapshots; what it sends.
+    /// Runs a round of the snapshots' thread, and returns what it sends.
     pub fn keep_snapshots(&mut self) -> Vec<(u64, Frame)> {
         let sent = self.manager.step(self.clock.now());
         sent.into_iter().map(|(to, message)| (to, message.encode())).collect()
     }
 
-    /// Whether that thread would go round once more rather than sleep.
+    /// Whether that thread would run another round rather than sleep.
     pub fn wants_keeping(&self) -> bool {
         self.manager.is_due(self.clock.now())
     }
 
-    /// How long it would sleep at the most; nothing for as long as nobody wakes it.
+    /// The longest time that it would sleep; `None` if only a wake-up ends its sleep.
     pub fn keeping_due(&self) -> Option<Duration> {
         let now = self.clock.now();
         self.manager.next_due(now).map(|due| due.saturating_duration_since(now))
     }
 
-    /// The snapshots that are durable here, oldest first.
+    /// Durable snapshots, oldest first.
     pub fn snapshots(&self) -> impl DoubleEndedIterator<Item = &Arc<Header>> + ExactSizeIterator + Clone {
         self.manager.store().kept().iter().map(|kept| &kept.header)
     }
 
-    /// How many snapshots were found damaged at the start.
+    /// Number of snapshots that were found damaged at the start.
     pub fn damaged_snapshots(&self) -> usize {
         self.manager.store().damaged().len()
     }
 
-    /// A step of the sequencer's clock, by which deadlines pass, too.
+    /// Advances the sequencer's clock by one tick, which also expires deadlines.
     pub fn tick(&mut self) {
         let now = self.clock.now();
         self.shared.expire(now);
@@ -364,7 +368,7 @@ impl<S: StateMachine> SimServer<S> {
         }
     }
 
-    /// Whether the sequencer's thread would go round once more rather than sleep.
+    /// Whether the sequencer's thread would run another round rather than sleep.
     pub fn wants_merge(&self) -> bool {
         self.stretches.len() < STRETCHES_WAITING && self.sequencer.has_news()
     }
@@ -374,12 +378,12 @@ impl<S: StateMachine> SimServer<S> {
         !self.stretches.is_empty()
     }
 
-    /// The zero-based index of the group that the server takes for the anchor, and the level that it knows of.
+    /// The anchor's zero-based index and the level, as far as the server knows them.
     pub fn anchor_and_level(&self) -> (usize, u64) {
         (self.shared.progress.anchor.load(SeqCst) as usize, self.shared.progress.level())
     }
 
-    /// Commands of this server's lanes that are not executed.
+    /// Number of commands in this server's lanes that are not executed.
     pub fn pending_commands(&self) -> usize {
         self.shared.lanes.iter().map(Lane::pending).sum()
     }
@@ -400,7 +404,7 @@ impl<S: StateMachine> SimServer<S> {
         }
     }
 
-    /// How a group's replica stands.
+    /// State of a group's replica.
     pub fn standing(&self, group: usize) -> Standing {
         let driver = &self.groups[group].replica.driver;
         Standing {
@@ -414,7 +418,7 @@ impl<S: StateMachine> SimServer<S> {
         }
     }
 
-    /// How this server's lane in a group stands, in words.
+    /// State of this server's lane in a group, in words.
     pub fn describe_lane(&self, group: usize) -> String {
         format!(
             "{}; {}",

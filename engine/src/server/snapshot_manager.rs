@@ -1,5 +1,6 @@
-//! Manages a server's snapshots: writes its own, sends them to other servers, fetches theirs, and notifies the groups of what
-//! there is. It knows no thread, clock or socket: its owner feeds it and calls [`SnapshotManager::step`].
+//! Manages a server's snapshots: writes its own, sends them to other servers, fetches theirs, and notifies
+//! the groups of those that it has. It knows no thread, clock or socket: its owner feeds it and calls
+//! [`SnapshotManager::step`].
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -21,20 +22,20 @@ use crate::snapshot::{
 };
 use crate::state_machine::StateMachine;
 
-/// What a manager is told once.
+/// Fixed settings of a manager.
 #[derive(Clone, Debug)]
 pub(crate) struct SnapshotManagerConfig {
     pub cluster: u128,
     pub groups: u16,
-    /// Bytes per second when a snapshot is written.
+    /// Bytes per second at which a snapshot is written.
     pub write_rate: u64,
-    /// Bytes per second when snapshots are sent, for all receivers together.
+    /// Bytes per second at which snapshots are sent, to all receivers together.
     pub transfer_rate: u64,
-    /// Bytes of another server's file that are asked for at once.
+    /// Bytes of another server's file to request at once.
     pub piece_bytes: u32,
-    /// What is not answered for so long is asked for again.
+    /// Time after which an unanswered request is repeated.
     pub retry: Duration,
-    /// A transfer without any answer for so long has failed.
+    /// Time without any answer after which a transfer has failed.
     pub give_up: Duration,
 }
 
@@ -50,7 +51,7 @@ pub(crate) struct SnapshotManagerShare<S: StateMachine> {
     pub identity: Arc<Identity>,
 }
 
-/// See the documentation at the top of its file.
+/// Manages the snapshots of one server; see the top of this file.
 pub(crate) struct SnapshotManager<S: StateMachine> {
     config: SnapshotManagerConfig,
     share: SnapshotManagerShare<S>,
@@ -59,7 +60,7 @@ pub(crate) struct SnapshotManager<S: StateMachine> {
     saving: Saving<S::Frozen>,
     sender: SnapshotSender,
     receiver: SnapshotReceiver<S::Restoring>,
-    /// The state of this server is at this round, or beyond it.
+    /// The state of this server is at this round or beyond it.
     here: u64,
     /// Received files that turned out to be damaged.
     damaged_transfers: u64,
@@ -67,7 +68,7 @@ pub(crate) struct SnapshotManager<S: StateMachine> {
 }
 
 impl<S: StateMachine> SnapshotManager<S> {
-    /// A manager of what the store holds, whose newest the server's state was restored from.
+    /// A manager of the snapshots in the store. The server's state was restored from the newest.
     pub fn new(
         config: SnapshotManagerConfig,
         share: SnapshotManagerShare<S>,
@@ -97,7 +98,7 @@ impl<S: StateMachine> SnapshotManager<S> {
         manager
     }
 
-    /// The snapshots that are there.
+    /// The kept snapshots.
     pub fn store(&self) -> &SnapshotStore {
         &self.store
     }
@@ -107,7 +108,7 @@ impl<S: StateMachine> SnapshotManager<S> {
         self.damaged_transfers
     }
 
-    /// Something has happened on the links.
+    /// Handles an event on the links.
     pub fn handle(&mut self, now: Instant, event: Event) {
         match event {
             Event::Frame { from, body } => self.receive(now, from, &body),
@@ -119,7 +120,7 @@ impl<S: StateMachine> SnapshotManager<S> {
         }
     }
 
-    /// A message from another server.
+    /// Handles a message from another server.
     fn receive(&mut self, now: Instant, from: u64, body: &Bytes) {
         let message = match Transfer::decode(body) {
             Ok(message) => message,
@@ -151,7 +152,8 @@ impl<S: StateMachine> SnapshotManager<S> {
             || self.next_due(now).is_some_and(|due| due <= now)
     }
 
-    /// Whether a received file is to be read. Not while execution has yet to take the state before: it may be slow.
+    /// Whether a received file may be read. Not while execution, which may be slow, has yet to take the
+    /// previous state.
     fn may_load(&self) -> bool {
         self.receiver.is_loading() && !self.share.handover.has_restored()
     }
@@ -161,7 +163,7 @@ impl<S: StateMachine> SnapshotManager<S> {
         [self.saving.due(now), self.sender.due(now), self.receiver.due()].into_iter().flatten().min()
     }
 
-    /// Does a little of everything that is due. Returns what is to be sent.
+    /// Does a little of everything that is due, and returns the messages to send.
     pub fn step(&mut self, now: Instant) -> Vec<(u64, Transfer)> {
         self.share.progress.snapshots.take_news();
         self.look(now);
@@ -189,14 +191,14 @@ impl<S: StateMachine> SnapshotManager<S> {
         std::mem::take(&mut self.outbox)
     }
 
-    /// Looks at what other threads have left here.
+    /// Handles what other threads have left here.
     fn look(&mut self, now: Instant) {
         if let Some((mut header, frozen)) = self.share.handover.take_frozen() {
             self.share.progress.snapshots.view_arrived();
             header.id = u128::from(header.server) << 64 | u128::from(self.files.salt());
             header.created_ms = self.share.clock.unix_ms();
             let newest = self.store.newest().map_or(0, |kept| kept.header.round);
-            // One that came from another server may be newer than a view that was made before it.
+            // One from another server may be newer than a view that was taken before it.
             if header.round > newest {
                 let saved = self.saving.begin(now, header, frozen, &self.store);
                 self.saved(saved);
@@ -214,7 +216,7 @@ impl<S: StateMachine> SnapshotManager<S> {
         self.install();
     }
 
-    /// Groups whose need is met may drop their logs: the state is beyond what they lack.
+    /// Lets groups whose need is met drop their logs: the state is beyond what they lack.
     fn install(&mut self) {
         let here = self.here;
         for group in self.receiver.satisfied(here) {
@@ -241,16 +243,17 @@ impl<S: StateMachine> SnapshotManager<S> {
                 self.install();
             }
             Saved::Failed(error) => {
-                tracing::error!(%error, "the snapshot could not be written: going on with the one before and the logs");
-                // The sequencer cuts again when the next try may begin.
+                tracing::error!(%error, "cannot write the snapshot: continuing with the previous one and the logs");
+                // The sequencer cuts again when the next attempt may start.
                 self.share.progress.snapshots.want();
                 self.note_failure(&error);
             }
         }
     }
 
-    /// Whether the logs here durably hold the floors of the snapshot that is being written. A quorum can have committed what this
-    /// server's own disk is late with, and no log may end below a snapshot that was not received.
+    /// Whether this server's logs durably hold the floors of the snapshot that is being written. A quorum may
+    /// have committed what this server's own disk has yet to write, and no log may end below a snapshot that
+    /// was not received.
     fn logs_hold_what_is_saved(&self) -> bool {
         let groups = self.share.progress.groups.iter();
         self.saving.header().is_none_or(|header| {
@@ -288,13 +291,13 @@ impl<S: StateMachine> SnapshotManager<S> {
     }
 
     fn transfer_failed(&mut self, now: Instant, error: &SnapshotError) {
-        tracing::error!(%error, "a transfer of a snapshot has failed; it is tried again");
+        tracing::error!(%error, "a transfer of a snapshot has failed and will be retried");
         self.damaged_transfers += u64::from(matches!(error, SnapshotError::Damaged { .. }));
         self.receiver.failed(now, &self.store);
         self.note_failure(error);
     }
 
-    /// Tells every group which snapshots there are.
+    /// Tells every group which snapshots are kept.
     fn announce(&mut self) {
         self.note_kept();
         let Some(snapshots) = self.snapshots() else { return };
@@ -303,7 +306,7 @@ impl<S: StateMachine> SnapshotManager<S> {
         }
     }
 
-    /// The snapshots that groups go by; nothing while there is none.
+    /// The snapshots that groups have to know of; `None` if there is none.
     pub fn snapshots(&self) -> Option<Snapshots> {
         let kept = self.store.kept();
         let newest = Arc::clone(&self.store.newest()?.header);
@@ -320,7 +323,7 @@ impl<S: StateMachine> SnapshotManager<S> {
         self.sender.forget_idle(now);
         let sender = &self.sender;
         if let Err(error) = self.store.prune(|kept| sender.uses(kept)) {
-            tracing::warn!(%error, "an old snapshot stays where it is");
+            tracing::warn!(%error, "cannot remove an old snapshot");
         }
     }
 

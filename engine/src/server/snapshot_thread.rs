@@ -1,4 +1,4 @@
-//! The thread that keeps the snapshots: sockets in, a step of the manager, sockets out.
+//! The snapshots' thread: receives from its sockets, steps the manager, and sends.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,7 +17,7 @@ pub(crate) struct SnapshotThread<S: StateMachine> {
 }
 
 impl<S: StateMachine> SnapshotThread<S> {
-    /// The thread's life, until it is told to stop. A snapshot that is half written then is lost, and nothing else.
+    /// Runs until the thread is told to stop. An unfinished snapshot is lost then, and nothing else.
     pub fn run(mut self) {
         let mut events = Vec::new();
         while !self.progress.snapshots.is_stopped() {
@@ -37,7 +37,7 @@ impl<S: StateMachine> SnapshotThread<S> {
             self.manager.handle(now, event);
         }
         for (to, message) in self.manager.step(now) {
-            // What is dropped on a broken link is asked for again.
+            // What a broken link drops is requested again.
             let _ = self.transport.send(to, message.encode());
         }
         self.transport.flush();

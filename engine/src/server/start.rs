@@ -1,4 +1,4 @@
-//! What a start finds on disk: the newest snapshot that is whole, each group's log, and how they fit each other.
+//! What a start finds on disk: the newest whole snapshot, each group's log, and whether they fit.
 
 use std::sync::Arc;
 
@@ -17,14 +17,14 @@ use crate::planted::{self, Bug};
 use crate::snapshot::{Header, SnapshotStore};
 use crate::state_machine::StateMachine;
 
-/// The snapshots of a server, and the state that was read from the newest.
+/// A server's snapshots, and the state that was read from the newest.
 pub(super) struct RestoredSnapshot<S: StateMachine> {
     pub files: Arc<dyn Files>,
     pub store: SnapshotStore,
     pub snapshot: Option<(Arc<Header>, S::Restoring)>,
 }
 
-/// One group's log and what follows from it.
+/// One group's log, and what follows from it.
 pub(super) struct OpenGroup {
     pub driver: Driver,
     pub store: LogStore,
@@ -32,7 +32,7 @@ pub(super) struct OpenGroup {
     pub queue: Arc<LaneQueue>,
 }
 
-/// Opens the directory of snapshots, and reads the newest that is whole.
+/// Opens the directory of snapshots, and reads the newest whole one.
 pub(super) fn open_snapshots<S: StateMachine>(
     config: &Config,
     environment: &Environment,
@@ -53,7 +53,7 @@ pub(super) fn open_snapshots<S: StateMachine>(
     Ok(RestoredSnapshot { files, store, snapshot })
 }
 
-/// Where snapshots are: beside the logs, or in memory if those are.
+/// Where snapshots are stored: beside the logs, or in memory if the logs are there.
 fn snapshot_files(config: &Config, environment: &Environment) -> Arc<dyn Files> {
     match config.durability {
         Durability::Memory => Arc::new(MemoryFiles::default()),
@@ -65,7 +65,7 @@ fn snapshot_files(config: &Config, environment: &Environment) -> Arc<dyn Files> 
 struct Fitting {
     floor: EntryId,
     round: u64,
-    /// It came from another server.
+    /// Whether it came from another server.
     received: bool,
 }
 
@@ -80,13 +80,14 @@ impl Fitting {
     }
 }
 
-/// Makes a log fit the snapshot: what it holds above the snapshot's floor is kept if it goes on from that very entry. A log
-/// that ends below it, or has another entry there, dates from before the snapshot was received; nothing in it is needed, and it
-/// begins anew, with the vote that it has. Returns the hard state to go on with.
+/// Makes a log fit the snapshot, and returns the hard state to continue with. If the log holds the snapshot's
+/// floor, with its term, everything above the floor is kept. A log that ends below the floor, or has another
+/// entry there, dates from before the snapshot was received. Nothing in it is needed, so it is reset, but
+/// keeps its vote.
 ///
-/// Without this rule a server that dies between receiving a snapshot and resetting its logs comes back with logs that its state
-/// is ahead of. Without a mark that the snapshot was received the log has lost what this server acknowledged: its own snapshots
-/// are kept only when its logs hold their floors durably.
+/// Without this rule, a server that dies between receiving a snapshot and resetting its logs would return
+/// with a state ahead of its logs. If there is no mark that the snapshot was received, the log has lost what
+/// this server acknowledged: a server's own snapshots are kept only once its logs durably hold their floors.
 fn fit(
     group: u16,
     store: &LogStore,
@@ -105,7 +106,7 @@ fn fit(
         let last = store.last_index();
         return Err(StartError::LogBehindSnapshot { group, last, floor: floor.index });
     } else if !planted::is(Bug::StartRuleSkipped) {
-        tracing::info!(group, index = floor.index, "the log begins anew above the snapshot");
+        tracing::info!(group, index = floor.index, "reset the log to the snapshot");
         store.reset(floor);
         let reset = writer.reset(floor).and_then(|()| writer.sync());
         reset.map_err(|source| StartError::Log { group, source })?;
@@ -122,7 +123,7 @@ fn fit(
     Ok(hard_state)
 }
 
-/// Opens a group's log, and makes it fit the snapshot that the server goes on from.
+/// Opens a group's log, and makes it fit the snapshot that the server continues from.
 pub(super) fn open_group(
     config: &Config,
     group: u16,
@@ -145,7 +146,8 @@ pub(super) fn open_group(
         boot: environment.boot,
         heartbeat_ticks: config.heartbeat_ticks,
         election_ticks: election,
-        // Above the lease (`election_ticks`), so that a server that stands back can hold its clock between the two.
+        // Above the lease (`election_ticks`), so that a server that stands back can stop its clock in
+        // between.
         campaign_ticks: election + 1..2 * election,
         campaign_seed: environment.election_seed.map(|seed| seed ^ u64::from(number) << 32),
         window: config.window,
@@ -162,7 +164,7 @@ pub(super) fn open_group(
     Ok(OpenGroup { driver, store, writer, queue })
 }
 
-/// A new log's first segment has this part of the configured length: 256 KiB of 16 MiB.
+/// A new log's first segment has this fraction of the configured length: 256 KiB of 16 MiB.
 const FIRST_SEGMENT_PART: u64 = 64;
 
 /// Opens the log, and learns from its entries which slots they fill.
@@ -190,7 +192,8 @@ fn open_log(
             Ok(fill) => slots.append(entry.index, &fill, entry.memory_bytes()),
             Err(error) => damaged = Some((entry.index, error)),
         },
-        // What came before counts no more. The snapshot that the log was reset to says which slots are filled.
+        // Earlier entries no longer count. The snapshot that the log was reset to says which slots are
+        // filled.
         Replayed::Reset(_) => slots = SlotIndex::default(),
     });
     let (store, writer) = opened.map_err(|source| StartError::Log { group: number, source })?;

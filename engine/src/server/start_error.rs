@@ -9,95 +9,96 @@ use crate::config::ConfigError;
 use crate::identity::IdentityError;
 use crate::snapshot::SnapshotError;
 
-/// Why a server did not start. Nothing of it runs then.
+/// Why a server did not start. None of its threads runs then.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The configuration contradicts itself.
+    /// The configuration is inconsistent.
     #[error("configuration: {0}")]
     Config(#[from] ConfigError),
-    /// The data directory is not this server's, or in use.
+    /// The data directory belongs to another server, or is in use.
     #[error(transparent)]
     Identity(#[from] IdentityError),
     /// A group's log cannot be used.
     #[error("group {group}: {source}")]
     Log {
-        /// The group.
+        /// Number of the group.
         group: u16,
         /// What is wrong.
         source: LogError,
     },
     /// A log has lost entries that this server acknowledged.
     #[error(
-        "group {group}: the log ends at entry {last}, but entry {commit} was committed: acknowledged data was lost, so \
-         this server must not rejoin under its id. Remove it from the cluster and add it under a new id"
+        "group {group}: the log ends at entry {last}, but entry {commit} was committed: acknowledged data \
+         was lost, so this server must not rejoin under its id. Remove it from the cluster and add it under \
+         a new id"
     )]
     LostEntries {
-        /// The group.
+        /// Number of the group.
         group: u16,
-        /// The last entry that there is.
+        /// Raft index of the last entry in the log.
         last: u64,
-        /// The last entry that there was.
+        /// Raft index of the last committed entry.
         commit: u64,
     },
-    /// A log does not hold what this server's own snapshot was made of.
+    /// A log does not hold the entries that this server's own snapshot was taken of.
     #[error(
-        "group {group}: the log ends at entry {last}, or holds another there, but this server made a snapshot of entries up to \
-         {floor}: the log has lost what this server acknowledged. Restore the directory `group-{group}`, whole and as it was \
-         when the server last ran; else remove this server from the cluster and add it under a new id with an empty data \
-         directory"
+        "group {group}: the log ends at entry {last}, or holds another there, but this server took a \
+         snapshot of entries up to {floor}: the log has lost what this server acknowledged. Restore the \
+         directory `group-{group}`, whole and as it was when the server last ran; else remove this server \
+         from the cluster and add it under a new id with an empty data directory"
     )]
     LogBehindSnapshot {
-        /// The group.
+        /// Number of the group.
         group: u16,
-        /// The last entry that there is.
+        /// Raft index of the last entry in the log.
         last: u64,
-        /// The entry up to which the snapshot was made.
+        /// Raft index of the snapshot's floor.
         floor: u64,
     },
     /// A snapshot cannot be used.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
-    /// A log has been compacted to a snapshot that is not there.
+    /// A log has been compacted to a snapshot that is missing.
     #[error(
-        "group {group}: the log begins above entry {compacted}, but the newest whole snapshot reaches entry {found} only: \
-         what lies between is lost. Restore the directory `snapshots` from a copy if there is one; else remove this server \
-         from the cluster and add it under a new id"
+        "group {group}: the log begins above entry {compacted}, but the newest whole snapshot reaches entry \
+         {found} only: what lies between is lost. Restore the directory `snapshots` from a copy if there is \
+         one; else remove this server from the cluster and add it under a new id"
     )]
     SnapshotMissing {
-        /// The group.
+        /// Number of the group.
         group: u16,
-        /// The entry that the log is compacted to.
+        /// Raft index of the entry that the log is compacted to.
         compacted: u64,
-        /// The entry that the newest snapshot reaches.
+        /// Raft index of the newest snapshot's floor.
         found: u64,
     },
-    /// The sockets of the channel for snapshots cannot be opened.
+    /// The sockets of the snapshot channel cannot be opened.
     #[error("transfer: {0}")]
     Transfer(#[source] OpenError),
-    /// The address of the channel for snapshots cannot be resolved.
+    /// The address of the snapshot channel cannot be resolved.
     #[error("transfer: cannot resolve this server's own address {address:?}: {source}")]
     TransferAddress {
-        /// The address.
+        /// The configured address.
         address: String,
-        /// Why.
+        /// Error from the resolver.
         source: io::Error,
     },
     /// A group's sockets cannot be opened.
     #[error("group {group}: {source}")]
     Link {
-        /// The group.
+        /// Number of the group.
         group: u16,
         /// What is wrong.
         source: OpenError,
     },
-    /// An address cannot be resolved.
+    /// A group's address cannot be resolved.
     #[error("group {group}: cannot resolve this server's own address {address:?}: {source}")]
     Address {
-        /// The group.
+        /// Number of the group.
         group: u16,
-        /// The address.
+        /// The configured address.
         address: String,
-        /// Why.
+        /// Error from the resolver.
         source: io::Error,
     },
     /// A thread cannot be started.

@@ -7,23 +7,23 @@ use niagara_sequencer::{Emitted, GroupId};
 
 use crate::snapshot::Header;
 
-/// A part of the global log: the paper's global-log channel carries these.
+/// A part of the global log. The paper's global-log channel carries these.
 #[derive(Default)]
 pub(crate) struct Stretch {
     pub emitted: Vec<Emitted<LogEntry>>,
-    /// What its entries take.
+    /// Bytes of its entries.
     pub bytes: u64,
-    /// What is to be done behind it.
+    /// What to do after it.
     pub then: Option<Then>,
 }
 
-/// What execution is told between two commands.
+/// What execution has to do between two commands.
 pub(crate) enum Then {
     /// Hand out a view of the state, for a snapshot.
     Freeze(Cut),
-    /// Go on from a received snapshot's state, which waits.
+    /// Continue from a received snapshot's state, which is waiting.
     Restore(Arc<Header>),
-    /// Drop that state: this server's own logs have brought it further.
+    /// Drop that state: this server's own logs are further.
     Discard,
 }
 
@@ -31,7 +31,7 @@ pub(crate) enum Then {
 pub(crate) struct Cut {
     pub round: u64,
     pub anchor: GroupId,
-    /// Per group: the last entry that fills a slot of that round or before it.
+    /// For each group, the last entry that fills a slot of that round or an earlier one.
     pub floors: Vec<EntryId>,
 }
 

@@ -1,14 +1,14 @@
-//! When a thread's clock steps.
+//! The clock of a thread.
 
 use std::time::{Duration, Instant};
 
 use crate::clock::Clock;
 
-/// The ticks of one thread. Those missed during a pause (a stopped process) are not made up for: nobody was there to hear
-/// heartbeats.
+/// The ticks of one thread. Ticks missed during a pause (of a stopped process) are not made up for: nobody
+/// was there to hear heartbeats.
 ///
-/// A clock that somebody else moves ends nobody's sleep: whoever moves it wakes the threads. So under one that stands still a
-/// thread that was forgotten sleeps for ever, and no tick hides it.
+/// A manual clock ends no sleep: whoever moves it wakes the threads. So under a clock that stands still, a
+/// thread with a missing wake-up sleeps forever, and no tick hides that.
 #[derive(Debug)]
 pub(crate) struct Ticks {
     clock: Clock,
@@ -22,7 +22,7 @@ impl Ticks {
         Ticks { clock, every, next }
     }
 
-    /// For how long a thread may sleep that knows the system's time; nothing: until it is woken.
+    /// The longest time that a thread may sleep; `None` until it is woken. `now` is the system's time.
     pub fn sleep_at_most(&self, now: Instant) -> Option<Duration> {
         match self.clock {
             Clock::System => Some(self.next.saturating_duration_since(now)),
@@ -30,7 +30,7 @@ impl Ticks {
         }
     }
 
-    /// Part of a thread's last look before it sleeps: whether the clock has been moved.
+    /// Whether the clock has not moved: part of a thread's last check before sleeping.
     pub fn may_sleep(&self) -> bool {
         match self.clock {
             Clock::System => true,
@@ -38,7 +38,7 @@ impl Ticks {
         }
     }
 
-    /// The time of a tick, if one is due; the system's is known to the thread.
+    /// Time of a tick, if one is due. `now` is the system's time.
     pub fn take_due(&mut self, now: Instant) -> Option<Instant> {
         let now = match self.clock {
             Clock::System => now,

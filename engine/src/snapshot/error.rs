@@ -1,4 +1,4 @@
-//! What can go wrong with a snapshot's file, and what to do about it.
+//! Errors of a snapshot's file, and what to do about them.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,67 +6,69 @@ use std::path::{Path, PathBuf};
 use crate::frozen::MalformedState;
 use crate::identity::IdentityError;
 
-/// Why a snapshot could not be written, read or received. A server that runs goes on with the snapshots and logs that it
-/// has, and tries again; one that starts looks for an older file.
+/// Why a snapshot could not be written, read or received. A running server continues with the snapshots and
+/// logs that it has, and retries; a starting one looks for an older file.
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
     /// The operating system refused.
     #[error("cannot {operation} {}: {source}; check the disk's space, health and permissions", path.display())]
     Io {
-        /// What was tried, as a verb.
+        /// Attempted operation, as a verb and its object.
         operation: &'static str,
-        /// With which file or directory.
+        /// File or directory that it was attempted on.
         path: PathBuf,
-        /// What the operating system said.
+        /// Error from the operating system.
         source: io::Error,
     },
-    /// It cannot be noted that a snapshot was received.
-    #[error("cannot note that a snapshot was received: {0}; check the disk's space, health and permissions")]
+    /// The receipt of a snapshot cannot be recorded.
+    #[error(
+        "cannot record that a snapshot was received: {0}; check the disk's space, health and permissions"
+    )]
     Identity(#[from] IdentityError),
-    /// The file is not what was written.
+    /// The file differs from what was written.
     #[error("the snapshot {} is damaged at offset {offset}: {reason}", path.display())]
     Damaged {
-        /// The file.
+        /// The damaged file.
         path: PathBuf,
-        /// Where in it, in bytes.
+        /// Where the damage was found in the file, in bytes.
         offset: u64,
-        /// What is wrong.
+        /// Description of the damage.
         reason: &'static str,
     },
-    /// The file was written by another version of the program.
+    /// Another version of the program wrote the file.
     #[error(
-        "{} has format version {found}, and this program reads version {supported}: start the version of the program \
-         that wrote it",
+        "{} has format version {found}, and this program reads version {supported}: start the version of the \
+         program that wrote it",
         path.display()
     )]
     Version {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Its version.
+        /// Version of its format.
         found: u32,
-        /// The version that this program reads and writes.
+        /// Version that this program reads and writes.
         supported: u32,
     },
     /// The file belongs to another cluster, or to one with another number of groups.
     #[error(
-        "{} is a snapshot of cluster {found}, and this server is one of cluster {expected}: remove the file, or correct \
-         the data directory in the configuration",
+        "{} is a snapshot of cluster {found}, but this server belongs to cluster {expected}: remove the \
+         file, or correct the data directory in the configuration",
         path.display()
     )]
     Foreign {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Whose it is.
+        /// The cluster that it belongs to.
         found: String,
-        /// Whose it should be.
+        /// This server's cluster.
         expected: String,
     },
     /// The chunks are whole, but the state machine cannot read them.
     #[error("{}: {source}", path.display())]
     State {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What the state machine says.
+        /// Error from the state machine.
         source: MalformedState,
     },
 }

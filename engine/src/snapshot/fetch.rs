@@ -1,4 +1,5 @@
-//! The receiving side of a transfer: gathers another server's file, piece by piece, and goes on where it stood.
+//! The receiving side of a transfer: collects another server's file piece by piece, and resumes after
+//! interruptions.
 
 use std::io::IoSlice;
 use std::path::PathBuf;
@@ -14,21 +15,22 @@ use super::wire::Transfer;
 use super::writer::SYNC_BYTES;
 use crate::planted::{self, Bug};
 
-/// How many pieces a receiver asks ahead: the delay of a long link is hidden, and a short one is not crowded.
+/// Pieces that a receiver requests ahead: enough to hide the delay of a long link, without crowding a short
+/// one.
 const PIECES_AHEAD: u64 = 4;
 
-/// A snapshot on its way from one server.
+/// A snapshot being fetched from one server.
 #[derive(Debug)]
 pub(crate) struct Fetch {
-    /// Who sends it.
+    /// The sender.
     pub from: u64,
     /// The least round that helps.
     pub round: u64,
     part: u128,
     stage: FetchStage,
-    /// When something was last heard of it.
+    /// When the sender was last heard.
     heard: Instant,
-    /// When it was last asked for.
+    /// When something was last requested.
     asked: Instant,
     retry: Duration,
     piece_bytes: u32,
@@ -36,7 +38,7 @@ pub(crate) struct Fetch {
 
 #[derive(Debug)]
 enum FetchStage {
-    /// Which file is there?
+    /// Waits for the sender to name a file.
     Asking,
     Receiving(Receiving),
 }
@@ -52,18 +54,18 @@ struct Receiving {
     synced: u64,
 }
 
-/// What has become of a transfer.
+/// State of a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FetchStep {
-    /// It goes on.
+    /// More bytes are needed.
     UnderWay,
-    /// All bytes of the file with this id are there, synced, but not checked.
+    /// All bytes of the file with this id have arrived and are synced, but not checked.
     Complete(u128),
 }
 
 impl Fetch {
-    /// Begins a transfer; `part` is the file of which a part is there already, 0 for none. `retry`: what is not answered for
-    /// so long is asked for again.
+    /// Starts a transfer. `part` is the file of which a part has been received, 0 for none. `retry` is the
+    /// time after which an unanswered request is repeated.
     pub fn new(
         now: Instant,
         (from, round): (u64, u64),
@@ -83,7 +85,7 @@ impl Fetch {
         (fetch, Transfer::Ask { round, part })
     }
 
-    /// Bytes received, of how many; nothing while that is not known.
+    /// Bytes received and bytes in all; 0 while unknown.
     pub fn extent(&self) -> (u64, u64) {
         match &self.stage {
             FetchStage::Asking => (0, 0),
@@ -91,12 +93,12 @@ impl Fetch {
         }
     }
 
-    /// When something was last heard from the sender.
+    /// When the sender was last heard.
     pub fn heard(&self) -> Instant {
         self.heard
     }
 
-    /// A file is offered. A part of it that is there already is not fetched again.
+    /// Handles an offer of a file. A part that has been received is not fetched again.
     pub fn offered(
         &mut self,
         now: Instant,
@@ -112,7 +114,7 @@ impl Fetch {
         let path = store.part(id);
         let (file, received) = match files.open(&path) {
             Ok(file) => {
-                let there = file.length().map_err(SnapshotError::io("look at the part", &path))?;
+                let there = file.length().map_err(SnapshotError::io("measure the part", &path))?;
                 (file, there.min(bytes))
             }
             Err(_) => (files.create(&path).map_err(SnapshotError::io("create the part", &path))?, 0),
@@ -129,7 +131,7 @@ impl Fetch {
         self.complete_if_all_there()
     }
 
-    /// The file has gone meanwhile: it begins anew.
+    /// Handles that the sender no longer has the file: the transfer restarts.
     pub fn gone(&mut self, now: Instant, id: u128) -> Option<Transfer> {
         let FetchStage::Receiving(receiving) = &self.stage else { return None };
         if receiving.id != id {
@@ -139,7 +141,7 @@ impl Fetch {
         Some(Transfer::Ask { round: self.round, part: 0 })
     }
 
-    /// A piece has come. Those that do not follow what is there are passed over: they are asked for again.
+    /// Handles a piece. One that does not follow the received part is ignored, and requested again.
     pub fn received(
         &mut self,
         now: Instant,
@@ -162,7 +164,7 @@ impl Fetch {
         self.complete_if_all_there()
     }
 
-    /// What is to be asked for next, a few pieces ahead; what has not been answered in time, again.
+    /// Requests the next pieces, a few ahead, and repeats requests that were not answered in time.
     pub fn requests(&mut self, now: Instant, out: &mut Vec<(u64, Transfer)>) {
         let silent = now >= self.due();
         match &mut self.stage {
@@ -188,7 +190,7 @@ impl Fetch {
         }
     }
 
-    /// When what was asked for is asked for again.
+    /// When requests will be repeated.
     pub fn due(&self) -> Instant {
         self.heard.max(self.asked) + self.retry
     }

@@ -1,16 +1,17 @@
-//! The bytes of a snapshot's file behind its header: chunks, and the trailer that says that nothing is missing.
-//! `docs/snapshot.md` has all of them.
+//! The bytes of a snapshot's file after its header: chunks, and the trailer that proves that nothing is
+//! missing. `docs/snapshot.md` gives every byte.
 
 use bytes::{Buf, BufMut};
 
-/// Length of a chunk's head.
+/// Length of a chunk's header, in bytes.
 pub(crate) const CHUNK_HEAD_BYTES: usize = 16;
-/// Length of the trailer.
+/// Length of the trailer, in bytes.
 pub(crate) const TRAILER_BYTES: usize = 40;
-/// The longest chunk. The largest value of an application has to fit one.
+/// The longest chunk, in bytes. An application's largest value has to fit into one.
 pub(crate) const CHUNK_PAYLOAD_MAX: usize = 1 << 30;
 
-/// The head of a chunk. `seal` is the header's checksum, so that a chunk of another file never checks; numbers start at 1.
+/// Header of a chunk. `seal` is the checksum of the file's header, so a chunk of another file always fails
+/// its checksum. Numbers start at 1.
 pub(crate) fn chunk_head(seal: u32, number: u64, payload: &[u8]) -> [u8; CHUNK_HEAD_BYTES] {
     assert!(payload.len() <= CHUNK_PAYLOAD_MAX, "a chunk of {} bytes is too long", payload.len());
     let mut head = [0; CHUNK_HEAD_BYTES];
@@ -21,35 +22,36 @@ pub(crate) fn chunk_head(seal: u32, number: u64, payload: &[u8]) -> [u8; CHUNK_H
     head
 }
 
-/// What follows a chunk's head.
+/// What a chunk's header announces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Head {
-    /// A payload of so many bytes.
+    /// A payload of this many bytes.
     Chunk(usize),
     /// The rest of the trailer.
     Trailer,
 }
 
-/// Reads the head of the chunk that must have this number, as far as that goes without its payload.
+/// Parses the header of the chunk that must have this number, and checks it as far as possible without the
+/// payload.
 pub(crate) fn read_head(head: &[u8; CHUNK_HEAD_BYTES], number: u64) -> Result<Head, &'static str> {
     let (mut length, mut found) = (&head[4..8], &head[8..16]);
     if found.get_u64_le() != number {
-        return Err("a chunk is not the one that follows");
+        return Err("a chunk is out of order");
     }
     match length.get_u32_le() as usize {
         0 => Ok(Head::Trailer),
         length if length <= CHUNK_PAYLOAD_MAX => Ok(Head::Chunk(length)),
-        _ => Err("a chunk cannot be that long"),
+        _ => Err("a chunk's length is impossible"),
     }
 }
 
-/// Whether a chunk's bytes are those that its head was made for.
+/// Whether the payload matches the header's checksum.
 pub(crate) fn chunk_checks(seal: u32, head: &[u8; CHUNK_HEAD_BYTES], payload: &[u8]) -> bool {
     head[..4] == sum(seal, &[&head[4..], payload]).to_le_bytes()
 }
 
-/// The trailer of a file with so many chunks, bytes in them, and bytes in all; `chunks_sum` is the checksum of the chunks'
-/// checksums.
+/// Trailer of a file with this many chunks, bytes in them, and bytes in all. `chunks_sum` is the checksum of
+/// the chunks' checksums.
 pub(crate) fn trailer(
     seal: u32,
     chunks: u64,

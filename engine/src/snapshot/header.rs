@@ -1,4 +1,4 @@
-//! What a snapshot says about itself, before the application's bytes: all that the engine has to know to go on from it.
+//! The header of a snapshot, before the application's bytes: all that the engine needs to continue from it.
 
 use bytes::{Buf, BufMut};
 use niagara_group::{GroupFloor, SnapshotFloor};
@@ -7,12 +7,12 @@ use niagara_sequencer::{GlobalPosition, GroupId, Layout, MAX_GROUPS, MAX_PLACE};
 
 use crate::apply::{Digests, LaneSessions};
 
-/// The version that is written. The first one, whose digests are of the log alone, is read too.
+/// The version that is written. Version 1, which has digests of the log alone, can be read too.
 pub const VERSION: u32 = 2;
 const FIRST_VERSION: u32 = 1;
-/// Bytes at the start of a file that say what it is and how long its header is.
+/// Bytes at the start of a file that identify it and give the length of its header.
 pub(crate) const PRELUDE_BYTES: usize = 24;
-/// The longest header: a thousand groups and a hundred servers need a tenth of it.
+/// The longest header, in bytes. A thousand groups and a hundred servers need a tenth of it.
 pub(crate) const HEADER_BYTES_MAX: usize = 16 << 20;
 
 const MAGIC: [u8; 8] = *b"NIAGSNP\0";
@@ -21,33 +21,34 @@ const CHECKSUM_AT: usize = 16;
 /// The engine's part of a snapshot: the state of a whole server at the end of a round of the global log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Drawn at random for each file: two servers' files of the same round hold the same state in other bytes.
+    /// Drawn at random for each file: two servers' files of the same round hold the same state in different
+    /// bytes.
     pub id: u128,
-    /// The cluster.
+    /// Id of the cluster.
     pub cluster: u128,
-    /// The server that wrote it.
+    /// Id of the server that wrote it.
     pub server: u64,
-    /// When it was begun, in milliseconds since 1970 by that server's clock; for people only.
+    /// When it was started, in milliseconds since 1970 by that server's clock; for people only.
     pub created_ms: u64,
-    /// The round k: everything up to position k * R has been executed in this state, and nothing after it.
+    /// Round k: the state includes everything up to position k * R, and nothing after it.
     pub round: u64,
-    /// The group of the latest command executed.
+    /// Group of the latest command executed.
     pub anchor: GroupId,
     /// Commands executed since the first position.
     pub commands: u64,
-    /// Commands passed over since they had been executed before.
+    /// Commands skipped as duplicates since the first position.
     pub duplicates: u64,
-    /// Positions that no-ops fill.
+    /// Positions filled by no-ops.
     pub noops: u64,
-    /// What of each group's log the snapshot stands for, in order of the groups; there are R of them.
+    /// The part of each group's log that the snapshot replaces, in order of the R groups.
     pub floors: Vec<GroupFloor>,
-    /// Which commands of which lane have been executed.
+    /// Which commands of each lane have been executed.
     pub sessions: LaneSessions,
-    /// The digests of the global log up to here, and of the state that is in the chunks.
+    /// Digests of the global log up to here, and of the state in the chunks.
     pub digests: Digests,
 }
 
-/// Why bytes are no header.
+/// Why bytes are not a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeaderError {
     /// Not a snapshot, or damaged.
@@ -57,22 +58,22 @@ pub enum HeaderError {
 }
 
 impl Header {
-    /// The number of groups, R.
+    /// The layout of R groups.
     pub fn layout(&self) -> Layout {
         Layout::new(self.floors.len() as u16)
     }
 
-    /// The last position that is executed in this state: k * R.
+    /// The last position executed in this state: k * R.
     pub fn position(&self) -> GlobalPosition {
         self.layout().round_end(self.round)
     }
 
-    /// What the group with this zero-based index has to know of the snapshot.
+    /// What the group with this zero-based index has to know about the snapshot.
     pub fn floor_of(&self, group: usize) -> SnapshotFloor {
         SnapshotFloor { round: self.round, floor: self.floors[group].clone() }
     }
 
-    /// The header's bytes, checksum included.
+    /// The encoded header, checksum included.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         out.put_slice(&MAGIC);
@@ -100,7 +101,7 @@ impl Header {
         out
     }
 
-    /// How many bytes the header has that begins with these.
+    /// Length of the header with this prelude, in bytes.
     pub(crate) fn length(prelude: &[u8; PRELUDE_BYTES]) -> Result<usize, HeaderError> {
         let mut prelude = &prelude[..];
         if prelude.copy_to_bytes(8) != MAGIC[..] {
@@ -109,14 +110,14 @@ impl Header {
         prelude.advance(4);
         match prelude.get_u32_le() as usize {
             length @ PRELUDE_BYTES..=HEADER_BYTES_MAX => Ok(length),
-            _ => Err(HeaderError::Damaged("a header cannot be that long")),
+            _ => Err(HeaderError::Damaged("the header's length is impossible")),
         }
     }
 
-    /// Reads a header, of which all bytes are there.
+    /// Parses a complete header.
     ///
     /// # Errors
-    /// When they are not what [`encode`](Self::encode) writes.
+    /// If the bytes are not what [`encode`](Self::encode) writes.
     pub fn decode(bytes: &[u8]) -> Result<Header, HeaderError> {
         let prelude = bytes.first_chunk().ok_or(HeaderError::Damaged("the file is too short"))?;
         if Header::length(prelude)? != bytes.len() {
@@ -125,7 +126,8 @@ impl Header {
         if bytes[CHECKSUM_AT..CHECKSUM_AT + 4] != checksum(bytes).to_le_bytes() {
             return Err(HeaderError::Damaged("the header does not match its checksum"));
         }
-        // All versions keep magic, version, length and checksum where they are, so that damage is not taken for a version.
+        // All versions keep magic, version, length and checksum in the same place, so that damage is not
+        // mistaken for a version.
         let version = (&bytes[8..]).get_u32_le();
         let digests = match version {
             FIRST_VERSION => Digests::decode_first_version,
@@ -133,20 +135,20 @@ impl Header {
             other => return Err(HeaderError::Version(other)),
         };
         if bytes[CHECKSUM_AT + 4..PRELUDE_BYTES].iter().any(|byte| *byte != 0) {
-            return Err(HeaderError::Damaged("bytes that have no meaning are not zero"));
+            return Err(HeaderError::Damaged("reserved bytes are not zero"));
         }
         let mut input = &bytes[PRELUDE_BYTES..];
-        let header = read_fields(&mut input, digests)
-            .ok_or(HeaderError::Damaged("the header's fields do not fit it"))?;
+        let header =
+            read_fields(&mut input, digests).ok_or(HeaderError::Damaged("the header's fields exceed it"))?;
         if input.is_empty() {
             Ok(header)
         } else {
-            Err(HeaderError::Damaged("bytes behind the header's fields"))
+            Err(HeaderError::Damaged("bytes after the header's fields"))
         }
     }
 }
 
-/// The checksum of a header, without the bytes where it stands itself. It also ties the file's chunks to the header.
+/// Checksum of a header, without its own bytes. It also ties the file's chunks to the header.
 pub(crate) fn checksum(header: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&header[..CHECKSUM_AT]);
@@ -210,7 +212,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// A header of two groups and two servers, at round 7.
+    /// Header of two groups and two servers, at round 7.
     pub fn header() -> Header {
         let mut sessions = LaneSessions::new(&[1, 2], 2);
         sessions.admit(&Span { server: 2, incarnation: 3, lane: 1, attempt: 0, first: 1, count: 8 });
@@ -253,7 +255,7 @@ pub(crate) mod tests {
         assert_eq!(Header::decode(&bytes), Err(HeaderError::Version(3)));
     }
 
-    /// What a server of before wrote is read: its digests are of the log alone.
+    /// Files of format version 1, with digests of the log alone, can be read.
     #[test]
     fn the_first_version_is_read() {
         let header = header();
@@ -296,7 +298,7 @@ pub(crate) mod tests {
             prop_assert!(Header::decode(&bytes).is_err());
         }
 
-        /// Bytes that a checksum vouches for, but that nobody wrote.
+        /// Bytes with a valid checksum that nobody wrote.
         #[test]
         fn hostile_fields_never_panic(at in any::<prop::sample::Index>(), change in any::<[u8; 8]>(), cut in 0usize..40) {
             let mut bytes = header().encode();

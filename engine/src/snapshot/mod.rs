@@ -1,24 +1,25 @@
 //! Snapshots: the state of a whole server at the end of a round, in one file that serves all of its groups.
 //!
-//! One file makes the logs of all groups superfluous up to its round, brings a server up to date that was away for too long,
-//! and lets a start begin from it rather than from the first entry. While it is written, commands go on being executed and
-//! replicated: the application hands out a view that stays as it is (Deyerl and Distler, PaPoC 2019, section 3.4; Raft, section
-//! 7). `docs/snapshot.md` gives every byte of the file, and follows a transfer.
+//! One file makes the logs of all groups superfluous up to its round, lets a server catch up that was away
+//! for too long, and lets a start begin from it rather than from the first entry. While it is written,
+//! commands continue to be executed and replicated: the application hands out an immutable view (Deyerl and
+//! Distler, PaPoC 2019, section 3.4; Raft, section 7). `docs/snapshot.md` gives every byte of the file, and
+//! follows a transfer.
 //!
 //! | file | holds |
 //! |---|---|
 //! | `header.rs`, `format.rs` | bytes: the engine's part, chunks, trailer; pure functions |
 //! | `writer.rs`, `reader.rs` | a file from start to end |
-//! | `store.rs` | the directory: names, which two are kept, what a start finds |
-//! | `saving.rs` | writing this server's own, a little at a time |
+//! | `store.rs` | the directory: names, which two files are kept, what a start finds |
+//! | `saving.rs` | writing this server's own snapshots, a little at a time |
 //! | `wire.rs` | the messages of a transfer between servers |
 //! | `sender.rs` | the sending side of transfers |
-//! | `receiver.rs`, `fetch.rs` | the receiving side: from what groups need to a state that can be put in place |
-//! | `signals.rs`, `handover.rs` | what the thread that writes and fetches snapshots shares with the others of its server |
+//! | `receiver.rs`, `fetch.rs` | the receiving side: from what groups need to a state that is ready for use |
+//! | `signals.rs`, `handover.rs` | what the snapshots' thread shares with the other threads of its server |
 //! | `pace.rs` | a limit on bytes per second |
 //!
-//! Nothing here knows what is in the application's chunks, or how Raft gets a log reset: a group's driver does that, once the
-//! state is in place.
+//! Nothing here knows what is in the application's chunks, or how Raft resets a log: a group's driver does
+//! that, once the state is in use.
 
 mod error;
 mod fetch;

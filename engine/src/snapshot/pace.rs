@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// Says when the next bytes are due. What was not used is not saved up: after a pause there is no burst.
+/// Decides when the next bytes are due. Unused bandwidth is not saved up, so no burst follows a pause.
 #[derive(Debug)]
 pub(crate) struct Pace {
     bytes_per_second: u64,
@@ -14,12 +14,12 @@ impl Pace {
         Pace { bytes_per_second, due: None }
     }
 
-    /// When the next bytes may go, if that is later than now.
+    /// When the next bytes may be sent or written, if that is later than now.
     pub fn due(&self, now: Instant) -> Option<Instant> {
         self.due.filter(|due| *due > now)
     }
 
-    /// So many bytes have gone.
+    /// Notes that `bytes` were sent or written.
     pub fn spend(&mut self, now: Instant, bytes: u64) {
         let takes = Duration::from_nanos(bytes.saturating_mul(1_000_000_000) / self.bytes_per_second);
         self.due = Some(self.due(now).unwrap_or(now) + takes);

@@ -1,4 +1,4 @@
-//! Reading a snapshot's file from start to end, and checking each byte on the way.
+//! Reads a snapshot's file from start to end, and checks each byte on the way.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::header::{Header, HeaderError, PRELUDE_BYTES, VERSION, checksum};
 use crate::frozen::Restoring;
 use crate::planted::{self, Bug};
 
-/// An open snapshot. It counts as whole when [`next_chunk`](Self::next_chunk) has returned its end.
+/// An open snapshot. It is known to be whole once [`next_chunk`](Self::next_chunk) has returned `None`.
 ///
 /// ```no_run
 /// use niagara_log::SystemFiles;
@@ -45,10 +45,10 @@ impl SnapshotReader {
     /// Opens a file and reads its header.
     ///
     /// # Errors
-    /// When it cannot be read, is no snapshot, or one of another version.
+    /// If the file cannot be read, is not a snapshot, or has another version.
     pub fn open(files: &dyn Files, path: &Path) -> Result<SnapshotReader, SnapshotError> {
         let file = files.open(path).map_err(SnapshotError::io("open the snapshot", path))?;
-        let length = file.length().map_err(SnapshotError::io("look at the snapshot", path))?;
+        let length = file.length().map_err(SnapshotError::io("measure the snapshot", path))?;
         let fault = |error| match error {
             HeaderError::Damaged(reason) => {
                 SnapshotError::Damaged { path: path.to_owned(), offset: 0, reason }
@@ -82,12 +82,12 @@ impl SnapshotReader {
         })
     }
 
-    /// What the snapshot says about itself.
+    /// The snapshot's header.
     pub fn header(&self) -> &Arc<Header> {
         &self.header
     }
 
-    /// The file.
+    /// Path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -97,15 +97,15 @@ impl SnapshotReader {
         self.length
     }
 
-    /// How far it has been read, in bytes.
+    /// How far the file has been read, in bytes.
     pub fn position(&self) -> u64 {
         self.at
     }
 
-    /// The next chunk; nothing when all have been read, and the trailer says that there are no more.
+    /// The next chunk; `None` when all have been read and the trailer confirms it.
     ///
     /// # Errors
-    /// When the file cannot be read, or is not what was written.
+    /// If the file cannot be read, or differs from what was written.
     pub fn next_chunk(&mut self) -> Result<Option<Bytes>, SnapshotError> {
         if self.ended {
             return Ok(None);
@@ -133,14 +133,14 @@ impl SnapshotReader {
         Ok(Some(payload.into()))
     }
 
-    /// Reads the next chunk into a state; `false` when there was none left.
+    /// Reads the next chunk into a state; `false` if there was none left.
     ///
     /// # Errors
-    /// Those of [`next_chunk`](Self::next_chunk), and when the state machine does not understand the chunk.
+    /// Those of [`next_chunk`](Self::next_chunk), or if the state machine rejects the chunk.
     pub(crate) fn read_into(&mut self, state: &mut impl Restoring) -> Result<bool, SnapshotError> {
         let Some(chunk) = self.next_chunk()? else {
             let is_that_state = self.header.digests.agrees_with(state.digest());
-            let reason = "its chunks are whole, but lead to another state than was frozen (equal_states)";
+            let reason = "its chunks are whole, but yield another state than was frozen (equal_states)";
             return if is_that_state { Ok(false) } else { Err(self.damaged(reason)) };
         };
         match state.add_chunk(&chunk) {
@@ -157,10 +157,10 @@ impl SnapshotReader {
         self.read(self.at, &mut found)?;
         let sum = self.sum.clone().finalize();
         if found != trailer(self.seal, self.chunks, self.payload, self.length, sum) {
-            return Err(self.damaged("the trailer does not match what stands before it"));
+            return Err(self.damaged("the trailer does not match what precedes it"));
         }
         if self.at + TRAILER_BYTES as u64 != self.length {
-            return Err(self.damaged("bytes behind the trailer"));
+            return Err(self.damaged("bytes after the trailer"));
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! A server that is too far behind for its leaders' logs: fetches a snapshot, once for all groups, and reads it into a state
-//! aside of the one in use.
+//! Catches up a server that is too far behind for its leaders' logs: fetches a snapshot, once for all groups,
+//! and reads it into a state apart from the one in use.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,19 +17,20 @@ use super::wire::Transfer;
 use crate::frozen::Restoring;
 use crate::identity::IdentityError;
 
-/// Read in one step, in bytes of the file: what else this thread has to do waits for no longer than that takes.
+/// Bytes of the file to read in one step, which limits how long this thread's other work waits.
 const STEP_BYTES: u64 = 1 << 20;
 
 /// A snapshot on its way from another server into this one's state.
 pub(crate) struct SnapshotReceiver<R> {
     files: Arc<dyn Files>,
-    /// What groups need, by zero-based index: the leader that said so, and the round of its snapshot.
+    /// What groups need, by zero-based index: the leader that offered its snapshot, and that snapshot's
+    /// round.
     needs: BTreeMap<usize, (u64, u64)>,
     fetch: Option<Fetch>,
     loading: Option<Loading<R>>,
-    /// The file that is whole, and was handed on.
+    /// The whole file that was handed over.
     ready: Option<Arc<Header>>,
-    /// After a failure of this server's own disk nothing is begun before then.
+    /// After a failure of this server's disk, nothing is started before this time.
     paused_until: Option<Instant>,
     retry: Duration,
     give_up: Duration,
@@ -42,15 +43,15 @@ struct Loading<R> {
     state: R,
 }
 
-/// A received snapshot: durable, and a state of the application.
+/// A received snapshot: durable, and read into a state.
 pub(crate) struct Received<R> {
     pub header: Arc<Header>,
     pub state: R,
 }
 
 impl<R: Restoring> SnapshotReceiver<R> {
-    /// `retry`: what is not answered for so long is asked for again; after `give_up`, nobody is asked any more until a
-    /// leader names its snapshot again.
+    /// `retry` is the time after which an unanswered request is repeated; after `give_up`, requests end until
+    /// a leader offers its snapshot again.
     pub fn new(
         files: Arc<dyn Files>,
         retry: Duration,
@@ -70,12 +71,13 @@ impl<R: Restoring> SnapshotReceiver<R> {
         }
     }
 
-    /// A group needs a snapshot.
+    /// Records that a group needs a snapshot.
     pub fn need(&mut self, Need { group, from, round }: Need) {
         self.needs.insert(group, (from, round));
     }
 
-    /// The merge is at this round or beyond it: the groups that needed no more than that have what they need.
+    /// Reports that the merge is at this round or beyond it. Returns the groups that needed no more than
+    /// that.
     pub fn satisfied(&mut self, round: u64) -> Vec<usize> {
         if self.ready.as_ref().is_some_and(|ready| ready.round <= round) {
             self.ready = None;
@@ -83,19 +85,19 @@ impl<R: Restoring> SnapshotReceiver<R> {
         self.needs.extract_if(.., |_, (_, needed)| *needed <= round).map(|(group, _)| group).collect()
     }
 
-    /// Whether a file is being fetched, read or handed on.
+    /// Whether a file is being fetched, read or handed over.
     pub fn is_under_way(&self) -> bool {
         self.fetch.is_some() || self.loading.is_some() || self.ready.is_some()
     }
 
-    /// Who sends, how many bytes have come, and of how many.
+    /// Sender, bytes received, and bytes in all.
     pub fn extent(&self) -> Option<(u64, u64, u64)> {
         let fetch = self.fetch.as_ref()?;
         let (received, bytes) = fetch.extent();
         Some((fetch.from, received, bytes))
     }
 
-    /// When there is something to ask for, or to begin.
+    /// When there is something to request or to start.
     pub fn due(&self) -> Option<Instant> {
         match &self.fetch {
             Some(fetch) => Some(fetch.due()),
@@ -104,31 +106,31 @@ impl<R: Restoring> SnapshotReceiver<R> {
         }
     }
 
-    /// This server's own disk has failed: the next try waits, and begins anew. After a failed sync what is there may read well,
-    /// and be gone with the power.
+    /// Handles a failure of this server's disk: the next attempt waits, and starts from scratch. After a
+    /// failed sync, the received part may read well and yet be lost with the power.
     pub fn failed(&mut self, now: Instant, store: &SnapshotStore) {
         if self.fetch.take().is_some()
             && let Some(part) = store.part_id()
             && let Err(error) = store.remove_part(part)
         {
-            tracing::warn!(%error, "a part of a snapshot stays where it is");
+            tracing::warn!(%error, "cannot remove a part of a snapshot");
         }
         self.paused_until = Some(now + self.retry);
     }
 
-    /// Whether bytes wait to be read.
+    /// Whether received bytes wait to be read.
     pub fn is_loading(&self) -> bool {
         self.loading.is_some()
     }
 
-    /// Begins a transfer if one is needed, asks for what is missing, and gives up on a sender that is silent.
+    /// Starts a transfer if one is needed, requests missing pieces, and gives up on a silent sender.
     pub fn ask(&mut self, now: Instant, store: &SnapshotStore, out: &mut Vec<(u64, Transfer)>) {
         if let Some(fetch) = &self.fetch
             && now.saturating_duration_since(fetch.heard()) >= self.give_up
         {
             tracing::warn!(
                 server = fetch.from,
-                "no answer about its snapshot: waiting for a leader to name one again"
+                "no answer about its snapshot: waiting for a leader to offer one again"
             );
             self.needs.clear();
             self.fetch = None;
@@ -137,7 +139,7 @@ impl<R: Restoring> SnapshotReceiver<R> {
             && self.paused_until.is_none_or(|until| until <= now)
             && let Some((from, round)) = self.needs.values().copied().max_by_key(|(_, round)| *round)
         {
-            tracing::info!(server = from, round, "this server is too far behind: asking for a snapshot");
+            tracing::info!(server = from, round, "this server is too far behind: requesting a snapshot");
             self.paused_until = None;
             let part = store.part_id().unwrap_or(0);
             let (fetch, ask) = Fetch::new(now, (from, round), part, (self.retry, self.piece_bytes));
@@ -149,7 +151,7 @@ impl<R: Restoring> SnapshotReceiver<R> {
         }
     }
 
-    /// A message from the sender.
+    /// Handles a message from the sender.
     pub fn receive(
         &mut self,
         now: Instant,
@@ -169,7 +171,7 @@ impl<R: Restoring> SnapshotReceiver<R> {
                 out.extend(fetch.gone(now, id).map(|ask| (from, ask)));
                 FetchStep::UnderWay
             }
-            // Its snapshot has gone, or is another's: whoever leads names one again.
+            // The sender's snapshot is gone, or does not help: the leader will offer one again.
             Transfer::Nothing => {
                 self.needs.retain(|_, (leader, _)| *leader != from);
                 self.fetch = None;
@@ -186,8 +188,8 @@ impl<R: Restoring> SnapshotReceiver<R> {
         Ok(())
     }
 
-    /// Reads a little more of a file that is there. When it has been read and checked as a whole, it is noted as received with
-    /// `mark`, and then named and kept.
+    /// Reads a little more of a received file. When all of it has been read and checked, records it as
+    /// received with `mark`, then names and keeps it.
     pub fn load(
         &mut self,
         cluster: u128,
@@ -202,7 +204,7 @@ impl<R: Restoring> SnapshotReceiver<R> {
             Ok(true) => {
                 let header = Arc::clone(loading.reader.header());
                 if store.newest().is_some_and(|newest| newest.header.round >= header.round) {
-                    // Its own logs have brought this server further meanwhile.
+                    // This server's own logs have overtaken it meanwhile.
                     store.remove_part(id)?;
                     return Ok(None);
                 }
@@ -222,17 +224,17 @@ impl<R: Restoring> SnapshotReceiver<R> {
         }
     }
 
-    /// The bytes that came are no snapshot of ours: they are fetched anew.
+    /// Rejects bytes that are not a snapshot of this cluster: they are fetched again.
     fn refuse(&self, error: &SnapshotError, id: u128, store: &SnapshotStore) {
-        tracing::warn!(%error, "the snapshot that was received cannot be used");
+        tracing::warn!(%error, "cannot use the received snapshot");
         if let Err(error) = store.remove_part(id) {
-            tracing::warn!(%error, "its part stays where it is");
+            tracing::warn!(%error, "cannot remove its part");
         }
     }
 }
 
 impl<R: Restoring> Loading<R> {
-    /// Reads a little more; whether that was all.
+    /// Reads a little more; `true` at the end.
     fn step(&mut self) -> Result<bool, SnapshotError> {
         let before = self.reader.position();
         while self.reader.position() - before < STEP_BYTES {

@@ -1,4 +1,5 @@
-//! Writing this server's own snapshots: a little at a time, no faster than configured, and again after a failure.
+//! Writes this server's own snapshots: a little at a time, no faster than configured, and again after a
+//! failure.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,13 +11,13 @@ use super::store::SnapshotStore;
 use super::writer::SnapshotWriter;
 use crate::frozen::Frozen;
 
-/// Written in one step: what else this thread has to do waits for no longer than that takes.
+/// Bytes to write in one step, which limits how long this thread's other work waits.
 const STEP_BYTES: u64 = 256 << 10;
-/// After a failure the next try waits this long, doubling with each in a row: a full disk is rarely empty a moment later.
+/// Wait after a failure, which doubles with each further one: a full disk rarely has room a moment later.
 const RETRY_MIN: Duration = Duration::from_secs(1);
-/// Between two looks whether the logs have come up to it: syncs take milliseconds.
+/// Time between checks whether the logs hold the snapshot's floors durably: syncs take milliseconds.
 const WAIT: Duration = Duration::from_millis(10);
-/// And no longer than this.
+/// The longest wait after failures.
 const RETRY_MAX: Duration = Duration::from_secs(60);
 
 /// The snapshot that is being written, if any.
@@ -35,14 +36,14 @@ struct UnderWay<F> {
     writer: SnapshotWriter,
 }
 
-/// What has become of it.
+/// State of the snapshot.
 #[derive(Debug)]
 pub(crate) enum Saved {
-    /// It goes on.
+    /// There is more to write.
     UnderWay,
     /// It is durable.
     Done(Arc<Header>),
-    /// It is given up; snapshots and logs are as they were.
+    /// It was abandoned; snapshots and logs are as they were.
     Failed(SnapshotError),
 }
 
@@ -58,7 +59,7 @@ impl<F: Frozen> Saving<F> {
         }
     }
 
-    /// Begins a snapshot.
+    /// Starts a snapshot.
     pub fn begin(&mut self, now: Instant, header: Header, frozen: F, store: &SnapshotStore) -> Saved {
         match store.begin(&header) {
             Ok(writer) => {
@@ -69,13 +70,13 @@ impl<F: Frozen> Saving<F> {
         }
     }
 
-    /// Whether a new one may begin.
+    /// Whether a new one may start.
     pub fn is_free(&mut self, now: Instant) -> bool {
         self.retry_at.take_if(|at| *at <= now);
         self.under_way.is_none() && self.retry_at.is_none()
     }
 
-    /// A snapshot of this round has come from another server: an older one is not worth finishing.
+    /// Abandons the snapshot if it is older than one of this round, which has come from another server.
     pub fn superseded(&mut self, round: u64, store: &SnapshotStore) {
         if self.under_way.take_if(|saving| saving.header.round <= round).is_some() {
             store.abandon();
@@ -87,12 +88,12 @@ impl<F: Frozen> Saving<F> {
         self.under_way.is_some() && self.step_due(now) <= now
     }
 
-    /// What it is made of is not durable in the logs yet: it waits a little.
+    /// Waits a little, since what the snapshot was taken of is not durable in the logs yet.
     pub fn wait(&mut self, now: Instant) {
         self.waits_until = Some(now + WAIT);
     }
 
-    /// What is under way.
+    /// Header of the snapshot in progress.
     pub fn header(&self) -> Option<&Header> {
         self.under_way.as_ref().map(|saving| &*saving.header)
     }
@@ -109,12 +110,12 @@ impl<F: Frozen> Saving<F> {
         }
     }
 
-    /// Bytes written of the one that is under way.
+    /// Bytes of the snapshot in progress that are written.
     pub fn written(&self) -> u64 {
         self.under_way.as_ref().map_or(0, |saving| saving.writer.written())
     }
 
-    /// Whether one is under way.
+    /// Whether a snapshot is in progress.
     pub fn is_under_way(&self) -> bool {
         self.under_way.is_some()
     }
@@ -147,7 +148,8 @@ impl<F: Frozen> Saving<F> {
         }
     }
 
-    /// A failed snapshot costs nothing but the time until the next: the view and the room on the disk are given back.
+    /// Gives back the view and the room on the disk. A failed snapshot costs nothing but the time until the
+    /// next.
     fn failed(&mut self, now: Instant, store: &SnapshotStore, error: SnapshotError) -> Saved {
         self.under_way = None;
         store.abandon();

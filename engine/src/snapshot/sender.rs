@@ -1,4 +1,4 @@
-//! The sending side of transfers: answers what other servers ask for, no faster than configured.
+//! The sending side of transfers: answers requests of other servers, no faster than configured.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -12,8 +12,8 @@ use super::pace::Pace;
 use super::store::{Kept, SnapshotStore};
 use super::wire::Transfer;
 
-/// Pieces that may wait for their turn, for all servers together. A receiver asks for a few ahead and asks again, so what is
-/// dropped above it is not lost.
+/// The most pieces that may wait to be sent, for all servers together. Receivers request a few ahead and
+/// repeat requests, so dropping the excess loses nothing.
 const MOST_WAITING: usize = 64;
 
 /// The snapshots that other servers are fetching from this one.
@@ -21,7 +21,7 @@ const MOST_WAITING: usize = 64;
 pub(crate) struct SnapshotSender {
     files: Arc<dyn Files>,
     pace: Pace,
-    /// A file stays for so long after it was last asked for, though newer ones are there.
+    /// How long a file is kept after it was last requested, though there are newer ones.
     patience: Duration,
     open: Vec<Open>,
     waiting: VecDeque<(u64, Wanted)>,
@@ -57,8 +57,8 @@ impl SnapshotSender {
         }
     }
 
-    /// What to answer a server that needs a snapshot of this round or a later one. It is given the newest, unless it has
-    /// come some way with another one that helps.
+    /// Answers a server that needs a snapshot of this round or a later one. It is offered the newest, unless
+    /// it has part of another one that helps.
     pub fn asked(&self, round: u64, part: u128, store: &SnapshotStore) -> Transfer {
         let begun = store.kept().iter().find(|kept| kept.header.id == part);
         let mut kept = begun.into_iter().chain(store.newest()).filter(|kept| kept.header.round >= round);
@@ -69,7 +69,8 @@ impl SnapshotSender {
         })
     }
 
-    /// A server wants a part of a file: it is sent when its turn has come. What can be answered at once is returned.
+    /// Handles a request for part of a file, to be sent when its turn comes. Returns what can be answered at
+    /// once.
     pub fn fetch(
         &mut self,
         now: Instant,
@@ -91,14 +92,14 @@ impl SnapshotSender {
         !self.waiting.is_empty() && self.pace.due(now).is_none()
     }
 
-    /// When the next piece may be sent, or a file is let go.
+    /// When the next piece may be sent, or a file be released.
     pub fn due(&self, now: Instant) -> Option<Instant> {
         let piece = if self.waiting.is_empty() { None } else { Some(self.pace.due(now).unwrap_or(now)) };
         let idle = self.open.iter().map(|open| open.asked + self.patience);
         idle.chain(piece).min()
     }
 
-    /// The next piece, and for whom.
+    /// The next piece and its receiver.
     pub fn next_piece(&mut self, now: Instant) -> Result<Option<(u64, Transfer)>, SnapshotError> {
         while let Some((to, Wanted { id, offset, length })) = self.waiting.pop_front() {
             let Some(open) = self.open.iter().find(|open| (open.to, open.id) == (to, id)) else { continue };
@@ -111,24 +112,24 @@ impl SnapshotSender {
         Ok(None)
     }
 
-    /// Whether a server is fetching this one.
+    /// Whether a server is fetching this snapshot.
     pub fn uses(&self, kept: &Kept) -> bool {
         self.open.iter().any(|open| open.id == kept.header.id)
     }
 
-    /// Lets go what nobody has asked for in a while.
+    /// Releases files that nobody has requested for a while.
     pub fn forget_idle(&mut self, now: Instant) {
         let patience = self.patience;
         self.open.retain(|open| now.saturating_duration_since(open.asked) < patience);
     }
 
-    /// A server's link is down: it is going to ask anew.
+    /// Reports that a server's link is down: the server will ask again.
     pub fn disconnected(&mut self, peer: u64) {
         self.waiting.retain(|(to, _)| *to != peer);
     }
 
-    /// Notes that a server uses a file, and opens it if it did not before; its length, or nothing if there is no such file. A
-    /// server that goes on to another file has no more use for the one before.
+    /// Notes that a server uses a file, and opens it if necessary. Returns its length, or `None` if there is
+    /// no such file. A server that moves on to another file no longer needs the previous one.
     fn touch(
         &mut self,
         now: Instant,

@@ -11,55 +11,56 @@ use super::reader::SnapshotReader;
 use super::writer::SnapshotWriter;
 use crate::planted::{self, Bug};
 
-/// How many snapshots are kept: should the newest be damaged, the one before is still there, with the logs that it needs.
+/// Snapshots to keep. If the newest is damaged, the previous one is still there, with the logs that it needs.
 const KEPT: usize = 2;
 
 const SNAPSHOT: &str = "snap";
 const UNFINISHED: &str = "tmp";
 const PART: &str = "part";
 
-/// The snapshots' directory. A file has its final name only when all of it is durable.
+/// The snapshots' directory. A file has its final name only once all of it is durable.
 #[derive(Debug)]
 pub(crate) struct SnapshotStore {
     files: Arc<dyn Files>,
     dir: PathBuf,
     /// Oldest first.
     kept: Vec<Arc<Kept>>,
-    /// Files that were found damaged. They go when there is something better.
+    /// Files that were found damaged. They are removed once there is something better.
     damaged: Vec<PathBuf>,
 }
 
-/// A snapshot that is durable.
+/// A durable snapshot.
 #[derive(Debug)]
 pub(crate) struct Kept {
     pub header: Arc<Header>,
     pub path: PathBuf,
-    /// Length of the file.
+    /// Length of the file, in bytes.
     pub bytes: u64,
 }
 
 impl SnapshotStore {
-    /// Opens the directory, and creates it if it does not exist. What a crash has left unfinished goes, but for parts of
-    /// snapshots on their way from other servers: those are gone on with.
+    /// Opens the directory, and creates it if it does not exist. Removes what a crash left unfinished, except
+    /// parts of snapshots from other servers: their transfer resumes.
     pub fn open(files: Arc<dyn Files>, dir: PathBuf) -> Result<SnapshotStore, SnapshotError> {
         files.create_dir(&dir).map_err(SnapshotError::io("create the directory of snapshots", &dir))?;
         let store = SnapshotStore { files, dir, kept: Vec::new(), damaged: Vec::new() };
         for path in store.list(UNFINISHED)? {
             store.remove(&path)?;
         }
-        // The former process may have died between a rename and its sync. The logs are about to be reset, durably, to the floors
-        // of what is listed here, so a loss of power may not take its name away.
+        // The former process may have died between a rename and its sync. The logs are about to be reset,
+        // durably, to the floors of what is listed here, so a loss of power must not remove its name.
         if !planted::is(Bug::SnapshotNamesTrusted) {
             store.sync_names()?;
         }
         Ok(store)
     }
 
-    /// Reads the newest snapshot that is whole, chunk by chunk, with `restore`, and keeps it and those before it. `restore`
-    /// begins anew with each file. Nothing if there is none.
+    /// Reads the newest whole snapshot with `restore`, and keeps it and the earlier ones. `restore` starts
+    /// afresh with each file. `None` if there is no snapshot.
     ///
     /// # Errors
-    /// When a file cannot be read, is of another cluster or version, or holds what the state machine does not understand: no
+    /// If a file cannot be read, belongs to another cluster or version, or holds what the state machine does
+    /// not understand: no older file would help then.
     /// older file would help then.
     pub fn restore_newest<T>(
         &mut self,
@@ -79,7 +80,7 @@ impl SnapshotStore {
             let (reader, state) = match opened {
                 Ok(opened) => opened,
                 Err(error @ SnapshotError::Damaged { .. }) => {
-                    tracing::error!(%error, "passing over a damaged snapshot; the one before it is used if there is one");
+                    tracing::error!(%error, "skipping a damaged snapshot; the previous one is used if there is one");
                     self.damaged.push(path);
                     continue;
                 }
@@ -94,12 +95,12 @@ impl SnapshotStore {
         Ok(restored)
     }
 
-    /// The snapshots that are there, oldest first.
+    /// The kept snapshots, oldest first.
     pub fn kept(&self) -> &[Arc<Kept>] {
         &self.kept
     }
 
-    /// The newest.
+    /// The newest snapshot.
     pub fn newest(&self) -> Option<&Arc<Kept>> {
         self.kept.last()
     }
@@ -109,52 +110,52 @@ impl SnapshotStore {
         &self.damaged
     }
 
-    /// Begins a snapshot of this server's own, beside those that are there.
+    /// Starts a snapshot of this server's own, beside the others.
     pub fn begin(&self, header: &Header) -> Result<SnapshotWriter, SnapshotError> {
         SnapshotWriter::create(&*self.files, &self.unfinished(), header)
     }
 
-    /// Ends it: when this has returned it is kept.
+    /// Completes that snapshot. When this returns, it is kept.
     pub fn finish(&mut self, writer: SnapshotWriter, header: Arc<Header>) -> Result<(), SnapshotError> {
         let bytes = writer.finish()?;
         self.keep(&self.unfinished(), header, bytes)
     }
 
-    /// Gives up what was begun, and frees its room.
+    /// Abandons that snapshot, and frees its room.
     pub fn abandon(&self) {
-        // A file that cannot be removed is overwritten by the next try.
+        // A file that cannot be removed is overwritten by the next attempt.
         let _ = self.files.remove(&self.unfinished());
     }
 
-    /// Where the bytes of another server's file are gathered.
+    /// Path of a partly received file.
     pub fn part(&self, id: u128) -> PathBuf {
         self.dir.join(format!("{id:032x}.{PART}"))
     }
 
-    /// The file of which a part is there.
+    /// Id of the partly received file.
     pub fn part_id(&self) -> Option<u128> {
         let parts = self.list(PART).ok()?;
         u128::from_str_radix(parts.first()?.file_stem()?.to_str()?, 16).ok()
     }
 
-    /// Removes the parts of other files than this one.
+    /// Removes the parts of all files but this one.
     pub fn remove_other_parts(&self, id: u128) -> Result<(), SnapshotError> {
         let mine = self.part(id);
         self.list(PART)?.iter().filter(|path| **path != mine).try_for_each(|path| self.remove(path))
     }
 
-    /// Gives a complete, checked and synced part its name: when this has returned it is kept.
+    /// Names a complete, checked and synced part. When this returns, it is kept.
     pub fn adopt(&mut self, header: Arc<Header>, bytes: u64) -> Result<(), SnapshotError> {
         let part = self.part(header.id);
         self.keep(&part, header, bytes)
     }
 
-    /// Removes a part that turned out to be no snapshot.
+    /// Removes a part that turned out not to be a snapshot.
     pub fn remove_part(&self, id: u128) -> Result<(), SnapshotError> {
         self.remove(&self.part(id))
     }
 
-    /// Removes what is neither among the newest nor in use, the oldest first.
+    /// Removes, oldest first, what is neither among the newest nor in use.
     pub fn prune(&mut self, in_use: impl Fn(&Kept) -> bool) -> Result<(), SnapshotError> {
         let old = self.kept.len().saturating_sub(KEPT);
         if old == 0 {
@@ -185,7 +186,7 @@ impl SnapshotStore {
         self.kept.push(Arc::new(Kept { header, path, bytes }));
         for path in std::mem::take(&mut self.damaged) {
             if let Err(error) = self.remove(&path) {
-                tracing::warn!(%error, "a damaged snapshot stays where it is");
+                tracing::warn!(%error, "cannot remove a damaged snapshot");
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Files that are whole, files that are not, and what a start makes of them.
+//! Whole files, damaged files, and how a start treats them.
 
 use std::io::IoSlice;
 use std::path::Path;
@@ -14,7 +14,7 @@ use super::*;
 
 const CHUNKS: [&[u8]; 3] = [b"first", b"the second one", b"3"];
 
-/// A directory in memory, with a store on it.
+/// A store on a directory in memory.
 fn store(files: &MemoryFiles) -> SnapshotStore {
     SnapshotStore::open(Arc::new(files.clone()), "snapshots".into()).unwrap()
 }
@@ -162,7 +162,8 @@ fn a_snapshot_of_another_cluster_or_number_of_groups_is_refused() {
     }
 }
 
-/// A file travels in pieces, whatever is lost on the way, and goes on where it stood when the receiver begins anew.
+/// A file travels in pieces, whatever is lost on the way, and the transfer resumes when the receiver
+/// restarts.
 #[test]
 fn a_transfer_goes_on_where_it_stood() {
     let (at_sender, at_receiver) = (MemoryFiles::default(), MemoryFiles::default());
@@ -196,7 +197,7 @@ fn a_transfer_goes_on_where_it_stood() {
             now += second;
             while let Some((_, Transfer::Piece { id, offset, bytes })) = source.next_piece(now).unwrap() {
                 pieces += 1;
-                // A piece of another file, as long, comes in between.
+                // A piece of another file of the same length intervenes.
                 let other: Vec<u8> = bytes.iter().map(|byte| !byte).collect();
                 fetch.received(now, (id ^ 1, offset), &other.into()).unwrap();
                 progress = fetch.received(now, (id, offset), &bytes).unwrap();

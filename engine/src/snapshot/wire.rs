@@ -1,15 +1,15 @@
-//! The messages on the channel over which snapshots travel. The receiver asks for each piece, so a slow receiver is never
-//! overrun, and a transfer that was interrupted goes on where it stood.
+//! Messages on the channel for snapshots. The receiver requests each piece, so a slow receiver is never
+//! overrun, and an interrupted transfer resumes where it stopped.
 //!
 //! ```text
 //! receiver                                   sender
 //!    | -- Ask (round k) ------------------->  |
 //!    | <------------- Offer (id, round, bytes)|   or Nothing
 //!    | -- Fetch (id, offset, length) ------>  |   a few of them ahead
-//!    | <------------- Piece (id, offset, ..)  |   or Gone, and the receiver asks anew
+//!    | <------------- Piece (id, offset, ..)  |   or Gone, and the receiver asks again
 //! ```
 //!
-//! A body starts with one byte that says which message it is; integers are little-endian.
+//! A body starts with one byte for the kind of message; integers are little-endian.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use niagara_net::Frame;
@@ -25,54 +25,54 @@ const FETCH: u8 = 4;
 const PIECE: u8 = 5;
 const GONE: u8 = 6;
 
-/// One message about a snapshot.
+/// A message about a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Transfer {
-    /// Which snapshot of this round or a later one is there?
+    /// Asks which snapshot of this round or a later one the receiver of the message has.
     Ask {
         /// The least round that helps.
         round: u64,
-        /// The file of which a part is there already; 0 for none.
+        /// Id of a partly received file; 0 for none.
         part: u128,
     },
-    /// This one.
+    /// Offers a snapshot.
     Offer {
-        /// The file's id.
+        /// Id of the file.
         id: u128,
-        /// Its round.
+        /// Round of the snapshot.
         round: u64,
-        /// Its length.
+        /// Length of the file, in bytes.
         bytes: u64,
     },
-    /// None.
+    /// Answers that there is no such snapshot.
     Nothing,
-    /// Send a part of a file.
+    /// Requests a part of a file.
     Fetch {
-        /// The file's id.
+        /// Id of the file.
         id: u128,
-        /// Where the part begins.
+        /// Offset of the part, in bytes.
         offset: u64,
-        /// How long it is; at most [`PIECE_BYTES`].
+        /// Length of the part, at most 256 KiB.
         length: u32,
     },
-    /// A part of a file.
+    /// Delivers a part of a file.
     Piece {
-        /// The file's id.
+        /// Id of the file.
         id: u128,
-        /// Where the part begins.
+        /// Offset of the part, in bytes.
         offset: u64,
-        /// Its bytes.
+        /// Bytes of the part.
         bytes: Bytes,
     },
-    /// That file is not here any more.
+    /// Answers that the sender no longer has that file.
     Gone {
-        /// The file's id.
+        /// Id of the file.
         id: u128,
     },
 }
 
 impl Transfer {
-    /// The message as a frame. A piece's bytes are sent as they are.
+    /// Encodes the message as a frame. A piece's bytes are sent without a copy.
     pub fn encode(&self) -> Frame {
         let mut head = BytesMut::with_capacity(33);
         match self {
@@ -108,10 +108,10 @@ impl Transfer {
         Frame::from(head.freeze())
     }
 
-    /// Reads a frame's body. A piece shares its buffer.
+    /// Parses a frame's body. A piece shares its buffer.
     ///
     /// # Errors
-    /// When it is none of these messages.
+    /// If the body is none of these messages.
     pub fn decode(body: &Bytes) -> Result<Transfer, MalformedMessage> {
         let mut input = body.clone();
         let length = |wanted: usize| {
@@ -142,17 +142,17 @@ impl Transfer {
                 length(29)?;
                 let (id, offset, length) = (input.get_u128_le(), input.get_u64_le(), input.get_u32_le());
                 if !(1..=PIECE_BYTES).contains(&length) || offset.checked_add(length.into()).is_none() {
-                    return Err(MalformedMessage("a piece cannot have these bounds"));
+                    return Err(MalformedMessage("a piece has impossible bounds"));
                 }
                 Transfer::Fetch { id, offset, length }
             }
             PIECE => {
                 if !(26..=25 + PIECE_BYTES as usize).contains(&body.len()) {
-                    return Err(MalformedMessage("a piece cannot have this length"));
+                    return Err(MalformedMessage("a piece has an impossible length"));
                 }
                 let (id, offset) = (input.get_u128_le(), input.get_u64_le());
                 if offset.checked_add(input.len() as u64).is_none() {
-                    return Err(MalformedMessage("a piece cannot have these bounds"));
+                    return Err(MalformedMessage("a piece has impossible bounds"));
                 }
                 Transfer::Piece { id, offset, bytes: input }
             }

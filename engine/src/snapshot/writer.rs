@@ -1,4 +1,4 @@
-//! Writing a snapshot's file, chunk by chunk, under a temporary name.
+//! Writes a snapshot's file, chunk by chunk, under a temporary name.
 
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
@@ -11,18 +11,18 @@ use super::format::{TRAILER_BYTES, chunk_head, trailer};
 use super::header::{Header, checksum};
 use crate::planted::{self, Bug};
 
-/// So many bytes are synced at a time: a sync of all of a large file at its end would hold up the logs' syncs on the same disk
-/// for as long as it takes.
+/// Bytes to sync at a time: a single sync at the end of a large file would hold up the logs' syncs on the
+/// same disk for as long as it takes.
 pub(crate) const SYNC_BYTES: u64 = 4 << 20;
 
-/// A snapshot in the making. Nothing counts before [`finish`](Self::finish) has returned.
+/// A snapshot being written. Nothing counts before [`finish`](Self::finish) has returned.
 #[derive(Debug)]
 pub(crate) struct SnapshotWriter {
     file: Arc<dyn LogFile>,
     path: PathBuf,
     /// What the chunks' checksums start from.
     seal: u32,
-    /// The checksum of the chunks' checksums.
+    /// Checksum of the chunks' checksums.
     sum: crc32fast::Hasher,
     chunks: u64,
     payload: u64,
@@ -31,7 +31,7 @@ pub(crate) struct SnapshotWriter {
 }
 
 impl SnapshotWriter {
-    /// Begins a file with its header.
+    /// Creates the file, and writes its header.
     pub fn create(files: &dyn Files, path: &Path, header: &Header) -> Result<Self, SnapshotError> {
         let header = header.encode();
         let file = files.create(path).map_err(SnapshotError::io("create the snapshot", path))?;
@@ -49,7 +49,7 @@ impl SnapshotWriter {
         Ok(writer)
     }
 
-    /// Adds a chunk of the application's.
+    /// Adds one of the application's chunks.
     pub fn add_chunk(&mut self, payload: &[u8]) -> Result<(), SnapshotError> {
         assert!(!payload.is_empty(), "an empty chunk would end the file");
         self.chunks += 1;
@@ -63,7 +63,8 @@ impl SnapshotWriter {
         Ok(())
     }
 
-    /// Ends the file. When it returns, all of it is durable, still under its temporary name; its length in bytes.
+    /// Completes the file, and returns its length in bytes. All of it is durable then, still under its
+    /// temporary name.
     pub fn finish(mut self) -> Result<u64, SnapshotError> {
         let length = self.written + TRAILER_BYTES as u64;
         let trailer = trailer(self.seal, self.chunks, self.payload, length, self.sum.clone().finalize());

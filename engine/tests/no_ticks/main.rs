@@ -1,7 +1,8 @@
-//! Engines on real threads, whose clock stands still: whatever completes does so since each thread was woken for it.
+//! Engines on real threads, whose clock stands still: nothing can complete without a wake-up of each thread
+//! that it needs.
 //!
-//! With a clock that ticks, a wake-up that is missing costs a tick, and the next test passes all the same. Here it costs the
-//! test: every thread sleeps until it is woken.
+//! With a clock that ticks, a missing wake-up costs a tick, and the test passes all the same. Here it fails
+//! the test: every thread sleeps until it is woken.
 
 mod servers;
 
@@ -18,7 +19,7 @@ use niagara_engine::{Completion, Consistency, Engine, GlobalPosition, LaneId};
 
 use servers::{GROUPS, PATIENCE, Servers, Unpark, completions};
 
-/// Operations of a kind through each server.
+/// Operations of each kind through each server.
 const TIMES: usize = 10;
 
 impl TaskWake for Unpark {
@@ -27,10 +28,10 @@ impl TaskWake for Unpark {
     }
 }
 
-/// What a ticket is for.
+/// The result of a ticket.
 ///
 /// # Panics
-/// When it comes too late, or is found only since patience has ended.
+/// If it comes too late, or only after patience has run out.
 fn outcome<T>(what: &str, ticket: impl Future<Output = T>) -> T {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let (mut ticket, begun) = (pin!(ticket), Instant::now());
@@ -44,11 +45,13 @@ fn outcome<T>(what: &str, ticket: impl Future<Output = T>) -> T {
     }
 }
 
-/// Moves the clock until the merge of each server awaits the group of the last command, as it does when nothing is under way.
+/// Moves the clock until each server's merge awaits the group of the last command, as it does when nothing is
+/// in flight.
 ///
-/// A strong read asks the group that its server's merge awaits. If that is another one, which skips ahead at the same
-/// moment, the read's barrier is a thousand rounds away, and the read asks again after two ticks, by design; with the clock
-/// standing still that would be never. The group of the last command does not skip ahead.
+/// A strong read asks the group that its server's merge awaits. If that is another group, which skips ahead
+/// at the same moment, the read's barrier is a thousand rounds away, and by design the read asks again after
+/// two ticks; with the clock standing still, that would be never. The group of the last command does not skip
+/// ahead.
 fn rest(servers: &Servers, last: GlobalPosition) {
     let group = (last.get() - 1) % u64::from(GROUPS) + 1;
     let (begun, mut rested) = (Instant::now(), 0);
@@ -61,7 +64,7 @@ fn rest(servers: &Servers, last: GlobalPosition) {
     }
 }
 
-/// The lanes of all groups, wherever they are led.
+/// Lanes of all groups, whichever server leads them.
 fn lanes(servers: &Servers) -> Vec<LaneId> {
     let ports =
         servers.engines.iter().map(|engine| engine.client().port(Arc::new(Unpark(thread::current()))));
@@ -76,7 +79,7 @@ fn lone_operations(servers: &Servers) {
         for _ in 0..TIMES {
             let ticket = client.propose(Bytes::from_static(b"lone")).unwrap();
             let applied = outcome("a lone write", ticket).unwrap();
-            // Every server executes it without being asked for anything.
+            // Every server executes it without any request.
             for other in &servers.engines {
                 let ticket = other.client().read(Consistency::AtLeast(applied.position));
                 let count = outcome("a read of a position", ticket).unwrap();
@@ -105,8 +108,8 @@ fn lone_operations(servers: &Servers) {
     }
 }
 
-/// More at once than a group's window holds, and than may be forwarded to another server: the group's thread waits for the merge,
-/// or for execution, and is woken.
+/// More at once than a group's window holds, and than may be forwarded to another server: the group's thread
+/// waits for the merge, or for execution, and is woken.
 fn bursts(servers: &Servers) {
     const COMMANDS: u64 = 600;
     for engine in &servers.engines {
@@ -120,7 +123,7 @@ fn bursts(servers: &Servers) {
     }
 }
 
-/// A snapshot that is asked for, of each server's own.
+/// Requests a snapshot of each server.
 fn snapshots(servers: &Servers) {
     for client in servers.engines.iter().map(Engine::client) {
         let begun = Instant::now();
@@ -132,7 +135,7 @@ fn snapshots(servers: &Servers) {
     }
 }
 
-/// `dir`: with logs that are synced, by threads of their own.
+/// `dir` is where logs are kept, with threads that sync them; without it they are in memory.
 fn nothing_waits_for_a_tick(count: u64, dir: Option<&Path>) {
     let mut servers = Servers::start(count, dir);
     lone_operations(&servers);

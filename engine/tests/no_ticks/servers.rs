@@ -1,7 +1,7 @@
-//! Servers in one process whose clock stands still, unless the test moves it.
+//! Servers in one process whose clock stands still unless the test moves it.
 //!
-//! Elections need ticks, so the clock is moved until all groups have the leaders that they should, and then only when a test asks
-//! for that.
+//! Elections need ticks, so the clock is moved until all groups have the leaders that they should have, and
+//! then only at a test's request.
 
 use std::cell::Cell;
 use std::net::TcpListener;
@@ -14,9 +14,9 @@ use niagara_engine::example::Counter;
 use niagara_engine::sim::{Clock, ManualClock};
 use niagara_engine::{Completion, Config, Durability, Engine, Member, Port, Wake};
 
-/// A step of the engines' clock.
+/// Period of the engines' clock.
 const TICK: Duration = Duration::from_secs(1);
-/// More than enough for what takes milliseconds; a sleep that nobody ends lasts longer.
+/// More than enough for what takes milliseconds. A sleep without a wake-up lasts longer.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 pub const GROUPS: u16 = 2;
 
@@ -28,14 +28,14 @@ pub struct Servers {
 }
 
 impl Servers {
-    /// So many, with logs that are synced in this directory, or in memory. Their leaders have been elected.
+    /// Starts that many, with synced logs in this directory, or in memory. Their leaders have been elected.
     pub fn start(servers: u64, dir: Option<&Path>) -> Servers {
         let members = members(servers);
         let clock = Arc::new(ManualClock::new());
         let start = |server| {
             let mut config = Config::new(0xe5, server, members.clone());
             (config.tick, config.segment_bytes) = (TICK, 1 << 20);
-            // A burst is more than may wait for execution, so that the merge stops for it, too.
+            // A burst exceeds what may wait for execution, so the merge pauses for it, too.
             config.merge_bytes = 64 << 10;
             match dir {
                 Some(dir) => config.data_dir = dir.join(server.to_string()),
@@ -49,7 +49,7 @@ impl Servers {
         servers
     }
 
-    /// Moves the clock until the leaders are those that belong there, and the idle groups have skipped ahead.
+    /// Moves the clock until the right servers lead, and the idle groups have skipped ahead.
     fn settle(&self) {
         let begun = Instant::now();
         let mut settled = 0;
@@ -65,11 +65,11 @@ impl Servers {
         self.now.set(self.now.get() + TICK);
         self.clock.set(self.now.get());
         self.engines.iter().for_each(Engine::clock_moved);
-        // What a tick sets off is to arrive before the next.
+        // The effects of a tick should arrive before the next.
         thread::sleep(Duration::from_millis(2));
     }
 
-    /// Leaders are spread over the servers, and known to all.
+    /// Whether leaders are spread over the servers, and every server knows them.
     fn is_led_as_wanted(&self) -> bool {
         let servers = self.engines.len() as u64;
         self.engines.iter().all(|engine| {
@@ -80,7 +80,7 @@ impl Servers {
 }
 
 impl Drop for Servers {
-    /// Threads that nobody wakes cannot be joined either: a test that has failed leaves them.
+    /// Threads that nobody wakes cannot be joined either, so a failed test leaves them.
     fn drop(&mut self) {
         if thread::panicking() {
             std::mem::forget(std::mem::take(&mut self.engines));
@@ -99,7 +99,7 @@ fn members(servers: u64) -> Vec<Member> {
     (1..=servers).map(member).collect()
 }
 
-/// Wakes a thread that parks.
+/// Wakes a parked thread.
 pub struct Unpark(pub Thread);
 
 impl Wake for Unpark {
@@ -108,10 +108,10 @@ impl Wake for Unpark {
     }
 }
 
-/// So many completions of a port.
+/// `wanted` completions of a port.
 ///
 /// # Panics
-/// When they come too late, or are found only since patience has ended.
+/// If they come too late, or only after patience has run out.
 pub fn completions(what: &str, port: &mut Port<Counter>, wanted: usize) -> Vec<Completion<usize>> {
     let (mut came, begun) = (Vec::new(), Instant::now());
     loop {

@@ -50,7 +50,7 @@ fn a_damaged_snapshot_is_passed_over_and_two_are_an_error() {
     }
 
     cluster.restart(3);
-    assert!(cluster.log(3).contains("passing over a damaged snapshot"), "it has noticed");
+    assert!(cluster.log(3).contains("skipping a damaged snapshot"), "it has noticed");
     let [mut client, _] = Client::both(cluster.endpoint(3));
     history.verify(&mut client);
     assert_all_read(&cluster, b"value");

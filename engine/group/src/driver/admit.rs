@@ -1,12 +1,13 @@
-//! Which messages of other servers a replica takes.
+//! Which messages of other servers a replica accepts.
 //!
-//! raft-rs trusts its peers: it panics on a term of 0, on an index beyond the log, on a vote that nobody asked for; and whatever
-//! enters a log is executed on every server. So each message is held against what a correct server could have sent, and others
-//! are dropped before raft-rs sees them. A member that is broken, or worse, can hold up its groups, as Raft allows; it cannot end
-//! the process of another.
+//! raft-rs trusts its peers: it panics on a term of 0, on an index beyond the log, or on a vote that nobody
+//! requested. And whatever enters a log is executed on every server. So each message is compared with what a
+//! correct server could have sent, and any other is dropped before raft-rs sees it. A broken or malicious
+//! member can hold up its groups, as Raft allows, but cannot end another server's process.
 //!
-//! One claim is not dropped: that this replica has acknowledged what its log does not hold. If it is true, acknowledged
-//! data is lost, and the server must not go on under its id; and nothing here can tell that it is not.
+//! One claim is not dropped: that this replica has acknowledged what its log does not hold. If the claim is
+//! true, acknowledged data is lost and the server must not continue under its id; and nothing here can tell
+//! that it is false.
 
 use niagara_sequencer::MAX_PLACE;
 use raft::StateRole;
@@ -17,27 +18,28 @@ use crate::batch::{EntryFill, Span, SubBatch, check_entry};
 use crate::reads::CONTEXT_BYTES;
 use crate::wire::crosses_the_network;
 
-/// No correct server comes to a term or an index above this, and below it no sum overflows.
+/// No correct server reaches a term or an index above this, and below it no sum overflows.
 const MOST: u64 = 1 << 62;
 
-/// A place may be so far above all that is known here. Where a million rounds pass in a second, it takes half a year to get there.
+/// The most that a place may be above every place known here. At a million rounds a second, it takes half a
+/// year to get there.
 const MOST_PLACES_AHEAD: u64 = 1 << 44;
 
-/// A message is said to have been refused once in so many ticks.
+/// Refusals are logged at most once per this many ticks.
 const TICKS_BETWEEN_WARNINGS: u64 = 200;
 
-/// Why a message is not taken.
+/// Why a message is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refused {
-    /// It comes too late, or too early: a correct server may have sent it, and does not rely on it.
+    /// Too late or too early: a correct server may have sent it, and does not rely on it.
     Untimely,
-    /// No correct server sends it.
+    /// No correct server sends this.
     Wrong(&'static str),
 }
 
 use Refused::{Untimely, Wrong};
 
-/// What has been refused since it was last said.
+/// Refusals since the last log line.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
     count: u64,
@@ -45,7 +47,7 @@ pub(super) struct Refusals {
 }
 
 impl Refusals {
-    /// Notes a message that no correct server sends.
+    /// Notes a message that no correct server sends, and logs it now and then.
     pub fn note(&mut self, now: u64, from: u64, kind: &dyn std::fmt::Debug, why: &str) {
         self.count += 1;
         if now >= self.quiet_until {
@@ -56,32 +58,32 @@ impl Refusals {
     }
 }
 
-/// The parts of the rules that need no replica to be decided.
+/// The rules that depend on the message alone.
 fn check_numbers(message: &Message) -> Result<(), Refused> {
     let Message { term, log_term, index, commit, commit_term, reject_hint, .. } = *message;
     if message.msg_type == MessageType::MsgReadIndex {
-        // The one message without a term that raft-rs sends.
+        // raft-rs sends no other message without a term.
         if term != 0 {
-            return Err(Wrong("a question of a read has no term"));
+            return Err(Wrong("a read request has no term"));
         }
     } else if !(1..=MOST).contains(&term) {
         return Err(Wrong("there is no such term"));
     } else if log_term > term || commit_term > term {
-        return Err(Wrong("it knows of a term above its own"));
+        return Err(Wrong("it mentions a term above its own"));
     }
     if [index, commit, reject_hint].into_iter().any(|number| number > MOST) {
         return Err(Wrong("there is no such index"));
     }
     if message.request_snapshot != 0 || message.priority != 0 || message.deprecated_priority != 0 {
-        return Err(Wrong("it uses what this engine does not"));
+        return Err(Wrong("it uses a feature that this engine does not"));
     }
     Ok(())
 }
 
-/// Contexts of reads travel in heartbeats and as entries; those of votes say why.
+/// Contexts of reads travel in heartbeats and as entries; those of votes state a reason.
 fn check_contexts(message: &Message) -> Result<(), Refused> {
     let of_read =
-        |length| if length == CONTEXT_BYTES { Ok(()) } else { Err(Wrong("it is no read's context")) };
+        |length| if length == CONTEXT_BYTES { Ok(()) } else { Err(Wrong("it is not the context of a read")) };
     match message.msg_type {
         MessageType::MsgHeartbeat | MessageType::MsgHeartbeatResponse if !message.context.is_empty() => {
             of_read(message.context.len())
@@ -96,37 +98,39 @@ fn check_contexts(message: &Message) -> Result<(), Refused> {
     }
 }
 
-/// An index comes with the term of its entry; 0 is before the first, and has none.
+/// Whether index and term go together: index 0, before the first entry, has term 0; every other one has a
+/// term.
 fn is_entry(index: u64, term: u64) -> bool {
     (index == 0) == (term == 0)
 }
 
 impl Driver {
-    /// Whether raft-rs may see this message, which has come from the server `from`.
+    /// Whether raft-rs may see this message, which came from the server `from`.
     pub(super) fn admit(&self, from: u64, message: &Message) -> Result<(), Refused> {
         if !crosses_the_network(message.msg_type) {
-            return Err(Wrong("it is a replica's own business"));
+            return Err(Wrong("it never leaves a replica"));
         }
         let mine = self.config.server;
         if message.to != mine || from == mine || !self.config.voters.contains(&from) {
-            return Err(Wrong("it goes from no member, or to another"));
+            return Err(Wrong("its sender is not a member, or it is for another server"));
         }
         check_numbers(message)?;
         check_contexts(message)?;
         if message.from != from {
-            // raft-rs passes a question on to whom it takes for the leader. Whoever asked asks again.
+            // raft-rs forwards a question to the server that it takes for the leader. The server that asked
+            // repeats it.
             let passed_on =
                 message.msg_type == MessageType::MsgReadIndex && self.config.voters.contains(&message.from);
-            return Err(if passed_on { Untimely } else { Wrong("it was sent in another's name") });
+            return Err(if passed_on { Untimely } else { Wrong("it claims another sender") });
         }
         if message.msg_type != MessageType::MsgReadIndex && message.term < self.term() {
-            // raft-rs looks at nothing but the term.
+            // raft-rs looks only at the term.
             return Ok(());
         }
         self.admit_now(from, message)
     }
 
-    /// The rules for a message of the present term, or of a later one.
+    /// The rules for a message of the current term or a later one.
     fn admit_now(&self, from: u64, message: &Message) -> Result<(), Refused> {
         let now = message.term == self.term();
         let led_by_another = now && (self.leads() || ![0, from].contains(&self.leader()));
@@ -137,7 +141,7 @@ impl Driver {
                 Err(Wrong("election_safety: this term has another leader"))
             }
             MessageType::MsgAppend => self.admit_append(message),
-            // raft-rs looks for entries in the log, which is being dropped.
+            // raft-rs would look for entries in a log that is being dropped.
             MessageType::MsgTimeoutNow if self.resetting.is_some() => Err(Untimely),
             MessageType::MsgAppendResponse => {
                 if now && self.leads() && !message.reject && message.index > self.last_index() {
@@ -151,14 +155,15 @@ impl Driver {
                 Err(Wrong("there is no such entry"))
             }
             MessageType::MsgRequestVoteResponse => {
-                // Votes are asked for when the log is durable, and raft-rs relies on it.
+                // raft-rs requests votes only once the log is durable, and relies on that.
                 let asked = self.raft.raft.raft_log.persisted == self.last_index();
                 if now && self.role() == StateRole::Candidate && !asked {
-                    return Err(Wrong("nobody has asked for this vote"));
+                    return Err(Wrong("nobody requested this vote"));
                 }
                 Ok(())
             }
-            // A follower would pass it on, to whom it takes for the leader: two that take each other for it, for ever.
+            // A follower would forward it to the server that it takes for the leader. Two that take each
+            // other for it would do so forever.
             MessageType::MsgReadIndex if !self.leads() => Err(Untimely),
             _ => Ok(()),
         }
@@ -170,7 +175,7 @@ impl Driver {
             return Err(Wrong("there is no such entry"));
         }
         let log = &self.raft.raft.raft_log;
-        // Otherwise raft-rs refuses the entries, or knows them to be committed and does not look at them.
+        // Otherwise raft-rs refuses the entries, or knows them to be committed and ignores them.
         let appends = index >= log.committed && log.match_term(index, log_term);
         let first_new = if appends { log.find_conflict(&message.entries) } else { 0 };
         let highest =
@@ -190,14 +195,14 @@ impl Driver {
             let fill = check_entry(&entry.context, &entry.data, |span| forged |= self.is_forged(span))
                 .map_err(|error| Wrong(error.0))?;
             if forged {
-                return Err(Wrong("it holds commands of this server that it never sent"));
+                return Err(Wrong("it holds commands that this server never sent"));
             }
             if let Some(place) = fill.place()
                 && first_new != 0
                 && number >= first_new
             {
                 if place <= before || place > highest {
-                    return Err(Wrong("position_bijection: places rise along a log, and not out of reach"));
+                    return Err(Wrong("position_bijection: a place does not rise, or is out of reach"));
                 }
                 before = place;
             }
@@ -205,7 +210,8 @@ impl Driver {
         Ok(())
     }
 
-    /// The place that the entry at `index` must be above. What raft-rs holds and nobody has taken stands in no index of slots yet.
+    /// Place that the entry at `index` must exceed. Entries that raft-rs holds but has not handed over are
+    /// not in the slot index yet.
     fn place_before(&self, index: u64) -> u64 {
         let unstable = &self.raft.raft.raft_log.unstable;
         let mut earlier = unstable.entries.iter().rev().skip_while(|entry| entry.index >= index);
@@ -213,7 +219,8 @@ impl Driver {
         place.unwrap_or_else(|| self.slots.place_before(index.min(unstable.offset).saturating_sub(1)))
     }
 
-    /// Commands of this server come to logs through its lane only.
+    /// Whether commands claim to come from this server without having passed through its lane, which is the
+    /// only way into a log.
     fn is_forged(&self, span: &Span) -> bool {
         let in_this_life = span.incarnation == self.config.incarnation;
         span.server == self.config.server
@@ -223,22 +230,22 @@ impl Driver {
                         || span.first + u64::from(span.count) > self.intake.own.taken_end()))
     }
 
-    /// Whether a member may have this replica append these commands.
+    /// Whether a member may ask this replica to append these commands.
     pub(super) fn admit_forward(&self, from: u64, batch: &SubBatch) -> Result<(), Refused> {
         let span = &batch.span;
         if span.server != from || span.lane != self.config.lane || !self.config.voters.contains(&from) {
             return Err(Wrong("it forwards another server's commands"));
         }
         if batch.body.len() > self.config.sub_batch_bytes {
-            return Err(Wrong("it forwards more at once than fits a frame with others"));
+            return Err(Wrong("it forwards more than fits a frame"));
         }
         span.check().and_then(|()| batch.check()).map_err(|error| Wrong(error.0))
     }
 
-    /// Whether this replica may wait for a snapshot that this member names.
+    /// Whether this replica may wait for a snapshot that this member offers.
     pub(super) fn admit_snapshot(&self, from: u64, term: u64, round: u64) -> Result<(), Refused> {
         if !self.config.voters.contains(&from) || from == self.config.server {
-            return Err(Wrong("it comes from no member"));
+            return Err(Wrong("its sender is not a member"));
         }
         if !(1..=MOST).contains(&term) || !(1..=MAX_PLACE).contains(&round) {
             return Err(Wrong("there is no such snapshot"));

@@ -1,4 +1,4 @@
-//! What the tests of several files here need: a driver whose log is in memory, and a lane without commands.
+//! Shared by the driver's tests: a driver with its log in memory, and a lane without commands.
 
 use niagara_log::{Durability, HardState, LogConfig};
 
@@ -8,7 +8,7 @@ use crate::config::DriverConfig;
 use crate::lane_source::LaneSource;
 use crate::slots::SlotIndex;
 
-/// A lane into which nobody puts anything.
+/// A lane that stays empty.
 pub struct NoCommands;
 
 impl LaneSource for NoCommands {
@@ -19,7 +19,7 @@ impl LaneSource for NoCommands {
 }
 
 impl Driver {
-    /// With an empty log.
+    /// A driver with an empty log in memory.
     pub fn in_memory(config: DriverConfig) -> Driver {
         let log_config = LogConfig::new("nowhere", Durability::Memory, 1);
         let (store, _) = niagara_log::open(&log_config, &mut |_| {}).expect("it is new");

@@ -1,8 +1,9 @@
-//! How much a leader sends to a follower: what its line has room for, and nothing twice while that is on its way.
+//! Flow control: how much a leader sends to a follower.
 //!
-//! raft-rs sends ahead as long as few messages are unacknowledged, however many bytes those are, and sends a probe anew at each
-//! answer to a heartbeat, however slowly the first one travels. Behind a thin link both fill the memory. So a follower whose
-//! line is full is paused; what raft-rs has made for it all the same is put back, and read from the log again later.
+//! raft-rs sends ahead as long as few messages are unacknowledged, however many bytes those are. And it
+//! repeats a probe at each answer to a heartbeat, however slowly the first one travels. Behind a slow link,
+//! both would fill the memory. So a follower whose send queue is full is paused; what raft-rs creates for it
+//! anyway is put back, and read from the log again later.
 
 use raft::ProgressState;
 use raft::eraftpb::{Message, MessageType};
@@ -10,13 +11,14 @@ use raft::eraftpb::{Message, MessageType};
 use super::Driver;
 use crate::planted::{self, Bug};
 
-/// Most messages on their way to a follower without an answer.
+/// The most unacknowledged messages with entries to one follower.
 pub(super) const MOST_IN_FLIGHT: usize = 64;
 
-/// Most bytes of entries in one message, unless a single entry has more: what a fast link takes in a few milliseconds.
+/// The most bytes of entries in one message, unless a single entry has more: what a fast link carries in a
+/// few milliseconds.
 pub(super) const MOST_MESSAGE_BYTES: usize = 1 << 20;
 
-/// The followers that are paused, and the probes that have left.
+/// Followers that are paused, and probes in flight.
 #[derive(Debug, Default)]
 pub(super) struct Flow {
     paused: Vec<Paused>,
@@ -26,19 +28,19 @@ pub(super) struct Flow {
 #[derive(Debug)]
 struct Paused {
     follower: u64,
-    /// A probe was put back, which raft-rs takes for sent.
+    /// Whether a probe was put back, which raft-rs believes sent.
     probe: bool,
 }
 
-/// Entries that were sent to find out what a follower holds.
+/// Entries sent to find out what a follower holds.
 #[derive(Debug)]
 struct Probe {
     follower: u64,
     term: u64,
     index: u64,
-    /// When the last one left, in ticks.
+    /// When it was last sent, in ticks.
     at: u64,
-    /// It counts as lost after so many.
+    /// Ticks after which it counts as lost.
     patience: u64,
 }
 
@@ -47,7 +49,8 @@ impl Flow {
         self.paused.iter().any(|paused| paused.follower == follower)
     }
 
-    /// Whether a probe may leave now. `patience`: how long an answer takes at first; each time twice as long.
+    /// Whether a probe may be sent now. `patience` is how long to wait for an answer at first; it doubles
+    /// with each repetition.
     fn may_probe(&mut self, message: &Message, now: u64, patience: u64) -> bool {
         let Message { to: follower, term, index, .. } = *message;
         let known = self.probes.iter_mut().find(|probe| probe.follower == follower);
@@ -70,14 +73,16 @@ impl Flow {
         }
     }
 
-    /// The follower has answered, or its connection is another one: the next probe is not a repetition.
+    /// Forgets the last probe, since the follower has answered or has a new connection. The next probe is not
+    /// a repetition.
     pub fn forget_probe(&mut self, follower: u64) {
         self.probes.retain(|probe| probe.follower != follower);
     }
 }
 
 impl Driver {
-    /// The transport has so many bytes queued for a peer, or no connection to it. To be said before each turn.
+    /// Reports how many bytes the transport has queued for a peer; `None` without a connection. Call it
+    /// before each turn.
     pub fn queue_holds(&mut self, peer: u64, bytes: Option<usize>) {
         self.outbox.report(peer, bytes);
         let has_room = self.outbox.has_room(peer) || planted::is(Bug::SentWithoutRoom);
@@ -122,8 +127,8 @@ impl Driver {
         }
     }
 
-    /// Whether a message of raft-rs's is to be sent. One with entries is put back if its line is full, or if it repeats a probe
-    /// that is on its way.
+    /// Whether to send a message from raft-rs. One with entries is put back if the follower's queue is full,
+    /// or if it repeats a probe in flight.
     pub(super) fn may_leave(&mut self, message: &Message) -> bool {
         if message.msg_type != MessageType::MsgAppend
             || message.entries.is_empty()
@@ -146,7 +151,8 @@ impl Driver {
         false
     }
 
-    /// Steps a message through raft-rs. What that makes for a paused follower would be put back: so it is kept small.
+    /// Steps a message through raft-rs. The response to a paused follower would be put back, so it is kept
+    /// small.
     pub(super) fn step(&mut self, message: Message) -> raft::Result<()> {
         let answers = message.msg_type == MessageType::MsgHeartbeatResponse;
         if !answers || !self.flow.is_paused(message.from) {

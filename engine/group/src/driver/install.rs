@@ -1,4 +1,5 @@
-//! The driver's dealings with snapshots: compaction, followers that need one, and a log that is reset to one.
+//! Snapshots, as the driver sees them: compacting the log, offering snapshots to followers, and resetting the
+//! log to one.
 
 use niagara_log::EntryId;
 use raft::eraftpb::{Message, MessageType};
@@ -10,8 +11,8 @@ use crate::behind::{PendingInstall, SnapshotFloor, round_of};
 use crate::planted::{self, Bug};
 
 impl Driver {
-    /// These snapshots are durable: a follower is told of one whose log ends too early, and the log is not needed any more up
-    /// to the older one's floor.
+    /// Reports the snapshots that are durable. Followers whose log ends too early are offered one, and the
+    /// log may be compacted to the older one's floor.
     pub fn kept(&mut self, newest: SnapshotFloor, older: Option<SnapshotFloor>) {
         if let Some(older) = &older {
             self.superfluous = self.superfluous.max(older.floor.entry.index);
@@ -20,10 +21,12 @@ impl Driver {
         self.may_compact = true;
     }
 
-    /// The state of this server is at this snapshot, or beyond it: a log that ends before it may be dropped.
+    /// Reports that this server's state is at this snapshot or beyond it, so a log that ends before it may be
+    /// dropped.
     ///
-    /// raft-rs hears of a leader's snapshot only now, with what this server's own file says; so what it acknowledges is what
-    /// this server has. Should the log hold the floor by now, nothing is dropped.
+    /// Only now does raft-rs see the leader's snapshot, with what *this server's* file says about the group.
+    /// So the replica acknowledges what this server holds. If the log already holds the floor, nothing is
+    /// dropped.
     pub fn install(&mut self, here: &SnapshotFloor) {
         let Some(PendingInstall { from, term, .. }) =
             self.pending_install.take_if(|pending| pending.round <= here.round)
@@ -31,7 +34,8 @@ impl Driver {
             return;
         };
         let entry = here.floor.entry;
-        // A leader of an earlier term is none any more, and one whose term is below the entry's has been deposed.
+        // A leader of an earlier term no longer leads, and one whose term is below the entry's has been
+        // deposed.
         if entry.index == 0 || term < self.term() || term < entry.term {
             return;
         }
@@ -48,7 +52,7 @@ impl Driver {
         }
     }
 
-    /// A leader has compacted what this log lacks.
+    /// Handles an offer of a leader that has compacted what this log lacks.
     pub(super) fn snapshot_named(&mut self, named: PendingInstall) {
         let sound = self.config.voters.contains(&named.from) && named.term >= self.term();
         // A leader is never restored: its log holds everything that is committed.
@@ -59,7 +63,8 @@ impl Driver {
         }
     }
 
-    /// Drops the log if raft-rs has taken a snapshot in its place; the entry above which it begins then.
+    /// Drops the log if raft-rs has accepted a snapshot in its place. Returns the entry above which it then
+    /// begins.
     pub(super) fn reset_if_restored(&mut self, ready: &Ready) -> Option<EntryId> {
         let snapshot = ready.snapshot();
         if snapshot.is_empty() {
@@ -67,19 +72,15 @@ impl Driver {
         }
         let metadata = snapshot.get_metadata();
         let floor = EntryId { index: metadata.index, term: metadata.term };
-        tracing::info!(
-            index = floor.index,
-            round = round_of(snapshot),
-            "the log begins anew above a snapshot"
-        );
+        tracing::info!(index = floor.index, round = round_of(snapshot), "reset the log to a snapshot");
         self.raft.mut_store().log.reset(floor);
         self.slots.reset(floor.index, round_of(snapshot));
         self.resetting = Some((ready.number(), floor.index));
         Some(floor)
     }
 
-    /// raft-rs tells a follower of a snapshot once, and then waits; a message can be lost, and a transfer can fail. So it is
-    /// told again after a while.
+    /// Repeats offers of snapshots. raft-rs offers one once and then waits, but the message may be lost, or
+    /// the transfer may fail.
     pub(super) fn remind_followers(&mut self) {
         if !self.leads() {
             return self.pending_snapshots.forget();
@@ -98,20 +99,21 @@ impl Driver {
         again.extend(self.pending_snapshots.silent(self.ticks, patience));
         again.retain(waits);
         for follower in again {
-            // With a failure raft-rs goes on from what the follower is known to hold. One that has come up to the first snapshot
-            // that it was told of may be waited for to come up to a later one.
+            // After a reported failure, raft-rs continues from what the follower is known to hold. The
+            // follower may have caught up to the first offer and still be expected to catch up to a later
+            // one.
             self.raft.report_snapshot(follower, SnapshotStatus::Failure);
         }
     }
 
-    /// For so many ticks a follower that is getting a snapshot is waited for: whoever lives answers a heartbeat in an election
-    /// time-out.
+    /// Ticks for which a follower is given time to receive a snapshot. Any live server answers a heartbeat
+    /// within an election timeout.
     fn patience(&self) -> u64 {
         2 * u64::from(self.config.election_ticks)
     }
 
-    /// Compacts the log as far as nobody needs it: neither a start from the older snapshot, nor raft-rs, nor a follower that
-    /// is getting a snapshot and will go on from there.
+    /// Compacts the log as far as nobody needs it: neither a start from the older snapshot, nor raft-rs, nor
+    /// a follower that is receiving a snapshot and will continue from there.
     pub(super) fn compact(&mut self, output: &mut Output) {
         if !std::mem::take(&mut self.may_compact) {
             return;

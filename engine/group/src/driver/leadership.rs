@@ -7,11 +7,11 @@ use super::turn::View;
 use crate::planted::{self, Bug};
 use crate::wire::Wire;
 
-/// For so many election time-outs a server that lags leaves it to others to campaign.
+/// Election timeouts for which a server that lags leaves campaigns to others.
 const STANDS_BACK: u64 = 4;
 
 impl Driver {
-    /// A step of the clock.
+    /// Advances raft-rs's clock, then campaigns, hands over or claims leadership if it is time.
     pub(super) fn tick_leadership(&mut self, view: &View) {
         if self.may_let_time_pass(view) {
             self.raft.tick();
@@ -21,7 +21,7 @@ impl Driver {
         }
         let may_campaign = self.may_lead(view);
         if self.placement.wants_to_campaign(self.ticks, self.leader()) && may_campaign {
-            // A refused pre-vote changes nothing, so an error or a loss here needs no answer.
+            // A refused pre-vote changes nothing, so errors and losses need no handling.
             let _ = self.raft.campaign();
         }
         self.placement.leads(self.leads(), self.ticks);
@@ -43,10 +43,10 @@ impl Driver {
         }
     }
 
-    /// A follower whose server lags behind does not campaign (another would lead better): its clock stands still just
-    /// below the election time-out, where it grants votes all the same. If nobody leads for long, no other can: the others lag as
-    /// well, or their logs are shorter. So does the clock of one whose log is being reset, since raft-rs looks for entries in it
-    /// when it campaigns.
+    /// Whether raft-rs's clock may advance. The clock of a follower whose server lags stops just below the
+    /// election timeout: another server would lead better, and this one still grants votes. If nobody leads
+    /// for long, no other can: the others lag too, or have shorter logs. The clock also stops while the log
+    /// is being reset, since raft-rs looks for entries in it when it campaigns.
     fn may_let_time_pass(&self, view: &View) -> bool {
         let raft = &self.raft.raft;
         let nobody_else_can = self.stood_back >= STANDS_BACK * u64::from(self.config.election_ticks);
@@ -55,7 +55,7 @@ impl Driver {
             || raft.election_elapsed + 1 < raft.randomized_election_timeout()
     }
 
-    /// Whether nothing about this server speaks against its becoming the leader.
+    /// Whether nothing keeps this server from leading.
     fn may_lead(&self, view: &View) -> bool {
         !view.stand_back && self.is_fit()
     }
@@ -64,12 +64,13 @@ impl Driver {
         self.resetting.is_none() && self.contradicted.is_none() && !self.disk_is_stuck()
     }
 
-    /// To whom leadership is being handed; 0 for nobody.
+    /// Server that leadership is being transferred to; 0 for none.
     pub fn transferee(&self) -> u64 {
         self.raft.raft.lead_transferee.unwrap_or(0)
     }
 
-    /// Hands leadership to `to`, or to the best follower there is: active, and close behind. `false` if there is none.
+    /// Transfers leadership to `to`, or to the best follower: active and close behind. Does nothing if there
+    /// is none.
     pub(super) fn hand_leadership_over(&mut self, to: Option<u64>) {
         let raft = &self.raft.raft;
         let candidates = raft.prs().iter().filter(|(id, progress)| {
@@ -98,7 +99,7 @@ mod tests {
     use super::super::{DriverConfig, Output};
     use super::*;
 
-    /// The ticks at which a replica that hears nobody asks for votes.
+    /// Ticks at which a replica that hears nobody requests votes.
     fn campaigns(view: &View, ticks: u64) -> Vec<u64> {
         let config = DriverConfig { wanted_leader: 2, ..DriverConfig::small() };
         let mut driver = Driver::in_memory(config);

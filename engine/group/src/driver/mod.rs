@@ -1,9 +1,8 @@
-//! One server's replica of one group: raft-rs, the rules of slots and padding, and the way of commands into the log.
+//! One server's replica of one group: raft-rs, the rules for slots and padding, and how commands get into the
+//! log.
 //!
-//! The driver is a state machine. It knows no thread, clock, socket or file: whoever owns it feeds it
-//! ([`Driver::tick`], [`Driver::receive`], [`Driver::persisted`], [`Driver::ask_read`]), calls [`Driver::turn`] once
-//! per round of its loop, and carries out what [`Output`] says, in its order. The production thread and the simulator
-//! run this same code, so that "persist before acknowledging" is tested where it is written.
+//! [`Driver`] says which methods feed it and which one is polled. The production thread and the simulator run
+//! this same code, so that "persist before acknowledging" is tested where it is written.
 
 mod admit;
 mod contradiction;
@@ -47,11 +46,24 @@ pub use contradiction::Contradiction;
 pub use taking::Taking;
 pub use turn::{Cut, Output, View, Write};
 
-/// So many rounds a leader pads in one tick because others ask for it. A merge that waits asks again at each tick, so that even
-/// years of rounds are made up for in seconds; and no server can ask for so many that there are none left.
+/// The most rounds that a leader pads per tick at the request of others. A waiting merge repeats its request
+/// at each tick, so even years of rounds are made up for in seconds; and no server can request so many that
+/// none are left.
 const MOST_PADDED_A_TICK: u64 = 1 << 32;
 
-/// The state machine; see the documentation at the top of its file.
+/// State machine of one replica. It knows no thread, clock, socket or file: its owner feeds it, polls it, and
+/// carries out what it asks for.
+///
+/// * **Feed it** with events as they happen: [`tick`](Self::tick) for time; [`receive`](Self::receive),
+///   [`link_up`](Self::link_up), [`link_down`](Self::link_down) and [`queue_holds`](Self::queue_holds) for
+///   the network; [`persisted`](Self::persisted) for the disk; [`ask_read`](Self::ask_read),
+///   [`request_pad`](Self::request_pad), [`forward_pad_request`](Self::forward_pad_request),
+///   [`take`](Self::take), [`kept`](Self::kept) and [`install`](Self::install) for the rest of the server.
+///   They return nothing.
+/// * **Poll it** with [`turn`](Self::turn) once per round of the owner's loop, after the events of that
+///   round. `turn` also takes new commands from the lane. Carry out what it adds to [`Output`], in order.
+/// * **Ask it** through the getters at any time. [`wake_at`](Self::wake_at) and
+///   [`goes_on_at`](Self::goes_on_at) say what progress elsewhere makes another turn worthwhile.
 pub struct Driver {
     config: DriverConfig,
     raft: RawNode<RaftStore>,
@@ -59,11 +71,11 @@ pub struct Driver {
     level: u64,
     intake: Intake,
     unpersisted: Unpersisted,
-    /// Which entries of a leader may be taken.
+    /// Which entries of a leader may be accepted.
     taking: Taking,
-    /// The last message with entries was not taken.
+    /// Whether the last message with entries was refused, at least in part.
     asks_for_more: bool,
-    /// Messages with entries that were not taken since the last turn.
+    /// Messages with entries refused since the last turn, at least in part.
     untaken: u64,
     durable: (u64, u64),
     reads: PendingReads,
@@ -72,10 +84,10 @@ pub struct Driver {
     pacing: Pacing,
     lag: Lag,
     lagging: bool,
-    /// For so many ticks this replica has not campaigned although nobody leads.
+    /// Ticks for which this replica has not campaigned although nobody leads.
     stood_back: u64,
     held: HeldBack,
-    /// Requests to pad are followed up to here, until the next tick.
+    /// Highest level that requests to pad may reach until the next tick.
     pads_up_to: u64,
     refusals: Refusals,
     ticks: u64,
@@ -83,36 +95,38 @@ pub struct Driver {
     outbox: Outgoing,
     flow: Flow,
     notices: Notices,
-    /// The entry up to which snapshots make the log superfluous.
+    /// Entry up to which snapshots make the log superfluous.
     superfluous: u64,
-    /// Whether that, or what keeps the log from being compacted, may have changed.
+    /// Whether `superfluous`, or what keeps the log from being compacted, may have changed.
     may_compact: bool,
-    /// Followers of this leader that are getting a snapshot.
+    /// Followers of this leader that are receiving a snapshot.
     pending_snapshots: PendingSnapshots,
     /// The leader's snapshot that this follower waits for.
     pending_install: Option<PendingInstall>,
-    /// That, as long as the rest of the server has not heard of it.
+    /// The same as leader and round, until the next turn reports it.
     need: Option<(u64, u64)>,
-    /// The Ready that resets the log, and to which entry, while that is not durable.
+    /// The Ready that resets the log, and the index it resets it to, until that is durable.
     resetting: Option<(u64, u64)>,
-    /// A leader has contradicted what is committed here: this replica takes part in nothing any more.
+    /// A leader has contradicted what is committed here: this replica ignores Raft's messages from then on.
     contradicted: Option<Contradiction>,
 }
 
-/// A disk that a write has been waiting for for so many election time-outs is stuck: another server should lead.
+/// A disk is stuck when a write has taken this many election timeouts: another server should lead.
 const STUCK_ELECTIONS: u64 = 2;
 
 impl Driver {
-    /// A replica that goes on from what `log` and `hard_state` hold. `slots` has been told of every entry in the log.
+    /// A replica that continues from what `log` and `hard_state` hold. `slots` must know every entry in the
+    /// log.
     pub fn new(config: DriverConfig, log: LogStore, hard_state: HardState, slots: SlotIndex) -> Self {
         let election = config.election_ticks as usize;
         let raft_config = raft::Config {
             id: config.server,
             election_tick: election,
             heartbeat_tick: config.heartbeat_ticks as usize,
-            // The merge pulls committed entries from the log by itself; raft-rs need not list them again.
+            // The merge pulls committed entries from the log itself; raft-rs need not list them again.
             applied: hard_state.commit,
-            // One message carries a whole window of entries to a follower that is that far behind, if it is not far too large.
+            // One message carries a whole window of entries to a follower that is that far behind, within
+            // limits.
             max_size_per_msg: (config.entry_bytes * (config.window + 1))
                 .min(MOST_MESSAGE_BYTES)
                 .min(config.unsynced_bytes / 2) as u64,
@@ -125,7 +139,7 @@ impl Driver {
             skip_bcast_commit: false,
             batch_append: false,
             priority: 0,
-            // Pacing bounds what is uncommitted, in entries and so in bytes.
+            // Pacing bounds the uncommitted entries, and so their bytes.
             max_uncommitted_size: raft::NO_LIMIT,
             max_committed_size_per_ready: raft::NO_LIMIT,
         };
@@ -172,6 +186,8 @@ impl Driver {
         }
     }
 
+    // Getters
+
     /// Whether this replica leads.
     pub fn leads(&self) -> bool {
         self.raft.raft.state == StateRole::Leader
@@ -182,7 +198,7 @@ impl Driver {
         self.raft.raft.leader_id
     }
 
-    /// The Raft term.
+    /// Current term of this replica.
     pub fn term(&self) -> u64 {
         self.raft.raft.term
     }
@@ -197,9 +213,9 @@ impl Driver {
         self.raft.raft.raft_log.committed
     }
 
-    /// Bytes that the local log takes, in memory and on disk.
-    pub fn log_bytes(&self) -> u64 {
-        self.raft.store().log.size().bytes()
+    /// Highest place of a command in any local log, as far as this replica knows.
+    pub fn level(&self) -> u64 {
+        self.level
     }
 
     /// Raft index of the last entry in the local log.
@@ -207,7 +223,7 @@ impl Driver {
         self.raft.raft.raft_log.last_index()
     }
 
-    /// The last entry in the local log.
+    /// Index and term of the last entry in the local log.
     pub fn last_entry(&self) -> EntryId {
         let log = &self.raft.raft.raft_log;
         EntryId { index: log.last_index(), term: log.last_term() }
@@ -218,93 +234,63 @@ impl Driver {
         self.raft.raft.raft_log.persisted
     }
 
-    /// The highest place of a command that this log has held.
-    pub fn level(&self) -> u64 {
-        self.level
-    }
-
-    /// Whether the merge has fallen behind in this group.
-    pub fn lags(&self) -> bool {
-        self.lagging
-    }
-
-    /// Bytes of entries that wait for this server's own disk.
-    pub fn unsynced_bytes(&self) -> u64 {
-        self.unpersisted.bytes()
-    }
-
-    /// For how many ticks a write has been waited for.
-    pub fn disk_waits_for(&self) -> u64 {
-        self.unpersisted.waits_for(self.ticks)
-    }
-
-    /// Whether this server's own disk is stuck, as far as this log can tell.
-    pub fn disk_is_stuck(&self) -> bool {
-        self.disk_waits_for() > STUCK_ELECTIONS * u64::from(self.config.election_ticks)
-    }
-
-    /// Bytes of entries that the merge has not passed, those included that are about to come to the log.
-    pub fn behind_bytes(&self) -> u64 {
-        self.slots.unmerged_bytes() + self.unpersisted.arriving()
-    }
-
-    /// Commands that are there wait until the merge has passed this entry; 0 if any progress of the merge or of execution may
-    /// help, `u64::MAX` if none wait.
-    pub fn goes_on_at(&self) -> u64 {
-        match self.held {
-            HeldBack::No => u64::MAX,
-            HeldBack::Window => self.slots.index_leaving(self.pacing.goes_on_at()),
-            // The merge has nothing to do with it; a message tells when the disk has come on.
-            HeldBack::Disk => u64::MAX - 1,
-            HeldBack::Other => 0,
-        }
-    }
-
-    /// The least level at which this replica has padding to do; `u64::MAX` if it does not lead.
-    pub fn wake_at(&self, view: &View, source: &impl LaneSource) -> u64 {
-        let may_propose = self.leads() && self.held == HeldBack::No && !self.intake.own.is_about_to_resend();
-        if may_propose { self.padding(view, source).wake_at() } else { u64::MAX }
-    }
-
-    /// A link has broken. A leader stops sending ahead over it until the follower answers.
-    pub fn link_down(&mut self, peer: u64) {
-        self.flow.forget_probe(peer);
-        self.contact.broken(peer);
-        self.placement.link(peer, false, self.ticks);
-        if self.leads() {
-            self.raft.report_unreachable(peer);
-            if self.raft.raft.lead_transferee == Some(peer) {
-                self.raft.raft.abort_leader_transfer();
-            }
-        }
-    }
-
-    /// A link has come up again. What was forwarded over it before may be lost.
-    pub fn link_up(&mut self, peer: u64) {
-        self.placement.link(peer, true, self.ticks);
-        if peer == self.leader() && self.intake.own.has_sent() {
-            self.intake.own.lost(self.ticks);
-        }
-    }
-
-    /// The last known term, vote and commit, for a clean stop.
+    /// Term, vote and commit index, to be written at a clean stop.
     pub fn hard_state(&self) -> HardState {
         let hard_state = self.raft.raft.hard_state();
         HardState { term: hard_state.term, vote: hard_state.vote, commit: hard_state.commit }
     }
 
-    fn hard_state_to_write(&self) -> HardState {
-        let state = self.hard_state();
-        if planted::is(Bug::VoteForgotten) {
-            return HardState { vote: 0, ..state };
-        }
-        if planted::is(Bug::TermForgotten) {
-            return HardState { term: self.raft.raft.raft_log.last_term(), vote: 0, ..state };
-        }
-        state
+    /// Bytes that the local log takes, in memory and on disk.
+    pub fn log_bytes(&self) -> u64 {
+        self.raft.store().log.size().bytes()
     }
 
-    /// A step of the clock.
+    /// Whether the merge lags behind this group's committed entries.
+    pub fn lags(&self) -> bool {
+        self.lagging
+    }
+
+    /// Bytes of entries that the merge has not passed, including those that are about to enter the log.
+    pub fn behind_bytes(&self) -> u64 {
+        self.slots.unmerged_bytes() + self.unpersisted.arriving()
+    }
+
+    /// Bytes of entries that wait for this server's disk.
+    pub fn unsynced_bytes(&self) -> u64 {
+        self.unpersisted.bytes()
+    }
+
+    /// Ticks for which the oldest unfinished write has been waiting; 0 if there is none.
+    pub fn disk_waits_for(&self) -> u64 {
+        self.unpersisted.waits_for(self.ticks)
+    }
+
+    /// Whether this server's disk is stuck, as far as this log can tell.
+    pub fn disk_is_stuck(&self) -> bool {
+        self.disk_waits_for() > STUCK_ELECTIONS * u64::from(self.config.election_ticks)
+    }
+
+    /// Index of the entry that the merge has to pass before waiting commands can be cut. 0 if any progress of
+    /// the merge or of execution may help; `u64::MAX` if no commands wait.
+    pub fn goes_on_at(&self) -> u64 {
+        match self.held {
+            HeldBack::No => u64::MAX,
+            HeldBack::Window => self.slots.index_leaving(self.pacing.goes_on_at()),
+            // The merge cannot help; a message reports when the disk has finished.
+            HeldBack::Disk => u64::MAX - 1,
+            HeldBack::Other => 0,
+        }
+    }
+
+    /// Lowest level at which this replica has padding to do; `u64::MAX` if it does not lead.
+    pub fn wake_at(&self, view: &View, source: &impl LaneSource) -> u64 {
+        let may_propose = self.leads() && self.held == HeldBack::No && !self.intake.own.is_about_to_resend();
+        if may_propose { self.padding(view, source).wake_at() } else { u64::MAX }
+    }
+
+    // Inputs
+
+    /// Advances time by one tick.
     pub fn tick(&mut self, view: &View) {
         self.ticks += 1;
         self.pads_up_to = self.level.saturating_add(MOST_PADDED_A_TICK);
@@ -322,22 +308,36 @@ impl Driver {
         self.reads.tick();
     }
 
-    /// A merge waits for this group's next slot while it holds a command at `level`. Only the leader can help.
-    pub fn request_pad(&mut self, level: u64) {
-        self.level = self.level.max(level.min(self.pads_up_to));
-    }
-
-    /// This server's own merge waits: the leader has to hear of it, be it this replica or another server.
-    pub fn forward_pad_request(&mut self, level: u64) {
-        match self.leader() {
-            _ if planted::is(Bug::NoPadRequest) => {}
-            0 => {}
-            leader if leader == self.config.server => self.request_pad(level),
-            leader => self.outbox.push((leader, Wire::PadRequest { level })),
+    /// Reports that a link is up again. What was forwarded on it before may be lost.
+    pub fn link_up(&mut self, peer: u64) {
+        self.placement.link(peer, true, self.ticks);
+        if peer == self.leader() && self.intake.own.has_sent() {
+            self.intake.own.lost(self.ticks);
         }
     }
 
-    /// Begins the quorum round of a strong read (Raft thesis, section 6.4).
+    /// Reports a broken link. A leader stops sending ahead on it until the follower answers.
+    pub fn link_down(&mut self, peer: u64) {
+        self.flow.forget_probe(peer);
+        self.contact.broken(peer);
+        self.placement.link(peer, false, self.ticks);
+        if self.leads() {
+            self.raft.report_unreachable(peer);
+            if self.raft.raft.lead_transferee == Some(peer) {
+                self.raft.raft.abort_leader_transfer();
+            }
+        }
+    }
+
+    /// Reports that everything up to and including the write of this Ready is durable.
+    pub fn persisted(&mut self, ready: u64) {
+        if let Some((last, messages)) = self.unpersisted.persisted(ready) {
+            self.nothing_is_before(last, messages);
+        }
+    }
+
+    /// Starts the quorum round of a strong read (Raft thesis, section 6.4). [`Output::reads`] will hold the
+    /// answer.
     pub fn ask_read(&mut self, round: u64) {
         let context = self.reads.begin(round, self.known_leader(), self.commit());
         if planted::is(Bug::ReadWithoutQuorum) && self.leads() {
@@ -347,60 +347,31 @@ impl Driver {
         self.raft.read_index(context);
     }
 
-    /// Whom reads are asked of.
-    fn known_leader(&self) -> KnownLeader {
-        (self.term(), self.leader(), !self.leads() || self.raft.raft.commit_to_current_term())
+    /// Reports that a merge waits for this group's next slot while it holds a command at `level`. Only a
+    /// leader acts on it.
+    pub fn request_pad(&mut self, level: u64) {
+        self.level = self.level.max(level.min(self.pads_up_to));
     }
 
-    /// Puts a read's question again that seems to be lost.
-    fn ask_again(&mut self) {
-        let leader = self.known_leader();
-        if let Some(context) = self.reads.again(leader) {
-            self.raft.read_index(context);
+    /// Reports that this server's merge waits. Notifies the leader, here or on another server.
+    pub fn forward_pad_request(&mut self, level: u64) {
+        match self.leader() {
+            _ if planted::is(Bug::NoPadRequest) => {}
+            0 => {}
+            leader if leader == self.config.server => self.request_pad(level),
+            leader => self.outbox.push((leader, Wire::PadRequest { level })),
         }
     }
 
-    /// Everything up to and including the write of this Ready is durable.
-    pub fn persisted(&mut self, ready: u64) {
-        if let Some((last, messages)) = self.unpersisted.persisted(ready) {
-            self.nothing_is_before(last, messages);
-        }
-    }
+    // Outputs
 
-    /// Nothing that this Ready has to wait for is on its way to the disk any more.
-    fn nothing_is_before(&mut self, ready: u64, messages: Vec<Message>) {
-        self.send_all(messages);
-        self.raft.on_persist_ready(ready);
-        if let Some((_, index)) = self.resetting.take_if(|(reset, _)| *reset <= ready) {
-            // raft-rs leaves it to its user to say that a snapshot is applied.
-            self.raft.advance_apply_to(index);
-        }
-    }
-
-    fn send_all<M: IntoIterator<Item = Message>>(&mut self, messages: M) {
-        for message in messages {
-            if message.msg_type == MessageType::MsgSnapshot {
-                let snapshot = message.get_snapshot();
-                self.pending_snapshots.offer(message.to, snapshot.get_metadata().index, self.ticks);
-                let wire = Wire::Snapshot { term: message.term, round: round_of(snapshot) };
-                self.outbox.push((message.to, wire));
-            } else if crosses_the_network(message.msg_type) && self.may_leave(&message) {
-                let follower = self.raft.raft.prs().get(message.to);
-                let replicating = follower.is_some_and(|follower| follower.state == ProgressState::Replicate);
-                let quiet = self.notices.needs_no_answer(&message, replicating);
-                let (to, message) = (message.to, Box::new(message));
-                self.outbox.push((to, if quiet { Wire::Notice(message) } else { Wire::Raft(message) }));
-            }
-        }
-    }
-
-    /// One round of the owner's loop: cuts commands into entries or forwards them, pads, and collects what is to be
-    /// sent and written.
+    /// Runs one round: cuts commands into entries or forwards them, pads, and collects what to send and to
+    /// write.
     pub fn turn(&mut self, view: &View, source: &mut impl LaneSource, output: &mut Output) {
         self.level = self.level.max(view.level);
         self.intake.own.executed(view.next_command);
         self.pump(output);
-        // The merge may have gone on from a snapshot, beyond what this log is known to hold.
+        // The merge may have continued from a snapshot, beyond what this log is known to hold.
         self.slots.merged(view.merged.min(self.commit()));
         self.resend_if_lost(view, output);
         self.ask_again();
@@ -422,7 +393,8 @@ impl Driver {
         self.outbox.release(&mut output.messages);
     }
 
-    /// Takes what raft-rs has ready: messages go out, entries and hard state to the log, answers to reads.
+    /// Distributes what raft-rs has ready: messages to the peers, entries and hard state to the log, answers
+    /// to reads.
     fn pump(&mut self, output: &mut Output) {
         while self.raft.has_ready() {
             let mut ready = self.raft.ready();
@@ -457,8 +429,8 @@ impl Driver {
             if voted {
                 self.durable = (state.term, state.vote);
             } else if !self.unpersisted.has_vote() {
-                // A heartbeat's answer promises only this replica's term, and that is durable: a slow disk must not
-                // hold up leases and reads.
+                // A heartbeat's answer promises only this replica's term, which is durable: a slow disk must
+                // not hold up leases and reads.
                 let (at_once, held) = later
                     .into_iter()
                     .partition(|message| message.msg_type == MessageType::MsgHeartbeatResponse);
@@ -482,5 +454,56 @@ impl Driver {
             self.slots.append(entry.index, &fill, entry.memory_bytes());
         }
         self.level = self.level.max(self.slots.level());
+    }
+
+    fn hard_state_to_write(&self) -> HardState {
+        let state = self.hard_state();
+        if planted::is(Bug::VoteForgotten) {
+            return HardState { vote: 0, ..state };
+        }
+        if planted::is(Bug::TermForgotten) {
+            return HardState { term: self.raft.raft.raft_log.last_term(), vote: 0, ..state };
+        }
+        state
+    }
+
+    /// Handles that this Ready no longer waits for the disk.
+    fn nothing_is_before(&mut self, ready: u64, messages: Vec<Message>) {
+        self.send_all(messages);
+        self.raft.on_persist_ready(ready);
+        if let Some((_, index)) = self.resetting.take_if(|(reset, _)| *reset <= ready) {
+            // raft-rs leaves it to its user to report a snapshot as applied.
+            self.raft.advance_apply_to(index);
+        }
+    }
+
+    fn send_all<M: IntoIterator<Item = Message>>(&mut self, messages: M) {
+        for message in messages {
+            if message.msg_type == MessageType::MsgSnapshot {
+                let snapshot = message.get_snapshot();
+                self.pending_snapshots.offer(message.to, snapshot.get_metadata().index, self.ticks);
+                let wire = Wire::Snapshot { term: message.term, round: round_of(snapshot) };
+                self.outbox.push((message.to, wire));
+            } else if crosses_the_network(message.msg_type) && self.may_leave(&message) {
+                let follower = self.raft.raft.prs().get(message.to);
+                let replicating = follower.is_some_and(|follower| follower.state == ProgressState::Replicate);
+                let quiet = self.notices.needs_no_answer(&message, replicating);
+                let (to, message) = (message.to, Box::new(message));
+                self.outbox.push((to, if quiet { Wire::Notice(message) } else { Wire::Raft(message) }));
+            }
+        }
+    }
+
+    /// The leader that reads are sent to.
+    fn known_leader(&self) -> KnownLeader {
+        (self.term(), self.leader(), !self.leads() || self.raft.raft.commit_to_current_term())
+    }
+
+    /// Repeats the question of a read that seems to be lost.
+    fn ask_again(&mut self) {
+        let leader = self.known_leader();
+        if let Some(context) = self.reads.again(leader) {
+            self.raft.read_index(context);
+        }
     }
 }

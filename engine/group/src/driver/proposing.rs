@@ -1,4 +1,4 @@
-//! Commands become entries: a leader's proposals and pads, and what a follower forwards.
+//! How commands become entries: a leader proposes and pads, a follower forwards.
 
 use niagara_sequencer::{Padding, next_place};
 use raft::eraftpb::{Entry, Message, MessageType};
@@ -12,21 +12,22 @@ use crate::planted::{self, Bug};
 use crate::unpersisted::bytes_of;
 use crate::wire::Wire;
 
-/// What commands wait for that are there.
+/// What keeps waiting commands from being cut or forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HeldBack {
-    /// Nothing.
+    /// Nothing holds them back.
     No,
-    /// The window is full: they wait until the merge has emptied half of it.
+    /// The window is full. They wait until the merge has emptied half of it.
     Window,
-    /// This server's own disk, or room on it.
+    /// This server's disk is too slow or too full.
     Disk,
-    /// A leader, or the end of a transfer, or execution of what was sent to the leader.
+    /// There is no leader, a transfer is in progress, or what was forwarded to the leader has not been
+    /// executed or sent.
     Other,
 }
 
 impl Driver {
-    /// The leader's part of a turn: commands first, then what padding is still needed, in one proposal.
+    /// The leader's part of a turn: proposes commands, then the padding that is still needed, in one message.
     pub(super) fn propose(&mut self, view: &View, source: &mut impl LaneSource, output: &mut Output) {
         let was_full = std::mem::replace(&mut self.held, HeldBack::No) == HeldBack::Window;
         if self.raft.raft.lead_transferee.is_some() {
@@ -89,7 +90,7 @@ impl Driver {
         }
     }
 
-    /// Whether raft-rs has taken the entries.
+    /// Proposes entries. Returns whether raft-rs has accepted them.
     fn append_as_leader(&mut self, entries: Vec<Entry>) -> bool {
         let propose = Message {
             msg_type: MessageType::MsgPropose,
@@ -99,23 +100,23 @@ impl Driver {
         };
         let result = self.raft.step(propose);
         if let Err(error) = &result {
-            // In the middle of a change of leadership: the lane is sent again when it is through.
+            // Leadership is changing: the lane is resent afterwards.
             tracing::debug!(%error, "raft refused a proposal");
             self.intake.own.lost(self.ticks);
         }
         result.is_ok()
     }
 
-    /// Tells other servers that their commands were not appended.
+    /// Notifies other servers that their commands were not appended.
     fn refuse(&mut self, spans: Vec<Span>) {
         for span in spans {
             self.outbox.push((span.server, Wire::Nack { attempt: span.attempt }));
         }
     }
 
-    /// A leader counts as idle when it has cut nothing for two ticks (skipping ahead between the commands of a steady
-    /// trickle would only burn places), and its own last commands are merged (until then it may be about to become
-    /// the anchor).
+    /// A leader is idle when it has cut nothing for two ticks and its own last commands are merged. Before
+    /// two ticks, skipping ahead between the commands of a steady trickle would only waste places; before the
+    /// commands are merged, this group may be about to become the anchor.
     pub(super) fn padding(&self, view: &View, source: &impl LaneSource) -> Padding {
         let quiet = self.ticks - self.last_cut >= 2 && self.slots.unmerged_commands() == 0;
         let idle = quiet && !self.intake.has_work(source);
@@ -124,22 +125,23 @@ impl Driver {
         Padding { last: self.slots.last_place(), level, ahead: idle && may_be_ahead }
     }
 
-    /// Sends this server's lane again when it may have been lost on its way to a leader.
+    /// Resends this server's lane when it may have been lost on its way to a leader.
     pub(super) fn resend_if_lost(&mut self, view: &View, output: &mut Output) {
         let leader = (self.term(), self.leader());
-        // A leader knows what is in its log; and behind a slow link commands wait for their turn, and are not lost.
+        // A leader knows what is in its log; and behind a slow link, commands are not lost but wait for their
+        // turn.
         let is_out_of_sight = !self.leads() && self.outbox.has_room(leader.1);
         let View { next_command, gap_attempt, .. } = *view;
         let signs = Signs { now: self.ticks, next_command, gap_attempt, leader, is_out_of_sight };
         output.attempts += u64::from(self.intake.own.resend_if_lost(&signs));
     }
 
-    /// How this server's lane stands, in words.
+    /// The state of this server's lane, in words.
     pub fn describe_lane(&self) -> String {
         format!("{}, held {:?}", self.intake.own.describe(self.ticks), self.held)
     }
 
-    /// A follower's part of a turn: its clients' commands go to the leader.
+    /// A follower's part of a turn: forwards its clients' commands to the leader.
     pub(super) fn pass_on(&mut self, source: &mut impl LaneSource) {
         let forwarded = self.intake.forwarded.drop_all();
         self.refuse(forwarded);
@@ -176,7 +178,7 @@ mod tests {
             lone: true,
             body: Bytes::from_static(b"command")
         }));
-        // It does not lead: what it proposes is refused.
+        // This replica does not lead, so its proposal is refused.
         let mut output = Output::default();
         driver.propose(&View::default(), &mut NoCommands, &mut output);
         driver.outbox.release(&mut output.messages);

@@ -1,4 +1,4 @@
-//! What other servers' messages do to a replica.
+//! Handles other servers' messages.
 
 use raft::eraftpb::{Message, MessageType};
 
@@ -9,7 +9,7 @@ use crate::planted::{self, Bug};
 use crate::wire::Wire;
 
 impl Driver {
-    /// A message from another server, which the transport has checked to be a member.
+    /// Handles a message from another server. The transport has checked that the sender is a member.
     pub fn receive(&mut self, from: u64, wire: Wire) {
         self.contact.heard(from, self.ticks);
         match wire {
@@ -27,7 +27,7 @@ impl Driver {
             }
             Wire::Nack { attempt } => {
                 if attempt == self.intake.own.attempt() && !self.intake.own.is_about_to_resend() {
-                    // Whoever refused may not know the leader yet either: leave it a tick.
+                    // The server that refused may not know the leader yet either: give it a tick.
                     self.intake.own.lost(self.ticks);
                 }
             }
@@ -38,7 +38,7 @@ impl Driver {
                 }
             }
             Wire::PadRequest { level } => self.request_pad(level),
-            // Between servers rather than replicas: whoever owns the driver sees to it.
+            // Concerns servers, not replicas: the driver's owner handles it.
             Wire::Digests(_) => {}
             Wire::Claim => {
                 let election = u64::from(self.config.election_ticks);
@@ -55,7 +55,7 @@ impl Driver {
         }
     }
 
-    /// Says what is refused, if no correct server sends it.
+    /// Whether a message is accepted. Reports one that no correct server sends.
     fn is_taken(&mut self, from: u64, kind: &dyn std::fmt::Debug, admitted: Result<(), Refused>) -> bool {
         if let Err(Refused::Wrong(why)) = admitted {
             self.refusals.note(self.ticks, from, kind, why);
@@ -79,8 +79,8 @@ impl Driver {
             message.msg_type != MessageType::MsgHeartbeat
                 || message.term < self.term()
                 || message.commit <= last,
-            "leader_completeness: server {from} has seen this replica acknowledge entry {}, but the log ends at \
-             {last}: acknowledged data was lost, so this server must not go on under its id",
+            "leader_completeness: server {from} has seen this replica acknowledge entry {}, but the log ends \
+             at {last}: acknowledged data was lost, so this server must not continue under its id",
             message.commit
         );
         if message.msg_type == MessageType::MsgAppendResponse {
@@ -94,7 +94,7 @@ impl Driver {
         }
     }
 
-    /// Like an append, but an acknowledgement of it would say nothing new.
+    /// Handles an append whose acknowledgement would say nothing new.
     fn receive_notice(&mut self, from: u64, message: Message) {
         if message.msg_type != MessageType::MsgAppend || !message.entries.is_empty() {
             let wrong = Err(Refused::Wrong("a notice is an append without entries"));

@@ -1,27 +1,30 @@
-//! Which entries of its leader a replica takes, when too much waits on its server already.
+//! Which entries of its leader a replica accepts when too much waits on its server already.
 
 use raft::eraftpb::{Entry, Message, MessageType};
 
 use super::Driver;
 use crate::unpersisted::bytes_of;
 
-/// Which entries of a leader this replica takes. What it does not take it is sent again, since a leader tries with every
-/// answer to a heartbeat.
+/// Which entries of a leader this replica accepts. It receives the others again, since a leader retries at
+/// every answer to a heartbeat.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Taking {
-    /// All.
+    /// Accepts all entries.
     #[default]
     All,
-    /// Those without commands: they take next to no room, and let what is committed be merged, and a leader take office.
+    /// Accepts entries without commands. They take almost no room, and they let committed entries be merged
+    /// and a new leader take office.
     NoCommands,
-    /// What the leader has inherited from those before it and does not know to be committed, and the entry with which its term
-    /// begins. A leader commits nothing before that one, so whoever refused it could keep all others from what they wait for. A
-    /// quorum has what is committed, so a leader does not depend on who lacks that.
+    /// Accepts what the leader inherited from its predecessors and does not know to be committed, and the
+    /// entry that opens its term. A leader commits nothing before that one, so a server that refused it could
+    /// keep all others from what they wait for. What is committed is on a quorum, so a leader does not depend
+    /// on a server that lacks it.
     Inherited,
 }
 
 impl Taking {
-    /// How many of the entries in a leader's message may be taken, from the first on; `has` says which this log holds already.
+    /// How many entries of a leader's message may be accepted, counted from the first. `has` says which ones
+    /// this log already holds.
     fn how_many(self, message: &Message, has: impl Fn(&Entry) -> bool) -> usize {
         let mut before = message.log_term;
         let may_take = |entry: &&Entry| {
@@ -41,13 +44,14 @@ impl Taking {
 }
 
 impl Driver {
-    /// Says which entries of a leader may be taken from now on.
+    /// Sets which entries of a leader are accepted from now on.
     pub fn take(&mut self, taking: Taking) {
         self.taking = taking;
     }
 
-    /// Leaves the entries in a message for which there is room; `false` if that is none. Then raft-rs must not see it: the leader
-    /// finds out with its next heartbeats how far this log goes, and sends them again.
+    /// Truncates a message to the entries that there is room for; `false` if there is room for none. Then
+    /// raft-rs must not see it: the next heartbeats tell the leader how far this log goes, and it resends the
+    /// entries.
     pub(super) fn takes(&mut self, message: &mut Message) -> bool {
         if message.msg_type != MessageType::MsgAppend || message.entries.is_empty() {
             return true;
@@ -66,8 +70,9 @@ impl Driver {
         takes
     }
 
-    /// A leader whose entries were not taken tries ever more rarely. So it is told, now and then and until some come, when they
-    /// would be taken: by an acknowledgement of what this log has, which is all that raft-rs has words for.
+    /// A leader whose entries are refused retries more and more rarely. So once there is room, a follower
+    /// tells it so every heartbeat until entries arrive, by acknowledging what its log holds: raft-rs knows
+    /// no other message for it.
     pub(super) fn ask_for_more(&mut self) {
         let due = self.ticks.is_multiple_of(self.config.heartbeat_ticks.into());
         let has_room = self.taking == Taking::All && !self.unpersisted.is_full();
@@ -101,7 +106,7 @@ mod tests {
     use crate::batch::{Span, SubBatch, encode_commands, encode_skip};
     use crate::wire::Wire;
 
-    /// Server 1, a follower of server 2, whose disk has room for four entries of commands at a time.
+    /// Server 1, a follower of server 2, with room for four entries of commands on its way to disk.
     struct Follower {
         driver: Driver,
         output: Output,
@@ -118,7 +123,7 @@ mod tests {
             Follower { driver, output: Output::default() }
         }
 
-        /// The leader sends the entry at `index`, which holds commands or a skip.
+        /// Receives the leader's entry at `index`, which holds commands or a skip.
         fn receive(&mut self, index: u64, commands: bool) {
             let (context, data) = if commands {
                 let span = Span { server: 2, incarnation: 1, lane: 0, attempt: 0, first: index, count: 1 };
@@ -142,7 +147,7 @@ mod tests {
             self.driver.turn(&View::default(), &mut NoCommands, &mut self.output);
         }
 
-        /// The disk has finished everything.
+        /// Lets the disk finish everything.
         fn disk_comes_on(&mut self) {
             for write in std::mem::take(&mut self.output.writes) {
                 if let Write::Ready { ready, .. } = write {
@@ -152,7 +157,7 @@ mod tests {
             self.driver.turn(&View::default(), &mut NoCommands, &mut self.output);
         }
 
-        /// Acknowledgements among what is sent within so many ticks.
+        /// Acknowledgements sent within that many ticks.
         fn acknowledgements(&mut self, ticks: usize) -> Vec<u64> {
             self.output.messages.clear();
             for _ in 0..ticks {
@@ -171,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_follower_takes_no_more_than_may_wait_for_its_disk_and_asks_for_the_rest() {
-        // It believes in its leader for as long as the test lasts.
+        // It trusts its leader for the whole test.
         let config = DriverConfig { election_ticks: 50, campaign_ticks: 51..100, ..DriverConfig::small() };
         let mut follower = Follower::of(config);
         (1..=100).for_each(|index| follower.receive(index, true));
@@ -203,7 +208,8 @@ mod tests {
         assert_eq!(follower.driver.last_index(), 2);
     }
 
-    /// Else two servers that wait for different groups could keep each other's leaders from office for ever.
+    /// Otherwise two servers that wait for different groups could keep each other's leaders from office
+    /// forever.
     #[test]
     fn a_server_that_is_behind_takes_what_lets_a_leader_take_office_and_no_more() {
         let commands = |index, term| Entry { index, term, data: vec![7].into(), ..Entry::default() };

@@ -22,7 +22,7 @@ fn feed(end: u64, run: u64) -> Digests {
     digests
 }
 
-/// The last position that both have, after comparing them.
+/// Compares both, and returns the last position that both have.
 fn shared(a: &Digests, b: &Digests) -> u64 {
     let (a, b) = (a.kept(), b.kept());
     assert_eq!(first_difference(&a, &b), None, "equal logs have equal digests");
@@ -37,7 +37,7 @@ fn servers_far_apart_share_a_position() {
     }
 }
 
-/// However far behind a server is: the logs' beginnings are never out of sight.
+/// However far a server lags, the beginnings of the logs can be compared.
 #[test]
 #[cfg_attr(miri, ignore = "takes too long")]
 fn a_server_that_has_only_begun_shares_a_position_with_one_far_ahead() {
@@ -60,7 +60,7 @@ fn how_no_ops_are_grouped_does_not_matter() {
     assert_eq!(long.kept(), short.kept());
 }
 
-/// No-ops that a snapshot does not reach leave no marks in it, and do not change what comes later.
+/// No-ops beyond a snapshot leave no marks in it, and do not change what follows.
 #[test]
 fn digests_go_back_over_no_ops() {
     let mut later = feed(300, 2);
@@ -84,7 +84,7 @@ fn digests_come_back_as_they_were() {
     }
 }
 
-/// As the first version of the format had them: 64 pairs of marks of the log alone.
+/// As format version 1 had them: 64 pairs of marks of the log alone.
 #[test]
 fn digests_of_the_first_version_are_read() {
     let digests = feed(300, 2);

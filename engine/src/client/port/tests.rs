@@ -1,5 +1,5 @@
-//! Several ports on one server that is driven by hand: each command that was taken is executed once, with its own bytes and in
-//! its lane's order, and each token hears of exactly one outcome.
+//! Several ports on one server that is driven by hand. Each accepted command is executed once, with its own
+//! bytes and in its lane's order, and each token gets exactly one outcome.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,11 +20,11 @@ use crate::{Durability, StateMachine};
 const GROUPS: usize = 2;
 const PORTS: usize = 3;
 const COMMAND_BYTES: usize = 66_000;
-/// So few that a few turns without a round are too much.
+/// So few that a few turns without a round exceed it.
 const LANE_COMMANDS: usize = 8;
 const LANE_BYTES: usize = 2 * COMMAND_BYTES;
 
-/// Answers each command with how many were executed before, and a checksum of it.
+/// Answers each command with the number of commands executed before it, and its checksum.
 #[derive(Default)]
 struct Summing {
     executed: u64,
@@ -76,7 +76,7 @@ enum Step {
         is_shared: bool,
     },
     Flush(usize),
-    /// A round of each of the server's threads.
+    /// One round of each of the server's threads.
     Round,
     Collect(usize),
     Sleep(usize),
@@ -103,7 +103,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Bytes that tell the token and the place in it.
+/// Bytes that encode the token and their offset.
 fn command(token: u64, length: usize) -> Vec<u8> {
     (0..length).map(|at| (token.wrapping_mul(167) as usize + at * 13 + at / 251) as u8).collect()
 }
@@ -113,9 +113,9 @@ struct Fixture {
     clock: Arc<ManualClock>,
     now: Duration,
     ports: Vec<Caller>,
-    /// The commands of each lane that were handed over, in order: token and checksum.
+    /// Commands submitted to each lane, in order: token and checksum.
     lanes: Vec<Vec<(u64, u32)>>,
-    /// What each token was told: where it was executed, or nothing for an unknown outcome.
+    /// The outcome of each token: where it was executed, or `None` if unknown.
     told: BTreeMap<u64, Option<(u64, u32)>>,
     refused: Vec<u64>,
     next_token: u64,
@@ -124,11 +124,11 @@ struct Fixture {
 struct Caller {
     port: Port<Summing>,
     woken: Arc<Woken>,
-    /// How often it had been woken when it went to sleep, if it has.
+    /// How often it had been woken when it went to sleep, if it sleeps.
     asleep: Option<u64>,
-    /// Where the last command was executed of which it was told.
+    /// Where the last command with an outcome was executed.
     last: Option<u64>,
-    /// What is not handed over, for each lane: token, length and checksum.
+    /// Staged commands of each lane: token, length and checksum.
     staged: Vec<Vec<(u64, usize, u32)>>,
 }
 
@@ -170,7 +170,7 @@ impl Fixture {
             refused: Vec::new(),
             next_token: 0,
         };
-        // Until both groups have a leader nothing is taken.
+        // Nothing is accepted until both groups have a leader.
         while (0..GROUPS).any(|group| !fixture.machine.standing(group).leads) {
             fixture.round();
         }
@@ -215,7 +215,8 @@ impl Fixture {
         Ok(())
     }
 
-    /// A turn's commands for a lane are taken as a whole, or refused as a whole where there are too many.
+    /// The commands of a turn for a lane are accepted as a whole, or refused as a whole if there are too
+    /// many.
     fn flush(&mut self, port: usize) -> Result<(), TestCaseError> {
         let pending = |lane: &crate::lane::Lane<(u64, u32)>| lane.pending();
         let caller = &mut self.ports[port];

@@ -48,7 +48,7 @@ fn change(config: &mut Config, field: usize, value: u64) {
 
 const FIELDS: usize = 22;
 
-/// A server that runs for a moment: it campaigns, and takes and cuts commands.
+/// Runs a server for a moment: it campaigns, and accepts and cuts commands.
 fn run(config: &Config) {
     let environment = Environment {
         boot: 1,
@@ -90,7 +90,7 @@ proptest! {
     }
 }
 
-/// The ends of all ranges by themselves, and all greatest and all least values together.
+/// Both ends of each range on its own, then all greatest and all least values together.
 #[test]
 fn the_ends_of_every_range_start_and_what_is_beyond_is_named() {
     let ranges = config().ranges();

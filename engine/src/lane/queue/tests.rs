@@ -1,4 +1,5 @@
-//! Whatever callers push and whatever is taken in between: nothing is lost, doubled or overtaken, and the counters know it.
+//! However callers push and whatever is taken in between, no command is lost, duplicated or overtaken, and
+//! the counters are right.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::AtomicBool;
@@ -18,7 +19,7 @@ const ORIGIN: Origin = Origin { server: 3, incarnation: 5, lane: 2 };
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// Commands of these lengths, of one caller.
+    /// One caller's commands, of these lengths.
     Push {
         lengths: Vec<usize>,
         piece_bytes: usize,
@@ -26,8 +27,8 @@ enum Step {
     Take(usize),
 }
 
-/// Lengths at which something changes: a lone command, a full entry, a run that is moved rather than copied, one more byte for
-/// the length.
+/// Lengths at which something changes: a lone command, a full entry, a run that is moved rather than copied,
+/// another byte for the length.
 fn length() -> impl Strategy<Value = usize> {
     let edge = prop::sample::select(vec![1_usize, 127, 1 << 10, 4 << 10, 16 << 10, 32 << 10, 64 << 10]);
     prop_oneof![
@@ -51,12 +52,12 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Bytes that tell a command's number and the place in it.
+/// Bytes that encode a command's number and their offset.
 fn command(number: u64, length: usize) -> Vec<u8> {
     (0..length).map(|at| (number.wrapping_mul(167) as usize + at * 13 + at / 251) as u8).collect()
 }
 
-/// As a port makes them of commands in a turn.
+/// Pieces as a port would make them from the commands of a turn.
 fn pieces(commands: impl Iterator<Item = Vec<u8>>, piece_bytes: usize) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
     for command in commands {
@@ -87,7 +88,7 @@ struct Checked {
     queue: LaneQueue,
     /// Lengths of the commands that wait.
     waiting: VecDeque<usize>,
-    /// The number of the first that waits.
+    /// Number of the first command that waits.
     next: u64,
 }
 
@@ -165,7 +166,7 @@ proptest! {
             }
             checked.check_counters()?;
         }
-        // What is sealed comes first, and then what is not.
+        // Sealed commands come first, then the others.
         checked.take(usize::MAX)?;
         checked.take(usize::MAX)?;
         prop_assert!(checked.waiting.is_empty(), "{} commands stay behind", checked.waiting.len());
@@ -182,7 +183,7 @@ impl Sink<u64> for Heard {
     }
 }
 
-/// Callers on threads of their own, and one that takes and executes meanwhile.
+/// Several callers on their own threads, and one thread that takes and executes meanwhile.
 #[test]
 fn callers_on_many_threads_each_find_all_of_theirs_in_order() {
     const CALLERS: u64 = 4;

@@ -107,7 +107,7 @@ impl World {
                 self.met.insert((here, there), life);
                 Ok(true)
             }
-            Err(Refusal::Store(why)) if why.contains("cannot note") => {
+            Err(Refusal::Store(why)) if why.contains("cannot record") => {
                 self.coverage.count("peer not noted");
                 Ok(false)
             }

@@ -7,7 +7,7 @@ use super::*;
 use crate::batch::{encode_commands, encode_skip};
 use crate::wire::Wire;
 
-/// A replica of server 1 among three.
+/// Replica of server 1 of three.
 struct Replica {
     driver: Driver,
     output: Output,
@@ -33,7 +33,7 @@ impl Replica {
         self.turn();
     }
 
-    /// Follows server 2, with three entries of which two are committed.
+    /// A follower of server 2 with three entries, two of them committed.
     fn following() -> Self {
         let mut replica = Replica::new();
         replica.receive(Message {
@@ -85,7 +85,7 @@ fn batch(server: u64, incarnation: u64, body: &[u8], count: u32) -> SubBatch {
     SubBatch { span, lone: false, body: Bytes::copy_from_slice(body) }
 }
 
-/// An append of entry 4 that replaces nothing.
+/// Appends entry 4 and replaces nothing.
 fn append(change: impl FnOnce(&mut Entry)) -> Message {
     let mut entry = entries(4, 1).remove(0);
     change(&mut entry);
@@ -101,7 +101,7 @@ fn question(length: usize) -> Message {
     Message { term: 0, entries: vec![entry].into(), ..from_leader(MessageType::MsgReadIndex) }
 }
 
-/// Each ended the server, now or when it was executed, or would have changed what it must not change.
+/// Each of these would end the server, at once or upon execution, or change what must not change.
 fn wrong() -> Vec<(&'static str, Message)> {
     use MessageType::*;
     let mut all = vec![
@@ -188,14 +188,14 @@ fn what_no_correct_server_sends_changes_nothing_and_ends_nobody() {
         for (what, message) in wrong() {
             let mut replica = make();
             let before = replica.standing();
-            // In the replica's own term: earlier ones are looked at less.
+            // In the replica's own term: messages of earlier terms are checked less.
             let message = if message.term == 1 { Message { term: before.0, ..message } } else { message };
             let kind = message.msg_type;
             replica.receive(message);
             assert_eq!(replica.standing(), before, "{what} ({kind:?})");
         }
     }
-    // An empty replica may take note of a message's term.
+    // An empty replica may note a message's term.
     wrong().into_iter().for_each(|(_, message)| Replica::new().receive(message));
 }
 
@@ -206,7 +206,7 @@ fn what_a_correct_leader_sends_is_taken() {
     assert_eq!(replica.driver.last_index(), 4);
     replica.receive(Message { commit: 4, ..from_leader(MessageType::MsgHeartbeat) });
     assert_eq!(replica.driver.commit(), 4);
-    // Commands of an earlier life of this server may still be under way.
+    // Commands of an earlier life of this server may still be in flight.
     let earlier = append_commands(batch(1, 1, b"\x01x", 1));
     let mut entry = earlier.entries[0].clone();
     (entry.index, (entry.context, entry.data)) = (5, encode_commands(10, &[batch(1, 1, b"\x01x", 1)]));
@@ -243,7 +243,7 @@ fn a_term_has_one_leader() {
 #[test]
 fn a_vote_that_nobody_asked_for_makes_no_leader() {
     let mut replica = Replica::following();
-    // Entry 4 is appended, and not durable.
+    // Entry 4 is appended but not durable.
     replica.driver.receive(2, Wire::Raft(Box::new(append(|_| {}))));
     replica.driver.turn(&View::default(), &mut NoCommands, &mut replica.output);
     while replica.driver.role() != StateRole::Candidate {
