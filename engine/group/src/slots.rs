@@ -9,14 +9,14 @@ use crate::planted::{self, Bug};
 /// last place remains.
 #[derive(Debug, Default)]
 pub struct SlotIndex {
-    /// Last place filled at or below `floor_index`.
-    floor_place: u64,
-    floor_index: u64,
-    /// Place of the entry at `floor_index`, as far as it is known: a snapshot says only which places are
+    /// Last place filled at or below `merged_index`.
+    merged_place: u64,
+    merged_index: u64,
+    /// Place of the entry at `merged_index`, as far as it is known: a snapshot says only which places are
     /// filled by then. Committed entries after it fill later places. Entries of a deposed leader, which will
     /// be replaced, may not.
     least_place: u64,
-    marks: VecDeque<Mark>,
+    filled: VecDeque<FilledSlot>,
     commands: usize,
     bytes: u64,
     merged_commands: u64,
@@ -24,7 +24,7 @@ pub struct SlotIndex {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Mark {
+struct FilledSlot {
     index: u64,
     place: u64,
     commands: bool,
@@ -43,12 +43,12 @@ impl SlotIndex {
             EntryFill::Commands { place } => (place, true),
             EntryFill::Skip { place } => (place, false),
         };
-        let before = self.marks.back().map_or(self.least_place, |mark| mark.place);
+        let before = self.filled.back().map_or(self.least_place, |slot| slot.place);
         assert!(
             place > before,
             "position_bijection: entry {index} fills place {place}, but the log has filled {before} already"
         );
-        self.marks.push_back(Mark { index, place, commands, bytes });
+        self.filled.push_back(FilledSlot { index, place, commands, bytes });
         self.bytes += bytes;
         self.commands += usize::from(commands);
         if commands || planted::is(Bug::SkipsRaiseLevel) {
@@ -60,38 +60,38 @@ impl SlotIndex {
     /// snapshot's round, and of those before it. Known entries above `index` stay.
     pub fn begin_above(&mut self, index: u64, place: u64) {
         self.merged(index);
-        (self.floor_index, self.floor_place) = (index, self.floor_place.max(place));
+        (self.merged_index, self.merged_place) = (index, self.merged_place.max(place));
     }
 
     /// Drops all entries. The empty log begins above `index`; see [`begin_above`](Self::begin_above).
     pub fn reset(&mut self, index: u64, place: u64) {
-        self.marks.clear();
+        self.filled.clear();
         (self.commands, self.bytes) = (0, 0);
-        (self.floor_index, self.floor_place, self.least_place) = (index, place, 0);
+        (self.merged_index, self.merged_place, self.least_place) = (index, place, 0);
     }
 
     /// Forgets the entries from `index` on.
     fn truncate_from(&mut self, index: u64) {
-        while let Some(mark) = self.marks.pop_back_if(|mark| mark.index >= index) {
-            self.commands -= usize::from(mark.commands);
-            self.bytes -= mark.bytes;
+        while let Some(slot) = self.filled.pop_back_if(|slot| slot.index >= index) {
+            self.commands -= usize::from(slot.commands);
+            self.bytes -= slot.bytes;
         }
         assert!(
-            index > self.floor_index,
+            index > self.merged_index,
             "leader_completeness: entry {index} would replace one that the merge has passed"
         );
     }
 
     /// Forgets the entries up to `index`, which the merge has passed.
     pub fn merged(&mut self, index: u64) {
-        while let Some(mark) = self.marks.pop_front_if(|mark| mark.index <= index) {
-            self.commands -= usize::from(mark.commands);
-            self.bytes -= mark.bytes;
-            self.merged_commands += u64::from(mark.commands);
-            self.floor_place = self.floor_place.max(mark.place);
-            self.least_place = mark.place;
+        while let Some(slot) = self.filled.pop_front_if(|slot| slot.index <= index) {
+            self.commands -= usize::from(slot.commands);
+            self.bytes -= slot.bytes;
+            self.merged_commands += u64::from(slot.commands);
+            self.merged_place = self.merged_place.max(slot.place);
+            self.least_place = slot.place;
         }
-        self.floor_index = self.floor_index.max(index);
+        self.merged_index = self.merged_index.max(index);
     }
 
     /// Highest place of a command that the log has held, including replaced ones.
@@ -101,20 +101,20 @@ impl SlotIndex {
 
     /// Last place that the log fills; 0 for none.
     pub fn last_place(&self) -> u64 {
-        self.marks.back().map_or(self.floor_place, |mark| mark.place.max(self.floor_place))
+        self.filled.back().map_or(self.merged_place, |slot| slot.place.max(self.merged_place))
     }
 
     /// Last place filled at or below `index`. For an index that the merge has passed, this is the merge's
     /// place: later than requested, so a read waits no less than it must.
     pub fn place_at(&self, index: u64) -> u64 {
-        let at = self.marks.partition_point(|mark| mark.index <= index);
-        at.checked_sub(1).map_or(self.floor_place, |last| self.marks[last].place)
+        let at = self.filled.partition_point(|slot| slot.index <= index);
+        at.checked_sub(1).map_or(self.merged_place, |last| self.filled[last].place)
     }
 
     /// Place that entries after `index` must exceed, as far as it is known; see [`append`](Self::append).
     pub fn place_before(&self, index: u64) -> u64 {
-        let at = self.marks.partition_point(|mark| mark.index <= index);
-        at.checked_sub(1).map_or(self.least_place, |last| self.marks[last].place)
+        let at = self.filled.partition_point(|slot| slot.index <= index);
+        at.checked_sub(1).map_or(self.least_place, |last| self.filled[last].place)
     }
 
     /// Number of entries with commands that the merge has not passed.
@@ -130,8 +130,8 @@ impl SlotIndex {
     /// Index that the merge has to pass until only this many entries with commands remain; 0 if there are no
     /// more already.
     pub fn index_leaving(&self, entries: usize) -> u64 {
-        let mut newest_first = self.marks.iter().rev().filter(|mark| mark.commands);
-        newest_first.nth(entries).map_or(0, |mark| mark.index)
+        let mut newest_first = self.filled.iter().rev().filter(|slot| slot.commands);
+        newest_first.nth(entries).map_or(0, |slot| slot.index)
     }
 
     /// Number of entries with commands that the merge has passed since this process started.
@@ -141,8 +141,8 @@ impl SlotIndex {
 
     /// Number of unmerged entries with commands up to `index`.
     pub fn unmerged_commands_through(&self, index: u64) -> usize {
-        let later = self.marks.iter().rev().take_while(|mark| mark.index > index);
-        self.commands - later.filter(|mark| mark.commands).count()
+        let later = self.filled.iter().rev().take_while(|slot| slot.index > index);
+        self.commands - later.filter(|slot| slot.commands).count()
     }
 }
 
