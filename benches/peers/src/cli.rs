@@ -5,7 +5,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::measure::measure;
 use crate::node::{self, NodeArgs};
-use crate::report::{self, Outcome};
+use crate::report::{self, PeerOutcome};
 use crate::sweep::sweep;
 use crate::work::{Peer, PeerWork};
 
@@ -129,7 +129,7 @@ impl AllArgs {
     }
 }
 
-fn print(outcomes: &[Outcome]) {
+fn print(outcomes: &[PeerOutcome]) {
     print!("{}", report::text(outcomes));
 }
 

@@ -11,7 +11,7 @@ use rustix::fs::statfs;
 use crate::control::{Event, Order};
 use crate::launch::Replicas;
 use crate::peers::etcd;
-use crate::report::{Outcome, PeerReport};
+use crate::report::{PeerOutcome, PeerReport};
 use crate::versions;
 use crate::window::{Loaded, PATIENCE};
 use crate::work::{Durability, Peer, PeerWork};
@@ -27,7 +27,7 @@ const TMPFS: i64 = 0x0102_1994;
 ///
 /// # Errors
 /// When it does not start, stops, loses or reorders commands, or its replicas do not agree at the end.
-pub fn measure(peer: Peer, work: &PeerWork) -> Result<Outcome> {
+pub fn measure(peer: Peer, work: &PeerWork) -> Result<PeerOutcome> {
     if work.durability == Durability::Fsync && is_in_memory(&work.dir)? {
         bail!(
             "{} is in memory, where fsync means nothing: choose a directory with --dir",
@@ -38,7 +38,7 @@ pub fn measure(peer: Peer, work: &PeerWork) -> Result<Outcome> {
         return etcd::measure(work);
     }
     let report = measure_crate(peer, work).with_context(|| work.command_line(peer))?;
-    Ok(Outcome::Measured(report))
+    Ok(PeerOutcome::Measured(report))
 }
 
 fn measure_crate(peer: Peer, work: &PeerWork) -> Result<PeerReport> {

@@ -38,7 +38,7 @@ pub struct PeerReport {
 /// A run, or why there was none.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
-pub enum Outcome {
+pub enum PeerOutcome {
     /// It was measured.
     Measured(PeerReport),
     /// It cannot be measured here.
@@ -81,7 +81,7 @@ impl PeerReport {
 }
 
 /// A table of all runs that were measured, and the reasons of those that were not.
-pub fn text(outcomes: &[Outcome]) -> String {
+pub fn text(outcomes: &[PeerOutcome]) -> String {
     let columns = [
         "peer",
         "version",
@@ -101,8 +101,10 @@ pub fn text(outcomes: &[Outcome]) -> String {
     let mut reasons = Vec::new();
     for outcome in outcomes {
         match outcome {
-            Outcome::Measured(report) => table.row(cells(report)),
-            Outcome::Skipped { peer, skipped } => reasons.push(format!("{peer} was skipped: {skipped}\n")),
+            PeerOutcome::Measured(report) => table.row(cells(report)),
+            PeerOutcome::Skipped { peer, skipped } => {
+                reasons.push(format!("{peer} was skipped: {skipped}\n"));
+            }
         }
     }
     reasons.dedup();
@@ -135,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_reason_is_given_once() {
-        let skipped = Outcome::Skipped { peer: Peer::Etcd, skipped: "there is none".to_owned() };
+        let skipped = PeerOutcome::Skipped { peer: Peer::Etcd, skipped: "there is none".to_owned() };
         let text = text(&[skipped.clone(), skipped]);
         assert_eq!(text.lines().skip(2).collect::<Vec<_>>(), ["etcd was skipped: there is none"]);
     }

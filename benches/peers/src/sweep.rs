@@ -1,7 +1,7 @@
 //! All peers, on all kinds of work.
 
 use crate::measure::measure;
-use crate::report::Outcome;
+use crate::report::PeerOutcome;
 use crate::work::{Durability, Peer, PeerWork};
 
 /// An append, and a write of a value.
@@ -12,7 +12,7 @@ const DURABILITIES: [Durability; 2] = [Durability::Memory, Durability::Fsync];
 /// the machine does hits all alike. A peer that fails does not end the rest: its reason stands in its place.
 ///
 /// `watch` is told of each run before it begins.
-pub fn sweep(work: &PeerWork, mut watch: impl FnMut(&str)) -> (Vec<Outcome>, Vec<anyhow::Error>) {
+pub fn sweep(work: &PeerWork, mut watch: impl FnMut(&str)) -> (Vec<PeerOutcome>, Vec<anyhow::Error>) {
     let (mut outcomes, mut failures) = (Vec::new(), Vec::new());
     for payload in PAYLOADS {
         for durability in DURABILITIES {

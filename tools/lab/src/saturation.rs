@@ -10,7 +10,7 @@ const KEEPS_UP: f64 = 0.95;
 
 /// One measurement.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Sample {
+pub(super) struct SweepSample {
     pub setting: String,
     /// From 1.
     pub round: usize,
@@ -59,7 +59,7 @@ impl Point {
 
 impl Curve {
     /// From the samples of a setting.
-    pub fn of<'a>(samples: impl Iterator<Item = &'a Sample>) -> Curve {
+    pub fn of<'a>(samples: impl Iterator<Item = &'a SweepSample>) -> Curve {
         let mut rounds: Vec<Vec<Point>> = Vec::new();
         for sample in samples {
             rounds.resize(rounds.len().max(sample.round), Vec::new());

@@ -33,7 +33,7 @@ use niagara_load::append::{
 use super::figure::SeriesKind;
 use super::load::LOAD;
 use super::run::ExperimentRun;
-use super::saturation::{Curve, Sample};
+use super::saturation::{Curve, SweepSample};
 use crate::awake::Awake;
 use crate::median::median;
 
@@ -113,7 +113,7 @@ impl Sweep {
             for (setting, session) in settings.iter().zip(&mut sessions) {
                 let report = measure(run, session, Demand::Rate { per_second })?;
                 let (setting, requested) = (setting.name.clone(), per_second as f64);
-                samples.push(Sample { setting, round, requested, report });
+                samples.push(SweepSample { setting, round, requested, report });
             }
         }
         run.raw("samples", &samples)?;

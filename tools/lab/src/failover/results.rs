@@ -4,7 +4,7 @@ use niagara_load::Failure;
 use niagara_measure::{Cell, ResultTable};
 
 use super::scenario::{Fault, Scenario};
-use super::trial::{Outcome, RATE, STEP_MS};
+use super::trial::{RATE, STEP_MS, TrialOutcome};
 use crate::figure::{Axis, Figure, Mark, SeriesKind};
 use crate::run::ExperimentRun;
 
@@ -14,18 +14,18 @@ const SHOWN: (f64, f64) = (-0.5, 2.0);
 /// All outcomes, by scenario.
 #[derive(Default)]
 pub(super) struct Results {
-    all: Vec<(Scenario, Vec<Outcome>)>,
+    all: Vec<(Scenario, Vec<TrialOutcome>)>,
 }
 
 impl Results {
-    pub fn add(&mut self, scenario: &Scenario, outcome: Outcome) {
+    pub fn add(&mut self, scenario: &Scenario, outcome: TrialOutcome) {
         match self.all.iter_mut().find(|(known, _)| known == scenario) {
             Some((_, outcomes)) => outcomes.push(outcome),
             None => self.all.push((*scenario, vec![outcome])),
         }
     }
 
-    fn mains(&self) -> impl Iterator<Item = &(Scenario, Vec<Outcome>)> {
+    fn mains(&self) -> impl Iterator<Item = &(Scenario, Vec<TrialOutcome>)> {
         self.all.iter().filter(|(scenario, _)| scenario.is_main())
     }
 
@@ -79,7 +79,7 @@ impl Results {
         name: &str,
         title: &str,
         y: &str,
-        points: impl Fn(&Outcome) -> &Vec<(f64, f64)>,
+        points: impl Fn(&TrialOutcome) -> &Vec<(f64, f64)>,
     ) -> Figure {
         let mut figure = Figure::new(name, title, Axis::linear("seconds from the fault"), Axis::linear(y));
         figure.subtitle = format!(
@@ -87,7 +87,7 @@ impl Results {
         );
         figure.marks.push(Mark { at: 0.0, label: "kill -9".into() });
         for (scenario, outcomes) in self.mains() {
-            let mut by_pause: Vec<&Outcome> = outcomes.iter().collect();
+            let mut by_pause: Vec<&TrialOutcome> = outcomes.iter().collect();
             by_pause.sort_by(|one, other| one.pause_ms.total_cmp(&other.pause_ms));
             if let Some(outcome) = by_pause.get((by_pause.len() - 1) / 2) {
                 let shown = points(outcome).iter().copied();
@@ -135,7 +135,7 @@ impl Results {
     }
 }
 
-fn sorted(outcomes: &[Outcome], of: impl Fn(&Outcome) -> f64) -> Vec<f64> {
+fn sorted(outcomes: &[TrialOutcome], of: impl Fn(&TrialOutcome) -> f64) -> Vec<f64> {
     let mut values: Vec<f64> = outcomes.iter().map(of).collect();
     values.sort_by(f64::total_cmp);
     values
@@ -149,7 +149,7 @@ fn greatest(sorted: &[f64]) -> f64 {
     sorted.last().copied().unwrap_or(f64::NAN)
 }
 
-fn errors(outcomes: &[Outcome]) -> String {
+fn errors(outcomes: &[TrialOutcome]) -> String {
     let mut sums = std::collections::BTreeMap::<&str, u64>::new();
     for (kind, count) in outcomes.iter().flat_map(|outcome| &outcome.errors) {
         *sums.entry(kind).or_default() += count;

@@ -29,7 +29,7 @@ const CONNECTIONS: u32 = 640;
 
 /// What one fault has cost.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Outcome {
+pub(super) struct TrialOutcome {
     /// The longest time without a completed write, if the fault falls into it or comes before it.
     pub pause_ms: f64,
     /// From the fault until all writes that were due have been answered, or are as late as before it.
@@ -51,7 +51,7 @@ pub(super) fn trial(
     network: &Namespaces,
     cluster: &mut LabCluster,
     scenario: &Scenario,
-) -> Result<Outcome, Failure> {
+) -> Result<TrialOutcome, Failure> {
     let (addresses, rate) = (scenario.survivors(cluster), RATE.to_string());
     let (connections, step) = (CONNECTIONS.to_string(), STEP_MS.to_string());
     let (warm_up, seconds) = (WARM_UP.to_string(), SECONDS.to_string());
@@ -74,12 +74,12 @@ pub(super) fn trial(
     let report: LoadReport = generator.finish(run)?;
     cluster.await_leaders(run)?;
     cluster.await_agreement(run)?;
-    Ok(Outcome::of(&report, (struck as f64 - report.begun_unix_ms as f64) / 1000.0))
+    Ok(TrialOutcome::of(&report, (struck as f64 - report.begun_unix_ms as f64) / 1000.0))
 }
 
-impl Outcome {
+impl TrialOutcome {
     /// Of a run with a fault so many seconds after its window began.
-    fn of(report: &LoadReport, fault: f64) -> Outcome {
+    fn of(report: &LoadReport, fault: f64) -> TrialOutcome {
         let step = STEP_MS as f64 / 1000.0;
         let after: Vec<&Interval> =
             report.timeline.iter().filter(|interval| interval.at_seconds + step > fault).collect();
@@ -91,7 +91,7 @@ impl Outcome {
         };
         let at = |interval: &Interval| interval.at_seconds - fault;
         let timeline = report.timeline.iter();
-        Outcome {
+        TrialOutcome {
             pause_ms: 1000.0 * step * longest_silence(&after) as f64,
             caught_up_ms: caught_up(report, fault, step).map(|seconds| 1000.0 * seconds),
             worst_ms: after.iter().map(|interval| interval.max_ms).fold(0.0, f64::max),
@@ -157,11 +157,11 @@ mod tests {
 
     #[test]
     fn a_pause_is_as_long_as_nothing_is_completed() {
-        let outcome = Outcome::of(&report(50, 30), 1.0);
+        let outcome = TrialOutcome::of(&report(50, 30), 1.0);
         assert_eq!(outcome.pause_ms.round(), 600.0);
         assert_eq!(outcome.caught_up_ms.map(f64::round), Some(620.0));
-        assert_eq!(Outcome::of(&report(50, 0), 1.0).caught_up_ms, Some(0.0));
-        let never = Outcome::of(&report(50, 1000), 1.0);
+        assert_eq!(TrialOutcome::of(&report(50, 0), 1.0).caught_up_ms, Some(0.0));
+        let never = TrialOutcome::of(&report(50, 1000), 1.0);
         assert_eq!((never.pause_ms.round(), never.caught_up_ms), (3000.0, None));
     }
 }

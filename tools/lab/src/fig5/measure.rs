@@ -9,7 +9,7 @@ use niagara_load::unix_ms;
 use niagara_namespaces::{Namespaces, Subnet};
 use serde::Serialize;
 
-use super::setting::{KEY_BYTES, Setting, VALUE_BYTES, Work};
+use super::setting::{KEY_BYTES, LinkWork, Setting, VALUE_BYTES};
 use crate::cluster::LabCluster;
 use crate::load::Generator;
 use crate::run::ExperimentRun;
@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_millis(200);
 
 /// What a measurement has come to.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Measured {
+pub(super) struct LinkMeasurement {
     pub per_second: f64,
     pub p50_ms: f64,
     pub p99_ms: f64,
@@ -37,7 +37,7 @@ pub(super) struct Measured {
 }
 
 /// What has been used until a moment.
-struct Sample {
+struct UplinkSample {
     unix_ms: u64,
     sent: BTreeMap<(u64, Subnet), u64>,
     server_cpu: f64,
@@ -50,12 +50,12 @@ pub(super) fn measure(
     network: &Namespaces,
     cluster: &LabCluster,
     setting: &Setting,
-    work: Work,
+    work: LinkWork,
     timing: Timing,
     connections: u32,
-) -> Result<Measured, Failure> {
+) -> Result<LinkMeasurement, Failure> {
     let addresses = setting.addresses(cluster);
-    if work == Work::Reads {
+    if work == LinkWork::Reads {
         let fill = words(&addresses, work, Timing::SHORTEST, connections);
         let fill: Vec<&str> = fill.iter().map(String::as_str).chain(["--fill"]).collect();
         let _: LoadReport = Generator::start(run, network, &fill)?.finish(run)?;
@@ -67,13 +67,13 @@ pub(super) fn measure(
     while !generator.has_ended()? {
         // The generator may end between the two looks.
         if let Ok(usage) = Usage::of(generator.process()) {
-            samples.push(Sample::take(cluster, setting, usage.cpu_seconds)?);
+            samples.push(UplinkSample::take(cluster, setting, usage.cpu_seconds)?);
         }
         run.sleep(LOOK)?;
     }
     let report: LoadReport = generator.finish(run)?;
     let end = report.begun_unix_ms + (1000.0 * report.seconds) as u64;
-    let within = |sample: &&Sample| (report.begun_unix_ms..=end).contains(&sample.unix_ms);
+    let within = |sample: &&UplinkSample| (report.begun_unix_ms..=end).contains(&sample.unix_ms);
     let first = samples.iter().find(within);
     let (Some(first), Some(last)) = (first, samples.iter().rev().find(within)) else {
         return Err(Failure::new("the load generator's window went by unseen: is the machine overloaded?"));
@@ -81,8 +81,8 @@ pub(super) fn measure(
     Ok(summary(&report, first, last))
 }
 
-fn words(addresses: &str, work: Work, timing: Timing, connections: u32) -> Vec<String> {
-    let reads = if work == Work::Reads { "1" } else { "0" };
+fn words(addresses: &str, work: LinkWork, timing: Timing, connections: u32) -> Vec<String> {
+    let reads = if work == LinkWork::Reads { "1" } else { "0" };
     [
         ("--http", addresses.to_owned()),
         ("--reads", reads.into()),
@@ -100,12 +100,12 @@ fn words(addresses: &str, work: Work, timing: Timing, connections: u32) -> Vec<S
     })
 }
 
-fn summary(report: &LoadReport, first: &Sample, last: &Sample) -> Measured {
+fn summary(report: &LoadReport, first: &UplinkSample, last: &UplinkSample) -> LinkMeasurement {
     let seconds = (last.unix_ms.saturating_sub(first.unix_ms) as f64 / 1000.0).max(0.001);
     let rate = |(uplink, sent): (&(u64, Subnet), &u64)| {
         (*uplink, 8.0 * sent.saturating_sub(first.sent[uplink]) as f64 / seconds)
     };
-    Measured {
+    LinkMeasurement {
         per_second: report.per_second,
         p50_ms: report.latency_ms.p50,
         p99_ms: report.latency_ms.p99,
@@ -116,8 +116,8 @@ fn summary(report: &LoadReport, first: &Sample, last: &Sample) -> Measured {
     }
 }
 
-impl Sample {
-    fn take(cluster: &LabCluster, setting: &Setting, client_cpu: f64) -> Result<Sample, Failure> {
+impl UplinkSample {
+    fn take(cluster: &LabCluster, setting: &Setting, client_cpu: f64) -> Result<UplinkSample, Failure> {
         let (mut sent, mut server_cpu) = (BTreeMap::new(), 0.0);
         for server in cluster.servers() {
             let process = cluster.process(server)?;
@@ -127,6 +127,6 @@ impl Sample {
                 sent.insert((server, link), devices.get(&link.device()).copied().unwrap_or(0));
             }
         }
-        Ok(Sample { unix_ms: unix_ms(), sent, server_cpu, client_cpu })
+        Ok(UplinkSample { unix_ms: unix_ms(), sent, server_cpu, client_cpu })
     }
 }

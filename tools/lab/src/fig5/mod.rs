@@ -18,11 +18,11 @@ mod setting;
 
 use std::sync::Arc;
 
-use measure::{Measured, measure};
+use measure::{LinkMeasurement, measure};
 use niagara_load::Failure;
 use niagara_namespaces::Namespaces;
 use results::Results;
-use setting::{SETTINGS, Work};
+use setting::{LinkWork, SETTINGS};
 
 use super::run::ExperimentRun;
 use crate::timing::Timing;
@@ -42,7 +42,7 @@ pub(super) fn conduct(run: &mut ExperimentRun) -> Result<(), Failure> {
     let network = Arc::new(Namespaces::create_with_clients_on_links(setting::SERVERS, LINKS)?);
     let rounds: usize = run.either(2, 5);
     let timing = run.either(Timing { warm_up: 1.0, seconds: 3.0 }, Timing { warm_up: 2.0, seconds: 8.0 });
-    run.steps(rounds * SETTINGS.len() * Work::ALL.len());
+    run.steps(rounds * SETTINGS.len() * LinkWork::ALL.len());
     let mbit = match (run.particulars.link_mbit, run.particulars.paper_links) {
         (Some(mbit), _) => mbit,
         (None, true) => PAPER_MBIT,
@@ -58,7 +58,7 @@ pub(super) fn conduct(run: &mut ExperimentRun) -> Result<(), Failure> {
     for round in 1..=rounds {
         for setting in &SETTINGS {
             let cluster = setting.start(run, &network)?;
-            for work in Work::ALL {
+            for work in LinkWork::ALL {
                 run.step(format!("round {round} of {rounds}: {}, {}", setting.name, work.name()))?;
                 let measured = measure(run, &network, &cluster, setting, work, timing, CONNECTIONS)?;
                 run.raw(&format!("{}-{}-{round}", setting.file, work.file()), &measured)?;
@@ -81,17 +81,17 @@ fn throttle(network: &Namespaces, mbit: u32) -> Result<(), Failure> {
 /// The rate of a link at which four of them use a third of what the processors can write, and a half of what they can read:
 /// processors are then not what limits. In megabits per second.
 fn calibrate(run: &mut ExperimentRun, network: &Arc<Namespaces>, timing: Timing) -> Result<u32, Failure> {
-    run.steps(Work::ALL.len());
+    run.steps(LinkWork::ALL.len());
     let setting = setting::all_links();
     let cluster = setting.start(run, network)?;
     let mut mbits = Vec::new();
-    for work in Work::ALL {
+    for work in LinkWork::ALL {
         run.step(format!("calibration: {} without throttled links", work.name()))?;
         let measured = measure(run, network, &cluster, setting, work, timing, CONNECTIONS)?;
         run.raw(&format!("calibration-{}", work.file()), &measured)?;
         let share = match work {
-            Work::Writes => 1.0 / 3.0,
-            Work::Reads => 1.0 / 2.0,
+            LinkWork::Writes => 1.0 / 3.0,
+            LinkWork::Reads => 1.0 / 2.0,
         };
         // What one megabit per second and link would allow.
         mbits.push(share * measured.per_second / setting.predicted(work, 1.0));
@@ -113,7 +113,7 @@ fn try_connections(
     run: &mut ExperimentRun,
     network: &Arc<Namespaces>,
     timing: Timing,
-) -> Result<Vec<(u32, Measured)>, Failure> {
+) -> Result<Vec<(u32, LinkMeasurement)>, Failure> {
     let tried =
         [CONNECTIONS / 16, CONNECTIONS / 8, CONNECTIONS / 4, CONNECTIONS / 2, CONNECTIONS, CONNECTIONS * 2];
     run.steps(tried.len());
@@ -122,7 +122,10 @@ fn try_connections(
     let mut all = Vec::new();
     for connections in tried {
         run.step(format!("{connections} connections"))?;
-        all.push((connections, measure(run, network, &cluster, setting, Work::Writes, timing, connections)?));
+        all.push((
+            connections,
+            measure(run, network, &cluster, setting, LinkWork::Writes, timing, connections)?,
+        ));
     }
     Ok(all)
 }

@@ -3,8 +3,8 @@
 use niagara_load::Failure;
 use niagara_measure::{Cell, ResultTable};
 
-use super::measure::Measured;
-use super::setting::{Curve, SETTINGS, Setting, Work};
+use super::measure::LinkMeasurement;
+use super::setting::{Curve, LinkWork, SETTINGS, Setting};
 use super::{CONNECTIONS, LINKS};
 use crate::figure::{Axis, Figure, SeriesKind};
 use crate::run::ExperimentRun;
@@ -22,7 +22,7 @@ const SAME_WITHIN: f64 = 0.03;
 pub(super) struct Results {
     mbit: u32,
     timing: Timing,
-    all: Vec<(&'static str, Work, Measured)>,
+    all: Vec<(&'static str, LinkWork, LinkMeasurement)>,
 }
 
 impl Results {
@@ -30,12 +30,12 @@ impl Results {
         Results { mbit, timing, all: Vec::new() }
     }
 
-    pub fn add(&mut self, setting: &Setting, work: Work, measured: Measured) {
+    pub fn add(&mut self, setting: &Setting, work: LinkWork, measured: LinkMeasurement) {
         self.all.push((setting.name, work, measured));
     }
 
     /// The median over the rounds of something.
-    fn median(&self, setting: &Setting, work: Work, of: impl Fn(&Measured) -> f64) -> f64 {
+    fn median(&self, setting: &Setting, work: LinkWork, of: impl Fn(&LinkMeasurement) -> f64) -> f64 {
         let rounds = self.all.iter().filter(|(name, its, _)| (*name, *its) == (setting.name, work));
         let mut values: Vec<f64> = rounds.map(|(_, _, measured)| of(measured)).collect();
         values.sort_by(f64::total_cmp);
@@ -45,12 +45,12 @@ impl Results {
         }
     }
 
-    fn per_second(&self, setting: &Setting, work: Work) -> f64 {
+    fn per_second(&self, setting: &Setting, work: LinkWork) -> f64 {
         self.median(setting, work, |measured| measured.per_second)
     }
 
     pub fn report(&self, run: &mut ExperimentRun) -> Result<(), Failure> {
-        for work in [Work::Writes, Work::Reads] {
+        for work in [LinkWork::Writes, LinkWork::Reads] {
             run.table(self.table(work))?;
             run.figure(&self.absolute(work))?;
         }
@@ -62,7 +62,7 @@ impl Results {
     }
 
     /// A row for each setting.
-    fn table(&self, work: Work) -> ResultTable {
+    fn table(&self, work: LinkWork) -> ResultTable {
         let mut table = ResultTable::new(
             &format!("fig5-{}", work.file()),
             &format!("{} of 2-KiB values, links of {} Mbit/s", capital(work.name()), self.mbit),
@@ -89,7 +89,7 @@ impl Results {
                 let bits: f64 = scarce.iter().map(|uplink| measured.uplinks[uplink]).sum();
                 bits / scarce.len() as f64 / (f64::from(self.mbit) * 1e4)
             });
-            let median = |of: fn(&Measured) -> f64| self.median(setting, work, of);
+            let median = |of: fn(&LinkMeasurement) -> f64| self.median(setting, work, of);
             let errors = self.all.iter().filter(|(name, its, _)| (*name, *its) == (setting.name, work));
             table.row([
                 setting.name.into(),
@@ -154,7 +154,7 @@ impl Results {
         figure.curve("single Raft group", SeriesKind::Baseline, self.points(Self::raft(), value));
     }
 
-    fn absolute(&self, work: Work) -> Figure {
+    fn absolute(&self, work: LinkWork) -> Figure {
         let title = format!("{} by number of links", capital(work.name()));
         let mut figure =
             self.figure(&format!("fig5-{}", work.file()), &title, &format!("{} per second", work.name()));
@@ -163,10 +163,10 @@ impl Results {
     }
 
     fn relative_writes(&self) -> Figure {
-        let base = self.per_second(&SETTINGS[0], Work::Writes);
+        let base = self.per_second(&SETTINGS[0], LinkWork::Writes);
         let title = "Writes, compared with one group on one link";
         let mut figure = self.figure("fig5-writes-relative", title, "times one group on one link");
-        self.curves(&mut figure, |setting| self.per_second(setting, Work::Writes) / base);
+        self.curves(&mut figure, |setting| self.per_second(setting, LinkWork::Writes) / base);
         let paper = vec![(f64::from(LINKS), PAPER_WRITES)];
         figure.curve("paper: four groups, links of 250 Mbit/s", SeriesKind::Published, paper);
         figure
@@ -178,7 +178,7 @@ impl Results {
         let times = |setting: &Setting| {
             let raft =
                 Self::raft().find(|raft| raft.links == setting.links).expect("there is one for each number");
-            self.per_second(setting, Work::Reads) / self.per_second(raft, Work::Reads)
+            self.per_second(setting, LinkWork::Reads) / self.per_second(raft, LinkWork::Reads)
         };
         figure.curve("Niagara, a group for each link", SeriesKind::Ours, self.points(Self::niagara(), times));
         figure.curve(
@@ -251,7 +251,7 @@ impl Results {
 }
 
 /// What the writes of the setting with most links need.
-pub(super) fn connections(tried: &[(u32, Measured)]) -> ResultTable {
+pub(super) fn connections(tried: &[(u32, LinkMeasurement)]) -> ResultTable {
     let title = "Writes with four groups on four links, by number of connections";
     let mut table =
         ResultTable::new("fig5-connections", title, ["connections", "writes/s", "p50, ms", "server CPUs"]);

@@ -19,26 +19,26 @@ const SEGMENT: (f64, f64) = (1514.0, 1448.0);
 
 /// What clients do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Work {
+pub(super) enum LinkWork {
     Reads,
     Writes,
 }
 
-impl Work {
+impl LinkWork {
     /// Reads come first: they find the state as it was filled.
-    pub const ALL: [Work; 2] = [Work::Reads, Work::Writes];
+    pub const ALL: [LinkWork; 2] = [LinkWork::Reads, LinkWork::Writes];
 
     pub fn name(self) -> &'static str {
         match self {
-            Work::Reads => "strong reads",
-            Work::Writes => "writes",
+            LinkWork::Reads => "strong reads",
+            LinkWork::Writes => "writes",
         }
     }
 
     pub fn file(self) -> &'static str {
         match self {
-            Work::Reads => "reads",
-            Work::Writes => "writes",
+            LinkWork::Reads => "reads",
+            LinkWork::Writes => "writes",
         }
     }
 }
@@ -104,23 +104,23 @@ impl Setting {
 
     /// The uplinks, by server and link, that limit some work: for writes those over which leaders send what they append,
     /// for reads those over which replies leave.
-    pub fn scarce(&self, work: Work) -> BTreeSet<(u64, Subnet)> {
+    pub fn scarce(&self, work: LinkWork) -> BTreeSet<(u64, Subnet)> {
         let plan = self.plan();
         let leaders = (1..=self.groups).map(|group| (plan.leader_of(group), plan.link_of(group)));
         let servers = 1..=u64::from(SERVERS);
         let all = servers.flat_map(|server| (1..=self.links).map(move |link| (server, Subnet::Link(link))));
         match work {
-            Work::Writes => leaders.collect(),
-            Work::Reads => all.collect(),
+            LinkWork::Writes => leaders.collect(),
+            LinkWork::Reads => all.collect(),
         }
     }
 
     /// Operations per second that the scarce uplinks allow at a rate in megabits per second, if nothing but values in full
     /// packets were sent.
-    pub fn predicted(&self, work: Work, mbit: f64) -> f64 {
+    pub fn predicted(&self, work: LinkWork, mbit: f64) -> f64 {
         let copies = match work {
-            Work::Writes => f64::from(SERVERS - 1),
-            Work::Reads => 1.0,
+            LinkWork::Writes => f64::from(SERVERS - 1),
+            LinkWork::Reads => 1.0,
         };
         let bits = 8.0 * f64::from(VALUE_BYTES) * SEGMENT.0 / SEGMENT.1;
         self.scarce(work).len() as f64 * mbit * 1e6 / (copies * bits)
@@ -134,10 +134,10 @@ mod tests {
     #[test]
     fn groups_add_leaders_uplinks_and_links_add_readers_uplinks() {
         let counts = |work| SETTINGS.each_ref().map(|setting| setting.scarce(work).len());
-        assert_eq!(counts(Work::Writes), [1, 1, 1, 2, 4, 3]);
-        assert_eq!(counts(Work::Reads), [3, 6, 12, 6, 12, 3]);
+        assert_eq!(counts(LinkWork::Writes), [1, 1, 1, 2, 4, 3]);
+        assert_eq!(counts(LinkWork::Reads), [3, 6, 12, 6, 12, 3]);
         assert_eq!((all_links().groups, all_links().links), (4, 4));
         // 100 Mbit/s carry 5,837 values of 2 KiB, or both copies of half as many.
-        assert_eq!(SETTINGS[0].predicted(Work::Writes, 100.0).round(), 2919.0);
+        assert_eq!(SETTINGS[0].predicted(LinkWork::Writes, 100.0).round(), 2919.0);
     }
 }

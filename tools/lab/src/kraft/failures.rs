@@ -32,7 +32,7 @@ pub(super) enum Case {
 
 /// What came of a failure.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Outcome {
+pub(super) struct FailureOutcome {
     pub service: Service,
     pub case: Case,
     pub keep_alive: bool,
@@ -65,7 +65,11 @@ impl Case {
 ///
 /// # Errors
 /// Also when the servers' logs differ then.
-pub(super) fn measure(run: &ExperimentRun, service: Service, body: &Path) -> Result<Vec<Outcome>, Failure> {
+pub(super) fn measure(
+    run: &ExperimentRun,
+    service: Service,
+    body: &Path,
+) -> Result<Vec<FailureOutcome>, Failure> {
     // With several groups each server leads one, so each is a leader.
     let cases: &[Case] = match service.groups {
         1 => &[Case::Nothing, Case::Follower, Case::Leader],
@@ -92,7 +96,7 @@ pub(super) fn measure(run: &ExperimentRun, service: Service, body: &Path) -> Res
         cluster.await_leaders(run)?;
         let after = case.name(service.groups).to_owned();
         let agreement = Agreement::wait(run, &cluster, service, after)?;
-        outcomes.push(Outcome { service, case, keep_alive: bench.keep_alive, report, agreement });
+        outcomes.push(FailureOutcome { service, case, keep_alive: bench.keep_alive, report, agreement });
     }
     Ok(outcomes)
 }

@@ -3,7 +3,7 @@
 use niagara_engine::Durability;
 use niagara_measure::{Cell, ResultTable};
 
-use super::failures::{Case, Outcome};
+use super::failures::{Case, FailureOutcome};
 use super::published::{self, KRAFT, RAFT, SOURCE};
 use super::services::{Agreement, Measurement, Service};
 use crate::figure::{Axis, Figure, SeriesKind};
@@ -151,13 +151,13 @@ pub(super) fn figure(measured: &[Measurement], durability: Durability, clients: 
 }
 
 /// What became of requests while servers were killed.
-pub(super) fn failures(outcomes: &[Outcome]) -> ResultTable {
+pub(super) fn failures(outcomes: &[FailureOutcome]) -> ResultTable {
     let mut table = ResultTable::new(
         "failures",
         "A server is killed two seconds after ab has begun (16 clients, keep-alive on, fsync)",
         ["service", "failure", "requests/s", "failed", "p99, ms", "longest request, ms"],
     );
-    for Outcome { service, case, report, .. } in outcomes {
+    for FailureOutcome { service, case, report, .. } in outcomes {
         table.row([
             service.name().into(),
             case.name(service.groups).into(),
@@ -184,7 +184,7 @@ pub(super) fn agreements<'a>(agreements: impl Iterator<Item = &'a Agreement>) ->
 pub(super) fn goals(
     run: &mut ExperimentRun,
     measured: &[Measurement],
-    outcomes: &[Outcome],
+    outcomes: &[FailureOutcome],
     agreements: &ResultTable,
 ) {
     let replicated: Vec<&Measurement> = measured.iter().filter(|one| one.service.servers > 1).collect();

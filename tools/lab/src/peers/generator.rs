@@ -5,7 +5,7 @@ use niagara_load::drive::LoadReport;
 use niagara_namespaces::Namespaces;
 
 use super::store::Driven;
-use super::work::{KEY_BYTES, KEYS, Shape, Stint, VALUE_BYTES, Work};
+use super::work::{KEY_BYTES, KEYS, Shape, Stint, StoreWork, VALUE_BYTES};
 use crate::load::Generator;
 use crate::run::ExperimentRun;
 use crate::timing::Timing;
@@ -13,7 +13,7 @@ use crate::timing::Timing;
 /// Sets every key. The target is the options that name servers.
 pub(super) fn fill(run: &ExperimentRun, network: &Namespaces, target: &[String]) -> Result<(), Failure> {
     let shape = Shape { connections: 16, pipeline: 1 };
-    let mut words = words(target, Stint { work: Work::Reads, shape, timing: Timing::SHORTEST });
+    let mut words = words(target, Stint { work: StoreWork::Reads, shape, timing: Timing::SHORTEST });
     words.push("--fill".into());
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     Generator::start(run, network, &words)?.finish::<LoadReport>(run).map(drop)
@@ -38,7 +38,7 @@ pub(super) fn drive(
 
 fn words(target: &[String], stint: Stint) -> Vec<String> {
     let Stint { work, shape, timing } = stint;
-    let consistency = if work == Work::WeakReads { "weak" } else { "strong" };
+    let consistency = if work == StoreWork::WeakReads { "weak" } else { "strong" };
     let options = [
         ("--reads", work.reads().to_string()),
         ("--consistency", consistency.into()),

@@ -26,7 +26,7 @@ mod work;
 use niagara_load::Failure;
 
 use self::contender::Contender;
-use self::work::{Shape, Stint, Work};
+use self::work::{Shape, Stint, StoreWork};
 use super::run::ExperimentRun;
 use crate::timing::Timing;
 
@@ -45,7 +45,7 @@ pub(super) fn conduct(run: &mut ExperimentRun) -> Result<(), Failure> {
             }
         }
     }
-    let plan: Vec<(Contender, Vec<(Work, Shape)>)> = contenders
+    let plan: Vec<(Contender, Vec<(StoreWork, Shape)>)> = contenders
         .into_iter()
         .map(|contender| {
             let pairs =
@@ -71,6 +71,6 @@ pub(super) fn conduct(run: &mut ExperimentRun) -> Result<(), Failure> {
 }
 
 /// What is asked of a contender: reads do not depend on what a write survives, so a quick run has them once.
-fn works(run: &ExperimentRun, contender: Contender) -> &'static [Work] {
-    if run.quick() && !contender.is_synced() { &[Work::Writes] } else { &Work::ALL }
+fn works(run: &ExperimentRun, contender: Contender) -> &'static [StoreWork] {
+    if run.quick() && !contender.is_synced() { &[StoreWork::Writes] } else { &StoreWork::ALL }
 }

@@ -11,7 +11,7 @@ use niagara_namespaces::{Host, Subnet};
 use super::generator;
 use super::programs::{Programs, for_clients, servers};
 use super::store::{Driven, Store};
-use super::work::{Stint, Work};
+use super::work::{Stint, StoreWork};
 use crate::run::ExperimentRun;
 
 const PORT: u16 = 6379;
@@ -112,9 +112,9 @@ impl Store for Redis {
         let all = || servers().map(|server| for_clients(server, PORT)).collect::<Vec<_>>().join(",");
         let (target, work) = match stint.work {
             // Which server is asked is all there is to it: a server's own state is what each of them gives.
-            Work::WeakReads => (vec!["--redis".into(), all()], Work::Reads),
-            Work::Reads => (vec!["--redis".into(), for_clients(PRIMARY, PORT)], stint.work),
-            Work::Writes | Work::Mixed => {
+            StoreWork::WeakReads => (vec!["--redis".into(), all()], StoreWork::Reads),
+            StoreWork::Reads => (vec!["--redis".into(), for_clients(PRIMARY, PORT)], stint.work),
+            StoreWork::Writes | StoreWork::Mixed => {
                 (vec!["--redis".into(), for_clients(PRIMARY, PORT), "--wait".into(), "1".into()], stint.work)
             }
         };

@@ -5,15 +5,15 @@ use niagara_measure::{Cell, ResultTable};
 
 use super::contender::Contender;
 use super::programs;
-use super::store::Measured;
-use super::work::Work;
+use super::store::StoreMeasurement;
+use super::work::StoreWork;
 use crate::figure::{Axis, Figure, SeriesKind};
 use crate::run::ExperimentRun;
 
 /// Makes all of them.
-pub(super) fn report(run: &mut ExperimentRun, measured: &[Measured]) -> Result<(), Failure> {
+pub(super) fn report(run: &mut ExperimentRun, measured: &[StoreMeasurement]) -> Result<(), Failure> {
     run.table(guarantees(measured))?;
-    for work in Work::ALL {
+    for work in StoreWork::ALL {
         run.table(table(measured, work))?;
         run.figure(&figure(measured, work))?;
     }
@@ -38,13 +38,13 @@ pub(super) fn report(run: &mut ExperimentRun, measured: &[Measured]) -> Result<(
     Ok(())
 }
 
-fn contenders(measured: &[Measured]) -> Vec<Contender> {
+fn contenders(measured: &[StoreMeasurement]) -> Vec<Contender> {
     let mut contenders: Vec<Contender> = measured.iter().map(|one| one.contender).collect();
     contenders.dedup();
     contenders
 }
 
-fn guarantees(measured: &[Measured]) -> ResultTable {
+fn guarantees(measured: &[StoreMeasurement]) -> ResultTable {
     let columns = ["store", "an acknowledged write is", "and survives", "strong reads are"];
     let mut table = ResultTable::new(
         "guarantees",
@@ -63,7 +63,7 @@ fn guarantees(measured: &[Measured]) -> ResultTable {
     table
 }
 
-fn table(measured: &[Measured], work: Work) -> ResultTable {
+fn table(measured: &[StoreMeasurement], work: StoreWork) -> ResultTable {
     let mut table = ResultTable::new(
         &file(work),
         &format!("{}: 16-byte keys, 100-byte values, three servers", capital(work.name())),
@@ -83,7 +83,7 @@ fn table(measured: &[Measured], work: Work) -> ResultTable {
     table
 }
 
-fn figure(measured: &[Measured], work: Work) -> Figure {
+fn figure(measured: &[StoreMeasurement], work: StoreWork) -> Figure {
     let mut figure = Figure::new(
         &file(work),
         &format!("{} by operations in flight", capital(work.name())),
@@ -93,8 +93,8 @@ fn figure(measured: &[Measured], work: Work) -> Figure {
     figure.subtitle =
         "16-byte keys, 100-byte values, three servers; synced to disk before the acknowledgement".into();
     for contender in contenders(measured).into_iter().filter(|contender| contender.is_synced()) {
-        let fits = |one: &&Measured| one.contender == contender && one.work == work;
-        let point = |one: &Measured| (f64::from(one.shape.in_flight()), one.per_second);
+        let fits = |one: &&StoreMeasurement| one.contender == contender && one.work == work;
+        let point = |one: &StoreMeasurement| (f64::from(one.shape.in_flight()), one.per_second);
         let points = measured.iter().filter(fits).map(point).collect();
         let kind = if contender.is_ours() { SeriesKind::Ours } else { SeriesKind::Baseline };
         figure.curve(contender.name(), kind, points);
@@ -103,7 +103,7 @@ fn figure(measured: &[Measured], work: Work) -> Figure {
     figure
 }
 
-fn file(work: Work) -> String {
+fn file(work: StoreWork) -> String {
     work.name().replace([' ', ','], "-").replace("--", "-")
 }
 

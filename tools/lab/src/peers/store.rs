@@ -9,7 +9,7 @@ use niagara_measure::Latency;
 use serde::Serialize;
 
 use super::contender::Contender;
-use super::work::{Shape, Stint, Work};
+use super::work::{Shape, Stint, StoreWork};
 use crate::run::ExperimentRun;
 use crate::usage::Usage;
 
@@ -66,9 +66,9 @@ impl From<&LoadReport> for Driven {
 
 /// One measurement.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Measured {
+pub(super) struct StoreMeasurement {
     pub contender: Contender,
-    pub work: Work,
+    pub work: StoreWork,
     pub shape: Shape,
     pub driven: Driven,
     pub per_second: f64,
@@ -82,11 +82,11 @@ pub(super) fn measure(
     store: &dyn Store,
     contender: Contender,
     stint: Stint,
-) -> Result<Measured, Failure> {
+) -> Result<StoreMeasurement, Failure> {
     let processes = store.processes()?;
     let mut samples = Vec::new();
     let mut look = || {
-        samples.push(Sample::take(&processes)?);
+        samples.push(CpuSample::take(&processes)?);
         run.sleep(LOOK)
     };
     let driven = store.drive(run, stint, &mut look)?;
@@ -107,19 +107,19 @@ pub(super) fn measure(
         }
         _ => return Err(Failure::new("the measured window went by unseen: is the machine overloaded?")),
     };
-    Ok(Measured { contender, work, shape, driven, per_second, cpu_us: 1e6 * cores / per_second })
+    Ok(StoreMeasurement { contender, work, shape, driven, per_second, cpu_us: 1e6 * cores / per_second })
 }
 
 /// What the servers have used until a moment.
-struct Sample {
+struct CpuSample {
     unix_ms: u64,
     cpu_seconds: f64,
 }
 
-impl Sample {
-    fn take(processes: &[u32]) -> Result<Sample, Failure> {
+impl CpuSample {
+    fn take(processes: &[u32]) -> Result<CpuSample, Failure> {
         let used: Result<Vec<Usage>, Failure> = processes.iter().map(|process| Usage::of(*process)).collect();
         let unix_ms = unix_ms();
-        Ok(Sample { unix_ms, cpu_seconds: used?.iter().map(|used| used.cpu_seconds).sum() })
+        Ok(CpuSample { unix_ms, cpu_seconds: used?.iter().map(|used| used.cpu_seconds).sum() })
     }
 }

@@ -11,7 +11,7 @@ pub(super) const VALUE_BYTES: usize = 100;
 
 /// A kind of load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(super) enum Work {
+pub(super) enum StoreWork {
     Writes,
     /// As fresh as the store gives them.
     Reads,
@@ -21,24 +21,25 @@ pub(super) enum Work {
     WeakReads,
 }
 
-impl Work {
-    pub const ALL: [Work; 4] = [Work::Writes, Work::Reads, Work::Mixed, Work::WeakReads];
+impl StoreWork {
+    pub const ALL: [StoreWork; 4] =
+        [StoreWork::Writes, StoreWork::Reads, StoreWork::Mixed, StoreWork::WeakReads];
 
     pub fn name(self) -> &'static str {
         match self {
-            Work::Writes => "writes",
-            Work::Reads => "strong reads",
-            Work::Mixed => "half writes, half strong reads",
-            Work::WeakReads => "weak reads",
+            StoreWork::Writes => "writes",
+            StoreWork::Reads => "strong reads",
+            StoreWork::Mixed => "half writes, half strong reads",
+            StoreWork::WeakReads => "weak reads",
         }
     }
 
     /// The share of reads.
     pub fn reads(self) -> f64 {
         match self {
-            Work::Writes => 0.0,
-            Work::Mixed => 0.5,
-            Work::Reads | Work::WeakReads => 1.0,
+            StoreWork::Writes => 0.0,
+            StoreWork::Mixed => 0.5,
+            StoreWork::Reads | StoreWork::WeakReads => 1.0,
         }
     }
 }
@@ -79,7 +80,7 @@ impl Shape {
 /// One measurement of a store: what is asked of it, in what shape, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stint {
-    pub work: Work,
+    pub work: StoreWork,
     pub shape: Shape,
     pub timing: Timing,
 }

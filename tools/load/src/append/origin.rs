@@ -29,7 +29,7 @@ pub(super) struct Control {
     pub drain: AtomicBool,
     /// That nothing is in flight: what was asked for has been drained, or nothing was.
     pub drained: AtomicBool,
-    pub seen: Mutex<Seen>,
+    pub seen: Mutex<OriginSeen>,
     /// Commands that the engine did not take, and that were proposed again.
     pub refused: AtomicU64,
     /// Commands and reads whose outcome the engine does not know.
@@ -38,17 +38,17 @@ pub(super) struct Control {
 
 /// What was completed since this was last taken.
 #[derive(Clone)]
-pub(super) struct Seen {
+pub(super) struct OriginSeen {
     /// Nanoseconds from the (intended) start of a command to the completion of its ticket.
     pub commands: Histogram<u64>,
     /// The same for strong reads.
     pub reads: Histogram<u64>,
 }
 
-impl Seen {
+impl OriginSeen {
     /// Nothing yet.
-    pub fn nothing() -> Seen {
-        Seen { commands: nanoseconds(), reads: nanoseconds() }
+    pub fn nothing() -> OriginSeen {
+        OriginSeen { commands: nanoseconds(), reads: nanoseconds() }
     }
 }
 
@@ -57,7 +57,7 @@ impl Control {
         Arc::new(Control {
             drain: AtomicBool::new(false),
             drained: AtomicBool::new(true),
-            seen: Mutex::new(Seen::nothing()),
+            seen: Mutex::new(OriginSeen::nothing()),
             refused: AtomicU64::new(0),
             unknown: AtomicU64::new(0),
         })

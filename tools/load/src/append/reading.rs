@@ -7,7 +7,7 @@ use niagara_engine::{Client, Digest};
 use serde::{Deserialize, Serialize};
 
 use super::appender::Appender;
-use super::origin::Seen;
+use super::origin::OriginSeen;
 
 /// What a server has counted since its start; latencies since the last reading.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -37,7 +37,13 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    pub fn of(client: &Client<Appender>, at: Duration, seen: &Seen, refused: u64, unknown: u64) -> Reading {
+    pub fn of(
+        client: &Client<Appender>,
+        at: Duration,
+        seen: &OriginSeen,
+        refused: u64,
+        unknown: u64,
+    ) -> Reading {
         let status = client.status();
         let mut metrics = String::new();
         client.encode_metrics(&mut metrics);

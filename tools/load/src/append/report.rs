@@ -79,7 +79,7 @@ pub struct CpuSeconds {
 }
 
 /// Two moments, and what lies between them.
-pub(super) struct Window {
+pub(super) struct MeasuredWindow {
     pub before: Moment,
     pub after: Moment,
 }
@@ -87,11 +87,11 @@ pub(super) struct Window {
 impl AppendReport {
     pub(super) fn of(
         options: &AppendOptions,
-        window: &Window,
+        window: &MeasuredWindow,
         calls: Option<Result<f64, String>>,
         unknown: u64,
     ) -> AppendReport {
-        let Window { before, after } = window;
+        let MeasuredWindow { before, after } = window;
         let seconds = after.servers[0].at - before.servers[0].at;
         let pairs = || before.servers.iter().zip(&after.servers);
         let sum = |field: fn(&Reading) -> u64| {
@@ -145,12 +145,12 @@ impl AppendReport {
 }
 
 /// CPU time that threads of this kind have used in the window, on all servers.
-fn spent(window: &Window, kind: ThreadKind) -> Cpu {
+fn spent(window: &MeasuredWindow, kind: ThreadKind) -> Cpu {
     spent_by(window, |_, name| ThreadKind::of(name) == kind)
 }
 
 /// CPU time that each group's thread has used at the group's leader.
-fn spent_leading(window: &Window) -> Cpu {
+fn spent_leading(window: &MeasuredWindow) -> Cpu {
     spent_by(window, |server, name| {
         let group = name.strip_prefix("group-").and_then(|group| group.parse::<u64>().ok());
         group.is_some_and(|group| leader_of(group) == server)
@@ -158,7 +158,7 @@ fn spent_leading(window: &Window) -> Cpu {
 }
 
 /// CPU time of the threads that are chosen by their server and their name.
-fn spent_by(window: &Window, chosen: impl Fn(u64, &str) -> bool) -> Cpu {
+fn spent_by(window: &MeasuredWindow, chosen: impl Fn(u64, &str) -> bool) -> Cpu {
     let of = |moment: &Moment| -> Cpu {
         let threads = (1..).zip(&moment.cpu).flat_map(|(server, cpu)| cpu.iter().map(move |of| (server, of)));
         threads.filter(|(server, (name, _))| chosen(*server, name)).map(|(_, (_, cpu))| *cpu).sum()

@@ -12,7 +12,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::appender::Appender;
 use super::assignment::{Assignment, Demand, Request, leader_of};
-use super::origin::{Control, Origin, Seen};
+use super::origin::{Control, Origin, OriginSeen};
 use super::pace::OriginPace;
 use super::reading::Reading;
 use crate::failure::Failure;
@@ -30,7 +30,7 @@ pub fn serve() -> Result<(), Failure> {
     let mut lines = io::stdin().lock().lines();
     let assignment = lines
         .next()
-        .ok_or_else(|| Failure::new("this subcommand is for niagara-load itself: it reads a assignment"))?;
+        .ok_or_else(|| Failure::new("this subcommand is for niagara-load itself: it reads an assignment"))?;
     let assignment: Assignment = read(&assignment.map_err(Failure::io("cannot read the assignment"))?)?;
     let mut server = MeasuredServer::start(&assignment)?;
     for line in lines {
@@ -139,7 +139,7 @@ impl MeasuredServer {
         }
         let seen = std::mem::replace(
             &mut *self.control.seen.lock().expect("nobody panics with it"),
-            Seen::nothing(),
+            OriginSeen::nothing(),
         );
         let refused = self.control.refused.load(SeqCst);
         let unknown = self.control.unknown.load(SeqCst);

@@ -7,7 +7,7 @@ use super::cluster::{AppendCluster, commands_between, unknown};
 use super::options::AppendOptions;
 use super::placement::Placement;
 use super::quota::{OWNED, Quotas};
-use super::report::{AppendReport, Window};
+use super::report::{AppendReport, MeasuredWindow};
 use super::route::Route;
 use super::system_calls;
 use crate::failure::Failure;
@@ -80,7 +80,7 @@ impl Session {
         let calls = if span.system_calls { Some(self.count_system_calls()?) } else { None };
         self.cluster.all(Request::Drain)?;
         let unknown = unknown(&self.cluster.agree()?) - unknown(&begun);
-        Ok(AppendReport::of(&options, &Window { before, after }, calls, unknown))
+        Ok(AppendReport::of(&options, &MeasuredWindow { before, after }, calls, unknown))
     }
 
     /// System calls per thousand commands, or why they are not known.

@@ -19,7 +19,7 @@ use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 
 use crate::measure::is_in_memory;
-use crate::report::{Outcome, PeerReport};
+use crate::report::{PeerOutcome, PeerReport};
 use crate::work::{Durability, Peer, PeerWork};
 
 /// Where data goes that is not to be on a disk.
@@ -29,15 +29,15 @@ const IN_MEMORY: &str = "/dev/shm";
 ///
 /// # Errors
 /// When the servers do not start, a put fails, or they do not agree at the end.
-pub fn measure(work: &PeerWork) -> Result<Outcome> {
+pub fn measure(work: &PeerWork) -> Result<PeerOutcome> {
     let Some((program, version)) = servers::find()? else {
         let skipped =
             "there is no etcd on PATH or where it usually is; on Debian: apt-get install etcd-server"
                 .to_owned();
-        return Ok(Outcome::Skipped { peer: Peer::Etcd, skipped });
+        return Ok(PeerOutcome::Skipped { peer: Peer::Etcd, skipped });
     };
     let report = run(&program, version, work).with_context(|| work.command_line(Peer::Etcd))?;
-    Ok(Outcome::Measured(report))
+    Ok(PeerOutcome::Measured(report))
 }
 
 fn run(program: &Path, version: String, work: &PeerWork) -> Result<PeerReport> {

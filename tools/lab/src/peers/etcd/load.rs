@@ -17,7 +17,7 @@ use tokio::task::{JoinSet, LocalSet};
 use tokio::time;
 
 use crate::peers::store::Driven;
-use crate::peers::work::{KEY_BYTES, KEYS, Stint, VALUE_BYTES, Work};
+use crate::peers::work::{KEY_BYTES, KEYS, Stint, StoreWork, VALUE_BYTES};
 
 /// An operation that takes longer than this behind the window will not end.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,14 +29,14 @@ const VALUE: Bytes = Bytes::from_static(&[b'v'; VALUE_BYTES]);
 
 /// What the clients of a measurement share.
 struct EtcdClients {
-    work: Work,
+    work: StoreWork,
     opens: Instant,
     closes: Instant,
-    seen: RefCell<Seen>,
+    seen: RefCell<ClientsSeen>,
 }
 
 /// What they have seen in the window.
-struct Seen {
+struct ClientsSeen {
     nanos: Histogram<u64>,
     errors: u64,
     misses: u64,
@@ -53,7 +53,7 @@ pub(super) fn drive(addresses: &[String], stint: Stint) -> Result<Driven, Failur
         let opens = Instant::now() + Duration::from_secs_f64(timing.warm_up);
         let begun_unix_ms = unix_ms() + (1000.0 * timing.warm_up) as u64;
         let closes = opens + Duration::from_secs_f64(timing.seconds);
-        let seen = RefCell::new(Seen { nanos: nanoseconds(), errors: 0, misses: 0 });
+        let seen = RefCell::new(ClientsSeen { nanos: nanoseconds(), errors: 0, misses: 0 });
         let load = Rc::new(EtcdClients { work, opens, closes, seen });
         let mut clients = JoinSet::new();
         for number in 0..shape.in_flight() {
@@ -82,7 +82,7 @@ async fn client(load: Rc<EtcdClients>, connection: Connection, seed: u64) {
         let key = key(random.random_range(0..KEYS));
         let begun = Instant::now();
         let found = if random.random_bool(load.work.reads()) {
-            connection.has(key, load.work == Work::WeakReads).await
+            connection.has(key, load.work == StoreWork::WeakReads).await
         } else {
             connection.put(key, VALUE).await.map(|_| true)
         };
@@ -97,7 +97,7 @@ async fn client(load: Rc<EtcdClients>, connection: Connection, seed: u64) {
     }
 }
 
-impl Seen {
+impl ClientsSeen {
     /// An operation that has failed, or one that is done, and whether there was such a key.
     fn record(&mut self, time: Duration, found: Option<bool>) {
         match found {
