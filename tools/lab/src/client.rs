@@ -10,7 +10,7 @@ use niagara_load::Failure;
 use niagara_measure::GuardedChild;
 use niagara_namespaces::{Host, Namespaces};
 
-use super::run::ExperimentRun;
+use super::experiment_run::ExperimentRun;
 
 /// How often an end is looked for.
 const LOOK: Duration = Duration::from_millis(20);

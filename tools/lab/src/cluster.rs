@@ -16,8 +16,8 @@ use niagara_namespaces::{Host, Namespaces, Subnet};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use super::experiment_run::ExperimentRun;
 use super::leftovers;
-use super::run::ExperimentRun;
 
 /// Every server has a namespace of its own, so all have the same ports.
 const HTTP: u16 = 7000;

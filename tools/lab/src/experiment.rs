@@ -2,7 +2,7 @@
 
 use niagara_load::Failure;
 
-use super::run::ExperimentRun;
+use super::experiment_run::ExperimentRun;
 use super::{failover, fig3, fig4, fig5, kraft, peers};
 
 /// An experiment that `niagara-lab run` knows.

@@ -3,8 +3,8 @@
 use niagara_load::Failure;
 use niagara_measure::{Cell, ResultTable};
 
+use super::experiment_run::ExperimentRun;
 use super::figure::{Axis, Figure, SeriesKind};
-use super::run::ExperimentRun;
 use super::sweep::Sweep;
 
 /// What R = 8 is to do, in times what R = 1 does.

@@ -3,8 +3,8 @@
 use niagara_load::Failure;
 use niagara_measure::{Cell, ResultTable};
 
+use super::experiment_run::ExperimentRun;
 use super::figure::{Axis, Figure};
-use super::run::ExperimentRun;
 use super::saturation::{Curve, Point};
 use super::sweep::Sweep;
 

@@ -7,7 +7,7 @@ use niagara_namespaces::Namespaces;
 use serde::de::DeserializeOwned;
 
 use super::client::Client;
-use super::run::ExperimentRun;
+use super::experiment_run::ExperimentRun;
 
 /// How this program calls the commands of `niagara-load`, which are its own, too: load generators are processes of it.
 pub const LOAD: &str = "niagara-lab load";

@@ -9,7 +9,7 @@ use niagara_measure::ResultTable;
 
 use super::figure::Figure;
 use super::plot;
-use super::run::Verdict;
+use super::verdict::Verdict;
 
 /// The page, in Markdown.
 pub(super) fn page(verdict: &Verdict) -> String {

@@ -30,9 +30,9 @@ use niagara_load::append::{
     AppendOptions, AppendReport, Core, Cores, Demand, Placement, Route, Session, Span, real_cores_suffice,
 };
 
+use super::experiment_run::ExperimentRun;
 use super::figure::SeriesKind;
 use super::load::LOAD;
-use super::run::ExperimentRun;
 use super::saturation::{Curve, SweepSample};
 use crate::awake::Awake;
 use crate::median::median;

@@ -21,10 +21,12 @@
 //! |---|---|
 //! | `layout.rs` | names and addresses |
 //! | `namespaces.rs` | makes namespaces and removes them, those that a killed run has left too |
+//! | `link.rs` | what a host sends to another one |
 //! | `links.rs` | cuts, joins and throttles links |
 //! | `tool.rs` | runs `ip` and `tc` |
 
 mod layout;
+mod link;
 mod links;
 mod namespaces;
 mod tool;

@@ -3,29 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::MutexGuard;
 
-use crate::layout::{Host, NOWHERE, Subnet};
+use crate::layout::{Host, Subnet};
+use crate::link::Link;
 use crate::{Namespaces, NetworkError, tool};
-
-/// What a host sends to another one in a subnet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Link {
-    subnet: Subnet,
-    from: Host,
-    to: Host,
-}
-
-impl Link {
-    /// The sender is told where the receiver is, or that it is nowhere.
-    fn line(self, is_cut: bool) -> String {
-        let real = self.subnet.ethernet(self.to);
-        neighbour(self.subnet, self.to, if is_cut { NOWHERE } else { &real })
-    }
-}
-
-/// Tells a namespace the Ethernet address of one of its neighbours.
-pub(super) fn neighbour(subnet: Subnet, other: Host, ethernet: &str) -> String {
-    format!("neigh replace {} lladdr {ethernet} dev {} nud permanent", subnet.address(other), subnet.device())
-}
 
 impl Namespaces {
     /// Loses all that `from` sends to `to` in a subnet, without a word to either, until as many [`join`](Self::join) follow.

@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, geteuid, kill_process};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::layout::{Host, Subnet};
-use crate::links::Link;
+use crate::link::{Link, neighbour};
 use crate::{NetworkError, tool};
 
 /// Begins the name of each namespace; then come the process that made it, a number, and whose it is.
@@ -171,7 +171,7 @@ impl Namespaces {
             lines.push(format!("link set {device}-end name {device} address {} up", subnet.ethernet(host)));
             lines.push(format!("addr add {}/24 dev {device}", subnet.address(host)));
             for other in self.members(subnet).into_iter().filter(|other| *other != host) {
-                lines.push(crate::links::neighbour(subnet, other, &subnet.ethernet(other)));
+                lines.push(neighbour(subnet, other, &subnet.ethernet(other)));
             }
         }
         lines

@@ -24,7 +24,7 @@ use scenario::Scenario;
 use trial::trial;
 
 use super::cluster::LabCluster;
-use super::run::ExperimentRun;
+use super::experiment_run::ExperimentRun;
 
 /// Conducts it.
 pub(super) fn conduct(run: &mut ExperimentRun) -> Result<(), Failure> {

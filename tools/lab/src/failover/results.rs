@@ -5,8 +5,8 @@ use niagara_measure::{Cell, ResultTable};
 
 use super::scenario::{Fault, Scenario};
 use super::trial::{RATE, STEP_MS, TrialOutcome};
+use crate::experiment_run::ExperimentRun;
 use crate::figure::{Axis, Figure, Mark, SeriesKind};
-use crate::run::ExperimentRun;
 
 /// What figures show of the time around a fault, in seconds.
 const SHOWN: (f64, f64) = (-0.5, 2.0);

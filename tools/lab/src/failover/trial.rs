@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use super::scenario::Scenario;
 use crate::cluster::LabCluster;
+use crate::experiment_run::ExperimentRun;
 use crate::load::Generator;
-use crate::run::ExperimentRun;
 
 /// Writes per second: moderate, so that what was due in a pause of a second is soon done.
 pub(super) const RATE: u32 = 500;

@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use super::setting::{KEY_BYTES, LinkWork, Setting, VALUE_BYTES};
 use crate::cluster::LabCluster;
+use crate::experiment_run::ExperimentRun;
 use crate::load::Generator;
-use crate::run::ExperimentRun;
 use crate::timing::Timing;
 use crate::usage::{Usage, sent_by_device};
 

@@ -24,7 +24,7 @@ use niagara_namespaces::Namespaces;
 use results::Results;
 use setting::{LinkWork, SETTINGS};
 
-use super::run::ExperimentRun;
+use super::experiment_run::ExperimentRun;
 use crate::timing::Timing;
 
 /// The most links of any setting.

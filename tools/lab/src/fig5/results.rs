@@ -6,8 +6,8 @@ use niagara_measure::{Cell, ResultTable};
 use super::measure::LinkMeasurement;
 use super::setting::{Curve, LinkWork, SETTINGS, Setting};
 use super::{CONNECTIONS, LINKS};
+use crate::experiment_run::ExperimentRun;
 use crate::figure::{Axis, Figure, SeriesKind};
-use crate::run::ExperimentRun;
 use crate::timing::Timing;
 
 /// Writes with four links compared with one, in the paper.

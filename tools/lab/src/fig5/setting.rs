@@ -8,7 +8,7 @@ use niagara_load::Failure;
 use niagara_namespaces::{Namespaces, Subnet};
 
 use crate::cluster::{ClusterPlan, LabCluster};
-use crate::run::ExperimentRun;
+use crate::experiment_run::ExperimentRun;
 
 pub(super) const SERVERS: u16 = 3;
 pub(super) const KEY_BYTES: u32 = 8;

@@ -10,7 +10,7 @@ use niagara_namespaces::Namespaces;
 use serde::{Deserialize, Serialize};
 
 use crate::client::Client;
-use crate::run::ExperimentRun;
+use crate::experiment_run::ExperimentRun;
 
 /// More requests than fit into any run that ends by time; `ab` sets memory aside for each.
 const MANY: u32 = 1_000_000;

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::ab::{AbReport, Bench, End};
 use super::services::{Agreement, FRONT, Service, url};
 use crate::cluster::{ClusterPlan, LabCluster};
-use crate::run::ExperimentRun;
+use crate::experiment_run::ExperimentRun;
 
 /// The server that leads all of the only group, or group 2 of four; `ab` talks to another one.
 const LEADER: u64 = 2;

@@ -20,8 +20,8 @@ use niagara_engine::Durability;
 use niagara_load::Failure;
 
 use self::services::Service;
+use super::experiment_run::ExperimentRun;
 use super::leftovers;
-use super::run::ExperimentRun;
 
 /// Of each body, in bytes. The publication's is not known to us.
 const BODY: usize = 100;

@@ -6,8 +6,8 @@ use niagara_measure::{Cell, ResultTable};
 use super::failures::{Case, FailureOutcome};
 use super::published::{self, KRAFT, RAFT, SOURCE};
 use super::services::{Agreement, Measurement, Service};
+use crate::experiment_run::ExperimentRun;
 use crate::figure::{Axis, Figure, SeriesKind};
-use crate::run::ExperimentRun;
 
 /// Requests per second: a row for each service, a column for each number of clients.
 pub(super) fn requests(measured: &[Measurement], clients: &[u32]) -> ResultTable {

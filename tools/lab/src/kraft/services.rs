@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::ab::{AbReport, Bench, End};
 use crate::cluster::{ClusterPlan, LabCluster};
-use crate::run::ExperimentRun;
+use crate::experiment_run::ExperimentRun;
 use crate::usage::Usage;
 
 /// As in the publication.

@@ -1,14 +1,10 @@
 //! Who takes part, and what each promises.
 
 use niagara_engine::Durability;
-use niagara_load::Failure;
 use niagara_measure::find_program;
 use serde::{Serialize, Serializer};
 
-use super::store::Store;
 use super::work::Shape;
-use super::{etcd, niagara, redis};
-use crate::run::ExperimentRun;
 
 /// A store in a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -94,17 +90,6 @@ impl Contender {
         let (program, package) = self.product.program()?;
         let lack = format!("{program} is not installed; on Debian: apt-get install {package}");
         find_program(program).is_none().then_some(lack)
-    }
-
-    /// Starts three servers.
-    pub fn start(self, run: &ExperimentRun) -> Result<Box<dyn Store>, Failure> {
-        Ok(match self.product {
-            Product::Niagara { groups, protocol } => {
-                Box::new(niagara::Niagara::start(run, groups, protocol, self.durability)?)
-            }
-            Product::Etcd => Box::new(etcd::Etcd::start(run, self.is_synced())?),
-            Product::Redis => Box::new(redis::Redis::start(run, self.durability)?),
-        })
     }
 
     /// Where an acknowledged write is, and what it survives.

@@ -6,8 +6,8 @@ use niagara_namespaces::Namespaces;
 
 use super::store::Driven;
 use super::work::{KEY_BYTES, KEYS, Shape, Stint, StoreWork, VALUE_BYTES};
+use crate::experiment_run::ExperimentRun;
 use crate::load::Generator;
-use crate::run::ExperimentRun;
 use crate::timing::Timing;
 
 /// Sets every key. The target is the options that name servers.

@@ -20,6 +20,7 @@ mod niagara;
 mod programs;
 mod redis;
 mod results;
+mod start;
 mod store;
 mod work;
 
@@ -27,7 +28,7 @@ use niagara_load::Failure;
 
 use self::contender::Contender;
 use self::work::{Shape, Stint, StoreWork};
-use super::run::ExperimentRun;
+use super::experiment_run::ExperimentRun;
 use crate::timing::Timing;
 
 /// Conducts it.
@@ -58,7 +59,7 @@ pub(super) fn conduct(run: &mut ExperimentRun) -> Result<(), Failure> {
     let mut measured = Vec::new();
     for (contender, pairs) in plan {
         run.step(format!("{}: starting", contender.name()))?;
-        let store = contender.start(run)?;
+        let store = start::start(contender, run)?;
         store.fill(run)?;
         for (work, shape) in pairs {
             run.step(format!("{}: {}, {}", contender.name(), work.name(), shape.name()))?;

@@ -12,7 +12,7 @@ use super::programs::SERVERS;
 use super::store::{Driven, Store};
 use super::work::Stint;
 use crate::cluster::{ClusterPlan, LabCluster};
-use crate::run::ExperimentRun;
+use crate::experiment_run::ExperimentRun;
 
 /// A running cluster. Its clients are spread over all servers.
 pub(super) struct Niagara {

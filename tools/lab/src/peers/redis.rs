@@ -12,7 +12,7 @@ use super::generator;
 use super::programs::{Programs, for_clients, servers};
 use super::store::{Driven, Store};
 use super::work::{Stint, StoreWork};
-use crate::run::ExperimentRun;
+use crate::experiment_run::ExperimentRun;
 
 const PORT: u16 = 6379;
 const PRIMARY: u64 = 1;

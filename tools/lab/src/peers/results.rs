@@ -7,8 +7,8 @@ use super::contender::Contender;
 use super::programs;
 use super::store::StoreMeasurement;
 use super::work::StoreWork;
+use crate::experiment_run::ExperimentRun;
 use crate::figure::{Axis, Figure, SeriesKind};
-use crate::run::ExperimentRun;
 
 /// Makes all of them.
 pub(super) fn report(run: &mut ExperimentRun, measured: &[StoreMeasurement]) -> Result<(), Failure> {

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::contender::Contender;
 use super::work::{Shape, Stint, StoreWork};
-use crate::run::ExperimentRun;
+use crate::experiment_run::ExperimentRun;
 use crate::usage::Usage;
 
 const LOOK: Duration = Duration::from_millis(50);

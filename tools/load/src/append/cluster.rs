@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use niagara_engine::agreement::compare_all;
 
-use super::assignment::{Assignment, Request, SERVERS};
+use super::assignment::{Assignment, Request};
+use super::demand::SERVERS;
 use super::options::AppendOptions;
 use super::process::ServerProcess;
 use super::reading::Reading;

@@ -21,6 +21,7 @@
 mod appender;
 mod assignment;
 mod cluster;
+mod demand;
 mod options;
 mod origin;
 mod pace;
@@ -38,7 +39,7 @@ mod table;
 mod threads;
 mod tickets;
 
-pub use assignment::Demand;
+pub use demand::Demand;
 pub use options::AppendOptions;
 pub use placement::{Core, Cores, Placement, real_cores_suffice};
 pub use quota::{OWNED, remove_leftovers};

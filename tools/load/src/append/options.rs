@@ -3,7 +3,7 @@
 use clap::Args;
 use niagara_engine::Durability;
 
-use super::assignment::{Demand, leader_of};
+use super::demand::{Demand, leader_of};
 
 /// Options of `niagara-load append`.
 #[derive(Args, Clone, Debug)]
@@ -120,7 +120,7 @@ impl AppendOptions {
     pub fn origins(&self) -> u64 {
         self.origins.unwrap_or(match self.demand() {
             Demand::InFlight { .. } => 1,
-            _ => u64::from(self.groups).min(super::assignment::SERVERS),
+            _ => u64::from(self.groups).min(super::demand::SERVERS),
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::assignment::Demand;
+use super::demand::Demand;
 
 /// The rule by which an origin proposes. Times are in nanoseconds since the origin's start.
 #[derive(Debug)]

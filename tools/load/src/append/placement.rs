@@ -11,7 +11,7 @@
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-use super::assignment::SERVERS;
+use super::demand::SERVERS;
 use super::quota::{Quotas, hold};
 use super::threads::{ThreadKind, threads_of};
 use crate::failure::Failure;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use niagara_measure::Latency;
 use serde::Serialize;
 
-use super::assignment::{Demand, leader_of};
 use super::cluster::{Moment, commands_between};
+use super::demand::{Demand, leader_of};
 use super::options::AppendOptions;
 use super::reading::Reading;
 use super::threads::{Cpu, ThreadKind};

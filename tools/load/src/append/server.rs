@@ -11,7 +11,8 @@ use niagara_engine::{Client, Engine, GroupStatus};
 use tracing_subscriber::EnvFilter;
 
 use super::appender::Appender;
-use super::assignment::{Assignment, Demand, Request, leader_of};
+use super::assignment::{Assignment, Request};
+use super::demand::{Demand, leader_of};
 use super::origin::{Control, Origin, OriginSeen};
 use super::pace::OriginPace;
 use super::reading::Reading;

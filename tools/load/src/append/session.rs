@@ -2,8 +2,9 @@
 
 use tempfile::TempDir;
 
-use super::assignment::{Demand, Request};
+use super::assignment::Request;
 use super::cluster::{AppendCluster, commands_between, unknown};
+use super::demand::Demand;
 use super::options::AppendOptions;
 use super::placement::Placement;
 use super::quota::{OWNED, Quotas};

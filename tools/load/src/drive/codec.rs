@@ -1,7 +1,8 @@
 //! The two protocols, as bytes.
 
 use super::http::Http;
-use super::operation::{Kind, Operation, Outcome};
+use super::operation::{Kind, Operation};
+use super::parsed::{Malformed, Parsed};
 use super::redis::Redis;
 
 /// What one connection speaks.
@@ -9,27 +10,6 @@ use super::redis::Redis;
 pub(super) enum Codec {
     Http(Http),
     Redis(Redis),
-}
-
-/// A reply.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Parsed<'i> {
-    pub outcome: Outcome<'i>,
-    /// Its length.
-    pub bytes: usize,
-    /// The server serves no further requests on this connection.
-    pub closes: bool,
-}
-
-/// What arrived is no reply. Nobody knows what became of the operations in flight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct Malformed(pub &'static str);
-
-impl From<niagara_client::redis::Malformed> for Malformed {
-    fn from(malformed: niagara_client::redis::Malformed) -> Malformed {
-        Malformed(malformed.0)
-    }
 }
 
 impl Codec {

@@ -8,8 +8,9 @@ use std::net::SocketAddr;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
-use super::codec::{Codec, Malformed};
+use super::codec::Codec;
 use super::operation::{Kind, Operation, Outcome, Trouble};
+use super::parsed::Malformed;
 use super::transport::Event;
 
 /// A buffer that a large burst has grown beyond this is given back.

@@ -2,8 +2,8 @@
 
 use niagara_engine::Consistency;
 
-use super::codec::{Malformed, Parsed};
 use super::operation::{Done, Operation, Outcome, Trouble, Verb};
+use super::parsed::{Malformed, Parsed};
 
 /// Headers that a response may have.
 const MAX_HEADERS: usize = 32;

@@ -101,9 +101,9 @@ mod tests {
     use std::fs;
 
     use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+    use niagara_measure::nanoseconds;
 
     use super::*;
-    use niagara_measure::nanoseconds;
 
     #[test]
     fn the_intervals_of_the_window_are_there() {

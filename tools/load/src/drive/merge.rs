@@ -99,8 +99,9 @@ fn timeline<'a>(reports: impl Iterator<Item = (f64, &'a LoadReport)> + Clone, se
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use niagara_measure::nanoseconds;
+
+    use super::*;
 
     /// A report of one second in two steps, whose writes took so long.
     fn report(begun_unix_ms: u64, nanos: &[u64]) -> LoadReport {

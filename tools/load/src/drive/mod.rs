@@ -23,6 +23,7 @@
 //! Workloads, codecs, pace and measure know neither sockets nor clocks: times come in as numbers.
 
 mod alarm;
+mod chain_key;
 mod clock;
 mod codec;
 mod command_line;
@@ -37,6 +38,7 @@ mod merge;
 mod operation;
 mod options;
 mod pace;
+mod parsed;
 mod progress;
 mod redis;
 mod report;
@@ -48,6 +50,7 @@ mod verify;
 mod worker;
 mod workload;
 
+pub use chain_key::ChainKey;
 pub use interval_log::{IntervalLog, LogFile};
 pub use keys::Distribution;
 pub use merge::merge;
@@ -59,4 +62,4 @@ pub use progress::ProgressLine;
 pub use report::{ChainEnds, Check, Interval, LoadReport, Operation};
 pub use run::{Watch, run};
 pub use verify::verify;
-pub use workload::{ChainKey, Phase};
+pub use workload::Phase;

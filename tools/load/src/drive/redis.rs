@@ -3,8 +3,8 @@
 use niagara_client::redis::{self, Reply, encode};
 use niagara_engine::Consistency;
 
-use super::codec::{Malformed, Parsed};
 use super::operation::{Done, Kind, Operation, Outcome, Trouble, Verb};
+use super::parsed::{Malformed, Parsed};
 
 /// How long `WAIT` may take on the server.
 const WAIT_MILLIS: &[u8] = b"1000";

@@ -9,9 +9,9 @@ use hdrhistogram::serialization::{Deserializer, Serializer as _, V2DeflateSerial
 use niagara_measure::{Latency, nanoseconds};
 use serde::{Deserialize, Serialize};
 
+use super::chain_key::ChainKey;
 use super::measure::{Slice, Totals};
 use super::operation::Kind;
-use super::workload::ChainKey;
 use crate::failure::Failure;
 
 /// The figures of one run, or of several that were merged.

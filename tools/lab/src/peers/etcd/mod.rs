@@ -12,7 +12,7 @@ use niagara_namespaces::Host;
 use super::programs::{Programs, for_clients, for_servers, servers};
 use super::store::{Driven, Store};
 use super::work::Stint;
-use crate::run::ExperimentRun;
+use crate::experiment_run::ExperimentRun;
 
 const CLIENTS: u16 = 2379;
 const PEERS: u16 = 2380;

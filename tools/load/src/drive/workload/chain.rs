@@ -9,27 +9,14 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use niagara_engine::Consistency;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::{Findings, Phase, Share, Workload};
+use crate::drive::chain_key::ChainKey;
 use crate::drive::operation::{Operation, Outcome, Verb};
 
 /// A link of a chain.
 type Link = [u8; 32];
-
-/// A key that a chain has written to, and what must be there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct ChainKey {
-    /// The chain's number.
-    pub chain: u64,
-    /// The key's number among those of the chain.
-    pub key: u32,
-    /// The last link that was acknowledged under this key; 0: none was.
-    pub acknowledged: u64,
-    /// The last link that was sent: the same, or the one behind it.
-    pub sent: u64,
-}
 
 /// The key's name.
 fn key_name(seed: u64, key: &ChainKey) -> Vec<u8> {

@@ -9,12 +9,12 @@ mod write;
 
 use std::collections::BTreeMap;
 
-pub use chain::ChainKey;
 pub(super) use chain::Chains;
 use counter::{Counted, Counters};
 use kv::Kv;
 use write::Writes;
 
+use super::chain_key::ChainKey;
 use super::operation::{Operation, Outcome};
 use super::options::{LoadOptions, WorkloadOptions};
 use super::report::Check;
