@@ -1,7 +1,7 @@
-//! The commands that the global log carries, and their bytes.
+//! The commands that the global log carries, as bytes.
 //!
-//! A command is an opcode and its fields. An opcode never changes its meaning: a new layout gets a new opcode, so that
-//! a log written by an older version stays readable.
+//! A command is an opcode and its fields. An opcode never changes its meaning: a new layout gets a new
+//! opcode, so logs of older versions stay readable.
 //!
 //! ```text
 //! 1 set        condition | want_old u8 | key | value: all the rest
@@ -17,8 +17,8 @@
 //! key, value, content type, content encoding   length varint | bytes
 //! ```
 //!
-//! Integers are little-endian, varints LEB128 of at most 32 bits. A set's value comes last and without a length, so
-//! that a front end can receive a large one straight into the command's buffer, behind the key.
+//! Integers are little-endian; varints are LEB128 of at most 32 bits. A set's value comes last and without a
+//! length, so a front end can receive a large one directly into the command's buffer, behind the key.
 
 mod condition;
 mod fields;
@@ -29,10 +29,10 @@ use fields::{put_count, put_sized, take_array, take_flag, take_life, take_sized,
 
 use crate::{Description, Life, MAX_CONTENT_ENCODING_BYTES, MAX_CONTENT_TYPE_BYTES};
 
-/// Longest key, in bytes; the shortest has none.
+/// Longest key, in bytes. A key may be empty.
 pub const MAX_KEY_BYTES: usize = 64 << 10;
 
-/// Longest value, in bytes; the shortest has none.
+/// Longest value, in bytes. A value may be empty.
 pub const MAX_VALUE_BYTES: usize = 16 << 20;
 
 const SET: u8 = 1;
@@ -43,16 +43,17 @@ const INCR_BY: u8 = 5;
 const FLUSH_ALL: u8 = 6;
 const PUT: u8 = 7;
 const NAME_LIFE: u8 = 8;
-/// The last of them.
+/// The highest opcode.
 const LAST_OPCODE: u8 = NAME_LIFE;
 
-/// Raised when a release executes a command of before with another result.
+/// Raised when a release executes an existing command with another result.
 const RESULTS: u8 = 1;
 
-/// Names all that decides what commands do, for [`Config::application`](niagara_engine::Config::application): servers that differ
-/// in any of it refuse each other. In hexadecimal, from the left: results and last opcode, last kind of condition and most
-/// versions in one (a byte each), longest key and longest value (four bytes each), longest content type and longest content
-/// encoding (two bytes each).
+/// Names everything that decides what commands do, for
+/// [`Config::application`](niagara_engine::Config::application): servers that differ in any of it refuse each
+/// other. In hexadecimal, from the left: results and last opcode, last kind of condition and most versions in
+/// one (a byte each), longest key and longest value (four bytes each), longest content type and longest
+/// content encoding (two bytes each).
 pub const fn application() -> u128 {
     let small = (RESULTS as u128) << 24
         | (LAST_OPCODE as u128) << 16
@@ -65,44 +66,44 @@ pub const fn application() -> u128 {
         | MAX_CONTENT_ENCODING_BYTES as u128
 }
 
-/// A decoded command; keys and values are parts of the encoded bytes.
+/// A decoded command. Keys and values are parts of the encoded bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command<'a> {
-    /// Gives a key a value.
+    /// Sets a key's value.
     Set {
         /// The key.
         key: &'a [u8],
         /// Its new value.
         value: &'a [u8],
-        /// What the value is, in HTTP's words.
+        /// The value's HTTP headers.
         description: Description<'a>,
-        /// When to do it.
+        /// When to execute it.
         condition: Condition,
-        /// Whether the reply shall hold the value before.
+        /// Whether the reply holds the previous value.
         want_old: bool,
     },
-    /// Removes keys. A condition other than [`Condition::Always`] goes with exactly one key.
+    /// Removes keys. A condition other than [`Condition::Always`] requires exactly one key.
     Delete {
-        /// The keys; one that is named twice is removed once.
+        /// The keys. One that is named twice is removed once.
         keys: Keys<'a>,
-        /// When to do it.
+        /// When to execute it.
         condition: Condition,
     },
-    /// Gives several keys their values, all at once.
+    /// Sets several keys at once.
     MSet {
-        /// The keys and values; of a key that is named twice the last value counts.
+        /// The keys and values. If a key is named twice, its last value counts.
         pairs: Pairs<'a>,
         /// Only if none of the keys exists.
         if_absent: bool,
     },
-    /// Adds bytes to the end of a value; an absent key counts as an empty value.
+    /// Appends bytes to a value. A missing key counts as an empty value.
     Append {
         /// The key.
         key: &'a [u8],
         /// The bytes to add.
         value: &'a [u8],
     },
-    /// Adds to a value that is a decimal integer; an absent key counts as 0.
+    /// Adds to a value that is a decimal integer. A missing key counts as 0.
     IncrBy {
         /// The key.
         key: &'a [u8],
@@ -111,14 +112,14 @@ pub enum Command<'a> {
     },
     /// Removes every key.
     FlushAll,
-    /// Names the life of a state that has no name yet; of several, the first one counts.
+    /// Names the life of a state without a name. If several do, the first one counts.
     NameLife {
         /// A random number.
         life: Life,
     },
 }
 
-/// Bytes that are no command.
+/// Why bytes are not a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("malformed command: {0}")]
 pub struct MalformedCommand(pub &'static str);
@@ -142,7 +143,7 @@ impl<'a> Iterator for Keys<'a> {
             return None;
         }
         self.left -= 1;
-        Some(take_sized(&mut self.rest).expect("decode has walked over all of them"))
+        Some(take_sized(&mut self.rest).expect("decode has checked all of them"))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -166,7 +167,8 @@ impl<'a> Iterator for Pairs<'a> {
 
 impl ExactSizeIterator for Pairs<'_> {}
 
-/// Appends the head of a set: the bytes of the value, at most [`MAX_VALUE_BYTES`], follow and complete the command.
+/// Appends the head of a set. The bytes of the value, at most [`MAX_VALUE_BYTES`], follow and complete the
+/// command.
 ///
 /// ```
 /// use niagara_kvstore::Description;
@@ -183,7 +185,7 @@ pub fn encode_set_head(out: &mut Vec<u8>, key: &[u8], condition: &Condition, wan
     encode_put_head(out, key, condition, want_old, Description::NONE);
 }
 
-/// Appends the head of a set, as [`encode_set_head`] does, of a value that is described.
+/// Appends the head of a set, like [`encode_set_head`], for a value with a description.
 pub fn encode_put_head(
     out: &mut Vec<u8>,
     key: &[u8],
@@ -255,7 +257,7 @@ pub fn encode_name_life(out: &mut Vec<u8>, life: Life) {
     out.extend_from_slice(&life.get().to_le_bytes());
 }
 
-/// Reads one command, which must be all of `bytes`. Whatever the bytes, the answer is a command within all limits or
+/// Decodes one command, which must be all of `bytes`. For any bytes, returns a command within all limits or
 /// an error.
 pub fn decode(bytes: &[u8]) -> Result<Command<'_>, MalformedCommand> {
     let mut rest = bytes;
@@ -278,14 +280,14 @@ pub fn decode(bytes: &[u8]) -> Result<Command<'_>, MalformedCommand> {
         NAME_LIFE => Command::NameLife { life: take_life(&mut rest)? },
         _ => return Err(MalformedCommand("unknown opcode; a newer version may have written it")),
     };
-    if rest.is_empty() { Ok(command) } else { Err(MalformedCommand("bytes behind the end")) }
+    if rest.is_empty() { Ok(command) } else { Err(MalformedCommand("bytes after the end")) }
 }
 
 fn decode_delete<'a>(rest: &mut &'a [u8]) -> Result<Command<'a>, MalformedCommand> {
     let condition = take_condition(rest)?;
     let count = take_varint(rest)?;
     if count == 0 || (count > 1 && condition != Condition::Always) {
-        return Err(MalformedCommand("a delete needs a key, and exactly one with a condition"));
+        return Err(MalformedCommand("a delete needs a key, and exactly one if it has a condition"));
     }
     let keys = Keys { rest, left: count };
     for _ in 0..count {
@@ -300,7 +302,7 @@ fn decode_mset<'a>(rest: &mut &'a [u8]) -> Result<Command<'a>, MalformedCommand>
     if count == 0 {
         return Err(MalformedCommand("an mset needs a key"));
     }
-    // Every pair takes three bytes at least, so that this cannot overflow for a count that the loop accepts.
+    // Every pair takes at least three bytes, so this cannot overflow for a count that the loop accepts.
     let pairs = Pairs(Keys { rest, left: count.saturating_mul(2) });
     for _ in 0..count {
         take_key(rest)?;
@@ -322,7 +324,11 @@ fn take_description<'a>(rest: &mut &'a [u8]) -> Result<Description<'a>, Malforme
 
 fn take_key<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], MalformedCommand> {
     let key = take_sized(rest)?;
-    if key.len() <= MAX_KEY_BYTES { Ok(key) } else { Err(MalformedCommand("a key has at most 65536 bytes")) }
+    if key.len() <= MAX_KEY_BYTES {
+        Ok(key)
+    } else {
+        Err(MalformedCommand("a key is longer than 65536 bytes"))
+    }
 }
 
 fn take_last_value<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], MalformedCommand> {

@@ -1,8 +1,8 @@
 //! The configuration file of one server: TOML in, [`ServerConfig`] out.
 //!
-//! Only what differs from the defaults has to stand in it. The defaults themselves live with what they configure
-//! ([`niagara_engine::Config::new`], [`FrontEndConfig::default`]); [`Plan::render`] writes them down, each with its
-//! unit and reason, so the documentation in a generated file cannot drift from the code.
+//! A file needs only what differs from the defaults. The defaults live with what they configure
+//! ([`niagara_engine::Config::new`], [`FrontEndConfig::default`]). [`Plan::render`] writes them out, each
+//! with its unit and reason, so the documentation in a generated file cannot drift from the code.
 
 mod free_ports;
 mod listeners;
@@ -25,7 +25,7 @@ use crate::server::ServerConfig;
 
 pub use plan::{Plan, PlannedServer};
 
-/// A thousand servers with as many groups each need about as much.
+/// A file for a thousand servers with as many groups each is about this long.
 const MOST_BYTES: u64 = 64 << 20;
 
 /// A configuration file, read and checked.
@@ -55,9 +55,9 @@ const MOST_BYTES: u64 = 64 << 20;
 /// ```
 #[derive(Clone, Debug)]
 pub struct ConfigFile {
-    /// What the server starts with.
+    /// The server's configuration.
     pub server: ServerConfig,
-    /// Where the members answer HTTP, `host:port` by server, as far as the file says so.
+    /// The members' HTTP addresses, `host:port` by server, as far as the file names them.
     pub http: Vec<(ServerId, String)>,
 }
 
@@ -69,10 +69,10 @@ pub enum ConfigFileError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
-    /// The text is not TOML, or has a key that does not exist or holds another type; the text shows the place.
+    /// The text is not TOML, or has an unknown key or a value of the wrong type. The message shows the place.
     #[error("{}", .0.trim_end())]
     Syntax(String),
     /// A value cannot work.
@@ -83,7 +83,7 @@ pub enum ConfigFileError {
         /// What is wrong, and what to write instead.
         reason: String,
     },
-    /// The values do not fit each other.
+    /// The values contradict each other.
     #[error(transparent)]
     Fit(#[from] niagara_engine::ConfigError),
 }
@@ -110,7 +110,8 @@ impl ConfigFile {
     }
 }
 
-/// A file's text, unless it is far longer than any configuration: what is named by mistake may have no end.
+/// Reads a file's text, unless it is far longer than any configuration: a file named by mistake may be
+/// endless.
 fn read_text(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     std::fs::File::open(path)?.take(MOST_BYTES + 1).read_to_string(&mut text)?;
@@ -197,7 +198,7 @@ fn link(table: LinkTable) -> Result<Link, ConfigFileError> {
         None => None,
         Some(text) => Some(text.parse().map_err(|_| ConfigFileError::Value {
             key: "links.bind_address".into(),
-            reason: format!("\"{text}\" is not an IP address of this machine, like \"10.0.1.5\""),
+            reason: format!("\"{text}\" is not an IP address of this machine, such as \"10.0.1.5\""),
         })?),
     };
     let listen =
@@ -256,8 +257,8 @@ fn parse_cluster(text: &str) -> Result<u128, ConfigFileError> {
     })
 }
 
-/// The addresses to listen at, one at least. A name is looked up once, here: a server listens where it was told to at its
-/// start, at all addresses that the name has, since clients may take any of them.
+/// The addresses to listen at, at least one. A name is resolved once, here: the server listens at all
+/// addresses that the name has at its start, since clients may use any of them.
 fn resolve(key: &str, text: &str) -> Result<Vec<SocketAddr>, ConfigFileError> {
     let fail = |reason: String| ConfigFileError::Value { key: key.into(), reason };
     let found = text

@@ -1,6 +1,6 @@
 //! Integers as Redis reads them.
 
-/// The integer that a text spells: no space, no plus sign, no leading zero, no minus zero.
+/// The integer that a text spells: without space, plus sign, leading zero or minus zero.
 pub(crate) fn decimal(text: &[u8]) -> Option<i64> {
     let (digits, negative) = match text {
         [b'-', digits @ ..] => (digits, true),
@@ -14,7 +14,7 @@ pub(crate) fn decimal(text: &[u8]) -> Option<i64> {
     if !canonical {
         return None;
     }
-    // Summed up below zero, where there is one number more than above.
+    // Summed below zero, where there is one number more than above.
     let mut value = 0i64;
     for digit in digits {
         if !digit.is_ascii_digit() {

@@ -1,25 +1,25 @@
-//! What HTTP says of a value beside its bytes: its Content-Type and its Content-Encoding.
+//! A value's HTTP headers: its Content-Type and its Content-Encoding.
 
-/// Longest Content-Type that is kept with a value, in bytes.
+/// Longest Content-Type stored with a value, in bytes.
 pub const MAX_CONTENT_TYPE_BYTES: usize = 256;
 
-/// Longest Content-Encoding that is kept with a value, in bytes.
+/// Longest Content-Encoding stored with a value, in bytes.
 pub const MAX_CONTENT_ENCODING_BYTES: usize = 64;
 
-/// What a value is, in HTTP's words; an empty text says nothing.
+/// A value's HTTP headers. An empty text stands for none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Description<'a> {
     /// The media type.
     pub content_type: &'a [u8],
-    /// The content codings, in the order in which they were applied.
+    /// The content codings, in the order they were applied.
     pub content_encoding: &'a [u8],
 }
 
 impl Description<'_> {
-    /// Nothing is said.
+    /// No headers.
     pub const NONE: Description<'static> = Description { content_type: b"", content_encoding: b"" };
 
-    /// Whether nothing is said.
+    /// Whether there are no headers.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -29,7 +29,7 @@ impl Description<'_> {
         self.content_type.len() + self.content_encoding.len()
     }
 
-    /// Whether both texts are within their bounds and can stand in the head of a reply: nothing in them ends a line.
+    /// Whether both texts are within their limits and can stand in a reply's head: neither ends a line.
     pub fn is_valid(&self) -> bool {
         self.content_type.len() <= MAX_CONTENT_TYPE_BYTES
             && self.content_encoding.len() <= MAX_CONTENT_ENCODING_BYTES
@@ -37,7 +37,7 @@ impl Description<'_> {
     }
 }
 
-/// Printable ASCII, with spaces and tabs within.
+/// Printable ASCII, with spaces and tabs inside.
 fn is_field_value(text: &[u8]) -> bool {
     text.iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t')) && text.trim_ascii() == text
 }

@@ -1,12 +1,13 @@
-//! A replicated key-value store on the Niagara engine, for clients of Redis and of HTTP.
+//! A replicated key-value store on the Niagara engine, for Redis and HTTP clients.
 //!
-//! [`Kv`] is the state machine: every server executes the same commands in the order of the global log. [`FrontEnds`]
-//! are the threads that clients talk to, on every server, and any server will do: what one was told all know.
+//! [`Kv`] is the state machine: every server executes the same commands in the order of the global log.
+//! [`FrontEnds`] are the threads that serve clients on every server. Any server will do: what one has
+//! acknowledged, all know.
 //!
 //! | module | what it is | knows |
 //! |---|---|---|
 //! | [`command`] | the commands that the log carries, as bytes | |
-//! | `state` | what they do to the map, and reads beside them | commands |
+//! | `state` | what they do to the map, and reads from other threads | commands |
 //! | `protocol` | what a protocol is: from bytes to requests, from outcomes to bytes | reads, the engine's port |
 //! | [`resp`] | the Redis protocol: parse, understand, print | commands, reads |
 //! | [`http`] | HTTP/1.1: the same | commands, reads |
@@ -15,13 +16,15 @@
 //!
 //! What a client can rely on:
 //!
-//! - A write that was acknowledged is executed once, on every server, at one position; its [`Version`] names the change.
+//! - An acknowledged write is executed once, on every server, at one position. Its [`Version`] names the
+//!   change.
 //! - Reads are linearizable unless the client asks for less (`READONLY`, `?read=weak`, `?read=at-least:G`).
-//! - A command of several keys, and a read of several keys, are each one moment for everybody.
-//! - Requests of one connection behave as if they were executed one by one, in order, however deep the pipeline.
-//! - An error says whether the command has had no effect, or whether nobody knows; each says what to do.
+//! - A command on several keys, and a read of several keys, are atomic for everybody.
+//! - The requests of a connection behave as if they were executed one by one, in order, however deep the
+//!   pipeline.
+//! - An error says whether the command had no effect or its outcome is unknown, and what to do.
 //!
-//! This crate knows nothing of Raft: neither terms nor leaders, other than to report them.
+//! This crate knows nothing of Raft except that it reports terms and leaders.
 
 pub mod command;
 pub mod config;

@@ -1,8 +1,8 @@
-//! Who may have how many of the open files that the system grants a process.
+//! Divides the open files that the system grants a process.
 //!
-//! Each client is one, and so is each link to another server and each file of a log. A server whose log cannot be opened must
-//! end, where a client that comes too late is only turned away: so what the engine may ever need is set aside before clients get
-//! any.
+//! Each client takes one, and so does each link to another server and each file of a log. A server that
+//! cannot open its log must end, while a client that comes too late is only turned away. So everything the
+//! engine may need is set aside before clients get any.
 
 use niagara_engine::Config;
 use rustix::process::{Resource, getrlimit};
@@ -10,22 +10,22 @@ use rustix::process::{Resource, getrlimit};
 use crate::FrontEndConfig;
 use crate::front::LEAST_CLIENTS;
 
-/// Open files that come and go beside those that are counted.
+/// Open files that come and go besides those that are counted.
 const SPARE: u64 = 4;
 
-/// Why a server of this configuration cannot run with as many open files as the process may have.
+/// Why a server with this configuration cannot run with the process's limit of open files.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenFilesError {
-    /// There are not enough for the server by itself and a few clients.
+    /// The limit is too low for the server itself and a few clients.
     #[error(
         "this process may have {limit} open files, but needs at least {needed}: {engine} for {groups} groups of {servers} \
-         servers with their logs and snapshots, {front} for front ends, {open} that are open or spare, and {clients} for \
+         servers with their logs and snapshots, {front} for front ends, {open} already open or spare, and {clients} for \
          clients. Raise the limit (ulimit -n {needed} or more; LimitNOFILE with systemd), or configure fewer groups"
     )]
     TooFew {
-        /// What the process may have.
+        /// The process's limit.
         limit: u64,
-        /// What it needs.
+        /// The least that would do.
         needed: u64,
         /// For the engine.
         engine: u64,
@@ -35,30 +35,30 @@ pub enum OpenFilesError {
         servers: usize,
         /// For the front ends, without clients.
         front: u64,
-        /// Open already, or set aside for what comes and goes.
+        /// Already open, or set aside for what comes and goes.
         open: u64,
         /// The fewest clients.
         clients: usize,
     },
-    /// There are not enough for as many clients as configured.
+    /// The limit is too low for the configured number of clients.
     #[error(
         "max_connections is {wanted}, but this process may have {limit} open files, of which {left} are left for clients. \
          Lower it to {left}, or raise the limit (ulimit -n {needed} or more; LimitNOFILE with systemd)"
     )]
     TooManyClients {
-        /// The clients that are to be taken.
+        /// The configured number of clients.
         wanted: usize,
-        /// What the process may have.
+        /// The process's limit.
         limit: u64,
         /// What is left for clients.
         left: usize,
-        /// What the process needs for them.
+        /// The limit that would do.
         needed: u64,
     },
 }
 
-/// Sets aside what the server itself needs, and gives clients the rest: no more than configured, and no fewer, unless nothing
-/// is configured.
+/// Sets aside what the server itself needs, and gives clients the rest: no more than configured, and no
+/// fewer, unless nothing is configured.
 pub(crate) fn share_out(engine: &Config, front: &FrontEndConfig) -> Result<usize, OpenFilesError> {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     share(limit, open_now() + SPARE, engine, front)
@@ -89,7 +89,7 @@ fn share(limit: u64, open: u64, config: &Config, front: &FrontEndConfig) -> Resu
     Ok(wanted.min(left))
 }
 
-/// The files that are open at the moment. Where the system does not tell, as many as a process begins with.
+/// The files that are open now. If the system does not tell, as many as a process starts with.
 fn open_now() -> u64 {
     const STANDARD: u64 = 3;
     std::fs::read_dir("/proc/self/fd").map_or(STANDARD, |files| files.count() as u64)

@@ -1,4 +1,5 @@
-//! What a command answers. Replies stay in the process: each server executes the commands of its own clients itself.
+//! The replies to commands. They stay in the process: each server executes the commands of its own clients
+//! itself.
 
 use bytes::Bytes;
 
@@ -8,35 +9,35 @@ use crate::{Life, Version};
 /// The reply to one command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// A set, mset, or a delete with a condition was not done, because its condition did not hold.
+    /// The condition of a set, mset or delete did not hold.
     ConditionFailed {
-        /// The key's version, if it exists; of an mset, that of the first key that exists.
+        /// The key's version, if it exists; for an mset, that of the first existing key.
         current: Option<Version>,
-        /// The key's value, if the set asked for it and there is one.
+        /// The key's value, if the set asked for it and the key exists.
         old: Option<Bytes>,
     },
-    /// A set or mset was done.
+    /// A set or mset was executed.
     Stored {
-        /// The version of the key; of an mset, that of its last key.
+        /// The version of the key; for an mset, that of its last key.
         version: Version,
-        /// Whether the key did not exist before; of an mset, its last key.
+        /// Whether the key did not exist before; for an mset, its last key.
         created: bool,
-        /// The value before, if the set asked for it and there was one.
+        /// The previous value, if the set asked for it and there was one.
         old: Option<Bytes>,
     },
-    /// A delete was done.
+    /// A delete was executed.
     Deleted {
         /// How many of the keys existed.
         removed: u64,
     },
-    /// An append was done.
+    /// An append was executed.
     Appended {
         /// The length of the value, in bytes.
         length: u64,
         /// The version of the key.
         version: Version,
     },
-    /// An increment was done.
+    /// An increment was executed.
     Counted {
         /// The value.
         value: i64,
@@ -47,17 +48,17 @@ pub enum Reply {
     Flushed,
     /// The life of the state has a name.
     Named {
-        /// The name, which may be another one than was proposed.
+        /// The name, which may differ from the proposed one.
         life: Life,
     },
-    /// Nothing was done.
+    /// Nothing was executed.
     Failed(CommandError),
 }
 
 /// Why a command changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CommandError {
-    /// The value to increment is no decimal integer.
+    /// The value to increment is not a decimal integer.
     #[error("value is not an integer or out of range")]
     NotAnInteger,
     /// The sum does not fit 64 bits.
@@ -66,7 +67,7 @@ pub enum CommandError {
     /// The value would become longer than [`MAX_VALUE_BYTES`](crate::command::MAX_VALUE_BYTES).
     #[error("string exceeds maximum allowed size (16 MiB)")]
     TooLarge,
-    /// The log holds bytes that this version cannot read as a command.
+    /// The log holds bytes that this version cannot decode as a command.
     #[error(transparent)]
     Malformed(MalformedCommand),
 }

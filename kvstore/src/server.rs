@@ -1,4 +1,4 @@
-//! One server, assembled: the engine that replicates the key-value state, and the front ends that clients talk to.
+//! One server: the engine that replicates the key-value state, and the front ends that clients talk to.
 //!
 //! `niagara serve` runs one of them in its process, `niagara demo` several.
 
@@ -11,7 +11,7 @@ use crate::command;
 use crate::open_files::{self, OpenFilesError};
 use crate::{FrontEndConfig, FrontEnds, Kv};
 
-/// What a server needs to know before it starts.
+/// What a server needs to start.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
     /// The replication engine: members, data directory, durability, limits.
@@ -38,28 +38,28 @@ pub struct Server {
     client: Client<Kv>,
 }
 
-/// Why a server did not start. Nothing of it goes on running.
+/// Why a server did not start. Nothing of it keeps running.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     /// The engine did not start: its data directory, its addresses or its configuration.
     #[error(transparent)]
     Engine(#[from] StartError),
-    /// The process may not have as many open files as the server needs.
+    /// The process's limit of open files is too low for the server.
     #[error(transparent)]
     OpenFiles(#[from] OpenFilesError),
     /// The state could not be set up.
-    #[error("the system gives no thread for the state: {0}")]
+    #[error("cannot start a thread for the state: {0}")]
     State(io::Error),
     /// A front end could not listen.
     #[error("cannot listen for {whom} clients at {address}: {source}")]
     Listen {
-        /// Whose protocol it is.
+        /// The protocol of the clients.
         whom: &'static str,
-        /// The key in the configuration file that asks for it.
+        /// The setting with the address.
         setting: &'static str,
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// What the system answered.
+        /// The system's error.
         source: io::Error,
     },
     /// The front ends could not start.
@@ -68,7 +68,7 @@ pub enum ServerError {
 }
 
 impl Server {
-    /// Starts the engine, then the front ends: a server that clients can connect to has recovered its logs.
+    /// Starts the engine, then the front ends: once clients can connect, the server has recovered its logs.
     pub fn start(config: ServerConfig) -> Result<Server, ServerError> {
         let ServerConfig { mut engine, mut front } = config;
         engine.application = command::application();
@@ -90,29 +90,29 @@ impl Server {
         }
     }
 
-    /// Where HTTP clients connect.
+    /// The HTTP address.
     pub fn http_addr(&self) -> SocketAddr {
         self.fronts.http_addr()
     }
 
-    /// Where Redis clients connect.
+    /// The address of the Redis protocol.
     pub fn redis_addr(&self) -> SocketAddr {
         self.fronts.redis_addr()
     }
 
-    /// The engine's own interface, past the front ends: for status and reads in the same process.
+    /// The engine's own interface, for status and reads in the same process.
     pub fn client(&self) -> &Client<Kv> {
         &self.client
     }
 
-    /// Stops the front ends, so that no request is taken that nobody would answer, and then the engine.
+    /// Stops the front ends, so that no request is accepted that nobody would answer, and then the engine.
     pub fn stop(self) {
         self.fronts.stop();
         self.engine.stop();
     }
 }
 
-/// Finds the listener for which there was no room: the front ends hold none any more.
+/// Finds the listener that could not be opened, once the front ends hold none any more.
 fn unheard(
     asked_for: &[(&'static str, &'static str, SocketAddr)],
     why: io::ErrorKind,
@@ -124,7 +124,7 @@ fn unheard(
 }
 
 impl ServerError {
-    /// The key in the configuration file that asks for the address which the server does not get.
+    /// The setting with the address that the server could not get.
     pub fn setting(&self) -> Option<String> {
         match self {
             ServerError::Listen { setting, .. } => Some((*setting).to_owned()),
@@ -143,7 +143,7 @@ impl ServerError {
         self.system_error().is_some_and(|error| error.kind() == io::ErrorKind::AddrInUse)
     }
 
-    /// What the operating system has refused, if that is why.
+    /// The operating system's error, if there is one.
     pub fn system_error(&self) -> Option<&io::Error> {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
         while let Some(error) = cause {
@@ -194,7 +194,7 @@ mod tests {
             "{http}"
         );
 
-        // What failed has let go of the directory.
+        // The failed server has released the directory.
         let server = start(config(ANY.into(), ANY.parse().unwrap()), &dir).unwrap();
         let refused =
             start(config(ANY.into(), ANY.parse().unwrap()), &dir).err().expect("the directory is in use");

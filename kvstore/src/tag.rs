@@ -1,4 +1,4 @@
-//! What names a value for HTTP: a version, and the life of the state that gave it out.
+//! What names a value in HTTP: a version, and the life of the state that issued it.
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -6,11 +6,11 @@ use std::str::FromStr;
 
 use crate::{NotAVersion, Version};
 
-/// Names one life of a replicated state, from its first command on: a random number that one command of the global log
-/// brings, the same on every server, and that snapshots keep.
+/// Names one life of a replicated state, from its first command on: a random number from one command of the
+/// global log, the same on every server. Snapshots keep it.
 ///
-/// Positions begin anew with a new state, so a version alone would name a value of each. A cluster in memory that was
-/// started again has another life, and so has one that the keys of another cluster were imported into.
+/// Positions start over with a new state, so a version alone would name a value of each state. A restarted
+/// cluster in memory has another life, and so has one that another cluster's keys were imported into.
 ///
 /// ```
 /// use niagara_kvstore::Life;
@@ -28,10 +28,10 @@ impl Life {
         NonZeroU64::new(number).map(Life)
     }
 
-    /// One that no other state has had.
+    /// A life that no other state has had.
     ///
     /// # Panics
-    /// When the system gives no random bytes.
+    /// If the system provides no random bytes.
     pub(crate) fn random() -> Life {
         let mut bytes = [0; 8];
         loop {

@@ -1,15 +1,16 @@
-//! Which change of a key a value comes from.
+//! Names the change of a key that a value comes from.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Names one change of one key: what conditional writes compare, and a part of an HTTP `ETag` (see [`Tag`](crate::Tag)).
+/// Names one change of one key: what conditional writes compare, and a part of an HTTP `ETag` (see
+/// [`Tag`](crate::Tag)).
 ///
-/// Several commands share one position of the global log, and readers run beside the thread that applies them. A
-/// version made of the position alone would therefore name two values of one key, and a conditional write could
-/// overwrite a change that its client never saw. So the version is `G` for the first change of a key at position G,
-/// and `G.n` for a further one at the same G, with n rising from one change of the key to the next. It is the same on
-/// every server.
+/// Several commands share one position of the global log, and readers run beside the thread that applies
+/// them. A version made of the position alone would therefore name two values of one key, and a conditional
+/// write could overwrite a change that its client never saw. So the version is `G` for the first change of a
+/// key at position G, and `G.n` for a further one at the same G, where n rises from one change of the key to
+/// the next. It is the same on every server.
 ///
 /// ```
 /// use niagara_kvstore::Version;
@@ -24,7 +25,7 @@ use std::str::FromStr;
 pub struct Version {
     /// The global position of the command that made the change, from 1.
     pub position: u64,
-    /// 0 for the first change of the key at `position`, more for a further one.
+    /// 0 for the first change of the key at `position`, higher for further ones.
     pub further: u32,
 }
 
@@ -45,7 +46,7 @@ impl fmt::Display for Version {
 impl FromStr for Version {
     type Err = NotAVersion;
 
-    /// Reads exactly what [`Display`](fmt::Display) writes, so that equal versions are equal texts.
+    /// Parses exactly what [`Display`](fmt::Display) writes, so that equal versions are equal texts.
     fn from_str(text: &str) -> Result<Version, NotAVersion> {
         let (position, further) = match text.split_once('.') {
             Some((position, further)) => (position, Some(further)),
@@ -62,7 +63,7 @@ impl FromStr for Version {
 }
 
 fn counted_from_one(digits: &str) -> Result<u64, NotAVersion> {
-    // `parse` alone would let a plus sign and leading zeros pass.
+    // `parse` alone would accept a plus sign and leading zeros.
     if !matches!(digits.as_bytes().first(), Some(b'1'..=b'9')) {
         return Err(NotAVersion);
     }

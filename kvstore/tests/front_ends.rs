@@ -10,7 +10,7 @@ use niagara_engine::{Config, Durability, Engine, Member};
 use niagara_kvstore::config::PlannedServer;
 use niagara_kvstore::{FrontEndConfig, FrontEnds, Kv};
 
-/// Longer than anything here takes, on any machine.
+/// Longer than anything here takes on any machine.
 const LONG: Duration = Duration::from_secs(60);
 const SERVERS: usize = 3;
 const GROUPS: u16 = 2;
@@ -28,7 +28,7 @@ struct Cluster {
 
 impl Cluster {
     fn start() -> Cluster {
-        // Ports that were free a moment ago; should somebody else have taken one meanwhile, others are tried.
+        // Ports that were free a moment ago. If another process has taken one meanwhile, others are tried.
         for _ in 0..20 {
             if let Some(cluster) = Cluster::try_start() {
                 cluster.wait_until_ready();
@@ -201,7 +201,8 @@ fn what_one_server_was_told_every_server_knows() {
     assert!(text.contains("niagara_applied_position"), "the engine's metrics are there, too");
 }
 
-/// Counters are raised through all servers at once, by Redis commands and by conditional HTTP writes; none is lost.
+/// All servers increment counters at once, by Redis commands and by conditional HTTP writes; no increment is
+/// lost.
 #[test]
 fn no_update_is_lost() {
     let cluster = Cluster::start();
@@ -232,7 +233,7 @@ fn no_update_is_lost() {
     assert_eq!(cluster.redis(2).value("GET tagged"), (SERVERS * per_client).to_string());
 }
 
-/// Reads a number and writes the next one, unless somebody else has changed it: then again.
+/// Reads a number and writes the next one, and starts over if somebody else has changed it.
 fn raise_by_etag(client: &mut Client) {
     loop {
         let got = client.ask("GET", "/kv/tagged", &[], b"");
@@ -290,7 +291,7 @@ fn page(client: &mut Client, command: &str) -> (String, Vec<String>) {
     (cursor, keys)
 }
 
-/// Clients behind a load balancer, or whose server has gone, go on with a scan elsewhere.
+/// Clients behind a load balancer, or whose server is down, continue a scan elsewhere.
 #[test]
 fn a_scan_goes_on_at_any_server() {
     let mut cluster = Cluster::start();
@@ -321,7 +322,8 @@ fn a_scan_goes_on_at_any_server() {
     assert_eq!(scan(&mut [cluster.redis(2), cluster.redis(1)]), keys);
 }
 
-/// A client that writes to the end before it reads, as many do, gets every reply; strong reads and writes by turns.
+/// A client that writes everything before it reads, as many do, gets every reply; strong reads and writes
+/// alternate.
 #[test]
 fn a_pipeline_is_answered_however_late_it_is_read() {
     let cluster = Cluster::start();
@@ -372,7 +374,7 @@ fn a_second_server_on_the_same_port_is_refused() {
     assert_eq!(error.kind(), ErrorKind::AddrInUse);
 }
 
-/// Positions begin anew with a new state, and so do versions: a tag of the state before must not match.
+/// Positions and versions start over with a new state: a tag of the previous state must not match.
 #[test]
 fn tags_of_a_former_life_match_nothing() {
     let write = |cluster: &Cluster| {

@@ -1,4 +1,4 @@
-//! The metrics of a server, held against the rules that `promtool check metrics` has, and against promtool where it is
+//! Checks a server's metrics against the rules of `promtool check metrics`, and with promtool where it is
 //! installed.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +12,7 @@ use niagara_kvstore::FrontEndConfig;
 use niagara_kvstore::config::PlannedServer;
 use niagara_kvstore::server::{Server, ServerConfig};
 
-/// Longer than anything here takes, on any machine.
+/// Longer than anything here takes on any machine.
 const LONG: Duration = Duration::from_secs(60);
 
 /// What Prometheus itself sends.
@@ -21,7 +21,7 @@ const PROMETHEUS: &str = "application/openmetrics-text;version=1.0.0;q=0.5,appli
 
 fn start(dir: &tempfile::TempDir) -> Server {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    // A port that was free a moment ago; should somebody else have taken it meanwhile, another one is tried.
+    // A port that was free a moment ago. If another process has taken it meanwhile, another one is tried.
     for _ in 0..20 {
         let [planned] = PlannedServer::on_free_ports(1, 1).unwrap().try_into().unwrap();
         let member = Member { server: 1, addresses: planned.groups, transfer: planned.transfer };
@@ -36,7 +36,7 @@ fn start(dir: &tempfile::TempDir) -> Server {
     panic!("no free ports");
 }
 
-/// Sends a request on a connection of its own: the head of the reply, and its body.
+/// Sends a request on its own connection. Returns the head of the reply, and its body.
 fn ask(server: &Server, head: &str, body: &str) -> (String, String) {
     let mut stream = TcpStream::connect(server.http_addr()).unwrap();
     stream.set_read_timeout(Some(LONG)).unwrap();
@@ -59,7 +59,7 @@ fn metrics(server: &Server, accept: &str) -> (String, String) {
     ask(server, &format!("GET /metrics HTTP/1.1{accept}"), "")
 }
 
-/// A family of samples, as its announcements say.
+/// A family of samples, as it is announced.
 #[derive(Debug, Default)]
 struct Family {
     help: String,
@@ -68,7 +68,7 @@ struct Family {
     samples: Vec<(String, BTreeMap<String, String>, f64)>,
 }
 
-/// Reads the text format, strictly: every family is announced by a help and a type, once, before its samples.
+/// Parses the text format strictly: every family is announced by a help and a type, once, before its samples.
 fn families(text: &str) -> BTreeMap<String, Family> {
     let mut families: BTreeMap<String, Family> = BTreeMap::new();
     let mut current = String::new();
@@ -180,7 +180,7 @@ fn lint(families: &BTreeMap<String, Family>) {
 /// A bound, and how many observations are at or below it.
 type Bucket = (f64, f64);
 
-/// Buckets rise to infinity, where they hold all, and at least one bound is at 10 seconds or beyond.
+/// Buckets rise to infinity, where they hold everything, and at least one bound is at 10 seconds or above.
 fn check_histogram(name: &str, family: &Family) {
     let without_bound = |labels: &BTreeMap<String, String>| {
         labels
@@ -242,7 +242,7 @@ fn the_metrics_keep_the_rules_of_both_formats() {
     assert_eq!(families["niagara_build_info"].samples[0].1["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(value("niagara_keys"), 1.0);
     assert!((8.0..4096.0).contains(&value("niagara_store_bytes")), "{}", value("niagara_store_bytes"));
-    // The second one is the name of the state's life.
+    // The second one names the state's life.
     assert_eq!(value("niagara_commands_applied_total"), 2.0);
     assert!(families["niagara_applied_position"].help.contains("no-ops"));
     let writes =

@@ -47,7 +47,7 @@ pub(super) fn open_snapshots<S: StateMachine>(
     })?;
     let snapshot = restored.map(|(kept, state)| {
         let header = Arc::clone(&kept.header);
-        tracing::info!(position = %header.position(), bytes = kept.bytes, "the state is read from a snapshot");
+        tracing::info!(position = %header.position(), bytes = kept.bytes, "restored the state from a snapshot");
         (header, state)
     });
     Ok(RestoredSnapshot { files, store, snapshot })

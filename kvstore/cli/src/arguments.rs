@@ -1,4 +1,4 @@
-//! The commands that can be typed; each stands in its own module, with its options. Long help texts stand in [`manual`].
+//! The commands. Each has its own module with its options; long help texts are in [`manual`].
 
 use clap::{Parser, Subcommand};
 
@@ -6,13 +6,12 @@ use super::{bench, del, demo, get, log, manual, new_cluster, put, serve, snapsho
 
 /// A replicated key-value store whose log scales with cores and links.
 ///
-/// Each server runs several Raft groups, each on a thread and sockets of its own, and merges their logs into one
-/// global log. Clients talk to any server, with the Redis protocol or HTTP.
+/// Each server runs several Raft groups, each on its own thread and sockets, and merges their logs into one
+/// global log. Clients talk to any server, over the Redis protocol or HTTP.
 #[derive(Debug, Parser)]
 #[command(name = "niagara", version, after_long_help = manual::NIAGARA, max_term_width = 100)]
 pub struct Arguments {
     #[command(subcommand)]
-    /// What is to be done.
     pub command: Command,
 }
 

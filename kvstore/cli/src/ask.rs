@@ -1,4 +1,4 @@
-//! Sends the requests of `put`, `get` and `del`, and says in words what became of them.
+//! Sends the requests of `put`, `get` and `del`, and explains failures.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use super::failure::Failure;
 use super::output::note;
 use crate::cluster_args::ClusterArgs;
 
-/// Where the servers are, unless the command line says it.
+/// Where the servers are, if the command line does not say.
 const AT_VARIABLE: &str = "NIAGARA_AT";
 
-/// The servers that a command line names.
+/// The servers that the command line names.
 pub fn endpoints(arguments: &ClusterArgs) -> Result<Vec<Endpoint>, Failure> {
     if let Some(path) = &arguments.config {
         let file = ConfigFile::read(path).map_err(|error| {
@@ -21,7 +21,7 @@ pub fn endpoints(arguments: &ClusterArgs) -> Result<Vec<Endpoint>, Failure> {
         })?;
         if file.http.is_empty() {
             let what = format!("no member in {} has an `http` address", path.display());
-            return Err(Failure::new(what, "add them to its [[members]], or name the servers by --at"));
+            return Err(Failure::new(what, "add one to its [[members]], or name the servers with --at"));
         }
         return file
             .http
@@ -43,45 +43,45 @@ fn parse_endpoint(text: &str, origin: &str) -> Result<Endpoint, Failure> {
         .map_err(|hint| Failure::usage(format!("{origin} has no usable address in \"{text}\""), hint))
 }
 
-/// The cluster that a command line names.
+/// The cluster that the command line names.
 pub fn cluster(arguments: &ClusterArgs) -> Result<Cluster, Failure> {
     let timeout = Duration::from_secs(arguments.timeout.into());
     Ok(Cluster::new(endpoints(arguments)?).timeout(timeout))
 }
 
-/// Sends a request to the first server that can serve it. What the user should know on the way goes to standard error.
+/// Sends a request to the first server that can serve it. Notes on failover go to standard error.
 pub fn ask(cluster: &Cluster, request: &Request, again: Again) -> Result<Response, Failure> {
     let tell = |why: &Attempt, next: &Endpoint| {
         note(&format!(
-            "note: {why}\nnote: so it may or may not have been executed; sending it again to {next}, which has the same effect\n"
+            "note: {why}\nnote: so it may or may not have been executed; sending it to {next}, since executing it twice does no harm\n"
         ));
     };
     cluster.send_and_tell(request, again, tell).map_err(|failed| match failed {
         Failed::Unknown(_) => {
-            let hint = "look with `niagara get` what the key has now, before you decide to send it again";
+            let hint = "check the key with `niagara get` before you decide to retry";
             Failure::unknown(failed, hint)
         }
         Failed::Refused(_) => {
-            let hint = "look with `niagara status`; are the servers running, and is a majority of them reachable? Name further \
+            let hint = "check with `niagara status`: are the servers running, and is a majority of them reachable? Name more \
                         servers by --at URL,URL";
             Failure::refused(failed, hint)
         }
     })
 }
 
-/// An error reply in a server's own words: what happened, and what to do.
+/// An error reply in the server's own words: what happened, and what to do.
 fn message_of(response: &Response) -> (String, String) {
     match response.explanation() {
         Some(ErrorBody { message, hint }) => (message, hint),
         None => {
-            let what = format!("the answer was HTTP status {}, without an explanation", response.status);
-            (what, "is it a Niagara server's HTTP port? `niagara status` shows which are".into())
+            let what = format!("the answer was HTTP status {} without an explanation", response.status);
+            (what, "check that this is a Niagara server's HTTP port; `niagara status` shows them".into())
         }
     }
 }
 
-/// The failure that a reply stands for which is not the hoped-for one. Servers check before they execute; where one fails in the
-/// midst of it, nobody knows how far it came.
+/// The failure for an error reply. Servers check before they execute. If one fails halfway (500), nobody
+/// knows how far it got.
 pub fn refusal(response: &Response) -> Failure {
     let (what, hint) = message_of(response);
     match response.status {
@@ -90,27 +90,28 @@ pub fn refusal(response: &Response) -> Failure {
     }
 }
 
-/// The failure of a write whose condition did not hold.
+/// The failure of a write whose condition does not hold.
 pub fn condition_failed(response: &Response) -> Failure {
     let now = match response.header("ETag") {
         Some(tag) => format!("has version {}", tag.trim_matches('"')),
         None => "does not exist".to_owned(),
     };
-    let hint = "read it again with `niagara get --verbose`, and decide anew";
+    let hint = "read it again with `niagara get --verbose`, then decide";
     Failure::new(format!("the condition does not hold: the key {now}"), hint)
 }
 
-/// A version as the user writes it (9f86d081884c7d65-12, the same in quotes, or *) as HTTP wants it.
+/// Turns a version as users write it (9f86d081884c7d65-12, the same in quotes, or *) into HTTP's form.
 pub fn parse_version(text: &str) -> Result<String, String> {
     if text == "*" {
         return Ok(text.to_owned());
     }
     let bare = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
-    // Earlier servers gave out versions without a life. They name nothing any more, which the server says.
+    // Earlier servers issued versions without a life. They match nothing any more, and the server says so.
     match bare.parse::<Tag>().is_ok() || bare.parse::<Version>().is_ok() {
         true => Ok(format!("\"{bare}\"")),
         false => {
-            Err("write a version as `niagara put` prints it, like 9f86d081884c7d65-1024, or * for any".into())
+            Err("write a version as `niagara put` prints it, such as 9f86d081884c7d65-1024, or * for any"
+                .into())
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `niagara bench`: the load generator, by another name.
+//! `niagara bench`: the load generator under another name.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -11,12 +11,11 @@ use super::manual;
 #[derive(Debug, Args)]
 #[command(after_long_help = manual::BENCH, disable_help_flag = true)]
 pub struct BenchArgs {
-    /// What `niagara-load` takes: a workload and its options; `niagara bench --help` lists them.
+    /// A workload of `niagara-load` and its options; `niagara bench --help` lists them.
     #[arg(value_name = "WORKLOAD AND OPTIONS", num_args = 0.., allow_hyphen_values = true, trailing_var_arg = true)]
     words: Vec<OsString>,
 }
 
-/// Does what `niagara bench` promises.
 pub fn run(arguments: BenchArgs) -> ExitCode {
     niagara_load::run("niagara bench", arguments.words)
 }

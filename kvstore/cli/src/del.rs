@@ -20,7 +20,7 @@ pub struct DelArgs {
     pub key: OsString,
     #[command(flatten)]
     pub cluster: ClusterArgs,
-    /// Only if the key has this version now (as `put` prints it), or any at all: `*`.
+    /// Only if the key has this version (as `put` prints it), or any version: `*`.
     #[arg(long, value_name = "VERSION", value_parser = ask::parse_version)]
     pub if_match: Option<String>,
     /// Do not print the position.
@@ -28,7 +28,6 @@ pub struct DelArgs {
     pub quiet: bool,
 }
 
-/// Does what `niagara del` promises.
 pub fn run(arguments: &DelArgs) -> Result<ExitCode, Failure> {
     let cluster = cluster(&arguments.cluster)?;
     let mut request = Request::on_key("DELETE", arguments.key.as_encoded_bytes(), "");
@@ -39,7 +38,7 @@ pub fn run(arguments: &DelArgs) -> Result<ExitCode, Failure> {
     let response = ask(&cluster, &request, again)?;
     match response.status {
         404 if arguments.if_match.is_some() => Err(condition_failed(&response)),
-        // 404: there was nothing to delete, or a first attempt with a lost answer has done it.
+        // 404: there was nothing to delete, or a first attempt whose answer was lost has deleted it.
         200 | 204 | 404 if arguments.quiet => Ok(ExitCode::SUCCESS),
         200 | 204 | 404 => print_position(&response),
         412 => Err(condition_failed(&response)),

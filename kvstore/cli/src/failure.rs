@@ -1,5 +1,5 @@
-//! What a command says when it cannot do what it was asked: what happened, and what to do; and the exit status, by which programs
-//! tell the cases apart.
+//! What a command says when it fails: what happened, and what to do. Programs tell the cases apart by the
+//! exit status.
 
 use std::fmt::Display;
 use std::process::ExitCode;
@@ -18,28 +18,28 @@ pub struct Failure {
     status: Status,
 }
 
-/// The exit statuses of a failure. The manual (`manual.rs`) explains them; their numbers never change.
+/// The exit statuses of a failure. `manual.rs` explains them; their numbers never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// The answer is no: no such key, a condition that does not hold, a damaged file; or the command failed otherwise.
+    /// The answer is no: no such key, a condition that does not hold, a damaged file; or the command failed
+    /// otherwise.
     No = 1,
     /// The command line is wrong.
     Usage = 2,
-    /// It had no effect and may be tried again: no server could be reached, or none took it.
+    /// It had no effect and may be retried: no server could be reached, or none accepted the command.
     Refused = 3,
     /// It may or may not have been executed.
     Unknown = 4,
-    /// It was done, but what it prints could not be written in full.
+    /// It was executed, but the output could not be written in full.
     Output = 5,
 }
 
 impl Failure {
-    /// A failure with what happened and what to do.
     pub fn new(what: impl Display, hint: impl Display) -> Self {
         Failure { what: what.to_string(), hint: hint.to_string(), status: Status::No }
     }
 
-    /// What was typed cannot work, in a way that the parser of the command line does not see.
+    /// The command line is wrong in a way that the parser does not see.
     pub fn usage(what: impl Display, hint: impl Display) -> Self {
         Failure::new(what, hint).with(Status::Usage)
     }
@@ -49,33 +49,32 @@ impl Failure {
         Failure::new(what, hint).with(Status::Refused)
     }
 
-    /// Nobody knows whether it was executed.
+    /// It may or may not have been executed.
     pub fn unknown(what: impl Display, hint: impl Display) -> Self {
         Failure::new(what, hint).with(Status::Unknown)
     }
 
-    /// Whoever reads the output has had enough (`| head`). That is said by the exit status alone.
+    /// The reader has closed the output (`| head`). Only the exit status says so.
     pub fn reader_left() -> Self {
         Failure::new("", "").with(Status::Output)
     }
 
-    /// The same, with another exit status.
+    /// The same failure with another exit status.
     pub fn with(self, status: Status) -> Self {
         Failure { status, ..self }
     }
 
-    /// The same, in other words.
+    /// The same failure with another text.
     pub fn in_words(self, what: impl Display) -> Self {
         Failure { what: what.to_string(), ..self }
     }
 
-    /// The exit status.
     #[cfg(test)]
     pub fn status(&self) -> Status {
         self.status
     }
 
-    /// Says it on standard error, and gives the exit status.
+    /// Prints the failure to standard error, and returns the exit status.
     pub fn report(&self) -> ExitCode {
         if !self.what.is_empty() {
             let paint = style::for_stderr();
@@ -92,7 +91,6 @@ impl Failure {
 }
 
 impl Status {
-    /// As the process ends with it.
     pub fn code(self) -> ExitCode {
         ExitCode::from(self as u8)
     }

@@ -1,4 +1,4 @@
-//! Figures as people read them: sizes, spans of time, moments.
+//! Sizes, spans of time and dates as people read them.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,7 +15,8 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
-/// How long ago a moment in milliseconds since 1970 was, by this machine's clock. Clocks differ: what is yet to come is now.
+/// How long ago a time in milliseconds since 1970 was, by this machine's clock. Clocks differ, so a time in
+/// the future counts as now.
 pub fn age(unix_ms: u64) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     span(now.saturating_sub(Duration::from_millis(unix_ms)))
@@ -32,14 +33,14 @@ fn span(span: Duration) -> String {
     }
 }
 
-/// A moment in milliseconds since 1970, as a date and a time of day.
+/// A time in milliseconds since 1970, as a date and a time of day.
 pub fn moment(unix_ms: u64) -> String {
     let time = UNIX_EPOCH + Duration::from_millis(unix_ms.min(END_OF_9999_MS));
     let text = humantime::format_rfc3339_seconds(time).to_string();
     text.replace('T', " ").replace('Z', " UTC")
 }
 
-/// Later moments, which only a damaged file names, have no date.
+/// Later times, which only a damaged file names, have no date.
 const END_OF_9999_MS: u64 = 253_402_300_799_999;
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
-//! The process's limit of open files: each client connection is one.
+//! The process's limit of open files: each client connection takes one.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Raises the soft limit as far as the hard one allows. To be called before the front ends choose how many connections
-/// they take. Where it does not work the lower limit stands, and the front ends keep to that.
+/// Raises the soft limit as far as the hard limit allows. Call it before the front ends choose how many
+/// connections they accept. If it fails, the front ends keep to the lower limit.
 pub fn raise() {
     let limit = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
     {
-        tracing::warn!(%error, "cannot raise the limit of open files; fewer clients can connect");
+        tracing::warn!(%error, "cannot raise the limit of open files: fewer clients can connect");
     }
 }
 

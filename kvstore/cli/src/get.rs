@@ -21,16 +21,15 @@ pub struct GetArgs {
     pub key: OsString,
     #[command(flatten)]
     pub cluster: ClusterArgs,
-    /// How fresh the value must be: `strong` (newer than anything acknowledged before), `weak` (whatever the server
-    /// has), or `at-least:G` (with the effects of global position G, as `put` prints it).
+    /// How fresh the value must be: `strong` (sees everything acknowledged before), `at-least:G` (the state
+    /// at global position G or later; `put` prints G), or `weak` (the server's current state).
     #[arg(long, value_name = "LEVEL", default_value = "strong", value_parser = parse_read_level)]
     pub read: String,
-    /// Say on standard error which version the value has, and at which position it was read.
+    /// Print the value's version and the position it was read at to standard error.
     #[arg(short, long)]
     pub verbose: bool,
 }
 
-/// Does what `niagara get` promises.
 pub fn run(arguments: &GetArgs) -> Result<ExitCode, Failure> {
     let cluster = cluster(&arguments.cluster)?;
     let query = format!("?read={}", arguments.read);
@@ -40,7 +39,10 @@ pub fn run(arguments: &GetArgs) -> Result<ExitCode, Failure> {
         200 => {}
         404 => {
             let key = arguments.key.to_string_lossy();
-            return Err(Failure::new(format!("there is no key \"{key}\""), "`niagara put` creates it"));
+            return Err(Failure::new(
+                format!("the key \"{key}\" does not exist"),
+                "`niagara put` creates it",
+            ));
         }
         _ => return Err(refusal(&response)),
     }
@@ -56,7 +58,7 @@ pub fn run(arguments: &GetArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Checks a consistency level that was typed.
+/// Checks a consistency level.
 pub fn parse_read_level(text: &str) -> Result<String, String> {
     let at_least = text.strip_prefix("at-least:").is_some_and(|position| position.parse::<u64>().is_ok());
     match text {

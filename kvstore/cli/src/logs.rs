@@ -1,10 +1,10 @@
-//! What the commands that run servers log.
+//! The logs of commands that run servers.
 
 use tracing_subscriber::EnvFilter;
 
 use super::failure::Failure;
 
-/// Checks a filter that was typed, so that a wrong one is a usage error.
+/// Checks a filter on the command line, so that a wrong one is a usage error.
 pub fn parse_filter(text: &str) -> Result<String, String> {
     match EnvFilter::try_new(text) {
         Ok(_) => Ok(text.to_owned()),
@@ -14,8 +14,8 @@ pub fn parse_filter(text: &str) -> Result<String, String> {
     }
 }
 
-/// Starts the logs: with the filter that was typed, else the environment's, else the default. To be called once, by the command
-/// that runs servers.
+/// Starts the logs with the filter of the command line, else the environment's, else the default. Call it
+/// once.
 pub fn start(typed: Option<&str>, default: &str) -> Result<(), Failure> {
     let variable = std::env::var("NIAGARA_LOG").ok().filter(|text| !text.is_empty());
     let filter = typed.or(variable.as_deref()).unwrap_or(default);

@@ -2,18 +2,18 @@
 //!
 //! | command | file |
 //! |---|---|
-//! | all | [`arguments`]: what can be typed; [`mod@parse`]: what was typed, and help |
+//! | all | [`arguments`]: the definitions; [`mod@parse`]: parsing, and help |
 //! | `demo` | [`demo`]: a cluster in one process, with a load and a verdict |
 //! | `new-cluster` | [`new_cluster`]: writes configuration files |
 //! | `serve` | [`serve`]: one server |
-//! | `put`, `get`, `del` | [`put`], [`get`], [`del`], by way of [`ask`], which fails over |
-//! | `status` | [`status`]: what the servers say, and whether they agree |
-//! | `snapshot` | [`snapshot`]: makes, inspects, exports and imports snapshots |
+//! | `put`, `get`, `del` | [`put`], [`get`], [`del`], through [`ask`], which fails over |
+//! | `status` | [`status`]: what the servers report, and whether they agree |
+//! | `snapshot` | [`snapshot`]: takes, inspects, exports and imports snapshots |
 //! | `log` | [`log`]: what a group's log holds on disk |
 //! | `bench` | [`bench`]: the load generator |
 //!
-//! Each of them returns the exit status, or a [`Failure`] that says what happened and what to do. Long help texts
-//! stand in [`manual`].
+//! Each returns the exit status, or a [`Failure`] that says what happened and what to do. Long help texts are
+//! in [`manual`].
 
 mod arguments;
 mod ask;
@@ -59,7 +59,6 @@ fn main() -> ExitCode {
     code
 }
 
-/// Does what was typed.
 fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.command {
         Command::Demo(arguments) => demo::run(&arguments),

@@ -1,41 +1,42 @@
-//! What `--help` says below the options: examples and exit statuses.
+//! What `--help` prints below the options: examples and exit statuses.
 
 /// Of `niagara` itself.
 pub const NIAGARA: &str = "\
 Start here:
   niagara demo                                  a whole cluster in one process, under load
-  niagara new-cluster --dir c                   files for a cluster of three servers on this machine
+  niagara new-cluster --dir c                   files for three servers on this machine
   niagara serve --config c/server-1.toml        one of its servers
   niagara put greeting hello; niagara get greeting
   niagara status --config c/server-1.toml
 
-Look after it:
+Operate it:
   niagara snapshot now --config c/server-1.toml
   niagara snapshot export FILE.snap --json      all keys and values, for other programs
   niagara log inspect c/data-1                  what the logs on disk hold
+  niagara bench --help                          put load on a cluster, and check its answers
 
-`niagara help COMMAND` explains one command in full.
+`niagara help COMMAND` explains each command in full.
 
 Environment:
-  NIAGARA_AT    where put, get, del, status and snapshot now find the servers, unless --at or --config says it
+  NIAGARA_AT    the servers' addresses, without --at or --config
   NIAGARA_LOG   what serve and demo log
   NO_COLOR      no colours, even on a terminal
 
-Exit status, of all commands:
+Exit status of all commands:
   0  done
-  1  the answer is no: there is no such key, a condition does not hold, a file is damaged; or it failed otherwise
+  1  the answer is no (no such key, a condition does not hold, a damaged file), or it failed
   2  the command line is wrong
-  3  it had no effect, and may be tried again: no server could be reached, or none took it
-  4  the outcome is unknown: it may or may not have been executed
-  5  it was done, but its output could not be written in full (without a message if the reader has gone)
+  3  no effect: no server could be reached, or none accepted the command; retry it unchanged
+  4  the outcome is unknown: the command may or may not have been executed
+  5  done, but the output could not be written in full (no message if the reader has gone)
 The message on standard error says what happened and what to do.";
 
 /// Of `niagara demo`.
 pub const DEMO: &str = "\
-The servers listen on free ports of 127.0.0.1. The load comes through their Redis front ends: writes, strongly \
-consistent reads, and increments of one counter, in pipelines, on all servers at once. Afterwards every server's \
-digests of the global log are compared, and the counter must hold every increment that was acknowledged. Without --dir \
-nothing is left, whichever of SIGINT (Ctrl-C), SIGTERM and SIGHUP ends it.
+The servers listen on free ports of 127.0.0.1. The load goes through their Redis ports: pipelines of writes, \
+strongly consistent reads, and increments of one counter, on all servers at once. Afterwards the demo \
+compares the servers' digests of the global log, and checks that the counter holds every acknowledged \
+increment. Without --dir it removes all its files, whether SIGINT (Ctrl-C), SIGTERM or SIGHUP ends it.
 
 Examples:
   niagara demo
@@ -45,15 +46,15 @@ Examples:
 
 Exit status:
   0  all servers agree, no request failed, and no acknowledged increment was lost
-  1  one of these does not hold, or the cluster could not be started
+  1  one of these does not hold, or the cluster could not start
   2  the command line is wrong
   5  the output could not be written in full";
 
 /// Of `niagara new-cluster`.
 pub const NEW_CLUSTER: &str = "\
-Each server has a block of ports, rounded up to a multiple of ten: with 4 groups and base port 7000, server 1 has \
-7000 (HTTP), 7001 (Redis), 7002 to 7005 (its groups) and 7006 (snapshots), server 2 has 7010 to 7016, and so on. Edit the files as you \
-like before the first start; all must list the same members.
+Each server gets a block of ports, rounded up to a multiple of ten. With 4 groups and base port 7000, server \
+1 has 7000 (HTTP), 7001 (Redis), 7002 to 7005 (its groups) and 7006 (snapshots), server 2 has 7010 to 7016, \
+and so on. You may edit the files before the first start; all must list the same members.
 
 Examples:
   niagara new-cluster --dir c
@@ -62,33 +63,33 @@ Examples:
 
 Exit status:
   0  the files are written
-  1  a file exists already, or cannot be written
+  1  a file already exists, or cannot be written
   2  the command line is wrong
   5  the files are written, but the output could not be";
 
 /// Of `niagara serve`.
 pub const SERVE: &str = "\
-SIGTERM, SIGINT (Ctrl-C) and SIGHUP (its terminal closes; not under nohup) end the server cleanly; a second SIGTERM or SIGINT \
-ends it at once, as a crash would, with status 130 or 143. Logs that standard error does not take are dropped and counted; they \
-never hold up the server. It says in one line when it serves, with all addresses. The limit of open files is raised as far as the \
-system allows.
+SIGTERM, SIGINT (Ctrl-C) and SIGHUP (the terminal closes; ignored under nohup) stop the server cleanly. A \
+second SIGTERM or SIGINT ends it immediately, as a crash would, with status 143 or 130. Log lines that \
+standard error does not take are dropped and counted; the server never waits for them. Once it serves, it \
+logs one line with its addresses. It raises the limit of open files as far as the system allows.
 
 Examples:
   niagara serve --config c/server-1.toml
   niagara serve --config c/server-1.toml --log info,niagara_engine=debug
 
 Exit status:
-  0  ended cleanly by a signal
-  1  could not start: the message says why, and what to do
+  0  stopped cleanly by a signal
+  1  could not start; the message says why, and what to do
   2  the command line is wrong";
 
 /// Of `niagara put`.
 pub const PUT: &str = "\
-Prints the write's position in the global log, for `get --read at-least:POSITION`, and the value's version, for \
-`--if-match`. When a server cannot serve, the next one is tried. When a server's answer is lost, the write may or may \
-not have been executed: it is then sent to the next server, which is said on standard error; a conditional one is not. Keys \
-and values may begin with a dash; one that is like an option goes behind `--`. From standard input no more is read than the \
-longest value has, 16 MiB.
+Prints the write's position in the global log, for `get --read at-least:POSITION`, and the value's version, \
+for `--if-match`. If a server cannot serve, the next one is tried. If a server's answer is lost, the write \
+may or may not have been executed. It is then sent to the next server, with a note on standard error; a \
+conditional write is not. Keys and values may start with a dash; put one that looks like an option after \
+`--`. Standard input is read only up to the length of the largest value, 16 MiB.
 
 Examples:
   niagara put greeting hello
@@ -102,14 +103,14 @@ Exit status:
   0  written
   1  not written: the condition does not hold
   2  the command line is wrong
-  3  not written: no server could be reached, or none took it
-  4  the outcome is unknown: it may or may not have been written
+  3  not written: no server could be reached, or none accepted the write
+  4  the outcome is unknown: the value may or may not have been written
   5  written, but the output could not be";
 
 /// Of `niagara get`.
 pub const GET: &str = "\
-The value is written as it is; only on a terminal is a line end put behind it. When a server cannot serve, the next \
-one is tried.
+The value is written unchanged; a newline follows only on a terminal. If a server cannot serve, the next one \
+is tried.
 
 Examples:
   niagara get greeting
@@ -119,43 +120,47 @@ Examples:
 
 Exit status:
   0  the value is on standard output
-  1  there is no such key
+  1  the key does not exist
   2  the command line is wrong
   3  no server could answer
   5  the output could not be written in full";
 
 /// Of `niagara del`.
 pub const DEL: &str = "\
-To delete a key that does not exist is no failure: afterwards it does not exist. Servers that cannot serve and lost \
-answers are treated as by `niagara put`.
+Deleting a missing key succeeds. Failover and lost answers work as in `niagara put`.
 
 Examples:
   niagara del greeting
   niagara del greeting --if-match 9f86d081884c7d65-1024
 
 Exit status:
-  0  the key does not exist any more
+  0  the key no longer exists
   1  not deleted: the condition does not hold
   2  the command line is wrong
-  3  not deleted: no server could be reached, or none took it
-  4  the outcome is unknown: it may or may not have been deleted
+  3  not deleted: no server could be reached, or none accepted the command
+  4  the outcome is unknown: the key may or may not have been deleted
   5  deleted, but the output could not be written";
 
 /// Of `niagara bench`.
 pub const BENCH: &str = "\
-Runs the load generator, which is also a program of its own, `niagara-load`: closed and open loops over HTTP or the Redis \
-protocol, latencies as percentiles, and checks of what the servers answer. docs/load.md explains the workloads.
+Runs the load generator, which is also a program of its own, `niagara-load`: closed and open loops over HTTP \
+or the Redis protocol, latency percentiles, and checks of the servers' answers. docs/load.md explains the \
+workloads.
 
 Examples:
   niagara bench --help
   niagara bench kv --http http://127.0.0.1:7000,http://127.0.0.1:7010
   niagara bench chain --help
 
-Exit status: 0 if all went well; 1 if a check failed or the load could not run; 2 if the command was not understood.";
+Exit status:
+  0  success
+  1  a check failed, or the load could not run
+  2  the command line is wrong";
 
 /// Of `niagara status`.
 pub const STATUS: &str = "\
-The servers that are named are asked, and those that they name: one address is enough. A row for each server and group:
+Asks the servers you name and those that they name, so one address is enough. Prints a row for each server \
+and group:
   role      leader, follower, candidate or pre-candidate
   leader    the leader that this replica knows of
   term      the Raft term
@@ -165,9 +170,9 @@ The servers that are named are asked, and those that they name: one address is e
 and a line for each server:
   applied   the last global position that it has executed
   commands  commands executed since the first position of the global log
-  no-ops    positions that no-ops filled
-  digests   whether log and state are the same on all servers, as far as the slowest of them has come
-  snapshot  its newest one; whether one is being written or received; why the last one failed
+  no-ops    positions filled by no-ops
+  digests   whether log and state are equal on all servers, as far as the slowest has come
+  snapshot  the newest one; any in progress; why the last one failed
 
 Examples:
   niagara status
@@ -175,19 +180,19 @@ Examples:
   niagara status --at http://10.0.0.1:7000,http://10.0.0.2:7000 --json
 
 Exit status:
-  0  all servers answered, and every two of them agree at a position that both have executed (or none has executed \
-anything yet)
-  1  no server answered, or two differ at a common position, or one says that it has parted from the others, or they \
-are of different clusters
+  0  all servers answered, and every two of them agree at a position that both have executed (or none has \
+executed anything yet)
+  1  no server answered, two differ at a common position, one says that it has diverged from the others, or \
+they belong to different clusters
   2  the command line is wrong
-  4  unknown: a server did not answer or was not asked, has executed nothing while others have, or shares no position \
-with another
+  4  unknown: a server did not answer or was not asked, has executed nothing while others have, or shares no \
+position with another
   5  the output could not be written in full";
 
 /// Of `niagara snapshot`.
 pub const SNAPSHOT: &str = "\
-Each server writes snapshots of its whole state by itself, into `snapshots` in its data directory, and keeps two. One \
-file serves all groups: it makes their logs superfluous up to a position of the global log.
+Each server takes snapshots of its whole state automatically, into `snapshots` in its data directory, and \
+keeps two. One file covers all groups: their logs are no longer needed up to its position in the global log.
 
 Examples:
   niagara snapshot now --config c/server-1.toml
@@ -199,15 +204,15 @@ Exit status:
   0  done
   1  failed; the message on standard error says what happened and what to do
   2  the command line is wrong
-  3  it had no effect: no server could be reached
-  4  an import ended early: some of it may have been loaded
+  3  no effect: no server could be reached
+  4  an import ended early; part of it may have been loaded
   5  the output could not be written in full";
 
 /// Of `niagara snapshot now`.
 pub const SNAPSHOT_NOW: &str = "\
-The servers are asked one after the other, so that only one of them is busy with it at a time; name one alone by --at to \
-have a snapshot of that one. While a snapshot is written everything else goes on. If nothing has changed since the last \
-one, it is as good as a new one, and none is written.
+Asks the servers one after the other, so only one is busy with it at a time. Name a single server with --at \
+to take a snapshot of that one only. Everything else continues while a snapshot is written. If nothing has \
+changed since the last one, none is written.
 
 Examples:
   niagara snapshot now
@@ -215,36 +220,39 @@ Examples:
   niagara snapshot now --at http://10.0.0.2:7000
 
 Exit status:
-  0  each server has a snapshot of all that it had executed when it was asked, up to the position that is printed
-  1  some server has not; the message says which and why
+  0  each server has a snapshot of all it had executed when it was asked, up to the position printed
+  1  at least one server has none; the message says which and why
   2  the command line is wrong
-  3  some server could not be reached
+  3  at least one server could not be reached
   5  the output could not be written in full";
 
 /// Of `niagara snapshot inspect`.
 pub const SNAPSHOT_INSPECT: &str = "\
-Shows which server of which cluster wrote the file, the state's position in the global log, what of each group's log it \
-stands for, with the group's members then, and which command each server's lanes await next. Then it reads the whole \
-file, checks each chunk and the trailer, and counts keys and bytes. The file is not changed. A damaged file is shown as \
-far as it can be read.
+Shows which server of which cluster wrote the file, the state's position in the global log, how much of each \
+group's log it replaces, the group's members at that point, and which command is next in each server's \
+lanes. Then it reads the whole file, checks each chunk and the trailer, and counts keys and bytes. It never \
+changes the file. A damaged file is shown up to the damage.
 
 Examples:
   niagara snapshot inspect c/data-1/snapshots/0000000000000400.snap
   niagara snapshot inspect backup.snap --json
 
 Exit status:
-  0  the file is whole
-  1  the file is damaged, or cannot be read; the message says what is wrong and at which offset
+  0  the file is intact
+  1  the file is damaged or cannot be read; the message says what is wrong and at which offset
   2  the command line is wrong
   5  the output could not be written in full";
 
 /// Of `niagara snapshot export`.
 pub const SNAPSHOT_EXPORT: &str = "\
-With --json each line is an object such as {\"key\":\"greeting\",\"value\":\"hello\"}; what is not UTF-8 stands in base64, as \
-`key_base64` or `value_base64`. What HTTP clients have said of a value stands beside it, as `content_type` and \
-`content_encoding`. With --resp each key is a SET command of the Redis protocol, which has no room for that. The order of \
-keys means nothing. Versions (ETags) are not exported. The file is checked on the way: after a failure, what has been written to \
-standard output is not all; a file named by --output is removed again.
+With --json, each line is an object such as {\"key\":\"greeting\",\"value\":\"hello\"}; bytes that are not \
+UTF-8 are given in base64, as `key_base64` or `value_base64`. The content type and encoding that HTTP \
+clients stored with a value are `content_type` and `content_encoding`. With --resp, each key is a SET \
+command of the Redis protocol, which has no place for them. Keys come in no particular order. Versions \
+(ETags) are not exported.
+
+The file is checked while it is exported. If the export fails, what is on standard output is incomplete; a \
+file named with --output is removed.
 
 Examples:
   niagara snapshot export backup.snap --json | jq -r .key
@@ -253,21 +261,21 @@ Examples:
 
 Exit status:
   0  all keys and values are written
-  1  they are not: the file is damaged, or cannot be read; the message says why
+  1  incomplete: the file is damaged or cannot be read; the message says why
   2  the command line is wrong
   5  the output could not be written in full";
 
 /// Of `niagara snapshot import`.
 pub const SNAPSHOT_IMPORT: &str = "\
-Loads a snapshot's file, or an export of either format, through the Redis front end of one server, which replicates it to \
-the others. The cluster may have another number of groups or servers than the one that the snapshot is from: that is how \
-to change the number of groups. Stop writing to the old cluster, `niagara snapshot now`, start a new one with `niagara \
-new-cluster --groups R`, and import into it. Versions (ETags) are new afterwards: they name changes in the new cluster's \
-log, so clients read again before they write with --if-match.
+Loads a snapshot file, or an export in either format, through the Redis port of one server, which replicates \
+it to the others. The target may have a different number of groups or servers. That is how you change the \
+number of groups: stop writing to the old cluster, run `niagara snapshot now`, start a new cluster made with \
+`niagara new-cluster --groups R`, and import into it. Versions (ETags) are new afterwards, since they name \
+changes in the new cluster's log. Clients must read again before they write with --if-match.
 
-When a server has no room for more, or no quorum answers, it is asked again for half a minute. If the import ends early, \
-the message says how many keys were acknowledged; running it again with --merge is harmless, as long as nobody else \
-writes these keys.
+If a server has no room for more, or no quorum answers, the import retries for half a minute. If it ends \
+early, the message says how many keys were acknowledged. Running it again with --merge is harmless as long \
+as nobody else writes these keys.
 
 Examples:
   niagara snapshot import backup.snap --at 127.0.0.1:7001
@@ -275,16 +283,16 @@ Examples:
   niagara snapshot export backup.snap --resp | niagara snapshot import - --at 127.0.0.1:7001 --merge
 
 Exit status:
-  0  every key is loaded, and acknowledged
-  1  not all are: the input is damaged or does not exist, or the cluster was not empty; the message says what happened
+  0  every key is loaded and acknowledged
+  1  incomplete: the input is damaged or does not exist, or the cluster was not empty; the message says which
   2  the command line is wrong
   3  nothing was loaded: no server could be reached at a Redis port
-  4  the server went away or refused: not all are loaded, and more may be than were acknowledged
+  4  the server failed or refused: not all keys are loaded, but possibly more than were acknowledged
   5  every key is loaded, but the output could not be written";
 
 /// Of `niagara log`.
 pub const LOG: &str = "\
-Each of a server's groups has a log of its own, in `group-1` and so on in the data directory.
+Each of a server's groups has its own log, in `group-1` and so on in the data directory.
 
 Examples:
   niagara log inspect c/data-1
@@ -298,13 +306,15 @@ Exit status:
 
 /// Of `niagara log inspect`.
 pub const LOG_INSPECT: &str = "\
-Reads a log as a start of its server would, but changes nothing. It shows what Raft keeps besides the entries, up to where \
-the log is compacted, and for each segment file its frames (one for each write) and entries. What stands behind the last \
-frame is no damage: a write that a crash has torn, or what the file held before it was used again.
+Reads a log as a starting server would, but changes nothing. It shows the state that Raft keeps besides the \
+entries, how far the log is compacted, and the frames (one for each write) and entries of each segment file. \
+What follows the last frame is not damage: it is a write torn by a crash, or what the file held before it \
+was reused.
 
-With --entries each entry follows in the order in which it was written; one with a lower index than the one before replaces \
-everything from there on. An entry says which place of the global log it fills, and with commands of which server, \
-life (each start of a server is one) and lane. --json prints one object a line.
+With --entries, each entry follows in the order it was written; one with a lower index than the entry before \
+replaces everything from there on. For each entry you see which place of the global log it fills and, if it \
+holds commands, from which server, life (each start of a server is one) and lane. --json prints one object \
+per line.
 
 Examples:
   niagara log inspect c/data-1
@@ -312,7 +322,7 @@ Examples:
   niagara log inspect c/data-1 --entries --json | jq 'select(.fills == \"commands\")'
 
 Exit status:
-  0  a start would take the logs as they are
-  1  some log is damaged, or cannot be read; the message says which
+  0  a server would start on these logs as they are
+  1  a log is damaged or cannot be read; the message says which
   2  the command line is wrong
   5  the output could not be written in full";

@@ -16,14 +16,14 @@ use super::failure::Failure;
 use super::output::print;
 use super::{file_limit, manual, place, shell};
 
-/// Write the configuration files of a new cluster's servers, with every key explained.
+/// Write the configuration files of a new cluster's servers, with every setting explained.
 #[derive(Debug, Args)]
 #[command(after_long_help = manual::NEW_CLUSTER)]
 pub struct NewClusterArgs {
     /// Number of servers; 3 survive the failure of one, 5 of two.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     pub servers: u16,
-    /// Number of Raft groups; about one for each core that replication may use. It cannot be changed later.
+    /// Number of Raft groups: about one for each core that replication may use. It cannot be changed later.
     #[arg(long, value_name = "R", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1_024))]
     pub groups: u16,
     /// Where the files go: DIR/server-1.toml and so on. Existing files are never overwritten.
@@ -32,17 +32,17 @@ pub struct NewClusterArgs {
     /// The servers' host: one for all, or a comma-separated list with one for each.
     #[arg(long, value_delimiter = ',', default_value = "127.0.0.1", value_parser = parse_host)]
     pub host: Vec<String>,
-    /// The first port of the first server: HTTP, then Redis, then one for each group.
+    /// The first port of the first server: HTTP, then Redis, then one for each group, then one for snapshots.
     #[arg(long, value_name = "PORT", default_value_t = DEFAULT_PORT, value_parser = clap::value_parser!(u16).range(1..))]
     pub base_port: u16,
-    /// What an acknowledged write survives: the loss of power, the end of all processes, or nothing.
+    /// What an acknowledged write survives: fsync, a power failure; os, the end of all processes; memory,
+    /// neither.
     #[arg(long, default_value = "fsync", value_parser = durability())]
     pub durability: Durability,
 }
 
-/// Does what `niagara new-cluster` promises.
 pub fn run(arguments: &NewClusterArgs) -> Result<ExitCode, Failure> {
-    // The files show the number of connections that `niagara serve` would take on this machine.
+    // The files show how many connections `niagara serve` would accept on this machine.
     file_limit::raise();
     let servers = plan_servers(arguments)?;
     let plan = Plan { cluster: random_cluster()?, durability: arguments.durability, servers };
@@ -52,39 +52,40 @@ pub fn run(arguments: &NewClusterArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Checks a host that was typed. It ends up in TOML and in URLs, so it must be one.
+/// Checks a host. It ends up in TOML and in URLs, so it must be one.
 pub fn parse_host(text: &str) -> Result<String, String> {
     let text = text.trim();
     let bracketed = format!("[{text}]");
     match text {
         _ if is_host(text) => Ok(text.to_owned()),
         _ if is_host(&bracketed) => Ok(bracketed),
-        _ => Err("write a host name or an address, like db-1.example.org, 10.0.0.1 or ::1".into()),
+        _ => Err("write a host name or an address, such as db-1.example.org, 10.0.0.1 or ::1".into()),
     }
 }
 
 /// A random id for a new cluster.
 pub fn random_cluster() -> Result<u128, Failure> {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Failure::new(format!("the system gave no random number: {error}"), "try again"))?;
+    getrandom::fill(&mut bytes).map_err(|error| {
+        Failure::new(format!("cannot get a random number from the system: {error}"), "retry")
+    })?;
     Ok(u128::from_le_bytes(bytes))
 }
 
-/// Writes all files of a plan, or none: nothing that exists is overwritten.
+/// Writes all files of a plan, or none. Never overwrites a file.
 pub fn write_files(plan: &Plan, dir: &Path) -> Result<(), Failure> {
     let fail = |path: &Path, error: &io::Error| {
         let what = format!("cannot write {}: {error}", path.display());
         match place::explain(path, error) {
             Some((reason, hint)) => Failure::new(format!("{what}\n{reason}"), hint),
-            None => Failure::new(what, "choose another directory by --dir"),
+            None => Failure::new(what, "choose another directory with --dir"),
         }
     };
     fs::create_dir_all(dir).map_err(|error| fail(dir, &error))?;
     for path in plan.servers.iter().map(|server| dir.join(Plan::file_name(server.server))) {
         if path.exists() {
-            let hint = "it may belong to a running cluster, so it is not overwritten; choose another directory by --dir";
-            return Err(Failure::new(format!("{} exists already", path.display()), hint));
+            let hint = "it may belong to a running cluster, so it is not overwritten: choose another directory with --dir";
+            return Err(Failure::new(format!("{} already exists", path.display()), hint));
         }
     }
     let mut created = Vec::new();
@@ -96,7 +97,7 @@ pub fn write_files(plan: &Plan, dir: &Path) -> Result<(), Failure> {
             file.sync_all()
         });
         if let Err(error) = written {
-            // All or none. What cannot be removed either is named by the next attempt.
+            // All or none. The next attempt names a file that cannot be removed.
             created.iter().for_each(|path| drop(fs::remove_file(path)));
             return Err(fail(&path, &error));
         }
@@ -136,7 +137,7 @@ fn next_steps(plan: &Plan, dir: &Path) -> String {
     let file = |server: &PlannedServer| dir.join(Plan::file_name(server.server));
     let (count, survives) = (plan.servers.len(), (plan.servers.len() - 1) / 2);
     let mut text = format!("A cluster of {count} servers, which survives the failure of {survives}.\n\n");
-    text.push_str("Start each server, in a terminal or on a machine of its own:\n");
+    text.push_str("Start each server in its own terminal or on its own machine:\n");
     for server in &plan.servers {
         let _ = writeln!(text, "  niagara serve --config {}", shell::path(&file(server)));
     }

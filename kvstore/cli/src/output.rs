@@ -1,4 +1,4 @@
-//! What commands print. Whatever could not be written in full is a failure of its own.
+//! What commands print. Output that could not be written in full is a failure of its own.
 
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -12,17 +12,17 @@ pub fn print(bytes: impl AsRef<[u8]>) -> Result<(), Failure> {
     Output(io::stdout().as_fd()).write_all(bytes.as_ref()).map_err(|error| failure(&error))
 }
 
-/// Writes to standard error what the user has asked for, or needs to go on.
+/// Writes what the user asked for, or needs next, to standard error.
 pub fn print_aside(text: &str) -> Result<(), Failure> {
     Output(io::stderr().as_fd()).write_all(text.as_bytes()).map_err(|error| failure(&error))
 }
 
-/// Writes to standard error what is good to know. Where nobody can be told, nobody is.
+/// Writes a note to standard error. If that fails, there is nowhere to report it.
 pub fn note(text: &str) {
     let _ = Output(io::stderr().as_fd()).write_all(text.as_bytes());
 }
 
-/// A standard stream, without a buffer: what it has taken is written.
+/// A standard stream without a buffer: what it has taken is written.
 pub struct Output<'fd>(pub BorrowedFd<'fd>);
 
 impl Write for Output<'_> {
@@ -38,7 +38,7 @@ impl Write for Output<'_> {
     }
 }
 
-/// The failure of a command whose output was not taken.
+/// The failure of a command whose output could not be written.
 pub fn failure(error: &io::Error) -> Failure {
     match error.kind() {
         ErrorKind::BrokenPipe => Failure::reader_left(),

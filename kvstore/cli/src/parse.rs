@@ -1,4 +1,4 @@
-//! From what was typed to [`Arguments`], or to the help that was asked for.
+//! Parses the command line into [`Arguments`], or answers with help.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -11,12 +11,13 @@ use super::output::print;
 use super::style;
 use crate::arguments::Arguments;
 
-/// Understands a command line; else says what is wrong with it, or the help, and gives the exit status.
+/// Parses a command line. Otherwise prints the error or the help, and returns the exit status.
 pub fn parse(typed: impl IntoIterator<Item = OsString>) -> Result<Arguments, ExitCode> {
     understand(&typed.into_iter().collect::<Vec<_>>()).map_err(|error| answer(&error))
 }
 
-/// Keys, values and files may begin with a dash: what is no option, nor like one that may have been meant, is one of them.
+/// Keys, values and files may start with a dash. A word that is neither an option nor similar to one counts
+/// as one of them.
 fn understand(typed: &[OsString]) -> Result<Arguments, Error> {
     let understood = match Arguments::command().try_get_matches_from(typed) {
         Err(error) if error.kind() == ErrorKind::UnknownArgument && !is_nearly_an_option(&error) => {
@@ -28,7 +29,7 @@ fn understand(typed: &[OsString]) -> Result<Arguments, Error> {
 }
 
 fn is_nearly_an_option(error: &Error) -> bool {
-    // What has hardly a letter is not like anything.
+    // A word with hardly a letter is not similar to any option.
     let is_word = |typed: &ContextValue| matches!(typed, ContextValue::String(typed) if typed.chars().filter(|c| c.is_alphabetic()).count() >= 3);
     error.get(ContextKind::SuggestedArg).is_some() && error.get(ContextKind::InvalidArg).is_some_and(is_word)
 }

@@ -1,10 +1,11 @@
-//! Why a file or directory cannot be made where it was asked for: what the system says is often about another one than was named.
+//! Why a file or directory cannot be created. The system's error often concerns another path than the one
+//! named.
 
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-/// What stands in the way, and what to do, if more can be said than the system does.
+/// What is in the way, and what to do, if more is known than the system's error says.
 pub fn explain(path: &Path, error: &io::Error) -> Option<(String, &'static str)> {
     if let Some(found) = obstacle(path) {
         return Some(found);
@@ -17,18 +18,18 @@ pub fn explain(path: &Path, error: &io::Error) -> Option<(String, &'static str)>
             "change the owner or the mode of that directory, or run as a user who may",
         )),
         ErrorKind::ReadOnlyFilesystem => Some((
-            format!("{nearest} is on a file system that is read-only"),
-            "choose a place that can be written to",
+            format!("{nearest} is on a read-only file system"),
+            "choose a place on a writable file system",
         )),
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Some((
-            format!("there is no space left where {nearest} is"),
-            "make room there, or choose another place",
+            format!("no space is left on the file system of {nearest}"),
+            "free some space there, or choose another place",
         )),
         _ => None,
     }
 }
 
-/// The first part of a path that is something else than a directory.
+/// The first part of a path that is not a directory.
 fn obstacle(path: &Path) -> Option<(String, &'static str)> {
     let mut parts: Vec<_> = path.ancestors().filter(|part| !part.as_os_str().is_empty()).collect();
     parts.reverse();
@@ -38,12 +39,12 @@ fn obstacle(path: &Path) -> Option<(String, &'static str)> {
         match fs::metadata(part) {
             Ok(meant) if meant.is_dir() => {}
             Ok(_) => {
-                let hint = "a directory is needed there: choose another place, or move the file away";
+                let hint = "choose another place, or move the file away";
                 return Some((format!("{shown} is not a directory"), hint));
             }
             Err(_) if found.is_symlink() => {
                 let to = fs::read_link(part).map_or("nowhere".into(), |to| to.display().to_string());
-                let hint = "create what the link points to (is it on a disk that is not mounted?), or correct the link";
+                let hint = "create what the link points to (is a disk not mounted?), or correct the link";
                 return Some((format!("{shown} is a symbolic link to {to}, which cannot be reached"), hint));
             }
             Err(_) => return None,
@@ -52,7 +53,7 @@ fn obstacle(path: &Path) -> Option<(String, &'static str)> {
     None
 }
 
-/// The nearest directory above that is there.
+/// The nearest existing directory above.
 fn nearest_directory(path: &Path) -> PathBuf {
     let there = path.ancestors().find(|part| part.is_dir());
     there.filter(|part| !part.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
@@ -66,7 +67,7 @@ mod tests {
 
     fn what_is_said(path: &Path) -> String {
         let error = fs::create_dir_all(path).expect_err("it cannot be made");
-        explain(path, &error).expect("more can be said").0
+        explain(path, &error).expect("more is known").0
     }
 
     #[test]
@@ -93,8 +94,8 @@ mod tests {
         let path = Path::new("/nearly/here");
         for (kind, said) in [
             (ErrorKind::PermissionDenied, "may not write in /"),
-            (ErrorKind::ReadOnlyFilesystem, "/ is on a file system that is read-only"),
-            (ErrorKind::StorageFull, "no space left where / is"),
+            (ErrorKind::ReadOnlyFilesystem, "/ is on a read-only file system"),
+            (ErrorKind::StorageFull, "no space is left on the file system of /"),
         ] {
             assert!(explain(path, &kind.into()).unwrap().0.contains(said), "{kind}");
         }

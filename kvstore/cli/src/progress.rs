@@ -1,13 +1,13 @@
-//! How far a long command is, in one line that renews itself, for people only: nothing is shown unless standard error is a
-//! terminal.
+//! Shows the progress of a long command in one line that refreshes in place. Only people need it, so nothing
+//! is shown unless standard error is a terminal.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-/// How often the line is renewed.
+/// How often the line is refreshed.
 const REFRESH: Duration = Duration::from_millis(200);
 
-/// The line. It goes when this is dropped, so that what comes next stands in its place.
+/// The line. Dropping this removes it, so that the next output takes its place.
 pub struct Progress {
     terminal: bool,
     next: Instant,
@@ -15,12 +15,11 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Nothing is shown yet.
     pub fn new() -> Progress {
         Progress { terminal: io::stderr().is_terminal(), next: Instant::now(), shown: false }
     }
 
-    /// Shows a text in the place of the last one, unless that is too new. Errors of the terminal harm nobody.
+    /// Replaces the line, unless it is too new. Errors of the terminal are ignored.
     pub fn show(&mut self, text: impl FnOnce() -> String) {
         if !self.terminal || Instant::now() < self.next {
             return;

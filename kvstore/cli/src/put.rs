@@ -18,13 +18,13 @@ use super::{ask, manual};
 #[derive(Debug, Args)]
 #[command(after_long_help = manual::PUT)]
 pub struct PutArgs {
-    /// The key: 1 to 65,536 bytes, any.
+    /// The key: 0 to 65,536 bytes of any kind.
     pub key: OsString,
-    /// The value; `-` or none: read it from standard input, up to its end.
+    /// The value; without one, or with `-`, it is read from standard input to its end.
     pub value: Option<OsString>,
     #[command(flatten)]
     pub cluster: ClusterArgs,
-    /// Only if the key has this version now (as `put` prints it), or any at all: `*`.
+    /// Only if the key has this version (as `put` prints it), or any version: `*`.
     #[arg(long, value_name = "VERSION", value_parser = ask::parse_version)]
     pub if_match: Option<String>,
     /// Only if the key does not exist.
@@ -35,7 +35,6 @@ pub struct PutArgs {
     pub quiet: bool,
 }
 
-/// Does what `niagara put` promises.
 pub fn run(arguments: PutArgs) -> Result<ExitCode, Failure> {
     let cluster = cluster(&arguments.cluster)?;
     let conditional = arguments.if_absent || arguments.if_match.is_some();
@@ -60,7 +59,7 @@ pub fn run(arguments: PutArgs) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Prints where a write stands in the global log, and the version that the key has now if it exists.
+/// Prints a write's position in the global log, and the key's version if the key exists.
 pub fn print_position(response: &Response) -> Result<ExitCode, Failure> {
     let mut line = format!("position {}", response.header("Niagara-Position").unwrap_or("unknown"));
     if let Some(tag) = response.header("ETag") {
@@ -71,21 +70,21 @@ pub fn print_position(response: &Response) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The value from standard input, of which no more is taken than the longest value has.
+/// Reads the value from standard input, up to the length of the largest value.
 fn read_value() -> Result<Vec<u8>, Failure> {
     let input = io::stdin().lock();
     if input.is_terminal() {
-        note("Reading the value from the terminal; end it with Ctrl-D on a line of its own.\n");
+        note("Reading the value from the terminal; press Ctrl-D on an empty line to end it.\n");
     }
     let mut value = Vec::new();
     input.take(MAX_VALUE_BYTES as u64 + 1).read_to_end(&mut value).map_err(|error| {
         Failure::refused(
             format!("cannot read the value from standard input: {error}"),
-            "give it on the command line",
+            "check where standard input comes from, or give the value on the command line",
         )
     })?;
     if value.len() > MAX_VALUE_BYTES {
-        let what = format!("the value on standard input is too large: {MAX_VALUE_BYTES} bytes are the most");
+        let what = format!("the value on standard input is too large: the limit is {MAX_VALUE_BYTES} bytes");
         return Err(Failure::refused(what, "nothing was written; store it in parts, under several keys"));
     }
     Ok(value)

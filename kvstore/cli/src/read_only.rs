@@ -1,5 +1,5 @@
-//! A server's files for commands that only look: whatever is tried, nothing on the disk changes. So they also work on copies
-//! that must not be written to.
+//! A server's files for commands that only inspect: nothing on disk ever changes. So they also work on
+//! read-only copies.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use niagara_log::{Files, LogFile};
 
-/// The machine's file system, to be looked at.
+/// The machine's file system, read-only.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadOnly;
 
@@ -41,7 +41,7 @@ impl Files for ReadOnly {
         Err(ErrorKind::ReadOnlyFilesystem.into())
     }
 
-    /// Only what is written needs it.
+    /// Only writing needs one.
     fn salt(&self) -> u64 {
         0
     }

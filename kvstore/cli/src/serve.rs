@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::stop_signal::StopSignal;
 use super::{file_limit, logs, manual, place};
 
-/// Run one server, as its configuration file says.
+/// Run one server from its configuration file.
 #[derive(Debug, Args)]
 #[command(after_long_help = manual::SERVE)]
 pub struct ServeArgs {
@@ -19,12 +19,11 @@ pub struct ServeArgs {
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
     /// What to log to standard error: error, warn, info, debug, trace, or a list like
-    /// `info,niagara_engine=debug` [default: what the environment variable NIAGARA_LOG says, else info].
+    /// `info,niagara_engine=debug` [default: the environment variable NIAGARA_LOG, else info].
     #[arg(long, value_name = "FILTER", value_parser = logs::parse_filter)]
     pub log: Option<String>,
 }
 
-/// Does what `niagara serve` promises.
 pub fn run(arguments: &ServeArgs) -> Result<ExitCode, Failure> {
     logs::start(arguments.log.as_deref(), "info")?;
     let mut stop = StopSignal::watch()?;
@@ -43,21 +42,19 @@ pub fn run(arguments: &ServeArgs) -> Result<ExitCode, Failure> {
         data_dir.display()
     );
     stop.wait();
-    tracing::info!("server {id} stops; a second signal ends it at once");
+    tracing::info!("server {id} is stopping; a second signal ends it immediately");
     server.stop();
     tracing::info!("server {id} has stopped cleanly");
     Ok(ExitCode::SUCCESS)
 }
 
-/// Why a server did not start, and which key of its configuration has to do with it.
+/// Why a server did not start, and which setting is involved.
 fn not_started(id: u64, error: &ServerError, data_dir: &Path, config: &Path) -> Failure {
     let config = config.display();
     if let Some(setting) = error.setting() {
         let hint = match error.is_address_in_use() {
-            true => {
-                "another program has that port: stop it (`ss -ltnp` shows which it is), or choose another port there"
-            }
-            false => "correct the address there: it must be one of this machine's",
+            true => "another program has that port: stop it (`ss -ltnp` shows which), or choose another port",
+            false => "correct the address: it must belong to this machine",
         };
         let what = format!("server {id} cannot start: {error}\nthe address is {setting} in {config}");
         return Failure::new(what, hint);
@@ -72,19 +69,18 @@ fn not_started(id: u64, error: &ServerError, data_dir: &Path, config: &Path) -> 
             Failure::new(what, hint)
         }
         None => {
-            let hint =
-                format!("the data directory is {}, as `data_dir` in {config} says", data_dir.display());
+            let hint = format!("the data directory is {} (`data_dir` in {config})", data_dir.display());
             Failure::new(format!("server {id} cannot start: {error}"), hint)
         }
     }
 }
 
-/// Reads a server's configuration file, with a failure that names it.
+/// Reads a server's configuration file. The failure names it.
 pub fn read(path: &Path) -> Result<ServerConfig, Failure> {
     match ConfigFile::read(path) {
         Ok(file) => Ok(file.server),
         Err(error) => {
-            let hint = "`niagara new-cluster` writes files in which every key is explained";
+            let hint = "``niagara new-cluster` writes files that explain every setting";
             let what = match error {
                 ConfigFileError::Read { .. } => error.to_string(),
                 _ => format!("{}: {error}", path.display()),

@@ -1,8 +1,8 @@
-//! Words of commands that are printed to be pasted into a shell.
+//! Quotes words of commands that users paste into a shell.
 
 use std::path::Path;
 
-/// A word as a shell takes it for itself, whatever is in it: quoted only where it has to be.
+/// A word that a shell takes literally. Quoted only if necessary.
 pub fn word(text: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:,=@%+".contains(&byte);
     match !text.is_empty() && text.bytes().all(is_plain) {
@@ -11,7 +11,7 @@ pub fn word(text: &str) -> String {
     }
 }
 
-/// A path as a shell takes it; one that begins with a dash is never an option.
+/// A path that a shell takes literally. One that starts with a dash is never an option.
 pub fn path(path: &Path) -> String {
     let text = path.to_string_lossy();
     if text.starts_with('-') { word(&format!("./{text}")) } else { word(&text) }

@@ -1,4 +1,4 @@
-//! `niagara status`: what the servers say about themselves, and whether their global logs agree.
+//! `niagara status`: what the servers report, and whether their global logs agree.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::output::print;
 use super::style::{self, Paint};
 use super::table::{Table, grouped};
 
-/// Show what the servers say about themselves, and whether their global logs agree.
+/// Show what the servers report, and whether their global logs agree.
 #[derive(Debug, Args)]
 #[command(after_long_help = manual::STATUS)]
 pub struct StatusArgs {
@@ -29,7 +29,6 @@ pub struct StatusArgs {
     pub json: bool,
 }
 
-/// Does what `niagara status` promises.
 pub fn run(arguments: &StatusArgs) -> Result<ExitCode, Failure> {
     let endpoints = endpoints(&arguments.cluster)?;
     let timeout = Duration::from_secs(arguments.cluster.timeout.into());
@@ -49,7 +48,7 @@ pub fn run(arguments: &StatusArgs) -> Result<ExitCode, Failure> {
     })
 }
 
-/// The exit status where nothing is known to be wrong, and not every two servers could be compared.
+/// The exit status if nothing is known to be wrong, but not every two servers could be compared.
 const UNKNOWN: u8 = 4;
 
 fn report(survey: &Survey, agreement: &Agreement, paint: Paint) -> String {
@@ -100,7 +99,7 @@ fn server_line(row: &Row, agreement: &Agreement, paint: Paint) -> String {
     )
 }
 
-/// A server's newest snapshot, and what is under way.
+/// A server's newest snapshot, and any in progress.
 fn snapshot_line(snapshot: &SnapshotStatus, paint: Paint) -> String {
     let mut line = match snapshot.position {
         0 => "  no snapshot yet".to_owned(),
@@ -112,7 +111,7 @@ fn snapshot_line(snapshot: &SnapshotStatus, paint: Paint) -> String {
         ),
     };
     if snapshot.wanted {
-        line.push_str(", one is asked for");
+        line.push_str(", one requested");
     }
     if snapshot.writing {
         line.push_str(&format!(", writing one: {} so far", size(snapshot.written_bytes)));
@@ -137,7 +136,7 @@ fn snapshot_line(snapshot: &SnapshotStatus, paint: Paint) -> String {
 fn digests_of(status: &Status, agreement: &Agreement, paint: Paint) -> String {
     match agreement {
         // A server that lags need not have passed the last common position of the others.
-        _ if status.diverged.is_some() => paint.bad("not ready: it has parted from the others"),
+        _ if status.diverged.is_some() => paint.bad("not ready: diverged from the others"),
         Agreement::Agree { position: 0 } => "nothing executed yet".into(),
         Agreement::Agree { position } => {
             paint.good(format!("digests agree up to position {}", grouped(*position)))
@@ -162,9 +161,9 @@ fn explanation(agreement: &Agreement) -> Option<String> {
             Some(format!("{}\n{WHAT_TO_DO}", said.collect::<Vec<_>>().join("\n")))
         }
         Agreement::Unknown(why) => Some(format!("Whether all servers agree is unknown: {why}.")),
-        Agreement::DifferentClusters => {
-            Some("These servers are not of one cluster; ask those of one cluster at a time.".into())
-        }
+        Agreement::DifferentClusters => Some(
+            "These servers belong to different clusters; ask the servers of one cluster at a time.".into(),
+        ),
         Agreement::Agree { .. } => None,
     }
 }
@@ -175,7 +174,7 @@ const WHAT_TO_DO: &str = "Stop writing to the cluster, keep all data directories
 #[derive(Serialize)]
 struct Document<'a> {
     servers: &'a Survey,
-    /// Whether all servers have been compared, and are equal.
+    /// Whether all servers were compared and are equal.
     agree: bool,
     /// `agree`, `unknown`, `differ`, `diverged` or `different clusters`.
     verdict: &'static str,
@@ -259,7 +258,7 @@ server 2 at http://s2:7000: applied 1,500, commands 0, no-ops 3, digests agree u
         );
     }
 
-    /// That nobody disagrees is no agreement.
+    /// Without a difference, servers do not agree yet.
     #[test]
     fn with_a_server_that_does_not_answer_it_is_unknown() {
         let survey = of([row(1, "aa"), row(2, "aa"), unreachable()]);
@@ -279,7 +278,7 @@ server 2 at http://s2:7000: applied 1,500, commands 0, no-ops 3, digests agree u
         let mut survey = of([row(1, "aa"), row(2, "aa")]);
         survey.rows[0].status.as_mut().unwrap().diverged = Some("group 1: its leader lacks entry 9".into());
         let text = report(&survey, &survey.agreement(), Paint::PLAIN);
-        assert!(text.contains("no-ops 3, not ready: it has parted from the others"), "{text}");
+        assert!(text.contains("no-ops 3, not ready: diverged from the others"), "{text}");
         assert!(text.contains("Server 1 is not ready: group 1: its leader lacks entry 9."), "{text}");
     }
 
@@ -307,7 +306,7 @@ server 2 at http://s2:7000: applied 1,500, commands 0, no-ops 3, digests agree u
         };
         assert_eq!(
             snapshot_line(&snapshot, Paint::PLAIN),
-            "  snapshot at position 1,024, 3.0 MiB, 0 s old, one is asked for, writing one: 1.0 MiB so far, receiving one \
+            "  snapshot at position 1,024, 3.0 MiB, 0 s old, one requested, writing one: 1.0 MiB so far, receiving one \
              from server 2: 512 bytes\n  the last snapshot failed: the disk is full"
         );
         snapshot.expected_bytes = 1_024;

@@ -1,4 +1,5 @@
-//! SIGINT, SIGTERM and SIGHUP: the first asks for a clean end, a second one ends the process at once.
+//! SIGINT, SIGTERM and SIGHUP: the first one asks for a clean stop, a second one ends the process
+//! immediately.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,23 +11,25 @@ use signal_hook::iterator::Signals;
 
 use super::failure::Failure;
 
-/// Notices that the process is asked to end.
+/// Notices requests to stop.
 pub struct StopSignal {
     signals: Signals,
     arrived: Arc<AtomicBool>,
 }
 
 impl StopSignal {
-    /// Watches from now on. To be called before a server starts, so that it is stopped cleanly whenever the signal comes.
+    /// Watches from now on. Call it before a server starts, so that the server is stopped cleanly whenever
+    /// the signal arrives.
     pub fn watch() -> Result<Self, Failure> {
         let watch = || -> io::Result<Self> {
             let arrived = Arc::new(AtomicBool::new(false));
             let mut watched = vec![SIGINT, SIGTERM];
             for signal in [SIGINT, SIGTERM] {
-                // In this order: the signal that sets the flag must not itself find it set.
+                // In this order: the signal that sets the flag must not find it set.
                 flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&arrived))?;
             }
-            // A terminal that closes may say so several times, so that is never "at once". And who was started by nohup goes on.
+            // A closing terminal may send it several times, so it never ends the process immediately. A
+            // process started by nohup ignores it.
             if !is_ignored(SIGHUP) {
                 watched.push(SIGHUP);
             }
@@ -43,17 +46,16 @@ impl StopSignal {
         })
     }
 
-    /// Whether a signal has arrived.
     pub fn arrived(&self) -> bool {
         self.arrived.load(Ordering::SeqCst)
     }
 
-    /// What says whether one has, for other threads.
+    /// The flag that a signal sets, for other threads.
     pub fn flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.arrived)
     }
 
-    /// Sleeps until a signal arrives; returns at once if one has.
+    /// Sleeps until a signal arrives. Returns immediately if one has.
     pub fn wait(&mut self) {
         while !self.arrived() {
             let _ = self.signals.wait();
@@ -61,9 +63,9 @@ impl StopSignal {
     }
 }
 
-/// Whether the process was started so that a signal means nothing to it.
+/// Whether the process was started with this signal ignored.
 fn is_ignored(signal: i32) -> bool {
-    // Where the system does not tell, signals mean what they always do.
+    // If the system does not tell, assume the default.
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());

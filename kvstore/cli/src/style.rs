@@ -7,24 +7,22 @@ use anstream::stream::RawStream;
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 
-/// Whether and how to colour what goes to one stream.
+/// Whether to colour what goes to one stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Paint {
     on: bool,
 }
 
-/// For standard output.
 pub fn for_stdout() -> Paint {
     Paint::of(&io::stdout())
 }
 
-/// For standard error.
 pub fn for_stderr() -> Paint {
     Paint::of(&io::stderr())
 }
 
 impl Paint {
-    /// No colours, so that tests see the bare text.
+    /// No colours, so that tests see plain text.
     #[cfg(test)]
     pub const PLAIN: Paint = Paint { on: false };
 
@@ -33,22 +31,20 @@ impl Paint {
         Paint { on: AutoStream::choice(stream) != ColorChoice::Never }
     }
 
-    /// Whether there are colours.
     pub fn is_on(self) -> bool {
         self.on
     }
 
-    /// Something went well.
+    /// Good news.
     pub fn good(self, text: impl Display) -> String {
         self.paint(AnsiColor::Green.on_default(), text)
     }
 
-    /// Something went wrong.
+    /// Bad news.
     pub fn bad(self, text: impl Display) -> String {
         self.paint(AnsiColor::Red.on_default().bold(), text)
     }
 
-    /// Stands out.
     pub fn strong(self, text: impl Display) -> String {
         self.paint(Style::new().bold(), text)
     }

@@ -1,6 +1,5 @@
 //! Tables in plain text: columns as wide as their widest cell.
 
-/// A table that grows row by row.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
     rows: Vec<Vec<String>>,
@@ -12,12 +11,12 @@ impl Table {
         Table { rows: vec![titles.iter().map(ToString::to_string).collect()] }
     }
 
-    /// Adds a row. A row with fewer cells than there are titles ends early, and its last cell widens no column.
+    /// Adds a row. A row with fewer cells than titles ends early, and its last cell widens no column.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().collect());
     }
 
-    /// The lines, titles first. Numbers stand at the right of their column, words at the left.
+    /// The lines, titles first. Numbers are aligned right, words left.
     pub fn lines(&self) -> impl Iterator<Item = String> {
         let columns = self.rows[0].len();
         let width = |column: usize| {
@@ -44,7 +43,7 @@ impl Table {
     }
 }
 
-/// A number with its thousands set apart, as people read it: 1,234,567.
+/// A number with thousands separators: 1,234,567.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);

@@ -1,7 +1,7 @@
-//! Text for a terminal of any width.
+//! Wraps text for a terminal of any width.
 
-/// Breaks lines between words so that they fit; what follows is indented like the line. A word that is longer than that, such as a
-/// path, stays whole.
+/// Breaks lines between words so that they fit. Continuation lines keep the line's indentation. A longer
+/// word, such as a path, stays whole.
 pub fn wrap(text: &str, columns: usize) -> String {
     text.split('\n').map(|line| wrap_line(line, columns)).collect::<Vec<_>>().join("\n")
 }
@@ -27,7 +27,7 @@ fn wrap_line(line: &str, columns: usize) -> String {
     lines.join("\n")
 }
 
-/// How many columns a text takes: escape sequences for colours take none.
+/// The number of columns a text takes. Escape sequences for colours take none.
 pub fn width(text: &str) -> usize {
     let mut columns = 0;
     let mut escaped = false;

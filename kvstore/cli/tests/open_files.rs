@@ -1,4 +1,4 @@
-//! A server that may have few open files, as a process of its own.
+//! A server with few open files, as a process of its own.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use niagara_kvstore::config::PlannedServer;
 
-/// Far above what anything takes; it only bounds how long a failing test hangs.
+/// Far longer than anything takes; it only limits how long a failing test hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Writes the configuration of a server alone in its cluster; where HTTP and Redis are.
+/// Writes the configuration of a single server. Returns its HTTP and Redis addresses.
 fn configure(dir: &Path, front: &str) -> (SocketAddr, SocketAddr) {
     let [planned] = PlannedServer::on_free_ports(1, 2).unwrap().try_into().unwrap();
     let PlannedServer { http, redis, groups, transfer, .. } = planned;
@@ -24,7 +24,7 @@ fn configure(dir: &Path, front: &str) -> (SocketAddr, SocketAddr) {
     (http.parse().unwrap(), redis.parse().unwrap())
 }
 
-/// Starts the server with so many open files.
+/// Starts the server with this limit of open files.
 fn serve(dir: &Path, files: u32) -> Child {
     let script = format!("ulimit -n {files}; exec \"$0\" serve --config \"$1\"");
     Command::new("sh")
@@ -45,14 +45,14 @@ impl Drop for Killed {
     }
 }
 
-/// What a server says that does not start.
+/// What a server that does not start prints.
 fn refusal(dir: &Path, files: u32) -> String {
     let output = serve(dir, files).wait_with_output().unwrap();
     assert!(!output.status.success());
     String::from_utf8(output.stderr).unwrap()
 }
 
-/// The number behind a text.
+/// The number after a text.
 fn number_behind(text: &str, before: &str) -> u32 {
     let rest = text.split_once(before).unwrap_or_else(|| panic!("{text} does not say {before}")).1;
     rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse().unwrap()
@@ -84,7 +84,7 @@ fn too_few_open_files_are_refused_with_the_number_that_is_needed() {
     assert!((1..500).contains(&left), "{why}");
 }
 
-/// Clients take all that there is, and the log goes through many files meanwhile.
+/// Clients take all connections there are, and the log goes through many files meanwhile.
 #[test]
 fn clients_never_take_the_files_that_the_logs_need() {
     let dir = tempfile::tempdir().unwrap();
@@ -95,7 +95,7 @@ fn clients_never_take_the_files_that_the_logs_need() {
     let mut log = BufReader::new(server.0.stderr.take().unwrap()).lines();
     let serves = log.any(|line| line.unwrap().contains("server 1 serves"));
     assert!(serves, "it starts with as many as it says");
-    // Nobody reads what it says from here on, which must not hurt it.
+    // Nobody reads its output from here on, which must do no harm.
     let connect = |address| {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -120,7 +120,7 @@ fn clients_never_take_the_files_that_the_logs_need() {
         }
     };
     write(1000);
-    // As many as come: those that are too many are told so and closed.
+    // As many as come. Those beyond the limit get an error and are closed.
     let idle: Vec<_> = (0..100).flat_map(|_| [connect(redis), connect(http)]).collect();
     write(2000);
     for path in ["/healthz", "/status", "/metrics", "/readyz"] {

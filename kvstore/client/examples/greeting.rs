@@ -21,7 +21,8 @@ fn run(urls: &str) -> Result<(), Box<dyn std::error::Error>> {
     let cluster: Cluster = urls.parse()?;
     match cluster.put(b"greeting", b"hello") {
         Ok(written) => println!("written at position {}", written.position),
-        // The same write again has the same effect; what depends on the value before must be looked at first.
+        // Sending this write again would have the same effect. Check the key first before you repeat a
+        // conditional one.
         Err(failed @ Failed::Unknown(_)) => println!("{failed}"),
         Err(failed @ Failed::Refused(_)) => return Err(failed.into()),
     }

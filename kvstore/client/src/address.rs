@@ -1,16 +1,17 @@
-//! Hosts and ports, as they are typed.
+//! Hosts and ports, as users type them.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-/// Servers are near: one that takes longer to accept a connection is as good as gone, and the next one is asked.
+/// Servers are near: one that takes longer to accept a connection is treated as down, and the next one is
+/// asked.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// A server says at once that it lives, however busy it is.
+/// A server answers a health check at once, however busy it is.
 pub(crate) const GREETING_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A name or an address, and a port.
+/// A host name or IP address, and a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HostPort {
     pub host: String,
@@ -18,20 +19,20 @@ pub(crate) struct HostPort {
 }
 
 impl HostPort {
-    /// What `HOST:PORT` says.
+    /// Parses `HOST:PORT`.
     pub fn parse(authority: &str) -> Option<HostPort> {
         let (host, port) = authority.rsplit_once(':').filter(|(host, _)| is_host(host))?;
         let port = port.parse().ok().filter(|port| *port != 0)?;
         Some(HostPort { host: host.to_owned(), port })
     }
 
-    /// All addresses that the host has.
+    /// All addresses of the host.
     pub fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
         let host = self.host.trim_start_matches('[').trim_end_matches(']');
         Ok((host, self.port).to_socket_addrs()?.collect())
     }
 
-    /// Connects to the first address that takes the connection.
+    /// Connects to the first address that accepts the connection.
     pub fn connect(&self, timeout: Duration) -> io::Result<TcpStream> {
         let mut failure = io::Error::new(ErrorKind::NotFound, "the host has no address");
         for address in self.resolve()? {
@@ -44,7 +45,7 @@ impl HostPort {
     }
 }
 
-/// Connects; each step that the server is to make may take so long.
+/// Connects. `timeout` limits each step of the server.
 pub(crate) fn connect(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
     let stream = TcpStream::connect_timeout(&address, CONNECT_TIMEOUT.min(timeout))?;
     stream.set_read_timeout(Some(timeout))?;
@@ -59,7 +60,7 @@ impl fmt::Display for HostPort {
     }
 }
 
-/// Whether the text can be a host's name or address; an IPv6 address stands in brackets, as in URLs.
+/// Whether the text can be a host's name or address. An IPv6 address has brackets, as in URLs.
 ///
 /// ```
 /// use niagara_client::is_host;

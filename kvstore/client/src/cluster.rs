@@ -1,4 +1,4 @@
-//! Asks servers one after the other until one can serve, without ever hiding that a write may have been executed.
+//! Asks servers in turn until one can serve, and never hides that a write may have been executed.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use crate::{Endpoint, Outcome, Request, Response, Trouble};
 
-/// Servers answer within a deadline of their own, which is shorter.
+/// Longer than the servers' own deadline, so that the server answers first.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The servers of a cluster, any of which takes any request.
+/// The servers of a cluster. Any of them takes any request.
 ///
 /// ```no_run
 /// use niagara_client::{Again, Cluster, Request};
@@ -30,59 +30,59 @@ pub struct Cluster {
     timeout: Duration,
 }
 
-/// What it means to send a request again although it may have been executed.
+/// What may happen if a request is sent again although it may have been executed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Again {
     /// Nothing: it is a read.
     Harmless,
-    /// The same in the end: an unconditional write. But who sends it is told.
+    /// The same final state: an unconditional write. The caller is told before it is sent again.
     SameEffect,
-    /// Something else: a conditional write that has succeeded would now fail.
+    /// A different result: a conditional write that succeeded would now fail. So it is not sent again.
     Never,
 }
 
 /// Why one server did not serve a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// Which server.
+    /// The server.
     pub endpoint: Endpoint,
-    /// What it said, or what was in the way.
+    /// What it answered, or what went wrong.
     pub why: String,
 }
 
-/// No server has served a request; each says why.
+/// No server has served the request. Each attempt says why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failed {
-    /// It has had no effect.
+    /// The request had no effect.
     Refused(Vec<Attempt>),
-    /// It may or may not have been executed.
+    /// The request may or may not have been executed.
     Unknown(Vec<Attempt>),
 }
 
 /// A write that has been applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
-    /// Where it stands in the global log.
+    /// Its position in the global log.
     pub position: u64,
-    /// The version that the key has now; none if it does not exist any more.
+    /// The key's version now, or `None` if the key does not exist.
     pub version: Option<String>,
 }
 
-/// A key's value, as a strong read has found it.
+/// A key's value, as a strong read found it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     /// The value.
     pub value: Vec<u8>,
-    /// Its version: what a conditional write names.
+    /// Its version, for conditional writes.
     pub version: Option<String>,
-    /// The state of which position was read.
+    /// The position whose state was read.
     pub position: u64,
 }
 
-/// How one server's answer, or its silence, is to be taken.
+/// What follows from one server's answer or silence.
 enum Verdict {
     Answer(Response),
-    /// It has not executed the request, and another server might.
+    /// It has not executed the request, but another server might.
     Elsewhere(String),
     /// It may have executed the request.
     Unknown(String),
@@ -94,7 +94,7 @@ impl Cluster {
         Cluster { endpoints: endpoints.into_iter().collect(), timeout: TIMEOUT }
     }
 
-    /// Waits at most so long for each step that a server is to make.
+    /// Limits each step of a server to `timeout`.
     pub fn timeout(self, timeout: Duration) -> Cluster {
         Cluster { timeout, ..self }
     }
@@ -102,17 +102,17 @@ impl Cluster {
     /// Reads a key, strongly consistent.
     ///
     /// # Errors
-    /// When no server could serve it.
+    /// If no server could serve it.
     pub fn get(&self, key: &[u8]) -> Result<Option<Found>, Failed> {
         let response = self.applied(&Request::on_key("GET", key, ""), Again::Harmless)?;
         let (position, version) = (response.position().unwrap_or(0), response.version().map(str::to_owned));
         Ok((response.status == 200).then_some(Found { value: response.body, version, position }))
     }
 
-    /// Sets a key, whatever it holds.
+    /// Sets a key, whether or not it exists.
     ///
     /// # Errors
-    /// When no server could serve it, or nobody knows.
+    /// If no server could serve it, or the outcome is unknown.
     pub fn put(&self, key: &[u8], value: &[u8]) -> Result<Written, Failed> {
         self.write(&Request::on_key("PUT", key, "").body(value.to_vec()))
     }
@@ -120,23 +120,24 @@ impl Cluster {
     /// Deletes a key, if it exists.
     ///
     /// # Errors
-    /// When no server could serve it, or nobody knows.
+    /// If no server could serve it, or the outcome is unknown.
     pub fn delete(&self, key: &[u8]) -> Result<Written, Failed> {
         self.write(&Request::on_key("DELETE", key, ""))
     }
 
-    /// Sends a request to the first server that can serve it, and gives its answer, which may be a no.
+    /// Sends a request to the first server that can serve it, and returns the reply, which may be an error.
     ///
     /// # Errors
-    /// When no server could serve it, or nobody knows.
+    /// If no server could serve it, or the outcome is unknown.
     pub fn send(&self, request: &Request, again: Again) -> Result<Response, Failed> {
         self.send_and_tell(request, again, |_, _| {})
     }
 
-    /// The same; before a request that may have been executed is sent again, `tell` hears why, and to which server.
+    /// Like [`send`](Self::send). Before a request that may have been executed is sent again, `tell` receives
+    /// the reason and the next server.
     ///
     /// # Errors
-    /// When no server could serve it, or nobody knows.
+    /// If no server could serve it, or the outcome is unknown.
     pub fn send_and_tell(
         &self,
         request: &Request,
@@ -146,7 +147,7 @@ impl Cluster {
         self.first_answer(request, again, tell).map(|(response, _)| response)
     }
 
-    /// The first answer, and whose it is.
+    /// The first answer, and the server that gave it.
     fn first_answer(
         &self,
         request: &Request,
@@ -160,7 +161,7 @@ impl Cluster {
                 tell(last, endpoint);
             }
             let mut failed = |why| tried.push(Attempt { endpoint: endpoint.clone(), why });
-            // A write is for servers of ours only: who answers is asked before it is sent.
+            // A write may only reach servers of ours, so this checks what answers before it sends one.
             if again != Again::Harmless
                 && let Err(trouble) = endpoint.recognise(self.timeout)
             {
@@ -188,7 +189,7 @@ impl Cluster {
         Ok(Written { position: response.position().unwrap_or(0), version })
     }
 
-    /// Sends a request, and takes an answer that is an error for what it says.
+    /// Sends a request, and turns an error reply into a failure.
     fn applied(&self, request: &Request, again: Again) -> Result<Response, Failed> {
         let (response, endpoint) = self.first_answer(request, again, |_, _| {})?;
         let said = || vec![Attempt { endpoint: endpoint.clone(), why: response.what_happened() }];
@@ -207,7 +208,7 @@ fn judge(outcome: Result<Response, Trouble>) -> Verdict {
             504 => Verdict::Unknown(response.what_happened()),
             _ if response.is_ours() => Verdict::Answer(response),
             status => Verdict::Elsewhere(format!(
-                "this is not a Niagara server's HTTP port: something else answers, with HTTP status {status}"
+                "this is not a Niagara server's HTTP port: something else answers with HTTP status {status}"
             )),
         },
         Err(trouble) if trouble.is_foreign() => Verdict::Elsewhere(trouble.to_string()),
@@ -216,7 +217,7 @@ fn judge(outcome: Result<Response, Trouble>) -> Verdict {
     }
 }
 
-/// Addresses, separated by commas.
+/// Parses addresses separated by commas.
 impl FromStr for Cluster {
     type Err = String;
 

@@ -1,8 +1,8 @@
-//! One server over HTTP: each request on a connection of its own, by a client that knows what it has sent.
+//! One server over HTTP: a connection for each request, and how far the request got.
 //!
-//! Whether a write may be sent again depends on how far it got, and general clients do not say. This one does: a
-//! request that was not handed over completely cannot have been executed. It speaks HTTP/1.0, with which the end of
-//! the connection ends a reply and nothing arrives in chunks.
+//! Whether a write may be sent again depends on how much of it was sent, and general-purpose clients do not
+//! tell. This one does: a request that was not sent completely cannot have been executed. It speaks HTTP/1.0,
+//! where the end of the connection ends a reply and nothing is chunked.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
@@ -15,12 +15,13 @@ use crate::message::{Request, Response, foreign, parse_head};
 
 /// The HTTP port of the first server of a new cluster.
 pub const DEFAULT_PORT: u16 = 7000;
-/// Where that server is found on the same machine.
+/// The address of that server on the same machine.
 pub const DEFAULT_URL: &str = "http://127.0.0.1:7000";
 
-/// Longest head of a reply; the servers' own are far shorter.
+/// The longest head of a reply, in bytes. Niagara's are far shorter.
 const MAX_HEAD_BYTES: usize = 64 << 10;
-/// Longest body of a reply: several times the longest value. What is no server of ours may send without end.
+/// The longest body of a reply, in bytes: several times the longest value. It stops a stranger that sends
+/// without end.
 const MAX_BODY_BYTES: u64 = 64 << 20;
 /// A server's HTTP address.
 ///
@@ -39,14 +40,14 @@ pub struct Endpoint(HostPort);
 /// Why there is no reply.
 #[derive(Debug)]
 pub enum Trouble {
-    /// The server never had the whole request, so it has not executed it.
+    /// The server never received the whole request, so it has not executed it.
     NotSent(io::Error),
-    /// The request was sent: it may or may not have been executed.
+    /// The request was sent, so it may or may not have been executed.
     Lost(io::Error),
 }
 
 impl Endpoint {
-    /// Sends a request and waits for the reply, at most `timeout` for each step that the server makes.
+    /// Sends a request and waits for the reply. `timeout` limits each step of the server.
     pub fn send(&self, request: &Request, timeout: Duration) -> Result<Response, Trouble> {
         let mut stream = self.0.connect(timeout).map_err(Trouble::NotSent)?;
         let sent =
@@ -54,21 +55,22 @@ impl Endpoint {
         let reply = receive(&mut stream);
         match sent {
             Ok(()) => reply.map_err(Trouble::Lost),
-            // A server that refuses a body (too large) answers, and closes, before it has read it.
+            // A server that refuses a body (too large) answers and closes before it has read it.
             Err(error) => reply.map_err(|_| Trouble::NotSent(error)),
         }
     }
 
-    /// Asks something harmless, to learn before anything is sent that matters whether a Niagara server answers HTTP here.
+    /// Sends a harmless request, to learn whether a Niagara server answers HTTP here before anything that
+    /// matters is sent.
     pub fn recognise(&self, timeout: Duration) -> Result<(), Trouble> {
         let response = self.send(&Request::get("/healthz"), timeout.min(GREETING_TIMEOUT))?;
         match response.is_ours() || (response.status == 200 && response.body == b"ok\n") {
             true => Ok(()),
-            false => Err(Trouble::Lost(foreign("an HTTP server that is no Niagara server"))),
+            false => Err(Trouble::Lost(foreign("an HTTP server that is not Niagara"))),
         }
     }
 
-    /// The same port of another host, where a server says that it listens at all addresses of its own.
+    /// The same port at another host, for a server that says it listens at all its addresses.
     pub fn or_at_host_of(self, other: &Endpoint) -> Endpoint {
         match self.0.host.as_str() {
             "0.0.0.0" | "[::]" => Endpoint(HostPort { host: other.0.host.clone(), port: self.0.port }),
@@ -100,7 +102,8 @@ impl fmt::Display for Endpoint {
 }
 
 impl Trouble {
-    /// Whether something has answered that is no Niagara server's HTTP port, so that no request had an effect.
+    /// Whether something other than a Niagara server's HTTP port has answered, so that the request had no
+    /// effect.
     pub fn is_foreign(&self) -> bool {
         matches!(self, Trouble::Lost(error) if error.kind() == ErrorKind::InvalidData)
     }
@@ -110,7 +113,7 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (Trouble::NotSent(error) | Trouble::Lost(error)) = self;
         match error.kind() {
-            // What the system says of a socket's time limit is "Resource temporarily unavailable".
+            // The system's text for a socket timeout is "Resource temporarily unavailable".
             ErrorKind::WouldBlock | ErrorKind::TimedOut => write!(f, "no answer in time"),
             ErrorKind::ConnectionRefused => write!(f, "nothing listens there"),
             _ => write!(f, "{error}"),
@@ -133,7 +136,7 @@ fn receive(stream: &mut TcpStream) -> io::Result<Response> {
             let Some(length) = length else {
                 let is_endless = response.body.len() as u64 > MAX_BODY_BYTES;
                 return if is_endless {
-                    Err(foreign("a server whose reply has no end"))
+                    Err(foreign("a server whose reply does not end"))
                 } else {
                     Ok(response)
                 };
@@ -145,7 +148,7 @@ fn receive(stream: &mut TcpStream) -> io::Result<Response> {
             return Ok(response);
         }
         if input.len() > MAX_HEAD_BYTES {
-            return Err(foreign("a server whose reply has a head without end"));
+            return Err(foreign("a server whose reply head does not end"));
         }
         match stream.read(&mut chunk) {
             Ok(0) if input.is_empty() => return Err(without_a_word()),
@@ -163,9 +166,10 @@ fn cut_short() -> io::Error {
     io::Error::new(ErrorKind::UnexpectedEof, "the server closed the connection before its reply was complete")
 }
 
-/// So does a server that dies, and one that was called at a port for other servers.
+/// A server that dies does this, and so does a port for other servers.
 fn without_a_word() -> io::Error {
-    let what = "it closed the connection without a word, as a port does at which servers talk to each other: is this its HTTP port?";
+    let what =
+        "it closed the connection without a reply, as the ports between servers do: is this its HTTP port?";
     io::Error::new(ErrorKind::UnexpectedEof, what)
 }
 

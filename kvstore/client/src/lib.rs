@@ -1,8 +1,8 @@
-//! A client of a Niagara cluster, which knows of each request what became of it: it was *applied*, it was *refused* without any
-//! effect, or its outcome is *unknown*.
+//! A client of a Niagara cluster that knows the outcome of each request: it was *applied*, it was *refused*
+//! without effect, or its outcome is *unknown*.
 //!
-//! Any server takes any request. A [`Cluster`] asks them one after the other, and sends a request again only where that is certain
-//! to do no harm.
+//! Any server takes any request. A [`Cluster`] tries its servers in turn, and sends a request again only
+//! where that is certain to do no harm.
 //!
 //! ```no_run
 //! use niagara_client::{Cluster, Failed};
@@ -19,14 +19,14 @@
 //! | file | holds |
 //! |---|---|
 //! | `cluster.rs` | several servers: fails over, and never hides that a write may have been executed |
-//! | `endpoint.rs` | one server over HTTP: a connection for each request, and how far that request got |
-//! | `message.rs` | requests and replies of HTTP, as bytes |
-//! | [`redis`] | one server over the Redis protocol: many commands out, as many replies in |
-//! | `outcome.rs` | what a reply says of the request's fate, in either protocol |
-//! | `survey` | what all servers of a cluster say about themselves, and whether they agree (feature `status`) |
+//! | `endpoint.rs` | one server over HTTP: a connection for each request, and how far the request got |
+//! | `message.rs` | HTTP requests and replies, as bytes |
+//! | [`redis`] | one server over the Redis protocol, with pipelines |
+//! | `outcome.rs` | what a reply says about the outcome, in either protocol |
+//! | `survey` | what all servers of a cluster report, and whether they agree (feature `status`) |
 //! | `address.rs` | hosts and ports |
 //!
-//! Everything blocks, and nothing runs in the background.
+//! All calls block, and nothing runs in the background.
 
 mod address;
 mod cluster;

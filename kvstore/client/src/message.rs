@@ -1,4 +1,4 @@
-//! Requests and replies of HTTP, as bytes.
+//! HTTP requests and replies, as bytes.
 
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind};
@@ -10,10 +10,10 @@ use crate::address::HostPort;
 use crate::outcome::Outcome;
 
 const MAX_HEADERS: usize = 64;
-/// All bytes of a key are escaped, but those that RFC 3986 never gives a meaning.
+/// Escapes all bytes of a key except those that RFC 3986 calls unreserved.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// A request, ready to be sent to any server.
+/// A request that can be sent to any server.
 ///
 /// ```
 /// use niagara_client::Request;
@@ -33,14 +33,14 @@ pub struct Request {
 /// A reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
-    /// The status, like 200.
+    /// The status code, such as 200.
     pub status: u16,
     /// The body.
     pub body: Vec<u8>,
     headers: Vec<(String, String)>,
 }
 
-/// What a server says in the body of an error reply: what happened, and what to do.
+/// The body of an error reply.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct ErrorBody {
     /// What happened.
@@ -50,29 +50,29 @@ pub struct ErrorBody {
 }
 
 impl Request {
-    /// Reads a resource.
+    /// A GET request.
     pub fn get(target: impl Into<String>) -> Self {
         Request { method: "GET", target: target.into(), headers: Vec::new(), body: Vec::new() }
     }
 
-    /// Asks for something to be done.
+    /// A POST request.
     pub fn post(target: impl Into<String>) -> Self {
         Request { method: "POST", ..Request::get(target) }
     }
 
-    /// A request about a key, with a query or without.
+    /// A request for a key. `query` is empty or begins with `?`.
     pub fn on_key(method: &'static str, key: &[u8], query: &str) -> Self {
         let target = format!("/kv/{}{query}", percent_encode(key, ESCAPED));
         Request { method, target, headers: Vec::new(), body: Vec::new() }
     }
 
-    /// With a body.
+    /// Sets the body.
     pub fn body(mut self, body: Vec<u8>) -> Self {
         self.body = body;
         self
     }
 
-    /// With one more header.
+    /// Adds a header.
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
@@ -95,39 +95,40 @@ impl Response {
         self.headers.iter().find(|header| header.0.eq_ignore_ascii_case(name)).map(|header| header.1.as_str())
     }
 
-    /// The position in the global log that the reply names: where a write stands, or which state was read.
+    /// The position in the global log that the reply names: of the write, or of the state that was read.
     pub fn position(&self) -> Option<u64> {
         self.header("Niagara-Position")?.parse().ok()
     }
 
-    /// The version that the key has now, as conditions want it but without quotes; none if it does not exist.
+    /// The key's version now, as conditions take it but without quotes, or `None` if the key does not exist.
     pub fn version(&self) -> Option<&str> {
         self.header("ETag").map(|tag| tag.trim_matches('"'))
     }
 
-    /// A server's own words in an error reply: what happened, and what to do.
+    /// The server's explanation, if the reply is an error.
     pub fn explanation(&self) -> Option<ErrorBody> {
         serde_json::from_slice(&self.body).ok()
     }
 
-    /// What became of the request.
+    /// The outcome of the request.
     pub fn outcome(&self) -> Outcome {
         Outcome::of_status(self.status)
     }
 
-    /// What happened, in the server's words or, where it has none, in ours.
+    /// What happened, in the server's words if it explains it.
     pub(crate) fn what_happened(&self) -> String {
-        let unexplained = || format!("the answer was HTTP status {}, without an explanation", self.status);
+        let unexplained = || format!("the answer was HTTP status {} without an explanation", self.status);
         self.explanation().map_or_else(unexplained, |explained| explained.message)
     }
 
-    /// Whether a Niagara server has sent this reply to a request about a key: it names a position, or explains an error as they do.
+    /// Whether a Niagara server sent this reply to a request for a key: it names a position, or explains an
+    /// error as Niagara does.
     pub fn is_ours(&self) -> bool {
         self.header("Niagara-Position").is_some() || self.explanation().is_some()
     }
 }
 
-/// The reply's head if it is complete, where the body starts, and how long that is if the head says it.
+/// The reply's head if it is complete, where the body starts, and the body's length if the head gives it.
 pub(crate) fn parse_head(input: &[u8]) -> io::Result<Option<(Response, usize, Option<u64>)>> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut head = httparse::Response::new(&mut fields);
@@ -142,18 +143,18 @@ pub(crate) fn parse_head(input: &[u8]) -> io::Result<Option<(Response, usize, Op
     let length = match response.header("content-length") {
         None => None,
         Some(length) => {
-            Some(length.parse().map_err(|_| foreign("one whose replies have a length that is no number"))?)
+            Some(length.parse().map_err(|_| foreign("one whose replies have an invalid Content-Length"))?)
         }
     };
     Ok(Some((response, body_start, length)))
 }
 
-/// What answers is something else than what was looked for.
+/// Something else answers than the server we looked for.
 pub(crate) fn foreign(what: &str) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, format!("this is not a Niagara server's HTTP port, but {what}"))
 }
 
-/// What speaks like this, if it is not HTTP.
+/// The protocol of something that answers like this, if it is not HTTP.
 fn speaker(input: &[u8]) -> &'static str {
     match input {
         [b'-' | b'+' | b':' | b'$' | b'*', ..] => "one for the Redis protocol",

@@ -1,6 +1,7 @@
-//! What became of a request.
+//! The outcome of a request.
 
-/// What became of a request, as a server's reply says it. `docs/http.md` and `docs/redis.md` list the replies.
+/// The outcome of a request, as the server's reply reports it. `docs/http.md` and `docs/redis.md` list the
+/// replies.
 ///
 /// ```
 /// use niagara_client::Outcome;
@@ -11,26 +12,26 @@
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// It has been executed. Its result may be a no: there is no such key, or the condition did not hold.
+    /// It was executed. The result may be negative: the key does not exist, or the condition does not hold.
     Applied,
-    /// It has had no effect, and never will have one.
+    /// It had no effect, and never will.
     Refused,
-    /// Nobody knows: it may have been executed, or be executed later.
+    /// It may have been executed, or may be executed later.
     Unknown,
 }
 
 impl Outcome {
-    /// What the status of an HTTP reply says.
+    /// The outcome that an HTTP status stands for.
     pub fn of_status(status: u16) -> Outcome {
         match status {
             200..=399 | 404 | 412 => Outcome::Applied,
-            // Servers check before they execute; where one fails in the midst of it, nobody knows how far it came.
+            // Servers check before they execute. If one fails halfway, nobody knows how far it got.
             500 | 502 | 504 => Outcome::Unknown,
             _ => Outcome::Refused,
         }
     }
 
-    /// What an error of the Redis protocol says, without its `-`: the first word tells.
+    /// The outcome that a Redis error stands for, without its `-`. The first word decides.
     pub fn of_error(text: &[u8]) -> Outcome {
         match text.split(|byte| *byte == b' ').next() {
             Some(b"UNKNOWN") => Outcome::Unknown,

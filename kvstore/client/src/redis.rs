@@ -1,4 +1,4 @@
-//! A pipelining client of the Redis protocol (RESP2): several commands out, as many replies in.
+//! A client of the Redis protocol (RESP2), with pipelines.
 
 mod codec;
 
@@ -11,12 +11,12 @@ use std::time::Duration;
 use crate::address::{self, GREETING_TIMEOUT, HostPort};
 pub use codec::{Malformed, Reply, encode, parse};
 
-/// A server answers each command within its own deadline; this is for one that hangs.
+/// A server answers each command within its own deadline. This is for one that hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// A line that everything which takes lines understands as one, or refuses, and an empty one behind it.
+/// Every line protocol understands this as a line or refuses it; an empty line follows.
 const GREETING: &[u8] = b"PING\r\n\r\n";
 
-/// A server's Redis address, as it was typed.
+/// A server's Redis address, as the user typed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address(HostPort);
 
@@ -43,10 +43,10 @@ pub struct Connection {
 }
 
 impl Address {
-    /// Where that is.
+    /// The host's addresses.
     ///
     /// # Errors
-    /// When the host's name is not known.
+    /// If the host's name is unknown.
     pub fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
         self.0.resolve()
     }
@@ -72,16 +72,16 @@ impl Connection {
     /// Connects.
     ///
     /// # Errors
-    /// When nobody takes the connection.
+    /// If nothing accepts the connection.
     pub fn open(address: SocketAddr) -> io::Result<Connection> {
         let stream = address::connect(address, PATIENCE)?;
         Ok(Connection { stream, output: Vec::new(), staged: 0, input: Vec::new() })
     }
 
-    /// Connects, and makes sure that who answers speaks the Redis protocol.
+    /// Connects, and makes sure that the Redis protocol is spoken there.
     ///
     /// # Errors
-    /// When nobody takes the connection, or a stranger does; the text says what it is.
+    /// If nothing accepts the connection, or something else does; the text says what it is.
     pub fn open_recognised(address: SocketAddr) -> io::Result<Connection> {
         let mut connection = Connection::open(address)?;
         connection.stream.set_read_timeout(Some(GREETING_TIMEOUT))?;
@@ -98,7 +98,7 @@ impl Connection {
                 connection.stream.set_read_timeout(Some(PATIENCE))?;
                 return Ok(connection);
             }
-            (Ok(()), Some(refused)) => format!("the server answers \"{refused}\""),
+            (Ok(()), Some(refused)) => format!("the server answered \"{refused}\""),
             (Err(error), _) => stranger(&error, &connection.input),
         };
         Err(io::Error::new(ErrorKind::InvalidData, what))
@@ -110,11 +110,11 @@ impl Connection {
         self.staged += 1;
     }
 
-    /// Sends all staged commands and hands each reply over, in order. After an error nobody knows which of those without a reply
-    /// have been executed, and the connection is of no use any more.
+    /// Sends all staged commands and hands over each reply, in order. After an error, commands without a
+    /// reply may have been executed, and the connection is no longer usable.
     ///
     /// # Errors
-    /// When the connection breaks, when the server is silent for half a minute, or says what it must not.
+    /// If the connection breaks, the server is silent for half a minute, or it breaks the protocol.
     pub fn exchange(&mut self, mut each: impl FnMut(Reply<'_>)) -> io::Result<()> {
         self.stream.write_all(&self.output)?;
         self.output.clear();
@@ -140,19 +140,19 @@ impl Connection {
     }
 }
 
-/// Who answers like this, or not at all, where a Redis port was looked for.
+/// Who answers like this, or not at all, instead of a Redis port.
 fn stranger(error: &io::Error, said: &[u8]) -> String {
     let speaks = match (error.kind(), said) {
         (_, [b'H', b'T', b'T', b'P', b'/', ..]) => "this is a port for HTTP",
         (_, [0x15 | 0x16, 0x03, ..]) => "this is a port for TLS",
-        (ErrorKind::InvalidData, _) => "something answers that does not speak the Redis protocol",
+        (ErrorKind::InvalidData, _) => "what answers does not speak the Redis protocol",
         (ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset, _) => {
-            "it closes the connection without a word, as a port does at which servers talk to each other"
+            "it closes the connection without a reply, as the ports between servers do"
         }
         (ErrorKind::WouldBlock | ErrorKind::TimedOut, _) => "it does not answer in time",
         _ => return error.to_string(),
     };
-    format!("{speaks}; a server's Redis port is needed")
+    format!("{speaks}; name a server's Redis port")
 }
 
 #[cfg(test)]
@@ -181,7 +181,7 @@ mod tests {
             ("HTTP/1.1 400 Bad Request\r\n\r\n", "this is a port for HTTP"),
             ("\x15\x03\x01\x00\x02\x02\x46\r\n", "this is a port for TLS"),
             ("SSH-2.0-OpenSSH_9.6\r\n", "does not speak the Redis protocol"),
-            ("", "without a word"),
+            ("", "without a reply"),
             ("-ERR max number of clients reached\r\n", "max number of clients"),
         ] {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,4 +1,4 @@
-//! What all servers of a cluster say about themselves, and whether they have executed the same.
+//! What all servers of a cluster report, and whether they have executed the same.
 
 use std::thread;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Endpoint, Request};
 
-/// What each server of a cluster says of itself at one time.
+/// What each server of a cluster reports at one time.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -27,27 +27,27 @@ use crate::{Endpoint, Request};
 #[derive(Clone, Debug, Serialize)]
 #[serde(transparent)]
 pub struct Survey {
-    /// In order of the servers' ids; those that gave no status come last.
+    /// In order of the servers' ids. Those without a status come last.
     pub rows: Vec<Row>,
 }
 
 /// One server's answer, or why there is none.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
-    /// Where it was asked.
+    /// The address that was asked.
     pub at: String,
-    /// What it says.
+    /// Its status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
-    /// Why it says nothing.
+    /// Why it gave no status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
-/// A cluster's members by id, and where each answers HTTP.
+/// A cluster's members by id, with their HTTP addresses.
 type Members = Vec<(u64, Endpoint)>;
 
-/// What a server says of itself, and where it finds the others.
+/// A server's status, and where it finds the others.
 #[derive(Deserialize)]
 struct Page {
     #[serde(flatten)]
@@ -63,7 +63,7 @@ struct Member {
 }
 
 impl Survey {
-    /// Asks the servers that are named, and then those that they name, each once.
+    /// Asks the servers that are named, then those that they name, each once.
     pub fn take(named: Vec<Endpoint>, timeout: Duration) -> Survey {
         let (mut asked, mut rows) = (Vec::<Endpoint>::new(), Vec::<Row>::new());
         let mut next = named;
@@ -72,7 +72,7 @@ impl Survey {
             rows.extend(found);
             asked.append(&mut next);
             for (server, endpoint) in members.into_iter().flatten() {
-                // A server may be known by several names: one that has answered is not asked again.
+                // A server may have several names. One that has answered is not asked again.
                 let has_answered =
                     |row: &Row| row.status.as_ref().is_some_and(|status| status.server == server);
                 if !asked.contains(&endpoint) && !next.contains(&endpoint) && !rows.iter().any(has_answered) {
@@ -84,18 +84,18 @@ impl Survey {
         Survey { rows }
     }
 
-    /// What the servers have said that gave a status.
+    /// The statuses of the servers that gave one.
     pub fn statuses(&self) -> impl Iterator<Item = &Status> {
         self.rows.iter().filter_map(|row| row.status.as_ref())
     }
 
-    /// Whether they have executed the same, as far as their digests tell.
+    /// Whether the servers have executed the same, as far as their digests tell.
     pub fn agreement(&self) -> Agreement {
         Agreement::of(self.statuses(), self.rows.len() - self.statuses().count())
     }
 }
 
-/// Asks all servers at once, so that one that hangs does not hold up the others.
+/// Asks all servers at once, so that one that hangs does not delay the others.
 fn ask_all(endpoints: &[Endpoint], timeout: Duration) -> Vec<(Row, Members)> {
     thread::scope(|scope| {
         let asked: Vec<_> = endpoints.iter().map(|at| scope.spawn(move || ask_one(at, timeout))).collect();
@@ -111,7 +111,7 @@ fn ask_one(endpoint: &Endpoint, timeout: Duration) -> (Row, Members) {
         Err(trouble) => Err(format!("unreachable: {trouble}")),
         Ok(response) if response.status != 200 => Err(response.what_happened()),
         Ok(response) => serde_json::from_slice::<Page>(&response.body)
-            .map_err(|_| "this is not a Niagara server's HTTP port, or one of another release".to_owned()),
+            .map_err(|_| "this is not a Niagara server's HTTP port, or it runs another release".to_owned()),
     };
     let (page, error) = match outcome {
         Ok(page) => (Some(page), None),

@@ -1,11 +1,12 @@
-//! The logs of the servers in this process, on standard error: nobody who logs ever waits, whatever becomes of what is written there.
+//! The logs of the servers in this process, on standard error. No thread that logs ever waits, whatever
+//! happens to what is written there.
 //!
 //! | file | holds |
 //! |---|---|
 //! | `sink.rs` | the lines that wait, bounded in bytes, and the thread that writes them |
-//! | `repeats.rs` | lines that repeat themselves are told in moderation |
-//! | `metrics.rs` | how many lines are missing |
-//! | `outlet.rs` | writes to a descriptor, for a limited time |
+//! | `repeats.rs` | limits lines that repeat |
+//! | `metrics.rs` | how many lines were dropped |
+//! | `outlet.rs` | writes to a descriptor within a time limit |
 
 mod metrics;
 mod outlet;
@@ -27,16 +28,16 @@ pub use outlet::{Incomplete, write_all};
 use repeats::Repeats;
 use sink::{Lines, Sink};
 
-/// How long the end of a process waits for its last lines to be read.
+/// How long the end of a process waits until its last lines are read.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Where the lines of this process go, once it has logs.
+/// Where this process's lines go, once it has logs.
 static SINK: OnceLock<Arc<Sink>> = OnceLock::new();
 
-/// Sends all logs that pass the filter to standard error. To be called once, before servers are started.
+/// Sends all logs that pass the filter to standard error. Call it once, before servers start.
 ///
 /// # Errors
-/// When no thread can be started for it.
+/// If its thread cannot be started.
 pub fn start(filter: EnvFilter) -> io::Result<()> {
     let sink = Arc::new(Sink::default());
     let repeats = Repeats::new(Arc::clone(&sink));
@@ -51,33 +52,33 @@ pub fn start(filter: EnvFilter) -> io::Result<()> {
     Ok(())
 }
 
-/// Waits until what has been logged is written, for a second at most. To be called at the end of a process.
+/// Waits until everything logged is written, for at most a second. Call it at the end of a process.
 pub fn flush() {
     if let Some(sink) = SINK.get() {
         sink.flush(LAST_WORDS);
     }
 }
 
-/// Lines that standard error did not take, since the start of the process.
+/// Lines that standard error did not take, since the process started.
 pub fn lines_lost() -> u64 {
     SINK.get().map_or(0, |sink| sink.lost())
 }
 
-/// Says something on standard error, behind all that has been logged; gives up after a second if nobody takes it.
+/// Prints to standard error, after everything logged. Gives up after a second if nobody reads.
 pub fn say(text: &str) {
     match SINK.get() {
         Some(sink) => {
             sink.push_last_words(text.as_bytes(), LAST_WORDS);
             sink.flush(LAST_WORDS);
         }
-        // Where nothing can be said there is nobody to be told of it.
+        // There is nowhere to report that this cannot be printed.
         None => drop(write_all(io::stderr().as_fd(), text.as_bytes(), Some(LAST_WORDS))),
     }
 }
 
-/// A panic in any thread ends the process (see ARCHITECTURE.md, "Threads"): a half-dead server would lie. The engine's own threads
-/// see to that by themselves; this holds for all others. What happened is said, but nobody who does not read it keeps the process
-/// from its end.
+/// Ends the process on a panic in any thread (see ARCHITECTURE.md, "Threads"): a half-dead server would give
+/// wrong answers. The engine's own threads do this themselves; this covers all others. It prints what
+/// happened, but a reader that does not read cannot keep the process alive.
 pub fn end_on_any_panic() {
     std::panic::set_hook(Box::new(|panicked| {
         let thread = std::thread::current();
@@ -86,7 +87,7 @@ pub fn end_on_any_panic() {
         if backtrace.status() == BacktraceStatus::Captured {
             text.push_str(&format!("{backtrace}\n"));
         }
-        text.push_str("a server cannot go on after that, so the process ends\n");
+        text.push_str("a server cannot continue after that, so the process exits\n");
         say(&text);
         std::process::abort();
     }));

@@ -1,4 +1,4 @@
-//! What the metrics say of the log.
+//! The log's metrics.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use prometheus_client::registry::Registry;
 
 use super::lines_lost;
 
-/// Adds the count of lines that standard error did not take to a server's metrics.
+/// Adds the number of lines that standard error did not take to a server's metrics.
 pub fn register(registry: &mut Registry) {
     registry.register_collector(Box::new(LogCollector));
 }
@@ -20,7 +20,7 @@ struct LogCollector;
 impl Collector for LogCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let lost = ConstCounter::new(lines_lost());
-        let help = "Lines of this process's log that standard error did not take";
+        let help = "Lines of this process's log that were dropped because standard error did not take them";
         let encoder = encoder.encode_descriptor("niagara_log_lines_lost", help, None, lost.metric_type())?;
         lost.encode(encoder)
     }

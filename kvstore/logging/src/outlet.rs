@@ -1,6 +1,6 @@
-//! Writing to a descriptor that may be a pipe which nobody reads, for as long as one is ready to wait and no longer.
+//! Writes to a descriptor that may be a pipe nobody reads, within a time limit.
 //!
-//! The standard library's `stderr` would not do: it has a lock that everybody who prints waits for while one of them is stuck
+//! The standard library's `stderr` would not do: every printer waits for its lock while one of them is stuck
 //! in a full pipe, and `eprintln!` panics when the pipe's reader has gone.
 
 use std::io::{self, ErrorKind};
@@ -9,20 +9,20 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// A pipe that is ready to be written to takes so many bytes without blocking, even if it takes no more.
+/// A pipe that is ready for writing takes this many bytes without blocking, even if it takes no more.
 const PIECE_BYTES: usize = 4096;
 
-/// How a write ended early.
+/// A write that ended early.
 #[derive(Debug)]
 pub struct Incomplete {
-    /// Bytes that were written before.
+    /// Bytes written before.
     pub written: usize,
-    /// Why no more were; `TimedOut` if nobody took them in time.
+    /// Why it ended; `TimedOut` if nobody took the bytes in time.
     pub error: io::Error,
 }
 
-/// Writes all bytes, and waits for whoever reads them: at most so long if there is a limit. Descriptors that never block, and those
-/// that do, are treated alike.
+/// Writes all bytes, and waits for the reader, at most for `limit` if there is one. Blocking and non-blocking
+/// descriptors behave alike.
 pub fn write_all(fd: BorrowedFd<'_>, bytes: &[u8], limit: Option<Duration>) -> Result<(), Incomplete> {
     let deadline = limit.map(|limit| Instant::now() + limit);
     let (mut written, mut waits) = (0, false);
@@ -42,7 +42,7 @@ pub fn write_all(fd: BorrowedFd<'_>, bytes: &[u8], limit: Option<Duration>) -> R
     Ok(())
 }
 
-/// Waits until a write would not block. One that would fail does not block either.
+/// Waits until a write would not block. A write that would fail does not block, either.
 fn until_ready(fd: BorrowedFd<'_>, deadline: Option<Instant>) -> io::Result<()> {
     let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
     let timeout = left.map(|left| Timespec {

@@ -1,7 +1,7 @@
-//! Repeated lines are told in moderation: a few, and then how many more like them there were.
+//! Limits repeated lines: a few are written, then how many more there were.
 //!
-//! What is alike comes from one place in the code, about the same group and the same peer. Lines for whoever looks for a fault (debug,
-//! trace) are left alone.
+//! Lines are alike if they come from one place in the code and concern the same group and the same peer.
+//! Lines for debugging (debug, trace) are not limited.
 
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
@@ -17,35 +17,36 @@ use tracing_subscriber::layer::Context;
 
 use super::sink::{Sink, line};
 
-/// So many alike are told before the rest is counted.
+/// This many alike are written before the rest is counted.
 const FIRST: u32 = 5;
-/// After that, one is told in each such span, with the number of the others.
+/// Afterwards one is written in each such span, with the number of the others.
 const SPAN: Duration = Duration::from_secs(10);
-/// Fields that tell one subject from another.
+/// Fields that distinguish one subject from another.
 const SUBJECT: [&str; 5] = ["group", "peer", "server", "from", "address"];
-/// Most subjects that are kept apart; a place's others count as one. The fields may hold what a stranger has sent.
+/// Most subjects that are told apart; the others of a place count as one. The fields may hold what a stranger
+/// sent.
 const MOST_SUBJECTS: usize = 1_024;
-/// The longest text of a line that is quoted.
+/// The longest quoted text of a line, in bytes.
 const MOST_QUOTED: usize = 300;
 
-/// Which lines are alike.
+/// What makes lines alike.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Kind {
     place: Identifier,
     subject: String,
 }
 
-/// What has been seen of one kind.
+/// What is known about one kind.
 struct Seen {
     since: Instant,
-    /// How many may still be told in this span.
+    /// How many may still be written in this span.
     left: u32,
     held_back: u64,
     /// The first line that was held back.
     quoted: (Level, String),
 }
 
-/// Holds lines back.
+/// Holds repeated lines back.
 #[derive(Clone)]
 pub struct Repeats {
     seen: Arc<Mutex<HashMap<Kind, Seen>>>,
@@ -53,12 +54,12 @@ pub struct Repeats {
 }
 
 impl Repeats {
-    /// Summaries go to this sink, whose alarm calls [`report`](Self::report).
+    /// Writes summaries to this sink, whose alarm calls [`report`](Self::report).
     pub fn new(sink: Arc<Sink>) -> Repeats {
         Repeats { seen: Arc::default(), sink }
     }
 
-    /// Puts a line into the sink for each kind that has been held back for a whole span.
+    /// Writes a line into the sink for each kind that was held back for a whole span.
     pub fn report(&self) {
         let now = Instant::now();
         let mut seen = self.seen.lock();
@@ -108,7 +109,7 @@ impl Seen {
         Seen { since: now, left: FIRST, held_back: 0, quoted: (Level::INFO, String::new()) }
     }
 
-    /// Whether one more may be told; else it is counted.
+    /// Whether one more may be written; otherwise counts it.
     fn take(&mut self, now: Instant) -> bool {
         if self.held_back == 0 && now >= self.since + SPAN {
             *self = Seen::begin(now);
@@ -121,13 +122,13 @@ impl Seen {
         false
     }
 
-    /// What is to be said of those that were held back, when their span is over. The next one may be told.
+    /// The summary of the lines held back, once their span is over. The next line may be written again.
     fn summary(&mut self, now: Instant) -> Option<(Level, String)> {
         if self.held_back == 0 || now < self.since + SPAN {
             return None;
         }
         let seconds = (now - self.since).as_secs();
-        let text = format!("{} more like it in the last {seconds} s: {}", self.held_back, self.quoted.1);
+        let text = format!("{} more like this in the last {seconds} s: {}", self.held_back, self.quoted.1);
         (self.since, self.left, self.held_back) = (now, 1, 0);
         Some((self.quoted.0, text))
     }
@@ -138,7 +139,7 @@ impl Seen {
     }
 }
 
-/// An event's fields: those that name its subject, and all of them for people, up to a length.
+/// An event's fields: those that name its subject, and all of them as text, up to a length.
 #[derive(Default)]
 struct Words {
     subject: String,
@@ -147,7 +148,7 @@ struct Words {
 
 impl Visit for Words {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        // A text never fails to be written into a string.
+        // Writing into a string never fails.
         if SUBJECT.contains(&field.name()) {
             let _ = write!(self.subject, "{}={value:?} ", field.name());
             self.subject.truncate(self.subject.floor_char_boundary(MOST_QUOTED));
@@ -178,7 +179,7 @@ mod tests {
         assert_eq!(told(&mut seen, 100, start), FIRST as usize);
         assert_eq!(seen.summary(start + SPAN / 2), None, "its span is not over");
         let (_, text) = seen.summary(start + SPAN).unwrap();
-        assert!(text.starts_with("95 more like it in the last 10 s"), "{text}");
+        assert!(text.starts_with("95 more like this in the last 10 s"), "{text}");
         assert_eq!(told(&mut seen, 100, start + SPAN), 1);
         assert!(seen.summary(start + 2 * SPAN).unwrap().1.starts_with("99 more"));
         assert_eq!(seen.summary(start + 3 * SPAN), None);
@@ -194,7 +195,7 @@ mod tests {
         }
     }
 
-    /// What a subscriber with moderation lets through of some events.
+    /// The lines that a limited subscriber lets through.
     fn lines_of(events: impl FnOnce()) -> Vec<String> {
         let sink = Arc::new(Sink::default());
         let repeats = Repeats::new(Arc::clone(&sink));

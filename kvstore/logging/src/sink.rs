@@ -1,7 +1,7 @@
-//! Where lines of the log wait until standard error takes them: bounded in bytes, so that a reader that does not read costs lines
-//! and nothing else.
+//! Lines of the log wait here until standard error takes them. They are bounded in bytes, so a reader that
+//! does not read costs lines and nothing else.
 //!
-//! `tracing-appender` is not used: it bounds lines, not bytes, and says nowhere how many it has dropped.
+//! `tracing-appender` does not fit: it bounds lines, not bytes, and does not report how many it dropped.
 
 use std::fmt::Write as _;
 use std::io;
@@ -18,16 +18,16 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
 use super::outlet;
 
-/// Most bytes that wait, those that are being written included.
+/// Most bytes that wait, including those being written.
 const MOST_BYTES: usize = 1 << 20;
 
-/// The lines that wait. Whoever logs only ever copies a line in here.
+/// The lines that wait. A thread that logs only ever copies a line in here.
 #[derive(Default)]
 pub struct Sink {
     state: Mutex<State>,
-    /// For the writer: there is something to do.
+    /// Tells the writer that there is something to do.
     work: Condvar,
-    /// For those who wait until all is written.
+    /// Tells those who wait until everything is written.
     written: Condvar,
     /// Lines that were never written, since the start.
     lost: AtomicU64,
@@ -37,9 +37,9 @@ pub struct Sink {
 struct State {
     pending: Vec<u8>,
     in_flight: usize,
-    /// Lines that found no room since the writer last took what waits.
+    /// Lines that found no room since the writer last took what was waiting.
     dropped: u64,
-    /// When the writer is to look at something else, even if no line comes.
+    /// When the writer has something else to do, even if no line comes.
     alarm: Option<Instant>,
 }
 
@@ -64,7 +64,8 @@ impl Sink {
         self.work.notify_one();
     }
 
-    /// Takes a process's last words, room or not. Whoever says them may have panicked while it held the lock: then they are lost.
+    /// Takes a process's last words, even without room. The thread may have panicked while it held the lock:
+    /// then they are lost.
     pub fn push_last_words(&self, words: &[u8], limit: Duration) {
         let Some(mut state) = self.state.try_lock_for(limit) else { return };
         state.pending.extend_from_slice(words);
@@ -77,7 +78,7 @@ impl Sink {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// Has the writer look at its alarms at this moment, or before.
+    /// Makes the writer check its alarms at this moment, or earlier.
     pub fn alarm_at(&self, at: Instant) {
         let mut state = self.state.lock();
         state.alarm = Some(state.alarm.map_or(at, |earlier| earlier.min(at)));
@@ -85,7 +86,8 @@ impl Sink {
         self.work.notify_one();
     }
 
-    /// Waits until all lines are written, but not longer than this: a reader that does not read holds up nobody's end.
+    /// Waits until all lines are written, at most for `limit`: a reader that does not read delays nobody's
+    /// end.
     pub fn flush(&self, limit: Duration) {
         let deadline = Instant::now() + limit;
         let Some(mut state) = self.state.try_lock_until(deadline) else { return };
@@ -102,7 +104,7 @@ impl Sink {
         self.state.lock().pending.clone()
     }
 
-    /// Starts the thread that writes to standard error. `alarm` is called when an alarm is due.
+    /// Starts the thread that writes to standard error. It calls `alarm` when an alarm is due.
     pub fn start_writer(self: &Arc<Self>, alarm: impl FnMut() + Send + 'static) -> io::Result<()> {
         let sink = Arc::clone(self);
         let run = move || {
@@ -112,7 +114,7 @@ impl Sink {
         thread::Builder::new().name("log-writer".into()).spawn(run).map(drop)
     }
 
-    /// Writes what comes, for as long as that is wanted.
+    /// Writes what comes, until it is told to end.
     fn write_to(&self, fd: BorrowedFd<'_>, mut alarm: impl FnMut(), goes_on: impl Fn() -> bool) {
         let mut owed = 0;
         let mut spare = Vec::new();
@@ -130,7 +132,7 @@ impl Sink {
         }
     }
 
-    /// Waits for something to do. The buffer is used for what comes next.
+    /// Waits for something to do. The buffer is reused for what comes next.
     fn take(&self, mut spare: Vec<u8>) -> Work {
         spare.clear();
         let mut state = self.state.lock();
@@ -154,7 +156,7 @@ impl Sink {
     }
 }
 
-/// Writes lines; the number of those that were not written, in whole or in part.
+/// Writes lines. Returns how many were not written, in whole or in part.
 fn write_lines(fd: BorrowedFd<'_>, lines: &[u8]) -> u64 {
     match outlet::write_all(fd, lines, None) {
         Ok(()) => 0,
@@ -162,30 +164,30 @@ fn write_lines(fd: BorrowedFd<'_>, lines: &[u8]) -> u64 {
     }
 }
 
-/// Tells how many lines are missing, if any are and lines are being taken; the number that is still to be told.
+/// Reports how many lines were dropped, if lines are being taken. Returns the number still to be reported.
 fn tell_missing(fd: BorrowedFd<'_>, missing: u64, is_taken: bool) -> u64 {
     let told = missing == 0 || is_taken && outlet::write_all(fd, notice(missing).as_bytes(), None).is_ok();
     if told { 0 } else { missing }
 }
 
-/// The line that says how many are missing.
+/// The line that says how many were dropped.
 fn notice(missing: u64) -> String {
     line(
         "WARN",
-        &format!("{missing} lines of this log are missing before this one: standard error did not take them"),
+        &format!("{missing} lines of this log were dropped before this one: standard error was blocked"),
     )
 }
 
 /// A line of the log's own, in the form of all others.
 pub fn line(level: &str, text: &str) -> String {
     let mut line = String::new();
-    // A text never fails to be written into a string; a clock that cannot be read would leave the time out.
+    // Writing into a string never fails; a clock that cannot be read would only leave the time out.
     let _ = SystemTime.format_time(&mut Writer::new(&mut line));
     let _ = writeln!(line, " {level:>5} niagara: {text}");
     line
 }
 
-/// Gives the subscriber its writers: each event is one write of a whole line.
+/// The subscriber's writers: each event is one write of a whole line.
 #[derive(Clone)]
 pub struct Lines(pub Arc<Sink>);
 
@@ -217,7 +219,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(60);
 
-    /// Ends a sink's writer when the test is over, failed or not: the scope waits for it.
+    /// Ends a sink's writer after the test, even a failed one: the scope waits for it.
     struct Ends<'a>(&'a AtomicBool, &'a Sink);
 
     impl Drop for Ends<'_> {
@@ -227,7 +229,7 @@ mod tests {
         }
     }
 
-    /// A running writer, which ends with the test.
+    /// A running writer that ends with the test.
     fn with_writer(writer: &io::PipeWriter, test: impl FnOnce(&Sink)) {
         let (sink, ends) = (Sink::default(), AtomicBool::new(false));
         thread::scope(|scope| {
@@ -237,10 +239,10 @@ mod tests {
         });
     }
 
-    /// How many lines are missing, if this one says so.
+    /// How many lines were dropped, if this line says so.
     fn missing(line: &str) -> Option<usize> {
         let (_, words) = line.split_once(" niagara: ")?;
-        words.split_once(" lines of this log are missing")?.0.parse().ok()
+        words.split_once(" lines of this log were dropped")?.0.parse().ok()
     }
 
     #[test]
@@ -254,9 +256,9 @@ mod tests {
             assert!(state.pending.len() + state.in_flight <= MOST_BYTES && state.dropped > 0);
             drop(state);
             sink.flush(Duration::from_millis(10));
-            // Now somebody reads: what was kept, and how much was not.
+            // Now somebody reads: the lines that were kept, and how many were dropped.
             let mut lines = BufReader::new(reader).lines().map(Result::unwrap);
-            // That is told once, or twice if the writer began while lines were dropped already.
+            // That is reported once, or twice if the writer began while lines were still being dropped.
             let (mut kept, mut told) = (0, 0);
             while kept + told < pushed {
                 match missing(&lines.next().unwrap()) {
@@ -281,7 +283,7 @@ mod tests {
         drop(writer);
         let lines: Vec<_> = BufReader::new(reader).lines().map(Result::unwrap).collect();
         assert_eq!(lines[..2], ["a", "b"]);
-        assert!(lines[2].contains(" WARN niagara: 7 lines of this log are missing"), "{lines:?}");
+        assert!(lines[2].contains(" WARN niagara: 7 lines of this log were dropped"), "{lines:?}");
 
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);

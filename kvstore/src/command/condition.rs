@@ -1,4 +1,4 @@
-//! When a write is done, and the bytes that say so.
+//! When a write is executed, and the bytes that say so.
 
 use niagara_planted::{self as planted, Bug};
 
@@ -6,7 +6,7 @@ use super::MalformedCommand;
 use super::fields::{put_count, take_array, take_life, take_u8, take_varint};
 use crate::{Life, Tag, Version};
 
-/// Most versions or tags that one condition names. More than a client can have a reason for, and small against a key.
+/// Most versions or tags in one condition: more than any client needs, and small against a key.
 pub const MAX_CONDITION_VERSIONS: usize = 64;
 
 const ALWAYS: u8 = 0;
@@ -16,31 +16,31 @@ const IF_ANY_VERSION: u8 = 3;
 const IF_ANY_TAG: u8 = 4;
 const UNLESS_ANY_TAG: u8 = 5;
 const BOTH: u8 = 6;
-/// The last of them.
+/// The highest kind.
 pub(super) const LAST_CONDITION: u8 = BOTH;
 
-/// When a write is done.
+/// When a write is executed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Condition {
-    /// In any case.
+    /// Always.
     #[default]
     Always,
     /// If the key does not exist.
     IfAbsent,
     /// If the key exists.
     IfPresent,
-    /// If the key exists in one of these versions; with none of them, never.
+    /// If the key exists in one of these versions. Without versions, never.
     IfAnyVersion(Vec<Version>),
-    /// If the key exists and has one of these tags; with none of them, never.
+    /// If the key exists and has one of these tags. Without tags, never.
     IfAnyTag(Vec<Tag>),
     /// If the key does not exist, or has none of these tags.
     UnlessAnyTag(Vec<Tag>),
-    /// If both hold; neither is a pair of its own.
+    /// If both hold. Neither is itself a pair.
     Both(Box<[Condition; 2]>),
 }
 
 impl Condition {
-    /// Whether the write may be done to a key that is in version `current`, or absent, in a state of this life.
+    /// Whether the write may be executed on a key in version `current`, or absent, in a state of this life.
     pub fn holds(&self, current: Option<Version>, life: Option<Life>) -> bool {
         let tag = || Some(Tag { life: life?, version: current? });
         let any_is_current = |tags: &[Tag]| {

@@ -1,4 +1,4 @@
-//! The fields that commands are made of.
+//! The fields of commands.
 
 use super::MalformedCommand;
 use crate::Life;
@@ -62,5 +62,5 @@ pub(super) fn take_sized<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], MalformedC
 
 pub(super) fn take_life(rest: &mut &[u8]) -> Result<Life, MalformedCommand> {
     let number = u64::from_le_bytes(take_array(rest)?);
-    Life::new(number).ok_or(MalformedCommand("a life is named 0"))
+    Life::new(number).ok_or(MalformedCommand("a life has the number 0"))
 }

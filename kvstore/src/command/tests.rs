@@ -116,7 +116,7 @@ proptest! {
 fn limits_hold_for_whatever_comes() {
     let mut bytes = Vec::new();
     encode_set_head(&mut bytes, &vec![1; MAX_KEY_BYTES + 1], &Condition::Always, false);
-    assert_eq!(decode(&bytes), Err(MalformedCommand("a key has at most 65536 bytes")));
+    assert_eq!(decode(&bytes), Err(MalformedCommand("a key is longer than 65536 bytes")));
 
     bytes.clear();
     encode_set_head(&mut bytes, b"k", &Condition::Always, false);
@@ -129,7 +129,7 @@ fn limits_hold_for_whatever_comes() {
     encode_delete(&mut bytes, [b"a".as_slice(), b"b"].into_iter(), &Condition::IfPresent);
     assert_eq!(
         decode(&bytes),
-        Err(MalformedCommand("a delete needs a key, and exactly one with a condition"))
+        Err(MalformedCommand("a delete needs a key, and exactly one if it has a condition"))
     );
 
     for (description, fits) in [
@@ -205,17 +205,17 @@ fn commands_of_before_are_read() {
     assert!(
         matches!(decode(b"\x03\x01\x01\x01k\x01v"), Ok(Command::MSet { pairs: read, if_absent: true }) if read.clone().eq(pairs))
     );
-    // A set without a description is written as before, so that earlier versions can read it, too.
+    // A set without a description is written as before, so earlier versions can read it, too.
     let mut bytes = Vec::new();
     encode_set_head(&mut bytes, key, &Condition::Always, false);
     assert_eq!(bytes, b"\x01\0\0\x01k");
 }
 
-/// Peers compare it, so it changes whenever a command or a limit does, and reads as its documentation says.
+/// Peers compare it, so it changes with every command and limit, and reads as its documentation says.
 #[test]
 fn the_application_is_named_by_its_commands_and_limits() {
     assert_eq!(format!("{:032x}", application()), "01080640000100000100000001000040");
-    // What is beyond the last of them is unknown, whatever follows.
+    // Opcodes beyond the last one are unknown, whatever follows.
     for rest in [&b""[..], b"\0", b"\0\0\x01k"] {
         assert!(decode(&[&[LAST_OPCODE + 1], rest].concat()).is_err());
         assert!(decode(&[&[0], rest].concat()).is_err());

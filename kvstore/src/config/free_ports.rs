@@ -1,4 +1,4 @@
-//! Servers on one machine, at whatever ports are free: for demonstrations, experiments and tests.
+//! Servers on one machine, at free ports: for demonstrations, experiments and tests.
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
@@ -6,11 +6,11 @@ use std::net::{Ipv4Addr, TcpListener};
 use super::PlannedServer;
 
 impl PlannedServer {
-    /// So many servers, with ids from 1, at ports of 127.0.0.1 that are free now. Somebody else may take one before they start:
-    /// then others are to be tried.
+    /// This many servers, with ids from 1, at ports of 127.0.0.1 that are free now. Another process may take
+    /// one before they start; then try again.
     ///
     /// # Errors
-    /// When the system has no port left.
+    /// If the system has no free port left.
     ///
     /// ```
     /// use niagara_kvstore::config::PlannedServer;
@@ -20,7 +20,7 @@ impl PlannedServer {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn on_free_ports(servers: u16, groups: u16) -> io::Result<Vec<PlannedServer>> {
-        // All are held until the last one is found, so that no two are the same.
+        // All are held until the last one is found, so no two are the same.
         let mut held = Vec::new();
         let mut address = || -> io::Result<String> {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;

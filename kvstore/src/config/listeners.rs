@@ -1,4 +1,4 @@
-//! No two listeners at one address: neither of this server, nor of two.
+//! Finds two listeners at one address, of this server or of two.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -6,7 +6,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use super::ConfigFileError;
 use super::tables::File;
 
-/// A setting, and the addresses that it stands for.
+/// A setting, and its addresses.
 struct Listener {
     setting: String,
     text: String,
@@ -15,7 +15,7 @@ struct Listener {
     is_here: bool,
 }
 
-/// Finds two settings that ask for the same address.
+/// Finds two settings with the same address.
 pub(super) fn check(file: &File) -> Result<(), ConfigFileError> {
     let all = listeners(file);
     let (mut texts, mut addresses) = (HashMap::new(), HashMap::new());
@@ -40,7 +40,7 @@ pub(super) fn check(file: &File) -> Result<(), ConfigFileError> {
     Ok(())
 }
 
-/// This server's listeners, wherever they are written, and those of the others as far as they can be told without looking names up.
+/// This server's listeners, from all settings, and those of the others that need no name lookup.
 fn listeners(file: &File) -> Vec<Listener> {
     let mut all = vec![Listener::here("http", &file.http), Listener::here("redis", &file.redis)];
     for member in &file.members {
@@ -61,13 +61,14 @@ fn listeners(file: &File) -> Vec<Listener> {
     all
 }
 
-/// Whether an address stands for all of a machine's: another server may listen there, but nobody finds it by that.
+/// Whether an address stands for all of a machine's addresses. Another server may listen there, but nobody
+/// can reach it by that.
 pub(super) fn is_wildcard(address: &str) -> bool {
     address.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_unspecified())
 }
 
 impl Listener {
-    /// Names have the addresses that this machine finds; one that it does not find is refused elsewhere.
+    /// The addresses that this machine resolves a name to. A name that does not resolve is refused elsewhere.
     fn here(setting: &str, text: &str) -> Listener {
         let addresses: HashSet<_> = text.to_socket_addrs().into_iter().flatten().collect();
         Listener::new(setting, text, addresses.into_iter().collect(), true)
@@ -82,13 +83,13 @@ impl Listener {
         Listener { setting: setting.into(), text: text.into(), port, addresses, is_here }
     }
 
-    /// Refuses both, unless they are one: what other servers are told of this server's HTTP port is `http` again.
+    /// Refuses both, unless they are one: the HTTP port that other servers are told is the same as `http`.
     fn refuse_beside(&self, other: &Listener, server: u64) -> Result<(), ConfigFileError> {
         if other.setting == "http" && self.setting == format!("members[server {server}].http") {
             return Ok(());
         }
         let reason = format!(
-            "\"{}\" is the same address as \"{}\", which `{}` has: give each a port of its own",
+            "\"{}\" is the same address as \"{}\", which `{}` has: give each its own port",
             self.text, other.text, other.setting
         );
         Err(ConfigFileError::Value { key: self.setting.clone(), reason })
@@ -99,7 +100,7 @@ impl Listener {
     }
 }
 
-/// Whether only one of two sockets can listen at these addresses. `[::]` takes the port of IPv4, too.
+/// Whether only one of two sockets can listen at these addresses. `[::]` takes the IPv4 port, too.
 fn is_same(one: &SocketAddr, other: &SocketAddr) -> bool {
     let takes = |one: &SocketAddr, other: &SocketAddr| {
         one.ip().is_unspecified() && (one.is_ipv6() || other.is_ipv4())

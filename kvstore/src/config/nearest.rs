@@ -1,10 +1,9 @@
-//! Finds what a mistyped key was meant to be.
+//! Suggests the key that a mistyped one was meant to be.
 
-/// The known key that is nearest to the unknown one which a parser's message complains of, if one is near enough to
-/// have been meant.
+/// The known key nearest to the unknown one in a parser's message, if one is near enough.
 ///
-/// serde words it "unknown field `a`, expected `b`" or "expected one of `b`, `c`": the keys are what stands between
-/// backquotes, and a test of the whole file parser notices should that wording ever change.
+/// serde says "unknown field `a`, expected `b`" or "expected one of `b`, `c`". The keys are what is between
+/// backquotes. A test of the whole file parser fails if that wording ever changes.
 pub(super) fn known_key(message: &str) -> Option<&str> {
     let mut keys = message.strip_prefix("unknown field ")?.split('`').skip(1).step_by(2);
     let unknown = keys.next()?;

@@ -1,4 +1,4 @@
-//! Writes the configuration file of each server of a new cluster, with every key explained.
+//! Writes the configuration file of each server of a new cluster, with every setting explained.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use niagara_engine::{Config, Durability, Pinning, ServerId};
 
 use crate::FrontEndConfig;
 
-/// A cluster that is to be: what its servers' files must agree on.
+/// A new cluster: what its servers' files must agree on.
 ///
 /// ```
 /// use niagara_engine::Durability;
@@ -30,13 +30,13 @@ use crate::FrontEndConfig;
 pub struct Plan {
     /// The cluster's id: random, so that servers of two clusters never take each other for members.
     pub cluster: u128,
-    /// What a write survives.
+    /// What an acknowledged write survives.
     pub durability: Durability,
     /// All servers.
     pub servers: Vec<PlannedServer>,
 }
 
-/// Where one server is going to listen, as `host:port`.
+/// Where one server will listen, as `host:port`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedServer {
     /// The server's id, at least 1.
@@ -45,9 +45,9 @@ pub struct PlannedServer {
     pub http: String,
     /// For Redis clients.
     pub redis: String,
-    /// For the other servers: one address per group.
+    /// For the other servers: one address for each group.
     pub groups: Vec<String>,
-    /// For the other servers: where they ask for snapshots.
+    /// For the other servers: where they request snapshots.
     pub transfer: String,
 }
 
@@ -65,7 +65,7 @@ impl Plan {
     /// The text of a server's configuration file.
     ///
     /// # Panics
-    /// When the plan has no such server.
+    /// If the plan has no such server.
     pub fn render(&self, server: ServerId) -> String {
         let own = self.servers.iter().find(|planned| planned.server == server);
         let own = own.expect("the plan holds the server whose file is written");
@@ -86,26 +86,27 @@ impl Plan {
 #
 #     niagara serve --config {file}
 #
-# What is commented out below is optional, and shows its default. A key that does not exist is an error.
+# Commented-out settings are optional and show their defaults. An unknown setting is an error.
 
-# The cluster's id, 1 to 32 hexadecimal digits, drawn at random and the same in the files of all its servers. Servers
-# of other clusters are refused, so that a wrong address does no harm.
+# The cluster's id: 1 to 32 hexadecimal digits, chosen at random, the same in the files of all its servers. Servers of
+# other clusters are refused, so a wrong address does no harm.
 cluster = "{cluster:032x}"
 
-# This server's id, at least 1. Never give the id of a server that has lost its data to a new one: it has forgotten how
-# it voted, and a group could end up with two leaders.
+# This server's id, at least 1. Never reuse the id of a server that has lost its data: it has forgotten its votes, and a
+# group could end up with two leaders.
 server = {server}
 
-# Where the logs live. Relative paths are relative to this file. One server per directory: a lock file guards it.
+# Where the logs and snapshots are, relative to this file. Only one server can use a directory; a lock file guards it.
 data_dir = "{data_dir}"
 
 # What an acknowledged write survives. Default: "fsync".
-#   "fsync"   loss of power on all servers at once: a majority has it on disk before the client gets its answer
-#   "os"      the end of every process, but not of a majority of machines at once: written, and left to the system
-#   "memory"  nothing but the failure of a minority of servers, which must not come back: for experiments
+#   "fsync"   a power failure of all servers at once: a majority has it on disk before the client gets its answer
+#   "os"      a crash of every process, but not of a majority of machines at once: written; the system syncs it later
+#   "memory"  only the failure of a minority of servers, which must not come back: for experiments
 durability = "{durability}"
 
-# Where clients connect, as host:port; of a name, at all of its addresses. There is no authentication: listen at 0.0.0.0 in a trusted network only.
+# Where clients connect, as host:port; a name stands for all its addresses. There is no authentication: listen at
+# 0.0.0.0 in a trusted network only.
 http = "{http}"
 redis = "{redis}"
 "#,
@@ -116,10 +117,9 @@ redis = "{redis}"
     fn members(&self) -> String {
         let mut text = String::from(
             r#"
-# All servers of the cluster, this one included, the same in all files: the id; where the command line and other
-# servers find its HTTP front end (optional, for display); and where each group's replica listens, one address for each
-# group. The groups' addresses may lie in different networks: then each group's traffic has a link of its own. Snapshots
-# are sent and received at `transfer`, apart from all of that.
+# All servers of the cluster, including this one, the same in all files. `http` is where the command line and other
+# servers find its HTTP port (optional, for display). `groups` has an address for each group's replica; they may be in
+# different networks, so that each group has its own link. `transfer` is the address for snapshots.
 "#,
         );
         for PlannedServer { server, http, groups, transfer, .. } in &self.servers {
@@ -142,83 +142,85 @@ fn engine_section() -> String {
     };
     format!(
         r#"[engine]
-# The engine's clock step, in milliseconds. Small enough to notice a failure in half a second, large enough to let an
+# The engine's clock step, in milliseconds: small enough to notice a failure in half a second, large enough to let an
 # idle server sleep.
 # tick_ms = {tick_ms}
 
-# A leader says that it lives every so many ticks. 2 leaves room for a few lost ones within an election timeout.
+# A leader sends a heartbeat every so many ticks. With 2, a few may be lost within an election timeout.
 # heartbeat_ticks = {heartbeat_ticks}
 
-# A follower that has heard of no leader for so many ticks, up to twice as many at random, stands for election. At least
-# 5 times heartbeat_ticks; more where the network or the disk stalls for longer.
+# A follower that has not heard from a leader for this many ticks, up to twice as many at random, stands for election.
+# At least 5 times heartbeat_ticks; more if the network or the disk stalls for longer.
 # election_ticks = {election_ticks}
 
-# A group cuts no new entry while more than this many of its entries wait for the slower groups. Small windows make
+# A group creates no new entry while more than this many of its entries wait for slower groups. Small windows make
 # large entries under uneven load, and few no-ops.
 # window = {window}
 
-# A group cuts an entry when it holds this much, in KiB. Enough to share an entry's cost between many commands, and
-# little enough not to block a slow link for long.
+# The size at which a group closes an entry, in KiB: large enough to share an entry's cost between many commands, small
+# enough not to block a slow link for long.
 # entry_kib = {entry_kib}
 
-# Most commands that this server holds for each group without an outcome; more are refused as overload, which is better
-# than to keep their clients waiting.
+# Most commands without an outcome that this server holds for each group. It refuses more as overload, which is better
+# than making their clients wait.
 # lane_commands = {lane_commands}
 
-# Most MiB of such commands, for each group. At least two of the largest commands must fit.
+# Most MiB of such commands for each group. At least two of the largest commands must fit.
 # lane_mib = {lane_mib}
 
-# How long a client waits for an outcome, in milliseconds. After that a write's outcome is reported as unknown, and a
-# read as failed. Long enough to outlast the election of a new leader.
+# How long a client waits for an outcome, in milliseconds. After that, a write's outcome is reported as unknown, and a
+# read fails. Long enough to outlast the election of a new leader.
 # deadline_ms = {deadline_ms}
 
-# Size of one log file, in MiB. A log has one spare ready, filled with zeros, so that a write never has to grow a file.
+# Size of one log file, in MiB. Each log keeps a spare file, filled with zeros, so a write never has to grow a file.
 # segment_mib = {segment_mib}
 
-# Memory for the recent part of each group's log, in MiB. Small is fast: it stays in the processor's cache.
+# Memory for the recent part of each group's log, in MiB. A small cache is fast: it stays in the processor's cache.
 # log_cache_mib = {log_cache_mib}
 
-# Most MiB that wait for one server on one group's link. A slow link gets fewer; what a server lacks beyond that stays in the log.
+# Most MiB that wait for one server on one group's link. A slow link gets less; the rest stays in the log until it is
+# sent.
 # send_queue_mib = {send_queue_mib}
 
-# Most MiB of one group's entries that wait for this server's own disk. Beyond that, a leader takes no more commands, and hands
-# over if its disk is stuck; another server's entries are not taken, and sent again later.
+# Most MiB of one group's entries that wait for this server's disk. Beyond that, a leader accepts no more commands, and
+# hands the group over if its disk is stuck; a follower drops the leader's entries, which are sent again later.
 # unsynced_mib = {unsynced_mib}
 
-# Most MiB that have been committed and wait for the order of the global log; and, once more, for being executed.
+# Most MiB that are committed and wait for their turn in the global log, and as much again that waits for execution.
 # merge_mib = {merge_mib}
 
-# Most MiB that the logs of all groups hold beyond what is merged, where a group's leader cannot be reached or execution is
-# slow. Beyond that, only the group that is waited for grows, until this server has caught up by its log or by a snapshot.
+# Most MiB that the logs of all groups may be ahead of the merge, if a group's leader cannot be reached or execution is
+# slow. Beyond that, only the group that the merge awaits grows, until this server has caught up by its log or by a
+# snapshot.
 # behind_mib = {behind_mib}
 
-# With less room on the disk, in MiB, this server takes no writes: it goes on by itself when there is room. 0: until the disk
-# is full.
+# With less free disk space than this, in MiB, this server accepts no writes. It resumes automatically when there is
+# room. With 0, it accepts writes until the disk is full.
 # disk_reserve_mib = {disk_reserve_mib}
 
-# A snapshot of the whole state is written when so many entries with commands have been executed since the last one, or so
-# many MiB of them. It makes the logs before the last snapshot but one superfluous. More means fewer snapshots, longer logs
-# and longer starts: the logs of all groups take up to about three times snapshot_mib.
+# A snapshot of the whole state is taken after this many entries with commands, or this many MiB of them, have been
+# executed since the last one. The logs before the last but one snapshot are then no longer needed. Higher values mean
+# fewer snapshots, longer logs and longer starts: the logs of all groups take up to about three times snapshot_mib.
 # snapshot_entries = {snapshot_entries}
 # snapshot_mib = {snapshot_mib}
 
-# How fast a snapshot is written, in MiB per second. Slow enough that the logs' syncs keep their latency.
+# How fast a snapshot is written, in MiB per second: slow enough that the logs' syncs keep their latency.
 # snapshot_write_mib_per_second = {write_rate}
 
-# How fast snapshots are sent to servers that were away for too long, to all of them together, in MiB per second. Half of a
-# link of 1 Gbit/s.
+# How fast snapshots are sent to servers that are too far behind, to all of them together, in MiB per second: half of a
+# 1 Gbit/s link.
 # snapshot_transfer_mib_per_second = {transfer_rate}
 
-# A group's log is kept for a server that is getting a snapshot, up to so many MiB.
+# Most MiB of a group's log that are kept for a server that is receiving a snapshot.
 # snapshot_pin_mib = {pin_mib}
 
-# Which core each group's thread is bound to: "auto" (a core for each group if the machine has as many), "off" (threads
-# float), or a list with a core for each group, like [0, 2, 4, 6].
+# The core that each group's thread is bound to: "auto" (a core for each group if the machine has enough), "off" (none),
+# or a list with a core for each group, such as [0, 2, 4, 6].
 # pinning = {pinning}
 
-# The server that each group's leadership belongs to, the same in all files: a server's id for each group, like [1, 1, 1, 1].
-# Default: round robin, so that every server sends from its own links. With all groups at one server, a lone write through
-# that server is faster, and one server's links and cores do the leaders' work.
+# The preferred leader of each group, the same in all files: a server's id for each group, such as [1, 1, 1, 1].
+# Default: round robin, so that every server sends on its own links. If one server leads all groups, a lone write
+# through that server is faster, but its links and cores do all the leaders' work.
 # leaders = {leaders:?}
 "#,
         leaders = defaults.leaders,
@@ -262,41 +264,40 @@ fn front_section() -> String {
     format!(
         r#"
 [front]
-# Threads that talk to clients. Default: one for every four cores, which came to this where the file was written.
+# Threads that serve clients. Default: one for every four cores; this is the number where the file was written.
 # threads = {threads}
 
-# Most client connections at a time; further ones are told so and closed, but for those that ask for /status, /metrics,
-# /healthz or /readyz. More than the limit of open files leaves for clients are refused at the start. Default: the limit of open files, less some
-# for logs and other servers, which came to this where the file was written.
+# Most client connections at a time. Further ones get an error and are closed, except those that ask for /status,
+# /metrics, /healthz or /readyz. A server does not start if the limit of open files leaves fewer for clients. Default:
+# the limit of open files, less some for logs and other servers; this is the number where the file was written.
 # max_connections = {max_connections}
 
-# An HTTP connection on which nothing has happened for so many seconds is closed, and one of the Redis protocol; 0 for never,
-# with the latter only.
+# An idle HTTP or Redis connection is closed after this many seconds. 0 means never, for Redis only.
 # http_idle_seconds = {http_idle}
 # redis_idle_seconds = {redis_idle}
 
-# After so many seconds without a word the system asks whether a client is still there, so that the connection ends of one whose
-# machine has gone; 0 for never.
+# After this many idle seconds the system probes whether a client is still there, and ends the connection if its machine
+# has gone. 0 means never.
 # tcp_keepalive_seconds = {tcp_keepalive}
 
-# Most MiB of replies that wait for one client to take them. A client may write a whole pipeline before it reads the first
-# reply: its requests are read on, up to 32 MiB of them, and executed. One that is at both limits and takes nothing for
-# 30 seconds is closed, and the log says so.
+# Most MiB of replies that wait for one client. A client may write a whole pipeline before it reads the first reply: the
+# server keeps reading its requests, up to 32 MiB, and executes them. A client that has reached both limits and takes
+# nothing for 30 seconds is closed, and the log says so.
 # client_output_mib = {client_output}
 
-# Most MiB of requests and replies that wait for all clients together. Above it no client is read ahead, and one MiB of
-# replies waits for each.
+# Most MiB of requests and replies that wait for all clients together. Above it the server reads ahead for nobody, and
+# one MiB of replies waits for each client.
 # all_clients_mib = {all_clients}
 "#
     )
 }
 
 const LINKS_SECTION: &str = r#"
-# This server's end of each group's links, if it is to differ from its address among the members: none, or one table for
-# each group, in order. Every key is optional.
+# This server's end of each group's links, if it differs from its address among the members: none, or one table for each
+# group, in order. Every key is optional.
 #
 # [[links]]
 # listen = "0.0.0.0:7002"       # listen here instead (behind address translation)
-# bind_address = "10.0.1.5"     # connect to the other servers from this local address, so from this network
+# bind_address = "10.0.1.5"     # connect to the other servers from this local address, and so from its network
 # bind_device = "eth1"          # connect through this device (needs CAP_NET_RAW)
 "#;

@@ -1,4 +1,4 @@
-//! The shape of the file, key by key. What each key means is written into every generated file (see `plan.rs`).
+//! The shape of the file, key by key. Generated files explain each key (see `plan.rs`).
 
 use std::path::PathBuf;
 
@@ -33,7 +33,7 @@ pub(super) struct MemberTable {
     pub transfer: String,
 }
 
-/// The engine's limits. Numbers are 32 bits wide, so that no unit can overflow when it is multiplied out.
+/// The engine's limits. Numbers are 32 bits wide, so no unit overflows when it is multiplied out.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EngineTable {
@@ -105,6 +105,6 @@ impl TryFrom<toml::Value> for PinningValue {
             toml::Value::Array(array) => cores(array).map(PinningValue::Cores),
             _ => None,
         }
-        .ok_or("pinning must be \"auto\", \"off\" or a list of core numbers, one for each group, like [0, 1, 2, 3]")
+        .ok_or("pinning must be \"auto\", \"off\" or a list of core numbers, one for each group, such as [0, 1, 2, 3]")
     }
 }

@@ -36,8 +36,8 @@ fn plan() -> Plan {
     Plan { cluster: 0xabc_0123, durability: Durability::Os, servers }
 }
 
-/// The generated file with its optional keys taken at their word: every line `# key = value` becomes `key = value`.
-/// The tables of links stay commented out, since a file has none or one for each group.
+/// The generated file with its optional keys set: every line `# key = value` becomes `key = value`. The
+/// tables of links stay commented out, since a file has none or one for each group.
 fn with_optional_keys(text: &str) -> String {
     let (text, links) = text.split_once("# [[links]]").expect("the links come last");
     assert!(links.contains("bind_device"));
@@ -79,7 +79,7 @@ fn a_generated_file_parses_back() {
     assert_eq!(http, [(1, "127.0.0.1:7100"), (2, "127.0.0.1:7200"), (3, "127.0.0.1:7300")]);
 }
 
-/// `localhost` is 127.0.0.1 everywhere, and ::1 besides on most machines.
+/// `localhost` is 127.0.0.1 everywhere, and also ::1 on most machines.
 #[test]
 fn a_name_means_all_of_its_addresses() {
     let front = parse(&MINIMAL.replace("127.0.0.1:7001", "localhost:7001")).unwrap().server.front;
@@ -148,7 +148,7 @@ fn every_documented_default_is_the_default_of_the_code() {
     else {
         panic!("the generated file leaves out a key of [front]: {spelled_out}");
     };
-    // ... and saying the defaults changes nothing.
+    // ... and writing out the defaults changes nothing.
     assert_eq!(format!("{:?}", parse(&spelled_out).unwrap()), format!("{:?}", parse(&text).unwrap()));
 }
 
@@ -307,7 +307,7 @@ fn one_address_may_be_written_twice_and_port_0_is_never_taken() {
     assert_eq!(parse(&told).unwrap().server.front.members, [(1, "127.0.0.1:7000".to_owned())]);
     let any = MINIMAL.replace("7000", "0").replace("7001", "0").replace("7002", "0").replace("7003", "0");
     parse(&any).unwrap();
-    // The address in the list may be that of another machine, in front of this one.
+    // The address in the list may be that of another machine in front of this one.
     let links = "\n[[links]]\nlisten = \"0.0.0.0:8002\"\n[[links]]\nlisten = \"0.0.0.0:8003\"\n";
     parse(&format!("{MINIMAL}{links}")).unwrap();
 }

@@ -2,12 +2,12 @@
 
 use crate::protocol::{Input, Output};
 
-/// While this many bytes of replies wait for the client to take them, its requests are not executed, but read ahead: a
-/// client may write all that it has to ask before it reads the first reply.
+/// While this many bytes of replies wait for the client, its requests are read ahead but not executed: a
+/// client may write everything it has to ask before it reads the first reply.
 pub(super) const PLENTY_OF_OUTPUT_BYTES: usize = 1 << 20;
 
-/// Requests are read ahead up to this many bytes; a request of any length fits. Beyond that they are executed, until as many
-/// replies wait as may.
+/// Requests are read ahead up to this many bytes; a single request of any length fits. Beyond that they are
+/// executed until the limit of waiting replies is reached.
 pub(super) const READ_AHEAD_BYTES: usize = 32 << 20;
 
 /// How much may wait for a client that does not take its replies.
@@ -20,12 +20,12 @@ pub(super) struct Allowance {
 }
 
 impl Allowance {
-    /// What a client is allowed whose server has the memory.
+    /// What a client is allowed while the server has memory.
     pub(super) fn generous(output_limit: usize) -> Allowance {
         Allowance { ahead: READ_AHEAD_BYTES, output: output_limit }
     }
 
-    /// What a client is allowed when all of them together hold as much as they may.
+    /// What a client is allowed once all of them together have reached their limit.
     pub(super) const SCANT: Allowance = Allowance { ahead: 0, output: PLENTY_OF_OUTPUT_BYTES };
 
     /// Whether a request may be executed while so much waits.

@@ -18,46 +18,46 @@ use rustix::process::{Resource, getrlimit};
 /// ```
 #[derive(Clone, Debug)]
 pub struct FrontEndConfig {
-    /// Where HTTP is served.
+    /// The HTTP address.
     pub http: SocketAddr,
-    /// Where the Redis protocol is served.
+    /// The address of the Redis protocol.
     pub redis: SocketAddr,
-    /// Where else HTTP is served: the other addresses of the same name.
+    /// Further HTTP addresses: the other addresses of the same name.
     pub http_too: Vec<SocketAddr>,
-    /// Where else the Redis protocol is served.
+    /// Further addresses of the Redis protocol.
     pub redis_too: Vec<SocketAddr>,
-    /// Where the members of the cluster answer HTTP, `host:port` by server, as far as it is known: /status tells it.
+    /// The members' HTTP addresses, `host:port` by server, as far as they are known; /status reports them.
     pub members: Vec<(ServerId, String)>,
-    /// Number of front-end threads, at least 1. The default is one for every four cores, since the groups, the sequencer
-    /// and the application need the others.
+    /// Number of front-end threads, at least 1. The default is one for every four cores, since the groups,
+    /// the sequencer and the application need the others.
     pub threads: usize,
-    /// Most clients at a time, of both protocols together; further ones are told so and closed. The default is what the
-    /// process may have of open files, less some for logs and other servers.
+    /// Most clients at a time, of both protocols together. Further ones get an error and are closed. The
+    /// default is the process's limit of open files, less some for logs and other servers.
     pub max_connections: usize,
-    /// An HTTP connection on which nothing has happened for so long is closed. The default is above what clients and proxies
-    /// wait before they close it themselves.
+    /// An HTTP connection is closed after being idle this long. The default exceeds the time that clients and
+    /// proxies wait before they close it themselves.
     pub http_idle: Duration,
-    /// The same for the Redis protocol; zero, the default, for never, as Redis has it.
+    /// The same for the Redis protocol. Zero, the default, means never, as in Redis.
     pub redis_idle: Duration,
-    /// After so long without a word the system asks whether the client is still there, and three times more, ten seconds
-    /// apart: the connection of one whose machine has gone ends then. Zero for never.
+    /// After this long without a byte, the system probes whether the client is still there, and three times
+    /// more, ten seconds apart. So the connection ends if the client's machine has gone. Zero means never.
     pub tcp_keepalive: Duration,
-    /// Most bytes of replies that wait for one client to take them. Its requests are read on meanwhile (those that are not
-    /// executed yet, up to 32 MiB), so that it may write all of a pipeline before it reads; a client that is at both
-    /// limits and takes nothing for half a minute is closed.
+    /// Most bytes of replies that wait for one client. Its requests are still read meanwhile (up to 32 MiB
+    /// that are not executed yet), so it may write a whole pipeline before it reads. A client that has
+    /// reached both limits and takes nothing for half a minute is closed.
     pub client_output: usize,
-    /// Most bytes of requests and replies that wait for all clients together. Above it nobody is read ahead, and one
-    /// megabyte of replies waits for each.
+    /// Most bytes of requests and replies that wait for all clients together. Above it the server reads ahead
+    /// for nobody, and one MiB of replies waits for each client.
     pub all_clients: usize,
 }
 
-/// Open files that are left for logs, snapshots, other servers' connections and the program's own.
+/// Open files kept for logs, snapshots, other servers' connections and the program itself.
 const RESERVED_FILES: u64 = 256;
 
 impl Default for FrontEndConfig {
     fn default() -> FrontEndConfig {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        // Without a limit there is still one of the tokens, per thread and far above what a server meets.
+        // Even without a limit of the system, tokens have one: per thread, and far above what a server meets.
         let files = getrlimit(Resource::Nofile).current.unwrap_or(1 << 20);
         FrontEndConfig {
             http: SocketAddr::from(([127, 0, 0, 1], 7001)),

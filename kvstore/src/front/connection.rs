@@ -13,23 +13,24 @@ use super::talk::{Talk, either};
 use super::token::Sequence;
 use crate::protocol::{Engine, Input, Outcome, Output, Wire};
 
-/// Most bytes taken from one connection in a turn, so that no client makes the others wait. Also the size of the buffer
-/// that a thread lends to the connection it serves.
+/// Most bytes read from one connection in a turn, so that no client delays the others. Also the size of the
+/// buffer that a thread lends to the connection it serves.
 pub(super) const READ_BYTES: usize = 128 << 10;
 
 /// Most buffers that one `writev` gathers.
 const GATHERED: usize = 64;
 
-/// A client that is in the midst of a request, or does not take its replies, must move this much within
-/// [`PATIENCE`]: a slow link can, and a client that means to hold memory and a connection for nothing is closed.
+/// A client in the middle of a request, or one that does not take its replies, must move this many bytes
+/// within [`PATIENCE`]. A slow link can; a client that wants to hold memory and a connection for nothing is
+/// closed.
 pub(super) const PATIENCE_BYTES: usize = 16 << 10;
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long a connection that the server has ended waits for the client to end it, too. A socket closed before it has
-/// read everything takes back the last reply, if the client has not read it yet (RFC 9112, section 9.6).
+/// How long a connection that the server has ended waits for the client to end it, too. Closing a socket with
+/// unread bytes would discard the last reply if the client has not read it yet (RFC 9112, section 9.6).
 pub(super) const LINGER: Duration = Duration::from_secs(2);
 
-/// What is to become of a connection after a turn.
+/// What happens to a connection after a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     /// Serve it again when something happens.
@@ -40,7 +41,7 @@ pub(super) enum Fate {
     Close,
 }
 
-/// What the system says about a socket.
+/// What the system reports about a socket.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Readiness {
     pub(super) readable: bool,
@@ -68,7 +69,7 @@ pub(super) struct Connection<L> {
     input: Input,
     output: Output,
     pumped: Pumped,
-    /// Readiness comes in edges: it holds until a call says that it has ended.
+    /// Readiness comes in edges: it holds until a call reports its end.
     readable: bool,
     writable: bool,
     /// The client will send nothing more, though it may wait for replies.
@@ -77,25 +78,25 @@ pub(super) struct Connection<L> {
     broken: bool,
     lingers: Option<Instant>,
     waits: Option<Waits>,
-    /// The thread has this connection on its list for this turn.
+    /// The thread has listed this connection for this turn.
     pub(super) listed: bool,
-    /// What it stands for among all connections.
+    /// Its place among all connections.
     place: Place,
-    /// When bytes were moved last.
+    /// When bytes last moved.
     moved: Instant,
     /// What the thread has counted of [`held`](Connection::held).
     pub(super) counted: usize,
 }
 
-/// What waits, in bytes, for a client that does not take its replies.
+/// What waits for a client that does not take its replies, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Untaken {
     pub(super) replies: usize,
-    /// Those that were read ahead.
+    /// Requests that were read ahead.
     pub(super) requests: usize,
 }
 
-/// Since when the client has moved how much, while it is the client's turn.
+/// How much the client has moved, and since when, while it is the client's turn.
 #[derive(Clone, Copy)]
 struct Waits {
     since: Instant,
@@ -147,7 +148,7 @@ impl<L: Copy> Connection<L> {
         self.place
     }
 
-    /// Takes note of what the system says about the socket.
+    /// Records what the system reports about the socket.
     pub(super) fn ready(&mut self, now: Readiness) {
         self.readable |= now.readable || now.half_closed;
         self.writable |= now.writable;
@@ -168,7 +169,7 @@ impl<L: Copy> Connection<L> {
         either!(&mut self.talk, session => session.fresh(applied));
     }
 
-    /// Reads and starts what can be started. `buffer` is the thread's own, lent for the time of the call.
+    /// Reads, and starts what can be started. `buffer` is the thread's own, lent for this call.
     pub(super) fn serve<E: Engine<Lane = L>>(&mut self, turn: &mut Turn<'_, E>, buffer: &mut Vec<u8>) {
         if self.broken {
             return;
@@ -203,7 +204,7 @@ impl<L: Copy> Connection<L> {
         wanted && self.readable && !self.ended
     }
 
-    /// One read, into the input or straight into the command that waits for the bytes.
+    /// One read, into the input or directly into the command that waits for the bytes.
     fn receive(&mut self, now: Instant) {
         let sink = either!(&mut self.talk, session => session.sink()).filter(|_| self.input.is_empty());
         let received = match sink {
@@ -220,7 +221,7 @@ impl<L: Copy> Connection<L> {
         };
         match received {
             Ok((count, filled)) => {
-                // A short read has emptied the socket, unless what ended it is the end of the stream.
+                // A short read has emptied the socket, unless the stream ended there.
                 self.readable = filled || self.half_closed;
                 self.ended = count == 0;
                 self.moved(count, now);
@@ -231,7 +232,7 @@ impl<L: Copy> Connection<L> {
         }
     }
 
-    /// Reads what a client still sends that has been told of the end.
+    /// Reads and drops what a client still sends after it was told of the end.
     fn drain(&mut self, buffer: &mut [u8]) {
         if self.readable {
             match self.stream.read(buffer) {
@@ -244,7 +245,7 @@ impl<L: Copy> Connection<L> {
         }
     }
 
-    /// Sends what waits, in one call, and says what is to become of the connection.
+    /// Sends what waits, in one call, and decides what happens to the connection.
     pub(super) fn send(&mut self, allowance: Allowance, now: Instant) -> Fate {
         while self.writable && !self.output.is_empty() && !self.broken {
             let mut slices = [IoSlice::new(&[]); GATHERED];
@@ -270,7 +271,8 @@ impl<L: Copy> Connection<L> {
         }
         if !self.output.is_empty() {
             self.wait(now);
-            // What is to be sent goes on when the client takes it, and it may have to be read to its end before it does.
+            // Sending continues when the client takes more, and that may require reading to the end of its
+            // requests.
             return if self.writable || self.may_receive(allowance) { Fate::Again } else { Fate::Wait };
         }
         match self.pumped {
@@ -343,22 +345,22 @@ impl<L: Copy> Connection<L> {
         self.is_quiet() && self.output.is_empty()
     }
 
-    /// Whether nothing has happened for so long, and nothing is under way.
+    /// Whether the connection has been idle this long, and nothing is in progress.
     pub(super) fn is_idle_for(&self, limit: Duration, now: Instant) -> bool {
         now.saturating_duration_since(self.moved) >= limit && self.is_idle()
     }
 
-    /// Bytes of requests that have not been executed, and of replies that have not been taken.
+    /// Bytes of requests that have not been executed and of replies that have not been taken.
     pub(super) fn held(&self) -> usize {
         self.input.len() + self.output.len()
     }
 
-    /// How much waits for a client to take it.
+    /// How much waits for the client.
     pub(super) fn untaken(&self) -> Untaken {
         Untaken { replies: self.output.len(), requests: self.input.len() }
     }
 
-    /// Whether the client has had its time.
+    /// Whether the client's time is up.
     pub(super) fn is_overdue(&self, now: Instant) -> bool {
         let passed = |since: Instant, time: Duration| now.saturating_duration_since(since) >= time;
         self.lingers.is_some_and(|since| passed(since, LINGER))
@@ -374,17 +376,17 @@ impl<L: Copy> Connection<L> {
     }
 }
 
-/// Reads up to `most` bytes to the end of `buffer`, and says how many, and whether there may be more.
+/// Reads up to `most` bytes to the end of `buffer`. Returns how many, and whether there may be more.
 fn read_into(stream: &mut TcpStream, buffer: &mut Vec<u8>, most: usize) -> io::Result<(usize, bool)> {
     let before = buffer.len();
     buffer.reserve(most);
     let result = stream.take(most as u64).read_to_end(buffer);
     let count = buffer.len() - before;
     match result {
-        // What came before the error counts; the next read will find any other error again.
+        // What came before the error counts. The next read reports any other error again.
         Err(error) if count > 0 => Ok((count, error.kind() != io::ErrorKind::WouldBlock)),
         Err(error) => Err(error),
-        // The end of the stream, if it came behind some bytes, is found again by the next read.
+        // The next read finds the end of the stream again if it came after some bytes.
         Ok(_) => Ok((count, true)),
     }
 }

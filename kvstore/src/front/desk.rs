@@ -1,4 +1,4 @@
-//! A front-end thread without sockets: for a simulator, which carries the bytes itself.
+//! A front-end thread without sockets, for a simulator that carries the bytes itself.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -18,8 +18,8 @@ use crate::protocol::{Engine, Input, Output};
 use crate::resp::RespConnection;
 use crate::{KvReader, Life, Reply};
 
-/// Clients' sessions over one port of an engine: the same sessions as on a front end's thread, in its order of things.
-/// Connections are named by numbers that the caller chooses, each used once, below 2^20.
+/// Clients' sessions over one port of an engine, served in the same order as on a front-end thread. The
+/// caller names connections by numbers, each used once, below 2^20.
 pub struct Desk<S: StateMachine> {
     port: Port<S>,
     site: Rc<Site>,
@@ -38,7 +38,7 @@ struct Conversation {
 /// No client here is slow to take its replies.
 const ALLOWANCE: Allowance = Allowance::SCANT;
 
-/// Nobody sleeps here.
+/// No thread sleeps here.
 struct NeverAsleep;
 
 impl Wake for NeverAsleep {
@@ -46,12 +46,12 @@ impl Wake for NeverAsleep {
 }
 
 impl<S: StateMachine<Reply = Reply, Reader = KvReader>> Desk<S> {
-    /// A thread's desk at an engine, without connections. `life` is what HTTP clients' requests name the life of a state that has
-    /// no name yet.
+    /// A thread's desk at an engine, without connections. `life` is the name that HTTP requests give to a
+    /// state without one.
     pub fn new(client: &Client<S>, life: Life) -> Desk<S> {
         let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let site = Site {
-            // It stands still: nobody here goes by the dates of replies.
+            // It stands still, since nobody here uses the dates of replies.
             clock: Clock::new(UNIX_EPOCH),
             http: nowhere,
             redis: nowhere,
@@ -68,13 +68,13 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> Desk<S> {
         }
     }
 
-    /// A client of the Redis protocol connects.
+    /// A Redis client connects.
     pub fn connect_redis(&mut self, number: u32) {
         let redis = RespConnection::new(number.into(), None);
         self.adopt(number, |origin| Talk::Redis(Session::new(redis, origin)));
     }
 
-    /// A client of HTTP connects.
+    /// An HTTP client connects.
     pub fn connect_http(&mut self, number: u32) {
         let http = HttpConnection::new(Rc::clone(&self.site));
         self.adopt(number, |origin| Talk::Http(Session::new(http, origin)));
@@ -83,15 +83,15 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> Desk<S> {
     fn adopt(&mut self, number: u32, talk: impl FnOnce(Origin) -> Talk<LaneId>) {
         let talk = talk(Origin { index: number, generation: 0 });
         let conversation = Conversation { talk, input: Input::default(), output: Output::default() };
-        assert!(self.talks.insert(number, conversation).is_none(), "connection {number} is there already");
+        assert!(self.talks.insert(number, conversation).is_none(), "connection {number} already exists");
     }
 
-    /// A client goes, whatever it waits for.
+    /// A client disconnects, whatever it waits for.
     pub fn disconnect(&mut self, number: u32) {
         self.talks.remove(&number);
     }
 
-    /// A client has sent something; nothing happens before the next [`turn`](Self::turn).
+    /// A client has sent bytes. Nothing happens before the next [`turn`](Self::turn).
     pub fn receive(&mut self, number: u32, mut bytes: &[u8]) {
         let Some(Conversation { talk, input, .. }) = self.talks.get_mut(&number) else { return };
         if let Some((command, missing)) =
@@ -110,13 +110,13 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> Desk<S> {
         }
     }
 
-    /// Whether completions have come, so that a turn would do something.
+    /// Whether completions have arrived, so that a turn would do something.
     pub fn has_completions(&self) -> bool {
         self.port.has_completions()
     }
 
-    /// One turn of the thread: hands out what has completed, starts what can be started, and flushes once. Returns what
-    /// goes to which client.
+    /// One turn of the thread: hands out completions, starts what can be started, and flushes once. Returns
+    /// what goes to which client.
     pub fn turn(&mut self, now: Instant) -> Vec<(u32, Vec<u8>)> {
         let Desk { port, talks, tally, command, completions, .. } = self;
         port.collect(completions);

@@ -17,7 +17,7 @@ use super::worker::{Common, Mailbox, Worker};
 use crate::Kv;
 use crate::protocol::{Engine, Wire};
 
-/// The running front ends of one server. They stop when this is dropped.
+/// The running front ends of one server. Dropping this stops them.
 ///
 /// ```no_run
 /// # fn f(engine: &niagara_engine::Engine<niagara_kvstore::Kv>) -> std::io::Result<()> {
@@ -35,11 +35,11 @@ pub struct FrontEnds {
 }
 
 impl FrontEnds {
-    /// Listens at both addresses and starts the threads.
+    /// Listens at all addresses and starts the threads.
     ///
     /// # Errors
-    /// When an address cannot be listened at (in use, or not of this machine), or a limit of the system is reached.
-    /// Nothing runs then.
+    /// If the server cannot listen at an address (it is in use, or not of this machine), or a limit of the
+    /// system is reached. Nothing runs then.
     pub fn start(config: FrontEndConfig, client: Client<Kv>) -> io::Result<FrontEnds> {
         let metrics = Arc::new(FrontMetrics::default());
         let collector = FrontCollector(Arc::clone(&metrics));
@@ -57,7 +57,7 @@ impl FrontEnds {
         Ok(front_ends)
     }
 
-    /// Starts with any engine: `engine_for` gives what makes a thread's engine, in that thread.
+    /// Starts with any engine. `engine_for` returns what makes a thread's engine, in that thread.
     pub(super) fn start_with<E: Engine, M: FnOnce() -> E + Send + 'static>(
         mut config: FrontEndConfig,
         metrics: Arc<FrontMetrics>,
@@ -70,7 +70,10 @@ impl FrontEnds {
         config.redis = redis[0].address()?;
         let mut listeners: Vec<Listener> = http.into_iter().chain(redis).collect();
         if listeners.len() > Worker::<E>::MAX_LISTENERS {
-            return Err(io::Error::other(format!("{} addresses are too many to listen at", listeners.len())));
+            return Err(io::Error::other(format!(
+                "cannot listen at {} addresses: too many",
+                listeners.len()
+            )));
         }
         let polls: Vec<Poll> = (0..config.threads.max(1)).map(|_| Poll::new()).collect::<io::Result<_>>()?;
         let mailboxes =
@@ -97,18 +100,19 @@ impl FrontEnds {
         Ok(front_ends)
     }
 
-    /// Where HTTP clients connect.
+    /// The HTTP address.
     pub fn http_addr(&self) -> SocketAddr {
         self.common.config.http
     }
 
-    /// Where Redis clients connect.
+    /// The address of the Redis protocol.
     pub fn redis_addr(&self) -> SocketAddr {
         self.common.config.redis
     }
 
-    /// Stops: takes no further request, waits at most a second for the outcomes of what is in flight, sends them, and
-    /// closes all connections. To be called before the engine is stopped, which gives the outcomes.
+    /// Stops: accepts no further request, waits at most a second for the outcomes of what is in flight, sends
+    /// them, and closes all connections. Call it before the engine is stopped, since the engine provides the
+    /// outcomes.
     pub fn stop(mut self) {
         self.join();
     }

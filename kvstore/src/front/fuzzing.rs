@@ -1,7 +1,8 @@
 //! Conversations without sockets, for fuzzing: bytes in, in any pieces, and the bytes of the replies out.
 //!
-//! It is no part of this crate's interface. The sessions are those of production; the engine below them keeps its state
-//! in memory and gives each command a position of its own, so that replies depend on nothing but the client's bytes.
+//! This is not part of the crate's interface. The sessions are those of production. The engine below them
+//! keeps its state in memory and gives each command its own position, so replies depend only on the client's
+//! bytes.
 
 use std::io::IoSlice;
 use std::net::SocketAddr;
@@ -20,7 +21,8 @@ use crate::protocol::{Engine, Input, Outcome, Output, Protocol};
 use crate::resp::RespConnection;
 use crate::{Kv, KvReader, Life, Reply};
 
-/// What a thread's buffer is in production, smaller: a conversation of a few KiB is to outgrow it now and then.
+/// Like a thread's buffer in production, but smaller: a conversation of a few KiB should outgrow it now and
+/// then.
 const BUFFER_BYTES: usize = 2 << 10;
 
 /// The client takes each reply at once.
@@ -28,16 +30,16 @@ const ALLOWANCE: Allowance = Allowance::SCANT;
 
 const ORIGIN: Origin = Origin { index: 3, generation: 9 };
 
-/// Some bytes of a client, which arrive together.
+/// Some bytes of a client that arrive together.
 #[derive(Clone, Copy, Debug)]
 pub struct Piece<'a> {
     /// The bytes.
     pub bytes: &'a [u8],
-    /// Whether the engine answers before the next piece comes, or leaves all that it is asked in flight.
+    /// Whether the engine answers before the next piece comes, or leaves everything in flight.
     pub answered: bool,
 }
 
-/// What a client has been told.
+/// What the client received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
     /// The bytes of all replies.
@@ -46,20 +48,20 @@ pub struct Told {
     pub over: bool,
 }
 
-/// Where conversations begin: an empty state. All that begin here see keys in the same order when they scan.
+/// Where conversations start: an empty state. All that start here scan keys in the same order.
 #[derive(Debug, Default)]
 pub struct Beginning(Kv);
 
 impl Beginning {
-    /// Holds a conversation in the Redis protocol.
+    /// Runs a conversation over the Redis protocol.
     ///
     /// # Panics
-    /// When the session is at fault, also if it ends with something in flight.
+    /// If the session misbehaves, for example ends with something in flight.
     pub fn redis<'a>(&self, pieces: impl IntoIterator<Item = Piece<'a>>) -> Told {
         self.converse(RespConnection::new(7, Some(address(40_000))), pieces)
     }
 
-    /// Holds a conversation in HTTP.
+    /// Runs a conversation over HTTP.
     ///
     /// # Panics
     /// As for [`redis`](Beginning::redis).
@@ -91,10 +93,10 @@ impl Beginning {
             talk.hear(piece);
         }
         talk.settle(true);
-        assert!(talk.session.is_quiet(), "nothing stays in flight when the engine has answered");
+        assert!(talk.session.is_quiet(), "nothing stays in flight once the engine has answered");
         assert!(
             matches!(talk.pumped, Pumped::NeedsInput | Pumped::Over),
-            "a session that is told all goes on"
+            "a session that has every answer continues"
         );
         Told { replies: talk.replies, over: talk.pumped == Pumped::Over }
     }
@@ -131,7 +133,8 @@ impl<P: Protocol> Talk<P> {
         }
     }
 
-    /// One read, into the input or straight into the command that waits for the bytes. Returns what is left to read.
+    /// One read, into the input or directly into the command that waits for the bytes. Returns what is left
+    /// to read.
     fn receive<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
         if let Some((command, missing)) = self.session.sink().filter(|_| self.input.is_empty()) {
             let (straight, rest) = bytes.split_at(missing.min(bytes.len()));
@@ -145,7 +148,7 @@ impl<P: Protocol> Talk<P> {
         rest
     }
 
-    /// Turns until nothing happens any more.
+    /// Runs turns until nothing more happens.
     fn settle(&mut self, answered: bool) {
         loop {
             self.turn(answered);
@@ -174,7 +177,7 @@ impl<P: Protocol> Talk<P> {
                     session.complete(sequence, outcome, output, &mut turn);
                 }
                 Completion::Readable { applied, .. } => session.fresh(Some(applied.get())),
-                other => panic!("the engine in memory does all that it is asked, so never {other:?}"),
+                other => panic!("the engine in memory does everything it is asked, so never {other:?}"),
             }
         }
         self.pumped = session.pump(input, output, &mut turn);
@@ -193,7 +196,8 @@ impl<P: Protocol> Talk<P> {
     }
 }
 
-/// An engine in memory. Each command has a position of its own: else versions would depend on which commands came together.
+/// An engine in memory. Each command has its own position: otherwise versions would depend on which commands
+/// arrived together.
 struct Memory {
     kv: Kv,
     reader: KvReader,
@@ -267,7 +271,7 @@ impl Engine for Memory {
     }
 
     fn status(&self) -> Status {
-        // Without the applied position: a client may see it move while a request of its own is in flight.
+        // Without the applied position: a client may see it move while its own request is in flight.
         Status {
             server: 1,
             cluster: "c1".into(),

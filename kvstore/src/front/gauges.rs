@@ -1,4 +1,4 @@
-//! What is looked up when somebody asks for the metrics: the program, its process, and the size of the state.
+//! Metrics that are read on request: the program, its process, and the size of the state.
 
 use std::fmt;
 use std::fs;
@@ -16,7 +16,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::KvReader;
 
-/// What a registry asks for them.
+/// Where a registry reads them.
 #[derive(Debug)]
 pub(super) struct GaugeCollector {
     reader: KvReader,
@@ -30,7 +30,7 @@ impl GaugeCollector {
     fn encode_state(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let (keys, bytes) = self.reader.sizes();
         gauge(encoder, "niagara_keys", "Keys in the store", None, keys as f64)?;
-        let help = "Memory that keys and values take, about, apart from what the allocator adds";
+        let help = "Approximate memory that keys and values take, without the allocator's overhead";
         gauge(encoder, "niagara_store", help, Some(&Unit::Bytes), bytes as f64)
     }
 }
@@ -38,10 +38,10 @@ impl GaugeCollector {
 impl Collector for GaugeCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let info = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
-        let help = "Always 1; the labels say which program this is";
+        let help = "Always 1; the labels identify the program";
         info.encode(encoder.encode_descriptor("niagara_build", help, None, MetricType::Info)?)?;
         self.encode_state(&mut encoder)?;
-        // Without its files in /proc there is nothing to say of a process, which is better than something wrong.
+        // Without its files in /proc nothing is known of a process, and no value is better than a wrong one.
         Process::read().map_or(Ok(()), |process| process.encode(&mut encoder))
     }
 }
@@ -57,7 +57,7 @@ fn gauge(
     ConstGauge::new(value).encode(metric)
 }
 
-/// This process, in the names that Prometheus' own libraries give to what they say of theirs.
+/// This process, under the names that Prometheus' own libraries use.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Process {
     cpu_seconds: f64,
@@ -83,9 +83,9 @@ impl Process {
             virtual_bytes: measured.virtual_bytes as f64,
             resident_bytes: measured.resident_pages as f64 * page_size() as f64,
             threads: measured.threads as f64,
-            // One of them is the directory that is counted.
+            // One of them is the directory being counted.
             open_files: fs::read_dir("/proc/self/fd").ok()?.count().saturating_sub(1) as f64,
-            // No limit is written as the largest number that one could be.
+            // No limit appears as the largest possible number.
             max_files: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX) as f64,
         })
     }
@@ -93,21 +93,21 @@ impl Process {
     fn encode(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let seconds = Some(&Unit::Seconds);
         let bytes = Some(&Unit::Bytes);
-        let help = "Processor time that this process has taken, in user and system mode";
+        let help = "User and system CPU time that this process has used";
         let cpu = encoder.encode_descriptor("process_cpu", help, seconds, MetricType::Counter)?;
         ConstCounter::new(self.cpu_seconds).encode(cpu)?;
         for (name, help, unit, value) in [
-            ("process_start_time", "When this process began, since 1970 in UTC", seconds, self.start_seconds),
             (
-                "process_virtual_memory",
-                "Address space that this process has taken",
-                bytes,
-                self.virtual_bytes,
+                "process_start_time",
+                "When this process started, since 1970 in UTC",
+                seconds,
+                self.start_seconds,
             ),
-            ("process_resident_memory", "Memory that this process has in use", bytes, self.resident_bytes),
+            ("process_virtual_memory", "Virtual memory of this process", bytes, self.virtual_bytes),
+            ("process_resident_memory", "Resident memory of this process", bytes, self.resident_bytes),
             ("process_threads", "Threads of this process", None, self.threads),
-            ("process_open_fds", "Files and sockets that this process has open", None, self.open_files),
-            ("process_max_fds", "Files and sockets that this process may have open", None, self.max_files),
+            ("process_open_fds", "Open files and sockets of this process", None, self.open_files),
+            ("process_max_fds", "Limit of open files and sockets of this process", None, self.max_files),
         ] {
             gauge(encoder, name, help, unit, value)?;
         }
@@ -115,7 +115,7 @@ impl Process {
     }
 }
 
-/// What /proc/self/stat says.
+/// The fields of /proc/self/stat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Measured {
     threads: u64,
@@ -129,7 +129,7 @@ impl Measured {
         // The second field is the program's name in parentheses, which may hold anything.
         let (_, rest) = stat.rsplit_once(')')?;
         let fields: Vec<&str> = rest.split_whitespace().collect();
-        // Fields are counted from 1 in proc(5), and the third one is the first here.
+        // proc(5) counts fields from 1, and the third one is the first here.
         let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
         Some(Measured {
             threads: field(20)?,

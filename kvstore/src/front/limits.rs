@@ -1,4 +1,4 @@
-//! How many clients there may be, and for how long one that does nothing.
+//! How many clients there may be, and how long one may be idle.
 
 use std::io;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use socket2::{SockRef, TcpKeepalive};
 use super::config::FrontEndConfig;
 use crate::protocol::Wire;
 
-/// Connections that are kept for pages about the server when clients have taken all others.
+/// Connections reserved for pages about the server when clients have taken all others.
 pub(crate) const PAGES: usize = 8;
 
-/// For how long such a connection may do nothing: whoever monitors a server asks at once.
+/// How long such a connection may be idle: a monitoring client asks at once.
 const PAGES_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A server for fewer clients is not worth starting.
@@ -23,23 +23,23 @@ const MOST_THREADS: usize = 256;
 const MOST_CLIENT_OUTPUT: u128 = 64 << 30;
 const MOST_OF_ALL_CLIENTS: u128 = 1 << 40;
 const MOST_IDLE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-/// As Linux has it.
+/// Linux's limit.
 const MOST_KEEPALIVE: Duration = Duration::from_secs(32_767);
 
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_QUESTIONS: u32 = 3;
 
-/// What a connection stands for.
+/// What a connection counts as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// One of those that clients may have.
+    /// One of the clients' connections.
     Client,
-    /// One of those that are kept for pages about the server.
+    /// One of those reserved for pages about the server.
     Pages,
 }
 
 impl Place {
-    /// For how long a connection may do nothing; for ever if nothing is said.
+    /// How long a connection may be idle; `None` for ever.
     pub(super) fn idle_limit(self, wire: Wire, config: &FrontEndConfig) -> Option<Duration> {
         let limit = match (self, wire) {
             (Place::Pages, _) => PAGES_PATIENCE,
@@ -50,7 +50,7 @@ impl Place {
     }
 }
 
-/// Has the system find out whether an idle client is still there.
+/// Makes the system probe whether an idle client is still there.
 pub(super) fn keep_alive(stream: &TcpStream, idle: Duration) -> io::Result<()> {
     if idle.is_zero() {
         return Ok(());
@@ -62,15 +62,15 @@ pub(super) fn keep_alive(stream: &TcpStream, idle: Duration) -> io::Result<()> {
     SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 
-/// A limit that no front end can have. It has to be changed; trying again does not help.
+/// A limit that no front end can have. Retrying does not help; it has to be changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("must be {}, but is {value}", if value < least { format!("at least {least} {unit}") } else { format!("at most {most} {unit}") })]
 pub struct OutOfRange {
     /// The field's name.
     pub name: &'static str,
-    /// What it says.
+    /// The configured value.
     pub value: u128,
-    /// What it counts.
+    /// Its unit.
     pub unit: &'static str,
     /// The least value that works.
     pub least: u128,
@@ -79,7 +79,7 @@ pub struct OutOfRange {
 }
 
 impl FrontEndConfig {
-    /// Checks that each limit is one that a front end can have.
+    /// Checks that a front end can have these limits.
     pub fn check(&self) -> Result<(), OutOfRange> {
         let count = |name, unit, value: usize, most: usize| (name, unit, value as u128, 1, most as u128);
         let time = |name, value: Duration, least, most: Duration| {
@@ -102,8 +102,8 @@ impl FrontEndConfig {
         Ok(())
     }
 
-    /// Files and sockets that the front ends have open besides those of clients: listeners, a poll and a waker for each thread,
-    /// connections for pages, and one that is about to be turned away.
+    /// Files and sockets of the front ends besides those of clients: listeners, a poll and a waker for each
+    /// thread, reserved connections for pages, and one that is about to be turned away.
     pub(crate) fn open_files(&self) -> u64 {
         let listeners = 2 + self.http_too.len() + self.redis_too.len();
         (listeners + 2 * self.threads + PAGES + 1) as u64

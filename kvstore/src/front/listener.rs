@@ -1,9 +1,9 @@
-//! Where clients arrive.
+//! Accepts clients.
 //!
-//! One thread accepts for all and hands the connections out in turn. The alternative, a listener per thread on a shared
-//! port (SO_REUSEPORT), would spare the hand-over, which is once per connection; but then the system spreads a few
-//! hundred connections unevenly, and a second server on the same port would start without an error and take half of
-//! the first one's clients.
+//! One thread accepts for all and hands the connections out in turn. The alternative, a listener per thread
+//! on a shared port (SO_REUSEPORT), would save the hand-over, once per connection. But the system then
+//! spreads a few hundred connections unevenly, and a second server on the same port would start without an
+//! error and take half of the first one's clients.
 
 use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
@@ -15,10 +15,10 @@ use rustix::io::Errno;
 
 use crate::protocol::Wire;
 
-/// Connections accepted in one turn, so that a flood of them does not keep others from being served.
+/// Connections accepted in one turn, so that a flood of them does not delay others.
 const ACCEPTED_AT_ONCE: usize = 64;
 
-/// After the process has run out of file descriptors or memory, how long until the next try.
+/// How long to wait before the next try when the process is out of file descriptors or memory.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// A socket that clients connect to.
@@ -32,18 +32,18 @@ pub(super) struct Listener {
 /// What a listener did in a turn.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Accepted {
-    /// Nobody waits any more.
+    /// No client waits any more.
     All,
     /// More may wait.
     Some,
-    /// The process is out of something; try again at this time.
+    /// The process is out of a resource: try again at this time.
     Paused(Instant),
 }
 
 impl Listener {
-    /// Listens at all these addresses, which are those of one name: clients choose any of them. A machine without IPv6 may
-    /// still have the address in its list of names, so one that is not there is passed over unless it is the only one. For
-    /// port 0, all get the port that the first one gets.
+    /// Listens at all these addresses, which belong to one name: clients use any of them. A machine without
+    /// IPv6 may still resolve its name to such an address, so an address that does not exist is skipped
+    /// unless it is the only one. For port 0, all get the port that the first one gets.
     pub(super) fn bind_all(addresses: &[SocketAddr], wire: Wire) -> io::Result<Vec<Listener>> {
         let mut listeners: Vec<Listener> = Vec::new();
         let mut failed = None;
@@ -60,7 +60,7 @@ impl Listener {
                     if !is_absent(&error) {
                         return Err(named);
                     }
-                    tracing::warn!(%address, %error, "does not listen at an address that this machine does not have");
+                    tracing::warn!(%address, %error, "skipping an address that this machine does not have");
                     failed = Some(named);
                 }
             }
@@ -84,7 +84,7 @@ impl Listener {
         self.ready = true;
     }
 
-    /// Accepts those who wait, up to a number.
+    /// Accepts waiting clients, up to a number.
     pub(super) fn accept(
         &mut self,
         now: Instant,
@@ -107,11 +107,11 @@ impl Listener {
                 Err(error) if is_exhaustion(&error) => {
                     let until = now + PAUSE;
                     if self.paused_until.replace(until).is_none() {
-                        tracing::warn!(%error, "cannot accept clients; raise the limit of open files, or lower max_connections");
+                        tracing::warn!(%error, "cannot accept clients: raise the limit of open files, or lower max_connections");
                     }
                     return Accepted::Paused(until);
                 }
-                // The client has gone again, or a signal has come: the next one may be there.
+                // The client has already gone, or a signal has arrived: there may be another client.
                 Err(_) => {}
             }
         }
@@ -119,7 +119,7 @@ impl Listener {
     }
 }
 
-/// Whether the machine has no such address.
+/// Whether the machine does not have this address.
 fn is_absent(error: &io::Error) -> bool {
     let absences = [Errno::ADDRNOTAVAIL, Errno::AFNOSUPPORT];
     Errno::from_io_error(error).is_some_and(|errno| absences.contains(&errno))
@@ -130,13 +130,13 @@ fn is_exhaustion(error: &io::Error) -> bool {
     Errno::from_io_error(error).is_some_and(|errno| exhaustions.contains(&errno))
 }
 
-/// Tells a client that there is no room, as far as its socket takes it at once, and closes.
+/// Tells a client that there is no room, if its socket takes that at once, and closes.
 pub(super) fn turn_away(mut stream: TcpStream, wire: Wire) {
     let words = match wire {
         Wire::Redis => "-ERR max number of clients reached\r\n".into(),
         Wire::Http => {
-            let body = "{\"error\":\"too_many_connections\",\"message\":\"the server has as many connections as it takes\",\
-                        \"hint\":\"close some, or try another server\"}\n";
+            let body = "{\"error\":\"too_many_connections\",\"message\":\"the server has reached its limit of connections\",\
+                        \"hint\":\"close some, or use another server\"}\n";
             format!(
                 "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n\
                  Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
@@ -144,6 +144,6 @@ pub(super) fn turn_away(mut stream: TcpStream, wire: Wire) {
             )
         }
     };
-    // If the socket does not take it, the client still learns from the closed connection.
+    // If the socket does not take it, the closed connection still tells the client.
     let _ = stream.write(words.as_bytes());
 }

@@ -1,6 +1,6 @@
 //! What the front ends count and time.
 //!
-//! A thread counts into a [`Tally`] of its own and adds it to the shared [`FrontMetrics`] once per turn.
+//! A thread counts into its own [`Tally`] and adds it to the shared [`FrontMetrics`] once per turn.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -39,8 +39,8 @@ pub(crate) enum Failure {
 const WORKS: [&str; 3] = ["read", "write", "other"];
 const FAILURES: [&str; 4] = ["malformed", "refused", "unknown", "no_quorum"];
 
-/// Latencies are counted in buckets that double from 16 us, below which a network hides everything, to 16 s, above which
-/// the engine's deadline has passed twice; the last bucket has no end.
+/// Latencies are counted in buckets that double from 16 us, below which a network hides everything, to 16 s,
+/// above which the engine's deadline has passed twice. The last bucket is unbounded.
 const BUCKETS: usize = 22;
 const FIRST_BUCKET_MICROS: u64 = 16;
 
@@ -60,7 +60,7 @@ struct Latencies {
 }
 
 impl Tally {
-    /// Counts a request that has been answered, whatever the answer, this long after it came.
+    /// Counts an answered request, whatever the answer, this long after it arrived.
     pub(crate) fn answered(&mut self, wire: Wire, work: Work, latency: Duration) {
         let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
         let latencies = &mut self.latencies[wire as usize][work as usize];
@@ -70,14 +70,14 @@ impl Tally {
         self.touched = true;
     }
 
-    /// Counts an answer that was a failure, besides [`answered`](Tally::answered).
+    /// Counts an answer that was a failure, in addition to [`answered`](Tally::answered).
     pub(crate) fn failed(&mut self, wire: Wire, failure: Failure) {
         self.failures[wire as usize][failure as usize] += 1;
         self.touched = true;
     }
 }
 
-/// The least bucket whose bound the latency does not exceed.
+/// The lowest bucket whose bound the latency does not exceed.
 fn bucket_of(micros: u64) -> usize {
     let doublings = micros.div_ceil(FIRST_BUCKET_MICROS).max(1).next_power_of_two().trailing_zeros();
     (doublings as usize).min(BUCKETS - 1)
@@ -106,7 +106,7 @@ struct SharedLatencies {
 }
 
 impl FrontMetrics {
-    /// Adds what one turn of a thread has counted, and empties it.
+    /// Adds what a thread has counted in a turn, and empties it.
     pub(crate) fn add(&self, tally: &mut Tally) {
         if !tally.touched {
             return;
@@ -147,7 +147,7 @@ impl FrontMetrics {
             encode_counter(&mut family, &[("kind", work)], &latencies.count)?;
         }
         let name = format!("niagara_{}_failures", wire.name());
-        let help = "Requests answered by an error: refused before the log, or malformed, or with an unknown outcome, or \
+        let help = "Requests answered with an error: refused before the log, malformed, with an unknown outcome, or \
                     without a quorum to read from";
         let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
         for (failures, reason) in self.failures[wire as usize].iter().zip(FAILURES) {
@@ -166,7 +166,8 @@ impl FrontMetrics {
             for (i, (bucket, count)) in buckets.iter_mut().zip(&latencies.buckets).enumerate() {
                 *bucket = (bound_of(i), count.load(Relaxed));
             }
-            // The buckets are read while threads add: the count is theirs, so that the text agrees with itself.
+            // Threads add to the buckets meanwhile: the count is taken from the buckets, so the text is
+            // consistent.
             let count = buckets.iter().map(|(_, count)| count).sum();
             let seconds = latencies.micros.load(Relaxed) as f64 / 1e6;
             family
@@ -177,7 +178,7 @@ impl FrontMetrics {
     }
 
     fn encode_connections(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let help = "Connections of clients that are open";
+        let help = "Open client connections";
         let mut family =
             encoder.encode_descriptor("niagara_connections_open", help, None, MetricType::Gauge)?;
         for wire in Wire::ALL {
@@ -187,7 +188,7 @@ impl FrontMetrics {
             ConstGauge::new(open as i64).encode(family.encode_family(&labels.as_slice())?)?;
         }
         let name = "niagara_connections_turned_away";
-        let help = "Connections closed at once, because too many were open";
+        let help = "Connections closed immediately because too many were open";
         let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
         for (count, wire) in self.turned_away.iter().zip(Wire::ALL) {
             encode_counter(&mut family, &[("protocol", wire.name())], count)?;
@@ -204,7 +205,7 @@ fn encode_counter(
     ConstCounter::new(count.load(Relaxed)).encode(family.encode_family(&labels)?)
 }
 
-/// What a registry asks for the metrics of requests.
+/// Where a registry reads the metrics of requests.
 #[derive(Clone, Debug)]
 pub(crate) struct FrontCollector(pub(crate) std::sync::Arc<FrontMetrics>);
 

@@ -1,17 +1,17 @@
-//! Front ends: the threads that clients of both protocols talk to.
+//! Front ends: the threads that serve clients of both protocols.
 //!
 //! | module | what it is | knows |
 //! |---|---|---|
 //! | `worker` | a thread: polls, serves, flushes once per turn | sockets, connections |
-//! | `listener` | where clients arrive | sockets |
+//! | `listener` | accepts clients | sockets |
 //! | `connection` | one client's socket, and when to read, write and close | bytes, a session |
 //! | `talk` | a session of either protocol | both protocols |
 //! | `session` | what a client may have in flight, and in which order | requests, the engine |
-//! | `desk` | what a worker does, without sockets, for a simulator | sessions |
+//! | `desk` | a worker without sockets, for a simulator | sessions |
 //! | `allowance` | how much is held for clients that ask for more than they take | |
-//! | `limits` | how many clients, and for how long | |
-//! | `table`, `token`, `metrics` | what these use | |
-//! | `gauges` | what a look at the metrics adds: this process, the state | |
+//! | `limits` | how many clients, and how long they may be idle | |
+//! | `table`, `token`, `metrics` | used by the others | |
+//! | `gauges` | metrics read on request: this process, the state | |
 //!
 //! Parsing and printing are in [`resp`](crate::resp) and [`http`](crate::http).
 

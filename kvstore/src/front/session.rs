@@ -1,17 +1,18 @@
-//! One client's conversation, without its socket: bytes in, commands and reads to the engine, completions back, bytes out.
+//! One client's conversation without its socket: bytes in, commands and reads to the engine, completions
+//! back, bytes out.
 //!
-//! A [`Session`] keeps the rules that both protocols share. Replies leave in the order of their requests, and a
-//! connection's pipeline behaves as if it were executed one by one, although little of it is:
+//! A [`Session`] keeps the rules that both protocols share. Replies leave in the order of their requests, and
+//! a connection's pipeline behaves as if it were executed one by one, although much of it runs together:
 //!
 //! - Runs of writes are in flight together. They take one lane, which applies them in the order proposed.
-//! - A run of reads shares one question to the engine, how fresh the state is. It is asked when no write of the
-//!   connection is in flight, and nothing further is parsed until the answer. The requests stay where they are, in the
-//!   input, and are executed from there: so a read costs no memory of its own, and a write that comes behind it waits.
-//! - Anything else (a ping, a page of metrics, an error) waits until no write is in flight.
-//! - A client may ask for more than it takes: while plenty of replies wait, its further requests wait, too. They are read
-//!   all the same ([`Allowance`]), so that a client which writes to the end before it reads does get there.
+//! - A run of reads shares one question to the engine: how fresh the state is. It is asked when no write of
+//!   the connection is in flight, and nothing more is parsed until the answer. The requests stay in the input
+//!   and are executed from there, so a read costs no memory of its own, and a write behind it waits.
+//! - Everything else (a ping, a page of metrics, an error) waits until no write is in flight.
+//! - A client may ask for more than it takes. While many replies wait, its further requests wait, too. They
+//!   are still read ([`Allowance`]), so a client that writes everything before it reads can do so.
 //!
-//! An answer serves the reads that had come when the question was asked, and no later one: a later read must see what
+//! An answer serves only reads that had arrived when the question was asked: a later read must see what
 //! others were told in between.
 
 use std::collections::VecDeque;
@@ -26,23 +27,23 @@ use super::token::{Origin, Sequence};
 use crate::Reply;
 use crate::protocol::{Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, View};
 
-/// Most writes of one connection without an outcome. 1024 fill an entry with 64-byte commands, and bound what a client
-/// can make the server remember.
+/// Most writes of one connection without an outcome. 1024 fill an entry with 64-byte commands, and limit what
+/// a client can make the server remember.
 pub(crate) const MAX_IN_FLIGHT: usize = 1024;
 
-/// Commands from this size on go to the engine in their own buffer, not copied into a batch.
+/// Commands of at least this size go to the engine in their own buffer, without being copied into a batch.
 const SHARED_COMMAND_BYTES: usize = 32 << 10;
 
-/// What a completion says.
+/// What a completion reports.
 pub(crate) enum Heard {
-    /// What became of a write.
+    /// The outcome of a write.
     Of(Outcome),
-    /// How fresh the state is: the applied position, or `None` if no quorum has answered.
+    /// How fresh the state is: the applied position, or `None` if no quorum answered.
     Fresh(Option<u64>),
 }
 
 impl Heard {
-    /// What a completion says, and to whom.
+    /// What a completion reports, and for which request.
     pub(crate) fn from(completion: Completion<Reply>) -> (u64, Heard) {
         match completion {
             Completion::Applied { token, position, reply } => {
@@ -66,14 +67,14 @@ pub(crate) struct Turn<'t, E> {
     pub(crate) command: &'t mut Vec<u8>,
 }
 
-/// Why [`Session::pump`] has stopped.
+/// Why [`Session::pump`] stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pumped {
-    /// There is no further request in the input.
+    /// The input has no further complete request.
     NeedsInput,
     /// The next request waits for a completion.
     NeedsCompletion,
-    /// The next request waits until the client has taken some replies.
+    /// The next request waits until the client takes some replies.
     NeedsOutput,
     /// No further request will be read.
     Over,
@@ -90,13 +91,13 @@ struct Slot<S> {
 #[derive(Clone, Copy)]
 enum Freshness {
     Unasked,
-    /// Asked on behalf of the reads that end at or before `until` in the stream.
+    /// Asked for the reads that end at or before `until` in the stream.
     Asked {
         until: u64,
         consistency: Consistency,
         since: Instant,
     },
-    /// Answered, with a position or with a failure.
+    /// Answered, with a position or a failure.
     Known {
         until: u64,
         consistency: Consistency,
@@ -113,8 +114,9 @@ pub(crate) struct Session<P: Protocol, L> {
     /// The sequence number of the first slot.
     first: Sequence,
     lane: Option<L>,
-    /// A write's outcome is unknown, so that it may apply at any time yet. Only in its lane can it not overtake what the
-    /// connection sends later: the connection stays there for good (invariant fifo_per_connection).
+    /// A write's outcome is unknown, so it may still be applied at any time. Only in its lane can it not
+    /// overtake what the connection sends later, so the connection stays there for good (invariant
+    /// fifo_per_connection).
     lane_for_good: bool,
     freshness: Freshness,
 }
@@ -132,7 +134,7 @@ impl<P: Protocol, L: Copy> Session<P, L> {
         }
     }
 
-    /// Starts as many requests as may start now.
+    /// Starts as many requests as possible.
     pub(crate) fn pump<E: Engine<Lane = L>>(
         &mut self,
         input: &mut Input,
@@ -197,7 +199,7 @@ impl<P: Protocol, L: Copy> Session<P, L> {
         (for_good || !self.slots.is_empty()) && !planted::is(Bug::LaneChangedInFlight)
     }
 
-    /// `false`: the read must wait; it stays in the input.
+    /// `false`: the read must wait and stays in the input.
     fn start_read<E: Engine<Lane = L>>(
         &mut self,
         consistency: Consistency,
@@ -218,7 +220,7 @@ impl<P: Protocol, L: Copy> Session<P, L> {
                     self.freshness = Freshness::Asked { until, consistency, since: turn.now };
                     return false;
                 }
-                // Loaded before the state is read, so that the state cannot be older.
+                // Loaded before the state is read, so the state cannot be older.
                 (Some(turn.engine.applied().get()), turn.now)
             }
         };
@@ -261,10 +263,10 @@ impl<P: Protocol, L: Copy> Session<P, L> {
         self.answer_finished(output, turn);
     }
 
-    /// Takes the answer to a question of freshness: the applied position, or `None` if no quorum has answered.
+    /// Takes the answer to a question about freshness: the applied position, or `None` if no quorum answered.
     pub(crate) fn fresh(&mut self, applied: Option<u64>) {
         let Freshness::Asked { until, consistency, since } = self.freshness else {
-            panic!("an answer about freshness comes once, and to a question");
+            panic!("an answer about freshness comes once, and only after a question");
         };
         self.freshness = Freshness::Known { until, consistency, since, applied };
     }
@@ -272,7 +274,7 @@ impl<P: Protocol, L: Copy> Session<P, L> {
     /// Prints the replies of the writes at the front that have an outcome.
     fn answer_finished<E>(&mut self, output: &mut Output, turn: &mut Turn<'_, E>) {
         while let Some(slot) = self.slots.pop_front_if(|slot| slot.outcome.is_some()) {
-            let outcome = slot.outcome.expect("that was the condition");
+            let outcome = slot.outcome.expect("the loop's condition checked it");
             self.first = self.first.next();
             if P::is_request(&slot.shape) {
                 match outcome {
@@ -289,12 +291,12 @@ impl<P: Protocol, L: Copy> Session<P, L> {
         }
     }
 
-    /// Whether nothing is in flight: no completion will come.
+    /// Whether nothing is in flight, so no completion will come.
     pub(crate) fn is_quiet(&self) -> bool {
         self.slots.is_empty() && !matches!(self.freshness, Freshness::Asked { .. })
     }
 
-    /// Whether the client owes the rest of a request.
+    /// Whether the client still owes the rest of a request.
     pub(crate) fn is_amid_request(&self, input: &Input) -> bool {
         self.protocol.is_amid_request(input)
     }

@@ -4,7 +4,7 @@ use std::io;
 
 use super::token::{MAX_SLOTS, Origin};
 
-/// A table whose places are used again; a generation tells apart those that had the same place.
+/// A table that reuses its places. A generation distinguishes those that had the same place.
 pub(super) struct Table<T> {
     places: Vec<Place<T>>,
     free: Vec<u32>,
@@ -12,7 +12,7 @@ pub(super) struct Table<T> {
 
 struct Place<T> {
     origin: Origin,
-    // An empty place costs little, and a full one does not move.
+    // An empty place costs little, and an occupied one does not move.
     content: Option<Box<T>>,
 }
 
@@ -23,7 +23,7 @@ impl<T> Default for Table<T> {
 }
 
 impl<T> Table<T> {
-    /// Fills a place with what `make` makes for it, if it succeeds.
+    /// Fills a place with the result of `make`, if that succeeds.
     pub(super) fn insert(&mut self, make: impl FnOnce(Origin) -> io::Result<T>) -> io::Result<()> {
         let index = match self.free.pop() {
             Some(index) => index,
@@ -53,7 +53,7 @@ impl<T> Table<T> {
         self.places.get_mut(index as usize)?.content.as_deref_mut()
     }
 
-    /// What is in a place, if it is still the one that the origin means.
+    /// The content of a place, if it is still the one that the origin means.
     pub(super) fn get_exact(&mut self, origin: Origin) -> Option<&mut T> {
         let place = self.places.get_mut(origin.index as usize)?;
         place.content.as_deref_mut().filter(|_| place.origin == origin)

@@ -4,7 +4,7 @@ use super::session::Session;
 use crate::http::HttpConnection;
 use crate::resp::RespConnection;
 
-/// What one client says and is told.
+/// One client's session.
 pub(super) enum Talk<L> {
     Redis(Session<RespConnection, L>),
     Http(Session<HttpConnection, L>),

@@ -1,4 +1,4 @@
-//! Names a request in flight, so that its completion finds its connection, or finds it gone.
+//! Names a request in flight, so that its completion finds its connection, or finds that it has gone.
 
 /// Most connections of one thread.
 pub(crate) const MAX_SLOTS: usize = 1 << INDEX_BITS;
@@ -8,17 +8,18 @@ const GENERATION_BITS: u32 = 20;
 const SEQUENCE_BITS: u32 = 24;
 const _: () = assert!(INDEX_BITS + GENERATION_BITS + SEQUENCE_BITS == u64::BITS);
 
-/// Which connection of a thread: a place in its table, and how many connections have had the place before.
+/// Identifies a connection of a thread: a place in its table, and how many connections had the place before.
 ///
-/// Completions can come after their connection is gone and its place taken. They come within the engine's deadline, and
-/// a place cannot have a million connections within seconds, so the generation tells them apart.
+/// A completion can arrive after its connection has gone and its place is taken. It arrives within the
+/// engine's deadline, and a place cannot have a million connections within seconds, so the generation tells
+/// them apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Origin {
     pub(crate) index: u32,
     pub(crate) generation: u32,
 }
 
-/// Which write of a connection, counted modulo 2^24: far more than may be in flight.
+/// The number of a write on its connection, modulo 2^24: far more than may be in flight.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Sequence(u32);
 
@@ -31,7 +32,7 @@ impl Sequence {
         Sequence(self.0.wrapping_add(count as u32) & ((1 << SEQUENCE_BITS) - 1))
     }
 
-    /// How many come after `first` up to this one.
+    /// How many follow `first` up to this one.
     pub(crate) fn since(self, first: Sequence) -> usize {
         (self.0.wrapping_sub(first.0) & ((1 << SEQUENCE_BITS) - 1)) as usize
     }

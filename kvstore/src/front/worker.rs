@@ -1,5 +1,5 @@
-//! One front-end thread: polls its sockets, serves the connections that have something to do, and hands what they want
-//! to the engine, all of it once per turn. Connections come by `arrivals` and go by `departures`.
+//! One front-end thread: polls its sockets, serves the connections that have something to do, and hands their
+//! requests to the engine, all once per turn. How connections come and go is in `arrivals` and `departures`.
 
 mod arrivals;
 mod departures;
@@ -34,19 +34,19 @@ const WAKER: Token = Token(0);
 const FIRST_LISTENER: usize = 1;
 const FIRST_CONNECTION: usize = 64;
 
-/// Events taken from one poll; what does not fit comes with the next.
+/// Events taken from one poll. What does not fit comes with the next.
 const EVENTS: usize = 1024;
 
-/// How often a thread with connections looks for those whose client has had its time.
+/// How often a thread with connections looks for clients whose time is up.
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// How long a stopping thread waits for the outcomes of what is in flight.
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
 
-/// A connection that was accepted and goes to another thread.
+/// An accepted connection on its way to another thread.
 type Newcomer = (TcpStream, SocketAddr, Wire, Place);
 
-/// What others may say to a thread.
+/// What other threads tell a thread.
 pub(super) struct Mailbox {
     waker: mio::Waker,
     newcomers: Mutex<Vec<Newcomer>>,
@@ -66,14 +66,14 @@ impl Mailbox {
 impl Wake for Mailbox {
     fn wake(&self) {
         if let Err(error) = self.waker.wake() {
-            tracing::error!(%error, "a front-end thread could not be woken; it goes on at its next timeout");
+            tracing::error!(%error, "cannot wake a front-end thread; it resumes at its next timeout");
         }
     }
 }
 
 /// What all front-end threads of a server share.
 pub(super) struct Common {
-    /// With the addresses that were bound.
+    /// With the bound addresses.
     pub(super) config: FrontEndConfig,
     pub(super) mailboxes: Vec<Arc<Mailbox>>,
     pub(super) metrics: Arc<FrontMetrics>,
@@ -92,7 +92,8 @@ pub(super) struct Worker<E: Engine> {
     /// Only the first thread has any.
     listeners: Vec<Listener>,
     table: Table<Connection<E::Lane>>,
-    /// Connections that came when there was room for no more clients, oldest first: on the thread that accepts.
+    /// Connections that came when there was no room for more clients, oldest first; only on the thread that
+    /// accepts.
     pages: VecDeque<Origin>,
     /// The connections to be served in this turn.
     active: Vec<u32>,
@@ -103,7 +104,7 @@ pub(super) struct Worker<E: Engine> {
     /// The thread that gets the next newcomer.
     next: usize,
     next_sweep: Instant,
-    /// Bytes that are held for all connections of this thread.
+    /// Bytes held for all connections of this thread.
     held: usize,
     accept_again: Option<Instant>,
     stop_at: Option<Instant>,
@@ -146,7 +147,7 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    /// How many listeners there may be.
+    /// Most listeners.
     pub(super) const MAX_LISTENERS: usize = FIRST_CONNECTION - FIRST_LISTENER;
 
     /// Where a listener is registered.
@@ -167,7 +168,7 @@ impl<E: Engine> Worker<E> {
         if !self.common.stopping.load(Ordering::Acquire) {
             return false;
         }
-        // From now on nobody is welcomed and no request started.
+        // From now on no client is accepted and no request started.
         self.listeners.clear();
         let stop_at = *self.stop_at.get_or_insert_with(|| Instant::now() + STOP_PATIENCE);
         Instant::now() >= stop_at || self.table.iter().all(|(_, connection)| connection.is_idle())
@@ -209,9 +210,9 @@ impl<E: Engine> Worker<E> {
         self.engine.flush();
         self.send(&mut active, allowance, now);
         if self.stop_at.is_some() {
-            // Nobody is read any more, so that what is to be sent is sent, or waits for its socket.
+            // Nothing is read any more, so what waits is sent, or waits for its socket.
             for index in active.drain(..) {
-                self.table.get_mut(index).expect("what is active is there").listed = false;
+                self.table.get_mut(index).expect("active connections exist").listed = false;
             }
         }
         self.active = active;
@@ -230,7 +231,8 @@ impl<E: Engine> Worker<E> {
             }
             return;
         };
-        // An event of a connection that was closed in the same turn may come to its successor, which it does not hurt.
+        // An event of a connection that was closed in the same turn may reach its successor, which does no
+        // harm.
         let index = index as u32;
         if let Some(connection) = self.table.get_mut(index) {
             connection.ready(event.into());
@@ -248,8 +250,8 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    /// Hands completions to their connections, as far as these still exist, and serves the connections that have something to do:
-    /// these are returned.
+    /// Hands completions to their connections, if these still exist, and serves the connections that have
+    /// something to do. Returns those.
     fn work(&mut self, allowance: Allowance, now: Instant) -> Vec<u32> {
         let mut completions = std::mem::take(&mut self.completions);
         self.engine.collect(&mut completions);
@@ -277,7 +279,7 @@ impl<E: Engine> Worker<E> {
         active
     }
 
-    /// Sends replies, closes what is over, and leaves in `active` what is to be served again.
+    /// Sends replies, closes what is over, and leaves in `active` what has to be served again.
     fn send(&mut self, active: &mut Vec<u32>, allowance: Allowance, now: Instant) {
         active.retain(|&index| {
             let connection = self.table.get_mut(index).expect("connections are closed at the end of a turn");
@@ -300,7 +302,7 @@ impl<E: Engine> Worker<E> {
     }
 }
 
-/// Puts a connection on the list of this turn, once.
+/// Lists a connection for this turn, once.
 fn list<L: Copy>(active: &mut Vec<u32>, index: u32, connection: &mut Connection<L>) {
     if !std::mem::replace(&mut connection.listed, true) {
         active.push(index);

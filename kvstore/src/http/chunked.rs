@@ -1,13 +1,13 @@
-//! Bodies that come in chunks (RFC 9112, section 7.1).
+//! Decodes chunked bodies (RFC 9112, section 7.1).
 
 use memchr::memchr;
 
 use super::list::{is_token, is_token_byte, quoted, trim};
 
-/// Longest line with a chunk's size, extensions included; these are passed over.
+/// Longest line with a chunk's size, including extensions, which are skipped.
 const MAX_SIZE_LINE_BYTES: usize = 256;
 
-/// Most bytes of trailer lines; these are passed over, too.
+/// Most bytes of trailer lines, which are skipped, too.
 const MAX_TRAILER_BYTES: usize = 8 << 10;
 
 /// Decodes one body.
@@ -30,7 +30,7 @@ enum Stage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ChunkError {
     Malformed,
-    /// The body is longer than it may be.
+    /// The body is longer than the limit.
     TooLong,
 }
 
@@ -43,8 +43,8 @@ impl Chunked {
         matches!(self.stage, Stage::Done)
     }
 
-    /// Decodes what it can of `input`, appends it to `body`, which may reach `limit` bytes, and says how much of the
-    /// input it has consumed.
+    /// Decodes what it can of `input`, appends it to `body`, which may grow to `limit` bytes, and returns how
+    /// much of the input it has consumed.
     pub(super) fn decode(
         &mut self,
         input: &[u8],
@@ -91,7 +91,7 @@ impl Chunked {
             .ok()
             .filter(|digits| !digits.is_empty() && are_extensions(extensions))
             .ok_or(ChunkError::Malformed)?;
-        // A number that does not fit is too long whatever the limit.
+        // A number that does not fit is too long for any limit.
         let left = usize::from_str_radix(digits, 16).or(Err(ChunkError::TooLong))?;
         if left > room {
             return Err(ChunkError::TooLong);
@@ -118,7 +118,7 @@ impl Chunked {
     }
 }
 
-/// Whether this is nothing but extensions of a chunk: names with or without values, each behind a semicolon.
+/// Whether these are only extensions of a chunk: names with or without values, each after a semicolon.
 fn are_extensions(mut rest: &[u8]) -> bool {
     while !rest.is_empty() {
         let Some(extension) = trim_start(rest).strip_prefix(b";") else { return false };
@@ -146,7 +146,7 @@ fn take_token(text: &[u8]) -> (&[u8], &[u8]) {
     text.split_at(text.iter().take_while(|byte| is_token_byte(**byte)).count())
 }
 
-/// What is behind a token or a quoted string.
+/// What follows a token or a quoted string.
 fn take_value(text: &[u8]) -> Option<&[u8]> {
     if !text.starts_with(b"\"") {
         let (token, behind) = take_token(text);
@@ -162,7 +162,7 @@ fn take_value(text: &[u8]) -> Option<&[u8]> {
     quoted(string).map(|_| behind)
 }
 
-/// Whether this is a header's line.
+/// Whether this is a header line.
 fn is_field_line(line: &[u8]) -> bool {
     let colon = line.iter().position(|byte| *byte == b':');
     colon.is_some_and(|colon| {

@@ -28,17 +28,17 @@ pub(crate) struct HttpConnection {
     stage: Stage,
     /// How much of the input has been searched for the end of a head.
     searched: usize,
-    /// The first line of the next head is there, and is one.
+    /// The first line of the next head has arrived, and is valid.
     line_read: bool,
     /// The command of a PUT whose body is being received.
     command: Vec<u8>,
     naming: Naming,
-    /// There are as many clients as the server takes: this connection serves one page about the server.
+    /// The server has reached its limit of clients: this connection serves one page about the server.
     only_pages: bool,
     /// A request has said that it is the connection's last.
     last: bool,
     over: bool,
-    /// The client speaks another protocol, and is told so.
+    /// The client speaks another protocol, and has been told so.
     foreign: Option<Foreign>,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct HttpConnection {
 pub(crate) enum Shape {
     Put(Framing),
     Delete(Framing),
-    /// It names the life of the state, for requests behind it. It has no reply.
+    /// Names the life of the state, for the requests that follow. It has no reply.
     Name,
 }
 
@@ -67,7 +67,7 @@ impl HttpConnection {
         }
     }
 
-    /// Serves one request, and nothing but pages about the server, if that is all there is room for.
+    /// Serves one request, and only for a page about the server, because there is no room for more.
     pub(crate) fn only_pages(self, only_pages: bool) -> HttpConnection {
         HttpConnection { only_pages, ..self }
     }
@@ -76,11 +76,11 @@ impl HttpConnection {
         self.naming.request_taken();
         match std::mem::replace(&mut self.stage, Stage::Head) {
             Stage::Body { request, .. } | Stage::Ready(request) => request,
-            Stage::Head => panic!("a request is served when it is known"),
+            Stage::Head => panic!("a request is served once it is known"),
         }
     }
 
-    /// Notes that a reply was printed; the one that says so is the connection's last.
+    /// Records that a reply was printed. One that announces the end is the connection's last.
     fn replied(&mut self, framing: Framing) {
         self.over |= !framing.keep_alive;
     }
@@ -120,7 +120,8 @@ impl HttpConnection {
         self.naming.is_next(|| engine.reader().life(), request.what.needs_life())
     }
 
-    /// What has become of the command that names the life. A read that waited for it cannot be fresh if no quorum had it.
+    /// The outcome of the command that names the life. If no quorum accepted it, a read that waited for it
+    /// cannot be fresh, either.
     fn named(&mut self, outcome: Outcome) {
         let Some(fault) = self.naming.ended(outcome) else { return };
         if let Stage::Ready(request) = &mut self.stage
@@ -166,7 +167,7 @@ impl Protocol for HttpConnection {
                             request.what = What::Fail(Fault::diverged());
                             Ask::Local
                         }
-                        // Leaders everywhere, and then a strong read, which proves that a quorum answers.
+                        // Leaders everywhere, then a strong read, which proves that a quorum answers.
                         What::Page { page: Page::Readyz, .. } if engine.has_quorum() => {
                             Ask::Read(Consistency::Strong)
                         }
@@ -282,7 +283,7 @@ impl Protocol for HttpConnection {
                             .tag(self.naming.tag(version))
                             .end_empty();
                     }
-                    // Without its condition the DELETE would not have succeeded either.
+                    // Without its condition the DELETE would not have succeeded, either.
                     Reply::Deleted { removed: 0 } | Reply::ConditionFailed { current: None, .. }
                         if deletes =>
                     {
@@ -293,7 +294,7 @@ impl Protocol for HttpConnection {
                         fault(Fault::condition_failed(), Context { tag, ..context }, output);
                     }
                     Reply::Failed(error) => {
-                        let hint = "this is a fault of the server: report it";
+                        let hint = "this is a bug in the server: please report it";
                         fault(Fault::new(500, "internal", error.to_string(), hint), context, output);
                     }
                     Reply::Deleted { .. }

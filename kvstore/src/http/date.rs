@@ -1,4 +1,4 @@
-//! The clock of replies (RFC 9110, section 6.6.1): a server that has one must say when it answered.
+//! The clock of replies (RFC 9110, section 6.6.1): a server that has a clock must say when it answered.
 
 use std::cell::Cell;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// Length of a date such as `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub(super) const DATE_BYTES: usize = 29;
 
-/// After it years have five digits, which the format has no room for.
+/// Later years have five digits, for which the format has no room.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-/// The time of one thread's turn, as text. It is printed anew once per second, not once per reply.
+/// The time of one thread's turn, as text. It is formatted once per second, not once per reply.
 #[derive(Debug)]
 pub(crate) struct Clock {
     second: Cell<u64>,

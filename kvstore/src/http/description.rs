@@ -1,4 +1,4 @@
-//! What a PUT says of its value, to be kept with it (RFC 9110, sections 8.3 and 8.4).
+//! The headers of a PUT that are stored with its value (RFC 9110, sections 8.3 and 8.4).
 
 use super::fault::Fault;
 use super::list::{elements, is_token};
@@ -6,7 +6,7 @@ use super::media_type::is_media_type;
 use super::parse::Head;
 use crate::{Description, MAX_CONTENT_ENCODING_BYTES, MAX_CONTENT_TYPE_BYTES};
 
-/// A description of its own.
+/// An owned description.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct OwnDescription {
     content_type: Vec<u8>,
@@ -29,25 +29,25 @@ fn content_type(head: &Head<'_>) -> Result<Vec<u8>, Fault> {
     if text.len() > MAX_CONTENT_TYPE_BYTES {
         return Err(Fault::header_too_large("Content-Type", MAX_CONTENT_TYPE_BYTES));
     }
-    // A quoted parameter may hold letters beyond ASCII, which there is no telling how to read.
+    // A quoted parameter may hold bytes beyond ASCII, whose encoding is unknown.
     if !is_media_type(text) || !text.is_ascii() {
         return Err(Fault::bad_request(
-            "Content-Type is no media type",
+            "Content-Type is not a media type",
             "send one such as text/plain; charset=utf-8, or leave it out",
         ));
     }
     Ok(text.to_vec())
 }
 
-/// The codings as one list. That there is none need not be said.
+/// The codings as one list. `identity` means none and is left out.
 fn content_encoding(head: &Head<'_>) -> Result<Vec<u8>, Fault> {
     let Some(list) = &head.content_encoding else { return Ok(Vec::new()) };
     let codings: Vec<&[u8]> =
         elements(list).filter(|coding| !coding.eq_ignore_ascii_case(b"identity")).collect();
     if !codings.iter().all(|coding| is_token(coding)) {
         return Err(Fault::bad_request(
-            "Content-Encoding is no list of content codings",
-            "send those that the value is in, such as gzip, or leave it out",
+            "Content-Encoding is not a list of content codings",
+            "send the codings of the value, such as gzip, or leave it out",
         ));
     }
     let text = codings.join(&b", "[..]);

@@ -1,10 +1,11 @@
-//! Metrics in Prometheus' text format, version 0.0.4, made of the OpenMetrics text that the registry writes.
+//! Converts the registry's OpenMetrics text to Prometheus' text format, version 0.0.4.
 
-/// Translates a page of metrics.
+/// Converts a page of metrics.
 ///
-/// Both formats have the same samples. What differs is announced before them: in the text format a counter's family has the
-/// name of its samples, with `_total`, an info is a gauge, what is unknown is untyped, and there are no units. The last line,
-/// `# EOF`, is a comment there, and tells a whole page from one that was cut.
+/// Both formats have the same samples; the announcements before them differ. In the text format, a counter's
+/// family is named like its samples, with `_total`, an info is a gauge, an unknown is untyped, and there are
+/// no units. The last line, `# EOF`, is a comment there, and distinguishes a complete page from one that was
+/// cut.
 pub(super) fn prometheus_text(open_metrics: &str) -> String {
     let mut out = String::with_capacity(open_metrics.len());
     let mut help: Option<(&str, &str)> = None;

@@ -1,4 +1,4 @@
-//! Replies that say what went wrong, and what to do.
+//! Error replies: what went wrong, and what to do.
 
 use std::borrow::Cow;
 
@@ -11,8 +11,8 @@ use super::respond::{Framing, ResponseHead};
 use crate::Tag;
 use crate::protocol::Output;
 
-/// A reply with a status of 400 or above. Its body is JSON: `error` is a fixed word, `message` says what happened and
-/// `hint` what to do.
+/// A reply with a status of 400 or above. Its body is JSON: `error` is a fixed word, `message` says what
+/// happened, and `hint` what to do.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Fault {
     #[serde(skip)]
@@ -20,15 +20,15 @@ pub(super) struct Fault {
     pub(super) error: &'static str,
     pub(super) message: Cow<'static, str>,
     pub(super) hint: Cow<'static, str>,
-    /// The methods that the resource has.
+    /// The resource's methods.
     #[serde(skip)]
     pub(super) allow: Option<&'static str>,
-    /// The same request may be served a second later.
+    /// The same request may succeed a second later.
     #[serde(skip)]
     pub(super) retry: bool,
 }
 
-/// The position and the key's tag that go with a fault.
+/// The position and the key's tag in an error reply.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Context {
     pub(super) position: Option<u64>,
@@ -59,63 +59,65 @@ impl Fault {
     }
 
     pub(super) fn unknown_method() -> Fault {
-        let hint = "there are GET, HEAD, PUT, DELETE, POST and OPTIONS";
+        let hint = "use GET, HEAD, PUT, DELETE, POST or OPTIONS";
         Fault::new(501, "unknown_method", "this server does not know the method", hint)
     }
 
     pub(super) fn header_too_large(name: &str, most: usize) -> Fault {
         let message = format!("{name} has more than {most} bytes");
-        Fault::new(431, "header_too_large", message, "say less, or put it into the value")
+        Fault::new(431, "header_too_large", message, "shorten it, or put the data into the value")
     }
 
     pub(super) fn no_such_key() -> Fault {
-        Fault::new(404, "not_found", "there is no such key", "create it with PUT /kv/{key}")
+        Fault::new(404, "not_found", "the key does not exist", "create it with PUT /kv/{key}")
     }
 
     pub(super) fn condition_failed() -> Fault {
-        let hint = "read the key again and decide anew; ETag has its present version, if the key exists";
-        Fault::new(412, "precondition_failed", "the key is not in the state that the request asks for", hint)
+        let hint = "read the key again, then decide; ETag holds its current version, if the key exists";
+        Fault::new(412, "precondition_failed", "the condition of the request does not hold", hint)
     }
 
     pub(super) fn too_large() -> Fault {
-        let message = "a value has at most 16 MiB (16777216 bytes)";
+        let message = "the value is larger than 16 MiB (16777216 bytes)";
         Fault::new(413, "too_large", message, "split the value over several keys")
     }
 
     pub(super) fn no_quorum() -> Fault {
-        let message = "no quorum has confirmed in time that this server's state is fresh";
-        let hint = "retry, ask another server, or read this server's state as it is with ?read=weak";
+        let message = "no quorum has confirmed in time that this server is up to date";
+        let hint = "retry, ask another server, or read this server's current state with ?read=weak";
         Fault { retry: true, ..Fault::new(503, "no_quorum", message, hint) }
     }
 
     pub(super) fn diverged() -> Fault {
-        let message = "this server and others have executed different things, so it answers no such reads and takes no writes";
-        let hint = "ask another server; `niagara status` says what is wrong; ?read=weak reads this server's state as it is";
+        let message =
+            "this server has diverged from others, so it answers no such reads and accepts no writes";
+        let hint = "ask another server; `niagara status` shows what is wrong; ?read=weak reads this server's current state";
         Fault { retry: true, ..Fault::new(503, "diverged", message, hint) }
     }
 
     pub(super) fn too_many_connections() -> Fault {
-        let message = "the server has as many connections as it takes";
-        let hint = "close some, or try another server; /status, /metrics, /healthz and /readyz are served";
+        let message = "the server has reached its limit of connections";
+        let hint =
+            "close some, or use another server; /status, /metrics, /healthz and /readyz are still served";
         Fault { retry: true, ..Fault::new(503, "too_many_connections", message, hint) }
     }
 
     pub(super) fn not_ready() -> Fault {
-        let message = "some group has no leader, or no quorum answers";
-        let hint = "see /status; it passes when a majority of the servers can reach each other";
+        let message = "a group has no leader, or no quorum answers";
+        let hint = "see /status; this ends once a majority of the servers can reach each other";
         Fault { retry: true, ..Fault::new(503, "not_ready", message, hint) }
     }
 
     pub(super) fn unknown() -> Fault {
         let hint =
-            "read the key before you repeat the request; a PUT without condition can be repeated as it is";
+            "read the key before you repeat the request; a PUT without a condition can be repeated unchanged";
         Fault::new(504, "unknown_outcome", Unknown.to_string(), hint)
     }
 
     pub(super) fn refused(refused: Refused) -> Fault {
         let (status, error, hint) = match refused {
             Refused::Diverged => return Fault::diverged(),
-            Refused::NotACommand(_) => (500, "internal", "this is a fault of the server: report it"),
+            Refused::NotACommand(_) => (500, "internal", "this is a bug in the server: please report it"),
             Refused::Overloaded => (429, "overloaded", "retry after a pause, with fewer requests in flight"),
             Refused::NoLeader => {
                 (503, "no_leader", "retry later; see /status for the groups without a leader")
@@ -124,7 +126,7 @@ impl Fault {
             Refused::ReadOnly => (
                 507,
                 "disk_full",
-                "make room on the disk of this server, or retry at another server; reads are served",
+                "free space on this server's disk, or retry at another server; reads are still served",
             ),
             _ => (503, "stopping", "retry at another server"),
         };
@@ -145,17 +147,17 @@ impl Fault {
                 Fault::new(501, "unknown_coding", message, "send the body as it is, with Content-Length")
             }
             HeadError::UnsupportedVersion => {
-                Fault::new(505, "version_not_supported", message, "send HTTP/1.1 as of RFC 9112")
+                Fault::new(505, "version_not_supported", message, "send HTTP/1.1 (RFC 9112)")
             }
             HeadError::UnknownExpectation => {
                 Fault::new(417, "expectation_failed", message, "send Expect: 100-continue, or none")
             }
             HeadError::Unhonoured(_) => {
-                let hint = "leave it out, and send the method, target and value that are meant";
+                let hint = "leave it out, and send the method, target and value you mean";
                 Fault::bad_request(message, hint)
             }
-            HeadError::Tls => Fault::bad_request(message, "ask by http:// rather than https://"),
-            HeadError::Malformed(_) => Fault::bad_request(message, "send HTTP/1.1 as of RFC 9112"),
+            HeadError::Tls => Fault::bad_request(message, "use http:// instead of https://"),
+            HeadError::Malformed(_) => Fault::bad_request(message, "send HTTP/1.1 (RFC 9112)"),
         }
     }
 

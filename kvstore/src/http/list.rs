@@ -1,8 +1,8 @@
-//! What the values of headers are made of (RFC 9110, section 5.6).
+//! The parts of header values (RFC 9110, section 5.6).
 
 use std::borrow::Cow;
 
-/// Adds another line of a header to what came before: lines of the same name are one list (section 5.3).
+/// Adds another line of a header to the earlier ones: lines of the same name are one list (section 5.3).
 pub(super) fn join<'a>(lines: &mut Option<Cow<'a, [u8]>>, line: &'a [u8]) {
     match lines {
         None => *lines = Some(Cow::Borrowed(line)),
@@ -14,12 +14,12 @@ pub(super) fn join<'a>(lines: &mut Option<Cow<'a, [u8]>>, line: &'a [u8]) {
     }
 }
 
-/// The elements of a list, without the empty ones. A comma in a quoted string separates nothing.
+/// The elements of a list, without empty ones. A comma in a quoted string separates nothing.
 pub(super) fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     split(list, b',').filter(|element| !element.is_empty())
 }
 
-/// The parts between separators, without the spaces around them. A separator in a quoted string is none.
+/// The parts between separators, without surrounding spaces. A separator in a quoted string does not count.
 pub(super) fn split(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
@@ -40,7 +40,7 @@ pub(super) fn split(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Without optional white space around it.
+/// Without surrounding optional white space.
 pub(super) fn trim(mut text: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = text {
         text = rest;
@@ -56,7 +56,7 @@ pub(super) fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// The content of a quoted string that is all of `text`, with its escapes.
+/// The content of a quoted string that takes all of `text`, without its escapes.
 pub(super) fn quoted(text: &[u8]) -> Option<&[u8]> {
     let content = text.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     let mut bytes = content.iter();

@@ -1,4 +1,4 @@
-//! Media types: those that values are given, and those that a client would like (RFC 9110, sections 8.3.1 and 12.5.1).
+//! Media types of values, and those that a client accepts (RFC 9110, sections 8.3.1 and 12.5.1).
 
 use super::list::{elements, is_token, quoted, split};
 
@@ -16,7 +16,7 @@ pub(super) fn is_media_type(text: &[u8]) -> bool {
         })
 }
 
-/// How the metrics are written.
+/// The formats of the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exposition {
     /// Prometheus' text format, 0.0.4.
@@ -26,7 +26,8 @@ pub(super) enum Exposition {
 }
 
 impl Exposition {
-    /// The one that a client likes better, by its Accept; the text format if it says nothing, or likes both alike, or neither.
+    /// The format that a client's Accept prefers. The text format if it names none, or neither, or both
+    /// alike.
     pub(super) fn negotiate(accept: Option<&[u8]>) -> Exposition {
         let weight = |exposition| accept.map_or(0, |accept| weight_of(accept, exposition));
         if weight(Exposition::OpenMetrics) > weight(Exposition::Text) {
@@ -51,13 +52,13 @@ impl Exposition {
     }
 }
 
-/// What the most precise of the ranges that an exposition falls into says of it, in thousandths.
+/// The weight that the most specific matching range gives an exposition, in thousandths.
 fn weight_of(accept: &[u8], exposition: Exposition) -> u16 {
     let ranges = elements(accept).filter_map(|range| weight_in(range, exposition));
     ranges.max().map_or(0, |(_, weight)| weight)
 }
 
-/// How precisely a range names an exposition, and the weight that it gives to it; `None` if it does not name it.
+/// How specific a range is for an exposition, and its weight; `None` if it does not match.
 fn weight_in(range: &[u8], exposition: Exposition) -> Option<(u8, u16)> {
     let ([main, sub], version) = exposition.name_and_version();
     let mut parts = split(range, b';');

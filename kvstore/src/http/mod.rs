@@ -1,11 +1,12 @@
 //! HTTP/1.1, and 1.0 as far as clients that keep connections alive need it.
 //!
-//! `parse` reads the head of a request (with `request_line` and `list`), `request` says what it asks for (with `target`,
-//! `description`, `media_type`, and `preconditions` made of `tags`), `chunked` decodes a body of unknown length, `respond`
-//! and `fault` print replies, `date` their clock, `naming` knows the state's life, `pages` are about the server (with `exposition`, the metrics), and `connection` puts them together
-//! for the session.
+//! `parse` reads the head of a request (with `request_line` and `list`), `request` says what it asks for
+//! (with `target`, `description`, `media_type`, and `preconditions` made of `tags`), `chunked` decodes a body
+//! of unknown length, `respond` and `fault` print replies with the time of `date`, `naming` knows the state's
+//! life, `pages` are about the server (with `exposition` for the metrics), and `connection` combines them for
+//! the session.
 //!
-//! `docs/http.md` says what a client may send, and what it is told.
+//! `docs/http.md` lists what clients may send, and what they get back.
 
 mod chunked;
 mod connection;

@@ -1,11 +1,11 @@
-//! The name of the state's life, as one connection knows it, and brings it about.
+//! The name of the state's life, as one connection knows and sets it.
 
 use super::fault::Fault;
 use crate::protocol::Outcome;
 use crate::{Life, Reply, Tag, Version};
 
-/// What a connection knows of the life of the state, and how far it has come in naming it. It does so at most once for a
-/// request, before the first one whose reply may have a tag.
+/// What a connection knows about the life of the state, and how far it is in naming it. It does so at most
+/// once per request, before the first one whose reply may have a tag.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Naming {
     /// Without it no tag is shown.
@@ -17,20 +17,21 @@ pub(super) struct Naming {
 enum Stage {
     #[default]
     Idle,
-    /// The next write is the command that names it, and not the request's.
+    /// The next write is the command that names it, not the request's.
     Next,
     UnderWay,
-    /// It came to nothing, and is not tried again for the request that waits.
+    /// It failed, and is not retried for the waiting request.
     Failed,
 }
 
 impl Naming {
-    /// The tag of a version, as far as the life is known.
+    /// The tag of a version, if the life is known.
     pub(super) fn tag(&self, version: Version) -> Option<Tag> {
         self.life.map(|life| Tag { life, version })
     }
 
-    /// Whether the life is to be named before the next request, which needs it or does not. `look` tells what the state says.
+    /// Whether the life must be named before the next request, which may or may not need it. `look` reads it
+    /// from the state.
     pub(super) fn is_next(&mut self, look: impl FnOnce() -> Option<Life>, needed: bool) -> bool {
         if self.life.is_none() {
             self.life = look();
@@ -52,7 +53,7 @@ impl Naming {
         begins
     }
 
-    /// What has become of that write; if it came to nothing, what to tell who waited for it.
+    /// The outcome of that write. If it failed, returns what to tell the waiting request.
     pub(super) fn ended(&mut self, outcome: Outcome) -> Option<Fault> {
         let fault = match outcome {
             Outcome::Applied { reply: Reply::Named { life }, .. } => {
@@ -60,7 +61,7 @@ impl Naming {
                 self.stage = Stage::Idle;
                 return None;
             }
-            Outcome::Applied { reply, .. } => panic!("a name is not answered by {reply:?}"),
+            Outcome::Applied { reply, .. } => panic!("a name is not answered with {reply:?}"),
             Outcome::Refused(refused) => Fault::refused(refused),
             Outcome::Unknown => Fault::no_quorum(),
         };
@@ -68,7 +69,7 @@ impl Naming {
         Some(fault)
     }
 
-    /// The request that waited is served: the next one may try again.
+    /// The waiting request is served, so the next one may try again.
     pub(super) fn request_taken(&mut self) {
         if self.stage == Stage::Failed {
             self.stage = Stage::Idle;

@@ -1,4 +1,4 @@
-//! Replies about the server itself: its pages, and the snapshots that it is asked for.
+//! Pages about the server, and requests for snapshots.
 
 use std::net::SocketAddr;
 
@@ -22,7 +22,7 @@ struct StatusPage<'s> {
     status: Status,
     http: SocketAddr,
     redis: SocketAddr,
-    /// So that whoever knows one server finds the others.
+    /// A client that knows one server finds the others here.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     members: Vec<MemberEntry<'s>>,
 }
@@ -34,7 +34,7 @@ struct MemberEntry<'s> {
     http: &'s str,
 }
 
-/// Whether conditions let a request for a resource without a tag pass; else their reply is printed.
+/// Whether the conditions let a request for a resource without a tag pass. If not, prints the reply.
 fn passes(
     site: &Site,
     preconditions: &Preconditions,
@@ -52,7 +52,7 @@ fn passes(
     verdict == Verdict::Proceed
 }
 
-/// Says that the server is ready.
+/// Reports that the server is ready.
 pub(super) fn ready(site: &Site, preconditions: &Preconditions, framing: Framing, output: &mut Output) {
     if passes(site, preconditions, Current::Untagged, framing, output) {
         let head = ResponseHead::begin(output, 200, framing, site.clock.text()).no_cache();
@@ -60,7 +60,7 @@ pub(super) fn ready(site: &Site, preconditions: &Preconditions, framing: Framing
     }
 }
 
-/// Prints a page, of a server that is well.
+/// Prints a page of a healthy server.
 pub(super) fn page<E: Engine>(
     site: &Site,
     page: Page,
@@ -97,7 +97,7 @@ pub(super) fn page<E: Engine>(
     }
 }
 
-/// Asks for a snapshot, and says how that stands: what comes of it is told by later looks at the status.
+/// Requests a snapshot and prints the snapshot's status. Later requests for the status show the outcome.
 pub(super) fn snapshot<E: Engine>(
     site: &Site,
     preconditions: &Preconditions,

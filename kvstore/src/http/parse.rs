@@ -10,27 +10,27 @@ use super::list::{elements, join};
 use super::request_line::{self, BARE_LINE_FEED, request_line};
 use super::target::is_host;
 
-/// Longest head. A key of 64 KiB takes 192 KiB when each of its bytes is percent-encoded, which leaves as much as other
-/// servers allow for everything else.
+/// Longest head. A key of 64 KiB takes 192 KiB if each of its bytes is percent-encoded. That leaves as much
+/// for everything else as other servers allow.
 pub const MAX_HEAD_BYTES: usize = 256 << 10;
 
 /// Most header lines.
 const MAX_HEADERS: usize = 64;
 
-/// The parts of a request's head that matter here. Of a header that may come in several lines, all lines are one list.
+/// The parts of a request's head that matter here. All lines of a header that may have several are one list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head<'a> {
     /// The method.
     pub method: &'a str,
-    /// The target as it came, percent-encoded.
+    /// The target as received, percent-encoded.
     pub target: &'a str,
     /// 0 or 1, of HTTP/1.x.
     pub minor: u8,
-    /// How the body's end is known.
+    /// How the end of the body is known.
     pub body: Body,
     /// Whether the client means to send another request on the same connection.
     pub keep_alive: bool,
-    /// Whether the client waits for a word before it sends the body.
+    /// Whether the client waits for an interim reply before it sends the body.
     pub expects_continue: bool,
     /// The value of If-Match.
     pub if_match: Option<Cow<'a, [u8]>>,
@@ -49,7 +49,7 @@ pub struct Head<'a> {
 /// How the end of a request's body is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// Nothing is said of a body: there is none.
+    /// No header announces a body: there is none.
     Absent,
     /// It has this many bytes.
     Length(u64),
@@ -57,8 +57,8 @@ pub enum Body {
     Chunked,
 }
 
-/// Headers that ask for something else than the request's first line says. Who sends one would not notice if it was passed
-/// over.
+/// Headers that ask for something other than the request's first line. A client that sends one would not
+/// notice if it was ignored.
 const UNHONOURED: [&str; 8] = [
     "Content-Range",
     "If",
@@ -70,7 +70,7 @@ const UNHONOURED: [&str; 8] = [
     "X-Original-Method",
 ];
 
-/// Parses the head of a request at the start of `input`; `None` if it is not all there.
+/// Parses the head of a request at the start of `input`; `None` if it is incomplete.
 ///
 /// ```
 /// use niagara_kvstore::http::{Body, parse};
@@ -81,7 +81,7 @@ const UNHONOURED: [&str; 8] = [
 /// assert_eq!(parse(b"GET / HT"), Ok(None));
 /// ```
 pub fn parse(input: &[u8]) -> Result<Option<Head<'_>>, HeadError> {
-    // A first line that is none ends it, however long the rest.
+    // An invalid first line ends the request, however long the rest.
     request_line(input)?;
     match find_end(input, 0)? {
         Some(end) => parse_whole(&input[..end]).map(Some),
@@ -89,8 +89,8 @@ pub fn parse(input: &[u8]) -> Result<Option<Head<'_>>, HeadError> {
     }
 }
 
-/// Where the head ends: behind the first empty line. What lies before `searched` has been searched before, so that a
-/// head that comes byte by byte costs no more than another.
+/// Where the head ends: after the first empty line. What lies before `searched` has been searched already, so
+/// a head that arrives byte by byte costs no more than another.
 pub(super) fn find_end(input: &[u8], searched: usize) -> Result<Option<usize>, HeadError> {
     // The empty line may have begun just before.
     let from = searched.saturating_sub(2);
@@ -105,9 +105,9 @@ pub(super) fn find_end(input: &[u8], searched: usize) -> Result<Option<usize>, H
     if end.is_none() && input.len() >= MAX_HEAD_BYTES { Err(HeadError::TooLong) } else { Ok(end) }
 }
 
-/// Parses a head whose end was found.
+/// Parses a head whose end is known.
 pub(super) fn parse_whole(input: &[u8]) -> Result<Head<'_>, HeadError> {
-    let line = request_line(input)?.ok_or(HeadError::Malformed("an empty line is in its place"))?;
+    let line = request_line(input)?.ok_or(HeadError::Malformed("it begins with an empty line"))?;
     let lines = &input[line.length..];
     if memchr_iter(b'\n', lines).any(|at| at == 0 || lines[at - 1] != b'\r') {
         return Err(BARE_LINE_FEED);
@@ -115,7 +115,7 @@ pub(super) fn parse_whole(input: &[u8]) -> Result<Head<'_>, HeadError> {
     let mut headers = [EMPTY_HEADER; MAX_HEADERS];
     let (length, headers) = match httparse::parse_headers(lines, &mut headers) {
         Ok(Status::Complete(parsed)) => parsed,
-        Ok(Status::Partial) => return Err(HeadError::Malformed("an empty line is in its place")),
+        Ok(Status::Partial) => return Err(HeadError::Malformed("it begins with an empty line")),
         Err(httparse::Error::TooManyHeaders) => return Err(HeadError::TooManyHeaders),
         Err(error) => return Err(HeadError::Malformed(describe(error))),
     };
@@ -151,14 +151,14 @@ impl<'a> Reading<'a> {
         Reading { head, hosts: 0, codings: None, closes: false }
     }
 
-    /// Takes what one header line says.
+    /// Reads one header line.
     fn take(&mut self, header: &Header<'a>) -> Result<(), HeadError> {
         let is = |name: &str| header.name.eq_ignore_ascii_case(name);
         let (head, value) = (&mut self.head, header.value);
         if is("host") {
             self.hosts += 1;
             if !is_host(value) {
-                return Err(HeadError::Malformed("Host is no host with or without a port"));
+                return Err(HeadError::Malformed("Host is not a host with or without a port"));
             }
         } else if is("content-length") {
             self.set_body(Body::Length(content_length(value)?))?;
@@ -173,7 +173,7 @@ impl<'a> Reading<'a> {
             if elements(value).any(|expectation| !expectation.eq_ignore_ascii_case(b"100-continue")) {
                 return Err(HeadError::UnknownExpectation);
             }
-            // A client of HTTP/1.0 would take the word for the reply.
+            // An HTTP/1.0 client would take the interim reply for the reply.
             head.expects_continue |= head.minor == 1 && elements(value).next().is_some();
         } else if is("if-match") {
             join(&mut head.if_match, value);
@@ -191,7 +191,7 @@ impl<'a> Reading<'a> {
         Ok(())
     }
 
-    /// Concludes from all lines together.
+    /// Draws conclusions from all lines together.
     fn finish(mut self) -> Result<Head<'a>, HeadError> {
         if self.hosts > 1 || (self.hosts == 0 && self.head.minor == 1) {
             return Err(HeadError::Malformed("HTTP/1.1 needs exactly one Host"));
@@ -204,7 +204,7 @@ impl<'a> Reading<'a> {
         Ok(self.head)
     }
 
-    /// Whether the body comes in chunks and in nothing else.
+    /// Whether `chunked` is the only coding.
     fn check_codings(&self, codings: &[u8]) -> Result<(), HeadError> {
         if self.head.minor == 0 {
             return Err(HeadError::Malformed("HTTP/1.0 has no Transfer-Encoding"));
@@ -219,8 +219,8 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Two servers in a row that take different lines for the body's length can be made to see different requests: so
-    /// there must be one such line.
+    /// Two servers in a row that use different lines for the body's length can be made to see different
+    /// requests. So there must be exactly one such line.
     fn set_body(&mut self, body: Body) -> Result<(), HeadError> {
         if self.head.body != Body::Absent {
             return Err(HeadError::Malformed("the length of the body is given twice"));
@@ -235,7 +235,7 @@ fn content_length(value: &[u8]) -> Result<u64, HeadError> {
         .ok()
         .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))
         .and_then(|digits| digits.parse().ok())
-        .ok_or(HeadError::Malformed("Content-Length is no number"))
+        .ok_or(HeadError::Malformed("Content-Length is not a number"))
 }
 
 fn describe(error: httparse::Error) -> &'static str {

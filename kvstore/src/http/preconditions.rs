@@ -1,7 +1,7 @@
 //! If-Match and If-None-Match (RFC 9110, section 13).
 //!
-//! If-Modified-Since and If-Unmodified-Since are passed over, as sections 13.1.3 and 13.1.4 demand of a server whose
-//! resources have no modification dates.
+//! If-Modified-Since and If-Unmodified-Since are ignored, as sections 13.1.3 and 13.1.4 require for resources
+//! without modification dates.
 
 use super::fault::Fault;
 use super::parse::Head;
@@ -15,13 +15,13 @@ pub(super) struct Preconditions {
     if_none_match: Option<Tags>,
 }
 
-/// What conditions make of a request that would have succeeded without them.
+/// What conditions do to a request that would have succeeded without them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Proceed,
     /// If-Match does not hold.
     Failed,
-    /// If-None-Match does not hold: of a read, the client has what there is.
+    /// If-None-Match does not hold. For a read this means that the client's copy is current.
     Unchanged,
 }
 
@@ -36,7 +36,7 @@ impl Preconditions {
         })
     }
 
-    /// Looks at the conditions in the order of section 13.2.2.
+    /// Evaluates the conditions in the order of section 13.2.2.
     pub(super) fn evaluate(&self, current: Current) -> Verdict {
         if self.if_match.as_ref().is_some_and(|tags| !tags.name(current)) {
             Verdict::Failed
@@ -47,7 +47,7 @@ impl Preconditions {
         }
     }
 
-    /// The same for a write, which is decided when it is executed.
+    /// The same for a write, which is decided at its execution.
     pub(super) fn condition(self) -> Condition {
         let if_match = self.if_match.map(|tags| match tags {
             Tags::Any => Condition::IfPresent,
@@ -67,8 +67,8 @@ impl Preconditions {
 
 fn malformed_tags() -> Fault {
     Fault::bad_request(
-        "If-Match or If-None-Match is no list of at most 64 entity tags",
-        "send * or tags in quotes, as they came in ETag",
+        "If-Match or If-None-Match is not a list of at most 64 entity tags",
+        "send *, or tags in quotes as you got them in ETag",
     )
 }
 
@@ -82,8 +82,7 @@ mod tests {
         Tag { life: Life::new(7).unwrap(), version: Version { position, further: 0 } }
     }
 
-    /// Every pair of conditions, on every state: what a read is told, and what a write at execution decides, follow from
-    /// the same rules.
+    /// Every pair of conditions on every state: reads, and writes at their execution, follow the same rules.
     #[test]
     fn reads_and_writes_judge_alike() {
         let choices = [

@@ -12,7 +12,7 @@ use super::respond::Framing;
 use super::target::{Target, has_whole_escapes, target};
 use crate::command::{Condition, MAX_KEY_BYTES, MAX_VALUE_BYTES};
 
-/// A request that has been understood, apart from its body.
+/// A valid request, apart from its body.
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) what: What,
@@ -40,7 +40,7 @@ pub(super) enum What {
         page: Page,
         preconditions: Preconditions,
     },
-    /// A snapshot is to be made.
+    /// A snapshot was requested.
     Snapshot {
         preconditions: Preconditions,
     },
@@ -62,17 +62,18 @@ const KEY_METHODS: &str = "GET, HEAD, PUT, DELETE, OPTIONS";
 const PAGE_METHODS: &str = "GET, HEAD, OPTIONS";
 const SNAPSHOT_METHODS: &str = "POST, OPTIONS";
 
-/// Methods that are known, whatever resource has them; of others a client learns that none has them.
+/// Methods that some resource could have. For any other method the client learns that no resource has it.
 const KNOWN_METHODS: [&str; 9] =
     ["GET", "HEAD", "PUT", "DELETE", "POST", "OPTIONS", "PATCH", "TRACE", "CONNECT"];
 
 impl Request {
-    /// A request that cannot be served. What follows it in the stream may be its body, so the connection ends with it.
+    /// A request that cannot be served. What follows it in the stream may be its body, so the connection ends
+    /// with it.
     pub(super) fn fail(fault: Fault, framing: Framing) -> Request {
         Request { what: What::Fail(fault), framing: Framing { keep_alive: false, ..framing } }
     }
 
-    /// The connection's only request, which is for a page about the server, or refused.
+    /// The connection's only request, which is for a page about the server, or is refused.
     pub(super) fn for_a_page(self) -> Request {
         let framing = Framing { keep_alive: false, ..self.framing };
         match self.what {
@@ -95,8 +96,8 @@ impl Request {
 }
 
 impl What {
-    /// Whether the reply may have a tag that is fresh, so that the state needs a life to give it. A server is ready when that is
-    /// so: then reads write nothing.
+    /// Whether the reply may have a fresh tag, so that the state needs a life. A server that is ready has a
+    /// life, so reads write nothing from then on.
     pub(super) fn needs_life(&self) -> bool {
         match self {
             What::Put { .. } => true,
@@ -117,7 +118,7 @@ fn understand(head: &Head<'_>) -> Result<What, Fault> {
         Ok(Target::Server) => return Ok(What::Options(SERVER_METHODS)),
         Ok(Target::Tunnel) => return Err(Fault::unknown_method()),
         Err(bad) => {
-            return Err(Fault::bad_request(bad.0, "ask for a path such as /kv/{key}, percent-encoded"));
+            return Err(Fault::bad_request(bad.0, "send a path such as /kv/{key}, percent-encoded"));
         }
     };
     if let Some(key) = path.strip_prefix("/kv/") {
@@ -140,7 +141,7 @@ fn understand(head: &Head<'_>) -> Result<What, Fault> {
         }
         _ => {
             let hint = "there are /kv/{key}, /status, /healthz, /readyz, /metrics and /snapshot";
-            return Err(Fault::new(404, "not_found", "there is no such resource", hint));
+            return Err(Fault::new(404, "not_found", "the resource does not exist", hint));
         }
     };
     match head.method {
@@ -156,8 +157,8 @@ fn understand_key(head: &Head<'_>, key: Vec<u8>, query: Option<&str>) -> Result<
         return Err(Fault::method_not_allowed(KEY_METHODS));
     }
     if let (false, Some(query)) = (is_read, query) {
-        let message = format!("a {} has no parameters, but {query:?} was sent", head.method);
-        return Err(Fault::bad_request(message, "a question mark in a key is written %3F"));
+        let message = format!("a {} takes no parameters, but {query:?} was sent", head.method);
+        return Err(Fault::bad_request(message, "write a question mark in a key as %3F"));
     }
     let preconditions = Preconditions::of(head)?;
     Ok(match head.method {
@@ -179,7 +180,7 @@ fn decode_key(encoded: &str) -> Result<Vec<u8>, Fault> {
     if key.len() <= MAX_KEY_BYTES {
         return Ok(key);
     }
-    let message = format!("a key has up to {MAX_KEY_BYTES} bytes, and this one {}", key.len());
+    let message = format!("the key is longer than {MAX_KEY_BYTES} bytes: it has {}", key.len());
     Err(Fault::bad_request(message, "put the data into the value, which may be longer"))
 }
 
@@ -206,7 +207,7 @@ fn bad_parameter(parameter: &str) -> Fault {
     Fault::bad_request(message, "use ?read=strong, ?read=weak or ?read=at-least:{position}")
 }
 
-/// Whether the request may come with such a body: only a PUT has one, and its end must be known.
+/// Whether the request may have this body: only a PUT has one, and its end must be known.
 fn check_body(what: &What, body: Body) -> Result<(), Fault> {
     match (what, body) {
         (What::Put { .. }, Body::Length(length)) if length > MAX_VALUE_BYTES as u64 => {
@@ -214,7 +215,7 @@ fn check_body(what: &What, body: Body) -> Result<(), Fault> {
         }
         (What::Put { .. }, Body::Absent) => {
             let hint = "send Content-Length, 0 for an empty value";
-            Err(Fault::new(411, "length_required", "a PUT needs to say how long its body is", hint))
+            Err(Fault::new(411, "length_required", "a PUT must give the length of its body", hint))
         }
         (What::Put { .. }, _) | (_, Body::Absent | Body::Length(0)) => Ok(()),
         _ => Err(Fault::bad_request("only a PUT has a body", "leave it out")),

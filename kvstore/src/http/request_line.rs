@@ -5,21 +5,21 @@ use memchr::memchr;
 use super::head_error::HeadError;
 use super::list::is_token;
 
-/// What a request's first line says.
+/// The parts of a request's first line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RequestLine<'a> {
     pub(super) method: &'a str,
     pub(super) target: &'a str,
-    /// 0 or 1, of HTTP/1.x: a later minor version is understood as 1.1.
+    /// 0 or 1, of HTTP/1.x. A later minor version counts as 1.1.
     pub(super) minor: u8,
-    /// Length of the line with its end.
+    /// Length of the line, including its end.
     pub(super) length: usize,
 }
 
-/// What a greeting of TLS begins with: a handshake record of one of its versions.
+/// How a TLS greeting begins: a handshake record of one of its versions.
 const TLS: [u8; 2] = [0x16, 0x03];
 
-/// Reads the first line of a request; `None` if its end is not there yet.
+/// Reads the first line of a request; `None` if its end has not arrived.
 pub(super) fn request_line(input: &[u8]) -> Result<Option<RequestLine<'_>>, HeadError> {
     if input.starts_with(&TLS) {
         return Err(HeadError::Tls);
@@ -39,7 +39,7 @@ pub(super) fn request_line(input: &[u8]) -> Result<Option<RequestLine<'_>>, Head
     Ok(Some(RequestLine {
         method: method.ok_or(HeadError::Malformed("the method"))?,
         target: target
-            .ok_or(HeadError::Malformed("the target; what is not printable ASCII is percent-encoded"))?,
+            .ok_or(HeadError::Malformed("the target; percent-encode what is not printable ASCII"))?,
         minor: minor_version(version)?,
         length: end + 1,
     }))

@@ -9,17 +9,17 @@ use super::date::DATE_BYTES;
 use crate::protocol::Output;
 use crate::{Description, Tag};
 
-/// What of a request decides how its reply is framed.
+/// What of a request decides the framing of its reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Framing {
     /// 0 or 1, of HTTP/1.x.
     pub(super) minor: u8,
     pub(super) keep_alive: bool,
-    /// The request was a HEAD: the reply ends with its head.
+    /// The request was a HEAD, so the reply ends with its head.
     pub(super) head_only: bool,
 }
 
-/// The head of one reply while it is printed: [`begin`](ResponseHead::begin), headers, one of the ends.
+/// The head of one reply while it is printed: [`begin`](ResponseHead::begin), headers, then one of the ends.
 pub(super) struct ResponseHead<'o> {
     output: &'o mut Output,
     head_only: bool,
@@ -49,7 +49,7 @@ impl<'o> ResponseHead<'o> {
     }
 
     pub(super) fn header(self, name: &str, value: impl Display) -> Self {
-        write!(self.output.text(), "{name}: {value}\r\n").expect("a buffer takes all");
+        write!(self.output.text(), "{name}: {value}\r\n").expect("writing to a buffer never fails");
         self
     }
 
@@ -62,7 +62,7 @@ impl<'o> ResponseHead<'o> {
         self
     }
 
-    /// The tag of a key, as far as the state can give one.
+    /// The tag of a key, if the state can give one.
     pub(super) fn tag(self, tag: Option<Tag>) -> Self {
         match tag {
             Some(tag) => self.header("ETag", format_args!("\"{tag}\"")),
@@ -70,7 +70,7 @@ impl<'o> ResponseHead<'o> {
         }
     }
 
-    /// Caches ask this server before they use the reply again.
+    /// Caches must ask this server before they use the reply again.
     pub(super) fn no_cache(self) -> Self {
         self.raw(b"Cache-Control: no-cache\r\n")
     }
@@ -84,7 +84,7 @@ impl<'o> ResponseHead<'o> {
         self.raw(name).raw(b": ").raw(value).raw(b"\r\n")
     }
 
-    /// Ends a reply that has no body and must not say so (304).
+    /// Ends a reply that has no body and must not announce one (304).
     pub(super) fn end(self) {
         self.output.text().extend_from_slice(b"\r\n");
     }
@@ -102,8 +102,8 @@ impl<'o> ResponseHead<'o> {
         }
     }
 
-    /// Ends with a value of the store; a large one is not copied. Whoever could write a value must not reach what others see:
-    /// browsers take it for what it is said to be, and run nothing in it.
+    /// Ends with a value of the store. A large one is not copied. A value may come from anybody who can
+    /// write, so browsers must take it for its declared type, and run nothing in it.
     pub(super) fn end_with_value(self, value: &Bytes, description: Description<'_>) {
         let Description { content_type, content_encoding } = description;
         let this = if content_type.is_empty() {

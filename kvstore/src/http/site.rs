@@ -7,15 +7,15 @@ use niagara_engine::ServerId;
 use super::date::Clock;
 use crate::Life;
 
-/// What all connections of a thread share.
+/// Shared by all connections of a thread.
 #[derive(Debug)]
 pub(crate) struct Site {
     pub(crate) clock: Clock,
-    /// Where this server's front ends listen.
+    /// The addresses of this server's front ends.
     pub(crate) http: SocketAddr,
     pub(crate) redis: SocketAddr,
-    /// What this server names the life of a state that has no name yet.
+    /// The name that this server gives to the life of a state without one.
     pub(crate) life: Life,
-    /// Where the cluster's members answer HTTP, as far as it is known.
+    /// The HTTP addresses of the cluster's members, as far as they are known.
     pub(crate) members: Vec<(ServerId, String)>,
 }

@@ -7,13 +7,13 @@ use crate::command::MAX_CONDITION_VERSIONS;
 /// What a condition names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Tags {
-    /// `*`: whatever there is.
+    /// `*`: any representation.
     Any,
-    /// These tags. Such as no server gives out are left out, since they name nothing.
+    /// These tags. Tags that no server issues are left out, since they match nothing.
     Listed(Vec<Tag>),
 }
 
-/// What a resource has when conditions are looked at.
+/// What a resource has when its conditions are evaluated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Current {
     /// No representation.
@@ -24,17 +24,17 @@ pub(super) enum Current {
     Tagged(Tag),
 }
 
-/// How tags that are marked as weak, `W/"5"`, compare.
+/// How tags marked as weak, `W/"5"`, compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Comparison {
-    /// They equal nothing: for If-Match.
+    /// They match nothing: for If-Match.
     Strong,
-    /// The mark is passed over: for If-None-Match.
+    /// The mark is ignored: for If-None-Match.
     Weak,
 }
 
 impl Tags {
-    /// Whether they name what there is.
+    /// Whether they match what the resource has.
     pub(super) fn name(&self, current: Current) -> bool {
         match (self, current) {
             (_, Current::Absent) | (Tags::Listed(_), Current::Untagged) => false,
@@ -43,7 +43,7 @@ impl Tags {
         }
     }
 
-    /// Reads a list; `None` if it is malformed or longer than a condition may be. Elements may be empty.
+    /// Parses a list; `None` if it is malformed or longer than a condition may be. Elements may be empty.
     pub(super) fn parse(text: &[u8], comparison: Comparison) -> Option<Tags> {
         let mut rest = trim(text);
         if rest == b"*" {
@@ -132,7 +132,7 @@ mod tests {
         }
     }
 
-    /// A version alone says nothing of the state that it was given out by.
+    /// A version alone does not identify the state that issued it.
     #[test]
     fn a_version_without_its_life_names_nothing() {
         assert_eq!(tags(r#""5", "5.1", "-5""#, Comparison::Weak), Some(vec![]));

@@ -1,4 +1,5 @@
-//! Which resource a request is for (RFC 9112, section 3.2), and the authorities that name a server (RFC 3986, section 3.2).
+//! The resource that a request is for (RFC 9112, section 3.2), and the authorities that name a server (RFC
+//! 3986, section 3.2).
 
 use std::net::Ipv6Addr;
 
@@ -9,17 +10,17 @@ pub(super) enum Target<'a> {
     Resource { path: &'a str, query: Option<&'a str> },
     /// The server as a whole: `*`.
     Server,
-    /// Another server, to which a tunnel is to lead.
+    /// Another server, for a tunnel.
     Tunnel,
 }
 
-/// Why a target is none.
+/// Why a target is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BadTarget(pub(super) &'static str);
 
-const NO_FORM: BadTarget = BadTarget("the target of the request is no path");
+const NO_FORM: BadTarget = BadTarget("the target of the request is not a path");
 
-/// Reads a target in the forms that its method may have.
+/// Parses a target in the forms that its method allows.
 pub(super) fn target<'a>(method: &str, text: &'a str) -> Result<Target<'a>, BadTarget> {
     if method == "CONNECT" {
         let named = text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && !port.is_empty());
@@ -27,7 +28,7 @@ pub(super) fn target<'a>(method: &str, text: &'a str) -> Result<Target<'a>, BadT
         return if valid {
             Ok(Target::Tunnel)
         } else {
-            Err(BadTarget("the target of a CONNECT is no authority"))
+            Err(BadTarget("the target of a CONNECT is not an authority"))
         };
     }
     if text == "*" {
@@ -60,7 +61,7 @@ fn resource(text: &str) -> Result<Target<'_>, BadTarget> {
     Ok(Target::Resource { path, query: resource_query(query)? })
 }
 
-/// The query behind a question mark, if there is one.
+/// The query after a question mark, if there is one.
 fn resource_query(text: &str) -> Result<Option<&str>, BadTarget> {
     match text.strip_prefix('?') {
         None => Ok(None),
@@ -78,7 +79,7 @@ fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte)
 }
 
-/// Whether a text is a host with or without a port, as `Host` has it; it may be empty, but names no user.
+/// Whether a text is a host with or without a port, as in `Host`. It may be empty, but has no user.
 pub(super) fn is_host(text: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(text) else { return false };
     let (host, port) = match text.find(']').map(|end| text.split_at(end + 1)) {

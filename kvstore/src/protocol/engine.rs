@@ -1,4 +1,4 @@
-//! What the front ends need of the engine: the batch interface of one thread.
+//! What the front ends need from the engine: the batch interface of one thread.
 
 use bytes::Bytes;
 use niagara_engine::{Completion, Consistency, GlobalPosition, LaneId, Port, Refused, StateMachine, Status};
@@ -13,7 +13,7 @@ pub(crate) trait Engine {
     fn choose_lane(&self) -> Self::Lane;
     fn propose(&mut self, lane: Self::Lane, token: u64, command: &[u8]) -> Result<(), Refused>;
     fn propose_shared(&mut self, lane: Self::Lane, token: u64, command: Bytes) -> Result<(), Refused>;
-    /// `true`: fresh enough already, read now. `false`: a completion will say when.
+    /// `true`: fresh enough, read now. `false`: a completion will follow.
     fn read(&mut self, token: u64, consistency: Consistency) -> bool;
     fn flush(&mut self);
     fn collect(&mut self, out: &mut Vec<Completion<Reply>>);
@@ -22,10 +22,10 @@ pub(crate) trait Engine {
     fn reader(&self) -> &KvReader;
     fn applied(&self) -> GlobalPosition;
     fn status(&self) -> Status;
-    /// Asks for a snapshot; the status says how it stands.
+    /// Requests a snapshot. The status shows its progress.
     fn snapshot(&self);
     fn has_quorum(&self) -> bool;
-    /// Whether this server has parted from the others.
+    /// Whether this server has diverged from others.
     fn is_diverged(&self) -> bool {
         false
     }

@@ -1,5 +1,5 @@
-//! Clients of another protocol, by the first bytes that they send: what they are waiting for never comes, so they are told at
-//! once.
+//! Recognises clients of another protocol by the first bytes they send. They would wait forever, so they are
+//! told at once.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,25 +25,25 @@ pub enum Foreign {
     Http,
     /// The Redis protocol, where HTTP is spoken.
     #[error(
-        "this port speaks HTTP/1.1, and that is no request of it: connect Redis clients to the server's Redis port"
+        "this port speaks HTTP/1.1, and this is not an HTTP request: connect Redis clients to the server's Redis port"
     )]
     Redis,
 }
 
-/// What servers say to each other first, behind the head of a frame.
+/// What servers send each other first, after the head of a frame.
 const SERVERS_MAGIC: (usize, &[u8]) = (8, b"NIAGARA\0");
 
-/// The methods of HTTP, none of which is a Redis command with these arguments.
+/// HTTP methods. None of them is a Redis command with these arguments.
 const METHODS: [&[u8]; 10] =
     [b"GET", b"HEAD", b"PUT", b"POST", b"DELETE", b"OPTIONS", b"PATCH", b"TRACE", b"CONNECT", b"PRI"];
 
 impl Foreign {
-    /// What begins a request on neither port.
+    /// Recognises what begins a request on neither port.
     pub(crate) fn anywhere(bytes: &[u8]) -> Option<Foreign> {
         let (offset, magic) = SERVERS_MAGIC;
         match bytes {
             [0x16, 0x03, ..] => Some(Foreign::Tls),
-            // A line that ends before could be a request, and must be one whether or not the rest has come.
+            // A shorter line could be a request, and is treated as one whether or not the rest has arrived.
             _ if bytes.get(offset..).is_some_and(|rest| rest.starts_with(magic))
                 && memchr(b'\n', &bytes[..offset]).is_none() =>
             {
@@ -53,8 +53,8 @@ impl Foreign {
         }
     }
 
-    /// Whether these words, of a line or of an array, are one of those lines of HTTP that browsers send anywhere on behalf of
-    /// any page, or a line of them is the first one of a request.
+    /// Whether these words of a line or an array are one of the HTTP lines that browsers send anywhere on
+    /// behalf of any page, or contain the first line of a request.
     pub(crate) fn is_http<'w>(mut words: impl Iterator<Item = &'w [u8]>, is_line: bool) -> bool {
         let Some(first) = words.next() else { return false };
         let by_browser = first.eq_ignore_ascii_case(b"POST") || first.eq_ignore_ascii_case(b"HOST:");
@@ -63,14 +63,15 @@ impl Foreign {
         by_browser || is_line && is_request()
     }
 
-    /// What begins a request on no HTTP port: the count of a Redis command's words, or a line of them.
+    /// Recognises what begins a request on no HTTP port: the count of a Redis command's words, or a line of
+    /// them.
     pub(crate) fn to_http(bytes: &[u8]) -> Option<Foreign> {
         let line = &bytes[..memchr(b'\n', bytes)?];
         memmem::find(line, b" HTTP/").is_none().then_some(Foreign::Redis)
     }
 
-    /// Logs that somebody has come to the wrong port: once in a while for each port and protocol, since such clients tend to
-    /// come again and again.
+    /// Logs that a client has come to the wrong port: once in a while for each port and protocol, since such
+    /// clients tend to come back.
     pub(crate) fn report(self, wire: Wire, peer: Option<SocketAddr>) {
         static PACES: [[Pace; 4]; 2] = [const { [const { Pace::new() }; 4] }; 2];
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
@@ -100,10 +101,10 @@ impl Pace {
         Pace { next: AtomicU64::new(0), unsaid: AtomicU64::new(0) }
     }
 
-    /// Whether a line may be logged `now`, and how many were not since the last one.
+    /// Whether a line may be logged `now`, and how many were suppressed since the last one.
     fn says(&self, now: u64) -> Option<u64> {
         let next = self.next.load(Ordering::Relaxed);
-        // A clock that was set back does not silence it for longer than a pause.
+        // A clock that was set back silences it for no longer than a pause.
         let is_due = now >= next || next > now + PAUSE_SECONDS;
         let after = now + PAUSE_SECONDS;
         if is_due && self.next.compare_exchange(next, after, Ordering::Relaxed, Ordering::Relaxed).is_ok() {

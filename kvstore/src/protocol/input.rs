@@ -1,19 +1,19 @@
 //! Bytes received from one client and not yet consumed.
 
-/// A connection's leftover bytes get a buffer of at least this size.
+/// The smallest buffer for a connection's leftover bytes.
 const SMALLEST_BUFFER_BYTES: usize = 1 << 10;
 
 /// Room that is worth a read of its own.
 const ROOM_BYTES: usize = 64 << 10;
 
-/// A buffer that is this many times larger than needed is given back for a fitting one.
+/// A buffer that is this many times larger than needed is replaced by a fitting one.
 const SHRINKING: usize = 4;
 
-/// A window of one client's byte stream. Parsers look at [`bytes`](Input::bytes) and consume from the front; nothing is
-/// copied meanwhile.
+/// A window of one client's byte stream. Parsers look at [`bytes`](Input::bytes) and consume from the front,
+/// without copying.
 ///
-/// While a thread serves a connection whose window is empty, it [lends](Input::lend) it the thread's own large buffer,
-/// so that a connection without half a request in hand owns no buffer at all.
+/// While a thread serves a connection whose window is empty, it [lends](Input::lend) it the thread's own
+/// large buffer. So a connection that has not received half a request owns no buffer at all.
 #[derive(Debug, Default)]
 pub(crate) struct Input {
     /// Initialized throughout; the window is `start..end`.
@@ -38,13 +38,13 @@ impl Input {
         self.start == self.end
     }
 
-    /// Where in the stream the window's byte `at` stands.
+    /// The place of the window's byte `at` in the stream.
     pub(crate) fn position(&self, at: usize) -> u64 {
         self.offset + at as u64
     }
 
     pub(crate) fn consume(&mut self, bytes: usize) {
-        assert!(bytes <= self.len(), "only what has come can be consumed");
+        assert!(bytes <= self.len(), "only received bytes can be consumed");
         self.start += bytes;
         self.offset += bytes as u64;
         if self.is_empty() {
@@ -53,7 +53,8 @@ impl Input {
         }
     }
 
-    /// Room for more, behind the window. However far a client is read ahead, a byte is moved a bounded number of times.
+    /// Room for more, behind the window. However far a client is read ahead, a byte is moved a bounded number
+    /// of times.
     pub(crate) fn space(&mut self) -> &mut [u8] {
         if self.data.len() - self.end < ROOM_BYTES.min(self.data.len() / 2) || self.data.is_empty() {
             self.make_room();
@@ -61,7 +62,7 @@ impl Input {
         &mut self.data[self.end..]
     }
 
-    /// Moves the window to the front, in a buffer of twice its size at least. What is moved is no more than what was
+    /// Moves the window to the front of a buffer of at least twice its size. No more is moved than was
     /// consumed or received since the last time.
     fn make_room(&mut self) {
         let window = self.len();
@@ -79,14 +80,14 @@ impl Input {
         self.end = window;
     }
 
-    /// Takes the first `bytes` of [`space`](Input::space) into the window.
+    /// Adds the first `bytes` of [`space`](Input::space) to the window.
     pub(crate) fn filled(&mut self, bytes: usize) {
         assert!(bytes <= self.data.len() - self.end, "a read cannot fill more than the space it was given");
         self.end += bytes;
     }
 
-    /// Uses `buffer`, whose bytes are garbage, if this input has nothing in its own. Undone by
-    /// [`give_back`](Input::give_back).
+    /// Uses `buffer`, whose bytes are garbage, if this input's own buffer holds nothing.
+    /// [`give_back`](Input::give_back) undoes this.
     pub(crate) fn lend(&mut self, buffer: &mut Vec<u8>) -> bool {
         let lend = self.is_empty();
         if lend {
@@ -95,7 +96,7 @@ impl Input {
         lend
     }
 
-    /// Returns the lent buffer; what is left in the window moves to a buffer of its own, of fitting size.
+    /// Returns the lent buffer. What is left in the window moves to a fitting buffer of its own.
     pub(crate) fn give_back(&mut self, buffer: &mut Vec<u8>) {
         let mut own = Vec::new();
         if !self.is_empty() {
@@ -108,7 +109,7 @@ impl Input {
         *buffer = std::mem::replace(&mut self.data, own);
     }
 
-    /// Frees the buffer if nothing is in it.
+    /// Frees the buffer if it holds nothing.
     pub(crate) fn release(&mut self) {
         if self.is_empty() {
             self.data = Vec::new();

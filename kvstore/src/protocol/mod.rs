@@ -1,10 +1,11 @@
-//! What a protocol is to the front ends: it finds requests in a client's bytes, and writes replies. [`resp`](crate::resp) and
-//! [`http`](crate::http) are two, and neither knows of sockets, threads, or of the order of things.
+//! What a protocol is to the front ends: it finds requests in a client's bytes, and writes replies.
+//! [`resp`](crate::resp) and [`http`](crate::http) are the two, and neither knows about sockets, threads, or
+//! ordering.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `input.rs`, `output.rs` | bytes that have come, and bytes that are to go |
-//! | `engine.rs` | what is needed of the engine; a fake in tests |
+//! | `input.rs`, `output.rs` | received bytes, and bytes to send |
+//! | `engine.rs` | what is needed from the engine; a fake in tests |
 //! | `foreign.rs` | clients of other protocols, by their first bytes |
 
 mod engine;
@@ -56,13 +57,13 @@ pub(crate) enum Ask {
 pub(crate) enum Served {
     /// Answered it.
     Answered,
-    /// Said what is wrong with it.
+    /// Reported what is wrong with it.
     Malformed,
-    /// Asked the client to go on with it.
+    /// Asked the client to continue with it.
     Interim,
 }
 
-/// What became of a write.
+/// The outcome of a write.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// Executed at this position.
@@ -73,17 +74,17 @@ pub(crate) enum Outcome {
     Unknown,
 }
 
-/// The state at which a read is executed.
+/// The state on which a read is executed.
 pub(crate) struct View<'r> {
     pub(crate) reader: &'r KvReader,
-    /// At least this position is applied; `None`: no quorum has answered, so the read fails.
+    /// At least this position is applied. `None`: no quorum answered, so the read fails.
     pub(crate) applied: Option<u64>,
-    /// It fails since this server has parted from the others.
+    /// The read fails because this server has diverged from others.
     pub(crate) diverged: bool,
 }
 
-/// How one protocol reads requests and writes replies. All of it is plain parsing and printing: the order of things is
-/// the session's business.
+/// How one protocol reads requests and writes replies. All of it is parsing and printing; ordering is the
+/// session's business.
 pub(crate) trait Protocol {
     /// What must be remembered of a write to print its reply.
     type Shape;
@@ -91,17 +92,17 @@ pub(crate) trait Protocol {
     /// For the metrics.
     const WIRE: Wire;
 
-    /// Parses the next request, if it is all there. Until [`write`](Self::write), [`read`](Self::read) or
-    /// [`local`](Self::local) consumes it, the same request is found again.
+    /// Parses the next request, if it is complete. Until [`write`](Self::write), [`read`](Self::read) or
+    /// [`local`](Self::local) consumes it, this finds the same request again.
     fn next<E: Engine>(&mut self, input: &mut Input, engine: &E) -> Option<Ask>;
 
-    /// How many bytes of the input the request takes.
+    /// The request's length in the input, in bytes.
     fn length(&self) -> usize;
 
     /// Encodes the command of a write into `command`, which is empty, and consumes the request.
     fn write(&mut self, input: &mut Input, command: &mut Vec<u8>) -> Self::Shape;
 
-    /// Whether a write is what a client asked for, and not something that goes before it.
+    /// Whether a write is what a client asked for, and not something that precedes it.
     fn is_request(_shape: &Self::Shape) -> bool {
         true
     }
@@ -109,24 +110,24 @@ pub(crate) trait Protocol {
     /// Executes a read, prints its reply, and consumes the request.
     fn read(&mut self, input: &mut Input, view: &View<'_>, output: &mut Output);
 
-    /// Answers a request that is neither, and consumes it.
+    /// Answers a request that is neither a write nor a read, and consumes it.
     fn local<E: Engine>(&mut self, input: &mut Input, engine: &E, output: &mut Output) -> Served;
 
     /// Prints the reply of a write.
     fn answer(&mut self, shape: Self::Shape, outcome: Outcome, output: &mut Output);
 
-    /// Whether a reply has said that no further request will be read.
+    /// Whether a reply has announced that no further request will be read.
     fn is_over(&self) -> bool;
 
     /// Whether the input ends, as far as is known, within a request.
     fn is_amid_request(&self, input: &Input) -> bool;
 
-    /// Whose client this is, if it is another protocol's and has been told so: once.
+    /// The protocol of a client that belongs to another port and has been told so. Returned once.
     fn take_foreign(&mut self) -> Option<Foreign> {
         None
     }
 
-    /// Where the next bytes of the stream may be received at once, and how many of them, rather than into the input.
+    /// Where the next bytes of the stream may be received directly instead of into the input, and how many.
     fn sink(&mut self) -> Option<(&mut Vec<u8>, usize)> {
         None
     }

@@ -5,17 +5,18 @@ use std::io::IoSlice;
 
 use bytes::Bytes;
 
-/// From this size on a value is sent from where it lies; below, copying it is cheaper than one more buffer to gather.
+/// A value of at least this size is sent from where it lies. Below, copying is cheaper than one more buffer
+/// to gather.
 const SHARED_BYTES: usize = 4 << 10;
 
-/// The same for a reply that is long already: so that a request for a million values does not copy gigabytes.
+/// The same for a reply that is already long, so that a request for a million values does not copy gigabytes.
 const SHARED_BYTES_IN_LONG_REPLIES: usize = 256;
 const LONG_REPLY_BYTES: usize = 1 << 20;
 
 /// Encoded replies in order, gathered into one `writev`.
 #[derive(Debug, Default)]
 pub(crate) struct Output {
-    /// What is complete; of the first chunk, `sent` bytes are gone.
+    /// What is complete. Of the first chunk, `sent` bytes are already sent.
     chunks: VecDeque<Bytes>,
     sent: usize,
     chunk_bytes: usize,
@@ -28,7 +29,7 @@ impl Output {
         &mut self.tail
     }
 
-    /// Appends a value, large ones without a copy.
+    /// Appends a value. A large one is not copied.
     pub(crate) fn value(&mut self, value: &Bytes) {
         let long = self.len() >= LONG_REPLY_BYTES;
         if value.len() < if long { SHARED_BYTES_IN_LONG_REPLIES } else { SHARED_BYTES } {
@@ -48,7 +49,7 @@ impl Output {
         self.len() == 0
     }
 
-    /// Fills `slices` with what waits, from the front, and says how many there are.
+    /// Fills `slices` with what waits, from the front, and returns how many it has filled.
     pub(crate) fn gather<'a>(&'a mut self, slices: &mut [IoSlice<'a>]) -> usize {
         self.seal();
         let mut skip = self.sent;
@@ -61,7 +62,7 @@ impl Output {
         count
     }
 
-    /// Forgets the first `bytes`: they are sent. What is sent is freed.
+    /// Drops the first `bytes`, which are sent, and frees their memory.
     pub(crate) fn advance(&mut self, bytes: usize) {
         assert!(bytes <= self.chunk_bytes, "no more can be sent than was gathered");
         self.chunk_bytes -= bytes;
@@ -87,7 +88,7 @@ impl Output {
         self.chunks.push_back(chunk);
     }
 
-    /// Takes all that waits, as one piece: for whoever has no socket.
+    /// Takes everything that waits, as one piece: for callers without a socket.
     pub(crate) fn take(&mut self) -> Vec<u8> {
         self.seal();
         let bytes = self.chunks.iter().flatten().copied().skip(self.sent).collect();

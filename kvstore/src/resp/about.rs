@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 /// What a connection knows of its client.
 #[derive(Debug)]
 pub(crate) struct About {
-    /// Different for each connection of this process.
+    /// Unique among the connections of this process.
     pub(crate) id: u64,
     pub(crate) peer: Option<SocketAddr>,
     pub(super) name: Vec<u8>,

@@ -40,14 +40,14 @@ enum Next {
     Unknown,
     Planned(Plan),
     Broken(ProtocolError),
-    /// It is too large, and not passed over yet.
+    /// It is too large, and not skipped yet.
     Skipping(Skip),
     /// It was too large.
     Skipped(TooLarge),
 }
 
 impl About {
-    /// Takes a name, unless it could break a line of CLIENT LIST.
+    /// Sets the name, unless it could break a line of CLIENT LIST.
     pub(super) fn rename(&mut self, name: &[u8]) -> bool {
         let printable = name.iter().all(|byte| (b'!'..=b'~').contains(byte));
         if printable {
@@ -80,7 +80,7 @@ impl RespConnection {
         }
     }
 
-    /// Finds out what the next request asks for. `false`: it is not all there.
+    /// Determines what the next request asks for. `false`: it is incomplete.
     fn understand(&mut self, input: &mut Input) -> bool {
         loop {
             match &mut self.next {
@@ -100,7 +100,7 @@ impl RespConnection {
         }
     }
 
-    /// Plans the request that is all there.
+    /// Plans the complete request.
     fn plan(&mut self, input: &mut Input) {
         let arguments = self.parser.arguments(input.bytes());
         if arguments.len() == 0 {
@@ -113,7 +113,7 @@ impl RespConnection {
     }
 
     fn begin_to_skip(&mut self, input: &mut Input) {
-        let (parsed, skip) = self.parser.take_skip().expect("what is too large can be passed over");
+        let (parsed, skip) = self.parser.take_skip().expect("a request that is too large can be skipped");
         input.consume(parsed);
         self.parser.reset();
         self.next = Next::Skipping(skip);
@@ -128,13 +128,13 @@ impl RespConnection {
     fn take_plan(&mut self) -> Plan {
         match std::mem::replace(&mut self.next, Next::Unknown) {
             Next::Planned(plan) => plan,
-            other => panic!("a request is served when it is known, not {other:?}"),
+            other => panic!("a request is served once it is known, not {other:?}"),
         }
     }
 }
 
 impl Protocol for RespConnection {
-    /// `None`: it is not replied to.
+    /// `None`: it has no reply.
     type Shape = Option<Print>;
 
     const WIRE: Wire = Wire::Redis;
@@ -172,13 +172,13 @@ impl Protocol for RespConnection {
             look(read, self.parser.arguments(input.bytes()), view, &mut replies);
         } else if view.diverged {
             replies.error(
-                "DIVERGED this server and others have executed different things: ask another server, or send READONLY to read \
-                 this one as it is",
+                "DIVERGED this server has diverged from others: ask another server, or send READONLY to read its \
+                 current state",
             );
         } else {
             replies.error(
-                "NOQUORUM no quorum has confirmed in time that this server's state is fresh: retry, or send READONLY \
-                 to read it as it is",
+                "NOQUORUM no quorum has confirmed in time that this server is up to date: retry, or send READONLY \
+                 to read its current state",
             );
         }
         self.consume(input);
@@ -271,7 +271,7 @@ impl Protocol for RespConnection {
 }
 
 const UNKNOWN_OUTCOME: &str =
-    "the command may have been executed, or may be yet; look at the key before you send it again";
+    "the command may have been executed, or may be executed later; check the key before you retry";
 
 fn refusal(refused: Refused) -> String {
     let word = match refused {
@@ -285,7 +285,7 @@ fn refusal(refused: Refused) -> String {
     format!("{word} {refused}")
 }
 
-/// Writes the command of a request, and says how to print its reply.
+/// Encodes the command of a request, and returns how to print its reply.
 fn encode(write: &Write, arguments: Arguments<'_>, command: &mut Vec<u8>) -> Print {
     match write {
         Write::Set { condition, print } => {

@@ -1,14 +1,14 @@
-//! Commands that have commands below them: which there are.
+//! Commands with subcommands, and their help.
 
 use super::parse::Arguments;
 use super::words::{is, shown};
 
 const ANY: usize = usize::MAX;
 
-/// A subcommand's name, and the least and the greatest number of arguments behind it.
+/// A subcommand's name, and its least and greatest number of arguments.
 type Known = (&'static str, usize, usize);
 
-/// Those of a command, one line of help for each.
+/// A command's subcommands, with one line of help for each.
 type Container = &'static [(Known, &'static str)];
 
 const CLIENT: Container = &[
@@ -16,18 +16,18 @@ const CLIENT: Container = &[
     (("ID", 0, 0), "the id of this connection"),
     (("INFO", 0, 0), "about this connection"),
     (("LIST", 0, 0), "about this connection; others are not shown"),
-    (("NO-EVICT", 1, 1), "(ON|OFF): no connection is ever evicted"),
-    (("NO-TOUCH", 1, 1), "(ON|OFF): no read changes what is kept of a key"),
+    (("NO-EVICT", 1, 1), "(ON|OFF): accepted; connections are never evicted"),
+    (("NO-TOUCH", 1, 1), "(ON|OFF): accepted; reads never change what is kept of a key"),
     (("REPLY", 1, 1), "(ON|OFF|SKIP): whether replies are sent"),
-    (("SETINFO", 2, 2), "(LIB-NAME|LIB-VER) <text>: taken, and not shown"),
+    (("SETINFO", 2, 2), "(LIB-NAME|LIB-VER) <text>: accepted, not shown"),
     (("SETNAME", 1, 1), "<name>: names this connection"),
     (("HELP", 0, 0), "this help"),
 ];
 
 const COMMAND: Container = &[
-    (("COUNT", 0, 0), "how many commands there are"),
-    (("DOCS", 0, ANY), "[<command> ...]: none are kept here"),
-    (("INFO", 0, ANY), "[<command> ...]: none is kept here"),
+    (("COUNT", 0, 0), "the number of commands"),
+    (("DOCS", 0, ANY), "[<command> ...]: always empty"),
+    (("INFO", 0, ANY), "[<command> ...]: always empty"),
     (("LIST", 0, 0), "the names of all commands"),
     (("HELP", 0, 0), "this help"),
 ];
@@ -46,7 +46,7 @@ fn subcommands(container: &str) -> Container {
     }
 }
 
-/// What is wrong with the subcommand of a request, which has one.
+/// What is wrong with a request's subcommand.
 pub(super) fn check(container: &str, arguments: Arguments<'_>) -> Result<(), String> {
     let asked = arguments.get(1);
     let Some(((name, least, most), _)) =
@@ -65,7 +65,7 @@ pub(super) fn check(container: &str, arguments: Arguments<'_>) -> Result<(), Str
     Ok(())
 }
 
-/// The help about a command, line by line.
+/// The help of a command, line by line.
 pub(super) fn help(container: &'static str) -> impl Iterator<Item = String> {
     let head = format!("{container} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
     let lines = subcommands(container).iter().map(|((name, ..), text)| format!("{name} {text}"));

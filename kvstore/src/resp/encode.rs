@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::protocol::Output;
 
-/// Which replies a connection has asked for with HELLO.
+/// The protocol version that a connection requested with HELLO.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Version {
     #[default]
@@ -26,7 +26,7 @@ impl Replies<'_> {
         self.line(b'+', text);
     }
 
-    /// An error: its first word says which, the rest what to do. A line's end cannot be part of it.
+    /// An error: its first word is the code, the rest says what to do. It holds no line ends.
     pub(super) fn error(&mut self, text: &str) {
         let out = self.output.text();
         out.push(b'-');
@@ -50,7 +50,7 @@ impl Replies<'_> {
         out.extend_from_slice(b"\r\n");
     }
 
-    /// A value of the store; a large one is not copied.
+    /// A value of the store. A large one is not copied.
     pub(super) fn value(&mut self, value: &Bytes) {
         self.length(b'$', value.len());
         self.output.value(value);
@@ -77,7 +77,8 @@ impl Replies<'_> {
         self.length(b'*', elements);
     }
 
-    /// The head of a map; its keys and values follow by turns. The older version has arrays of both instead.
+    /// The head of a map; its keys and values follow alternately. In the older version it is an array of
+    /// both.
     pub(super) fn map(&mut self, pairs: usize) {
         match self.version {
             Version::Two => self.length(b'*', 2 * pairs),
@@ -85,14 +86,15 @@ impl Replies<'_> {
         }
     }
 
-    /// A text that is made of parts; in the newer version marked as text to show.
+    /// A text made of parts. The newer version marks it as text to show.
     pub(super) fn verbatim(&mut self, text: &impl Display) {
         let text = text.to_string();
         match self.version {
             Version::Two => self.bulk(text.as_bytes()),
             Version::Three => {
                 let out = self.output.text();
-                write!(out, "={}\r\ntxt:{text}\r\n", text.len() + 4).expect("a buffer takes all");
+                write!(out, "={}\r\ntxt:{text}\r\n", text.len() + 4)
+                    .expect("writing to a buffer never fails");
             }
         }
     }

@@ -1,7 +1,8 @@
-//! What a connection refuses because of a command that was refused before.
+//! Refuses commands whose meaning depends on a refused one.
 //!
-//! MULTI and SELECT change the meaning of what follows: after the first it is to be executed together or not at all, after
-//! the second in another database. Clients send on before they see that it was refused, so what follows is refused, too.
+//! MULTI and SELECT change the meaning of what follows: after MULTI it is executed together or not at all,
+//! after SELECT in another database. Clients send more before they see that the command was refused, so what
+//! follows is refused, too.
 
 use super::parse::Arguments;
 use super::plan::{self, Local, Plan};
@@ -24,7 +25,7 @@ const NO_DATABASE: &str =
     "ERR not executed, since SELECT was refused: the only database is 0, send SELECT 0 first";
 
 impl Gate {
-    /// Understands a request; `arguments` has one argument at least.
+    /// Interprets a request; `arguments` has at least one argument.
     pub(super) fn plan(&mut self, arguments: Arguments<'_>) -> Plan {
         let name = |word| is(arguments.get(0), word);
         let alone = arguments.len() == 1;

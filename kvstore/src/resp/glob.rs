@@ -1,13 +1,13 @@
-//! The patterns of SCAN: `*`, `?`, `[a-z]`, `[^a-z]` and `\` as in Redis.
+//! The patterns of SCAN: `*`, `?`, `[a-z]`, `[^a-z]` and `\`, as in Redis.
 
-/// The longest pattern, in bytes. A byte of a key costs as many steps as a pattern has times 64 bytes.
+/// The longest pattern, in bytes. Matching costs one step per byte of a key and 64 bytes of pattern.
 pub(super) const MAX_PATTERN_BYTES: usize = 1 << 10;
 
-/// A pattern, as an automaton: state n stands for its first n elements. All states that a text may lead to are followed
-/// together, 64 in a word, so that no pattern takes more steps for each byte of the text than it has words.
+/// A pattern as an automaton: state n stands for its first n elements. All possible states are followed
+/// together, 64 in a word, so no pattern takes more steps per byte of the text than it has words.
 #[derive(Debug)]
 pub(super) struct Glob {
-    /// For each byte, the states from which it leads on to the next, in as many words as `stays` has.
+    /// For each byte, the states from which it leads to the next one, in as many words as `stays` has.
     leads_on: Box<[u64]>,
     /// The states in which any byte may stay: those before a star.
     stays: Box<[u64]>,
@@ -16,12 +16,12 @@ pub(super) struct Glob {
 }
 
 impl Glob {
-    /// `None`: it is too long.
+    /// `None`: the pattern is too long.
     pub(super) fn new(pattern: &[u8]) -> Option<Glob> {
         if pattern.len() > MAX_PATTERN_BYTES {
             return None;
         }
-        // A state for each element, of a byte at least, and one for the beginning.
+        // A state for each element, of at least a byte, and one for the start.
         let words = pattern.len() / 64 + 1;
         let (leads_on, stays) = (vec![0; 256 * words].into(), vec![0; words].into());
         let mut glob = Glob { leads_on, stays, last: 0 };
@@ -80,7 +80,7 @@ impl Glob {
         is_set(states, self.last)
     }
 
-    /// Follows one byte; `false` if it leads nowhere.
+    /// Processes one byte; `false` if no state is left.
     fn step(&self, states: &mut [u64], byte: u8) -> bool {
         let (mut carry, mut any) = (0, 0);
         let leads_on = &self.leads_on[usize::from(byte) * states.len()..];
@@ -102,8 +102,8 @@ fn is_set(states: &[u64], state: usize) -> bool {
     states[state / 64] >> (state % 64) & 1 == 1
 }
 
-/// Whether the class behind an opening bracket holds the byte, and its width with the closing bracket. A class that is
-/// not closed ends with the pattern.
+/// Whether the class after an opening bracket holds the byte, and its width including the closing bracket. A
+/// class that is not closed ends with the pattern.
 fn in_class(class: &[u8], byte: u8) -> (bool, usize) {
     let negated = class.first() == Some(&b'^');
     let mut at = usize::from(negated);
@@ -173,7 +173,8 @@ mod tests {
         }
     }
 
-    /// Any pattern takes a step for each byte and word of states, also where trying again from each star would take 10^9.
+    /// Any pattern takes a step per byte and word of states, even where backtracking from each star would
+    /// take 10^9.
     #[test]
     #[cfg_attr(miri, ignore = "takes too long")]
     fn no_pattern_is_slow() {
@@ -187,7 +188,7 @@ mod tests {
         assert!(Glob::new(&[b'a'; MAX_PATTERN_BYTES + 1]).is_none());
     }
 
-    /// What a pattern means, as plainly as can be.
+    /// The meaning of a pattern, in the plainest way.
     fn plainly(pattern: &[u8], text: &[u8]) -> bool {
         match (pattern, text) {
             ([], _) => text.is_empty(),

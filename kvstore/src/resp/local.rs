@@ -1,4 +1,4 @@
-//! What a server answers by itself: about the connection, and about itself.
+//! What a server answers by itself: about the connection, and about the server.
 
 use std::fmt::Write as _;
 
@@ -14,10 +14,10 @@ use super::replying::Replying;
 use super::words::is;
 use crate::protocol::Engine;
 
-/// The version of Redis whose answers are given. Clients choose their behaviour by it.
+/// The Redis version that replies follow. Clients choose their behaviour by it.
 const REDIS_VERSION: &str = "7.0.0";
 
-/// `PING [text]`: in both versions of the protocol, since nobody subscribes here.
+/// `PING [text]`: the same in both versions of the protocol, since nobody subscribes here.
 pub(super) fn ping(arguments: Arguments<'_>, replies: &mut Replies<'_>) {
     match arguments.iter().nth(1) {
         Some(text) => replies.bulk(text),
@@ -74,7 +74,8 @@ pub(super) fn hello(arguments: Arguments<'_>, about: &mut About, replies: &mut R
     true
 }
 
-/// `COMMAND COUNT`, `COMMAND LIST`, and `COMMAND`, `COMMAND DOCS` and `COMMAND INFO`, which are empty: clients go on without.
+/// `COMMAND COUNT`, `COMMAND LIST`, and `COMMAND`, `COMMAND DOCS` and `COMMAND INFO`, which are empty:
+/// clients do without.
 pub(super) fn command(arguments: Arguments<'_>, replies: &mut Replies<'_>) {
     match arguments.iter().nth(1) {
         Some(what) if is(what, "COUNT") => replies.count(plan::names().len() as u64),
@@ -100,7 +101,7 @@ pub(super) fn help(container: &'static str, replies: &mut Replies<'_>) {
 
 const BAD_NAME: &str = "ERR Client names cannot contain spaces, newlines or special characters.";
 
-/// `CLIENT ID` and so on. Which replies are wanted from now on, if that is said, is noted in `replying`.
+/// `CLIENT ID` and so on. CLIENT REPLY is recorded in `replying`.
 pub(super) fn client(
     arguments: Arguments<'_>,
     about: &mut About,
@@ -139,13 +140,13 @@ pub(super) fn client(
     understood.is_ok()
 }
 
-/// Whether this is `CLIENT REPLY ON`, which is replied to in any case.
+/// Whether this is `CLIENT REPLY ON`, which always gets a reply.
 pub(super) fn asks_for_replies(arguments: Arguments<'_>) -> bool {
     let words = ["CLIENT", "REPLY", "ON"];
     arguments.len() == words.len() && arguments.iter().zip(words).all(|(argument, word)| is(argument, word))
 }
 
-/// `CLIENT REPLY ON|OFF|SKIP`: only the first is replied to itself.
+/// `CLIENT REPLY ON|OFF|SKIP`: only ON gets a reply itself.
 fn reply(which: &[u8], replying: &mut Replying, replies: &mut Replies<'_>) -> bool {
     let silent = *replying == Replying::Off;
     if is(which, "ON") {
@@ -188,10 +189,10 @@ pub(super) fn config_get(arguments: Arguments<'_>, engine: &impl Engine, replies
     }
 }
 
-/// `INFO`, with all that there is, whatever the section.
+/// `INFO`, with everything, whatever the section.
 pub(super) fn info(engine: &impl Engine, replies: &mut Replies<'_>) {
     let mut text = String::new();
-    describe(&engine.status(), engine.reader().len(), &mut text).expect("a string takes all");
+    describe(&engine.status(), engine.reader().len(), &mut text).expect("writing to a string never fails");
     replies.verbatim(&text);
 }
 

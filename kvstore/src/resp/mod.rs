@@ -1,9 +1,9 @@
 //! The Redis protocol, versions 2 and 3.
 //!
-//! `parse` cuts a byte stream into requests, `plan` says what a request asks for (and what is wrong with it), `encode`
-//! prints replies, `glob` matches the patterns of a scan, and `connection` puts them together for the session. `gate` knows
-//! what is refused because of what was refused before, `containers` the commands below commands, `replying` which replies
-//! are wanted, `skip` how to get behind a request that is too large.
+//! `parse` cuts a byte stream into requests, `plan` says what a request asks for (and what is wrong with it),
+//! `encode` prints replies, `glob` matches the patterns of a scan, and `connection` combines them for the
+//! session. `gate` refuses what follows a refused command, `containers` has the subcommands, `replying` knows
+//! which replies are wanted, and `skip` skips a request that is too large.
 
 mod about;
 mod connection;

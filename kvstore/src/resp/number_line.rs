@@ -6,8 +6,8 @@ use super::errors::ProtocolError;
 use super::limits::MAX_NUMBER_LINE_BYTES;
 use crate::decimal::decimal;
 
-/// The line at the start of `bytes`: a sign of its kind, a number, and the line's end. Returns the number, and the line's
-/// length.
+/// The line at the start of `bytes`: a sign of its kind, a number, and the line's end. Returns the number and
+/// the line's length.
 pub(super) fn number_line(
     bytes: &[u8],
     too_long: ProtocolError,

@@ -11,23 +11,23 @@ use super::skip::Skip;
 use crate::command::MAX_VALUE_BYTES;
 use crate::protocol::Foreign;
 
-/// So many arguments above [`MAX_ARGUMENTS`] are passed over, and the connection lives on. Nobody means more than that.
+/// Up to this many arguments above [`MAX_ARGUMENTS`] are skipped, and the connection stays open. No client
+/// means to send more.
 const MAX_COUNT: usize = 16 * MAX_ARGUMENTS;
 
 /// Longest line of words, as in Redis.
 const MAX_INLINE_BYTES: usize = 64 << 10;
 
-/// A request that is all there.
+/// A complete request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// The command's name and what follows it. None at all: the request is to be passed over, being an empty line or an
-    /// array of nothing.
+    /// The command's name and its arguments. Empty for an empty line or an empty array, which are skipped.
     pub arguments: Vec<Vec<u8>>,
-    /// How many bytes of the input it takes.
+    /// The request's length in the input, in bytes.
     pub length: usize,
 }
 
-/// Parses one request at the start of `input`; `None` if it is not all there.
+/// Parses one request at the start of `input`; `None` if it is incomplete.
 ///
 /// ```
 /// use niagara_kvstore::resp::parse;
@@ -45,23 +45,23 @@ pub fn parse(input: &[u8]) -> Result<Option<Request>, ProtocolError> {
     Ok(length.map(|length| Request { arguments: arguments(), length }))
 }
 
-/// The parser of one connection. It remembers how far it has come with a request that is not all there, so that a
-/// request costs the same however many pieces it comes in.
+/// The parser of one connection. It remembers how far it is with an incomplete request, so a request costs
+/// the same in any number of pieces.
 #[derive(Debug, Default)]
 pub(crate) struct Parser {
     /// Where the arguments lie: in the input, or in `words`.
     ranges: Vec<Range<u32>>,
-    /// Arguments that are still to come; `None` until their number is known.
+    /// Arguments still to come; `None` until their number is known.
     missing: Option<usize>,
-    /// What has been parsed of the input.
+    /// How much of the input has been parsed.
     at: usize,
-    /// What has been searched of the input for the end of a line.
+    /// How much of the input has been searched for the end of a line.
     searched: usize,
     /// The words of a line, without quotes and escapes.
     words: Vec<u8>,
     inline: bool,
     complete: bool,
-    /// The rest of a request that was found too large.
+    /// The rest of a request that is too large.
     skip: Option<Skip>,
 }
 
@@ -78,7 +78,7 @@ impl<'a> Arguments<'a> {
     }
 
     /// # Panics
-    /// When there is no such argument.
+    /// If there is no such argument.
     pub(crate) fn get(&self, index: usize) -> &'a [u8] {
         let range = &self.ranges[index];
         &self.bytes[range.start as usize..range.end as usize]
@@ -95,8 +95,8 @@ impl<'a> Arguments<'a> {
 }
 
 impl Parser {
-    /// Goes on with the request at the start of `input`, which must begin like the input of the call before. Returns the
-    /// request's length once it is all there, again and again until [`reset`](Parser::reset).
+    /// Continues with the request at the start of `input`, which must start like the input of the previous
+    /// call. Returns the request's length once it is complete, repeatedly until [`reset`](Parser::reset).
     pub(crate) fn parse(&mut self, input: &[u8]) -> Result<Option<usize>, ProtocolError> {
         while !self.complete {
             let progress = match (self.missing, input.get(self.at)) {
@@ -118,7 +118,7 @@ impl Parser {
 
     /// The length of the complete request.
     pub(crate) fn length(&self) -> usize {
-        assert!(self.complete, "a request has a length once it is all there");
+        assert!(self.complete, "a request has a length once it is complete");
         self.at
     }
 
@@ -127,12 +127,12 @@ impl Parser {
         self.inline
     }
 
-    /// After [`ProtocolError::TooLarge`]: how much of the input has been parsed, and how to get behind the rest.
+    /// After [`ProtocolError::TooLarge`]: how much of the input has been parsed, and how to skip the rest.
     pub(super) fn take_skip(&mut self) -> Option<(usize, Skip)> {
         self.skip.take().map(|skip| (self.at, skip))
     }
 
-    /// Begins with the next request.
+    /// Starts the next request.
     pub(crate) fn reset(&mut self) {
         let (mut ranges, mut words) = (std::mem::take(&mut self.ranges), std::mem::take(&mut self.words));
         ranges.clear();
@@ -148,7 +148,7 @@ impl Parser {
         else {
             return Ok(false);
         };
-        // No arguments, or less than none, mean nothing: Redis passes over them.
+        // Redis skips an array without arguments, or of negative length.
         let count = count.max(0) as usize;
         if count > MAX_COUNT {
             return Err(ProtocolError::InvalidCount);
@@ -179,11 +179,11 @@ impl Parser {
         if length > MAX_VALUE_BYTES as u64 || end + 2 > MAX_REQUEST_BYTES {
             let is_value = length > MAX_VALUE_BYTES as u64;
             let why = if is_value { TooLarge::Value(length) } else { TooLarge::Request };
-            let behind = self.missing.expect("arguments come behind their number") - 1;
+            let behind = self.missing.expect("arguments come after their number") - 1;
             return self.too_large(why, Some(length), behind);
         }
         let Some(line_end) = input.get(end..end + 2) else {
-            // The short line with the length is read again when more has come.
+            // The short line with the length is read again when more has arrived.
             self.at = line;
             return Ok(false);
         };
@@ -192,13 +192,13 @@ impl Parser {
         }
         self.ranges.push(start as u32..end as u32);
         self.at = end + 2;
-        let missing = self.missing.as_mut().expect("arguments come behind their number");
+        let missing = self.missing.as_mut().expect("arguments come after their number");
         *missing -= 1;
         self.complete = *missing == 0;
         Ok(true)
     }
 
-    /// Notes how to get behind the request.
+    /// Records how to skip the request.
     fn too_large(
         &mut self,
         why: TooLarge,
@@ -254,7 +254,8 @@ impl Parser {
         Ok(())
     }
 
-    /// Takes one word off the line and returns what follows. A quotation may begin within a word; it ends it.
+    /// Takes one word off the line and returns what follows. A quotation may start within a word; its end
+    /// ends the word.
     fn word<'l>(&mut self, line: &'l [u8]) -> Result<&'l [u8], ProtocolError> {
         let mut rest = line;
         loop {
@@ -294,12 +295,12 @@ impl Parser {
     }
 }
 
-/// Whether words may be apart by this byte: what C calls a space.
+/// Whether this byte separates words: what C calls a space.
 fn is_space(byte: u8) -> bool {
     ends_word(byte) || matches!(byte, 0x0b | 0x0c)
 }
 
-/// Whether a word that is not quoted ends at this byte. Vertical tabs and form feeds are part of it, as in Redis.
+/// Whether this byte ends an unquoted word. Vertical tabs and form feeds do not, as in Redis.
 fn ends_word(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }

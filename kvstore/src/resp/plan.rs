@@ -10,13 +10,13 @@ use crate::command::{Condition, MAX_KEY_BYTES};
 use crate::decimal::decimal;
 use crate::{Cursor, Description};
 
-/// A request that has been understood. Keys and values stay in the arguments, at places that the command's name implies.
+/// A valid request. Keys and values stay in the arguments, at places that the command's name implies.
 #[derive(Debug)]
 pub(super) enum Plan {
     Write(Write),
     Read(Read),
     Local(Local),
-    /// The request cannot be served; this is the error.
+    /// The request cannot be served, for this error.
     Refuse(Cow<'static, str>),
 }
 
@@ -32,7 +32,7 @@ pub(super) enum Write {
     Put,
     /// The keys are the arguments from 1 on.
     Delete,
-    /// Keys and values are the arguments from 1 on, by turns.
+    /// Keys and values are the arguments from 1 on, alternately.
     MSet {
         if_absent: bool,
     },
@@ -50,7 +50,7 @@ pub(crate) enum Print {
     Ok,
     /// 1, or 0 if the condition did not hold.
     Flag,
-    /// The value before, or null.
+    /// The previous value, or null.
     Old,
 }
 
@@ -68,7 +68,7 @@ pub(super) enum Read {
     /// The key is argument 1.
     Type,
     DbSize,
-    /// Of any type but strings there are no keys.
+    /// Only strings have keys.
     Scan {
         cursor: Cursor,
         count: usize,
@@ -88,25 +88,25 @@ pub(super) enum Local {
     Select,
     Command,
     Client,
-    /// About the subcommands of this command.
+    /// Help on the subcommands of this command.
     Help(&'static str),
     ConfigGet,
     Info,
     /// Whether reads may be weak from now on.
     ReadOnly(bool),
-    /// There is nothing to be done.
+    /// Nothing to do.
     Nothing,
-    /// The connection is to be as it was at its beginning.
+    /// Reset the connection to its initial state.
     Reset,
 }
 
-/// A page of a scan has ten keys unless the client says otherwise, as in Redis.
+/// The keys on a page of a scan unless the client asks for another number, as in Redis.
 const SCAN_KEYS: usize = 10;
 
 const NOT_AN_INTEGER: Plan = Plan::Refuse(Cow::Borrowed("ERR value is not an integer or out of range"));
 const SYNTAX: Plan = Plan::Refuse(Cow::Borrowed("ERR syntax error"));
 
-/// Understands a request; `arguments` has one argument at least.
+/// Interprets a request; `arguments` has at least one argument.
 pub(super) fn plan(arguments: Arguments<'_>) -> Plan {
     let Some(&(name, least, most, keys)) = COMMANDS.iter().find(|(name, ..)| is(arguments.get(0), name))
     else {
@@ -117,7 +117,7 @@ pub(super) fn plan(arguments: Arguments<'_>) -> Plan {
         return wrong_number(name);
     }
     if !keys_fit(keys, arguments) {
-        return Plan::Refuse(format!("ERR a key has at most {MAX_KEY_BYTES} bytes (64 KiB)").into());
+        return Plan::Refuse(format!("ERR the key is longer than {MAX_KEY_BYTES} bytes (64 KiB)").into());
     }
     understand(name, arguments)
 }
@@ -128,11 +128,11 @@ enum Keys {
     None,
     First,
     All,
-    /// By turns with values.
+    /// Alternately with values.
     EverySecond,
 }
 
-/// A command's name, the least and the greatest number of arguments behind it, and which of them are keys.
+/// A command's name, its least and greatest number of arguments, and which of them are keys.
 type Known = (&'static str, usize, usize, Keys);
 
 const ANY: usize = usize::MAX;
@@ -184,8 +184,8 @@ pub(super) fn names() -> impl ExactSizeIterator<Item = &'static str> {
     COMMANDS.iter().map(|(name, ..)| *name)
 }
 
-/// Commands of Redis that are not there, whose clients are to learn what they do without: the least and the greatest number
-/// of arguments, and the error. (MULTI changes what follows: see `gate`.)
+/// Redis commands that do not exist here, with an error that says what to do instead: the least and the
+/// greatest number of arguments, and the error. (MULTI changes what follows: see `gate`.)
 const MISSING: [(&str, usize, usize, &str); 4] = [
     ("EXEC", 0, 0, "ERR EXEC without MULTI"),
     ("DISCARD", 0, 0, "ERR DISCARD without MULTI"),
@@ -208,16 +208,18 @@ fn keys_fit(keys: Keys, arguments: Arguments<'_>) -> bool {
     }
 }
 
-/// A set with what HTTP says of the value, for loading what was exported.
+/// A set with HTTP headers, to load what was exported.
 fn put(arguments: Arguments<'_>) -> Plan {
     if described(arguments).is_valid() {
         Plan::Write(Write::Put)
     } else {
-        Plan::Refuse("ERR a content type has at most 256 bytes, an encoding 64, all of them printable".into())
+        Plan::Refuse(
+            "ERR a content type has at most 256 bytes and an encoding 64, all of them printable".into(),
+        )
     }
 }
 
-/// What a put says of its value.
+/// The HTTP headers of a put.
 pub(super) fn described(arguments: Arguments<'_>) -> Description<'_> {
     Description { content_type: arguments.get(3), content_encoding: arguments.get(4) }
 }
@@ -273,7 +275,7 @@ fn understand_local(name: &'static str, arguments: Arguments<'_>) -> Plan {
         "COMMAND" if arguments.len() == 1 => Local::Command,
         "CONFIG" if ["SET", "REWRITE", "RESETSTAT"].iter().any(|name| is(arguments.get(1), name)) => {
             return Plan::Refuse(
-                "ERR only CONFIG GET is there; the configuration is in the server's file".into(),
+                "ERR only CONFIG GET is supported; the configuration is in the server's file".into(),
             );
         }
         "COMMAND" | "CLIENT" | "CONFIG" => match containers::check(name, arguments) {
@@ -309,7 +311,7 @@ fn set_with_options(arguments: Arguments<'_>) -> Plan {
         } else if let Some(name) =
             ["EX", "PX", "EXAT", "PXAT", "KEEPTTL"].into_iter().find(|name| is(option, name))
         {
-            let text = format!("ERR {name} is not supported: keys do not expire here; delete them with DEL");
+            let text = format!("ERR {name} is not supported: keys do not expire; delete them with DEL");
             return Plan::Refuse(text.into());
         } else {
             return SYNTAX;
@@ -320,7 +322,7 @@ fn set_with_options(arguments: Arguments<'_>) -> Plan {
 
 fn scan(arguments: Arguments<'_>) -> Plan {
     let Some(cursor) = cursor(arguments.get(1)) else {
-        return Plan::Refuse("ERR invalid cursor: no server has given it; begin at 0 again".into());
+        return Plan::Refuse("ERR invalid cursor: no server issued it; restart at 0".into());
     };
     let (mut count, mut pattern, mut strings) = (SCAN_KEYS, None, true);
     for at in (2..arguments.len()).step_by(2) {
@@ -331,7 +333,9 @@ fn scan(arguments: Arguments<'_>) -> Plan {
         if is(option, "MATCH") {
             pattern = Glob::new(value);
             if pattern.is_none() {
-                return Plan::Refuse(format!("ERR a pattern has at most {MAX_PATTERN_BYTES} bytes").into());
+                return Plan::Refuse(
+                    format!("ERR the pattern is longer than {MAX_PATTERN_BYTES} bytes").into(),
+                );
             }
         } else if is(option, "TYPE") {
             strings = is(value, "string");
@@ -359,7 +363,7 @@ fn wrong_number(name: &str) -> Plan {
     Plan::Refuse(format!("ERR wrong number of arguments for '{name}' command").into())
 }
 
-/// The error of a command that is not there.
+/// The error of a command that does not exist.
 fn missing(arguments: Arguments<'_>) -> Plan {
     let Some((name, least, most, error)) = MISSING.iter().find(|(name, ..)| is(arguments.get(0), name))
     else {
@@ -369,7 +373,7 @@ fn missing(arguments: Arguments<'_>) -> Plan {
     if given < *least || given > *most { wrong_number(name) } else { Plan::Refuse((*error).into()) }
 }
 
-/// Redis shows the name and the first arguments, all of them within 128 bytes.
+/// Redis shows the name and the first arguments, within 128 bytes.
 fn unknown(arguments: Arguments<'_>) -> Plan {
     let name = shown(arguments.get(0), 128);
     let mut text = format!("ERR unknown command '{name}', with args beginning with: ");

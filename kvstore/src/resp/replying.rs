@@ -6,12 +6,12 @@ pub(super) enum Replying {
     #[default]
     On,
     Off,
-    /// All but that to the next request.
+    /// All but the reply to the next request.
     Skip,
 }
 
 impl Replying {
-    /// Whether the next request is not replied to.
+    /// Whether the next request gets no reply.
     pub(super) fn is_silent_once(&mut self) -> bool {
         let silent = *self != Replying::On;
         if *self == Replying::Skip {

@@ -1,4 +1,4 @@
-//! Passes over a request that is too large to be taken, so that the connection can go on behind it.
+//! Skips a request that is too large, so that the connection can continue after it.
 
 use super::errors::{ProtocolError, TooLarge};
 use super::limits::MAX_BULK_BYTES;
@@ -9,7 +9,7 @@ use crate::protocol::Input;
 #[derive(Debug)]
 pub(super) struct Skip {
     pub(super) why: TooLarge,
-    /// Arguments that are still to come, behind the one that is being passed over.
+    /// Arguments still to come, after the one being skipped.
     arguments: u64,
     /// What is still to come of an argument.
     bytes: u64,
@@ -18,12 +18,12 @@ pub(super) struct Skip {
 }
 
 impl Skip {
-    /// Begins with an argument of `bytes` bytes, or with none.
+    /// Starts with an argument of `bytes` bytes, or with none.
     pub(super) fn new(why: TooLarge, bytes: Option<u64>, arguments: u64) -> Skip {
         Skip { why, arguments, bytes: bytes.unwrap_or(0), line_end: bytes.is_some() }
     }
 
-    /// Passes over what has come; `false` if that is not all.
+    /// Skips what has arrived; `false` if more is to come.
     pub(super) fn advance(&mut self, input: &mut Input) -> Result<bool, ProtocolError> {
         loop {
             let passed = self.bytes.min(input.len() as u64);
@@ -49,7 +49,7 @@ impl Skip {
         }
     }
 
-    /// Reads the length of the next argument; `false` if it is not all there.
+    /// Reads the length of the next argument; `false` if it is incomplete.
     fn begin(&mut self, input: &mut Input) -> Result<bool, ProtocolError> {
         let bytes = input.bytes();
         match bytes.first() {

@@ -1,4 +1,4 @@
-//! What each command does to the map, and what it answers.
+//! What each command does to the map, and what it replies.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -18,15 +18,15 @@ use crate::decimal::decimal;
 use crate::reply::{CommandError, Reply};
 use crate::{Description, Version};
 
-/// From this size on a value stays in the buffer that it came in; below, it is copied, since a small value would keep
-/// tens of KiB of other commands alive.
+/// A value of at least this size stays in the buffer that it arrived in. A smaller one is copied, since
+/// otherwise it would keep tens of KiB of other commands alive.
 pub(super) const SHARED_VALUE_BYTES: usize = 4 << 10;
 
-/// Hands out a part of the command's bytes without a copy.
+/// Returns a part of the command's bytes without a copy.
 pub(super) type Share<'s> = &'s dyn Fn(&[u8]) -> Bytes;
 
 impl Kv {
-    /// Executes one command at the present position.
+    /// Executes one command at the current position.
     pub(super) fn execute_one(&mut self, bytes: &[u8], share: Share<'_>) -> Reply {
         let command = match command::decode(bytes) {
             Ok(command) => command,
@@ -75,7 +75,7 @@ impl Kv {
         let new = planted::is(Bug::SwapShowsNew).then(|| value.clone());
         let old = present.replace(value, described, version, digest);
         let old = new.unwrap_or(old);
-        // The value before may be megabytes to free: not while readers wait.
+        // The previous value may be megabytes to free: not while readers wait.
         drop(shard);
         Reply::Stored { version, created: false, old: want_old.then_some(old) }
     }
@@ -204,7 +204,7 @@ impl Kv {
     }
 }
 
-/// Gives a key a value that is not described, in any case, and says its version and whether it is new.
+/// Sets a value without a description, unconditionally. Returns its version and whether the key is new.
 fn put(
     versions: &mut Versions,
     digest: &mut StateDigest,
@@ -228,12 +228,12 @@ fn put(
     }
 }
 
-/// The value as the map keeps it.
+/// The value as the map stores it.
 pub(super) fn kept(value: &[u8], share: Share<'_>) -> Bytes {
     if value.len() >= SHARED_VALUE_BYTES { share(value) } else { Bytes::copy_from_slice(value) }
 }
 
-/// Adds to a value: in place if nobody else holds it and its buffer has room.
+/// Appends to a value: in place if nobody else holds it and its buffer has room.
 fn joined(value: Bytes, more: &[u8]) -> Bytes {
     match value.try_into_mut() {
         Ok(mut value) => {

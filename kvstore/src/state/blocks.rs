@@ -1,6 +1,6 @@
-//! Digests of bytes, block by block: a value that grows is not read again.
+//! Digests of bytes, block by block, so that a growing value is not read again.
 
-/// Bytes that are taken together.
+/// Bytes that are digested together.
 const BLOCK: usize = 32;
 
 /// Odd numbers without a pattern: the first digits of pi's fraction, in hexadecimal.
@@ -15,7 +15,7 @@ pub(super) const KEYS: [u64; 8] = [
     0x3f84_d5b5_b547_0917,
 ];
 
-/// The digest of a value's whole blocks, which goes on where the value does.
+/// The digest of a value's whole blocks, which can be continued when the value grows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Blocks(u64);
 
@@ -25,7 +25,7 @@ impl Blocks {
         Blocks::default().and(value)
     }
 
-    /// Of a value that began with `before` bytes, of which these are the blocks, and is now this one.
+    /// Of a value whose first `before` bytes had these blocks, and that has grown since.
     pub(super) fn grown(self, before: usize, value: &[u8]) -> Blocks {
         self.and(&value[before / BLOCK * BLOCK..])
     }
@@ -54,7 +54,7 @@ fn of_block(block: &[u8; BLOCK]) -> u64 {
         ^ product(word(16) ^ KEYS[2], word(24) ^ KEYS[3]).rotate_left(29)
 }
 
-/// Both halves of a product, one over the other: each bit of the factors moves about half of them.
+/// Both halves of a product, XORed: each bit of the factors changes about half of them.
 pub(super) fn product(one: u64, other: u64) -> u64 {
     let wide = u128::from(one) * u128::from(other);
     wide as u64 ^ (wide >> 64) as u64

@@ -6,10 +6,10 @@
 //!          key | value | content type | content encoding
 //! ```
 //!
-//! The life is little-endian, other numbers are varints: LEB128 of at most 64 bits. Every chunk can be read by itself, and
-//! nothing follows from the order of chunks or of entries. Equal entries have equal bytes.
+//! The life is little-endian; other numbers are varints: LEB128 of at most 64 bits. Every chunk can be read
+//! by itself, and the order of chunks and entries means nothing. Equal entries have equal bytes.
 //!
-//! Format 1, which is still read, knows no life and no content types:
+//! Format 1, which can still be read, has no life and no content types:
 //!
 //! ```text
 //! chunk    format u8 = 1 | entry ..
@@ -22,10 +22,10 @@ use super::entry::Entry;
 use crate::command::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
 use crate::{Description, Life, Version};
 
-/// What a chunk begins with. Another layout gets another number, so that a snapshot is never misread.
+/// The first byte of a chunk. Another layout gets another number, so that a snapshot is never misread.
 const FORMAT: u8 = 2;
 
-/// The layout before, without lives and descriptions.
+/// The previous layout, without lives and descriptions.
 const BARE_FORMAT: u8 = 1;
 
 const LIFE_BYTES: usize = 8;
@@ -33,7 +33,7 @@ const LIFE_BYTES: usize = 8;
 const CUT_SHORT: MalformedState = MalformedState("a chunk ends within an entry");
 const TOO_LARGE: MalformedState = MalformedState("a number has more than 64 bits");
 
-/// A key of a snapshot with its value; both are parts of the chunk.
+/// A key of a snapshot with its value. Both are parts of the chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SnapshotEntry<'c> {
     /// The key.
@@ -42,7 +42,7 @@ pub struct SnapshotEntry<'c> {
     pub value: &'c [u8],
     /// The change that the value comes from.
     pub version: Version,
-    /// What the value is, in HTTP's words.
+    /// The value's HTTP headers.
     pub description: Description<'c>,
 }
 
@@ -53,7 +53,7 @@ impl<'c> SnapshotEntry<'c> {
     }
 }
 
-/// The entries of one chunk of a snapshot, in no order that means anything. Nothing follows an error.
+/// The entries of one chunk of a snapshot, in no particular order. An error is the last item.
 ///
 /// ```
 /// use niagara_engine::{Frozen, GlobalPosition, StateMachine};
@@ -88,7 +88,7 @@ pub fn snapshot_entries(chunk: &[u8]) -> impl Iterator<Item = Result<SnapshotEnt
     })
 }
 
-/// The life of the state that a chunk is of, if it had a name.
+/// The life of the chunk's state, if it had a name.
 pub(super) fn life_of(chunk: &[u8]) -> Result<Option<Life>, MalformedState> {
     take_head(chunk).map(|head| head.life)
 }
@@ -113,7 +113,7 @@ pub(super) fn write_entry(chunk: &mut Vec<u8>, entry: &SnapshotEntry<'_>) {
     }
 }
 
-/// What a chunk begins with, and its entries.
+/// The start of a chunk, and its entries.
 struct Head<'c> {
     format: u8,
     life: Option<Life>,
@@ -136,10 +136,10 @@ fn take_entry<'c>(rest: &mut &'c [u8], described: bool) -> Result<SnapshotEntry<
     let key_length = take_number(rest)?;
     let value_length = take_number(rest)?;
     if key_length > MAX_KEY_BYTES as u64 {
-        return Err(MalformedState("a key has at most 65536 bytes"));
+        return Err(MalformedState("a key is longer than 65536 bytes"));
     }
     if value_length > MAX_VALUE_BYTES as u64 {
-        return Err(MalformedState("a value has more than 16 MiB"));
+        return Err(MalformedState("a value is longer than 16 MiB"));
     }
     let position = take_number(rest)?;
     let further = u32::try_from(take_number(rest)?)
@@ -234,7 +234,7 @@ mod tests {
             let description = Description { content_type: b"a/b", content_encoding: b"gzip" };
             write_entry(&mut chunk, &SnapshotEntry { key: b"key", value: &value, version, description });
             chunk.truncate(chunk.len().saturating_sub(cut));
-            // With nothing but what it begins with, it is a chunk without entries.
+            // A chunk with only its start has no entries.
             prop_assert!(chunk.len() == begun || snapshot_entries(&chunk).any(|entry| entry.is_err()));
         }
     }

@@ -1,10 +1,10 @@
-//! Descriptions as the map keeps them: shared, since most values are described alike.
+//! Descriptions as the map stores them: shared, since most values have the same one.
 
 use std::sync::Arc;
 
 use crate::Description;
 
-/// A value's description in the map. One that says nothing takes no memory.
+/// A value's description in the map. An empty one takes no memory.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Described(Option<Arc<Texts>>);
 
@@ -23,7 +23,7 @@ impl Described {
     }
 }
 
-/// Makes descriptions, and shares the latest one with what follows and is described alike.
+/// Makes descriptions, and shares the latest one with following values that have the same.
 #[derive(Debug, Default)]
 pub(super) struct Describer {
     latest: Described,

@@ -1,11 +1,12 @@
-//! A digest of the whole state that is kept up to date with each change (`equal_states`).
+//! A digest of the whole state, updated with each change (`equal_states`).
 //!
-//! It is the sum of a digest of each entry, so the order in which entries came, and that in which they are visited, do not
-//! matter; what changes is taken out and put in again. It must be the same on all servers, of all versions that may run beside
-//! each other: it depends on no seed, no table and no length of a machine word.
+//! It is the sum of a digest of each entry, so the order in which entries were added or are visited does not
+//! matter: a changed entry is subtracted and added again. It must be the same on all servers, of all versions
+//! that may run side by side. So it depends on no seed, no table and no word size.
 //!
-//! An entry's digest covers its key, its value, its description and its version; the state's, its life, too. That of a value is kept with the entry as far as its whole
-//! blocks go, so that neither a value that goes nor one that grows is read again.
+//! An entry's digest covers its key, value, description and version; the state's digest also covers its life.
+//! The digest of a value's whole blocks is kept with the entry, so neither a removed value nor a growing one
+//! is read again.
 
 use super::blocks::{Blocks, KEYS, product};
 use super::entry::Entry;
@@ -16,18 +17,18 @@ use crate::{Description, Life, Version};
 pub(super) struct StateDigest(u128);
 
 impl StateDigest {
-    /// As a number, of a state of which this is the life.
+    /// As a number, for a state with this life.
     pub(super) fn of_life(self, life: Option<Life>) -> u128 {
         let named = |life: u64| u128::from(life) << 64 | u128::from(product(life ^ KEYS[0], KEYS[1]));
         self.0.wrapping_add(life.map_or(0, |life| named(life.get())))
     }
 
-    /// An entry is there.
+    /// Adds an entry.
     pub(super) fn add(&mut self, entry: &Entry) {
         self.0 = self.0.wrapping_add(of_entry(entry));
     }
 
-    /// An entry is gone.
+    /// Removes an entry.
     pub(super) fn remove(&mut self, entry: &Entry) {
         self.0 = self.0.wrapping_sub(of_entry(entry));
     }

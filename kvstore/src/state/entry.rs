@@ -31,7 +31,7 @@ impl Entry {
         Entry { place, key: key.into(), value, version, described, blocks }
     }
 
-    /// About what the entry takes in memory. A description counts in full, although it may be shared.
+    /// Approximate memory of the entry, in bytes. A description counts in full, although it may be shared.
     pub(super) fn bytes(&self) -> usize {
         size_of::<Entry>() + self.key.len() + self.value.len() + self.described.get().len()
     }

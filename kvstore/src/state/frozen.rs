@@ -1,4 +1,4 @@
-//! The walk over a view of the map, which writes it out in chunks.
+//! The walk over a view of the map, which writes it in chunks.
 
 use std::sync::Arc;
 
@@ -14,25 +14,27 @@ use super::tables::Tables;
 use super::view::View;
 use crate::Life;
 
-/// A view of a [`Kv`](super::Kv) at one position, to be written out while the state goes on changing.
+/// A view of a [`Kv`](super::Kv) at one position, to be written while the state keeps changing.
 ///
-/// It costs nothing to make, and keeps in memory only what is changed before it has been written. Dropping it before its
-/// end frees that.
+/// Creating it is free, and it keeps in memory only what changes before it is written. Dropping it early
+/// frees that.
 #[derive(Debug)]
 pub struct KvFrozen {
     map: Arc<Map>,
     view: Arc<View>,
-    /// Where the walk goes on; `None` when it is through with all shards.
+    /// Where the walk continues; `None` once all shards are done.
     at: Option<Place>,
-    /// Entries of the view that are no longer in its way, and are still to be written.
+    /// Entries of the view that have left the map, and are still to be written.
     ready: Vec<Entry>,
-    /// The life of the state at that position; every chunk says it, so a state that has a life has a chunk, too.
+    /// The life of the state at that position. Every chunk has it, so a state with a life has at least one
+    /// chunk.
     life: Option<Life>,
     life_told: bool,
 }
 
 impl KvFrozen {
-    /// The entries of the map that were last changed at `position` or before; no command at `position` may follow.
+    /// The entries of the map that were last changed at `position` or before. No command at `position` may
+    /// follow.
     pub(super) fn new(map: Arc<Map>, position: u64) -> KvFrozen {
         let view = Arc::new(View::new(position));
         map.freeze(&view);
@@ -41,7 +43,7 @@ impl KvFrozen {
         KvFrozen { map, view, at: Some(Place::start_of(0)), ready: Vec::new(), life, life_told }
     }
 
-    /// Walks on, over one table at most, and takes what was saved meanwhile; `false` if there is nothing left.
+    /// Walks on, over at most one table, and takes what was saved meanwhile; `false` if nothing is left.
     fn walk(&mut self, chunk: &mut Vec<u8>, room: usize) -> bool {
         let walked = self.at;
         if let Some(at) = walked {
@@ -51,19 +53,20 @@ impl KvFrozen {
         walked.is_some() || !self.ready.is_empty()
     }
 
-    /// Walks on from `at` and returns where to go on in the same shard.
+    /// Walks on from `at` and returns where to continue in the same shard.
     fn walk_from(&mut self, at: Place, chunk: &mut Vec<u8>, room: usize) -> Option<Place> {
         let KvFrozen { map, view, ready, .. } = self;
         let number = at.shard();
-        // Readers go on beside this lock, and it can become one for writing without a writer slipping in between.
+        // Readers run beside this lock, and it can be upgraded for writing without a writer slipping in
+        // between.
         let shard = map.read_upgradably(number);
         if shard.is_frozen() {
             let next = copy_out(view, shard.tables(), at, chunk, room, ready);
             match next {
                 Some(next) => {
                     view.advance(next);
-                    // The walk comes back to this lock before a writer that waits for it has woken up. Without its turn, the
-                    // writer would wait for the whole shard.
+                    // The walk would take this lock again before a waiting writer has woken up. Without a
+                    // turn of its own, the writer would wait for the whole shard.
                     RwLockUpgradableReadGuard::unlock_fair(shard);
                 }
                 None => RwLockUpgradableReadGuard::upgrade(shard).unfreeze(),
@@ -75,7 +78,7 @@ impl KvFrozen {
         let next = copy_out(view, &taken[&number], at, chunk, room, ready);
         if next.is_none() {
             let walked = taken.remove(&number);
-            // Freeing it takes a while, in which the map may be emptied again.
+            // Freeing it takes a while, during which the map may be emptied again.
             drop(taken);
             drop(walked);
         }
@@ -83,8 +86,8 @@ impl KvFrozen {
     }
 }
 
-/// Copies what the view holds of the table at `at` to the chunk, about `room` bytes at most; large values are left to be
-/// copied when nobody waits for the shard. Returns where to go on in the same shard.
+/// Copies what the view holds of the table at `at` to the chunk, about `room` bytes at most. Large values are
+/// left to be copied when nobody waits for the shard. Returns where to continue in the same shard.
 fn copy_out(
     view: &View,
     tables: &Tables,
@@ -104,7 +107,7 @@ fn copy_out(
             large.push(entry.clone());
         }
         room = room.saturating_sub(entry.key.len() + entry.value.len());
-        // Keys of equal place are walked together, since the place alone says what has been walked.
+        // Keys of equal place are walked together, since only the place records what has been walked.
         if room == 0
             && let Some(next) = entries.peek()
             && next.place > entry.place
@@ -121,7 +124,7 @@ impl Frozen for KvFrozen {
         chunk::begin(chunk, self.life);
         let begun = chunk.len();
         while chunk.len() < start + CHUNK_BYTES {
-            // A restored value of this size shares the chunk's memory, so it should have the chunk to itself.
+            // A restored value of this size shares the chunk's memory, so it should have its own chunk.
             let fits = |entry: &mut Entry| entry.value.len() < CHUNK_BYTES || chunk.len() == begun;
             if let Some(entry) = self.ready.pop_if(fits) {
                 chunk::write_entry(chunk, &SnapshotEntry::of(&entry));

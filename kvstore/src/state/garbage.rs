@@ -1,4 +1,4 @@
-//! Frees what takes long to free, where nobody waits for it.
+//! Frees what takes long to free, on a thread that nobody waits for.
 
 use std::io;
 use std::sync::mpsc::{self, Sender};
@@ -6,12 +6,13 @@ use std::thread;
 
 use super::tables::Tables;
 
-/// See the [module](self). Without a thread, as in tests, it frees at once.
+/// See the [module](self). Without a thread, as in tests, it frees immediately.
 #[derive(Debug, Default)]
 pub(super) struct Garbage(Option<Sender<Vec<Tables>>>);
 
 impl Garbage {
-    /// Starts the thread, which ends with this. It is there from the beginning: later the system might have none to give.
+    /// Starts the thread, which ends when this is dropped. It exists from the start, since the system might
+    /// refuse a thread later.
     pub(super) fn start() -> io::Result<Garbage> {
         let (sender, contents) = mpsc::channel();
         thread::Builder::new().name("garbage".into()).spawn(move || contents.into_iter().for_each(drop))?;
@@ -20,7 +21,7 @@ impl Garbage {
 
     pub(super) fn free(&self, contents: Vec<Tables>) {
         match &self.0 {
-            Some(sender) => sender.send(contents).expect("the thread ends when there is no sender any more"),
+            Some(sender) => sender.send(contents).expect("the thread ends once there is no sender"),
             None => drop(contents),
         }
     }

@@ -12,23 +12,23 @@ use super::tables::Tables;
 use super::view::View;
 use crate::Life;
 
-/// The contents of all shards when there are none.
+/// The contents of all shards of an empty map.
 pub(super) fn no_contents() -> Vec<Tables> {
     (0..1 << SHARD_BITS).map(|_| Tables::default()).collect()
 }
 
-/// All shards. Whoever locks several takes them in ascending order, so that no two can wait for each other.
+/// All shards. A thread that locks several takes them in ascending order, so that no two wait for each other.
 #[derive(Debug)]
 pub(super) struct Map {
-    /// Keys come from strangers, so the hash has a key that they do not know: nobody can choose keys that fall into one
-    /// table. Every server of a cluster has the same one, now and after a restart, since cursors of scans are places. The
-    /// hash itself must stay what it is, too.
+    /// Keys come from strangers, so the hash has a key that they do not know: nobody can choose keys that
+    /// fall into one table. All servers of a cluster have the same hash key, also after a restart, since scan
+    /// cursors are places. For the same reason the hash function must never change.
     hasher: SipHasher13,
     shards: Box<[RwLock<Shard>]>,
-    /// The number of keys, changed while all shards of a command are locked: so it is that of one moment.
+    /// The number of keys, changed while all shards of a command are locked, so that it is consistent.
     keys: AtomicU64,
     position: AtomicU64,
-    /// The name of the state's life, 0 until it has one.
+    /// The name of the state's life; 0 until it has one.
     life: AtomicU64,
 }
 
@@ -39,7 +39,7 @@ impl Default for Map {
 }
 
 impl Map {
-    /// An empty map. Those with the same hash key have the same places for the same keys.
+    /// An empty map. Maps with the same hash key have the same places for the same keys.
     pub(super) fn keyed(hash_key: u128) -> Map {
         Map::new(SipHasher13::new_with_key(&hash_key.to_le_bytes()))
     }
@@ -71,7 +71,8 @@ impl Map {
         self.shards[shard].write()
     }
 
-    /// Locks a shard for reading, beside other readers; the lock can become one for writing without another writer between.
+    /// Locks a shard for reading, beside other readers. The lock can be upgraded for writing without another
+    /// writer in between.
     pub(super) fn read_upgradably(&self, shard: usize) -> RwLockUpgradableReadGuard<'_, Shard> {
         self.shards[shard].upgradable_read()
     }
@@ -86,7 +87,7 @@ impl Map {
         Locked::new(places, |shard| self.read(shard))
     }
 
-    /// Locks the shards of all these places for reading, unless somebody writes to one of them.
+    /// Locks the shards of all these places for reading, unless a thread writes to one of them.
     #[cfg(feature = "planted-bugs")]
     pub(super) fn try_read_all(&self, places: &[Place]) -> Option<Locked<RwLockReadGuard<'_, Shard>>> {
         let mut shards: Vec<usize> = places.iter().map(|place| place.shard()).collect();
@@ -101,22 +102,23 @@ impl Map {
         Locked::new(places, |shard| self.write(shard))
     }
 
-    /// Number of keys at one moment.
+    /// The number of keys at one moment.
     pub(super) fn len(&self) -> u64 {
         self.keys.load(Ordering::Acquire)
     }
 
-    /// Counts keys that have come, while their shards are locked. Only the thread that executes commands does.
+    /// Counts added keys while their shards are locked. Only the thread that executes commands calls it.
     pub(super) fn count_created(&self, keys: usize) {
         self.keys.fetch_add(keys as u64, Ordering::Release);
     }
 
-    /// Counts keys that have gone.
+    /// Counts removed keys.
     pub(super) fn count_removed(&self, keys: usize) {
         self.keys.fetch_sub(keys as u64, Ordering::Release);
     }
 
-    /// Puts these contents in the place of all shards' at one moment. Returns what was there: it may take long to free.
+    /// Replaces the contents of all shards at one moment. Returns the old contents, which may take long to
+    /// free.
     #[must_use]
     pub(super) fn replace_all(&self, contents: Vec<Tables>) -> Vec<Tables> {
         let keys = contents.iter().map(Tables::len).sum::<usize>() as u64;
@@ -128,15 +130,16 @@ impl Map {
         before
     }
 
-    /// From now on, what changes is saved for the view first. Shards may follow one another, since only the thread that
-    /// calls this changes them.
+    /// From now on, what changes is saved for the view first. Shards may be frozen one after the other, since
+    /// only the thread that calls this changes them.
     pub(super) fn freeze(&self, view: &Arc<View>) {
         for shard in &self.shards {
             shard.write().freeze(Arc::clone(view));
         }
     }
 
-    /// The keys, and about what they and their values take in memory; one shard after the other, so not at one moment.
+    /// The number of keys, and the approximate memory of keys and values. Visits one shard after the other,
+    /// so this is not one moment.
     pub(super) fn sizes(&self) -> (u64, u64) {
         let sizes = self.shards.iter().map(|shard| {
             let shard = shard.read();
@@ -153,7 +156,8 @@ impl Map {
         self.life.store(life.map_or(0, Life::get), Ordering::Release);
     }
 
-    /// Names the state's life, unless it has a name, and says which it has. Only the thread that executes commands does.
+    /// Names the state's life, unless it has a name, and returns the name it has. Only the thread that
+    /// executes commands calls it.
     pub(super) fn name_life(&self, life: Life) -> Life {
         self.life().unwrap_or_else(|| {
             self.set_life(Some(life));

@@ -1,14 +1,15 @@
 //! The replicated state: one map of keys and values, executed from the global log.
 //!
-//! [`Kv`] is written by the applying thread alone. A [`KvReader`] reads it from any other thread, beside the writes.
-//! The map is cut into shards with a lock each (`map`, `shard`); a command or a read of several keys locks all their
-//! shards before its first access, so that nobody sees half of an mset. `apply` has the meaning of each command,
-//! `versions` what names a change, `digest` what two servers' states are compared by, `scan` the pages of a scan,
-//! `described` what HTTP says of a value, `garbage` frees what was there.
+//! [`Kv`] is written by the applying thread alone. A [`KvReader`] reads it from any other thread,
+//! concurrently. The map is split into shards with a lock each (`map`, `shard`). A command or a read of
+//! several keys locks all their shards before its first access, so nobody sees half of an mset. `apply`
+//! executes each command, `versions` names changes, `digest` is what servers compare, `scan` has the pages of
+//! a scan, `described` the values' HTTP headers, and `garbage` frees removed contents.
 //!
-//! A shard is a row of small hash tables (`tables`) in the order of their keys' places (`place`), which growth never
-//! changes. So a [`KvFrozen`] can walk the map while it changes: what it has still to come to, writers save for it (`view`).
-//! It writes chunks of entries (`chunk`), from which a [`KvRestoring`] makes a state anew.
+//! A shard is a row of small hash tables (`tables`) in the order of their keys' places (`place`), which
+//! growth never changes. So a [`KvFrozen`] can walk the map while it changes: writers save for it what it has
+//! not reached yet (`view`). It writes chunks of entries (`chunk`), from which a [`KvRestoring`] rebuilds a
+//! state.
 
 mod apply;
 mod blocks;
@@ -52,7 +53,8 @@ use crate::command::{self, MalformedCommand};
 
 /// The key-value state machine.
 ///
-/// An engine executes commands on it; [`execute`](Kv::execute) does the same without an engine, for tests and tools.
+/// An engine executes commands on it. [`execute`](Kv::execute) does the same without an engine, for tests and
+/// tools.
 ///
 /// ```
 /// use niagara_engine::{GlobalPosition, StateMachine};
@@ -73,7 +75,7 @@ pub struct Kv {
     garbage: Garbage,
     describer: Describer,
     digest: StateDigest,
-    /// What was met that is no command.
+    /// Bytes that were not a command.
     unexecutable: Option<MalformedCommand>,
 }
 
@@ -83,11 +85,12 @@ impl Kv {
         Kv::default()
     }
 
-    /// An empty state of one server of a cluster. Scans visit keys in the same order on all of its servers, so that a
-    /// cursor holds on each; only who knows the cluster's id knows the order. A thread of its own frees what was flushed.
+    /// An empty state of one server of a cluster. Scans visit keys in the same order on all of its servers,
+    /// so a cursor is valid on each. Only those who know the cluster's id know the order. A thread of its own
+    /// frees what was flushed.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// If the system provides no thread.
     pub fn of_cluster(cluster: u128) -> io::Result<Kv> {
         Ok(Kv { map: Arc::new(Map::keyed(cluster)), garbage: Garbage::start()?, ..Kv::default() })
     }
@@ -97,8 +100,8 @@ impl Kv {
         Kv { map: Arc::new(self.map.emptied()), ..Kv::default() }
     }
 
-    /// Executes one command at a position, which must not be below that of the command before, and must be above that of a
-    /// [`freeze`](StateMachine::freeze) or [`restore`](StateMachine::restore) before.
+    /// Executes one command at a position. It must not be below that of the previous command, and must be
+    /// above that of any earlier [`freeze`](StateMachine::freeze) or [`restore`](StateMachine::restore).
     pub fn execute(&mut self, position: GlobalPosition, command: &Bytes) -> Reply {
         self.versions.enter(position.get());
         let reply = self.execute_one(command, &|part| command.slice_ref(part));
@@ -150,7 +153,7 @@ impl StateMachine for Kv {
         let position = position.get();
         assert!(position >= self.versions.position(), "slots_rise: a restore does not lead back");
         let (life, contents, digest) = state.finish(&self.map, position)?;
-        // A state that has a name keeps it, so that readers never see a tag without one.
+        // A state with a name keeps it, so readers never see a tag without one.
         self.map.set_life(life);
         self.garbage.free(self.map.replace_all(contents));
         self.digest = digest;

@@ -1,11 +1,11 @@
-//! Where a key stands in the map.
+//! The place of a key in the map.
 
-/// The map has 2^7 shards: enough that a writer and a dozen readers rarely meet, few enough that locking all of them
-/// takes microseconds.
+/// The map has 2^7 shards: enough that a writer and a dozen readers rarely meet, and few enough that locking
+/// all of them takes microseconds.
 pub(super) const SHARD_BITS: u32 = 7;
 
-/// Where a key stands in the order in which scans and views visit keys: its hash. The uppermost bits choose the shard and
-/// the next ones the table, so that growth never changes the order.
+/// The place of a key in the order in which scans and views visit keys: its hash. The highest bits choose the
+/// shard, and the next ones the table, so growth never changes the order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place(pub(super) u64);
 
@@ -27,7 +27,7 @@ impl Place {
 
     /// Which of 2^`bits` equal parts of its shard the place falls into.
     pub(super) fn part(self, bits: u32) -> usize {
-        // Two shifts, since a shift by all 64 bits is none at all.
+        // Two shifts, since a shift by 64 bits would be none.
         ((self.0 << SHARD_BITS) >> 1 >> (63 - bits)) as usize
     }
 
@@ -38,8 +38,8 @@ impl Place {
             .then(|| Place(Place::start_of(self.shard()).0 | (next as u64) << (64 - SHARD_BITS - bits)))
     }
 
-    /// What the tables take as hash. They look at the lowest and the uppermost bits, which within a table are alike,
-    /// or nearly so, in the place itself.
+    /// What the tables take as hash. They look at the lowest and the highest bits, which are nearly equal
+    /// within a table in the place itself.
     pub(super) fn table_hash(self) -> u64 {
         self.0.rotate_left(32)
     }

@@ -1,4 +1,4 @@
-//! Reads beside the applying thread.
+//! Reads concurrent with the applying thread.
 
 use std::sync::Arc;
 
@@ -10,11 +10,11 @@ use super::place::Place;
 use super::scan::{self, Cursor};
 use crate::{Description, Life, Version};
 
-/// A handle for reads on any thread; cheap to clone.
+/// A handle for reads on any thread. Cloning is cheap.
 ///
-/// What it reads is this server's own state at the moment of the call, which another server may have overtaken: for a
-/// fresh read the engine says first that this state is new enough. Each call sees one moment of the state (a scan: one
-/// moment per shard and page).
+/// It reads this server's own state at the moment of the call, and another server may be ahead. For a fresh
+/// read, first ask the engine whether this state is new enough. Each call sees one moment of the state (a
+/// scan: one moment per shard and page).
 #[derive(Clone, Debug)]
 pub struct KvReader {
     map: Arc<Map>,
@@ -23,11 +23,11 @@ pub struct KvReader {
 /// A value and the change that it comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found<'a> {
-    /// The value; cloning it copies nothing.
+    /// The value. Cloning it copies nothing.
     pub value: &'a Bytes,
     /// The version of the key.
     pub version: Version,
-    /// What the value is, in HTTP's words.
+    /// The value's HTTP headers.
     pub description: Description<'a>,
 }
 
@@ -46,21 +46,22 @@ impl KvReader {
         &self.map
     }
 
-    /// The value of a key and its version, or `None` if there is no such key.
+    /// The value of a key and its version, or `None` if the key does not exist.
     pub fn get(&self, key: &[u8]) -> Option<(Bytes, Version)> {
         self.with(key, |found| found.map(|found| (found.value.clone(), found.version)))
     }
 
-    /// Calls `look` with the value of a key, without a copy. The key's shard is locked meanwhile: be brief, and do not
-    /// call this reader from within.
+    /// Calls `look` with the value of a key, without a copy. The key's shard is locked meanwhile: be brief,
+    /// and do not call this reader from within.
     pub fn with<T>(&self, key: &[u8], look: impl FnOnce(Option<Found<'_>>) -> T) -> T {
         let place = self.map.place(key);
         let shard = self.map.read(place.shard());
         look(shard.get(place, key).map(Found::of))
     }
 
-    /// Calls `look` with the value of each key in turn, all at one moment: an mset is seen whole or not at all. The
-    /// keys' shards are locked meanwhile, as in [`with`](Self::with): to print many values, [get](Self::get_many) them.
+    /// Calls `look` with the value of each key in turn, all at one moment: an mset is seen whole or not at
+    /// all. The keys' shards are locked meanwhile, as in [`with`](Self::with). To print many values,
+    /// [get](Self::get_many) them.
     pub fn with_many<'k>(
         &self,
         keys: impl Iterator<Item = &'k [u8]> + Clone,
@@ -80,7 +81,7 @@ impl KvReader {
         values
     }
 
-    /// The values of several keys at one moment, or nothing if a reader would have to wait.
+    /// The values of several keys at one moment, or `None` if a reader would have to wait.
     #[cfg(feature = "planted-bugs")]
     pub fn try_get_many(&self, keys: &[&[u8]]) -> Option<Vec<Option<Bytes>>> {
         let places: Vec<Place> = keys.iter().map(|key| self.map.place(key)).collect();
@@ -91,7 +92,7 @@ impl KvReader {
         Some(keys.iter().zip(&places).map(value).collect())
     }
 
-    /// How many of the keys exist, at one moment; a key that is named twice counts twice.
+    /// How many of the keys exist at one moment. A key that is named twice counts twice.
     pub fn exists<'k>(&self, keys: impl Iterator<Item = &'k [u8]> + Clone) -> u64 {
         let mut count = 0;
         self.with_many(keys, |found| count += u64::from(found.is_some()));
@@ -103,8 +104,8 @@ impl KvReader {
         self.map.len()
     }
 
-    /// The number of keys, and about how many bytes they and their values take in memory. It locks one part of the state
-    /// after the other, so this is not of one moment.
+    /// The number of keys, and the approximate memory of keys and values in bytes. Locks one part of the
+    /// state after the other, so this is not one moment.
     pub fn sizes(&self) -> (u64, u64) {
         self.map.sizes()
     }
@@ -114,23 +115,24 @@ impl KvReader {
         self.map.life()
     }
 
-    /// Whether there is no key.
+    /// Whether there are no keys.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Calls `visit` with about `count` keys from the cursor on and returns the cursor of the page that follows,
-    /// [`Cursor::START`] after the last one. A page ends early after a mebibyte of keys.
+    /// Calls `visit` with about `count` keys from the cursor on. Returns the cursor of the next page, or
+    /// [`Cursor::START`] after the last one. A page ends early after a MiB of keys.
     ///
-    /// A key that exists from a scan's first page to its last is visited, and none is visited twice unless it was
-    /// removed and set again meanwhile; whether a key that came or went meanwhile is visited is open. A cursor holds
-    /// however the map grows, on every server of the cluster, and after restarts. Nothing is locked during a visit.
+    /// A key that exists from a scan's first page to its last is visited, and no key is visited twice unless
+    /// it was removed and set again meanwhile. A key that came or went meanwhile may or may not be visited. A
+    /// cursor stays valid however the map grows, on every server of the cluster, and after restarts. Nothing
+    /// is locked during a visit.
     pub fn scan(&self, cursor: Cursor, count: usize, visit: impl FnMut(&[u8])) -> Cursor {
         scan::page(&self.map, cursor, count, visit)
     }
 
-    /// All keys in order, each with its value and version, at one moment. It is for tests, and for states that are small:
-    /// all shards are locked meanwhile.
+    /// All keys in order, each with its value and version, at one moment. For tests and small states, since
+    /// it locks all shards.
     pub fn entries(&self) -> Vec<(Vec<u8>, Bytes, Version)> {
         let shards = self.map.read_everything();
         let tables = shards.iter().flat_map(|shard| shard.tables().tables_from(Place(0)));
@@ -141,7 +143,8 @@ impl KvReader {
         entries
     }
 
-    /// The last global position at which a command has been executed; another command of the same position may follow.
+    /// The last global position at which a command was executed. Another command of the same position may
+    /// follow.
     pub fn position(&self) -> u64 {
         self.map.position()
     }

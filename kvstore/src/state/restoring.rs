@@ -1,4 +1,4 @@
-//! A state in the making, read from a snapshot.
+//! A state being read from a snapshot.
 
 use std::sync::Arc;
 
@@ -14,16 +14,16 @@ use super::map::{Map, no_contents};
 use super::tables::Tables;
 use crate::Life;
 
-/// A snapshot of a [`Kv`](super::Kv) on its way back into one, aside of what readers see.
+/// A snapshot being read back into a [`Kv`](super::Kv), apart from what readers see.
 #[derive(Debug)]
 pub struct KvRestoring {
-    /// The map that the contents are for: keys have the same places, so that scans that have begun go on.
+    /// The map that the contents are for. Keys have the same places, so scans in progress can continue.
     map: Arc<Map>,
     shards: Vec<Tables>,
     digest: StateDigest,
     /// The highest position at which a key was changed.
     changed: u64,
-    /// What the chunks before have said; `None` before the first one.
+    /// What the earlier chunks said; `None` before the first one.
     life: Option<Option<Life>>,
     describer: Describer,
 }
@@ -35,13 +35,13 @@ impl KvRestoring {
         KvRestoring { map, shards: no_contents(), digest, changed: 0, life: None, describer }
     }
 
-    /// The life of the state, the contents of all shards, as they are at `position`, and their digest.
+    /// The life of the state, the contents of all shards at `position`, and their digest.
     ///
     /// # Errors
-    /// When some key was changed later than that.
+    /// If a key was changed later than that.
     ///
     /// # Panics
-    /// When they were read for another map, where keys have other places.
+    /// If they were read for another map, where keys have other places.
     pub(super) fn finish(
         self,
         map: &Arc<Map>,
@@ -59,14 +59,14 @@ impl Restoring for KvRestoring {
     fn add_chunk(&mut self, chunk: &Bytes) -> Result<(), MalformedState> {
         let life = life_of(chunk)?;
         if *self.life.get_or_insert(life) != life {
-            return Err(MalformedState("chunks are of different lives of a state"));
+            return Err(MalformedState("chunks have different lives of a state"));
         }
         for entry in snapshot_entries(chunk) {
             let entry = entry?;
             let place = self.map.place(entry.key);
             let tables = &mut self.shards[place.shard()];
             if tables.get(place, entry.key).is_some() {
-                return Err(MalformedState("a key is there twice"));
+                return Err(MalformedState("a key occurs twice"));
             }
             let value = kept(entry.value, &|part| chunk.slice_ref(part));
             let described = self.describer.describe(entry.description);

@@ -1,5 +1,5 @@
-//! Pages of a scan: keys in the order of their places, which no growth of the map changes, and which are the same on every
-//! server.
+//! Pages of a scan: keys in the order of their places. Growth of the map does not change that order, and it
+//! is the same on every server.
 
 use niagara_planted::{self as planted, Bug};
 
@@ -8,8 +8,8 @@ use super::map::Map;
 use super::place::Place;
 use super::shard::Shard;
 
-/// Where a scan goes on: the first bucket that is still to be visited. A bucket is the upper 53 bits of a place, since some
-/// clients read numbers as floating point; its keys share a page.
+/// Where a scan continues: the first bucket still to be visited. A bucket is the highest 53 bits of a place,
+/// since some clients read numbers as floating point. Its keys share a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor(pub u64);
 
@@ -19,7 +19,7 @@ impl Cursor {
     /// The start of a scan, and what its last page returns.
     pub const START: Cursor = Cursor(0);
 
-    /// The last cursor that there is.
+    /// The highest cursor.
     pub const MAX: Cursor = Cursor((1 << BUCKET_BITS) - 1);
 
     fn place(self) -> Place {
@@ -36,8 +36,8 @@ impl Cursor {
     }
 }
 
-/// A page ends when its keys take this many bytes, however many it should have: what is copied, and what is then compared with
-/// a pattern, has a bound.
+/// A page ends once its keys take this many bytes, whatever count was requested. That bounds what is copied,
+/// and then compared with a pattern.
 const PAGE_BYTES: usize = 1 << 20;
 
 /// What a key costs besides its bytes.
@@ -58,7 +58,7 @@ pub(super) fn page(map: &Map, cursor: Cursor, count: usize, mut visit: impl FnMu
         if room.keys == 0 || room.bytes == 0 {
             return Cursor::of(from);
         }
-        // One table at a time, so that nobody waits for long.
+        // One table at a time, so that nobody waits long.
         next = copy_table(&map.read(from.shard()), from, &mut room, &mut keys).or_else(|| from.next_shard());
         for key in keys.drain(..) {
             visit(&key);
@@ -67,7 +67,8 @@ pub(super) fn page(map: &Map, cursor: Cursor, count: usize, mut visit: impl FnMu
     Cursor::START
 }
 
-/// Copies the keys from `from` on in its table, as far as there is room, and returns where to go on in the same shard.
+/// Copies the keys of one table, starting at `from`, as far as there is room, and returns where to continue
+/// in the same shard.
 fn copy_table(shard: &Shard, from: Place, room: &mut Room, keys: &mut Vec<Box<[u8]>>) -> Option<Place> {
     if planted::is(Bug::ScanSkipsFrozen) && shard.is_frozen() {
         return None;
@@ -100,7 +101,7 @@ mod tests {
         assert_eq!(Cursor(77).next().unwrap().place().0 - 1, Cursor(77).place().0 | 0x7ff);
     }
 
-    /// Clients that read numbers as floating point read them right.
+    /// Clients that read numbers as floating point read them exactly.
     #[test]
     fn cursors_are_exact_as_floating_point() {
         assert_eq!(Cursor::MAX.0, (1 << f64::MANTISSA_DIGITS) - 1);

@@ -1,5 +1,5 @@
-//! One shard of the map. All changes of entries go through it, so that none is forgotten which a view must not see, or which the
-//! state's digest must.
+//! One shard of the map. All changes of entries go through it, so none is missed that must be hidden from a
+//! view, or counted in the state's digest.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::Version;
 #[derive(Debug, Default)]
 pub(super) struct Shard {
     tables: Tables,
-    /// The view that has this shard still to walk, or is at it.
+    /// The view that still has to walk this shard, or is walking it.
     view: Option<Arc<View>>,
 }
 
@@ -39,7 +39,7 @@ impl Shard {
         Some(Present { entry, view: self.view.as_deref() })
     }
 
-    /// Adds a key that is not there. No view holds it: its version is of a later position than any view's.
+    /// Adds a missing key. No view holds it, since its version is of a later position than any view's.
     pub(super) fn insert_absent(&mut self, entry: Entry, digest: &mut StateDigest) {
         digest.add(&entry);
         self.tables.insert_absent(entry);
@@ -56,8 +56,8 @@ impl Shard {
         Some(entry)
     }
 
-    /// Puts other contents in the place of these, of which a view takes what it has still to walk. Returns them if there is
-    /// no such view: they may take long to free.
+    /// Replaces the contents. A view takes what it still has to walk. Without such a view, returns the old
+    /// contents, which may take long to free.
     pub(super) fn replace_all(&mut self, number: usize, tables: Tables) -> Option<Tables> {
         let before = std::mem::replace(&mut self.tables, tables);
         match self.view.take() {
@@ -75,12 +75,12 @@ impl Shard {
         self.view = Some(view);
     }
 
-    /// Whether a view has this shard still to walk.
+    /// Whether a view still has to walk this shard.
     pub(super) fn is_frozen(&self) -> bool {
         self.view.is_some()
     }
 
-    /// The view is through with this shard.
+    /// The view has finished this shard.
     pub(super) fn unfreeze(&mut self) {
         self.view = None;
     }
@@ -101,7 +101,7 @@ impl Deref for Present<'_> {
 }
 
 impl Present<'_> {
-    /// Gives the key another value, described anew, and returns the one before.
+    /// Sets the key's value and description, and returns the previous value.
     pub(super) fn replace(
         &mut self,
         value: Bytes,
@@ -117,7 +117,7 @@ impl Present<'_> {
         })
     }
 
-    /// Makes the key's value into another one, which is described as before.
+    /// Changes the key's value, and keeps its description.
     pub(super) fn change(
         &mut self,
         version: Version,
@@ -131,7 +131,8 @@ impl Present<'_> {
         });
     }
 
-    /// Adds to the key's value, in place if nobody else holds it: neither a reader nor a view. It is described as before.
+    /// Appends to the key's value, in place if nobody else holds it: neither a reader nor a view. Keeps its
+    /// description.
     pub(super) fn grow(
         &mut self,
         version: Version,

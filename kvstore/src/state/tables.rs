@@ -1,4 +1,4 @@
-//! The entries of one shard: small hash tables, ordered among each other by the places of their keys.
+//! The entries of one shard: small hash tables, ordered by the places of their keys.
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::{self, OccupiedEntry};
@@ -6,15 +6,15 @@ use hashbrown::hash_table::{self, OccupiedEntry};
 use super::entry::Entry;
 use super::place::Place;
 
-/// A shard gets another table when they hold more than this many keys each, on average; none holds much more than twice as
-/// many. A page of a scan sorts one table's keys, so this bounds what a page costs, and what it costs to split a table,
-/// however large the store is.
+/// A shard gets another table when its tables hold more than this many keys on average; none holds much more
+/// than twice as many. A page of a scan sorts one table's keys, so this bounds the cost of a page, and of
+/// splitting a table, however large the store is.
 const KEYS_PER_TABLE: usize = 96;
 
 /// The entries of one shard.
 ///
-/// The number of tables grows by one at a time (linear hashing): to split all of them together would hold everybody up for
-/// tens of milliseconds when there are millions of keys.
+/// The number of tables grows by one at a time (linear hashing): splitting all of them together would delay
+/// everybody by tens of milliseconds when there are millions of keys.
 #[derive(Debug)]
 pub(super) struct Tables {
     /// One for each of the shard's 2^`bits` parts, and one more for each of the first `split` of them.
@@ -37,7 +37,7 @@ impl Tables {
         self.len
     }
 
-    /// About what the entries take in memory.
+    /// Approximate memory of the entries, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -46,14 +46,14 @@ impl Tables {
         self.tables[self.index(place)].find(place.table_hash(), |entry| *entry.key == *key)
     }
 
-    /// Changes the entry of a key, if it is there.
+    /// Changes the entry of a key, if the key exists.
     pub(super) fn get_mut(&mut self, place: Place, key: &[u8]) -> Option<Changing<'_>> {
         let index = self.index(place);
         let entry = self.tables[index].find_mut(place.table_hash(), |entry| *entry.key == *key)?;
         Some(Changing { entry, bytes: &mut self.bytes })
     }
 
-    /// Adds a key that is not there.
+    /// Adds a missing key.
     pub(super) fn insert_absent(&mut self, entry: Entry) {
         if self.len >= self.tables.len() * KEYS_PER_TABLE {
             self.split_next();
@@ -78,7 +78,8 @@ impl Tables {
         }
     }
 
-    /// The entries from `from` on, table by table; tables come in order of place, entries within one do not.
+    /// The entries from `from` on, table by table. Tables are in order of place; entries within a table are
+    /// not.
     pub(super) fn tables_from(&self, from: Place) -> impl Iterator<Item = impl Iterator<Item = &Entry>> {
         self.tables[self.index(from)..]
             .iter()
@@ -119,7 +120,7 @@ impl Tables {
     }
 }
 
-/// An entry in its table, and what is counted of all of them.
+/// An entry in its table, with the counts of all entries.
 #[derive(Debug)]
 pub(super) struct Changing<'t> {
     entry: &'t mut Entry,

@@ -55,8 +55,8 @@ fn versions_count_the_changes_of_a_key_at_one_position() {
     assert_eq!(texts, ["7", "7", "7.1", "7.2", "8"]);
 }
 
-/// A client that saw a value must not overwrite another one, although the key was removed and made anew meanwhile, all
-/// at one position.
+/// A client that saw a value must not overwrite another one, even if the key was removed and created again
+/// meanwhile, all at one position.
 #[test]
 fn no_version_names_two_values_of_a_key() {
     for remove in [|kv: &mut Kv| delete(kv, 7, &[b"a"]), |kv: &mut Kv| run(kv, 7, command::encode_flush_all)]
@@ -100,7 +100,7 @@ fn an_append_stops_at_the_longest_value() {
     assert_eq!(kv.reader().get(b"k").unwrap().0.len(), MAX_VALUE_BYTES);
 }
 
-/// A command that replaces a value says nothing of the new one; one that changes it leaves what was said.
+/// A command that replaces a value drops its description; one that changes it keeps the description.
 #[test]
 fn descriptions_stay_with_their_value() {
     let text = Description { content_type: b"text/plain", content_encoding: b"" };
@@ -172,7 +172,7 @@ fn positions_do_not_fall() {
     set(&mut kv, 2, b"k", b"v");
 }
 
-/// A command of the model: small keys, so that commands meet.
+/// A command of the model, with few keys, so that commands collide.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     Set { key: u8, value: Vec<u8>, condition: u8 },
@@ -196,7 +196,7 @@ pub(super) fn step(keys: Range<u8>) -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What the map must hold, executed as plainly as can be. Returns whether something was changed.
+/// What the map must hold, executed in the plainest way. Returns whether something changed.
 fn model(state: &mut BTreeMap<u8, Vec<u8>>, step: &Step) {
     match step {
         Step::Set { key, value, condition } => {
@@ -254,8 +254,8 @@ pub(super) fn execute(kv: &mut Kv, position: u64, step: &Step) -> Reply {
 }
 
 proptest! {
-    /// The map holds what a plain map would; another server with other hashes agrees, versions and replies included;
-    /// and no version ever names two values of a key.
+    /// The map holds what a plain map would; another server with other hashes agrees, including versions and
+    /// replies; and no version ever names two values of a key.
     #[test]
     fn it_is_a_map_and_the_same_on_every_server(steps in vec((step(1..6), 0u64..2), 0..80)) {
         let (mut kv, mut other) = (Kv::new(), Kv::of_cluster(7).unwrap());
@@ -301,7 +301,7 @@ proptest! {
     }
 }
 
-/// Keys that exist throughout are visited although others come in masses, so that tables double, and go.
+/// Keys that exist throughout are visited even if masses of others come, so that tables double, and go.
 #[test]
 #[cfg_attr(miri, ignore = "takes too long")]
 fn a_scan_under_change_misses_no_key_that_stays() {
@@ -343,8 +343,8 @@ fn a_scan_under_change_misses_no_key_that_stays() {
     });
 }
 
-/// A scan that goes on at another server visits every key, whatever the other one's tables have been through: also after a
-/// restart, and after a snapshot.
+/// A scan that continues at another server visits every key, whatever that server's tables have been through:
+/// also after a restart, and after a snapshot.
 #[test]
 #[cfg_attr(miri, ignore = "takes too long")]
 fn a_cursor_holds_on_every_server_of_the_cluster() {
@@ -382,7 +382,7 @@ fn a_cursor_holds_on_every_server_of_the_cluster() {
     }
 }
 
-/// Nobody who does not know the cluster's id knows which keys meet in one table.
+/// Without the cluster's id, nobody knows which keys share a table.
 #[test]
 #[cfg_attr(miri, ignore = "takes too long")]
 fn another_cluster_scans_in_another_order() {
@@ -397,13 +397,13 @@ fn another_cluster_scans_in_another_order() {
     let [one, same, other] = [1, 1, 2].map(|cluster| order(Kv::of_cluster(cluster).unwrap()));
     assert_eq!(one, same);
     assert_ne!(one, other);
-    // Cursors outlive the program that gave them.
+    // Cursors outlive the program that issued them.
     assert_eq!(one, ORDER_IN_CLUSTER_1);
 }
 
 const ORDER_IN_CLUSTER_1: [u8; 20] = [10, 13, 18, 14, 7, 17, 19, 16, 9, 12, 8, 15, 4, 6, 5, 0, 3, 1, 2, 11];
 
-/// A page costs as much as it shows, however much is asked for: it ends after a mebibyte of keys.
+/// A page costs as much as it shows, whatever count is requested: it ends after a MiB of keys.
 #[test]
 #[cfg_attr(miri, ignore = "takes too long")]
 fn a_page_of_long_keys_ends_early() {
@@ -425,7 +425,7 @@ fn a_page_of_long_keys_ends_early() {
         }
     }
     assert_eq!((pages, seen.len()), (7, 100));
-    // Short keys come together, as many as are asked for.
+    // Short keys come together, as many as requested.
     run(&mut kv, 1, command::encode_flush_all);
     for i in 0..10_000u32 {
         set(&mut kv, 1, &i.to_be_bytes(), b"");
@@ -435,7 +435,7 @@ fn a_page_of_long_keys_ends_early() {
     assert_eq!(keys, 10_000);
 }
 
-/// While a page's keys are looked at, the state goes on changing.
+/// The state keeps changing while a page's keys are visited.
 #[test]
 #[cfg_attr(miri, ignore = "takes too long")]
 fn nothing_is_locked_while_a_scan_visits() {
@@ -458,7 +458,7 @@ fn nothing_is_locked_while_a_scan_visits() {
     assert_eq!((seen, reader.len()), (1000, 0));
 }
 
-/// The bytes of a value that tells which thread frees it.
+/// The bytes of a value that records which thread frees it.
 struct Freed(Vec<u8>, std::sync::mpsc::Sender<Option<String>>);
 
 impl AsRef<[u8]> for Freed {
@@ -473,7 +473,7 @@ impl Drop for Freed {
     }
 }
 
-/// What was flushed is freed by a thread that was there before: one that is started for it may not be had.
+/// What was flushed is freed by a thread that already exists, since the system might refuse a new one.
 #[test]
 fn what_was_there_is_freed_elsewhere() {
     let (sender, freed) = std::sync::mpsc::channel();
@@ -496,7 +496,8 @@ fn what_was_there_is_freed_elsewhere() {
     }
 }
 
-/// One thread moves several keys together by mset and removes them together; readers see them equal at every moment.
+/// One thread sets several keys together by mset and removes them together; readers see them equal at every
+/// moment.
 #[test]
 #[cfg_attr(miri, ignore = "takes too long")]
 fn nobody_sees_half_of_a_command() {

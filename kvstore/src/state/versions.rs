@@ -1,24 +1,24 @@
-//! Which versions the changes at the present position get.
+//! The versions of changes at the current position.
 
 use crate::Version;
 
-/// Gives out versions: the same on every server, and never one for two values of a key.
+/// Issues versions: the same on every server, and never one for two values of a key.
 #[derive(Debug, Default)]
 pub(super) struct Versions {
     /// The position whose commands are being executed.
     position: u64,
     /// Changes made at `position` so far.
     changes: u32,
-    /// [`Version::further`] of a key that comes into being at `position`: above that of every key that was changed and
-    /// then removed at the same position.
+    /// [`Version::further`] of a key created at `position`: above that of every key that was changed and then
+    /// removed at the same position.
     fresh: u32,
-    /// Whether the commands of `position` are over: none of them may follow.
+    /// Whether the commands of `position` are complete, so that none may follow.
     closed: bool,
 }
 
 impl Versions {
-    /// What follows a state that was restored: all that was executed at `position`, and before, is in it. How often keys were
-    /// changed at that position need not be known: no later change gets a version of it.
+    /// What follows a restored state: everything executed up to `position` is in it. How often keys were
+    /// changed at that position does not matter, since no later change gets a version of it.
     pub(super) fn after(position: u64) -> Versions {
         Versions { position, closed: true, ..Versions::default() }
     }
@@ -27,7 +27,7 @@ impl Versions {
         self.position
     }
 
-    /// Begins, or goes on with, a position.
+    /// Starts or continues a position.
     pub(super) fn enter(&mut self, position: u64) {
         assert!(position >= self.position, "slots_rise: position {position} came after {}", self.position);
         if position > self.position {
@@ -39,12 +39,13 @@ impl Versions {
         );
     }
 
-    /// Ends the present position. What has a version of it, or of an earlier one, is what there is now: views rely on it.
+    /// Ends the current position. From now on, exactly the current entries have versions of it or of earlier
+    /// positions: views rely on that.
     pub(super) fn close(&mut self) {
         self.closed = true;
     }
 
-    /// The version of a key's next change, given its present one.
+    /// The version of a key's next change, given its current one.
     pub(super) fn next(&mut self, current: Option<Version>) -> Version {
         let further = match current {
             None => self.fresh,
@@ -56,14 +57,15 @@ impl Versions {
         Version { position: self.position, further }
     }
 
-    /// Notes that a key in this version was removed.
+    /// Records that a key in this version was removed.
     pub(super) fn forget(&mut self, version: Version) {
         if version.position == self.position {
             self.fresh = self.changes;
         }
     }
 
-    /// Notes that all keys were removed. Which of them were changed at this position is not worth a walk: as if one was.
+    /// Records that all keys were removed. A walk to find which of them were changed at this position is not
+    /// worth it, so this assumes that one was.
     pub(super) fn forget_all(&mut self) {
         self.fresh = self.changes;
     }

@@ -1,4 +1,4 @@
-//! What a view of the map shares with the shards that it has still to walk.
+//! What a view of the map shares with the shards that it still has to walk.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,14 +11,14 @@ use super::tables::Tables;
 
 /// A view of the map at one position: the entries that were last changed there or before.
 ///
-/// Nothing is copied when it begins. It is walked in order of place; whoever changes an entry that the walk has not come
-/// to saves the entry here first, so that what a view costs is what changes while it is walked, and that is freed as the
-/// walk goes on.
+/// Nothing is copied at its start. It is walked in order of place. A writer that changes an entry which the
+/// walk has not reached saves the entry here first. So a view costs only what changes during the walk, and
+/// the walk frees that as it advances.
 #[derive(Debug)]
 pub(super) struct View {
     position: u64,
-    /// Every place below has been walked. It is moved under a shard's lock for reading and looked at under the same lock for
-    /// writing; to other shards, any of its values says the same.
+    /// Every place below has been walked. It changes under a shard's lock for reading, and is read under the
+    /// same lock for writing. For other shards, any of its values says the same.
     walked: AtomicU64,
     saved: Mutex<Vec<Entry>>,
     taken: Mutex<BTreeMap<usize, Tables>>,
@@ -29,17 +29,17 @@ impl View {
         View { position, walked: AtomicU64::new(0), saved: Mutex::default(), taken: Mutex::default() }
     }
 
-    /// Whether an entry of the map, as it is, belongs to the view.
+    /// Whether an entry of the map, in its current form, belongs to the view.
     pub(super) fn holds(&self, entry: &Entry) -> bool {
         entry.version.position <= self.position
     }
 
-    /// Notes that every place below `place` has been walked.
+    /// Records that every place below `place` has been walked.
     pub(super) fn advance(&self, place: Place) {
         self.walked.store(place.0, Ordering::Relaxed);
     }
 
-    /// Keeps an entry that is about to change, if the walk has still to come to it.
+    /// Keeps an entry that is about to change, if the walk has not reached it.
     pub(super) fn save(&self, entry: &Entry) {
         if self.holds(entry) && entry.place.0 >= self.walked.load(Ordering::Relaxed) {
             self.saved.lock().push(entry.clone());
@@ -51,13 +51,14 @@ impl View {
         entries.append(&mut self.saved.lock());
     }
 
-    /// Keeps all of a shard that is about to be emptied: looking for what is still to be walked would take too long.
+    /// Keeps all of a shard that is about to be emptied: searching it for what is still to be walked would
+    /// take too long.
     pub(super) fn take(&self, number: usize, tables: Tables) {
         let before = self.taken.lock().insert(number, tables);
         assert!(before.is_none(), "a shard that was emptied is no longer frozen");
     }
 
-    /// The shards that were emptied before the walk was through with them.
+    /// The shards that were emptied before the walk had finished them.
     pub(super) fn taken(&self) -> MutexGuard<'_, BTreeMap<usize, Tables>> {
         self.taken.lock()
     }

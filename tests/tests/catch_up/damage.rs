@@ -23,7 +23,7 @@ fn the_whole_cluster_starts_from_snapshots_and_logs() {
         cluster.servers().for_each(|server| cluster.launch(server));
         cluster.servers().for_each(|server| cluster.await_ready(server));
         for server in cluster.servers() {
-            assert!(cluster.log(server).contains("the state is read from a snapshot"));
+            assert!(cluster.log(server).contains("restored the state from a snapshot"));
         }
     }
     load.await_progress(100);

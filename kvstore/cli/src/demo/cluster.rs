@@ -1,4 +1,4 @@
-//! The demo's servers: as many as asked for, in this process, on ports that are free.
+//! The demo's servers, in this process, on free ports.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -13,18 +13,17 @@ use crate::failure::Failure;
 use crate::new_cluster::{random_cluster, write_files};
 use crate::serve;
 
-/// Another process may take a port between our finding it free and our using it; it will not happen this often in a row.
+/// Another process may take a port after we found it free and before we use it, but not this often in a row.
 const ATTEMPTS: usize = 5;
-/// Elections take well below a second; on a machine that is very busy, a few.
+/// Elections take well below a second, and a few seconds on a very busy machine.
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
-/// Running servers.
 pub struct Cluster {
     servers: Vec<Server>,
 }
 
 impl Cluster {
-    /// Writes the servers' configuration files into a directory and starts all servers from them.
+    /// Writes the servers' configuration files into a directory, and starts all servers from them.
     pub fn start(arguments: &DemoArgs, dir: &Path) -> Result<Cluster, Failure> {
         let cluster = random_cluster()?;
         for _ in 1..ATTEMPTS {
@@ -38,13 +37,13 @@ impl Cluster {
         Self::start_plan(&plan, dir)?.map_err(|error| start_failure(&error))
     }
 
-    /// Starts all servers of a plan; the inner error says that a port has been taken by somebody else.
+    /// Starts all servers of a plan. The inner error means that another process has taken a port.
     fn start_plan(plan: &Plan, dir: &Path) -> Result<Result<Cluster, ServerError>, Failure> {
         write_files(plan, dir)?;
         let mut cluster = Cluster { servers: Vec::new() };
         for planned in &plan.servers {
             let mut config = serve::read(&dir.join(Plan::file_name(planned.server)))?;
-            // Each server would bind its groups to the same cores, one on top of the other.
+            // Each server would bind its groups to the same cores as the others.
             config.engine.pinning = Pinning::Off;
             match Server::start(config) {
                 Ok(server) => {
@@ -69,7 +68,7 @@ impl Cluster {
         &self.servers
     }
 
-    /// What each server says about itself.
+    /// The status of each server.
     pub fn statuses(&self) -> Vec<Status> {
         self.servers.iter().map(|server| server.client().status()).collect()
     }
@@ -96,7 +95,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Stops all servers, each cleanly.
+    /// Stops each server cleanly.
     pub fn stop(self) {
         for server in self.servers {
             server.stop();
@@ -114,7 +113,7 @@ fn free_ports(arguments: &DemoArgs) -> Result<Vec<PlannedServer>, Failure> {
     })
 }
 
-/// Removes what an attempt to start has left, for the next one.
+/// Removes what a failed start left, for the next attempt.
 fn remove_files(plan: &Plan, dir: &Path) -> Result<(), Failure> {
     for planned in &plan.servers {
         let data = dir.join(Plan::data_dir(planned.server));
@@ -123,7 +122,7 @@ fn remove_files(plan: &Plan, dir: &Path) -> Result<(), Failure> {
         removed.map_err(|error| {
             Failure::new(
                 format!("cannot clean up {}: {error}", dir.display()),
-                "name another directory by --dir",
+                "name another directory with --dir",
             )
         })?;
     }

@@ -16,12 +16,12 @@ pub const COUNTER: &[u8] = b"demo:counter";
 
 /// Enough to keep a server's groups busy, few enough for the threads of one demo to share two cores.
 const CONNECTIONS_PER_SERVER: usize = 4;
-/// Commands that are sent together; all of one kind, since a connection answers in order and a slow one would count
-/// for all behind it.
+/// Commands sent together. All are of one kind: a connection answers in order, so a slow command would add to
+/// the latency of those behind it.
 const PIPELINE: usize = 32;
 const KEYS: u64 = 10_000;
 const VALUE: &[u8] = b"a value of thirty-two bytes, so.";
-/// Latencies above this count as this.
+/// Longer latencies are recorded as this.
 const LONGEST_MICROS: u64 = 60_000_000;
 
 /// What the commands of a pipeline do.
@@ -43,13 +43,12 @@ pub struct Tally {
     pub acknowledged: u64,
     /// Increments whose outcome is unknown.
     pub unknown: u64,
-    /// Commands that were not answered as they should be.
+    /// Commands that got a wrong answer or none.
     pub failed: u64,
     /// What was wrong with the first of them.
     pub first_failure: Option<String>,
 }
 
-/// A running load.
 pub struct Load {
     stop: Arc<AtomicBool>,
     completed: Arc<AtomicU64>,
@@ -57,9 +56,8 @@ pub struct Load {
 }
 
 impl Kind {
-    /// All kinds.
     pub const ALL: [Kind; 3] = [Kind::Write, Kind::Read, Kind::Increment];
-    /// What follows what: half of the commands are writes.
+    /// The order of the pipelines: half of the commands are writes.
     const MIX: [Kind; 4] = [Kind::Write, Kind::Read, Kind::Write, Kind::Increment];
 
     /// The name in the summary.
@@ -73,7 +71,6 @@ impl Kind {
 }
 
 impl Tally {
-    /// Nothing yet.
     pub fn new() -> Self {
         let histogram = || Histogram::new_with_bounds(1, LONGEST_MICROS, 3).expect("the bounds are sound");
         Tally {
@@ -135,7 +132,7 @@ impl Tally {
 }
 
 impl Load {
-    /// Connects to the Redis front ends at these addresses and starts.
+    /// Connects to the Redis ports at these addresses, and starts.
     pub fn start(addresses: &[SocketAddr]) -> io::Result<Load> {
         let (stop, completed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let connections = addresses.iter().flat_map(|address| [*address; CONNECTIONS_PER_SERVER]);
@@ -159,7 +156,7 @@ impl Load {
         self.threads.iter().any(|thread| !thread.is_finished())
     }
 
-    /// Ends the load: each connection waits for its last replies.
+    /// Ends the load. Each connection waits for its last replies.
     pub fn stop(self) -> Tally {
         self.stop.store(true, Ordering::Relaxed);
         let mut total = Tally::new();
@@ -170,10 +167,11 @@ impl Load {
     }
 }
 
-/// One connection's part. A connection that breaks ends: what it had in flight counts as failed, of unknown outcome.
+/// One connection's part. If the connection breaks, its part ends; what was in flight counts as failed, with
+/// unknown outcome.
 fn drive(mut connection: Connection, number: u64, stop: &AtomicBool, completed: &AtomicU64) -> Tally {
     let mut tally = Tally::new();
-    // Each connection walks through all keys in an order of its own.
+    // Each connection visits all keys in its own order.
     let mut place = number * (KEYS / 7 + 1);
     for kind in Kind::MIX.iter().copied().cycle() {
         if stop.load(Ordering::Relaxed) {

@@ -1,8 +1,8 @@
 //! `niagara demo`: a whole cluster in one process, with a load and a verdict.
 //!
-//! It is what an operator would do by hand, only quicker: [`cluster`] writes the configuration files and starts the
-//! servers from them, [`load`] talks to their Redis front ends by way of [`niagara_client::redis`], [`view`] shows what goes on, and
-//! [`verdict`] checks what must hold afterwards, in [`summary`]'s words.
+//! It does what an operator would do by hand: [`cluster`] writes the configuration files and starts the
+//! servers from them, [`load`] talks to their Redis ports through [`niagara_client::redis`], [`view`] shows
+//! the progress, [`verdict`] checks the results, and [`summary`] reports them.
 
 mod arguments;
 mod cluster;
@@ -35,24 +35,23 @@ use screen::Screen;
 use summary::Summary;
 use view::View;
 
-/// How long the load lasts unless the command line says it: enough for a steady state, and for patience.
+/// How long the load lasts by default: enough for a steady state, and short enough to wait for.
 const DEFAULT_SECONDS: u32 = 5;
-/// How often the figures are looked at on a terminal.
+/// How often the figures on a terminal are refreshed.
 const REFRESH: Duration = Duration::from_millis(250);
 
 /// Where logs and configuration files are.
 enum Home {
-    /// Removed when this is dropped.
+    /// Removed on drop.
     Temporary(TempDir),
     Kept(PathBuf),
 }
 
-/// Does what `niagara demo` promises.
 pub fn run(arguments: &DemoArgs) -> Result<ExitCode, Failure> {
     logs::start(None, "error")?;
     let mut stop = StopSignal::watch()?;
     file_limit::raise();
-    // Where the JSON goes nothing else does.
+    // The JSON goes to standard output, and nothing else does.
     let mut screen = Screen::new(arguments.json, stop.flag());
     let home = Home::create(arguments.dir.as_deref())?;
     let outcome = with_cluster(arguments, &home, &mut screen, &mut stop);
@@ -75,13 +74,15 @@ fn with_cluster(
         let file = shell::path(&home.path().join(Plan::file_name(1)));
         say(
             screen,
-            &format!("The data is kept. Serve it again:\n  niagara serve --config {file}\nand so on\n"),
+            &format!(
+                "The data is kept. To serve it again, start each server:\n  niagara serve --config {file}\nand so on\n"
+            ),
         )?;
     }
     outcome
 }
 
-/// All that happens while the servers run.
+/// Everything that happens while the servers run.
 fn drive(
     cluster: &Cluster,
     arguments: &DemoArgs,
@@ -106,7 +107,7 @@ fn drive(
     Ok(if summary.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Prints a text that fits the screen.
+/// Prints a text, wrapped to the screen's width.
 fn say(screen: &mut Screen, text: &str) -> Result<(), Failure> {
     let fitting = wrap(text, screen.columns());
     say_raw(screen, &fitting)
@@ -116,7 +117,7 @@ fn say_raw(screen: &mut Screen, text: &str) -> Result<(), Failure> {
     screen.write_all(text.as_bytes()).map_err(|error| output::failure(&error))
 }
 
-/// What is going to happen: elections and syncs take their time.
+/// Printed at once, since elections and syncs take a while.
 fn first_words(arguments: &DemoArgs, home: &Path) -> String {
     let DemoArgs { servers, groups, durability, .. } = arguments;
     let (of_servers, of_groups) = (plural(*servers, "server"), plural(*groups, "group"));
@@ -127,7 +128,7 @@ fn plural(count: u16, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
-/// Drives the load for a time, or until a signal comes, and shows how it goes.
+/// Drives the load for a while, or until a signal arrives, and shows the progress.
 fn run_load(
     cluster: &Cluster,
     duration: Duration,
@@ -156,11 +157,11 @@ fn run_load(
     Ok((tally, elapsed))
 }
 
-/// Commands to paste; one address is enough, since a server names the others.
+/// Commands to paste. One address is enough, since a server names the others.
 fn next_steps(cluster: &Cluster, home: &Path) -> String {
     let servers = cluster.servers();
     let (first, last) = (&servers[0], &servers[servers.len() - 1]);
-    let mut text = format!("\nThe cluster serves on, from\n{}\nTry:\n\n", home.display());
+    let mut text = format!("\nThe cluster keeps serving, from\n{}\nTry:\n\n", home.display());
     let _ = write!(
         text,
         "  redis-cli -p {} set greeting hello\n  curl {}/kv/greeting\n  redis-cli -p {} incr visits\n  niagara status --at {}\n\n\
@@ -177,7 +178,7 @@ impl Home {
     fn create(dir: Option<&Path>) -> Result<Home, Failure> {
         let Some(dir) = dir else {
             let dir = tempfile::Builder::new().prefix("niagara-demo-").tempdir().map_err(|error| {
-                let hint = "name a directory by --dir, or set TMPDIR to one with room";
+                let hint = "name a directory with --dir, or set TMPDIR to one with free space";
                 Failure::new(format!("cannot create a temporary directory: {error}"), hint)
             })?;
             return Ok(Home::Temporary(dir));
@@ -189,25 +190,25 @@ impl Home {
                 let what = format!("the directory {} is not empty", dir.display());
                 Err(Failure::new(
                     what,
-                    "a demo starts from nothing; name another directory, or delete what is in it",
+                    "a demo starts with a new cluster: name another directory, or empty this one",
                 ))
             }
             Err(error) => {
                 let what = format!("cannot use the directory {}: {error}", dir.display());
                 Err(match place::explain(dir, &error) {
                     Some((reason, hint)) => Failure::new(format!("{what}\n{reason}"), hint),
-                    None => Failure::new(what, "name another directory by --dir"),
+                    None => Failure::new(what, "name another directory with --dir"),
                 })
             }
         }
     }
 
-    /// Removes what was temporary.
+    /// Removes temporary files.
     fn leave(self) -> Result<(), Failure> {
         let Home::Temporary(dir) = self else { return Ok(()) };
         let path = dir.path().to_owned();
         dir.close().map_err(|error| {
-            Failure::new(format!("cannot remove {}: {error}", path.display()), "remove it by hand")
+            Failure::new(format!("cannot remove {}: {error}", path.display()), "remove it yourself")
         })
     }
 

@@ -1,4 +1,5 @@
-//! Where the demo prints: a terminal of any width, or a pipe that may not be read. Whoever ends the demo does not wait for either.
+//! Where the demo prints: a terminal of any width, or a pipe that nobody may read. Ending the demo waits for
+//! neither.
 
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd;
@@ -11,7 +12,7 @@ use rustix::termios::tcgetwinsize;
 
 /// How long a signal may go unnoticed while nobody reads.
 const LOOK: Duration = Duration::from_millis(100);
-/// The width of what is no terminal.
+/// The width if the output is not a terminal.
 const DEFAULT_COLUMNS: usize = 100;
 
 /// Standard output, or standard error.
@@ -22,12 +23,11 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// Standard output, or what stands beside it, until the flag says that the demo is to end.
+    /// Standard output, or standard error if `aside`. The flag ends all waiting.
     pub fn new(aside: bool, stop: Arc<AtomicBool>) -> Screen {
         Screen { aside, stop }
     }
 
-    /// How many columns there are.
     pub fn columns(&self) -> usize {
         let size = if self.aside { tcgetwinsize(io::stderr()) } else { tcgetwinsize(io::stdout()) };
         let columns = size.map_or(0, |size| usize::from(size.ws_col));

@@ -1,4 +1,4 @@
-//! The demo's last word: a table for people, or JSON.
+//! The demo's summary: a table for people, or JSON.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub struct Summary {
     problems: Vec<String>,
 }
 
-/// How long the commands of one kind took, in microseconds, from the sending of their pipeline to the reply.
+/// How long commands of one kind took, in microseconds, from sending their pipeline to the reply.
 #[derive(Clone, Debug, Serialize)]
 struct Latencies {
     kind: &'static str,
@@ -45,7 +45,6 @@ struct Latencies {
 }
 
 impl Summary {
-    /// Puts together what the demo has come to know.
     pub fn new(arguments: &DemoArgs, elapsed: Duration, tally: &Tally, findings: Findings) -> Self {
         let latencies = |kind: Kind| {
             let histogram = tally.latencies(kind);
@@ -80,14 +79,13 @@ impl Summary {
         self.problems.is_empty()
     }
 
-    /// As one JSON document.
     pub fn json(&self) -> String {
         let mut text = serde_json::to_string_pretty(self).expect("plain data has a JSON form");
         text.push('\n');
         text
     }
 
-    /// For people, in so many columns.
+    /// For people, at this width.
     pub fn text(&self, paint: Paint, columns: usize) -> String {
         let Summary { servers, groups, durability, seconds, .. } = self;
         let (commands, rate) = (grouped(self.commands), grouped(self.commands_per_second));
@@ -109,7 +107,7 @@ impl Summary {
         wrap(&text, columns)
     }
 
-    /// A table, or where that is too wide a few lines for each kind.
+    /// A table, or a few lines for each kind if the table is too wide.
     fn latency_lines(&self, columns: usize) -> Vec<String> {
         let times =
             |kind: &Latencies| [kind.p50_us, kind.p90_us, kind.p99_us, kind.p999_us].map(milliseconds);

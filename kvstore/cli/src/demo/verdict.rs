@@ -1,5 +1,5 @@
-//! What must hold after the load: all servers have executed the same global log, and nothing that was acknowledged
-//! is lost.
+//! What must hold after the load: all servers have executed the same global log, and no acknowledged
+//! increment is lost.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,13 +12,12 @@ use super::cluster::Cluster;
 use super::load::{COUNTER, Tally};
 use crate::failure::Failure;
 
-/// What is in flight ends within a deadline (5 s); the rest is for a machine that is very busy.
+/// What is in flight ends within a deadline (5 s). The rest is for a very busy machine.
 const SETTLED_WITHIN: Duration = Duration::from_secs(60);
 
-/// What was found.
 #[derive(Clone, Debug)]
 pub struct Findings {
-    /// The position that all servers have applied; none if they did not come to the same one.
+    /// The position that all servers have applied; `None` if they did not reach the same one.
     pub position: Option<u64>,
     /// No-ops in the global log.
     pub noops: u64,
@@ -28,13 +27,16 @@ pub struct Findings {
     pub counters: Vec<i64>,
 }
 
-/// Looks at a cluster to which nobody writes any more.
+/// Examines a cluster to which nobody writes any more.
 pub fn examine(cluster: &Cluster, tally: &Tally) -> Result<Findings, Failure> {
     let counters =
         cluster.servers().iter().map(|server| read_counter(server.redis_addr())).collect::<Result<_, _>>();
     let counters = counters.map_err(|error| {
-        let hint =
-            if tally.failed > 0 { "requests failed before, too: see the logs" } else { "see the logs" };
+        let hint = if tally.failed > 0 {
+            "requests failed during the load, too: see the logs"
+        } else {
+            "see the logs"
+        };
         Failure::new(format!("cannot read the counter after the load: {error}"), hint)
     })?;
     let (position, statuses) = settle(|| cluster.statuses(), SETTLED_WITHIN);
@@ -92,14 +94,14 @@ impl Findings {
         }
         if self.position.is_none() {
             problems.push(format!(
-                "the servers did not come to the same position in {} s",
+                "the servers did not reach the same position within {} s",
                 SETTLED_WITHIN.as_secs()
             ));
         }
         match &self.agreement {
             Agreement::Agree { .. } => {}
             Agreement::Unknown(why) => problems.push(format!("whether the servers agree is unknown: {why}")),
-            other => problems.push(format!("the servers have not executed the same: {other:?}")),
+            other => problems.push(format!("the servers have not executed the same commands: {other:?}")),
         }
         let possible = tally.acknowledged..=tally.acknowledged + tally.unknown;
         for (i, counter) in self.counters.iter().enumerate() {

@@ -1,4 +1,5 @@
-//! What the demo shows while the load runs: on a terminal figures that renew themselves, else a line per second.
+//! What the demo shows while the load runs: on a terminal, figures that refresh in place; elsewhere, a line
+//! per second.
 
 use std::io::Write;
 use std::time::Duration;
@@ -8,12 +9,12 @@ use niagara_engine::Status;
 use crate::style::Paint;
 use crate::table::grouped;
 
-/// What the titles of rows take.
+/// The width of a row's title.
 const TITLE_COLUMNS: usize = 22;
-/// What a group takes.
+/// The width of a group's cell.
 const CELL_COLUMNS: usize = 4;
 
-/// Shows how the load goes. Nobody is harmed if it cannot be shown, so errors of the output are passed over.
+/// Shows the load's progress. Output errors are ignored: nothing depends on it.
 pub struct View {
     output: Box<dyn Write>,
     paint: Paint,
@@ -21,17 +22,16 @@ pub struct View {
     columns: Option<usize>,
     /// Lines on the terminal that the next figures replace.
     shown: usize,
-    /// The last time that a rate was taken, and the commands completed until then.
+    /// When the last rate was taken, and the commands completed until then.
     last: (Duration, u64),
 }
 
 impl View {
-    /// A view on an output.
     pub fn new(output: Box<dyn Write>, paint: Paint, columns: Option<usize>) -> View {
         View { output, paint, columns, shown: 0, last: (Duration::ZERO, 0) }
     }
 
-    /// Shows the figures of a moment, unless it is too soon for the next line.
+    /// Shows the current figures, unless it is too soon for the next line.
     pub fn show(&mut self, elapsed: Duration, completed: u64, statuses: &[Status]) {
         let interval = elapsed.saturating_sub(self.last.0);
         if interval.is_zero() || (self.columns.is_none() && interval < Duration::from_secs(1)) {
@@ -46,7 +46,7 @@ impl View {
         };
     }
 
-    /// Leaves the last figures as they stand.
+    /// Leaves the last figures on the screen.
     pub fn end(&mut self) {
         if self.shown > 0 {
             let _ = writeln!(self.output);
@@ -61,8 +61,8 @@ impl View {
             false => vec![self.paint.strong(&head[0]), self.paint.strong(&head[1]), String::new()],
         };
         lines.extend(leader_matrix(statuses, columns));
-        // Up to where the last figures began, and clear what is below. A line that is too long for the terminal is cut
-        // (wrapping off, then on again), so that the count of lines stays true.
+        // Moves up to where the last figures began, and clears everything below. A line that is too long for
+        // the terminal is cut (wrapping off, then on again), so that the count of lines stays right.
         if self.shown > 0 {
             write!(self.output, "\x1b[{}A\x1b[J", self.shown)?;
         }
@@ -92,8 +92,8 @@ fn leaders_seen(status: &Status) -> Vec<String> {
     status.local.iter().map(|group| leader(group.leader)).collect()
 }
 
-/// A row for each server, a column for each group, and in each cell the group's leader as the server sees it. Where not all groups
-/// fit beside each other, they follow below.
+/// A row for each server and a column for each group. Each cell holds the group's leader as the server sees
+/// it. Groups that do not fit side by side follow below.
 fn leader_matrix(statuses: &[Status], columns: usize) -> Vec<String> {
     let Some(first) = statuses.first() else { return Vec::new() };
     let cells: Vec<_> = statuses.iter().map(leaders_seen).collect();

@@ -1,4 +1,4 @@
-//! One entry of a log, in words or as JSON.
+//! One entry of a log, as text or JSON.
 
 use niagara_group::batch::{EntryFill, SubBatch, decode_commands};
 use niagara_log::{EntryId, LogEntry};
@@ -17,7 +17,7 @@ pub struct EntryFindings {
     pub kind: &'static str,
     #[serde(flatten)]
     pub fills: Fills,
-    /// Of context and data.
+    /// Of context and data together.
     pub bytes: u64,
 }
 
@@ -25,20 +25,20 @@ pub struct EntryFindings {
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "fills", rename_all = "snake_case")]
 pub enum Fills {
-    /// Raft's own: no slot.
+    /// Raft's own entry; it fills no slot.
     Nothing,
     /// The slot of this place, with commands.
     Commands { place: u64, commands: u64, sub_batches: Vec<SubBatchFindings> },
     /// All slots up to this place, with no-ops.
     Skip { place: u64 },
-    /// Nobody knows: it is not what this program writes.
+    /// Unknown: not what this program writes.
     Malformed { reason: String },
 }
 
 /// Commands of one lane.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct SubBatchFindings {
-    /// The server that took the commands from its clients.
+    /// The server that accepted the commands from its clients.
     pub server: u64,
     pub incarnation: u64,
     /// The group that the lane belongs to, from 1.
@@ -50,17 +50,16 @@ pub struct SubBatchFindings {
     pub bytes: u64,
 }
 
-/// A log that goes on above an entry, without what was before.
+/// A log that continues above an entry, without what was before.
 #[derive(Debug, Serialize)]
 pub struct ResetFindings {
     pub log: String,
-    /// The index above which it goes on.
+    /// The index above which it continues.
     pub reset_to: u64,
     pub term: u64,
 }
 
 impl EntryFindings {
-    /// Takes an entry apart.
     pub fn of(log: &str, entry: &LogEntry) -> EntryFindings {
         EntryFindings {
             log: log.to_owned(),
@@ -141,7 +140,6 @@ impl SubBatchFindings {
 }
 
 impl ResetFindings {
-    /// Takes a reset apart.
     pub fn of(log: &str, floor: EntryId) -> ResetFindings {
         ResetFindings { log: log.to_owned(), reset_to: floor.index, term: floor.term }
     }
@@ -150,7 +148,7 @@ impl ResetFindings {
     pub fn line(&self) -> String {
         let index = grouped(self.reset_to);
         format!(
-            "{index:>12}  term {:<5}  reset: all entries so far are dropped, and the log goes on above this one",
+            "{index:>12}  term {:<5}  reset: all entries so far are dropped, and the log continues above this one",
             self.term
         )
     }

@@ -1,4 +1,4 @@
-//! `niagara log inspect`: looks at each log as a start would, and shows what was found.
+//! `niagara log inspect`: reads each log as a starting server would, and shows what it found.
 
 use std::io::{self, BufWriter, Write};
 use std::os::fd::AsFd;
@@ -17,12 +17,11 @@ use crate::output::{self, Output, note, print};
 use crate::read_only::ReadOnly;
 use crate::style;
 
-/// Does what `niagara log inspect` promises.
 pub fn run(arguments: &InspectArgs) -> Result<ExitCode, Failure> {
     let logs = logs_in(&arguments.dir)?;
     if is_in_use(&arguments.dir) {
         note(
-            "warning: a server runs on these logs; what it is writing right now may look torn or damaged. Stop it first to be \
+            "warning: a server runs on these logs, and what it is writing may look torn or damaged. Stop it first to be \
              sure\n",
         );
     }
@@ -43,17 +42,17 @@ pub fn run(arguments: &InspectArgs) -> Result<ExitCode, Failure> {
     let what = format!("{} of {} logs are damaged: {}", damaged.len(), logs.len(), damaged.join(", "));
     Err(Failure::new(
         what,
-        "a server does not start on them. Keep them as they are; replace the server by a new one, under a new id",
+        "a server does not start on them. Keep them as they are, and replace the server under a new id",
     ))
 }
 
 fn look(log: &Path, visit: &mut dyn FnMut(Replayed<'_>)) -> Result<Inspection, Failure> {
     inspect(log, &ReadOnly, visit).map_err(|error| {
-        Failure::new(format!("{}: {error}", log.display()), "may this user read the directory?")
+        Failure::new(format!("{}: {error}", log.display()), "check that this user may read the directory")
     })
 }
 
-/// Reads the log once more, and prints each entry as it comes by: there may be more of them than fit into memory.
+/// Reads the log once more, and prints each entry as it is read: they may not fit into memory together.
 fn show_entries(log: &Path, arguments: &InspectArgs) -> Result<(), Failure> {
     let name = log.display().to_string();
     let wanted = arguments.from.unwrap_or(0)..=arguments.to.unwrap_or(u64::MAX);

@@ -3,8 +3,8 @@
 //! | file | holds |
 //! |---|---|
 //! | `place.rs` | which logs are meant, and whether a server runs on them |
-//! | `inspect.rs`, `report.rs` | looks at each log; how what was found is shown |
-//! | `entry.rs` | one entry, in words or as JSON |
+//! | `inspect.rs`, `report.rs` | reads each log; shows what was found |
+//! | `entry.rs` | one entry, as text or JSON |
 
 mod entry;
 mod inspect;
@@ -19,7 +19,7 @@ use clap::{Args, Subcommand};
 use super::failure::Failure;
 use super::manual;
 
-/// Look at the logs of a server's groups on disk.
+/// Inspect the logs of a server's groups on disk.
 #[derive(Debug, Args)]
 #[command(after_long_help = manual::LOG)]
 pub struct LogArgs {
@@ -32,13 +32,13 @@ enum LogCommand {
     Inspect(InspectArgs),
 }
 
-/// Show what a log's files hold and whether a start would take them; nothing is changed.
+/// Show what a log's files hold and whether a server would start on them. Changes nothing.
 #[derive(Debug, Args)]
 #[command(after_long_help = manual::LOG_INSPECT)]
 struct InspectArgs {
-    /// A group's directory, such as data-1/group-2, or a server's data directory: then all groups, one after the other.
+    /// A group's directory, such as data-1/group-2, or a server's data directory for all its groups.
     dir: PathBuf,
-    /// Show each entry, too.
+    /// Also show each entry.
     #[arg(long)]
     entries: bool,
     /// Only entries from this index on.
@@ -47,12 +47,11 @@ struct InspectArgs {
     /// Only entries up to this index.
     #[arg(long, value_name = "INDEX", requires = "entries")]
     to: Option<u64>,
-    /// Print JSON: an object a line, one for each log, and for each entry if these are asked for.
+    /// Print JSON: one object per line for each log, and with --entries for each entry.
     #[arg(long)]
     json: bool,
 }
 
-/// Does what `niagara log` promises.
 pub fn run(arguments: &LogArgs) -> Result<ExitCode, Failure> {
     match &arguments.command {
         LogCommand::Inspect(arguments) => inspect::run(arguments),

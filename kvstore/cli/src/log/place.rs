@@ -8,7 +8,8 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::failure::Failure;
 
-/// The directories of the logs in a data directory, in order of the groups; of a group's directory, itself.
+/// The logs' directories in a data directory, in order of the groups. For a group's directory, that
+/// directory.
 pub fn logs_in(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
     let mut groups = Vec::new();
     let mut has_segments = false;
@@ -36,8 +37,8 @@ fn unusable(what: &str) -> Failure {
     )
 }
 
-/// Whether a server runs on these logs, as far as that can be told: it holds a lock on a file in the data directory. To see
-/// that, the lock is shared with others who look, for a moment.
+/// Whether a server runs on these logs, as far as can be seen: it locks a file in the data directory. The
+/// check holds a shared lock for a moment.
 pub fn is_in_use(dir: &Path) -> bool {
     let is_held = |path: PathBuf| {
         File::open(path).is_ok_and(|file| {

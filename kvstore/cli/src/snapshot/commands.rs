@@ -1,4 +1,4 @@
-//! Keys and values as SET commands of the Redis protocol, one behind the other: what `redis-cli --pipe` takes.
+//! Keys and values as a sequence of SET commands of the Redis protocol, which `redis-cli --pipe` reads.
 
 use std::io::{self, BufRead, Read, Write};
 
@@ -6,10 +6,9 @@ use niagara_kvstore::command::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
 
 use super::Pair;
 
-/// The longest line that announces something: a sign and a number.
+/// The longest line with a length: a sign and a number.
 const LINE_BYTES_MAX: u64 = 32;
 
-/// Writes a command.
 pub fn write(output: &mut impl Write, key: &[u8], value: &[u8]) -> io::Result<()> {
     write!(output, "*3\r\n$3\r\nSET\r\n${}\r\n", key.len())?;
     output.write_all(key)?;
@@ -18,8 +17,8 @@ pub fn write(output: &mut impl Write, key: &[u8], value: &[u8]) -> io::Result<()
     output.write_all(b"\r\n")
 }
 
-/// Reads the next command; nothing at the end of the input. What is wrong with it is an error of the kind `InvalidData`, said
-/// for people.
+/// Reads the next command; `None` at the end of the input. Malformed input is an error of the kind
+/// `InvalidData`, with a text for people.
 pub fn read(input: &mut impl BufRead) -> io::Result<Option<Pair>> {
     if input.fill_buf()?.is_empty() {
         return Ok(None);
@@ -33,22 +32,22 @@ pub fn read(input: &mut impl BufRead) -> io::Result<Option<Pair>> {
     Ok(Some((bulk(input, MAX_KEY_BYTES)?, bulk(input, MAX_VALUE_BYTES)?)))
 }
 
-/// A text of at most so many bytes, with its length before it.
+/// A bulk string of at most `most` bytes.
 fn bulk(input: &mut impl BufRead, most: usize) -> io::Result<Vec<u8>> {
     let length = number(input, b'$')?;
     if length > most {
-        return Err(wrong(&format!("{length} bytes where {most} are the most")));
+        return Err(wrong(&format!("{length} bytes where the limit is {most}")));
     }
     let mut bytes = vec![0; length + 2];
     input.read_exact(&mut bytes)?;
     if !bytes.ends_with(b"\r\n") {
-        return Err(wrong("a text that is longer than its length says"));
+        return Err(wrong("a string that is longer than announced"));
     }
     bytes.truncate(length);
     Ok(bytes)
 }
 
-/// The number on a line that begins with a sign.
+/// The number on a line that starts with a sign.
 fn number(input: &mut impl BufRead, sign: u8) -> io::Result<usize> {
     let mut line = Vec::new();
     input.take(LINE_BYTES_MAX).read_until(b'\n', &mut line)?;
@@ -59,7 +58,7 @@ fn number(input: &mut impl BufRead, sign: u8) -> io::Result<usize> {
         .and_then(|line| line.strip_prefix(&[sign]))
         .filter(|digits| digits.iter().all(u8::is_ascii_digit))
         .and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok())
-        .ok_or_else(|| wrong(&format!("no line of `{}` and a number where one has to be", sign as char)))
+        .ok_or_else(|| wrong(&format!("expected a line of `{}` and a number", sign as char)))
 }
 
 fn wrong(what: &str) -> io::Error {
@@ -89,12 +88,12 @@ mod tests {
         for (input, said) in [
             ("*2\r\n$3\r\nGET\r\n$1\r\nk\r\n", "other than SET"),
             ("*3\r\n$3\r\nDEL\r\n$1\r\nk\r\n$1\r\nv\r\n", "other than SET"),
-            ("*3\r\n$6\r\nAPPEND\r\n", "6 bytes where 3 are the most"),
-            ("*3\r\n$3\r\nSET\r\n$99999\r\n", "99999 bytes where 65536 are the most"),
-            ("*3\r\n$3\r\nSET\r\n$1\r\nkey\r\n", "longer than its length says"),
-            ("SET k v\r\n", "no line of `*`"),
-            ("*+3\r\n", "no line of `*`"),
-            ("*33333333333333333333333333333333333\r\n", "no line of `*`"),
+            ("*3\r\n$6\r\nAPPEND\r\n", "6 bytes where the limit is 3"),
+            ("*3\r\n$3\r\nSET\r\n$99999\r\n", "99999 bytes where the limit is 65536"),
+            ("*3\r\n$3\r\nSET\r\n$1\r\nkey\r\n", "longer than announced"),
+            ("SET k v\r\n", "expected a line of `*`"),
+            ("*+3\r\n", "expected a line of `*`"),
+            ("*33333333333333333333333333333333333\r\n", "expected a line of `*`"),
         ] {
             let error = read(&mut input.as_bytes()).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{input}");

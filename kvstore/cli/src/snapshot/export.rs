@@ -1,6 +1,6 @@
-//! `niagara snapshot export`: all keys and values of a snapshot, in a format that other programs read.
+//! `niagara snapshot export`: writes all keys and values of a snapshot in a format for other programs.
 //!
-//! A chunk of the file is in memory at a time, never the whole state.
+//! One chunk of the file is in memory at a time, never the whole state.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -15,7 +15,6 @@ use crate::place;
 
 const BUFFER_BYTES: usize = 256 << 10;
 
-/// Does what `niagara snapshot export` promises.
 pub fn run(arguments: &ExportArgs) -> Result<ExitCode, Failure> {
     match &arguments.output {
         None => export(arguments, Output(io::stdout().as_fd()), &output::failure)?,
@@ -24,24 +23,28 @@ pub fn run(arguments: &ExportArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes a new file, which is whole or goes again.
+/// Writes a new file, and removes it again if the export fails.
 fn export_to_file(arguments: &ExportArgs, path: &Path) -> Result<(), Failure> {
     let output = File::create_new(path).map_err(|error| {
         let what = format!("cannot create {}: {error}", path.display());
-        let hint = "nothing is overwritten: name a file that does not exist, in a directory that does";
+        let hint = "nothing is overwritten: name a new file in an existing directory";
         match path.parent().and_then(|dir| place::explain(dir, &error)) {
             Some((reason, hint)) => Failure::new(format!("{what}\n{reason}"), hint),
             None => Failure::new(what, hint),
         }
     })?;
     let unwritten = |error: &io::Error| {
-        Failure::new(format!("cannot write {}: {error}", path.display()), "check the space where it goes")
-            .with(Status::Output)
+        Failure::new(
+            format!("cannot write {}: {error}", path.display()),
+            "check the free space and the permissions there",
+        )
+        .with(Status::Output)
     };
     let written = export(arguments, &output, &unwritten)
         .and_then(|()| output.sync_all().map_err(|error| unwritten(&error)));
     written.inspect_err(|_| {
-        // It could not be finished, so nobody is to take it for an export. If it cannot be removed, that is said anyway.
+        // It is incomplete, so nobody must take it for an export. The failure is reported even if the file
+        // cannot be removed.
         let _ = fs::remove_file(path);
     })
 }

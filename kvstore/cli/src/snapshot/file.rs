@@ -1,4 +1,4 @@
-//! A snapshot's file, as the commands read it.
+//! A snapshot file, as the commands read it.
 
 use std::path::Path;
 
@@ -9,15 +9,15 @@ use niagara_kvstore::{Description, snapshot_entries};
 use crate::failure::Failure;
 use crate::read_only::ReadOnly;
 
-/// Takes a key and its value, with what HTTP says of it.
+/// Takes a key and its value, with the value's HTTP headers.
 pub type Visit<'v> = dyn FnMut(&[u8], &[u8], Description<'_>) -> Result<(), Failure> + 'v;
 
-/// Opens a file; its header is whole then.
+/// Opens a file and checks its header.
 pub fn open(path: &Path) -> Result<SnapshotReader, SnapshotError> {
     SnapshotReader::open(&ReadOnly, path)
 }
 
-/// Hands over each key with its value, chunk by chunk, each chunk checked before.
+/// Hands over each key with its value. Each chunk is checked before.
 pub fn each_pair(reader: &mut SnapshotReader, visit: &mut Visit<'_>) -> Result<(), Failure> {
     loop {
         let at = reader.position();
@@ -29,22 +29,22 @@ pub fn each_pair(reader: &mut SnapshotReader, visit: &mut Visit<'_>) -> Result<(
     }
 }
 
-/// What is wrong with a file whose chunk at an offset is as it was written, but not by this program.
+/// The damage of a file whose chunk at `offset` has a valid checksum, but was not written by this program.
 pub fn foreign_chunk(reader: &SnapshotReader, offset: u64) -> impl Fn(MalformedState) -> SnapshotError {
     move |MalformedState(reason)| SnapshotError::Damaged { path: reader.path().to_owned(), offset, reason }
 }
 
-/// What a command says about a file that it cannot use.
+/// The failure of a command that cannot use a file.
 pub fn failure(error: &SnapshotError) -> Failure {
     let hint = match error {
         SnapshotError::Damaged { .. } => {
-            "use another file: each server has snapshots of its own, and keeps the one before, too; `niagara snapshot now` \
-             makes a new one"
+            "use another file: each server keeps its last two snapshots, and `niagara snapshot now` \
+             takes a new one"
         }
         SnapshotError::Io { .. } => {
             "name a file such as snapshots/0000000000000400.snap in a server's data directory"
         }
-        _ => "`niagara snapshot inspect` shows what there is to see in a file",
+        _ => "``niagara snapshot inspect` shows what the file holds",
     };
     Failure::new(error, hint)
 }

@@ -2,16 +2,15 @@
 
 use serde::Serialize;
 
-/// All that was found. Where the file is damaged, it is what stands before the damage.
+/// All findings. For a damaged file they cover what precedes the damage.
 #[derive(Debug, Serialize)]
 pub struct Findings {
     /// The file.
     pub file: String,
-    /// Its length, in bytes.
     pub bytes: u64,
-    /// Nothing if that cannot be read.
+    /// `None` if it cannot be read.
     pub header: Option<HeaderFindings>,
-    /// Chunks that are whole.
+    /// Intact chunks.
     pub chunks: u64,
     /// Keys in them.
     pub keys: u64,
@@ -19,7 +18,7 @@ pub struct Findings {
     pub key_bytes: u64,
     /// Bytes of their values.
     pub value_bytes: u64,
-    /// Nothing if every byte is as it was written.
+    /// `None` if every byte is as it was written.
     pub damage: Option<Damage>,
 }
 
@@ -28,7 +27,6 @@ pub struct Findings {
 pub struct Damage {
     /// Where, in bytes.
     pub offset: u64,
-    /// What it is.
     pub reason: String,
 }
 
@@ -49,12 +47,12 @@ pub struct HeaderFindings {
     pub duplicates: u64,
     pub noops: u64,
     pub digest: String,
-    /// What of each group's log it stands for.
+    /// How much of each group's log the file replaces.
     pub floors: Vec<Floor>,
     pub lanes: Vec<Lanes>,
 }
 
-/// What of a group's log a file stands for.
+/// How much of a group's log the file replaces.
 #[derive(Debug, Serialize)]
 pub struct Floor {
     pub group: usize,
@@ -64,7 +62,6 @@ pub struct Floor {
     pub learners: Vec<u64>,
 }
 
-/// A server's lanes.
 #[derive(Debug, Serialize)]
 pub struct Lanes {
     pub server: u64,

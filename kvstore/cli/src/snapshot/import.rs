@@ -1,5 +1,5 @@
-//! `niagara snapshot import`: all keys and values of a snapshot or an export, into a running cluster, whatever its number of
-//! groups is.
+//! `niagara snapshot import`: loads all keys and values of a snapshot or an export into a running cluster
+//! with any number of groups.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -18,7 +18,6 @@ use crate::progress::Progress;
 use crate::serve;
 use crate::table::grouped;
 
-/// Does what `niagara snapshot import` promises.
 pub fn run(arguments: &ImportArgs) -> Result<ExitCode, Failure> {
     let source = Source::open(&arguments.file)?;
     let mut connection = connect(arguments)?;
@@ -27,7 +26,7 @@ pub fn run(arguments: &ImportArgs) -> Result<ExitCode, Failure> {
         let what = format!("the cluster is not empty: it has {} keys", grouped(there));
         return Err(Failure::new(
             what,
-            "import into a new cluster, or give --merge: keys of the same name are overwritten, the others stay",
+            "import into a new cluster, or use --merge: it overwrites existing keys of the same name and keeps the others",
         ));
     }
     let start = Instant::now();
@@ -49,7 +48,7 @@ pub fn run(arguments: &ImportArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The input is no good from some place on: its own words, and how much of it is loaded.
+/// The input is unusable from some place on. Adds how much of it is loaded to the failure.
 fn ended_by_source(failure: Failure, loaded: Loaded) -> Failure {
     let what = format!("{}; {} keys were acknowledged before", failure.what, grouped(loaded.keys));
     failure.in_words(what)
@@ -60,7 +59,7 @@ fn connect(arguments: &ImportArgs) -> Result<Connection, Failure> {
         (Some(address), _) => {
             let resolved = address.resolve().map_err(|error| {
                 Failure::refused(
-                    format!("{address} cannot be resolved: {error}"),
+                    format!("cannot resolve {address}: {error}"),
                     "write HOST:PORT with a host that exists",
                 )
             })?;
@@ -73,12 +72,12 @@ fn connect(arguments: &ImportArgs) -> Result<Connection, Failure> {
         (None, None) => unreachable!("the command line has one of them"),
     };
     open_any(&addresses).map_err(|why| {
-        let hint = "is the server running, and is this its Redis address? It says it when it starts";
+        let hint = "check that the server is running and that this is its Redis address, which it logs when it starts";
         Failure::refused(format!("cannot load through {name}: {why}"), hint)
     })
 }
 
-/// Connects to the first address at which a server speaks the Redis protocol.
+/// Connects to the first address where a server speaks the Redis protocol.
 fn open_any(addresses: &[SocketAddr]) -> Result<Connection, String> {
     let mut why = "the host has no address".to_owned();
     for address in addresses {

@@ -1,4 +1,4 @@
-//! `niagara snapshot inspect`: what a file holds, and whether all of it is as it was written.
+//! `niagara snapshot inspect`: what a file holds, and whether it is intact.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,6 @@ use crate::output::print;
 use crate::progress::Progress;
 use crate::style;
 
-/// Does what `niagara snapshot inspect` promises.
 pub fn run(arguments: &InspectArgs) -> Result<ExitCode, Failure> {
     let (findings, error) = examine(&arguments.file)?;
     print(if arguments.json { json(&findings) } else { text(&findings, style::for_stdout()) })?;
@@ -25,7 +24,7 @@ pub fn run(arguments: &InspectArgs) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Reads the whole file. A damaged one is no failure, but there is one to be reported behind what was found.
+/// Reads the whole file. For a damaged one, the failure is reported after the findings.
 fn examine(path: &Path) -> Result<(Findings, Option<Failure>), Failure> {
     let mut findings = Findings {
         file: path.display().to_string(),
@@ -51,7 +50,7 @@ fn examine(path: &Path) -> Result<(Findings, Option<Failure>), Failure> {
     Ok((findings, Some(file::failure(&error))))
 }
 
-/// Reads all chunks, and counts what is in them.
+/// Reads all chunks, and counts keys and bytes.
 fn count(reader: &mut SnapshotReader, findings: &mut Findings) -> Result<(), SnapshotError> {
     let mut progress = Progress::new();
     loop {

@@ -10,13 +10,13 @@ use super::rows::Described;
 use crate::failure::Failure;
 use crate::table::grouped;
 
-/// So many commands are sent before their replies are read; they share entries of the log, so that each costs little.
+/// Commands sent before their replies are read. They share log entries, so each costs little.
 const BATCH_COMMANDS: usize = 1_000;
-/// Or so many bytes of them: what one server holds in memory for us.
+/// Bytes sent before replies are read: what one server holds in memory for us.
 const BATCH_BYTES: usize = 4 << 20;
-/// After this pause what a server had no room for is sent again.
+/// How long to wait before sending again what a server had no room for.
 const PAUSE: Duration = Duration::from_millis(100);
-/// So long nothing may be acknowledged before a server that asks to retry later is given up.
+/// How long to wait for the next acknowledgement from a server that asks to retry later.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What has been acknowledged.
@@ -27,7 +27,7 @@ pub struct Loaded {
     pub bytes: u64,
 }
 
-/// Where keys are loaded to. Each command has its reply before the next pipeline is sent.
+/// Where keys go. Each command has its reply before the next pipeline is sent.
 pub struct Loader {
     connection: Connection,
     batch: Vec<Described>,
@@ -35,7 +35,7 @@ pub struct Loader {
     loaded: Loaded,
 }
 
-/// What a server has refused.
+/// A refused command.
 struct Refusal {
     /// How many commands before it were acknowledged.
     acknowledged: usize,
@@ -47,12 +47,11 @@ impl Loader {
         Loader { connection, batch: Vec::new(), batch_bytes: 0, loaded: Loaded::default() }
     }
 
-    /// What has been acknowledged so far.
     pub fn loaded(&self) -> Loaded {
         self.loaded
     }
 
-    /// Loads a key, with others behind it.
+    /// Adds a key, and sends the batch if it is full.
     pub fn add(&mut self, row: Described) -> Result<(), Failure> {
         self.batch_bytes += bytes_of(&row);
         self.batch.push(row);
@@ -63,14 +62,14 @@ impl Loader {
         }
     }
 
-    /// Sends what is left; when this has returned all is acknowledged.
+    /// Sends the rest. Once this has returned, everything is acknowledged.
     pub fn finish(&mut self) -> Result<Loaded, Failure> {
         self.send()?;
         Ok(self.loaded)
     }
 
-    /// Sends the batch, until all of it is acknowledged. From a command on that the server has no room for, all are sent again:
-    /// so a key that comes twice keeps the value that comes last.
+    /// Sends the batch until all of it is acknowledged. After a command that the server had no room for,
+    /// everything is sent again from there on, so a key that comes twice keeps its last value.
     fn send(&mut self) -> Result<(), Failure> {
         let mut progressed = Instant::now();
         while !self.batch.is_empty() {
@@ -82,7 +81,7 @@ impl Loader {
             }
             let Some(Refusal { text, .. }) = refusal else { continue };
             if !may_be_retried(&text) || progressed.elapsed() > PATIENCE {
-                return Err(self.failure(&format!("the server answers \"{text}\"")));
+                return Err(self.failure(&format!("the server answered \"{text}\"")));
             }
             thread::sleep(PAUSE);
         }
@@ -90,7 +89,7 @@ impl Loader {
         Ok(())
     }
 
-    /// Sends the batch once; the first command that was refused, if any.
+    /// Sends the batch once. Returns the first refused command, if any.
     fn exchange(&mut self) -> io::Result<Option<Refusal>> {
         for row in &self.batch {
             let ((key, value), description) = (&row.pair, row.description());
@@ -122,23 +121,22 @@ impl Loader {
             grouped(self.loaded.keys),
             grouped(self.batch.len() as u64)
         );
-        let hint = "look with `niagara status`, and run it again with --merge: it overwrites what is there with the same values, \
+        let hint = "check with `niagara status`, and run it again with --merge: it overwrites what is there with the same values, \
                     which is harmless";
         Failure::unknown(what, hint)
     }
 }
 
-/// Of key and value.
 fn bytes_of(row: &Described) -> usize {
     row.pair.0.len() + row.pair.1.len()
 }
 
-/// Whether an error of a server says that the command has had no effect and may have one later.
+/// Whether a server's error means that the command had no effect and may be retried.
 fn may_be_retried(error: &str) -> bool {
     matches!(error.split_whitespace().next(), Some("OVERLOADED" | "NOQUORUM" | "READONLY"))
 }
 
-/// How many keys a cluster has.
+/// The number of keys in a cluster.
 pub fn key_count(connection: &mut Connection) -> Result<u64, Failure> {
     let start = Instant::now();
     loop {
@@ -152,8 +150,8 @@ pub fn key_count(connection: &mut Connection) -> Result<u64, Failure> {
         });
         let fail = |what: &str| {
             Err(Failure::refused(
-                format!("the number of keys is not to be had: {what}"),
-                "is it a Niagara server's Redis address? Look with `niagara status`",
+                format!("cannot get the number of keys: {what}"),
+                "check that this is a Niagara server's Redis address",
             ))
         };
         match (exchanged, answer) {
@@ -162,14 +160,14 @@ pub fn key_count(connection: &mut Connection) -> Result<u64, Failure> {
             (Ok(()), Err(text)) if may_be_retried(&text) && start.elapsed() < PATIENCE => {
                 thread::sleep(PAUSE);
             }
-            (Ok(()), Err(text)) => return fail(&format!("the server answers \"{text}\"")),
+            (Ok(()), Err(text)) => return fail(&format!("the server answered \"{text}\"")),
         }
     }
 }
 
 fn connection_text(error: &io::Error) -> String {
     match error.kind() {
-        // What the system says of a socket's time limit is "Resource temporarily unavailable".
+        // The system's text for a socket timeout is "Resource temporarily unavailable".
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => "the server does not answer in time".into(),
         _ => format!("the connection broke: {error}"),
     }
@@ -191,7 +189,7 @@ mod tests {
 
     use super::*;
 
-    /// A server that reads so many bytes and then answers, step by step; then it closes.
+    /// A server that reads some bytes and then answers, step by step, and finally closes.
     fn server(steps: Vec<(usize, &'static str)>) -> (Connection, JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();

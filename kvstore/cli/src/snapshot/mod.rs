@@ -1,13 +1,13 @@
-//! `niagara snapshot`: makes snapshots, and takes their files apart.
+//! `niagara snapshot`: takes snapshots, and inspects, exports and imports their files.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `now.rs`, `watch.rs` | asks servers for a snapshot, and tells when it is there |
-//! | `file.rs` | a snapshot's file, as the commands below read it |
-//! | `inspect.rs`, `report.rs` | what a file holds and whether it is whole; how that is shown |
+//! | `now.rs`, `watch.rs` | requests snapshots from servers, and waits for them |
+//! | `file.rs` | a snapshot file, as the commands below read it |
+//! | `inspect.rs`, `report.rs` | what a file holds and whether it is intact; how that is shown |
 //! | `export.rs` | writes all keys and values in another format |
-//! | `rows.rs`, `commands.rs` | the formats: JSON lines, commands of the Redis protocol |
-//! | `import.rs`, `source.rs`, `loader.rs` | reads any of the three formats into a running cluster |
+//! | `rows.rs`, `commands.rs` | the formats: JSON lines, Redis commands |
+//! | `import.rs`, `source.rs`, `loader.rs` | loads any of the three formats into a running cluster |
 
 mod commands;
 mod export;
@@ -35,7 +35,7 @@ use crate::cluster_args::ClusterArgs;
 /// A key and its value.
 type Pair = (Vec<u8>, Vec<u8>);
 
-/// Make snapshots of running servers; inspect, export and import their files.
+/// Take snapshots of running servers; inspect, export and import snapshot files.
 #[derive(Debug, Args)]
 #[command(after_long_help = manual::SNAPSHOT)]
 pub struct SnapshotArgs {
@@ -51,7 +51,7 @@ enum SnapshotCommand {
     Import(ImportArgs),
 }
 
-/// Have servers write a snapshot now, and wait for it.
+/// Make servers take a snapshot now, and wait for it.
 #[derive(Debug, Args)]
 #[command(after_long_help = manual::SNAPSHOT_NOW)]
 struct NowArgs {
@@ -59,31 +59,31 @@ struct NowArgs {
     cluster: ClusterArgs,
 }
 
-/// Show what a snapshot's file holds, and check every byte of it.
+/// Show what a snapshot file holds, and check every byte of it.
 #[derive(Debug, Args)]
 #[command(after_long_help = manual::SNAPSHOT_INSPECT)]
 struct InspectArgs {
-    /// The file: `snapshots/*.snap` in a server's data directory, or a copy of one.
+    /// The snapshot file: `snapshots/*.snap` in a server's data directory, or a copy.
     file: PathBuf,
     /// Print JSON.
     #[arg(long)]
     json: bool,
 }
 
-/// Write all keys and values of a snapshot in a format that other programs read.
+/// Write all keys and values of a snapshot in a format for other programs.
 #[derive(Debug, Args)]
 #[command(after_long_help = manual::SNAPSHOT_EXPORT)]
 #[command(group = ArgGroup::new("format").required(true))]
 struct ExportArgs {
-    /// The file: `snapshots/*.snap` in a server's data directory, or a copy of one.
+    /// The snapshot file: `snapshots/*.snap` in a server's data directory, or a copy.
     file: PathBuf,
-    /// Write a JSON object for each key, one a line.
+    /// Write a JSON object for each key, one per line.
     #[arg(long, group = "format")]
     json: bool,
-    /// Write a SET command for each key, as `redis-cli --pipe` takes them.
+    /// Write a SET command for each key, for `redis-cli --pipe`.
     #[arg(long, group = "format")]
     resp: bool,
-    /// Write to this file, which must not exist yet, rather than to standard output.
+    /// Write to this file instead of standard output. It must not exist yet.
     #[arg(long)]
     output: Option<PathBuf>,
 }
@@ -93,7 +93,8 @@ struct ExportArgs {
 #[command(after_long_help = manual::SNAPSHOT_IMPORT)]
 #[command(group = ArgGroup::new("where").required(true))]
 struct ImportArgs {
-    /// A snapshot's file or an export of one, which is told by its first bytes; `-`: read an export from standard input.
+    /// A snapshot file or an export of one, recognised by its first bytes; `-` reads an export from standard
+    /// input.
     file: PathBuf,
     /// The Redis address of one of the cluster's servers.
     #[arg(long, value_name = "HOST:PORT", group = "where")]
@@ -101,12 +102,11 @@ struct ImportArgs {
     /// Take the Redis address from a server's configuration file instead.
     #[arg(long, value_name = "FILE", group = "where")]
     config: Option<PathBuf>,
-    /// Load into a cluster that holds keys already: those of the same name are overwritten, the others stay.
+    /// Load into a cluster that already has keys: overwrite those of the same name, and keep the others.
     #[arg(long)]
     merge: bool,
 }
 
-/// Does what `niagara snapshot` promises.
 pub fn run(arguments: &SnapshotArgs) -> Result<ExitCode, Failure> {
     match &arguments.command {
         SnapshotCommand::Now(arguments) => now::run(arguments),

@@ -1,4 +1,4 @@
-//! `niagara snapshot now`: has servers write a snapshot, one after the other, and waits for each.
+//! `niagara snapshot now`: makes servers take a snapshot, one after the other, and waits for each.
 
 use std::process::ExitCode;
 use std::thread;
@@ -17,10 +17,10 @@ use crate::output::print;
 use crate::progress::Progress;
 use crate::table::grouped;
 
-/// How often the server is looked at.
+/// How often to ask the server.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Does what `niagara snapshot now` promises. A server that fails does not keep the others from theirs.
+/// A server that fails does not keep the others from theirs.
 pub fn run(arguments: &NowArgs) -> Result<ExitCode, Failure> {
     let timeout = Duration::from_secs(arguments.cluster.timeout.into());
     let mut code = ExitCode::SUCCESS;
@@ -33,23 +33,23 @@ pub fn run(arguments: &NowArgs) -> Result<ExitCode, Failure> {
     Ok(code)
 }
 
-/// Has one server write a snapshot; the line that says what has come of it.
+/// Makes one server take a snapshot. Returns the line to print.
 fn take_one(endpoint: &Endpoint, timeout: Duration) -> Result<String, Failure> {
     let Status { server, snapshot: before, .. } = send(endpoint, &Request::get("/status"), 200, timeout)?;
     let start = Instant::now();
     let mut now: SnapshotStatus = send(endpoint, &Request::post("/snapshot"), 202, timeout)?;
     if now.asked == 0 {
         let what = format!(
-            "server {server} at {endpoint}: it does not say what becomes of the snapshot that it was asked for"
+            "server {server} at {endpoint}: it does not report the outcome of the requested snapshot"
         );
         return Err(Failure::new(
             what,
-            "it is of an older release: look with `niagara status` for the snapshot's position",
+            "it runs an older release: `niagara status` shows the snapshot's position",
         ));
     }
     let watch = Watch::new(before, &now);
     let mut progress = Progress::new();
-    // How long it has been waiting to begin; writing may take as long as it takes.
+    // How long it has been waiting to start. Writing may take as long as it takes.
     let mut waiting_since = start;
     loop {
         let failed = |what: String, hint: &str| {
@@ -59,14 +59,14 @@ fn take_one(endpoint: &Endpoint, timeout: Duration) -> Result<String, Failure> {
             Seen::Done => return Ok(done(server, endpoint, &now, start.elapsed())),
             Seen::NothingNew => return Ok(nothing_new(server, endpoint, &now)),
             Seen::Failed => {
-                let why = now.last_error.unwrap_or_else(|| "it does not say why".into());
+                let why = now.last_error.unwrap_or_else(|| "the server does not say why".into());
                 return failed(
                     format!("the snapshot failed: {why}"),
-                    "the server tries again by itself, and keeps its logs until then",
+                    "the server retries automatically, and keeps its logs until then",
                 );
             }
             Seen::Restarted => {
-                return failed("it was started anew meanwhile".into(), "ask for the snapshot again");
+                return failed("it restarted in the meantime".into(), "request the snapshot again");
             }
             Seen::Writing => {
                 waiting_since = Instant::now();
@@ -74,8 +74,8 @@ fn take_one(endpoint: &Endpoint, timeout: Duration) -> Result<String, Failure> {
             }
             Seen::Waiting if waiting_since.elapsed() > timeout => {
                 return failed(
-                    format!("the snapshot has not begun within {} s", timeout.as_secs()),
-                    "it begins at the end of a round of the global log: look with `niagara status` whether all groups have \
+                    format!("the snapshot did not start within {} s", timeout.as_secs()),
+                    "it starts at the end of a round of the global log: check with `niagara status` that all groups have \
                      leaders; it is still asked for",
                 );
             }
@@ -98,7 +98,7 @@ fn done(server: u64, endpoint: &Endpoint, now: &SnapshotStatus, elapsed: Duratio
 fn nothing_new(server: u64, endpoint: &Endpoint, now: &SnapshotStatus) -> String {
     match now.position {
         0 => format!(
-            "server {server} at {endpoint}: nothing has been written yet, so there is nothing to save\n"
+            "server {server} at {endpoint}: the store has never been written to, so there is nothing to save\n"
         ),
         position => format!(
             "server {server} at {endpoint}: nothing has changed since the snapshot at position {}, {}\n",
@@ -108,7 +108,7 @@ fn nothing_new(server: u64, endpoint: &Endpoint, now: &SnapshotStatus) -> String
     }
 }
 
-/// Sends a request to one server, and reads the document that it answers with.
+/// Sends a request to one server, and reads the JSON that it answers.
 fn send<T: DeserializeOwned>(
     endpoint: &Endpoint,
     request: &Request,
@@ -118,7 +118,7 @@ fn send<T: DeserializeOwned>(
     let response = endpoint.send(request, timeout).map_err(|trouble| {
         Failure::refused(
             format!("{endpoint}: {trouble}"),
-            "is the server running? `niagara status` shows which are",
+            "check that the server is running; `niagara status` shows which are",
         )
     })?;
     if response.status != status {
@@ -127,8 +127,8 @@ fn send<T: DeserializeOwned>(
         return Err(failure.in_words(what));
     }
     serde_json::from_slice(&response.body).map_err(|error| {
-        let hint = "is it a Niagara server of this version?";
-        Failure::new(format!("{endpoint}: the answer cannot be understood: {error}"), hint)
+        let hint = "check that this is a Niagara server of the same version";
+        Failure::new(format!("{endpoint}: cannot parse the answer: {error}"), hint)
     })
 }
 
@@ -142,7 +142,7 @@ mod tests {
         let mut now = SnapshotStatus::default();
         assert_eq!(
             nothing_new(1, &endpoint, &now),
-            "server 1 at http://h:7000: nothing has been written yet, so there is nothing to save\n"
+            "server 1 at http://h:7000: the store has never been written to, so there is nothing to save\n"
         );
         (now.position, now.bytes) = (1_024, 1 << 20);
         assert_eq!(

@@ -1,4 +1,4 @@
-//! How the findings about a snapshot's file are shown.
+//! How the findings about a snapshot file are shown.
 
 use std::fmt::Write as _;
 
@@ -22,9 +22,9 @@ pub fn text(findings: &Findings, paint: Paint) -> String {
         );
     }
     let verdict = match &findings.damage {
-        None => paint.good("whole: every chunk and the trailer match their checksums"),
+        None => paint.good("intact: every chunk and the trailer match their checksums"),
         Some(damage) => paint.bad(format!(
-            "damaged at offset {}: {}; the figures are of what stands before it",
+            "damaged at offset {}: {}; the figures cover the file up to there",
             grouped(damage.offset),
             damage.reason
         )),
@@ -88,7 +88,7 @@ fn header_text(header: &HeaderFindings, paint: Paint) -> String {
     out
 }
 
-/// What of each group's log the snapshot stands for.
+/// How much of each group's log the snapshot replaces.
 fn floors(header: &HeaderFindings) -> Table {
     let mut table = Table::new(["group", "log up to index", "term", "voters", "learners"]);
     for floor in &header.floors {
@@ -174,7 +174,7 @@ server  incarnation  next command in each lane
      1            7                  900 1,101
 
 1,000 keys in 2 chunks: 8.0 KiB of keys, 3.0 MiB of values
-whole: every chunk and the trailer match their checksums";
+intact: every chunk and the trailer match their checksums";
         assert_eq!(lines.join("\n"), expected);
     }
 
@@ -184,7 +184,7 @@ whole: every chunk and the trailer match their checksums";
         findings.damage =
             Some(Damage { offset: 4_096, reason: "a chunk does not match its checksum".into() });
         let text = text(&findings, Paint::PLAIN);
-        assert!(text.ends_with("damaged at offset 4,096: a chunk does not match its checksum; the figures are of what stands before it\n"), "{text}");
+        assert!(text.ends_with("damaged at offset 4,096: a chunk does not match its checksum; the figures cover the file up to there\n"), "{text}");
         let document: serde_json::Value = serde_json::from_str(&json(&findings)).unwrap();
         assert_eq!(
             (document["damage"]["offset"].as_u64(), document["keys"].as_u64()),

@@ -1,6 +1,6 @@
-//! Keys and values as JSON, an object a line: `{"key":"greeting","value":"hello"}`. What is no text stands in base64, as
-//! `key_base64` or `value_base64`. What HTTP says of the value stands beside it, if anything: `content_type` and
-//! `content_encoding`.
+//! Keys and values as JSON, one object per line: `{"key":"greeting","value":"hello"}`. Bytes that are not
+//! UTF-8 are in base64, as `key_base64` or `value_base64`. The value's HTTP headers, if any, are
+//! `content_type` and `content_encoding`.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 
 use super::Pair;
 
-/// One line.
 #[derive(Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Row<'a> {
@@ -30,7 +29,6 @@ struct Row<'a> {
     content_encoding: Cow<'a, str>,
 }
 
-/// Writes a line.
 pub fn write(
     output: &mut impl Write,
     key: &[u8],
@@ -47,7 +45,7 @@ pub fn write(
     output.write_all(b"\n")
 }
 
-/// Reads a line; what is wrong with it is said for people.
+/// Reads a line. The error is a text for people.
 pub fn read(line: &[u8]) -> Result<Described, String> {
     let Row { key, key_base64, value, value_base64, content_type, content_encoding } =
         serde_json::from_slice(line).map_err(|error| error.to_string())?;
@@ -67,7 +65,7 @@ pub fn read(line: &[u8]) -> Result<Described, String> {
     })
 }
 
-/// A key and its value, with what HTTP says of it.
+/// A key and its value, with the value's HTTP headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Described {
     pub pair: Pair,
@@ -100,10 +98,10 @@ fn one_of(name: &str, text: Option<Cow<'_, str>>, base64: Option<Cow<'_, str>>) 
     match (text, base64) {
         (Some(text), None) => Ok(text.into_owned().into_bytes()),
         (None, Some(base64)) => {
-            STANDARD.decode(&*base64).map_err(|error| format!("`{name}_base64` is no base64: {error}"))
+            STANDARD.decode(&*base64).map_err(|error| format!("``{name}_base64` is not base64: {error}"))
         }
-        (None, None) => Err(format!("there is neither `{name}` nor `{name}_base64`")),
-        (Some(_), Some(_)) => Err(format!("there are both `{name}` and `{name}_base64`")),
+        (None, None) => Err(format!("neither `{name}` nor `{name}_base64` is given")),
+        (Some(_), Some(_)) => Err(format!("both `{name}` and `{name}_base64` are given")),
     }
 }
 
@@ -150,7 +148,7 @@ mod tests {
             ("", "EOF"),
             ("{\"key\":\"k\"}", "neither `value` nor `value_base64`"),
             ("{\"key\":\"k\",\"key_base64\":\"aw==\",\"value\":\"v\"}", "both `key` and `key_base64`"),
-            ("{\"key_base64\":\"!\",\"value\":\"v\"}", "`key_base64` is no base64"),
+            ("{\"key_base64\":\"!\",\"value\":\"v\"}", "``key_base64` is not base64"),
             ("{\"key\":\"k\",\"value\":\"v\",\"ttl\":3}", "unknown field `ttl`"),
             ("{\"key\":\"k\",\"value\":3}", "expected a"),
         ] {

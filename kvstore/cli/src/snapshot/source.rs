@@ -1,4 +1,4 @@
-//! What can be imported: a snapshot's file, or an export in either format. Which it is, its first bytes tell.
+//! What can be imported: a snapshot file, or an export in either format. The first bytes decide which it is.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
@@ -13,14 +13,12 @@ use super::{commands, file, rows};
 use crate::failure::Failure;
 
 const BUFFER_BYTES: usize = 256 << 10;
-/// The longest line of JSON: each byte of the longest key and value may be written as six (`\u0000`).
+/// The longest line of JSON: each byte of the longest key and value may take six (`\u0000`).
 const LINE_BYTES_MAX: u64 = 6 * (MAX_KEY_BYTES + MAX_VALUE_BYTES) as u64 + 1_024;
 
-/// An input that can be read, whatever is in it.
+/// An input of any format.
 pub enum Source<'p> {
-    /// Standard input.
     Stdin,
-    /// A file.
     File(&'p Path, File),
 }
 
@@ -33,7 +31,7 @@ impl Source<'_> {
         let name = path.display().to_string();
         let file = File::open(path).map_err(|error| match error.kind() {
             ErrorKind::NotFound => {
-                let hint = "name a snapshot's file, an export of one, or - for standard input";
+                let hint = "name a snapshot file, an export of one, or - for standard input";
                 Failure::new(format!("the file {name} does not exist"), hint)
             }
             _ => unreadable(&name, &error),
@@ -44,7 +42,6 @@ impl Source<'_> {
         }
     }
 
-    /// Hands over each key with its value.
     pub fn each_pair(self, visit: &mut Visit<'_>) -> Result<(), Failure> {
         match self {
             Source::Stdin => each_pair_of(&mut io::stdin().lock(), "standard input", None, visit),
@@ -73,11 +70,11 @@ fn each_pair_of(
             file::each_pair(&mut reader, visit)
         }
         (Some(b'N'), None) => {
-            Err(Failure::new("a snapshot cannot be read from standard input", "name its file instead of -"))
+            Err(Failure::new("cannot read a snapshot from standard input", "name its file instead of -"))
         }
         (Some(_), _) => {
             let what = format!("{name} is neither a snapshot nor an export of one");
-            Err(Failure::new(what, "write an export with `niagara snapshot export FILE --json`, or --resp"))
+            Err(Failure::new(what, "write an export with `niagara snapshot export FILE --json` or --resp"))
         }
     }
 }
@@ -122,11 +119,11 @@ fn each_row(input: &mut impl BufRead, name: &str, visit: &mut Visit<'_>) -> Resu
 fn take(row: &Described, visit: &mut Visit<'_>, name: &str, place: &str) -> Result<(), Failure> {
     let (key, value) = &row.pair;
     if key.len() > MAX_KEY_BYTES {
-        let what = format!("a key has at most {MAX_KEY_BYTES} bytes, and this one {}", key.len());
+        let what = format!("the key has {} bytes, but the limit is {MAX_KEY_BYTES}", key.len());
         return Err(malformed(name, place, &what));
     }
     if value.len() > MAX_VALUE_BYTES {
-        let what = format!("a value has at most {MAX_VALUE_BYTES} bytes, and this one {}", value.len());
+        let what = format!("the value has {} bytes, but the limit is {MAX_VALUE_BYTES}", value.len());
         return Err(malformed(name, place, &what));
     }
     visit(key, value, row.description())
@@ -139,7 +136,7 @@ fn malformed(name: &str, place: &str, what: &str) -> Failure {
 fn unreadable(name: &str, error: &io::Error) -> Failure {
     Failure::new(
         format!("cannot read {name}: {error}"),
-        "name a snapshot's file, an export of one, or - for standard input",
+        "name a snapshot file, an export of one, or - for standard input",
     )
 }
 
@@ -183,7 +180,7 @@ mod tests {
             ("{\"key\":\"k\",\"value\":\"v\"}\n{\"key\":3}\n", "line 2 of the input"),
             (
                 &format!("{{\"key\":\"{}\",\"value\":\"v\"}}", "k".repeat(MAX_KEY_BYTES + 1)),
-                "line 1 of the input: a key has at most 65536 bytes, and this one 65537",
+                "line 1 of the input: the key has 65537 bytes, but the limit is 65536",
             ),
             ("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$9\r\nv\r\n", "command 1 of the input: the input ends within it"),
             ("*1\r\n$4\r\nPING\r\n", "command 1 of the input: a command other than SET"),

@@ -1,39 +1,39 @@
-//! Tells from looks at a server's status what has become of a snapshot that was asked for.
+//! Tells from a server's status what has become of a requested snapshot.
 
 use niagara_engine::SnapshotStatus;
 
 /// What has become of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {
-    /// It has not begun.
+    /// It has not started.
     Waiting,
     /// It is being written.
     Writing,
     /// It is durable.
     Done,
-    /// There was one already that held everything.
+    /// An earlier one already held everything.
     NothingNew,
     /// It could not be written.
     Failed,
-    /// The server is not the process any more that was asked.
+    /// The server is no longer the process that was asked.
     Restarted,
 }
 
-/// One snapshot, from the question to its end.
+/// One snapshot, from the request to its end.
 #[derive(Clone, Debug)]
 pub struct Watch {
     before: SnapshotStatus,
-    /// The number of our request among all that the server has had.
+    /// The number of our request among all that the server received.
     request: u64,
 }
 
 impl Watch {
-    /// A snapshot is asked for: how things stood before, and what the server answered.
+    /// A snapshot was requested: the status before, and the server's answer.
     pub fn new(before: SnapshotStatus, answer: &SnapshotStatus) -> Watch {
         Watch { before, request: answer.asked }
     }
 
-    /// Takes a look.
+    /// What a status says.
     pub fn look(&self, now: &SnapshotStatus) -> Seen {
         let before = &self.before;
         if now.asked < self.request || now.taken < before.taken || now.failures < before.failures {
@@ -53,7 +53,7 @@ impl Watch {
 mod tests {
     use super::*;
 
-    /// A server that has been asked four times before, and has written three.
+    /// A server that received four requests before, and has written three snapshots.
     fn before() -> SnapshotStatus {
         SnapshotStatus { position: 40, asked: 4, met: 4, taken: 3, failures: 2, ..Default::default() }
     }
@@ -68,7 +68,7 @@ mod tests {
         assert_eq!(seen(&SnapshotStatus { wanted: true, ..asked.clone() }), Seen::Waiting);
         assert_eq!(seen(&asked), Seen::Waiting, "between the cut and the first byte");
         assert_eq!(seen(&SnapshotStatus { writing: true, ..asked.clone() }), Seen::Writing);
-        // One that was under way before need not hold everything.
+        // One that was in progress before need not hold everything.
         assert_eq!(seen(&SnapshotStatus { position: 60, taken: 4, ..asked.clone() }), Seen::Waiting);
         assert_eq!(seen(&SnapshotStatus { position: 80, taken: 5, met: 5, ..asked.clone() }), Seen::Done);
         assert_eq!(seen(&SnapshotStatus { met: 5, ..asked }), Seen::NothingNew);

@@ -1,4 +1,4 @@
-//! A cluster of three processes: a life from `new-cluster` to SIGTERM.
+//! A cluster of three processes, from `new-cluster` to SIGTERM.
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -48,7 +48,7 @@ fn values_are_bytes(cluster: &Cluster) {
     assert_eq!(cluster.run(&["del", key]).status, Some(0));
     let gone = cluster.run(&["get", key]);
     assert_eq!((gone.status, gone.stdout.len()), (Some(1), 0));
-    assert!(gone.stderr.contains("there is no key"), "{}", gone.stderr);
+    assert!(gone.stderr.contains("does not exist"), "{}", gone.stderr);
     assert_eq!(cluster.run(&["del", key]).status, Some(0), "gone is gone");
 }
 
@@ -94,7 +94,7 @@ fn clients_fail_over(mut cluster: Cluster) {
     assert_eq!(status.code(), Some(0), "{said}");
     assert!(said.contains("has stopped cleanly"), "{said}");
 
-    // The first address answers no more; the others elect new leaders.
+    // The first address no longer answers; the others elect new leaders.
     let written = cluster.run_when_ready(&["put", "greeting", "still here"]);
     assert_eq!(written.status, Some(0), "{written:?}");
     assert_eq!(cluster.run_when_ready(&["get", "greeting"]).stdout, b"still here");
@@ -104,7 +104,7 @@ fn clients_fail_over(mut cluster: Cluster) {
     let alone = run(["status", "--at", &cluster.url(1)]);
     assert_eq!(alone.status, Some(1), "none answers");
 
-    // It comes back with what it had, and catches up.
+    // It comes back with its data, and catches up.
     let mut back = cluster.serve(1);
     back.wait_for("server 1 serves");
     cluster.servers.insert(0, back);
@@ -126,7 +126,7 @@ fn clients_fail_over(mut cluster: Cluster) {
 #[test]
 fn a_second_server_on_the_same_data_is_refused() {
     let cluster = Cluster::start(SERVERS, GROUPS);
-    // Other ports, so that the data directory alone is what they share.
+    // Other ports, so that they share only the data directory.
     let file = std::fs::read_to_string(cluster.file(1)).unwrap();
     let text_of_twin: Vec<_> = file
         .lines()
@@ -142,6 +142,6 @@ fn a_second_server_on_the_same_data_is_refused() {
     assert_eq!(refused.status, Some(1), "{refused:?}");
     assert!(refused.stderr.contains("error: server 1 cannot start"), "{}", refused.stderr);
     assert!(refused.stderr.contains("data-1"), "{}", refused.stderr);
-    // The first one has taken no harm.
+    // The first one is unharmed.
     assert_eq!(cluster.run_when_ready(&["put", "k", "v"]).status, Some(0));
 }

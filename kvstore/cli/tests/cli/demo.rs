@@ -21,7 +21,7 @@ fn a_demo_ends_with_a_good_verdict() {
         assert!(latencies["commands"].as_u64().unwrap() > 0, "{latencies}");
         assert!(latencies["p50_us"].as_u64() <= latencies["p999_us"].as_u64(), "{latencies}");
     }
-    // What goes on is told on the other output.
+    // The progress goes to the other output.
     assert!(finished.stderr.contains("commands/s"), "{}", finished.stderr);
 }
 
@@ -48,7 +48,7 @@ fn a_demo_serves_on_until_it_is_interrupted() {
     let (status, said) = demo.end_with(Signal::INT);
     assert_eq!(status.code(), Some(0), "{said}");
 
-    // The data is kept, and serves again.
+    // The data is kept, and can be served again.
     let mut server = Running::start(["serve", "--config", home.join("server-1.toml").to_str().unwrap()]);
     server.wait_for("server 1 serves");
     let again = (0..100).find_map(|_| {
@@ -72,12 +72,12 @@ fn a_demo_starts_from_nothing() {
     assert!(finished.stderr.contains("is not empty"), "{}", finished.stderr);
 }
 
-/// The temporary directories of demos that were started with this one as the place for such.
+/// The temporary directories of demos that were started with TMPDIR set to this one.
 fn demos_in(dir: &std::path::Path) -> usize {
     std::fs::read_dir(dir).unwrap().count()
 }
 
-/// Whether these tests were started so that a closing terminal does not end them (nohup): what they start does not end then, either.
+/// Whether SIGHUP is ignored in these tests (nohup), and so in what they start.
 fn hangups_are_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap();
@@ -99,7 +99,7 @@ fn whatever_ends_a_demo_it_cleans_up() {
         let temporary = tempfile::tempdir().unwrap();
         let arguments = ["demo", "--servers", "1", "--groups", "1", "--durability", "os"];
         let mut demo = Running::start_with(arguments, |command| command.env("TMPDIR", temporary.path()));
-        // It says at once what it is going to do.
+        // It says at once what it will do.
         demo.wait_for("Starting 1 server with 1 group each (os) in");
         demo.wait_for("commands/s");
         assert_eq!(demos_in(temporary.path()), 1);
@@ -132,7 +132,7 @@ fn a_demo_that_nobody_reads_ends_and_cleans_up() {
             }));
         };
         wait(&mut || demos_in(temporary.path()) == 1);
-        // Its terminal closes, and says so more than once.
+        // Its terminal closes, and sends the signal more than once.
         let reader = if reads {
             Some(reader)
         } else {

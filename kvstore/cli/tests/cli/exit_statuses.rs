@@ -1,4 +1,4 @@
-//! What became of a command, by its exit status alone.
+//! Exit statuses alone tell the outcome of a command.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -33,14 +33,14 @@ fn not_found_refused_and_unknown_are_told_apart() {
     statuses(&cluster.run(&["get", "key", "--read", "at-least:999999999", "--timeout", "20"]), REFUSED);
     statuses(&cluster.run(&["snapshot", "now"]), OK);
 
-    // Nobody is there any more.
+    // No server is left.
     assert_eq!(cluster.servers.remove(0).end_with(Signal::TERM).0.code(), Some(0));
     for command in [&["put", "key", "value"][..], &["get", "key"], &["del", "key"], &["snapshot", "now"]] {
         statuses(&cluster.run(command), REFUSED);
     }
 }
 
-/// A server that says that it lives, and takes requests without ever an answer.
+/// A server that answers health checks, and takes requests without ever answering.
 fn silent_server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -97,9 +97,9 @@ fn standard_input_is_read_as_far_as_a_value_goes() {
     assert!(cluster.run(&["get", "key"]).stdout == largest);
     let refused = put(&[&largest[..], b"!"].concat());
     statuses(&refused, REFUSED);
-    assert!(refused.stderr.contains("too large: 16777216 bytes are the most"), "{refused:?}");
+    assert!(refused.stderr.contains("too large: the limit is 16777216 bytes"), "{refused:?}");
 
-    // What has no end is not waited for.
+    // Endless input does not block the command.
     let zeros = std::fs::File::open("/dev/zero").unwrap();
     let mut endless = std::process::Command::new(env!("CARGO_BIN_EXE_niagara"));
     let endless = endless.args(["put", "key", "-", "--at", &cluster.url(1)]).stdin(zeros).output().unwrap();

@@ -1,4 +1,4 @@
-//! Whatever becomes of standard error: a server serves, and a signal ends it cleanly.
+//! Whatever happens to standard error, a server serves, and a signal stops it cleanly.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -13,7 +13,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::process::{run, run_with_input};
 use crate::servers::{Cluster, text};
 
-/// A server of a cluster of one, that logs as much as it can, and what goes to its standard error is up to the test.
+/// A server of a cluster of one that logs as much as it can. The test decides what happens to its standard
+/// error.
 struct Noisy {
     cluster: Cluster,
     child: Child,
@@ -24,7 +25,7 @@ impl Noisy {
         Noisy::start_with("", stderr)
     }
 
-    /// Started by a shell, with some redirections of its language.
+    /// Starts it through a shell, with redirections.
     fn start_with(redirections: &str, stderr: impl Into<Stdio>) -> Noisy {
         let cluster = Cluster::prepare(1, 2);
         let mut command = Command::new("sh");
@@ -37,7 +38,7 @@ impl Noisy {
         Noisy { cluster, child }
     }
 
-    /// Writes until what is logged of it is more than any pipe holds, and what waits.
+    /// Writes until it has logged more than any pipe and the queue hold.
     fn serves(&self) {
         assert_eq!(self.cluster.run_when_ready(&["put", "key", "value"]).status, Some(0));
         for i in 0..20 {
@@ -62,13 +63,13 @@ impl Noisy {
 
 impl Drop for Noisy {
     fn drop(&mut self) {
-        // It has ended, but where the test has failed.
+        // It has ended, unless the test failed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// A pipe that takes nothing more, and blocks who tries, or does not.
+/// A pipe that is full, and blocks writers or not.
 fn full_pipe(blocks: bool) -> (io::PipeReader, io::PipeWriter) {
     let (reader, mut writer) = io::pipe().unwrap();
     rustix::io::ioctl_fionbio(&writer, true).unwrap();
@@ -109,7 +110,7 @@ fn the_disk_of_the_log_is_full() {
 fn there_is_nowhere_to_log_to() {
     let server = Noisy::start_with("2>&- >&- <&-", Stdio::null());
     server.serves();
-    // No file of the server's own has taken the place of what was closed.
+    // None of the server's own files has taken the closed descriptor.
     for fd in 0..=2 {
         let place = std::fs::read_link(format!("/proc/{}/fd/{fd}", server.child.id())).unwrap();
         assert_eq!(place.to_str(), Some("/dev/null"), "descriptor {fd}");
@@ -122,7 +123,7 @@ fn a_log_that_is_read_late_says_how_much_is_missing() {
     let (mut reader, writer) = full_pipe(true);
     let server = Noisy::start(OwnedFd::from(writer));
     server.serves();
-    // What waits is bounded, so lines are missing once more has come than that.
+    // The queue is bounded, so lines are dropped once more than that has come.
     let is_missing_some = |server: &Noisy| {
         let mut stream = TcpStream::connect(server.cluster.url(1).trim_start_matches("http://")).unwrap();
         stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
@@ -136,10 +137,10 @@ fn a_log_that_is_read_late_says_how_much_is_missing() {
         is_missing_some(&server)
     });
     assert!(told, "so many lines found room");
-    // Now somebody reads: first what waits, then how much is missing, then what comes.
+    // Now somebody reads: first what waits, then how much was dropped, then what comes.
     let (mut all, mut chunk) = (Vec::new(), [0; 1 << 16]);
     let holds = |all: &[u8], text: &str| memchr::memmem::find(all, text.as_bytes()).is_some();
-    while !holds(&all, "lines of this log are missing before this one") {
+    while !holds(&all, "lines of this log were dropped before this one") {
         let read = reader.read(&mut chunk).unwrap();
         assert!(read > 0, "the server goes on");
         all.extend_from_slice(&chunk[..read]);
@@ -153,7 +154,7 @@ fn a_log_that_is_read_late_says_how_much_is_missing() {
     assert!(holds(&rest.join().unwrap(), "has stopped cleanly"));
 }
 
-/// Commands print to places like these, too: they end, and not as if all were well.
+/// Commands print to such places, too: they end, and do not report success.
 #[test]
 fn a_command_whose_output_is_not_taken_does_not_end_well() {
     let niagara = env!("CARGO_BIN_EXE_niagara");

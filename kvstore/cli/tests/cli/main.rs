@@ -1,4 +1,4 @@
-//! The `niagara` binary as its users meet it: real processes, real sockets, exit statuses.
+//! The `niagara` binary as users meet it: real processes, real sockets, exit statuses.
 
 mod cluster;
 mod demo;

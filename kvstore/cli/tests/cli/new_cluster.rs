@@ -29,7 +29,7 @@ fn the_files_are_for_one_cluster_and_never_overwritten() {
     fs::remove_file(&files[1]).unwrap();
     let again = run(arguments);
     assert_eq!(again.status, Some(1));
-    assert!(again.stderr.contains("server-1.toml exists already"), "{}", again.stderr);
+    assert!(again.stderr.contains("server-1.toml already exists"), "{}", again.stderr);
     assert_eq!(fs::read(&files[0]).unwrap(), before);
     assert!(!files[1].exists(), "all files or none");
 }

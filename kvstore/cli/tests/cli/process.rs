@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Far above what anything takes; it only bounds how long a failing test hangs.
+/// Far longer than anything takes; it only limits how long a failing test hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What a finished process has said.
+/// What a finished process has printed.
 #[derive(Debug)]
 pub struct Finished {
-    /// The exit status; none if a signal killed it.
+    /// The exit status; `None` if a signal killed it.
     pub status: Option<i32>,
     /// All of its standard output.
     pub stdout: Vec<u8>,
@@ -46,7 +46,7 @@ pub fn run<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Finished 
 pub fn run_with_input<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>, input: &[u8]) -> Finished {
     let mut child = niagara(arguments).stdin(Stdio::piped()).spawn().expect("the binary runs");
     let mut stdin = child.stdin.take().expect("it is piped");
-    // A command that does not read its input closes it: that is not what is tested here.
+    // A command that does not read its input closes it; that is not what these tests check.
     let _ = stdin.write_all(input);
     drop(stdin);
     let output = child.wait_with_output().expect("it ends");
@@ -54,7 +54,7 @@ pub fn run_with_input<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>, i
     Finished { status: output.status.code(), stdout: output.stdout, stderr }
 }
 
-/// A process that goes on running; killed when this is dropped.
+/// A running process, killed on drop.
 pub struct Running {
     child: Child,
     lines: Receiver<String>,
@@ -68,7 +68,7 @@ impl Running {
         Running::start_with(arguments, |command| command)
     }
 
-    /// Starts a command that is changed before.
+    /// Starts a command, after `change`.
     pub fn start_with<A: AsRef<OsStr>>(
         arguments: impl IntoIterator<Item = A>,
         change: impl FnOnce(&mut Command) -> &mut Command,
@@ -104,7 +104,7 @@ impl Running {
         }
     }
 
-    /// Sends a signal, waits for the end, and gives the status and all lines.
+    /// Sends a signal, waits for the end, and returns the status and all lines.
     pub fn end_with(mut self, signal: Signal) -> (ExitStatus, String) {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, signal).expect("it is running");

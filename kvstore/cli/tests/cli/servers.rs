@@ -15,7 +15,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts a cluster of so many servers and groups.
+    /// Starts a cluster with this many servers and groups.
     pub fn start(servers: u64, groups: u16) -> Cluster {
         let mut cluster = Cluster::prepare(servers, groups);
         for server in 1..=servers {
@@ -54,7 +54,7 @@ impl Cluster {
         run(arguments.iter().copied().chain(["--config", text(&self.file(1))]))
     }
 
-    /// Runs a client's command, again and again until the groups have leaders.
+    /// Runs a client's command repeatedly until the groups have leaders.
     pub fn run_when_ready(&self, arguments: &[&str]) -> Finished {
         for _ in 0..100 {
             let finished = self.run(arguments);
@@ -66,7 +66,7 @@ impl Cluster {
         self.run(arguments)
     }
 
-    /// Where a server answers HTTP.
+    /// A server's HTTP address.
     pub fn url(&self, server: u64) -> String {
         let file = niagara_kvstore::config::ConfigFile::read(self.file(server)).unwrap();
         format!("http://{}", file.server.front.http)
@@ -78,13 +78,13 @@ pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// An address of this machine at which nothing listens.
+/// An address of this machine where nothing listens.
 pub fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
-/// The first of as many free ports as a small cluster has, below those that the system gives to clients; no two tests
-/// of a process get the same.
+/// The first of enough consecutive free ports for a small cluster, below those that the system gives to
+/// clients. No two tests of a process get the same.
 fn free_block() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let offset = std::process::id() as u16 % 300;

@@ -1,4 +1,5 @@
-//! `niagara snapshot` and `niagara log`: from a running cluster to files, and from files into another cluster.
+//! `niagara snapshot` and `niagara log`: from a running cluster to files, and from files into another
+//! cluster.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +11,7 @@ use serde_json::Value;
 use crate::process::{Finished, run, run_with_input};
 use crate::servers::{Cluster, text};
 
-/// Keys and values of all kinds: text, bytes, line ends, nothing, and more than one chunk holds.
+/// Keys and values of all kinds: text, bytes, line ends, empty ones, and more than fits one chunk.
 fn pairs() -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut pairs: Vec<_> = (0..3_000_u32)
         .map(|i| (format!("key:{i}").into_bytes(), format!("value \u{e4} of {i}").into_bytes()))
@@ -21,7 +22,7 @@ fn pairs() -> Vec<(Vec<u8>, Vec<u8>)> {
     pairs
 }
 
-/// The pairs as SET commands, written by another hand than the program's.
+/// The pairs as SET commands, written independently of the program.
 fn commands() -> Vec<u8> {
     let mut out = Vec::new();
     for (key, value) in pairs() {
@@ -61,7 +62,7 @@ fn newest(cluster: &Cluster, server: u64) -> PathBuf {
         .expect("there is a snapshot")
 }
 
-/// What a snapshot exports as JSON, whatever the order.
+/// What a snapshot exports as JSON, in any order.
 fn rows(file: &Path) -> BTreeSet<String> {
     let exported = ok(run(["snapshot", "export", text(file), "--json"]));
     exported.text().lines().map(str::to_owned).collect()
@@ -91,7 +92,7 @@ fn a_state_goes_by_way_of_files_into_a_cluster_with_other_groups() {
     logs_are_inspected(new);
 }
 
-/// What HTTP says of a value goes with it from a row into a cluster, into its snapshot, and into a row again.
+/// A value's HTTP headers go from a row into a cluster, into its snapshot, and into a row again.
 #[test]
 fn content_types_are_kept_on_the_way() {
     let cluster = Cluster::start(1, 1);
@@ -128,7 +129,7 @@ fn each_server_writes_a_snapshot(cluster: &Cluster) {
 
 fn what_is_inspected_is_what_was_written(file: &Path) {
     let shown = ok(run(["snapshot", "inspect", text(file)]));
-    for said in ["written   by server 2 at 20", "of 2 groups", "3,258 keys in ", "whole: every chunk"] {
+    for said in ["written   by server 2 at 20", "of 2 groups", "3,258 keys in ", "intact: every chunk"] {
         assert!(shown.text().contains(said), "{}", shown.text());
     }
     let document: Value =
@@ -165,7 +166,7 @@ fn damage_is_found(file: &Path) {
             shown.text()
         );
         assert!(shown.stderr.contains(said) && shown.stderr.contains("hint:"), "{}", shown.stderr);
-        // An export that ends early leaves no file that looks like a whole one.
+        // An export that ends early leaves no file that looks complete.
         let output = dir.path().join("export");
         let exported = run(["snapshot", "export", text(&copy), "--resp", "--output", text(&output)]);
         assert_eq!((exported.status, output.exists()), (Some(1), false), "{exported:?}");
@@ -174,7 +175,7 @@ fn damage_is_found(file: &Path) {
     assert!(missing.status == Some(1) && missing.stderr.contains("/nonexistent.snap"), "{missing:?}");
 }
 
-/// The input ends within its second half: what was loaded before is told.
+/// The input ends within its second half; the failure says what was loaded before.
 fn an_import_says_how_far_it_came(cluster: &Cluster) {
     let input = commands();
     let cut = import(cluster, "-", &["--merge"], &input[..input.len() - 1]);
@@ -219,7 +220,8 @@ fn logs_are_inspected(mut cluster: Cluster) {
     assert_eq!(logs.len(), 3, "{logs:?}");
     let sum = |of: &dyn Fn(&Value) -> Option<u64>| entries.iter().filter_map(|entry| of(entry)).sum::<u64>();
     let commands = sum(&|entry| entry["commands"].as_u64());
-    // With the second snapshot the logs were compacted to the first: of the import before that, whole segments may be gone.
+    // With the second snapshot the logs were compacted to the first: whole segments of the earlier import may
+    // be gone.
     assert!(commands >= 2 * 3_258 + 3_000, "two imports came after it, and most of a third: {commands}");
 
     let group = data.join("group-2");

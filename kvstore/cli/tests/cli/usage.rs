@@ -1,4 +1,4 @@
-//! What happens when the command line is wrong, or asks for help.
+//! What happens if the command line is wrong, or asks for help.
 
 use crate::process::run;
 

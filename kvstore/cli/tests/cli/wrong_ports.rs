@@ -1,11 +1,11 @@
-//! A port that is not meant for the command is recognised, and said; nothing is sent there that matters.
+//! Commands recognise a port that is not meant for them, say so, and send nothing there that matters.
 
 use std::fs;
 
 use crate::process::{Finished, run, run_with_input};
 use crate::servers::{Cluster, free_address, text};
 
-/// The addresses of a server by what is spoken there.
+/// A server's addresses by protocol.
 struct Ports {
     http: String,
     redis: String,
@@ -41,7 +41,7 @@ fn each_command_recognises_a_port_for_others() {
         let at = |address: &str| run(command.iter().copied().chain(["--at", address]));
         refused(&at(&redis), "Redis protocol", command);
         for peer in &peers {
-            refused(&at(peer), "without a word", command);
+            refused(&at(peer), "without a reply", command);
         }
         // The next address is tried.
         let all = [&redis, &peers[0], &http].map(String::as_str).join(",");
@@ -57,7 +57,7 @@ fn each_command_recognises_a_port_for_others() {
     assert_eq!(import(&redis).status, Some(0));
     refused(&import(&http), "this is a port for HTTP", &["import"]);
     for peer in &peers {
-        refused(&import(peer), "a server's Redis port is needed", &["import"]);
+        refused(&import(peer), "name a server's Redis port", &["import"]);
     }
 }
 
@@ -65,7 +65,7 @@ fn each_command_recognises_a_port_for_others() {
 fn one_address_finds_all_servers() {
     let mut cluster = Cluster::start(3, 1);
     assert_eq!(cluster.run_when_ready(&["put", "key", "value"]).status, Some(0));
-    // A write is acknowledged by two of the three; only when the third has executed it, too, can all be compared.
+    // Two of three servers acknowledge a write. All can be compared only once the third has executed it, too.
     assert_eq!(cluster.run_when_ready(&["status"]).status, Some(0));
     for server in 1..=3 {
         let status = run(["status", "--json", "--at", &cluster.url(server)]);
@@ -75,12 +75,12 @@ fn one_address_finds_all_servers() {
         let ids: Vec<_> = servers.iter().map(|row| row["status"]["server"].as_u64()).collect();
         assert_eq!(ids, [Some(1), Some(2), Some(3)], "{document}");
     }
-    // By another name of the machine, none comes twice.
+    // Another name of the machine adds no server twice.
     let port = cluster.url(1).rsplit_once(':').unwrap().1.to_owned();
     let status = run(["status", "--at", &format!("http://localhost:{port}")]);
     assert_eq!(status.text().matches("\nserver ").count(), 3, "{status:?}");
 
-    // One that does not answer is named.
+    // A server that does not answer is named.
     let gone = cluster.url(3);
     drop(cluster.servers.pop());
     let status = run(["status", "--at", &cluster.url(1)]);
@@ -97,7 +97,7 @@ fn serve(cluster: &Cluster, change: impl Fn(String) -> String) -> Finished {
 fn a_taken_port_is_named_with_the_setting_that_asks_for_it() {
     let cluster = Cluster::prepare(1, 2);
     let Ports { http, redis, peers } = ports(&cluster, 1);
-    // The same port for two purposes is seen before anything is touched.
+    // One port for two purposes is noticed before anything is touched.
     let refused =
         serve(&cluster, |file| file.replace(&format!("redis = \"{redis}\""), &format!("redis = \"{http}\"")));
     assert_eq!(refused.status, Some(1), "{refused:?}");

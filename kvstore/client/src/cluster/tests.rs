@@ -9,7 +9,8 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 const OK: &str = "HTTP/1.1 200 OK\r\nNiagara-Position: 7\r\nContent-Length: 2\r\n\r\nok";
 const HEALTHY: &str = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n";
 
-/// A server that says that it lives, reads one request and answers it; an empty answer closes the connection after it has read.
+/// A server that answers health checks, then reads one request and answers it. If `answer` is empty, it
+/// closes the connection after it has read.
 fn server(answer: String) -> (Endpoint, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = listener.local_addr().unwrap().to_string().parse().unwrap();
@@ -32,20 +33,20 @@ fn server(answer: String) -> (Endpoint, JoinHandle<()>) {
     (endpoint, thread)
 }
 
-/// Something that gives everybody the same answer, whatever was asked.
+/// A stranger that answers everything alike.
 fn stranger(answer: &'static str) -> Endpoint {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = listener.local_addr().unwrap().to_string().parse().unwrap();
     thread::spawn(move || {
         while let Ok((mut stream, _)) = listener.accept() {
-            // Whoever asks may have gone already.
+            // The client may have disconnected already.
             let _ = stream.write_all(answer.as_bytes());
         }
     });
     endpoint
 }
 
-/// An address at which nothing listens.
+/// An address where nothing listens.
 fn nobody() -> Endpoint {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().to_string().parse().unwrap()
@@ -56,7 +57,7 @@ fn error_reply(status: u16) -> String {
     format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
 
-/// Asks, and gives the status or the failure's text, and who was told what on the way.
+/// Sends a request. Returns the status or the failure's text, and the notes on the way.
 fn try_at(endpoints: &[Endpoint], again: Again) -> (Result<u16, String>, String) {
     let mut told = String::new();
     let tell = |why: &Attempt, next: &Endpoint| told.push_str(&format!("{why}; again to {next}\n"));
@@ -93,7 +94,7 @@ fn strangers_are_passed_over_and_named() {
         ("\x15\x03\x01\x00\x02\x02\x46", "TLS"),
         ("SSH-2.0-OpenSSH_9.6\r\n", "SSH"),
         ("220 mail.example.org ESMTP\r\n", "does not speak HTTP"),
-        ("", "without a word"),
+        ("", "without a reply"),
         ("HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\nnot found", "HTTP"),
         ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "HTTP"),
         ("HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n", "larger than any"),

@@ -9,7 +9,7 @@ fn local(port: u16) -> Endpoint {
     Endpoint(HostPort { host: "127.0.0.1".into(), port })
 }
 
-/// A server for one connection: reads until it has seen `until`, answers with `reply`, and closes.
+/// A server for one connection: it reads up to `until`, answers with `reply`, and closes.
 fn serve_once(until: &'static str, reply: &'static [u8]) -> (Endpoint, thread::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = local(listener.local_addr().unwrap().port());

@@ -5,10 +5,10 @@ use std::io::{self, ErrorKind};
 
 use memchr::memchr;
 
-/// No line of a reply is longer.
+/// The longest line of a reply.
 const MAX_LINE_BYTES: usize = 64 << 10;
 
-/// Bytes that are no reply, and why. Nobody knows what became of the commands in flight.
+/// Why bytes are not a reply. The outcome of the commands in flight is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed(pub &'static str);
 
@@ -21,7 +21,7 @@ pub enum Reply<'a> {
     Error(&'a [u8]),
     /// `:1`
     Integer(i64),
-    /// A value, or none.
+    /// A value, or `None` for nil.
     Bulk(Option<&'a [u8]>),
 }
 
@@ -41,7 +41,7 @@ fn length(kind: u8, length: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// The first reply in the input and its length, if all of it is there.
+/// The first reply in the input and its length, if it is complete.
 ///
 /// ```
 /// use niagara_client::redis::{Reply, parse};
@@ -51,7 +51,7 @@ fn length(kind: u8, length: usize, out: &mut Vec<u8>) {
 /// ```
 ///
 /// # Errors
-/// If it is none, or of a kind that commands on single keys never have: an array or a map.
+/// If the input is not a reply, or is of a kind that commands on single keys never return: an array or a map.
 pub fn parse(input: &[u8]) -> Result<Option<(Reply<'_>, usize)>, Malformed> {
     let Some(end) = memchr(b'\n', input) else {
         return match input.len() {
@@ -66,28 +66,28 @@ pub fn parse(input: &[u8]) -> Result<Option<(Reply<'_>, usize)>, Malformed> {
         b'-' => Reply::Error(line),
         b':' => Reply::Integer(integer(line)?),
         b'$' if line == b"-1" => Reply::Bulk(None),
-        // So RESP3 says it.
+        // Nil in RESP3.
         b'_' if line.is_empty() => Reply::Bulk(None),
         b'$' => return bulk(input, end + 1, integer(line)?),
-        _ => return Err(Malformed("a reply is of a type that none of the commands has: is this Redis?")),
+        _ => return Err(Malformed("a reply has a type that none of the commands returns: is this Redis?")),
     };
     Ok(Some((reply, end + 1)))
 }
 
-/// The bytes behind a line that says how many they are.
+/// The bytes that follow a line with their length.
 fn bulk(input: &[u8], start: usize, length: i64) -> Result<Option<(Reply<'_>, usize)>, Malformed> {
-    let length = usize::try_from(length).map_err(|_| Malformed("a length is below zero"))?;
-    let end = start.checked_add(length).ok_or(Malformed("a length is beyond all bounds"))?;
+    let length = usize::try_from(length).map_err(|_| Malformed("a length is negative"))?;
+    let end = start.checked_add(length).ok_or(Malformed("a length is too large"))?;
     match input.get(end..).and_then(|rest| rest.get(..2)) {
         None => Ok(None),
         Some(b"\r\n") => Ok(Some((Reply::Bulk(Some(&input[start..end])), end + 2))),
-        Some(_) => Err(Malformed("a bulk string has another length than it says")),
+        Some(_) => Err(Malformed("a bulk string does not have the length it announces")),
     }
 }
 
 fn integer(digits: &[u8]) -> Result<i64, Malformed> {
     let parsed = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
-    parsed.ok_or(Malformed("a number in a reply is none"))
+    parsed.ok_or(Malformed("a number in a reply is not a number"))
 }
 
 impl fmt::Display for Malformed {
@@ -100,7 +100,7 @@ impl std::error::Error for Malformed {}
 
 impl From<Malformed> for io::Error {
     fn from(_: Malformed) -> io::Error {
-        io::Error::new(ErrorKind::InvalidData, "the reply is not in the Redis protocol")
+        io::Error::new(ErrorKind::InvalidData, "the reply does not follow the Redis protocol")
     }
 }
 

@@ -1,4 +1,4 @@
-//! An engine in memory, which does what a test tells it.
+//! An engine in memory that does what a test tells it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use crate::command::{self, Command};
 use crate::protocol::Engine;
 use crate::{Kv, KvReader, Reply};
 
-/// The state of a server: fake engines that share it are its threads' ports.
+/// The state of a server. Fake engines that share it are its threads' ports.
 #[derive(Clone)]
 pub(super) struct FakeServer {
     log: Arc<Mutex<(Kv, u64)>>,
@@ -22,14 +22,14 @@ pub(super) struct FakeServer {
     pub(super) taken: Arc<AtomicUsize>,
 }
 
-/// What becomes of commands and reads.
+/// What happens to commands and reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mood {
-    /// All is done.
+    /// Everything is executed.
     Serve,
     /// Nothing is answered yet.
     Hold,
-    /// Commands end unknown.
+    /// Commands end with an unknown outcome.
     Unknown,
     /// No quorum answers reads.
     NoQuorum,
@@ -41,7 +41,7 @@ pub(super) struct FakeEngine {
     server: FakeServer,
     mood: Arc<Mutex<Mood>>,
     next_lane: std::cell::Cell<u8>,
-    /// Somebody has asked for a snapshot; none is ever made.
+    /// A snapshot was requested; none is ever taken.
     snapshot_wanted: std::cell::Cell<bool>,
     staged: Vec<(u8, u64, Bytes)>,
     flying: Vec<(u8, u64, Bytes)>,
@@ -49,7 +49,7 @@ pub(super) struct FakeEngine {
     done: Vec<Completion<Reply>>,
     /// What has happened, in words.
     pub(super) trace: Option<Vec<String>>,
-    /// Steps by itself, whenever it is asked for completions.
+    /// Steps by itself whenever it is asked for completions.
     pub(super) runs: bool,
 }
 
@@ -59,7 +59,7 @@ impl FakeServer {
         FakeServer { reader: kv.reader(), log: Arc::new(Mutex::new((kv, 0))), taken: Arc::default() }
     }
 
-    /// A port whose mood is told by the returned handle.
+    /// A port whose mood the returned handle sets.
     pub(super) fn engine(&self) -> (FakeEngine, Arc<Mutex<Mood>>) {
         let mood = Arc::new(Mutex::new(Mood::Serve));
         (self.engine_in(Arc::clone(&mood)), mood)
@@ -88,7 +88,7 @@ impl FakeEngine {
         }
     }
 
-    /// Does to what is in flight what the mood says. `false`: there was nothing to do.
+    /// Treats what is in flight according to the mood. `false`: there was nothing to do.
     pub(super) fn step(&mut self) -> bool {
         let mood = *self.mood.lock();
         if mood == Mood::Hold {
@@ -126,7 +126,7 @@ impl FakeEngine {
         }
     }
 
-    /// Executes one command as another client's.
+    /// Executes one command of another client.
     pub(super) fn elsewhere(&mut self, command: &Bytes) {
         let mut log = self.server.log.lock();
         log.1 += 1;

@@ -1,4 +1,4 @@
-//! Scripts of requests and replies in `kvstore/tests/golden`, to be read as documentation of both protocols.
+//! Scripts of requests and replies in `kvstore/tests/golden`, which also document both protocols.
 //!
 //! A script has lines of these kinds; blank lines and `#` comments separate steps:
 //!
@@ -11,7 +11,7 @@
 //! < ...        trace: a line of the reply
 //! ```
 //!
-//! The traces are compared, or written anew when NIAGARA_BLESS is set.
+//! The traces are compared, or rewritten if NIAGARA_BLESS is set.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -100,7 +100,7 @@ impl<P: Protocol> Stage<P> {
         }
     }
 
-    /// One turn of the server: what has completed, what can be started, the flush.
+    /// One turn of the server: completions, new requests, the flush.
     pub(super) fn turn(&mut self) {
         let mut completions = Vec::new();
         self.engine.collect(&mut completions);
@@ -131,7 +131,7 @@ impl<P: Protocol> Stage<P> {
         self.engine.flush();
     }
 
-    /// Turns until nothing happens any more, as far as the engine's mood lets it.
+    /// Runs turns until nothing more happens, as far as the engine's mood allows.
     pub(super) fn settle(&mut self) {
         loop {
             self.turn();
@@ -226,7 +226,7 @@ fn command_of(words: &str) -> Vec<u8> {
     out
 }
 
-/// A line of a request. A backslash at its end stands for a line that does not end: the last one of a body.
+/// A line of a request. A backslash at its end marks a line without a line end: the last one of a body.
 fn http_line(line: &str) -> Vec<u8> {
     match line.strip_suffix('\\') {
         Some(part) => part.as_bytes().to_vec(),
@@ -234,7 +234,7 @@ fn http_line(line: &str) -> Vec<u8> {
     }
 }
 
-/// Compares every script of a folder, each with a connection of its own, with what happens now.
+/// Compares every script of a folder, each on its own connection, with what happens now.
 fn check<P: Protocol>(folder: &str, protocol: impl Fn() -> P, encode: impl Fn(&str) -> Vec<u8>) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(folder);
     let mut count = 0;
@@ -258,8 +258,8 @@ fn check<P: Protocol>(folder: &str, protocol: impl Fn() -> P, encode: impl Fn(&s
     assert!(count > 0, "no script in {}", folder.display());
 }
 
-/// The exchanges on the page about HTTP, which follow one another on one connection. Of what happens within the server
-/// the page says nothing.
+/// The exchanges on the page about HTTP follow one another on one connection. The page does not show what
+/// happens inside the server.
 #[test]
 fn the_page_about_http_is_true() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/http.md");

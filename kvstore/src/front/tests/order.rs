@@ -1,5 +1,5 @@
-//! A pipeline behaves as if its commands were executed one by one, however it is cut into pieces and whenever the engine
-//! answers.
+//! A pipeline behaves as if its commands were executed one by one, however it is cut into pieces and whenever
+//! the engine answers.
 
 use bytes::Bytes;
 use proptest::collection::vec;
@@ -51,7 +51,7 @@ fn request() -> impl Strategy<Value = String> {
     ]
 }
 
-/// The replies when each request is sent alone and answered at once.
+/// The replies if each request is sent alone and answered at once.
 fn one_by_one<P: Protocol>(protocol: P, requests: &[String]) -> String {
     let mut stage = Stage::new(protocol);
     for request in requests {
@@ -61,7 +61,7 @@ fn one_by_one<P: Protocol>(protocol: P, requests: &[String]) -> String {
     comparable(&stage.output.take())
 }
 
-/// The replies when the requests come in these pieces, and the engine answers between pieces or not.
+/// The replies if the requests come in these pieces, and the engine answers between pieces or not.
 fn in_pieces<P: Protocol>(protocol: P, requests: &[String], pieces: &[(usize, bool)]) -> String {
     let mut stage = Stage::new(protocol);
     let stream = requests.concat();
@@ -84,7 +84,7 @@ fn in_pieces<P: Protocol>(protocol: P, requests: &[String], pieces: &[(usize, bo
     comparable(&stage.output.take())
 }
 
-/// Positions depend on which commands share one; all else must not.
+/// Positions depend on which commands share one; nothing else may.
 fn comparable(replies: &[u8]) -> String {
     let text = String::from_utf8_lossy(replies);
     text.lines()
@@ -111,7 +111,7 @@ proptest! {
         prop_assert_eq!(in_pieces(http(), &requests, &pieces), one_by_one(http(), &requests));
     }
 
-    /// Whatever comes, a session neither panics nor stops answering with something in flight.
+    /// Whatever bytes come, a session neither panics nor stops answering with something in flight.
     #[test]
     fn strangers_do_no_harm(bytes in vec(prop_oneof![Just(b'\n'), Just(b'\r'), any::<u8>()], 0..300), step in 1usize..40) {
         let mut stage = Stage::new(redis());
@@ -127,7 +127,7 @@ proptest! {
     }
 }
 
-/// However a transaction that was refused is cut into pieces, nothing of it is executed.
+/// However a refused transaction is cut into pieces, nothing of it is executed.
 #[test]
 fn nothing_of_a_refused_transaction_is_executed() {
     let lines = ["MULTI\r\n", "SET a 1\r\n", "INCR b\r\n", "FLUSHALL\r\n", "EXEC\r\n"].concat();
@@ -157,8 +157,8 @@ fn set(key: &str, value: &str) -> Bytes {
     command.into()
 }
 
-/// An answer about freshness serves the reads that had come when the question was asked. One that comes later must see
-/// what another client was told in between.
+/// An answer about freshness serves the reads that had arrived when the question was asked. A later one must
+/// see what another client was told in between.
 #[test]
 fn a_later_read_asks_again() {
     let mut stage = Stage::new(redis());
@@ -177,7 +177,8 @@ fn a_later_read_asks_again() {
     assert_eq!(stage.output.take(), b"$3\r\nnew\r\n");
 }
 
-/// What ended unknown may be executed yet: only in the same lane can a later command not overtake it.
+/// A command with an unknown outcome may still be executed: only in the same lane can a later command not
+/// overtake it.
 #[test]
 fn a_connection_stays_with_the_lane_of_an_unknown_command() {
     let mut stage = Stage::new(redis());
@@ -232,7 +233,7 @@ fn no_more_writes_are_in_flight_than_may_be() {
     assert!(stage.output.take().ends_with(format!(":{}\r\n", MAX_IN_FLIGHT + 5).as_bytes()));
 }
 
-/// A client that does not take its replies gets no further ones made.
+/// While a client does not take its replies, no further ones are produced.
 #[test]
 fn replies_that_are_not_taken_stop_the_requests() {
     let mut stage = Stage::new(redis());
@@ -252,7 +253,8 @@ fn replies_that_are_not_taken_stop_the_requests() {
     assert_eq!(taken, "+OK\r\n".len() + 10 * "$300000\r\n\r\n".len() + 10 * value.len());
 }
 
-/// When as many requests wait as are read ahead, they are executed until as many replies wait as may.
+/// Once as many requests wait as are read ahead, they are executed until the limit of waiting replies is
+/// reached.
 #[test]
 fn requests_that_fill_their_room_are_executed_up_to_the_limit() {
     let mut stage = Stage::new(redis());

@@ -46,7 +46,7 @@ impl Pair {
         Pair::new(Talk::Redis(Session::new(redis(), Origin::default())))
     }
 
-    /// The client sends, and the server takes it all after this time.
+    /// The client sends, and the server receives it all after this time.
     fn after(&mut self, time: Duration, bytes: &[u8]) -> Fate {
         self.now += time;
         self.client.write_all(bytes).unwrap();
@@ -57,7 +57,7 @@ impl Pair {
         self.serve()
     }
 
-    /// The server does all that it can do now.
+    /// The server does everything it can do now.
     fn serve(&mut self) -> Fate {
         self.connection.ready(Readiness { readable: true, writable: true, ..Readiness::default() });
         loop {
@@ -109,7 +109,7 @@ fn a_drip_does_not_extend_the_wait() {
     assert!(pair.is_overdue_after(Duration::from_secs(1)));
 }
 
-/// A slow link is none the worse: it needs half a KiB a second.
+/// A slow link is fine: half a KiB a second is enough.
 #[test]
 fn a_slow_body_arrives() {
     let mut pair = Pair::http();
@@ -139,7 +139,7 @@ fn replies_must_be_taken() {
     let mut pair = Pair::redis();
     let reply = "x".repeat(60_000);
     let request = format!("ECHO {reply}\r\n").repeat(200);
-    // More than the sockets hold: some of it must wait.
+    // More than the sockets hold, so some of it must wait.
     assert_eq!(pair.after(MOMENT, &request.as_bytes()[..60_007 * 4]), Fate::Wait);
     let mut asked = 4;
     while pair.connection.is_idle() {
@@ -151,8 +151,8 @@ fn replies_must_be_taken() {
     assert!(pair.is_overdue_after(PATIENCE));
 }
 
-/// However much a client asks without taking a reply: what is held for it has a bound, and when it does take them, all are
-/// there.
+/// However much a client asks without taking a reply, a limit bounds what is held for it; when it takes the
+/// replies, all are there.
 #[test]
 fn what_is_held_for_a_client_that_only_writes_is_bounded() {
     let mut pair = Pair::redis();

@@ -15,7 +15,7 @@ use super::fake::{FakeEngine, FakeServer, Mood};
 use crate::front::limits::PAGES;
 use crate::front::{FrontEndConfig, FrontEnds};
 
-/// Longer than anything here takes, on any machine.
+/// Longer than anything here takes on any machine.
 const LONG: Duration = Duration::from_secs(60);
 
 struct Server {
@@ -123,7 +123,7 @@ impl Client {
         }
     }
 
-    /// All that comes before the server closes.
+    /// Everything that comes before the server closes.
     fn rest(&mut self) -> String {
         let mut rest = String::new();
         self.0.read_to_string(&mut rest).unwrap();
@@ -208,7 +208,7 @@ fn a_last_reply_arrives_although_the_client_sends_on() {
     let server = Server::start(1, 100);
     let mut client = server.http();
     client.send("PUT /kv/k HTTP/1.1\r\nHost: h\r\nContent-Length: 20000000\r\n\r\n");
-    // The server has decided before this comes; a socket closed with unread bytes would take the reply back.
+    // The server has decided before this arrives; a socket closed with unread bytes would discard the reply.
     client.send(vec![b'v'; 1 << 20]);
     assert!(client.rest().starts_with("HTTP/1.1 413 "));
 
@@ -239,7 +239,7 @@ fn too_many_clients_are_told_and_room_is_found_again() {
     assert_eq!(clients[0].ask("PING"), "+PONG");
 }
 
-/// Whoever looks after a server gets in when clients have taken all connections, be there ever so many that wait.
+/// Monitoring gets in even if clients have taken all connections and many more wait.
 #[test]
 fn pages_about_the_server_are_served_whatever_clients_take() {
     let server = Server::start(2, 3);
@@ -268,7 +268,7 @@ fn pages_about_the_server_are_served_whatever_clients_take() {
     for mut client in waiting {
         assert!(client.rest().starts_with("HTTP/1.1 503 "), "who asks for nothing learns why");
     }
-    // What was kept for pages was never counted as a client's.
+    // Reserved connections never counted as clients.
     drop(clients);
     server.until(|server| server.redis().ask("PING") == "+PONG");
     server.until(|server| server.front_ends.common.open.load(std::sync::atomic::Ordering::SeqCst) == 0);
@@ -287,7 +287,7 @@ fn connections_on_which_nothing_happens_are_closed_as_configured() {
     http.send("GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n");
     assert_eq!(http.response().0, "HTTP/1.1 200 OK");
     assert_eq!(redis.ask("PING"), "+PONG");
-    assert_eq!(http.rest(), "", "closed without a word");
+    assert_eq!(http.rest(), "", "closed without a reply");
     assert_eq!(redis.ask("PING"), "+PONG", "zero is for ever");
 
     let server = Server::start_with(FrontEndConfig { redis_idle: short, ..FrontEndConfig::default() });
@@ -301,7 +301,7 @@ fn connections_on_which_nothing_happens_are_closed_as_configured() {
     assert_eq!(http.response().0, "HTTP/1.1 200 OK");
 }
 
-/// Linux tells of each connection which timer runs: 2 is the one that asks an idle client whether it is there.
+/// For each connection, Linux reports which timer runs: 2 is the one that probes an idle client.
 #[test]
 fn the_system_asks_idle_clients_whether_they_are_there() {
     for (keepalive, asks) in [(Duration::from_secs(60), true), (Duration::ZERO, false)] {
@@ -324,7 +324,7 @@ fn the_system_asks_idle_clients_whether_they_are_there() {
     }
 }
 
-/// Many clients write all that they have to ask before they look at the first reply.
+/// Many clients write everything they have to ask before they read the first reply.
 #[test]
 fn a_pipeline_may_be_written_to_its_end_before_it_is_read() {
     let server = Server::start(1, 100);
@@ -347,8 +347,8 @@ fn a_pipeline_may_be_written_to_its_end_before_it_is_read() {
     }
 }
 
-/// A client that asks and does not take the answers is not read from any more, so that it cannot make the server hold
-/// more and more; when it takes them, all are there.
+/// The server stops reading from a client that asks and does not take the answers, so that it cannot make the
+/// server hold more and more. When it takes them, all are there.
 #[test]
 fn a_client_that_does_not_read_is_not_read_from() {
     let server = Server::start(1, 100);
@@ -357,7 +357,7 @@ fn a_client_that_does_not_read_is_not_read_from() {
     assert_eq!(client.line(), "+OK");
     let stream = client.0.get_ref().try_clone().unwrap();
     stream.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
-    // Each request asks for a megabyte, so that what the sockets hold is soon full.
+    // Each request asks for a megabyte, so the sockets are soon full.
     let (mut sent, request) = (0, "GET k\r\n".repeat(1000));
     loop {
         match (&stream).write(request.as_bytes()) {
@@ -377,7 +377,7 @@ fn a_client_that_does_not_read_is_not_read_from() {
     }
 }
 
-/// The outcome of a command whose client has gone must not reach the client that has its place now.
+/// The outcome of a command whose client has gone must not reach the client that now has its place.
 #[test]
 fn an_outcome_does_not_reach_a_stranger() {
     let server = Server::start(1, 100);
@@ -385,7 +385,7 @@ fn an_outcome_does_not_reach_a_stranger() {
     let mut gone = server.redis();
     gone.send("INCR n\r\nINCR n\r\n");
     server.until(|server| server.fake.taken.load(SeqCst) == 2);
-    // Closes at once and for good, other than a client that still waits for replies.
+    // Closes at once, unlike a client that still waits for replies.
     SockRef::from(gone.0.get_ref()).set_linger(Some(Duration::ZERO)).unwrap();
     drop(gone);
     server.until(|server| server.front_ends.common.open.load(SeqCst) == 0);
@@ -414,11 +414,11 @@ fn what_is_in_flight_is_answered_before_the_stop() {
     assert!(TcpStream::connect(addresses.0).is_err() && TcpStream::connect(addresses.1).is_err());
 }
 
-/// A name may have several addresses, and a client takes any of them.
+/// A name may have several addresses, and a client uses any of them.
 #[test]
 fn all_addresses_of_a_name_are_listened_at() {
     let any = |host: [u8; 4]| SocketAddr::from((host, 0));
-    // No machine has an address of this network, which is for documentation.
+    // No machine has an address of this network, which is reserved for documentation.
     let absent = any([192, 0, 2, 1]);
     let config = FrontEndConfig {
         http: absent,
@@ -439,7 +439,7 @@ fn all_addresses_of_a_name_are_listened_at() {
         client.send("GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n");
         assert_eq!(client.response().0, "HTTP/1.1 200 OK");
     }
-    // One that is taken is an error, whichever it is; so is a name without any address of this machine.
+    // If any of them is in use, that is an error; so is a name without any address of this machine.
     for (too, kind) in [
         (SocketAddr::from(([127, 0, 0, 3], front_ends.redis_addr().port())), io::ErrorKind::AddrInUse),
         (absent, io::ErrorKind::AddrNotAvailable),

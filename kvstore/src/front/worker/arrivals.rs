@@ -1,4 +1,4 @@
-//! How connections come to a thread: accepted here or on the first thread, which hands them around.
+//! How connections come to a thread: it accepts them, or the first thread hands them over.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -19,7 +19,7 @@ use crate::protocol::{Engine, Wire};
 use crate::resp::RespConnection;
 
 impl<E: Engine> Worker<E> {
-    /// Takes in who has come to the listeners.
+    /// Accepts the clients that wait at the listeners.
     pub(super) fn accept(&mut self, now: Instant) {
         self.accept_again = None;
         let mut listeners = std::mem::take(&mut self.listeners);
@@ -35,7 +35,7 @@ impl<E: Engine> Worker<E> {
         self.listeners = listeners;
     }
 
-    /// Takes a connection in, at one of the threads, unless there are too many.
+    /// Gives a connection to one of the threads, unless there are too many.
     fn welcome(&mut self, stream: TcpStream, peer: SocketAddr, wire: Wire) {
         if self.common.open.fetch_add(1, Ordering::Relaxed) >= self.common.config.max_connections {
             self.common.open.fetch_sub(1, Ordering::Relaxed);
@@ -55,8 +55,8 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    /// Whoever looks after the server gets in even if clients have taken all connections, in the place of the one that has been
-    /// there for longest.
+    /// Monitoring gets in even if clients have taken all connections, in the place of the oldest connection
+    /// reserved for pages.
     fn welcome_for_pages(&mut self, stream: TcpStream, peer: SocketAddr) {
         if self.pages.len() == PAGES
             && let Some(oldest) = self.pages.front()
@@ -69,7 +69,7 @@ impl<E: Engine> Worker<E> {
         self.adopt((stream, peer, Wire::Http, Place::Pages));
     }
 
-    /// Takes in whom another thread has accepted.
+    /// Takes connections that another thread has accepted.
     pub(super) fn welcome_newcomers(&mut self) {
         let newcomers = std::mem::take(&mut *self.common.mailboxes[self.number].newcomers.lock());
         for newcomer in newcomers {
@@ -102,7 +102,7 @@ impl<E: Engine> Worker<E> {
             })
         });
         if registered.is_err() {
-            // The client has gone already, or the system has no room: either way the socket is closed by now.
+            // The client has already gone, or the system has no room. Either way the socket is closed by now.
             self.note_closed(wire, place);
         }
     }

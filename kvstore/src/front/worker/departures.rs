@@ -1,4 +1,4 @@
-//! How connections leave a thread: they are over, or their clients have had their time.
+//! How connections leave a thread: they are over, or their client's time is up.
 
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
@@ -15,15 +15,15 @@ impl<E: Engine> Worker<E> {
     pub(super) fn close(&mut self, index: u32) -> Option<Box<Connection<E::Lane>>> {
         let mut connection = self.table.remove(index)?;
         self.held -= connection.counted;
-        // Closing the socket takes it out of the poll, whatever this says.
+        // Closing the socket removes it from the poll, whatever this returns.
         let _ = self.poll.registry().deregister(connection.stream());
         self.pages.retain(|origin| origin.index != index);
         self.note_closed(connection.wire(), connection.place());
         Some(connection)
     }
 
-    /// Closes the connection of a client that has had its time. If it was let in for a page about the server, and has asked for
-    /// none, it learns why.
+    /// Closes the connection of a client whose time is up. If the connection was reserved for pages and
+    /// requested none, the client learns why.
     pub(super) fn close_in_time(&mut self, index: u32) {
         let place = self.table.get_mut(index).map(|connection| connection.place());
         let closed = self.close(index);
@@ -34,7 +34,7 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    /// Closes connections whose client has had its time.
+    /// Closes connections of clients whose time is up.
     pub(super) fn sweep(&mut self, now: Instant) {
         self.next_sweep = now + SWEEP;
         let overdue: Vec<u32> = self
@@ -49,7 +49,8 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    /// Says which clients are closed since they do not take their replies: one line, however many there are.
+    /// Logs which clients are closed because they do not take their replies: one line, however many there
+    /// are.
     fn report_untaken(&mut self, overdue: &[u32]) {
         let mut clients = 0;
         let mut most: Option<(Untaken, Option<SocketAddr>)> = None;
@@ -69,7 +70,7 @@ impl<E: Engine> Worker<E> {
                 untaken_reply_bytes = untaken.replies,
                 read_ahead_bytes = untaken.requests,
                 limit_bytes = self.common.config.client_output,
-                "closed clients that do not take their replies; the one with the most is named"
+                "closed clients that do not take their replies; this is the one with the most"
             );
         }
     }

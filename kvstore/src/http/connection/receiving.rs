@@ -1,4 +1,4 @@
-//! How a request comes in: its head, and the body of a PUT, which goes straight into the command.
+//! How a request arrives: its head, and the body of a PUT, which goes directly into the command.
 
 use super::HttpConnection;
 use crate::command::{self, MAX_VALUE_BYTES};
@@ -11,11 +11,11 @@ use crate::http::request_line::request_line;
 use crate::http::respond::Framing;
 use crate::protocol::{Foreign, Input};
 
-/// How far the next request has come.
+/// How much of the next request has arrived.
 #[derive(Debug)]
 pub(super) enum Stage {
     Head,
-    /// The head of a PUT is there; its body is being added to the command.
+    /// The head of a PUT has arrived; its body is being added to the command.
     Body {
         request: Request,
         rest: Rest,
@@ -24,7 +24,7 @@ pub(super) enum Stage {
     Ready(Request),
 }
 
-/// What of a body is still to come.
+/// What is missing of a body.
 #[derive(Debug)]
 pub(super) enum Rest {
     /// It ends when the command has this many bytes.
@@ -36,10 +36,10 @@ pub(super) enum Rest {
 }
 
 impl HttpConnection {
-    /// Reads the head of the next request. `false`: it is not all there.
+    /// Reads the head of the next request. `false`: it is incomplete.
     pub(super) fn head(&mut self, input: &mut Input) -> bool {
         while self.searched == 0 && input.bytes().starts_with(b"\r\n") {
-            // A line that a client has put between its requests (RFC 9112, section 2.2).
+            // An empty line that a client put between its requests (RFC 9112, section 2.2).
             input.consume(2);
         }
         if input.bytes() == b"\r" {
@@ -73,8 +73,8 @@ impl HttpConnection {
         true
     }
 
-    /// Where the head ends that the input begins with, if it has come. Whoever speaks another protocol is told so as soon as
-    /// the first line is there, since an empty line may never follow it.
+    /// Where the head at the start of the input ends, if it has arrived. A client of another protocol is told
+    /// so as soon as the first line has arrived, since an empty line may never follow it.
     fn find_end(&mut self, input: &[u8]) -> Result<Option<usize>, HeadError> {
         if !self.line_read {
             if Foreign::anywhere(input) == Some(Foreign::Server) {
@@ -107,7 +107,7 @@ impl HttpConnection {
         self.stage = Stage::Body { request, rest, interim };
     }
 
-    /// Moves what has come of a body into the command. `false`: it is not all there.
+    /// Moves what has arrived of a body into the command. `false`: it is incomplete.
     pub(super) fn body(&mut self, input: &mut Input) -> bool {
         let Stage::Body { rest, .. } = &mut self.stage else { panic!("only a PUT has a body") };
         let fault = match rest {
@@ -132,8 +132,8 @@ impl HttpConnection {
                     }
                     Err(ChunkError::TooLong) => Some(Fault::too_large()),
                     Err(ChunkError::Malformed) => {
-                        let hint = "send chunks as of RFC 9112, section 7.1, or Content-Length";
-                        Some(Fault::bad_request("the body is not made of chunks", hint))
+                        let hint = "send chunks (RFC 9112, section 7.1), or Content-Length";
+                        Some(Fault::bad_request("the body is not in chunks", hint))
                     }
                 }
             }

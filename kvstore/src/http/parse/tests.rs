@@ -17,7 +17,7 @@ fn the_length_of_a_body_is_said_once_and_plainly() {
     for bad in
         ["Content-Length: -1\r\n", "Content-Length: +1\r\n", "Content-Length: 99999999999999999999\r\n"]
     {
-        assert_eq!(body_of(bad), Err(HeadError::Malformed("Content-Length is no number")), "{bad}");
+        assert_eq!(body_of(bad), Err(HeadError::Malformed("Content-Length is not a number")), "{bad}");
     }
     for twice in
         ["Content-Length: 1\r\nContent-Length: 1\r\n", "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n"]
@@ -59,7 +59,7 @@ fn long_and_strange_heads_are_refused() {
     }
 }
 
-/// Lines of the same name are one list, in which elements may be empty and white space means nothing.
+/// Lines of the same name are one list. Its elements may be empty, and white space means nothing.
 #[test]
 fn lists_may_come_in_any_form() {
     let head_of = |lines: &str| format!("PUT / HTTP/1.1\r\nHost: h\r\n{lines}\r\n");

@@ -84,7 +84,7 @@ fn lines_are_split_like_a_shell_would() {
     assert_eq!(words(r"SET k 'it\'s \n'").unwrap()[2], r"it's \n");
     assert_eq!(words("SET k ''").unwrap()[2], "");
     assert_eq!(words(""), Ok(vec![]));
-    // As in Redis: these are spaces between words, but do not end one.
+    // As in Redis, these separate words, but do not end one.
     assert_eq!(words("\x0b\x0c GET\t\x0ckey\x0b"), Ok(vec!["GET".into(), "key\x0b".into()]));
     assert_eq!(words("SET 'k'\x0cv \x0b"), Ok(vec!["SET".into(), "k".into(), "v".into()]));
     for line in ["SET k \"open", "SET k 'open", "SET k 'a'b", r#"SET k "a"b"#] {
@@ -103,7 +103,7 @@ fn limits_are_told_in_redis_words() {
         (format!("*1\r\n${}", "1".repeat(40)).into(), "too big bulk count string"),
         (b"*1\r\n$-1\r\n".into(), "invalid bulk length"),
         (b"*1\r\n$536870913\r\n".into(), "invalid bulk length"),
-        (b"*1\r\n$1\r\nxyz".into(), "expected CR LF behind a bulk string"),
+        (b"*1\r\n$1\r\nxyz".into(), "expected CR LF after a bulk string"),
         (b"*1\r\n$1\n".into(), "invalid bulk length"),
     ];
     for (bytes, words) in cases {
@@ -123,10 +123,10 @@ fn a_request_is_too_large_as_a_whole() {
 #[test]
 fn what_is_too_large_names_the_limit() {
     for (bytes, words) in [
-        ("*1048577\r\n", "a request has at most 1048576 arguments, and this one 1048577: send several"),
+        ("*1048577\r\n", "the request has 1048577 arguments, but the limit is 1048576: send several"),
         (
             "*2\r\n$3\r\nGET\r\n$16777217\r\n",
-            "a value has at most 16777216 bytes (16 MiB), and this one 16777217",
+            "the value has 16777217 bytes, but the limit is 16777216 (16 MiB)",
         ),
     ] {
         let error = parse(bytes.as_bytes()).unwrap_err();

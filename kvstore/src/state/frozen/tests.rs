@@ -54,7 +54,7 @@ fn nothing_is_frozen(kv: &Kv) -> bool {
     (0..1 << SHARD_BITS).all(|number| !kv.map.read(number).is_frozen())
 }
 
-/// A state with these keys, every fifth with a value that is copied without the shard's lock.
+/// A state with these keys. Every fifth has a value that is copied without the shard's lock.
 fn filled(keys: Range<u8>) -> Kv {
     let mut kv = Kv::new();
     for key in keys {
@@ -71,7 +71,7 @@ enum Event {
     Run(Step, u64),
     /// A state of two keys is restored.
     Restore,
-    /// The walk goes on by this many tables, or parts of them.
+    /// The walk advances by this many tables, or parts of them.
     Walk(usize),
 }
 
@@ -83,7 +83,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// Walks on in the smallest of steps.
+/// Walks in the smallest steps.
 fn walk(frozen: &mut KvFrozen, chunk: &mut Vec<u8>, steps: usize) {
     for _ in 0..steps {
         frozen.walk(chunk, 1);
@@ -94,7 +94,7 @@ fn walk(frozen: &mut KvFrozen, chunk: &mut Vec<u8>, steps: usize) {
 }
 
 proptest! {
-    /// Whatever happens while it is walked, a view is the state as it was.
+    /// Whatever happens during the walk, a view is the state as it was.
     #[test]
     fn a_view_is_one_moment_of_the_state(
         before in vec(step(0..60), 0..30),
@@ -137,7 +137,7 @@ proptest! {
         prop_assert_eq!(sorted(&rest(&mut kv.freeze())), kv.reader().entries());
     }
 
-    /// A server that was restored answers as one that has executed everything, versions included.
+    /// A restored server answers like one that has executed everything, including versions.
     #[test]
     fn a_restored_state_goes_on_as_the_original(
         before in vec((step(0..20), 0u64..2), 0..40),
@@ -168,7 +168,7 @@ proptest! {
     }
 }
 
-/// What is changed in the midst of a shard is saved from the very place on that the walk has come to, and not before.
+/// What changes in the middle of a shard is saved from exactly where the walk is, and not before.
 #[test]
 fn each_entry_of_a_shard_is_walked_or_saved() {
     for walked in 0..10 {
@@ -193,7 +193,7 @@ fn each_entry_of_a_shard_is_walked_or_saved() {
     }
 }
 
-/// Tables grow under the walk, keys come and go, and everything is emptied at last.
+/// Tables grow during the walk, keys come and go, and finally everything is removed.
 #[test]
 #[cfg_attr(miri, ignore = "takes too long")]
 fn a_walk_beside_a_writer_sees_one_moment() {
@@ -355,7 +355,7 @@ fn what_is_no_state_is_refused() {
     assert!(other.reader().is_empty());
 }
 
-/// A life and descriptions are as much a part of the state as values are.
+/// The life and descriptions are part of the state, like values.
 #[test]
 fn a_life_and_descriptions_come_back() {
     let life = |number| Life::new(number).unwrap();
@@ -372,7 +372,7 @@ fn a_life_and_descriptions_come_back() {
     }
     set(&mut kv, 2, b"plain", b"v");
     let mut frozen = kv.freeze();
-    // What is changed while it is written is saved with what was said of it.
+    // What is changed while it is written is saved with its description.
     set(&mut kv, 3, b"small", b"w");
     let chunks = rest(&mut frozen);
     drop(frozen);
@@ -391,11 +391,11 @@ fn a_life_and_descriptions_come_back() {
     assert_eq!(reader.sizes().0, 3);
     assert!(
         kv.reader().with(b"small", |found| found.unwrap().description.is_empty()),
-        "a plain set says nothing"
+        "a plain set has no description"
     );
 }
 
-/// Of a state without keys the life is kept, too.
+/// A state without keys keeps its life, too.
 #[test]
 fn a_life_without_keys_comes_back() {
     let mut kv = Kv::new();
@@ -422,7 +422,7 @@ fn chunks_of_different_lives_are_no_state() {
     assert!(restoring.add_chunk(&two).is_err());
 }
 
-/// A snapshot of before has no life: the first command that names one does.
+/// A snapshot of an earlier version has no life: the first command that names one sets it.
 #[test]
 fn a_state_of_before_is_named_once() {
     let mut kv = Kv::new();

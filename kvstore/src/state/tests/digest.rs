@@ -6,7 +6,8 @@ use super::*;
 
 type Encode<'a> = Box<dyn Fn(&mut Vec<u8>) + 'a>;
 
-/// Whatever has come and gone, the digest is that of what is there: a state that is restored from what is there has the same.
+/// Whatever has come and gone, the digest is that of the current entries: a state restored from them has the
+/// same.
 #[test]
 fn the_digest_is_that_of_the_entries_that_are_there() {
     let (mut kv, mut other) = (Kv::new(), Kv::new());
@@ -49,7 +50,7 @@ fn the_digest_is_that_of_the_entries_that_are_there() {
     assert_ne!(kv.digest(), seen[1], "the same value in another version");
 }
 
-/// What a snapshot of this state leads to.
+/// What a snapshot of this state restores to.
 fn restored(kv: &mut Kv) -> Kv {
     let mut restored = Kv::new();
     let mut state = Kv::restoring(&restored.reader());
@@ -63,7 +64,7 @@ fn restored(kv: &mut Kv) -> Kv {
     restored
 }
 
-/// Servers of two versions that passed over it would part; the engine looks, and ends the process.
+/// Servers of two versions would diverge if one skipped it. The engine notices, and ends the process.
 #[test]
 fn what_is_no_command_is_remembered_and_never_taken() {
     let mut kv = Kv::new();
