@@ -43,7 +43,7 @@ mod version;
 
 /// A front end's thread without sockets, for a simulator.
 pub mod sim {
-    pub use crate::front::Desk;
+    pub use crate::front::SimFrontEnd;
 }
 
 pub use description::{Description, MAX_CONTENT_ENCODING_BYTES, MAX_CONTENT_TYPE_BYTES};

@@ -1,4 +1,4 @@
-//! Servers that have parted from the others, by data that was lost or by an execution that differs: they know it, say so, and
+//! Servers that have diverged from the others, by data that was lost or by an execution that differs: they know it, say so, and
 //! serve nobody. Machines without threads, in virtual time; messages arrive at once.
 
 use std::collections::VecDeque;

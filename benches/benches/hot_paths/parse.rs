@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, Throughput, criterion_group};
 use niagara_engine::sim::{Clock, Environment, SimServer};
 use niagara_engine::{Config, Durability, Member};
-use niagara_kvstore::sim::Desk;
+use niagara_kvstore::sim::SimFrontEnd;
 use niagara_kvstore::{Kv, Life, http, resp};
 use niagara_log::SystemFiles;
 
@@ -74,7 +74,7 @@ fn http(c: &mut Criterion) {
 /// A front end at a cluster of one server, which is driven by hand.
 struct Front {
     machine: SimServer<Kv>,
-    desk: Desk<Kv>,
+    desk: SimFrontEnd<Kv>,
 }
 
 impl Front {
@@ -97,7 +97,7 @@ impl Front {
             machine.turn(0);
             machine.write_log(0).expect("memory can be written");
         }
-        let mut desk = Desk::new(&machine.client(), Life::new(1).expect("not 0"));
+        let mut desk = SimFrontEnd::new(&machine.client(), Life::new(1).expect("not 0"));
         desk.connect_redis(CONNECTION);
         Front { machine, desk }
     }

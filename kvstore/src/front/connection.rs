@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 
 use super::allowance::Allowance;
+use super::client_session::{ClientSession, either};
 use super::limits::Place;
 use super::session::{Pumped, Turn};
-use super::talk::{Talk, either};
 use super::token::Sequence;
 use crate::protocol::{Engine, Input, Outcome, Output, Wire};
 
@@ -65,7 +65,7 @@ impl From<&mio::event::Event> for Readiness {
 /// See the [module](self).
 pub(super) struct Connection<L> {
     stream: TcpStream,
-    talk: Talk<L>,
+    talk: ClientSession<L>,
     input: Input,
     output: Output,
     pumped: Pumped,
@@ -104,7 +104,7 @@ struct Waits {
 }
 
 impl<L: Copy> Connection<L> {
-    pub(super) fn new(stream: TcpStream, talk: Talk<L>) -> Self {
+    pub(super) fn new(stream: TcpStream, talk: ClientSession<L>) -> Self {
         Connection {
             stream,
             talk,
@@ -135,8 +135,8 @@ impl<L: Copy> Connection<L> {
 
     pub(super) fn wire(&self) -> Wire {
         match self.talk {
-            Talk::Redis(_) => Wire::Redis,
-            Talk::Http(_) => Wire::Http,
+            ClientSession::Redis(_) => Wire::Redis,
+            ClientSession::Http(_) => Wire::Http,
         }
     }
 

@@ -41,7 +41,7 @@ pub struct Piece<'a> {
 
 /// What the client received.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct Received {
     /// The bytes of all replies.
     pub replies: Vec<u8>,
     /// Whether the server has ended the conversation.
@@ -57,7 +57,7 @@ impl Beginning {
     ///
     /// # Panics
     /// If the session misbehaves, for example ends with something in flight.
-    pub fn redis<'a>(&self, pieces: impl IntoIterator<Item = Piece<'a>>) -> Told {
+    pub fn redis<'a>(&self, pieces: impl IntoIterator<Item = Piece<'a>>) -> Received {
         self.converse(RespConnection::new(7, Some(address(40_000))), pieces)
     }
 
@@ -65,7 +65,7 @@ impl Beginning {
     ///
     /// # Panics
     /// As for [`redis`](Beginning::redis).
-    pub fn http<'a>(&self, pieces: impl IntoIterator<Item = Piece<'a>>) -> Told {
+    pub fn http<'a>(&self, pieces: impl IntoIterator<Item = Piece<'a>>) -> Received {
         let clock = Clock::new(UNIX_EPOCH + Duration::from_secs(784_111_777));
         let site = Site {
             clock,
@@ -77,8 +77,12 @@ impl Beginning {
         self.converse(HttpConnection::new(Rc::new(site)), pieces)
     }
 
-    fn converse<'a, P: Protocol>(&self, protocol: P, pieces: impl IntoIterator<Item = Piece<'a>>) -> Told {
-        let mut talk = Talk {
+    fn converse<'a, P: Protocol>(
+        &self,
+        protocol: P,
+        pieces: impl IntoIterator<Item = Piece<'a>>,
+    ) -> Received {
+        let mut talk = Conversation {
             session: Session::new(protocol, ORIGIN),
             engine: Memory::new(self.0.emptied()),
             input: Input::default(),
@@ -98,7 +102,7 @@ impl Beginning {
             matches!(talk.pumped, Pumped::NeedsInput | Pumped::Over),
             "a session that has every answer continues"
         );
-        Told { replies: talk.replies, over: talk.pumped == Pumped::Over }
+        Received { replies: talk.replies, over: talk.pumped == Pumped::Over }
     }
 }
 
@@ -107,7 +111,7 @@ fn address(port: u16) -> SocketAddr {
 }
 
 /// A client and its server.
-struct Talk<P: Protocol> {
+struct Conversation<P: Protocol> {
     session: Session<P, ()>,
     engine: Memory,
     input: Input,
@@ -119,7 +123,7 @@ struct Talk<P: Protocol> {
     replies: Vec<u8>,
 }
 
-impl<P: Protocol> Talk<P> {
+impl<P: Protocol> Conversation<P> {
     fn hear(&mut self, piece: Piece<'_>) {
         let mut rest = piece.bytes;
         while !rest.is_empty() {
@@ -166,7 +170,7 @@ impl<P: Protocol> Talk<P> {
         if answered {
             self.engine.collect(&mut completions);
         }
-        let Talk { session, engine, input, output, command, tally, .. } = self;
+        let Conversation { session, engine, input, output, command, tally, .. } = self;
         let mut turn = Turn { allowance: ALLOWANCE, engine, now: Instant::now(), tally, command };
         for completion in completions {
             match completion {

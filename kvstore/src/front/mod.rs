@@ -16,9 +16,9 @@
 //! Parsing and printing are in [`resp`](crate::resp) and [`http`](crate::http).
 
 mod allowance;
+mod client_session;
 mod config;
 mod connection;
-mod desk;
 mod front_ends;
 pub mod fuzzing;
 mod gauges;
@@ -26,15 +26,15 @@ mod limits;
 mod listener;
 mod metrics;
 mod session;
+mod sim_front_end;
 mod table;
-mod talk;
 #[cfg(test)]
 mod tests;
 mod token;
 mod worker;
 
 pub use config::FrontEndConfig;
-pub use desk::Desk;
 pub use front_ends::FrontEnds;
 pub(crate) use limits::LEAST_CLIENTS;
 pub use limits::OutOfRange;
+pub use sim_front_end::SimFrontEnd;

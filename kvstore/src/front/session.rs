@@ -35,24 +35,24 @@ pub(crate) const MAX_IN_FLIGHT: usize = 1024;
 const SHARED_COMMAND_BYTES: usize = 32 << 10;
 
 /// What a completion reports.
-pub(crate) enum Heard {
+pub(crate) enum EngineAnswer {
     /// The outcome of a write.
     Of(Outcome),
     /// How fresh the state is: the applied position, or `None` if no quorum answered.
     Fresh(Option<u64>),
 }
 
-impl Heard {
+impl EngineAnswer {
     /// What a completion reports, and for which request.
-    pub(crate) fn from(completion: Completion<Reply>) -> (u64, Heard) {
+    pub(crate) fn from(completion: Completion<Reply>) -> (u64, EngineAnswer) {
         match completion {
             Completion::Applied { token, position, reply } => {
-                (token, Heard::Of(Outcome::Applied { position: position.get(), reply }))
+                (token, EngineAnswer::Of(Outcome::Applied { position: position.get(), reply }))
             }
-            Completion::Refused { token, refused } => (token, Heard::Of(Outcome::Refused(refused))),
-            Completion::Unknown { token } => (token, Heard::Of(Outcome::Unknown)),
-            Completion::Readable { token, applied } => (token, Heard::Fresh(Some(applied.get()))),
-            Completion::ReadFailed { token } => (token, Heard::Fresh(None)),
+            Completion::Refused { token, refused } => (token, EngineAnswer::Of(Outcome::Refused(refused))),
+            Completion::Unknown { token } => (token, EngineAnswer::Of(Outcome::Unknown)),
+            Completion::Readable { token, applied } => (token, EngineAnswer::Fresh(Some(applied.get()))),
+            Completion::ReadFailed { token } => (token, EngineAnswer::Fresh(None)),
         }
     }
 }

@@ -23,7 +23,7 @@ use super::connection::{Connection, Fate, READ_BYTES};
 use super::limits::Place;
 use super::listener::Listener;
 use super::metrics::{FrontMetrics, Tally};
-use super::session::{Heard, Turn};
+use super::session::{EngineAnswer, Turn};
 use super::table::Table;
 use super::token::Origin;
 use crate::http::{Clock, Site};
@@ -258,12 +258,12 @@ impl<E: Engine> Worker<E> {
         let Worker { engine, tally, command, table, active, .. } = self;
         let mut turn = Turn { allowance, engine, now, tally, command };
         for completion in completions.drain(..) {
-            let (token, heard) = Heard::from(completion);
+            let (token, heard) = EngineAnswer::from(completion);
             let (origin, sequence) = Origin::of(token);
             if let Some(connection) = table.get_exact(origin) {
                 match heard {
-                    Heard::Of(outcome) => connection.complete(sequence, outcome, &mut turn),
-                    Heard::Fresh(applied) => connection.fresh(applied),
+                    EngineAnswer::Of(outcome) => connection.complete(sequence, outcome, &mut turn),
+                    EngineAnswer::Fresh(applied) => connection.fresh(applied),
                 }
                 list(active, origin.index, connection);
             }

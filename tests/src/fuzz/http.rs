@@ -1,6 +1,6 @@
 //! Clients of HTTP.
 
-use niagara_kvstore::fuzzing::{Beginning, Told};
+use niagara_kvstore::fuzzing::{Beginning, Received};
 use niagara_kvstore::http::{self, MAX_HEAD_BYTES};
 
 use super::script::{Cuts, Script};
@@ -50,7 +50,7 @@ pub fn http(data: &[u8]) {
     }
 }
 
-fn without_interim(mut told: Told) -> Told {
+fn without_interim(mut told: Received) -> Received {
     let mut kept = Vec::with_capacity(told.replies.len());
     let mut rest = told.replies.as_slice();
     while let Some((first, tail)) = rest.split_first() {

@@ -2,7 +2,7 @@
 //!
 //! Production code runs: [`SimServer`](niagara_engine::sim::SimServer) is an engine's parts (group drivers over
 //! raft-rs, logs with their format, lanes, sequencer, executor, read gate) without its threads, and
-//! [`Desk`](niagara_kvstore::sim::Desk) a front end's without its sockets. The simulation provides their
+//! [`SimFrontEnd`](niagara_kvstore::sim::SimFrontEnd) a front end's without its sockets. The simulation provides their
 //! environment: time, an order of the threads' rounds, a network, disks, clients.
 //!
 //! | file | holds |

@@ -8,11 +8,11 @@ use std::time::Duration;
 use niagara_engine::sim::{Clock, Environment, ManualClock, SimServer};
 use niagara_engine::{Completion, Config, Member, Port, StartError, Wake};
 use niagara_kvstore::Life;
-use niagara_kvstore::sim::Desk;
+use niagara_kvstore::sim::SimFrontEnd;
 use niagara_log::{EntryId, Files};
 use niagara_net::Event as NetEvent;
 
-use super::clients::{Ask, Protocol, Sending, Told, look};
+use super::clients::{Ask, CallResult, Protocol, Sending, look};
 use super::disk::Disk;
 use super::fault::Power;
 use super::plan::Plan;
@@ -109,7 +109,7 @@ pub struct Running {
     pub transferees: Vec<u64>,
     /// For each group, where the log began at the start.
     pub floors: Vec<u64>,
-    desk: Desk<Recorder>,
+    front_end: SimFrontEnd<Recorder>,
     port: Port<Recorder>,
     executed: Arc<Mutex<Executed>>,
     restored: Arc<Mutex<Vec<u64>>>,
@@ -118,8 +118,8 @@ pub struct Running {
     reads: BTreeMap<u64, String>,
     completions: Vec<Completion<niagara_kvstore::Reply>>,
     /// Calls that ended at once.
-    ended: Vec<(u64, Told)>,
-    /// Whether the desk has got input.
+    ended: Vec<(u64, CallResult)>,
+    /// Whether the front_end has got input.
     fed: bool,
     clock: Clock,
 }
@@ -211,7 +211,7 @@ impl Server {
         let life = Life::new(environment.boot).expect("servers are numbered from 1");
         let groups = usize::from(self.config.groups());
         self.running = Some(Running {
-            desk: Desk::new(&client, life),
+            front_end: SimFrontEnd::new(&client, life),
             port: client.port(Arc::new(NeverAsleep)),
             inbox: vec![VecDeque::new(); groups + 1],
             scheduled: 0,
@@ -273,7 +273,7 @@ impl Running {
                 self.inbox.last().is_some_and(|inbox| !inbox.is_empty()) || self.machine.wants_keeping()
             }
             Thread::Front => {
-                let waits = self.port.has_completions() || self.desk.has_completions();
+                let waits = self.port.has_completions() || self.front_end.has_completions();
                 self.fed || !self.ended.is_empty() || waits
             }
         }
@@ -304,20 +304,20 @@ impl Running {
     /// A client connects.
     pub fn connect(&mut self, connection: u32, protocol: Protocol) {
         match protocol {
-            Protocol::Redis => self.desk.connect_redis(connection),
-            Protocol::Http => self.desk.connect_http(connection),
+            Protocol::Redis => self.front_end.connect_redis(connection),
+            Protocol::Http => self.front_end.connect_http(connection),
         }
     }
 
     /// Bytes have arrived on a client's connection.
     pub fn receive(&mut self, connection: u32, bytes: &[u8]) {
-        self.desk.receive(connection, bytes);
+        self.front_end.receive(connection, bytes);
         self.fed = true;
     }
 
     /// A client has closed its connection.
     pub fn disconnect(&mut self, connection: u32) {
-        self.desk.disconnect(connection);
+        self.front_end.disconnect(connection);
     }
 
     /// A client in this process, which has executed so many commands, calls the engine.
@@ -327,14 +327,14 @@ impl Running {
             Ask::Execute(command) => {
                 let lane = self.port.choose_lane();
                 if self.port.propose(lane, token, &command).is_err() {
-                    self.ended.push((token, Told::Refused));
+                    self.ended.push((token, CallResult::Refused));
                 }
             }
             Ask::Read(key, consistency) => {
                 if self.port.read(token, consistency) {
                     let applied = self.machine.client().applied().get();
                     let found = look(self.port.reader(), &key);
-                    self.ended.push((token, Told::Read { applied, found, executed }));
+                    self.ended.push((token, CallResult::Read { applied, found, executed }));
                 } else {
                     self.reads.insert(token, key);
                 }
@@ -343,31 +343,31 @@ impl Running {
     }
 
     /// Runs a turn of the connections' front end. Returns the bytes for each connection.
-    pub fn turn_of_desk(&mut self) -> Vec<(u32, Vec<u8>)> {
+    pub fn turn_of_front_end(&mut self) -> Vec<(u32, Vec<u8>)> {
         self.fed = false;
-        self.desk.turn(self.clock.now())
+        self.front_end.turn(self.clock.now())
     }
 
     /// Collects the calls of the engine, which has executed so many commands, that have ended, with their
     /// results.
-    pub fn end_calls(&mut self, executed: usize) -> Vec<(u64, Told)> {
+    pub fn end_calls(&mut self, executed: usize) -> Vec<(u64, CallResult)> {
         self.port.collect(&mut self.completions);
         let mut ended = std::mem::take(&mut self.ended);
         for completion in self.completions.drain(..) {
             ended.push(match completion {
                 Completion::Applied { token, position, reply } => {
-                    (token, Told::Applied(position.get(), reply))
+                    (token, CallResult::Applied(position.get(), reply))
                 }
-                Completion::Refused { token, .. } => (token, Told::Refused),
-                Completion::Unknown { token } => (token, Told::Unknown),
+                Completion::Refused { token, .. } => (token, CallResult::Refused),
+                Completion::Unknown { token } => (token, CallResult::Unknown),
                 Completion::Readable { token, applied } => {
                     let key = self.reads.remove(&token).expect("a read that was asked");
                     let found = look(self.port.reader(), &key);
-                    (token, Told::Read { applied: applied.get(), found, executed })
+                    (token, CallResult::Read { applied: applied.get(), found, executed })
                 }
                 Completion::ReadFailed { token } => {
                     self.reads.remove(&token);
-                    (token, Told::ReadFailed)
+                    (token, CallResult::ReadFailed)
                 }
             });
         }

@@ -126,20 +126,20 @@ impl Reader {
                 if last != "self" {
                     path.push(last);
                 }
-                self.imported(path, name);
+                self.imported(&path, name);
             }
             syn::UseTree::Rename(rename) => {
                 path.push(rename.ident.to_string());
-                self.imported(path, Some(rename.rename.to_string()));
+                self.imported(&path, Some(rename.rename.to_string()));
             }
-            syn::UseTree::Glob(_) => self.imported(path, None),
+            syn::UseTree::Glob(_) => self.imported(&path, None),
         }
     }
 
-    fn imported(&mut self, path: Vec<String>, name: Option<String>) {
+    fn imported(&mut self, path: &[String], name: Option<String>) {
         // In the 2018 edition and later, a path that begins with a module of the same file's leads there.
-        let inner = self.absolute(&path).unwrap_or_else(|| [self.at.clone(), path.clone()].concat());
-        let leads_here = self.absolute(&path).is_some();
+        let inner = self.absolute(path).unwrap_or_else(|| [&self.at, path].concat());
+        let leads_here = self.absolute(path).is_some();
         if let Some(name) = name {
             self.named.imports.insert(name, inner.clone());
         }

@@ -204,7 +204,7 @@ impl LabCluster {
         };
         run.await_that(READY_WITHIN, all_placed)?.ok_or_else(|| {
             Failure::new(format!(
-                "the groups did not get their leaders within {} s: is the machine overloaded?\n{}",
+                "not all groups elected a leader within {} s: is the machine overloaded?\n{}",
                 READY_WITHIN.as_secs(),
                 self.logs()
             ))

@@ -83,7 +83,7 @@ fn quotas() -> Result<String, String> {
     match (geteuid().is_root(), period.exists()) {
         (false, _) => Err("run this as root".into()),
         (_, false) => Err(
-            "there is no /sys/fs/cgroup/cpu: boot with systemd.unified_cgroup_hierarchy=0, or use a machine with a core for each thread"
+            "/sys/fs/cgroup/cpu is missing: boot with systemd.unified_cgroup_hierarchy=0, or use a machine with a core for each thread"
                 .into(),
         ),
         _ => Ok("/sys/fs/cgroup/cpu takes threads".into()),

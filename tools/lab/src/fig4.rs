@@ -17,7 +17,7 @@ pub(super) fn conduct(run: &mut ExperimentRun) -> Result<(), Failure> {
     run.table(points(&sweep))?;
     run.figure(&latency(&sweep))?;
     run.note(
-        "Each curve ends with the first rate that is more than its setting can do: from there on, latency grows for as long as \
+        "Each curve ends with the first rate above the capacity of its setting: from there on, latency grows for as long as \
          that goes on.",
     );
     let loads = compared(sweep.niagara(8), sweep.raft());

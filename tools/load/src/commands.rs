@@ -33,7 +33,7 @@ pub fn run(name: &str, words: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// Generates load and measures what becomes of it
+/// Generates load on a cluster, measures it, and checks the results
 #[derive(Parser)]
 #[command(name = "niagara-load", version, max_term_width = 100)]
 struct Arguments {
@@ -187,7 +187,10 @@ fn read(file: &Path) -> Result<LoadReport, Failure> {
     let opened = fs::File::open(file).and_then(|input| input.take(REPORT_BYTES_MAX).read_to_end(&mut text));
     opened.map_err(Failure::io(format!("cannot read {}", file.display())))?;
     serde_json::from_slice(&text).map_err(|error| {
-        Failure::new(format!("{} is no report, as `niagara-load ... --json` prints: {error}", file.display()))
+        Failure::new(format!(
+            "{} is not a report as `niagara-load ... --json` prints it: {error}",
+            file.display()
+        ))
     })
 }
 

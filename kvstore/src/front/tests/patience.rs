@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use super::fake::{FakeEngine, FakeServer, Mood};
 use super::golden::{http, redis};
 use crate::front::allowance::Allowance;
+use crate::front::client_session::ClientSession;
 use crate::front::connection::{Connection, Fate, LINGER, PATIENCE, PATIENCE_BYTES, READ_BYTES, Readiness};
 use crate::front::metrics::Tally;
 use crate::front::session::{Session, Turn};
-use crate::front::talk::Talk;
 use crate::front::token::Origin;
 
 /// A client, and its connection in a thread whose clock the test sets.
@@ -26,7 +26,7 @@ struct Pair {
 }
 
 impl Pair {
-    fn new(talk: Talk<u8>) -> Pair {
+    fn new(talk: ClientSession<u8>) -> Pair {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (stream, _) = listener.accept().unwrap();
@@ -39,11 +39,11 @@ impl Pair {
     }
 
     fn http() -> Pair {
-        Pair::new(Talk::Http(Session::new(http(), Origin::default())))
+        Pair::new(ClientSession::Http(Session::new(http(), Origin::default())))
     }
 
     fn redis() -> Pair {
-        Pair::new(Talk::Redis(Session::new(redis(), Origin::default())))
+        Pair::new(ClientSession::Redis(Session::new(redis(), Origin::default())))
     }
 
     /// The client sends, and the server receives it all after this time.

@@ -9,11 +9,11 @@ use mio::net::TcpStream;
 use mio::{Interest, Token};
 
 use super::{FIRST_CONNECTION, Newcomer, Worker};
+use crate::front::client_session::ClientSession;
 use crate::front::connection::Connection;
 use crate::front::limits::{PAGES, Place, keep_alive};
 use crate::front::listener::{Accepted, turn_away};
 use crate::front::session::Session;
-use crate::front::talk::Talk;
 use crate::http::HttpConnection;
 use crate::protocol::{Engine, Wire};
 use crate::resp::RespConnection;
@@ -88,11 +88,11 @@ impl<E: Engine> Worker<E> {
                     Wire::Http => {
                         let pages_only = place == Place::Pages;
                         let http = HttpConnection::new(Rc::clone(&self.site)).only_pages(pages_only);
-                        Talk::Http(Session::new(http, origin))
+                        ClientSession::Http(Session::new(http, origin))
                     }
                     Wire::Redis => {
                         let id = self.common.next_id.fetch_add(1, Ordering::Relaxed);
-                        Talk::Redis(Session::new(RespConnection::new(id, Some(peer)), origin))
+                        ClientSession::Redis(Session::new(RespConnection::new(id, Some(peer)), origin))
                     }
                 };
                 if place == Place::Pages {

@@ -39,7 +39,7 @@ use crate::linearizability::Operation;
 use crate::resp::read_value;
 use crate::{Response, Value};
 
-pub use sending::{Ask, By, Protocol, Sending, Told};
+pub use sending::{Ask, By, CallResult, Protocol, Sending};
 pub use told::look;
 
 /// One simulation in so many flushes everything.

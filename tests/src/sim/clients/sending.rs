@@ -63,7 +63,7 @@ pub enum Ask {
 
 /// The result of a call of the engine.
 #[derive(Clone, Debug)]
-pub enum Told {
+pub enum CallResult {
     /// The command was executed at this position.
     Applied(u64, Reply),
     /// The command was refused.

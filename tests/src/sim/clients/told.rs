@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use niagara_kvstore::{KvReader, Reply};
 
-use super::{Call, Checks, Clients, Told};
+use super::{Call, CallResult, Checks, Clients};
 use crate::Value;
 use crate::invariants::{Broken, FIFO};
 use crate::linearizability::{Input, Output};
@@ -51,27 +51,27 @@ impl Clients {
         &mut self,
         server: u64,
         token: u64,
-        told: &Told,
+        told: &CallResult,
         checks: &mut Checks<'_>,
     ) -> Result<bool, Broken> {
         let Some(client) = self.tokens.remove(&token) else { return Ok(false) };
         let Some(call) = self.clients[client].waiting.pop_front() else { return Ok(false) };
         assert_eq!(call.token, token, "one call at a time");
         let output = match told {
-            Told::Unknown => {
+            CallResult::Unknown => {
                 checks.coverage.count("outcome unknown");
                 return Ok(true);
             }
-            Told::Refused | Told::ReadFailed => {
+            CallResult::Refused | CallResult::ReadFailed => {
                 self.refuse(&call, checks);
                 return Ok(true);
             }
-            Told::Applied(position, reply) => {
+            CallResult::Applied(position, reply) => {
                 checks.fresh.acknowledged(*position);
                 self.position = self.position.max(*position);
                 output_of(reply)?
             }
-            Told::Read { applied, found, .. } => {
+            CallResult::Read { applied, found, .. } => {
                 read_by_call(server, &call, (*applied, found.as_ref()), checks)?
             }
         };

@@ -29,7 +29,7 @@ use self::observe::Invariants;
 use self::prompt::Prompt;
 use crate::chance::Chance;
 use crate::invariants::{Activity, Broken};
-use crate::sim::clients::{Clients, Sending, Told};
+use crate::sim::clients::{CallResult, Clients, Sending};
 use crate::sim::coverage::Coverage;
 use crate::sim::disk::{Disk, Image};
 use crate::sim::network::{Flight, Micros, Network};
@@ -65,7 +65,7 @@ pub(crate) enum Event {
     /// Replies arrive at a client, from a server that had executed so many commands.
     Replied { connection: u32, bytes: Vec<u8>, executed: usize },
     /// A call of the engine has ended.
-    Ended { server: u64, token: u64, told: Told },
+    Ended { server: u64, token: u64, told: CallResult },
     /// A client that still waits may give up.
     ClientGivesUp { client: usize, batch: u64 },
     /// A planned fault strikes.
@@ -100,7 +100,7 @@ pub(crate) struct World {
     pub coverage: Coverage,
     pub trace: Trace,
     /// Results of the script's own calls, by token.
-    pub probes: BTreeMap<u64, (u64, Option<Told>)>,
+    pub probes: BTreeMap<u64, (u64, Option<CallResult>)>,
     /// Calls of the engine that have ended, by token.
     pub told: BTreeSet<u64>,
     /// Number of probes so far.

@@ -90,7 +90,7 @@ impl World {
         if let Some(why) = parted {
             return Err(Broken::new(
                 "equal_states",
-                format!("server {id} has parted from the others: {why}"),
+                format!("server {id} has diverged from the others: {why}"),
             ));
         }
         let handing_over = std::mem::replace(&mut running.transferees[group], standing.transferee);

@@ -5,7 +5,7 @@ use niagara_engine::Consistency;
 use super::script::{BEGINS, probe_command};
 use super::{Event, MS, World};
 use crate::invariants::{Broken, check_majority_serves, check_read_is_prompt};
-use crate::sim::clients::{Ask, Told};
+use crate::sim::clients::{Ask, CallResult};
 use crate::sim::network::Micros;
 use crate::sim::request::name;
 
@@ -60,11 +60,12 @@ impl World {
     }
 
     /// Takes the end of a call. Returns whether it was one of these.
-    pub(crate) fn prompt_ended(&mut self, token: u64, told: &Told) -> Result<bool, Broken> {
+    pub(crate) fn prompt_ended(&mut self, token: u64, told: &CallResult) -> Result<bool, Broken> {
         self.check_prompt()?;
         let Some(prompt) = self.prompt.remove(&token) else { return Ok(false) };
         // A lane may be full at that moment, which the server reports at once.
-        let is_served = matches!(told, Told::Read { .. } | Told::Applied(..) | Told::Refused);
+        let is_served =
+            matches!(told, CallResult::Read { .. } | CallResult::Applied(..) | CallResult::Refused);
         check_majority_serves(prompt.server, is_served, || format!("{told:?}"))?;
         Ok(true)
     }

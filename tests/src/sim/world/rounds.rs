@@ -248,7 +248,7 @@ impl World {
         let executed = self.executed_by(id);
         let running = self.servers[id as usize - 1].running.as_mut().expect("looked at before");
         let ended = running.end_calls(executed);
-        let replies = running.turn_of_desk();
+        let replies = running.turn_of_front_end();
         for (connection, bytes) in replies {
             // A connection's bytes arrive in order.
             let arrives = self.now + self.chance.between(20, 300);

@@ -11,7 +11,7 @@ use crate::invariants::{
     check_idle_read_is_answered, check_progress_after_heal,
 };
 use crate::linearizability::{Condition, Input, Verdict, check};
-use crate::sim::clients::{Ask, Told};
+use crate::sim::clients::{Ask, CallResult};
 use crate::sim::draws::LAST_FAULT;
 use crate::sim::network::Micros;
 use crate::sim::request::{Request, name};
@@ -208,9 +208,9 @@ impl World {
 
     fn check_probes(&self, when: &str) -> Result<(), Broken> {
         // Where the engine's deadline is short, an outcome may become unknown before it is known.
-        let is_late = |(token, (_, told)): &(&u64, &(u64, Option<Told>))| match told {
-            Some(Told::Applied(..)) => false,
-            Some(Told::Unknown) => {
+        let is_late = |(token, (_, told)): &(&u64, &(u64, Option<CallResult>))| match told {
+            Some(CallResult::Applied(..)) => false,
+            Some(CallResult::Unknown) => {
                 self.invariants.acked_is_applied.acknowledged(&probe_command(**token)).is_err()
             }
             _ => true,
@@ -225,7 +225,7 @@ impl World {
         let mut unanswered = Vec::new();
         for (server, told) in self.probes.values() {
             match told {
-                Some(Told::Read { applied, .. }) => {
+                Some(CallResult::Read { applied, .. }) => {
                     self.invariants.read_is_fresh.answered(*server, newest, *applied)?;
                 }
                 _ => unanswered.push(*server),

@@ -2,7 +2,7 @@
 
 use super::{Event, MS, World};
 use crate::invariants::{Broken, check_request_is_answered};
-use crate::sim::clients::{Ask, By, Checks, Sending, Told};
+use crate::sim::clients::{Ask, By, CallResult, Checks, Sending};
 use crate::sim::network::Micros;
 
 /// A client that has heard nothing for this long changes servers. It exceeds the longest deadline by more
@@ -117,7 +117,7 @@ impl World {
         Ok(())
     }
 
-    pub(crate) fn ended(&mut self, server: u64, token: u64, told: Told) -> Result<(), Broken> {
+    pub(crate) fn ended(&mut self, server: u64, token: u64, told: CallResult) -> Result<(), Broken> {
         if !self.told.insert(token) {
             let what = format!("server {server} ends call {token} a second time: {told:?}");
             return Err(Broken::new("one_reply_per_request", what));
@@ -132,7 +132,7 @@ impl World {
         }
         let Some(client) = self.clients.caller(token) else { return Ok(()) };
         let executed = match told {
-            Told::Read { executed, .. } => executed,
+            CallResult::Read { executed, .. } => executed,
             _ => 0,
         };
         let mut checks = Checks {

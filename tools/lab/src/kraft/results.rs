@@ -154,7 +154,7 @@ pub(super) fn figure(measured: &[Measurement], durability: Durability, clients: 
 pub(super) fn failures(outcomes: &[FailureOutcome]) -> ResultTable {
     let mut table = ResultTable::new(
         "failures",
-        "A server is killed two seconds after ab has begun (16 clients, keep-alive on, fsync)",
+        "A server is killed two seconds after ab starts (16 clients, keep-alive on, fsync)",
         ["service", "failure", "requests/s", "failed", "p99, ms", "longest request, ms"],
     );
     for FailureOutcome { service, case, report, .. } in outcomes {

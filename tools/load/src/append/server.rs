@@ -158,6 +158,6 @@ impl MeasuredServer {
             }
             thread::sleep(Duration::from_millis(10));
         }
-        Err(Failure::new("the groups did not get their leaders: is the machine overloaded?"))
+        Err(Failure::new("not all groups elected a leader: is the machine overloaded?"))
     }
 }

@@ -60,7 +60,7 @@ impl EmbeddedCluster {
         };
         while !self.engines.iter().all(is_ready) {
             if Instant::now() > until {
-                return Err(Failure::new("the groups did not get their leaders: is the machine overloaded?"));
+                return Err(Failure::new("not all groups elected a leader: is the machine overloaded?"));
             }
             thread::sleep(Duration::from_millis(10));
         }

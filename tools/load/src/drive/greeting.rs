@@ -38,7 +38,7 @@ pub(super) fn over_redis(name: &str, address: SocketAddr) -> Result<(), Failure>
         Ok(b'H') => "this is a port for HTTP, which --http drives",
         Ok(_) => "something answers that does not speak the Redis protocol",
         Err(error) if is_closed(&error) => {
-            "it closes the connection without a word, as a port does at which servers talk to each other"
+            "it closes the connection without a reply, as the ports between servers do"
         }
         // It may come yet.
         Err(_) => return Ok(()),

@@ -139,7 +139,7 @@ impl Trouble {
             Trouble::Timeout => "no answer in time: the outcome is unknown",
             Trouble::Unknown => "the server does not know the outcome",
             Trouble::NotReplicated => "done, but not on as many replicas in time as --wait asks for",
-            Trouble::Malformed => "what came is no reply of the protocol: the outcome is unknown",
+            Trouble::Malformed => "the answer is not a valid reply of the protocol: the outcome is unknown",
             Trouble::Overloaded => "too much waited on the server: no effect",
             Trouble::NoQuorum => "the server had no leader or quorum: no effect",
             Trouble::Refused => "the server was stopping, full or read-only: no effect",

@@ -24,7 +24,7 @@ impl Display for LoadReport {
         if self.backlog > 0 {
             line(
                 f,
-                "due, and not begun in the end",
+                "due, but not started by the end",
                 &format!("{} (not in the figures above)", grouped(self.backlog as f64)),
             )?;
         }
@@ -34,7 +34,7 @@ impl Display for LoadReport {
         self.errors(f)?;
         if let Some(check) = &self.check {
             let failed = check.failed.len();
-            let verdict = if failed == 0 { "all as they must be".into() } else { format!("{failed} FAILED") };
+            let verdict = if failed == 0 { "all correct".into() } else { format!("{failed} FAILED") };
             line(f, "checked", &format!("{}: {verdict}", grouped(check.checked as f64)))?;
             check.failed.iter().try_for_each(|why| writeln!(f, "  {why}"))?;
         }

@@ -9,9 +9,9 @@ use std::time::{Instant, UNIX_EPOCH};
 use niagara_engine::{Client, Completion, LaneId, Port, StateMachine, Wake};
 
 use super::allowance::Allowance;
+use super::client_session::{ClientSession, either};
 use super::metrics::Tally;
-use super::session::{Heard, Session, Turn};
-use super::talk::{Talk, either};
+use super::session::{EngineAnswer, Session, Turn};
 use super::token::Origin;
 use crate::http::{Clock, HttpConnection, Site};
 use crate::protocol::{Engine, Input, Output};
@@ -20,17 +20,17 @@ use crate::{KvReader, Life, Reply};
 
 /// Clients' sessions over one port of an engine, served in the same order as on a front-end thread. The
 /// caller names connections by numbers, each used once, below 2^20.
-pub struct Desk<S: StateMachine> {
+pub struct SimFrontEnd<S: StateMachine> {
     port: Port<S>,
     site: Rc<Site>,
-    talks: BTreeMap<u32, Conversation>,
+    conversations: BTreeMap<u32, Conversation>,
     tally: Tally,
     command: Vec<u8>,
     completions: Vec<Completion<Reply>>,
 }
 
 struct Conversation {
-    talk: Talk<LaneId>,
+    session: ClientSession<LaneId>,
     input: Input,
     output: Output,
 }
@@ -45,10 +45,10 @@ impl Wake for NeverAsleep {
     fn wake(&self) {}
 }
 
-impl<S: StateMachine<Reply = Reply, Reader = KvReader>> Desk<S> {
+impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
     /// A thread's desk at an engine, without connections. `life` is the name that HTTP requests give to a
     /// state without one.
-    pub fn new(client: &Client<S>, life: Life) -> Desk<S> {
+    pub fn new(client: &Client<S>, life: Life) -> SimFrontEnd<S> {
         let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let site = Site {
             // It stands still, since nobody here uses the dates of replies.
@@ -58,10 +58,10 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> Desk<S> {
             life,
             members: Vec::new(),
         };
-        Desk {
+        SimFrontEnd {
             port: client.port(Arc::new(NeverAsleep)),
             site: Rc::new(site),
-            talks: BTreeMap::new(),
+            conversations: BTreeMap::new(),
             tally: Tally::default(),
             command: Vec::new(),
             completions: Vec::new(),
@@ -71,31 +71,34 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> Desk<S> {
     /// A Redis client connects.
     pub fn connect_redis(&mut self, number: u32) {
         let redis = RespConnection::new(number.into(), None);
-        self.adopt(number, |origin| Talk::Redis(Session::new(redis, origin)));
+        self.adopt(number, |origin| ClientSession::Redis(Session::new(redis, origin)));
     }
 
     /// An HTTP client connects.
     pub fn connect_http(&mut self, number: u32) {
         let http = HttpConnection::new(Rc::clone(&self.site));
-        self.adopt(number, |origin| Talk::Http(Session::new(http, origin)));
+        self.adopt(number, |origin| ClientSession::Http(Session::new(http, origin)));
     }
 
-    fn adopt(&mut self, number: u32, talk: impl FnOnce(Origin) -> Talk<LaneId>) {
-        let talk = talk(Origin { index: number, generation: 0 });
-        let conversation = Conversation { talk, input: Input::default(), output: Output::default() };
-        assert!(self.talks.insert(number, conversation).is_none(), "connection {number} already exists");
+    fn adopt(&mut self, number: u32, session: impl FnOnce(Origin) -> ClientSession<LaneId>) {
+        let session = session(Origin { index: number, generation: 0 });
+        let conversation = Conversation { session, input: Input::default(), output: Output::default() };
+        assert!(
+            self.conversations.insert(number, conversation).is_none(),
+            "connection {number} already exists"
+        );
     }
 
     /// A client disconnects, whatever it waits for.
     pub fn disconnect(&mut self, number: u32) {
-        self.talks.remove(&number);
+        self.conversations.remove(&number);
     }
 
     /// A client has sent bytes. Nothing happens before the next [`turn`](Self::turn).
     pub fn receive(&mut self, number: u32, mut bytes: &[u8]) {
-        let Some(Conversation { talk, input, .. }) = self.talks.get_mut(&number) else { return };
+        let Some(Conversation { session, input, .. }) = self.conversations.get_mut(&number) else { return };
         if let Some((command, missing)) =
-            either!(talk, session => session.sink()).filter(|_| input.is_empty())
+            either!(session, session => session.sink()).filter(|_| input.is_empty())
         {
             let (straight, rest) = bytes.split_at(missing.min(bytes.len()));
             command.extend_from_slice(straight);
@@ -118,25 +121,27 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> Desk<S> {
     /// One turn of the thread: hands out completions, starts what can be started, and flushes once. Returns
     /// what goes to which client.
     pub fn turn(&mut self, now: Instant) -> Vec<(u32, Vec<u8>)> {
-        let Desk { port, talks, tally, command, completions, .. } = self;
+        let SimFrontEnd { port, conversations, tally, command, completions, .. } = self;
         port.collect(completions);
         let mut turn = Turn { allowance: ALLOWANCE, engine: port, now, tally, command };
         for completion in completions.drain(..) {
-            let (token, heard) = Heard::from(completion);
+            let (token, heard) = EngineAnswer::from(completion);
             let (origin, sequence) = Origin::of(token);
-            let Some(Conversation { talk, output, .. }) = talks.get_mut(&origin.index) else { continue };
+            let Some(Conversation { session, output, .. }) = conversations.get_mut(&origin.index) else {
+                continue;
+            };
             match heard {
-                Heard::Of(outcome) => {
-                    either!(talk, session => session.complete(sequence, outcome, output, &mut turn));
+                EngineAnswer::Of(outcome) => {
+                    either!(session, session => session.complete(sequence, outcome, output, &mut turn));
                 }
-                Heard::Fresh(applied) => either!(talk, session => session.fresh(applied)),
+                EngineAnswer::Fresh(applied) => either!(session, session => session.fresh(applied)),
             }
         }
-        for Conversation { talk, input, output } in talks.values_mut() {
-            either!(talk, session => session.pump(input, output, &mut turn));
+        for Conversation { session, input, output } in conversations.values_mut() {
+            either!(session, session => session.pump(input, output, &mut turn));
         }
         Engine::flush(port);
-        let replies = talks.iter_mut().map(|(number, talk)| (*number, talk.output.take()));
+        let replies = conversations.iter_mut().map(|(number, session)| (*number, session.output.take()));
         replies.filter(|(_, bytes)| !bytes.is_empty()).collect()
     }
 }

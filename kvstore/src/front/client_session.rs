@@ -5,7 +5,7 @@ use crate::http::HttpConnection;
 use crate::resp::RespConnection;
 
 /// One client's session.
-pub(super) enum Talk<L> {
+pub(super) enum ClientSession<L> {
     Redis(Session<RespConnection, L>),
     Http(Session<HttpConnection, L>),
 }
@@ -14,8 +14,8 @@ pub(super) enum Talk<L> {
 macro_rules! either {
     ($talk:expr, $session:ident => $call:expr) => {
         match $talk {
-            $crate::front::talk::Talk::Redis($session) => $call,
-            $crate::front::talk::Talk::Http($session) => $call,
+            $crate::front::client_session::ClientSession::Redis($session) => $call,
+            $crate::front::client_session::ClientSession::Http($session) => $call,
         }
     };
 }
