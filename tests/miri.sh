@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs tests of pure code under Miri, an interpreter that notices undefined behaviour: the sequencer's rules, the formats of entries,
-# messages, logs, ledgers, identities and snapshots in the engine, what reads frames from the network, and the store's parsers and
+# messages, logs, lane sessions, identities and snapshots in the engine, what reads frames from the network, and the store's parsers and
 # digests. Niagara itself has no unsafe code; what it calls has. Tests that take too long here say so: `cfg_attr(miri, ignore)`.
 # Needs a nightly toolchain with Miri, and installs it if it can.
 set -euo pipefail
@@ -34,6 +34,7 @@ run() {
 
 run niagara-sequencer ::
 run niagara-net frame:: hello:: reader::
-run niagara-engine agreement:: apply:: batch:: identity::record:: lane:: log::tests::bytes_on_disk log::tests::model::in_memory \
-  read_gate:: server::bounds:: snapshot::header:: wire::
+run niagara-log tests::bytes_on_disk tests::model::in_memory
+run niagara-group batch:: wire::
+run niagara-engine agreement:: apply:: identity::record:: lane:: progress::bounds:: read_gate:: snapshot::header::
 run niagara-kvstore decimal:: http::parse:: resp:: state::digest:: tag:: version::

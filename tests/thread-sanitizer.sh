@@ -20,6 +20,6 @@ export RUSTFLAGS="-Zsanitizer=thread ${RUSTFLAGS:-}" RUSTDOCFLAGS="-Zsanitizer=t
 export TSAN_OPTIONS="halt_on_error=1 ${TSAN_OPTIONS:-}"
 
 if [ $# -eq 0 ]; then
-  set -- -p niagara-net -p niagara-engine -p niagara-kvstore -p niagara-logging --lib --tests
+  set -- -p niagara-net -p niagara-log -p niagara-group -p niagara-engine -p niagara-kvstore -p niagara-logging --lib --tests
 fi
 cargo +nightly test --locked -Zbuild-std --target "$host" "$@"
