@@ -97,3 +97,8 @@ pub use outcome::{Applied, Completion, Consistency, ReadFailed, Refused, Unknown
 pub use server::{Engine, StartError};
 pub use state_machine::{NotACommand, StateMachine};
 pub use status::{Digest, GroupStatus, SnapshotStatus, Status, Waiting};
+
+/// The examples in README.md, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct ReadmeDoctests;

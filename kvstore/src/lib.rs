@@ -51,3 +51,8 @@ pub use reply::{CommandError, Reply};
 pub use state::{Cursor, Found, Kv, KvFrozen, KvReader, KvRestoring, SnapshotEntry, snapshot_entries};
 pub use tag::{Life, Tag};
 pub use version::{NotAVersion, Version};
+
+/// The examples in README.md, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct ReadmeDoctests;

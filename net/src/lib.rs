@@ -60,3 +60,8 @@ pub use refusal::{MAX_REFUSAL_TEXT_BYTES, Refusal};
 pub use sleep::SleepFlag;
 pub use transport::Transport;
 pub use waker::Waker;
+
+/// The examples in README.md, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct ReadmeDoctests;

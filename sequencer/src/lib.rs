@@ -70,3 +70,8 @@ pub use layout::{GlobalPosition, GroupId, Layout, MAX_GROUPS, MAX_PLACE, Slot};
 pub use merge::{Emitted, Fill, Merge};
 pub use pacing::{COMMAND_ENTRY_WINDOW, Lag, Pacing};
 pub use padding::{Padding, SKIP_AHEAD_ROUNDS, next_place};
+
+/// The examples in README.md, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct ReadmeDoctests;

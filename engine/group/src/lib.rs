@@ -121,3 +121,8 @@ pub use config::DriverConfig;
 pub use driver::{Contradiction, Cut, Driver, Output, Taking, View, Write};
 pub use lane_source::LaneSource;
 pub use slots::SlotIndex;
+
+/// The examples in README.md, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct ReadmeDoctests;

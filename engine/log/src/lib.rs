@@ -224,3 +224,8 @@ impl LogConfig {
         }
     }
 }
+
+/// The examples in README.md, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct ReadmeDoctests;

@@ -347,3 +347,8 @@ mod switch {
         PLANTED.set(bug);
     }
 }
+
+/// The examples in README.md, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct ReadmeDoctests;

@@ -42,3 +42,8 @@ pub use cluster::{Again, Attempt, Cluster, Failed, Found, Written};
 pub use endpoint::{DEFAULT_PORT, DEFAULT_URL, Endpoint, Trouble};
 pub use message::{ErrorBody, Request, Response};
 pub use outcome::Outcome;
+
+/// The examples in README.md, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct ReadmeDoctests;
