@@ -33,8 +33,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     println!("reopened; on disk are:");
     let (store, _writer) = niagara_log::open(&config, &mut |replayed| match replayed {
-        Replayed::Entry(entry) => {
-            println!("  index {} of term {}: {:?}", entry.index, entry.term, entry.data)
+        Replayed::Entry(LogEntry { index, term, data, .. }) => {
+            println!("  index {index} of term {term}: {data:?}");
         }
         Replayed::Reset(floor) => println!("  a reset to {floor:?}"),
     })?;
