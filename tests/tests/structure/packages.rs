@@ -1,8 +1,10 @@
 //! Packages depend on those below them.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
 
-use super::sources::{manifest, members};
+use super::sources::{manifest, members, workspace};
 
 /// Packages, from the bottom up; none depends on another one in its own row or above it.
 const ROWS: &[&[&str]] = &[
@@ -77,5 +79,56 @@ fn libraries_bring_no_command_line() {
             let found: Vec<_> = found.filter(|name| unwanted.contains(&name.as_str())).collect();
             assert!(found.is_empty(), "{package} depends on {found:?}");
         }
+    }
+}
+
+/// What a reader of one crate starts from. The examples in a README are tests, since the crate includes it.
+#[test]
+fn libraries_have_a_readme_and_an_example() {
+    let mut seen = 0;
+    for member in members() {
+        let manifest = manifest(&member);
+        let package = manifest["package"]["name"].as_str().expect("a name");
+        if !LIBRARIES.contains(&package) {
+            continue;
+        }
+        seen += 1;
+        let text = |file: &str| fs::read_to_string(member.join(file)).unwrap_or_default();
+        assert!(text("README.md").contains("```rust"), "{package} needs a README.md with an example");
+        let included = text("src/lib.rs").contains(r#"#[doc = include_str!("../README.md")]"#);
+        assert!(included, "{package} needs its README.md as a doctest");
+        let examples = fs::read_dir(member.join("examples")).into_iter().flatten();
+        let is_rust = |path: PathBuf| path.extension().is_some_and(|extension| extension == "rs");
+        let found = examples.map(|entry| entry.expect("a readable folder").path()).any(is_rust);
+        // Nobody uses that one but the others.
+        assert!(found || package == "niagara-planted", "{package} needs an example in examples/");
+    }
+    assert_eq!(seen, LIBRARIES.len(), "each library is a package");
+}
+
+/// Libraries are packaged together, and nothing else is ready to be published.
+#[test]
+fn libraries_and_nothing_else_are_packaged() {
+    let script = fs::read_to_string(workspace().join("tests/package.sh")).expect("a readable script");
+    for member in members() {
+        let manifest = manifest(&member);
+        let package = manifest["package"]["name"].as_str().expect("a name");
+        let library = LIBRARIES.contains(&package);
+        let packaged = script.lines().any(|line| line == format!("  -p {package} \\"));
+        assert_eq!(packaged, library, "tests/package.sh and {package}");
+        let publishable = manifest["package"].get("publish").is_none();
+        assert_eq!(publishable, library, "`publish` of {package}");
+    }
+}
+
+/// Each library that another one of this project uses has a version beside its path, or it could not be packaged.
+#[test]
+fn versions_are_those_of_the_workspace() {
+    let root = manifest(&workspace());
+    let version = &root["workspace"]["package"]["version"];
+    let dependencies = root["workspace"]["dependencies"].as_table().expect("a table");
+    assert!(LIBRARIES.iter().all(|library| dependencies.contains_key(*library)));
+    for (name, dependency) in dependencies.iter().filter(|(name, _)| name.starts_with("niagara-")) {
+        assert_eq!(dependency.get("version"), Some(version), "the version of {name}");
     }
 }
