@@ -2,7 +2,7 @@
 # Packages the libraries as a registry would get them, and builds each from its package alone: a file that the package lacks, a
 # dependency without a version or a path that leads out of the crate fails here and nowhere else. Publishes nothing, and needs no
 # network once the dependencies are in cargo's cache. Run it before a release, and when you have changed a library's manifest or
-# its `include_str!`. Takes three minutes and 2 GiB of disk.
+# its `include_str!`. Takes two minutes and 1 GiB of disk.
 #
 # tests/package.sh [arguments of cargo package], for example --no-verify
 set -euo pipefail
