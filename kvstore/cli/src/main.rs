@@ -10,7 +10,7 @@
 //! | `status` | [`status`]: what the servers report, and whether they agree |
 //! | `snapshot` | [`snapshot`]: takes, inspects, exports and imports snapshots |
 //! | `log` | [`log`]: what a group's log holds on disk |
-//! | `bench` | [`bench`]: the load generator |
+//! | `bench` | [`mod@bench`]: the load generator |
 //!
 //! Each returns the exit status, or a [`Failure`] that says what happened and what to do. Long help texts are
 //! in [`manual`].
