@@ -10,8 +10,8 @@
 //! let cluster: Cluster = "http://127.0.0.1:7000,http://127.0.0.1:7010".parse()?;
 //! match cluster.put(b"greeting", b"hello") {
 //!     Ok(written) => println!("applied at position {}", written.position),
-//!     Err(Failed::Refused(tried)) => println!("without effect: {tried:?}"),
-//!     Err(Failed::Unknown(tried)) => println!("nobody knows: {tried:?}"),
+//!     Err(Failed::Refused(tried)) => println!("no effect: {tried:?}"),
+//!     Err(Failed::Unknown(tried)) => println!("unknown: {tried:?}"),
 //! }
 //! # Ok::<(), String>(())
 //! ```
