@@ -87,7 +87,7 @@ mod tests {
         for (answer, said) in [
             ("HTTP/1.1 400 Bad Request\r\n\r\n", "a port for HTTP"),
             ("SSH-2.0-x\r\n", "does not speak the Redis protocol"),
-            ("", "without a word"),
+            ("", "without a reply"),
         ] {
             let failure = over_redis("h:1", stranger(answer)).unwrap_err().to_string();
             assert!(failure.contains(said), "{answer}: {failure}");
