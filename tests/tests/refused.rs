@@ -43,7 +43,7 @@ fn a_server_that_has_lost_its_data() {
     cluster.stop(1);
     cluster.restart(1);
     wait::until("server 1 to refuse it again", || {
-        cluster.log(1)[seen..].contains("than server 1 knows it by").then_some(())
+        cluster.log(1)[seen..].contains("than the one that server 1 knows").then_some(())
     });
     assert_serves(&cluster, &[1, 2], "after a restart");
     let ready = cluster.http(3).request("GET", "/readyz", &[], b"").unwrap();

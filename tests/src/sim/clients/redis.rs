@@ -13,7 +13,7 @@ use crate::sim::request::{
 use crate::sim::sizes::{number_in, text};
 
 /// Part of the error that refuses too long a command.
-const TOO_LARGE: &str = "bytes, and at most";
+const TOO_LARGE: &str = "bytes, but the limit is";
 
 /// The bytes of a request; Redis cannot express a condition on a version.
 pub(super) fn bytes_of(request: &Request) -> Vec<u8> {
