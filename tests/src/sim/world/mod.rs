@@ -112,6 +112,8 @@ pub(crate) struct World {
     /// What the cluster has done, now and when it was left idle.
     pub activity: Activity,
     pub before_idling: Activity,
+    /// How often a server that catches up has been waited for, and how many commands it had executed at the last look.
+    pub waited_for_laggard: (u32, u64),
     /// The script has ended.
     pub is_over: bool,
     /// Connections that a server's front end knows: server, life, connection.
@@ -157,6 +159,7 @@ impl World {
             cut_servers: (0, 0),
             activity: Activity::default(),
             before_idling: Activity::default(),
+            waited_for_laggard: (0, 0),
             is_over: false,
             connected: BTreeSet::new(),
             last_reply: BTreeMap::new(),

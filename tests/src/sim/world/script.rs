@@ -30,6 +30,8 @@ const SETTLE: Micros = 2500 * MS;
 const IDLE: Micros = 600 * MS;
 /// Time for one server to catch up with the others after a single cut.
 const CATCH_UP: Micros = 1200 * MS;
+/// How often a server that advances is given as much time again.
+const MOST_LOOKS: u32 = 6;
 /// Time for probes that must be executed while a group's link is cut. It exceeds the engine's deadline, after
 /// which they would count as unknown.
 const PROBES: Micros = 1100 * MS;
@@ -55,6 +57,11 @@ impl World {
                 self.clients_rest = true;
                 self.end_long_pipelines();
                 SETTLE - IDLE
+            }
+            2 if self.laggard_advances() => {
+                self.coverage.count("laggard waited for");
+                self.after(CATCH_UP, Event::Script(2));
+                return Ok(());
             }
             2 => {
                 self.before_idling = self.activity;
@@ -138,6 +145,19 @@ impl World {
                 self.client_moves_on(client);
             }
         }
+    }
+
+    /// Whether a server has yet to catch up, and has advanced since the last look. Where little may wait at a time, it takes
+    /// its leaders' entries one by one, and a long backlog takes longer than settling does.
+    fn laggard_advances(&mut self) -> bool {
+        let done = |server: &crate::sim::server::Server| {
+            server.running.as_ref().map_or(0, |running| running.machine.client().status().commands)
+        };
+        let least = self.servers.iter().map(done).min().unwrap_or(0);
+        let most = self.servers.iter().map(done).max().unwrap_or(0);
+        let (looks, before) = self.waited_for_laggard;
+        self.waited_for_laggard = (looks + 1, least);
+        least < most && looks < MOST_LOOKS && (looks == 0 || least > before)
     }
 
     /// Checks that nothing waits, and all servers have executed the same.
