@@ -12,7 +12,7 @@ use niagara_log::Durability;
 pub(crate) use open_files::MOST_PENDING;
 
 /// The most bytes of a snapshot to request at once.
-pub(crate) const PIECE_BYTES: u32 = 256 << 10;
+pub(crate) const TRANSFER_PIECE_BYTES: u32 = 256 << 10;
 
 /// Id of one server of a cluster. Never reused once the server has been removed or has lost its log.
 pub type ServerId = u64;
@@ -205,7 +205,7 @@ impl Config {
             snapshot_bytes: 1 << 30,
             snapshot_write_rate: 64 << 20,
             snapshot_transfer_rate: 64 << 20,
-            snapshot_piece_bytes: PIECE_BYTES,
+            snapshot_piece_bytes: TRANSFER_PIECE_BYTES,
             snapshot_pin_bytes: 2 << 30,
         }
     }

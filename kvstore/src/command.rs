@@ -25,7 +25,7 @@ mod fields;
 
 pub use condition::{Condition, MAX_CONDITION_VERSIONS};
 use condition::{LAST_CONDITION, put_condition, take_condition};
-use fields::{put_count, put_sized, take_array, take_flag, take_life, take_sized, take_u8, take_varint};
+use fields::{put_count, put_sized, take_array, take_count, take_flag, take_life, take_sized, take_u8};
 
 use crate::{Description, Life, MAX_CONTENT_ENCODING_BYTES, MAX_CONTENT_TYPE_BYTES};
 
@@ -285,7 +285,7 @@ pub fn decode(bytes: &[u8]) -> Result<Command<'_>, MalformedCommand> {
 
 fn decode_delete<'a>(rest: &mut &'a [u8]) -> Result<Command<'a>, MalformedCommand> {
     let condition = take_condition(rest)?;
-    let count = take_varint(rest)?;
+    let count = take_count(rest)?;
     if count == 0 || (count > 1 && condition != Condition::Always) {
         return Err(MalformedCommand("a delete needs a key, and exactly one if it has a condition"));
     }
@@ -298,7 +298,7 @@ fn decode_delete<'a>(rest: &mut &'a [u8]) -> Result<Command<'a>, MalformedComman
 
 fn decode_mset<'a>(rest: &mut &'a [u8]) -> Result<Command<'a>, MalformedCommand> {
     let if_absent = take_flag(rest)?;
-    let count = take_varint(rest)?;
+    let count = take_count(rest)?;
     if count == 0 {
         return Err(MalformedCommand("an mset needs a key"));
     }

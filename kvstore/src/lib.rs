@@ -39,6 +39,7 @@ pub mod resp;
 pub mod server;
 mod state;
 mod tag;
+mod varint;
 mod version;
 
 /// A front end's thread without sockets, for a simulator.

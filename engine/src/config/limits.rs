@@ -7,7 +7,7 @@ use niagara_group::batch::MOST_PIECE_BYTES;
 use niagara_log::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 use niagara_net::DEFAULT_MAX_FRAME_BYTES;
 
-use super::{Config, ConfigError, PIECE_BYTES};
+use super::{Config, ConfigError, TRANSFER_PIECE_BYTES};
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -139,7 +139,13 @@ impl Config {
             count("snapshot_bytes", "bytes", self.snapshot_bytes, 1, 1024 * tib),
             count("snapshot_write_rate", "bytes per second", self.snapshot_write_rate, MIB as u64, tib),
             count("snapshot_transfer_rate", "bytes per second", self.snapshot_transfer_rate, MIB as u64, tib),
-            count("snapshot_piece_bytes", "bytes", self.snapshot_piece_bytes.into(), 1, PIECE_BYTES.into()),
+            count(
+                "snapshot_piece_bytes",
+                "bytes",
+                self.snapshot_piece_bytes.into(),
+                1,
+                TRANSFER_PIECE_BYTES.into(),
+            ),
             count("snapshot_pin_bytes", "bytes", self.snapshot_pin_bytes, 0, 1024 * tib),
             count("members", "servers", self.members.len() as u64, 1, 1024),
         ]

@@ -220,8 +220,7 @@ impl<R> Lane<R> {
         if planted::is(Bug::ClosedAfterEnding) {
             tickets.expire(|_| true, out);
             drop(tickets);
-            tickets = self.tickets.lock();
-            tickets.closed = true;
+            self.tickets.lock().closed = true;
             return;
         }
         tickets.closed = true;

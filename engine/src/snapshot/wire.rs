@@ -16,7 +16,7 @@ use niagara_net::Frame;
 
 use niagara_group::wire::MalformedMessage;
 
-use crate::config::PIECE_BYTES;
+use crate::config::TRANSFER_PIECE_BYTES;
 
 const ASK: u8 = 1;
 const OFFER: u8 = 2;
@@ -141,13 +141,15 @@ impl Transfer {
             FETCH => {
                 length(29)?;
                 let (id, offset, length) = (input.get_u128_le(), input.get_u64_le(), input.get_u32_le());
-                if !(1..=PIECE_BYTES).contains(&length) || offset.checked_add(length.into()).is_none() {
+                if !(1..=TRANSFER_PIECE_BYTES).contains(&length)
+                    || offset.checked_add(length.into()).is_none()
+                {
                     return Err(MalformedMessage("a piece has impossible bounds"));
                 }
                 Transfer::Fetch { id, offset, length }
             }
             PIECE => {
-                if !(26..=25 + PIECE_BYTES as usize).contains(&body.len()) {
+                if !(26..=25 + TRANSFER_PIECE_BYTES as usize).contains(&body.len()) {
                     return Err(MalformedMessage("a piece has an impossible length"));
                 }
                 let (id, offset) = (input.get_u128_le(), input.get_u64_le());
@@ -177,7 +179,7 @@ mod tests {
             any::<(u64, u128)>().prop_map(|(round, part)| Transfer::Ask { round, part }),
             any::<(u128, u64, u64)>().prop_map(|(id, round, bytes)| Transfer::Offer { id, round, bytes }),
             Just(Transfer::Nothing),
-            (any::<u128>(), 0..u64::MAX / 2, 1..=PIECE_BYTES)
+            (any::<u128>(), 0..u64::MAX / 2, 1..=TRANSFER_PIECE_BYTES)
                 .prop_map(|(id, offset, length)| Transfer::Fetch { id, offset, length }),
             (any::<u128>(), 0..u64::MAX / 2, prop::collection::vec(any::<u8>(), 1..100))
                 .prop_map(|(id, offset, bytes)| Transfer::Piece { id, offset, bytes: bytes.into() }),

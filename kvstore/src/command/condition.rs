@@ -3,7 +3,7 @@
 use niagara_planted::{self as planted, Bug};
 
 use super::MalformedCommand;
-use super::fields::{put_count, take_array, take_life, take_u8, take_varint};
+use super::fields::{put_count, take_array, take_count, take_life, take_u8};
 use crate::{Life, Tag, Version};
 
 /// Most versions or tags in one condition: more than any client needs, and small against a key.
@@ -127,7 +127,7 @@ fn take_tags(rest: &mut &[u8]) -> Result<Vec<Tag>, MalformedCommand> {
 }
 
 fn take_version_count(rest: &mut &[u8]) -> Result<usize, MalformedCommand> {
-    match take_varint(rest)? {
+    match take_count(rest)? {
         count @ 0..=MAX_CONDITION_VERSIONS => Ok(count),
         _ => Err(MalformedCommand("a condition names too many versions")),
     }

@@ -2,8 +2,12 @@
 
 use super::MalformedCommand;
 use crate::Life;
+use crate::varint::{NotAVarint, put_varint, take_varint};
 
 const CUT_SHORT: MalformedCommand = MalformedCommand("it ends too early");
+const TOO_LARGE: MalformedCommand = MalformedCommand("a length is too large");
+/// A count or length has at most 32 bits.
+const COUNT_BYTES_MAX: u32 = 5;
 
 pub(super) fn put_sized(out: &mut Vec<u8>, bytes: &[u8]) {
     put_count(out, bytes.len());
@@ -11,12 +15,8 @@ pub(super) fn put_sized(out: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 pub(super) fn put_count(out: &mut Vec<u8>, count: usize) {
-    let mut rest = u32::try_from(count).expect("front ends bound a request far below 4 GiB");
-    while rest >= 0x80 {
-        out.push(rest as u8 | 0x80);
-        rest >>= 7;
-    }
-    out.push(rest as u8);
+    let count = u32::try_from(count).expect("front ends bound a request far below 4 GiB");
+    put_varint(out, count.into());
 }
 
 pub(super) fn take_u8(rest: &mut &[u8]) -> Result<u8, MalformedCommand> {
@@ -39,22 +39,16 @@ pub(super) fn take_array<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], Ma
     Ok(*head)
 }
 
-pub(super) fn take_varint(rest: &mut &[u8]) -> Result<usize, MalformedCommand> {
-    let mut value = 0u64;
-    for shift in (0..35).step_by(7) {
-        let byte = take_u8(rest)?;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return u32::try_from(value)
-                .map(|value| value as usize)
-                .or(Err(MalformedCommand("a length is too large")));
-        }
-    }
-    Err(MalformedCommand("a length is too large"))
+pub(super) fn take_count(rest: &mut &[u8]) -> Result<usize, MalformedCommand> {
+    let count = take_varint(rest, COUNT_BYTES_MAX).map_err(|error| match error {
+        NotAVarint::CutShort => CUT_SHORT,
+        NotAVarint::TooLarge => TOO_LARGE,
+    })?;
+    u32::try_from(count).map(|count| count as usize).or(Err(TOO_LARGE))
 }
 
 pub(super) fn take_sized<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], MalformedCommand> {
-    let length = take_varint(rest)?;
+    let length = take_count(rest)?;
     let (bytes, tail) = rest.split_at_checked(length).ok_or(CUT_SHORT)?;
     *rest = tail;
     Ok(bytes)

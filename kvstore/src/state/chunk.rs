@@ -20,6 +20,7 @@ use niagara_engine::MalformedState;
 
 use super::entry::Entry;
 use crate::command::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
+use crate::varint::{NotAVarint, put_varint, take_varint};
 use crate::{Description, Life, Version};
 
 /// The first byte of a chunk. Another layout gets another number, so that a snapshot is never misread.
@@ -30,6 +31,8 @@ const BARE_FORMAT: u8 = 1;
 
 const LIFE_BYTES: usize = 8;
 
+/// A number has at most 64 bits.
+const NUMBER_BYTES_MAX: u32 = 10;
 const CUT_SHORT: MalformedState = MalformedState("a chunk ends within an entry");
 const TOO_LARGE: MalformedState = MalformedState("a number has more than 64 bits");
 
@@ -102,12 +105,12 @@ pub(super) fn begin(chunk: &mut Vec<u8>, life: Option<Life>) {
 /// Appends an entry to a chunk.
 pub(super) fn write_entry(chunk: &mut Vec<u8>, entry: &SnapshotEntry<'_>) {
     let SnapshotEntry { key, value, version, description } = entry;
-    put_number(chunk, key.len() as u64);
-    put_number(chunk, value.len() as u64);
-    put_number(chunk, version.position);
-    put_number(chunk, u64::from(version.further));
-    put_number(chunk, description.content_type.len() as u64);
-    put_number(chunk, description.content_encoding.len() as u64);
+    put_varint(chunk, key.len() as u64);
+    put_varint(chunk, value.len() as u64);
+    put_varint(chunk, version.position);
+    put_varint(chunk, u64::from(version.further));
+    put_varint(chunk, description.content_type.len() as u64);
+    put_varint(chunk, description.content_encoding.len() as u64);
     for part in [key, value, description.content_type, description.content_encoding] {
         chunk.extend_from_slice(part);
     }
@@ -165,29 +168,11 @@ fn take_bytes<'c>(rest: &mut &'c [u8], length: u64) -> Result<&'c [u8], Malforme
     Ok(bytes)
 }
 
-fn put_number(chunk: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        chunk.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    chunk.push(number as u8);
-}
-
 fn take_number(rest: &mut &[u8]) -> Result<u64, MalformedState> {
-    let mut number = 0;
-    for shift in (0..64).step_by(7) {
-        let (&byte, tail) = rest.split_first().ok_or(CUT_SHORT)?;
-        *rest = tail;
-        let bits = u64::from(byte & 0x7f);
-        number |= bits << shift;
-        if number >> shift != bits {
-            return Err(TOO_LARGE);
-        }
-        if byte & 0x80 == 0 {
-            return Ok(number);
-        }
-    }
-    Err(TOO_LARGE)
+    take_varint(rest, NUMBER_BYTES_MAX).map_err(|error| match error {
+        NotAVarint::CutShort => CUT_SHORT,
+        NotAVarint::TooLarge => TOO_LARGE,
+    })
 }
 
 #[cfg(test)]
