@@ -6,9 +6,10 @@
 
 use std::hint::black_box;
 
+use bytes::BytesMut;
 use criterion::{Criterion, Throughput, criterion_group};
 use niagara_engine::{GlobalPosition, StateMachine};
-use niagara_group::batch::{Span, SubBatch};
+use niagara_group::batch::{Span, SubBatch, put_command};
 use niagara_kvstore::command::{self, Condition};
 use niagara_kvstore::{Kv, Reply};
 
@@ -77,21 +78,15 @@ fn mset(first: u64) -> Vec<u8> {
     command
 }
 
-/// Commands as an entry carries them: each behind its length, in groups of seven bits.
+/// Commands as an entry carries them.
 fn batch(commands: impl Iterator<Item = Vec<u8>>) -> SubBatch {
-    let (mut body, mut count) = (Vec::new(), 0);
+    let (mut body, mut count) = (BytesMut::new(), 0);
     for command in commands {
-        let mut length = command.len();
-        while length >= 0x80 {
-            body.push(length as u8 | 0x80);
-            length >>= 7;
-        }
-        body.push(length as u8);
-        body.extend_from_slice(&command);
+        put_command(&mut body, &command);
         count += 1;
     }
     let span = Span { server: 1, incarnation: 1, lane: 0, attempt: 0, first: 1, count };
-    let batch = SubBatch { span, lone: false, body: body.into() };
+    let batch = SubBatch { span, lone: false, body: body.freeze() };
     assert_eq!(batch.check(), Ok(()));
     batch
 }

@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use niagara_engine::{GlobalPosition, StateMachine};
-use niagara_group::batch::{Span, SubBatch};
+use niagara_group::batch::{Span, SubBatch, put_command};
 use niagara_kvstore::command::{self, Command};
 use niagara_kvstore::{CommandError, Cursor, Kv, KvReader, Reply, Version};
 
@@ -108,21 +108,13 @@ fn encode(command: &Command<'_>) -> Vec<u8> {
     out
 }
 
-/// The commands as an entry carries them: each behind a length in groups of seven bits.
+/// The commands as an entry carries them.
 fn batch(commands: &[Bytes]) -> SubBatch {
-    let mut body = Vec::new();
-    for command in commands {
-        let mut length = command.len();
-        while length >= 0x80 {
-            body.push(length as u8 | 0x80);
-            length >>= 7;
-        }
-        body.push(length as u8);
-        body.extend_from_slice(command);
-    }
+    let mut body = BytesMut::new();
+    commands.iter().for_each(|command| put_command(&mut body, command));
     let count = commands.len() as u32;
     let span = Span { server: 1, incarnation: 1, lane: 0, attempt: 0, first: 1, count };
-    let batch = SubBatch { span, lone: false, body: body.into() };
+    let batch = SubBatch { span, lone: false, body: body.freeze() };
     assert_eq!(batch.check(), Ok(()));
     batch
 }

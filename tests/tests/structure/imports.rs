@@ -137,15 +137,13 @@ impl Reader {
     }
 
     fn imported(&mut self, path: &[String], name: Option<String>) {
-        // In the 2018 edition and later, a path that begins with a module of the same file's leads there.
-        let inner = self.absolute(path).unwrap_or_else(|| [&self.at, path].concat());
-        let leads_here = self.absolute(path).is_some();
+        let absolute = self.absolute(path);
         if let Some(name) = name {
-            self.named.imports.insert(name, inner.clone());
+            // A path that begins with a module of the same file leads there.
+            let leads_to = absolute.clone().unwrap_or_else(|| [&self.at, path].concat());
+            self.named.imports.insert(name, leads_to);
         }
-        if leads_here {
-            self.named.paths.insert(inner);
-        }
+        self.named.paths.extend(absolute);
     }
 }
 
@@ -267,7 +265,7 @@ mod proof {
     #[test]
     fn a_planted_cycle_is_found() {
         let up = "use super::b::B;";
-        let down = "pub struct B; fn f() -> crate::c::C { todo!() }";
+        let down = "pub struct B; fn f(_: crate::c::C) {}";
         let around = "use crate::a::A; pub struct C;";
         let krate = crate_of(&[("", "mod a; mod b; mod c;"), ("a", up), ("b", down), ("c", around)]);
         assert_eq!(cycles(&krate), ["in \"\": a -> b -> c -> a"]);

@@ -15,7 +15,7 @@ use crate::sim::clients::{Ask, CallResult};
 use crate::sim::draws::LAST_FAULT;
 use crate::sim::network::Micros;
 use crate::sim::request::{Request, name};
-use crate::sim::server::TICK;
+use crate::sim::server::{Server, TICK};
 use crate::sim::sizes::{LENGTH_PART, SHARED_IN_PIPELINE};
 
 const MS: Micros = 1000;
@@ -150,7 +150,7 @@ impl World {
     /// Whether a server has yet to catch up, and has advanced since the last look. Where little may wait at a time, it takes
     /// its leaders' entries one by one, and a long backlog takes longer than settling does.
     fn laggard_advances(&mut self) -> bool {
-        let done = |server: &crate::sim::server::Server| {
+        let done = |server: &Server| {
             server.running.as_ref().map_or(0, |running| running.machine.client().status().commands)
         };
         let least = self.servers.iter().map(done).min().unwrap_or(0);
@@ -188,7 +188,7 @@ impl World {
     /// Chooses a link to cut: between the leader of a group and some other server.
     fn cut_for_probes(&mut self) -> Result<(u64, u64, usize), Broken> {
         let group = self.plan.seed as usize / 7 % self.groups();
-        let leads = |server: &&crate::sim::server::Server| {
+        let leads = |server: &&Server| {
             server.running.as_ref().is_some_and(|running| running.machine.standing(group).leads)
         };
         let Some(leader) = self.servers.iter().find(leads).map(|server| server.id) else {
@@ -255,7 +255,7 @@ impl World {
     }
 
     fn check_digests(&mut self) -> Result<(), Broken> {
-        let status = |server: &crate::sim::server::Server| {
+        let status = |server: &Server| {
             server.running.as_ref().expect("progress was checked").machine.client().status()
         };
         let all: Vec<_> = self.servers.iter().map(status).collect();

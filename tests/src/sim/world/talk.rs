@@ -1,8 +1,10 @@
 //! Communication between clients and servers.
 
+use super::observe::Invariants;
 use super::{Event, MS, World};
 use crate::invariants::{Broken, check_request_is_answered};
 use crate::sim::clients::{Ask, By, CallResult, Checks, Sending};
+use crate::sim::coverage::Coverage;
 use crate::sim::network::Micros;
 
 /// A client that has heard nothing for this long changes servers. It exceeds the longest deadline by more
@@ -12,6 +14,17 @@ const CLIENT_PATIENCE: Micros = 1500 * MS;
 const NOTICED: Micros = 300 * MS;
 /// A client changes servers once in so many batches, for no reason.
 const CLIENT_STAYS: u64 = 12;
+
+/// What the answer of a server is checked against that had executed so many commands.
+fn checks<'w>(invariants: &'w mut Invariants, coverage: &'w mut Coverage, executed: usize) -> Checks<'w> {
+    Checks {
+        acked: &invariants.acked_is_applied,
+        fresh: &mut invariants.read_is_fresh,
+        states: &invariants.read_shows_its_state,
+        executed,
+        coverage,
+    }
+}
 
 impl World {
     pub(crate) fn client_starts(&mut self, client: usize) {
@@ -80,13 +93,7 @@ impl World {
 
     pub(crate) fn replied(&mut self, connection: u32, bytes: &[u8], executed: usize) -> Result<(), Broken> {
         let Some(client) = self.clients.client_of(connection) else { return Ok(()) };
-        let mut checks = Checks {
-            acked: &self.invariants.acked_is_applied,
-            fresh: &mut self.invariants.read_is_fresh,
-            states: &self.invariants.read_shows_its_state,
-            executed,
-            coverage: &mut self.coverage,
-        };
+        let mut checks = checks(&mut self.invariants, &mut self.coverage, executed);
         if self.clients.hear(client, connection, bytes, &mut checks)? {
             self.client_thinks(client);
         } else {
@@ -135,13 +142,7 @@ impl World {
             CallResult::Read { executed, .. } => executed,
             _ => 0,
         };
-        let mut checks = Checks {
-            acked: &self.invariants.acked_is_applied,
-            fresh: &mut self.invariants.read_is_fresh,
-            states: &self.invariants.read_shows_its_state,
-            executed,
-            coverage: &mut self.coverage,
-        };
+        let mut checks = checks(&mut self.invariants, &mut self.coverage, executed);
         if self.clients.told(server, token, &told, &mut checks)? {
             self.client_thinks(client);
         }
