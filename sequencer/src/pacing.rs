@@ -65,9 +65,9 @@ impl Default for Pacing {
 /// The merge *starts* to lag when both hold: more than two windows of committed command entries are unmerged,
 /// which a leader that paces itself never reaches and a follower only passes in a burst; and entries that
 /// were committed an election timeout ago are still unmerged, which a burst does not explain. A cluster with
-/// little to do never has that many entries. There the merge also starts to lag when a whole window is
-/// unmerged, so that a leader takes nothing more, and not one of these entries has been merged for three
-/// election timeouts, longer than a failover takes.
+/// little to do never has that many entries. There the merge also starts to lag when more than half a window
+/// is unmerged, so that a leader may take nothing more, and no entry has been merged for three election
+/// timeouts, longer than a failover takes. The window may have filled up long after the merge stopped.
 ///
 /// The merge *stops* lagging when it has merged everything that was committed half an election timeout ago,
 /// however much is unmerged. In between nothing changes, so that leadership does not flap while the delay is
@@ -85,11 +85,12 @@ impl Default for Pacing {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Lag {
-    /// This many unmerged entries hold up a leader.
+    /// A leader whose window was full takes no more while more entries than [`Pacing::goes_on_at`] are
+    /// unmerged, and window / 2 is that number.
     window: u64,
     /// The merged count at the last tick.
     merged: u64,
-    /// For how many ticks the count has not changed while a window was unmerged.
+    /// For how many ticks the count has not changed while something was unmerged.
     halted_ticks: usize,
     /// Committed counts of the last ticks, oldest first: at most an election timeout and the present.
     committed: VecDeque<u64>,
@@ -97,7 +98,7 @@ pub struct Lag {
     lagging: bool,
 }
 
-/// A merge that has not moved for this many election timeouts, with a window of entries before it, is halted.
+/// A merge that has not moved for this many election timeouts, with entries before it, is halted.
 const HALTED_ELECTIONS: usize = 3;
 
 impl Lag {
@@ -125,12 +126,13 @@ impl Lag {
         let due = self.committed.iter().rev().nth(ago).copied().unwrap_or(0);
         let overdue = merged_command_entries < due;
         let unmerged = committed_command_entries.saturating_sub(merged_command_entries);
-        let stands_still = merged_command_entries == self.merged && unmerged >= self.window;
+        let stands_still = merged_command_entries == self.merged && unmerged > 0;
         self.halted_ticks = if stands_still { self.halted_ticks + 1 } else { 0 };
         self.merged = merged_command_entries;
         let halted = self.halted_ticks > HALTED_ELECTIONS * self.election_ticks;
+        let holds_up = halted && unmerged > self.window / 2;
         // Two unmerged windows alone are not a lag.
-        self.lagging = overdue && (self.lagging || unmerged > 2 * self.window || halted);
+        self.lagging = overdue && (self.lagging || unmerged > 2 * self.window || holds_up);
         self.lagging
     }
 }
@@ -165,10 +167,11 @@ mod tests {
         let mut lag = Lag::new(4, 10);
         for _ in 0..100 {
             assert!(
-                !lag.observe_tick(3, 0),
-                "less than a window, for ever: a leader would still take commands"
+                !lag.observe_tick(2, 0),
+                "half a window, for ever: a leader still takes commands"
             );
         }
+        let mut lag = Lag::new(4, 10);
         for _ in 0..20 {
             assert!(!lag.observe_tick(8, 0), "two windows, for a while");
         }
@@ -187,6 +190,21 @@ mod tests {
             assert!(!slow.observe_tick(4 + tick / 20, tick / 20), "slow, and it moves");
         }
         assert!(!lag.observe_tick(4, 4));
+    }
+
+    #[test]
+    fn a_window_that_fills_up_long_after_the_merge_stopped_is_a_lag_at_once() {
+        let mut lag = Lag::new(4, 10);
+        for _ in 0..100 {
+            assert!(!lag.observe_tick(2, 0), "a leader still takes commands");
+        }
+        assert!(lag.observe_tick(4, 0), "it takes no more, and what it has is not merged");
+        let mut lag = Lag::new(4, 10);
+        lag.observe_tick(4, 0);
+        for _ in 0..31 {
+            assert!(!lag.observe_tick(4, 1), "a failover may take as long");
+        }
+        assert!(lag.observe_tick(4, 1), "more than half a window: its leader waits until half is merged");
     }
 
     #[test]

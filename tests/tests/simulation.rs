@@ -24,6 +24,10 @@ const FAILED_ONCE: &[(u64, &str)] = &[
         842_796_863_521,
         "a server that catches up entry by entry was still at it when everything had to be settled",
     ),
+    (
+        843_687_210_978,
+        "a leader whose window filled up long after its merge had stopped kept its leadership too long",
+    ),
 ];
 
 /// Simulates a plan that no seed stands for.
