@@ -68,8 +68,10 @@ mod frozen;
 mod identity;
 mod lane;
 mod metrics;
+mod misuse;
 mod outcome;
 mod progress;
+mod promise;
 mod read_gate;
 mod server;
 pub mod snapshot;
@@ -85,7 +87,7 @@ pub mod sim {
 
 use niagara_planted as planted;
 
-pub use client::{Client, Port, ReadTicket, Ticket, Wake};
+pub use client::{Client, Port, ReadTicket, Ready, Ticket, Wake};
 pub use config::{Config, ConfigError, Link, Member, Pinning, ServerId};
 pub use frozen::{CHUNK_BYTES, Encoded, Frozen, MalformedState, Restoring};
 pub use identity::IdentityError;

@@ -62,11 +62,35 @@ pub enum Refused {
     Stopping,
 }
 
-/// The deadline passed before the outcome was known: the command may have been executed, may be later, or may
-/// never be. A retry could execute it twice, so retry only what tolerates that.
+/// Why an outcome is unknown. The command may have been executed, may be later, or may never be, unless the
+/// variant says more. A retry could execute it twice, so retry only what tolerates that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the outcome is unknown: the command may or may not be executed; look before you send it again")]
-pub struct Unknown;
+#[non_exhaustive]
+pub enum Unknown {
+    /// The deadline passed first.
+    #[error("the outcome is unknown: the command may or may not be executed; look before you send it again")]
+    Deadline,
+    /// The command was executed once. But this server has received its effect in a snapshot from another one,
+    /// and never saw the reply.
+    #[error(
+        "the command has been executed, but its reply is lost: this server received the effect in a snapshot; \
+         read the state instead of sending the command again"
+    )]
+    ReplyLost,
+    /// This server was stopped first.
+    #[error(
+        "the server was stopped before the outcome was known: the command may or may not be executed; look \
+         before you send it again, at another server"
+    )]
+    Stopping,
+    /// The caller waited where the engine waits for the caller, such as inside
+    /// [`apply`](crate::StateMachine::apply). Debug builds panic instead.
+    #[error(
+        "nobody can wait for the engine on its own threads or inside a query, so the outcome is unknown: send \
+         the ticket to another thread"
+    )]
+    SelfWait,
+}
 
 /// A read that could not be answered in time: no quorum confirmed a leader, or this server lags too far
 /// behind. It had no effect: retry, here or at another server.
@@ -95,10 +119,12 @@ pub enum Completion<R> {
         /// Reason of the refusal.
         refused: Refused,
     },
-    /// The command's deadline passed; see [`Unknown`].
+    /// The command's outcome is unknown.
     Unknown {
         /// Token of the caller.
         token: u64,
+        /// Why.
+        unknown: Unknown,
     },
     /// Read now: the state is fresh enough.
     Readable {

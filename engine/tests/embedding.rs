@@ -101,7 +101,7 @@ fn a_command_without_a_quorum_is_unknown_and_later_ones_are_refused() {
     alone.tick = Duration::from_millis(10);
     let engine = Engine::start(alone, Counter::default()).unwrap();
     let client = engine.client();
-    assert_eq!(client.propose(Bytes::from_static(b"x")).unwrap().wait(), Err(Unknown));
+    assert_eq!(client.propose(Bytes::from_static(b"x")).unwrap().wait(), Err(Unknown::Deadline));
     assert!(client.read(Consistency::Strong).wait().is_err());
     assert!(client.read(Consistency::Weak).wait().is_ok());
     assert!(!client.has_quorum());
@@ -215,9 +215,11 @@ fn a_stop_ends_all_waiting() {
     let ticket = client.propose(Bytes::from_static(b"x")).unwrap();
     let read = client.read(Consistency::Strong);
     engine.stop();
-    assert_eq!(ticket.wait(), Err(Unknown));
+    assert_eq!(ticket.wait(), Err(Unknown::Stopping));
     assert!(read.wait().is_err());
-    assert!(matches!(client.propose(Bytes::from_static(b"y")), Err(Refused::Stopping | Refused::NoLeader)));
+    assert_eq!(client.propose(Bytes::from_static(b"y")).err(), Some(Refused::Stopping));
+    assert_eq!(client.ready().wait(), Err(Refused::Stopping));
+    assert!(!client.has_quorum());
     assert!(client.read(Consistency::Strong).wait().is_err());
 }
 

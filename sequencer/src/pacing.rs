@@ -166,10 +166,7 @@ mod tests {
     fn a_few_old_entries_are_no_lag() {
         let mut lag = Lag::new(4, 10);
         for _ in 0..100 {
-            assert!(
-                !lag.observe_tick(2, 0),
-                "half a window, for ever: a leader still takes commands"
-            );
+            assert!(!lag.observe_tick(2, 0), "half a window, for ever: a leader still takes commands");
         }
         let mut lag = Lag::new(4, 10);
         for _ in 0..20 {

@@ -182,6 +182,8 @@ pub enum Bug {
     NumberedBeforePushed,
     /// A closing lane ends all waiting before it refuses commands.
     ClosedAfterEnding,
+    /// A caller that waits for room in a lane is noted after the lane's lock was released.
+    RoomAwaitedUnlocked,
     /// A lane's queue counts commands when they may have been taken out already.
     CountedAfterwards,
     /// Execution wakes the merge only if it has not brought what waits below the bound.
@@ -287,6 +289,7 @@ impl Bug {
         Bug::ToldBeforeApplied,
         Bug::NumberedBeforePushed,
         Bug::ClosedAfterEnding,
+        Bug::RoomAwaitedUnlocked,
         Bug::CountedAfterwards,
         Bug::FullNotSaid,
         Bug::WokenBeforeRaised,

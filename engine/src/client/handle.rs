@@ -1,15 +1,16 @@
 //! A handle to a running engine.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::time::Duration;
 
 use bytes::Bytes;
 use niagara_sequencer::GlobalPosition;
 use prometheus_client::registry::Registry;
 
 use super::shared::Shared;
-use super::ticket::{ReadCell, ReadTicket, Ticket, TicketCell};
-use crate::lane::Sink;
+use super::ticket::{ReadCell, ReadTicket, Ticket};
 use crate::outcome::{Consistency, Refused};
 use crate::read_gate::ReadSink;
 use crate::state_machine::StateMachine;
@@ -20,17 +21,42 @@ use crate::status::Status;
 /// See [`Engine`](crate::Engine) for an example.
 pub struct Client<S: StateMachine> {
     pub(super) shared: Arc<Shared<S>>,
+    /// How long callers wait for an outcome.
+    pub(super) deadline: Duration,
+    /// Index of the lane that the last command went to.
+    last_lane: AtomicUsize,
 }
 
 impl<S: StateMachine> Clone for Client<S> {
     fn clone(&self) -> Self {
-        Client { shared: Arc::clone(&self.shared) }
+        self.with_deadline(self.deadline)
     }
 }
 
 impl<S: StateMachine> Client<S> {
     pub(crate) fn new(shared: Arc<Shared<S>>) -> Self {
-        Client { shared }
+        Client { deadline: shared.deadline, shared, last_lane: AtomicUsize::new(0) }
+    }
+
+    /// A handle whose commands and reads have this long, instead of
+    /// [`Config::deadline`](crate::Config::deadline). Deadlines are checked at each tick.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # let engine = niagara_engine::example::engine();
+    /// let hasty = engine.client().with_deadline(Duration::from_millis(200));
+    /// match hasty.propose("count".into())?.wait() {
+    ///     Ok(applied) => println!("executed at position {}", applied.position),
+    ///     Err(unknown) => println!("{unknown}"),
+    /// }
+    /// # engine.stop();
+    /// # Ok::<(), niagara_engine::Refused>(())
+    /// ```
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Duration) -> Client<S> {
+        let last_lane = AtomicUsize::new(self.last_lane.load(Relaxed));
+        Client { shared: Arc::clone(&self.shared), deadline, last_lane }
     }
 
     /// Proposes a command. The ticket resolves to its outcome when that is known, or when the configured
@@ -39,18 +65,16 @@ impl<S: StateMachine> Client<S> {
     /// Commands of one thread may be executed in another order than they were proposed, unless the thread
     /// waits for each. A [`Port`](crate::Port) preserves an order.
     pub fn propose(&self, command: Bytes) -> Result<Ticket<S::Reply>, Refused> {
-        let cell = Arc::new(TicketCell::new());
-        let sink: Arc<dyn Sink<S::Reply>> = Arc::<TicketCell<S::Reply>>::clone(&cell);
-        let lane = self.shared.choose_lane();
-        self.shared.submit_one(lane, command, &sink)?;
-        Ok(Ticket(cell))
+        let (ticket, lane) = self.shared.submit_one(self.last_lane.load(Relaxed), command, self.deadline)?;
+        self.last_lane.store(lane, Relaxed);
+        Ok(Ticket(ticket))
     }
 
     /// Starts a read. The ticket resolves to the state machine's reader when the state is fresh enough.
     pub fn read(&self, consistency: Consistency) -> ReadTicket<S::Reader> {
         let cell = Arc::new(ReadCell::new());
         let sink: Arc<dyn ReadSink> = Arc::<ReadCell>::clone(&cell);
-        if self.shared.read(consistency, sink, vec![0]) {
+        if self.shared.read(consistency, sink, vec![0], self.deadline) {
             cell.put(Ok(()));
         }
         ReadTicket { cell, reader: self.shared.reader.clone() }
@@ -74,14 +98,14 @@ impl<S: StateMachine> Client<S> {
     /// Requests a snapshot of this server's state as soon as possible, however little has been written since
     /// the last one. Taking it holds up nothing; [`Status::snapshot`] reports its progress. Does nothing if
     /// nothing has changed since the last snapshot.
-    /// nothing to do.
     pub fn snapshot(&self) {
         self.shared.snapshot();
     }
 
-    /// Whether this server knows a leader of every group.
+    /// Whether this server knows a leader of every group, and does not stop.
     pub fn has_quorum(&self) -> bool {
-        self.shared.progress.groups.iter().all(|group| group.leader.load(SeqCst) != 0)
+        !self.shared.progress.is_stopping.load(SeqCst)
+            && self.shared.progress.groups.iter().all(|group| group.leader.load(SeqCst) != 0)
     }
 
     /// Whether this server knows that it has diverged from others. Then it refuses

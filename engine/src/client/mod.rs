@@ -4,17 +4,20 @@
 //! |---|---|
 //! | `handle.rs` | a handle to a running engine, for any thread |
 //! | `ticket.rs` | a future outcome |
+//! | `ready.rs` | back-pressure |
 //! | `port.rs`, `inbox.rs` | commands and reads of a thread that handles many, and where their outcomes arrive |
 //! | `shared.rs` | what callers' threads share with the engine's |
 
 mod handle;
 mod inbox;
 mod port;
+mod ready;
 mod shared;
 mod ticket;
 
 pub use handle::Client;
 pub use inbox::Wake;
 pub use port::Port;
+pub use ready::Ready;
 pub(crate) use shared::Shared;
 pub use ticket::{ReadTicket, Ticket};

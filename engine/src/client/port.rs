@@ -78,17 +78,18 @@ impl<S: StateMachine> Client<S> {
     /// Creates a port for a thread that handles many commands and reads per turn. `wake` is called when
     /// completions arrive after the thread has announced that it sleeps.
     pub fn port(&self, wake: Arc<dyn Wake>) -> Port<S> {
-        Port::new(Arc::clone(&self.shared), wake)
+        Port::new(self.clone(), wake)
     }
 }
 
 impl<S: StateMachine> Port<S> {
-    pub(crate) fn new(shared: Arc<Shared<S>>, wake: Arc<dyn Wake>) -> Self {
+    fn new(client: Client<S>, wake: Arc<dyn Wake>) -> Self {
+        let shared = Arc::clone(&client.shared);
         let inbox = Arc::new(Inbox::new(wake));
         let entry_bytes = shared.lanes.first().map(|lane| lane.traffic().entry);
         Port {
             piece_bytes: entry_bytes.map_or(PIECE_BYTES, |bytes| bytes.min(PIECE_BYTES)),
-            client: Client::new(Arc::clone(&shared)),
+            client,
             sink: Arc::<Inbox<S::Reply>>::clone(&inbox),
             read_sink: Arc::<Inbox<S::Reply>>::clone(&inbox),
             inbox,
@@ -167,13 +168,13 @@ impl<S: StateMachine> Port<S> {
                 self.strong.push(token);
                 false
             }
-            other => self.shared.read(other, Arc::clone(&self.read_sink), vec![token]),
+            other => self.shared.read(other, Arc::clone(&self.read_sink), vec![token], self.client.deadline),
         }
     }
 
     /// Submits what is staged, with one lock per lane and one quorum round for all strong reads.
     pub fn flush(&mut self) {
-        let deadline = self.shared.clock.now() + self.shared.deadline;
+        let deadline = self.shared.clock.now() + self.client.deadline;
         for (lane, staged) in
             self.staged.iter_mut().enumerate().filter(|(_, staged)| !staged.tokens.is_empty())
         {
@@ -197,7 +198,8 @@ impl<S: StateMachine> Port<S> {
         }
         if !self.strong.is_empty() {
             let tokens = mem::take(&mut self.strong);
-            self.shared.read(Consistency::Strong, Arc::clone(&self.read_sink), tokens);
+            let sink = Arc::clone(&self.read_sink);
+            self.shared.read(Consistency::Strong, sink, tokens, self.client.deadline);
         }
     }
 

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
-use niagara_group::batch::{LONE_COMMAND_BYTES, put_command};
+use bytes::Bytes;
 use niagara_group::digest_mark::DigestMark;
 
 use crate::clock::Clock;
-use crate::lane::{Deliveries, Lane, LaneId, Leadership, Piece, Sink, Submission, choose};
+use crate::lane::{Deliveries, Lane, LaneId, Leadership, Room, TicketPart, choose};
 use crate::metrics::Metrics;
 use crate::outcome::{Consistency, Refused};
 use crate::planted::{self, Bug};
@@ -50,9 +49,12 @@ impl<S: StateMachine> Shared<S> {
         S::check(command).map_err(|unknown| Refused::NotACommand(unknown.0))
     }
 
-    /// Refuses commands unless this server agrees with the others, has room for commands, and all groups have
+    /// Refuses commands unless this server runs, agrees with the others, has room for commands, and all groups have
     /// leaders, so that commands can be executed and reads confirmed.
     pub fn check_ready(&self) -> Result<(), Refused> {
+        if self.progress.is_stopping.load(SeqCst) {
+            return Err(Refused::Stopping);
+        }
         if self.progress.divergence.is_diverged() {
             return Err(Refused::Diverged);
         }
@@ -74,38 +76,46 @@ impl<S: StateMachine> Shared<S> {
         choose(groups.map(|(group, lane)| (leader(group), lane.traffic())), anchor)
     }
 
-    /// Submits a single command.
+    /// Submits a single command: to the lane that the caller used last if it may join the commands that were
+    /// proposed there a moment ago, else to the best one. Returns its lane, too.
     pub fn submit_one(
         &self,
-        lane: LaneId,
+        last_lane: usize,
         command: Bytes,
-        sink: &Arc<dyn Sink<S::Reply>>,
-    ) -> Result<(), Refused> {
+        patience: Duration,
+    ) -> Result<(TicketPart<S::Reply>, usize), Refused> {
         self.check_command(&command)?;
-        self.check_ready()?;
-        let bytes = command.len();
-        let piece = if bytes >= LONE_COMMAND_BYTES {
-            Piece::Lone(command)
+        let deadline = self.clock.now() + patience;
+        let (ticket, lane) = if let Some(ticket) = self.lanes[last_lane].join(&command, deadline) {
+            (ticket, last_lane)
         } else {
-            let mut body = BytesMut::with_capacity(bytes + 5);
-            put_command(&mut body, &command);
-            Piece::Framed { body, count: 1 }
+            self.check_ready()?;
+            let lane = usize::from(self.choose_lane().0);
+            (self.lanes[lane].begin(command, deadline)?, lane)
         };
-        let deadline = self.clock.now() + self.deadline;
-        let submission = Submission { pieces: &mut vec![piece], tokens: &mut vec![0], bytes, deadline };
-        self.lanes[usize::from(lane.0)].submit(submission, sink)?;
-        self.progress.groups[usize::from(lane.0)].wake();
-        Ok(())
+        self.progress.groups[lane].wake();
+        Ok((ticket, lane))
+    }
+
+    /// Whether the best lane has room for a command.
+    pub fn room(&self, deadline: Instant) -> Result<Room, Refused> {
+        self.lanes[usize::from(self.choose_lane().0)].room(deadline)
     }
 
     /// Starts reads; `true` if the state is fresh enough already, and the sink will not be called.
-    pub fn read(&self, consistency: Consistency, sink: Arc<dyn ReadSink>, tokens: Vec<u64>) -> bool {
+    pub fn read(
+        &self,
+        consistency: Consistency,
+        sink: Arc<dyn ReadSink>,
+        tokens: Vec<u64>,
+        patience: Duration,
+    ) -> bool {
         let queued = self.clock.now();
         if consistency != Consistency::Weak && self.progress.divergence.is_diverged() {
             sink.failed(&tokens);
             return false;
         }
-        let reads = |sink, tokens| ReadBatch { sink, tokens, queued, deadline: queued + self.deadline };
+        let reads = |sink, tokens| ReadBatch { sink, tokens, queued, deadline: queued + patience };
         match consistency {
             Consistency::Weak => return true,
             Consistency::AtLeast(position) => {
@@ -141,6 +151,7 @@ impl<S: StateMachine> Shared<S> {
 
     /// Refuses all further commands, and ends all waiting.
     pub fn close(&self) {
+        self.progress.is_stopping.store(true, SeqCst);
         let mut deliveries = Deliveries::default();
         for lane in self.lanes.iter() {
             lane.close(&mut deliveries);

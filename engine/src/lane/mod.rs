@@ -4,11 +4,18 @@
 //! twice), the [sessions](crate::apply::LaneSessions) execute each number once and in order. That takes one
 //! integer of replicated state per lane.
 
+mod backpressure;
+mod deliveries;
 mod queue;
 mod routing;
+mod ticket_block;
 mod tickets;
+
+pub(crate) use backpressure::RoomPromise;
+pub(crate) use deliveries::{Deliveries, Sink};
 
 pub(crate) use queue::{LaneQueue, Origin, Piece};
 pub use routing::LaneId;
 pub(crate) use routing::{Leadership, choose};
-pub(crate) use tickets::{Deliveries, Lane, LaneLimits, Sink, Submission};
+pub(crate) use ticket_block::TicketPart;
+pub(crate) use tickets::{Lane, LaneLimits, Room, Submission};

@@ -5,7 +5,7 @@ use std::mem;
 
 use bytes::{Bytes, BytesMut};
 use niagara_group::LaneSource;
-use niagara_group::batch::{Span, SubBatch};
+use niagara_group::batch::{Span, SubBatch, put_command};
 
 use crate::planted::{self, Bug};
 use crate::sync::{AtomicU64, AtomicUsize, Mutex, Ordering::SeqCst};
@@ -93,6 +93,28 @@ impl LaneQueue {
             drop(waiting);
         }
         self.commands.fetch_add(added, SeqCst);
+        self.bytes.fetch_add(bytes, SeqCst);
+    }
+
+    /// Adds a single small command: the same as [`push`](Self::push) with a piece of one, without the piece.
+    pub fn push_small(&self, number: u64, command: &[u8]) {
+        let mut waiting = self.waiting.lock();
+        let before = waiting.open.len();
+        if waiting.open_count == 0 {
+            waiting.open_first = number;
+        }
+        debug_assert_eq!(
+            waiting.open_first + u64::from(waiting.open_count),
+            number,
+            "a lane's numbers have no gaps"
+        );
+        put_command(&mut waiting.open, command);
+        waiting.open_count += 1;
+        let bytes = waiting.open.len() - before;
+        if waiting.open.len() >= self.seal_bytes {
+            waiting.seal(self.origin);
+        }
+        self.commands.fetch_add(1, SeqCst);
         self.bytes.fetch_add(bytes, SeqCst);
     }
 

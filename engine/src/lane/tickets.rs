@@ -2,21 +2,20 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use bytes::{Bytes, BytesMut};
+use niagara_group::batch::{LONE_COMMAND_BYTES, put_command};
 use niagara_sequencer::GlobalPosition;
 
+use super::backpressure::{RoomPromise, RoomWaiters};
+use super::deliveries::{Deliveries, Sink};
 use super::queue::{LaneQueue, Piece};
 use super::routing::Traffic;
-use crate::outcome::{Completion, Refused};
+use super::ticket_block::{TICKETS_IN_A_BLOCK, TicketBlock, TicketPart};
+use crate::outcome::{Completion, Refused, Unknown};
 use crate::planted::{self, Bug};
 use crate::sync::{AtomicUsize, Mutex, Ordering::SeqCst};
-
-/// Where completions go: a front end's inbox, or a single ticket.
-pub(crate) trait Sink<R>: Send + Sync {
-    /// Takes all completions of a batch at once. May leave another buffer in place of theirs.
-    fn deliver(&self, completions: &mut Vec<Completion<R>>);
-}
 
 /// One lane of this server: numbers its commands, and completes them in that order.
 pub(crate) struct Lane<R> {
@@ -45,19 +44,37 @@ struct Tickets<R> {
     commands: usize,
     bytes: usize,
     runs: VecDeque<SubmittedRun<R>>,
-    /// How many runs at the front have expired: their callers were notified that the outcome is unknown.
-    expired: usize,
+    /// No run's deadline is earlier. `None` if no run has one.
+    first_deadline: Option<Instant>,
+    /// Where the next single command's promise is, unless the block is full.
+    open: Option<OpenBlock<R>>,
+    room: RoomWaiters,
     closed: bool,
 }
 
-/// Commands that one caller submitted at once.
+/// Commands that were submitted at once, or shortly after each other.
 struct SubmittedRun<R> {
     first: u64,
     sink: Arc<dyn Sink<R>>,
     tokens: Vec<u64>,
     bytes: usize,
     deadline: Instant,
+    /// Whether the callers were notified that the outcome is unknown.
+    is_told: bool,
 }
+
+/// A block of tickets with promises that no command has yet.
+struct OpenBlock<R> {
+    block: Arc<TicketBlock<R>>,
+    sink: Arc<dyn Sink<R>>,
+    used: usize,
+    /// Deadlines in this span share a run.
+    deadlines: (Instant, Instant),
+}
+
+/// Single commands share a run if their deadlines differ by at most this much: less than a tick, to which
+/// deadlines are checked.
+const SHARED_DEADLINE: Duration = Duration::from_millis(10);
 
 impl<R> SubmittedRun<R> {
     fn end(&self) -> u64 {
@@ -73,22 +90,12 @@ pub(crate) struct Submission<'a> {
     pub deadline: Instant,
 }
 
-/// Completions collected for their sinks, delivered once per batch.
-pub(crate) struct Deliveries<R> {
-    sinks: Vec<Delivery<R>>,
-    /// Buffers that sinks left at earlier deliveries, for reuse.
-    spare: Vec<Vec<Completion<R>>>,
-    /// Replies that nobody waits for, dropped at delivery, outside of the lane's lock. They are the
-    /// embedder's, and dropping one may do anything.
-    unheard: Vec<R>,
-    told: Vec<Arc<dyn Sink<R>>>,
+/// Whether a lane has room for a command.
+pub(crate) enum Room {
+    Here,
+    /// Kept when it is worth looking again.
+    Later(Arc<RoomPromise>),
 }
-
-/// A front end takes one delivery per stretch. The buffers of single tickets are small, so more are not worth
-/// keeping.
-const MOST_SPARE: usize = 4;
-
-type Delivery<R> = (Arc<dyn Sink<R>>, Vec<Completion<R>>);
 
 impl<R> Lane<R> {
     pub fn new(queue: Arc<LaneQueue>, limits: LaneLimits) -> Self {
@@ -98,7 +105,9 @@ impl<R> Lane<R> {
             commands: 0,
             bytes: 0,
             runs: VecDeque::new(),
-            expired: 0,
+            first_deadline: None,
+            open: None,
+            room: RoomWaiters::default(),
             closed: false,
         };
         Lane { queue, limits, in_flight: AtomicUsize::new(0), tickets: Mutex::new(tickets) }
@@ -108,23 +117,10 @@ impl<R> Lane<R> {
     pub fn submit(&self, submission: Submission<'_>, sink: &Arc<dyn Sink<R>>) -> Result<(), Refused> {
         let Submission { pieces, tokens, bytes, deadline } = submission;
         let mut tickets = self.tickets.lock();
-        if tickets.closed {
-            return Err(Refused::Stopping);
-        }
-        if tickets.commands + tokens.len() > self.limits.commands || tickets.bytes + bytes > self.limits.bytes
-        {
-            return Err(Refused::Overloaded);
-        }
-        // Deadlines are computed before the lock is taken, so they may be slightly out of order; but they are
-        // checked in order.
-        let deadline = tickets.runs.back().map_or(deadline, |last| deadline.max(last.deadline));
-        let first = tickets.next;
-        tickets.next += tokens.len() as u64;
-        tickets.commands += tokens.len();
-        tickets.bytes += bytes;
+        tickets.check_room(&self.limits, tokens.len(), bytes)?;
+        let first = tickets.number(tokens.len(), bytes);
         self.in_flight.store(tickets.bytes, SeqCst);
-        let tokens = std::mem::take(tokens);
-        tickets.runs.push_back(SubmittedRun { first, sink: Arc::clone(sink), tokens, bytes, deadline });
+        tickets.add_run(first, std::mem::take(tokens), bytes, deadline, Arc::clone(sink));
         // Pushed under the tickets' lock, so that the queue sees the numbers in order.
         if planted::is(Bug::NumberedBeforePushed) {
             drop(tickets);
@@ -148,7 +144,7 @@ impl<R> Lane<R> {
             "applied_once: a lane's commands are executed once each and in order"
         );
         let (mut number, mut replies) = (first, replies);
-        for (run_at, run) in tickets.runs.iter().enumerate() {
+        for run in &tickets.runs {
             if number == end {
                 break;
             }
@@ -156,17 +152,15 @@ impl<R> Lane<R> {
                 &run.tokens[(number - run.first) as usize..(end.min(run.end()) - run.first) as usize];
             number += waiting.len() as u64;
             let replies = waiting.iter().zip(&mut replies);
-            if run_at < tickets.expired {
-                out.unheard.extend(replies.map(|(_, reply)| reply));
+            if run.is_told {
+                out.drop_later(replies.map(|(_, reply)| reply));
             } else {
                 let applied = |(&token, reply)| Completion::Applied { token, position, reply };
                 out.to(&run.sink).extend(replies.map(applied));
             }
         }
         assert_eq!(number, end, "acked_is_applied: a command of this lane has a ticket");
-        tickets.done = end;
-        tickets.commands -= (end - first) as usize;
-        tickets.forget_below(end, out);
+        tickets.finish_below(end, &self.limits, out);
         self.in_flight.store(tickets.bytes, SeqCst);
     }
 
@@ -182,21 +176,27 @@ impl<R> Lane<R> {
         if next <= done {
             return;
         }
-        let told = if planted::is(Bug::RestoredTicketsToldTwice) { 0 } else { tickets.expired };
-        for run in tickets.runs.iter().skip(told).take_while(|run| run.first < next) {
+        let tells_twice = planted::is(Bug::RestoredTicketsToldTwice);
+        for run in tickets.runs.iter().take_while(|run| run.first < next) {
+            if run.is_told && !tells_twice {
+                continue;
+            }
             let (from, to) = (done.max(run.first) - run.first, next.min(run.end()) - run.first);
-            let unknown = run.tokens[from as usize..to as usize].iter();
-            out.to(&run.sink).extend(unknown.map(|&token| Completion::Unknown { token }));
+            let lost = run.tokens[from as usize..to as usize].iter();
+            let unknown = |&token| Completion::Unknown { token, unknown: Unknown::ReplyLost };
+            out.to(&run.sink).extend(lost.map(unknown));
         }
-        tickets.done = next;
-        tickets.commands -= (next - done) as usize;
-        tickets.forget_below(next, out);
+        tickets.finish_below(next, &self.limits, out);
         self.in_flight.store(tickets.bytes, SeqCst);
     }
 
     /// Notifies the callers whose deadline has passed. Their commands stay in the lane.
     pub fn expire(&self, now: Instant, out: &mut Deliveries<R>) {
-        self.tickets.lock().expire(|run| run.deadline <= now, out);
+        let mut tickets = self.tickets.lock();
+        if tickets.first_deadline.is_some_and(|first| first <= now) {
+            tickets.give_up(Unknown::Deadline, |run| run.deadline <= now, out);
+        }
+        out.wake(tickets.room.take_due(now));
     }
 
     /// Current load, for the choice between lanes.
@@ -218,245 +218,197 @@ impl<R> Lane<R> {
     pub fn close(&self, out: &mut Deliveries<R>) {
         let mut tickets = self.tickets.lock();
         if planted::is(Bug::ClosedAfterEnding) {
-            tickets.expire(|_| true, out);
+            tickets.give_up(Unknown::Stopping, |_| true, out);
             drop(tickets);
             self.tickets.lock().closed = true;
             return;
         }
         tickets.closed = true;
-        tickets.expire(|_| true, out);
+        tickets.give_up(Unknown::Stopping, |_| true, out);
+        out.wake(tickets.room.take_all());
+    }
+
+    /// Whether the lane has room for a command. If not, the promise is kept when it has emptied by half, when
+    /// it is closed, or at the deadline.
+    pub fn room(&self, deadline: Instant) -> Result<Room, Refused> {
+        let mut tickets = self.tickets.lock();
+        match tickets.check_room(&self.limits, 1, 1) {
+            Ok(()) => Ok(Room::Here),
+            Err(Refused::Overloaded) => {
+                if planted::is(Bug::RoomAwaitedUnlocked) {
+                    drop(tickets);
+                    tickets = self.tickets.lock();
+                }
+                Ok(Room::Later(tickets.room.add(deadline)))
+            }
+            Err(refused) => Err(refused),
+        }
     }
 
     /// The lane's state, in words.
     pub fn describe(&self) -> String {
         let tickets = self.tickets.lock();
-        let Tickets { next, done, bytes, expired, .. } = *tickets;
+        let Tickets { next, done, bytes, .. } = *tickets;
+        let told = tickets.runs.iter().filter(|run| run.is_told).count();
         format!(
-            "numbers {done}..{next}, {bytes} bytes, {expired} runs expired; executed below {}, {} in the \
-             queue",
+            "numbers {done}..{next}, {bytes} bytes, {told} runs expired; executed below {}, {} in the queue",
             self.queue.next_command(),
             if self.queue.has_commands() { "some" } else { "none" }
         )
     }
 }
 
+/// Single commands, each with a ticket.
+impl<R: Send + 'static> Lane<R> {
+    /// Adds a command to the run that the last single command began, if both were proposed at about the same
+    /// time. Whatever was checked for that run holds for this command, too, so nothing is checked but the
+    /// lane's own limits. `None` if the caller has to check, choose a lane and [`begin`](Self::begin) a run.
+    pub fn join(&self, command: &Bytes, deadline: Instant) -> Option<TicketPart<R>> {
+        if command.len() >= LONE_COMMAND_BYTES || self.queue.is_saturated() {
+            return None;
+        }
+        let mut tickets = self.tickets.lock();
+        if !tickets.may_join(deadline) || tickets.check_room(&self.limits, 1, command.len()).is_err() {
+            return None;
+        }
+        let number = tickets.number(1, command.len());
+        self.in_flight.store(tickets.bytes, SeqCst);
+        let Tickets { runs, open: Some(open), .. } = &mut *tickets else { unreachable!("it may join") };
+        let run = runs.back_mut().expect("it may join");
+        let at = open.used;
+        open.used += 1;
+        run.tokens.push(at as u64);
+        run.bytes += command.len();
+        run.deadline = run.deadline.max(deadline);
+        let block = Arc::clone(&open.block);
+        self.queue.push_small(number, command);
+        Some(TicketPart::new(block, at))
+    }
+
+    /// Adds a command, and begins a run with it.
+    pub fn begin(&self, command: Bytes, deadline: Instant) -> Result<TicketPart<R>, Refused> {
+        let bytes = command.len();
+        let mut piece = vec![piece(command)];
+        let mut tickets = self.tickets.lock();
+        tickets.check_room(&self.limits, 1, bytes)?;
+        let number = tickets.number(1, bytes);
+        self.in_flight.store(tickets.bytes, SeqCst);
+        let (block, sink, at) = tickets.open_promise(deadline);
+        let mut tokens = Vec::with_capacity(8);
+        tokens.push(at as u64);
+        tickets.add_run(number, tokens, bytes, deadline, sink);
+        self.queue.push(number, &mut piece);
+        Ok(TicketPart::new(block, at))
+    }
+}
+
+fn piece(command: Bytes) -> Piece {
+    if command.len() >= LONE_COMMAND_BYTES {
+        return Piece::Lone(command);
+    }
+    let mut body = BytesMut::with_capacity(command.len() + 5);
+    put_command(&mut body, &command);
+    Piece::Framed { body, count: 1 }
+}
+
 impl<R> Tickets<R> {
-    fn expire(&mut self, is_due: impl Fn(&SubmittedRun<R>) -> bool, out: &mut Deliveries<R>) {
-        while let Some(run) = self.runs.get(self.expired).filter(|run| is_due(run)) {
+    fn check_room(&self, limits: &LaneLimits, commands: usize, bytes: usize) -> Result<(), Refused> {
+        if self.closed {
+            return Err(Refused::Stopping);
+        }
+        let has_room = self.commands + commands <= limits.commands && self.bytes + bytes <= limits.bytes;
+        if has_room { Ok(()) } else { Err(Refused::Overloaded) }
+    }
+
+    /// Numbers commands. Returns the first number.
+    fn number(&mut self, commands: usize, bytes: usize) -> u64 {
+        let first = self.next;
+        self.next += commands as u64;
+        self.commands += commands;
+        self.bytes += bytes;
+        first
+    }
+
+    fn add_run(
+        &mut self,
+        first: u64,
+        tokens: Vec<u64>,
+        bytes: usize,
+        deadline: Instant,
+        sink: Arc<dyn Sink<R>>,
+    ) {
+        self.first_deadline = Some(self.first_deadline.map_or(deadline, |first| first.min(deadline)));
+        self.runs.push_back(SubmittedRun { first, sink, tokens, bytes, deadline, is_told: false });
+    }
+
+    /// Whether the last run is one of single commands with such a deadline, and has a promise left.
+    fn may_join(&self, deadline: Instant) -> bool {
+        let (Some(open), Some(run)) = (&self.open, self.runs.back()) else { return false };
+        let (from, to) = open.deadlines;
+        open.used < TICKETS_IN_A_BLOCK
+            && !run.is_told
+            && (from..=to).contains(&deadline)
+            && Arc::ptr_eq(&run.sink, &open.sink)
+    }
+
+    /// Gives up waiting for all runs that are due.
+    fn give_up(
+        &mut self,
+        unknown: Unknown,
+        is_due: impl Fn(&SubmittedRun<R>) -> bool,
+        out: &mut Deliveries<R>,
+    ) {
+        let mut first_deadline = None;
+        for run in self.runs.iter_mut().filter(|run| !run.is_told) {
+            if !is_due(run) {
+                first_deadline =
+                    Some(first_deadline.map_or(run.deadline, |first: Instant| first.min(run.deadline)));
+                continue;
+            }
             let done = self.done.saturating_sub(run.first) as usize;
-            let unknown = run.tokens.iter().skip(done).map(|&token| Completion::Unknown { token });
+            let unknown = run.tokens.iter().skip(done).map(|&token| Completion::Unknown { token, unknown });
             if !planted::is(Bug::UnknownNotTold) {
                 out.to(&run.sink).extend(unknown);
             }
-            self.expired += 1;
+            run.is_told = true;
         }
+        self.first_deadline = first_deadline;
     }
 
-    fn forget_below(&mut self, number: u64, out: &mut Deliveries<R>) {
+    /// Forgets the commands below a number, and wakes callers if that has made room.
+    fn finish_below(&mut self, number: u64, limits: &LaneLimits, out: &mut Deliveries<R>) {
+        self.commands -= (number - self.done) as usize;
+        self.done = number;
         while let Some(run) = self.runs.pop_front_if(|run| run.end() <= number) {
             self.bytes -= run.bytes;
-            if self.expired > 0 {
-                self.expired -= 1;
-                out.told.push(run.sink);
+            if run.is_told {
+                out.forget(run.sink);
             }
+        }
+        if !self.room.is_empty() && self.commands <= limits.commands / 2 && self.bytes <= limits.bytes / 2 {
+            out.wake(self.room.take_all());
         }
     }
 }
 
-impl<R> Default for Deliveries<R> {
-    fn default() -> Self {
-        Deliveries { sinks: Vec::new(), spare: Vec::new(), unheard: Vec::new(), told: Vec::new() }
-    }
-}
-
-impl<R> Deliveries<R> {
-    fn to(&mut self, sink: &Arc<dyn Sink<R>>) -> &mut Vec<Completion<R>> {
-        // A batch has few sinks, and neighbours mostly share one: search from the end.
-        let at = self.sinks.iter().rposition(|(known, _)| Arc::ptr_eq(known, sink));
-        let at = at.unwrap_or_else(|| {
-            self.sinks.push((Arc::clone(sink), self.spare.pop().unwrap_or_default()));
-            self.sinks.len() - 1
-        });
-        &mut self.sinks[at].1
-    }
-
-    /// Delivers everything.
-    pub fn deliver(&mut self) {
-        self.unheard.clear();
-        self.told.clear();
-        for (sink, mut completions) in self.sinks.drain(..) {
-            sink.deliver(&mut completions);
-            if self.spare.len() < MOST_SPARE {
-                completions.clear();
-                self.spare.push(completions);
+impl<R: Send + 'static> Tickets<R> {
+    /// The next free promise, for the first command of a run.
+    fn open_promise(&mut self, deadline: Instant) -> (Arc<TicketBlock<R>>, Arc<dyn Sink<R>>, usize) {
+        let open = match &mut self.open {
+            Some(open) if open.used < TICKETS_IN_A_BLOCK => open,
+            full => {
+                let block = Arc::new(TicketBlock::new());
+                let sink: Arc<dyn Sink<R>> = Arc::<TicketBlock<R>>::clone(&block);
+                full.insert(OpenBlock { block, sink, used: 0, deadlines: (deadline, deadline) })
             }
-        }
+        };
+        let at = open.used;
+        open.used += 1;
+        let earliest = deadline.checked_sub(SHARED_DEADLINE).unwrap_or(deadline);
+        open.deadlines = (earliest, deadline + SHARED_DEADLINE);
+        (Arc::clone(&open.block), Arc::clone(&open.sink), at)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use bytes::BytesMut;
-
-    use super::*;
-    use crate::lane::Origin;
-
-    #[derive(Default)]
-    struct Heard(Mutex<Vec<Completion<u64>>>);
-
-    impl Sink<u64> for Heard {
-        fn deliver(&self, completions: &mut Vec<Completion<u64>>) {
-            self.0.lock().append(completions);
-        }
-    }
-
-    struct Fixture {
-        lane: Lane<u64>,
-        heard: Arc<Heard>,
-        start: Instant,
-    }
-
-    impl Fixture {
-        fn new() -> Self {
-            let queue = LaneQueue::new(Origin { server: 1, incarnation: 1, lane: 0 }, 1 << 10);
-            let lane = Lane::new(Arc::new(queue), LaneLimits { commands: 10, bytes: 100, window: 4 });
-            Fixture { lane, heard: Arc::default(), start: Instant::now() }
-        }
-
-        fn submit(&self, tokens: std::ops::Range<u64>, deadline: u64) -> Result<(), Refused> {
-            let mut tokens: Vec<u64> = tokens.collect();
-            let piece = Piece::Framed { body: BytesMut::zeroed(tokens.len()), count: tokens.len() as u32 };
-            let deadline = self.start + Duration::from_secs(deadline);
-            let submission =
-                Submission { pieces: &mut vec![piece], bytes: tokens.len(), tokens: &mut tokens, deadline };
-            let sink: Arc<dyn Sink<u64>> = Arc::<Heard>::clone(&self.heard);
-            self.lane.submit(submission, &sink)
-        }
-
-        fn applied(&self, first: u64, count: u64) {
-            let mut out = Deliveries::default();
-            let replies: Vec<u64> = (first..first + count).collect();
-            self.lane.applied(first, GlobalPosition::new(9), replies.into_iter(), &mut out);
-            out.deliver();
-        }
-
-        fn expire(&self, at: u64) {
-            let mut out = Deliveries::default();
-            self.lane.expire(self.start + Duration::from_secs(at), &mut out);
-            out.deliver();
-        }
-
-        /// Tokens completed since the last call, and whether each was applied.
-        fn heard(&self) -> Vec<(u64, bool)> {
-            let heard = std::mem::take(&mut *self.heard.0.lock());
-            let outcome = |completion| match completion {
-                Completion::Applied { token, .. } => (token, true),
-                Completion::Unknown { token } => (token, false),
-                other => panic!("{other:?}"),
-            };
-            heard.into_iter().map(outcome).collect()
-        }
-    }
-
-    #[test]
-    fn each_command_has_one_outcome_whichever_comes_first() {
-        let fixture = Fixture::new();
-        fixture.submit(10..13, 5).unwrap();
-        fixture.submit(20..22, 6).unwrap();
-        fixture.applied(1, 2);
-        assert_eq!(fixture.heard(), [(10, true), (11, true)]);
-        fixture.expire(5);
-        assert_eq!(fixture.heard(), [(12, false)], "the rest of a run whose deadline has passed");
-        fixture.applied(3, 2);
-        assert_eq!(fixture.heard(), [(20, true)], "12 has been told already");
-        fixture.expire(7);
-        fixture.applied(5, 1);
-        assert_eq!(fixture.heard(), [(21, false)]);
-    }
-
-    #[test]
-    fn bounds_count_what_has_no_outcome_in_the_log() {
-        let fixture = Fixture::new();
-        fixture.submit(0..10, 1).unwrap();
-        fixture.expire(2);
-        assert_eq!(
-            fixture.submit(10..11, 3),
-            Err(Refused::Overloaded),
-            "unknown commands are still in the lane"
-        );
-        fixture.applied(1, 10);
-        fixture.submit(10..11, 3).unwrap();
-    }
-
-    #[test]
-    fn commands_that_a_snapshot_holds_end_as_unknown_and_later_ones_go_on() {
-        let fixture = Fixture::new();
-        fixture.submit(0..3, 100).unwrap();
-        fixture.submit(3..5, 100).unwrap();
-        fixture.applied(1, 1);
-        let mut out = Deliveries::default();
-        fixture.lane.passed(5, &mut out);
-        fixture.lane.passed(2, &mut out);
-        out.deliver();
-        assert_eq!(fixture.heard(), [(0, true), (1, false), (2, false), (3, false)]);
-        fixture.applied(5, 1);
-        assert_eq!(fixture.heard(), [(4, true)]);
-        assert_eq!(fixture.lane.pending(), 0);
-    }
-
-    #[test]
-    fn a_closed_lane_ends_all_waiting() {
-        let fixture = Fixture::new();
-        fixture.submit(0..2, 100).unwrap();
-        let mut out = Deliveries::default();
-        fixture.lane.close(&mut out);
-        out.deliver();
-        assert_eq!(fixture.heard(), [(0, false), (1, false)]);
-        assert_eq!(fixture.submit(2..3, 1), Err(Refused::Stopping));
-    }
-
-    #[test]
-    #[should_panic(expected = "applied_once")]
-    fn a_command_is_never_executed_twice() {
-        let fixture = Fixture::new();
-        fixture.submit(0..2, 1).unwrap();
-        fixture.applied(1, 1);
-        fixture.applied(1, 1);
-    }
-
-    /// Dropping replies and waiting callers runs the embedder's code, which may use the lane again.
-    #[test]
-    fn nothing_of_the_embedder_is_dropped_under_the_lock() {
-        struct Reply(Arc<Lane<Reply>>);
-        impl Drop for Reply {
-            fn drop(&mut self) {
-                assert!(self.0.tickets.try_lock().is_some(), "dropped under the lane's lock");
-            }
-        }
-        struct Gone(Arc<Lane<Reply>>);
-        impl Sink<Reply> for Gone {
-            fn deliver(&self, _: &mut Vec<Completion<Reply>>) {}
-        }
-        impl Drop for Gone {
-            fn drop(&mut self) {
-                assert!(self.0.tickets.try_lock().is_some(), "dropped under the lane's lock");
-            }
-        }
-        let queue = LaneQueue::new(Origin { server: 1, incarnation: 1, lane: 0 }, 1 << 10);
-        let lane = Arc::new(Lane::new(Arc::new(queue), LaneLimits { commands: 10, bytes: 100, window: 4 }));
-        let piece = Piece::Framed { body: BytesMut::zeroed(1), count: 1 };
-        let deadline = Instant::now();
-        let submission = Submission { pieces: &mut vec![piece], bytes: 1, tokens: &mut vec![7], deadline };
-        let sink: Arc<dyn Sink<Reply>> = Arc::new(Gone(Arc::clone(&lane)));
-        lane.submit(submission, &sink).unwrap();
-        drop(sink);
-        let mut out = Deliveries::default();
-        lane.expire(deadline, &mut out);
-        out.deliver();
-        lane.applied(1, GlobalPosition::new(1), vec![Reply(Arc::clone(&lane))].into_iter(), &mut out);
-        out.deliver();
-        assert_eq!(Arc::strong_count(&lane), 1, "reply and caller are gone");
-    }
-}
+mod tests;

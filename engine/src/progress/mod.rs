@@ -53,6 +53,8 @@ pub(crate) struct SharedProgress {
     pub awaited: AtomicU32,
     /// Last global position that has been executed.
     pub applied: AtomicU64,
+    /// Whether the server is being stopped, so that nothing may begin.
+    pub is_stopping: AtomicBool,
     /// Progress of each group, by zero-based index.
     pub groups: Vec<GroupProgress>,
     /// Signals between these threads and the snapshots' thread.
@@ -121,6 +123,7 @@ impl SharedProgress {
             anchor: AtomicU32::new(0),
             awaited: AtomicU32::new(0),
             applied: AtomicU64::new(0),
+            is_stopping: AtomicBool::new(false),
             groups: std::iter::repeat_with(GroupProgress::default).take(groups).collect(),
             snapshots: SnapshotSignals::default(),
             divergence: Divergence::new(servers),

@@ -23,6 +23,7 @@ use crate::client::{Client, Shared};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Link, MOST_PENDING, Pinning};
 use crate::identity::{DirectoryLock, Identity, random};
+use crate::misuse::NoWaiting;
 use crate::progress::{Bell, GroupProgress, Mail};
 use crate::state_machine::StateMachine;
 
@@ -158,9 +159,15 @@ impl<S: StateMachine> Engine<S> {
         let ServerParts { shared, groups, sequencer, application, manager, mut room, bell, identity: _ } =
             parts;
         let (out, input) = crossbeam_channel::bounded(STRETCHES_WAITING);
-        self.application = Some(spawn("application".into(), move || application.run(&input))?);
+        self.application = Some(spawn("application".into(), move || {
+            let _execution = NoWaiting::inside("`apply`, `freeze` or `restore`");
+            application.run(&input);
+        })?);
         let keeping = SnapshotThread { manager, progress: Arc::clone(&shared.progress), transport: transfer };
-        self.snapshots = Some(spawn("snapshots".into(), move || keeping.run())?);
+        self.snapshots = Some(spawn("snapshots".into(), move || {
+            let _snapshots = NoWaiting::inside("the thread that writes and reads snapshots");
+            keeping.run();
+        })?);
         let for_deadlines = Arc::clone(&shared);
         let sequencer = SequencerThread {
             sequencer,
@@ -173,7 +180,10 @@ impl<S: StateMachine> Engine<S> {
             }),
             stop: Arc::clone(&self.stop),
         };
-        self.sequencer = Some(spawn("sequencer".into(), move || sequencer.run())?);
+        self.sequencer = Some(spawn("sequencer".into(), move || {
+            let _sequencer = NoWaiting::inside("a call from the sequencer's thread");
+            sequencer.run();
+        })?);
         for (index, ((group, transport), core)) in groups.into_iter().zip(transports).zip(cores).enumerate() {
             let GroupParts { replica, writer, .. } = group;
             let disk = if config.durability == Durability::Fsync {
@@ -185,7 +195,10 @@ impl<S: StateMachine> Engine<S> {
             let peers = config.peers().collect();
             let ticks = Ticks::new(shared.clock.clone(), config.tick);
             let thread = GroupThread { replica, ticks, core, transport, peers, disk };
-            self.groups.push(spawn(format!("group-{}", index + 1), move || thread.run())?);
+            self.groups.push(spawn(format!("group-{}", index + 1), move || {
+                let _group = NoWaiting::inside("a call from a group's thread");
+                thread.run();
+            })?);
         }
         Ok(())
     }

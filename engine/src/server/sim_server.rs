@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::identity::Identity;
 use crate::lane::Lane;
+use crate::misuse::NoWaiting;
 use crate::planted::{self, Bug};
 use crate::progress::{Mail, RoomWatch};
 use crate::snapshot::Header;
@@ -310,6 +311,7 @@ impl<S: StateMachine> SimServer<S> {
     /// Runs a round of the application's thread; `false` if there was nothing to do.
     pub fn execute(&mut self) -> bool {
         let Some(stretch) = self.stretches.pop_front() else { return false };
+        let _execution = NoWaiting::inside("`apply`, `freeze` or `restore`");
         self.application.execute(stretch);
         true
     }

@@ -50,7 +50,7 @@ impl EngineAnswer {
                 (token, EngineAnswer::Of(Outcome::Applied { position: position.get(), reply }))
             }
             Completion::Refused { token, refused } => (token, EngineAnswer::Of(Outcome::Refused(refused))),
-            Completion::Unknown { token } => (token, EngineAnswer::Of(Outcome::Unknown)),
+            Completion::Unknown { token, .. } => (token, EngineAnswer::Of(Outcome::Unknown)),
             Completion::Readable { token, applied } => (token, EngineAnswer::Fresh(Some(applied.get()))),
             Completion::ReadFailed { token } => (token, EngineAnswer::Fresh(None)),
         }

@@ -111,7 +111,7 @@ impl Fault {
     pub(super) fn unknown() -> Fault {
         let hint =
             "read the key before you repeat the request; a PUT without a condition can be repeated unchanged";
-        Fault::new(504, "unknown_outcome", Unknown.to_string(), hint)
+        Fault::new(504, "unknown_outcome", Unknown::Deadline.to_string(), hint)
     }
 
     pub(super) fn refused(refused: Refused) -> Fault {

@@ -35,10 +35,14 @@ mod apply;
 mod frozen;
 #[path = "../../../engine/src/lane/mod.rs"]
 mod lane;
+#[path = "../../../engine/src/misuse.rs"]
+mod misuse;
 #[path = "../../../engine/src/outcome.rs"]
 mod outcome;
 #[path = "../../../engine/planted/src/lib.rs"]
 pub mod planted;
+#[path = "../../../engine/src/promise.rs"]
+mod promise;
 #[path = "../../../engine/src/read_gate/mod.rs"]
 mod read_gate;
 #[path = "../../../net/src/sleep.rs"]

@@ -49,6 +49,13 @@ fn a_ticket_ends_its_callers_waiting() {
     holds(ticket::a_blocked_caller_hears);
     holds(ticket::a_future_is_woken);
     finds(Bug::WakerLeftUnlocked, ticket::a_future_is_woken);
+    holds(ticket::tickets_of_a_block_end_one_by_one);
+}
+
+#[test]
+fn who_waits_for_room_hears_of_it() {
+    holds(ticket::a_caller_hears_of_room);
+    finds(Bug::RoomAwaitedUnlocked, ticket::a_caller_hears_of_room);
 }
 
 #[test]

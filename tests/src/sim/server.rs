@@ -359,7 +359,7 @@ impl Running {
                     (token, CallResult::Applied(position.get(), reply))
                 }
                 Completion::Refused { token, .. } => (token, CallResult::Refused),
-                Completion::Unknown { token } => (token, CallResult::Unknown),
+                Completion::Unknown { token, .. } => (token, CallResult::Unknown),
                 Completion::Readable { token, applied } => {
                     let key = self.reads.remove(&token).expect("a read that was asked");
                     let found = look(self.port.reader(), &key);

@@ -259,7 +259,7 @@ impl Fixture {
                     caller.last = Some(reply.0);
                     (token, Some(reply))
                 }
-                Completion::Unknown { token } => (token, None),
+                Completion::Unknown { token, .. } => (token, None),
                 Completion::Refused { token, refused: Refused::Overloaded } => {
                     prop_assert!(self.refused.contains(&token), "{} was taken", token);
                     let at = self.refused.iter().position(|refused| *refused == token).expect("it is there");

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use niagara_engine::{
-    Completion, Consistency, GlobalPosition, Refused, SnapshotStatus, StateMachine, Status,
+    Completion, Consistency, GlobalPosition, Refused, SnapshotStatus, StateMachine, Status, Unknown,
 };
 use parking_lot::Mutex;
 
@@ -97,7 +97,11 @@ impl FakeEngine {
         let some = !self.flying.is_empty() || !self.asked.is_empty();
         let mut flying = std::mem::take(&mut self.flying);
         if mood == Mood::Unknown {
-            self.done.extend(flying.drain(..).map(|(_, token, _)| Completion::Unknown { token }));
+            self.done.extend(
+                flying
+                    .drain(..)
+                    .map(|(_, token, _)| Completion::Unknown { token, unknown: Unknown::Deadline }),
+            );
         }
         for lane in 0..=u8::MAX {
             self.apply_lane(lane, &flying);

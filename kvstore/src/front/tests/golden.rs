@@ -122,7 +122,7 @@ impl<P: Protocol> Stage<P> {
                     done(token, Outcome::Applied { position: position.get(), reply });
                 }
                 Completion::Refused { token, refused } => done(token, Outcome::Refused(refused)),
-                Completion::Unknown { token } => done(token, Outcome::Unknown),
+                Completion::Unknown { token, .. } => done(token, Outcome::Unknown),
                 Completion::Readable { applied, .. } => self.session.fresh(Some(applied.get())),
                 Completion::ReadFailed { .. } => self.session.fresh(None),
             }

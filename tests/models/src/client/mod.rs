@@ -7,5 +7,5 @@ mod ticket;
 
 pub(crate) use inbox::Inbox;
 pub use inbox::Wake;
-pub(crate) use ticket::{ReadCell, TicketCell};
+pub(crate) use ticket::ReadCell;
 pub use ticket::{ReadTicket, Ticket};

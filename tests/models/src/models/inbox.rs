@@ -7,7 +7,7 @@ use loom::thread;
 
 use crate::client::{Inbox, Wake};
 use crate::lane::Sink;
-use crate::outcome::Completion;
+use crate::outcome::{Completion, Unknown};
 use crate::sync::{Thread, current, park_timeout};
 
 pub(super) struct Unpark(pub Thread);
@@ -39,12 +39,12 @@ pub fn all_completions_come_in_order() {
     let theirs = Arc::clone(&inbox);
     let engine = thread::spawn(move || {
         for token in 1..=2 {
-            theirs.deliver(&mut vec![Completion::Unknown { token }]);
+            theirs.deliver(&mut vec![Completion::Unknown { token, unknown: Unknown::Deadline }]);
         }
     });
     let came = collect(&inbox, 2);
     engine.join().unwrap();
-    assert_eq!(came, [1, 2].map(|token| Completion::Unknown { token }));
+    assert_eq!(came, [1, 2].map(|token| Completion::Unknown { token, unknown: Unknown::Deadline }));
 }
 
 /// Two threads deliver, as the application's and a group's do.
@@ -52,7 +52,9 @@ pub fn completions_of_two_threads_come() {
     let inbox = Arc::new(Inbox::<()>::new(Arc::new(Unpark(current()))));
     let threads = [1, 2].map(|token| {
         let theirs = Arc::clone(&inbox);
-        thread::spawn(move || theirs.deliver(&mut vec![Completion::Unknown { token }]))
+        thread::spawn(move || {
+            theirs.deliver(&mut vec![Completion::Unknown { token, unknown: Unknown::Deadline }]);
+        })
     });
     let came = collect(&inbox, 2);
     threads.into_iter().for_each(|thread| thread.join().unwrap());

@@ -11,7 +11,7 @@ use super::sockets::Sockets;
 use crate::client::Inbox;
 use crate::lane::{Deliveries, Lane, LaneLimits, LaneQueue, Origin, Piece, Sink, Submission};
 use crate::models::inbox::Unpark;
-use crate::outcome::{Completion, Refused};
+use crate::outcome::{Completion, Refused, Unknown};
 use crate::sync::current;
 
 /// A lane of the first server's first life.
@@ -46,7 +46,7 @@ pub fn a_closing_lane_leaves_nobody_waiting() {
     let submitted = caller.join().unwrap();
     inbox.collect(&mut heard);
     match submitted {
-        Ok(()) => assert_eq!(heard, [Completion::Unknown { token: 1 }]),
+        Ok(()) => assert_eq!(heard, [Completion::Unknown { token: 1, unknown: Unknown::Stopping }]),
         Err(refused) => assert_eq!((refused, heard.len()), (Refused::Stopping, 0)),
     }
 }

@@ -234,7 +234,7 @@ impl Origin {
                     record(&mut seen.reads, now, began, 1);
                 }
                 Completion::Refused { token, refused } => self.refuse(token, refused),
-                Completion::Unknown { token } => {
+                Completion::Unknown { token, .. } => {
                     self.tickets.end(token);
                     control.unknown.fetch_add(1, SeqCst);
                 }

@@ -204,7 +204,7 @@ fn hear(
         Completion::Refused { token, refused } => {
             tell(*token, Outcome::Failed(Trouble::of(*refused), refused.to_string().as_bytes()));
         }
-        Completion::Unknown { token } => tell(*token, Outcome::Failed(Trouble::Unknown, b"")),
+        Completion::Unknown { token, .. } => tell(*token, Outcome::Failed(Trouble::Unknown, b"")),
         Completion::ReadFailed { token } => tell(*token, Outcome::Failed(Trouble::NoQuorum, b"")),
     }
 }

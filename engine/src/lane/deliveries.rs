@@ -1,0 +1,92 @@
+//! Completions on their way to those who wait for them.
+
+use std::sync::Arc;
+
+use super::backpressure::RoomPromise;
+use crate::outcome::Completion;
+
+/// Where completions go: a port's inbox, or a block of tickets.
+pub(crate) trait Sink<R>: Send + Sync {
+    /// Takes all completions of a batch at once. May leave another buffer in place of theirs.
+    fn deliver(&self, completions: &mut Vec<Completion<R>>);
+}
+
+/// Completions collected for their sinks, delivered once per batch.
+pub(crate) struct Deliveries<R> {
+    sinks: Vec<Delivery<R>>,
+    /// Buffers that sinks left at earlier deliveries, for reuse.
+    spare: Vec<Vec<Completion<R>>>,
+    /// Replies that nobody waits for, dropped at delivery, outside of the lane's lock. They are the
+    /// embedder's, and dropping one may do anything.
+    unheard: Vec<R>,
+    told: Vec<Arc<dyn Sink<R>>>,
+    /// Callers that wait for room in a lane that has some.
+    has_room: Vec<Arc<RoomPromise>>,
+}
+
+/// A port takes one delivery per stretch. The buffers of tickets are small, so more are not worth keeping.
+const MOST_SPARE: usize = 4;
+
+/// Neighbours mostly share a sink, and a batch has few ports. It may have as many tickets as a lane has room
+/// for, so looking further back would cost their square.
+const LOOKS_BACK: usize = 8;
+
+type Delivery<R> = (Arc<dyn Sink<R>>, Vec<Completion<R>>);
+
+impl<R> Default for Deliveries<R> {
+    fn default() -> Self {
+        Deliveries {
+            sinks: Vec::new(),
+            spare: Vec::new(),
+            unheard: Vec::new(),
+            told: Vec::new(),
+            has_room: Vec::new(),
+        }
+    }
+}
+
+impl<R> Deliveries<R> {
+    /// The completions for a sink, in order. A sink that was last named long ago gets another delivery, after
+    /// its earlier one.
+    pub(super) fn to(&mut self, sink: &Arc<dyn Sink<R>>) -> &mut Vec<Completion<R>> {
+        let recent = self.sinks.len().saturating_sub(LOOKS_BACK);
+        let at = self.sinks[recent..].iter().rposition(|(known, _)| Arc::ptr_eq(known, sink));
+        let at = at.map_or_else(
+            || {
+                self.sinks.push((Arc::clone(sink), self.spare.pop().unwrap_or_default()));
+                self.sinks.len() - 1
+            },
+            |at| recent + at,
+        );
+        &mut self.sinks[at].1
+    }
+
+    /// Drops replies that nobody waits for.
+    pub(super) fn drop_later(&mut self, replies: impl Iterator<Item = R>) {
+        self.unheard.extend(replies);
+    }
+
+    /// Drops a sink that was notified before.
+    pub(super) fn forget(&mut self, sink: Arc<dyn Sink<R>>) {
+        self.told.push(sink);
+    }
+
+    /// Wakes callers that wait for room.
+    pub(super) fn wake(&mut self, waiting: impl Iterator<Item = Arc<RoomPromise>>) {
+        self.has_room.extend(waiting);
+    }
+
+    /// Delivers everything.
+    pub fn deliver(&mut self) {
+        self.unheard.clear();
+        self.told.clear();
+        for (sink, mut completions) in self.sinks.drain(..) {
+            sink.deliver(&mut completions);
+            if self.spare.len() < MOST_SPARE {
+                completions.clear();
+                self.spare.push(completions);
+            }
+        }
+        self.has_room.drain(..).for_each(|promise| promise.keep(()));
+    }
+}
