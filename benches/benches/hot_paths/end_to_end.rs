@@ -5,13 +5,14 @@
 //! more: on few cores larger R cannot be faster, and what is to be seen is what it costs. Nothing touches a disk.
 
 use std::net::TcpListener;
-use std::thread;
+use std::sync::Arc;
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 use niagara_engine::example::Counter;
-use niagara_engine::{Client, Config, Consistency, Durability, Engine, Member};
+use niagara_engine::{Client, Completion, Config, Consistency, Durability, Engine, Member, Port, Wake};
 
 const SERVERS: u64 = 3;
 
@@ -58,6 +59,60 @@ fn run(client: &Client<Counter>, commands: u64) {
     }
 }
 
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(&self) {
+        self.0.unpark();
+    }
+}
+
+/// Commands that are staged before a port is flushed, as a front end's turn does.
+const COMMANDS_PER_FLUSH: u64 = 1024;
+
+/// The same commands through a port.
+fn run_port(port: &mut Port<Counter>, commands: u64) {
+    let (mut proposed, mut ended, mut done) = (0, 0, Vec::new());
+    while ended < commands {
+        let lane = port.choose_lane();
+        for _ in 0..COMMANDS_PER_FLUSH.min(commands - proposed) {
+            port.propose(lane, proposed, &[b'c'; 16]).expect("there is room for them");
+            proposed += 1;
+        }
+        port.flush();
+        port.collect(&mut done);
+        if done.is_empty() && proposed == commands {
+            if port.may_sleep() {
+                thread::park();
+            }
+            port.awake();
+        }
+        ended += done.len() as u64;
+        let applied = |completion| matches!(completion, Completion::Applied { .. });
+        assert!(done.drain(..).all(applied), "a healthy cluster executes it");
+    }
+}
+
+/// Many commands in flight of one caller: through tickets, and through a port.
+fn many_in_flight(c: &mut Criterion) {
+    const COMMANDS: u64 = 60_000;
+    let mut bench = c.benchmark_group("60,000 in flight");
+    bench.throughput(Throughput::Elements(COMMANDS));
+    for groups in [1, 2] {
+        let engines = start(groups);
+        let client = engines[0].client();
+        let mut port = client.port(Arc::new(Unpark(thread::current())));
+        bench.bench_function(BenchmarkId::new("tickets", format!("R={groups}")), |b| {
+            b.iter(|| run(&client, COMMANDS));
+        });
+        bench.bench_function(BenchmarkId::new("port", format!("R={groups}")), |b| {
+            b.iter(|| run_port(&mut port, COMMANDS));
+        });
+        engines.into_iter().for_each(Engine::stop);
+    }
+    bench.finish();
+}
+
 fn end_to_end(c: &mut Criterion) {
     let mut bench = c.benchmark_group("end to end");
     for groups in [1, 2, 4] {
@@ -79,4 +134,4 @@ fn end_to_end(c: &mut Criterion) {
     bench.finish();
 }
 
-criterion_group! { name = benches; config = crate::measured_for(1).sample_size(10); targets = end_to_end }
+criterion_group! { name = benches; config = crate::measured_for(1).sample_size(10); targets = end_to_end, many_in_flight }

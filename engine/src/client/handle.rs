@@ -27,6 +27,9 @@ pub struct Client<S: StateMachine> {
     last_lane: AtomicUsize,
 }
 
+/// So long that nobody waits for it, and so short that no clock overflows.
+const LONGEST_DEADLINE: Duration = Duration::from_secs(365 * 24 * 3600);
+
 impl<S: StateMachine> Clone for Client<S> {
     fn clone(&self) -> Self {
         self.with_deadline(self.deadline)
@@ -39,7 +42,8 @@ impl<S: StateMachine> Client<S> {
     }
 
     /// A handle whose commands and reads have this long, instead of
-    /// [`Config::deadline`](crate::Config::deadline). Deadlines are checked at each tick.
+    /// [`Config::deadline`](crate::Config::deadline), and a year at most. Deadlines are checked at each tick;
+    /// a command that shares a batch with others may have a tick more.
     ///
     /// ```
     /// use std::time::Duration;
@@ -56,7 +60,7 @@ impl<S: StateMachine> Client<S> {
     #[must_use]
     pub fn with_deadline(&self, deadline: Duration) -> Client<S> {
         let last_lane = AtomicUsize::new(self.last_lane.load(Relaxed));
-        Client { shared: Arc::clone(&self.shared), deadline, last_lane }
+        Client { shared: Arc::clone(&self.shared), deadline: deadline.min(LONGEST_DEADLINE), last_lane }
     }
 
     /// Proposes a command. The ticket resolves to its outcome when that is known, or when the configured

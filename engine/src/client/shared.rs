@@ -85,13 +85,12 @@ impl<S: StateMachine> Shared<S> {
         patience: Duration,
     ) -> Result<(TicketPart<S::Reply>, usize), Refused> {
         self.check_command(&command)?;
-        let deadline = self.clock.now() + patience;
-        let (ticket, lane) = if let Some(ticket) = self.lanes[last_lane].join(&command, deadline) {
+        let (ticket, lane) = if let Some(ticket) = self.lanes[last_lane].join(&command, patience) {
             (ticket, last_lane)
         } else {
             self.check_ready()?;
             let lane = usize::from(self.choose_lane().0);
-            (self.lanes[lane].begin(command, deadline)?, lane)
+            (self.lanes[lane].begin(command, self.clock.now(), patience)?, lane)
         };
         self.progress.groups[lane].wake();
         Ok((ticket, lane))

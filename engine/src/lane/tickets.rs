@@ -34,6 +34,8 @@ pub(crate) struct LaneLimits {
     pub bytes: usize,
     /// Number of entries in a group's window.
     pub window: usize,
+    /// Time between two checks of deadlines.
+    pub tick: Duration,
 }
 
 struct Tickets<R> {
@@ -59,6 +61,8 @@ struct SubmittedRun<R> {
     tokens: Vec<u64>,
     bytes: usize,
     deadline: Instant,
+    /// Whether commands have joined it after its deadline was computed.
+    is_joined: bool,
     /// Whether the callers were notified that the outcome is unknown.
     is_told: bool,
 }
@@ -68,13 +72,13 @@ struct OpenBlock<R> {
     block: Arc<TicketBlock<R>>,
     sink: Arc<dyn Sink<R>>,
     used: usize,
-    /// Deadlines in this span share a run.
-    deadlines: (Instant, Instant),
+    /// How patient the callers of its last run are, if more commands may join that run: those of the same
+    /// patience that are proposed before the next check of deadlines. So they need no clock.
+    joined_by: Option<Duration>,
 }
 
-/// Single commands share a run if their deadlines differ by at most this much: less than a tick, to which
-/// deadlines are checked.
-const SHARED_DEADLINE: Duration = Duration::from_millis(10);
+/// Commands of this size and more choose their lane anew if the last one is saturated.
+const ENTRY_PART_BYTES: usize = 1 << 10;
 
 impl<R> SubmittedRun<R> {
     fn end(&self) -> u64 {
@@ -193,6 +197,9 @@ impl<R> Lane<R> {
     /// Notifies the callers whose deadline has passed. Their commands stay in the lane.
     pub fn expire(&self, now: Instant, out: &mut Deliveries<R>) {
         let mut tickets = self.tickets.lock();
+        if let Some(open) = &mut tickets.open {
+            open.joined_by = None;
+        }
         if tickets.first_deadline.is_some_and(|first| first <= now) {
             tickets.give_up(Unknown::Deadline, |run| run.deadline <= now, out);
         }
@@ -260,15 +267,17 @@ impl<R> Lane<R> {
 
 /// Single commands, each with a ticket.
 impl<R: Send + 'static> Lane<R> {
-    /// Adds a command to the run that the last single command began, if both were proposed at about the same
-    /// time. Whatever was checked for that run holds for this command, too, so nothing is checked but the
+    /// Adds a command to the run that the last single command began, if both were proposed between the same
+    /// two ticks. Whatever was checked for that run holds for this command, too, so nothing is checked but the
     /// lane's own limits. `None` if the caller has to check, choose a lane and [`begin`](Self::begin) a run.
-    pub fn join(&self, command: &Bytes, deadline: Instant) -> Option<TicketPart<R>> {
-        if command.len() >= LONE_COMMAND_BYTES || self.queue.is_saturated() {
+    pub fn join(&self, command: &Bytes, patience: Duration) -> Option<TicketPart<R>> {
+        // A block of smaller commands is about an entry, which may as well wait behind another one.
+        let is_small = command.len() < ENTRY_PART_BYTES;
+        if command.len() >= LONE_COMMAND_BYTES || !is_small && self.queue.is_saturated() {
             return None;
         }
         let mut tickets = self.tickets.lock();
-        if !tickets.may_join(deadline) || tickets.check_room(&self.limits, 1, command.len()).is_err() {
+        if !tickets.may_join(patience) || tickets.check_room(&self.limits, 1, command.len()).is_err() {
             return None;
         }
         let number = tickets.number(1, command.len());
@@ -279,21 +288,25 @@ impl<R: Send + 'static> Lane<R> {
         open.used += 1;
         run.tokens.push(at as u64);
         run.bytes += command.len();
-        run.deadline = run.deadline.max(deadline);
+        if !run.is_joined {
+            run.deadline += self.limits.tick;
+            run.is_joined = true;
+        }
         let block = Arc::clone(&open.block);
         self.queue.push_small(number, command);
         Some(TicketPart::new(block, at))
     }
 
     /// Adds a command, and begins a run with it.
-    pub fn begin(&self, command: Bytes, deadline: Instant) -> Result<TicketPart<R>, Refused> {
+    pub fn begin(&self, command: Bytes, now: Instant, patience: Duration) -> Result<TicketPart<R>, Refused> {
+        let deadline = now + patience;
         let bytes = command.len();
         let mut piece = vec![piece(command)];
         let mut tickets = self.tickets.lock();
         tickets.check_room(&self.limits, 1, bytes)?;
         let number = tickets.number(1, bytes);
         self.in_flight.store(tickets.bytes, SeqCst);
-        let (block, sink, at) = tickets.open_promise(deadline);
+        let (block, sink, at) = tickets.open_promise(patience);
         let mut tokens = Vec::with_capacity(8);
         tokens.push(at as u64);
         tickets.add_run(number, tokens, bytes, deadline, sink);
@@ -338,16 +351,22 @@ impl<R> Tickets<R> {
         sink: Arc<dyn Sink<R>>,
     ) {
         self.first_deadline = Some(self.first_deadline.map_or(deadline, |first| first.min(deadline)));
-        self.runs.push_back(SubmittedRun { first, sink, tokens, bytes, deadline, is_told: false });
+        self.runs.push_back(SubmittedRun {
+            first,
+            sink,
+            tokens,
+            bytes,
+            deadline,
+            is_joined: false,
+            is_told: false,
+        });
     }
 
-    /// Whether the last run is one of single commands with such a deadline, and has a promise left.
-    fn may_join(&self, deadline: Instant) -> bool {
+    /// Whether the last run is one of single commands of that patience, and has a promise left.
+    fn may_join(&self, patience: Duration) -> bool {
         let (Some(open), Some(run)) = (&self.open, self.runs.back()) else { return false };
-        let (from, to) = open.deadlines;
-        open.used < TICKETS_IN_A_BLOCK
-            && !run.is_told
-            && (from..=to).contains(&deadline)
+        open.joined_by == Some(patience)
+            && open.used < TICKETS_IN_A_BLOCK
             && Arc::ptr_eq(&run.sink, &open.sink)
     }
 
@@ -393,19 +412,18 @@ impl<R> Tickets<R> {
 
 impl<R: Send + 'static> Tickets<R> {
     /// The next free promise, for the first command of a run.
-    fn open_promise(&mut self, deadline: Instant) -> (Arc<TicketBlock<R>>, Arc<dyn Sink<R>>, usize) {
+    fn open_promise(&mut self, patience: Duration) -> (Arc<TicketBlock<R>>, Arc<dyn Sink<R>>, usize) {
         let open = match &mut self.open {
             Some(open) if open.used < TICKETS_IN_A_BLOCK => open,
             full => {
                 let block = Arc::new(TicketBlock::new());
                 let sink: Arc<dyn Sink<R>> = Arc::<TicketBlock<R>>::clone(&block);
-                full.insert(OpenBlock { block, sink, used: 0, deadlines: (deadline, deadline) })
+                full.insert(OpenBlock { block, sink, used: 0, joined_by: None })
             }
         };
         let at = open.used;
         open.used += 1;
-        let earliest = deadline.checked_sub(SHARED_DEADLINE).unwrap_or(deadline);
-        open.deadlines = (earliest, deadline + SHARED_DEADLINE);
+        open.joined_by = Some(patience);
         (Arc::clone(&open.block), Arc::clone(&open.sink), at)
     }
 }

@@ -204,8 +204,12 @@ fn share<S: StateMachine>(
     reader: S::Reader,
     bell: &Arc<Bell>,
 ) -> Shared<S> {
-    let limits =
-        LaneLimits { commands: config.lane_commands, bytes: config.lane_bytes, window: config.window };
+    let limits = LaneLimits {
+        commands: config.lane_commands,
+        bytes: config.lane_bytes,
+        window: config.window,
+        tick: config.tick,
+    };
     let metrics = Arc::new(Metrics::new(config.groups()));
     // Raft drops a question silently; a leader answers within about a heartbeat, or not at all.
     let retry_ticks = 3 * config.heartbeat_ticks;

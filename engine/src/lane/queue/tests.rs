@@ -190,7 +190,10 @@ fn callers_on_many_threads_each_find_all_of_theirs_in_order() {
     const TURNS: u64 = 150;
     let lengths = [16, 20, 1000, 1020, 1024, 1030, 4090, 4096, 32_767, 32_768, 65_536];
     let queue = Arc::new(LaneQueue::new(ORIGIN, 64 << 10));
-    let lane = Lane::new(Arc::clone(&queue), LaneLimits { commands: 1 << 20, bytes: 1 << 30, window: 4 });
+    let lane = Lane::new(
+        Arc::clone(&queue),
+        LaneLimits { commands: 1 << 20, bytes: 1 << 30, window: 4, tick: Duration::from_millis(50) },
+    );
     let heard: Vec<Arc<Heard>> = (0..CALLERS).map(|_| Arc::default()).collect();
     let (taken, executed) = mpsc::channel::<SubBatch>();
     let done = AtomicBool::new(false);

@@ -23,7 +23,10 @@ struct Fixture {
 impl Fixture {
     fn new() -> Self {
         let queue = LaneQueue::new(Origin { server: 1, incarnation: 1, lane: 0 }, 1 << 10);
-        let lane = Lane::new(Arc::new(queue), LaneLimits { commands: 10, bytes: 100, window: 4 });
+        let lane = Lane::new(
+            Arc::new(queue),
+            LaneLimits { commands: 10, bytes: 100, window: 4, tick: Duration::from_millis(50) },
+        );
         Fixture { lane, heard: Arc::default(), start: Instant::now() }
     }
 
@@ -143,7 +146,10 @@ fn nothing_of_the_embedder_is_dropped_under_the_lock() {
         }
     }
     let queue = LaneQueue::new(Origin { server: 1, incarnation: 1, lane: 0 }, 1 << 10);
-    let lane = Arc::new(Lane::new(Arc::new(queue), LaneLimits { commands: 10, bytes: 100, window: 4 }));
+    let lane = Arc::new(Lane::new(
+        Arc::new(queue),
+        LaneLimits { commands: 10, bytes: 100, window: 4, tick: Duration::from_millis(50) },
+    ));
     let piece = Piece::Framed { body: BytesMut::zeroed(1), count: 1 };
     let deadline = Instant::now();
     let submission = Submission { pieces: &mut vec![piece], bytes: 1, tokens: &mut vec![7], deadline };
@@ -177,10 +183,11 @@ fn each_run_expires_at_its_own_deadline_whatever_was_submitted_before() {
 
 /// Single commands, as a client proposes them.
 impl Fixture {
-    fn propose(&self, deadline_ms: u64) -> TicketPart<u64> {
-        let deadline = self.start + Duration::from_millis(deadline_ms);
+    fn propose(&self, at_ms: u64, patience_ms: u64) -> TicketPart<u64> {
+        let (now, patience) = (self.start + Duration::from_millis(at_ms), Duration::from_millis(patience_ms));
         let command = Bytes::from_static(b"c");
-        self.lane.join(&command, deadline).unwrap_or_else(|| self.lane.begin(command, deadline).unwrap())
+        let joins = self.lane.join(&command, patience);
+        joins.unwrap_or_else(|| self.lane.begin(command, now, patience).unwrap())
     }
 
     fn runs(&self) -> usize {
@@ -191,12 +198,12 @@ impl Fixture {
 #[test]
 fn single_commands_share_a_run_but_no_outcome() {
     let fixture = Fixture::new();
-    let tickets: Vec<_> = (0..5).map(|ms| fixture.propose(1000 + ms)).collect();
+    let tickets: Vec<_> = (0..5).map(|at| fixture.propose(at, 1000)).collect();
     assert_eq!(fixture.runs(), 1);
     fixture.submit(10..12, 1).unwrap();
-    let after_a_port = fixture.propose(1000);
+    let after_a_port = fixture.propose(5, 1000);
     assert_eq!(fixture.runs(), 3, "numbers of a run have no gaps");
-    let later = fixture.propose(1000 + 50);
+    let patient = fixture.propose(5, 1100);
     assert_eq!(fixture.runs(), 4, "a run has one deadline");
     fixture.applied(1, 3);
     fixture.applied(4, 4);
@@ -205,17 +212,44 @@ fn single_commands_share_a_run_but_no_outcome() {
     assert_eq!(replies, [1, 2, 3, 4, 5]);
     assert_eq!(fixture.heard(), [(10, true), (11, true)]);
     assert_eq!(after_a_port.wait(), Err(Unknown::Deadline));
-    assert_eq!(later.wait(), Err(Unknown::Deadline));
+    assert_eq!(patient.wait(), Err(Unknown::Deadline));
+}
+
+#[test]
+fn no_command_that_joins_a_run_expires_early() {
+    let is_over = |ticket: &mut TicketPart<u64>| ticket.poll(std::task::Waker::noop()).is_ready();
+    let fixture = Fixture::new();
+    let at = |ms| fixture.start + Duration::from_millis(ms);
+    let expire = |ms| {
+        let mut out = Deliveries::default();
+        fixture.lane.expire(at(ms), &mut out);
+        out.deliver();
+    };
+    let mut first = fixture.propose(0, 100);
+    // No tick lies between the two.
+    let mut joined = fixture.propose(49, 100);
+    expire(50);
+    let mut next = fixture.propose(51, 100);
+    assert_eq!(fixture.runs(), 2, "a tick ends a run");
+    expire(148);
+    assert!(!is_over(&mut first) && !is_over(&mut joined));
+    expire(150);
+    assert!(is_over(&mut first) && is_over(&mut joined) && !is_over(&mut next));
+    expire(151);
+    assert!(is_over(&mut next), "alone in its run, it expires in time");
 }
 
 #[test]
 fn replies_of_dropped_tickets_are_dropped_and_the_others_arrive() {
     let queue = LaneQueue::new(Origin { server: 1, incarnation: 1, lane: 0 }, 1 << 10);
-    let lane = Lane::new(Arc::new(queue), LaneLimits { commands: 1000, bytes: 1000, window: 4 });
-    let deadline = Instant::now();
+    let lane = Lane::new(
+        Arc::new(queue),
+        LaneLimits { commands: 1000, bytes: 1000, window: 4, tick: Duration::from_millis(50) },
+    );
+    let (now, patience) = (Instant::now(), Duration::ZERO);
     let propose = || {
         let command = Bytes::from_static(b"c");
-        lane.join(&command, deadline).unwrap_or_else(|| lane.begin(command, deadline).unwrap())
+        lane.join(&command, patience).unwrap_or_else(|| lane.begin(command, now, patience).unwrap())
     };
     let reply = Arc::new(());
     let mut tickets: Vec<_> = (0..150).map(|_| propose()).collect();

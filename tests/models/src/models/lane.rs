@@ -1,7 +1,7 @@
 //! A lane: two callers put commands in, and the group's thread takes them out.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use loom::thread;
@@ -17,7 +17,10 @@ use crate::sync::current;
 /// A lane of the first server's first life.
 pub(super) fn lane<R>() -> Lane<R> {
     let queue = LaneQueue::new(Origin { server: 1, incarnation: 1, lane: 0 }, 1 << 10);
-    Lane::new(Arc::new(queue), LaneLimits { commands: 10, bytes: 100, window: 4 })
+    Lane::new(
+        Arc::new(queue),
+        LaneLimits { commands: 10, bytes: 100, window: 4, tick: Duration::from_millis(50) },
+    )
 }
 
 /// Submits a command of one byte.
