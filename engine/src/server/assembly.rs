@@ -290,7 +290,11 @@ fn open_link(config: &Config, group: u16, identity: &Arc<Identity>) -> Result<Tr
     link_config.read_buffer_bytes = message_bytes.clamp(link_config.read_buffer_bytes, READ_BUFFER_BYTES_MAX);
     link_config.seed = random() as u64;
     let admission = Arc::<Identity>::clone(identity);
-    Transport::open(link_config, admission).map_err(|source| StartError::Link { group: number, source })
+    let opened = match config.listeners.take(number) {
+        Some(listener) => Transport::open_on(listener, link_config, admission),
+        None => Transport::open(link_config, admission),
+    };
+    opened.map_err(|source| StartError::Link { group: number, source })
 }
 
 /// Opens the snapshot channel: number 0, beside those of the groups.
@@ -305,7 +309,11 @@ fn open_transfer(config: &Config, identity: &Arc<Identity>) -> Result<Transport,
     link_config.max_pending_connections = MOST_PENDING + config.members.len();
     link_config.seed = random() as u64;
     let admission = Arc::<Identity>::clone(identity);
-    Transport::open(link_config, admission).map_err(StartError::Transfer)
+    let opened = match config.listeners.take(0) {
+        Some(listener) => Transport::open_on(listener, link_config, admission),
+        None => Transport::open(link_config, admission),
+    };
+    opened.map_err(StartError::Transfer)
 }
 
 fn resolve(address: &str) -> io::Result<SocketAddr> {
