@@ -119,6 +119,12 @@ pub struct Config {
     pub snapshot_piece_bytes: u32,
     /// A group's log is kept for a follower that is receiving a snapshot, unless it exceeds this many bytes.
     pub snapshot_pin_bytes: u64,
+    /// The most bytes of executed commands that are kept for subscribers that have not read them yet. It takes
+    /// memory only while somebody subscribes, or with `keep_history`.
+    pub subscription_bytes: usize,
+    /// Whether `subscription_bytes` of executed commands are kept even while nobody subscribes, so that a
+    /// subscription may begin in the past.
+    pub keep_history: bool,
 }
 
 /// A server and the addresses that it listens on.
@@ -213,6 +219,8 @@ impl Config {
             snapshot_transfer_rate: 64 << 20,
             snapshot_piece_bytes: TRANSFER_PIECE_BYTES,
             snapshot_pin_bytes: 2 << 30,
+            subscription_bytes: 64 << 20,
+            keep_history: false,
         }
     }
 

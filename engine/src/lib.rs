@@ -80,7 +80,9 @@ mod server;
 pub mod snapshot;
 mod state_machine;
 mod status;
+mod subscription;
 mod sync;
+mod watch;
 
 /// A server without threads, for a simulator with its own time, network and disk.
 pub mod sim {
@@ -104,8 +106,11 @@ pub use node::{
 };
 pub use outcome::{Applied, Completion, Consistency, ReadFailed, Refused, Retry, Unknown};
 pub use server::{Engine, StartError};
-pub use state_machine::{NotACommand, StateMachine};
+pub use snapshot::{SnapshotFailed, SnapshotTicket, TakenSnapshot};
+pub use state_machine::{ForeignState, NotACommand, StateMachine};
 pub use status::{Digest, GroupStatus, SnapshotStatus, Status, Waiting};
+pub use subscription::{Compacted, Executed, NextExecuted, Subscription, SubscriptionEnd};
+pub use watch::{Changed, EngineState, EngineView, Leadership, Watch};
 
 /// The examples in README.md, as tests.
 #[cfg(doctest)]

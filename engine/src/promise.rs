@@ -3,7 +3,7 @@
 use std::mem;
 use std::sync::Arc;
 use std::task::{Poll, Wake, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::planted::{self, Bug};
 use crate::sync::{Mutex, Thread, current, park_timeout};
@@ -119,6 +119,24 @@ pub(crate) fn block_on<T>(mut poll: impl FnMut(&Waker) -> Poll<T>) -> T {
             return outcome;
         }
         park_timeout(Duration::MAX);
+    }
+}
+
+/// The same, until this moment at most: then it returns `None`.
+pub(crate) fn block_on_until<T>(
+    deadline: Option<Instant>,
+    mut poll: impl FnMut(&Waker) -> Poll<T>,
+) -> Option<T> {
+    let waker = Waker::from(Arc::new(Unpark(current())));
+    loop {
+        if let Poll::Ready(outcome) = poll(&waker) {
+            return Some(outcome);
+        }
+        let left = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
+        if left.is_zero() {
+            return None;
+        }
+        park_timeout(left);
     }
 }
 

@@ -95,6 +95,37 @@ pub trait StateMachine: Send + 'static {
         None
     }
 
+    /// The last position up to which this state holds everything already, durably. 0, the default, is for a
+    /// state in memory, which begins empty.
+    ///
+    /// A state machine that keeps its state on disk reports here, at a start, what it found. The engine then
+    /// restores a snapshot only if that is newer, replays the log, and does not [`apply`](Self::apply) what is
+    /// at or below this position. See [`persist`](Self::persist).
+    fn applied(&self) -> GlobalPosition {
+        GlobalPosition::ZERO
+    }
+
+    /// Everything up to `position` has been executed: called once after each batch of positions, before
+    /// anybody is told of their outcomes. A state on disk stores its changes and this position in one
+    /// transaction here, since one call of [`apply`](Self::apply) may hold a part of a position only. The
+    /// transaction need not be synced: what is lost with the power is executed again from the log.
+    ///
+    /// There is no way to go on after a failed write, so panic then: it ends the process, and the next start
+    /// resumes.
+    fn persist(&mut self, position: GlobalPosition) {
+        let _ = position;
+    }
+
+    /// Checks at a start, before anything else, that a state on disk is that of this server, and makes it so
+    /// if it is empty. A state of another server, or of another cluster, holds other commands.
+    ///
+    /// # Errors
+    /// If it belongs to another server or cluster; says which.
+    fn claim(&mut self, cluster: u128, server: u64) -> Result<(), ForeignState> {
+        let _ = (cluster, server);
+        Ok(())
+    }
+
     /// The view that a snapshot is written from, on another thread.
     type Frozen: Frozen;
 
@@ -110,13 +141,23 @@ pub trait StateMachine: Send + 'static {
     /// continues to be read and changed.
     fn restoring(reader: &Self::Reader) -> Self::Restoring;
 
-    /// Replaces this state with a restored one, in which everything up to `position` has been executed.
+    /// Replaces this state with a restored one, in which everything up to `position` has been executed. A
+    /// state on disk is replaced durably, as a whole or not at all, and [`applied`](Self::applied) is then
+    /// `position`.
     /// Readers that were handed out before see all of it at once from now on.
     ///
     /// # Errors
     /// If the chunks that were read are not a whole state.
     fn restore(&mut self, position: GlobalPosition, state: Self::Restoring) -> Result<(), MalformedState>;
 }
+
+/// A state on disk that belongs to another server or cluster; says to which.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the state on disk is not this server's: {0}; start with the state that belongs to the data directory, or \
+     remove both"
+)]
+pub struct ForeignState(pub String);
 
 /// Bytes that this version of the application cannot execute; says why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

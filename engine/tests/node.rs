@@ -139,7 +139,9 @@ fn a_session_applies_a_command_once_however_often_and_wherever_it_is_sent() {
     assert_eq!(second.reply, 2);
 
     // The table is part of snapshots and of the log.
-    nodes.iter().for_each(|node| node.client().snapshot());
+    for node in &nodes {
+        node.client().snapshot();
+    }
     eventually("snapshots are taken", || nodes.iter().all(|node| node.client().status().snapshot.taken == 1));
     nodes.drain(..).for_each(Node::stop);
     let nodes = start(&configs);

@@ -95,6 +95,8 @@ pub enum Bug {
     PartNotSynced,
     /// Callers whose commands a restored snapshot holds are never notified.
     RestoredTicketsForgotten,
+    /// A subscriber that is too slow is not told, and continues behind what it has missed.
+    LagNotTold,
     /// After a snapshot is restored, the merge continues from where it was.
     OldMergeAfterRestore,
     /// A recycled segment keeps its old seal, and nobody checks the numbers of frames, so frames of its
@@ -242,6 +244,7 @@ impl Bug {
         Bug::StartRuleSkipped,
         Bug::PartNotSynced,
         Bug::RestoredTicketsForgotten,
+        Bug::LagNotTold,
         Bug::OldMergeAfterRestore,
         Bug::RecycledSegmentTrusted,
         Bug::ResultByChance,

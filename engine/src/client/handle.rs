@@ -99,13 +99,6 @@ impl<S: StateMachine> Client<S> {
         self.shared.status()
     }
 
-    /// Requests a snapshot of this server's state as soon as possible, however little has been written since
-    /// the last one. Taking it holds up nothing; [`Status::snapshot`] reports its progress. Does nothing if
-    /// nothing has changed since the last snapshot.
-    pub fn snapshot(&self) {
-        self.shared.snapshot();
-    }
-
     /// Whether this server knows a leader of every group, and does not stop.
     pub fn has_quorum(&self) -> bool {
         !self.shared.progress.is_stopping.load(SeqCst)

@@ -3,11 +3,13 @@
 //! | file | holds |
 //! |---|---|
 //! | `handle.rs` | a handle to a running engine, for any thread |
+//! | `follow.rs` | subscriptions, watches and snapshots |
 //! | `ticket.rs` | a future outcome |
 //! | `ready.rs` | back-pressure |
 //! | `port.rs`, `inbox.rs` | commands and reads of a thread that handles many, and where their outcomes arrive |
 //! | `shared.rs` | what callers' threads share with the engine's |
 
+mod follow;
 mod handle;
 mod inbox;
 mod port;

@@ -14,8 +14,10 @@ use crate::outcome::{Consistency, Refused};
 use crate::planted::{self, Bug};
 use crate::progress::{Bell, Executed, GroupProgress, ROLES, SharedProgress, alarms, waiting};
 use crate::read_gate::{ReadBatch, ReadGate, ReadSink};
+use crate::snapshot::SnapshotTicket;
 use crate::state_machine::StateMachine;
 use crate::status::{Digest, GroupStatus, Status};
+use crate::subscription::Feed;
 
 /// The part of a server that its clients use.
 pub(crate) struct Shared<S: StateMachine> {
@@ -33,6 +35,8 @@ pub(crate) struct Shared<S: StateMachine> {
     pub progress: Arc<SharedProgress>,
     pub reads: Arc<ReadGate>,
     pub executed: Arc<Executed>,
+    /// What subscribers follow.
+    pub feed: Arc<Feed>,
     pub metrics: Arc<Metrics>,
     pub reader: S::Reader,
     /// Wakes the sequencer's thread.
@@ -134,18 +138,20 @@ impl<S: StateMachine> Shared<S> {
     }
 
     /// Requests a snapshot.
-    pub fn snapshot(&self) {
-        self.progress.snapshots.want();
+    pub fn snapshot(&self) -> SnapshotTicket {
+        let ticket = self.progress.snapshots.request();
         self.sequencer.ring();
+        ticket
     }
 
-    /// Expires the commands whose deadline has passed.
+    /// Expires the commands whose deadline has passed, and shows what is new to those who watch.
     pub fn expire(&self, now: Instant) {
         let mut deliveries = Deliveries::default();
         for lane in self.lanes.iter() {
             lane.expire(now, &mut deliveries);
         }
         deliveries.deliver();
+        self.look_for_watchers();
     }
 
     /// Refuses all further commands, and ends all waiting.
@@ -157,6 +163,9 @@ impl<S: StateMachine> Shared<S> {
         }
         deliveries.deliver();
         self.reads.close();
+        self.feed.close();
+        self.progress.snapshots.requests.close();
+        self.progress.watchers.changed();
     }
 
     pub fn status(&self) -> Status {

@@ -110,7 +110,7 @@ impl Config {
         Ok(())
     }
 
-    fn ranges(&self) -> [Range; 23] {
+    fn ranges(&self) -> [Range; 24] {
         let tib = 1 << 40;
         let segment = |bytes: u64| bytes as usize;
         [
@@ -146,6 +146,7 @@ impl Config {
                 1,
                 TRANSFER_PIECE_BYTES.into(),
             ),
+            bytes("subscription_bytes", self.subscription_bytes, KIB, 64 * GIB),
             count("snapshot_pin_bytes", "bytes", self.snapshot_pin_bytes, 0, 1024 * tib),
             count("members", "servers", self.members.len() as u64, 1, 1024),
         ]

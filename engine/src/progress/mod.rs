@@ -33,6 +33,7 @@ use parking_lot::Mutex;
 
 use crate::planted::{self, Bug};
 use crate::snapshot::{Header, SnapshotSignals, Snapshots};
+use crate::watch::Watchers;
 
 pub(crate) use alarms::{alarms, measure, waiting};
 pub(crate) use bell::Bell;
@@ -57,6 +58,8 @@ pub(crate) struct SharedProgress {
     pub applied: AtomicU64,
     /// Connections that are refused.
     pub refusals: Refusals,
+    /// Those who watch this server.
+    pub watchers: Watchers,
     /// Whether the server is being stopped, so that nothing may begin.
     pub is_stopping: AtomicBool,
     /// Progress of each group, by zero-based index.
@@ -128,6 +131,7 @@ impl SharedProgress {
             awaited: AtomicU32::new(0),
             applied: AtomicU64::new(0),
             refusals: Refusals::default(),
+            watchers: Watchers::default(),
             is_stopping: AtomicBool::new(false),
             groups: std::iter::repeat_with(GroupProgress::default).take(groups).collect(),
             snapshots: SnapshotSignals::default(),

@@ -239,6 +239,7 @@ impl<S: StateMachine> Engine<S> {
         if let Err(error) = self.identity.stopped_cleanly(self.shared.progress.left()) {
             tracing::warn!(%error, "cannot record the clean stop");
         }
+        self.shared.progress.watchers.stopped();
         tracing::info!(server = self.shared.server, "the engine has stopped");
     }
 }

@@ -9,6 +9,7 @@
 //! | `replica.rs` | a group's driver, with what it shares with the rest of the server |
 //! | `sequencer.rs`, `stretch.rs` | local logs in, global log out, and the stretches in which it is handed over |
 //! | `application.rs` | global log in, outcomes out |
+//! | `executor.rs` | execution of an entry |
 //! | `snapshot_manager.rs` | writes, sends and fetches snapshots |
 //! | `exchange.rs` | when a server sends its digests to the others |
 //! | `assembly.rs` | starts the parts with sockets and threads, and stops them |
@@ -23,6 +24,7 @@ mod application;
 mod assembly;
 mod environment;
 mod exchange;
+mod executor;
 mod group_thread;
 mod log_thread;
 mod parts;

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use niagara_log::{Durability, LogStore, LogWriter};
-use niagara_sequencer::Layout;
+use niagara_sequencer::{GlobalPosition, Layout};
 
-use super::application::{Application, Executor, Work};
+use super::application::Application;
 use super::environment::Environment;
+use super::executor::{Executor, Work};
 use super::replica::{Replica, ReplicaShare};
 use super::sequencer::{Sequencer, SnapshotLimits};
 use super::snapshot_manager::{SnapshotManager, SnapshotManagerConfig, SnapshotManagerShare};
@@ -26,6 +27,7 @@ use crate::progress::{Bell, RoomWatch, SharedProgress};
 use crate::read_gate::ReadGate;
 use crate::snapshot::{Handover, Header};
 use crate::state_machine::StateMachine;
+use crate::subscription::{Feed, FeedLimits};
 
 /// The parts of a server.
 pub(crate) struct ServerParts<S: StateMachine> {
@@ -53,14 +55,19 @@ impl<S: StateMachine> ServerParts<S> {
     /// Reads the identity, and opens snapshots and logs. The state machine continues from the newest
     /// snapshot, or starts empty if there is none, and will execute the log from there. The server does not
     /// run yet: see [`ServerParts::begin`].
-    pub fn open(config: &Config, environment: &Environment, state: S) -> Result<ServerParts<S>, StartError> {
+    pub fn open(
+        config: &Config,
+        environment: &Environment,
+        mut state: S,
+    ) -> Result<ServerParts<S>, StartError> {
         let layout = Layout::new(config.groups());
         let identity = Arc::new(Identity::open(config, &environment.files, environment.boot)?);
+        let held = own_state(&mut state, config, &identity)?;
         let bounds = ByteLimits { behind: config.behind_bytes, merge: config.merge_bytes as u64 };
         let progress =
             Arc::new(SharedProgress::new(usize::from(config.groups()), config.members.len(), bounds));
         let RestoredSnapshot { files, store, snapshot } =
-            open_snapshots::<S>(config, environment, &state.reader())?;
+            open_snapshots::<S>(config, environment, &state.reader(), held)?;
         let header = snapshot.as_ref().map(|(header, _)| Arc::clone(header));
         let open = |group| open_group(config, group, environment, &identity, header.as_deref());
         let groups = (0..config.groups()).map(open).collect::<Result<Vec<_>, _>>()?;
@@ -85,6 +92,7 @@ impl<S: StateMachine> ServerParts<S> {
         let mut application = application(config, identity.incarnation(), state, &shared, handover);
         if let Some((header, state)) = snapshot {
             application.executor.restore(&header, state, &mut application.work);
+            application.executor.feed.start_after(header.position());
         }
         let of_group = |(index, group): (usize, OpenGroup)| {
             let OpenGroup { driver, store, writer, queue } = group;
@@ -122,6 +130,20 @@ impl<S: StateMachine> ServerParts<S> {
         let held = (1..).zip(&self.groups).map(|(number, group)| (number, group.store.held())).collect();
         Ok(self.identity.begin(config, held)?)
     }
+}
+
+/// Returns what a state machine holds on disk, which has to belong to the data directory.
+fn own_state<S: StateMachine>(
+    state: &mut S,
+    config: &Config,
+    identity: &Identity,
+) -> Result<GlobalPosition, StartError> {
+    state.claim(config.cluster, config.server)?;
+    let applied = state.applied();
+    if applied > GlobalPosition::ZERO && identity.incarnation() == 1 {
+        return Err(StartError::StateWithoutLog { applied });
+    }
+    Ok(applied)
 }
 
 /// Logs may have file systems of their own.
@@ -163,6 +185,7 @@ fn manager_config(config: &Config) -> SnapshotManagerConfig {
     SnapshotManagerConfig {
         cluster: config.cluster,
         groups: config.groups(),
+        in_memory: config.durability == Durability::Memory,
         write_rate: config.snapshot_write_rate,
         transfer_rate: config.snapshot_transfer_rate,
         piece_bytes: config.snapshot_piece_bytes,
@@ -178,6 +201,8 @@ fn application<S: StateMachine>(
     shared: &Shared<S>,
     handover: Arc<Handover<S>>,
 ) -> Application<S> {
+    let held = state.applied();
+    shared.progress.snapshots.set_replaying(held > GlobalPosition::ZERO);
     let servers: Vec<u64> = config.members.iter().map(|member| member.server).collect();
     let executor = Executor {
         state,
@@ -190,6 +215,8 @@ fn application<S: StateMachine>(
         progress: Arc::clone(&shared.progress),
         executed: Arc::clone(&shared.executed),
         metrics: Arc::clone(&shared.metrics),
+        feed: Arc::clone(&shared.feed),
+        held,
     };
     let (reads, sequencer) = (Arc::clone(&shared.reads), Arc::clone(&shared.sequencer));
     Application { executor, reads, work: Work::default(), handover, sequencer }
@@ -211,6 +238,7 @@ fn share<S: StateMachine>(
         tick: config.tick,
     };
     let metrics = Arc::new(Metrics::new(config.groups()));
+    let feed = FeedLimits { bytes: config.subscription_bytes as u64, history: config.keep_history };
     // Raft drops a question silently; a leader answers within about a heartbeat, or not at all.
     let retry_ticks = 3 * config.heartbeat_ticks;
     let leaderless_ticks = 4 * config.election_ticks;
@@ -229,6 +257,7 @@ fn share<S: StateMachine>(
         progress: Arc::clone(progress),
         reads: Arc::new(gate),
         executed: Arc::default(),
+        feed: Arc::new(Feed::new(feed)),
         metrics,
         reader,
         sequencer: Arc::clone(bell),

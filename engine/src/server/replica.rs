@@ -317,6 +317,7 @@ impl Replica {
         self.uncommitted.clear();
         mine.term.store(leader.0, SeqCst);
         mine.leader.store(leader.1, SeqCst);
+        self.progress.watchers.changed();
         self.metrics.term.set(leader.0 as i64);
         self.metrics.has_leader.set(i64::from(leader.1 != 0));
         self.metrics.is_leader.set(i64::from(self.driver.leads()));

@@ -17,16 +17,19 @@ use crate::metrics::Metrics;
 use crate::planted::{self, Bug};
 use crate::progress::{Bell, Mail, SharedProgress};
 use crate::snapshot::{
-    Handover, Received, Saved, Saving, SnapshotError, SnapshotReceiver, SnapshotSender, SnapshotStore,
-    Snapshots, Transfer,
+    Handover, Header, Received, Saved, Saving, SnapshotError, SnapshotFailed, SnapshotReceiver,
+    SnapshotSender, SnapshotStore, Snapshots, TakenSnapshot, Transfer,
 };
 use crate::state_machine::StateMachine;
+use crate::status::Digest;
 
 /// Fixed settings of a manager.
 #[derive(Clone, Debug)]
 pub(crate) struct SnapshotManagerConfig {
     pub cluster: u128,
     pub groups: u16,
+    /// Whether snapshots are in memory rather than in files.
+    pub in_memory: bool,
     /// Bytes per second at which a snapshot is written.
     pub write_rate: u64,
     /// Bytes per second at which snapshots are sent, to all receivers together.
@@ -186,6 +189,7 @@ impl<S: StateMachine> SnapshotManager<S> {
         self.receiver.ask(now, &self.store, &mut self.outbox);
         self.tidy(now);
         self.note_progress();
+        self.answer_requests();
         let is_free = self.saving.is_free(now);
         self.share.progress.snapshots.set_may_freeze(is_free);
         std::mem::take(&mut self.outbox)
@@ -245,7 +249,11 @@ impl<S: StateMachine> SnapshotManager<S> {
             Saved::Failed(error) => {
                 tracing::error!(%error, "cannot write the snapshot: continuing with the previous one and the logs");
                 // The sequencer cuts again when the next attempt may start.
-                self.share.progress.snapshots.want();
+                let snapshots = &self.share.progress.snapshots;
+                snapshots
+                    .requests
+                    .end(snapshots.cut_for(), &Err(SnapshotFailed::NotWritten(error.to_string())));
+                snapshots.want();
                 self.note_failure(&error);
             }
         }
@@ -340,6 +348,30 @@ impl<S: StateMachine> SnapshotManager<S> {
             status.bytes = bytes;
             status.disk_bytes = disk_bytes;
         });
+    }
+
+    /// Answers those whose snapshot is durable.
+    fn answer_requests(&self) {
+        let snapshots = &self.share.progress.snapshots;
+        if !snapshots.requests.are_waiting() {
+            return;
+        }
+        let met = snapshots.met();
+        let taken = self.store.newest().map_or_else(TakenSnapshot::default, |kept| {
+            let Header { digests, .. } = &*kept.header;
+            let position = kept.header.position();
+            TakenSnapshot {
+                position,
+                bytes: kept.bytes,
+                path: (!self.config.in_memory).then(|| kept.path.clone()),
+                digest: Digest {
+                    position: position.get(),
+                    value: format!("{:016x}", digests.value()),
+                    state: digests.state().map(|state| format!("{state:016x}")),
+                },
+            }
+        });
+        snapshots.requests.end(met, &Ok(taken));
     }
 
     fn note_progress(&self) {

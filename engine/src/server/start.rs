@@ -8,6 +8,8 @@ use niagara_log::{
     Durability, EntryId, Files, HardState, LogConfig, LogStore, LogWriter, MemoryFiles, Replayed,
 };
 
+use niagara_sequencer::GlobalPosition;
+
 use super::environment::Environment;
 use super::start_error::StartError;
 use crate::config::Config;
@@ -17,11 +19,11 @@ use crate::planted::{self, Bug};
 use crate::snapshot::{Header, SnapshotStore};
 use crate::state_machine::StateMachine;
 
-/// A server's snapshots, and the state that was read from the newest.
+/// A server's snapshots, and the state that was read from the newest, unless the state machine holds as much.
 pub(super) struct RestoredSnapshot<S: StateMachine> {
     pub files: Arc<dyn Files>,
     pub store: SnapshotStore,
-    pub snapshot: Option<(Arc<Header>, S::Restoring)>,
+    pub snapshot: Option<(Arc<Header>, Option<S::Restoring>)>,
 }
 
 /// One group's log, and what follows from it.
@@ -32,22 +34,30 @@ pub(super) struct OpenGroup {
     pub queue: Arc<LaneQueue>,
 }
 
-/// Opens the directory of snapshots, and reads the newest whole one.
+/// Opens the directory of snapshots, and reads the newest whole one if it is beyond `held`.
 pub(super) fn open_snapshots<S: StateMachine>(
     config: &Config,
     environment: &Environment,
     reader: &S::Reader,
+    held: GlobalPosition,
 ) -> Result<RestoredSnapshot<S>, StartError> {
     let files = snapshot_files(config, environment);
     let mut store = SnapshotStore::open(Arc::clone(&files), config.data_dir.join("snapshots"))?;
     let restored = store.restore_newest(config.cluster, config.groups(), |file| {
+        if file.header().position() <= held {
+            return Ok(None);
+        }
         let mut state = S::restoring(reader);
         while file.read_into(&mut state)? {}
-        Ok(state)
+        Ok(Some(state))
     })?;
     let snapshot = restored.map(|(kept, state)| {
         let header = Arc::clone(&kept.header);
-        tracing::info!(position = %header.position(), bytes = kept.bytes, "restored the state from a snapshot");
+        let position = header.position();
+        match &state {
+            Some(_) => tracing::info!(%position, bytes = kept.bytes, "restored the state from a snapshot"),
+            None => tracing::info!(%held, snapshot = %position, "the state machine has its state already"),
+        }
         (header, state)
     });
     Ok(RestoredSnapshot { files, store, snapshot })

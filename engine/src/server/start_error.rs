@@ -4,10 +4,12 @@ use std::io;
 
 use niagara_log::LogError;
 use niagara_net::OpenError;
+use niagara_sequencer::GlobalPosition;
 
 use crate::config::ConfigError;
 use crate::identity::IdentityError;
 use crate::snapshot::SnapshotError;
+use crate::state_machine::ForeignState;
 
 /// Why a server did not start. None of its threads runs then.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +20,19 @@ pub enum StartError {
     /// The data directory belongs to another server, or is in use.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// The state machine keeps its state on disk, and that is another server's.
+    #[error(transparent)]
+    ForeignState(#[from] ForeignState),
+    /// The state machine has executed commands, but the data directory is new.
+    #[error(
+        "the state machine holds everything up to position {applied} on disk, but the data directory is new: \
+         its log may hold other commands there. Restore the data directory that belongs to the state, or \
+         remove the state: it is then built again from the log"
+    )]
+    StateWithoutLog {
+        /// What [`StateMachine::applied`](crate::StateMachine::applied) reports.
+        applied: GlobalPosition,
+    },
     /// A group's log cannot be used.
     #[error("group {group}: {source}")]
     Log {

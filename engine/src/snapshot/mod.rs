@@ -16,6 +16,7 @@
 //! | `sender.rs` | the sending side of transfers |
 //! | `receiver.rs`, `fetch.rs` | the receiving side: from what groups need to a state that is ready for use |
 //! | `signals.rs`, `handover.rs` | what the snapshots' thread shares with the other threads of its server |
+//! | `requests.rs` | callers that wait for a snapshot |
 //! | `pace.rs` | a limit on bytes per second |
 //!
 //! Nothing here knows what is in the application's chunks, or how Raft resets a log: a group's driver does
@@ -29,6 +30,7 @@ mod header;
 mod pace;
 mod reader;
 mod receiver;
+mod requests;
 mod saving;
 mod sender;
 mod signals;
@@ -43,6 +45,7 @@ pub(crate) use handover::Handover;
 pub use header::{Header, HeaderError};
 pub use reader::SnapshotReader;
 pub(crate) use receiver::{Received, SnapshotReceiver};
+pub use requests::{SnapshotFailed, SnapshotTicket, TakenSnapshot};
 pub(crate) use saving::{Saved, Saving};
 pub(crate) use sender::SnapshotSender;
 pub use signals::Snapshots;

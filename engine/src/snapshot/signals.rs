@@ -8,6 +8,7 @@ use niagara_net::Waker;
 use parking_lot::Mutex;
 
 use super::header::Header;
+use super::requests::{SnapshotRequests, SnapshotTicket};
 use crate::status::SnapshotStatus;
 
 /// A group's log ends before its leader's begins.
@@ -35,6 +36,8 @@ pub struct Snapshots {
 pub(crate) struct SnapshotSignals {
     /// Whether the state may be frozen: no snapshot is being written, and none has failed just now.
     may_freeze: AtomicBool,
+    /// Whether the state machine holds more than what has been replayed, so that no view of it fits.
+    is_replaying: AtomicBool,
     /// Whether the sequencer has ordered a view that has not arrived.
     is_cut: AtomicBool,
     /// Number of requests for a snapshot.
@@ -57,6 +60,8 @@ pub(crate) struct SnapshotSignals {
     has_news: AtomicBool,
     waker: OnceLock<Waker>,
     status: Mutex<SnapshotStatus>,
+    /// Callers that wait for a snapshot.
+    pub requests: Arc<SnapshotRequests>,
 }
 
 impl SnapshotSignals {
@@ -85,7 +90,7 @@ impl SnapshotSignals {
 
     /// Whether the sequencer may have the state frozen.
     pub fn may_freeze(&self) -> bool {
-        self.may_freeze.load(SeqCst) && !self.is_cut.load(SeqCst)
+        self.may_freeze.load(SeqCst) && !self.is_cut.load(SeqCst) && !self.is_replaying.load(SeqCst)
     }
 
     /// Announces that the state will be frozen at the end of this round, for that many requests: there is one
@@ -107,6 +112,16 @@ impl SnapshotSignals {
         self.may_freeze.store(may, SeqCst);
     }
 
+    /// Sets whether the state machine holds more than what has been replayed.
+    pub fn set_replaying(&self, replaying: bool) {
+        self.is_replaying.store(replaying, SeqCst);
+    }
+
+    /// Requests a snapshot for a caller who waits for it.
+    pub fn request(&self) -> SnapshotTicket {
+        self.requests.ticket(|| self.asked.fetch_add(1, SeqCst) + 1)
+    }
+
     /// Requests a snapshot.
     pub fn want(&self) {
         self.asked.fetch_add(1, SeqCst);
@@ -126,6 +141,19 @@ impl SnapshotSignals {
     pub fn meet(&self, asked: u64) {
         self.heard.fetch_max(asked, SeqCst);
         self.met.fetch_max(asked, SeqCst);
+        if self.requests.are_waiting() {
+            self.wake();
+        }
+    }
+
+    /// Number of requests that a durable snapshot meets.
+    pub fn met(&self) -> u64 {
+        self.met.load(SeqCst)
+    }
+
+    /// Number of requests that the last cut was made for.
+    pub fn cut_for(&self) -> u64 {
+        self.last_cut.lock().1
     }
 
     /// Reports that a snapshot of this round or a later one is durable and announced.

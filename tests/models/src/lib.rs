@@ -49,11 +49,14 @@ mod read_gate;
 mod sleep;
 #[path = "../../../engine/src/state_machine.rs"]
 mod state_machine;
+#[path = "../../../engine/src/subscription/mod.rs"]
+mod subscription;
 #[path = "../../../net/src/waker.rs"]
 mod waker;
 
 pub use niagara_group::{Command, Commands};
 pub use outcome::{Applied, Completion, Consistency, ReadFailed, Refused, Unknown};
 pub use sleep::SleepFlag;
-pub use state_machine::{NotACommand, StateMachine};
+pub use state_machine::{ForeignState, NotACommand, StateMachine};
+pub use subscription::{Compacted, Executed, Subscription, SubscriptionEnd};
 pub use waker::Waker;

@@ -42,11 +42,12 @@ fn change(config: &mut Config, field: usize, value: u64) {
         18 => config.snapshot_write_rate = value,
         19 => config.snapshot_transfer_rate = value,
         20 => config.snapshot_piece_bytes = short,
+        21 => config.subscription_bytes = long,
         _ => config.snapshot_pin_bytes = value,
     }
 }
 
-const FIELDS: usize = 22;
+const FIELDS: usize = 23;
 
 /// Runs a server for a moment: it campaigns, and accepts and cuts commands.
 fn run(config: &Config) {

@@ -23,6 +23,7 @@ use crate::read_gate::ReadGate;
 use crate::server::{Application, Executor, Stretch, Work};
 use crate::snapshot::Handover;
 use crate::state_machine::StateMachine;
+use crate::subscription::{Feed, FeedLimits};
 use crate::sync::{Ordering::SeqCst, current};
 
 /// Counts commands without a memory order of its own: a reader sees what it sees because it was told to look.
@@ -90,6 +91,8 @@ impl Fixture {
             progress: Arc::clone(&progress),
             executed: Arc::default(),
             metrics: Arc::default(),
+            feed: Arc::new(Feed::new(FeedLimits { bytes: 1 << 20, history: false })),
+            held: GlobalPosition::ZERO,
         };
         let application = Application {
             executor,

@@ -103,6 +103,8 @@ impl GroupProgress {
 impl Nobody {
     pub fn wake(&self) {}
 
+    pub fn set_replaying(&self, _: bool) {}
+
     pub fn is_diverged(&self) -> bool {
         false
     }

@@ -2,8 +2,11 @@
 
 #[path = "../../../../engine/src/server/application.rs"]
 mod application;
+#[path = "../../../../engine/src/server/executor.rs"]
+mod executor;
 #[path = "../../../../engine/src/server/stretch.rs"]
 mod stretch;
 
-pub(crate) use application::{Application, Executor, Work};
+pub(crate) use application::Application;
+pub(crate) use executor::{Executor, Work};
 pub(crate) use stretch::Stretch;

@@ -1,0 +1,271 @@
+//! Executes entries: decides which of their commands are new, applies those, completes this server's own, and
+//! keeps digests of it all.
+
+use std::mem::take;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+
+use niagara_group::batch::{SubBatch, decode_commands};
+use niagara_group::{Commands, GroupFloor};
+use niagara_log::LogEntry;
+use niagara_sequencer::{GlobalPosition, Layout};
+
+use super::stretch::Cut;
+use crate::apply::{Digests, LaneSessions, Verdict};
+use crate::lane::{Deliveries, Lane};
+use crate::metrics::Metrics;
+use crate::planted::{self, Bug};
+use crate::progress::{Executed, SharedProgress};
+use crate::snapshot::Header;
+use crate::state_machine::StateMachine;
+use crate::subscription::{Feed, Recording};
+use crate::sync::Ordering::SeqCst;
+
+/// The state machine, what decides which commands it executes, and those who are notified.
+pub(crate) struct Executor<S: StateMachine> {
+    pub state: S,
+    pub server: u64,
+    pub cluster: u128,
+    /// Ids of all servers, the voters of every group.
+    pub voters: Vec<u64>,
+    pub incarnation: u64,
+    pub sessions: LaneSessions,
+    pub lanes: Arc<Vec<Lane<S::Reply>>>,
+    pub progress: Arc<SharedProgress>,
+    pub executed: Arc<Executed>,
+    pub metrics: Arc<Metrics>,
+    /// What subscribers follow.
+    pub feed: Arc<Feed>,
+    /// While the log is replayed: the position that the state machine holds durably. Everything up to it is
+    /// decided on again, but not applied again. Then 0.
+    pub held: GlobalPosition,
+}
+
+/// Results of a stretch, published and delivered at its end.
+pub(crate) struct Work<R> {
+    replies: Vec<R>,
+    pub deliveries: Deliveries<R>,
+    pub digests: Digests,
+    commands: u64,
+    duplicates: u64,
+    gaps: u64,
+    pub noops: u64,
+    /// Whether the state machine has executed anything of it.
+    pub changed: bool,
+    /// What subscribers get.
+    pub recording: Option<Recording>,
+}
+
+impl<R> Default for Work<R> {
+    fn default() -> Self {
+        Work {
+            replies: Vec::new(),
+            deliveries: Deliveries::default(),
+            digests: Digests::default(),
+            commands: 0,
+            duplicates: 0,
+            gaps: 0,
+            noops: 0,
+            changed: false,
+            recording: None,
+        }
+    }
+}
+
+impl<S: StateMachine> Executor<S> {
+    /// Header of a snapshot of the current state, which is that of the end of a round: only no-ops may have
+    /// followed.
+    pub fn header(&self, cut: Cut, digests: &Digests) -> Header {
+        let Cut { round, anchor, floors } = cut;
+        let position = Layout::new(floors.len() as u16).round_end(round);
+        let since = self.progress.applied.load(SeqCst) - position.get();
+        let floor = |entry| GroupFloor { entry, voters: self.voters.clone(), learners: Vec::new() };
+        let mut sessions = self.sessions.clone();
+        if planted::is(Bug::SnapshotForgetsLanes) {
+            sessions = LaneSessions::new(&self.voters, self.lanes.len() as u16);
+        }
+        Header {
+            // The file gets its id and date when it is started.
+            id: 0,
+            created_ms: 0,
+            cluster: self.cluster,
+            server: self.server,
+            round,
+            anchor,
+            commands: self.executed.commands.load(SeqCst),
+            duplicates: self.executed.duplicates.load(SeqCst),
+            noops: self.executed.noops.load(SeqCst) - since,
+            floors: floors.into_iter().map(floor).collect(),
+            sessions,
+            digests: digests.without_noops_after(position),
+        }
+    }
+
+    /// Continues from a snapshot, with the state that was read from it; with `None`, the state machine holds
+    /// as much or more. A start does so too.
+    ///
+    /// # Panics
+    /// If the state machine rejects the state. Its chunks were checked one by one, so that is a bug in the
+    /// state machine.
+    pub fn restore(&mut self, header: &Header, state: Option<S::Restoring>, work: &mut Work<S::Reply>) {
+        let applied = header.position();
+        if let Some(state) = state
+            && let Err(error) = self.state.restore(applied, state)
+        {
+            panic!("cannot continue from the snapshot at position {applied}: {error}");
+        }
+        self.sessions = header.sessions.clone();
+        work.digests = header.digests.clone();
+        work.digests.restored(applied, self.digest(applied));
+        self.end_replay(applied);
+        self.progress.applied.store(applied.get(), SeqCst);
+        self.executed.commands.store(header.commands, SeqCst);
+        self.executed.duplicates.store(header.duplicates, SeqCst);
+        self.executed.noops.store(header.noops, SeqCst);
+        self.executed.digests.lock().clone_from(&work.digests);
+        self.metrics.applied.set(applied.get() as i64);
+        self.end_restored_tickets(work);
+    }
+
+    /// Ends waiting for commands that the snapshot holds: they were executed, but other servers have their
+    /// replies.
+    fn end_restored_tickets(&self, work: &mut Work<S::Reply>) {
+        let Some((incarnation, next)) = self.sessions.lanes_of(self.server) else { return };
+        assert!(
+            incarnation <= self.incarnation,
+            "applied_once: this server's next life has been executed already"
+        );
+        if incarnation < self.incarnation || planted::is(Bug::RestoredTicketsForgotten) {
+            return;
+        }
+        for ((lane, next), group) in self.lanes.iter().zip(next).zip(&self.progress.groups) {
+            lane.passed(*next, &mut work.deliveries);
+            lane.queue.set_next_command(*next);
+            group.wake();
+        }
+    }
+
+    /// Executes one entry's commands, and adds what was decided about them to the digests.
+    pub fn execute(&mut self, position: GlobalPosition, entry: &LogEntry, work: &mut Work<S::Reply>) {
+        let batches = decode_commands(&entry.context, &entry.data).unwrap_or_else(|error| {
+            panic!("global_prefix: the entry at position {position} is damaged: {error}")
+        });
+        let mut content =
+            u64::from(crc32fast::hash(&entry.data)) << 32 | u64::from(crc32fast::hash(&entry.context));
+        for batch in &batches {
+            let mine = batch.span.server == self.server && batch.span.incarnation == self.incarnation;
+            let lane = usize::from(batch.span.lane);
+            match self.sessions.admit(&batch.span) {
+                Verdict::Execute { skip } => {
+                    let executed = batch.span.count - skip;
+                    if position > self.held {
+                        self.apply(position, batch, skip, &mut work.replies);
+                        self.check_executed(position, batch, executed, work.replies.len());
+                        work.changed = true;
+                    }
+                    if let Some(recording) = &mut work.recording {
+                        recording.add(position, batch.clone(), skip);
+                    }
+                    work.commands += u64::from(executed);
+                    work.duplicates += u64::from(skip);
+                    content = content.rotate_left(7) ^ u64::from(executed);
+                    if mine {
+                        self.complete(batch, skip, position, work);
+                    }
+                    work.replies.clear();
+                }
+                Verdict::Duplicate => work.duplicates += u64::from(batch.span.count),
+                Verdict::Gap => {
+                    work.gaps += 1;
+                    if mine {
+                        self.lanes[lane].queue.report_gap(batch.span.attempt);
+                        self.progress.groups[lane].wake();
+                    }
+                }
+                Verdict::Stale => {}
+            }
+        }
+        work.digests.commands(position, content, self.digest(position));
+    }
+
+    /// Digest of the state at this position; `None` if the state machine is beyond it.
+    fn digest(&self, position: GlobalPosition) -> Option<u128> {
+        if position < self.held { None } else { self.state.digest() }
+    }
+
+    /// Allows snapshots once execution has caught up with a state machine that held more; `true` if that is
+    /// now.
+    pub fn end_replay(&mut self, applied: GlobalPosition) -> bool {
+        if self.held == GlobalPosition::ZERO || applied < self.held {
+            return false;
+        }
+        self.held = GlobalPosition::ZERO;
+        self.progress.snapshots.set_replaying(false);
+        true
+    }
+
+    /// Applies a batch's commands. If the state machine panics, the process is about to end, and which command
+    /// it was is of more use than the panic alone.
+    fn apply(&mut self, position: GlobalPosition, batch: &SubBatch, skip: u32, replies: &mut Vec<S::Reply>) {
+        let state = &mut self.state;
+        let applying = AssertUnwindSafe(|| state.apply(position, Commands::new(batch, skip), replies));
+        let Err(panic) = catch_unwind(applying) else { return };
+        let command = replies.len() as u32 + skip + 1;
+        let (count, from) = (batch.span.count, batch.span.server);
+        let what = format!(
+            "the state machine panicked at position {position} of the global log, in command {command} of the {count} \
+             that server {from} took for it"
+        );
+        tracing::error!("{what}");
+        if !tracing::dispatcher::has_been_set() {
+            eprintln!("{what}");
+        }
+        resume_unwind(panic);
+    }
+
+    /// # Panics
+    /// If some command could not be executed, or not each was answered. Nothing of the entry has been
+    /// published then.
+    fn check_executed(&self, position: GlobalPosition, batch: &SubBatch, executed: u32, replies: usize) {
+        if let Some(unknown) = self.state.unexecutable() {
+            let from = batch.span.server;
+            panic!(
+                "equal_states: cannot execute a command that server {from} took at position {position}: \
+                 {unknown}. This server must not continue, since others may know the command: start the \
+                 version of the program that runs on server {from}"
+            );
+        }
+        assert_eq!(replies, executed as usize, "the state machine answers each command once");
+    }
+
+    /// Completes this server's own commands, whose callers wait here.
+    fn complete(&self, batch: &SubBatch, skip: u32, position: GlobalPosition, work: &mut Work<S::Reply>) {
+        let lane = usize::from(batch.span.lane);
+        let first = batch.span.first + u64::from(skip);
+        self.lanes[lane].applied(first, position, work.replies.drain(..), &mut work.deliveries);
+        if planted::is(Bug::WokenBeforeExecuted) {
+            self.progress.groups[lane].executed();
+            self.lanes[lane].queue.set_next_command(batch.end());
+        } else {
+            self.lanes[lane].queue.set_next_command(batch.end());
+            self.progress.groups[lane].executed();
+        }
+    }
+
+    /// Publishes how far execution is, before anybody is notified of an outcome: a caller that knows of
+    /// position g may read at least g.
+    pub fn publish(&self, applied: GlobalPosition, work: &mut Work<S::Reply>) {
+        let (commands, duplicates) = (take(&mut work.commands), take(&mut work.duplicates));
+        let (noops, gaps) = (take(&mut work.noops), take(&mut work.gaps));
+        self.progress.applied.store(applied.get(), SeqCst);
+        self.executed.commands.fetch_add(commands, SeqCst);
+        self.executed.duplicates.fetch_add(duplicates, SeqCst);
+        self.executed.noops.fetch_add(noops, SeqCst);
+        self.executed.digests.lock().clone_from(&work.digests);
+        self.metrics.applied.set(applied.get() as i64);
+        self.metrics.commands.inc_by(commands);
+        self.metrics.duplicates.inc_by(duplicates);
+        self.metrics.gaps.inc_by(gaps);
+        self.metrics.noops.inc_by(noops);
+    }
+}
