@@ -11,6 +11,7 @@
 //! | `equal_states.rs` | any two servers that have executed the same have the same state |
 //! | `acked_is_applied.rs` | what was acknowledged is in the global log |
 //! | `applied_once.rs` | no command is executed twice |
+//! | `followed_once.rs` | a subscriber sees what its server executes, once and in order, or is told what it misses |
 //! | `read_is_fresh.rs` | a strong read sees what was acknowledged before it began; an at-least read its position |
 //! | `fifo_per_connection.rs` | a connection's writes are executed in the order sent |
 //! | `compaction_floor.rs` | nothing above a durable snapshot is dropped |
@@ -44,6 +45,7 @@ mod delete_is_whole;
 mod election_safety;
 mod equal_states;
 mod fifo_per_connection;
+mod followed_once;
 mod global_prefix;
 mod idle_is_quiet;
 mod idle_read_is_answered;
@@ -74,6 +76,7 @@ pub use delete_is_whole::check_delete_is_whole;
 pub use election_safety::ElectionSafety;
 pub use equal_states::check_equal_states;
 pub use fifo_per_connection::{FIFO, FifoPerConnection};
+pub use followed_once::FollowedOnce;
 pub use global_prefix::GlobalPrefix;
 pub use idle_is_quiet::{Activity, check_idle_is_quiet};
 pub use idle_read_is_answered::check_idle_read_is_answered;

@@ -17,6 +17,7 @@ use super::disk::Disk;
 use super::fault::Power;
 use super::plan::Plan;
 use super::recorder::{Executed, Recorder, Seen};
+use crate::invariants::{Broken, FollowedOnce};
 
 /// The engine's clock step, at the right clock rate.
 pub const TICK: Duration = Duration::from_millis(20);
@@ -114,6 +115,8 @@ pub struct Running {
     executed: Arc<Mutex<Executed>>,
     restored: Arc<Mutex<Vec<u64>>>,
     seen: Seen,
+    /// One that reads at once, and one that lags.
+    followers: [FollowedOnce<Recorder>; 2],
     /// Keys of reads in progress, by the call's token.
     reads: BTreeMap<u64, String>,
     completions: Vec<Completion<niagara_kvstore::Reply>>,
@@ -123,6 +126,10 @@ pub struct Running {
     fed: bool,
     clock: Clock,
 }
+
+/// A subscriber that reads only after so many stretches lags now and then, if so many bytes are kept.
+const LAZY: u32 = 20;
+const SUBSCRIPTION_BYTES: usize = 2 << 10;
 
 /// No simulated thread sleeps.
 struct NeverAsleep;
@@ -157,6 +164,7 @@ impl Server {
         config.unsynced_bytes = plan.unsynced_bytes;
         config.merge_bytes = plan.merge_bytes;
         config.behind_bytes = plan.behind_bytes;
+        config.subscription_bytes = SUBSCRIPTION_BYTES;
         Server {
             id,
             disk,
@@ -223,6 +231,7 @@ impl Server {
             executed,
             restored,
             seen,
+            followers: [1, LAZY].map(|reads_every| FollowedOnce::new(client.clone(), reads_every)),
             reads: BTreeMap::new(),
             completions: Vec::new(),
             ended: Vec::new(),
@@ -289,6 +298,11 @@ impl Running {
     /// Commands executed since the last call.
     pub fn take_executed(&mut self) -> Executed {
         std::mem::take(&mut *self.executed.lock().expect("nobody panics while holding this"))
+    }
+
+    /// Shows subscribers what was executed.
+    pub fn follow(&mut self, id: u64, executed: &[(u64, bytes::Bytes)]) -> Result<(), Broken> {
+        self.followers.iter_mut().try_for_each(|follower| follower.executed(id, executed))
     }
 
     /// Positions of states restored since the last call.

@@ -215,6 +215,7 @@ impl World {
             check_mset_is_whole(&pair)?;
         }
         let executed = running.take_executed();
+        running.follow(id, &executed)?;
         let restored = running.take_restored();
         let invariants = &mut self.invariants;
         for (position, _) in &executed {
