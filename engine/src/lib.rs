@@ -23,6 +23,10 @@
 //! defaults, each with its reason. A start opens the data directory and the sockets, restores the newest
 //! snapshot and starts the threads; [`Engine::stop`], or dropping, stops the server cleanly.
 //!
+//! To follow a server, [subscribe](Client::subscribe) to the commands that it executes, [watch](Client::watch)
+//! its state and leaders, or wait for a [snapshot](Client::snapshot). A state machine may keep its state on disk:
+//! see [`StateMachine::applied`].
+//!
 //! Tickets, calls and queries are futures for any executor, and block with `wait`. Whoever would wait for
 //! itself, inside `apply` or a query, is told so ([`Ticket::wait`]).
 //!
@@ -50,6 +54,7 @@
 //! | [`niagara_log`] | a group's log on disk | bytes, files |
 //! | [`snapshot`] | a server's state in one file; how it is written, sent and read | rounds, chunks |
 //! | [`apply`] | execution: what has been executed, and digests of it | lanes |
+//! | `subscription`, `watch` | what has been executed and what changes, for whoever follows | positions |
 //! | [`agreement`] | whether servers agree on what they have executed | digests |
 //! | [`niagara_group::batch`], [`niagara_group::wire`] | the bytes in entries and between servers | |
 //! | `client`, `lane` | callers' commands in, outcomes out | |

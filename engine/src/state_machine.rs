@@ -100,7 +100,8 @@ pub trait StateMachine: Send + 'static {
     ///
     /// A state machine that keeps its state on disk reports here, at a start, what it found. The engine then
     /// restores a snapshot only if that is newer, replays the log, and does not [`apply`](Self::apply) what is
-    /// at or below this position. See [`persist`](Self::persist).
+    /// at or below this position: those commands are decided on again, but executed once. See
+    /// [`persist`](Self::persist). The data directory must be durable, too: a state without its log is refused.
     fn applied(&self) -> GlobalPosition {
         GlobalPosition::ZERO
     }

@@ -235,3 +235,21 @@ fn a_watch_sees_that_a_majority_is_found_and_lost() {
     await_state(&mut watch, &EngineState::LostQuorum);
     assert!(watch.current().leaders.iter().all(|group| group.leader.is_none()));
 }
+
+#[test]
+fn a_snapshot_ticket_says_why_there_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config();
+    (config.durability, config.data_dir) = (Durability::Os, dir.path().join("1"));
+    let engine = Engine::start(config, Counter::default()).unwrap();
+    propose(&engine, "one");
+    // No file can be created in its place.
+    let in_the_way = dir.path().join("1/snapshots/writing.tmp");
+    std::fs::create_dir(&in_the_way).unwrap();
+    let failed = engine.client().snapshot().wait();
+    assert!(matches!(failed, Err(SnapshotFailed::NotWritten(_))), "{failed:?}");
+    std::fs::remove_dir(in_the_way).unwrap();
+    let taken = engine.client().snapshot().wait().expect("the next attempt succeeds");
+    assert!(taken.bytes > 0);
+    engine.stop();
+}

@@ -92,7 +92,8 @@ pub struct Engine<S: StateMachine> {
 
 impl<S: StateMachine> Engine<S> {
     /// Opens the data directory and the sockets, and starts the threads. The state machine must be empty: it
-    /// is restored from the newest snapshot, and executes the log from there.
+    /// is restored from the newest snapshot, and executes the log from there. One that keeps its state on disk
+    /// goes on where that [is](StateMachine::applied).
     pub fn start(config: Config, state: S) -> Result<Engine<S>, StartError> {
         Engine::start_under(Clock::System, config, state)
     }

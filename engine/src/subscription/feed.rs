@@ -121,9 +121,12 @@ impl Feed {
         }
         let (from, least) = match from.map(|from| from.max(after(GlobalPosition::ZERO))) {
             Some(from) => (from, kept.least(from)),
-            None => (after(GlobalPosition::new(self.begun.load(SeqCst))), None),
+            None => {
+                let from = after(GlobalPosition::new(self.begun.load(SeqCst)));
+                (from, from)
+            }
         };
-        if let Some(least) = least {
+        if least > from {
             self.rest_if_unused(&mut kept);
             return Err(Compacted { least });
         }
@@ -156,7 +159,7 @@ impl Feed {
         let waker = waker.clone();
         let mut kept = self.kept.lock();
         if next < kept.begin {
-            return Next::Gone(kept.begin);
+            return Next::Gone(kept.least(next));
         }
         let read = kept.parts.partition_point(|part| part.last() < next);
         if let Some(part) = kept.parts.get(read) {
@@ -183,14 +186,13 @@ impl Feed {
 }
 
 impl Kept {
-    /// The first position from which a subscriber can begin, if `from` is too early.
-    fn least(&self, from: GlobalPosition) -> Option<GlobalPosition> {
-        let part = self.parts.partition_point(|part| part.last() < from);
-        match self.parts.get(part).map(|part| &**part) {
-            _ if from < self.begin => Some(self.begin),
-            Some(Part::Restored { last }) => Some(after(*last)),
-            _ => None,
-        }
+    /// The first position from `from` on at which a subscriber can begin.
+    fn least(&self, from: GlobalPosition) -> GlobalPosition {
+        let least = from.max(self.begin);
+        let part = self.parts.partition_point(|part| part.last() < least);
+        let restored =
+            self.parts.iter().skip(part).take_while(|part| matches!(***part, Part::Restored { .. }));
+        restored.last().map_or(least, |part| after(part.last()))
     }
 
     /// Removes the oldest parts until the rest fits, or one is left. Returns what was removed.
@@ -213,4 +215,23 @@ impl Kept {
 
 fn after(position: GlobalPosition) -> GlobalPosition {
     GlobalPosition::new(position.get() + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nobody subscribes to a snapshot: it is where a subscription ends.
+    #[test]
+    fn what_may_be_subscribed_to_lies_behind_a_restored_snapshot() {
+        let feed = Feed::new(FeedLimits { bytes: 1 << 20, history: true });
+        let at = GlobalPosition::new;
+        feed.restored(at(10));
+        feed.restored(at(20));
+        for from in [1, 10, 11, 20] {
+            assert_eq!(feed.subscribe(Some(at(from))), Err(Compacted { least: at(21) }));
+        }
+        assert_eq!(feed.subscribe(Some(at(21))).map(|(_, from)| from), Ok(at(21)));
+        assert_eq!(feed.subscribe(None).map(|(_, from)| from), Ok(at(21)));
+    }
 }

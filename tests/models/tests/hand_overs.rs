@@ -2,7 +2,9 @@
 
 use niagara_models::check::Weakness::{NoFences, NoTotalOrder};
 use niagara_models::check::{finds, holds};
-use niagara_models::models::{bell, bounds, execution, gate, inbox, lane, mailbox, sleep, ticket, waits};
+use niagara_models::models::{
+    bell, bounds, execution, feed, gate, inbox, lane, mailbox, sleep, ticket, waits,
+};
 use niagara_models::planted::Bug;
 
 #[test]
@@ -131,4 +133,10 @@ fn commands_that_wait_hear_of_execution() {
     holds(execution::held_commands_hear_of_execution);
     finds(NoFences, execution::held_commands_hear_of_execution);
     finds(Bug::WokenBeforeExecuted, execution::held_commands_hear_of_execution);
+}
+
+#[test]
+fn a_subscriber_misses_nothing_from_where_it_begins() {
+    holds(feed::a_subscriber_misses_nothing);
+    finds(NoTotalOrder, feed::a_subscriber_misses_nothing);
 }

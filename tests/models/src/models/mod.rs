@@ -3,6 +3,7 @@
 pub mod bell;
 pub mod bounds;
 pub mod execution;
+pub mod feed;
 pub mod gate;
 pub mod inbox;
 pub mod lane;
