@@ -1,0 +1,161 @@
+//! Real engines with threads and sockets, on loopback.
+
+use std::io;
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use niagara_engine::{Client, Config, Durability, Engine, Member, StartError, StateMachine};
+use tempfile::TempDir;
+
+/// How long [`Cluster::wait_ready`] waits.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Groups of a local cluster.
+const GROUPS: usize = 2;
+
+/// Engines in this process that form a cluster, with files in a directory that goes with it. Dropping it stops
+/// them.
+///
+/// ```
+/// use niagara_engine::example::Counter;
+/// use niagara_testing::local_cluster;
+///
+/// let mut cluster = local_cluster(3, |_server| Counter::default())?;
+/// cluster.wait_ready()?;
+/// assert_eq!(cluster.client(1).propose("count".into())?.wait()?.reply, 1);
+///
+/// cluster.kill(1);
+/// cluster.wait_ready()?;
+/// assert_eq!(cluster.client(2).propose("count".into())?.wait()?.reply, 2);
+/// cluster.restart(1)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Cluster<S: StateMachine> {
+    make: Box<dyn Fn(u64) -> S>,
+    members: Vec<Member>,
+    /// By server; `None` for one that is down.
+    engines: Vec<Option<Engine<S>>>,
+    directory: TempDir,
+}
+
+/// Why a local cluster does not run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClusterError {
+    /// This machine gives no free ports or no temporary directory.
+    #[error("cannot get ports on 127.0.0.1 or a temporary directory: {0}")]
+    Machine(#[from] io::Error),
+    /// A server does not start.
+    #[error("server {server} does not start: {source}")]
+    Start {
+        /// The server.
+        server: u64,
+        /// Why.
+        source: StartError,
+    },
+    /// No quorum of servers is ready in time.
+    #[error("server {server} knows no leaders after {} s: are enough servers running?", PATIENCE.as_secs())]
+    NotReady {
+        /// A server that is not ready.
+        server: u64,
+    },
+}
+
+/// Starts a cluster of `servers` engines with two groups, numbered from 1, each with a state machine from
+/// `make`. A killed server finds its files again when it is [restarted](Cluster::restart).
+///
+/// # Errors
+/// If the machine gives no ports or directory, or an engine does not start.
+pub fn local_cluster<S: StateMachine>(
+    servers: u64,
+    make: impl Fn(u64) -> S + 'static,
+) -> Result<Cluster<S>, ClusterError> {
+    let mut cluster = Cluster {
+        make: Box::new(make),
+        members: members(servers)?,
+        engines: (0..servers).map(|_| None).collect(),
+        directory: tempfile::tempdir()?,
+    };
+    for server in 1..=servers {
+        cluster.restart(server)?;
+    }
+    Ok(cluster)
+}
+
+impl<S: StateMachine> Cluster<S> {
+    /// A client of a server.
+    ///
+    /// # Panics
+    /// If the server was killed and not restarted, or there is no such server.
+    pub fn client(&self, server: u64) -> Client<S> {
+        let engine = self.engines[self.at(server)].as_ref();
+        engine.unwrap_or_else(|| panic!("server {server} was killed: restart it first")).client()
+    }
+
+    /// Waits until every running server knows a leader of each group.
+    ///
+    /// # Errors
+    /// After 30 seconds.
+    pub fn wait_ready(&self) -> Result<(), ClusterError> {
+        let end = Instant::now() + PATIENCE;
+        for (engine, server) in self.engines.iter().zip(1..) {
+            while engine.as_ref().is_some_and(|engine| !engine.client().has_quorum()) {
+                if Instant::now() > end {
+                    return Err(ClusterError::NotReady { server });
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops a server at once; does nothing if it is down. Its clients' commands end as
+    /// [`Unknown`](niagara_engine::Unknown). Threads cannot be killed, so what it has accepted reaches its
+    /// files first: to test what a real crash leaves, use a [`Simulation`](crate::Simulation).
+    pub fn kill(&mut self, server: u64) {
+        let at = self.at(server);
+        self.engines[at] = None;
+    }
+
+    /// Starts a server with the files that it left; does nothing if it runs.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn restart(&mut self, server: u64) -> Result<(), ClusterError> {
+        let at = self.at(server);
+        if self.engines[at].is_none() {
+            let mut config = Config::new(0x10ca1, server, self.members.clone());
+            config.data_dir = self.directory.path().join(format!("server-{server}"));
+            // A test outlives no loss of power, so it need not wait for the disk.
+            config.durability = Durability::Os;
+            let started = Engine::start(config, (self.make)(server));
+            self.engines[at] = Some(started.map_err(|source| ClusterError::Start { server, source })?);
+        }
+        Ok(())
+    }
+
+    /// Ids of all servers, up or down.
+    pub fn servers(&self) -> impl Iterator<Item = u64> + use<S> {
+        1..=self.engines.len() as u64
+    }
+
+    fn at(&self, server: u64) -> usize {
+        let count = self.engines.len() as u64;
+        assert!((1..=count).contains(&server), "there is no server {server}: they are 1 to {count}");
+        server as usize - 1
+    }
+}
+
+/// Members with ports that are free now: for each server, one for each group and one for snapshots.
+fn members(servers: u64) -> io::Result<Vec<Member>> {
+    let each = GROUPS + 1;
+    let free = |_| TcpListener::bind("127.0.0.1:0");
+    let listeners = (0..servers as usize * each).map(free).collect::<io::Result<Vec<_>>>()?;
+    let address = |listener: &TcpListener| listener.local_addr().map(|address| address.to_string());
+    let addresses = listeners.iter().map(address).collect::<io::Result<Vec<_>>>()?;
+    let member = |(addresses, server): (&[String], u64)| Member {
+        server,
+        addresses: addresses[1..].to_vec(),
+        transfer: addresses[0].clone(),
+    };
+    Ok(addresses.chunks(each).zip(1..).map(member).collect())
+}
