@@ -100,6 +100,7 @@ impl<R: Clone + PartialEq + Debug> History<R> {
     pub fn restores(&mut self, server: u64, position: GlobalPosition) {
         let reached = self.log.partition_point(|executed| executed.position <= position);
         self.reached.insert(server, reached);
+        self.news.push(format!("server {server} continues from a snapshot of position {position}"));
     }
 
     /// A caller has proposed a command.

@@ -37,8 +37,16 @@ fn the_same_seed_gives_the_same_trace() {
 #[test]
 fn random_faults_strike() {
     let all: String = (1..=10).map(|seed| trace(seed).unwrap()).collect();
-    for what in ["crashes", "loses power", "are cut apart", "is paused", "percent", "has a snapshot"] {
-        assert!(all.contains(what), "no server {what}");
+    for what in [
+        "crashes",
+        "loses power",
+        "are cut apart",
+        "is paused",
+        "percent",
+        "has a snapshot",
+        "continues from a snapshot",
+    ] {
+        assert!(all.contains(what), "nobody {what}");
     }
 }
 
@@ -133,6 +141,37 @@ fn a_cluster_without_a_quorum_is_stuck_and_says_how_to_see_that_again() {
     assert!(told.contains("server 3 crashes"), "{told}");
     assert!(told.ends_with(&format!("run it again: NIAGARA_SEED=6 cargo test {name}")), "{told}");
     assert_eq!(simulation.run_for(SECOND), Err(failure), "it stays where it is");
+}
+
+/// The others' logs no longer hold what server 3 has missed.
+#[test]
+fn a_server_that_was_away_too_long_gets_a_snapshot() {
+    let mut settings = Settings::new(7, 3, 2);
+    settings.config.snapshot_entries = 8;
+    settings.config.snapshot_pin_bytes = 0;
+    let mut simulation = Simulation::with(settings, |_| Counter::default());
+    simulation.execute(3, "count").unwrap();
+    simulation.crash(3);
+    for _ in 0..60 {
+        simulation.execute(1, "count").unwrap();
+    }
+    simulation.restart(3);
+    simulation.settle().unwrap();
+    simulation.check_equal().unwrap();
+    let received = |line: &str| line.contains("server 3 continues from a snapshot");
+    assert!(simulation.trace().lines().any(received), "{}", simulation.trace());
+    assert_eq!(simulation.query(3, |count| count.load(SeqCst)).unwrap(), 61);
+}
+
+/// A fault that was drawn for later does not disturb what follows.
+#[test]
+fn faults_end_when_a_cluster_is_to_settle() {
+    let mut simulation = counters(8);
+    simulation.random_faults(30 * SECOND);
+    simulation.settle().unwrap();
+    let calm = simulation.trace().len();
+    simulation.run_for(30 * SECOND).unwrap();
+    assert_eq!(simulation.trace().len(), calm, "{}", simulation.trace());
 }
 
 #[test]

@@ -324,6 +324,11 @@ impl Network {
         directions.into_iter().for_each(|direction| self.way_mut(direction).is_cut = false);
     }
 
+    /// Whether everything in a direction is lost.
+    pub fn is_cut(&self, direction: Direction) -> bool {
+        self.way(direction).is_cut
+    }
+
     /// Delays a direction's messages by so much more; 0 ends that.
     pub fn slow(&mut self, direction: Direction, more: Micros) {
         self.way_mut(direction).more = more;

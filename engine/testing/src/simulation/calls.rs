@@ -275,7 +275,16 @@ impl<S: Observable> Simulation<S> {
 
     fn end(&mut self, token: u64, server: u64, command: Option<Bytes>, outcome: Outcome<S::Reply>) {
         let what = command.as_ref().map_or("a read".to_owned(), |command| format!("{command:?}"));
-        self.note(&format!("server {server} is done with {what}: {outcome:?}"));
+        self.note(&match &outcome {
+            Outcome::Applied(Applied { position, reply }) => {
+                format!("server {server} acknowledges {what} at position {position}: {reply:?}")
+            }
+            Outcome::Refused(refused) => format!("server {server} refuses {what}: {refused}"),
+            Outcome::Unknown(unknown) => format!("server {server} does not know about {what}: {unknown}"),
+            Outcome::Read(applied) => format!("server {server} answers a read from position {applied}"),
+            Outcome::ReadFailed => format!("server {server} cannot answer a read in time"),
+            Outcome::Down => format!("server {server} is down and does not answer {what}"),
+        });
         let call = Call(token);
         self.told.by_call.insert(call, self.told.answers.len());
         let at = self.now();

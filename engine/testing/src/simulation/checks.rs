@@ -23,18 +23,13 @@ impl<S: Observable> Simulation<S> {
         if self.run_until(PATIENCE, ready)? { Ok(()) } else { Err(self.stuck("no leaders were elected")) }
     }
 
-    /// Ends all faults, starts what is down, and lets time pass until every call has its outcome and all
+    /// Ends all faults, also those that were drawn for later, starts what is down, and lets time pass until every call has its outcome and all
     /// servers have executed the same.
     ///
     /// # Errors
     /// What was found meanwhile; [`Found::Stuck`] after a minute.
     pub fn settle(&mut self) -> Result<(), Failure> {
-        self.heal();
-        for server in self.servers() {
-            self.resume(server);
-            self.set_clock(server, 100);
-            self.restart(server);
-        }
+        self.calm();
         if self.run_until(PATIENCE, Self::is_settled)? {
             return Ok(());
         }

@@ -51,8 +51,8 @@ pub(super) enum Event {
     Arrive(Flight),
     /// Two servers try to connect.
     Connect { a: u64, b: u64, link: usize },
-    /// A fault strikes, and ends after a while.
-    Fault(Fault, Micros),
+    /// A fault strikes, and ends after a while, unless the season of faults is over.
+    Fault { fault: Fault, lasts: Micros, season: u64 },
     /// A fault ends.
     FaultEnds(Fault),
 }

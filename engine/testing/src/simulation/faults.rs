@@ -27,11 +27,19 @@ impl<S: Observable> Simulation<S> {
 
     /// Ends all cuts.
     pub fn heal(&mut self) {
-        self.note("all links are mended");
         for a in self.servers() {
             for b in self.servers().filter(|b| *b > a) {
-                self.network.mend(self.between(a, b));
+                self.mend(a, b);
             }
+        }
+    }
+
+    /// Ends the cut between two servers, if there is one.
+    fn mend(&mut self, a: u64, b: u64) {
+        let directions = self.between(a, b);
+        if self.network.is_cut(directions[0]) {
+            self.note(&format!("servers {a} and {b} hear each other again"));
+            self.network.mend(directions);
         }
     }
 
@@ -64,10 +72,11 @@ impl<S: Observable> Simulation<S> {
     /// If the rate is 0: use [`pause`](Simulation::pause).
     pub fn set_clock(&mut self, server: u64, percent: u64) {
         assert!(percent > 0, "a clock that stands still ends no wait: pause the server instead");
-        self.note(&format!("server {server}'s clock runs at {percent} percent"));
         let now = self.now;
-        self.server_mut(server).set_rate(now, percent);
-        self.follow(server);
+        if self.server_mut(server).set_rate(now, percent) {
+            self.note(&format!("server {server}'s clock runs at {percent} percent"));
+            self.follow(server);
+        }
     }
 
     /// Pauses a server's process, as a virtual machine is paused: it continues where it was, late. Does
@@ -105,7 +114,7 @@ impl<S: Observable> Simulation<S> {
     /// seconds at most, and crashed servers start again. The seed decides which and when.
     pub fn random_faults(&mut self, within: Duration) {
         let within = within.as_micros() as Micros;
-        let mut at = 0;
+        let (mut at, season) = (0, self.season);
         loop {
             at += self.chance_of_faults.between(1, 2 * APART);
             if at > within {
@@ -113,7 +122,7 @@ impl<S: Observable> Simulation<S> {
             }
             let fault = self.draw();
             let lasts = self.chance_of_faults.between(LASTS.0, LASTS.1);
-            self.after(at, Event::Fault(fault, lasts));
+            self.after(at, Event::Fault { fault, lasts, season });
         }
     }
 
@@ -135,6 +144,17 @@ impl<S: Observable> Simulation<S> {
         }
     }
 
+    /// Ends all faults, and forgets those that were drawn for later.
+    pub(super) fn calm(&mut self) {
+        self.season += 1;
+        self.heal();
+        for server in self.servers() {
+            self.resume(server);
+            self.set_clock(server, 100);
+            self.restart(server);
+        }
+    }
+
     pub(super) fn strike(&mut self, fault: Fault, lasts: Micros) {
         match fault {
             Fault::Crash(server) => self.crash(server),
@@ -153,7 +173,11 @@ impl<S: Observable> Simulation<S> {
         match fault {
             Fault::Crash(server) | Fault::PowerLoss(server) => self.restart(server),
             Fault::Blackout => self.servers().for_each(|server| self.restart(server)),
-            Fault::Cut(..) | Fault::Isolation(_) => self.heal(),
+            Fault::Cut(a, b) => self.mend(a, b),
+            Fault::Isolation(server) => {
+                let peers = self.servers().filter(|peer| *peer != server);
+                peers.for_each(|peer| self.mend(server, peer));
+            }
             Fault::Pause(server) => self.resume(server),
             Fault::Clock(server, _) => self.set_clock(server, 100),
             Fault::Snapshot(_) => {}

@@ -86,6 +86,8 @@ pub struct Simulation<S: Observable> {
     chance: Chance,
     /// For faults that are drawn at random.
     chance_of_faults: Chance,
+    /// How often faults were told to end: those drawn before do not strike any more.
+    season: u64,
     servers: Vec<Server<S>>,
     network: Network,
     queue: Queue<Event>,
@@ -134,6 +136,7 @@ impl<S: Observable> Simulation<S> {
             trace: String::new(),
             failed: None,
             chance_of_faults,
+            season: 0,
             chance,
             settings,
         };

@@ -42,7 +42,8 @@ impl<S: Observable> Simulation<S> {
             }
             Event::Arrive(flight) => self.arrive(flight),
             Event::Connect { a, b, link } => self.connect(a, b, link),
-            Event::Fault(fault, lasts) => self.strike(fault, lasts),
+            Event::Fault { season, .. } if season != self.season => {}
+            Event::Fault { fault, lasts, .. } => self.strike(fault, lasts),
             Event::FaultEnds(fault) => self.fault_ends(fault),
         }
     }

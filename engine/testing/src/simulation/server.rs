@@ -112,10 +112,10 @@ impl<S: Observable> Server<S> {
         self.clock.set(Duration::from_micros(self.looked.1 / 100));
     }
 
-    /// Changes the rate of its clock, from now on.
-    pub fn set_rate(&mut self, now: Micros, percent: u64) {
+    /// Changes the rate of its clock, from now on; returns whether it had another one.
+    pub fn set_rate(&mut self, now: Micros, percent: u64) -> bool {
         self.look_at_clock(now);
-        self.rate = percent;
+        std::mem::replace(&mut self.rate, percent) != percent
     }
 
     /// How long it really takes until its clock has advanced so far.
