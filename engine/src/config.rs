@@ -1,6 +1,8 @@
 //! Configuration of a server, with defaults and the reasons for them.
 
 mod limits;
+mod listeners;
+mod local;
 mod open_files;
 
 use std::net::{IpAddr, SocketAddr};
@@ -9,6 +11,7 @@ use std::time::Duration;
 
 use niagara_log::Durability;
 
+pub use listeners::Listeners;
 pub(crate) use open_files::MOST_PENDING;
 
 /// The most bytes of a snapshot to request at once.
@@ -41,6 +44,8 @@ pub struct Config {
     pub application: u128,
     /// This server's end of each group's links: empty, or one for each group.
     pub links: Vec<Link>,
+    /// Sockets that listen already, instead of ones that the start binds.
+    pub listeners: Listeners,
     /// Directory for logs, snapshots and identity. A lock file admits one server per directory.
     pub data_dir: PathBuf,
     /// What a write survives; see [`Durability`].
@@ -181,6 +186,7 @@ impl Config {
             members,
             application: 0,
             links: Vec::new(),
+            listeners: Listeners::default(),
             data_dir: PathBuf::from("niagara-data"),
             durability: Durability::Fsync,
             pinning: Pinning::default(),

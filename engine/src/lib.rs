@@ -5,24 +5,26 @@
 //! merges their logs into one *global log* by a fixed rule. The application sees one log and one
 //! unpartitioned state.
 //!
-//! ## What you bring
+//! ## Two levels
 //!
-//! * A [`StateMachine`]: it [applies](StateMachine::apply) commands deterministically, hands out a
-//!   [reader](StateMachine::reader) for other threads, and [freezes](StateMachine::freeze) and
-//!   [restores](StateMachine::restore) its state for snapshots. For a state of a few MiB, [`Encoded`] does
-//!   the latter.
-//! * A [`Config`]: the cluster's id, this server's id, and the [`Member`]s with one address for each group.
-//!   All else has defaults, each with its reason.
+//! **[`App`] and [`Node`].** You write a type that serde can encode, and how one command changes it; you
+//! [`call`](NodeHandle::call) and [`query`](NodeHandle::query). [`Node`] has a complete program. A
+//! [`Session`] makes retries safe. This is for most programs, with a state of up to a few MiB.
 //!
-//! ## What you call
+//! **[`StateMachine`] and [`Engine`].** You [apply](StateMachine::apply) batches of bytes, hand out a
+//! [reader](StateMachine::reader) for other threads, and [freeze](StateMachine::freeze) and
+//! [restore](StateMachine::restore) the state for snapshots. A [`Client`] serves any thread:
+//! [`propose`](Client::propose) a command, [`read`](Client::read) the state, and wait for the ticket. A
+//! thread that serves many callers uses a [`Port`]: commands and reads go in and completions come out in
+//! batches, with one lock and at most one wake-up for each.
 //!
-//! 1. [`Engine::start`] opens the data directory and the sockets, restores the newest snapshot, and starts
-//!    the threads. [`Engine`] has a complete example.
-//! 2. [`Engine::client`] returns a [`Client`] for any thread: [`propose`](Client::propose) a command,
-//!    [`read`](Client::read) the state, and wait for the ticket, blocking or with `.await`.
-//! 3. A thread that serves many callers uses a [`Port`] instead: commands and reads go in and completions
-//!    come out in batches, with one lock and at most one wake-up for each.
-//! 4. [`Engine::stop`], or dropping the engine, stops the server cleanly.
+//! Both start with a [`Config`]: [`Config::local`] for a cluster in one process, or [`Config::new`] with the
+//! cluster's id, this server's id, and the [`Member`]s with one address for each group. All else has
+//! defaults, each with its reason. A start opens the data directory and the sockets, restores the newest
+//! snapshot and starts the threads; [`Engine::stop`], or dropping, stops the server cleanly.
+//!
+//! Tickets, calls and queries are futures for any executor, and block with `wait`. Whoever would wait for
+//! itself, inside `apply` or a query, is told so ([`Ticket::wait`]).
 //!
 //! Any server accepts commands and reads. One that does not lead forwards commands to the leader, and replies
 //! from its own execution.
@@ -69,6 +71,7 @@ mod identity;
 mod lane;
 mod metrics;
 mod misuse;
+mod node;
 mod outcome;
 mod progress;
 mod promise;
@@ -88,14 +91,18 @@ pub mod sim {
 use niagara_planted as planted;
 
 pub use client::{Client, Port, ReadTicket, Ready, Ticket, Wake};
-pub use config::{Config, ConfigError, Link, Member, Pinning, ServerId};
+pub use config::{Config, ConfigError, Link, Listeners, Member, Pinning, ServerId};
 pub use frozen::{CHUNK_BYTES, Encoded, Frozen, MalformedState, Restoring};
 pub use identity::IdentityError;
 pub use lane::LaneId;
 pub use niagara_group::{Command, Commands};
 pub use niagara_log::Durability;
 pub use niagara_sequencer::GlobalPosition;
-pub use outcome::{Applied, Completion, Consistency, ReadFailed, Refused, Unknown};
+pub use node::{
+    Answer, App, AppMachine, AppReader, Call, CallError, Encode, Malformed, Node, NodeHandle, OpenSession,
+    Query, Session,
+};
+pub use outcome::{Applied, Completion, Consistency, ReadFailed, Refused, Retry, Unknown};
 pub use server::{Engine, StartError};
 pub use state_machine::{NotACommand, StateMachine};
 pub use status::{Digest, GroupStatus, SnapshotStatus, Status, Waiting};

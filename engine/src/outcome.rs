@@ -24,6 +24,21 @@ pub enum Consistency {
     AtLeast(GlobalPosition),
 }
 
+/// Whether it helps to send a command or a read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Retry {
+    /// It would fail again: change the command or the program.
+    Never,
+    /// Here, after a pause, or at another server.
+    Later,
+    /// At another server.
+    Elsewhere,
+    /// Only if it does no harm when the command is executed twice. Otherwise look at the state first, or use
+    /// a [`Session`](crate::Session).
+    IfRepeatable,
+}
+
 /// Why a command was refused. It has had no effect and never will.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -60,6 +75,34 @@ pub enum Refused {
     /// This server is shutting down: retry at another one.
     #[error("this server is stopping: retry at another server")]
     Stopping,
+}
+
+impl Refused {
+    /// Whether a retry helps.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Refused::TooLarge { .. } | Refused::NotACommand(_) => Retry::Never,
+            Refused::Overloaded | Refused::NoLeader => Retry::Later,
+            Refused::Diverged | Refused::ReadOnly | Refused::Stopping => Retry::Elsewhere,
+        }
+    }
+}
+
+impl Unknown {
+    /// Whether a retry helps.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Unknown::ReplyLost => Retry::Never,
+            Unknown::Deadline | Unknown::Stopping | Unknown::SelfWait => Retry::IfRepeatable,
+        }
+    }
+}
+
+impl ReadFailed {
+    /// Whether a retry helps: always, since a read has no effect.
+    pub fn retry(&self) -> Retry {
+        Retry::Later
+    }
 }
 
 /// Why an outcome is unknown. The command may have been executed, may be later, or may never be, unless the

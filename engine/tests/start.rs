@@ -135,3 +135,66 @@ fn another_list_of_members_is_refused() {
     config.members.pop();
     run(&config);
 }
+
+/// Names of everything below a directory.
+fn everything_in(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let mut all: Vec<String> = entries
+        .flat_map(|path| {
+            let below = if path.is_dir() { everything_in(&path) } else { Vec::new() };
+            below.into_iter().chain([path.display().to_string()])
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn a_start_that_fails_leaves_nothing_that_it_has_made() {
+    let taken = TcpListener::bind(ANY).unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let dir = tempfile::tempdir().unwrap();
+    let failing = config(dir.path(), address);
+    assert!(matches!(start(&failing), Err(StartError::Link { .. })));
+    assert!(everything_in(dir.path()).is_empty(), "{:?}", everything_in(dir.path()));
+
+    // A directory that was there stays, empty as it was.
+    fs::create_dir_all(&failing.data_dir).unwrap();
+    assert!(start(&failing).is_err());
+    assert!(failing.data_dir.is_dir());
+    assert!(everything_in(&failing.data_dir).is_empty());
+
+    // Once the cause is gone, the same directory serves a server with another id.
+    drop(taken);
+    let mut other = config(dir.path(), ANY.into());
+    (other.server, other.members[0].server) = (7, 7);
+    run(&other);
+}
+
+#[test]
+fn a_start_that_fails_removes_nothing_that_was_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let good = config(dir.path(), ANY.into());
+    run(&good);
+    let before = everything_in(dir.path());
+    let taken = TcpListener::bind(ANY).unwrap();
+    assert!(start(&config(dir.path(), taken.local_addr().unwrap().to_string())).is_err());
+    assert_eq!(everything_in(dir.path()), before);
+
+    // Somebody else's file: whatever else the start makes, it stays, and so does all that is beside it.
+    let strange = tempfile::tempdir().unwrap();
+    let config = config(strange.path(), taken.local_addr().unwrap().to_string());
+    fs::create_dir_all(&config.data_dir).unwrap();
+    fs::write(config.data_dir.join("notes.txt"), "mine").unwrap();
+    assert!(start(&config).is_err());
+    assert_eq!(fs::read_to_string(config.data_dir.join("notes.txt")).unwrap(), "mine");
+}
+
+#[test]
+fn a_directory_in_use_stays_in_use() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path(), ANY.into());
+    let engine = start(&config).unwrap();
+    assert!(matches!(start(&config), Err(StartError::Identity(IdentityError::InUse(_)))));
+    engine.client().propose("still served".into()).unwrap().wait().unwrap();
+}

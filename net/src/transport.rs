@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 
 use crate::admission::Admission;
@@ -94,7 +95,33 @@ impl Transport {
     pub fn open(config: LinkConfig, admission: Arc<dyn Admission>) -> Result<Transport, OpenError> {
         config.validate()?;
         socket::probe_binding(&config)?;
-        let mut listener = socket::listen(&config)?;
+        let listener = socket::listen(&config)?;
+        Self::open_with(listener, config, admission)
+    }
+
+    /// The same with a socket that listens already, instead of [`listen`](LinkConfig::listen): its port was
+    /// chosen, and told to others, before anybody could take it away.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_on(
+        listener: std::net::TcpListener,
+        config: LinkConfig,
+        admission: Arc<dyn Admission>,
+    ) -> Result<Transport, OpenError> {
+        config.validate()?;
+        socket::probe_binding(&config)?;
+        let unusable = |source| OpenError::Listen { address: config.listen, source };
+        listener.set_nonblocking(true).map_err(unusable)?;
+        Self::open_with(TcpListener::from_std(listener), config, admission)
+    }
+
+    fn open_with(
+        mut listener: TcpListener,
+        config: LinkConfig,
+        admission: Arc<dyn Admission>,
+    ) -> Result<Transport, OpenError> {
         let local =
             listener.local_addr().map_err(|source| OpenError::Listen { address: config.listen, source })?;
 

@@ -182,7 +182,7 @@ impl<S: StateMachine> Shared<S> {
             commands: self.executed.commands.load(SeqCst),
             duplicates: self.executed.duplicates.load(SeqCst),
             noops: self.executed.noops.load(SeqCst),
-            alarms: alarms(progress),
+            alarms: alarms(progress, &self.members),
             waiting: waiting(progress),
             snapshot: progress.snapshots.status(),
             digests: digests

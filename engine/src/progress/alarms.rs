@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering::SeqCst;
 
 use super::SharedProgress;
+use super::refusals::PeerRefusal;
 use crate::metrics::Metrics;
 use crate::status::Waiting;
 
@@ -19,8 +20,9 @@ pub(crate) fn waiting(progress: &SharedProgress) -> Waiting {
 }
 
 /// What is wrong, and what to do about it.
-pub(crate) fn alarms(progress: &SharedProgress) -> Vec<String> {
-    let mut alarms = Vec::new();
+pub(crate) fn alarms(progress: &SharedProgress, members: &[u64]) -> Vec<String> {
+    let refusals = progress.refusals.between(members).into_iter();
+    let mut alarms: Vec<String> = refusals.map(refused).collect();
     let Waiting { behind_bytes, behind, disk_free_bytes, read_only, executing_bytes, .. } = waiting(progress);
     if read_only {
         alarms.push(format!(
@@ -48,6 +50,14 @@ pub(crate) fn alarms(progress: &SharedProgress) -> Vec<String> {
         ));
     }
     alarms
+}
+
+fn refused(PeerRefusal { peer, by_us, why }: PeerRefusal) -> String {
+    let peer = peer.unwrap_or_default();
+    match by_us {
+        true => format!("this server refuses server {peer}: {why}"),
+        false => format!("server {peer} refuses this server, which therefore takes no part with it: {why}"),
+    }
 }
 
 /// Updates the corresponding metrics.

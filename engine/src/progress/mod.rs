@@ -18,6 +18,7 @@ mod bounds;
 mod divergence;
 mod executed;
 mod mailbox;
+mod refusals;
 mod room;
 mod waits;
 
@@ -39,6 +40,7 @@ pub(crate) use bounds::{Bounds, ByteLimits};
 pub(crate) use divergence::Divergence;
 pub(crate) use executed::Executed;
 pub(crate) use mailbox::Mailbox;
+pub(crate) use refusals::{PeerRefusal, Refusals};
 pub(crate) use room::{Room, RoomWatch};
 pub(crate) use waits::{Level, Waits};
 
@@ -53,6 +55,8 @@ pub(crate) struct SharedProgress {
     pub awaited: AtomicU32,
     /// Last global position that has been executed.
     pub applied: AtomicU64,
+    /// Connections that are refused.
+    pub refusals: Refusals,
     /// Whether the server is being stopped, so that nothing may begin.
     pub is_stopping: AtomicBool,
     /// Progress of each group, by zero-based index.
@@ -123,6 +127,7 @@ impl SharedProgress {
             anchor: AtomicU32::new(0),
             awaited: AtomicU32::new(0),
             applied: AtomicU64::new(0),
+            refusals: Refusals::default(),
             is_stopping: AtomicBool::new(false),
             groups: std::iter::repeat_with(GroupProgress::default).take(groups).collect(),
             snapshots: SnapshotSignals::default(),

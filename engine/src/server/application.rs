@@ -2,6 +2,7 @@
 //! nothing else.
 
 use std::mem::take;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -237,7 +238,7 @@ impl<S: StateMachine> Executor<S> {
             match self.sessions.admit(&batch.span) {
                 Verdict::Execute { skip } => {
                     let executed = batch.span.count - skip;
-                    self.state.apply(position, Commands::new(batch, skip), &mut work.replies);
+                    self.apply(position, batch, skip, &mut work.replies);
                     self.check_executed(position, batch);
                     assert_eq!(
                         work.replies.len(),
@@ -264,6 +265,25 @@ impl<S: StateMachine> Executor<S> {
             }
         }
         work.digests.commands(position, content, self.state.digest());
+    }
+
+    /// Applies a batch's commands. If the state machine panics, the process is about to end, and which command
+    /// it was is of more use than the panic alone.
+    fn apply(&mut self, position: GlobalPosition, batch: &SubBatch, skip: u32, replies: &mut Vec<S::Reply>) {
+        let state = &mut self.state;
+        let applying = AssertUnwindSafe(|| state.apply(position, Commands::new(batch, skip), replies));
+        let Err(panic) = catch_unwind(applying) else { return };
+        let command = replies.len() as u32 + skip + 1;
+        let (count, from) = (batch.span.count, batch.span.server);
+        let what = format!(
+            "the state machine panicked at position {position} of the global log, in command {command} of the {count} \
+             that server {from} took for it"
+        );
+        tracing::error!("{what}");
+        if !tracing::dispatcher::has_been_set() {
+            eprintln!("{what}");
+        }
+        resume_unwind(panic);
     }
 
     /// # Panics

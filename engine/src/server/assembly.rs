@@ -116,20 +116,18 @@ impl<S: StateMachine> Engine<S> {
             prepare_beside: true,
             election_seed: None,
         };
-        let parts = ServerParts::open(&config, &environment, state)?;
-        let identity = Arc::clone(&parts.identity);
-        let transport = |group| open_link(&config, group, &identity);
-        let transports = (0..config.groups()).map(transport).collect::<Result<Vec<_>, _>>()?;
-        let transfer = open_transfer(&config, &identity)?;
-        parts.shared.progress.snapshots.set_waker(transfer.waker());
-        for (transport, group_progress) in transports.iter().zip(&parts.shared.progress.groups) {
-            group_progress.set_waker(transport.waker());
-        }
-        parts.begin(&config)?;
+        let opened = open(&config, &environment, state);
+        let Opened { parts, transports, transfer } = match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                lock.into_iter().for_each(DirectoryLock::undo);
+                return Err(error);
+            }
+        };
         let mut engine = Engine {
             addresses: transports.iter().map(Transport::local_addr).collect(),
             shared: Arc::clone(&parts.shared),
-            identity,
+            identity: Arc::clone(&parts.identity),
             _lock: lock,
             stop: Arc::default(),
             bell: Arc::clone(&parts.bell),
@@ -251,6 +249,30 @@ impl<S: StateMachine> Drop for Engine<S> {
     }
 }
 
+/// Everything that a start opens. Other servers may see this one from then on.
+struct Opened<S: StateMachine> {
+    parts: ServerParts<S>,
+    transports: Vec<Transport>,
+    transfer: Transport,
+}
+
+fn open<S: StateMachine>(
+    config: &Config,
+    environment: &Environment,
+    state: S,
+) -> Result<Opened<S>, StartError> {
+    let parts = ServerParts::open(config, environment, state)?;
+    let transport = |group| open_link(config, group, &parts.identity);
+    let transports = (0..config.groups()).map(transport).collect::<Result<Vec<_>, _>>()?;
+    let transfer = open_transfer(config, &parts.identity)?;
+    parts.shared.progress.snapshots.set_waker(transfer.waker());
+    for (transport, group_progress) in transports.iter().zip(&parts.shared.progress.groups) {
+        group_progress.set_waker(transport.waker());
+    }
+    parts.begin(config)?;
+    Ok(Opened { parts, transports, transfer })
+}
+
 fn join(thread: JoinHandle<()>) {
     thread.join().expect("a panic in a thread of the engine ends the process");
 }
@@ -290,7 +312,11 @@ fn open_link(config: &Config, group: u16, identity: &Arc<Identity>) -> Result<Tr
     link_config.read_buffer_bytes = message_bytes.clamp(link_config.read_buffer_bytes, READ_BUFFER_BYTES_MAX);
     link_config.seed = random() as u64;
     let admission = Arc::<Identity>::clone(identity);
-    Transport::open(link_config, admission).map_err(|source| StartError::Link { group: number, source })
+    let opened = match config.listeners.take(number) {
+        Some(listener) => Transport::open_on(listener, link_config, admission),
+        None => Transport::open(link_config, admission),
+    };
+    opened.map_err(|source| StartError::Link { group: number, source })
 }
 
 /// Opens the snapshot channel: number 0, beside those of the groups.
@@ -305,7 +331,11 @@ fn open_transfer(config: &Config, identity: &Arc<Identity>) -> Result<Transport,
     link_config.max_pending_connections = MOST_PENDING + config.members.len();
     link_config.seed = random() as u64;
     let admission = Arc::<Identity>::clone(identity);
-    Transport::open(link_config, admission).map_err(StartError::Transfer)
+    let opened = match config.listeners.take(0) {
+        Some(listener) => Transport::open_on(listener, link_config, admission),
+        None => Transport::open(link_config, admission),
+    };
+    opened.map_err(StartError::Transfer)
 }
 
 fn resolve(address: &str) -> io::Result<SocketAddr> {

@@ -17,7 +17,7 @@ use super::exchange::Exchange;
 use crate::lane::LaneQueue;
 use crate::metrics::GroupMetrics;
 use crate::planted::{self, Bug};
-use crate::progress::{Bell, Executed, GroupProgress, Mail, SharedProgress};
+use crate::progress::{Bell, Executed, GroupProgress, Mail, PeerRefusal, SharedProgress};
 use crate::read_gate::ReadGate;
 use crate::snapshot::{Need, Snapshots};
 
@@ -40,7 +40,6 @@ pub(crate) struct Replica {
     /// Term and leader, as last published.
     leader: (u64, u64),
     mail: Vec<Mail>,
-    refusals: Vec<Refusal>,
     /// Whether another server has met this one in a later state than its data has.
     is_old_copy: bool,
     /// Entries on their way to commit: last index after the cut, and when it was.
@@ -67,12 +66,6 @@ pub(crate) struct ReplicaShare {
     pub sound: fn(&SubBatch) -> bool,
 }
 
-/// The server that was refused, whether by this server, and why.
-type Refusal = (Option<u64>, bool, String);
-
-/// The most refusals to remember, so that a stranger with made-up names cannot grow the process.
-const MOST_REFUSALS: usize = 16;
-
 impl Replica {
     /// The replica of the group with this zero-based index.
     pub fn new(group: usize, driver: Driver, share: ReplicaShare) -> Replica {
@@ -93,7 +86,6 @@ impl Replica {
             behind: 0,
             leader: (0, 0),
             mail: Vec::new(),
-            refusals: Vec::new(),
             is_old_copy: false,
             uncommitted: VecDeque::new(),
             executed,
@@ -134,7 +126,7 @@ impl Replica {
                 tracing::debug!(group, peer, "link is up");
                 self.driver.link_up(peer);
                 self.exchange.link_up();
-                self.refusals.retain(|(refused, ..)| *refused != Some(peer));
+                self.progress.refusals.accepted(self.group, peer);
             }
             Event::Down { peer, reason } => {
                 tracing::debug!(group, peer, %reason, "link is down");
@@ -142,18 +134,16 @@ impl Replica {
             }
             Event::Refused { peer, refusal, by_us } => {
                 self.is_old_copy |= !by_us && matches!(refusal, niagara_net::Refusal::OldCopy(_));
-                self.note_refusal((peer, by_us, refusal.to_string()));
+                self.note_refusal(&PeerRefusal { peer, by_us, why: refusal.to_string() });
             }
         }
     }
 
     /// Logs a refusal once, though a refused server retries every second or so.
-    fn note_refusal(&mut self, refusal: Refusal) {
-        if !self.refusals.contains(&refusal) {
-            let (peer, by_us, why) = &refusal;
+    fn note_refusal(&self, refusal: &PeerRefusal) {
+        if self.progress.refusals.note(self.group, refusal) {
+            let PeerRefusal { peer, by_us, why } = refusal;
             tracing::warn!(group = self.group + 1, ?peer, by_us, "a server was refused: {why}");
-            self.refusals.truncate(MOST_REFUSALS - 1);
-            self.refusals.insert(0, refusal);
         }
     }
 
@@ -200,6 +190,7 @@ impl Replica {
 
     /// Advances time by one tick.
     pub fn tick(&mut self) {
+        self.progress.refusals.tick(self.group);
         if self.is_old_copy {
             self.mine().leaderless_ticks.fetch_add(1, SeqCst);
             return;

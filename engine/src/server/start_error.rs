@@ -101,6 +101,9 @@ pub enum StartError {
         /// Error from the resolver.
         source: io::Error,
     },
+    /// The state of a [`Node`](crate::Node) could not be read back from a snapshot.
+    #[error("the initial state cannot be written to a snapshot and read back: {0}")]
+    StateNotEncodable(&'static str),
     /// A thread cannot be started.
     #[error("cannot start a thread: {0}; raise the limit of processes, or configure fewer groups")]
     Thread(io::Error),

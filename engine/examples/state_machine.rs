@@ -1,16 +1,14 @@
-//! Embeds the engine with a state machine of its own: three servers in one process agree on the order of some
-//! words.
+//! The lower interface: a state machine that executes whole batches, and hands out its own readers and
+//! snapshots. Three servers in one process agree on the order of some words.
 //!
-//! `cargo run --release -p niagara-engine --example embed`
+//! `cargo run --release -p niagara-engine --example state_machine`
 
 use std::error::Error;
-use std::net::TcpListener;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use niagara_engine::{
-    Commands, Config, Consistency, Durability, Encoded, Engine, GlobalPosition, MalformedState, Member,
-    StateMachine,
+    Commands, Config, Consistency, Encoded, Engine, GlobalPosition, MalformedState, StateMachine,
 };
 use parking_lot::RwLock;
 
@@ -53,31 +51,9 @@ impl StateMachine for Words {
     }
 }
 
-/// Unused addresses on loopback: for each server, one for each group and one for snapshots.
-fn members(servers: u64, groups: usize) -> std::io::Result<Vec<Member>> {
-    let free = |_| TcpListener::bind("127.0.0.1:0");
-    let each = groups + 1;
-    let listeners = (0..servers as usize * each).map(free).collect::<Result<Vec<_>, _>>()?;
-    let address = |listener: &TcpListener| listener.local_addr().map(|address| address.to_string());
-    let addresses = listeners.iter().map(address).collect::<Result<Vec<_>, _>>()?;
-    let chunks = addresses.chunks(each).zip(1..);
-    Ok(chunks
-        .map(|(addresses, server)| Member {
-            server,
-            addresses: addresses[1..].to_vec(),
-            transfer: addresses[0].clone(),
-        })
-        .collect())
-}
-
-fn main() -> Result<(), Box<dyn Error>> {
-    let members = members(3, 4)?;
-    let start = |server| {
-        let mut config = Config::new(0xe4a, server, members.clone());
-        config.durability = Durability::Memory;
-        Engine::start(config, Words::default())
-    };
-    let engines = (1..=3).map(start).collect::<Result<Vec<_>, _>>()?;
+pub(crate) fn main() -> Result<(), Box<dyn Error>> {
+    let start = |config| Engine::start(config, Words::default());
+    let engines = Config::local(3, 4)?.into_iter().map(start).collect::<Result<Vec<_>, _>>()?;
 
     // Every server accepts commands; one that leads no group forwards them to one that does.
     let tickets = (0..12).map(|i| {
