@@ -1,16 +1,15 @@
 //! Real engines with threads and sockets, on loopback.
 
 use std::io;
-use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use niagara_engine::{Client, Config, Durability, Engine, Member, StartError, StateMachine};
+use niagara_engine::{Client, Config, Durability, Engine, StartError, StateMachine};
 use tempfile::TempDir;
 
 /// How long [`Cluster::wait_ready`] waits.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Groups of a local cluster.
-const GROUPS: usize = 2;
+const GROUPS: u16 = 2;
 
 /// Engines in this process that form a cluster, with files in a directory that goes with it. Dropping it stops
 /// them.
@@ -31,10 +30,12 @@ const GROUPS: usize = 2;
 /// ```
 pub struct Cluster<S: StateMachine> {
     make: Box<dyn Fn(u64) -> S>,
-    members: Vec<Member>,
+    /// By server. Their ports are bound before the first start.
+    configs: Vec<Config>,
     /// By server; `None` for one that is down.
     engines: Vec<Option<Engine<S>>>,
-    directory: TempDir,
+    /// Removed when the cluster is dropped, after the engines.
+    _directory: TempDir,
 }
 
 /// Why a local cluster does not run.
@@ -66,16 +67,19 @@ pub enum ClusterError {
 /// # Errors
 /// If the machine gives no ports or directory, or an engine does not start.
 pub fn local_cluster<S: StateMachine>(
-    servers: u64,
+    servers: u16,
     make: impl Fn(u64) -> S + 'static,
 ) -> Result<Cluster<S>, ClusterError> {
-    let mut cluster = Cluster {
-        make: Box::new(make),
-        members: members(servers)?,
-        engines: (0..servers).map(|_| None).collect(),
-        directory: tempfile::tempdir()?,
-    };
-    for server in 1..=servers {
+    let directory = tempfile::tempdir()?;
+    let mut configs = Config::local(servers, GROUPS)?;
+    for config in &mut configs {
+        config.data_dir = directory.path().join(format!("server-{}", config.server));
+        // A test outlives no loss of power, so it need not wait for the disk.
+        config.durability = Durability::Os;
+    }
+    let engines = configs.iter().map(|_| None).collect();
+    let mut cluster = Cluster { make: Box::new(make), configs, engines, _directory: directory };
+    for server in cluster.servers() {
         cluster.restart(server)?;
     }
     Ok(cluster)
@@ -123,11 +127,7 @@ impl<S: StateMachine> Cluster<S> {
     pub fn restart(&mut self, server: u64) -> Result<(), ClusterError> {
         let at = self.at(server);
         if self.engines[at].is_none() {
-            let mut config = Config::new(0x10ca1, server, self.members.clone());
-            config.data_dir = self.directory.path().join(format!("server-{server}"));
-            // A test outlives no loss of power, so it need not wait for the disk.
-            config.durability = Durability::Os;
-            let started = Engine::start(config, (self.make)(server));
+            let started = Engine::start(self.configs[at].clone(), (self.make)(server));
             self.engines[at] = Some(started.map_err(|source| ClusterError::Start { server, source })?);
         }
         Ok(())
@@ -143,19 +143,4 @@ impl<S: StateMachine> Cluster<S> {
         assert!((1..=count).contains(&server), "there is no server {server}: they are 1 to {count}");
         server as usize - 1
     }
-}
-
-/// Members with ports that are free now: for each server, one for each group and one for snapshots.
-fn members(servers: u64) -> io::Result<Vec<Member>> {
-    let each = GROUPS + 1;
-    let free = |_| TcpListener::bind("127.0.0.1:0");
-    let listeners = (0..servers as usize * each).map(free).collect::<io::Result<Vec<_>>>()?;
-    let address = |listener: &TcpListener| listener.local_addr().map(|address| address.to_string());
-    let addresses = listeners.iter().map(address).collect::<io::Result<Vec<_>>>()?;
-    let member = |(addresses, server): (&[String], u64)| Member {
-        server,
-        addresses: addresses[1..].to_vec(),
-        transfer: addresses[0].clone(),
-    };
-    Ok(addresses.chunks(each).zip(1..).map(member).collect())
 }

@@ -38,8 +38,10 @@
 //! | `history` | what all servers have executed, compared |
 //! | `failure`, `seeds` | what was found, and how to find it again |
 //! | `cluster` | real engines on loopback |
+//! | `app` | both for an [`App`](niagara_engine::App), with its own commands and replies |
 //! | [`parts`] | what simulators are made of |
 
+mod app;
 mod cluster;
 mod failure;
 mod history;

@@ -175,8 +175,17 @@ impl<S: Observable> Simulation<S> {
         }
     }
 
+    /// A call that is refused before it reaches the server.
+    pub(crate) fn refuse(&mut self, server: u64, refused: Refused) -> Call {
+        let server = self.server(server).id;
+        self.told.calls += 1;
+        let token = self.told.calls;
+        self.end(token, server, None, Outcome::Refused(refused));
+        Call(token)
+    }
+
     /// Fails since something does not get on.
-    pub(super) fn stuck(&mut self, what: &str) -> Failure {
+    pub(crate) fn stuck(&mut self, what: &str) -> Failure {
         self.fail(Found::Stuck(what.to_owned()));
         self.look_for_failure().expect_err("something was found just now")
     }
@@ -196,7 +205,7 @@ impl<S: Observable> Simulation<S> {
     }
 
     /// A round of the thread that calls the engine.
-    pub(super) fn call(&mut self, id: u64) {
+    pub(super) fn make_calls(&mut self, id: u64) {
         let running = self.server_mut(id).running.as_mut().expect("a living server");
         for token in std::mem::take(&mut running.asked) {
             self.begin(id, token);

@@ -14,7 +14,7 @@ impl<S: Observable> Simulation<S> {
         self.fail(Found::Engine { invariant, what });
     }
 
-    pub(super) fn send(&mut self, from: u64, link: usize, frames: Vec<(u64, Frame)>) {
+    pub(super) fn transmit(&mut self, from: u64, link: usize, frames: Vec<(u64, Frame)>) {
         for (to, frame) in frames {
             for flight in self.network.send(self.now, (from, to, link), &frame, &mut ()) {
                 self.queue.push(flight.arrives, Event::Arrive(flight));

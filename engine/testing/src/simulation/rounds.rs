@@ -115,7 +115,7 @@ impl<S: Observable> Simulation<S> {
                 running.machine.execute();
             }
             Thread::Snapshots => self.keep_snapshots(id),
-            Thread::Callers => self.call(id),
+            Thread::Callers => self.make_calls(id),
         }
         self.follow(id);
     }
@@ -129,7 +129,7 @@ impl<S: Observable> Simulation<S> {
         }
         let running = self.server_mut(id).running.as_mut().expect("a living server");
         let frames = running.machine.turn(group);
-        self.send(id, group, frames);
+        self.transmit(id, group, frames);
     }
 
     fn keep_snapshots(&mut self, id: u64) {
@@ -144,6 +144,6 @@ impl<S: Observable> Simulation<S> {
         if let Some(position) = newest.filter(|_| newest != before) {
             self.note(&format!("server {id} has a snapshot of position {position}"));
         }
-        self.send(id, link, frames);
+        self.transmit(id, link, frames);
     }
 }
