@@ -74,3 +74,8 @@ pub fn rounds(times: usize) -> usize {
     });
     times * factor
 }
+
+/// The program in docs/migration.md, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/migration.md")]
+pub struct MigrationDoctests;

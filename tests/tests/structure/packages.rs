@@ -19,7 +19,7 @@ const ROWS: &[&[&str]] = &[
     &["niagara-log", "niagara-etcd"],
     &["niagara-group"],
     &["niagara-engine"],
-    &["niagara-client", "niagara-kvstore", "niagara-testing"],
+    &["niagara-client", "niagara-kvstore", "niagara-testing", "niagara-axum-example"],
     &["niagara-load"],
     &["niagara", "niagara-lab"],
     &["niagara-tests", "niagara-benches", "niagara-models"],
