@@ -1,7 +1,7 @@
 //! Real engines with threads and sockets, on loopback.
 
-use std::io;
 use std::time::{Duration, Instant};
+use std::{fmt, io};
 
 use niagara_engine::{Client, Config, Durability, Engine, StartError, StateMachine};
 use tempfile::TempDir;
@@ -142,5 +142,12 @@ impl<S: StateMachine> Cluster<S> {
         let count = self.engines.len() as u64;
         assert!((1..=count).contains(&server), "there is no server {server}: they are 1 to {count}");
         server as usize - 1
+    }
+}
+
+impl<S: StateMachine> fmt::Debug for Cluster<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let up: Vec<u64> = self.servers().filter(|server| self.engines[self.at(*server)].is_some()).collect();
+        f.debug_struct("Cluster").field("up", &up).finish_non_exhaustive()
     }
 }

@@ -8,6 +8,7 @@ use niagara_engine::GlobalPosition;
 /// What a simulation has found, with its seed, the last lines of its trace, and the command that runs it
 /// again. `{}` and `{:?}` print all of that, so `?` in a test shows it.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub struct Failure {
     /// The seed that leads to it.
     pub seed: u64,

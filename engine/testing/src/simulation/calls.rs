@@ -42,6 +42,7 @@ pub enum Outcome<R> {
 
 /// A call that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Answer<R> {
     /// The call.
     pub call: Call,

@@ -23,7 +23,7 @@ mod server;
 mod settings;
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -250,6 +250,15 @@ impl<S: Observable> Simulation<S> {
         let failure = Failure { seed, found: Box::new(found), trace, replay: replay(seed) };
         self.failed = Some(failure.clone());
         Err(failure)
+    }
+}
+
+impl<S: Observable> fmt::Debug for Simulation<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let running: Vec<u64> = self.servers().filter(|server| self.is_running(*server)).collect();
+        let mut shown = f.debug_struct("Simulation");
+        shown.field("seed", &self.settings.seed).field("now", &self.now()).field("running", &running);
+        shown.finish_non_exhaustive()
     }
 }
 

@@ -22,6 +22,7 @@ const MOST_GROUPS: u16 = 30;
 /// let simulation = Simulation::with(settings, |_server| Counter::default());
 /// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Settings {
     /// Decides everything that is left to chance.
     pub seed: u64,
