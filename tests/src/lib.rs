@@ -29,7 +29,6 @@
 
 pub mod binary;
 pub mod campaign;
-pub mod chance;
 mod client;
 mod cluster;
 pub mod disk_use;
