@@ -27,6 +27,8 @@
 //! Tests wait for conditions, with generous deadlines ([`wait`]), and assert no speed. Where a test repeats something,
 //! the environment variable `NIAGARA_TEST_ROUNDS` multiplies how often; `NIAGARA_BIN` names another binary to test.
 
+#![allow(missing_debug_implementations, reason = "no library for others")]
+
 pub mod binary;
 pub mod campaign;
 mod client;

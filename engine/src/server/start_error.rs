@@ -11,6 +11,7 @@ use crate::snapshot::SnapshotError;
 
 /// Why a server did not start. None of its threads runs then.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StartError {
     /// The configuration is inconsistent.
     #[error("configuration: {0}")]

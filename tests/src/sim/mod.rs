@@ -1,6 +1,6 @@
 //! A whole cluster in one thread: virtual time, one seed, the production engine, and a hostile world around it.
 //!
-//! Production code runs: [`SimServer`](niagara_engine::sim::SimServer) is an engine's parts (group drivers over
+//! Production code runs: [`SimServer`](niagara_engine::internals::sim::SimServer) is an engine's parts (group drivers over
 //! raft-rs, logs with their format, lanes, sequencer, executor, read gate) without its threads, and
 //! [`SimFrontEnd`](niagara_kvstore::sim::SimFrontEnd) a front end's without its sockets. The simulation provides their
 //! environment: time, an order of the threads' rounds, a network, disks, clients.
