@@ -28,6 +28,7 @@ cargo package --offline --allow-dirty \
   -p niagara-log \
   -p niagara-group \
   -p niagara-engine \
+  -p niagara-testing \
   -p niagara-client \
   -p niagara-kvstore \
   "$@"

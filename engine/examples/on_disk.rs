@@ -6,6 +6,7 @@
 //! ```
 
 use std::error::Error;
+use std::fmt;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -30,6 +31,12 @@ pub struct Counts {
     database: Arc<Database>,
     /// What has been executed since the last [`persist`](StateMachine::persist).
     open: Option<WriteTransaction>,
+}
+
+impl fmt::Debug for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Counts").finish_non_exhaustive()
+    }
 }
 
 impl Counts {
@@ -168,6 +175,12 @@ impl StateMachine for Counts {
 /// A view of the state at one moment.
 pub struct CountsView(Range<'static, &'static [u8], u64>);
 
+impl fmt::Debug for CountsView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CountsView").finish_non_exhaustive()
+    }
+}
+
 impl Frozen for CountsView {
     fn next_chunk(&mut self, chunk: &mut Vec<u8>) -> bool {
         let before = chunk.len();
@@ -183,6 +196,7 @@ impl Frozen for CountsView {
 }
 
 /// A state that is being read from a snapshot. One that does not fit into memory would go to a file here.
+#[derive(Debug)]
 pub struct CountsChunks(Vec<Bytes>);
 
 impl Restoring for CountsChunks {

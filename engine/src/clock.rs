@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 /// The system's monotonic clock, or one that a simulator sets.
 ///
 /// ```
-/// use niagara_engine::sim::{Clock, ManualClock};
+/// use niagara_engine::internals::sim::{Clock, ManualClock};
 /// use std::sync::Arc;
 /// use std::time::Duration;
 ///

@@ -32,6 +32,7 @@ pub type ServerId = u64;
 /// config.check().unwrap();
 /// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Config {
     /// The cluster's id, the same on all servers. Servers of other clusters are refused.
     pub cluster: u128,
@@ -140,6 +141,7 @@ pub struct Member {
 
 /// This server's end of one group's links.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Link {
     /// Address to listen on instead of the member's own (behind address translation, or in tests).
     pub listen: Option<SocketAddr>,
@@ -163,6 +165,7 @@ pub enum Pinning {
 
 /// Why a configuration cannot work. It has to be changed; retrying does not help.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ConfigError {
     /// A value is out of range.
     #[error("{name} must be {}, but is {}", limits::bound(*value, *least, *most, unit), limits::amount(*value, unit))]

@@ -8,7 +8,7 @@ use niagara_sequencer::GlobalPosition;
 use crate::{Commands, Config, Durability, Encoded, Engine, MalformedState, Member, StateMachine};
 
 /// Counts commands.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Counter(Arc<AtomicUsize>);
 
 impl StateMachine for Counter {

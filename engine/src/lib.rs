@@ -52,8 +52,8 @@
 //! |---|---|---|
 //! | [`niagara_group`] | a server's replica of one Raft group, as a state machine | raft-rs, slots |
 //! | [`niagara_log`] | a group's log on disk | bytes, files |
-//! | [`snapshot`] | a server's state in one file; how it is written, sent and read | rounds, chunks |
-//! | [`apply`] | execution: what has been executed, and digests of it | lanes |
+//! | `snapshot` | a server's state in one file; how it is written, sent and read | rounds, chunks |
+//! | `apply` | execution: what has been executed, and digests of it | lanes |
 //! | `subscription`, `watch` | what has been executed and what changes, for whoever follows | positions |
 //! | [`agreement`] | whether servers agree on what they have executed | digests |
 //! | [`niagara_group::batch`], [`niagara_group::wire`] | the bytes in entries and between servers | |
@@ -65,12 +65,11 @@
 //! nothing of keys, values, HTTP or any client's protocol.
 
 pub mod agreement;
-pub mod apply;
+mod apply;
 mod client;
 mod clock;
 mod config;
-#[doc(hidden)]
-pub mod example;
+mod example;
 mod frozen;
 mod identity;
 mod lane;
@@ -82,18 +81,37 @@ mod progress;
 mod promise;
 mod read_gate;
 mod server;
-pub mod snapshot;
+mod snapshot;
 mod state_machine;
 mod status;
 mod subscription;
 mod sync;
 mod watch;
 
-/// A server without threads, for a simulator with its own time, network and disk.
-pub mod sim {
-    pub use crate::clock::{Clock, ManualClock};
-    pub use crate::server::{Environment, Figures, SimServer, Standing, WaitingBytes};
+/// What this repository's tools and tests need, and an embedding program does not. It may change in any release.
+#[doc(hidden)]
+pub mod internals {
+    /// A server without threads, for a simulator with its own time, network and disk.
+    pub mod sim {
+        pub use crate::clock::{Clock, ManualClock};
+        pub use crate::server::{Environment, Figures, SimServer, Standing, WaitingBytes};
+    }
+    /// Execution: what has been executed, and digests of it.
+    pub mod apply {
+        pub use crate::apply::*;
+    }
+    /// A server's state in one file: how it is written, sent and read.
+    pub mod snapshot {
+        pub use crate::snapshot::*;
+    }
+    /// State machines for examples, tests and benches.
+    pub mod example {
+        pub use crate::example::*;
+    }
 }
+
+/// Crates whose types stand in this one's signatures, in the versions that fit.
+pub use {bytes, prometheus_client, serde};
 
 use niagara_planted as planted;
 
@@ -102,6 +120,7 @@ pub use config::{Config, ConfigError, Link, Listeners, Member, Pinning, ServerId
 pub use frozen::{CHUNK_BYTES, Encoded, Frozen, MalformedState, Restoring};
 pub use identity::IdentityError;
 pub use lane::LaneId;
+pub use metrics::MetricsCollector;
 pub use niagara_group::{Command, Commands};
 pub use niagara_log::Durability;
 pub use niagara_sequencer::GlobalPosition;
@@ -113,7 +132,7 @@ pub use outcome::{Applied, Completion, Consistency, ReadFailed, Refused, Retry, 
 pub use server::{Engine, StartError};
 pub use snapshot::{SnapshotFailed, SnapshotTicket, TakenSnapshot};
 pub use state_machine::{ForeignState, NotACommand, StateMachine};
-pub use status::{Digest, GroupStatus, SnapshotStatus, Status, Waiting};
+pub use status::{Digest, GroupStatus, Role, SnapshotStatus, Status, Waiting};
 pub use subscription::{Compacted, Executed, NextExecuted, Subscription, SubscriptionEnd};
 pub use watch::{Changed, EngineState, EngineView, Leadership, Watch};
 

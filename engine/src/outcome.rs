@@ -13,6 +13,7 @@ pub struct Applied<R> {
 
 /// How fresh a read must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Consistency {
     /// Linearizable: sees every command acknowledged anywhere before the read began. Costs one round to a
     /// quorum, which all reads that wait at the time share.

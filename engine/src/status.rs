@@ -1,10 +1,14 @@
 //! What a server reports about itself.
 
+use std::fmt;
+
+use niagara_log::Durability;
 use serde::{Deserialize, Serialize};
 
 /// A server's state at one moment. Counts start at the first position of the global log, not at the start of
 /// the process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Status {
     /// Id of this server.
     pub server: u64,
@@ -12,8 +16,8 @@ pub struct Status {
     pub cluster: String,
     /// Number of groups, R.
     pub groups: u16,
-    /// `fsync`, `os` or `memory`.
-    pub durability: String,
+    /// What a write survives.
+    pub durability: Durability,
     /// Last global position that the state machine has executed.
     pub applied: u64,
     /// Number of commands executed.
@@ -60,11 +64,12 @@ pub struct Digest {
 
 /// A server's replica of one group.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct GroupStatus {
     /// Number of the group, from 1.
     pub group: u16,
-    /// `leader`, `follower`, `candidate` or `pre-candidate`.
-    pub role: String,
+    /// Its role in the group.
+    pub role: Role,
     /// Leader that this replica knows of; 0 for none.
     pub leader: u64,
     /// Raft term of this replica.
@@ -77,8 +82,35 @@ pub struct GroupStatus {
     pub handed: u64,
 }
 
+/// What a replica does in its group at the moment. Documents and tables have the words in parentheses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// It follows a leader, or waits for one (`follower`).
+    #[default]
+    Follower,
+    /// It asks whether it could win an election (`pre-candidate`).
+    PreCandidate,
+    /// It asks for votes (`candidate`).
+    Candidate,
+    /// It leads (`leader`).
+    Leader,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Role::Follower => "follower",
+            Role::PreCandidate => "pre-candidate",
+            Role::Candidate => "candidate",
+            Role::Leader => "leader",
+        })
+    }
+}
+
 /// How much waits on a server behind something slow.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 #[serde(default)]
 pub struct Waiting {
     /// Bytes of entries of all groups that wait for the disk.
@@ -97,6 +129,7 @@ pub struct Waiting {
 
 /// State of a server's snapshots.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct SnapshotStatus {
     /// Position of the newest durable snapshot, the end of a round; 0 if there is none.
     pub position: u64,

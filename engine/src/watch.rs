@@ -147,7 +147,7 @@ impl Watchers {
 /// use niagara_engine::EngineState;
 /// use std::time::Duration;
 ///
-/// # let engine = niagara_engine::example::engine();
+/// # let engine = niagara_engine::internals::example::engine();
 /// let mut watch = engine.client().watch();
 /// while watch.current().state != EngineState::Serving {
 ///     watch.changed_timeout(Duration::from_secs(10));

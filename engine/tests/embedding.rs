@@ -8,9 +8,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use niagara_engine::example::Counter;
+use niagara_engine::internals::example::Counter;
 use niagara_engine::{
-    Completion, Config, Consistency, Durability, Engine, GlobalPosition, Member, Pinning, Refused,
+    Completion, Config, Consistency, Durability, Engine, GlobalPosition, Member, Pinning, Refused, Role,
     StartError, Status, Unknown, Wake,
 };
 
@@ -121,7 +121,7 @@ fn a_server_that_leads_nothing_takes_commands_and_reads() {
     let members = members(3, 1);
     let engines: Vec<_> = (1..=3).map(|server| start(&members, server, None)).collect();
     eventually("there is a leader", || engines.iter().all(|engine| engine.client().has_quorum()));
-    let follower = |engine: &&Engine<Counter>| engine.client().status().local[0].role != "leader";
+    let follower = |engine: &&Engine<Counter>| engine.client().status().local[0].role != Role::Leader;
     let client = engines.iter().find(follower).unwrap().client();
     let tickets: Vec<_> = (0..1000).map(|_| client.propose(Bytes::from_static(b"count")).unwrap()).collect();
     for (i, ticket) in tickets.into_iter().enumerate() {

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use niagara_engine::example::{self, Counter};
+use niagara_engine::internals::example::{self, Counter};
 use niagara_engine::{
     Compacted, Config, Durability, Engine, EngineState, GlobalPosition, Member, SnapshotFailed, Subscription,
     SubscriptionEnd, Watch,

@@ -123,11 +123,11 @@ fn a_state_of_another_server_or_without_its_log_is_refused() {
     let mut foreign = config(dir.path());
     foreign.cluster = 2;
     foreign.data_dir = dir.path().join("foreign");
-    let refused = Engine::start(foreign, open()).err().expect("it belongs to another cluster");
+    let refused = Engine::start(foreign, open()).expect_err("it belongs to another cluster");
     assert!(matches!(refused, StartError::ForeignState(_)), "{refused}");
 
     let mut fresh = config(dir.path());
     fresh.data_dir = dir.path().join("fresh");
-    let refused = Engine::start(fresh, open()).err().expect("its log is missing");
+    let refused = Engine::start(fresh, open()).expect_err("its log is missing");
     assert!(matches!(refused, StartError::StateWithoutLog { .. }), "{refused}");
 }

@@ -3,7 +3,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use niagara_engine::{Config, Engine, example::Counter};
+use niagara_engine::internals::example::Counter;
+use niagara_engine::{Config, Engine};
 
 fn start(config: &Config) -> Engine<Counter> {
     Engine::start(config.clone(), Counter::default()).unwrap()

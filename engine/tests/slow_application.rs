@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use niagara_engine::example::Counter;
-use niagara_engine::sim::{Clock, Environment, ManualClock, SimServer};
+use niagara_engine::internals::example::Counter;
+use niagara_engine::internals::sim::{Clock, Environment, ManualClock, SimServer};
 use niagara_engine::{Config, Durability, Member, Wake};
 use niagara_log::SystemFiles;
 

@@ -4,7 +4,8 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 
-use niagara_engine::{Config, Durability, Engine, IdentityError, Member, StartError, example};
+use niagara_engine::internals::example;
+use niagara_engine::{Config, Durability, Engine, IdentityError, Member, StartError};
 use niagara_log::LogError;
 
 const ANY: &str = "127.0.0.1:0";

@@ -7,10 +7,11 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use niagara_engine::sim::{Clock, Environment, SimServer};
+use niagara_engine::internals::example;
+use niagara_engine::internals::sim::{Clock, Environment, SimServer};
 use niagara_engine::{
     Client, Commands, Config, Consistency, Durability, Encoded, Engine, GlobalPosition, MalformedState,
-    Member, Refused, StateMachine, Unknown, example,
+    Member, Refused, StateMachine, Unknown,
 };
 use niagara_log::SystemFiles;
 
@@ -107,7 +108,9 @@ fn a_caller_may_poll_first_and_block_later() {
 #[test]
 fn tens_of_thousands_of_tickets_end_when_execution_resumes() {
     let (opens, state) = Gated::new();
-    let engine = Engine::start(Config { deadline: Duration::from_secs(600), ..config() }, state).unwrap();
+    let mut config = config();
+    config.deadline = Duration::from_secs(600);
+    let engine = Engine::start(config, state).unwrap();
     let client = engine.client();
     let mut tickets = Vec::new();
     while tickets.len() < 60_000 {
@@ -143,7 +146,8 @@ fn tens_of_thousands_of_tickets_end_with_the_engine() {
 #[test]
 fn a_short_deadline_passes_before_a_long_one() {
     let (_opens, state) = Gated::new();
-    let config = Config { deadline: Duration::from_secs(3600), ..config() };
+    let mut config = config();
+    config.deadline = Duration::from_secs(3600);
     let engine = Engine::start(config, state).unwrap();
     let client = engine.client();
     let mut patient = client.propose("x".into()).unwrap();
@@ -158,7 +162,9 @@ fn a_short_deadline_passes_before_a_long_one() {
 #[test]
 fn callers_wait_for_room() {
     let (opens, state) = Gated::new();
-    let engine = Engine::start(Config { lane_commands: 16, ..config() }, state).unwrap();
+    let mut config = config();
+    config.lane_commands = 16;
+    let engine = Engine::start(config, state).unwrap();
     let client = engine.client();
     let mut tickets = Vec::new();
     let refused = loop {

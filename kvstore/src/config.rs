@@ -203,7 +203,9 @@ fn link(table: LinkTable) -> Result<Link, ConfigFileError> {
     };
     let listen =
         table.listen.map(|text| resolve("links.listen", &text)).transpose()?.map(|addresses| addresses[0]);
-    Ok(Link { listen, bind_address, bind_device: table.bind_device })
+    let mut link = Link::default();
+    (link.listen, link.bind_address, link.bind_device) = (listen, bind_address, table.bind_device);
+    Ok(link)
 }
 
 fn front_end_config(http: &str, redis: &str, table: &FrontTable) -> Result<FrontEndConfig, ConfigFileError> {

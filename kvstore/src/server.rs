@@ -32,6 +32,7 @@ pub struct ServerConfig {
 /// server.stop();
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[derive(Debug)]
 pub struct Server {
     engine: Engine<Kv>,
     fronts: FrontEnds,
@@ -186,9 +187,9 @@ mod tests {
         let holder = TcpListener::bind(ANY).unwrap();
         let taken = holder.local_addr().unwrap();
         let group =
-            start(config(taken.to_string(), ANY.parse().unwrap()), &dir).err().expect("the group's is taken");
+            start(config(taken.to_string(), ANY.parse().unwrap()), &dir).expect_err("the group's is taken");
         assert!(matches!(group, ServerError::Engine(_)) && group.is_address_in_use(), "{group}");
-        let http = start(config(ANY.into(), taken), &dir).err().expect("that of HTTP is taken");
+        let http = start(config(ANY.into(), taken), &dir).expect_err("that of HTTP is taken");
         assert!(
             matches!(http, ServerError::Listen { setting: "http", .. }) && http.is_address_in_use(),
             "{http}"
@@ -197,7 +198,7 @@ mod tests {
         // The failed server has released the directory.
         let server = start(config(ANY.into(), ANY.parse().unwrap()), &dir).unwrap();
         let refused =
-            start(config(ANY.into(), ANY.parse().unwrap()), &dir).err().expect("the directory is in use");
+            start(config(ANY.into(), ANY.parse().unwrap()), &dir).expect_err("the directory is in use");
         assert!(!refused.is_address_in_use(), "{refused}");
         server.stop();
     }

@@ -370,7 +370,7 @@ fn a_second_server_on_the_same_port_is_refused() {
     let cluster = Cluster::start();
     let server = cluster.server(0);
     let config = FrontEndConfig { http: server.front_ends.http_addr(), ..FrontEndConfig::default() };
-    let error = FrontEnds::start(config, server.engine.client()).err().expect("the port is taken");
+    let error = FrontEnds::start(config, server.engine.client()).expect_err("the port is taken");
     assert_eq!(error.kind(), ErrorKind::AddrInUse);
 }
 

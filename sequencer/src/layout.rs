@@ -76,6 +76,7 @@ impl fmt::Display for GroupId {
 /// assert_eq!(GlobalPosition::new(7).get(), 7);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 pub struct GlobalPosition(u64);
 
 impl GlobalPosition {

@@ -27,9 +27,10 @@
 //! Tests wait for conditions, with generous deadlines ([`wait`]), and assert no speed. Where a test repeats something,
 //! the environment variable `NIAGARA_TEST_ROUNDS` multiplies how often; `NIAGARA_BIN` names another binary to test.
 
+#![allow(missing_debug_implementations, reason = "no library for others")]
+
 pub mod binary;
 pub mod campaign;
-pub mod chance;
 mod client;
 mod cluster;
 pub mod disk_use;
@@ -75,3 +76,8 @@ pub fn rounds(times: usize) -> usize {
     });
     times * factor
 }
+
+/// The program in docs/migration.md, as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/migration.md")]
+pub struct MigrationDoctests;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-use niagara_engine::example::Counter;
+use niagara_engine::internals::example::Counter;
 use niagara_engine::{Completion, Config, Durability, Engine, Member, Port, Wake};
 
 #[global_allocator]

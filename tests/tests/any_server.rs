@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::thread;
 
+use niagara_engine::Role;
 use niagara_tests::{Answer, Client, ClusterPlan, Endpoint, History, Http, rounds, wait};
 
 /// Proves that a server which leads no group takes writes, whose replies come by its own global log, and answers strong
@@ -11,7 +12,7 @@ use niagara_tests::{Answer, Client, ClusterPlan, Endpoint, History, Http, rounds
 fn a_server_that_leads_nothing_serves() {
     let cluster = ClusterPlan::new(3, 2).start();
     // The wanted leaders of two groups are the first two servers.
-    let leads = |server| cluster.status(server).local.iter().any(|group| group.role == "leader");
+    let leads = |server| cluster.status(server).local.iter().any(|group| group.role == Role::Leader);
     wait::until("the wanted leaders to lead", || (leads(1) && leads(2) && !leads(3)).then_some(()));
     let terms = || cluster.status(3).local.iter().map(|group| group.term).collect::<Vec<_>>();
     let before = terms();

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use niagara_engine::agreement::{Agreement, DigestOf};
-use niagara_engine::sim::{Clock, Environment, ManualClock, SimServer};
+use niagara_engine::internals::sim::{Clock, Environment, ManualClock, SimServer};
 use niagara_engine::{
     Commands, Config, Consistency, Durability, GlobalPosition, MalformedState, Member, NotACommand, Refused,
     StateMachine, Status,

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use niagara_engine::example::Counter;
-use niagara_engine::sim::{Clock, Environment, ManualClock, SimServer};
+use niagara_engine::internals::example::Counter;
+use niagara_engine::internals::sim::{Clock, Environment, ManualClock, SimServer};
 use niagara_engine::{Completion, Config, Durability, Member, Port, Wake};
 use niagara_log::SystemFiles;
 use niagara_net::Event;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use niagara_engine::Role;
 use niagara_tests::{
     Answer, Client, Cluster, ClusterPlan, Endpoint, History, Http, Load, LoadPlan, Register, Resp, Value,
     rounds, wait,
@@ -30,7 +31,7 @@ fn a_paused_leader_gives_no_stale_read() {
 }
 
 fn pause_a_leader(cluster: &mut Cluster, history: &Arc<History>) {
-    let leads = |server: u64| cluster.status(server).local.iter().any(|group| group.role == "leader");
+    let leads = |server: u64| cluster.status(server).local.iter().any(|group| group.role == Role::Leader);
     let paused = wait::until("a server that leads", || cluster.servers().find(|server| leads(*server)));
     let others: Vec<Endpoint> =
         cluster.endpoints().iter().filter(|endpoint| endpoint.server != paused).cloned().collect();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use niagara_log::{self, Durability, Files, HardState, LogConfig, LogEntry};
-use niagara_tests::chance::Chance;
+use niagara_testing::parts::chance::Chance;
 use niagara_tests::rounds;
 use niagara_tests::sim::{Coverage, Disk, FailingSync, Fault, Outcome, Plan, Planned, run};
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
-use niagara_engine::example::Counter;
+use niagara_engine::internals::example::Counter;
 use niagara_engine::{Client, Completion, Config, Consistency, Durability, Engine, Member, Port, Wake};
 
 const SERVERS: u64 = 3;

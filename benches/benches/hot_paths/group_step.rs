@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group};
-use niagara_engine::example::Counter;
-use niagara_engine::sim::{Clock, Environment, SimServer};
+use niagara_engine::internals::example::Counter;
+use niagara_engine::internals::sim::{Clock, Environment, SimServer};
 use niagara_engine::{Completion, Config, Durability, Member, Port, Wake};
 use niagara_log::SystemFiles;
 use niagara_net::{DEFAULT_MAX_FRAME_BYTES, DEFAULT_READ_BUFFER_BYTES, Event, Frame, FrameReader};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group};
-use niagara_engine::sim::{Clock, Environment, SimServer};
+use niagara_engine::internals::sim::{Clock, Environment, SimServer};
 use niagara_engine::{Config, Durability, Member};
 use niagara_kvstore::sim::SimFrontEnd;
 use niagara_kvstore::{Kv, Life, http, resp};

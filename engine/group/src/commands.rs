@@ -37,6 +37,17 @@ impl<'a> Commands<'a> {
         }
         commands
     }
+
+    /// The first `count` of these commands, or all if there are fewer, and those after them.
+    pub fn split_at(self, count: usize) -> (Commands<'a>, Commands<'a>) {
+        let left = self.left.min(u32::try_from(count).unwrap_or(u32::MAX));
+        let front = Commands { left, ..self.clone() };
+        let mut back = self;
+        for _ in 0..left {
+            back.next();
+        }
+        (front, back)
+    }
 }
 
 impl<'a> Iterator for Commands<'a> {
@@ -77,5 +88,28 @@ impl<'a> Command<'a> {
     /// If `part` is not a part of [`as_slice`](Self::as_slice).
     pub fn share(&self, part: &[u8]) -> Bytes {
         self.body.slice_ref(part)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+
+    use super::*;
+    use crate::batch::{Span, put_command};
+
+    #[test]
+    fn both_parts_together_are_all_commands() {
+        let mut body = BytesMut::new();
+        let all: [&[u8]; 4] = [b"a", b"", b"long enough", b"d"];
+        all.iter().for_each(|command| put_command(&mut body, command));
+        let span = Span { server: 1, incarnation: 1, lane: 0, attempt: 0, first: 1, count: 4 };
+        let batch = SubBatch { span, lone: false, body: body.freeze() };
+        for count in 0..=5 {
+            let (front, back) = batch.commands().split_at(count);
+            assert_eq!((front.len(), back.len()), (count.min(4), 4 - count.min(4)));
+            let both: Vec<&[u8]> = front.chain(back).map(|command| command.as_slice()).collect();
+            assert_eq!(both, all);
+        }
     }
 }

@@ -103,6 +103,7 @@ pub enum Replayed<'a> {
 /// assert_eq!(Durability::Os.to_string(), "os");
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(rename_all = "lowercase"))]
 pub enum Durability {
     /// A crash of the machine or a loss of power: written and synced.
     #[default]

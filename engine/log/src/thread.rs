@@ -4,11 +4,17 @@ use std::thread::{self, JoinHandle};
 
 /// Starts a thread of the engine. A panic in it ends the process: a server whose group, sequencer or
 /// application has died must not keep answering as if it were whole.
+///
+/// What the thread logs is in a span with its name, within that of the caller: an engine starts its threads in
+/// a span with its server's id, so that several engines in one process can be told apart. A span is entered
+/// once for a thread, and costs nothing later.
 pub fn spawn<T: Send + 'static>(
     name: String,
     body: impl FnOnce() -> T + Send + 'static,
 ) -> std::io::Result<JoinHandle<T>> {
-    thread::Builder::new().name(name).spawn(move || {
+    let caller = tracing::Span::current();
+    thread::Builder::new().name(name.clone()).spawn(move || {
+        let _span = tracing::error_span!(parent: &caller, "thread", name).entered();
         let guard = AbortOnPanic;
         let result = body();
         std::mem::forget(guard);

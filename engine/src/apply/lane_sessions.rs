@@ -42,7 +42,7 @@ impl LaneSessions {
     /// Sessions of a cluster with an empty log.
     ///
     /// ```
-    /// use niagara_engine::apply::{LaneSessions, Verdict};
+    /// use niagara_engine::internals::apply::{LaneSessions, Verdict};
     /// use niagara_group::batch::Span;
     ///
     /// let mut sessions = LaneSessions::new(&[1, 2, 3], 4);

@@ -1,5 +1,6 @@
 //! A handle to a running engine.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -7,10 +8,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use niagara_sequencer::GlobalPosition;
+use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 
 use super::shared::Shared;
 use super::ticket::{ReadCell, ReadTicket, Ticket};
+use crate::metrics::MetricsCollector;
 use crate::outcome::{Consistency, Refused};
 use crate::read_gate::ReadSink;
 use crate::state_machine::StateMachine;
@@ -30,6 +33,15 @@ pub struct Client<S: StateMachine> {
 /// So long that nobody waits for it, and so short that no clock overflows.
 const LONGEST_DEADLINE: Duration = Duration::from_secs(365 * 24 * 3600);
 
+impl<S: StateMachine> fmt::Debug for Client<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("server", &self.shared.server)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<S: StateMachine> Clone for Client<S> {
     fn clone(&self) -> Self {
         self.with_deadline(self.deadline)
@@ -48,7 +60,7 @@ impl<S: StateMachine> Client<S> {
     /// ```
     /// use std::time::Duration;
     ///
-    /// # let engine = niagara_engine::example::engine();
+    /// # let engine = niagara_engine::internals::example::engine();
     /// let hasty = engine.client().with_deadline(Duration::from_millis(200));
     /// match hasty.propose("count".into())?.wait() {
     ///     Ok(applied) => println!("executed at position {}", applied.position),
@@ -111,13 +123,25 @@ impl<S: StateMachine> Client<S> {
         self.shared.progress.divergence.is_diverged()
     }
 
-    /// Appends all metrics in Prometheus's text format.
+    /// Appends all metrics in Prometheus's text format, with the prefix `niagara_`. If your program has a
+    /// registry of its own, use [`metrics`](Self::metrics).
     pub fn encode_metrics(&self, out: &mut String) {
-        self.shared.metrics.encode(out).expect("writing to a string does not fail");
+        encode(out, &self.shared.registry.lock()).expect("writing to a string does not fail");
     }
 
-    /// Registers metrics of the embedding program.
+    /// Registers metrics of the embedding program, for [`encode_metrics`](Self::encode_metrics).
     pub fn register_metrics(&self, with: impl FnOnce(&mut Registry)) {
-        self.shared.metrics.register(with);
+        with(&mut self.shared.registry.lock());
+    }
+
+    /// The engine's metrics for your program's own registry, with these labels (name and value) on each. See
+    /// [`MetricsCollector`] for an example.
+    ///
+    /// # Panics
+    ///
+    /// If a label's name has other characters than letters, digits and underscores, begins with a digit, or
+    /// is `group`, which each group's metrics have.
+    pub fn metrics(&self, labels: &[(&str, &str)]) -> MetricsCollector {
+        MetricsCollector::new(Arc::clone(&self.shared.metrics), labels)
     }
 }

@@ -1,5 +1,6 @@
 //! The batch interface, for a thread that serves many callers, such as a front end's.
 
+use std::fmt;
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -24,7 +25,7 @@ use crate::state_machine::StateMachine;
 /// [`Completion`].
 ///
 /// ```
-/// # use niagara_engine::{example, Completion, Consistency, Wake};
+/// # use niagara_engine::{internals::example, Completion, Consistency, Wake};
 /// # use std::sync::Arc;
 /// # struct Nobody;
 /// # impl Wake for Nobody { fn wake(&self) {} }
@@ -53,6 +54,12 @@ pub struct Port<S: StateMachine> {
     staged: Vec<Staged>,
     strong: Vec<u64>,
     refused: Vec<Completion<S::Reply>>,
+}
+
+impl<S: StateMachine> fmt::Debug for Port<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Port").field("client", &self.client).finish_non_exhaustive()
+    }
 }
 
 /// Commands that a turn has staged for one lane.

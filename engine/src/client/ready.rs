@@ -29,7 +29,7 @@ impl<S: StateMachine> Client<S> {
     ///
     /// ```
     /// # use niagara_engine::Refused;
-    /// # let engine = niagara_engine::example::engine();
+    /// # let engine = niagara_engine::internals::example::engine();
     /// let client = engine.client();
     /// let ticket = loop {
     ///     match client.propose("count".into()) {

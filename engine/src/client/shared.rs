@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use niagara_group::digest_mark::DigestMark;
+use niagara_log::Durability;
+use parking_lot::Mutex;
+use prometheus_client::registry::Registry;
 
 use crate::clock::Clock;
 use crate::lane::{Deliveries, Lane, LaneId, Leadership, Room, TicketPart, choose};
@@ -25,7 +28,7 @@ pub(crate) struct Shared<S: StateMachine> {
     pub cluster: u128,
     /// Ids of all servers.
     pub members: Vec<u64>,
-    pub durability: &'static str,
+    pub durability: Durability,
     pub command_bytes: usize,
     pub deadline: Duration,
     pub clock: Clock,
@@ -38,6 +41,8 @@ pub(crate) struct Shared<S: StateMachine> {
     /// What subscribers follow.
     pub feed: Arc<Feed>,
     pub metrics: Arc<Metrics>,
+    /// These metrics, and those of the embedding program.
+    pub registry: Mutex<Registry>,
     pub reader: S::Reader,
     /// Wakes the sequencer's thread.
     pub sequencer: Arc<Bell>,
@@ -172,7 +177,7 @@ impl<S: StateMachine> Shared<S> {
         let progress = &self.progress;
         let groups = progress.groups.iter().zip(1..).map(|(group, number)| GroupStatus {
             group: number,
-            role: ROLES[usize::from(group.role.load(SeqCst))].to_owned(),
+            role: ROLES[usize::from(group.role.load(SeqCst))],
             leader: group.leader.load(SeqCst),
             term: group.term.load(SeqCst),
             last: group.last.load(SeqCst),
@@ -186,7 +191,7 @@ impl<S: StateMachine> Shared<S> {
             groups: progress.groups.len() as u16,
             voters: self.members.clone(),
             diverged: progress.divergence.told(),
-            durability: self.durability.to_owned(),
+            durability: self.durability,
             applied: progress.applied.load(SeqCst),
             commands: self.executed.commands.load(SeqCst),
             duplicates: self.executed.duplicates.load(SeqCst),

@@ -17,7 +17,7 @@ use crate::read_gate::ReadSink;
 /// may poll it first and wait later. A ticket that is dropped leaves its command in flight.
 ///
 /// ```
-/// # let engine = niagara_engine::example::engine();
+/// # let engine = niagara_engine::internals::example::engine();
 /// let client = engine.client();
 /// let tickets = (0..3).map(|_| client.propose("count".into()));
 /// for ticket in tickets.collect::<Result<Vec<_>, _>>()? {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 /// Why a server cannot use its data directory.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum IdentityError {
     /// Another process uses the directory.
     #[error(

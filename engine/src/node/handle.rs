@@ -63,6 +63,13 @@ impl<A: App> NodeHandle<A> {
     }
 }
 
+/// For an engine that was started with an [`AppMachine`].
+impl<A: App> From<Client<AppMachine<A>>> for NodeHandle<A> {
+    fn from(client: Client<AppMachine<A>>) -> Self {
+        NodeHandle::new(client)
+    }
+}
+
 impl<A: App> Clone for NodeHandle<A> {
     fn clone(&self) -> Self {
         NodeHandle { client: self.client.clone() }

@@ -27,7 +27,7 @@ pub struct AppMachine<A: App> {
 pub struct AppReader<A>(Arc<RwLock<A>>);
 
 /// What a command returns.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer<R> {
     /// It was applied now.
     Applied(R),
@@ -51,6 +51,14 @@ impl<A: App> AppMachine<A> {
     /// A machine in this state.
     pub fn new(app: A) -> Self {
         AppMachine { state: Arc::new(RwLock::new(app)), sessions: Sessions::default(), unexecutable: None }
+    }
+
+    /// The bytes of a command, for [`Client::propose`](crate::Client::propose).
+    ///
+    /// # Errors
+    /// If it has none.
+    pub fn command(command: &A::Command) -> Result<Bytes, Malformed> {
+        encode_command::<A>(command)
     }
 
     /// Checks that a snapshot of the current state could be read back.
@@ -192,7 +200,7 @@ impl<A: App> fmt::Debug for AppMachine<A> {
 
 impl<A> AppReader<A> {
     /// Reads the state. Commands wait meanwhile, so be quick, and wait for nothing.
-    pub(super) fn read<T>(&self, read: impl FnOnce(&A) -> T) -> T {
+    pub fn read<T>(&self, read: impl FnOnce(&A) -> T) -> T {
         read(&self.0.read())
     }
 }

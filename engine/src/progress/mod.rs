@@ -33,6 +33,7 @@ use parking_lot::Mutex;
 
 use crate::planted::{self, Bug};
 use crate::snapshot::{Header, SnapshotSignals, Snapshots};
+use crate::status::Role;
 use crate::watch::Watchers;
 
 pub(crate) use alarms::{alarms, measure, waiting};
@@ -74,8 +75,8 @@ pub(crate) struct SharedProgress {
     pub room: Room,
 }
 
-/// Names of Raft's roles, indexed by [`GroupProgress::role`].
-pub(crate) const ROLES: [&str; 4] = ["follower", "pre-candidate", "candidate", "leader"];
+/// Raft's roles, indexed by [`GroupProgress::role`].
+pub(crate) const ROLES: [Role; 4] = [Role::Follower, Role::PreCandidate, Role::Candidate, Role::Leader];
 
 /// Progress of one group's replica. Aligned so that two groups' threads share no cache line.
 #[derive(Default)]

@@ -1,5 +1,6 @@
 //! Starts a server's parts with threads and sockets, and stops them.
 
+use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -90,6 +91,15 @@ pub struct Engine<S: StateMachine> {
     snapshots: Option<JoinHandle<()>>,
 }
 
+impl<S: StateMachine> fmt::Debug for Engine<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("server", &self.shared.server)
+            .field("addresses", &self.addresses)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<S: StateMachine> Engine<S> {
     /// Opens the data directory and the sockets, and starts the threads. The state machine must be empty: it
     /// is restored from the newest snapshot, and executes the log from there. One that keeps its state on disk
@@ -105,6 +115,7 @@ impl<S: StateMachine> Engine<S> {
     #[expect(clippy::needless_pass_by_value, reason = "a configuration is made for one server")]
     pub fn start_under(clock: Clock, config: Config, state: S) -> Result<Engine<S>, StartError> {
         config.check()?;
+        let _span = tracing::error_span!(parent: None, "engine", server = config.server).entered();
         let cores = cores(&config)?;
         let lock = match config.durability {
             Durability::Memory => None,

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use niagara_log::{Durability, LogStore, LogWriter};
 use niagara_sequencer::{GlobalPosition, Layout};
+use parking_lot::Mutex;
+use prometheus_client::registry::Registry;
 
 use super::application::Application;
 use super::environment::Environment;
@@ -20,7 +22,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::identity::Identity;
 use crate::lane::{Lane, LaneLimits, LaneQueue};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, MetricsCollector};
 use crate::planted::{self, Bug};
 use crate::progress::ByteLimits;
 use crate::progress::{Bell, RoomWatch, SharedProgress};
@@ -244,11 +246,14 @@ fn share<S: StateMachine>(
     let leaderless_ticks = 4 * config.election_ticks;
     let gate =
         ReadGate::new(layout, Arc::clone(progress), Arc::clone(&metrics), retry_ticks, leaderless_ticks);
+    let mut registry = Registry::default();
+    let collector = MetricsCollector::new(Arc::clone(&metrics), &[]);
+    registry.sub_registry_with_prefix("niagara").register_collector(Box::new(collector));
     Shared {
         server: config.server,
         cluster: config.cluster,
         members: config.members.iter().map(|member| member.server).collect(),
-        durability: config.durability.name(),
+        durability: config.durability,
         command_bytes: config.command_bytes,
         deadline: config.deadline,
         clock: clock.clone(),
@@ -259,6 +264,7 @@ fn share<S: StateMachine>(
         executed: Arc::default(),
         feed: Arc::new(Feed::new(feed)),
         metrics,
+        registry: Mutex::new(registry),
         reader,
         sequencer: Arc::clone(bell),
     }

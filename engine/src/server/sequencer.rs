@@ -281,7 +281,7 @@ impl Sequencer {
             let group = awaited.group.index();
             self.progress.groups[group].send(Mail::Pad(level));
             self.metrics.pad_requests.inc();
-            self.metrics.stalls[group].inc_by(self.tick.as_secs_f64());
+            self.metrics.groups[group].stall.inc_by(self.tick.as_secs_f64());
         }
         self.stalled = waits.then_some(awaited);
         measure(&self.progress, &self.metrics);

@@ -1,6 +1,7 @@
 //! A server that is driven by hand, for a simulator with its own time, network and disk.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
@@ -44,8 +45,9 @@ use crate::state_machine::StateMachine;
 ///
 /// ```
 /// use niagara_log::SystemFiles;
-/// use niagara_engine::sim::{Clock, SimServer, Environment};
-/// use niagara_engine::{Config, Durability, Member, example};
+/// use niagara_engine::internals::sim::{Clock, SimServer, Environment};
+/// use niagara_engine::internals::example;
+/// use niagara_engine::{Config, Durability, Member};
 /// use std::sync::Arc;
 ///
 /// // A cluster of one server with one group, in memory.
@@ -87,6 +89,12 @@ pub struct SimServer<S: StateMachine> {
     application: Application<S>,
     manager: SnapshotManager<S>,
     room: RoomWatch,
+}
+
+impl<S: StateMachine> fmt::Debug for SimServer<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimServer").field("server", &self.config.server).finish_non_exhaustive()
+    }
 }
 
 /// State of one replica.

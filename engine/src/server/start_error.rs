@@ -13,6 +13,7 @@ use crate::state_machine::ForeignState;
 
 /// Why a server did not start. None of its threads runs then.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StartError {
     /// The configuration is inconsistent.
     #[error("configuration: {0}")]

@@ -16,7 +16,7 @@ use crate::planted::{self, Bug};
 ///
 /// ```no_run
 /// use niagara_log::SystemFiles;
-/// use niagara_engine::snapshot::SnapshotReader;
+/// use niagara_engine::internals::snapshot::SnapshotReader;
 ///
 /// let mut reader = SnapshotReader::open(&SystemFiles, "snapshots/0000000000000400.snap".as_ref())?;
 /// println!("the state at position {}", reader.header().position());
@@ -25,7 +25,7 @@ use crate::planted::{self, Bug};
 ///     bytes += chunk.len();
 /// }
 /// println!("{bytes} bytes, and nothing is missing");
-/// # Ok::<(), niagara_engine::snapshot::SnapshotError>(())
+/// # Ok::<(), niagara_engine::internals::snapshot::SnapshotError>(())
 /// ```
 #[derive(Debug)]
 pub struct SnapshotReader {

@@ -92,7 +92,7 @@ impl SnapshotRequests {
 /// A requested snapshot. [`wait`](SnapshotTicket::wait) for it, or `.await` it. Dropping it withdraws nothing.
 ///
 /// ```
-/// # let engine = niagara_engine::example::engine();
+/// # let engine = niagara_engine::internals::example::engine();
 /// let client = engine.client();
 /// let applied = client.propose("count".into())?.wait()?;
 /// let taken = client.snapshot().wait()?;

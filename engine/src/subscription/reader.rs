@@ -81,7 +81,7 @@ pub enum SubscriptionEnd {
 /// ```
 /// use niagara_engine::GlobalPosition;
 ///
-/// # let engine = niagara_engine::example::engine();
+/// # let engine = niagara_engine::internals::example::engine();
 /// let client = engine.client();
 /// let mut subscription = client.subscribe(GlobalPosition::new(1))?;
 /// let applied = client.propose("count".into())?.wait()?;

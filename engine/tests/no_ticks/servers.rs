@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use niagara_engine::example::Counter;
-use niagara_engine::sim::{Clock, ManualClock};
+use niagara_engine::internals::example::Counter;
+use niagara_engine::internals::sim::{Clock, ManualClock};
 use niagara_engine::{Completion, Config, Durability, Engine, Member, Port, Wake};
 
 /// Period of the engines' clock.

@@ -83,7 +83,7 @@ fn cells(server: u64, group: &GroupStatus) -> [String; 8] {
     let leader = if group.leader == 0 { "none".to_owned() } else { group.leader.to_string() };
     let GroupStatus { group, role, term, last, commit, handed, .. } = group;
     let [term, last, commit, handed] = [term, last, commit, handed].map(|number| grouped(*number));
-    [server.to_string(), group.to_string(), role.clone(), leader, term, last, commit, handed]
+    [server.to_string(), group.to_string(), role.to_string(), leader, term, last, commit, handed]
 }
 
 fn server_line(row: &Row, agreement: &Agreement, paint: Paint) -> String {
@@ -203,23 +203,20 @@ fn json(survey: &Survey, agreement: &Agreement) -> String {
 
 #[cfg(test)]
 mod tests {
-    use niagara_engine::Digest;
+    use niagara_engine::{Digest, Role};
 
     use super::*;
 
     /// A server of two.
     fn row(server: u64, digest: &str) -> Row {
+        let mut status = Status::default();
+        (status.server, status.applied, status.noops) = (server, 1_500, 3);
+        status.voters = vec![1, 2];
         let digest = Digest { position: 1024, value: digest.into(), state: Some("5".into()) };
-        let mut status = Status {
-            server,
-            applied: 1_500,
-            noops: 3,
-            voters: vec![1, 2],
-            digests: vec![digest],
-            ..Status::default()
-        };
-        for (group, role) in [(1, "leader"), (2, "follower")] {
-            let local = GroupStatus { group, role: role.into(), leader: 1, last: 9, ..Default::default() };
+        status.digests = vec![digest];
+        for (group, role) in [(1, Role::Leader), (2, Role::Follower)] {
+            let mut local = GroupStatus::default();
+            (local.group, local.role, local.leader, local.last) = (group, role, 1, 9);
             status.local.push(local);
         }
         Row { at: format!("http://s{server}:7000"), status: Some(status), error: None }
@@ -292,18 +289,11 @@ server 2 at http://s2:7000: applied 1,500, commands 0, no-ops 3, digests agree u
 
     #[test]
     fn a_snapshot_is_told_with_what_is_under_way() {
-        let mut snapshot = SnapshotStatus {
-            position: 1_024,
-            created_ms: u64::MAX,
-            bytes: 3 << 20,
-            wanted: true,
-            writing: true,
-            written_bytes: 1 << 20,
-            receiving_from: 2,
-            received_bytes: 512,
-            last_error: Some("the disk is full".into()),
-            ..Default::default()
-        };
+        let mut snapshot = SnapshotStatus::default();
+        (snapshot.position, snapshot.created_ms, snapshot.bytes) = (1_024, u64::MAX, 3 << 20);
+        (snapshot.wanted, snapshot.writing, snapshot.written_bytes) = (true, true, 1 << 20);
+        (snapshot.receiving_from, snapshot.received_bytes) = (2, 512);
+        snapshot.last_error = Some("the disk is full".into());
         assert_eq!(
             snapshot_line(&snapshot, Paint::PLAIN),
             "  snapshot at position 1,024, 3.0 MiB, 0 s old, one requested, writing one: 1.0 MiB so far, receiving one \

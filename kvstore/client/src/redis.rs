@@ -35,6 +35,7 @@ pub struct Address(HostPort);
 /// })?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
+#[derive(Debug)]
 pub struct Connection {
     stream: TcpStream,
     output: Vec<u8>,
@@ -191,7 +192,7 @@ mod tests {
                 stream.read_exact(&mut [0; GREETING.len()]).unwrap();
                 stream.write_all(answer.as_bytes()).unwrap();
             });
-            let error = Connection::open_recognised(address).err().expect("a stranger is no server");
+            let error = Connection::open_recognised(address).expect_err("a stranger is no server");
             assert!(error.to_string().contains(said), "{answer}: {error}");
             server.join().unwrap();
         }

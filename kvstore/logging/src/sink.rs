@@ -22,7 +22,7 @@ use super::outlet;
 const MOST_BYTES: usize = 1 << 20;
 
 /// The lines that wait. A thread that logs only ever copies a line in here.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Sink {
     state: Mutex<State>,
     /// Tells the writer that there is something to do.
@@ -33,7 +33,7 @@ pub struct Sink {
     lost: AtomicU64,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct State {
     pending: Vec<u8>,
     in_flight: usize,
@@ -188,7 +188,7 @@ pub fn line(level: &str, text: &str) -> String {
 }
 
 /// The subscriber's writers: each event is one write of a whole line.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Lines(pub Arc<Sink>);
 
 impl<'a> MakeWriter<'a> for Lines {

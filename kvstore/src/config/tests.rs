@@ -197,11 +197,10 @@ bind_device = "lo"
     assert_eq!((engine.behind_bytes, engine.disk_reserve_bytes), (8 << 20, 9 << 20));
     assert_eq!(engine.pinning, Pinning::Cores(vec![4, 6]));
     assert_eq!((file.server.front.threads, file.server.front.max_connections), (2, 11));
-    let link = Link {
-        listen: Some("127.0.0.1:9000".parse().unwrap()),
-        bind_address: Some("127.0.0.2".parse().unwrap()),
-        bind_device: Some("lo".into()),
-    };
+    let mut link = Link::default();
+    link.listen = Some("127.0.0.1:9000".parse().unwrap());
+    link.bind_address = Some("127.0.0.2".parse().unwrap());
+    link.bind_device = Some("lo".into());
     assert_eq!(engine.links, [link, Link::default()]);
 }
 

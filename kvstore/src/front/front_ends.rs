@@ -1,5 +1,6 @@
 //! All front-end threads of one server.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,6 +33,12 @@ use crate::protocol::{Engine, Wire};
 pub struct FrontEnds {
     pub(super) common: Arc<Common>,
     threads: Vec<JoinHandle<()>>,
+}
+
+impl fmt::Debug for FrontEnds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrontEnds").field("threads", &self.threads.len()).finish_non_exhaustive()
+    }
 }
 
 impl FrontEnds {

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use bytes::Bytes;
-use niagara_engine::{Completion, Consistency, GlobalPosition, Refused, StateMachine, Status};
+use niagara_engine::{Completion, Consistency, Durability, GlobalPosition, Refused, StateMachine, Status};
 
 use super::allowance::Allowance;
 use super::metrics::Tally;
@@ -240,7 +240,8 @@ impl Engine for Memory {
         let fresh = match consistency {
             Consistency::Weak => true,
             Consistency::AtLeast(position) => position.get() <= self.applied,
-            Consistency::Strong => false,
+            // A strong read, or one of a kind to come, waits.
+            _ => false,
         };
         if !fresh {
             self.asked.push(token);
@@ -276,13 +277,10 @@ impl Engine for Memory {
 
     fn status(&self) -> Status {
         // Without the applied position: a client may see it move while its own request is in flight.
-        Status {
-            server: 1,
-            cluster: "c1".into(),
-            groups: 4,
-            durability: "memory".into(),
-            ..Status::default()
-        }
+        let mut status = Status::default();
+        (status.server, status.groups, status.cluster) = (1, 4, "c1".into());
+        status.durability = Durability::Memory;
+        status
     }
 
     fn snapshot(&self) {}

@@ -1,6 +1,7 @@
 //! A front-end thread without sockets, for a simulator that carries the bytes itself.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -27,6 +28,12 @@ pub struct SimFrontEnd<S: StateMachine> {
     tally: Tally,
     command: Vec<u8>,
     completions: Vec<Completion<Reply>>,
+}
+
+impl<S: StateMachine> fmt::Debug for SimFrontEnd<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimFrontEnd").field("port", &self.port).finish_non_exhaustive()
+    }
 }
 
 struct Conversation {

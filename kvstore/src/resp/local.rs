@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use niagara_engine::Status;
+use niagara_engine::{Durability, Status};
 
 use super::about::About;
 use super::containers;
@@ -167,7 +167,7 @@ fn reply(which: &[u8], replying: &mut Replying, replies: &mut Replies<'_>) -> bo
 
 /// `CONFIG GET pattern...`: redis-benchmark asks for the first two, to show them with its figures.
 pub(super) fn config_get(arguments: Arguments<'_>, engine: &impl Engine, replies: &mut Replies<'_>) {
-    let keeps_a_log = engine.status().durability != "memory";
+    let keeps_a_log = engine.status().durability != Durability::Memory;
     let known = [
         ("save", ""),
         ("appendonly", if keeps_a_log { "yes" } else { "no" }),
@@ -207,7 +207,7 @@ fn describe(status: &Status, keys: u64, out: &mut String) -> std::fmt::Result {
     write!(out, "groups:{}\r\ndurability:{}\r\n", status.groups, status.durability)?;
     write!(out, "applied:{}\r\ncommands:{}\r\nnoops:{}\r\n", status.applied, status.commands, status.noops)?;
     for group in &status.local {
-        let (number, role, leader) = (group.group, &group.role, group.leader);
+        let (number, role, leader) = (group.group, group.role, group.leader);
         write!(
             out,
             "group{number}:role={role},leader={leader},term={},commit={}\r\n",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::network::{Host, Subnet};
 
-use crate::chance::Chance;
+use niagara_testing::parts::chance::Chance;
 
 /// What is done to a cluster, and undone some time later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

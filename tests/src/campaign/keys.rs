@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::linearizability::Operation;
 
-use crate::chance::Chance;
+use niagara_testing::parts::chance::Chance;
 
 /// One key, or two that are only ever written together, and all that was done with it.
 pub(super) struct SharedKey {

@@ -50,8 +50,8 @@ use niagara_engine::Durability;
 
 use crate::network::{Host, Namespaces, NetworkError};
 
-use crate::chance::Chance;
 use fault::Kind;
+use niagara_testing::parts::chance::Chance;
 use run::Campaign;
 
 /// A campaign that is to be run.

@@ -8,7 +8,7 @@ use niagara_kvstore::{Life, Tag, Version};
 use crate::linearizability::{Condition, Input, Output};
 use crate::{Endpoint, Http, Resp, Response, Value};
 
-use crate::chance::Chance;
+use niagara_testing::parts::chance::Chance;
 
 /// How a request ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -19,8 +19,8 @@ use super::tally::Tally;
 use super::worker::{Shared, Workers};
 use super::world::World;
 use super::{CampaignPlan, Progress, Report, Violation};
-use crate::chance::Chance;
 use crate::export;
+use niagara_testing::parts::chance::Chance;
 
 /// An episode lasts between so many milliseconds, healing not included.
 const EPISODE_MS: (u64, u64) = (8000, 30_000);

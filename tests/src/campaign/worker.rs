@@ -11,7 +11,7 @@ use crate::linearizability::{Condition, Input, Operation, Output};
 use super::keys::{Keys, SharedKey};
 use super::request::{Connection, LONG_PATIENCE, Outcome, PATIENCE, choose};
 use super::tally::Tally;
-use crate::chance::Chance;
+use niagara_testing::parts::chance::Chance;
 
 /// What all clients of a cluster share.
 pub(super) struct Shared {

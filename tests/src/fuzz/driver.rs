@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use niagara_engine::sim::{Clock, Environment, ManualClock, SimServer};
-use niagara_engine::{Config, Consistency, Durability, Member, example};
+use niagara_engine::internals::example;
+use niagara_engine::internals::sim::{Clock, Environment, ManualClock, SimServer};
+use niagara_engine::{Config, Consistency, Durability, Member};
 use niagara_group::batch::{Span, SubBatch, encode_commands, encode_skip};
 use niagara_group::wire::Wire;
 use niagara_log::{LogEntry, SystemFiles};

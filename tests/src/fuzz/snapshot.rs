@@ -3,7 +3,7 @@
 use std::io::IoSlice;
 use std::path::Path;
 
-use niagara_engine::snapshot::{Header, SnapshotReader};
+use niagara_engine::internals::snapshot::{Header, SnapshotReader};
 use niagara_kvstore::snapshot_entries;
 use niagara_log::{Files, MemoryFiles};
 

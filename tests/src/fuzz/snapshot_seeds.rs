@@ -1,8 +1,8 @@
 //! What the corpora of snapshots and of messages about them begin with.
 
 use bytes::BufMut;
-use niagara_engine::apply::{Digests, LaneSessions};
-use niagara_engine::snapshot::{Header, Transfer};
+use niagara_engine::internals::apply::{Digests, LaneSessions};
+use niagara_engine::internals::snapshot::{Header, Transfer};
 use niagara_engine::{Frozen, GlobalPosition, StateMachine};
 use niagara_group::GroupFloor;
 use niagara_group::batch::Span;

@@ -1,7 +1,7 @@
 //! Messages about snapshots.
 
 use bytes::Bytes;
-use niagara_engine::snapshot::Transfer;
+use niagara_engine::internals::snapshot::Transfer;
 
 /// **A body has one meaning at most:** what is understood is encoded in the very same bytes.
 ///

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use niagara_engine::sim::WaitingBytes;
+use niagara_engine::internals::sim::WaitingBytes;
 
 use super::{Broken, hold};
 

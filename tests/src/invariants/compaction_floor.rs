@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use niagara_engine::snapshot::Header;
+use niagara_engine::internals::snapshot::Header;
 
 use super::{Broken, hold};
 

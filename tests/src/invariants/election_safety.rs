@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use niagara_engine::sim::Standing;
+use niagara_engine::internals::sim::Standing;
 
 use super::{Broken, hold};
 

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 
 use super::SetCommand;
-use crate::chance::Chance;
 use crate::http::connect;
 use crate::resp::read_value;
 use crate::{Endpoint, Value};
+use niagara_testing::parts::chance::Chance;
 
 /// Running writers, one connection for each server that takes part.
 pub struct OpenLoop {

@@ -6,6 +6,7 @@ use std::fmt;
 
 use super::aim::Aim;
 use super::messages::MessageKind;
+use super::network::Counter;
 
 /// Counts of events, by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -161,10 +162,16 @@ fn expected() -> impl Iterator<Item = (&'static str, &'static str)> {
     listed.chain(aimed).chain(MessageKind::ALL.iter().map(|kind| (LOST, kind.0)))
 }
 
+impl Counter for Coverage {
+    fn count(&mut self, what: &'static str) {
+        self.add(what, 1);
+    }
+}
+
 impl Coverage {
     /// Counts an event.
     pub fn count(&mut self, what: &'static str) {
-        self.add(what, 1);
+        Counter::count(self, what);
     }
 
     /// Counts so many events.

@@ -12,7 +12,7 @@ use super::network::{MS, Micros, Weather};
 use super::plan::Plan;
 use super::sizes::Sizes;
 use super::swarm::Swarm;
-use crate::chance::Chance;
+use niagara_testing::parts::chance::Chance;
 
 /// When clients have worked for a while, and the first fault may strike.
 const FIRST_FAULT: Micros = 300 * MS;

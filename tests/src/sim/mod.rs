@@ -1,6 +1,6 @@
 //! A whole cluster in one thread: virtual time, one seed, the production engine, and a hostile world around it.
 //!
-//! Production code runs: [`SimServer`](niagara_engine::sim::SimServer) is an engine's parts (group drivers over
+//! Production code runs: [`SimServer`](niagara_engine::internals::sim::SimServer) is an engine's parts (group drivers over
 //! raft-rs, logs with their format, lanes, sequencer, executor, read gate) without its threads, and
 //! [`SimFrontEnd`](niagara_kvstore::sim::SimFrontEnd) a front end's without its sockets. The simulation provides their
 //! environment: time, an order of the threads' rounds, a network, disks, clients.
@@ -11,12 +11,7 @@
 //! | `sizes.rs` | how large entries, commands, values and pipelines are |
 //! | `swarm.rs` | kinds of faults and requests that a simulation leaves out |
 //! | `world/` | virtual time, events in their order, their effects, and what is checked after each |
-//! | `queue.rs` | pending events, in the order of time |
 //! | `server.rs` | a server's process, and what outlives it |
-//! | `network.rs`, `messages.rs` | links: late, lost, doubled, overtaken and damaged messages; kinds of messages |
-//! | `disk.rs` | a disk that forgets what was not synced, tears writes, fills up and breaks |
-//! | `names.rs` | the names of its files |
-//! | `aim.rs` | steps in which a server uses its disk, to aim faults at |
 //! | `clients/`, `request.rs` | what clients ask and are told, over Redis, HTTP, and by calls |
 //! | `recorder.rs` | the state machine, with a record of what it executes |
 //! | `coverage.rs`, `trace.rs` | what has happened: how often, and in words |
@@ -24,23 +19,19 @@
 //! | `prove.rs` | planted bugs, and whether they are found (feature `planted-bugs`) |
 //! | `run.rs`, `shrink.rs` | one seed from start to end; the fewest faults with which it still fails |
 //!
+//! Network, disks, pending events and choices are [`niagara_testing::parts`].
+//!
 //! Everything follows from the seed: the same seed gives the same trace, byte by byte.
 
-mod aim;
 mod clients;
 mod corpus;
 mod coverage;
-mod disk;
 mod draws;
 mod fault;
-mod messages;
-mod names;
-mod network;
 mod outcome;
 mod plan;
 #[cfg(feature = "planted-bugs")]
 mod prove;
-mod queue;
 mod recorder;
 mod request;
 mod run;
@@ -50,6 +41,8 @@ mod sizes;
 mod swarm;
 mod trace;
 mod world;
+
+use niagara_testing::parts::{aim, disk, messages, network, queue};
 
 pub use corpus::{Kept, Reached, corpus, parse as parse_corpus};
 pub use coverage::{Coverage, SEEDS_FOR_EACH};

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use niagara_engine::sim::{Clock, Environment, ManualClock, SimServer};
+use niagara_engine::internals::sim::{Clock, Environment, ManualClock, SimServer};
 use niagara_engine::{Completion, Config, Member, Port, StartError, Wake};
 use niagara_kvstore::Life;
 use niagara_kvstore::sim::SimFrontEnd;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::chance::Chance;
+use niagara_testing::parts::chance::Chance;
 
 /// Sizes of a simulation, in bytes unless they count something.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::fmt::Debug;
 
 use super::fault::{Fault, Planned};
 use super::request::Request;
-use crate::chance::Chance;
+use niagara_testing::parts::chance::Chance;
 
 /// How often to draw until one is of an enabled kind. After that, none is used, or the last one is taken
 /// after all.

@@ -17,7 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use niagara_log::{Files, MemoryFiles, SystemFiles};
-use niagara_tests::chance::Chance;
+use niagara_testing::parts::chance::Chance;
 use niagara_tests::loop_disk::LoopDisk;
 use niagara_tests::sim::Disk;
 

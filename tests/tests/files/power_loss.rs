@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use niagara_log::{Files, LogFile};
-use niagara_tests::chance::Chance;
+use niagara_testing::parts::chance::Chance;
 use niagara_tests::rounds;
 use niagara_tests::sim::Disk;
 use proptest::prelude::*;

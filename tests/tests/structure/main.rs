@@ -3,10 +3,13 @@
 //! * Packages depend on those below them alone ([`packages`]).
 //! * In each folder the imports between modules have no cycle ([`imports`]), and inside the engine they go down the picture in
 //!   ARCHITECTURE.md ([`picture`]).
+//! * What each library offers is on its list, and what an embedding program uses has an example ([`public_api`]).
 //! * Each function that ARCHITECTURE.md follows a write and a read by exists ([`names`]).
 
 mod imports;
 mod names;
 mod packages;
 mod picture;
+mod public_api;
+mod public_items;
 mod sources;

@@ -46,7 +46,7 @@ impl Method {
 }
 
 /// A connection to one server. Its copies share it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Connection {
     streams: SendRequest<Bytes>,
     address: String,

@@ -15,6 +15,8 @@
 //! | `cluster.rs`, `server.rs`, `client.rs`, `load.rs`, `timing.rs`, `usage.rs` | servers and clients as processes, for how long, and what they use |
 //! | `fig5/`, `failover/`, `kraft/`, `peers/` | an experiment each |
 
+#![allow(missing_debug_implementations, reason = "no library for others")]
+
 mod awake;
 mod client;
 mod cluster;

@@ -5,6 +5,8 @@
 //! and keys: three server processes over loopback, whose applications generate the commands, as in the paper's microbenchmark
 //! (section 4).
 
+#![allow(missing_debug_implementations, reason = "no library for others")]
+
 pub mod append;
 mod commands;
 pub mod drive;

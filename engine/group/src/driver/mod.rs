@@ -19,6 +19,8 @@ mod turn;
 use self::admit::Refusals;
 use self::flow::{Flow, MOST_IN_FLIGHT, MOST_MESSAGE_BYTES};
 use self::proposing::HeldBack;
+use std::fmt;
+
 use niagara_log::{EntryId, HardState, LogEntry, LogStore};
 use niagara_sequencer::{Lag, Pacing};
 use raft::eraftpb::{Message, MessageType};
@@ -109,6 +111,12 @@ pub struct Driver {
     resetting: Option<(u64, u64)>,
     /// A leader has contradicted what is committed here: this replica ignores Raft's messages from then on.
     contradicted: Option<Contradiction>,
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver").field("config", &self.config).finish_non_exhaustive()
+    }
 }
 
 /// A disk is stuck when a write has taken this many election timeouts: another server should lead.

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::{Config, Member};
 use crate::frozen::{Encoded, MalformedState};
-use crate::sim::{Clock, Environment, ManualClock, SimServer};
+use crate::internals::sim::{Clock, Environment, ManualClock, SimServer};
 use crate::{Durability, StateMachine};
 
 const GROUPS: usize = 2;

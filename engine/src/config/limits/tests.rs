@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::example::Counter;
-use crate::sim::{Clock, Environment, SimServer};
+use crate::internals::sim::{Clock, Environment, SimServer};
 use crate::{Member, Pinning};
 
 fn config() -> Config {

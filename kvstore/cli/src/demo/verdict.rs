@@ -184,7 +184,11 @@ mod tests {
 
     #[test]
     fn servers_settle_when_the_last_has_caught_up() {
-        let applied = |server, applied| Status { server, applied, ..Default::default() };
+        let applied = |server, applied| {
+            let mut status = Status::default();
+            (status.server, status.applied) = (server, applied);
+            status
+        };
         let turn = Cell::new(0);
         let statuses = || {
             turn.set(turn.get() + 1);

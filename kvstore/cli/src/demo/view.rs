@@ -144,13 +144,18 @@ mod tests {
         }
     }
 
+    fn group(number: u16, leader: u64) -> GroupStatus {
+        let mut group = GroupStatus::default();
+        (group.group, group.leader) = (number, leader);
+        group
+    }
+
     fn statuses() -> Vec<Status> {
-        let group = |group, leader| GroupStatus { group, leader, ..Default::default() };
-        let server = |server, applied| Status {
-            server,
-            applied,
-            local: vec![group(1, 1), group(2, 0)],
-            ..Default::default()
+        let server = |server, applied| {
+            let mut status = Status::default();
+            (status.server, status.applied) = (server, applied);
+            status.local = vec![group(1, 1), group(2, 0)];
+            status
         };
         vec![server(1, 900), server(2, 1_000)]
     }
@@ -184,13 +189,9 @@ mod tests {
 
     #[test]
     fn a_narrow_terminal_cuts_nothing() {
-        let group = |group| GroupStatus { group, leader: 1, ..Default::default() };
-        let status = Status {
-            server: 1,
-            applied: 123_456_789,
-            local: (1..=10).map(group).collect(),
-            ..Default::default()
-        };
+        let mut status = Status::default();
+        (status.server, status.applied) = (1, 123_456_789);
+        status.local = (1..=10).map(|number| group(number, 1)).collect();
         let output = Captured::default();
         View::new(Box::new(output.clone()), Paint::PLAIN, Some(40)).show(
             Duration::from_secs(1),

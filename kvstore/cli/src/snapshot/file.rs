@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use niagara_engine::MalformedState;
-use niagara_engine::snapshot::{SnapshotError, SnapshotReader};
+use niagara_engine::internals::snapshot::{SnapshotError, SnapshotReader};
 use niagara_kvstore::{Description, snapshot_entries};
 
 use crate::failure::Failure;

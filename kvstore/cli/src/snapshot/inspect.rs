@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use niagara_engine::snapshot::{Header, SnapshotError, SnapshotReader};
+use niagara_engine::internals::snapshot::{Header, SnapshotError, SnapshotReader};
 use niagara_kvstore::snapshot_entries;
 
 use super::findings::{Damage, Findings, Floor, HeaderFindings, Lanes};

@@ -55,28 +55,78 @@ mod tests {
 
     /// A server that received four requests before, and has written three snapshots.
     fn before() -> SnapshotStatus {
-        SnapshotStatus { position: 40, asked: 4, met: 4, taken: 3, failures: 2, ..Default::default() }
+        changed(SnapshotStatus::default(), |status| {
+            (status.position, status.asked, status.met) = (40, 4, 4);
+            (status.taken, status.failures) = (3, 2);
+        })
+    }
+
+    fn changed(mut status: SnapshotStatus, change: impl FnOnce(&mut SnapshotStatus)) -> SnapshotStatus {
+        change(&mut status);
+        status
     }
 
     fn seen(now: &SnapshotStatus) -> Seen {
-        Watch::new(before(), &SnapshotStatus { asked: 5, ..before() }).look(now)
+        Watch::new(
+            before(),
+            &changed(before(), |status| {
+                status.asked = 5;
+            }),
+        )
+        .look(now)
     }
 
     #[test]
     fn a_snapshot_is_done_when_the_request_is_met() {
-        let asked = SnapshotStatus { asked: 5, ..before() };
-        assert_eq!(seen(&SnapshotStatus { wanted: true, ..asked.clone() }), Seen::Waiting);
+        let asked = changed(before(), |status| {
+            status.asked = 5;
+        });
+        assert_eq!(
+            seen(&changed(asked.clone(), |status| {
+                status.wanted = true;
+            })),
+            Seen::Waiting
+        );
         assert_eq!(seen(&asked), Seen::Waiting, "between the cut and the first byte");
-        assert_eq!(seen(&SnapshotStatus { writing: true, ..asked.clone() }), Seen::Writing);
+        assert_eq!(
+            seen(&changed(asked.clone(), |status| {
+                status.writing = true;
+            })),
+            Seen::Writing
+        );
         // One that was in progress before need not hold everything.
-        assert_eq!(seen(&SnapshotStatus { position: 60, taken: 4, ..asked.clone() }), Seen::Waiting);
-        assert_eq!(seen(&SnapshotStatus { position: 80, taken: 5, met: 5, ..asked.clone() }), Seen::Done);
-        assert_eq!(seen(&SnapshotStatus { met: 5, ..asked }), Seen::NothingNew);
+        assert_eq!(
+            seen(&changed(asked.clone(), |status| {
+                status.position = 60;
+                status.taken = 4;
+            })),
+            Seen::Waiting
+        );
+        assert_eq!(
+            seen(&changed(asked.clone(), |status| {
+                status.position = 80;
+                status.taken = 5;
+                status.met = 5;
+            })),
+            Seen::Done
+        );
+        assert_eq!(
+            seen(&changed(asked, |status| {
+                status.met = 5;
+            })),
+            Seen::NothingNew
+        );
     }
 
     #[test]
     fn failures_and_restarts_are_noticed() {
-        assert_eq!(seen(&SnapshotStatus { asked: 6, failures: 3, ..before() }), Seen::Failed);
+        assert_eq!(
+            seen(&changed(before(), |status| {
+                status.asked = 6;
+                status.failures = 3;
+            })),
+            Seen::Failed
+        );
         assert_eq!(seen(&SnapshotStatus::default()), Seen::Restarted);
         assert_eq!(seen(&before()), Seen::Restarted, "it does not know of the request");
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use niagara_engine::{
-    Completion, Consistency, GlobalPosition, Refused, SnapshotStatus, StateMachine, Status, Unknown,
+    Completion, Consistency, Durability, GlobalPosition, Refused, StateMachine, Status, Unknown,
 };
 use parking_lot::Mutex;
 
@@ -210,10 +210,11 @@ impl Engine for FakeEngine {
     }
 
     fn status(&self) -> Status {
-        let applied = self.applied().get();
-        let (cluster, durability) = ("c1".into(), "memory".into());
-        let snapshot = SnapshotStatus { wanted: self.snapshot_wanted.get(), ..SnapshotStatus::default() };
-        Status { server: 1, cluster, groups: 4, durability, applied, snapshot, ..Status::default() }
+        let mut status = Status::default();
+        (status.server, status.groups, status.cluster) = (1, 4, "c1".into());
+        (status.durability, status.applied) = (Durability::Memory, self.applied().get());
+        status.snapshot.wanted = self.snapshot_wanted.get();
+        status
     }
 
     fn snapshot(&self) {

@@ -446,7 +446,7 @@ fn all_addresses_of_a_name_are_listened_at() {
     ] {
         let config = FrontEndConfig { redis: absent, redis_too: vec![too], ..config.clone() };
         let started = FrontEnds::start_with(config, Arc::default(), |_| engine_of(&fake, &mood));
-        let error = started.err().expect("it cannot listen");
+        let error = started.expect_err("it cannot listen");
         assert_eq!(error.kind(), kind);
         assert!(error.to_string().contains(&too.to_string().replace(":0", ":")), "{error}");
     }

@@ -30,7 +30,6 @@ use super::plan::Plan;
 use super::request::{Request, Seen};
 use super::sizes::Sizes;
 use super::swarm::Swarm;
-use crate::chance::Chance;
 use crate::http::read_response;
 use crate::invariants::{
     AckedIsApplied, AppendsAreKept, Broken, ReadIsFresh, ReadShowsItsState, Scan, ScanIsComplete,
@@ -38,6 +37,7 @@ use crate::invariants::{
 use crate::linearizability::Operation;
 use crate::resp::read_value;
 use crate::{Response, Value};
+use niagara_testing::parts::chance::Chance;
 
 pub use sending::{Ask, By, CallResult, Protocol, Sending};
 pub use told::look;

@@ -5,9 +5,9 @@ use niagara_engine::{Consistency, GlobalPosition};
 use niagara_kvstore::{Life, Reply};
 
 use super::{Kind, http, redis};
-use crate::chance::Chance;
 use crate::linearizability::Input;
 use crate::sim::request::{Request, name};
+use niagara_testing::parts::chance::Chance;
 
 /// What a client sends, or a part of it.
 #[derive(Clone, Debug)]

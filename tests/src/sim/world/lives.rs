@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use niagara_engine::snapshot::SnapshotError;
+use niagara_engine::internals::snapshot::SnapshotError;
 use niagara_engine::{Durability, IdentityError, StartError};
 use niagara_log::LogError;
 use niagara_net::{DownReason, Event as NetEvent};

@@ -27,7 +27,6 @@ use std::rc::Rc;
 
 use self::observe::Invariants;
 use self::prompt::Prompt;
-use crate::chance::Chance;
 use crate::invariants::{Activity, Broken};
 use crate::sim::clients::{CallResult, Clients, Sending};
 use crate::sim::coverage::Coverage;
@@ -37,6 +36,7 @@ use crate::sim::plan::Plan;
 use crate::sim::queue::Queue;
 use crate::sim::server::{Server, Thread};
 use crate::sim::trace::Trace;
+use niagara_testing::parts::chance::Chance;
 
 /// A millisecond.
 pub(crate) const MS: Micros = 1000;

@@ -6,9 +6,8 @@ use niagara_group::wire::Wire;
 use niagara_net::Frame;
 use raft::eraftpb::MessageType;
 
-use super::coverage::Coverage;
+use super::chance::Chance;
 use super::messages::MessageKind;
-use crate::chance::Chance;
 
 /// Microseconds of virtual time.
 pub type Micros = u64;
@@ -38,6 +37,17 @@ pub struct Weather {
     pub overtaken: u64,
     /// Messages per 10,000 that arrive damaged, after which the receiver closes the connection.
     pub damaged: u64,
+}
+
+/// Counts what happens to messages: a fault that never fires proves nothing.
+pub trait Counter {
+    /// Something has happened, once.
+    fn count(&mut self, what: &'static str);
+}
+
+/// Counts nothing.
+impl Counter for () {
+    fn count(&mut self, _: &'static str) {}
 }
 
 /// A message in flight.
@@ -184,9 +194,9 @@ impl Network {
         now: Micros,
         direction: Direction,
         frame: &Frame,
-        coverage: &mut Coverage,
+        counter: &mut dyn Counter,
     ) -> impl Iterator<Item = Flight> + use<> {
-        let (copy, original) = self.flights(now, direction, frame, coverage);
+        let (copy, original) = self.flights(now, direction, frame, counter);
         copy.into_iter().chain(original)
     }
 
@@ -196,17 +206,17 @@ impl Network {
         now: Micros,
         direction: Direction,
         frame: &Frame,
-        coverage: &mut Coverage,
+        counter: &mut dyn Counter,
     ) -> (Option<Flight>, Option<Flight>) {
         let Way { connection: Some(connection), is_cut, .. } = *self.way(direction) else {
             return (None, None);
         };
         if is_cut {
-            coverage.count("message lost in a partition");
+            counter.count("message lost in a partition");
             return (None, None);
         }
         if self.chance.per_myriad(self.weather.lost) {
-            coverage.count("message lost");
+            counter.count("message lost");
             return (None, None);
         }
         let body: Bytes = match frame.parts() {
@@ -214,7 +224,7 @@ impl Network {
             parts => parts.concat().into(),
         };
         if let Some(kind) = self.loses(direction, &body) {
-            coverage.count(kind.0);
+            counter.count(kind.0);
             return (None, None);
         }
         let now = self.leaves(now, direction, frame.len() as u64);
@@ -225,21 +235,21 @@ impl Network {
         let copy = self.chance.per_myriad(doubled).then(|| {
             let cargo = Cargo::Body(body.clone());
             let (connection, late) = if self.chance.one_in(3) {
-                coverage.count("message's copy very late");
+                counter.count("message's copy very late");
                 (None, self.chance.between(5_000, MOST_LATE))
             } else {
-                coverage.count("message doubled");
+                counter.count("message doubled");
                 (Some(connection), self.delay(direction) * 3)
             };
             Flight { direction, connection, arrives: now + late, cargo }
         });
         let cargo = if self.chance.per_myriad(self.weather.damaged) {
-            coverage.count("message damaged");
+            counter.count("message damaged");
             Cargo::Damaged(self.damage(frame))
         } else {
             Cargo::Body(body)
         };
-        let arrives = self.arrival(now, direction, coverage);
+        let arrives = self.arrival(now, direction, counter);
         (copy, Some(Flight { direction, connection: Some(connection), arrives, cargo }))
     }
 
@@ -263,10 +273,10 @@ impl Network {
             .then_some(kind)
     }
 
-    fn arrival(&mut self, now: Micros, direction: Direction, coverage: &mut Coverage) -> Micros {
+    fn arrival(&mut self, now: Micros, direction: Direction, counter: &mut dyn Counter) -> Micros {
         let arrives = now + self.delay(direction);
         if self.chance.per_myriad(self.weather.overtaken) {
-            coverage.count("message overtaken");
+            counter.count("message overtaken");
             return arrives + self.chance.between(1, 5) * self.weather.delay.1;
         }
         let last = &mut self.way_mut(direction).last_arrival;
@@ -312,6 +322,11 @@ impl Network {
     /// Ends a [`cut`](Self::cut).
     pub fn mend(&mut self, directions: impl IntoIterator<Item = Direction>) {
         directions.into_iter().for_each(|direction| self.way_mut(direction).is_cut = false);
+    }
+
+    /// Whether everything in a direction is lost.
+    pub fn is_cut(&self, direction: Direction) -> bool {
+        self.way(direction).is_cut
     }
 
     /// Delays a direction's messages by so much more; 0 ends that.

@@ -10,7 +10,7 @@ use super::network::Micros;
 /// Events are much longer than what orders them, and a heap moves its elements, so the heap holds their
 /// indexes. Time, sequence number and index form one number, since that compares in two steps.
 #[derive(Debug)]
-pub(super) struct Queue<E> {
+pub struct Queue<E> {
     order: BinaryHeap<Reverse<u128>>,
     events: Vec<Option<E>>,
     free: Vec<usize>,
@@ -46,6 +46,12 @@ impl<E> Queue<E> {
         let (at, place) = ((order >> u64::BITS) as Micros, order as usize & ((1 << PLACE_BITS) - 1));
         self.free.push(place);
         Some((at, self.events[place].take().expect("each place is in the order once")))
+    }
+
+    /// The next event, and when it happens, unless that is after this moment.
+    pub fn pop_by(&mut self, until: Micros) -> Option<(Micros, E)> {
+        let Reverse(order) = self.order.peek()?;
+        if (order >> u64::BITS) as Micros <= until { self.pop() } else { None }
     }
 
     /// How many events have been queued so far.

@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use niagara_log::{self, Files, LogFile, SegmentReport};
 
 use super::aim::{Aim, Kind, Step};
+use super::chance::Chance;
 use super::names::Names;
-use crate::chance::Chance;
 
 /// Bytes of a log segment before its first record.
 const SEGMENT_HEADER: usize = 64;
