@@ -6,8 +6,8 @@ use std::task::Waker;
 
 use niagara_sequencer::GlobalPosition;
 
+use super::compacted::Compacted;
 use super::part::{Part, Recording};
-use super::reader::Compacted;
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering::SeqCst};
 
 /// What a feed keeps.

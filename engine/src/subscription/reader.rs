@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use niagara_sequencer::GlobalPosition;
 
+use super::compacted::Compacted;
 use super::feed::{Feed, Next};
 use super::part::{Part, Run};
 use crate::misuse;
@@ -26,18 +27,6 @@ pub struct Executed {
     pub index: u32,
     /// The command. It shares the buffer of its batch: copy it to keep it for long.
     pub command: Bytes,
-}
-
-/// The commands from a position on are not there any more, so that a subscription cannot begin at it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the global log is kept for subscribers from position {least} on only: read the state at position {}, and \
-     subscribe from {least}; `keep_history` and a larger `subscription_bytes` keep more",
-    .least.get().saturating_sub(1)
-)]
-pub struct Compacted {
-    /// The first position from which a subscription can begin now.
-    pub least: GlobalPosition,
 }
 
 /// Why a subscription has ended. It has delivered every command executed before [`Subscription::next_position`].

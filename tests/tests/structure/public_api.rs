@@ -50,13 +50,11 @@ fn the_public_api_is_what_its_list_says() {
 }
 
 /// What does something, but has no example of its own, and why.
-const NEED_NO_EXAMPLE: [(&str, &str); 13] = [
+const NEED_NO_EXAMPLE: [(&str, &str); 11] = [
     ("AppMachine", "`Node` makes it, and shows how an `App` runs"),
     ("Call", "what `NodeHandle::call` returns, as `Node` shows"),
-    ("Changed", "what `Watch::changed` returns"),
     ("Frozen", "`Encoded` implements it for small states, and shows that"),
     ("NodeHandle", "`Node` shows calls and queries"),
-    ("NextExecuted", "what `Subscription::next` returns"),
     ("OpenSession", "`Session` shows how one is opened"),
     ("Query", "what `NodeHandle::query` returns, as `Node` shows"),
     ("ReadTicket", "what `Client::read` returns, as `Engine` shows"),
