@@ -13,7 +13,6 @@ use super::encode::Malformed;
 use super::error::CallError;
 use super::machine::{Answer, AppMachine, AppReader, encode_command};
 use crate::client::{Client, ReadTicket, Ticket};
-use crate::misuse::NoWaiting;
 use crate::outcome::{Applied, Consistency, Refused};
 
 /// A handle to a running [`Node`](crate::Node). Clone it, and use it on any thread or task.
@@ -157,13 +156,8 @@ impl<T, A: App, F: FnOnce(&A) -> T> Query<A, F> {
     /// As [`Ticket::wait`].
     pub fn wait(self) -> Result<T, CallError> {
         let reader = self.ticket.wait()?;
-        Ok(run(&reader, self.read.expect("a query runs once")))
+        Ok(reader.read(self.read.expect("a query runs once")))
     }
-}
-
-fn run<T, A>(reader: &AppReader<A>, read: impl FnOnce(&A) -> T) -> T {
-    let _query = NoWaiting::inside("a query");
-    reader.read(read)
 }
 
 /// Nothing in it is pinned.
@@ -175,7 +169,7 @@ impl<T, A: App, F: FnOnce(&A) -> T> Future for Query<A, F> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Poll::Ready(outcome) = Pin::new(&mut self.ticket).poll(context) else { return Poll::Pending };
         let read = self.read.take().expect("a query is polled until it is ready, and not after");
-        Poll::Ready(outcome.map(|reader| run(&reader, read)).map_err(CallError::from))
+        Poll::Ready(outcome.map(|reader| reader.read(read)).map_err(CallError::from))
     }
 }
 

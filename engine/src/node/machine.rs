@@ -13,6 +13,7 @@ use super::encode::{Encode, Malformed};
 use super::envelope::{Envelope, NumberedBy};
 use super::sessions::{Admitted, Sessions};
 use crate::frozen::{Encoded, MalformedState};
+use crate::misuse::NoWaiting;
 use crate::state_machine::{NotACommand, StateMachine};
 
 /// The state machine of a [`Node`](crate::Node), for what takes one, such as a simulator.
@@ -199,8 +200,25 @@ impl<A: App> fmt::Debug for AppMachine<A> {
 }
 
 impl<A> AppReader<A> {
-    /// Reads the state. Commands wait meanwhile, so be quick, and wait for nothing.
+    /// Reads the state. Commands wait meanwhile, so be quick; a wait for the engine inside is caught.
+    ///
+    /// ```
+    /// # use niagara_engine::{App, Config, GlobalPosition, Node};
+    /// # #[derive(Default, serde::Serialize, serde::Deserialize)]
+    /// # struct Counter(u64);
+    /// # impl App for Counter {
+    /// #     type Command = u64;
+    /// #     type Reply = u64;
+    /// #     fn apply(&mut self, _: GlobalPosition, add: u64) -> u64 { self.0 += add; self.0 }
+    /// # }
+    /// # let node = Node::start(Config::local(1, 1)?.remove(0), Counter::default())?;
+    /// // This server's state as it is: a weak read, without a query.
+    /// let count = node.client().reader().read(|counter| counter.0);
+    /// # assert_eq!(count, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn read<T>(&self, read: impl FnOnce(&A) -> T) -> T {
+        let _query = NoWaiting::inside("a query");
         read(&self.0.read())
     }
 }

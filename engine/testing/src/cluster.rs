@@ -15,7 +15,7 @@ const GROUPS: u16 = 2;
 /// them.
 ///
 /// ```
-/// use niagara_engine::example::Counter;
+/// use niagara_engine::internals::example::Counter;
 /// use niagara_testing::local_cluster;
 ///
 /// let mut cluster = local_cluster(3, |_server| Counter::default())?;

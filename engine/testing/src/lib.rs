@@ -8,7 +8,7 @@
 //! machine.
 //!
 //! ```
-//! use niagara_engine::example::Counter;
+//! use niagara_engine::internals::example::Counter;
 //! use niagara_testing::{Failure, Simulation, seeds};
 //! use std::time::Duration;
 //!

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use niagara_engine::Consistency;
-use niagara_engine::example::Counter;
+use niagara_engine::internals::example::Counter;
 use niagara_testing::local_cluster;
 
 #[test]

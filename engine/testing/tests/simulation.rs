@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use niagara_engine::example::Counter;
+use niagara_engine::internals::example::Counter;
 use niagara_engine::{Consistency, Durability};
 use niagara_testing::{Failure, Outcome, Settings, Simulation};
 

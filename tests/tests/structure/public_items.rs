@@ -138,7 +138,7 @@ impl Sources {
         describe(item, &path, &mut lines);
         if matches!(item, Item::Struct(_) | Item::Enum(_)) {
             for implementation in self.implementations(&name) {
-                let Some(described) = implemented(implementation, &path, &mut docs.text) else { continue };
+                let described = implemented(implementation, &path, &mut docs.text);
                 docs.acts |= implementation.trait_.is_none() && !described.is_empty();
                 lines.extend(described);
             }
@@ -214,11 +214,11 @@ fn fields(fields: &Fields, path: &str, need_pub: bool, lines: &mut Vec<String>) 
     }
 }
 
-/// The lines of an implementation; `None` for one that only tests see. Adds what its methods' documentation says.
-fn implemented(found: &syn::ItemImpl, path: &str, docs: &mut String) -> Option<Vec<String>> {
+/// The lines of an implementation. Adds what its methods' documentation says.
+fn implemented(found: &syn::ItemImpl, path: &str, docs: &mut String) -> Vec<String> {
     if let Some((of, _)) = &found.trait_ {
         let line = format!("impl{} {} for {}", generics(&found.generics), text(of), text(&found.self_ty));
-        return Some(vec![line]);
+        return vec![line];
     }
     let mut lines = Vec::new();
     for part in &found.items {
@@ -233,7 +233,7 @@ fn implemented(found: &syn::ItemImpl, path: &str, docs: &mut String) -> Option<V
             _ => {}
         }
     }
-    Some(lines)
+    lines
 }
 
 /// An item's name, visibility and attributes.

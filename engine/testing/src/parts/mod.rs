@@ -1,7 +1,7 @@
 //! What simulators are made of: a network, disks, time and choices, all of which follow from a seed.
 //!
 //! [`Simulation`](crate::Simulation) is built of these, and so is Niagara's own simulator. A simulator of
-//! your own connects them with [`SimServer`](niagara_engine::sim::SimServer).
+//! your own connects them with [`SimServer`](niagara_engine::internals::sim::SimServer).
 //!
 //! | module | holds |
 //! |---|---|

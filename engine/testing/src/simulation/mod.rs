@@ -56,7 +56,7 @@ const LINES_SHOWN: usize = 20;
 ///   a strong read sees all that was acknowledged before it began.
 ///
 /// ```
-/// use niagara_engine::example::Counter;
+/// use niagara_engine::internals::example::Counter;
 /// use niagara_testing::{Failure, Simulation};
 /// use std::sync::atomic::Ordering::SeqCst;
 /// use std::time::Duration;

@@ -13,7 +13,7 @@ const MOST_GROUPS: u16 = 30;
 /// How a simulated cluster is set up. Start with [`Settings::new`], and change what differs.
 ///
 /// ```
-/// use niagara_engine::example::Counter;
+/// use niagara_engine::internals::example::Counter;
 /// use niagara_testing::{Settings, Simulation};
 ///
 /// let mut settings = Settings::new(42, 5, 3);
