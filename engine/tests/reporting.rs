@@ -132,7 +132,8 @@ fn log_lines_say_whose_and_which_thread_they_are_of() {
     engine.stop();
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     // Engines of other tests may have been started before there was a subscriber.
-    let starts = text.lines().find(|line| line.contains("engine{server=1}") && line.contains("the engine runs"));
+    let starts =
+        text.lines().find(|line| line.contains("engine{server=1}") && line.contains("the engine runs"));
     assert!(starts.is_some(), "{text}");
     let leads = text.lines().find(|line| line.contains("engine{server=1}:thread{name=\"group-1\"}"));
     assert!(leads.is_some(), "{text}");

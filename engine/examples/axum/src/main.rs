@@ -86,8 +86,8 @@ async fn count(
     Ok(Json(Count { count }).into_response())
 }
 
-/// The engine's error as a response: 504 if the command may have been executed, 503 with `Retry-After` if it
-/// has not and a retry helps.
+/// The engine's error as a response: 504 if the command may have been executed, so that a retry could execute
+/// it twice; 503 with `Retry-After` if it was not, or was a query, and a retry helps.
 struct Failed(CallError);
 
 impl IntoResponse for Failed {
@@ -195,5 +195,11 @@ mod tests {
         };
         let head = tokio::time::timeout(Duration::from_secs(60), refused).await.unwrap();
         assert!(head.to_lowercase().contains("retry-after: 1"), "{head}");
+        let (head, _) = request(port, "GET", "/count", "").await;
+        assert!(head.starts_with("HTTP/1.1 503"), "a read has no effect: {head}");
+        assert!(head.to_lowercase().contains("retry-after: 1"), "{head}");
+        let (head, body) = request(port, "GET", "/count?consistency=weak", "").await;
+        assert!(head.starts_with("HTTP/1.1 200"), "a weak read needs no quorum: {head}");
+        assert_eq!(body, r#"{"count":0}"#);
     }
 }
