@@ -122,14 +122,14 @@ pub use identity::IdentityError;
 pub use lane::LaneId;
 pub use metrics::MetricsCollector;
 pub use niagara_group::{Command, Commands};
-pub use niagara_log::Durability;
+pub use niagara_log::{Durability, Files, LogFile, MemoryFiles, SystemFiles};
 pub use niagara_sequencer::GlobalPosition;
 pub use node::{
     Answer, App, AppMachine, AppReader, Call, CallError, Encode, Malformed, Node, NodeHandle, OpenSession,
     Query, Session,
 };
 pub use outcome::{Applied, Completion, Consistency, ReadFailed, Refused, Retry, Unknown};
-pub use server::{Engine, StartError};
+pub use server::{Engine, EngineBuilder, StartError};
 pub use snapshot::{SnapshotFailed, SnapshotTicket, TakenSnapshot};
 pub use state_machine::{ForeignState, NotACommand, StateMachine};
 pub use status::{Digest, GroupStatus, Role, SnapshotStatus, Status, Waiting};

@@ -3,9 +3,12 @@
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
+use std::sync::Arc;
 
 use niagara_engine::internals::example;
-use niagara_engine::{Config, Durability, Engine, IdentityError, Member, StartError};
+use niagara_engine::{
+    Config, Durability, Engine, EngineBuilder, IdentityError, Member, MemoryFiles, StartError,
+};
 use niagara_log::LogError;
 
 const ANY: &str = "127.0.0.1:0";
@@ -198,4 +201,21 @@ fn a_directory_in_use_stays_in_use() {
     let engine = start(&config).unwrap();
     assert!(matches!(start(&config), Err(StartError::Identity(IdentityError::InUse(_)))));
     engine.client().propose("still served".into()).unwrap().wait().unwrap();
+}
+
+#[test]
+fn files_of_the_programs_own_are_used_instead_of_the_systems() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path(), ANY.into());
+    let files = Arc::new(MemoryFiles::default());
+    for life in 1..=3 {
+        let builder = EngineBuilder::new(config.clone()).files(Arc::<MemoryFiles>::clone(&files));
+        let engine = builder.start(example::Counter::default()).unwrap();
+        let done = engine.client().propose("count".into()).unwrap().wait().unwrap();
+        assert_eq!(done.reply, life, "the state goes on where it was");
+        engine.stop();
+    }
+    assert!(everything_in(dir.path()).is_empty(), "nothing is written elsewhere");
+    let engine = start(&config).unwrap();
+    assert_eq!(engine.client().propose("count".into()).unwrap().wait().unwrap().reply, 1);
 }

@@ -31,7 +31,9 @@ pub fn status(http: &mut Http) -> io::Result<Status> {
 ///
 /// let server = |server, digests: &[(u64, &str)]| {
 ///     let digest = |&(position, value): &(u64, &str)| Digest { position, value: value.into(), state: None };
-///     Status { server, digests: digests.iter().map(digest).collect(), ..Status::default() }
+///     let mut status = Status::default();
+///     (status.server, status.digests) = (server, digests.iter().map(digest).collect());
+///     status
 /// };
 /// let one = server(1, &[(8, "a"), (16, "b"), (24, "c")]);
 /// assert_eq!(common_prefix(&[one.clone(), server(2, &[(16, "b"), (24, "c"), (32, "d")])]), 24);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::JoinHandle;
 
 use niagara_log::thread::spawn;
-use niagara_log::{Durability, SystemFiles};
+use niagara_log::{Durability, Files};
 use niagara_net::{LinkConfig, Peer, Transport};
 
 use super::environment::Environment;
@@ -101,34 +101,30 @@ impl<S: StateMachine> fmt::Debug for Engine<S> {
 }
 
 impl<S: StateMachine> Engine<S> {
-    /// Opens the data directory and the sockets, and starts the threads. The state machine must be empty: it
-    /// is restored from the newest snapshot, and executes the log from there. One that keeps its state on disk
-    /// goes on where that [is](StateMachine::applied).
-    pub fn start(config: Config, state: S) -> Result<Engine<S>, StartError> {
-        Engine::start_under(Clock::System, config, state)
-    }
-
-    /// Starts under a clock that the caller moves, reporting so with [`clock_moved`](Self::clock_moved):
-    /// ticks happen only then. So tests show that whatever has to be prompt does not wait for a tick. Links
-    /// and snapshots use the system's time.
-    #[doc(hidden)]
-    #[expect(clippy::needless_pass_by_value, reason = "a configuration is made for one server")]
-    pub fn start_under(clock: Clock, config: Config, state: S) -> Result<Engine<S>, StartError> {
+    /// Starts with these files and this clock. If `locks` says so, the data directory is the system's, and
+    /// admits one server.
+    pub(super) fn start_in(
+        config: &Config,
+        clock: Clock,
+        files: Arc<dyn Files>,
+        locks: bool,
+        state: S,
+    ) -> Result<Engine<S>, StartError> {
         config.check()?;
         let _span = tracing::error_span!(parent: None, "engine", server = config.server).entered();
-        let cores = cores(&config)?;
+        let cores = cores(config)?;
         let lock = match config.durability {
-            Durability::Memory => None,
-            Durability::Fsync | Durability::Os => Some(DirectoryLock::take(&config.data_dir)?),
+            Durability::Fsync | Durability::Os if locks => Some(DirectoryLock::take(&config.data_dir)?),
+            Durability::Memory | Durability::Fsync | Durability::Os => None,
         };
         let environment = Environment {
             boot: random() as u64 | 1,
             clock,
-            files: Arc::new(SystemFiles),
+            files,
             prepare_beside: true,
             election_seed: None,
         };
-        let opened = open(&config, &environment, state);
+        let opened = open(config, &environment, state);
         let Opened { parts, transports, transfer } = match opened {
             Ok(opened) => opened,
             Err(error) => {
@@ -148,7 +144,7 @@ impl<S: StateMachine> Engine<S> {
             application: None,
             snapshots: None,
         };
-        engine.start_threads(&config, parts, (transports, transfer), cores).map_err(StartError::Thread)?;
+        engine.start_threads(config, parts, (transports, transfer), cores).map_err(StartError::Thread)?;
         tracing::info!(
             server = config.server,
             groups = config.groups(),

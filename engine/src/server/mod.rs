@@ -22,6 +22,7 @@
 
 mod application;
 mod assembly;
+mod builder;
 mod environment;
 mod exchange;
 mod executor;
@@ -40,6 +41,7 @@ mod stretch;
 mod ticks;
 
 pub use assembly::Engine;
+pub use builder::EngineBuilder;
 pub use environment::Environment;
 pub use sim_server::{Figures, SimServer, Standing, WaitingBytes};
 pub use start_error::StartError;
