@@ -111,8 +111,7 @@ pub trait StateMachine: Send + 'static {
     /// transaction here, since one call of [`apply`](Self::apply) may hold a part of a position only. The
     /// transaction need not be synced: what is lost with the power is executed again from the log.
     ///
-    /// There is no way to go on after a failed write, so panic then: it ends the process, and the next start
-    /// resumes.
+    /// Panic if a write fails: that ends the process, and the next start resumes from what is on disk.
     fn persist(&mut self, position: GlobalPosition) {
         let _ = position;
     }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use crate::misuse;
 use crate::promise::block_on_until;
 
 /// What a server is doing.
@@ -178,9 +179,15 @@ impl Watch {
         Changed(self)
     }
 
-    /// Blocks until the server is not as it was last seen, and returns how it is; `None` if this time has
-    /// passed before.
+    /// Blocks until the server is not as it was last seen, and returns how it is; `None` if the time passes
+    /// first.
+    ///
+    /// # Panics
+    /// As [`Ticket::wait`](crate::Ticket::wait); release builds return `None`.
     pub fn changed_timeout(&mut self, timeout: Duration) -> Option<EngineView> {
+        if misuse::waits_for_itself() {
+            return None;
+        }
         block_on_until(Instant::now().checked_add(timeout), |waker| self.poll(waker))
     }
 

@@ -36,7 +36,7 @@ pub struct EngineBuilder {
 impl<S: StateMachine> Engine<S> {
     /// Opens the data directory and the sockets, and starts the threads. The state machine must be empty: it
     /// is restored from the newest snapshot, and executes the log from there. One that keeps its state on disk
-    /// goes on where that [is](StateMachine::applied).
+    /// resumes from the position that it [reports](StateMachine::applied).
     pub fn start(config: Config, state: S) -> Result<Engine<S>, StartError> {
         EngineBuilder::new(config).start(state)
     }

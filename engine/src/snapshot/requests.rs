@@ -33,8 +33,8 @@ pub struct TakenSnapshot {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SnapshotFailed {
-    /// It could not be written. The server continues with the previous one, and tries again by itself.
-    #[error("the snapshot could not be written, and is tried again soon: {0}")]
+    /// It could not be written. The server keeps the previous one, and retries automatically.
+    #[error("the snapshot could not be written, and is retried soon: {0}")]
     NotWritten(String),
     /// The server was stopped before the snapshot was durable.
     #[error("the server was stopped before the snapshot was durable: ask again after its next start")]

@@ -2,7 +2,7 @@
 //!
 //! [`Simulation`] runs your [`StateMachine`](niagara_engine::StateMachine) on the production engine in one
 //! thread, with a network, disks and clocks that it controls. Everything follows from a seed: the order of
-//! threads and messages, and which faults strike when. It checks by itself that your state machine is
+//! threads and messages, and which faults strike when. It checks that your state machine is
 //! deterministic, and that every server keeps every acknowledged command, once, in one order.
 //! [`local_cluster`] starts real engines with threads and sockets, for tests of everything around the state
 //! machine.
