@@ -27,16 +27,20 @@ impl Drop for NoWaiting {
     }
 }
 
-/// Whether waiting now would wait for ever. Debug builds panic instead, and say what to do.
-pub(crate) fn waits_for_itself() -> bool {
-    let Some(place) = FORBIDDEN.get() else { return false };
+/// The engine would wait for itself, and so for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SelfWait;
+
+/// Refuses a wait that would never end. Debug builds panic instead, and say what to do.
+pub(crate) fn check_wait() -> Result<(), SelfWait> {
+    let Some(place) = FORBIDDEN.get() else { return Ok(()) };
     if cfg!(debug_assertions) {
         panic!(
             "no_self_wait: a wait inside {place} would wait for ever, since the engine cannot continue \
              meanwhile: send the ticket to another thread and wait there, or `.await` it in a task"
         );
     }
-    true
+    Err(SelfWait)
 }
 
 #[cfg(test)]
@@ -45,18 +49,18 @@ mod tests {
 
     #[test]
     fn waiting_is_forbidden_until_the_last_guard_is_dropped() {
-        assert!(!waits_for_itself());
+        assert_eq!(check_wait(), Ok(()));
         let outer = NoWaiting::inside("a query");
         drop(NoWaiting::inside("another query"));
-        let caught = std::panic::catch_unwind(waits_for_itself);
+        let caught = std::panic::catch_unwind(check_wait);
         if cfg!(debug_assertions) {
             let panic = caught.expect_err("it says what is wrong");
             let text = panic.downcast_ref::<String>().expect("formatted");
             assert!(text.contains("inside a query") && text.contains("another thread"), "{text}");
         } else {
-            assert!(caught.expect("release builds return an error"));
+            assert_eq!(caught.expect("release builds return an error"), Err(SelfWait));
         }
         drop(outer);
-        assert!(!waits_for_itself());
+        assert_eq!(check_wait(), Ok(()));
     }
 }

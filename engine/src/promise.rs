@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
+use crate::misuse::{self, SelfWait};
 use crate::planted::{self, Bug};
 use crate::sync::{Mutex, Thread, current, park_timeout};
 
@@ -108,33 +109,28 @@ impl Wake for Unpark {
     }
 }
 
-/// Blocks the thread until `poll` is ready.
-pub(crate) fn block_on<T>(mut poll: impl FnMut(&Waker) -> Poll<T>) -> T {
-    if let Poll::Ready(outcome) = poll(Waker::noop()) {
-        return outcome;
-    }
-    let waker = Waker::from(Arc::new(Unpark(current())));
-    loop {
-        if let Poll::Ready(outcome) = poll(&waker) {
-            return outcome;
-        }
-        park_timeout(Duration::MAX);
-    }
+/// Blocks the thread until `poll` is ready, unless the engine would wait for itself.
+pub(crate) fn block_on<T>(poll: impl FnMut(&Waker) -> Poll<T>) -> Result<T, SelfWait> {
+    block_on_until(None, poll).map(|outcome| outcome.expect("it has no deadline"))
 }
 
 /// The same, until this moment at most: then it returns `None`.
 pub(crate) fn block_on_until<T>(
     deadline: Option<Instant>,
     mut poll: impl FnMut(&Waker) -> Poll<T>,
-) -> Option<T> {
+) -> Result<Option<T>, SelfWait> {
+    misuse::check_wait()?;
+    if let Poll::Ready(outcome) = poll(Waker::noop()) {
+        return Ok(Some(outcome));
+    }
     let waker = Waker::from(Arc::new(Unpark(current())));
     loop {
         if let Poll::Ready(outcome) = poll(&waker) {
-            return Some(outcome);
+            return Ok(Some(outcome));
         }
         let left = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
         if left.is_zero() {
-            return None;
+            return Ok(None);
         }
         park_timeout(left);
     }
@@ -163,7 +159,7 @@ mod tests {
         promise.keep(7);
         let woken = |count: &Count| count.0.load(std::sync::atomic::Ordering::SeqCst);
         assert_eq!((woken(&first), woken(&last)), (0, 1));
-        assert_eq!(block_on(|waker| promise.poll(waker)), 7);
+        assert_eq!(block_on(|waker| promise.poll(waker)), Ok(7));
     }
 
     #[test]

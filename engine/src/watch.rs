@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use crate::misuse;
 use crate::promise::block_on_until;
 
 /// What a server is doing.
@@ -185,10 +184,7 @@ impl Watch {
     /// # Panics
     /// As [`Ticket::wait`](crate::Ticket::wait); release builds return `None`.
     pub fn changed_timeout(&mut self, timeout: Duration) -> Option<EngineView> {
-        if misuse::waits_for_itself() {
-            return None;
-        }
-        block_on_until(Instant::now().checked_add(timeout), |waker| self.poll(waker))
+        block_on_until(Instant::now().checked_add(timeout), |waker| self.poll(waker)).unwrap_or(None)
     }
 
     fn poll(&mut self, waker: &Waker) -> Poll<EngineView> {

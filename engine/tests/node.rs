@@ -1,6 +1,7 @@
 //! The upper interface, with real servers.
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -53,6 +54,17 @@ fn start(configs: &[Config]) -> Vec<Node<Words>> {
     configs.iter().map(|config| Node::start(config.clone(), Words::default()).unwrap()).collect()
 }
 
+/// Three servers that keep their data below this directory.
+fn durable(dir: &Path) -> Vec<Config> {
+    let mut configs = Config::local(3, 2).unwrap();
+    for config in &mut configs {
+        config.durability = Durability::Fsync;
+        config.data_dir = dir.join(config.server.to_string());
+        config.segment_bytes = 1 << 20;
+    }
+    configs
+}
+
 fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !holds() {
@@ -101,12 +113,7 @@ fn calls_and_queries_are_futures_too() {
 #[test]
 fn durable_nodes_continue_after_a_restart_and_listen_where_they_did() {
     let dir = tempfile::tempdir().unwrap();
-    let mut configs = Config::local(3, 2).unwrap();
-    for config in &mut configs {
-        config.durability = Durability::Fsync;
-        config.data_dir = dir.path().join(config.server.to_string());
-        config.segment_bytes = 1 << 20;
-    }
+    let configs = durable(dir.path());
     for life in 1..=3 {
         let nodes = start(&configs);
         let reply = nodes[life % 3].call(&format!("life {life}")).wait().unwrap().reply;
@@ -122,12 +129,7 @@ fn durable_nodes_continue_after_a_restart_and_listen_where_they_did() {
 #[test]
 fn a_session_applies_a_command_once_however_often_and_wherever_it_is_sent() {
     let dir = tempfile::tempdir().unwrap();
-    let mut configs = Config::local(3, 2).unwrap();
-    for config in &mut configs {
-        config.durability = Durability::Fsync;
-        config.data_dir = dir.path().join(config.server.to_string());
-        config.segment_bytes = 1 << 20;
-    }
+    let configs = durable(dir.path());
     let mut nodes = start(&configs);
     let mut session = nodes[0].session().wait().unwrap();
     let first = session.call(&"once".to_owned()).wait().unwrap();

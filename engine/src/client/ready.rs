@@ -8,7 +8,6 @@ use std::time::Instant;
 
 use super::handle::Client;
 use crate::lane::{Room, RoomPromise};
-use crate::misuse;
 use crate::outcome::Refused;
 use crate::promise::block_on;
 use crate::state_machine::StateMachine;
@@ -56,10 +55,7 @@ impl<S: StateMachine> Ready<S> {
     /// # Panics
     /// As [`Ticket::wait`](crate::Ticket::wait); release builds return [`Refused::Overloaded`].
     pub fn wait(mut self) -> Result<(), Refused> {
-        if misuse::waits_for_itself() {
-            return Err(Refused::Overloaded);
-        }
-        block_on(|waker| self.poll_with(waker))
+        block_on(|waker| self.poll_with(waker)).unwrap_or(Err(Refused::Overloaded))
     }
 
     fn poll_with(&mut self, waker: &Waker) -> Poll<Result<(), Refused>> {

@@ -8,7 +8,6 @@ use std::task::{Context, Poll};
 use niagara_sequencer::GlobalPosition;
 
 use crate::lane::TicketPart;
-use crate::misuse;
 use crate::outcome::{Applied, ReadFailed, Unknown};
 use crate::promise::{SharedPromise, block_on};
 use crate::read_gate::ReadSink;
@@ -37,7 +36,7 @@ impl<R> Ticket<R> {
     /// [`apply`](crate::StateMachine::apply), and inside queries. Release builds return
     /// [`Unknown::SelfWait`].
     pub fn wait(self) -> Result<Applied<R>, Unknown> {
-        if misuse::waits_for_itself() { Err(Unknown::SelfWait) } else { self.0.wait() }
+        self.0.wait()
     }
 }
 
@@ -91,10 +90,7 @@ impl<V: Clone> ReadTicket<V> {
     /// # Panics
     /// As [`Ticket::wait`]; in release builds, the read fails.
     pub fn wait(self) -> Result<V, ReadFailed> {
-        if misuse::waits_for_itself() {
-            return Err(ReadFailed);
-        }
-        block_on(|waker| self.cell.0.poll(waker)).map(|()| self.reader)
+        block_on(|waker| self.cell.0.poll(waker)).unwrap_or(Err(ReadFailed)).map(|()| self.reader)
     }
 }
 

@@ -47,7 +47,7 @@ impl<R> TicketPart<R> {
     }
 
     pub fn wait(mut self) -> TicketOutcome<R> {
-        block_on(|waker| self.poll(waker))
+        block_on(|waker| self.poll(waker)).unwrap_or(Err(Unknown::SelfWait))
     }
 }
 

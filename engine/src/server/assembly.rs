@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 
 use niagara_log::thread::spawn;
 use niagara_log::{Durability, Files};
-use niagara_net::{LinkConfig, Peer, Transport};
+use niagara_net::{LinkConfig, OpenError, Peer, Transport};
 
 use super::environment::Environment;
 use super::group_thread::{Disk, GroupThread};
@@ -321,11 +321,21 @@ fn open_link(config: &Config, group: u16, identity: &Arc<Identity>) -> Result<Tr
     link_config.read_buffer_bytes = message_bytes.clamp(link_config.read_buffer_bytes, READ_BUFFER_BYTES_MAX);
     link_config.seed = random() as u64;
     let admission = Arc::<Identity>::clone(identity);
-    let opened = match config.listeners.take(number) {
+    let opened = open_transport(config, number, link_config, admission);
+    opened.map_err(|source| StartError::Link { group: number, source })
+}
+
+/// Opens a channel on the socket that listens for it already, if there is one.
+fn open_transport(
+    config: &Config,
+    channel: u16,
+    link_config: LinkConfig,
+    admission: Arc<Identity>,
+) -> Result<Transport, OpenError> {
+    match config.listeners.take(channel) {
         Some(listener) => Transport::open_on(listener, link_config, admission),
         None => Transport::open(link_config, admission),
-    };
-    opened.map_err(|source| StartError::Link { group: number, source })
+    }
 }
 
 /// Opens the snapshot channel: number 0, beside those of the groups.
@@ -340,11 +350,7 @@ fn open_transfer(config: &Config, identity: &Arc<Identity>) -> Result<Transport,
     link_config.max_pending_connections = MOST_PENDING + config.members.len();
     link_config.seed = random() as u64;
     let admission = Arc::<Identity>::clone(identity);
-    let opened = match config.listeners.take(0) {
-        Some(listener) => Transport::open_on(listener, link_config, admission),
-        None => Transport::open(link_config, admission),
-    };
-    opened.map_err(StartError::Transfer)
+    open_transport(config, 0, link_config, admission).map_err(StartError::Transfer)
 }
 
 fn resolve(address: &str) -> io::Result<SocketAddr> {

@@ -10,7 +10,6 @@ use std::task::{Context, Poll};
 use niagara_sequencer::GlobalPosition;
 use parking_lot::Mutex;
 
-use crate::misuse;
 use crate::promise::{SharedPromise, block_on};
 use crate::status::Digest;
 
@@ -114,10 +113,7 @@ impl SnapshotTicket {
     /// # Panics
     /// As [`Ticket::wait`](crate::Ticket::wait).
     pub fn wait(self) -> Result<TakenSnapshot, SnapshotFailed> {
-        if misuse::waits_for_itself() {
-            return Err(SnapshotFailed::SelfWait);
-        }
-        block_on(|waker| self.promise.poll(waker))
+        block_on(|waker| self.promise.poll(waker)).unwrap_or(Err(SnapshotFailed::SelfWait))
     }
 }
 

@@ -13,7 +13,7 @@ use niagara_sequencer::GlobalPosition;
 use super::compacted::Compacted;
 use super::feed::{Feed, Next};
 use super::part::{Part, Run};
-use crate::misuse;
+use crate::misuse::SelfWait;
 use crate::planted::{self, Bug};
 use crate::promise::{block_on, block_on_until};
 
@@ -127,10 +127,7 @@ impl Subscription {
     /// # Panics
     /// As [`Ticket::wait`](crate::Ticket::wait).
     pub fn wait(&mut self) -> Result<Executed, SubscriptionEnd> {
-        if misuse::waits_for_itself() {
-            return Err(SubscriptionEnd::SelfWait);
-        }
-        block_on(|waker| self.poll(waker))
+        block_on(|waker| self.poll(waker)).unwrap_or(Err(SubscriptionEnd::SelfWait))
     }
 
     /// Blocks until the next command has been executed, or this time has passed: then it returns `None`.
@@ -141,10 +138,8 @@ impl Subscription {
     /// # Panics
     /// As [`Ticket::wait`](crate::Ticket::wait).
     pub fn wait_timeout(&mut self, timeout: Duration) -> Result<Option<Executed>, SubscriptionEnd> {
-        if misuse::waits_for_itself() {
-            return Err(SubscriptionEnd::SelfWait);
-        }
-        block_on_until(Instant::now().checked_add(timeout), |waker| self.poll(waker)).transpose()
+        let waited = block_on_until(Instant::now().checked_add(timeout), |waker| self.poll(waker));
+        waited.map_err(|SelfWait| SubscriptionEnd::SelfWait)?.transpose()
     }
 
     /// The next command, as a future. Dropping it loses nothing.

@@ -94,7 +94,7 @@ pub fn a_caller_hears_of_room() {
         out.deliver();
     });
     if let Room::Later(promise) = lane.room(now).expect("it is open") {
-        block_on(|waker| promise.poll(waker));
+        block_on(|waker| promise.poll(waker)).unwrap();
         assert!(matches!(lane.room(now), Ok(Room::Here)));
     }
     engine.join().unwrap();
