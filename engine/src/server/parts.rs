@@ -258,6 +258,7 @@ fn share<S: StateMachine>(
         deadline: config.deadline,
         clock: clock.clone(),
         leaderless_ticks,
+        group_threads: config.group_threads(),
         lanes: Arc::new(queues.map(|queue| Lane::new(queue, limits)).collect()),
         progress: Arc::clone(progress),
         reads: Arc::new(gate),
