@@ -1,6 +1,7 @@
 //! What happens when a peer does not keep up.
 
-use niagara_net::Sent;
+use bytes::Bytes;
+use niagara_net::{Frame, Sent};
 
 use crate::rig::{config, drive, nowhere, pair_of};
 
@@ -67,4 +68,25 @@ fn messages_that_wait_when_the_connection_ends_are_counted() {
     let counters = two.counters();
     assert!(counters.dropped_not_connected > 0);
     assert_eq!(counters.frames_sent + counters.dropped_not_connected, queued);
+}
+
+/// A heartbeat behind 16 MiB arrives before them, and after no more than what the kernel and one piece hold.
+#[test]
+fn an_urgent_message_passes_a_long_one() {
+    const LONG: usize = 16 << 20;
+    let (mut one, mut two) = pair_of(config(1, &[(2, nowhere())]), |one| {
+        let mut config = config(2, &[(1, one)]);
+        config.socket_send_bytes = Some(256 << 10);
+        config
+    });
+    assert_eq!(two.send(1, vec![1; LONG]), Sent::Queued);
+    two.transport.flush();
+    let waiting = two.transport.queued_bytes(1).unwrap();
+    assert!(waiting > LONG / 2, "the kernel has taken all but {waiting} bytes");
+    assert_eq!(two.transport.send(1, Frame::from(Bytes::from_static(b"heartbeat")).urgent()), Sent::Queued);
+    drive([&mut one, &mut two], "both have arrived", |[one, _]| one.bodies(2).count() == 2);
+    assert_eq!(one.bodies(2).map(Bytes::len).collect::<Vec<_>>(), [9, LONG]);
+    assert!(one.bodies(2).nth(1).unwrap().iter().all(|byte| *byte == 1));
+    let (sent, received) = (two.transport.counters(), one.transport.counters());
+    assert_eq!((sent.bytes_sent, sent.frames_sent), (received.bytes_received, received.frames_received));
 }
