@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::direct::DirectFile;
 use super::files::Files;
-use super::format::SegmentHeader;
+use super::format::{PACKED_BLOCK, SegmentHeader};
 use super::segment::{Segment, create_file};
 use super::sync_method::SyncMethod;
 use super::{LogConfig, LogError, LogMarks, SEGMENT_BYTES_MIN};
+use crate::planted::{self, Bug};
 
 const SEGMENT: &str = "log";
 const UNFINISHED: &str = "tmp";
@@ -66,13 +67,13 @@ impl Directory {
 
     /// Length of the blocks of new segments, in bytes.
     pub fn block(&self) -> u64 {
-        self.block
+        if planted::is(Bug::BlockShared) { PACKED_BLOCK } else { self.block }
     }
 
     /// Opens a segment for direct writes, if that is how this log is written. Then nobody needs it open for
     /// reading all the time.
     pub fn open_direct(&self, segment: &Segment) -> Result<Option<Arc<dyn DirectFile>>, LogError> {
-        if self.sync_method != SyncMethod::Direct || segment.block != self.block {
+        if self.sync_method != SyncMethod::Direct || segment.block != self.block() {
             return Ok(None);
         }
         let file = self.files.open_direct(&segment.path);
@@ -135,7 +136,7 @@ impl Directory {
                 (path, file, bytes)
             }
         };
-        let (log_id, block, salt) = (self.log_id, self.block, self.files.salt());
+        let (log_id, block, salt) = (self.log_id, self.block(), self.files.salt());
         let header = SegmentHeader { log_id, number, salt, bytes, block };
         let segment = Segment::label(file, &path, &header, bytes)?;
         segment.sync_all()?;
