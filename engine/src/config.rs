@@ -108,9 +108,9 @@ pub struct Config {
     /// A snapshot is taken when this many entries with commands have been merged since the last one. A start
     /// reads that many again, and a log keeps about 40 bytes of memory for each.
     pub snapshot_entries: u64,
-    /// A snapshot is also taken after this many bytes of commands. With a state of 1 GB, snapshots then write
-    /// as many bytes as logs, and the logs of all groups together keep up to about three times this on disk:
-    /// from the older of two snapshots until the next one is written.
+    /// A snapshot is also taken after this many bytes of commands, or of logs on disk. With a state of 1 GB,
+    /// snapshots then write as many bytes as logs, and the logs of all groups together keep up to about three
+    /// times this on disk: from the older of two snapshots until the next one is written.
     pub snapshot_bytes: u64,
     /// Bytes per second at which a snapshot is written. The default is a quarter of what the disk of a small
     /// machine writes, so that the logs' syncs keep their latency.

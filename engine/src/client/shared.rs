@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use niagara_group::digest_mark::DigestMark;
-use niagara_log::Durability;
+use niagara_log::{Durability, SyncMethod};
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 
@@ -29,6 +29,8 @@ pub(crate) struct Shared<S: StateMachine> {
     /// Ids of all servers.
     pub members: Vec<u64>,
     pub durability: Durability,
+    /// How logs make writes durable.
+    pub log_sync: SyncMethod,
     pub command_bytes: usize,
     pub deadline: Duration,
     pub clock: Clock,
@@ -197,6 +199,7 @@ impl<S: StateMachine> Shared<S> {
             voters: self.members.clone(),
             diverged: progress.divergence.told(),
             durability: self.durability,
+            log_sync: self.log_sync.to_string(),
             applied: progress.applied.load(SeqCst),
             commands: self.executed.commands.load(SeqCst),
             duplicates: self.executed.duplicates.load(SeqCst),

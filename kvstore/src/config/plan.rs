@@ -203,7 +203,7 @@ fn engine_section() -> String {
 # disk_reserve_mib = {disk_reserve_mib}
 
 # A snapshot of the whole state is taken after this many entries with commands, or this many MiB of them, have been
-# executed since the last one. The logs before the last but one snapshot are then no longer needed. Higher values mean
+# executed since the last one, or this many MiB were written to the logs. The logs before the last but one snapshot are then no longer needed. Higher values mean
 # fewer snapshots, longer logs and longer starts: the logs of all groups take up to about three times snapshot_mib.
 # snapshot_entries = {snapshot_entries}
 # snapshot_mib = {snapshot_mib}

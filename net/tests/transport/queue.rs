@@ -80,13 +80,13 @@ fn an_urgent_message_passes_a_long_one() {
         config
     });
     assert_eq!(two.send(1, vec![1; LONG]), Sent::Queued);
-    two.transport.flush();
-    let waiting = two.transport.queued_bytes(1).unwrap();
+    two.flush();
+    let waiting = two.queued_bytes(1).unwrap();
     assert!(waiting > LONG / 2, "the kernel has taken all but {waiting} bytes");
-    assert_eq!(two.transport.send(1, Frame::from(Bytes::from_static(b"heartbeat")).urgent()), Sent::Queued);
+    assert_eq!(two.send_frame(1, Frame::from(Bytes::from_static(b"heartbeat")).urgent()), Sent::Queued);
     drive([&mut one, &mut two], "both have arrived", |[one, _]| one.bodies(2).count() == 2);
     assert_eq!(one.bodies(2).map(Bytes::len).collect::<Vec<_>>(), [9, LONG]);
     assert!(one.bodies(2).nth(1).unwrap().iter().all(|byte| *byte == 1));
-    let (sent, received) = (two.transport.counters(), one.transport.counters());
+    let (sent, received) = (two.counters(), one.counters());
     assert_eq!((sent.bytes_sent, sent.frames_sent), (received.bytes_received, received.frames_received));
 }

@@ -90,6 +90,10 @@ impl Node {
         self.transport.is_connected(CHANNEL, peer)
     }
 
+    pub fn queued_bytes(&self, peer: u64) -> Option<usize> {
+        self.transport.queued_bytes(CHANNEL, peer)
+    }
+
     pub fn flush(&mut self) {
         self.transport.flush();
     }
