@@ -18,6 +18,8 @@ pub struct Plan {
     pub servers: u64,
     /// Number of groups.
     pub groups: u16,
+    /// Number of threads that drive the groups.
+    pub group_threads: u16,
     /// Number of clients.
     pub clients: u64,
     /// What the network does.
@@ -61,7 +63,11 @@ pub struct Plan {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Plan { seed, servers, groups, clients, weather, clock_rates, .. } = self;
-        writeln!(f, "seed {seed}: {servers} servers, {groups} groups, {clients} clients")?;
+        let threads = match self.group_threads {
+            threads if threads < *groups => format!(" on {threads} threads"),
+            _ => String::new(),
+        };
+        writeln!(f, "seed {seed}: {servers} servers, {groups} groups{threads}, {clients} clients")?;
         let direct = if self.direct { "" } else { ", without direct writes" };
         writeln!(f, "  logs proof against {}{direct}", self.durability)?;
         writeln!(f, "  {weather:?}, clocks at {clock_rates:?} percent")?;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use niagara_engine::internals::sim::{Clock, Environment, ManualClock, SimServer};
-use niagara_engine::{Completion, Config, Member, Port, StartError, Wake};
+use niagara_engine::{Completion, Config, Member, Port, StartError, Threads, Wake};
 use niagara_kvstore::Life;
 use niagara_kvstore::sim::SimFrontEnd;
 use niagara_log::{EntryId, Files};
@@ -155,6 +155,7 @@ impl Server {
         config.lane_bytes = plan.sizes.lane;
         config.send_queue_bytes = plan.sizes.send_queue;
         config.window = plan.sizes.window;
+        config.threads = Threads::Count(plan.group_threads);
         config.lane_commands = plan.lane_commands;
         config.segment_bytes = plan.segment_bytes;
         config.log_cache_bytes = plan.log_cache_bytes;
@@ -289,6 +290,17 @@ impl Running {
                 self.fed || !self.ended.is_empty() || waits
             }
         }
+    }
+
+    /// Those of the groups on this group's thread that have a part in its round: itself, and others that have
+    /// work. A planted bug may have blocked some.
+    pub fn due_beside(&self, group: usize) -> Vec<usize> {
+        let due = |other: &usize| *other == group || self.wants(Thread::Group(*other));
+        self.machine
+            .groups_beside(group)
+            .filter(due)
+            .filter(|other| !self.machine.is_blocked(*other))
+            .collect()
     }
 
     /// Gives a group the events of its links.
