@@ -244,7 +244,10 @@ impl DirectFile for Handle {
         let direct = self.disk.0.lock().direct;
         let Direct::Of(alignment) = direct else { return Err(io::ErrorKind::InvalidInput.into()) };
         let length: usize = parts.iter().map(|part| part.len()).sum();
-        assert!(offset.is_multiple_of(alignment) && (length as u64).is_multiple_of(alignment), "{offset}, {length}");
+        assert!(
+            offset.is_multiple_of(alignment) && (length as u64).is_multiple_of(alignment),
+            "{offset}, {length}"
+        );
         assert!(offset + length as u64 <= self.length()?, "only what has been written before");
         self.disk.change()?;
         self.write(parts, offset, true)?;
