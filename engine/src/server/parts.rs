@@ -268,6 +268,7 @@ fn share<S: StateMachine>(
         deadline: config.deadline,
         clock: clock.clone(),
         leaderless_ticks,
+        group_threads: config.group_threads(),
         lanes: Arc::new(groups.iter().map(|group| Lane::new(Arc::clone(&group.queue), limits)).collect()),
         progress: Arc::clone(progress),
         reads: Arc::new(gate),
