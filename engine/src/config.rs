@@ -94,7 +94,7 @@ pub struct Config {
     /// plus one entry of each group; and as much again that is merged but not executed. The default is twice
     /// the largest command, so that each place holds two of them.
     pub merge_bytes: usize,
-    /// The most bytes of entries in all logs that are not merged. Beyond that, only the group that the merge
+    /// The most bytes of entries in all logs that are not merged, in whole blocks of the disk. Beyond that, only the group that the merge
     /// awaits grows. The default is `snapshot_bytes`: a server that is further behind finds the others' logs
     /// compacted, and needs a snapshot anyway.
     pub behind_bytes: u64,
