@@ -194,7 +194,11 @@ mod tests {
         assert_eq!(bytes, 10_000 * (HEAD_BYTES + 2));
         outbox.advance(bytes);
         assert_eq!(outbox.bytes(), 0);
-        assert!(outbox.bulk.frames.capacity() <= 2 * SPARE_PLACES, "room for {} frames", outbox.bulk.frames.capacity());
+        assert!(
+            outbox.bulk.frames.capacity() <= 2 * SPARE_PLACES,
+            "room for {} frames",
+            outbox.bulk.frames.capacity()
+        );
     }
 
     #[test]

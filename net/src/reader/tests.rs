@@ -141,11 +141,9 @@ proptest! {
 #[test]
 fn pieces_that_do_not_continue_the_one_before_are_refused() {
     let (one, other) = (cut(&[1; 300], 100), cut(&[2; 400], 100));
-    for (stream, left, expected) in [
-        ([&one[0], &other[0]], 400, 200),
-        ([&one[0], &one[2]], 100, 200),
-        ([&one[1], &one[1]], 200, 100),
-    ] {
+    for (stream, left, expected) in
+        [([&one[0], &other[0]], 400, 200), ([&one[0], &one[2]], 100, 200), ([&one[1], &one[1]], 200, 100)]
+    {
         let (bodies, error) = read(&mut reader_of_pieces(), &stream.map(Vec::clone).concat(), &[77]);
         assert!(bodies.is_empty());
         assert_eq!(error, Some(FrameError::Piece { length: 100, left, expected }));
