@@ -11,6 +11,12 @@ pub enum Bug {
     AckBeforeSync,
     /// A failed sync counts as a successful one.
     FailedSyncIgnored,
+    /// A log writes to the page cache where a write should be durable when it returns.
+    DirectNotDurable,
+    /// A log that cannot write directly forgets to sync instead.
+    FallbackNotSynced,
+    /// A frame begins in the block in which the one before it ends.
+    BlockShared,
     /// A restart forgets the vote.
     VoteForgotten,
     /// A restart forgets the term.
@@ -205,6 +211,9 @@ impl Bug {
     pub const ALL: &[Bug] = &[
         Bug::AckBeforeSync,
         Bug::FailedSyncIgnored,
+        Bug::DirectNotDurable,
+        Bug::FallbackNotSynced,
+        Bug::BlockShared,
         Bug::VoteForgotten,
         Bug::TermForgotten,
         Bug::TornTailAccepted,
