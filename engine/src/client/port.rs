@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use bytes::{Bytes, BytesMut};
 use niagara_group::batch::{LONE_COMMAND_BYTES, MOST_PIECE_BYTES, put_command};
+use niagara_sequencer::GlobalPosition;
 
 use super::handle::Client;
 use super::inbox::{Inbox, Wake};
@@ -53,6 +54,8 @@ pub struct Port<S: StateMachine> {
     piece_bytes: usize,
     staged: Vec<Staged>,
     strong: Vec<u64>,
+    /// Staged reads that wait for positions, and their tokens.
+    at_least: Vec<(GlobalPosition, u64)>,
     refused: Vec<Completion<S::Reply>>,
 }
 
@@ -102,6 +105,7 @@ impl<S: StateMachine> Port<S> {
             inbox,
             staged: shared.lanes.iter().map(|_| Staged::default()).collect(),
             strong: Vec::new(),
+            at_least: Vec::new(),
             refused: Vec::new(),
             shared,
         }
@@ -175,11 +179,17 @@ impl<S: StateMachine> Port<S> {
                 self.strong.push(token);
                 false
             }
-            other => self.shared.read(other, Arc::clone(&self.read_sink), vec![token], self.client.deadline),
+            Consistency::AtLeast(position) if self.shared.reads_at_once(position) => true,
+            Consistency::AtLeast(position) => {
+                self.at_least.push((position, token));
+                false
+            }
+            Consistency::Weak => true,
         }
     }
 
-    /// Submits what is staged, with one lock per lane and one quorum round for all strong reads.
+    /// Submits what is staged, with one lock per lane, one quorum round for all strong reads, and one lock
+    /// for all that wait for positions.
     pub fn flush(&mut self) {
         let deadline = self.shared.clock.now() + self.client.deadline;
         for (lane, staged) in
@@ -207,6 +217,10 @@ impl<S: StateMachine> Port<S> {
             let tokens = mem::take(&mut self.strong);
             let sink = Arc::clone(&self.read_sink);
             self.shared.read(Consistency::Strong, sink, tokens, self.client.deadline);
+        }
+        if !self.at_least.is_empty() {
+            let (reads, sink) = (mem::take(&mut self.at_least), Arc::clone(&self.read_sink));
+            self.shared.read_at_least(sink, reads, self.client.deadline);
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use niagara_group::digest_mark::DigestMark;
 use niagara_log::{Durability, SyncMethod};
+use niagara_sequencer::GlobalPosition;
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 
@@ -16,7 +17,7 @@ use crate::metrics::Metrics;
 use crate::outcome::{Consistency, Refused};
 use crate::planted::{self, Bug};
 use crate::progress::{Bell, Executed, GroupProgress, ROLES, SharedProgress, alarms, waiting};
-use crate::read_gate::{ReadBatch, ReadGate, ReadSink};
+use crate::read_gate::{AtLeastBatch, ReadBatch, ReadGate, ReadSink};
 use crate::snapshot::SnapshotTicket;
 use crate::state_machine::StateMachine;
 use crate::status::{Digest, GroupStatus, Status};
@@ -133,11 +134,11 @@ impl<S: StateMachine> Shared<S> {
         match consistency {
             Consistency::Weak => return true,
             Consistency::AtLeast(position) => {
-                let early = u64::from(planted::is(Bug::AtLeastOffByOne));
-                if position.get() <= self.progress.applied.load(SeqCst) + early {
+                if self.has_applied(position) {
                     return true;
                 }
-                self.reads.read_at_least(position, reads(sink, tokens));
+                let reads = tokens.into_iter().map(|token| (position, token)).collect();
+                self.reads.read_at_least(AtLeastBatch { sink, reads, queued, deadline: queued + patience });
             }
             Consistency::Strong if self.progress.is_leaderless(self.leaderless_ticks) => {
                 self.metrics.reads_failed.inc_by(tokens.len() as u64);
@@ -146,6 +147,32 @@ impl<S: StateMachine> Shared<S> {
             Consistency::Strong => self.reads.read_strong(reads(sink, tokens)),
         }
         false
+    }
+
+    /// Whether the state is fresh enough for a read at least at this position.
+    fn has_applied(&self, position: GlobalPosition) -> bool {
+        let early = u64::from(planted::is(Bug::AtLeastOffByOne));
+        position.get() <= self.progress.applied.load(SeqCst) + early
+    }
+
+    /// Whether an at-least read may proceed at once.
+    pub fn reads_at_once(&self, position: GlobalPosition) -> bool {
+        self.has_applied(position) && !self.progress.divergence.is_diverged()
+    }
+
+    /// Starts reads that did not proceed at once, each at least at a position of its own.
+    pub fn read_at_least(
+        &self,
+        sink: Arc<dyn ReadSink>,
+        reads: Vec<(GlobalPosition, u64)>,
+        patience: Duration,
+    ) {
+        if self.progress.divergence.is_diverged() {
+            let tokens: Vec<u64> = reads.iter().map(|(_, token)| *token).collect();
+            return sink.failed(&tokens);
+        }
+        let queued = self.clock.now();
+        self.reads.read_at_least(AtLeastBatch { sink, reads, queued, deadline: queued + patience });
     }
 
     /// Requests a snapshot.

@@ -122,7 +122,7 @@ impl<S: StateMachine> Executor<S> {
         self.executed.commands.store(header.commands, SeqCst);
         self.executed.duplicates.store(header.duplicates, SeqCst);
         self.executed.noops.store(header.noops, SeqCst);
-        self.executed.digests.lock().clone_from(&work.digests);
+        work.digests.publish(&mut self.executed.digests.lock());
         self.metrics.applied.set(applied.get() as i64);
         self.end_restored_tickets(work);
     }
@@ -261,7 +261,7 @@ impl<S: StateMachine> Executor<S> {
         self.executed.commands.fetch_add(commands, SeqCst);
         self.executed.duplicates.fetch_add(duplicates, SeqCst);
         self.executed.noops.fetch_add(noops, SeqCst);
-        self.executed.digests.lock().clone_from(&work.digests);
+        work.digests.publish(&mut self.executed.digests.lock());
         self.metrics.applied.set(applied.get() as i64);
         self.metrics.commands.inc_by(commands);
         self.metrics.duplicates.inc_by(duplicates);
