@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use niagara_log::Durability;
 
+use crate::reads::Reads;
+
 pub use listeners::Listeners;
 pub(crate) use open_files::MOST_PENDING;
 
@@ -51,6 +53,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// What a write survives; see [`Durability`].
     pub durability: Durability,
+    /// How strong reads are made sure to be fresh; the same on all servers.
+    pub reads: Reads,
     /// The core that each group's thread is bound to.
     pub pinning: Pinning,
     /// The server that should lead each group, the same on all servers. Empty for round robin, so that every
@@ -198,6 +202,7 @@ impl Config {
             listeners: Listeners::default(),
             data_dir: PathBuf::from("niagara-data"),
             durability: Durability::Fsync,
+            reads: Reads::default(),
             pinning: Pinning::default(),
             leaders: Vec::new(),
             tick: Duration::from_millis(50),
@@ -230,6 +235,11 @@ impl Config {
     /// Number of groups, R.
     pub fn groups(&self) -> u16 {
         self.members.first().map_or(0, |member| member.addresses.len() as u16)
+    }
+
+    /// How long a follower promises not to vote, if the cluster has leases: an election timeout.
+    pub(crate) fn promise(&self) -> Option<Duration> {
+        (self.reads == Reads::Lease).then(|| self.tick * self.election_ticks)
     }
 
     /// Ids of the other servers.

@@ -80,6 +80,7 @@ mod outcome;
 mod progress;
 mod promise;
 mod read_gate;
+mod reads;
 mod server;
 mod snapshot;
 mod state_machine;
@@ -129,10 +130,11 @@ pub use node::{
     Query, Session,
 };
 pub use outcome::{Applied, Completion, Consistency, ReadFailed, Refused, Retry, Unknown};
+pub use reads::{Reads, UnknownReads};
 pub use server::{Engine, EngineBuilder, StartError};
 pub use snapshot::{SnapshotFailed, SnapshotTicket, TakenSnapshot};
 pub use state_machine::{ForeignState, NotACommand, StateMachine};
-pub use status::{Digest, GroupStatus, Role, SnapshotStatus, Status, Waiting};
+pub use status::{Digest, GroupStatus, LeaseStatus, Role, SnapshotStatus, Status, Waiting};
 pub use subscription::{Compacted, Executed, NextExecuted, Subscription, SubscriptionEnd};
 pub use watch::{Changed, EngineState, EngineView, Leadership, Watch};
 

@@ -53,6 +53,8 @@ pub struct Port<S: StateMachine> {
     piece_bytes: usize,
     staged: Vec<Staged>,
     strong: Vec<u64>,
+    /// Reads answered by a lease since the last flush.
+    lease_reads: u64,
     refused: Vec<Completion<S::Reply>>,
 }
 
@@ -102,6 +104,7 @@ impl<S: StateMachine> Port<S> {
             inbox,
             staged: shared.lanes.iter().map(|_| Staged::default()).collect(),
             strong: Vec::new(),
+            lease_reads: 0,
             refused: Vec::new(),
             shared,
         }
@@ -171,6 +174,10 @@ impl<S: StateMachine> Port<S> {
     /// Stages a read. Returns `true` if the state is fresh enough already: read now; no completion follows.
     pub fn read(&mut self, token: u64, consistency: Consistency) -> bool {
         match consistency {
+            Consistency::Strong if self.shared.is_fresh_by_lease() => {
+                self.lease_reads += 1;
+                true
+            }
             Consistency::Strong => {
                 self.strong.push(token);
                 false
@@ -203,10 +210,13 @@ impl<S: StateMachine> Port<S> {
         if !self.refused.is_empty() {
             self.inbox.arrive(&mut self.refused);
         }
+        if self.lease_reads > 0 {
+            self.shared.metrics.lease_reads.inc_by(mem::take(&mut self.lease_reads));
+        }
         if !self.strong.is_empty() {
             let tokens = mem::take(&mut self.strong);
             let sink = Arc::clone(&self.read_sink);
-            self.shared.read(Consistency::Strong, sink, tokens, self.client.deadline);
+            self.shared.read_when_fresh(sink, tokens, self.client.deadline);
         }
     }
 

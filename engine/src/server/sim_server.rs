@@ -142,6 +142,8 @@ pub struct Figures {
     pub duplicates: u64,
     /// Sub-batches that were skipped since earlier ones were missing.
     pub gaps: u64,
+    /// Strong reads answered by a lease.
+    pub lease_reads: u64,
     /// Messages of leaders whose entries were refused.
     pub untaken: u64,
     /// Times that the merge asked a group's leader to pad.
@@ -405,6 +407,7 @@ impl<S: StateMachine> SimServer<S> {
             lanes_sent_again: metrics.groups.iter().map(|group| group.attempts.get()).sum(),
             duplicates: metrics.duplicates.get(),
             gaps: metrics.gaps.get(),
+            lease_reads: metrics.lease_reads.get(),
             untaken: metrics.groups.iter().map(|group| group.untaken.get()).sum(),
             pad_requests: metrics.pad_requests.get(),
             snapshots: metrics.snapshots.get(),

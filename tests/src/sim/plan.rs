@@ -24,6 +24,8 @@ pub struct Plan {
     pub weather: Weather,
     /// For each server, the rate of its clock, in percent.
     pub clock_rates: Vec<u64>,
+    /// Whether reads rely on leases.
+    pub leases: bool,
     /// What logs survive.
     pub durability: Durability,
     /// Length of a log segment, in bytes.
@@ -58,10 +60,11 @@ pub struct Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Plan { seed, servers, groups, clients, weather, clock_rates, .. } = self;
+        let Plan { seed, servers, groups, clients, weather, clock_rates, leases, .. } = self;
         writeln!(f, "seed {seed}: {servers} servers, {groups} groups, {clients} clients")?;
         writeln!(f, "  logs proof against {}", self.durability)?;
-        writeln!(f, "  {weather:?}, clocks at {clock_rates:?} percent")?;
+        let reads = if *leases { "reads by leases" } else { "reads by quorums" };
+        writeln!(f, "  {weather:?}, clocks at {clock_rates:?} percent, {reads}")?;
         writeln!(
             f,
             "  at most {} bytes for a disk, {} for the merge, {} behind it",

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use niagara_engine::internals::sim::{Clock, Environment, ManualClock, SimServer};
-use niagara_engine::{Completion, Config, Member, Port, StartError, Wake};
+use niagara_engine::{Completion, Config, Member, Port, Reads, StartError, Wake};
 use niagara_kvstore::Life;
 use niagara_kvstore::sim::SimFrontEnd;
 use niagara_log::{EntryId, Files};
@@ -91,6 +91,10 @@ pub struct Server {
     clock: Arc<ManualClock>,
     /// What its clock shows.
     time: u64,
+    /// Rate of its clock, in percent.
+    clock_rate: u64,
+    /// How long its machine has slept, in microseconds.
+    pub slept: u64,
     boot_seed: u64,
 }
 
@@ -148,6 +152,7 @@ impl Server {
         let mut config = Config::new(0xc1, id, members);
         config.data_dir = format!("server-{id}").into();
         config.durability = plan.durability;
+        config.reads = if plan.leases { Reads::Lease } else { Reads::Quorum };
         config.tick = TICK;
         config.deadline = Duration::from_micros(plan.deadline);
         config.entry_bytes = plan.sizes.entry;
@@ -182,6 +187,8 @@ impl Server {
             config,
             clock: Arc::new(ManualClock::new()),
             time: 0,
+            clock_rate: plan.clock_rates[id as usize - 1],
+            slept: 0,
             boot_seed,
         }
     }
@@ -266,6 +273,10 @@ impl Server {
     pub fn set_clock(&mut self, now: u64) {
         if std::mem::replace(&mut self.time, now) != now {
             self.clock.set(Duration::from_micros(now));
+            // Machines were started at different times, and their clocks run at different rates.
+            let shown = |micros: u64| Duration::from_nanos(micros * 10 * self.clock_rate);
+            let started_before = Duration::from_secs(3600) * self.id as u32;
+            self.clock.set_boot_time(started_before + shown(now), shown(self.slept));
         }
     }
 }

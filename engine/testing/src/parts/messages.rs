@@ -89,6 +89,8 @@ impl MessageKind {
             Wire::Nack { .. } => NACK,
             Wire::Snapshot { .. } => SNAPSHOT,
             Wire::PadRequest { .. } => PAD_REQUEST,
+            Wire::AskPromise { .. } => HEARTBEAT,
+            Wire::Promise { .. } => HEARD,
             Wire::Claim => CLAIM,
             Wire::Digests(_) => DIGESTS,
         })

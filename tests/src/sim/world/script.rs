@@ -124,12 +124,14 @@ impl World {
         let (servers, groups) = (self.plan.servers, self.groups() as u64);
         // And as many again.
         let ticks = IDLE / SHORTEST_TICK;
+        // A promise comes with each heartbeat.
+        let of_a_kind = 2 * ticks * groups * (servers - 1);
         let may = Activity {
             // Each leadership may return to its server.
             elections: groups,
             entries: 4 * groups,
             snapshots: servers,
-            messages: 2 * ticks * groups * (servers - 1),
+            messages: of_a_kind * if self.plan.leases { 2 } else { 1 },
             rounds: 12 * ticks * groups * servers,
             // Messages and entries are counted already.
             sent_bytes: u64::MAX,
