@@ -26,6 +26,8 @@ pub struct Plan {
     pub clock_rates: Vec<u64>,
     /// Whether reads rely on leases.
     pub leases: bool,
+    /// Whether leases are put to the test, by reads through every server.
+    pub tries_leases: bool,
     /// What logs survive.
     pub durability: Durability,
     /// Length of a log segment, in bytes.

@@ -109,7 +109,10 @@ impl Driver {
     pub(super) fn is_promised(&mut self, from: u64, term: u64, asked: Duration) {
         let leads = self.leads() && self.term() == term && self.config.voters.contains(&from);
         if let Some(leasing) = self.leasing.as_mut().filter(|_| leads) {
-            let asked = if planted::is(Bug::LeaseFromAnswer) { leasing.now } else { asked };
+            if planted::is(Bug::LeaseFromAnswer) {
+                leasing.lease.ask(term, leasing.now);
+                leasing.lease.promised(from, term, leasing.now);
+            }
             leasing.lease.promised(from, term, asked);
         }
     }
