@@ -127,6 +127,17 @@ impl Driver {
         }
     }
 
+    /// Leadership is handed over only by a leader that has given its lease up.
+    pub(super) fn assert_lease_is_over(&self, message: &Message) {
+        let leasing = self.leasing.as_ref().filter(|_| message.msg_type == MessageType::MsgTimeoutNow);
+        assert!(
+            leasing.is_none_or(|leasing| leasing.lease.is_given_up(message.term))
+                || planted::is(Bug::LeaseKeptInTransfer),
+            "read_is_fresh: a leader hands leadership over while it may hold its lease of term {}",
+            message.term
+        );
+    }
+
     /// Whether this replica has promised not to vote, and so must not campaign, either.
     pub(super) fn must_not_vote(&self) -> bool {
         self.leasing.as_ref().is_some_and(Leasing::must_not_vote) && !planted::is(Bug::PromiseBroken)

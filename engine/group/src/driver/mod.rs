@@ -500,6 +500,7 @@ impl Driver {
                 let wire = Wire::Snapshot { term: message.term, round: round_of(snapshot) };
                 self.outbox.push((message.to, wire));
             } else if crosses_the_network(message.msg_type) && self.may_leave(&message) {
+                self.assert_lease_is_over(&message);
                 let follower = self.raft.raft.prs().get(message.to);
                 let replicating = follower.is_some_and(|follower| follower.state == ProgressState::Replicate);
                 let quiet = self.notices.needs_no_answer(&message, replicating);
