@@ -80,6 +80,7 @@ mod outcome;
 mod progress;
 mod promise;
 mod read_gate;
+mod reads;
 mod server;
 mod snapshot;
 mod state_machine;
@@ -94,7 +95,7 @@ pub mod internals {
     /// A server without threads, for a simulator with its own time, network and disk.
     pub mod sim {
         pub use crate::clock::{Clock, ManualClock};
-        pub use crate::server::{Environment, Figures, SimServer, Standing, WaitingBytes};
+        pub use crate::server::{Environment, Figures, SimServer, Standing, WaitingBytes, groups_beside};
     }
     /// Execution: what has been executed, and digests of it.
     pub mod apply {
@@ -129,10 +130,11 @@ pub use node::{
     Query, Session,
 };
 pub use outcome::{Applied, Completion, Consistency, ReadFailed, Refused, Retry, Unknown};
+pub use reads::{Reads, UnknownReads};
 pub use server::{Engine, EngineBuilder, StartError};
 pub use snapshot::{SnapshotFailed, SnapshotTicket, TakenSnapshot};
 pub use state_machine::{ForeignState, NotACommand, StateMachine};
-pub use status::{Digest, GroupStatus, Role, SnapshotStatus, Status, Waiting};
+pub use status::{Digest, GroupStatus, LeaseStatus, Role, SnapshotStatus, Status, Waiting};
 pub use subscription::{Compacted, Executed, NextExecuted, Subscription, SubscriptionEnd};
 pub use watch::{Changed, EngineState, EngineView, Leadership, Watch};
 

@@ -16,7 +16,8 @@ pub struct Applied<R> {
 #[non_exhaustive]
 pub enum Consistency {
     /// Linearizable: sees every command acknowledged anywhere before the read began. Costs one round to a
-    /// quorum, which all reads that wait at the time share.
+    /// quorum, which all reads that wait at the time share; or nothing where this server holds a lease
+    /// (`Config::reads`).
     Strong,
     /// This server's state as it is. It may be old, especially if the server is cut off.
     Weak,

@@ -60,6 +60,22 @@ pub enum Bug {
     ReadIndexNotAwaited,
     /// An at-least read is answered one position too early.
     AtLeastOffByOne,
+    /// A lease counts from when a promise arrived, not from when it was asked for.
+    LeaseFromAnswer,
+    /// A lease lasts as long as a promise, as if all clocks ran alike.
+    LeaseWithoutDrift,
+    /// A new leader relies on its lease before it has committed in its term.
+    LeaseBeforeCommit,
+    /// A leader keeps its lease while it hands leadership over.
+    LeaseKeptInTransfer,
+    /// A lease is relied on without a look at the clock.
+    LeaseWithoutClock,
+    /// A lease ends by a clock that stands still while the machine sleeps.
+    LeaseBySleepingClock,
+    /// A start forgets what the server had promised.
+    PromiseForgotten,
+    /// A server votes although it has promised not to.
+    PromiseBroken,
     /// A copy of a sub-batch is executed again.
     DuplicateApplied,
     /// A sub-batch is executed although earlier ones are missing.
@@ -184,6 +200,10 @@ pub enum Bug {
     WakerLeftUnlocked,
     /// A read checks how far execution has got before it publishes what it waits for.
     WishAfterLook,
+    /// A lease is published before the place that was committed when it began.
+    LeaseBeforePlace,
+    /// A read looks at the committed place before it looks at the lease.
+    PlaceBeforeLease,
     /// Execution publishes a position before it has reached it.
     AppliedBeforeExecuted,
     /// Callers are notified before execution has published its position.
@@ -235,6 +255,14 @@ impl Bug {
         Bug::ReadWithoutQuorum,
         Bug::ReadIndexNotAwaited,
         Bug::AtLeastOffByOne,
+        Bug::LeaseFromAnswer,
+        Bug::LeaseWithoutDrift,
+        Bug::LeaseBeforeCommit,
+        Bug::LeaseKeptInTransfer,
+        Bug::LeaseWithoutClock,
+        Bug::LeaseBySleepingClock,
+        Bug::PromiseForgotten,
+        Bug::PromiseBroken,
         Bug::DuplicateApplied,
         Bug::GapApplied,
         Bug::OldIncarnationApplied,
@@ -300,6 +328,8 @@ impl Bug {
         Bug::InboxLookedAtTooEarly,
         Bug::WakerLeftUnlocked,
         Bug::WishAfterLook,
+        Bug::LeaseBeforePlace,
+        Bug::PlaceBeforeLease,
         Bug::AppliedBeforeExecuted,
         Bug::ToldBeforeApplied,
         Bug::NumberedBeforePushed,

@@ -56,6 +56,8 @@ pub struct Port<S: StateMachine> {
     strong: Vec<u64>,
     /// Staged reads that wait for positions, and their tokens.
     at_least: Vec<(GlobalPosition, u64)>,
+    /// Reads answered by a lease since the last flush.
+    lease_reads: u64,
     refused: Vec<Completion<S::Reply>>,
 }
 
@@ -106,6 +108,7 @@ impl<S: StateMachine> Port<S> {
             staged: shared.lanes.iter().map(|_| Staged::default()).collect(),
             strong: Vec::new(),
             at_least: Vec::new(),
+            lease_reads: 0,
             refused: Vec::new(),
             shared,
         }
@@ -175,6 +178,10 @@ impl<S: StateMachine> Port<S> {
     /// Stages a read. Returns `true` if the state is fresh enough already: read now; no completion follows.
     pub fn read(&mut self, token: u64, consistency: Consistency) -> bool {
         match consistency {
+            Consistency::Strong if self.shared.is_fresh_by_lease() => {
+                self.lease_reads += 1;
+                true
+            }
             Consistency::Strong => {
                 self.strong.push(token);
                 false
@@ -213,10 +220,13 @@ impl<S: StateMachine> Port<S> {
         if !self.refused.is_empty() {
             self.inbox.arrive(&mut self.refused);
         }
+        if self.lease_reads > 0 {
+            self.shared.metrics.lease_reads.inc_by(mem::take(&mut self.lease_reads));
+        }
         if !self.strong.is_empty() {
             let tokens = mem::take(&mut self.strong);
             let sink = Arc::clone(&self.read_sink);
-            self.shared.read(Consistency::Strong, sink, tokens, self.client.deadline);
+            self.shared.read_when_fresh(sink, tokens, self.client.deadline);
         }
         if !self.at_least.is_empty() {
             let (reads, sink) = (mem::take(&mut self.at_least), Arc::clone(&self.read_sink));

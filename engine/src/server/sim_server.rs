@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
@@ -19,7 +18,6 @@ use super::sequencer::{STRETCHES_WAITING, Sequencer};
 use super::snapshot_manager::SnapshotManager;
 use super::start_error::StartError;
 use super::stretch::Stretch;
-use super::thread_layout::groups_beside;
 use crate::client::{Client, Shared};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -144,6 +142,8 @@ pub struct Figures {
     pub duplicates: u64,
     /// Sub-batches that were skipped since earlier ones were missing.
     pub gaps: u64,
+    /// Strong reads answered by a lease.
+    pub lease_reads: u64,
     /// Messages of leaders whose entries were refused.
     pub untaken: u64,
     /// Times that the merge asked a group's leader to pad.
@@ -249,12 +249,6 @@ impl<S: StateMachine> SimServer<S> {
     /// Bytes that wait for a peer on a group's link, in the engine and in the network.
     pub fn waiting_bytes(&self, group: usize, peer: u64) -> usize {
         self.groups[group].replica.driver.waiting_bytes(peer)
-    }
-
-    /// The groups that share a thread with this one, with itself: see [`Config::threads`]. Where it says
-    /// nothing, each group has a thread.
-    pub fn groups_beside(&self, group: usize) -> Range<usize> {
-        groups_beside(group, self.config.group_threads().into(), self.groups.len())
     }
 
     /// Runs a turn of a group's thread, and returns what it sends.
@@ -424,6 +418,7 @@ impl<S: StateMachine> SimServer<S> {
             lanes_sent_again: metrics.groups.iter().map(|group| group.attempts.get()).sum(),
             duplicates: metrics.duplicates.get(),
             gaps: metrics.gaps.get(),
+            lease_reads: metrics.lease_reads.get(),
             untaken: metrics.groups.iter().map(|group| group.untaken.get()).sum(),
             pad_requests: metrics.pad_requests.get(),
             snapshots: metrics.snapshots.get(),

@@ -45,8 +45,8 @@ fn groups_of(thread: usize, threads: usize, groups: usize) -> Range<usize> {
     bound(thread)..bound(thread + 1)
 }
 
-/// The groups that share a thread with this one, with itself.
-pub(crate) fn groups_beside(group: usize, threads: usize, groups: usize) -> Range<usize> {
+/// The groups that share a thread with this one, with itself, if so many threads drive so many groups.
+pub fn groups_beside(group: usize, threads: usize, groups: usize) -> Range<usize> {
     let all = (0..threads).map(|thread| groups_of(thread, threads, groups));
     all.into_iter().find(|part| part.contains(&group)).expect("each group has a thread")
 }

@@ -4,7 +4,7 @@ mod receiving;
 
 use std::rc::Rc;
 
-use niagara_engine::Consistency;
+use niagara_engine::{Consistency, Reads};
 use niagara_planted::{self as planted, Bug};
 
 use receiving::{Rest, Stage};
@@ -86,7 +86,9 @@ impl HttpConnection {
     }
 
     fn get(&self, what: &What, framing: Framing, view: &View<'_>, applied: u64, output: &mut Output) {
-        let What::Get { key, preconditions, consistency } = what else { panic!("only a GET looks at a key") };
+        let What::Get { key, preconditions, consistency, .. } = what else {
+            panic!("only a GET looks at a key")
+        };
         let date = self.site.clock.text();
         view.reader.with(key, |found| {
             let misses = |version: Version| {
@@ -162,6 +164,10 @@ impl Protocol for HttpConnection {
                 Stage::Ready(request) => {
                     return Some(match &mut request.what {
                         What::Put { .. } | What::Delete { .. } => Ask::Write,
+                        What::Get { by_lease: true, .. } if engine.reads() != Reads::Lease => {
+                            request.what = What::Fail(Fault::no_leases());
+                            Ask::Local
+                        }
                         What::Get { consistency, .. } => Ask::Read(*consistency),
                         What::Page { page: Page::Readyz, .. } if engine.is_diverged() => {
                             request.what = What::Fail(Fault::diverged());

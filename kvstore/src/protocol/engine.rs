@@ -1,7 +1,9 @@
 //! What the front ends need from the engine: the batch interface of one thread.
 
 use bytes::Bytes;
-use niagara_engine::{Completion, Consistency, GlobalPosition, LaneId, Port, Refused, StateMachine, Status};
+use niagara_engine::{
+    Completion, Consistency, GlobalPosition, LaneId, Port, Reads, Refused, StateMachine, Status,
+};
 
 use crate::{KvReader, Reply};
 
@@ -25,6 +27,10 @@ pub(crate) trait Engine {
     /// Requests a snapshot. The status shows its progress.
     fn snapshot(&self);
     fn has_quorum(&self) -> bool;
+    /// How the cluster makes sure that strong reads are fresh.
+    fn reads(&self) -> Reads {
+        Reads::Quorum
+    }
     /// Whether this server has diverged from others.
     fn is_diverged(&self) -> bool {
         false
@@ -85,6 +91,10 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> Engine for Port<S> {
 
     fn has_quorum(&self) -> bool {
         self.client().has_quorum()
+    }
+
+    fn reads(&self) -> Reads {
+        self.client().reads()
     }
 
     fn is_diverged(&self) -> bool {

@@ -101,6 +101,7 @@ pub const EXPECTED: &[(&str, &[&str])] = &[
             "server behind",
             "server read-only",
             "strong read answered",
+            "strong read answered by a lease",
             "at-least read answered",
             "conditional write lost",
             "one group's link cut for probes",

@@ -135,7 +135,7 @@ impl World {
         for group in 0..groups {
             let running = self.servers[id as usize - 1].running.as_ref().expect("just started");
             let standing = running.machine.standing(group);
-            let is_first = running.machine.groups_beside(group).start == group;
+            let is_first = running.beside(group).start == group;
             self.invariants.election_safety.started(id, group, &standing)?;
             self.turn(id, &[group])?;
             if is_first {

@@ -92,10 +92,7 @@ impl World {
             _ if hangs => {}
             Thread::Group(group) => {
                 let due = running.due_beside(group);
-                for &group in &due {
-                    running.scheduled &= !Thread::Group(group).bit(groups);
-                    running.read_inbox(group);
-                }
+                due.iter().for_each(|group| running.read_inbox(*group));
                 self.turn(id, &due)?;
             }
             Thread::Snapshots => self.keep_snapshots(id),
@@ -108,25 +105,17 @@ impl World {
         }
         self.check_waiting(id)?;
         match thread {
-            // A log notifies only its own group that it has written.
-            Thread::Log(group) if !self.shares_threads() => {
-                self.follow_some(id, [Thread::Group(group), Thread::Log(group)]);
-            }
+            // Logs notify only their own groups that they have written.
+            Thread::Log(group) => self.follow_some(id, [Thread::Group(group), Thread::Log(group)]),
             _ => self.follow(id),
         }
         Ok(())
     }
 
-    fn shares_threads(&self) -> bool {
-        self.plan.group_threads < self.plan.groups
-    }
-
-    /// Writes what this group and those on its thread have to write, one after the other.
-    fn write_logs(&mut self, id: u64, group: usize) {
-        let groups = self.groups();
+    /// Writes what the groups of a thread have to write, one after the other.
+    fn write_logs(&mut self, id: u64, first: usize) {
         let running = self.servers[id as usize - 1].running.as_mut().expect("looked at before");
-        for group in running.machine.groups_beside(group) {
-            running.scheduled &= !Thread::Log(group).bit(groups);
+        for group in running.beside(first) {
             if !running.machine.has_writes(group) {
                 continue;
             }
@@ -312,7 +301,7 @@ impl World {
         server.set_clock(now);
         let life = server.life;
         let running = server.running.as_mut().expect("looked at before");
-        let groups = running.machine.groups_beside(group);
+        let groups = running.beside(group);
         let free: Vec<usize> = groups.clone().filter(|group| !running.machine.is_blocked(*group)).collect();
         for &group in &free {
             running.read_inbox(group);
