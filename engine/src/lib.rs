@@ -128,10 +128,12 @@ pub use node::{
     Answer, App, AppMachine, AppReader, Call, CallError, Encode, Malformed, Node, NodeHandle, OpenSession,
     Query, Session,
 };
-pub use outcome::{Applied, Completion, Consistency, ReadFailed, Refused, Retry, Unknown};
+pub use outcome::{
+    Applied, Completion, Consistency, Detached, NotAttached, ReadFailed, Refused, Retry, Unknown,
+};
 pub use server::{Engine, EngineBuilder, StartError};
 pub use snapshot::{SnapshotFailed, SnapshotTicket, TakenSnapshot};
-pub use state_machine::{ForeignState, NotACommand, StateMachine};
+pub use state_machine::{ForeignState, NotACommand, NotAQuery, StateMachine};
 pub use status::{Digest, GroupStatus, Role, SnapshotStatus, Status, Waiting};
 pub use subscription::{Compacted, Executed, NextExecuted, Subscription, SubscriptionEnd};
 pub use watch::{Changed, EngineState, EngineView, Leadership, Watch};
