@@ -183,7 +183,9 @@ impl<S: StateMachine> Port<S> {
 
     /// Whether a command is staged for this lane in this turn, so that a read can be [attached](Self::attach).
     pub fn is_staged(&self, lane: LaneId) -> bool {
-        !self.staged[usize::from(lane.0)].tokens.is_empty()
+        let lane = usize::from(lane.0);
+        !self.staged[lane].tokens.is_empty()
+            || planted::is(Bug::AttachedToEarlierCommand) && self.shared.lanes[lane].pending() > 0
     }
 
     /// Attaches a strong read to the last command that is staged for the lane in this turn: this server executes

@@ -27,6 +27,7 @@ mod listener;
 mod metrics;
 mod session;
 mod sim_front_end;
+mod slot;
 mod table;
 #[cfg(test)]
 mod tests;
