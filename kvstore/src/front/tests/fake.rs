@@ -114,7 +114,7 @@ impl FakeEngine {
                 .extend(flying.drain(..).map(|(_, token, done)| unknown(token, done, Unknown::Deadline)));
         }
         for lane in 0..=u8::MAX {
-            self.apply_lane(lane, &flying, mood == Mood::LoseReplies);
+            self.apply_lane(lane, &flying, mood);
         }
         for (token, _) in std::mem::take(&mut self.asked) {
             self.done.push(match mood {
@@ -126,7 +126,7 @@ impl FakeEngine {
     }
 
     /// Executes what is in flight in one lane, at one position.
-    fn apply_lane(&mut self, lane: u8, flying: &[(u8, u64, InLane)], loses: bool) {
+    fn apply_lane(&mut self, lane: u8, flying: &[(u8, u64, InLane)], mood: Mood) {
         let mut log = self.server.log.lock();
         let (kv, position) = &mut *log;
         *position += u64::from(flying.iter().any(|(other, ..)| *other == lane));
@@ -134,12 +134,13 @@ impl FakeEngine {
         for (_, token, done) in flying.iter().filter(|(other, ..)| *other == lane) {
             let token = *token;
             let applied = match done {
+                InLane::Query(_) if mood == Mood::NoQuorum => unknown(token, done.clone(), Unknown::Deadline),
                 InLane::Command(command) => {
                     Completion::Applied { token, position, reply: kv.execute(position, command) }
                 }
                 InLane::Query(query) => Completion::Answered { token, position, reply: kv.answer(query) },
             };
-            let lost = loses.then(|| unknown(token, done.clone(), Unknown::ReplyLost));
+            let lost = (mood == Mood::LoseReplies).then(|| unknown(token, done.clone(), Unknown::ReplyLost));
             self.done.push(lost.unwrap_or(applied));
         }
     }
