@@ -50,6 +50,7 @@ impl Plan {
             weather: Weather { delay: (50, *chance.pick(&[200, 1000, 5000])), ..weather },
             clock_rates: (0..servers).map(|_| *chance.pick(&[100, 100, 80, 125, 95])).collect(),
             durability: Durability::Fsync,
+            direct: !Chance::new(seed).fork(0xd1_2e).one_in(4),
             segment_bytes: *chance.pick(&[1 << 10, 2 << 10, 8 << 10]),
             log_cache_bytes: *chance.pick(&[0, 1 << 10, 1 << 20]),
             deadline: *chance.pick(&[1000, 1000, 250]) * MS,

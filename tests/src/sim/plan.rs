@@ -26,6 +26,8 @@ pub struct Plan {
     pub clock_rates: Vec<u64>,
     /// What logs survive.
     pub durability: Durability,
+    /// Whether disks take direct writes.
+    pub direct: bool,
     /// Length of a log segment, in bytes.
     pub segment_bytes: u64,
     /// Bytes of each log that stay in memory.
@@ -60,7 +62,8 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Plan { seed, servers, groups, clients, weather, clock_rates, .. } = self;
         writeln!(f, "seed {seed}: {servers} servers, {groups} groups, {clients} clients")?;
-        writeln!(f, "  logs proof against {}", self.durability)?;
+        let direct = if self.direct { "" } else { ", without direct writes" };
+        writeln!(f, "  logs proof against {}{direct}", self.durability)?;
         writeln!(f, "  {weather:?}, clocks at {clock_rates:?} percent")?;
         writeln!(
             f,
