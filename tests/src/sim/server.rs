@@ -424,6 +424,9 @@ impl Running {
                     self.reads.remove(&token);
                     (token, CallResult::ReadFailed)
                 }
+                Completion::Answered { .. } | Completion::Detached { .. } => {
+                    unreachable!("calls attach no reads")
+                }
             });
         }
         self.port.flush();
