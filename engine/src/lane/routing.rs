@@ -15,6 +15,8 @@ pub(crate) struct Traffic {
     pub entry: usize,
     /// Number of entries in a group's window.
     pub window: usize,
+    /// With so many bytes in flight, the lane is full.
+    pub most: usize,
 }
 
 /// Which server leads a lane's group, best first.
@@ -38,6 +40,7 @@ pub(crate) enum Groups {
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
     without_leader: bool,
+    has_no_room: bool,
     is_busy: bool,
     load: usize,
     is_not_where_all_are: bool,
@@ -80,7 +83,7 @@ impl Rank {
     /// The rank where groups share threads.
     fn taking_turns(lane: usize, is_anchor: bool, leader: Leadership, leads: bool, traffic: Traffic) -> Rank {
         let rank = Rank::of(lane, is_anchor, leader, leads, traffic);
-        match is_anchor && !rank.is_busy {
+        match is_anchor && !(rank.is_busy || rank.has_no_room) {
             true => Rank { load: 0, ..rank },
             false => Rank { is_not_where_all_are: true, ..rank },
         }
@@ -88,7 +91,7 @@ impl Rank {
 
     /// `leads` says whether this server leads a group, so that commands for others' groups are its excess.
     fn of(lane: usize, is_anchor: bool, leader: Leadership, leads: bool, traffic: Traffic) -> Rank {
-        let Traffic { is_saturated, in_flight, entry, window } = traffic;
+        let Traffic { is_saturated, in_flight, entry, window, most } = traffic;
         let is_elsewhere = leader == Leadership::Elsewhere;
         let is_full = is_elsewhere && in_flight >= window * entry;
         let handicap = match leader {
@@ -98,6 +101,7 @@ impl Rank {
         };
         Rank {
             without_leader: leader == Leadership::Unknown,
+            has_no_room: in_flight >= most,
             is_busy: is_saturated || is_full,
             load: if in_flight < entry { 0 } else { in_flight } + handicap,
             is_not_where_all_are: false,
@@ -124,7 +128,7 @@ mod tests {
 
     fn best_of(groups: Groups, lanes: &[(Leadership, usize, bool)]) -> usize {
         let traffic = |&(leader, in_flight, is_saturated)| {
-            (leader, Traffic { is_saturated, in_flight, entry: 10, window: 4 })
+            (leader, Traffic { is_saturated, in_flight, entry: 10, window: 4, most: 100 })
         };
         usize::from(choose(lanes.iter().map(traffic), 1, groups).0)
     }
@@ -144,6 +148,14 @@ mod tests {
     fn from_a_full_entry_on_the_groups_led_here_share() {
         assert_eq!(best(&[(HERE, 0, false), (HERE, 10, false), (ELSEWHERE, 0, false)]), 0);
         assert_eq!(best(&[(HERE, 12, false), (HERE, 11, false), (ELSEWHERE, 0, false)]), 1);
+    }
+
+    #[test]
+    fn a_full_lane_is_chosen_only_if_all_are() {
+        for groups in [Groups::Parallel, Groups::TakingTurns] {
+            assert_eq!(best_of(groups, &[(ELSEWHERE, 50, true), (HERE, 100, false)]), 0);
+            assert_eq!(best_of(groups, &[(ELSEWHERE, 100, true), (HERE, 100, false)]), 1);
+        }
     }
 
     #[test]

@@ -22,8 +22,7 @@ use crate::sync::{AtomicUsize, Mutex, Ordering::SeqCst};
 pub(crate) struct Lane<R> {
     pub queue: Arc<LaneQueue>,
     limits: LaneLimits,
-    /// Bytes of commands without an outcome in the log: a copy of the tickets' number that can be read
-    /// without their lock.
+    /// Its [load](Tickets::load), to be read without the tickets' lock.
     in_flight: AtomicUsize,
     /// Number of turns with reads that wait for their commands, likewise.
     with_reads: AtomicUsize,
@@ -131,7 +130,7 @@ impl<R> Lane<R> {
         let mut tickets = self.tickets.lock();
         tickets.check_room(&self.limits, tokens.len(), bytes + reads.bytes())?;
         let first = tickets.number(tokens.len(), bytes);
-        self.in_flight.store(tickets.bytes, SeqCst);
+        self.in_flight.store(tickets.load(&self.limits), SeqCst);
         if !reads.is_empty() {
             tickets.reads.add(first, reads, deadline, Arc::clone(sink));
             self.with_reads.store(tickets.reads.runs(), SeqCst);
@@ -177,7 +176,7 @@ impl<R> Lane<R> {
         }
         assert_eq!(number, end, "acked_is_applied: a command of this lane has a ticket");
         tickets.finish_below(end, &self.limits, out);
-        self.in_flight.store(tickets.bytes, SeqCst);
+        self.in_flight.store(tickets.load(&self.limits), SeqCst);
     }
 
     /// The planted bug: attaches a read to the last command that was submitted, unless that is executed.
@@ -235,7 +234,7 @@ impl<R> Lane<R> {
             out.to(&run.sink).extend(lost.map(unknown));
         }
         tickets.finish_below(next, &self.limits, out);
-        self.in_flight.store(tickets.bytes, SeqCst);
+        self.in_flight.store(tickets.load(&self.limits), SeqCst);
     }
 
     /// Notifies the callers whose deadline has passed. Their commands stay in the lane.
@@ -258,6 +257,7 @@ impl<R> Lane<R> {
             in_flight: self.in_flight.load(SeqCst),
             entry: self.queue.entry_bytes(),
             window: self.limits.window,
+            most: self.limits.bytes,
         }
     }
 
@@ -327,7 +327,7 @@ impl<R: Send + 'static> Lane<R> {
             return None;
         }
         let number = tickets.number(1, command.len());
-        self.in_flight.store(tickets.bytes, SeqCst);
+        self.in_flight.store(tickets.load(&self.limits), SeqCst);
         let Tickets { runs, open: Some(open), .. } = &mut *tickets else { unreachable!("it may join") };
         let run = runs.back_mut().expect("it may join");
         let at = open.used;
@@ -351,7 +351,7 @@ impl<R: Send + 'static> Lane<R> {
         let mut tickets = self.tickets.lock();
         tickets.check_room(&self.limits, 1, bytes)?;
         let number = tickets.number(1, bytes);
-        self.in_flight.store(tickets.bytes, SeqCst);
+        self.in_flight.store(tickets.load(&self.limits), SeqCst);
         let (block, sink, at) = tickets.open_promise(patience);
         let mut tokens = Vec::with_capacity(8);
         tokens.push(at as u64);
@@ -378,6 +378,12 @@ impl<R> Tickets<R> {
         let bytes = self.bytes + self.reads.bytes() + bytes;
         let has_room = self.commands + commands <= limits.commands && bytes <= limits.bytes;
         if has_room { Ok(()) } else { Err(Refused::Overloaded) }
+    }
+
+    /// Bytes in flight, for the choice between lanes. A lane that is full by the number of its commands counts
+    /// as full of bytes.
+    fn load(&self, limits: &LaneLimits) -> usize {
+        if self.commands < limits.commands { self.bytes } else { self.bytes.max(limits.bytes) }
     }
 
     /// Numbers commands. Returns the first number.

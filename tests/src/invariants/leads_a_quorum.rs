@@ -1,7 +1,5 @@
 use std::collections::BTreeMap;
 
-use niagara_engine::internals::sim::Standing;
-
 use super::{Broken, hold};
 
 /// A leader that has not heard from a quorum for two election timeouts steps down (Raft thesis, section 6.2).
@@ -42,15 +40,15 @@ impl LeadsAQuorum {
     }
 }
 
-/// A leader starts to hand over to a server whose log ends at entry `last`.
+/// A leader starts to hand over to a server whose log ends at entry `last`. It knew `commit` to be committed
+/// before the turn in which it starts, and may have learned of more in the same turn.
 pub fn check_transferee(
     (server, group): (u64, usize),
-    standing: &Standing,
-    last: u64,
+    transferee: u64,
+    (last, commit): (u64, u64),
     window: u64,
 ) -> Result<(), Broken> {
-    hold(last + window >= standing.commit, "leads_a_quorum", || {
-        let Standing { transferee, commit, .. } = standing;
+    hold(last + window >= commit, "leads_a_quorum", || {
         format!(
             "server {server} hands group {} over to server {transferee}, whose log ends at entry {last} where {commit} is committed",
             group + 1

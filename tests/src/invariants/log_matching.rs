@@ -37,6 +37,11 @@ impl LogMatching {
         &self.committed[group]
     }
 
+    /// Up to where a replica knew its log to be committed when last observed.
+    pub fn known_to(&self, server: u64, group: usize) -> u64 {
+        self.compared.get(&(server, group)).copied().unwrap_or(0)
+    }
+
     /// A server has restarted, and is compared from the start of its logs.
     pub fn restarted(&mut self, server: u64) {
         self.compared.retain(|(of, _), _| *of != server);

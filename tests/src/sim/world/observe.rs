@@ -123,12 +123,14 @@ impl World {
                 )?;
             }
         }
+        let known = self.invariants.log_matching.known_to(id, group);
         let new = self.invariants.log_matching.observe((id, group), standing.commit, floor, log)?;
         if begins {
             self.coverage.count("leadership handed over");
             if let Some(target) = &self.servers[standing.transferee as usize - 1].running {
                 let last = target.machine.log(group).last_index();
-                check_transferee((id, group), &standing, last, self.plan.sizes.window as u64)?;
+                let window = self.plan.sizes.window as u64;
+                check_transferee((id, group), standing.transferee, (last, known), window)?;
             }
         }
         self.committed(group, new)
