@@ -14,7 +14,7 @@ impl ReadsAgain {
     fn hear(&self, what: &'static str) {
         let gate = self.gate.upgrade().expect("the gate lives");
         assert!(gate.waiting.try_lock().is_some(), "nobody is told anything under the lock");
-        gate.read_strong(reads(&Arc::new(Silent), Duration::ZERO));
+        gate.read_strong(reads(&Arc::new(Silent), Duration::ZERO), || None);
         self.heard.lock().push(what);
     }
 }
@@ -40,6 +40,25 @@ fn reads(sink: &Arc<impl ReadSink + 'static>, patience: Duration) -> ReadBatch {
     ReadBatch { sink, tokens: vec![1], queued, deadline: queued + patience }
 }
 
+/// Reads with their positions as tokens.
+fn at_least(sink: &Arc<impl ReadSink + 'static>, positions: &[u64], patience: Duration) -> AtLeastBatch {
+    let ReadBatch { sink, queued, deadline, .. } = reads(sink, patience);
+    let reads = positions.iter().map(|position| (GlobalPosition::new(*position), *position)).collect();
+    AtLeastBatch { sink, reads, queued, deadline }
+}
+
+#[derive(Default)]
+struct Told(Mutex<Vec<Vec<u64>>>);
+
+impl ReadSink for Told {
+    fn readable(&self, tokens: &[u64], _: GlobalPosition) {
+        self.0.lock().push(tokens.to_vec());
+    }
+    fn failed(&self, tokens: &[u64]) {
+        self.0.lock().push([&[0], tokens].concat());
+    }
+}
+
 struct Fixture {
     progress: Arc<SharedProgress>,
     gate: Arc<ReadGate>,
@@ -56,11 +75,11 @@ impl Fixture {
     }
 
     fn strong(&self, patience: Duration) {
-        self.gate.read_strong(reads(&self.sink, patience));
+        self.gate.read_strong(reads(&self.sink, patience), || None);
     }
 
     fn at_least(&self, position: u64, patience: Duration) {
-        self.gate.read_at_least(GlobalPosition::new(position), reads(&self.sink, patience));
+        self.gate.read_at_least(at_least(&self.sink, &[position], patience));
     }
 
     fn heard(&self) -> Vec<&'static str> {
@@ -98,4 +117,29 @@ fn whoever_hears_of_a_read_may_read_again() {
     fixture.strong(LONG);
     fixture.at_least(0, LONG);
     assert_eq!(fixture.heard(), ["failed", "failed"], "after the server's end");
+}
+
+/// Reads that were queued at once for many positions proceed as their positions are executed, each once.
+#[test]
+fn at_least_reads_of_one_batch_proceed_by_their_positions() {
+    let fixture = Fixture::new();
+    let told = Arc::new(Told::default());
+    let patience = Duration::from_secs(60);
+    fixture.gate.read_at_least(at_least(&told, &[7, 3, 9, 3, 20], patience));
+    fixture.gate.read_at_least(at_least(&told, &[4, 30], Duration::ZERO));
+    let heard = |applied| {
+        fixture.progress.applied.store(applied, SeqCst);
+        fixture.gate.applied(GlobalPosition::new(applied));
+        let mut heard = std::mem::take(&mut *told.0.lock());
+        heard.iter_mut().for_each(|tokens| tokens.sort_unstable());
+        heard
+    };
+    assert!(heard(2).is_empty());
+    assert_eq!(heard(3), [[3, 3]]);
+    assert_eq!(heard(8), [[4], [7]]);
+    fixture.gate.tick(Instant::now(), false);
+    assert_eq!(heard(8), [[0, 30]], "its deadline has passed");
+    assert_eq!(heard(9), [[9]]);
+    assert_eq!(heard(100), [[20]]);
+    assert_eq!(fixture.gate.wanted.load(SeqCst), u64::MAX, "nobody waits any more");
 }

@@ -156,6 +156,7 @@ pub(super) fn open_group(
         boot: environment.boot,
         heartbeat_ticks: config.heartbeat_ticks,
         election_ticks: election,
+        promise: config.promise(),
         // Above the lease (`election_ticks`), so that a server that stands back can stop its clock in
         // between.
         campaign_ticks: election + 1..2 * election,
