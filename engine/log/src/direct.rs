@@ -11,7 +11,7 @@ use rustix::fs::{AtFlags, OFlags, StatxFlags};
 use rustix::io::Errno;
 
 /// Start of the memory that is handed to the system, and alignment on file systems that do not name theirs.
-const PAGE: usize = 4096;
+pub(super) const PAGE: usize = 4096;
 /// The most bytes in one call, which is also the most memory that a file's writes take.
 const CALL_BYTES: usize = 1 << 20;
 
@@ -72,6 +72,11 @@ impl DirectFile for SystemDirectFile {
     }
 
     fn write_durably(&self, mut parts: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
+        if let [part] = parts
+            && part.as_ptr().addr().is_multiple_of(PAGE)
+        {
+            return self.write_blocks(part, offset);
+        }
         let mut left: usize = parts.iter().map(|part| part.len()).sum();
         let mut at = offset;
         let mut buffer = self.buffer.lock();
@@ -178,6 +183,9 @@ mod tests {
         let data: Vec<u8> = (0..CALL_BYTES + 2 * PAGE).map(|i| (i / 7) as u8).collect();
         let (front, back) = data.split_at(777);
         file.write_durably(&mut [IoSlice::new(front), IoSlice::new(back)], block).unwrap();
+        let mut aligned = AlignedBuffer::default();
+        aligned.of(2 * PAGE).copy_from_slice(&data[..2 * PAGE]);
+        file.write_durably(&mut [IoSlice::new(aligned.of(2 * PAGE))], block).unwrap();
         let read = fs::read(&path).unwrap();
         assert_eq!(read[..PAGE], cached[..PAGE]);
         assert!(read[PAGE..PAGE + data.len()] == data[..]);

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use crc32fast::Hasher;
 
 use super::LogEntry;
+use super::direct::PAGE;
 use super::format::{
     Note, RECORD_HEAD_BYTES, Record, Seal, decode_record, entry_bytes, entry_head, note_record, u32_at,
     u64_at,
@@ -26,6 +27,8 @@ pub(super) struct FrameBuilder {
     block: u64,
     sequence: u64,
     digest: Hasher,
+    /// Where the frame starts in the next buffer: at a page, which direct IO can take without another copy.
+    start: usize,
     /// Heads, notes and small payloads.
     copied: Vec<u8>,
     /// Large payloads, each with the length of `copied` that precedes it.
@@ -36,9 +39,11 @@ pub(super) struct FrameBuilder {
 impl FrameBuilder {
     /// Starts a frame for a segment with that seal and blocks of that length.
     pub fn new(seal: Seal, block: u64, sequence: u64) -> Self {
-        let copied = vec![0; FRAME_HEAD_BYTES as usize];
-        let digest = seal.hasher();
-        FrameBuilder { seal, block, sequence, digest, copied, shared: Vec::new(), shared_bytes: 0 }
+        let (digest, copied, shared) = (seal.hasher(), Vec::new(), Vec::new());
+        let mut frame =
+            FrameBuilder { seal, block, sequence, digest, start: 0, copied, shared, shared_bytes: 0 };
+        frame.begin(seal, block, sequence);
+        frame
     }
 
     /// Drops the frame and its payloads, and starts another.
@@ -47,7 +52,11 @@ impl FrameBuilder {
         self.block = block;
         self.sequence = sequence;
         self.digest = seal.hasher();
-        self.copied.truncate(FRAME_HEAD_BYTES as usize);
+        self.copied.clear();
+        self.copied.reserve(PAGE + FRAME_HEAD_BYTES as usize);
+        // If the buffer moves while the frame grows, only this frame is copied once more.
+        self.start = self.copied.as_ptr().addr().wrapping_neg() % PAGE;
+        self.copied.resize(self.start + FRAME_HEAD_BYTES as usize, 0);
         self.shared.clear();
         self.shared_bytes = 0;
     }
@@ -82,19 +91,20 @@ impl FrameBuilder {
         self.copied.resize(self.copied.len() + padding as usize, 0);
 
         let body = u32::try_from(body).expect("a frame fits its segment, whose length fits 32 bits");
-        self.copied[4..8].copy_from_slice(&MARKER);
-        self.copied[8..16].copy_from_slice(&self.sequence.to_le_bytes());
-        self.copied[16..20].copy_from_slice(&body.to_le_bytes());
-        self.copied[20..24].copy_from_slice(&self.digest.clone().finalize().to_le_bytes());
-        let checksum = self.seal.checksum(&self.copied[4..FRAME_HEAD_BYTES as usize]);
-        self.copied[..4].copy_from_slice(&checksum.to_le_bytes());
+        let head = &mut self.copied[self.start..][..FRAME_HEAD_BYTES as usize];
+        head[4..8].copy_from_slice(&MARKER);
+        head[8..16].copy_from_slice(&self.sequence.to_le_bytes());
+        head[16..20].copy_from_slice(&body.to_le_bytes());
+        head[20..24].copy_from_slice(&self.digest.clone().finalize().to_le_bytes());
+        let checksum = self.seal.checksum(&head[4..]);
+        head[..4].copy_from_slice(&checksum.to_le_bytes());
         self.bytes()
     }
 
     /// The frame's bytes in order, for one vectored write.
     pub fn slices(&self) -> Vec<IoSlice<'_>> {
         let mut slices = Vec::with_capacity(2 * self.shared.len() + 1);
-        let mut from = 0;
+        let mut from = self.start;
         for (until, payload) in &self.shared {
             if from < *until {
                 slices.push(IoSlice::new(&self.copied[from..*until]));
@@ -109,7 +119,7 @@ impl FrameBuilder {
     }
 
     fn bytes(&self) -> u64 {
-        (self.copied.len() + self.shared_bytes) as u64
+        (self.copied.len() - self.start + self.shared_bytes) as u64
     }
 }
 

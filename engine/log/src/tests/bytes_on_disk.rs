@@ -113,6 +113,24 @@ fn large_payloads_are_written_from_where_they_are_and_small_ones_are_gathered() 
     assert_eq!(slices[1].len(), 4096);
 }
 
+#[test]
+fn a_frame_of_small_payloads_starts_at_a_page_and_needs_no_copy_for_direct_io() {
+    let mut frame = FrameBuilder::new(header().seal(), 4096, 1);
+    for (round, size) in [10, 4000, 30, 2000].into_iter().enumerate() {
+        // The buffer grows in the first rounds.
+        for _ in 0..2 {
+            frame.begin(header().seal(), 4096, 1);
+            for index in 1..=9 {
+                frame.entry(&entry(index, 1, size));
+            }
+            frame.finish();
+        }
+        let slices = frame.slices();
+        let at = slices[0].as_ptr().addr();
+        assert_eq!((slices.len(), at % 4096, slices[0].len() % 4096), (1, 0, 0), "round {round}");
+    }
+}
+
 /// Each record is intact, but they are in another order, which the digest notices.
 #[test]
 fn a_frame_whose_records_are_not_the_ones_it_was_written_with_is_refused() {

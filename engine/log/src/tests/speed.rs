@@ -1,7 +1,7 @@
 //! How fast the log is. It is not part of a test run, since the figures depend on the disk and its other users. So
 //! each round also measures the disk alone, for comparison:
 //!
-//! `NIAGARA_LOG_DIR=/a/disk cargo test --release -p niagara-log --lib tests::speed -- --ignored --nocapture`
+//! `NIAGARA_LOG_DIR=/a/disk cargo test --release -p niagara-log --lib tests::speed::writes_of_three -- --ignored --nocapture`
 
 use std::env;
 use std::io::IoSlice;
@@ -123,17 +123,38 @@ fn disk_alone(direct: bool, threads: u64, bytes: u64, writes: u64) {
     });
 }
 
-#[test]
-#[ignore = "prints figures of the disk that it runs on"]
-fn writes_per_second() {
+/// Both ways in turn, for the disk alone and for logs.
+fn durable(threads: u64, blocks: u64, writes: u64) {
     for _ in 0..5 {
-        for (threads, blocks, writes) in [(1, 1, 2000), (1, 16, 1000), (3, 6, 1000)] {
-            for direct in [false, true] {
-                disk_alone(direct, threads, blocks * 4096, writes);
-                log(Durability::Fsync, direct, threads, blocks as usize * 4096 - 300, 1, writes);
-            }
+        for direct in [false, true] {
+            disk_alone(direct, threads, blocks * 4096, writes);
+            log(Durability::Fsync, direct, threads, blocks as usize * 4096 - 300, 1, writes);
         }
     }
+}
+
+#[test]
+#[ignore = "prints figures of the disk that it runs on"]
+fn short_writes_of_one_log() {
+    durable(1, 1, 1000);
+}
+
+#[test]
+#[ignore = "prints figures of the disk that it runs on"]
+fn long_writes_of_one_log() {
+    durable(1, 64, 500);
+}
+
+/// As three servers write batches of a thousand short commands.
+#[test]
+#[ignore = "prints figures of the disk that it runs on"]
+fn writes_of_three_logs() {
+    durable(3, 6, 1000);
+}
+
+#[test]
+#[ignore = "prints figures of the disk that it runs on"]
+fn writes_that_need_not_be_durable() {
     log(Durability::Os, false, 1, 4096, 1, 200_000);
     log(Durability::Os, false, 1, 64 << 10, 1, 10_000);
     log(Durability::Memory, false, 1, 4096, 1, 500_000);
