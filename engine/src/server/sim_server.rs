@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
+use niagara_group::encoder::Encoder;
 use niagara_log::{Held, LogError, LogStore};
 use niagara_net::{Admission, Event, Frame, Hello, Refusal};
 
@@ -259,7 +260,9 @@ impl<S: StateMachine> SimServer<S> {
         replica.look();
         replica.turn();
         self.writes[group].add(replica.output.writes.drain(..));
-        let sent = replica.output.messages.drain(..).map(|(to, wire)| (to, wire.encode())).collect();
+        let mut encoder = Encoder::default();
+        let messages = replica.output.messages.drain(..);
+        let sent = messages.map(|(to, wire)| (to, encoder.encode(wire))).collect();
         replica.publish(self.clock.now());
         sent
     }
