@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::planted::{self, Bug};
+
 /// The system's monotonic clock, or one that a simulator sets.
 ///
 /// ```
@@ -31,6 +33,8 @@ pub enum Clock {
 pub struct ManualClock {
     start: Instant,
     nanoseconds: AtomicU64,
+    boot_nanoseconds: AtomicU64,
+    slept_nanoseconds: AtomicU64,
 }
 
 impl Clock {
@@ -39,6 +43,25 @@ impl Clock {
         match self {
             Clock::System => Instant::now(),
             Clock::Manual(clock) => clock.start + Duration::from_nanos(clock.nanoseconds.load(SeqCst)),
+        }
+    }
+
+    /// Time since the machine's start, including the time that it slept, unlike [`now`](Self::now). Only
+    /// readings of the same machine can be compared.
+    pub fn boot_time(&self) -> Duration {
+        match self {
+            Clock::System => {
+                let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+                Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+            }
+            Clock::Manual(clock) => {
+                let slept = if planted::is(Bug::LeaseBySleepingClock) {
+                    clock.slept_nanoseconds.load(SeqCst)
+                } else {
+                    0
+                };
+                Duration::from_nanos(clock.boot_nanoseconds.load(SeqCst).saturating_sub(slept))
+            }
         }
     }
 
@@ -61,11 +84,24 @@ impl ManualClock {
         reason = "a clock's start is a moment of the system's, not a neutral value"
     )]
     pub fn new() -> ManualClock {
-        ManualClock { start: Instant::now(), nanoseconds: AtomicU64::new(0) }
+        ManualClock {
+            start: Instant::now(),
+            nanoseconds: AtomicU64::new(0),
+            boot_nanoseconds: AtomicU64::new(0),
+            slept_nanoseconds: AtomicU64::new(0),
+        }
     }
 
     /// Sets the clock to this long after its start.
     pub fn set(&self, since_start: Duration) {
         self.nanoseconds.store(since_start.as_nanos() as u64, SeqCst);
+        self.set_boot_time(since_start, Duration::ZERO);
+    }
+
+    /// Sets only what [`Clock::boot_time`] shows, for a machine whose clock runs at another rate, or which has
+    /// slept for some of that time.
+    pub fn set_boot_time(&self, since_boot: Duration, slept: Duration) {
+        self.boot_nanoseconds.store(since_boot.as_nanos() as u64, SeqCst);
+        self.slept_nanoseconds.store(slept.as_nanos() as u64, SeqCst);
     }
 }

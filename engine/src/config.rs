@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use niagara_log::Durability;
 
+use crate::reads::Reads;
+
 pub use listeners::Listeners;
 pub(crate) use open_files::MOST_PENDING;
 
@@ -51,6 +53,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// What a write survives; see [`Durability`].
     pub durability: Durability,
+    /// How strong reads are made sure to be fresh; the same on all servers.
+    pub reads: Reads,
     /// How many threads drive the groups.
     pub threads: Threads,
     /// The core that each of these threads is bound to.
@@ -94,7 +98,7 @@ pub struct Config {
     /// plus one entry of each group; and as much again that is merged but not executed. The default is twice
     /// the largest command, so that each place holds two of them.
     pub merge_bytes: usize,
-    /// The most bytes of entries in all logs that are not merged. Beyond that, only the group that the merge
+    /// The most bytes of entries in all logs that are not merged, in whole blocks of the disk. Beyond that, only the group that the merge
     /// awaits grows. The default is `snapshot_bytes`: a server that is further behind finds the others' logs
     /// compacted, and needs a snapshot anyway.
     pub behind_bytes: u64,
@@ -213,6 +217,7 @@ impl Config {
             data_dir: PathBuf::from("niagara-data"),
             durability: Durability::Fsync,
             threads: Threads::default(),
+            reads: Reads::default(),
             pinning: Pinning::default(),
             leaders: Vec::new(),
             tick: Duration::from_millis(50),
@@ -253,6 +258,11 @@ impl Config {
             Threads::Auto => self.groups(),
             Threads::Count(count) => count.min(self.groups()),
         }
+    }
+
+    /// How long a follower promises not to vote, if the cluster has leases: an election timeout.
+    pub(crate) fn promise(&self) -> Option<Duration> {
+        (self.reads == Reads::Lease).then(|| self.tick * self.election_ticks)
     }
 
     /// Ids of the other servers.

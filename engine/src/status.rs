@@ -5,6 +5,8 @@ use std::fmt;
 use niagara_log::Durability;
 use serde::{Deserialize, Serialize};
 
+use crate::reads::Reads;
+
 /// A server's state at one moment. Counts start at the first position of the global log, not at the start of
 /// the process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +27,9 @@ pub struct Status {
     /// Empty if the server runs an older version.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub log_sync: String,
+    /// How strong reads are made sure to be fresh.
+    #[serde(default)]
+    pub reads: Reads,
     /// Last global position that the state machine has executed.
     pub applied: u64,
     /// Number of commands executed.
@@ -87,6 +92,23 @@ pub struct GroupStatus {
     pub commit: u64,
     /// Raft index of the last entry that the merge has pulled.
     pub handed: u64,
+    /// The lease of a leader in a cluster that has leases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<LeaseStatus>,
+}
+
+/// Whether a leader may answer strong reads by its lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum LeaseStatus {
+    /// It holds its lease (`held`).
+    Held,
+    /// It has not heard from a quorum lately, or has not committed in its term yet (`none`).
+    None,
+    /// It has given its lease up for the rest of its term, since it handed, or meant to hand, leadership over
+    /// (`given-up`).
+    GivenUp,
 }
 
 /// What a replica does in its group at the moment. Documents and tables have the words in parentheses.

@@ -17,7 +17,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use niagara_engine::{Config, Durability, Link, Member, Pinning, ServerId};
+use niagara_engine::{Config, Durability, Link, Member, Pinning, Reads, ServerId};
 use tables::{EngineTable, File, FrontTable, LinkTable, PinningValue, ThreadsValue};
 
 use crate::FrontEndConfig;
@@ -135,6 +135,11 @@ fn engine_config(file: File, base: &Path) -> Result<Config, ConfigFileError> {
             key: "durability".into(),
             reason: format!("\"{name}\" is unknown; write \"fsync\", \"os\" or \"memory\""),
         })?;
+    }
+    if let Some(name) = file.reads {
+        config.reads = name
+            .parse::<Reads>()
+            .map_err(|unknown| ConfigFileError::Value { key: "reads".into(), reason: unknown.to_string() })?;
     }
     config.links = file.links.into_iter().map(link).collect::<Result<_, _>>()?;
     set_engine_limits(&mut config, &file.engine);

@@ -104,7 +104,24 @@ pub fn check_cluster(own: &Hello, hello: &Hello) -> Result<(), Refusal> {
             own.server, own.application, hello.server, hello.application
         )));
     }
+    if hello.promise_us != own.promise_us {
+        return Err(Refusal::Reads(format!(
+            "the servers' leases differ, so a read could be stale: server {} has {}, server {} {}. \
+             Set the same `reads`, `tick` and `election_ticks` on all",
+            own.server,
+            leases(own.promise_us),
+            hello.server,
+            leases(hello.promise_us)
+        )));
+    }
     Ok(())
+}
+
+fn leases(promise_us: u64) -> String {
+    match promise_us {
+        0 => "none".to_owned(),
+        promise => format!("promises of {} ms", promise as f64 / 1000.0),
+    }
 }
 
 fn listed(members: &[u64]) -> String {
@@ -125,6 +142,7 @@ mod tests {
         lives: [1, 0, 0, 0, 0, 0, 0, 0],
         application: 3,
         members: Vec::new(),
+        promise_us: 0,
     };
 
     #[test]
@@ -163,8 +181,12 @@ mod tests {
         let words = fewer.to_string();
         assert!(matches!(fewer, Refusal::Members(_)), "{words}");
         assert!(words.contains("server 2 lists 1, 2, 3") && words.contains("server 3 lists 3"), "{words}");
-        let refused = check_cluster(&own, &Hello { application: 4, ..other }).unwrap_err();
+        let refused = check_cluster(&own, &Hello { application: 4, ..other.clone() }).unwrap_err();
         assert!(matches!(refused, Refusal::Application(_)), "{refused}");
+        let refused = check_cluster(&own, &Hello { promise_us: 500_000, ..other }).unwrap_err();
+        let words = refused.to_string();
+        assert!(matches!(refused, Refusal::Reads(_)) && words.contains("server 2 has none"), "{words}");
+        assert!(words.contains("server 3 promises of 500 ms"), "{words}");
     }
 
     #[test]

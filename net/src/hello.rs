@@ -18,12 +18,14 @@
 //! |---|---|---|
 //! | magic | 8 | `NIAGARA\0` |
 //! | version | 2 | [`VERSION`] |
-//! | kind | 1 | 1 Hello, 2 Refusal, 3 Welcome |
+//! | kind | 1 | 1 Hello, 2 Refusal, 3 Welcome, 4 Hello with a promise |
 //! | Hello | 138 and members | cluster u128, server u64, channel u32, channels u32, store u128, incarnation u64, 8 lives u64, application u128, number of members u16, their ids u64 |
+//! | Hello with a promise | 8 and a Hello | promise u64, then as a Hello |
 //! | Refusal | 18 and text | code u16, two numbers u64, at most 256 bytes of UTF-8 |
 //!
 //! Magic, version, kind and the form of a Refusal are the same in every version: a server can always read why
-//! it was refused. A Hello must be of this version.
+//! it was refused. A Hello must be of this version. A server whose cluster has leases says how long its promises last.
+//! Releases that know no leases take that for malformed and refuse it, as they must.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
@@ -35,7 +37,7 @@ pub const VERSION: u16 = 3;
 
 /// The longest greeting, in bytes of body. No more than this is read from a connection that has not greeted
 /// yet.
-pub const MAX_GREETING_BYTES: usize = PRELUDE_BYTES + HELLO_BYTES + 8 * MAX_MEMBERS;
+pub const MAX_GREETING_BYTES: usize = PRELUDE_BYTES + WITH_PROMISE_BYTES + 8 * MAX_MEMBERS;
 
 /// The most servers in a cluster.
 pub const MAX_MEMBERS: usize = 64;
@@ -47,12 +49,14 @@ const MAGIC: [u8; 8] = *b"NIAGARA\0";
 const PRELUDE_BYTES: usize = 8 + 2 + 1;
 /// Without the ids of the members.
 const HELLO_BYTES: usize = 16 + 8 + 4 + 4 + 16 + 8 + 8 * LIVES + 16 + 2;
+const WITH_PROMISE_BYTES: usize = 8 + HELLO_BYTES;
 const REFUSAL_BYTES: usize = 2 + 8 + 8;
 const _: () = assert!(PRELUDE_BYTES + REFUSAL_BYTES + MAX_REFUSAL_TEXT_BYTES <= MAX_GREETING_BYTES);
 
 const HELLO: u8 = 1;
 const REFUSAL: u8 = 2;
 const WELCOME: u8 = 3;
+const HELLO_WITH_PROMISE: u8 = 4;
 
 /// Identity of one end of a connection, and the purpose of the connection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -79,6 +83,9 @@ pub struct Hello {
     pub application: u128,
     /// Ids of all servers of the cluster, in rising order: the same on each of them, at most [`MAX_MEMBERS`].
     pub members: Vec<u64>,
+    /// How long a follower promises its leader not to vote, in microseconds, so that the leader may answer
+    /// reads by a lease; 0 if the cluster has no leases. The same on all servers.
+    pub promise_us: u64,
 }
 
 /// One step of the greeting.
@@ -127,7 +134,12 @@ impl Greeting {
         body.put_u16_le(VERSION);
         match self {
             Greeting::Hello(hello) => {
-                body.put_u8(HELLO);
+                if hello.promise_us == 0 {
+                    body.put_u8(HELLO);
+                } else {
+                    body.put_u8(HELLO_WITH_PROMISE);
+                    body.put_u64_le(hello.promise_us);
+                }
                 body.put_u128_le(hello.cluster);
                 body.put_u64_le(hello.server);
                 body.put_u32_le(hello.channel);
@@ -166,7 +178,11 @@ impl Greeting {
         match (body.get_u8(), body.len()) {
             (REFUSAL, REFUSAL_BYTES..) => decode_refusal(body),
             _ if version != VERSION => Err(GreetingError::Version(version)),
-            (HELLO, HELLO_BYTES..) => decode_hello(body).ok_or(GreetingError::Malformed),
+            (HELLO, HELLO_BYTES..) => decode_hello(body, 0).ok_or(GreetingError::Malformed),
+            (HELLO_WITH_PROMISE, WITH_PROMISE_BYTES..) => {
+                let promise = Some(body.get_u64_le()).filter(|promise| *promise != 0);
+                promise.and_then(|promise| decode_hello(body, promise)).ok_or(GreetingError::Malformed)
+            }
             (WELCOME, 0) => Ok(Greeting::Welcome),
             _ => Err(GreetingError::Malformed),
         }
@@ -178,7 +194,7 @@ impl Greeting {
 }
 
 /// `None` if the number of members does not match the ids that follow.
-fn decode_hello(mut body: &[u8]) -> Option<Greeting> {
+fn decode_hello(mut body: &[u8], promise_us: u64) -> Option<Greeting> {
     let mut hello = Hello {
         cluster: body.get_u128_le(),
         server: body.get_u64_le(),
@@ -189,6 +205,7 @@ fn decode_hello(mut body: &[u8]) -> Option<Greeting> {
         lives: std::array::from_fn(|_| body.get_u64_le()),
         application: body.get_u128_le(),
         members: Vec::new(),
+        promise_us,
     };
     let members = usize::from(body.get_u16_le());
     if members > MAX_MEMBERS || body.len() != 8 * members {
@@ -213,10 +230,22 @@ mod tests {
 
     fn hello() -> impl Strategy<Value = Hello> {
         let numbers = any::<(u128, u64, u32, u32, u128, u64, [u64; LIVES], u128)>();
+        let promise = prop_oneof![Just(0), any::<u64>()];
         let members = prop::collection::vec(any::<u64>(), 0..=MAX_MEMBERS);
-        (numbers, members).prop_map(|(numbers, members)| {
+        (numbers, members, promise).prop_map(|(numbers, members, promise_us)| {
             let (cluster, server, channel, channels, store, incarnation, lives, application) = numbers;
-            Hello { cluster, server, channel, channels, store, incarnation, lives, application, members }
+            Hello {
+                cluster,
+                server,
+                channel,
+                channels,
+                store,
+                incarnation,
+                lives,
+                application,
+                members,
+                promise_us,
+            }
         })
     }
 
@@ -232,6 +261,7 @@ mod tests {
             ".{0,60}".prop_map(Refusal::Store),
             ".{0,60}".prop_map(Refusal::Members),
             ".{0,60}".prop_map(Refusal::Application),
+            ".{0,60}".prop_map(Refusal::Reads),
             ".{0,60}".prop_map(Refusal::OldCopy),
             (100u16.., ".{0,60}").prop_map(|(code, text)| Refusal::Other { code, text }),
         ]
@@ -271,7 +301,7 @@ mod tests {
         }
 
         #[test]
-        fn random_bytes_behind_the_right_beginning_never_panic(kind in 0u8..5, noise in prop::collection::vec(any::<u8>(), 0..400)) {
+        fn random_bytes_behind_the_right_beginning_never_panic(kind in 0u8..6, noise in prop::collection::vec(any::<u8>(), 0..400)) {
             let body = [&MAGIC[..], &VERSION.to_le_bytes(), &[kind], &noise].concat();
             if let Ok(greeting) = Greeting::decode(&body) {
                 // What was decoded encodes to the same bytes again.
@@ -303,6 +333,7 @@ mod tests {
             lives: [7, 0, 0, 0, 0, 0, 0, 8],
             application: 9,
             members: vec![10, 11],
+            promise_us: 0,
         };
         let body = Greeting::Hello(hello).encode();
         assert_eq!(body[..11], *b"NIAGARA\0\x02\0\x01");
@@ -312,12 +343,24 @@ mod tests {
     }
 
     #[test]
+    fn a_promise_precedes_the_rest_of_a_hello_if_there_is_one() {
+        let hello = Hello { members: vec![10], promise_us: 500_000, ..Hello::default() };
+        let mut body = Greeting::Hello(hello.clone()).encode().to_vec();
+        assert_eq!((body[10], &body[11..19]), (4, &500_000u64.to_le_bytes()[..]));
+        let without = Greeting::Hello(Hello { promise_us: 0, ..hello.clone() }).encode();
+        assert_eq!((without[10], &without[11..]), (1, &body[19..]), "as the release before wrote it");
+        assert_eq!(Greeting::decode(&body), Ok(Greeting::Hello(hello)));
+        body[11..19].fill(0);
+        assert_eq!(Greeting::decode(&body), Err(GreetingError::Malformed), "no promise is not written");
+    }
+
+    #[test]
     fn a_hello_with_more_members_than_a_cluster_can_have_is_malformed() {
-        let hello = Hello { members: vec![1; MAX_MEMBERS], ..Hello::default() };
+        let hello = Hello { members: vec![1; MAX_MEMBERS], promise_us: 1, ..Hello::default() };
         let mut body = Greeting::Hello(hello.clone()).encode().to_vec();
         assert_eq!(body.len(), MAX_GREETING_BYTES);
         assert_eq!(Greeting::decode(&body), Ok(Greeting::Hello(hello)));
-        body[PRELUDE_BYTES + HELLO_BYTES - 2] += 1;
+        body[PRELUDE_BYTES + WITH_PROMISE_BYTES - 2] += 1;
         body.extend(1u64.to_le_bytes());
         assert_eq!(Greeting::decode(&body), Err(GreetingError::Malformed));
     }

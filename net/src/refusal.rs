@@ -80,6 +80,9 @@ pub enum Refusal {
     /// The servers' applications would not execute all commands alike.
     #[error("{0}")]
     Application(String),
+    /// The servers do not agree on how reads are made sure to be fresh.
+    #[error("{0}")]
+    Reads(String),
     /// The refused server's data was restored from a copy that is older than what the refusing server has
     /// met.
     #[error("{0}")]
@@ -117,6 +120,7 @@ impl Refusal {
             Refusal::Members(text) => (9, 0, 0, text.as_str()),
             Refusal::Application(text) => (10, 0, 0, text.as_str()),
             Refusal::OldCopy(text) => (11, 0, 0, text.as_str()),
+            Refusal::Reads(text) => (12, 0, 0, text.as_str()),
             Refusal::Other { code, text } => (*code, 0, 0, text.as_str()),
         };
         Coded { code, refuser, refused, text: &text[..text.floor_char_boundary(MAX_REFUSAL_TEXT_BYTES)] }
@@ -144,6 +148,7 @@ impl Refusal {
             9 => Refusal::Members(text.to_owned()),
             10 => Refusal::Application(text.to_owned()),
             11 => Refusal::OldCopy(text.to_owned()),
+            12 => Refusal::Reads(text.to_owned()),
             code => Refusal::Other { code, text: text.to_owned() },
         })
     }

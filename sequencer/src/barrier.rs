@@ -133,6 +133,14 @@ impl<T> ReadBarriers<T> {
         (!self.forming.is_empty() && !self.wait_for_answer()).then(|| self.ask(awaited))
     }
 
+    /// Serves all reads queued so far without a question: a quorum has confirmed beforehand that the group's
+    /// leader still leads now, and `committed` is its last committed slot, with place 0 if it has none. The
+    /// same as a round that is answered at once.
+    pub fn known(&mut self, committed: Slot) {
+        let round = self.ask(committed.group);
+        self.answered(round.id, committed.place);
+    }
+
     /// Takes a round's answer: `place` is the last committed place of the group asked, 0 if it has none.
     /// Answers to unknown rounds, and to rounds that no read waits for, change nothing.
     pub fn answered(&mut self, id: u64, place: u64) {

@@ -6,13 +6,14 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
-use niagara_engine::{Durability, Role};
+use niagara_engine::{Durability, LeaseStatus, Reads, Role};
 use niagara_tests::campaign::CampaignPlan;
 use niagara_tests::network::{Host, Namespaces, Subnet};
-use niagara_tests::{Answer, Client, ClusterPlan, Endpoint, rounds, wait};
+use niagara_tests::{Answer, Client, ClusterPlan, Endpoint, History, Http, Register, rounds, wait};
 
 /// A network for a cluster; `None`, with the reason printed, where there can be none.
 fn network(servers: u16, groups: u16) -> Option<Arc<Namespaces>> {
@@ -107,6 +108,64 @@ fn one_broken_link_of_one_group_stops_one_server_at_most() {
         await_service(cluster.endpoints(), 3);
     }
     assert!(cluster.await_agreement() > 0, "the servers' logs can be compared");
+}
+
+/// Proves that a leader which reads by its lease, and is cut off from the others, stops that before they have another leader:
+/// none of its answers lacks what was acknowledged before, while its clients can reach it all the time.
+#[test]
+fn a_leader_that_is_cut_off_gives_no_stale_read_by_its_lease() {
+    let Some(network) = network(3, 1) else { return };
+    let mut cluster = ClusterPlan::new(3, 1).reads(Reads::Lease).network(&network).start();
+    let history = History::default();
+    for _ in 0..rounds(3) {
+        await_service(cluster.endpoints(), 3);
+        let holds_lease = |server: &u64| {
+            cluster.status(*server).local.iter().any(|group| group.lease == Some(LeaseStatus::Held))
+        };
+        let leader = wait::until("a lease", || cluster.servers().find(holds_lease));
+        let register = history.register();
+        let [mut old_leader, _] = Client::both(cluster.endpoint(leader));
+        assert_eq!(register.write(&mut old_leader), Answer::Done(()), "nothing has failed yet");
+        for other in cluster.servers().filter(|server| *server != leader) {
+            network.cut(Subnet::Link(1), Host::Server(leader), Host::Server(other)).unwrap();
+            network.cut(Subnet::Link(1), Host::Server(other), Host::Server(leader)).unwrap();
+        }
+        let other = cluster.endpoints().iter().find(|endpoint| endpoint.server != leader).unwrap();
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let reads = scope.spawn(|| {
+                network.enter(Host::Clients).expect("it exists");
+                read_until(&is_over, &register, cluster.http(leader))
+            });
+            let [mut client, _] = Client::both(other);
+            for _ in 0..20 {
+                wait::until("another leader", || {
+                    (register.write(&mut client) == Answer::Done(())).then_some(())
+                });
+            }
+            is_over.store(true, SeqCst);
+            let reads = reads.join().expect("no read was stale");
+            println!("{reads} reads were answered by the leader that was cut off");
+        });
+        network.heal().unwrap();
+    }
+    cluster.stop_all();
+}
+
+/// Reads a register until all is over, and checks each answer. Returns how many answers there were.
+fn read_until(is_over: &AtomicBool, register: &Register, mut http: Http) -> u64 {
+    let mut answers = 0;
+    while !is_over.load(SeqCst) {
+        let began = register.begin_read();
+        let answer = http.get(register.key(), "lease").expect("its clients reach the server");
+        match answer.status {
+            200 => assert_eq!(register.end_read(began, Some(&answer.body)), Ok(())),
+            503 => {}
+            other => panic!("a read was answered {other}: {}", answer.text()),
+        }
+        answers += u64::from(answer.status == 200);
+    }
+    answers
 }
 
 /// Waits until so many servers have served a write and a strong read, over both protocols.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::{Command, Output};
 
+use niagara_engine::Reads;
 use niagara_tests::binary::niagara;
 use niagara_tests::{Answer, Client, Cluster, ClusterPlan, wait};
 
@@ -103,4 +104,30 @@ fn assert_serves(cluster: &Cluster, servers: &[u64], value: &str) {
             assert_eq!(redis.get("key"), Answer::Done(Some(text.clone().into_bytes())));
         }
     }
+}
+
+/// Proves that a server which reads by leases does not join a cluster that does not, and that `?read=lease` is refused there,
+/// with the way out; and that it joins once the files agree.
+#[test]
+fn a_server_with_another_setting_of_reads() {
+    let mut cluster = ClusterPlan::new(3, 1).start();
+    let mut http = cluster.http(1);
+    let answer = http.get("key", "lease").expect("a running server answers");
+    assert_eq!(answer.status, 400);
+    let text = answer.text();
+    assert!(text.contains("no_leases") && text.contains("reads = "), "{text}");
+
+    cluster.stop(3);
+    cluster.configure_reads(3, Reads::Lease);
+    cluster.launch(3);
+    wait::until("the others to say why", || {
+        let alarms = cluster.status(1).alarms.join(" ");
+        let says_why = alarms.contains("leases differ") && alarms.contains("server 3 promises of 500 ms");
+        says_why.then_some(())
+    });
+    assert_serves(&cluster, &[1, 2], "without it");
+    cluster.stop(3);
+    cluster.configure_reads(3, Reads::Quorum);
+    cluster.restart(3);
+    assert_serves(&cluster, &[1, 2, 3], "together");
 }

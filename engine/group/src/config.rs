@@ -1,6 +1,7 @@
 //! Fixed settings of a driver.
 
 use std::ops::Range;
+use std::time::Duration;
 
 /// Settings that a driver keeps for its lifetime.
 #[derive(Clone, Debug)]
@@ -21,6 +22,9 @@ pub struct DriverConfig {
     pub heartbeat_ticks: u32,
     /// Ticks for which a follower trusts its leader after hearing from it.
     pub election_ticks: u32,
+    /// How long a follower promises not to vote, so that its leader may answer reads by a lease: an election
+    /// timeout. `None` if the cluster has no leases.
+    pub promise: Option<Duration>,
     /// Ticks without a leader after which a replica campaigns, drawn at random each time. Starts above
     /// `election_ticks`.
     pub campaign_ticks: Range<u32>,
@@ -72,6 +76,7 @@ impl DriverConfig {
             boot: 1,
             heartbeat_ticks: 2,
             election_ticks: 10,
+            promise: None,
             campaign_ticks: 11..20,
             campaign_seed: Some(1),
             window: 4,

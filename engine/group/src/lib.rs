@@ -42,7 +42,8 @@
 //! Raft, section 7). For a follower that still needs it, the leader offers a snapshot (`behind.rs`).
 //!
 //! Strong reads use the same quorum without an entry (Raft thesis, section 6.4): [`Driver::ask_read`] has the
-//! leader confirmed, and `reads.rs` turns its commit index into a place that the merge has to reach.
+//! leader confirmed, and `reads.rs` turns its commit index into a place that the merge has to reach. With
+//! leases, a leader knows so beforehand ([`Driver::lease`], `lease.rs`).
 //!
 //! ## One election
 //!
@@ -74,6 +75,7 @@
 //! | `driver/contradiction.rs` | leaders whose log lacks what is committed here |
 //! | `driver/flow.rs` | how much a leader sends to a follower |
 //! | `driver/leadership.rs` | when a replica campaigns, and when a leader hands over |
+//! | `driver/leasing.rs` | promises for leases: asked for, given, kept |
 //! | `driver/install.rs` | snapshots: compaction, offers to followers, a log that is reset |
 //! | `config.rs` | fixed settings |
 //! | `batch.rs`, `commands.rs` | the bytes in an entry, and its commands |
@@ -83,6 +85,7 @@
 //! | `forwarded.rs` | what other servers forward to this leader |
 //! | `slots.rs` | which slot each recent entry fills |
 //! | `reads.rs` | quorum rounds of strong reads |
+//! | `lease.rs` | leases: how a leader knows that it still leads, and why |
 //! | `unpersisted.rs` | what waits for this server's disk |
 //! | `outgoing.rs`, `superseded.rs` | what waits for slow links, and which of it is out of date |
 //! | `notices.rs` | commits that are announced without an answer |
@@ -102,6 +105,7 @@ pub mod encoder;
 mod forwarded;
 mod intake;
 mod lane_source;
+mod lease;
 mod notices;
 mod outgoing;
 mod own_lane;
@@ -119,7 +123,7 @@ use niagara_planted as planted;
 pub use behind::{GroupFloor, SnapshotFloor};
 pub use commands::{Command, Commands};
 pub use config::DriverConfig;
-pub use driver::{Contradiction, Cut, Driver, Output, Taking, View, Write};
+pub use driver::{Contradiction, Cut, Driver, HeldLease, Output, Taking, View, Write};
 pub use lane_source::LaneSource;
 pub use slots::SlotIndex;
 

@@ -27,6 +27,11 @@ pub fn supersedes(newer: &Wire, older: &Wire) -> bool {
         (Wire::Nack { attempt: newer }, Wire::Nack { attempt: older }) => newer >= older,
         (Wire::Snapshot { .. }, Wire::Snapshot { .. }) | (Wire::Claim, Wire::Claim) => true,
         (Wire::PadRequest { level: newer }, Wire::PadRequest { level: older }) => newer >= older,
+        // A later promise lasts longer.
+        (Wire::AskPromise { term: newer, asked }, Wire::AskPromise { term: older, asked: before })
+        | (Wire::Promise { term: newer, asked }, Wire::Promise { term: older, asked: before }) => {
+            newer > older || newer == older && asked >= before
+        }
         _ => false,
     }
 }

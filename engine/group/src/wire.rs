@@ -6,6 +6,8 @@
 //! no index: the first one follows the message's own. An append names no receiver, so that one frame serves all
 //! followers: it is for the server at the other end of the connection.
 
+use std::time::Duration;
+
 use bytes::{BufMut, Bytes, BytesMut};
 use niagara_net::Frame;
 use niagara_sequencer::MAX_PLACE;
@@ -26,6 +28,8 @@ const TAG_CLAIM: u8 = 5;
 const TAG_SNAPSHOT: u8 = 6;
 const TAG_NOTICE: u8 = 7;
 const TAG_DIGESTS: u8 = 8;
+const TAG_ASK_PROMISE: u8 = 9;
+const TAG_PROMISE: u8 = 10;
 
 const FLAG_REJECT: u8 = 1;
 const ENTRY_HEAD: usize = 15;
@@ -56,6 +60,20 @@ pub enum Wire {
     PadRequest {
         /// Place to pad to.
         level: u64,
+    },
+    /// The sender leads this group, and asks its followers to vote for nobody for a while.
+    AskPromise {
+        /// Term of the sender.
+        term: u64,
+        /// When it asked, by its own clock.
+        asked: Duration,
+    },
+    /// The sender promises that.
+    Promise {
+        /// Term of the leader.
+        term: u64,
+        /// When the leader asked, by the leader's clock.
+        asked: Duration,
     },
     /// The sender should lead this group, and is ready to.
     Claim,
@@ -127,6 +145,10 @@ impl Wire {
                 parts.scratch.put_u8(TAG_PAD_REQUEST);
                 parts.scratch.put_u64_le(*level);
             }
+            Wire::AskPromise { term, asked } => {
+                put_moment(TAG_ASK_PROMISE, *term, *asked, &mut parts.scratch);
+            }
+            Wire::Promise { term, asked } => put_moment(TAG_PROMISE, *term, *asked, &mut parts.scratch),
             Wire::Claim => parts.scratch.put_u8(TAG_CLAIM),
             Wire::Digests(marks) => {
                 parts.scratch.put_u8(TAG_DIGESTS);
@@ -143,7 +165,12 @@ impl Wire {
     pub fn is_urgent(&self) -> bool {
         match self {
             Wire::Raft(message) => message.msg_type != MessageType::MsgAppend,
-            Wire::Nack { .. } | Wire::Snapshot { .. } | Wire::PadRequest { .. } | Wire::Claim => true,
+            Wire::Nack { .. }
+            | Wire::Snapshot { .. }
+            | Wire::PadRequest { .. }
+            | Wire::AskPromise { .. }
+            | Wire::Promise { .. }
+            | Wire::Claim => true,
             Wire::Notice(_) | Wire::Forward(_) | Wire::Digests(_) => false,
         }
     }
@@ -170,6 +197,10 @@ impl Wire {
                 _ => return Err(MalformedMessage("there is no such place")),
             },
             TAG_SNAPSHOT => Wire::Snapshot { term: input.u64()?, round: input.u64()? },
+            TAG_ASK_PROMISE => {
+                Wire::AskPromise { term: input.u64()?, asked: Duration::from_nanos(input.u64()?) }
+            }
+            TAG_PROMISE => Wire::Promise { term: input.u64()?, asked: Duration::from_nanos(input.u64()?) },
             TAG_CLAIM => Wire::Claim,
             TAG_DIGESTS => {
                 let marks = decode_digests(&input.rest())?;
@@ -217,9 +248,20 @@ impl Wire {
             }
             Wire::Forward(batch) => 64 + small(&batch.body),
             Wire::Digests(marks) => 1 + marks.len() * DigestMark::BYTES,
-            Wire::Nack { .. } | Wire::PadRequest { .. } | Wire::Snapshot { .. } | Wire::Claim => 24,
+            Wire::Nack { .. }
+            | Wire::PadRequest { .. }
+            | Wire::Snapshot { .. }
+            | Wire::AskPromise { .. }
+            | Wire::Promise { .. }
+            | Wire::Claim => 24,
         }
     }
+}
+
+fn put_moment(tag: u8, term: u64, moment: Duration, out: &mut BytesMut) {
+    out.put_u8(tag);
+    out.put_u64_le(term);
+    out.put_u64_le(moment.as_nanos() as u64);
 }
 
 /// Code of a type that may cross the network in Raft's form. The other types are a replica's own business,
@@ -497,7 +539,9 @@ mod tests {
         let mark = |position, state| DigestMark { position, log: 7, state };
         let digests = Wire::Digests(vec![mark(1, None), mark(9, Some(0))]);
         let pad = Wire::PadRequest { level: MAX_PLACE };
-        for wire in [Wire::Nack { attempt: 3 }, pad, Wire::Claim, snapshot, digests] {
+        let ask = Wire::AskPromise { term: 5, asked: Duration::new(6, 7) };
+        let promise = Wire::Promise { term: 5, asked: Duration::from_nanos(u64::MAX) };
+        for wire in [Wire::Nack { attempt: 3 }, pad, Wire::Claim, snapshot, digests, ask, promise] {
             assert_eq!(Wire::decode(&joined(&wire.encode())).unwrap(), wire);
         }
     }

@@ -60,6 +60,22 @@ pub enum Bug {
     ReadIndexNotAwaited,
     /// An at-least read is answered one position too early.
     AtLeastOffByOne,
+    /// A lease counts from when a promise arrived, not from when it was asked for.
+    LeaseFromAnswer,
+    /// A lease lasts as long as a promise, as if all clocks ran alike.
+    LeaseWithoutDrift,
+    /// A new leader relies on its lease before it has committed in its term.
+    LeaseBeforeCommit,
+    /// A leader keeps its lease while it hands leadership over.
+    LeaseKeptInTransfer,
+    /// A lease is relied on without a look at the clock.
+    LeaseWithoutClock,
+    /// A lease ends by a clock that stands still while the machine sleeps.
+    LeaseBySleepingClock,
+    /// A start forgets what the server had promised.
+    PromiseForgotten,
+    /// A server votes although it has promised not to.
+    PromiseBroken,
     /// A copy of a sub-batch is executed again.
     DuplicateApplied,
     /// A sub-batch is executed although earlier ones are missing.
@@ -172,6 +188,14 @@ pub enum Bug {
     /// A weak or at-least read over HTTP does not see what changed at the very position that it is answered
     /// at.
     LooseReadBelowPosition,
+    /// A read is attached to a command that was submitted before the read came.
+    AttachedToEarlierCommand,
+    /// An attached read is executed before its command.
+    AttachedReadTooEarly,
+    /// Callers whose attached reads follow what a restored snapshot holds are never notified.
+    LostReadsForgotten,
+    /// A read whose command was lost is asked anew although a later write of its connection may be executed.
+    LostReadAskedTooLate,
     /// A mailbox announces mail before the mail is in it.
     MailSaidBeforeSent,
     /// A port empties its inbox before it announces that.
@@ -182,6 +206,10 @@ pub enum Bug {
     WakerLeftUnlocked,
     /// A read checks how far execution has got before it publishes what it waits for.
     WishAfterLook,
+    /// A lease is published before the place that was committed when it began.
+    LeaseBeforePlace,
+    /// A read looks at the committed place before it looks at the lease.
+    PlaceBeforeLease,
     /// Execution publishes a position before it has reached it.
     AppliedBeforeExecuted,
     /// Callers are notified before execution has published its position.
@@ -233,6 +261,14 @@ impl Bug {
         Bug::ReadWithoutQuorum,
         Bug::ReadIndexNotAwaited,
         Bug::AtLeastOffByOne,
+        Bug::LeaseFromAnswer,
+        Bug::LeaseWithoutDrift,
+        Bug::LeaseBeforeCommit,
+        Bug::LeaseKeptInTransfer,
+        Bug::LeaseWithoutClock,
+        Bug::LeaseBySleepingClock,
+        Bug::PromiseForgotten,
+        Bug::PromiseBroken,
         Bug::DuplicateApplied,
         Bug::GapApplied,
         Bug::OldIncarnationApplied,
@@ -266,6 +302,10 @@ impl Bug {
         Bug::SnapshotAheadOfLog,
         Bug::IncarnationNotCompared,
         Bug::MembersNotCompared,
+        Bug::AttachedToEarlierCommand,
+        Bug::AttachedReadTooEarly,
+        Bug::LostReadsForgotten,
+        Bug::LostReadAskedTooLate,
         Bug::UnknownNotTold,
         Bug::ReadFailureNotTold,
         Bug::RefusalNotTold,
@@ -297,6 +337,8 @@ impl Bug {
         Bug::InboxLookedAtTooEarly,
         Bug::WakerLeftUnlocked,
         Bug::WishAfterLook,
+        Bug::LeaseBeforePlace,
+        Bug::PlaceBeforeLease,
         Bug::AppliedBeforeExecuted,
         Bug::ToldBeforeApplied,
         Bug::NumberedBeforePushed,

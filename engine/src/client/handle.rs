@@ -16,6 +16,7 @@ use super::ticket::{ReadCell, ReadTicket, Ticket};
 use crate::metrics::MetricsCollector;
 use crate::outcome::{Consistency, Refused};
 use crate::read_gate::ReadSink;
+use crate::reads::Reads;
 use crate::state_machine::StateMachine;
 use crate::status::Status;
 
@@ -109,6 +110,11 @@ impl<S: StateMachine> Client<S> {
     /// This server's current status.
     pub fn status(&self) -> Status {
         self.shared.status()
+    }
+
+    /// How this cluster makes sure that strong reads are fresh.
+    pub fn reads(&self) -> Reads {
+        self.shared.mode
     }
 
     /// Whether this server knows a leader of every group, and does not stop.

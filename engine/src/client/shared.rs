@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use niagara_group::digest_mark::DigestMark;
 use niagara_log::{Durability, SyncMethod};
-use niagara_sequencer::GlobalPosition;
+use niagara_sequencer::{GlobalPosition, GroupId, Layout, Slot};
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 
@@ -18,9 +18,10 @@ use crate::outcome::{Consistency, Refused};
 use crate::planted::{self, Bug};
 use crate::progress::{Bell, Executed, GroupProgress, ROLES, SharedProgress, alarms, waiting};
 use crate::read_gate::{AtLeastBatch, ReadBatch, ReadGate, ReadSink};
+use crate::reads::Reads;
 use crate::snapshot::SnapshotTicket;
 use crate::state_machine::StateMachine;
-use crate::status::{Digest, GroupStatus, Status};
+use crate::status::{Digest, GroupStatus, LeaseStatus, Status};
 use crate::subscription::Feed;
 
 /// The part of a server that its clients use.
@@ -32,6 +33,9 @@ pub(crate) struct Shared<S: StateMachine> {
     pub durability: Durability,
     /// How logs make writes durable.
     pub log_sync: SyncMethod,
+    /// How strong reads are made sure to be fresh.
+    pub mode: Reads,
+    pub layout: Layout,
     pub command_bytes: usize,
     pub deadline: Duration,
     pub clock: Clock,
@@ -117,6 +121,25 @@ impl<S: StateMachine> Shared<S> {
         self.lanes[usize::from(self.choose_lane().0)].room(deadline)
     }
 
+    /// The group whose slot the merge awaits and the last place that is committed there now, if this server holds
+    /// the group's lease. The reads that rely on it must have begun before.
+    fn leased(&self) -> Option<Slot> {
+        let awaited = self.progress.awaited.load(SeqCst) as usize;
+        let place = self.progress.groups[awaited].lease.place(|| self.clock.boot_time())?;
+        Some(Slot { place, group: GroupId::new(awaited as u16 + 1) })
+    }
+
+    /// Whether a strong read that has begun may read at once, since this server holds the lease that it needs
+    /// and has executed everything below its barrier.
+    pub fn is_fresh_by_lease(&self) -> bool {
+        self.mode == Reads::Lease
+            && self.leased().is_some_and(|committed| {
+                let barrier = self.layout.barrier_above(committed);
+                barrier.get() <= self.progress.applied.load(SeqCst) + 1
+            })
+            && !self.progress.divergence.is_diverged()
+    }
+
     /// Starts reads; `true` if the state is fresh enough already, and the sink will not be called.
     pub fn read(
         &self,
@@ -125,26 +148,25 @@ impl<S: StateMachine> Shared<S> {
         tokens: Vec<u64>,
         patience: Duration,
     ) -> bool {
-        let queued = self.clock.now();
         if consistency != Consistency::Weak && self.progress.divergence.is_diverged() {
             sink.failed(&tokens);
             return false;
         }
-        let reads = |sink, tokens| ReadBatch { sink, tokens, queued, deadline: queued + patience };
         match consistency {
             Consistency::Weak => return true,
             Consistency::AtLeast(position) => {
                 if self.has_applied(position) {
                     return true;
                 }
+                let queued = self.clock.now();
                 let reads = tokens.into_iter().map(|token| (position, token)).collect();
                 self.reads.read_at_least(AtLeastBatch { sink, reads, queued, deadline: queued + patience });
             }
-            Consistency::Strong if self.progress.is_leaderless(self.leaderless_ticks) => {
-                self.metrics.reads_failed.inc_by(tokens.len() as u64);
-                sink.failed(&tokens);
+            Consistency::Strong if self.is_fresh_by_lease() => {
+                self.metrics.lease_reads.inc_by(tokens.len() as u64);
+                return true;
             }
-            Consistency::Strong => self.reads.read_strong(reads(sink, tokens)),
+            Consistency::Strong => self.read_when_fresh(sink, tokens, patience),
         }
         false
     }
@@ -173,6 +195,21 @@ impl<S: StateMachine> Shared<S> {
         }
         let queued = self.clock.now();
         self.reads.read_at_least(AtLeastBatch { sink, reads, queued, deadline: queued + patience });
+    }
+
+    /// Starts strong reads that are not fresh yet.
+    pub fn read_when_fresh(&self, sink: Arc<dyn ReadSink>, tokens: Vec<u64>, patience: Duration) {
+        if self.progress.is_leaderless(self.leaderless_ticks) || self.progress.divergence.is_diverged() {
+            self.metrics.reads_failed.inc_by(tokens.len() as u64);
+            return sink.failed(&tokens);
+        }
+        let leased = || if self.mode == Reads::Lease { self.leased() } else { None };
+        self.reads.read_strong(self.batch(sink, tokens, patience), leased);
+    }
+
+    fn batch(&self, sink: Arc<dyn ReadSink>, tokens: Vec<u64>, patience: Duration) -> ReadBatch {
+        let queued = self.clock.now();
+        ReadBatch { sink, tokens, queued, deadline: queued + patience }
     }
 
     /// Requests a snapshot.
@@ -206,6 +243,15 @@ impl<S: StateMachine> Shared<S> {
         self.progress.watchers.changed();
     }
 
+    fn lease_of(&self, group: &GroupProgress) -> Option<LeaseStatus> {
+        let leads = self.mode == Reads::Lease && group.leads.load(SeqCst);
+        leads.then(|| match group.lease.place(|| self.clock.boot_time()) {
+            Some(_) => LeaseStatus::Held,
+            None if group.lease_is_given_up.load(SeqCst) => LeaseStatus::GivenUp,
+            None => LeaseStatus::None,
+        })
+    }
+
     pub fn status(&self) -> Status {
         let progress = &self.progress;
         let groups = progress.groups.iter().zip(1..).map(|(group, number)| GroupStatus {
@@ -216,6 +262,7 @@ impl<S: StateMachine> Shared<S> {
             last: group.last.load(SeqCst),
             commit: group.commit.load(SeqCst),
             handed: group.waits.merged(),
+            lease: self.lease_of(group),
         });
         let digests = self.executed.digests.lock().kept().into_iter();
         Status {
@@ -227,6 +274,7 @@ impl<S: StateMachine> Shared<S> {
             diverged: progress.divergence.told(),
             durability: self.durability,
             log_sync: self.log_sync.to_string(),
+            reads: self.mode,
             applied: progress.applied.load(SeqCst),
             commands: self.executed.commands.load(SeqCst),
             duplicates: self.executed.duplicates.load(SeqCst),

@@ -167,6 +167,7 @@ impl Identity {
             lives: if begun { record.lives } else { self.lives_after(&record.lives) },
             application: config.application,
             members: config.servers(),
+            promise_us: config.promise().map_or(0, |promise| promise.as_micros() as u64),
         }
     }
 

@@ -100,6 +100,7 @@ pub(super) const OF_SERVER: &[Described<Metrics>] = &[
         Some(Unit::Seconds),
         |m| &m.read_wait,
     ),
+    of("lease_reads", "Strong reads answered at once, by a lease", None, |m| &m.lease_reads),
     of("reads_failed", "Reads that no quorum answered in time", None, |m| &m.reads_failed),
     of("snapshots", "Snapshots written", None, |m| &m.snapshots),
     of("snapshots_received", "Snapshots received from other servers", None, |m| &m.snapshots_received),

@@ -10,6 +10,7 @@
 //! | `room.rs` | room on the disk |
 //! | `divergence.rs` | whether this server has diverged from the others |
 //! | `executed.rs` | what has been executed |
+//! | `lease.rs` | a leader's lease |
 //! | `alarms.rs` | what an operator has to know about all that |
 
 mod alarms;
@@ -17,6 +18,7 @@ mod bell;
 mod bounds;
 mod divergence;
 mod executed;
+mod lease;
 mod mailbox;
 mod refusals;
 mod room;
@@ -41,6 +43,7 @@ pub(crate) use bell::Bell;
 pub(crate) use bounds::{Bounds, ByteLimits};
 pub(crate) use divergence::Divergence;
 pub(crate) use executed::Executed;
+pub(crate) use lease::PublishedLease;
 pub(crate) use mailbox::Mailbox;
 pub(crate) use refusals::{PeerRefusal, Refusals};
 pub(crate) use room::{Room, RoomWatch};
@@ -97,6 +100,10 @@ pub(crate) struct GroupProgress {
     pub disk_wait_ticks: AtomicU64,
     pub unsynced: AtomicU64,
     pub disk_is_stuck: AtomicBool,
+    /// The lease that this server holds as the group's leader.
+    pub lease: PublishedLease,
+    /// Whether it has given its lease of the current term up.
+    pub lease_is_given_up: AtomicBool,
     /// What the group's thread waits for.
     pub waits: Waits,
     /// Raft index up to which entries are durable here.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use niagara_sequencer::{GlobalPosition, GroupId, Layout, ReadBarriers, Round};
+use niagara_sequencer::{GlobalPosition, GroupId, Layout, ReadBarriers, Round, Slot};
 
 use crate::metrics::Metrics;
 use crate::planted::{self, Bug};
@@ -81,17 +81,25 @@ impl ReadGate {
         }
     }
 
-    /// Queues strong reads, and starts a round for them unless they have to wait for another one first.
-    pub fn read_strong(&self, reads: ReadBatch) {
+    /// Queues strong reads, and starts a round for them unless they have to wait for another one first, or
+    /// this server holds a lease. `leased` then returns the last committed slot of the leased group.
+    pub fn read_strong(&self, reads: ReadBatch, leased: impl FnOnce() -> Option<Slot>) {
         let mut waiting = self.waiting.lock();
         if waiting.closed {
             drop(waiting);
             return reads.sink.failed(&reads.tokens);
         }
         waiting.strong.queue(reads);
-        let round = waiting.strong.begin(self.awaited());
+        // Looked at under the lock: it serves all reads queued so far, also those of other callers.
+        let Some(committed) = leased() else {
+            let round = waiting.strong.begin(self.awaited());
+            drop(waiting);
+            return self.ask(round);
+        };
+        waiting.strong.known(committed);
+        let ended = self.complete(&mut waiting);
         drop(waiting);
-        self.ask(round);
+        self.tell(ended);
     }
 
     /// Queues reads that need positions to be executed.

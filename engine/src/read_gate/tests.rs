@@ -14,7 +14,7 @@ impl ReadsAgain {
     fn hear(&self, what: &'static str) {
         let gate = self.gate.upgrade().expect("the gate lives");
         assert!(gate.waiting.try_lock().is_some(), "nobody is told anything under the lock");
-        gate.read_strong(reads(&Arc::new(Silent), Duration::ZERO));
+        gate.read_strong(reads(&Arc::new(Silent), Duration::ZERO), || None);
         self.heard.lock().push(what);
     }
 }
@@ -75,7 +75,7 @@ impl Fixture {
     }
 
     fn strong(&self, patience: Duration) {
-        self.gate.read_strong(reads(&self.sink, patience));
+        self.gate.read_strong(reads(&self.sink, patience), || None);
     }
 
     fn at_least(&self, position: u64, patience: Duration) {

@@ -112,6 +112,7 @@ impl<S: StateMachine> ServerParts<S> {
                     .filter(|id| *id != config.server)
                     .collect(),
                 tick: config.tick,
+                clock: environment.clock.clone(),
                 sound: |batch| batch.commands().all(|command| S::check(command.as_slice()).is_ok()),
             };
             let mut replica = Replica::new(index, driver, share);
@@ -264,6 +265,8 @@ fn share<S: StateMachine>(
         members: config.members.iter().map(|member| member.server).collect(),
         durability: config.durability,
         log_sync: log_sync(groups),
+        mode: config.reads,
+        layout,
         command_bytes: config.command_bytes,
         deadline: config.deadline,
         clock: clock.clone(),

@@ -14,6 +14,7 @@ use niagara_net::Event;
 use raft::StateRole;
 
 use super::exchange::Exchange;
+use crate::clock::Clock;
 use crate::lane::LaneQueue;
 use crate::metrics::GroupMetrics;
 use crate::planted::{self, Bug};
@@ -47,6 +48,7 @@ pub(crate) struct Replica {
     executed: Arc<Executed>,
     peers: Vec<u64>,
     exchange: Exchange,
+    clock: Clock,
     sound: fn(&SubBatch) -> bool,
 }
 
@@ -62,6 +64,7 @@ pub(crate) struct ReplicaShare {
     /// Ids of the other servers.
     pub peers: Vec<u64>,
     pub tick: Duration,
+    pub clock: Clock,
     /// Whether the state machine knows all commands of a sub-batch.
     pub sound: fn(&SubBatch) -> bool,
 }
@@ -69,8 +72,8 @@ pub(crate) struct ReplicaShare {
 impl Replica {
     /// The replica of the group with this zero-based index.
     pub fn new(group: usize, driver: Driver, share: ReplicaShare) -> Replica {
-        let ReplicaShare { server, queue, progress, reads, sequencer, metrics, executed, peers, tick, sound } =
-            share;
+        let ReplicaShare { server, queue, progress, reads, sequencer, metrics, executed, .. } = share;
+        let ReplicaShare { peers, tick, clock, sound, .. } = share;
         let exchange = Exchange::new(group, progress.groups.len(), tick);
         let mut replica = Replica {
             group,
@@ -91,6 +94,7 @@ impl Replica {
             executed,
             peers,
             exchange,
+            clock,
             sound,
         };
         replica.look();
@@ -116,6 +120,7 @@ impl Replica {
                     );
                 }
                 Ok(wire) => {
+                    self.look_at_clock();
                     self.driver.take(self.progress.taking(self.group, self.behind));
                     self.driver.receive(from, wire);
                     self.note_behind();
@@ -172,8 +177,16 @@ impl Replica {
         self.driver.kept(newest.floor_of(self.group), older);
     }
 
+    /// Tells the driver the time, if it needs to know: after messages have arrived.
+    fn look_at_clock(&mut self) {
+        if self.driver.has_leases() {
+            self.driver.time_is(self.clock.boot_time());
+        }
+    }
+
     /// Reads how far the rest of the server is: once per turn, before the tick and the turn.
     pub fn look(&mut self) {
+        self.look_at_clock();
         let read_only = self.progress.room.is_lacking();
         let lags = self.progress.lags() || self.progress.bounds.is_behind();
         self.view = View {
@@ -244,7 +257,22 @@ impl Replica {
         if self.is_old_copy {
             self.output.messages.clear();
         }
+        self.publish_lease();
         self.note_behind();
+    }
+
+    /// Publishes the lease. The messages of this turn leave later: they may tell others what is committed, or
+    /// to lead.
+    fn publish_lease(&self) {
+        if !self.driver.has_leases() {
+            return;
+        }
+        let mine = self.mine();
+        match self.driver.lease() {
+            Some(lease) => mine.lease.hold(lease.place, lease.until),
+            None => mine.lease.end(),
+        }
+        mine.lease_is_given_up.store(self.driver.has_given_up_its_lease(), SeqCst);
     }
 
     /// Publishes how many bytes the log holds beyond the merge, as soon as they arrive: other groups rely on

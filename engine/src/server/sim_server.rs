@@ -36,7 +36,7 @@ use crate::state_machine::StateMachine;
 ///
 /// | thread | methods |
 /// |---|---|
-/// | group | [`handle`](SimServer::handle), [`tick_group`](SimServer::tick_group), [`turn`](SimServer::turn) |
+/// | group | [`handle`](SimServer::handle), [`tick_group`](SimServer::tick_group), [`turn`](SimServer::turn) or [`turn_of_thread`](SimServer::turn_of_thread) |
 /// | log | [`write_log`](SimServer::write_log) |
 /// | sequencer | [`merge`](SimServer::merge), [`tick`](SimServer::tick) |
 /// | application | [`execute`](SimServer::execute) |
@@ -143,6 +143,8 @@ pub struct Figures {
     pub duplicates: u64,
     /// Sub-batches that were skipped since earlier ones were missing.
     pub gaps: u64,
+    /// Strong reads answered by a lease.
+    pub lease_reads: u64,
     /// Messages of leaders whose entries were refused.
     pub untaken: u64,
     /// Times that the merge asked a group's leader to pad.
@@ -252,18 +254,29 @@ impl<S: StateMachine> SimServer<S> {
 
     /// Runs a turn of a group's thread, and returns what it sends.
     pub fn turn(&mut self, group: usize) -> Vec<(u64, Frame)> {
-        let replica = &mut self.groups[group].replica;
-        if !self.queues_are_known {
-            self.peers.iter().for_each(|peer| replica.driver.queue_holds(*peer, Some(0)));
+        self.turn_of_thread(&[group]).pop().expect("of one group")
+    }
+
+    /// Runs a turn of a thread for these of its groups, and returns what each sends.
+    pub fn turn_of_thread(&mut self, groups: &[usize]) -> Vec<Vec<(u64, Frame)>> {
+        for &group in groups {
+            let replica = &mut self.groups[group].replica;
+            if !self.queues_are_known {
+                self.peers.iter().for_each(|peer| replica.driver.queue_holds(*peer, Some(0)));
+            }
+            replica.read_mail();
+            replica.look();
         }
-        replica.read_mail();
-        replica.look();
-        replica.turn();
-        self.writes[group].add(replica.output.writes.drain(..));
-        let mut encoder = Encoder::default();
-        let messages = replica.output.messages.drain(..);
-        let sent = messages.map(|(to, wire)| (to, encoder.encode(wire))).collect();
-        replica.publish(self.clock.now());
+        let mut turn = |&group: &usize| {
+            let replica = &mut self.groups[group].replica;
+            replica.turn();
+            self.writes[group].add(replica.output.writes.drain(..));
+            let mut encoder = Encoder::default();
+            let messages = replica.output.messages.drain(..);
+            messages.map(|(to, wire)| (to, encoder.encode(wire))).collect()
+        };
+        let sent = groups.iter().map(&mut turn).collect();
+        groups.iter().for_each(|&group| self.groups[group].replica.publish(self.clock.now()));
         sent
     }
 
@@ -408,6 +421,7 @@ impl<S: StateMachine> SimServer<S> {
             lanes_sent_again: metrics.groups.iter().map(|group| group.attempts.get()).sum(),
             duplicates: metrics.duplicates.get(),
             gaps: metrics.gaps.get(),
+            lease_reads: metrics.lease_reads.get(),
             untaken: metrics.groups.iter().map(|group| group.untaken.get()).sum(),
             pad_requests: metrics.pad_requests.get(),
             snapshots: metrics.snapshots.get(),

@@ -156,6 +156,7 @@ pub(super) fn open_group(
         boot: environment.boot,
         heartbeat_ticks: config.heartbeat_ticks,
         election_ticks: election,
+        promise: config.promise(),
         // Above the lease (`election_ticks`), so that a server that stands back can stop its clock in
         // between.
         campaign_ticks: election + 1..2 * election,
@@ -198,7 +199,8 @@ fn open_log(
     log_config.prepare_beside = environment.prepare_beside;
     log_config.marks = identity.marks(number);
     log_config.was_synced = identity.was_synced();
-    let mut slots = SlotIndex::default();
+    let block = if config.durability == Durability::Memory { 0 } else { log_config.block_bytes };
+    let mut slots = SlotIndex::in_blocks_of(block);
     let mut damaged = None;
     let opened = niagara_log::open(&log_config, &mut |replayed| match replayed {
         Replayed::Entry(entry) => match EntryFill::of(&entry.context) {
@@ -207,7 +209,7 @@ fn open_log(
         },
         // Earlier entries no longer count. The snapshot that the log was reset to says which slots are
         // filled.
-        Replayed::Reset(_) => slots = SlotIndex::default(),
+        Replayed::Reset(_) => slots = SlotIndex::in_blocks_of(block),
     });
     let (store, writer) = opened.map_err(|source| StartError::Log { group: number, source })?;
     assert!(damaged.is_none(), "group {number}: checked records hold an impossible entry: {damaged:?}");

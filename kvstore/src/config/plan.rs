@@ -105,6 +105,13 @@ data_dir = "{data_dir}"
 #   "memory"  only the failure of a minority of servers, which must not come back: for experiments
 durability = "{durability}"
 
+# How strong reads are made sure to be fresh, the same in all files: to change it, stop all servers first. Default:
+# "quorum".
+#   "quorum"  each batch of reads asks a majority; this relies on no clock
+#   "lease"   a leader that a majority has answered within about half an election timeout reads at once. Safe while
+#             every machine's clock runs at 80 to 125 % of real time, also while the machine sleeps or is paused
+# reads = "quorum"
+
 # Where clients connect, as host:port; a name stands for all its addresses. There is no authentication: listen at
 # 0.0.0.0 in a trusted network only.
 http = "{http}"

@@ -13,6 +13,7 @@ pub(super) struct File {
     pub server: u64,
     pub data_dir: PathBuf,
     pub durability: Option<String>,
+    pub reads: Option<String>,
     pub http: String,
     pub redis: String,
     pub members: Vec<MemberTable>,

@@ -221,6 +221,7 @@ fn values_that_cannot_work_say_what_to_write() {
         ("\"c1\"", "\"+1\"", "`cluster`"),
         ("redis = \"127.0.0.1:7001\"", "redis = \"nowhere\"", "`redis`: \"nowhere\" is not a host:port"),
         ("data_dir", "durability = \"disk\"\ndata_dir", "write \"fsync\", \"os\" or \"memory\""),
+        ("data_dir", "reads = \"fast\"\ndata_dir", "write \"quorum\" or \"lease\""),
         ("server = 1\ndata", "server = 9\ndata", "this server, 9, is not among the members"),
         (
             "[[members]]",

@@ -2,9 +2,10 @@
 
 mod receiving;
 
+use std::convert::Infallible;
 use std::rc::Rc;
 
-use niagara_engine::Consistency;
+use niagara_engine::{Consistency, Reads};
 use niagara_planted::{self as planted, Bug};
 
 use receiving::{Rest, Stage};
@@ -18,7 +19,7 @@ use super::respond::{Framing, ResponseHead};
 use super::site::Site;
 use super::tags::Current;
 use crate::command;
-use crate::protocol::{Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, View, Wire};
+use crate::protocol::{Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, Shown, View, Wire};
 use crate::{Reply, Version};
 
 /// HTTP's part of a session.
@@ -86,7 +87,9 @@ impl HttpConnection {
     }
 
     fn get(&self, what: &What, framing: Framing, view: &View<'_>, applied: u64, output: &mut Output) {
-        let What::Get { key, preconditions, consistency } = what else { panic!("only a GET looks at a key") };
+        let What::Get { key, preconditions, consistency, .. } = what else {
+            panic!("only a GET looks at a key")
+        };
         let date = self.site.clock.text();
         view.reader.with(key, |found| {
             let misses = |version: Version| {
@@ -162,6 +165,10 @@ impl Protocol for HttpConnection {
                 Stage::Ready(request) => {
                     return Some(match &mut request.what {
                         What::Put { .. } | What::Delete { .. } => Ask::Write,
+                        What::Get { by_lease: true, .. } if engine.reads() != Reads::Lease => {
+                            request.what = What::Fail(Fault::no_leases());
+                            Ask::Local
+                        }
                         What::Get { consistency, .. } => Ask::Read(*consistency),
                         What::Page { page: Page::Readyz, .. } if engine.is_diverged() => {
                             request.what = What::Fail(Fault::diverged());
@@ -226,6 +233,21 @@ impl Protocol for HttpConnection {
             (_, None) => Fault::not_ready().print(Context::default(), framing, date, output),
         }
         self.replied(framing);
+    }
+
+    /// None yet: the reply to a GET names the position and the version that it shows.
+    type Look = Infallible;
+
+    fn may_attach(&self, _input: &Input) -> bool {
+        false
+    }
+
+    fn attach(&mut self, _input: &mut Input, _query: &mut Vec<u8>) -> Infallible {
+        unreachable!("no read may be attached")
+    }
+
+    fn show(&mut self, look: Infallible, _shown: Shown, _output: &mut Output) {
+        match look {}
     }
 
     fn local<E: Engine>(&mut self, _input: &mut Input, engine: &E, output: &mut Output) -> Served {
@@ -301,7 +323,10 @@ impl Protocol for HttpConnection {
                     | Reply::Appended { .. }
                     | Reply::Counted { .. }
                     | Reply::Flushed
-                    | Reply::Named { .. } => {
+                    | Reply::Named { .. }
+                    | Reply::Value(_)
+                    | Reply::Values(_)
+                    | Reply::Count(_) => {
                         done(200, output).end_empty();
                     }
                 }

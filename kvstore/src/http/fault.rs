@@ -88,6 +88,11 @@ impl Fault {
         Fault { retry: true, ..Fault::new(503, "no_quorum", message, hint) }
     }
 
+    pub(super) fn no_leases() -> Fault {
+        let hint = "leave ?read=lease out; or stop all servers, set `reads = \"lease\"` in each one's file, and start them";
+        Fault::new(400, "no_leases", "this cluster has no leases to read by", hint)
+    }
+
     pub(super) fn diverged() -> Fault {
         let message =
             "this server has diverged from others, so it answers no such reads and accepts no writes";

@@ -33,6 +33,8 @@ pub(super) enum What {
     Get {
         key: Vec<u8>,
         consistency: Consistency,
+        /// Whether the client insists on a cluster with leases.
+        by_lease: bool,
         preconditions: Preconditions,
     },
     /// A page about the server.
@@ -167,7 +169,10 @@ fn understand_key(head: &Head<'_>, key: Vec<u8>, query: Option<&str>) -> Result<
             What::Put { key, condition: preconditions.condition(), description }
         }
         "DELETE" => What::Delete { key, condition: preconditions.condition() },
-        _ => What::Get { key, consistency: consistency(query)?, preconditions },
+        _ => {
+            let (consistency, by_lease) = consistency(query)?;
+            What::Get { key, consistency, by_lease, preconditions }
+        }
     })
 }
 
@@ -184,11 +189,13 @@ fn decode_key(encoded: &str) -> Result<Vec<u8>, Fault> {
     Err(Fault::bad_request(message, "put the data into the value, which may be longer"))
 }
 
-fn consistency(query: Option<&str>) -> Result<Consistency, Fault> {
-    let mut consistency = Consistency::Strong;
+/// How fresh a read must be, and whether it insists on leases.
+fn consistency(query: Option<&str>) -> Result<(Consistency, bool), Fault> {
+    let (mut consistency, mut by_lease) = (Consistency::Strong, false);
     for parameter in query.unwrap_or_default().split('&').filter(|parameter| !parameter.is_empty()) {
+        by_lease = parameter == "read=lease";
         consistency = match parameter.split_once('=') {
-            Some(("read", "strong")) => Consistency::Strong,
+            Some(("read", "strong" | "lease")) => Consistency::Strong,
             Some(("read", "weak")) => Consistency::Weak,
             Some(("read", value)) => value
                 .strip_prefix("at-least:")
@@ -199,12 +206,12 @@ fn consistency(query: Option<&str>) -> Result<Consistency, Fault> {
             _ => return Err(bad_parameter(parameter)),
         };
     }
-    Ok(consistency)
+    Ok((consistency, by_lease))
 }
 
 fn bad_parameter(parameter: &str) -> Fault {
     let message = format!("the parameter {parameter:?} is unknown");
-    Fault::bad_request(message, "use ?read=strong, ?read=weak or ?read=at-least:{position}")
+    Fault::bad_request(message, "use ?read=strong, ?read=lease, ?read=weak or ?read=at-least:{position}")
 }
 
 /// Whether the request may have this body: only a PUT has one, and its end must be known.
@@ -280,11 +287,13 @@ mod tests {
         for (query, expected) in [
             ("", Consistency::Strong),
             ("?read=strong", Consistency::Strong),
+            ("?read=lease", Consistency::Strong),
             ("?read=weak", Consistency::Weak),
             ("?read=at-least:17", Consistency::AtLeast(GlobalPosition::new(17))),
         ] {
             let what = ask(&format!("GET /kv/k{query}"));
-            assert!(matches!(what, What::Get { consistency, .. } if consistency == expected), "{query}");
+            let What::Get { consistency, by_lease, .. } = what else { panic!("{query} is a read") };
+            assert_eq!((consistency, by_lease), (expected, query == "?read=lease"), "{query}");
         }
         for query in
             ["?read=", "?read=at-least:", "?read=at-least:-1", "?read=at-least:+1", "?raed=weak", "?weak"]

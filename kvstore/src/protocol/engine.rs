@@ -1,7 +1,9 @@
 //! What the front ends need from the engine: the batch interface of one thread.
 
 use bytes::Bytes;
-use niagara_engine::{Completion, Consistency, GlobalPosition, LaneId, Port, Refused, StateMachine, Status};
+use niagara_engine::{
+    Completion, Consistency, GlobalPosition, LaneId, NotAttached, Port, Reads, Refused, StateMachine, Status,
+};
 
 use crate::{KvReader, Reply};
 
@@ -13,6 +15,10 @@ pub(crate) trait Engine {
     fn choose_lane(&self) -> Self::Lane;
     fn propose(&mut self, lane: Self::Lane, token: u64, command: &[u8]) -> Result<(), Refused>;
     fn propose_shared(&mut self, lane: Self::Lane, token: u64, command: Bytes) -> Result<(), Refused>;
+    /// Whether a command is staged for the lane in this turn, so that a read can be attached to it.
+    fn is_staged(&self, lane: Self::Lane) -> bool;
+    /// Attaches a read to the last command that is staged for the lane.
+    fn attach(&mut self, lane: Self::Lane, token: u64, query: &[u8]) -> Result<(), NotAttached>;
     /// `true`: fresh enough, read now. `false`: a completion will follow.
     fn read(&mut self, token: u64, consistency: Consistency) -> bool;
     fn flush(&mut self);
@@ -25,6 +31,10 @@ pub(crate) trait Engine {
     /// Requests a snapshot. The status shows its progress.
     fn snapshot(&self);
     fn has_quorum(&self) -> bool;
+    /// How the cluster makes sure that strong reads are fresh.
+    fn reads(&self) -> Reads {
+        Reads::Quorum
+    }
     /// Whether this server has diverged from others.
     fn is_diverged(&self) -> bool {
         false
@@ -45,6 +55,14 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> Engine for Port<S> {
 
     fn propose_shared(&mut self, lane: LaneId, token: u64, command: Bytes) -> Result<(), Refused> {
         self.propose_shared(lane, token, command)
+    }
+
+    fn is_staged(&self, lane: LaneId) -> bool {
+        self.is_staged(lane)
+    }
+
+    fn attach(&mut self, lane: LaneId, token: u64, query: &[u8]) -> Result<(), NotAttached> {
+        self.attach(lane, token, query)
     }
 
     fn read(&mut self, token: u64, consistency: Consistency) -> bool {
@@ -85,6 +103,10 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> Engine for Port<S> {
 
     fn has_quorum(&self) -> bool {
         self.client().has_quorum()
+    }
+
+    fn reads(&self) -> Reads {
+        self.client().reads()
     }
 
     fn is_diverged(&self) -> bool {

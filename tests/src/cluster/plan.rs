@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 use std::sync::Arc;
 
-use niagara_engine::Durability;
+use niagara_engine::{Durability, Reads};
 
 use super::Cluster;
 use crate::Endpoint;
@@ -20,6 +20,7 @@ pub struct ClusterPlan {
     servers: u16,
     groups: u16,
     durability: Durability,
+    reads: Reads,
     network: Option<Arc<Namespaces>>,
     /// Lines of the files' section `[engine]`.
     engine: BTreeMap<&'static str, u64>,
@@ -33,7 +34,14 @@ impl ClusterPlan {
     /// which is wasted on a cluster that lives for seconds.
     pub fn new(servers: u16, groups: u16) -> ClusterPlan {
         let engine = BTreeMap::from([("segment_mib", 1)]);
-        ClusterPlan { servers, groups, durability: Durability::Fsync, network: None, engine }
+        ClusterPlan {
+            servers,
+            groups,
+            durability: Durability::Fsync,
+            reads: Reads::default(),
+            network: None,
+            engine,
+        }
     }
 
     /// With a number that the files' section `[engine]` is to hold, like `snapshot_entries`.
@@ -45,6 +53,12 @@ impl ClusterPlan {
     /// With another durability.
     pub fn durability(mut self, durability: Durability) -> ClusterPlan {
         self.durability = durability;
+        self
+    }
+
+    /// With another way to make sure that strong reads are fresh.
+    pub fn reads(mut self, reads: Reads) -> ClusterPlan {
+        self.reads = reads;
         self
     }
 
@@ -94,6 +108,9 @@ impl ClusterPlan {
         let network = self.network.clone();
         let mut cluster = Cluster { endpoints, processes, dir, network, _ports: ports };
         cluster.configure_engines(&self.engine);
+        for server in cluster.servers() {
+            cluster.configure_reads(server, self.reads);
+        }
         cluster.move_into_network();
         cluster
     }
@@ -125,6 +142,16 @@ impl Cluster {
             assert_ne!(text, changed, "{} has no [engine] section", path.display());
             fs::write(&path, changed).expect("the file can be written");
         }
+    }
+
+    /// Sets in a server's file how strong reads are made sure to be fresh.
+    pub fn configure_reads(&self, server: u64, reads: Reads) {
+        let path = self.config(server);
+        let text = fs::read_to_string(&path).expect("new-cluster has written this file");
+        let is_reads = |line: &&str| line.trim_start_matches("# ").starts_with("reads = ");
+        let before = text.lines().find(is_reads).expect("the file explains `reads`");
+        fs::write(&path, text.replacen(before, &format!("reads = \"{reads}\""), 1))
+            .expect("the file can be written");
     }
 
     /// Rewrites all addresses, which `niagara new-cluster` has put on loopback.

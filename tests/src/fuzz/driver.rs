@@ -336,11 +336,13 @@ fn other_message(script: &mut Script<'_>) -> Wire {
     let code = script.byte();
     let far = [0, 1, 2, 1 << 53, (1 << 53) + 1, 1 << 62, u64::MAX - 1, u64::MAX];
     let number = |script: &mut Script<'_>| far[usize::from(script.byte() & 7)];
-    match code % 5 {
+    match code % 7 {
         0 => Wire::Snapshot { term: number(script), round: number(script) },
         1 => Wire::PadRequest { level: number(script) },
         2 => Wire::Nack { attempt: script.byte().into() },
         3 => Wire::Claim,
+        4 => Wire::AskPromise { term: number(script), asked: Duration::from_nanos(number(script)) },
+        5 => Wire::Promise { term: number(script), asked: Duration::from_nanos(number(script)) },
         _ => Wire::Forward(a_batch(script)),
     }
 }

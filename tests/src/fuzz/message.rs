@@ -40,6 +40,8 @@ pub fn message(data: &[u8]) {
         | Wire::Nack { .. }
         | Wire::PadRequest { .. }
         | Wire::Snapshot { .. }
+        | Wire::AskPromise { .. }
+        | Wire::Promise { .. }
         | Wire::Claim
         | Wire::Digests(_) => {}
     }

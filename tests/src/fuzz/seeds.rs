@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 use niagara_group::batch::{Span, SubBatch, encode_commands, encode_skip};
@@ -94,6 +95,8 @@ pub fn message() -> Seeds {
         ("nack".to_owned(), Wire::Nack { attempt: 3 }),
         ("pad-request".to_owned(), Wire::PadRequest { level: 77 }),
         ("claim".to_owned(), Wire::Claim),
+        ("ask-promise".to_owned(), Wire::AskPromise { term: 3, asked: Duration::from_millis(70) }),
+        ("promise".to_owned(), Wire::Promise { term: 3, asked: Duration::from_millis(70) }),
         ("digests".to_owned(), Wire::Digests(vec![mark(1, None), mark(2, Some(5)), mark(40, Some(0))])),
         ("snapshot".to_owned(), Wire::Snapshot { term: 3, round: 40 }),
         ("notice".to_owned(), notice()),

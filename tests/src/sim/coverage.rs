@@ -101,6 +101,7 @@ pub const EXPECTED: &[(&str, &[&str])] = &[
             "server behind",
             "server read-only",
             "strong read answered",
+            "strong read answered by a lease",
             "at-least read answered",
             "conditional write lost",
             "one group's link cut for probes",
@@ -124,6 +125,7 @@ pub const EXPECTED: &[(&str, &[&str])] = &[
         &[
             "weak read answered",
             "value swapped",
+            "own write read in a pipeline",
             "append acknowledged",
             "appended value read",
             "group set if absent",

@@ -26,6 +26,15 @@ pub const FLAPS: Range<Micros> = 520 * MS..620 * MS;
 /// When the last fault strikes, at the latest.
 pub const LAST_FAULT: Micros = 2300 * MS;
 
+/// In one plan of three, groups share threads: all of them, or some.
+fn draw_group_threads(groups: u16, mut chance: Chance) -> u16 {
+    match chance.below(6) {
+        0 => 1,
+        1 => chance.between(1, groups.into()) as u16,
+        _ => groups,
+    }
+}
+
 impl Plan {
     /// The plan of a seed.
     pub fn of(seed: u64) -> Plan {
@@ -46,9 +55,12 @@ impl Plan {
             seed,
             servers,
             groups,
+            group_threads: draw_group_threads(groups, Chance::new(seed).fork(0x7_4ead)),
             clients: 2 * chance.between(2, 4),
             weather: Weather { delay: (50, *chance.pick(&[200, 1000, 5000])), ..weather },
             clock_rates: (0..servers).map(|_| *chance.pick(&[100, 100, 80, 125, 95])).collect(),
+            leases: false,
+            tries_leases: false,
             durability: Durability::Fsync,
             direct: !Chance::new(seed).fork(0xd1_2e).one_in(4),
             segment_bytes: *chance.pick(&[1 << 10, 2 << 10, 8 << 10]),
@@ -77,6 +89,11 @@ impl Plan {
     fn draw_more(&mut self) {
         let apart = |stream| Chance::new(self.seed).fork(stream);
         let (mut of_links, mut of_losses, mut of_sizes) = (apart(0x71_4b), apart(0x10_55), apart(0x51_2e));
+        let mut of_leases = apart(0x1e_a5);
+        self.leases = of_leases.one_in(3);
+        if self.leases && of_leases.one_in(2) {
+            return self.try_leases(&mut of_leases);
+        }
         let (mut of_stops, mut of_aims, mut of_durability) = (apart(0x57_0f), apart(0xa1_35), apart(0xd0_1e));
         if of_links.one_in(12) {
             // Long values would fill the bounds of a server that is behind, which then hands over what it

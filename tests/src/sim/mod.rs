@@ -8,6 +8,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `plan.rs`, `fault.rs`, `draws.rs` | what a seed stands for: sizes, weather, faults; and how it is drawn from the seed |
+//! | `lease_trials.rs` | plans that put leases to the test |
 //! | `sizes.rs` | how large entries, commands, values and pipelines are |
 //! | `swarm.rs` | kinds of faults and requests that a simulation leaves out |
 //! | `world/` | virtual time, events in their order, their effects, and what is checked after each |
@@ -28,6 +29,7 @@ mod corpus;
 mod coverage;
 mod draws;
 mod fault;
+mod lease_trials;
 mod outcome;
 mod plan;
 #[cfg(feature = "planted-bugs")]

@@ -1,8 +1,10 @@
 //! One simulation before it starts: the size of the cluster, its surroundings, and the faults that strike it.
 
 use std::fmt;
+use std::ops::Range;
 
 use niagara_engine::Durability;
+use niagara_engine::internals::sim::groups_beside;
 
 use super::fault::Planned;
 use super::network::{Micros, Weather};
@@ -18,12 +20,18 @@ pub struct Plan {
     pub servers: u64,
     /// Number of groups.
     pub groups: u16,
+    /// Number of threads that drive the groups.
+    pub group_threads: u16,
     /// Number of clients.
     pub clients: u64,
     /// What the network does.
     pub weather: Weather,
     /// For each server, the rate of its clock, in percent.
     pub clock_rates: Vec<u64>,
+    /// Whether reads rely on leases.
+    pub leases: bool,
+    /// Whether leases are put to the test, by reads through every server.
+    pub tries_leases: bool,
     /// What logs survive.
     pub durability: Durability,
     /// Whether disks take direct writes.
@@ -58,13 +66,25 @@ pub struct Plan {
     pub prompt: Option<(Micros, u64)>,
 }
 
+impl Plan {
+    /// The groups that share a thread with this one, with itself.
+    pub fn groups_beside(&self, group: usize) -> Range<usize> {
+        groups_beside(group, self.group_threads.into(), self.groups.into())
+    }
+}
+
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Plan { seed, servers, groups, clients, weather, clock_rates, .. } = self;
-        writeln!(f, "seed {seed}: {servers} servers, {groups} groups, {clients} clients")?;
+        let Plan { seed, servers, groups, clients, weather, clock_rates, leases, .. } = self;
+        let threads = match self.group_threads {
+            threads if threads < *groups => format!(" on {threads} threads"),
+            _ => String::new(),
+        };
+        writeln!(f, "seed {seed}: {servers} servers, {groups} groups{threads}, {clients} clients")?;
         let direct = if self.direct { "" } else { ", without direct writes" };
         writeln!(f, "  logs proof against {}{direct}", self.durability)?;
-        writeln!(f, "  {weather:?}, clocks at {clock_rates:?} percent")?;
+        let reads = if *leases { "reads by leases" } else { "reads by quorums" };
+        writeln!(f, "  {weather:?}, clocks at {clock_rates:?} percent, {reads}")?;
         writeln!(
             f,
             "  at most {} bytes for a disk, {} for the merge, {} behind it",

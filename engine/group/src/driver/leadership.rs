@@ -50,14 +50,14 @@ impl Driver {
     fn may_let_time_pass(&self, view: &View) -> bool {
         let raft = &self.raft.raft;
         let nobody_else_can = self.stood_back >= STANDS_BACK * u64::from(self.config.election_ticks);
-        (!view.stand_back || nobody_else_can) && self.is_fit()
+        (!view.stand_back || nobody_else_can) && self.is_fit() && !self.must_not_vote()
             || raft.state == StateRole::Leader
             || raft.election_elapsed + 1 < raft.randomized_election_timeout()
     }
 
     /// Whether nothing keeps this server from leading.
     fn may_lead(&self, view: &View) -> bool {
-        !view.stand_back && self.is_fit()
+        !view.stand_back && self.is_fit() && !self.must_not_vote()
     }
 
     fn is_fit(&self) -> bool {
@@ -86,6 +86,7 @@ impl Driver {
         }
         if let Some(best) = best {
             self.placement.transferred(self.ticks);
+            self.give_lease_up();
             self.raft.transfer_leader(best);
         }
     }

@@ -11,6 +11,7 @@ mod fixture;
 mod flow;
 mod install;
 mod leadership;
+mod leasing;
 mod proposing;
 mod receive;
 mod taking;
@@ -18,6 +19,7 @@ mod turn;
 
 use self::admit::Refusals;
 use self::flow::{Flow, MOST_IN_FLIGHT, MOST_MESSAGE_BYTES};
+use self::leasing::Leasing;
 use self::proposing::HeldBack;
 use std::fmt;
 
@@ -45,6 +47,7 @@ use crate::unpersisted::Unpersisted;
 use crate::wire::{Wire, crosses_the_network};
 
 pub use contradiction::Contradiction;
+pub use leasing::HeldLease;
 pub use taking::Taking;
 pub use turn::{Cut, Output, View, Write};
 
@@ -56,7 +59,7 @@ const MOST_PADDED_A_TICK: u64 = 1 << 32;
 /// State machine of one replica. It knows no thread, clock, socket or file: its owner feeds it, polls it, and
 /// carries out what it asks for.
 ///
-/// * **Feed it** with events as they happen: [`tick`](Self::tick) for time; [`receive`](Self::receive),
+/// * **Feed it** with events as they happen: [`tick`](Self::tick) and [`time_is`](Self::time_is) for time; [`receive`](Self::receive),
 ///   [`link_up`](Self::link_up), [`link_down`](Self::link_down) and [`queue_holds`](Self::queue_holds) for
 ///   the network; [`persisted`](Self::persisted) for the disk; [`ask_read`](Self::ask_read),
 ///   [`request_pad`](Self::request_pad), [`forward_pad_request`](Self::forward_pad_request),
@@ -81,6 +84,8 @@ pub struct Driver {
     untaken: u64,
     durable: (u64, u64),
     reads: PendingReads,
+    /// `None` if the cluster has no leases.
+    leasing: Option<Leasing>,
     placement: Placement,
     contact: Contact,
     pacing: Pacing,
@@ -163,6 +168,7 @@ impl Driver {
             unpersisted: Unpersisted::new(config.unsynced_bytes),
             durable: (hard_state.term, hard_state.vote),
             reads: PendingReads::new(config.server, config.boot, 2 * u64::from(config.heartbeat_ticks)),
+            leasing: config.promise.map(|promise| Leasing::new(promise, config.voters.len())),
             placement: Placement::new(&config),
             contact: Contact::new(3 * u64::from(config.heartbeat_ticks)),
             pacing: Pacing::new(config.window),
@@ -309,6 +315,7 @@ impl Driver {
             self.raft.raft.set_randomized_election_timeout(after as usize);
         }
         self.tick_leadership(view);
+        self.tick_lease();
         self.remind_followers();
         self.ask_for_more();
         self.outbox.tick();
@@ -493,6 +500,7 @@ impl Driver {
                 let wire = Wire::Snapshot { term: message.term, round: round_of(snapshot) };
                 self.outbox.push((message.to, wire));
             } else if crosses_the_network(message.msg_type) && self.may_leave(&message) {
+                self.assert_lease_is_over(&message);
                 let follower = self.raft.raft.prs().get(message.to);
                 let replicating = follower.is_some_and(|follower| follower.state == ProgressState::Replicate);
                 let quiet = self.notices.needs_no_answer(&message, replicating);

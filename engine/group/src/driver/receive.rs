@@ -38,6 +38,8 @@ impl Driver {
                 }
             }
             Wire::PadRequest { level } => self.request_pad(level),
+            Wire::AskPromise { term, asked } => self.promise(from, term, asked),
+            Wire::Promise { term, asked } => self.is_promised(from, term, asked),
             // Concerns servers, not replicas: the driver's owner handles it.
             Wire::Digests(_) => {}
             Wire::Claim => {
@@ -69,6 +71,9 @@ impl Driver {
         }
         let admitted = self.admit(from, &message);
         if !self.is_taken(from, &message.msg_type, admitted) {
+            return;
+        }
+        if self.asks_to_break_a_promise(&message) {
             return;
         }
         if self.contradicted.is_none() {

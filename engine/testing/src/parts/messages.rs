@@ -11,8 +11,6 @@ use raft::eraftpb::MessageType;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MessageKind(pub &'static str);
 
-const APPEND: MessageKind = MessageKind("appends lost");
-const APPENDED: MessageKind = MessageKind("answers to appends lost");
 const VOTE: MessageKind = MessageKind("requests for votes lost");
 const VOTED: MessageKind = MessageKind("votes lost");
 const HEARTBEAT: MessageKind = MessageKind("heartbeats lost");
@@ -40,6 +38,11 @@ pub enum Occasion {
 }
 
 impl MessageKind {
+    /// Appends.
+    pub const APPEND: MessageKind = MessageKind("appends lost");
+    /// Answers to appends.
+    pub const APPENDED: MessageKind = MessageKind("answers to appends lost");
+
     /// When messages of this kind are sent.
     pub fn occasion(self) -> Occasion {
         match self {
@@ -51,8 +54,8 @@ impl MessageKind {
 
     /// All kinds.
     pub const ALL: &[MessageKind] = &[
-        APPEND,
-        APPENDED,
+        Self::APPEND,
+        Self::APPENDED,
         VOTE,
         VOTED,
         HEARTBEAT,
@@ -73,8 +76,8 @@ impl MessageKind {
     pub fn of(body: &Bytes) -> Option<MessageKind> {
         Some(match Wire::decode(body).ok()? {
             Wire::Raft(message) => match message.msg_type {
-                MessageType::MsgAppend => APPEND,
-                MessageType::MsgAppendResponse => APPENDED,
+                MessageType::MsgAppend => Self::APPEND,
+                MessageType::MsgAppendResponse => Self::APPENDED,
                 MessageType::MsgRequestVote | MessageType::MsgRequestPreVote => VOTE,
                 MessageType::MsgRequestVoteResponse | MessageType::MsgRequestPreVoteResponse => VOTED,
                 MessageType::MsgHeartbeat => HEARTBEAT,
@@ -89,6 +92,8 @@ impl MessageKind {
             Wire::Nack { .. } => NACK,
             Wire::Snapshot { .. } => SNAPSHOT,
             Wire::PadRequest { .. } => PAD_REQUEST,
+            Wire::AskPromise { .. } => HEARTBEAT,
+            Wire::Promise { .. } => HEARD,
             Wire::Claim => CLAIM,
             Wire::Digests(_) => DIGESTS,
         })

@@ -46,6 +46,8 @@ impl World {
                 if self.is_running(server) {
                     let before = self.server(server).paused_until.unwrap_or(0);
                     self.server(server).paused_until = Some(until.max(before));
+                    // To all but the machine's clock it looks the same if the machine sleeps.
+                    self.server(server).slept += until.saturating_sub(before.max(self.now));
                     self.after(lasts, Event::Resume(server));
                     self.coverage.count("server paused");
                 }

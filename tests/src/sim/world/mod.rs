@@ -13,6 +13,7 @@
 //! | `script.rs` | healing, settling, and the last tests |
 
 mod faults;
+mod lease_reads;
 mod links;
 mod lives;
 mod observe;
@@ -42,6 +43,8 @@ use niagara_testing::parts::chance::Chance;
 pub(crate) const MS: Micros = 1000;
 /// More events than any simulation has, unless something loops.
 const MOST_EVENTS: u64 = 2_000_000;
+/// When reads begin that put leases to the test: the cluster has leaders by then.
+const FIRST_LEASE_READ: Micros = 700 * MS;
 
 /// An event at a moment.
 #[derive(Debug)]
@@ -76,6 +79,8 @@ pub(crate) enum Event {
     Flap { server: u64, each: Micros, until: Micros, cut: bool },
     /// Calls are made that must be served promptly.
     AskPromptly,
+    /// Reads and writes are made through every server.
+    AskForLeases,
     /// A paused server may resume.
     Resume(u64),
     /// A server's power fails, whether its process runs or not.
@@ -107,6 +112,8 @@ pub(crate) struct World {
     pub next_probe: u64,
     /// Calls that must be served promptly, by token.
     pub prompt: BTreeMap<u64, Prompt>,
+    /// Reads that put leases to the test, by token, and the least position that each must see.
+    pub lease_reads: BTreeMap<u64, u64>,
     /// The two servers that the script has cut apart.
     pub cut_servers: (u64, u64),
     /// What the cluster has done, now and when it was left idle.
@@ -156,6 +163,7 @@ impl World {
             told: BTreeSet::new(),
             next_probe: 0,
             prompt: BTreeMap::new(),
+            lease_reads: BTreeMap::new(),
             cut_servers: (0, 0),
             activity: Activity::default(),
             before_idling: Activity::default(),
@@ -166,7 +174,7 @@ impl World {
             met: BTreeMap::new(),
             copies: BTreeMap::new(),
             queue: Queue::default(),
-            threads: Thread::all(usize::from(plan.groups)),
+            threads: Thread::all(&plan),
             woken: Vec::new(),
             chance,
             plan,
@@ -187,6 +195,9 @@ impl World {
         }
         if let Some((from, _)) = world.plan.prompt {
             world.after(from, Event::AskPromptly);
+        }
+        if world.plan.tries_leases {
+            world.after(FIRST_LEASE_READ, Event::AskForLeases);
         }
         world
     }
@@ -256,6 +267,7 @@ impl World {
             }
             Event::Flap { server, each, until, cut } => self.flap(server, each, until, cut),
             Event::AskPromptly => return self.ask_promptly(),
+            Event::AskForLeases => self.ask_for_leases(),
             Event::Resume(server) => self.resume(server),
             Event::PowerFails(server) => self.power_fails(server),
             Event::Start(server) => return self.start(server),

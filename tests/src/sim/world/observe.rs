@@ -219,6 +219,7 @@ impl World {
         self.coverage.add("lane sent again", figures.lanes_sent_again);
         self.coverage.add("duplicate skipped", figures.duplicates);
         self.coverage.add("gap skipped", figures.gaps);
+        self.coverage.add("strong read answered by a lease", figures.lease_reads);
         self.coverage.add("pad requested", figures.pad_requests);
         self.coverage.add("snapshot written", figures.snapshots);
         self.coverage.add("snapshot received", figures.snapshots_received);

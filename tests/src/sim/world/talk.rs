@@ -134,7 +134,7 @@ impl World {
             probe.1 = Some(told);
             return Ok(());
         }
-        if self.prompt_ended(token, &told)? {
+        if self.prompt_ended(token, &told)? || self.lease_read_ended(server, token, &told)? {
             return Ok(());
         }
         let Some(client) = self.clients.caller(token) else { return Ok(()) };
