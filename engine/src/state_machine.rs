@@ -75,7 +75,8 @@ pub trait StateMachine: Send + 'static {
     }
 
     /// Executes the commands at one position of the global log, in order, and pushes exactly one reply for
-    /// each. A command that cannot be executed must not be skipped silently: see
+    /// each. If nobody on this server waits for the replies ([`Commands::are_awaited`]), it may push none,
+    /// and need not build them. A command that cannot be executed must not be skipped silently: see
     /// [`unexecutable`](Self::unexecutable).
     fn apply(&mut self, position: GlobalPosition, commands: Commands<'_>, replies: &mut Vec<Self::Reply>);
 

@@ -69,7 +69,8 @@ pub struct LinkConfig {
     pub bind_address: Option<IpAddr>,
     /// The network device that dialled connections are bound to (`SO_BINDTODEVICE`).
     pub bind_device: Option<String>,
-    /// Bytes that may wait for one peer; what exceeds them is dropped, whole messages at a time.
+    /// Bytes that may wait for one peer; what exceeds them is dropped, whole messages at a time. Besides, 64
+    /// KiB of [urgent](crate::Frame::urgent) messages may wait.
     pub send_queue_bytes: usize,
     /// Longest body of a message, in bytes.
     pub max_frame_bytes: usize,

@@ -9,7 +9,8 @@
 //! A guided tour, from the bytes upwards:
 //!
 //! 1. A message is a [`Frame`]: length, checksum, body. The parts of its body are written as they are, never
-//!    joined; [`FrameReader`] cuts received bytes into bodies without copying them.
+//!    joined. A long body travels in pieces, and urgent frames pass between them. [`FrameReader`] cuts received
+//!    bytes into bodies without copying them.
 //! 2. A connection starts with a [`Greeting`]: both ends identify themselves in a [`Hello`], and either may
 //!    answer with a [`Refusal`] that tells the other's operator what is wrong. An [`Admission`] adds the
 //!    owner's own check.

@@ -11,6 +11,7 @@ pub struct Commands<'a> {
     lone: bool,
     cursor: usize,
     left: u32,
+    awaited: bool,
 }
 
 /// One command, and the buffer that its bytes are part of.
@@ -30,12 +31,24 @@ impl SubBatch {
 impl<'a> Commands<'a> {
     /// The commands of a checked sub-batch, without the first `skip`, which have been executed already.
     pub fn new(batch: &'a SubBatch, skip: u32) -> Self {
-        let mut commands =
-            Commands { body: &batch.body, lone: batch.lone, cursor: 0, left: batch.span.count };
+        let (SubBatch { body, lone, .. }, left) = (batch, batch.span.count);
+        let mut commands = Commands { body, lone: *lone, cursor: 0, left, awaited: true };
         for _ in 0..skip {
             commands.next();
         }
         commands
+    }
+
+    /// Whether anybody on this server waits for replies. If not, they need not be built: callers wait only on
+    /// the server that they have sent their commands to. What commands do must not depend on it.
+    pub fn are_awaited(&self) -> bool {
+        self.awaited
+    }
+
+    /// The same commands, with replies that somebody waits for, or nobody.
+    #[must_use]
+    pub fn awaited(self, awaited: bool) -> Commands<'a> {
+        Commands { awaited, ..self }
     }
 
     /// The first `count` of these commands, or all if there are fewer, and those after them.

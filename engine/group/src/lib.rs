@@ -79,7 +79,7 @@
 //! | `driver/install.rs` | snapshots: compaction, offers to followers, a log that is reset |
 //! | `config.rs` | fixed settings |
 //! | `batch.rs`, `commands.rs` | the bytes in an entry, and its commands |
-//! | `wire.rs`, `digest_mark.rs` | the bytes between servers |
+//! | `wire.rs`, `encoder.rs`, `digest_mark.rs` | the bytes between servers |
 //! | `lane_source.rs`, `intake.rs` | commands on their way into the log |
 //! | `own_lane.rs` | this server's lane: when it counts as lost, and is resent |
 //! | `forwarded.rs` | what other servers forward to this leader |
@@ -101,6 +101,7 @@ mod config;
 mod contact;
 pub mod digest_mark;
 mod driver;
+pub mod encoder;
 mod forwarded;
 mod intake;
 mod lane_source;

@@ -131,9 +131,6 @@ impl Outgoing {
 impl Line {
     /// Moves the urgent messages among those that wait to `out`, as long as few of them wait in the transport.
     fn pass(&mut self, out: &mut Vec<(u64, Wire)>) {
-        if planted::is(Bug::HeartbeatsBehindBulk) {
-            return;
-        }
         let Line { peer, queued: Some(queued), passing, waiting, bytes, .. } = self else { return };
         waiting.retain(|wire| {
             let passes = wire.is_urgent() && *passing < LEAST_QUEUED;

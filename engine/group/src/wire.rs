@@ -3,7 +3,8 @@
 //! Raft's messages have a codec of our own instead of protobuf: payloads stay [`Bytes`] from the socket that
 //! they arrive on to the sockets and files that they go to, and foreign bytes meet no parser but this one. A
 //! body starts with one byte for the kind of message; integers are little-endian. Consecutive entries carry
-//! no index: the first one follows the message's own.
+//! no index: the first one follows the message's own. An append names no receiver, so that one frame serves all
+//! followers: it is for the server at the other end of the connection.
 
 use std::time::Duration;
 
@@ -310,8 +311,9 @@ fn encode_raft(tag: u8, message: &Message, parts: &mut FrameParts) {
     out.put_u8(tag);
     out.put_u8(type_code(message.msg_type).expect("the driver sends only what crosses the network"));
     out.put_u8(if message.reject { FLAG_REJECT } else { 0 });
+    let to = if message.msg_type == MessageType::MsgAppend { 0 } else { message.to };
     for number in [
-        message.to,
+        to,
         message.from,
         message.term,
         message.log_term,
@@ -464,6 +466,7 @@ mod tests {
             .freeze()
     }
 
+    /// As it arrives: it names no receiver.
     fn append(index: u64, payloads: &[Vec<u8>]) -> Wire {
         let entry = |(i, data): (usize, &Vec<u8>)| Entry {
             term: 7 + i as u64,
@@ -474,7 +477,7 @@ mod tests {
         };
         Wire::Raft(Box::new(Message {
             msg_type: MessageType::MsgAppend,
-            to: 2,
+            to: 0,
             from: 1,
             term: 9,
             log_term: 8,

@@ -91,8 +91,6 @@ pub enum Bug {
     SentWithoutRoom,
     /// Old heartbeats and answers wait for a slow link beside those that make them pointless.
     NothingSuperseded,
-    /// Heartbeats wait for a slow link behind entries.
-    HeartbeatsBehindBulk,
     /// A connection changes lanes while its writes are in flight.
     LaneChangedInFlight,
     /// A connection leaves its lane although an outcome there is unknown.
@@ -278,7 +276,6 @@ impl Bug {
         Bug::FlappingServerLeads,
         Bug::SentWithoutRoom,
         Bug::NothingSuperseded,
-        Bug::HeartbeatsBehindBulk,
         Bug::LaneChangedInFlight,
         Bug::LaneLeftAfterUnknown,
         Bug::HalfAnMset,

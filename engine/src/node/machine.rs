@@ -143,9 +143,11 @@ impl<A: App> StateMachine for AppMachine<A> {
     ) {
         let AppMachine { state, sessions, unexecutable } = self;
         let mut state = state.write();
+        let awaited = commands.are_awaited();
         for command in commands {
             match Self::answer(&mut state, sessions, position, command.as_slice()) {
-                Ok(answer) => replies.push(answer),
+                Ok(answer) if awaited => replies.push(answer),
+                Ok(_) => {}
                 Err(Malformed(why)) => {
                     *unexecutable = Some(NotACommand(why));
                     return;

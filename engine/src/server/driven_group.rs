@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Instant;
 
 use niagara_group::Write;
+use niagara_group::encoder::Encoder;
 use niagara_log::{HardState, Held, LogError, LogWriter};
 use niagara_net::{Event, Transport};
 
@@ -89,9 +90,10 @@ impl DrivenGroup {
         }
         self.replica.turn();
         self.persist();
+        let mut encoder = Encoder::default();
         for (to, wire) in self.replica.output.messages.drain(..) {
             // A broken link drops the message and counts it; Raft and the lanes resend.
-            let _ = transport.send(channel, to, wire.encode());
+            let _ = transport.send(channel, to, encoder.encode(wire));
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
+use niagara_group::encoder::Encoder;
 use niagara_log::{Held, LogError, LogStore};
 use niagara_net::{Admission, Event, Frame, Hello, Refusal};
 
@@ -270,7 +271,9 @@ impl<S: StateMachine> SimServer<S> {
             let replica = &mut self.groups[group].replica;
             replica.turn();
             self.writes[group].add(replica.output.writes.drain(..));
-            replica.output.messages.drain(..).map(|(to, wire)| (to, wire.encode())).collect()
+            let mut encoder = Encoder::default();
+            let messages = replica.output.messages.drain(..);
+            messages.map(|(to, wire)| (to, encoder.encode(wire))).collect()
         };
         let sent = groups.iter().map(&mut turn).collect();
         groups.iter().for_each(|&group| self.groups[group].replica.publish(self.clock.now()));

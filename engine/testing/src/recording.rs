@@ -149,7 +149,8 @@ impl<S: Observable> StateMachine for Recording<S> {
         let before = replies.len();
         let copies = commands.clone().map(|command| Bytes::copy_from_slice(command.as_slice())).collect();
         let observed = &mut *lock(&self.observed);
-        let mut rest = commands;
+        // All servers' replies are compared.
+        let mut rest = commands.awaited(true);
         while rest.len() > 0 {
             let most = rest.len() as u64;
             let count = if self.comparing.split_batches { self.chance.between(1, most) } else { most };

@@ -134,9 +134,14 @@ impl StateMachine for Kv {
 
     fn apply(&mut self, position: GlobalPosition, commands: Commands<'_>, replies: &mut Vec<Reply>) {
         self.versions.enter(position.get());
-        replies.extend(
-            commands.map(|command| self.execute_one(command.as_slice(), &|part| command.share(part))),
-        );
+        let awaited = commands.are_awaited();
+        let executed =
+            commands.map(|command| self.execute_one(command.as_slice(), &|part| command.share(part)));
+        if awaited {
+            replies.extend(executed)
+        } else {
+            executed.for_each(drop)
+        }
         self.map.publish(self.versions.position());
     }
 

@@ -66,6 +66,9 @@ impl Driver {
     }
 
     fn receive_raft(&mut self, from: u64, mut message: Message) {
+        if message.msg_type == MessageType::MsgAppend && message.to == 0 {
+            message.to = self.config.server;
+        }
         let admitted = self.admit(from, &message);
         if !self.is_taken(from, &message.msg_type, admitted) {
             return;
