@@ -19,18 +19,20 @@
 //! An answer serves only reads that had arrived when the question was asked: a later read must see what
 //! others were told in between.
 
+mod replies;
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use niagara_engine::Consistency;
 use niagara_planted::{self as planted, Bug};
 
-use super::allowance::{Allowance, PLENTY_OF_OUTPUT_BYTES};
+use super::allowance::Allowance;
 use super::metrics::{Failure, Tally, Work};
-use super::slot::{Doing, EngineAnswer, Slot, Sought};
+use super::slot::{Doing, Slot, Sought};
 use super::token::{NOBODY, Origin, Sequence};
 use crate::command::encode_nothing;
-use crate::protocol::{Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, Shown, View};
+use crate::protocol::{Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, View};
 
 /// Most writes and attached reads of one connection without an outcome. 1024 fill an entry with 64-byte commands, and limit what
 /// a client can make the server remember.
@@ -283,144 +285,6 @@ impl<P: Protocol, L: Copy> Session<P, L> {
             turn.tally.answered(P::WIRE, Work::Other, Duration::ZERO);
         }
         true
-    }
-
-    /// Takes what the engine reports for the request with this sequence number.
-    pub(crate) fn complete<E: Engine<Lane = L>>(
-        &mut self,
-        sequence: Sequence,
-        answer: EngineAnswer,
-        output: &mut Output,
-        turn: &mut Turn<'_, E>,
-    ) {
-        match answer {
-            EngineAnswer::Of(outcome) => {
-                self.lane_for_good |= matches!(outcome, Outcome::Unknown);
-                self.slot(sequence).end_write(outcome);
-            }
-            EngineAnswer::Sought(sought) => {
-                self.detached += usize::from(matches!(sought, Sought::Anew(_)));
-                self.slot(sequence).end_read(sought);
-            }
-            EngineAnswer::Fresh(applied) => self.fresh(applied),
-        }
-        self.answer_finished(output, turn);
-    }
-
-    fn slot(&mut self, sequence: Sequence) -> &mut Slot<P> {
-        let at = sequence.since(self.first);
-        self.slots.get_mut(at).expect("what was answered and printed is not completed again")
-    }
-
-    /// Takes the answer to a question about freshness: the applied position, or `None` if no quorum answered.
-    fn fresh(&mut self, applied: Option<u64>) {
-        self.freshness = match self.freshness {
-            Freshness::Asked { until, consistency, since } => {
-                Freshness::Known { until, consistency, since, applied }
-            }
-            Freshness::AskedAnew => Freshness::KnownAnew(applied),
-            _ => panic!("an answer about freshness comes once, and only after a question"),
-        };
-    }
-
-    /// Prints the replies at the front that are known. Replies to reads wait until the client takes some: a value
-    /// that nobody has overwritten takes no memory here.
-    fn answer_finished<E: Engine<Lane = L>>(&mut self, output: &mut Output, turn: &mut Turn<'_, E>) {
-        loop {
-            if self.slots.front().is_some_and(Slot::is_detached) && !self.read_anew(turn) {
-                break;
-            }
-            if self.is_held_up(output) {
-                break;
-            }
-            let Some(Slot { since, doing }) = self.slots.pop_front_if(|slot| slot.is_finished()) else {
-                break;
-            };
-            self.first = self.first.next();
-            match doing {
-                Doing::Write { shape, outcome } => {
-                    let outcome = outcome.expect("it is finished");
-                    self.answer_write(shape, outcome, since, output, turn);
-                }
-                Doing::Read { look, sought } => self.answer_read(look, sought, since, output, turn),
-            }
-        }
-        if self.slots.is_empty() && self.slots.capacity() > 64 {
-            self.slots = VecDeque::new();
-        }
-    }
-
-    fn answer_write<E>(
-        &mut self,
-        shape: P::Shape,
-        outcome: Outcome,
-        since: Instant,
-        output: &mut Output,
-        turn: &mut Turn<'_, E>,
-    ) {
-        if P::is_request(&shape) {
-            match outcome {
-                Outcome::Applied { .. } => {}
-                Outcome::Refused(_) => turn.tally.failed(P::WIRE, Failure::Refused),
-                Outcome::Unknown => turn.tally.failed(P::WIRE, Failure::Unknown),
-            }
-            turn.tally.answered(P::WIRE, Work::Write, turn.now.saturating_duration_since(since));
-        }
-        self.protocol.answer(shape, outcome, output);
-    }
-
-    fn answer_read<E: Engine<Lane = L>>(
-        &mut self,
-        look: P::Look,
-        sought: Sought,
-        since: Instant,
-        output: &mut Output,
-        turn: &mut Turn<'_, E>,
-    ) {
-        let shown = match sought {
-            Sought::Found(reply) => Shown::Answer(reply),
-            _ => Shown::Failed { diverged: turn.engine.is_diverged() },
-        };
-        if matches!(shown, Shown::Failed { .. }) {
-            turn.tally.failed(P::WIRE, Failure::NoQuorum);
-        }
-        turn.tally.answered(P::WIRE, Work::Read, turn.now.saturating_duration_since(since));
-        self.protocol.show(look, shown, output);
-    }
-
-    /// Executes the read at the front, whose command was refused, or executed elsewhere, as an ordinary strong
-    /// read. If a later write of the connection has been executed, or may be, that would show what the client
-    /// wrote behind the read, so the read fails. `false`: the outcomes of later writes, or how fresh the state
-    /// is, must be awaited.
-    fn read_anew<E: Engine<Lane = L>>(&mut self, turn: &mut Turn<'_, E>) -> bool {
-        let careless = planted::is(Bug::LostReadAskedTooLate);
-        let too_late = self.slots.iter().any(Slot::may_be_executed) && !careless;
-        let is_open = self.slots.iter().any(Slot::has_no_outcome) && !careless;
-        let applied = match self.freshness {
-            Freshness::KnownAnew(applied) => applied,
-            Freshness::AskedAnew | Freshness::Asked { .. } => return false,
-            _ if too_late => None,
-            _ if is_open => return false,
-            _ if turn.engine.read(self.origin.token(Sequence::default()), Consistency::Strong) => {
-                Some(turn.engine.applied().get())
-            }
-            _ => {
-                self.freshness = Freshness::AskedAnew;
-                return false;
-            }
-        };
-        self.detached -= 1;
-        if self.detached == 0 {
-            self.freshness = Freshness::Unasked;
-        }
-        let front = self.slots.front_mut().expect("there is a read at the front");
-        front.read_now(turn.engine.reader(), applied.is_some());
-        true
-    }
-
-    /// Whether the reply at the front waits until the client takes some.
-    fn is_held_up(&self, output: &Output) -> bool {
-        output.len() >= PLENTY_OF_OUTPUT_BYTES && self.slots.front().is_some_and(Slot::has_found)
     }
 
     /// Whether the engine owes an answer about freshness.

@@ -6,6 +6,17 @@ use crate::sim::request::{KEYS, LONG_KEYS, Request};
 use crate::sim::sizes::{LENGTH_PART, SHARED_IN_PIPELINE};
 use crate::sim::swarm::MOST_DRAWS;
 
+/// A request, and behind every other write to the connection's own key a read of it.
+fn with_own_read(request: Request) -> impl Iterator<Item = Request> {
+    let read = match request {
+        Request::Fifo { connection, number } if number % 2 == 1 => {
+            Some(Request::OwnWrite { connection, number })
+        }
+        _ => None,
+    };
+    [request].into_iter().chain(read)
+}
+
 impl Clients {
     /// The requests that a client sends at once.
     pub(super) fn requests(&mut self, client: usize) -> Vec<Request> {
@@ -18,7 +29,7 @@ impl Clients {
                 let mut requests: Vec<Request> =
                     (0..count).map(|number| self.of_swarm(|me| draw(me, number))).collect();
                 requests.extend(self.page_of_scan(client));
-                requests
+                requests.into_iter().flat_map(with_own_read).collect()
             }
             Kind::Http { connection } => {
                 let count = self.clients[client].chance.between(1, most);
@@ -49,7 +60,6 @@ impl Clients {
         match me.chance.below(all) {
             0 => Request::SetPair(self.value()),
             1 => Request::GetPair,
-            2 if me.fifo > 0 => Request::OwnWrite { connection, number: me.fifo },
             2 | 3 => self.fifo_request(client, connection),
             4 | 5 if self.flushes && me.chance.one_in(8) => Request::FlushAll,
             4 | 5 if self.flushes => self.key_request(client),
