@@ -55,7 +55,9 @@ pub struct Config {
     pub durability: Durability,
     /// How strong reads are made sure to be fresh; the same on all servers.
     pub reads: Reads,
-    /// The core that each group's thread is bound to.
+    /// How many threads drive the groups.
+    pub threads: Threads,
+    /// The core that each of these threads is bound to.
     pub pinning: Pinning,
     /// The server that should lead each group, the same on all servers. Empty for round robin, so that every
     /// server sends on its own links. If one server leads all groups, a lone write saves two one-way delays.
@@ -110,9 +112,9 @@ pub struct Config {
     /// A snapshot is taken when this many entries with commands have been merged since the last one. A start
     /// reads that many again, and a log keeps about 40 bytes of memory for each.
     pub snapshot_entries: u64,
-    /// A snapshot is also taken after this many bytes of commands. With a state of 1 GB, snapshots then write
-    /// as many bytes as logs, and the logs of all groups together keep up to about three times this on disk:
-    /// from the older of two snapshots until the next one is written.
+    /// A snapshot is also taken after this many bytes of commands, or of logs on disk. With a state of 1 GB,
+    /// snapshots then write as many bytes as logs, and the logs of all groups together keep up to about three
+    /// times this on disk: from the older of two snapshots until the next one is written.
     pub snapshot_bytes: u64,
     /// Bytes per second at which a snapshot is written. The default is a quarter of what the disk of a small
     /// machine writes, so that the logs' syncs keep their latency.
@@ -155,15 +157,27 @@ pub struct Link {
     pub bind_device: Option<String>,
 }
 
-/// The core that each group's thread is bound to.
+/// How many threads drive the groups. Each group keeps its own log, sockets and address however many there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Threads {
+    /// One for each group if the machine has cores for them and for three threads beside them; otherwise fewer,
+    /// down to one that drives all groups. With [`Pinning::Cores`], one for each core named.
+    #[default]
+    Auto,
+    /// So many, but no more than there are groups.
+    Count(u16),
+}
+
+/// The core that each thread of the groups is bound to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Pinning {
-    /// One core per group if the machine has enough; otherwise threads are not bound.
+    /// A core for each thread if each group has a thread and the machine has enough cores; otherwise threads
+    /// are not bound.
     #[default]
     Auto,
     /// Threads are not bound.
     Off,
-    /// The core for each group, in order.
+    /// The core for each thread, in order.
     Cores(Vec<usize>),
 }
 
@@ -203,6 +217,7 @@ impl Config {
             data_dir: PathBuf::from("niagara-data"),
             durability: Durability::Fsync,
             reads: Reads::default(),
+            threads: Threads::default(),
             pinning: Pinning::default(),
             leaders: Vec::new(),
             tick: Duration::from_millis(50),
@@ -240,6 +255,14 @@ impl Config {
     /// How long a follower promises not to vote, if the cluster has leases: an election timeout.
     pub(crate) fn promise(&self) -> Option<Duration> {
         (self.reads == Reads::Lease).then(|| self.tick * self.election_ticks)
+    }
+
+    /// Number of threads that drive the groups, once a start has settled it for its machine.
+    pub(crate) fn group_threads(&self) -> u16 {
+        match self.threads {
+            Threads::Auto => self.groups(),
+            Threads::Count(count) => count.min(self.groups()),
+        }
     }
 
     /// Ids of the other servers.

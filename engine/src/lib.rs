@@ -112,12 +112,12 @@ pub mod internals {
 }
 
 /// Crates whose types stand in this one's signatures, in the versions that fit.
-pub use {bytes, prometheus_client, serde};
+pub use {bytes, niagara_net, prometheus_client, serde};
 
 use niagara_planted as planted;
 
 pub use client::{Client, Port, ReadTicket, Ready, Ticket, Wake};
-pub use config::{Config, ConfigError, Link, Listeners, Member, Pinning, ServerId};
+pub use config::{Config, ConfigError, Link, Listeners, Member, Pinning, ServerId, Threads};
 pub use frozen::{CHUNK_BYTES, Encoded, Frozen, MalformedState, Restoring};
 pub use identity::IdentityError;
 pub use lane::LaneId;

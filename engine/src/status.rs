@@ -18,11 +18,18 @@ pub struct Status {
     pub cluster: String,
     /// Number of groups, R.
     pub groups: u16,
+    /// Number of threads that drive them; 0 if the server runs an older version.
+    #[serde(default)]
+    pub group_threads: u16,
     /// What a write survives.
     pub durability: Durability,
     /// How strong reads are made sure to be fresh.
     #[serde(default)]
     pub reads: Reads,
+    /// How logs make writes durable, as words for an operator: `direct`, `fdatasync` and the reason, or `none`.
+    /// Empty if the server runs an older version.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub log_sync: String,
     /// Last global position that the state machine has executed.
     pub applied: u64,
     /// Number of commands executed.

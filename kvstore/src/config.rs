@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use niagara_engine::{Config, Durability, Link, Member, Pinning, Reads, ServerId};
-use tables::{EngineTable, File, FrontTable, LinkTable, PinningValue};
+use tables::{EngineTable, File, FrontTable, LinkTable, PinningValue, ThreadsValue};
 
 use crate::FrontEndConfig;
 use crate::server::ServerConfig;
@@ -173,6 +173,7 @@ fn set_engine_limits(config: &mut Config, table: &EngineTable) {
     set(&mut config.disk_reserve_bytes, table.disk_reserve_mib.map(|mib| u64::from(mib) << 20));
     set(&mut config.leaders, table.leaders.clone());
     set_snapshot_limits(config, table);
+    set(&mut config.threads, table.threads.map(|ThreadsValue(threads)| threads));
     set(
         &mut config.pinning,
         table.pinning.clone().map(|pinning| match pinning {

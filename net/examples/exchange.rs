@@ -10,20 +10,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use niagara_net::{AdmitAll, Event, Frame, Hello, LinkConfig, Peer, Transport};
+use niagara_net::{AdmitAll, Event, Frame, Hello, LinkConfig, Peer, TcpTransport, Transport};
 
 /// A transport of `server`, on a free port, for channel 0 of a cluster of two.
-fn open(server: u64, peer: Peer) -> Result<Transport, Box<dyn Error>> {
+fn open(server: u64, peer: Peer) -> Result<TcpTransport, Box<dyn Error>> {
     let hello = Hello { cluster: 1, server, channel: 0, channels: 1, ..Hello::default() };
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    Ok(Transport::open(LinkConfig::new(hello, any, vec![peer]), Arc::new(AdmitAll))?)
+    let mut transport = TcpTransport::new()?;
+    transport.open(LinkConfig::new(hello, any, vec![peer]), None, Arc::new(AdmitAll))?;
+    Ok(transport)
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     // Server 2 dials server 1, since its id is higher. So server 1 needs no address of server 2.
     let first = open(1, Peer { server: 2, address: String::new() })?;
-    let second = open(2, Peer { server: 1, address: first.local_addr().to_string() })?;
-    println!("server 1 listens at {}", first.local_addr());
+    let address = first.local_addr(0).ok_or("channel 0 is open")?;
+    let second = open(2, Peer { server: 1, address: address.to_string() })?;
+    println!("server 1 listens at {address}");
 
     let deadline = Instant::now() + Duration::from_secs(10);
     let mut servers = [(1, first), (2, second)];
@@ -34,13 +37,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         for (server, transport) in &mut servers {
             let mut events = Vec::new();
-            transport.turn(Instant::now(), Some(Duration::from_millis(1)), || true, &mut events)?;
-            for event in events {
+            transport.turn(Instant::now(), Some(Duration::from_millis(1)), &mut || true, &mut events)?;
+            for (channel, event) in events {
                 match event {
                     Event::Up { peer } => {
                         println!("server {server} is connected with server {peer}");
                         let body = format!("greetings from server {server}");
-                        transport.send(peer, Frame::from(Bytes::from(body)));
+                        transport.send(channel, peer, Frame::from(Bytes::from(body)));
                     }
                     Event::Frame { from, body } => {
                         println!("server {server} receives {body:?} from server {from}");

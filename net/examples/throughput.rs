@@ -13,51 +13,53 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use niagara_net::{AdmitAll, Counters, Frame, Hello, LinkConfig, Peer, Sent, Transport};
+use niagara_net::{AdmitAll, Counters, Frame, Hello, LinkConfig, Peer, Sent, TcpTransport, Transport};
 
 const RUN: Duration = Duration::from_secs(3);
 const TURN: Option<Duration> = Some(Duration::from_millis(10));
 
-fn open(server: u64, peer: u64, address: String) -> Transport {
+fn open(server: u64, peer: u64, address: String) -> TcpTransport {
     let hello = Hello { cluster: 1, server, channel: 0, channels: 1, store: 0, ..Hello::default() };
     let listen = SocketAddr::from(([127, 0, 0, 1], 0));
     let config = LinkConfig::new(hello, listen, vec![Peer { server: peer, address }]);
-    Transport::open(config, Arc::new(AdmitAll)).expect("the loopback device works")
+    let mut transport = TcpTransport::new().expect("epoll works");
+    transport.open(config, None, Arc::new(AdmitAll)).expect("the loopback device works");
+    transport
 }
 
-fn turn(transport: &mut Transport, may_sleep: bool) {
+fn turn(transport: &mut TcpTransport, may_sleep: bool) {
     let mut events = Vec::new();
-    transport.turn(Instant::now(), TURN, || may_sleep, &mut events).expect("epoll works");
+    transport.turn(Instant::now(), TURN, &mut || may_sleep, &mut events).expect("epoll works");
 }
 
 /// Sends until stopped. Resends a message that did not fit the queue once the socket has taken some.
-fn send(mut sender: Transport, frame_bytes: usize, per_flush: usize, stop: &AtomicBool) -> Counters {
+fn send(mut sender: TcpTransport, frame_bytes: usize, per_flush: usize, stop: &AtomicBool) -> Counters {
     let body = Bytes::from(vec![7; frame_bytes]);
     while !stop.load(Ordering::Relaxed) {
-        let connected = sender.is_connected(1);
-        let full =
-            connected && (0..per_flush).any(|_| sender.send(1, Frame::from(body.clone())) == Sent::Dropped);
+        let connected = sender.is_connected(0, 1);
+        let full = connected
+            && (0..per_flush).any(|_| sender.send(0, 1, Frame::from(body.clone())) == Sent::Dropped);
         sender.flush();
         turn(&mut sender, full || !connected);
     }
-    sender.counters()
+    sender.counters(0)
 }
 
 fn run(frame_bytes: usize, per_flush: usize) {
     let mut receiver = open(1, 2, String::new());
-    let sender = open(2, 1, receiver.local_addr().to_string());
+    let sender = open(2, 1, receiver.local_addr(0).expect("it is open").to_string());
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = Arc::clone(&stop);
     let sending = thread::spawn(move || send(sender, frame_bytes, per_flush, &stopped));
 
-    while receiver.counters().frames_received == 0 {
+    while receiver.counters(0).frames_received == 0 {
         turn(&mut receiver, true);
     }
-    let (begin, before) = (Instant::now(), receiver.counters());
+    let (begin, before) = (Instant::now(), receiver.counters(0));
     while begin.elapsed() < RUN {
         turn(&mut receiver, true);
     }
-    let (seconds, after) = (begin.elapsed().as_secs_f64(), receiver.counters());
+    let (seconds, after) = (begin.elapsed().as_secs_f64(), receiver.counters(0));
     stop.store(true, Ordering::Relaxed);
     drop(receiver);
     let sent = sending.join().expect("the sender ends when told to");

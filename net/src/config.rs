@@ -1,4 +1,4 @@
-//! Settings of a transport, and its errors when they cannot work.
+//! Settings of a channel, and its errors when they cannot work.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -55,10 +55,10 @@ pub struct Peer {
     pub address: String,
 }
 
-/// The settings of one [`Transport`](crate::Transport). [`LinkConfig::new`] fills in the defaults.
+/// The settings of one channel of a [`Transport`](crate::Transport). [`LinkConfig::new`] fills in the defaults.
 #[derive(Debug, Clone)]
 pub struct LinkConfig {
-    /// Identity of this server, and the channel that the transport serves.
+    /// Identity of this server, and the number of the channel.
     pub hello: Hello,
     /// Where to listen. With port 0 the system chooses one.
     pub listen: SocketAddr,
@@ -139,7 +139,7 @@ impl LinkConfig {
     }
 }
 
-/// Why a transport could not be opened. Retrying does not help.
+/// Why a channel could not be opened. Retrying does not help.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// A setting is out of range.
@@ -154,6 +154,15 @@ pub enum OpenError {
         /// The repeated id.
         server: u64,
     },
+    /// The channel is open already.
+    #[error("channel {channel} is open already: give each channel a number of its own")]
+    RepeatedChannel {
+        /// The channel's number.
+        channel: u32,
+    },
+    /// The transport has opened as many channels as it can: 65,535, counting those that are closed.
+    #[error("this transport has opened 65,535 channels and can open no more: make another one")]
+    TooManyChannels,
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}; {}", listen_advice(source))]
     Listen {

@@ -6,11 +6,24 @@
 //! | 4 | 4 | CRC-32 (IEEE) of the four length bytes and the body, u32 little endian |
 //! | 8 | length | body |
 //!
+//! A body of more than 128 KiB is cut into pieces of 64 KiB, each with a head of its own, so that urgent
+//! frames can pass between two of them. The highest bit of the length marks a piece:
+//!
+//! | offset | bytes | field |
+//! |---|---|---|
+//! | 0 | 4 | length of the piece, u32 little endian, plus 2^31 |
+//! | 4 | 4 | CRC-32 (IEEE) of the four length bytes, what is left, and the piece |
+//! | 8 | 4 | what is left: bytes of the body from this piece on, u32 little endian |
+//! | 12 | length | piece |
+//!
+//! The pieces of one body follow each other, with nothing but whole frames between them. What is left in the
+//! first piece is the length of the body.
+//!
 //! The checksum covers the length, too: a frame of zeros, which is what a torn or zeroed stream looks like,
 //! is never valid. TCP's own 16-bit checksum lets about one in 65,536 damaged segments through, too many for
 //! a log that must be the same on every server.
 
-use std::iter;
+use std::slice;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -19,8 +32,23 @@ use crc32fast::Hasher;
 /// Length of a frame's head, which precedes the body, in bytes.
 pub const HEAD_BYTES: usize = 8;
 
-/// Length of the length field, the part of the head that the checksum covers, in bytes.
-const LENGTH_BYTES: usize = 4;
+/// Length of the head of a piece, in bytes.
+pub(crate) const PIECE_HEAD_BYTES: usize = 12;
+
+/// Marks a piece in the length field.
+const PIECE: u32 = 1 << 31;
+
+/// How bodies are cut.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cut {
+    /// The longest body that travels as a whole, in bytes.
+    pub(crate) whole: usize,
+    /// The longest piece of a longer one, in bytes.
+    pub(crate) piece: usize,
+}
+
+/// A piece is what an urgent frame waits for: 26 ms at 20 Mbit/s.
+pub(crate) const CUT: Cut = Cut { whole: 128 << 10, piece: 64 << 10 };
 
 /// One message, as the parts of its body.
 ///
@@ -42,8 +70,21 @@ const LENGTH_BYTES: usize = 4;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Frame {
+    length: u32,
+    /// The head of a body that travels as a whole.
     head: [u8; HEAD_BYTES],
+    pieces: Option<Pieces>,
     parts: Arc<[Bytes]>,
+    is_urgent: bool,
+}
+
+/// How a long body is cut.
+#[derive(Debug, Clone)]
+struct Pieces {
+    /// The heads of the pieces, one after the other.
+    heads: Arc<[u8]>,
+    /// Length of each piece but the last, in bytes.
+    each: usize,
 }
 
 impl Frame {
@@ -53,26 +94,76 @@ impl Frame {
     ///
     /// If the body is longer than a `u32` can express (4 GiB). Nothing received can be that long.
     pub fn from_parts(parts: impl IntoIterator<Item = Bytes>) -> Frame {
-        Frame::seal(parts.into_iter().collect())
+        Frame::seal(parts.into_iter().collect(), CUT)
     }
 
-    fn seal(parts: Arc<[Bytes]>) -> Frame {
+    pub(crate) fn seal(parts: Arc<[Bytes]>, cut: Cut) -> Frame {
         let length: usize = parts.iter().map(Bytes::len).sum();
-        let length = u32::try_from(length).expect("a frame's body must be shorter than 4 GiB");
-        let length = length.to_le_bytes();
+        let frame = Frame {
+            length: u32::try_from(length).expect("a frame's body must be shorter than 4 GiB"),
+            head: [0; HEAD_BYTES],
+            pieces: None,
+            parts,
+            is_urgent: false,
+        };
+        if length > cut.whole { frame.sealed_in_pieces(cut.piece) } else { frame.sealed_whole() }
+    }
+
+    fn sealed_whole(mut self) -> Frame {
+        let length = self.length.to_le_bytes();
         let mut checksum = Hasher::new();
         checksum.update(&length);
-        parts.iter().for_each(|part| checksum.update(part));
+        self.parts.iter().for_each(|part| checksum.update(part));
+        self.head[..4].copy_from_slice(&length);
+        self.head[4..].copy_from_slice(&checksum.finalize().to_le_bytes());
+        self
+    }
 
-        let mut head = [0; HEAD_BYTES];
-        head[..LENGTH_BYTES].copy_from_slice(&length);
-        head[LENGTH_BYTES..].copy_from_slice(&checksum.finalize().to_le_bytes());
-        Frame { head, parts }
+    fn sealed_in_pieces(mut self, each: usize) -> Frame {
+        let mut heads = Vec::with_capacity(self.len().div_ceil(each) * PIECE_HEAD_BYTES);
+        let mut left = self.len();
+        let mut body = Slices::of_body(&self.parts);
+        while left > 0 {
+            let piece = left.min(each);
+            let (length, left_bytes) = (piece as u32 | PIECE, left as u32);
+            let mut checksum = Hasher::new();
+            checksum.update(&length.to_le_bytes());
+            checksum.update(&left_bytes.to_le_bytes());
+            body.take_up_to(piece, |slice| checksum.update(slice));
+            heads.extend(length.to_le_bytes());
+            heads.extend(checksum.finalize().to_le_bytes());
+            heads.extend(left_bytes.to_le_bytes());
+            left -= piece;
+        }
+        self.pieces = Some(Pieces { heads: heads.into(), each });
+        self
+    }
+
+    /// Lets the frame pass others that wait for the same peer: it is written before all frames that are not
+    /// urgent, and between the pieces of a long one. Urgent frames stay in their order. A body of more than
+    /// 128 KiB waits its turn anyway.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use niagara_net::Frame;
+    ///
+    /// let heartbeat = Frame::from(Bytes::from_static(b"heartbeat")).urgent();
+    /// assert!(heartbeat.is_urgent());
+    /// ```
+    #[must_use]
+    pub fn urgent(mut self) -> Frame {
+        self.is_urgent = self.pieces.is_none();
+        self
+    }
+
+    /// Whether the frame passes others.
+    pub fn is_urgent(&self) -> bool {
+        self.is_urgent
     }
 
     /// Length of the body, in bytes.
     pub fn len(&self) -> usize {
-        Head::parse(self.head).length
+        self.length as usize
     }
 
     /// The parts of the body, as passed to [`from_parts`](Frame::from_parts).
@@ -85,21 +176,99 @@ impl Frame {
         self.len() == 0
     }
 
-    /// Bytes on the wire: head and body.
+    /// Bytes on the wire: heads and body.
     pub(crate) fn wire_len(&self) -> usize {
-        HEAD_BYTES + self.len()
+        self.len() + self.pieces.as_ref().map_or(HEAD_BYTES, |pieces| pieces.heads.len())
     }
 
-    /// The bytes on the wire, in order: the head, then each part.
+    /// Of a frame that has been written in part: the bytes that must follow before another frame may.
+    pub(crate) fn must_follow(&self, written: usize) -> usize {
+        match &self.pieces {
+            _ if written == 0 => 0,
+            None => self.wire_len() - written,
+            Some(pieces) => {
+                let stride = PIECE_HEAD_BYTES + pieces.each;
+                (written.next_multiple_of(stride)).min(self.wire_len()) - written
+            }
+        }
+    }
+
+    /// The bytes on the wire, in order: each head, then the parts of what follows it.
     #[doc(hidden)]
     pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
-        iter::once(&self.head[..]).chain(self.parts.iter().map(|part| &part[..]))
+        match &self.pieces {
+            None => Slices::new(&self.head, HEAD_BYTES, self.len(), &self.parts),
+            Some(pieces) => Slices::new(&pieces.heads, PIECE_HEAD_BYTES, pieces.each, &self.parts),
+        }
+    }
+}
+
+/// Length on the wire of a frame with such a body, in bytes.
+pub(crate) fn wire_len(body: usize) -> usize {
+    let pieces = body.div_ceil(CUT.piece);
+    body + if body > CUT.whole { pieces * PIECE_HEAD_BYTES } else { HEAD_BYTES }
+}
+
+/// Heads, and between them the parts of a body.
+struct Slices<'a> {
+    heads: slice::ChunksExact<'a, u8>,
+    /// Bytes of the body behind each head but the last.
+    each: usize,
+    /// Bytes that follow before the next head.
+    due: usize,
+    /// The rest of a part.
+    part: &'a [u8],
+    parts: slice::Iter<'a, Bytes>,
+}
+
+impl<'a> Slices<'a> {
+    fn new(heads: &'a [u8], head_bytes: usize, each: usize, parts: &'a [Bytes]) -> Slices<'a> {
+        Slices { heads: heads.chunks_exact(head_bytes), each, due: 0, part: &[], parts: parts.iter() }
+    }
+
+    fn of_body(parts: &'a [Bytes]) -> Slices<'a> {
+        Slices::new(&[], HEAD_BYTES, 0, parts)
+    }
+
+    /// The next bytes of the body, `most` at most; `None` at its end.
+    fn next_of_body(&mut self, most: usize) -> Option<&'a [u8]> {
+        while self.part.is_empty() {
+            self.part = self.parts.next()?;
+        }
+        let (slice, rest) = self.part.split_at(most.min(self.part.len()));
+        self.part = rest;
+        Some(slice)
+    }
+
+    /// Takes the next `count` bytes of the body.
+    fn take_up_to(&mut self, mut count: usize, mut each: impl FnMut(&[u8])) {
+        while count > 0
+            && let Some(slice) = self.next_of_body(count)
+        {
+            count -= slice.len();
+            each(slice);
+        }
+    }
+}
+
+impl<'a> Iterator for Slices<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        if self.due == 0 {
+            let head = self.heads.next()?;
+            self.due = self.each;
+            return Some(head);
+        }
+        let slice = self.next_of_body(self.due)?;
+        self.due -= slice.len();
+        Some(slice)
     }
 }
 
 impl From<Bytes> for Frame {
     fn from(body: Bytes) -> Frame {
-        Frame::seal(Arc::new([body]))
+        Frame::seal(Arc::new([body]), CUT)
     }
 }
 
@@ -127,26 +296,55 @@ pub enum FrameError {
         /// Checksum of the received bytes.
         found: u32,
     },
+    /// A piece of a long body does not continue the one before it.
+    #[error(
+        "a piece of {length} bytes has {left} bytes of its message left, and {expected} are missing: run the same release on both ends"
+    )]
+    Piece {
+        /// Length of the piece, in bytes.
+        length: usize,
+        /// Bytes of the message from this piece on, as its head says.
+        left: usize,
+        /// Bytes that the message still lacks; of its first piece, the most that a message may have.
+        expected: usize,
+    },
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Head {
-    /// Length of the body that follows, in bytes.
+    /// Length of the body or piece that follows, in bytes.
     pub(crate) length: usize,
     checksum: u32,
+    /// Of a piece: bytes of the whole body from this piece on.
+    pub(crate) left: Option<usize>,
 }
 
 impl Head {
-    pub(crate) fn parse(head: [u8; HEAD_BYTES]) -> Head {
-        let [a, b, c, d, e, f, g, h] = head;
-        Head { length: u32::from_le_bytes([a, b, c, d]) as usize, checksum: u32::from_le_bytes([e, f, g, h]) }
+    /// The head at the front of these bytes; `None` if it is not yet complete.
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Head> {
+        let [a, b, c, d, e, f, g, h] = *bytes.first_chunk()?;
+        let (length, checksum) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
+        let left = match length & PIECE {
+            0 => None,
+            _ => Some(u32::from_le_bytes(*bytes[HEAD_BYTES..].first_chunk()?) as usize),
+        };
+        Some(Head { length: (length & !PIECE) as usize, checksum, left })
+    }
+
+    /// Length of the head itself, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        if self.left.is_some() { PIECE_HEAD_BYTES } else { HEAD_BYTES }
     }
 
     /// Fails unless `body` has the sender's checksum.
     pub(crate) fn check(&self, body: &[u8]) -> Result<(), FrameError> {
         debug_assert_eq!(body.len(), self.length);
         let mut checksum = Hasher::new();
-        checksum.update(&(body.len() as u32).to_le_bytes());
+        let mark = if self.left.is_some() { PIECE } else { 0 };
+        checksum.update(&(body.len() as u32 | mark).to_le_bytes());
+        if let Some(left) = self.left {
+            checksum.update(&(left as u32).to_le_bytes());
+        }
         checksum.update(body);
         match checksum.finalize() {
             found if found == self.checksum => Ok(()),
@@ -181,7 +379,33 @@ mod tests {
 
     #[test]
     fn a_frame_of_zeros_is_not_valid() {
-        assert!(Head::parse([0; HEAD_BYTES]).check(&[]).is_err());
+        assert!(Head::parse(&[0; HEAD_BYTES]).unwrap().check(&[]).is_err());
+    }
+
+    #[test]
+    fn a_long_body_is_cut_into_pieces_that_say_what_is_left() {
+        let parts = ["on", "", "e me", "ssage"].map(Bytes::from);
+        let frame = Frame::seal(Arc::new(parts), Cut { whole: 10, piece: 4 });
+        let wire = wire(&frame);
+        assert_eq!(wire.len(), frame.wire_len());
+        let piece = |length: u8, left: u8, text: &str| {
+            let summed = [&[length, 0, 0, 0x80, left, 0, 0, 0], text.as_bytes()].concat();
+            let (length, left) = summed[..8].split_at(4);
+            [length, &crc32fast::hash(&summed).to_le_bytes(), left, text.as_bytes()].concat()
+        };
+        assert_eq!(wire, [piece(4, 11, "one "), piece(4, 7, "mess"), piece(3, 3, "age")].concat());
+
+        let must_follow = [0, 1, 15, 16, 17, 32, 33, 46].map(|written| frame.must_follow(written));
+        assert_eq!(must_follow, [0, 15, 1, 0, 15, 0, 14, 1]);
+        assert!(!frame.urgent().is_urgent(), "two long bodies never mix");
+    }
+
+    #[test]
+    fn the_length_on_the_wire_is_known_from_the_body() {
+        for body in [0, 1, CUT.whole, CUT.whole + 1, 3 * CUT.piece, 1 << 20] {
+            let frame = Frame::from(Bytes::from(vec![7; body]));
+            assert_eq!((frame.wire_len(), wire(&frame).len()), (wire_len(body), wire_len(body)), "{body}");
+        }
     }
 
     #[test]

@@ -33,7 +33,7 @@ use crate::frame::Frame;
 use crate::refusal::{Coded, MAX_REFUSAL_TEXT_BYTES, Refusal};
 
 /// Version of the wire format, frames and greetings. Servers of different versions refuse each other.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// The longest greeting, in bytes of body. No more than this is read from a connection that has not greeted
 /// yet.

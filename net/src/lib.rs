@@ -1,9 +1,10 @@
 //! Framed, checked, reconnecting channels between servers.
 //!
-//! A server has one [`Transport`] per channel, each owned and polled by one thread. Channels share nothing,
-//! so they scale with cores and links. Deyerl and Distler (PaPoC 2019) bind every instance of their protocol
-//! to its own core and link; a channel connects the replicas of such an instance. This crate knows servers
-//! and channels by their numbers, and nothing of what the messages on them mean.
+//! Each channel has its own sockets, and a [`Transport`] carries the channels of one thread. Transports share
+//! nothing, so they scale with cores and links. Deyerl and Distler (PaPoC 2019) bind every instance of their
+//! protocol to its own core and link; a channel connects the replicas of such an instance, and has a thread to
+//! itself where cores suffice. This crate knows servers and channels by their numbers, and nothing of what the
+//! messages on them mean.
 //!
 //! A guided tour, from the bytes upwards:
 //!
@@ -12,9 +13,10 @@
 //! 2. A connection starts with a [`Greeting`]: both ends identify themselves in a [`Hello`], and either may
 //!    answer with a [`Refusal`] that tells the other's operator what is wrong. An [`Admission`] adds the
 //!    owner's own check.
-//! 3. [`Transport`] keeps one connection per peer: of two servers the one with the higher id dials, and
+//! 3. [`TcpTransport`] keeps one connection per channel and peer: of two servers the one with the higher id dials, and
 //!    retries with growing, jittered delays. What cannot be sent is dropped in whole messages and counted,
-//!    never queued without bound.
+//!    never queued without bound. [`Transport`] is what it promises, for networks of
+//!    your own.
 //! 4. [`SleepFlag`] and [`Waker`]: a thread without work sleeps, and is woken by a system call only if it
 //!    does.
 //!
@@ -25,6 +27,7 @@
 
 mod admission;
 mod backoff;
+mod channel;
 mod config;
 mod connection;
 mod counters;
@@ -41,6 +44,7 @@ mod resolve;
 mod sleep;
 mod socket;
 mod sync;
+mod tcp;
 mod transport;
 mod waker;
 
@@ -54,11 +58,11 @@ pub use counters::Counters;
 pub use event::{DownReason, Event};
 pub use frame::{Frame, FrameError, HEAD_BYTES};
 pub use hello::{Greeting, GreetingError, Hello, LIVES, MAX_GREETING_BYTES, MAX_MEMBERS, VERSION};
-pub use links::Sent;
 pub use reader::FrameReader;
 pub use refusal::{MAX_REFUSAL_TEXT_BYTES, Refusal};
 pub use sleep::SleepFlag;
-pub use transport::Transport;
+pub use tcp::TcpTransport;
+pub use transport::{Sent, Transport};
 pub use waker::Waker;
 
 /// The examples in README.md, as tests.

@@ -1,4 +1,4 @@
-//! All connections of one transport, and which of them leads to which peer.
+//! All connections of one channel, and which of them leads to which peer.
 //!
 //! Two other files take a connection from its first packet to its welcome: `dialling` and `greeting`.
 
@@ -21,6 +21,7 @@ use crate::frame::Frame;
 use crate::peer::PeerState;
 use crate::resolve::Resolver;
 use crate::socket;
+use crate::transport::Sent;
 
 mod dialling;
 mod greeting;
@@ -28,16 +29,6 @@ mod greeting;
 /// Bytes that one connection may read per turn. A peer that sends without pause must not keep the others, and
 /// the owner of the transport, waiting.
 const READ_BYTES_PER_TURN: usize = 1 << 20;
-
-/// What [`Transport::send`](crate::Transport::send) did with a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sent {
-    /// It is queued. It may still be lost with the connection.
-    Queued,
-    /// The peer is not connected, its queue is full, or the message is too long. Nothing of it is sent, and
-    /// the counters say why.
-    Dropped,
-}
 
 /// The connections, the peers, and their events.
 pub(crate) struct Links {
@@ -123,10 +114,6 @@ impl Links {
     pub(crate) fn queued_bytes(&self, server: u64) -> Option<usize> {
         let token = self.peers.iter().find(|peer| peer.server == server)?.link()?;
         self.connections.get(&token).map(Connection::queued_bytes)
-    }
-
-    pub(crate) fn is_connected(&self, server: u64) -> bool {
-        self.peers.iter().any(|peer| peer.server == server && peer.link().is_some())
     }
 
     /// Whether there is work that no socket will announce.

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::frame::{FrameError, HEAD_BYTES, Head};
+use crate::frame::{CUT, FrameError, HEAD_BYTES, Head};
 
 /// Cuts a stream of bytes into frames.
 ///
@@ -16,7 +16,8 @@ use crate::frame::{FrameError, HEAD_BYTES, Head};
 /// A body is a slice of the read buffer, which lives as long as any slice of it: copy a short body to keep it
 /// for long. When all slices are dropped the buffer is reused; a few buffers take turns. A body longer than
 /// the buffer gets its own allocation, whose memory is touched only as bytes arrive, so a length that was
-/// only claimed costs nothing.
+/// only claimed costs nothing. The pieces of a long body are read to where they belong in it, one body at a
+/// time.
 ///
 /// ```
 /// use niagara_net::FrameReader;
@@ -40,6 +41,9 @@ pub struct FrameReader {
     /// Earlier buffers, oldest first, whose bodies may still be in use.
     spent: VecDeque<BytesMut>,
     long: Option<LongBody>,
+    /// The body whose pieces are arriving, as far as they have. While one of them is in `long`, so is the
+    /// body.
+    cut: Option<CutBody>,
     buffer_bytes: usize,
     max_frame_bytes: usize,
 }
@@ -51,12 +55,24 @@ const READ_BYTES: usize = 128 << 10;
 /// and reused memory is still in the processor's caches: new memory took a fifth of a group thread's time.
 const MOST_SPENT: usize = 8;
 
-/// A partly received body that does not fit into the read buffer.
+/// Between two pieces, this much is read at once: a head, and what usually passes.
+const BETWEEN_PIECES: usize = 256;
+
+/// A partly received body that does not fit into the read buffer, or piece of a body.
 #[derive(Debug)]
 struct LongBody {
     head: Head,
+    /// Everything before `begin` are earlier pieces.
     bytes: Vec<u8>,
+    begin: usize,
     received: usize,
+}
+
+/// The pieces of a body that have arrived.
+#[derive(Debug)]
+struct CutBody {
+    bytes: Vec<u8>,
+    length: usize,
 }
 
 impl FrameReader {
@@ -70,6 +86,7 @@ impl FrameReader {
             filled: 0,
             spent: VecDeque::new(),
             long: None,
+            cut: None,
             buffer_bytes,
             max_frame_bytes,
         };
@@ -113,7 +130,7 @@ impl FrameReader {
     /// quarter of the buffer must be free, so that read calls stay large.
     fn has_room(&self) -> bool {
         match self.head() {
-            Some(head) => self.buffer.capacity() >= HEAD_BYTES + head.length,
+            Some(head) => self.buffer.capacity() >= head.bytes() + head.length,
             None => self.buffer.capacity() - self.filled >= self.buffer_bytes.div_ceil(4).max(HEAD_BYTES),
         }
     }
@@ -124,8 +141,9 @@ impl FrameReader {
     fn read_up_to(&self) -> usize {
         match self.head() {
             Some(head) if head.length >= self.buffer_bytes / 8 => {
-                self.buffer.capacity().min(HEAD_BYTES + head.length + HEAD_BYTES)
+                self.buffer.capacity().min(head.bytes() + head.length + HEAD_BYTES)
             }
+            None if self.cut.is_some() => self.buffer.capacity().min(self.filled + BETWEEN_PIECES),
             _ => self.buffer.capacity().min(self.filled + READ_BYTES),
         }
     }
@@ -150,35 +168,100 @@ impl FrameReader {
     ///
     /// If the stream is damaged or a frame exceeds the limit. No frame can follow: close the connection.
     pub fn next_body(&mut self) -> Result<Option<Bytes>, FrameError> {
-        if let Some(long) = self.long.take_if(|long| long.is_complete()) {
-            long.head.check(&long.bytes)?;
-            return Ok(Some(Bytes::from(long.bytes)));
-        }
-        let Some(head) = self.head() else { return Ok(None) };
-        if head.length > self.max_frame_bytes {
-            return Err(FrameError::TooLong { length: head.length, limit: self.max_frame_bytes });
-        }
-        let wire_len = HEAD_BYTES + head.length;
-        if self.filled >= wire_len {
+        loop {
+            if let Some(long) = self.long.take_if(|long| long.is_complete()) {
+                long.head.check(&long.bytes[long.begin..])?;
+                match self.complete(long.head, long.bytes) {
+                    Some(body) => return Ok(Some(body)),
+                    None => continue,
+                }
+            }
+            let Some(head) = self.head() else { return Ok(None) };
+            self.admit(&head)?;
+            let wire_len = head.bytes() + head.length;
+            if self.filled < wire_len {
+                self.begin_long(head);
+                return Ok(None);
+            }
             let mut frame = self.buffer.split_to(wire_len);
             self.filled -= wire_len;
-            frame.advance(HEAD_BYTES);
+            frame.advance(head.bytes());
             head.check(&frame)?;
-            return Ok(Some(frame.freeze()));
+            if head.left.is_none() {
+                return Ok(Some(frame.freeze()));
+            }
+            let mut bytes = self.begin_piece(&head);
+            bytes.extend_from_slice(&frame);
+            if let Some(body) = self.complete(head, bytes) {
+                return Ok(Some(body));
+            }
         }
-        if wire_len > self.buffer_bytes {
-            self.long = Some(LongBody::begin(head, &self.buffer[HEAD_BYTES..self.filled]));
-            self.buffer.advance(self.filled);
-            self.filled = 0;
+    }
+
+    /// Fails if no correct sender sends this head now.
+    fn admit(&self, head: &Head) -> Result<(), FrameError> {
+        let limit = self.max_frame_bytes;
+        let Some(left) = head.left else {
+            let fits = head.length <= limit;
+            return if fits { Ok(()) } else { Err(FrameError::TooLong { length: head.length, limit }) };
+        };
+        let missing = self.cut.as_ref().map(|cut| cut.length - cut.bytes.len());
+        if missing.is_none() && left > limit {
+            return Err(FrameError::TooLong { length: left, limit });
         }
-        Ok(None)
+        let continues = missing.is_none_or(|missing| left == missing);
+        if continues && (1..=CUT.piece.min(left)).contains(&head.length) {
+            return Ok(());
+        }
+        Err(FrameError::Piece { length: head.length, left, expected: missing.unwrap_or(limit) })
+    }
+
+    /// Prepares for the rest of an incomplete frame, if that does not belong into the buffer.
+    fn begin_long(&mut self, head: Head) {
+        if head.left.is_none() && HEAD_BYTES + head.length <= self.buffer_bytes {
+            return;
+        }
+        // Reserves all memory at once, so that nothing has to move as it grows; untouched memory costs
+        // nothing.
+        let mut bytes = match head.left {
+            Some(_) => self.begin_piece(&head),
+            None => Vec::with_capacity(head.length),
+        };
+        let begin = bytes.len();
+        bytes.extend_from_slice(&self.buffer[head.bytes()..self.filled]);
+        self.long = Some(LongBody { head, begin, received: bytes.len(), bytes });
+        self.buffer.advance(self.filled);
+        self.filled = 0;
+    }
+
+    /// The earlier pieces of a body, to which this one is added.
+    fn begin_piece(&mut self, head: &Head) -> Vec<u8> {
+        let length = head.left.unwrap_or(head.length);
+        let cut = self.cut.get_or_insert_with(|| CutBody { bytes: Vec::with_capacity(length), length });
+        std::mem::take(&mut cut.bytes)
+    }
+
+    /// The body that ends with this frame, unless more pieces follow.
+    fn complete(&mut self, head: Head, bytes: Vec<u8>) -> Option<Bytes> {
+        match (&mut self.cut, head.left) {
+            (Some(cut), Some(left)) if left > head.length => {
+                cut.bytes = bytes;
+                None
+            }
+            (_, left) => {
+                if left.is_some() {
+                    self.cut = None;
+                }
+                Some(Bytes::from(bytes))
+            }
+        }
     }
 
     /// The head at the front of the buffer, if it has arrived and no long body must be filled first.
     fn head(&self) -> Option<Head> {
-        match (&self.long, self.buffer[..self.filled].first_chunk()) {
-            (None, Some(head)) => Some(Head::parse(*head)),
-            _ => None,
+        match &self.long {
+            None => Head::parse(&self.buffer[..self.filled]),
+            Some(_) => None,
         }
     }
 
@@ -206,21 +289,18 @@ impl FrameReader {
 }
 
 impl LongBody {
-    /// Reserves all memory at once, so that nothing has to move as it grows; untouched memory costs nothing.
-    fn begin(head: Head, received: &[u8]) -> LongBody {
-        let mut bytes = Vec::with_capacity(head.length);
-        bytes.extend_from_slice(received);
-        LongBody { head, bytes, received: received.len() }
+    fn end(&self) -> usize {
+        self.begin + self.head.length
     }
 
     fn is_complete(&self) -> bool {
-        self.received == self.head.length
+        self.received == self.end()
     }
 
     /// Touches the next step of the memory when the last one is full.
     fn room(&mut self, step: usize) -> &mut [u8] {
         if self.received == self.bytes.len() {
-            self.bytes.resize((self.received + step).min(self.head.length), 0);
+            self.bytes.resize((self.received + step).min(self.end()), 0);
         }
         &mut self.bytes[self.received..]
     }

@@ -38,6 +38,16 @@ pub(crate) fn listen(config: &LinkConfig) -> Result<TcpListener, OpenError> {
     open().map_err(|source| OpenError::Listen { address: config.listen, source })
 }
 
+/// Uses a socket that listens already.
+pub(crate) fn listen_on(
+    listener: std::net::TcpListener,
+    config: &LinkConfig,
+) -> Result<TcpListener, OpenError> {
+    let unusable = |source| OpenError::Listen { address: config.listen, source };
+    listener.set_nonblocking(true).map_err(unusable)?;
+    Ok(TcpListener::from_std(listener))
+}
+
 /// Checks at once whether dialled sockets can be bound as configured. Later it would only be one more reason
 /// for a dial to fail.
 pub(crate) fn probe_binding(config: &LinkConfig) -> Result<(), OpenError> {

@@ -5,6 +5,9 @@
 //! here, where a newer message replaces the older ones that it makes redundant: one heartbeat waits, not
 //! hundreds. Entries do not wait here at all: the driver has raft-rs read them from the log again when there
 //! is room.
+//!
+//! Urgent messages pass all others, here and in the transport: a leader that sends 16 MiB over a slow link
+//! must be heard meanwhile.
 
 use std::collections::VecDeque;
 
@@ -39,6 +42,9 @@ struct Line {
     limit: usize,
     /// Whether the queue was empty at some moment since the last tick.
     drained: bool,
+    /// Bytes of urgent messages handed to a full transport, less those that it has written since: an upper
+    /// bound of what it still has of them, but for the rest of a piece, as it writes them first.
+    passing: usize,
     waiting: VecDeque<Wire>,
     bytes: usize,
 }
@@ -55,8 +61,10 @@ impl Outgoing {
         let line = self.line(peer);
         if queued.is_none() {
             line.waiting.clear();
-            line.bytes = 0;
+            (line.bytes, line.passing) = (0, 0);
         }
+        let written = line.queued.unwrap_or(0).saturating_sub(queued.unwrap_or(0));
+        line.passing = line.passing.saturating_sub(written);
         line.drained |= queued == Some(0);
         line.queued = queued;
     }
@@ -110,6 +118,7 @@ impl Outgoing {
                 queued: Some(0),
                 limit: self.most_queued,
                 drained: true,
+                passing: 0,
                 waiting: VecDeque::new(),
                 bytes: 0,
             });
@@ -120,6 +129,25 @@ impl Outgoing {
 }
 
 impl Line {
+    /// Moves the urgent messages among those that wait to `out`, as long as few of them wait in the transport.
+    fn pass(&mut self, out: &mut Vec<(u64, Wire)>) {
+        if planted::is(Bug::HeartbeatsBehindBulk) {
+            return;
+        }
+        let Line { peer, queued: Some(queued), passing, waiting, bytes, .. } = self else { return };
+        waiting.retain(|wire| {
+            let passes = wire.is_urgent() && *passing < LEAST_QUEUED;
+            if passes {
+                let length = wire.bytes();
+                *passing += length;
+                *queued += length;
+                *bytes -= length;
+                out.push((*peer, wire.clone()));
+            }
+            !passes
+        });
+    }
+
     fn has_room(&self) -> bool {
         self.queued.is_some_and(|queued| queued + self.bytes < self.limit)
     }
@@ -146,6 +174,7 @@ impl Line {
             self.queued = Some(queued + bytes);
             out.push((self.peer, wire));
         }
+        self.pass(out);
         if self.waiting.is_empty() {
             self.waiting.shrink_to(SPARE_PLACES);
         }
@@ -185,10 +214,36 @@ mod tests {
         assert_eq!(released(&mut outgoing), all);
     }
 
+    fn append() -> Wire {
+        let msg_type = MessageType::MsgAppend;
+        Wire::Raft(Box::new(Message { msg_type, term: 1, ..Message::default() }))
+    }
+
+    #[test]
+    fn urgent_messages_pass_a_full_queue_but_only_some_while_it_does_not_move() {
+        let mut outgoing = Outgoing::new(1 << 20);
+        outgoing.report(2, Some(16 << 20));
+        outgoing.push((2, append()));
+        outgoing.push((2, heartbeat(1, b"")));
+        assert_eq!(released(&mut outgoing), [heartbeat(1, b"")]);
+
+        let mut passed = 0;
+        for commit in 1..=10_000 {
+            outgoing.push((2, heartbeat(commit, b"")));
+            passed += released(&mut outgoing).iter().map(Wire::bytes).sum::<usize>();
+        }
+        assert!((LEAST_QUEUED / 2..=LEAST_QUEUED).contains(&passed), "{passed} bytes");
+        outgoing.report(2, Some(15 << 20));
+        assert_eq!(released(&mut outgoing), [heartbeat(10_000, b"")], "the link lives");
+        outgoing.report(2, Some(0));
+        assert_eq!(released(&mut outgoing), [append()]);
+    }
+
     #[test]
     fn behind_a_full_queue_one_message_of_a_kind_waits() {
         let mut outgoing = Outgoing::new(1 << 20);
         outgoing.report(2, Some(1 << 20));
+        outgoing.line(2).passing = LEAST_QUEUED;
         for commit in 1..=10_000 {
             outgoing.push((2, heartbeat(commit, b"a read")));
             outgoing.push((2, Wire::PadRequest { level: commit }));

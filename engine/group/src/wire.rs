@@ -154,7 +154,24 @@ impl Wire {
                 marks.iter().for_each(|mark| mark.encode(&mut parts.scratch));
             }
         }
-        parts.frame()
+        let frame = parts.frame();
+        if self.is_urgent() { frame.urgent() } else { frame }
+    }
+
+    /// Whether the message passes others on its way: what keeps a leader in office, what reads wait for, and
+    /// acknowledgements. All are short, and none depends on what it passes. Appends and forwarded commands
+    /// stay in their order, and a commit is announced after its entries.
+    pub fn is_urgent(&self) -> bool {
+        match self {
+            Wire::Raft(message) => message.msg_type != MessageType::MsgAppend,
+            Wire::AskPromise { .. }
+            | Wire::Promise { .. }
+            | Wire::Nack { .. }
+            | Wire::Snapshot { .. }
+            | Wire::PadRequest { .. }
+            | Wire::Claim => true,
+            Wire::Notice(_) | Wire::Forward(_) | Wire::Digests(_) => false,
+        }
     }
 
     /// Parses a frame's body. Payloads share its buffer.

@@ -3,14 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::direct::DirectFile;
 use super::files::Files;
-use super::format::SegmentHeader;
-use super::frame::ALIGNMENT;
+use super::format::{PACKED_BLOCK, SegmentHeader};
 use super::segment::{Segment, create_file};
+use super::sync_method::SyncMethod;
 use super::{LogConfig, LogError, LogMarks, SEGMENT_BYTES_MIN};
+use crate::planted::{self, Bug};
 
 const SEGMENT: &str = "log";
 const UNFINISHED: &str = "tmp";
+const TRIAL: &str = "trial.tmp";
 
 /// While the directory is `durable`, names are synced before anything relies on them.
 #[derive(Debug)]
@@ -21,7 +24,10 @@ pub(super) struct Directory {
     /// Length of the first segment, and the most that a segment gets unless one entry needs more; in bytes.
     first_bytes: u64,
     segment_bytes: u64,
+    /// Length of the blocks of new segments, in bytes.
+    block: u64,
     durable: bool,
+    sync_method: SyncMethod,
     marks: Arc<dyn LogMarks>,
 }
 
@@ -35,11 +41,45 @@ impl Directory {
         let path = config.dir.clone();
         let files = Arc::clone(&config.files);
         files.create_dir(&path).map_err(LogError::io("create the log directory", &path))?;
-        // Rounded up so that the room left in a segment is always a multiple of a frame's alignment.
-        let segment_bytes = config.segment_bytes.next_multiple_of(ALIGNMENT);
-        let first_bytes = config.first_segment_bytes.clamp(SEGMENT_BYTES_MIN, segment_bytes);
+        let block = config.block_bytes;
+        // A segment has room for its header and a frame, and consists of whole blocks.
+        let least = SEGMENT_BYTES_MIN.max(2 * block);
+        let segment_bytes = config.segment_bytes.max(least).next_multiple_of(block);
+        let first_bytes = config.first_segment_bytes.clamp(least, segment_bytes);
         let marks = Arc::clone(&config.marks);
-        Ok(Directory { path, files, log_id: config.log_id, first_bytes, segment_bytes, durable, marks })
+        let (log_id, sync_method) = (config.log_id, SyncMethod::None);
+        Ok(Directory { path, files, log_id, first_bytes, segment_bytes, block, durable, sync_method, marks })
+    }
+
+    /// Finds out how writes can be made durable.
+    pub fn find_sync_method(&mut self, direct: bool) -> Result<(), LogError> {
+        self.sync_method = match (self.durable, direct) {
+            (false, _) => SyncMethod::None,
+            (true, false) => SyncMethod::Fdatasync("direct writes are switched off".into()),
+            (true, true) => SyncMethod::find(&*self.files, &self.path.join(TRIAL), self.block)?,
+        };
+        Ok(())
+    }
+
+    pub fn sync_method(&self) -> &SyncMethod {
+        &self.sync_method
+    }
+
+    /// Length of the blocks of new segments, in bytes.
+    pub fn block(&self) -> u64 {
+        if planted::is(Bug::BlockShared) { PACKED_BLOCK } else { self.block }
+    }
+
+    /// Opens a segment for direct writes, if that is how this log is written. Then nobody needs it open for
+    /// reading all the time.
+    pub fn open_direct(&self, segment: &Segment) -> Result<Option<Arc<dyn DirectFile>>, LogError> {
+        if self.sync_method != SyncMethod::Direct || segment.block != self.block() {
+            return Ok(None);
+        }
+        let file = self.files.open_direct(&segment.path);
+        let file = file.map_err(LogError::io("open for direct writes", &segment.path))?;
+        self.close(segment);
+        Ok(Some(file))
     }
 
     pub fn path(&self) -> &Path {
@@ -64,7 +104,7 @@ impl Directory {
             .collect()
     }
 
-    /// Closes the file of a segment that is no longer written to.
+    /// Closes the file of a segment that is not written to through it.
     pub fn close(&self, segment: &Segment) {
         segment.close(&self.files);
     }
@@ -96,7 +136,8 @@ impl Directory {
                 (path, file, bytes)
             }
         };
-        let header = SegmentHeader { log_id: self.log_id, number, salt: self.files.salt(), bytes };
+        let (log_id, block, salt) = (self.log_id, self.block(), self.files.salt());
+        let header = SegmentHeader { log_id, number, salt, bytes, block };
         let segment = Segment::label(file, &path, &header, bytes)?;
         segment.sync_all()?;
         let renamed = self.files.rename(&unfinished, &path);
@@ -107,7 +148,7 @@ impl Directory {
     }
 
     fn length_behind(&self, held: u64) -> u64 {
-        held.clamp(self.first_bytes, self.segment_bytes).next_multiple_of(ALIGNMENT)
+        held.clamp(self.first_bytes, self.segment_bytes).next_multiple_of(self.block)
     }
 
     /// Takes a segment out of the log. Keeps the file as a spare if `keep` is set and its length is right;

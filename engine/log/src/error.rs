@@ -90,7 +90,7 @@ pub enum LogError {
     },
     /// A segment was written by another version of the program.
     #[error(
-        "{} has format version {found}, and this program reads version {supported}: start the version of the program \
+        "{} has format version {found}, and this program reads versions up to {supported}: start the version of the program \
          that wrote it",
         path.display()
     )]
@@ -99,7 +99,7 @@ pub enum LogError {
         path: PathBuf,
         /// Format version in its header.
         found: u32,
-        /// The one version that this program reads and writes.
+        /// The version that this program writes. It reads that and earlier ones.
         supported: u32,
     },
     /// A configured segment size is out of bounds.
@@ -108,6 +108,12 @@ pub enum LogError {
     )]
     SegmentBytes {
         /// Configured size, in bytes.
+        given: u64,
+    },
+    /// A configured length of blocks is impossible.
+    #[error("blocks of {given} bytes are not possible: choose a power of two from 8 to 65536 bytes")]
+    BlockBytes {
+        /// Configured length, in bytes.
         given: u64,
     },
     /// The log does not hold all of a range: entries are compacted away, or not appended yet.

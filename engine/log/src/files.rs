@@ -12,6 +12,8 @@ use std::sync::Arc;
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
+use super::direct::{DirectFile, SystemDirectFile, unsupported};
+
 /// The most parts that the system takes in one write (UIO_MAXIOV).
 const WRITE_PARTS: usize = 1024;
 /// Source of zeros for filling files, this much at a time.
@@ -39,6 +41,17 @@ pub trait Files: fmt::Debug + Send + Sync {
     /// Creates a file, or empties an existing one: whoever has that one open sees it empty, and writes to the
     /// same file.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn LogFile>>;
+    /// Opens an existing file for writes that bypass the page cache and are durable when they return. Fails
+    /// with `Unsupported` if there are none here; the error says why.
+    fn open_direct(&self, path: &Path) -> io::Result<Arc<dyn DirectFile>> {
+        let _ = path;
+        Err(unsupported("these files have no direct IO"))
+    }
+    /// The longest unit, in bytes, that an interrupted write can destroy as a whole. A log starts each write
+    /// that must be durable in a unit of its own. A power of two from 8 to 65,536.
+    fn block_bytes(&self) -> u64 {
+        4096
+    }
     /// Renames a file within its directory. Replaces a file that has the new name.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file, but no directory.
@@ -125,6 +138,10 @@ impl Files for SystemFiles {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
         Ok(Arc::new(file))
+    }
+
+    fn open_direct(&self, path: &Path) -> io::Result<Arc<dyn DirectFile>> {
+        Ok(Arc::new(SystemDirectFile::open(path)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

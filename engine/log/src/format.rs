@@ -6,11 +6,15 @@ use crc32fast::Hasher;
 use super::{EntryId, HardState, LogEntry};
 use crate::planted::{self, Bug};
 
-/// Length of a segment's header; the first frame starts here.
+/// Length of a segment's header.
 pub(super) const HEADER_BYTES: u64 = 64;
 pub(super) const RECORD_HEAD_BYTES: u64 = 32;
-/// The only version that is written and read.
-pub(super) const VERSION: u32 = 1;
+/// The version that is written. Version 1 is read, too.
+pub(super) const VERSION: u32 = 2;
+/// Version 1 knows one length of blocks, and packs frames that closely.
+pub(super) const PACKED_BLOCK: u64 = 8;
+/// The longest block.
+const BLOCK_BYTES_MAX: u64 = 64 << 10;
 
 const MAGIC: [u8; 8] = *b"NIAGLOG\0";
 
@@ -26,6 +30,8 @@ pub(super) struct SegmentHeader {
     /// Length that the file was made with, which it never falls below; 0 in older segments, which do not
     /// record it.
     pub bytes: u64,
+    /// Frames start and end at multiples of this, in bytes.
+    pub block: u64,
 }
 
 /// Why a segment's header cannot be used.
@@ -46,6 +52,7 @@ impl SegmentHeader {
         bytes[24..32].copy_from_slice(&self.number.to_le_bytes());
         bytes[32..40].copy_from_slice(&self.salt.to_le_bytes());
         bytes[40..48].copy_from_slice(&self.bytes.to_le_bytes());
+        bytes[48..56].copy_from_slice(&self.block.to_le_bytes());
         let checksum = header_checksum(&bytes);
         bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
         bytes
@@ -61,16 +68,26 @@ impl SegmentHeader {
         if u32_at(bytes, 12) != header_checksum(bytes) {
             return Err(HeaderError::Damaged);
         }
-        let version = u32_at(bytes, 8);
-        if version != VERSION {
-            return Err(HeaderError::Version(version));
+        let block = match u32_at(bytes, 8) {
+            1 => PACKED_BLOCK,
+            VERSION => u64_at(bytes, 48),
+            other => return Err(HeaderError::Version(other)),
+        };
+        if !is_block(block) {
+            return Err(HeaderError::Damaged);
         }
         Ok(SegmentHeader {
             log_id: u64_at(bytes, 16),
             number: u64_at(bytes, 24),
             salt: u64_at(bytes, 32),
             bytes: u64_at(bytes, 40),
+            block,
         })
+    }
+
+    /// Where the first frame starts.
+    pub fn frames_start(&self) -> u64 {
+        frames_start(self.block)
     }
 
     /// What every checksum in this segment starts from.
@@ -80,6 +97,16 @@ impl SegmentHeader {
         }
         Seal(crc32fast::hash(&self.encode()[16..40]))
     }
+}
+
+/// Whether frames can be aligned to blocks of that length.
+pub(super) fn is_block(bytes: u64) -> bool {
+    bytes.is_power_of_two() && (PACKED_BLOCK..=BLOCK_BYTES_MAX).contains(&bytes)
+}
+
+/// Where the first frame of a segment starts: the header has the first block to itself.
+pub(super) fn frames_start(block: u64) -> u64 {
+    HEADER_BYTES.next_multiple_of(block)
 }
 
 fn header_checksum(bytes: &[u8; HEADER_BYTES as usize]) -> u32 {

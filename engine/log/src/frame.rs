@@ -13,9 +13,6 @@ use super::format::{
 use crate::planted::{self, Bug};
 
 pub(super) const FRAME_HEAD_BYTES: u64 = 24;
-/// Frames start and end at multiples of this.
-pub(super) const ALIGNMENT: u64 = 8;
-
 const MARKER: [u8; 4] = *b"FRAM";
 /// Payloads of at least this size are handed to the system without a copy. Copying a smaller one costs less
 /// than another element in the vector of a write.
@@ -26,6 +23,7 @@ const SHARE_BYTES: usize = 4096;
 #[derive(Debug)]
 pub(super) struct FrameBuilder {
     seal: Seal,
+    block: u64,
     sequence: u64,
     digest: Hasher,
     /// Heads, notes and small payloads.
@@ -36,15 +34,17 @@ pub(super) struct FrameBuilder {
 }
 
 impl FrameBuilder {
-    /// Starts a frame for the segment with that seal.
-    pub fn new(seal: Seal, sequence: u64) -> Self {
+    /// Starts a frame for a segment with that seal and blocks of that length.
+    pub fn new(seal: Seal, block: u64, sequence: u64) -> Self {
         let copied = vec![0; FRAME_HEAD_BYTES as usize];
-        FrameBuilder { seal, sequence, digest: seal.hasher(), copied, shared: Vec::new(), shared_bytes: 0 }
+        let digest = seal.hasher();
+        FrameBuilder { seal, block, sequence, digest, copied, shared: Vec::new(), shared_bytes: 0 }
     }
 
     /// Drops the frame and its payloads, and starts another.
-    pub fn begin(&mut self, seal: Seal, sequence: u64) {
+    pub fn begin(&mut self, seal: Seal, block: u64, sequence: u64) {
         self.seal = seal;
+        self.block = block;
         self.sequence = sequence;
         self.digest = seal.hasher();
         self.copied.truncate(FRAME_HEAD_BYTES as usize);
@@ -78,7 +78,7 @@ impl FrameBuilder {
     /// Completes the frame. Returns its length in bytes.
     pub fn finish(&mut self) -> u64 {
         let body = self.bytes() - FRAME_HEAD_BYTES;
-        let padding = self.bytes().next_multiple_of(ALIGNMENT) - self.bytes();
+        let padding = self.bytes().next_multiple_of(self.block) - self.bytes();
         self.copied.resize(self.copied.len() + padding as usize, 0);
 
         let body = u32::try_from(body).expect("a frame fits its segment, whose length fits 32 bits");
@@ -114,7 +114,7 @@ impl FrameBuilder {
 }
 
 /// How many of the first entries fit into one frame of at most `room` bytes, together with `notes` notes, and
-/// how long the frame then is before padding. `room` is a multiple of the alignment, so padding fits, too.
+/// how long the frame then is before padding. `room` consists of whole blocks, so padding fits, too.
 pub(super) fn fitting(entries: &[LogEntry], notes: u64, room: u64) -> (usize, u64) {
     let mut bytes = FRAME_HEAD_BYTES + notes * RECORD_HEAD_BYTES;
     let mut count = 0;
@@ -154,11 +154,11 @@ fn decode_head(seal: Seal, bytes: &[u8], at: usize) -> Option<FrameHead> {
     Some(FrameHead { sequence: u64_at(head, 8), body: u32_at(head, 16) as usize, digest: u32_at(head, 20) })
 }
 
-/// The frame at an offset of a segment, if every byte of it is as it was written.
-pub(super) fn decode_frame(seal: Seal, segment: &Bytes, at: usize) -> Option<Frame> {
+/// The frame at an offset of a segment with blocks of that length, if every byte of it is as it was written.
+pub(super) fn decode_frame(seal: Seal, block: u64, segment: &Bytes, at: usize) -> Option<Frame> {
     let head = decode_head(seal, segment, at)?;
     let body = at + FRAME_HEAD_BYTES as usize;
-    let (body_end, end) = (body + head.body, (body + head.body).next_multiple_of(ALIGNMENT as usize));
+    let (body_end, end) = (body + head.body, (body + head.body).next_multiple_of(block as usize));
     if end > segment.len() || segment[body_end..end].iter().any(|byte| *byte != 0) {
         return None;
     }
@@ -175,10 +175,16 @@ pub(super) fn decode_frame(seal: Seal, segment: &Bytes, at: usize) -> Option<Fra
     whole.then_some(Frame { sequence: head.sequence, records, end })
 }
 
-/// The offset, `from` or later, of a frame with a sequence number above `sequence`. Its header suffices: it
-/// shows that the write of that frame had begun.
-pub(super) fn find_later(seal: Seal, segment: &[u8], from: usize, sequence: u64) -> Option<usize> {
+/// The offset, `from` or whole blocks later, of a frame with a sequence number above `sequence`. Its header
+/// suffices: it shows that the write of that frame had begun.
+pub(super) fn find_later(
+    seal: Seal,
+    block: u64,
+    segment: &[u8],
+    from: usize,
+    sequence: u64,
+) -> Option<usize> {
     (from..segment.len())
-        .step_by(ALIGNMENT as usize)
+        .step_by(block as usize)
         .find(|at| decode_head(seal, segment, *at).is_some_and(|head| head.sequence > sequence))
 }

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use super::directory::{segment_numbers, segment_path};
 use super::files::Files;
-use super::format::HEADER_BYTES;
 use super::replay::{Replay, ReplayedLog};
 use super::segment::Segment;
 use super::{EntryId, HardState, LogError, Replayed};
@@ -42,7 +41,11 @@ pub struct SegmentReport {
     pub bytes: u64,
     /// Number of frames that count; 0 if the segment has only been prepared.
     pub frames: u64,
-    /// Length of these frames, in bytes.
+    /// Frames start and end at multiples of this, in bytes.
+    pub block_bytes: u64,
+    /// Where the first frame starts, in bytes.
+    pub frames_start: u64,
+    /// Length of these frames, in bytes, with the padding at their ends.
     pub frame_bytes: u64,
     /// Number of entries in it, including those that were replaced, compacted away or dropped later.
     pub entries: u64,
@@ -164,7 +167,9 @@ impl Seen {
             number: segment.number,
             bytes: segment.bytes,
             frames: found.frames,
-            frame_bytes: found.end - HEADER_BYTES,
+            block_bytes: segment.block,
+            frames_start: segment.frames_start(),
+            frame_bytes: found.end - segment.frames_start(),
             entries,
             first,
             last,

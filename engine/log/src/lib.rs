@@ -7,8 +7,8 @@
 //! * [`LogStore`], the view that threads share. The group's thread appends, and the entries are visible at
 //!   once: Raft sends them to the followers from here, and the sequencer's thread pulls them in ranges. Hot
 //!   entries are served from memory, the rest from disk.
-//! * [`LogWriter`], which lives on one thread and makes batches durable, with one vectored write and one sync
-//!   for each.
+//! * [`LogWriter`], which lives on one thread and makes batches durable, each with one write that is durable
+//!   when it returns, or a write and a sync where the file system takes no such writes ([`SyncMethod`]).
 //!
 //! [`open`] replays what an earlier process of the server has left, and returns both.
 //!
@@ -25,13 +25,15 @@
 //! | `store.rs`, `read.rs` | the shared view, and reading a range from it |
 //! | `writer.rs`, `tail.rs` | the writing side, and its position |
 //! | `directory.rs`, `segment.rs`, `preparer.rs` | segments: names, zero-filling ahead of use, recycling |
-//! | `files.rs`, `memory_files.rs` | the file system below, and one in memory |
+//! | `files.rs`, `direct.rs`, `memory_files.rs` | the file system below, with writes past the page cache, and one in memory |
+//! | `sync_method.rs` | how writes become durable |
 //! | `recover.rs`, `replay.rs` | the start |
 //! | `marks.rs` | what is kept apart from a log, so that its loss is noticed |
 //! | `inspect.rs` | inspects a log without changing it |
 //!
 //! The log knows nothing of slots, commands or leaders: an entry's kind, context and data are opaque to it.
 
+mod direct;
 mod directory;
 mod entry;
 mod error;
@@ -47,6 +49,7 @@ mod recover;
 mod replay;
 mod segment;
 mod store;
+mod sync_method;
 mod table;
 mod tail;
 #[cfg(test)]
@@ -61,6 +64,9 @@ use std::sync::Arc;
 
 use niagara_planted as planted;
 
+use format::{PACKED_BLOCK, is_block};
+
+pub use direct::DirectFile;
 pub use entry::{EntryId, LogEntry};
 pub use error::LogError;
 pub use files::{Files, LogFile, SystemFiles};
@@ -69,6 +75,7 @@ pub use marks::{Held, LogMarks, NoMarks};
 pub use memory_files::MemoryFiles;
 pub use recover::open;
 pub use store::{LogSize, LogStore};
+pub use sync_method::SyncMethod;
 pub use writer::LogWriter;
 
 /// What Raft must remember besides its entries (Raft, figure 2, "persistent state").
@@ -180,6 +187,14 @@ pub struct LogConfig {
     /// Whether a thread prepares the next segment, and retires old ones, concurrently with writes. That is
     /// the default; a simulator, which has one thread, does it in place.
     pub prepare_beside: bool,
+    /// Length of a block, in bytes: each write starts and ends at a block's border, so that no write touches a
+    /// block that holds what an earlier one has made durable. A power of two from 8 to 65,536. The default is
+    /// 4,096 with [`Durability::Fsync`], and 8 otherwise, which saves space. Segments that have other blocks
+    /// are read, but not continued.
+    pub block_bytes: u64,
+    /// Whether writes bypass the page cache where they must be durable and the file system takes that. The
+    /// default is `true`.
+    pub direct: bool,
     /// Where the log records what it has held: nowhere, unless its owner has a place outside the log's
     /// directory.
     pub marks: Arc<dyn LogMarks>,
@@ -198,7 +213,7 @@ pub const ENTRY_BYTES_MAX: u64 = 1 << 30;
 
 // Offsets fit 32 bits, also in a segment made longer for the greatest entry and what surrounds it.
 const _: () = assert!(SEGMENT_BYTES_MAX <= u32::MAX as u64);
-const _: () = assert!(ENTRY_BYTES_MAX + 4096 <= u32::MAX as u64);
+const _: () = assert!(ENTRY_BYTES_MAX + (256 << 10) <= u32::MAX as u64);
 
 impl LogConfig {
     /// Configuration with the defaults.
@@ -212,17 +227,25 @@ impl LogConfig {
             log_id,
             files: Arc::new(SystemFiles),
             prepare_beside: true,
+            block_bytes: if durability == Durability::Fsync {
+                SystemFiles.block_bytes()
+            } else {
+                PACKED_BLOCK
+            },
+            direct: true,
             marks: Arc::new(NoMarks),
             was_synced: true,
         }
     }
 
     fn check(&self) -> Result<(), LogError> {
-        if (SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&self.segment_bytes) {
-            Ok(())
-        } else {
-            Err(LogError::SegmentBytes { given: self.segment_bytes })
+        if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&self.segment_bytes) {
+            return Err(LogError::SegmentBytes { given: self.segment_bytes });
         }
+        if !is_block(self.block_bytes) {
+            return Err(LogError::BlockBytes { given: self.block_bytes });
+        }
+        Ok(())
     }
 }
 

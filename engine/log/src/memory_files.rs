@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 
+use super::direct::DirectFile;
 use super::files::{Files, LogFile};
 
 /// A file system that ends with its process. It loses nothing before that, so syncs are free.
@@ -86,6 +87,10 @@ impl Files for MemoryFiles {
         let file = Arc::clone(tree.files.entry(path.to_owned()).or_default());
         file.0.lock().clear();
         Ok(file)
+    }
+
+    fn open_direct(&self, path: &Path) -> io::Result<Arc<dyn DirectFile>> {
+        Ok(Arc::<MemoryFile>::clone(self.0.lock().file(path)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -174,5 +179,15 @@ impl LogFile for MemoryFile {
 
     fn sync_all(&self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl DirectFile for MemoryFile {
+    fn alignment(&self) -> u64 {
+        1
+    }
+
+    fn write_durably(&self, parts: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
+        self.write_all_at(parts, offset)
     }
 }

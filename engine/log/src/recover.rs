@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::directory::Directory;
-use super::format::HEADER_BYTES;
 use super::preparer::{Next, Preparer};
 use super::replay::Replay;
 use super::segment::Segment;
@@ -59,7 +58,7 @@ pub fn open(
         return Ok((store.clone(), LogWriter::in_memory(store)));
     }
     let durable = config.durability == Durability::Fsync;
-    let directory = Arc::new(Directory::open(config, durable)?);
+    let mut directory = Directory::open(config, durable)?;
     let mut segments = directory.load()?;
     let replay = Replay::of(directory.path(), &segments, visit)?;
     let found = Held {
@@ -77,6 +76,8 @@ pub fn open(
 
     // Nothing changes on disk until all of it has been checked.
     directory.remove_unfinished()?;
+    directory.find_sync_method(config.direct)?;
+    let directory = Arc::new(directory);
     segments.truncate(replay.in_use);
     repair(config, &directory, &mut segments, &replay)?;
 
@@ -89,16 +90,18 @@ pub fn open(
     let preparer = Preparer::start(Arc::clone(&directory), next, config.prepare_beside)?;
 
     let in_use = segments.iter().map(|held| Arc::clone(&held.segment)).collect();
+    let start = segments.back().map_or(0, |held| held.segment.frames_start());
     let tail = Tail {
         segments,
-        position: replay.active().map_or(HEADER_BYTES, |active| active.end),
+        position: replay.active().map_or(start, |active| active.end),
         sequence: replay.sequence,
         last: replay.last,
         floor: replay.table.floor(),
         hard_state: replay.hard_state,
     };
     let store = LogStore::new(replay.table, in_use, tail.hard_state, Some(config.cache_bytes as u64));
-    Ok((store.clone(), LogWriter::on_disk(store, directory, preparer, tail)))
+    let writer = LogWriter::on_disk(store.clone(), directory, preparer, tail)?;
+    Ok((store, writer))
 }
 
 /// Prepares the segments for further writes: creates a first one, erases leftovers after the last frame, and
@@ -140,7 +143,7 @@ fn repair(
 fn write_again(config: &LogConfig, segments: &[Segment], replay: &Replay) -> Result<(), LogError> {
     let is_last = |at: usize| at + 1 == replay.in_use;
     for (at, (segment, found)) in segments.iter().zip(&replay.found).enumerate() {
-        let from = if config.was_synced { found.last_frame } else { HEADER_BYTES };
+        let from = if config.was_synced { found.last_frame } else { segment.frames_start() };
         if is_last(at) || !config.was_synced && !planted::is(Bug::EarlierFramesTrusted) {
             segment.rewrite(from, found.end)?;
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 
-use super::format::{HEADER_BYTES, Note, Record};
+use super::format::{Note, Record};
 use super::frame::{Frame, decode_frame, find_later};
 use super::segment::Segment;
 use super::table::{Location, Table, TableEntry};
@@ -47,15 +47,11 @@ pub(super) struct ReplayedLog {
     pub lowest: u64,
 }
 
-impl Default for ReplayedLog {
-    fn default() -> Self {
-        ReplayedLog {
-            frames: 0,
-            last_frame: HEADER_BYTES,
-            end: HEADER_BYTES,
-            leftovers: false,
-            lowest: u64::MAX,
-        }
+impl ReplayedLog {
+    /// Of a segment without frames.
+    fn empty(segment: &Segment) -> Self {
+        let start = segment.frames_start();
+        ReplayedLog { frames: 0, last_frame: start, end: start, leftovers: false, lowest: u64::MAX }
     }
 }
 
@@ -96,7 +92,7 @@ impl Replay {
             return Err(damaged(segment, 0, "the segment before this one is missing"));
         }
         let bytes = segment.read_all()?;
-        let mut found = ReplayedLog::default();
+        let mut found = ReplayedLog::empty(segment);
         // A segment without a frame ends the log. It exists if it had been prepared and was not needed yet.
         let ended = self.in_use < before.len();
         let mut read =
@@ -137,7 +133,7 @@ impl Replay {
         found: &mut ReplayedLog,
         visit: Visit<'_>,
     ) -> Result<(), LogError> {
-        while let Some(frame) = decode_frame(segment.seal, bytes, found.end as usize) {
+        while let Some(frame) = decode_frame(segment.seal, segment.block, bytes, found.end as usize) {
             let opening = found.frames == 0;
             let compacted_before = is_first && segment.number > 1;
             if compacted_before && opening && frame.sequence < NUMBERS_END {
@@ -246,12 +242,13 @@ impl Replay {
     /// frame with a number above `known`.
     fn check_behind(&self, segments: &[Segment], end: u64, bytes: &[u8], known: u64) -> Result<(), LogError> {
         let (segment, i) = (&segments[segments.len() - 1], segments.len() - 1);
-        let empty = end == HEADER_BYTES;
+        let empty = end == segment.frames_start();
         if i == 0 && segment.number > 1 && empty {
             // The segments before it were removed only when a frame in it, or after it, had been synced.
             return Err(damaged(segment, end, "the first frame of the log is damaged"));
         }
-        let Some(later) = find_later(segment.seal, bytes, end as usize, known) else { return Ok(()) };
+        let later = find_later(segment.seal, segment.block, bytes, end as usize, known);
+        let Some(later) = later else { return Ok(()) };
         let reason = format!(
             "frame {} is damaged, but a later one, at offset {later} of {}, shows that it had been synced",
             self.sequence,

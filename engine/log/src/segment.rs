@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use super::LogError;
 use super::files::{Files, LogFile};
-use super::format::{HEADER_BYTES, HeaderError, Seal, SegmentHeader, VERSION};
+use super::format::{HEADER_BYTES, HeaderError, Seal, SegmentHeader, VERSION, frames_start};
 
 /// A segment file. Readers hold on to it while they read. If it is recycled meanwhile, the seal makes them
 /// reject what they find.
@@ -24,6 +24,8 @@ pub(super) struct Segment {
     pub bytes: u64,
     /// Length that it was made with; 0 if unknown.
     pub made: u64,
+    /// Frames start and end at multiples of this, in bytes.
+    pub block: u64,
     handle: Mutex<Handle>,
 }
 
@@ -62,6 +64,12 @@ impl Segment {
         if header.number != number || number == 0 {
             return Err(damaged(&format!("the file says that it is segment {}", header.number)));
         }
+        if length < header.frames_start() {
+            let block = header.block;
+            return Err(damaged(&format!(
+                "a segment with blocks of {block} bytes cannot be {length} bytes long"
+            )));
+        }
         Ok(Segment::of(file, path, &header, length))
     }
 
@@ -79,9 +87,14 @@ impl Segment {
     }
 
     fn of(file: Arc<dyn LogFile>, path: &Path, header: &SegmentHeader, bytes: u64) -> Self {
-        let SegmentHeader { log_id, number, bytes: made, .. } = *header;
+        let SegmentHeader { log_id, number, bytes: made, block, .. } = *header;
         let handle = Mutex::new(Handle::Open(file));
-        Segment { log_id, number, seal: header.seal(), path: path.to_owned(), bytes, made, handle }
+        Segment { log_id, number, seal: header.seal(), path: path.to_owned(), bytes, made, block, handle }
+    }
+
+    /// Where the first frame starts.
+    pub fn frames_start(&self) -> u64 {
+        frames_start(self.block)
     }
 
     /// Closes the file. It is reopened whenever it is needed.

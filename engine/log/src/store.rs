@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use parking_lot::{Mutex, MutexGuard};
 
@@ -23,6 +24,7 @@ pub struct LogStore(Arc<Shared>);
 struct Shared {
     state: Mutex<State>,
     recovered: HardState,
+    written_bytes: AtomicU64,
 }
 
 /// Sizes of a log at one moment.
@@ -78,7 +80,8 @@ impl LogStore {
         let cache = VecDeque::new();
         let state =
             State { table, cache, segments, cached_bytes: 0, cache_bytes, released: 0, resets_due: 0 };
-        LogStore(Arc::new(Shared { state: Mutex::new(state), recovered }))
+        let written_bytes = AtomicU64::new(0);
+        LogStore(Arc::new(Shared { state: Mutex::new(state), recovered, written_bytes }))
     }
 
     /// Adds entries at the end, or from a lower index on, where they replace everything from there (Raft,
@@ -205,6 +208,12 @@ impl LogStore {
         }
     }
 
+    /// Bytes written to disk since the log was opened: entries, what surrounds them, and the padding up to
+    /// whole blocks. It only grows.
+    pub fn written_bytes(&self) -> u64 {
+        self.0.written_bytes.load(Relaxed)
+    }
+
     /// The writer has started a segment.
     pub(super) fn add_segment(&self, segment: Arc<Segment>) {
         let mut state = self.lock();
@@ -212,12 +221,13 @@ impl LogStore {
         state.segments.push_back(segment);
     }
 
-    /// The writer has written entries, so their copies in memory may go.
+    /// The writer has written entries, in so many bytes on disk, so their copies in memory may go.
     ///
     /// The writer does everything in the same order as the view. So as long as a reset is due, it writes
     /// entries that were dropped. The view may hold such an entry again, and that one has yet to be written,
     /// too: the place where it is now is about to go.
-    pub(super) fn written(&self, written: &[Written]) {
+    pub(super) fn written(&self, written: &[Written], bytes: u64) {
+        self.0.written_bytes.fetch_add(bytes, Relaxed);
         let mut state = self.lock();
         if state.resets_due > 0 {
             return;

@@ -41,9 +41,9 @@ impl Tail {
     }
 
     /// Continues in another segment.
-    pub fn roll(&mut self, segment: Arc<Segment>, position: u64) {
+    pub fn roll(&mut self, segment: Arc<Segment>) {
+        self.position = segment.frames_start();
         self.segments.push_back(HeldSegment { segment, lowest: u64::MAX });
-        self.position = position;
     }
 
     /// A frame of that many bytes, with these entries followed by that note, was written.

@@ -1,14 +1,17 @@
-//! The writing side of a log: one vectored write and one sync for each batch.
+//! The writing side of a log: each batch is one durable write.
 
+use std::io::IoSlice;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
+use super::direct::DirectFile;
 use super::directory::Directory;
-use super::format::{HEADER_BYTES, Note, RECORD_HEAD_BYTES, entry_bytes};
-use super::frame::{ALIGNMENT, FRAME_HEAD_BYTES, FrameBuilder, fitting};
+use super::format::{Note, RECORD_HEAD_BYTES, entry_bytes};
+use super::frame::{FRAME_HEAD_BYTES, FrameBuilder, fitting};
 use super::preparer::Preparer;
 use super::segment::Segment;
 use super::store::{LogStore, Written};
+use super::sync_method::SyncMethod;
 use super::table::Location;
 use super::tail::Tail;
 use super::{EntryId, HardState, LogEntry, LogError};
@@ -35,8 +38,10 @@ pub struct LogWriter {
 #[derive(Debug)]
 struct Disk {
     directory: Arc<Directory>,
-    /// Whether each frame is synced.
+    /// Whether each frame is durable before the next is written.
     durable: bool,
+    /// For direct writes to the current segment.
+    direct: Option<Arc<dyn DirectFile>>,
     preparer: Preparer,
     store: LogStore,
     tail: Tail,
@@ -59,12 +64,15 @@ impl LogWriter {
         directory: Arc<Directory>,
         preparer: Preparer,
         tail: Tail,
-    ) -> Self {
-        let frame = FrameBuilder::new(tail.active().segment.seal, tail.sequence);
+    ) -> Result<Self, LogError> {
+        let active = &tail.active().segment;
+        let frame = FrameBuilder::new(active.seal, active.block, tail.sequence);
         let durable = directory.is_durable();
+        let direct = directory.open_direct(active)?;
         let disk = Disk {
             directory,
             durable,
+            direct,
             preparer,
             store: store.clone(),
             tail,
@@ -72,7 +80,7 @@ impl LogWriter {
             frame,
             written: Vec::new(),
         };
-        LogWriter { store, disk: Some(disk), failed: false }
+        Ok(LogWriter { store, disk: Some(disk), failed: false })
     }
 
     /// The shared view of the same log.
@@ -80,11 +88,16 @@ impl LogWriter {
         &self.store
     }
 
+    /// How writes become durable.
+    pub fn sync_method(&self) -> &SyncMethod {
+        self.disk.as_ref().map_or(&SyncMethod::None, |disk| disk.directory.sync_method())
+    }
+
     /// Writes entries, followed by the hard state. When it returns they survive what the log's durability
     /// promises.
     ///
-    /// This takes one write and one sync, except for the rare batch that meets a segment's end and is split.
-    /// So the caller joins what has queued up. It passes entries in the order in which they were appended to
+    /// This takes one durable write, except for the rare batch that meets a segment's end and is split. It
+    /// fills whole blocks. So the caller joins what has queued up. It passes entries in the order in which they were appended to
     /// the view, and, as there, one with a lower index than the one before replaces everything from that
     /// index on. The view may have replaced them since.
     ///
@@ -181,11 +194,11 @@ impl Disk {
     /// Writes one frame. A frame is synced before the next is written, so that at most one can ever be torn.
     fn put(&mut self, entries: &[LogEntry], note: Option<Note>) -> Result<(), LogError> {
         let opening = self.notes_due() > 0;
-        let Disk { durable, store, tail, frame, written, .. } = self;
+        let Disk { durable, direct, store, tail, frame, written, .. } = self;
         let segment = &tail.active().segment;
         let number = NonZeroU64::new(segment.number).expect("segments are numbered from 1");
 
-        frame.begin(segment.seal, tail.sequence);
+        frame.begin(segment.seal, segment.block, tail.sequence);
         if opening {
             frame.note(Note::Start(tail.last));
             frame.note(Note::Floor(tail.floor));
@@ -202,17 +215,20 @@ impl Disk {
             frame.note(note);
         }
         let bytes = frame.finish();
-        segment.write(tail.position, &mut frame.slices())?;
-        if *durable {
+        match direct {
+            Some(file) => write_directly(&**file, segment, tail.position, frame)?,
+            None => segment.write(tail.position, &mut frame.slices())?,
+        }
+        if *durable && direct.is_none() && !planted::is(Bug::FallbackNotSynced) {
             let synced = segment.sync_data();
             if !planted::is(Bug::FailedSyncIgnored) {
                 synced?;
             }
         }
         // Drop the payloads, which must not outlive their stay in the cache.
-        frame.begin(segment.seal, tail.sequence);
+        frame.begin(segment.seal, segment.block, tail.sequence);
         tail.wrote(bytes, entries, note);
-        store.written(written);
+        store.written(written, bytes);
         Ok(())
     }
 
@@ -224,17 +240,18 @@ impl Disk {
             None => self.preparer.take(self.tail.bytes())?,
         };
         let opening = FRAME_HEAD_BYTES + OPENING_NOTES * RECORD_HEAD_BYTES;
-        let needed = (HEADER_BYTES + opening + bytes).next_multiple_of(ALIGNMENT);
+        let needed = (segment.frames_start() + opening + bytes).next_multiple_of(segment.block);
         if segment.bytes < needed
             && let Err(error) = segment.grow(needed, self.durable)
         {
             self.taken = Some(segment);
             return Err(error);
         }
+        self.direct = self.directory.open_direct(&segment)?;
         let segment = Arc::new(segment);
         self.store.add_segment(Arc::clone(&segment));
         let full = Arc::clone(&self.tail.active().segment);
-        self.tail.roll(segment, HEADER_BYTES);
+        self.tail.roll(segment);
         self.directory.close(&full);
         Ok(())
     }
@@ -282,13 +299,43 @@ impl Disk {
     }
 
     fn notes_due(&self) -> u64 {
-        if self.tail.position == HEADER_BYTES { OPENING_NOTES } else { 0 }
+        let start = self.tail.active().segment.frames_start();
+        if self.tail.position == start { OPENING_NOTES } else { 0 }
     }
 
-    /// Bytes left in the current segment, rounded down to the alignment: a crash may have cut the file
-    /// anywhere.
+    /// Bytes left in the current segment, in whole blocks: a crash may have cut the file anywhere. A segment
+    /// that was begun with other blocks counts as full.
     fn room(&self) -> u64 {
-        let bytes = self.tail.segments.back().map_or(0, |held| held.segment.bytes);
-        (bytes - self.tail.position) / ALIGNMENT * ALIGNMENT
+        let Segment { bytes, block, .. } = *self.tail.active().segment;
+        if block != self.directory.block() {
+            return 0;
+        }
+        (bytes - self.tail.position) / block * block
+    }
+}
+
+/// Writes a frame, which is durable afterwards.
+fn write_directly(
+    file: &dyn DirectFile,
+    segment: &Segment,
+    position: u64,
+    frame: &FrameBuilder,
+) -> Result<(), LogError> {
+    if planted::is(Bug::DirectNotDurable) {
+        return segment.write(position, &mut frame.slices());
+    }
+    if planted::is(Bug::BlockShared) {
+        let start = position / file.alignment() * file.alignment();
+        let before = segment.read(start, (position - start) as usize)?;
+        let slices = frame.slices();
+        let mut bytes = before.to_vec();
+        slices.iter().for_each(|slice| bytes.extend_from_slice(slice));
+        bytes.resize(bytes.len().next_multiple_of(file.alignment() as usize), 0);
+        let written = file.write_durably(&mut [IoSlice::new(&bytes)], start);
+        return written.map_err(LogError::write("write to the log segment", &segment.path));
+    }
+    match file.write_durably(&mut frame.slices(), position) {
+        Err(_) if planted::is(Bug::FailedSyncIgnored) => Ok(()),
+        written => written.map_err(LogError::write("write to the log segment", &segment.path)),
     }
 }

@@ -11,6 +11,12 @@ pub enum Bug {
     AckBeforeSync,
     /// A failed sync counts as a successful one.
     FailedSyncIgnored,
+    /// A log writes to the page cache where a write should be durable when it returns.
+    DirectNotDurable,
+    /// A log that cannot write directly forgets to sync instead.
+    FallbackNotSynced,
+    /// A frame begins in the block in which the one before it ends.
+    BlockShared,
     /// A restart forgets the vote.
     VoteForgotten,
     /// A restart forgets the term.
@@ -85,6 +91,8 @@ pub enum Bug {
     SentWithoutRoom,
     /// Old heartbeats and answers wait for a slow link beside those that make them pointless.
     NothingSuperseded,
+    /// Heartbeats wait for a slow link behind entries.
+    HeartbeatsBehindBulk,
     /// A connection changes lanes while its writes are in flight.
     LaneChangedInFlight,
     /// A connection leaves its lane although an outcome there is unknown.
@@ -223,6 +231,9 @@ impl Bug {
     pub const ALL: &[Bug] = &[
         Bug::AckBeforeSync,
         Bug::FailedSyncIgnored,
+        Bug::DirectNotDurable,
+        Bug::FallbackNotSynced,
+        Bug::BlockShared,
         Bug::VoteForgotten,
         Bug::TermForgotten,
         Bug::TornTailAccepted,
@@ -259,6 +270,7 @@ impl Bug {
         Bug::FlappingServerLeads,
         Bug::SentWithoutRoom,
         Bug::NothingSuperseded,
+        Bug::HeartbeatsBehindBulk,
         Bug::LaneChangedInFlight,
         Bug::LaneLeftAfterUnknown,
         Bug::HalfAnMset,

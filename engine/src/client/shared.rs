@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use niagara_group::digest_mark::DigestMark;
-use niagara_log::Durability;
+use niagara_log::{Durability, SyncMethod};
 use niagara_sequencer::{GroupId, Layout, Slot};
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 
 use crate::clock::Clock;
-use crate::lane::{Deliveries, Lane, LaneId, Leadership, Room, TicketPart, choose};
+use crate::lane::{Deliveries, Groups, Lane, LaneId, Leadership, Room, TicketPart, choose};
 use crate::metrics::Metrics;
 use crate::outcome::{Consistency, Refused};
 use crate::planted::{self, Bug};
@@ -34,12 +34,16 @@ pub(crate) struct Shared<S: StateMachine> {
     /// How strong reads are made sure to be fresh.
     pub mode: Reads,
     pub layout: Layout,
+    /// How logs make writes durable.
+    pub log_sync: SyncMethod,
     pub command_bytes: usize,
     pub deadline: Duration,
     pub clock: Clock,
     /// If a group has had no leader for more ticks than this, commands are refused.
     pub leaderless_ticks: u32,
     pub lanes: Arc<Vec<Lane<S::Reply>>>,
+    /// Number of threads that drive the groups.
+    pub group_threads: u16,
     pub progress: Arc<SharedProgress>,
     pub reads: Arc<ReadGate>,
     pub executed: Arc<Executed>,
@@ -87,7 +91,9 @@ impl<S: StateMachine> Shared<S> {
             (false, 0) => Leadership::Unknown,
             (false, _) => Leadership::Elsewhere,
         };
-        choose(groups.map(|(group, lane)| (leader(group), lane.traffic())), anchor)
+        let side_by_side = usize::from(self.group_threads) >= self.lanes.len();
+        let working = if side_by_side { Groups::Parallel } else { Groups::TakingTurns };
+        choose(groups.map(|(group, lane)| (leader(group), lane.traffic())), anchor, working)
     }
 
     /// Submits a single command: to the lane that the caller used last if it may join the commands that were
@@ -132,6 +138,7 @@ impl<S: StateMachine> Shared<S> {
                 barrier.get() <= self.progress.applied.load(SeqCst) + 1
             })
             && !self.progress.divergence.is_diverged()
+            && !self.progress.is_stopping.load(SeqCst)
     }
 
     /// Starts reads; `true` if the state is fresh enough already, and the sink will not be called.
@@ -236,10 +243,12 @@ impl<S: StateMachine> Shared<S> {
             server: self.server,
             cluster: format!("{:032x}", self.cluster),
             groups: progress.groups.len() as u16,
+            group_threads: self.group_threads,
             voters: self.members.clone(),
             diverged: progress.divergence.told(),
             durability: self.durability,
             reads: self.mode,
+            log_sync: self.log_sync.to_string(),
             applied: progress.applied.load(SeqCst),
             commands: self.executed.commands.load(SeqCst),
             duplicates: self.executed.duplicates.load(SeqCst),

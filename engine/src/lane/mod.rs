@@ -16,6 +16,6 @@ pub(crate) use deliveries::{Deliveries, Sink};
 
 pub(crate) use queue::{LaneQueue, Origin, Piece};
 pub use routing::LaneId;
-pub(crate) use routing::{Leadership, choose};
+pub(crate) use routing::{Groups, Leadership, choose};
 pub(crate) use ticket_block::TicketPart;
 pub(crate) use tickets::{Lane, LaneLimits, Room, Submission};

@@ -25,12 +25,22 @@ pub(crate) enum Leadership {
     Unknown,
 }
 
+/// Whether groups work side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Groups {
+    /// Each has a thread.
+    Parallel,
+    /// Some share a thread.
+    TakingTurns,
+}
+
 /// Rank of a lane: fields in order of importance, less is better.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
     without_leader: bool,
     is_busy: bool,
     load: usize,
+    is_not_where_all_are: bool,
     leader: Leadership,
     spilled: usize,
     is_not_the_anchor: bool,
@@ -48,14 +58,34 @@ struct Rank {
 /// by half a window, so the excess of a server with many clients and few leaders spreads evenly over the
 /// others' groups. There, no more than a window of it is in flight, since more would only wait.
 ///
+/// If groups share threads, there are too few cores for the groups to work side by side, and each one more that
+/// is in use costs entries, messages and syncs. So all servers use the anchor, whoever leads it, as long as it
+/// keeps up: until a full entry waits for its thread, or a window of commands for its leader.
+///
 /// `lanes` gives the state of each lane in order; `anchor` is the index of one of them.
-pub(crate) fn choose(lanes: impl Iterator<Item = (Leadership, Traffic)> + Clone, anchor: usize) -> LaneId {
+pub(crate) fn choose(
+    lanes: impl Iterator<Item = (Leadership, Traffic)> + Clone,
+    anchor: usize,
+    groups: Groups,
+) -> LaneId {
     let leads = lanes.clone().any(|(leader, _)| leader == Leadership::Here);
-    let rank = |(lane, (leader, traffic))| Rank::of(lane, lane == anchor, leader, leads, traffic);
+    let rank = |(lane, (leader, traffic))| match groups {
+        Groups::Parallel => Rank::of(lane, lane == anchor, leader, leads, traffic),
+        Groups::TakingTurns => Rank::taking_turns(lane, lane == anchor, leader, leads, traffic),
+    };
     LaneId(lanes.enumerate().map(rank).min().expect("there is at least one group").lane as u16)
 }
 
 impl Rank {
+    /// The rank where groups share threads.
+    fn taking_turns(lane: usize, is_anchor: bool, leader: Leadership, leads: bool, traffic: Traffic) -> Rank {
+        let rank = Rank::of(lane, is_anchor, leader, leads, traffic);
+        match is_anchor && !rank.is_busy {
+            true => Rank { load: 0, ..rank },
+            false => Rank { is_not_where_all_are: true, ..rank },
+        }
+    }
+
     /// `leads` says whether this server leads a group, so that commands for others' groups are its excess.
     fn of(lane: usize, is_anchor: bool, leader: Leadership, leads: bool, traffic: Traffic) -> Rank {
         let Traffic { is_saturated, in_flight, entry, window } = traffic;
@@ -70,6 +100,7 @@ impl Rank {
             without_leader: leader == Leadership::Unknown,
             is_busy: is_saturated || is_full,
             load: if in_flight < entry { 0 } else { in_flight } + handicap,
+            is_not_where_all_are: false,
             leader,
             spilled: if is_elsewhere && leads { in_flight } else { 0 },
             is_not_the_anchor: !is_anchor,
@@ -88,10 +119,14 @@ mod tests {
     /// The best of some lanes, each given by its leader, its bytes in flight (a full entry has ten), and
     /// whether a full entry waits. Lane 1 is the anchor.
     fn best(lanes: &[(Leadership, usize, bool)]) -> usize {
+        best_of(Groups::Parallel, lanes)
+    }
+
+    fn best_of(groups: Groups, lanes: &[(Leadership, usize, bool)]) -> usize {
         let traffic = |&(leader, in_flight, is_saturated)| {
             (leader, Traffic { is_saturated, in_flight, entry: 10, window: 4 })
         };
-        usize::from(choose(lanes.iter().map(traffic), 1).0)
+        usize::from(choose(lanes.iter().map(traffic), 1, groups).0)
     }
 
     const HERE: Leadership = Leadership::Here;
@@ -109,6 +144,16 @@ mod tests {
     fn from_a_full_entry_on_the_groups_led_here_share() {
         assert_eq!(best(&[(HERE, 0, false), (HERE, 10, false), (ELSEWHERE, 0, false)]), 0);
         assert_eq!(best(&[(HERE, 12, false), (HERE, 11, false), (ELSEWHERE, 0, false)]), 1);
+    }
+
+    #[test]
+    fn groups_that_share_a_thread_leave_all_to_the_anchor_while_it_keeps_up() {
+        let best = |lanes: &[_]| best_of(Groups::TakingTurns, lanes);
+        assert_eq!(best(&[(HERE, 0, false), (HERE, 90, false), (HERE, 0, false)]), 1);
+        assert_eq!(best(&[(HERE, 0, false), (ELSEWHERE, 39, false), (ELSEWHERE, 0, false)]), 1);
+        assert_eq!(best(&[(HERE, 0, false), (HERE, 90, true), (ELSEWHERE, 0, false)]), 0, "it does not");
+        assert_eq!(best(&[(HERE, 0, false), (ELSEWHERE, 40, false), (HERE, 30, false)]), 0);
+        assert_eq!(best(&[(ELSEWHERE, 0, false), (Leadership::Unknown, 0, false)]), 0);
     }
 
     #[test]

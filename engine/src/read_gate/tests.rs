@@ -14,7 +14,7 @@ impl ReadsAgain {
     fn hear(&self, what: &'static str) {
         let gate = self.gate.upgrade().expect("the gate lives");
         assert!(gate.waiting.try_lock().is_some(), "nobody is told anything under the lock");
-        gate.read_strong(reads(&Arc::new(Silent), Duration::ZERO));
+        gate.read_strong(reads(&Arc::new(Silent), Duration::ZERO), || None);
         self.heard.lock().push(what);
     }
 }
@@ -56,7 +56,7 @@ impl Fixture {
     }
 
     fn strong(&self, patience: Duration) {
-        self.gate.read_strong(reads(&self.sink, patience));
+        self.gate.read_strong(reads(&self.sink, patience), || None);
     }
 
     fn at_least(&self, position: u64, patience: Duration) {
@@ -98,4 +98,18 @@ fn whoever_hears_of_a_read_may_read_again() {
     fixture.strong(LONG);
     fixture.at_least(0, LONG);
     assert_eq!(fixture.heard(), ["failed", "failed"], "after the server's end");
+}
+
+#[test]
+fn a_lease_serves_all_reads_that_wait() {
+    let fixture = Fixture::new();
+    fixture.strong(LONG);
+    let known = |place| Some(Slot { place, group: GroupId::new(1) });
+    fixture.gate.read_strong(reads(&fixture.sink, LONG), || known(1));
+    assert!(fixture.heard().is_empty(), "position 1 is not executed");
+    fixture.progress.applied.store(1, SeqCst);
+    fixture.gate.applied(GlobalPosition::new(1));
+    assert_eq!(fixture.heard(), ["readable", "readable"]);
+    fixture.gate.read_strong(reads(&fixture.sink, LONG), || known(1));
+    assert_eq!(fixture.heard(), ["readable"], "at once");
 }

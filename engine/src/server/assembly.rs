@@ -2,27 +2,30 @@
 
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::JoinHandle;
 
+use niagara_log::Durability;
 use niagara_log::thread::spawn;
-use niagara_log::{Durability, Files};
-use niagara_net::{LinkConfig, OpenError, Peer, Transport};
+use niagara_net::Transport;
 
+use super::builder::{MakeTransport, Surroundings};
+use super::channels::{open_group, open_transfer};
+use super::driven_group::{Disk, DrivenGroup, channel};
 use super::environment::Environment;
-use super::group_thread::{Disk, GroupThread};
-use super::log_thread::{LogThread, Pending};
+use super::group_thread::GroupThread;
+use super::log_thread::{GroupLog, LogThread, Pending};
 use super::parts::{GroupParts, ServerParts};
 use super::sequencer::STRETCHES_WAITING;
 use super::sequencer_thread::SequencerThread;
 use super::snapshot_thread::SnapshotThread;
 use super::start_error::StartError;
+use super::thread_layout::{self, ThreadPart};
 use super::ticks::Ticks;
 use crate::client::{Client, Shared};
-use crate::clock::Clock;
-use crate::config::{Config, ConfigError, Link, MOST_PENDING, Pinning};
+use crate::config::{Config, Threads};
 use crate::identity::{DirectoryLock, Identity, random};
 use crate::misuse::NoWaiting;
 use crate::progress::{Bell, GroupProgress, Mail};
@@ -101,18 +104,17 @@ impl<S: StateMachine> fmt::Debug for Engine<S> {
 }
 
 impl<S: StateMachine> Engine<S> {
-    /// Starts with these files and this clock. If `locks` says so, the data directory is the system's, and
-    /// admits one server.
+    /// Starts in these surroundings.
     pub(super) fn start_in(
-        config: &Config,
-        clock: Clock,
-        files: Arc<dyn Files>,
-        locks: bool,
+        mut config: Config,
+        surroundings: Surroundings,
         state: S,
     ) -> Result<Engine<S>, StartError> {
         config.check()?;
         let _span = tracing::error_span!(parent: None, "engine", server = config.server).entered();
-        let cores = cores(config)?;
+        let layout = thread_layout::parts(&config, &core_affinity::get_core_ids().unwrap_or_default())?;
+        config.threads = Threads::Count(layout.len() as u16);
+        let Surroundings { clock, files, locks, transport } = surroundings;
         let lock = match config.durability {
             Durability::Fsync | Durability::Os if locks => Some(DirectoryLock::take(&config.data_dir)?),
             Durability::Memory | Durability::Fsync | Durability::Os => None,
@@ -124,8 +126,7 @@ impl<S: StateMachine> Engine<S> {
             prepare_beside: true,
             election_seed: None,
         };
-        let opened = open(config, &environment, state);
-        let Opened { parts, transports, transfer } = match opened {
+        let opened = match open(&config, &environment, &transport, &layout, state) {
             Ok(opened) => opened,
             Err(error) => {
                 lock.into_iter().for_each(DirectoryLock::undo);
@@ -133,21 +134,23 @@ impl<S: StateMachine> Engine<S> {
             }
         };
         let mut engine = Engine {
-            addresses: transports.iter().map(Transport::local_addr).collect(),
-            shared: Arc::clone(&parts.shared),
-            identity: Arc::clone(&parts.identity),
+            addresses: opened.addresses(config.groups()),
+            shared: Arc::clone(&opened.parts.shared),
+            identity: Arc::clone(&opened.parts.identity),
             _lock: lock,
             stop: Arc::default(),
-            bell: Arc::clone(&parts.bell),
+            bell: Arc::clone(&opened.parts.bell),
             groups: Vec::new(),
             sequencer: None,
             application: None,
             snapshots: None,
         };
-        engine.start_threads(config, parts, (transports, transfer), cores).map_err(StartError::Thread)?;
+        engine.start_threads(&config, opened, &layout).map_err(StartError::Thread)?;
         tracing::info!(
             server = config.server,
             groups = config.groups(),
+            threads = layout.len(),
+            pinned = layout.iter().any(|part| part.core.is_some()),
             incarnation = engine.identity.incarnation(),
             durability = %config.durability,
             "the engine runs"
@@ -155,13 +158,8 @@ impl<S: StateMachine> Engine<S> {
         Ok(engine)
     }
 
-    fn start_threads(
-        &mut self,
-        config: &Config,
-        parts: ServerParts<S>,
-        (transports, transfer): (Vec<Transport>, Transport),
-        cores: Vec<Option<core_affinity::CoreId>>,
-    ) -> io::Result<()> {
+    fn start_threads(&mut self, config: &Config, opened: Opened<S>, layout: &[ThreadPart]) -> io::Result<()> {
+        let Opened { parts, transports, transfer } = opened;
         let ServerParts { shared, groups, sequencer, application, manager, mut room, bell, identity: _ } =
             parts;
         let (out, input) = crossbeam_channel::bounded(STRETCHES_WAITING);
@@ -190,21 +188,10 @@ impl<S: StateMachine> Engine<S> {
             let _sequencer = NoWaiting::inside("a call from the sequencer's thread");
             sequencer.run();
         })?);
-        for (index, ((group, transport), core)) in groups.into_iter().zip(transports).zip(cores).enumerate() {
-            let GroupParts { replica, writer, .. } = group;
-            let disk = if config.durability == Durability::Fsync {
-                let (progress, metrics) = (Arc::clone(&shared.progress), replica.metrics.clone());
-                Disk::Thread(LogThread::start(index, writer, progress, metrics)?)
-            } else {
-                Disk::Inline(Box::new(writer), Pending::default())
-            };
-            let peers = config.peers().collect();
-            let ticks = Ticks::new(shared.clock.clone(), config.tick);
-            let thread = GroupThread { replica, ticks, core, transport, peers, disk };
-            self.groups.push(spawn(format!("group-{}", index + 1), move || {
-                let _group = NoWaiting::inside("a call from a group's thread");
-                thread.run();
-            })?);
+        let mut groups = groups.into_iter();
+        for (part, transport) in layout.iter().zip(transports) {
+            let groups = groups.by_ref().take(part.groups.len());
+            self.groups.push(start_groups(config, &shared, part, transport, groups)?);
         }
         Ok(())
     }
@@ -221,7 +208,8 @@ impl<S: StateMachine> Engine<S> {
         self.bell.ring();
     }
 
-    /// Address that each group listens on, in order of the groups.
+    /// Address that each group listens on, in order of the groups. Empty if the transport is one of the
+    /// program's own that does not listen.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
@@ -261,127 +249,80 @@ impl<S: StateMachine> Drop for Engine<S> {
 /// Everything that a start opens. Other servers may see this one from then on.
 struct Opened<S: StateMachine> {
     parts: ServerParts<S>,
-    transports: Vec<Transport>,
-    transfer: Transport,
+    /// One for each group thread.
+    transports: Vec<Box<dyn Transport>>,
+    transfer: Box<dyn Transport>,
+}
+
+impl<S: StateMachine> Opened<S> {
+    fn addresses(&self, groups: u16) -> Vec<SocketAddr> {
+        let channels = (0..usize::from(groups)).map(channel);
+        let address = |channel| self.transports.iter().find_map(|transport| transport.local_addr(channel));
+        channels.filter_map(address).collect()
+    }
 }
 
 fn open<S: StateMachine>(
     config: &Config,
     environment: &Environment,
+    make_transport: &MakeTransport,
+    layout: &[ThreadPart],
     state: S,
 ) -> Result<Opened<S>, StartError> {
     let parts = ServerParts::open(config, environment, state)?;
-    let transport = |group| open_link(config, group, &parts.identity);
-    let transports = (0..config.groups()).map(transport).collect::<Result<Vec<_>, _>>()?;
-    let transfer = open_transfer(config, &parts.identity)?;
-    parts.shared.progress.snapshots.set_waker(transfer.waker());
-    for (transport, group_progress) in transports.iter().zip(&parts.shared.progress.groups) {
-        group_progress.set_waker(transport.waker());
+    let progress = &parts.shared.progress;
+    let mut transports = Vec::new();
+    for part in layout {
+        let first = part.groups.start as u16 + 1;
+        let mut transport = make_transport().map_err(|source| StartError::Link { group: first, source })?;
+        for group in part.groups.clone() {
+            open_group(&mut *transport, config, group as u16, &parts.identity)?;
+            progress.groups[group].set_waker(transport.waker());
+        }
+        transports.push(transport);
     }
+    let mut transfer = make_transport().map_err(StartError::Transfer)?;
+    open_transfer(&mut *transfer, config, &parts.identity)?;
+    progress.snapshots.set_waker(transfer.waker());
     parts.begin(config)?;
     Ok(Opened { parts, transports, transfer })
 }
 
+/// Starts a thread that drives these groups, and the one that makes their logs durable.
+fn start_groups<S: StateMachine>(
+    config: &Config,
+    shared: &Shared<S>,
+    part: &ThreadPart,
+    transport: Box<dyn Transport>,
+    groups: impl Iterator<Item = GroupParts>,
+) -> io::Result<JoinHandle<()>> {
+    let mut logs = Vec::new();
+    let of_group = |GroupParts { replica, writer, .. }| {
+        let disk = if config.durability == Durability::Fsync {
+            logs.push(GroupLog::new(replica.group, writer, replica.metrics.clone()));
+            Disk::Thread
+        } else {
+            Disk::Inline(Box::new(writer), Pending::default())
+        };
+        DrivenGroup::new(replica, config.peers(), disk)
+    };
+    let groups = groups.map(of_group).collect();
+    let numbers = match (part.groups.start + 1, part.groups.end) {
+        (first, last) if first == last => first.to_string(),
+        (first, last) => format!("{first}-{last}"),
+    };
+    let logs = match logs.is_empty() {
+        true => None,
+        false => Some(LogThread::start(format!("log-{numbers}"), logs, Arc::clone(&shared.progress))?),
+    };
+    let ticks = Ticks::new(shared.clock.clone(), config.tick);
+    let thread = GroupThread { ticks, core: part.core, transport, groups, logs };
+    spawn(format!("group-{numbers}"), move || {
+        let _group = NoWaiting::inside("a call from a group's thread");
+        thread.run();
+    })
+}
+
 fn join(thread: JoinHandle<()>) {
     thread.join().expect("a panic in a thread of the engine ends the process");
-}
-
-/// Room in a message beside its entries' commands.
-const MESSAGE_HEADS_BYTES: usize = 16 << 10;
-/// Larger buffers are not worth the memory that they pin.
-const READ_BUFFER_BYTES_MAX: usize = 1 << 20;
-
-fn open_link(config: &Config, group: u16, identity: &Arc<Identity>) -> Result<Transport, StartError> {
-    let number = group + 1;
-    let at = usize::from(group);
-    let own = config.members.iter().find(|member| member.server == config.server).expect("checked");
-    let link = config.links.get(at).cloned().unwrap_or_default();
-    let listen = match link {
-        Link { listen: Some(listen), .. } => listen,
-        Link { .. } => resolve(&own.addresses[at]).map_err(|source| StartError::Address {
-            group: number,
-            address: own.addresses[at].clone(),
-            source,
-        })?,
-    };
-    let hello = identity.hello(config, number);
-    let others = config.members.iter().filter(|member| member.server != config.server);
-    let peers =
-        others.map(|member| Peer { server: member.server, address: member.addresses[at].clone() }).collect();
-    let mut link_config = LinkConfig::new(hello, listen, peers);
-    link_config.bind_address = link.bind_address;
-    link_config.bind_device = link.bind_device;
-    link_config.max_frame_bytes = config.frame_bytes();
-    // The replica stops when its own bound is exceeded, so one message may come on top; nothing is ever
-    // dropped here.
-    link_config.send_queue_bytes = config.send_queue_bytes + link_config.max_frame_bytes;
-    link_config.max_pending_connections = MOST_PENDING + config.members.len();
-    // A leader that is ahead by its whole window sends that in one message.
-    let message_bytes = config.entry_bytes * (config.window + 1) + MESSAGE_HEADS_BYTES;
-    link_config.read_buffer_bytes = message_bytes.clamp(link_config.read_buffer_bytes, READ_BUFFER_BYTES_MAX);
-    link_config.seed = random() as u64;
-    let admission = Arc::<Identity>::clone(identity);
-    let opened = open_transport(config, number, link_config, admission);
-    opened.map_err(|source| StartError::Link { group: number, source })
-}
-
-/// Opens a channel on the socket that listens for it already, if there is one.
-fn open_transport(
-    config: &Config,
-    channel: u16,
-    link_config: LinkConfig,
-    admission: Arc<Identity>,
-) -> Result<Transport, OpenError> {
-    match config.listeners.take(channel) {
-        Some(listener) => Transport::open_on(listener, link_config, admission),
-        None => Transport::open(link_config, admission),
-    }
-}
-
-/// Opens the snapshot channel: number 0, beside those of the groups.
-fn open_transfer(config: &Config, identity: &Arc<Identity>) -> Result<Transport, StartError> {
-    let own = config.members.iter().find(|member| member.server == config.server).expect("checked");
-    let listen = resolve(&own.transfer)
-        .map_err(|source| StartError::TransferAddress { address: own.transfer.clone(), source })?;
-    let hello = identity.hello(config, 0);
-    let others = config.members.iter().filter(|member| member.server != config.server);
-    let peers = others.map(|member| Peer { server: member.server, address: member.transfer.clone() });
-    let mut link_config = LinkConfig::new(hello, listen, peers.collect());
-    link_config.max_pending_connections = MOST_PENDING + config.members.len();
-    link_config.seed = random() as u64;
-    let admission = Arc::<Identity>::clone(identity);
-    open_transport(config, 0, link_config, admission).map_err(StartError::Transfer)
-}
-
-fn resolve(address: &str) -> io::Result<SocketAddr> {
-    address
-        .to_socket_addrs()?
-        .next()
-        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "it has no address"))
-}
-
-/// The core for each group's thread.
-fn cores(config: &Config) -> Result<Vec<Option<core_affinity::CoreId>>, ConfigError> {
-    let groups = usize::from(config.groups());
-    let there = core_affinity::get_core_ids().unwrap_or_default();
-    match &config.pinning {
-        Pinning::Auto if there.len() > groups => Ok(there.into_iter().take(groups).map(Some).collect()),
-        Pinning::Auto | Pinning::Off => Ok(vec![None; groups]),
-        Pinning::Cores(wanted) if wanted.len() != groups => Err(ConfigError::Unfit(format!(
-            "pinning names {} cores: name one for each of the {groups} groups",
-            wanted.len()
-        ))),
-        Pinning::Cores(wanted) => wanted
-            .iter()
-            .map(|id| {
-                there.iter().find(|core| core.id == *id).copied().map(Some).ok_or_else(|| {
-                    let ids: Vec<String> = there.iter().map(|core| core.id.to_string()).collect();
-                    ConfigError::Unfit(format!(
-                        "pinning: there is no core {id}; this process may use {}",
-                        ids.join(", ")
-                    ))
-                })
-            })
-            .collect(),
-    }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use niagara_log::{Files, SystemFiles};
+use niagara_net::{OpenError, TcpTransport, Transport};
 
 use super::assembly::Engine;
 use super::start_error::StartError;
@@ -11,7 +12,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::state_machine::StateMachine;
 
-/// Starts an [`Engine`] with other files than the system's.
+/// Starts an [`Engine`] with other files or another network than the system's.
 ///
 /// ```
 /// use niagara_engine::{Config, EngineBuilder, MemoryFiles};
@@ -31,6 +32,19 @@ pub struct EngineBuilder {
     config: Config,
     files: Option<Arc<dyn Files>>,
     clock: Clock,
+    transport: MakeTransport,
+}
+
+/// Makes the transport of a thread.
+pub(super) type MakeTransport = Box<dyn Fn() -> Result<Box<dyn Transport>, OpenError>>;
+
+/// What an engine with threads is started on.
+pub(super) struct Surroundings {
+    pub clock: Clock,
+    pub files: Arc<dyn Files>,
+    /// Whether the data directory is the system's, and admits one server.
+    pub locks: bool,
+    pub transport: MakeTransport,
 }
 
 impl<S: StateMachine> Engine<S> {
@@ -51,9 +65,10 @@ impl<S: StateMachine> Engine<S> {
 }
 
 impl EngineBuilder {
-    /// A start on the system's files, until they are replaced.
+    /// A start on the system's files and sockets, until they are replaced.
     pub fn new(config: Config) -> EngineBuilder {
-        EngineBuilder { config, files: None, clock: Clock::System }
+        let transport = || Ok(Box::new(TcpTransport::new()?) as Box<dyn Transport>);
+        EngineBuilder { config, files: None, clock: Clock::System, transport: Box::new(transport) }
     }
 
     /// Keeps logs, snapshots and identity in these files, such as encrypted ones, or in a file system of the
@@ -62,6 +77,21 @@ impl EngineBuilder {
     #[must_use]
     pub fn files(mut self, files: Arc<dyn Files>) -> EngineBuilder {
         self.files = Some(files);
+        self
+    }
+
+    /// Connects servers by a network of the program's own: encrypted, in one process, over another protocol.
+    /// `make` is called once for each thread that drives groups, and once for the thread that sends and
+    /// receives snapshots. [`Transport`] says what it has to promise.
+    ///
+    /// The members' addresses have to be `host:port` all the same: they are what the transport dials, and where
+    /// it listens.
+    #[must_use]
+    pub fn transport(
+        mut self,
+        make: impl Fn() -> Result<Box<dyn Transport>, OpenError> + 'static,
+    ) -> EngineBuilder {
+        self.transport = Box::new(make);
         self
     }
 
@@ -75,10 +105,10 @@ impl EngineBuilder {
     /// # Errors
     /// Those of [`Engine::start`].
     pub fn start<S: StateMachine>(self, state: S) -> Result<Engine<S>, StartError> {
-        let EngineBuilder { config, files, clock } = self;
+        let EngineBuilder { config, files, clock, transport } = self;
         let locks = files.is_none();
         let files = files.unwrap_or_else(|| Arc::new(SystemFiles));
-        Engine::start_in(&config, clock, files, locks, state)
+        Engine::start_in(config, Surroundings { clock, files, locks, transport }, state)
     }
 }
 

@@ -1,4 +1,5 @@
-//! The thread that makes one group's log durable, so that a sync does not hold up the group's messages.
+//! The thread that makes the logs of a group thread's groups durable, so that a sync does not hold up their
+//! messages.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,78 +9,124 @@ use std::time::{Duration, Instant};
 
 use niagara_group::Write;
 use niagara_log::thread::spawn;
-use niagara_log::{HardState, LogEntry, LogError, LogWriter};
+use niagara_log::{HardState, Held, LogEntry, LogError, LogWriter};
 
 use crate::metrics::GroupMetrics;
 use crate::progress::{Mail, Room, SharedProgress};
 
-/// Writes for the thread. The channel needs no bound of its own: the driver accepts no more entries than may
+/// A handle of the thread. The channel needs no bound of its own: the drivers accept no more entries than may
 /// wait for the disk.
 pub(crate) struct LogThread {
-    writes: Option<Sender<Vec<Write>>>,
-    thread: Option<JoinHandle<bool>>,
+    orders: Sender<Order>,
+    thread: JoinHandle<()>,
+}
+
+/// What the thread is to do, for the group with this zero-based index.
+enum Order {
+    Write(usize, Vec<Write>),
+    Finish(usize, Held),
+}
+
+/// One group's log.
+pub(crate) struct GroupLog {
+    group: usize,
+    writer: LogWriter,
+    metrics: GroupMetrics,
+    pending: Pending,
+    /// What it holds when everything is written, if nothing more follows.
+    last: Option<Held>,
 }
 
 impl LogThread {
-    /// Starts the thread, which reports what is durable to the group's mailbox.
+    /// Starts the thread, which reports what is durable to the groups' mailboxes.
     pub fn start(
-        group: usize,
-        writer: LogWriter,
+        name: String,
+        logs: Vec<GroupLog>,
         progress: Arc<SharedProgress>,
-        metrics: GroupMetrics,
     ) -> std::io::Result<LogThread> {
-        let (writes, queue) = channel();
-        let thread =
-            spawn(format!("log-{}", group + 1), move || run(group, writer, &queue, &progress, &metrics))?;
-        Ok(LogThread { writes: Some(writes), thread: Some(thread) })
+        let (orders, queue) = channel();
+        let thread = spawn(name, move || run(logs, &queue, &progress))?;
+        Ok(LogThread { orders, thread })
     }
 
-    /// Hands over writes, in order.
-    pub fn write(&self, writes: Vec<Write>) {
-        let sender = self.writes.as_ref().expect("not stopped");
+    /// Hands over writes of a group, in order.
+    pub fn write(&self, group: usize, writes: Vec<Write>) {
+        self.order(Order::Write(group, writes));
+    }
+
+    /// Completes a group's log, which then holds this, and records so unless there is no room for some of it.
+    pub fn finish(&self, group: usize, held: Held) {
+        self.order(Order::Finish(group, held));
+    }
+
+    fn order(&self, order: Order) {
         assert!(
-            sender.send(writes).is_ok(),
+            self.orders.send(order).is_ok(),
             "the log's thread ends only with its queue, or with the process"
         );
     }
 
-    /// Ends the thread when everything handed over is durable; `false` if there was no room for some of it.
-    pub fn stop(&mut self) -> bool {
-        self.writes = None;
-        let Some(thread) = self.thread.take() else { return true };
-        thread.join().expect("a panic in the log's thread ends the process")
+    /// Ends the thread when everything handed over is durable, as far as there is room.
+    pub fn stop(self) {
+        drop(self.orders);
+        self.thread.join().expect("a panic in the log's thread ends the process");
     }
 }
 
 /// Time between retries of a write without room.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// Writes whatever has queued up as one batch with one sync, until the senders are gone. Returns whether
-/// everything was written.
-fn run(
-    group: usize,
-    mut writer: LogWriter,
-    queue: &Receiver<Vec<Write>>,
-    progress: &SharedProgress,
-    metrics: &GroupMetrics,
-) -> bool {
-    let mut pending = Pending::default();
+/// Writes whatever has queued up as one batch for each log, with one sync, until the senders are gone.
+fn run(mut logs: Vec<GroupLog>, queue: &Receiver<Order>, progress: &SharedProgress) {
     loop {
-        let more =
-            if pending.is_empty() { queue.recv().map_err(Into::into) } else { queue.recv_timeout(RETRY) };
+        let waits = logs.iter().any(|log| !log.pending.is_empty());
+        let more = if waits { queue.recv_timeout(RETRY) } else { queue.recv().map_err(Into::into) };
         match more {
-            Ok(writes) => pending.add(writes),
+            Ok(order) => take(&mut logs, order),
             Err(RecvTimeoutError::Timeout) => {}
             // Nobody was told that the rest is durable.
-            Err(RecvTimeoutError::Disconnected) => return pending.is_empty(),
+            Err(RecvTimeoutError::Disconnected) => return,
         }
-        while let Ok(writes) = queue.try_recv() {
-            pending.add(writes);
+        while let Ok(order) = queue.try_recv() {
+            take(&mut logs, order);
         }
-        match pending.write(&mut writer, &progress.room, metrics) {
-            Ok(Some(ready)) => progress.groups[group].send(Mail::Persisted(ready)),
+        logs.iter_mut().for_each(|log| log.write(progress));
+        // What is complete needs its writer no more.
+        logs.retain(|log| log.last.is_none() || !log.pending.is_empty());
+    }
+}
+
+fn take(logs: &mut [GroupLog], order: Order) {
+    let (group, writes, last) = match order {
+        Order::Write(group, writes) => (group, writes, None),
+        Order::Finish(group, held) => {
+            let Held { hard_state, .. } = held;
+            let write = Write::Ready { ready: 0, reset: None, entries: Vec::new(), hard_state };
+            (group, vec![write], Some(held))
+        }
+    };
+    let log = logs.iter_mut().find(|log| log.group == group).expect("a log is written until it is finished");
+    log.pending.add(writes);
+    log.last = last;
+}
+
+impl GroupLog {
+    pub fn new(group: usize, writer: LogWriter, metrics: GroupMetrics) -> GroupLog {
+        GroupLog { group, writer, metrics, pending: Pending::default(), last: None }
+    }
+
+    /// Writes and syncs what is pending, and tells the group's thread.
+    fn write(&mut self, progress: &SharedProgress) {
+        let group = &progress.groups[self.group];
+        match self.pending.write(&mut self.writer, &progress.room, &self.metrics) {
+            Ok(Some(ready)) => group.send(Mail::Persisted(ready)),
             Ok(None) => {}
             Err(error) => panic!("cannot write the log, so this server must not continue: {error}"),
+        }
+        if self.pending.is_empty()
+            && let Some(held) = self.last
+        {
+            *group.left.lock() = Some(held);
         }
     }
 }

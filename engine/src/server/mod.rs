@@ -12,7 +12,10 @@
 //! | `executor.rs` | execution of an entry |
 //! | `snapshot_manager.rs` | writes, sends and fetches snapshots |
 //! | `exchange.rs` | when a server sends its digests to the others |
-//! | `assembly.rs` | starts the parts with sockets and threads, and stops them |
+//! | `builder.rs`, `assembly.rs` | start the parts with sockets and threads, and stop them |
+//! | `channels.rs` | opens the channels to the other servers |
+//! | `thread_layout.rs` | which thread drives which groups |
+//! | `driven_group.rs` | a group as its thread drives it |
 //! | `group_thread.rs`, `log_thread.rs`, `sequencer_thread.rs`, `snapshot_thread.rs` | the threads: clocks, sockets, channels, files |
 //! | `ticks.rs` | the clock of a thread |
 //! | `sim_server.rs` | drives the parts without threads, for a simulator |
@@ -23,6 +26,8 @@
 mod application;
 mod assembly;
 mod builder;
+mod channels;
+mod driven_group;
 mod environment;
 mod exchange;
 mod executor;
@@ -38,6 +43,7 @@ mod snapshot_thread;
 mod start;
 mod start_error;
 mod stretch;
+mod thread_layout;
 mod ticks;
 
 pub use assembly::Engine;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use niagara_log::{Durability, LogStore, LogWriter};
+use niagara_log::{Durability, LogStore, LogWriter, SyncMethod};
 use niagara_sequencer::{GlobalPosition, Layout};
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
@@ -21,7 +21,7 @@ use crate::client::Shared;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::identity::Identity;
-use crate::lane::{Lane, LaneLimits, LaneQueue};
+use crate::lane::{Lane, LaneLimits};
 use crate::metrics::{Metrics, MetricsCollector};
 use crate::planted::{self, Bug};
 use crate::progress::ByteLimits;
@@ -75,9 +75,8 @@ impl<S: StateMachine> ServerParts<S> {
         let groups = (0..config.groups()).map(open).collect::<Result<Vec<_>, _>>()?;
         groups.iter().for_each(|group| progress.raise_level(group.driver.level()));
         let bell = Arc::<Bell>::default();
-        let queues = groups.iter().map(|group| Arc::clone(&group.queue));
         let shared =
-            Arc::new(share(config, &environment.clock, layout, &progress, queues, state.reader(), &bell));
+            Arc::new(share(config, &environment.clock, layout, &progress, &groups, state.reader(), &bell));
         let handover = Arc::<Handover<S>>::default();
         let share = SnapshotManagerShare {
             progress: Arc::clone(&progress),
@@ -225,12 +224,22 @@ fn application<S: StateMachine>(
     Application { executor, reads, work: Work::default(), handover, sequencer }
 }
 
+/// How logs make writes durable: all alike, unless their directories have file systems of their own. Then it is
+/// the slowest way that counts.
+fn log_sync(groups: &[OpenGroup]) -> SyncMethod {
+    let mut methods = groups.iter().map(|group| group.writer.sync_method());
+    let slowest = methods.clone().find(|method| matches!(method, SyncMethod::Fdatasync(_)));
+    let method = slowest.or_else(|| methods.next()).cloned().unwrap_or(SyncMethod::None);
+    tracing::info!(log_sync = %method, "opened the logs");
+    method
+}
+
 fn share<S: StateMachine>(
     config: &Config,
     clock: &Clock,
     layout: Layout,
     progress: &Arc<SharedProgress>,
-    queues: impl Iterator<Item = Arc<LaneQueue>>,
+    groups: &[OpenGroup],
     reader: S::Reader,
     bell: &Arc<Bell>,
 ) -> Shared<S> {
@@ -257,11 +266,13 @@ fn share<S: StateMachine>(
         durability: config.durability,
         mode: config.reads,
         layout,
+        log_sync: log_sync(groups),
         command_bytes: config.command_bytes,
         deadline: config.deadline,
         clock: clock.clone(),
         leaderless_ticks,
-        lanes: Arc::new(queues.map(|queue| Lane::new(queue, limits)).collect()),
+        group_threads: config.group_threads(),
+        lanes: Arc::new(groups.iter().map(|group| Lane::new(Arc::clone(&group.queue), limits)).collect()),
         progress: Arc::clone(progress),
         reads: Arc::new(gate),
         executed: Arc::default(),

@@ -51,6 +51,8 @@ pub(crate) struct Sequencer {
     limits: SnapshotLimits,
     /// What has been merged since the last snapshot.
     since: SnapshotLimits,
+    /// What had been written to the logs by then, in bytes.
+    written_before: u64,
     /// Position of the last commands merged.
     last_commands: GlobalPosition,
     /// Whether the last stretch ended before everything pulled was merged.
@@ -105,6 +107,7 @@ impl Sequencer {
             stalled: None,
             limits,
             since: SnapshotLimits { entries: 0, bytes: 0 },
+            written_before: 0,
             last_commands: GlobalPosition::ZERO,
             more: false,
         };
@@ -196,8 +199,21 @@ impl Sequencer {
         if snapshots.is_wanted() && self.is_all_kept() {
             snapshots.meet(asked);
         }
-        let full = self.since.entries >= self.limits.entries || self.since.bytes >= self.limits.bytes;
+        let SnapshotLimits { entries, bytes } = self.since;
+        // Short entries fill blocks of the disk that are longer than they are.
+        let bytes = bytes.max(self.written() - self.written_before);
+        let full = entries >= self.limits.entries || bytes >= self.limits.bytes;
         (full || snapshots.is_wanted()) && snapshots.may_freeze()
+    }
+
+    fn count_anew(&mut self) {
+        self.since = SnapshotLimits { entries: 0, bytes: 0 };
+        self.written_before = self.written();
+    }
+
+    /// Bytes written to all logs since the start.
+    fn written(&self) -> u64 {
+        self.logs.iter().map(|log| log.store.written_bytes()).sum()
     }
 
     /// Whether a snapshot holds everything that was executed.
@@ -217,7 +233,7 @@ impl Sequencer {
         let asked = self.progress.snapshots.asked();
         let round = if due { self.round_to_cut()? } else { return None };
         self.progress.snapshots.cut(round, asked);
-        self.since = SnapshotLimits { entries: 0, bytes: 0 };
+        self.count_anew();
         let floors = self.logs.iter_mut().map(|log| log.cut(round)).collect();
         Some(Then::Freeze(Cut { round, anchor: self.merge.anchor(), floors }))
     }
@@ -248,7 +264,7 @@ impl Sequencer {
         }
         self.merge = Merge::resume(self.layout, header.round, header.anchor);
         self.last_commands = header.position();
-        self.since = SnapshotLimits { entries: 0, bytes: 0 };
+        self.count_anew();
         for (log, floor) in self.logs.iter_mut().zip(&header.floors) {
             let index = floor.entry.index;
             *log = Pulled::above(log.group, log.store.clone(), index, header.round);

@@ -10,8 +10,8 @@ use niagara_log::{Held, LogError, LogStore};
 use niagara_net::{Admission, Event, Frame, Hello, Refusal};
 
 use super::application::Application;
+use super::driven_group::complete;
 use super::environment::Environment;
-use super::group_thread::complete;
 use super::log_thread::Pending;
 use super::parts::{GroupParts, ServerParts};
 use super::sequencer::{STRETCHES_WAITING, Sequencer};

@@ -9,11 +9,14 @@ use super::snapshot_manager::SnapshotManager;
 use crate::progress::SharedProgress;
 use crate::state_machine::StateMachine;
 
+/// Number of the snapshots' channel. The groups' follow.
+const CHANNEL: u32 = 0;
+
 /// What the thread owns or shares.
 pub(crate) struct SnapshotThread<S: StateMachine> {
     pub manager: SnapshotManager<S>,
     pub progress: Arc<SharedProgress>,
-    pub transport: Transport,
+    pub transport: Box<dyn Transport>,
 }
 
 impl<S: StateMachine> SnapshotThread<S> {
@@ -25,20 +28,20 @@ impl<S: StateMachine> SnapshotThread<S> {
         }
     }
 
-    fn turn(&mut self, events: &mut Vec<Event>) {
+    fn turn(&mut self, events: &mut Vec<(u32, Event)>) {
         let now = Instant::now();
         let timeout = self.manager.next_due(now).map(|due| due.saturating_duration_since(now));
         let manager = &self.manager;
-        let may_sleep = || !manager.is_due(Instant::now());
-        let waited = self.transport.turn(now, timeout, may_sleep, events);
+        let mut may_sleep = || !manager.is_due(Instant::now());
+        let waited = self.transport.turn(now, timeout, &mut may_sleep, events);
         waited.unwrap_or_else(|error| panic!("cannot wait for sockets: {error}"));
         let now = Instant::now();
-        for event in events.drain(..) {
+        for (_, event) in events.drain(..) {
             self.manager.handle(now, event);
         }
         for (to, message) in self.manager.step(now) {
             // What a broken link drops is requested again.
-            let _ = self.transport.send(to, message.encode());
+            let _ = self.transport.send(CHANNEL, to, message.encode());
         }
         self.transport.flush();
     }

@@ -192,6 +192,9 @@ fn open_log(
     log_config.segment_bytes = config.segment_bytes;
     log_config.first_segment_bytes = config.segment_bytes / FIRST_SEGMENT_PART;
     log_config.cache_bytes = config.log_cache_bytes;
+    if config.durability == Durability::Fsync {
+        log_config.block_bytes = environment.files.block_bytes();
+    }
     log_config.files = Arc::clone(&environment.files);
     log_config.prepare_beside = environment.prepare_beside;
     log_config.marks = identity.marks(number);

@@ -86,6 +86,16 @@ fn cells(server: u64, group: &GroupStatus) -> [String; 8] {
     [server.to_string(), group.to_string(), role.to_string(), leader, term, last, commit, handed]
 }
 
+/// How many threads drive the groups, if the server says so.
+fn layout(status: &Status) -> String {
+    match (status.groups, status.group_threads) {
+        (_, 0) => String::new(),
+        (1, _) => "1 group, ".to_owned(),
+        (groups, 1) => format!("{groups} groups on 1 thread, "),
+        (groups, threads) => format!("{groups} groups on {threads} threads, "),
+    }
+}
+
 fn server_line(row: &Row, agreement: &Agreement, paint: Paint) -> String {
     let Some(status) = &row.status else {
         return format!("{}: {}", row.at, paint.bad(row.error.as_deref().unwrap_or_default()));
@@ -94,8 +104,10 @@ fn server_line(row: &Row, agreement: &Agreement, paint: Paint) -> String {
         (grouped(status.applied), grouped(status.commands), grouped(status.noops));
     let digests = digests_of(status, agreement, paint);
     format!(
-        "server {} at {}: applied {applied}, commands {commands}, no-ops {noops}, {digests}",
-        status.server, row.at
+        "server {} at {}: applied {applied}, commands {commands}, no-ops {noops}, {}{digests}",
+        status.server,
+        row.at,
+        layout(status)
     )
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use niagara_engine::{Config, Durability, Pinning, ServerId};
+use niagara_engine::{Config, Durability, Pinning, ServerId, Threads};
 
 use crate::FrontEndConfig;
 
@@ -147,6 +147,10 @@ fn engine_section() -> String {
         Pinning::Off => "\"off\"".to_owned(),
         Pinning::Cores(cores) => format!("{cores:?}"),
     };
+    let threads = match defaults.threads {
+        Threads::Auto => "\"auto\"".to_owned(),
+        Threads::Count(count) => count.to_string(),
+    };
     format!(
         r#"[engine]
 # The engine's clock step, in milliseconds: small enough to notice a failure in half a second, large enough to let an
@@ -206,7 +210,7 @@ fn engine_section() -> String {
 # disk_reserve_mib = {disk_reserve_mib}
 
 # A snapshot of the whole state is taken after this many entries with commands, or this many MiB of them, have been
-# executed since the last one. The logs before the last but one snapshot are then no longer needed. Higher values mean
+# executed since the last one, or this many MiB were written to the logs. The logs before the last but one snapshot are then no longer needed. Higher values mean
 # fewer snapshots, longer logs and longer starts: the logs of all groups take up to about three times snapshot_mib.
 # snapshot_entries = {snapshot_entries}
 # snapshot_mib = {snapshot_mib}
@@ -221,8 +225,12 @@ fn engine_section() -> String {
 # Most MiB of a group's log that are kept for a server that is receiving a snapshot.
 # snapshot_pin_mib = {pin_mib}
 
-# The core that each group's thread is bound to: "auto" (a core for each group if the machine has enough), "off" (none),
-# or a list with a core for each group, such as [0, 2, 4, 6].
+# How many threads drive the groups: "auto" (one for each group if the machine has a core for each and three more;
+# otherwise fewer, down to one that drives all groups), or a number. Each group keeps its own log, sockets and address.
+# threads = {threads}
+
+# The core that each of these threads is bound to: "auto" (a core for each if every group has a thread and the machine
+# has enough cores), "off" (none), or a list with a core for each thread, such as [0, 2, 4, 6].
 # pinning = {pinning}
 
 # The preferred leader of each group, the same in all files: a server's id for each group, such as [1, 1, 1, 1].

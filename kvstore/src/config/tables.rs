@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use niagara_engine::Threads;
 use serde::Deserialize;
 
 /// The whole file.
@@ -58,6 +59,7 @@ pub(super) struct EngineTable {
     pub snapshot_write_mib_per_second: Option<u32>,
     pub snapshot_transfer_mib_per_second: Option<u32>,
     pub snapshot_pin_mib: Option<u32>,
+    pub threads: Option<ThreadsValue>,
     pub pinning: Option<PinningValue>,
     pub leaders: Option<Vec<u64>>,
 }
@@ -84,7 +86,27 @@ pub(super) struct LinkTable {
     pub bind_device: Option<String>,
 }
 
-/// `"auto"`, `"off"`, or a core for each group.
+/// `"auto"`, or a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "toml::Value")]
+pub(super) struct ThreadsValue(pub Threads);
+
+impl TryFrom<toml::Value> for ThreadsValue {
+    type Error = &'static str;
+
+    fn try_from(value: toml::Value) -> Result<Self, Self::Error> {
+        let count = |count: i64| u16::try_from(count).ok().filter(|count| *count > 0).map(Threads::Count);
+        match &value {
+            toml::Value::String(text) if text == "auto" => Some(Threads::Auto),
+            toml::Value::Integer(number) => count(*number),
+            _ => None,
+        }
+        .map(ThreadsValue)
+        .ok_or("threads must be \"auto\" or a number of threads, at least 1")
+    }
+}
+
+/// `"auto"`, `"off"`, or a core for each thread.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "toml::Value")]
 pub(super) enum PinningValue {
@@ -106,6 +128,6 @@ impl TryFrom<toml::Value> for PinningValue {
             toml::Value::Array(array) => cores(array).map(PinningValue::Cores),
             _ => None,
         }
-        .ok_or("pinning must be \"auto\", \"off\" or a list of core numbers, one for each group, such as [0, 1, 2, 3]")
+        .ok_or("pinning must be \"auto\", \"off\" or a list of core numbers, one for each thread of the groups, such as [0, 1, 2, 3]")
     }
 }

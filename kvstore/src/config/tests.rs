@@ -1,4 +1,4 @@
-use niagara_engine::Durability;
+use niagara_engine::{Durability, Threads};
 
 use super::*;
 
@@ -130,6 +130,7 @@ fn every_documented_default_is_the_default_of_the_code() {
         snapshot_write_mib_per_second: Some(_),
         snapshot_transfer_mib_per_second: Some(_),
         snapshot_pin_mib: Some(_),
+        threads: Some(_),
         pinning: Some(_),
         leaders: Some(_),
     } = file.engine
@@ -172,6 +173,7 @@ unsynced_mib = 6
 merge_mib = 7
 behind_mib = 8
 disk_reserve_mib = 9
+threads = 2
 pinning = [4, 6]
 
 [front]
@@ -195,7 +197,7 @@ bind_device = "lo"
     assert_eq!((engine.log_cache_bytes, engine.send_queue_bytes), (3 << 20, 5 << 20));
     assert_eq!((engine.unsynced_bytes, engine.merge_bytes), (6 << 20, 7 << 20));
     assert_eq!((engine.behind_bytes, engine.disk_reserve_bytes), (8 << 20, 9 << 20));
-    assert_eq!(engine.pinning, Pinning::Cores(vec![4, 6]));
+    assert_eq!((engine.threads, engine.pinning), (Threads::Count(2), Pinning::Cores(vec![4, 6])));
     assert_eq!((file.server.front.threads, file.server.front.max_connections), (2, 11));
     let mut link = Link::default();
     link.listen = Some("127.0.0.1:9000".parse().unwrap());
@@ -231,6 +233,8 @@ fn values_that_cannot_work_say_what_to_write() {
             "[engine]\npinning = [-1]\n[[members]]",
             "\"auto\", \"off\" or a list of core numbers",
         ),
+        ("[[members]]", "[engine]\nthreads = 0\n[[members]]", "\"auto\" or a number of threads"),
+        ("[[members]]", "[engine]\nthreads = \"all\"\n[[members]]", "\"auto\" or a number of threads"),
         ("[[members]]", "[engine]\ntick_ms = 0\n[[members]]", "tick must be at least 1 ms, but is 0 ms"),
         ("[[members]]", "[front]\nthreads = 0\n[[members]]", "`front.threads`: must be at least 1"),
         ("[[members]]", "[[links]]\nbind_address = \"eth0\"\n[[members]]", "`links.bind_address`"),

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::Frame;
+use crate::frame::{Cut, PIECE_HEAD_BYTES};
 
 const BUFFER: usize = 256;
 const LIMIT: usize = 2000;
@@ -85,6 +86,82 @@ proptest! {
     }
 }
 
+fn reader_of_pieces() -> FrameReader {
+    FrameReader::new(BUFFER, LIMIT)
+}
+
+/// The frames of a body cut into pieces of `piece` bytes, each on its own.
+fn cut(body: &[u8], piece: usize) -> Vec<Vec<u8>> {
+    let frame = Frame::seal([Bytes::from(body.to_vec())].into(), Cut { whole: 0, piece });
+    let wire = frame.slices().collect::<Vec<_>>().concat();
+    wire.chunks(PIECE_HEAD_BYTES + piece).map(<[u8]>::to_vec).collect()
+}
+
+proptest! {
+    /// Whole frames pass between the pieces of a long body, which arrives when its last piece has.
+    #[test]
+    fn pieces_join_to_a_body_whatever_passes_between_them(
+        long in prop::collection::vec(any::<u8>(), 1..LIMIT),
+        piece in 1usize..600,
+        passing in bodies(),
+        pieces in pieces(),
+    ) {
+        let (mut stream, mut expected) = (Vec::new(), Vec::new());
+        let mut passing = passing.into_iter();
+        let cut = cut(&long, piece);
+        for (number, frame) in cut.iter().enumerate() {
+            stream.extend(frame);
+            if number + 1 == cut.len() {
+                expected.push(long.clone());
+            }
+            if let Some(body) = passing.next() {
+                stream.extend(wire([&body]));
+                expected.push(body);
+            }
+        }
+        let (found, error) = read(&mut reader_of_pieces(), &stream, &pieces);
+        prop_assert_eq!(error, None);
+        prop_assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_flipped_bit_in_a_piece_is_noticed(
+        long in prop::collection::vec(any::<u8>(), 1..LIMIT),
+        pieces in pieces(),
+        at in any::<prop::sample::Index>(),
+        bit in 0u8..8,
+    ) {
+        let mut stream = cut(&long, 100).concat();
+        let at = at.index(stream.len());
+        stream[at] ^= 1 << bit;
+        prop_assert!(read(&mut reader_of_pieces(), &stream, &pieces).0.is_empty());
+    }
+}
+
+#[test]
+fn pieces_that_do_not_continue_the_one_before_are_refused() {
+    let (one, other) = (cut(&[1; 300], 100), cut(&[2; 400], 100));
+    for (stream, left, expected) in
+        [([&one[0], &other[0]], 400, 200), ([&one[0], &one[2]], 100, 200), ([&one[1], &one[1]], 200, 100)]
+    {
+        let (bodies, error) = read(&mut reader_of_pieces(), &stream.map(Vec::clone).concat(), &[77]);
+        assert!(bodies.is_empty());
+        assert_eq!(error, Some(FrameError::Piece { length: 100, left, expected }));
+    }
+}
+
+/// What one connection holds of long bodies is one body at most, touched as its bytes arrive.
+#[test]
+fn memory_for_a_body_in_pieces_is_reserved_once_and_touched_as_its_bytes_arrive() {
+    const LONG: usize = 1 << 20;
+    let mut reader = FrameReader::new(BUFFER, LONG);
+    for (arrived, frame) in (1..).zip(cut(&vec![7; LONG], 64 << 10)).take(15) {
+        read(&mut reader, &frame, &[777]);
+        let cut = reader.cut.as_ref().unwrap();
+        assert_eq!((cut.bytes.len(), cut.bytes.capacity()), (arrived * (64 << 10), LONG));
+    }
+}
+
 #[test]
 fn a_body_points_into_the_read_buffer() {
     let wire = wire([&b"first".to_vec(), &b"second".to_vec()]);
@@ -150,15 +227,18 @@ fn a_body_that_is_kept_keeps_its_bytes() {
 #[test]
 fn a_length_above_the_limit_is_refused_before_a_byte_of_it_is_allocated() {
     let mut reader = FrameReader::new(BUFFER, LIMIT);
-    let (bodies, error) = read(&mut reader, &[0xff; HEAD_BYTES], &[HEAD_BYTES]);
+    let (bodies, error) = read(&mut reader, &[0xff, 0xff, 0xff, 0x7f, 1, 2, 3, 4], &[HEAD_BYTES]);
+    assert!(bodies.is_empty());
+    assert_eq!(error, Some(FrameError::TooLong { length: i32::MAX as usize, limit: LIMIT }));
+    let (bodies, error) = read(&mut reader_of_pieces(), &[0xff; 12], &[1]);
     assert!(bodies.is_empty());
     assert_eq!(error, Some(FrameError::TooLong { length: u32::MAX as usize, limit: LIMIT }));
-    assert!(reader.long.is_none());
+    assert!(reader.long.is_none() && reader.cut.is_none());
 }
 
 #[test]
 fn memory_for_a_long_body_is_touched_as_its_bytes_arrive() {
-    const LONG: usize = 1 << 20;
+    const LONG: usize = 128 << 10;
     let mut reader = FrameReader::new(BUFFER, LONG);
     let head = &wire([&vec![0; LONG]])[..HEAD_BYTES];
     read(&mut reader, head, &[HEAD_BYTES]);

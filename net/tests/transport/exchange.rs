@@ -15,8 +15,8 @@ fn small_frames_arrive_in_order_in_both_directions() {
         assert_eq!(one.send(2, number.to_le_bytes().to_vec()), Sent::Queued);
         assert_eq!(two.send(1, (!number).to_le_bytes().to_vec()), Sent::Queued);
         if number % 100 == 0 {
-            one.transport.flush();
-            two.transport.flush();
+            one.flush();
+            two.flush();
         }
     }
     drive([&mut one, &mut two], "all have arrived", |[one, two]| {
@@ -25,7 +25,7 @@ fn small_frames_arrive_in_order_in_both_directions() {
     assert!(two.bodies(1).zip(0..FRAMES).all(|(body, number)| **body == number.to_le_bytes()));
     assert!(one.bodies(2).zip(0..FRAMES).all(|(body, number)| **body == (!number).to_le_bytes()));
 
-    let (sent, received) = (one.transport.counters(), two.transport.counters());
+    let (sent, received) = (one.counters(), two.counters());
     assert_eq!((sent.frames_sent, sent.bytes_sent), (u64::from(FRAMES), u64::from(FRAMES) * 12));
     assert_eq!((received.frames_received, received.bytes_received), (sent.frames_sent, sent.bytes_sent));
 }
@@ -47,7 +47,7 @@ fn large_and_small_frames_of_several_parts_arrive_whole_and_in_order() {
         .flat_map(|large| [large, vec![Bytes::from_static(b"small")], vec![]])
         .collect();
     for parts in &bodies {
-        assert_eq!(one.transport.send(2, Frame::from_parts(parts.clone())), Sent::Queued);
+        assert_eq!(one.send_frame(2, Frame::from_parts(parts.clone())), Sent::Queued);
     }
     drive([&mut one, &mut two], "all have arrived", |[_, two]| two.bodies(1).count() == bodies.len());
     assert!(two.bodies(1).zip(&bodies).all(|(body, parts)| *body == parts.concat()));
@@ -57,16 +57,16 @@ fn large_and_small_frames_of_several_parts_arrive_whole_and_in_order() {
 fn many_frames_share_a_write_call_and_a_read_call() {
     const FRAMES: u64 = 100;
     let (mut one, mut two) = pair();
-    let (sent, received) = (one.transport.counters(), two.transport.counters());
+    let (sent, received) = (one.counters(), two.counters());
     for _ in 0..FRAMES {
         one.send(2, vec![1; 64]);
     }
-    assert_eq!(one.transport.counters().write_calls, sent.write_calls, "queueing costs no system call");
-    one.transport.flush();
-    let writes = one.transport.counters().write_calls - sent.write_calls;
+    assert_eq!(one.counters().write_calls, sent.write_calls, "queueing costs no system call");
+    one.flush();
+    let writes = one.counters().write_calls - sent.write_calls;
     assert_eq!(writes, 1, "write calls for {FRAMES} frames");
     drive([&mut one, &mut two], "all have arrived", |[_, two]| two.bodies(1).count() as u64 == FRAMES);
-    let reads = two.transport.counters().read_calls - received.read_calls;
+    let reads = two.counters().read_calls - received.read_calls;
     assert!(reads <= writes, "one read call for each write call at most, but {reads} for {writes}");
 }
 
@@ -84,10 +84,7 @@ fn three_servers_have_one_connection_per_pair() {
     let mut three = Node::open(config(3, &[(1, one.address()), (2, two.address())]));
     let others = |server: u64| (1..=3).filter(move |peer| *peer != server);
     drive([&mut one, &mut two, &mut three], "everybody is up with everybody", |nodes| {
-        nodes
-            .iter()
-            .zip(1..)
-            .all(|(node, server)| others(server).all(|peer| node.transport.is_connected(peer)))
+        nodes.iter().zip(1..).all(|(node, server)| others(server).all(|peer| node.is_connected(peer)))
     });
     for (node, server) in [&mut one, &mut two, &mut three].into_iter().zip(1..) {
         others(server).for_each(|peer| assert_eq!(node.send(peer, server.to_string()), Sent::Queued));
@@ -97,7 +94,7 @@ fn three_servers_have_one_connection_per_pair() {
     });
     for (node, server) in [&one, &two, &three].into_iter().zip(1..) {
         assert!(others(server).all(|peer| node.bodies(peer).all(|body| *body == peer.to_string())));
-        assert_eq!(node.transport.counters().connects, 2);
+        assert_eq!(node.counters().connects, 2);
     }
 }
 
@@ -110,7 +107,7 @@ fn a_message_that_cannot_be_sent_is_dropped_and_counted() {
     assert_eq!(one.send(4, "no such peer"), Sent::Dropped);
     assert_eq!(one.send(2, vec![0; 2001]), Sent::Dropped);
     assert_eq!(one.send(2, vec![0; 2000]), Sent::Queued);
-    let counters = one.transport.counters();
+    let counters = one.counters();
     assert_eq!(
         (counters.dropped_not_connected, counters.dropped_too_long, counters.dropped_queue_full),
         (2, 1, 0)
@@ -130,7 +127,7 @@ fn a_frame_above_the_receivers_limit_ends_the_connection() {
         panic!("{:?}", one.changes())
     };
     assert!(reason.to_string().contains("max_frame_bytes"), "{reason}");
-    assert_eq!(one.transport.counters().bad_frames, 1);
+    assert_eq!(one.counters().bad_frames, 1);
 }
 
 #[test]
@@ -144,15 +141,15 @@ fn a_peer_that_sends_without_pause_leaves_the_owner_its_turns() {
         assert_eq!(two.send(1, vec![9; 100_000]), Sent::Queued);
     }
     (0..50).for_each(|_| two.turn());
-    let written = two.transport.counters().frames_sent;
+    let written = two.counters().frames_sent;
 
-    let (mut most, mut before) = (0, one.transport.counters());
+    let (mut most, mut before) = (0, one.counters());
     while before.frames_received < written {
         // A reader that stops before the socket is empty must not fall asleep: no event announces the rest.
         let begin = Instant::now();
-        one.transport.turn(begin, Some(DEADLINE), || true, &mut one.events).unwrap();
+        one.turn_at(begin, Some(DEADLINE), || true);
         assert!(begin.elapsed() < DEADLINE, "asleep at {before:?}");
-        let after = one.transport.counters();
+        let after = one.counters();
         most = most.max(after.bytes_received - before.bytes_received);
         before = after;
     }
@@ -166,7 +163,7 @@ fn with_nothing_to_do_a_turn_lasts_until_its_timeout() {
     let (begin, timeout) = (Instant::now(), Duration::from_millis(30));
     let mut turns = 0;
     while begin.elapsed() < timeout {
-        one.transport.turn(Instant::now(), Some(timeout), || true, &mut one.events).unwrap();
+        one.turn_at(Instant::now(), Some(timeout), || true);
         turns += 1;
     }
     assert!(turns < 10, "an idle transport turned {turns} times");

@@ -34,7 +34,7 @@ fn refused(dialler: LinkConfig, expected: &Refusal, by_dialler: bool) {
     for (node, by_us) in [(&one, !by_dialler), (&other, by_dialler)] {
         assert_eq!(node.refusals().first(), Some(&(expected.clone(), by_us)));
         assert_eq!(node.refusals().len(), node.events.len(), "nothing but refusals: {:?}", node.events);
-        let counters = node.transport.counters();
+        let counters = node.counters();
         assert_eq!(counters.refusals_sent > 0, by_us);
         assert_eq!(counters.refusals_received > 0, !by_us);
         assert_eq!(counters.connects, 0);
@@ -90,7 +90,7 @@ fn a_listener_whose_store_is_lost_is_refused_by_who_dialled_it() {
     let refusal = Refusal::Store("server 1 lost its store".to_owned());
     assert_eq!(one.events[0], Event::Refused { peer: Some(2), refusal: refusal.clone(), by_us: false });
     assert_eq!(two.events[0], Event::Refused { peer: Some(1), refusal, by_us: true });
-    assert_eq!((one.transport.counters().connects, two.transport.counters().connects), (0, 0));
+    assert_eq!((one.counters().connects, two.counters().connects), (0, 0));
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_listener_that_never_answers_is_given_up_and_dialled_again() {
     assert_eq!(raw.greeting(&mut two), Greeting::Hello(hello(2)));
     raw.await_end(&mut two);
     Raw::accept(&listener, &mut two);
-    let counters = two.transport.counters();
+    let counters = two.counters();
     assert!(counters.greeting_timeouts > 0 && counters.dial_failures > 0, "{counters:?}");
     assert_eq!(two.events, []);
 }
@@ -156,9 +156,7 @@ fn a_host_name_is_resolved() {
     let mut two = config(2, &[(1, nowhere())]);
     two.peers[0].address = format!("localhost:{}", one.address().port());
     let mut two = Node::open(two);
-    drive([&mut one, &mut two], "both are up", |[one, two]| {
-        one.transport.is_connected(2) && two.transport.is_connected(1)
-    });
+    drive([&mut one, &mut two], "both are up", |[one, two]| one.is_connected(2) && two.is_connected(1));
 }
 
 /// An answer that arrives while nobody sleeps wakes nobody, so the last check before the sleep must find it.
@@ -175,7 +173,7 @@ fn a_name_that_is_resolved_between_two_turns_is_dialled_at_once() {
     listener.set_nonblocking(true).unwrap();
     let begin = Instant::now();
     while listener.accept().is_err() {
-        two.transport.turn(Instant::now(), Some(DEADLINE), || true, &mut two.events).unwrap();
+        two.turn_at(Instant::now(), Some(DEADLINE), || true);
         assert!(begin.elapsed() < DEADLINE, "asleep on the answer");
     }
 }
@@ -186,11 +184,11 @@ fn a_long_sleep_takes_no_time_from_the_greeting_that_ends_it() {
     let mut one = Node::open(config(1, &[(2, nowhere())]));
     let mut raw = Raw::connect(one.address());
     let stale = Instant::now() - Duration::from_secs(60);
-    one.transport.turn(stale, Some(DEADLINE), || true, &mut one.events).unwrap();
+    one.turn_at(stale, Some(DEADLINE), || true);
     raw.write(&wire(&Greeting::Hello(hello(2)).encode()));
     assert_eq!(raw.greeting(&mut one), Greeting::Hello(hello(1)));
     raw.write(&wire(&Greeting::Welcome.encode()));
-    drive([&mut one], "it is up", |[one]| one.transport.is_connected(2));
+    drive([&mut one], "it is up", |[one]| one.is_connected(2));
 }
 
 #[test]
@@ -200,7 +198,7 @@ fn an_address_that_makes_no_sense_is_tried_again_and_harms_nobody() {
     three.peers[1].address = "no port".to_owned();
     let mut three = Node::open(three);
     drive([&mut one, &mut three], "the other peer is up", |[_, three]| {
-        three.transport.is_connected(1) && three.transport.counters().dial_failures > 1
+        three.is_connected(1) && three.counters().dial_failures > 1
     });
 }
 

@@ -3,6 +3,7 @@
 //! Most tests poll all transports in the test's own thread, in turn, until a condition holds. They wait for
 //! conditions, never for time, and only a failing test reaches its deadline.
 
+mod channels;
 mod exchange;
 mod greeting;
 mod queue;

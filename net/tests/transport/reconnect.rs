@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use niagara_net::{AdmitAll, DownReason, Event, FrameError, LinkConfig, OpenError, Transport};
+use niagara_net::{AdmitAll, DownReason, Event, FrameError, LinkConfig, OpenError};
 
 use crate::rig::{DEADLINE, Node, Raw, config, drive, nowhere, pair, wire};
 
@@ -12,8 +12,8 @@ use crate::rig::{DEADLINE, Node, Raw, config, drive, nowhere, pair, wire};
 fn reopen(config: &LinkConfig, listen: SocketAddr) -> Node {
     let begin = Instant::now();
     loop {
-        match Transport::open(LinkConfig { listen, ..config.clone() }, Arc::new(AdmitAll)) {
-            Ok(transport) => return Node { transport, events: Vec::new() },
+        match Node::try_open(LinkConfig { listen, ..config.clone() }, Arc::new(AdmitAll)) {
+            Ok(node) => return node,
             Err(OpenError::Listen { .. }) if begin.elapsed() < DEADLINE => {}
             Err(error) => panic!("{error}"),
         }
@@ -28,12 +28,10 @@ fn a_listener_that_comes_back_is_found_again() {
     let address = one.address();
     drop(one);
     drive([&mut two], "the end is seen, and dialling fails", |[two]| {
-        !two.transport.is_connected(1) && two.transport.counters().dial_failures > 0
+        !two.is_connected(1) && two.counters().dial_failures > 0
     });
     let mut one = reopen(&config(1, &[(2, nowhere())]), address);
-    drive([&mut one, &mut two], "both are up", |[one, two]| {
-        one.transport.is_connected(2) && two.transport.is_connected(1)
-    });
+    drive([&mut one, &mut two], "both are up", |[one, two]| one.is_connected(2) && two.is_connected(1));
     one.send(2, "after");
     drive([&mut one, &mut two], "it has arrived", |[_, two]| two.bodies(1).count() == 2);
 
@@ -41,7 +39,7 @@ fn a_listener_that_comes_back_is_found_again() {
     else {
         panic!("{:?}", two.changes())
     };
-    let counters = two.transport.counters();
+    let counters = two.counters();
     assert_eq!((counters.connects, counters.reconnects), (2, 1));
 }
 
@@ -49,11 +47,9 @@ fn a_listener_that_comes_back_is_found_again() {
 fn a_dialler_that_comes_back_is_let_in_again() {
     let (mut one, two) = pair();
     drop(two);
-    drive([&mut one], "the end is seen", |[one]| !one.transport.is_connected(2));
+    drive([&mut one], "the end is seen", |[one]| !one.is_connected(2));
     let mut two = Node::open(config(2, &[(1, one.address())]));
-    drive([&mut one, &mut two], "both are up", |[one, two]| {
-        one.transport.is_connected(2) && two.transport.is_connected(1)
-    });
+    drive([&mut one, &mut two], "both are up", |[one, two]| one.is_connected(2) && two.is_connected(1));
     let closed = Event::Down { peer: 2, reason: DownReason::Closed };
     assert_eq!(one.events, [Event::Up { peer: 2 }, closed, Event::Up { peer: 2 }]);
 }
@@ -67,7 +63,7 @@ fn messages_before_the_end_of_a_connection_are_not_lost() {
         raw.write(&wire(&[1; 1000]));
     }
     drop(raw);
-    drive([&mut one], "the end is seen", |[one]| !one.transport.is_connected(2));
+    drive([&mut one], "the end is seen", |[one]| !one.is_connected(2));
     assert_eq!(one.bodies(2).count(), FRAMES);
     assert_eq!(one.changes().len(), 2);
     assert_eq!(one.events.last(), Some(&Event::Down { peer: 2, reason: DownReason::Closed }));
@@ -111,7 +107,7 @@ fn a_damaged_frame_ends_the_connection_and_only_that() {
     else {
         panic!("{:?}", one.events)
     };
-    assert_eq!(one.transport.counters().bad_frames, 1);
+    assert_eq!(one.counters().bad_frames, 1);
 
     let mut again = Raw::join(&mut one, 2);
     again.write(&wire(b"good again"));

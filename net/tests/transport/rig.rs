@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use niagara_net::{
-    Admission, AdmitAll, Event, Frame, Greeting, Hello, LinkConfig, Peer, Refusal, Sent, Transport,
+    Admission, AdmitAll, Counters, Event, Frame, Greeting, Hello, LinkConfig, OpenError, Peer, Refusal, Sent,
+    TcpTransport, Transport, Waker,
 };
 
 /// By when a condition must hold. No healthy run comes near it, however slow the machine.
@@ -21,7 +22,7 @@ pub fn hello(server: u64) -> Hello {
     Hello {
         cluster: 0xc1,
         server,
-        channel: 1,
+        channel: CHANNEL,
         channels: 4,
         store: 100 + u128::from(server),
         ..Hello::default()
@@ -43,9 +44,12 @@ pub fn nowhere() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 1))
 }
 
-/// A transport, and all its events so far.
+/// The channel that all tests use.
+pub const CHANNEL: u32 = 1;
+
+/// A transport with one channel, and all its events so far.
 pub struct Node {
-    pub transport: Transport,
+    pub transport: TcpTransport,
     pub events: Vec<Event>,
 }
 
@@ -55,19 +59,59 @@ impl Node {
     }
 
     pub fn open_with(config: LinkConfig, admission: Arc<dyn Admission>) -> Node {
-        Node { transport: Transport::open(config, admission).unwrap(), events: Vec::new() }
+        Node::try_open(config, admission).unwrap()
+    }
+
+    pub fn try_open(config: LinkConfig, admission: Arc<dyn Admission>) -> Result<Node, OpenError> {
+        let mut transport = TcpTransport::new()?;
+        transport.open(config, None, admission)?;
+        Ok(Node { transport, events: Vec::new() })
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.transport.local_addr()
+        self.transport.local_addr(CHANNEL).unwrap()
     }
 
     pub fn turn(&mut self) {
-        self.transport.turn(Instant::now(), Some(TURN), || true, &mut self.events).unwrap();
+        self.turn_at(Instant::now(), Some(TURN), || true);
+    }
+
+    /// A turn with this time, timeout and last check.
+    pub fn turn_at(&mut self, now: Instant, timeout: Option<Duration>, mut may_sleep: impl FnMut() -> bool) {
+        let mut events = Vec::new();
+        self.transport.turn(now, timeout, &mut may_sleep, &mut events).unwrap();
+        self.events.extend(events.into_iter().map(|(channel, event)| {
+            assert_eq!(channel, CHANNEL);
+            event
+        }));
+    }
+
+    pub fn is_connected(&self, peer: u64) -> bool {
+        self.transport.is_connected(CHANNEL, peer)
+    }
+
+    pub fn queued_bytes(&self, peer: u64) -> Option<usize> {
+        self.transport.queued_bytes(CHANNEL, peer)
+    }
+
+    pub fn flush(&mut self) {
+        self.transport.flush();
+    }
+
+    pub fn waker(&self) -> Waker {
+        self.transport.waker()
+    }
+
+    pub fn counters(&self) -> Counters {
+        self.transport.counters(CHANNEL)
     }
 
     pub fn send(&mut self, to: u64, body: impl Into<Bytes>) -> Sent {
-        self.transport.send(to, Frame::from(body.into()))
+        self.send_frame(to, Frame::from(body.into()))
+    }
+
+    pub fn send_frame(&mut self, to: u64, frame: Frame) -> Sent {
+        self.transport.send(CHANNEL, to, frame)
     }
 
     /// The bodies that have arrived from a server.
@@ -102,9 +146,7 @@ pub fn pair() -> (Node, Node) {
 pub fn pair_of(first: LinkConfig, second: impl FnOnce(SocketAddr) -> LinkConfig) -> (Node, Node) {
     let mut one = Node::open(first);
     let mut two = Node::open(second(one.address()));
-    drive([&mut one, &mut two], "both are up", |[one, two]| {
-        one.transport.is_connected(2) && two.transport.is_connected(1)
-    });
+    drive([&mut one, &mut two], "both are up", |[one, two]| one.is_connected(2) && two.is_connected(1));
     (one, two)
 }
 
@@ -117,11 +159,7 @@ pub fn drive<const N: usize>(
     let mut nodes = nodes;
     let begin = Instant::now();
     while !holds(&mut nodes) {
-        assert!(
-            begin.elapsed() < DEADLINE,
-            "not so: {what}; {:?}",
-            nodes.map(|node| node.transport.counters())
-        );
+        assert!(begin.elapsed() < DEADLINE, "not so: {what}; {:?}", nodes.map(|node| node.counters()));
         nodes.iter_mut().for_each(|node| node.turn());
     }
 }

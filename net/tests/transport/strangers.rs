@@ -24,7 +24,7 @@ fn round_trip(one: &mut Node, two: &mut Node) {
 
 /// Waits until server 1 has counted enough.
 fn await_count(one: &mut Node, what: &str, count: impl Fn(Counters) -> u64, at_least: u64) {
-    drive([one], what, |[one]| count(one.transport.counters()) >= at_least);
+    drive([one], what, |[one]| count(one.counters()) >= at_least);
 }
 
 /// The pair still has its first connection, and nothing else happened on it.
@@ -104,7 +104,7 @@ fn hundreds_of_idle_connections_are_bounded_and_then_shut_out() {
     let mut strangers: Vec<Raw> = (0..STRANGERS).map(|_| Raw::connect(one.address())).collect();
     let handled = |counters: Counters| counters.strangers_turned_away + counters.greeting_timeouts;
     await_count(&mut one, "all are shut out", handled, STRANGERS);
-    let counters = one.transport.counters();
+    let counters = one.counters();
     assert!(counters.strangers_turned_away >= 1 && counters.greeting_timeouts >= PENDING, "{counters:?}");
     strangers.iter_mut().for_each(|raw| raw.await_end(&mut one));
     round_trip(&mut one, &mut two);
@@ -113,9 +113,7 @@ fn hundreds_of_idle_connections_are_bounded_and_then_shut_out() {
     // The places are free again: a peer that reconnects finds one.
     drop(two);
     let mut two = Node::open(config(2, &[(1, one.address())]));
-    drive([&mut one, &mut two], "the peer is back", |[one, two]| {
-        one.transport.is_connected(2) && two.transport.is_connected(1)
-    });
+    drive([&mut one, &mut two], "the peer is back", |[one, two]| one.is_connected(2) && two.is_connected(1));
 }
 
 #[test]
@@ -124,8 +122,8 @@ fn what_a_welcomed_peer_sends_too_much_of_is_not_believed() {
     let mut raw = Raw::join(&mut one, 2);
     raw.write(&[0xff; 64]);
     raw.await_end(&mut one);
-    assert_eq!(one.transport.counters().bad_frames, 1);
-    assert!(!one.transport.is_connected(2));
+    assert_eq!(one.counters().bad_frames, 1);
+    assert!(!one.is_connected(2));
 }
 
 /// A connection that sends `opening` and closes must leave nothing behind.
@@ -153,7 +151,7 @@ proptest! {
         let mut raw = Raw::join(&mut one, 2);
         raw.write(&wire(b"still here"));
         drive([&mut one], "a message arrives", |[one]| one.bodies(2).any(|body| body == "still here"));
-        prop_assert_eq!(one.transport.counters().connects, 1);
-        prop_assert!(one.transport.counters().bad_frames <= strangers);
+        prop_assert_eq!(one.counters().connects, 1);
+        prop_assert!(one.counters().bad_frames <= strangers);
     }
 }

@@ -16,7 +16,7 @@ fn next_work(node: &mut Node, queue: &mpsc::Receiver<u32>) -> u32 {
             work = queue.try_recv().ok();
             work.is_none()
         };
-        node.transport.turn(begin, Some(DEADLINE), last_look, &mut node.events).unwrap();
+        node.turn_at(begin, Some(DEADLINE), last_look);
         assert!(begin.elapsed() < DEADLINE, "nobody ended the sleep");
         work = work.or_else(|| queue.try_recv().ok());
     }
@@ -27,7 +27,7 @@ fn next_work(node: &mut Node, queue: &mpsc::Receiver<u32>) -> u32 {
 fn a_wake_ends_a_long_sleep_and_none_is_lost() {
     const ROUNDS: u32 = 5000;
     let mut node = Node::open(config(1, &[(2, nowhere())]));
-    let waker = node.transport.waker();
+    let waker = node.waker();
     let (give, take) = mpsc::channel();
     let (answer, answered) = mpsc::channel();
     let giver = thread::spawn(move || {
@@ -49,13 +49,13 @@ fn a_wake_ends_a_long_sleep_and_none_is_lost() {
 fn who_has_work_does_not_sleep() {
     let mut node = Node::open(config(1, &[(2, nowhere())]));
     // Without a timeout: a sleep here would never end.
-    node.transport.turn(Instant::now(), None, || false, &mut node.events).unwrap();
+    node.turn_at(Instant::now(), None, || false);
 }
 
 #[test]
 fn a_wake_after_the_transport_is_gone_does_nothing() {
     let node = Node::open(config(1, &[(2, nowhere())]));
-    let waker = node.transport.waker();
+    let waker = node.waker();
     drop(node);
     waker.wake();
 }
@@ -66,5 +66,5 @@ fn a_transport_can_move_to_its_thread() {
     fn is_shared<T: Send + Sync + Clone>(_: &T) {}
     let node = Node::open(config(1, &[(2, nowhere())]));
     moves(&node.transport);
-    is_shared(&node.transport.waker());
+    is_shared(&node.waker());
 }

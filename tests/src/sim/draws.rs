@@ -52,6 +52,7 @@ impl Plan {
             leases: false,
             tries_leases: false,
             durability: Durability::Fsync,
+            direct: !Chance::new(seed).fork(0xd1_2e).one_in(4),
             segment_bytes: *chance.pick(&[1 << 10, 2 << 10, 8 << 10]),
             log_cache_bytes: *chance.pick(&[0, 1 << 10, 1 << 20]),
             deadline: *chance.pick(&[1000, 1000, 250]) * MS,

@@ -30,6 +30,8 @@ pub struct Plan {
     pub tries_leases: bool,
     /// What logs survive.
     pub durability: Durability,
+    /// Whether disks take direct writes.
+    pub direct: bool,
     /// Length of a log segment, in bytes.
     pub segment_bytes: u64,
     /// Bytes of each log that stay in memory.
@@ -64,7 +66,8 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Plan { seed, servers, groups, clients, weather, clock_rates, leases, .. } = self;
         writeln!(f, "seed {seed}: {servers} servers, {groups} groups, {clients} clients")?;
-        writeln!(f, "  logs proof against {}", self.durability)?;
+        let direct = if self.direct { "" } else { ", without direct writes" };
+        writeln!(f, "  logs proof against {}{direct}", self.durability)?;
         let reads = if *leases { "reads by leases" } else { "reads by quorums" };
         writeln!(f, "  {weather:?}, clocks at {clock_rates:?} percent, {reads}")?;
         writeln!(

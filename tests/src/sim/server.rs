@@ -170,6 +170,9 @@ impl Server {
         config.merge_bytes = plan.merge_bytes;
         config.behind_bytes = plan.behind_bytes;
         config.subscription_bytes = SUBSCRIPTION_BYTES;
+        if !plan.direct {
+            disk.forbid_direct_writes();
+        }
         Server {
             id,
             disk,

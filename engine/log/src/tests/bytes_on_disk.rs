@@ -7,7 +7,7 @@ use super::super::frame::{FrameBuilder, find_later};
 use super::*;
 
 fn header() -> SegmentHeader {
-    SegmentHeader { log_id: 0x0102_0304_0506_0708, number: 3, salt: 99, bytes: 0 }
+    SegmentHeader { log_id: 0x0102_0304_0506_0708, number: 3, salt: 99, bytes: 0, block: 8 }
 }
 
 fn joined(frame: &FrameBuilder) -> Bytes {
@@ -16,7 +16,7 @@ fn joined(frame: &FrameBuilder) -> Bytes {
 
 /// Bytes of a frame with these entries and a hard state.
 fn frame(sequence: u64, entries: &[LogEntry]) -> Bytes {
-    let mut frame = FrameBuilder::new(header().seal(), sequence);
+    let mut frame = FrameBuilder::new(header().seal(), 8, sequence);
     for entry in entries {
         frame.entry(entry);
     }
@@ -30,10 +30,29 @@ fn frame(sequence: u64, entries: &[LogEntry]) -> Bytes {
 #[test]
 fn a_header_stands_byte_for_byte_as_documented() {
     let bytes = header().encode();
-    assert_eq!(bytes[..12], *b"NIAGLOG\0\x01\0\0\0");
+    assert_eq!(bytes[..12], *b"NIAGLOG\0\x02\0\0\0");
     assert_eq!(bytes[16..40], *b"\x08\x07\x06\x05\x04\x03\x02\x01\x03\0\0\0\0\0\0\0\x63\0\0\0\0\0\0\0");
-    assert_eq!(bytes[40..], [0; 24]);
+    assert_eq!(bytes[40..], *b"\0\0\0\0\0\0\0\0\x08\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
     assert_eq!(SegmentHeader::decode(&bytes), Ok(header()));
+}
+
+/// Version 1 had zeros where the length of blocks is now.
+#[test]
+fn a_header_of_version_1_is_one_of_packed_frames() {
+    let with_checksum = |mut bytes: [u8; 64]| {
+        let checksum = crc32fast::hash(&[&bytes[..12], &bytes[16..]].concat());
+        bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
+        bytes
+    };
+    let mut first = header().encode();
+    (first[8], first[48]) = (1, 0);
+    assert_eq!(SegmentHeader::decode(&with_checksum(first)), Ok(header()));
+    for impossible in [0, 4, 24, 1 << 17] {
+        let mut second = header().encode();
+        second[48..56].copy_from_slice(&u64::to_le_bytes(impossible));
+        let decoded = SegmentHeader::decode(&with_checksum(second));
+        assert_eq!(decoded, Err(HeaderError::Damaged), "blocks of {impossible} bytes");
+    }
 }
 
 #[test]
@@ -57,7 +76,7 @@ fn a_frame_stands_byte_for_byte_as_documented() {
     assert_eq!(bytes[65..length], *b"\x02\0\0\0\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0");
     assert_eq!(bytes[length..], [0; 3], "padded to a multiple of 8");
 
-    let frame = decode_frame(header().seal(), &bytes, 0).unwrap();
+    let frame = decode_frame(header().seal(), 8, &bytes, 0).unwrap();
     assert_eq!((frame.sequence, frame.end), (9, 96));
     let state = HardState { term: 1, vote: 2, commit: 3 };
     assert_eq!(
@@ -69,21 +88,21 @@ fn a_frame_stands_byte_for_byte_as_documented() {
 #[test]
 fn a_reset_stands_byte_for_byte_as_documented() {
     let floor = EntryId { index: 0x0506, term: 4 };
-    let mut frame = FrameBuilder::new(header().seal(), 9);
+    let mut frame = FrameBuilder::new(header().seal(), 8, 9);
     frame.note(Note::Reset(floor));
     assert_eq!(frame.finish(), 56);
     let bytes = joined(&frame);
     assert_eq!(bytes[4..20], *b"FRAM\x09\0\0\0\0\0\0\0\x20\0\0\0");
     assert_eq!(bytes[28..56], *b"\x05\0\0\0\x06\x05\0\0\0\0\0\0\x04\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
 
-    let frame = decode_frame(header().seal(), &bytes, 0).unwrap();
+    let frame = decode_frame(header().seal(), 8, &bytes, 0).unwrap();
     assert_eq!(frame.records, [(24, 32, Record::Note(Note::Reset(floor)))]);
 }
 
 #[test]
 fn large_payloads_are_written_from_where_they_are_and_small_ones_are_gathered() {
     let (small, large) = (entry(1, 1, 4095), entry(2, 1, 4096));
-    let mut frame = FrameBuilder::new(header().seal(), 1);
+    let mut frame = FrameBuilder::new(header().seal(), 8, 1);
     for entry in [&small, &large, &small] {
         frame.entry(entry);
     }
@@ -105,7 +124,7 @@ fn a_frame_whose_records_are_not_the_ones_it_was_written_with_is_refused() {
     let bytes = Bytes::from(bytes);
     let (record, _) = format::decode_record(header().seal(), &bytes.slice(24..)).unwrap();
     assert_eq!(record, Record::Entry(entry(4, 1, 50)));
-    assert!(decode_frame(header().seal(), &bytes, 0).is_none());
+    assert!(decode_frame(header().seal(), 8, &bytes, 0).is_none());
 }
 
 #[test]
@@ -116,8 +135,8 @@ fn a_frame_of_another_life_of_the_file_never_checks() {
         SegmentHeader { number: 4, ..header() },
         SegmentHeader { log_id: 1, ..header() },
     ] {
-        assert!(decode_frame(other.seal(), &bytes, 0).is_none());
-        assert_eq!(find_later(other.seal(), &bytes, 0, 0), None);
+        assert!(decode_frame(other.seal(), 8, &bytes, 0).is_none());
+        assert_eq!(find_later(other.seal(), 8, &bytes, 0, 0), None);
     }
 }
 
@@ -125,12 +144,27 @@ fn a_frame_of_another_life_of_the_file_never_checks() {
 fn a_later_frame_is_found_wherever_it_is_aligned() {
     let mut bytes = vec![0xaa; 200];
     bytes.extend_from_slice(&frame(12, &entries(1..=1, 1, 50)));
-    assert_eq!(find_later(header().seal(), &bytes, 8, 11), Some(200));
-    assert_eq!(find_later(header().seal(), &bytes, 8, 12), None, "it is not later than itself");
+    assert_eq!(find_later(header().seal(), 8, &bytes, 8, 11), Some(200));
+    assert_eq!(find_later(header().seal(), 8, &bytes, 8, 12), None, "it is not later than itself");
     bytes.truncate(224);
-    assert_eq!(find_later(header().seal(), &bytes, 8, 11), Some(200), "its header suffices");
+    assert_eq!(find_later(header().seal(), 8, &bytes, 8, 11), Some(200), "its header suffices");
     bytes.truncate(223);
-    assert_eq!(find_later(header().seal(), &bytes, 8, 11), None);
+    assert_eq!(find_later(header().seal(), 8, &bytes, 8, 11), None);
+}
+
+#[test]
+fn a_frame_fills_whole_blocks_with_zeros() {
+    for block in [64, 512, 4096] {
+        let mut frame = FrameBuilder::new(header().seal(), block, 9);
+        frame.entry(&entry(1, 1, 5000));
+        let bytes = frame.finish();
+        assert_eq!(bytes, 5058_u64.next_multiple_of(block));
+        let mut bytes = joined(&frame).to_vec();
+        assert_eq!(decode_frame(header().seal(), block, &bytes.clone().into(), 0).unwrap().end, bytes.len());
+        // A byte of the file's former life in the padding shows that the last block was not written.
+        *bytes.last_mut().unwrap() = 1;
+        assert!(decode_frame(header().seal(), block, &bytes.into(), 0).is_none());
+    }
 }
 
 proptest! {
@@ -146,7 +180,7 @@ proptest! {
         let entries: Vec<LogEntry> = sizes.iter().enumerate().map(make).collect();
         let mut bytes = vec![1; before];
         bytes.extend_from_slice(&frame(sequence, &entries));
-        let decoded = decode_frame(header().seal(), &bytes.into(), before).unwrap();
+        let decoded = decode_frame(header().seal(), 8, &bytes.into(), before).unwrap();
         prop_assert_eq!(decoded.sequence, sequence);
         let found: Vec<LogEntry> = decoded
             .records
@@ -163,7 +197,7 @@ proptest! {
         let at = at.index(bytes.len());
         prop_assume!(bytes[at] != to);
         bytes[at] = to;
-        prop_assert!(decode_frame(header().seal(), &bytes.into(), 0).is_none());
+        prop_assert!(decode_frame(header().seal(), 8, &bytes.into(), 0).is_none());
     }
 
     #[test]
@@ -172,7 +206,7 @@ proptest! {
         if let Some(marker) = noise.get_mut(4..8) {
             marker.copy_from_slice(b"FRAM");
         }
-        prop_assert!(decode_frame(header().seal(), &Bytes::from(noise.clone()), at).is_none());
-        prop_assert_eq!(find_later(header().seal(), &noise, at, 0), None);
+        prop_assert!(decode_frame(header().seal(), 8, &Bytes::from(noise.clone()), at).is_none());
+        prop_assert_eq!(find_later(header().seal(), 8, &noise, at, 0), None);
     }
 }

@@ -30,6 +30,8 @@ fn a_fresh_log() {
         number,
         bytes: SEGMENT,
         frames: 0,
+        block_bytes: 8,
+        frames_start: 64,
         frame_bytes: 0,
         entries: 0,
         first: None,
@@ -137,7 +139,7 @@ fn what_stands_before_the_damage_is_told_and_what_is_behind_it_is_named() {
     let mut missing = image.clone();
     missing.0.remove("0000000000000004.log").unwrap();
     let mut foreign = image.clone();
-    let other = SegmentHeader { log_id: 8, number: 4, salt: 1, bytes: 0 };
+    let other = SegmentHeader { log_id: 8, number: 4, salt: 1, bytes: 0, block: 8 };
     foreign.segment(4)[..64].copy_from_slice(&other.encode());
 
     for (image, last, unread, reason) in [

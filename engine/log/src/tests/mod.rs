@@ -5,6 +5,7 @@ mod bytes_on_disk;
 mod cache;
 mod compaction;
 mod crash;
+mod direct;
 mod inspect;
 mod model;
 mod open_files;
@@ -27,11 +28,11 @@ use super::format::SegmentHeader;
 use super::frame::decode_frame;
 use super::*;
 
-/// The least segment, so that its end is soon reached.
+/// The least segment, so that its end is soon reached, and frames are packed.
 const SEGMENT: u64 = SEGMENT_BYTES_MIN;
 
 fn config(dir: &Path, durability: Durability) -> LogConfig {
-    LogConfig { segment_bytes: SEGMENT, cache_bytes: 0, ..LogConfig::new(dir, durability, 7) }
+    LogConfig { segment_bytes: SEGMENT, cache_bytes: 0, block_bytes: 8, ..LogConfig::new(dir, durability, 7) }
 }
 
 /// With a first segment so long that it does not fill up.
@@ -131,10 +132,10 @@ impl Image {
     /// Where each frame of a segment starts and ends.
     fn frames(&mut self, number: u64) -> Vec<std::ops::Range<usize>> {
         let bytes = Bytes::from(self.segment(number).clone());
-        let seal = SegmentHeader::decode(bytes[..64].try_into().unwrap()).unwrap().seal();
+        let header = SegmentHeader::decode(bytes[..64].try_into().unwrap()).unwrap();
         let mut frames = Vec::new();
-        let mut at = 64;
-        while let Some(frame) = decode_frame(seal, &bytes, at) {
+        let mut at = header.frames_start() as usize;
+        while let Some(frame) = decode_frame(header.seal(), header.block, &bytes, at) {
             frames.push(at..frame.end);
             at = frame.end;
         }

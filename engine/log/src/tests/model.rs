@@ -27,7 +27,7 @@ enum Step {
     /// Reads a part with a limit.
     Read(prop::sample::Index, prop::sample::Index, usize),
     /// The process dies and restarts. What waits to be written is lost.
-    Restart { segment_bytes: u64, cache_bytes: usize },
+    Restart { segment_bytes: u64, cache_bytes: usize, block_bytes: u64 },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -43,8 +43,10 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0u64..25, any::<bool>()).prop_map(|(ahead, known)| Step::Reset { ahead, known }),
         3 => (any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0usize..3000)
             .prop_map(|(low, high, max)| Step::Read(low, high, max)),
-        1 => (1024u64..3000, 0usize..3000)
-            .prop_map(|(segment_bytes, cache_bytes)| Step::Restart { segment_bytes, cache_bytes }),
+        1 => (1024u64..3000, 0usize..3000, prop::sample::select(&[8u64, 64, 512]))
+            .prop_map(|(segment_bytes, cache_bytes, block_bytes)| {
+                Step::Restart { segment_bytes, cache_bytes, block_bytes }
+            }),
     ]
 }
 
@@ -135,7 +137,11 @@ impl World {
             }
             Step::Reset { ahead, known } => self.reset(ahead, known),
             Step::Read(low, high, max) => self.read(low, high, max),
-            Step::Restart { segment_bytes, cache_bytes } => self.restart(segment_bytes, cache_bytes),
+            Step::Restart { segment_bytes, cache_bytes, block_bytes } => {
+                (self.config.segment_bytes, self.config.cache_bytes) = (segment_bytes, cache_bytes);
+                self.config.block_bytes = block_bytes;
+                self.restart();
+            }
         }
         self.compare();
     }
@@ -211,11 +217,9 @@ impl World {
         assert_eq!((found.first, found.last), (ends.0.map(LogEntry::id), ends.1.map(LogEntry::id)));
     }
 
-    fn restart(&mut self, segment_bytes: u64, cache_bytes: usize) {
+    fn restart(&mut self) {
         self.log = None;
         self.inspect();
-        self.config.segment_bytes = segment_bytes;
-        self.config.cache_bytes = cache_bytes;
         let mut seen: Vec<LogEntry> = Vec::new();
         self.log = Some(
             open(&self.config, &mut |replayed| match replayed {
@@ -255,7 +259,7 @@ fn live(config: LogConfig, steps: Vec<Step>) {
         world.step(step);
     }
     world.step(Step::Write { batches: 3 });
-    world.step(Step::Restart { segment_bytes: SEGMENT, cache_bytes: 0 });
+    world.step(Step::Restart { segment_bytes: SEGMENT, cache_bytes: 0, block_bytes: 8 });
 }
 
 proptest! {
@@ -272,5 +276,14 @@ proptest! {
     fn in_memory_it_is_so_too(steps in prop::collection::vec(step(), 1..if cfg!(miri) { 12 } else { 80 })) {
         let files = Arc::new(MemoryFiles::default());
         live(LogConfig { files, ..config(Path::new("log"), Durability::Os) }, steps);
+    }
+
+    #[test]
+    fn with_direct_writes_it_is_so_too(
+        steps in prop::collection::vec(step(), 1..if cfg!(miri) { 12 } else { 80 }),
+        block_bytes in prop::sample::select(&[8u64, 64, 512, 4096]),
+    ) {
+        let files = Arc::new(MemoryFiles::default());
+        live(LogConfig { files, block_bytes, ..config(Path::new("log"), Durability::Fsync) }, steps);
     }
 }

@@ -43,7 +43,7 @@ fn an_unknown_version() {
     let dir = image.put_down();
     let text = message(reopen(&LogConfig { dir: dir.path().to_owned(), ..config }));
     assert!(
-        text.contains("0000000000000002.log has format version 9, and this program reads version 1"),
+        text.contains("0000000000000002.log has format version 9, and this program reads versions up to 2"),
         "{text}"
     );
 }
@@ -112,10 +112,10 @@ fn a_frame_that_has_vanished() {
 
 /// A segment file whose checksums all match, whatever its frames say.
 fn forge(number: u64, first_sequence: u64, frames: &[&[Record]]) -> (String, Vec<u8>) {
-    let header = SegmentHeader { log_id: 7, number, salt: 1, bytes: 0 };
+    let header = SegmentHeader { log_id: 7, number, salt: 1, bytes: 0, block: 8 };
     let mut bytes = header.encode().to_vec();
     for (sequence, records) in (first_sequence..).zip(frames) {
-        let mut frame = FrameBuilder::new(header.seal(), sequence);
+        let mut frame = FrameBuilder::new(header.seal(), header.block, sequence);
         for record in *records {
             match record {
                 Record::Entry(entry) => {

@@ -19,6 +19,20 @@ pub(super) enum Unsynced {
     Torn,
     /// None of it is.
     Lost,
+    /// Each write past the page cache has left noise; nothing else is on the disk.
+    Noise,
+}
+
+/// Which writes past the page cache there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Direct {
+    /// There are none.
+    #[default]
+    No,
+    /// Files can be opened for them, and then they fail.
+    Refused,
+    /// Writes of multiples of so many bytes.
+    Of(u64),
 }
 
 /// The file system. It syncs nothing, so it is fast.
@@ -30,6 +44,8 @@ struct State {
     /// How many more changes precede the loss of power, and the fate of unsynced data.
     fails: Option<(usize, Unsynced)>,
     created: usize,
+    direct: Direct,
+    syncs: usize,
     /// Oldest first.
     unsynced: Vec<Change>,
 }
@@ -37,7 +53,7 @@ struct State {
 /// A change that can be undone.
 #[derive(Debug)]
 enum Change {
-    Written { file: Arc<File>, offset: u64, before: Vec<u8> },
+    Written { file: Arc<File>, offset: u64, before: Vec<u8>, direct: bool },
     Renamed { from: PathBuf, to: PathBuf },
 }
 
@@ -51,6 +67,18 @@ impl Unsteady {
     /// Fails the power in place of the change after so many others. A sync counts as one.
     pub(super) fn fails_after(&self, changes: usize, unsynced: Unsynced) {
         self.0.lock().fails = Some((changes, unsynced));
+    }
+
+    /// With writes past the page cache.
+    pub(super) fn with(direct: Direct) -> Unsteady {
+        let disk = Unsteady::default();
+        disk.0.lock().direct = direct;
+        disk
+    }
+
+    /// Number of syncs of files so far.
+    pub(super) fn syncs(&self) -> usize {
+        self.0.lock().syncs
     }
 
     /// Number of files created so far.
@@ -87,14 +115,18 @@ impl State {
         for change in mem::take(&mut self.unsynced).into_iter().rev() {
             match (unsynced, change) {
                 (Unsynced::Stays, _) | (Unsynced::Torn, Change::Renamed { .. }) => {}
-                (Unsynced::Torn, Change::Written { file, offset, before }) => {
+                (Unsynced::Torn, Change::Written { file, offset, before, .. }) => {
                     let half = before.len() / 2;
                     FileExt::write_all_at(&*file, &before[half..], offset + half as u64)?;
                 }
-                (Unsynced::Lost, Change::Written { file, offset, before }) => {
+                (Unsynced::Noise, Change::Written { file, offset, before, direct: true }) => {
+                    let noise: Vec<u8> = (0..before.len()).map(|i| (i * 7 + i / 13) as u8).collect();
+                    FileExt::write_all_at(&*file, &noise, offset)?;
+                }
+                (Unsynced::Lost | Unsynced::Noise, Change::Written { file, offset, before, .. }) => {
                     FileExt::write_all_at(&*file, &before, offset)?;
                 }
-                (Unsynced::Lost, Change::Renamed { from, to }) => fs::rename(to, from)?,
+                (Unsynced::Lost | Unsynced::Noise, Change::Renamed { from, to }) => fs::rename(to, from)?,
             }
         }
         Ok(())
@@ -119,6 +151,14 @@ impl Files for Unsteady {
         self.0.lock().created += 1;
         let file = File::options().read(true).write(true).create(true).truncate(true).open(path)?;
         Ok(self.handle(Arc::new(file)))
+    }
+
+    fn open_direct(&self, path: &Path) -> io::Result<Arc<dyn DirectFile>> {
+        if self.0.lock().direct == Direct::No {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "nothing bypasses this cache"));
+        }
+        let file = Arc::new(File::options().read(true).write(true).open(path)?);
+        Ok(Arc::new(Handle { disk: self.clone(), file }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -154,12 +194,7 @@ impl LogFile for Handle {
 
     fn write_all_at(&self, parts: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
         self.disk.change()?;
-        let bytes: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
-        let mut before = vec![0; bytes.len()];
-        // What follows the end of the file counts as zeros.
-        let _ = self.file.read_at(&mut before, offset)?;
-        self.disk.note(Change::Written { file: Arc::clone(&self.file), offset, before });
-        FileExt::write_all_at(&*self.file, &bytes, offset)
+        self.write(parts, offset, false)
     }
 
     fn fill_with_zeros(&self, from: u64, to: u64) -> io::Result<()> {
@@ -172,6 +207,7 @@ impl LogFile for Handle {
 
     fn sync_data(&self) -> io::Result<()> {
         self.disk.change()?;
+        self.disk.0.lock().syncs += 1;
         let synced = self.file.metadata()?.ino();
         self.disk.0.lock().unsynced.retain(|change| match change {
             Change::Written { file, .. } => file.metadata().is_ok_and(|written| written.ino() != synced),
@@ -182,5 +218,42 @@ impl LogFile for Handle {
 
     fn sync_all(&self) -> io::Result<()> {
         self.sync_data()
+    }
+}
+
+impl Handle {
+    fn write(&self, parts: &mut [IoSlice<'_>], offset: u64, direct: bool) -> io::Result<()> {
+        let bytes: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
+        let mut before = vec![0; bytes.len()];
+        // What follows the end of the file counts as zeros.
+        let _ = self.file.read_at(&mut before, offset)?;
+        self.disk.note(Change::Written { file: Arc::clone(&self.file), offset, before, direct });
+        FileExt::write_all_at(&*self.file, &bytes, offset)
+    }
+}
+
+impl DirectFile for Handle {
+    fn alignment(&self) -> u64 {
+        match self.disk.0.lock().direct {
+            Direct::Of(bytes) => bytes,
+            Direct::No | Direct::Refused => 1,
+        }
+    }
+
+    fn write_durably(&self, parts: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
+        let direct = self.disk.0.lock().direct;
+        let Direct::Of(alignment) = direct else { return Err(io::ErrorKind::InvalidInput.into()) };
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        assert!(
+            offset.is_multiple_of(alignment) && (length as u64).is_multiple_of(alignment),
+            "{offset}, {length}"
+        );
+        assert!(offset + length as u64 <= self.length()?, "only what has been written before");
+        self.disk.change()?;
+        self.write(parts, offset, true)?;
+        self.disk.change()?;
+        // What other handles have written is no more durable than before.
+        self.disk.0.lock().unsynced.retain(|change| !matches!(change, Change::Written { direct: true, .. }));
+        Ok(())
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! It promises what the log's format assumes of a disk (`engine/log/src/FORMAT.md`) and nothing more. A crash
 //! of the process leaves everything that was written. A loss of power leaves all, nothing, or any mixture of
-//! old and new bytes of each unsynced write, and a part of the unsynced names.
+//! old and new bytes of each unsynced write, and a part of the unsynced names. A direct write during which
+//! the power fails leaves any of its blocks: some written, some not, one half, one full of noise.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -10,14 +11,16 @@ use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use niagara_log::{self, Files, LogFile, SegmentReport};
+use niagara_log::{self, DirectFile, Files, LogFile, SegmentReport};
 
 use super::aim::{Aim, Kind, Step};
 use super::chance::Chance;
 use super::names::Names;
 
-/// Bytes of a log segment before its first record.
+/// Length of a log segment's header, in bytes.
 const SEGMENT_HEADER: usize = 64;
+/// Length of a block, in bytes. Short, so that writes have several and small segments hold many.
+pub const BLOCK: usize = 64;
 
 /// A disk; all clones are the same disk.
 #[derive(Clone, Debug)]
@@ -97,6 +100,8 @@ struct State {
     next_file: u64,
     chance: Chance,
     trouble: Trouble,
+    /// Whether files can be written directly.
+    direct: bool,
     /// The server has died in the middle of a change: nothing that it tries has an effect.
     dead: bool,
     /// How often the power has failed.
@@ -127,6 +132,10 @@ struct Content {
 #[derive(Clone, Debug)]
 enum Change {
     Written(usize, Vec<u8>),
+    /// Written directly; the write has not returned.
+    Direct(usize, Vec<u8>),
+    /// Durable, unlike changes before it.
+    Kept(usize, Vec<u8>),
     Emptied,
 }
 
@@ -148,6 +157,7 @@ impl Disk {
             next_file: 1,
             chance,
             trouble: Trouble::default(),
+            direct: true,
             dead: false,
             boots: 0,
             struck: None,
@@ -158,6 +168,11 @@ impl Disk {
     /// Changes what is wrong with it.
     pub fn trouble(&self, change: impl FnOnce(&mut Trouble)) {
         change(&mut self.state().trouble);
+    }
+
+    /// Takes no direct writes from the next start of a server on.
+    pub fn forbid_direct_writes(&self) {
+        self.state().direct = false;
     }
 
     /// Whether a write or a sync would hang now.
@@ -234,7 +249,7 @@ impl Disk {
             let found = niagara_log::inspect(&dir, self, &mut |_| {}).expect("names can be listed");
             let mut used: Vec<_> = found.segments.iter().filter(|segment| segment.frames > 0).collect();
             used.pop();
-            let end = |segment: &SegmentReport| SEGMENT_HEADER + segment.frame_bytes as usize;
+            let end = |segment: &SegmentReport| (segment.frames_start + segment.frame_bytes) as usize;
             followed.extend(used.into_iter().map(|segment| (dir.join(&segment.file), end(segment))));
         }
         followed
@@ -375,9 +390,38 @@ impl State {
         let content = self.contents.get_mut(&file).expect("an open file is there");
         for change in content.unsynced.drain(..) {
             match change {
-                Change::Written(at, data) => overwrite(&mut content.durable, at, &data),
+                Change::Written(at, data) | Change::Direct(at, data) | Change::Kept(at, data) => {
+                    overwrite(&mut content.durable, at, &data);
+                }
                 Change::Emptied => content.durable.clear(),
             }
+        }
+        Ok(())
+    }
+
+    /// Writes past the page cache. It is as if the write were synced at once, and nothing else.
+    fn write_directly(&mut self, file: u64, at: usize, data: Vec<u8>) -> io::Result<()> {
+        let was_dead = self.dead;
+        let kind = self.contents[&file].kind;
+        let begun = self.change(Step::Write, kind, true);
+        let ended = begun.and_then(|()| self.change(Step::Sync, kind, false));
+        let content = self.contents.get_mut(&file).expect("an open file is there");
+        if ended.is_err() {
+            if self.dead && !was_dead {
+                overwrite(&mut content.bytes, at, &data);
+                content.unsynced.push(Change::Direct(at, data));
+            }
+            return ended;
+        }
+        overwrite(&mut content.bytes, at, &data);
+        if self.sync_fails(Step::Sync, kind) {
+            // It can be read from the disk's cache, which the power takes.
+            return Err(io::Error::other("simulated failure of a direct write"));
+        }
+        let content = self.contents.get_mut(&file).expect("an open file is there");
+        match content.unsynced.is_empty() {
+            true => overwrite(&mut content.durable, at, &data),
+            false => content.unsynced.push(Change::Kept(at, data)),
         }
         Ok(())
     }
@@ -410,13 +454,20 @@ impl State {
         let mut losses = Losses::default();
         for content in self.contents.values_mut() {
             for change in std::mem::take(&mut content.unsynced) {
-                match (self.chance.below(3), change) {
-                    (0, _) => losses.lost += 1,
-                    (_, Change::Emptied) => content.durable.clear(),
-                    (1, Change::Written(at, data)) => overwrite(&mut content.durable, at, &data),
-                    (_, Change::Written(at, data)) => {
+                match (change, self.chance.below(3)) {
+                    (Change::Kept(at, data), _) => overwrite(&mut content.durable, at, &data),
+                    (_, 0) => losses.lost += 1,
+                    (Change::Emptied, _) => content.durable.clear(),
+                    (Change::Written(at, data) | Change::Direct(at, data), 1) => {
+                        overwrite(&mut content.durable, at, &data);
+                    }
+                    (Change::Written(at, data), _) => {
                         losses.torn += 1;
                         tear(&mut content.durable, at, &data, &mut self.chance);
+                    }
+                    (Change::Direct(at, data), _) => {
+                        losses.torn += 1;
+                        tear_blocks(&mut content.durable, at, &data, &mut self.chance);
                     }
                 }
             }
@@ -520,6 +571,23 @@ fn tear(bytes: &mut Vec<u8>, at: usize, data: &[u8], chance: &mut Chance) {
     }
 }
 
+/// Writes any of the blocks, and leaves one of them half written or full of noise. A block that already holds
+/// what is written keeps it.
+fn tear_blocks(bytes: &mut Vec<u8>, at: usize, data: &[u8], chance: &mut Chance) {
+    lengthen(bytes, at + data.len());
+    let spoilt = chance.below((data.len() / BLOCK) as u64) as usize;
+    for (number, block) in data.chunks(BLOCK).enumerate() {
+        let there = &mut bytes[at + number * BLOCK..][..block.len()];
+        match (number == spoilt, chance.below(2)) {
+            _ if *there == *block => {}
+            (true, 0) => there[..BLOCK / 2].copy_from_slice(&block[..BLOCK / 2]),
+            (true, _) => there.fill_with(|| chance.below(256) as u8),
+            (false, 0) => {}
+            (false, _) => there.copy_from_slice(block),
+        }
+    }
+}
+
 fn gone() -> io::Error {
     io::Error::other("the simulated server has died")
 }
@@ -550,6 +618,20 @@ impl Files for Disk {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
         let file = self.state().file(path)?;
         Ok(Arc::new(Handle { disk: self.clone(), file }))
+    }
+
+    fn open_direct(&self, path: &Path) -> io::Result<Arc<dyn DirectFile>> {
+        let state = self.state();
+        let file = state.file(path)?;
+        if !state.direct {
+            let reason = "the simulated disk takes no direct writes";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, reason));
+        }
+        Ok(Arc::new(Handle { disk: self.clone(), file }))
+    }
+
+    fn block_bytes(&self) -> u64 {
+        BLOCK as u64
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn LogFile>> {
@@ -670,6 +752,22 @@ impl LogFile for Handle {
     }
 }
 
+impl DirectFile for Handle {
+    fn alignment(&self) -> u64 {
+        BLOCK as u64
+    }
+
+    fn write_durably(&self, parts: &mut [IoSlice<'_>], offset: u64) -> io::Result<()> {
+        let data = parts.iter().map(|part| &**part).collect::<Vec<&[u8]>>().concat();
+        let at = offset as usize;
+        let mut state = self.disk.state();
+        let length = state.contents[&self.file].bytes.len();
+        assert!(at.is_multiple_of(BLOCK) && data.len().is_multiple_of(BLOCK), "{at}, {} bytes", data.len());
+        assert!(at + data.len() <= length, "{at} and {} bytes, in a file of {length}", data.len());
+        state.write_directly(self.file, at, data)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -733,5 +831,73 @@ mod tests {
         assert!(disk.remove(Path::new("d/a")).is_err());
         disk.process_ends();
         assert!(disk.remove(Path::new("d/a")).is_ok());
+    }
+
+    /// Four blocks, and the file's other writes.
+    fn with_direct(disk: &Disk) -> (Arc<dyn LogFile>, Arc<dyn DirectFile>) {
+        let file = disk.create(Path::new("d/a")).unwrap();
+        file.fill_with_zeros(0, 6 * BLOCK as u64).unwrap();
+        file.sync_all().unwrap();
+        disk.sync_dir(Path::new("d")).unwrap();
+        (file, disk.open_direct(Path::new("d/a")).unwrap())
+    }
+
+    #[test]
+    fn a_direct_write_that_has_returned_is_durable_and_nothing_else_is() {
+        let mut outcomes = std::collections::BTreeSet::new();
+        for seed in 0..100 {
+            let disk = disk(seed);
+            let (file, direct) = with_direct(&disk);
+            file.write_all_at(&mut [IoSlice::new(&[1; 2 * BLOCK])], 0).unwrap();
+            direct.write_durably(&mut [IoSlice::new(&[2; BLOCK])], BLOCK as u64).unwrap();
+            disk.power_fails();
+            let found = read(&disk, "d/a").unwrap();
+            assert_eq!(found[BLOCK..2 * BLOCK], [2; BLOCK]);
+            outcomes.insert(found[0]);
+        }
+        assert_eq!(outcomes.into_iter().collect::<Vec<_>>(), [0, 1]);
+    }
+
+    #[test]
+    fn a_direct_write_that_is_interrupted_leaves_any_of_its_blocks_and_spoils_no_other() {
+        let mut outcomes = std::collections::BTreeSet::new();
+        let (mut halves, mut noises) = (0, 0);
+        for seed in 0..400 {
+            let disk = disk(seed);
+            let (_file, direct) = with_direct(&disk);
+            disk.trouble(|trouble| trouble.dies_after = Some(1));
+            assert!(direct.write_durably(&mut [IoSlice::new(&[7; 4 * BLOCK])], BLOCK as u64).is_err());
+            disk.power_fails();
+            let found = read(&disk, "d/a").unwrap();
+            assert_eq!(
+                (found[..BLOCK].to_vec(), found[5 * BLOCK..].to_vec()),
+                (vec![0; BLOCK], vec![0; BLOCK])
+            );
+            let blocks: Vec<&[u8]> = found[BLOCK..5 * BLOCK].chunks(BLOCK).collect();
+            let is = |byte: u8| move |found: &u8| *found == byte;
+            let half =
+                |block: &&&[u8]| block[..BLOCK / 2].iter().all(is(7)) && block[BLOCK / 2..].iter().all(is(0));
+            let noise = |block: &&&[u8]| !block.iter().all(|byte| [0, 7].contains(byte));
+            halves += blocks.iter().filter(half).count();
+            noises += blocks.iter().filter(noise).count();
+            let whole: Vec<bool> = blocks.iter().map(|block| block.iter().all(is(7))).collect();
+            outcomes.insert(whole);
+        }
+        assert_eq!(outcomes.len(), 16, "any subset: {outcomes:?}");
+        assert!(halves > 20 && noises > 20, "{halves} halves, {noises} of noise");
+    }
+
+    /// A log whose last write starts in a block of its own loses nothing of what is before it.
+    #[test]
+    fn a_block_that_is_written_as_it_is_keeps_its_bytes() {
+        for seed in 0..100 {
+            let disk = disk(seed);
+            let (_file, direct) = with_direct(&disk);
+            direct.write_durably(&mut [IoSlice::new(&[7; BLOCK])], 0).unwrap();
+            disk.trouble(|trouble| trouble.dies_after = Some(1));
+            assert!(direct.write_durably(&mut [IoSlice::new(&[7; BLOCK])], 0).is_err());
+            disk.power_fails();
+            assert_eq!(read(&disk, "d/a").unwrap()[..BLOCK], [7; BLOCK]);
+        }
     }
 }

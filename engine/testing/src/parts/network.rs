@@ -92,6 +92,8 @@ struct Way {
     thin: Option<Thin>,
     /// When its last message arrives: others follow it, as over TCP.
     last_arrival: Micros,
+    /// The same for its urgent messages, while others wait to leave.
+    last_urgent: Micros,
 }
 
 /// All links.
@@ -227,7 +229,9 @@ impl Network {
             counter.count(kind.0);
             return (None, None);
         }
-        let now = self.leaves(now, direction, frame.len() as u64);
+        // On a link that takes few bytes, urgent messages wait for none but their like.
+        let passes = frame.is_urgent() && self.way(direction).thin.is_some();
+        let now = if passes { now } else { self.leaves(now, direction, frame.len() as u64) };
         let mut doubled = self.weather.doubled;
         if doubled > 0 && self.is_of_a_time(direction, &body) {
             doubled *= MORE_DOUBLED;
@@ -249,7 +253,10 @@ impl Network {
         } else {
             Cargo::Body(body)
         };
-        let arrives = self.arrival(now, direction, counter);
+        if passes && now < self.way(direction).last_arrival {
+            counter.count("bulk passed by an urgent message");
+        }
+        let arrives = self.arrival(now, direction, passes, counter);
         (copy, Some(Flight { direction, connection: Some(connection), arrives, cargo }))
     }
 
@@ -273,13 +280,20 @@ impl Network {
             .then_some(kind)
     }
 
-    fn arrival(&mut self, now: Micros, direction: Direction, counter: &mut dyn Counter) -> Micros {
+    fn arrival(
+        &mut self,
+        now: Micros,
+        direction: Direction,
+        passes: bool,
+        counter: &mut dyn Counter,
+    ) -> Micros {
         let arrives = now + self.delay(direction);
         if self.chance.per_myriad(self.weather.overtaken) {
             counter.count("message overtaken");
             return arrives + self.chance.between(1, 5) * self.weather.delay.1;
         }
-        let last = &mut self.way_mut(direction).last_arrival;
+        let way = self.way_mut(direction);
+        let last = if passes { &mut way.last_urgent } else { &mut way.last_arrival };
         *last = arrives.max(*last + 1);
         *last
     }

@@ -48,6 +48,7 @@ fn segments(reports: &[SegmentReport]) -> Table {
     let mut table = Table::new([
         "segment",
         "bytes",
+        "blocks of",
         "frames",
         "in bytes",
         "entries",
@@ -61,6 +62,7 @@ fn segments(reports: &[SegmentReport]) -> Table {
         table.row([
             report.file.clone(),
             grouped(report.bytes),
+            grouped(report.block_bytes),
             grouped(report.frames),
             grouped(report.frame_bytes),
             grouped(report.entries),
@@ -99,6 +101,7 @@ struct Entry {
 struct Segment<'a> {
     file: &'a str,
     bytes: u64,
+    block_bytes: u64,
     frames: u64,
     frame_bytes: u64,
     entries: u64,
@@ -116,6 +119,7 @@ pub fn json(log: &Path, found: &Inspection) -> String {
         let SegmentReport {
             ref file,
             bytes,
+            block_bytes,
             frames,
             frame_bytes,
             entries,
@@ -125,7 +129,7 @@ pub fn json(log: &Path, found: &Inspection) -> String {
             leftovers,
             ..
         } = *report;
-        Segment { file, bytes, frames, frame_bytes, entries, first, last, resets, leftovers }
+        Segment { file, bytes, block_bytes, frames, frame_bytes, entries, first, last, resets, leftovers }
     });
     let document = Document {
         log: log.display().to_string(),
@@ -153,6 +157,8 @@ mod tests {
             number: 1,
             bytes: 16_384,
             frames: 12,
+            block_bytes: 512,
+            frames_start: 512,
             frame_bytes: 4_096,
             entries: 9,
             first: Some(1_005),
@@ -180,8 +186,8 @@ log id      000000000000001d
 Raft state  term 3, vote: server 1, commit 1,012
 compacted   up to 1,004 (term 2)
 entries     from 1,005 (term 2) to 1,013 (term 3)
-             segment   bytes  frames  in bytes  entries  first   last  resets  behind them
-0000000000000001.log  16,384      12     4,096        9  1,005  1,013       0  zeros
+             segment   bytes  blocks of  frames  in bytes  entries  first   last  resets  behind them
+0000000000000001.log  16,384        512      12     4,096        9  1,005  1,013       0  zeros
 a start takes it as it is
 
 ";

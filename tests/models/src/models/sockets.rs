@@ -18,7 +18,7 @@ impl Sockets {
 
     /// A poll, as in a turn of the transport. `may_sleep` is the thread's last check.
     pub fn poll(&self, may_sleep: impl FnOnce() -> bool) {
-        self.waker.flag().sleep(may_sleep, |may_sleep| {
+        self.waker.sleep(may_sleep, |may_sleep| {
             if may_sleep {
                 self.registry.0.wait();
             }

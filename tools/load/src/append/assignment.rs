@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use niagara_engine::{Config, Member, Pinning};
+use niagara_engine::{Config, Member, Pinning, Threads};
 use serde::{Deserialize, Serialize};
 
 use super::demand::Demand;
@@ -21,6 +21,8 @@ pub(super) struct Assignment {
     pub window: u16,
     pub log_cache_kib: u32,
     pub snapshot_mib: u64,
+    /// Threads that drive the groups, if not what suits the machine.
+    pub threads: Option<u16>,
     /// Whether this server generates commands and reads.
     pub originates: bool,
     /// Whether commands go to groups led by this server only.
@@ -61,6 +63,7 @@ impl Assignment {
             window: options.window,
             log_cache_kib: options.log_cache_kib,
             snapshot_mib: options.snapshot_mib(),
+            threads: options.threads(),
             originates: server <= options.origins(),
             led_groups: options.led_groups,
             step_micros: options.step_micros,
@@ -90,6 +93,7 @@ impl Assignment {
         config.data_dir.clone_from(&self.data_dir);
         // Three servers share the machine: pinned alike, they would all stand on the same cores. `placement.rs` pins them apart.
         config.pinning = Pinning::Off;
+        config.threads = self.threads.map_or(Threads::Auto, Threads::Count);
         config.entry_bytes = (self.entry_kib as usize) << 10;
         config.window = usize::from(self.window);
         config.log_cache_bytes = (self.log_cache_kib as usize) << 10;

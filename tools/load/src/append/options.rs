@@ -41,6 +41,9 @@ pub struct AppendOptions {
     /// Strong reads in flight per origin, beside the commands; each batch shares a quorum round
     #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u64).range(0..=1_000_000))]
     pub reads: u64,
+    /// Threads of a server that drive its groups [default: what suits the machine; with --group-quota, one for each group]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
     /// Hold each group's thread to this many percent of a core (needs root and cgroup v1)
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     pub group_quota: Option<f64>,
@@ -76,6 +79,7 @@ impl AppendOptions {
             origins: None,
             led_groups: true,
             reads: 0,
+            threads: Some(groups),
             group_quota: None,
             entry_kib: 64,
             window: 8,
@@ -83,6 +87,11 @@ impl AppendOptions {
             snapshot_mib: Some(1),
             data_dir: None,
         }
+    }
+
+    /// Threads of a server that drive its groups; `None` for what suits the machine.
+    pub(super) fn threads(&self) -> Option<u16> {
+        self.threads.or(self.group_quota.map(|_| self.groups))
     }
 
     /// How commands are generated.

@@ -152,8 +152,9 @@ fn spent(window: &MeasuredWindow, kind: ThreadKind) -> Cpu {
 /// CPU time that each group's thread has used at the group's leader.
 fn spent_leading(window: &MeasuredWindow) -> Cpu {
     spent_by(window, |server, name| {
+        // A thread with several groups leads some of them, on each server.
         let group = name.strip_prefix("group-").and_then(|group| group.parse::<u64>().ok());
-        group.is_some_and(|group| leader_of(group) == server)
+        group.map_or(ThreadKind::of(name) == ThreadKind::Group, |group| leader_of(group) == server)
     })
 }
 
@@ -188,6 +189,7 @@ fn command_line(options: &AppendOptions) -> String {
     words.extend(options.led_groups.then(|| "--led-groups".into()));
     words.extend((options.warm_up != 2.0).then(|| format!("--warm-up {}", options.warm_up)));
     words.extend((options.reads > 0).then(|| format!("--reads {}", options.reads)));
+    words.extend(options.threads.map(|threads| format!("--threads {threads}")));
     words.extend(options.group_quota.map(|percent| format!("--group-quota {percent}")));
     words.extend((options.entry_kib != 64).then(|| format!("--entry-kib {}", options.entry_kib)));
     words.extend(

@@ -1,0 +1,82 @@
+//! Opens the channels to the other servers, as the configuration describes them.
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+
+use niagara_net::{LinkConfig, Peer, Transport};
+
+use super::start_error::StartError;
+use crate::config::{Config, Link, MOST_PENDING};
+use crate::identity::{Identity, random};
+
+/// Room in a message beside its entries' commands.
+const MESSAGE_HEADS_BYTES: usize = 16 << 10;
+/// Larger buffers are not worth the memory that they pin.
+const READ_BUFFER_BYTES_MAX: usize = 1 << 20;
+
+/// Opens a group's channel.
+pub(super) fn open_group(
+    transport: &mut dyn Transport,
+    config: &Config,
+    group: u16,
+    identity: &Arc<Identity>,
+) -> Result<(), StartError> {
+    let number = group + 1;
+    let at = usize::from(group);
+    let own = config.members.iter().find(|member| member.server == config.server).expect("checked");
+    let link = config.links.get(at).cloned().unwrap_or_default();
+    let listen = match link {
+        Link { listen: Some(listen), .. } => listen,
+        Link { .. } => resolve(&own.addresses[at]).map_err(|source| StartError::Address {
+            group: number,
+            address: own.addresses[at].clone(),
+            source,
+        })?,
+    };
+    let hello = identity.hello(config, number);
+    let others = config.members.iter().filter(|member| member.server != config.server);
+    let peers =
+        others.map(|member| Peer { server: member.server, address: member.addresses[at].clone() }).collect();
+    let mut link_config = LinkConfig::new(hello, listen, peers);
+    link_config.bind_address = link.bind_address;
+    link_config.bind_device = link.bind_device;
+    link_config.max_frame_bytes = config.frame_bytes();
+    // The replica stops when its own bound is exceeded, so one message may come on top; nothing is ever
+    // dropped here.
+    link_config.send_queue_bytes = config.send_queue_bytes + link_config.max_frame_bytes;
+    link_config.max_pending_connections = MOST_PENDING + config.members.len();
+    // A leader that is ahead by its whole window sends that in one message.
+    let message_bytes = config.entry_bytes * (config.window + 1) + MESSAGE_HEADS_BYTES;
+    link_config.read_buffer_bytes = message_bytes.clamp(link_config.read_buffer_bytes, READ_BUFFER_BYTES_MAX);
+    link_config.seed = random() as u64;
+    let admission = Arc::<Identity>::clone(identity);
+    let opened = transport.open(link_config, config.listeners.take(number), admission);
+    opened.map_err(|source| StartError::Link { group: number, source })
+}
+
+/// Opens the snapshot channel: number 0, beside those of the groups.
+pub(super) fn open_transfer(
+    transport: &mut dyn Transport,
+    config: &Config,
+    identity: &Arc<Identity>,
+) -> Result<(), StartError> {
+    let own = config.members.iter().find(|member| member.server == config.server).expect("checked");
+    let listen = resolve(&own.transfer)
+        .map_err(|source| StartError::TransferAddress { address: own.transfer.clone(), source })?;
+    let hello = identity.hello(config, 0);
+    let others = config.members.iter().filter(|member| member.server != config.server);
+    let peers = others.map(|member| Peer { server: member.server, address: member.transfer.clone() });
+    let mut link_config = LinkConfig::new(hello, listen, peers.collect());
+    link_config.max_pending_connections = MOST_PENDING + config.members.len();
+    link_config.seed = random() as u64;
+    let admission = Arc::<Identity>::clone(identity);
+    transport.open(link_config, config.listeners.take(0), admission).map_err(StartError::Transfer)
+}
+
+fn resolve(address: &str) -> io::Result<SocketAddr> {
+    address
+        .to_socket_addrs()?
+        .next()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "it has no address"))
+}

@@ -1,0 +1,237 @@
+//! Channels over TCP: one epoll for all channels of a thread.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll, Token};
+
+use crate::admission::Admission;
+use crate::channel::{Channel, first_connection, slot_of};
+use crate::config::{LinkConfig, OpenError};
+use crate::counters::Counters;
+use crate::event::Event;
+use crate::frame::Frame;
+use crate::links::Links;
+use crate::resolve::Resolver;
+use crate::socket;
+use crate::transport::{Sent, Transport};
+use crate::waker::Waker;
+
+const WAKER: Token = Token(0);
+
+/// Readiness events fetched per call. The rest comes with the next call.
+const EVENTS_PER_POLL: usize = 256;
+
+/// Channels over TCP: for each a listener and one connection per peer, and for all of them one epoll.
+///
+/// Messages to one peer on one channel arrive whole and in order as long as the connection lives, and may be
+/// lost with it: resend them if you need more. The peers' identities are checked, not proved: use channels on
+/// a network where no one forges them.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::{Duration, Instant};
+///
+/// use bytes::Bytes;
+/// use niagara_net::{AdmitAll, Event, Frame, Hello, LinkConfig, Peer, TcpTransport, Transport};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let channel = 7;
+/// let hello = |server| Hello { cluster: 0xc1, server, channel, channels: 1, store: 0, ..Hello::default() };
+/// let listen = "127.0.0.1:0".parse()?;
+/// // Server 2 dials server 1, so server 1 needs no address of it.
+/// let peer = |server, address: String| vec![Peer { server, address }];
+/// let mut one = TcpTransport::new()?;
+/// one.open(LinkConfig::new(hello(1), listen, peer(2, String::new())), None, Arc::new(AdmitAll))?;
+/// let address = one.local_addr(channel).unwrap().to_string();
+/// let mut two = TcpTransport::new()?;
+/// two.open(LinkConfig::new(hello(2), listen, peer(1, address)), None, Arc::new(AdmitAll))?;
+///
+/// // Usually each has a thread of its own; here they take turns.
+/// let mut events = Vec::new();
+/// let mut received = None;
+/// while received.is_none() {
+///     two.turn(Instant::now(), Some(Duration::from_millis(1)), &mut || true, &mut events)?;
+///     for event in events.drain(..) {
+///         if event == (channel, Event::Up { peer: 1 }) {
+///             two.send(channel, 1, Frame::from(Bytes::from_static(b"hello")));
+///             two.flush();
+///         }
+///     }
+///     one.turn(Instant::now(), Some(Duration::from_millis(1)), &mut || true, &mut events)?;
+///     for event in events.drain(..) {
+///         if let (_, Event::Frame { from: 2, body }) = event {
+///             received = Some(body);
+///         }
+///     }
+/// }
+/// assert_eq!(received.unwrap(), "hello");
+/// # Ok(())
+/// # }
+/// ```
+pub struct TcpTransport {
+    poll: Poll,
+    ready: Events,
+    waker: Waker,
+    channels: Vec<Channel>,
+    next_slot: u16,
+}
+
+impl TcpTransport {
+    /// A transport without channels.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses an epoll or an eventfd: the limit of open files may be too low.
+    pub fn new() -> Result<TcpTransport, OpenError> {
+        let prepare = || -> io::Result<TcpTransport> {
+            let poll = Poll::new()?;
+            let waker = Waker::new(poll.registry(), WAKER)?;
+            let ready = Events::with_capacity(EVENTS_PER_POLL);
+            Ok(TcpTransport { poll, ready, waker, channels: Vec::new(), next_slot: 0 })
+        };
+        prepare().map_err(|source| OpenError::Poll { source })
+    }
+
+    fn channel(&self, number: u32) -> Option<&Channel> {
+        self.channels.iter().find(|channel| channel.number == number)
+    }
+
+    fn channel_mut(&mut self, number: u32) -> Option<&mut Channel> {
+        self.channels.iter_mut().find(|channel| channel.number == number)
+    }
+
+    /// How long this turn may wait.
+    fn wait_at_most(&self, now: Instant, timeout: Option<Duration>) -> Option<Duration> {
+        if self.channels.iter().any(Channel::is_busy) {
+            return Some(Duration::ZERO);
+        }
+        let deadline = self.channels.iter().filter_map(Channel::next_deadline).min();
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(now));
+        left.into_iter().chain(timeout).min()
+    }
+
+    /// Fetches readiness events, and sleeps if necessary. Returns the time afterwards.
+    fn wait(
+        &mut self,
+        now: Instant,
+        timeout: Option<Duration>,
+        may_sleep: &mut dyn FnMut() -> bool,
+    ) -> io::Result<Instant> {
+        let (mut timeout, channels, waker) = (timeout, &mut self.channels, &self.waker);
+        let polled = if timeout == Some(Duration::ZERO) {
+            self.poll.poll(&mut self.ready, timeout)
+        } else {
+            // Other threads fill both queues, so both are checked after the announcement.
+            let mut resolved = || channels.iter_mut().any(|channel| channel.links.dial_resolved(now));
+            let may_sleep = || !resolved() && may_sleep();
+            waker.sleep(may_sleep, |may_sleep| {
+                if !may_sleep {
+                    timeout = Some(Duration::ZERO);
+                }
+                self.poll.poll(&mut self.ready, timeout)
+            })
+        };
+        match polled {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+            // After a sleep the caller's time is stale, and deadlines derived from it would be too early.
+            _ if timeout != Some(Duration::ZERO) => Ok(Instant::now()),
+            _ => Ok(now),
+        }
+    }
+}
+
+impl Transport for TcpTransport {
+    fn open(
+        &mut self,
+        config: LinkConfig,
+        listener: Option<TcpListener>,
+        admission: Arc<dyn Admission>,
+    ) -> Result<(), OpenError> {
+        config.validate()?;
+        let number = config.hello.channel;
+        if self.channel(number).is_some() {
+            return Err(OpenError::RepeatedChannel { channel: number });
+        }
+        if self.next_slot == u16::MAX {
+            return Err(OpenError::TooManyChannels);
+        }
+        socket::probe_binding(&config)?;
+        let listener = match listener {
+            Some(listener) => socket::listen_on(listener, &config)?,
+            None => socket::listen(&config)?,
+        };
+        let (registry, slot) = (self.poll.registry(), self.next_slot);
+        let prepare = || -> io::Result<Channel> {
+            let resolver = Resolver::new(self.waker.clone());
+            let links =
+                Links::new(config, admission, registry.try_clone()?, resolver, first_connection(slot));
+            Channel::new((number, slot), listener, links, registry)
+        };
+        let channel = prepare().map_err(|source| OpenError::Poll { source })?;
+        self.channels.push(channel);
+        self.next_slot += 1;
+        Ok(())
+    }
+
+    fn close(&mut self, channel: u32) {
+        self.channels.retain(|open| open.number != channel);
+    }
+
+    fn local_addr(&self, channel: u32) -> Option<SocketAddr> {
+        self.channel(channel).map(|channel| channel.local)
+    }
+
+    fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
+    /// The wait is counted in whole milliseconds, rounded up, and cut short when a dial or a greeting is due.
+    fn turn(
+        &mut self,
+        now: Instant,
+        timeout: Option<Duration>,
+        may_sleep: &mut dyn FnMut() -> bool,
+        events: &mut Vec<(u32, Event)>,
+    ) -> io::Result<()> {
+        self.flush();
+        let timeout = self.wait_at_most(now, timeout);
+        let now = self.wait(now, timeout, may_sleep)?;
+        for event in self.ready.iter().filter(|event| event.token() != WAKER) {
+            let slot = slot_of(event.token());
+            // The channel may have been closed since.
+            if let Some(channel) = self.channels.iter_mut().find(|channel| channel.slot == slot) {
+                channel.on_ready(event, now);
+            }
+        }
+        self.channels.iter_mut().for_each(|channel| channel.work(now, events));
+        Ok(())
+    }
+
+    fn send(&mut self, channel: u32, to: u64, frame: Frame) -> Sent {
+        self.channel_mut(channel).map_or(Sent::Dropped, |channel| channel.links.send(to, frame))
+    }
+
+    /// One call per peer for many messages.
+    fn flush(&mut self) {
+        self.channels.iter_mut().for_each(|channel| channel.links.flush());
+    }
+
+    fn queued_bytes(&self, channel: u32, peer: u64) -> Option<usize> {
+        self.channel(channel)?.links.queued_bytes(peer)
+    }
+
+    fn counters(&self, channel: u32) -> Counters {
+        self.channel(channel).map(Channel::counters).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for TcpTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let channels = self.channels.iter().map(|channel| (channel.local, channel.counters()));
+        f.debug_map().entries(channels).finish()
+    }
+}
