@@ -36,6 +36,7 @@ fn replica(server: u64) -> Driver {
         boot: server,
         heartbeat_ticks: 2,
         election_ticks: 10,
+        promise: None,
         campaign_ticks: 11..20,
         campaign_seed: Some(1),
         window: 4,

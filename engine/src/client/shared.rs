@@ -138,6 +138,7 @@ impl<S: StateMachine> Shared<S> {
                 barrier.get() <= self.progress.applied.load(SeqCst) + 1
             })
             && !self.progress.divergence.is_diverged()
+            && !self.progress.is_stopping.load(SeqCst)
     }
 
     /// Starts reads; `true` if the state is fresh enough already, and the sink will not be called.

@@ -143,3 +143,17 @@ fn at_least_reads_of_one_batch_proceed_by_their_positions() {
     assert_eq!(heard(100), [[20]]);
     assert_eq!(fixture.gate.wanted.load(SeqCst), u64::MAX, "nobody waits any more");
 }
+
+#[test]
+fn a_lease_serves_all_reads_that_wait() {
+    let fixture = Fixture::new();
+    fixture.strong(LONG);
+    let known = |place| Some(Slot { place, group: GroupId::new(1) });
+    fixture.gate.read_strong(reads(&fixture.sink, LONG), || known(1));
+    assert!(fixture.heard().is_empty(), "position 1 is not executed");
+    fixture.progress.applied.store(1, SeqCst);
+    fixture.gate.applied(GlobalPosition::new(1));
+    assert_eq!(fixture.heard(), ["readable", "readable"]);
+    fixture.gate.read_strong(reads(&fixture.sink, LONG), || known(1));
+    assert_eq!(fixture.heard(), ["readable"], "at once");
+}

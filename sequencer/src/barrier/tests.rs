@@ -212,3 +212,19 @@ fn only_the_latest_unanswered_rounds_are_remembered() {
     reads.answered(2, 0);
     assert_eq!(reads.next_barrier(), Some(position(1)));
 }
+
+#[test]
+fn what_is_known_serves_all_reads_queued_so_far_and_no_later_one() {
+    let mut reads = barriers();
+    reads.queue('a');
+    assert_eq!(reads.begin(group(1)), Some(Round { id: 1, group: group(1) }));
+    reads.queue('b');
+    reads.known(Slot { place: 2, group: group(2) });
+    assert_eq!(reads.next_barrier(), Some(position(8)));
+    assert_eq!(released(&mut reads, 6), "");
+    reads.answered(1, 1);
+    assert_eq!(released(&mut reads, 3), "a", "the round in flight still counts, and has a nearer barrier");
+    assert_eq!(released(&mut reads, 7), "b");
+    reads.queue('c');
+    assert!(reads.begin(group(1)).is_some(), "c was queued later");
+}

@@ -3,7 +3,7 @@
 use niagara_models::check::Weakness::{NoFences, NoTotalOrder};
 use niagara_models::check::{finds, holds};
 use niagara_models::models::{
-    bell, bounds, execution, feed, gate, inbox, lane, mailbox, sleep, ticket, waits,
+    bell, bounds, execution, feed, gate, inbox, lane, lease, mailbox, sleep, ticket, waits,
 };
 use niagara_models::planted::Bug;
 
@@ -71,6 +71,13 @@ fn a_read_hears_when_execution_comes_to_it() {
 fn a_strong_read_hears_when_execution_comes_to_its_barrier() {
     holds(gate::a_strong_read_hears_of_its_barrier);
     finds(Bug::WishAfterLook, gate::a_strong_read_hears_of_its_barrier);
+}
+
+#[test]
+fn who_reads_by_a_lease_sees_what_others_were_told() {
+    holds(lease::a_read_by_a_lease_sees_what_others_were_told);
+    finds(Bug::LeaseBeforePlace, lease::a_read_by_a_lease_sees_what_others_were_told);
+    finds(Bug::PlaceBeforeLease, lease::a_read_by_a_lease_sees_what_others_were_told);
 }
 
 #[test]

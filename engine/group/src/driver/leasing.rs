@@ -151,3 +151,71 @@ impl Driver {
         asks_for_vote && message.context != CAMPAIGN_TRANSFER && self.must_not_vote()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::NoCommands;
+    use super::super::{DriverConfig, Output, View};
+    use super::*;
+
+    const PROMISE: Duration = Duration::from_millis(500);
+
+    fn driver() -> Driver {
+        Driver::in_memory(DriverConfig { promise: Some(PROMISE), ..DriverConfig::small() })
+    }
+
+    /// What the replica answers to a message.
+    fn answers(driver: &mut Driver, wire: Wire) -> Vec<Wire> {
+        let mut output = Output::default();
+        driver.receive(2, wire);
+        driver.turn(&View::default(), &mut NoCommands, &mut output);
+        for write in output.writes.drain(..) {
+            if let super::super::Write::Ready { ready, .. } = write {
+                driver.persisted(ready);
+            }
+        }
+        driver.turn(&View::default(), &mut NoCommands, &mut output);
+        output.messages.into_iter().map(|(_, wire)| wire).collect()
+    }
+
+    fn message(msg_type: MessageType, term: u64) -> Message {
+        Message { msg_type, from: 2, to: 1, term, ..Message::default() }
+    }
+
+    fn vote(term: u64, context: &'static [u8]) -> Wire {
+        let message = message(MessageType::MsgRequestVote, term);
+        Wire::Raft(Box::new(Message { context: context.into(), ..message }))
+    }
+
+    #[test]
+    fn who_has_just_started_votes_for_nobody() {
+        let mut driver = driver();
+        driver.time_is(Duration::from_secs(7));
+        let pre_vote = || Wire::Raft(Box::new(message(MessageType::MsgRequestPreVote, 1)));
+        assert_eq!(answers(&mut driver, pre_vote()), []);
+        assert_eq!(answers(&mut driver, vote(1, b"")), []);
+        driver.time_is(Duration::from_secs(7) + PROMISE);
+        assert_eq!(answers(&mut driver, pre_vote()).len(), 1);
+        assert_eq!(answers(&mut driver, vote(1, b"")).len(), 1);
+    }
+
+    #[test]
+    fn who_has_promised_votes_only_in_a_campaign_that_the_leader_has_called_for() {
+        let mut driver = driver();
+        driver.time_is(Duration::ZERO);
+        driver.time_is(PROMISE);
+        let (term, asked) = (3, Duration::from_secs(9));
+        let ask = || Wire::AskPromise { term, asked };
+        assert_eq!(answers(&mut driver, ask()), [], "nobody leads, as far as it knows");
+        answers(&mut driver, Wire::Raft(Box::new(message(MessageType::MsgHeartbeat, term))));
+        assert_eq!(answers(&mut driver, ask()), [Wire::Promise { term, asked }]);
+        // A message of a later term makes it forget the leader, but not the promise.
+        answers(&mut driver, Wire::Raft(Box::new(message(MessageType::MsgAppendResponse, 4))));
+        assert_eq!((driver.leader(), driver.term()), (0, 4));
+        assert_eq!(answers(&mut driver, ask()), [], "its leader is no longer that one");
+        assert_eq!(answers(&mut driver, vote(5, b"")), []);
+        assert_eq!(answers(&mut driver, vote(5, CAMPAIGN_TRANSFER)).len(), 1);
+        driver.time_is(2 * PROMISE);
+        assert_eq!(answers(&mut driver, vote(6, b"")).len(), 1);
+    }
+}

@@ -50,7 +50,7 @@ pub fn a_strong_read_hears_of_its_barrier() {
     let progress = Arc::new(SharedProgress::new(1));
     let gate = Arc::new(gate(&progress));
     let inbox = inbox();
-    gate.read_strong(reads(&inbox, 7));
+    gate.read_strong(reads(&inbox, 7), || None);
     let theirs = (Arc::clone(&progress), Arc::clone(&gate));
     let application = thread::spawn(move || {
         let (progress, gate) = theirs;

@@ -7,6 +7,7 @@ pub mod feed;
 pub mod gate;
 pub mod inbox;
 pub mod lane;
+pub mod lease;
 pub mod mailbox;
 pub mod sleep;
 pub mod sockets;

@@ -6,6 +6,8 @@ mod bell;
 mod bounds;
 #[path = "../../../../engine/src/progress/executed.rs"]
 mod executed;
+#[path = "../../../../engine/src/progress/lease.rs"]
+mod lease;
 #[path = "../../../../engine/src/progress/mailbox.rs"]
 mod mailbox;
 #[path = "../../../../engine/src/progress/waits.rs"]
@@ -14,6 +16,7 @@ mod waits;
 pub(crate) use bell::Bell;
 pub(crate) use bounds::{Bounds, ByteLimits};
 pub(crate) use executed::Executed;
+pub(crate) use lease::PublishedLease;
 pub(crate) use mailbox::Mailbox;
 pub(crate) use waits::{Level, Waits};
 
