@@ -138,9 +138,9 @@ impl StateMachine for Kv {
         let executed =
             commands.map(|command| self.execute_one(command.as_slice(), &|part| command.share(part)));
         if awaited {
-            replies.extend(executed)
+            replies.extend(executed);
         } else {
-            executed.for_each(drop)
+            executed.for_each(drop);
         }
         self.map.publish(self.versions.position());
     }
