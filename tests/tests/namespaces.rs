@@ -193,13 +193,13 @@ fn the_largest_value_over_a_slow_link_keeps_its_leader() {
         return;
     }
     let cluster = ClusterPlan::new(3, 1).network(&network).start();
-    let terms = || cluster.servers().map(|server| cluster.status(server).groups[0].term).collect::<Vec<_>>();
+    let terms = || cluster.servers().map(|server| cluster.status(server).local[0].term).collect::<Vec<_>>();
     await_service(cluster.endpoints(), 3);
     for host in network.servers() {
         network.throttle(Subnet::Link(1), host, 20_000).unwrap();
     }
     let before = terms();
-    let leads = |server: &u64| cluster.status(*server).groups[0].role == Role::Leader;
+    let leads = |server: &u64| cluster.status(*server).local[0].role == Role::Leader;
     let leader = cluster.servers().find(leads).expect("the group has a leader");
     for server in [leader, leader % 3 + 1] {
         let key = format!("through {server}");

@@ -13,7 +13,7 @@ use crate::apply::LaneSessions;
 use crate::client::Inbox;
 use crate::frozen::{Encoded, MalformedState};
 use crate::lane::{Lane, Sink};
-use crate::models::gate::{gate, reads};
+use crate::models::gate::{at_least, gate};
 use crate::models::inbox::{Unpark, collect};
 use crate::models::lane::{lane, submit};
 use crate::models::sockets::Sockets;
@@ -136,7 +136,7 @@ pub fn a_read_sees_what_is_applied() {
     let Fixture { progress, gate, inbox, state, mut application, stretch } = Fixture::new();
     let execution = thread::spawn(move || application.execute(stretch));
     if progress.applied.load(SeqCst) < POSITION.get() {
-        gate.read_at_least(POSITION, reads(&inbox, 9));
+        gate.read_at_least(at_least(POSITION, &inbox, 9));
         let mut came = Vec::new();
         while !came.iter().any(|one| matches!(one, Completion::Readable { token: 9, .. })) {
             came.extend(collect(&inbox, 1));

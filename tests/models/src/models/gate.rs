@@ -11,7 +11,7 @@ use crate::metrics::Metrics;
 use crate::models::inbox::{Unpark, collect};
 use crate::outcome::Completion;
 use crate::progress::{Mail, SharedProgress};
-use crate::read_gate::{ReadBatch, ReadGate};
+use crate::read_gate::{AtLeastBatch, ReadBatch, ReadGate};
 use crate::sync::{Ordering::SeqCst, current};
 
 pub(super) fn gate(progress: &Arc<SharedProgress>) -> ReadGate {
@@ -22,6 +22,16 @@ pub(super) fn gate(progress: &Arc<SharedProgress>) -> ReadGate {
 pub(super) fn reads<R: Send + 'static>(inbox: &Arc<Inbox<R>>, token: u64) -> ReadBatch {
     let sink = Arc::<Inbox<R>>::clone(inbox);
     ReadBatch { sink, tokens: vec![token], queued: Instant::now(), deadline: Instant::now() }
+}
+
+/// A read that needs a position.
+pub(super) fn at_least<R: Send + 'static>(
+    position: GlobalPosition,
+    inbox: &Arc<Inbox<R>>,
+    token: u64,
+) -> AtLeastBatch {
+    let ReadBatch { sink, queued, deadline, .. } = reads(inbox, token);
+    AtLeastBatch { sink, reads: vec![(position, token)], queued, deadline }
 }
 
 fn inbox() -> Arc<Inbox<()>> {
@@ -39,7 +49,7 @@ pub fn a_read_hears_of_its_position() {
         progress.applied.store(1, SeqCst);
         gate.applied(GlobalPosition::new(1));
     });
-    gate.read_at_least(GlobalPosition::new(1), reads(&inbox, 7));
+    gate.read_at_least(at_least(GlobalPosition::new(1), &inbox, 7));
     let came = collect(&inbox, 1);
     application.join().unwrap();
     assert_eq!(came, [Completion::Readable { token: 7, applied: GlobalPosition::new(1) }]);
