@@ -98,7 +98,7 @@ pub struct Config {
     /// plus one entry of each group; and as much again that is merged but not executed. The default is twice
     /// the largest command, so that each place holds two of them.
     pub merge_bytes: usize,
-    /// The most bytes of entries in all logs that are not merged. Beyond that, only the group that the merge
+    /// The most bytes of entries in all logs that are not merged, in whole blocks of the disk. Beyond that, only the group that the merge
     /// awaits grows. The default is `snapshot_bytes`: a server that is further behind finds the others' logs
     /// compacted, and needs a snapshot anyway.
     pub behind_bytes: u64,
@@ -216,8 +216,8 @@ impl Config {
             listeners: Listeners::default(),
             data_dir: PathBuf::from("niagara-data"),
             durability: Durability::Fsync,
-            reads: Reads::default(),
             threads: Threads::default(),
+            reads: Reads::default(),
             pinning: Pinning::default(),
             leaders: Vec::new(),
             tick: Duration::from_millis(50),
@@ -252,17 +252,17 @@ impl Config {
         self.members.first().map_or(0, |member| member.addresses.len() as u16)
     }
 
-    /// How long a follower promises not to vote, if the cluster has leases: an election timeout.
-    pub(crate) fn promise(&self) -> Option<Duration> {
-        (self.reads == Reads::Lease).then(|| self.tick * self.election_ticks)
-    }
-
     /// Number of threads that drive the groups, once a start has settled it for its machine.
     pub(crate) fn group_threads(&self) -> u16 {
         match self.threads {
             Threads::Auto => self.groups(),
             Threads::Count(count) => count.min(self.groups()),
         }
+    }
+
+    /// How long a follower promises not to vote, if the cluster has leases: an election timeout.
+    pub(crate) fn promise(&self) -> Option<Duration> {
+        (self.reads == Reads::Lease).then(|| self.tick * self.election_ticks)
     }
 
     /// Ids of the other servers.

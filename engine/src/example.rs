@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use niagara_sequencer::GlobalPosition;
 
-use crate::{Commands, Config, Durability, Encoded, Engine, MalformedState, Member, StateMachine};
+use crate::{Commands, Config, Durability, Encoded, Engine, MalformedState, Member, NotAQuery, StateMachine};
 
 /// Counts commands.
 #[derive(Debug, Default)]
@@ -23,6 +23,14 @@ impl StateMachine for Counter {
 
     fn apply(&mut self, _position: GlobalPosition, commands: Commands<'_>, replies: &mut Vec<usize>) {
         replies.extend(commands.map(|_| self.0.fetch_add(1, SeqCst) + 1));
+    }
+
+    fn check_query(query: &[u8]) -> Result<(), NotAQuery> {
+        if query == b"how many" { Ok(()) } else { Err(NotAQuery("the only query is `how many`")) }
+    }
+
+    fn answer(&self, _query: &[u8]) -> usize {
+        self.0.load(SeqCst)
     }
 
     fn freeze(&mut self) -> Encoded {

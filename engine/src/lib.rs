@@ -16,7 +16,8 @@
 //! [restore](StateMachine::restore) the state for snapshots. A [`Client`] serves any thread:
 //! [`propose`](Client::propose) a command, [`read`](Client::read) the state, and wait for the ticket. A
 //! thread that serves many callers uses a [`Port`]: commands and reads go in and completions come out in
-//! batches, with one lock and at most one wake-up for each.
+//! batches, with one lock and at most one wake-up for each. It can [attach](Port::attach)
+//! reads to commands, so that a pipeline of both is in flight at once.
 //!
 //! Both start with a [`Config`]: [`Config::local`] for a cluster in one process, or [`Config::new`] with the
 //! cluster's id, this server's id, and the [`Member`]s with one address for each group. All else has
@@ -95,7 +96,7 @@ pub mod internals {
     /// A server without threads, for a simulator with its own time, network and disk.
     pub mod sim {
         pub use crate::clock::{Clock, ManualClock};
-        pub use crate::server::{Environment, Figures, SimServer, Standing, WaitingBytes};
+        pub use crate::server::{Environment, Figures, SimServer, Standing, WaitingBytes, groups_beside};
     }
     /// Execution: what has been executed, and digests of it.
     pub mod apply {
@@ -129,11 +130,13 @@ pub use node::{
     Answer, App, AppMachine, AppReader, Call, CallError, Encode, Malformed, Node, NodeHandle, OpenSession,
     Query, Session,
 };
-pub use outcome::{Applied, Completion, Consistency, ReadFailed, Refused, Retry, Unknown};
+pub use outcome::{
+    Applied, Completion, Consistency, Detached, NotAttached, ReadFailed, Refused, Retry, Unknown,
+};
 pub use reads::{Reads, UnknownReads};
 pub use server::{Engine, EngineBuilder, StartError};
 pub use snapshot::{SnapshotFailed, SnapshotTicket, TakenSnapshot};
-pub use state_machine::{ForeignState, NotACommand, StateMachine};
+pub use state_machine::{ForeignState, NotACommand, NotAQuery, StateMachine};
 pub use status::{Digest, GroupStatus, LeaseStatus, Role, SnapshotStatus, Status, Waiting};
 pub use subscription::{Compacted, Executed, NextExecuted, Subscription, SubscriptionEnd};
 pub use watch::{Changed, EngineState, EngineView, Leadership, Watch};

@@ -1,5 +1,6 @@
 //! Outcomes of commands and reads.
 
+use bytes::Bytes;
 use niagara_sequencer::GlobalPosition;
 
 /// An executed command.
@@ -145,8 +146,42 @@ pub enum Unknown {
 )]
 pub struct ReadFailed;
 
+/// Why a read that was attached to a command was not answered with it. See [`Port::attach`](crate::Port::attach).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Detached {
+    /// The command was refused, so nothing of it will be executed: read anew.
+    #[error("the command that the read was attached to was refused: {0}")]
+    Refused(Refused),
+    /// The command's outcome is unknown here. After [`Unknown::ReplyLost`], this server's state holds the
+    /// command, and perhaps later ones of its lane: a new read may show these, too.
+    #[error("the outcome of the command that the read was attached to is unknown: {0}")]
+    Unknown(Unknown),
+}
+
+/// Why a read was not attached to a command. It was not staged, and no completion follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotAttached {
+    /// Nothing is staged for the lane in this turn. A command that was submitted before may be executed
+    /// already, so a read after it could be stale.
+    #[error("no command is staged for this lane: propose one first, or use `Port::read`")]
+    NothingStaged,
+    /// The query exceeds this cluster's limit for commands.
+    #[error("the query has {bytes} bytes, but the limit is {limit}: ask for less at a time")]
+    TooLarge {
+        /// Size of the query, in bytes.
+        bytes: usize,
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The state machine does not know the query.
+    #[error("these bytes are not a query: {0}")]
+    NotAQuery(&'static str),
+}
+
 /// What a [`Port`](crate::Port) returns for each command and read, exactly once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Completion<R> {
     /// The command was executed.
     Applied {
@@ -182,5 +217,24 @@ pub enum Completion<R> {
     ReadFailed {
         /// Token of the caller.
         token: u64,
+    },
+    /// The attached read was executed, right after its command.
+    Answered {
+        /// Token of the caller.
+        token: u64,
+        /// Position of the command. The answer shows all commands up to this one, but perhaps not all that
+        /// share its position.
+        position: GlobalPosition,
+        /// The state machine's answer.
+        reply: R,
+    },
+    /// The attached read was not executed.
+    Detached {
+        /// Token of the caller.
+        token: u64,
+        /// The query, to be asked anew.
+        query: Bytes,
+        /// What became of the command.
+        why: Detached,
     },
 }

@@ -79,6 +79,23 @@ pub trait StateMachine: Send + 'static {
     /// [`unexecutable`](Self::unexecutable).
     fn apply(&mut self, position: GlobalPosition, commands: Commands<'_>, replies: &mut Vec<Self::Reply>);
 
+    /// Checks a query of [`Port::attach`](crate::Port::attach). Without this method and [`answer`](Self::answer),
+    /// no read can be attached to a command.
+    ///
+    /// # Errors
+    /// If [`answer`](Self::answer) could not answer it, with the reason.
+    fn check_query(query: &[u8]) -> Result<(), NotAQuery> {
+        let _ = query;
+        Err(NotAQuery("this state machine answers no queries"))
+    }
+
+    /// Answers a query that [`check_query`](Self::check_query) has accepted, against the state at this moment:
+    /// right after the command that the query was attached to. It runs on the thread that executes, on the
+    /// server that took the query only, so it must be about as quick as a command.
+    fn answer(&self, query: &[u8]) -> Self::Reply {
+        unreachable!("check_query accepts a query of {} bytes that nobody answers", query.len())
+    }
+
     /// Why [`apply`](Self::apply) could not execute some command, if there was one: an unknown or malformed
     /// command, written by another version of the application. The engine checks this after each call, and
     /// ends the process before the commands count as executed: if one version skipped what another one
@@ -158,6 +175,11 @@ pub trait StateMachine: Send + 'static {
      remove both"
 )]
 pub struct ForeignState(pub String);
+
+/// Bytes that this application cannot answer; says why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotAQuery(pub &'static str);
 
 /// Bytes that this version of the application cannot execute; says why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -23,13 +23,13 @@ pub struct Status {
     pub group_threads: u16,
     /// What a write survives.
     pub durability: Durability,
-    /// How strong reads are made sure to be fresh.
-    #[serde(default)]
-    pub reads: Reads,
     /// How logs make writes durable, as words for an operator: `direct`, `fdatasync` and the reason, or `none`.
     /// Empty if the server runs an older version.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub log_sync: String,
+    /// How strong reads are made sure to be fresh.
+    #[serde(default)]
+    pub reads: Reads,
     /// Last global position that the state machine has executed.
     pub applied: u64,
     /// Number of commands executed.

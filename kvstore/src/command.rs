@@ -25,7 +25,8 @@ mod fields;
 
 pub use condition::{Condition, MAX_CONDITION_VERSIONS};
 use condition::{LAST_CONDITION, put_condition, take_condition};
-use fields::{put_count, put_sized, take_array, take_count, take_flag, take_life, take_sized, take_u8};
+use fields::{put_count, take_array, take_count, take_flag, take_life, take_u8};
+pub(crate) use fields::{put_sized, take_sized};
 
 use crate::{Description, Life, MAX_CONTENT_ENCODING_BYTES, MAX_CONTENT_TYPE_BYTES};
 
@@ -255,6 +256,12 @@ pub fn encode_flush_all(out: &mut Vec<u8>) {
 pub fn encode_name_life(out: &mut Vec<u8>, life: Life) {
     out.push(NAME_LIFE);
     out.extend_from_slice(&life.get().to_le_bytes());
+}
+
+/// Appends a command without effect, which every release executes: a delete of a key in none of its versions.
+/// Reads can be [attached](niagara_engine::Port::attach) to it.
+pub fn encode_nothing(out: &mut Vec<u8>) {
+    encode_delete(out, std::iter::once(&b""[..]), &Condition::IfAnyVersion(Vec::new()));
 }
 
 /// Decodes one command, which must be all of `bytes`. For any bytes, returns a command within all limits or

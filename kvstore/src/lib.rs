@@ -7,7 +7,8 @@
 //! | module | what it is | knows |
 //! |---|---|---|
 //! | [`command`] | the commands that the log carries, as bytes | |
-//! | `state` | what they do to the map, and reads from other threads | commands |
+//! | [`query`] | reads that are executed right after a command, as bytes | |
+//! | `state` | what they do to the map, and reads from other threads | commands, queries |
 //! | `protocol` | what a protocol is: from bytes to requests, from outcomes to bytes | reads, the engine's port |
 //! | [`resp`] | the Redis protocol: parse, understand, print | commands, reads |
 //! | [`http`] | HTTP/1.1: the same | commands, reads |
@@ -34,6 +35,7 @@ mod front;
 pub mod http;
 pub mod open_files;
 mod protocol;
+pub mod query;
 mod reply;
 pub mod resp;
 pub mod server;

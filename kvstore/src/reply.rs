@@ -53,6 +53,12 @@ pub enum Reply {
     },
     /// Nothing was executed.
     Failed(CommandError),
+    /// The value that a query asked for, if the key exists.
+    Value(Option<Bytes>),
+    /// The values that a query asked for, in the order of its keys.
+    Values(Vec<Option<Bytes>>),
+    /// The number that a query asked for.
+    Count(u64),
 }
 
 /// Why a command changed nothing.

@@ -63,7 +63,7 @@ pub use endpoint::Endpoint;
 pub use history::{Counter, History, Register, Violation};
 pub use http::{Http, Response};
 pub use load::{Load, LoadPlan};
-pub use resp::{Resp, Value};
+pub use resp::{Resp, Value, encode};
 
 /// How often a test repeats what it repeats: `times`, multiplied by the environment variable `NIAGARA_TEST_ROUNDS`.
 ///

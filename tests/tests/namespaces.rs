@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
-use niagara_engine::{Durability, LeaseStatus, Reads};
+use niagara_engine::{Durability, LeaseStatus, Reads, Role};
 use niagara_tests::campaign::CampaignPlan;
 use niagara_tests::network::{Host, Namespaces, Subnet};
 use niagara_tests::{Answer, Client, ClusterPlan, Endpoint, History, Http, Register, rounds, wait};
@@ -181,6 +181,38 @@ fn await_service(endpoints: &[Endpoint], wanted: usize) {
         });
         (endpoints.len() - waiting.len() >= wanted).then_some(())
     });
+}
+
+/// Proves that the largest value, over links of 20 Mbit/s, costs no leader its office: heartbeats pass it, and so do their
+/// answers when a follower forwards it.
+#[test]
+fn the_largest_value_over_a_slow_link_keeps_its_leader() {
+    let Some(network) = network(3, 1) else { return };
+    if let Err(reason) = network.can_throttle() {
+        println!("skipped: {reason}");
+        return;
+    }
+    let cluster = ClusterPlan::new(3, 1).network(&network).start();
+    let terms = || cluster.servers().map(|server| cluster.status(server).groups[0].term).collect::<Vec<_>>();
+    await_service(cluster.endpoints(), 3);
+    for host in network.servers() {
+        network.throttle(Subnet::Link(1), host, 20_000).unwrap();
+    }
+    let before = terms();
+    let leads = |server: &u64| cluster.status(*server).groups[0].role == Role::Leader;
+    let leader = cluster.servers().find(leads).expect("the group has a leader");
+    for server in [leader, leader % 3 + 1] {
+        let key = format!("through {server}");
+        let value = vec![b'v'; 16 << 20];
+        let [mut http, _] = Client::both(cluster.endpoint(server));
+        let answer = http.set(&key, &value);
+        assert!(matches!(answer, Answer::Done(()) | Answer::Unknown), "{answer:?}");
+        wait::until("the value to be everywhere", || {
+            let holds = |endpoint| Client::both(endpoint)[0].get(&key) == Answer::Done(Some(value.clone()));
+            cluster.endpoints().iter().all(holds).then_some(())
+        });
+        assert_eq!(terms(), before, "server {server} kept or followed its leader");
+    }
 }
 
 /// Proves that clients of a cluster under faults of all kinds are told nothing that a correct store would not tell them. The

@@ -21,6 +21,8 @@ pub struct SlotIndex {
     bytes: u64,
     merged_commands: u64,
     level: u64,
+    /// An entry takes at most whole blocks of so many bytes on disk; 0 where it takes what it has.
+    block: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +34,13 @@ struct FilledSlot {
 }
 
 impl SlotIndex {
-    /// Notes the entry at `index`, which takes `bytes` and replaces everything from there on.
+    /// Slots of a log that is written in blocks of so many bytes. An entry counts as if it had blocks of its
+    /// own: as much as it takes on disk, or more.
+    pub fn in_blocks_of(bytes: u64) -> Self {
+        SlotIndex { block: bytes, ..SlotIndex::default() }
+    }
+
+    /// Notes the entry at `index`, which has `bytes` and replaces everything from there on.
     ///
     /// # Panics
     /// If places do not rise along the log (`position_bijection`): a leader has filled a slot twice.
@@ -48,6 +56,7 @@ impl SlotIndex {
             place > before,
             "position_bijection: entry {index} fills place {place}, but the log has filled {before} already"
         );
+        let bytes = bytes.next_multiple_of(self.block.max(1));
         self.filled.push_back(FilledSlot { index, place, commands, bytes });
         self.bytes += bytes;
         self.commands += usize::from(commands);
@@ -166,6 +175,16 @@ mod tests {
         assert_eq!((slots.last_place(), slots.unmerged_commands()), (1, 1));
         slots.merged(2);
         assert_eq!((slots.last_place(), slots.place_at(0), slots.unmerged_commands()), (1, 1, 0));
+    }
+
+    #[test]
+    fn an_entry_counts_with_the_blocks_that_it_takes_on_disk() {
+        let mut slots = SlotIndex::in_blocks_of(64);
+        slots.append(1, &EntryFill::Commands { place: 1 }, 10);
+        slots.append(2, &EntryFill::Commands { place: 2 }, 65);
+        assert_eq!(slots.unmerged_bytes(), 64 + 128);
+        slots.merged(1);
+        assert_eq!(slots.unmerged_bytes(), 128);
     }
 
     /// Say the floor fills place 3, and the snapshot's round is 9. A leader that was deposed without knowing

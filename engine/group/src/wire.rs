@@ -164,11 +164,11 @@ impl Wire {
     pub fn is_urgent(&self) -> bool {
         match self {
             Wire::Raft(message) => message.msg_type != MessageType::MsgAppend,
-            Wire::AskPromise { .. }
-            | Wire::Promise { .. }
-            | Wire::Nack { .. }
+            Wire::Nack { .. }
             | Wire::Snapshot { .. }
             | Wire::PadRequest { .. }
+            | Wire::AskPromise { .. }
+            | Wire::Promise { .. }
             | Wire::Claim => true,
             Wire::Notice(_) | Wire::Forward(_) | Wire::Digests(_) => false,
         }

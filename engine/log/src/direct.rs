@@ -124,7 +124,7 @@ impl AlignedBuffer {
     fn of(&mut self, length: usize) -> &mut [u8] {
         let needed = length + PAGE;
         if self.0.len() < needed {
-            self.0 = vec![0; needed.next_power_of_two()];
+            self.0 = vec![0; needed.next_multiple_of(16 * PAGE)];
         }
         let start = self.0.as_ptr().addr().wrapping_neg() % PAGE;
         &mut self.0[start..start + length]

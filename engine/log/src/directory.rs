@@ -148,7 +148,12 @@ impl Directory {
     }
 
     fn length_behind(&self, held: u64) -> u64 {
-        held.clamp(self.first_bytes, self.segment_bytes).next_multiple_of(self.block)
+        self.whole_blocks(held.clamp(self.first_bytes, self.segment_bytes))
+    }
+
+    /// The least length of a segment with room for so many bytes.
+    pub fn whole_blocks(&self, bytes: u64) -> u64 {
+        bytes.next_multiple_of(self.block)
     }
 
     /// Takes a segment out of the log. Keeps the file as a spare if `keep` is set and its length is right;

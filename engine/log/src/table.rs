@@ -1,6 +1,6 @@
 //! The entries of a log: their terms, and where they are on disk.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU64;
 
 use super::EntryId;
@@ -37,12 +37,15 @@ const _: () = assert!(size_of::<TableEntry>() == 24);
 pub(super) struct Table {
     floor: EntryId,
     places: VecDeque<TableEntry>,
+    /// How many of the entries each segment holds. Kept as entries come and go, so that compaction takes as
+    /// long as what it removes, however much stays.
+    held: BTreeMap<NonZeroU64, u64>,
 }
 
 impl Table {
     /// An empty table, which begins above the floor.
     pub fn new(floor: EntryId) -> Self {
-        Table { floor, places: VecDeque::new() }
+        Table { floor, ..Table::default() }
     }
 
     pub fn floor(&self) -> EntryId {
@@ -82,7 +85,9 @@ impl Table {
     pub fn put(&mut self, index: u64, place: TableEntry) {
         assert!(index > self.floor.index, "compaction_floor: entry {index} is compacted away");
         assert!(index <= self.last() + 1, "no_holes: entry {index} does not follow {}", self.last());
-        self.places.truncate((index - self.first()) as usize);
+        let dropped = self.places.drain((index - self.first()) as usize..);
+        dropped.for_each(|place| leave(&mut self.held, place.at));
+        join(&mut self.held, place.at);
         self.places.push_back(place);
     }
 
@@ -91,14 +96,16 @@ impl Table {
     pub fn written(&mut self, id: EntryId, at: Location) {
         let place = self.position(id.index).and_then(|position| self.places.get_mut(position));
         if let Some(place) = place.filter(|place| place.term == id.term) {
-            place.at = Some(at);
+            leave(&mut self.held, place.at.replace(at));
+            join(&mut self.held, Some(at));
         }
     }
 
     /// Raises the floor to an entry in the table.
     pub fn compact_to(&mut self, floor: EntryId) {
         assert!(self.term(floor.index) == Some(floor.term), "compaction_floor: {floor:?} is not in the log");
-        self.places.drain(..(floor.index - self.floor.index) as usize);
+        let dropped = self.places.drain(..(floor.index - self.floor.index) as usize);
+        dropped.for_each(|place| leave(&mut self.held, place.at));
         self.floor = floor;
     }
 
@@ -112,10 +119,61 @@ impl Table {
     /// entry's. But an entry that was replaced, and has come back, may be in a later segment than its
     /// successors until those are written again.
     pub fn first_segment(&self) -> Option<u64> {
-        self.places.iter().filter_map(|place| Some(place.at?.segment.get())).min()
+        self.held.first_key_value().map(|(segment, _)| segment.get())
     }
 
     fn position(&self, index: u64) -> Option<usize> {
         Some(index.checked_sub(self.first())? as usize)
+    }
+}
+
+/// An entry is in a segment from now on.
+fn join(held: &mut BTreeMap<NonZeroU64, u64>, at: Option<Location>) {
+    if let Some(at) = at {
+        *held.entry(at.segment).or_default() += 1;
+    }
+}
+
+/// An entry is no longer in a segment.
+fn leave(held: &mut BTreeMap<NonZeroU64, u64>, at: Option<Location>) {
+    let Some(Location { segment, .. }) = at else { return };
+    match held.get_mut(&segment) {
+        Some(count @ 2..) => *count -= 1,
+        held_one => {
+            assert!(held_one.is_some(), "an entry leaves segment {segment}, which holds none");
+            held.remove(&segment);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Whatever is put, replaced, written and compacted, the oldest segment is that of a look at all entries.
+        #[test]
+        fn the_oldest_segment_is_known_without_a_look_at_all_entries(
+            steps in prop::collection::vec((0u8..3, 1u64..30, 1u64..5, any::<bool>()), 1..200),
+        ) {
+            let mut table = Table::default();
+            for (step, index, segment, written) in steps {
+                let at = Location { segment: segment.try_into().unwrap(), offset: 0, length: 1 };
+                let index = table.first() + index % (table.len() + 1);
+                match step {
+                    0 => table.put(index, TableEntry { term: segment, at: written.then_some(at) }),
+                    1 => table.written(EntryId { index, term: segment }, at),
+                    _ => {
+                        if let Some(term) = table.term(index) {
+                            table.compact_to(EntryId { index, term });
+                        }
+                    }
+                }
+                let all = table.places.iter().filter_map(|place| Some(place.at?.segment.get()));
+                prop_assert_eq!(table.first_segment(), all.min());
+            }
+        }
     }
 }

@@ -240,7 +240,7 @@ impl Disk {
             None => self.preparer.take(self.tail.bytes())?,
         };
         let opening = FRAME_HEAD_BYTES + OPENING_NOTES * RECORD_HEAD_BYTES;
-        let needed = (segment.frames_start() + opening + bytes).next_multiple_of(segment.block);
+        let needed = self.directory.whole_blocks(segment.frames_start() + opening + bytes);
         if segment.bytes < needed
             && let Err(error) = segment.grow(needed, self.durable)
         {

@@ -190,6 +190,14 @@ pub enum Bug {
     /// A weak or at-least read over HTTP does not see what changed at the very position that it is answered
     /// at.
     LooseReadBelowPosition,
+    /// A read is attached to a command that was submitted before the read came.
+    AttachedToEarlierCommand,
+    /// An attached read is executed before its command.
+    AttachedReadTooEarly,
+    /// Callers whose attached reads follow what a restored snapshot holds are never notified.
+    LostReadsForgotten,
+    /// A read whose command was lost is asked anew although a later write of its connection may be executed.
+    LostReadAskedTooLate,
     /// A mailbox announces mail before the mail is in it.
     MailSaidBeforeSent,
     /// A port empties its inbox before it announces that.
@@ -297,6 +305,10 @@ impl Bug {
         Bug::SnapshotAheadOfLog,
         Bug::IncarnationNotCompared,
         Bug::MembersNotCompared,
+        Bug::AttachedToEarlierCommand,
+        Bug::AttachedReadTooEarly,
+        Bug::LostReadsForgotten,
+        Bug::LostReadAskedTooLate,
         Bug::UnknownNotTold,
         Bug::ReadFailureNotTold,
         Bug::RefusalNotTold,

@@ -12,12 +12,14 @@ use niagara_sequencer::GlobalPosition;
 /// any two servers that have executed anything share the greatest power that both have passed. So a few dozen
 /// numbers suffice to compare a server with any other up to at least half of what it has executed
 /// (`global_prefix`, `equal_states`).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Digests {
     log: u64,
     state: Option<u64>,
     /// Marks by power.
     powers: Vec<Multiples>,
+    /// Below this power, marks have changed since they were last published.
+    unpublished: usize,
 }
 
 /// Marks at multiples of one power of two.
@@ -36,6 +38,14 @@ impl Multiples {
 
 /// Number of powers of two that a position can have passed.
 const POWERS: usize = DigestMark::MOST / 3;
+
+impl PartialEq for Digests {
+    fn eq(&self, other: &Digests) -> bool {
+        (self.log, self.state, &self.powers) == (other.log, other.state, &other.powers)
+    }
+}
+
+impl Eq for Digests {}
 
 impl Digests {
     /// Adds the commands at `position`. `content` is a checksum of them and of what was decided about them;
@@ -84,6 +94,7 @@ impl Digests {
             if power == self.powers.len() {
                 self.powers.push(Multiples::default());
             }
+            self.unpublished = self.unpublished.max(power + 1);
             let multiples = &mut self.powers[power];
             let before = newest.wrapping_sub(step);
             let previous = if newest > step && before >= first { at(before) } else { multiples.newest };
@@ -92,6 +103,16 @@ impl Digests {
             }
             (multiples.newest, multiples.previous) = (at(newest), previous);
         }
+    }
+
+    /// Brings `shown`, which equals these digests as last published, up to date. Only what has changed since
+    /// then is copied: after a short stretch of the global log, a few marks.
+    pub(crate) fn publish(&mut self, shown: &mut Digests) {
+        let Digests { log, state, powers, unpublished } = self;
+        (shown.log, shown.state) = (*log, *state);
+        shown.powers.resize(powers.len(), Multiples::default());
+        let changed = std::mem::take(unpublished);
+        shown.powers[..changed].copy_from_slice(&powers[..changed]);
     }
 
     /// Digests as of an earlier position that only no-ops have followed. Marks dropped since then are not
@@ -138,8 +159,8 @@ impl Digests {
                 first: DigestMark::decode(input)?,
             })
         };
-        let powers = (0..powers).map(|_| multiples()).collect::<Option<_>>()?;
-        Some(Digests { log, state, powers })
+        let powers: Vec<Multiples> = (0..powers).map(|_| multiples()).collect::<Option<_>>()?;
+        Some(Digests { log, state, unpublished: powers.len(), powers })
     }
 
     /// Parses the digests in a snapshot of format version 1: the log's alone, at the last two multiples of

@@ -7,12 +7,13 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use bytes::{Bytes, BytesMut};
 use niagara_group::batch::{LONE_COMMAND_BYTES, MOST_PIECE_BYTES, put_command};
+use niagara_sequencer::GlobalPosition;
 
 use super::handle::Client;
 use super::inbox::{Inbox, Wake};
 use super::shared::Shared;
-use crate::lane::{LaneId, Piece, Sink, Submission};
-use crate::outcome::{Completion, Consistency, Refused};
+use crate::lane::{LaneId, Piece, Sink, StagedReads, Submission};
+use crate::outcome::{Completion, Consistency, Detached, NotAttached, Refused};
 use crate::planted::{self, Bug};
 use crate::read_gate::ReadSink;
 use crate::state_machine::StateMachine;
@@ -53,6 +54,8 @@ pub struct Port<S: StateMachine> {
     piece_bytes: usize,
     staged: Vec<Staged>,
     strong: Vec<u64>,
+    /// Staged reads that wait for positions, and their tokens.
+    at_least: Vec<(GlobalPosition, u64)>,
     /// Reads answered by a lease since the last flush.
     lease_reads: u64,
     refused: Vec<Completion<S::Reply>>,
@@ -70,6 +73,8 @@ struct Staged {
     pieces: Vec<Piece>,
     tokens: Vec<u64>,
     bytes: usize,
+    /// Reads that follow these commands.
+    reads: StagedReads,
     /// Bytes and tokens of the last turn: the next one will need about as much room.
     last_bytes: usize,
     last_tokens: usize,
@@ -104,6 +109,7 @@ impl<S: StateMachine> Port<S> {
             inbox,
             staged: shared.lanes.iter().map(|_| Staged::default()).collect(),
             strong: Vec::new(),
+            at_least: Vec::new(),
             lease_reads: 0,
             refused: Vec::new(),
             shared,
@@ -182,25 +188,95 @@ impl<S: StateMachine> Port<S> {
                 self.strong.push(token);
                 false
             }
-            other => self.shared.read(other, Arc::clone(&self.read_sink), vec![token], self.client.deadline),
+            Consistency::AtLeast(position) if self.shared.reads_at_once(position) => true,
+            Consistency::AtLeast(position) => {
+                self.at_least.push((position, token));
+                false
+            }
+            Consistency::Weak => true,
         }
     }
 
-    /// Submits what is staged, with one lock per lane and one quorum round for all strong reads.
+    /// Whether a command is staged for this lane in this turn, so that a read can be [attached](Self::attach).
+    pub fn is_staged(&self, lane: LaneId) -> bool {
+        let lane = usize::from(lane.0);
+        !self.staged[lane].tokens.is_empty()
+            || planted::is(Bug::AttachedToEarlierCommand) && self.shared.lanes[lane].pending() > 0
+    }
+
+    /// Attaches a strong read to the last command that is staged for the lane in this turn: this server executes
+    /// the query with [`StateMachine::answer`] right after the command, before any later one.
+    ///
+    /// The read is linearizable, and costs neither a round to a quorum nor bytes in the log. In a pipeline of
+    /// commands and reads, each read shows what the commands before it did, and nothing of those behind it, while
+    /// all are in flight together. If nothing is staged, propose a command without effect first.
+    ///
+    /// The read ends in [`Completion::Answered`], or in [`Completion::Detached`] if this server does not execute
+    /// the command: it was refused, its deadline passed, or a snapshot brought its effect.
+    ///
+    /// ```
+    /// # use niagara_engine::{internals::example, Completion, NotAttached, Wake};
+    /// # use std::sync::Arc;
+    /// # struct Nobody;
+    /// # impl Wake for Nobody { fn wake(&self) {} }
+    /// # let engine = example::engine();
+    /// let mut port = engine.client().port(Arc::new(Nobody));
+    /// let lane = port.choose_lane();
+    /// assert_eq!(port.attach(lane, 1, b"how many"), Err(NotAttached::NothingStaged));
+    /// port.propose(lane, 2, b"count")?;
+    /// port.attach(lane, 3, b"how many").expect("a command is staged");
+    /// port.propose(lane, 4, b"count")?;
+    /// port.flush();
+    /// let mut done = Vec::new();
+    /// while done.len() < 3 {
+    ///     port.collect(&mut done);
+    /// }
+    /// let read = done.iter().find(|completion| matches!(completion, Completion::Answered { .. }));
+    /// assert!(matches!(read, Some(Completion::Answered { token: 3, reply: 1, .. })), "it sees one of the two");
+    /// # engine.stop();
+    /// # Ok::<(), niagara_engine::Refused>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If nothing is staged, or the query is too long or unknown. Then no completion follows.
+    pub fn attach(&mut self, lane: LaneId, token: u64, query: &[u8]) -> Result<(), NotAttached> {
+        let (bytes, limit) = (query.len(), self.shared.command_bytes);
+        if bytes > limit {
+            return Err(NotAttached::TooLarge { bytes, limit });
+        }
+        S::check_query(query).map_err(|unknown| NotAttached::NotAQuery(unknown.0))?;
+        let staged = &mut self.staged[usize::from(lane.0)];
+        let Some(last) = staged.tokens.len().checked_sub(1) else {
+            if planted::is(Bug::AttachedToEarlierCommand) {
+                let lane = &self.shared.lanes[usize::from(lane.0)];
+                let deadline = self.shared.clock.now() + self.client.deadline;
+                if lane.attach_late(token, query, deadline, &self.sink) {
+                    return Ok(());
+                }
+            }
+            return Err(NotAttached::NothingStaged);
+        };
+        staged.reads.push(last as u32, token, query);
+        Ok(())
+    }
+
+    /// Submits what is staged, with one lock per lane, one quorum round for all strong reads, and one lock
+    /// for all that wait for positions.
     pub fn flush(&mut self) {
         let deadline = self.shared.clock.now() + self.client.deadline;
         for (lane, staged) in
             self.staged.iter_mut().enumerate().filter(|(_, staged)| !staged.tokens.is_empty())
         {
-            let Staged { pieces, tokens, bytes, last_bytes, last_tokens } = staged;
+            let Staged { pieces, tokens, bytes, reads, last_bytes, last_tokens } = staged;
             // Framing adds up to five bytes to a command.
             (*last_bytes, *last_tokens) = ((*bytes + 5 * tokens.len()).min(ROOM_BYTES), tokens.len());
-            let submission = Submission { pieces, tokens, bytes: mem::take(bytes), deadline };
+            let submission = Submission { pieces, tokens, bytes: mem::take(bytes), reads, deadline };
             match self.shared.lanes[lane].submit(submission, &self.sink) {
                 Ok(()) => self.shared.progress.groups[lane].wake(),
                 Err(refused) => {
                     pieces.clear();
                     self.refused.extend(tokens.drain(..).map(|token| Completion::Refused { token, refused }));
+                    reads.detach(Detached::Refused(refused), &mut self.refused);
                 }
             }
         }
@@ -217,6 +293,10 @@ impl<S: StateMachine> Port<S> {
             let tokens = mem::take(&mut self.strong);
             let sink = Arc::clone(&self.read_sink);
             self.shared.read_when_fresh(sink, tokens, self.client.deadline);
+        }
+        if !self.at_least.is_empty() {
+            let (reads, sink) = (mem::take(&mut self.at_least), Arc::clone(&self.read_sink));
+            self.shared.read_at_least(sink, reads, self.client.deadline);
         }
     }
 

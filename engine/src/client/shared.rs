@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use niagara_group::digest_mark::DigestMark;
 use niagara_log::{Durability, SyncMethod};
-use niagara_sequencer::{GroupId, Layout, Slot};
+use niagara_sequencer::{GlobalPosition, GroupId, Layout, Slot};
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 
@@ -17,7 +17,7 @@ use crate::metrics::Metrics;
 use crate::outcome::{Consistency, Refused};
 use crate::planted::{self, Bug};
 use crate::progress::{Bell, Executed, GroupProgress, ROLES, SharedProgress, alarms, waiting};
-use crate::read_gate::{ReadBatch, ReadGate, ReadSink};
+use crate::read_gate::{AtLeastBatch, ReadBatch, ReadGate, ReadSink};
 use crate::reads::Reads;
 use crate::snapshot::SnapshotTicket;
 use crate::state_machine::StateMachine;
@@ -31,11 +31,11 @@ pub(crate) struct Shared<S: StateMachine> {
     /// Ids of all servers.
     pub members: Vec<u64>,
     pub durability: Durability,
+    /// How logs make writes durable.
+    pub log_sync: SyncMethod,
     /// How strong reads are made sure to be fresh.
     pub mode: Reads,
     pub layout: Layout,
-    /// How logs make writes durable.
-    pub log_sync: SyncMethod,
     pub command_bytes: usize,
     pub deadline: Duration,
     pub clock: Clock,
@@ -156,11 +156,12 @@ impl<S: StateMachine> Shared<S> {
         match consistency {
             Consistency::Weak => return true,
             Consistency::AtLeast(position) => {
-                let early = u64::from(planted::is(Bug::AtLeastOffByOne));
-                if position.get() <= self.progress.applied.load(SeqCst) + early {
+                if self.has_applied(position) {
                     return true;
                 }
-                self.reads.read_at_least(position, self.batch(sink, tokens, patience));
+                let queued = self.clock.now();
+                let reads = tokens.into_iter().map(|token| (position, token)).collect();
+                self.reads.read_at_least(AtLeastBatch { sink, reads, queued, deadline: queued + patience });
             }
             Consistency::Strong if self.is_fresh_by_lease() => {
                 self.metrics.lease_reads.inc_by(tokens.len() as u64);
@@ -169,6 +170,32 @@ impl<S: StateMachine> Shared<S> {
             Consistency::Strong => self.read_when_fresh(sink, tokens, patience),
         }
         false
+    }
+
+    /// Whether the state is fresh enough for a read at least at this position.
+    fn has_applied(&self, position: GlobalPosition) -> bool {
+        let early = u64::from(planted::is(Bug::AtLeastOffByOne));
+        position.get() <= self.progress.applied.load(SeqCst) + early
+    }
+
+    /// Whether an at-least read may proceed at once.
+    pub fn reads_at_once(&self, position: GlobalPosition) -> bool {
+        self.has_applied(position) && !self.progress.divergence.is_diverged()
+    }
+
+    /// Starts reads that did not proceed at once, each at least at a position of its own.
+    pub fn read_at_least(
+        &self,
+        sink: Arc<dyn ReadSink>,
+        reads: Vec<(GlobalPosition, u64)>,
+        patience: Duration,
+    ) {
+        if self.progress.divergence.is_diverged() {
+            let tokens: Vec<u64> = reads.iter().map(|(_, token)| *token).collect();
+            return sink.failed(&tokens);
+        }
+        let queued = self.clock.now();
+        self.reads.read_at_least(AtLeastBatch { sink, reads, queued, deadline: queued + patience });
     }
 
     /// Starts strong reads that are not fresh yet.
@@ -247,8 +274,8 @@ impl<S: StateMachine> Shared<S> {
             voters: self.members.clone(),
             diverged: progress.divergence.told(),
             durability: self.durability,
-            reads: self.mode,
             log_sync: self.log_sync.to_string(),
+            reads: self.mode,
             applied: progress.applied.load(SeqCst),
             commands: self.executed.commands.load(SeqCst),
             duplicates: self.executed.duplicates.load(SeqCst),

@@ -48,7 +48,7 @@ impl<R> Default for Deliveries<R> {
 impl<R> Deliveries<R> {
     /// The completions for a sink, in order. A sink that was last named long ago gets another delivery, after
     /// its earlier one.
-    pub(super) fn to(&mut self, sink: &Arc<dyn Sink<R>>) -> &mut Vec<Completion<R>> {
+    pub fn to(&mut self, sink: &Arc<dyn Sink<R>>) -> &mut Vec<Completion<R>> {
         let recent = self.sinks.len().saturating_sub(LOOKS_BACK);
         let at = self.sinks[recent..].iter().rposition(|(known, _)| Arc::ptr_eq(known, sink));
         let at = at.map_or_else(

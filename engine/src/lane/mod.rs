@@ -4,6 +4,7 @@
 //! twice), the [sessions](crate::apply::LaneSessions) execute each number once and in order. That takes one
 //! integer of replicated state per lane.
 
+mod attached;
 mod backpressure;
 mod deliveries;
 mod queue;
@@ -11,6 +12,7 @@ mod routing;
 mod ticket_block;
 mod tickets;
 
+pub(crate) use attached::{DueReads, StagedReads};
 pub(crate) use backpressure::RoomPromise;
 pub(crate) use deliveries::{Deliveries, Sink};
 

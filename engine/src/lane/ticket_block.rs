@@ -68,9 +68,11 @@ impl<R: Send> Sink<R> for TicketBlock<R> {
             let (token, outcome) = match completion {
                 Completion::Applied { token, position, reply } => (token, Ok(Applied { position, reply })),
                 Completion::Unknown { token, unknown } => (token, Err(unknown)),
-                Completion::Refused { .. } | Completion::Readable { .. } | Completion::ReadFailed { .. } => {
-                    unreachable!("a lane applies commands or gives them up")
-                }
+                Completion::Refused { .. }
+                | Completion::Readable { .. }
+                | Completion::ReadFailed { .. }
+                | Completion::Answered { .. }
+                | Completion::Detached { .. } => unreachable!("a lane applies commands or gives them up"),
             };
             match promises[token as usize].keep(outcome) {
                 Kept::Quietly => {}

@@ -8,12 +8,13 @@ use bytes::{Bytes, BytesMut};
 use niagara_group::batch::{LONE_COMMAND_BYTES, put_command};
 use niagara_sequencer::GlobalPosition;
 
+use super::attached::{AttachedReads, DueReads, StagedReads};
 use super::backpressure::{RoomPromise, RoomWaiters};
 use super::deliveries::{Deliveries, Sink};
 use super::queue::{LaneQueue, Piece};
 use super::routing::Traffic;
 use super::ticket_block::{TICKETS_IN_A_BLOCK, TicketBlock, TicketPart};
-use crate::outcome::{Completion, Refused, Unknown};
+use crate::outcome::{Completion, Detached, Refused, Unknown};
 use crate::planted::{self, Bug};
 use crate::sync::{AtomicUsize, Mutex, Ordering::SeqCst};
 
@@ -24,6 +25,8 @@ pub(crate) struct Lane<R> {
     /// Bytes of commands without an outcome in the log: a copy of the tickets' number that can be read
     /// without their lock.
     in_flight: AtomicUsize,
+    /// Number of turns with reads that wait for their commands, likewise.
+    with_reads: AtomicUsize,
     tickets: Mutex<Tickets<R>>,
 }
 
@@ -46,6 +49,7 @@ struct Tickets<R> {
     commands: usize,
     bytes: usize,
     runs: VecDeque<SubmittedRun<R>>,
+    reads: AttachedReads<R>,
     /// No run's deadline is earlier. `None` if no run has one.
     first_deadline: Option<Instant>,
     /// Where the next single command's promise is, unless the block is full.
@@ -91,6 +95,8 @@ pub(crate) struct Submission<'a> {
     pub pieces: &'a mut Vec<Piece>,
     pub tokens: &'a mut Vec<u64>,
     pub bytes: usize,
+    /// Reads that follow these commands.
+    pub reads: &'a mut StagedReads,
     pub deadline: Instant,
 }
 
@@ -109,21 +115,27 @@ impl<R> Lane<R> {
             commands: 0,
             bytes: 0,
             runs: VecDeque::new(),
+            reads: AttachedReads::default(),
             first_deadline: None,
             open: None,
             room: RoomWaiters::default(),
             closed: false,
         };
-        Lane { queue, limits, in_flight: AtomicUsize::new(0), tickets: Mutex::new(tickets) }
+        let (in_flight, with_reads) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Lane { queue, limits, in_flight, with_reads, tickets: Mutex::new(tickets) }
     }
 
     /// Adds a caller's commands to the lane, all or none.
     pub fn submit(&self, submission: Submission<'_>, sink: &Arc<dyn Sink<R>>) -> Result<(), Refused> {
-        let Submission { pieces, tokens, bytes, deadline } = submission;
+        let Submission { pieces, tokens, bytes, reads, deadline } = submission;
         let mut tickets = self.tickets.lock();
-        tickets.check_room(&self.limits, tokens.len(), bytes)?;
+        tickets.check_room(&self.limits, tokens.len(), bytes + reads.bytes())?;
         let first = tickets.number(tokens.len(), bytes);
         self.in_flight.store(tickets.bytes, SeqCst);
+        if !reads.is_empty() {
+            tickets.reads.add(first, reads, deadline, Arc::clone(sink));
+            self.with_reads.store(tickets.reads.runs(), SeqCst);
+        }
         tickets.add_run(first, std::mem::take(tokens), bytes, deadline, Arc::clone(sink));
         // Pushed under the tickets' lock, so that the queue sees the numbers in order.
         if planted::is(Bug::NumberedBeforePushed) {
@@ -168,6 +180,32 @@ impl<R> Lane<R> {
         self.in_flight.store(tickets.bytes, SeqCst);
     }
 
+    /// The planted bug: attaches a read to the last command that was submitted, unless that is executed.
+    pub fn attach_late(&self, token: u64, query: &[u8], deadline: Instant, sink: &Arc<dyn Sink<R>>) -> bool {
+        let mut tickets = self.tickets.lock();
+        if tickets.done == tickets.next || tickets.closed {
+            return false;
+        }
+        let mut reads = StagedReads::default();
+        reads.push(0, token, query);
+        let last = tickets.next - 1;
+        tickets.reads.add(last, &mut reads, deadline, Arc::clone(sink));
+        self.with_reads.store(tickets.reads.runs(), SeqCst);
+        true
+    }
+
+    /// Whether reads wait for commands of this lane.
+    pub fn has_reads(&self) -> bool {
+        self.with_reads.load(SeqCst) > 0
+    }
+
+    /// Takes the reads that follow commands below number `end`, which are about to be executed.
+    pub fn take_reads(&self, end: u64, due: &mut DueReads<R>) {
+        let mut tickets = self.tickets.lock();
+        tickets.reads.take_below(end, due);
+        self.with_reads.store(tickets.reads.runs(), SeqCst);
+    }
+
     /// Ends waiting for the commands below number `next`. They have been executed, but nobody here has seen
     /// their replies: a snapshot that holds them was restored.
     pub fn passed(&self, next: u64, out: &mut Deliveries<R>) {
@@ -179,6 +217,12 @@ impl<R> Lane<R> {
         let done = tickets.done;
         if next <= done {
             return;
+        }
+        let mut lost_reads = DueReads::default();
+        tickets.reads.take_below(next, &mut lost_reads);
+        self.with_reads.store(tickets.reads.runs(), SeqCst);
+        if !planted::is(Bug::LostReadsForgotten) {
+            lost_reads.detach(Detached::Unknown(Unknown::ReplyLost), out);
         }
         let tells_twice = planted::is(Bug::RestoredTicketsToldTwice);
         for run in tickets.runs.iter().take_while(|run| run.first < next) {
@@ -201,7 +245,8 @@ impl<R> Lane<R> {
             open.joined_by = None;
         }
         if tickets.first_deadline.is_some_and(|first| first <= now) {
-            tickets.give_up(Unknown::Deadline, |run| run.deadline <= now, out);
+            tickets.give_up(Unknown::Deadline, Some(now), out);
+            self.with_reads.store(tickets.reads.runs(), SeqCst);
         }
         out.wake(tickets.room.take_due(now));
     }
@@ -225,13 +270,14 @@ impl<R> Lane<R> {
     pub fn close(&self, out: &mut Deliveries<R>) {
         let mut tickets = self.tickets.lock();
         if planted::is(Bug::ClosedAfterEnding) {
-            tickets.give_up(Unknown::Stopping, |_| true, out);
+            tickets.give_up(Unknown::Stopping, None, out);
             drop(tickets);
             self.tickets.lock().closed = true;
             return;
         }
         tickets.closed = true;
-        tickets.give_up(Unknown::Stopping, |_| true, out);
+        tickets.give_up(Unknown::Stopping, None, out);
+        self.with_reads.store(0, SeqCst);
         out.wake(tickets.room.take_all());
     }
 
@@ -329,7 +375,8 @@ impl<R> Tickets<R> {
         if self.closed {
             return Err(Refused::Stopping);
         }
-        let has_room = self.commands + commands <= limits.commands && self.bytes + bytes <= limits.bytes;
+        let bytes = self.bytes + self.reads.bytes() + bytes;
+        let has_room = self.commands + commands <= limits.commands && bytes <= limits.bytes;
         if has_room { Ok(()) } else { Err(Refused::Overloaded) }
     }
 
@@ -370,16 +417,11 @@ impl<R> Tickets<R> {
             && Arc::ptr_eq(&run.sink, &open.sink)
     }
 
-    /// Gives up waiting for all runs that are due.
-    fn give_up(
-        &mut self,
-        unknown: Unknown,
-        is_due: impl Fn(&SubmittedRun<R>) -> bool,
-        out: &mut Deliveries<R>,
-    ) {
+    /// Gives up waiting for all runs whose deadline has passed; `None`: for all.
+    fn give_up(&mut self, unknown: Unknown, now: Option<Instant>, out: &mut Deliveries<R>) {
         let mut first_deadline = None;
         for run in self.runs.iter_mut().filter(|run| !run.is_told) {
-            if !is_due(run) {
+            if now.is_some_and(|now| run.deadline > now) {
                 first_deadline =
                     Some(first_deadline.map_or(run.deadline, |first: Instant| first.min(run.deadline)));
                 continue;
@@ -392,6 +434,7 @@ impl<R> Tickets<R> {
             run.is_told = true;
         }
         self.first_deadline = first_deadline;
+        self.reads.give_up(now, Detached::Unknown(unknown), out);
     }
 
     /// Forgets the commands below a number, and wakes callers if that has made room.

@@ -10,6 +10,11 @@ use crate::planted::{self, Bug};
 use crate::progress::{Mail, SharedProgress};
 use crate::sync::{AtomicU64, Mutex, Ordering::SeqCst};
 
+mod at_least;
+
+pub(crate) use at_least::AtLeastBatch;
+use at_least::AtLeastReads;
+
 /// Whoever waits for reads, notified once for all reads of a batch.
 pub(crate) trait ReadSink: Send + Sync {
     /// These reads may proceed.
@@ -43,7 +48,7 @@ pub(crate) struct ReadGate {
 
 struct WaitingReads {
     strong: ReadBarriers<ReadBatch>,
-    at_least: Vec<(GlobalPosition, ReadBatch)>,
+    at_least: AtLeastReads,
     closed: bool,
 }
 
@@ -66,7 +71,7 @@ impl ReadGate {
         leaderless_ticks: u32,
     ) -> Self {
         let strong = ReadBarriers::new(layout, retry_ticks);
-        let waiting = WaitingReads { strong, at_least: Vec::new(), closed: false };
+        let waiting = WaitingReads { strong, at_least: AtLeastReads::default(), closed: false };
         ReadGate {
             progress,
             metrics,
@@ -97,14 +102,15 @@ impl ReadGate {
         self.tell(ended);
     }
 
-    /// Queues reads that need `position` to be executed.
-    pub fn read_at_least(&self, position: GlobalPosition, reads: ReadBatch) {
+    /// Queues reads that need positions to be executed.
+    pub fn read_at_least(&self, reads: AtLeastBatch) {
         let mut waiting = self.waiting.lock();
         if waiting.closed {
             drop(waiting);
-            return reads.sink.failed(&reads.tokens);
+            let tokens: Vec<u64> = reads.reads.iter().map(|(_, token)| *token).collect();
+            return reads.sink.failed(&tokens);
         }
-        waiting.at_least.push((position, reads));
+        waiting.at_least.queue(reads);
         let ended = self.complete(&mut waiting);
         drop(waiting);
         self.tell(ended);
@@ -137,7 +143,7 @@ impl ReadGate {
         if waiting.strong.is_empty() && waiting.at_least.is_empty() {
             return;
         }
-        let mut failed = waiting.extract(|reads| reads.deadline <= now);
+        let mut failed = waiting.extract(|deadline| deadline <= now);
         if self.progress.is_leaderless(self.leaderless_ticks) {
             waiting.strong.extract(|_| true, &mut failed);
         }
@@ -165,8 +171,7 @@ impl ReadGate {
         waiting.strong.release(applied, &mut readable);
         let early = planted::is(Bug::AtLeastSaysItsWish) && readable.is_empty();
         let applied = GlobalPosition::new(applied.get() + u64::from(early));
-        let reached = waiting.at_least.extract_if(.., |(position, _)| *position <= applied);
-        readable.extend(reached.map(|(_, reads)| reads));
+        waiting.at_least.release(applied, &mut readable);
         self.wanted.store(waiting.wanted(), SeqCst);
         Ended { readable, applied, failed: Vec::new() }
     }
@@ -212,11 +217,11 @@ impl ReadGate {
 }
 
 impl WaitingReads {
-    /// Removes the reads for which `gone` returns true.
-    fn extract(&mut self, mut gone: impl FnMut(&ReadBatch) -> bool) -> Vec<ReadBatch> {
+    /// Removes the reads for whose deadline `gone` returns true.
+    fn extract(&mut self, mut gone: impl FnMut(Instant) -> bool) -> Vec<ReadBatch> {
         let mut out = Vec::new();
-        self.strong.extract(&mut gone, &mut out);
-        out.extend(self.at_least.extract_if(.., |(_, reads)| gone(reads)).map(|(_, reads)| reads));
+        self.strong.extract(|reads: &ReadBatch| gone(reads.deadline), &mut out);
+        self.at_least.extract(gone, &mut out);
         out
     }
 
@@ -224,8 +229,7 @@ impl WaitingReads {
     fn wanted(&self) -> u64 {
         let below = |barrier: GlobalPosition| barrier.get().saturating_sub(1);
         let strong = self.strong.next_barrier().map_or(u64::MAX, below);
-        let at_least = self.at_least.iter().map(|(position, _)| position.get()).min();
-        strong.min(at_least.unwrap_or(u64::MAX))
+        strong.min(self.at_least.wanted().map_or(u64::MAX, GlobalPosition::get))
     }
 }
 

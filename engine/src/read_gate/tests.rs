@@ -40,6 +40,25 @@ fn reads(sink: &Arc<impl ReadSink + 'static>, patience: Duration) -> ReadBatch {
     ReadBatch { sink, tokens: vec![1], queued, deadline: queued + patience }
 }
 
+/// Reads with their positions as tokens.
+fn at_least(sink: &Arc<impl ReadSink + 'static>, positions: &[u64], patience: Duration) -> AtLeastBatch {
+    let ReadBatch { sink, queued, deadline, .. } = reads(sink, patience);
+    let reads = positions.iter().map(|position| (GlobalPosition::new(*position), *position)).collect();
+    AtLeastBatch { sink, reads, queued, deadline }
+}
+
+#[derive(Default)]
+struct Told(Mutex<Vec<Vec<u64>>>);
+
+impl ReadSink for Told {
+    fn readable(&self, tokens: &[u64], _: GlobalPosition) {
+        self.0.lock().push(tokens.to_vec());
+    }
+    fn failed(&self, tokens: &[u64]) {
+        self.0.lock().push([&[0], tokens].concat());
+    }
+}
+
 struct Fixture {
     progress: Arc<SharedProgress>,
     gate: Arc<ReadGate>,
@@ -60,7 +79,7 @@ impl Fixture {
     }
 
     fn at_least(&self, position: u64, patience: Duration) {
-        self.gate.read_at_least(GlobalPosition::new(position), reads(&self.sink, patience));
+        self.gate.read_at_least(at_least(&self.sink, &[position], patience));
     }
 
     fn heard(&self) -> Vec<&'static str> {
@@ -112,4 +131,29 @@ fn a_lease_serves_all_reads_that_wait() {
     assert_eq!(fixture.heard(), ["readable", "readable"]);
     fixture.gate.read_strong(reads(&fixture.sink, LONG), || known(1));
     assert_eq!(fixture.heard(), ["readable"], "at once");
+}
+
+/// Reads that were queued at once for many positions proceed as their positions are executed, each once.
+#[test]
+fn at_least_reads_of_one_batch_proceed_by_their_positions() {
+    let fixture = Fixture::new();
+    let told = Arc::new(Told::default());
+    let patience = Duration::from_secs(60);
+    fixture.gate.read_at_least(at_least(&told, &[7, 3, 9, 3, 20], patience));
+    fixture.gate.read_at_least(at_least(&told, &[4, 30], Duration::ZERO));
+    let heard = |applied| {
+        fixture.progress.applied.store(applied, SeqCst);
+        fixture.gate.applied(GlobalPosition::new(applied));
+        let mut heard = std::mem::take(&mut *told.0.lock());
+        heard.iter_mut().for_each(|tokens| tokens.sort_unstable());
+        heard
+    };
+    assert!(heard(2).is_empty());
+    assert_eq!(heard(3), [[3, 3]]);
+    assert_eq!(heard(8), [[4], [7]]);
+    fixture.gate.tick(Instant::now(), false);
+    assert_eq!(heard(8), [[0, 30]], "its deadline has passed");
+    assert_eq!(heard(9), [[9]]);
+    assert_eq!(heard(100), [[20]]);
+    assert_eq!(fixture.gate.wanted.load(SeqCst), u64::MAX, "nobody waits any more");
 }

@@ -12,8 +12,9 @@ use niagara_sequencer::{GlobalPosition, Layout};
 
 use super::stretch::Cut;
 use crate::apply::{Digests, LaneSessions, Verdict};
-use crate::lane::{Deliveries, Lane};
+use crate::lane::{Deliveries, DueReads, Lane};
 use crate::metrics::Metrics;
+use crate::outcome::{Completion, Detached, Refused};
 use crate::planted::{self, Bug};
 use crate::progress::{Executed, SharedProgress};
 use crate::snapshot::Header;
@@ -44,6 +45,7 @@ pub(crate) struct Executor<S: StateMachine> {
 /// Results of a stretch, published and delivered at its end.
 pub(crate) struct Work<R> {
     replies: Vec<R>,
+    reads: DueReads<R>,
     pub deliveries: Deliveries<R>,
     pub digests: Digests,
     commands: u64,
@@ -60,6 +62,7 @@ impl<R> Default for Work<R> {
     fn default() -> Self {
         Work {
             replies: Vec::new(),
+            reads: DueReads::default(),
             deliveries: Deliveries::default(),
             digests: Digests::default(),
             commands: 0,
@@ -122,7 +125,7 @@ impl<S: StateMachine> Executor<S> {
         self.executed.commands.store(header.commands, SeqCst);
         self.executed.duplicates.store(header.duplicates, SeqCst);
         self.executed.noops.store(header.noops, SeqCst);
-        self.executed.digests.lock().clone_from(&work.digests);
+        work.digests.publish(&mut self.executed.digests.lock());
         self.metrics.applied.set(applied.get() as i64);
         self.end_restored_tickets(work);
     }
@@ -159,7 +162,11 @@ impl<S: StateMachine> Executor<S> {
                 Verdict::Execute { skip } => {
                     let executed = batch.span.count - skip;
                     if position > self.held {
-                        self.apply(position, batch, skip, &mut work.replies);
+                        if mine && self.lanes[lane].has_reads() {
+                            self.apply_and_answer(position, batch, skip, work);
+                        } else {
+                            self.apply(position, batch, Commands::new(batch, skip), &mut work.replies);
+                        }
                         self.check_executed(position, batch, executed, work.replies.len());
                         work.changed = true;
                     }
@@ -204,13 +211,58 @@ impl<S: StateMachine> Executor<S> {
         true
     }
 
-    /// Applies a batch's commands. If the state machine panics, the process is about to end, and which command
+    /// Applies a batch's commands, and answers each read right after the command that it is attached to. A
+    /// server that has diverged answers none.
+    fn apply_and_answer(
+        &mut self,
+        position: GlobalPosition,
+        batch: &SubBatch,
+        skip: u32,
+        work: &mut Work<S::Reply>,
+    ) {
+        let Work { reads, replies, deliveries, .. } = work;
+        self.lanes[usize::from(batch.span.lane)].take_reads(batch.end(), reads);
+        if self.progress.divergence.is_diverged() {
+            reads.detach(Detached::Refused(Refused::Diverged), deliveries);
+        }
+        let (mut next, mut rest) = (batch.span.first + u64::from(skip), Commands::new(batch, skip));
+        for read in reads.iter() {
+            let before = (read.after + 1).checked_sub(next);
+            let mut before =
+                before.expect("read_is_fresh: a read does not follow what was executed before it came");
+            if planted::is(Bug::AttachedReadTooEarly) {
+                before = before.saturating_sub(1);
+            }
+            let (front, back) = rest.split_at(before as usize);
+            rest = back;
+            if front.len() > 0 {
+                self.apply(position, batch, front, replies);
+                next += before;
+            }
+            let reply = self.state.answer(read.query);
+            deliveries.to(read.sink).push(Completion::Answered { token: read.token, position, reply });
+        }
+        reads.clear();
+        if rest.len() > 0 {
+            self.apply(position, batch, rest, replies);
+        }
+    }
+
+    /// Applies commands of a batch. If the state machine panics, the process is about to end, and which command
     /// it was is of more use than the panic alone.
-    fn apply(&mut self, position: GlobalPosition, batch: &SubBatch, skip: u32, replies: &mut Vec<S::Reply>) {
+    fn apply(
+        &mut self,
+        position: GlobalPosition,
+        batch: &SubBatch,
+        commands: Commands<'_>,
+        replies: &mut Vec<S::Reply>,
+    ) {
         let state = &mut self.state;
-        let applying = AssertUnwindSafe(|| state.apply(position, Commands::new(batch, skip), replies));
+        let command = batch.span.count - commands.len() as u32 + 1;
+        let before = replies.len();
+        let applying = AssertUnwindSafe(|| state.apply(position, commands, replies));
         let Err(panic) = catch_unwind(applying) else { return };
-        let command = replies.len() as u32 + skip + 1;
+        let command = command + (replies.len() - before) as u32;
         let (count, from) = (batch.span.count, batch.span.server);
         let what = format!(
             "the state machine panicked at position {position} of the global log, in command {command} of the {count} \
@@ -261,7 +313,7 @@ impl<S: StateMachine> Executor<S> {
         self.executed.commands.fetch_add(commands, SeqCst);
         self.executed.duplicates.fetch_add(duplicates, SeqCst);
         self.executed.noops.fetch_add(noops, SeqCst);
-        self.executed.digests.lock().clone_from(&work.digests);
+        work.digests.publish(&mut self.executed.digests.lock());
         self.metrics.applied.set(applied.get() as i64);
         self.metrics.commands.inc_by(commands);
         self.metrics.duplicates.inc_by(duplicates);

@@ -51,3 +51,4 @@ pub use builder::EngineBuilder;
 pub use environment::Environment;
 pub use sim_server::{Figures, SimServer, Standing, WaitingBytes};
 pub use start_error::StartError;
+pub use thread_layout::groups_beside;

@@ -35,7 +35,7 @@ use crate::state_machine::StateMachine;
 ///
 /// | thread | methods |
 /// |---|---|
-/// | group | [`handle`](SimServer::handle), [`tick_group`](SimServer::tick_group), [`turn`](SimServer::turn) |
+/// | group | [`handle`](SimServer::handle), [`tick_group`](SimServer::tick_group), [`turn`](SimServer::turn) or [`turn_of_thread`](SimServer::turn_of_thread) |
 /// | log | [`write_log`](SimServer::write_log) |
 /// | sequencer | [`merge`](SimServer::merge), [`tick`](SimServer::tick) |
 /// | application | [`execute`](SimServer::execute) |
@@ -253,16 +253,27 @@ impl<S: StateMachine> SimServer<S> {
 
     /// Runs a turn of a group's thread, and returns what it sends.
     pub fn turn(&mut self, group: usize) -> Vec<(u64, Frame)> {
-        let replica = &mut self.groups[group].replica;
-        if !self.queues_are_known {
-            self.peers.iter().for_each(|peer| replica.driver.queue_holds(*peer, Some(0)));
+        self.turn_of_thread(&[group]).pop().expect("of one group")
+    }
+
+    /// Runs a turn of a thread for these of its groups, and returns what each sends.
+    pub fn turn_of_thread(&mut self, groups: &[usize]) -> Vec<Vec<(u64, Frame)>> {
+        for &group in groups {
+            let replica = &mut self.groups[group].replica;
+            if !self.queues_are_known {
+                self.peers.iter().for_each(|peer| replica.driver.queue_holds(*peer, Some(0)));
+            }
+            replica.read_mail();
+            replica.look();
         }
-        replica.read_mail();
-        replica.look();
-        replica.turn();
-        self.writes[group].add(replica.output.writes.drain(..));
-        let sent = replica.output.messages.drain(..).map(|(to, wire)| (to, wire.encode())).collect();
-        replica.publish(self.clock.now());
+        let mut turn = |&group: &usize| {
+            let replica = &mut self.groups[group].replica;
+            replica.turn();
+            self.writes[group].add(replica.output.writes.drain(..));
+            replica.output.messages.drain(..).map(|(to, wire)| (to, wire.encode())).collect()
+        };
+        let sent = groups.iter().map(&mut turn).collect();
+        groups.iter().for_each(|&group| self.groups[group].replica.publish(self.clock.now()));
         sent
     }
 

@@ -199,7 +199,8 @@ fn open_log(
     log_config.prepare_beside = environment.prepare_beside;
     log_config.marks = identity.marks(number);
     log_config.was_synced = identity.was_synced();
-    let mut slots = SlotIndex::default();
+    let block = if config.durability == Durability::Memory { 0 } else { log_config.block_bytes };
+    let mut slots = SlotIndex::in_blocks_of(block);
     let mut damaged = None;
     let opened = niagara_log::open(&log_config, &mut |replayed| match replayed {
         Replayed::Entry(entry) => match EntryFill::of(&entry.context) {
@@ -208,7 +209,7 @@ fn open_log(
         },
         // Earlier entries no longer count. The snapshot that the log was reset to says which slots are
         // filled.
-        Replayed::Reset(_) => slots = SlotIndex::default(),
+        Replayed::Reset(_) => slots = SlotIndex::in_blocks_of(block),
     });
     let (store, writer) = opened.map_err(|source| StartError::Log { group: number, source })?;
     assert!(damaged.is_none(), "group {number}: checked records hold an impossible entry: {damaged:?}");

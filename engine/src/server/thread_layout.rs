@@ -34,8 +34,21 @@ pub(crate) fn parts(config: &Config, cores: &[CoreId]) -> Result<Vec<ThreadPart>
         (Threads::Auto, _) => cores.len().saturating_sub(OTHERS).clamp(1, groups),
     };
     let cores = pinned(&config.pinning, threads, groups, cores)?;
+    Ok((0..threads)
+        .map(|at| ThreadPart { groups: groups_of(at, threads, groups), core: cores[at] })
+        .collect())
+}
+
+/// Groups of one of several threads, all given by zero-based indexes.
+fn groups_of(thread: usize, threads: usize, groups: usize) -> Range<usize> {
     let bound = |thread: usize| (thread * groups).div_ceil(threads);
-    Ok((0..threads).map(|at| ThreadPart { groups: bound(at)..bound(at + 1), core: cores[at] }).collect())
+    bound(thread)..bound(thread + 1)
+}
+
+/// The groups that share a thread with this one, with itself, if so many threads drive so many groups.
+pub fn groups_beside(group: usize, threads: usize, groups: usize) -> Range<usize> {
+    let all = (0..threads).map(|thread| groups_of(thread, threads, groups));
+    all.into_iter().find(|part| part.contains(&group)).expect("each group has a thread")
 }
 
 /// The core for each thread.

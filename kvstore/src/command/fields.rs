@@ -9,7 +9,7 @@ const TOO_LARGE: MalformedCommand = MalformedCommand("a length is too large");
 /// A count or length has at most 32 bits.
 const COUNT_BYTES_MAX: u32 = 5;
 
-pub(super) fn put_sized(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn put_sized(out: &mut Vec<u8>, bytes: &[u8]) {
     put_count(out, bytes.len());
     out.extend_from_slice(bytes);
 }
@@ -47,7 +47,7 @@ pub(super) fn take_count(rest: &mut &[u8]) -> Result<usize, MalformedCommand> {
     u32::try_from(count).map(|count| count as usize).or(Err(TOO_LARGE))
 }
 
-pub(super) fn take_sized<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], MalformedCommand> {
+pub(crate) fn take_sized<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], MalformedCommand> {
     let length = take_count(rest)?;
     let (bytes, tail) = rest.split_at_checked(length).ok_or(CUT_SHORT)?;
     *rest = tail;

@@ -10,8 +10,9 @@ use super::allowance::Allowance;
 use super::client_session::{ClientSession, either};
 use super::limits::Place;
 use super::session::{Pumped, Turn};
+use super::slot::EngineAnswer;
 use super::token::Sequence;
-use crate::protocol::{Engine, Input, Outcome, Output, Wire};
+use crate::protocol::{Engine, Input, Output, Wire};
 
 /// Most bytes read from one connection in a turn, so that no client delays the others. Also the size of the
 /// buffer that a thread lends to the connection it serves.
@@ -159,14 +160,10 @@ impl<L: Copy> Connection<L> {
     pub(super) fn complete<E: Engine<Lane = L>>(
         &mut self,
         sequence: Sequence,
-        outcome: Outcome,
+        answer: EngineAnswer,
         turn: &mut Turn<'_, E>,
     ) {
-        either!(&mut self.talk, session => session.complete(sequence, outcome, &mut self.output, turn));
-    }
-
-    pub(super) fn fresh(&mut self, applied: Option<u64>) {
-        either!(&mut self.talk, session => session.fresh(applied));
+        either!(&mut self.talk, session => session.complete(sequence, answer, &mut self.output, turn));
     }
 
     /// Reads, and starts what can be started. `buffer` is the thread's own, lent for this call.

@@ -10,14 +10,17 @@ use std::rc::Rc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use bytes::Bytes;
-use niagara_engine::{Completion, Consistency, Durability, GlobalPosition, Refused, StateMachine, Status};
+use niagara_engine::{
+    Completion, Consistency, Durability, GlobalPosition, NotAttached, Refused, StateMachine, Status,
+};
 
 use super::allowance::Allowance;
 use super::metrics::Tally;
 use super::session::{Pumped, Session, Turn};
-use super::token::Origin;
+use super::slot::EngineAnswer;
+use super::token::{NOBODY, Origin};
 use crate::http::{Clock, HttpConnection, Site};
-use crate::protocol::{Engine, Input, Outcome, Output, Protocol};
+use crate::protocol::{Engine, Input, Output, Protocol};
 use crate::resp::RespConnection;
 use crate::{Kv, KvReader, Life, Reply};
 
@@ -173,16 +176,10 @@ impl<P: Protocol> Conversation<P> {
         let Conversation { session, engine, input, output, command, tally, .. } = self;
         let mut turn = Turn { allowance: ALLOWANCE, engine, now: Instant::now(), tally, command };
         for completion in completions {
-            match completion {
-                Completion::Applied { token, position, reply } => {
-                    let (origin, sequence) = Origin::of(token);
-                    assert_eq!(origin, ORIGIN);
-                    let outcome = Outcome::Applied { position: position.get(), reply };
-                    session.complete(sequence, outcome, output, &mut turn);
-                }
-                Completion::Readable { applied, .. } => session.fresh(Some(applied.get())),
-                other => panic!("the engine in memory does everything it is asked, so never {other:?}"),
-            }
+            let (token, answer) = EngineAnswer::from(completion);
+            let (origin, sequence) = Origin::of(token);
+            assert_eq!(origin, ORIGIN);
+            session.complete(sequence, answer, output, &mut turn);
         }
         self.pumped = session.pump(input, output, &mut turn);
     }
@@ -206,8 +203,14 @@ struct Memory {
     kv: Kv,
     reader: KvReader,
     applied: u64,
-    proposed: Vec<(u64, Bytes)>,
+    proposed: Vec<(u64, Proposed)>,
     asked: Vec<u64>,
+}
+
+enum Proposed {
+    Command(Bytes),
+    /// A read of what the commands before it did.
+    Query(Vec<u8>),
 }
 
 impl Memory {
@@ -232,7 +235,16 @@ impl Engine for Memory {
     }
 
     fn propose_shared(&mut self, (): (), token: u64, command: Bytes) -> Result<(), Refused> {
-        self.proposed.push((token, command));
+        self.proposed.push((token, Proposed::Command(command)));
+        Ok(())
+    }
+
+    fn is_staged(&self, (): ()) -> bool {
+        !self.proposed.is_empty()
+    }
+
+    fn attach(&mut self, (): (), token: u64, query: &[u8]) -> Result<(), NotAttached> {
+        self.proposed.push((token, Proposed::Query(query.to_vec())));
         Ok(())
     }
 
@@ -252,10 +264,21 @@ impl Engine for Memory {
     fn flush(&mut self) {}
 
     fn collect(&mut self, out: &mut Vec<Completion<Reply>>) {
-        for (token, command) in self.proposed.drain(..) {
-            self.applied += 1;
-            let position = GlobalPosition::new(self.applied);
-            out.push(Completion::Applied { token, position, reply: self.kv.execute(position, &command) });
+        for (token, proposed) in self.proposed.drain(..) {
+            match proposed {
+                // It stands for no request, so it must not change the positions of those that do.
+                Proposed::Command(_) if token == NOBODY => {}
+                Proposed::Command(command) => {
+                    self.applied += 1;
+                    let position = GlobalPosition::new(self.applied);
+                    let reply = self.kv.execute(position, &command);
+                    out.push(Completion::Applied { token, position, reply });
+                }
+                Proposed::Query(query) => {
+                    let position = GlobalPosition::new(self.applied);
+                    out.push(Completion::Answered { token, position, reply: self.kv.answer(&query) });
+                }
+            }
         }
         let applied = GlobalPosition::new(self.applied);
         out.extend(self.asked.drain(..).map(|token| Completion::Readable { token, applied }));

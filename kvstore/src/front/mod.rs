@@ -7,6 +7,7 @@
 //! | `connection` | one client's socket, and when to read, write and close | bytes, a session |
 //! | `talk` | a session of either protocol | both protocols |
 //! | `session` | what a client may have in flight, and in which order | requests, the engine |
+//! | `slot` | one request in flight, and what has become of it | |
 //! | `desk` | a worker without sockets, for a simulator | sessions |
 //! | `allowance` | how much is held for clients that ask for more than they take | |
 //! | `limits` | how many clients, and how long they may be idle | |
@@ -27,6 +28,7 @@ mod listener;
 mod metrics;
 mod session;
 mod sim_front_end;
+mod slot;
 mod table;
 #[cfg(test)]
 mod tests;

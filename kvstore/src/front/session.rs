@@ -5,10 +5,14 @@
 //! a connection's pipeline behaves as if it were executed one by one, although much of it runs together:
 //!
 //! - Runs of writes are in flight together. They take one lane, which applies them in the order proposed.
-//! - A run of reads shares one question to the engine: how fresh the state is. It is asked when no write of
-//!   the connection is in flight, and nothing more is parsed until the answer. The requests stay in the input
-//!   and are executed from there, so a read costs no memory of its own, and a write behind it waits.
-//! - Everything else (a ping, a page of metrics, an error) waits until no write is in flight.
+//! - A strong read of a few keys in a pipeline with writes is *attached*: the engine executes it right after a
+//!   command of its lane that has not been submitted yet. Its place among the connection's writes is where the
+//!   client put it, and all are in flight together. If nothing is staged in the lane, a command without effect
+//!   is, for all reads of the thread's turn.
+//! - Any other run of reads shares one question to the engine: how fresh the state is. It is asked when nothing
+//!   of the connection is in flight, and nothing more is parsed until the answer. The requests stay in the
+//!   input and are executed from there, so a read costs no memory of its own, and a write behind it waits.
+//! - Everything else (a ping, a page of metrics, an error) waits until nothing is in flight.
 //! - A client may ask for more than it takes. While many replies wait, its further requests wait, too. They
 //!   are still read ([`Allowance`]), so a client that writes everything before it reads can do so.
 //!
@@ -18,44 +22,26 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use niagara_engine::{Completion, Consistency};
+use niagara_engine::Consistency;
 use niagara_planted::{self as planted, Bug};
 
-use super::allowance::Allowance;
+use super::allowance::{Allowance, PLENTY_OF_OUTPUT_BYTES};
 use super::metrics::{Failure, Tally, Work};
-use super::token::{Origin, Sequence};
-use crate::Reply;
-use crate::protocol::{Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, View};
+use super::slot::{Doing, EngineAnswer, Slot, Sought};
+use super::token::{NOBODY, Origin, Sequence};
+use crate::command::encode_nothing;
+use crate::protocol::{Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, Shown, View};
 
-/// Most writes of one connection without an outcome. 1024 fill an entry with 64-byte commands, and limit what
+/// Most writes and attached reads of one connection without an outcome. 1024 fill an entry with 64-byte commands, and limit what
 /// a client can make the server remember.
 pub(crate) const MAX_IN_FLIGHT: usize = 1024;
 
 /// Commands of at least this size go to the engine in their own buffer, without being copied into a batch.
 const SHARED_COMMAND_BYTES: usize = 32 << 10;
 
-/// What a completion reports.
-pub(crate) enum EngineAnswer {
-    /// The outcome of a write.
-    Of(Outcome),
-    /// How fresh the state is: the applied position, or `None` if no quorum answered.
-    Fresh(Option<u64>),
-}
-
-impl EngineAnswer {
-    /// What a completion reports, and for which request.
-    pub(crate) fn from(completion: Completion<Reply>) -> (u64, EngineAnswer) {
-        match completion {
-            Completion::Applied { token, position, reply } => {
-                (token, EngineAnswer::Of(Outcome::Applied { position: position.get(), reply }))
-            }
-            Completion::Refused { token, refused } => (token, EngineAnswer::Of(Outcome::Refused(refused))),
-            Completion::Unknown { token, .. } => (token, EngineAnswer::Of(Outcome::Unknown)),
-            Completion::Readable { token, applied } => (token, EngineAnswer::Fresh(Some(applied.get()))),
-            Completion::ReadFailed { token } => (token, EngineAnswer::Fresh(None)),
-        }
-    }
-}
+/// A connection that has written this few reads ago is about to write again: if more requests follow, its reads
+/// are attached, so that these need not wait.
+const READS_BETWEEN_WRITES: u32 = 64;
 
 /// What a session works with in one turn of its thread.
 pub(crate) struct Turn<'t, E> {
@@ -80,13 +66,6 @@ pub(crate) enum Pumped {
     Over,
 }
 
-/// A write in flight.
-struct Slot<S> {
-    shape: S,
-    since: Instant,
-    outcome: Option<Outcome>,
-}
-
 /// The question how fresh the state is, and its answer.
 #[derive(Clone, Copy)]
 enum Freshness {
@@ -104,13 +83,21 @@ enum Freshness {
         since: Instant,
         applied: Option<u64>,
     },
+    /// Asked for attached reads that were not executed with their commands.
+    AskedAnew,
+    /// Answered, for these.
+    KnownAnew(Option<u64>),
 }
 
 /// See the [module](self).
 pub(crate) struct Session<P: Protocol, L> {
     protocol: P,
     origin: Origin,
-    slots: VecDeque<Slot<P::Shape>>,
+    slots: VecDeque<Slot<P>>,
+    /// How many of them are reads to be executed anew. Nothing more is started until these are.
+    detached: usize,
+    /// Reads since the last write.
+    reads: u32,
     /// The sequence number of the first slot.
     first: Sequence,
     lane: Option<L>,
@@ -127,6 +114,8 @@ impl<P: Protocol, L: Copy> Session<P, L> {
             protocol,
             origin,
             slots: VecDeque::new(),
+            detached: 0,
+            reads: READS_BETWEEN_WRITES,
             first: Sequence::default(),
             lane: None,
             lane_for_good: false,
@@ -141,20 +130,24 @@ impl<P: Protocol, L: Copy> Session<P, L> {
         output: &mut Output,
         turn: &mut Turn<'_, E>,
     ) -> Pumped {
+        self.answer_finished(output, turn);
         loop {
             if self.protocol.is_over() {
                 input.consume(input.len());
                 return Pumped::Over;
             }
-            if !turn.allowance.may_execute(input, output) {
+            if !turn.allowance.may_execute(input, output) || self.is_held_up(output) {
                 return Pumped::NeedsOutput;
             }
-            if matches!(self.freshness, Freshness::Asked { .. }) {
+            if self.is_asking() || self.detached > 0 {
                 return Pumped::NeedsCompletion;
             }
             let started = match self.protocol.next(input, &*turn.engine) {
                 None => return Pumped::NeedsInput,
                 Some(Ask::Write) => self.slots.len() < MAX_IN_FLIGHT && self.start_write(input, output, turn),
+                Some(Ask::Read(consistency)) if self.attaches(consistency, input) => {
+                    self.start_attached(input, output, turn)
+                }
                 Some(Ask::Read(consistency)) => {
                     self.slots.is_empty() && self.start_read(consistency, input, output, turn)
                 }
@@ -173,10 +166,8 @@ impl<P: Protocol, L: Copy> Session<P, L> {
         turn: &mut Turn<'_, E>,
     ) -> bool {
         self.freshness = Freshness::Unasked;
-        let lane = match self.lane {
-            Some(lane) if self.must_keep_lane() => lane,
-            _ => *self.lane.insert(turn.engine.choose_lane()),
-        };
+        self.reads = 0;
+        let lane = self.choose_lane(turn.engine);
         turn.command.clear();
         let shape = self.protocol.write(input, turn.command);
         let token = self.origin.token(self.first.plus(self.slots.len()));
@@ -188,9 +179,53 @@ impl<P: Protocol, L: Copy> Session<P, L> {
             turn.engine.propose_shared(lane, token, command.into())
         };
         let outcome = proposed.err().map(Outcome::Refused);
-        self.slots.push_back(Slot { shape, since: turn.now, outcome });
+        self.slots.push_back(Slot { since: turn.now, doing: Doing::Write { shape, outcome } });
         self.answer_finished(output, turn);
         true
+    }
+
+    /// Whether the next request, which is a read, is attached to a command.
+    fn attaches(&self, consistency: Consistency, input: &Input) -> bool {
+        if consistency != Consistency::Strong || self.slots.len() >= MAX_IN_FLIGHT {
+            return false;
+        }
+        let end = self.protocol.length();
+        let is_known =
+            matches!(self.freshness, Freshness::Known { until, .. } if input.position(end) <= until);
+        let is_amid_writes = self.reads < READS_BETWEEN_WRITES && input.len() > end && !is_known;
+        (!self.slots.is_empty() || is_amid_writes) && self.protocol.may_attach(input)
+    }
+
+    fn start_attached<E: Engine<Lane = L>>(
+        &mut self,
+        input: &mut Input,
+        output: &mut Output,
+        turn: &mut Turn<'_, E>,
+    ) -> bool {
+        let lane = self.choose_lane(turn.engine);
+        turn.command.clear();
+        if !turn.engine.is_staged(lane) {
+            encode_nothing(turn.command);
+            if turn.engine.propose(lane, NOBODY, turn.command).is_err() {
+                return self.slots.is_empty() && self.start_read(Consistency::Strong, input, output, turn);
+            }
+            turn.command.clear();
+        }
+        self.reads = self.reads.saturating_add(1);
+        let look = self.protocol.attach(input, turn.command);
+        let token = self.origin.token(self.first.plus(self.slots.len()));
+        let attached = turn.engine.attach(lane, token, turn.command);
+        let sought = if attached.is_ok() { Sought::Waits } else { Sought::Failed };
+        self.slots.push_back(Slot { since: turn.now, doing: Doing::Read { look, sought } });
+        true
+    }
+
+    /// The lane of what the connection sends next.
+    fn choose_lane<E: Engine<Lane = L>>(&mut self, engine: &E) -> L {
+        match self.lane {
+            Some(lane) if self.must_keep_lane() => lane,
+            _ => *self.lane.insert(engine.choose_lane()),
+        }
     }
 
     /// Whether another lane could overtake what is in flight.
@@ -207,6 +242,7 @@ impl<P: Protocol, L: Copy> Session<P, L> {
         output: &mut Output,
         turn: &mut Turn<'_, E>,
     ) -> bool {
+        self.reads = self.reads.saturating_add(1);
         let end = input.position(self.protocol.length());
         let (applied, since) = match self.freshness {
             Freshness::Known { until, consistency: known, since, applied }
@@ -249,51 +285,152 @@ impl<P: Protocol, L: Copy> Session<P, L> {
         true
     }
 
-    /// Takes the outcome of a write.
-    pub(crate) fn complete<E>(
+    /// Takes what the engine reports for the request with this sequence number.
+    pub(crate) fn complete<E: Engine<Lane = L>>(
         &mut self,
         sequence: Sequence,
-        outcome: Outcome,
+        answer: EngineAnswer,
         output: &mut Output,
         turn: &mut Turn<'_, E>,
     ) {
-        self.lane_for_good |= matches!(outcome, Outcome::Unknown);
-        let slot = self.slots.get_mut(sequence.since(self.first)).filter(|slot| slot.outcome.is_none());
-        slot.expect("each accepted command gets one completion").outcome = Some(outcome);
+        match answer {
+            EngineAnswer::Of(outcome) => {
+                self.lane_for_good |= matches!(outcome, Outcome::Unknown);
+                self.slot(sequence).end_write(outcome);
+            }
+            EngineAnswer::Sought(sought) => {
+                self.detached += usize::from(matches!(sought, Sought::Anew(_)));
+                self.slot(sequence).end_read(sought);
+            }
+            EngineAnswer::Fresh(applied) => self.fresh(applied),
+        }
         self.answer_finished(output, turn);
     }
 
-    /// Takes the answer to a question about freshness: the applied position, or `None` if no quorum answered.
-    pub(crate) fn fresh(&mut self, applied: Option<u64>) {
-        let Freshness::Asked { until, consistency, since } = self.freshness else {
-            panic!("an answer about freshness comes once, and only after a question");
-        };
-        self.freshness = Freshness::Known { until, consistency, since, applied };
+    fn slot(&mut self, sequence: Sequence) -> &mut Slot<P> {
+        let at = sequence.since(self.first);
+        self.slots.get_mut(at).expect("what was answered and printed is not completed again")
     }
 
-    /// Prints the replies of the writes at the front that have an outcome.
-    fn answer_finished<E>(&mut self, output: &mut Output, turn: &mut Turn<'_, E>) {
-        while let Some(slot) = self.slots.pop_front_if(|slot| slot.outcome.is_some()) {
-            let outcome = slot.outcome.expect("the loop's condition checked it");
-            self.first = self.first.next();
-            if P::is_request(&slot.shape) {
-                match outcome {
-                    Outcome::Applied { .. } => {}
-                    Outcome::Refused(_) => turn.tally.failed(P::WIRE, Failure::Refused),
-                    Outcome::Unknown => turn.tally.failed(P::WIRE, Failure::Unknown),
-                }
-                turn.tally.answered(P::WIRE, Work::Write, turn.now.saturating_duration_since(slot.since));
+    /// Takes the answer to a question about freshness: the applied position, or `None` if no quorum answered.
+    fn fresh(&mut self, applied: Option<u64>) {
+        self.freshness = match self.freshness {
+            Freshness::Asked { until, consistency, since } => {
+                Freshness::Known { until, consistency, since, applied }
             }
-            self.protocol.answer(slot.shape, outcome, output);
+            Freshness::AskedAnew => Freshness::KnownAnew(applied),
+            _ => panic!("an answer about freshness comes once, and only after a question"),
+        };
+    }
+
+    /// Prints the replies at the front that are known. Replies to reads wait until the client takes some: a value
+    /// that nobody has overwritten takes no memory here.
+    fn answer_finished<E: Engine<Lane = L>>(&mut self, output: &mut Output, turn: &mut Turn<'_, E>) {
+        loop {
+            if self.slots.front().is_some_and(Slot::is_detached) && !self.read_anew(turn) {
+                break;
+            }
+            if self.is_held_up(output) {
+                break;
+            }
+            let Some(Slot { since, doing }) = self.slots.pop_front_if(|slot| slot.is_finished()) else {
+                break;
+            };
+            self.first = self.first.next();
+            match doing {
+                Doing::Write { shape, outcome } => {
+                    let outcome = outcome.expect("it is finished");
+                    self.answer_write(shape, outcome, since, output, turn);
+                }
+                Doing::Read { look, sought } => self.answer_read(look, sought, since, output, turn),
+            }
         }
         if self.slots.is_empty() && self.slots.capacity() > 64 {
             self.slots = VecDeque::new();
         }
     }
 
+    fn answer_write<E>(
+        &mut self,
+        shape: P::Shape,
+        outcome: Outcome,
+        since: Instant,
+        output: &mut Output,
+        turn: &mut Turn<'_, E>,
+    ) {
+        if P::is_request(&shape) {
+            match outcome {
+                Outcome::Applied { .. } => {}
+                Outcome::Refused(_) => turn.tally.failed(P::WIRE, Failure::Refused),
+                Outcome::Unknown => turn.tally.failed(P::WIRE, Failure::Unknown),
+            }
+            turn.tally.answered(P::WIRE, Work::Write, turn.now.saturating_duration_since(since));
+        }
+        self.protocol.answer(shape, outcome, output);
+    }
+
+    fn answer_read<E: Engine<Lane = L>>(
+        &mut self,
+        look: P::Look,
+        sought: Sought,
+        since: Instant,
+        output: &mut Output,
+        turn: &mut Turn<'_, E>,
+    ) {
+        let shown = match sought {
+            Sought::Found(reply) => Shown::Answer(reply),
+            _ => Shown::Failed { diverged: turn.engine.is_diverged() },
+        };
+        if matches!(shown, Shown::Failed { .. }) {
+            turn.tally.failed(P::WIRE, Failure::NoQuorum);
+        }
+        turn.tally.answered(P::WIRE, Work::Read, turn.now.saturating_duration_since(since));
+        self.protocol.show(look, shown, output);
+    }
+
+    /// Executes the read at the front, whose command was refused, or executed elsewhere, as an ordinary strong
+    /// read. If a later write of the connection has been executed, or may be, that would show what the client
+    /// wrote behind the read, so the read fails. `false`: the outcomes of later writes, or how fresh the state
+    /// is, must be awaited.
+    fn read_anew<E: Engine<Lane = L>>(&mut self, turn: &mut Turn<'_, E>) -> bool {
+        let careless = planted::is(Bug::LostReadAskedTooLate);
+        let too_late = self.slots.iter().any(Slot::may_be_executed) && !careless;
+        let is_open = self.slots.iter().any(Slot::has_no_outcome) && !careless;
+        let applied = match self.freshness {
+            Freshness::KnownAnew(applied) => applied,
+            Freshness::AskedAnew | Freshness::Asked { .. } => return false,
+            _ if too_late => None,
+            _ if is_open => return false,
+            _ if turn.engine.read(self.origin.token(Sequence::default()), Consistency::Strong) => {
+                Some(turn.engine.applied().get())
+            }
+            _ => {
+                self.freshness = Freshness::AskedAnew;
+                return false;
+            }
+        };
+        self.detached -= 1;
+        if self.detached == 0 {
+            self.freshness = Freshness::Unasked;
+        }
+        let front = self.slots.front_mut().expect("there is a read at the front");
+        front.read_now(turn.engine.reader(), applied.is_some());
+        true
+    }
+
+    /// Whether the reply at the front waits until the client takes some.
+    fn is_held_up(&self, output: &Output) -> bool {
+        output.len() >= PLENTY_OF_OUTPUT_BYTES && self.slots.front().is_some_and(Slot::has_found)
+    }
+
+    /// Whether the engine owes an answer about freshness.
+    fn is_asking(&self) -> bool {
+        matches!(self.freshness, Freshness::Asked { .. } | Freshness::AskedAnew)
+    }
+
     /// Whether nothing is in flight, so no completion will come.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.slots.is_empty() && !matches!(self.freshness, Freshness::Asked { .. })
+        self.slots.is_empty() && !self.is_asking()
     }
 
     /// Whether the client still owes the rest of a request.

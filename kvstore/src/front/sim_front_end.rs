@@ -12,7 +12,8 @@ use niagara_engine::{Client, Completion, LaneId, Port, StateMachine, Wake};
 use super::allowance::Allowance;
 use super::client_session::{ClientSession, either};
 use super::metrics::Tally;
-use super::session::{EngineAnswer, Session, Turn};
+use super::session::{Session, Turn};
+use super::slot::EngineAnswer;
 use super::token::Origin;
 use crate::http::{Clock, HttpConnection, Site};
 use crate::protocol::{Engine, Input, Output};
@@ -132,17 +133,12 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
         port.collect(completions);
         let mut turn = Turn { allowance: ALLOWANCE, engine: port, now, tally, command };
         for completion in completions.drain(..) {
-            let (token, heard) = EngineAnswer::from(completion);
+            let (token, answer) = EngineAnswer::from(completion);
             let (origin, sequence) = Origin::of(token);
             let Some(Conversation { session, output, .. }) = conversations.get_mut(&origin.index) else {
                 continue;
             };
-            match heard {
-                EngineAnswer::Of(outcome) => {
-                    either!(session, session => session.complete(sequence, outcome, output, &mut turn));
-                }
-                EngineAnswer::Fresh(applied) => either!(session, session => session.fresh(applied)),
-            }
+            either!(session, session => session.complete(sequence, answer, output, &mut turn));
         }
         for Conversation { session, input, output } in conversations.values_mut() {
             either!(session, session => session.pump(input, output, &mut turn));

@@ -1,7 +1,10 @@
 //! Names a request in flight, so that its completion finds its connection, or finds that it has gone.
 
-/// Most connections of one thread.
-pub(crate) const MAX_SLOTS: usize = 1 << INDEX_BITS;
+/// Most connections of one thread. The last index stays free, for [`NOBODY`].
+pub(crate) const MAX_SLOTS: usize = (1 << INDEX_BITS) - 1;
+
+/// The token of a command whose outcome nobody waits for.
+pub(crate) const NOBODY: u64 = u64::MAX;
 
 const INDEX_BITS: u32 = 20;
 const GENERATION_BITS: u32 = 20;
@@ -69,7 +72,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_token_comes_back(index in 0u32..1 << 20, generation in 0u32..1 << 20, sequence in 0u32..1 << 24) {
+        fn a_token_comes_back(index in 0u32..MAX_SLOTS as u32, generation in 0u32..1 << 20, sequence in 0u32..1 << 24) {
             let (origin, sequence) = (Origin { index, generation }, Sequence(sequence));
             prop_assert_eq!(Origin::of(origin.token(sequence)), (origin, sequence));
         }

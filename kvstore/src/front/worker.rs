@@ -23,7 +23,8 @@ use super::connection::{Connection, Fate, READ_BYTES};
 use super::limits::Place;
 use super::listener::Listener;
 use super::metrics::{FrontMetrics, Tally};
-use super::session::{EngineAnswer, Turn};
+use super::session::Turn;
+use super::slot::EngineAnswer;
 use super::table::Table;
 use super::token::Origin;
 use crate::http::{Clock, Site};
@@ -258,13 +259,10 @@ impl<E: Engine> Worker<E> {
         let Worker { engine, tally, command, table, active, .. } = self;
         let mut turn = Turn { allowance, engine, now, tally, command };
         for completion in completions.drain(..) {
-            let (token, heard) = EngineAnswer::from(completion);
+            let (token, answer) = EngineAnswer::from(completion);
             let (origin, sequence) = Origin::of(token);
             if let Some(connection) = table.get_exact(origin) {
-                match heard {
-                    EngineAnswer::Of(outcome) => connection.complete(sequence, outcome, &mut turn),
-                    EngineAnswer::Fresh(applied) => connection.fresh(applied),
-                }
+                connection.complete(sequence, answer, &mut turn);
                 list(active, origin.index, connection);
             }
         }

@@ -2,6 +2,7 @@
 
 mod receiving;
 
+use std::convert::Infallible;
 use std::rc::Rc;
 
 use niagara_engine::{Consistency, Reads};
@@ -18,7 +19,7 @@ use super::respond::{Framing, ResponseHead};
 use super::site::Site;
 use super::tags::Current;
 use crate::command;
-use crate::protocol::{Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, View, Wire};
+use crate::protocol::{Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, Shown, View, Wire};
 use crate::{Reply, Version};
 
 /// HTTP's part of a session.
@@ -234,6 +235,21 @@ impl Protocol for HttpConnection {
         self.replied(framing);
     }
 
+    /// None yet: the reply to a GET names the position and the version that it shows.
+    type Look = Infallible;
+
+    fn may_attach(&self, _input: &Input) -> bool {
+        false
+    }
+
+    fn attach(&mut self, _input: &mut Input, _query: &mut Vec<u8>) -> Infallible {
+        unreachable!("no read may be attached")
+    }
+
+    fn show(&mut self, look: Infallible, _shown: Shown, _output: &mut Output) {
+        match look {}
+    }
+
     fn local<E: Engine>(&mut self, _input: &mut Input, engine: &E, output: &mut Output) -> Served {
         if let Stage::Body { interim, .. } = &mut self.stage {
             *interim = false;
@@ -307,7 +323,10 @@ impl Protocol for HttpConnection {
                     | Reply::Appended { .. }
                     | Reply::Counted { .. }
                     | Reply::Flushed
-                    | Reply::Named { .. } => {
+                    | Reply::Named { .. }
+                    | Reply::Value(_)
+                    | Reply::Values(_)
+                    | Reply::Count(_) => {
                         done(200, output).end_empty();
                     }
                 }

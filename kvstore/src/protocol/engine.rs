@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use niagara_engine::{
-    Completion, Consistency, GlobalPosition, LaneId, Port, Reads, Refused, StateMachine, Status,
+    Completion, Consistency, GlobalPosition, LaneId, NotAttached, Port, Reads, Refused, StateMachine, Status,
 };
 
 use crate::{KvReader, Reply};
@@ -15,6 +15,10 @@ pub(crate) trait Engine {
     fn choose_lane(&self) -> Self::Lane;
     fn propose(&mut self, lane: Self::Lane, token: u64, command: &[u8]) -> Result<(), Refused>;
     fn propose_shared(&mut self, lane: Self::Lane, token: u64, command: Bytes) -> Result<(), Refused>;
+    /// Whether a command is staged for the lane in this turn, so that a read can be attached to it.
+    fn is_staged(&self, lane: Self::Lane) -> bool;
+    /// Attaches a read to the last command that is staged for the lane.
+    fn attach(&mut self, lane: Self::Lane, token: u64, query: &[u8]) -> Result<(), NotAttached>;
     /// `true`: fresh enough, read now. `false`: a completion will follow.
     fn read(&mut self, token: u64, consistency: Consistency) -> bool;
     fn flush(&mut self);
@@ -51,6 +55,14 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> Engine for Port<S> {
 
     fn propose_shared(&mut self, lane: LaneId, token: u64, command: Bytes) -> Result<(), Refused> {
         self.propose_shared(lane, token, command)
+    }
+
+    fn is_staged(&self, lane: LaneId) -> bool {
+        self.is_staged(lane)
+    }
+
+    fn attach(&mut self, lane: LaneId, token: u64, query: &[u8]) -> Result<(), NotAttached> {
+        self.attach(lane, token, query)
     }
 
     fn read(&mut self, token: u64, consistency: Consistency) -> bool {

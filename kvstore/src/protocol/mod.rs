@@ -74,6 +74,16 @@ pub(crate) enum Outcome {
     Unknown,
 }
 
+/// What an attached read has shown.
+#[derive(Debug)]
+pub(crate) enum Shown {
+    Answer(Reply),
+    /// No quorum has executed its command in time, or this server has diverged from others.
+    Failed {
+        diverged: bool,
+    },
+}
+
 /// The state on which a read is executed.
 pub(crate) struct View<'r> {
     pub(crate) reader: &'r KvReader,
@@ -109,6 +119,19 @@ pub(crate) trait Protocol {
 
     /// Executes a read, prints its reply, and consumes the request.
     fn read(&mut self, input: &mut Input, view: &View<'_>, output: &mut Output);
+
+    /// What must be remembered of an attached read to print its reply.
+    type Look;
+
+    /// Whether the next request, which is a strong read, may be executed on the thread that executes commands:
+    /// whether it is known to be quick.
+    fn may_attach(&self, input: &Input) -> bool;
+
+    /// Encodes such a read as a [query](crate::query) into `query`, which is empty, and consumes the request.
+    fn attach(&mut self, input: &mut Input, query: &mut Vec<u8>) -> Self::Look;
+
+    /// Prints the answer to such a read.
+    fn show(&mut self, look: Self::Look, shown: Shown, output: &mut Output);
 
     /// Answers a request that is neither a write nor a read, and consumes it.
     fn local<E: Engine>(&mut self, input: &mut Input, engine: &E, output: &mut Output) -> Served;

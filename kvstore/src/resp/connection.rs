@@ -13,9 +13,9 @@ use super::parse::{Arguments, Parser};
 use super::plan::{self, Local, Plan, Print, Read, Write};
 use super::replying::Replying;
 use super::skip::Skip;
-use crate::Reply;
 use crate::command::{self, Condition};
-use crate::protocol::{Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, View, Wire};
+use crate::protocol::{Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, Shown, View, Wire};
+use crate::{Reply, query};
 
 /// The Redis protocol's part of a session.
 #[derive(Debug)]
@@ -170,18 +170,40 @@ impl Protocol for RespConnection {
         let mut replies = Replies { output, version: self.version };
         if view.applied.is_some() {
             look(read, self.parser.arguments(input.bytes()), view, &mut replies);
-        } else if view.diverged {
-            replies.error(
-                "DIVERGED this server has diverged from others: ask another server, or send READONLY to read its \
-                 current state",
-            );
         } else {
-            replies.error(
-                "NOQUORUM no quorum has confirmed in time that this server is up to date: retry, or send READONLY \
-                 to read its current state",
-            );
+            replies.error(read_failure(view.diverged));
         }
         self.consume(input);
+    }
+
+    /// `None`: it has no reply.
+    type Look = Option<Show>;
+
+    fn may_attach(&self, input: &Input) -> bool {
+        let Next::Planned(Plan::Read(read)) = &self.next else { return false };
+        let is_point = match read {
+            Read::Get | Read::MGet | Read::Exists | Read::StrLen | Read::Type => true,
+            Read::DbSize | Read::Scan { .. } => false,
+        };
+        is_point
+            && self.parser.length() <= MOST_ATTACHED_BYTES
+            && self.parser.arguments(input.bytes()).len() <= MOST_ATTACHED_KEYS + 1
+    }
+
+    fn attach(&mut self, input: &mut Input, query: &mut Vec<u8>) -> Option<Show> {
+        let Plan::Read(read) = self.take_plan() else { panic!("only a read is attached") };
+        let show = encode_query(&read, self.parser.arguments(input.bytes()), query);
+        self.consume(input);
+        (!self.replying.is_silent_once()).then_some(show)
+    }
+
+    fn show(&mut self, look: Option<Show>, shown: Shown, output: &mut Output) {
+        let Some(show) = look else { return };
+        let mut replies = Replies { output, version: self.version };
+        match shown {
+            Shown::Answer(reply) => print_answer(show, &reply, &mut replies),
+            Shown::Failed { diverged } => replies.error(read_failure(diverged)),
+        }
     }
 
     fn local<E: Engine>(&mut self, input: &mut Input, engine: &E, output: &mut Output) -> Served {
@@ -270,6 +292,30 @@ impl Protocol for RespConnection {
     }
 }
 
+/// A read that names more keys, or takes more bytes, is not executed between commands, where everybody waits
+/// for it.
+const MOST_ATTACHED_KEYS: usize = 16;
+const MOST_ATTACHED_BYTES: usize = 1 << 10;
+
+/// How the answer to an attached read is printed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Show {
+    /// As it is: a value, values, or a number.
+    Plain,
+    /// As the type of a key that exists or not.
+    Type,
+}
+
+fn read_failure(diverged: bool) -> &'static str {
+    if diverged {
+        "DIVERGED this server has diverged from others: ask another server, or send READONLY to read its current \
+         state"
+    } else {
+        "NOQUORUM no quorum has confirmed in time that this server is up to date: retry, or send READONLY to read \
+         its current state"
+    }
+}
+
 const UNKNOWN_OUTCOME: &str =
     "the command may have been executed, or may be executed later; check the key before you retry";
 
@@ -327,6 +373,39 @@ fn answer(print: Print, reply: &Reply, replies: &mut Replies<'_>) {
         (Reply::Appended { length, .. }, _) => replies.count(*length),
         (Reply::Counted { value, .. }, _) => replies.integer(*value),
         (Reply::Failed(error), _) => replies.error(&format!("ERR {error}")),
+        (Reply::Value(_) | Reply::Values(_) | Reply::Count(_), _) => {
+            panic!("a command is not answered with {reply:?}")
+        }
+    }
+}
+
+/// Encodes a read that may be attached, and returns how to print its answer.
+fn encode_query(read: &Read, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Show {
+    match read {
+        Read::Get => query::encode_value(out, arguments.get(1)),
+        Read::MGet => query::encode_values(out, arguments.from(1).iter()),
+        Read::Exists => query::encode_exist(out, arguments.from(1).iter()),
+        Read::StrLen => query::encode_length(out, arguments.get(1)),
+        Read::Type => {
+            query::encode_exist(out, std::iter::once(arguments.get(1)));
+            return Show::Type;
+        }
+        Read::DbSize | Read::Scan { .. } => panic!("{read:?} may not be attached"),
+    }
+    Show::Plain
+}
+
+/// Prints the answer to an attached read.
+fn print_answer(show: Show, reply: &Reply, replies: &mut Replies<'_>) {
+    match (reply, show) {
+        (Reply::Value(value), _) => replies.value_or_null(value.as_ref()),
+        (Reply::Values(values), _) => {
+            replies.array(values.len());
+            values.iter().for_each(|value| replies.value_or_null(value.as_ref()));
+        }
+        (Reply::Count(count), Show::Plain) => replies.count(*count),
+        (Reply::Count(count), Show::Type) => replies.simple(if *count > 0 { "string" } else { "none" }),
+        _ => panic!("a query is not answered with {reply:?}"),
     }
 }
 

@@ -35,7 +35,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use niagara_engine::{Commands, GlobalPosition, MalformedState, NotACommand, StateMachine};
+use niagara_engine::{Commands, GlobalPosition, MalformedState, NotACommand, NotAQuery, StateMachine};
 
 pub use chunk::{SnapshotEntry, snapshot_entries};
 use described::Describer;
@@ -48,8 +48,8 @@ pub use restoring::KvRestoring;
 pub use scan::Cursor;
 use versions::Versions;
 
-use crate::Reply;
 use crate::command::{self, MalformedCommand};
+use crate::{Reply, query};
 
 /// The key-value state machine.
 ///
@@ -138,6 +138,15 @@ impl StateMachine for Kv {
             commands.map(|command| self.execute_one(command.as_slice(), &|part| command.share(part))),
         );
         self.map.publish(self.versions.position());
+    }
+
+    fn check_query(query: &[u8]) -> Result<(), NotAQuery> {
+        query::decode(query).map(drop).map_err(|_| NotAQuery("malformed query"))
+    }
+
+    fn answer(&self, query: &[u8]) -> Reply {
+        let answer = self.reader().answer(query);
+        answer.expect("the engine passes only queries that check_query has accepted")
     }
 
     fn freeze(&mut self) -> KvFrozen {

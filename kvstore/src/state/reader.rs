@@ -8,7 +8,8 @@ use super::entry::Entry;
 use super::map::Map;
 use super::place::Place;
 use super::scan::{self, Cursor};
-use crate::{Description, Life, Version};
+use crate::query::{self, MalformedQuery, Query};
+use crate::{Description, Life, Reply, Version};
 
 /// A handle for reads on any thread. Cloning is cheap.
 ///
@@ -97,6 +98,21 @@ impl KvReader {
         let mut count = 0;
         self.with_many(keys, |found| count += u64::from(found.is_some()));
         count
+    }
+
+    /// Answers a [query](crate::query), at one moment.
+    ///
+    /// # Errors
+    /// If the bytes are not a query.
+    pub fn answer(&self, query: &[u8]) -> Result<Reply, MalformedQuery> {
+        Ok(match query::decode(query)? {
+            Query::Value(key) => Reply::Value(self.with(key, |found| found.map(|found| found.value.clone()))),
+            Query::Values(keys) => Reply::Values(self.get_many(keys)),
+            Query::Exist(keys) => Reply::Count(self.exists(keys)),
+            Query::Length(key) => {
+                Reply::Count(self.with(key, |found| found.map_or(0, |found| found.value.len() as u64)))
+            }
+        })
     }
 
     /// The number of keys, at one moment.

@@ -14,6 +14,17 @@ pub struct FifoPerConnection {
     last: BTreeMap<Vec<u8>, u64>,
 }
 
+/// A read that a connection sent between two writes of rising numbers to its own key shows the first of them, or,
+/// if that was refused or its outcome is unknown, an earlier one that was not overwritten.
+pub fn check_read_is_in_its_place(key: &str, shown: u64, acknowledged: u64, sent: u64) -> Result<(), Broken> {
+    hold((acknowledged..=sent).contains(&shown), "fifo_per_connection", || {
+        format!(
+            "{key}: a read behind write {sent}, of a connection that was told of write {acknowledged}, shows write \
+             {shown}"
+        )
+    })
+}
+
 impl FifoPerConnection {
     /// A command was added to the global log.
     pub fn executed(&mut self, position: u64, command: &Bytes) -> Result<(), Broken> {

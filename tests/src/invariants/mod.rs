@@ -75,7 +75,7 @@ pub use cost_is_bounded::check_cost_is_bounded;
 pub use delete_is_whole::check_delete_is_whole;
 pub use election_safety::ElectionSafety;
 pub use equal_states::check_equal_states;
-pub use fifo_per_connection::{FIFO, FifoPerConnection};
+pub use fifo_per_connection::{FIFO, FifoPerConnection, check_read_is_in_its_place};
 pub use followed_once::FollowedOnce;
 pub use global_prefix::GlobalPrefix;
 pub use idle_is_quiet::{Activity, check_idle_is_quiet};

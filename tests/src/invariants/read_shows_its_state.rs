@@ -65,9 +65,7 @@ impl ReadShowsItsState {
         key: &[u8],
         found: Option<(&[u8], Option<Version>)>,
     ) -> Result<(), Broken> {
-        let held = self.held.get(key).map_or(&[][..], Vec::as_slice);
-        let since = held.partition_point(|(done, _)| *done <= executed);
-        let expected = since.checked_sub(1).and_then(|at| held[at].1.as_ref());
+        let expected = self.held_after(executed, key);
         let is_same = match (expected, found) {
             (None, None) => true,
             (Some((value, version)), Some((found, told))) => {
@@ -80,6 +78,38 @@ impl ReadShowsItsState {
             let found = found.map(|(value, version)| (String::from_utf8_lossy(value), version));
             format!(
                 "server {server} reads {key} after {executed} commands as {found:?}, and they lead to {expected:?}"
+            )
+        })
+    }
+
+    /// What a key held after so many commands.
+    fn held_after(&self, executed: usize, key: &[u8]) -> Option<&(Bytes, Version)> {
+        let held = self.held.get(key).map_or(&[][..], Vec::as_slice);
+        let since = held.partition_point(|(done, _)| *done <= executed);
+        since.checked_sub(1).and_then(|at| held[at].1.as_ref())
+    }
+
+    /// A server that had executed so many commands by the time of its reply has read some keys at one moment,
+    /// which was not before everything up to position `least` was executed.
+    pub fn shows_since(
+        &self,
+        server: u64,
+        least: u64,
+        executed: usize,
+        found: &[(&[u8], Option<&[u8]>)],
+    ) -> Result<(), Broken> {
+        let begin = self.positions.partition_point(|at| *at <= least).min(executed);
+        let shown_after = |moment| {
+            let value = |key| self.held_after(moment, key).map(|(value, _)| &value[..]);
+            found.iter().all(|(key, shown)| value(key) == *shown)
+        };
+        hold((begin..=executed).rev().any(shown_after), NAME, || {
+            let found: Vec<_> = found
+                .iter()
+                .map(|(key, value)| (String::from_utf8_lossy(key), value.map(String::from_utf8_lossy)))
+                .collect();
+            format!(
+                "server {server} reads {found:?}, which nothing from {begin} to {executed} commands leads to"
             )
         })
     }
@@ -108,6 +138,10 @@ mod tests {
         assert!(states.shows(1, 1, b"k", Some((b"2", None))).is_err(), "that comes later");
         assert!(states.shows(1, 2, b"k", Some((b"1", version(3)))).is_err(), "that was before");
         assert!(states.shows(1, 2, b"k", Some((b"2", version(3)))).is_err(), "another version");
+        states.shows_since(1, 3, 2, &[(b"k", Some(b"1"))]).unwrap();
+        states.shows_since(1, 5, 2, &[(b"k", Some(b"2"))]).unwrap();
+        assert!(states.shows_since(1, 5, 2, &[(b"k", Some(b"1"))]).is_err(), "it is stale");
+        assert!(states.shows_since(1, 3, 1, &[(b"k", Some(b"2"))]).is_err(), "it has not got there");
         states.says_position(1, 1, 4).unwrap();
         assert!(states.says_position(1, 1, 5).is_err(), "it has not got there");
     }

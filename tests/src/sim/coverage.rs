@@ -125,6 +125,7 @@ pub const EXPECTED: &[(&str, &[&str])] = &[
         &[
             "weak read answered",
             "value swapped",
+            "own write read in a pipeline",
             "append acknowledged",
             "appended value read",
             "group set if absent",

@@ -26,6 +26,15 @@ pub const FLAPS: Range<Micros> = 520 * MS..620 * MS;
 /// When the last fault strikes, at the latest.
 pub const LAST_FAULT: Micros = 2300 * MS;
 
+/// In one plan of three, groups share threads: all of them, or some.
+fn draw_group_threads(groups: u16, mut chance: Chance) -> u16 {
+    match chance.below(6) {
+        0 => 1,
+        1 => chance.between(1, groups.into()) as u16,
+        _ => groups,
+    }
+}
+
 impl Plan {
     /// The plan of a seed.
     pub fn of(seed: u64) -> Plan {
@@ -46,6 +55,7 @@ impl Plan {
             seed,
             servers,
             groups,
+            group_threads: draw_group_threads(groups, Chance::new(seed).fork(0x7_4ead)),
             clients: 2 * chance.between(2, 4),
             weather: Weather { delay: (50, *chance.pick(&[200, 1000, 5000])), ..weather },
             clock_rates: (0..servers).map(|_| *chance.pick(&[100, 100, 80, 125, 95])).collect(),

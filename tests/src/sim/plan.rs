@@ -1,8 +1,10 @@
 //! One simulation before it starts: the size of the cluster, its surroundings, and the faults that strike it.
 
 use std::fmt;
+use std::ops::Range;
 
 use niagara_engine::Durability;
+use niagara_engine::internals::sim::groups_beside;
 
 use super::fault::Planned;
 use super::network::{Micros, Weather};
@@ -18,6 +20,8 @@ pub struct Plan {
     pub servers: u64,
     /// Number of groups.
     pub groups: u16,
+    /// Number of threads that drive the groups.
+    pub group_threads: u16,
     /// Number of clients.
     pub clients: u64,
     /// What the network does.
@@ -62,10 +66,21 @@ pub struct Plan {
     pub prompt: Option<(Micros, u64)>,
 }
 
+impl Plan {
+    /// The groups that share a thread with this one, with itself.
+    pub fn groups_beside(&self, group: usize) -> Range<usize> {
+        groups_beside(group, self.group_threads.into(), self.groups.into())
+    }
+}
+
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Plan { seed, servers, groups, clients, weather, clock_rates, leases, .. } = self;
-        writeln!(f, "seed {seed}: {servers} servers, {groups} groups, {clients} clients")?;
+        let threads = match self.group_threads {
+            threads if threads < *groups => format!(" on {threads} threads"),
+            _ => String::new(),
+        };
+        writeln!(f, "seed {seed}: {servers} servers, {groups} groups{threads}, {clients} clients")?;
         let direct = if self.direct { "" } else { ", without direct writes" };
         writeln!(f, "  logs proof against {}{direct}", self.durability)?;
         let reads = if *leases { "reads by leases" } else { "reads by quorums" };

@@ -92,6 +92,13 @@ pub enum Request {
         /// The number written.
         number: u64,
     },
+    /// Reads the connection's own key, behind its write of this number and before the next.
+    OwnWrite {
+        /// Number of the connection.
+        connection: u32,
+        /// The last number written before.
+        number: u64,
+    },
     /// Removes everything.
     FlushAll,
     /// Gets the page that says whether the server runs.

@@ -1,12 +1,13 @@
 //! One simulated server: its process, while it runs, and what outlives it.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use niagara_engine::internals::sim::{Clock, Environment, ManualClock, SimServer};
-use niagara_engine::{Completion, Config, Member, Port, Reads, StartError, Wake};
+use niagara_engine::internals::sim::{Clock, Environment, ManualClock, SimServer, groups_beside};
+use niagara_engine::{Completion, Config, Member, Port, Reads, StartError, Threads, Wake};
 use niagara_kvstore::Life;
 use niagara_kvstore::sim::SimFrontEnd;
 use niagara_log::{EntryId, Files};
@@ -25,9 +26,9 @@ pub const TICK: Duration = Duration::from_millis(20);
 /// Kinds of threads of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Thread {
-    /// A group's, by zero-based index.
+    /// The one that drives groups, by the zero-based index of the first.
     Group(usize),
-    /// That of a group's log.
+    /// That of their logs, likewise.
     Log(usize),
     /// The sequencer's.
     Sequencer,
@@ -53,8 +54,10 @@ impl Thread {
     }
 
     /// All threads of a server.
-    pub fn all(groups: usize) -> Rc<[Thread]> {
-        let of_groups = (0..groups).flat_map(|group| [Thread::Group(group), Thread::Log(group)]);
+    pub fn all(plan: &Plan) -> Rc<[Thread]> {
+        let groups = usize::from(plan.groups);
+        let first = (0..groups).filter(|group| plan.groups_beside(*group).start == *group);
+        let of_groups = first.flat_map(|group| [Thread::Group(group), Thread::Log(group)]);
         of_groups.chain([Thread::Sequencer, Thread::Application, Thread::Front, Thread::Snapshots]).collect()
     }
 }
@@ -102,6 +105,7 @@ pub struct Server {
 pub struct Running {
     /// The engine.
     pub machine: SimServer<Recorder>,
+    group_threads: usize,
     /// Unhandled events of each group's links, and of those for snapshots.
     pub inbox: Vec<VecDeque<NetEvent>>,
     /// The threads with a scheduled round, a [bit](Thread::bit) for each.
@@ -160,6 +164,7 @@ impl Server {
         config.lane_bytes = plan.sizes.lane;
         config.send_queue_bytes = plan.sizes.send_queue;
         config.window = plan.sizes.window;
+        config.threads = Threads::Count(plan.group_threads);
         config.lane_commands = plan.lane_commands;
         config.segment_bytes = plan.segment_bytes;
         config.log_cache_bytes = plan.log_cache_bytes;
@@ -237,6 +242,10 @@ impl Server {
             keeping_at: None,
             transferees: vec![0; groups],
             floors: (0..groups).map(|group| machine.log(group).floor().index).collect(),
+            group_threads: match self.config.threads {
+                Threads::Auto => groups,
+                Threads::Count(count) => count.into(),
+            },
             machine,
             executed,
             restored,
@@ -288,8 +297,8 @@ impl Running {
     /// Whether a thread has work, so that it would not sleep.
     pub fn wants(&self, thread: Thread) -> bool {
         match thread {
-            Thread::Group(group) => !self.inbox[group].is_empty() || self.machine.wants_turn(group),
-            Thread::Log(group) => self.machine.has_writes(group),
+            Thread::Group(first) => self.beside(first).any(|group| self.group_wants(group)),
+            Thread::Log(first) => self.beside(first).any(|group| self.machine.has_writes(group)),
             Thread::Sequencer => self.machine.wants_merge(),
             Thread::Application => self.machine.wants_execution(),
             Thread::Snapshots => {
@@ -300,6 +309,24 @@ impl Running {
                 self.fed || !self.ended.is_empty() || waits
             }
         }
+    }
+
+    fn group_wants(&self, group: usize) -> bool {
+        !self.inbox[group].is_empty() || self.machine.wants_turn(group)
+    }
+
+    /// The groups on the thread that drives this one.
+    pub fn beside(&self, group: usize) -> Range<usize> {
+        groups_beside(group, self.group_threads, self.inbox.len() - 1)
+    }
+
+    /// Those of the groups on a thread that have work for its round. One that is alone always has a turn. A
+    /// planted bug may have blocked some.
+    pub fn due_beside(&self, first: usize) -> Vec<usize> {
+        let groups = self.beside(first);
+        let is_alone = groups.len() == 1;
+        let due = |group: &usize| is_alone || self.group_wants(*group);
+        groups.filter(due).filter(|group| !self.machine.is_blocked(*group)).collect()
     }
 
     /// Gives a group the events of its links.
@@ -396,6 +423,9 @@ impl Running {
                 Completion::ReadFailed { token } => {
                     self.reads.remove(&token);
                     (token, CallResult::ReadFailed)
+                }
+                Completion::Answered { .. } | Completion::Detached { .. } => {
+                    unreachable!("calls attach no reads")
                 }
             });
         }

@@ -6,6 +6,7 @@
 //! operations, and [`power_cut`] cuts it.
 
 mod contents;
+mod direct;
 mod directories;
 mod held;
 mod ops;

@@ -18,14 +18,14 @@ use niagara_tests::rounds;
 use super::ops::{Op, ops};
 use super::power_loss::{Promised, Seen, for_all};
 
-struct Machine {
+pub(super) struct Machine {
     dir: tempfile::TempDir,
     cuts: Cell<u64>,
     _disk: LoopDisk,
 }
 
 impl Machine {
-    fn start() -> Result<Machine, String> {
+    pub(super) fn start() -> Result<Machine, String> {
         let dir = tempfile::tempdir().unwrap();
         for name in ["disk", "copy"] {
             fs::create_dir(dir.path().join(name)).unwrap();
@@ -35,13 +35,13 @@ impl Machine {
         Ok(Machine { dir, cuts: Cell::new(0), _disk: disk })
     }
 
-    fn disk(&self) -> PathBuf {
+    pub(super) fn disk(&self) -> PathBuf {
         self.dir.path().join("disk")
     }
 
     /// Shows what would be found if the power failed now. Each copy has a name of its own: the system lets go of a device some time
     /// after it was unmounted, and a second file system of that name would be seen through what is known of the first.
-    fn cut<T>(&self, look: impl FnOnce(&Path) -> T) -> T {
+    pub(super) fn cut<T>(&self, look: impl FnOnce(&Path) -> T) -> T {
         let number = self.cuts.replace(self.cuts.get() + 1);
         let (at, image) = (self.dir.path().join("copy"), self.dir.path().join(format!("image-{number}")));
         fs::copy(self.dir.path().join("image"), &image).unwrap();

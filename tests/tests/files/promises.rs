@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use niagara_log::{Files, LogFile};
 
-use super::{contents, directories};
+use super::{contents, direct, directories};
 
 /// Holds an implementation to all of them, in directories below `root`, and names those that are broken.
 pub fn hold(who: &str, files: &dyn Files, root: &Path) {
@@ -56,6 +56,8 @@ const PROMISES: &[(&str, Check)] = &[
     ),
     ("empty_ranges_change_nothing", contents::empty_ranges_change_nothing),
     ("long_contents_come_back", contents::long_contents_come_back),
+    ("direct_writes_are_seen_by_all_handles", direct::direct_writes_are_seen_by_all_handles),
+    ("direct_files_have_to_be_there", direct::direct_files_have_to_be_there),
     ("syncs_change_nothing", contents::syncs_change_nothing),
     ("there_is_room_for_what_is_written", contents::there_is_room_for_what_is_written),
     ("salts_differ", directories::salts_differ),

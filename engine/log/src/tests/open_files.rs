@@ -11,9 +11,10 @@ fn open_in(dir: &Path) -> usize {
 /// These are the one that is written, and the next one.
 #[test]
 fn a_long_log_has_as_few_files_open_as_a_short_one() {
-    for durability in [Durability::Fsync, Durability::Os] {
+    for (durability, block_bytes) in [(Durability::Fsync, 8), (Durability::Fsync, 4096), (Durability::Os, 8)]
+    {
         let dir = tempfile::tempdir().unwrap();
-        let config = LogConfig { prepare_beside: false, ..config(dir.path(), durability) };
+        let config = LogConfig { prepare_beside: false, block_bytes, ..config(dir.path(), durability) };
         {
             let (store, mut writer) = log_of(&config, 300);
             assert!(store.size().segments >= 40, "{:?}", store.size());

@@ -119,3 +119,24 @@ fn a_difference_of_the_states_alone_is_visible() {
     assert_eq!((difference.position, difference.of), (300, crate::agreement::DigestOf::State));
     assert!(other.agrees_with(Some(1)) && !other.agrees_with(Some(2)) && other.agrees_with(None));
 }
+
+/// What others see is the digests themselves, however the stretches fall between which they are published.
+#[test]
+fn what_is_published_is_what_was_added() {
+    let (mut digests, mut shown) = (Digests::default(), Digests::default());
+    let mut next = 1;
+    for turn in 0..5_000u64 {
+        let run = 1 + mix(turn) % 70;
+        match turn % 3 {
+            0 => digests.noops(GlobalPosition::new(next), run),
+            _ => (next..next + run)
+                .for_each(|g| digests.commands(GlobalPosition::new(g), mix(g), Some(u128::from(g)))),
+        }
+        next += run;
+        if turn % 4 != 1 {
+            digests.publish(&mut shown);
+            assert_eq!(shown, digests, "after {next} positions");
+            assert_eq!(digests.unpublished, 0);
+        }
+    }
+}

@@ -15,7 +15,7 @@ use super::*;
 use crate::config::{Config, Member};
 use crate::frozen::{Encoded, MalformedState};
 use crate::internals::sim::{Clock, Environment, ManualClock, SimServer};
-use crate::{Durability, StateMachine};
+use crate::{Durability, NotAQuery, StateMachine};
 
 const GROUPS: usize = 2;
 const PORTS: usize = 3;
@@ -23,6 +23,8 @@ const COMMAND_BYTES: usize = 66_000;
 /// So few that a few turns without a round exceed it.
 const LANE_COMMANDS: usize = 8;
 const LANE_BYTES: usize = 2 * COMMAND_BYTES;
+/// No attached read takes more of these.
+const READ_BYTES: usize = 32;
 
 /// Answers each command with the number of commands executed before it, and its checksum.
 #[derive(Default)]
@@ -43,6 +45,15 @@ impl StateMachine for Summing {
             replies.push((self.executed, crc32fast::hash(command.as_slice())));
             self.executed += 1;
         }
+    }
+
+    fn check_query(_: &[u8]) -> Result<(), NotAQuery> {
+        Ok(())
+    }
+
+    /// The same as a command would be answered with.
+    fn answer(&self, query: &[u8]) -> (u64, u32) {
+        (self.executed, crc32fast::hash(query))
     }
 
     fn freeze(&mut self) -> Encoded {
@@ -75,6 +86,10 @@ enum Step {
         length: usize,
         is_shared: bool,
     },
+    Attach {
+        port: usize,
+        lane: usize,
+    },
     Flush(usize),
     /// One round of each of the server's threads.
     Round,
@@ -95,6 +110,7 @@ fn step() -> impl Strategy<Value = Step> {
     let propose = (0..PORTS, 0..GROUPS, length(), any::<bool>());
     prop_oneof![
         10 => propose.prop_map(|(port, lane, length, is_shared)| Step::Propose { port, lane, length, is_shared }),
+        5 => (0..PORTS, 0..GROUPS).prop_map(|(port, lane)| Step::Attach { port, lane }),
         5 => (0..PORTS).prop_map(Step::Flush),
         3 => Just(Step::Round),
         3 => (0..PORTS).prop_map(Step::Collect),
@@ -118,6 +134,10 @@ struct Fixture {
     /// The outcome of each token: where it was executed, or `None` if unknown.
     told: BTreeMap<u64, Option<(u64, u32)>>,
     refused: Vec<u64>,
+    /// The command that each attached read follows, by tokens.
+    reads: BTreeMap<u64, u64>,
+    /// After how many commands each read was executed, or `None` if it was not.
+    read: BTreeMap<u64, Option<u64>>,
     next_token: u64,
 }
 
@@ -168,6 +188,8 @@ impl Fixture {
             lanes: vec![Vec::new(); GROUPS],
             told: BTreeMap::new(),
             refused: Vec::new(),
+            reads: BTreeMap::new(),
+            read: BTreeMap::new(),
             next_token: 0,
         };
         // Nothing is accepted until both groups have a leader.
@@ -215,6 +237,22 @@ impl Fixture {
         Ok(())
     }
 
+    /// A read can be attached to what is staged, and to nothing else.
+    fn attach(&mut self, port: usize, lane: usize) -> Result<(), TestCaseError> {
+        let token = self.next_token;
+        self.next_token += 1;
+        let caller = &mut self.ports[port];
+        let attached = caller.port.attach(LaneId(lane as u16), token, &token.to_le_bytes());
+        match caller.staged[lane].last() {
+            None => prop_assert_eq!(attached, Err(NotAttached::NothingStaged)),
+            Some((command, ..)) => {
+                prop_assert_eq!(attached, Ok(()));
+                self.reads.insert(token, *command);
+            }
+        }
+        Ok(())
+    }
+
     /// The commands of a turn for a lane are accepted as a whole, or refused as a whole if there are too
     /// many.
     fn flush(&mut self, port: usize) -> Result<(), TestCaseError> {
@@ -227,6 +265,8 @@ impl Fixture {
             let bytes: usize = staged.iter().map(|(_, length, _)| length).sum();
             let added = after[lane] - before[lane];
             prop_assert!(added == staged.len() || added == 0, "{added} of {} were taken", staged.len());
+            let reads = self.reads.values().filter(|after| staged.iter().any(|(token, ..)| token == *after));
+            let bytes = bytes + reads.count() * READ_BYTES;
             let must = before[lane] == 0 && staged.len() <= LANE_COMMANDS && bytes <= LANE_BYTES;
             prop_assert!(added == staged.len() || !must, "an empty lane refuses {} commands", staged.len());
             prop_assert!(after[lane] <= LANE_COMMANDS, "{} commands wait", after[lane]);
@@ -264,6 +304,21 @@ impl Fixture {
                     prop_assert!(self.refused.contains(&token), "{} was taken", token);
                     let at = self.refused.iter().position(|refused| *refused == token).expect("it is there");
                     self.refused.swap_remove(at);
+                    continue;
+                }
+                Completion::Answered { token, reply: (executed, checksum), .. } => {
+                    prop_assert_eq!(checksum, crc32fast::hash(&token.to_le_bytes()), "another's query");
+                    prop_assert_eq!(
+                        self.read.insert(token, Some(executed)),
+                        None,
+                        "{} is answered twice",
+                        token
+                    );
+                    continue;
+                }
+                Completion::Detached { token, query, .. } => {
+                    prop_assert_eq!(&query[..], &token.to_le_bytes()[..], "another's query");
+                    prop_assert_eq!(self.read.insert(token, None), None, "{} is detached twice", token);
                     continue;
                 }
                 other => return Err(TestCaseError::fail(format!("{other:?}"))),
@@ -305,6 +360,20 @@ impl Fixture {
         let taken: usize = self.lanes.iter().map(Vec::len).sum();
         prop_assert_eq!(self.told.len(), taken, "each command that was taken has an outcome");
         prop_assert_eq!(self.machine.client().status().commands, taken as u64, "each is executed once");
+        for (read, command) in &self.reads {
+            let Some(answered) = self.read.get(read) else {
+                return Err(TestCaseError::fail(format!("read {read} is not answered")));
+            };
+            // A read and its command have one deadline, so none of them is told alone.
+            let executed = self.told.get(command).copied().flatten().map(|(before, _)| before + 1);
+            prop_assert_eq!(
+                *answered,
+                executed,
+                "read {} does not come right after command {}",
+                read,
+                command
+            );
+        }
         for lane in &self.lanes {
             let mut last = None;
             for (token, checksum) in lane {
@@ -332,6 +401,7 @@ proptest! {
         for step in &steps {
             match *step {
                 Step::Propose { port, lane, length, is_shared } => fixture.propose(port, lane, length, is_shared)?,
+                Step::Attach { port, lane } => fixture.attach(port, lane)?,
                 Step::Flush(port) => fixture.flush(port)?,
                 Step::Round => fixture.round(),
                 Step::Collect(port) => fixture.collect(port)?,

@@ -12,7 +12,7 @@ use niagara_sequencer::GlobalPosition;
 use proptest::prelude::*;
 
 use super::*;
-use crate::lane::{Deliveries, Lane, LaneLimits, Sink, Submission};
+use crate::lane::{Deliveries, Lane, LaneLimits, Sink, StagedReads, Submission};
 use crate::outcome::Completion;
 
 const ORIGIN: Origin = Origin { server: 3, incarnation: 5, lane: 2 };
@@ -219,7 +219,8 @@ fn callers_on_many_threads_each_find_all_of_theirs_in_order() {
                         let bytes = commands.clone().map(|command| command.len()).sum();
                         let (pieces, tokens) = (&mut pieces(commands, 90 << 10), &mut tokens.clone());
                         let deadline = Instant::now() + Duration::from_secs(3600);
-                        let taken = lane.submit(Submission { pieces, tokens, bytes, deadline }, &sink);
+                        let reads = &mut StagedReads::default();
+                        let taken = lane.submit(Submission { pieces, tokens, bytes, reads, deadline }, &sink);
                         taken.expect("there is room for all");
                     }
                     token

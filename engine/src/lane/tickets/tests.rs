@@ -31,11 +31,25 @@ impl Fixture {
     }
 
     fn submit(&self, tokens: std::ops::Range<u64>, deadline: u64) -> Result<(), Refused> {
+        self.submit_with(tokens, &mut StagedReads::default(), deadline)
+    }
+
+    fn submit_with(
+        &self,
+        tokens: std::ops::Range<u64>,
+        reads: &mut StagedReads,
+        deadline: u64,
+    ) -> Result<(), Refused> {
         let mut tokens: Vec<u64> = tokens.collect();
         let piece = Piece::Framed { body: BytesMut::zeroed(tokens.len()), count: tokens.len() as u32 };
         let deadline = self.start + Duration::from_secs(deadline);
-        let submission =
-            Submission { pieces: &mut vec![piece], bytes: tokens.len(), tokens: &mut tokens, deadline };
+        let submission = Submission {
+            pieces: &mut vec![piece],
+            bytes: tokens.len(),
+            tokens: &mut tokens,
+            reads,
+            deadline,
+        };
         let sink: Arc<dyn Sink<u64>> = Arc::<Heard>::clone(&self.heard);
         self.lane.submit(submission, &sink)
     }
@@ -108,6 +122,26 @@ fn commands_that_a_snapshot_holds_end_as_unknown_and_later_ones_go_on() {
 }
 
 #[test]
+fn reads_behind_commands_that_a_snapshot_holds_are_detached_and_later_ones_go_on() {
+    let fixture = Fixture::new();
+    let mut reads = StagedReads::default();
+    reads.push(0, 100, b"");
+    reads.push(2, 101, b"");
+    fixture.submit_with(0..3, &mut reads, 100).unwrap();
+    assert!(fixture.lane.has_reads());
+    let (mut out, mut due) = (Deliveries::default(), DueReads::default());
+    fixture.lane.passed(3, &mut out);
+    out.deliver();
+    let heard = std::mem::take(&mut *fixture.heard.0.lock());
+    let why = Detached::Unknown(Unknown::ReplyLost);
+    assert_eq!(heard[0], Completion::Detached { token: 100, query: Bytes::new(), why });
+    assert_eq!(heard.len(), 3, "two commands and a read");
+    fixture.lane.take_reads(4, &mut due);
+    assert_eq!(due.iter().map(|read| read.token).collect::<Vec<_>>(), [101]);
+    assert!(!fixture.lane.has_reads());
+}
+
+#[test]
 fn a_closed_lane_ends_all_waiting() {
     let fixture = Fixture::new();
     fixture.submit(0..2, 100).unwrap();
@@ -152,7 +186,8 @@ fn nothing_of_the_embedder_is_dropped_under_the_lock() {
     ));
     let piece = Piece::Framed { body: BytesMut::zeroed(1), count: 1 };
     let deadline = Instant::now();
-    let submission = Submission { pieces: &mut vec![piece], bytes: 1, tokens: &mut vec![7], deadline };
+    let reads = &mut StagedReads::default();
+    let submission = Submission { pieces: &mut vec![piece], bytes: 1, tokens: &mut vec![7], reads, deadline };
     let sink: Arc<dyn Sink<Reply>> = Arc::new(Gone(Arc::clone(&lane)));
     lane.submit(submission, &sink).unwrap();
     drop(sink);

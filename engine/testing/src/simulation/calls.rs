@@ -253,6 +253,9 @@ impl<S: Observable> Simulation<S> {
             Completion::Unknown { token, unknown } => self.tell(token, Outcome::Unknown(unknown)),
             Completion::ReadFailed { token } => self.tell(token, Outcome::ReadFailed),
             Completion::Readable { token, applied } => self.look(id, token, applied),
+            Completion::Answered { .. } | Completion::Detached { .. } => {
+                unreachable!("the simulation attaches no reads")
+            }
         }
     }
 

@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use niagara_engine::{
-    Completion, Consistency, Durability, GlobalPosition, Refused, StateMachine, Status, Unknown,
+    Completion, Consistency, Detached, Durability, GlobalPosition, NotAttached, Refused, StateMachine,
+    Status, Unknown,
 };
 use parking_lot::Mutex;
 
-use crate::command::{self, Command};
+use crate::command::{self, Command, Condition};
 use crate::protocol::Engine;
-use crate::{Kv, KvReader, Reply};
+use crate::query::{Query, QueryKeys};
+use crate::{Kv, KvReader, Reply, query};
 
 /// The state of a server. Fake engines that share it are its threads' ports.
 #[derive(Clone)]
@@ -35,6 +37,17 @@ pub(super) enum Mood {
     NoQuorum,
     /// Commands are refused.
     Refuse(Refused),
+    /// Commands are refused once a whole turn of them is submitted.
+    RefuseTurn(Refused),
+    /// Commands are executed, but their replies are lost.
+    LoseReplies,
+}
+
+/// What is done in the order of a lane.
+#[derive(Clone)]
+enum InLane {
+    Command(Bytes),
+    Query(Bytes),
 }
 
 pub(super) struct FakeEngine {
@@ -43,8 +56,8 @@ pub(super) struct FakeEngine {
     next_lane: std::cell::Cell<u8>,
     /// A snapshot was requested; none is ever taken.
     snapshot_wanted: std::cell::Cell<bool>,
-    staged: Vec<(u8, u64, Bytes)>,
-    flying: Vec<(u8, u64, Bytes)>,
+    staged: Vec<(u8, u64, InLane)>,
+    flying: Vec<(u8, u64, InLane)>,
     asked: Vec<(u64, Consistency)>,
     done: Vec<Completion<Reply>>,
     /// What has happened, in words.
@@ -97,14 +110,11 @@ impl FakeEngine {
         let some = !self.flying.is_empty() || !self.asked.is_empty();
         let mut flying = std::mem::take(&mut self.flying);
         if mood == Mood::Unknown {
-            self.done.extend(
-                flying
-                    .drain(..)
-                    .map(|(_, token, _)| Completion::Unknown { token, unknown: Unknown::Deadline }),
-            );
+            self.done
+                .extend(flying.drain(..).map(|(_, token, done)| unknown(token, done, Unknown::Deadline)));
         }
         for lane in 0..=u8::MAX {
-            self.apply_lane(lane, &flying);
+            self.apply_lane(lane, &flying, mood);
         }
         for (token, _) in std::mem::take(&mut self.asked) {
             self.done.push(match mood {
@@ -116,17 +126,22 @@ impl FakeEngine {
     }
 
     /// Executes what is in flight in one lane, at one position.
-    fn apply_lane(&mut self, lane: u8, flying: &[(u8, u64, Bytes)]) {
+    fn apply_lane(&mut self, lane: u8, flying: &[(u8, u64, InLane)], mood: Mood) {
         let mut log = self.server.log.lock();
         let (kv, position) = &mut *log;
         *position += u64::from(flying.iter().any(|(other, ..)| *other == lane));
         let position = GlobalPosition::new(*position);
-        for (_, token, command) in flying.iter().filter(|(other, ..)| *other == lane) {
-            self.done.push(Completion::Applied {
-                token: *token,
-                position,
-                reply: kv.execute(position, command),
-            });
+        for (_, token, done) in flying.iter().filter(|(other, ..)| *other == lane) {
+            let token = *token;
+            let applied = match done {
+                InLane::Query(_) if mood == Mood::NoQuorum => unknown(token, done.clone(), Unknown::Deadline),
+                InLane::Command(command) => {
+                    Completion::Applied { token, position, reply: kv.execute(position, command) }
+                }
+                InLane::Query(query) => Completion::Answered { token, position, reply: kv.answer(query) },
+            };
+            let lost = (mood == Mood::LoseReplies).then(|| unknown(token, done.clone(), Unknown::ReplyLost));
+            self.done.push(lost.unwrap_or(applied));
         }
     }
 
@@ -155,7 +170,19 @@ impl Engine for FakeEngine {
             return Err(refused);
         }
         self.server.taken.fetch_add(1, Ordering::SeqCst);
-        self.staged.push((lane, token, command));
+        self.staged.push((lane, token, InLane::Command(command)));
+        Ok(())
+    }
+
+    fn is_staged(&self, lane: u8) -> bool {
+        self.staged.iter().any(|(other, ..)| *other == lane)
+    }
+
+    fn attach(&mut self, lane: u8, token: u64, query: &[u8]) -> Result<(), NotAttached> {
+        if !self.is_staged(lane) {
+            return Err(NotAttached::NothingStaged);
+        }
+        self.staged.push((lane, token, InLane::Query(Bytes::copy_from_slice(query))));
         Ok(())
     }
 
@@ -178,11 +205,22 @@ impl Engine for FakeEngine {
                 .staged
                 .iter()
                 .filter(|(other, ..)| *other == lane)
-                .map(|(_, _, command)| describe(command))
+                .map(|(_, _, done)| match done {
+                    InLane::Command(command) => describe(command),
+                    InLane::Query(query) => describe_query(query),
+                })
                 .collect();
             if !batch.is_empty() {
                 self.note(|| format!("lane {lane}: {}", batch.join(", ")));
             }
+        }
+        if let Mood::RefuseTurn(refused) = *self.mood.lock() {
+            self.done.extend(self.staged.drain(..).map(|(_, token, done)| match done {
+                InLane::Command(_) => Completion::Refused { token, refused },
+                InLane::Query(query) => {
+                    Completion::Detached { token, query, why: Detached::Refused(refused) }
+                }
+            }));
         }
         self.flying.append(&mut self.staged);
     }
@@ -230,12 +268,36 @@ impl Engine for FakeEngine {
     }
 }
 
-fn describe(command: &[u8]) -> String {
-    let text = |bytes: &[u8]| match bytes.len() {
+fn unknown(token: u64, done: InLane, unknown: Unknown) -> Completion<Reply> {
+    match done {
+        InLane::Command(_) => Completion::Unknown { token, unknown },
+        InLane::Query(query) => Completion::Detached { token, query, why: Detached::Unknown(unknown) },
+    }
+}
+
+fn describe_query(query: &[u8]) -> String {
+    let words = |keys: QueryKeys<'_>| keys.map(text).collect::<Vec<_>>().join(" and ");
+    match query::decode(query) {
+        Ok(Query::Value(key)) => format!("look at {}", text(key)),
+        Ok(Query::Values(keys)) => format!("look at {}", words(keys)),
+        Ok(Query::Exist(keys)) => format!("look for {}", words(keys)),
+        Ok(Query::Length(key)) => format!("measure {}", text(key)),
+        other => format!("{other:?}"),
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    match bytes.len() {
         0..40 => bytes.escape_ascii().to_string(),
         length => format!("({length} bytes)"),
-    };
+    }
+}
+
+fn describe(command: &[u8]) -> String {
     match command::decode(command) {
+        Ok(Command::Delete { condition: Condition::IfAnyVersion(none), .. }) if none.is_empty() => {
+            "nothing".into()
+        }
         Ok(Command::Set { key, value, condition, description, .. }) => {
             let described = match description.is_empty() {
                 true => String::new(),

@@ -20,7 +20,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use niagara_engine::{Completion, Refused};
+use niagara_engine::Refused;
 use parking_lot::Mutex;
 
 use super::fake::{FakeEngine, FakeServer, Mood};
@@ -29,9 +29,10 @@ use crate::command::{self, Condition};
 use crate::front::allowance::Allowance;
 use crate::front::metrics::Tally;
 use crate::front::session::{Pumped, Session, Turn};
-use crate::front::token::Origin;
+use crate::front::slot::EngineAnswer;
+use crate::front::token::{NOBODY, Origin};
 use crate::http::{Clock, HttpConnection, Site};
-use crate::protocol::{Engine, Input, Outcome, Output, Protocol};
+use crate::protocol::{Engine, Input, Output, Protocol};
 use crate::resp::{self, RespConnection};
 
 /// Bytes of replies that may wait for a client here.
@@ -112,20 +113,13 @@ impl<P: Protocol> Stage<P> {
             command: &mut self.command,
         };
         for completion in completions {
-            let mut done = |token, outcome| {
-                let (origin, sequence) = Origin::of(token);
-                assert_eq!(origin, Origin { index: 3, generation: 9 });
-                self.session.complete(sequence, outcome, &mut self.output, &mut turn);
-            };
-            match completion {
-                Completion::Applied { token, position, reply } => {
-                    done(token, Outcome::Applied { position: position.get(), reply });
-                }
-                Completion::Refused { token, refused } => done(token, Outcome::Refused(refused)),
-                Completion::Unknown { token, .. } => done(token, Outcome::Unknown),
-                Completion::Readable { applied, .. } => self.session.fresh(Some(applied.get())),
-                Completion::ReadFailed { .. } => self.session.fresh(None),
+            let (token, answer) = EngineAnswer::from(completion);
+            if token == NOBODY {
+                continue;
             }
+            let (origin, sequence) = Origin::of(token);
+            assert_eq!(origin, Origin { index: 3, generation: 9 });
+            self.session.complete(sequence, answer, &mut self.output, &mut turn);
         }
         self.pumped = self.session.pump(&mut self.input, &mut self.output, &mut turn);
         self.engine.flush();

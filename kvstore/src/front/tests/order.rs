@@ -2,6 +2,7 @@
 //! the engine answers.
 
 use bytes::Bytes;
+use niagara_engine::Refused;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -201,6 +202,85 @@ fn a_connection_stays_with_the_lane_of_an_unknown_command() {
             "lane 2: add 1 to e"
         ]
     );
+}
+
+/// Writes and point reads of a pipeline are in flight together. A read behind writes that have left follows a
+/// command without effect, one for all reads of the turn.
+#[test]
+fn a_mixed_pipeline_is_in_flight_at_once() {
+    let mut stage = Stage::new(redis());
+    stage.engine.trace = Some(Vec::new());
+    *stage.mood.lock() = Mood::Hold;
+    stage.receive(b"SET k 1\r\nGET k\r\nSET k 2\r\nSTRLEN k\r\n");
+    stage.settle();
+    stage.receive(b"GET k\r\nMGET k j\r\nSET k three\r\nTYPE k\r\n");
+    stage.settle();
+    assert_eq!(stage.pumped, Pumped::NeedsInput, "nothing waits for anything");
+    let trace = stage.engine.trace.take().unwrap();
+    assert_eq!(trace.len(), 2, "no question about freshness: {trace:?}");
+    assert_eq!(trace[1], "lane 0: nothing, look at k, look at k and j, set k to 'three' Always, look for k");
+    *stage.mood.lock() = Mood::Serve;
+    stage.settle();
+    let replies = String::from_utf8(stage.output.take()).unwrap();
+    assert_eq!(
+        replies,
+        "+OK\r\n$1\r\n1\r\n+OK\r\n:1\r\n$1\r\n2\r\n*2\r\n$1\r\n2\r\n$-1\r\n+OK\r\n+string\r\n"
+    );
+}
+
+/// A client that waits for each reply gets its reads without a command in the log.
+#[test]
+fn a_lone_read_takes_nothing_of_the_log() {
+    let mut stage = Stage::new(redis());
+    stage.receive(b"SET k 1\r\n");
+    stage.settle();
+    stage.engine.trace = Some(Vec::new());
+    stage.receive(b"GET k\r\n");
+    stage.settle();
+    assert_eq!(stage.engine.trace.take().unwrap(), ["asked: Strong"]);
+}
+
+/// Reads whose writes are refused are ordinary strong ones, and what comes next does not overtake them.
+#[test]
+fn a_read_behind_a_refused_write_is_asked_anew() {
+    let mut stage = Stage::new(redis());
+    stage.engine.elsewhere(&set("k", "old"));
+    *stage.mood.lock() = Mood::RefuseTurn(Refused::Overloaded);
+    stage.receive(b"SET k 1\r\nGET k\r\nSET k 2\r\nSTRLEN k\r\n");
+    stage.turn();
+    *stage.mood.lock() = Mood::Hold;
+    stage.receive(b"SET k new\r\nGET k\r\n");
+    stage.settle();
+    assert_eq!(stage.pumped, Pumped::NeedsCompletion, "the next write would be seen too early");
+    *stage.mood.lock() = Mood::Serve;
+    stage.settle();
+    let replies = String::from_utf8(stage.output.take()).unwrap();
+    let lines: Vec<&str> = replies.lines().filter(|line| !line.starts_with("-OVERLOADED")).collect();
+    assert_eq!(lines, ["$3", "old", ":3", "+OK", "$3", "new"]);
+    assert_eq!(replies.matches("-OVERLOADED").count(), 2);
+}
+
+/// A restored snapshot may hold later writes of the connection, so only a read behind the last one can be asked
+/// anew.
+#[test]
+fn a_read_behind_a_lost_write_never_shows_what_came_behind_it() {
+    let mut stage = Stage::new(redis());
+    *stage.mood.lock() = Mood::LoseReplies;
+    stage.receive(b"SET k 1\r\nGET k\r\nSET k 2\r\nGET k\r\n");
+    stage.settle();
+    let replies = String::from_utf8(stage.output.take()).unwrap();
+    let words: Vec<&str> = replies.lines().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(words, ["-UNKNOWN", "-NOQUORUM", "-UNKNOWN", "$1", "2"]);
+}
+
+#[test]
+fn a_read_behind_a_write_of_unknown_outcome_fails_with_it() {
+    let mut stage = Stage::new(redis());
+    *stage.mood.lock() = Mood::Unknown;
+    stage.receive(b"SET k 1\r\nGET k\r\n");
+    stage.settle();
+    let replies = String::from_utf8(stage.output.take()).unwrap();
+    assert!(replies.starts_with("-UNKNOWN") && replies.contains("\r\n-NOQUORUM"), "{replies}");
 }
 
 /// A connection keeps its lane while it has anything in flight there.

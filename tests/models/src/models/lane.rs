@@ -9,7 +9,7 @@ use niagara_group::LaneSource;
 
 use super::sockets::Sockets;
 use crate::client::Inbox;
-use crate::lane::{Deliveries, Lane, LaneLimits, LaneQueue, Origin, Piece, Sink, Submission};
+use crate::lane::{Deliveries, Lane, LaneLimits, LaneQueue, Origin, Piece, Sink, StagedReads, Submission};
 use crate::models::inbox::Unpark;
 use crate::outcome::{Completion, Refused, Unknown};
 use crate::sync::current;
@@ -30,8 +30,14 @@ pub(super) fn submit<R>(lane: &Lane<R>, token: u64, sink: &Arc<dyn Sink<R>>) {
 
 fn try_to_submit<R>(lane: &Lane<R>, token: u64, sink: &Arc<dyn Sink<R>>) -> Result<(), Refused> {
     let piece = Piece::Framed { body: BytesMut::from(&[1, 7][..]), count: 1 };
-    let submission =
-        Submission { pieces: &mut vec![piece], tokens: &mut vec![token], bytes: 2, deadline: Instant::now() };
+    let reads = &mut StagedReads::default();
+    let submission = Submission {
+        pieces: &mut vec![piece],
+        tokens: &mut vec![token],
+        bytes: 2,
+        reads,
+        deadline: Instant::now(),
+    };
     lane.submit(submission, sink)
 }
 

@@ -49,6 +49,7 @@ impl Clients {
         match me.chance.below(all) {
             0 => Request::SetPair(self.value()),
             1 => Request::GetPair,
+            2 if me.fifo > 0 => Request::OwnWrite { connection, number: me.fifo },
             2 | 3 => self.fifo_request(client, connection),
             4 | 5 if self.flushes && me.chance.one_in(8) => Request::FlushAll,
             4 | 5 if self.flushes => self.key_request(client),

@@ -84,6 +84,8 @@ struct Client {
     /// The life of its server in which the batch arrived there.
     life: Option<u64>,
     fifo: u64,
+    /// The last number whose write its connection was told of.
+    fifo_acknowledged: u64,
     /// What it has seen, by key.
     seen: BTreeMap<u8, Seen>,
     /// The stray keys of its msets that were not done, until it has read them.
@@ -203,6 +205,7 @@ impl Clients {
                 since: 0,
                 life: None,
                 fifo: 0,
+                fifo_acknowledged: 0,
                 seen: BTreeMap::new(),
                 strays: Vec::new(),
                 walk: None,
@@ -322,6 +325,7 @@ impl Clients {
         me.server = (me.server + me.chance.between(1, self.servers - 1) - 1) % self.servers + 1;
         me.heard.clear();
         me.fifo = 0;
+        me.fifo_acknowledged = 0;
         for call in me.waiting.drain(..) {
             self.tokens.remove(&call.token);
         }

@@ -3,7 +3,8 @@
 use super::{Call, Checks, Clients};
 use crate::Value;
 use crate::invariants::{
-    Broken, check_delete_is_whole, check_mset_is_whole, check_refused_mset_sets_nothing,
+    Broken, check_delete_is_whole, check_mset_is_whole, check_read_is_in_its_place,
+    check_refused_mset_sets_nothing,
 };
 use crate::linearizability::{Condition, Input, Output};
 use crate::resp::encode;
@@ -49,6 +50,7 @@ pub(super) fn bytes_of(request: &Request) -> Vec<u8> {
         Request::Fifo { connection, number } => {
             vec!["SET".into(), fifo_key(*connection).into(), number.to_string().into()]
         }
+        Request::OwnWrite { connection, .. } => vec!["GET".into(), fifo_key(*connection).into()],
         Request::Refresh { .. } | Request::AtLeast { .. } | Request::Weak { .. } | Request::Health => {
             unreachable!("Redis has no words for it")
         }
@@ -94,7 +96,7 @@ impl Clients {
             (Request::Key { key, input }, value) => {
                 let output = output_of(input, value).ok_or_else(|| strange(call, value))?;
                 if *input == Input::Get {
-                    checks.shows(self.server_of(client), &name(*key), bytes_in(value))?;
+                    self.show_all(client, call, &[&name(*key)], std::slice::from_ref(value), checks)?;
                 }
                 self.end(client, call, output, checks)
             }
@@ -106,13 +108,13 @@ impl Clients {
             (Request::Group(input), value) => self.end_group(client, call, input, value, checks),
             (Request::GetPair, Value::Array(values)) if values.len() == PAIR.len() => {
                 checks.coverage.count("strong read answered");
-                self.show_all(client, &PAIR, values, checks)?;
+                self.show_all(client, call, &PAIR, values, checks)?;
                 check_mset_is_whole(values)
             }
             (Request::Stray(value), found @ (Value::Null | Value::Bulk(_))) => {
                 checks.coverage.count("stray key looked for");
                 let key = stray_key(*value);
-                checks.shows(self.server_of(client), &key, bytes_in(found))?;
+                self.show_all(client, call, &[&key], std::slice::from_ref(found), checks)?;
                 check_refused_mset_sets_nothing(&key, bytes_in(found))
             }
             (Request::Append(number), Value::Integer(length)) => {
@@ -122,7 +124,7 @@ impl Clients {
             }
             (Request::Appended, found @ (Value::Null | Value::Bulk(_))) => {
                 checks.coverage.count("appended value read");
-                checks.shows(self.server_of(client), APPENDED, bytes_in(found))?;
+                self.show_all(client, call, &[APPENDED], std::slice::from_ref(found), checks)?;
                 self.appends.read(call.appended, bytes_in(found).unwrap_or_default())
             }
             (Request::AppendedLength, Value::Integer(length)) => {
@@ -136,7 +138,22 @@ impl Clients {
                 checks.coverage.count("everything flushed");
                 Ok(())
             }
-            (Request::SetPair(_) | Request::Fifo { .. }, Value::Simple(_)) => self.acknowledge(call, checks),
+            (Request::OwnWrite { connection, number }, found @ (Value::Null | Value::Bulk(_))) => {
+                checks.coverage.count("own write read in a pipeline");
+                let key = fifo_key(*connection);
+                self.show_all(client, call, &[&key], std::slice::from_ref(found), checks)?;
+                let shown = optional_number(found).ok_or_else(|| strange(call, value))?.unwrap_or(0);
+                if self.flushes {
+                    return Ok(());
+                }
+                let acknowledged = self.clients[client].fifo_acknowledged;
+                check_read_is_in_its_place(&key, shown.cast_unsigned(), acknowledged, *number)
+            }
+            (Request::Fifo { number, .. }, Value::Simple(_)) => {
+                self.clients[client].fifo_acknowledged = *number;
+                self.acknowledge(call, checks)
+            }
+            (Request::SetPair(_), Value::Simple(_)) => self.acknowledge(call, checks),
             _ => Err(strange(call, value)),
         }
     }
@@ -153,7 +170,7 @@ impl Clients {
         let output = match (input, value) {
             (Input::Get, Value::Array(values)) if values.len() == GROUP.len() => {
                 checks.coverage.count("group read");
-                self.show_all(client, &GROUP, values, checks)?;
+                self.show_all(client, call, &GROUP, values, checks)?;
                 check_mset_is_whole(values)?;
                 output_of(input, &values[0]).ok_or_else(|| strange(call, value))?
             }
@@ -177,16 +194,18 @@ impl Clients {
         self.end(client, call, output, checks)
     }
 
-    /// A read of several keys has been answered.
+    /// A strong read of some keys has been answered. Amid a pipeline, it was executed before its reply left.
     fn show_all(
         &self,
         client: usize,
+        call: &Call,
         keys: &[&str],
         values: &[Value],
         checks: &Checks<'_>,
     ) -> Result<(), Broken> {
-        let server = self.server_of(client);
-        keys.iter().zip(values).try_for_each(|(key, value)| checks.shows(server, key, bytes_in(value)))
+        let found: Vec<_> =
+            keys.iter().zip(values).map(|(key, value)| (key.as_bytes(), bytes_in(value))).collect();
+        checks.states.shows_since(self.server_of(client), call.least, checks.executed, &found)
     }
 
     /// An error reply: refused, failed, or unknown.

@@ -51,7 +51,8 @@ impl World {
         let Some(running) = &mut self.server(id).running else { return };
         running.inbox[group].push_back(event);
         if group < self.groups() {
-            self.follow_some(id, [Thread::Group(group), Thread::Log(group)]);
+            let first = self.plan.groups_beside(group).start;
+            self.follow_some(id, [Thread::Group(first), Thread::Log(first)]);
         } else {
             self.follow(id);
         }

@@ -135,10 +135,13 @@ impl World {
         for group in 0..groups {
             let running = self.servers[id as usize - 1].running.as_ref().expect("just started");
             let standing = running.machine.standing(group);
+            let is_first = running.beside(group).start == group;
             self.invariants.election_safety.started(id, group, &standing)?;
-            self.turn(id, group)?;
-            let first = self.chance.below(self.tick_of(id)) + 1;
-            self.after(first, Event::GroupTick { server: id, life, group });
+            self.turn(id, &[group])?;
+            if is_first {
+                let first = self.chance.below(self.tick_of(id)) + 1;
+                self.after(first, Event::GroupTick { server: id, life, group });
+            }
         }
         for group in 0..self.links() {
             for peer in (1..=self.plan.servers).filter(|peer| *peer != id) {

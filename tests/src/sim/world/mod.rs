@@ -174,7 +174,7 @@ impl World {
             met: BTreeMap::new(),
             copies: BTreeMap::new(),
             queue: Queue::default(),
-            threads: Thread::all(usize::from(plan.groups)),
+            threads: Thread::all(&plan),
             woken: Vec::new(),
             chance,
             plan,

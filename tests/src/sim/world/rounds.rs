@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
+use niagara_net::Frame;
 
 use super::{Event, MS, World};
 use crate::invariants::{Broken, check_mset_is_whole, check_slow_peer_is_bounded};
@@ -89,24 +90,13 @@ impl World {
         match thread {
             // It is stuck until what hangs resumes.
             _ if hangs => {}
-            Thread::Group(group) if running.machine.is_blocked(group) => {}
             Thread::Group(group) => {
-                running.read_inbox(group);
-                self.turn(id, group)?;
+                let due = running.due_beside(group);
+                due.iter().for_each(|group| running.read_inbox(*group));
+                self.turn(id, &due)?;
             }
             Thread::Snapshots => self.keep_snapshots(id),
-            Thread::Log(group) => match running.machine.write_log(group) {
-                // Writes for which there was no room wait.
-                Ok(()) if running.machine.has_writes(group) => {}
-                Ok(()) => {
-                    let standing = running.machine.standing(group);
-                    self.invariants.election_safety.promised(id, group, &standing);
-                }
-                Err(error) => {
-                    self.trace.line(|| format!("server {id} ends: {error}"));
-                    self.ended_by_disk(id);
-                }
-            },
+            Thread::Log(group) => self.write_logs(id, group),
             Thread::Sequencer => {
                 running.machine.merge();
             }
@@ -115,11 +105,33 @@ impl World {
         }
         self.check_waiting(id)?;
         match thread {
-            // A log notifies only its own group that it has written.
+            // Logs notify only their own groups that they have written.
             Thread::Log(group) => self.follow_some(id, [Thread::Group(group), Thread::Log(group)]),
             _ => self.follow(id),
         }
         Ok(())
+    }
+
+    /// Writes what the groups of a thread have to write, one after the other.
+    fn write_logs(&mut self, id: u64, first: usize) {
+        let running = self.servers[id as usize - 1].running.as_mut().expect("looked at before");
+        for group in running.beside(first) {
+            if !running.machine.has_writes(group) {
+                continue;
+            }
+            match running.machine.write_log(group) {
+                // Writes for which there was no room wait.
+                Ok(()) if running.machine.has_writes(group) => {}
+                Ok(()) => {
+                    let standing = running.machine.standing(group);
+                    self.invariants.election_safety.promised(id, group, &standing);
+                }
+                Err(error) => {
+                    self.trace.line(|| format!("server {id} ends: {error}"));
+                    return self.ended_by_disk(id);
+                }
+            }
+        }
     }
 
     pub(crate) fn ended_by_disk(&mut self, id: u64) {
@@ -184,20 +196,38 @@ impl World {
         }
     }
 
-    pub(crate) fn turn(&mut self, id: u64, group: usize) -> Result<(), Broken> {
+    /// Runs a turn of a thread, for these of its groups.
+    pub(crate) fn turn(&mut self, id: u64, groups: &[usize]) -> Result<(), Broken> {
         let running = self.servers[id as usize - 1].running.as_mut().expect("looked at before");
         let (anchor, level) = running.machine.anchor_and_level();
-        for peer in (1..=self.plan.servers).filter(|peer| *peer != id) {
-            let queued = self.network.queued_bytes(self.now, (id, peer, group));
-            running.machine.queue_holds(group, peer, queued);
+        for &group in groups {
+            for peer in (1..=self.plan.servers).filter(|peer| *peer != id) {
+                let queued = self.network.queued_bytes(self.now, (id, peer, group));
+                running.machine.queue_holds(group, peer, queued);
+            }
         }
-        let frames = running.machine.turn(group);
+        let sent = running.machine.turn_of_thread(groups);
+        for (&group, frames) in groups.iter().zip(sent) {
+            self.end_turn(id, group, anchor == group, level, frames)?;
+        }
+        Ok(())
+    }
+
+    fn end_turn(
+        &mut self,
+        id: u64,
+        group: usize,
+        is_anchor: bool,
+        level: u64,
+        frames: Vec<(u64, Frame)>,
+    ) -> Result<(), Broken> {
+        let running = self.servers[id as usize - 1].running.as_mut().expect("looked at before");
         let most_waiting = self.plan.sizes.most_waiting();
         for peer in (1..=self.plan.servers).filter(|peer| *peer != id) {
             let waiting = running.machine.waiting_bytes(group, peer);
             check_slow_peer_is_bounded((id, peer, group), waiting, most_waiting)?;
         }
-        self.observe(id, group, anchor == group, level)?;
+        self.observe(id, group, is_anchor, level)?;
         self.activity.messages += frames.len() as u64;
         self.activity.sent_bytes += frames.iter().map(|(_, frame)| frame.len() as u64).sum::<u64>();
         for (to, frame) in frames {
@@ -264,19 +294,24 @@ impl World {
         }
     }
 
+    /// A tick of this group's thread, which is the thread's first.
     pub(crate) fn group_tick(&mut self, id: u64, group: usize) -> Result<(), Broken> {
         let now = self.now;
         let server = self.server(id);
         server.set_clock(now);
         let life = server.life;
         let running = server.running.as_mut().expect("looked at before");
-        if !running.machine.is_blocked(group) {
+        let groups = running.beside(group);
+        let free: Vec<usize> = groups.clone().filter(|group| !running.machine.is_blocked(*group)).collect();
+        for &group in &free {
             running.read_inbox(group);
             running.machine.tick_group(group);
-            self.turn(id, group)?;
         }
+        self.turn(id, &free)?;
         self.check_waiting(id)?;
-        self.check_quorum(id, group)?;
+        for group in groups {
+            self.check_quorum(id, group)?;
+        }
         self.follow(id);
         let tick = self.tick_of(id);
         self.after(tick, Event::GroupTick { server: id, life, group });

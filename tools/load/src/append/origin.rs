@@ -242,6 +242,9 @@ impl Origin {
                     self.end_read(token);
                     control.unknown.fetch_add(1, SeqCst);
                 }
+                Completion::Answered { .. } | Completion::Detached { .. } => {
+                    unreachable!("no read is attached here")
+                }
             }
         }
         record(&mut seen.commands, now, since, count);

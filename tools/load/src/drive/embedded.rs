@@ -205,6 +205,9 @@ fn hear(
             tell(*token, Outcome::Failed(Trouble::of(*refused), refused.to_string().as_bytes()));
         }
         Completion::Unknown { token, .. } => tell(*token, Outcome::Failed(Trouble::Unknown, b"")),
-        Completion::ReadFailed { token } => tell(*token, Outcome::Failed(Trouble::NoQuorum, b"")),
+        Completion::ReadFailed { token } | Completion::Detached { token, .. } => {
+            tell(*token, Outcome::Failed(Trouble::NoQuorum, b""));
+        }
+        Completion::Answered { .. } => unreachable!("this driver attaches no reads"),
     }
 }
