@@ -142,7 +142,6 @@ fn at_least_reads_of_one_batch_proceed_by_their_positions() {
     assert_eq!(heard(9), [[9]]);
     assert_eq!(heard(100), [[20]]);
     assert_eq!(fixture.gate.wanted.load(SeqCst), u64::MAX, "nobody waits any more");
-<<<<<<< HEAD
 }
 
 #[test]
@@ -157,6 +156,4 @@ fn a_lease_serves_all_reads_that_wait() {
     assert_eq!(fixture.heard(), ["readable", "readable"]);
     fixture.gate.read_strong(reads(&fixture.sink, LONG), || known(1));
     assert_eq!(fixture.heard(), ["readable"], "at once");
-=======
->>>>>>> w-lease
 }
