@@ -65,7 +65,11 @@ fn pipelines(endpoint: &Endpoint, known: &Known) {
     while !known.stops.load(SeqCst) {
         let own = format!("own-{}", known.keys.fetch_add(1, SeqCst));
         let mut redis = endpoint.redis();
-        while !known.stops.load(SeqCst) && pipeline(&mut redis, &own, known) {}
+        loop {
+            if known.stops.load(SeqCst) || !pipeline(&mut redis, &own, known) {
+                break;
+            }
+        }
         thread::yield_now();
     }
 }

@@ -11,7 +11,6 @@ use niagara_log::Durability;
 use niagara_log::thread::spawn;
 use niagara_net::Transport;
 
-use super::builder::{MakeTransport, Surroundings};
 use super::channels::{open_group, open_transfer};
 use super::driven_group::{Disk, DrivenGroup, channel};
 use super::environment::Environment;
@@ -22,6 +21,7 @@ use super::sequencer::STRETCHES_WAITING;
 use super::sequencer_thread::SequencerThread;
 use super::snapshot_thread::SnapshotThread;
 use super::start_error::StartError;
+use super::surroundings::{MakeTransport, Surroundings};
 use super::thread_layout::{self, ThreadPart};
 use super::ticks::Ticks;
 use crate::client::{Client, Shared};

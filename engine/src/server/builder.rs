@@ -8,6 +8,7 @@ use niagara_net::{OpenError, TcpTransport, Transport};
 
 use super::assembly::Engine;
 use super::start_error::StartError;
+use super::surroundings::{MakeTransport, Surroundings};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::state_machine::StateMachine;
@@ -33,18 +34,6 @@ pub struct EngineBuilder {
     files: Option<Arc<dyn Files>>,
     clock: Clock,
     transport: MakeTransport,
-}
-
-/// Makes the transport of a thread.
-pub(super) type MakeTransport = Box<dyn Fn() -> Result<Box<dyn Transport>, OpenError>>;
-
-/// What an engine with threads is started on.
-pub(super) struct Surroundings {
-    pub clock: Clock,
-    pub files: Arc<dyn Files>,
-    /// Whether the data directory is the system's, and admits one server.
-    pub locks: bool,
-    pub transport: MakeTransport,
 }
 
 impl<S: StateMachine> Engine<S> {

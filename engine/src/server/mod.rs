@@ -12,7 +12,7 @@
 //! | `executor.rs` | execution of an entry |
 //! | `snapshot_manager.rs` | writes, sends and fetches snapshots |
 //! | `exchange.rs` | when a server sends its digests to the others |
-//! | `builder.rs`, `assembly.rs` | start the parts with sockets and threads, and stop them |
+//! | `builder.rs`, `surroundings.rs`, `assembly.rs` | start the parts with sockets and threads, and stop them |
 //! | `channels.rs` | opens the channels to the other servers |
 //! | `thread_layout.rs` | which thread drives which groups |
 //! | `driven_group.rs` | a group as its thread drives it |
@@ -43,6 +43,7 @@ mod snapshot_thread;
 mod start;
 mod start_error;
 mod stretch;
+mod surroundings;
 mod thread_layout;
 mod ticks;
 
