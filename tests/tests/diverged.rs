@@ -12,8 +12,8 @@ use bytes::Bytes;
 use niagara_engine::agreement::{Agreement, DigestOf};
 use niagara_engine::internals::sim::{Clock, Environment, ManualClock, SimServer};
 use niagara_engine::{
-    Commands, Config, Consistency, Durability, GlobalPosition, MalformedState, Member, NotACommand, Refused,
-    StateMachine, Status,
+    Commands, Config, Consistency, Durability, GlobalPosition, MalformedState, Member, NotACommand,
+    NotAQuery, Refused, StateMachine, Status,
 };
 use niagara_kvstore::command::{self, Condition};
 use niagara_kvstore::{Kv, KvFrozen, KvReader, KvRestoring, Reply};
@@ -49,6 +49,14 @@ impl StateMachine for Odd {
         if self.does_more {
             self.kv.execute(position, &set("more", "than told"));
         }
+    }
+
+    fn check_query(query: &[u8]) -> Result<(), NotAQuery> {
+        Kv::check_query(query)
+    }
+
+    fn answer(&self, query: &[u8]) -> Reply {
+        self.kv.answer(query)
     }
 
     fn unexecutable(&self) -> Option<NotACommand> {

@@ -65,10 +65,9 @@ fn pipelines(endpoint: &Endpoint, known: &Known) {
     while !known.stops.load(SeqCst) {
         let own = format!("own-{}", known.keys.fetch_add(1, SeqCst));
         let mut redis = endpoint.redis();
-        loop {
-            if known.stops.load(SeqCst) || !pipeline(&mut redis, &own, known) {
-                break;
-            }
+        let mut is_whole = true;
+        while is_whole && !known.stops.load(SeqCst) {
+            is_whole = pipeline(&mut redis, &own, known);
         }
         thread::yield_now();
     }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 use bytes::Bytes;
 use niagara_engine::{
-    Commands, Frozen, GlobalPosition, MalformedState, NotACommand, Restoring, StateMachine,
+    Commands, Frozen, GlobalPosition, MalformedState, NotACommand, NotAQuery, Restoring, StateMachine,
 };
 
 use crate::failure::Found;
@@ -143,6 +143,14 @@ impl<S: Observable> StateMachine for Recording<S> {
 
     fn check(command: &[u8]) -> Result<(), NotACommand> {
         S::check(command)
+    }
+
+    fn check_query(query: &[u8]) -> Result<(), NotAQuery> {
+        S::check_query(query)
+    }
+
+    fn answer(&self, query: &[u8]) -> S::Reply {
+        lock(&self.observed).state.answer(query)
     }
 
     fn apply(&mut self, position: GlobalPosition, commands: Commands<'_>, replies: &mut Vec<S::Reply>) {

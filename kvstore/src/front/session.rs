@@ -24,6 +24,7 @@ mod replies;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use niagara_engine::Consistency;
 use niagara_planted::{self as planted, Bug};
 
@@ -217,8 +218,16 @@ impl<P: Protocol, L: Copy> Session<P, L> {
         let look = self.protocol.attach(input, turn.command);
         let token = self.origin.token(self.first.plus(self.slots.len()));
         let attached = turn.engine.attach(lane, token, turn.command);
-        let sought = if attached.is_ok() { Sought::Waits } else { Sought::Failed };
+        let sought = match attached {
+            Ok(()) => Sought::Waits,
+            Err(_) => {
+                // A state machine around the store need not answer its queries.
+                self.detached += 1;
+                Sought::Anew(Bytes::copy_from_slice(turn.command))
+            }
+        };
         self.slots.push_back(Slot { since: turn.now, doing: Doing::Read { look, sought } });
+        self.answer_finished(output, turn);
         true
     }
 

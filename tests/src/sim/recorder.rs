@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use niagara_engine::{Commands, GlobalPosition, MalformedState, NotACommand, StateMachine};
+use niagara_engine::{Commands, GlobalPosition, MalformedState, NotACommand, NotAQuery, StateMachine};
 use niagara_kvstore::{Kv, KvFrozen, KvReader, KvRestoring, Reply};
 
 /// Commands in the order in which they were executed, each with its position.
@@ -77,6 +77,14 @@ impl StateMachine for Recorder {
 
     fn check(command: &[u8]) -> Result<(), NotACommand> {
         Kv::check(command)
+    }
+
+    fn check_query(query: &[u8]) -> Result<(), NotAQuery> {
+        Kv::check_query(query)
+    }
+
+    fn answer(&self, query: &[u8]) -> Reply {
+        self.kv.answer(query)
     }
 
     fn unexecutable(&self) -> Option<NotACommand> {
