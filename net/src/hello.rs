@@ -336,7 +336,7 @@ mod tests {
             promise_us: 0,
         };
         let body = Greeting::Hello(hello).encode();
-        assert_eq!(body[..11], *b"NIAGARA\0\x02\0\x01");
+        assert_eq!(body[..11], *b"NIAGARA\0\x03\0\x01");
         assert_eq!((body[11], body[27], body[35], body[39], body[43]), (1, 2, 3, 4, 5));
         assert_eq!((body[59], body[67], body[123], body[131], body[147]), (6, 7, 8, 9, 2));
         assert_eq!((body[149], body[157], body.len()), (10, 11, 165));

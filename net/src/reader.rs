@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use crate::frame::{CUT, FrameError, HEAD_BYTES, Head};
+use crate::frame::{CUT, FrameError, HEAD_BYTES, Head, PIECE_HEAD_BYTES};
 
 /// Cuts a stream of bytes into frames.
 ///
@@ -76,11 +76,11 @@ struct CutBody {
 }
 
 impl FrameReader {
-    /// A reader with a buffer of `buffer_bytes` (at least the 8 bytes of a head) that accepts bodies of up to
+    /// A reader with a buffer of `buffer_bytes` (at least the 12 bytes of a piece's head) that accepts bodies of up to
     /// `max_frame_bytes`. A small buffer takes more read calls, and bodies pin a large one longer; 64 to 256
     /// KiB is a good compromise.
     pub fn new(buffer_bytes: usize, max_frame_bytes: usize) -> FrameReader {
-        assert!(buffer_bytes >= HEAD_BYTES, "the read buffer must hold a frame's head");
+        assert!(buffer_bytes >= PIECE_HEAD_BYTES, "the read buffer must hold the head of a piece");
         let mut reader = FrameReader {
             buffer: BytesMut::new(),
             filled: 0,

@@ -44,11 +44,12 @@ pub fn nowhere() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 1))
 }
 
-/// The channel that all tests use.
+/// The channel that tests use.
 pub const CHANNEL: u32 = 1;
 
 /// A transport with one channel, and all its events so far.
 pub struct Node {
+    channel: u32,
     pub transport: TcpTransport,
     pub events: Vec<Event>,
 }
@@ -64,12 +65,13 @@ impl Node {
 
     pub fn try_open(config: LinkConfig, admission: Arc<dyn Admission>) -> Result<Node, OpenError> {
         let mut transport = TcpTransport::new()?;
+        let channel = config.hello.channel;
         transport.open(config, None, admission)?;
-        Ok(Node { transport, events: Vec::new() })
+        Ok(Node { channel, transport, events: Vec::new() })
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.transport.local_addr(CHANNEL).unwrap()
+        self.transport.local_addr(self.channel).unwrap()
     }
 
     pub fn turn(&mut self) {
@@ -81,17 +83,17 @@ impl Node {
         let mut events = Vec::new();
         self.transport.turn(now, timeout, &mut may_sleep, &mut events).unwrap();
         self.events.extend(events.into_iter().map(|(channel, event)| {
-            assert_eq!(channel, CHANNEL);
+            assert_eq!(channel, self.channel);
             event
         }));
     }
 
     pub fn is_connected(&self, peer: u64) -> bool {
-        self.transport.is_connected(CHANNEL, peer)
+        self.transport.is_connected(self.channel, peer)
     }
 
     pub fn queued_bytes(&self, peer: u64) -> Option<usize> {
-        self.transport.queued_bytes(CHANNEL, peer)
+        self.transport.queued_bytes(self.channel, peer)
     }
 
     pub fn flush(&mut self) {
@@ -103,7 +105,7 @@ impl Node {
     }
 
     pub fn counters(&self) -> Counters {
-        self.transport.counters(CHANNEL)
+        self.transport.counters(self.channel)
     }
 
     pub fn send(&mut self, to: u64, body: impl Into<Bytes>) -> Sent {
@@ -111,7 +113,7 @@ impl Node {
     }
 
     pub fn send_frame(&mut self, to: u64, frame: Frame) -> Sent {
-        self.transport.send(CHANNEL, to, frame)
+        self.transport.send(self.channel, to, frame)
     }
 
     /// The bodies that have arrived from a server.

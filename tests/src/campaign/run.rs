@@ -67,6 +67,9 @@ impl<W: FnMut(Progress)> Campaign<'_, W> {
         left: &mut Duration,
     ) -> Result<Option<Violation>, NetworkError> {
         let mut plan = ClusterPlan::new(self.plan.servers, self.plan.groups).durability(self.plan.durability);
+        if self.random.one_in(2) {
+            plan = plan.engine("threads", 1);
+        }
         if let Some(network) = &self.network {
             plan = plan.network(network);
         }

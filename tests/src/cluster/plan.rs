@@ -31,9 +31,9 @@ const ATTEMPTS: usize = 5;
 
 impl ClusterPlan {
     /// So many servers with so many groups, durability `fsync`, and small log files: those are filled with zeros ahead,
-    /// which is wasted on a cluster that lives for seconds.
+    /// which is wasted on a cluster that lives for seconds. Each group has a thread, also on a small machine.
     pub fn new(servers: u16, groups: u16) -> ClusterPlan {
-        let engine = BTreeMap::from([("segment_mib", 1)]);
+        let engine = BTreeMap::from([("segment_mib", 1), ("threads", groups.into())]);
         ClusterPlan {
             servers,
             groups,

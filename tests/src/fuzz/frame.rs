@@ -5,8 +5,15 @@ use niagara_net::{Frame, FrameError, FrameReader, HEAD_BYTES};
 
 use super::script::{Cuts, Script};
 
-/// Sizes of the read buffer; the least is a head's.
-const BUFFERS: [usize; 4] = [HEAD_BYTES, 24, 100, 4096];
+/// Sizes of the read buffer; the least is the head's of a piece.
+const BUFFERS: [usize; 4] = [PIECE_HEAD_BYTES, 24, 100, 4096];
+/// Length of the head of a piece, in bytes.
+const PIECE_HEAD_BYTES: usize = HEAD_BYTES + 4;
+/// Marks a piece in the length field.
+const PIECE: u32 = 1 << 31;
+/// The longest piece, in bytes.
+const LONGEST_PIECE: usize = 64 << 10;
+
 /// Longest bodies that are taken.
 const LIMITS: [usize; 4] = [0, 59, 2000, u32::MAX as usize];
 
@@ -19,10 +26,11 @@ type Read = (Vec<Bytes>, Option<FrameError>);
 ///
 /// ```text
 /// sizes u8 | count of cuts u8 | cuts | stream
-/// sizes: 2 bits for the buffer, 2 for the limit, 1 whether the stream is sealed, 1 whether the reader grows on the way
+/// sizes: 2 bits for the buffer, 2 for the limit, 1 whether the stream is sealed, 1 whether the reader grows on the way,
+///        1 whether a sealed stream's bodies are cut into pieces
 /// ```
 ///
-/// A sealed stream is made of bodies, each behind a 16-bit length, and gets its checksums here: no fuzzer guesses them. What
+/// A sealed stream is made of bodies, each behind a 16-bit length (and, if they are cut, 8 bits for that of a piece), and gets its checksums here: no fuzzer guesses them. What
 /// [`Frame`] makes of the same bodies must be the same bytes.
 ///
 /// # Panics
@@ -33,7 +41,11 @@ pub fn frame(data: &[u8]) {
     let buffer = BUFFERS[usize::from(sizes & 3)];
     let limit = LIMITS[usize::from(sizes >> 2 & 3)];
     let cuts = Cuts(script.sized(false));
-    let stream = if sizes & 0x10 == 0 { script.0.to_vec() } else { sealed(&mut script) };
+    let stream = match sizes & 0x50 {
+        0x10 => sealed(&mut script),
+        0x50 => sealed_in_pieces(&mut script),
+        _ => script.0.to_vec(),
+    };
 
     let expected = defined(&stream, limit);
     for cuts in [Cuts::NONE, Cuts::finest(&stream), cuts] {
@@ -62,6 +74,30 @@ fn sealed(script: &mut Script<'_>) -> Vec<u8> {
     stream
 }
 
+/// The same with each body in pieces; now and then a whole body of one byte passes between two of them.
+fn sealed_in_pieces(script: &mut Script<'_>) -> Vec<u8> {
+    let mut stream = Vec::new();
+    while !script.is_empty() {
+        let (length, each) = (script.short(), 1 + usize::from(script.byte()));
+        let body = script.take(length);
+        let mut left = length;
+        for piece in body.chunks(each) {
+            let (marked, rest) = (piece.len() as u32 | PIECE, (left as u32).to_le_bytes());
+            stream.extend_from_slice(&marked.to_le_bytes());
+            stream.extend_from_slice(&checksum(marked, &[&rest, piece].concat()).to_le_bytes());
+            stream.extend_from_slice(&rest);
+            stream.extend_from_slice(piece);
+            left -= piece.len();
+            if left % 3 == 2 {
+                stream.extend_from_slice(&1u32.to_le_bytes());
+                stream.extend_from_slice(&checksum(1, &[7]).to_le_bytes());
+                stream.push(7);
+            }
+        }
+    }
+    stream
+}
+
 fn checksum(length: u32, body: &[u8]) -> u32 {
     let mut checksum = crc32fast::Hasher::new();
     checksum.update(&length.to_le_bytes());
@@ -73,8 +109,38 @@ fn checksum(length: u32, body: &[u8]) -> u32 {
 fn defined(stream: &[u8], limit: usize) -> Read {
     let mut bodies = Vec::new();
     let mut rest = stream;
+    // The body whose pieces arrive, and its length.
+    let mut cut: Option<(Vec<u8>, usize)> = None;
     while let Some((&[a, b, c, d, e, f, g, h], behind)) = rest.split_first_chunk() {
         let (length, expected) = (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]));
+        if length & PIECE != 0 {
+            let Some((&left_bytes, behind)) = behind.split_first_chunk() else { break };
+            let (length, left) = ((length - PIECE) as usize, u32::from_le_bytes(left_bytes) as usize);
+            let missing = cut.as_ref().map(|(begun, whole)| whole - begun.len());
+            if missing.is_none() && left > limit {
+                return (bodies, Some(FrameError::TooLong { length: left, limit }));
+            }
+            if missing.is_some_and(|missing| missing != left)
+                || !(1..=left.min(LONGEST_PIECE)).contains(&length)
+            {
+                let expected = missing.unwrap_or(limit);
+                return (bodies, Some(FrameError::Piece { length, left, expected }));
+            }
+            let Some((piece, behind)) = behind.split_at_checked(length) else { break };
+            let found = checksum(length as u32 | PIECE, &[&left_bytes, piece].concat());
+            if found != expected {
+                return (bodies, Some(FrameError::Checksum { expected, found }));
+            }
+            let (mut begun, whole) = cut.take().unwrap_or((Vec::new(), left));
+            begun.extend_from_slice(piece);
+            if begun.len() == whole {
+                bodies.push(Bytes::from(begun));
+            } else {
+                cut = Some((begun, whole));
+            }
+            rest = behind;
+            continue;
+        }
         if length as usize > limit {
             return (bodies, Some(FrameError::TooLong { length: length as usize, limit }));
         }

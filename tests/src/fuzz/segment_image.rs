@@ -28,25 +28,28 @@ impl Sealing {
             bytes.resize(HEADER_BYTES, 0);
         }
         bytes[..8].copy_from_slice(b"NIAGLOG\0");
-        put(bytes, 8, 1, 4);
+        let version = if get(bytes, 8, 4) == 1 { 1 } else { 2 };
+        put(bytes, 8, version, 4);
         put(bytes, 16, log_id, 8);
         put(bytes, 24, number, 8);
+        let block = block_of(bytes);
+        put(bytes, 48, if version == 1 { 0 } else { block as u64 }, 8);
         let sum = checksum(0, &[&bytes[..12], &bytes[16..HEADER_BYTES]]);
         put(bytes, 12, sum.into(), 4);
         let seal = checksum(0, &[&bytes[16..40]]);
 
-        let mut at = HEADER_BYTES;
+        let mut at = HEADER_BYTES.next_multiple_of(block);
         while is_frame(bytes, at) {
             if let Some(next) = &mut self.sequence {
                 put(bytes, at + 8, *next, 8);
                 *next += 1;
             }
-            at = self.seal_frame(bytes, at, seal);
+            at = self.seal_frame(bytes, at, block, seal);
         }
     }
 
     /// Returns the frame's end.
-    fn seal_frame(&self, bytes: &mut Vec<u8>, at: usize, seal: u32) -> usize {
+    fn seal_frame(&self, bytes: &mut Vec<u8>, at: usize, block: usize, seal: u32) -> usize {
         let body = at + FRAME_HEAD_BYTES;
         let length = get(bytes, at + 16, 4) as usize;
         let room = body + length.min(bytes.len() - body);
@@ -59,14 +62,14 @@ impl Sealing {
         }
         if self.fit {
             put(bytes, at + 16, (next - body) as u64, 4);
-            let end = next.next_multiple_of(8);
+            let end = next.next_multiple_of(block);
             bytes.resize(bytes.len().max(end), 0);
             bytes[next..end].fill(0);
         }
         put(bytes, at + 20, digest.into(), 4);
         let sum = checksum(seal, &[&bytes[at + 4..at + FRAME_HEAD_BYTES]]);
         put(bytes, at, sum.into(), 4);
-        next.next_multiple_of(8)
+        next.next_multiple_of(block)
     }
 
     /// Returns the record's end, which is at most `room`.
@@ -90,13 +93,22 @@ impl Sealing {
 /// Where the whole frames of a segment lie. Nothing is checked.
 pub(super) fn frames(bytes: &[u8]) -> Vec<Range<usize>> {
     let mut frames = Vec::new();
-    let mut at = HEADER_BYTES;
+    let block = block_of(bytes);
+    let mut at = HEADER_BYTES.next_multiple_of(block);
     while is_frame(bytes, at) {
-        let end = (at + FRAME_HEAD_BYTES + get(bytes, at + 16, 4) as usize).next_multiple_of(8);
+        let end = (at + FRAME_HEAD_BYTES + get(bytes, at + 16, 4) as usize).next_multiple_of(block);
         frames.push(at..end);
         at = end;
     }
     frames
+}
+
+/// Length of a block, as the header says; that of version 1 if it says what no header may.
+fn block_of(bytes: &[u8]) -> usize {
+    match get(bytes, 48, 8) as usize {
+        block @ 8..=65_536 if block.is_power_of_two() && get(bytes, 8, 4) != 1 => block,
+        _ => 8,
+    }
 }
 
 fn is_frame(bytes: &[u8], at: usize) -> bool {
