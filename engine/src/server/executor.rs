@@ -166,7 +166,7 @@ impl<S: StateMachine> Executor<S> {
                             self.apply_and_answer(position, batch, skip, work);
                         } else {
                             let commands = Commands::new(batch, skip).awaited(mine);
-                            self.apply(position, batch, commands, &mut work.replies);
+                            self.apply(position, (batch, skip), commands, &mut work.replies);
                         }
                         self.check_executed(position, batch, executed, work.replies.len(), mine);
                         work.changed = true;
@@ -227,6 +227,7 @@ impl<S: StateMachine> Executor<S> {
             reads.detach(Detached::Refused(Refused::Diverged), deliveries);
         }
         let (mut next, mut rest) = (batch.span.first + u64::from(skip), Commands::new(batch, skip));
+        let before_next = |next: u64| (next - batch.span.first) as u32;
         for read in reads.iter() {
             let before = (read.after + 1).checked_sub(next);
             let mut before =
@@ -237,7 +238,7 @@ impl<S: StateMachine> Executor<S> {
             let (front, back) = rest.split_at(before as usize);
             rest = back;
             if front.len() > 0 {
-                self.apply(position, batch, front, replies);
+                self.apply(position, (batch, before_next(next)), front, replies);
                 next += before;
             }
             let reply = self.state.answer(read.query);
@@ -245,21 +246,21 @@ impl<S: StateMachine> Executor<S> {
         }
         reads.clear();
         if rest.len() > 0 {
-            self.apply(position, batch, rest, replies);
+            self.apply(position, (batch, before_next(next)), rest, replies);
         }
     }
 
-    /// Applies commands of a batch. If the state machine panics, the process is about to end, and which command
+    /// Applies commands of a batch, behind `skip` others. If the state machine panics, the process is about to end, and which command
     /// it was is of more use than the panic alone.
     fn apply(
         &mut self,
         position: GlobalPosition,
-        batch: &SubBatch,
+        (batch, skip): (&SubBatch, u32),
         commands: Commands<'_>,
         replies: &mut Vec<S::Reply>,
     ) {
         let state = &mut self.state;
-        let (first, awaited) = (batch.span.count - commands.len() as u32 + 1, commands.are_awaited());
+        let (first, awaited) = (skip + 1, commands.are_awaited());
         let before = replies.len();
         let applying = AssertUnwindSafe(|| state.apply(position, commands, replies));
         let Err(panic) = catch_unwind(applying) else { return };

@@ -5,10 +5,10 @@
 //! | `worker` | a thread: polls, serves, flushes once per turn | sockets, connections |
 //! | `listener` | accepts clients | sockets |
 //! | `connection` | one client's socket, and when to read, write and close | bytes, a session |
-//! | `talk` | a session of either protocol | both protocols |
-//! | `session` | what a client may have in flight, and in which order | requests, the engine |
+//! | `client_session` | a session of either protocol | both protocols |
+//! | `session`, `session::replies` | what a client may have in flight, and in which order its replies leave | requests, the engine |
 //! | `slot` | one request in flight, and what has become of it | |
-//! | `desk` | a worker without sockets, for a simulator | sessions |
+//! | `sim_front_end` | a worker without sockets, for a simulator | sessions |
 //! | `allowance` | how much is held for clients that ask for more than they take | |
 //! | `limits` | how many clients, and how long they may be idle | |
 //! | `table`, `token`, `metrics` | used by the others | |
