@@ -349,6 +349,9 @@ fn decode_raft(input: &mut Reader<'_>) -> Result<Message, MalformedMessage> {
         _ => return Err(MalformedMessage("unknown flags")),
     };
     message.to = input.u64()?;
+    if message.msg_type == MessageType::MsgAppend && message.to != 0 {
+        return Err(MalformedMessage("an append names its receiver"));
+    }
     message.from = input.u64()?;
     message.term = input.u64()?;
     message.log_term = input.u64()?;
