@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use super::direct::DirectFile;
 use super::files::Files;
-use super::format::{PACKED_BLOCK, SegmentHeader};
+use super::format::SegmentHeader;
 use super::segment::{Segment, create_file};
 use super::sync_method::SyncMethod;
 use super::{LogConfig, LogError, LogMarks, SEGMENT_BYTES_MIN};
-use crate::planted::{self, Bug};
 
 const SEGMENT: &str = "log";
 const UNFINISHED: &str = "tmp";
@@ -67,7 +66,7 @@ impl Directory {
 
     /// Length of the blocks of new segments, in bytes.
     pub fn block(&self) -> u64 {
-        if planted::is(Bug::BlockShared) { PACKED_BLOCK } else { self.block }
+        self.block
     }
 
     /// Opens a segment for direct writes, if that is how this log is written. Then nobody needs it open for

@@ -1,6 +1,5 @@
 //! The writing side of a log: each batch is one durable write.
 
-use std::io::IoSlice;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -323,16 +322,6 @@ fn write_directly(
 ) -> Result<(), LogError> {
     if planted::is(Bug::DirectNotDurable) {
         return segment.write(position, &mut frame.slices());
-    }
-    if planted::is(Bug::BlockShared) {
-        let start = position / file.alignment() * file.alignment();
-        let before = segment.read(start, (position - start) as usize)?;
-        let slices = frame.slices();
-        let mut bytes = before.to_vec();
-        slices.iter().for_each(|slice| bytes.extend_from_slice(slice));
-        bytes.resize(bytes.len().next_multiple_of(file.alignment() as usize), 0);
-        let written = file.write_durably(&mut [IoSlice::new(&bytes)], start);
-        return written.map_err(LogError::write("write to the log segment", &segment.path));
     }
     match file.write_durably(&mut frame.slices(), position) {
         Err(_) if planted::is(Bug::FailedSyncIgnored) => Ok(()),

@@ -15,8 +15,6 @@ pub enum Bug {
     DirectNotDurable,
     /// A log that cannot write directly forgets to sync instead.
     FallbackNotSynced,
-    /// A frame begins in the block in which the one before it ends.
-    BlockShared,
     /// A restart forgets the vote.
     VoteForgotten,
     /// A restart forgets the term.
@@ -239,7 +237,6 @@ impl Bug {
         Bug::FailedSyncIgnored,
         Bug::DirectNotDurable,
         Bug::FallbackNotSynced,
-        Bug::BlockShared,
         Bug::VoteForgotten,
         Bug::TermForgotten,
         Bug::TornTailAccepted,
