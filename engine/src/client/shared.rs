@@ -155,13 +155,10 @@ impl<S: StateMachine> Shared<S> {
         }
         match consistency {
             Consistency::Weak => return true,
+            Consistency::AtLeast(position) if self.has_applied(position) => return true,
             Consistency::AtLeast(position) => {
-                if self.has_applied(position) {
-                    return true;
-                }
-                let queued = self.clock.now();
                 let reads = tokens.into_iter().map(|token| (position, token)).collect();
-                self.reads.read_at_least(AtLeastBatch { sink, reads, queued, deadline: queued + patience });
+                self.read_at_least(sink, reads, patience);
             }
             Consistency::Strong if self.is_fresh_by_lease() => {
                 self.metrics.lease_reads.inc_by(tokens.len() as u64);

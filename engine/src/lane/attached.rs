@@ -76,14 +76,13 @@ impl StagedReads {
 
     /// Memory that they take, in bytes.
     pub fn bytes(&self) -> usize {
-        self.queries.len() + self.reads.len() * size_of::<StagedRead>()
+        memory(&self.reads, &self.queries)
     }
 
     /// Ends all of them: their commands were refused.
     pub fn detach<R>(&mut self, why: Detached, out: &mut Vec<Completion<R>>) {
         let StagedReads { reads, queries } = mem::take(self);
-        let queries = Bytes::from(queries);
-        out.extend((0..reads.len()).map(|at| detached(&reads, &queries, at, why)));
+        out.extend(detached(&reads, &queries.into(), 0..reads.len(), why));
     }
 }
 
@@ -93,8 +92,21 @@ fn place(reads: &[StagedRead], at: usize) -> Range<usize> {
     start as usize..reads[at].end as usize
 }
 
-fn detached<R>(reads: &[StagedRead], queries: &Bytes, at: usize, why: Detached) -> Completion<R> {
-    Completion::Detached { token: reads[at].token, query: queries.slice(place(reads, at)), why }
+/// The ends of some reads of a turn, without an answer.
+fn detached<R>(
+    reads: &[StagedRead],
+    queries: &Bytes,
+    which: Range<usize>,
+    why: Detached,
+) -> impl Iterator<Item = Completion<R>> {
+    which.map(move |at| {
+        let query = queries.slice(place(reads, at));
+        Completion::Detached { token: reads[at].token, query, why }
+    })
+}
+
+fn memory(reads: &[StagedRead], queries: &[u8]) -> usize {
+    queries.len() + size_of_val(reads)
 }
 
 impl<R> ReadRun<R> {
@@ -104,7 +116,12 @@ impl<R> ReadRun<R> {
     }
 
     fn bytes(&self) -> usize {
-        self.queries.len() + self.reads.len() * size_of::<StagedRead>()
+        memory(&self.reads, &self.queries)
+    }
+
+    /// Ends some of its reads without an answer.
+    fn detach(&self, which: Range<usize>, why: Detached, out: &mut Deliveries<R>) {
+        out.to(&self.sink).extend(detached(&self.reads, &self.queries, which, why));
     }
 }
 
@@ -156,8 +173,7 @@ impl<R> AttachedReads<R> {
         for run in self.runs.drain(..) {
             let ended = mem::take(&mut ended);
             if now.is_none_or(|now| run.deadline <= now) {
-                let left = ended..run.reads.len();
-                out.to(&run.sink).extend(left.map(|at| detached(&run.reads, &run.queries, at, why)));
+                run.detach(ended..run.reads.len(), why, out);
                 continue;
             }
             if kept.is_empty() {
@@ -192,7 +208,7 @@ impl<R> DueReads<R> {
     /// Ends all of them without an answer.
     pub fn detach(&mut self, why: Detached, out: &mut Deliveries<R>) {
         for (run, range) in self.parts.drain(..) {
-            out.to(&run.sink).extend(range.map(|at| detached(&run.reads, &run.queries, at, why)));
+            run.detach(range, why, out);
         }
     }
 

@@ -7,6 +7,8 @@
 mod attached;
 mod backpressure;
 mod deliveries;
+#[cfg(test)]
+mod heard;
 mod queue;
 mod routing;
 mod ticket_block;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread::JoinHandle;
 
-use niagara_log::Durability;
 use niagara_log::thread::spawn;
+use niagara_log::{Durability, LogWriter};
 use niagara_net::Transport;
 
 use super::channels::{open_group, open_transfer};
@@ -17,6 +17,7 @@ use super::environment::Environment;
 use super::group_thread::GroupThread;
 use super::log_thread::{GroupLog, LogThread, Pending};
 use super::parts::{GroupParts, ServerParts};
+use super::replica::Replica;
 use super::sequencer::STRETCHES_WAITING;
 use super::sequencer_thread::SequencerThread;
 use super::snapshot_thread::SnapshotThread;
@@ -296,25 +297,26 @@ fn start_groups<S: StateMachine>(
     transport: Box<dyn Transport>,
     groups: impl Iterator<Item = GroupParts>,
 ) -> io::Result<JoinHandle<()>> {
-    let mut logs = Vec::new();
-    let of_group = |GroupParts { replica, writer, .. }| {
-        let disk = if config.durability == Durability::Fsync {
-            logs.push(GroupLog::new(replica.group, writer, replica.metrics.clone()));
-            Disk::Thread
-        } else {
-            Disk::Inline(Box::new(writer), Pending::default())
-        };
-        DrivenGroup::new(replica, config.peers(), disk)
-    };
-    let groups = groups.map(of_group).collect();
     let numbers = match (part.groups.start + 1, part.groups.end) {
         (first, last) if first == last => first.to_string(),
         (first, last) => format!("{first}-{last}"),
     };
-    let logs = match logs.is_empty() {
-        true => None,
-        false => Some(LogThread::start(format!("log-{numbers}"), logs, Arc::clone(&shared.progress))?),
+    let (replicas, writers): (Vec<_>, Vec<_>) =
+        groups.map(|GroupParts { replica, writer, .. }| (replica, writer)).unzip();
+    let (logs, disks): (_, Vec<Disk>) = if config.durability == Durability::Fsync {
+        let log = |(replica, writer): (&Replica, LogWriter)| {
+            GroupLog::new(replica.group, writer, replica.metrics.clone())
+        };
+        let logs = replicas.iter().zip(writers).map(log).collect();
+        let (thread, handles) =
+            LogThread::start(format!("log-{numbers}"), logs, Arc::clone(&shared.progress))?;
+        (Some(thread), handles.into_iter().map(|handle| Disk::Thread(handle, Vec::new())).collect())
+    } else {
+        let inline = |writer| Disk::Inline(Box::new(writer), Pending::default());
+        (None, writers.into_iter().map(inline).collect())
     };
+    let driven = |(replica, disk)| DrivenGroup::new(replica, config.peers(), disk);
+    let groups = replicas.into_iter().zip(disks).map(driven).collect();
     let ticks = Ticks::new(shared.clock.clone(), config.tick);
     let thread = GroupThread { ticks, core: part.core, transport, groups, logs };
     spawn(format!("group-{numbers}"), move || {

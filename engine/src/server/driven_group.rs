@@ -4,11 +4,10 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Instant;
 
 use niagara_group::Write;
-use niagara_group::encoder::Encoder;
 use niagara_log::{HardState, Held, LogError, LogWriter};
 use niagara_net::{Event, Transport};
 
-use super::log_thread::{LogThread, Pending};
+use super::log_thread::{LogHandle, Pending};
 use super::replica::Replica;
 use crate::planted::{self, Bug};
 
@@ -17,16 +16,14 @@ pub(crate) struct DrivenGroup {
     pub replica: Replica,
     peers: Vec<Queue>,
     disk: Disk,
-    /// Writes for the log's thread, until the turn's messages have left.
-    writes: Vec<Write>,
     is_due: bool,
     is_stopped: bool,
 }
 
 /// How the log is written. A sync takes long enough to deserve a thread; a plain write does not.
 pub(crate) enum Disk {
-    /// By the log's thread.
-    Thread,
+    /// By the log's thread. Writes wait until the turn's messages have left.
+    Thread(LogHandle, Vec<Write>),
     /// By the group's thread.
     Inline(Box<LogWriter>, Pending),
 }
@@ -41,7 +38,7 @@ impl DrivenGroup {
     /// `peers` are the ids of the other servers.
     pub fn new(replica: Replica, peers: impl Iterator<Item = u64>, disk: Disk) -> DrivenGroup {
         let peers = peers.map(|server| Queue { server, bytes: None }).collect();
-        DrivenGroup { replica, peers, disk, writes: Vec::new(), is_due: true, is_stopped: false }
+        DrivenGroup { replica, peers, disk, is_due: true, is_stopped: false }
     }
 
     /// Number of the group's channel.
@@ -90,10 +87,9 @@ impl DrivenGroup {
         }
         self.replica.turn();
         self.persist();
-        let mut encoder = Encoder::default();
-        for (to, wire) in self.replica.output.messages.drain(..) {
+        for (to, frame) in self.replica.take_frames() {
             // A broken link drops the message and counts it; Raft and the lanes resend.
-            let _ = transport.send(channel, to, encoder.encode(wire));
+            let _ = transport.send(channel, to, frame);
         }
     }
 
@@ -101,9 +97,9 @@ impl DrivenGroup {
     /// writes, to be handed over when the messages have been sent.
     fn persist(&mut self) {
         let writes = self.replica.output.writes.drain(..);
-        let Disk::Inline(writer, pending) = &mut self.disk else {
-            self.writes.extend(writes);
-            return;
+        let (writer, pending) = match &mut self.disk {
+            Disk::Thread(_, waiting) => return waiting.extend(writes),
+            Disk::Inline(writer, pending) => (writer, pending),
         };
         pending.add(writes);
         // A write without room is retried at each turn, and so at each tick.
@@ -118,10 +114,11 @@ impl DrivenGroup {
     }
 
     /// Hands writes over to the log's thread, and publishes how far the group is.
-    pub fn end_turn(&mut self, logs: Option<&LogThread>, now: Instant) {
-        if !self.writes.is_empty() {
-            let logs = logs.expect("writes are kept only for a log's thread");
-            logs.write(self.replica.group, std::mem::take(&mut self.writes));
+    pub fn end_turn(&mut self, now: Instant) {
+        if let Disk::Thread(log, waiting) = &mut self.disk
+            && !waiting.is_empty()
+        {
+            log.write(std::mem::take(waiting));
         }
         self.replica.publish(now);
         self.is_due = false;
@@ -139,11 +136,11 @@ impl DrivenGroup {
 
     /// Completes the log, with the commit index to save the next start some work. Writes that the disk had no
     /// room for are missing, but nobody was told that they are durable.
-    pub fn finish(self, logs: Option<&LogThread>) {
+    pub fn finish(self) {
         let hard_state = self.replica.driver.hard_state();
         let held = Held { segment: 0, last: self.replica.driver.last_entry(), hard_state };
         match self.disk {
-            Disk::Thread => logs.expect("the log has a thread").finish(self.replica.group, held),
+            Disk::Thread(log, _) => log.finish(held),
             Disk::Inline(mut writer, pending) => {
                 let done = complete(&mut writer, &pending, hard_state);
                 if done.unwrap_or_else(|error| panic!("cannot write the log: {error}")) {

@@ -250,8 +250,8 @@ impl<S: StateMachine> Executor<S> {
         }
     }
 
-    /// Applies commands of a batch, behind `skip` others. If the state machine panics, the process is about to end, and which command
-    /// it was is of more use than the panic alone.
+    /// Applies commands of a batch, behind `skip` others. If the state machine panics, the process is about to
+    /// end, and which command it was is of more use than the panic alone.
     fn apply(
         &mut self,
         position: GlobalPosition,

@@ -34,7 +34,7 @@ impl GroupThread {
             self.turn(&mut events);
         }
         if let Some(logs) = self.logs {
-            logs.stop();
+            logs.join();
         }
     }
 
@@ -68,7 +68,7 @@ impl GroupThread {
         // Only now: a leader's messages leave before its own write.
         let now = Instant::now();
         for group in self.groups.iter_mut().filter(|group| group.is_due()) {
-            group.end_turn(self.logs.as_ref(), now);
+            group.end_turn(now);
         }
     }
 
@@ -76,7 +76,7 @@ impl GroupThread {
     fn release_stopped(&mut self) {
         for group in self.groups.extract_if(.., |group| group.is_stopped()) {
             self.transport.close(group.channel());
-            group.finish(self.logs.as_ref());
+            group.finish();
         }
     }
 }

@@ -14,11 +14,14 @@ use niagara_log::{HardState, Held, LogEntry, LogError, LogWriter};
 use crate::metrics::GroupMetrics;
 use crate::progress::{Mail, Room, SharedProgress};
 
-/// A handle of the thread. The channel needs no bound of its own: the drivers accept no more entries than may
-/// wait for the disk.
-pub(crate) struct LogThread {
+/// The thread, which ends with its last handle.
+pub(crate) struct LogThread(JoinHandle<()>);
+
+/// What one group's thread hands its writes to. The channel needs no bound of its own: the drivers accept no
+/// more entries than may wait for the disk.
+pub(crate) struct LogHandle {
+    group: usize,
     orders: Sender<Order>,
-    thread: JoinHandle<()>,
 }
 
 /// What the thread is to do, for the group with this zero-based index.
@@ -38,25 +41,36 @@ pub(crate) struct GroupLog {
 }
 
 impl LogThread {
-    /// Starts the thread, which reports what is durable to the groups' mailboxes.
+    /// Starts the thread, which reports what is durable to the groups' mailboxes. Returns a handle for each
+    /// log, too.
     pub fn start(
         name: String,
         logs: Vec<GroupLog>,
         progress: Arc<SharedProgress>,
-    ) -> std::io::Result<LogThread> {
+    ) -> std::io::Result<(LogThread, Vec<LogHandle>)> {
         let (orders, queue) = channel();
+        let handle = |log: &GroupLog| LogHandle { group: log.group, orders: orders.clone() };
+        let handles = logs.iter().map(handle).collect();
         let thread = spawn(name, move || run(logs, &queue, &progress))?;
-        Ok(LogThread { orders, thread })
+        Ok((LogThread(thread), handles))
     }
 
-    /// Hands over writes of a group, in order.
-    pub fn write(&self, group: usize, writes: Vec<Write>) {
-        self.order(Order::Write(group, writes));
+    /// Waits until the thread has made everything durable that was handed over, as far as there is room. All
+    /// handles must be gone.
+    pub fn join(self) {
+        self.0.join().expect("a panic in the log's thread ends the process");
+    }
+}
+
+impl LogHandle {
+    /// Hands over writes, in order.
+    pub fn write(&self, writes: Vec<Write>) {
+        self.order(Order::Write(self.group, writes));
     }
 
-    /// Completes a group's log, which then holds this, and records so unless there is no room for some of it.
-    pub fn finish(&self, group: usize, held: Held) {
-        self.order(Order::Finish(group, held));
+    /// Completes the log, which then holds this, and records so unless there is no room for some of it.
+    pub fn finish(self, held: Held) {
+        self.order(Order::Finish(self.group, held));
     }
 
     fn order(&self, order: Order) {
@@ -64,12 +78,6 @@ impl LogThread {
             self.orders.send(order).is_ok(),
             "the log's thread ends only with its queue, or with the process"
         );
-    }
-
-    /// Ends the thread when everything handed over is durable, as far as there is room.
-    pub fn stop(self) {
-        drop(self.orders);
-        self.thread.join().expect("a panic in the log's thread ends the process");
     }
 }
 

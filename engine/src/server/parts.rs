@@ -105,12 +105,7 @@ impl<S: StateMachine> ServerParts<S> {
                 sequencer: Arc::clone(&bell),
                 metrics: shared.metrics.groups[index].clone(),
                 executed: Arc::clone(&shared.executed),
-                peers: config
-                    .members
-                    .iter()
-                    .map(|member| member.server)
-                    .filter(|id| *id != config.server)
-                    .collect(),
+                peers: config.peers().collect(),
                 tick: config.tick,
                 clock: environment.clock.clone(),
                 sound: |batch| batch.commands().all(|command| S::check(command.as_slice()).is_ok()),

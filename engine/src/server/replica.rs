@@ -7,10 +7,11 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use niagara_group::batch::SubBatch;
+use niagara_group::encoder::Encoder;
 use niagara_group::wire::Wire;
 use niagara_group::{Driver, Output, View};
 use niagara_log::Held;
-use niagara_net::Event;
+use niagara_net::{Event, Frame};
 use raft::StateRole;
 
 use super::exchange::Exchange;
@@ -259,6 +260,12 @@ impl Replica {
         }
         self.publish_lease();
         self.note_behind();
+    }
+
+    /// Takes the messages of the turn as they are sent, an append to several followers encoded once.
+    pub fn take_frames(&mut self) -> impl Iterator<Item = (u64, Frame)> + use<'_> {
+        let mut encoder = Encoder::default();
+        self.output.messages.drain(..).map(move |(to, wire)| (to, encoder.encode(wire)))
     }
 
     /// Publishes the lease. The messages of this turn leave later: they may tell others what is committed, or

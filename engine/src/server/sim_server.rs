@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use niagara_group::encoder::Encoder;
 use niagara_log::{Held, LogError, LogStore};
 use niagara_net::{Admission, Event, Frame, Hello, Refusal};
 
@@ -19,6 +19,7 @@ use super::sequencer::{STRETCHES_WAITING, Sequencer};
 use super::snapshot_manager::SnapshotManager;
 use super::start_error::StartError;
 use super::stretch::Stretch;
+use super::thread_layout::groups_beside;
 use crate::client::{Client, Shared};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -252,6 +253,12 @@ impl<S: StateMachine> SimServer<S> {
         self.groups[group].replica.driver.waiting_bytes(peer)
     }
 
+    /// The groups that share a thread with this one, with itself: see [`Config::threads`]. Where it says
+    /// nothing, each group has a thread.
+    pub fn groups_beside(&self, group: usize) -> Range<usize> {
+        groups_beside(group, self.config.group_threads().into(), self.groups.len())
+    }
+
     /// Runs a turn of a group's thread, and returns what it sends.
     pub fn turn(&mut self, group: usize) -> Vec<(u64, Frame)> {
         self.turn_of_thread(&[group]).pop().expect("of one group")
@@ -271,9 +278,7 @@ impl<S: StateMachine> SimServer<S> {
             let replica = &mut self.groups[group].replica;
             replica.turn();
             self.writes[group].add(replica.output.writes.drain(..));
-            let mut encoder = Encoder::default();
-            let messages = replica.output.messages.drain(..);
-            messages.map(|(to, wire)| (to, encoder.encode(wire))).collect()
+            replica.take_frames().collect()
         };
         let sent = groups.iter().map(&mut turn).collect();
         groups.iter().for_each(|&group| self.groups[group].replica.publish(self.clock.now()));

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use niagara_engine::internals::sim::{Clock, Environment, ManualClock, SimServer, groups_beside};
+use niagara_engine::internals::sim::{Clock, Environment, ManualClock, SimServer};
 use niagara_engine::{Completion, Config, Member, Port, Reads, StartError, Threads, Wake};
 use niagara_kvstore::Life;
 use niagara_kvstore::sim::SimFrontEnd;
@@ -105,7 +105,6 @@ pub struct Server {
 pub struct Running {
     /// The engine.
     pub machine: SimServer<Recorder>,
-    group_threads: usize,
     /// Unhandled events of each group's links, and of those for snapshots.
     pub inbox: Vec<VecDeque<NetEvent>>,
     /// The threads with a scheduled round, a [bit](Thread::bit) for each.
@@ -242,10 +241,6 @@ impl Server {
             keeping_at: None,
             transferees: vec![0; groups],
             floors: (0..groups).map(|group| machine.log(group).floor().index).collect(),
-            group_threads: match self.config.threads {
-                Threads::Auto => groups,
-                Threads::Count(count) => count.into(),
-            },
             machine,
             executed,
             restored,
@@ -317,7 +312,7 @@ impl Running {
 
     /// The groups on the thread that drives this one.
     pub fn beside(&self, group: usize) -> Range<usize> {
-        groups_beside(group, self.group_threads, self.inbox.len() - 1)
+        self.machine.groups_beside(group)
     }
 
     /// Those of the groups on a thread that have work for its round. One that is alone always has a turn. A

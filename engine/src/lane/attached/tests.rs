@@ -1,17 +1,8 @@
 use std::time::Duration;
 
 use super::*;
+use crate::lane::heard::Heard;
 use crate::outcome::{Refused, Unknown};
-use crate::sync::Mutex;
-
-#[derive(Default)]
-struct Heard(Mutex<Vec<Completion<u64>>>);
-
-impl Sink<u64> for Heard {
-    fn deliver(&self, completions: &mut Vec<Completion<u64>>) {
-        self.0.lock().append(completions);
-    }
-}
 
 struct Fixture {
     reads: AttachedReads<u64>,

@@ -12,6 +12,7 @@ use niagara_sequencer::GlobalPosition;
 use proptest::prelude::*;
 
 use super::*;
+use crate::lane::heard::Heard;
 use crate::lane::{Deliveries, Lane, LaneLimits, Sink, StagedReads, Submission};
 use crate::outcome::Completion;
 
@@ -171,15 +172,6 @@ proptest! {
         checked.take(usize::MAX)?;
         prop_assert!(checked.waiting.is_empty(), "{} commands stay behind", checked.waiting.len());
         checked.check_counters()?;
-    }
-}
-
-#[derive(Default)]
-struct Heard(Mutex<Vec<Completion<u64>>>);
-
-impl Sink<u64> for Heard {
-    fn deliver(&self, completions: &mut Vec<Completion<u64>>) {
-        self.0.lock().append(completions);
     }
 }
 

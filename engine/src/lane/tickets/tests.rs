@@ -4,15 +4,7 @@ use bytes::BytesMut;
 
 use super::*;
 use crate::lane::Origin;
-
-#[derive(Default)]
-struct Heard(Mutex<Vec<Completion<u64>>>);
-
-impl Sink<u64> for Heard {
-    fn deliver(&self, completions: &mut Vec<Completion<u64>>) {
-        self.0.lock().append(completions);
-    }
-}
+use crate::lane::heard::Heard;
 
 struct Fixture {
     lane: Lane<u64>,
