@@ -51,6 +51,7 @@ pub(crate) struct Work<R> {
     commands: u64,
     duplicates: u64,
     gaps: u64,
+    attached_reads: u64,
     pub noops: u64,
     /// Whether the state machine has executed anything of it.
     pub changed: bool,
@@ -68,6 +69,7 @@ impl<R> Default for Work<R> {
             commands: 0,
             duplicates: 0,
             gaps: 0,
+            attached_reads: 0,
             noops: 0,
             changed: false,
             recording: None,
@@ -221,7 +223,7 @@ impl<S: StateMachine> Executor<S> {
         skip: u32,
         work: &mut Work<S::Reply>,
     ) {
-        let Work { reads, replies, deliveries, .. } = work;
+        let Work { reads, replies, deliveries, attached_reads, .. } = work;
         self.lanes[usize::from(batch.span.lane)].take_reads(batch.end(), reads);
         if self.progress.divergence.is_diverged() {
             reads.detach(Detached::Refused(Refused::Diverged), deliveries);
@@ -242,6 +244,7 @@ impl<S: StateMachine> Executor<S> {
                 next += before;
             }
             let reply = self.state.answer(read.query);
+            *attached_reads += 1;
             deliveries.to(read.sink).push(Completion::Answered { token: read.token, position, reply });
         }
         reads.clear();
@@ -334,5 +337,6 @@ impl<S: StateMachine> Executor<S> {
         self.metrics.duplicates.inc_by(duplicates);
         self.metrics.gaps.inc_by(gaps);
         self.metrics.noops.inc_by(noops);
+        self.metrics.attached_reads.inc_by(take(&mut work.attached_reads));
     }
 }

@@ -5,12 +5,25 @@ use niagara_kvstore::{KvReader, Reply};
 
 use super::{Call, CallResult, Checks, Clients};
 use crate::Value;
-use crate::invariants::{Broken, FIFO};
+use crate::invariants::{Broken, FIFO, check_read_is_in_its_place};
 use crate::linearizability::{Input, Output};
 use crate::sim::request::{Request, Seen, fifo_key, name, number_of, version_of};
 use crate::sim::sizes::number_in;
 
 impl Checks<'_> {
+    /// A read has shown a key, or that it does not exist, in a state with everything up to position `least`.
+    /// Amid a pipeline, it was executed before its reply left.
+    pub(super) fn shows_since(
+        &self,
+        server: u64,
+        least: u64,
+        key: &str,
+        found: Option<(&[u8], Option<u64>)>,
+    ) -> Result<(), Broken> {
+        let found = found.map(|(value, version)| (value, version.map(version_of)));
+        self.states.shows_since(server, least, self.executed, &[(key.as_bytes(), found)])
+    }
+
     /// A read has shown a key, or that it does not exist.
     pub(super) fn shows(&self, server: u64, key: &str, found: Option<&[u8]>) -> Result<(), Broken> {
         self.states.shows(server, self.executed, key.as_bytes(), found.map(|value| (value, None)))
@@ -39,7 +52,7 @@ impl Call {
     pub(super) fn must_see(&self) -> u64 {
         match self.request {
             Request::AtLeast { position, .. } => position,
-            Request::Weak { .. } => 0,
+            Request::Weak { .. } | Request::OwnWrite { weak: true, .. } => 0,
             _ => self.least,
         }
     }
@@ -101,7 +114,7 @@ impl Clients {
             self.see(client, key, None, output);
         }
         match output {
-            Output::Written { .. } | Output::Swapped { .. } => self.acknowledge(call, checks),
+            Output::Written { .. } | Output::Swapped { .. } => self.acknowledge(client, call, checks),
             Output::ConditionFailed => {
                 checks.coverage.count("conditional write lost");
                 Ok(())
@@ -126,18 +139,38 @@ impl Clients {
     }
 
     /// A write has been done.
-    pub(super) fn acknowledge(&mut self, call: &Call, checks: &mut Checks<'_>) -> Result<(), Broken> {
+    pub(super) fn acknowledge(
+        &mut self,
+        client: usize,
+        call: &Call,
+        checks: &mut Checks<'_>,
+    ) -> Result<(), Broken> {
         checks.coverage.count("write acknowledged");
         if call.request.is_long() {
             checks.coverage.count("long value acknowledged");
         }
-        if let Request::Fifo { connection, .. } = call.request {
+        if let Request::Fifo { connection, number } = call.request {
+            self.clients[client].fifo_acknowledged = number;
             self.scans.lasts(fifo_key(connection).as_bytes());
         }
         match call.request.command(call.life).filter(|_| call.request.is_unlike_others()) {
             Some(command) => checks.acked.acknowledged(&command),
             None => Ok(()),
         }
+    }
+
+    /// A read of a connection's own key, behind the write of this number, has shown that one.
+    pub(super) fn own_write_shown(
+        &self,
+        client: usize,
+        key: &str,
+        shown: u64,
+        number: u64,
+    ) -> Result<(), Broken> {
+        if self.flushes {
+            return Ok(());
+        }
+        check_read_is_in_its_place(key, shown, self.clients[client].fifo_acknowledged, number)
     }
 
     /// A request was not served: it has not happened, and never will.
