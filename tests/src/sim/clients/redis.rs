@@ -144,8 +144,9 @@ impl Clients {
                 let shown = optional_number(found).ok_or_else(|| strange(call, value))?.unwrap_or(0);
                 self.own_write_shown(client, &key, shown.cast_unsigned(), *number)
             }
-            (Request::Fifo { .. }, Value::Simple(_)) => self.acknowledge(client, call, checks),
-            (Request::SetPair(_), Value::Simple(_)) => self.acknowledge(client, call, checks),
+            (Request::Fifo { .. } | Request::SetPair(_), Value::Simple(_)) => {
+                self.acknowledge(client, call, checks)
+            }
             _ => Err(strange(call, value)),
         }
     }

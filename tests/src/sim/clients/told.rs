@@ -84,6 +84,13 @@ impl Clients {
                 self.position = self.position.max(*position);
                 output_of(reply)?
             }
+            CallResult::AppliedThenRead(position, reply, found) => {
+                checks.fresh.acknowledged(*position);
+                self.position = self.position.max(*position);
+                let output = output_of(reply)?;
+                read_behind_call(server, &call, (*position, output, found.as_ref()), checks)?;
+                output
+            }
             CallResult::Read { applied, found, .. } => {
                 read_by_call(server, &call, (*applied, found.as_ref()), checks)?
             }
@@ -218,6 +225,33 @@ impl Clients {
         }
         Ok(())
     }
+}
+
+/// Checks what a client has read right after its command.
+fn read_behind_call(
+    server: u64,
+    call: &Call,
+    (position, output, found): (u64, Output, Option<&(Bytes, u64)>),
+    checks: &mut Checks<'_>,
+) -> Result<(), Broken> {
+    checks.coverage.count("read behind a call");
+    let Request::Key { key, .. } = call.request else {
+        unreachable!("only a write of a key is followed by a read")
+    };
+    let found = found.map(|(value, version)| (&value[..], Some(*version)));
+    checks.shows_since(server, position - 1, &name(key), found)?;
+    let shown = found.and_then(|(_, version)| version);
+    let is_its = match output {
+        Output::Written { version, .. } => shown == version,
+        Output::Deleted { .. } => shown.is_none(),
+        _ => true,
+    };
+    if is_its {
+        return Ok(());
+    }
+    let what =
+        format!("{:?} is answered by {output:?}, and a read right after it shows {found:?}", call.request);
+    Err(Broken::new("fifo_per_connection", what))
 }
 
 fn read_by_call(
