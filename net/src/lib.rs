@@ -18,6 +18,8 @@
 //!    retries with growing, jittered delays. What cannot be sent is dropped in whole messages and counted,
 //!    never queued without bound. [`Transport`] is what it promises, for networks of
 //!    your own.
+//!    Channels can share an address: a lobby accepts for all of them, and a [`Switchboard`] knows on which transport each
+//!    is.
 //! 4. [`SleepFlag`] and [`Waker`]: a thread without work sleeps, and is woken by a system call only if it
 //!    does.
 //!

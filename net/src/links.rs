@@ -139,7 +139,7 @@ impl Links {
     pub(crate) fn welcome_arrivals(&mut self, now: Instant) -> bool {
         let mut any = false;
         while let Some(arrival) = self.arrivals.next() {
-            self.welcome(arrival, now);
+            self.welcome(*arrival, now);
             any = true;
         }
         any

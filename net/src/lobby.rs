@@ -177,8 +177,9 @@ impl Lobby {
         if let Err(error) = connection.stream.deregister(&self.registry) {
             return tracing::debug!(%error, "an accepted connection could not be used");
         }
-        let directed = self.board.direct(self.local, Arrival { connection, hello });
-        let Err((Arrival { connection, hello }, why)) = directed else { return };
+        let directed = self.board.direct(self.local, Box::new(Arrival { connection, hello }));
+        let Err((arrival, why)) = directed else { return };
+        let Arrival { connection, hello } = *arrival;
         let refusal = match why {
             Misdirected::Crowded => {
                 self.counters.strangers_turned_away += 1;

@@ -35,7 +35,9 @@ pub enum Refusal {
         refused: u32,
     },
     /// The refusing server has no such channel, or not at this address.
-    #[error("channel {channel} is not open there: it has been closed, or will be opened, or has another address")]
+    #[error(
+        "channel {channel} is not open there: it has been closed, or will be opened, or has another address"
+    )]
     NotOpen {
         /// The channel that the connection is for.
         channel: u32,

@@ -45,7 +45,7 @@ pub struct Switchboard {
 struct Line {
     /// The address that they have to come in at.
     address: SocketAddr,
-    arrivals: SyncSender<Arrival>,
+    arrivals: SyncSender<Box<Arrival>>,
     waker: Waker,
 }
 
@@ -102,7 +102,11 @@ impl Switchboard {
     }
 
     /// Moves a connection that came in at `local` to its channel, and wakes the channel's thread.
-    pub(crate) fn direct(&self, local: SocketAddr, arrival: Arrival) -> Result<(), (Arrival, Misdirected)> {
+    pub(crate) fn direct(
+        &self,
+        local: SocketAddr,
+        arrival: Box<Arrival>,
+    ) -> Result<(), (Box<Arrival>, Misdirected)> {
         let channels = self.channels.lock();
         let Some(line) = channels.get(&arrival.hello.channel) else {
             return Err((arrival, Misdirected::NotOpen));
@@ -112,7 +116,9 @@ impl Switchboard {
         }
         // The receiver lives as long as its line.
         line.arrivals.try_send(arrival).map_err(|error| match error {
-            TrySendError::Full(arrival) | TrySendError::Disconnected(arrival) => (arrival, Misdirected::Crowded),
+            TrySendError::Full(arrival) | TrySendError::Disconnected(arrival) => {
+                (arrival, Misdirected::Crowded)
+            }
         })?;
         line.waker.wake();
         Ok(())
@@ -137,11 +143,11 @@ impl Drop for Listening {
 pub(crate) struct Arrivals {
     board: Arc<Switchboard>,
     channel: u32,
-    arrivals: Receiver<Arrival>,
+    arrivals: Receiver<Box<Arrival>>,
 }
 
 impl Arrivals {
-    pub(crate) fn next(&self) -> Option<Arrival> {
+    pub(crate) fn next(&self) -> Option<Box<Arrival>> {
         self.arrivals.try_recv().ok()
     }
 }

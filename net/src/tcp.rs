@@ -128,7 +128,8 @@ impl TcpTransport {
 
     /// How long this turn may wait.
     fn wait_at_most(&self, now: Instant, timeout: Option<Duration>) -> Option<Duration> {
-        if self.channels.iter().any(|channel| channel.links.is_busy()) || self.lobbies.iter().any(Lobby::is_busy)
+        if self.channels.iter().any(|channel| channel.links.is_busy())
+            || self.lobbies.iter().any(Lobby::is_busy)
         {
             return Some(Duration::ZERO);
         }
@@ -150,9 +151,8 @@ impl TcpTransport {
             self.poll.poll(&mut self.ready, timeout)
         } else {
             // Other threads fill all these queues, so they are checked after the announcement.
-            let has_news = |Channel { links, .. }: &mut Channel| {
-                links.dial_resolved(now) || links.welcome_arrivals(now)
-            };
+            let has_news =
+                |Channel { links, .. }: &mut Channel| links.dial_resolved(now) || links.welcome_arrivals(now);
             let may_sleep = || !channels.iter_mut().any(has_news) && may_sleep();
             waker.sleep(may_sleep, |may_sleep| {
                 if !may_sleep {
@@ -190,7 +190,8 @@ impl Transport for TcpTransport {
         };
         let lobby = lobby.map(|listener| {
             let (slot, registry) = (self.take_slot()?, self.poll.registry().try_clone());
-            let lobby = registry.and_then(|registry| Lobby::new(slot, listener, &config, registry, &self.board));
+            let lobby =
+                registry.and_then(|registry| Lobby::new(slot, listener, &config, registry, &self.board));
             lobby.map_err(|source| OpenError::Poll { source })
         });
         let lobby = lobby.transpose()?;

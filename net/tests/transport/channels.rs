@@ -150,7 +150,8 @@ fn an_address_outlives_the_channel_that_it_was_opened_for() {
     let begin = Instant::now();
     servers[0].close(1);
     let refused = |events: &[(u32, Event)]| {
-        let not_open = Event::Refused { peer: Some(1), refusal: Refusal::NotOpen { channel: 1 }, by_us: false };
+        let not_open =
+            Event::Refused { peer: Some(1), refusal: Refusal::NotOpen { channel: 1 }, by_us: false };
         events.contains(&(1, not_open))
     };
     while !(servers[1].is_connected(2, 2) && refused(&events[2])) {
