@@ -126,7 +126,7 @@ pub use lane::LaneId;
 pub use metrics::MetricsCollector;
 pub use niagara_group::{Command, Commands};
 pub use niagara_log::{Durability, Files, LogFile, MemoryFiles, SystemFiles};
-pub use niagara_sequencer::GlobalPosition;
+pub use niagara_sequencer::{GlobalPosition, MAX_GROUPS};
 pub use node::{
     Answer, App, AppMachine, AppReader, AppSubscription, AppliedCommand, Call, CallError, CallThenQuery,
     Encode, Malformed, Node, NodeHandle, OpenSession, Query, Session,
