@@ -30,6 +30,7 @@
 pub mod command;
 pub mod config;
 mod decimal;
+mod described;
 mod description;
 mod front;
 pub mod http;
@@ -40,6 +41,7 @@ mod reply;
 pub mod resp;
 pub mod server;
 mod state;
+mod stored;
 mod tag;
 mod varint;
 mod version;
@@ -54,9 +56,8 @@ pub use description::{Description, MAX_CONTENT_ENCODING_BYTES, MAX_CONTENT_TYPE_
 pub use front::fuzzing;
 pub use front::{FrontEndConfig, FrontEnds, OutOfRange};
 pub use reply::{CommandError, Reply};
-pub use state::{
-    Cursor, Found, Kv, KvFrozen, KvReader, KvRestoring, SnapshotEntry, StoredValue, snapshot_entries,
-};
+pub use state::{Cursor, Found, Kv, KvFrozen, KvReader, KvRestoring, SnapshotEntry, snapshot_entries};
+pub use stored::StoredValue;
 pub use tag::{Life, Tag};
 pub use version::{NotAVersion, Version};
 

@@ -6,7 +6,6 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use super::deliveries::Deliveries;
 use crate::outcome::Detached;
 
 /// What a caller does with the state right after its command. It ends once.
@@ -48,11 +47,11 @@ impl AttachedLooks {
         due.extend(self.0.drain(..count));
     }
 
-    /// Ends the looks that follow these commands.
-    pub fn give_up<R>(&mut self, commands: Range<u64>, why: Detached, out: &mut Deliveries<R>) {
+    /// Takes the looks that follow these commands, to be ended.
+    pub fn take_behind(&mut self, commands: Range<u64>) -> impl Iterator<Item = Box<dyn Look>> + use<'_> {
         let begin = self.0.partition_point(|look| look.after < commands.start);
         let end = self.0.partition_point(|look| look.after < commands.end);
-        self.0.drain(begin..end).for_each(|due| out.tell(due.look, Some(why)));
+        self.0.drain(begin..end).map(|due| due.look)
     }
 }
 
@@ -86,10 +85,8 @@ mod tests {
         let mut due = Vec::new();
         looks.take_below(3, &mut due);
         assert_eq!(due.iter().map(|due| due.after).collect::<Vec<_>>(), [1, 2]);
-        let (mut out, why) = (Deliveries::<()>::default(), Detached::Unknown(Unknown::Deadline));
-        looks.give_up(5..7, why, &mut out);
-        assert!(told.lock().is_empty(), "nobody is told under the lane's lock");
-        out.deliver();
+        let why = Detached::Unknown(Unknown::Deadline);
+        looks.take_behind(5..7).for_each(|look| look.tell(Some(why)));
         assert_eq!(*told.lock(), [(5, Some(why))]);
         looks.take_below(10, &mut due);
         assert_eq!(due.iter().map(|due| due.after).collect::<Vec<_>>(), [1, 2, 4, 9]);

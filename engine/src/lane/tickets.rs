@@ -468,7 +468,9 @@ impl<R> Tickets<R> {
                 out.to(&run.sink).extend(ends);
             }
             run.is_told = true;
-            self.looks.give_up(run.first..run.end(), Detached::Unknown(unknown), out);
+            for look in self.looks.take_behind(run.first..run.end()) {
+                out.tell(look, Some(Detached::Unknown(unknown)));
+            }
         }
         self.first_deadline = first_deadline;
         self.reads.give_up(now, Detached::Unknown(unknown), out);

@@ -281,7 +281,11 @@ impl Protocol for HttpConnection {
         let date = self.site.clock.text();
         let fault = match shown {
             Shown::Answer { applied, reply: Reply::Entry(stored) } => {
-                let found = stored.as_ref().map(|stored| stored.found());
+                let found = stored.as_ref().map(|stored| Found {
+                    value: stored.value(),
+                    version: stored.version(),
+                    description: stored.description(),
+                });
                 self.print_read(found, applied, &preconditions, framing, output);
                 return self.replied(framing);
             }

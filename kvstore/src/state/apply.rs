@@ -6,7 +6,6 @@ use bytes::Bytes;
 use niagara_planted::{self as planted, Bug};
 
 use super::Kv;
-use super::described::Described;
 use super::digest::StateDigest;
 use super::entry::Entry;
 use super::map::no_contents;
@@ -15,6 +14,7 @@ use super::shard::Shard;
 use super::versions::Versions;
 use crate::command::{self, Command, Condition, Keys, MAX_VALUE_BYTES, Pairs};
 use crate::decimal::decimal;
+use crate::described::Described;
 use crate::reply::{CommandError, Reply};
 use crate::{Description, Version};
 

@@ -63,7 +63,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::state::described::{Described, Describer};
+    use crate::described::{Described, Describer};
     use crate::state::place::Place;
 
     fn entry(key: &[u8], value: &[u8], position: u64, further: u32) -> Entry {

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 
 use super::blocks::Blocks;
-use super::described::Described;
 use super::place::Place;
 use crate::Version;
+use crate::described::Described;
 
 /// One key with its value.
 #[derive(Clone, Debug)]

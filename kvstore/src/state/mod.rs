@@ -4,7 +4,7 @@
 //! concurrently. The map is split into shards with a lock each (`map`, `shard`). A command or a read of
 //! several keys locks all their shards before its first access, so nobody sees half of an mset. `apply`
 //! executes each command, `versions` names changes, `digest` is what servers compare, `scan` has the pages of
-//! a scan, `described` the values' HTTP headers, and `garbage` frees removed contents.
+//! a scan, and `garbage` frees removed contents.
 //!
 //! A shard is a row of small hash tables (`tables`) in the order of their keys' places (`place`), which
 //! growth never changes. So a [`KvFrozen`] can walk the map while it changes: writers save for it what it has
@@ -14,7 +14,6 @@
 mod apply;
 mod blocks;
 mod chunk;
-mod described;
 mod digest;
 mod entry;
 mod frozen;
@@ -25,7 +24,6 @@ mod reader;
 mod restoring;
 mod scan;
 mod shard;
-mod stored;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -39,7 +37,6 @@ use bytes::Bytes;
 use niagara_engine::{Commands, GlobalPosition, MalformedState, NotACommand, NotAQuery, StateMachine};
 
 pub use chunk::{SnapshotEntry, snapshot_entries};
-use described::Describer;
 use digest::StateDigest;
 pub use frozen::KvFrozen;
 use garbage::Garbage;
@@ -47,10 +44,10 @@ use map::Map;
 pub use reader::{Found, KvReader};
 pub use restoring::KvRestoring;
 pub use scan::Cursor;
-pub use stored::StoredValue;
 use versions::Versions;
 
 use crate::command::{self, MalformedCommand};
+use crate::described::Describer;
 use crate::{Reply, query};
 
 /// The key-value state machine.

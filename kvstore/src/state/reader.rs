@@ -8,9 +8,8 @@ use super::entry::Entry;
 use super::map::Map;
 use super::place::Place;
 use super::scan::{self, Cursor};
-use super::stored::StoredValue;
 use crate::query::{self, MalformedQuery, Query};
-use crate::{Description, Life, Reply, Version};
+use crate::{Description, Life, Reply, StoredValue, Version};
 
 /// A handle for reads on any thread. Cloning is cheap.
 ///
@@ -115,7 +114,11 @@ impl KvReader {
             }
             Query::Entry(key) => {
                 let place = self.map.place(key);
-                Reply::Entry(self.map.read(place.shard()).get(place, key).map(StoredValue::of))
+                let shard = self.map.read(place.shard());
+                let stored = |entry: &Entry| {
+                    StoredValue::new(entry.value.clone(), entry.version, entry.described.clone())
+                };
+                Reply::Entry(shard.get(place, key).map(stored))
             }
         })
     }

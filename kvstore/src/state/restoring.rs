@@ -7,12 +7,12 @@ use niagara_engine::{MalformedState, Restoring};
 
 use super::apply::kept;
 use super::chunk::{life_of, snapshot_entries};
-use super::described::Describer;
 use super::digest::StateDigest;
 use super::entry::Entry;
 use super::map::{Map, no_contents};
 use super::tables::Tables;
 use crate::Life;
+use crate::described::Describer;
 
 /// A snapshot being read back into a [`Kv`](super::Kv), apart from what readers see.
 #[derive(Debug)]

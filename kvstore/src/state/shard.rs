@@ -8,13 +8,13 @@ use bytes::Bytes;
 use niagara_planted::{self as planted, Bug};
 
 use super::blocks::Blocks;
-use super::described::Described;
 use super::digest::StateDigest;
 use super::entry::Entry;
 use super::place::Place;
 use super::tables::{Changing, Tables};
 use super::view::View;
 use crate::Version;
+use crate::described::Described;
 
 /// A part of the map.
 #[derive(Debug, Default)]

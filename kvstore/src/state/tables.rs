@@ -151,7 +151,7 @@ mod tests {
 
     use super::*;
     use crate::Version;
-    use crate::state::described::Described;
+    use crate::described::Described;
     use crate::state::place::SHARD_BITS;
 
     fn entry(place: u64) -> Entry {

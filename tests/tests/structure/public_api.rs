@@ -50,16 +50,17 @@ fn the_public_api_is_what_its_list_says() {
 }
 
 /// What does something, but has no example of its own, and why.
-const NEED_NO_EXAMPLE: [(&str, &str); 11] = [
+const NEED_NO_EXAMPLE: [(&str, &str); 12] = [
     ("AppMachine", "`Node` makes it, and shows how an `App` runs"),
     ("Call", "what `NodeHandle::call` returns, as `Node` shows"),
+    ("CallThenQuery", "what `NodeHandle::call_then_query` returns, which shows it"),
     ("Frozen", "`Encoded` implements it for small states, and shows that"),
-    ("NodeHandle", "`Node` shows calls and queries"),
     ("OpenSession", "`Session` shows how one is opened"),
     ("Query", "what `NodeHandle::query` returns, as `Node` shows"),
     ("ReadTicket", "what `Client::read` returns, as `Engine` shows"),
     ("Ready", "`Client::ready` shows it"),
     ("Restoring", "`Encoded` implements it for small states, and shows that"),
+    ("ThenTicket", "what `Client::propose_then_query` returns, which shows it"),
     ("Wake", "`Port` shows one"),
     ("agreement::Agreement", "`agreement::compare_all` returns it, and shows how to read it"),
 ];

@@ -8,11 +8,11 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::super::chunk::snapshot_entries;
-use super::super::described::Described;
 use super::super::tests::{Step, delete, execute, run, set, step};
 use super::super::{Kv, KvReader, KvRestoring};
 use super::*;
 use crate::command::Condition;
+use crate::described::Described;
 use crate::{Description, Life, Version, command};
 
 type Contents = Vec<(Vec<u8>, Bytes, Version)>;

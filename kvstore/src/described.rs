@@ -6,7 +6,7 @@ use crate::Description;
 
 /// A value's description in the map. An empty one takes no memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Described(Option<Arc<Texts>>);
+pub(crate) struct Described(Option<Arc<Texts>>);
 
 #[derive(Debug, PartialEq, Eq)]
 struct Texts {
@@ -15,7 +15,7 @@ struct Texts {
 }
 
 impl Described {
-    pub(super) fn get(&self) -> Description<'_> {
+    pub(crate) fn get(&self) -> Description<'_> {
         self.0.as_ref().map_or(Description::NONE, |texts| Description {
             content_type: &texts.content_type,
             content_encoding: &texts.content_encoding,
@@ -25,12 +25,12 @@ impl Described {
 
 /// Makes descriptions, and shares the latest one with following values that have the same.
 #[derive(Debug, Default)]
-pub(super) struct Describer {
+pub(crate) struct Describer {
     latest: Described,
 }
 
 impl Describer {
-    pub(super) fn describe(&mut self, description: Description<'_>) -> Described {
+    pub(crate) fn describe(&mut self, description: Description<'_>) -> Described {
         if description.is_empty() {
             return Described::default();
         }
