@@ -168,6 +168,7 @@ and group:
   last      Raft index of the last entry in the local log
   commit    Raft index of the last committed entry
   handed    Raft index of the last entry that the merge has taken
+  lease     in a cluster with leases: whether a leader holds its own (held, none, or given up)
 and a line for each server:
   applied   the last global position that it has executed
   commands  commands executed since the first position of the global log
