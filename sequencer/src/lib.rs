@@ -13,8 +13,9 @@
 //! 3. [`padding`]: which place a leader gives its next commands, and when it fills places with no-ops, so
 //!    that a quiet group does not hold up the merge.
 //! 4. [`pacing`]: how far a group may run ahead of the merge, and when a server is too slow to lead.
-//! 5. [`barrier`]: how far a strong read waits, and which group it asks.
-//! 6. [`floor`]: how much of each local log a shared snapshot makes superfluous.
+//! 5. [`balance`]: which groups bring more than their share, so that commands go to the others.
+//! 6. [`barrier`]: how far a strong read waits, and which group it asks.
+//! 7. [`floor`]: how much of each local log a shared snapshot makes superfluous.
 //!
 //! # The rules at work
 //!
@@ -57,6 +58,7 @@
 //! | `idle_read_is_answered` | a strong read ends without further commands, through every server | [`barrier`] |
 //! | `compaction_floor` | nothing above a durable snapshot is dropped | [`floor`] |
 
+pub mod balance;
 pub mod barrier;
 pub mod floor;
 pub mod layout;
@@ -64,6 +66,7 @@ pub mod merge;
 pub mod pacing;
 pub mod padding;
 
+pub use balance::Balance;
 pub use barrier::{ReadBarriers, Round};
 pub use floor::{FloorIndex, compaction_round};
 pub use layout::{GlobalPosition, GroupId, Layout, MAX_BASE, MAX_GROUPS, MAX_PLACE, Slot};

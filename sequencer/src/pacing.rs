@@ -12,6 +12,9 @@ use std::collections::VecDeque;
 /// than with one, and a window of 4 hardly any more.
 pub const COMMAND_ENTRY_WINDOW: usize = 4;
 
+/// No entry is cut at less than this part of a full one while commands wait.
+const LEAST_ENTRY: usize = 4;
+
 /// Decides whether a leader may cut its next entry with commands. Skips are neither counted nor held back:
 /// the merge may be waiting for them.
 ///
@@ -43,12 +46,42 @@ impl Pacing {
         outstanding_command_entries < self.window
     }
 
-    /// How many entries may be ahead of the merge when a leader whose window was full resumes. Half a window:
-    /// resuming at each step of the merge would mean cutting, sending and waking up for one entry at a time
-    /// (the silly window of RFC 813).
+    /// How many entries may be ahead of the merge when a leader whose window was full resumes, while
+    /// `uncommitted` of them are on their way to a quorum. Half a window, as long as the others suffice to keep
+    /// links and disks busy: resuming at each step of the merge would mean cutting, sending and waking up for
+    /// one entry at a time (the silly window of RFC 813). If most are committed and wait for other groups, any
+    /// room will do: the group's link would be idle, and the next round would last longer for it.
+    ///
+    /// ```
+    /// use niagara_sequencer::Pacing;
+    ///
+    /// let pacing = Pacing::new(4);
+    /// assert_eq!(pacing.goes_on_at(4), 2);
+    /// assert_eq!(pacing.goes_on_at(2), 3);
+    /// ```
     #[must_use]
-    pub const fn goes_on_at(&self) -> usize {
-        self.window / 2
+    pub const fn goes_on_at(&self, uncommitted: usize) -> usize {
+        let half = self.window / 2;
+        if uncommitted <= half { self.window - 1 } else { half }
+    }
+
+    /// Bytes at which to cut the next entry of a group with `in_flight` bytes of commands that wait to be cut
+    /// or merged; `full` bytes at most. Two thirds of what is in flight make a window of entries, so that the
+    /// next one waits when there is room. Fewer and larger ones would leave the link idle while the merge
+    /// waits for other groups. But an entry takes at least a quarter of `full`, since short ones cost as
+    /// much as long ones.
+    ///
+    /// ```
+    /// use niagara_sequencer::Pacing;
+    ///
+    /// let pacing = Pacing::new(4);
+    /// assert_eq!(pacing.entry_bytes(1 << 20, 64 << 10), 64 << 10);
+    /// assert_eq!(pacing.entry_bytes(192 << 10, 64 << 10), 32 << 10);
+    /// assert_eq!(pacing.entry_bytes(100, 64 << 10), 16 << 10);
+    /// ```
+    #[must_use]
+    pub fn entry_bytes(&self, in_flight: usize, full: usize) -> usize {
+        (in_flight * 2).div_ceil(self.window * 3).clamp(full / LEAST_ENTRY, full)
     }
 }
 
@@ -85,8 +118,8 @@ impl Default for Pacing {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Lag {
-    /// A leader whose window was full takes no more while more entries than [`Pacing::goes_on_at`] are
-    /// unmerged, and window / 2 is that number.
+    /// A leader takes no more once its window is full, and may then wait until half of it is merged
+    /// ([`Pacing::goes_on_at`]).
     window: u64,
     /// The merged count at the last tick.
     merged: u64,

@@ -16,6 +16,9 @@ impl LaneSource for Lane {
     fn is_empty(&self) -> bool {
         self.0.is_none()
     }
+    fn bytes(&self) -> usize {
+        self.0.as_ref().map_or(0, |batch| batch.body.len())
+    }
     fn take(&mut self, _max_bytes: usize, out: &mut Vec<SubBatch>) {
         out.extend(self.0.take());
     }

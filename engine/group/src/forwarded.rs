@@ -19,6 +19,11 @@ impl Forwarded {
         Forwarded { waiting: VecDeque::new(), bytes: 0, limit }
     }
 
+    /// Bytes that wait.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }

@@ -21,6 +21,11 @@ impl Intake {
         self.own.has_work(source) || !self.forwarded.is_empty()
     }
 
+    /// Bytes of the commands that wait.
+    pub fn waiting_bytes(&self, source: &impl LaneSource) -> usize {
+        self.own.waiting_bytes(source) + self.forwarded.bytes()
+    }
+
     /// The next commands for one entry: about `max_bytes`, from the lane and the forwarded ones in turn.
     pub fn cut(&mut self, source: &mut impl LaneSource, max_bytes: usize) -> Vec<SubBatch> {
         let mut entry = Vec::new();
@@ -59,6 +64,9 @@ mod tests {
     impl LaneSource for Queue {
         fn is_empty(&self) -> bool {
             self.0.is_empty()
+        }
+        fn bytes(&self) -> usize {
+            self.0.iter().map(|batch| batch.body.len()).sum()
         }
         fn take(&mut self, max_bytes: usize, out: &mut Vec<SubBatch>) {
             let mut bytes = 0;

@@ -95,6 +95,12 @@ impl OwnLane {
         self.unsent < self.commands.len() || !source.is_empty()
     }
 
+    /// Bytes that wait to be sent, the queue included.
+    pub fn waiting_bytes(&self, source: &impl LaneSource) -> usize {
+        let unsent = self.commands.iter().skip(self.unsent).map(|batch| batch.body.len());
+        unsent.sum::<usize>() + source.bytes()
+    }
+
     /// Whether a new attempt is about to start.
     pub fn is_about_to_resend(&self) -> bool {
         self.resend_at.is_some()

@@ -120,7 +120,7 @@ impl<S: StateMachine> Port<S> {
     /// caller that needs an order must stay with a lane while any of its commands there has no outcome
     /// ([`Unknown`](Completion::Unknown) does not count as one).
     pub fn choose_lane(&self) -> LaneId {
-        self.shared.choose_lane()
+        self.shared.choose_lane_beside(|lane| self.staged[lane].bytes)
     }
 
     /// Lanes whose groups this server leads, for a caller that distributes its commands itself. If every

@@ -84,16 +84,27 @@ impl<S: StateMachine> Shared<S> {
 
     /// The best lane for new commands at this moment.
     pub fn choose_lane(&self) -> LaneId {
+        self.choose_lane_beside(|_| 0)
+    }
+
+    /// The best lane for new commands of a caller that has so many bytes ready for each lane.
+    pub fn choose_lane_beside(&self, staged: impl Fn(usize) -> usize) -> LaneId {
         let anchor = self.progress.anchor.load(SeqCst) as usize;
-        let groups = self.progress.groups.iter().zip(self.lanes.iter());
         let leader = |group: &GroupProgress| match (group.leads.load(SeqCst), group.leader.load(SeqCst)) {
             (true, _) => Leadership::Here,
             (false, 0) => Leadership::Unknown,
             (false, _) => Leadership::Elsewhere,
         };
+        let traffic = |lane: usize| {
+            let (group, mut traffic) = (&self.progress.groups[lane], self.lanes[lane].traffic());
+            traffic.in_flight += staged(lane);
+            traffic.surplus = group.surplus.load(SeqCst) as usize;
+            traffic.servers = self.members.len();
+            (leader(group), traffic)
+        };
         let side_by_side = usize::from(self.group_threads) >= self.lanes.len();
         let working = if side_by_side { Groups::Parallel } else { Groups::TakingTurns };
-        choose(groups.map(|(group, lane)| (leader(group), lane.traffic())), anchor, working)
+        choose((0..self.lanes.len()).map(traffic), anchor, working)
     }
 
     /// Submits a single command: to the lane that the caller used last if it may join the commands that were

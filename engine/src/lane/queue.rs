@@ -159,6 +159,10 @@ impl LaneSource for &LaneQueue {
         !self.has_commands()
     }
 
+    fn bytes(&self) -> usize {
+        self.bytes.load(SeqCst)
+    }
+
     fn take(&mut self, max_bytes: usize, out: &mut Vec<SubBatch>) {
         let mut waiting = self.waiting.lock();
         if waiting.sealed.is_empty() {

@@ -11,6 +11,10 @@ pub(crate) struct Traffic {
     pub is_saturated: bool,
     /// Bytes of its commands without an outcome.
     pub in_flight: usize,
+    /// Bytes that its group brings to the global log beyond its share.
+    pub surplus: usize,
+    /// Number of servers.
+    pub servers: usize,
     /// Bytes of a full entry.
     pub entry: usize,
     /// Number of entries in a group's window.
@@ -54,16 +58,20 @@ struct Rank {
 ///
 /// Under light load, commands that use one group share its entries and syncs, which beats spreading them. The
 /// anchor (the group of the latest command) comes first, since it alone has not skipped ahead. Once a group
-/// has a full entry of commands in flight, the lane with the least in flight comes first: the merge takes the
+/// has half an entry of commands in flight, the lane with the least in flight comes first: the merge takes the
 /// groups in turn, so each round lasts as long as its fullest entry, and equal loads make equal entries.
 ///
 /// Groups led by this server come before others, since their commands need no forwarding. They are preferred
-/// by half a window, so the excess of a server with many clients and few leaders spreads evenly over the
-/// others' groups. There, no more than a window of it is in flight, since more would only wait.
+/// by a quarter of a window, so the excess of a server with many clients and few leaders spreads evenly over the
+/// others' groups. There, no more than half a window of it is in flight, since others fill the rest.
+///
+/// What a group brings to the global log beyond its share counts as if it were in flight: this server does not
+/// know what others have in flight there.
 ///
 /// If groups share threads, there are too few cores for the groups to work side by side, and each one more that
 /// is in use costs entries, messages and syncs. So all servers use the anchor, whoever leads it, as long as it
-/// keeps up: until a full entry waits for its thread, or a window of commands for its leader.
+/// keeps up: until a full entry waits for its thread, or this server's share of a window is in flight, or the
+/// group brings a full entry more than the others.
 ///
 /// `lanes` gives the state of each lane in order; `anchor` is the index of one of them.
 pub(crate) fn choose(
@@ -83,7 +91,9 @@ impl Rank {
     /// The rank where groups share threads.
     fn taking_turns(lane: usize, is_anchor: bool, leader: Leadership, leads: bool, traffic: Traffic) -> Rank {
         let rank = Rank::of(lane, is_anchor, leader, leads, traffic);
-        match is_anchor && !(rank.is_busy || rank.has_no_room) {
+        let Traffic { in_flight, surplus, servers, entry, window, .. } = traffic;
+        let keeps_up = surplus < entry && in_flight < window * entry / servers;
+        match is_anchor && keeps_up && !(rank.is_busy || rank.has_no_room) {
             true => Rank { load: 0, ..rank },
             false => Rank { is_not_where_all_are: true, ..rank },
         }
@@ -91,7 +101,9 @@ impl Rank {
 
     /// `leads` says whether this server leads a group, so that commands for others' groups are its excess.
     fn of(lane: usize, is_anchor: bool, leader: Leadership, leads: bool, traffic: Traffic) -> Rank {
-        let Traffic { is_saturated, in_flight, entry, window, most } = traffic;
+        let Traffic { is_saturated, in_flight, surplus, entry, window, most, .. } = traffic;
+        // What counts as much: half an entry, since the merge waits for whole ones.
+        let entry = entry / 2;
         let is_elsewhere = leader == Leadership::Elsewhere;
         let is_full = is_elsewhere && in_flight >= window * entry;
         let handicap = match leader {
@@ -103,7 +115,7 @@ impl Rank {
             without_leader: leader == Leadership::Unknown,
             has_no_room: in_flight >= most,
             is_busy: is_saturated || is_full,
-            load: if in_flight < entry { 0 } else { in_flight } + handicap,
+            load: if in_flight < entry { 0 } else { in_flight } + handicap + surplus,
             is_not_where_all_are: false,
             leader,
             spilled: if is_elsewhere && leads { in_flight } else { 0 },
@@ -120,16 +132,34 @@ const FULL: usize = usize::MAX / 2;
 mod tests {
     use super::*;
 
-    /// The best of some lanes, each given by its leader, its bytes in flight (a full entry has ten), and
+    fn traffic(in_flight: usize) -> Traffic {
+        Traffic { is_saturated: false, in_flight, surplus: 0, servers: 3, entry: 20, window: 4, most: 100 }
+    }
+
+    #[test]
+    fn a_surplus_counts_as_if_it_were_in_flight() {
+        let lanes = |here, surplus| {
+            let above = Traffic { surplus, ..traffic(here) };
+            [(HERE, above), (HERE, traffic(20)), (ELSEWHERE, traffic(0))].into_iter()
+        };
+        assert_eq!(choose(lanes(15, 4), 1, Groups::Parallel).0, 0);
+        assert_eq!(choose(lanes(15, 6), 1, Groups::Parallel).0, 1);
+        assert_eq!(choose(lanes(15, 60), 1, Groups::Parallel).0, 1);
+        for (surplus, lane) in [(19, 0), (20, 1)] {
+            let lanes = [(HERE, Traffic { surplus, ..traffic(0) }), (HERE, traffic(5))].into_iter();
+            assert_eq!(choose(lanes, 0, Groups::TakingTurns).0, lane, "the anchor brings {surplus} more");
+        }
+    }
+
+    /// The best of some lanes, each given by its leader, its bytes in flight (half an entry has ten), and
     /// whether a full entry waits. Lane 1 is the anchor.
     fn best(lanes: &[(Leadership, usize, bool)]) -> usize {
         best_of(Groups::Parallel, lanes)
     }
 
     fn best_of(groups: Groups, lanes: &[(Leadership, usize, bool)]) -> usize {
-        let traffic = |&(leader, in_flight, is_saturated)| {
-            (leader, Traffic { is_saturated, in_flight, entry: 10, window: 4, most: 100 })
-        };
+        let traffic =
+            |&(leader, in_flight, is_saturated)| (leader, Traffic { is_saturated, ..traffic(in_flight) });
         usize::from(choose(lanes.iter().map(traffic), 1, groups).0)
     }
 
@@ -145,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn from_a_full_entry_on_the_groups_led_here_share() {
+    fn from_half_an_entry_on_the_groups_led_here_share() {
         assert_eq!(best(&[(HERE, 0, false), (HERE, 10, false), (ELSEWHERE, 0, false)]), 0);
         assert_eq!(best(&[(HERE, 12, false), (HERE, 11, false), (ELSEWHERE, 0, false)]), 1);
     }
@@ -161,17 +191,30 @@ mod tests {
     #[test]
     fn groups_that_share_a_thread_leave_all_to_the_anchor_while_it_keeps_up() {
         let best = |lanes: &[_]| best_of(Groups::TakingTurns, lanes);
-        assert_eq!(best(&[(HERE, 0, false), (HERE, 90, false), (HERE, 0, false)]), 1);
-        assert_eq!(best(&[(HERE, 0, false), (ELSEWHERE, 39, false), (ELSEWHERE, 0, false)]), 1);
-        assert_eq!(best(&[(HERE, 0, false), (HERE, 90, true), (ELSEWHERE, 0, false)]), 0, "it does not");
-        assert_eq!(best(&[(HERE, 0, false), (ELSEWHERE, 40, false), (HERE, 30, false)]), 0);
+        assert_eq!(best(&[(HERE, 0, false), (HERE, 12, false), (HERE, 0, false)]), 1);
+        assert_eq!(best(&[(HERE, 0, false), (ELSEWHERE, 12, false), (ELSEWHERE, 0, false)]), 1);
+        assert_eq!(best(&[(HERE, 0, false), (HERE, 12, true), (ELSEWHERE, 0, false)]), 0, "it does not");
+        assert_eq!(
+            best(&[(HERE, 0, false), (ELSEWHERE, 26, false), (HERE, 30, false)]),
+            0,
+            "a third of a window"
+        );
+        assert_eq!(
+            best(&[(ELSEWHERE, 30, false), (HERE, 26, false), (HERE, 27, false)]),
+            1,
+            "the least loaded"
+        );
         assert_eq!(best(&[(ELSEWHERE, 0, false), (Leadership::Unknown, 0, false)]), 0);
     }
 
     #[test]
-    fn what_is_too_much_here_spreads_over_the_others_up_to_their_windows() {
+    fn what_is_too_much_here_spreads_over_the_others_up_to_half_their_windows() {
         let much = (HERE, 21, false);
-        assert_eq!(best(&[(HERE, 20, false), (ELSEWHERE, 0, false)]), 0, "half a window is not too much");
+        assert_eq!(
+            best(&[(HERE, 20, false), (ELSEWHERE, 0, false)]),
+            0,
+            "a quarter of a window is not too much"
+        );
         assert_eq!(best(&[much, (ELSEWHERE, 0, false), (ELSEWHERE, 0, false)]), 1);
         assert_eq!(best(&[much, (ELSEWHERE, 2, false), (ELSEWHERE, 1, false)]), 2);
         let full = (HERE, 90, true);

@@ -260,6 +260,8 @@ impl<R> Lane<R> {
         Traffic {
             is_saturated: self.queue.is_saturated(),
             in_flight: self.in_flight.load(SeqCst),
+            surplus: 0,
+            servers: 1,
             entry: self.queue.entry_bytes(),
             window: self.limits.window,
             most: self.limits.bytes,

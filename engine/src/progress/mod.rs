@@ -104,6 +104,11 @@ pub(crate) struct GroupProgress {
     pub lease: PublishedLease,
     /// Whether it has given its lease of the current term up.
     pub lease_is_given_up: AtomicBool,
+    /// Bytes that the group brings to the global log beyond its share, as [`Balance`] counts them. The
+    /// sequencer's thread writes it.
+    ///
+    /// [`Balance`]: niagara_sequencer::Balance
+    pub surplus: AtomicU64,
     /// What the group's thread waits for.
     pub waits: Waits,
     /// Raft index up to which entries are durable here.

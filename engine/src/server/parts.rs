@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use niagara_log::{Durability, LogStore, LogWriter, SyncMethod};
-use niagara_sequencer::{GlobalPosition, Layout};
+use niagara_sequencer::{Balance, GlobalPosition, Layout};
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 
@@ -172,6 +172,7 @@ fn sequencer<S: StateMachine>(
         Arc::clone(&shared.metrics),
         config.tick,
         SnapshotLimits { entries: config.snapshot_entries, bytes: config.snapshot_bytes },
+        Balance::new(layout.groups(), config.entry_bytes as u64, (config.window * config.entry_bytes) as u64),
         snapshot,
     )
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use niagara_group::batch::EntryFill;
 use niagara_log::{EntryId, LogEntry, LogStore};
-use niagara_sequencer::{Emitted, Fill, FloorIndex, GlobalPosition, GroupId, Layout, Merge, Slot};
+use niagara_sequencer::{Balance, Emitted, Fill, FloorIndex, GlobalPosition, GroupId, Layout, Merge, Slot};
 
 use super::stretch::{Cut, Stretch, Then};
 use crate::metrics::Metrics;
@@ -42,6 +42,7 @@ pub(crate) struct Sequencer {
     layout: Layout,
     logs: Vec<Pulled>,
     merge: Merge<LogEntry>,
+    balance: Balance,
     progress: Arc<SharedProgress>,
     reads: Arc<ReadGate>,
     metrics: Arc<Metrics>,
@@ -93,6 +94,7 @@ impl Sequencer {
         metrics: Arc<Metrics>,
         tick: Duration,
         limits: SnapshotLimits,
+        balance: Balance,
         snapshot: Option<&Header>,
     ) -> Self {
         let logs = layout.group_ids().zip(stores).map(|(group, store)| Pulled::new(group, store)).collect();
@@ -100,6 +102,7 @@ impl Sequencer {
             layout,
             logs,
             merge: Merge::new(layout),
+            balance,
             progress,
             reads,
             metrics,
@@ -142,6 +145,7 @@ impl Sequencer {
                 self.since.entries += 1;
                 self.since.bytes += item.data.len() as u64;
                 self.last_commands = *position;
+                self.balance.merged(self.layout.slot_at(*position), item.data.len() as u64);
             }
             stretch.emitted.push(emitted);
             stretch.then = self.cut_if(due);
@@ -278,6 +282,11 @@ impl Sequencer {
         let emitted = self.merge.emitted();
         self.progress.awaited.store(self.merge.awaited().group.index() as u32, SeqCst);
         self.progress.anchor.store(self.merge.anchor().index() as u32, SeqCst);
+        for (group, surplus) in self.progress.groups.iter().zip(self.balance.surpluses()) {
+            if group.surplus.load(SeqCst) != surplus {
+                group.surplus.store(surplus, SeqCst);
+            }
+        }
         for log in &mut self.logs {
             if let Some(index) = log.pass(self.layout, emitted) {
                 log.store.release(index);

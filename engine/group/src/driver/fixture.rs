@@ -15,6 +15,9 @@ impl LaneSource for NoCommands {
     fn is_empty(&self) -> bool {
         true
     }
+    fn bytes(&self) -> usize {
+        0
+    }
     fn take(&mut self, _: usize, _: &mut Vec<SubBatch>) {}
 }
 

@@ -289,7 +289,7 @@ impl Driver {
     pub fn goes_on_at(&self) -> u64 {
         match self.held {
             HeldBack::No => u64::MAX,
-            HeldBack::Window => self.slots.index_leaving(self.pacing.goes_on_at()),
+            HeldBack::Window => self.slots.index_leaving(self.resumes_at()),
             // The merge cannot help; a message reports when the disk has finished.
             HeldBack::Disk => u64::MAX - 1,
             HeldBack::Other => 0,

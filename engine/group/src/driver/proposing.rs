@@ -17,7 +17,8 @@ use crate::wire::Wire;
 pub(super) enum HeldBack {
     /// Nothing holds them back.
     No,
-    /// The window is full. They wait until the merge has emptied half of it.
+    /// The window is full. They wait until the merge has emptied half of it, or less if little of it is on
+    /// its way.
     Window,
     /// This server's disk is too slow or too full.
     Disk,
@@ -34,7 +35,9 @@ impl Driver {
             self.held = HeldBack::Other;
             return;
         }
-        let waits = was_full && self.slots.unmerged_commands() > self.pacing.goes_on_at();
+        let waits = was_full && self.slots.unmerged_commands() > self.resumes_at();
+        let in_flight = self.slots.unmerged_bytes() as usize + self.intake.waiting_bytes(source);
+        let entry_bytes = self.pacing.entry_bytes(in_flight, self.config.entry_bytes);
         let mut place = self.slots.last_place();
         if planted::is(Bug::SlotsNotRising) {
             place = self.slots.place_at(self.commit());
@@ -49,7 +52,7 @@ impl Driver {
                 self.held = HeldBack::Window;
                 break;
             }
-            let batches = self.intake.cut(source, self.config.entry_bytes);
+            let batches = self.intake.cut(source, entry_bytes);
             if batches.is_empty() {
                 break;
             }
@@ -88,6 +91,12 @@ impl Driver {
         if !entries.is_empty() && !self.append_as_leader(entries) {
             self.refuse(foreign);
         }
+    }
+
+    /// How many entries may be ahead of the merge when commands that the window held back proceed.
+    pub(super) fn resumes_at(&self) -> usize {
+        let committed = self.slots.unmerged_commands_through(self.commit());
+        self.pacing.goes_on_at(self.slots.unmerged_commands() - committed)
     }
 
     /// Proposes entries. Returns whether raft-rs has accepted them.
@@ -192,6 +201,9 @@ mod tests {
     impl LaneSource for One {
         fn is_empty(&self) -> bool {
             self.0.is_none()
+        }
+        fn bytes(&self) -> usize {
+            self.0.as_ref().map_or(0, |batch| batch.body.len())
         }
         fn take(&mut self, _: usize, out: &mut Vec<SubBatch>) {
             out.extend(self.0.take());

@@ -1,8 +1,4 @@
-//! How many one-way delays a lone write takes, in virtual time: computing takes none, so that nothing else is measured.
-//!
-//! A command that is proposed where its group's leader is needs a round trip to a quorum, whatever R: idle groups have skipped
-//! ahead, so that the merge waits for none of them. Where leaders are spread and another group's slot is missing, its leader hears
-//! of the level with the entry itself (one delay), commits a skip (two), and says so (one).
+//! Three servers in virtual time.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
@@ -12,16 +8,37 @@ use std::time::Duration;
 use bytes::Bytes;
 use niagara_engine::internals::example::Counter;
 use niagara_engine::internals::sim::{Clock, Environment, ManualClock, SimServer};
-use niagara_engine::{Completion, Config, Durability, Member, Port, Wake};
+use niagara_engine::{Completion, Config, Durability, Member, Port, Threads, Wake};
 use niagara_log::SystemFiles;
-use niagara_net::Event;
+use niagara_net::{Event, Frame};
 
-const SERVERS: u64 = 3;
+use super::uplink::Uplink;
+
+pub const SERVERS: u64 = 3;
 /// From one server to another, in microseconds.
-const DELAY: u64 = 1000;
+pub const DELAY: u64 = 1000;
 /// A write of the log, in microseconds; several wait for each other.
-const WRITE: u64 = 150;
+pub const WRITE: u64 = 150;
 const TICK: u64 = 50_000;
+
+/// What a cluster is to be.
+#[derive(Clone, Copy)]
+pub struct Plan {
+    pub groups: usize,
+    /// Threads that drive the groups of each server.
+    pub threads: u16,
+    /// Bytes per second that each server sends over each group's link; `None` for any number.
+    pub thin: Option<u64>,
+    /// From one server to another, in microseconds.
+    pub delay: u64,
+}
+
+impl Plan {
+    /// A thread for each group, and links that carry everything at once.
+    pub fn new(groups: usize) -> Plan {
+        Plan { groups, threads: groups as u16, thin: None, delay: DELAY }
+    }
+}
 
 struct NeverAsleep;
 
@@ -30,38 +47,64 @@ impl Wake for NeverAsleep {
 }
 
 enum Coming {
-    Message { to: usize, group: usize, from: u64, body: Bytes },
-    Written { server: usize, group: usize },
+    Message {
+        to: usize,
+        group: usize,
+        from: u64,
+        body: Bytes,
+    },
+    Written {
+        server: usize,
+        group: usize,
+    },
+    /// A segment has left a server's uplink.
+    Left {
+        server: usize,
+        group: usize,
+    },
+    /// A client sends its next command.
+    Request {
+        server: usize,
+        client: u64,
+    },
 }
 
-struct Server {
+pub struct Server {
     machine: SimServer<Counter>,
-    port: Port<Counter>,
+    pub port: Port<Counter>,
+    /// One for each group, if links are thin.
+    pub uplinks: Vec<Uplink>,
     inbox: Vec<VecDeque<Event>>,
     writes: Vec<bool>,
     ticked: Vec<bool>,
+    /// What clients propose.
+    pub command: Vec<u8>,
 }
 
 /// Three servers, and what is on its way between them.
-struct Cluster {
-    servers: Vec<Server>,
+pub struct Cluster {
+    pub servers: Vec<Server>,
     groups: usize,
+    delay: u64,
     clock: Arc<ManualClock>,
-    now: u64,
+    pub now: u64,
     coming: BTreeMap<u64, Coming>,
     order: BinaryHeap<Reverse<(u64, u64)>>,
     numbered: u64,
-    done: Vec<(u64, u64)>,
+    /// Tokens of commands that are done, the servers that took them, and when that was.
+    pub done: Vec<(u64, usize, u64)>,
 }
 
 impl Cluster {
     /// A cluster in which `leads` says which servers' clocks run until all groups have leaders.
-    fn new(groups: usize, leads: impl Fn(usize) -> bool) -> Cluster {
+    pub fn new(plan: Plan, leads: impl Fn(usize) -> bool) -> Cluster {
         let clock = Arc::new(ManualClock::new());
-        let servers = (1..=SERVERS).map(|id| Server::new(id, groups, &clock)).collect();
+        let servers = (1..=SERVERS).map(|id| Server::new(id, plan, &clock)).collect();
+        let groups = plan.groups;
         let mut cluster = Cluster {
             servers,
             groups,
+            delay: plan.delay,
             clock,
             now: 0,
             coming: BTreeMap::new(),
@@ -83,18 +126,23 @@ impl Cluster {
     }
 
     /// A step of the clocks of these servers, and all that follows from it.
-    fn tick(&mut self, whose: &impl Fn(usize) -> bool) {
+    pub fn tick(&mut self, whose: &impl Fn(usize) -> bool) {
         self.run_until(self.now + TICK);
+        self.tick_now(whose);
+        self.run_until(self.now + TICK / 2);
+    }
+
+    /// A step of the clocks of these servers at this moment.
+    pub fn tick_now(&mut self, whose: &impl Fn(usize) -> bool) {
         for server in (0..self.servers.len()).filter(|server| whose(*server)) {
             (0..self.groups).for_each(|group| self.servers[server].machine.tick_group(group));
             self.servers[server].ticked.fill(true);
             self.servers[server].machine.tick();
             self.run(server);
         }
-        self.run_until(self.now + TICK / 2);
     }
 
-    fn run_until(&mut self, until: u64) {
+    pub fn run_until(&mut self, until: u64) {
         while let Some(Reverse((at, _))) = self.order.peek().filter(|next| next.0.0 <= until) {
             self.now = *at;
             self.step();
@@ -104,7 +152,7 @@ impl Cluster {
     }
 
     /// The next thing that happens.
-    fn step(&mut self) {
+    pub fn step(&mut self) {
         let Reverse((at, number)) = self.order.pop().expect("something is to come");
         self.now = at;
         self.clock.set(Duration::from_micros(at));
@@ -118,6 +166,16 @@ impl Cluster {
                 self.servers[server].writes[group] = false;
                 server
             }
+            Coming::Left { server, group } => {
+                // What waits for the link may have become less, which the group looks for.
+                self.servers[server].ticked[group] = true;
+                self.send(server, group);
+                server
+            }
+            Coming::Request { server, client } => {
+                self.propose(server, client);
+                server
+            }
         };
         self.run(server);
     }
@@ -128,8 +186,40 @@ impl Cluster {
         self.coming.insert(self.numbered, what);
     }
 
+    /// Lets the next segment of an uplink leave.
+    fn send(&mut self, server: usize, group: usize) {
+        let Some(segment) = self.servers[server].uplinks[group].segment() else { return };
+        for body in segment.bodies {
+            let to = segment.peer as usize - 1;
+            self.later(
+                segment.takes + self.delay,
+                Coming::Message { to, group, from: server as u64 + 1, body },
+            );
+        }
+        self.later(segment.takes, Coming::Left { server, group });
+    }
+
+    /// Brings a frame on its way.
+    fn transmit(&mut self, at: usize, group: usize, to: u64, frame: Frame) {
+        if self.servers[at].uplinks.is_empty() {
+            let body = Bytes::from(frame.parts().concat());
+            self.later(self.delay, Coming::Message { to: to as usize - 1, group, from: at as u64 + 1, body });
+            return;
+        }
+        let uplink = &mut self.servers[at].uplinks[group];
+        uplink.push(to, frame);
+        if !uplink.is_busy {
+            self.send(at, group);
+        }
+    }
+
+    /// A client's command comes after so many microseconds.
+    pub fn request(&mut self, after: u64, server: usize, client: u64) {
+        self.later(after, Coming::Request { server, client });
+    }
+
     /// Lets all threads of a server go round until they would sleep.
-    fn run(&mut self, at: usize) {
+    pub fn run(&mut self, at: usize) {
         loop {
             let mut sent = Vec::new();
             let mut to_write = Vec::new();
@@ -141,6 +231,11 @@ impl Cluster {
                 let mut ticked = std::mem::take(&mut server.ticked[group]);
                 while ticked || !server.inbox[group].is_empty() || machine.wants_turn(group) {
                     ticked = false;
+                    if let Some(uplink) = server.uplinks.get(group) {
+                        for peer in (1..=SERVERS).filter(|peer| *peer != at as u64 + 1) {
+                            machine.queue_holds(group, peer, Some(uplink.waiting(peer)));
+                        }
+                    }
                     server.inbox[group].drain(..).for_each(|event| machine.handle(group, event));
                     sent.extend(machine.turn(group).into_iter().map(|(to, frame)| (group, to, frame)));
                     moved = true;
@@ -157,11 +252,10 @@ impl Cluster {
             server.port.collect(&mut completions);
             for completion in completions {
                 let Completion::Applied { token, .. } = completion else { panic!("{completion:?}") };
-                self.done.push((token, self.now));
+                self.done.push((token, at, self.now));
             }
             for (group, to, frame) in sent {
-                let body = Bytes::from(frame.parts().concat());
-                self.later(DELAY, Coming::Message { to: to as usize - 1, group, from: at as u64 + 1, body });
+                self.transmit(at, group, to, frame);
             }
             for group in to_write {
                 self.later(WRITE, Coming::Written { server: at, group });
@@ -172,33 +266,27 @@ impl Cluster {
         }
     }
 
-    /// How long a lone write takes that is proposed at this server, in microseconds.
-    fn write(&mut self, origin: usize) -> u64 {
-        let begun = self.now;
+    /// Proposes a command in the lane that is best now.
+    pub fn propose(&mut self, origin: usize, token: u64) {
         let server = &mut self.servers[origin];
         let lane = server.port.choose_lane();
-        server.port.propose(lane, begun, b"a lone write").expect("groups have leaders");
+        server.port.propose(lane, token, &server.command).expect("groups have leaders");
         server.port.flush();
-        self.run(origin);
-        while self.done.is_empty() {
-            self.step();
-        }
-        let (token, at) = self.done.pop().expect("it has been looked for");
-        assert_eq!((token, self.done.len()), (begun, 0));
-        at - begun
     }
 
-    fn leaders(&self, group: usize) -> Vec<usize> {
+    pub fn leaders(&self, group: usize) -> Vec<usize> {
         (0..self.servers.len()).filter(|server| self.servers[*server].machine.standing(group).leads).collect()
     }
 }
 
 impl Server {
-    fn new(id: u64, groups: usize, clock: &Arc<ManualClock>) -> Server {
+    fn new(id: u64, plan: Plan, clock: &Arc<ManualClock>) -> Server {
+        let Plan { groups, threads, thin, .. } = plan;
         let addresses = vec!["nowhere:0".to_owned(); groups];
         let member = |server| Member { server, addresses: addresses.clone(), transfer: "nowhere:0".into() };
         let mut config = Config::new(1, id, (1..=SERVERS).map(member).collect());
         config.durability = Durability::Memory;
+        config.threads = Threads::Count(threads);
         let environment = Environment {
             boot: id,
             clock: Clock::Manual(Arc::clone(clock)),
@@ -209,43 +297,9 @@ impl Server {
         let machine = SimServer::open(&config, &environment, Counter::default()).expect("an empty log opens");
         let port = machine.client().port(Arc::new(NeverAsleep));
         let inbox = (0..groups).map(|_| VecDeque::new()).collect();
-        Server { machine, port, inbox, writes: vec![false; groups], ticked: vec![false; groups] }
-    }
-}
-
-#[test]
-fn where_all_leaders_are_a_lone_write_takes_two_delays_whatever_r() {
-    for groups in [1, 2, 4, 8] {
-        let mut cluster = Cluster::new(groups, |server| server == 0);
-        (0..groups).for_each(|group| assert_eq!(cluster.leaders(group), [0], "R = {groups}"));
-        for write in 0..3000 {
-            assert_eq!(cluster.write(0), 2 * DELAY + WRITE, "R = {groups}, write {write}");
-            // A lone write stands alone: what it sets off has ended when the next begins.
-            cluster.run_until(cluster.now + 10 * DELAY);
-            if write % 10 == 0 {
-                cluster.tick(&|server| server == 0);
-            }
-        }
-    }
-}
-
-#[test]
-fn where_leaders_are_spread_a_lone_write_takes_at_most_four_delays() {
-    for groups in [2, 4, 8] {
-        let mut cluster = Cluster::new(groups, |_| true);
-        (0..groups).for_each(|group| assert_eq!(cluster.leaders(group), [group % 3], "R = {groups}"));
-        let mut taken = BTreeMap::<u64, usize>::new();
-        for write in 0..3000 {
-            let took = cluster.write(0);
-            assert!(took <= 4 * DELAY + 2 * WRITE, "R = {groups}, write {write}: {took} us");
-            *taken.entry(took).or_default() += 1;
-            cluster.run_until(cluster.now + 10 * DELAY);
-            if write % 10 == 0 {
-                cluster.tick(&|_| true);
-            }
-        }
-        // Idle groups are ahead most of the time, so that hardly any write waits for them.
-        let alone = taken.get(&(2 * DELAY + WRITE)).copied().unwrap_or(0);
-        assert!(alone >= 2900, "R = {groups}: {taken:?}");
+        let uplink = |bytes_per_second| (0..groups).map(move |_| Uplink::new(SERVERS, bytes_per_second));
+        let uplinks = thin.into_iter().flat_map(uplink).collect();
+        let (writes, ticked) = (vec![false; groups], vec![false; groups]);
+        Server { machine, port, uplinks, inbox, writes, ticked, command: b"a lone write".to_vec() }
     }
 }
