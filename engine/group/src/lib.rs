@@ -53,6 +53,9 @@
 //! (`driver/leadership.rs`): another server would lead better. It still grants votes. Votes and terms are
 //! durable before any message that promises them leaves.
 //!
+//! A leader whose process has ended is replaced sooner: its connections are closed, and the survivors campaign
+//! at once, one after the other (`failover.rs`). They ask for pre-votes first, so a false alarm deposes nobody.
+//!
 //! The new leader commits an entry of its own term before anything else (Raft, sections 5.4.2 and 8). Every
 //! server accepts that entry, however much waits there already. If the leader's log lacks what is committed
 //! here, acknowledged data was lost, and the replica stops taking part (`driver/contradiction.rs`).
@@ -92,6 +95,7 @@
 //! | `behind.rs` | followers that need a snapshot, and what their leader keeps for them |
 //! | `contact.rs` | which servers are heard without a break |
 //! | `placement.rs` | which server should lead, and how it gets to |
+//! | `failover.rs` | how a leader whose process has ended is replaced at once |
 //! | `store.rs`, `raft_log.rs` | the local log as raft-rs sees it, and raft-rs's log records |
 
 pub mod batch;
@@ -102,6 +106,7 @@ mod contact;
 pub mod digest_mark;
 mod driver;
 pub mod encoder;
+mod failover;
 mod forwarded;
 mod intake;
 mod lane_source;

@@ -75,6 +75,11 @@ impl Placement {
         }
     }
 
+    /// Whether the link to a peer is up.
+    pub fn is_connected(&self, peer: u64) -> bool {
+        self.connected.contains(&peer)
+    }
+
     /// Reports at each tick whether this replica leads. After losing the leadership soon, it waits twice as
     /// long.
     pub fn leads(&mut self, leads: bool, ticks: u64) {

@@ -7,6 +7,7 @@
 //! | `mailbox.rs`, `bell.rs` | messages for threads that poll sockets; sleep and wake-ups of threads that do not |
 //! | `waits.rs` | what wakes a group's thread before its tick |
 //! | `bounds.rs` | how many bytes may wait behind something slow |
+//! | `ended.rs` | which servers' processes seem to have ended |
 //! | `room.rs` | room on the disk |
 //! | `divergence.rs` | whether this server has diverged from the others |
 //! | `executed.rs` | what has been executed |
@@ -17,6 +18,7 @@ mod alarms;
 mod bell;
 mod bounds;
 mod divergence;
+mod ended;
 mod executed;
 mod lease;
 mod mailbox;
@@ -30,7 +32,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Se
 
 use niagara_group::Taking;
 use niagara_log::Held;
-use niagara_net::Waker;
+use niagara_net::{DownReason, Waker};
 use parking_lot::Mutex;
 
 use crate::planted::{self, Bug};
@@ -42,6 +44,7 @@ pub(crate) use alarms::{alarms, measure, waiting};
 pub(crate) use bell::Bell;
 pub(crate) use bounds::{Bounds, ByteLimits};
 pub(crate) use divergence::Divergence;
+use ended::EndedServers;
 pub(crate) use executed::Executed;
 pub(crate) use lease::PublishedLease;
 pub(crate) use mailbox::Mailbox;
@@ -62,6 +65,7 @@ pub(crate) struct SharedProgress {
     pub applied: AtomicU64,
     /// Connections that are refused.
     pub refusals: Refusals,
+    ended: EndedServers,
     /// Those who watch this server.
     pub watchers: Watchers,
     /// Whether the server is being stopped, so that nothing may begin.
@@ -126,6 +130,8 @@ pub(crate) enum Mail {
     Kept(Snapshots),
     /// This server's state is at this snapshot or beyond it.
     Install(Arc<Header>),
+    /// The process of this server seems to have ended.
+    Ended(u64),
     /// End the thread.
     Stop,
 }
@@ -139,6 +145,7 @@ impl SharedProgress {
             awaited: AtomicU32::new(0),
             applied: AtomicU64::new(0),
             refusals: Refusals::default(),
+            ended: EndedServers::default(),
             watchers: Watchers::default(),
             is_stopping: AtomicBool::new(false),
             groups: std::iter::repeat_with(GroupProgress::default).take(groups).collect(),
@@ -158,6 +165,25 @@ impl SharedProgress {
         self.level.raise(level, || {
             self.groups.iter().filter(|group| group.waits.pads_at(level)).for_each(GroupProgress::wake);
         });
+    }
+
+    /// Notes that a connection to a peer is gone, on the channel with this number. If that and another one say
+    /// that the peer's process has ended, tells all groups.
+    pub fn connection_is_gone(&self, channel: u32, peer: u64, reason: DownReason) {
+        if reason.is_by_the_other_end() && self.ended.closed(channel, peer) {
+            tracing::info!(peer, "the server has closed its connections: its process has ended");
+            self.groups.iter().for_each(|group| group.send(Mail::Ended(peer)));
+        }
+    }
+
+    /// Notes that a connection to a peer is up.
+    pub fn connection_is_up(&self, peer: u64) {
+        self.ended.is_up(peer);
+    }
+
+    /// Lets a tick pass for what depends on the time; called by one group.
+    pub fn tick(&self) {
+        self.ended.tick();
     }
 
     /// Whether any group keeps this server's merge from catching up.

@@ -14,6 +14,7 @@ use niagara_log::Held;
 use niagara_net::{Event, Frame};
 use raft::StateRole;
 
+use super::channels::channel_of;
 use super::exchange::Exchange;
 use crate::clock::Clock;
 use crate::lane::LaneQueue;
@@ -133,10 +134,12 @@ impl Replica {
                 self.driver.link_up(peer);
                 self.exchange.link_up();
                 self.progress.refusals.accepted(self.group, peer);
+                self.progress.connection_is_up(peer);
             }
             Event::Down { peer, reason } => {
                 tracing::debug!(group, peer, %reason, "link is down");
                 self.driver.link_down(peer);
+                self.progress.connection_is_gone(channel_of(self.group), peer, reason);
             }
             Event::Refused { peer, refusal, by_us } => {
                 self.is_old_copy |= !by_us && matches!(refusal, niagara_net::Refusal::OldCopy(_));
@@ -165,6 +168,7 @@ impl Replica {
                 Mail::Pad(level) => self.driver.forward_pad_request(level),
                 Mail::Kept(snapshots) => self.kept(&snapshots),
                 Mail::Install(here) => self.driver.install(&here.floor_of(self.group)),
+                Mail::Ended(peer) => self.driver.peer_ended(peer),
                 Mail::Stop => stop = true,
             }
         }
@@ -205,6 +209,9 @@ impl Replica {
     /// Advances time by one tick.
     pub fn tick(&mut self) {
         self.progress.refusals.tick(self.group);
+        if self.group == 0 {
+            self.progress.tick();
+        }
         if self.is_old_copy {
             self.mine().leaderless_ticks.fetch_add(1, SeqCst);
             return;

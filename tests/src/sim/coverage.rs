@@ -27,6 +27,7 @@ pub const EXPECTED: &[(&str, &[&str])] = &[
             "servers cut apart",
             "servers cut apart one way",
             "server cut off",
+            "connections closed on the way",
             "one group's link cut",
             "link slowed",
             "links thin",

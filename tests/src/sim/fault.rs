@@ -68,6 +68,9 @@ pub enum Fault {
     CutOneWay { from: u64, to: u64, lasts: Micros },
     /// A server hears nobody, and nobody hears it.
     CutServer { server: u64, lasts: Micros },
+    /// Something on the way closes all connections of a server, in the name of both ends, and lets nothing
+    /// through for a while: to the others it looks as if its process had ended.
+    Reset { server: u64, lasts: Micros },
     /// Two servers do not hear each other in one group (by zero-based index); the other groups' links work.
     CutGroup { a: u64, b: u64, group: usize, lasts: Micros },
     /// Messages between two servers take longer.
@@ -101,6 +104,7 @@ impl Fault {
             | Fault::CutPair { .. }
             | Fault::CutOneWay { .. }
             | Fault::CutServer { .. }
+            | Fault::Reset { .. }
             | Fault::CutGroup { .. }
             | Fault::SlowLink { .. }
             | Fault::ThinLinks { .. }
