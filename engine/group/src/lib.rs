@@ -78,6 +78,7 @@
 //! | `driver/contradiction.rs` | leaders whose log lacks what is committed here |
 //! | `driver/flow.rs` | how much a leader sends to a follower |
 //! | `driver/leadership.rs` | when a replica campaigns, and when a leader hands over |
+//! | `driver/moving.rs` | leadership that moves on request: who can take over, and why not |
 //! | `driver/leasing.rs` | promises for leases: asked for, given, kept |
 //! | `driver/install.rs` | snapshots: compaction, offers to followers, a log that is reset |
 //! | `config.rs` | fixed settings |
@@ -128,7 +129,9 @@ use niagara_planted as planted;
 pub use behind::{GroupFloor, SnapshotFloor};
 pub use commands::{Command, Commands};
 pub use config::DriverConfig;
-pub use driver::{Contradiction, Cut, Driver, HeldLease, Output, Taking, View, Write};
+pub use driver::{
+    Contradiction, Cut, Driver, Follower, HeldLease, NotMoved, Output, Taking, Unfit, View, Write,
+};
 pub use lane_source::LaneSource;
 pub use slots::SlotIndex;
 

@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `handle.rs` | a handle to a running engine, for any thread |
+//! | `leaders.rs` | who leads, and how that is changed |
 //! | `follow.rs` | subscriptions, watches and snapshots |
 //! | `ticket.rs` | a future outcome |
 //! | `ready.rs` | back-pressure |
@@ -12,6 +13,7 @@
 mod follow;
 mod handle;
 mod inbox;
+mod leaders;
 mod port;
 mod ready;
 mod shared;

@@ -14,6 +14,7 @@ const STANDS_BACK: u64 = 4;
 impl Driver {
     /// Advances raft-rs's clock, then campaigns, hands over or claims leadership if it is time.
     pub(super) fn tick_leadership(&mut self, view: &View) {
+        self.drains = view.drains;
         if self.may_let_time_pass(view) {
             self.raft.tick();
             self.stood_back = 0;
@@ -33,7 +34,7 @@ impl Driver {
             {
                 self.raft.raft.abort_leader_transfer();
             }
-            let unfit = view.stand_back || self.disk_is_stuck();
+            let unfit = view.stand_back && !view.drains || self.disk_is_stuck();
             if unfit && self.placement.may_transfer(self.ticks)
                 || view.read_only && self.placement.may_transfer_again(self.ticks)
             {
@@ -116,20 +117,12 @@ impl Driver {
         self.resetting.is_none() && self.contradicted.is_none() && !self.disk_is_stuck()
     }
 
-    /// Server that leadership is being transferred to; 0 for none.
-    pub fn transferee(&self) -> u64 {
-        self.raft.raft.lead_transferee.unwrap_or(0)
-    }
-
     /// Transfers leadership to `to`, or to the best follower: active and close behind. Does nothing if there
     /// is none.
     pub(super) fn hand_leadership_over(&mut self, to: Option<u64>) {
         let raft = &self.raft.raft;
-        let candidates = raft.prs().iter().filter(|(id, progress)| {
-            **id != self.config.server
-                && to.is_none_or(|to| to == **id)
-                && progress.recent_active
-                && progress.matched >= raft.raft_log.committed.saturating_sub(self.config.window as u64)
+        let candidates = raft.prs().iter().filter(|(id, _)| {
+            **id != self.config.server && to.is_none_or(|to| to == **id) && self.unfit(**id).is_none()
         });
         let mut best = candidates.max_by_key(|(_, progress)| progress.matched).map(|(id, _)| *id);
         if planted::is(Bug::HandedToTheFurthest) {

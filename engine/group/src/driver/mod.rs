@@ -12,6 +12,7 @@ mod flow;
 mod install;
 mod leadership;
 mod leasing;
+mod moving;
 mod proposing;
 mod receive;
 mod taking;
@@ -49,6 +50,7 @@ use crate::wire::{Wire, crosses_the_network};
 
 pub use contradiction::Contradiction;
 pub use leasing::HeldLease;
+pub use moving::{Follower, NotMoved, Unfit};
 pub use taking::Taking;
 pub use turn::{Cut, Output, View, Write};
 
@@ -93,6 +95,8 @@ pub struct Driver {
     pacing: Pacing,
     lag: Lag,
     lagging: bool,
+    /// Whether this server gives its leaderships away.
+    drains: bool,
     /// Ticks for which this replica has not campaigned although nobody leads.
     stood_back: u64,
     held: HeldBack,
@@ -182,6 +186,7 @@ impl Driver {
             untaken: 0,
             asks_for_more: false,
             lagging: false,
+            drains: false,
             stood_back: 0,
             held: HeldBack::No,
             pads_up_to: slots.level().saturating_add(MOST_PADDED_A_TICK),
@@ -399,6 +404,7 @@ impl Driver {
         self.level = self.level.max(view.level);
         self.intake.own.executed(view.next_command);
         self.campaign_early(view);
+        self.drain(view);
         self.pump(output);
         // The merge may have continued from a snapshot, beyond what this log is known to hold.
         self.slots.merged(view.merged.min(self.commit()));

@@ -73,6 +73,10 @@ impl Driver {
         if !self.is_taken(from, &message.msg_type, admitted) {
             return;
         }
+        // A server that gives its leaderships away gets no others: the leader tries somebody else.
+        if message.msg_type == MessageType::MsgTimeoutNow && self.drains {
+            return;
+        }
         if self.asks_to_break_a_promise(&message) || self.keeps(&message) {
             return;
         }
