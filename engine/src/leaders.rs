@@ -3,6 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 /// Who leads each group, as one server knows it.
+///
+/// ```
+/// # let engine = niagara_engine::internals::example::engine();
+/// let leaders = engine.client().leaders();
+/// for group in leaders.led_here() {
+///     println!("server {} leads group {} in term {}", leaders.server, group.group, group.term);
+/// }
+/// # engine.stop();
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Leaders {
