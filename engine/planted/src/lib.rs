@@ -80,6 +80,8 @@ pub enum Bug {
     EndNotNoticed,
     /// A server whose leader seems to have ended campaigns without a pre-vote.
     EndedLeaderDeposed,
+    /// A server that drains hands nothing over.
+    DrainIgnored,
     /// A copy of a sub-batch is executed again.
     DuplicateApplied,
     /// A sub-batch is executed although earlier ones are missing.
@@ -275,6 +277,7 @@ impl Bug {
         Bug::EndEndsPromise,
         Bug::EndNotNoticed,
         Bug::EndedLeaderDeposed,
+        Bug::DrainIgnored,
         Bug::DuplicateApplied,
         Bug::GapApplied,
         Bug::OldIncarnationApplied,

@@ -384,6 +384,10 @@ mod tests {
         assert_eq!(status("POST /snapshot|Content-Length: 0"), 200);
         assert_eq!(status("POST /snapshot|Content-Length: 1"), 400);
         assert_eq!(status("GET /snapshot"), 405);
+        assert_eq!(status("POST /leaders|Content-Length: 12"), 200);
+        assert_eq!(status("POST /leaders|Content-Length: 1025"), 413);
+        assert_eq!(status("POST /leaders"), 411);
+        assert_eq!(status("PUT /leaders|Content-Length: 12"), 405);
         assert_eq!(status("GET /nothing"), 404);
         assert_eq!(status("GET http://host"), 404);
         for known in ["PATCH /kv/k", "TRACE /kv/k", "PATCH /metrics", "TRACE /snapshot"] {
@@ -396,6 +400,7 @@ mod tests {
             ("*", SERVER_METHODS),
             ("/kv/k", KEY_METHODS),
             ("/status", PAGE_METHODS),
+            ("/leaders", LEADERS_METHODS),
             ("/snapshot", SNAPSHOT_METHODS),
         ] {
             let what = ask(&format!("OPTIONS {target}"));

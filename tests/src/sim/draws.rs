@@ -109,6 +109,7 @@ impl Plan {
             return self.nothing_but(server, self.draw_lasting(server, &mut of_troubles));
         }
         let (mut of_ends, mut of_resets) = (apart(0xe_4d5), apart(0x2e_5e7));
+        let mut of_drains = apart(0xd2_a1);
         if of_ends.one_in(12) {
             let server = of_ends.between(1, self.servers);
             return self.nothing_but_an_end(server, &mut of_ends);
@@ -118,10 +119,19 @@ impl Plan {
             let lasts = of_resets.between(20, 1200) * MS;
             return self.nothing_but(server, Fault::Reset { server, lasts });
         }
+        if of_drains.one_in(24) {
+            let server = of_drains.between(1, self.servers);
+            return self.nothing_but(server, Fault::Drain { server, lasts: LAST_FAULT - FIRST_FAULT });
+        }
         let mut of_swarm = apart(0x5a_a7);
         self.swarm = Swarm::draw(&mut of_swarm);
         self.faults = self.swarm.choose(std::mem::take(&mut self.faults), || self.draw(&mut of_swarm));
         self.faults.extend(self.draw_bad_link(&mut of_links));
+        if of_drains.one_in(6) {
+            let server = of_drains.between(1, self.servers);
+            let lasts = of_drains.between(20, 1500) * MS;
+            self.plan(&mut of_drains, Fault::Drain { server, lasts });
+        }
         if of_resets.one_in(6) {
             let server = of_resets.between(1, self.servers);
             let lasts = of_resets.between(20, 800) * MS;

@@ -32,6 +32,8 @@ pub enum Fault {
     DieInWrite { server: u64, changes: u64, power: Power, down: Micros },
     /// The process ends at a step in which the server uses its disk, or right after it.
     DieAt { server: u64, aim: Aim, after: bool, power: Power, down: Micros },
+    /// The server hands over all that it leads, and claims nothing for a while.
+    Drain { server: u64, lasts: Micros },
     /// The process is paused, and resumes as if nothing had happened.
     Pause { server: u64, lasts: Micros },
     /// Everything that the server does takes so many times as long.
@@ -99,6 +101,7 @@ impl Fault {
     pub fn needs_disk(&self) -> bool {
         match self {
             Fault::Pause { .. }
+            | Fault::Drain { .. }
             | Fault::SlowServer { .. }
             | Fault::HungApplication { .. }
             | Fault::CutPair { .. }

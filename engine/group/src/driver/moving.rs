@@ -4,6 +4,7 @@ use raft::ProgressState;
 
 use super::Driver;
 use super::turn::View;
+use crate::planted::{self, Bug};
 
 /// Another server of a group, as the group's leader sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,7 +190,10 @@ impl Driver {
             return self.placement.asks_anew();
         }
         let heartbeat = u64::from(self.config.heartbeat_ticks);
-        if self.transferee() != 0 || !self.placement.may_drain(self.ticks, heartbeat) {
+        if self.transferee() != 0
+            || planted::is(Bug::DrainIgnored)
+            || !self.placement.may_drain(self.ticks, heartbeat)
+        {
             return;
         }
         match self.successor() {

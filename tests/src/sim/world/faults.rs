@@ -52,6 +52,7 @@ impl World {
                     self.coverage.count("server paused");
                 }
             }
+            Fault::Drain { server, .. } => self.drain(server, true),
             Fault::SlowServer { server, factor, .. } => {
                 self.server(server).slowness = factor;
                 self.coverage.count("server slowed");
@@ -126,6 +127,7 @@ impl World {
         self.trace.line(|| format!("ends: {fault:?}"));
         match fault {
             Fault::SlowServer { server, .. } => self.server(server).slowness = 1,
+            Fault::Drain { server, .. } => self.drain(server, false),
             Fault::SlowDisk { server, .. } => self.server(server).disk_slowness = 1,
             Fault::HungDisk { server, .. } => {
                 self.server(server).disk.trouble(|trouble| trouble.hangs = false);
@@ -174,6 +176,9 @@ impl World {
             server.slowness = 1;
             server.disk_slowness = 1;
             server.application_hangs = false;
+            if let Some(running) = &server.running {
+                running.machine.client().balance();
+            }
             server.disk.trouble(|trouble| *trouble = crate::sim::disk::Trouble::default());
             if let Some(flipped) = server.flipped.take() {
                 server.disk.flip_back(&flipped);
@@ -187,6 +192,19 @@ impl World {
         self.count_figures(server);
         self.process_ends(server, power);
         self.start_after(server, down);
+    }
+
+    /// Has a server give its leaderships away, or claim them again.
+    fn drain(&mut self, server: u64, begins: bool) {
+        let Some(running) = &self.server(server).running else { return };
+        let client = running.machine.client();
+        if begins {
+            client.drain();
+            self.coverage.count("leaderships drained");
+        } else {
+            client.balance();
+        }
+        self.follow(server);
     }
 
     fn flip_bit(&mut self, id: u64, down: u64) {
@@ -263,6 +281,7 @@ impl World {
 fn lasts(fault: &Fault) -> Option<u64> {
     match *fault {
         Fault::SlowServer { lasts, .. }
+        | Fault::Drain { lasts, .. }
         | Fault::SlowDisk { lasts, .. }
         | Fault::HungDisk { lasts, .. }
         | Fault::HungApplication { lasts, .. }
