@@ -75,6 +75,7 @@ mod example;
 mod frozen;
 mod identity;
 mod lane;
+mod leaders;
 mod metrics;
 mod misuse;
 mod node;
@@ -123,8 +124,9 @@ pub use config::{Config, ConfigError, Link, Listeners, Member, Pinning, ServerId
 pub use frozen::{CHUNK_BYTES, Encoded, Frozen, MalformedState, Restoring};
 pub use identity::IdentityError;
 pub use lane::LaneId;
+pub use leaders::{FollowerStanding, GroupLeader, Leaders};
 pub use metrics::MetricsCollector;
-pub use niagara_group::{Command, Commands};
+pub use niagara_group::{Command, Commands, NotMoved, Unfit};
 pub use niagara_log::{Durability, Files, LogFile, MemoryFiles, SystemFiles};
 pub use niagara_sequencer::{GlobalPosition, MAX_GROUPS};
 pub use node::{

@@ -255,6 +255,7 @@ fn set_patience(config: &mut FrontEndConfig, table: &FrontTable) {
         (table.http_idle_seconds, &mut config.http_idle),
         (table.redis_idle_seconds, &mut config.redis_idle),
         (table.tcp_keepalive_seconds, &mut config.tcp_keepalive),
+        (table.shutdown_grace_seconds, &mut config.shutdown_grace),
     ] {
         if let Some(seconds) = value {
             *field = Duration::from_secs(seconds.into());

@@ -4,12 +4,17 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use niagara_engine::{Client, Config, Engine, StartError};
 
 use crate::command;
 use crate::open_files::{self, OpenFilesError};
 use crate::{FrontEndConfig, FrontEnds, Kv};
+
+/// How often a server that drains looks whether it has finished.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// What a server needs to start.
 #[derive(Clone, Debug)]
@@ -104,6 +109,28 @@ impl Server {
     /// The engine's own interface, for status and reads in the same process.
     pub fn client(&self) -> &Client<Kv> {
         &self.client
+    }
+
+    /// Stops so that no client notices: hands over all that this server leads, and refuses new requests, so that
+    /// clients go elsewhere. When there are no clients any more, or [`FrontEndConfig::shutdown_grace`] has
+    /// passed, it [stops](Self::stop).
+    ///
+    /// A request that is refused has no effect: HTTP answers 503, and `LOADING` the Redis protocol.
+    pub fn drain_and_stop(self) {
+        let until = Instant::now() + self.fronts.shutdown_grace();
+        self.client.retire();
+        while Instant::now() < until && !self.is_drained() {
+            thread::sleep(LOOK);
+        }
+        let (clients, leads) = (self.fronts.clients(), self.client.leaders().led_here().count());
+        if clients > 0 || leads > 0 {
+            tracing::info!(clients, leads, "stopping with what is left after the grace period");
+        }
+        self.stop();
+    }
+
+    fn is_drained(&self) -> bool {
+        self.fronts.clients() == 0 && self.client.leads_nothing_it_could_hand_over()
     }
 
     /// Stops the front ends, so that no request is accepted that nobody would answer, and then the engine.

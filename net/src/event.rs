@@ -57,6 +57,19 @@ pub enum DownReason {
     Replaced,
 }
 
+impl DownReason {
+    /// Whether the other end has closed the connection, as the system does when a process ends, or something
+    /// on the way did in its name. A link that is cut, or a machine that has vanished, shows as something else.
+    pub fn is_by_the_other_end(&self) -> bool {
+        use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+        match self {
+            DownReason::Closed => true,
+            DownReason::Failed(kind) => matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset),
+            DownReason::BadFrame(_) | DownReason::Replaced => false,
+        }
+    }
+}
+
 impl From<io::Error> for DownReason {
     fn from(error: io::Error) -> DownReason {
         DownReason::Failed(error.kind())

@@ -94,7 +94,7 @@ fn http_answer<T>(answer: io::Result<Response>, done: impl FnOnce(Response) -> O
 fn redis_answer<T>(answer: io::Result<Value>, done: impl FnOnce(Value) -> Option<T>) -> Answer<T> {
     match answer {
         Ok(Value::Error(text)) => match text.split(' ').next() {
-            Some("OVERLOADED" | "NOQUORUM" | "READONLY" | "STOPPING") => Answer::Refused,
+            Some("OVERLOADED" | "NOQUORUM" | "READONLY" | "LOADING") => Answer::Refused,
             Some("UNKNOWN") => Answer::Unknown,
             _ => panic!("the server answered -{text}"),
         },

@@ -81,6 +81,11 @@ impl ServerProcess {
         self.end();
     }
 
+    /// SIGTERM, without waiting for the end.
+    pub fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
     /// SIGTERM: the clean end, asserted.
     ///
     /// # Panics

@@ -119,7 +119,7 @@ fn number(value: Value) -> Option<i64> {
             Some(std::str::from_utf8(&digits).expect("a number").parse().expect("a number"))
         }
         Value::Error(text) => {
-            let known = ["OVERLOADED", "NOQUORUM", "READONLY", "STOPPING", "UNKNOWN"];
+            let known = ["OVERLOADED", "NOQUORUM", "READONLY", "LOADING", "UNKNOWN"];
             assert!(known.iter().any(|word| text.starts_with(word)), "-{text}");
             None
         }

@@ -53,6 +53,9 @@
 //! (`driver/leadership.rs`): another server would lead better. It still grants votes. Votes and terms are
 //! durable before any message that promises them leaves.
 //!
+//! A leader whose process has ended is replaced sooner: its connections are closed, and the survivors campaign
+//! at once, one after the other (`failover.rs`). They ask for pre-votes first, so a false alarm deposes nobody.
+//!
 //! The new leader commits an entry of its own term before anything else (Raft, sections 5.4.2 and 8). Every
 //! server accepts that entry, however much waits there already. If the leader's log lacks what is committed
 //! here, acknowledged data was lost, and the replica stops taking part (`driver/contradiction.rs`).
@@ -75,6 +78,7 @@
 //! | `driver/contradiction.rs` | leaders whose log lacks what is committed here |
 //! | `driver/flow.rs` | how much a leader sends to a follower |
 //! | `driver/leadership.rs` | when a replica campaigns, and when a leader hands over |
+//! | `driver/moving.rs` | leadership that moves on request: who can take over, and why not |
 //! | `driver/leasing.rs` | promises for leases: asked for, given, kept |
 //! | `driver/install.rs` | snapshots: compaction, offers to followers, a log that is reset |
 //! | `config.rs` | fixed settings |
@@ -92,6 +96,7 @@
 //! | `behind.rs` | followers that need a snapshot, and what their leader keeps for them |
 //! | `contact.rs` | which servers are heard without a break |
 //! | `placement.rs` | which server should lead, and how it gets to |
+//! | `failover.rs` | how a leader whose process has ended is replaced at once |
 //! | `store.rs`, `raft_log.rs` | the local log as raft-rs sees it, and raft-rs's log records |
 
 pub mod batch;
@@ -102,6 +107,7 @@ mod contact;
 pub mod digest_mark;
 mod driver;
 pub mod encoder;
+mod failover;
 mod forwarded;
 mod intake;
 mod lane_source;
@@ -123,7 +129,9 @@ use niagara_planted as planted;
 pub use behind::{GroupFloor, SnapshotFloor};
 pub use commands::{Command, Commands};
 pub use config::DriverConfig;
-pub use driver::{Contradiction, Cut, Driver, HeldLease, Output, Taking, View, Write};
+pub use driver::{
+    Contradiction, Cut, Driver, Follower, HeldLease, NotMoved, Output, Taking, Unfit, View, Write,
+};
 pub use lane_source::LaneSource;
 pub use slots::SlotIndex;
 

@@ -39,6 +39,10 @@ pub struct Placement {
     patience: u64,
     led_since: Option<u64>,
     transferred: u64,
+    /// Whom a leader has asked to take over since it gives its leaderships away.
+    drained_to: BTreeSet<u64>,
+    /// Whether this server leaves the group to others, although it should lead it.
+    is_left: bool,
 }
 
 impl Placement {
@@ -55,6 +59,8 @@ impl Placement {
             patience: STEADY * u64::from(config.election_ticks),
             led_since: None,
             transferred: 0,
+            drained_to: BTreeSet::new(),
+            is_left: false,
         }
     }
 
@@ -62,6 +68,7 @@ impl Placement {
     /// known.
     pub fn wants_to_campaign(&self, ticks: u64, leader: u64) -> bool {
         self.wanted
+            && !self.is_left
             && leader == 0
             && (FIRST_CAMPAIGN_TICK..=self.election_ticks).contains(&ticks)
             && ticks.is_multiple_of(2)
@@ -75,11 +82,20 @@ impl Placement {
         }
     }
 
+    /// Whether the link to a peer is up.
+    pub fn is_connected(&self, peer: u64) -> bool {
+        self.connected.contains(&peer)
+    }
+
     /// Reports at each tick whether this replica leads. After losing the leadership soon, it waits twice as
     /// long.
     pub fn leads(&mut self, leads: bool, ticks: u64) {
         match self.led_since {
-            None if leads => self.led_since = Some(ticks),
+            None if leads => {
+                self.led_since = Some(ticks);
+                // Somebody has moved it here.
+                self.is_left = false;
+            }
             Some(since) if !leads => {
                 let least = STEADY * self.election_ticks;
                 let was_worth_it = ticks - since >= WORTHWHILE * self.patience;
@@ -103,7 +119,7 @@ impl Placement {
         } else {
             is_steady
         };
-        let claim = self.wanted && leader != 0 && leader != self.server && due;
+        let claim = self.wanted && !self.is_left && leader != 0 && leader != self.server && due;
         if claim {
             self.claimed = ticks;
         }
@@ -125,6 +141,43 @@ impl Placement {
     /// Reports that a transfer has started.
     pub fn transferred(&mut self, ticks: u64) {
         self.transferred = ticks;
+    }
+
+    /// Whether a leader that gives all its leaderships away may transfer this one now: as soon as the last
+    /// attempt has failed.
+    pub fn may_drain(&self, ticks: u64, heartbeat_ticks: u64) -> bool {
+        self.drained_to.is_empty() || ticks > self.transferred + 3 * heartbeat_ticks
+    }
+
+    /// Notes a server that was asked to take over from a leader that gives its leaderships away.
+    pub fn drains_to(&mut self, server: u64) {
+        self.drained_to.insert(server);
+    }
+
+    /// Whether that server was asked before, and did not take over. It may be about to stop itself.
+    pub fn has_drained_to(&self, server: u64) -> bool {
+        self.drained_to.contains(&server)
+    }
+
+    /// Forgets whom a leader has asked that gave its leaderships away: it does not any more, or asks anew.
+    pub fn asks_anew(&mut self) {
+        self.drained_to.clear();
+    }
+
+    /// Leaves the group to others from now on.
+    pub fn leave(&mut self) {
+        self.is_left = self.wanted;
+    }
+
+    /// Whether this server leaves the group to others, although it should lead it.
+    pub fn has_left(&self) -> bool {
+        self.is_left
+    }
+
+    /// Claims the group as soon as links are steady, whatever came before.
+    pub fn claim_at_once(&mut self) {
+        self.is_left = false;
+        (self.claimed, self.patience) = (0, STEADY * self.election_ticks);
     }
 
     /// Whether a transfer in progress has failed. A follower that is close behind takes over within a round

@@ -74,6 +74,14 @@ pub enum Bug {
     PromiseForgotten,
     /// A server votes although it has promised not to.
     PromiseBroken,
+    /// A server whose leader seems to have ended forgets that it has promised not to vote.
+    EndEndsPromise,
+    /// That a server's process has ended is not noticed before an election timeout.
+    EndNotNoticed,
+    /// A server whose leader seems to have ended campaigns without a pre-vote.
+    EndedLeaderDeposed,
+    /// A server that drains hands nothing over.
+    DrainIgnored,
     /// A copy of a sub-batch is executed again.
     DuplicateApplied,
     /// A sub-batch is executed although earlier ones are missing.
@@ -270,6 +278,10 @@ impl Bug {
         Bug::LeaseBySleepingClock,
         Bug::PromiseForgotten,
         Bug::PromiseBroken,
+        Bug::EndEndsPromise,
+        Bug::EndNotNoticed,
+        Bug::EndedLeaderDeposed,
+        Bug::DrainIgnored,
         Bug::DuplicateApplied,
         Bug::GapApplied,
         Bug::OldIncarnationApplied,

@@ -65,7 +65,7 @@ impl<S: StateMachine> Shared<S> {
         if progress.watchers.has_stopped() {
             return EngineState::Stopped;
         }
-        if progress.is_stopping.load(SeqCst) {
+        if progress.is_stopping.load(SeqCst) || progress.drain.is_retiring() {
             return EngineState::Stopping;
         }
         if let Some(why) = progress.divergence.told().filter(|_| progress.divergence.is_diverged()) {

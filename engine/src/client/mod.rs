@@ -3,6 +3,7 @@
 //! | file | holds |
 //! |---|---|
 //! | `handle.rs` | a handle to a running engine, for any thread |
+//! | `leaders.rs` | who leads, and how that is changed |
 //! | `follow.rs` | subscriptions, watches and snapshots |
 //! | `ticket.rs` | a future outcome |
 //! | `then.rs` | a command, and a query right after it |
@@ -13,6 +14,7 @@
 mod follow;
 mod handle;
 mod inbox;
+mod leaders;
 mod port;
 mod ready;
 mod shared;

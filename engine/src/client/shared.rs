@@ -70,7 +70,7 @@ impl<S: StateMachine> Shared<S> {
     /// Refuses commands unless this server runs, agrees with the others, has room for commands, and all groups have
     /// leaders, so that commands can be executed and reads confirmed.
     pub fn check_ready(&self) -> Result<(), Refused> {
-        if self.progress.is_stopping.load(SeqCst) {
+        if self.progress.is_stopping.load(SeqCst) || self.progress.drain.is_retiring() {
             return Err(Refused::Stopping);
         }
         if self.progress.divergence.is_diverged() {

@@ -7,6 +7,8 @@
 //! | `mailbox.rs`, `bell.rs` | messages for threads that poll sockets; sleep and wake-ups of threads that do not |
 //! | `waits.rs` | what wakes a group's thread before its tick |
 //! | `bounds.rs` | how many bytes may wait behind something slow |
+//! | `drain.rs` | whether this server gives its leaderships away |
+//! | `ended.rs` | which servers' processes seem to have ended |
 //! | `room.rs` | room on the disk |
 //! | `divergence.rs` | whether this server has diverged from the others |
 //! | `executed.rs` | what has been executed |
@@ -17,6 +19,8 @@ mod alarms;
 mod bell;
 mod bounds;
 mod divergence;
+mod drain;
+mod ended;
 mod executed;
 mod lease;
 mod mailbox;
@@ -25,15 +29,17 @@ mod room;
 mod waits;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::SeqCst};
 
-use niagara_group::Taking;
+use niagara_group::{Follower, NotMoved, Taking};
 use niagara_log::Held;
-use niagara_net::Waker;
+use niagara_net::{DownReason, Waker};
 use parking_lot::Mutex;
 
 use crate::planted::{self, Bug};
+use crate::promise::SharedPromise;
 use crate::snapshot::{Header, SnapshotSignals, Snapshots};
 use crate::status::Role;
 use crate::watch::Watchers;
@@ -42,6 +48,8 @@ pub(crate) use alarms::{alarms, measure, waiting};
 pub(crate) use bell::Bell;
 pub(crate) use bounds::{Bounds, ByteLimits};
 pub(crate) use divergence::Divergence;
+use drain::Drain;
+use ended::EndedServers;
 pub(crate) use executed::Executed;
 pub(crate) use lease::PublishedLease;
 pub(crate) use mailbox::Mailbox;
@@ -62,6 +70,9 @@ pub(crate) struct SharedProgress {
     pub applied: AtomicU64,
     /// Connections that are refused.
     pub refusals: Refusals,
+    ended: EndedServers,
+    /// Whether this server gives its leaderships away.
+    pub drain: Drain,
     /// Those who watch this server.
     pub watchers: Watchers,
     /// Whether the server is being stopped, so that nothing may begin.
@@ -93,6 +104,16 @@ pub(crate) struct GroupProgress {
     pub role: AtomicU8,
     pub leads: AtomicBool,
     pub lags: AtomicBool,
+    /// Server that should lead it.
+    pub wanted: AtomicU64,
+    /// Server that leadership is being handed over to; 0 for none.
+    pub transferee: AtomicU64,
+    /// Whether another server can take over, as far as this leader knows.
+    pub has_successor: AtomicBool,
+    /// Whether this server leaves the group to others, although it should lead it.
+    pub is_left: AtomicBool,
+    /// The other servers, as this leader sees them; empty if it does not lead.
+    pub followers: Mutex<Vec<Follower>>,
     /// Ticks for which the group has had no leader; 0 while it has one.
     pub leaderless_ticks: AtomicU32,
     /// Ticks for which the oldest unfinished write has been waiting; the next field is the bytes of entries
@@ -131,8 +152,29 @@ pub(crate) enum Mail {
     Kept(Snapshots),
     /// This server's state is at this snapshot or beyond it.
     Install(Arc<Header>),
+    /// The process of this server seems to have ended.
+    Ended(u64),
+    /// Hand leadership over to a server, and tell what becomes of that.
+    Move(Move),
+    /// Leave the group to others, or claim it at once.
+    Claim(bool),
+    /// Whether leaderships are given away has changed.
+    Drain,
     /// End the thread.
     Stop,
+}
+
+/// A leadership that is to go to a server, and where the outcome is awaited.
+#[derive(Clone)]
+pub(crate) struct Move {
+    pub to: u64,
+    pub outcome: Arc<SharedPromise<Result<(), NotMoved>>>,
+}
+
+impl fmt::Debug for Move {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Move").field("to", &self.to).finish_non_exhaustive()
+    }
 }
 
 impl SharedProgress {
@@ -144,6 +186,8 @@ impl SharedProgress {
             awaited: AtomicU32::new(0),
             applied: AtomicU64::new(0),
             refusals: Refusals::default(),
+            ended: EndedServers::default(),
+            drain: Drain::default(),
             watchers: Watchers::default(),
             is_stopping: AtomicBool::new(false),
             groups: std::iter::repeat_with(GroupProgress::default).take(groups).collect(),
@@ -163,6 +207,30 @@ impl SharedProgress {
         self.level.raise(level, || {
             self.groups.iter().filter(|group| group.waits.pads_at(level)).for_each(GroupProgress::wake);
         });
+    }
+
+    /// Notes that a connection to a peer is gone, on the channel with this number. If that and another one say
+    /// that the peer's process has ended, tells all groups.
+    pub fn connection_is_gone(&self, channel: u32, peer: u64, reason: DownReason) {
+        if reason.is_by_the_other_end() && self.ended.closed(channel, peer) {
+            tracing::info!(peer, "the server has closed its connections: its process has ended");
+            self.groups.iter().for_each(|group| group.send(Mail::Ended(peer)));
+        }
+    }
+
+    /// Notes that a connection to a peer is up.
+    pub fn connection_is_up(&self, peer: u64) {
+        self.ended.is_up(peer);
+    }
+
+    /// Lets a tick pass for what depends on the time; called by one group.
+    pub fn tick(&self) {
+        self.ended.tick();
+    }
+
+    /// Tells the groups that whether leaderships are given away has changed.
+    pub fn drain_changed(&self) {
+        self.groups.iter().for_each(|group| group.send(Mail::Drain));
     }
 
     /// Whether any group keeps this server's merge from catching up.

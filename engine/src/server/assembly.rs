@@ -11,8 +11,8 @@ use niagara_log::thread::spawn;
 use niagara_log::{Durability, LogWriter};
 use niagara_net::Transport;
 
-use super::channels::{Listening, open_group, open_transfer};
-use super::driven_group::{Disk, DrivenGroup, channel};
+use super::channels::{Listening, channel_of, open_group, open_transfer};
+use super::driven_group::{Disk, DrivenGroup};
 use super::environment::Environment;
 use super::group_thread::GroupThread;
 use super::log_thread::{GroupLog, LogThread, Pending};
@@ -257,7 +257,7 @@ struct Opened<S: StateMachine> {
 
 impl<S: StateMachine> Opened<S> {
     fn addresses(&self, groups: u16) -> Vec<SocketAddr> {
-        let channels = (0..usize::from(groups)).map(channel);
+        let channels = (0..usize::from(groups)).map(channel_of);
         let address = |channel| self.transports.iter().find_map(|transport| transport.local_addr(channel));
         channels.filter_map(address).collect()
     }

@@ -16,6 +16,14 @@ const MESSAGE_HEADS_BYTES: usize = 16 << 10;
 /// Larger buffers are not worth the memory that they pin.
 const READ_BUFFER_BYTES_MAX: usize = 1 << 20;
 
+/// Number of the snapshots' channel.
+pub(super) const TRANSFER_CHANNEL: u32 = 0;
+
+/// Number of a group's channel.
+pub(super) fn channel_of(group: usize) -> u32 {
+    group as u32 + 1
+}
+
 /// Where this server listens for its groups, by the index of the address, as far as it does already.
 #[derive(Default)]
 pub(super) struct Listening(BTreeMap<usize, SocketAddr>);

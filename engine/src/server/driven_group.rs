@@ -7,6 +7,7 @@ use niagara_group::Write;
 use niagara_log::{HardState, Held, LogError, LogWriter};
 use niagara_net::{Event, Transport};
 
+use super::channels::channel_of;
 use super::log_thread::{LogHandle, Pending};
 use super::replica::Replica;
 use crate::planted::{self, Bug};
@@ -43,7 +44,7 @@ impl DrivenGroup {
 
     /// Number of the group's channel.
     pub fn channel(&self) -> u32 {
-        channel(self.replica.group)
+        channel_of(self.replica.group)
     }
 
     /// Whether this turn has work for it.
@@ -149,11 +150,6 @@ impl DrivenGroup {
             }
         }
     }
-}
-
-/// Number of a group's channel. Number 0 is for snapshots.
-pub(crate) fn channel(group: usize) -> u32 {
-    group as u32 + 1
 }
 
 /// Completes a log: everything acknowledged is in it and synced. `false` if something is missing for lack of

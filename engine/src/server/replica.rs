@@ -9,17 +9,18 @@ use std::time::{Duration, Instant};
 use niagara_group::batch::SubBatch;
 use niagara_group::encoder::Encoder;
 use niagara_group::wire::Wire;
-use niagara_group::{Driver, Output, View};
+use niagara_group::{Driver, NotMoved, Output, View};
 use niagara_log::Held;
 use niagara_net::{Event, Frame};
 use raft::StateRole;
 
+use super::channels::channel_of;
 use super::exchange::Exchange;
 use crate::clock::Clock;
 use crate::lane::LaneQueue;
 use crate::metrics::GroupMetrics;
 use crate::planted::{self, Bug};
-use crate::progress::{Bell, Executed, GroupProgress, Mail, PeerRefusal, SharedProgress};
+use crate::progress::{Bell, Executed, GroupProgress, Mail, Move, PeerRefusal, SharedProgress};
 use crate::read_gate::ReadGate;
 use crate::snapshot::{Need, Snapshots};
 
@@ -42,6 +43,8 @@ pub(crate) struct Replica {
     /// Term and leader, as last published.
     leader: (u64, u64),
     mail: Vec<Mail>,
+    /// Requests to hand leadership over that have begun.
+    moves: Vec<Move>,
     /// Whether another server has met this one in a later state than its data has.
     is_old_copy: bool,
     /// Entries on their way to commit: last index after the cut, and when it was.
@@ -90,6 +93,7 @@ impl Replica {
             behind: 0,
             leader: (0, 0),
             mail: Vec::new(),
+            moves: Vec::new(),
             is_old_copy: false,
             uncommitted: VecDeque::new(),
             executed,
@@ -98,6 +102,7 @@ impl Replica {
             clock,
             sound,
         };
+        replica.mine().wanted.store(replica.driver.wanted_leader(), SeqCst);
         replica.look();
         replica
     }
@@ -133,10 +138,12 @@ impl Replica {
                 self.driver.link_up(peer);
                 self.exchange.link_up();
                 self.progress.refusals.accepted(self.group, peer);
+                self.progress.connection_is_up(peer);
             }
             Event::Down { peer, reason } => {
                 tracing::debug!(group, peer, %reason, "link is down");
                 self.driver.link_down(peer);
+                self.progress.connection_is_gone(channel_of(self.group), peer, reason);
             }
             Event::Refused { peer, refusal, by_us } => {
                 self.is_old_copy |= !by_us && matches!(refusal, niagara_net::Refusal::OldCopy(_));
@@ -165,11 +172,53 @@ impl Replica {
                 Mail::Pad(level) => self.driver.forward_pad_request(level),
                 Mail::Kept(snapshots) => self.kept(&snapshots),
                 Mail::Install(here) => self.driver.install(&here.floor_of(self.group)),
-                Mail::Stop => stop = true,
+                Mail::Ended(peer) => self.driver.peer_ended(peer),
+                Mail::Move(order) => self.begin_move(order),
+                Mail::Claim(true) => self.driver.claim(),
+                Mail::Claim(false) => self.driver.leave(),
+                // The next look at the server shows it.
+                Mail::Drain => {}
+                Mail::Stop => {
+                    stop = true;
+                    self.end_moves(|_| Some(Err(NotMoved::Stopping)));
+                }
             }
         }
         self.mail = mail;
         stop
+    }
+
+    /// Begins to hand leadership over at somebody's request.
+    fn begin_move(&mut self, order: Move) {
+        match self.driver.move_to(order.to) {
+            Ok(()) if order.to == self.server => order.outcome.keep(Ok(())),
+            Ok(()) => self.moves.push(order),
+            Err(refused) => order.outcome.keep(Err(refused)),
+        }
+    }
+
+    /// Tells those whose requests have ended what became of them.
+    fn end_moves(&mut self, outcome: impl Fn(u64) -> Option<Result<(), NotMoved>>) {
+        for order in self.moves.extract_if(.., |order| outcome(order.to).is_some()) {
+            let outcome = outcome(order.to).expect("just seen");
+            order.outcome.keep(outcome);
+        }
+    }
+
+    /// Looks whether requests to hand leadership over have ended.
+    fn look_at_moves(&mut self) {
+        if self.moves.is_empty() {
+            return;
+        }
+        let (leader, transferee) = (self.driver.leader(), self.driver.transferee());
+        let leads = self.driver.leads();
+        self.end_moves(|to| match leader {
+            // A transfer has failed, or has not begun: raft-rs forgets it.
+            _ if leads => (transferee != to).then_some(Err(NotMoved::NoAnswer { to })),
+            0 => None,
+            leader if leader == to => Some(Ok(())),
+            leader => Some(Err(NotMoved::NotLeading { leader })),
+        });
     }
 
     /// Passes on that these snapshots are durable.
@@ -190,14 +239,16 @@ impl Replica {
         self.look_at_clock();
         let read_only = self.progress.room.is_lacking();
         let lags = self.progress.lags() || self.progress.bounds.is_behind();
+        let drains = self.progress.drain.is_on();
         self.view = View {
             level: self.progress.level(),
             anchor: self.progress.anchor.load(SeqCst) as usize == self.group,
             merged: self.mine().waits.merged(),
             next_command: self.queue.next_command(),
             gap_attempt: self.queue.gap_attempt(),
-            may_claim: !(lags || read_only || self.progress.disk_is_stuck()),
-            stand_back: lags && !self.progress.awaits(self.group),
+            may_claim: !(lags || read_only || drains || self.progress.disk_is_stuck()),
+            stand_back: drains || lags && !self.progress.awaits(self.group),
+            drains,
             read_only,
         };
     }
@@ -205,6 +256,9 @@ impl Replica {
     /// Advances time by one tick.
     pub fn tick(&mut self) {
         self.progress.refusals.tick(self.group);
+        if self.group == 0 {
+            self.progress.tick();
+        }
         if self.is_old_copy {
             self.mine().leaderless_ticks.fetch_add(1, SeqCst);
             return;
@@ -220,6 +274,7 @@ impl Replica {
             self.metrics.has_lease.set(held.is_some().into());
         }
         self.look_at_disk();
+        self.publish_followers();
         let leaderless = &self.mine().leaderless_ticks;
         if self.driver.leader() == 0 {
             leaderless.fetch_add(1, SeqCst);
@@ -236,6 +291,14 @@ impl Replica {
             let told = self.peers.iter().map(|peer| (*peer, Wire::Digests(marks.clone())));
             self.output.messages.extend(told);
         }
+    }
+
+    /// Publishes how the others stand, as this leader sees them.
+    fn publish_followers(&self) {
+        let (mine, followers) = (self.mine(), self.driver.followers());
+        mine.has_successor.store(self.driver.has_successor(), SeqCst);
+        mine.is_left.store(self.driver.has_left(), SeqCst);
+        *mine.followers.lock() = followers;
     }
 
     fn look_at_disk(&self) {
@@ -349,17 +412,21 @@ impl Replica {
             self.metrics.elections.inc();
         }
         mine.leads.store(self.driver.leads(), SeqCst);
+        mine.transferee.store(self.driver.transferee(), SeqCst);
+        self.look_at_moves();
         if leader == self.leader {
             return;
         }
         self.leader = leader;
         self.uncommitted.clear();
+        let mine = &self.progress.groups[self.group];
         mine.term.store(leader.0, SeqCst);
         mine.leader.store(leader.1, SeqCst);
         self.progress.watchers.changed();
         self.metrics.term.set(leader.0 as i64);
         self.metrics.has_leader.set(i64::from(leader.1 != 0));
         self.metrics.is_leader.set(i64::from(self.driver.leads()));
+        self.publish_followers();
         if leader.1 != 0 {
             self.metrics.leader_changes.inc();
             mine.leaderless_ticks.store(0, SeqCst);

@@ -11,6 +11,7 @@ use niagara_log::Files;
 use niagara_net::Event;
 use niagara_sequencer::compaction_round;
 
+use super::channels::TRANSFER_CHANNEL;
 use crate::clock::Clock;
 use crate::identity::Identity;
 use crate::metrics::Metrics;
@@ -115,8 +116,11 @@ impl<S: StateMachine> SnapshotManager<S> {
     pub fn handle(&mut self, now: Instant, event: Event) {
         match event {
             Event::Frame { from, body } => self.receive(now, from, &body),
-            Event::Up { .. } => {}
-            Event::Down { peer, .. } => self.sender.disconnected(peer),
+            Event::Up { peer } => self.share.progress.connection_is_up(peer),
+            Event::Down { peer, reason } => {
+                self.sender.disconnected(peer);
+                self.share.progress.connection_is_gone(TRANSFER_CHANNEL, peer, reason);
+            }
             Event::Refused { peer, refusal, by_us } => {
                 tracing::debug!(?peer, by_us, "a server was refused on the channel for snapshots: {refusal}");
             }

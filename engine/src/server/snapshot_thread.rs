@@ -5,12 +5,10 @@ use std::time::Instant;
 
 use niagara_net::{Event, Transport};
 
+use super::channels::TRANSFER_CHANNEL;
 use super::snapshot_manager::SnapshotManager;
 use crate::progress::SharedProgress;
 use crate::state_machine::StateMachine;
-
-/// Number of the snapshots' channel. The groups' follow.
-const CHANNEL: u32 = 0;
 
 /// What the thread owns or shares.
 pub(crate) struct SnapshotThread<S: StateMachine> {
@@ -41,7 +39,7 @@ impl<S: StateMachine> SnapshotThread<S> {
         }
         for (to, message) in self.manager.step(now) {
             // What a broken link drops is requested again.
-            let _ = self.transport.send(CHANNEL, to, message.encode());
+            let _ = self.transport.send(TRANSFER_CHANNEL, to, message.encode());
         }
         self.transport.flush();
     }

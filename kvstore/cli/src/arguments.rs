@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{bench, del, demo, get, log, manual, new_cluster, put, serve, snapshot, status};
+use super::{bench, del, demo, get, leaders, log, manual, new_cluster, put, serve, snapshot, status};
 
 /// A replicated key-value store whose log scales with cores and links.
 ///
@@ -24,6 +24,7 @@ pub enum Command {
     Get(get::GetArgs),
     Del(del::DelArgs),
     Status(status::StatusArgs),
+    Leaders(leaders::LeadersArgs),
     Snapshot(snapshot::SnapshotArgs),
     Log(log::LogArgs),
     Bench(bench::BenchArgs),

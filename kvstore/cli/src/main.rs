@@ -7,6 +7,7 @@
 //! | `new-cluster` | [`new_cluster`]: writes configuration files |
 //! | `serve` | [`serve`]: one server |
 //! | `put`, `get`, `del` | [`put`], [`get`], [`del`], through [`ask`], which fails over |
+//! | `leaders` | [`leaders`]: who leads which group, and how to change that |
 //! | `status` | [`status`]: what the servers report, and whether they agree |
 //! | `snapshot` | [`snapshot`]: takes, inspects, exports and imports snapshots |
 //! | `log` | [`log`]: what a group's log holds on disk |
@@ -25,6 +26,7 @@ mod failure;
 mod figures;
 mod file_limit;
 mod get;
+mod leaders;
 mod log;
 mod logs;
 mod manual;
@@ -67,6 +69,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Put(arguments) => put::run(arguments),
         Command::Get(arguments) => get::run(&arguments),
         Command::Del(arguments) => del::run(&arguments),
+        Command::Leaders(arguments) => leaders::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Snapshot(arguments) => snapshot::run(&arguments),
         Command::Log(arguments) => log::run(&arguments),

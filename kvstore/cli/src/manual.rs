@@ -159,6 +159,32 @@ Exit status:
   2  the command line is wrong";
 
 /// Of `niagara status`.
+pub const LEADERS: &str = "\
+Without an option, shows for each group the server that leads it, the one that should (`leaders` in the \
+configuration, or round robin), and whether the others can take over. A server that should lead a group claims it \
+when its links are steady and its log is up to date.
+
+  --move G=S    waits until server S leads group G. S must be reachable for the leader and close behind it. The server \
+that should lead the group leaves it to others from then on.
+  --drain S     waits until server S leads nothing. It keeps serving clients.
+  --balance     ends drains, and waits until every group is led by the server that should lead it
+
+What was moved or drained stays so until --balance or until that server starts again.
+
+Examples:
+  niagara leaders
+  niagara leaders --move 1=3
+  niagara leaders --drain 2 --at http://10.0.0.1:7000
+  niagara leaders --balance --timeout 60
+
+Exit status:
+  0  each group has a leader, and what you asked for has happened
+  1  a group has no leader, or it has not happened in time; what was waited for is printed
+  2  the command line is wrong
+  3  refused: no server answered, or the server cannot take over; nothing has changed
+  4  unknown: a server was asked and did not answer
+  5  the output could not be written in full";
+
 pub const STATUS: &str = "\
 Asks the servers you name and those that they name, so one address is enough. Prints a row for each server \
 and group:

@@ -42,8 +42,10 @@ pub fn run(arguments: &ServeArgs) -> Result<ExitCode, Failure> {
         data_dir.display()
     );
     stop.wait();
-    tracing::info!("server {id} is stopping; a second signal ends it immediately");
-    server.stop();
+    tracing::info!(
+        "server {id} is draining: it hands its groups over and refuses requests; a second signal ends it immediately"
+    );
+    server.drain_and_stop();
     tracing::info!("server {id} has stopped cleanly");
     Ok(ExitCode::SUCCESS)
 }

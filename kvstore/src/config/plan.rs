@@ -280,11 +280,12 @@ fn front_section() -> String {
         http_idle,
         redis_idle,
         tcp_keepalive,
+        shutdown_grace,
         ..
     } = FrontEndConfig::default();
     let (client_output, all_clients) = (client_output >> 20, all_clients >> 20);
-    let [http_idle, redis_idle, tcp_keepalive] =
-        [http_idle, redis_idle, tcp_keepalive].map(|time| time.as_secs());
+    let [http_idle, redis_idle, tcp_keepalive, shutdown_grace] =
+        [http_idle, redis_idle, tcp_keepalive, shutdown_grace].map(|time| time.as_secs());
     format!(
         r#"
 [front]
@@ -303,6 +304,10 @@ fn front_section() -> String {
 # After this many idle seconds the system probes whether a client is still there, and ends the connection if its machine
 # has gone. 0 means never.
 # tcp_keepalive_seconds = {tcp_keepalive}
+
+# A server that is told to stop (SIGTERM) hands its groups over and refuses further requests, so that clients go to
+# another server. It ends when they have left, or after this many seconds.
+# shutdown_grace_seconds = {shutdown_grace}
 
 # Most MiB of replies that wait for one client. A client may write a whole pipeline before it reads the first reply: the
 # server keeps reading its requests, up to 32 MiB, and executes them. A client that has reached both limits and takes

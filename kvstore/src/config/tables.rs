@@ -76,6 +76,7 @@ pub(super) struct FrontTable {
     pub http_idle_seconds: Option<u32>,
     pub redis_idle_seconds: Option<u32>,
     pub tcp_keepalive_seconds: Option<u32>,
+    pub shutdown_grace_seconds: Option<u32>,
     pub client_output_mib: Option<u32>,
     pub all_clients_mib: Option<u32>,
 }

@@ -143,6 +143,7 @@ fn every_documented_default_is_the_default_of_the_code() {
         http_idle_seconds: Some(_),
         redis_idle_seconds: Some(_),
         tcp_keepalive_seconds: Some(_),
+        shutdown_grace_seconds: Some(_),
         client_output_mib: Some(_),
         all_clients_mib: Some(_),
     } = file.front

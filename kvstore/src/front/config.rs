@@ -39,6 +39,9 @@ pub struct FrontEndConfig {
     pub http_idle: Duration,
     /// The same for the Redis protocol. Zero, the default, means never, as in Redis.
     pub redis_idle: Duration,
+    /// How long a server that is told to stop waits for its clients to leave: it refuses what they ask for,
+    /// without effect, so that they go to another server. Zero ends their connections at once.
+    pub shutdown_grace: Duration,
     /// After this long without a byte, the system probes whether the client is still there, and three times
     /// more, ten seconds apart. So the connection ends if the client's machine has gone. Zero means never.
     pub tcp_keepalive: Duration,
@@ -69,6 +72,7 @@ impl Default for FrontEndConfig {
             max_connections: files.saturating_sub(RESERVED_FILES).clamp(16, 1 << 20) as usize,
             http_idle: Duration::from_secs(75),
             redis_idle: Duration::ZERO,
+            shutdown_grace: Duration::from_secs(3),
             tcp_keepalive: Duration::from_secs(60),
             client_output: 64 << 20,
             all_clients: 1 << 30,

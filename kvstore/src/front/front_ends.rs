@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use mio::Poll;
 use niagara_engine::{Client, Wake};
@@ -115,6 +116,16 @@ impl FrontEnds {
     /// The address of the Redis protocol.
     pub fn redis_addr(&self) -> SocketAddr {
         self.common.config.redis
+    }
+
+    /// Number of clients that are connected.
+    pub fn clients(&self) -> usize {
+        self.common.open.load(Ordering::Relaxed)
+    }
+
+    /// See [`FrontEndConfig::shutdown_grace`].
+    pub fn shutdown_grace(&self) -> Duration {
+        self.common.config.shutdown_grace
     }
 
     /// Stops: accepts no further request, waits at most a second for the outcomes of what is in flight, sends

@@ -12,6 +12,8 @@
 //! - Any other run of reads shares one question to the engine: how fresh the state is. It is asked when nothing
 //!   of the connection is in flight, and nothing more is parsed until the answer. The requests stay in the
 //!   input and are executed from there, so a read costs no memory of its own, and a write behind it waits.
+//! - Once the server is about to stop, writes and reads are refused, each in its turn. What was started before
+//!   is answered.
 //! - Everything else (a ping, a page of metrics, an error) waits until nothing is in flight.
 //! - A client may ask for more than it takes. While many replies wait, its further requests wait, too. They
 //!   are still read ([`Allowance`]), so a client that writes everything before it reads can do so.
@@ -147,6 +149,9 @@ impl<P: Protocol, L: Copy> Session<P, L> {
             }
             let started = match self.protocol.next(input, &*turn.engine) {
                 None => return Pumped::NeedsInput,
+                Some(Ask::Write | Ask::Read(_)) if turn.engine.is_retiring() => {
+                    self.slots.is_empty() && self.refuse(input, output, turn)
+                }
                 Some(Ask::Write) => self.slots.len() < MAX_IN_FLIGHT && self.start_write(input, output, turn),
                 Some(Ask::Read(consistency)) if self.attaches(consistency, input, &*turn.engine) => {
                     self.start_attached(consistency, input, output, turn)
@@ -310,6 +315,19 @@ impl<P: Protocol, L: Copy> Session<P, L> {
         if served != Served::Interim {
             turn.tally.answered(P::WIRE, Work::Other, Duration::ZERO);
         }
+        true
+    }
+
+    /// Refuses a request, in its turn, because the server is about to stop.
+    fn refuse<E: Engine<Lane = L>>(
+        &mut self,
+        input: &mut Input,
+        output: &mut Output,
+        turn: &mut Turn<'_, E>,
+    ) -> bool {
+        self.protocol.refuse(input, output);
+        turn.tally.failed(P::WIRE, Failure::Refused);
+        turn.tally.answered(P::WIRE, Work::Other, Duration::ZERO);
         true
     }
 

@@ -71,6 +71,10 @@ impl<T> Table<T> {
         self.free.len() == self.places.len()
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (u32, &mut T)> {
+        self.places.iter_mut().filter_map(|place| Some((place.origin.index, place.content.as_deref_mut()?)))
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         self.places.iter().filter_map(|place| Some((place.origin.index, place.content.as_deref()?)))
     }

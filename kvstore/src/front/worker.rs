@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 
 use super::allowance::Allowance;
 use super::config::FrontEndConfig;
-use super::connection::{Connection, Fate, READ_BYTES};
+use super::connection::{Connection, Fate, READ_BYTES, Readiness};
 use super::limits::Place;
 use super::listener::Listener;
 use super::metrics::{FrontMetrics, Tally};
@@ -170,9 +170,27 @@ impl<E: Engine> Worker<E> {
             return false;
         }
         // From now on no client is accepted and no request started.
+        if self.stop_at.is_none() && self.engine.is_retiring() {
+            self.refuse_the_last();
+        }
         self.listeners.clear();
         let stop_at = *self.stop_at.get_or_insert_with(|| Instant::now() + STOP_PATIENCE);
         Instant::now() >= stop_at || self.table.iter().all(|(_, connection)| connection.is_idle())
+    }
+
+    /// Accepts those who have come meanwhile, and refuses what they and all others have sent. Clients would not
+    /// know what became of requests that are in the sockets when these are closed.
+    fn refuse_the_last(&mut self) {
+        let now = Instant::now();
+        self.listeners.iter_mut().for_each(Listener::ready);
+        self.accept(now);
+        self.welcome_newcomers();
+        let Worker { table, active, .. } = self;
+        for (index, connection) in table.iter_mut() {
+            connection.ready(Readiness { readable: true, ..Readiness::default() });
+            list(active, index, connection);
+        }
+        self.serve(now);
     }
 
     fn sleep(&mut self, events: &mut Events) {
@@ -206,6 +224,15 @@ impl<E: Engine> Worker<E> {
         }
         self.welcome_newcomers();
         self.accept(now);
+        self.serve(now);
+        if now >= self.next_sweep {
+            self.sweep(now);
+        }
+        self.common.metrics.add(&mut self.tally);
+    }
+
+    /// Serves the connections that have something to do.
+    fn serve(&mut self, now: Instant) {
         let allowance = self.allowance();
         let mut active = self.work(allowance, now);
         self.engine.flush();
@@ -217,10 +244,6 @@ impl<E: Engine> Worker<E> {
             }
         }
         self.active = active;
-        if now >= self.next_sweep {
-            self.sweep(now);
-        }
-        self.common.metrics.add(&mut self.tally);
     }
 
     fn notice(&mut self, event: &mio::event::Event) {

@@ -4,7 +4,7 @@ mod receiving;
 
 use std::rc::Rc;
 
-use niagara_engine::{Consistency, Reads};
+use niagara_engine::{Consistency, Reads, Refused};
 use niagara_planted::{self as planted, Bug};
 
 use receiving::{Rest, Stage};
@@ -32,7 +32,7 @@ pub(crate) struct HttpConnection {
     searched: usize,
     /// The first line of the next head has arrived, and is valid.
     line_read: bool,
-    /// The command of a PUT whose body is being received.
+    /// The command of a PUT whose body is being received, or another body.
     command: Vec<u8>,
     naming: Naming,
     /// The server has reached its limit of clients: this connection serves one page about the server.
@@ -197,6 +197,10 @@ impl Protocol for HttpConnection {
                             request.what = What::Fail(Fault::diverged());
                             Ask::Local
                         }
+                        What::Page { page: Page::Readyz, .. } if engine.is_retiring() => {
+                            request.what = What::Fail(Fault::draining());
+                            Ask::Local
+                        }
                         // Leaders everywhere, then a strong read, which proves that a quorum answers.
                         What::Page { page: Page::Readyz, .. } if engine.has_quorum() => {
                             Ask::Read(Consistency::Strong)
@@ -205,9 +209,11 @@ impl Protocol for HttpConnection {
                             request.what = What::Fail(Fault::not_ready());
                             Ask::Local
                         }
-                        What::Page { .. } | What::Snapshot { .. } | What::Options(_) | What::Fail(_) => {
-                            Ask::Local
-                        }
+                        What::Page { .. }
+                        | What::ChangeLeaders { .. }
+                        | What::Snapshot { .. }
+                        | What::Options(_)
+                        | What::Fail(_) => Ask::Local,
                     });
                 }
             }
@@ -314,6 +320,10 @@ impl Protocol for HttpConnection {
                 pages::snapshot(&self.site, &preconditions, framing, engine, output);
                 Served::Answered
             }
+            What::ChangeLeaders { preconditions } => {
+                let body = std::mem::take(&mut self.command);
+                pages::change_leaders(&self.site, &preconditions, &body, framing, engine, output)
+            }
             What::Options(allow) => {
                 let head = ResponseHead::begin(output, 200, framing, self.site.clock.text());
                 head.header("Allow", allow).end_empty();
@@ -327,6 +337,16 @@ impl Protocol for HttpConnection {
         };
         self.replied(framing);
         served
+    }
+
+    fn refuse(&mut self, input: &mut Input, output: &mut Output) {
+        let Request { framing, .. } = self.take_request();
+        // The client learns that this connection serves nothing more, unless it has sent more already: that
+        // gets its answer, too.
+        let framing = Framing { keep_alive: framing.keep_alive && !input.is_empty(), ..framing };
+        let fault = Fault::refused(Refused::Stopping);
+        fault.print(Context::default(), framing, self.site.clock.text(), output);
+        self.replied(framing);
     }
 
     fn answer(&mut self, shape: Shape, outcome: Outcome, output: &mut Output) {

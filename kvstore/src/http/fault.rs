@@ -119,6 +119,12 @@ impl Fault {
         Fault { retry: true, ..Fault::new(503, "not_ready", message, hint) }
     }
 
+    /// Of the server, not of a request.
+    pub(super) fn draining() -> Fault {
+        let message = "the server is draining: it is about to stop, and takes no more requests";
+        Fault { retry: true, ..Fault::new(503, "draining", message, "use another server") }
+    }
+
     pub(super) fn unknown() -> Fault {
         let hint =
             "read the key before you repeat the request; a PUT without a condition can be repeated unchanged";

@@ -7,13 +7,14 @@ use serde::Serialize;
 
 use super::exposition::prometheus_text;
 use super::fault::{Context, Fault};
+use super::leaders::LeadersChange;
 use super::media_type::Exposition;
 use super::preconditions::{Preconditions, Verdict};
 use super::request::Page;
 use super::respond::{Framing, ResponseHead};
 use super::site::Site;
 use super::tags::Current;
-use crate::protocol::{Engine, Output};
+use crate::protocol::{Engine, Output, Served};
 
 /// The content of /status.
 #[derive(Serialize)]
@@ -86,6 +87,7 @@ pub(super) fn page<E: Engine>(
             };
             end_with_json(head, &page);
         }
+        Page::Leaders => end_with_json(head, &engine.leaders()),
         Page::Metrics(exposition) => {
             let mut body = String::new();
             engine.encode_metrics(&mut body);
@@ -93,6 +95,46 @@ pub(super) fn page<E: Engine>(
                 body = prometheus_text(&body);
             }
             head.header("Vary", "Accept").end_with(exposition.content_type(), body.as_bytes());
+        }
+    }
+}
+
+/// Starts to change who leads, and prints who does. Later requests show what becomes of it.
+pub(super) fn change_leaders<E: Engine>(
+    site: &Site,
+    preconditions: &Preconditions,
+    body: &[u8],
+    framing: Framing,
+    engine: &E,
+    output: &mut Output,
+) -> Served {
+    if !passes(site, preconditions, Current::Absent, framing, output) {
+        return Served::Answered;
+    }
+    let started = LeadersChange::parse(body).and_then(|change| {
+        let started = match change {
+            LeadersChange::Move { group, to } => engine.move_leadership(group, to),
+            LeadersChange::Leave { group } => engine.leave(group),
+            LeadersChange::Drain {} => {
+                engine.drain(true);
+                Ok(())
+            }
+            LeadersChange::Balance {} => {
+                engine.drain(false);
+                Ok(())
+            }
+        };
+        started.map_err(|why| Fault::not_moved(&why))
+    });
+    let date = site.clock.text();
+    match started {
+        Ok(()) => {
+            end_with_json(ResponseHead::begin(output, 202, framing, date), &engine.leaders());
+            Served::Answered
+        }
+        Err(fault) => {
+            fault.print(Context::default(), framing, date, output);
+            if fault.status == 400 { Served::Malformed } else { Served::Answered }
         }
     }
 }

@@ -5,6 +5,7 @@ use percent_encoding::percent_decode;
 
 use super::description::OwnDescription;
 use super::fault::Fault;
+use super::leaders;
 use super::media_type::Exposition;
 use super::parse::{Body, Head};
 use super::preconditions::Preconditions;
@@ -42,6 +43,10 @@ pub(super) enum What {
         page: Page,
         preconditions: Preconditions,
     },
+    /// A change of leaders was requested, in the body.
+    ChangeLeaders {
+        preconditions: Preconditions,
+    },
     /// A snapshot was requested.
     Snapshot {
         preconditions: Preconditions,
@@ -54,6 +59,7 @@ pub(super) enum What {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Page {
     Status,
+    Leaders,
     Healthz,
     Readyz,
     Metrics(Exposition),
@@ -62,6 +68,7 @@ pub(super) enum Page {
 const SERVER_METHODS: &str = "GET, HEAD, PUT, DELETE, POST, OPTIONS";
 const KEY_METHODS: &str = "GET, HEAD, PUT, DELETE, OPTIONS";
 const PAGE_METHODS: &str = "GET, HEAD, OPTIONS";
+const LEADERS_METHODS: &str = "GET, HEAD, POST, OPTIONS";
 const SNAPSHOT_METHODS: &str = "POST, OPTIONS";
 
 /// Methods that some resource could have. For any other method the client learns that no resource has it.
@@ -106,7 +113,7 @@ impl What {
             What::Delete { condition, .. } => *condition != Condition::Always,
             What::Get { consistency, .. } => *consistency == Consistency::Strong,
             What::Page { page, .. } => *page == Page::Readyz,
-            What::Snapshot { .. } | What::Options(_) | What::Fail(_) => false,
+            What::ChangeLeaders { .. } | What::Snapshot { .. } | What::Options(_) | What::Fail(_) => false,
         }
     }
 }
@@ -131,6 +138,16 @@ fn understand(head: &Head<'_>) -> Result<What, Fault> {
     }
     let page = match path {
         "/status" => Page::Status,
+        "/leaders" => {
+            return match head.method {
+                "POST" => Ok(What::ChangeLeaders { preconditions: Preconditions::of(head)? }),
+                "GET" | "HEAD" => {
+                    Ok(What::Page { page: Page::Leaders, preconditions: Preconditions::of(head)? })
+                }
+                "OPTIONS" => Ok(What::Options(LEADERS_METHODS)),
+                _ => Err(Fault::method_not_allowed(LEADERS_METHODS)),
+            };
+        }
         "/healthz" => Page::Healthz,
         "/readyz" => Page::Readyz,
         "/metrics" => Page::Metrics(Exposition::negotiate(head.accept.as_deref())),
@@ -142,7 +159,7 @@ fn understand(head: &Head<'_>) -> Result<What, Fault> {
             };
         }
         _ => {
-            let hint = "there are /kv/{key}, /status, /healthz, /readyz, /metrics and /snapshot";
+            let hint = "there are /kv/{key}, /status, /leaders, /healthz, /readyz, /metrics and /snapshot";
             return Err(Fault::new(404, "not_found", "the resource does not exist", hint));
         }
     };
@@ -214,9 +231,17 @@ fn bad_parameter(parameter: &str) -> Fault {
     Fault::bad_request(message, "use ?read=strong, ?read=lease, ?read=weak or ?read=at-least:{position}")
 }
 
-/// Whether the request may have this body: only a PUT has one, and its end must be known.
+/// Whether the request may have this body: only a PUT and a change of leaders have one, and its end must be
+/// known.
 fn check_body(what: &What, body: Body) -> Result<(), Fault> {
     match (what, body) {
+        (What::ChangeLeaders { .. }, Body::Length(length)) if length > leaders::MAX_BYTES as u64 => {
+            Err(Fault::body_too_large())
+        }
+        (What::ChangeLeaders { .. }, Body::Absent) => {
+            let hint = "send a JSON object with Content-Length";
+            Err(Fault::new(411, "length_required", "a change of leaders has a body", hint))
+        }
         (What::Put { .. }, Body::Length(length)) if length > MAX_VALUE_BYTES as u64 => {
             Err(Fault::too_large())
         }
@@ -224,8 +249,8 @@ fn check_body(what: &What, body: Body) -> Result<(), Fault> {
             let hint = "send Content-Length, 0 for an empty value";
             Err(Fault::new(411, "length_required", "a PUT must give the length of its body", hint))
         }
-        (What::Put { .. }, _) | (_, Body::Absent | Body::Length(0)) => Ok(()),
-        _ => Err(Fault::bad_request("only a PUT has a body", "leave it out")),
+        (What::Put { .. } | What::ChangeLeaders { .. }, _) | (_, Body::Absent | Body::Length(0)) => Ok(()),
+        _ => Err(Fault::bad_request("only a PUT, and a POST to /leaders, has a body", "leave it out")),
     }
 }
 
@@ -359,6 +384,10 @@ mod tests {
         assert_eq!(status("POST /snapshot|Content-Length: 0"), 200);
         assert_eq!(status("POST /snapshot|Content-Length: 1"), 400);
         assert_eq!(status("GET /snapshot"), 405);
+        assert_eq!(status("POST /leaders|Content-Length: 12"), 200);
+        assert_eq!(status("POST /leaders|Content-Length: 1025"), 413);
+        assert_eq!(status("POST /leaders"), 411);
+        assert_eq!(status("PUT /leaders|Content-Length: 12"), 405);
         assert_eq!(status("GET /nothing"), 404);
         assert_eq!(status("GET http://host"), 404);
         for known in ["PATCH /kv/k", "TRACE /kv/k", "PATCH /metrics", "TRACE /snapshot"] {
@@ -371,6 +400,7 @@ mod tests {
             ("*", SERVER_METHODS),
             ("/kv/k", KEY_METHODS),
             ("/status", PAGE_METHODS),
+            ("/leaders", LEADERS_METHODS),
             ("/snapshot", SNAPSHOT_METHODS),
         ] {
             let what = ask(&format!("OPTIONS {target}"));

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use niagara_engine::{
-    Completion, Consistency, GlobalPosition, LaneId, NotAttached, Port, Reads, Refused, StateMachine, Status,
+    Completion, Consistency, GlobalPosition, LaneId, Leaders, NotAttached, NotMoved, Port, Reads, Refused,
+    StateMachine, Status,
 };
 
 use crate::{KvReader, Reply};
@@ -37,6 +38,24 @@ pub(crate) trait Engine {
     }
     /// Whether this server has diverged from others.
     fn is_diverged(&self) -> bool {
+        false
+    }
+    /// Who leads which group.
+    fn leaders(&self) -> Leaders {
+        Leaders::default()
+    }
+    /// Starts to hand a group over that this server leads.
+    fn move_leadership(&self, group: u16, _to: u64) -> Result<(), NotMoved> {
+        Err(NotMoved::NoSuchGroup { group, groups: 0 })
+    }
+    /// Leaves a group to others.
+    fn leave(&self, group: u16) -> Result<(), NotMoved> {
+        Err(NotMoved::NoSuchGroup { group, groups: 0 })
+    }
+    /// Hands all over that this server leads, or claims again what it should lead.
+    fn drain(&self, _begins: bool) {}
+    /// Whether the server is about to stop, so that no request may begin.
+    fn is_retiring(&self) -> bool {
         false
     }
     fn encode_metrics(&self, out: &mut String);
@@ -111,6 +130,26 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> Engine for Port<S> {
 
     fn is_diverged(&self) -> bool {
         self.client().is_diverged()
+    }
+
+    fn leaders(&self) -> Leaders {
+        self.client().leaders()
+    }
+
+    fn move_leadership(&self, group: u16, to: u64) -> Result<(), NotMoved> {
+        self.client().start_to_move(group, to)
+    }
+
+    fn leave(&self, group: u16) -> Result<(), NotMoved> {
+        self.client().leave(group)
+    }
+
+    fn drain(&self, begins: bool) {
+        if begins { self.client().drain() } else { self.client().balance() }
+    }
+
+    fn is_retiring(&self) -> bool {
+        self.client().is_retiring()
     }
 
     fn encode_metrics(&self, out: &mut String) {

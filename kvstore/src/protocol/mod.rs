@@ -148,6 +148,9 @@ pub(crate) trait Protocol {
     /// Answers a request that is neither a write nor a read, and consumes it.
     fn local<E: Engine>(&mut self, input: &mut Input, engine: &E, output: &mut Output) -> Served;
 
+    /// Refuses a write or a read without effect, since the server is about to stop, and consumes it.
+    fn refuse(&mut self, input: &mut Input, output: &mut Output);
+
     /// Prints the reply of a write.
     fn answer(&mut self, shape: Self::Shape, outcome: Outcome, output: &mut Output);
 

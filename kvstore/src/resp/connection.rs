@@ -271,6 +271,14 @@ impl Protocol for RespConnection {
         if understood { Served::Answered } else { Served::Malformed }
     }
 
+    fn refuse(&mut self, input: &mut Input, output: &mut Output) {
+        self.take_plan();
+        if !self.replying.is_silent_once() {
+            Replies { output, version: self.version }.error(&refusal(Refused::Stopping));
+        }
+        self.consume(input);
+    }
+
     fn answer(&mut self, print: Option<Print>, outcome: Outcome, output: &mut Output) {
         let Some(print) = print else { return };
         let mut replies = Replies { output, version: self.version };
@@ -334,7 +342,9 @@ fn refusal(refused: Refused) -> String {
         Refused::NoLeader => "NOQUORUM",
         Refused::Diverged => "DIVERGED",
         Refused::ReadOnly => "READONLY",
-        Refused::Stopping => "STOPPING",
+        // Clients of Redis know this word: the server executes nothing, so the command may be sent again, and
+        // many go to another server by themselves.
+        Refused::Stopping => "LOADING",
         _ => "ERR",
     };
     format!("{word} {refused}")

@@ -219,7 +219,7 @@ fn http_outcome(answer: io::Result<Response>, mut done: impl FnMut(&Response) ->
 fn redis_outcome(answer: io::Result<Value>, done: impl Fn(&Value) -> Option<Output>) -> Outcome {
     match answer {
         Ok(Value::Error(text)) => match text.split(' ').next() {
-            Some("OVERLOADED" | "NOQUORUM" | "READONLY" | "STOPPING") => Outcome::Refused,
+            Some("OVERLOADED" | "NOQUORUM" | "READONLY" | "LOADING") => Outcome::Refused,
             Some("UNKNOWN") => Outcome::Unknown,
             _ => Outcome::Wrong(format!("-{text}")),
         },

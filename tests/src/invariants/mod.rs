@@ -24,6 +24,7 @@
 //! | `cost_is_bounded.rs` | messages and work are in proportion to what clients request and to time |
 //! | `majority_serves.rs`, `read_is_prompt.rs` | servers without faults of their own that form a quorum serve within a bound, whatever happens to another one |
 //! | `leads_a_quorum.rs` | a leader that cannot reach a quorum steps down, and never hands over to a server that is far behind |
+//! | `drained_leads_nothing.rs` | a server that drains leads no group that others could lead |
 //! | `idle_is_quiet.rs` | without requests, next to nothing happens |
 //! | `request_is_answered.rs` | every request ends by its deadline, once, while its server lives |
 //! | `mset_is_whole.rs` | no read sees half of an mset |
@@ -42,6 +43,7 @@ mod bytes_are_bounded;
 mod compaction_floor;
 mod cost_is_bounded;
 mod delete_is_whole;
+mod drained_leads_nothing;
 mod election_safety;
 mod equal_states;
 mod fifo_per_connection;
@@ -73,6 +75,7 @@ pub use bytes_are_bounded::{BytesAreBounded, Limits as ByteLimits};
 pub use compaction_floor::check_compaction_floor;
 pub use cost_is_bounded::check_cost_is_bounded;
 pub use delete_is_whole::check_delete_is_whole;
+pub use drained_leads_nothing::check_drained_leads_nothing;
 pub use election_safety::ElectionSafety;
 pub use equal_states::check_equal_states;
 pub use fifo_per_connection::{FIFO, FifoPerConnection, check_read_is_in_its_place};

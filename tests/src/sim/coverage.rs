@@ -27,6 +27,8 @@ pub const EXPECTED: &[(&str, &[&str])] = &[
             "servers cut apart",
             "servers cut apart one way",
             "server cut off",
+            "connections closed on the way",
+            "leaderships drained",
             "one group's link cut",
             "link slowed",
             "links thin",

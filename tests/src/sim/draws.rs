@@ -18,6 +18,8 @@ use niagara_testing::parts::chance::Chance;
 const FIRST_FAULT: Micros = 300 * MS;
 /// By then, followers whose leader has fallen silent have another one.
 const TIME_TO_ELECT: Micros = 900 * MS;
+/// When a server ends that the others are to replace at once: the groups have leaders by then.
+const END: Micros = 900 * MS;
 /// How long flapping links are gone each time. A server whose links are gone for this long loses what it
 /// leads at the first break, even with clocks at four fifths, since a follower waits for up to twice the
 /// election timeout; and half of it is too short for links to be steady. A server that is gone for less may
@@ -106,10 +108,35 @@ impl Plan {
             let server = of_troubles.between(1, self.servers);
             return self.nothing_but(server, self.draw_lasting(server, &mut of_troubles));
         }
+        let (mut of_ends, mut of_resets) = (apart(0xe_4d5), apart(0x2e_5e7));
+        let mut of_drains = apart(0xd2_a1);
+        if of_ends.one_in(12) {
+            let server = of_ends.between(1, self.servers);
+            return self.nothing_but_an_end(server, &mut of_ends);
+        }
+        if of_resets.one_in(16) {
+            let server = of_resets.between(1, self.servers);
+            let lasts = of_resets.between(20, 1200) * MS;
+            return self.nothing_but(server, Fault::Reset { server, lasts });
+        }
+        if of_drains.one_in(24) {
+            let server = of_drains.between(1, self.servers);
+            return self.nothing_but(server, Fault::Drain { server, lasts: LAST_FAULT - FIRST_FAULT });
+        }
         let mut of_swarm = apart(0x5a_a7);
         self.swarm = Swarm::draw(&mut of_swarm);
         self.faults = self.swarm.choose(std::mem::take(&mut self.faults), || self.draw(&mut of_swarm));
         self.faults.extend(self.draw_bad_link(&mut of_links));
+        if of_drains.one_in(6) {
+            let server = of_drains.between(1, self.servers);
+            let lasts = of_drains.between(20, 1500) * MS;
+            self.plan(&mut of_drains, Fault::Drain { server, lasts });
+        }
+        if of_resets.one_in(6) {
+            let server = of_resets.between(1, self.servers);
+            let lasts = of_resets.between(20, 800) * MS;
+            self.plan(&mut of_resets, Fault::Reset { server, lasts });
+        }
         if of_losses.one_in(3) {
             let loss = self.draw_loss(&mut of_losses);
             self.faults.push(loss);
@@ -309,6 +336,18 @@ impl Plan {
         self.faults = vec![Planned { at: FIRST_FAULT, fault }];
         // By then the groups that the server led have other leaders.
         self.prompt = Some((FIRST_FAULT + TIME_TO_ELECT, server));
+    }
+
+    /// Fair weather, and a process that ends. What it leads gets other leaders sooner than by an election
+    /// timeout, which leases do not allow.
+    fn nothing_but_an_end(&mut self, server: u64, chance: &mut Chance) {
+        self.leases = false;
+        let down = LAST_FAULT - END;
+        let fault =
+            if chance.one_in(2) { Fault::Kill { server, down } } else { Fault::PowerLoss { server, down } };
+        self.nothing_but(server, fault);
+        self.faults[0].at = END;
+        self.prompt = Some((END, server));
     }
 
     /// Trouble of one server that must leave the others no worse off. Links that take few bytes are not among

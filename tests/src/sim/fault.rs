@@ -32,6 +32,8 @@ pub enum Fault {
     DieInWrite { server: u64, changes: u64, power: Power, down: Micros },
     /// The process ends at a step in which the server uses its disk, or right after it.
     DieAt { server: u64, aim: Aim, after: bool, power: Power, down: Micros },
+    /// The server hands over all that it leads, and claims nothing for a while.
+    Drain { server: u64, lasts: Micros },
     /// The process is paused, and resumes as if nothing had happened.
     Pause { server: u64, lasts: Micros },
     /// Everything that the server does takes so many times as long.
@@ -68,6 +70,9 @@ pub enum Fault {
     CutOneWay { from: u64, to: u64, lasts: Micros },
     /// A server hears nobody, and nobody hears it.
     CutServer { server: u64, lasts: Micros },
+    /// Something on the way closes all connections of a server, in the name of both ends, and lets nothing
+    /// through for a while: to the others it looks as if its process had ended.
+    Reset { server: u64, lasts: Micros },
     /// Two servers do not hear each other in one group (by zero-based index); the other groups' links work.
     CutGroup { a: u64, b: u64, group: usize, lasts: Micros },
     /// Messages between two servers take longer.
@@ -96,11 +101,13 @@ impl Fault {
     pub fn needs_disk(&self) -> bool {
         match self {
             Fault::Pause { .. }
+            | Fault::Drain { .. }
             | Fault::SlowServer { .. }
             | Fault::HungApplication { .. }
             | Fault::CutPair { .. }
             | Fault::CutOneWay { .. }
             | Fault::CutServer { .. }
+            | Fault::Reset { .. }
             | Fault::CutGroup { .. }
             | Fault::SlowLink { .. }
             | Fault::ThinLinks { .. }

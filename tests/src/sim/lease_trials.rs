@@ -27,6 +27,10 @@ impl Plan {
             self.clock_rates = vec![80, 125, 125];
         }
         let at = chance.between(BEGINS.start, BEGINS.end);
+        // From a separate stream, so that a seed keeps its meaning.
+        if Chance::new(self.seed).fork(0x2e_5e7).one_in(6) {
+            return self.strike(at, Fault::Reset { server: 1, lasts: 900 * MS });
+        }
         match chance.below(6) {
             0 => self.leader_sleeps(at, chance),
             1 => self.answers_are_late(at, chance),

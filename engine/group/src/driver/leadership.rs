@@ -1,6 +1,7 @@
 //! When a replica campaigns, and when a leader hands over.
 
-use raft::StateRole;
+use raft::eraftpb::{Message, MessageType};
+use raft::{CAMPAIGN_TRANSFER, INVALID_ID, StateRole};
 
 use super::Driver;
 use super::turn::View;
@@ -13,6 +14,7 @@ const STANDS_BACK: u64 = 4;
 impl Driver {
     /// Advances raft-rs's clock, then campaigns, hands over or claims leadership if it is time.
     pub(super) fn tick_leadership(&mut self, view: &View) {
+        self.drains = view.drains;
         if self.may_let_time_pass(view) {
             self.raft.tick();
             self.stood_back = 0;
@@ -32,7 +34,7 @@ impl Driver {
             {
                 self.raft.raft.abort_leader_transfer();
             }
-            let unfit = view.stand_back || self.disk_is_stuck();
+            let unfit = view.stand_back && !view.drains || self.disk_is_stuck();
             if unfit && self.placement.may_transfer(self.ticks)
                 || view.read_only && self.placement.may_transfer_again(self.ticks)
             {
@@ -41,6 +43,57 @@ impl Driver {
         } else if view.may_claim && self.placement.wants_to_claim(self.ticks, self.leader()) {
             self.outbox.push((self.leader(), Wire::Claim));
         }
+    }
+
+    /// Forgets a leader whose process has ended: its connection in this group is closed, and others of it are.
+    ///
+    /// raft-rs ignores candidates for an election timeout after it has heard from a leader that it knows. Of
+    /// what it keeps, only that knowledge goes: term, vote and clock stay as they are.
+    pub(super) fn forget_ended_leader(&mut self) {
+        let leader = self.leader();
+        let is_gone = self.failover.has_ended(leader) && !self.placement.is_connected(leader);
+        if self.role() != StateRole::Follower || !is_gone || self.contradicted.is_some() {
+            return;
+        }
+        tracing::info!(
+            lane = self.config.lane,
+            leader,
+            "the leader's process has ended: electing another one"
+        );
+        self.raft.raft.leader_id = INVALID_ID;
+        self.failover.begins(self.term(), self.ticks);
+        self.end_promise_if_planted();
+        if let Some(question) = self.failover.take_kept(self.ticks) {
+            self.receive_raft(question.from, question);
+        }
+    }
+
+    /// Campaigns if a leader has ended and it is this replica's turn.
+    pub(super) fn campaign_early(&mut self, view: &View) {
+        let standing = (self.term(), self.leader());
+        if self.failover.is_due(self.ticks, standing) && self.may_lead(view) {
+            self.failover.campaigns(self.ticks);
+            if planted::is(Bug::EndedLeaderDeposed) {
+                return self.raft.raft.campaign(raft::CAMPAIGN_ELECTION);
+            }
+            // A refused pre-vote changes nothing, so errors and losses need no handling.
+            let _ = self.raft.campaign();
+        }
+    }
+
+    /// Keeps a question for a pre-vote that raft-rs would ignore. Returns whether it did.
+    pub(super) fn keeps(&mut self, message: &Message) -> bool {
+        let raft = &self.raft.raft;
+        let is_ignored = message.msg_type == MessageType::MsgRequestPreVote
+            && message.context != CAMPAIGN_TRANSFER
+            && raft.state == StateRole::Follower
+            && message.term > raft.term
+            && raft.leader_id != INVALID_ID
+            && raft.election_elapsed < raft.election_timeout();
+        if is_ignored {
+            self.failover.keep(self.ticks, message.clone());
+        }
+        is_ignored
     }
 
     /// Whether raft-rs's clock may advance. The clock of a follower whose server lags stops just below the
@@ -64,20 +117,12 @@ impl Driver {
         self.resetting.is_none() && self.contradicted.is_none() && !self.disk_is_stuck()
     }
 
-    /// Server that leadership is being transferred to; 0 for none.
-    pub fn transferee(&self) -> u64 {
-        self.raft.raft.lead_transferee.unwrap_or(0)
-    }
-
     /// Transfers leadership to `to`, or to the best follower: active and close behind. Does nothing if there
     /// is none.
     pub(super) fn hand_leadership_over(&mut self, to: Option<u64>) {
         let raft = &self.raft.raft;
-        let candidates = raft.prs().iter().filter(|(id, progress)| {
-            **id != self.config.server
-                && to.is_none_or(|to| to == **id)
-                && progress.recent_active
-                && progress.matched >= raft.raft_log.committed.saturating_sub(self.config.window as u64)
+        let candidates = raft.prs().iter().filter(|(id, _)| {
+            **id != self.config.server && to.is_none_or(|to| to == **id) && self.unfit(**id).is_none()
         });
         let mut best = candidates.max_by_key(|(_, progress)| progress.matched).map(|(id, _)| *id);
         if planted::is(Bug::HandedToTheFurthest) {

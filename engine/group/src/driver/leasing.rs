@@ -143,6 +143,15 @@ impl Driver {
         self.leasing.as_ref().is_some_and(Leasing::must_not_vote) && !planted::is(Bug::PromiseBroken)
     }
 
+    /// The bug in which a replica that believes its leader's process to have ended forgets its promise.
+    pub(super) fn end_promise_if_planted(&mut self) {
+        if let Some(leasing) = &mut self.leasing
+            && planted::is(Bug::EndEndsPromise)
+        {
+            leasing.promise = Some(Promise::new(leasing.promise_lasts));
+        }
+    }
+
     /// Whether a message asks for a vote that a promise forbids. A campaign that the leader has called for is
     /// an exception: that leader has given its lease up.
     pub(super) fn asks_to_break_a_promise(&self, message: &Message) -> bool {

@@ -12,6 +12,7 @@ mod flow;
 mod install;
 mod leadership;
 mod leasing;
+mod moving;
 mod proposing;
 mod receive;
 mod taking;
@@ -32,6 +33,7 @@ use crate::batch::EntryFill;
 use crate::behind::{PendingInstall, PendingSnapshots, round_of};
 use crate::config::DriverConfig;
 use crate::contact::Contact;
+use crate::failover::Failover;
 use crate::forwarded::Forwarded;
 use crate::intake::Intake;
 use crate::lane_source::LaneSource;
@@ -48,6 +50,7 @@ use crate::wire::{Wire, crosses_the_network};
 
 pub use contradiction::Contradiction;
 pub use leasing::HeldLease;
+pub use moving::{Follower, NotMoved, Unfit};
 pub use taking::Taking;
 pub use turn::{Cut, Output, View, Write};
 
@@ -60,8 +63,8 @@ const MOST_PADDED_A_TICK: u64 = 1 << 32;
 /// carries out what it asks for.
 ///
 /// * **Feed it** with events as they happen: [`tick`](Self::tick) and [`time_is`](Self::time_is) for time; [`receive`](Self::receive),
-///   [`link_up`](Self::link_up), [`link_down`](Self::link_down) and [`queue_holds`](Self::queue_holds) for
-///   the network; [`persisted`](Self::persisted) for the disk; [`ask_read`](Self::ask_read),
+///   [`link_up`](Self::link_up), [`link_down`](Self::link_down), [`peer_ended`](Self::peer_ended) and
+///   [`queue_holds`](Self::queue_holds) for the network; [`persisted`](Self::persisted) for the disk; [`ask_read`](Self::ask_read),
 ///   [`request_pad`](Self::request_pad), [`forward_pad_request`](Self::forward_pad_request),
 ///   [`take`](Self::take), [`kept`](Self::kept) and [`install`](Self::install) for the rest of the server.
 ///   They return nothing.
@@ -88,9 +91,12 @@ pub struct Driver {
     leasing: Option<Leasing>,
     placement: Placement,
     contact: Contact,
+    failover: Failover,
     pacing: Pacing,
     lag: Lag,
     lagging: bool,
+    /// Whether this server gives its leaderships away.
+    drains: bool,
     /// Ticks for which this replica has not campaigned although nobody leads.
     stood_back: u64,
     held: HeldBack,
@@ -171,6 +177,7 @@ impl Driver {
             leasing: config.promise.map(|promise| Leasing::new(promise, config.voters.len())),
             placement: Placement::new(&config),
             contact: Contact::new(3 * u64::from(config.heartbeat_ticks)),
+            failover: Failover::new(&config),
             pacing: Pacing::new(config.window),
             lag: Lag::new(config.window, config.election_ticks),
             raft,
@@ -179,6 +186,7 @@ impl Driver {
             untaken: 0,
             asks_for_more: false,
             lagging: false,
+            drains: false,
             stood_back: 0,
             held: HeldBack::No,
             pads_up_to: slots.level().saturating_add(MOST_PADDED_A_TICK),
@@ -326,6 +334,7 @@ impl Driver {
     /// Reports that a link is up again. What was forwarded on it before may be lost.
     pub fn link_up(&mut self, peer: u64) {
         self.placement.link(peer, true, self.ticks);
+        self.failover.is_back(peer);
         if peer == self.leader() && self.intake.own.has_sent() {
             self.intake.own.lost(self.ticks);
         }
@@ -342,6 +351,15 @@ impl Driver {
                 self.raft.raft.abort_leader_transfer();
             }
         }
+        self.forget_ended_leader();
+    }
+
+    /// Reports that a peer's process seems to have ended, since several of its connections were closed. If it
+    /// leads, and its link in this group is down or goes down later, this replica stands for election without
+    /// waiting for an election timeout.
+    pub fn peer_ended(&mut self, peer: u64) {
+        self.failover.ended(peer);
+        self.forget_ended_leader();
     }
 
     /// Reports that everything up to and including the write of this Ready is durable.
@@ -385,6 +403,8 @@ impl Driver {
     pub fn turn(&mut self, view: &View, source: &mut impl LaneSource, output: &mut Output) {
         self.level = self.level.max(view.level);
         self.intake.own.executed(view.next_command);
+        self.campaign_early(view);
+        self.drain(view);
         self.pump(output);
         // The merge may have continued from a snapshot, beyond what this log is known to hold.
         self.slots.merged(view.merged.min(self.commit()));

@@ -65,7 +65,7 @@ impl Driver {
         admitted.is_ok()
     }
 
-    fn receive_raft(&mut self, from: u64, mut message: Message) {
+    pub(super) fn receive_raft(&mut self, from: u64, mut message: Message) {
         if message.msg_type == MessageType::MsgAppend && message.to == 0 {
             message.to = self.config.server;
         }
@@ -73,7 +73,11 @@ impl Driver {
         if !self.is_taken(from, &message.msg_type, admitted) {
             return;
         }
-        if self.asks_to_break_a_promise(&message) {
+        // A server that gives its leaderships away gets no others: the leader tries somebody else.
+        if message.msg_type == MessageType::MsgTimeoutNow && self.drains {
+            return;
+        }
+        if self.asks_to_break_a_promise(&message) || self.keeps(&message) {
             return;
         }
         if self.contradicted.is_none() {
@@ -97,8 +101,14 @@ impl Driver {
         if !self.takes(&mut message) {
             return;
         }
+        let before = self.raft.raft.msgs.len();
         if let Err(error) = self.step(message) {
             tracing::debug!(from, %error, "raft refused a message");
+        }
+        let refused =
+            |answer: &Message| answer.msg_type == MessageType::MsgRequestPreVoteResponse && answer.reject;
+        if self.raft.raft.msgs.iter().skip(before).any(refused) {
+            self.failover.has_longer_log(self.ticks);
         }
     }
 

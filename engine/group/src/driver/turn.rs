@@ -24,6 +24,8 @@ pub struct View {
     /// Whether this server leaves leadership to others: its merge lags or is too far behind, and awaits
     /// another group than this one.
     pub stand_back: bool,
+    /// Whether this server gives its leaderships away.
+    pub drains: bool,
     /// Whether this server's disk has no room for more commands.
     pub read_only: bool,
 }

@@ -1,10 +1,11 @@
-//! How a request arrives: its head, and the body of a PUT, which goes directly into the command.
+//! How a request arrives: its head, and its body. That of a PUT goes directly into the command.
 
 use super::HttpConnection;
 use crate::command::{self, MAX_VALUE_BYTES};
 use crate::http::chunked::{ChunkError, Chunked};
 use crate::http::fault::Fault;
 use crate::http::head_error::HeadError;
+use crate::http::leaders;
 use crate::http::parse::{self, Body};
 use crate::http::request::{Request, What};
 use crate::http::request_line::request_line;
@@ -15,7 +16,7 @@ use crate::protocol::{Foreign, Input};
 #[derive(Debug)]
 pub(super) enum Stage {
     Head,
-    /// The head of a PUT has arrived; its body is being added to the command.
+    /// The head of a request with a body has arrived; the body is being added to the command.
     Body {
         request: Request,
         rest: Rest,
@@ -92,24 +93,31 @@ impl HttpConnection {
     }
 
     fn begin(&mut self, request: Request, body: Body, interim: bool) {
-        let What::Put { key, condition, description } = &request.what else {
-            self.stage = Stage::Ready(request);
-            return;
+        let most = match &request.what {
+            What::Put { .. } => MAX_VALUE_BYTES,
+            What::ChangeLeaders { .. } => leaders::MAX_BYTES,
+            _ => {
+                self.stage = Stage::Ready(request);
+                return;
+            }
         };
         self.command.clear();
-        command::encode_put_head(&mut self.command, key, condition, false, description.get());
+        if let What::Put { key, condition, description } = &request.what {
+            command::encode_put_head(&mut self.command, key, condition, false, description.get());
+        }
         let head = self.command.len();
         let rest = match body {
-            // Request::of has checked that it is at most the longest value.
+            // Request::of has checked that it is at most the longest.
             Body::Length(length) => Rest::UpTo(head + length as usize),
-            _ => Rest::Chunked { chunked: Chunked::new(), limit: head + MAX_VALUE_BYTES },
+            _ => Rest::Chunked { chunked: Chunked::new(), limit: head + most },
         };
         self.stage = Stage::Body { request, rest, interim };
     }
 
     /// Moves what has arrived of a body into the command. `false`: it is incomplete.
     pub(super) fn body(&mut self, input: &mut Input) -> bool {
-        let Stage::Body { rest, .. } = &mut self.stage else { panic!("only a PUT has a body") };
+        let Stage::Body { rest, request, .. } = &mut self.stage else { panic!("it has a body") };
+        let is_value = matches!(request.what, What::Put { .. });
         let fault = match rest {
             Rest::UpTo(end) => {
                 let take = (*end - self.command.len()).min(input.len());
@@ -130,7 +138,8 @@ impl HttpConnection {
                         }
                         None
                     }
-                    Err(ChunkError::TooLong) => Some(Fault::too_large()),
+                    Err(ChunkError::TooLong) if is_value => Some(Fault::too_large()),
+                    Err(ChunkError::TooLong) => Some(Fault::body_too_large()),
                     Err(ChunkError::Malformed) => {
                         let hint = "send chunks (RFC 9112, section 7.1), or Content-Length";
                         Some(Fault::bad_request("the body is not in chunks", hint))

@@ -52,6 +52,7 @@ impl World {
                     self.coverage.count("server paused");
                 }
             }
+            Fault::Drain { server, .. } => self.drain(server, true),
             Fault::SlowServer { server, factor, .. } => {
                 self.server(server).slowness = factor;
                 self.coverage.count("server slowed");
@@ -103,6 +104,12 @@ impl World {
                 self.flap(server, each, until, true);
             }
             Fault::LoseMessages { from, kind, .. } => self.network.lose(from, kind, true),
+            Fault::Reset { server, .. } => {
+                self.close_connections(server);
+                let (what, directions) = self.directions_of(&fault);
+                self.coverage.count(what);
+                self.network.cut(directions);
+            }
             ref cut => {
                 let (what, directions) = self.directions_of(cut);
                 self.coverage.count(what);
@@ -120,6 +127,7 @@ impl World {
         self.trace.line(|| format!("ends: {fault:?}"));
         match fault {
             Fault::SlowServer { server, .. } => self.server(server).slowness = 1,
+            Fault::Drain { server, .. } => self.drain(server, false),
             Fault::SlowDisk { server, .. } => self.server(server).disk_slowness = 1,
             Fault::HungDisk { server, .. } => {
                 self.server(server).disk.trouble(|trouble| trouble.hangs = false);
@@ -145,7 +153,8 @@ impl World {
             }
             Fault::ThinLinks { server, .. } => {
                 self.thin_links(server, None);
-                self.drop_queues(server);
+                // What waits for thin links would still take long: it is lost.
+                self.close_connections(server);
             }
             Fault::LoseMessages { from, kind, .. } => self.network.lose(from, kind, false),
             // Ends on its own.
@@ -167,6 +176,9 @@ impl World {
             server.slowness = 1;
             server.disk_slowness = 1;
             server.application_hangs = false;
+            if let Some(running) = &server.running {
+                running.machine.client().balance();
+            }
             server.disk.trouble(|trouble| *trouble = crate::sim::disk::Trouble::default());
             if let Some(flipped) = server.flipped.take() {
                 server.disk.flip_back(&flipped);
@@ -180,6 +192,19 @@ impl World {
         self.count_figures(server);
         self.process_ends(server, power);
         self.start_after(server, down);
+    }
+
+    /// Has a server give its leaderships away, or claim them again.
+    fn drain(&mut self, server: u64, begins: bool) {
+        let Some(running) = &self.server(server).running else { return };
+        let client = running.machine.client();
+        if begins {
+            client.drain();
+            self.coverage.count("leaderships drained");
+        } else {
+            client.balance();
+        }
+        self.follow(server);
     }
 
     fn flip_bit(&mut self, id: u64, down: u64) {
@@ -202,8 +227,8 @@ impl World {
         }
     }
 
-    /// What waits for a server's thin links would still take long: the connections end, and lose it.
-    fn drop_queues(&mut self, server: u64) {
+    /// Ends all connections of a server.
+    fn close_connections(&mut self, server: u64) {
         for (peer, link) in self.network.peers(server) {
             self.break_connection(server, peer, link);
         }
@@ -229,6 +254,12 @@ impl World {
         (0..self.links()).flat_map(|group| [(a, b, group), (b, a, group)]).collect()
     }
 
+    /// Both directions between a server and each of the others.
+    fn around(&self, server: u64) -> Vec<Direction> {
+        let others = (1..=self.plan.servers).filter(|other| *other != server);
+        others.flat_map(|other| self.between(server, other)).collect()
+    }
+
     /// Which directions a cut cuts, and its name in the coverage table.
     fn directions_of(&self, cut: &Fault) -> (&'static str, Vec<Direction>) {
         match *cut {
@@ -236,10 +267,8 @@ impl World {
             Fault::CutOneWay { from, to, .. } => {
                 ("servers cut apart one way", (0..self.links()).map(|link| (from, to, link)).collect())
             }
-            Fault::CutServer { server, .. } => {
-                let others = (1..=self.plan.servers).filter(|other| *other != server);
-                ("server cut off", others.flat_map(|other| self.between(server, other)).collect())
-            }
+            Fault::CutServer { server, .. } => ("server cut off", self.around(server)),
+            Fault::Reset { server, .. } => ("connections closed on the way", self.around(server)),
             Fault::CutGroup { a, b, group, .. } => {
                 ("one group's link cut", vec![(a, b, group), (b, a, group)])
             }
@@ -252,6 +281,7 @@ impl World {
 fn lasts(fault: &Fault) -> Option<u64> {
     match *fault {
         Fault::SlowServer { lasts, .. }
+        | Fault::Drain { lasts, .. }
         | Fault::SlowDisk { lasts, .. }
         | Fault::HungDisk { lasts, .. }
         | Fault::HungApplication { lasts, .. }
@@ -264,6 +294,7 @@ fn lasts(fault: &Fault) -> Option<u64> {
         | Fault::CutPair { lasts, .. }
         | Fault::CutOneWay { lasts, .. }
         | Fault::CutServer { lasts, .. }
+        | Fault::Reset { lasts, .. }
         | Fault::CutGroup { lasts, .. }
         | Fault::LoseMessages { lasts, .. } => Some(lasts),
         // A pause ends with the server's pause time, the others with the server's start.

@@ -6,11 +6,16 @@ use super::{MS, World};
 use crate::invariants::{
     AckedIsApplied, AppliedOnce, Broken, ByteLimits, BytesAreBounded, ElectionSafety, FifoPerConnection,
     GlobalPrefix, LeaderCompleteness, LeadsAQuorum, LogMatching, PadsAreBounded, PositionBijection,
-    ReadIsFresh, ReadShowsItsState, check_compaction_floor, check_restored_state, check_transferee,
+    ReadIsFresh, ReadShowsItsState, check_compaction_floor, check_drained_leads_nothing,
+    check_restored_state, check_transferee,
 };
+use crate::sim::fault::{Fault, Planned};
 use crate::sim::network::{MOST_LATE, Micros};
 use crate::sim::plan::Plan;
 
+/// Two attempts to hand over, of three heartbeats at the slowest clock each, and some moments in which the operating system
+/// gives the core to somebody else.
+const TIME_TO_HAND_OVER: Micros = 2 * 150 * MS + 100 * MS;
 /// Two election timeouts at the slowest clock, and some moments in which the operating system gives the core
 /// to somebody else.
 const TWO_ELECTIONS: Micros = 2 * 250 * MS + 150 * MS;
@@ -156,6 +161,19 @@ impl World {
         // A paused server had no time to step down.
         let stood_still = server.paused_until.unwrap_or(0);
         self.invariants.leads_a_quorum.ticked((id, group), (self.now, stood_still), is_alone, bound)
+    }
+
+    /// Checks a server that does nothing worse than drain, after a tick.
+    pub(crate) fn check_drain(&self, id: u64, group: usize) -> Result<(), Broken> {
+        let [Planned { at, fault: Fault::Drain { server, lasts } }] = self.plan.faults[..] else {
+            return Ok(());
+        };
+        let Some(running) = self.servers[id as usize - 1].running.as_ref().filter(|_| server == id) else {
+            return Ok(());
+        };
+        let is_drained = (at + TIME_TO_HAND_OVER..at + lasts).contains(&self.now);
+        let leads = is_drained && running.machine.standing(group).leads;
+        check_drained_leads_nothing(id, group, leads)
     }
 
     /// Checks what waits on a server.

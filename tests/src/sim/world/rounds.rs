@@ -311,6 +311,7 @@ impl World {
         self.check_waiting(id)?;
         for group in groups {
             self.check_quorum(id, group)?;
+            self.check_drain(id, group)?;
         }
         self.follow(id);
         let tick = self.tick_of(id);
