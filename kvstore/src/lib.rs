@@ -54,7 +54,9 @@ pub use description::{Description, MAX_CONTENT_ENCODING_BYTES, MAX_CONTENT_TYPE_
 pub use front::fuzzing;
 pub use front::{FrontEndConfig, FrontEnds, OutOfRange};
 pub use reply::{CommandError, Reply};
-pub use state::{Cursor, Found, Kv, KvFrozen, KvReader, KvRestoring, SnapshotEntry, snapshot_entries};
+pub use state::{
+    Cursor, Found, Kv, KvFrozen, KvReader, KvRestoring, SnapshotEntry, StoredValue, snapshot_entries,
+};
 pub use tag::{Life, Tag};
 pub use version::{NotAVersion, Version};
 

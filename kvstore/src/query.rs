@@ -5,6 +5,7 @@
 //! 2 values   keys, each: length varint | bytes
 //! 3 exist    likewise
 //! 4 length   key: all the rest
+//! 5 entry    key: all the rest
 //! ```
 //!
 //! ```
@@ -25,6 +26,7 @@ const VALUE: u8 = 1;
 const VALUES: u8 = 2;
 const EXIST: u8 = 3;
 const LENGTH: u8 = 4;
+const ENTRY: u8 = 5;
 
 /// A decoded query. Keys are parts of the encoded bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +40,8 @@ pub enum Query<'a> {
     Exist(QueryKeys<'a>),
     /// The length of a key's value in bytes, 0 if there is none: [`Reply::Count`](crate::Reply::Count).
     Length(&'a [u8]),
+    /// All that is stored with a key: [`Reply::Entry`](crate::Reply::Entry).
+    Entry(&'a [u8]),
 }
 
 /// The keys of a query, checked.
@@ -81,6 +85,12 @@ pub fn encode_length(out: &mut Vec<u8>, key: &[u8]) {
     out.extend_from_slice(key);
 }
 
+/// Appends a query for all that is stored with a key.
+pub fn encode_entry(out: &mut Vec<u8>, key: &[u8]) {
+    out.push(ENTRY);
+    out.extend_from_slice(key);
+}
+
 /// Decodes one query, which must be all of `bytes`.
 ///
 /// # Errors
@@ -99,6 +109,7 @@ pub fn decode(bytes: &[u8]) -> Result<Query<'_>, MalformedQuery> {
         VALUES => Query::Values(keys()?),
         EXIST => Query::Exist(keys()?),
         LENGTH => Query::Length(rest),
+        ENTRY => Query::Entry(rest),
         _ => return Err(MalformedQuery),
     })
 }
@@ -118,11 +129,14 @@ mod tests {
         assert!(matches!(decode(&bytes), Ok(Query::Exist(_))));
         bytes.pop();
         assert_eq!(decode(&bytes), Err(MalformedQuery), "it is cut short");
-        for bytes in [&b""[..], &[0], &[LENGTH + 1]] {
+        for bytes in [&b""[..], &[0], &[ENTRY + 1]] {
             assert_eq!(decode(bytes), Err(MalformedQuery));
         }
         let mut bytes = Vec::new();
         encode_length(&mut bytes, b"");
         assert_eq!(decode(&bytes), Ok(Query::Length(b"")));
+        let mut bytes = Vec::new();
+        encode_entry(&mut bytes, b"k");
+        assert_eq!(decode(&bytes), Ok(Query::Entry(b"k")));
     }
 }

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use crate::command::MalformedCommand;
-use crate::{Life, Version};
+use crate::{Life, StoredValue, Version};
 
 /// The reply to one command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +59,8 @@ pub enum Reply {
     Values(Vec<Option<Bytes>>),
     /// The number that a query asked for.
     Count(u64),
+    /// All that is stored with the key that a query asked for, if it exists.
+    Entry(Option<StoredValue>),
 }
 
 /// Why a command changed nothing.

@@ -6,6 +6,7 @@
 //! | `leaders.rs` | who leads, and how that is changed |
 //! | `follow.rs` | subscriptions, watches and snapshots |
 //! | `ticket.rs` | a future outcome |
+//! | `then.rs` | a command, and a query right after it |
 //! | `ready.rs` | back-pressure |
 //! | `port.rs`, `inbox.rs` | commands and reads of a thread that handles many, and where their outcomes arrive |
 //! | `shared.rs` | what callers' threads share with the engine's |
@@ -17,6 +18,7 @@ mod leaders;
 mod port;
 mod ready;
 mod shared;
+mod then;
 mod ticket;
 
 pub use handle::Client;
@@ -24,4 +26,5 @@ pub use inbox::Wake;
 pub use port::Port;
 pub use ready::Ready;
 pub(crate) use shared::Shared;
+pub use then::ThenTicket;
 pub use ticket::{ReadTicket, Ticket};

@@ -14,7 +14,9 @@ use super::plan::{self, Local, Plan, Print, Read, Write};
 use super::replying::Replying;
 use super::skip::Skip;
 use crate::command::{self, Condition};
-use crate::protocol::{Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, Shown, View, Wire};
+use crate::protocol::{
+    Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, Shown, Unread, View, Wire,
+};
 use crate::{Reply, query};
 
 /// The Redis protocol's part of a session.
@@ -171,7 +173,7 @@ impl Protocol for RespConnection {
         if view.applied.is_some() {
             look(read, self.parser.arguments(input.bytes()), view, &mut replies);
         } else {
-            replies.error(read_failure(view.diverged));
+            replies.error(read_failure(if view.diverged { Unread::Diverged } else { Unread::NoQuorum }));
         }
         self.consume(input);
     }
@@ -201,8 +203,8 @@ impl Protocol for RespConnection {
         let Some(show) = look else { return };
         let mut replies = Replies { output, version: self.version };
         match shown {
-            Shown::Answer(reply) => print_answer(show, &reply, &mut replies),
-            Shown::Failed { diverged } => replies.error(read_failure(diverged)),
+            Shown::Answer { reply, .. } => print_answer(show, &reply, &mut replies),
+            Shown::Nothing(why) => replies.error(read_failure(why)),
         }
     }
 
@@ -314,13 +316,20 @@ pub(crate) enum Show {
     Type,
 }
 
-fn read_failure(diverged: bool) -> &'static str {
-    if diverged {
-        "DIVERGED this server has diverged from others: ask another server, or send READONLY to read its current \
-         state"
-    } else {
-        "NOQUORUM no quorum has confirmed in time that this server is up to date: retry, or send READONLY to read \
-         its current state"
+fn read_failure(why: Unread) -> &'static str {
+    match why {
+        Unread::Diverged => {
+            "DIVERGED this server has diverged from others: ask another server, or send READONLY to read its \
+             current state"
+        }
+        Unread::NoQuorum => {
+            "NOQUORUM no quorum has confirmed in time that this server is up to date: retry, or send READONLY to \
+             read its current state"
+        }
+        Unread::Overtaken => {
+            "NOQUORUM a write behind this read may have been executed before it, so it cannot be answered in its \
+             place: read again"
+        }
     }
 }
 
@@ -383,7 +392,7 @@ fn answer(print: Print, reply: &Reply, replies: &mut Replies<'_>) {
         (Reply::Appended { length, .. }, _) => replies.count(*length),
         (Reply::Counted { value, .. }, _) => replies.integer(*value),
         (Reply::Failed(error), _) => replies.error(&format!("ERR {error}")),
-        (Reply::Value(_) | Reply::Values(_) | Reply::Count(_), _) => {
+        (Reply::Value(_) | Reply::Values(_) | Reply::Count(_) | Reply::Entry(_), _) => {
             panic!("a command is not answered with {reply:?}")
         }
     }

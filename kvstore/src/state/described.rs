@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crate::Description;
 
 /// A value's description in the map. An empty one takes no memory.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Described(Option<Arc<Texts>>);
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Texts {
     content_type: Box<[u8]>,
     content_encoding: Box<[u8]>,

@@ -25,6 +25,7 @@ mod reader;
 mod restoring;
 mod scan;
 mod shard;
+mod stored;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -46,6 +47,7 @@ use map::Map;
 pub use reader::{Found, KvReader};
 pub use restoring::KvRestoring;
 pub use scan::Cursor;
+pub use stored::StoredValue;
 use versions::Versions;
 
 use crate::command::{self, MalformedCommand};

@@ -8,6 +8,7 @@ use super::entry::Entry;
 use super::map::Map;
 use super::place::Place;
 use super::scan::{self, Cursor};
+use super::stored::StoredValue;
 use crate::query::{self, MalformedQuery, Query};
 use crate::{Description, Life, Reply, Version};
 
@@ -111,6 +112,10 @@ impl KvReader {
             Query::Exist(keys) => Reply::Count(self.exists(keys)),
             Query::Length(key) => {
                 Reply::Count(self.with(key, |found| found.map_or(0, |found| found.value.len() as u64)))
+            }
+            Query::Entry(key) => {
+                let place = self.map.place(key);
+                Reply::Entry(self.map.read(place.shard()).get(place, key).map(StoredValue::of))
             }
         })
     }

@@ -98,6 +98,8 @@ pub enum Request {
         connection: u32,
         /// The last number written before.
         number: u64,
+        /// Whether a state that is not fresh will do: in its place it still shows that write.
+        weak: bool,
     },
     /// Removes everything.
     FlushAll,

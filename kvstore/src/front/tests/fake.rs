@@ -282,6 +282,7 @@ fn describe_query(query: &[u8]) -> String {
         Ok(Query::Values(keys)) => format!("look at {}", words(keys)),
         Ok(Query::Exist(keys)) => format!("look for {}", words(keys)),
         Ok(Query::Length(key)) => format!("measure {}", text(key)),
+        Ok(Query::Entry(key)) => format!("look closely at {}", text(key)),
         other => format!("{other:?}"),
     }
 }
