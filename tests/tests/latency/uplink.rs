@@ -48,9 +48,9 @@ impl Uplink {
     pub fn push(&mut self, peer: u64, frame: Frame) {
         let line = &mut self.lines[peer as usize - 1];
         if frame.is_urgent() {
-            line.urgent.push_back(frame)
+            line.urgent.push_back(frame);
         } else {
-            line.bulk.push_back(frame)
+            line.bulk.push_back(frame);
         }
         line.take();
     }
