@@ -8,7 +8,9 @@
 //! |---|---|---|
 //! | [`command`] | the commands that the log carries, as bytes | |
 //! | [`query`] | reads that are executed right after a command, as bytes | |
-//! | `state` | what they do to the map, and reads from other threads | commands, queries |
+//! | `table` | the commands of the Redis protocol, and what is known of each | |
+//! | `state` | what they do to the map, and reads from other threads | commands, queries, the table |
+//! | `time` | the time of the cluster, by which keys expire | commands, the state |
 //! | `protocol` | what a protocol is: from bytes to requests, from outcomes to bytes | reads, the engine's port |
 //! | [`resp`] | the Redis protocol: parse, understand, print | commands, reads |
 //! | [`http`] | HTTP/1.1: the same | commands, reads |
@@ -32,6 +34,7 @@ pub mod config;
 mod decimal;
 mod description;
 mod front;
+mod glob;
 pub mod http;
 pub mod open_files;
 mod protocol;
@@ -40,7 +43,9 @@ mod reply;
 pub mod resp;
 pub mod server;
 mod state;
+mod table;
 mod tag;
+mod time;
 mod varint;
 mod version;
 
@@ -53,8 +58,11 @@ pub use description::{Description, MAX_CONTENT_ENCODING_BYTES, MAX_CONTENT_TYPE_
 #[doc(hidden)]
 pub use front::fuzzing;
 pub use front::{FrontEndConfig, FrontEnds, OutOfRange};
-pub use reply::{CommandError, Reply};
-pub use state::{Cursor, Found, Kv, KvFrozen, KvReader, KvRestoring, SnapshotEntry, snapshot_entries};
+pub use reply::{CommandError, Data, Reply};
+pub use state::{
+    ClockNews, Cursor, Found, Kv, KvFrozen, KvReader, KvRestoring, SnapshotEntry, snapshot_entries,
+};
+pub use table::Op;
 pub use tag::{Life, Tag};
 pub use version::{NotAVersion, Version};
 

@@ -181,6 +181,14 @@ pub enum Bug {
     SwapShowsNew,
     /// A scan skips what a snapshot has yet to write.
     ScanSkipsFrozen,
+    /// A server decides by its own clock which keys have expired.
+    ExpiryByLocalClock,
+    /// A server puts the time of its own clock into commands.
+    OwnClockTrusted,
+    /// Reads show keys that have expired until they are removed.
+    ExpiredKeyShown,
+    /// A transaction is executed although a watched key has changed.
+    WatchIgnored,
     /// An at-least read is answered one position too early, and claims that it is not.
     AtLeastSaysItsWish,
     /// A weak or at-least read over HTTP does not see what changed at the very position that it is answered

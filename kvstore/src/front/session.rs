@@ -51,6 +51,8 @@ pub(crate) struct Turn<'t, E> {
     pub(crate) allowance: Allowance,
     pub(crate) engine: &'t mut E,
     pub(crate) now: Instant,
+    /// The time of the cluster, in milliseconds since 1970, if it is known.
+    pub(crate) time: Option<u64>,
     pub(crate) tally: &'t mut Tally,
     /// Where commands are encoded before they are copied into a batch.
     pub(crate) command: &'t mut Vec<u8>,
@@ -145,7 +147,7 @@ impl<P: Protocol, L: Copy> Session<P, L> {
             if self.is_asking() || self.detached > 0 {
                 return Pumped::NeedsCompletion;
             }
-            let started = match self.protocol.next(input, &*turn.engine) {
+            let started = match self.protocol.next(input, &*turn.engine, turn.time) {
                 None => return Pumped::NeedsInput,
                 Some(Ask::Write) => self.slots.len() < MAX_IN_FLIGHT && self.start_write(input, output, turn),
                 Some(Ask::Read(consistency)) if self.attaches(consistency, input) => {

@@ -88,6 +88,12 @@ impl Fault {
         Fault { retry: true, ..Fault::new(503, "no_quorum", message, hint) }
     }
 
+    pub(super) fn no_clock() -> Fault {
+        let message = "the servers have not compared their clocks yet, by which keys expire";
+        let hint = "retry; a majority of the servers must be up";
+        Fault { retry: true, ..Fault::new(503, "no_clock", message, hint) }
+    }
+
     pub(super) fn no_leases() -> Fault {
         let hint = "leave ?read=lease out; or stop all servers, set `reads = \"lease\"` in each one's file, and start them";
         Fault::new(400, "no_leases", "this cluster has no leases to read by", hint)

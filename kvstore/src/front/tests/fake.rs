@@ -10,9 +10,9 @@ use niagara_engine::{
 };
 use parking_lot::Mutex;
 
-use crate::command::{self, Command, Condition};
+use crate::command::{self, Call, Command, Condition};
 use crate::protocol::Engine;
-use crate::query::{Query, QueryKeys};
+use crate::query::Query;
 use crate::{Kv, KvReader, Reply, query};
 
 /// The state of a server. Fake engines that share it are its threads' ports.
@@ -276,14 +276,15 @@ fn unknown(token: u64, done: InLane, unknown: Unknown) -> Completion<Reply> {
 }
 
 fn describe_query(query: &[u8]) -> String {
-    let words = |keys: QueryKeys<'_>| keys.map(text).collect::<Vec<_>>().join(" and ");
     match query::decode(query) {
         Ok(Query::Value(key)) => format!("look at {}", text(key)),
-        Ok(Query::Values(keys)) => format!("look at {}", words(keys)),
-        Ok(Query::Exist(keys)) => format!("look for {}", words(keys)),
-        Ok(Query::Length(key)) => format!("measure {}", text(key)),
+        Ok(Query::Call { call, .. }) => describe_call(&call),
         other => format!("{other:?}"),
     }
+}
+
+fn describe_call(call: &Call<'_>) -> String {
+    format!("{:?} {}", call.op, call.words.clone().map(text).collect::<Vec<_>>().join(" "))
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -321,6 +322,19 @@ fn describe(command: &[u8]) -> String {
         Ok(Command::IncrBy { key, delta }) => format!("add {delta} to {}", text(key)),
         Ok(Command::FlushAll) => "flush all".into(),
         Ok(Command::NameLife { life }) => format!("name the life {life}"),
+        Ok(Command::Timed { time, command }) => format!("at {time}: {}", describe(command)),
+        Ok(Command::Call(call)) => describe_call(&call),
+        Ok(Command::Block(block)) => {
+            let watched: Vec<_> =
+                block.watches().map(|(key, version)| format!("{} {version:?}", text(key))).collect();
+            let commands: Vec<_> = block.encoded().map(describe).collect();
+            format!("if [{}] do [{}]", watched.join(", "), commands.join("; "))
+        }
+        Ok(Command::Advance { time }) => format!("advance to {time}"),
+        Ok(Command::AskClocks { server, round }) => format!("{server} asks for clocks in round {round}"),
+        Ok(Command::TellClock { server, asker, round, time }) => {
+            format!("{server} tells {asker} in round {round} that it is {time}")
+        }
         Err(error) => error.to_string(),
     }
 }

@@ -92,11 +92,16 @@ impl HttpConnection {
     }
 
     fn begin(&mut self, request: Request, body: Body, interim: bool) {
-        let What::Put { key, condition, description } = &request.what else {
+        let What::Put { key, condition, description, lasts } = &request.what else {
             self.stage = Stage::Ready(request);
             return;
         };
         self.command.clear();
+        if let Some(lasts) = lasts {
+            // The time is set when the whole command has arrived.
+            command::encode_time(&mut self.command, 0);
+            command::encode_lasting(&mut self.command, *lasts);
+        }
         command::encode_put_head(&mut self.command, key, condition, false, description.get());
         let head = self.command.len();
         let rest = match body {
