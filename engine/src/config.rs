@@ -42,10 +42,12 @@ pub struct Config {
     pub server: ServerId,
     /// All servers of the cluster, including this one.
     pub members: Vec<Member>,
+    /// Number of Raft groups, R, the same on all servers. `None` for one for each address of the first member.
+    pub groups: Option<u16>,
     /// Identifies what the application executes, and its limits: servers that would execute some command
     /// differently refuse each other. 0, the default, is for an application that is the same in all releases.
     pub application: u128,
-    /// This server's end of each group's links: empty, or one for each group.
+    /// This server's end of its addresses' links: empty, or one for each of its addresses.
     pub links: Vec<Link>,
     /// Sockets that listen already, instead of ones that the start binds.
     pub listeners: Listeners,
@@ -139,13 +141,21 @@ pub struct Config {
 pub struct Member {
     /// Id of the server, at least 1.
     pub server: ServerId,
-    /// `host:port` for each group, in order.
+    /// `host:port` for each group, in order. If there are fewer than groups, these take turns: group r has address
+    /// (r - 1) mod n + 1 of n.
     pub addresses: Vec<String>,
     /// `host:port` for snapshots, apart from all groups' traffic.
     pub transfer: String,
 }
 
-/// This server's end of one group's links.
+impl Member {
+    /// Index of the address of the group with this zero-based index.
+    pub(crate) fn address_of(&self, group: usize) -> usize {
+        group % self.addresses.len()
+    }
+}
+
+/// This server's end of the links of one of its addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Link {
@@ -211,6 +221,7 @@ impl Config {
             cluster,
             server,
             members,
+            groups: None,
             application: 0,
             links: Vec::new(),
             listeners: Listeners::default(),
@@ -249,7 +260,15 @@ impl Config {
 
     /// Number of groups, R.
     pub fn groups(&self) -> u16 {
-        self.members.first().map_or(0, |member| member.addresses.len() as u16)
+        self.groups.unwrap_or_else(|| self.members.first().map_or(0, |member| member.addresses.len() as u16))
+    }
+
+    /// This server among the members.
+    pub(crate) fn own(&self) -> &Member {
+        self.members
+            .iter()
+            .find(|member| member.server == self.server)
+            .expect("a checked configuration lists it")
     }
 
     /// Number of threads that drive the groups, once a start has settled it for its machine.
@@ -288,11 +307,11 @@ impl Config {
 
     /// Checks that the values are consistent, and says what to change if not.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let groups = self.members.first().map_or(0, |member| member.addresses.len());
+        let groups = usize::from(self.groups());
         let fail = |text: String| Err(ConfigError::Unfit(text));
         if groups == 0 || groups > usize::from(niagara_sequencer::MAX_GROUPS) {
             return fail(format!(
-                "each member needs one address per group, for 1 to {} groups",
+                "a cluster has 1 to {} groups, not {groups}",
                 niagara_sequencer::MAX_GROUPS
             ));
         }
@@ -306,19 +325,34 @@ impl Config {
             if self.members[..i].iter().any(|other| other.server == member.server) {
                 return fail(format!("server {} is listed twice among the members", member.server));
             }
-            if member.addresses.len() != groups {
-                return fail(format!(
-                    "server {} has {} addresses, but the first member has {groups}: one per group is needed",
-                    member.server,
-                    member.addresses.len()
-                ));
+            match member.addresses.len() {
+                0 => return fail(format!("server {} has no address for its groups", member.server)),
+                some if some > groups => {
+                    return fail(format!(
+                        "server {} has {some} addresses for {groups} groups: groups can share an address, but none \
+                         uses two",
+                        member.server
+                    ));
+                }
+                some if some < groups && self.groups.is_none() => {
+                    return fail(format!(
+                        "server {} has {some} addresses, but the first member has {groups}: give it as many, or set \
+                         the number of groups",
+                        member.server
+                    ));
+                }
+                _ => {}
             }
         }
         if !self.members.iter().any(|member| member.server == self.server) {
             return fail(format!("this server, {}, is not among the members", self.server));
         }
-        if !self.links.is_empty() && self.links.len() != groups {
-            return fail(format!("links: give none or one per group ({groups}), not {}", self.links.len()));
+        let addresses = self.own().addresses.len();
+        if !self.links.is_empty() && self.links.len() != addresses {
+            return fail(format!(
+                "links: give none or one for each of this server's {addresses} addresses, not {}",
+                self.links.len()
+            ));
         }
         if !self.leaders.is_empty() && self.leaders.len() != groups {
             return fail(format!(

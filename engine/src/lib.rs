@@ -125,7 +125,7 @@ pub use lane::LaneId;
 pub use metrics::MetricsCollector;
 pub use niagara_group::{Command, Commands};
 pub use niagara_log::{Durability, Files, LogFile, MemoryFiles, SystemFiles};
-pub use niagara_sequencer::GlobalPosition;
+pub use niagara_sequencer::{GlobalPosition, MAX_GROUPS};
 pub use node::{
     Answer, App, AppMachine, AppReader, Call, CallError, Encode, Malformed, Node, NodeHandle, OpenSession,
     Query, Session,

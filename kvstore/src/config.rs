@@ -41,7 +41,7 @@ const MOST_BYTES: u64 = 64 << 20;
 ///     redis = "127.0.0.1:7001"
 ///     [[members]]
 ///     server = 1
-///     groups = ["127.0.0.1:7002", "127.0.0.1:7003"]
+///     addresses = ["127.0.0.1:7002", "127.0.0.1:7003"]
 ///     transfer = "127.0.0.1:7004"
 /// "#;
 /// let file = ConfigFile::parse(text, "/etc/niagara".as_ref())?;
@@ -126,9 +126,14 @@ fn engine_config(file: File, base: &Path) -> Result<Config, ConfigFileError> {
     let members = file
         .members
         .into_iter()
-        .map(|member| Member { server: member.server, addresses: member.groups, transfer: member.transfer })
+        .map(|member| Member {
+            server: member.server,
+            addresses: member.addresses,
+            transfer: member.transfer,
+        })
         .collect();
     let mut config = Config::new(cluster, file.server, members);
+    config.groups = file.groups;
     config.data_dir = base.join(file.data_dir);
     if let Some(name) = file.durability {
         config.durability = name.parse::<Durability>().map_err(|_| ConfigFileError::Value {

@@ -43,11 +43,7 @@ impl Cluster {
         let planned = PlannedServer::on_free_ports(SERVERS as u16, GROUPS).unwrap();
         let members: Vec<Member> = planned
             .into_iter()
-            .map(|PlannedServer { server, groups: addresses, transfer, .. }| Member {
-                server,
-                addresses,
-                transfer,
-            })
+            .map(|PlannedServer { server, addresses, transfer, .. }| Member { server, addresses, transfer })
             .collect();
         let dir = tempfile::tempdir().unwrap();
         let mut servers = Vec::new();

@@ -24,7 +24,7 @@ fn start(dir: &tempfile::TempDir) -> Server {
     // A port that was free a moment ago. If another process has taken it meanwhile, another one is tried.
     for _ in 0..20 {
         let [planned] = PlannedServer::on_free_ports(1, 1).unwrap().try_into().unwrap();
-        let member = Member { server: 1, addresses: planned.groups, transfer: planned.transfer };
+        let member = Member { server: 1, addresses: planned.addresses, transfer: planned.transfer };
         let mut engine = Config::new(1, 1, vec![member]);
         engine.durability = Durability::Os;
         engine.data_dir = dir.path().join("data");

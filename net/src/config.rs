@@ -60,7 +60,8 @@ pub struct Peer {
 pub struct LinkConfig {
     /// Identity of this server, and the number of the channel.
     pub hello: Hello,
-    /// Where to listen. With port 0 the system chooses one.
+    /// Where to listen. With port 0 the system chooses one. Channels of one [`Switchboard`](crate::Switchboard)
+    /// may have the same address.
     pub listen: SocketAddr,
     /// The other servers. The transport dials those with a lower id, and is dialled by those with a higher
     /// one.

@@ -42,3 +42,18 @@ pub struct Counters {
     /// Failed accept calls, for example for lack of file descriptors.
     pub accept_errors: u64,
 }
+
+impl Counters {
+    /// These, and what has happened to connections that have yet to say which channel they are for.
+    pub(crate) fn with_strangers(self, lobby: &Counters) -> Counters {
+        Counters {
+            read_calls: self.read_calls + lobby.read_calls,
+            refusals_sent: self.refusals_sent + lobby.refusals_sent,
+            bad_frames: self.bad_frames + lobby.bad_frames,
+            strangers_turned_away: self.strangers_turned_away + lobby.strangers_turned_away,
+            greeting_timeouts: self.greeting_timeouts + lobby.greeting_timeouts,
+            accept_errors: self.accept_errors + lobby.accept_errors,
+            ..self
+        }
+    }
+}

@@ -18,6 +18,8 @@
 //!    retries with growing, jittered delays. What cannot be sent is dropped in whole messages and counted,
 //!    never queued without bound. [`Transport`] is what it promises, for networks of
 //!    your own.
+//!    Channels can share an address: a lobby accepts for all of them, and a [`Switchboard`] knows on which transport each
+//!    is.
 //! 4. [`SleepFlag`] and [`Waker`]: a thread without work sleeps, and is woken by a system call only if it
 //!    does.
 //!
@@ -37,13 +39,16 @@ mod frame;
 mod hello;
 mod links;
 mod listener;
+mod lobby;
 mod outbox;
 mod peer;
 mod reader;
 mod refusal;
 mod resolve;
 mod sleep;
+mod slot;
 mod socket;
+mod switchboard;
 mod sync;
 mod tcp;
 mod transport;
@@ -62,6 +67,7 @@ pub use hello::{Greeting, GreetingError, Hello, LIVES, MAX_GREETING_BYTES, MAX_M
 pub use reader::FrameReader;
 pub use refusal::{MAX_REFUSAL_TEXT_BYTES, Refusal};
 pub use sleep::SleepFlag;
+pub use switchboard::Switchboard;
 pub use tcp::TcpTransport;
 pub use transport::{Sent, Transport};
 pub use waker::Waker;

@@ -10,7 +10,6 @@ use std::time::Instant;
 
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
-use socket2::SockRef;
 
 use crate::admission::Admission;
 use crate::config::LinkConfig;
@@ -20,7 +19,7 @@ use crate::event::{DownReason, Event};
 use crate::frame::Frame;
 use crate::peer::PeerState;
 use crate::resolve::Resolver;
-use crate::socket;
+use crate::switchboard::{Arrival, Arrivals};
 use crate::transport::Sent;
 
 mod dialling;
@@ -36,6 +35,7 @@ pub(crate) struct Links {
     admission: Arc<dyn Admission>,
     registry: Registry,
     resolver: Resolver,
+    arrivals: Arrivals,
     peers: Vec<PeerState>,
     /// By token. Tokens are never reused, so an event for a closed connection finds nothing.
     connections: BTreeMap<usize, Connection>,
@@ -55,6 +55,7 @@ impl Links {
         admission: Arc<dyn Admission>,
         registry: Registry,
         resolver: Resolver,
+        arrivals: Arrivals,
         first_token: usize,
     ) -> Links {
         let now = Instant::now();
@@ -64,6 +65,7 @@ impl Links {
             admission,
             registry,
             resolver,
+            arrivals,
             connections: BTreeMap::new(),
             next_token: first_token,
             strangers: 0,
@@ -133,18 +135,34 @@ impl Links {
         all.filter(|(_, connection)| !matches!(connection.phase, Phase::Up { .. }))
     }
 
-    /// Adds an accepted connection, unless too many others are not up yet.
-    pub(crate) fn accept(&mut self, stream: mio::net::TcpStream, now: Instant) {
+    /// Takes over the connections that have arrived. Returns whether there were any.
+    pub(crate) fn welcome_arrivals(&mut self, now: Instant) -> bool {
+        let mut any = false;
+        while let Some(arrival) = self.arrivals.next() {
+            self.welcome(*arrival, now);
+            any = true;
+        }
+        any
+    }
+
+    /// Takes over a connection that has said hello, unless too many others are not up yet.
+    fn welcome(&mut self, Arrival { mut connection, hello }: Arrival, now: Instant) {
         if self.strangers >= self.config.max_pending_connections {
             self.counters.strangers_turned_away += 1;
             return;
         }
-        let tuned = socket::tune(&SockRef::from(&stream));
-        if let Err(error) = tuned.and_then(|()| self.insert(stream, Phase::Stranger, now)) {
-            tracing::debug!(%error, "an accepted connection could not be used");
-        } else {
-            self.strangers += 1;
+        let token = self.next_token;
+        let ready = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = connection.stream.register(&self.registry, Token(token), ready) {
+            return tracing::debug!(%error, "an accepted connection could not be used");
         }
+        self.next_token += 1;
+        self.strangers += 1;
+        // It may have brought more than its hello.
+        connection.listed = true;
+        self.readable.push_back(token);
+        self.connections.insert(token, connection);
+        self.on_dialler(token, &hello, now);
     }
 
     fn insert(&mut self, mut stream: mio::net::TcpStream, phase: Phase, now: Instant) -> io::Result<()> {

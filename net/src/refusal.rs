@@ -34,6 +34,14 @@ pub enum Refusal {
         /// Channel of the refused server.
         refused: u32,
     },
+    /// The refusing server has no such channel, or not at this address.
+    #[error(
+        "channel {channel} is not open there: it has been closed, or will be opened, or has another address"
+    )]
+    NotOpen {
+        /// The channel that the connection is for.
+        channel: u32,
+    },
     /// The servers have different numbers of channels.
     #[error(
         "the refusing server has {refuser} channels, the refused one {refused}: \
@@ -121,6 +129,7 @@ impl Refusal {
             Refusal::Application(text) => (10, 0, 0, text.as_str()),
             Refusal::OldCopy(text) => (11, 0, 0, text.as_str()),
             Refusal::Reads(text) => (12, 0, 0, text.as_str()),
+            Refusal::NotOpen { channel } => (13, 0, u64::from(*channel), "the channel is not open"),
             Refusal::Other { code, text } => (*code, 0, 0, text.as_str()),
         };
         Coded { code, refuser, refused, text: &text[..text.floor_char_boundary(MAX_REFUSAL_TEXT_BYTES)] }
@@ -149,6 +158,7 @@ impl Refusal {
             10 => Refusal::Application(text.to_owned()),
             11 => Refusal::OldCopy(text.to_owned()),
             12 => Refusal::Reads(text.to_owned()),
+            13 => Refusal::NotOpen { channel: refused.try_into().ok()? },
             code => Refusal::Other { code, text: text.to_owned() },
         })
     }

@@ -9,14 +9,17 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Token};
 
 use crate::admission::Admission;
-use crate::channel::{Channel, first_connection, slot_of};
+use crate::channel::Channel;
 use crate::config::{LinkConfig, OpenError};
 use crate::counters::Counters;
 use crate::event::Event;
 use crate::frame::Frame;
 use crate::links::Links;
+use crate::lobby::Lobby;
 use crate::resolve::Resolver;
+use crate::slot::{FIRST_CONNECTION, Slot};
 use crate::socket;
+use crate::switchboard::Switchboard;
 use crate::transport::{Sent, Transport};
 use crate::waker::Waker;
 
@@ -25,7 +28,8 @@ const WAKER: Token = Token(0);
 /// Readiness events fetched per call. The rest comes with the next call.
 const EVENTS_PER_POLL: usize = 256;
 
-/// Channels over TCP: for each a listener and one connection per peer, and for all of them one epoll.
+/// Channels over TCP: for each one connection per peer, and for all of them one epoll. Each address has a listener;
+/// channels of several transports can share it through a [`Switchboard`].
 ///
 /// Messages to one peer on one channel arrive whole and in order as long as the connection lives, and may be
 /// lost with it: resend them if you need more. The peers' identities are checked, not proved: use channels on
@@ -76,6 +80,8 @@ pub struct TcpTransport {
     poll: Poll,
     ready: Events,
     waker: Waker,
+    board: Arc<Switchboard>,
+    lobbies: Vec<Lobby>,
     channels: Vec<Channel>,
     next_slot: u16,
 }
@@ -87,11 +93,21 @@ impl TcpTransport {
     ///
     /// If the system refuses an epoll or an eventfd: the limit of open files may be too low.
     pub fn new() -> Result<TcpTransport, OpenError> {
+        TcpTransport::sharing(&Arc::default())
+    }
+
+    /// A transport without channels, whose channels may have an address with those of others on the same board.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](TcpTransport::new).
+    pub fn sharing(board: &Arc<Switchboard>) -> Result<TcpTransport, OpenError> {
         let prepare = || -> io::Result<TcpTransport> {
             let poll = Poll::new()?;
             let waker = Waker::new(poll.registry(), WAKER)?;
             let ready = Events::with_capacity(EVENTS_PER_POLL);
-            Ok(TcpTransport { poll, ready, waker, channels: Vec::new(), next_slot: 0 })
+            let (board, lobbies, channels) = (Arc::clone(board), Vec::new(), Vec::new());
+            Ok(TcpTransport { poll, ready, waker, board, lobbies, channels, next_slot: 0 })
         };
         prepare().map_err(|source| OpenError::Poll { source })
     }
@@ -104,12 +120,21 @@ impl TcpTransport {
         self.channels.iter_mut().find(|channel| channel.number == number)
     }
 
+    fn take_slot(&mut self) -> Result<Slot, OpenError> {
+        let slot = Slot(self.next_slot);
+        self.next_slot = self.next_slot.checked_add(1).ok_or(OpenError::TooManyChannels)?;
+        Ok(slot)
+    }
+
     /// How long this turn may wait.
     fn wait_at_most(&self, now: Instant, timeout: Option<Duration>) -> Option<Duration> {
-        if self.channels.iter().any(Channel::is_busy) {
+        if self.channels.iter().any(|channel| channel.links.is_busy())
+            || self.lobbies.iter().any(Lobby::is_busy)
+        {
             return Some(Duration::ZERO);
         }
-        let deadline = self.channels.iter().filter_map(Channel::next_deadline).min();
+        let deadlines = self.channels.iter().filter_map(|channel| channel.links.next_deadline());
+        let deadline = deadlines.chain(self.lobbies.iter().filter_map(Lobby::next_deadline)).min();
         let left = deadline.map(|deadline| deadline.saturating_duration_since(now));
         left.into_iter().chain(timeout).min()
     }
@@ -125,9 +150,10 @@ impl TcpTransport {
         let polled = if timeout == Some(Duration::ZERO) {
             self.poll.poll(&mut self.ready, timeout)
         } else {
-            // Other threads fill both queues, so both are checked after the announcement.
-            let mut resolved = || channels.iter_mut().any(|channel| channel.links.dial_resolved(now));
-            let may_sleep = || !resolved() && may_sleep();
+            // Other threads fill all these queues, so they are checked after the announcement.
+            let has_news =
+                |Channel { links, .. }: &mut Channel| links.dial_resolved(now) || links.welcome_arrivals(now);
+            let may_sleep = || !channels.iter_mut().any(has_news) && may_sleep();
             waker.sleep(may_sleep, |may_sleep| {
                 if !may_sleep {
                     timeout = Some(Duration::ZERO);
@@ -156,29 +182,35 @@ impl Transport for TcpTransport {
         if self.channel(number).is_some() {
             return Err(OpenError::RepeatedChannel { channel: number });
         }
-        if self.next_slot == u16::MAX {
-            return Err(OpenError::TooManyChannels);
-        }
         socket::probe_binding(&config)?;
-        let listener = match listener {
-            Some(listener) => socket::listen_on(listener, &config)?,
-            None => socket::listen(&config)?,
+        let lobby = match listener {
+            Some(listener) => Some(socket::listen_on(listener, &config)?),
+            None if self.board.listens(config.listen) => None,
+            None => Some(socket::listen(&config)?),
         };
-        let (registry, slot) = (self.poll.registry(), self.next_slot);
-        let prepare = || -> io::Result<Channel> {
-            let resolver = Resolver::new(self.waker.clone());
-            let links =
-                Links::new(config, admission, registry.try_clone()?, resolver, first_connection(slot));
-            Channel::new((number, slot), listener, links, registry)
-        };
-        let channel = prepare().map_err(|source| OpenError::Poll { source })?;
-        self.channels.push(channel);
-        self.next_slot += 1;
+        let lobby = lobby.map(|listener| {
+            let (slot, registry) = (self.take_slot()?, self.poll.registry().try_clone());
+            let lobby =
+                registry.and_then(|registry| Lobby::new(slot, listener, &config, registry, &self.board));
+            lobby.map_err(|source| OpenError::Poll { source })
+        });
+        let lobby = lobby.transpose()?;
+        let local = lobby.as_ref().map_or(config.listen, |lobby| lobby.local);
+        let arrivals = self.board.connect(number, local, config.max_pending_connections, self.waker.clone());
+        let arrivals = arrivals.ok_or(OpenError::RepeatedChannel { channel: number })?;
+        let (slot, resolver) = (self.take_slot()?, Resolver::new(self.waker.clone()));
+        let registry = self.poll.registry().try_clone().map_err(|source| OpenError::Poll { source })?;
+        let first_token = slot.token(FIRST_CONNECTION).0;
+        let links = Links::new(config, admission, registry, resolver, arrivals, first_token);
+        self.lobbies.extend(lobby);
+        self.channels.push(Channel { number, slot, local, links });
         Ok(())
     }
 
+    /// The listener stays if another channel, of any transport, has the same address.
     fn close(&mut self, channel: u32) {
         self.channels.retain(|open| open.number != channel);
+        self.lobbies.retain(|lobby| self.board.is_needed(lobby.local));
     }
 
     fn local_addr(&self, channel: u32) -> Option<SocketAddr> {
@@ -201,12 +233,15 @@ impl Transport for TcpTransport {
         let timeout = self.wait_at_most(now, timeout);
         let now = self.wait(now, timeout, may_sleep)?;
         for event in self.ready.iter().filter(|event| event.token() != WAKER) {
-            let slot = slot_of(event.token());
-            // The channel may have been closed since.
+            let slot = Slot::of(event.token());
+            // What it is for may have been closed since.
             if let Some(channel) = self.channels.iter_mut().find(|channel| channel.slot == slot) {
-                channel.on_ready(event, now);
+                channel.links.on_ready(event, now);
+            } else if let Some(lobby) = self.lobbies.iter_mut().find(|lobby| lobby.slot == slot) {
+                lobby.on_ready(event);
             }
         }
+        self.lobbies.iter_mut().for_each(|lobby| lobby.work(now, events));
         self.channels.iter_mut().for_each(|channel| channel.work(now, events));
         Ok(())
     }
@@ -225,13 +260,15 @@ impl Transport for TcpTransport {
     }
 
     fn counters(&self, channel: u32) -> Counters {
-        self.channel(channel).map(Channel::counters).unwrap_or_default()
+        let of_lobbies = self.lobbies.iter().filter(|lobby| lobby.channel() == channel);
+        let own = self.channel(channel).map(|channel| channel.links.counters).unwrap_or_default();
+        of_lobbies.fold(own, |sum, lobby| sum.with_strangers(&lobby.counters))
     }
 }
 
 impl fmt::Debug for TcpTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let channels = self.channels.iter().map(|channel| (channel.local, channel.counters()));
+        let channels = self.channels.iter().map(|channel| (channel.local, channel.links.counters));
         f.debug_map().entries(channels).finish()
     }
 }

@@ -11,6 +11,9 @@
 //! group 2       2         5         8
 //! group 3       3         6         9
 //! ```
+//!
+//! A layout may begin above a *base*, the last position of an earlier layout with another number of groups: then
+//! slot (p, r) is at `base + (p - 1) * R + r`.
 
 use std::fmt;
 
@@ -23,8 +26,11 @@ pub const MAX_GROUPS: u16 = 1024;
 /// higher one.
 pub const MAX_PLACE: u64 = 1 << 53;
 
+/// The highest base of a layout.
+pub const MAX_BASE: u64 = 1 << 62;
+
 // Arithmetic on checked places cannot overflow: the highest barrier of the largest layout still fits.
-const _: () = assert!(MAX_PLACE.checked_mul(MAX_GROUPS as u64 + 1).is_some());
+const _: () = assert!((MAX_PLACE * (MAX_GROUPS as u64 + 1)).checked_add(MAX_BASE).is_some());
 
 /// Identifies one Raft group: a number r in `1..=R`.
 ///
@@ -126,7 +132,7 @@ impl fmt::Display for Slot {
     }
 }
 
-/// The number of groups R, which never changes in a cluster, and all arithmetic on slots and positions.
+/// The number of groups R, the position above which they begin, and all arithmetic on slots and positions.
 ///
 /// ```
 /// use niagara_sequencer::{GlobalPosition, GroupId, Layout, Slot};
@@ -136,19 +142,39 @@ impl fmt::Display for Slot {
 /// assert_eq!(layout.position_of(slot), GlobalPosition::new(4));
 /// assert_eq!(layout.slot_at(GlobalPosition::new(4)), slot);
 /// assert_eq!(layout.round_end(2), GlobalPosition::new(6));
+///
+/// // After two rounds, two groups continue.
+/// let next = Layout::above(layout.round_end(2), 2);
+/// assert_eq!(next.position_of(slot), GlobalPosition::new(9));
+/// assert_eq!(next.slot_at(GlobalPosition::new(9)), slot);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Layout {
     groups: u16,
+    base: u64,
 }
 
 impl Layout {
-    /// A layout of `groups` groups. Panics unless that is in `1..=MAX_GROUPS`.
+    /// A layout of `groups` groups that begins the global log. Panics unless that is in `1..=MAX_GROUPS`.
     #[must_use]
     pub const fn new(groups: u16) -> Self {
+        Self::above(GlobalPosition::ZERO, groups)
+    }
+
+    /// A layout of `groups` groups whose first slot follows the position `base`. Panics unless `groups` is in
+    /// `1..=MAX_GROUPS`, and `base` at most [`MAX_BASE`].
+    #[must_use]
+    pub const fn above(base: GlobalPosition, groups: u16) -> Self {
         assert!(groups >= 1, "a layout has at least one group");
         assert!(groups <= MAX_GROUPS, "a layout has at most MAX_GROUPS groups");
-        Self { groups }
+        assert!(base.0 <= MAX_BASE, "the base is at most MAX_BASE");
+        Self { groups, base: base.0 }
+    }
+
+    /// The position before the first slot.
+    #[must_use]
+    pub const fn base(self) -> GlobalPosition {
+        GlobalPosition(self.base)
     }
 
     /// The number of groups, R.
@@ -162,18 +188,18 @@ impl Layout {
         (1..=self.groups).map(GroupId)
     }
 
-    /// The global position of `slot`: `(p - 1) * R + r`. Panics if the layout has no such slot.
+    /// The global position of `slot`: `base + (p - 1) * R + r`. Panics if the layout has no such slot.
     #[must_use]
     pub const fn position_of(self, slot: Slot) -> GlobalPosition {
         assert!(slot.place >= 1, "places are numbered from 1");
         GlobalPosition(self.barrier_above(Slot { place: slot.place - 1, group: slot.group }).0)
     }
 
-    /// The slot at `position`. Panics at [`GlobalPosition::ZERO`], which has no slot.
+    /// The slot at `position`. Panics at and below the base, where it has no slot.
     #[must_use]
     pub const fn slot_at(self, position: GlobalPosition) -> Slot {
-        assert!(position.0 >= 1, "no slot is at position 0");
-        let before = position.0 - 1;
+        assert!(position.0 > self.base, "no slot is at or below the base");
+        let before = position.0 - self.base - 1;
         let groups = self.groups as u64;
         Slot { place: before / groups + 1, group: GroupId((before % groups) as u16 + 1) }
     }
@@ -188,21 +214,22 @@ impl Layout {
         }
     }
 
-    /// The last position of round `round`: `p * R`; [`GlobalPosition::ZERO`] for round 0, before the first.
+    /// The last position of round `round`: `base + p * R`; the base for round 0, before the first.
     #[must_use]
     pub const fn round_end(self, round: u64) -> GlobalPosition {
         assert!(round <= MAX_PLACE, "places end at MAX_PLACE");
-        GlobalPosition(round * self.groups as u64)
+        GlobalPosition(self.base + round * self.groups as u64)
     }
 
     /// The number of rounds that the global log up to `position` completes: the greatest p whose
-    /// [`Layout::round_end`] is not above it.
+    /// [`Layout::round_end`] is not above it. Panics below the base.
     #[must_use]
     pub const fn rounds_within(self, position: GlobalPosition) -> u64 {
-        position.0 / self.groups as u64
+        assert!(position.0 >= self.base, "no round is below the base");
+        (position.0 - self.base) / self.groups as u64
     }
 
-    /// The position of the slot that follows `slot` in the *same* group: `p * R + r`. If `p` is the last
+    /// The position of the slot that follows `slot` in the *same* group: `base + p * R + r`. If `p` is the last
     /// committed place of group r (0 if there is none), a strong read waits for all positions below this one.
     #[must_use]
     pub const fn barrier_above(self, slot: Slot) -> GlobalPosition {
@@ -224,14 +251,18 @@ mod tests {
     proptest! {
         /// Invariant `position_bijection`, from both sides; and the order is kept.
         #[test]
-        fn position_bijection(groups in 1..=MAX_GROUPS, place in 1..=MAX_PLACE, r in 0..MAX_GROUPS, g: u64) {
-            let layout = Layout::new(groups);
+        fn position_bijection(
+            (groups, base) in (1..=MAX_GROUPS, prop_oneof![Just(0), 0..=MAX_BASE]),
+            (place, r) in (1..=MAX_PLACE, 0..MAX_GROUPS),
+            g: u64,
+        ) {
+            let layout = Layout::above(GlobalPosition(base), groups);
             let there = slot(place, r % groups + 1);
             let position = layout.position_of(there);
             prop_assert_eq!(layout.slot_at(position), there);
             prop_assert_eq!(layout.slot_after(there), layout.slot_at(GlobalPosition(position.0 + 1)));
 
-            let g = g % layout.round_end(MAX_PLACE).0 + 1;
+            let g = base + g % (layout.round_end(MAX_PLACE).0 - base) + 1;
             let here = layout.slot_at(GlobalPosition(g));
             prop_assert_eq!(layout.position_of(here), GlobalPosition(g));
             prop_assert_eq!(here < there, GlobalPosition(g) < position);
@@ -239,8 +270,11 @@ mod tests {
 
         /// A barrier is just above the slot's next round, and rounds end where they should.
         #[test]
-        fn rounds_and_barriers(groups in 1..=MAX_GROUPS, place in 0..MAX_PLACE, r in 0..MAX_GROUPS) {
-            let layout = Layout::new(groups);
+        fn rounds_and_barriers(
+            (groups, base) in (1..=MAX_GROUPS, 0..=MAX_BASE),
+            (place, r) in (0..MAX_PLACE, 0..MAX_GROUPS),
+        ) {
+            let layout = Layout::above(GlobalPosition(base), groups);
             let group = r % groups + 1;
             prop_assert_eq!(layout.barrier_above(slot(place, group)), layout.position_of(slot(place + 1, group)));
             prop_assert_eq!(layout.round_end(place + 1), layout.position_of(slot(place + 1, groups)));

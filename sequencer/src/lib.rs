@@ -66,7 +66,7 @@ pub mod padding;
 
 pub use barrier::{ReadBarriers, Round};
 pub use floor::{FloorIndex, compaction_round};
-pub use layout::{GlobalPosition, GroupId, Layout, MAX_GROUPS, MAX_PLACE, Slot};
+pub use layout::{GlobalPosition, GroupId, Layout, MAX_BASE, MAX_GROUPS, MAX_PLACE, Slot};
 pub use merge::{Emitted, Fill, Merge};
 pub use pacing::{COMMAND_ENTRY_WINDOW, Lag, Pacing};
 pub use padding::{Padding, SKIP_AHEAD_ROUNDS, next_place};

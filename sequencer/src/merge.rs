@@ -7,6 +7,9 @@
 //!
 //! Only commands take memory and time. A skip merely raises the place up to which its group is known, and a
 //! run of no-ops is emitted as one value, however many slots and rounds it spans.
+//!
+//! A merge can be told to [end](Merge::end_after) after a round. Slots of later rounds are *void*: they are not
+//! part of the global log, whatever they hold.
 
 use std::collections::VecDeque;
 
@@ -67,6 +70,8 @@ pub struct Merge<T> {
     emitted: u64,
     /// Everything up to this round was emitted before this merge started.
     resumed: u64,
+    /// The last round that belongs to the global log, if that is known.
+    last_round: Option<u64>,
     anchor: GroupId,
 }
 
@@ -108,8 +113,42 @@ impl<T> Merge<T> {
             awaited: Slot { place: rounds_done + 1, group: GroupId::new(1) },
             emitted: emitted.get(),
             resumed: rounds_done,
+            last_round: None,
             anchor,
         }
+    }
+
+    /// Ends the global log after `round`: the rest of that round is merged as ever, and later slots are void. Call
+    /// it when the commands that say so have been emitted. Panics if later slots have been emitted, or another end
+    /// was set.
+    ///
+    /// ```
+    /// use niagara_sequencer::{Emitted, Fill, GlobalPosition, GroupId, Layout, Merge};
+    ///
+    /// let mut merge = Merge::new(Layout::new(2));
+    /// merge.push(GroupId::new(1), 1, Fill::Commands("the last"));
+    /// merge.push(GroupId::new(2), 9, Fill::Skip);
+    /// merge.push(GroupId::new(1), 2, Fill::Commands("too late"));
+    /// assert!(merge.next().is_some());
+    /// merge.end_after(1);
+    /// assert_eq!(merge.next(), Some(Emitted::Noops { first: GlobalPosition::new(2), count: 1 }));
+    /// assert!(merge.has_ended() && merge.next().is_none());
+    /// ```
+    pub fn end_after(&mut self, round: u64) {
+        let first_void = Slot { place: round + 1, group: GroupId::new(1) };
+        assert!(
+            self.awaited <= first_void,
+            "global_prefix: {} is beyond the last round, {round}",
+            self.awaited
+        );
+        assert!(self.last_round.is_none_or(|last| last == round), "global_prefix: a log ends once");
+        self.last_round = Some(round);
+    }
+
+    /// Whether everything up to the [end](Merge::end_after) has been emitted.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.last_round.is_some_and(|last| self.awaited.place > last)
     }
 
     /// Takes the next committed entry of `group`'s log that fills places, at `place`. Ignores entries at or
@@ -133,6 +172,9 @@ impl<T> Merge<T> {
     /// and for `None`, and O(min(slots, R)) for a run of no-ops.
     #[expect(clippy::should_implement_trait, reason = "`None` means not yet, which an iterator's does not")]
     pub fn next(&mut self) -> Option<Emitted<T>> {
+        if self.has_ended() {
+            return None;
+        }
         let Slot { place, group } = self.awaited;
         let Some((_, item)) = self.lanes[group.index()].held.pop_front_if(|held| held.0 == place) else {
             return self.next_noops();
@@ -145,7 +187,10 @@ impl<T> Merge<T> {
 
     /// The run of no-ops that starts at the awaited slot, if any.
     fn next_noops(&mut self) -> Option<Emitted<T>> {
-        let end = self.noops_end();
+        let mut end = self.noops_end();
+        if let Some(last) = self.last_round {
+            end = end.min(Slot { place: last + 1, group: GroupId::new(1) });
+        }
         if end == self.awaited {
             return None;
         }
@@ -197,10 +242,11 @@ impl<T> Merge<T> {
 
     /// The highest place of commands that the merge holds, in any group; all of them are at or after the
     /// awaited slot. A stuck merge sends it to the leader of the awaited group, which may not have heard of
-    /// these commands. Costs O(R).
+    /// these commands. A log that ends has to be filled up to its last round. Costs O(R).
     #[must_use]
     pub fn held_level(&self) -> Option<u64> {
-        self.lanes.iter().filter_map(|lane| lane.held.back()).map(|held| held.0).max()
+        let held = self.lanes.iter().filter_map(|lane| lane.held.back()).map(|held| held.0).max();
+        held.max(self.last_round)
     }
 
     /// The anchor: the group of the latest emitted commands; group 1 if there were none. See

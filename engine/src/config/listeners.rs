@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-/// Sockets that listen already, for the channels of one server: 0 is the snapshot channel, groups start at 1.
+/// Sockets that listen already, for the addresses of one server: 0 is the snapshot channel's, those of the groups start
+/// at 1.
 /// A program that binds first can tell others its ports, and nobody takes them away meanwhile. A start takes
 /// them; a restart with the same configuration binds the members' addresses.
 ///
@@ -28,13 +29,13 @@ use parking_lot::Mutex;
 pub struct Listeners(Arc<Mutex<BTreeMap<u16, TcpListener>>>);
 
 impl Listeners {
-    /// Takes the snapshot channel's socket, then each group's.
+    /// Takes the snapshot channel's socket, then one for each of the server's addresses.
     pub fn new(listeners: impl IntoIterator<Item = TcpListener>) -> Listeners {
         Listeners(Arc::new(Mutex::new((0..).zip(listeners).collect())))
     }
 
-    pub(crate) fn take(&self, channel: u16) -> Option<TcpListener> {
-        self.0.lock().remove(&channel)
+    pub(crate) fn take(&self, address: u16) -> Option<TcpListener> {
+        self.0.lock().remove(&address)
     }
 }
 

@@ -11,7 +11,7 @@ use niagara_log::thread::spawn;
 use niagara_log::{Durability, LogWriter};
 use niagara_net::Transport;
 
-use super::channels::{open_group, open_transfer};
+use super::channels::{Listening, open_group, open_transfer};
 use super::driven_group::{Disk, DrivenGroup, channel};
 use super::environment::Environment;
 use super::group_thread::GroupThread;
@@ -272,12 +272,12 @@ fn open<S: StateMachine>(
 ) -> Result<Opened<S>, StartError> {
     let parts = ServerParts::open(config, environment, state)?;
     let progress = &parts.shared.progress;
-    let mut transports = Vec::new();
+    let (mut transports, mut listening) = (Vec::new(), Listening::default());
     for part in layout {
         let first = part.groups.start as u16 + 1;
         let mut transport = make_transport().map_err(|source| StartError::Link { group: first, source })?;
         for group in part.groups.clone() {
-            open_group(&mut *transport, config, group as u16, &parts.identity)?;
+            open_group(&mut *transport, config, group as u16, &parts.identity, &mut listening)?;
             progress.groups[group].set_waker(transport.waker());
         }
         transports.push(transport);

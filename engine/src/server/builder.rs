@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use niagara_log::{Files, SystemFiles};
-use niagara_net::{OpenError, TcpTransport, Transport};
+use niagara_net::{OpenError, Switchboard, TcpTransport, Transport};
 
 use super::assembly::Engine;
 use super::start_error::StartError;
@@ -56,7 +56,9 @@ impl<S: StateMachine> Engine<S> {
 impl EngineBuilder {
     /// A start on the system's files and sockets, until they are replaced.
     pub fn new(config: Config) -> EngineBuilder {
-        let transport = || Ok(Box::new(TcpTransport::new()?) as Box<dyn Transport>);
+        // Groups on different threads may have the same address.
+        let board = Arc::<Switchboard>::default();
+        let transport = move || Ok(Box::new(TcpTransport::sharing(&board)?) as Box<dyn Transport>);
         EngineBuilder { config, files: None, clock: Clock::System, transport: Box::new(transport) }
     }
 
@@ -74,7 +76,7 @@ impl EngineBuilder {
     /// receives snapshots. [`Transport`] says what it has to promise.
     ///
     /// The members' addresses have to be `host:port` all the same: they are what the transport dials, and where
-    /// it listens.
+    /// it listens. Groups may share an address, on different threads, too.
     #[must_use]
     pub fn transport(
         mut self,

@@ -1,5 +1,6 @@
 //! Opens the channels to the other servers, as the configuration describes them.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use niagara_net::{LinkConfig, Peer, Transport};
 
 use super::start_error::StartError;
-use crate::config::{Config, Link, MOST_PENDING};
+use crate::config::{Config, MOST_PENDING, Member};
 use crate::identity::{Identity, random};
 
 /// Room in a message beside its entries' commands.
@@ -15,20 +16,27 @@ const MESSAGE_HEADS_BYTES: usize = 16 << 10;
 /// Larger buffers are not worth the memory that they pin.
 const READ_BUFFER_BYTES_MAX: usize = 1 << 20;
 
+/// Where this server listens for its groups, by the index of the address, as far as it does already.
+#[derive(Default)]
+pub(super) struct Listening(BTreeMap<usize, SocketAddr>);
+
 /// Opens a group's channel.
 pub(super) fn open_group(
     transport: &mut dyn Transport,
     config: &Config,
     group: u16,
     identity: &Arc<Identity>,
+    listening: &mut Listening,
 ) -> Result<(), StartError> {
     let number = group + 1;
-    let at = usize::from(group);
-    let own = config.members.iter().find(|member| member.server == config.server).expect("checked");
+    let own = config.own();
+    let at = own.address_of(group.into());
     let link = config.links.get(at).cloned().unwrap_or_default();
-    let listen = match link {
-        Link { listen: Some(listen), .. } => listen,
-        Link { .. } => resolve(&own.addresses[at]).map_err(|source| StartError::Address {
+    let listen = match (listening.0.get(&at), link.listen) {
+        // With port 0, only this is known to be the one.
+        (Some(listening), _) => *listening,
+        (None, Some(listen)) => listen,
+        (None, None) => resolve(&own.addresses[at]).map_err(|source| StartError::Address {
             group: number,
             address: own.addresses[at].clone(),
             source,
@@ -36,8 +44,8 @@ pub(super) fn open_group(
     };
     let hello = identity.hello(config, number);
     let others = config.members.iter().filter(|member| member.server != config.server);
-    let peers =
-        others.map(|member| Peer { server: member.server, address: member.addresses[at].clone() }).collect();
+    let address = |member: &Member| member.addresses[member.address_of(group.into())].clone();
+    let peers = others.map(|member| Peer { server: member.server, address: address(member) }).collect();
     let mut link_config = LinkConfig::new(hello, listen, peers);
     link_config.bind_address = link.bind_address;
     link_config.bind_device = link.bind_device;
@@ -51,8 +59,11 @@ pub(super) fn open_group(
     link_config.read_buffer_bytes = message_bytes.clamp(link_config.read_buffer_bytes, READ_BUFFER_BYTES_MAX);
     link_config.seed = random() as u64;
     let admission = Arc::<Identity>::clone(identity);
-    let opened = transport.open(link_config, config.listeners.take(number), admission);
-    opened.map_err(|source| StartError::Link { group: number, source })
+    let listener = if listening.0.contains_key(&at) { None } else { config.listeners.take(at as u16 + 1) };
+    let opened = transport.open(link_config, listener, admission);
+    opened.map_err(|source| StartError::Link { group: number, source })?;
+    listening.0.extend(transport.local_addr(number.into()).map(|local| (at, local)));
+    Ok(())
 }
 
 /// Opens the snapshot channel: number 0, beside those of the groups.
@@ -61,7 +72,7 @@ pub(super) fn open_transfer(
     config: &Config,
     identity: &Arc<Identity>,
 ) -> Result<(), StartError> {
-    let own = config.members.iter().find(|member| member.server == config.server).expect("checked");
+    let own = config.own();
     let listen = resolve(&own.transfer)
         .map_err(|source| StartError::TransferAddress { address: own.transfer.clone(), source })?;
     let hello = identity.hello(config, 0);

@@ -59,6 +59,7 @@ and so on. You may edit the files before the first start; all must list the same
 Examples:
   niagara new-cluster --dir c
   niagara new-cluster --dir c --servers 5 --groups 8 --base-port 9000
+  niagara new-cluster --dir c --groups auto --addresses 1
   niagara new-cluster --dir c --host 10.0.0.1,10.0.0.2,10.0.0.3
 
 Exit status:

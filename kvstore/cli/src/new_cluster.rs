@@ -5,10 +5,12 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
+use std::thread::available_parallelism;
 
 use clap::Args;
 use niagara_client::{DEFAULT_PORT, is_host};
-use niagara_engine::Durability;
+use niagara_engine::{Durability, MAX_GROUPS};
 use niagara_kvstore::config::{Plan, PlannedServer};
 
 use super::cluster_args::durability;
@@ -23,16 +25,22 @@ pub struct NewClusterArgs {
     /// Number of servers; 3 survive the failure of one, 5 of two.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     pub servers: u16,
-    /// Number of Raft groups: about one for each core that replication may use. It cannot be changed later.
-    #[arg(long, value_name = "R", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=1_024))]
-    pub groups: u16,
+    /// Number of Raft groups, 1 to 1024: about one for each core that replication may use. `auto` goes by the cores of
+    /// this machine, and says why. It cannot be changed later.
+    #[arg(long, value_name = "R", default_value = "4")]
+    pub groups: Groups,
+    /// Number of addresses of each server for its groups, at most one for each: with one for each network link, every
+    /// link is used [default: one for each group].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_024))]
+    pub addresses: Option<u16>,
     /// Where the files go: DIR/server-1.toml and so on. Existing files are never overwritten.
     #[arg(long)]
     pub dir: PathBuf,
     /// The servers' host: one for all, or a comma-separated list with one for each.
     #[arg(long, value_delimiter = ',', default_value = "127.0.0.1", value_parser = parse_host)]
     pub host: Vec<String>,
-    /// The first port of the first server: HTTP, then Redis, then one for each group, then one for snapshots.
+    /// The first port of the first server: HTTP, then Redis, then one for each address of the groups, then one for
+    /// snapshots.
     #[arg(long, value_name = "PORT", default_value_t = DEFAULT_PORT, value_parser = clap::value_parser!(u16).range(1..))]
     pub base_port: u16,
     /// What an acknowledged write survives: fsync, a power failure; os, the end of all processes; memory,
@@ -44,12 +52,58 @@ pub struct NewClusterArgs {
 pub fn run(arguments: &NewClusterArgs) -> Result<ExitCode, Failure> {
     // The files show how many connections `niagara serve` would accept on this machine.
     file_limit::raise();
-    let servers = plan_servers(arguments)?;
-    let plan = Plan { cluster: random_cluster()?, durability: arguments.durability, servers };
+    let cores = available_parallelism().map_or(1, usize::from);
+    let (groups, why) = arguments.groups.on(cores);
+    let servers = plan_servers(arguments, groups)?;
+    let plan = Plan { cluster: random_cluster()?, groups, durability: arguments.durability, servers };
     write_files(&plan, &arguments.dir)?;
-    let text = next_steps(&plan, &arguments.dir);
-    print(text)?;
+    print(why + &next_steps(&plan, &arguments.dir))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// How many groups a new cluster gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Groups {
+    /// As many as the machine has cores for.
+    Auto,
+    /// This many.
+    Count(u16),
+}
+
+/// Cores for the busy threads beside those of the groups: front end, sequencer, application.
+const OTHER_CORES: usize = 3;
+/// More groups than this have to be asked for.
+const MOST_AUTO: usize = 16;
+
+impl FromStr for Groups {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Groups, String> {
+        let count = || text.parse().ok().filter(|count| (1..=MAX_GROUPS).contains(count)).map(Groups::Count);
+        let groups = if text == "auto" { Some(Groups::Auto) } else { count() };
+        groups.ok_or_else(|| format!("write a number from 1 to {MAX_GROUPS}, or auto"))
+    }
+}
+
+impl Groups {
+    /// How many these are on a machine with so many cores, and why, for people.
+    fn on(self, cores: usize) -> (u16, String) {
+        match self {
+            Groups::Count(count) => (count, String::new()),
+            Groups::Auto => {
+                let groups = cores.saturating_sub(OTHER_CORES).clamp(1, MOST_AUTO);
+                let named = match groups {
+                    1 => "1 group".to_owned(),
+                    more => format!("{more} groups"),
+                };
+                let why = format!(
+                    "{named}: this machine has {cores} cores, and a group can use one beside the {OTHER_CORES} that serve \
+                     clients, merge and execute.\nIf another server has fewer cores or network links, say --groups.\n\n"
+                );
+                (groups as u16, why)
+            }
+        }
+    }
 }
 
 /// Checks a host. It ends up in TOML and in URLs, so it must be one.
@@ -105,15 +159,20 @@ pub fn write_files(plan: &Plan, dir: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn plan_servers(arguments: &NewClusterArgs) -> Result<Vec<PlannedServer>, Failure> {
-    let NewClusterArgs { servers, groups, host: hosts, base_port, .. } = arguments;
+fn plan_servers(arguments: &NewClusterArgs, groups: u16) -> Result<Vec<PlannedServer>, Failure> {
+    let NewClusterArgs { servers, host: hosts, base_port, .. } = arguments;
+    let addresses = arguments.addresses.unwrap_or(groups);
+    if addresses > groups {
+        let what = format!("{addresses} addresses are more than the {groups} groups can use");
+        return Err(Failure::usage(what, "choose at most one address for each group"));
+    }
     if hosts.len() != 1 && hosts.len() != usize::from(*servers) {
         let what = format!("--host names {} hosts for {servers} servers", hosts.len());
         return Err(Failure::usage(what, "name one host for all, or one for each, separated by commas"));
     }
     // Blocks that start at round numbers are easier to remember.
-    let block = (u32::from(*groups) + 3).next_multiple_of(10);
-    let last = u32::from(*base_port) + block * u32::from(servers - 1) + u32::from(*groups) + 2;
+    let block = (u32::from(addresses) + 3).next_multiple_of(10);
+    let last = u32::from(*base_port) + block * u32::from(servers - 1) + u32::from(addresses) + 2;
     if last > u32::from(u16::MAX) {
         let what = format!("the ports do not fit: the last one would be {last}, and 65535 is the highest");
         return Err(Failure::usage(what, "choose a lower --base-port, or fewer servers or groups"));
@@ -126,8 +185,8 @@ fn plan_servers(arguments: &NewClusterArgs) -> Result<Vec<PlannedServer>, Failur
             server: u64::from(i) + 1,
             http: address(first),
             redis: address(first + 1),
-            groups: (0..u32::from(*groups)).map(|group| address(first + 2 + group)).collect(),
-            transfer: address(first + 2 + u32::from(*groups)),
+            addresses: (0..u32::from(addresses)).map(|at| address(first + 2 + at)).collect(),
+            transfer: address(first + 2 + u32::from(addresses)),
         }
     };
     Ok((0..*servers).map(plan).collect())
@@ -161,30 +220,61 @@ mod tests {
 
     fn arguments(servers: u16, groups: u16, hosts: &[&str], base_port: u16) -> NewClusterArgs {
         let host = hosts.iter().map(ToString::to_string).collect();
-        NewClusterArgs { servers, groups, dir: "c".into(), host, base_port, durability: Durability::Fsync }
+        let (groups, durability) = (Groups::Count(groups), Durability::Fsync);
+        NewClusterArgs { servers, groups, addresses: None, dir: "c".into(), host, base_port, durability }
+    }
+
+    fn planned(arguments: &NewClusterArgs) -> Result<Vec<PlannedServer>, Failure> {
+        plan_servers(arguments, arguments.groups.on(1).0)
     }
 
     #[test]
     fn each_server_has_a_block_of_ports() {
-        let servers = plan_servers(&arguments(2, 9, &["h"], 7000)).unwrap();
+        let servers = planned(&arguments(2, 9, &["h"], 7000)).unwrap();
         assert_eq!((servers[0].http.as_str(), servers[0].redis.as_str()), ("h:7000", "h:7001"));
-        assert_eq!((servers[0].groups[0].as_str(), servers[0].groups[8].as_str()), ("h:7002", "h:7010"));
+        assert_eq!(
+            (servers[0].addresses[0].as_str(), servers[0].addresses[8].as_str()),
+            ("h:7002", "h:7010")
+        );
         assert_eq!(servers[0].transfer, "h:7011");
         assert_eq!((servers[1].server, servers[1].http.as_str()), (2, "h:7020"));
     }
 
     #[test]
+    fn groups_can_share_addresses() {
+        let servers =
+            planned(&NewClusterArgs { addresses: Some(2), ..arguments(2, 8, &["h"], 7000) }).unwrap();
+        assert_eq!(servers[0].addresses, ["h:7002", "h:7003"]);
+        assert_eq!((servers[0].transfer.as_str(), servers[1].http.as_str()), ("h:7004", "h:7010"));
+        assert!(planned(&NewClusterArgs { addresses: Some(9), ..arguments(2, 8, &["h"], 7000) }).is_err());
+    }
+
+    #[test]
+    fn auto_leaves_cores_for_the_rest_and_says_why() {
+        for (cores, groups) in [(1, 1), (2, 1), (4, 1), (5, 2), (8, 5), (64, 16)] {
+            let (found, why) = Groups::Auto.on(cores);
+            assert_eq!(found, groups);
+            assert!(why.contains(&format!("{cores} cores")), "{why}");
+        }
+        assert_eq!("auto".parse(), Ok(Groups::Auto));
+        assert_eq!("8".parse(), Ok(Groups::Count(8)));
+        for wrong in ["0", "1025", "many", ""] {
+            assert!(wrong.parse::<Groups>().unwrap_err().contains("auto"), "{wrong}");
+        }
+    }
+
+    #[test]
     fn each_server_can_have_a_host_of_its_own() {
-        let servers = plan_servers(&arguments(2, 1, &["a", "b"], 7000)).unwrap();
+        let servers = planned(&arguments(2, 1, &["a", "b"], 7000)).unwrap();
         assert_eq!((servers[0].http.as_str(), servers[1].http.as_str()), ("a:7000", "b:7010"));
-        assert!(plan_servers(&arguments(3, 1, &["a", "b"], 7000)).is_err());
+        assert!(planned(&arguments(3, 1, &["a", "b"], 7000)).is_err());
     }
 
     #[test]
     fn ports_that_do_not_fit_are_refused() {
-        assert!(plan_servers(&arguments(1, 1, &["h"], 65_532)).is_ok());
-        assert!(plan_servers(&arguments(1, 1, &["h"], 65_533)).is_err());
-        assert!(plan_servers(&arguments(1000, 64, &["h"], 7000)).is_err());
+        assert!(planned(&arguments(1, 1, &["h"], 65_532)).is_ok());
+        assert!(planned(&arguments(1, 1, &["h"], 65_533)).is_err());
+        assert!(planned(&arguments(1000, 64, &["h"], 7000)).is_err());
     }
 
     #[test]
@@ -200,8 +290,8 @@ mod tests {
     fn nothing_is_written_if_one_file_exists() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("server-2.toml"), "precious").unwrap();
-        let servers = plan_servers(&arguments(3, 1, &["h"], 7000)).unwrap();
-        let plan = Plan { cluster: 1, durability: Durability::Fsync, servers };
+        let servers = planned(&arguments(3, 1, &["h"], 7000)).unwrap();
+        let plan = Plan { cluster: 1, groups: 1, durability: Durability::Fsync, servers };
         assert!(write_files(&plan, dir.path()).is_err());
         assert!(!dir.path().join("server-1.toml").exists());
         assert_eq!(fs::read_to_string(dir.path().join("server-2.toml")).unwrap(), "precious");

@@ -14,10 +14,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Writes the configuration of a single server. Returns its HTTP and Redis addresses.
 fn configure(dir: &Path, front: &str) -> (SocketAddr, SocketAddr) {
     let [planned] = PlannedServer::on_free_ports(1, 2).unwrap().try_into().unwrap();
-    let PlannedServer { http, redis, groups, transfer, .. } = planned;
+    let PlannedServer { http, redis, addresses, transfer, .. } = planned;
     let text = format!(
         "cluster = \"c1\"\nserver = 1\ndata_dir = \"data\"\ndurability = \"os\"\nhttp = \"{http}\"\nredis = \"{redis}\"\n\
-         [[members]]\nserver = 1\ngroups = {groups:?}\ntransfer = \"{transfer}\"\n\
+         [[members]]\nserver = 1\naddresses = {addresses:?}\ntransfer = \"{transfer}\"\n\
          [engine]\nsegment_mib = 1\n[front]\nthreads = 1\n{front}\n"
     );
     std::fs::write(dir.join("server.toml"), text).unwrap();

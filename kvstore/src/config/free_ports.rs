@@ -16,7 +16,7 @@ impl PlannedServer {
     /// use niagara_kvstore::config::PlannedServer;
     ///
     /// let servers = PlannedServer::on_free_ports(3, 4)?;
-    /// assert_eq!((servers.len(), servers[2].server, servers[2].groups.len()), (3, 3, 4));
+    /// assert_eq!((servers.len(), servers[2].server, servers[2].addresses.len()), (3, 3, 4));
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn on_free_ports(servers: u16, groups: u16) -> io::Result<Vec<PlannedServer>> {
@@ -33,7 +33,7 @@ impl PlannedServer {
                 server: server.into(),
                 http: address()?,
                 redis: address()?,
-                groups: (0..groups).map(|_| address()).collect::<Result<_, _>>()?,
+                addresses: (0..groups).map(|_| address()).collect::<Result<_, _>>()?,
                 transfer: address()?,
             })
         };
@@ -52,7 +52,7 @@ mod tests {
         let servers = PlannedServer::on_free_ports(3, 4).unwrap();
         let addresses: HashSet<_> = servers
             .iter()
-            .flat_map(|server| server.groups.iter().chain([&server.http, &server.redis, &server.transfer]))
+            .flat_map(|server| server.addresses.iter().chain([&server.http, &server.redis, &server.transfer]))
             .collect();
         assert_eq!(addresses.len(), 3 * (4 + 3));
     }

@@ -47,11 +47,11 @@ fn listeners(file: &File) -> Vec<Listener> {
         let name = |what: &str| format!("members[server {}].{what}", member.server);
         let is_here = member.server == file.server;
         let listener = if is_here { Listener::here } else { Listener::elsewhere };
-        for (index, address) in member.groups.iter().enumerate() {
+        for (index, address) in member.addresses.iter().enumerate() {
             let link = file.links.get(index).and_then(|link| link.listen.as_ref()).filter(|_| is_here);
             all.push(match link {
                 Some(listen) => Listener::here(&format!("links[{}].listen", index + 1), listen),
-                None => listener(&name(&format!("groups[{}]", index + 1)), address),
+                None => listener(&name(&format!("addresses[{}]", index + 1)), address),
             });
         }
         all.push(listener(&name("transfer"), &member.transfer));

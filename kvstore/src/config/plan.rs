@@ -17,10 +17,10 @@ use crate::FrontEndConfig;
 ///     server: 1,
 ///     http: "127.0.0.1:7000".into(),
 ///     redis: "127.0.0.1:7001".into(),
-///     groups: vec!["127.0.0.1:7002".into()],
+///     addresses: vec!["127.0.0.1:7002".into()],
 ///     transfer: "127.0.0.1:7003".into(),
 /// };
-/// let plan = Plan { cluster: 0x5d7a, durability: Durability::Fsync, servers: vec![server] };
+/// let plan = Plan { cluster: 0x5d7a, groups: 1, durability: Durability::Fsync, servers: vec![server] };
 /// let file = ConfigFile::parse(&plan.render(1), "cluster".as_ref())?;
 /// assert_eq!(file.server.engine.cluster, 0x5d7a);
 /// assert_eq!(file.server.engine.data_dir, std::path::Path::new("cluster").join(Plan::data_dir(1)));
@@ -30,6 +30,8 @@ use crate::FrontEndConfig;
 pub struct Plan {
     /// The cluster's id: random, so that servers of two clusters never take each other for members.
     pub cluster: u128,
+    /// Number of Raft groups.
+    pub groups: u16,
     /// What an acknowledged write survives.
     pub durability: Durability,
     /// All servers.
@@ -45,8 +47,8 @@ pub struct PlannedServer {
     pub http: String,
     /// For Redis clients.
     pub redis: String,
-    /// For the other servers: one address for each group.
-    pub groups: Vec<String>,
+    /// For the other servers: an address for each group, or fewer, which the groups share.
+    pub addresses: Vec<String>,
     /// For the other servers: where they request snapshots.
     pub transfer: String,
 }
@@ -79,7 +81,8 @@ impl Plan {
 
     fn identity(&self, own: &PlannedServer) -> String {
         let PlannedServer { server, http, redis, .. } = own;
-        let (cluster, durability, servers) = (self.cluster, self.durability, self.servers.len());
+        let (cluster, groups, durability) = (self.cluster, self.groups, self.durability);
+        let servers = self.servers.len();
         let (file, data_dir) = (Self::file_name(*server), Self::data_dir(*server));
         format!(
             r#"# Niagara: server {server} of {servers}. Start it with
@@ -95,6 +98,10 @@ cluster = "{cluster:032x}"
 # This server's id, at least 1. Never reuse the id of a server that has lost its data: it has forgotten its votes, and a
 # group could end up with two leaders.
 server = {server}
+
+# Number of Raft groups, the same in all files: about one for each core that replication may use, and at least one for
+# each link. Default: one for each address of the first member.
+groups = {groups}
 
 # Where the logs and snapshots are, relative to this file. Only one server can use a directory; a lock file guards it.
 data_dir = "{data_dir}"
@@ -125,15 +132,17 @@ redis = "{redis}"
         let mut text = String::from(
             r#"
 # All servers of the cluster, including this one, the same in all files. `http` is where the command line and other
-# servers find its HTTP port (optional, for display). `groups` has an address for each group's replica; they may be in
-# different networks, so that each group has its own link. `transfer` is the address for snapshots.
+# servers find its HTTP port (optional, for display). `addresses` are where its replicas of the groups listen: one for
+# each group, in different networks if there are any, so that each group has its own link; or fewer, which take turns.
+# `transfer` is the address for snapshots.
 "#,
         );
-        for PlannedServer { server, http, groups, transfer, .. } in &self.servers {
-            let groups = groups.iter().map(|group| format!("\"{group}\"")).collect::<Vec<_>>().join(", ");
+        for PlannedServer { server, http, addresses, transfer, .. } in &self.servers {
+            let addresses =
+                addresses.iter().map(|address| format!("\"{address}\"")).collect::<Vec<_>>().join(", ");
             let _ = write!(
                 text,
-                "[[members]]\nserver = {server}\nhttp = \"{http}\"\ngroups = [{groups}]\ntransfer = \"{transfer}\"\n\n"
+                "[[members]]\nserver = {server}\nhttp = \"{http}\"\naddresses = [{addresses}]\ntransfer = \"{transfer}\"\n\n"
             );
         }
         text
@@ -308,8 +317,8 @@ fn front_section() -> String {
 }
 
 const LINKS_SECTION: &str = r#"
-# This server's end of each group's links, if it differs from its address among the members: none, or one table for each
-# group, in order. Every key is optional.
+# This server's end of its links, if it differs from its addresses among the members: none, or one table for each of
+# them, in order. Every key is optional.
 #
 # [[links]]
 # listen = "0.0.0.0:7002"       # listen here instead (behind address translation)

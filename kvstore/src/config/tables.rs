@@ -16,6 +16,7 @@ pub(super) struct File {
     pub reads: Option<String>,
     pub http: String,
     pub redis: String,
+    pub groups: Option<u16>,
     pub members: Vec<MemberTable>,
     #[serde(default)]
     pub engine: EngineTable,
@@ -31,7 +32,9 @@ pub(super) struct File {
 pub(super) struct MemberTable {
     pub server: u64,
     pub http: Option<String>,
-    pub groups: Vec<String>,
+    /// Files of earlier releases call them `groups`, and have one for each.
+    #[serde(alias = "groups")]
+    pub addresses: Vec<String>,
     pub transfer: String,
 }
 
@@ -77,7 +80,7 @@ pub(super) struct FrontTable {
     pub all_clients_mib: Option<u32>,
 }
 
-/// This server's end of one group's links.
+/// This server's end of the links of one of its addresses.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LinkTable {

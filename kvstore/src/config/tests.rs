@@ -11,7 +11,7 @@ redis = "127.0.0.1:7001"
 
 [[members]]
 server = 1
-groups = ["127.0.0.1:7002", "127.0.0.1:7003"]
+addresses = ["127.0.0.1:7002", "127.0.0.1:7003"]
 transfer = "127.0.0.1:7004"
 "#;
 
@@ -29,11 +29,11 @@ fn plan() -> Plan {
             server,
             http: format!("127.0.0.1:7{server}00"),
             redis: format!("127.0.0.1:7{server}01"),
-            groups: (2..6).map(|port| format!("127.0.0.1:7{server}0{port}")).collect(),
+            addresses: (2..6).map(|port| format!("127.0.0.1:7{server}0{port}")).collect(),
             transfer: format!("127.0.0.1:7{server}06"),
         })
         .collect();
-    Plan { cluster: 0xabc_0123, durability: Durability::Os, servers }
+    Plan { cluster: 0xabc_0123, groups: 4, durability: Durability::Os, servers }
 }
 
 /// The generated file with its optional keys set: every line `# key = value` becomes `key = value`. The
@@ -210,8 +210,8 @@ bind_device = "lo"
 fn an_unknown_key_is_an_error_that_names_the_nearest_known_one() {
     let text = error_of(&format!("{MINIMAL}\n[engine]\nelection_tick = 3\n"));
     assert!(text.contains("did you mean `election_ticks`?") && text.contains("line 14"), "{text}");
-    let text = error_of(&MINIMAL.replace("groups", "group"));
-    assert!(text.contains("did you mean `groups`?"), "{text}");
+    let text = error_of(&MINIMAL.replace("addresses", "adresses"));
+    assert!(text.contains("did you mean `addresses`?"), "{text}");
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn a_missing_file_is_named() {
 
 #[test]
 fn two_listeners_at_one_address_are_refused() {
-    let other = "\n[[members]]\nserver = 2\nhttp = \"10.0.0.2:7000\"\ngroups = [\"10.0.0.2:7002\", \"10.0.0.2:7003\"]\ntransfer = \"10.0.0.2:7004\"\n";
+    let other = "\n[[members]]\nserver = 2\nhttp = \"10.0.0.2:7000\"\naddresses = [\"10.0.0.2:7002\", \"10.0.0.2:7003\"]\ntransfer = \"10.0.0.2:7004\"\n";
     let file = format!("{MINIMAL}{other}");
     parse(&file).unwrap();
     let everywhere =
@@ -266,7 +266,7 @@ fn two_listeners_at_one_address_are_refused() {
         ("redis = \"127.0.0.1:7001\"", "redis = \"0.0.0.0:7000\"", "redis", "http"),
         ("redis = \"127.0.0.1:7001\"", "redis = \"[::]:7000\"", "redis", "http"),
         ("redis = \"127.0.0.1:7001\"", "redis = \"localhost:7000\"", "redis", "http"),
-        ("http = \"127.0.0.1:7000\"", "http = \"0.0.0.0:7003\"", "members[server 1].groups[2]", "http"),
+        ("http = \"127.0.0.1:7000\"", "http = \"0.0.0.0:7003\"", "members[server 1].addresses[2]", "http"),
         (
             "transfer = \"127.0.0.1:7004\"",
             "transfer = \"127.0.0.1:7001\"",
@@ -276,22 +276,22 @@ fn two_listeners_at_one_address_are_refused() {
         (
             "\"127.0.0.1:7003\"]",
             "\"127.0.0.1:7002\"]",
-            "members[server 1].groups[2]",
-            "members[server 1].groups[1]",
+            "members[server 1].addresses[2]",
+            "members[server 1].addresses[1]",
         ),
         (
             "\"127.0.0.1:7003\"]",
             "\"10.0.0.2:7004\"]",
             "members[server 2].transfer",
-            "members[server 1].groups[2]",
+            "members[server 1].addresses[2]",
         ),
-        ("\"10.0.0.2:7003\"]", "\"127.0.0.1:7001\"]", "members[server 2].groups[2]", "redis"),
+        ("\"10.0.0.2:7003\"]", "\"127.0.0.1:7001\"]", "members[server 2].addresses[2]", "redis"),
         ("http = \"10.0.0.2:7000\"", "http = \"127.0.0.1:7000\"", "members[server 2].http", "http"),
         (
             "\"10.0.0.2:7002\", \"10.0.0.2:7003\"",
             "\"db:7002\", \"DB:7002\"",
-            "members[server 2].groups[2]",
-            "members[server 2].groups[1]",
+            "members[server 2].addresses[2]",
+            "members[server 2].addresses[1]",
         ),
     ] {
         let said = error_of(&file.replacen(from, to, 1));
@@ -307,7 +307,7 @@ fn two_listeners_at_one_address_are_refused() {
 
 #[test]
 fn one_address_may_be_written_twice_and_port_0_is_never_taken() {
-    let told = MINIMAL.replace("server = 1\ngroups", "server = 1\nhttp = \"127.0.0.1:7000\"\ngroups");
+    let told = MINIMAL.replace("server = 1\naddresses", "server = 1\nhttp = \"127.0.0.1:7000\"\naddresses");
     assert_eq!(parse(&told).unwrap().server.front.members, [(1, "127.0.0.1:7000".to_owned())]);
     let any = MINIMAL.replace("7000", "0").replace("7001", "0").replace("7002", "0").replace("7003", "0");
     parse(&any).unwrap();
@@ -320,4 +320,24 @@ fn one_address_may_be_written_twice_and_port_0_is_never_taken() {
 fn a_file_without_end_is_no_configuration() {
     let error = ConfigFile::read("/dev/zero").unwrap_err().to_string();
     assert!(error.contains("too long for a configuration file"), "{error}");
+}
+
+#[test]
+fn groups_may_share_addresses() {
+    let engine = parse(MINIMAL).unwrap().server.engine;
+    assert_eq!(engine.groups(), 2, "one for each address, as earlier releases had it");
+    let engine = parse(&format!("groups = 5\n{MINIMAL}")).unwrap().server.engine;
+    assert_eq!((engine.groups(), engine.members[0].addresses.len()), (5, 2));
+    for (groups, what) in [(0, "1 to 1024 groups"), (1025, "1 to 1024 groups"), (1, "none uses two")] {
+        let said = error_of(&format!("groups = {groups}\n{MINIMAL}"));
+        assert!(said.contains(what), "{said}");
+    }
+    let said = error_of(&MINIMAL.replace("[\"127.0.0.1:7002\", \"127.0.0.1:7003\"]", "[]"));
+    assert!(said.contains("1 to 1024 groups"), "{said}");
+}
+
+#[test]
+fn files_of_earlier_releases_call_addresses_groups() {
+    let engine = parse(&MINIMAL.replace("addresses", "groups")).unwrap().server.engine;
+    assert_eq!(engine.members[0].addresses, ["127.0.0.1:7002", "127.0.0.1:7003"]);
 }

@@ -14,7 +14,6 @@ impl Links {
     pub(super) fn on_greeting(&mut self, token: usize, body: &[u8], now: Instant) {
         let Some(phase) = self.phase(token) else { return };
         match (phase, Greeting::decode(body)) {
-            (Phase::Stranger, Ok(Greeting::Hello(hello))) => self.on_dialler(token, &hello, now),
             (Phase::AwaitHello { peer }, Ok(Greeting::Hello(hello))) => {
                 self.on_dialled(token, peer, &hello, now);
             }
@@ -39,7 +38,7 @@ impl Links {
     }
 
     /// An accepted connection has sent its hello.
-    fn on_dialler(&mut self, token: usize, hello: &Hello, now: Instant) {
+    pub(super) fn on_dialler(&mut self, token: usize, hello: &Hello, now: Instant) {
         let peer = self.peers.iter().position(|peer| peer.server == hello.server);
         let checked = check_dialler(&self.config.hello, hello, peer);
         let admitted = checked.and_then(|peer| self.admission.admit(hello).map(|()| peer));

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use niagara_net::{AdmitAll, Event, Frame, Hello, LinkConfig, OpenError, Sent, TcpTransport, Transport};
+use niagara_net::{
+    AdmitAll, Event, Frame, Hello, LinkConfig, OpenError, Refusal, Sent, Switchboard, TcpTransport, Transport,
+};
 
 use crate::rig::{DEADLINE, config, nowhere};
 
@@ -94,4 +96,70 @@ fn a_number_stands_for_one_channel() {
     let [mut one, _] = pair();
     let again = one.open(of_channel(config(1, &[]), 2), None, Arc::new(AdmitAll));
     assert!(matches!(again, Err(OpenError::RepeatedChannel { channel: 2 })), "{again:?}");
+}
+
+/// Server 1 with channels 1 and 2 on transports of their own and at one address, and server 2, which dials both.
+fn sharing() -> [TcpTransport; 3] {
+    let board = Arc::<Switchboard>::default();
+    let [mut first, mut second] = [(); 2].map(|()| TcpTransport::sharing(&board).unwrap());
+    first.open(of_channel(config(1, &[(2, nowhere())]), 1), None, Arc::new(AdmitAll)).unwrap();
+    let address = first.local_addr(1).unwrap();
+    let mut at_the_same = of_channel(config(1, &[(2, nowhere())]), 2);
+    at_the_same.listen = address;
+    second.open(at_the_same.clone(), None, Arc::new(AdmitAll)).unwrap();
+    assert_eq!(second.local_addr(2), Some(address));
+    let again = first.open(at_the_same, None, Arc::new(AdmitAll));
+    assert!(matches!(again, Err(OpenError::RepeatedChannel { channel: 2 })), "open elsewhere: {again:?}");
+    let mut two = TcpTransport::new().unwrap();
+    for number in [1, 2] {
+        two.open(of_channel(config(2, &[(1, address)]), number), None, Arc::new(AdmitAll)).unwrap();
+    }
+    [first, second, two]
+}
+
+fn turn_all(servers: &mut [TcpTransport], events: &mut [Vec<(u32, Event)>]) {
+    for (transport, events) in servers.iter_mut().zip(events) {
+        transport.turn(Instant::now(), Some(Duration::from_millis(1)), &mut || true, events).unwrap();
+    }
+}
+
+#[test]
+fn channels_of_several_transports_share_an_address() {
+    let (mut servers, mut events) = (sharing(), [const { Vec::new() }; 3]);
+    let begin = Instant::now();
+    while !(servers[0].is_connected(1, 2) && servers[1].is_connected(2, 2) && servers[2].is_connected(1, 1)) {
+        assert!(begin.elapsed() < DEADLINE, "{servers:?}");
+        turn_all(&mut servers, &mut events);
+    }
+    for number in [1, 2] {
+        servers[2].send(number, 1, Frame::from(body(number)));
+    }
+    while events[0].len() + events[1].len() < 4 {
+        assert!(begin.elapsed() < DEADLINE, "{events:?}");
+        turn_all(&mut servers, &mut events);
+    }
+    for (at, number) in [(0, 1), (1, 2)] {
+        let came = Event::Frame { from: 2, body: body(number) };
+        assert_eq!(events[at], [(number, Event::Up { peer: 2 }), (number, came)]);
+    }
+}
+
+#[test]
+fn an_address_outlives_the_channel_that_it_was_opened_for() {
+    let (mut servers, mut events) = (sharing(), [const { Vec::new() }; 3]);
+    let begin = Instant::now();
+    servers[0].close(1);
+    let refused = |events: &[(u32, Event)]| {
+        let not_open =
+            Event::Refused { peer: Some(1), refusal: Refusal::NotOpen { channel: 1 }, by_us: false };
+        events.contains(&(1, not_open))
+    };
+    while !(servers[1].is_connected(2, 2) && refused(&events[2])) {
+        assert!(begin.elapsed() < DEADLINE, "{servers:?} {events:?}");
+        turn_all(&mut servers, &mut events);
+    }
+    servers[1].close(2);
+    servers[0].close(1);
+    let address = servers[0].local_addr(1);
+    assert_eq!(address, None);
 }

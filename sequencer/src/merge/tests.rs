@@ -90,3 +90,34 @@ fn slots_rise_below_a_snapshot_too() {
     merge.push(group(1), 4, Fill::Skip);
     merge.push(group(1), 3, Fill::Skip);
 }
+
+#[test]
+fn a_log_that_ends_is_merged_to_the_end_of_its_last_round_and_no_further() {
+    let base = GlobalPosition::new(100);
+    let mut merge = Merge::new(Layout::above(base, 3));
+    merge.push(group(1), 4, Fill::Commands('e'));
+    merge.push(group(2), 900, Fill::Skip);
+    merge.push(group(3), 3, Fill::Skip);
+    assert_eq!(merge.next(), Some(noops(101, 9)));
+    assert_eq!(merge.next(), Some(commands(110, 'e')));
+    merge.end_after(4);
+    assert_eq!(merge.next(), Some(noops(111, 1)), "group 2's skip reaches beyond the end");
+    assert_eq!(merge.next(), None);
+    assert!(!merge.has_ended(), "slot (4, 3) may still hold commands");
+    assert_eq!(merge.held_level(), Some(4), "its leader is asked to fill it");
+    merge.push(group(3), 4, Fill::Commands('l'));
+    merge.push(group(1), 5, Fill::Commands('v'));
+    assert_eq!(merge.next(), Some(commands(112, 'l')));
+    assert!(merge.has_ended());
+    assert_eq!(merge.next(), None, "slots of round 5 are void");
+    assert_eq!(merge.emitted(), Layout::above(base, 3).round_end(4));
+}
+
+#[test]
+#[should_panic(expected = "global_prefix")]
+fn a_log_cannot_end_before_what_was_emitted() {
+    let mut merge = Merge::<char>::new(Layout::new(1));
+    merge.push(group(1), 5, Fill::Skip);
+    merge.next();
+    merge.end_after(4);
+}

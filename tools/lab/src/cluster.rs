@@ -60,7 +60,7 @@ impl ClusterPlan {
             // Clients may come over every link.
             http: format!("0.0.0.0:{HTTP}"),
             redis: format!("0.0.0.0:{REDIS}"),
-            groups: (0..self.groups).map(group).collect(),
+            addresses: (0..self.groups).map(group).collect(),
             transfer: at(Subnet::Clients, TRANSFER),
         }
     }
@@ -69,7 +69,7 @@ impl ClusterPlan {
     fn file(&self, server: u64) -> String {
         let servers = (1..=u64::from(self.servers)).map(|server| self.planned(server)).collect();
         // The network is the cluster's own, so no other cluster can come near.
-        let plan = Plan { cluster: 0x1ab, durability: self.durability, servers };
+        let plan = Plan { cluster: 0x1ab, groups: self.groups, durability: self.durability, servers };
         // Threads of several servers that share a machine would be bound to the same cores.
         let mut lines = vec!["pinning = \"off\"".to_owned()];
         if !self.leaders.is_empty() {

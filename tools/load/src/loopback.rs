@@ -9,5 +9,5 @@ pub(crate) fn free_addresses(servers: u64, groups: u16) -> Result<Vec<(Vec<Strin
     let servers = u16::try_from(servers).expect("a machine runs a few servers");
     let planned = PlannedServer::on_free_ports(servers, groups)
         .map_err(Failure::io("cannot find free ports on 127.0.0.1"))?;
-    Ok(planned.into_iter().map(|server| (server.groups, server.transfer)).collect())
+    Ok(planned.into_iter().map(|server| (server.addresses, server.transfer)).collect())
 }

@@ -85,7 +85,7 @@ impl Lone {
         let (http, redis) = (self.http, self.redis);
         let text = format!(
             "cluster = \"5d7a\"\nserver = 1\ndata_dir = \"data\"\ndurability = \"os\"\nhttp = \"{http}\"\nredis = \"{redis}\"\n\
-             [[members]]\nserver = 1\ngroups = [\"127.0.0.1:0\"]\ntransfer = \"127.0.0.1:0\"\n"
+             [[members]]\nserver = 1\naddresses = [\"127.0.0.1:0\"]\ntransfer = \"127.0.0.1:0\"\n"
         );
         let file = ConfigFile::parse(&text, self.dir.path()).expect("the file is sound");
         self.server = Some(Server::start(file.server).expect("the server starts"));

@@ -27,13 +27,13 @@ impl Cluster {
     pub fn start(arguments: &DemoArgs, dir: &Path) -> Result<Cluster, Failure> {
         let cluster = random_cluster()?;
         for _ in 1..ATTEMPTS {
-            let plan = Plan { cluster, durability: arguments.durability, servers: free_ports(arguments)? };
+            let plan = plan(arguments, cluster)?;
             match Self::start_plan(&plan, dir)? {
                 Ok(cluster) => return Ok(cluster),
                 Err(_in_use) => remove_files(&plan, dir)?,
             }
         }
-        let plan = Plan { cluster, durability: arguments.durability, servers: free_ports(arguments)? };
+        let plan = plan(arguments, cluster)?;
         Self::start_plan(&plan, dir)?.map_err(|error| start_failure(&error))
     }
 
@@ -107,10 +107,13 @@ fn start_failure(error: &ServerError) -> Failure {
     Failure::new(format!("the demo's servers cannot start: {error}"), "NIAGARA_LOG=debug shows what happens")
 }
 
-fn free_ports(arguments: &DemoArgs) -> Result<Vec<PlannedServer>, Failure> {
-    PlannedServer::on_free_ports(arguments.servers, arguments.groups).map_err(|error| {
+/// A cluster on ports that are free now.
+fn plan(arguments: &DemoArgs, cluster: u128) -> Result<Plan, Failure> {
+    let DemoArgs { servers, groups, durability, .. } = *arguments;
+    let servers = PlannedServer::on_free_ports(servers, groups).map_err(|error| {
         Failure::new(format!("cannot find free ports on 127.0.0.1: {error}"), "use fewer servers or groups")
-    })
+    })?;
+    Ok(Plan { cluster, groups, durability, servers })
 }
 
 /// Removes what a failed start left, for the next attempt.

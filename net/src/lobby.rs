@@ -1,0 +1,223 @@
+//! A listening address: accepts connections, and keeps them until they have said which channel they are for.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Display;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::event::{Event as Readiness, Source};
+use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Registry, Token};
+use socket2::SockRef;
+
+use crate::admission::check_cluster;
+use crate::config::LinkConfig;
+use crate::connection::{Connection, Phase, Received};
+use crate::counters::Counters;
+use crate::event::{DownReason, Event};
+use crate::hello::{Greeting, GreetingError, Hello, MAX_GREETING_BYTES, VERSION};
+use crate::listener::Listener;
+use crate::refusal::Refusal;
+use crate::slot::{FIRST_CONNECTION, LISTENER, Slot};
+use crate::socket;
+use crate::switchboard::{Arrival, Listening, Misdirected, Switchboard};
+
+/// Connections accepted per turn, so that a flood of them leaves time for messages.
+const ACCEPTS_PER_TURN: usize = 64;
+
+/// A listener, and the strangers that it has let in.
+pub(crate) struct Lobby {
+    pub(crate) slot: Slot,
+    pub(crate) local: SocketAddr,
+    pub(crate) counters: Counters,
+    /// What this server says on the channel that the lobby was opened for. That channel reports what happens here.
+    hello: Hello,
+    hello_timeout: Duration,
+    max_pending_connections: usize,
+    listener: Listener,
+    registry: Registry,
+    board: Arc<Switchboard>,
+    _listening: Listening,
+    /// By token. Tokens are never reused, so an event for a closed connection finds nothing.
+    strangers: BTreeMap<usize, Connection>,
+    next_token: usize,
+    /// Tokens of connections whose socket may hold bytes.
+    readable: VecDeque<usize>,
+    events: Vec<Event>,
+}
+
+impl Lobby {
+    pub(crate) fn new(
+        slot: Slot,
+        mut listener: TcpListener,
+        config: &LinkConfig,
+        registry: Registry,
+        board: &Arc<Switchboard>,
+    ) -> io::Result<Lobby> {
+        let local = listener.local_addr()?;
+        registry.register(&mut listener, slot.token(LISTENER), Interest::READABLE)?;
+        Ok(Lobby {
+            slot,
+            local,
+            counters: Counters::default(),
+            hello: config.hello.clone(),
+            hello_timeout: config.hello_timeout,
+            max_pending_connections: config.max_pending_connections,
+            listener: Listener::new(listener),
+            registry,
+            board: Arc::clone(board),
+            _listening: board.enter(local),
+            strangers: BTreeMap::new(),
+            next_token: slot.token(FIRST_CONNECTION).0,
+            readable: VecDeque::new(),
+            events: Vec::new(),
+        })
+    }
+
+    /// The channel that it was opened for.
+    pub(crate) fn channel(&self) -> u32 {
+        self.hello.channel
+    }
+
+    /// Whether there is work that no socket will announce.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.listener.is_busy() || !self.readable.is_empty()
+    }
+
+    /// When there will be work even if no socket becomes ready.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let strangers = self.strangers.values().map(|connection| connection.deadline);
+        strangers.chain(self.listener.next_deadline()).min()
+    }
+
+    pub(crate) fn on_ready(&mut self, event: &Readiness) {
+        if event.token() == self.slot.token(LISTENER) {
+            return self.listener.now_ready();
+        }
+        let Some(connection) = self.strangers.get_mut(&event.token().0) else { return };
+        let ending = event.is_read_closed() || event.is_write_closed() || event.is_error();
+        if event.is_readable() || ending {
+            connection.now_readable(ending);
+            if !std::mem::replace(&mut connection.listed, true) {
+                self.readable.push_back(event.token().0);
+            }
+        }
+        if event.is_writable() {
+            connection.now_writable();
+        }
+    }
+
+    /// Accepts, and moves those who have said hello to their channels.
+    pub(crate) fn work(&mut self, now: Instant, events: &mut Vec<(u32, Event)>) {
+        for _ in 0..ACCEPTS_PER_TURN {
+            let Some(stream) = self.listener.accept(now) else { break };
+            self.accept(stream, now);
+        }
+        for _ in 0..self.readable.len() {
+            let Some(token) = self.readable.pop_front() else { break };
+            self.read(token);
+        }
+        // Only now, since the bytes just read may complete a greeting in time.
+        self.expire(now);
+        let channel = self.channel();
+        events.extend(self.events.drain(..).map(|event| (channel, event)));
+        self.counters.accept_errors = self.listener.errors;
+    }
+
+    /// Adds an accepted connection, unless too many others are here.
+    fn accept(&mut self, mut stream: TcpStream, now: Instant) {
+        if self.strangers.len() >= self.max_pending_connections {
+            self.counters.strangers_turned_away += 1;
+            return;
+        }
+        let token = self.next_token;
+        let tuned = socket::tune(&SockRef::from(&stream));
+        let ready = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = tuned.and_then(|()| stream.register(&self.registry, Token(token), ready)) {
+            return tracing::debug!(%error, "an accepted connection could not be used");
+        }
+        self.next_token += 1;
+        self.strangers.insert(token, Connection::new(stream, Phase::Stranger, now + self.hello_timeout));
+    }
+
+    /// Reads until a stranger has said hello. A greeting is all that is read here.
+    fn read(&mut self, token: usize) {
+        let Some(connection) = self.strangers.get_mut(&token) else { return };
+        let mut budget = MAX_GREETING_BYTES;
+        let received = connection.receive(&mut budget, &mut self.events, &mut self.counters);
+        match received {
+            Ok(Received::Greeting(body)) => self.on_greeting(token, &body),
+            Ok(Received::Dry) => connection.listed = false,
+            Ok(Received::Spent) => self.readable.push_back(token),
+            Err(reason) => {
+                self.counters.bad_frames += u64::from(matches!(reason, DownReason::BadFrame(_)));
+                self.dismiss(token, &reason);
+            }
+        }
+    }
+
+    fn on_greeting(&mut self, token: usize, body: &[u8]) {
+        match Greeting::decode(body) {
+            Ok(Greeting::Hello(hello)) => self.direct(token, hello),
+            Err(GreetingError::Version(refused)) => {
+                self.refuse(token, None, Refusal::WrongVersion { refuser: VERSION, refused });
+            }
+            not_due => {
+                self.counters.bad_frames += 1;
+                self.dismiss(token, &not_due.err().unwrap_or(GreetingError::Malformed));
+            }
+        }
+    }
+
+    /// Moves a connection to the channel that it is for.
+    fn direct(&mut self, token: usize, hello: Hello) {
+        let Some(mut connection) = self.strangers.remove(&token) else { return };
+        if let Err(error) = connection.stream.deregister(&self.registry) {
+            return tracing::debug!(%error, "an accepted connection could not be used");
+        }
+        let directed = self.board.direct(self.local, Box::new(Arrival { connection, hello }));
+        let Err((arrival, why)) = directed else { return };
+        let Arrival { connection, hello } = *arrival;
+        let refusal = match why {
+            Misdirected::Crowded => {
+                self.counters.strangers_turned_away += 1;
+                return;
+            }
+            // Another cluster, say, explains it better than the channel.
+            Misdirected::NotOpen | Misdirected::OtherAddress => check_cluster(&self.hello, &hello)
+                .err()
+                .unwrap_or(Refusal::NotOpen { channel: hello.channel }),
+        };
+        self.strangers.insert(token, connection);
+        self.refuse(token, Some(hello.server), refusal);
+    }
+
+    /// Refuses, with the reason. The few bytes reach the kernel before the socket is closed. If the other end
+    /// has gone meanwhile, there is nobody to notify.
+    fn refuse(&mut self, token: usize, peer: Option<u64>, refusal: Refusal) {
+        self.counters.refusals_sent += 1;
+        if let Some(connection) = self.strangers.get_mut(&token) {
+            connection.greet(&Greeting::Refusal(refusal.clone())).ok();
+        }
+        self.dismiss(token, &refusal);
+        self.events.push(Event::Refused { peer, refusal, by_us: true });
+    }
+
+    /// Closes connections that have not said hello in time.
+    fn expire(&mut self, now: Instant) {
+        let late = self.strangers.iter().filter(|(_, connection)| connection.deadline <= now);
+        let late: Vec<usize> = late.map(|(token, _)| *token).collect();
+        for token in late {
+            self.counters.greeting_timeouts += 1;
+            self.dismiss(token, &"no answer in time");
+        }
+    }
+
+    fn dismiss(&mut self, token: usize, why: &dyn Display) {
+        let Some(connection) = self.strangers.remove(&token) else { return };
+        let address = connection.stream.peer_addr().ok();
+        tracing::debug!(?address, %why, "an accepted connection was closed");
+    }
+}
