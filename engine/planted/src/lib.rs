@@ -185,10 +185,6 @@ pub enum Bug {
     ExpiryByLocalClock,
     /// A server puts the time of its own clock into commands.
     OwnClockTrusted,
-    /// Reads show keys that have expired until they are removed.
-    ExpiredKeyShown,
-    /// A transaction is executed although a watched key has changed.
-    WatchIgnored,
     /// An at-least read is answered one position too early, and claims that it is not.
     AtLeastSaysItsWish,
     /// A weak or at-least read over HTTP does not see what changed at the very position that it is answered
@@ -330,6 +326,8 @@ impl Bug {
         Bug::AppendLost,
         Bug::SwapShowsNew,
         Bug::ScanSkipsFrozen,
+        Bug::ExpiryByLocalClock,
+        Bug::OwnClockTrusted,
         Bug::AtLeastSaysItsWish,
         Bug::LooseReadBelowPosition,
     ];

@@ -46,8 +46,8 @@ pub(crate) enum Part {
     Error(Cow<'static, str>),
 }
 
-/// A transaction takes no more than two values of the greatest length.
-const MAX_TRANSACTION_BYTES: usize = MAX_VALUE_BYTES + (1 << 20);
+/// What the log takes as one command, with room for watched keys.
+const MAX_TRANSACTION_BYTES: usize = MAX_VALUE_BYTES;
 
 const ABORTED: &str = "EXECABORT Transaction discarded because of previous errors.";
 const NO_DATABASE: &str =

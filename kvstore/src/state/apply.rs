@@ -164,9 +164,8 @@ impl Kv {
         let mut shards = if is_whole { map.write_everything() } else { map.write_all(&places) };
         let clock = map.clock();
         let mut writer = Writer { map, core, shards: &mut shards as &mut dyn Change, share };
-        let unchanged = |(key, version): (&[u8], Option<Version>)| {
-            planted::is(Bug::WatchIgnored) || writer.get(key).map(|entry| entry.version) == version
-        };
+        let unchanged =
+            |(key, version): (&[u8], Option<Version>)| writer.get(key).map(|entry| entry.version) == version;
         if !block.watches().all(unchanged) {
             return Reply::Block(None);
         }

@@ -67,9 +67,12 @@ pub(crate) struct Timekeeper {
     /// The same for this server's own clock, at the last question.
     asked_at: i64,
     round: u64,
+    /// The last question, and whether it is still open. Late answers count, too.
     question: Option<Question>,
-    /// When the last question was answered.
+    /// When a question was last answered.
     answered: Option<Instant>,
+    /// Another server has asked, so it may have come back.
+    others_ask: bool,
     /// The earliest deadline, and since when it has been that.
     next: Option<(u64, Instant)>,
     /// The advance that was proposed last: how many had been executed then, and when.
@@ -83,6 +86,7 @@ pub(crate) struct Timekeeper {
 struct Question {
     asked: Instant,
     heard: usize,
+    is_open: bool,
 }
 
 impl Timekeeper {
@@ -97,6 +101,7 @@ impl Timekeeper {
             round: seed,
             question: None,
             answered: None,
+            others_ask: false,
             next: None,
             proposed: None,
             last_proposed: None,
@@ -123,6 +128,7 @@ impl Timekeeper {
         let this = self.this;
         match news {
             ClockNews::Asked { server, round } if server != this => {
+                self.others_ask = true;
                 let mut answer = Vec::new();
                 command::encode_tell_clock(&mut answer, this, (server, round), now.wall);
                 // If it is refused, the other server asks again.
@@ -153,34 +159,46 @@ impl Timekeeper {
             self.time.set(Some(own));
             return None;
         }
-        if let Some(Question { asked, heard }) = self.question {
-            let waited = now.steady.saturating_duration_since(asked);
-            let is_majority = (heard + 1) * 2 > others + 1;
-            if heard >= others || is_majority && waited >= GRACE {
-                self.question = None;
+        if let Some(question) = self.question.as_mut().filter(|question| question.is_open) {
+            let waited = now.steady.saturating_duration_since(question.asked);
+            let is_majority = (question.heard + 1) * 2 > others + 1;
+            if question.heard >= others || is_majority && waited >= GRACE {
+                question.is_open = false;
                 self.answered = Some(now.steady);
             } else if waited < QUESTION {
-                return Some(asked + if is_majority { GRACE } else { QUESTION });
+                return Some(question.asked + if is_majority { GRACE } else { QUESTION });
             }
         }
-        if self.answered.is_some() {
-            self.time.set(self.middle(own));
-        }
+        let middle = self.answered.and_then(|_| self.middle(own));
+        self.time.set(middle);
+        let asked = self.question.as_ref().map(|question| question.asked);
+        let since = asked.map_or(Duration::MAX, |asked| now.steady.saturating_duration_since(asked));
         let has_jumped = own.abs_diff(self.asked_at) > JUMP_MS;
-        let is_old = |since: Instant| now.steady.saturating_duration_since(since) >= LASTS;
-        let is_wanted = match self.answered {
-            None => true,
-            Some(since) => has_jumped || is_old(since) && expires,
+        let others_ask = std::mem::take(&mut self.others_ask);
+        let is_wanted = match middle {
+            // Clocks that disagree are compared again when something depends on it, or a server has come back.
+            None => self.answered.is_none() || expires || others_ask || since >= LASTS,
+            Some(_) => has_jumped || since >= LASTS && expires,
         };
-        if is_wanted || self.question.is_some() {
+        if is_wanted && since < QUESTION {
+            self.others_ask = others_ask;
+            return asked.map(|asked| asked + QUESTION);
+        }
+        if is_wanted {
             self.round = self.round.wrapping_add(1);
             self.asked_at = own;
-            self.question = Some(Question { asked: now.steady, heard: 0 });
+            self.question = Some(Question { asked: now.steady, heard: 0, is_open: true });
             let mut question = Vec::new();
             command::encode_ask_clocks(&mut question, self.this, self.round);
             self.servers = cluster.servers();
             let accepted = cluster.propose(&question);
-            return Some(now.steady + if accepted { QUESTION } else { GRACE });
+            if !accepted {
+                // The group may have no leader yet: as if it had been asked long enough ago to ask again soon.
+                let asked = now.steady.checked_sub(QUESTION - GRACE).unwrap_or(now.steady);
+                self.question = Some(Question { asked, heard: 0, is_open: true });
+                return Some(asked + QUESTION);
+            }
+            return Some(now.steady + QUESTION);
         }
         None
     }
@@ -256,5 +274,170 @@ impl Timekeeper {
         let count = self.servers.len().max(1) as u64;
         let place = self.servers.iter().position(|server| *server == self.this).unwrap_or(0) as u64;
         TURN * ((place + deadline) % count) as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use niagara_engine::{GlobalPosition, StateMachine};
+
+    use super::*;
+    use crate::{Data, Kv, Op, Reply};
+
+    /// A server: its state, its timekeeper, and how far its clock is ahead, in milliseconds.
+    struct Server {
+        kv: Kv,
+        timekeeper: Timekeeper,
+        time: Arc<ClusterTime>,
+        ahead: i64,
+        is_up: bool,
+    }
+
+    /// Servers with a log in common, which executes at once.
+    struct World {
+        start: Instant,
+        now: u64,
+        log: Vec<Vec<u8>>,
+        servers: Vec<Server>,
+    }
+
+    struct Proposals<'l>(&'l mut Vec<Vec<u8>>);
+
+    impl Cluster for Proposals<'_> {
+        fn servers(&self) -> Vec<u64> {
+            vec![1, 2, 3]
+        }
+
+        fn propose(&mut self, command: &[u8]) -> bool {
+            self.0.push(command.to_vec());
+            true
+        }
+    }
+
+    const BEGIN: i64 = 1_700_000_000_000;
+
+    impl World {
+        fn new(ahead: [i64; 3]) -> World {
+            let start = Instant::now();
+            let servers = (1..).zip(ahead).map(|(id, ahead)| {
+                let time = Arc::new(ClusterTime::new(start));
+                let timekeeper = Timekeeper::new(Arc::clone(&time), id, id << 32);
+                Server { kv: Kv::new(), timekeeper, time, ahead, is_up: true }
+            });
+            World { start, now: 0, log: Vec::new(), servers: servers.collect() }
+        }
+
+        /// Everybody has a turn, and what they propose is executed everywhere.
+        fn step(&mut self, passed: u64) {
+            self.now += passed;
+            let steady = self.start + Duration::from_millis(self.now);
+            let before = self.log.len();
+            for server in self.servers.iter_mut().filter(|server| server.is_up) {
+                let wall = (BEGIN + self.now as i64 + server.ahead) as u64;
+                let reader = server.kv.reader();
+                server.timekeeper.turn(Moment { steady, wall }, &reader, &mut Proposals(&mut self.log));
+            }
+            for position in before..self.log.len() {
+                self.execute(position);
+            }
+        }
+
+        fn execute(&mut self, position: usize) -> Reply {
+            let command = Bytes::copy_from_slice(&self.log[position]);
+            let at = GlobalPosition::new(position as u64 + 1);
+            let all = self.servers.iter_mut();
+            all.map(|server| server.kv.execute(at, &command)).last().expect("there are servers")
+        }
+
+        /// What a server takes for the time, against what it is.
+        fn error(&self, server: usize) -> Option<i64> {
+            let time = self.servers[server].time.at(self.start + Duration::from_millis(self.now))?;
+            Some(time as i64 - BEGIN - self.now as i64)
+        }
+
+        fn set(&mut self, server: usize, lasts: &str) {
+            let time = self.servers[server].time.at(self.start + Duration::from_millis(self.now));
+            let mut command = Vec::new();
+            command::encode_time(&mut command, time.expect("it is known"));
+            let words: [&[u8]; 4] = [b"k", b"v", b"PX", lasts.as_bytes()];
+            command::encode_call(&mut command, Op::Set, words.into_iter());
+            self.log.push(command);
+            assert_eq!(self.execute(self.log.len() - 1), Reply::Data(Data::OK));
+        }
+
+        fn exists(&self, server: usize) -> bool {
+            self.servers[server].kv.reader().get(b"k").is_some()
+        }
+    }
+
+    const HOUR: i64 = 3_600_000;
+
+    #[test]
+    fn a_wrong_clock_changes_nothing() {
+        for wrong in 0..3 {
+            for ahead in [-HOUR, HOUR] {
+                let mut clocks = [20, -30, 10];
+                clocks[wrong] = ahead;
+                let mut world = World::new(clocks);
+                (0..20).for_each(|_| world.step(1));
+                for server in 0..3 {
+                    let error = world.error(server).expect("all have answered");
+                    assert!(error.abs() < 100, "server {server} is off by {error} ms, {wrong} being wrong");
+                }
+                world.set(wrong, "500");
+                (0..48).for_each(|_| world.step(10));
+                assert!(world.exists(0), "it is there until its time has come");
+                (0..14).for_each(|_| world.step(10));
+                assert!(
+                    (0..3)
+                        .all(|server| !world.exists(server) && world.servers[server].kv.reader().is_empty())
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn clocks_that_disagree_are_relied_on_only_once_a_majority_agrees() {
+        let mut world = World::new([0, HOUR, 0]);
+        world.servers[2].is_up = false;
+        (0..300).for_each(|_| world.step(10));
+        assert_eq!(
+            (world.error(0), world.error(1)),
+            (None, None),
+            "one of two is wrong, and nobody knows which"
+        );
+        world.servers[2].is_up = true;
+        (0..300).for_each(|_| world.step(10));
+        assert!((0..3).all(|server| world.error(server).is_some_and(|error| error.abs() < 100)));
+        world.servers[2].is_up = false;
+        world.servers[0].ahead = -HOUR;
+        (0..300).for_each(|_| world.step(10));
+        assert!(
+            (0..2).all(|server| world.error(server).is_some_and(|error| error.abs() <= HOUR)),
+            "they remember it"
+        );
+    }
+
+    #[test]
+    fn another_server_advances_if_the_first_one_is_down() {
+        for down in 0..3 {
+            let mut world = World::new([0, 5, -5]);
+            (0..20).for_each(|_| world.step(1));
+            world.set(0, "100");
+            world.servers[down].is_up = false;
+            (0..20).for_each(|_| world.step(10));
+            assert!(!world.exists((down + 1) % 3), "server {down} is down");
+        }
+    }
+
+    #[test]
+    fn nobody_proposes_anything_while_nothing_expires() {
+        let mut world = World::new([0, 5, -5]);
+        (0..20).for_each(|_| world.step(1));
+        let asked = world.log.len();
+        (0..1000).for_each(|_| world.step(1000));
+        assert_eq!(world.log.len(), asked);
+        assert_eq!(asked, 3 + 3 * 2, "each asks once, and both others answer");
     }
 }

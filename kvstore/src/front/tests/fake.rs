@@ -299,7 +299,8 @@ fn describe(command: &[u8]) -> String {
         Ok(Command::Delete { condition: Condition::IfAnyVersion(none), .. }) if none.is_empty() => {
             "nothing".into()
         }
-        Ok(Command::Set { key, value, condition, description, .. }) => {
+        Ok(Command::Set { key, value, condition, description, lasts, .. }) => {
+            let lasts = lasts.map(|lasts| format!(" for {lasts} ms")).unwrap_or_default();
             let described = match description.is_empty() {
                 true => String::new(),
                 false => format!(
@@ -308,7 +309,7 @@ fn describe(command: &[u8]) -> String {
                     description.content_encoding.escape_ascii()
                 ),
             };
-            format!("set {} to '{}'{described} {condition:?}", text(key), text(value))
+            format!("set {} to '{}'{described}{lasts} {condition:?}", text(key), text(value))
         }
         Ok(Command::Delete { keys, condition }) => {
             format!("delete {} {condition:?}", keys.map(text).collect::<Vec<_>>().join(" "))
