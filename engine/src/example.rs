@@ -11,6 +11,13 @@ use crate::{Commands, Config, Durability, Encoded, Engine, MalformedState, Membe
 #[derive(Debug, Default)]
 pub struct Counter(Arc<AtomicUsize>);
 
+impl Counter {
+    /// How many commands it has executed.
+    pub fn count(&self) -> usize {
+        self.0.load(SeqCst)
+    }
+}
+
 impl StateMachine for Counter {
     type Reply = usize;
     type Reader = Arc<AtomicUsize>;

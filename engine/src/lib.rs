@@ -15,6 +15,7 @@
 //! [reader](StateMachine::reader) for other threads, and [freeze](StateMachine::freeze) and
 //! [restore](StateMachine::restore) the state for snapshots. A [`Client`] serves any thread:
 //! [`propose`](Client::propose) a command, [`read`](Client::read) the state, and wait for the ticket. A
+//! command can be [followed by a query](Client::propose_then_query) that sees what it did. A
 //! thread that serves many callers uses a [`Port`]: commands and reads go in and completions come out in
 //! batches, with one lock and at most one wake-up for each. It can [attach](Port::attach)
 //! reads to commands, so that a pipeline of both is in flight at once.
@@ -117,7 +118,7 @@ pub use {bytes, niagara_net, prometheus_client, serde};
 
 use niagara_planted as planted;
 
-pub use client::{Client, Port, ReadTicket, Ready, Ticket, Wake};
+pub use client::{Client, Port, ReadTicket, Ready, ThenTicket, Ticket, Wake};
 pub use config::{Config, ConfigError, Link, Listeners, Member, Pinning, ServerId, Threads};
 pub use frozen::{CHUNK_BYTES, Encoded, Frozen, MalformedState, Restoring};
 pub use identity::IdentityError;
@@ -127,11 +128,11 @@ pub use niagara_group::{Command, Commands};
 pub use niagara_log::{Durability, Files, LogFile, MemoryFiles, SystemFiles};
 pub use niagara_sequencer::{GlobalPosition, MAX_GROUPS};
 pub use node::{
-    Answer, App, AppMachine, AppReader, Call, CallError, Encode, Malformed, Node, NodeHandle, OpenSession,
-    Query, Session,
+    Answer, App, AppMachine, AppReader, AppSubscription, AppliedCommand, Call, CallError, CallThenQuery,
+    Encode, Malformed, Node, NodeHandle, OpenSession, Query, Session,
 };
 pub use outcome::{
-    Applied, Completion, Consistency, Detached, NotAttached, ReadFailed, Refused, Retry, Unknown,
+    Applied, Completion, Consistency, Detached, NotAttached, ReadFailed, Refused, Retry, Then, Unknown,
 };
 pub use reads::{Reads, UnknownReads};
 pub use server::{Engine, EngineBuilder, StartError};

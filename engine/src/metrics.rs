@@ -27,6 +27,7 @@ pub(crate) struct Metrics {
     pub read_wait: Histogram,
     pub reads_failed: Counter,
     pub lease_reads: Counter,
+    pub attached_reads: Counter,
     pub snapshots: Counter,
     pub snapshots_received: Counter,
     pub snapshot_failures: Counter,
@@ -46,6 +47,7 @@ pub(crate) struct Metrics {
 pub(crate) struct GroupMetrics {
     pub has_leader: Gauge,
     pub is_leader: Gauge,
+    pub has_lease: Gauge,
     pub leader_changes: Counter,
     pub term: Gauge,
     pub log_bytes: Gauge,
@@ -87,6 +89,7 @@ impl Metrics {
             read_wait: seconds(),
             reads_failed: Counter::default(),
             lease_reads: Counter::default(),
+            attached_reads: Counter::default(),
             snapshots: Counter::default(),
             snapshots_received: Counter::default(),
             snapshot_failures: Counter::default(),
@@ -108,6 +111,7 @@ impl GroupMetrics {
         GroupMetrics {
             has_leader: Gauge::default(),
             is_leader: Gauge::default(),
+            has_lease: Gauge::default(),
             leader_changes: Counter::default(),
             term: Gauge::default(),
             log_bytes: Gauge::default(),

@@ -12,6 +12,15 @@ pub struct Applied<R> {
     pub reply: R,
 }
 
+/// An executed command, and what a query right after it has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Then<R, T> {
+    /// The command.
+    pub applied: Applied<R>,
+    /// What the query has returned.
+    pub found: T,
+}
+
 /// How fresh a read must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -95,7 +104,7 @@ impl Unknown {
     /// Whether a retry helps.
     pub fn retry(&self) -> Retry {
         match self {
-            Unknown::ReplyLost => Retry::Never,
+            Unknown::ReplyLost | Unknown::Diverged => Retry::Never,
             Unknown::Deadline | Unknown::Stopping | Unknown::SelfWait => Retry::IfRepeatable,
         }
     }
@@ -129,6 +138,11 @@ pub enum Unknown {
          before you send it again, at another server"
     )]
     Stopping,
+    /// The command was executed here, but the query behind it was not: this server has diverged from the others.
+    #[error(
+        "the command has been executed, but this server has diverged from others, so what it would show means          little: look at another server, and see `niagara status`"
+    )]
+    Diverged,
     /// The caller waited where the engine waits for the caller, such as inside
     /// [`apply`](crate::StateMachine::apply). Debug builds panic instead.
     #[error(

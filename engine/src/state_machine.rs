@@ -80,6 +80,12 @@ pub trait StateMachine: Send + 'static {
     /// [`unexecutable`](Self::unexecutable).
     fn apply(&mut self, position: GlobalPosition, commands: Commands<'_>, replies: &mut Vec<Self::Reply>);
 
+    /// The commands of the last call of [`apply`](Self::apply) that subscribers are not shown, by their indexes
+    /// in it, rising: those that changed nothing, such as copies of what was executed before.
+    fn unshown(&mut self) -> Vec<u32> {
+        Vec::new()
+    }
+
     /// Checks a query of [`Port::attach`](crate::Port::attach). Without this method and [`answer`](Self::answer),
     /// no read can be attached to a command.
     ///

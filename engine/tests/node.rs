@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use niagara_engine::{
     App, CallError, Config, Consistency, Durability, GlobalPosition, Node, NodeHandle, Refused, Retry,
-    StartError, Unknown,
+    StartError, Then, Unknown,
 };
 use serde::{Deserialize, Serialize};
 
@@ -283,6 +283,85 @@ fn a_dropped_call_is_applied() {
     let _ = Pin::new(&mut call).poll(&mut Context::from_waker(Waker::noop()));
     drop(call);
     eventually("it is applied", || node.query(Consistency::Weak, |words| words.0.len()).wait().unwrap() == 1);
+}
+
+/// Whoever calls and queries sees its own word last, and nothing that came behind it.
+#[test]
+fn a_query_behind_a_call_shows_what_the_call_did() {
+    let nodes = Arc::new(start(&Config::local(3, 2).unwrap()));
+    let callers = (0..4).map(|caller| {
+        let nodes = Arc::clone(&nodes);
+        thread::spawn(move || {
+            let calls = (0..100).map(|i| {
+                let word = format!("{caller}.{i}");
+                let (node, expected) = (&nodes[(caller + i) % 3], word.clone());
+                let query = move |words: &Words| (words.0.len(), words.0.last() == Some(&expected));
+                node.call_then_query(&word, query)
+            });
+            for call in calls.collect::<Vec<_>>() {
+                let then = block_on(call).unwrap();
+                assert_eq!(then.found, (then.applied.reply, true));
+            }
+        })
+    });
+    callers.collect::<Vec<_>>().into_iter().for_each(|caller| caller.join().unwrap());
+    let count = nodes[0].query(Consistency::Strong, |words| words.0.len()).wait();
+    assert_eq!(count, Ok(400));
+}
+
+#[test]
+fn a_query_behind_a_call_ends_with_the_call() {
+    let mut config = Config::local(3, 1).unwrap().remove(0);
+    (config.deadline, config.tick) = (Duration::from_millis(200), Duration::from_millis(10));
+    // Without the others there is no quorum.
+    let node = Node::start(config, Words::default()).unwrap();
+    let handle = node.handle();
+    let unknown = node.call_then_query(&"x".to_owned(), |_| unreachable!("it is not applied")).wait();
+    assert_eq!(unknown.map(|then: Then<usize, ()>| then.found), Err(CallError::Unknown(Unknown::Deadline)));
+    node.stop();
+    let refused = handle.call_then_query(&"x".to_owned(), |_| ()).wait();
+    assert_eq!(refused, Err(CallError::Refused(Refused::Stopping)));
+}
+
+#[test]
+fn a_query_behind_a_call_may_panic_without_harm_to_others() {
+    let node = Node::start(Config::local(1, 1).unwrap().remove(0), Words::default()).unwrap();
+    let bad = node.call_then_query(&"x".to_owned(), |_| panic!("a bad query"));
+    let panic =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| bad.wait().map(|then: Then<_, ()>| then)));
+    assert_eq!(panic.unwrap_err().downcast_ref::<&str>(), Some(&"a bad query"));
+    assert_eq!(node.call(&"y".to_owned()).wait().unwrap().reply, 2);
+}
+
+/// A follower that applies what it is shown has the same state: nothing twice, and nothing of the sessions.
+#[test]
+fn a_subscription_delivers_each_command_that_is_applied() {
+    let nodes = start(&Config::local(3, 2).unwrap());
+    let mut subscription = nodes[1].subscribe_from_now();
+    let mut session = nodes[0].session().wait().unwrap();
+    let mut last = nodes[0].call(&"first".to_owned()).wait().unwrap();
+    for i in 0..20 {
+        session.through(&nodes[i % 3]);
+        session.call(&format!("numbered {i}")).wait().unwrap();
+        let copies: Vec<_> = (0..3).map(|_| session.retry()).collect();
+        assert!(copies.into_iter().all(|copy| copy.wait().is_ok()));
+        last = nodes[2].call(&format!("plain {i}")).wait().unwrap();
+    }
+    let words = nodes[1].query(Consistency::AtLeast(last.position), |words| words.0.clone()).wait().unwrap();
+    let mut followed = Words::default();
+    let mut before = None;
+    while followed.0.len() < words.len() {
+        let applied = subscription.wait_timeout(Duration::from_secs(60)).unwrap().expect("it was applied");
+        let place = (applied.position, applied.index);
+        assert!(before < Some(place), "in the order of the log");
+        before = Some(place);
+        followed.apply(applied.position, applied.command);
+    }
+    assert_eq!(followed.0, words);
+    assert_eq!(subscription.try_next(), Ok(None), "and no other");
+    let mut from_now = nodes[1].subscribe_from_now();
+    nodes[0].call(&"last".to_owned()).wait().unwrap();
+    assert_eq!(block_on(from_now.next()).unwrap().command, "last");
 }
 
 /// Panics at a word.

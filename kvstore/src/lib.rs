@@ -60,7 +60,8 @@ pub use front::fuzzing;
 pub use front::{FrontEndConfig, FrontEnds, OutOfRange};
 pub use reply::{CommandError, Data, Reply};
 pub use state::{
-    ClockNews, Cursor, Found, Kv, KvFrozen, KvReader, KvRestoring, SnapshotEntry, snapshot_entries,
+    ClockNews, Cursor, Found, Kv, KvFrozen, KvReader, KvRestoring, SnapshotEntry, StoredValue,
+    snapshot_entries,
 };
 pub use table::Op;
 pub use tag::{Life, Tag};

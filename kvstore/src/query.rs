@@ -3,6 +3,7 @@
 //! ```text
 //! 1 value    key: all the rest
 //! 2 call     time u64, 0 if it is not known | a call, as in [`command`](crate::command)
+//! 3 entry    key: all the rest
 //! ```
 //!
 //! The time, in milliseconds since 1970, is for commands that tell how long a key will last. What exists is decided by the
@@ -25,6 +26,7 @@ use crate::table::{Op, Spec};
 
 const VALUE: u8 = 1;
 const CALL: u8 = 2;
+const ENTRY: u8 = 3;
 const TIME_BYTES: usize = 8;
 
 /// A decoded query. Keys are parts of the encoded bytes.
@@ -40,6 +42,8 @@ pub enum Query<'a> {
         /// The command.
         call: Call<'a>,
     },
+    /// All that is stored with a key: [`Reply::Entry`](crate::Reply::Entry).
+    Entry(&'a [u8]),
 }
 
 /// Bytes that are not a query.
@@ -64,6 +68,12 @@ pub fn encode_call<'k>(out: &mut Vec<u8>, time: u64, op: Op, words: impl ExactSi
     command::encode_call(out, op, words);
 }
 
+/// Appends a query for all that is stored with a key.
+pub fn encode_entry(out: &mut Vec<u8>, key: &[u8]) {
+    out.push(ENTRY);
+    out.extend_from_slice(key);
+}
+
 /// Decodes one query, which must be all of `bytes`.
 ///
 /// # Errors
@@ -81,6 +91,7 @@ pub fn decode(bytes: &[u8]) -> Result<Query<'_>, MalformedQuery> {
                 _ => Err(MalformedQuery),
             }
         }
+        ENTRY => Ok(Query::Entry(rest)),
         _ => Err(MalformedQuery),
     }
 }
@@ -100,11 +111,14 @@ mod tests {
         assert_eq!(decode(&bytes), Err(MalformedQuery), "it is cut short");
         let mut write = vec![CALL, 0, 0, 0, 0, 0, 0, 0, 0];
         command::encode_call(&mut write, Op::GetDel, keys.into_iter().take(1));
-        for bytes in [&b""[..], &[0], &[CALL + 1], &write] {
+        for bytes in [&b""[..], &[0], &[ENTRY + 1], &write] {
             assert_eq!(decode(bytes), Err(MalformedQuery));
         }
         let mut bytes = Vec::new();
         encode_value(&mut bytes, b"");
         assert_eq!(decode(&bytes), Ok(Query::Value(b"")));
+        let mut bytes = Vec::new();
+        encode_entry(&mut bytes, b"k");
+        assert_eq!(decode(&bytes), Ok(Query::Entry(b"k")));
     }
 }

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use crate::command::MalformedCommand;
-use crate::{Life, Version};
+use crate::{Life, StoredValue, Version};
 
 /// The reply to one command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub enum Reply {
     Failed(CommandError),
     /// The value that a query asked for, if the key exists.
     Value(Option<Bytes>),
+    /// All that is stored with the key that a query asked for, if it exists.
+    Entry(Option<StoredValue>),
     /// The answer to a call, or to a query that is one.
     Data(Data),
     /// The replies to the commands of a block; `None` if a watched key has changed, so that nothing was executed.

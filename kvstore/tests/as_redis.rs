@@ -89,7 +89,7 @@ impl Store {
     fn start() -> Store {
         for _ in 0..20 {
             let any = SocketAddr::from(([127, 0, 0, 1], 0));
-            let PlannedServer { server, groups: addresses, transfer, .. } =
+            let PlannedServer { server, addresses, transfer, .. } =
                 PlannedServer::on_free_ports(1, 2).unwrap().remove(0);
             let dir = tempfile::tempdir().unwrap();
             let mut config = Config::new(0xc1, 1, vec![Member { server, addresses, transfer }]);

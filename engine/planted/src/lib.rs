@@ -194,6 +194,10 @@ pub enum Bug {
     AttachedToEarlierCommand,
     /// An attached read is executed before its command.
     AttachedReadTooEarly,
+    /// An attached read claims the position of its command, though others that share it are executed later.
+    AttachedReadSaysItsCommand,
+    /// An at-least read is attached to a command whether or not its position has been executed.
+    AtLeastAttachedUnchecked,
     /// Callers whose attached reads follow what a restored snapshot holds are never notified.
     LostReadsForgotten,
     /// A read whose command was lost is asked anew although a later write of its connection may be executed.
@@ -305,6 +309,8 @@ impl Bug {
         Bug::MembersNotCompared,
         Bug::AttachedToEarlierCommand,
         Bug::AttachedReadTooEarly,
+        Bug::AttachedReadSaysItsCommand,
+        Bug::AtLeastAttachedUnchecked,
         Bug::LostReadsForgotten,
         Bug::LostReadAskedTooLate,
         Bug::UnknownNotTold,

@@ -13,6 +13,7 @@ use prometheus_client::registry::Registry;
 
 use super::shared::Shared;
 use super::ticket::{ReadCell, ReadTicket, Ticket};
+use crate::lane::Look;
 use crate::metrics::MetricsCollector;
 use crate::outcome::{Consistency, Refused};
 use crate::read_gate::ReadSink;
@@ -80,9 +81,19 @@ impl<S: StateMachine> Client<S> {
     /// deadline has passed.
     ///
     /// Commands of one thread may be executed in another order than they were proposed, unless the thread
-    /// waits for each. A [`Port`](crate::Port) preserves an order.
+    /// waits for each. A [`Port`](crate::Port) preserves an order, and
+    /// [`propose_then_query`](Self::propose_then_query) reads right after a command.
     pub fn propose(&self, command: Bytes) -> Result<Ticket<S::Reply>, Refused> {
-        let (ticket, lane) = self.shared.submit_one(self.last_lane.load(Relaxed), command, self.deadline)?;
+        self.submit(command, None)
+    }
+
+    pub(super) fn submit(
+        &self,
+        command: Bytes,
+        look: Option<Box<dyn Look>>,
+    ) -> Result<Ticket<S::Reply>, Refused> {
+        let last_lane = self.last_lane.load(Relaxed);
+        let (ticket, lane) = self.shared.submit_one(last_lane, command, look, self.deadline)?;
         self.last_lane.store(lane, Relaxed);
         Ok(Ticket(ticket))
     }

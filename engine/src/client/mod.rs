@@ -5,6 +5,7 @@
 //! | `handle.rs` | a handle to a running engine, for any thread |
 //! | `follow.rs` | subscriptions, watches and snapshots |
 //! | `ticket.rs` | a future outcome |
+//! | `then.rs` | a command, and a query right after it |
 //! | `ready.rs` | back-pressure |
 //! | `port.rs`, `inbox.rs` | commands and reads of a thread that handles many, and where their outcomes arrive |
 //! | `shared.rs` | what callers' threads share with the engine's |
@@ -15,6 +16,7 @@ mod inbox;
 mod port;
 mod ready;
 mod shared;
+mod then;
 mod ticket;
 
 pub use handle::Client;
@@ -22,4 +24,5 @@ pub use inbox::Wake;
 pub use port::Port;
 pub use ready::Ready;
 pub(crate) use shared::Shared;
+pub use then::ThenTicket;
 pub use ticket::{ReadTicket, Ticket};

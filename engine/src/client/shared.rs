@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 
 use crate::clock::Clock;
-use crate::lane::{Deliveries, Groups, Lane, LaneId, Leadership, Room, TicketPart, choose};
+use crate::lane::{Deliveries, Groups, Lane, LaneId, Leadership, Look, Room, TicketPart, choose};
 use crate::metrics::Metrics;
 use crate::outcome::{Consistency, Refused};
 use crate::planted::{self, Bug};
@@ -97,20 +97,21 @@ impl<S: StateMachine> Shared<S> {
     }
 
     /// Submits a single command: to the lane that the caller used last if it may join the commands that were
-    /// proposed there a moment ago, else to the best one. Returns its lane, too.
+    /// proposed there a moment ago, else to the best one. `look` follows the command. Returns its lane, too.
     pub fn submit_one(
         &self,
         last_lane: usize,
         command: Bytes,
+        mut look: Option<Box<dyn Look>>,
         patience: Duration,
     ) -> Result<(TicketPart<S::Reply>, usize), Refused> {
         self.check_command(&command)?;
-        let (ticket, lane) = if let Some(ticket) = self.lanes[last_lane].join(&command, patience) {
+        let (ticket, lane) = if let Some(ticket) = self.lanes[last_lane].join(&command, &mut look, patience) {
             (ticket, last_lane)
         } else {
             self.check_ready()?;
             let lane = usize::from(self.choose_lane().0);
-            (self.lanes[lane].begin(command, self.clock.now(), patience)?, lane)
+            (self.lanes[lane].begin(command, look, self.clock.now(), patience)?, lane)
         };
         self.progress.groups[lane].wake();
         Ok((ticket, lane))

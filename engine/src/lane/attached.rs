@@ -13,6 +13,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::deliveries::{Deliveries, Sink};
+use super::looks::DueLook;
 use crate::outcome::{Completion, Detached};
 
 /// A caller's reads of a turn, staged beside the commands that they follow.
@@ -52,6 +53,8 @@ pub(super) struct AttachedReads<R> {
 /// Reads whose commands are about to be executed.
 pub(crate) struct DueReads<R> {
     parts: Vec<(Arc<ReadRun<R>>, Range<usize>)>,
+    /// The looks that follow the same commands.
+    pub looks: Vec<DueLook>,
 }
 
 /// One of them.
@@ -188,7 +191,7 @@ impl<R> AttachedReads<R> {
 
 impl<R> Default for DueReads<R> {
     fn default() -> Self {
-        DueReads { parts: Vec::new() }
+        DueReads { parts: Vec::new(), looks: Vec::new() }
     }
 }
 
@@ -210,6 +213,7 @@ impl<R> DueReads<R> {
         for (run, range) in self.parts.drain(..) {
             run.detach(range, why, out);
         }
+        self.looks.drain(..).for_each(|due| out.tell(due.look, Some(why)));
     }
 
     /// Forgets them once they are answered.

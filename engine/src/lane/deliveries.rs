@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::backpressure::RoomPromise;
-use crate::outcome::Completion;
+use super::looks::Look;
+use crate::outcome::{Completion, Detached};
 
 /// Where completions go: a port's inbox, or a block of tickets.
 pub(crate) trait Sink<R>: Send + Sync {
@@ -20,6 +21,8 @@ pub(crate) struct Deliveries<R> {
     /// embedder's, and dropping one may do anything.
     unheard: Vec<R>,
     told: Vec<Arc<dyn Sink<R>>>,
+    /// Looks that have ended.
+    looks: Vec<(Box<dyn Look>, Option<Detached>)>,
     /// Callers that wait for room in a lane that has some.
     has_room: Vec<Arc<RoomPromise>>,
 }
@@ -40,6 +43,7 @@ impl<R> Default for Deliveries<R> {
             spare: Vec::new(),
             unheard: Vec::new(),
             told: Vec::new(),
+            looks: Vec::new(),
             has_room: Vec::new(),
         }
     }
@@ -71,6 +75,11 @@ impl<R> Deliveries<R> {
         self.told.push(sink);
     }
 
+    /// Tells a caller what its look has seen, or why nothing.
+    pub fn tell(&mut self, look: Box<dyn Look>, why: Option<Detached>) {
+        self.looks.push((look, why));
+    }
+
     /// Wakes callers that wait for room.
     pub(super) fn wake(&mut self, waiting: impl Iterator<Item = Arc<RoomPromise>>) {
         self.has_room.extend(waiting);
@@ -87,6 +96,7 @@ impl<R> Deliveries<R> {
                 self.spare.push(completions);
             }
         }
+        self.looks.drain(..).for_each(|(look, why)| look.tell(why));
         self.has_room.drain(..).for_each(|promise| promise.keep(()));
     }
 }

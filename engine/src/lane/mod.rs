@@ -9,6 +9,7 @@ mod backpressure;
 mod deliveries;
 #[cfg(test)]
 mod heard;
+mod looks;
 mod queue;
 mod routing;
 mod ticket_block;
@@ -17,6 +18,7 @@ mod tickets;
 pub(crate) use attached::{DueReads, StagedReads};
 pub(crate) use backpressure::RoomPromise;
 pub(crate) use deliveries::{Deliveries, Sink};
+pub(crate) use looks::{DueLook, Look};
 
 pub(crate) use queue::{LaneQueue, Origin, Piece};
 pub use routing::LaneId;

@@ -11,6 +11,7 @@ use niagara_sequencer::GlobalPosition;
 use super::attached::{AttachedReads, DueReads, StagedReads};
 use super::backpressure::{RoomPromise, RoomWaiters};
 use super::deliveries::{Deliveries, Sink};
+use super::looks::{AttachedLooks, LOOK_BYTES, Look};
 use super::queue::{LaneQueue, Piece};
 use super::routing::Traffic;
 use super::ticket_block::{TICKETS_IN_A_BLOCK, TicketBlock, TicketPart};
@@ -24,7 +25,7 @@ pub(crate) struct Lane<R> {
     limits: LaneLimits,
     /// Its [load](Tickets::load), to be read without the tickets' lock.
     in_flight: AtomicUsize,
-    /// Number of turns with reads that wait for their commands, likewise.
+    /// Number of turns with reads, and of looks, that wait for their commands, likewise.
     with_reads: AtomicUsize,
     tickets: Mutex<Tickets<R>>,
 }
@@ -49,6 +50,7 @@ struct Tickets<R> {
     bytes: usize,
     runs: VecDeque<SubmittedRun<R>>,
     reads: AttachedReads<R>,
+    looks: AttachedLooks,
     /// No run's deadline is earlier. `None` if no run has one.
     first_deadline: Option<Instant>,
     /// Where the next single command's promise is, unless the block is full.
@@ -115,6 +117,7 @@ impl<R> Lane<R> {
             bytes: 0,
             runs: VecDeque::new(),
             reads: AttachedReads::default(),
+            looks: AttachedLooks::default(),
             first_deadline: None,
             open: None,
             room: RoomWaiters::default(),
@@ -133,7 +136,7 @@ impl<R> Lane<R> {
         self.in_flight.store(tickets.load(&self.limits), SeqCst);
         if !reads.is_empty() {
             tickets.reads.add(first, reads, deadline, Arc::clone(sink));
-            self.with_reads.store(tickets.reads.runs(), SeqCst);
+            self.with_reads.store(tickets.with_reads(), SeqCst);
         }
         tickets.add_run(first, std::mem::take(tokens), bytes, deadline, Arc::clone(sink));
         // Pushed under the tickets' lock, so that the queue sees the numbers in order.
@@ -189,7 +192,7 @@ impl<R> Lane<R> {
         reads.push(0, token, query);
         let last = tickets.next - 1;
         tickets.reads.add(last, &mut reads, deadline, Arc::clone(sink));
-        self.with_reads.store(tickets.reads.runs(), SeqCst);
+        self.with_reads.store(tickets.with_reads(), SeqCst);
         true
     }
 
@@ -202,7 +205,8 @@ impl<R> Lane<R> {
     pub fn take_reads(&self, end: u64, due: &mut DueReads<R>) {
         let mut tickets = self.tickets.lock();
         tickets.reads.take_below(end, due);
-        self.with_reads.store(tickets.reads.runs(), SeqCst);
+        tickets.looks.take_below(end, &mut due.looks);
+        self.with_reads.store(tickets.with_reads(), SeqCst);
     }
 
     /// Ends waiting for the commands below number `next`. They have been executed, but nobody here has seen
@@ -219,7 +223,8 @@ impl<R> Lane<R> {
         }
         let mut lost_reads = DueReads::default();
         tickets.reads.take_below(next, &mut lost_reads);
-        self.with_reads.store(tickets.reads.runs(), SeqCst);
+        tickets.looks.take_below(next, &mut lost_reads.looks);
+        self.with_reads.store(tickets.with_reads(), SeqCst);
         if !planted::is(Bug::LostReadsForgotten) {
             lost_reads.detach(Detached::Unknown(Unknown::ReplyLost), out);
         }
@@ -245,7 +250,7 @@ impl<R> Lane<R> {
         }
         if tickets.first_deadline.is_some_and(|first| first <= now) {
             tickets.give_up(Unknown::Deadline, Some(now), out);
-            self.with_reads.store(tickets.reads.runs(), SeqCst);
+            self.with_reads.store(tickets.with_reads(), SeqCst);
         }
         out.wake(tickets.room.take_due(now));
     }
@@ -316,7 +321,12 @@ impl<R: Send + 'static> Lane<R> {
     /// Adds a command to the run that the last single command began, if both were proposed between the same
     /// two ticks. Whatever was checked for that run holds for this command, too, so nothing is checked but the
     /// lane's own limits. `None` if the caller has to check, choose a lane and [`begin`](Self::begin) a run.
-    pub fn join(&self, command: &Bytes, patience: Duration) -> Option<TicketPart<R>> {
+    pub fn join(
+        &self,
+        command: &Bytes,
+        look: &mut Option<Box<dyn Look>>,
+        patience: Duration,
+    ) -> Option<TicketPart<R>> {
         // A block of smaller commands is about an entry, which may as well wait behind another one.
         let is_small = command.len() < ENTRY_PART_BYTES;
         if command.len() >= LONE_COMMAND_BYTES || !is_small && self.queue.is_saturated() {
@@ -328,6 +338,7 @@ impl<R: Send + 'static> Lane<R> {
         }
         let number = tickets.number(1, command.len());
         self.in_flight.store(tickets.load(&self.limits), SeqCst);
+        self.add_look(&mut tickets, number, look.take());
         let Tickets { runs, open: Some(open), .. } = &mut *tickets else { unreachable!("it may join") };
         let run = runs.back_mut().expect("it may join");
         let at = open.used;
@@ -344,7 +355,13 @@ impl<R: Send + 'static> Lane<R> {
     }
 
     /// Adds a command, and begins a run with it.
-    pub fn begin(&self, command: Bytes, now: Instant, patience: Duration) -> Result<TicketPart<R>, Refused> {
+    pub fn begin(
+        &self,
+        command: Bytes,
+        look: Option<Box<dyn Look>>,
+        now: Instant,
+        patience: Duration,
+    ) -> Result<TicketPart<R>, Refused> {
         let deadline = now + patience;
         let bytes = command.len();
         let mut piece = vec![piece(command)];
@@ -352,12 +369,20 @@ impl<R: Send + 'static> Lane<R> {
         tickets.check_room(&self.limits, 1, bytes)?;
         let number = tickets.number(1, bytes);
         self.in_flight.store(tickets.load(&self.limits), SeqCst);
+        self.add_look(&mut tickets, number, look);
         let (block, sink, at) = tickets.open_promise(patience);
         let mut tokens = Vec::with_capacity(8);
         tokens.push(at as u64);
         tickets.add_run(number, tokens, bytes, deadline, sink);
         self.queue.push(number, &mut piece);
         Ok(TicketPart::new(block, at))
+    }
+
+    fn add_look(&self, tickets: &mut Tickets<R>, after: u64, look: Option<Box<dyn Look>>) {
+        if let Some(look) = look {
+            tickets.looks.add(after, look);
+            self.with_reads.store(tickets.with_reads(), SeqCst);
+        }
     }
 }
 
@@ -375,7 +400,7 @@ impl<R> Tickets<R> {
         if self.closed {
             return Err(Refused::Stopping);
         }
-        let bytes = self.bytes + self.reads.bytes() + bytes;
+        let bytes = self.bytes + self.reads.bytes() + self.looks.count() * LOOK_BYTES + bytes;
         let has_room = self.commands + commands <= limits.commands && bytes <= limits.bytes;
         if has_room { Ok(()) } else { Err(Refused::Overloaded) }
     }
@@ -384,6 +409,11 @@ impl<R> Tickets<R> {
     /// as full of bytes.
     fn load(&self, limits: &LaneLimits) -> usize {
         if self.commands < limits.commands { self.bytes } else { self.bytes.max(limits.bytes) }
+    }
+
+    /// Number of turns with reads, and of looks, that wait for their commands.
+    fn with_reads(&self) -> usize {
+        self.reads.runs() + self.looks.count()
     }
 
     /// Numbers commands. Returns the first number.
@@ -433,11 +463,12 @@ impl<R> Tickets<R> {
                 continue;
             }
             let done = self.done.saturating_sub(run.first) as usize;
-            let unknown = run.tokens.iter().skip(done).map(|&token| Completion::Unknown { token, unknown });
+            let ends = run.tokens.iter().skip(done).map(|&token| Completion::Unknown { token, unknown });
             if !planted::is(Bug::UnknownNotTold) {
-                out.to(&run.sink).extend(unknown);
+                out.to(&run.sink).extend(ends);
             }
             run.is_told = true;
+            self.looks.give_up(run.first..run.end(), Detached::Unknown(unknown), out);
         }
         self.first_deadline = first_deadline;
         self.reads.give_up(now, Detached::Unknown(unknown), out);

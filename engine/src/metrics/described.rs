@@ -26,6 +26,7 @@ const fn of<M>(
 pub(super) const OF_GROUPS: &[Described<GroupMetrics>] = &[
     of("has_leader", "Whether this replica knows a leader", None, |m| &m.has_leader),
     of("is_leader", "Whether this replica leads", None, |m| &m.is_leader),
+    of("has_lease", "Whether this replica leads and holds its lease", None, |m| &m.has_lease),
     of("term", "Raft term", None, |m| &m.term),
     of("log_bytes", "Bytes of the group's log, on disk and in memory", None, |m| &m.log_bytes),
     of("unsynced_bytes", "Bytes of entries that wait for this server's own disk", None, |m| {
@@ -100,7 +101,15 @@ pub(super) const OF_SERVER: &[Described<Metrics>] = &[
         Some(Unit::Seconds),
         |m| &m.read_wait,
     ),
-    of("lease_reads", "Strong reads answered at once, by a lease", None, |m| &m.lease_reads),
+    of(
+        "lease_reads",
+        "Strong reads answered at once, by a lease; those that came together on a connection count once",
+        None,
+        |m| &m.lease_reads,
+    ),
+    of("attached_reads", "Reads executed right after a command of their connection", None, |m| {
+        &m.attached_reads
+    }),
     of("reads_failed", "Reads that no quorum answered in time", None, |m| &m.reads_failed),
     of("snapshots", "Snapshots written", None, |m| &m.snapshots),
     of("snapshots_received", "Snapshots received from other servers", None, |m| &m.snapshots_received),

@@ -29,6 +29,7 @@ impl<A: App> NodeHandle<A> {
     /// it on any executor.
     ///
     /// Calls of one thread may be applied in another order than they were made, unless it waits for each.
+    /// [`call_then_query`](Self::call_then_query) reads what a call has done.
     pub fn call(&self, command: &A::Command) -> Call<A> {
         match encode_command::<A>(command) {
             Ok(bytes) => self.send(bytes),
@@ -113,7 +114,7 @@ impl<A: App> Call<A> {
     }
 }
 
-fn unpack<A: App>(Applied { position, reply }: Applied<Answer<A::Reply>>) -> Outcome<A> {
+pub(super) fn unpack<A: App>(Applied { position, reply }: Applied<Answer<A::Reply>>) -> Outcome<A> {
     match reply {
         Answer::Applied(reply) => Ok(Applied { position, reply }),
         Answer::Repeated { position, reply } => Ok(Applied { position, reply }),

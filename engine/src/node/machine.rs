@@ -22,6 +22,8 @@ pub struct AppMachine<A: App> {
     sessions: Sessions,
     /// A command that could not be decoded.
     unexecutable: Option<NotACommand>,
+    /// What of the last call of `apply` changed nothing in the application.
+    unshown: Vec<u32>,
 }
 
 /// Reads an [`App`]'s state.
@@ -51,7 +53,8 @@ const VERSION: u8 = 1;
 impl<A: App> AppMachine<A> {
     /// A machine in this state.
     pub fn new(app: A) -> Self {
-        AppMachine { state: Arc::new(RwLock::new(app)), sessions: Sessions::default(), unexecutable: None }
+        let (state, sessions) = (Arc::new(RwLock::new(app)), Sessions::default());
+        AppMachine { state, sessions, unexecutable: None, unshown: Vec::new() }
     }
 
     /// The bytes of a command, for [`Client::propose`](crate::Client::propose).
@@ -60,6 +63,11 @@ impl<A: App> AppMachine<A> {
     /// If it has none.
     pub fn command(command: &A::Command) -> Result<Bytes, Malformed> {
         encode_command::<A>(command)
+    }
+
+    /// Reads the state, on the thread that has the machine.
+    pub fn read<T>(&self, read: impl FnOnce(&A) -> T) -> T {
+        read(&self.state.read())
     }
 
     /// Checks that a snapshot of the current state could be read back.
@@ -141,19 +149,31 @@ impl<A: App> StateMachine for AppMachine<A> {
         commands: Commands<'_>,
         replies: &mut Vec<Answer<A::Reply>>,
     ) {
-        let AppMachine { state, sessions, unexecutable } = self;
+        let AppMachine { state, sessions, unexecutable, unshown } = self;
         let mut state = state.write();
         let awaited = commands.are_awaited();
-        for command in commands {
+        unshown.clear();
+        for (at, command) in (0..).zip(commands) {
             match Self::answer(&mut state, sessions, position, command.as_slice()) {
-                Ok(answer) if awaited => replies.push(answer),
-                Ok(_) => {}
+                Ok(answer) => {
+                    if !matches!(answer, Answer::Applied(_)) {
+                        unshown.push(at);
+                    }
+                    if awaited {
+                        replies.push(answer);
+                    }
+                }
                 Err(Malformed(why)) => {
                     *unexecutable = Some(NotACommand(why));
                     return;
                 }
             }
         }
+    }
+
+    /// Sessions' own commands, and copies of what they have applied.
+    fn unshown(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.unshown)
     }
 
     fn unexecutable(&self) -> Option<NotACommand> {
@@ -234,6 +254,14 @@ impl<A> Clone for AppReader<A> {
 impl<A> fmt::Debug for AppReader<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AppReader")
+    }
+}
+
+/// The command of these bytes, which was applied.
+pub(super) fn decode_applied<A: App>(bytes: &[u8]) -> Result<A::Command, Malformed> {
+    match Envelope::read(bytes)? {
+        Envelope::Command(command) | Envelope::Numbered(_, command) => A::Command::decode(command),
+        Envelope::Open => Err(Malformed("a session's opening is no command of the application")),
     }
 }
 

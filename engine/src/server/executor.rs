@@ -12,7 +12,7 @@ use niagara_sequencer::{GlobalPosition, Layout};
 
 use super::stretch::Cut;
 use crate::apply::{Digests, LaneSessions, Verdict};
-use crate::lane::{Deliveries, DueReads, Lane};
+use crate::lane::{Deliveries, DueLook, DueReads, Lane};
 use crate::metrics::Metrics;
 use crate::outcome::{Completion, Detached, Refused};
 use crate::planted::{self, Bug};
@@ -25,6 +25,8 @@ use crate::sync::Ordering::SeqCst;
 /// The state machine, what decides which commands it executes, and those who are notified.
 pub(crate) struct Executor<S: StateMachine> {
     pub state: S,
+    /// The commands of the current batch that subscribers are not shown, by their indexes in it.
+    pub unshown: Vec<u32>,
     pub server: u64,
     pub cluster: u128,
     /// Ids of all servers, the voters of every group.
@@ -51,11 +53,20 @@ pub(crate) struct Work<R> {
     commands: u64,
     duplicates: u64,
     gaps: u64,
+    attached_reads: u64,
     pub noops: u64,
     /// Whether the state machine has executed anything of it.
     pub changed: bool,
     /// What subscribers get.
     pub recording: Option<Recording>,
+}
+
+/// What has yet to be applied of a batch.
+struct Rest<'b> {
+    batch: &'b SubBatch,
+    /// Number of its commands that were applied, or skipped.
+    done: u32,
+    commands: Commands<'b>,
 }
 
 impl<R> Default for Work<R> {
@@ -68,6 +79,7 @@ impl<R> Default for Work<R> {
             commands: 0,
             duplicates: 0,
             gaps: 0,
+            attached_reads: 0,
             noops: 0,
             changed: false,
             recording: None,
@@ -171,8 +183,9 @@ impl<S: StateMachine> Executor<S> {
                         self.check_executed(position, batch, executed, work.replies.len(), mine);
                         work.changed = true;
                     }
+                    let unshown = take(&mut self.unshown);
                     if let Some(recording) = &mut work.recording {
-                        recording.add(position, batch.clone(), skip);
+                        recording.add(position, batch.clone(), skip, unshown);
                     }
                     work.commands += u64::from(executed);
                     work.duplicates += u64::from(skip);
@@ -212,8 +225,8 @@ impl<S: StateMachine> Executor<S> {
         true
     }
 
-    /// Applies a batch's commands, and answers each read right after the command that it is attached to. A
-    /// server that has diverged answers none.
+    /// Applies a batch's commands, and executes each read and each look right after the command that it is attached
+    /// to. A server that has diverged executes none.
     fn apply_and_answer(
         &mut self,
         position: GlobalPosition,
@@ -221,33 +234,67 @@ impl<S: StateMachine> Executor<S> {
         skip: u32,
         work: &mut Work<S::Reply>,
     ) {
-        let Work { reads, replies, deliveries, .. } = work;
+        let Work { reads, replies, deliveries, attached_reads, .. } = work;
         self.lanes[usize::from(batch.span.lane)].take_reads(batch.end(), reads);
         if self.progress.divergence.is_diverged() {
             reads.detach(Detached::Refused(Refused::Diverged), deliveries);
         }
-        let (mut next, mut rest) = (batch.span.first + u64::from(skip), Commands::new(batch, skip));
-        let before_next = |next: u64| (next - batch.span.first) as u32;
+        let mut rest = Rest { batch, done: skip, commands: Commands::new(batch, skip) };
+        let mut looks = take(&mut reads.looks).into_iter().peekable();
+        *attached_reads += looks.len() as u64;
         for read in reads.iter() {
-            let before = (read.after + 1).checked_sub(next);
-            let mut before =
-                before.expect("read_is_fresh: a read does not follow what was executed before it came");
-            if planted::is(Bug::AttachedReadTooEarly) {
-                before = before.saturating_sub(1);
+            while let Some(due) = looks.next_if(|due| due.after < read.after) {
+                self.look(position, due, &mut rest, replies, deliveries);
             }
-            let (front, back) = rest.split_at(before as usize);
-            rest = back;
-            if front.len() > 0 {
-                self.apply(position, (batch, before_next(next)), front, replies);
-                next += before;
-            }
+            self.apply_through(position, read.after, &mut rest, replies);
             let reply = self.state.answer(read.query);
+            *attached_reads += 1;
             deliveries.to(read.sink).push(Completion::Answered { token: read.token, position, reply });
         }
-        reads.clear();
-        if rest.len() > 0 {
-            self.apply(position, (batch, before_next(next)), rest, replies);
+        for due in looks {
+            self.look(position, due, &mut rest, replies, deliveries);
         }
+        reads.clear();
+        if rest.commands.len() > 0 {
+            self.apply(position, (batch, rest.done), rest.commands, replies);
+        }
+    }
+
+    /// Applies the commands of a batch up to this number.
+    fn apply_through(
+        &mut self,
+        position: GlobalPosition,
+        number: u64,
+        rest: &mut Rest<'_>,
+        replies: &mut Vec<S::Reply>,
+    ) {
+        let next = rest.batch.span.first + u64::from(rest.done);
+        let count = (number + 1).checked_sub(next);
+        let mut count =
+            count.expect("read_is_fresh: a read does not follow what was executed before it came");
+        if planted::is(Bug::AttachedReadTooEarly) {
+            count = count.saturating_sub(1);
+        }
+        let (front, back) = rest.commands.clone().split_at(count as usize);
+        rest.commands = back;
+        if front.len() > 0 {
+            self.apply(position, (rest.batch, rest.done), front, replies);
+            rest.done += count as u32;
+        }
+    }
+
+    /// Lets a caller look at the state right after its command.
+    fn look(
+        &mut self,
+        position: GlobalPosition,
+        DueLook { after, mut look }: DueLook,
+        rest: &mut Rest<'_>,
+        replies: &mut Vec<S::Reply>,
+        deliveries: &mut Deliveries<S::Reply>,
+    ) {
+        self.apply_through(position, after, rest, replies);
+        look.look(&self.state);
+        deliveries.tell(look, None);
     }
 
     /// Applies commands of a batch, behind `skip` others. If the state machine panics, the process is about to
@@ -263,7 +310,10 @@ impl<S: StateMachine> Executor<S> {
         let (first, awaited) = (skip + 1, commands.are_awaited());
         let before = replies.len();
         let applying = AssertUnwindSafe(|| state.apply(position, commands, replies));
-        let Err(panic) = catch_unwind(applying) else { return };
+        let Err(panic) = catch_unwind(applying) else {
+            self.unshown.extend(self.state.unshown().into_iter().map(|index| skip + index));
+            return;
+        };
         let command = match (replies.len() - before) as u32 {
             0 if !awaited => "one".to_owned(),
             answered => format!("command {}", first + answered),
@@ -334,5 +384,6 @@ impl<S: StateMachine> Executor<S> {
         self.metrics.duplicates.inc_by(duplicates);
         self.metrics.gaps.inc_by(gaps);
         self.metrics.noops.inc_by(noops);
+        self.metrics.attached_reads.inc_by(take(&mut work.attached_reads));
     }
 }

@@ -202,6 +202,7 @@ fn application<S: StateMachine>(
     shared.progress.snapshots.set_replaying(held > GlobalPosition::ZERO);
     let servers: Vec<u64> = config.members.iter().map(|member| member.server).collect();
     let executor = Executor {
+        unshown: Vec::new(),
         state,
         server: config.server,
         cluster: config.cluster,

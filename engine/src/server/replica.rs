@@ -215,6 +215,10 @@ impl Replica {
         }
         self.metrics.log_bytes.set(self.driver.log_bytes() as i64);
         self.metrics.unsynced_bytes.set(self.driver.unsynced_bytes() as i64);
+        if self.driver.has_leases() {
+            let held = self.mine().lease.place(|| self.clock.boot_time());
+            self.metrics.has_lease.set(held.is_some().into());
+        }
         self.look_at_disk();
         let leaderless = &self.mine().leaderless_ticks;
         if self.driver.leader() == 0 {

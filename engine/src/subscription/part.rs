@@ -1,7 +1,7 @@
 //! Executed commands of a stretch of the global log, as all subscribers share them.
 
-use niagara_group::Commands;
 use niagara_group::batch::SubBatch;
+use niagara_group::{Command, Commands};
 use niagara_sequencer::GlobalPosition;
 
 /// A part of the global log. It begins where the previous one ends.
@@ -27,6 +27,8 @@ pub(crate) struct Run {
     pub index: u32,
     batch: SubBatch,
     skip: u32,
+    /// The commands that subscribers are not shown, by their indexes in the batch, rising.
+    unshown: Vec<u32>,
 }
 
 /// What is being recorded of the stretch that is being executed.
@@ -59,8 +61,12 @@ impl Part {
 }
 
 impl Run {
-    pub fn commands(&self) -> Commands<'_> {
-        Commands::new(&self.batch, self.skip)
+    /// The commands that subscribers are shown, each with the number of those executed before it at its position.
+    pub fn shown(&self) -> impl Iterator<Item = (u32, Command<'_>)> {
+        let mut unshown = self.unshown.iter().peekable();
+        let all = (self.skip..).zip(Commands::new(&self.batch, self.skip));
+        let shown = all.filter(move |(at, _)| unshown.next_if(|next| *next == at).is_none());
+        shown.map(|(at, command)| (self.index + (at - self.skip), command))
     }
 
     /// Number of executed commands.
@@ -70,12 +76,13 @@ impl Run {
 }
 
 impl Recording {
-    /// Adds what was executed of a sub-batch: all but its first `skip` commands.
-    pub fn add(&mut self, position: GlobalPosition, batch: SubBatch, skip: u32) {
+    /// Adds what was executed of a sub-batch: all but its first `skip` commands. Those of the indexes `unshown` are
+    /// counted, but not shown.
+    pub fn add(&mut self, position: GlobalPosition, batch: SubBatch, skip: u32, unshown: Vec<u32>) {
         let before = self.runs.last().filter(|run| run.position == position);
         let index = before.map_or(0, |run| run.index + run.count());
         self.bytes += batch.body.len() as u64 + RUN_BYTES;
-        self.runs.push(Run { position, index, batch, skip });
+        self.runs.push(Run { position, index, batch, skip, unshown });
     }
 
     /// What was executed up to `last`.

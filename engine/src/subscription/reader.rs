@@ -202,8 +202,7 @@ impl Subscription {
 }
 
 fn commands(run: &Run) -> Vec<Executed> {
-    let numbered = (run.index..).zip(run.commands());
-    let executed = numbered.map(|(index, command)| Executed {
+    let executed = run.shown().map(|(index, command)| Executed {
         position: run.position,
         index,
         command: command.share(command.as_slice()),

@@ -8,16 +8,29 @@
 //! machine.
 //!
 //! ```
-//! use niagara_engine::internals::example::Counter;
+//! use niagara_engine::{App, GlobalPosition};
 //! use niagara_testing::{Failure, Simulation, seeds};
+//! use serde::{Deserialize, Serialize};
 //! use std::time::Duration;
+//!
+//! #[derive(Default, Serialize, Deserialize)]
+//! struct Counter(u64);
+//!
+//! impl App for Counter {
+//!     type Command = u64;
+//!     type Reply = u64;
+//!     fn apply(&mut self, _: GlobalPosition, add: u64) -> u64 {
+//!         self.0 += add;
+//!         self.0
+//!     }
+//! }
 //!
 //! fn counts_under_faults() -> Result<(), Failure> {
 //!     for seed in seeds(1..=3) {
-//!         let mut simulation = Simulation::new(seed, 3, 2, |_server| Counter::default());
+//!         let mut simulation = Simulation::of_app(seed, 3, 2, |_server| Counter::default());
 //!         simulation.random_faults(Duration::from_secs(2));
 //!         for i in 0..40 {
-//!             simulation.propose(i % 3 + 1, "count");
+//!             simulation.send(i % 3 + 1, &1);
 //!             simulation.run_for(Duration::from_millis(50))?;
 //!         }
 //!         simulation.settle()?;

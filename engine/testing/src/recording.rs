@@ -50,6 +50,8 @@ pub(crate) struct Recording<S: Observable> {
     chance: Chance,
     /// The last position that has been executed.
     position: GlobalPosition,
+    /// What subscribers are not shown of the last call of `apply`.
+    unshown: Vec<u32>,
 }
 
 /// Locks a value that one thread uses, so that a poisoned lock means that something has panicked already.
@@ -122,7 +124,8 @@ impl<S: Observable> Recording<S> {
         chance: Chance,
     ) -> Recording<S> {
         let observed = Arc::new(Mutex::new(Observed { state, view: Weak::new() }));
-        Recording { server, observed, history, comparing, chance, position: GlobalPosition::ZERO }
+        let (position, unshown) = (GlobalPosition::ZERO, Vec::new());
+        Recording { server, observed, history, comparing, chance, position, unshown }
     }
 
     pub fn observed(&self) -> Arc<Mutex<Observed<S>>> {
@@ -159,6 +162,7 @@ impl<S: Observable> StateMachine for Recording<S> {
         let observed = &mut *lock(&self.observed);
         // All servers' replies are compared.
         let mut rest = commands.awaited(true);
+        let mut done = 0;
         while rest.len() > 0 {
             let most = rest.len() as u64;
             let count = if self.comparing.split_batches { self.chance.between(1, most) } else { most };
@@ -167,6 +171,9 @@ impl<S: Observable> StateMachine for Recording<S> {
             if observed.state.unexecutable().is_some() {
                 return;
             }
+            let unshown = observed.state.unshown().into_iter().map(|index| done + index);
+            self.unshown.extend(unshown);
+            done += count as u32;
             rest = back;
         }
         self.position = position;
@@ -174,6 +181,10 @@ impl<S: Observable> StateMachine for Recording<S> {
         let looks = self.comparing.encoded_states && every > 0 && position.get().is_multiple_of(every);
         let held = observed.held(looks);
         lock(&self.history).executes(self.server, position, copies, &replies[before..], Some(held));
+    }
+
+    fn unshown(&mut self) -> Vec<u32> {
+        std::mem::take(&mut self.unshown)
     }
 
     fn unexecutable(&self) -> Option<NotACommand> {

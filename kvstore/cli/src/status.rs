@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use niagara_client::survey::{Row, Survey};
 use niagara_engine::agreement::Agreement;
-use niagara_engine::{GroupStatus, SnapshotStatus, Status};
+use niagara_engine::{GroupStatus, LeaseStatus, Reads, SnapshotStatus, Status};
 use serde::Serialize;
 
 use super::ask::endpoints;
@@ -52,12 +52,15 @@ pub fn run(arguments: &StatusArgs) -> Result<ExitCode, Failure> {
 const UNKNOWN: u8 = 4;
 
 fn report(survey: &Survey, agreement: &Agreement, paint: Paint) -> String {
-    let mut groups = Table::new(["server", "group", "role", "leader", "term", "last", "commit", "handed"]);
+    let has_leases = survey.statuses().any(|status| status.reads == Reads::Lease);
+    let titles = ["server", "group", "role", "leader", "term", "last", "commit", "handed"];
+    let mut groups = Table::new(titles.into_iter().chain(has_leases.then_some("lease")));
     for row in &survey.rows {
         match &row.status {
             Some(status) => {
                 for group in &status.local {
-                    groups.row(cells(status.server, group));
+                    let lease = has_leases.then(|| lease_of(group).to_owned());
+                    groups.row(cells(status.server, group).into_iter().chain(lease));
                 }
             }
             None => {
@@ -84,6 +87,16 @@ fn cells(server: u64, group: &GroupStatus) -> [String; 8] {
     let GroupStatus { group, role, term, last, commit, handed, .. } = group;
     let [term, last, commit, handed] = [term, last, commit, handed].map(|number| grouped(*number));
     [server.to_string(), group.to_string(), role.to_string(), leader, term, last, commit, handed]
+}
+
+/// Whether a leader holds its lease. Others have none.
+fn lease_of(group: &GroupStatus) -> &'static str {
+    match group.lease {
+        None => "",
+        Some(LeaseStatus::Held) => "held",
+        Some(LeaseStatus::GivenUp) => "given up",
+        Some(_) => "none",
+    }
 }
 
 /// How many threads drive the groups, if the server says so.
@@ -264,6 +277,29 @@ server 1 at http://s1:7000: applied 1,500, commands 0, no-ops 3, digests agree u
 server 2 at http://s2:7000: applied 1,500, commands 0, no-ops 3, digests agree up to position 1,024
   no snapshot yet
 "
+        );
+    }
+
+    #[test]
+    fn leaders_of_a_cluster_with_leases_say_whether_they_hold_them() {
+        let mut survey = of([row(1, "aa"), row(2, "aa")]);
+        for (row, lease) in survey.rows.iter_mut().zip([LeaseStatus::Held, LeaseStatus::GivenUp]) {
+            let status = row.status.as_mut().unwrap();
+            status.reads = Reads::Lease;
+            status.local[0].lease = Some(lease);
+        }
+        let text = report(&survey, &survey.agreement(), Paint::PLAIN);
+        assert!(
+            text.starts_with(
+                "\
+server  group  role      leader  term  last  commit  handed  lease
+     1      1  leader         1     0     9       0       0  held
+     1      2  follower       1     0     9       0       0
+     2      1  leader         1     0     9       0       0  given up
+     2      2  follower       1     0     9       0       0
+"
+            ),
+            "{text}"
         );
     }
 

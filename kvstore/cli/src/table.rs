@@ -7,8 +7,8 @@ pub struct Table {
 
 impl Table {
     /// A table with these column titles.
-    pub fn new<const COLUMNS: usize>(titles: [&str; COLUMNS]) -> Self {
-        Table { rows: vec![titles.iter().map(ToString::to_string).collect()] }
+    pub fn new<'t>(titles: impl IntoIterator<Item = &'t str>) -> Self {
+        Table { rows: vec![titles.into_iter().map(str::to_owned).collect()] }
     }
 
     /// Adds a row. A row with fewer cells than titles ends early, and its last cell widens no column.

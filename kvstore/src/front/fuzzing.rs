@@ -276,7 +276,8 @@ impl Engine for Memory {
                     out.push(Completion::Applied { token, position, reply });
                 }
                 Proposed::Query(query) => {
-                    let position = GlobalPosition::new(self.applied);
+                    // Such a read reports the position before that of its command.
+                    let position = GlobalPosition::new(self.applied + 1);
                     out.push(Completion::Answered { token, position, reply: self.kv.answer(&query) });
                 }
             }

@@ -5,10 +5,10 @@
 //! a connection's pipeline behaves as if it were executed one by one, although much of it runs together:
 //!
 //! - Runs of writes are in flight together. They take one lane, which applies them in the order proposed.
-//! - A strong read of a few keys in a pipeline with writes is *attached*: the engine executes it right after a
-//!   command of its lane that has not been submitted yet. Its place among the connection's writes is where the
-//!   client put it, and all are in flight together. If nothing is staged in the lane, a command without effect
-//!   is, for all reads of the thread's turn.
+//! - A read of a few keys in a pipeline with writes is *attached*: the engine executes it right after a command of
+//!   its lane that has not been submitted yet. Its place among the connection's writes is where the client put
+//!   it, and all are in flight together. If nothing is staged in the lane, a command without effect is, for all
+//!   reads of the thread's turn.
 //! - Any other run of reads shares one question to the engine: how fresh the state is. It is asked when nothing
 //!   of the connection is in flight, and nothing more is parsed until the answer. The requests stay in the
 //!   input and are executed from there, so a read costs no memory of its own, and a write behind it waits.
@@ -150,8 +150,8 @@ impl<P: Protocol, L: Copy> Session<P, L> {
             let started = match self.protocol.next(input, &*turn.engine, turn.time) {
                 None => return Pumped::NeedsInput,
                 Some(Ask::Write) => self.slots.len() < MAX_IN_FLIGHT && self.start_write(input, output, turn),
-                Some(Ask::Read(consistency)) if self.attaches(consistency, input) => {
-                    self.start_attached(input, output, turn)
+                Some(Ask::Read(consistency)) if self.attaches(consistency, input, &*turn.engine) => {
+                    self.start_attached(consistency, input, output, turn)
                 }
                 Some(Ask::Read(consistency)) => {
                     self.slots.is_empty() && self.start_read(consistency, input, output, turn)
@@ -190,19 +190,31 @@ impl<P: Protocol, L: Copy> Session<P, L> {
     }
 
     /// Whether the next request, which is a read, is attached to a command.
-    fn attaches(&self, consistency: Consistency, input: &Input) -> bool {
-        if consistency != Consistency::Strong || self.slots.len() >= MAX_IN_FLIGHT {
-            return false;
-        }
+    fn attaches<E: Engine<Lane = L>>(&self, consistency: Consistency, input: &Input, engine: &E) -> bool {
+        let is_behind = !self.slots.is_empty();
+        let is_due = match consistency {
+            Consistency::Strong => is_behind || self.is_amid_writes(input),
+            // Alone, it waits for nothing.
+            Consistency::Weak => is_behind,
+            // Its command gets a later position than any that is applied.
+            Consistency::AtLeast(position) => {
+                is_behind && (position <= engine.applied() || planted::is(Bug::AtLeastAttachedUnchecked))
+            }
+            _ => false,
+        };
+        is_due && self.slots.len() < MAX_IN_FLIGHT && self.protocol.may_attach(input)
+    }
+
+    fn is_amid_writes(&self, input: &Input) -> bool {
         let end = self.protocol.length();
         let is_known =
             matches!(self.freshness, Freshness::Known { until, .. } if input.position(end) <= until);
-        let is_amid_writes = self.reads < READS_BETWEEN_WRITES && input.len() > end && !is_known;
-        (!self.slots.is_empty() || is_amid_writes) && self.protocol.may_attach(input)
+        self.reads < READS_BETWEEN_WRITES && input.len() > end && !is_known
     }
 
     fn start_attached<E: Engine<Lane = L>>(
         &mut self,
+        consistency: Consistency,
         input: &mut Input,
         output: &mut Output,
         turn: &mut Turn<'_, E>,
@@ -212,7 +224,7 @@ impl<P: Protocol, L: Copy> Session<P, L> {
         if !turn.engine.is_staged(lane) {
             encode_nothing(turn.command);
             if turn.engine.propose(lane, NOBODY, turn.command).is_err() {
-                return self.slots.is_empty() && self.start_read(Consistency::Strong, input, output, turn);
+                return self.slots.is_empty() && self.start_read(consistency, input, output, turn);
             }
             turn.command.clear();
         }
@@ -228,7 +240,7 @@ impl<P: Protocol, L: Copy> Session<P, L> {
                 Sought::Anew(Bytes::copy_from_slice(turn.command))
             }
         };
-        self.slots.push_back(Slot { since: turn.now, doing: Doing::Read { look, sought } });
+        self.slots.push_back(Slot { since: turn.now, doing: Doing::Read { look, consistency, sought } });
         self.answer_finished(output, turn);
         true
     }
@@ -264,13 +276,18 @@ impl<P: Protocol, L: Copy> Session<P, L> {
                 (applied, since)
             }
             _ => {
+                let (until, since) = (input.position(input.len()), turn.now);
                 if !turn.engine.read(self.origin.token(Sequence::default()), consistency) {
-                    let until = input.position(input.len());
-                    self.freshness = Freshness::Asked { until, consistency, since: turn.now };
+                    self.freshness = Freshness::Asked { until, consistency, since };
                     return false;
                 }
                 // Loaded before the state is read, so the state cannot be older.
-                (Some(turn.engine.applied().get()), turn.now)
+                let applied = Some(turn.engine.applied().get());
+                if consistency == Consistency::Strong {
+                    // By a lease: the reads behind this one need not look at it again.
+                    self.freshness = Freshness::Known { until, consistency, since, applied };
+                }
+                (applied, since)
             }
         };
         let diverged = applied.is_none() && turn.engine.is_diverged();

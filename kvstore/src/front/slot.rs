@@ -3,17 +3,20 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use niagara_engine::{Completion, Detached, Unknown};
+use niagara_engine::{Completion, Consistency, Detached, Unknown};
+use niagara_planted::{self as planted, Bug};
 
-use crate::protocol::{Outcome, Protocol};
+use crate::protocol::{Outcome, Protocol, Unread};
 use crate::{KvReader, Reply};
 
 /// What a completion reports.
 pub(crate) enum EngineAnswer {
     /// The outcome of a write.
     Of(Outcome),
-    /// What has become of an attached read.
-    Sought(Sought),
+    /// An attached read was executed.
+    Found(Found),
+    /// An attached read was not executed with its command.
+    Detached { query: Bytes, why: Detached },
     /// How fresh the state is: the applied position, or `None` if no quorum answered.
     Fresh(Option<u64>),
 }
@@ -26,17 +29,23 @@ pub(super) struct Slot<P: Protocol> {
 
 pub(super) enum Doing<P: Protocol> {
     Write { shape: P::Shape, outcome: Option<Outcome> },
-    Read { look: P::Look, sought: Sought },
+    Read { look: P::Look, consistency: Consistency, sought: Sought },
+}
+
+/// The answer to an attached read.
+pub(crate) struct Found {
+    /// Everything up to this position is in it.
+    pub(super) applied: u64,
+    pub(super) reply: Reply,
 }
 
 /// What has become of an attached read.
-pub(crate) enum Sought {
+pub(super) enum Sought {
     Waits,
-    Found(Reply),
+    Found(Found),
     /// This query was not executed with its command, and is to be executed anew.
     Anew(Bytes),
-    /// Nobody knows in time what it should show.
-    Failed,
+    Failed(Unread),
 }
 
 impl EngineAnswer {
@@ -50,18 +59,23 @@ impl EngineAnswer {
             Completion::Unknown { token, .. } => (token, EngineAnswer::Of(Outcome::Unknown)),
             Completion::Readable { token, applied } => (token, EngineAnswer::Fresh(Some(applied.get()))),
             Completion::ReadFailed { token } => (token, EngineAnswer::Fresh(None)),
-            Completion::Answered { token, reply, .. } => (token, EngineAnswer::Sought(Sought::Found(reply))),
-            Completion::Detached { token, query, why } => (token, EngineAnswer::Sought(after(query, why))),
+            Completion::Answered { token, position, reply } => {
+                // Others may share the command's position, and be executed after the read.
+                let others = u64::from(!planted::is(Bug::AttachedReadSaysItsCommand));
+                (token, EngineAnswer::Found(Found { applied: position.get() - others, reply }))
+            }
+            Completion::Detached { token, query, why } => (token, EngineAnswer::Detached { query, why }),
         }
     }
 }
 
 /// What becomes of a read whose command this server does not execute.
-fn after(query: Bytes, why: Detached) -> Sought {
+fn after(consistency: Consistency, query: Bytes, why: Detached) -> Sought {
     match why {
         Detached::Refused(_) | Detached::Unknown(Unknown::ReplyLost) => Sought::Anew(query),
-        // A deadline has passed, or the server stops.
-        _ => Sought::Failed,
+        // A deadline has passed, or the server stops: nobody knows in time what a strong read should show.
+        _ if consistency == Consistency::Strong => Sought::Failed(Unread::NoQuorum),
+        _ => Sought::Anew(query),
     }
 }
 
@@ -70,7 +84,7 @@ impl<P: Protocol> Slot<P> {
     pub(super) fn is_finished(&self) -> bool {
         match &self.doing {
             Doing::Write { outcome, .. } => outcome.is_some(),
-            Doing::Read { sought, .. } => matches!(sought, Sought::Found(_) | Sought::Failed),
+            Doing::Read { sought, .. } => matches!(sought, Sought::Found(_) | Sought::Failed(_)),
         }
     }
 
@@ -100,18 +114,40 @@ impl<P: Protocol> Slot<P> {
         }
     }
 
-    pub(super) fn end_read(&mut self, ended: Sought) {
+    pub(super) fn find(&mut self, found: Found) {
+        *self.awaited_read().1 = Sought::Found(found);
+    }
+
+    /// Ends an attached read without an answer; `true` if it is to be executed anew.
+    pub(super) fn detach(&mut self, query: Bytes, why: Detached) -> bool {
+        let (consistency, sought) = self.awaited_read();
+        *sought = after(consistency, query, why);
+        matches!(sought, Sought::Anew(_))
+    }
+
+    fn awaited_read(&mut self) -> (Consistency, &mut Sought) {
         match &mut self.doing {
-            Doing::Read { sought: sought @ Sought::Waits, .. } => *sought = ended,
+            Doing::Read { consistency, sought: sought @ Sought::Waits, .. } => (*consistency, sought),
             _ => panic!("each attached read gets one completion"),
         }
     }
 
-    /// Executes a read anew if the state is fresh enough. Otherwise it fails.
-    pub(super) fn read_now(&mut self, reader: &KvReader, is_fresh: bool) {
+    /// How fresh a read must be.
+    pub(super) fn consistency(&self) -> Consistency {
+        let Doing::Read { consistency, .. } = &self.doing else { panic!("only a read has a consistency") };
+        *consistency
+    }
+
+    /// Executes a read anew, on a state with everything up to position `applied`, or ends it.
+    pub(super) fn read_now(&mut self, reader: &KvReader, applied: Result<u64, Unread>) {
         let Doing::Read { sought, .. } = &mut self.doing else { panic!("only a read looks at the state") };
         let Sought::Anew(query) = sought else { panic!("it is not executed twice") };
-        let found = is_fresh.then(|| reader.answer(query).expect("the engine has checked it"));
-        *sought = found.map_or(Sought::Failed, Sought::Found);
+        *sought = match applied {
+            Ok(applied) => {
+                let reply = reader.answer(query).expect("the engine has checked it");
+                Sought::Found(Found { applied, reply })
+            }
+            Err(why) => Sought::Failed(why),
+        };
     }
 }

@@ -1,5 +1,6 @@
 //! Sessions and connections against an engine in memory.
 
+mod attached;
 mod fake;
 mod golden;
 mod limits;

@@ -2,7 +2,6 @@
 
 mod receiving;
 
-use std::convert::Infallible;
 use std::rc::Rc;
 
 use niagara_engine::{Consistency, Reads};
@@ -13,14 +12,16 @@ use receiving::{Rest, Stage};
 use super::fault::{Context, Fault};
 use super::naming::Naming;
 use super::pages;
-use super::preconditions::Verdict;
+use super::preconditions::{Preconditions, Verdict};
 use super::request::{Page, Request, What};
 use super::respond::{Framing, ResponseHead};
 use super::site::Site;
 use super::tags::Current;
 use crate::command;
-use crate::protocol::{Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, Shown, View, Wire};
-use crate::{Reply, Version};
+use crate::protocol::{
+    Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, Shown, Unread, View, Wire,
+};
+use crate::{Found, Reply, Version, query};
 
 /// HTTP's part of a session.
 #[derive(Debug)]
@@ -51,6 +52,17 @@ pub(crate) enum Shape {
     /// Names the life of the state, for the requests that follow. It has no reply.
     Name,
 }
+
+/// What must be remembered of an attached read to print its reply.
+#[derive(Debug)]
+pub(crate) struct Look {
+    framing: Framing,
+    preconditions: Preconditions,
+}
+
+/// A read of a longer key, or with more tags, is not remembered while it is in flight.
+const MOST_ATTACHED_KEY_BYTES: usize = 1 << 10;
+const MOST_ATTACHED_TAGS: usize = 16;
 
 impl HttpConnection {
     pub(crate) fn new(site: Rc<Site>) -> HttpConnection {
@@ -90,7 +102,6 @@ impl HttpConnection {
         let What::Get { key, preconditions, consistency, .. } = what else {
             panic!("only a GET looks at a key")
         };
-        let date = self.site.clock.text();
         view.reader.with(key, |found| {
             let misses = |version: Version| {
                 planted::is(Bug::LooseReadBelowPosition)
@@ -98,24 +109,36 @@ impl HttpConnection {
                     && version.position >= applied
             };
             let found = found.filter(|found| !misses(found.version));
-            let tag = found.and_then(|found| self.naming.tag(found.version));
-            let context = Context { position: Some(applied), tag };
-            // Conditions decide only what would have succeeded without them (RFC 9110, section 13.2.1).
-            let Some(found) = found else {
-                return Fault::no_such_key().print(context, framing, date, output);
-            };
-            let verdict = preconditions.evaluate(tag.map_or(Current::Untagged, Current::Tagged));
-            if verdict == Verdict::Failed {
-                return Fault::condition_failed().print(context, framing, date, output);
-            }
-            let unchanged = verdict == Verdict::Unchanged;
-            let head = ResponseHead::begin(output, if unchanged { 304 } else { 200 }, framing, date)
-                .tag(tag)
-                .number("Niagara-Position", applied)
-                .expires(found.deadline)
-                .no_cache();
-            if unchanged { head.end() } else { head.end_with_value(found.value, found.description) }
+            self.print_read(found, applied, preconditions, framing, output);
         });
+    }
+
+    fn print_read(
+        &self,
+        found: Option<Found<'_>>,
+        applied: u64,
+        preconditions: &Preconditions,
+        framing: Framing,
+        output: &mut Output,
+    ) {
+        let date = self.site.clock.text();
+        let tag = found.and_then(|found| self.naming.tag(found.version));
+        let context = Context { position: Some(applied), tag };
+        // Conditions decide only what would have succeeded without them (RFC 9110, section 13.2.1).
+        let Some(found) = found else {
+            return Fault::no_such_key().print(context, framing, date, output);
+        };
+        let verdict = preconditions.evaluate(tag.map_or(Current::Untagged, Current::Tagged));
+        if verdict == Verdict::Failed {
+            return Fault::condition_failed().print(context, framing, date, output);
+        }
+        let unchanged = verdict == Verdict::Unchanged;
+        let head = ResponseHead::begin(output, if unchanged { 304 } else { 200 }, framing, date)
+            .tag(tag)
+            .number("Niagara-Position", applied)
+            .expires(found.deadline)
+            .no_cache();
+        if unchanged { head.end() } else { head.end_with_value(found.value, found.description) }
     }
 
     /// Whether the life of the state must be named before the next request.
@@ -246,19 +269,40 @@ impl Protocol for HttpConnection {
         self.replied(framing);
     }
 
-    /// None yet: the reply to a GET names the position and the version that it shows.
-    type Look = Infallible;
+    type Look = Look;
 
+    /// Until the life of the state is known, replies wait for its name.
     fn may_attach(&self, _input: &Input) -> bool {
-        false
+        let Stage::Ready(Request { what: What::Get { key, preconditions, .. }, .. }) = &self.stage else {
+            return false;
+        };
+        self.naming.is_known()
+            && key.len() <= MOST_ATTACHED_KEY_BYTES
+            && preconditions.tags() <= MOST_ATTACHED_TAGS
     }
 
-    fn attach(&mut self, _input: &mut Input, _query: &mut Vec<u8>) -> Infallible {
-        unreachable!("no read may be attached")
+    fn attach(&mut self, _input: &mut Input, query: &mut Vec<u8>) -> Look {
+        let Request { what, framing } = self.take_request();
+        let What::Get { key, preconditions, .. } = what else { panic!("only a GET is attached") };
+        query::encode_entry(query, &key);
+        Look { framing, preconditions }
     }
 
-    fn show(&mut self, look: Infallible, _shown: Shown, _output: &mut Output) {
-        match look {}
+    fn show(&mut self, Look { framing, preconditions }: Look, shown: Shown, output: &mut Output) {
+        let date = self.site.clock.text();
+        let fault = match shown {
+            Shown::Answer { applied, reply: Reply::Entry(stored) } => {
+                let found = stored.as_ref().map(|stored| stored.found());
+                self.print_read(found, applied, &preconditions, framing, output);
+                return self.replied(framing);
+            }
+            Shown::Answer { reply, .. } => panic!("a query is not answered with {reply:?}"),
+            Shown::Nothing(Unread::NoQuorum) => Fault::no_quorum(),
+            Shown::Nothing(Unread::Diverged) => Fault::diverged(),
+            Shown::Nothing(Unread::Overtaken) => Fault::overtaken(),
+        };
+        fault.print(Context::default(), framing, date, output);
+        self.replied(framing);
     }
 
     fn local<E: Engine>(&mut self, _input: &mut Input, engine: &E, output: &mut Output) -> Served {
@@ -336,6 +380,7 @@ impl Protocol for HttpConnection {
                     | Reply::Flushed
                     | Reply::Named { .. }
                     | Reply::Value(_)
+                    | Reply::Entry(_)
                     | Reply::Data(_)
                     | Reply::Block(_)
                     | Reply::Timed => {

@@ -94,6 +94,12 @@ impl Fault {
         Fault { retry: true, ..Fault::new(503, "no_clock", message, hint) }
     }
 
+    pub(super) fn overtaken() -> Fault {
+        let message = "a request behind this one in the pipeline may have been executed before it, so it cannot be \
+                       answered in its place";
+        Fault { retry: true, ..Fault::new(503, "no_quorum", message, "read again") }
+    }
+
     pub(super) fn no_leases() -> Fault {
         let hint = "leave ?read=lease out; or stop all servers, set `reads = \"lease\"` in each one's file, and start them";
         Fault::new(400, "no_leases", "this cluster has no leases to read by", hint)

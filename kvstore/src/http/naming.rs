@@ -30,6 +30,11 @@ impl Naming {
         self.life.map(|life| Tag { life, version })
     }
 
+    /// Whether replies can have tags by now.
+    pub(super) fn is_known(&self) -> bool {
+        self.life.is_some()
+    }
+
     /// Whether the life must be named before the next request, which may or may not need it. `look` reads it
     /// from the state.
     pub(super) fn is_next(&mut self, look: impl FnOnce() -> Option<Life>, needed: bool) -> bool {

@@ -36,6 +36,15 @@ impl Preconditions {
         })
     }
 
+    /// Number of tags that they name.
+    pub(super) fn tags(&self) -> usize {
+        let count = |tags: &Option<Tags>| match tags {
+            Some(Tags::Listed(tags)) => tags.len(),
+            Some(Tags::Any) | None => 0,
+        };
+        count(&self.if_match) + count(&self.if_none_match)
+    }
+
     /// Evaluates the conditions in the order of section 13.2.2.
     pub(super) fn evaluate(&self, current: Current) -> Verdict {
         if self.if_match.as_ref().is_some_and(|tags| !tags.name(current)) {

@@ -77,11 +77,23 @@ pub(crate) enum Outcome {
 /// What an attached read has shown.
 #[derive(Debug)]
 pub(crate) enum Shown {
-    Answer(Reply),
-    /// No quorum has executed its command in time, or this server has diverged from others.
-    Failed {
-        diverged: bool,
+    /// Everything up to position `applied` is in the answer.
+    Answer {
+        applied: u64,
+        reply: Reply,
     },
+    Nothing(Unread),
+}
+
+/// Why an attached read has shown nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unread {
+    /// No quorum has executed its command in time.
+    NoQuorum,
+    /// This server has diverged from others.
+    Diverged,
+    /// It lost its place: what the client sent behind it may be executed already.
+    Overtaken,
 }
 
 /// The state on which a read is executed.
@@ -124,7 +136,7 @@ pub(crate) trait Protocol {
     /// What must be remembered of an attached read to print its reply.
     type Look;
 
-    /// Whether the next request, which is a strong read, may be executed on the thread that executes commands:
+    /// Whether the next request, which is a read, may be executed on the thread that executes commands:
     /// whether it is known to be quick.
     fn may_attach(&self, input: &Input) -> bool;
 

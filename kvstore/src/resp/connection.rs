@@ -17,7 +17,9 @@ use super::replying::Replying;
 use super::skip::Skip;
 use super::transaction::{Conversation, Part, is_quick};
 use crate::command;
-use crate::protocol::{Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, Shown, View, Wire};
+use crate::protocol::{
+    Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, Shown, Unread, View, Wire,
+};
 
 /// The Redis protocol's part of a session.
 #[derive(Debug)]
@@ -237,7 +239,7 @@ impl Protocol for RespConnection {
         if view.applied.is_some() {
             self.look(read, input, view, &mut replies);
         } else {
-            replies.error(read_failure(view.diverged));
+            replies.error(read_failure(if view.diverged { Unread::Diverged } else { Unread::NoQuorum }));
         }
         self.consume(input);
     }
@@ -270,8 +272,8 @@ impl Protocol for RespConnection {
         }
         let mut replies = Replies { output, version: self.version };
         match shown {
-            Shown::Answer(reply) => printing::answer(&reply, &mut replies),
-            Shown::Failed { diverged } => replies.error(read_failure(diverged)),
+            Shown::Answer { reply, .. } => printing::answer(&reply, &mut replies),
+            Shown::Nothing(why) => replies.error(read_failure(why)),
         }
     }
 
@@ -373,13 +375,20 @@ const MOST_ATTACHED_BYTES: usize = 1 << 10;
 const NO_TIME: &str =
     "NOCLOCK the servers have not compared their clocks yet: retry; a majority of them must be up";
 
-fn read_failure(diverged: bool) -> &'static str {
-    if diverged {
-        "DIVERGED this server has diverged from others: ask another server, or send READONLY to read its current \
-         state"
-    } else {
-        "NOQUORUM no quorum has confirmed in time that this server is up to date: retry, or send READONLY to read \
-         its current state"
+fn read_failure(why: Unread) -> &'static str {
+    match why {
+        Unread::Diverged => {
+            "DIVERGED this server has diverged from others: ask another server, or send READONLY to read its \
+             current state"
+        }
+        Unread::NoQuorum => {
+            "NOQUORUM no quorum has confirmed in time that this server is up to date: retry, or send READONLY to \
+             read its current state"
+        }
+        Unread::Overtaken => {
+            "NOQUORUM a write behind this read may have been executed before it, so it cannot be answered in its \
+             place: read again"
+        }
     }
 }
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crate::Description;
 
 /// Attributes of a value in the map. Without any, they take no memory.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Attributes(Option<Arc<Extra>>);
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Extra {
     content_type: Box<[u8]>,
     content_encoding: Box<[u8]>,

@@ -35,6 +35,7 @@ mod reader;
 mod restoring;
 mod scan;
 mod shard;
+mod stored;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -58,6 +59,7 @@ pub use reader::{Found, KvReader};
 pub use restoring::KvRestoring;
 use restoring::Restored;
 pub use scan::Cursor;
+pub use stored::StoredValue;
 use versions::Versions;
 use writer::Core;
 

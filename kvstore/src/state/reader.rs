@@ -13,6 +13,7 @@ use super::map::Map;
 use super::news::ClockNews;
 use super::place::Place;
 use super::scan::{self, Cursor};
+use super::stored::StoredValue;
 use crate::query::{self, MalformedQuery, Query};
 use crate::{Description, Life, Reply, Version};
 
@@ -133,6 +134,11 @@ impl KvReader {
                 let places: Vec<Place> = call.keys().map(|key| self.map.place(key)).collect();
                 let shards = self.map.read_all(&places);
                 Reply::Data(calls::read(&shards, &self.map, (self.map.clock(), time), &call))
+            }
+            Query::Entry(key) => {
+                let place = self.map.place(key);
+                let shard = self.map.read(place.shard());
+                Reply::Entry(self.alive(shard.get(place, key)).map(StoredValue::of))
             }
         })
     }

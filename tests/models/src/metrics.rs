@@ -17,6 +17,7 @@ pub(crate) struct Metrics {
     pub commands: Nothing,
     pub duplicates: Nothing,
     pub gaps: Nothing,
+    pub attached_reads: Nothing,
     pub noops: Nothing,
     pub read_wait: Nothing,
     pub reads_failed: Nothing,

@@ -22,7 +22,20 @@ pub struct ReadShowsItsState {
 /// A value and its version; `None` for a missing key.
 pub type Held = Option<(Bytes, Version)>;
 
+/// What a read has shown of a key: a value, and its version if it says so; `None` for a missing key.
+pub type Shown<'a> = Option<(&'a [u8], Option<Version>)>;
+
 const NAME: &str = "read_shows_its_state";
+
+fn is_shown(held: Option<&(Bytes, Version)>, shown: Shown<'_>) -> bool {
+    match (held, shown) {
+        (None, None) => true,
+        (Some((value, version)), Some((shown, told))) => {
+            value == shown && told.is_none_or(|told| told == *version)
+        }
+        _ => false,
+    }
+}
 
 impl ReadShowsItsState {
     /// A command was added to the global log.
@@ -59,22 +72,9 @@ impl ReadShowsItsState {
 
     /// A server that had executed so many commands has read a key and found this value, and, if it says so,
     /// this version.
-    pub fn shows(
-        &self,
-        server: u64,
-        executed: usize,
-        key: &[u8],
-        found: Option<(&[u8], Option<Version>)>,
-    ) -> Result<(), Broken> {
+    pub fn shows(&self, server: u64, executed: usize, key: &[u8], found: Shown<'_>) -> Result<(), Broken> {
         let expected = self.held_after(executed, key);
-        let is_same = match (expected, found) {
-            (None, None) => true,
-            (Some((value, version)), Some((found, told))) => {
-                value == found && told.is_none_or(|told| told == *version)
-            }
-            _ => false,
-        };
-        hold(is_same, NAME, || {
+        hold(is_shown(expected, found), NAME, || {
             let key = String::from_utf8_lossy(key);
             let found = found.map(|(value, version)| (String::from_utf8_lossy(value), version));
             format!(
@@ -97,17 +97,18 @@ impl ReadShowsItsState {
         server: u64,
         least: u64,
         executed: usize,
-        found: &[(&[u8], Option<&[u8]>)],
+        found: &[(&[u8], Shown<'_>)],
     ) -> Result<(), Broken> {
         let begin = self.positions.partition_point(|at| *at <= least).min(executed);
-        let shown_after = |moment| {
-            let value = |key| self.held_after(moment, key).map(|(value, _)| &value[..]);
-            found.iter().all(|(key, shown)| value(key) == *shown)
-        };
+        let shown_after =
+            |moment| found.iter().all(|(key, shown)| is_shown(self.held_after(moment, key), *shown));
         hold((begin..=executed).rev().any(shown_after), NAME, || {
             let found: Vec<_> = found
                 .iter()
-                .map(|(key, value)| (String::from_utf8_lossy(key), value.map(String::from_utf8_lossy)))
+                .map(|(key, shown)| {
+                    let shown = shown.map(|(value, version)| (String::from_utf8_lossy(value), version));
+                    (String::from_utf8_lossy(key), shown)
+                })
                 .collect();
             format!(
                 "server {server} reads {found:?}, which nothing from {begin} to {executed} commands leads to"
@@ -139,10 +140,11 @@ mod tests {
         assert!(states.shows(1, 1, b"k", Some((b"2", None))).is_err(), "that comes later");
         assert!(states.shows(1, 2, b"k", Some((b"1", version(3)))).is_err(), "that was before");
         assert!(states.shows(1, 2, b"k", Some((b"2", version(3)))).is_err(), "another version");
-        states.shows_since(1, 3, 2, &[(b"k", Some(b"1"))]).unwrap();
-        states.shows_since(1, 5, 2, &[(b"k", Some(b"2"))]).unwrap();
-        assert!(states.shows_since(1, 5, 2, &[(b"k", Some(b"1"))]).is_err(), "it is stale");
-        assert!(states.shows_since(1, 3, 1, &[(b"k", Some(b"2"))]).is_err(), "it has not got there");
+        states.shows_since(1, 3, 2, &[(b"k", Some((b"1", version(3))))]).unwrap();
+        states.shows_since(1, 5, 2, &[(b"k", Some((b"2", None)))]).unwrap();
+        assert!(states.shows_since(1, 5, 2, &[(b"k", Some((b"1", None)))]).is_err(), "it is stale");
+        assert!(states.shows_since(1, 3, 1, &[(b"k", Some((b"2", None)))]).is_err(), "it has not got there");
+        assert!(states.shows_since(1, 3, 2, &[(b"k", Some((b"1", version(5))))]).is_err(), "another version");
         states.says_position(1, 1, 4).unwrap();
         assert!(states.says_position(1, 1, 5).is_err(), "it has not got there");
     }

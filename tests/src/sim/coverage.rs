@@ -126,6 +126,8 @@ pub const EXPECTED: &[(&str, &[&str])] = &[
             "weak read answered",
             "value swapped",
             "own write read in a pipeline",
+            "own write read in an HTTP pipeline",
+            "read behind a call",
             "append acknowledged",
             "appended value read",
             "group set if absent",

@@ -14,6 +14,7 @@
 //! | `world/` | virtual time, events in their order, their effects, and what is checked after each |
 //! | `server.rs` | a server's process, and what outlives it |
 //! | `clients/`, `request.rs` | what clients ask and are told, over Redis, HTTP, and by calls |
+//! | `behind_calls.rs` | calls that are followed by a read |
 //! | `recorder.rs` | the state machine, with a record of what it executes |
 //! | `coverage.rs`, `trace.rs` | what has happened: how often, and in words |
 //! | `corpus.rs`, `outcome.rs` | seeds that reach what few do; the result of a simulation, for another process |
@@ -24,6 +25,7 @@
 //!
 //! Everything follows from the seed: the same seed gives the same trace, byte by byte.
 
+mod behind_calls;
 mod clients;
 mod corpus;
 mod coverage;

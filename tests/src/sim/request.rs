@@ -98,6 +98,8 @@ pub enum Request {
         connection: u32,
         /// The last number written before.
         number: u64,
+        /// Whether a state that is not fresh will do: in its place it still shows that write.
+        weak: bool,
     },
     /// Sets a key of this number, which nobody else sets, to expire after so many milliseconds.
     Expiring {

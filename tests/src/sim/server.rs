@@ -13,6 +13,7 @@ use niagara_kvstore::sim::SimFrontEnd;
 use niagara_log::{EntryId, Files};
 use niagara_net::Event as NetEvent;
 
+use super::behind_calls::BehindCalls;
 use super::clients::{Ask, CallResult, Protocol, Sending, look};
 use super::disk::Disk;
 use super::fault::Power;
@@ -130,6 +131,7 @@ pub struct Running {
     followers: [FollowedOnce<Recorder>; 2],
     /// Keys of reads in progress, by the call's token.
     reads: BTreeMap<u64, String>,
+    behind_calls: BehindCalls,
     completions: Vec<Completion<niagara_kvstore::Reply>>,
     /// Calls that ended at once.
     ended: Vec<(u64, CallResult)>,
@@ -253,6 +255,7 @@ impl Server {
             seen,
             followers: [1, LAZY].map(|reads_every| FollowedOnce::new(client.clone(), reads_every)),
             reads: BTreeMap::new(),
+            behind_calls: BehindCalls::default(),
             completions: Vec::new(),
             ended: Vec::new(),
             fed: false,
@@ -314,7 +317,7 @@ impl Running {
                 let waits = waits
                     || self.front_end.has_time_news()
                     || self.time_due().is_some_and(|due| due.is_zero());
-                self.fed || !self.ended.is_empty() || waits
+                self.fed || !self.ended.is_empty() || waits || self.behind_calls.has_news()
             }
         }
     }
@@ -399,6 +402,11 @@ impl Running {
                     self.ended.push((token, CallResult::Refused));
                 }
             }
+            Ask::ExecuteThenRead(command, key) => {
+                if !self.behind_calls.call(&self.machine.client(), token, command, key) {
+                    self.ended.push((token, CallResult::Refused));
+                }
+            }
             Ask::Read(key, consistency) => {
                 if self.port.read(token, consistency) {
                     let applied = self.machine.client().applied().get();
@@ -422,6 +430,7 @@ impl Running {
     pub fn end_calls(&mut self, executed: usize) -> Vec<(u64, CallResult)> {
         self.port.collect(&mut self.completions);
         let mut ended = std::mem::take(&mut self.ended);
+        ended.extend(self.behind_calls.take_ended());
         for completion in self.completions.drain(..) {
             ended.push(match completion {
                 Completion::Applied { token, position, reply } => {

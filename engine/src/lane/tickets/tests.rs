@@ -213,8 +213,8 @@ impl Fixture {
     fn propose(&self, at_ms: u64, patience_ms: u64) -> TicketPart<u64> {
         let (now, patience) = (self.start + Duration::from_millis(at_ms), Duration::from_millis(patience_ms));
         let command = Bytes::from_static(b"c");
-        let joins = self.lane.join(&command, patience);
-        joins.unwrap_or_else(|| self.lane.begin(command, now, patience).unwrap())
+        let joins = self.lane.join(&command, &mut None, patience);
+        joins.unwrap_or_else(|| self.lane.begin(command, None, now, patience).unwrap())
     }
 
     fn runs(&self) -> usize {
@@ -276,7 +276,8 @@ fn replies_of_dropped_tickets_are_dropped_and_the_others_arrive() {
     let (now, patience) = (Instant::now(), Duration::ZERO);
     let propose = || {
         let command = Bytes::from_static(b"c");
-        lane.join(&command, patience).unwrap_or_else(|| lane.begin(command, now, patience).unwrap())
+        lane.join(&command, &mut None, patience)
+            .unwrap_or_else(|| lane.begin(command, None, now, patience).unwrap())
     };
     let reply = Arc::new(());
     let mut tickets: Vec<_> = (0..150).map(|_| propose()).collect();

@@ -17,6 +17,11 @@ pub(super) enum Thread {
 }
 
 impl Thread {
+    /// Whether it waits for the disk.
+    pub fn uses_disk(self) -> bool {
+        matches!(self, Thread::Log(_) | Thread::Snapshots)
+    }
+
     /// Its bit in a set of threads.
     pub fn bit(self, groups: usize) -> u64 {
         1 << match self {
@@ -87,6 +92,12 @@ pub(super) enum Fault {
     Pause(u64),
     /// A clock runs at another rate, in percent.
     Clock(u64, u64),
+    /// A disk has no room.
+    FullDisk(u64),
+    /// No write or sync of a disk returns.
+    HungDisk(u64),
+    /// The next sync of a disk fails.
+    FailedSync(u64),
     /// Not a fault, but as likely to come at a bad time: a snapshot is requested.
     Snapshot(u64),
 }

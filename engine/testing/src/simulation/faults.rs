@@ -110,8 +110,9 @@ impl<S: Observable> Simulation<S> {
     }
 
     /// Draws faults that begin within this time from now, about three a second: crashes, losses of power, of
-    /// all servers, too, cuts, pauses, clocks that run fast or slowly, and snapshots. Each ends after 1.5
-    /// seconds at most, and crashed servers start again. The seed decides which and when.
+    /// all servers, too, cuts, pauses, clocks that run fast or slowly, disks that are full, hang or fail, and
+    /// snapshots. Each ends after 1.5 seconds at most, and crashed servers start again. The seed decides which
+    /// and when.
     pub fn random_faults(&mut self, within: Duration) {
         let within = within.as_micros() as Micros;
         let (mut at, season) = (0, self.season);
@@ -132,7 +133,10 @@ impl<S: Observable> Simulation<S> {
         let chance = &mut self.chance_of_faults;
         let server = chance.between(1, servers);
         let peer = (server + chance.below(servers)) % servers + 1;
-        match chance.below(10) {
+        match chance.below(13) {
+            10 => Fault::FullDisk(server),
+            11 => Fault::HungDisk(server),
+            12 => Fault::FailedSync(server),
             0 | 1 => Fault::Crash(server),
             2 if syncs => Fault::PowerLoss(server),
             3 if syncs && chance.one_in(2) => Fault::Blackout,
@@ -151,6 +155,7 @@ impl<S: Observable> Simulation<S> {
         for server in self.servers() {
             self.resume(server);
             self.set_clock(server, 100);
+            self.mend_disk(server);
             self.restart(server);
         }
     }
@@ -164,6 +169,9 @@ impl<S: Observable> Simulation<S> {
             Fault::Isolation(server) => self.isolate(server),
             Fault::Pause(server) => self.pause(server),
             Fault::Clock(server, percent) => self.set_clock(server, percent),
+            Fault::FullDisk(server) => self.fill_disk(server),
+            Fault::HungDisk(server) => self.hang_disk(server),
+            Fault::FailedSync(server) => self.fail_next_sync(server),
             Fault::Snapshot(server) => self.snapshot(server),
         }
         self.after(lasts, Event::FaultEnds(fault));
@@ -180,6 +188,11 @@ impl<S: Observable> Simulation<S> {
             }
             Fault::Pause(server) => self.resume(server),
             Fault::Clock(server, _) => self.set_clock(server, 100),
+            Fault::FullDisk(server) | Fault::HungDisk(server) => self.mend_disk(server),
+            Fault::FailedSync(server) => {
+                self.mend_disk(server);
+                self.restart(server);
+            }
             Fault::Snapshot(_) => {}
         }
     }

@@ -1,6 +1,6 @@
 //! Messages over the links between servers.
 
-use niagara_net::{DownReason, Event as NetEvent, Frame};
+use niagara_net::{DownReason, Event as NetEvent, Frame, Refusal};
 
 use super::Simulation;
 use super::events::Event;
@@ -70,15 +70,22 @@ impl<S: Observable> Simulation<S> {
         }
     }
 
-    /// One server checks another one's hello; returns whether it admits it.
+    /// One server checks another one's hello; returns whether it admits it. It must, unless its own disk keeps it
+    /// from recording whom it has met.
     fn greet(&self, here: u64, there: u64, link: usize) -> bool {
         let channel = if link == self.groups() { 0 } else { link as u16 + 1 };
         let machine = |id| self.server(id).running.as_ref().map(|running| &running.machine);
         let (Some(mine), Some(theirs)) = (machine(here), machine(there)) else { return false };
         let admitted = mine.admit(channel, &theirs.hello(channel));
-        if let Err(refusal) = &admitted {
-            let what = format!("server {here} refuses server {there}: {refusal}");
-            self.broken("good_servers_are_let_in", what);
+        match &admitted {
+            Ok(()) => {}
+            Err(Refusal::Store(why)) if why.contains("cannot record") => {
+                self.server(here).disk.take_failed();
+            }
+            Err(refusal) => {
+                let what = format!("server {here} refuses server {there}: {refusal}");
+                self.broken("good_servers_are_let_in", what);
+            }
         }
         admitted.is_ok()
     }

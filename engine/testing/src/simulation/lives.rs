@@ -16,6 +16,11 @@ impl<S: Observable> Simulation<S> {
         if server.running.is_some() {
             return;
         }
+        if server.disk.hangs() {
+            server.awaits_disk = true;
+            return self.note(&format!("server {id} does not start: its disk hangs"));
+        }
+        server.awaits_disk = false;
         server.life += 1;
         let life = server.life;
         server.look_at_clock(now);
@@ -26,6 +31,9 @@ impl<S: Observable> Simulation<S> {
         let history = Arc::clone(&self.history);
         let recording = Recording::new(id, state, history, self.settings.comparing(), chance);
         if let Err(error) = self.server_mut(id).start(recording) {
+            if self.awaits_disk(id, &error.to_string()) {
+                return;
+            }
             self.broken("a_sound_log_opens", format!("server {id} does not start: {error}"));
             return;
         }
@@ -56,6 +64,7 @@ impl<S: Observable> Simulation<S> {
             server.disk.process_ends();
         }
         server.is_paused = false;
+        server.awaits_disk = false;
         server.held.clear();
         if server.running.take().is_none() {
             return;

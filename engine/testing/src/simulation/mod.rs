@@ -9,11 +9,13 @@
 //! | `calls.rs` | what callers ask of servers, and what they are told |
 //! | `checks.rs` | that servers are equal, and reach the same |
 //! | `faults.rs` | cuts, crashes, pauses and clocks: called for, or drawn at random |
+//! | `disks.rs` | disks that fill up, hang and fail |
 //! | `events.rs`, `rounds.rs`, `links.rs`, `lives.rs` | what happens, and what follows: rounds of threads, messages, starts and ends |
 //! | `server.rs` | a server's process, and what outlives it |
 
 mod calls;
 mod checks;
+mod disks;
 mod events;
 mod faults;
 mod links;

@@ -94,7 +94,7 @@ impl<S: Observable> Simulation<S> {
 
     fn round(&mut self, id: u64, thread: Thread) {
         self.look_at_clock(id);
-        let groups = self.groups();
+        let (groups, hangs) = (self.groups(), self.server(id).disk.hangs());
         let running = self.server_mut(id).running.as_mut().expect("a living server");
         running.scheduled &= !thread.bit(groups);
         match thread {
@@ -102,12 +102,9 @@ impl<S: Observable> Simulation<S> {
                 running.read_inbox(group);
                 self.turn(id, group);
             }
-            Thread::Log(group) => {
-                if let Err(error) = running.machine.write_log(group) {
-                    // Nothing but a bug makes this disk fail.
-                    self.broken("a_sound_log_opens", format!("server {id} cannot write its log: {error}"));
-                }
-            }
+            // It is stuck until the disk works again.
+            _ if hangs && thread.uses_disk() => {}
+            Thread::Log(group) => self.write_log(id, group),
             Thread::Sequencer => {
                 running.machine.merge();
             }
@@ -118,6 +115,18 @@ impl<S: Observable> Simulation<S> {
             Thread::Callers => self.make_calls(id),
         }
         self.follow(id);
+    }
+
+    fn write_log(&mut self, id: u64, group: usize) {
+        let server = self.server_mut(id);
+        let running = server.running.as_mut().expect("a living server");
+        let Err(error) = running.machine.write_log(group) else { return };
+        if server.disk.take_failed().is_some() {
+            self.note(&format!("server {id} ends: {error}"));
+            self.process_ends(id, false);
+        } else {
+            self.broken("a_sound_log_opens", format!("server {id} cannot write its log: {error}"));
+        }
     }
 
     pub(super) fn turn(&mut self, id: u64, group: usize) {

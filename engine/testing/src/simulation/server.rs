@@ -21,6 +21,8 @@ pub(super) struct Server<S: Observable> {
     /// Number of its current or last life; events of an earlier one are void.
     pub life: u64,
     pub is_paused: bool,
+    /// It is to start when its disk works.
+    pub awaits_disk: bool,
     /// What would have happened during the pause, in order.
     pub held: Vec<Event>,
     pub running: Option<Running<S>>,
@@ -66,6 +68,7 @@ impl<S: Observable> Server<S> {
             disk,
             life: 0,
             is_paused: false,
+            awaits_disk: false,
             held: Vec::new(),
             running: None,
             config,
@@ -130,10 +133,12 @@ impl<S: Observable> Server<S> {
 
     /// The threads that have work and no scheduled round; from now on they have one.
     pub fn wake(&mut self) -> Vec<Thread> {
-        let groups = self.groups();
+        let (groups, hangs) = (self.groups(), self.disk.hangs());
         let Some(running) = &mut self.running else { return Vec::new() };
-        let has_work =
-            |thread: &Thread| running.scheduled & thread.bit(groups) == 0 && running.wants(*thread);
+        let has_work = |thread: &Thread| {
+            let is_free = running.scheduled & thread.bit(groups) == 0 && !(hangs && thread.uses_disk());
+            is_free && running.wants(*thread)
+        };
         let woken: Vec<Thread> = Thread::all(groups).filter(has_work).collect();
         running.scheduled |= woken.iter().fold(0, |bits, thread| bits | thread.bit(groups));
         woken

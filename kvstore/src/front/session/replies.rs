@@ -9,9 +9,9 @@ use niagara_planted::{self as planted, Bug};
 use super::{Freshness, Session, Turn};
 use crate::front::allowance::PLENTY_OF_OUTPUT_BYTES;
 use crate::front::metrics::{Failure, Work};
-use crate::front::slot::{Doing, EngineAnswer, Slot, Sought};
+use crate::front::slot::{Doing, EngineAnswer, Found, Slot, Sought};
 use crate::front::token::Sequence;
-use crate::protocol::{Engine, Outcome, Output, Protocol, Shown};
+use crate::protocol::{Engine, Outcome, Output, Protocol, Shown, Unread};
 
 impl<P: Protocol, L: Copy> Session<P, L> {
     /// Takes what the engine reports for the request with this sequence number.
@@ -27,9 +27,9 @@ impl<P: Protocol, L: Copy> Session<P, L> {
                 self.lane_for_good |= matches!(outcome, Outcome::Unknown);
                 self.slot(sequence).end_write(outcome);
             }
-            EngineAnswer::Sought(sought) => {
-                self.detached += usize::from(matches!(sought, Sought::Anew(_)));
-                self.slot(sequence).end_read(sought);
+            EngineAnswer::Found(found) => self.slot(sequence).find(found),
+            EngineAnswer::Detached { query, why } => {
+                self.detached += usize::from(self.slot(sequence).detach(query, why));
             }
             EngineAnswer::Fresh(applied) => self.fresh(applied),
         }
@@ -75,7 +75,7 @@ impl<P: Protocol, L: Copy> Session<P, L> {
                     let outcome = outcome.expect("it is finished");
                     self.answer_write(shape, outcome, since, output, turn);
                 }
-                Doing::Read { look, sought } => self.answer_read(look, sought, since, output, turn),
+                Doing::Read { look, sought, .. } => self.answer_read(look, sought, since, output, turn),
             }
         }
         if self.slots.is_empty() && self.slots.capacity() > 64 {
@@ -111,31 +111,35 @@ impl<P: Protocol, L: Copy> Session<P, L> {
         turn: &mut Turn<'_, E>,
     ) {
         let shown = match sought {
-            Sought::Found(reply) => Shown::Answer(reply),
-            _ => Shown::Failed { diverged: turn.engine.is_diverged() },
+            Sought::Found(Found { applied, reply }) => Shown::Answer { applied, reply },
+            Sought::Failed(Unread::NoQuorum) if turn.engine.is_diverged() => Shown::Nothing(Unread::Diverged),
+            Sought::Failed(why) => Shown::Nothing(why),
+            Sought::Waits | Sought::Anew(_) => panic!("only a finished read is answered"),
         };
-        if matches!(shown, Shown::Failed { .. }) {
+        if matches!(shown, Shown::Nothing(_)) {
             turn.tally.failed(P::WIRE, Failure::NoQuorum);
         }
         turn.tally.answered(P::WIRE, Work::Read, turn.now.saturating_duration_since(since));
         self.protocol.show(look, shown, output);
     }
 
-    /// Executes the read at the front, whose command was refused, or executed elsewhere, as an ordinary strong
-    /// read. If a later write of the connection has been executed, or may be, that would show what the client
-    /// wrote behind the read, so the read fails. `false`: the outcomes of later writes, or how fresh the state
-    /// is, must be awaited.
+    /// Executes the read at the front, whose command was refused, or executed elsewhere, as an ordinary read. If
+    /// a later write of the connection has been executed, or may be, that would show what the client wrote behind
+    /// the read, so the read fails. `false`: the outcomes of later writes, or how fresh the state is, must be
+    /// awaited.
     fn read_anew<E: Engine<Lane = L>>(&mut self, turn: &mut Turn<'_, E>) -> bool {
         let careless = planted::is(Bug::LostReadAskedTooLate);
-        let too_late = self.slots.iter().any(Slot::may_be_executed) && !careless;
+        let is_overtaken = self.slots.iter().any(Slot::may_be_executed) && !careless;
         let is_open = self.slots.iter().any(Slot::has_no_outcome) && !careless;
+        let consistency = self.slots.front().expect("there is a read at the front").consistency();
         let applied = match self.freshness {
-            Freshness::KnownAnew(applied) => applied,
+            Freshness::KnownAnew(None) if consistency == Consistency::Weak => Ok(turn.engine.applied().get()),
+            Freshness::KnownAnew(applied) => applied.ok_or(Unread::NoQuorum),
             Freshness::AskedAnew | Freshness::Asked { .. } => return false,
-            _ if too_late => None,
+            _ if is_overtaken => Err(Unread::Overtaken),
             _ if is_open => return false,
-            _ if turn.engine.read(self.origin.token(Sequence::default()), Consistency::Strong) => {
-                Some(turn.engine.applied().get())
+            _ if turn.engine.read(self.origin.token(Sequence::default()), consistency) => {
+                Ok(turn.engine.applied().get())
             }
             _ => {
                 self.freshness = Freshness::AskedAnew;
@@ -147,7 +151,7 @@ impl<P: Protocol, L: Copy> Session<P, L> {
             self.freshness = Freshness::Unasked;
         }
         let front = self.slots.front_mut().expect("there is a read at the front");
-        front.read_now(turn.engine.reader(), applied.is_some());
+        front.read_now(turn.engine.reader(), applied);
         true
     }
 

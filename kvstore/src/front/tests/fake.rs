@@ -279,6 +279,7 @@ fn describe_query(query: &[u8]) -> String {
     match query::decode(query) {
         Ok(Query::Value(key)) => format!("look at {}", text(key)),
         Ok(Query::Call { call, .. }) => describe_call(&call),
+        Ok(Query::Entry(key)) => format!("look closely at {}", text(key)),
         other => format!("{other:?}"),
     }
 }

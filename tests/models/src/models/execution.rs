@@ -81,6 +81,7 @@ impl Fixture {
         let lanes = Arc::new(vec![lane()]);
         let stretch = stretch(&lanes[0], &inbox);
         let executor = Executor {
+            unshown: Vec::new(),
             state: Count(Arc::clone(&state)),
             server: 1,
             cluster: 1,

@@ -31,7 +31,12 @@ const STRETCHES: u64 = 2;
 fn execute(feed: &Feed, position: GlobalPosition) {
     let span = Span { server: 1, incarnation: 1, lane: 0, attempt: 0, first: position.get(), count: 1 };
     if let Some(mut recording) = feed.begin(position) {
-        recording.add(position, SubBatch { span, lone: true, body: Bytes::from_static(b"command") }, 0);
+        recording.add(
+            position,
+            SubBatch { span, lone: true, body: Bytes::from_static(b"command") },
+            0,
+            Vec::new(),
+        );
         feed.append(recording.end(position));
     }
 }

@@ -60,8 +60,9 @@ pub fn tickets_of_a_block_end_one_by_one() {
     let lane = Arc::new(lane::<u64>());
     let now = Instant::now();
     let command = Bytes::from_static(b"c");
-    let first = Ticket(lane.begin(command.clone(), now, Duration::ZERO).expect("there is room"));
-    let mut second = Ticket(lane.join(&command, Duration::ZERO).expect("it was proposed at the same time"));
+    let first = Ticket(lane.begin(command.clone(), None, now, Duration::ZERO).expect("there is room"));
+    let mut second =
+        Ticket(lane.join(&command, &mut None, Duration::ZERO).expect("it was proposed at the same time"));
     let theirs = Arc::clone(&lane);
     let engine = thread::spawn(move || {
         let mut out = Deliveries::default();
@@ -85,7 +86,7 @@ pub fn a_caller_hears_of_room() {
     let lane = Arc::new(lane::<u64>());
     let now = Instant::now();
     for _ in 0..10 {
-        drop(lane.begin(Bytes::from_static(b"c"), now, Duration::ZERO).expect("there is room"));
+        drop(lane.begin(Bytes::from_static(b"c"), None, now, Duration::ZERO).expect("there is room"));
     }
     let theirs = Arc::clone(&lane);
     let engine = thread::spawn(move || {

@@ -38,6 +38,10 @@ pub(super) fn bytes_of(request: &Request, life: Option<Life>) -> Vec<u8> {
         Request::Fifo { connection, number } => {
             put(&fifo_key(*connection), None, number.to_string().as_bytes(), Framing::of(*number))
         }
+        Request::OwnWrite { connection, weak, .. } => {
+            let query = if *weak { "?read=weak" } else { "" };
+            without_body("GET", &format!("{}{query}", kv(&fifo_key(*connection))), None)
+        }
         Request::Health => without_body("GET", "/healthz", None),
         other => unreachable!("HTTP has no words for {other:?}"),
     }
@@ -162,7 +166,7 @@ impl Clients {
         match &call.request {
             Request::Fifo { .. } if matches!(response.status, 200 | 201) => {
                 checks.fresh.acknowledged(position);
-                self.acknowledge(call, checks)
+                self.acknowledge(client, call, checks)
             }
             Request::Key { input: input @ (Input::Set { .. } | Input::Delete { .. }), .. } => {
                 checks.fresh.acknowledged(position);
@@ -170,12 +174,25 @@ impl Clients {
                 self.end_http_write(client, call, input, (response, version), checks)
             }
             Request::Key { key, .. } | Request::Refresh { key, .. } => {
+                let key = name(*key);
                 let output =
-                    self.end_http_read(client, (call, *key), (response, position, version), checks)?;
+                    self.end_http_read(client, (call, &key), (response, position, version), checks)?;
                 self.end(client, call, output, checks)
             }
             Request::AtLeast { key, .. } | Request::Weak { key } => {
-                self.end_http_read(client, (call, *key), (response, position, version), checks).map(|_| ())
+                let key = name(*key);
+                self.end_http_read(client, (call, &key), (response, position, version), checks).map(|_| ())
+            }
+            Request::OwnWrite { connection, number, .. } => {
+                checks.coverage.count("own write read in an HTTP pipeline");
+                let key = fifo_key(*connection);
+                let output =
+                    self.end_http_read(client, (call, &key), (response, position, version), checks)?;
+                let shown = match output {
+                    Output::Found { value, .. } => value.cast_unsigned(),
+                    _ => 0,
+                };
+                self.own_write_shown(client, &key, shown, *number)
             }
             _ => Err(strange()),
         }
@@ -215,17 +232,17 @@ impl Clients {
     fn end_http_read(
         &mut self,
         client: usize,
-        (call, key): (&Call, u8),
+        (call, key): (&Call, &str),
         (response, position, version): (&Response, u64, Option<u64>),
         checks: &mut Checks<'_>,
     ) -> Result<Output, Broken> {
         let server = self.server_of(client);
         checks.fresh.answered(server, call.must_see(), position)?;
         checks.says_position(server, position)?;
-        let name = name(key);
+        let since = position.max(call.must_see());
         match (&call.request, response.status) {
-            (_, 404) => checks.shows(server, &name, None)?,
-            (_, 200) => checks.shows_version(server, &name, &response.body, version)?,
+            (_, 404) => checks.shows_since(server, since, key, None)?,
+            (_, 200) => checks.shows_since(server, since, key, Some((&response.body, version)))?,
             (Request::Refresh { seen, .. }, 304) if version == Some(seen.version) => {
                 checks.coverage.count("HTTP value unchanged");
                 let Seen { value, version } = *seen;
@@ -235,7 +252,9 @@ impl Clients {
         }
         match call.request {
             Request::AtLeast { .. } => checks.coverage.count("at-least read answered"),
-            Request::Weak { .. } => checks.coverage.count("weak read answered"),
+            Request::Weak { .. } | Request::OwnWrite { weak: true, .. } => {
+                checks.coverage.count("weak read answered");
+            }
             _ => {}
         }
         if response.status == 404 {

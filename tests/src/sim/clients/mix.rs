@@ -7,10 +7,10 @@ use crate::sim::sizes::{LENGTH_PART, SHARED_IN_PIPELINE};
 use crate::sim::swarm::MOST_DRAWS;
 
 /// A request, and behind every other write to the connection's own key a read of it.
-fn with_own_read(request: Request) -> impl Iterator<Item = Request> {
+fn with_own_read(request: Request, may_be_weak: bool) -> impl Iterator<Item = Request> {
     let read = match request {
         Request::Fifo { connection, number } if number % 2 == 1 => {
-            Some(Request::OwnWrite { connection, number })
+            Some(Request::OwnWrite { connection, number, weak: may_be_weak && number % 4 == 3 })
         }
         _ => None,
     };
@@ -30,12 +30,13 @@ impl Clients {
                     (0..count).map(|number| self.of_swarm(|me| draw(me, number))).collect();
                 requests.extend(self.page_of_scan(client));
                 requests.extend(self.about_expiry(client));
-                requests.into_iter().flat_map(with_own_read).collect()
+                requests.into_iter().flat_map(|request| with_own_read(request, false)).collect()
             }
             Kind::Http { connection } => {
                 let count = self.clients[client].chance.between(1, most);
                 let draw = |me: &mut Self, number| me.http_request(client, connection, number);
-                (0..count).map(|number| self.of_swarm(|me| draw(me, number))).collect()
+                let requests = (0..count).map(|number| self.of_swarm(|me| draw(me, number)));
+                requests.flat_map(|request| with_own_read(request, true)).collect()
             }
         }
     }

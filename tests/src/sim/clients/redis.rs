@@ -3,8 +3,7 @@
 use super::{Call, Checks, Clients};
 use crate::Value;
 use crate::invariants::{
-    Broken, check_delete_is_whole, check_mset_is_whole, check_read_is_in_its_place,
-    check_refused_mset_sets_nothing,
+    Broken, check_delete_is_whole, check_mset_is_whole, check_refused_mset_sets_nothing,
 };
 use crate::linearizability::{Condition, Input, Output};
 use crate::resp::encode;
@@ -131,7 +130,7 @@ impl Clients {
             }
             (Request::Append(number), Value::Integer(length)) => {
                 checks.coverage.count("append acknowledged");
-                self.acknowledge(call, checks)?;
+                self.acknowledge(client, call, checks)?;
                 self.appends.acknowledged(&appended(*number), *length as usize)
             }
             (Request::Appended, found @ (Value::Null | Value::Bulk(_))) => {
@@ -150,22 +149,16 @@ impl Clients {
                 checks.coverage.count("everything flushed");
                 Ok(())
             }
-            (Request::OwnWrite { connection, number }, found @ (Value::Null | Value::Bulk(_))) => {
+            (Request::OwnWrite { connection, number, .. }, found @ (Value::Null | Value::Bulk(_))) => {
                 checks.coverage.count("own write read in a pipeline");
                 let key = fifo_key(*connection);
                 self.show_all(client, call, &[&key], std::slice::from_ref(found), checks)?;
                 let shown = optional_number(found).ok_or_else(|| strange(call, value))?.unwrap_or(0);
-                if self.flushes {
-                    return Ok(());
-                }
-                let acknowledged = self.clients[client].fifo_acknowledged;
-                check_read_is_in_its_place(&key, shown.cast_unsigned(), acknowledged, *number)
+                self.own_write_shown(client, &key, shown.cast_unsigned(), *number)
             }
-            (Request::Fifo { number, .. }, Value::Simple(_)) => {
-                self.clients[client].fifo_acknowledged = *number;
-                self.acknowledge(call, checks)
+            (Request::Fifo { .. } | Request::SetPair(_), Value::Simple(_)) => {
+                self.acknowledge(client, call, checks)
             }
-            (Request::SetPair(_), Value::Simple(_)) => self.acknowledge(call, checks),
             (Request::Expiring { key, .. }, Value::Simple(_)) => {
                 checks.coverage.count("key set to expire");
                 self.clients[client].expiring.insert(*key);
@@ -233,8 +226,9 @@ impl Clients {
         values: &[Value],
         checks: &Checks<'_>,
     ) -> Result<(), Broken> {
+        let shown = |value| bytes_in(value).map(|bytes| (bytes, None));
         let found: Vec<_> =
-            keys.iter().zip(values).map(|(key, value)| (key.as_bytes(), bytes_in(value))).collect();
+            keys.iter().zip(values).map(|(key, value)| (key.as_bytes(), shown(value))).collect();
         checks.states.shows_since(self.server_of(client), call.least, checks.executed, &found)
     }
 

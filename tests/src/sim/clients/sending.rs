@@ -57,6 +57,8 @@ pub enum Protocol {
 pub enum Ask {
     /// Executes a command.
     Execute(Bytes),
+    /// Executes a command, and reads a key right after it.
+    ExecuteThenRead(Bytes, String),
     /// Reads a key.
     Read(String, Consistency),
 }
@@ -66,6 +68,8 @@ pub enum Ask {
 pub enum CallResult {
     /// The command was executed at this position.
     Applied(u64, Reply),
+    /// The same, and right after it the key had this value and version.
+    AppliedThenRead(u64, Reply, Option<(Bytes, u64)>),
     /// The command was refused.
     Refused,
     /// The outcome is unknown.
@@ -95,7 +99,7 @@ impl By {
                 let bytes = requests.iter().flat_map(|request| http::bytes_of(request, life)).collect();
                 By::Connection { connection, protocol: Protocol::Http, bytes }
             }
-            Kind::Embedded => By::Call { token, ask: ask_of(&requests[0]) },
+            Kind::Embedded => By::Call { token, ask: ask_of(&requests[0], token) },
         }
     }
 }
@@ -117,13 +121,21 @@ impl Sending {
     }
 }
 
-fn ask_of(request: &Request) -> Ask {
+fn ask_of(request: &Request, token: u64) -> Ask {
     match request {
         Request::Key { key, input: Input::Get } => Ask::Read(name(*key), Consistency::Strong),
         Request::AtLeast { key, position } => {
             Ask::Read(name(*key), Consistency::AtLeast(GlobalPosition::new(*position)))
         }
         Request::Weak { key } => Ask::Read(name(*key), Consistency::Weak),
-        write => Ask::Execute(write.command(None).expect("what is no read is a command")),
+        write => {
+            let command = write.command(None).expect("what is no read is a command");
+            match write {
+                Request::Key { key, .. } if token.is_multiple_of(2) => {
+                    Ask::ExecuteThenRead(command, name(*key))
+                }
+                _ => Ask::Execute(command),
+            }
+        }
     }
 }

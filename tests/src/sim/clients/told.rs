@@ -5,12 +5,25 @@ use niagara_kvstore::{KvReader, Reply};
 
 use super::{Call, CallResult, Checks, Clients};
 use crate::Value;
-use crate::invariants::{Broken, FIFO};
+use crate::invariants::{Broken, FIFO, check_read_is_in_its_place};
 use crate::linearizability::{Input, Output};
 use crate::sim::request::{Request, Seen, fifo_key, name, number_of, version_of};
 use crate::sim::sizes::number_in;
 
 impl Checks<'_> {
+    /// A read has shown a key, or that it does not exist, in a state with everything up to position `least`.
+    /// Amid a pipeline, it was executed before its reply left.
+    pub(super) fn shows_since(
+        &self,
+        server: u64,
+        least: u64,
+        key: &str,
+        found: Option<(&[u8], Option<u64>)>,
+    ) -> Result<(), Broken> {
+        let found = found.map(|(value, version)| (value, version.map(version_of)));
+        self.states.shows_since(server, least, self.executed, &[(key.as_bytes(), found)])
+    }
+
     /// A read has shown a key, or that it does not exist.
     pub(super) fn shows(&self, server: u64, key: &str, found: Option<&[u8]>) -> Result<(), Broken> {
         self.states.shows(server, self.executed, key.as_bytes(), found.map(|value| (value, None)))
@@ -39,7 +52,7 @@ impl Call {
     pub(super) fn must_see(&self) -> u64 {
         match self.request {
             Request::AtLeast { position, .. } => position,
-            Request::Weak { .. } => 0,
+            Request::Weak { .. } | Request::OwnWrite { weak: true, .. } => 0,
             _ => self.least,
         }
     }
@@ -71,6 +84,13 @@ impl Clients {
                 self.position = self.position.max(*position);
                 output_of(reply)?
             }
+            CallResult::AppliedThenRead(position, reply, found) => {
+                checks.fresh.acknowledged(*position);
+                self.position = self.position.max(*position);
+                let output = output_of(reply)?;
+                read_behind_call(server, &call, (*position, output, found.as_ref()), checks)?;
+                output
+            }
             CallResult::Read { applied, found, .. } => {
                 read_by_call(server, &call, (*applied, found.as_ref()), checks)?
             }
@@ -101,7 +121,7 @@ impl Clients {
             self.see(client, key, None, output);
         }
         match output {
-            Output::Written { .. } | Output::Swapped { .. } => self.acknowledge(call, checks),
+            Output::Written { .. } | Output::Swapped { .. } => self.acknowledge(client, call, checks),
             Output::ConditionFailed => {
                 checks.coverage.count("conditional write lost");
                 Ok(())
@@ -126,18 +146,38 @@ impl Clients {
     }
 
     /// A write has been done.
-    pub(super) fn acknowledge(&mut self, call: &Call, checks: &mut Checks<'_>) -> Result<(), Broken> {
+    pub(super) fn acknowledge(
+        &mut self,
+        client: usize,
+        call: &Call,
+        checks: &mut Checks<'_>,
+    ) -> Result<(), Broken> {
         checks.coverage.count("write acknowledged");
         if call.request.is_long() {
             checks.coverage.count("long value acknowledged");
         }
-        if let Request::Fifo { connection, .. } = call.request {
+        if let Request::Fifo { connection, number } = call.request {
+            self.clients[client].fifo_acknowledged = number;
             self.scans.lasts(fifo_key(connection).as_bytes());
         }
         match call.request.command(call.life).filter(|_| call.request.is_unlike_others()) {
             Some(command) => checks.acked.acknowledged(&command),
             None => Ok(()),
         }
+    }
+
+    /// A read of a connection's own key, behind the write of this number, has shown that one.
+    pub(super) fn own_write_shown(
+        &self,
+        client: usize,
+        key: &str,
+        shown: u64,
+        number: u64,
+    ) -> Result<(), Broken> {
+        if self.flushes {
+            return Ok(());
+        }
+        check_read_is_in_its_place(key, shown, self.clients[client].fifo_acknowledged, number)
     }
 
     /// A request was not served: it has not happened, and never will.
@@ -185,6 +225,33 @@ impl Clients {
         }
         Ok(())
     }
+}
+
+/// Checks what a client has read right after its command.
+fn read_behind_call(
+    server: u64,
+    call: &Call,
+    (position, output, found): (u64, Output, Option<&(Bytes, u64)>),
+    checks: &mut Checks<'_>,
+) -> Result<(), Broken> {
+    checks.coverage.count("read behind a call");
+    let Request::Key { key, .. } = call.request else {
+        unreachable!("only a write of a key is followed by a read")
+    };
+    let found = found.map(|(value, version)| (&value[..], Some(*version)));
+    checks.shows_since(server, position - 1, &name(key), found)?;
+    let shown = found.and_then(|(_, version)| version);
+    let is_its = match output {
+        Output::Written { version, .. } => shown == version,
+        Output::Deleted { .. } => shown.is_none(),
+        _ => true,
+    };
+    if is_its {
+        return Ok(());
+    }
+    let what =
+        format!("{:?} is answered by {output:?}, and a read right after it shows {found:?}", call.request);
+    Err(Broken::new("fifo_per_connection", what))
 }
 
 fn read_by_call(

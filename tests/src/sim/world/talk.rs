@@ -140,6 +140,7 @@ impl World {
         let Some(client) = self.clients.caller(token) else { return Ok(()) };
         let executed = match told {
             CallResult::Read { executed, .. } => executed,
+            CallResult::AppliedThenRead(..) => self.executed_by(server),
             _ => 0,
         };
         let mut checks = checks(&mut self.invariants, &mut self.coverage, executed);
