@@ -12,21 +12,38 @@
 //! 6 flush all
 //! 7 put        condition | want_old u8 | content type | content encoding | key | value: all the rest
 //! 8 name life  u64, not 0
+//! 9 timed      time u64 | a command other than 9 and 12
+//! 10 call      number of a command of Redis varint | count varint | count x word
+//! 11 block     count varint | count x (key, 0 u8, or 1 u8 with a version (u64, u32)) |
+//!              count varint | count x (length varint | a command other than 9 and 11 to 14)
+//! 12 advance   time u64
+//! 13 ask       server u64 | round u64
+//! 14 tell      server u64 | asker u64 | round u64 | time u64
+//! 15 lasting   milliseconds u64, not 0 | a command 1 or 7
 //! condition    kind u8: 0 always, 1 if absent, 2 if present, 3 if any version: count varint | count x (u64, u32),
 //!              4 if any tag, 5 unless any tag: count varint | count x (u64, u64, u32), 6 both: condition | condition
-//! key, value, content type, content encoding   length varint | bytes
+//! key, value, word, content type, content encoding   length varint | bytes
 //! ```
+//!
+//! Times are in milliseconds since 1970, as the server that took the command [estimates](crate::time) them. They move the
+//! clock of the state forward, which decides what has expired. An *advance* also removes what has. With *ask* and *tell*,
+//! servers compare their clocks; they change nothing.
 //!
 //! Integers are little-endian; varints are LEB128 of at most 32 bits. A set's value comes last and without a
 //! length, so a front end can receive a large one directly into the command's buffer, behind the key.
 
+mod call;
 mod condition;
 mod fields;
 
+pub use call::{Block, Call, MAX_BLOCK_COMMANDS, Watches, encode_block, encode_call};
+use call::{decode_block, decode_call};
 pub use condition::{Condition, MAX_CONDITION_VERSIONS};
 use condition::{LAST_CONDITION, put_condition, take_condition};
-use fields::{put_count, take_array, take_count, take_flag, take_life, take_u8};
+use fields::{put_count, take_array, take_count, take_flag, take_life, take_u8, take_u64};
 pub(crate) use fields::{put_sized, take_sized};
+
+use std::num::NonZeroU64;
 
 use crate::{Description, Life, MAX_CONTENT_ENCODING_BYTES, MAX_CONTENT_TYPE_BYTES};
 
@@ -44,11 +61,18 @@ const INCR_BY: u8 = 5;
 const FLUSH_ALL: u8 = 6;
 const PUT: u8 = 7;
 const NAME_LIFE: u8 = 8;
+const TIMED: u8 = 9;
+const CALL: u8 = 10;
+const BLOCK: u8 = 11;
+const ADVANCE: u8 = 12;
+const ASK_CLOCKS: u8 = 13;
+const TELL_CLOCK: u8 = 14;
+const LASTING: u8 = 15;
 /// The highest opcode.
-const LAST_OPCODE: u8 = NAME_LIFE;
+const LAST_OPCODE: u8 = LASTING;
 
-/// Raised when a release executes an existing command with another result.
-const RESULTS: u8 = 1;
+/// Raised when a release executes an existing command with another result, or knows more calls.
+const RESULTS: u8 = 2;
 
 /// Names everything that decides what commands do, for
 /// [`Config::application`](niagara_engine::Config::application): servers that differ in any of it refuse each
@@ -82,6 +106,8 @@ pub enum Command<'a> {
         condition: Condition,
         /// Whether the reply holds the previous value.
         want_old: bool,
+        /// How long the key lasts from now, by the clock of the state, in milliseconds.
+        lasts: Option<NonZeroU64>,
     },
     /// Removes keys. A condition other than [`Condition::Always`] requires exactly one key.
     Delete {
@@ -118,6 +144,40 @@ pub enum Command<'a> {
         /// A random number.
         life: Life,
     },
+    /// A command that carries the time, in milliseconds since 1970, by which keys expire.
+    Timed {
+        /// The time.
+        time: u64,
+        /// The command, checked.
+        command: &'a [u8],
+    },
+    /// A command of the Redis protocol, in its words.
+    Call(Call<'a>),
+    /// Several commands at once.
+    Block(Block<'a>),
+    /// Removes keys that have expired: a bounded number, the earliest first.
+    Advance {
+        /// The time, in milliseconds since 1970.
+        time: u64,
+    },
+    /// Asks all servers what their clocks show.
+    AskClocks {
+        /// The server that asks.
+        server: u64,
+        /// A number that tells its questions apart.
+        round: u64,
+    },
+    /// Answers such a question.
+    TellClock {
+        /// The server that answers.
+        server: u64,
+        /// The server that has asked.
+        asker: u64,
+        /// The number of the question.
+        round: u64,
+        /// What the clock shows, in milliseconds since 1970.
+        time: u64,
+    },
 }
 
 /// Why bytes are not a command.
@@ -125,7 +185,7 @@ pub enum Command<'a> {
 #[error("malformed command: {0}")]
 pub struct MalformedCommand(pub &'static str);
 
-/// The keys of a [`Command::Delete`], checked.
+/// The keys of a [`Command::Delete`], or the words of a [`Call`], checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keys<'a> {
     rest: &'a [u8],
@@ -258,6 +318,60 @@ pub fn encode_name_life(out: &mut Vec<u8>, life: Life) {
     out.extend_from_slice(&life.get().to_le_bytes());
 }
 
+/// Begins a command that carries the time, in milliseconds since 1970; the command follows.
+///
+/// ```
+/// use niagara_engine::GlobalPosition;
+/// use niagara_kvstore::{Kv, Op, command};
+///
+/// let mut kv = Kv::new();
+/// let mut set = Vec::new();
+/// command::encode_time(&mut set, 1_000_000);
+/// let words: [&[u8]; 3] = [b"session", b"60", b"alice"];
+/// command::encode_call(&mut set, Op::SetEx, words.into_iter());
+/// kv.execute(GlobalPosition::new(1), &set.into());
+/// assert!(kv.reader().get(b"session").is_some());
+///
+/// let mut advance = Vec::new();
+/// command::encode_advance(&mut advance, 1_060_000);
+/// kv.execute(GlobalPosition::new(2), &advance.into());
+/// assert!(kv.reader().get(b"session").is_none());
+/// # use niagara_engine::StateMachine;
+/// ```
+pub fn encode_time(out: &mut Vec<u8>, time: u64) {
+    out.push(TIMED);
+    out.extend_from_slice(&time.to_le_bytes());
+}
+
+/// Sets the time of a command that begins with [`encode_time`].
+pub(crate) fn set_time(command: &mut [u8], time: u64) {
+    command[1..9].copy_from_slice(&time.to_le_bytes());
+}
+
+/// Begins a set of a key that lasts so many milliseconds; the set follows, and the time precedes it.
+pub fn encode_lasting(out: &mut Vec<u8>, lasts: NonZeroU64) {
+    out.push(LASTING);
+    out.extend_from_slice(&lasts.get().to_le_bytes());
+}
+
+/// Appends the removal of what has expired at this time, in milliseconds since 1970.
+pub fn encode_advance(out: &mut Vec<u8>, time: u64) {
+    out.push(ADVANCE);
+    out.extend_from_slice(&time.to_le_bytes());
+}
+
+/// Appends a question for the clocks of all servers.
+pub fn encode_ask_clocks(out: &mut Vec<u8>, server: u64, round: u64) {
+    out.push(ASK_CLOCKS);
+    [server, round].iter().for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
+}
+
+/// Appends what the clock of `server` shows, in milliseconds since 1970, for the question of another one.
+pub fn encode_tell_clock(out: &mut Vec<u8>, server: u64, (asker, round): (u64, u64), time: u64) {
+    out.push(TELL_CLOCK);
+    [server, asker, round, time].iter().for_each(|number| out.extend_from_slice(&number.to_le_bytes()));
+}
+
 /// Appends a command without effect, which every release executes: a delete of a key in none of its versions.
 /// Reads can be [attached](niagara_engine::Port::attach) to it.
 pub fn encode_nothing(out: &mut Vec<u8>) {
@@ -274,7 +388,8 @@ pub fn decode(bytes: &[u8]) -> Result<Command<'_>, MalformedCommand> {
             let want_old = take_flag(&mut rest)?;
             let description = if opcode == PUT { take_description(&mut rest)? } else { Description::NONE };
             let key = take_key(&mut rest)?;
-            Command::Set { key, value: take_last_value(&mut rest)?, description, condition, want_old }
+            let value = take_last_value(&mut rest)?;
+            Command::Set { key, value, description, condition, want_old, lasts: None }
         }
         DELETE => decode_delete(&mut rest)?,
         MSET => decode_mset(&mut rest)?,
@@ -285,6 +400,37 @@ pub fn decode(bytes: &[u8]) -> Result<Command<'_>, MalformedCommand> {
         }
         FLUSH_ALL => Command::FlushAll,
         NAME_LIFE => Command::NameLife { life: take_life(&mut rest)? },
+        LASTING => {
+            let milliseconds = NonZeroU64::new(take_u64(&mut rest)?);
+            let lasting = std::mem::take(&mut rest);
+            match decode(lasting)? {
+                Command::Set { key, value, description, condition, want_old, lasts: None }
+                    if milliseconds.is_some() =>
+                {
+                    Command::Set { key, value, description, condition, want_old, lasts: milliseconds }
+                }
+                _ => return Err(MalformedCommand("only a set lasts, and not for no time")),
+            }
+        }
+        TIMED => {
+            let time = take_u64(&mut rest)?;
+            let command = std::mem::take(&mut rest);
+            if matches!(command.first(), Some(&(TIMED | ADVANCE))) {
+                return Err(MalformedCommand("a command carries two times"));
+            }
+            decode(command)?;
+            Command::Timed { time, command }
+        }
+        CALL => decode_call(&mut rest)?,
+        BLOCK => decode_block(&mut rest)?,
+        ADVANCE => Command::Advance { time: take_u64(&mut rest)? },
+        ASK_CLOCKS => Command::AskClocks { server: take_u64(&mut rest)?, round: take_u64(&mut rest)? },
+        TELL_CLOCK => Command::TellClock {
+            server: take_u64(&mut rest)?,
+            asker: take_u64(&mut rest)?,
+            round: take_u64(&mut rest)?,
+            time: take_u64(&mut rest)?,
+        },
         _ => return Err(MalformedCommand("unknown opcode; a newer version may have written it")),
     };
     if rest.is_empty() { Ok(command) } else { Err(MalformedCommand("bytes after the end")) }
@@ -322,6 +468,7 @@ fn decode_mset<'a>(rest: &mut &'a [u8]) -> Result<Command<'a>, MalformedCommand>
 
 const BAD_DESCRIPTION: MalformedCommand =
     MalformedCommand("a value's description is too long or not printable");
+const KEY_TOO_LONG: MalformedCommand = MalformedCommand("a key is longer than 65536 bytes");
 const VALUE_TOO_LONG: MalformedCommand = MalformedCommand("a value is longer than 16 MiB");
 
 fn take_description<'a>(rest: &mut &'a [u8]) -> Result<Description<'a>, MalformedCommand> {
@@ -331,11 +478,7 @@ fn take_description<'a>(rest: &mut &'a [u8]) -> Result<Description<'a>, Malforme
 
 fn take_key<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], MalformedCommand> {
     let key = take_sized(rest)?;
-    if key.len() <= MAX_KEY_BYTES {
-        Ok(key)
-    } else {
-        Err(MalformedCommand("a key is longer than 65536 bytes"))
-    }
+    if key.len() <= MAX_KEY_BYTES { Ok(key) } else { Err(KEY_TOO_LONG) }
 }
 
 fn take_last_value<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], MalformedCommand> {

@@ -8,7 +8,9 @@
 //! |---|---|---|
 //! | [`command`] | the commands that the log carries, as bytes | |
 //! | [`query`] | reads that are executed right after a command, as bytes | |
-//! | `state` | what they do to the map, and reads from other threads | commands, queries |
+//! | `table` | the commands of the Redis protocol, and what is known of each | |
+//! | `state` | what they do to the map, and reads from other threads | commands, queries, the table |
+//! | `time` | the time of the cluster, by which keys expire | commands, the state |
 //! | `protocol` | what a protocol is: from bytes to requests, from outcomes to bytes | reads, the engine's port |
 //! | [`resp`] | the Redis protocol: parse, understand, print | commands, reads |
 //! | [`http`] | HTTP/1.1: the same | commands, reads |
@@ -27,12 +29,13 @@
 //!
 //! This crate knows nothing of Raft except that it reports terms and leaders.
 
+mod attributes;
 pub mod command;
 pub mod config;
 mod decimal;
-mod described;
 mod description;
 mod front;
+mod glob;
 pub mod http;
 pub mod open_files;
 mod protocol;
@@ -42,7 +45,9 @@ pub mod resp;
 pub mod server;
 mod state;
 mod stored;
+mod table;
 mod tag;
+mod time;
 mod varint;
 mod version;
 
@@ -55,9 +60,12 @@ pub use description::{Description, MAX_CONTENT_ENCODING_BYTES, MAX_CONTENT_TYPE_
 #[doc(hidden)]
 pub use front::fuzzing;
 pub use front::{FrontEndConfig, FrontEnds, OutOfRange};
-pub use reply::{CommandError, Reply};
-pub use state::{Cursor, Found, Kv, KvFrozen, KvReader, KvRestoring, SnapshotEntry, snapshot_entries};
+pub use reply::{CommandError, Data, Reply};
+pub use state::{
+    ClockNews, Cursor, Found, Kv, KvFrozen, KvReader, KvRestoring, SnapshotEntry, snapshot_entries,
+};
 pub use stored::StoredValue;
+pub use table::Op;
 pub use tag::{Life, Tag};
 pub use version::{NotAVersion, Version};
 

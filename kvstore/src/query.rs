@@ -2,31 +2,32 @@
 //!
 //! ```text
 //! 1 value    key: all the rest
-//! 2 values   keys, each: length varint | bytes
-//! 3 exist    likewise
-//! 4 length   key: all the rest
-//! 5 entry    key: all the rest
+//! 2 call     time u64, 0 if it is not known | a call, as in [`command`](crate::command)
+//! 3 entry    key: all the rest
 //! ```
+//!
+//! The time, in milliseconds since 1970, is for commands that tell how long a key will last. What exists is decided by the
+//! clock of the state alone.
 //!
 //! ```
 //! use niagara_engine::{GlobalPosition, StateMachine};
-//! use niagara_kvstore::{Kv, Reply, command, query};
+//! use niagara_kvstore::{Data, Kv, Op, Reply, command, query};
 //!
 //! let mut kv = Kv::new();
 //! let (mut append, mut length) = (Vec::new(), Vec::new());
 //! command::encode_append(&mut append, b"diary", b"Dear diary");
-//! query::encode_length(&mut length, b"diary");
+//! query::encode_call(&mut length, 0, Op::StrLen, [&b"diary"[..]].into_iter());
 //! kv.execute(GlobalPosition::new(1), &append.into());
-//! assert_eq!(kv.answer(&length), Reply::Count(10));
+//! assert_eq!(kv.answer(&length), Reply::Data(Data::Integer(10)));
 //! ```
 
-use crate::command::{put_sized, take_sized};
+use crate::command::{self, Call, Command};
+use crate::table::{Op, Spec};
 
 const VALUE: u8 = 1;
-const VALUES: u8 = 2;
-const EXIST: u8 = 3;
-const LENGTH: u8 = 4;
-const ENTRY: u8 = 5;
+const CALL: u8 = 2;
+const ENTRY: u8 = 3;
+const TIME_BYTES: usize = 8;
 
 /// A decoded query. Keys are parts of the encoded bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,26 +35,15 @@ const ENTRY: u8 = 5;
 pub enum Query<'a> {
     /// The value of a key: [`Reply::Value`](crate::Reply::Value).
     Value(&'a [u8]),
-    /// The values of several keys at one moment: [`Reply::Values`](crate::Reply::Values).
-    Values(QueryKeys<'a>),
-    /// How many of the keys exist; a key that is named twice counts twice: [`Reply::Count`](crate::Reply::Count).
-    Exist(QueryKeys<'a>),
-    /// The length of a key's value in bytes, 0 if there is none: [`Reply::Count`](crate::Reply::Count).
-    Length(&'a [u8]),
+    /// A command that changes nothing: [`Reply::Data`](crate::Reply::Data).
+    Call {
+        /// The time, in milliseconds since 1970; 0 if it is not known.
+        time: u64,
+        /// The command.
+        call: Call<'a>,
+    },
     /// All that is stored with a key: [`Reply::Entry`](crate::Reply::Entry).
     Entry(&'a [u8]),
-}
-
-/// The keys of a query, checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QueryKeys<'a>(&'a [u8]);
-
-impl<'a> Iterator for QueryKeys<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        (!self.0.is_empty()).then(|| take_sized(&mut self.0).expect("decode has checked all of them"))
-    }
 }
 
 /// Bytes that are not a query.
@@ -67,22 +57,15 @@ pub fn encode_value(out: &mut Vec<u8>, key: &[u8]) {
     out.extend_from_slice(key);
 }
 
-/// Appends a query for the values of several keys.
-pub fn encode_values<'k>(out: &mut Vec<u8>, keys: impl Iterator<Item = &'k [u8]>) {
-    out.push(VALUES);
-    keys.for_each(|key| put_sized(out, key));
-}
-
-/// Appends a query for the number of these keys that exist.
-pub fn encode_exist<'k>(out: &mut Vec<u8>, keys: impl Iterator<Item = &'k [u8]>) {
-    out.push(EXIST);
-    keys.for_each(|key| put_sized(out, key));
-}
-
-/// Appends a query for the length of a key's value.
-pub fn encode_length(out: &mut Vec<u8>, key: &[u8]) {
-    out.push(LENGTH);
-    out.extend_from_slice(key);
+/// Appends a call as a query.
+///
+/// # Panics
+/// If it is not a valid one, or can change the state.
+pub fn encode_call<'k>(out: &mut Vec<u8>, time: u64, op: Op, words: impl ExactSizeIterator<Item = &'k [u8]>) {
+    assert!(Spec::of(op).is_read(), "{op:?} is no query");
+    out.push(CALL);
+    out.extend_from_slice(&time.to_le_bytes());
+    command::encode_call(out, op, words);
 }
 
 /// Appends a query for all that is stored with a key.
@@ -97,21 +80,20 @@ pub fn encode_entry(out: &mut Vec<u8>, key: &[u8]) {
 /// If they are not a query.
 pub fn decode(bytes: &[u8]) -> Result<Query<'_>, MalformedQuery> {
     let (kind, rest) = bytes.split_first().ok_or(MalformedQuery)?;
-    let keys = || {
-        let mut unchecked = rest;
-        while !unchecked.is_empty() {
-            take_sized(&mut unchecked).or(Err(MalformedQuery))?;
+    match *kind {
+        VALUE => Ok(Query::Value(rest)),
+        CALL => {
+            let (time, rest) = rest.split_first_chunk::<TIME_BYTES>().ok_or(MalformedQuery)?;
+            match command::decode(rest) {
+                Ok(Command::Call(call)) if Spec::of(call.op).is_read() => {
+                    Ok(Query::Call { time: u64::from_le_bytes(*time), call })
+                }
+                _ => Err(MalformedQuery),
+            }
         }
-        Ok(QueryKeys(rest))
-    };
-    Ok(match *kind {
-        VALUE => Query::Value(rest),
-        VALUES => Query::Values(keys()?),
-        EXIST => Query::Exist(keys()?),
-        LENGTH => Query::Length(rest),
-        ENTRY => Query::Entry(rest),
-        _ => return Err(MalformedQuery),
-    })
+        ENTRY => Ok(Query::Entry(rest)),
+        _ => Err(MalformedQuery),
+    }
 }
 
 #[cfg(test)]
@@ -122,19 +104,19 @@ mod tests {
     fn queries_come_back() {
         let keys: [&[u8]; 3] = [b"a", b"", &[b'k'; 300]];
         let mut bytes = Vec::new();
-        encode_values(&mut bytes, keys.into_iter());
-        let Ok(Query::Values(found)) = decode(&bytes) else { panic!("{bytes:?}") };
-        assert_eq!(found.collect::<Vec<_>>(), keys);
-        bytes[0] = EXIST;
-        assert!(matches!(decode(&bytes), Ok(Query::Exist(_))));
+        encode_call(&mut bytes, 7, Op::MGet, keys.into_iter());
+        let Ok(Query::Call { time: 7, call }) = decode(&bytes) else { panic!("{bytes:?}") };
+        assert_eq!((call.op, call.words.collect::<Vec<_>>()), (Op::MGet, keys.to_vec()));
         bytes.pop();
         assert_eq!(decode(&bytes), Err(MalformedQuery), "it is cut short");
-        for bytes in [&b""[..], &[0], &[ENTRY + 1]] {
+        let mut write = vec![CALL, 0, 0, 0, 0, 0, 0, 0, 0];
+        command::encode_call(&mut write, Op::GetDel, keys.into_iter().take(1));
+        for bytes in [&b""[..], &[0], &[ENTRY + 1], &write] {
             assert_eq!(decode(bytes), Err(MalformedQuery));
         }
         let mut bytes = Vec::new();
-        encode_length(&mut bytes, b"");
-        assert_eq!(decode(&bytes), Ok(Query::Length(b"")));
+        encode_value(&mut bytes, b"");
+        assert_eq!(decode(&bytes), Ok(Query::Value(b"")));
         let mut bytes = Vec::new();
         encode_entry(&mut bytes, b"k");
         assert_eq!(decode(&bytes), Ok(Query::Entry(b"k")));

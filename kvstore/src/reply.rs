@@ -1,6 +1,8 @@
 //! The replies to commands. They stay in the process: each server executes the commands of its own clients
 //! itself.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use crate::command::MalformedCommand;
@@ -55,12 +57,48 @@ pub enum Reply {
     Failed(CommandError),
     /// The value that a query asked for, if the key exists.
     Value(Option<Bytes>),
-    /// The values that a query asked for, in the order of its keys.
-    Values(Vec<Option<Bytes>>),
-    /// The number that a query asked for.
-    Count(u64),
     /// All that is stored with the key that a query asked for, if it exists.
     Entry(Option<StoredValue>),
+    /// The answer to a call, or to a query that is one.
+    Data(Data),
+    /// The replies to the commands of a block; `None` if a watched key has changed, so that nothing was executed.
+    Block(Option<Vec<Reply>>),
+    /// A command about time was executed.
+    Timed,
+}
+
+/// The answer to a command of the Redis protocol, in its terms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Data {
+    /// Nothing there.
+    Null,
+    /// A word, such as OK.
+    Word(&'static str),
+    /// A number.
+    Integer(i64),
+    /// Bytes.
+    Bulk(Bytes),
+    /// Several answers.
+    Array(Vec<Data>),
+    /// Pairs of names and answers.
+    Map(Vec<(Cow<'static, str>, Data)>),
+    /// Why nothing was done, with a code as its first word.
+    Error(Cow<'static, str>),
+}
+
+impl Data {
+    /// Done.
+    pub(crate) const OK: Data = Data::Word("OK");
+
+    /// One or zero.
+    pub(crate) fn flag(is: bool) -> Data {
+        Data::Integer(i64::from(is))
+    }
+
+    /// A count of keys or bytes.
+    pub(crate) fn count(count: usize) -> Data {
+        Data::Integer(count as i64)
+    }
 }
 
 /// Why a command changed nothing.

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 
-use crate::described::Described;
+use crate::attributes::Attributes;
 use crate::{Description, Version};
 
-/// A value, its version and its HTTP headers, apart from the map: later commands do not change it. Cloning it
+/// A value, its version, its HTTP headers and its deadline, apart from the map: later commands do not change it. Cloning it
 /// copies nothing.
 ///
 /// ```
@@ -25,12 +25,12 @@ use crate::{Description, Version};
 pub struct StoredValue {
     value: Bytes,
     version: Version,
-    described: Described,
+    attributes: Attributes,
 }
 
 impl StoredValue {
-    pub(crate) fn new(value: Bytes, version: Version, described: Described) -> StoredValue {
-        StoredValue { value, version, described }
+    pub(crate) fn new(value: Bytes, version: Version, attributes: Attributes) -> StoredValue {
+        StoredValue { value, version, attributes }
     }
 
     /// The value.
@@ -45,6 +45,11 @@ impl StoredValue {
 
     /// The value's HTTP headers.
     pub fn description(&self) -> Description<'_> {
-        self.described.get()
+        self.attributes.description()
+    }
+
+    /// When it expires, in milliseconds since 1970 by the clock of the state.
+    pub fn deadline(&self) -> Option<u64> {
+        self.attributes.deadline()
     }
 }

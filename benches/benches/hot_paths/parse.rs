@@ -97,7 +97,7 @@ impl Front {
             machine.turn(0);
             machine.write_log(0).expect("memory can be written");
         }
-        let mut desk = SimFrontEnd::new(&machine.client(), Life::new(1).expect("not 0"));
+        let mut desk = SimFrontEnd::new(&machine.client(), Life::new(1).expect("not 0"), Instant::now());
         desk.connect_redis(CONNECTION);
         Front { machine, desk }
     }

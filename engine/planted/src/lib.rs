@@ -189,6 +189,10 @@ pub enum Bug {
     SwapShowsNew,
     /// A scan skips what a snapshot has yet to write.
     ScanSkipsFrozen,
+    /// A server decides by its own clock which keys have expired.
+    ExpiryByLocalClock,
+    /// A server puts the time of its own clock into commands.
+    OwnClockTrusted,
     /// An at-least read is answered one position too early, and claims that it is not.
     AtLeastSaysItsWish,
     /// A weak or at-least read over HTTP does not see what changed at the very position that it is answered
@@ -340,6 +344,8 @@ impl Bug {
         Bug::AppendLost,
         Bug::SwapShowsNew,
         Bug::ScanSkipsFrozen,
+        Bug::ExpiryByLocalClock,
+        Bug::OwnClockTrusted,
         Bug::AtLeastSaysItsWish,
         Bug::LooseReadBelowPosition,
     ];

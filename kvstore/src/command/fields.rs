@@ -2,6 +2,7 @@
 
 use super::MalformedCommand;
 use crate::Life;
+use crate::table::Op;
 use crate::varint::{NotAVarint, put_varint, take_varint};
 
 const CUT_SHORT: MalformedCommand = MalformedCommand("it ends too early");
@@ -14,7 +15,7 @@ pub(crate) fn put_sized(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-pub(super) fn put_count(out: &mut Vec<u8>, count: usize) {
+pub(crate) fn put_count(out: &mut Vec<u8>, count: usize) {
     let count = u32::try_from(count).expect("front ends bound a request far below 4 GiB");
     put_varint(out, count.into());
 }
@@ -39,7 +40,17 @@ pub(super) fn take_array<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], Ma
     Ok(*head)
 }
 
-pub(super) fn take_count(rest: &mut &[u8]) -> Result<usize, MalformedCommand> {
+pub(super) fn take_u64(rest: &mut &[u8]) -> Result<u64, MalformedCommand> {
+    take_array(rest).map(u64::from_le_bytes)
+}
+
+pub(crate) fn take_op(rest: &mut &[u8]) -> Result<Op, MalformedCommand> {
+    let number = take_count(rest)?;
+    let op = u16::try_from(number).ok().and_then(Op::of);
+    op.ok_or(MalformedCommand("unknown call; a newer version may have written it"))
+}
+
+pub(crate) fn take_count(rest: &mut &[u8]) -> Result<usize, MalformedCommand> {
     let count = take_varint(rest, COUNT_BYTES_MAX).map_err(|error| match error {
         NotAVarint::CutShort => CUT_SHORT,
         NotAVarint::TooLarge => TOO_LARGE,

@@ -61,7 +61,7 @@ proptest! {
         let mut bytes = Vec::new();
         encode_put_head(&mut bytes, &key, &condition, want_old, description);
         bytes.extend_from_slice(&value);
-        let set = Command::Set { key: &key, value: &value, description, condition, want_old };
+        let set = Command::Set { key: &key, value: &value, description, condition, want_old, lasts: None };
         prop_assert_eq!(decode(&bytes), Ok(set));
     }
 
@@ -185,6 +185,7 @@ fn commands_of_before_are_read() {
         description: Description::NONE,
         condition,
         want_old,
+        lasts: None,
     };
     let versions = vec![Version { position: 3, further: 2 }];
     for (bytes, expected) in [
@@ -214,7 +215,7 @@ fn commands_of_before_are_read() {
 /// Peers compare it, so it changes with every command and limit, and reads as its documentation says.
 #[test]
 fn the_application_is_named_by_its_commands_and_limits() {
-    assert_eq!(format!("{:032x}", application()), "01080640000100000100000001000040");
+    assert_eq!(format!("{:032x}", application()), "020f0640000100000100000001000040");
     // Opcodes beyond the last one are unknown, whatever follows.
     for rest in [&b""[..], b"\0", b"\0\0\x01k"] {
         assert!(decode(&[&[LAST_OPCODE + 1], rest].concat()).is_err());

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+use std::time::Instant;
 
 use mio::Poll;
 use niagara_engine::{Client, Wake};
@@ -18,6 +19,7 @@ use super::metrics::{FrontCollector, FrontMetrics};
 use super::worker::{Common, Mailbox, Worker};
 use crate::Kv;
 use crate::protocol::{Engine, Wire};
+use crate::time::ClusterTime;
 
 /// The running front ends of one server. Dropping this stops them.
 ///
@@ -96,6 +98,7 @@ impl FrontEnds {
             stopping: false.into(),
             open: 0.into(),
             next_id: 1.into(),
+            time: Arc::new(ClusterTime::new(Instant::now())),
         });
         let mut front_ends = FrontEnds { common: Arc::clone(&common), threads: Vec::new() };
         for (number, (poll, mailbox)) in polls.into_iter().zip(mailboxes).enumerate() {

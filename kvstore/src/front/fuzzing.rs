@@ -174,7 +174,8 @@ impl<P: Protocol> Conversation<P> {
             self.engine.collect(&mut completions);
         }
         let Conversation { session, engine, input, output, command, tally, .. } = self;
-        let mut turn = Turn { allowance: ALLOWANCE, engine, now: Instant::now(), tally, command };
+        let mut turn =
+            Turn { allowance: ALLOWANCE, engine, now: Instant::now(), time: Some(1_000_000), tally, command };
         for completion in completions {
             let (token, answer) = EngineAnswer::from(completion);
             let (origin, sequence) = Origin::of(token);

@@ -11,6 +11,7 @@
 //! | `sim_front_end` | a worker without sockets, for a simulator | sessions |
 //! | `allowance` | how much is held for clients that ask for more than they take | |
 //! | `limits` | how many clients, and how long they may be idle | |
+//! | `timekeeping` | the server's timekeeper, on the first thread | the engine, time |
 //! | `table`, `token`, `metrics` | used by the others | |
 //! | `gauges` | metrics read on request: this process, the state | |
 //!
@@ -32,6 +33,7 @@ mod slot;
 mod table;
 #[cfg(test)]
 mod tests;
+mod timekeeping;
 mod token;
 mod worker;
 

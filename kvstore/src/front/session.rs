@@ -53,6 +53,8 @@ pub(crate) struct Turn<'t, E> {
     pub(crate) allowance: Allowance,
     pub(crate) engine: &'t mut E,
     pub(crate) now: Instant,
+    /// The time of the cluster, in milliseconds since 1970, if it is known.
+    pub(crate) time: Option<u64>,
     pub(crate) tally: &'t mut Tally,
     /// Where commands are encoded before they are copied into a batch.
     pub(crate) command: &'t mut Vec<u8>,
@@ -147,7 +149,7 @@ impl<P: Protocol, L: Copy> Session<P, L> {
             if self.is_asking() || self.detached > 0 {
                 return Pumped::NeedsCompletion;
             }
-            let started = match self.protocol.next(input, &*turn.engine) {
+            let started = match self.protocol.next(input, &*turn.engine, turn.time) {
                 None => return Pumped::NeedsInput,
                 Some(Ask::Write | Ask::Read(_)) if turn.engine.is_retiring() => {
                     self.slots.is_empty() && self.refuse(input, output, turn)

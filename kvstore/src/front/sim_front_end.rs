@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, UNIX_EPOCH};
 
 use niagara_engine::{Client, Completion, LaneId, Port, StateMachine, Wake};
@@ -14,10 +15,12 @@ use super::client_session::{ClientSession, either};
 use super::metrics::Tally;
 use super::session::{Session, Turn};
 use super::slot::EngineAnswer;
+use super::timekeeping::Timekeeping;
 use super::token::Origin;
 use crate::http::{Clock, HttpConnection, Site};
 use crate::protocol::{Engine, Input, Output};
 use crate::resp::RespConnection;
+use crate::time::{ClusterTime, Moment};
 use crate::{KvReader, Life, Reply};
 
 /// Clients' sessions over one port of an engine, served in the same order as on a front-end thread. The
@@ -27,8 +30,22 @@ pub struct SimFrontEnd<S: StateMachine> {
     site: Rc<Site>,
     conversations: BTreeMap<u32, Conversation>,
     tally: Tally,
+    time: Arc<ClusterTime>,
+    timekeeping: Timekeeping,
+    bell: Arc<Bell>,
+    /// What the clock of the server shows, in milliseconds since 1970.
+    wall: u64,
     command: Vec<u8>,
     completions: Vec<Completion<Reply>>,
+}
+
+/// Rings when the timekeeper has something to do.
+struct Bell(AtomicBool);
+
+impl Wake for Bell {
+    fn wake(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 impl<S: StateMachine> fmt::Debug for SimFrontEnd<S> {
@@ -55,8 +72,8 @@ impl Wake for NeverAsleep {
 
 impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
     /// A thread's desk at an engine, without connections. `life` is the name that HTTP requests give to a
-    /// state without one.
-    pub fn new(client: &Client<S>, life: Life) -> SimFrontEnd<S> {
+    /// state without one. It is the server's only one, and so it keeps the time.
+    pub fn new(client: &Client<S>, life: Life, now: Instant) -> SimFrontEnd<S> {
         let nowhere = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let site = Site {
             // It stands still, since nobody here uses the dates of replies.
@@ -66,8 +83,16 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
             life,
             members: Vec::new(),
         };
+        let port = client.port(Arc::new(NeverAsleep));
+        let time = Arc::new(ClusterTime::new(now));
+        let bell = Arc::new(Bell(AtomicBool::new(true)));
+        let wake: Arc<dyn Wake> = Arc::<Bell>::clone(&bell);
         SimFrontEnd {
-            port: client.port(Arc::new(NeverAsleep)),
+            timekeeping: Timekeeping::new(&time, &port, wake, life.get() << 16, now),
+            time,
+            bell,
+            wall: 0,
+            port,
             site: Rc::new(site),
             conversations: BTreeMap::new(),
             tally: Tally::default(),
@@ -121,6 +146,21 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
         }
     }
 
+    /// Sets the clock of the server, in milliseconds since 1970.
+    pub fn set_wall(&mut self, unix_ms: u64) {
+        self.wall = unix_ms;
+    }
+
+    /// When a turn is due to keep the time, unless one is needed before.
+    pub fn time_due(&self) -> Option<Instant> {
+        self.timekeeping.due()
+    }
+
+    /// Whether the timekeeper has something to do now.
+    pub fn has_time_news(&self) -> bool {
+        self.bell.0.load(Ordering::SeqCst) || self.timekeeping.has_news()
+    }
+
     /// Whether completions have arrived, so that a turn would do something.
     pub fn has_completions(&self) -> bool {
         self.port.has_completions()
@@ -129,9 +169,12 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
     /// One turn of the thread: hands out completions, starts what can be started, and flushes once. Returns
     /// what goes to which client.
     pub fn turn(&mut self, now: Instant) -> Vec<(u32, Vec<u8>)> {
-        let SimFrontEnd { port, conversations, tally, command, completions, .. } = self;
+        let SimFrontEnd { port, conversations, tally, command, completions, timekeeping, .. } = self;
         port.collect(completions);
-        let mut turn = Turn { allowance: ALLOWANCE, engine: port, now, tally, command };
+        self.bell.0.store(false, Ordering::SeqCst);
+        timekeeping.turn(Moment { steady: now, wall: self.wall }, port);
+        let time = self.time.at(now);
+        let mut turn = Turn { allowance: ALLOWANCE, engine: port, now, time, tally, command };
         for completion in completions.drain(..) {
             let (token, answer) = EngineAnswer::from(completion);
             let (origin, sequence) = Origin::of(token);

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mio::net::TcpStream;
 use mio::{Events, Poll, Token};
@@ -26,9 +26,11 @@ use super::metrics::{FrontMetrics, Tally};
 use super::session::Turn;
 use super::slot::EngineAnswer;
 use super::table::Table;
+use super::timekeeping::Timekeeping;
 use super::token::Origin;
 use crate::http::{Clock, Site};
 use crate::protocol::{Engine, Wire};
+use crate::time::{ClusterTime, Moment};
 use crate::{Life, Reply};
 
 const WAKER: Token = Token(0);
@@ -81,6 +83,8 @@ pub(super) struct Common {
     pub(super) stopping: AtomicBool,
     pub(super) open: AtomicUsize,
     pub(super) next_id: AtomicU64,
+    /// The time of the cluster, which the first thread keeps.
+    pub(super) time: Arc<ClusterTime>,
 }
 
 /// See the [module](self).
@@ -100,6 +104,8 @@ pub(super) struct Worker<E: Engine> {
     active: Vec<u32>,
     completions: Vec<Completion<Reply>>,
     tally: Tally,
+    /// Only on the first thread.
+    timekeeping: Option<Timekeeping>,
     command: Vec<u8>,
     buffer: Vec<u8>,
     /// The thread that gets the next newcomer.
@@ -126,10 +132,15 @@ impl<E: Engine> Worker<E> {
             life: Life::random(),
             members: common.config.members.clone(),
         };
+        let timekeeping = (number == 0).then(|| {
+            let wake: Arc<dyn Wake> = Arc::<Mailbox>::clone(&common.mailboxes[0]);
+            Timekeeping::new(&common.time, &engine, wake, Life::random().get(), Instant::now())
+        });
         Worker {
             number,
             poll,
             engine,
+            timekeeping,
             site: Rc::new(site),
             listeners,
             table: Table::default(),
@@ -190,7 +201,7 @@ impl<E: Engine> Worker<E> {
             connection.ready(Readiness { readable: true, ..Readiness::default() });
             list(active, index, connection);
         }
-        self.serve(now);
+        self.serve(now, SystemTime::now());
     }
 
     fn sleep(&mut self, events: &mut Events) {
@@ -212,19 +223,20 @@ impl<E: Engine> Worker<E> {
     /// How long nothing needs to be done if nothing happens.
     fn patience(&self) -> Option<Duration> {
         let sweep = (!self.table.is_empty()).then_some(self.next_sweep);
-        let next = [sweep, self.accept_again, self.stop_at].into_iter().flatten().min()?;
+        let time = self.timekeeping.as_ref().and_then(Timekeeping::due);
+        let next = [sweep, time, self.accept_again, self.stop_at].into_iter().flatten().min()?;
         Some(next.saturating_duration_since(Instant::now()))
     }
 
     fn turn(&mut self, events: &Events) {
-        let now = Instant::now();
-        self.site.clock.set(SystemTime::now());
+        let (now, wall) = (Instant::now(), SystemTime::now());
+        self.site.clock.set(wall);
         for event in events {
             self.notice(event);
         }
         self.welcome_newcomers();
         self.accept(now);
-        self.serve(now);
+        self.serve(now, wall);
         if now >= self.next_sweep {
             self.sweep(now);
         }
@@ -232,9 +244,15 @@ impl<E: Engine> Worker<E> {
     }
 
     /// Serves the connections that have something to do.
-    fn serve(&mut self, now: Instant) {
+    fn serve(&mut self, now: Instant, wall: SystemTime) {
         let allowance = self.allowance();
         let mut active = self.work(allowance, now);
+        if let Some(timekeeping) = &mut self.timekeeping
+            && self.stop_at.is_none()
+        {
+            let wall = wall.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+            timekeeping.turn(Moment { steady: now, wall }, &mut self.engine);
+        }
         self.engine.flush();
         self.send(&mut active, allowance, now);
         if self.stop_at.is_some() {
@@ -280,7 +298,8 @@ impl<E: Engine> Worker<E> {
         let mut completions = std::mem::take(&mut self.completions);
         self.engine.collect(&mut completions);
         let Worker { engine, tally, command, table, active, .. } = self;
-        let mut turn = Turn { allowance, engine, now, tally, command };
+        let time = self.common.time.at(now);
+        let mut turn = Turn { allowance, engine, now, time, tally, command };
         for completion in completions.drain(..) {
             let (token, answer) = EngineAnswer::from(completion);
             let (origin, sequence) = Origin::of(token);

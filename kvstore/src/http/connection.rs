@@ -136,6 +136,7 @@ impl HttpConnection {
         let head = ResponseHead::begin(output, if unchanged { 304 } else { 200 }, framing, date)
             .tag(tag)
             .number("Niagara-Position", applied)
+            .expires(found.deadline)
             .no_cache();
         if unchanged { head.end() } else { head.end_with_value(found.value, found.description) }
     }
@@ -164,7 +165,7 @@ impl Protocol for HttpConnection {
 
     const WIRE: Wire = Wire::Http;
 
-    fn next<E: Engine>(&mut self, input: &mut Input, engine: &E) -> Option<Ask> {
+    fn next<E: Engine>(&mut self, input: &mut Input, engine: &E, time: Option<u64>) -> Option<Ask> {
         loop {
             if self.must_name_life(engine) {
                 return Some(Ask::Write);
@@ -187,6 +188,16 @@ impl Protocol for HttpConnection {
                 }
                 Stage::Ready(request) => {
                     return Some(match &mut request.what {
+                        What::Put { lasts: Some(_), .. } => match time {
+                            Some(time) => {
+                                command::set_time(&mut self.command, time);
+                                Ask::Write
+                            }
+                            None => {
+                                request.what = What::Fail(Fault::no_clock());
+                                Ask::Local
+                            }
+                        },
                         What::Put { .. } | What::Delete { .. } => Ask::Write,
                         What::Get { by_lease: true, .. } if engine.reads() != Reads::Lease => {
                             request.what = What::Fail(Fault::no_leases());
@@ -291,6 +302,7 @@ impl Protocol for HttpConnection {
                     value: stored.value(),
                     version: stored.version(),
                     description: stored.description(),
+                    deadline: stored.deadline(),
                 });
                 self.print_read(found, applied, &preconditions, framing, output);
                 return self.replied(framing);
@@ -393,9 +405,10 @@ impl Protocol for HttpConnection {
                     | Reply::Flushed
                     | Reply::Named { .. }
                     | Reply::Value(_)
-                    | Reply::Values(_)
-                    | Reply::Count(_)
-                    | Reply::Entry(_) => {
+                    | Reply::Entry(_)
+                    | Reply::Data(_)
+                    | Reply::Block(_)
+                    | Reply::Timed => {
                         done(200, output).end_empty();
                     }
                 }

@@ -88,6 +88,12 @@ impl Fault {
         Fault { retry: true, ..Fault::new(503, "no_quorum", message, hint) }
     }
 
+    pub(super) fn no_clock() -> Fault {
+        let message = "the servers have not compared their clocks yet, by which keys expire";
+        let hint = "retry; a majority of the servers must be up";
+        Fault { retry: true, ..Fault::new(503, "no_clock", message, hint) }
+    }
+
     pub(super) fn overtaken() -> Fault {
         let message = "a request behind this one in the pipeline may have been executed before it, so it cannot be \
                        answered in its place";

@@ -1,5 +1,7 @@
 //! What a request asks for, and what is wrong with it.
 
+use std::num::NonZeroU64;
+
 use niagara_engine::{Consistency, GlobalPosition};
 use percent_encoding::percent_decode;
 
@@ -26,6 +28,8 @@ pub(super) enum What {
         key: Vec<u8>,
         condition: Condition,
         description: OwnDescription,
+        /// How long the key lasts, in milliseconds.
+        lasts: Option<NonZeroU64>,
     },
     Delete {
         key: Vec<u8>,
@@ -175,7 +179,13 @@ fn understand_key(head: &Head<'_>, key: Vec<u8>, query: Option<&str>) -> Result<
     if !is_read && !matches!(head.method, "PUT" | "DELETE") {
         return Err(Fault::method_not_allowed(KEY_METHODS));
     }
-    if let (false, Some(query)) = (is_read, query) {
+    let lasts = if head.method == "PUT" { query.and_then(lasts) } else { None };
+    if let (false, Some(query), None) = (is_read, query, lasts) {
+        if head.method == "PUT" {
+            let message = format!("a PUT takes only the parameter ttl, above 0, but {query:?} was sent");
+            let hint = "send ?ttl=60 for a minute or ?ttl=1500ms; write a question mark in a key as %3F";
+            return Err(Fault::bad_request(message, hint));
+        }
         let message = format!("a {} takes no parameters, but {query:?} was sent", head.method);
         return Err(Fault::bad_request(message, "write a question mark in a key as %3F"));
     }
@@ -183,7 +193,7 @@ fn understand_key(head: &Head<'_>, key: Vec<u8>, query: Option<&str>) -> Result<
     Ok(match head.method {
         "PUT" => {
             let description = OwnDescription::of(head)?;
-            What::Put { key, condition: preconditions.condition(), description }
+            What::Put { key, condition: preconditions.condition(), description, lasts }
         }
         "DELETE" => What::Delete { key, condition: preconditions.condition() },
         _ => {
@@ -192,6 +202,18 @@ fn understand_key(head: &Head<'_>, key: Vec<u8>, query: Option<&str>) -> Result<
         }
     })
 }
+
+/// How long a key lasts, in milliseconds: `ttl=60`, in seconds, or `ttl=1500ms`.
+fn lasts(query: &str) -> Option<NonZeroU64> {
+    let text = query.strip_prefix("ttl=")?;
+    let (digits, unit) = text.strip_suffix("ms").map_or((text, 1000), |digits| (digits, 1));
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let number: u64 = digits.parse().ok().filter(|_| is_number)?;
+    NonZeroU64::new(number.checked_mul(unit).filter(|lasts| *lasts <= MOST_LASTS_MS)?)
+}
+
+/// A thousand years: whoever means longer means for ever.
+const MOST_LASTS_MS: u64 = 1000 * 366 * 86_400_000;
 
 fn decode_key(encoded: &str) -> Result<Vec<u8>, Fault> {
     if !has_whole_escapes(encoded) {

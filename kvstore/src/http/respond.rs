@@ -70,6 +70,14 @@ impl<'o> ResponseHead<'o> {
         }
     }
 
+    /// When a key expires, in milliseconds since 1970, if it does.
+    pub(super) fn expires(self, deadline: Option<u64>) -> Self {
+        match deadline {
+            Some(deadline) => self.number("Niagara-Expires-At", deadline),
+            None => self,
+        }
+    }
+
     /// Caches must ask this server before they use the reply again.
     pub(super) fn no_cache(self) -> Self {
         self.raw(b"Cache-Control: no-cache\r\n")

@@ -116,7 +116,8 @@ pub(crate) trait Protocol {
 
     /// Parses the next request, if it is complete. Until [`write`](Self::write), [`read`](Self::read) or
     /// [`local`](Self::local) consumes it, this finds the same request again.
-    fn next<E: Engine>(&mut self, input: &mut Input, engine: &E) -> Option<Ask>;
+    /// `time` is the time of the cluster, in milliseconds since 1970, if it is known.
+    fn next<E: Engine>(&mut self, input: &mut Input, engine: &E, time: Option<u64>) -> Option<Ask>;
 
     /// The request's length in the input, in bytes.
     fn length(&self) -> usize;

@@ -5,19 +5,21 @@ use std::net::SocketAddr;
 use niagara_engine::{Consistency, Refused};
 
 use super::about::About;
+use super::described;
 use super::encode::{Replies, Version};
+use super::encoding::{encode, encode_query};
 use super::errors::{ProtocolError, TooLarge};
-use super::gate::Gate;
 use super::local;
-use super::parse::{Arguments, Parser};
-use super::plan::{self, Local, Plan, Print, Read, Write};
+use super::parse::Parser;
+use super::plan::{Local, Plan, Print, Read, Write};
+use super::printing;
 use super::replying::Replying;
 use super::skip::Skip;
-use crate::command::{self, Condition};
+use super::transaction::{Conversation, Part, is_quick};
+use crate::command;
 use crate::protocol::{
     Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, Shown, Unread, View, Wire,
 };
-use crate::{Reply, query};
 
 /// The Redis protocol's part of a session.
 #[derive(Debug)]
@@ -25,7 +27,9 @@ pub(crate) struct RespConnection {
     about: About,
     parser: Parser,
     next: Next,
-    gate: Gate,
+    conversation: Conversation,
+    /// The time of the cluster when the next request was understood, in milliseconds since 1970, if it is known.
+    time: Option<u64>,
     version: Version,
     replying: Replying,
     /// Reads need not be strong.
@@ -73,7 +77,8 @@ impl RespConnection {
             about: About { id, peer, name: Vec::new() },
             parser: Parser::default(),
             next: Next::Unknown,
-            gate: Gate::default(),
+            conversation: Conversation::default(),
+            time: None,
             version: Version::Two,
             replying: Replying::On,
             weak: false,
@@ -110,7 +115,7 @@ impl RespConnection {
         } else if Foreign::is_http(arguments.iter(), self.parser.is_line()) {
             self.next = Next::Broken(Foreign::Http.into());
         } else {
-            self.next = Next::Planned(self.gate.plan(arguments));
+            self.next = Next::Planned(self.conversation.plan(arguments));
         }
     }
 
@@ -127,6 +132,52 @@ impl RespConnection {
         self.next = Next::Unknown;
     }
 
+    /// Whether a write carries the time.
+    fn is_timed(&self, write: &Write) -> bool {
+        match write {
+            Write::Call { timed, .. } => *timed,
+            Write::Transaction => self.conversation.is_timed(),
+            _ => false,
+        }
+    }
+
+    /// A write that carries the time cannot be served before the time is known.
+    fn refuse_untimed(&mut self) {
+        let Next::Planned(Plan::Write(write)) = &self.next else { return };
+        if self.time.is_none() && self.is_timed(write) {
+            if matches!(write, Write::Transaction) {
+                self.conversation.abandon();
+            }
+            self.next = Next::Planned(Plan::Refuse(NO_TIME.into()));
+        }
+    }
+
+    /// Executes a read.
+    fn look(&mut self, read: Read, input: &Input, view: &View<'_>, replies: &mut Replies<'_>) {
+        let arguments = self.parser.arguments(input.bytes());
+        match read {
+            Read::Get => {
+                view.reader
+                    .with(arguments.get(1), |found| replies.value_or_null(found.map(|found| found.value)));
+            }
+            Read::Call(_) => {
+                let mut query = Vec::new();
+                encode_query(read, arguments, self.time.unwrap_or(0), &mut query);
+                printing::answer(&view.reader.answer(&query).expect("it was made here"), replies);
+            }
+            Read::Watch if self.conversation.watches_too_many(arguments.len() - 1) => {
+                replies.error("ERR too many keys are watched: send UNWATCH");
+            }
+            Read::Watch => {
+                for key in arguments.from(1).iter() {
+                    let version = view.reader.with(key, |found| found.map(|found| found.version));
+                    self.conversation.watch(key, version);
+                }
+                replies.simple("OK");
+            }
+        }
+    }
+
     fn take_plan(&mut self) -> Plan {
         match std::mem::replace(&mut self.next, Next::Unknown) {
             Next::Planned(plan) => plan,
@@ -135,17 +186,27 @@ impl RespConnection {
     }
 }
 
+/// How the reply to a write is printed.
+#[derive(Debug)]
+pub(crate) enum Shape {
+    One(Print),
+    Transaction(Vec<Part>),
+}
+
 impl Protocol for RespConnection {
     /// `None`: it has no reply.
-    type Shape = Option<Print>;
+    type Shape = Option<Shape>;
 
     const WIRE: Wire = Wire::Redis;
 
-    fn next<E: Engine>(&mut self, input: &mut Input, _engine: &E) -> Option<Ask> {
+    fn next<E: Engine>(&mut self, input: &mut Input, _engine: &E, time: Option<u64>) -> Option<Ask> {
         if !self.understand(input) {
             return None;
         }
+        self.time = time;
+        self.refuse_untimed();
         Some(match &self.next {
+            Next::Planned(Plan::Read(Read::Watch)) => Ask::Read(Consistency::Strong),
             Next::Planned(Plan::Write(_)) => Ask::Write,
             Next::Planned(Plan::Read(_)) if self.weak => Ask::Read(Consistency::Weak),
             Next::Planned(Plan::Read(_)) => Ask::Read(Consistency::Strong),
@@ -157,53 +218,61 @@ impl Protocol for RespConnection {
         self.parser.length()
     }
 
-    fn write(&mut self, input: &mut Input, command: &mut Vec<u8>) -> Option<Print> {
+    fn write(&mut self, input: &mut Input, command: &mut Vec<u8>) -> Option<Shape> {
         let Plan::Write(write) = self.take_plan() else { panic!("only a write has a command") };
-        let print = encode(&write, self.parser.arguments(input.bytes()), command);
+        if self.is_timed(&write) {
+            command::encode_time(command, self.time.expect("a write without its time was refused"));
+        }
+        let shape = match write {
+            Write::Transaction => Shape::Transaction(self.conversation.take(command)),
+            write => Shape::One(encode(&write, self.parser.arguments(input.bytes()), command)),
+        };
         self.consume(input);
-        (!self.replying.is_silent_once()).then_some(print)
+        (!self.replying.is_silent_once()).then_some(shape)
     }
 
     fn read(&mut self, input: &mut Input, view: &View<'_>, output: &mut Output) {
         let Plan::Read(read) = self.take_plan() else { panic!("only a read looks at the state") };
-        if self.replying.is_silent_once() {
-            return self.consume(input);
-        }
-        let mut replies = Replies { output, version: self.version };
+        let mut nowhere = Output::default();
+        let heard = if self.replying.is_silent_once() { &mut nowhere } else { output };
+        let mut replies = Replies { output: heard, version: self.version };
         if view.applied.is_some() {
-            look(read, self.parser.arguments(input.bytes()), view, &mut replies);
+            self.look(read, input, view, &mut replies);
         } else {
             replies.error(read_failure(if view.diverged { Unread::Diverged } else { Unread::NoQuorum }));
         }
         self.consume(input);
     }
 
-    /// `None`: it has no reply.
-    type Look = Option<Show>;
+    /// Whether it has a reply.
+    type Look = bool;
 
     fn may_attach(&self, input: &Input) -> bool {
         let Next::Planned(Plan::Read(read)) = &self.next else { return false };
         let is_point = match read {
-            Read::Get | Read::MGet | Read::Exists | Read::StrLen | Read::Type => true,
-            Read::DbSize | Read::Scan { .. } => false,
+            Read::Get => true,
+            Read::Call(op) => is_quick(*op),
+            Read::Watch => false,
         };
         is_point
             && self.parser.length() <= MOST_ATTACHED_BYTES
             && self.parser.arguments(input.bytes()).len() <= MOST_ATTACHED_KEYS + 1
     }
 
-    fn attach(&mut self, input: &mut Input, query: &mut Vec<u8>) -> Option<Show> {
+    fn attach(&mut self, input: &mut Input, query: &mut Vec<u8>) -> bool {
         let Plan::Read(read) = self.take_plan() else { panic!("only a read is attached") };
-        let show = encode_query(&read, self.parser.arguments(input.bytes()), query);
+        encode_query(read, self.parser.arguments(input.bytes()), self.time.unwrap_or(0), query);
         self.consume(input);
-        (!self.replying.is_silent_once()).then_some(show)
+        !self.replying.is_silent_once()
     }
 
-    fn show(&mut self, look: Option<Show>, shown: Shown, output: &mut Output) {
-        let Some(show) = look else { return };
+    fn show(&mut self, has_reply: bool, shown: Shown, output: &mut Output) {
+        if !has_reply {
+            return;
+        }
         let mut replies = Replies { output, version: self.version };
         match shown {
-            Shown::Answer { reply, .. } => print_answer(show, &reply, &mut replies),
+            Shown::Answer { reply, .. } => printing::answer(&reply, &mut replies),
             Shown::Nothing(why) => replies.error(read_failure(why)),
         }
     }
@@ -228,7 +297,7 @@ impl Protocol for RespConnection {
                 self.next = Next::Unknown;
                 return Served::Malformed;
             }
-            Next::Planned(Plan::Refuse(text)) => {
+            Next::Planned(Plan::Refuse(text) | Plan::Invalid(text)) => {
                 replies.error(text);
                 false
             }
@@ -238,7 +307,7 @@ impl Protocol for RespConnection {
                     Local::Ping => local::ping(arguments, &mut replies),
                     Local::Echo => replies.bulk(arguments.get(1)),
                     Local::Hello => understood = local::hello(arguments, &mut self.about, &mut replies),
-                    Local::Command => local::command(arguments, &mut replies),
+                    Local::Command => described::command(arguments, &mut replies),
                     Local::Client => {
                         let (about, replying) = (&mut self.about, &mut self.replying);
                         understood = local::client(arguments, about, replying, &mut replies);
@@ -246,7 +315,8 @@ impl Protocol for RespConnection {
                     Local::Help(container) => local::help(container, &mut replies),
                     Local::ConfigGet => local::config_get(arguments, engine, &mut replies),
                     Local::Info => local::info(engine, &mut replies),
-                    Local::Select | Local::Nothing => replies.simple("OK"),
+                    Local::Select | Local::Multi | Local::Discard | Local::Unwatch => replies.simple("OK"),
+                    Local::Queued => replies.simple("QUEUED"),
                     Local::Quit => {
                         self.over = true;
                         replies.simple("OK");
@@ -279,11 +349,14 @@ impl Protocol for RespConnection {
         self.consume(input);
     }
 
-    fn answer(&mut self, print: Option<Print>, outcome: Outcome, output: &mut Output) {
-        let Some(print) = print else { return };
+    fn answer(&mut self, shape: Option<Shape>, outcome: Outcome, output: &mut Output) {
+        let Some(shape) = shape else { return };
         let mut replies = Replies { output, version: self.version };
         match outcome {
-            Outcome::Applied { reply, .. } => answer(print, &reply, &mut replies),
+            Outcome::Applied { reply, .. } => match shape {
+                Shape::One(print) => printing::print(print, &reply, &mut replies),
+                Shape::Transaction(parts) => printing::transaction(&parts, &reply, &mut replies),
+            },
             Outcome::Refused(refused) => replies.error(&refusal(refused)),
             Outcome::Unknown => replies.error(&format!("UNKNOWN outcome: {UNKNOWN_OUTCOME}")),
         }
@@ -307,14 +380,8 @@ impl Protocol for RespConnection {
 const MOST_ATTACHED_KEYS: usize = 16;
 const MOST_ATTACHED_BYTES: usize = 1 << 10;
 
-/// How the answer to an attached read is printed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Show {
-    /// As it is: a value, values, or a number.
-    Plain,
-    /// As the type of a key that exists or not.
-    Type,
-}
+const NO_TIME: &str =
+    "NOCLOCK the servers have not compared their clocks yet: retry; a majority of them must be up";
 
 fn read_failure(why: Unread) -> &'static str {
     match why {
@@ -348,125 +415,4 @@ fn refusal(refused: Refused) -> String {
         _ => "ERR",
     };
     format!("{word} {refused}")
-}
-
-/// Encodes the command of a request, and returns how to print its reply.
-fn encode(write: &Write, arguments: Arguments<'_>, command: &mut Vec<u8>) -> Print {
-    match write {
-        Write::Set { condition, print } => {
-            command::encode_set_head(command, arguments.get(1), condition, *print == Print::Old);
-            command.extend_from_slice(arguments.get(2));
-            return *print;
-        }
-        Write::Put => {
-            let (key, described) = (arguments.get(1), plan::described(arguments));
-            command::encode_put_head(command, key, &Condition::Always, false, described);
-            command.extend_from_slice(arguments.get(2));
-        }
-        Write::Delete => command::encode_delete(command, arguments.from(1).iter(), &Condition::Always),
-        Write::MSet { if_absent } => {
-            let pairs = (1..arguments.len()).step_by(2).map(|at| (arguments.get(at), arguments.get(at + 1)));
-            command::encode_mset(command, pairs, *if_absent);
-            if *if_absent {
-                return Print::Flag;
-            }
-        }
-        Write::Append => command::encode_append(command, arguments.get(1), arguments.get(2)),
-        Write::IncrBy(delta) => command::encode_incr_by(command, arguments.get(1), *delta),
-        Write::FlushAll => command::encode_flush_all(command),
-    }
-    Print::Ok
-}
-
-/// Prints the reply of a write that was executed.
-fn answer(print: Print, reply: &Reply, replies: &mut Replies<'_>) {
-    match (reply, print) {
-        (Reply::Stored { old, .. } | Reply::ConditionFailed { old, .. }, Print::Old) => {
-            replies.value_or_null(old.as_ref());
-        }
-        (Reply::Stored { .. }, Print::Flag) => replies.integer(1),
-        (Reply::ConditionFailed { .. }, Print::Flag) => replies.integer(0),
-        (Reply::Stored { .. }, Print::Ok) | (Reply::Flushed | Reply::Named { .. }, _) => replies.simple("OK"),
-        (Reply::ConditionFailed { .. }, Print::Ok) => replies.null(),
-        (Reply::Deleted { removed }, _) => replies.count(*removed),
-        (Reply::Appended { length, .. }, _) => replies.count(*length),
-        (Reply::Counted { value, .. }, _) => replies.integer(*value),
-        (Reply::Failed(error), _) => replies.error(&format!("ERR {error}")),
-        (Reply::Value(_) | Reply::Values(_) | Reply::Count(_) | Reply::Entry(_), _) => {
-            panic!("a command is not answered with {reply:?}")
-        }
-    }
-}
-
-/// Encodes a read that may be attached, and returns how to print its answer.
-fn encode_query(read: &Read, arguments: Arguments<'_>, out: &mut Vec<u8>) -> Show {
-    match read {
-        Read::Get => query::encode_value(out, arguments.get(1)),
-        Read::MGet => query::encode_values(out, arguments.from(1).iter()),
-        Read::Exists => query::encode_exist(out, arguments.from(1).iter()),
-        Read::StrLen => query::encode_length(out, arguments.get(1)),
-        Read::Type => {
-            query::encode_exist(out, std::iter::once(arguments.get(1)));
-            return Show::Type;
-        }
-        Read::DbSize | Read::Scan { .. } => panic!("{read:?} may not be attached"),
-    }
-    Show::Plain
-}
-
-/// Prints the answer to an attached read.
-fn print_answer(show: Show, reply: &Reply, replies: &mut Replies<'_>) {
-    match (reply, show) {
-        (Reply::Value(value), _) => replies.value_or_null(value.as_ref()),
-        (Reply::Values(values), _) => {
-            replies.array(values.len());
-            values.iter().for_each(|value| replies.value_or_null(value.as_ref()));
-        }
-        (Reply::Count(count), Show::Plain) => replies.count(*count),
-        (Reply::Count(count), Show::Type) => replies.simple(if *count > 0 { "string" } else { "none" }),
-        _ => panic!("a query is not answered with {reply:?}"),
-    }
-}
-
-/// Executes a read.
-fn look(read: Read, arguments: Arguments<'_>, view: &View<'_>, replies: &mut Replies<'_>) {
-    let reader = view.reader;
-    match read {
-        Read::Get => {
-            reader.with(arguments.get(1), |found| replies.value_or_null(found.map(|found| found.value)));
-        }
-        Read::MGet => {
-            // They are printed when nobody waits for them any more.
-            let values = reader.get_many(arguments.from(1).iter());
-            replies.array(values.len());
-            for value in &values {
-                replies.value_or_null(value.as_ref());
-            }
-        }
-        Read::Exists => replies.count(reader.exists(arguments.from(1).iter())),
-        Read::StrLen => {
-            replies.count(
-                reader.with(arguments.get(1), |found| found.map_or(0, |found| found.value.len() as u64)),
-            );
-        }
-        Read::Type => {
-            let exists = reader.with(arguments.get(1), |found| found.is_some());
-            replies.simple(if exists { "string" } else { "none" });
-        }
-        Read::DbSize => replies.count(reader.len()),
-        Read::Scan { cursor, count, pattern, strings } => {
-            let mut keys = Vec::new();
-            let next = reader.scan(cursor, count, |key| {
-                if strings && pattern.as_ref().is_none_or(|pattern| pattern.matches(key)) {
-                    keys.push(key.to_vec());
-                }
-            });
-            replies.array(2);
-            replies.bulk(next.0.to_string().as_bytes());
-            replies.array(keys.len());
-            for key in &keys {
-                replies.bulk(key);
-            }
-        }
-    }
 }

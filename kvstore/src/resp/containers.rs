@@ -26,8 +26,9 @@ const CLIENT: Container = &[
 
 const COMMAND: Container = &[
     (("COUNT", 0, 0), "the number of commands"),
-    (("DOCS", 0, ANY), "[<command> ...]: always empty"),
-    (("INFO", 0, ANY), "[<command> ...]: always empty"),
+    (("DOCS", 0, ANY), "[<command> ...]: what commands do, and their arguments"),
+    (("GETKEYS", 1, ANY), "<command> [<arg> ...]: the keys of a command"),
+    (("INFO", 0, ANY), "[<command> ...]: arity, flags and places of keys"),
     (("LIST", 0, 0), "the names of all commands"),
     (("HELP", 0, 0), "this help"),
 ];

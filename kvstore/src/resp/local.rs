@@ -7,15 +7,14 @@ use niagara_engine::{Durability, Status};
 use super::about::About;
 use super::containers;
 use super::encode::{Replies, Version};
-use super::glob::Glob;
 use super::parse::Arguments;
-use super::plan;
 use super::replying::Replying;
 use super::words::is;
+use crate::glob::Glob;
 use crate::protocol::Engine;
 
 /// The Redis version that replies follow. Clients choose their behaviour by it.
-const REDIS_VERSION: &str = "7.0.0";
+const REDIS_VERSION: &str = "7.2.0";
 
 /// `PING [text]`: the same in both versions of the protocol, since nobody subscribes here.
 pub(super) fn ping(arguments: Arguments<'_>, replies: &mut Replies<'_>) {
@@ -72,22 +71,6 @@ pub(super) fn hello(arguments: Arguments<'_>, about: &mut About, replies: &mut R
     replies.bulk(b"modules");
     replies.array(0);
     true
-}
-
-/// `COMMAND COUNT`, `COMMAND LIST`, and `COMMAND`, `COMMAND DOCS` and `COMMAND INFO`, which are empty:
-/// clients do without.
-pub(super) fn command(arguments: Arguments<'_>, replies: &mut Replies<'_>) {
-    match arguments.iter().nth(1) {
-        Some(what) if is(what, "COUNT") => replies.count(plan::names().len() as u64),
-        Some(what) if is(what, "LIST") => {
-            replies.array(plan::names().len());
-            for name in plan::names() {
-                replies.bulk(name.to_lowercase().as_bytes());
-            }
-        }
-        Some(what) if is(what, "DOCS") => replies.map(0),
-        _ => replies.array(0),
-    }
 }
 
 /// `CLIENT HELP` and so on.
@@ -192,11 +175,12 @@ pub(super) fn config_get(arguments: Arguments<'_>, engine: &impl Engine, replies
 /// `INFO`, with everything, whatever the section.
 pub(super) fn info(engine: &impl Engine, replies: &mut Replies<'_>) {
     let mut text = String::new();
-    describe(&engine.status(), engine.reader().len(), &mut text).expect("writing to a string never fails");
+    describe(&engine.status(), (engine.reader().len(), engine.reader().expiring()), &mut text)
+        .expect("writing to a string never fails");
     replies.verbatim(&text);
 }
 
-fn describe(status: &Status, keys: u64, out: &mut String) -> std::fmt::Result {
+fn describe(status: &Status, (keys, expiring): (u64, u64), out: &mut String) -> std::fmt::Result {
     let version = env!("CARGO_PKG_VERSION");
     write!(
         out,
@@ -216,7 +200,7 @@ fn describe(status: &Status, keys: u64, out: &mut String) -> std::fmt::Result {
     }
     write!(out, "\r\n# Keyspace\r\n")?;
     if keys > 0 {
-        write!(out, "db0:keys={keys},expires=0,avg_ttl=0\r\n")?;
+        write!(out, "db0:keys={keys},expires={expiring},avg_ttl=0\r\n")?;
     }
     Ok(())
 }

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 
 use super::containers;
-use super::glob::{Glob, MAX_PATTERN_BYTES};
 use super::parse::Arguments;
 use super::words::{is, shown};
+use crate::Description;
 use crate::command::{Condition, MAX_KEY_BYTES};
 use crate::decimal::decimal;
-use crate::{Cursor, Description};
+use crate::table::{self, Does, Op, Spec};
 
 /// A valid request. Keys and values stay in the arguments, at places that the command's name implies.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub(super) enum Plan {
     Local(Local),
     /// The request cannot be served, for this error.
     Refuse(Cow<'static, str>),
+    /// It is no command, or has no such arguments: a transaction that it belongs to is not executed.
+    Invalid(Cow<'static, str>),
 }
 
 /// A command for the log.
@@ -41,9 +43,17 @@ pub(super) enum Write {
     /// The key is argument 1.
     IncrBy(i64),
     FlushAll,
+    /// Any other one, with its words.
+    Call {
+        op: Op,
+        /// It carries the time.
+        timed: bool,
+    },
+    /// The commands of a transaction.
+    Transaction,
 }
 
-/// What the reply to a set shows.
+/// What the reply to a write shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Print {
     /// OK, or null if the condition did not hold.
@@ -55,26 +65,14 @@ pub(crate) enum Print {
 }
 
 /// A look at the state.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Read {
     /// The key is argument 1.
     Get,
-    /// The keys are the arguments from 1 on.
-    MGet,
-    /// The keys are the arguments from 1 on.
-    Exists,
-    /// The key is argument 1.
-    StrLen,
-    /// The key is argument 1.
-    Type,
-    DbSize,
-    /// Only strings have keys.
-    Scan {
-        cursor: Cursor,
-        count: usize,
-        pattern: Option<Glob>,
-        strings: bool,
-    },
+    /// Any other one, with its words.
+    Call(Op),
+    /// The versions of the keys from argument 1 on.
+    Watch,
 }
 
 /// What a server answers by itself.
@@ -94,124 +92,54 @@ pub(super) enum Local {
     Info,
     /// Whether reads may be weak from now on.
     ReadOnly(bool),
-    /// Nothing to do.
-    Nothing,
     /// Reset the connection to its initial state.
     Reset,
+    /// A transaction begins.
+    Multi,
+    /// It ends, without being executed.
+    Discard,
+    Unwatch,
+    /// The command belongs to a transaction.
+    Queued,
 }
 
-/// The keys on a page of a scan unless the client asks for another number, as in Redis.
-const SCAN_KEYS: usize = 10;
-
-const NOT_AN_INTEGER: Plan = Plan::Refuse(Cow::Borrowed("ERR value is not an integer or out of range"));
+pub(super) const NOT_AN_INTEGER: &str = "ERR value is not an integer or out of range";
 const SYNTAX: Plan = Plan::Refuse(Cow::Borrowed("ERR syntax error"));
 
 /// Interprets a request; `arguments` has at least one argument.
 pub(super) fn plan(arguments: Arguments<'_>) -> Plan {
-    let Some(&(name, least, most, keys)) = COMMANDS.iter().find(|(name, ..)| is(arguments.get(0), name))
-    else {
-        return missing(arguments);
-    };
-    let given = arguments.len() - 1;
-    if given < least || given > most || (keys == Keys::EverySecond && given % 2 == 1) {
-        return wrong_number(name);
+    let Some(spec) = Spec::find(arguments.get(0)) else { return unknown(arguments) };
+    if !spec.takes(arguments.len()) {
+        return wrong_number(spec.name);
     }
-    if !keys_fit(keys, arguments) {
-        return Plan::Refuse(format!("ERR the key is longer than {MAX_KEY_BYTES} bytes (64 KiB)").into());
+    if spec.lacks_value(arguments.len()) {
+        let name = spec.name.to_lowercase();
+        return Plan::Refuse(format!("ERR wrong number of arguments for '{name}' command").into());
     }
-    understand(name, arguments)
-}
-
-/// Where a command's keys are among its arguments.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Keys {
-    None,
-    First,
-    All,
-    /// Alternately with values.
-    EverySecond,
-}
-
-/// A command's name, its least and greatest number of arguments, and which of them are keys.
-type Known = (&'static str, usize, usize, Keys);
-
-const ANY: usize = usize::MAX;
-
-/// How many commands there are.
-pub(super) const COMMAND_COUNT: usize = 35;
-
-/// All commands, the most frequent first, since they are searched in this order.
-const COMMANDS: [Known; COMMAND_COUNT] = [
-    ("GET", 1, 1, Keys::First),
-    ("SET", 2, ANY, Keys::First),
-    ("INCR", 1, 1, Keys::First),
-    ("MGET", 1, ANY, Keys::All),
-    ("MSET", 2, ANY, Keys::EverySecond),
-    ("DEL", 1, ANY, Keys::All),
-    ("EXISTS", 1, ANY, Keys::All),
-    ("PING", 0, 1, Keys::None),
-    ("INCRBY", 2, 2, Keys::First),
-    ("DECR", 1, 1, Keys::First),
-    ("DECRBY", 2, 2, Keys::First),
-    ("APPEND", 2, 2, Keys::First),
-    ("STRLEN", 1, 1, Keys::First),
-    ("SETNX", 2, 2, Keys::First),
-    ("GETSET", 2, 2, Keys::First),
-    ("MSETNX", 2, ANY, Keys::EverySecond),
-    ("UNLINK", 1, ANY, Keys::All),
-    ("TYPE", 1, 1, Keys::First),
-    ("SCAN", 1, ANY, Keys::None),
-    ("DBSIZE", 0, 0, Keys::None),
-    ("FLUSHALL", 0, ANY, Keys::None),
-    ("FLUSHDB", 0, ANY, Keys::None),
-    ("ECHO", 1, 1, Keys::None),
-    ("SELECT", 1, 1, Keys::None),
-    ("HELLO", 0, ANY, Keys::None),
-    ("CLIENT", 1, ANY, Keys::None),
-    ("COMMAND", 0, ANY, Keys::None),
-    ("CONFIG", 1, ANY, Keys::None),
-    ("INFO", 0, ANY, Keys::None),
-    ("READONLY", 0, 0, Keys::None),
-    ("READWRITE", 0, 0, Keys::None),
-    ("QUIT", 0, ANY, Keys::None),
-    ("RESET", 0, 0, Keys::None),
-    ("UNWATCH", 0, 0, Keys::None),
-    ("NIAGARA.PUT", 4, 4, Keys::First),
-];
-
-/// The names of all commands.
-pub(super) fn names() -> impl ExactSizeIterator<Item = &'static str> {
-    COMMANDS.iter().map(|(name, ..)| *name)
-}
-
-/// Redis commands that do not exist here, with an error that says what to do instead: the least and the
-/// greatest number of arguments, and the error. (MULTI changes what follows: see `gate`.)
-const MISSING: [(&str, usize, usize, &str); 4] = [
-    ("EXEC", 0, 0, "ERR EXEC without MULTI"),
-    ("DISCARD", 0, 0, "ERR DISCARD without MULTI"),
-    ("WATCH", 1, ANY, "ERR WATCH is not supported: write with SET NX or XX, or over HTTP with If-Match"),
-    (
-        "AUTH",
-        1,
-        2,
-        "ERR AUTH <password> called without any password configured for the default user: leave it out",
-    ),
-];
-
-fn keys_fit(keys: Keys, arguments: Arguments<'_>) -> bool {
-    let fits = |key: &[u8]| key.len() <= MAX_KEY_BYTES;
-    match keys {
-        Keys::None => true,
-        Keys::First => fits(arguments.get(1)),
-        Keys::All => arguments.from(1).iter().all(fits),
-        Keys::EverySecond => arguments.from(1).iter().step_by(2).all(fits),
+    let fits = |at: usize| arguments.get(at).len() <= MAX_KEY_BYTES;
+    if !spec.keys.among(arguments.len()).all(fits) {
+        return Plan::Invalid(format!("ERR the key is longer than {MAX_KEY_BYTES} bytes (64 KiB)").into());
+    }
+    match spec.does {
+        Does::Read(Op::Get) => Plan::Read(Read::Get),
+        Does::Read(Op::Ping) if arguments.len() > 2 => wrong_number(spec.name),
+        Does::Read(op) => Plan::Read(Read::Call(op)),
+        Does::TimedWrite(Op::Set) => set_with_options(arguments),
+        Does::TimedWrite(Op::Put) => put(arguments),
+        Does::TimedWrite(op) => Plan::Write(Write::Call { op, timed: true }),
+        Does::Write(op) => Plan::Write(Write::Call { op, timed: false }),
+        Does::Compact(op) => compact(op, arguments),
+        Does::Local(local) => understand_local(spec.name, local, arguments),
     }
 }
 
 /// A set with HTTP headers, to load what was exported.
 fn put(arguments: Arguments<'_>) -> Plan {
     if described(arguments).is_valid() {
-        Plan::Write(Write::Put)
+        match arguments.len() {
+            5 => Plan::Write(Write::Put),
+            _ => Plan::Write(Write::Call { op: Op::Put, timed: true }),
+        }
     } else {
         Plan::Refuse(
             "ERR a content type has at most 256 bytes and an encoding 64, all of them printable".into(),
@@ -224,80 +152,84 @@ pub(super) fn described(arguments: Arguments<'_>) -> Description<'_> {
     Description { content_type: arguments.get(3), content_encoding: arguments.get(4) }
 }
 
-fn understand(name: &'static str, arguments: Arguments<'_>) -> Plan {
+/// The commands that the log carries in a form of their own.
+fn compact(op: Op, arguments: Arguments<'_>) -> Plan {
     let set = |condition, print| Plan::Write(Write::Set { condition, print });
-    match name {
-        "GET" => Plan::Read(Read::Get),
-        "MGET" => Plan::Read(Read::MGet),
-        "EXISTS" => Plan::Read(Read::Exists),
-        "STRLEN" => Plan::Read(Read::StrLen),
-        "TYPE" => Plan::Read(Read::Type),
-        "DBSIZE" => Plan::Read(Read::DbSize),
-        "SCAN" => scan(arguments),
-        "SET" => set_with_options(arguments),
-        "NIAGARA.PUT" => put(arguments),
-        "SETNX" => set(Condition::IfAbsent, Print::Flag),
-        "GETSET" => set(Condition::Always, Print::Old),
-        "DEL" | "UNLINK" => Plan::Write(Write::Delete),
-        "MSET" => Plan::Write(Write::MSet { if_absent: false }),
-        "MSETNX" => Plan::Write(Write::MSet { if_absent: true }),
-        "APPEND" => Plan::Write(Write::Append),
-        "INCR" => Plan::Write(Write::IncrBy(1)),
-        "DECR" => Plan::Write(Write::IncrBy(-1)),
-        "INCRBY" => increment(decimal(arguments.get(2))),
+    match op {
+        Op::SetNx => set(Condition::IfAbsent, Print::Flag),
+        Op::GetSet => set(Condition::Always, Print::Old),
+        Op::Del | Op::Unlink => Plan::Write(Write::Delete),
+        Op::MSet => Plan::Write(Write::MSet { if_absent: false }),
+        Op::MSetNx => Plan::Write(Write::MSet { if_absent: true }),
+        Op::Append => Plan::Write(Write::Append),
+        Op::Incr => Plan::Write(Write::IncrBy(1)),
+        Op::Decr => Plan::Write(Write::IncrBy(-1)),
+        Op::IncrBy => increment(decimal(arguments.get(2))),
         // The least integer has no opposite.
-        "DECRBY" if decimal(arguments.get(2)) == Some(i64::MIN) => {
+        Op::DecrBy if decimal(arguments.get(2)) == Some(i64::MIN) => {
             Plan::Refuse("ERR decrement would overflow".into())
         }
-        "DECRBY" => increment(decimal(arguments.get(2)).map(i64::wrapping_neg)),
-        "FLUSHALL" | "FLUSHDB" => match arguments.len() {
+        Op::DecrBy => increment(decimal(arguments.get(2)).map(i64::wrapping_neg)),
+        Op::FlushAll | Op::FlushDb => match arguments.len() {
             1 => Plan::Write(Write::FlushAll),
             2 if ["ASYNC", "SYNC"].iter().any(|how| is(arguments.get(1), how)) => {
                 Plan::Write(Write::FlushAll)
             }
             _ => SYNTAX,
         },
-        _ => understand_local(name, arguments),
+        other => unreachable!("{other:?} is a call"),
     }
 }
 
-fn understand_local(name: &'static str, arguments: Arguments<'_>) -> Plan {
-    Plan::Local(match name {
-        "PING" => Local::Ping,
-        "ECHO" => Local::Echo,
-        "HELLO" => Local::Hello,
-        "QUIT" => Local::Quit,
-        "SELECT" => match decimal(arguments.get(1)) {
+fn understand_local(name: &'static str, local: table::Local, arguments: Arguments<'_>) -> Plan {
+    use table::Local as Of;
+    let given = arguments.len() - 1;
+    Plan::Local(match local {
+        Of::Hello => Local::Hello,
+        Of::Quit => Local::Quit,
+        Of::Select => match decimal(arguments.get(1)) {
             Some(0) => Local::Select,
             Some(_) => return Plan::Refuse("ERR DB index is out of range".into()),
-            None => return NOT_AN_INTEGER,
+            None => return Plan::Refuse(NOT_AN_INTEGER.into()),
         },
-        "COMMAND" if arguments.len() == 1 => Local::Command,
-        "CONFIG" if ["SET", "REWRITE", "RESETSTAT"].iter().any(|name| is(arguments.get(1), name)) => {
+        Of::Auth if given > 2 => return SYNTAX,
+        Of::Auth => {
+            return Plan::Refuse(
+                "ERR AUTH <password> called without any password configured for the default user: leave it out"
+                    .into(),
+            );
+        }
+        Of::Command if given == 0 => Local::Command,
+        Of::Config if ["SET", "REWRITE", "RESETSTAT"].iter().any(|name| is(arguments.get(1), name)) => {
             return Plan::Refuse(
                 "ERR only CONFIG GET is supported; the configuration is in the server's file".into(),
             );
         }
-        "COMMAND" | "CLIENT" | "CONFIG" => match containers::check(name, arguments) {
+        Of::Command | Of::Client | Of::Config => match containers::check(name, arguments) {
             Err(wrong) => return Plan::Refuse(wrong.into()),
             Ok(()) if is(arguments.get(1), "HELP") => Local::Help(name),
-            Ok(()) if name == "COMMAND" => Local::Command,
-            Ok(()) if name == "CLIENT" => Local::Client,
+            Ok(()) if local == Of::Command => Local::Command,
+            Ok(()) if local == Of::Client => Local::Client,
             Ok(()) => Local::ConfigGet,
         },
-        "INFO" => Local::Info,
-        "READONLY" => Local::ReadOnly(true),
-        "READWRITE" => Local::ReadOnly(false),
-        "UNWATCH" => Local::Nothing,
-        "RESET" => Local::Reset,
-        _ => return unknown(arguments),
+        Of::Info => Local::Info,
+        Of::ReadOnly => Local::ReadOnly(true),
+        Of::ReadWrite => Local::ReadOnly(false),
+        Of::Multi => Local::Multi,
+        Of::Exec => return Plan::Refuse("ERR EXEC without MULTI".into()),
+        Of::Discard => return Plan::Refuse("ERR DISCARD without MULTI".into()),
+        Of::Watch => return Plan::Read(Read::Watch),
+        Of::Unwatch => Local::Unwatch,
+        Of::Reset => Local::Reset,
     })
 }
 
 fn increment(delta: Option<i64>) -> Plan {
-    delta.map_or(NOT_AN_INTEGER, |delta| Plan::Write(Write::IncrBy(delta)))
+    delta.map_or(Plan::Refuse(NOT_AN_INTEGER.into()), |delta| Plan::Write(Write::IncrBy(delta)))
 }
 
+/// A set that only has a condition has a form of its own in the log. Any other one is a call, which says what
+/// is wrong with its options.
 fn set_with_options(arguments: Arguments<'_>) -> Plan {
     let mut condition = Condition::Always;
     let mut print = Print::Ok;
@@ -308,69 +240,16 @@ fn set_with_options(arguments: Arguments<'_>) -> Plan {
             condition = Condition::IfPresent;
         } else if is(option, "GET") {
             print = Print::Old;
-        } else if let Some(name) =
-            ["EX", "PX", "EXAT", "PXAT", "KEEPTTL"].into_iter().find(|name| is(option, name))
-        {
-            let text = format!("ERR {name} is not supported: keys do not expire; delete them with DEL");
-            return Plan::Refuse(text.into());
         } else {
-            return SYNTAX;
+            return Plan::Write(Write::Call { op: Op::Set, timed: true });
         }
     }
     Plan::Write(Write::Set { condition, print })
 }
 
-fn scan(arguments: Arguments<'_>) -> Plan {
-    let Some(cursor) = cursor(arguments.get(1)) else {
-        return Plan::Refuse("ERR invalid cursor: no server issued it; restart at 0".into());
-    };
-    let (mut count, mut pattern, mut strings) = (SCAN_KEYS, None, true);
-    for at in (2..arguments.len()).step_by(2) {
-        if at + 1 == arguments.len() {
-            return SYNTAX;
-        }
-        let (option, value) = (arguments.get(at), arguments.get(at + 1));
-        if is(option, "MATCH") {
-            pattern = Glob::new(value);
-            if pattern.is_none() {
-                return Plan::Refuse(
-                    format!("ERR the pattern is longer than {MAX_PATTERN_BYTES} bytes").into(),
-                );
-            }
-        } else if is(option, "TYPE") {
-            strings = is(value, "string");
-        } else if is(option, "COUNT") {
-            match decimal(value) {
-                Some(keys @ 1..) => count = keys as usize,
-                Some(_) => return SYNTAX,
-                None => return NOT_AN_INTEGER,
-            }
-        } else {
-            return SYNTAX;
-        }
-    }
-    Plan::Read(Read::Scan { cursor, count, pattern, strings })
-}
-
-fn cursor(text: &[u8]) -> Option<Cursor> {
-    let digits = text.first().is_some_and(u8::is_ascii_digit);
-    let number = std::str::from_utf8(text).ok().filter(|_| digits)?.parse().ok()?;
-    (number <= Cursor::MAX.0).then_some(Cursor(number))
-}
-
 fn wrong_number(name: &str) -> Plan {
     let name = name.to_lowercase();
-    Plan::Refuse(format!("ERR wrong number of arguments for '{name}' command").into())
-}
-
-/// The error of a command that does not exist.
-fn missing(arguments: Arguments<'_>) -> Plan {
-    let Some((name, least, most, error)) = MISSING.iter().find(|(name, ..)| is(arguments.get(0), name))
-    else {
-        return unknown(arguments);
-    };
-    let given = arguments.len() - 1;
-    if given < *least || given > *most { wrong_number(name) } else { Plan::Refuse((*error).into()) }
+    Plan::Invalid(format!("ERR wrong number of arguments for '{name}' command").into())
 }
 
 /// Redis shows the name and the first arguments, within 128 bytes.
@@ -384,5 +263,5 @@ fn unknown(arguments: Arguments<'_>) -> Plan {
         }
         text.push_str(&format!("'{}' ", shown(argument, 128 - (text.len() - start))));
     }
-    Plan::Refuse(text.into())
+    Plan::Invalid(text.into())
 }

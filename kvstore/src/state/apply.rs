@@ -1,245 +1,225 @@
-//! What each command does to the map, and what it replies.
-
-use std::hash::{BuildHasher, RandomState};
+//! Executes commands: decodes each, locks the shards of its keys, and does what it says.
 
 use bytes::Bytes;
 use niagara_planted::{self as planted, Bug};
 
 use super::Kv;
-use super::digest::StateDigest;
-use super::entry::Entry;
-use super::map::no_contents;
+use super::calls::{self, Walking};
+use super::locked::{Change, One};
+use super::news::ClockNews;
 use super::place::Place;
-use super::shard::Shard;
-use super::versions::Versions;
-use crate::command::{self, Command, Condition, Keys, MAX_VALUE_BYTES, Pairs};
-use crate::decimal::decimal;
-use crate::described::Described;
+use super::writer::{Share, Writer, Writing};
+use crate::Version;
+use crate::command::{self, Block, Call, Command, Condition, Keys, Pairs};
 use crate::reply::{CommandError, Reply};
-use crate::{Description, Version};
 
-/// A value of at least this size stays in the buffer that it arrived in. A smaller one is copied, since
-/// otherwise it would keep tens of KiB of other commands alive.
-pub(super) const SHARED_VALUE_BYTES: usize = 4 << 10;
-
-/// Returns a part of the command's bytes without a copy.
-pub(super) type Share<'s> = &'s dyn Fn(&[u8]) -> Bytes;
+/// An advance removes so many keys at most, since everybody waits for it: about a millisecond. The rest is due again at
+/// once.
+pub(super) const REMOVED_AT_ONCE: usize = 1024;
 
 impl Kv {
     /// Executes one command at the current position.
     pub(super) fn execute_one(&mut self, bytes: &[u8], share: Share<'_>) -> Reply {
-        let command = match command::decode(bytes) {
-            Ok(command) => command,
+        match command::decode(bytes) {
+            Ok(command) => self.execute_command(command, share),
             Err(malformed) => {
                 self.unexecutable.get_or_insert(malformed);
-                return Reply::Failed(CommandError::Malformed(malformed));
+                Reply::Failed(CommandError::Malformed(malformed))
             }
-        };
-        match command {
-            Command::Set { key, value, description, condition, want_old } => {
-                self.set(key, kept(value, share), description, &condition, want_old)
+        }
+    }
+
+    fn execute_command(&mut self, command: Command<'_>, share: Share<'_>) -> Reply {
+        let reply = match command {
+            Command::Set { key, value, description, condition, want_old, lasts } => {
+                self.at_key(key, share, |one| {
+                    let attributes = one.attributes(description, lasts);
+                    one.set(key, value, attributes, &condition, want_old)
+                })
             }
-            Command::Delete { keys, condition } => self.delete(keys, &condition),
+            Command::Append { key, value } => self.at_key(key, share, |one| one.append(key, value)),
+            Command::IncrBy { key, delta } => self.at_key(key, share, |one| one.incr_by(key, delta)),
+            Command::Delete { keys, condition } => self.delete(keys, &condition, share),
             Command::MSet { pairs, if_absent } => self.mset(pairs, if_absent, share),
-            Command::Append { key, value } => self.append(key, value, share),
-            Command::IncrBy { key, delta } => self.incr_by(key, delta),
             Command::FlushAll => self.flush_all(),
             Command::NameLife { life } => Reply::Named { life: self.map.name_life(life) },
-        }
+            Command::Timed { time, command } => {
+                self.map.move_clock(time);
+                let command = command::decode(command).expect("decode has checked it");
+                return self.execute_command(command, share);
+            }
+            Command::Call(call) => self.call(&call, share),
+            Command::Block(block) => self.block(&block, share),
+            Command::Advance { time } => self.advance(time),
+            Command::AskClocks { server, round } => {
+                self.map.news.tell(ClockNews::Asked { server, round });
+                Reply::Timed
+            }
+            Command::TellClock { server, asker, round, time } => {
+                self.map.news.tell(ClockNews::Told { server, asker, round, time });
+                Reply::Timed
+            }
+        };
+        self.core.rubbish.clear();
+        reply
     }
 
-    fn set(
+    /// Locks the shard of a command's only key.
+    fn at_key(
         &mut self,
         key: &[u8],
-        value: Bytes,
-        description: Description<'_>,
-        condition: &Condition,
-        want_old: bool,
+        share: Share<'_>,
+        act: impl FnOnce(&mut Writer<'_, One<'_>>) -> Reply,
     ) -> Reply {
-        let Kv { map, versions, describer, digest, .. } = self;
-        let place = map.place(key);
-        let mut shard = map.write(place.shard());
-        let present = shard.find(place, key);
-        let current = present.as_ref().map(|present| present.version);
-        if !condition.holds(current, map.life()) {
-            let old = present.filter(|_| want_old).map(|present| present.value.clone());
-            return Reply::ConditionFailed { current, old };
-        }
-        let version = versions.next(current);
-        let described = describer.describe(description);
-        let Some(mut present) = present else {
-            shard.insert_absent(Entry::new(place, key, value, version, described), digest);
-            map.count_created(1);
-            return Reply::Stored { version, created: true, old: None };
-        };
-        let new = planted::is(Bug::SwapShowsNew).then(|| value.clone());
-        let old = present.replace(value, described, version, digest);
-        let old = new.unwrap_or(old);
-        // The previous value may be megabytes to free: not while readers wait.
-        drop(shard);
-        Reply::Stored { version, created: false, old: want_old.then_some(old) }
+        let Kv { map, core, .. } = self;
+        let mut one = One(map.write(map.place(key).shard()));
+        act(&mut Writer { map, core, shards: &mut one, share })
     }
 
-    fn delete(&mut self, keys: Keys<'_>, condition: &Condition) -> Reply {
-        let Kv { map, versions, digest, .. } = self;
-        let places: Vec<Place> = keys.clone().map(|key| map.place(key)).collect();
+    fn places<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) -> Vec<Place> {
+        keys.map(|key| self.map.place(key)).collect()
+    }
+
+    fn delete(&mut self, keys: Keys<'_>, condition: &Condition, share: Share<'_>) -> Reply {
+        let places = self.places(keys.clone());
+        let Kv { map, core, .. } = self;
         let mut shards = map.write_all(&places);
-        let mut removed = Vec::new();
-        for (key, &place) in keys.zip(&places) {
-            if planted::is(Bug::ResultByChance) && RandomState::new().hash_one(key).is_multiple_of(2) {
-                continue;
-            }
-            let current = shards.shard(place).get(place, key).map(|entry| entry.version);
-            if !condition.holds(current, map.life()) {
-                return Reply::ConditionFailed { current, old: None };
-            }
-            if let Some(entry) = shards.shard_mut(place).remove(place, key, digest) {
-                versions.forget(entry.version);
-                removed.push(entry);
-            } else if planted::is(Bug::DeleteStopsAtMissing) {
-                break;
-            }
-        }
-        map.count_removed(removed.len());
-        drop(shards);
-        Reply::Deleted { removed: removed.len() as u64 }
+        Writer { map, core, shards: &mut shards, share }.delete(keys, condition)
     }
 
     fn mset(&mut self, pairs: Pairs<'_>, if_absent: bool, share: Share<'_>) -> Reply {
-        let Kv { map, versions, digest, .. } = self;
-        let places: Vec<Place> = pairs.clone().map(|(key, _)| map.place(key)).collect();
         if planted::is(Bug::HalfAnMset) {
-            for ((key, value), &place) in pairs.zip(&places) {
-                let mut shard = map.write(place.shard());
-                let (_, created) = put(versions, digest, &mut shard, place, key, kept(value, share));
-                map.count_created(usize::from(created));
-                drop(shard);
+            for (key, value) in pairs {
+                self.at_key(key, share, |one| {
+                    let value = one.kept(value);
+                    one.put(key, value, crate::attributes::Attributes::default());
+                    Reply::Flushed
+                });
                 planted::pause();
             }
             return Reply::Flushed;
         }
+        let places = self.places(pairs.clone().map(|(key, _)| key));
+        let Kv { map, core, .. } = self;
         let mut shards = map.write_all(&places);
-        if if_absent && !planted::is(Bug::MsetNxSetsSome) {
-            let present =
-                pairs.clone().zip(&places).find_map(|((key, _), &place)| shards.shard(place).get(place, key));
-            if let Some(entry) = present {
-                return Reply::ConditionFailed { current: Some(entry.version), old: None };
-            }
-        }
-        let (mut last, mut keys) = (None, 0);
-        for ((key, value), &place) in pairs.zip(&places) {
-            if planted::is(Bug::MsetNxSetsSome)
-                && if_absent
-                && let Some(entry) = shards.shard(place).get(place, key)
-            {
-                map.count_created(keys);
-                return Reply::ConditionFailed { current: Some(entry.version), old: None };
-            }
-            let put = put(versions, digest, shards.shard_mut(place), place, key, kept(value, share));
-            keys += usize::from(put.1);
-            last = Some(put);
-            planted::pause();
-        }
-        map.count_created(keys);
-        let (version, created) = last.expect("decode refuses an mset without a key");
-        Reply::Stored { version, created, old: None }
-    }
-
-    fn append(&mut self, key: &[u8], value: &[u8], share: Share<'_>) -> Reply {
-        let Kv { map, versions, digest, .. } = self;
-        let place = map.place(key);
-        let mut shard = map.write(place.shard());
-        let Some(mut present) = shard.find(place, key) else {
-            let (version, _) = put(versions, digest, &mut shard, place, key, kept(value, share));
-            map.count_created(1);
-            return Reply::Appended { length: value.len() as u64, version };
-        };
-        if planted::is(Bug::AppendLost) && present.version.position == versions.position() {
-            let length = (present.value.len() + value.len()) as u64;
-            return Reply::Appended { length, version: present.version };
-        }
-        if present.value.len() + value.len() > MAX_VALUE_BYTES {
-            return Reply::Failed(CommandError::TooLarge);
-        }
-        let version = versions.next(Some(present.version));
-        present.grow(version, digest, |before| joined(before, value));
-        Reply::Appended { length: present.value.len() as u64, version }
-    }
-
-    fn incr_by(&mut self, key: &[u8], delta: i64) -> Reply {
-        let Kv { map, versions, digest, .. } = self;
-        let place = map.place(key);
-        let mut shard = map.write(place.shard());
-        let present = shard.find(place, key);
-        let before = match present.as_ref().map(|present| decimal(&present.value)) {
-            None => 0,
-            Some(Some(before)) => before,
-            Some(None) => return Reply::Failed(CommandError::NotAnInteger),
-        };
-        let Some(value) = before.checked_add(delta) else {
-            return Reply::Failed(CommandError::Overflow);
-        };
-        let digits = Bytes::copy_from_slice(itoa::Buffer::new().format(value).as_bytes());
-        let version = match present {
-            Some(mut present) => {
-                let version = versions.next(Some(present.version));
-                present.change(version, digest, |_| digits);
-                version
-            }
-            None => {
-                let (version, _) = put(versions, digest, &mut shard, place, key, digits);
-                map.count_created(1);
-                version
-            }
-        };
-        Reply::Counted { value, version }
+        Writer { map, core, shards: &mut shards, share }.mset(pairs, if_absent)
     }
 
     fn flush_all(&mut self) -> Reply {
-        let before = self.map.replace_all(no_contents());
-        self.garbage.free(before);
-        self.digest = StateDigest::default();
-        self.versions.forget_all();
+        let Kv { map, core, .. } = self;
+        let mut shards = map.write_everything();
+        let before = Writer { map, core, shards: &mut shards, share: &Bytes::copy_from_slice }.flush();
+        drop(shards);
+        self.core.garbage.free(before);
         Reply::Flushed
     }
-}
 
-/// Sets a value without a description, unconditionally. Returns its version and whether the key is new.
-fn put(
-    versions: &mut Versions,
-    digest: &mut StateDigest,
-    shard: &mut Shard,
-    place: Place,
-    key: &[u8],
-    value: Bytes,
-) -> (Version, bool) {
-    match shard.find(place, key) {
-        Some(mut present) => {
-            let version = versions.next(Some(present.version));
-            present.replace(value, Described::default(), version, digest);
-            (version, false)
+    /// Moves the clock forward, and removes what has expired: the earliest first.
+    fn advance(&mut self, time: u64) -> Reply {
+        self.map.move_clock(time);
+        let Kv { map, core, .. } = self;
+        for _ in 0..REMOVED_AT_ONCE {
+            let Some((deadline, place)) = core.ledger.deadlines.first() else { break };
+            if deadline > map.clock() {
+                break;
+            }
+            let mut one = One(map.write(place.shard()));
+            let key = one.0.due(place, deadline).expect("an entry has each deadline in the ledger").to_vec();
+            let removed = Writer { map, core, shards: &mut one, share: &Bytes::copy_from_slice }.expire(&key);
+            // A value may take long to free: not while readers wait.
+            drop(one);
+            drop(removed);
         }
-        None => {
-            let version = versions.next(None);
-            let described = Described::default();
-            shard.insert_absent(Entry::new(place, key, value, version, described), digest);
-            (version, true)
+        self.publish_deadlines();
+        self.map.news.advanced();
+        Reply::Timed
+    }
+
+    fn call(&mut self, call: &Call<'_>, share: Share<'_>) -> Reply {
+        if call.is_whole() {
+            // Nothing changes, so nobody else need wait.
+            let clock = self.map.clock();
+            let seed = self.core.versions.position();
+            return Reply::Data(calls::walk(&Walking { whole: &*self.map, clock, seed }, call));
         }
+        let places = self.places(call.keys());
+        let Kv { map, core, .. } = self;
+        let mut shards = map.write_all(&places);
+        let mut writer = Writer { map, core, shards: &mut shards as &mut dyn Change, share };
+        Reply::Data(calls::execute(&mut writer, call))
+    }
+
+    /// Executes several commands as if they were one: everybody sees what they change together, all of it or nothing.
+    fn block(&mut self, block: &Block<'_>, share: Share<'_>) -> Reply {
+        let is_whole = block.commands().any(|command| match command {
+            Command::FlushAll => true,
+            Command::Call(call) => call.is_whole(),
+            _ => false,
+        });
+        let keys = block.watches().map(|(key, _)| key).map(|key| self.map.place(key));
+        let places: Vec<Place> = keys
+            .chain(block.commands().flat_map(|command| keys_of(&command)).map(|key| self.map.place(key)))
+            .collect();
+        let Kv { map, core, .. } = self;
+        let mut shards = if is_whole { map.write_everything() } else { map.write_all(&places) };
+        let clock = map.clock();
+        let mut writer = Writer { map, core, shards: &mut shards as &mut dyn Change, share };
+        let unchanged =
+            |(key, version): (&[u8], Option<Version>)| writer.get(key).map(|entry| entry.version) == version;
+        if !block.watches().all(unchanged) {
+            return Reply::Block(None);
+        }
+        let mut replies = Vec::with_capacity(block.encoded().len());
+        for command in block.commands() {
+            planted::pause();
+            replies.push(match command {
+                Command::Call(call) if call.is_whole() => {
+                    let seed = core.versions.position().wrapping_add(replies.len() as u64);
+                    Reply::Data(calls::walk(&Walking { whole: &shards, clock, seed }, &call))
+                }
+                command => {
+                    let shards = &mut shards as &mut dyn Change;
+                    execute_part(&mut Writer { map, core, shards, share }, command)
+                }
+            });
+        }
+        Reply::Block(Some(replies))
     }
 }
 
-/// The value as the map stores it.
-pub(super) fn kept(value: &[u8], share: Share<'_>) -> Bytes {
-    if value.len() >= SHARED_VALUE_BYTES { share(value) } else { Bytes::copy_from_slice(value) }
+/// Executes a command of a block.
+fn execute_part(writer: &mut Writing<'_>, command: Command<'_>) -> Reply {
+    match command {
+        Command::Set { key, value, description, condition, want_old, lasts } => {
+            let attributes = writer.attributes(description, lasts);
+            writer.set(key, value, attributes, &condition, want_old)
+        }
+        Command::Append { key, value } => writer.append(key, value),
+        Command::IncrBy { key, delta } => writer.incr_by(key, delta),
+        Command::Delete { keys, condition } => writer.delete(keys, &condition),
+        Command::MSet { pairs, if_absent } => writer.mset(pairs, if_absent),
+        Command::FlushAll => {
+            let before = writer.flush();
+            writer.core.garbage.free(before);
+            Reply::Flushed
+        }
+        Command::NameLife { life } => Reply::Named { life: writer.map.name_life(life) },
+        Command::Call(call) => Reply::Data(calls::execute(writer, &call)),
+        Command::Timed { .. }
+        | Command::Block(_)
+        | Command::Advance { .. }
+        | Command::AskClocks { .. }
+        | Command::TellClock { .. } => unreachable!("decode refuses it in a block"),
+    }
 }
 
-/// Appends to a value: in place if nobody else holds it and its buffer has room.
-fn joined(value: Bytes, more: &[u8]) -> Bytes {
-    match value.try_into_mut() {
-        Ok(mut value) => {
-            value.extend_from_slice(more);
-            value.freeze()
-        }
-        Err(value) => [&value, more].concat().into(),
+/// The keys of a command that may be part of a block.
+fn keys_of<'a>(command: &Command<'a>) -> Vec<&'a [u8]> {
+    match command {
+        Command::Set { key, .. } | Command::Append { key, .. } | Command::IncrBy { key, .. } => vec![key],
+        Command::Delete { keys, .. } => keys.clone().collect(),
+        Command::MSet { pairs, .. } => pairs.clone().map(|(key, _)| key).collect(),
+        Command::Call(call) => call.keys().collect(),
+        _ => Vec::new(),
     }
 }

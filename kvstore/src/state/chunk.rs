@@ -1,17 +1,22 @@
 //! Entries as the chunks of a snapshot carry them.
 //!
 //! ```text
-//! chunk    format u8 = 2 | life u64, 0 if it has no name | entry ..
+//! chunk    format u8 = 3 | life u64, 0 if it has no name | clock u64, 0 if it has not been set | entry ..
 //! entry    key length | value length | version: position, further | content type length | content encoding length |
-//!          key | value | content type | content encoding
+//!          deadline, 0 for none | key | value | content type | content encoding
 //! ```
 //!
-//! The life is little-endian; other numbers are varints: LEB128 of at most 64 bits. Every chunk can be read
+//! Life and clock are little-endian; other numbers are varints: LEB128 of at most 64 bits. Every chunk can be read
 //! by itself, and the order of chunks and entries means nothing. Equal entries have equal bytes.
 //!
-//! Format 1, which can still be read, has no life and no content types:
+//! Clock and deadline are in milliseconds since 1970. Formats 1 and 2, which can still be read, have neither, and format
+//! 1 has no life and no content types:
 //!
 //! ```text
+//! chunk    format u8 = 2 | life u64 | entry ..
+//! entry    key length | value length | version: position, further | content type length | content encoding length |
+//!          key | value | content type | content encoding
+//!
 //! chunk    format u8 = 1 | entry ..
 //! entry    key length | value length | version: position, further | key | value
 //! ```
@@ -24,12 +29,13 @@ use crate::varint::{NotAVarint, put_varint, take_varint};
 use crate::{Description, Life, Version};
 
 /// The first byte of a chunk. Another layout gets another number, so that a snapshot is never misread.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 
-/// The previous layout, without lives and descriptions.
+/// The layout before, without clock and deadlines.
+const TIMELESS_FORMAT: u8 = 2;
+
+/// The first layout, without lives and descriptions.
 const BARE_FORMAT: u8 = 1;
-
-const LIFE_BYTES: usize = 8;
 
 /// A number has at most 64 bits.
 const NUMBER_BYTES_MAX: u32 = 10;
@@ -47,12 +53,19 @@ pub struct SnapshotEntry<'c> {
     pub version: Version,
     /// The value's HTTP headers.
     pub description: Description<'c>,
+    /// When it expires, in milliseconds since 1970.
+    pub deadline: Option<u64>,
 }
 
 impl<'c> SnapshotEntry<'c> {
     pub(super) fn of(entry: &'c Entry) -> SnapshotEntry<'c> {
-        let description = entry.described.get();
-        SnapshotEntry { key: &entry.key, value: &entry.value, version: entry.version, description }
+        SnapshotEntry {
+            key: &entry.key,
+            value: &entry.value,
+            version: entry.version,
+            description: entry.attributes.description(),
+            deadline: entry.attributes.deadline(),
+        }
     }
 }
 
@@ -76,12 +89,12 @@ impl<'c> SnapshotEntry<'c> {
 /// ```
 pub fn snapshot_entries(chunk: &[u8]) -> impl Iterator<Item = Result<SnapshotEntry<'_>, MalformedState>> {
     let begun = take_head(chunk);
-    let described = begun.as_ref().is_ok_and(|head| head.format == FORMAT);
+    let format = begun.as_ref().map_or(FORMAT, |head| head.format);
     let mut rest = begun.map(|head| head.rest);
     std::iter::from_fn(move || {
         let entry = match &mut rest {
             Ok([]) => return None,
-            Ok(rest) => take_entry(rest, described),
+            Ok(rest) => take_entry(rest, format),
             Err(malformed) => Err(*malformed),
         };
         if entry.is_err() {
@@ -91,26 +104,38 @@ pub fn snapshot_entries(chunk: &[u8]) -> impl Iterator<Item = Result<SnapshotEnt
     })
 }
 
-/// The life of the chunk's state, if it had a name.
-pub(super) fn life_of(chunk: &[u8]) -> Result<Option<Life>, MalformedState> {
-    take_head(chunk).map(|head| head.life)
+/// What all chunks of a state begin with: its life, if it has a name, and its clock, in milliseconds since 1970; 0
+/// before any command with a time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Stamp {
+    pub(super) life: Option<Life>,
+    pub(super) clock: u64,
+}
+
+impl Stamp {
+    /// Of a chunk.
+    pub(super) fn of(chunk: &[u8]) -> Result<Stamp, MalformedState> {
+        take_head(chunk).map(|head| head.stamp)
+    }
 }
 
 /// Begins a chunk.
-pub(super) fn begin(chunk: &mut Vec<u8>, life: Option<Life>) {
+pub(super) fn begin(chunk: &mut Vec<u8>, stamp: Stamp) {
     chunk.push(FORMAT);
-    chunk.extend_from_slice(&life.map_or(0, Life::get).to_le_bytes());
+    chunk.extend_from_slice(&stamp.life.map_or(0, Life::get).to_le_bytes());
+    chunk.extend_from_slice(&stamp.clock.to_le_bytes());
 }
 
 /// Appends an entry to a chunk.
 pub(super) fn write_entry(chunk: &mut Vec<u8>, entry: &SnapshotEntry<'_>) {
-    let SnapshotEntry { key, value, version, description } = entry;
+    let SnapshotEntry { key, value, version, description, deadline } = entry;
     put_varint(chunk, key.len() as u64);
     put_varint(chunk, value.len() as u64);
     put_varint(chunk, version.position);
     put_varint(chunk, u64::from(version.further));
     put_varint(chunk, description.content_type.len() as u64);
     put_varint(chunk, description.content_encoding.len() as u64);
+    put_varint(chunk, deadline.unwrap_or(0));
     for part in [key, value, description.content_type, description.content_encoding] {
         chunk.extend_from_slice(part);
     }
@@ -119,23 +144,30 @@ pub(super) fn write_entry(chunk: &mut Vec<u8>, entry: &SnapshotEntry<'_>) {
 /// The start of a chunk, and its entries.
 struct Head<'c> {
     format: u8,
-    life: Option<Life>,
+    stamp: Stamp,
     rest: &'c [u8],
 }
 
 fn take_head(chunk: &[u8]) -> Result<Head<'_>, MalformedState> {
     match chunk.split_first() {
-        Some((&format @ BARE_FORMAT, rest)) => Ok(Head { format, life: None, rest }),
-        Some((&format @ FORMAT, rest)) => {
-            let (life, rest) = rest.split_first_chunk::<LIFE_BYTES>().ok_or(CUT_SHORT)?;
-            Ok(Head { format, life: Life::new(u64::from_le_bytes(*life)), rest })
+        Some((&format @ BARE_FORMAT, rest)) => Ok(Head { format, stamp: Stamp::default(), rest }),
+        Some((&format @ (TIMELESS_FORMAT | FORMAT), mut rest)) => {
+            let life = Life::new(take_u64(&mut rest)?);
+            let clock = if format == FORMAT { take_u64(&mut rest)? } else { 0 };
+            Ok(Head { format, stamp: Stamp { life, clock }, rest })
         }
         Some(_) => Err(MalformedState("a chunk has another format")),
         None => Err(MalformedState("a chunk is empty")),
     }
 }
 
-fn take_entry<'c>(rest: &mut &'c [u8], described: bool) -> Result<SnapshotEntry<'c>, MalformedState> {
+fn take_u64(rest: &mut &[u8]) -> Result<u64, MalformedState> {
+    let (bytes, tail) = rest.split_first_chunk().ok_or(CUT_SHORT)?;
+    *rest = tail;
+    Ok(u64::from_le_bytes(*bytes))
+}
+
+fn take_entry<'c>(rest: &mut &'c [u8], format: u8) -> Result<SnapshotEntry<'c>, MalformedState> {
     let key_length = take_number(rest)?;
     let value_length = take_number(rest)?;
     if key_length > MAX_KEY_BYTES as u64 {
@@ -147,7 +179,8 @@ fn take_entry<'c>(rest: &mut &'c [u8], described: bool) -> Result<SnapshotEntry<
     let position = take_number(rest)?;
     let further = u32::try_from(take_number(rest)?)
         .or(Err(MalformedState("a key has changed too often at one position")))?;
-    let lengths = if described { [take_number(rest)?, take_number(rest)?] } else { [0, 0] };
+    let lengths = if format == BARE_FORMAT { [0, 0] } else { [take_number(rest)?, take_number(rest)?] };
+    let deadline = if format == FORMAT { take_number(rest)? } else { 0 };
     let key = take_bytes(rest, key_length)?;
     let value = take_bytes(rest, value_length)?;
     let [content_type, content_encoding] = lengths;
@@ -158,7 +191,8 @@ fn take_entry<'c>(rest: &mut &'c [u8], described: bool) -> Result<SnapshotEntry<
     if !description.is_valid() {
         return Err(MalformedState("a value's description is too long or not printable"));
     }
-    Ok(SnapshotEntry { key, value, version: Version { position, further }, description })
+    let deadline = (deadline != 0).then_some(deadline);
+    Ok(SnapshotEntry { key, value, version: Version { position, further }, description, deadline })
 }
 
 fn take_bytes<'c>(rest: &mut &'c [u8], length: u64) -> Result<&'c [u8], MalformedState> {
@@ -185,26 +219,29 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read(
-            entries in vec((vec(any::<u8>(), 0..200), vec(any::<u8>(), 0..200), any::<(u64, u32)>(), "[a-z/]{0,9}", "[a-z]{0,4}"), 0..20),
+            entries in vec((vec(any::<u8>(), 0..200), vec(any::<u8>(), 0..200), any::<(u64, u32)>(), "[a-z/]{0,9}", "[a-z]{0,4}", any::<u64>()), 0..20),
             life: u64,
+            clock: u64,
         ) {
             let mut chunk = Vec::new();
-            begin(&mut chunk, Life::new(life));
-            let entries: Vec<_> = entries.iter().map(|(key, value, (position, further), content_type, content_encoding)| SnapshotEntry {
+            let stamp = Stamp { life: Life::new(life), clock };
+            begin(&mut chunk, stamp);
+            let entries: Vec<_> = entries.iter().map(|(key, value, (position, further), content_type, content_encoding, deadline)| SnapshotEntry {
                 key,
                 value,
                 version: Version { position: *position, further: *further },
                 description: Description { content_type: content_type.as_bytes(), content_encoding: content_encoding.as_bytes() },
+                deadline: Some(*deadline).filter(|deadline| *deadline != 0),
             }).collect();
             entries.iter().for_each(|entry| write_entry(&mut chunk, entry));
-            prop_assert_eq!(life_of(&chunk), Ok(Life::new(life)));
+            prop_assert_eq!(Stamp::of(&chunk), Ok(stamp));
             prop_assert_eq!(snapshot_entries(&chunk).collect::<Result<Vec<_>, _>>(), Ok(entries));
         }
 
         #[test]
         fn any_bytes_are_read_without_a_panic(mut bytes in vec(prop_oneof![0u8..4, any::<u8>()], 0..300), known: bool) {
             if known && let Some(first) = bytes.first_mut() {
-                *first = BARE_FORMAT + *first % 2;
+                *first = BARE_FORMAT + *first % 3;
             }
             let entries: Vec<_> = snapshot_entries(&bytes).collect();
             prop_assert!(entries.iter().rev().skip(1).all(Result::is_ok), "something follows an error");
@@ -213,11 +250,11 @@ mod tests {
         #[test]
         fn a_chunk_that_is_cut_short_is_told_from_a_whole_one(value in vec(any::<u8>(), 0..300), cut in 1usize..300) {
             let mut chunk = Vec::new();
-            begin(&mut chunk, None);
+            begin(&mut chunk, Stamp::default());
             let begun = chunk.len();
             let version = Version { position: u64::MAX, further: u32::MAX };
             let description = Description { content_type: b"a/b", content_encoding: b"gzip" };
-            write_entry(&mut chunk, &SnapshotEntry { key: b"key", value: &value, version, description });
+            write_entry(&mut chunk, &SnapshotEntry { key: b"key", value: &value, version, description, deadline: Some(u64::MAX) });
             chunk.truncate(chunk.len().saturating_sub(cut));
             // A chunk with only its start has no entries.
             prop_assert!(chunk.len() == begun || snapshot_entries(&chunk).any(|entry| entry.is_err()));
@@ -229,9 +266,12 @@ mod tests {
         let version = Version { position: 1, further: 0 };
         for (key, value) in [(MAX_KEY_BYTES + 1, 0), (1, MAX_VALUE_BYTES + 1)] {
             let mut chunk = Vec::new();
-            begin(&mut chunk, None);
+            begin(&mut chunk, Stamp::default());
             let (key, value) = (&vec![1; key][..], &vec![2; value][..]);
-            write_entry(&mut chunk, &SnapshotEntry { key, value, version, description: Description::NONE });
+            write_entry(
+                &mut chunk,
+                &SnapshotEntry { key, value, version, description: Description::NONE, deadline: None },
+            );
             assert!(
                 snapshot_entries(&chunk).next().unwrap().is_err(),
                 "{} and {} bytes",
@@ -242,9 +282,12 @@ mod tests {
         let long = [b'a'; crate::MAX_CONTENT_TYPE_BYTES + 1];
         for content_type in [long.as_slice(), b"a\r\nb"] {
             let mut chunk = Vec::new();
-            begin(&mut chunk, None);
+            begin(&mut chunk, Stamp::default());
             let description = Description { content_type, content_encoding: b"" };
-            write_entry(&mut chunk, &SnapshotEntry { key: b"k", value: b"v", version, description });
+            write_entry(
+                &mut chunk,
+                &SnapshotEntry { key: b"k", value: b"v", version, description, deadline: None },
+            );
             assert!(snapshot_entries(&chunk).next().unwrap().is_err());
         }
     }
@@ -258,21 +301,39 @@ mod tests {
             value,
             version: Version { position, further },
             description: Description::NONE,
+            deadline: None,
         };
         let entries: Result<Vec<_>, _> = snapshot_entries(chunk).collect();
         assert_eq!(
             entries.unwrap(),
             [entry(b"k".as_slice(), b"vw".as_slice(), 300, 7), entry(b"l", b"", 1, 0)]
         );
-        assert_eq!(life_of(chunk), Ok(None));
+        assert_eq!(Stamp::of(chunk), Ok(Stamp::default()));
     }
 
     #[test]
     fn another_format_is_refused() {
-        assert!(snapshot_entries(&[3]).next().unwrap().is_err());
+        assert!(snapshot_entries(&[4]).next().unwrap().is_err());
         assert!(snapshot_entries(&[]).next().unwrap().is_err());
         assert!(snapshot_entries(&[BARE_FORMAT]).next().is_none());
-        assert!(snapshot_entries(&[FORMAT, 0, 0, 0, 0, 0, 0, 0]).next().unwrap().is_err());
-        assert!(snapshot_entries(&[FORMAT, 0, 0, 0, 0, 0, 0, 0, 0]).next().is_none());
+        for (format, stamp) in [(TIMELESS_FORMAT, 8), (FORMAT, 16)] {
+            let chunk = [vec![format], vec![0; stamp]].concat();
+            assert!(snapshot_entries(&chunk[..stamp]).next().unwrap().is_err());
+            assert!(snapshot_entries(&chunk).next().is_none());
+        }
+    }
+
+    /// A chunk as the release before wrote it.
+    #[test]
+    fn a_timeless_chunk_is_read() {
+        let chunk = b"\x02\x07\0\0\0\0\0\0\0\x01\x02\xac\x02\x07\x01\0kvwt";
+        let entries: Result<Vec<_>, _> = snapshot_entries(chunk).collect();
+        let description = Description { content_type: b"t", content_encoding: b"" };
+        let version = Version { position: 300, further: 7 };
+        assert_eq!(
+            entries.unwrap(),
+            [SnapshotEntry { key: b"k", value: b"vw", version, description, deadline: None }]
+        );
+        assert_eq!(Stamp::of(chunk), Ok(Stamp { life: Life::new(7), clock: 0 }));
     }
 }

@@ -4,7 +4,8 @@
 //! matter: a changed entry is subtracted and added again. It must be the same on all servers, of all versions
 //! that may run side by side. So it depends on no seed, no table and no word size.
 //!
-//! An entry's digest covers its key, value, description and version; the state's digest also covers its life.
+//! An entry's digest covers its key, value, attributes and version; the state's digest also covers its life
+//! and its clock.
 //! The digest of a value's whole blocks is kept with the entry, so neither a removed value nor a growing one
 //! is read again.
 
@@ -17,10 +18,15 @@ use crate::{Description, Life, Version};
 pub(super) struct StateDigest(u128);
 
 impl StateDigest {
-    /// As a number, for a state with this life.
-    pub(super) fn of_life(self, life: Option<Life>) -> u128 {
+    /// As a number, for a state with this life and this clock, which is 0 before any command with a time.
+    pub(super) fn of_state(self, life: Option<Life>, clock: u64) -> u128 {
         let named = |life: u64| u128::from(life) << 64 | u128::from(product(life ^ KEYS[0], KEYS[1]));
-        self.0.wrapping_add(life.map_or(0, |life| named(life.get())))
+        let timed = u128::from(product(clock ^ KEYS[4], KEYS[5])) << 64 | u128::from(clock);
+        self.0.wrapping_add(life.map_or(0, |life| named(life.get()))).wrapping_add(if clock == 0 {
+            0
+        } else {
+            timed
+        })
     }
 
     /// Adds an entry.
@@ -38,7 +44,7 @@ fn of_entry(entry: &Entry) -> u128 {
     let Version { position, further } = entry.version;
     let key = Blocks::of(&entry.key).finish(&entry.key);
     let value = entry.blocks.finish(&entry.value);
-    let version = product(position ^ KEYS[6], u64::from(further) ^ KEYS[7]) ^ of_description(entry);
+    let version = product(position ^ KEYS[6], u64::from(further) ^ KEYS[7]) ^ of_attributes(entry);
     let half = |keys: &[u64]| {
         let content = product(key ^ keys[0], value ^ keys[1]);
         u128::from(product(content ^ keys[2], version ^ keys[3]))
@@ -47,8 +53,13 @@ fn of_entry(entry: &Entry) -> u128 {
 }
 
 /// Most values have none.
-fn of_description(entry: &Entry) -> u64 {
-    let Description { content_type, content_encoding } = entry.described.get();
+fn of_attributes(entry: &Entry) -> u64 {
+    let Description { content_type, content_encoding } = entry.attributes.description();
+    let expiring = |deadline: u64| product(deadline ^ KEYS[5], KEYS[0]);
+    of_description(content_type, content_encoding) ^ entry.attributes.deadline().map_or(0, expiring)
+}
+
+fn of_description(content_type: &[u8], content_encoding: &[u8]) -> u64 {
     if content_type.is_empty() && content_encoding.is_empty() {
         return 0;
     }
@@ -63,18 +74,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::described::{Described, Describer};
+    use crate::attributes::{Attributes, Describer};
     use crate::state::place::Place;
 
     fn entry(key: &[u8], value: &[u8], position: u64, further: u32) -> Entry {
         let version = Version { position, further };
-        Entry::new(Place(0), key, Bytes::copy_from_slice(value), version, Described::default())
+        Entry::new(Place(0), key, Bytes::copy_from_slice(value), version, Attributes::default())
     }
 
     fn digest(entry: &Entry) -> u128 {
         let mut digest = StateDigest::default();
         digest.add(entry);
-        digest.of_life(None)
+        digest.of_state(None, 0)
     }
 
     /// Servers of different versions compare it, so it never changes.
@@ -104,11 +115,15 @@ mod tests {
         ];
         let describe = |content_type: &[u8], content_encoding: &[u8]| {
             let description = Description { content_type, content_encoding };
-            let described = Describer::default().describe(description);
-            Entry { described, ..entry(b"key", b"value", 7, 1) }
+            let attributes = Describer::default().describe(description);
+            Entry { attributes, ..entry(b"key", b"value", 7, 1) }
         };
         let described = [describe(b"text", b""), describe(b"", b"text"), describe(b"te", b"xt")];
-        let all: Vec<Entry> = all.into_iter().chain(described).collect();
+        let expiring = [1, 2, u64::MAX].map(|deadline| {
+            let attributes = Attributes::expiring(Some(deadline));
+            Entry { attributes, ..entry(b"key", b"value", 7, 1) }
+        });
+        let all: Vec<Entry> = all.into_iter().chain(described).chain(expiring).collect();
         for (at, one) in all.iter().enumerate() {
             assert_ne!(digest(one), 0);
             assert!(all[at + 1..].iter().all(|other| digest(one) != digest(other)), "{one:?}");
@@ -144,9 +159,11 @@ mod tests {
     fn a_state_of_another_life_is_another() {
         let lives = [None, Life::new(1), Life::new(2), Life::new(1 << 63)];
         for (at, life) in lives.iter().enumerate() {
-            let digest = |life| StateDigest::default().of_life(life);
+            let digest = |life| StateDigest::default().of_state(life, 0);
             assert!(lives[at + 1..].iter().all(|other| digest(*other) != digest(*life)));
         }
+        let clocks = [0, 1, 2, 1 << 63].map(|clock| StateDigest::default().of_state(Life::new(1), clock));
+        assert!((1..4).all(|at| !clocks[..at].contains(&clocks[at])), "nor is one of another time");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::blocks::Blocks;
 use super::place::Place;
 use crate::Version;
-use crate::described::Described;
+use crate::attributes::Attributes;
 
 /// One key with its value.
 #[derive(Clone, Debug)]
@@ -14,7 +14,7 @@ pub(super) struct Entry {
     pub(super) key: Box<[u8]>,
     pub(super) value: Bytes,
     pub(super) version: Version,
-    pub(super) described: Described,
+    pub(super) attributes: Attributes,
     /// What the state's digest keeps of the value.
     pub(super) blocks: Blocks,
 }
@@ -25,14 +25,19 @@ impl Entry {
         key: &[u8],
         value: Bytes,
         version: Version,
-        described: Described,
+        attributes: Attributes,
     ) -> Entry {
         let blocks = Blocks::of(&value);
-        Entry { place, key: key.into(), value, version, described, blocks }
+        Entry { place, key: key.into(), value, version, attributes, blocks }
     }
 
-    /// Approximate memory of the entry, in bytes. A description counts in full, although it may be shared.
+    /// Whether it has expired at this time, in milliseconds since 1970.
+    pub(super) fn is_expired(&self, clock: u64) -> bool {
+        self.attributes.deadline().is_some_and(|deadline| deadline <= clock)
+    }
+
+    /// Approximate memory of the entry, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        size_of::<Entry>() + self.key.len() + self.value.len() + self.described.get().len()
+        size_of::<Entry>() + self.key.len() + self.value.len() + self.attributes.bytes()
     }
 }

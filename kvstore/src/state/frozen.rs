@@ -5,14 +5,13 @@ use std::sync::Arc;
 use niagara_engine::{CHUNK_BYTES, Frozen};
 use parking_lot::RwLockUpgradableReadGuard;
 
-use super::apply::SHARED_VALUE_BYTES;
-use super::chunk::{self, SnapshotEntry};
+use super::chunk::{self, SnapshotEntry, Stamp};
 use super::entry::Entry;
 use super::map::Map;
 use super::place::{Place, SHARD_BITS};
 use super::tables::Tables;
 use super::view::View;
-use crate::Life;
+use super::writer::SHARED_VALUE_BYTES;
 
 /// A view of a [`Kv`](super::Kv) at one position, to be written while the state keeps changing.
 ///
@@ -26,10 +25,10 @@ pub struct KvFrozen {
     at: Option<Place>,
     /// Entries of the view that have left the map, and are still to be written.
     ready: Vec<Entry>,
-    /// The life of the state at that position. Every chunk has it, so a state with a life has at least one
+    /// Life and clock of the state at that position. Every chunk has them, so a state with either has at least one
     /// chunk.
-    life: Option<Life>,
-    life_told: bool,
+    stamp: Stamp,
+    stamp_told: bool,
 }
 
 impl KvFrozen {
@@ -38,9 +37,9 @@ impl KvFrozen {
     pub(super) fn new(map: Arc<Map>, position: u64) -> KvFrozen {
         let view = Arc::new(View::new(position));
         map.freeze(&view);
-        let life = map.life();
-        let life_told = life.is_none();
-        KvFrozen { map, view, at: Some(Place::start_of(0)), ready: Vec::new(), life, life_told }
+        let stamp = Stamp { life: map.life(), clock: map.ordered_clock() };
+        let stamp_told = stamp == Stamp::default();
+        KvFrozen { map, view, at: Some(Place::start_of(0)), ready: Vec::new(), stamp, stamp_told }
     }
 
     /// Walks on, over at most one table, and takes what was saved meanwhile; `false` if nothing is left.
@@ -121,7 +120,7 @@ fn copy_out(
 impl Frozen for KvFrozen {
     fn next_chunk(&mut self, chunk: &mut Vec<u8>) -> bool {
         let start = chunk.len();
-        chunk::begin(chunk, self.life);
+        chunk::begin(chunk, self.stamp);
         let begun = chunk.len();
         while chunk.len() < start + CHUNK_BYTES {
             // A restored value of this size shares the chunk's memory, so it should have its own chunk.
@@ -132,10 +131,10 @@ impl Frozen for KvFrozen {
                 break;
             }
         }
-        if chunk.len() == begun && self.life_told {
+        if chunk.len() == begun && self.stamp_told {
             chunk.truncate(start);
         }
-        self.life_told = true;
+        self.stamp_told = true;
         chunk.len() > start
     }
 }

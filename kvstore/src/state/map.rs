@@ -1,11 +1,15 @@
 //! The sharded map that the applying thread writes and all others read.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use niagara_planted::{self as planted, Bug};
 use parking_lot::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
 use siphasher::sip::SipHasher13;
 
+use super::locked::{Change, Look, Whole};
+use super::news::News;
 use super::place::{Place, SHARD_BITS};
 use super::shard::Shard;
 use super::tables::Tables;
@@ -30,6 +34,13 @@ pub(super) struct Map {
     position: AtomicU64,
     /// The name of the state's life; 0 until it has one.
     life: AtomicU64,
+    /// The latest time that a command has carried, in milliseconds since 1970.
+    clock: AtomicU64,
+    /// When the next key expires; `u64::MAX` if none does.
+    next_deadline: AtomicU64,
+    /// The number of keys that expire.
+    expiring: AtomicU64,
+    pub(super) news: News,
 }
 
 impl Default for Map {
@@ -51,6 +62,10 @@ impl Map {
             keys: AtomicU64::new(0),
             position: AtomicU64::new(0),
             life: AtomicU64::new(0),
+            clock: AtomicU64::new(0),
+            next_deadline: AtomicU64::new(u64::MAX),
+            expiring: AtomicU64::new(0),
+            news: News::default(),
         }
     }
 
@@ -100,6 +115,11 @@ impl Map {
     /// Locks the shards of all these places for writing.
     pub(super) fn write_all(&self, places: &[Place]) -> Locked<RwLockWriteGuard<'_, Shard>> {
         Locked::new(places, |shard| self.write(shard))
+    }
+
+    /// Locks all shards for writing.
+    pub(super) fn write_everything(&self) -> Locked<RwLockWriteGuard<'_, Shard>> {
+        Locked((0..1 << SHARD_BITS).map(|shard| (shard, self.write(shard))).collect())
     }
 
     /// The number of keys at one moment.
@@ -165,6 +185,43 @@ impl Map {
         })
     }
 
+    /// The replicated clock, in milliseconds since 1970: keys whose deadline it has reached do not exist any more.
+    pub(super) fn clock(&self) -> u64 {
+        if planted::is(Bug::ExpiryByLocalClock) {
+            return self.news.local_time();
+        }
+        self.clock.load(Ordering::Acquire)
+    }
+
+    /// The same, whatever bugs are planted.
+    pub(super) fn ordered_clock(&self) -> u64 {
+        self.clock.load(Ordering::Acquire)
+    }
+
+    /// Moves the clock forward to the time that a command carries. Only the thread that executes commands calls it.
+    pub(super) fn move_clock(&self, time: u64) {
+        self.clock.fetch_max(time, Ordering::AcqRel);
+    }
+
+    /// When the next key expires, if one does.
+    pub(super) fn next_deadline(&self) -> Option<u64> {
+        Some(self.next_deadline.load(Ordering::Acquire)).filter(|deadline| *deadline != u64::MAX)
+    }
+
+    /// The number of keys that expire.
+    pub(super) fn expiring(&self) -> u64 {
+        self.expiring.load(Ordering::Relaxed)
+    }
+
+    /// Publishes how many keys expire, and when the next one does, and says so to whoever waits for it if that is earlier than before.
+    pub(super) fn publish_deadlines(&self, deadline: Option<u64>, expiring: usize) {
+        self.expiring.store(expiring as u64, Ordering::Relaxed);
+        let deadline = deadline.unwrap_or(u64::MAX);
+        if self.next_deadline.swap(deadline, Ordering::AcqRel) > deadline {
+            self.news.ring();
+        }
+    }
+
     pub(super) fn position(&self) -> u64 {
         self.position.load(Ordering::Acquire)
     }
@@ -192,15 +249,27 @@ impl<G> Locked<G> {
     }
 }
 
-impl<G: std::ops::Deref<Target = Shard>> Locked<G> {
-    pub(super) fn shard(&self, place: Place) -> &Shard {
+impl<G: Deref<Target = Shard>> Look for Locked<G> {
+    fn shard(&self, place: Place) -> &Shard {
         &self.0[self.index(place)].1
     }
 }
 
-impl<G: std::ops::DerefMut<Target = Shard>> Locked<G> {
-    pub(super) fn shard_mut(&mut self, place: Place) -> &mut Shard {
+impl<G: Deref<Target = Shard>> Whole for Locked<G> {
+    fn visit(&self, shard: usize, look: &mut dyn FnMut(&Shard)) {
+        look(self.shard(Place::start_of(shard)));
+    }
+}
+
+impl<G: DerefMut<Target = Shard>> Change for Locked<G> {
+    fn shard_mut(&mut self, place: Place) -> &mut Shard {
         let index = self.index(place);
         &mut self.0[index].1
+    }
+}
+
+impl Whole for Map {
+    fn visit(&self, shard: usize, look: &mut dyn FnMut(&Shard)) {
+        look(&self.read(shard));
     }
 }

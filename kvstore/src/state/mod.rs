@@ -3,8 +3,13 @@
 //! [`Kv`] is written by the applying thread alone. A [`KvReader`] reads it from any other thread,
 //! concurrently. The map is split into shards with a lock each (`map`, `shard`). A command or a read of
 //! several keys locks all their shards before its first access, so nobody sees half of an mset. `apply`
-//! executes each command, `versions` names changes, `digest` is what servers compare, `scan` has the pages of
-//! a scan, and `garbage` frees removed contents.
+//! executes each command: `writer` has the changes that commands consist of, on shards that are `locked`, and
+//! `calls` the commands of the Redis protocol. `versions` names changes, `digest` is what servers compare, `scan`
+//! has the pages of a scan, and `garbage` frees removed contents.
+//!
+//! A key expires when the clock of the state has reached its deadline. Only commands move that clock, so a key expires
+//! at the same command on every server. From then on it does not exist for any command or read; `deadlines` finds it for
+//! the next *advance*, which removes it. `news` tells this server's [timekeeper](crate::time) when that is due.
 //!
 //! A shard is a row of small hash tables (`tables`) in the order of their keys' places (`place`), which
 //! growth never changes. So a [`KvFrozen`] can walk the map while it changes: writers save for it what it has
@@ -13,12 +18,17 @@
 
 mod apply;
 mod blocks;
+mod calls;
 mod chunk;
+mod deadlines;
 mod digest;
 mod entry;
 mod frozen;
 mod garbage;
+mod ledger;
+mod locked;
 mod map;
+mod news;
 mod place;
 mod reader;
 mod restoring;
@@ -29,6 +39,7 @@ mod tables;
 mod tests;
 mod versions;
 mod view;
+mod writer;
 
 use std::io;
 use std::sync::Arc;
@@ -36,18 +47,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 use niagara_engine::{Commands, GlobalPosition, MalformedState, NotACommand, NotAQuery, StateMachine};
 
+use chunk::Stamp;
 pub use chunk::{SnapshotEntry, snapshot_entries};
-use digest::StateDigest;
 pub use frozen::KvFrozen;
 use garbage::Garbage;
 use map::Map;
+pub use news::ClockNews;
 pub use reader::{Found, KvReader};
 pub use restoring::KvRestoring;
+use restoring::Restored;
 pub use scan::Cursor;
 use versions::Versions;
+use writer::Core;
 
 use crate::command::{self, MalformedCommand};
-use crate::described::Describer;
 use crate::{Reply, query};
 
 /// The key-value state machine.
@@ -70,10 +83,7 @@ use crate::{Reply, query};
 #[derive(Debug, Default)]
 pub struct Kv {
     map: Arc<Map>,
-    versions: Versions,
-    garbage: Garbage,
-    describer: Describer,
-    digest: StateDigest,
+    core: Core,
     /// Bytes that were not a command.
     unexecutable: Option<MalformedCommand>,
 }
@@ -91,7 +101,8 @@ impl Kv {
     /// # Errors
     /// If the system provides no thread.
     pub fn of_cluster(cluster: u128) -> io::Result<Kv> {
-        Ok(Kv { map: Arc::new(Map::keyed(cluster)), garbage: Garbage::start()?, ..Kv::default() })
+        let core = Core { garbage: Garbage::start()?, ..Core::default() };
+        Ok(Kv { map: Arc::new(Map::keyed(cluster)), core, unexecutable: None })
     }
 
     /// An empty state whose scans visit keys in the same order as this one's.
@@ -102,10 +113,22 @@ impl Kv {
     /// Executes one command at a position. It must not be below that of the previous command, and must be
     /// above that of any earlier [`freeze`](StateMachine::freeze) or [`restore`](StateMachine::restore).
     pub fn execute(&mut self, position: GlobalPosition, command: &Bytes) -> Reply {
-        self.versions.enter(position.get());
+        self.core.versions.enter(position.get());
         let reply = self.execute_one(command, &|part| command.slice_ref(part));
-        self.map.publish(self.versions.position());
+        self.publish();
         reply
+    }
+
+    /// Publishes how far commands are executed, and when the next key expires.
+    fn publish(&self) {
+        self.map.publish(self.core.versions.position());
+        self.publish_deadlines();
+    }
+
+    /// Publishes when the next key expires.
+    fn publish_deadlines(&self) {
+        let deadlines = &self.core.ledger.deadlines;
+        self.map.publish_deadlines(deadlines.first().map(|(deadline, _)| deadline), deadlines.len());
     }
 }
 
@@ -128,11 +151,11 @@ impl StateMachine for Kv {
     }
 
     fn digest(&self) -> Option<u128> {
-        Some(self.digest.of_life(self.map.life()))
+        Some(self.core.ledger.digest.of_state(self.map.life(), self.map.ordered_clock()))
     }
 
     fn apply(&mut self, position: GlobalPosition, commands: Commands<'_>, replies: &mut Vec<Reply>) {
-        self.versions.enter(position.get());
+        self.core.versions.enter(position.get());
         let awaited = commands.are_awaited();
         let executed =
             commands.map(|command| self.execute_one(command.as_slice(), &|part| command.share(part)));
@@ -141,7 +164,7 @@ impl StateMachine for Kv {
         } else {
             executed.for_each(drop);
         }
-        self.map.publish(self.versions.position());
+        self.publish();
     }
 
     fn check_query(query: &[u8]) -> Result<(), NotAQuery> {
@@ -154,8 +177,8 @@ impl StateMachine for Kv {
     }
 
     fn freeze(&mut self) -> KvFrozen {
-        self.versions.close();
-        KvFrozen::new(Arc::clone(&self.map), self.versions.position())
+        self.core.versions.close();
+        KvFrozen::new(Arc::clone(&self.map), self.core.versions.position())
     }
 
     fn restoring(reader: &KvReader) -> KvRestoring {
@@ -164,14 +187,16 @@ impl StateMachine for Kv {
 
     fn restore(&mut self, position: GlobalPosition, state: KvRestoring) -> Result<(), MalformedState> {
         let position = position.get();
-        assert!(position >= self.versions.position(), "slots_rise: a restore does not lead back");
-        let (life, contents, digest) = state.finish(&self.map, position)?;
+        assert!(position >= self.core.versions.position(), "slots_rise: a restore does not lead back");
+        let Restored { stamp: Stamp { life, clock }, contents, ledger } =
+            state.finish(&self.map, position)?;
         // A state with a name keeps it, so readers never see a tag without one.
         self.map.set_life(life);
-        self.garbage.free(self.map.replace_all(contents));
-        self.digest = digest;
-        self.versions = Versions::after(position);
-        self.map.publish(position);
+        self.map.move_clock(clock);
+        self.core.garbage.free(self.map.replace_all(contents));
+        self.core.ledger = ledger;
+        self.core.versions = Versions::after(position);
+        self.publish();
         Ok(())
     }
 }

@@ -1,11 +1,16 @@
 //! Reads concurrent with the applying thread.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use niagara_engine::Wake;
 
+use super::calls::{self, Walking};
 use super::entry::Entry;
+use super::locked::Look;
 use super::map::Map;
+use super::news::ClockNews;
 use super::place::Place;
 use super::scan::{self, Cursor};
 use crate::query::{self, MalformedQuery, Query};
@@ -30,17 +35,29 @@ pub struct Found<'a> {
     pub version: Version,
     /// The value's HTTP headers.
     pub description: Description<'a>,
+    /// When the key expires, in milliseconds since 1970.
+    pub deadline: Option<u64>,
 }
 
 impl<'a> Found<'a> {
     fn of(entry: &'a Entry) -> Found<'a> {
-        Found { value: &entry.value, version: entry.version, description: entry.described.get() }
+        Found {
+            value: &entry.value,
+            version: entry.version,
+            description: entry.attributes.description(),
+            deadline: entry.attributes.deadline(),
+        }
     }
 }
 
 impl KvReader {
     pub(super) fn new(map: Arc<Map>) -> KvReader {
         KvReader { map }
+    }
+
+    /// An entry, unless it has expired. The clock is loaded only for entries that can.
+    fn alive<'e>(&self, entry: Option<&'e Entry>) -> Option<&'e Entry> {
+        entry.filter(|entry| entry.attributes.deadline().is_none_or(|deadline| deadline > self.map.clock()))
     }
 
     pub(super) fn map(&self) -> &Arc<Map> {
@@ -57,7 +74,7 @@ impl KvReader {
     pub fn with<T>(&self, key: &[u8], look: impl FnOnce(Option<Found<'_>>) -> T) -> T {
         let place = self.map.place(key);
         let shard = self.map.read(place.shard());
-        look(shard.get(place, key).map(Found::of))
+        look(self.alive(shard.get(place, key)).map(Found::of))
     }
 
     /// Calls `look` with the value of each key in turn, all at one moment: an mset is seen whole or not at
@@ -71,7 +88,7 @@ impl KvReader {
         let places: Vec<Place> = keys.clone().map(|key| self.map.place(key)).collect();
         let shards = self.map.read_all(&places);
         for (key, &place) in keys.zip(&places) {
-            look(shards.shard(place).get(place, key).map(Found::of));
+            look(self.alive(shards.shard(place).get(place, key)).map(Found::of));
         }
     }
 
@@ -88,7 +105,7 @@ impl KvReader {
         let places: Vec<Place> = keys.iter().map(|key| self.map.place(key)).collect();
         let shards = self.map.try_read_all(&places)?;
         let value = |(key, place): (&&[u8], &Place)| {
-            shards.shard(*place).get(*place, key).map(|entry| entry.value.clone())
+            self.alive(shards.shard(*place).get(*place, key)).map(|entry| entry.value.clone())
         };
         Some(keys.iter().zip(&places).map(value).collect())
     }
@@ -107,18 +124,23 @@ impl KvReader {
     pub fn answer(&self, query: &[u8]) -> Result<Reply, MalformedQuery> {
         Ok(match query::decode(query)? {
             Query::Value(key) => Reply::Value(self.with(key, |found| found.map(|found| found.value.clone()))),
-            Query::Values(keys) => Reply::Values(self.get_many(keys)),
-            Query::Exist(keys) => Reply::Count(self.exists(keys)),
-            Query::Length(key) => {
-                Reply::Count(self.with(key, |found| found.map_or(0, |found| found.value.len() as u64)))
+            Query::Call { call, .. } if call.is_whole() => {
+                // As many reads as there have been: they change nothing, so no server need agree with another.
+                let seed = self.map.news.count_walk();
+                Reply::Data(calls::walk(&Walking { whole: &*self.map, clock: self.map.clock(), seed }, &call))
+            }
+            Query::Call { time, call } => {
+                let places: Vec<Place> = call.keys().map(|key| self.map.place(key)).collect();
+                let shards = self.map.read_all(&places);
+                Reply::Data(calls::read(&shards, &self.map, (self.map.clock(), time), &call))
             }
             Query::Entry(key) => {
                 let place = self.map.place(key);
                 let shard = self.map.read(place.shard());
                 let stored = |entry: &Entry| {
-                    StoredValue::new(entry.value.clone(), entry.version, entry.described.clone())
+                    StoredValue::new(entry.value.clone(), entry.version, entry.attributes.clone())
                 };
-                Reply::Entry(shard.get(place, key).map(stored))
+                Reply::Entry(self.alive(shard.get(place, key)).map(stored))
             }
         })
     }
@@ -132,6 +154,48 @@ impl KvReader {
     /// state after the other, so this is not one moment.
     pub fn sizes(&self) -> (u64, u64) {
         self.map.sizes()
+    }
+
+    /// The number of keys that will expire.
+    pub fn expiring(&self) -> u64 {
+        self.map.expiring()
+    }
+
+    /// The clock of the state, in milliseconds since 1970: the latest time that a command has carried; 0 if none has.
+    pub fn clock(&self) -> u64 {
+        self.map.clock()
+    }
+
+    /// When the next key expires, in milliseconds since 1970, if one does. It may have expired, and not be removed yet.
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.map.next_deadline()
+    }
+
+    /// Commands about clocks that this server has executed since the last call.
+    pub(crate) fn take_clock_news(&self) -> VecDeque<ClockNews> {
+        self.map.news.take()
+    }
+
+    /// Whether there are any.
+    pub(crate) fn has_clock_news(&self) -> bool {
+        !self.map.news.is_empty()
+    }
+
+    /// How many advances this server has executed.
+    pub(crate) fn advances(&self) -> u64 {
+        self.map.news.advances()
+    }
+
+    /// From now on, `wake` is called when a command about clocks was executed, an advance, or a command with an
+    /// earlier deadline than all others.
+    pub(crate) fn wake_timekeeper(&self, wake: Arc<dyn Wake>) {
+        self.map.news.wake(wake);
+    }
+
+    /// What the clock of this server shows, for a planted bug.
+    #[cfg(feature = "planted-bugs")]
+    pub(crate) fn set_local_time(&self, time: u64) {
+        self.map.news.set_local_time(time);
     }
 
     /// The life of the state, once it has a name.
@@ -152,7 +216,7 @@ impl KvReader {
     /// cursor stays valid however the map grows, on every server of the cluster, and after restarts. Nothing
     /// is locked during a visit.
     pub fn scan(&self, cursor: Cursor, count: usize, visit: impl FnMut(&[u8])) -> Cursor {
-        scan::page(&self.map, cursor, count, visit)
+        scan::page(&*self.map, self.map.clock(), cursor, count, visit)
     }
 
     /// All keys in order, each with its value and version, at one moment. For tests and small states, since
@@ -160,8 +224,11 @@ impl KvReader {
     pub fn entries(&self) -> Vec<(Vec<u8>, Bytes, Version)> {
         let shards = self.map.read_everything();
         let tables = shards.iter().flat_map(|shard| shard.tables().tables_from(Place(0)));
-        let mut entries: Vec<_> =
-            tables.flatten().map(|entry| (entry.key.to_vec(), entry.value.clone(), entry.version)).collect();
+        let mut entries: Vec<_> = tables
+            .flatten()
+            .filter_map(|entry| self.alive(Some(entry)))
+            .map(|entry| (entry.key.to_vec(), entry.value.clone(), entry.version))
+            .collect();
         drop(shards);
         entries.sort_unstable();
         entries

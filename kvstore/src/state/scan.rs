@@ -4,7 +4,7 @@
 use niagara_planted::{self as planted, Bug};
 
 use super::entry::Entry;
-use super::map::Map;
+use super::locked::Whole;
 use super::place::Place;
 use super::shard::Shard;
 
@@ -50,7 +50,14 @@ struct Room {
 }
 
 /// See [`KvReader::scan`](super::KvReader::scan).
-pub(super) fn page(map: &Map, cursor: Cursor, count: usize, mut visit: impl FnMut(&[u8])) -> Cursor {
+/// Keys that have expired at the time `clock` are not visited.
+pub(super) fn page(
+    whole: &dyn Whole,
+    clock: u64,
+    cursor: Cursor,
+    count: usize,
+    mut visit: impl FnMut(&[u8]),
+) -> Cursor {
     let mut room = Room { keys: count.max(1), bytes: PAGE_BYTES };
     let mut keys = Vec::new();
     let mut next = (cursor <= Cursor::MAX).then(|| cursor.place());
@@ -59,7 +66,8 @@ pub(super) fn page(map: &Map, cursor: Cursor, count: usize, mut visit: impl FnMu
             return Cursor::of(from);
         }
         // One table at a time, so that nobody waits long.
-        next = copy_table(&map.read(from.shard()), from, &mut room, &mut keys).or_else(|| from.next_shard());
+        whole.visit(from.shard(), &mut |shard| next = copy_table(shard, clock, from, &mut room, &mut keys));
+        next = next.or_else(|| from.next_shard());
         for key in keys.drain(..) {
             visit(&key);
         }
@@ -69,7 +77,13 @@ pub(super) fn page(map: &Map, cursor: Cursor, count: usize, mut visit: impl FnMu
 
 /// Copies the keys of one table, starting at `from`, as far as there is room, and returns where to continue
 /// in the same shard.
-fn copy_table(shard: &Shard, from: Place, room: &mut Room, keys: &mut Vec<Box<[u8]>>) -> Option<Place> {
+fn copy_table(
+    shard: &Shard,
+    clock: u64,
+    from: Place,
+    room: &mut Room,
+    keys: &mut Vec<Box<[u8]>>,
+) -> Option<Place> {
     if planted::is(Bug::ScanSkipsFrozen) && shard.is_frozen() {
         return None;
     }
@@ -77,7 +91,9 @@ fn copy_table(shard: &Shard, from: Place, room: &mut Room, keys: &mut Vec<Box<[u
     entries.sort_unstable_by_key(|entry| entry.place);
     let mut entries = entries.into_iter().peekable();
     while let Some(entry) = entries.next() {
-        keys.push(entry.key.clone());
+        if !entry.is_expired(clock) {
+            keys.push(entry.key.clone());
+        }
         room.keys = room.keys.saturating_sub(1);
         room.bytes = room.bytes.saturating_sub(entry.key.len() + KEY_BYTES);
         let bucket = Cursor::of(entry.place);

@@ -1,5 +1,5 @@
 //! One shard of the map. All changes of entries go through it, so none is missed that must be hidden from a
-//! view, or counted in the state's digest.
+//! view, or noted in the ledger.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -8,13 +8,13 @@ use bytes::Bytes;
 use niagara_planted::{self as planted, Bug};
 
 use super::blocks::Blocks;
-use super::digest::StateDigest;
 use super::entry::Entry;
+use super::ledger::Ledger;
 use super::place::Place;
 use super::tables::{Changing, Tables};
 use super::view::View;
 use crate::Version;
-use crate::described::Described;
+use crate::attributes::Attributes;
 
 /// A part of the map.
 #[derive(Debug, Default)]
@@ -40,14 +40,22 @@ impl Shard {
     }
 
     /// Adds a missing key. No view holds it, since its version is of a later position than any view's.
-    pub(super) fn insert_absent(&mut self, entry: Entry, digest: &mut StateDigest) {
-        digest.add(&entry);
+    pub(super) fn insert_absent(&mut self, entry: Entry, ledger: &mut Ledger) {
+        ledger.add(&entry);
         self.tables.insert_absent(entry);
     }
 
-    pub(super) fn remove(&mut self, place: Place, key: &[u8], digest: &mut StateDigest) -> Option<Entry> {
+    /// The key of an entry with this place and this deadline.
+    pub(super) fn due(&self, place: Place, deadline: u64) -> Option<&[u8]> {
+        self.tables
+            .at(place)
+            .find(|entry| entry.attributes.deadline() == Some(deadline))
+            .map(|entry| &*entry.key)
+    }
+
+    pub(super) fn remove(&mut self, place: Place, key: &[u8], ledger: &mut Ledger) -> Option<Entry> {
         let entry = self.tables.remove(place, key)?;
-        digest.remove(&entry);
+        ledger.remove(&entry);
         if let Some(view) = &self.view
             && !planted::is(Bug::ViewNotFrozen)
         {
@@ -101,45 +109,48 @@ impl Deref for Present<'_> {
 }
 
 impl Present<'_> {
-    /// Sets the key's value and description, and returns the previous value.
+    /// Sets the key's value and attributes, and returns the previous value.
     pub(super) fn replace(
         &mut self,
         value: Bytes,
-        described: Described,
+        attributes: Attributes,
         version: Version,
-        digest: &mut StateDigest,
+        ledger: &mut Ledger,
     ) -> Bytes {
-        self.renew(digest, |entry| {
+        self.renew(ledger, |entry| {
             entry.version = version;
-            entry.described = described;
+            entry.attributes = attributes;
             entry.blocks = Blocks::of(&value);
             std::mem::replace(&mut entry.value, value)
         })
     }
 
-    /// Changes the key's value, and keeps its description.
+    /// Changes the key's value, and keeps its attributes.
     pub(super) fn change(
         &mut self,
         version: Version,
-        digest: &mut StateDigest,
+        ledger: &mut Ledger,
         change: impl FnOnce(Bytes) -> Bytes,
     ) {
-        self.renew(digest, |entry| {
+        self.renew(ledger, |entry| {
             entry.version = version;
             entry.value = change(std::mem::take(&mut entry.value));
             entry.blocks = Blocks::of(&entry.value);
         });
     }
 
+    /// Sets the key's attributes, and keeps its value.
+    pub(super) fn set_attributes(&mut self, attributes: Attributes, version: Version, ledger: &mut Ledger) {
+        self.renew(ledger, |entry| {
+            entry.version = version;
+            entry.attributes = attributes;
+        });
+    }
+
     /// Appends to the key's value, in place if nobody else holds it: neither a reader nor a view. Keeps its
-    /// description.
-    pub(super) fn grow(
-        &mut self,
-        version: Version,
-        digest: &mut StateDigest,
-        grow: impl FnOnce(Bytes) -> Bytes,
-    ) {
-        self.renew(digest, |entry| {
+    /// attributes.
+    pub(super) fn grow(&mut self, version: Version, ledger: &mut Ledger, grow: impl FnOnce(Bytes) -> Bytes) {
+        self.renew(ledger, |entry| {
             let before = entry.value.len();
             entry.version = version;
             entry.value = grow(std::mem::take(&mut entry.value));
@@ -147,11 +158,11 @@ impl Present<'_> {
         });
     }
 
-    fn renew<T>(&mut self, digest: &mut StateDigest, change: impl FnOnce(&mut Entry) -> T) -> T {
+    fn renew<T>(&mut self, ledger: &mut Ledger, change: impl FnOnce(&mut Entry) -> T) -> T {
         self.save();
-        digest.remove(self.entry.get());
+        ledger.remove(self.entry.get());
         let changed = self.entry.change(change);
-        digest.add(self.entry.get());
+        ledger.add(self.entry.get());
         changed
     }
 

@@ -46,6 +46,12 @@ impl Tables {
         self.tables[self.index(place)].find(place.table_hash(), |entry| *entry.key == *key)
     }
 
+    /// The entries with this very place: one, but for collisions of hashes.
+    pub(super) fn at(&self, place: Place) -> impl Iterator<Item = &Entry> {
+        let table = &self.tables[self.index(place)];
+        table.iter_hash(place.table_hash()).filter(move |entry| entry.place == place)
+    }
+
     /// Changes the entry of a key, if the key exists.
     pub(super) fn get_mut(&mut self, place: Place, key: &[u8]) -> Option<Changing<'_>> {
         let index = self.index(place);
@@ -132,7 +138,7 @@ impl Changing<'_> {
         self.entry
     }
 
-    /// Changes value, version and description.
+    /// Changes value, version and attributes.
     pub(super) fn change<T>(&mut self, change: impl FnOnce(&mut Entry) -> T) -> T {
         *self.bytes -= self.entry.bytes();
         let result = change(self.entry);
@@ -151,12 +157,12 @@ mod tests {
 
     use super::*;
     use crate::Version;
-    use crate::described::Described;
+    use crate::attributes::Attributes;
     use crate::state::place::SHARD_BITS;
 
     fn entry(place: u64) -> Entry {
         let version = Version { position: 1, further: 0 };
-        Entry::new(Place(place), &place.to_le_bytes(), Bytes::new(), version, Described::default())
+        Entry::new(Place(place), &place.to_le_bytes(), Bytes::new(), version, Attributes::default())
     }
 
     /// Walks all tables from the first place of each, and counts what they hold.

@@ -14,6 +14,7 @@ use crate::reply::CommandError;
 use crate::{Description, Reply, Version};
 
 mod digest;
+mod expiry;
 
 /// Executes what `encode` writes.
 pub(super) fn run(kv: &mut Kv, position: u64, encode: impl FnOnce(&mut Vec<u8>)) -> Reply {

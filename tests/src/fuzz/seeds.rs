@@ -11,7 +11,7 @@ use niagara_group::batch::{Span, SubBatch, encode_commands, encode_skip};
 use niagara_group::digest_mark::DigestMark;
 use niagara_group::wire::Wire;
 use niagara_kvstore::command::{self, Condition};
-use niagara_kvstore::{Description, Life, Tag, Version, resp};
+use niagara_kvstore::{Description, Life, Op, Tag, Version, resp};
 use niagara_log::{self, HardState, LogEntry};
 use niagara_net::{Greeting, Hello, Refusal};
 use raft::eraftpb::{Entry, Message, MessageType};
@@ -382,6 +382,13 @@ fn unescape(text: &str) -> Vec<u8> {
     request.arguments[1].clone()
 }
 
+fn call(out: &mut Vec<u8>, time: Option<u64>, op: Op, words: &[&[u8]]) {
+    if let Some(time) = time {
+        command::encode_time(out, time);
+    }
+    command::encode_call(out, op, words.iter().copied());
+}
+
 /// Every command, every condition, and what is no command.
 pub fn command() -> Seeds {
     let set = |key: &[u8], value: &[u8], condition: Condition, want_old| {
@@ -422,8 +429,22 @@ pub fn command() -> Seeds {
         }),
         encoded(&|out| command::encode_name_life(out, tag.life)),
         encoded(&|out| command::encode_delete(out, keys().take(1), &Condition::IfAnyTag(vec![tag; 2]))),
-        vec![9, 9, 9],
+        vec![99, 9, 9],
         vec![],
+        encoded(&|out| call(out, Some(1000), Op::SetEx, &[b"k", b"2", b"v"])),
+        encoded(&|out| call(out, Some(1500), Op::Set, &[b"a", b"v", b"PX", b"700", b"GET"])),
+        encoded(&|out| call(out, None, Op::Rename, &[b"k", b"b"])),
+        encoded(&|out| call(out, Some(1600), Op::PExpire, &[b"b", b"100", b"GT"])),
+        encoded(&|out| call(out, None, Op::BitField, &[b"n", b"INCRBY", b"u3", b"#1", b"9"])),
+        encoded(&|out| call(out, None, Op::RandomKey, &[])),
+        encoded(&|out| {
+            let parts = [always.clone(), encoded(&|out| call(out, None, Op::Keys, &[b"*"]))];
+            let watches = [(b"k".as_slice(), Some(versions[0])), (b"x", None)];
+            command::encode_block(out, watches.into_iter(), parts.iter().map(Vec::as_slice));
+        }),
+        encoded(&|out| command::encode_advance(out, 2400)),
+        encoded(&|out| command::encode_ask_clocks(out, 1, 2)),
+        encoded(&|out| command::encode_tell_clock(out, 3, (1, 2), 1700)),
         encoded(&command::encode_flush_all),
     ];
     let at_one_position =

@@ -9,7 +9,7 @@ use super::disk::Loss;
 use super::fault::{Fault, Planned, Power};
 use super::messages::{MessageKind, Occasion};
 use super::network::{MS, Micros, Weather};
-use super::plan::Plan;
+use super::plan::{Plan, WallClock};
 use super::sizes::Sizes;
 use super::swarm::Swarm;
 use niagara_testing::parts::chance::Chance;
@@ -37,6 +37,25 @@ fn draw_group_threads(groups: u16, mut chance: Chance) -> u16 {
     }
 }
 
+/// Right clocks differ by a tenth of a second. In most simulations one is wrong, or becomes it.
+fn draw_wall_clocks(servers: u64, chance: &mut Chance) -> Vec<WallClock> {
+    let mut clocks: Vec<WallClock> =
+        (0..servers).map(|_| WallClock { ahead: chance.below(100) as i64 - 50, jump: None }).collect();
+    if !chance.one_in(4) {
+        let wrong = &mut clocks[chance.below(servers) as usize];
+        let far = |chance: &mut Chance| *chance.pick(&[-3_600_000, -4000, 1500, 3_600_000]);
+        match chance.below(3) {
+            0 => wrong.ahead = far(chance),
+            1 => wrong.jump = Some((chance.between(0, LAST_FAULT), far(chance))),
+            _ => {
+                wrong.ahead = far(chance);
+                wrong.jump = Some((chance.between(0, LAST_FAULT), far(chance)));
+            }
+        }
+    }
+    clocks
+}
+
 impl Plan {
     /// The plan of a seed.
     pub fn of(seed: u64) -> Plan {
@@ -61,6 +80,7 @@ impl Plan {
             clients: 2 * chance.between(2, 4),
             weather: Weather { delay: (50, *chance.pick(&[200, 1000, 5000])), ..weather },
             clock_rates: (0..servers).map(|_| *chance.pick(&[100, 100, 80, 125, 95])).collect(),
+            wall_clocks: draw_wall_clocks(servers, &mut Chance::new(seed).fork(0xc1_0c)),
             leases: false,
             tries_leases: false,
             durability: Durability::Fsync,

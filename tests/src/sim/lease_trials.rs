@@ -20,6 +20,7 @@ impl Plan {
     pub(super) fn try_leases(&mut self, chance: &mut Chance) {
         (self.tries_leases, self.servers, self.groups) = (true, 3, 1);
         self.clock_rates.truncate(3);
+        self.wall_clocks.truncate(3);
         (self.swarm, self.faults) = (Swarm::default(), Vec::new());
         self.weather = Weather { lost: 0, doubled: 0, overtaken: 0, damaged: 0, ..self.weather };
         if chance.one_in(2) {

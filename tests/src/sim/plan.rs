@@ -28,6 +28,8 @@ pub struct Plan {
     pub weather: Weather,
     /// For each server, the rate of its clock, in percent.
     pub clock_rates: Vec<u64>,
+    /// For each server, the clock that people set. One of them is wrong at most.
+    pub wall_clocks: Vec<WallClock>,
     /// Whether reads rely on leases.
     pub leases: bool,
     /// Whether leases are put to the test, by reads through every server.
@@ -66,6 +68,29 @@ pub struct Plan {
     pub prompt: Option<(Micros, u64)>,
 }
 
+/// The clock of a server that people set, and that may jump.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WallClock {
+    /// How far it is ahead, in milliseconds.
+    pub ahead: i64,
+    /// How far it is ahead from some moment on, as if it had been set: in microseconds, and milliseconds.
+    pub jump: Option<(Micros, i64)>,
+}
+
+/// What right clocks show when a simulation begins, in milliseconds since 1970.
+const BEGINS_MS: i64 = 1_700_000_000_000;
+
+impl WallClock {
+    /// What it shows at a moment of the simulation, in milliseconds since 1970.
+    pub fn shows(self, now: Micros) -> u64 {
+        let ahead = match self.jump {
+            Some((at, ahead)) if now >= at => ahead,
+            _ => self.ahead,
+        };
+        (BEGINS_MS + (now / 1000) as i64 + ahead) as u64
+    }
+}
+
 impl Plan {
     /// The groups that share a thread with this one, with itself.
     pub fn groups_beside(&self, group: usize) -> Range<usize> {
@@ -75,7 +100,7 @@ impl Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Plan { seed, servers, groups, clients, weather, clock_rates, leases, .. } = self;
+        let Plan { seed, servers, groups, clients, weather, clock_rates, wall_clocks, leases, .. } = self;
         let threads = match self.group_threads {
             threads if threads < *groups => format!(" on {threads} threads"),
             _ => String::new(),
@@ -85,6 +110,10 @@ impl fmt::Display for Plan {
         writeln!(f, "  logs proof against {}{direct}", self.durability)?;
         let reads = if *leases { "reads by leases" } else { "reads by quorums" };
         writeln!(f, "  {weather:?}, clocks at {clock_rates:?} percent, {reads}")?;
+        for (server, WallClock { ahead, jump }) in (1..).zip(wall_clocks) {
+            let jump = jump.map(|(at, ahead)| format!(", and {ahead} from {at} us on")).unwrap_or_default();
+            writeln!(f, "  server {server}: the wall clock is {ahead} ms ahead{jump}")?;
+        }
         writeln!(
             f,
             "  at most {} bytes for a disk, {} for the merge, {} behind it",

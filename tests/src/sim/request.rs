@@ -101,6 +101,15 @@ pub enum Request {
         /// Whether a state that is not fresh will do: in its place it still shows that write.
         weak: bool,
     },
+    /// Sets a key of this number, which nobody else sets, to expire after so many milliseconds.
+    Expiring {
+        /// Number of the key.
+        key: u64,
+        /// How long it lasts.
+        lasts: u64,
+    },
+    /// Reads such a key.
+    LookAtExpiring(u64),
     /// Removes everything.
     FlushAll,
     /// Gets the page that says whether the server runs.
@@ -129,6 +138,11 @@ pub fn fifo_key(connection: u32) -> String {
 /// The key that only one mset names: the one that sets the group to this value if it is absent.
 pub fn stray_key(value: u64) -> String {
     format!("stray-{value}")
+}
+
+/// A key that expires.
+pub fn expiring_key(number: u64) -> String {
+    format!("due-{number}")
 }
 
 /// The bytes appended for a number.

@@ -17,7 +17,7 @@ use super::behind_calls::BehindCalls;
 use super::clients::{Ask, CallResult, Protocol, Sending, look};
 use super::disk::Disk;
 use super::fault::Power;
-use super::plan::Plan;
+use super::plan::{Plan, WallClock};
 use super::recorder::{Executed, Recorder, Seen};
 use crate::invariants::{Broken, FollowedOnce};
 
@@ -97,6 +97,8 @@ pub struct Server {
     time: u64,
     /// Rate of its clock, in percent.
     clock_rate: u64,
+    /// The clock that people set.
+    wall: WallClock,
     /// How long its machine has slept, in microseconds.
     pub slept: u64,
     boot_seed: u64,
@@ -114,6 +116,8 @@ pub struct Running {
     pub last: Vec<EntryId>,
     /// When the clock wakes the snapshots thread, if that is planned.
     pub keeping_at: Option<u64>,
+    /// When the clock wakes the front end, if that is planned.
+    pub time_at: Option<u64>,
     /// For each group, the server to which leadership is being transferred.
     pub transferees: Vec<u64>,
     /// For each group, where the log began at the start.
@@ -197,6 +201,7 @@ impl Server {
             clock: Arc::new(ManualClock::new()),
             time: 0,
             clock_rate: plan.clock_rates[id as usize - 1],
+            wall: plan.wall_clocks[id as usize - 1],
             slept: 0,
             boot_seed,
         }
@@ -235,12 +240,13 @@ impl Server {
         let life = Life::new(environment.boot).expect("servers are numbered from 1");
         let groups = usize::from(self.config.groups());
         self.running = Some(Running {
-            front_end: SimFrontEnd::new(&client, life),
+            front_end: SimFrontEnd::new(&client, life, clock.now()),
             port: client.port(Arc::new(NeverAsleep)),
             inbox: vec![VecDeque::new(); groups + 1],
             scheduled: 0,
             last: (0..groups).map(|group| machine.log(group).ends().1).collect(),
             keeping_at: None,
+            time_at: None,
             transferees: vec![0; groups],
             floors: (0..groups).map(|group| machine.log(group).floor().index).collect(),
             machine,
@@ -287,6 +293,10 @@ impl Server {
             let shown = |micros: u64| Duration::from_nanos(micros * 10 * self.clock_rate);
             let started_before = Duration::from_secs(3600) * self.id as u32;
             self.clock.set_boot_time(started_before + shown(now), shown(self.slept));
+            let wall = self.wall.shows(now);
+            if let Some(running) = &mut self.running {
+                running.front_end.set_wall(wall);
+            }
         }
     }
 }
@@ -304,6 +314,9 @@ impl Running {
             }
             Thread::Front => {
                 let waits = self.port.has_completions() || self.front_end.has_completions();
+                let waits = waits
+                    || self.front_end.has_time_news()
+                    || self.time_due().is_some_and(|due| due.is_zero());
                 self.fed || !self.ended.is_empty() || waits || self.behind_calls.has_news()
             }
         }
@@ -311,6 +324,12 @@ impl Running {
 
     fn group_wants(&self, group: usize) -> bool {
         !self.inbox[group].is_empty() || self.machine.wants_turn(group)
+    }
+
+    /// In what time the front end has a turn to keep the time, if it is to have one.
+    pub fn time_due(&self) -> Option<Duration> {
+        let now = self.clock.now();
+        self.front_end.time_due().map(|due| due.saturating_duration_since(now))
     }
 
     /// The groups on the thread that drives this one.

@@ -1,4 +1,5 @@
-//! Keys and values as a sequence of SET commands of the Redis protocol, which `redis-cli --pipe` reads.
+//! Keys and values as a sequence of SET commands of the Redis protocol, which `redis-cli --pipe` reads. Keys that expire
+//! have the option PXAT.
 
 use std::io::{self, BufRead, Read, Write};
 
@@ -9,27 +10,42 @@ use super::Pair;
 /// The longest line with a length: a sign and a number.
 const LINE_BYTES_MAX: u64 = 32;
 
-pub fn write(output: &mut impl Write, key: &[u8], value: &[u8]) -> io::Result<()> {
-    write!(output, "*3\r\n$3\r\nSET\r\n${}\r\n", key.len())?;
+pub fn write(output: &mut impl Write, key: &[u8], value: &[u8], deadline: Option<u64>) -> io::Result<()> {
+    let words = if deadline.is_some() { 5 } else { 3 };
+    write!(output, "*{words}\r\n$3\r\nSET\r\n${}\r\n", key.len())?;
     output.write_all(key)?;
     write!(output, "\r\n${}\r\n", value.len())?;
     output.write_all(value)?;
-    output.write_all(b"\r\n")
+    output.write_all(b"\r\n")?;
+    if let Some(deadline) = deadline.map(|deadline| deadline.to_string()) {
+        write!(output, "$4\r\nPXAT\r\n${}\r\n{deadline}\r\n", deadline.len())?;
+    }
+    Ok(())
 }
 
 /// Reads the next command; `None` at the end of the input. Malformed input is an error of the kind
 /// `InvalidData`, with a text for people.
-pub fn read(input: &mut impl BufRead) -> io::Result<Option<Pair>> {
+pub fn read(input: &mut impl BufRead) -> io::Result<Option<(Pair, Option<u64>)>> {
     if input.fill_buf()?.is_empty() {
         return Ok(None);
     }
-    if number(input, b'*')? != 3 {
-        return Err(wrong("a command other than SET with a key and a value"));
+    let words = number(input, b'*')?;
+    if words != 3 && words != 5 {
+        return Err(wrong("a command other than SET with a key and a value, or PXAT, too"));
     }
     if !bulk(input, "SET".len())?.eq_ignore_ascii_case(b"SET") {
         return Err(wrong("a command other than SET"));
     }
-    Ok(Some((bulk(input, MAX_KEY_BYTES)?, bulk(input, MAX_VALUE_BYTES)?)))
+    let pair = (bulk(input, MAX_KEY_BYTES)?, bulk(input, MAX_VALUE_BYTES)?);
+    if words == 3 {
+        return Ok(Some((pair, None)));
+    }
+    if !bulk(input, "PXAT".len())?.eq_ignore_ascii_case(b"PXAT") {
+        return Err(wrong("an option other than PXAT"));
+    }
+    let deadline = bulk(input, LINE_BYTES_MAX as usize)?;
+    let deadline = std::str::from_utf8(&deadline).ok().and_then(|digits| digits.parse().ok());
+    Ok(Some((pair, Some(deadline.ok_or_else(|| wrong("a time that is not a number"))?))))
 }
 
 /// A bulk string of at most `most` bytes.
@@ -73,7 +89,8 @@ mod tests {
 
     fn written(pairs: &[Pair]) -> Vec<u8> {
         let mut out = Vec::new();
-        pairs.iter().for_each(|(key, value)| write(&mut out, key, value).unwrap());
+        let deadline = |value: &[u8]| (value.len() % 3 == 1).then_some(value.len() as u64);
+        pairs.iter().for_each(|(key, value)| write(&mut out, key, value, deadline(value)).unwrap());
         out
     }
 
@@ -110,7 +127,8 @@ mod tests {
             let bytes = written(&pairs);
             let mut input = &bytes[..];
             for pair in &pairs {
-                prop_assert_eq!(read(&mut input).unwrap(), Some(pair.clone()));
+                let deadline = (pair.1.len() % 3 == 1).then_some(pair.1.len() as u64);
+                prop_assert_eq!(read(&mut input).unwrap(), Some((pair.clone(), deadline)));
             }
             prop_assert_eq!(read(&mut input).unwrap(), None);
             let mut input = &bytes[..bytes.len() - cut];

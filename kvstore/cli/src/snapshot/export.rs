@@ -56,10 +56,10 @@ fn export(
 ) -> Result<(), Failure> {
     let mut reader = file::open(&arguments.file).map_err(|error| file::failure(&error))?;
     let mut output = BufWriter::with_capacity(BUFFER_BYTES, output);
-    file::each_pair(&mut reader, &mut |key, value, description| {
+    file::each_pair(&mut reader, &mut |kept| {
         let written = match arguments.json {
-            true => rows::write(&mut output, key, value, description),
-            false => commands::write(&mut output, key, value),
+            true => rows::write(&mut output, kept),
+            false => commands::write(&mut output, kept.key, kept.value, kept.deadline),
         };
         written.map_err(|error| unwritten(&error))
     })?;

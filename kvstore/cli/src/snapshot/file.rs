@@ -4,13 +4,23 @@ use std::path::Path;
 
 use niagara_engine::MalformedState;
 use niagara_engine::internals::snapshot::{SnapshotError, SnapshotReader};
-use niagara_kvstore::{Description, snapshot_entries};
+use niagara_kvstore::{Description, SnapshotEntry, snapshot_entries};
 
 use crate::failure::Failure;
 use crate::read_only::ReadOnly;
 
-/// Takes a key and its value, with the value's HTTP headers.
-pub type Visit<'v> = dyn FnMut(&[u8], &[u8], Description<'_>) -> Result<(), Failure> + 'v;
+/// A key and its value, with the value's HTTP headers.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept<'k> {
+    pub key: &'k [u8],
+    pub value: &'k [u8],
+    pub description: Description<'k>,
+    /// When it expires, in milliseconds since 1970.
+    pub deadline: Option<u64>,
+}
+
+/// Takes a key and its value.
+pub type Visit<'v> = dyn FnMut(Kept<'_>) -> Result<(), Failure> + 'v;
 
 /// Opens a file and checks its header.
 pub fn open(path: &Path) -> Result<SnapshotReader, SnapshotError> {
@@ -24,7 +34,8 @@ pub fn each_pair(reader: &mut SnapshotReader, visit: &mut Visit<'_>) -> Result<(
         let Some(chunk) = reader.next_chunk().map_err(|error| failure(&error))? else { return Ok(()) };
         for entry in snapshot_entries(&chunk) {
             let entry = entry.map_err(|malformed| failure(&foreign_chunk(reader, at)(malformed)))?;
-            visit(entry.key, entry.value, entry.description)?;
+            let SnapshotEntry { key, value, description, deadline, .. } = entry;
+            visit(Kept { key, value, description, deadline })?;
         }
     }
 }

@@ -33,8 +33,8 @@ pub fn run(arguments: &ImportArgs) -> Result<ExitCode, Failure> {
     let mut loader = Loader::new(connection);
     let mut progress = Progress::new();
     let mut ended_by_server = false;
-    let read = source.each_pair(&mut |key, value, description| {
-        loader.add(Described::new((key, value), description)).inspect_err(|_| ended_by_server = true)?;
+    let read = source.each_pair(&mut |kept| {
+        loader.add(Described::new(kept)).inspect_err(|_| ended_by_server = true)?;
         progress.show(|| report(loader.loaded(), start));
         Ok(())
     });

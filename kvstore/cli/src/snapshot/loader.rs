@@ -93,12 +93,17 @@ impl Loader {
     fn exchange(&mut self) -> io::Result<Option<Refusal>> {
         for row in &self.batch {
             let ((key, value), description) = (&row.pair, row.description());
-            if description.is_empty() {
-                self.connection.stage(&[b"SET", key, value]);
+            let Description { content_type, content_encoding } = description;
+            let mut words: Vec<&[u8]> = if description.is_empty() {
+                vec![b"SET", key, value]
             } else {
-                let Description { content_type, content_encoding } = description;
-                self.connection.stage(&[b"NIAGARA.PUT", key, value, content_type, content_encoding]);
+                vec![b"NIAGARA.PUT", key, value, content_type, content_encoding]
+            };
+            let deadline = row.deadline.map(|deadline| deadline.to_string());
+            if let Some(deadline) = &deadline {
+                words.extend([&b"PXAT"[..], deadline.as_bytes()]);
             }
+            self.connection.stage(&words);
         }
         let (mut refusal, mut at) = (None, 0);
         self.connection.exchange(|reply| {
@@ -133,7 +138,7 @@ fn bytes_of(row: &Described) -> usize {
 
 /// Whether a server's error means that the command had no effect and may be retried.
 fn may_be_retried(error: &str) -> bool {
-    matches!(error.split_whitespace().next(), Some("OVERLOADED" | "NOQUORUM" | "READONLY"))
+    matches!(error.split_whitespace().next(), Some("OVERLOADED" | "NOQUORUM" | "READONLY" | "NOCLOCK"))
 }
 
 /// The number of keys in a cluster.
@@ -188,6 +193,7 @@ mod tests {
     use std::thread::JoinHandle;
 
     use super::*;
+    use crate::snapshot::file::Kept;
 
     /// A server that reads some bytes and then answers, step by step, and finally closes.
     fn server(steps: Vec<(usize, &'static str)>) -> (Connection, JoinHandle<()>) {
@@ -210,7 +216,14 @@ mod tests {
         let (connection, server) = server(steps);
         let mut loader = Loader::new(connection);
         for key in [b"a", b"b", b"c"] {
-            loader.add(Described::new((key, b"v"), Description::NONE)).unwrap();
+            loader
+                .add(Described::new(Kept {
+                    key,
+                    value: b"v",
+                    description: Description::NONE,
+                    deadline: None,
+                }))
+                .unwrap();
         }
         let finished = loader.finish();
         server.join().unwrap();

@@ -1,6 +1,7 @@
 //! Keys and values as JSON, one object per line: `{"key":"greeting","value":"hello"}`. Bytes that are not
 //! UTF-8 are in base64, as `key_base64` or `value_base64`. The value's HTTP headers, if any, are
-//! `content_type` and `content_encoding`.
+//! `content_type` and `content_encoding`. When the key expires, if it does, is `expires_at_ms`, in milliseconds
+//! since 1970.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -11,6 +12,7 @@ use niagara_kvstore::{Description, MAX_CONTENT_ENCODING_BYTES, MAX_CONTENT_TYPE_
 use serde::{Deserialize, Serialize};
 
 use super::Pair;
+use super::file::Kept;
 
 #[derive(Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -27,27 +29,26 @@ struct Row<'a> {
     content_type: Cow<'a, str>,
     #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
     content_encoding: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires_at_ms: Option<u64>,
 }
 
-pub fn write(
-    output: &mut impl Write,
-    key: &[u8],
-    value: &[u8],
-    description: Description<'_>,
-) -> io::Result<()> {
+pub fn write(output: &mut impl Write, kept: Kept<'_>) -> io::Result<()> {
+    let Kept { key, value, description, deadline } = kept;
     let (key, key_base64) = text_or_base64(key);
     let (value, value_base64) = text_or_base64(value);
     // Both are printable ASCII, or the state would not hold them.
     let content_type = String::from_utf8_lossy(description.content_type);
     let content_encoding = String::from_utf8_lossy(description.content_encoding);
-    let row = Row { key, key_base64, value, value_base64, content_type, content_encoding };
+    let expires_at_ms = deadline;
+    let row = Row { key, key_base64, value, value_base64, content_type, content_encoding, expires_at_ms };
     serde_json::to_writer(&mut *output, &row)?;
     output.write_all(b"\n")
 }
 
 /// Reads a line. The error is a text for people.
 pub fn read(line: &[u8]) -> Result<Described, String> {
-    let Row { key, key_base64, value, value_base64, content_type, content_encoding } =
+    let Row { key, key_base64, value, value_base64, content_type, content_encoding, expires_at_ms } =
         serde_json::from_slice(line).map_err(|error| error.to_string())?;
     let description =
         Description { content_type: content_type.as_bytes(), content_encoding: content_encoding.as_bytes() };
@@ -62,6 +63,7 @@ pub fn read(line: &[u8]) -> Result<Described, String> {
         pair,
         content_type: content_type.into_owned().into_bytes(),
         content_encoding: content_encoding.into_owned().into_bytes(),
+        deadline: expires_at_ms,
     })
 }
 
@@ -71,11 +73,15 @@ pub struct Described {
     pub pair: Pair,
     content_type: Vec<u8>,
     content_encoding: Vec<u8>,
+    /// When it expires, in milliseconds since 1970.
+    pub deadline: Option<u64>,
 }
 
 impl Described {
-    pub fn new((key, value): (&[u8], &[u8]), description: Description<'_>) -> Described {
+    pub fn new(kept: Kept<'_>) -> Described {
+        let Kept { key, value, description, deadline } = kept;
         Described {
+            deadline,
             pair: (key.to_vec(), value.to_vec()),
             content_type: description.content_type.to_vec(),
             content_encoding: description.content_encoding.to_vec(),
@@ -113,7 +119,7 @@ mod tests {
 
     fn line(key: &[u8], value: &[u8]) -> String {
         let mut out = Vec::new();
-        write(&mut out, key, value, Description::NONE).unwrap();
+        write(&mut out, Kept { key, value, description: Description::NONE, deadline: None }).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -121,11 +127,17 @@ mod tests {
     fn what_is_said_of_a_value_stands_beside_it() {
         let description = Description { content_type: b"text/plain; a=\"b\"", content_encoding: b"gzip" };
         let mut out = Vec::new();
-        write(&mut out, b"k", b"v", description).unwrap();
+        let kept = Kept { key: b"k", value: b"v", description, deadline: None };
+        write(&mut out, kept).unwrap();
         let expected =
             r#"{"key":"k","value":"v","content_type":"text/plain; a=\"b\"","content_encoding":"gzip"}"#;
         assert_eq!(String::from_utf8(out.clone()).unwrap().trim_end(), expected);
-        assert_eq!(read(&out).unwrap(), Described::new((b"k", b"v"), description));
+        assert_eq!(read(&out).unwrap(), Described::new(kept));
+        let expiring = Kept { description: Description::NONE, deadline: Some(70_000), ..kept };
+        let mut out = Vec::new();
+        write(&mut out, expiring).unwrap();
+        assert_eq!(out, b"{\"key\":\"k\",\"value\":\"v\",\"expires_at_ms\":70000}\n");
+        assert_eq!(read(&out).unwrap(), Described::new(expiring));
         for bad in ["a\\nb", "\u{e4}", &"a".repeat(MAX_CONTENT_TYPE_BYTES + 1)] {
             let line = format!(r#"{{"key":"k","value":"v","content_type":"{bad}"}}"#);
             assert!(read(line.as_bytes()).unwrap_err().contains("not printable"), "{line}");

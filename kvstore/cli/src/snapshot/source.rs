@@ -7,7 +7,7 @@ use std::path::Path;
 use niagara_kvstore::Description;
 use niagara_kvstore::command::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
 
-use super::file::Visit;
+use super::file::{Kept, Visit};
 use super::rows::Described;
 use super::{commands, file, rows};
 use crate::failure::Failure;
@@ -86,8 +86,11 @@ fn each_command(input: &mut impl BufRead, name: &str, visit: &mut Visit<'_>) -> 
         _ => unreadable(name, error),
     };
     for number in 1.. {
-        let Some((key, value)) = commands::read(input).map_err(|error| wrong(number, &error))? else { break };
-        let row = Described::new((&key, &value), Description::NONE);
+        let Some(((key, value), deadline)) = commands::read(input).map_err(|error| wrong(number, &error))?
+        else {
+            break;
+        };
+        let row = Described::new(Kept { key: &key, value: &value, description: Description::NONE, deadline });
         take(&row, visit, name, &format!("command {number}"))?;
     }
     Ok(())
@@ -126,7 +129,7 @@ fn take(row: &Described, visit: &mut Visit<'_>, name: &str, place: &str) -> Resu
         let what = format!("the value has {} bytes, but the limit is {MAX_VALUE_BYTES}", value.len());
         return Err(malformed(name, place, &what));
     }
-    visit(key, value, row.description())
+    visit(Kept { key, value, description: row.description(), deadline: row.deadline })
 }
 
 fn malformed(name: &str, place: &str, what: &str) -> Failure {
@@ -147,7 +150,7 @@ mod tests {
 
     fn read(input: &[u8]) -> Result<Vec<Pair>, Failure> {
         let mut pairs = Vec::new();
-        let read = each_pair_of(&mut &*input, "the input", None, &mut |key, value, _| {
+        let read = each_pair_of(&mut &*input, "the input", None, &mut |Kept { key, value, .. }| {
             pairs.push((key.to_vec(), value.to_vec()));
             Ok(())
         });
@@ -170,7 +173,7 @@ mod tests {
     #[test]
     fn an_endless_line_is_given_up() {
         let mut endless = BufReader::new(b"{".chain(io::repeat(b' ')));
-        let failure = each_pair_of(&mut endless, "the input", None, &mut |_, _, _| Ok(())).unwrap_err();
+        let failure = each_pair_of(&mut endless, "the input", None, &mut |_| Ok(())).unwrap_err();
         assert!(failure.what.contains("line 1 of the input: the line is longer than"), "{failure:?}");
     }
 

@@ -10,9 +10,9 @@ use niagara_engine::{
 };
 use parking_lot::Mutex;
 
-use crate::command::{self, Command, Condition};
+use crate::command::{self, Call, Command, Condition};
 use crate::protocol::Engine;
-use crate::query::{Query, QueryKeys};
+use crate::query::Query;
 use crate::{Kv, KvReader, Reply, query};
 
 /// The state of a server. Fake engines that share it are its threads' ports.
@@ -276,15 +276,16 @@ fn unknown(token: u64, done: InLane, unknown: Unknown) -> Completion<Reply> {
 }
 
 fn describe_query(query: &[u8]) -> String {
-    let words = |keys: QueryKeys<'_>| keys.map(text).collect::<Vec<_>>().join(" and ");
     match query::decode(query) {
         Ok(Query::Value(key)) => format!("look at {}", text(key)),
-        Ok(Query::Values(keys)) => format!("look at {}", words(keys)),
-        Ok(Query::Exist(keys)) => format!("look for {}", words(keys)),
-        Ok(Query::Length(key)) => format!("measure {}", text(key)),
+        Ok(Query::Call { call, .. }) => describe_call(&call),
         Ok(Query::Entry(key)) => format!("look closely at {}", text(key)),
         other => format!("{other:?}"),
     }
+}
+
+fn describe_call(call: &Call<'_>) -> String {
+    format!("{:?} {}", call.op, call.words.clone().map(text).collect::<Vec<_>>().join(" "))
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -299,7 +300,8 @@ fn describe(command: &[u8]) -> String {
         Ok(Command::Delete { condition: Condition::IfAnyVersion(none), .. }) if none.is_empty() => {
             "nothing".into()
         }
-        Ok(Command::Set { key, value, condition, description, .. }) => {
+        Ok(Command::Set { key, value, condition, description, lasts, .. }) => {
+            let lasts = lasts.map(|lasts| format!(" for {lasts} ms")).unwrap_or_default();
             let described = match description.is_empty() {
                 true => String::new(),
                 false => format!(
@@ -308,7 +310,7 @@ fn describe(command: &[u8]) -> String {
                     description.content_encoding.escape_ascii()
                 ),
             };
-            format!("set {} to '{}'{described} {condition:?}", text(key), text(value))
+            format!("set {} to '{}'{described}{lasts} {condition:?}", text(key), text(value))
         }
         Ok(Command::Delete { keys, condition }) => {
             format!("delete {} {condition:?}", keys.map(text).collect::<Vec<_>>().join(" "))
@@ -322,6 +324,19 @@ fn describe(command: &[u8]) -> String {
         Ok(Command::IncrBy { key, delta }) => format!("add {delta} to {}", text(key)),
         Ok(Command::FlushAll) => "flush all".into(),
         Ok(Command::NameLife { life }) => format!("name the life {life}"),
+        Ok(Command::Timed { time, command }) => format!("at {time}: {}", describe(command)),
+        Ok(Command::Call(call)) => describe_call(&call),
+        Ok(Command::Block(block)) => {
+            let watched: Vec<_> =
+                block.watches().map(|(key, version)| format!("{} {version:?}", text(key))).collect();
+            let commands: Vec<_> = block.encoded().map(describe).collect();
+            format!("if [{}] do [{}]", watched.join(", "), commands.join("; "))
+        }
+        Ok(Command::Advance { time }) => format!("advance to {time}"),
+        Ok(Command::AskClocks { server, round }) => format!("{server} asks for clocks in round {round}"),
+        Ok(Command::TellClock { server, asker, round, time }) => {
+            format!("{server} tells {asker} in round {round} that it is {time}")
+        }
         Err(error) => error.to_string(),
     }
 }

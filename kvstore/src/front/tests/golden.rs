@@ -109,6 +109,7 @@ impl<P: Protocol> Stage<P> {
             allowance: Allowance::generous(OUTPUT_LIMIT),
             engine: &mut self.engine,
             now: Instant::now(),
+            time: Some(784_111_777_000),
             tally: &mut self.tally,
             command: &mut self.command,
         };

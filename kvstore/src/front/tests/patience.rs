@@ -63,6 +63,7 @@ impl Pair {
         loop {
             let mut turn = Turn {
                 allowance: ALLOWANCE,
+                time: None,
                 engine: &mut self.engine,
                 now: self.now,
                 tally: &mut Tally::default(),
@@ -203,6 +204,7 @@ fn a_client_that_does_not_close_is_closed() {
     pair.connection.ready(Readiness { half_closed: true, ..Readiness::default() });
     let mut turn = Turn {
         allowance: ALLOWANCE,
+        time: None,
         engine: &mut pair.engine,
         now: pair.now,
         tally: &mut Tally::default(),

@@ -102,7 +102,12 @@ impl HttpConnection {
             }
         };
         self.command.clear();
-        if let What::Put { key, condition, description } = &request.what {
+        if let What::Put { key, condition, description, lasts } = &request.what {
+            if let Some(lasts) = lasts {
+                // The time is set when the whole command has arrived.
+                command::encode_time(&mut self.command, 0);
+                command::encode_lasting(&mut self.command, *lasts);
+            }
             command::encode_put_head(&mut self.command, key, condition, false, description.get());
         }
         let head = self.command.len();

@@ -11,8 +11,8 @@ use super::super::chunk::snapshot_entries;
 use super::super::tests::{Step, delete, execute, run, set, step};
 use super::super::{Kv, KvReader, KvRestoring};
 use super::*;
+use crate::attributes::Attributes;
 use crate::command::Condition;
-use crate::described::Described;
 use crate::{Description, Life, Version, command};
 
 type Contents = Vec<(Vec<u8>, Bytes, Version)>;
@@ -110,7 +110,7 @@ proptest! {
         let expected = kv.reader().entries();
         let mut frozen = kv.freeze();
         let mut chunk = vec![];
-        chunk::begin(&mut chunk, None);
+        chunk::begin(&mut chunk, Stamp::default());
         let mut position = 3;
         for event in &events {
             match event {
@@ -182,7 +182,7 @@ fn each_entry_of_a_shard_is_walked_or_saved() {
         let expected = kv.reader().entries();
         let mut frozen = kv.freeze();
         let mut chunk = Vec::new();
-        chunk::begin(&mut chunk, None);
+        chunk::begin(&mut chunk, Stamp::default());
         walk(&mut frozen, &mut chunk, 5 + walked);
         for key in &keys {
             set(&mut kv, 2, key, b"after");
@@ -303,14 +303,14 @@ fn keys_of_equal_place_are_walked_together() {
     let mut tables = Tables::default();
     for (key, place) in [(b"a", 5), (b"b", 7), (b"c", 7), (b"d", 7), (b"e", u64::MAX >> SHARD_BITS)] {
         let version = Version { position: 1, further: 0 };
-        tables.insert_absent(Entry::new(Place(place), key, Bytes::new(), version, Described::default()));
+        tables.insert_absent(Entry::new(Place(place), key, Bytes::new(), version, Attributes::default()));
     }
     let view = View::new(1);
     let mut at = Place::start_of(0);
     let mut steps = Vec::new();
     loop {
         let mut chunk = Vec::new();
-        chunk::begin(&mut chunk, None);
+        chunk::begin(&mut chunk, Stamp::default());
         let next = copy_out(&view, &tables, at, &mut chunk, 1, &mut Vec::new());
         steps.push(read(&chunk).len());
         match next {
@@ -413,7 +413,7 @@ fn a_life_without_keys_comes_back() {
 fn chunks_of_different_lives_are_no_state() {
     let [one, two] = [1, 2].map(|number| {
         let mut chunk = Vec::new();
-        chunk::begin(&mut chunk, Life::new(number));
+        chunk::begin(&mut chunk, Stamp { life: Life::new(number), clock: 0 });
         Bytes::from(chunk)
     });
     let mut restoring = Kv::restoring(&Kv::new().reader());

@@ -51,7 +51,7 @@ fn the_digest_is_that_of_the_entries_that_are_there() {
 }
 
 /// What a snapshot of this state restores to.
-fn restored(kv: &mut Kv) -> Kv {
+pub(super) fn restored(kv: &mut Kv) -> Kv {
     let mut restored = Kv::new();
     let mut state = Kv::restoring(&restored.reader());
     let mut frozen = kv.freeze();

@@ -29,6 +29,7 @@ impl Clients {
                 let mut requests: Vec<Request> =
                     (0..count).map(|number| self.of_swarm(|me| draw(me, number))).collect();
                 requests.extend(self.page_of_scan(client));
+                requests.extend(self.about_expiry(client));
                 requests.into_iter().flat_map(|request| with_own_read(request, false)).collect()
             }
             Kind::Http { connection } => {
@@ -177,6 +178,24 @@ impl Clients {
         let begin = || Walk { cursor: 0, server: me.server, scan: self.scans.begin() };
         let cursor = me.walk.get_or_insert_with(begin).cursor;
         Some(Request::Scan { cursor, count: me.chance.between(4, 16) })
+    }
+
+    /// Sometimes a key that expires, or a look at one. These are drawn apart from all others.
+    fn about_expiry(&mut self, client: usize) -> Option<Request> {
+        let me = &mut self.clients[client];
+        if self.flushes || !me.expiry_chance.one_in(3) {
+            return None;
+        }
+        let key = (me.expiry_chance.one_in(2)).then(|| me.expiring.iter().next_back().copied()).flatten();
+        let request = match key {
+            Some(key) => Request::LookAtExpiring(key),
+            None => {
+                self.next_expiring += 1;
+                let lasts = *me.expiry_chance.pick(&[1, 20, 60, 300, 900, 1800, 2500]);
+                Request::Expiring { key: self.next_expiring, lasts }
+            }
+        };
+        self.swarm.has_request(&request).then_some(request)
     }
 
     /// A value that nobody else writes.

@@ -19,7 +19,7 @@ mod redis;
 mod sending;
 mod told;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 
 use niagara_kvstore::Life;
@@ -32,7 +32,8 @@ use super::sizes::Sizes;
 use super::swarm::Swarm;
 use crate::http::read_response;
 use crate::invariants::{
-    AckedIsApplied, AppendsAreKept, Broken, ReadIsFresh, ReadShowsItsState, Scan, ScanIsComplete,
+    AckedIsApplied, AppendsAreKept, Broken, ExpiryIsInTime, ReadIsFresh, ReadShowsItsState, Scan,
+    ScanIsComplete,
 };
 use crate::linearizability::Operation;
 use crate::resp::read_value;
@@ -62,6 +63,10 @@ pub struct Clients {
     flushes: bool,
     appends: AppendsAreKept,
     scans: ScanIsComplete,
+    expiry: ExpiryIsInTime,
+    next_expiring: u64,
+    /// The moment, in microseconds.
+    now: u64,
     /// The life of the state, once a tag has named it.
     life: Option<Life>,
     tokens: BTreeMap<u64, usize>,
@@ -92,6 +97,10 @@ struct Client {
     strays: Vec<u64>,
     /// Its current scan, which outlives connections.
     walk: Option<Walk>,
+    /// Draws requests about keys that expire.
+    expiry_chance: Chance,
+    /// The numbers of its keys that were set to expire.
+    expiring: BTreeSet<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,6 +149,8 @@ struct Call {
     appended: usize,
     /// The life of the state, as known when a version was named with it.
     life: Option<Life>,
+    /// When it was made, in microseconds.
+    begun: u64,
     token: u64,
 }
 
@@ -184,6 +195,9 @@ impl Clients {
             flushes: chance.one_in(FLUSHES),
             appends: AppendsAreKept::default(),
             scans: ScanIsComplete::default(),
+            expiry: ExpiryIsInTime::default(),
+            next_expiring: 0,
+            now: 0,
             life: None,
             tokens: BTreeMap::new(),
             next_token: 1,
@@ -209,6 +223,8 @@ impl Clients {
                 seen: BTreeMap::new(),
                 strays: Vec::new(),
                 walk: None,
+                expiry_chance: Chance::new(plan.seed ^ (number + 1) << 32),
+                expiring: BTreeSet::new(),
             });
         }
         clients
@@ -240,7 +256,11 @@ impl Clients {
         for request in &requests {
             let operation = self.history.begin(client, request, life);
             let (least, appended) = (fresh.begin(), self.appends.begin());
-            let call = Call { request: request.clone(), operation, least, appended, life, token };
+            if let Request::Expiring { key, lasts } = request {
+                self.expiry.set(*key, self.now, lasts * 1000);
+            }
+            let begun = self.now;
+            let call = Call { request: request.clone(), operation, least, appended, life, begun, token };
             self.clients[client].waiting.push_back(call);
         }
         if kind == Kind::Embedded {
@@ -305,6 +325,16 @@ impl Clients {
                 Answer::Http(response) => self.end_http(client, &call, &response, checks)?,
             }
         }
+    }
+
+    /// The moment, in microseconds.
+    pub fn set_now(&mut self, now: u64) {
+        self.now = now;
+    }
+
+    /// What is known of keys that expire.
+    pub fn expiry(&self) -> &ExpiryIsInTime {
+        &self.expiry
     }
 
     /// The server that a client talks to.

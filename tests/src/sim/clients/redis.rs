@@ -8,7 +8,7 @@ use crate::invariants::{
 use crate::linearizability::{Condition, Input, Output};
 use crate::resp::encode;
 use crate::sim::request::{
-    APPENDED, GROUP, PAIR, Request, appended, deleted_with_group, fifo_key, name, stray_key,
+    APPENDED, GROUP, PAIR, Request, appended, deleted_with_group, expiring_key, fifo_key, name, stray_key,
 };
 use crate::sim::sizes::{number_in, text};
 
@@ -46,6 +46,18 @@ pub(super) fn bytes_of(request: &Request) -> Vec<u8> {
         Request::Scan { cursor, count } => {
             vec!["SCAN".into(), cursor.to_string().into(), "COUNT".into(), count.to_string().into()]
         }
+        // There are several ways to express it.
+        Request::Expiring { key, lasts } if key % 3 == 0 => {
+            vec!["PSETEX".into(), expiring_key(*key).into(), lasts.to_string().into(), "v".into()]
+        }
+        Request::Expiring { key, lasts } => {
+            let (key, lasts) = (expiring_key(*key).into(), lasts.to_string().into());
+            vec!["SET".into(), key, "v".into(), "PX".into(), lasts]
+        }
+        Request::LookAtExpiring(key) if key % 2 == 0 => {
+            vec!["EXISTS".into(), expiring_key(*key).into()]
+        }
+        Request::LookAtExpiring(key) => vec!["GET".into(), expiring_key(*key).into()],
         Request::Fifo { connection, number } => {
             vec!["SET".into(), fifo_key(*connection).into(), number.to_string().into()]
         }
@@ -147,6 +159,24 @@ impl Clients {
             (Request::Fifo { .. } | Request::SetPair(_), Value::Simple(_)) => {
                 self.acknowledge(client, call, checks)
             }
+            (Request::Expiring { key, .. }, Value::Simple(_)) => {
+                checks.coverage.count("key set to expire");
+                self.clients[client].expiring.insert(*key);
+                self.expiry.acknowledged(*key, self.now);
+                Ok(())
+            }
+            (Request::LookAtExpiring(key), value) => {
+                let found = match value {
+                    Value::Null | Value::Integer(0) => false,
+                    Value::Bulk(_) | Value::Integer(1) => true,
+                    _ => return Err(strange(call, value)),
+                };
+                checks.coverage.count(if found { "expiring key found" } else { "expired key not found" });
+                if !found {
+                    self.clients[client].expiring.remove(key);
+                }
+                self.expiry.looked(*key, found, call.begun, self.now)
+            }
             _ => Err(strange(call, value)),
         }
     }
@@ -214,7 +244,8 @@ impl Clients {
             self.too_large(call, checks);
         } else if text.starts_with("UNKNOWN") {
             checks.coverage.count("outcome unknown");
-        } else if ["OVERLOADED", "NOQUORUM", "READONLY"].iter().any(|word| text.starts_with(word)) {
+        } else if ["OVERLOADED", "NOQUORUM", "READONLY", "NOCLOCK"].iter().any(|word| text.starts_with(word))
+        {
             self.refuse(call, checks);
         } else {
             let request = &call.request;

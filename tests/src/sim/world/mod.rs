@@ -57,6 +57,8 @@ pub(crate) enum Event {
     Tick { server: u64, life: u64 },
     /// The clock wakes the snapshots thread.
     KeepingDue { server: u64, life: u64 },
+    /// The clock wakes the front end, which keeps the time.
+    TimeDue { server: u64, life: u64 },
     /// A message arrives.
     Arrive(Flight),
     /// Two servers try to connect.
@@ -209,6 +211,7 @@ impl World {
                 return Err(Broken::new("time_goes_on", "nothing is going to happen any more"));
             };
             self.now = at;
+            self.clients.set_now(at);
             self.trace.at(at);
             if self.queue.queued() > MOST_EVENTS {
                 return Err(Broken::new(
@@ -232,7 +235,8 @@ impl World {
         if let Event::Round { server, life, .. }
         | Event::GroupTick { server, life, .. }
         | Event::Tick { server, life }
-        | Event::KeepingDue { server, life } = event
+        | Event::KeepingDue { server, life }
+        | Event::TimeDue { server, life } = event
         {
             if !self.is_alive(server, life) {
                 return Ok(());
@@ -248,6 +252,7 @@ impl World {
             Event::GroupTick { server, group, .. } => return self.group_tick(server, group),
             Event::Tick { server, .. } => self.tick(server),
             Event::KeepingDue { server, .. } => self.keeping_due(server),
+            Event::TimeDue { server, .. } => self.time_due(server),
             Event::Arrive(flight) => return self.arrive(flight),
             Event::Connect { a, b, group } => return self.connect(a, b, group),
             Event::ClientStarts(client) => self.client_starts(client),

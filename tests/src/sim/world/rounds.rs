@@ -37,6 +37,7 @@ impl World {
         let now = self.now;
         self.server(id).set_clock(now);
         self.plan_keeping(id);
+        self.plan_time(id);
         let threads = Rc::clone(&self.threads);
         self.wake(id, &threads);
     }
@@ -72,6 +73,25 @@ impl World {
             running.keeping_at = Some(at);
             self.after(at - now, Event::KeepingDue { server: id, life });
         }
+    }
+
+    /// The front end sleeps until its server's timekeeper has something to do at most.
+    fn plan_time(&mut self, id: u64) {
+        let now = self.now;
+        let server = &mut self.servers[id as usize - 1];
+        let life = server.life;
+        let Some(running) = &mut server.running else { return };
+        let Some(due) = running.time_due().filter(|due| !due.is_zero()) else { return };
+        let at = now + (due.as_micros() as u64).max(1);
+        if running.time_at.is_none_or(|planned| planned > at) {
+            running.time_at = Some(at);
+            self.after(at - now, Event::TimeDue { server: id, life });
+        }
+    }
+
+    pub(crate) fn time_due(&mut self, id: u64) {
+        self.server(id).running.as_mut().expect("looked at before").time_at = None;
+        self.follow(id);
     }
 
     pub(crate) fn keeping_due(&mut self, id: u64) {

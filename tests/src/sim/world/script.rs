@@ -14,7 +14,7 @@ use crate::linearizability::{Condition, Input, Verdict, check};
 use crate::sim::clients::{Ask, CallResult};
 use crate::sim::draws::LAST_FAULT;
 use crate::sim::network::Micros;
-use crate::sim::request::{Request, name};
+use crate::sim::request::{Request, expiring_key, name};
 use crate::sim::server::{Server, TICK};
 use crate::sim::sizes::{LENGTH_PART, SHARED_IN_PIPELINE};
 
@@ -106,6 +106,7 @@ impl World {
                 self.check_digests()?;
                 self.check_transfers()?;
                 self.check_history()?;
+                self.check_expiry()?;
                 // A read that no lease answers costs as much as an entry.
                 let reads = if self.plan.tries_leases { self.next_probe } else { 0 };
                 let activity = Activity { entries: self.activity.entries + reads, ..self.activity };
@@ -141,6 +142,17 @@ impl World {
             appended_bytes: u64::MAX,
         };
         check_idle_is_quiet(self.activity - self.before_idling, may, IDLE / MS)
+    }
+
+    /// Checks that what has expired is gone everywhere.
+    fn check_expiry(&self) -> Result<(), Broken> {
+        for server in &self.servers {
+            let running = server.running.as_ref().expect("progress was checked");
+            let reader = running.machine.client().reader();
+            let is_shown = |key| reader.get(expiring_key(key).as_bytes()).is_some();
+            self.clients.expiry().settled(server.id, reader.expiring(), is_shown)?;
+        }
+        Ok(())
     }
 
     /// Gives up pipelines that take longer than settling does.

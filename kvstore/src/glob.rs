@@ -1,12 +1,12 @@
 //! The patterns of SCAN: `*`, `?`, `[a-z]`, `[^a-z]` and `\`, as in Redis.
 
 /// The longest pattern, in bytes. Matching costs one step per byte of a key and 64 bytes of pattern.
-pub(super) const MAX_PATTERN_BYTES: usize = 1 << 10;
+pub(crate) const MAX_PATTERN_BYTES: usize = 1 << 10;
 
 /// A pattern as an automaton: state n stands for its first n elements. All possible states are followed
 /// together, 64 in a word, so no pattern takes more steps per byte of the text than it has words.
 #[derive(Debug)]
-pub(super) struct Glob {
+pub(crate) struct Glob {
     /// For each byte, the states from which it leads to the next one, in as many words as `stays` has.
     leads_on: Box<[u64]>,
     /// The states in which any byte may stay: those before a star.
@@ -17,7 +17,7 @@ pub(super) struct Glob {
 
 impl Glob {
     /// `None`: the pattern is too long.
-    pub(super) fn new(pattern: &[u8]) -> Option<Glob> {
+    pub(crate) fn new(pattern: &[u8]) -> Option<Glob> {
         if pattern.len() > MAX_PATTERN_BYTES {
             return None;
         }
@@ -66,7 +66,7 @@ impl Glob {
     }
 
     /// Whether the whole of `text` matches.
-    pub(super) fn matches(&self, text: &[u8]) -> bool {
+    pub(crate) fn matches(&self, text: &[u8]) -> bool {
         let mut states = [0; MAX_PATTERN_BYTES / 64 + 1];
         let states = &mut states[..self.stays.len()];
         states[0] = 1;

@@ -1,0 +1,186 @@
+//! Commands that consist of words, as a client of the Redis protocol sends them, and blocks of commands.
+
+use super::fields::{put_count, put_sized, take_array, take_count, take_op, take_sized, take_u8};
+use super::{BLOCK, CALL, Command, Keys, MAX_KEY_BYTES, MAX_VALUE_BYTES, MalformedCommand, decode};
+use crate::Version;
+use crate::table::{Op, Spec};
+
+/// Most commands of a block, and most keys that it watches.
+pub const MAX_BLOCK_COMMANDS: usize = 1 << 16;
+
+/// A command of [the table](Op), checked as far as can be without the state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call<'a> {
+    /// The command.
+    pub op: Op,
+    /// The words behind its name.
+    pub words: Keys<'a>,
+}
+
+impl<'a> Call<'a> {
+    /// Its keys.
+    pub fn keys(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let count = self.words.len() + 1;
+        let mut words = self.words.clone();
+        let mut passed = 0;
+        // The places rise.
+        Spec::of(self.op).keys.among(count).map_while(move |at| {
+            let key = words.nth(at - 1 - passed);
+            passed = at;
+            key
+        })
+    }
+
+    /// Whether it looks at all keys.
+    pub fn is_whole(&self) -> bool {
+        matches!(self.op, Op::Keys | Op::Scan | Op::RandomKey)
+    }
+}
+
+/// Commands that are executed together, and what must hold for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block<'a> {
+    watches: Watches<'a>,
+    commands: Keys<'a>,
+}
+
+impl<'a> Block<'a> {
+    /// The keys that must be in these versions, or absent.
+    pub fn watches(&self) -> Watches<'a> {
+        self.watches.clone()
+    }
+
+    /// The commands.
+    pub fn commands(&self) -> impl ExactSizeIterator<Item = Command<'a>> + use<'a> {
+        self.commands.clone().map(|bytes| decode(bytes).expect("decode has checked all of them"))
+    }
+
+    /// The commands, each as bytes.
+    pub fn encoded(&self) -> Keys<'a> {
+        self.commands.clone()
+    }
+}
+
+/// The keys that a block watches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watches<'a> {
+    rest: &'a [u8],
+    left: usize,
+}
+
+impl<'a> Iterator for Watches<'a> {
+    type Item = (&'a [u8], Option<Version>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        Some(take_watch(&mut self.rest).expect("decode has checked all of them"))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for Watches<'_> {}
+
+const ABSENT: u8 = 0;
+const PRESENT: u8 = 1;
+
+/// Appends a call.
+///
+/// # Panics
+/// If it is not a valid one: see [`Op`].
+pub fn encode_call<'k>(out: &mut Vec<u8>, op: Op, words: impl ExactSizeIterator<Item = &'k [u8]>) {
+    assert!(Spec::of(op).is_call() && Spec::of(op).takes(words.len() + 1), "{op:?} is called rightly");
+    out.push(CALL);
+    put_count(out, op as usize);
+    put_count(out, words.len());
+    words.for_each(|word| put_sized(out, word));
+}
+
+/// Appends a block: watched keys, each with its version, or absent, and encoded commands, which are neither
+/// blocks nor timed.
+pub fn encode_block<'k>(
+    out: &mut Vec<u8>,
+    watches: impl ExactSizeIterator<Item = (&'k [u8], Option<Version>)>,
+    commands: impl ExactSizeIterator<Item = &'k [u8]>,
+) {
+    out.push(BLOCK);
+    put_count(out, watches.len());
+    for (key, version) in watches {
+        put_sized(out, key);
+        match version {
+            None => out.push(ABSENT),
+            Some(version) => {
+                out.push(PRESENT);
+                out.extend_from_slice(&version.position.to_le_bytes());
+                out.extend_from_slice(&version.further.to_le_bytes());
+            }
+        }
+    }
+    put_count(out, commands.len());
+    commands.for_each(|command| put_sized(out, command));
+}
+
+pub(super) fn decode_call<'a>(rest: &mut &'a [u8]) -> Result<Command<'a>, MalformedCommand> {
+    let op = take_op(rest)?;
+    let count = take_count(rest)?;
+    let spec = Spec::of(op);
+    if !spec.is_call() || !spec.takes(count.saturating_add(1)) {
+        return Err(MalformedCommand("a call has another number of words"));
+    }
+    let words = Keys { rest, left: count };
+    for _ in 0..count {
+        if take_sized(rest)?.len() > MAX_VALUE_BYTES {
+            return Err(super::VALUE_TOO_LONG);
+        }
+    }
+    let call = Call { op, words };
+    if call.keys().any(|key| key.len() > MAX_KEY_BYTES) {
+        return Err(super::KEY_TOO_LONG);
+    }
+    Ok(Command::Call(call))
+}
+
+pub(super) fn decode_block<'a>(rest: &mut &'a [u8]) -> Result<Command<'a>, MalformedCommand> {
+    let count = take_few(rest)?;
+    let watches = Watches { rest, left: count };
+    for _ in 0..count {
+        take_watch(rest)?;
+    }
+    let count = take_few(rest)?;
+    let commands = Keys { rest, left: count };
+    for _ in 0..count {
+        match decode(take_sized(rest)?)? {
+            Command::Timed { .. }
+            | Command::Block(_)
+            | Command::Advance { .. }
+            | Command::AskClocks { .. }
+            | Command::TellClock { .. } => {
+                return Err(MalformedCommand("a command may not be part of a block"));
+            }
+            _ => {}
+        }
+    }
+    Ok(Command::Block(Block { watches, commands }))
+}
+
+fn take_few(rest: &mut &[u8]) -> Result<usize, MalformedCommand> {
+    match take_count(rest)? {
+        count @ 0..=MAX_BLOCK_COMMANDS => Ok(count),
+        _ => Err(MalformedCommand("a block has too many commands or watched keys")),
+    }
+}
+
+fn take_watch<'a>(rest: &mut &'a [u8]) -> Result<(&'a [u8], Option<Version>), MalformedCommand> {
+    let key = super::take_key(rest)?;
+    let version = match take_u8(rest)? {
+        ABSENT => None,
+        PRESENT => {
+            let position = u64::from_le_bytes(take_array(rest)?);
+            Some(Version { position, further: u32::from_le_bytes(take_array(rest)?) })
+        }
+        _ => return Err(MalformedCommand("a watched key is neither absent nor present")),
+    };
+    Ok((key, version))
+}

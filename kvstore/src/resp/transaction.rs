@@ -1,0 +1,204 @@
+//! What a connection has said about the commands that follow: MULTI, WATCH and SELECT.
+//!
+//! After MULTI, commands are collected, and EXEC sends them as one command of the log. After a SELECT that was
+//! refused, nothing is executed, since clients send more before they see that, and it would be executed in another
+//! database than they mean.
+
+use std::borrow::Cow;
+
+use super::encoding::encode;
+use super::parse::Arguments;
+use super::plan::{self, Local, Plan, Print, Read, Write};
+use super::words::{is, shown};
+use crate::Version;
+use crate::command::{self, MAX_BLOCK_COMMANDS, MAX_VALUE_BYTES};
+use crate::table::{Op, Spec};
+
+/// See the [module](self).
+#[derive(Debug, Default)]
+pub(super) struct Conversation {
+    transaction: Option<Transaction>,
+    watched: Vec<(Vec<u8>, Option<Version>)>,
+    /// The last SELECT was refused.
+    no_database: bool,
+}
+
+/// The commands between MULTI and EXEC.
+#[derive(Debug, Default)]
+struct Transaction {
+    /// Encoded, one behind the other, and where each ends.
+    commands: Vec<u8>,
+    ends: Vec<usize>,
+    parts: Vec<Part>,
+    /// One of them carries the time.
+    timed: bool,
+    /// One of them was invalid.
+    broken: bool,
+}
+
+/// What EXEC shows for a command.
+#[derive(Clone, Debug)]
+pub(crate) enum Part {
+    /// The next reply.
+    Command(Print),
+    /// A word or an error that is known before.
+    Word(&'static str),
+    Error(Cow<'static, str>),
+}
+
+/// What the log takes as one command, with room for watched keys.
+const MAX_TRANSACTION_BYTES: usize = MAX_VALUE_BYTES;
+
+const ABORTED: &str = "EXECABORT Transaction discarded because of previous errors.";
+const NO_DATABASE: &str =
+    "ERR not executed, since SELECT was refused: the only database is 0, send SELECT 0 first";
+
+impl Conversation {
+    /// Interprets a request; `arguments` has at least one argument.
+    pub(super) fn plan(&mut self, arguments: Arguments<'_>) -> Plan {
+        let name = |word| is(arguments.get(0), word);
+        let alone = arguments.len() == 1;
+        if name("RESET") && alone {
+            *self = Conversation::default();
+        } else if self.transaction.is_some() && !name("QUIT") {
+            return self.within(arguments);
+        } else if self.no_database && !name("SELECT") && !name("QUIT") {
+            return Plan::Refuse(NO_DATABASE.into());
+        }
+        let plan = plan::plan(arguments);
+        match &plan {
+            Plan::Local(Local::Multi) => self.transaction = Some(Transaction::default()),
+            Plan::Local(Local::Unwatch) => self.watched.clear(),
+            _ if name("SELECT") => self.no_database = matches!(plan, Plan::Refuse(_)),
+            _ => {}
+        }
+        plan.outside()
+    }
+
+    /// Interprets a request between MULTI and EXEC.
+    fn within(&mut self, arguments: Arguments<'_>) -> Plan {
+        let name = |word| arguments.len() == 1 && is(arguments.get(0), word);
+        if name("EXEC") {
+            return self.execute();
+        }
+        if name("DISCARD") {
+            self.transaction = None;
+            self.watched.clear();
+            return Plan::Local(Local::Discard);
+        }
+        let transaction = self.transaction.as_mut().expect("a transaction has begun");
+        match plan::plan(arguments) {
+            Plan::Invalid(text) => {
+                transaction.broken = true;
+                Plan::Refuse(text)
+            }
+            Plan::Local(Local::Multi) => Plan::Refuse("ERR MULTI calls can not be nested".into()),
+            Plan::Read(Read::Watch) => Plan::Refuse("ERR WATCH inside MULTI is not allowed".into()),
+            Plan::Refuse(text) => transaction.add(Part::Error(text)),
+            Plan::Local(Local::Select | Local::Unwatch) => transaction.add(Part::Word("OK")),
+            Plan::Local(_) => {
+                transaction.broken = true;
+                let name = shown(arguments.get(0), 128).to_uppercase();
+                Plan::Refuse(
+                    format!("ERR {name} is not allowed in a transaction: send it before MULTI").into(),
+                )
+            }
+            Plan::Read(read) => {
+                let op = if let Read::Call(op) = read { op } else { Op::Get };
+                let timed = matches!(op, Op::Ttl | Op::PTtl | Op::Time);
+                transaction.timed |= timed;
+                command::encode_call(&mut transaction.commands, op, arguments.from(1).iter());
+                transaction.add_command(Print::Ok)
+            }
+            Plan::Write(write) => {
+                transaction.timed |= matches!(write, Write::Call { timed: true, .. });
+                let print = encode(&write, arguments, &mut transaction.commands);
+                transaction.add_command(print)
+            }
+        }
+    }
+
+    fn execute(&mut self) -> Plan {
+        let transaction = self.transaction.as_ref().expect("a transaction has begun");
+        if transaction.broken {
+            self.transaction = None;
+            self.watched.clear();
+            return Plan::Refuse(ABORTED.into());
+        }
+        Plan::Write(Write::Transaction)
+    }
+
+    /// Whether the transaction that is about to be executed carries the time.
+    pub(super) fn is_timed(&self) -> bool {
+        self.transaction.as_ref().is_some_and(|transaction| transaction.timed)
+    }
+
+    /// The transaction cannot be executed.
+    pub(super) fn abandon(&mut self) {
+        self.transaction = None;
+        self.watched.clear();
+    }
+
+    /// Appends the transaction as a command, and returns what its reply shows.
+    pub(super) fn take(&mut self, out: &mut Vec<u8>) -> Vec<Part> {
+        let Transaction { commands, ends, parts, .. } =
+            self.transaction.take().expect("a transaction has begun");
+        let watched = std::mem::take(&mut self.watched);
+        let starts = [0].into_iter().chain(ends.iter().copied());
+        let each: Vec<&[u8]> = starts.zip(&ends).map(|(start, end)| &commands[start..*end]).collect();
+        let watched = watched.iter().map(|(key, version)| (key.as_slice(), *version));
+        command::encode_block(out, watched, each.into_iter());
+        parts
+    }
+
+    /// Watches a key in its present version. One that is watched already stays as it was.
+    pub(super) fn watch(&mut self, key: &[u8], version: Option<Version>) {
+        if !self.watched.iter().any(|(watched, _)| watched == key) {
+            self.watched.push((key.to_vec(), version));
+        }
+    }
+
+    /// Whether no more keys can be watched.
+    pub(super) fn watches_too_many(&self, more: usize) -> bool {
+        self.watched.len() + more > MAX_BLOCK_COMMANDS
+    }
+}
+
+impl Transaction {
+    fn add(&mut self, part: Part) -> Plan {
+        if self.parts.len() >= MAX_BLOCK_COMMANDS || self.commands.len() > MAX_TRANSACTION_BYTES {
+            self.broken = true;
+            return Plan::Refuse(
+                format!(
+                    "ERR a transaction has at most {MAX_BLOCK_COMMANDS} commands and {MAX_TRANSACTION_BYTES} bytes: send several"
+                )
+                .into(),
+            );
+        }
+        self.parts.push(part);
+        Plan::Local(Local::Queued)
+    }
+
+    fn add_command(&mut self, print: Print) -> Plan {
+        self.ends.push(self.commands.len());
+        self.add(Part::Command(print))
+    }
+}
+
+impl Plan {
+    /// What a server can answer by itself outside of a transaction need not be read.
+    fn outside(self) -> Plan {
+        match self {
+            Plan::Read(Read::Call(Op::Ping)) => Plan::Local(Local::Ping),
+            Plan::Read(Read::Call(Op::Echo)) => Plan::Local(Local::Echo),
+            Plan::Invalid(text) => Plan::Refuse(text),
+            plan => plan,
+        }
+    }
+}
+
+/// Whether a read may be executed between commands, where everybody waits for it.
+pub(super) fn is_quick(op: Op) -> bool {
+    let spec = Spec::of(op);
+    spec.keys.first != 0 && op != Op::Lcs
+}

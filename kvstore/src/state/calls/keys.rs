@@ -1,0 +1,116 @@
+//! Commands on keys, whatever their values.
+
+use bytes::Bytes;
+
+use super::words::{SYNTAX, integer, is};
+use super::{Answer, Reading, Words, Writing};
+use crate::Data;
+use crate::decimal::decimal;
+
+pub(super) fn exists(reading: &Reading<'_>, words: Words<'_>) -> Answer {
+    Ok(Data::count(words.iter().filter(|key| reading.get(key).is_some()).count()))
+}
+
+pub(super) fn kind(reading: &Reading<'_>, words: Words<'_>) -> Answer {
+    Ok(Data::Word(if reading.get(words[0]).is_some() { "string" } else { "none" }))
+}
+
+/// Keys that have expired and are not removed yet count, as in Redis.
+pub(super) fn db_size(reading: &Reading<'_>, _words: Words<'_>) -> Answer {
+    Ok(Data::Integer(reading.map.len() as i64))
+}
+
+const NO_KEY: &str = "ERR no such key";
+
+pub(super) fn rename(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
+    let (from, to) = (words[0], words[1]);
+    if writing.get(from).is_none() {
+        return Err(NO_KEY.into());
+    }
+    move_to(writing, from, to);
+    Ok(Data::OK)
+}
+
+pub(super) fn rename_nx(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
+    let (from, to) = (words[0], words[1]);
+    if writing.get(from).is_none() {
+        return Err(NO_KEY.into());
+    }
+    let is_free = writing.get(to).is_none();
+    if is_free {
+        move_to(writing, from, to);
+    }
+    Ok(Data::flag(is_free))
+}
+
+fn move_to(writing: &mut Writing<'_>, from: &[u8], to: &[u8]) {
+    if from != to {
+        let entry = writing.take(from).expect("it was there a moment ago");
+        writing.put(to, entry.value, entry.attributes);
+    }
+}
+
+pub(super) fn copy(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
+    let (from, to) = (words[0], words[1]);
+    let mut replace = false;
+    let mut options = words[2..].iter();
+    while let Some(option) = options.next() {
+        if is(option, "REPLACE") {
+            replace = true;
+        } else if is(option, "DB") {
+            if integer(options.next().ok_or(SYNTAX)?)? != 0 {
+                return Err("ERR DB index is out of range".into());
+            }
+        } else {
+            return Err(SYNTAX);
+        }
+    }
+    if from == to {
+        return Err("ERR source and destination objects are the same".into());
+    }
+    let Some(entry) = writing.get(from) else { return Ok(Data::flag(false)) };
+    let (value, attributes) = (entry.value.clone(), entry.attributes.clone());
+    if writing.get(to).is_some() && !replace {
+        return Ok(Data::flag(false));
+    }
+    writing.put(to, value, attributes);
+    Ok(Data::flag(true))
+}
+
+/// The longest value that Redis keeps beside its head.
+const EMBEDDED_BYTES: usize = 44;
+
+const HELP: [&str; 5] = [
+    "OBJECT <subcommand> [<key>]. Subcommands are:",
+    "ENCODING <key>: how Redis would keep the value, if it were set as it is",
+    "IDLETIME <key>: always 0; nothing is kept of accesses",
+    "REFCOUNT <key>: always 1",
+    "HELP: this help",
+];
+
+pub(super) fn object(reading: &Reading<'_>, words: Words<'_>) -> Answer {
+    let what = words[0];
+    let shown = || String::from_utf8_lossy(&what[..what.len().min(128)]).into_owned();
+    if is(what, "HELP") && words.len() == 1 {
+        return Ok(Data::Array(HELP.into_iter().map(Data::Word).collect()));
+    }
+    let known = ["ENCODING", "IDLETIME", "REFCOUNT", "FREQ"].into_iter().find(|name| is(what, name));
+    let Some(known) = known else {
+        return Err(format!("ERR unknown subcommand '{}'. Try OBJECT HELP.", shown()).into());
+    };
+    let [_, key] = words else {
+        let name = known.to_lowercase();
+        return Err(format!("ERR wrong number of arguments for 'object|{name}' command").into());
+    };
+    let Some(entry) = reading.get(key) else { return Ok(Data::Null) };
+    Ok(match known {
+        "IDLETIME" => Data::Integer(0),
+        "REFCOUNT" => Data::Integer(1),
+        "FREQ" => return Err("ERR nothing is kept of accesses".into()),
+        _ => Data::Bulk(Bytes::from_static(match &entry.value {
+            value if decimal(value).is_some() => b"int",
+            value if value.len() <= EMBEDDED_BYTES => b"embstr",
+            _ => b"raw",
+        })),
+    })
+}

@@ -1,0 +1,210 @@
+//! What the commands of [the table](crate::table) do: a function for each, on locked shards.
+//!
+//! | file | commands on |
+//! |---|---|
+//! | `strings.rs`, `floats.rs`, `lcs.rs` | values |
+//! | `bits.rs`, `bitfield.rs` | the bits of values |
+//! | `keys.rs`, `expiry.rs` | keys, and how long they last |
+//! | `whole.rs` | all keys |
+//! | `words.rs` | how the words of a client are read |
+//!
+//! Hashes, lists, sets, sorted sets and streams each get a file of their own.
+
+mod bitfield;
+mod bits;
+#[expect(clippy::unnecessary_wraps, reason = "all commands have the same type, and most can fail")]
+mod expiry;
+mod floats;
+#[expect(clippy::unnecessary_wraps, reason = "all commands have the same type, and most can fail")]
+mod keys;
+mod lcs;
+#[expect(clippy::unnecessary_wraps, reason = "all commands have the same type, and most can fail")]
+mod strings;
+mod whole;
+mod words;
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use super::entry::Entry;
+use super::locked::{Look, Whole};
+use super::map::Map;
+use super::writer::Writing;
+use crate::Data;
+use crate::command::Call;
+use crate::table::Op;
+
+/// What a command answers, or why it did nothing.
+type Answer = Result<Data, Failure>;
+
+/// Why a command did nothing, with a code as its first word.
+#[derive(Debug, PartialEq, Eq)]
+struct Failure(Cow<'static, str>);
+
+impl From<&'static str> for Failure {
+    fn from(text: &'static str) -> Failure {
+        Failure(text.into())
+    }
+}
+
+impl From<String> for Failure {
+    fn from(text: String) -> Failure {
+        Failure(text.into())
+    }
+}
+
+/// The words behind a command's name.
+type Words<'a> = &'a [&'a [u8]];
+
+/// Executes commands that change nothing.
+struct Reading<'r> {
+    look: &'r dyn Look,
+    map: &'r Map,
+    /// The clock of the state, which decides what exists.
+    clock: u64,
+    /// The time, as this server estimates it, which decides what is left of a key's time.
+    time: u64,
+}
+
+impl<'r> Reading<'r> {
+    fn get(&self, key: &[u8]) -> Option<&'r Entry> {
+        let place = self.map.place(key);
+        self.look.shard(place).get(place, key).filter(|entry| !entry.is_expired(self.clock))
+    }
+
+    /// A value, empty if there is none.
+    fn value(&self, key: &[u8]) -> Bytes {
+        self.get(key).map(|entry| entry.value.clone()).unwrap_or_default()
+    }
+}
+
+/// Executes commands that look at all keys.
+pub(super) struct Walking<'r> {
+    pub(super) whole: &'r dyn Whole,
+    /// The clock of the state.
+    pub(super) clock: u64,
+    /// A number that differs from call to call; in a command, the same on every server.
+    pub(super) seed: u64,
+}
+
+/// What a command does.
+enum Handler {
+    Write(fn(&mut Writing<'_>, Words<'_>) -> Answer),
+    Read(fn(&Reading<'_>, Words<'_>) -> Answer),
+    Whole(fn(&Walking<'_>, Words<'_>) -> Answer),
+    /// The log carries it in a form of its own.
+    Compact,
+}
+
+fn handler(op: Op) -> Handler {
+    use Handler::{Compact, Read, Whole, Write};
+    match op {
+        Op::Get => Read(strings::get),
+        Op::MGet => Read(strings::mget),
+        Op::StrLen => Read(strings::strlen),
+        Op::GetRange | Op::SubStr => Read(strings::get_range),
+        Op::Set => Write(strings::set),
+        Op::SetEx => Write(strings::set_ex),
+        Op::PSetEx => Write(strings::pset_ex),
+        Op::GetEx => Write(strings::get_ex),
+        Op::GetDel => Write(strings::get_del),
+        Op::Put => Write(strings::put_described),
+        Op::SetRange => Write(strings::set_range),
+        Op::IncrByFloat => Write(floats::incr_by_float),
+        Op::Lcs => Read(lcs::lcs),
+        Op::SetBit => Write(bits::set_bit),
+        Op::GetBit => Read(bits::get_bit),
+        Op::BitCount => Read(bits::bit_count),
+        Op::BitPos => Read(bits::bit_pos),
+        Op::BitOp => Write(bits::bit_op),
+        Op::BitField => Write(bitfield::bit_field),
+        Op::BitFieldRo => Read(bitfield::bit_field_ro),
+        Op::Exists | Op::Touch => Read(keys::exists),
+        Op::Type => Read(keys::kind),
+        Op::Rename => Write(keys::rename),
+        Op::RenameNx => Write(keys::rename_nx),
+        Op::Copy => Write(keys::copy),
+        Op::Object => Read(keys::object),
+        Op::DbSize => Read(keys::db_size),
+        Op::Expire => Write(expiry::expire),
+        Op::PExpire => Write(expiry::pexpire),
+        Op::ExpireAt => Write(expiry::expire_at),
+        Op::PExpireAt => Write(expiry::pexpire_at),
+        Op::Persist => Write(expiry::persist),
+        Op::Ttl => Read(expiry::ttl),
+        Op::PTtl => Read(expiry::pttl),
+        Op::ExpireTime => Read(expiry::expire_time),
+        Op::PExpireTime => Read(expiry::pexpire_time),
+        Op::Time => Read(expiry::time),
+        Op::Keys => Whole(whole::keys),
+        Op::Scan => Whole(whole::scan),
+        Op::RandomKey => Whole(whole::random_key),
+        Op::Ping => Read(strings::ping),
+        Op::Echo => Read(strings::echo),
+        Op::IncrBy
+        | Op::Incr
+        | Op::Decr
+        | Op::DecrBy
+        | Op::Append
+        | Op::SetNx
+        | Op::GetSet
+        | Op::MSet
+        | Op::MSetNx
+        | Op::Del
+        | Op::Unlink
+        | Op::FlushAll
+        | Op::FlushDb => Compact,
+    }
+}
+
+fn answered(answer: Answer) -> Data {
+    answer.unwrap_or_else(|Failure(text)| Data::Error(text))
+}
+
+/// Executes a call whose keys' shards are locked.
+pub(super) fn execute(writer: &mut Writing<'_>, call: &Call<'_>) -> Data {
+    let words: Vec<&[u8]> = call.words.clone().collect();
+    match handler(call.op) {
+        Handler::Write(write) => answered(write(writer, &words)),
+        Handler::Read(read) => {
+            let clock = writer.map.clock();
+            answered(read(&Reading { look: &*writer.shards, map: writer.map, clock, time: clock }, &words))
+        }
+        Handler::Whole(_) | Handler::Compact => unreachable!("{:?} is executed otherwise", call.op),
+    }
+}
+
+/// Executes a call that changes nothing, on locked shards, by the clock of the state and this server's time.
+pub(super) fn read(look: &dyn Look, map: &Map, (clock, time): (u64, u64), call: &Call<'_>) -> Data {
+    let words: Vec<&[u8]> = call.words.clone().collect();
+    let Handler::Read(read) = handler(call.op) else { unreachable!("{:?} is executed otherwise", call.op) };
+    answered(read(&Reading { look, map, clock, time }, &words))
+}
+
+/// Executes a call that looks at all keys.
+pub(super) fn walk(walking: &Walking<'_>, call: &Call<'_>) -> Data {
+    let words: Vec<&[u8]> = call.words.clone().collect();
+    let Handler::Whole(read) = handler(call.op) else { unreachable!("{:?} is executed otherwise", call.op) };
+    answered(read(walking, &words))
+}
+
+/// Whether everything that the log may carry as a call has a function.
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::Spec;
+
+    #[test]
+    fn every_call_has_a_function_of_its_kind() {
+        for op in Op::all() {
+            let spec = Spec::of(op);
+            let fits = match handler(op) {
+                Handler::Write(_) => spec.is_call() && !spec.is_read(),
+                Handler::Read(_) | Handler::Whole(_) => spec.is_read(),
+                Handler::Compact => !spec.is_call(),
+            };
+            assert!(fits, "{op:?}");
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! What is kept of all entries together, and follows each change.
+
+use super::deadlines::Deadlines;
+use super::digest::StateDigest;
+use super::entry::Entry;
+
+/// The digest of all entries, and their deadlines.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    pub(super) digest: StateDigest,
+    pub(super) deadlines: Deadlines,
+}
+
+impl Ledger {
+    /// Adds an entry.
+    pub(super) fn add(&mut self, entry: &Entry) {
+        self.digest.add(entry);
+        self.deadlines.add(entry);
+    }
+
+    /// Removes an entry.
+    pub(super) fn remove(&mut self, entry: &Entry) {
+        self.digest.remove(entry);
+        self.deadlines.remove(entry);
+    }
+}

@@ -1,0 +1,301 @@
+//! The changes that commands consist of, on shards that are locked.
+
+use std::hash::{BuildHasher, RandomState};
+use std::num::NonZeroU64;
+
+use bytes::Bytes;
+use niagara_planted::{self as planted, Bug};
+
+use super::entry::Entry;
+use super::garbage::Garbage;
+use super::ledger::Ledger;
+use super::locked::Change;
+use super::map::Map;
+use super::place::{Place, SHARD_BITS};
+use super::tables::Tables;
+use super::versions::Versions;
+use crate::attributes::{Attributes, Describer};
+use crate::command::{Condition, Keys, MAX_VALUE_BYTES, Pairs};
+use crate::decimal::decimal;
+use crate::reply::{CommandError, Reply};
+use crate::{Description, Version};
+
+/// A value of at least this size stays in the buffer that it arrived in. A smaller one is copied, since
+/// otherwise it would keep tens of KiB of other commands alive.
+pub(super) const SHARED_VALUE_BYTES: usize = 4 << 10;
+
+/// Returns a part of the command's bytes without a copy.
+pub(super) type Share<'s> = &'s dyn Fn(&[u8]) -> Bytes;
+
+/// What the thread that executes commands keeps beside the map.
+#[derive(Debug, Default)]
+pub(super) struct Core {
+    pub(super) versions: Versions,
+    pub(super) ledger: Ledger,
+    pub(super) describer: Describer,
+    pub(super) garbage: Garbage,
+    /// Large values that were replaced or removed, to be freed when no shard is locked.
+    pub(super) rubbish: Vec<Bytes>,
+}
+
+/// Executes parts of commands on locked shards. A key that has expired is removed before anything looks at it.
+pub(super) struct Writer<'w, S: ?Sized> {
+    pub(super) map: &'w Map,
+    pub(super) core: &'w mut Core,
+    pub(super) shards: &'w mut S,
+    pub(super) share: Share<'w>,
+}
+
+/// The same, whatever is locked.
+pub(super) type Writing<'w> = Writer<'w, dyn Change + 'w>;
+
+impl<S: Change + ?Sized> Writer<'_, S> {
+    /// The entry of a key.
+    pub(super) fn get(&mut self, key: &[u8]) -> Option<&Entry> {
+        let place = self.purge(key);
+        self.shards.shard(place).get(place, key)
+    }
+
+    /// Sets a key's value and attributes. Returns its version, and whether the key is new.
+    pub(super) fn put(&mut self, key: &[u8], value: Bytes, attributes: Attributes) -> (Version, bool) {
+        let place = self.purge(key);
+        let Core { versions, ledger, rubbish, .. } = &mut *self.core;
+        let shard = self.shards.shard_mut(place);
+        match shard.find(place, key) {
+            Some(mut present) => {
+                let version = versions.next(Some(present.version));
+                let old = present.replace(value, attributes, version, ledger);
+                free_later(rubbish, old);
+                (version, false)
+            }
+            None => {
+                let version = versions.next(None);
+                shard.insert_absent(Entry::new(place, key, value, version, attributes), ledger);
+                self.map.count_created(1);
+                (version, true)
+            }
+        }
+    }
+
+    /// Sets a key's value, and keeps its attributes. Returns its version.
+    pub(super) fn change(&mut self, key: &[u8], value: Bytes) -> Version {
+        let attributes = self.get(key).map(|entry| entry.attributes.clone()).unwrap_or_default();
+        self.put(key, value, attributes).0
+    }
+
+    /// Sets the attributes of a key that exists.
+    pub(super) fn set_attributes(&mut self, key: &[u8], attributes: Attributes) {
+        let place = self.purge(key);
+        let Core { versions, ledger, .. } = &mut *self.core;
+        let mut present = self.shards.shard_mut(place).find(place, key).expect("it was there a moment ago");
+        let version = versions.next(Some(present.version));
+        present.set_attributes(attributes, version, ledger);
+    }
+
+    /// Removes a key. Returns its entry.
+    pub(super) fn take(&mut self, key: &[u8]) -> Option<Entry> {
+        let place = self.purge(key);
+        self.remove(place, key)
+    }
+
+    /// Removes a key, whatever its deadline.
+    pub(super) fn expire(&mut self, key: &[u8]) -> Option<Entry> {
+        self.remove(self.map.place(key), key)
+    }
+
+    /// Removes all keys; all shards are locked. Returns what takes long to free.
+    pub(super) fn flush(&mut self) -> Vec<Tables> {
+        self.map.count_removed(self.map.len() as usize);
+        self.core.ledger = Ledger::default();
+        self.core.versions.forget_all();
+        let shards = 0..1 << SHARD_BITS;
+        shards
+            .filter_map(|number| {
+                self.shards.shard_mut(Place::start_of(number)).replace_all(number, Tables::default())
+            })
+            .collect()
+    }
+
+    fn remove(&mut self, place: Place, key: &[u8]) -> Option<Entry> {
+        let entry = self.shards.shard_mut(place).remove(place, key, &mut self.core.ledger)?;
+        self.core.versions.forget(entry.version);
+        self.map.count_removed(1);
+        Some(entry)
+    }
+
+    /// Removes a key that has expired. Returns its place.
+    fn purge(&mut self, key: &[u8]) -> Place {
+        let place = self.map.place(key);
+        // Where nothing expires, this is all that expiry costs.
+        if !self.core.ledger.deadlines.is_empty() {
+            let clock = self.map.clock();
+            if self.shards.shard(place).get(place, key).is_some_and(|entry| entry.is_expired(clock)) {
+                let entry = self.remove(place, key).expect("it was there a moment ago");
+                free_later(&mut self.core.rubbish, entry.value);
+            }
+        }
+        place
+    }
+
+    /// The value as the map stores it.
+    pub(super) fn kept(&self, value: &[u8]) -> Bytes {
+        kept(value, self.share)
+    }
+
+    /// The attributes of a value that is set now, and lasts so many milliseconds.
+    pub(super) fn attributes(
+        &mut self,
+        description: Description<'_>,
+        lasts: Option<NonZeroU64>,
+    ) -> Attributes {
+        let attributes = self.core.describer.describe(description);
+        match lasts {
+            None => attributes,
+            Some(lasts) => attributes.with_deadline(Some(self.map.clock().saturating_add(lasts.get()))),
+        }
+    }
+
+    pub(super) fn set(
+        &mut self,
+        key: &[u8],
+        value: &[u8],
+        attributes: Attributes,
+        condition: &Condition,
+        want_old: bool,
+    ) -> Reply {
+        let value = self.kept(value);
+        let place = self.purge(key);
+        let Core { versions, ledger, rubbish, .. } = &mut *self.core;
+        let shard = self.shards.shard_mut(place);
+        let present = shard.find(place, key);
+        let current = present.as_ref().map(|present| present.version);
+        if !condition.holds(current, self.map.life()) {
+            let old = present.filter(|_| want_old).map(|present| present.value.clone());
+            return Reply::ConditionFailed { current, old };
+        }
+        let version = versions.next(current);
+        let Some(mut present) = present else {
+            shard.insert_absent(Entry::new(place, key, value, version, attributes), ledger);
+            self.map.count_created(1);
+            return Reply::Stored { version, created: true, old: None };
+        };
+        let new = planted::is(Bug::SwapShowsNew).then(|| value.clone());
+        let old = present.replace(value, attributes, version, ledger);
+        let old = new.unwrap_or(old);
+        if want_old {
+            return Reply::Stored { version, created: false, old: Some(old) };
+        }
+        free_later(rubbish, old);
+        Reply::Stored { version, created: false, old: None }
+    }
+
+    pub(super) fn delete(&mut self, keys: Keys<'_>, condition: &Condition) -> Reply {
+        let mut removed = 0;
+        for key in keys {
+            if planted::is(Bug::ResultByChance) && RandomState::new().hash_one(key).is_multiple_of(2) {
+                continue;
+            }
+            let current = self.get(key).map(|entry| entry.version);
+            if !condition.holds(current, self.map.life()) {
+                return Reply::ConditionFailed { current, old: None };
+            }
+            if let Some(entry) = self.take(key) {
+                free_later(&mut self.core.rubbish, entry.value);
+                removed += 1;
+            } else if planted::is(Bug::DeleteStopsAtMissing) {
+                break;
+            }
+        }
+        Reply::Deleted { removed }
+    }
+
+    pub(super) fn mset(&mut self, pairs: Pairs<'_>, if_absent: bool) -> Reply {
+        if if_absent
+            && !planted::is(Bug::MsetNxSetsSome)
+            && let Some(version) = pairs.clone().find_map(|(key, _)| Some(self.get(key)?.version))
+        {
+            return Reply::ConditionFailed { current: Some(version), old: None };
+        }
+        let mut last = None;
+        for (key, value) in pairs {
+            if planted::is(Bug::MsetNxSetsSome)
+                && if_absent
+                && let Some(entry) = self.get(key)
+            {
+                return Reply::ConditionFailed { current: Some(entry.version), old: None };
+            }
+            let value = self.kept(value);
+            last = Some(self.put(key, value, Attributes::default()));
+            planted::pause();
+        }
+        let (version, created) = last.expect("decode refuses an mset without a key");
+        Reply::Stored { version, created, old: None }
+    }
+
+    pub(super) fn append(&mut self, key: &[u8], value: &[u8]) -> Reply {
+        let place = self.purge(key);
+        let Core { versions, ledger, .. } = &mut *self.core;
+        let Some(mut present) = self.shards.shard_mut(place).find(place, key) else {
+            let kept = self.kept(value);
+            let (version, _) = self.put(key, kept, Attributes::default());
+            return Reply::Appended { length: value.len() as u64, version };
+        };
+        if planted::is(Bug::AppendLost) && present.version.position == versions.position() {
+            let length = (present.value.len() + value.len()) as u64;
+            return Reply::Appended { length, version: present.version };
+        }
+        if present.value.len() + value.len() > MAX_VALUE_BYTES {
+            return Reply::Failed(CommandError::TooLarge);
+        }
+        let version = versions.next(Some(present.version));
+        present.grow(version, ledger, |before| joined(before, value));
+        Reply::Appended { length: present.value.len() as u64, version }
+    }
+
+    pub(super) fn incr_by(&mut self, key: &[u8], delta: i64) -> Reply {
+        let place = self.purge(key);
+        let Core { versions, ledger, .. } = &mut *self.core;
+        let present = self.shards.shard_mut(place).find(place, key);
+        let before = match present.as_ref().map(|present| decimal(&present.value)) {
+            None => 0,
+            Some(Some(before)) => before,
+            Some(None) => return Reply::Failed(CommandError::NotAnInteger),
+        };
+        let Some(value) = before.checked_add(delta) else {
+            return Reply::Failed(CommandError::Overflow);
+        };
+        let digits = Bytes::copy_from_slice(itoa::Buffer::new().format(value).as_bytes());
+        let version = match present {
+            Some(mut present) => {
+                let version = versions.next(Some(present.version));
+                present.change(version, ledger, |_| digits);
+                version
+            }
+            None => self.put(key, digits, Attributes::default()).0,
+        };
+        Reply::Counted { value, version }
+    }
+}
+
+/// The value as the map stores it.
+pub(super) fn kept(value: &[u8], share: Share<'_>) -> Bytes {
+    if value.len() >= SHARED_VALUE_BYTES { share(value) } else { Bytes::copy_from_slice(value) }
+}
+
+/// A value that was replaced may be megabytes to free: not while readers wait.
+pub(super) fn free_later(rubbish: &mut Vec<Bytes>, value: Bytes) {
+    if value.len() >= SHARED_VALUE_BYTES {
+        rubbish.push(value);
+    }
+}
+
+/// Appends to a value: in place if nobody else holds it and its buffer has room.
+fn joined(value: Bytes, more: &[u8]) -> Bytes {
+    match value.try_into_mut() {
+        Ok(mut value) => {
+            value.extend_from_slice(more);
+            value.freeze()
+        }
+        Err(value) => [&value, more].concat().into(),
+    }
+}
