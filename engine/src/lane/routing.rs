@@ -70,8 +70,7 @@ struct Rank {
 ///
 /// If groups share threads, there are too few cores for the groups to work side by side, and each one more that
 /// is in use costs entries, messages and syncs. So all servers use the anchor, whoever leads it, as long as it
-/// keeps up: until a full entry waits for its thread, or this server's share of a window is in flight, or the
-/// group brings a full entry more than the others.
+/// keeps up: until a full entry waits for its thread, or this server's share of a window is in flight.
 ///
 /// `lanes` gives the state of each lane in order; `anchor` is the index of one of them.
 pub(crate) fn choose(
@@ -91,8 +90,8 @@ impl Rank {
     /// The rank where groups share threads.
     fn taking_turns(lane: usize, is_anchor: bool, leader: Leadership, leads: bool, traffic: Traffic) -> Rank {
         let rank = Rank::of(lane, is_anchor, leader, leads, traffic);
-        let Traffic { in_flight, surplus, servers, entry, window, .. } = traffic;
-        let keeps_up = surplus < entry && in_flight < window * entry / servers;
+        let Traffic { in_flight, servers, entry, window, .. } = traffic;
+        let keeps_up = in_flight < window * entry / servers;
         match is_anchor && keeps_up && !(rank.is_busy || rank.has_no_room) {
             true => Rank { load: 0, ..rank },
             false => Rank { is_not_where_all_are: true, ..rank },
@@ -145,10 +144,8 @@ mod tests {
         assert_eq!(choose(lanes(15, 4), 1, Groups::Parallel).0, 0);
         assert_eq!(choose(lanes(15, 6), 1, Groups::Parallel).0, 1);
         assert_eq!(choose(lanes(15, 60), 1, Groups::Parallel).0, 1);
-        for (surplus, lane) in [(19, 0), (20, 1)] {
-            let lanes = [(HERE, Traffic { surplus, ..traffic(0) }), (HERE, traffic(5))].into_iter();
-            assert_eq!(choose(lanes, 0, Groups::TakingTurns).0, lane, "the anchor brings {surplus} more");
-        }
+        let lanes = [(HERE, Traffic { surplus: 50, ..traffic(0) }), (HERE, traffic(5))].into_iter();
+        assert_eq!(choose(lanes, 0, Groups::TakingTurns).0, 0, "not while the anchor keeps up");
     }
 
     /// The best of some lanes, each given by its leader, its bytes in flight (half an entry has ten), and
