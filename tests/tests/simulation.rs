@@ -144,6 +144,8 @@ fn little_waits_for_a_server_behind_thin_links() {
             |bytes_per_second| Fault::ThinLinks { server: 1 + seed % 3, bytes_per_second, lasts: 2_000_000 };
         plan.faults =
             vec![Planned { at: 300_000, fault: thin(*[500, 2_000, 8_000].get(seed as usize % 3).unwrap()) }];
+        // The seed's own faults may be at another server, through which no prompt call is made.
+        plan.prompt = None;
         assert_eq!(holds_under(plan, "links are thin").of("links thin"), 1);
     }
 }

@@ -156,6 +156,11 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
         self.timekeeping.due()
     }
 
+    /// When the timekeeper last proposed a command, which it does whether or not clients ask for anything.
+    pub fn time_proposed(&self) -> Option<Instant> {
+        self.timekeeping.proposed()
+    }
+
     /// Whether the timekeeper has something to do now.
     pub fn has_time_news(&self) -> bool {
         self.bell.0.load(Ordering::SeqCst) || self.timekeeping.has_news()

@@ -16,6 +16,8 @@ pub(super) struct Timekeeping {
     timekeeper: Timekeeper,
     reader: KvReader,
     due: Option<Instant>,
+    /// When it last proposed something.
+    proposed: Option<Instant>,
 }
 
 impl fmt::Debug for Timekeeping {
@@ -37,12 +39,17 @@ impl Timekeeping {
         let reader = engine.reader().clone();
         reader.wake_timekeeper(wake);
         let timekeeper = Timekeeper::new(Arc::clone(time), engine.status().server, seed);
-        Timekeeping { timekeeper, reader, due: Some(now) }
+        Timekeeping { timekeeper, reader, due: Some(now), proposed: None }
     }
 
     /// When there is something to do.
     pub(super) fn due(&self) -> Option<Instant> {
         self.due
+    }
+
+    /// When it last proposed a command.
+    pub(super) fn proposed(&self) -> Option<Instant> {
+        self.proposed
     }
 
     /// Whether commands about clocks have been executed that the next turn takes note of.
@@ -54,19 +61,28 @@ impl Timekeeping {
     pub(super) fn turn(&mut self, now: Moment, engine: &mut impl Engine) {
         #[cfg(feature = "planted-bugs")]
         self.reader.set_local_time(now.wall);
-        self.due = self.timekeeper.turn(now, &self.reader, &mut AtPort(engine));
+        let mut port = AtPort { engine, has_proposed: false };
+        self.due = self.timekeeper.turn(now, &self.reader, &mut port);
+        if port.has_proposed {
+            self.proposed = Some(now.steady);
+        }
     }
 }
 
-struct AtPort<'e, E>(&'e mut E);
+struct AtPort<'e, E> {
+    engine: &'e mut E,
+    has_proposed: bool,
+}
 
 impl<E: Engine> Cluster for AtPort<'_, E> {
     fn servers(&self) -> Vec<u64> {
-        self.0.status().voters
+        self.engine.status().voters
     }
 
     fn propose(&mut self, command: &[u8]) -> bool {
-        let lane = self.0.choose_lane();
-        self.0.propose(lane, NOBODY, command).is_ok()
+        let lane = self.engine.choose_lane();
+        let is_accepted = self.engine.propose(lane, NOBODY, command).is_ok();
+        self.has_proposed |= is_accepted;
+        is_accepted
     }
 }

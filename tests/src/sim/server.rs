@@ -332,6 +332,12 @@ impl Running {
         self.front_end.time_due().map(|due| due.saturating_duration_since(now))
     }
 
+    /// Whether the timekeeper proposed something not longer ago than this.
+    pub fn keeps_time(&self, within: Duration) -> bool {
+        let proposed = self.front_end.time_proposed();
+        proposed.is_some_and(|proposed| self.clock.now().saturating_duration_since(proposed) <= within)
+    }
+
     /// The groups on the thread that drives this one.
     pub fn beside(&self, group: usize) -> Range<usize> {
         self.machine.groups_beside(group)

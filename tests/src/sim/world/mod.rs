@@ -123,6 +123,8 @@ pub(crate) struct World {
     pub before_idling: Activity,
     /// How often a server that catches up has been waited for, and how many commands it had executed at the last look.
     pub waited_for_laggard: (u32, u64),
+    /// How often the script has waited for a timekeeper.
+    pub waited_for_time: u32,
     /// The script has ended.
     pub is_over: bool,
     /// Connections that a server's front end knows: server, life, connection.
@@ -170,6 +172,7 @@ impl World {
             activity: Activity::default(),
             before_idling: Activity::default(),
             waited_for_laggard: (0, 0),
+            waited_for_time: 0,
             is_over: false,
             connected: BTreeSet::new(),
             last_reply: BTreeMap::new(),

@@ -1,6 +1,7 @@
 //! How every simulation ends, after its faults: everything is healed, must settle, and passes the last tests.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use bytes::Bytes;
 use niagara_engine::Consistency;
@@ -32,6 +33,9 @@ const IDLE: Micros = 600 * MS;
 const CATCH_UP: Micros = 1200 * MS;
 /// How often a server that advances is given as much time again.
 const MOST_LOOKS: u32 = 6;
+/// Time for a command about time to be executed by all, and how often it is given.
+const TIMEKEEPING: Micros = 100 * MS;
+const MOST_TIMEKEEPING: u32 = 50;
 /// Time for probes that must be executed while a group's link is cut. It exceeds the engine's deadline, after
 /// which they would count as unknown.
 const PROBES: Micros = 1100 * MS;
@@ -66,6 +70,12 @@ impl World {
             2 => {
                 self.before_idling = self.activity;
                 IDLE
+            }
+            // What a server proposes as keys expire is not yet executed everywhere.
+            3 | 7 if self.time_is_kept() => {
+                self.coverage.count("timekeeper waited for");
+                self.after(TIMEKEEPING, Event::Script(step));
+                return Ok(());
             }
             3 => {
                 self.check_progress("long after the faults have ended")?;
@@ -175,6 +185,14 @@ impl World {
         let (looks, before) = self.waited_for_laggard;
         self.waited_for_laggard = (looks + 1, least);
         least < most && looks < MOST_LOOKS && (looks == 0 || least > before)
+    }
+
+    /// Whether some server's timekeeper has just proposed a command. Keys that expire are few, so this ends.
+    fn time_is_kept(&mut self) -> bool {
+        let within = Duration::from_micros(TIMEKEEPING);
+        let is_kept = |server: &Server| server.running.as_ref().is_some_and(|it| it.keeps_time(within));
+        self.waited_for_time += 1;
+        self.waited_for_time <= MOST_TIMEKEEPING && self.servers.iter().any(is_kept)
     }
 
     /// Checks that nothing waits, and all servers have executed the same.
