@@ -25,7 +25,7 @@
 //! key, value, word, content type, content encoding   length varint | bytes
 //! ```
 //!
-//! Times are in milliseconds since 1970, as the server that took the command [estimates](crate::time) them. They move the
+//! Times are in milliseconds since 1970, as the server that took the command estimates them. They move the
 //! clock of the state forward, which decides what has expired. An *advance* also removes what has. With *ask* and *tell*,
 //! servers compare their clocks; they change nothing.
 //!
