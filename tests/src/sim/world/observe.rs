@@ -2,6 +2,7 @@
 
 use niagara_group::batch::EntryFill;
 
+use super::script::BEGINS;
 use super::{MS, World};
 use crate::invariants::{
     AckedIsApplied, AppliedOnce, Broken, ByteLimits, BytesAreBounded, ElectionSafety, FifoPerConnection,
@@ -171,7 +172,8 @@ impl World {
         let Some(running) = self.servers[id as usize - 1].running.as_ref().filter(|_| server == id) else {
             return Ok(());
         };
-        let is_drained = (at + TIME_TO_HAND_OVER..at + lasts).contains(&self.now);
+        // The script ends whatever trouble is left.
+        let is_drained = (at + TIME_TO_HAND_OVER..BEGINS.min(at + lasts)).contains(&self.now);
         let leads = is_drained && running.machine.standing(group).leads;
         check_drained_leads_nothing(id, group, leads)
     }
