@@ -25,8 +25,6 @@ pub enum Bug {
     LastFrameTrusted,
     /// Frames before the last are taken for durable, though a sync of all of them may have failed.
     EarlierFramesTrusted,
-    /// A start relies on names of snapshots that nobody has synced.
-    SnapshotNamesTrusted,
     /// A failed sync of the server's own snapshot counts as a successful one.
     SnapshotSyncIgnored,
     /// A failed sync of a received snapshot counts as a successful one.
@@ -258,7 +256,6 @@ impl Bug {
         Bug::TornTailAccepted,
         Bug::LastFrameTrusted,
         Bug::EarlierFramesTrusted,
-        Bug::SnapshotNamesTrusted,
         Bug::SnapshotSyncIgnored,
         Bug::PartSyncIgnored,
         Bug::IdentitySyncIgnored,

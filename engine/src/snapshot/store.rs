@@ -9,7 +9,6 @@ use super::error::SnapshotError;
 use super::header::Header;
 use super::reader::SnapshotReader;
 use super::writer::SnapshotWriter;
-use crate::planted::{self, Bug};
 
 /// Snapshots to keep. If the newest is damaged, the previous one is still there, with the logs that it needs.
 const KEPT: usize = 2;
@@ -49,9 +48,7 @@ impl SnapshotStore {
         }
         // The former process may have died between a rename and its sync. The logs are about to be reset,
         // durably, to the floors of what is listed here, so a loss of power must not remove its name.
-        if !planted::is(Bug::SnapshotNamesTrusted) {
-            store.sync_names()?;
-        }
+        store.sync_names()?;
         Ok(store)
     }
 
@@ -61,7 +58,6 @@ impl SnapshotStore {
     /// # Errors
     /// If a file cannot be read, belongs to another cluster or version, or holds what the state machine does
     /// not understand: no older file would help then.
-    /// older file would help then.
     pub fn restore_newest<T>(
         &mut self,
         cluster: u128,
