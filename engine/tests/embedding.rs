@@ -1,13 +1,16 @@
 //! The embedding API, on real threads, sockets and files.
 
+mod eventually;
+
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake as TaskWake, Waker};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
+use eventually::eventually;
 use niagara_engine::internals::example::Counter;
 use niagara_engine::{
     Completion, Config, Consistency, Durability, Engine, GlobalPosition, Member, Pinning, Refused, Role,
@@ -43,15 +46,6 @@ fn config(members: &[Member], server: u64, dir: Option<&Path>) -> Config {
 
 fn start(members: &[Member], server: u64, dir: Option<&Path>) -> Engine<Counter> {
     Engine::start(config(members, server, dir), Counter::default()).unwrap()
-}
-
-/// Waits for something that must happen, with far more patience than it needs.
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what} did not come to pass");
-        thread::sleep(Duration::from_millis(5));
-    }
 }
 
 fn agree(statuses: &[Status]) {

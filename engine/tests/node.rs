@@ -6,8 +6,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use eventually::eventually;
 use niagara_engine::{
     App, CallError, Config, Consistency, Durability, GlobalPosition, Node, NodeHandle, Refused, Retry,
     StartError, Then, Unknown,
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 #[path = "../examples/counter.rs"]
 mod counter;
+mod eventually;
 #[path = "../examples/ledger.rs"]
 mod ledger;
 #[path = "../examples/state_machine.rs"]
@@ -63,14 +65,6 @@ fn durable(dir: &Path) -> Vec<Config> {
         config.segment_bytes = 1 << 20;
     }
     configs
-}
-
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what} did not come to pass");
-        thread::sleep(Duration::from_millis(5));
-    }
 }
 
 struct Unpark(thread::Thread);

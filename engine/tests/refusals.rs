@@ -1,8 +1,8 @@
 //! Servers that refuse each other say so where an operator looks.
 
-use std::thread;
-use std::time::{Duration, Instant};
+mod eventually;
 
+use eventually::eventually;
 use niagara_engine::internals::example::Counter;
 use niagara_engine::{Config, Engine};
 
@@ -16,14 +16,6 @@ fn configs() -> Vec<Config> {
 
 fn alarms(engine: &Engine<Counter>) -> Vec<String> {
     engine.client().status().alarms
-}
-
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what} did not come to pass");
-        thread::sleep(Duration::from_millis(5));
-    }
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! More groups than addresses: groups on different threads listen at one address.
 
+mod eventually;
+
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering::SeqCst;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use eventually::eventually;
 use niagara_engine::internals::example::Counter;
 use niagara_engine::{Config, Consistency, Durability, Engine, Threads};
 
@@ -19,14 +20,6 @@ fn configs(addresses: u16, threads: u16) -> Vec<Config> {
         config.threads = Threads::Count(threads);
     }
     configs
-}
-
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what} did not come to pass");
-        thread::sleep(Duration::from_millis(5));
-    }
 }
 
 fn all_led(engine: &Engine<Counter>) -> bool {

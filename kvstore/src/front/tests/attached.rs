@@ -1,11 +1,9 @@
 //! Reads that are attached to writes of their connection, over HTTP and after READONLY.
 
-use bytes::Bytes;
 use niagara_engine::Refused;
 
 use super::fake::Mood;
 use super::golden::{Stage, http, redis};
-use crate::command::{self, Condition};
 use crate::front::session::Pumped;
 use crate::http::HttpConnection;
 use crate::protocol::Protocol;
@@ -39,13 +37,6 @@ fn told<P: Protocol>(stage: &mut Stage<P>) -> Vec<String> {
         format!("{} at {}: {body}", &reply[..3], header("Niagara-Position: "))
     };
     text.split("HTTP/1.1 ").skip(1).map(of_reply).collect()
-}
-
-fn set(key: &str, value: &str) -> Bytes {
-    let mut command = Vec::new();
-    command::encode_set_head(&mut command, key.as_bytes(), &Condition::Always, false);
-    command.extend_from_slice(value.as_bytes());
-    command.into()
 }
 
 /// A read reports the position before that of its command, which others may share.
@@ -155,8 +146,8 @@ fn a_read_at_a_later_position_waits_for_it() {
     stage.receive([put("k", "one"), get("k?read=at-least:4")].concat().as_bytes());
     stage.settle();
     assert_eq!(stage.pumped, Pumped::NeedsCompletion);
-    stage.engine.elsewhere(&set("k", "other"));
-    stage.engine.elsewhere(&set("k", "last"));
+    stage.engine.set_elsewhere("k", "other");
+    stage.engine.set_elsewhere("k", "last");
     *stage.mood.lock() = Mood::Serve;
     stage.settle();
     assert_eq!(told(&mut stage), ["200 at 4: ", "200 at 4: one"]);
@@ -165,7 +156,7 @@ fn a_read_at_a_later_position_waits_for_it() {
 #[test]
 fn http_reads_behind_refused_writes_are_asked_anew() {
     let mut stage = stage();
-    stage.engine.elsewhere(&set("k", "old"));
+    stage.engine.set_elsewhere("k", "old");
     *stage.mood.lock() = Mood::RefuseTurn(Refused::Overloaded);
     stage.receive([put("k", "1"), get("k"), put("k", "2"), get("k?read=weak")].concat().as_bytes());
     stage.turn();
@@ -189,7 +180,7 @@ fn http_reads_never_show_what_came_behind_them() {
 #[test]
 fn a_weak_read_behind_a_write_of_unknown_outcome_is_answered() {
     let mut stage = stage();
-    stage.engine.elsewhere(&set("k", "old"));
+    stage.engine.set_elsewhere("k", "old");
     *stage.mood.lock() = Mood::Unknown;
     stage
         .receive([put("k", "1"), get("k"), get("k?read=weak"), get("k?read=at-least:1")].concat().as_bytes());

@@ -145,12 +145,15 @@ impl FakeEngine {
         }
     }
 
-    /// Executes one command of another client.
-    pub(super) fn elsewhere(&mut self, command: &Bytes) {
+    /// Executes another client's command, which sets a key.
+    pub(super) fn set_elsewhere(&mut self, key: &str, value: &str) {
+        let mut set = Vec::new();
+        command::encode_set_head(&mut set, key.as_bytes(), &Condition::Always, false);
+        set.extend_from_slice(value.as_bytes());
         let mut log = self.server.log.lock();
         log.1 += 1;
         let position = GlobalPosition::new(log.1);
-        log.0.execute(position, command);
+        log.0.execute(position, &set.into());
     }
 }
 

@@ -25,7 +25,6 @@ use parking_lot::Mutex;
 
 use super::fake::{FakeEngine, FakeServer, Mood};
 use crate::Life;
-use crate::command::{self, Condition};
 use crate::front::allowance::Allowance;
 use crate::front::metrics::Tally;
 use crate::front::session::{Pumped, Session, Turn};
@@ -147,10 +146,7 @@ impl<P: Protocol> Stage<P> {
             ["no-leader"] => Mood::Refuse(Refused::NoLeader),
             ["stopping"] => Mood::Refuse(Refused::Stopping),
             ["elsewhere", key, value] => {
-                let mut set = Vec::new();
-                command::encode_set_head(&mut set, key.as_bytes(), &Condition::Always, false);
-                set.extend_from_slice(value.as_bytes());
-                self.engine.elsewhere(&set.into());
+                self.engine.set_elsewhere(key, value);
                 return;
             }
             _ => panic!("unknown directive: {directive}"),

@@ -1,14 +1,12 @@
 //! A pipeline behaves as if its commands were executed one by one, however it is cut into pieces and whenever
 //! the engine answers.
 
-use bytes::Bytes;
 use niagara_engine::Refused;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::fake::Mood;
 use super::golden::{OUTPUT_LIMIT, Stage, http, redis};
-use crate::command::{self, Condition};
 use crate::front::allowance::READ_AHEAD_BYTES;
 use crate::front::session::{MAX_IN_FLIGHT, Pumped};
 use crate::protocol::{Engine, Protocol};
@@ -155,13 +153,6 @@ fn nothing_of_an_invalid_transaction_is_executed() {
     }
 }
 
-fn set(key: &str, value: &str) -> Bytes {
-    let mut command = Vec::new();
-    command::encode_set_head(&mut command, key.as_bytes(), &Condition::Always, false);
-    command.extend_from_slice(value.as_bytes());
-    command.into()
-}
-
 /// An answer about freshness serves the reads that had arrived when the question was asked. A later one must
 /// see what another client was told in between.
 #[test]
@@ -176,7 +167,7 @@ fn a_later_read_asks_again() {
     *stage.mood.lock() = Mood::Hold;
     stage.turn();
     assert_eq!(stage.output.take(), b"$-1\r\n", "only the first read was covered");
-    stage.engine.elsewhere(&set("k", "new"));
+    stage.engine.set_elsewhere("k", "new");
     *stage.mood.lock() = Mood::Serve;
     stage.settle();
     assert_eq!(stage.output.take(), b"$3\r\nnew\r\n");
@@ -248,7 +239,7 @@ fn a_lone_read_takes_nothing_of_the_log() {
 #[test]
 fn a_read_behind_a_refused_write_is_asked_anew() {
     let mut stage = Stage::new(redis());
-    stage.engine.elsewhere(&set("k", "old"));
+    stage.engine.set_elsewhere("k", "old");
     *stage.mood.lock() = Mood::RefuseTurn(Refused::Overloaded);
     stage.receive(b"SET k 1\r\nGET k\r\nSET k 2\r\nSTRLEN k\r\n");
     stage.turn();
