@@ -140,7 +140,8 @@ pub enum Unknown {
     Stopping,
     /// The command was executed here, but the query behind it was not: this server has diverged from the others.
     #[error(
-        "the command has been executed, but this server has diverged from others, so what it would show means          little: look at another server, and see `niagara status`"
+        "the command has been executed, but this server has diverged from others, so what it would show means \
+         little: look at another server, and see `niagara status`"
     )]
     Diverged,
     /// The caller waited where the engine waits for the caller, such as inside

@@ -199,10 +199,13 @@ impl Replica {
 
     /// Tells those whose requests have ended what became of them.
     fn end_moves(&mut self, outcome: impl Fn(u64) -> Option<Result<(), NotMoved>>) {
-        for order in self.moves.extract_if(.., |order| outcome(order.to).is_some()) {
-            let outcome = outcome(order.to).expect("just seen");
-            order.outcome.keep(outcome);
-        }
+        self.moves.retain(|order| match outcome(order.to) {
+            None => true,
+            Some(outcome) => {
+                order.outcome.keep(outcome);
+                false
+            }
+        });
     }
 
     /// Looks whether requests to hand leadership over have ended.

@@ -14,7 +14,6 @@ const STANDS_BACK: u64 = 4;
 impl Driver {
     /// Advances raft-rs's clock, then campaigns, hands over or claims leadership if it is time.
     pub(super) fn tick_leadership(&mut self, view: &View) {
-        self.drains = view.drains;
         if self.may_let_time_pass(view) {
             self.raft.tick();
             self.stood_back = 0;
