@@ -17,9 +17,20 @@ struct Extra {
 }
 
 impl Attributes {
+    fn new(description: Description<'_>, deadline: Option<u64>) -> Attributes {
+        if description.is_empty() && deadline.is_none() {
+            return Attributes::default();
+        }
+        Attributes(Some(Arc::new(Extra {
+            content_type: description.content_type.into(),
+            content_encoding: description.content_encoding.into(),
+            deadline: deadline.unwrap_or(0),
+        })))
+    }
+
     /// Those of a value without HTTP headers that expires then, in milliseconds since 1970.
     pub(crate) fn expiring(deadline: Option<u64>) -> Attributes {
-        Attributes::default().with_deadline(deadline)
+        Attributes::new(Description::NONE, deadline)
     }
 
     /// The value's HTTP headers.
@@ -40,15 +51,7 @@ impl Attributes {
         if self.deadline() == deadline {
             return self.clone();
         }
-        let description = self.description();
-        if description.is_empty() && deadline.is_none() {
-            return Attributes::default();
-        }
-        Attributes(Some(Arc::new(Extra {
-            content_type: description.content_type.into(),
-            content_encoding: description.content_encoding.into(),
-            deadline: deadline.unwrap_or(0),
-        })))
+        Attributes::new(self.description(), deadline)
     }
 
     /// Approximate memory, in bytes. HTTP headers count in full, although they may be shared.
@@ -70,11 +73,7 @@ impl Describer {
             return Attributes::default();
         }
         if self.latest.description() != description {
-            self.latest = Attributes(Some(Arc::new(Extra {
-                content_type: description.content_type.into(),
-                content_encoding: description.content_encoding.into(),
-                deadline: 0,
-            })));
+            self.latest = Attributes::new(description, None);
         }
         self.latest.clone()
     }

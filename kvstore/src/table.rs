@@ -103,12 +103,16 @@ impl Group {
     }
 }
 
+/// Whether a client's word is this one, in any case.
+pub(crate) fn is(word: &[u8], name: &str) -> bool {
+    word.eq_ignore_ascii_case(name.as_bytes())
+}
+
 impl Spec {
     /// Finds a command by its name, in any case.
     pub(crate) fn find(name: &[u8]) -> Option<&'static Spec> {
         // The commonest come first in the table.
-        let is = |spec: &&Spec| spec.name.as_bytes().eq_ignore_ascii_case(name);
-        if let Some(spec) = COMMANDS[..HOT].iter().find(is) {
+        if let Some(spec) = COMMANDS[..HOT].iter().find(|spec| is(name, spec.name)) {
             return Some(spec);
         }
         static SORTED: OnceLock<Vec<&Spec>> = OnceLock::new();

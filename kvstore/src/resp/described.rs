@@ -80,12 +80,9 @@ fn argument(argument: &Argument) -> Data {
     let name = argument.name();
     let kind = match &argument.kind {
         Kind::Value(name) if name.contains("key") => "key",
-        Kind::Value(name) if ["seconds", "milliseconds", "count", "index", "offset"].contains(&&**name) => {
-            "integer"
-        }
-        Kind::Value(name) if name.starts_with("unix-time") => "unix-time",
+        Kind::Value(name) if ["index", "offset"].contains(&&**name) => "integer",
         Kind::Value(name) if name == "pattern" => "pattern",
-        Kind::Value(_) => "string",
+        Kind::Value(_) => value_type(argument),
         Kind::Token(_) => "pure-token",
         Kind::Named(_, named) => return described(&name, value_type(named), argument),
         Kind::Block(_) => "block",

@@ -110,11 +110,10 @@ const SYNTAX: Plan = Plan::Refuse(Cow::Borrowed("ERR syntax error"));
 pub(super) fn plan(arguments: Arguments<'_>) -> Plan {
     let Some(spec) = Spec::find(arguments.get(0)) else { return unknown(arguments) };
     if !spec.takes(arguments.len()) {
-        return wrong_number(spec.name);
+        return Plan::Invalid(wrong_number(spec.name));
     }
     if spec.lacks_value(arguments.len()) {
-        let name = spec.name.to_lowercase();
-        return Plan::Refuse(format!("ERR wrong number of arguments for '{name}' command").into());
+        return Plan::Refuse(wrong_number(spec.name));
     }
     let fits = |at: usize| arguments.get(at).len() <= MAX_KEY_BYTES;
     if !spec.keys.among(arguments.len()).all(fits) {
@@ -122,7 +121,7 @@ pub(super) fn plan(arguments: Arguments<'_>) -> Plan {
     }
     match spec.does {
         Does::Read(Op::Get) => Plan::Read(Read::Get),
-        Does::Read(Op::Ping) if arguments.len() > 2 => wrong_number(spec.name),
+        Does::Read(Op::Ping) if arguments.len() > 2 => Plan::Invalid(wrong_number(spec.name)),
         Does::Read(op) => Plan::Read(Read::Call(op)),
         Does::TimedWrite(Op::Set) => set_with_options(arguments),
         Does::TimedWrite(Op::Put) => put(arguments),
@@ -247,9 +246,8 @@ fn set_with_options(arguments: Arguments<'_>) -> Plan {
     Plan::Write(Write::Set { condition, print })
 }
 
-fn wrong_number(name: &str) -> Plan {
-    let name = name.to_lowercase();
-    Plan::Invalid(format!("ERR wrong number of arguments for '{name}' command").into())
+fn wrong_number(name: &str) -> Cow<'static, str> {
+    format!("ERR wrong number of arguments for '{}' command", name.to_lowercase()).into()
 }
 
 /// Redis shows the name and the first arguments, within 128 bytes.

@@ -82,8 +82,7 @@ impl Conversation {
             return self.execute();
         }
         if name("DISCARD") {
-            self.transaction = None;
-            self.watched.clear();
+            self.abandon();
             return Plan::Local(Local::Discard);
         }
         let transaction = self.transaction.as_mut().expect("a transaction has begun");
@@ -121,8 +120,7 @@ impl Conversation {
     fn execute(&mut self) -> Plan {
         let transaction = self.transaction.as_ref().expect("a transaction has begun");
         if transaction.broken {
-            self.transaction = None;
-            self.watched.clear();
+            self.abandon();
             return Plan::Refuse(ABORTED.into());
         }
         Plan::Write(Write::Transaction)
@@ -133,7 +131,7 @@ impl Conversation {
         self.transaction.as_ref().is_some_and(|transaction| transaction.timed)
     }
 
-    /// The transaction cannot be executed.
+    /// Drops the transaction: it is not executed.
     pub(super) fn abandon(&mut self) {
         self.transaction = None;
         self.watched.clear();

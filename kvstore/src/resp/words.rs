@@ -1,9 +1,6 @@
 //! Words among the arguments of a request.
 
-/// Whether an argument is this word, in any case.
-pub(super) fn is(argument: &[u8], word: &str) -> bool {
-    argument.eq_ignore_ascii_case(word.as_bytes())
-}
+pub(super) use crate::table::is;
 
 /// The start of what a client has sent, made fit for an error.
 pub(super) fn shown(bytes: &[u8], most: usize) -> String {

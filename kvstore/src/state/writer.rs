@@ -56,6 +56,11 @@ impl<S: Change + ?Sized> Writer<'_, S> {
         self.shards.shard(place).get(place, key)
     }
 
+    /// A value, empty if there is none.
+    pub(super) fn value(&mut self, key: &[u8]) -> Bytes {
+        self.get(key).map(|entry| entry.value.clone()).unwrap_or_default()
+    }
+
     /// Sets a key's value and attributes. Returns its version, and whether the key is new.
     pub(super) fn put(&mut self, key: &[u8], value: Bytes, attributes: Attributes) -> (Version, bool) {
         let place = self.purge(key);

@@ -1,5 +1,6 @@
 //! Integers of any width among the bits of a value: BITFIELD.
 
+use super::bits::{BAD_OFFSET, bit_of, put_bit};
 use super::words::{SYNTAX, integer, is};
 use super::{Answer, Failure, Reading, Words, Writing};
 use crate::Data;
@@ -71,10 +72,8 @@ impl Width {
     }
 
     fn get(self, value: &[u8], offset: usize) -> i128 {
-        let bits = (offset..offset + self.bits as usize).fold(0i128, |number, at| {
-            let bit = value.get(at / 8).map_or(0, |byte| byte >> (7 - at % 8) & 1);
-            number << 1 | i128::from(bit)
-        });
+        let bits = (offset..offset + self.bits as usize)
+            .fold(0i128, |number, at| number << 1 | i128::from(bit_of(value, at)));
         let (_, most) = self.range();
         if bits > most { bits - (1 << self.bits) } else { bits }
     }
@@ -83,25 +82,19 @@ impl Width {
         let end = offset + self.bits as usize;
         value.resize(value.len().max(end.div_ceil(8)), 0);
         for at in offset..end {
-            let mask = 1 << (7 - at % 8);
-            if number >> (end - 1 - at) & 1 == 1 {
-                value[at / 8] |= mask;
-            } else {
-                value[at / 8] &= !mask;
-            }
+            put_bit(value, at, number >> (end - 1 - at) & 1 == 1);
         }
     }
 }
 
 fn offset(word: &[u8], width: Width) -> Result<usize, Failure> {
-    let bad = "ERR bit offset is not an integer or out of range";
     let (digits, unit) = match word {
         [b'#', digits @ ..] => (digits, i64::from(width.bits)),
         digits => (digits, 1),
     };
     let offset = decimal(digits).and_then(|number| number.checked_mul(unit)).filter(|offset| *offset >= 0);
     let fits = |offset: &usize| offset + width.bits as usize <= 8 * MAX_VALUE_BYTES;
-    offset.and_then(|offset| usize::try_from(offset).ok()).filter(fits).ok_or(bad.into())
+    offset.and_then(|offset| usize::try_from(offset).ok()).filter(fits).ok_or(BAD_OFFSET.into())
 }
 
 fn operations(words: Words<'_>) -> Result<Vec<Operation>, Failure> {
@@ -140,7 +133,7 @@ fn shown(number: i128) -> Data {
 
 pub(super) fn bit_field(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
     let operations = operations(&words[1..])?;
-    let mut value = writing.get(words[0]).map(|entry| entry.value.to_vec()).unwrap_or_default();
+    let mut value = writing.value(words[0]).to_vec();
     let mut changed = false;
     // Redis makes room for all changes before the first.
     for operation in operations.iter().filter(|operation| operation.change != Change::Get) {

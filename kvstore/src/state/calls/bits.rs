@@ -9,15 +9,25 @@ use crate::attributes::Attributes;
 use crate::command::MAX_VALUE_BYTES;
 use crate::decimal::decimal;
 
-const BAD_OFFSET: &str = "ERR bit offset is not an integer or out of range";
+pub(super) const BAD_OFFSET: &str = "ERR bit offset is not an integer or out of range";
 
 fn offset(word: &[u8]) -> Result<usize, Failure> {
     let offset = decimal(word).and_then(|offset| usize::try_from(offset).ok());
     offset.filter(|offset| *offset < 8 * MAX_VALUE_BYTES).ok_or(BAD_OFFSET.into())
 }
 
-fn bit_of(value: &[u8], at: usize) -> bool {
+pub(super) fn bit_of(value: &[u8], at: usize) -> bool {
     value.get(at / 8).is_some_and(|byte| byte >> (7 - at % 8) & 1 == 1)
+}
+
+/// Sets or clears a bit of a value that is long enough.
+pub(super) fn put_bit(value: &mut [u8], at: usize, bit: bool) {
+    let mask = 1 << (7 - at % 8);
+    if bit {
+        value[at / 8] |= mask;
+    } else {
+        value[at / 8] &= !mask;
+    }
 }
 
 pub(super) fn get_bit(reading: &Reading<'_>, words: Words<'_>) -> Answer {
@@ -32,15 +42,10 @@ pub(super) fn set_bit(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
         b"1" => true,
         _ => return Err("ERR bit is not an integer or out of range".into()),
     };
-    let mut value = writing.get(words[0]).map(|entry| entry.value.to_vec()).unwrap_or_default();
+    let mut value = writing.value(words[0]).to_vec();
     let before = bit_of(&value, at);
     value.resize(value.len().max(at / 8 + 1), 0);
-    let mask = 1 << (7 - at % 8);
-    if bit {
-        value[at / 8] |= mask;
-    } else {
-        value[at / 8] &= !mask;
-    }
+    put_bit(&mut value, at, bit);
     writing.change(words[0], value.into());
     Ok(Data::flag(before))
 }
@@ -137,10 +142,7 @@ pub(super) fn bit_op(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
     } else {
         return Err(SYNTAX);
     };
-    let values: Vec<_> = keys
-        .iter()
-        .map(|key| writing.get(key).map(|entry| entry.value.clone()).unwrap_or_default())
-        .collect();
+    let values: Vec<_> = keys.iter().map(|key| writing.value(key)).collect();
     let length = values.iter().map(Bytes::len).max().unwrap_or(0);
     let mut result = values[0].to_vec();
     result.resize(length, 0);

@@ -99,17 +99,17 @@ pub(super) fn set(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
     if failed {
         return Ok(if options.get { old } else { Data::Null });
     }
-    put(writing, key, value, deadline.or(kept));
+    put(writing, key, value, Attributes::expiring(deadline.or(kept)));
     Ok(if options.get { old } else { Data::OK })
 }
 
-/// Sets a key that expires then. If that time has come, it is as if the key had been set and removed.
-fn put(writing: &mut Writing<'_>, key: &[u8], value: &[u8], deadline: Option<u64>) {
-    if deadline.is_some_and(|deadline| deadline <= writing.map.clock()) {
+/// Sets a key. If its deadline has come, it is as if the key had been set and removed.
+fn put(writing: &mut Writing<'_>, key: &[u8], value: &[u8], attributes: Attributes) {
+    if attributes.deadline().is_some_and(|deadline| deadline <= writing.map.clock()) {
         writing.take(key);
     } else {
         let value = writing.kept(value);
-        writing.put(key, value, Attributes::expiring(deadline));
+        writing.put(key, value, attributes);
     }
 }
 
@@ -121,13 +121,8 @@ pub(super) fn put_described(writing: &mut Writing<'_>, words: Words<'_>) -> Answ
         return Err(SYNTAX);
     }
     let deadline = deadline("niagara.put", integer(time)?, Unit::UnixMilliseconds, writing.map.clock())?;
-    if deadline <= writing.map.clock() {
-        writing.take(key);
-    } else {
-        let attributes = writing.core.describer.describe(description).with_deadline(Some(deadline));
-        let value = writing.kept(value);
-        writing.put(key, value, attributes);
-    }
+    let attributes = writing.core.describer.describe(description).with_deadline(Some(deadline));
+    put(writing, key, value, attributes);
     Ok(Data::OK)
 }
 
@@ -141,7 +136,7 @@ pub(super) fn pset_ex(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
 
 fn set_expiring(writing: &mut Writing<'_>, name: &str, words: Words<'_>, unit: Unit) -> Answer {
     let deadline = deadline(name, integer(words[1])?, unit, writing.map.clock())?;
-    put(writing, words[0], words[2], Some(deadline));
+    put(writing, words[0], words[2], Attributes::expiring(Some(deadline)));
     Ok(Data::OK)
 }
 
@@ -175,7 +170,7 @@ pub(super) fn set_range(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
     let (key, part) = (words[0], words[2]);
     let offset = integer(words[1])?;
     let offset = usize::try_from(offset).or(Err("ERR offset is out of range"))?;
-    let before = writing.get(key).map(|entry| entry.value.clone()).unwrap_or_default();
+    let before = writing.value(key);
     if part.is_empty() {
         return Ok(Data::count(before.len()));
     }

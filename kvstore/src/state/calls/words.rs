@@ -4,14 +4,10 @@ use std::ops::Range;
 
 use super::Failure;
 use crate::decimal::decimal;
+pub(super) use crate::table::is;
 
 pub(super) const SYNTAX: Failure = Failure(std::borrow::Cow::Borrowed("ERR syntax error"));
 pub(super) const TOO_LARGE: &str = "ERR string exceeds maximum allowed size (16 MiB)";
-
-/// Whether a word is this one, in any case.
-pub(super) fn is(word: &[u8], name: &str) -> bool {
-    word.eq_ignore_ascii_case(name.as_bytes())
-}
 
 pub(super) fn integer(word: &[u8]) -> Result<i64, Failure> {
     decimal(word).ok_or("ERR value is not an integer or out of range".into())
