@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::time::Instant;
 
 use bytes::Bytes;
+use mio::event::Event as Readiness;
 use mio::net::TcpStream;
 
 use crate::config::LinkConfig;
@@ -87,14 +88,17 @@ impl Connection {
         self.outbox = Outbox::new(config.send_queue_bytes);
     }
 
-    /// Handles a readiness event. `ending` means that it reported the stream's end or an error.
-    pub(crate) fn now_readable(&mut self, ending: bool) {
-        self.readable = true;
+    /// Handles a readiness event. Returns whether the connection is to be listed among those to read, where it is
+    /// not yet.
+    pub(crate) fn on_ready(&mut self, event: &Readiness) -> bool {
+        let ending = event.is_read_closed() || event.is_write_closed() || event.is_error();
+        self.writable |= event.is_writable();
         self.ending |= ending;
-    }
-
-    pub(crate) fn now_writable(&mut self) {
-        self.writable = true;
+        if !(event.is_readable() || ending) {
+            return false;
+        }
+        self.readable = true;
+        !std::mem::replace(&mut self.listed, true)
     }
 
     /// Whether the attempt to connect succeeded. A socket that is still connecting does not become ready, so

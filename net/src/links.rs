@@ -187,15 +187,10 @@ impl Links {
         }
         // The same event may report that the other end has closed again, so continue after it has connected.
         let Some(connection) = self.connections.get_mut(&token) else { return };
-        let ending = event.is_read_closed() || event.is_write_closed() || event.is_error();
-        if event.is_readable() || ending {
-            connection.now_readable(ending);
-            if !std::mem::replace(&mut connection.listed, true) {
-                self.readable.push_back(token);
-            }
+        if connection.on_ready(event) {
+            self.readable.push_back(token);
         }
         if event.is_writable() {
-            connection.now_writable();
             self.flush_one(token);
         }
     }

@@ -97,15 +97,8 @@ impl Lobby {
             return self.listener.now_ready();
         }
         let Some(connection) = self.strangers.get_mut(&event.token().0) else { return };
-        let ending = event.is_read_closed() || event.is_write_closed() || event.is_error();
-        if event.is_readable() || ending {
-            connection.now_readable(ending);
-            if !std::mem::replace(&mut connection.listed, true) {
-                self.readable.push_back(event.token().0);
-            }
-        }
-        if event.is_writable() {
-            connection.now_writable();
+        if connection.on_ready(event) {
+            self.readable.push_back(event.token().0);
         }
     }
 

@@ -158,7 +158,7 @@ Exit status:
   1  a check failed, or the load could not run
   2  the command line is wrong";
 
-/// Of `niagara status`.
+/// Of `niagara leaders`.
 pub const LEADERS: &str = "\
 Without an option, shows for each group the server that leads it, the one that should (`leaders` in the \
 configuration, or round robin), and whether the others can take over. A server that should lead a group claims it \
@@ -185,6 +185,7 @@ Exit status:
   4  unknown: a server was asked and did not answer
   5  the output could not be written in full";
 
+/// Of `niagara status`.
 pub const STATUS: &str = "\
 Asks the servers you name and those that they name, so one address is enough. Prints a row for each server \
 and group:

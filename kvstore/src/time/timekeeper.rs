@@ -187,18 +187,16 @@ impl Timekeeper {
         if is_wanted {
             self.round = self.round.wrapping_add(1);
             self.asked_at = own;
-            self.question = Some(Question { asked: now.steady, heard: 0, is_open: true });
             let mut question = Vec::new();
             command::encode_ask_clocks(&mut question, self.this, self.round);
             self.servers = cluster.servers();
-            let accepted = cluster.propose(&question);
-            if !accepted {
+            let asked = match cluster.propose(&question) {
+                true => now.steady,
                 // The group may have no leader yet: as if it had been asked long enough ago to ask again soon.
-                let asked = now.steady.checked_sub(QUESTION - GRACE).unwrap_or(now.steady);
-                self.question = Some(Question { asked, heard: 0, is_open: true });
-                return Some(asked + QUESTION);
-            }
-            return Some(now.steady + QUESTION);
+                false => now.steady.checked_sub(QUESTION - GRACE).unwrap_or(now.steady),
+            };
+            self.question = Some(Question { asked, heard: 0, is_open: true });
+            return Some(asked + QUESTION);
         }
         None
     }
