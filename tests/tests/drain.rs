@@ -1,13 +1,12 @@
 //! Servers that hand their groups over: because they are told to stop, or because an operator wants it.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
-use niagara_tests::{Cluster, ClusterPlan, Resp, Value, rounds, wait};
+use niagara_tests::{Cluster, ClusterPlan, Resp, Response, Value, rounds, wait};
 
 /// Proves that clients who go to another server when they are refused notice nothing of servers that are restarted one
 /// after the other: each write is executed, or refused without effect, and none ends in a broken connection or an unknown
@@ -84,8 +83,8 @@ fn a_server_that_drains_refuses_requests_until_its_clients_leave() {
     let mut cluster = ClusterPlan::new(3, 2).start();
     let mut redis = cluster.redis(1);
     assert_eq!(redis.command(&["SET", "before", "1"]).unwrap(), Value::Simple("OK".into()));
-    let mut http = Conversation::open(cluster.endpoint(1).http);
-    assert!((200..300).contains(&http.ask("PUT /kv/before", "1").status));
+    let mut http = cluster.http(1);
+    assert!((200..300).contains(&http.put("before", b"1").unwrap().status));
     cluster.process(1).terminate();
     wait::until("the server to drain", || {
         let reply = redis.command(&["SET", "probe", "1"]).expect("the connection stays");
@@ -93,14 +92,14 @@ fn a_server_that_drains_refuses_requests_until_its_clients_leave() {
             .then_some(())
     });
     assert!(matches!(redis.command(&["SET", "during", "1"]), Ok(Value::Error(_))));
-    let ready = Conversation::open(cluster.endpoint(1).http).ask("GET /readyz", "");
+    let ready = cluster.http(1).request("GET", "/readyz", &[], b"").unwrap();
     assert_eq!(ready.status, 503);
-    assert!(ready.body.contains("\"error\":\"draining\""), "{}", ready.body);
-    let refused = http.ask("PUT /kv/during", "1");
+    assert!(ready.text().contains("\"error\":\"draining\""), "{}", ready.text());
+    let refused = http.put("during", b"1").unwrap();
     assert_eq!(refused.status, 503);
-    assert!(refused.body.contains("\"error\":\"stopping\""), "{}", refused.body);
-    for header in ["connection: close", "retry-after: 1"] {
-        assert!(refused.head.contains(header), "{}", refused.head);
+    assert!(refused.text().contains("\"error\":\"stopping\""), "{}", refused.text());
+    for (name, value) in [("Connection", "close"), ("Retry-After", "1")] {
+        assert_eq!(refused.header(name), Some(value), "{refused:?}");
     }
     drop((redis, http));
     let status = cluster.process(1).await_exit();
@@ -120,7 +119,7 @@ fn leaderships_move_on_request() {
     // A leader that has just been elected has not heard of its followers yet, and says so.
     wait::until("server 1 to hand group 1 over", || {
         let moved = change(&cluster, 1, r#"{"move":{"group":1,"to":3}}"#);
-        assert!(moved.status == 202 || moved.body.contains("\"unreachable\""), "{}", moved.body);
+        assert!(moved.status == 202 || moved.text().contains("\"unreachable\""), "{}", moved.text());
         (moved.status == 202).then_some(())
     });
     leads(&cluster, &[3, 2, 3]);
@@ -136,14 +135,14 @@ fn leaderships_move_on_request() {
 
     let wrong = change(&cluster, 1, r#"{"move":{"group":1,"to":2}}"#);
     assert_eq!(wrong.status, 409);
-    assert!(wrong.body.contains("ask server 3"), "{}", wrong.body);
+    assert!(wrong.text().contains("ask server 3"), "{}", wrong.text());
     assert_eq!(change(&cluster, 3, r#"{"move":{"group":9,"to":2}}"#).status, 404);
     assert_eq!(change(&cluster, 3, r#"{"move":{"group":1,"to":9}}"#).status, 404);
     assert_eq!(change(&cluster, 3, r#"{"move":{}}"#).status, 400);
     cluster.kill(1);
     wait::until("server 3 to notice that server 1 is gone", || {
         let refused = change(&cluster, 3, r#"{"move":{"group":1,"to":1}}"#);
-        refused.body.contains("server 1 cannot take over: the leader cannot reach it").then_some(())
+        refused.text().contains("server 1 cannot take over: the leader cannot reach it").then_some(())
     });
     cluster.restart(1);
     for server in cluster.servers() {
@@ -161,39 +160,6 @@ fn leads(cluster: &Cluster, leaders: &[u64]) {
     });
 }
 
-fn change(cluster: &Cluster, server: u64, body: &str) -> Answer {
-    Conversation::open(cluster.endpoint(server).http).ask("POST /leaders", body)
-}
-
-/// One connection over HTTP, whose replies are seen whole.
-struct Conversation(BufReader<TcpStream>);
-
-struct Answer {
-    status: u16,
-    /// In lower case.
-    head: String,
-    body: String,
-}
-
-impl Conversation {
-    fn open(address: SocketAddr) -> Conversation {
-        Conversation(BufReader::new(TcpStream::connect(address).expect("the server listens")))
-    }
-
-    fn ask(&mut self, request: &str, body: &str) -> Answer {
-        let length =
-            if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
-        let text = format!("{request} HTTP/1.1\r\nHost: h\r\n{length}\r\n{body}");
-        self.0.get_mut().write_all(text.as_bytes()).expect("the connection stays");
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            assert_ne!(self.0.read_line(&mut head).expect("a reply"), 0, "the reply ends early: {head}");
-        }
-        let head = head.to_lowercase();
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-        let mut body = vec![0; length.map_or(0, |length| length.parse().expect("a number"))];
-        self.0.read_exact(&mut body).expect("the body is there");
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-        Answer { status, head, body: String::from_utf8(body).expect("text") }
-    }
+fn change(cluster: &Cluster, server: u64, body: &str) -> Response {
+    cluster.http(server).request("POST", "/leaders", &[], body.as_bytes()).unwrap()
 }
