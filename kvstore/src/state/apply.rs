@@ -2,14 +2,16 @@
 
 use bytes::Bytes;
 use niagara_planted::{self as planted, Bug};
+use parking_lot::RwLockWriteGuard;
 
 use super::Kv;
 use super::calls::{self, Walking};
 use super::locked::{Change, One};
+use super::map::{Locked, Map};
 use super::news::ClockNews;
 use super::place::Place;
-use super::writer::{Share, Writer, Writing};
-use crate::Version;
+use super::shard::Shard;
+use super::writer::{Core, Share, Writer, Writing};
 use crate::command::{self, Block, Call, Command, Condition, Keys, Pairs};
 use crate::reply::{CommandError, Reply};
 
@@ -73,7 +75,7 @@ impl Kv {
     ) -> Reply {
         let Kv { map, core, .. } = self;
         let mut one = One(map.write(map.place(key).shard()));
-        act(&mut Writer { map, core, shards: &mut one, share })
+        write(map, core, &mut one, share, act)
     }
 
     fn places<'k>(&self, keys: impl Iterator<Item = &'k [u8]>) -> Vec<Place> {
@@ -84,7 +86,7 @@ impl Kv {
         let places = self.places(keys.clone());
         let Kv { map, core, .. } = self;
         let mut shards = map.write_all(&places);
-        Writer { map, core, shards: &mut shards, share }.delete(keys, condition)
+        write(map, core, &mut shards, share, |writer| writer.delete(keys, condition))
     }
 
     fn mset(&mut self, pairs: Pairs<'_>, if_absent: bool, share: Share<'_>) -> Reply {
@@ -102,13 +104,13 @@ impl Kv {
         let places = self.places(pairs.clone().map(|(key, _)| key));
         let Kv { map, core, .. } = self;
         let mut shards = map.write_all(&places);
-        Writer { map, core, shards: &mut shards, share }.mset(pairs, if_absent)
+        write(map, core, &mut shards, share, |writer| writer.mset(pairs, if_absent))
     }
 
     fn flush_all(&mut self) -> Reply {
         let Kv { map, core, .. } = self;
         let mut shards = map.write_everything();
-        let before = Writer { map, core, shards: &mut shards, share: &Bytes::copy_from_slice }.flush();
+        let before = write(map, core, &mut shards, &Bytes::copy_from_slice, Writer::flush);
         drop(shards);
         self.core.garbage.free(before);
         Reply::Flushed
@@ -125,7 +127,7 @@ impl Kv {
             }
             let mut one = One(map.write(place.shard()));
             let key = one.0.due(place, deadline).expect("an entry has each deadline in the ledger").to_vec();
-            let removed = Writer { map, core, shards: &mut one, share: &Bytes::copy_from_slice }.expire(&key);
+            let removed = write(map, core, &mut one, &Bytes::copy_from_slice, |writer| writer.expire(&key));
             // A value may take long to free: not while readers wait.
             drop(one);
             drop(removed);
@@ -145,8 +147,8 @@ impl Kv {
         let places = self.places(call.keys());
         let Kv { map, core, .. } = self;
         let mut shards = map.write_all(&places);
-        let mut writer = Writer { map, core, shards: &mut shards as &mut dyn Change, share };
-        Reply::Data(calls::execute(&mut writer, call))
+        let shards = &mut shards as &mut dyn Change;
+        Reply::Data(write(map, core, shards, share, |writer| calls::execute(writer, call)))
     }
 
     /// Executes several commands as if they were one: everybody sees what they change together, all of it or nothing.
@@ -163,32 +165,51 @@ impl Kv {
         let Kv { map, core, .. } = self;
         let mut shards = if is_whole { map.write_everything() } else { map.write_all(&places) };
         let clock = map.clock();
-        let mut writer = Writer { map, core, shards: &mut shards as &mut dyn Change, share };
-        let unchanged =
-            |(key, version): (&[u8], Option<Version>)| writer.get(key).map(|entry| entry.version) == version;
-        if !block.watches().all(unchanged) {
-            return Reply::Block(None);
-        }
-        let mut replies = Vec::with_capacity(block.encoded().len());
-        for command in block.commands() {
-            planted::pause();
-            replies.push(match command {
-                Command::Call(call) if call.is_whole() => {
-                    let seed = core.versions.position().wrapping_add(replies.len() as u64);
-                    Reply::Data(calls::walk(&Walking { whole: &shards, clock, seed }, &call))
-                }
-                command => {
-                    let shards = &mut shards as &mut dyn Change;
-                    execute_part(&mut Writer { map, core, shards, share }, command)
-                }
-            });
-        }
-        Reply::Block(Some(replies))
+        let replies = write(map, core, &mut shards, share, |writer| {
+            let mut unchanged =
+                block.watches().map(|(key, version)| (writer.get(key).map(|entry| entry.version), version));
+            unchanged.all(|(current, watched)| current == watched).then(|| {
+                let replies = block
+                    .commands()
+                    .enumerate()
+                    .map(|(number, command)| execute_part(writer, clock, number, command));
+                replies.collect()
+            })
+        });
+        Reply::Block(replies)
     }
 }
 
+/// Executes a command that stands alone on the shards of its keys, and publishes how many keys there are then.
+fn write<'w, S: Change + ?Sized, T>(
+    map: &'w Map,
+    core: &'w mut Core,
+    shards: &'w mut S,
+    share: Share<'w>,
+    act: impl FnOnce(&mut Writer<'w, S>) -> T,
+) -> T {
+    let mut writer = Writer { map, core, shards, share };
+    let done = act(&mut writer);
+    map.publish_len(writer.core.ledger.keys);
+    done
+}
+
 /// Executes a command of a block.
-fn execute_part(writer: &mut Writing<'_>, command: Command<'_>) -> Reply {
+fn execute_part(
+    whole: &mut Writer<'_, Locked<RwLockWriteGuard<'_, Shard>>>,
+    clock: u64,
+    number: usize,
+    command: Command<'_>,
+) -> Reply {
+    planted::pause();
+    if let Command::Call(call) = &command
+        && call.is_whole()
+    {
+        let seed = whole.core.versions.position().wrapping_add(number as u64);
+        return Reply::Data(calls::walk(&Walking { whole: &*whole.shards, clock, seed }, call));
+    }
+    let writer =
+        &mut Writing { map: whole.map, core: whole.core, shards: &mut *whole.shards, share: whole.share };
     match command {
         Command::Set { key, value, description, condition, want_old, lasts } => {
             let attributes = writer.attributes(description, lasts);

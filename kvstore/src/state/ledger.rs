@@ -4,9 +4,10 @@ use super::deadlines::Deadlines;
 use super::digest::StateDigest;
 use super::entry::Entry;
 
-/// The digest of all entries, and their deadlines.
+/// How many entries there are, their digest, and their deadlines.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
+    pub(super) keys: u64,
     pub(super) digest: StateDigest,
     pub(super) deadlines: Deadlines,
 }
@@ -14,12 +15,14 @@ pub(super) struct Ledger {
 impl Ledger {
     /// Adds an entry.
     pub(super) fn add(&mut self, entry: &Entry) {
+        self.keys += 1;
         self.digest.add(entry);
         self.deadlines.add(entry);
     }
 
     /// Removes an entry.
     pub(super) fn remove(&mut self, entry: &Entry) {
+        self.keys -= 1;
         self.digest.remove(entry);
         self.deadlines.remove(entry);
     }

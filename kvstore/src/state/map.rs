@@ -127,14 +127,10 @@ impl Map {
         self.keys.load(Ordering::Acquire)
     }
 
-    /// Counts added keys while their shards are locked. Only the thread that executes commands calls it.
-    pub(super) fn count_created(&self, keys: usize) {
-        self.keys.fetch_add(keys as u64, Ordering::Release);
-    }
-
-    /// Counts removed keys.
-    pub(super) fn count_removed(&self, keys: usize) {
-        self.keys.fetch_sub(keys as u64, Ordering::Release);
+    /// Publishes the number of keys. Only the thread that executes commands calls it, once for each command, while the
+    /// shards of the command's keys are locked.
+    pub(super) fn publish_len(&self, keys: u64) {
+        self.keys.store(keys, Ordering::Release);
     }
 
     /// Replaces the contents of all shards at one moment. Returns the old contents, which may take long to
@@ -146,7 +142,7 @@ impl Map {
         let replaced = shards.iter_mut().zip(contents).enumerate();
         let before =
             replaced.filter_map(|(number, (shard, tables))| shard.replace_all(number, tables)).collect();
-        self.keys.store(keys, Ordering::Release);
+        self.publish_len(keys);
         before
     }
 

@@ -18,9 +18,13 @@ mod expiry;
 
 /// Executes what `encode` writes.
 pub(super) fn run(kv: &mut Kv, position: u64, encode: impl FnOnce(&mut Vec<u8>)) -> Reply {
+    kv.execute(GlobalPosition::new(position), &encoded(encode).into())
+}
+
+fn encoded(encode: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut bytes = Vec::new();
     encode(&mut bytes);
-    kv.execute(GlobalPosition::new(position), &bytes.into())
+    bytes
 }
 
 pub(super) fn set(kv: &mut Kv, position: u64, key: &[u8], value: &[u8]) -> Reply {
@@ -497,7 +501,7 @@ fn what_was_there_is_freed_elsewhere() {
     }
 }
 
-/// One thread sets several keys together by mset and removes them together; readers see them equal at every
+/// One thread sets several keys together, by mset or in a block, and removes them together; readers see them equal at every
 /// moment.
 #[test]
 #[cfg_attr(miri, ignore = "takes too long")]
@@ -512,7 +516,16 @@ fn nobody_sees_half_of_a_command() {
             for round in 1..=4000u64 {
                 let value = round.to_string();
                 let pairs = keys.iter().map(|key| (key.as_slice(), value.as_bytes()));
-                run(&mut kv, 2 * round, |out| command::encode_mset(out, pairs, false));
+                if round % 2 == 0 {
+                    run(&mut kv, 2 * round, |out| command::encode_mset(out, pairs, false));
+                } else {
+                    let sets = pairs
+                        .map(|pair| encoded(|out| command::encode_mset(out, std::iter::once(pair), false)));
+                    let sets: Vec<_> = sets.collect();
+                    run(&mut kv, 2 * round, |out| {
+                        command::encode_block(out, std::iter::empty(), sets.iter().map(Vec::as_slice));
+                    });
+                }
                 if round % 3 == 0 {
                     let all: Vec<&[u8]> = names().collect();
                     delete(&mut kv, 2 * round + 1, &all);

@@ -76,7 +76,6 @@ impl<S: Change + ?Sized> Writer<'_, S> {
             None => {
                 let version = versions.next(None);
                 shard.insert_absent(Entry::new(place, key, value, version, attributes), ledger);
-                self.map.count_created(1);
                 (version, true)
             }
         }
@@ -110,7 +109,6 @@ impl<S: Change + ?Sized> Writer<'_, S> {
 
     /// Removes all keys; all shards are locked. Returns what takes long to free.
     pub(super) fn flush(&mut self) -> Vec<Tables> {
-        self.map.count_removed(self.map.len() as usize);
         self.core.ledger = Ledger::default();
         self.core.versions.forget_all();
         let shards = 0..1 << SHARD_BITS;
@@ -124,7 +122,6 @@ impl<S: Change + ?Sized> Writer<'_, S> {
     fn remove(&mut self, place: Place, key: &[u8]) -> Option<Entry> {
         let entry = self.shards.shard_mut(place).remove(place, key, &mut self.core.ledger)?;
         self.core.versions.forget(entry.version);
-        self.map.count_removed(1);
         Some(entry)
     }
 
@@ -181,7 +178,6 @@ impl<S: Change + ?Sized> Writer<'_, S> {
         let version = versions.next(current);
         let Some(mut present) = present else {
             shard.insert_absent(Entry::new(place, key, value, version, attributes), ledger);
-            self.map.count_created(1);
             return Reply::Stored { version, created: true, old: None };
         };
         let new = planted::is(Bug::SwapShowsNew).then(|| value.clone());

@@ -17,7 +17,7 @@ pub(super) fn kind(reading: &Reading<'_>, words: Words<'_>) -> Answer {
 
 /// Keys that have expired and are not removed yet count, as in Redis.
 pub(super) fn db_size(reading: &Reading<'_>, _words: Words<'_>) -> Answer {
-    Ok(Data::Integer(reading.map.len() as i64))
+    Ok(Data::Integer(reading.keys as i64))
 }
 
 const NO_KEY: &str = "ERR no such key";

@@ -61,6 +61,8 @@ type Words<'a> = &'a [&'a [u8]];
 struct Reading<'r> {
     look: &'r dyn Look,
     map: &'r Map,
+    /// How many keys there are.
+    keys: u64,
     /// The clock of the state, which decides what exists.
     clock: u64,
     /// The time, as this server estimates it, which decides what is left of a key's time.
@@ -168,8 +170,10 @@ pub(super) fn execute(writer: &mut Writing<'_>, call: &Call<'_>) -> Data {
     match handler(call.op) {
         Handler::Write(write) => answered(write(writer, &words)),
         Handler::Read(read) => {
-            let clock = writer.map.clock();
-            answered(read(&Reading { look: &*writer.shards, map: writer.map, clock, time: clock }, &words))
+            let Writing { map, core, shards, .. } = writer;
+            let clock = map.clock();
+            let keys = core.ledger.keys;
+            answered(read(&Reading { look: &**shards, map, keys, clock, time: clock }, &words))
         }
         Handler::Whole(_) | Handler::Compact => unreachable!("{:?} is executed otherwise", call.op),
     }
@@ -179,7 +183,7 @@ pub(super) fn execute(writer: &mut Writing<'_>, call: &Call<'_>) -> Data {
 pub(super) fn read(look: &dyn Look, map: &Map, (clock, time): (u64, u64), call: &Call<'_>) -> Data {
     let words: Vec<&[u8]> = call.words.clone().collect();
     let Handler::Read(read) = handler(call.op) else { unreachable!("{:?} is executed otherwise", call.op) };
-    answered(read(&Reading { look, map, clock, time }, &words))
+    answered(read(&Reading { look, map, keys: map.len(), clock, time }, &words))
 }
 
 /// Executes a call that looks at all keys.
