@@ -15,6 +15,7 @@ use super::shard::Shard;
 use super::tables::Tables;
 use super::view::View;
 use crate::Life;
+use crate::pubsub::Hub;
 
 /// The contents of all shards of an empty map.
 pub(super) fn no_contents() -> Vec<Tables> {
@@ -41,6 +42,8 @@ pub(super) struct Map {
     /// The number of keys that expire.
     expiring: AtomicU64,
     pub(super) news: News,
+    /// Who on this server hears which messages.
+    pub(super) hub: Arc<Hub>,
 }
 
 impl Default for Map {
@@ -66,6 +69,7 @@ impl Map {
             next_deadline: AtomicU64::new(u64::MAX),
             expiring: AtomicU64::new(0),
             news: News::default(),
+            hub: Arc::default(),
         }
     }
 

@@ -6,6 +6,7 @@
 //! | `bits.rs`, `bitfield.rs` | the bits of values |
 //! | `keys.rs`, `expiry.rs` | keys, and how long they last |
 //! | `whole.rs` | all keys |
+//! | `messages.rs` | messages for subscribers |
 //! | `words.rs` | how the words of a client are read |
 //!
 //! Hashes, lists, sets, sorted sets and streams each get a file of their own.
@@ -18,6 +19,8 @@ mod floats;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have the same type, and most can fail")]
 mod keys;
 mod lcs;
+#[expect(clippy::unnecessary_wraps, reason = "all commands have the same type, and most can fail")]
+mod messages;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have the same type, and most can fail")]
 mod strings;
 mod whole;
@@ -142,6 +145,8 @@ fn handler(op: Op) -> Handler {
         Op::Keys => Whole(whole::keys),
         Op::Scan => Whole(whole::scan),
         Op::RandomKey => Whole(whole::random_key),
+        Op::Publish => Write(messages::publish),
+        Op::SPublish => Write(messages::shard_publish),
         Op::Ping => Read(strings::ping),
         Op::Echo => Read(strings::echo),
         Op::IncrBy
