@@ -72,7 +72,7 @@ const LASTING: u8 = 15;
 const LAST_OPCODE: u8 = LASTING;
 
 /// Raised when a release executes an existing command with another result, or knows more calls.
-const RESULTS: u8 = 2;
+const RESULTS: u8 = 3;
 
 /// Names everything that decides what commands do, for
 /// [`Config::application`](niagara_engine::Config::application): servers that differ in any of it refuse each

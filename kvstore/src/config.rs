@@ -4,6 +4,7 @@
 //! ([`niagara_engine::Config::new`], [`FrontEndConfig::default`]). [`Plan::render`] writes them out, each
 //! with its unit and reason, so the documentation in a generated file cannot drift from the code.
 
+mod failover;
 mod free_ports;
 mod listeners;
 mod nearest;
@@ -104,6 +105,7 @@ impl ConfigFile {
         let http: Vec<_> =
             file.members.iter().filter_map(|member| Some((member.server, member.http.clone()?))).collect();
         let mut front = front_end_config(&file.http, &file.redis, &file.front)?;
+        front.failover = failover::of(&file)?;
         front.members = http.iter().filter(|(_, http)| !listeners::is_wildcard(http)).cloned().collect();
         let engine = engine_config(file, base)?;
         Ok(ConfigFile { server: ServerConfig { engine, front }, http })
@@ -232,6 +234,7 @@ fn front_end_config(http: &str, redis: &str, table: &FrontTable) -> Result<Front
         ("front.threads", table.threads, 1, &mut config.threads),
         ("front.max_connections", table.max_connections, 1, &mut config.max_connections),
         ("front.client_output_mib", table.client_output_mib, 1 << 20, &mut config.client_output),
+        ("front.subscriber_output_mib", table.subscriber_output_mib, 1 << 20, &mut config.subscriber_output),
         ("front.all_clients_mib", table.all_clients_mib, 1 << 20, &mut config.all_clients),
     ] {
         match value {

@@ -10,10 +10,11 @@
 //! | [`query`] | reads that are executed right after a command, as bytes | |
 //! | `table` | the commands of the Redis protocol, and what is known of each | |
 //! | `script` | scripts in Lua, alike on all servers | |
-//! | `state` | what they do to the map, and reads from other threads | commands, queries, the table |
+//! | `pubsub` | messages from clients to clients | |
+//! | `state` | what they do to the map, and reads from other threads | commands, queries, the table, messages |
 //! | `time` | the time of the cluster, by which keys expire | commands, the state |
 //! | `protocol` | what a protocol is: from bytes to requests, from outcomes to bytes | reads, the engine's port |
-//! | [`resp`] | the Redis protocol: parse, understand, print | commands, reads |
+//! | [`resp`] | the Redis protocol: parse, understand, print | commands, reads, subscriptions |
 //! | [`http`] | HTTP/1.1: the same | commands, reads |
 //! | `front` | connections and their threads; the order of requests | both protocols, the engine's port |
 //! | [`config`], [`server`] | one server put together from a file | everything above |
@@ -40,6 +41,7 @@ mod glob;
 pub mod http;
 pub mod open_files;
 mod protocol;
+mod pubsub;
 pub mod query;
 mod reply;
 pub mod resp;
@@ -63,6 +65,7 @@ pub use description::{Description, MAX_CONTENT_ENCODING_BYTES, MAX_CONTENT_TYPE_
 pub use front::fuzzing;
 pub use front::{FrontEndConfig, FrontEnds, OutOfRange};
 pub use reply::{CommandError, Data, Reply};
+pub use resp::{Failover, NotAnAddress, RedisAddress};
 pub use state::{
     ClockNews, Cursor, Found, Kv, KvFrozen, KvReader, KvRestoring, SnapshotEntry, snapshot_entries,
 };

@@ -119,6 +119,7 @@ impl Server {
     pub fn drain_and_stop(self) {
         let until = Instant::now() + self.fronts.shutdown_grace();
         self.client.retire();
+        self.fronts.notice_retirement();
         while Instant::now() < until && !self.is_drained() {
             thread::sleep(LOOK);
         }

@@ -58,8 +58,10 @@ pub(crate) enum Does {
 /// A command about a connection or its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Local {
+    Asking,
     Auth,
     Client,
+    Cluster,
     Command,
     Config,
     Discard,
@@ -67,12 +69,22 @@ pub(crate) enum Local {
     Hello,
     Info,
     Multi,
+    PSubscribe,
+    PUnsubscribe,
+    PubSub,
     Quit,
     ReadOnly,
     ReadWrite,
     Reset,
+    Role,
+    SSubscribe,
+    SUnsubscribe,
     Select,
+    Sentinel,
+    Subscribe,
+    Unsubscribe,
     Unwatch,
+    Wait,
     Watch,
 }
 
@@ -84,9 +96,11 @@ pub(crate) enum Group {
     Bitmap,
     Transactions,
     Scripting,
+    PubSub,
     Connection,
     Server,
     Cluster,
+    Sentinel,
 }
 
 impl Group {
@@ -98,9 +112,11 @@ impl Group {
             Group::Bitmap => "bitmap",
             Group::Transactions => "transactions",
             Group::Scripting => "scripting",
+            Group::PubSub => "pubsub",
             Group::Connection => "connection",
             Group::Server => "server",
             Group::Cluster => "cluster",
+            Group::Sentinel => "sentinel",
         }
     }
 }
@@ -176,6 +192,9 @@ impl Spec {
 
     /// What `COMMAND INFO` says of it.
     pub(crate) fn flags(&self) -> &'static [&'static str] {
+        if self.group == Group::PubSub {
+            return &["pubsub", "noscript", "loading", "stale"];
+        }
         match self.does {
             Does::Compact(_) | Does::Write(_) | Does::TimedWrite(_) => &["write", "denyoom"],
             Does::Read(_) => &["readonly"],
@@ -189,6 +208,7 @@ impl Spec {
     /// The access-control categories that it falls into.
     pub(crate) fn categories(&self) -> impl Iterator<Item = &'static str> {
         let access = match self.does {
+            _ if self.group == Group::PubSub => None,
             Does::Compact(_) | Does::Write(_) | Does::TimedWrite(_) => Some("@write"),
             Does::Read(_) => Some("@read"),
             Does::Local(_) => None,
@@ -199,8 +219,9 @@ impl Spec {
             Group::Bitmap => "@bitmap",
             Group::Transactions => "@transaction",
             Group::Scripting => "@scripting",
+            Group::PubSub => "@pubsub",
             Group::Generic | Group::Connection | Group::Cluster => "@connection",
-            Group::Server => "@admin",
+            Group::Server | Group::Sentinel => "@admin",
         };
         [Some(group), access].into_iter().flatten()
     }

@@ -134,6 +134,18 @@ impl<S: StateMachine> Client<S> {
             && self.shared.progress.groups.iter().all(|group| group.leader.load(SeqCst) != 0)
     }
 
+    /// The other servers that this one is connected to at the moment, in order. A process that ends is missing at
+    /// once, a machine that vanishes or is cut off within a few seconds.
+    ///
+    /// ```
+    /// # let engine = niagara_engine::internals::example::engine();
+    /// assert!(engine.client().connected().is_empty(), "it is alone");
+    /// # engine.stop();
+    /// ```
+    pub fn connected(&self) -> Vec<u64> {
+        self.shared.progress.connected.peers()
+    }
+
     /// Whether this server knows that it has diverged from others. Then it refuses
     /// commands, and strong and at-least reads fail. [`Status::diverged`] says why.
     pub fn is_diverged(&self) -> bool {

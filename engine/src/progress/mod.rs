@@ -8,6 +8,7 @@
 //! | `waits.rs` | what wakes a group's thread before its tick |
 //! | `bounds.rs` | how many bytes may wait behind something slow |
 //! | `drain.rs` | whether this server gives its leaderships away |
+//! | `connected.rs` | which servers this one is connected to |
 //! | `ended.rs` | which servers' processes seem to have ended |
 //! | `room.rs` | room on the disk |
 //! | `divergence.rs` | whether this server has diverged from the others |
@@ -18,6 +19,7 @@
 mod alarms;
 mod bell;
 mod bounds;
+mod connected;
 mod divergence;
 mod drain;
 mod ended;
@@ -47,6 +49,7 @@ use crate::watch::Watchers;
 pub(crate) use alarms::{alarms, measure, waiting};
 pub(crate) use bell::Bell;
 pub(crate) use bounds::{Bounds, ByteLimits};
+use connected::Connected;
 pub(crate) use divergence::Divergence;
 use drain::Drain;
 use ended::EndedServers;
@@ -70,6 +73,8 @@ pub(crate) struct SharedProgress {
     pub applied: AtomicU64,
     /// Connections that are refused.
     pub refusals: Refusals,
+    /// Which servers this one is connected to.
+    pub connected: Connected,
     ended: EndedServers,
     /// Whether this server gives its leaderships away.
     pub drain: Drain,
@@ -186,6 +191,7 @@ impl SharedProgress {
             awaited: AtomicU32::new(0),
             applied: AtomicU64::new(0),
             refusals: Refusals::default(),
+            connected: Connected::default(),
             ended: EndedServers::default(),
             drain: Drain::default(),
             watchers: Watchers::default(),
@@ -212,14 +218,16 @@ impl SharedProgress {
     /// Notes that a connection to a peer is gone, on the channel with this number. If that and another one say
     /// that the peer's process has ended, tells all groups.
     pub fn connection_is_gone(&self, channel: u32, peer: u64, reason: DownReason) {
+        self.connected.down(channel, peer);
         if reason.is_by_the_other_end() && self.ended.closed(channel, peer) {
             tracing::info!(peer, "the server has closed its connections: its process has ended");
             self.groups.iter().for_each(|group| group.send(Mail::Ended(peer)));
         }
     }
 
-    /// Notes that a connection to a peer is up.
-    pub fn connection_is_up(&self, peer: u64) {
+    /// Notes that a connection to a peer is up, on the channel with this number.
+    pub fn connection_is_up(&self, channel: u32, peer: u64) {
+        self.connected.up(channel, peer);
         self.ended.is_up(peer);
     }
 

@@ -138,7 +138,7 @@ impl Replica {
                 self.driver.link_up(peer);
                 self.exchange.link_up();
                 self.progress.refusals.accepted(self.group, peer);
-                self.progress.connection_is_up(peer);
+                self.progress.connection_is_up(channel_of(self.group), peer);
             }
             Event::Down { peer, reason } => {
                 tracing::debug!(group, peer, %reason, "link is down");

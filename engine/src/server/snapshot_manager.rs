@@ -116,7 +116,7 @@ impl<S: StateMachine> SnapshotManager<S> {
     pub fn handle(&mut self, now: Instant, event: Event) {
         match event {
             Event::Frame { from, body } => self.receive(now, from, &body),
-            Event::Up { peer } => self.share.progress.connection_is_up(peer),
+            Event::Up { peer } => self.share.progress.connection_is_up(TRANSFER_CHANNEL, peer),
             Event::Down { peer, reason } => {
                 self.sender.disconnected(peer);
                 self.share.progress.connection_is_gone(TRANSFER_CHANNEL, peer, reason);

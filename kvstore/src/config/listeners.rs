@@ -55,8 +55,10 @@ fn listeners(file: &File) -> Vec<Listener> {
             });
         }
         all.push(listener(&name("transfer"), &member.transfer));
-        let http = member.http.iter().filter(|http| is_here || !is_wildcard(http));
-        all.extend(http.map(|http| listener(&name("http"), http)));
+        for (setting, address) in [("http", &member.http), ("redis", &member.redis)] {
+            let address = address.iter().filter(|address| is_here || !is_wildcard(address));
+            all.extend(address.map(|address| listener(&name(setting), address)));
+        }
     }
     all
 }
@@ -83,9 +85,12 @@ impl Listener {
         Listener { setting: setting.into(), text: text.into(), port, addresses, is_here }
     }
 
-    /// Refuses both, unless they are one: the HTTP port that other servers are told is the same as `http`.
+    /// Refuses both, unless they are one: the port that others are told is the same as `http` or `redis`.
     fn refuse_beside(&self, other: &Listener, server: u64) -> Result<(), ConfigFileError> {
-        if other.setting == "http" && self.setting == format!("members[server {server}].http") {
+        let is_told = ["http", "redis"].iter().any(|setting| {
+            other.setting == *setting && self.setting == format!("members[server {server}].{setting}")
+        });
+        if is_told {
             return Ok(());
         }
         let reason = format!(

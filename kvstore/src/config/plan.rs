@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use niagara_engine::{Config, Durability, Pinning, ServerId, Threads};
 
-use crate::FrontEndConfig;
+use crate::{Failover, FrontEndConfig};
 
 /// A new cluster: what its servers' files must agree on.
 ///
@@ -132,17 +132,18 @@ redis = "{redis}"
         let mut text = String::from(
             r#"
 # All servers of the cluster, including this one, the same in all files. `http` is where the command line and other
-# servers find its HTTP port (optional, for display). `addresses` are where its replicas of the groups listen: one for
+# servers find its HTTP port (optional, for display). `redis` is where clients of Redis find its Redis port, as other
+# servers tell them (optional: a server without it is not named to clients of Sentinel and Cluster). `addresses` are where its replicas of the groups listen: one for
 # each group, in different networks if there are any, so that each group has its own link; or fewer, which take turns.
 # `transfer` is the address for snapshots.
 "#,
         );
-        for PlannedServer { server, http, addresses, transfer, .. } in &self.servers {
+        for PlannedServer { server, http, redis, addresses, transfer } in &self.servers {
             let addresses =
                 addresses.iter().map(|address| format!("\"{address}\"")).collect::<Vec<_>>().join(", ");
             let _ = write!(
                 text,
-                "[[members]]\nserver = {server}\nhttp = \"{http}\"\naddresses = [{addresses}]\ntransfer = \"{transfer}\"\n\n"
+                "[[members]]\nserver = {server}\nhttp = \"{http}\"\nredis = \"{redis}\"\naddresses = [{addresses}]\ntransfer = \"{transfer}\"\n\n"
             );
         }
         text
@@ -276,14 +277,17 @@ fn front_section() -> String {
         threads,
         max_connections,
         client_output,
+        subscriber_output,
         all_clients,
         http_idle,
         redis_idle,
         tcp_keepalive,
         shutdown_grace,
+        failover: Failover { cluster: redis_cluster, master_name, .. },
         ..
     } = FrontEndConfig::default();
-    let (client_output, all_clients) = (client_output >> 20, all_clients >> 20);
+    let [client_output, subscriber_output, all_clients] =
+        [client_output, subscriber_output, all_clients].map(|bytes| bytes >> 20);
     let [http_idle, redis_idle, tcp_keepalive, shutdown_grace] =
         [http_idle, redis_idle, tcp_keepalive, shutdown_grace].map(|time| time.as_secs());
     format!(
@@ -314,9 +318,25 @@ fn front_section() -> String {
 # nothing for 30 seconds is closed, and the log says so.
 # client_output_mib = {client_output}
 
+# Most MiB that wait for a client that subscribes to channels. One that takes less is closed, and the log says so.
+# subscriber_output_mib = {subscriber_output}
+
 # Most MiB of requests and replies that wait for all clients together. Above it the server reads ahead for nobody, and
 # one MiB of replies waits for each client.
 # all_clients_mib = {all_clients}
+
+# Whether this server answers CLUSTER, as Redis does with cluster-enabled: clients in cluster mode then find the other
+# servers when one is gone. It holds all slots; the others are its replicas, though all of them take writes.
+# redis_cluster = {redis_cluster}
+
+# What READONLY does. Default: "weak", but "strong" with redis_cluster, since clients of a cluster send READONLY by
+# themselves to whatever they take for a replica.
+#   "weak"    reads of the connection show what this server has executed, and may be stale
+#   "strong"  nothing: reads stay linearizable
+# redis_readonly = "weak"
+
+# The name by which SENTINEL lists the only master. A question about one master may use any name.
+# redis_master_name = "{master_name}"
 "#
     )
 }

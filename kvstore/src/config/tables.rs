@@ -32,6 +32,7 @@ pub(super) struct File {
 pub(super) struct MemberTable {
     pub server: u64,
     pub http: Option<String>,
+    pub redis: Option<String>,
     /// Files of earlier releases call them `groups`, and have one for each.
     #[serde(alias = "groups")]
     pub addresses: Vec<String>,
@@ -79,6 +80,18 @@ pub(super) struct FrontTable {
     pub shutdown_grace_seconds: Option<u32>,
     pub client_output_mib: Option<u32>,
     pub all_clients_mib: Option<u32>,
+    pub subscriber_output_mib: Option<u32>,
+    pub redis_cluster: Option<bool>,
+    pub redis_readonly: Option<ReadOnlyValue>,
+    pub redis_master_name: Option<String>,
+}
+
+/// What READONLY does to the reads of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ReadOnlyValue {
+    Weak,
+    Strong,
 }
 
 /// This server's end of the links of one of its addresses.

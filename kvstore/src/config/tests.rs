@@ -1,6 +1,7 @@
 use niagara_engine::{Durability, Threads};
 
 use super::*;
+use crate::Failover;
 
 const MINIMAL: &str = r#"
 cluster = "c1"
@@ -56,9 +57,11 @@ fn a_minimal_file_means_the_defaults() {
     expected.data_dir = "/base/data".into();
     assert_eq!(format!("{engine:?}"), format!("{expected:?}"));
     let front = &file.server.front;
+    let members = vec![(1, "127.0.0.1:7001".parse().unwrap())];
     let expected = FrontEndConfig {
         http: "127.0.0.1:7000".parse().unwrap(),
         redis: "127.0.0.1:7001".parse().unwrap(),
+        failover: Failover { members, ..Failover::default() },
         ..Default::default()
     };
     assert_eq!(format!("{front:?}"), format!("{expected:?}"));
@@ -77,6 +80,53 @@ fn a_generated_file_parses_back() {
     assert_eq!(file.server.front.redis, "127.0.0.1:7201".parse().unwrap());
     let http: Vec<_> = file.http.iter().map(|(server, http)| (*server, http.as_str())).collect();
     assert_eq!(http, [(1, "127.0.0.1:7100"), (2, "127.0.0.1:7200"), (3, "127.0.0.1:7300")]);
+}
+
+#[test]
+fn clients_of_redis_are_told_where_all_servers_are() {
+    let failover = |text: &str| parse(text).map(|file| file.server.front.failover);
+    let told = |text: &str| {
+        let members = failover(text).unwrap().members;
+        members.iter().map(|(server, address)| format!("{server} {address}")).collect::<Vec<_>>()
+    };
+    let planned = plan().render(2);
+    assert_eq!(told(&planned), ["1 127.0.0.1:7101", "2 127.0.0.1:7201", "3 127.0.0.1:7301"]);
+    let earlier =
+        planned.replace("redis = \"127.0.0.1:7101\"\n", "").replace("redis = \"127.0.0.1:7301\"\n", "");
+    assert_eq!(told(&earlier), ["2 127.0.0.1:7201"], "files of earlier releases name no others");
+    let one = |redis: &str, own: &str| {
+        MINIMAL
+            .replace("127.0.0.1:7001", redis)
+            .replace("server = 1\naddresses", &format!("server = 1\n{own}addresses"))
+    };
+    for (redis, own, expected) in [
+        ("0.0.0.0:7001", "redis = \"db-1:7001\"\n", vec!["1 db-1:7001"]),
+        ("127.0.0.1:7001", "redis = \"127.0.0.1:7001\"\n", vec!["1 127.0.0.1:7001"]),
+        ("0.0.0.0:7001", "", vec![]),
+        ("127.0.0.1:0", "", vec![]),
+    ] {
+        assert_eq!(told(&one(redis, own)), expected, "{redis} {own}");
+    }
+    let wrong = error_of(&one("127.0.0.1:7001", "redis = \"db-1\"\n"));
+    assert!(wrong.starts_with("`members[server 1].redis`: \"db-1\" is not a host:port"), "{wrong}");
+}
+
+#[test]
+fn a_cluster_keeps_its_reads_strong_unless_told_otherwise() {
+    for (front, cluster, weak) in [
+        ("", false, true),
+        ("redis_cluster = true", true, false),
+        ("redis_cluster = true\nredis_readonly = \"weak\"", true, true),
+        ("redis_readonly = \"strong\"", false, false),
+    ] {
+        let failover = parse(&format!("{MINIMAL}[front]\n{front}\n")).unwrap().server.front.failover;
+        assert_eq!((failover.cluster, failover.weak_readonly), (cluster, weak), "{front}");
+    }
+    let named = |name: &str| parse(&format!("{MINIMAL}[front]\nredis_master_name = \"{name}\"\n"));
+    assert_eq!(named("orders").unwrap().server.front.failover.master_name, "orders");
+    for wrong in ["", "my master", "m\\u00e4ster"] {
+        assert!(named(wrong).unwrap_err().to_string().contains("printable"), "{wrong}");
+    }
 }
 
 /// `localhost` is 127.0.0.1 everywhere, and also ::1 on most machines.
@@ -146,6 +196,10 @@ fn every_documented_default_is_the_default_of_the_code() {
         shutdown_grace_seconds: Some(_),
         client_output_mib: Some(_),
         all_clients_mib: Some(_),
+        subscriber_output_mib: Some(_),
+        redis_cluster: Some(_),
+        redis_readonly: Some(_),
+        redis_master_name: Some(_),
     } = file.front
     else {
         panic!("the generated file leaves out a key of [front]: {spelled_out}");

@@ -7,6 +7,8 @@ use std::time::Duration;
 use niagara_engine::ServerId;
 use rustix::process::{Resource, getrlimit};
 
+use crate::resp::Failover;
+
 /// Where clients connect, and how many may.
 ///
 /// ```
@@ -28,6 +30,8 @@ pub struct FrontEndConfig {
     pub redis_too: Vec<SocketAddr>,
     /// The members' HTTP addresses, `host:port` by server, as far as they are known; /status reports them.
     pub members: Vec<(ServerId, String)>,
+    /// How clients of Redis find another server.
+    pub failover: Failover,
     /// Number of front-end threads, at least 1. The default is one for every four cores, since the groups,
     /// the sequencer and the application need the others.
     pub threads: usize,
@@ -49,6 +53,8 @@ pub struct FrontEndConfig {
     /// that are not executed yet), so it may write a whole pipeline before it reads. A client that has
     /// reached both limits and takes nothing for half a minute is closed.
     pub client_output: usize,
+    /// Most bytes that wait for a client that subscribes to channels. One that takes less is closed.
+    pub subscriber_output: usize,
     /// Most bytes of requests and replies that wait for all clients together. Above it the server reads ahead
     /// for nobody, and one MiB of replies waits for each client.
     pub all_clients: usize,
@@ -68,6 +74,7 @@ impl Default for FrontEndConfig {
             http_too: Vec::new(),
             redis_too: Vec::new(),
             members: Vec::new(),
+            failover: Failover::default(),
             threads: (cores / 4).clamp(1, 8),
             max_connections: files.saturating_sub(RESERVED_FILES).clamp(16, 1 << 20) as usize,
             http_idle: Duration::from_secs(75),
@@ -75,6 +82,7 @@ impl Default for FrontEndConfig {
             shutdown_grace: Duration::from_secs(3),
             tcp_keepalive: Duration::from_secs(60),
             client_output: 64 << 20,
+            subscriber_output: 32 << 20,
             all_clients: 1 << 30,
         }
     }

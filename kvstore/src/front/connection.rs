@@ -13,6 +13,7 @@ use super::session::{Pumped, Turn};
 use super::slot::EngineAnswer;
 use super::token::Sequence;
 use crate::protocol::{Engine, Input, Output, Wire};
+use crate::pubsub::Message;
 
 /// Most bytes read from one connection in a turn, so that no client delays the others. Also the size of the
 /// buffer that a thread lends to the connection it serves.
@@ -166,6 +167,32 @@ impl<L: Copy> Connection<L> {
         either!(&mut self.talk, session => session.complete(sequence, answer, &mut self.output, turn));
     }
 
+    /// Prints a message that the client hears. `false`: more than `most` bytes wait although all was sent that the client
+    /// takes now, so the connection is to be closed.
+    pub(super) fn hear(
+        &mut self,
+        message: &Message,
+        pattern: Option<&[u8]>,
+        most: usize,
+        now: Instant,
+    ) -> bool {
+        if self.broken || self.pumped == Pumped::Over {
+            return true;
+        }
+        either!(&mut self.talk, session => session.hear(message, pattern, &mut self.output));
+        if self.output.len() > most {
+            self.write(now);
+        }
+        let is_slow = self.output.len() > most;
+        self.broken |= is_slow;
+        !is_slow
+    }
+
+    /// The connection is to be closed, whatever waits.
+    pub(super) fn break_off(&mut self) {
+        self.broken = true;
+    }
+
     /// Reads, and starts what can be started. `buffer` is the thread's own, lent for this call.
     pub(super) fn serve<E: Engine<Lane = L>>(&mut self, turn: &mut Turn<'_, E>, buffer: &mut Vec<u8>) {
         if self.broken {
@@ -244,6 +271,11 @@ impl<L: Copy> Connection<L> {
 
     /// Sends what waits, in one call, and decides what happens to the connection.
     pub(super) fn send(&mut self, allowance: Allowance, now: Instant) -> Fate {
+        self.write(now);
+        self.fate(allowance, now)
+    }
+
+    fn write(&mut self, now: Instant) {
         while self.writable && !self.output.is_empty() && !self.broken {
             let mut slices = [IoSlice::new(&[]); GATHERED];
             let count = self.output.gather(&mut slices);
@@ -259,7 +291,6 @@ impl<L: Copy> Connection<L> {
                 Err(_) => self.broken = true,
             }
         }
-        self.fate(allowance, now)
     }
 
     fn fate(&mut self, allowance: Allowance, now: Instant) -> Fate {
@@ -342,9 +373,10 @@ impl<L: Copy> Connection<L> {
         self.is_quiet() && self.output.is_empty()
     }
 
-    /// Whether the connection has been idle this long, and nothing is in progress.
+    /// Whether the connection has been idle this long, nothing is in progress, and it waits for no messages.
     pub(super) fn is_idle_for(&self, limit: Duration, now: Instant) -> bool {
-        now.saturating_duration_since(self.moved) >= limit && self.is_idle()
+        let listens = either!(&self.talk, session => session.listens());
+        now.saturating_duration_since(self.moved) >= limit && self.is_idle() && !listens
     }
 
     /// Bytes of requests that have not been executed and of replies that have not been taken.

@@ -130,6 +130,11 @@ impl FrontEnds {
         self.common.config.shutdown_grace
     }
 
+    /// Makes all threads notice that the engine [retires](niagara_engine::Client::retire).
+    pub(crate) fn notice_retirement(&self) {
+        self.common.mailboxes.iter().for_each(|mailbox| mailbox.wake());
+    }
+
     /// Stops: accepts no further request, waits at most a second for the outcomes of what is in flight, sends
     /// them, and closes all connections. Call it before the engine is stopped, since the engine provides the
     /// outcomes.

@@ -4,14 +4,16 @@
 //! keeps its state in memory and gives each command its own position, so replies depend only on the client's
 //! bytes.
 
+use std::cell::RefCell;
 use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use bytes::Bytes;
 use niagara_engine::{
-    Completion, Consistency, Durability, GlobalPosition, NotAttached, Refused, StateMachine, Status,
+    Completion, Consistency, Durability, GlobalPosition, NotAttached, Refused, StateMachine, Status, Wake,
 };
 
 use super::allowance::Allowance;
@@ -21,7 +23,8 @@ use super::slot::EngineAnswer;
 use super::token::{NOBODY, Origin};
 use crate::http::{Clock, HttpConnection, Site};
 use crate::protocol::{Engine, Input, Output, Protocol};
-use crate::resp::RespConnection;
+use crate::pubsub::{Audience, Subscriber};
+use crate::resp::{Failover, RedisSite, RespConnection};
 use crate::{Kv, KvReader, Life, Reply};
 
 /// Like a thread's buffer in production, but smaller: a conversation of a few KiB should outgrow it now and
@@ -40,6 +43,13 @@ pub struct Piece<'a> {
     pub bytes: &'a [u8],
     /// Whether the engine answers before the next piece comes, or leaves everything in flight.
     pub answered: bool,
+}
+
+/// Nobody sleeps here.
+struct Nobody;
+
+impl Wake for Nobody {
+    fn wake(&self) {}
 }
 
 /// What the client received.
@@ -61,7 +71,12 @@ impl Beginning {
     /// # Panics
     /// If the session misbehaves, for example ends with something in flight.
     pub fn redis<'a>(&self, pieces: impl IntoIterator<Item = Piece<'a>>) -> Received {
-        self.converse(RespConnection::new(7, Some(address(40_000))), pieces)
+        let site = RedisSite::new(0, address(7002), Failover::default());
+        // Messages would come when the engine answers: what is sent to a client would depend on the pieces.
+        let audience = Rc::new(RefCell::new(Audience::new(Arc::default(), Arc::new(Nobody))));
+        let subscriber = Subscriber::new(audience, ORIGIN.number());
+        let redis = RespConnection::new(7, Some(address(40_000)), None, Rc::new(site), subscriber);
+        self.converse(redis, pieces)
     }
 
     /// Runs a conversation over HTTP.

@@ -28,6 +28,9 @@ impl GaugeCollector {
     }
 
     fn encode_state(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Subscriptions to channels and patterns of all connections";
+        let subscriptions = self.reader.hub().subscriptions() as f64;
+        gauge(encoder, "niagara_redis_subscriptions", help, None, subscriptions)?;
         let (keys, bytes) = self.reader.sizes();
         gauge(encoder, "niagara_keys", "Keys in the store", None, keys as f64)?;
         let help = "Approximate memory that keys and values take, without the allocator's overhead";

@@ -89,6 +89,7 @@ impl FrontEndConfig {
             count("threads", "threads", self.threads, MOST_THREADS),
             count("max_connections", "connections", self.max_connections, MOST_CONNECTIONS),
             ("client_output", "bytes", self.client_output as u128, 1, MOST_CLIENT_OUTPUT),
+            ("subscriber_output", "bytes", self.subscriber_output as u128, 1, MOST_CLIENT_OUTPUT),
             ("all_clients", "bytes", self.all_clients as u128, 1, MOST_OF_ALL_CLIENTS),
             time("http_idle", self.http_idle, 1_000, MOST_IDLE),
             time("redis_idle", self.redis_idle, 0, MOST_IDLE),

@@ -36,6 +36,16 @@ pub(crate) enum Failure {
     NoQuorum = 3,
 }
 
+/// Why a subscriber was disconnected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deaf {
+    /// It does not take its messages.
+    Slow = 0,
+    /// Messages are missing.
+    Missing = 1,
+}
+
+const DEAF: [&str; 2] = ["slow", "missing"];
 const WORKS: [&str; 3] = ["read", "write", "other"];
 const FAILURES: [&str; 4] = ["malformed", "refused", "unknown", "no_quorum"];
 
@@ -49,6 +59,8 @@ const FIRST_BUCKET_MICROS: u64 = 16;
 pub(crate) struct Tally {
     latencies: [[Latencies; WORKS.len()]; Wire::ALL.len()],
     failures: [[u64; FAILURES.len()]; Wire::ALL.len()],
+    heard: u64,
+    deaf: [u64; DEAF.len()],
     touched: bool,
 }
 
@@ -75,6 +87,18 @@ impl Tally {
         self.failures[wire as usize][failure as usize] += 1;
         self.touched = true;
     }
+
+    /// Counts a message for a subscriber.
+    pub(crate) fn heard(&mut self) {
+        self.heard += 1;
+        self.touched = true;
+    }
+
+    /// Counts subscribers that are disconnected.
+    pub(crate) fn deaf(&mut self, why: Deaf, clients: usize) {
+        self.deaf[why as usize] += clients as u64;
+        self.touched = true;
+    }
 }
 
 /// The lowest bucket whose bound the latency does not exceed.
@@ -93,6 +117,8 @@ fn bound_of(bucket: usize) -> f64 {
 pub(crate) struct FrontMetrics {
     latencies: [[SharedLatencies; WORKS.len()]; Wire::ALL.len()],
     failures: [[AtomicU64; FAILURES.len()]; Wire::ALL.len()],
+    heard: AtomicU64,
+    deaf: [AtomicU64; DEAF.len()],
     opened: [AtomicU64; Wire::ALL.len()],
     closed: [AtomicU64; Wire::ALL.len()],
     turned_away: [AtomicU64; Wire::ALL.len()],
@@ -124,6 +150,10 @@ impl FrontMetrics {
             if *own > 0 {
                 shared.fetch_add(*own, Relaxed);
             }
+        }
+        self.heard.fetch_add(tally.heard, Relaxed);
+        for (shared, own) in self.deaf.iter().zip(tally.deaf) {
+            shared.fetch_add(own, Relaxed);
         }
         *tally = Tally::default();
     }
@@ -177,6 +207,20 @@ impl FrontMetrics {
         Ok(())
     }
 
+    fn encode_messages(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let help = "Messages for subscribers, counted for each of them";
+        let family = encoder.encode_descriptor("niagara_redis_messages", help, None, MetricType::Counter)?;
+        ConstCounter::new(self.heard.load(Relaxed)).encode(family)?;
+        let name = "niagara_redis_subscribers_closed";
+        let help =
+            "Subscribers that were disconnected: since they did not take their messages, or missed some";
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (count, reason) in self.deaf.iter().zip(DEAF) {
+            encode_counter(&mut family, &[("reason", reason)], count)?;
+        }
+        Ok(())
+    }
+
     fn encode_connections(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let help = "Open client connections";
         let mut family =
@@ -194,6 +238,19 @@ impl FrontMetrics {
             encode_counter(&mut family, &[("protocol", wire.name())], count)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+impl FrontMetrics {
+    /// Messages for subscribers.
+    pub(super) fn heard(&self) -> u64 {
+        self.heard.load(Relaxed)
+    }
+
+    /// Subscribers that were disconnected, by reason.
+    pub(super) fn deaf(&self) -> [u64; DEAF.len()] {
+        [0, 1].map(|reason| self.deaf[reason].load(Relaxed))
     }
 }
 
@@ -215,6 +272,7 @@ impl Collector for FrontCollector {
             self.0.encode_requests(wire, &mut encoder)?;
             self.0.encode_latencies(wire, &mut encoder)?;
         }
+        self.0.encode_messages(&mut encoder)?;
         self.0.encode_connections(&mut encoder)
     }
 }

@@ -36,6 +36,7 @@ use super::slot::{Doing, Slot, Sought};
 use super::token::{NOBODY, Origin, Sequence};
 use crate::command::encode_nothing;
 use crate::protocol::{Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, View};
+use crate::pubsub::Message;
 
 /// Most writes and attached reads of one connection without an outcome. 1024 fill an entry with 64-byte commands, and limit what
 /// a client can make the server remember.
@@ -346,6 +347,16 @@ impl<P: Protocol, L: Copy> Session<P, L> {
     /// Whether the client still owes the rest of a request.
     pub(crate) fn is_amid_request(&self, input: &Input) -> bool {
         self.protocol.is_amid_request(input)
+    }
+
+    /// See [`Protocol::hear`].
+    pub(crate) fn hear(&mut self, message: &Message, pattern: Option<&[u8]>, output: &mut Output) {
+        self.protocol.hear(message, pattern, output);
+    }
+
+    /// See [`Protocol::listens`].
+    pub(crate) fn listens(&self) -> bool {
+        self.protocol.listens()
     }
 
     /// See [`Protocol::take_foreign`].

@@ -1,5 +1,6 @@
 //! A front-end thread without sockets, for a simulator that carries the bytes itself.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -19,7 +20,8 @@ use super::timekeeping::Timekeeping;
 use super::token::Origin;
 use crate::http::{Clock, HttpConnection, Site};
 use crate::protocol::{Engine, Input, Output};
-use crate::resp::RespConnection;
+use crate::pubsub::{Audience, Heard, Subscriber};
+use crate::resp::{Failover, RedisSite, RespConnection};
 use crate::time::{ClusterTime, Moment};
 use crate::{KvReader, Life, Reply};
 
@@ -28,6 +30,8 @@ use crate::{KvReader, Life, Reply};
 pub struct SimFrontEnd<S: StateMachine> {
     port: Port<S>,
     site: Rc<Site>,
+    redis: Rc<RedisSite>,
+    audience: Rc<RefCell<Audience>>,
     conversations: BTreeMap<u32, Conversation>,
     tally: Tally,
     time: Arc<ClusterTime>,
@@ -84,6 +88,7 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
             members: Vec::new(),
         };
         let port = client.port(Arc::new(NeverAsleep));
+        let audience = Audience::new(Arc::clone(port.reader().hub()), Arc::new(NeverAsleep));
         let time = Arc::new(ClusterTime::new(now));
         let bell = Arc::new(Bell(AtomicBool::new(true)));
         let wake: Arc<dyn Wake> = Arc::<Bell>::clone(&bell);
@@ -94,6 +99,8 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
             wall: 0,
             port,
             site: Rc::new(site),
+            audience: Rc::new(RefCell::new(audience)),
+            redis: Rc::new(RedisSite::new(0, nowhere, Failover::default())),
             conversations: BTreeMap::new(),
             tally: Tally::default(),
             command: Vec::new(),
@@ -103,7 +110,9 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
 
     /// A Redis client connects.
     pub fn connect_redis(&mut self, number: u32) {
-        let redis = RespConnection::new(number.into(), None);
+        let subscriber = Subscriber::new(Rc::clone(&self.audience), number.into());
+        let site = Rc::clone(&self.redis);
+        let redis = RespConnection::new(number.into(), None, None, site, subscriber);
         self.adopt(number, |origin| ClientSession::Redis(Session::new(redis, origin)));
     }
 
@@ -166,14 +175,35 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
         self.bell.0.load(Ordering::SeqCst) || self.timekeeping.has_news()
     }
 
-    /// Whether completions have arrived, so that a turn would do something.
+    /// Whether completions or messages have arrived, so that a turn would do something.
     pub fn has_completions(&self) -> bool {
-        self.port.has_completions()
+        self.port.has_completions() || self.audience.borrow().has_messages()
+    }
+
+    /// Prints messages for all who hear them. Those who have missed some are disconnected.
+    fn hear(&mut self) {
+        let audience = self.audience.borrow();
+        let Some(messages) = audience.take_messages() else {
+            let deaf = audience.connections();
+            drop(audience);
+            deaf.iter().for_each(|number| self.disconnect(*number as u32));
+            return;
+        };
+        let mut heard = Vec::new();
+        for message in &messages {
+            audience.hear(message, &mut heard);
+            for Heard { connection, pattern } in heard.drain(..) {
+                let conversation = self.conversations.get_mut(&(connection as u32));
+                let Conversation { session, output, .. } = conversation.expect("who subscribes is connected");
+                either!(session, session => session.hear(message, pattern.as_deref(), output));
+            }
+        }
     }
 
     /// One turn of the thread: hands out completions, starts what can be started, and flushes once. Returns
     /// what goes to which client.
     pub fn turn(&mut self, now: Instant) -> Vec<(u32, Vec<u8>)> {
+        self.hear();
         let SimFrontEnd { port, conversations, tally, command, completions, timekeeping, .. } = self;
         port.collect(completions);
         self.bell.0.store(false, Ordering::SeqCst);

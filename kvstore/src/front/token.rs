@@ -54,6 +54,11 @@ impl Origin {
             | u64::from(sequence.0)
     }
 
+    /// The number that names the connection itself.
+    pub(crate) fn number(self) -> u64 {
+        self.token(Sequence::default())
+    }
+
     pub(crate) fn of(token: u64) -> (Origin, Sequence) {
         let bits = |shift: u32, width: u32| (token >> shift) as u32 & ((1 << width) - 1);
         let origin = Origin {

@@ -1,9 +1,12 @@
 //! One front-end thread: polls its sockets, serves the connections that have something to do, and hands their
-//! requests to the engine, all once per turn. How connections come and go is in `arrivals` and `departures`.
+//! requests to the engine, all once per turn. How connections come and go is in `arrivals` and `departures`, and how
+//! messages come to subscribers in `messages`.
 
 mod arrivals;
 mod departures;
+mod messages;
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
@@ -30,6 +33,8 @@ use super::timekeeping::Timekeeping;
 use super::token::Origin;
 use crate::http::{Clock, Site};
 use crate::protocol::{Engine, Wire};
+use crate::pubsub::{Audience, Heard};
+use crate::resp::RedisSite;
 use crate::time::{ClusterTime, Moment};
 use crate::{Life, Reply};
 
@@ -94,6 +99,12 @@ pub(super) struct Worker<E: Engine> {
     poll: Poll,
     engine: E,
     site: Rc<Site>,
+    redis: Rc<RedisSite>,
+    audience: Rc<RefCell<Audience>>,
+    /// Who hears a message; empty between them.
+    heard: Vec<Heard>,
+    /// Subscribers know that the server is about to stop.
+    has_said_farewell: bool,
     /// Only the first thread has any.
     listeners: Vec<Listener>,
     table: Table<Connection<E::Lane>>,
@@ -132,6 +143,10 @@ impl<E: Engine> Worker<E> {
             life: Life::random(),
             members: common.config.members.clone(),
         };
+        let failover = common.config.failover.clone();
+        let redis = RedisSite::new(engine.server(), common.config.redis, failover);
+        let wake: Arc<dyn Wake> = Arc::<Mailbox>::clone(&common.mailboxes[number]);
+        let audience = Audience::new(Arc::clone(engine.reader().hub()), wake);
         let timekeeping = (number == 0).then(|| {
             let wake: Arc<dyn Wake> = Arc::<Mailbox>::clone(&common.mailboxes[0]);
             Timekeeping::new(&common.time, &engine, wake, Life::random().get(), Instant::now())
@@ -142,6 +157,10 @@ impl<E: Engine> Worker<E> {
             engine,
             timekeeping,
             site: Rc::new(site),
+            redis: Rc::new(redis),
+            audience: Rc::new(RefCell::new(audience)),
+            heard: Vec::new(),
+            has_said_farewell: false,
             listeners,
             table: Table::default(),
             pages: VecDeque::new(),
@@ -245,6 +264,8 @@ impl<E: Engine> Worker<E> {
 
     /// Serves the connections that have something to do.
     fn serve(&mut self, now: Instant, wall: SystemTime) {
+        self.hear(now);
+        self.say_farewell(now);
         let allowance = self.allowance();
         let mut active = self.work(allowance, now);
         if let Some(timekeeping) = &mut self.timekeeping

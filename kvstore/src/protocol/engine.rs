@@ -40,6 +40,14 @@ pub(crate) trait Engine {
     fn is_diverged(&self) -> bool {
         false
     }
+    /// The id of this server.
+    fn server(&self) -> u64 {
+        self.leaders().server
+    }
+    /// The other servers that this one is connected to.
+    fn connected(&self) -> Vec<u64> {
+        Vec::new()
+    }
     /// Who leads which group.
     fn leaders(&self) -> Leaders {
         Leaders::default()
@@ -130,6 +138,10 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> Engine for Port<S> {
 
     fn is_diverged(&self) -> bool {
         self.client().is_diverged()
+    }
+
+    fn connected(&self) -> Vec<u64> {
+        self.client().connected()
     }
 
     fn leaders(&self) -> Leaders {

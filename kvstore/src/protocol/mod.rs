@@ -20,6 +20,7 @@ pub use foreign::Foreign;
 pub(crate) use input::Input;
 pub(crate) use output::Output;
 
+use crate::pubsub::Message;
 use crate::{KvReader, Reply};
 
 /// Which of the two protocols.
@@ -154,6 +155,14 @@ pub(crate) trait Protocol {
 
     /// Prints the reply of a write.
     fn answer(&mut self, shape: Self::Shape, outcome: Outcome, output: &mut Output);
+
+    /// Prints a message that the connection hears, by a pattern or by its channel.
+    fn hear(&mut self, _message: &Message, _pattern: Option<&[u8]>, _output: &mut Output) {}
+
+    /// Whether the connection may hear messages without asking for anything.
+    fn listens(&self) -> bool {
+        false
+    }
 
     /// Whether a reply has announced that no further request will be read.
     fn is_over(&self) -> bool;

@@ -1,31 +1,40 @@
 //! One Redis client's conversation: requests found in its input, replies printed to its output.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use niagara_engine::{Consistency, Refused};
 
 use super::about::About;
+use super::cluster;
 use super::described;
 use super::encode::{Replies, Version};
 use super::encoding::{encode, encode_query};
 use super::errors::{ProtocolError, TooLarge};
 use super::local;
-use super::parse::Parser;
+use super::parse::{Arguments, Parser};
 use super::plan::{Local, Plan, Print, Read, Write};
 use super::printing;
+use super::replication;
 use super::replying::Replying;
+use super::sentinel::{self, Watched};
+use super::site::RedisSite;
 use super::skip::Skip;
+use super::subscribing;
 use super::transaction::{Conversation, Part, is_quick};
 use crate::command;
 use crate::protocol::{
     Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, Shown, Unread, View, Wire,
 };
+use crate::pubsub::{Message, Subscriber};
 use crate::script::Scripts;
 
 /// The Redis protocol's part of a session.
 #[derive(Debug)]
 pub(crate) struct RespConnection {
-    about: About,
+    about: Box<About>,
+    site: Rc<RedisSite>,
+    subscriber: Subscriber,
     parser: Parser,
     next: Next,
     conversation: Conversation,
@@ -35,6 +44,8 @@ pub(crate) struct RespConnection {
     replying: Replying,
     /// Reads need not be strong.
     weak: bool,
+    /// The outcome of the last write is known.
+    is_certain: bool,
     over: bool,
     /// The client has just been told that it speaks another protocol.
     foreign: Option<Foreign>,
@@ -73,9 +84,19 @@ impl About {
 }
 
 impl RespConnection {
-    pub(crate) fn new(id: u64, peer: Option<SocketAddr>) -> RespConnection {
+    /// A conversation with a client. `local` is where it has connected to; only a server that has no address among
+    /// the members tells clients that.
+    pub(crate) fn new(
+        id: u64,
+        peer: Option<SocketAddr>,
+        local: Option<SocketAddr>,
+        site: Rc<RedisSite>,
+        subscriber: Subscriber,
+    ) -> RespConnection {
         RespConnection {
-            about: About { id, peer, name: Vec::new() },
+            about: Box::new(About { id, peer, local, name: Vec::new() }),
+            site,
+            subscriber,
             parser: Parser::default(),
             next: Next::Unknown,
             conversation: Conversation::default(),
@@ -83,6 +104,7 @@ impl RespConnection {
             version: Version::Two,
             replying: Replying::On,
             weak: false,
+            is_certain: true,
             over: false,
             foreign: None,
         }
@@ -116,7 +138,11 @@ impl RespConnection {
         } else if Foreign::is_http(arguments.iter(), self.parser.is_line()) {
             self.next = Next::Broken(Foreign::Http.into());
         } else {
-            self.next = Next::Planned(self.conversation.plan(arguments, scripts));
+            let refused = if self.is_restricted() { subscribing::refuse_other(arguments) } else { None };
+            self.next = Next::Planned(match refused {
+                Some(why) => Plan::Refuse(why.into()),
+                None => self.conversation.plan(arguments, scripts),
+            });
         }
     }
 
@@ -131,6 +157,11 @@ impl RespConnection {
         input.consume(self.parser.length());
         self.parser.reset();
         self.next = Next::Unknown;
+    }
+
+    /// Whether few commands are allowed, since the client could not tell replies from messages.
+    fn is_restricted(&self) -> bool {
+        self.version == Version::Two && self.subscriber.listens()
     }
 
     /// Whether a write carries the time.
@@ -176,6 +207,43 @@ impl RespConnection {
                 replies.simple("OK");
             }
         }
+    }
+
+    /// Whether the next request is answered even if the client wants no replies, as messages are.
+    fn is_about_subscriptions(&self) -> bool {
+        matches!(self.next, Next::Planned(Plan::Local(Local::Subscribe(_) | Local::Unsubscribe(_))))
+    }
+
+    /// Answers a question about the cluster's servers.
+    fn tell_of_servers(
+        &self,
+        what: Local,
+        arguments: Arguments<'_>,
+        engine: &impl Engine,
+        replies: &mut Replies<'_>,
+    ) -> bool {
+        let status = engine.status();
+        let topology = self.site.told(engine, &status, &self.about);
+        match what {
+            Local::Wait => {
+                let copies = replication::copies(&status, self.is_certain);
+                return replication::wait(arguments, copies, replies);
+            }
+            Local::Cluster | Local::Asking if !self.site.failover.cluster => {
+                replies.error(cluster::DISABLED);
+                return false;
+            }
+            Local::Cluster => return cluster::cluster(arguments, &topology, status.applied, replies),
+            Local::Asking => replies.simple("OK"),
+            Local::Sentinel => {
+                let name = &self.site.failover.master_name;
+                let servers = status.voters.len();
+                let watched = Watched { topology: &topology, name, servers, applied: status.applied };
+                sentinel::sentinel(arguments, &watched, replies);
+            }
+            _ => replication::tell_role(&topology, status.applied, replies),
+        }
+        true
     }
 
     fn take_plan(&mut self) -> Plan {
@@ -281,7 +349,8 @@ impl Protocol for RespConnection {
         let mut nowhere = Output::default();
         let silent = self.replying.is_silent_once();
         let arguments = self.parser.arguments(input.bytes());
-        let heard = if silent && !local::asks_for_replies(arguments) { &mut nowhere } else { output };
+        let is_heard = local::asks_for_replies(arguments) || self.is_about_subscriptions();
+        let heard = if silent && !is_heard { &mut nowhere } else { output };
         let mut replies = Replies { output: heard, version: self.version };
         let understood = match &self.next {
             Next::Broken(error) => {
@@ -304,9 +373,29 @@ impl Protocol for RespConnection {
             Next::Planned(Plan::Local(what)) => {
                 let mut understood = true;
                 match *what {
+                    Local::Ping if self.is_restricted() => subscribing::ping(arguments, &mut replies),
                     Local::Ping => local::ping(arguments, &mut replies),
+                    Local::Subscribe(_) if engine.is_retiring() => {
+                        replies.error(&refusal(Refused::Stopping));
+                        understood = false;
+                    }
+                    Local::Subscribe(topic) => {
+                        let subscriber = &mut self.subscriber;
+                        understood = subscribing::subscribe(arguments, topic, subscriber, &mut replies);
+                    }
+                    Local::Unsubscribe(topic) => {
+                        subscribing::unsubscribe(arguments, topic, &mut self.subscriber, &mut replies);
+                    }
+                    Local::PubSub => {
+                        understood = subscribing::tell(arguments, &self.subscriber, &mut replies);
+                    }
                     Local::Echo => replies.bulk(arguments.get(1)),
-                    Local::Hello => understood = local::hello(arguments, &mut self.about, &mut replies),
+                    Local::Hello => {
+                        let status = engine.status();
+                        let topology = self.site.told(engine, &status, &self.about);
+                        let mode = (self.site.mode(), replication::role(&topology));
+                        understood = local::hello(arguments, &mut self.about, mode, &mut replies);
+                    }
                     Local::Command => described::command(arguments, &mut replies),
                     Local::Client => {
                         let (about, replying) = (&mut self.about, &mut self.replying);
@@ -314,18 +403,28 @@ impl Protocol for RespConnection {
                     }
                     Local::Help(container) => local::help(container, &mut replies),
                     Local::ConfigGet => local::config_get(arguments, engine, &mut replies),
-                    Local::Info => local::info(engine, &mut replies),
-                    Local::Select | Local::Multi | Local::Discard | Local::Unwatch => replies.simple("OK"),
+                    Local::Info => {
+                        let status = engine.status();
+                        let topology = self.site.told(engine, &status, &self.about);
+                        local::info(engine, &status, &self.site, &topology, &mut replies);
+                    }
+                    Local::Role | Local::Sentinel | Local::Wait | Local::Cluster | Local::Asking => {
+                        understood = self.tell_of_servers(*what, arguments, engine, &mut replies);
+                    }
+                    Local::Select | Local::Multi | Local::Discard | Local::Unwatch => {
+                        replies.simple("OK");
+                    }
                     Local::Queued => replies.simple("QUEUED"),
                     Local::Quit => {
                         self.over = true;
                         replies.simple("OK");
                     }
                     Local::ReadOnly(weak) => {
-                        self.weak = weak;
+                        self.weak = weak && self.site.failover.weak_readonly;
                         replies.simple("OK");
                     }
                     Local::Reset => {
+                        self.subscriber.unsubscribe_from_all();
                         replies.version = Version::default();
                         self.about.name.clear();
                         self.weak = false;
@@ -350,6 +449,11 @@ impl Protocol for RespConnection {
     }
 
     fn answer(&mut self, shape: Option<Shape>, outcome: Outcome, output: &mut Output) {
+        match outcome {
+            Outcome::Applied { .. } => self.is_certain = true,
+            Outcome::Unknown => self.is_certain = false,
+            Outcome::Refused(_) => {}
+        }
         let Some(shape) = shape else { return };
         let mut replies = Replies { output, version: self.version };
         match outcome {
@@ -360,6 +464,14 @@ impl Protocol for RespConnection {
             Outcome::Refused(refused) => replies.error(&refusal(refused)),
             Outcome::Unknown => replies.error(&format!("UNKNOWN outcome: {UNKNOWN_OUTCOME}")),
         }
+    }
+
+    fn hear(&mut self, message: &Message, pattern: Option<&[u8]>, output: &mut Output) {
+        subscribing::message(message, pattern, &mut Replies { output, version: self.version });
+    }
+
+    fn listens(&self) -> bool {
+        self.subscriber.listens()
     }
 
     fn is_over(&self) -> bool {

@@ -24,6 +24,19 @@ const CLIENT: Container = &[
     (("HELP", 0, 0), "this help"),
 ];
 
+const CLUSTER: Container = &[
+    (("INFO", 0, 0), "whether this server serves, and how many are up"),
+    (("KEYSLOT", 1, 1), "<key>: the slot of a key"),
+    (("MYID", 0, 0), "the id of this server"),
+    (("MYSHARDID", 0, 0), "the id of the only shard"),
+    (("NODES", 0, 0), "the servers that are up, one a line"),
+    (("REPLICAS", 1, 1), "<node-id>: the other servers, as lines of NODES"),
+    (("SHARDS", 0, 0), "the servers that are up, in one shard"),
+    (("SLAVES", 1, 1), "<node-id>: the same as REPLICAS"),
+    (("SLOTS", 0, 0), "the servers that are up; each has all slots"),
+    (("HELP", 0, 0), "this help"),
+];
+
 const COMMAND: Container = &[
     (("COUNT", 0, 0), "the number of commands"),
     (("DOCS", 0, ANY), "[<command> ...]: what commands do, and their arguments"),
@@ -38,11 +51,39 @@ const CONFIG: Container = &[
     (("HELP", 0, 0), "this help"),
 ];
 
+const PUBSUB: Container = &[
+    (("CHANNELS", 0, 1), "[<pattern>]: the channels that somebody here subscribes to"),
+    (("NUMPAT", 0, 0), "the number of patterns that somebody here subscribes to"),
+    (("NUMSUB", 0, ANY), "[<channel> ...]: how many connections here subscribe to channels"),
+    (("SHARDCHANNELS", 0, 1), "[<pattern>]: the same as CHANNELS, of shards"),
+    (("SHARDNUMSUB", 0, ANY), "[<channel> ...]: the same as NUMSUB, of shards"),
+    (("HELP", 0, 0), "this help"),
+];
+
+const SENTINEL: Container = &[
+    (("CKQUORUM", 1, 1), "<master>: whether a majority of the servers is up"),
+    (
+        ("GET-MASTER-ADDR-BY-NAME", 1, 1),
+        "<master>: this server's address, or another's if this one does not serve",
+    ),
+    (("IS-MASTER-DOWN-BY-ADDR", 4, 4), "<ip> <port> <epoch> <runid>: whether nobody here serves"),
+    (("MASTER", 1, 1), "<master>: about the only master, under any name"),
+    (("MASTERS", 0, 0), "about the only master"),
+    (("MYID", 0, 0), "the id of this server"),
+    (("REPLICAS", 1, 1), "<master>: about the other servers"),
+    (("SENTINELS", 1, 1), "<master>: about the other servers, as sentinels"),
+    (("SLAVES", 1, 1), "<master>: the same as REPLICAS"),
+    (("HELP", 0, 0), "this help"),
+];
+
 fn subcommands(container: &str) -> Container {
     match container {
         "CLIENT" => CLIENT,
+        "CLUSTER" => CLUSTER,
         "COMMAND" => COMMAND,
         "CONFIG" => CONFIG,
+        "PUBSUB" => PUBSUB,
+        "SENTINEL" => SENTINEL,
         other => panic!("{other} has no subcommands"),
     }
 }

@@ -86,6 +86,12 @@ impl Replies<'_> {
         }
     }
 
+    /// The head of what a client gets without having asked for it; its elements follow. In the older version it is an
+    /// array.
+    pub(super) fn push(&mut self, elements: usize) {
+        self.length(if self.version == Version::Two { b'*' } else { b'>' }, elements);
+    }
+
     /// A text made of parts. The newer version marks it as text to show.
     pub(super) fn verbatim(&mut self, text: &impl Display) {
         let text = text.to_string();

@@ -8,7 +8,10 @@ use super::about::About;
 use super::containers;
 use super::encode::{Replies, Version};
 use super::parse::Arguments;
+use super::replication;
 use super::replying::Replying;
+use super::site::RedisSite;
+use super::topology::Topology;
 use super::words::is;
 use crate::glob::Glob;
 use crate::protocol::Engine;
@@ -25,7 +28,12 @@ pub(super) fn ping(arguments: Arguments<'_>, replies: &mut Replies<'_>) {
 }
 
 /// `HELLO [version [AUTH user password] [SETNAME name]]`
-pub(super) fn hello(arguments: Arguments<'_>, about: &mut About, replies: &mut Replies<'_>) -> bool {
+pub(super) fn hello(
+    arguments: Arguments<'_>,
+    about: &mut About,
+    (mode, role): (&str, &str),
+    replies: &mut Replies<'_>,
+) -> bool {
     let version = match arguments.iter().nth(1) {
         None => replies.version,
         Some(b"2") => Version::Two,
@@ -64,7 +72,7 @@ pub(super) fn hello(arguments: Arguments<'_>, about: &mut About, replies: &mut R
     replies.integer(if version == Version::Two { 2 } else { 3 });
     replies.bulk(b"id");
     replies.count(about.id);
-    for (key, value) in [("mode", "standalone"), ("role", "master")] {
+    for (key, value) in [("mode", mode), ("role", role)] {
         replies.bulk(key.as_bytes());
         replies.bulk(value.as_bytes());
     }
@@ -173,20 +181,34 @@ pub(super) fn config_get(arguments: Arguments<'_>, engine: &impl Engine, replies
 }
 
 /// `INFO`, with everything, whatever the section.
-pub(super) fn info(engine: &impl Engine, replies: &mut Replies<'_>) {
+pub(super) fn info(
+    engine: &impl Engine,
+    status: &Status,
+    site: &RedisSite,
+    topology: &Topology,
+    replies: &mut Replies<'_>,
+) {
     let mut text = String::new();
-    describe(&engine.status(), (engine.reader().len(), engine.reader().expiring()), &mut text)
-        .expect("writing to a string never fails");
+    let keys = (engine.reader().len(), engine.reader().expiring());
+    describe(status, keys, site, topology, &mut text).expect("writing to a string never fails");
     replies.verbatim(&text);
 }
 
-fn describe(status: &Status, (keys, expiring): (u64, u64), out: &mut String) -> std::fmt::Result {
+fn describe(
+    status: &Status,
+    (keys, expiring): (u64, u64),
+    site: &RedisSite,
+    topology: &Topology,
+    out: &mut String,
+) -> std::fmt::Result {
+    let (mode, cluster) = (site.mode(), u8::from(site.failover.cluster));
     let version = env!("CARGO_PKG_VERSION");
     write!(
         out,
-        "# Server\r\nredis_version:{REDIS_VERSION}\r\nredis_mode:standalone\r\nniagara_version:{version}\r\n"
+        "# Server\r\nredis_version:{REDIS_VERSION}\r\nredis_mode:{mode}\r\nniagara_version:{version}\r\n"
     )?;
-    write!(out, "\r\n# Replication\r\nrole:master\r\n")?;
+    replication::describe(topology, status.applied, out)?;
+    write!(out, "\r\n# Cluster\r\ncluster_enabled:{cluster}\r\n")?;
     write!(out, "\r\n# Niagara\r\nserver:{}\r\ncluster:{}\r\n", status.server, status.cluster)?;
     write!(out, "groups:{}\r\ndurability:{}\r\n", status.groups, status.durability)?;
     write!(out, "applied:{}\r\ncommands:{}\r\nnoops:{}\r\n", status.applied, status.commands, status.noops)?;

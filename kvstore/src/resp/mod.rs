@@ -3,29 +3,40 @@
 //! `parse` cuts a byte stream into requests, `plan` says what a request asks for (and what is wrong with it),
 //! `encoding` makes commands and queries of it, `printing` and `encode` print replies, and `connection` combines them
 //! for the session. `transaction` collects the commands between MULTI and EXEC, `containers` has the subcommands,
-//! `described` what COMMAND tells of the table, `replying` knows which replies are wanted, and `skip` skips a request that
+//! `described` what COMMAND tells of the table, `failover` and `topology` which servers clients are told about, and `sentinel`,
+//! `cluster` and `replication` how, `subscribing` has subscriptions and their messages, `replying` knows which replies are wanted, and `skip` skips a request that
 //! is too large.
 
 mod about;
+mod cluster;
 mod connection;
 mod containers;
 mod described;
 mod encode;
 mod encoding;
 mod errors;
+mod failover;
+mod key_slot;
 mod limits;
 mod local;
 mod number_line;
 mod parse;
 mod plan;
 mod printing;
+mod replication;
 mod replying;
+mod sentinel;
+mod site;
 mod skip;
+mod subscribing;
+mod topology;
 mod transaction;
 mod words;
 
 pub(crate) use connection::RespConnection;
 pub use errors::{ProtocolError, TooLarge};
+pub use failover::{Failover, NotAnAddress, RedisAddress};
 pub use parse::{Request, parse};
+pub(crate) use site::RedisSite;
 
 pub use crate::protocol::Foreign;

@@ -10,6 +10,7 @@ use super::words::{is, shown};
 use crate::Description;
 use crate::command::{Condition, MAX_KEY_BYTES};
 use crate::decimal::decimal;
+use crate::pubsub::{TooMany, Topic};
 use crate::script::Scripts;
 use crate::table::{self, Does, Op, Spec};
 
@@ -114,6 +115,14 @@ pub(super) enum Local {
     /// It ends, without being executed.
     Discard,
     Unwatch,
+    Role,
+    Wait,
+    Sentinel,
+    Cluster,
+    Asking,
+    Subscribe(Topic),
+    Unsubscribe(Topic),
+    PubSub,
     /// The command belongs to a transaction.
     Queued,
 }
@@ -156,6 +165,9 @@ pub(super) fn plan(arguments: Arguments<'_>, scripts: &Scripts) -> Plan {
         Does::TimedWrite(Op::EvalSha) => script(Op::Eval, arguments, scripts),
         Does::TimedWrite(Op::EvalShaRo) => script(Op::EvalRo, arguments, scripts),
         Does::TimedWrite(op) => Plan::Write(Write::Call { op, timed: true }),
+        Does::Write(Op::Publish | Op::SPublish) if !fits(1) => {
+            Plan::Refuse(format!("ERR {}", TooMany::LongChannel).into())
+        }
         Does::Write(op) => Plan::Write(Write::Call { op, timed: false }),
         Does::Compact(op) => compact(op, arguments),
         Does::Local(local) => understand_local(spec.name, local, arguments),
@@ -242,14 +254,28 @@ fn understand_local(name: &'static str, local: table::Local, arguments: Argument
                 "ERR only CONFIG GET is supported; the configuration is in the server's file".into(),
             );
         }
-        Of::Command | Of::Client | Of::Config => match containers::check(name, arguments) {
-            Err(wrong) => return Plan::Refuse(wrong.into()),
-            Ok(()) if is(arguments.get(1), "HELP") => Local::Help(name),
-            Ok(()) if local == Of::Command => Local::Command,
-            Ok(()) if local == Of::Client => Local::Client,
-            Ok(()) => Local::ConfigGet,
-        },
+        Of::Command | Of::Client | Of::Cluster | Of::Config | Of::PubSub | Of::Sentinel => {
+            match containers::check(name, arguments) {
+                Err(wrong) => return Plan::Refuse(wrong.into()),
+                Ok(()) if is(arguments.get(1), "HELP") => Local::Help(name),
+                Ok(()) if local == Of::Command => Local::Command,
+                Ok(()) if local == Of::Client => Local::Client,
+                Ok(()) if local == Of::Cluster => Local::Cluster,
+                Ok(()) if local == Of::PubSub => Local::PubSub,
+                Ok(()) if local == Of::Sentinel => Local::Sentinel,
+                Ok(()) => Local::ConfigGet,
+            }
+        }
         Of::Info => Local::Info,
+        Of::Role => Local::Role,
+        Of::Wait => Local::Wait,
+        Of::Asking => Local::Asking,
+        Of::Subscribe => Local::Subscribe(Topic::Channel),
+        Of::PSubscribe => Local::Subscribe(Topic::Pattern),
+        Of::SSubscribe => Local::Subscribe(Topic::Shard),
+        Of::Unsubscribe => Local::Unsubscribe(Topic::Channel),
+        Of::PUnsubscribe => Local::Unsubscribe(Topic::Pattern),
+        Of::SUnsubscribe => Local::Unsubscribe(Topic::Shard),
         Of::ReadOnly => Local::ReadOnly(true),
         Of::ReadWrite => Local::ReadOnly(false),
         Of::Multi => Local::Multi,

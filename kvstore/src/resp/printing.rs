@@ -78,7 +78,7 @@ pub(super) fn data(data: &Data, replies: &mut Replies<'_>) {
 
 impl Replies<'_> {
     /// No array, where there could have been one.
-    fn null_array(&mut self) {
+    pub(super) fn null_array(&mut self) {
         match self.version {
             Version::Two => self.output.text().extend_from_slice(b"*-1\r\n"),
             Version::Three => self.null(),

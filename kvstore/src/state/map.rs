@@ -15,6 +15,7 @@ use super::shard::Shard;
 use super::tables::Tables;
 use super::view::View;
 use crate::Life;
+use crate::pubsub::Hub;
 use crate::script::Scripts;
 
 /// The contents of all shards of an empty map.
@@ -44,6 +45,8 @@ pub(super) struct Map {
     pub(super) news: News,
     /// The scripts that this server knows, which are no part of the state.
     pub(super) scripts: Scripts,
+    /// Who on this server hears which messages.
+    pub(super) hub: Arc<Hub>,
 }
 
 impl Default for Map {
@@ -70,6 +73,7 @@ impl Map {
             expiring: AtomicU64::new(0),
             news: News::default(),
             scripts: Scripts::default(),
+            hub: Arc::default(),
         }
     }
 

@@ -11,6 +11,8 @@
 //! at the same command on every server. From then on it does not exist for any command or read; `deadlines` finds it for
 //! the next *advance*, which removes it. `news` tells this server's [timekeeper](crate::time) when that is due.
 //!
+//! A message for subscribers changes nothing: the [hub](crate::pubsub) of this server delivers it.
+//!
 //! A shard is a row of small hash tables (`tables`) in the order of their keys' places (`place`), which
 //! growth never changes. So a [`KvFrozen`] can walk the map while it changes: writers save for it what it has
 //! not reached yet (`view`). It writes chunks of entries (`chunk`), from which a [`KvRestoring`] rebuilds a
@@ -119,10 +121,11 @@ impl Kv {
         reply
     }
 
-    /// Publishes how far commands are executed, and when the next key expires.
-    fn publish(&self) {
+    /// Publishes how far commands are executed, and when the next key expires, and delivers messages.
+    fn publish(&mut self) {
         self.map.publish(self.core.versions.position());
         self.publish_deadlines();
+        self.map.hub.deliver(&mut self.core.staged);
     }
 
     /// Publishes when the next key expires.
@@ -190,6 +193,9 @@ impl StateMachine for Kv {
         assert!(position >= self.core.versions.position(), "slots_rise: a restore does not lead back");
         let Restored { stamp: Stamp { life, clock }, contents, ledger } =
             state.finish(&self.map, position)?;
+        if position > self.core.versions.position() {
+            self.map.hub.lose();
+        }
         // A state with a name keeps it, so readers never see a tag without one.
         self.map.set_life(life);
         self.map.move_clock(clock);

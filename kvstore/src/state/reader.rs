@@ -13,6 +13,7 @@ use super::map::Map;
 use super::news::ClockNews;
 use super::place::Place;
 use super::scan::{self, Cursor};
+use crate::pubsub::Hub;
 use crate::query::{self, MalformedQuery, Query};
 use crate::script::Scripts;
 use crate::{Description, Life, Reply, StoredValue, Version};
@@ -68,6 +69,11 @@ impl KvReader {
     /// The scripts that this server knows.
     pub(crate) fn scripts(&self) -> &Scripts {
         &self.map.scripts
+    }
+
+    /// Who on this server hears which messages.
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        &self.map.hub
     }
 
     /// The value of a key and its version, or `None` if the key does not exist.

@@ -15,6 +15,7 @@ use crate::{Description, Reply, Version};
 
 mod digest;
 mod expiry;
+mod messages;
 mod scripts;
 
 /// Executes what `encode` writes.

@@ -17,6 +17,7 @@ use super::versions::Versions;
 use crate::attributes::{Attributes, Describer};
 use crate::command::{Condition, Keys, MAX_VALUE_BYTES, Pairs};
 use crate::decimal::decimal;
+use crate::pubsub::Staged;
 use crate::reply::{CommandError, Reply};
 use crate::{Description, Version};
 
@@ -36,6 +37,8 @@ pub(super) struct Core {
     pub(super) garbage: Garbage,
     /// Large values that were replaced or removed, to be freed when no shard is locked.
     pub(super) rubbish: Vec<Bytes>,
+    /// Messages of this batch for subscribers of this server.
+    pub(super) staged: Staged,
 }
 
 /// Executes parts of commands on locked shards. A key that has expired is removed before anything looks at it.

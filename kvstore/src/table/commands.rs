@@ -22,7 +22,7 @@ const KEY: Keys = Keys::FIRST;
 
 /// All commands, the most frequent first.
 #[rustfmt::skip]
-pub(crate) static COMMANDS: [Spec; 78] = [
+pub(crate) static COMMANDS: [Spec; 92] = [
     spec("GET", 2, KEY, Group::String, Read(Op::Get), ("1.0.0", "key", "Returns the value of a key.")),
     spec("SET", -3, KEY, Group::String, TimedWrite(Op::Set), ("1.0.0", "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]", "Sets the value of a key, and when it expires.")),
     spec("INCR", 2, KEY, Group::String, Compact(Op::Incr), ("1.0.0", "key", "Adds one to the integer value of a key.")),
@@ -90,6 +90,15 @@ pub(crate) static COMMANDS: [Spec; 78] = [
     spec("DISCARD", 1, NO, Group::Transactions, By(Local::Discard), ("2.0.0", "", "Drops the commands of a transaction.")),
     spec("WATCH", -2, Keys::ALL, Group::Transactions, By(Local::Watch), ("2.2.0", "key ..", "Executes the next transaction only if these keys do not change before.")),
     spec("UNWATCH", 1, NO, Group::Transactions, By(Local::Unwatch), ("2.2.0", "", "Forgets the watched keys.")),
+    spec("PUBLISH", 3, NO, Group::PubSub, Write(Op::Publish), ("2.0.0", "channel message", "Sends a message to all servers' subscribers of a channel.")),
+    spec("SPUBLISH", 3, NO, Group::PubSub, Write(Op::SPublish), ("7.0.0", "shardchannel message", "Sends a message to all servers' subscribers of a shard's channel.")),
+    spec("SUBSCRIBE", -2, NO, Group::PubSub, By(Local::Subscribe), ("2.0.0", "channel ..", "Subscribes to channels.")),
+    spec("UNSUBSCRIBE", -1, NO, Group::PubSub, By(Local::Unsubscribe), ("2.0.0", "[channel] ..", "Ends subscriptions to channels, or all of them.")),
+    spec("PSUBSCRIBE", -2, NO, Group::PubSub, By(Local::PSubscribe), ("2.0.0", "pattern ..", "Subscribes to all channels that match a pattern.")),
+    spec("PUNSUBSCRIBE", -1, NO, Group::PubSub, By(Local::PUnsubscribe), ("2.0.0", "[pattern] ..", "Ends subscriptions to patterns, or all of them.")),
+    spec("SSUBSCRIBE", -2, NO, Group::PubSub, By(Local::SSubscribe), ("7.0.0", "shardchannel ..", "Subscribes to channels of shards.")),
+    spec("SUNSUBSCRIBE", -1, NO, Group::PubSub, By(Local::SUnsubscribe), ("7.0.0", "[shardchannel] ..", "Ends subscriptions to channels of shards, or all of them.")),
+    spec("PUBSUB", -2, NO, Group::PubSub, By(Local::PubSub), ("2.8.0", "subcommand [argument ..]", "Tells who subscribes to what on this server.")),
     spec("SELECT", 2, NO, Group::Connection, By(Local::Select), ("1.0.0", "index", "Selects the database; there is one.")),
     spec("HELLO", -1, NO, Group::Connection, By(Local::Hello), ("6.0.0", "[protover [AUTH username password] [SETNAME clientname]]", "Selects the version of the protocol.")),
     spec("AUTH", -2, NO, Group::Connection, By(Local::Auth), ("1.0.0", "[username] password", "Names the user; there are no passwords.")),
@@ -99,6 +108,11 @@ pub(crate) static COMMANDS: [Spec; 78] = [
     spec("COMMAND", -1, NO, Group::Server, By(Local::Command), ("2.8.13", "[subcommand [argument ..]]", "About the commands.")),
     spec("CONFIG", -2, NO, Group::Server, By(Local::Config), ("2.0.0", "subcommand [argument ..]", "Shows some settings.")),
     spec("INFO", -1, NO, Group::Server, By(Local::Info), ("1.0.0", "[section ..]", "About the server.")),
-    spec("READONLY", 1, NO, Group::Cluster, By(Local::ReadOnly), ("3.0.0", "", "Lets this connection's reads be weak.")),
+    spec("ROLE", 1, NO, Group::Server, By(Local::Role), ("2.8.12", "", "Tells the server's role, and who its replicas are.")),
+    spec("WAIT", 3, NO, Group::Generic, By(Local::Wait), ("3.0.0", "numreplicas timeout", "Tells how many other servers hold this connection's writes for sure.")),
+    spec("SENTINEL", -2, NO, Group::Sentinel, By(Local::Sentinel), ("2.8.4", "subcommand [argument ..]", "Tells which servers are up, as a sentinel does.")),
+    spec("CLUSTER", -2, NO, Group::Cluster, By(Local::Cluster), ("3.0.0", "subcommand [argument ..]", "Tells which servers are up, as a node of a cluster does.")),
+    spec("ASKING", 1, NO, Group::Cluster, By(Local::Asking), ("3.0.0", "", "Does nothing: no slot moves.")),
+    spec("READONLY", 1, NO, Group::Cluster, By(Local::ReadOnly), ("3.0.0", "", "Lets this connection's reads be weak, unless the server's settings say otherwise.")),
     spec("READWRITE", 1, NO, Group::Cluster, By(Local::ReadWrite), ("3.0.0", "", "Makes this connection's reads strong again.")),
 ];

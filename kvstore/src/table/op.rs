@@ -92,4 +92,6 @@ ops! {
     Ping = 100,
     Echo = 101,
     Time = 102,
+    Publish = 110,
+    SPublish = 111,
 }

@@ -1,6 +1,7 @@
 //! What a cluster is to be, and the files that its servers start with.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
@@ -24,6 +25,8 @@ pub struct ClusterPlan {
     network: Option<Arc<Namespaces>>,
     /// Lines of the files' section `[engine]`.
     engine: BTreeMap<&'static str, u64>,
+    /// Lines of the section `[front]`.
+    front: BTreeMap<&'static str, &'static str>,
 }
 
 /// Attempts to find ports. A second one is needed only if some other program takes a port within milliseconds.
@@ -41,12 +44,19 @@ impl ClusterPlan {
             reads: Reads::default(),
             network: None,
             engine,
+            front: BTreeMap::new(),
         }
     }
 
     /// With a number that the files' section `[engine]` is to hold, like `snapshot_entries`.
     pub fn engine(mut self, key: &'static str, number: u64) -> ClusterPlan {
         self.engine.insert(key, number);
+        self
+    }
+
+    /// With a setting that the section `[front]` is to hold, as TOML writes it.
+    pub fn front(mut self, key: &'static str, value: &'static str) -> ClusterPlan {
+        self.front.insert(key, value);
         self
     }
 
@@ -107,7 +117,8 @@ impl ClusterPlan {
         let processes = (0..self.servers).map(|_| None).collect();
         let network = self.network.clone();
         let mut cluster = Cluster { endpoints, processes, dir, network, _ports: ports };
-        cluster.configure_engines(&self.engine);
+        cluster.configure("[engine]\n", &self.engine);
+        cluster.configure("[front]\n", &self.front);
         for server in cluster.servers() {
             cluster.configure_reads(server, self.reads);
         }
@@ -132,14 +143,14 @@ impl ClusterPlan {
 }
 
 impl Cluster {
-    /// Adds these lines to the servers' files.
-    fn configure_engines(&self, numbers: &BTreeMap<&str, u64>) {
-        let lines: String = numbers.iter().map(|(key, number)| format!("{key} = {number}\n")).collect();
+    /// Adds these lines to a section of the servers' files.
+    fn configure(&self, section: &str, settings: &BTreeMap<&str, impl Display>) {
+        let lines: String = settings.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
         for server in self.servers() {
             let path = self.config(server);
             let text = fs::read_to_string(&path).expect("new-cluster has written this file");
-            let changed = text.replacen("[engine]\n", &format!("[engine]\n{lines}"), 1);
-            assert_ne!(text, changed, "{} has no [engine] section", path.display());
+            assert!(text.contains(section), "{} has no section {section}", path.display());
+            let changed = text.replacen(section, &format!("{section}{lines}"), 1);
             fs::write(&path, changed).expect("the file can be written");
         }
     }

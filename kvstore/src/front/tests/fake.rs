@@ -67,6 +67,10 @@ pub(super) struct FakeEngine {
 }
 
 impl FakeServer {
+    pub(super) fn reader(&self) -> &KvReader {
+        &self.reader
+    }
+
     pub(super) fn new() -> FakeServer {
         let kv = Kv::new();
         FakeServer { reader: kv.reader(), log: Arc::new(Mutex::new((kv, 0))), taken: Arc::default() }

@@ -13,6 +13,7 @@
 //!
 //! The traces are compared, or rewritten if NIAGARA_BLESS is set.
 
+use std::cell::RefCell;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -20,7 +21,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use niagara_engine::Refused;
+use niagara_engine::{Refused, Wake};
 use parking_lot::Mutex;
 
 use super::fake::{FakeEngine, FakeServer, Mood};
@@ -32,10 +33,20 @@ use crate::front::slot::EngineAnswer;
 use crate::front::token::{NOBODY, Origin};
 use crate::http::{Clock, HttpConnection, Site};
 use crate::protocol::{Engine, Input, Output, Protocol};
-use crate::resp::{self, RespConnection};
+use crate::pubsub::{Audience, Subscriber};
+use crate::resp::{self, Failover, RedisSite, RespConnection};
 
 /// Bytes of replies that may wait for a client here.
 pub(super) const OUTPUT_LIMIT: usize = 64 << 20;
+
+const ORIGIN: Origin = Origin { index: 3, generation: 9 };
+
+/// Nobody sleeps here.
+struct Nobody;
+
+impl Wake for Nobody {
+    fn wake(&self) {}
+}
 
 /// A client and a server in one thread.
 pub(super) struct Stage<P: Protocol> {
@@ -50,7 +61,10 @@ pub(super) struct Stage<P: Protocol> {
 }
 
 pub(super) fn redis() -> RespConnection {
-    RespConnection::new(7, Some(address(40_000)))
+    let site = RedisSite::new(0, address(7002), Failover::default());
+    let audience = Audience::new(Arc::default(), Arc::new(Nobody));
+    let subscriber = Subscriber::new(Rc::new(RefCell::new(audience)), ORIGIN.number());
+    RespConnection::new(7, Some(address(40_000)), None, Rc::new(site), subscriber)
 }
 
 pub(super) fn http() -> HttpConnection {
@@ -73,7 +87,7 @@ impl<P: Protocol> Stage<P> {
     pub(super) fn new(protocol: P) -> Self {
         let (engine, mood) = FakeServer::new().engine();
         Stage {
-            session: Session::new(protocol, Origin { index: 3, generation: 9 }),
+            session: Session::new(protocol, ORIGIN),
             input: Input::default(),
             output: Output::default(),
             engine,

@@ -18,19 +18,19 @@ use crate::front::{FrontEndConfig, FrontEnds};
 /// Longer than anything here takes on any machine.
 const LONG: Duration = Duration::from_secs(60);
 
-struct Server {
-    front_ends: FrontEnds,
-    fake: FakeServer,
+pub(super) struct Server {
+    pub(super) front_ends: FrontEnds,
+    pub(super) fake: FakeServer,
     mood: Arc<Mutex<Mood>>,
     wakes: Mutex<Vec<Arc<dyn Wake>>>,
 }
 
 impl Server {
-    fn start(threads: usize, max_connections: usize) -> Server {
+    pub(super) fn start(threads: usize, max_connections: usize) -> Server {
         Server::start_with(FrontEndConfig { threads, max_connections, ..FrontEndConfig::default() })
     }
 
-    fn start_with(config: FrontEndConfig) -> Server {
+    pub(super) fn start_with(config: FrontEndConfig) -> Server {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let config = FrontEndConfig { http: any, redis: any, ..config };
         let fake = FakeServer::new();
@@ -51,7 +51,7 @@ impl Server {
     }
 
     /// Waits for something that happens soon.
-    fn until(&self, done: impl Fn(&Server) -> bool) {
+    pub(super) fn until(&self, done: impl Fn(&Server) -> bool) {
         let since = Instant::now();
         while !done(self) {
             assert!(since.elapsed() < LONG, "it does not happen");
@@ -59,7 +59,7 @@ impl Server {
         }
     }
 
-    fn redis(&self) -> Client {
+    pub(super) fn redis(&self) -> Client {
         Client::connect(self.front_ends.redis_addr())
     }
 
@@ -78,27 +78,27 @@ fn engine_of(fake: &FakeServer, mood: &Arc<Mutex<Mood>>) -> impl FnOnce() -> Fak
     }
 }
 
-struct Client(BufReader<TcpStream>);
+pub(super) struct Client(pub(super) BufReader<TcpStream>);
 
 impl Client {
-    fn connect(address: SocketAddr) -> Client {
+    pub(super) fn connect(address: SocketAddr) -> Client {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(LONG)).unwrap();
         stream.set_write_timeout(Some(LONG)).unwrap();
         Client(BufReader::new(stream))
     }
 
-    fn send(&mut self, bytes: impl AsRef<[u8]>) {
+    pub(super) fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.0.get_mut().write_all(bytes.as_ref()).unwrap();
     }
 
-    fn line(&mut self) -> String {
+    pub(super) fn line(&mut self) -> String {
         let mut line = String::new();
         self.0.read_line(&mut line).unwrap();
         line.trim_end().into()
     }
 
-    fn ask(&mut self, command: &str) -> String {
+    pub(super) fn ask(&mut self, command: &str) -> String {
         self.send(format!("{command}\r\n"));
         self.line()
     }
@@ -124,7 +124,7 @@ impl Client {
     }
 
     /// Everything that comes before the server closes.
-    fn rest(&mut self) -> String {
+    pub(super) fn rest(&mut self) -> String {
         let mut rest = String::new();
         self.0.read_to_string(&mut rest).unwrap();
         rest

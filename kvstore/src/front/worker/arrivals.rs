@@ -16,6 +16,7 @@ use crate::front::listener::{Accepted, turn_away};
 use crate::front::session::Session;
 use crate::http::HttpConnection;
 use crate::protocol::{Engine, Wire};
+use crate::pubsub::Subscriber;
 use crate::resp::RespConnection;
 
 impl<E: Engine> Worker<E> {
@@ -92,7 +93,12 @@ impl<E: Engine> Worker<E> {
                     }
                     Wire::Redis => {
                         let id = self.common.next_id.fetch_add(1, Ordering::Relaxed);
-                        ClientSession::Redis(Session::new(RespConnection::new(id, Some(peer)), origin))
+                        let asks = self.redis.tells_local_addresses();
+                        let local = if asks { stream.local_addr().ok() } else { None };
+                        let subscriber = Subscriber::new(Rc::clone(&self.audience), origin.number());
+                        let site = Rc::clone(&self.redis);
+                        let redis = RespConnection::new(id, Some(peer), local, site, subscriber);
+                        ClientSession::Redis(Session::new(redis, origin))
                     }
                 };
                 if place == Place::Pages {

@@ -8,6 +8,7 @@
 //! | `whole.rs` | all keys |
 //! | `scripts.rs` | any of them: scripts |
 //! | `compact.rs` | what the log carries otherwise, when a script calls it |
+//! | `messages.rs` | messages for subscribers |
 //! | `words.rs` | how the words of a client are read |
 //!
 //! Hashes, lists, sets, sorted sets and streams each get a file of their own.
@@ -21,6 +22,8 @@ mod floats;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have the same type, and most can fail")]
 mod keys;
 mod lcs;
+#[expect(clippy::unnecessary_wraps, reason = "all commands have the same type, and most can fail")]
+mod messages;
 mod scripts;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have the same type, and most can fail")]
 mod strings;
@@ -151,6 +154,8 @@ fn handler(op: Op) -> Handler {
         Op::RandomKey => Whole(whole::random_key),
         Op::Eval | Op::EvalRo | Op::EvalSha | Op::EvalShaRo => Script,
         Op::Script => Write(scripts::script),
+        Op::Publish => Write(messages::publish),
+        Op::SPublish => Write(messages::shard_publish),
         Op::Ping => Read(strings::ping),
         Op::Echo => Read(strings::echo),
         Op::IncrBy

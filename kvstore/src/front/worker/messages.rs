@@ -1,0 +1,96 @@
+//! How messages come to the subscribers of a thread.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::{Worker, list};
+use crate::front::allowance::PLENTY_OF_OUTPUT_BYTES;
+use crate::front::metrics::Deaf;
+use crate::front::token::Origin;
+use crate::protocol::Engine;
+use crate::pubsub::Message;
+
+/// The subscribers that a thread disconnects in a turn, since they take too little.
+#[derive(Default)]
+struct Slow {
+    clients: usize,
+    first: Option<SocketAddr>,
+}
+
+impl<E: Engine> Worker<E> {
+    /// Prints the messages that have come for all who hear them, and lists these connections. One that takes too little
+    /// is closed.
+    pub(super) fn hear(&mut self, now: Instant) {
+        let messages = self.audience.borrow().take_messages();
+        match messages {
+            Some(messages) if messages.is_empty() => {}
+            Some(messages) => self.deliver(&messages, now),
+            None => self.lose_subscribers(),
+        }
+    }
+
+    /// Tells those who watch for it that clients should go to another server, as sentinels do.
+    pub(super) fn say_farewell(&mut self, now: Instant) {
+        if self.has_said_farewell || !self.engine.is_retiring() {
+            return;
+        }
+        self.has_said_farewell = true;
+        if let Some(switch) = self.redis.switch(&self.engine) {
+            self.deliver(&[Message::of_this_server(b"+switch-master", switch)], now);
+        }
+    }
+
+    fn deliver(&mut self, messages: &[Message], now: Instant) {
+        let (mut heard, mut slow) = (std::mem::take(&mut self.heard), Slow::default());
+        for message in messages {
+            self.audience.borrow().hear(message, &mut heard);
+            for by in heard.drain(..) {
+                let most = self.subscriber_output();
+                let (origin, _) = Origin::of(by.connection);
+                let Some(connection) = self.table.get_exact(origin) else { continue };
+                if !connection.hear(message, by.pattern.as_deref(), most, now) {
+                    slow.clients += 1;
+                    slow.first = slow.first.or_else(|| connection.stream().peer_addr().ok());
+                }
+                let held = connection.held();
+                self.held = self.held - std::mem::replace(&mut connection.counted, held) + held;
+                list(&mut self.active, origin.index, connection);
+                self.tally.heard();
+            }
+        }
+        self.heard = heard;
+        if slow.clients > 0 {
+            self.tally.deaf(Deaf::Slow, slow.clients);
+            tracing::warn!(
+                clients = slow.clients,
+                client = slow.first.map(tracing::field::display),
+                limit_bytes = self.common.config.subscriber_output,
+                "closed subscribers that do not take their messages; this is the first one"
+            );
+        }
+    }
+
+    /// How many bytes may wait for a subscriber.
+    fn subscriber_output(&self) -> usize {
+        let config = &self.common.config;
+        let is_roomy = self.held < config.all_clients / self.common.mailboxes.len();
+        if is_roomy { config.subscriber_output } else { PLENTY_OF_OUTPUT_BYTES.min(config.subscriber_output) }
+    }
+
+    /// Disconnects all subscribers, since messages are missing, and they cannot be told otherwise.
+    fn lose_subscribers(&mut self) {
+        let connections = self.audience.borrow().connections();
+        for number in &connections {
+            let (origin, _) = Origin::of(*number);
+            if let Some(connection) = self.table.get_exact(origin) {
+                connection.break_off();
+                list(&mut self.active, origin.index, connection);
+            }
+        }
+        if !connections.is_empty() {
+            let clients = connections.len();
+            self.tally.deaf(Deaf::Missing, clients);
+            tracing::warn!(clients, "closed all subscribers of a thread: they have missed messages");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What all Redis connections of a thread share.
+
+use std::net::SocketAddr;
+
+use niagara_engine::{ServerId, Status};
+
+use super::about::About;
+use super::failover::{Failover, RedisAddress};
+use super::topology::{Standing, Topology};
+use crate::protocol::Engine;
+
+/// Shared by all Redis connections of a thread.
+#[derive(Debug)]
+pub(crate) struct RedisSite {
+    /// Where this server listens for them.
+    address: SocketAddr,
+    /// The address of this server that is to be told.
+    own: Option<RedisAddress>,
+    pub(super) failover: Failover,
+}
+
+impl RedisSite {
+    /// What the connections to this server share, which listens at `address`.
+    pub(crate) fn new(server: ServerId, address: SocketAddr, failover: Failover) -> RedisSite {
+        let own = failover.members.iter().find(|(member, _)| *member == server);
+        RedisSite { address, own: own.map(|(_, address)| address.clone()), failover }
+    }
+
+    /// Whether clients are told the address that they have connected to, since no other is known.
+    pub(crate) fn tells_local_addresses(&self) -> bool {
+        self.own.is_none()
+    }
+
+    /// What sentinels tell when clients should leave a master, if this server names another one now: the name, the
+    /// address that was the master's, and the new one.
+    pub(crate) fn switch(&self, engine: &impl Engine) -> Option<String> {
+        let own = self.own.as_ref()?;
+        let topology = self.topology(engine, &engine.status(), own.clone());
+        let RedisAddress { host, port } = &topology.master.address;
+        let name = &self.failover.master_name;
+        (!topology.is_master()).then(|| format!("{name} {} {} {host} {port}", own.host, own.port))
+    }
+
+    /// What Redis calls the way in which servers work together.
+    pub(super) fn mode(&self) -> &'static str {
+        if self.failover.cluster { "cluster" } else { "standalone" }
+    }
+
+    /// The servers, as this client is told about them.
+    pub(super) fn told(&self, engine: &impl Engine, status: &Status, about: &About) -> Topology {
+        let local = || RedisAddress::from(about.local.unwrap_or(self.address));
+        self.topology(engine, status, self.own.clone().unwrap_or_else(local))
+    }
+
+    fn topology(&self, engine: &impl Engine, status: &Status, address: RedisAddress) -> Topology {
+        let serves = engine.has_quorum() && !engine.is_retiring() && !engine.is_diverged();
+        let standing = Standing { cluster: &status.cluster, server: status.server, address, serves };
+        Topology::new(&standing, &self.failover.members, &engine.connected())
+    }
+}
