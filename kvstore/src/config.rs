@@ -4,6 +4,7 @@
 //! ([`niagara_engine::Config::new`], [`FrontEndConfig::default`]). [`Plan::render`] writes them out, each
 //! with its unit and reason, so the documentation in a generated file cannot drift from the code.
 
+mod access;
 mod free_ports;
 mod listeners;
 mod nearest;
@@ -23,7 +24,7 @@ use tables::{EngineTable, File, FrontTable, LinkTable, PinningValue, ThreadsValu
 use crate::FrontEndConfig;
 use crate::server::ServerConfig;
 
-pub use plan::{Plan, PlannedServer};
+pub use plan::{Plan, PlannedServer, Protection};
 
 /// A file for a thousand servers with as many groups each is about this long.
 const MOST_BYTES: u64 = 64 << 20;
@@ -104,6 +105,7 @@ impl ConfigFile {
         let http: Vec<_> =
             file.members.iter().filter_map(|member| Some((member.server, member.http.clone()?))).collect();
         let mut front = front_end_config(&file.http, &file.redis, &file.front)?;
+        front.access = access::config(&file)?;
         front.members = http.iter().filter(|(_, http)| !listeners::is_wildcard(http)).cloned().collect();
         let engine = engine_config(file, base)?;
         Ok(ConfigFile { server: ServerConfig { engine, front }, http })

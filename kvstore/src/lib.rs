@@ -11,6 +11,7 @@
 //! | `table` | the commands of the Redis protocol, and what is known of each | |
 //! | `state` | what they do to the map, and reads from other threads | commands, queries, the table |
 //! | `time` | the time of the cluster, by which keys expire | commands, the state |
+//! | `access` | who may use the server | |
 //! | `protocol` | what a protocol is: from bytes to requests, from outcomes to bytes | reads, the engine's port |
 //! | [`resp`] | the Redis protocol: parse, understand, print | commands, reads |
 //! | [`http`] | HTTP/1.1: the same | commands, reads |
@@ -29,6 +30,7 @@
 //!
 //! This crate knows nothing of Raft except that it reports terms and leaders.
 
+mod access;
 mod attributes;
 pub mod command;
 pub mod config;
@@ -56,6 +58,7 @@ pub mod sim {
     pub use crate::front::SimFrontEnd;
 }
 
+pub use access::{AccessConfig, NotASecret, Secret};
 pub use description::{Description, MAX_CONTENT_ENCODING_BYTES, MAX_CONTENT_TYPE_BYTES};
 #[doc(hidden)]
 pub use front::fuzzing;

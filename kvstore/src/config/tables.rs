@@ -16,6 +16,9 @@ pub(super) struct File {
     pub reads: Option<String>,
     pub http: String,
     pub redis: String,
+    pub requirepass: Option<String>,
+    #[serde(default)]
+    pub insecure: bool,
     pub groups: Option<u16>,
     pub members: Vec<MemberTable>,
     #[serde(default)]
@@ -79,6 +82,8 @@ pub(super) struct FrontTable {
     pub shutdown_grace_seconds: Option<u32>,
     pub client_output_mib: Option<u32>,
     pub all_clients_mib: Option<u32>,
+    pub names: Option<Vec<String>>,
+    pub origins: Option<Vec<String>>,
 }
 
 /// This server's end of the links of one of its addresses.

@@ -6,6 +6,10 @@ use std::time::Duration;
 
 use niagara_engine::ServerId;
 use rustix::process::{Resource, getrlimit};
+use rustix::system::uname;
+
+use crate::AccessConfig;
+use crate::access::Names;
 
 /// Where clients connect, and how many may.
 ///
@@ -28,6 +32,8 @@ pub struct FrontEndConfig {
     pub redis_too: Vec<SocketAddr>,
     /// The members' HTTP addresses, `host:port` by server, as far as they are known; /status reports them.
     pub members: Vec<(ServerId, String)>,
+    /// Who may use the server.
+    pub access: AccessConfig,
     /// Number of front-end threads, at least 1. The default is one for every four cores, since the groups,
     /// the sequencer and the application need the others.
     pub threads: usize,
@@ -68,6 +74,7 @@ impl Default for FrontEndConfig {
             http_too: Vec::new(),
             redis_too: Vec::new(),
             members: Vec::new(),
+            access: AccessConfig::default(),
             threads: (cores / 4).clamp(1, 8),
             max_connections: files.saturating_sub(RESERVED_FILES).clamp(16, 1 << 20) as usize,
             http_idle: Duration::from_secs(75),
@@ -77,5 +84,16 @@ impl Default for FrontEndConfig {
             client_output: 64 << 20,
             all_clients: 1 << 30,
         }
+    }
+}
+
+impl FrontEndConfig {
+    /// What HTTP clients may call this server: its configured names, the members' hosts, and the machine's name.
+    pub(crate) fn names(&self) -> Names {
+        let machine = uname();
+        let machine = machine.nodename().to_str().unwrap_or_default();
+        let hosts = self.members.iter().filter_map(|(_, http)| http.rsplit_once(':')).map(|(host, _)| host);
+        let configured = self.access.names.iter().map(String::as_str);
+        Names::new(hosts.chain(configured).chain([machine]), &self.access.origins)
     }
 }

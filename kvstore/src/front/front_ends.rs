@@ -17,6 +17,7 @@ use super::listener::Listener;
 use super::metrics::{FrontCollector, FrontMetrics};
 use super::worker::{Common, Mailbox, Worker};
 use crate::Kv;
+use crate::access::{Guard, GuardCollector};
 use crate::protocol::{Engine, Wire};
 use crate::time::ClusterTime;
 
@@ -59,9 +60,11 @@ impl FrontEnds {
             move || client.port(mailbox)
         })?;
         let gauges = GaugeCollector::new(client_reader);
+        let barred = GuardCollector(Arc::clone(&front_ends.common.guard));
         registry.register_metrics(|registry| {
             registry.register_collector(Box::new(collector));
             registry.register_collector(Box::new(gauges));
+            registry.register_collector(Box::new(barred));
         });
         Ok(front_ends)
     }
@@ -90,6 +93,7 @@ impl FrontEnds {
         for (number, listener) in listeners.iter_mut().enumerate() {
             listener.register(polls[0].registry(), Worker::<E>::listener_token(number))?;
         }
+        let guard = Arc::new(Guard::new(&config.access));
         let common = Arc::new(Common {
             config,
             mailboxes: mailboxes.clone(),
@@ -98,6 +102,7 @@ impl FrontEnds {
             open: 0.into(),
             next_id: 1.into(),
             time: Arc::new(ClusterTime::new(Instant::now())),
+            guard,
         });
         let mut front_ends = FrontEnds { common: Arc::clone(&common), threads: Vec::new() };
         for (number, (poll, mailbox)) in polls.into_iter().zip(mailboxes).enumerate() {

@@ -19,6 +19,7 @@ use super::metrics::Tally;
 use super::session::{Pumped, Session, Turn};
 use super::slot::EngineAnswer;
 use super::token::{NOBODY, Origin};
+use crate::access::{Entrance, Names};
 use crate::http::{Clock, HttpConnection, Site};
 use crate::protocol::{Engine, Input, Output, Protocol};
 use crate::resp::RespConnection;
@@ -30,6 +31,9 @@ const BUFFER_BYTES: usize = 2 << 10;
 
 /// The client takes each reply at once.
 const ALLOWANCE: Allowance = Allowance::SCANT;
+
+/// What requests of the fuzzers call the server.
+const NAMES: [&str; 2] = ["h", "golden"];
 
 const ORIGIN: Origin = Origin { index: 3, generation: 9 };
 
@@ -61,7 +65,7 @@ impl Beginning {
     /// # Panics
     /// If the session misbehaves, for example ends with something in flight.
     pub fn redis<'a>(&self, pieces: impl IntoIterator<Item = Piece<'a>>) -> Received {
-        self.converse(RespConnection::new(7, Some(address(40_000))), pieces)
+        self.converse(RespConnection::new(7, Some(address(40_000)), Entrance::open()), pieces)
     }
 
     /// Runs a conversation over HTTP.
@@ -76,8 +80,9 @@ impl Beginning {
             redis: address(7002),
             life: Life::new(1).expect("1 is not 0"),
             members: Vec::new(),
+            names: Names::new(NAMES, &[]),
         };
-        self.converse(HttpConnection::new(Rc::new(site)), pieces)
+        self.converse(HttpConnection::new(Rc::new(site), Entrance::open()), pieces)
     }
 
     fn converse<'a, P: Protocol>(

@@ -17,6 +17,7 @@ use super::session::{Session, Turn};
 use super::slot::EngineAnswer;
 use super::timekeeping::Timekeeping;
 use super::token::Origin;
+use crate::access::{Entrance, Names};
 use crate::http::{Clock, HttpConnection, Site};
 use crate::protocol::{Engine, Input, Output};
 use crate::resp::RespConnection;
@@ -60,6 +61,9 @@ struct Conversation {
     output: Output,
 }
 
+/// What clients call the server.
+const NAMES: [&str; 1] = ["simulated"];
+
 /// No client here is slow to take its replies.
 const ALLOWANCE: Allowance = Allowance::SCANT;
 
@@ -82,6 +86,7 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
             redis: nowhere,
             life,
             members: Vec::new(),
+            names: Names::new(NAMES, &[]),
         };
         let port = client.port(Arc::new(NeverAsleep));
         let time = Arc::new(ClusterTime::new(now));
@@ -103,13 +108,13 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
 
     /// A Redis client connects.
     pub fn connect_redis(&mut self, number: u32) {
-        let redis = RespConnection::new(number.into(), None);
+        let redis = RespConnection::new(number.into(), None, Entrance::open());
         self.adopt(number, |origin| ClientSession::Redis(Session::new(redis, origin)));
     }
 
     /// An HTTP client connects.
     pub fn connect_http(&mut self, number: u32) {
-        let http = HttpConnection::new(Rc::clone(&self.site));
+        let http = HttpConnection::new(Rc::clone(&self.site), Entrance::open());
         self.adopt(number, |origin| ClientSession::Http(Session::new(http, origin)));
     }
 

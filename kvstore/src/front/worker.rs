@@ -28,6 +28,7 @@ use super::slot::EngineAnswer;
 use super::table::Table;
 use super::timekeeping::Timekeeping;
 use super::token::Origin;
+use crate::access::Guard;
 use crate::http::{Clock, Site};
 use crate::protocol::{Engine, Wire};
 use crate::time::{ClusterTime, Moment};
@@ -85,6 +86,8 @@ pub(super) struct Common {
     pub(super) next_id: AtomicU64,
     /// The time of the cluster, which the first thread keeps.
     pub(super) time: Arc<ClusterTime>,
+    /// Who may use the server.
+    pub(super) guard: Arc<Guard>,
 }
 
 /// See the [module](self).
@@ -131,6 +134,7 @@ impl<E: Engine> Worker<E> {
             redis: common.config.redis,
             life: Life::random(),
             members: common.config.members.clone(),
+            names: common.config.names(),
         };
         let timekeeping = (number == 0).then(|| {
             let wake: Arc<dyn Wake> = Arc::<Mailbox>::clone(&common.mailboxes[0]);

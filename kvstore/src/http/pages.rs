@@ -43,12 +43,11 @@ fn passes(
     framing: Framing,
     output: &mut Output,
 ) -> bool {
-    let date = site.clock.text();
     let verdict = preconditions.evaluate(current);
     match verdict {
         Verdict::Proceed => {}
-        Verdict::Failed => Fault::condition_failed().print(Context::default(), framing, date, output),
-        Verdict::Unchanged => ResponseHead::begin(output, 304, framing, date).no_cache().end(),
+        Verdict::Failed => Fault::condition_failed().print(Context::default(), framing, site, output),
+        Verdict::Unchanged => ResponseHead::begin(output, 304, framing, site).no_cache().end(),
     }
     verdict == Verdict::Proceed
 }
@@ -56,7 +55,7 @@ fn passes(
 /// Reports that the server is ready.
 pub(super) fn ready(site: &Site, preconditions: &Preconditions, framing: Framing, output: &mut Output) {
     if passes(site, preconditions, Current::Untagged, framing, output) {
-        let head = ResponseHead::begin(output, 200, framing, site.clock.text()).no_cache();
+        let head = ResponseHead::begin(output, 200, framing, site).no_cache();
         head.end_with("text/plain", b"ok\n");
     }
 }
@@ -73,7 +72,7 @@ pub(super) fn page<E: Engine>(
     if !passes(site, preconditions, Current::Untagged, framing, output) {
         return;
     }
-    let head = ResponseHead::begin(output, 200, framing, site.clock.text()).no_cache();
+    let head = ResponseHead::begin(output, 200, framing, site).no_cache();
     match page {
         Page::Healthz | Page::Readyz => head.end_with("text/plain", b"ok\n"),
         Page::Status => {
@@ -126,14 +125,13 @@ pub(super) fn change_leaders<E: Engine>(
         };
         started.map_err(|why| Fault::not_moved(&why))
     });
-    let date = site.clock.text();
     match started {
         Ok(()) => {
-            end_with_json(ResponseHead::begin(output, 202, framing, date), &engine.leaders());
+            end_with_json(ResponseHead::begin(output, 202, framing, site), &engine.leaders());
             Served::Answered
         }
         Err(fault) => {
-            fault.print(Context::default(), framing, date, output);
+            fault.print(Context::default(), framing, site, output);
             if fault.status == 400 { Served::Malformed } else { Served::Answered }
         }
     }
@@ -151,7 +149,7 @@ pub(super) fn snapshot<E: Engine>(
         return;
     }
     engine.snapshot();
-    let head = ResponseHead::begin(output, 202, framing, site.clock.text());
+    let head = ResponseHead::begin(output, 202, framing, site);
     end_with_json(head, &engine.status().snapshot);
 }
 

@@ -6,6 +6,7 @@ use niagara_engine::ServerId;
 
 use super::date::Clock;
 use crate::Life;
+use crate::access::Names;
 
 /// Shared by all connections of a thread.
 #[derive(Debug)]
@@ -18,4 +19,6 @@ pub(crate) struct Site {
     pub(crate) life: Life,
     /// The HTTP addresses of the cluster's members, as far as they are known.
     pub(crate) members: Vec<(ServerId, String)>,
+    /// What HTTP clients call this server, and which pages may ask it.
+    pub(crate) names: Names,
 }

@@ -8,6 +8,7 @@ use super::about::About;
 use super::described;
 use super::encode::{Replies, Version};
 use super::encoding::{encode, encode_query};
+use super::entering::{self, MAX_BARRED_BYTES};
 use super::errors::{ProtocolError, TooLarge};
 use super::local;
 use super::parse::Parser;
@@ -16,6 +17,7 @@ use super::printing;
 use super::replying::Replying;
 use super::skip::Skip;
 use super::transaction::{Conversation, Part, is_quick};
+use crate::access::Entrance;
 use crate::command;
 use crate::protocol::{
     Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, Shown, Unread, View, Wire,
@@ -25,6 +27,7 @@ use crate::protocol::{
 #[derive(Debug)]
 pub(crate) struct RespConnection {
     about: About,
+    entrance: Entrance,
     parser: Parser,
     next: Next,
     conversation: Conversation,
@@ -72,9 +75,10 @@ impl About {
 }
 
 impl RespConnection {
-    pub(crate) fn new(id: u64, peer: Option<SocketAddr>) -> RespConnection {
+    pub(crate) fn new(id: u64, peer: Option<SocketAddr>, entrance: Entrance) -> RespConnection {
         RespConnection {
             about: About { id, peer, name: Vec::new() },
+            entrance,
             parser: Parser::default(),
             next: Next::Unknown,
             conversation: Conversation::default(),
@@ -92,6 +96,9 @@ impl RespConnection {
         loop {
             match &mut self.next {
                 Next::Unknown => match self.parser.parse(input.bytes()) {
+                    Ok(None) if self.entrance.barred().is_some() && input.len() > MAX_BARRED_BYTES => {
+                        self.next = Next::Broken(ProtocolError::Barred);
+                    }
                     Ok(None) => return false,
                     Ok(Some(_)) => self.plan(input),
                     Err(ProtocolError::TooLarge(_)) => self.begin_to_skip(input),
@@ -115,7 +122,8 @@ impl RespConnection {
         } else if Foreign::is_http(arguments.iter(), self.parser.is_line()) {
             self.next = Next::Broken(Foreign::Http.into());
         } else {
-            self.next = Next::Planned(self.conversation.plan(arguments));
+            let barred = self.entrance.barred().and_then(|barred| entering::plan(barred, arguments));
+            self.next = Next::Planned(barred.unwrap_or_else(|| self.conversation.plan(arguments)));
         }
     }
 
@@ -306,7 +314,15 @@ impl Protocol for RespConnection {
                 match *what {
                     Local::Ping => local::ping(arguments, &mut replies),
                     Local::Echo => replies.bulk(arguments.get(1)),
-                    Local::Hello => understood = local::hello(arguments, &mut self.about, &mut replies),
+                    Local::Hello => {
+                        let (about, entrance) = (&mut self.about, &mut self.entrance);
+                        understood = local::hello(arguments, about, entrance, &mut replies);
+                    }
+                    Local::Auth => understood = entering::auth(arguments, &mut self.entrance, &mut replies),
+                    Local::Deny => {
+                        entering::deny(&self.entrance, &mut replies);
+                        self.over = true;
+                    }
                     Local::Command => described::command(arguments, &mut replies),
                     Local::Client => {
                         let (about, replying) = (&mut self.about, &mut self.replying);
@@ -329,6 +345,7 @@ impl Protocol for RespConnection {
                         replies.version = Version::default();
                         self.about.name.clear();
                         self.weak = false;
+                        self.entrance.leave();
                         replies.simple("RESET");
                     }
                 }

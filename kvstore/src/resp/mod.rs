@@ -12,6 +12,7 @@ mod containers;
 mod described;
 mod encode;
 mod encoding;
+mod entering;
 mod errors;
 mod limits;
 mod local;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -9,6 +10,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Token};
 
 use super::{FIRST_CONNECTION, Newcomer, Worker};
+use crate::access::Entrance;
 use crate::front::client_session::ClientSession;
 use crate::front::connection::Connection;
 use crate::front::limits::{PAGES, Place, keep_alive};
@@ -84,15 +86,20 @@ impl<E: Engine> Worker<E> {
             self.table.insert(|origin| {
                 let token = Token(FIRST_CONNECTION + origin.index as usize);
                 self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+                let entrance = Entrance::new(Arc::clone(&self.common.guard), Some(peer.ip()), false);
                 let talk = match wire {
                     Wire::Http => {
                         let pages_only = place == Place::Pages;
-                        let http = HttpConnection::new(Rc::clone(&self.site)).only_pages(pages_only);
+                        let http =
+                            HttpConnection::new(Rc::clone(&self.site), entrance).only_pages(pages_only);
                         ClientSession::Http(Session::new(http, origin))
                     }
                     Wire::Redis => {
                         let id = self.common.next_id.fetch_add(1, Ordering::Relaxed);
-                        ClientSession::Redis(Session::new(RespConnection::new(id, Some(peer)), origin))
+                        ClientSession::Redis(Session::new(
+                            RespConnection::new(id, Some(peer), entrance),
+                            origin,
+                        ))
                     }
                 };
                 if place == Place::Pages {
