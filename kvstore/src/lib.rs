@@ -62,7 +62,7 @@ pub use access::{AccessConfig, NotASecret, Secret};
 pub use description::{Description, MAX_CONTENT_ENCODING_BYTES, MAX_CONTENT_TYPE_BYTES};
 #[doc(hidden)]
 pub use front::fuzzing;
-pub use front::{FrontEndConfig, FrontEnds, OutOfRange};
+pub use front::{FrontEndConfig, FrontEnds, OutOfRange, TlsPorts};
 pub use reply::{CommandError, Data, Reply};
 pub use state::{
     ClockNews, Cursor, Found, Kv, KvFrozen, KvReader, KvRestoring, SnapshotEntry, snapshot_entries,

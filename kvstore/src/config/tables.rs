@@ -27,6 +27,7 @@ pub(super) struct File {
     pub front: FrontTable,
     #[serde(default)]
     pub links: Vec<LinkTable>,
+    pub tls: Option<TlsTable>,
 }
 
 /// One server of the cluster.
@@ -84,6 +85,19 @@ pub(super) struct FrontTable {
     pub all_clients_mib: Option<u32>,
     pub names: Option<Vec<String>>,
     pub origins: Option<Vec<String>>,
+}
+
+/// Where clients connect that speak TLS, and with which files.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TlsTable {
+    pub http: String,
+    pub redis: String,
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    pub client_ca: Option<PathBuf>,
+    #[serde(default)]
+    pub only: bool,
 }
 
 /// This server's end of the links of one of its addresses.

@@ -78,6 +78,7 @@ impl Beginning {
             clock,
             http: address(7001),
             redis: address(7002),
+            tls: None,
             life: Life::new(1).expect("1 is not 0"),
             members: Vec::new(),
             names: Names::new(NAMES, &[]),

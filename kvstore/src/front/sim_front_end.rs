@@ -84,6 +84,7 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
             clock: Clock::new(UNIX_EPOCH),
             http: nowhere,
             redis: nowhere,
+            tls: None,
             life,
             members: Vec::new(),
             names: Names::new(NAMES, &[]),

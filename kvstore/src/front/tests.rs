@@ -7,3 +7,4 @@ mod limits;
 mod order;
 mod patience;
 mod sockets;
+mod tls;

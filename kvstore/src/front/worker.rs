@@ -15,6 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use mio::net::TcpStream;
 use mio::{Events, Poll, Token};
 use niagara_engine::{Completion, Wake};
+use niagara_tls::Acceptor;
 use parking_lot::Mutex;
 
 use super::allowance::Allowance;
@@ -48,7 +49,19 @@ const SWEEP: Duration = Duration::from_secs(1);
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
 
 /// An accepted connection on its way to another thread.
-type Newcomer = (TcpStream, SocketAddr, Wire, Place);
+struct Newcomer {
+    stream: TcpStream,
+    peer: SocketAddr,
+    port: Port,
+    place: Place,
+}
+
+/// What is spoken at a listener.
+#[derive(Clone, Copy)]
+struct Port {
+    wire: Wire,
+    tls: bool,
+}
 
 /// What other threads tell a thread.
 pub(super) struct Mailbox {
@@ -88,6 +101,8 @@ pub(super) struct Common {
     pub(super) time: Arc<ClusterTime>,
     /// Who may use the server.
     pub(super) guard: Arc<Guard>,
+    /// What clients that speak TLS are accepted with.
+    pub(super) acceptor: Option<Arc<Acceptor>>,
 }
 
 /// See the [module](self).
@@ -132,6 +147,7 @@ impl<E: Engine> Worker<E> {
             clock: Clock::new(SystemTime::now()),
             http: common.config.http,
             redis: common.config.redis,
+            tls: common.config.tls.as_ref().map(|tls| (tls.http, tls.redis)),
             life: Life::random(),
             members: common.config.members.clone(),
             names: common.config.names(),

@@ -23,6 +23,10 @@ struct StatusPage<'s> {
     status: Status,
     http: SocketAddr,
     redis: SocketAddr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    https: Option<SocketAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rediss: Option<SocketAddr>,
     /// A client that knows one server finds the others here.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     members: Vec<MemberEntry<'s>>,
@@ -76,12 +80,14 @@ pub(super) fn page<E: Engine>(
     match page {
         Page::Healthz | Page::Readyz => head.end_with("text/plain", b"ok\n"),
         Page::Status => {
-            let Site { http, redis, members, .. } = site;
+            let Site { http, redis, tls, members, .. } = site;
             let members = members.iter().map(|(server, http)| MemberEntry { server: *server, http });
             let page = StatusPage {
                 status: engine.status(),
                 http: *http,
                 redis: *redis,
+                https: tls.map(|(https, _)| https),
+                rediss: tls.map(|(_, rediss)| rediss),
                 members: members.collect(),
             };
             end_with_json(head, &page);

@@ -15,6 +15,8 @@ pub(crate) struct Site {
     /// The addresses of this server's front ends.
     pub(crate) http: SocketAddr,
     pub(crate) redis: SocketAddr,
+    /// Those at which clients speak TLS.
+    pub(crate) tls: Option<(SocketAddr, SocketAddr)>,
     /// The name that this server gives to the life of a state without one.
     pub(crate) life: Life,
     /// The HTTP addresses of the cluster's members, as far as they are known.

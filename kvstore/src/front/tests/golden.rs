@@ -69,6 +69,7 @@ fn http_through(entrance: Entrance) -> HttpConnection {
         clock,
         http: address(7001),
         redis: address(7002),
+        tls: None,
         life,
         members: Vec::new(),
         names: Names::new(["golden", "h"], &["https://app.example.org".to_owned()]),

@@ -16,7 +16,7 @@ use crate::front::limits::PAGES;
 use crate::front::{FrontEndConfig, FrontEnds};
 
 /// Longer than anything here takes on any machine.
-const LONG: Duration = Duration::from_secs(60);
+pub(super) const LONG: Duration = Duration::from_secs(60);
 
 struct Server {
     front_ends: FrontEnds,
@@ -69,7 +69,10 @@ impl Server {
 }
 
 /// Makes an engine that runs by itself.
-fn engine_of(fake: &FakeServer, mood: &Arc<Mutex<Mood>>) -> impl FnOnce() -> FakeEngine + Send + use<> {
+pub(super) fn engine_of(
+    fake: &FakeServer,
+    mood: &Arc<Mutex<Mood>>,
+) -> impl FnOnce() -> FakeEngine + Send + use<> {
     let (fake, mood) = (fake.clone(), Arc::clone(mood));
     move || {
         let mut engine = fake.engine_in(mood);
