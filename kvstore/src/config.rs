@@ -4,6 +4,7 @@
 //! ([`niagara_engine::Config::new`], [`FrontEndConfig::default`]). [`Plan::render`] writes them out, each
 //! with its unit and reason, so the documentation in a generated file cannot drift from the code.
 
+mod access;
 mod failover;
 mod free_ports;
 mod listeners;
@@ -19,12 +20,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use niagara_engine::{Config, Durability, Link, Member, Pinning, Reads, ServerId};
-use tables::{EngineTable, File, FrontTable, LinkTable, PinningValue, ThreadsValue};
+use niagara_tls::ServerFiles;
+use tables::{EngineTable, File, FrontTable, LinkTable, PinningValue, ThreadsValue, TlsTable};
 
-use crate::FrontEndConfig;
 use crate::server::ServerConfig;
+use crate::{FrontEndConfig, TlsPorts};
 
-pub use plan::{Plan, PlannedServer};
+pub use plan::{Plan, PlannedServer, Protection};
 
 /// A file for a thousand servers with as many groups each is about this long.
 const MOST_BYTES: u64 = 64 << 20;
@@ -106,6 +108,8 @@ impl ConfigFile {
             file.members.iter().filter_map(|member| Some((member.server, member.http.clone()?))).collect();
         let mut front = front_end_config(&file.http, &file.redis, &file.front)?;
         front.failover = failover::of(&file)?;
+        front.access = access::config(&file)?;
+        front.tls = file.tls.as_ref().map(|tls| tls_ports(tls, base)).transpose()?;
         front.members = http.iter().filter(|(_, http)| !listeners::is_wildcard(http)).cloned().collect();
         let engine = engine_config(file, base)?;
         Ok(ConfigFile { server: ServerConfig { engine, front }, http })
@@ -251,6 +255,18 @@ fn front_end_config(http: &str, redis: &str, table: &FrontTable) -> Result<Front
         reason: error.to_string(),
     })?;
     Ok(config)
+}
+
+fn tls_ports(table: &TlsTable, base: &Path) -> Result<TlsPorts, ConfigFileError> {
+    let (mut http, mut redis) = (resolve("tls.http", &table.http)?, resolve("tls.redis", &table.redis)?);
+    let files = ServerFiles {
+        certificate: base.join(&table.certificate),
+        key: base.join(&table.key),
+        client_ca: table.client_ca.as_ref().map(|path| base.join(path)),
+    };
+    let (first_http, first_redis) = (http.remove(0), redis.remove(0));
+    let (http_too, redis_too, only) = (http, redis, table.only);
+    Ok(TlsPorts { files, http: first_http, redis: first_redis, http_too, redis_too, only })
 }
 
 fn set_patience(config: &mut FrontEndConfig, table: &FrontTable) {

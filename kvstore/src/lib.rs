@@ -13,6 +13,7 @@
 //! | `pubsub` | messages from clients to clients | |
 //! | `state` | what they do to the map, and reads from other threads | commands, queries, the table, messages |
 //! | `time` | the time of the cluster, by which keys expire | commands, the state |
+//! | `access` | who may use the server | |
 //! | `protocol` | what a protocol is: from bytes to requests, from outcomes to bytes | reads, the engine's port |
 //! | [`resp`] | the Redis protocol: parse, understand, print | commands, reads, subscriptions |
 //! | [`http`] | HTTP/1.1: the same | commands, reads |
@@ -31,6 +32,7 @@
 //!
 //! This crate knows nothing of Raft except that it reports terms and leaders.
 
+mod access;
 mod attributes;
 pub mod command;
 pub mod config;
@@ -60,10 +62,11 @@ pub mod sim {
     pub use crate::front::SimFrontEnd;
 }
 
+pub use access::{AccessConfig, NotASecret, Secret};
 pub use description::{Description, MAX_CONTENT_ENCODING_BYTES, MAX_CONTENT_TYPE_BYTES};
 #[doc(hidden)]
 pub use front::fuzzing;
-pub use front::{FrontEndConfig, FrontEnds, OutOfRange};
+pub use front::{FrontEndConfig, FrontEnds, OutOfRange, TlsPorts};
 pub use reply::{CommandError, Data, Reply};
 pub use resp::{Failover, NotAnAddress, RedisAddress};
 pub use state::{

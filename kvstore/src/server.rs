@@ -11,7 +11,7 @@ use niagara_engine::{Client, Config, Engine, StartError};
 
 use crate::command;
 use crate::open_files::{self, OpenFilesError};
-use crate::{FrontEndConfig, FrontEnds, Kv};
+use crate::{FrontEndConfig, FrontEnds, Kv, TlsPorts};
 
 /// How often a server that drains looks whether it has finished.
 const LOOK: Duration = Duration::from_millis(10);
@@ -86,7 +86,16 @@ impl Server {
         let http = [front.http].into_iter().chain(front.http_too.iter().copied());
         let redis = [front.redis].into_iter().chain(front.redis_too.iter().copied());
         let http = http.map(|address| ("HTTP", "http", address));
-        let asked_for: Vec<_> = http.chain(redis.map(|address| ("Redis", "redis", address))).collect();
+        let mut asked_for: Vec<_> = http.chain(redis.map(|address| ("Redis", "redis", address))).collect();
+        if let Some(TlsPorts { http, redis, http_too, redis_too, only, .. }) = &front.tls {
+            if *only {
+                asked_for.clear();
+            }
+            let all = |first: &SocketAddr, too: &[SocketAddr]| [&[*first], too].concat();
+            asked_for.extend(all(http, http_too).into_iter().map(|address| ("HTTPS", "tls.http", address)));
+            asked_for
+                .extend(all(redis, redis_too).into_iter().map(|address| ("Redis", "tls.redis", address)));
+        }
         match FrontEnds::start(front, client.clone()) {
             Ok(fronts) => Ok(Server { engine, fronts, client }),
             Err(source) => {
@@ -104,6 +113,21 @@ impl Server {
     /// The address of the Redis protocol.
     pub fn redis_addr(&self) -> SocketAddr {
         self.fronts.redis_addr()
+    }
+
+    /// The HTTP address for clients that speak TLS.
+    pub fn https_addr(&self) -> Option<SocketAddr> {
+        self.fronts.https_addr()
+    }
+
+    /// The address of the Redis protocol for clients that speak TLS.
+    pub fn rediss_addr(&self) -> Option<SocketAddr> {
+        self.fronts.rediss_addr()
+    }
+
+    /// See [`FrontEnds::reload_certificates`].
+    pub fn reload_certificates(&self) {
+        self.fronts.reload_certificates();
     }
 
     /// The engine's own interface, for status and reads in the same process.

@@ -40,7 +40,9 @@ fn start(dir: &tempfile::TempDir) -> Server {
 fn ask(server: &Server, head: &str, body: &str) -> (String, String) {
     let mut stream = TcpStream::connect(server.http_addr()).unwrap();
     stream.set_read_timeout(Some(LONG)).unwrap();
-    stream.write_all(format!("{head}\r\nHost: test\r\nConnection: close\r\n\r\n{body}").as_bytes()).unwrap();
+    stream
+        .write_all(format!("{head}\r\nHost: localhost\r\nConnection: close\r\n\r\n{body}").as_bytes())
+        .unwrap();
     let mut reply = String::new();
     stream.read_to_string(&mut reply).unwrap();
     let (head, body) = reply.split_once("\r\n\r\n").expect("a reply has a head");

@@ -172,7 +172,7 @@ fn group_attacks() -> Vec<Attack> {
 }
 
 fn http_attacks() -> Vec<Attack> {
-    let put = |headers: &str| format!("PUT /kv/k HTTP/1.1\r\nHost: x\r\n{headers}\r\n\r\n");
+    let put = |headers: &str| format!("PUT /kv/k HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n\r\n");
     vec![
         Attack::bytes("nothing at all", []),
         Attack::bytes("random bytes", noise(256 << 10)).answered("HTTP/1.1 400 "),
@@ -196,7 +196,7 @@ fn http_attacks() -> Vec<Attack> {
             .answered("HTTP/1.1 400 "),
         Attack::bytes("a value of 1 TiB", put("Content-Length: 1099511627776") + "x")
             .answered("HTTP/1.1 413 "),
-        Attack::bytes("a wrong escape", "GET /kv/%zz%f HTTP/1.1\r\nHost: x\r\n\r\n")
+        Attack::bytes("a wrong escape", "GET /kv/%zz%f HTTP/1.1\r\nHost: localhost\r\n\r\n")
             .answered("HTTP/1.1 400 "),
         Attack::bytes("another protocol", "*1\r\n$4\r\nPING\r\n"),
         Attack::bytes("another version", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").answered("HTTP/1.1 505 "),
@@ -225,7 +225,7 @@ fn http_attacks() -> Vec<Attack> {
         Attack::endless(
             "requests whose answers nobody reads",
             b"",
-            b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n",
+            b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n",
         ),
         Attack::held("many values of 16 MiB, announced", put("Content-Length: 16777216")),
         Attack::held("many heads, half of each", "GET /kv/k HTTP/1.1\r\nHost"),
@@ -251,8 +251,8 @@ fn redis_attacks() -> Vec<Attack> {
             .answered("-ERR Protocol error: "),
         Attack::bytes("nested arrays", "*1\r\n".repeat(100_000)).answered("-ERR Protocol error: "),
         Attack::bytes("an open quote", "SET k \"value\r\n").answered("-ERR Protocol error: "),
-        Attack::bytes("another protocol", "GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
-        Attack::bytes("a page's POST", "POST / HTTP/1.1\r\nHost: x\r\n\r\nFLUSHALL\r\n")
+        Attack::bytes("another protocol", "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        Attack::bytes("a page's POST", "POST / HTTP/1.1\r\nHost: localhost\r\n\r\nFLUSHALL\r\n")
             .answered("-ERR this port speaks the Redis protocol"),
         Attack::bytes("empty arguments", "*3\r\n$0\r\n\r\n$0\r\n\r\n$0\r\n\r\n")
             .answered("-ERR unknown command"),

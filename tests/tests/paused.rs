@@ -111,7 +111,7 @@ impl WaitingReads {
     fn send(&mut self) -> Vec<u64> {
         let began = self.registers.iter().map(|register| register.begin_read()).collect();
         for register in &self.registers {
-            let get = format!("GET /kv/{} HTTP/1.1\r\nHost: niagara\r\n\r\n", register.key());
+            let get = format!("GET /kv/{} HTTP/1.1\r\nHost: localhost\r\n\r\n", register.key());
             self.http.send(get.as_bytes()).expect("the system takes what the server does not read");
             let get = format!("GET {}\r\n", register.key());
             self.redis.send(get.as_bytes()).expect("the system takes what the server does not read");

@@ -33,6 +33,7 @@ mod manual;
 mod new_cluster;
 mod output;
 mod parse;
+mod password;
 mod place;
 mod progress;
 mod put;

@@ -11,12 +11,12 @@ use std::thread::available_parallelism;
 use clap::Args;
 use niagara_client::{DEFAULT_PORT, is_host};
 use niagara_engine::{Durability, MAX_GROUPS};
-use niagara_kvstore::config::{Plan, PlannedServer};
+use niagara_kvstore::config::{Plan, PlannedServer, Protection};
 
 use super::cluster_args::durability;
 use super::failure::Failure;
 use super::output::print;
-use super::{file_limit, manual, place, shell};
+use super::{file_limit, manual, password, place, shell};
 
 /// Write the configuration files of a new cluster's servers, with every setting explained.
 #[derive(Debug, Args)]
@@ -47,6 +47,13 @@ pub struct NewClusterArgs {
     /// neither.
     #[arg(long, default_value = "fsync", value_parser = durability())]
     pub durability: Durability,
+    /// The password that clients have to give: the first line of this file. If there is no such file, it is created, with
+    /// a random password.
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+    /// Serve clients of other machines although there is no password: in a network that everybody in it may use.
+    #[arg(long, conflicts_with = "password_file")]
+    pub insecure: bool,
 }
 
 pub fn run(arguments: &NewClusterArgs) -> Result<ExitCode, Failure> {
@@ -55,7 +62,10 @@ pub fn run(arguments: &NewClusterArgs) -> Result<ExitCode, Failure> {
     let cores = available_parallelism().map_or(1, usize::from);
     let (groups, why) = arguments.groups.on(cores);
     let servers = plan_servers(arguments, groups)?;
-    let plan = Plan { cluster: random_cluster()?, groups, durability: arguments.durability, servers };
+    let password = arguments.password_file.as_deref().map(password::read_or_make).transpose()?;
+    let protection = Protection { password, insecure: arguments.insecure };
+    let plan =
+        Plan { cluster: random_cluster()?, groups, durability: arguments.durability, servers, protection };
     write_files(&plan, &arguments.dir)?;
     print(why + &next_steps(&plan, &arguments.dir))?;
     Ok(ExitCode::SUCCESS)
@@ -221,7 +231,17 @@ mod tests {
     fn arguments(servers: u16, groups: u16, hosts: &[&str], base_port: u16) -> NewClusterArgs {
         let host = hosts.iter().map(ToString::to_string).collect();
         let (groups, durability) = (Groups::Count(groups), Durability::Fsync);
-        NewClusterArgs { servers, groups, addresses: None, dir: "c".into(), host, base_port, durability }
+        NewClusterArgs {
+            servers,
+            groups,
+            addresses: None,
+            dir: "c".into(),
+            host,
+            base_port,
+            durability,
+            password_file: None,
+            insecure: false,
+        }
     }
 
     fn planned(arguments: &NewClusterArgs) -> Result<Vec<PlannedServer>, Failure> {
@@ -291,7 +311,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("server-2.toml"), "precious").unwrap();
         let servers = planned(&arguments(3, 1, &["h"], 7000)).unwrap();
-        let plan = Plan { cluster: 1, groups: 1, durability: Durability::Fsync, servers };
+        let plan = Plan {
+            cluster: 1,
+            groups: 1,
+            durability: Durability::Fsync,
+            servers,
+            protection: Protection::default(),
+        };
         assert!(write_files(&plan, dir.path()).is_err());
         assert!(!dir.path().join("server-1.toml").exists());
         assert_eq!(fs::read_to_string(dir.path().join("server-2.toml")).unwrap(), "precious");

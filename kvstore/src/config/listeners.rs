@@ -43,6 +43,9 @@ pub(super) fn check(file: &File) -> Result<(), ConfigFileError> {
 /// This server's listeners, from all settings, and those of the others that need no name lookup.
 fn listeners(file: &File) -> Vec<Listener> {
     let mut all = vec![Listener::here("http", &file.http), Listener::here("redis", &file.redis)];
+    if let Some(tls) = &file.tls {
+        all.extend([Listener::here("tls.http", &tls.http), Listener::here("tls.redis", &tls.redis)]);
+    }
     for member in &file.members {
         let name = |what: &str| format!("members[server {}].{what}", member.server);
         let is_here = member.server == file.server;

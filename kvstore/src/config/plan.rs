@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use niagara_engine::{Config, Durability, Pinning, ServerId, Threads};
 
-use crate::{Failover, FrontEndConfig};
+use crate::{Failover, FrontEndConfig, Secret};
 
 /// A new cluster: what its servers' files must agree on.
 ///
 /// ```
 /// use niagara_engine::Durability;
-/// use niagara_kvstore::config::{ConfigFile, Plan, PlannedServer};
+/// use niagara_kvstore::config::{ConfigFile, Plan, PlannedServer, Protection};
 ///
 /// let server = PlannedServer {
 ///     server: 1,
@@ -20,7 +20,7 @@ use crate::{Failover, FrontEndConfig};
 ///     addresses: vec!["127.0.0.1:7002".into()],
 ///     transfer: "127.0.0.1:7003".into(),
 /// };
-/// let plan = Plan { cluster: 0x5d7a, groups: 1, durability: Durability::Fsync, servers: vec![server] };
+/// let plan = Plan { cluster: 0x5d7a, groups: 1, durability: Durability::Fsync, servers: vec![server], protection: Protection::default() };
 /// let file = ConfigFile::parse(&plan.render(1), "cluster".as_ref())?;
 /// assert_eq!(file.server.engine.cluster, 0x5d7a);
 /// assert_eq!(file.server.engine.data_dir, std::path::Path::new("cluster").join(Plan::data_dir(1)));
@@ -36,6 +36,17 @@ pub struct Plan {
     pub durability: Durability,
     /// All servers.
     pub servers: Vec<PlannedServer>,
+    /// Who may use them.
+    pub protection: Protection,
+}
+
+/// Who may use a new cluster's servers.
+#[derive(Clone, Debug, Default)]
+pub struct Protection {
+    /// The password that clients have to give.
+    pub password: Option<Secret>,
+    /// Without a password, clients of other machines are served, too.
+    pub insecure: bool,
 }
 
 /// Where one server will listen, as `host:port`.
@@ -119,12 +130,21 @@ durability = "{durability}"
 #             every machine's clock runs at 80 to 125 % of real time, also while the machine sleeps or is paused
 # reads = "quorum"
 
-# Where clients connect, as host:port; a name stands for all its addresses. There is no authentication: listen at
-# 0.0.0.0 in a trusted network only.
+# Where clients connect, as host:port; a name stands for all its addresses.
 http = "{http}"
 redis = "{redis}"
+
+# The password that clients have to give, or `sha256:` and its digest in hexadecimal digits. Without one, the server
+# serves only clients of its own machine; with `insecure`, it serves everybody who can reach it.
+{requirepass}
+{insecure}
 "#,
             data_dir = data_dir.display(),
+            requirepass = match &self.protection.password {
+                Some(secret) => format!("requirepass = \"{}\"", secret.digest()),
+                None => "# requirepass = \"\"".to_owned(),
+            },
+            insecure = if self.protection.insecure { "insecure = true" } else { "# insecure = false" },
         )
     }
 
@@ -337,6 +357,13 @@ fn front_section() -> String {
 
 # The name by which SENTINEL lists the only master. A question about one master may use any name.
 # redis_master_name = "{master_name}"
+# Names by which HTTP clients call this server, such as ["db-1.example.org"]. Those of the loopback, addresses, the hosts
+# of the members and the machine's name need not be among them. Requests for other names are refused, since web pages
+# could send them.
+# names = []
+
+# Origins of web pages whose scripts may use this server, such as ["https://app.example.org"].
+# origins = []
 "#
     )
 }

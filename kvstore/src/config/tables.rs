@@ -16,6 +16,9 @@ pub(super) struct File {
     pub reads: Option<String>,
     pub http: String,
     pub redis: String,
+    pub requirepass: Option<String>,
+    #[serde(default)]
+    pub insecure: bool,
     pub groups: Option<u16>,
     pub members: Vec<MemberTable>,
     #[serde(default)]
@@ -24,6 +27,7 @@ pub(super) struct File {
     pub front: FrontTable,
     #[serde(default)]
     pub links: Vec<LinkTable>,
+    pub tls: Option<TlsTable>,
 }
 
 /// One server of the cluster.
@@ -84,6 +88,8 @@ pub(super) struct FrontTable {
     pub redis_cluster: Option<bool>,
     pub redis_readonly: Option<ReadOnlyValue>,
     pub redis_master_name: Option<String>,
+    pub names: Option<Vec<String>>,
+    pub origins: Option<Vec<String>>,
 }
 
 /// What READONLY does to the reads of a connection.
@@ -92,6 +98,19 @@ pub(super) struct FrontTable {
 pub(super) enum ReadOnlyValue {
     Weak,
     Strong,
+}
+
+/// Where clients connect that speak TLS, and with which files.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TlsTable {
+    pub http: String,
+    pub redis: String,
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    pub client_ca: Option<PathBuf>,
+    #[serde(default)]
+    pub only: bool,
 }
 
 /// This server's end of the links of one of its addresses.

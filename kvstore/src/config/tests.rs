@@ -34,7 +34,13 @@ fn plan() -> Plan {
             transfer: format!("127.0.0.1:7{server}06"),
         })
         .collect();
-    Plan { cluster: 0xabc_0123, groups: 4, durability: Durability::Os, servers }
+    Plan {
+        cluster: 0xabc_0123,
+        groups: 4,
+        durability: Durability::Os,
+        servers,
+        protection: Protection::default(),
+    }
 }
 
 /// The generated file with its optional keys set: every line `# key = value` becomes `key = value`. The
@@ -200,6 +206,8 @@ fn every_documented_default_is_the_default_of_the_code() {
         redis_cluster: Some(_),
         redis_readonly: Some(_),
         redis_master_name: Some(_),
+        names: Some(_),
+        origins: Some(_),
     } = file.front
     else {
         panic!("the generated file leaves out a key of [front]: {spelled_out}");
@@ -395,4 +403,41 @@ fn groups_may_share_addresses() {
 fn files_of_earlier_releases_call_addresses_groups() {
     let engine = parse(&MINIMAL.replace("addresses", "groups")).unwrap().server.engine;
     assert_eq!(engine.members[0].addresses, ["127.0.0.1:7002", "127.0.0.1:7003"]);
+}
+
+#[test]
+fn who_may_use_a_server_is_in_its_file() {
+    let access = parse(MINIMAL).unwrap().server.front.access;
+    assert!(access.password.is_none() && !access.insecure, "only clients of its own machine");
+    let text = format!(
+        "requirepass = \"secret\"\ninsecure = true\n{MINIMAL}\n[front]\nnames = [\"db\"]\norigins = [\"https://app.example.org\"]\n"
+    );
+    let access = parse(&text).unwrap().server.front.access;
+    assert!(access.insecure && access.password.is_some_and(|secret| secret.is(b"secret")));
+    assert_eq!(
+        (access.names, access.origins),
+        (vec!["db".to_owned()], vec!["https://app.example.org".to_owned()])
+    );
+    assert!(parse(&format!("requirepass = \"\"\n{MINIMAL}")).unwrap().server.front.access.password.is_none());
+    for (line, said) in [
+        ("requirepass = \"sha256:hunter2\"", "`requirepass`: write the SHA-256 digest"),
+        ("[front]\nnames = [\"http://db\"]", "`front.names`: \"http://db\" is not a host's name"),
+        ("[front]\nnames = [\"*\"]", "`front.names`"),
+        ("[front]\norigins = [\"*\"]", "`front.origins`: \"*\" is not an origin"),
+    ] {
+        let text =
+            if line.starts_with('[') { format!("{MINIMAL}\n{line}") } else { format!("{line}\n{MINIMAL}") };
+        let error = error_of(&text);
+        assert!(error.contains(said) && !error.contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn a_generated_file_holds_the_digest_of_its_password() {
+    let password: Option<crate::Secret> = Some("secret".parse().unwrap());
+    let protection = Protection { password: password.clone(), insecure: true };
+    let text = Plan { protection, ..plan() }.render(1);
+    assert!(!text.contains("\"secret\""));
+    let access = parse(&text).unwrap().server.front.access;
+    assert_eq!((access.password, access.insecure), (password, true));
 }

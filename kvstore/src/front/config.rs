@@ -5,7 +5,12 @@ use std::thread;
 use std::time::Duration;
 
 use niagara_engine::ServerId;
+use niagara_tls::ServerFiles;
 use rustix::process::{Resource, getrlimit};
+use rustix::system::uname;
+
+use crate::AccessConfig;
+use crate::access::Names;
 
 use crate::resp::Failover;
 
@@ -32,6 +37,10 @@ pub struct FrontEndConfig {
     pub members: Vec<(ServerId, String)>,
     /// How clients of Redis find another server.
     pub failover: Failover,
+    /// Who may use the server.
+    pub access: AccessConfig,
+    /// Further ports, at which clients speak TLS.
+    pub tls: Option<TlsPorts>,
     /// Number of front-end threads, at least 1. The default is one for every four cores, since the groups,
     /// the sequencer and the application need the others.
     pub threads: usize,
@@ -60,6 +69,23 @@ pub struct FrontEndConfig {
     pub all_clients: usize,
 }
 
+/// Where clients connect that speak TLS.
+#[derive(Clone, Debug)]
+pub struct TlsPorts {
+    /// The server's certificate and key, which are read again when they change.
+    pub files: ServerFiles,
+    /// The address for HTTP.
+    pub http: SocketAddr,
+    /// That of the Redis protocol.
+    pub redis: SocketAddr,
+    /// Further addresses for HTTP.
+    pub http_too: Vec<SocketAddr>,
+    /// Further addresses of the Redis protocol.
+    pub redis_too: Vec<SocketAddr>,
+    /// The other ports, at which clients do not speak TLS, are not opened.
+    pub only: bool,
+}
+
 /// Open files kept for logs, snapshots, other servers' connections and the program itself.
 const RESERVED_FILES: u64 = 256;
 
@@ -75,6 +101,8 @@ impl Default for FrontEndConfig {
             redis_too: Vec::new(),
             members: Vec::new(),
             failover: Failover::default(),
+            access: AccessConfig::default(),
+            tls: None,
             threads: (cores / 4).clamp(1, 8),
             max_connections: files.saturating_sub(RESERVED_FILES).clamp(16, 1 << 20) as usize,
             http_idle: Duration::from_secs(75),
@@ -85,5 +113,16 @@ impl Default for FrontEndConfig {
             subscriber_output: 32 << 20,
             all_clients: 1 << 30,
         }
+    }
+}
+
+impl FrontEndConfig {
+    /// What HTTP clients may call this server: its configured names, the members' hosts, and the machine's name.
+    pub(crate) fn names(&self) -> Names {
+        let machine = uname();
+        let machine = machine.nodename().to_str().unwrap_or_default();
+        let hosts = self.members.iter().filter_map(|(_, http)| http.rsplit_once(':')).map(|(host, _)| host);
+        let configured = self.access.names.iter().map(String::as_str);
+        Names::new(hosts.chain(configured).chain([machine]), &self.access.origins)
     }
 }

@@ -1,18 +1,21 @@
 //! One client's connection: a socket and a session, and the bytes between them.
 
+use std::error::Error;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
+use niagara_tls::{NotTls, Stream};
 
 use super::allowance::Allowance;
 use super::client_session::{ClientSession, either};
 use super::limits::Place;
+use super::listener::tell_plain;
 use super::session::{Pumped, Turn};
 use super::slot::EngineAnswer;
 use super::token::Sequence;
-use crate::protocol::{Engine, Input, Output, Wire};
+use crate::protocol::{Engine, Foreign, Input, Output, Wire};
 use crate::pubsub::Message;
 
 /// Most bytes read from one connection in a turn, so that no client delays the others. Also the size of the
@@ -27,6 +30,9 @@ const GATHERED: usize = 64;
 /// closed.
 pub(super) const PATIENCE_BYTES: usize = 16 << 10;
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a client may take to agree on keys.
+pub(super) const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a connection that the server has ended waits for the client to end it, too. Closing a socket with
 /// unread bytes would discard the last reply if the client has not read it yet (RFC 9112, section 9.6).
@@ -66,7 +72,7 @@ impl From<&mio::event::Event> for Readiness {
 
 /// See the [module](self).
 pub(super) struct Connection<L> {
-    stream: TcpStream,
+    stream: Stream<TcpStream>,
     talk: ClientSession<L>,
     input: Input,
     output: Output,
@@ -106,7 +112,7 @@ struct Waits {
 }
 
 impl<L: Copy> Connection<L> {
-    pub(super) fn new(stream: TcpStream, talk: ClientSession<L>) -> Self {
+    pub(super) fn new(stream: Stream<TcpStream>, talk: ClientSession<L>) -> Self {
         Connection {
             stream,
             talk,
@@ -127,11 +133,11 @@ impl<L: Copy> Connection<L> {
         }
     }
 
-    pub(super) fn stream(&mut self) -> &mut TcpStream {
-        &mut self.stream
+    pub(super) fn socket(&mut self) -> &mut TcpStream {
+        self.stream.socket_mut()
     }
 
-    pub(super) fn into_stream(self) -> TcpStream {
+    pub(super) fn into_stream(self) -> Stream<TcpStream> {
         self.stream
     }
 
@@ -245,21 +251,27 @@ impl<L: Copy> Connection<L> {
         };
         match received {
             Ok((count, filled)) => {
-                // A short read has emptied the socket, unless the stream ended there.
-                self.readable = filled || self.half_closed;
+                // A short read has emptied the socket, unless the stream ended there, or is encrypted.
+                self.readable = filled || self.half_closed || self.stream.is_encrypted();
                 self.ended = count == 0;
                 self.moved(count, now);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => self.broken = true,
+            Err(error) => {
+                self.broken = true;
+                if error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<NotTls>) {
+                    Foreign::Plain.report(self.wire(), self.stream.socket().peer_addr().ok());
+                    tell_plain(self.wire(), self.stream.socket_mut());
+                }
+            }
         }
     }
 
     /// Reads and drops what a client still sends after it was told of the end.
     fn drain(&mut self, buffer: &mut [u8]) {
         if self.readable {
-            match self.stream.read(buffer) {
+            match self.stream.socket_mut().read(buffer) {
                 Ok(0) => self.broken = true,
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable = false,
@@ -276,6 +288,7 @@ impl<L: Copy> Connection<L> {
     }
 
     fn write(&mut self, now: Instant) {
+        self.send_encrypted();
         while self.writable && !self.output.is_empty() && !self.broken {
             let mut slices = [IoSlice::new(&[]); GATHERED];
             let count = self.output.gather(&mut slices);
@@ -283,7 +296,9 @@ impl<L: Copy> Connection<L> {
             match self.stream.write_vectored(&slices[..count]) {
                 Ok(sent) => {
                     self.output.advance(sent);
-                    self.writable = sent == gathered;
+                    // What is encrypted is taken in pieces, and waits here for a socket that takes no more.
+                    self.writable =
+                        if self.stream.is_encrypted() { !self.stream.has_unsent() } else { sent == gathered };
                     self.moved(sent, now);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
@@ -293,11 +308,22 @@ impl<L: Copy> Connection<L> {
         }
     }
 
+    /// Sends what was encrypted before.
+    fn send_encrypted(&mut self) {
+        if self.writable && self.stream.has_unsent() && !self.broken {
+            match self.stream.send_unsent() {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
+                Err(_) => self.broken = true,
+            }
+        }
+    }
+
     fn fate(&mut self, allowance: Allowance, now: Instant) -> Fate {
         if self.broken {
             return Fate::Close;
         }
-        if !self.output.is_empty() {
+        if !self.output.is_empty() || self.stream.has_unsent() {
             self.wait(now);
             // Sending continues when the client takes more, and that may require reading to the end of its
             // requests.
@@ -334,15 +360,20 @@ impl<L: Copy> Connection<L> {
 
     fn report_foreign(&mut self) {
         if let Some(foreign) = either!(&mut self.talk, session => session.take_foreign()) {
-            foreign.report(self.wire(), self.stream.peer_addr().ok());
+            foreign.report(self.wire(), self.stream.socket().peer_addr().ok());
         }
     }
 
     /// The last reply is sent: waits for the client to close first.
     fn end(&mut self, now: Instant) -> Fate {
         if self.lingers.is_none() {
-            if self.ended || self.stream.shutdown(Shutdown::Write).is_err() {
+            if self.ended {
                 return Fate::Close;
+            }
+            match self.stream.end_writing() {
+                Ok(()) if self.stream.socket().shutdown(Shutdown::Write).is_ok() => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable = false,
+                _ => return Fate::Close,
             }
             self.lingers = Some(now);
         }
@@ -370,7 +401,7 @@ impl<L: Copy> Connection<L> {
 
     /// Whether nothing waits to be sent, either.
     pub(super) fn is_idle(&self) -> bool {
-        self.is_quiet() && self.output.is_empty()
+        self.is_quiet() && self.output.is_empty() && !self.stream.has_unsent()
     }
 
     /// Whether the connection has been idle this long, nothing is in progress, and it waits for no messages.
@@ -394,6 +425,8 @@ impl<L: Copy> Connection<L> {
         let passed = |since: Instant, time: Duration| now.saturating_duration_since(since) >= time;
         self.lingers.is_some_and(|since| passed(since, LINGER))
             || self.waits.is_some_and(|waits| passed(waits.since, PATIENCE))
+            // Nothing moves before the handshake is over.
+            || self.stream.is_handshaking() && passed(self.moved, HANDSHAKE_PATIENCE)
     }
 }
 
@@ -406,7 +439,7 @@ impl<L: Copy> Connection<L> {
 }
 
 /// Reads up to `most` bytes to the end of `buffer`. Returns how many, and whether there may be more.
-fn read_into(stream: &mut TcpStream, buffer: &mut Vec<u8>, most: usize) -> io::Result<(usize, bool)> {
+fn read_into(stream: &mut Stream<TcpStream>, buffer: &mut Vec<u8>, most: usize) -> io::Result<(usize, bool)> {
     let before = buffer.len();
     buffer.reserve(most);
     let result = stream.take(most as u64).read_to_end(buffer);

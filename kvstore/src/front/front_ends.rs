@@ -10,13 +10,16 @@ use std::time::{Duration, Instant};
 
 use mio::Poll;
 use niagara_engine::{Client, Wake};
+use niagara_tls::Acceptor;
 
+use super::certificates::{Certificates, CertificatesCollector};
 use super::config::FrontEndConfig;
 use super::gauges::GaugeCollector;
 use super::listener::Listener;
 use super::metrics::{FrontCollector, FrontMetrics};
 use super::worker::{Common, Mailbox, Worker};
 use crate::Kv;
+use crate::access::{Guard, GuardCollector};
 use crate::protocol::{Engine, Wire};
 use crate::time::ClusterTime;
 
@@ -34,6 +37,7 @@ use crate::time::ClusterTime;
 /// ```
 pub struct FrontEnds {
     pub(super) common: Arc<Common>,
+    certificates: Option<Arc<Certificates>>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -59,9 +63,15 @@ impl FrontEnds {
             move || client.port(mailbox)
         })?;
         let gauges = GaugeCollector::new(client_reader);
+        let certificates = front_ends.certificates.clone().map(CertificatesCollector);
+        let barred = GuardCollector(Arc::clone(&front_ends.common.guard));
         registry.register_metrics(|registry| {
             registry.register_collector(Box::new(collector));
             registry.register_collector(Box::new(gauges));
+            registry.register_collector(Box::new(barred));
+            if let Some(certificates) = certificates {
+                registry.register_collector(Box::new(certificates));
+            }
         });
         Ok(front_ends)
     }
@@ -73,11 +83,25 @@ impl FrontEnds {
         engine_for: impl Fn(Arc<dyn Wake>) -> M,
     ) -> io::Result<FrontEnds> {
         let all = |first: SocketAddr, too: &[SocketAddr]| [&[first], too].concat();
-        let http = Listener::bind_all(&all(config.http, &config.http_too), Wire::Http)?;
-        let redis = Listener::bind_all(&all(config.redis, &config.redis_too), Wire::Redis)?;
-        config.http = http[0].address()?;
-        config.redis = redis[0].address()?;
-        let mut listeners: Vec<Listener> = http.into_iter().chain(redis).collect();
+        let mut listeners = Vec::new();
+        let mut listen = |addresses: &[SocketAddr], wire: Wire, tls: bool| {
+            let bound = Listener::bind_all(addresses, wire, tls)?;
+            let first = bound[0].address()?;
+            listeners.extend(bound);
+            Ok::<SocketAddr, io::Error>(first)
+        };
+        if config.tls.as_ref().is_none_or(|tls| !tls.only) {
+            config.http = listen(&all(config.http, &config.http_too), Wire::Http, false)?;
+            config.redis = listen(&all(config.redis, &config.redis_too), Wire::Redis, false)?;
+        }
+        let acceptor = match &mut config.tls {
+            None => None,
+            Some(tls) => {
+                tls.http = listen(&all(tls.http, &tls.http_too), Wire::Http, true)?;
+                tls.redis = listen(&all(tls.redis, &tls.redis_too), Wire::Redis, true)?;
+                Some(Arc::new(Acceptor::open(tls.files.clone()).map_err(io::Error::other)?))
+            }
+        };
         if listeners.len() > Worker::<E>::MAX_LISTENERS {
             return Err(io::Error::other(format!(
                 "cannot listen at {} addresses: too many",
@@ -90,6 +114,7 @@ impl FrontEnds {
         for (number, listener) in listeners.iter_mut().enumerate() {
             listener.register(polls[0].registry(), Worker::<E>::listener_token(number))?;
         }
+        let guard = Arc::new(Guard::new(&config.access));
         let common = Arc::new(Common {
             config,
             mailboxes: mailboxes.clone(),
@@ -98,8 +123,19 @@ impl FrontEnds {
             open: 0.into(),
             next_id: 1.into(),
             time: Arc::new(ClusterTime::new(Instant::now())),
+            guard,
+            acceptor,
         });
-        let mut front_ends = FrontEnds { common: Arc::clone(&common), threads: Vec::new() };
+        let certificates = common.acceptor.clone().map(|acceptor| Arc::new(Certificates::new(acceptor)));
+        let mut front_ends = FrontEnds {
+            common: Arc::clone(&common),
+            certificates: certificates.clone(),
+            threads: Vec::new(),
+        };
+        if let Some(certificates) = certificates {
+            let watch = move || certificates.watch();
+            front_ends.threads.push(thread::Builder::new().name("certificates".into()).spawn(watch)?);
+        }
         for (number, (poll, mailbox)) in polls.into_iter().zip(mailboxes).enumerate() {
             let common = Arc::clone(&common);
             let listeners = std::mem::take(&mut listeners);
@@ -118,6 +154,24 @@ impl FrontEnds {
     /// The address of the Redis protocol.
     pub fn redis_addr(&self) -> SocketAddr {
         self.common.config.redis
+    }
+
+    /// The HTTP address for clients that speak TLS.
+    pub fn https_addr(&self) -> Option<SocketAddr> {
+        self.common.config.tls.as_ref().map(|tls| tls.http)
+    }
+
+    /// The address of the Redis protocol for clients that speak TLS.
+    pub fn rediss_addr(&self) -> Option<SocketAddr> {
+        self.common.config.tls.as_ref().map(|tls| tls.redis)
+    }
+
+    /// Reads the certificate's files again, for clients that connect from now on. If they cannot be used, the log says
+    /// so, and nothing changes.
+    pub fn reload_certificates(&self) {
+        if let Some(certificates) = &self.certificates {
+            certificates.reload();
+        }
     }
 
     /// Number of clients that are connected.
@@ -144,6 +198,9 @@ impl FrontEnds {
 
     fn join(&mut self) {
         self.common.stopping.store(true, Ordering::Release);
+        if let Some(certificates) = &self.certificates {
+            certificates.stop();
+        }
         for mailbox in &self.common.mailboxes {
             mailbox.wake();
         }

@@ -21,6 +21,7 @@ use super::metrics::Tally;
 use super::session::{Pumped, Session, Turn};
 use super::slot::EngineAnswer;
 use super::token::{NOBODY, Origin};
+use crate::access::{Entrance, Names};
 use crate::http::{Clock, HttpConnection, Site};
 use crate::protocol::{Engine, Input, Output, Protocol};
 use crate::pubsub::{Audience, Subscriber};
@@ -33,6 +34,9 @@ const BUFFER_BYTES: usize = 2 << 10;
 
 /// The client takes each reply at once.
 const ALLOWANCE: Allowance = Allowance::SCANT;
+
+/// What requests of the fuzzers call the server.
+const NAMES: [&str; 2] = ["h", "golden"];
 
 const ORIGIN: Origin = Origin { index: 3, generation: 9 };
 
@@ -75,7 +79,8 @@ impl Beginning {
         // Messages would come when the engine answers: what is sent to a client would depend on the pieces.
         let audience = Rc::new(RefCell::new(Audience::new(Arc::default(), Arc::new(Nobody))));
         let subscriber = Subscriber::new(audience, ORIGIN.number());
-        let redis = RespConnection::new(7, Some(address(40_000)), None, Rc::new(site), subscriber);
+        let redis =
+            RespConnection::new(7, Some(address(40_000)), None, Rc::new(site), subscriber, Entrance::open());
         self.converse(redis, pieces)
     }
 
@@ -89,10 +94,12 @@ impl Beginning {
             clock,
             http: address(7001),
             redis: address(7002),
+            tls: None,
             life: Life::new(1).expect("1 is not 0"),
             members: Vec::new(),
+            names: Names::new(NAMES, &[]),
         };
-        self.converse(HttpConnection::new(Rc::new(site)), pieces)
+        self.converse(HttpConnection::new(Rc::new(site), Entrance::open()), pieces)
     }
 
     fn converse<'a, P: Protocol>(

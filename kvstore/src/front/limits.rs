@@ -106,7 +106,8 @@ impl FrontEndConfig {
     /// Files and sockets of the front ends besides those of clients: listeners, a poll and a waker for each
     /// thread, reserved connections for pages, and one that is about to be turned away.
     pub(crate) fn open_files(&self) -> u64 {
-        let listeners = 2 + self.http_too.len() + self.redis_too.len();
+        let encrypted = self.tls.as_ref().map_or(0, |tls| 2 + tls.http_too.len() + tls.redis_too.len());
+        let listeners = 2 + self.http_too.len() + self.redis_too.len() + encrypted;
         (listeners + 2 * self.threads + PAGES + 1) as u64
     }
 }

@@ -13,7 +13,7 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use rustix::io::Errno;
 
-use crate::protocol::Wire;
+use crate::protocol::{Foreign, Wire};
 
 /// Connections accepted in one turn, so that a flood of them does not delay others.
 const ACCEPTED_AT_ONCE: usize = 64;
@@ -24,6 +24,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A socket that clients connect to.
 pub(super) struct Listener {
     pub(super) wire: Wire,
+    /// Whether its clients speak TLS.
+    pub(super) tls: bool,
     listener: TcpListener,
     ready: bool,
     paused_until: Option<Instant>,
@@ -44,7 +46,7 @@ impl Listener {
     /// Listens at all these addresses, which belong to one name: clients use any of them. A machine without
     /// IPv6 may still resolve its name to such an address, so an address that does not exist is skipped
     /// unless it is the only one. For port 0, all get the port that the first one gets.
-    pub(super) fn bind_all(addresses: &[SocketAddr], wire: Wire) -> io::Result<Vec<Listener>> {
+    pub(super) fn bind_all(addresses: &[SocketAddr], wire: Wire, tls: bool) -> io::Result<Vec<Listener>> {
         let mut listeners: Vec<Listener> = Vec::new();
         let mut failed = None;
         for &(mut address) in addresses {
@@ -53,7 +55,7 @@ impl Listener {
             }
             match TcpListener::bind(address) {
                 Ok(listener) => {
-                    listeners.push(Listener { wire, listener, ready: false, paused_until: None });
+                    listeners.push(Listener { wire, tls, listener, ready: false, paused_until: None });
                 }
                 Err(error) => {
                     let named = io::Error::new(error.kind(), format!("{address}: {error}"));
@@ -146,4 +148,23 @@ pub(super) fn turn_away(mut stream: TcpStream, wire: Wire) {
     };
     // If the socket does not take it, the closed connection still tells the client.
     let _ = stream.write(words.as_bytes());
+}
+
+/// Tells a client that does not speak TLS what is spoken here, if its socket takes that at once.
+pub(super) fn tell_plain(wire: Wire, socket: &mut TcpStream) {
+    let words = match wire {
+        Wire::Redis => format!("-ERR {}\r\n", Foreign::Plain),
+        Wire::Http => {
+            let body = format!(
+                "{{\"error\":\"bad_request\",\"message\":\"{}\",\"hint\":\"use https://\"}}\n",
+                Foreign::Plain
+            );
+            format!(
+                "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: application/json\r\n\
+                 Content-Length: {}\r\n\r\n{body}",
+                body.len()
+            )
+        }
+    };
+    let _ = socket.write(words.as_bytes());
 }

@@ -12,12 +12,14 @@
 //! | `allowance` | how much is held for clients that ask for more than they take | |
 //! | `limits` | how many clients, and how long they may be idle | |
 //! | `timekeeping` | the server's timekeeper, on the first thread | the engine, time |
+//! | `certificates` | the certificate that clients are shown, read again when it changes | |
 //! | `table`, `token`, `metrics` | used by the others | |
 //! | `gauges` | metrics read on request: this process, the state | |
 //!
 //! Parsing and printing are in [`resp`](crate::resp) and [`http`](crate::http).
 
 mod allowance;
+mod certificates;
 mod client_session;
 mod config;
 mod connection;
@@ -37,7 +39,7 @@ mod timekeeping;
 mod token;
 mod worker;
 
-pub use config::FrontEndConfig;
+pub use config::{FrontEndConfig, TlsPorts};
 pub use front_ends::FrontEnds;
 pub(crate) use limits::LEAST_CLIENTS;
 pub use limits::OutOfRange;

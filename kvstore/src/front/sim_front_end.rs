@@ -18,6 +18,7 @@ use super::session::{Session, Turn};
 use super::slot::EngineAnswer;
 use super::timekeeping::Timekeeping;
 use super::token::Origin;
+use crate::access::{Entrance, Names};
 use crate::http::{Clock, HttpConnection, Site};
 use crate::protocol::{Engine, Input, Output};
 use crate::pubsub::{Audience, Heard, Subscriber};
@@ -64,6 +65,9 @@ struct Conversation {
     output: Output,
 }
 
+/// What clients call the server.
+const NAMES: [&str; 1] = ["simulated"];
+
 /// No client here is slow to take its replies.
 const ALLOWANCE: Allowance = Allowance::SCANT;
 
@@ -84,8 +88,10 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
             clock: Clock::new(UNIX_EPOCH),
             http: nowhere,
             redis: nowhere,
+            tls: None,
             life,
             members: Vec::new(),
+            names: Names::new(NAMES, &[]),
         };
         let port = client.port(Arc::new(NeverAsleep));
         let audience = Audience::new(Arc::clone(port.reader().hub()), Arc::new(NeverAsleep));
@@ -112,13 +118,13 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
     pub fn connect_redis(&mut self, number: u32) {
         let subscriber = Subscriber::new(Rc::clone(&self.audience), number.into());
         let site = Rc::clone(&self.redis);
-        let redis = RespConnection::new(number.into(), None, None, site, subscriber);
+        let redis = RespConnection::new(number.into(), None, None, site, subscriber, Entrance::open());
         self.adopt(number, |origin| ClientSession::Redis(Session::new(redis, origin)));
     }
 
     /// An HTTP client connects.
     pub fn connect_http(&mut self, number: u32) {
-        let http = HttpConnection::new(Rc::clone(&self.site));
+        let http = HttpConnection::new(Rc::clone(&self.site), Entrance::open());
         self.adopt(number, |origin| ClientSession::Http(Session::new(http, origin)));
     }
 

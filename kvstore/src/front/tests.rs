@@ -8,3 +8,4 @@ mod order;
 mod patience;
 mod sockets;
 mod subscribers;
+mod tls;

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use mio::net::TcpStream;
 use mio::{Events, Poll, Token};
 use niagara_engine::{Completion, Wake};
+use niagara_tls::Acceptor;
 use parking_lot::Mutex;
 
 use super::allowance::Allowance;
@@ -31,6 +32,7 @@ use super::slot::EngineAnswer;
 use super::table::Table;
 use super::timekeeping::Timekeeping;
 use super::token::Origin;
+use crate::access::Guard;
 use crate::http::{Clock, Site};
 use crate::protocol::{Engine, Wire};
 use crate::pubsub::{Audience, Heard};
@@ -52,7 +54,19 @@ const SWEEP: Duration = Duration::from_secs(1);
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
 
 /// An accepted connection on its way to another thread.
-type Newcomer = (TcpStream, SocketAddr, Wire, Place);
+struct Newcomer {
+    stream: TcpStream,
+    peer: SocketAddr,
+    port: Port,
+    place: Place,
+}
+
+/// What is spoken at a listener.
+#[derive(Clone, Copy)]
+struct Port {
+    wire: Wire,
+    tls: bool,
+}
 
 /// What other threads tell a thread.
 pub(super) struct Mailbox {
@@ -90,6 +104,10 @@ pub(super) struct Common {
     pub(super) next_id: AtomicU64,
     /// The time of the cluster, which the first thread keeps.
     pub(super) time: Arc<ClusterTime>,
+    /// Who may use the server.
+    pub(super) guard: Arc<Guard>,
+    /// What clients that speak TLS are accepted with.
+    pub(super) acceptor: Option<Arc<Acceptor>>,
 }
 
 /// See the [module](self).
@@ -140,8 +158,10 @@ impl<E: Engine> Worker<E> {
             clock: Clock::new(SystemTime::now()),
             http: common.config.http,
             redis: common.config.redis,
+            tls: common.config.tls.as_ref().map(|tls| (tls.http, tls.redis)),
             life: Life::random(),
             members: common.config.members.clone(),
+            names: common.config.names(),
         };
         let failover = common.config.failover.clone();
         let redis = RedisSite::new(engine.server(), common.config.redis, failover);

@@ -17,6 +17,7 @@ use super::request::{Page, Request, What};
 use super::respond::{Framing, ResponseHead};
 use super::site::Site;
 use super::tags::Current;
+use crate::access::Entrance;
 use crate::command;
 use crate::protocol::{
     Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, Shown, Unread, View, Wire,
@@ -27,6 +28,7 @@ use crate::{Found, Reply, Version, query};
 #[derive(Debug)]
 pub(crate) struct HttpConnection {
     site: Rc<Site>,
+    entrance: Entrance,
     stage: Stage,
     /// How much of the input has been searched for the end of a head.
     searched: usize,
@@ -64,10 +66,17 @@ pub(crate) struct Look {
 const MOST_ATTACHED_KEY_BYTES: usize = 1 << 10;
 const MOST_ATTACHED_TAGS: usize = 16;
 
+/// What scripts of other origins may send.
+const SCRIPTS_HEADERS: &str = "Authorization, Content-Type, Content-Encoding, If-Match, If-None-Match";
+
+/// How long a browser need not ask again.
+const PREFLIGHT_SECONDS: u64 = 600;
+
 impl HttpConnection {
-    pub(crate) fn new(site: Rc<Site>) -> HttpConnection {
+    pub(crate) fn new(site: Rc<Site>, entrance: Entrance) -> HttpConnection {
         HttpConnection {
             site,
+            entrance,
             stage: Stage::Head,
             searched: 0,
             line_read: false,
@@ -121,19 +130,19 @@ impl HttpConnection {
         framing: Framing,
         output: &mut Output,
     ) {
-        let date = self.site.clock.text();
+        let site = &self.site;
         let tag = found.and_then(|found| self.naming.tag(found.version));
         let context = Context { position: Some(applied), tag };
         // Conditions decide only what would have succeeded without them (RFC 9110, section 13.2.1).
         let Some(found) = found else {
-            return Fault::no_such_key().print(context, framing, date, output);
+            return Fault::no_such_key().print(context, framing, site, output);
         };
         let verdict = preconditions.evaluate(tag.map_or(Current::Untagged, Current::Tagged));
         if verdict == Verdict::Failed {
-            return Fault::condition_failed().print(context, framing, date, output);
+            return Fault::condition_failed().print(context, framing, site, output);
         }
         let unchanged = verdict == Verdict::Unchanged;
-        let head = ResponseHead::begin(output, if unchanged { 304 } else { 200 }, framing, date)
+        let head = ResponseHead::begin(output, if unchanged { 304 } else { 200 }, framing, site)
             .tag(tag)
             .number("Niagara-Position", applied)
             .expires(found.deadline)
@@ -224,6 +233,7 @@ impl Protocol for HttpConnection {
                         | What::ChangeLeaders { .. }
                         | What::Snapshot { .. }
                         | What::Options(_)
+                        | What::Preflight(_)
                         | What::Fail(_) => Ask::Local,
                     });
                 }
@@ -261,16 +271,16 @@ impl Protocol for HttpConnection {
 
     fn read(&mut self, _input: &mut Input, view: &View<'_>, output: &mut Output) {
         let Request { what, framing } = self.take_request();
-        let date = self.site.clock.text();
+        let site = &self.site;
         match (&what, view.applied) {
             (What::Get { .. }, Some(applied)) => self.get(&what, framing, view, applied, output),
-            (_, None) if view.diverged => Fault::diverged().print(Context::default(), framing, date, output),
-            (What::Get { .. }, None) => Fault::no_quorum().print(Context::default(), framing, date, output),
+            (_, None) if view.diverged => Fault::diverged().print(Context::default(), framing, site, output),
+            (What::Get { .. }, None) => Fault::no_quorum().print(Context::default(), framing, site, output),
             (What::Page { preconditions, .. }, Some(_)) => {
                 pages::ready(&self.site, preconditions, framing, output);
             }
             (other, Some(_)) => panic!("only a key and the readiness are read, not {other:?}"),
-            (_, None) => Fault::not_ready().print(Context::default(), framing, date, output),
+            (_, None) => Fault::not_ready().print(Context::default(), framing, site, output),
         }
         self.replied(framing);
     }
@@ -295,7 +305,7 @@ impl Protocol for HttpConnection {
     }
 
     fn show(&mut self, Look { framing, preconditions }: Look, shown: Shown, output: &mut Output) {
-        let date = self.site.clock.text();
+        let site = &self.site;
         let fault = match shown {
             Shown::Answer { applied, reply: Reply::Entry(stored) } => {
                 let found = stored.as_ref().map(|stored| Found {
@@ -312,7 +322,7 @@ impl Protocol for HttpConnection {
             Shown::Nothing(Unread::Diverged) => Fault::diverged(),
             Shown::Nothing(Unread::Overtaken) => Fault::overtaken(),
         };
-        fault.print(Context::default(), framing, date, output);
+        fault.print(Context::default(), framing, site, output);
         self.replied(framing);
     }
 
@@ -337,12 +347,21 @@ impl Protocol for HttpConnection {
                 pages::change_leaders(&self.site, &preconditions, &body, framing, engine, output)
             }
             What::Options(allow) => {
-                let head = ResponseHead::begin(output, 200, framing, self.site.clock.text());
+                let head = ResponseHead::begin(output, 200, framing, &self.site);
                 head.header("Allow", allow).end_empty();
                 Served::Answered
             }
+            What::Preflight(methods) => {
+                let head = ResponseHead::begin(output, 200, framing, &self.site);
+                head.header("Access-Control-Allow-Methods", methods)
+                    .header("Access-Control-Allow-Headers", SCRIPTS_HEADERS)
+                    .number("Access-Control-Max-Age", PREFLIGHT_SECONDS)
+                    .header("Allow", methods)
+                    .end_empty();
+                Served::Answered
+            }
             What::Fail(fault) => {
-                fault.print(Context::default(), framing, self.site.clock.text(), output);
+                fault.print(Context::default(), framing, &self.site, output);
                 if fault.status < 500 { Served::Malformed } else { Served::Answered }
             }
             other => panic!("not for this server alone: {other:?}"),
@@ -357,7 +376,7 @@ impl Protocol for HttpConnection {
         // gets its answer, too.
         let framing = Framing { keep_alive: framing.keep_alive && !input.is_empty(), ..framing };
         let fault = Fault::refused(Refused::Stopping);
-        fault.print(Context::default(), framing, self.site.clock.text(), output);
+        fault.print(Context::default(), framing, &self.site, output);
         self.replied(framing);
     }
 
@@ -367,9 +386,9 @@ impl Protocol for HttpConnection {
             Shape::Put(framing) => (framing, false),
             Shape::Delete(framing) => (framing, true),
         };
-        let date = self.site.clock.text();
+        let site = &self.site;
         let fault =
-            |fault: Fault, context: Context, output: &mut Output| fault.print(context, framing, date, output);
+            |fault: Fault, context: Context, output: &mut Output| fault.print(context, framing, site, output);
         match outcome {
             Outcome::Refused(refused) => fault(Fault::refused(refused), Context::default(), output),
             Outcome::Unknown if planted::is(Bug::HttpUnknownNotTold) => {}
@@ -377,7 +396,7 @@ impl Protocol for HttpConnection {
             Outcome::Applied { position, reply } => {
                 let context = Context { position: Some(position), tag: None };
                 let done = |status, output| {
-                    ResponseHead::begin(output, status, framing, date).number("Niagara-Position", position)
+                    ResponseHead::begin(output, status, framing, site).number("Niagara-Position", position)
                 };
                 match reply {
                     Reply::Stored { version, created, .. } => {

@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use niagara_engine::{Refused, Unknown};
 use serde::Serialize;
 
-use super::date::DATE_BYTES;
 use super::head_error::HeadError;
 use super::respond::{Framing, ResponseHead};
+use super::site::Site;
 use crate::Tag;
+use crate::access::{Barred, PROTECTED, PROTECTED_HINT};
 use crate::protocol::Output;
 
 /// A reply with a status of 400 or above. Its body is JSON: `error` is a fixed word, `message` says what
@@ -23,10 +24,16 @@ pub(super) struct Fault {
     /// The resource's methods.
     #[serde(skip)]
     pub(super) allow: Option<&'static str>,
+    /// The client has to give the password.
+    #[serde(skip)]
+    pub(super) challenge: bool,
     /// The same request may succeed a second later.
     #[serde(skip)]
     pub(super) retry: bool,
 }
+
+/// The ways to give the password.
+const CHALLENGE: &str = "Basic realm=\"niagara\", charset=\"UTF-8\", Bearer realm=\"niagara\"";
 
 /// The position and the key's tag in an error reply.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,7 +49,15 @@ impl Fault {
         message: impl Into<Cow<'static, str>>,
         hint: impl Into<Cow<'static, str>>,
     ) -> Fault {
-        Fault { status, error, message: message.into(), hint: hint.into(), allow: None, retry: false }
+        Fault {
+            status,
+            error,
+            message: message.into(),
+            hint: hint.into(),
+            allow: None,
+            challenge: false,
+            retry: false,
+        }
     }
 
     pub(super) fn bad_request(
@@ -56,6 +71,43 @@ impl Fault {
         let hint = format!("use one of {allow}");
         let fault = Fault::new(405, "method_not_allowed", "this resource does not have this method", hint);
         Fault { allow: Some(allow), ..fault }
+    }
+
+    pub(super) fn barred(barred: Barred) -> Fault {
+        let unauthorized = |message: &'static str| {
+            let hint =
+                "send it with `Authorization: Basic`, as the user `default`, or with `Authorization: Bearer`";
+            Fault { challenge: true, ..Fault::new(401, "unauthorized", message, hint) }
+        };
+        match barred {
+            Barred::Protected => Fault::new(403, "protected", PROTECTED, PROTECTED_HINT),
+            Barred::Nameless => unauthorized("this server has a password, and the request has none"),
+            Barred::Wrong => unauthorized("the password is wrong"),
+            Barred::TooOften(_) => {
+                let message =
+                    "too many wrong passwords came from this address, so this one was not looked at";
+                let hint = "retry after a second";
+                Fault { retry: true, ..Fault::new(429, "too_many_failures", message, hint) }
+            }
+        }
+    }
+
+    pub(super) fn misdirected(name: &str) -> Fault {
+        let message = format!("this server is not called {name:?}");
+        let hint = "use its address; or add the name to `names`, in [front] of its configuration file, and restart it";
+        Fault::new(421, "misdirected", message, hint)
+    }
+
+    pub(super) fn foreign_page(origin: &str) -> Fault {
+        let message = format!("pages of {origin:?} may change nothing here");
+        let hint = "add the page's origin to `origins`, in [front] of the server's configuration file, and restart it";
+        Fault::new(403, "foreign_origin", message, hint)
+    }
+
+    pub(super) fn form() -> Fault {
+        let message = "this is the body of a form, which browsers send for any page";
+        let hint = "send Content-Type: application/json with a body, and none without";
+        Fault::new(415, "form", message, hint)
     }
 
     pub(super) fn unknown_method() -> Fault {
@@ -184,16 +236,13 @@ impl Fault {
         }
     }
 
-    pub(super) fn print(
-        &self,
-        context: Context,
-        framing: Framing,
-        date: [u8; DATE_BYTES],
-        output: &mut Output,
-    ) {
-        let mut head = ResponseHead::begin(output, self.status, framing, date);
+    pub(super) fn print(&self, context: Context, framing: Framing, site: &Site, output: &mut Output) {
+        let mut head = ResponseHead::begin(output, self.status, framing, site);
         if let Some(allow) = self.allow {
             head = head.header("Allow", allow);
+        }
+        if self.challenge {
+            head = head.header("WWW-Authenticate", CHALLENGE);
         }
         if self.retry {
             head = head.number("Retry-After", 1);

@@ -3,7 +3,7 @@
 //! `parse` reads the head of a request (with `request_line` and `list`), `request` says what it asks for
 //! (with `target`, `description`, `media_type`, and `preconditions` made of `tags`), `chunked` decodes a body
 //! of unknown length, `respond` and `fault` print replies with the time of `date`, `naming` knows the state's
-//! life, `pages` are about the server (with `exposition` for the metrics and `leaders` for changes of them), and `connection` combines them for
+//! life, `gate` who may ask, `pages` are about the server (with `exposition` for the metrics and `leaders` for changes of them), and `connection` combines them for
 //! the session.
 //!
 //! `docs/http.md` lists what clients may send, and what they get back.
@@ -14,6 +14,7 @@ mod date;
 mod description;
 mod exposition;
 mod fault;
+mod gate;
 mod head_error;
 mod leaders;
 mod list;

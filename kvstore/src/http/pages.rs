@@ -23,6 +23,10 @@ struct StatusPage<'s> {
     status: Status,
     http: SocketAddr,
     redis: SocketAddr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    https: Option<SocketAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rediss: Option<SocketAddr>,
     /// A client that knows one server finds the others here.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     members: Vec<MemberEntry<'s>>,
@@ -43,12 +47,11 @@ fn passes(
     framing: Framing,
     output: &mut Output,
 ) -> bool {
-    let date = site.clock.text();
     let verdict = preconditions.evaluate(current);
     match verdict {
         Verdict::Proceed => {}
-        Verdict::Failed => Fault::condition_failed().print(Context::default(), framing, date, output),
-        Verdict::Unchanged => ResponseHead::begin(output, 304, framing, date).no_cache().end(),
+        Verdict::Failed => Fault::condition_failed().print(Context::default(), framing, site, output),
+        Verdict::Unchanged => ResponseHead::begin(output, 304, framing, site).no_cache().end(),
     }
     verdict == Verdict::Proceed
 }
@@ -56,7 +59,7 @@ fn passes(
 /// Reports that the server is ready.
 pub(super) fn ready(site: &Site, preconditions: &Preconditions, framing: Framing, output: &mut Output) {
     if passes(site, preconditions, Current::Untagged, framing, output) {
-        let head = ResponseHead::begin(output, 200, framing, site.clock.text()).no_cache();
+        let head = ResponseHead::begin(output, 200, framing, site).no_cache();
         head.end_with("text/plain", b"ok\n");
     }
 }
@@ -73,16 +76,18 @@ pub(super) fn page<E: Engine>(
     if !passes(site, preconditions, Current::Untagged, framing, output) {
         return;
     }
-    let head = ResponseHead::begin(output, 200, framing, site.clock.text()).no_cache();
+    let head = ResponseHead::begin(output, 200, framing, site).no_cache();
     match page {
         Page::Healthz | Page::Readyz => head.end_with("text/plain", b"ok\n"),
         Page::Status => {
-            let Site { http, redis, members, .. } = site;
+            let Site { http, redis, tls, members, .. } = site;
             let members = members.iter().map(|(server, http)| MemberEntry { server: *server, http });
             let page = StatusPage {
                 status: engine.status(),
                 http: *http,
                 redis: *redis,
+                https: tls.map(|(https, _)| https),
+                rediss: tls.map(|(_, rediss)| rediss),
                 members: members.collect(),
             };
             end_with_json(head, &page);
@@ -126,14 +131,13 @@ pub(super) fn change_leaders<E: Engine>(
         };
         started.map_err(|why| Fault::not_moved(&why))
     });
-    let date = site.clock.text();
     match started {
         Ok(()) => {
-            end_with_json(ResponseHead::begin(output, 202, framing, date), &engine.leaders());
+            end_with_json(ResponseHead::begin(output, 202, framing, site), &engine.leaders());
             Served::Answered
         }
         Err(fault) => {
-            fault.print(Context::default(), framing, date, output);
+            fault.print(Context::default(), framing, site, output);
             if fault.status == 400 { Served::Malformed } else { Served::Answered }
         }
     }
@@ -151,7 +155,7 @@ pub(super) fn snapshot<E: Engine>(
         return;
     }
     engine.snapshot();
-    let head = ResponseHead::begin(output, 202, framing, site.clock.text());
+    let head = ResponseHead::begin(output, 202, framing, site);
     end_with_json(head, &engine.status().snapshot);
 }
 

@@ -32,6 +32,14 @@ pub struct Head<'a> {
     pub keep_alive: bool,
     /// Whether the client waits for an interim reply before it sends the body.
     pub expects_continue: bool,
+    /// The value of Host.
+    pub host: Option<&'a [u8]>,
+    /// The value of Origin: the web page whose script sends the request.
+    pub origin: Option<&'a [u8]>,
+    /// The value of Authorization.
+    pub authorization: Option<&'a [u8]>,
+    /// Whether a browser asks what a script may do.
+    pub is_preflight: bool,
     /// The value of If-Match.
     pub if_match: Option<Cow<'a, [u8]>>,
     /// The value of If-None-Match.
@@ -127,7 +135,6 @@ pub(super) fn parse_whole(input: &[u8]) -> Result<Head<'_>, HeadError> {
 /// A head while its lines are read.
 struct Reading<'a> {
     head: Head<'a>,
-    hosts: usize,
     codings: Option<Cow<'a, [u8]>>,
     closes: bool,
 }
@@ -141,6 +148,10 @@ impl<'a> Reading<'a> {
             body: Body::Absent,
             keep_alive: line.minor == 1,
             expects_continue: false,
+            host: None,
+            origin: None,
+            authorization: None,
+            is_preflight: false,
             if_match: None,
             if_none_match: None,
             accept: None,
@@ -148,7 +159,7 @@ impl<'a> Reading<'a> {
             content_encoding: None,
             length,
         };
-        Reading { head, hosts: 0, codings: None, closes: false }
+        Reading { head, codings: None, closes: false }
     }
 
     /// Reads one header line.
@@ -156,10 +167,16 @@ impl<'a> Reading<'a> {
         let is = |name: &str| header.name.eq_ignore_ascii_case(name);
         let (head, value) = (&mut self.head, header.value);
         if is("host") {
-            self.hosts += 1;
             if !is_host(value) {
                 return Err(HeadError::Malformed("Host is not a host with or without a port"));
             }
+            only(&mut head.host, value, ONE_HOST)?;
+        } else if is("origin") {
+            only(&mut head.origin, value, "Origin is given twice")?;
+        } else if is("authorization") {
+            only(&mut head.authorization, value, "Authorization is given twice")?;
+        } else if is("access-control-request-method") {
+            head.is_preflight = true;
         } else if is("content-length") {
             self.set_body(Body::Length(content_length(value)?))?;
         } else if is("transfer-encoding") {
@@ -193,8 +210,8 @@ impl<'a> Reading<'a> {
 
     /// Draws conclusions from all lines together.
     fn finish(mut self) -> Result<Head<'a>, HeadError> {
-        if self.hosts > 1 || (self.hosts == 0 && self.head.minor == 1) {
-            return Err(HeadError::Malformed("HTTP/1.1 needs exactly one Host"));
+        if self.head.host.is_none() && self.head.minor == 1 {
+            return Err(HeadError::Malformed(ONE_HOST));
         }
         if let Some(codings) = self.codings.take() {
             self.check_codings(&codings)?;
@@ -227,6 +244,16 @@ impl<'a> Reading<'a> {
         }
         self.head.body = body;
         Ok(())
+    }
+}
+
+const ONE_HOST: &str = "HTTP/1.1 needs exactly one Host";
+
+/// Takes the value of a header that may come once.
+fn only<'a>(place: &mut Option<&'a [u8]>, value: &'a [u8], twice: &'static str) -> Result<(), HeadError> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(HeadError::Malformed(twice)),
     }
 }
 

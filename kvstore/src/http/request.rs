@@ -57,6 +57,8 @@ pub(super) enum What {
     },
     /// The methods that there are.
     Options(&'static str),
+    /// The same, and what a script of another origin may send.
+    Preflight(&'static str),
     Fail(Fault),
 }
 
@@ -96,14 +98,23 @@ impl Request {
     }
 
     pub(super) fn of(head: &Head<'_>) -> Request {
-        let framing =
-            Framing { minor: head.minor, keep_alive: head.keep_alive, head_only: head.method == "HEAD" };
+        let framing = Framing {
+            minor: head.minor,
+            keep_alive: head.keep_alive,
+            head_only: head.method == "HEAD",
+            page: None,
+        };
         match understand(head).and_then(|what| check_body(&what, head.body).map(|()| what)) {
             Ok(what) => Request { what, framing },
-            Err(fault) if head.body == Body::Absent && head.method != "CONNECT" => {
-                Request { what: What::Fail(fault), framing }
-            }
-            Err(fault) => Request::fail(fault, framing),
+            Err(fault) => Request::refused(head, fault, framing),
+        }
+    }
+
+    /// A request that gets an error. If nothing follows it, the connection goes on.
+    pub(super) fn refused(head: &Head<'_>, fault: Fault, framing: Framing) -> Request {
+        match head.body {
+            Body::Absent if head.method != "CONNECT" => Request { what: What::Fail(fault), framing },
+            _ => Request::fail(fault, framing),
         }
     }
 }
@@ -117,7 +128,11 @@ impl What {
             What::Delete { condition, .. } => *condition != Condition::Always,
             What::Get { consistency, .. } => *consistency == Consistency::Strong,
             What::Page { page, .. } => *page == Page::Readyz,
-            What::ChangeLeaders { .. } | What::Snapshot { .. } | What::Options(_) | What::Fail(_) => false,
+            What::ChangeLeaders { .. }
+            | What::Snapshot { .. }
+            | What::Options(_)
+            | What::Preflight(_)
+            | What::Fail(_) => false,
         }
     }
 }

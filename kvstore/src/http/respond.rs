@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use bytes::Bytes;
 
-use super::date::DATE_BYTES;
+use super::site::Site;
 use crate::protocol::Output;
 use crate::{Description, Tag};
 
@@ -17,7 +17,12 @@ pub(crate) struct Framing {
     pub(super) keep_alive: bool,
     /// The request was a HEAD, so the reply ends with its head.
     pub(super) head_only: bool,
+    /// The web page whose script may read the reply: the number of its origin.
+    pub(super) page: Option<u16>,
 }
+
+/// Headers of replies that scripts of other origins may read.
+const EXPOSED: &str = "ETag, Niagara-Position, Niagara-Expires-At, Retry-After";
 
 /// The head of one reply while it is printed: [`begin`](ResponseHead::begin), headers, then one of the ends.
 pub(super) struct ResponseHead<'o> {
@@ -30,7 +35,7 @@ impl<'o> ResponseHead<'o> {
         output: &'o mut Output,
         status: u16,
         framing: Framing,
-        date: [u8; DATE_BYTES],
+        site: &Site,
     ) -> ResponseHead<'o> {
         let out = output.text();
         out.extend_from_slice(b"HTTP/1.1 ");
@@ -38,12 +43,19 @@ impl<'o> ResponseHead<'o> {
         out.push(b' ');
         out.extend_from_slice(reason(status).as_bytes());
         out.extend_from_slice(b"\r\nDate: ");
-        out.extend_from_slice(&date);
+        out.extend_from_slice(&site.clock.text());
         out.extend_from_slice(b"\r\n");
         match (framing.minor, framing.keep_alive) {
             (_, false) => out.extend_from_slice(b"Connection: close\r\n"),
             (0, true) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
             (_, true) => {}
+        }
+        if let Some(page) = framing.page {
+            out.extend_from_slice(b"Access-Control-Allow-Origin: ");
+            out.extend_from_slice(site.names.origin_text(page).as_bytes());
+            out.extend_from_slice(b"\r\nAccess-Control-Expose-Headers: ");
+            out.extend_from_slice(EXPOSED.as_bytes());
+            out.extend_from_slice(b"\r\nVary: Origin\r\n");
         }
         ResponseHead { output, head_only: framing.head_only }
     }
@@ -140,13 +152,17 @@ fn reason(status: u16) -> &'static str {
         202 => "Accepted",
         304 => "Not Modified",
         400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         409 => "Conflict",
         411 => "Length Required",
         412 => "Precondition Failed",
         413 => "Content Too Large",
+        415 => "Unsupported Media Type",
         417 => "Expectation Failed",
+        421 => "Misdirected Request",
         429 => "Too Many Requests",
         507 => "Insufficient Storage",
         431 => "Request Header Fields Too Large",

@@ -6,6 +6,7 @@ use niagara_engine::ServerId;
 
 use super::date::Clock;
 use crate::Life;
+use crate::access::Names;
 
 /// Shared by all connections of a thread.
 #[derive(Debug)]
@@ -14,8 +15,12 @@ pub(crate) struct Site {
     /// The addresses of this server's front ends.
     pub(crate) http: SocketAddr,
     pub(crate) redis: SocketAddr,
+    /// Those at which clients speak TLS.
+    pub(crate) tls: Option<(SocketAddr, SocketAddr)>,
     /// The name that this server gives to the life of a state without one.
     pub(crate) life: Life,
     /// The HTTP addresses of the cluster's members, as far as they are known.
     pub(crate) members: Vec<(ServerId, String)>,
+    /// What HTTP clients call this server, and which pages may ask it.
+    pub(crate) names: Names,
 }

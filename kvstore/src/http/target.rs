@@ -53,6 +53,13 @@ pub(super) fn target<'a>(method: &str, text: &'a str) -> Result<Target<'a>, BadT
     }
 }
 
+/// The server that a target names, if it names one by a valid name.
+pub(super) fn authority(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("://").filter(|_| !text.starts_with('/'))?;
+    let authority = &rest[..rest.find(['/', '?']).unwrap_or(rest.len())];
+    is_host(authority.as_bytes()).then_some(authority)
+}
+
 fn resource(text: &str) -> Result<Target<'_>, BadTarget> {
     let (path, query) = text.split_at(text.find('?').unwrap_or(text.len()));
     if !path.bytes().all(is_path_byte) {

@@ -28,6 +28,11 @@ pub enum Foreign {
         "this port speaks HTTP/1.1, and this is not an HTTP request: connect Redis clients to the server's Redis port"
     )]
     Redis,
+    /// No TLS, where it is spoken.
+    #[error(
+        "this port speaks TLS, and the client does not: connect with https://, rediss:// or redis-cli --tls"
+    )]
+    Plain,
 }
 
 /// What servers send each other first, after the head of a frame.
@@ -73,7 +78,7 @@ impl Foreign {
     /// Logs that a client has come to the wrong port: once in a while for each port and protocol, since such
     /// clients tend to come back.
     pub(crate) fn report(self, wire: Wire, peer: Option<SocketAddr>) {
-        static PACES: [[Pace; 4]; 2] = [const { [const { Pace::new() }; 4] }; 2];
+        static PACES: [[Pace; 5]; 2] = [const { [const { Pace::new() }; 5] }; 2];
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         if let Some(others) = PACES[wire as usize][self as usize].says(now) {
             let client = peer.map(tracing::field::display);

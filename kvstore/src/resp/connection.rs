@@ -10,6 +10,7 @@ use super::cluster;
 use super::described;
 use super::encode::{Replies, Version};
 use super::encoding::{encode, encode_query};
+use super::entering::{self, MAX_BARRED_BYTES};
 use super::errors::{ProtocolError, TooLarge};
 use super::local;
 use super::parse::{Arguments, Parser};
@@ -22,6 +23,7 @@ use super::site::RedisSite;
 use super::skip::Skip;
 use super::subscribing;
 use super::transaction::{Conversation, Part, is_quick};
+use crate::access::Entrance;
 use crate::command;
 use crate::protocol::{
     Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, Shown, Unread, View, Wire,
@@ -35,6 +37,7 @@ pub(crate) struct RespConnection {
     about: Box<About>,
     site: Rc<RedisSite>,
     subscriber: Subscriber,
+    entrance: Entrance,
     parser: Parser,
     next: Next,
     conversation: Conversation,
@@ -92,11 +95,13 @@ impl RespConnection {
         local: Option<SocketAddr>,
         site: Rc<RedisSite>,
         subscriber: Subscriber,
+        entrance: Entrance,
     ) -> RespConnection {
         RespConnection {
             about: Box::new(About { id, peer, local, name: Vec::new() }),
             site,
             subscriber,
+            entrance,
             parser: Parser::default(),
             next: Next::Unknown,
             conversation: Conversation::default(),
@@ -115,6 +120,9 @@ impl RespConnection {
         loop {
             match &mut self.next {
                 Next::Unknown => match self.parser.parse(input.bytes()) {
+                    Ok(None) if self.entrance.barred().is_some() && input.len() > MAX_BARRED_BYTES => {
+                        self.next = Next::Broken(ProtocolError::Barred);
+                    }
                     Ok(None) => return false,
                     Ok(Some(_)) => self.plan(input, scripts),
                     Err(ProtocolError::TooLarge(_)) => self.begin_to_skip(input),
@@ -138,11 +146,13 @@ impl RespConnection {
         } else if Foreign::is_http(arguments.iter(), self.parser.is_line()) {
             self.next = Next::Broken(Foreign::Http.into());
         } else {
-            let refused = if self.is_restricted() { subscribing::refuse_other(arguments) } else { None };
-            self.next = Next::Planned(match refused {
-                Some(why) => Plan::Refuse(why.into()),
-                None => self.conversation.plan(arguments, scripts),
-            });
+            let barred = self.entrance.barred().and_then(|barred| entering::plan(barred, arguments));
+            let restricted = || {
+                let refused = if self.is_restricted() { subscribing::refuse_other(arguments) } else { None };
+                refused.map(|why| Plan::Refuse(why.into()))
+            };
+            let refused = barred.or_else(restricted);
+            self.next = Next::Planned(refused.unwrap_or_else(|| self.conversation.plan(arguments, scripts)));
         }
     }
 
@@ -394,7 +404,13 @@ impl Protocol for RespConnection {
                         let status = engine.status();
                         let topology = self.site.told(engine, &status, &self.about);
                         let mode = (self.site.mode(), replication::role(&topology));
-                        understood = local::hello(arguments, &mut self.about, mode, &mut replies);
+                        let (about, entrance) = (&mut self.about, &mut self.entrance);
+                        understood = local::hello(arguments, about, entrance, mode, &mut replies);
+                    }
+                    Local::Auth => understood = entering::auth(arguments, &mut self.entrance, &mut replies),
+                    Local::Deny => {
+                        entering::deny(&self.entrance, &mut replies);
+                        self.over = true;
                     }
                     Local::Command => described::command(arguments, &mut replies),
                     Local::Client => {
@@ -428,6 +444,7 @@ impl Protocol for RespConnection {
                         replies.version = Version::default();
                         self.about.name.clear();
                         self.weak = false;
+                        self.entrance.leave();
                         replies.simple("RESET");
                     }
                 }

@@ -15,6 +15,9 @@ pub enum ProtocolError {
     /// A request exceeds a limit. It can be skipped.
     #[error(transparent)]
     TooLarge(#[from] TooLarge),
+    /// A request of a client without the password does not end.
+    #[error("Protocol error: too long a request without authentication")]
+    Barred,
     /// A line of words does not end.
     #[error("Protocol error: too big inline request")]
     LongInline,

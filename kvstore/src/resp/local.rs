@@ -7,12 +7,14 @@ use niagara_engine::{Durability, Status};
 use super::about::About;
 use super::containers;
 use super::encode::{Replies, Version};
+use super::entering;
 use super::parse::Arguments;
 use super::replication;
 use super::replying::Replying;
 use super::site::RedisSite;
 use super::topology::Topology;
 use super::words::is;
+use crate::access::Entrance;
 use crate::glob::Glob;
 use crate::protocol::Engine;
 
@@ -31,6 +33,7 @@ pub(super) fn ping(arguments: Arguments<'_>, replies: &mut Replies<'_>) {
 pub(super) fn hello(
     arguments: Arguments<'_>,
     about: &mut About,
+    entrance: &mut Entrance,
     (mode, role): (&str, &str),
     replies: &mut Replies<'_>,
 ) -> bool {
@@ -43,18 +46,29 @@ pub(super) fn hello(
             return false;
         }
     };
-    let mut name = None;
+    let (mut name, mut entering) = (None, None);
     let mut options = arguments.from(2).iter();
     while let Some(option) = options.next() {
         if is(option, "SETNAME") && options.len() > 0 {
             name = options.next();
-        } else if is(option, "AUTH") {
-            replies.error("ERR AUTH <password> called without any password configured for the default user: leave it out");
-            return false;
+        } else if is(option, "AUTH") && options.len() > 1 {
+            entering = options.next().zip(options.next());
         } else {
             replies.error("ERR syntax error in HELLO");
             return false;
         }
+    }
+    if let Some((user, password)) = entering
+        && !entering::enter(user, password, entrance, replies)
+    {
+        return false;
+    }
+    if entrance.barred().is_some() {
+        replies.error(
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> \
+             <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
+        );
+        return false;
     }
     if let Some(name) = name
         && !about.rename(name)

@@ -14,6 +14,7 @@ mod containers;
 mod described;
 mod encode;
 mod encoding;
+mod entering;
 mod errors;
 mod failover;
 mod key_slot;

@@ -97,6 +97,10 @@ pub(super) enum Local {
     Ping,
     Echo,
     Hello,
+    /// The client gives the password.
+    Auth,
+    /// The client is turned away.
+    Deny,
     Quit,
     /// The only database was selected.
     Select,
@@ -242,12 +246,7 @@ fn understand_local(name: &'static str, local: table::Local, arguments: Argument
             None => return Plan::Refuse(NOT_AN_INTEGER.into()),
         },
         Of::Auth if given > 2 => return SYNTAX,
-        Of::Auth => {
-            return Plan::Refuse(
-                "ERR AUTH <password> called without any password configured for the default user: leave it out"
-                    .into(),
-            );
-        }
+        Of::Auth => Local::Auth,
         Of::Command if given == 0 => Local::Command,
         Of::Config if ["SET", "REWRITE", "RESETSTAT"].iter().any(|name| is(arguments.get(1), name)) => {
             return Plan::Refuse(

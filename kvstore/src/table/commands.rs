@@ -101,7 +101,7 @@ pub(crate) static COMMANDS: [Spec; 92] = [
     spec("PUBSUB", -2, NO, Group::PubSub, By(Local::PubSub), ("2.8.0", "subcommand [argument ..]", "Tells who subscribes to what on this server.")),
     spec("SELECT", 2, NO, Group::Connection, By(Local::Select), ("1.0.0", "index", "Selects the database; there is one.")),
     spec("HELLO", -1, NO, Group::Connection, By(Local::Hello), ("6.0.0", "[protover [AUTH username password] [SETNAME clientname]]", "Selects the version of the protocol.")),
-    spec("AUTH", -2, NO, Group::Connection, By(Local::Auth), ("1.0.0", "[username] password", "Names the user; there are no passwords.")),
+    spec("AUTH", -2, NO, Group::Connection, By(Local::Auth), ("1.0.0", "[username] password", "Gives the password.")),
     spec("CLIENT", -2, NO, Group::Connection, By(Local::Client), ("2.4.0", "subcommand [argument ..]", "About this connection.")),
     spec("QUIT", -1, NO, Group::Connection, By(Local::Quit), ("1.0.0", "", "Closes the connection.")),
     spec("RESET", 1, NO, Group::Connection, By(Local::Reset), ("6.2.0", "", "Resets the connection.")),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use niagara_client::{Endpoint, Request};
 use niagara_engine::agreement::compare_all;
 use niagara_engine::{Durability, Status};
-use niagara_kvstore::config::{Plan, PlannedServer};
+use niagara_kvstore::config::{Plan, PlannedServer, Protection};
 use niagara_load::Failure;
 use niagara_measure::{GuardedChild, last_lines};
 use niagara_namespaces::{Host, Namespaces, Subnet};
@@ -69,7 +69,9 @@ impl ClusterPlan {
     fn file(&self, server: u64) -> String {
         let servers = (1..=u64::from(self.servers)).map(|server| self.planned(server)).collect();
         // The network is the cluster's own, so no other cluster can come near.
-        let plan = Plan { cluster: 0x1ab, groups: self.groups, durability: self.durability, servers };
+        let protection = Protection { insecure: true, ..Protection::default() };
+        let (groups, durability) = (self.groups, self.durability);
+        let plan = Plan { cluster: 0x1ab, groups, durability, servers, protection };
         // Threads of several servers that share a machine would be bound to the same cores.
         let mut lines = vec!["pinning = \"off\"".to_owned()];
         if !self.leaders.is_empty() {

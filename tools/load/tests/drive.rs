@@ -151,7 +151,7 @@ fn put(address: SocketAddr, path: &str, value: &str) {
     let length = value.len();
     write!(
         stream,
-        "PUT {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{value}"
+        "PUT {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{value}"
     )
     .expect("a socket takes a request");
     let mut reply = String::new();

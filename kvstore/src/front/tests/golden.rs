@@ -25,7 +25,7 @@ use niagara_engine::{Refused, Wake};
 use parking_lot::Mutex;
 
 use super::fake::{FakeEngine, FakeServer, Mood};
-use crate::Life;
+use crate::access::{Entrance, Guard, Names};
 use crate::front::allowance::Allowance;
 use crate::front::metrics::Tally;
 use crate::front::session::{Pumped, Session, Turn};
@@ -35,6 +35,7 @@ use crate::http::{Clock, HttpConnection, Site};
 use crate::protocol::{Engine, Input, Output, Protocol};
 use crate::pubsub::{Audience, Subscriber};
 use crate::resp::{self, Failover, RedisSite, RespConnection};
+use crate::{AccessConfig, Life};
 
 /// Bytes of replies that may wait for a client here.
 pub(super) const OUTPUT_LIMIT: usize = 64 << 20;
@@ -61,22 +62,46 @@ pub(super) struct Stage<P: Protocol> {
 }
 
 pub(super) fn redis() -> RespConnection {
-    let site = RedisSite::new(0, address(7002), Failover::default());
-    let audience = Audience::new(Arc::default(), Arc::new(Nobody));
-    let subscriber = Subscriber::new(Rc::new(RefCell::new(audience)), ORIGIN.number());
-    RespConnection::new(7, Some(address(40_000)), None, Rc::new(site), subscriber)
+    redis_through(Entrance::open())
 }
 
 pub(super) fn http() -> HttpConnection {
+    http_through(Entrance::open())
+}
+
+fn redis_through(entrance: Entrance) -> RespConnection {
+    let site = RedisSite::new(0, address(7002), Failover::default());
+    let audience = Audience::new(Arc::default(), Arc::new(Nobody));
+    let subscriber = Subscriber::new(Rc::new(RefCell::new(audience)), ORIGIN.number());
+    RespConnection::new(7, Some(address(40_000)), None, Rc::new(site), subscriber, entrance)
+}
+
+fn http_through(entrance: Entrance) -> HttpConnection {
     let clock = Clock::new(UNIX_EPOCH + Duration::from_secs(784_111_777));
     let life = Life::new(0xfeed).expect("a name");
-    HttpConnection::new(Rc::new(Site {
+    let site = Site {
         clock,
         http: address(7001),
         redis: address(7002),
+        tls: None,
         life,
         members: Vec::new(),
-    }))
+        names: Names::new(["golden", "h"], &["https://app.example.org".to_owned()]),
+    };
+    HttpConnection::new(Rc::new(site), entrance)
+}
+
+/// The entrance of a server that has a password, for a client of its own machine.
+fn with_password() -> Entrance {
+    let password = Some("correct horse".parse().expect("it is a password"));
+    let config = AccessConfig { password, ..AccessConfig::default() };
+    Entrance::new(Arc::new(Guard::new(&config)), Some(address(40_000).ip()), false)
+}
+
+/// That of a server without one, for a client of another machine.
+fn from_elsewhere() -> Entrance {
+    let other = SocketAddr::from(([192, 0, 2, 7], 40_000));
+    Entrance::new(Arc::default(), Some(other.ip()), false)
 }
 
 fn address(port: u16) -> SocketAddr {
@@ -295,9 +320,13 @@ fn the_page_about_http_is_true() {
 #[test]
 fn redis_scripts() {
     check("resp", redis, command_of);
+    check("resp-password", || redis_through(with_password()), command_of);
+    check("resp-protected", || redis_through(from_elsewhere()), command_of);
 }
 
 #[test]
 fn http_scripts() {
     check("http", http, http_line);
+    check("http-password", || http_through(with_password()), http_line);
+    check("http-protected", || http_through(from_elsewhere()), http_line);
 }

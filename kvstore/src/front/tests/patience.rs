@@ -32,7 +32,8 @@ impl Pair {
         let (stream, _) = listener.accept().unwrap();
         stream.set_nonblocking(true).unwrap();
         let arrived = stream.try_clone().unwrap();
-        let connection = Connection::new(mio::net::TcpStream::from_std(stream), talk);
+        let connection =
+            Connection::new(niagara_tls::Stream::Plain(mio::net::TcpStream::from_std(stream)), talk);
         let (engine, mood) = FakeServer::new().engine();
         *mood.lock() = Mood::Hold;
         Pair { client, arrived, connection, engine, buffer: vec![0; READ_BYTES], now: Instant::now() }

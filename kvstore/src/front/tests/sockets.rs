@@ -16,7 +16,7 @@ use crate::front::limits::PAGES;
 use crate::front::{FrontEndConfig, FrontEnds};
 
 /// Longer than anything here takes on any machine.
-const LONG: Duration = Duration::from_secs(60);
+pub(super) const LONG: Duration = Duration::from_secs(60);
 
 pub(super) struct Server {
     pub(super) front_ends: FrontEnds,
@@ -51,7 +51,7 @@ impl Server {
     }
 
     /// Waits for something that happens soon.
-    pub(super) fn until(&self, done: impl Fn(&Server) -> bool) {
+    pub(super) fn until(&self, mut done: impl FnMut(&Server) -> bool) {
         let since = Instant::now();
         while !done(self) {
             assert!(since.elapsed() < LONG, "it does not happen");
@@ -69,7 +69,10 @@ impl Server {
 }
 
 /// Makes an engine that runs by itself.
-fn engine_of(fake: &FakeServer, mood: &Arc<Mutex<Mood>>) -> impl FnOnce() -> FakeEngine + Send + use<> {
+pub(super) fn engine_of(
+    fake: &FakeServer,
+    mood: &Arc<Mutex<Mood>>,
+) -> impl FnOnce() -> FakeEngine + Send + use<> {
     let (fake, mood) = (fake.clone(), Arc::clone(mood));
     move || {
         let mut engine = fake.engine_in(mood);
@@ -140,7 +143,7 @@ fn both_protocols_are_served_on_every_thread() {
     }
     for _ in 0..6 {
         let mut client = server.http();
-        client.send("GET /kv/shared HTTP/1.1\r\nHost: h\r\n\r\n");
+        client.send("GET /kv/shared HTTP/1.1\r\nHost: localhost\r\n\r\n");
         assert_eq!(client.response(), ("HTTP/1.1 200 OK".into(), b"6".to_vec()));
     }
     server.front_ends.stop();
@@ -176,7 +179,10 @@ fn the_largest_values_pass_both_protocols() {
     let server = Server::start(1, 100);
     let value: Vec<u8> = (0..16u32 << 20).map(|i| (i >> 9) as u8 ^ i as u8).collect();
     let mut http = server.http();
-    http.send(format!("PUT /kv/large HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", value.len()));
+    http.send(format!(
+        "PUT /kv/large HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
+        value.len()
+    ));
     http.send(&value);
     assert_eq!(http.response().0, "HTTP/1.1 201 Created");
     let mut redis = server.redis();
@@ -186,7 +192,7 @@ fn the_largest_values_pass_both_protocols() {
     redis.send(format!("*3\r\n$3\r\nSET\r\n$5\r\nagain\r\n${}\r\n", value.len()));
     redis.send(&value);
     assert_eq!(redis.ask(""), "+OK");
-    http.send("GET /kv/again HTTP/1.1\r\nHost: h\r\n\r\n");
+    http.send("GET /kv/again HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let (status, body) = http.response();
     assert_eq!(status, "HTTP/1.1 200 OK");
     assert!(body == value);
@@ -207,7 +213,7 @@ fn a_client_that_has_sent_all_still_gets_its_replies() {
 fn a_last_reply_arrives_although_the_client_sends_on() {
     let server = Server::start(1, 100);
     let mut client = server.http();
-    client.send("PUT /kv/k HTTP/1.1\r\nHost: h\r\nContent-Length: 20000000\r\n\r\n");
+    client.send("PUT /kv/k HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20000000\r\n\r\n");
     // The server has decided before this arrives; a socket closed with unread bytes would discard the reply.
     client.send(vec![b'v'; 1 << 20]);
     assert!(client.rest().starts_with("HTTP/1.1 413 "));
@@ -250,14 +256,14 @@ fn pages_about_the_server_are_served_whatever_clients_take() {
     let waiting: Vec<Client> = (0..3 * PAGES).map(|_| server.http()).collect();
     for page in ["/healthz", "/status", "/metrics", "/readyz"] {
         let mut client = server.http();
-        client.send(format!("GET {page} HTTP/1.1\r\nHost: h\r\n\r\n"));
+        client.send(format!("GET {page} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
         let rest = client.rest();
         assert!(rest.starts_with("HTTP/1.1 200 OK\r\n"), "{page}: {rest}");
         assert!(rest.contains("Connection: close\r\n"), "one page for each connection: {rest}");
     }
     let requests = [
-        "GET /kv/k HTTP/1.1\r\nHost: h\r\n\r\n",
-        "PUT /kv/k HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nv",
+        "GET /kv/k HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "PUT /kv/k HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nv",
     ];
     for request in requests {
         let mut client = server.http();
@@ -284,7 +290,7 @@ fn connections_on_which_nothing_happens_are_closed_as_configured() {
         ..FrontEndConfig::default()
     });
     let (mut http, mut redis) = (server.http(), server.redis());
-    http.send("GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n");
+    http.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_eq!(http.response().0, "HTTP/1.1 200 OK");
     assert_eq!(redis.ask("PING"), "+PONG");
     assert_eq!(http.rest(), "", "closed without a reply");
@@ -297,7 +303,7 @@ fn connections_on_which_nothing_happens_are_closed_as_configured() {
     assert_eq!(server.redis().rest(), "", "one that asked nothing is closed");
     server.set(Mood::Serve);
     assert_eq!(redis.line(), "+OK", "one that waits for its outcome is not");
-    http.send("GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n");
+    http.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_eq!(http.response().0, "HTTP/1.1 200 OK");
 }
 
@@ -308,7 +314,7 @@ fn the_system_asks_idle_clients_whether_they_are_there() {
         let server =
             Server::start_with(FrontEndConfig { tcp_keepalive: keepalive, ..FrontEndConfig::default() });
         for mut client in [server.redis(), server.http()] {
-            client.send("GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n");
+            client.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
             client.line();
             let port = |address: std::io::Result<SocketAddr>| format!(":{:04X}", address.unwrap().port());
             let (ours, theirs) =
@@ -341,7 +347,7 @@ fn a_pipeline_may_be_written_to_its_end_before_it_is_read() {
     // The same for the other protocol.
     let mut client = server.http();
     let count = 20_000;
-    client.send(format!("GET /kv/{key} HTTP/1.1\r\nHost: h\r\n\r\n").repeat(count));
+    client.send(format!("GET /kv/{key} HTTP/1.1\r\nHost: localhost\r\n\r\n").repeat(count));
     for _ in 0..count {
         assert_eq!(client.response(), ("HTTP/1.1 200 OK".into(), value.clone().into_bytes()));
     }
@@ -436,7 +442,7 @@ fn all_addresses_of_a_name_are_listened_at() {
     }
     for host in [[127, 0, 0, 1], [127, 0, 0, 2]] {
         let mut client = at(host, front_ends.http_addr());
-        client.send("GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n");
+        client.send("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
         assert_eq!(client.response().0, "HTTP/1.1 200 OK");
     }
     // If any of them is in use, that is an error; so is a name without any address of this machine.

@@ -2,13 +2,16 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use mio::net::TcpStream;
 use mio::{Interest, Token};
+use niagara_tls::Stream;
 
-use super::{FIRST_CONNECTION, Newcomer, Worker};
+use super::{FIRST_CONNECTION, Newcomer, Port, Worker};
+use crate::access::Entrance;
 use crate::front::client_session::ClientSession;
 use crate::front::connection::Connection;
 use crate::front::limits::{PAGES, Place, keep_alive};
@@ -25,8 +28,8 @@ impl<E: Engine> Worker<E> {
         self.accept_again = None;
         let mut listeners = std::mem::take(&mut self.listeners);
         for listener in &mut listeners {
-            let wire = listener.wire;
-            let again = match listener.accept(now, |stream, peer| self.welcome(stream, peer, wire)) {
+            let port = Port { wire: listener.wire, tls: listener.tls };
+            let again = match listener.accept(now, |stream, peer| self.welcome(stream, peer, port)) {
                 Accepted::All => continue,
                 Accepted::Some => now,
                 Accepted::Paused(until) => until,
@@ -37,28 +40,31 @@ impl<E: Engine> Worker<E> {
     }
 
     /// Gives a connection to one of the threads, unless there are too many.
-    fn welcome(&mut self, stream: TcpStream, peer: SocketAddr, wire: Wire) {
+    fn welcome(&mut self, stream: TcpStream, peer: SocketAddr, port: Port) {
+        let wire = port.wire;
         if self.common.open.fetch_add(1, Ordering::Relaxed) >= self.common.config.max_connections {
             self.common.open.fetch_sub(1, Ordering::Relaxed);
             self.common.metrics.turned_away(wire);
             return match wire {
+                // Who speaks TLS would not understand a word.
+                Wire::Redis if port.tls => drop(stream),
                 Wire::Redis => turn_away(stream, wire),
-                Wire::Http => self.welcome_for_pages(stream, peer),
+                Wire::Http => self.welcome_for_pages(stream, peer, port),
             };
         }
         self.common.metrics.opened(wire);
         let number = self.next;
         self.next = (self.next + 1) % self.common.mailboxes.len();
         if number == self.number {
-            self.adopt((stream, peer, wire, Place::Client));
+            self.adopt(Newcomer { stream, peer, port, place: Place::Client });
         } else {
-            self.common.mailboxes[number].send((stream, peer, wire, Place::Client));
+            self.common.mailboxes[number].send(Newcomer { stream, peer, port, place: Place::Client });
         }
     }
 
     /// Monitoring gets in even if clients have taken all connections, in the place of the oldest connection
     /// reserved for pages.
-    fn welcome_for_pages(&mut self, stream: TcpStream, peer: SocketAddr) {
+    fn welcome_for_pages(&mut self, stream: TcpStream, peer: SocketAddr, port: Port) {
         if self.pages.len() == PAGES
             && let Some(oldest) = self.pages.front()
         {
@@ -67,7 +73,7 @@ impl<E: Engine> Worker<E> {
             self.close_in_time(index);
         }
         self.common.metrics.opened(Wire::Http);
-        self.adopt((stream, peer, Wire::Http, Place::Pages));
+        self.adopt(Newcomer { stream, peer, port, place: Place::Pages });
     }
 
     /// Takes connections that another thread has accepted.
@@ -78,17 +84,22 @@ impl<E: Engine> Worker<E> {
         }
     }
 
-    fn adopt(&mut self, (mut stream, peer, wire, place): Newcomer) {
+    fn adopt(&mut self, newcomer: Newcomer) {
+        let Newcomer { mut stream, peer, port: Port { wire, tls }, place } = newcomer;
+        let acceptor = self.common.acceptor.as_ref().filter(|_| tls);
+        let certified = acceptor.is_some_and(|acceptor| acceptor.asks_for_certificates());
         let tuned =
             stream.set_nodelay(true).and_then(|()| keep_alive(&stream, self.common.config.tcp_keepalive));
         let registered = tuned.and_then(|()| {
             self.table.insert(|origin| {
                 let token = Token(FIRST_CONNECTION + origin.index as usize);
                 self.poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+                let entrance = Entrance::new(Arc::clone(&self.common.guard), Some(peer.ip()), certified);
                 let talk = match wire {
                     Wire::Http => {
                         let pages_only = place == Place::Pages;
-                        let http = HttpConnection::new(Rc::clone(&self.site)).only_pages(pages_only);
+                        let http =
+                            HttpConnection::new(Rc::clone(&self.site), entrance).only_pages(pages_only);
                         ClientSession::Http(Session::new(http, origin))
                     }
                     Wire::Redis => {
@@ -97,13 +108,17 @@ impl<E: Engine> Worker<E> {
                         let local = if asks { stream.local_addr().ok() } else { None };
                         let subscriber = Subscriber::new(Rc::clone(&self.audience), origin.number());
                         let site = Rc::clone(&self.redis);
-                        let redis = RespConnection::new(id, Some(peer), local, site, subscriber);
+                        let redis = RespConnection::new(id, Some(peer), local, site, subscriber, entrance);
                         ClientSession::Redis(Session::new(redis, origin))
                     }
                 };
                 if place == Place::Pages {
                     self.pages.push_back(origin);
                 }
+                let stream = match acceptor {
+                    Some(acceptor) => Stream::accept(stream, acceptor),
+                    None => Stream::Plain(stream),
+                };
                 Ok(Connection::new(stream, talk).at(place))
             })
         });

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use niagara_tls::Stream;
+
 use super::{SWEEP, Worker};
 use crate::front::connection::{Connection, Untaken};
 use crate::front::limits::Place;
@@ -16,7 +18,7 @@ impl<E: Engine> Worker<E> {
         let mut connection = self.table.remove(index)?;
         self.held -= connection.counted;
         // Closing the socket removes it from the poll, whatever this returns.
-        let _ = self.poll.registry().deregister(connection.stream());
+        let _ = self.poll.registry().deregister(connection.socket());
         self.pages.retain(|origin| origin.index != index);
         self.note_closed(connection.wire(), connection.place());
         Some(connection)
@@ -29,8 +31,9 @@ impl<E: Engine> Worker<E> {
         let closed = self.close(index);
         if place == Some(Place::Pages)
             && let Some(connection) = closed
+            && let Stream::Plain(socket) = connection.into_stream()
         {
-            turn_away(connection.into_stream(), Wire::Http);
+            turn_away(socket, Wire::Http);
         }
     }
 
@@ -59,7 +62,7 @@ impl<E: Engine> Worker<E> {
             let untaken = connection.untaken();
             if untaken.replies > 0 {
                 clients += 1;
-                let peer = connection.stream().peer_addr().ok();
+                let peer = connection.socket().peer_addr().ok();
                 most = most.into_iter().chain([(untaken, peer)]).max_by_key(|(untaken, _)| untaken.replies);
             }
         }

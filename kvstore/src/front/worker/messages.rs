@@ -50,7 +50,7 @@ impl<E: Engine> Worker<E> {
                 let Some(connection) = self.table.get_exact(origin) else { continue };
                 if !connection.hear(message, by.pattern.as_deref(), most, now) {
                     slow.clients += 1;
-                    slow.first = slow.first.or_else(|| connection.stream().peer_addr().ok());
+                    slow.first = slow.first.or_else(|| connection.socket().peer_addr().ok());
                 }
                 let held = connection.held();
                 self.held = self.held - std::mem::replace(&mut connection.counted, held) + held;

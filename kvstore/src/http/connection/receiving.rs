@@ -4,6 +4,7 @@ use super::HttpConnection;
 use crate::command::{self, MAX_VALUE_BYTES};
 use crate::http::chunked::{ChunkError, Chunked};
 use crate::http::fault::Fault;
+use crate::http::gate;
 use crate::http::head_error::HeadError;
 use crate::http::leaders;
 use crate::http::parse::{self, Body};
@@ -59,7 +60,7 @@ impl HttpConnection {
         match head {
             Ok(head) => {
                 let (length, body, expects_continue) = (head.length, head.body, head.expects_continue);
-                let request = Request::of(&head);
+                let request = gate::request(&head, &self.site.names, &mut self.entrance);
                 let request = if self.only_pages { request.for_a_page() } else { request };
                 input.consume(length);
                 self.last = !request.framing.keep_alive;
@@ -87,7 +88,7 @@ impl HttpConnection {
     }
 
     fn give_up(&mut self, error: HeadError, head_only: bool) {
-        let framing = Framing { minor: 1, keep_alive: false, head_only };
+        let framing = Framing { minor: 1, keep_alive: false, head_only, page: None };
         self.last = true;
         self.stage = Stage::Ready(Request::fail(Fault::head(error), framing));
     }

@@ -1,0 +1,45 @@
+//! Who may use this server: by which names it is called, which web pages may ask it, and who knows its password.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `names.rs` | the names and origins that a request over HTTP may come with |
+//! | `secret.rs` | the password, as its digest |
+//! | `attempts.rs` | how often an address has failed to say it |
+//! | `guard.rs` | the rules together, for all connections of a server |
+//! | `entrance.rs` | how far one connection has come |
+//!
+//! It knows no protocol: [`resp`](crate::resp) and [`http`](crate::http) say the same things in different words.
+
+mod attempts;
+mod entrance;
+mod guard;
+mod names;
+mod secret;
+
+pub(crate) use entrance::Entrance;
+pub(crate) use guard::{Barred, Guard, GuardCollector, PROTECTED, PROTECTED_HINT, USER};
+pub(crate) use names::{Names, OriginKind, is_origin};
+pub use secret::{NotASecret, Secret};
+
+/// Who may use a server.
+///
+/// ```
+/// use niagara_kvstore::AccessConfig;
+///
+/// let access = AccessConfig { password: Some("correct horse".parse()?), ..AccessConfig::default() };
+/// assert!(!format!("{access:?}").contains("horse"));
+/// # Ok::<(), niagara_kvstore::NotASecret>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct AccessConfig {
+    /// The password that clients have to give. Without one, only clients of this machine are served, and those
+    /// that a certificate names.
+    pub password: Option<Secret>,
+    /// Serves clients of other machines although there is no password.
+    pub insecure: bool,
+    /// Names by which HTTP clients call this server, without ports. Those of the loopback, addresses, and the name of
+    /// the machine need not be among them.
+    pub names: Vec<String>,
+    /// Origins of web pages whose scripts may use this server, such as `https://app.example.org`.
+    pub origins: Vec<String>,
+}

@@ -1,0 +1,33 @@
+//! Who may use the server, from the file.
+
+use super::ConfigFileError;
+use super::tables::File;
+use crate::access::is_origin;
+use crate::{AccessConfig, NotASecret};
+
+/// Reads the settings. No error repeats a password.
+pub(super) fn config(file: &File) -> Result<AccessConfig, ConfigFileError> {
+    let fail = |key: &str, reason: String| ConfigFileError::Value { key: key.into(), reason };
+    // As in Redis, an empty one is none.
+    let given = file.requirepass.as_ref().filter(|text| !text.is_empty());
+    let password = given
+        .map(|text| text.parse())
+        .transpose()
+        .map_err(|why: NotASecret| fail("requirepass", why.to_string()))?;
+    let (names, origins) =
+        (file.front.names.clone().unwrap_or_default(), file.front.origins.clone().unwrap_or_default());
+    if let Some(other) = names.iter().find(|name| !is_name(name)) {
+        let reason = format!("\"{other}\" is not a host's name: write it without scheme and port");
+        return Err(fail("front.names", reason));
+    }
+    if let Some(other) = origins.iter().find(|origin| !is_origin(origin)) {
+        let reason = format!("\"{other}\" is not an origin, such as \"https://app.example.org\"");
+        return Err(fail("front.origins", reason));
+    }
+    Ok(AccessConfig { password, insecure: file.insecure, names, origins })
+}
+
+fn is_name(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    !text.is_empty() && text.bytes().all(allowed)
+}
