@@ -1,0 +1,185 @@
+//! What becomes of servers: they catch up, snapshot, close epochs, stop, crash and come back.
+
+use std::sync::Arc;
+
+use niagara_sequencer::ReadBarriers;
+use niagara_sequencer::epoch::{may_close, may_feed, may_install, may_stop, must_be_told, snapshot_is_due};
+
+use super::plan::{LANES, Mistake, Plan, SERVERS, number};
+use super::state::{Replica, Snapshot, State};
+
+impl State {
+    /// Whether `server` may ask `from` for something: it knows it as a member, or is told by it.
+    fn may_ask_for(&self, plan: &Plan, server: usize, from: usize) -> bool {
+        let (this, other) = (&self.servers[server], &self.servers[from]);
+        let id = |server: usize| server as u64 + 1;
+        let told = !plan.has(Mistake::NobodyTells)
+            && must_be_told(&other.at.chain, id(server), this.marks.newest_started());
+        server != from && this.up && other.up && (this.at.chain.was_member(id(from)) || told)
+    }
+
+    /// Whether a server, which is no voter of the epoch in which its merge is, can get committed entries of it.
+    pub(super) fn may_be_fed(&self, plan: &Plan, server: usize, from: usize) -> bool {
+        let this = &self.servers[server];
+        let epoch = this.at.epoch();
+        let news = |group: usize| {
+            self.servers[from].replicas[epoch][group].known > this.replicas[epoch][group].known
+        };
+        may_feed(self.is_member(plan, server, epoch), this.marks.has_closed(number(epoch)))
+            && self.may_ask_for(plan, server, from)
+            && self.groups_of(plan, epoch).any(news)
+    }
+
+    pub(super) fn feed(&mut self, plan: &Plan, server: usize, from: usize) {
+        let epoch = self.servers[server].at.epoch();
+        for group in self.groups_of(plan, epoch) {
+            let known = self.servers[from].replicas[epoch][group].known;
+            self.hold(plan, server, epoch, group, known);
+            let replica = &mut self.servers[server].replicas[epoch][group];
+            replica.known = known.max(replica.known);
+        }
+        self.go_on(plan, server);
+    }
+
+    /// Whether a server may take another's newest snapshot.
+    pub(super) fn may_fetch(&self, plan: &Plan, server: usize, from: usize) -> bool {
+        let this = &self.servers[server];
+        let Some(offered) = self.servers[from].kept.last() else { return false };
+        let voter = self.is_member(plan, server, this.at.epoch());
+        if voter && plan.has(Mistake::VotersDoNotInstall) {
+            return false;
+        }
+        may_install(voter, this.at.cut(), offered.at.cut()) && self.may_ask_for(plan, server, from)
+    }
+
+    /// Takes another's newest snapshot. What it has of the epochs before is closed.
+    pub(super) fn fetch(&mut self, plan: &Plan, server: usize, from: usize) {
+        let at = Arc::clone(&self.servers[from].kept.last().expect("it has one").at);
+        self.keep(server, Snapshot { at: Arc::clone(&at), received: true });
+        self.move_to(plan, server, (*at).clone());
+        if let Some(before) = at.epoch().checked_sub(1) {
+            self.close(plan, server, before);
+        }
+        self.go_on(plan, server);
+    }
+
+    /// Writes a snapshot of where a server's merge is, which is at a cut.
+    pub(super) fn snapshot(&mut self, plan: &Plan, server: usize) {
+        let at = &self.servers[server].at;
+        let at_start = at.cut().round == 0 && at.epoch() > 0;
+        let at = match at_start && plan.has(Mistake::BoundaryBelongsToTheEnded) {
+            true => at.named_as_the_ended(plan),
+            false => at.clone(),
+        };
+        self.keep(server, Snapshot { at: Arc::new(at), received: false });
+        self.go_on(plan, server);
+    }
+
+    fn keep(&mut self, server: usize, snapshot: Snapshot) {
+        let kept = &mut self.servers[server].kept;
+        kept.push(snapshot);
+        let surplus = kept.len().saturating_sub(2);
+        kept.drain(..surplus);
+    }
+
+    /// Whether a server has something new to write into a snapshot.
+    pub(super) fn may_snapshot(&self, server: usize) -> bool {
+        let this = &self.servers[server];
+        let news = this.kept.last().is_none_or(|newest| newest.at.cut() < this.at.cut());
+        this.up && this.at.is_at_cut() && this.at.position.get() > 0 && news
+    }
+
+    /// Whether retirement wants a snapshot.
+    pub(super) fn snapshot_is_due(&self, plan: &Plan, server: usize) -> bool {
+        let this = &self.servers[server];
+        self.may_snapshot(server)
+            && !plan.has(Mistake::NoSnapshotIsDue)
+            && snapshot_is_due(this.marks.first_open(), this.at.cut(), &this.cuts())
+    }
+
+    pub(super) fn may_close(&self, plan: &Plan, server: usize, epoch: usize) -> bool {
+        let this = &self.servers[server];
+        let cuts = this.cuts();
+        let beyond = this.at.epoch() > epoch;
+        let told =
+            |from: &usize| self.servers[*from].at.epoch() > epoch && self.may_ask_for(plan, server, *from);
+        let may_close = match plan.mistake {
+            Some(Mistake::ClosesWithoutSnapshot) => beyond,
+            Some(Mistake::ClosesWithOneSnapshot) => {
+                cuts.last().is_some_and(|newest| newest.epoch > number(epoch))
+            }
+            Some(Mistake::ClosesOnWord) => beyond || (0..self.servers.len()).any(|from| told(&from)),
+            _ => may_close(number(epoch), &cuts),
+        };
+        this.up && may_close && !this.marks.has_closed(number(epoch)) && self.has_log(server, epoch)
+    }
+
+    /// Whether there is anything to close.
+    fn has_log(&self, server: usize, epoch: usize) -> bool {
+        let this = &self.servers[server];
+        this.marks.may_vote(number(epoch))
+            || this.replicas[epoch].iter().any(|replica| *replica != Replica::default())
+    }
+
+    /// Drops the logs of an epoch, and of all before it.
+    pub(super) fn close(&mut self, plan: &Plan, server: usize, epoch: usize) {
+        if !plan.has(Mistake::ClosedIsForgotten) {
+            self.servers[server].marks.close(number(epoch));
+        }
+        self.servers[server].replicas[..=epoch]
+            .iter_mut()
+            .flatten()
+            .for_each(|replica| *replica = Replica::default());
+        self.resign(server, |of| of <= epoch);
+    }
+
+    pub(super) fn may_stop(&self, plan: &Plan, server: usize) -> bool {
+        let this = &self.servers[server];
+        let newest = this.at.chain.newest().record.epoch;
+        let started = |id: u64| {
+            plan.has(Mistake::StopsWithoutQuorum) || self.has_started((id as usize - 1) % SERVERS, newest)
+        };
+        this.up && may_stop(&this.at.chain, server as u64 + 1, started)
+    }
+
+    pub(super) fn stop(&mut self, server: usize) {
+        let this = &mut self.servers[server];
+        (this.up, this.stopped) = (false, true);
+        this.reads = ReadBarriers::new(this.at.layout(), 1);
+        self.resign(server, |_| true);
+    }
+
+    /// A server ends without warning. What it has on disk is there at its next start, unless the newest snapshot is damaged.
+    pub(super) fn crash(&mut self, plan: &Plan, server: usize, damaged: bool) {
+        self.resign(server, |_| true);
+        let this = &mut self.servers[server];
+        this.up = false;
+        this.start += 1;
+        if damaged {
+            this.kept.pop();
+        }
+        this.at = this.resumes_from(plan);
+        this.reads = ReadBarriers::new(this.at.layout(), 1);
+        this.asks = 0;
+        this.numbered = [0; LANES];
+        this.done = [0; LANES];
+        for (epoch, replicas) in this.replicas.iter_mut().enumerate() {
+            let sealed = this.marks.sealed().iter().find(|sealed| sealed.epoch == number(epoch));
+            for (group, replica) in replicas.iter_mut().enumerate() {
+                replica.held = replica.disk;
+                replica.known = sealed.map_or(0, |sealed| sealed.committed[group] as usize).min(replica.disk);
+            }
+        }
+    }
+
+    /// Whether a server's newest snapshot can turn out damaged. What was received was checked.
+    pub(super) fn can_be_damaged(&self, server: usize) -> bool {
+        self.servers[server].kept.last().is_some_and(|newest| !newest.received)
+    }
+
+    pub(super) fn restart(&mut self, plan: &Plan, server: usize) {
+        self.servers[server].up = true;
+        self.go_on(plan, server);
+        self.count_all(plan);
+    }
+}
