@@ -1,19 +1,51 @@
 //! How a state machine freezes its state for a snapshot, and restores it.
 
+use std::io;
+use std::path::Path;
+
 use bytes::Bytes;
 
 /// An immutable view of a state at one moment. Another thread reads it while the state keeps changing.
 ///
 /// A state of a few MiB can be [`Encoded`] at once. A larger one must not be: [`StateMachine::freeze`] runs
 /// between two commands, and everybody waits for it.
-/// commands, and what it takes, everybody waits for.
+///
+/// # Files of its own
+///
+/// A state on disk need not be copied into each snapshot. A view that [`SAVES_FILES`](Self::SAVES_FILES) puts files
+/// of its own, hard links for example, into a directory beside the snapshot; they are the snapshot's content. Chunks
+/// are asked for only when they are needed: by a server that is far behind, or by a start whose state is lost. Then
+/// [`open_files`](Self::open_files) makes a view out of the files. `examples/journal.rs` is such a state machine.
 ///
 /// [`StateMachine::freeze`]: crate::StateMachine::freeze
-pub trait Frozen: Send + 'static {
+pub trait Frozen: Send + Sized + 'static {
     /// Appends the next part of the state to `chunk`, about [`CHUNK_BYTES`] of it; `false` if nothing is
     /// left. The application alone decides what a chunk contains and how chunks are ordered:
     /// [`Restoring::add_chunk`] gets them back unchanged and in order.
     fn next_chunk(&mut self, chunk: &mut Vec<u8>) -> bool;
+
+    /// Whether views save files of their own. They are not asked to where snapshots are in memory, or in files that
+    /// are not the system's ([`Files::are_of_the_system`](crate::Files::are_of_the_system)).
+    const SAVES_FILES: bool = false;
+
+    /// Puts this view's content into an empty directory, durably: files are synced when this returns. The engine
+    /// syncs their names, and removes the directory with the snapshot. It is called once, instead of
+    /// [`next_chunk`](Self::next_chunk), on the thread for snapshots; transfers to other servers wait for it.
+    ///
+    /// # Errors
+    /// If the files cannot be written. The snapshot is retried later, with a new view.
+    fn save_files(&mut self, directory: &Path) -> io::Result<()> {
+        unreachable!("SAVES_FILES is false, so nothing is saved in {}", directory.display())
+    }
+
+    /// A view of what [`save_files`](Self::save_files) put into a directory. The directory must stay as it is.
+    ///
+    /// # Errors
+    /// If the files cannot be read. Use `InvalidData` or `NotFound` for damaged ones: a start then falls back on the
+    /// snapshot before.
+    fn open_files(directory: &Path) -> io::Result<Self> {
+        unreachable!("SAVES_FILES is false, so nothing was saved in {}", directory.display())
+    }
 }
 
 /// A state being built from a snapshot's chunks, apart from the one in use.

@@ -62,6 +62,11 @@ pub trait Files: fmt::Debug + Send + Sync {
     fn free_bytes(&self, _dir: &Path) -> io::Result<u64> {
         Ok(u64::MAX)
     }
+    /// Whether paths are those of the machine's file system, so that others can put files of their own beside
+    /// these.
+    fn are_of_the_system(&self) -> bool {
+        false
+    }
     /// Distinguishes one run of the machine from the next. What was not synced can be read until the run
     /// ends.
     fn boot_id(&self) -> String {
@@ -107,6 +112,10 @@ pub trait LogFile: fmt::Debug + Send + Sync {
 pub struct SystemFiles;
 
 impl Files for SystemFiles {
+    fn are_of_the_system(&self) -> bool {
+        true
+    }
+
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
         let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let is_there = dir.is_dir();

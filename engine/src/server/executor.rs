@@ -113,6 +113,7 @@ impl<S: StateMachine> Executor<S> {
             floors: floors.into_iter().map(floor).collect(),
             sessions,
             digests: digests.without_noops_after(position),
+            own_files: false,
         }
     }
 

@@ -18,7 +18,7 @@ use crate::metrics::Metrics;
 use crate::planted::{self, Bug};
 use crate::progress::{Bell, Mail, SharedProgress};
 use crate::snapshot::{
-    Handover, Header, Received, Saved, Saving, SnapshotError, SnapshotFailed, SnapshotReceiver,
+    Handover, Header, Kept, Received, Saved, Saving, SnapshotError, SnapshotFailed, SnapshotReceiver,
     SnapshotSender, SnapshotStore, Snapshots, TakenSnapshot, Transfer,
 };
 use crate::state_machine::StateMachine;
@@ -135,7 +135,11 @@ impl<S: StateMachine> SnapshotManager<S> {
         };
         let done = match message {
             Transfer::Ask { round, part } => {
-                self.outbox.push((from, self.sender.asked(round, part, &self.store)));
+                let answer = self.sender.asked(round, part, &self.store);
+                if answer == Transfer::Nothing {
+                    self.copy_newest(now, round);
+                }
+                self.outbox.push((from, answer));
                 Ok(())
             }
             Transfer::Fetch { id, offset, length } => {
@@ -203,7 +207,7 @@ impl<S: StateMachine> SnapshotManager<S> {
     fn look(&mut self, now: Instant) {
         if let Some((mut header, frozen)) = self.share.handover.take_frozen() {
             self.share.progress.snapshots.view_arrived();
-            header.id = u128::from(header.server) << 64 | u128::from(self.files.salt());
+            header.id = self.new_id(header.server);
             header.created_ms = self.share.clock.unix_ms();
             let newest = self.store.newest().map_or(0, |kept| kept.header.round);
             // One from another server may be newer than a view that was taken before it.
@@ -235,6 +239,23 @@ impl<S: StateMachine> SnapshotManager<S> {
         }
     }
 
+    /// Starts to copy the newest snapshot, if it helps another server and its content is in files of the state
+    /// machine's own. The other server asks again.
+    fn copy_newest(&mut self, now: Instant, round: u64) {
+        let helps = |kept: &&Arc<Kept>| kept.header.own_files && kept.header.round >= round;
+        if let Some(kept) = self.store.newest().filter(helps)
+            && self.saving.is_free(now)
+        {
+            let saved = self.saving.begin_copy(now, self.new_id(kept.header.server), kept, &self.store);
+            self.saved(saved);
+        }
+    }
+
+    /// An id for a file.
+    fn new_id(&self, server: u64) -> u128 {
+        u128::from(server) << 64 | u128::from(self.files.salt())
+    }
+
     fn saved(&mut self, saved: Saved) {
         match saved {
             Saved::UnderWay => {}
@@ -249,6 +270,10 @@ impl<S: StateMachine> SnapshotManager<S> {
                 self.announce();
                 self.share.progress.snapshots.durable(header.round);
                 self.install();
+            }
+            Saved::Copied(header) => {
+                tracing::info!(round = header.round, "a snapshot was copied for other servers");
+                self.note_kept();
             }
             Saved::Failed(error) => {
                 tracing::error!(%error, "cannot write the snapshot: continuing with the previous one and the logs");
@@ -368,6 +393,7 @@ impl<S: StateMachine> SnapshotManager<S> {
                 position,
                 bytes: kept.bytes,
                 path: (!self.config.in_memory).then(|| kept.path.clone()),
+                own_files: kept.own_files(),
                 digest: Digest {
                     position: position.get(),
                     value: format!("{:016x}", digests.value()),

@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::identity::Identity;
 use crate::lane::{LaneQueue, Origin};
 use crate::planted::{self, Bug};
-use crate::snapshot::{Header, SnapshotStore};
+use crate::snapshot::{self, Header, SnapshotStore};
 use crate::state_machine::StateMachine;
 
 /// A server's snapshots, and the state that was read from the newest, unless the state machine holds as much.
@@ -48,7 +48,7 @@ pub(super) fn open_snapshots<S: StateMachine>(
             return Ok(None);
         }
         let mut state = S::restoring(reader);
-        while file.read_into(&mut state)? {}
+        snapshot::read_into::<S::Frozen>(file, &mut state)?;
         Ok(Some(state))
     })?;
     let snapshot = restored.map(|(kept, state)| {

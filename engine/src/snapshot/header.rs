@@ -7,8 +7,11 @@ use niagara_sequencer::{GlobalPosition, GroupId, Layout, MAX_GROUPS, MAX_PLACE};
 
 use crate::apply::{Digests, LaneSessions};
 
-/// The version that is written. Version 1, which has digests of the log alone, can be read too.
-pub const VERSION: u32 = 2;
+/// The version of a snapshot whose content is in files of the state machine's own.
+pub const VERSION: u32 = 3;
+/// The version of all other snapshots, with the state in chunks.
+const CHUNKS_VERSION: u32 = 2;
+/// It has digests of the log alone. It can be read.
 const FIRST_VERSION: u32 = 1;
 /// Bytes at the start of a file that identify it and give the length of its header.
 pub(crate) const PRELUDE_BYTES: usize = 24;
@@ -46,6 +49,9 @@ pub struct Header {
     pub sessions: LaneSessions,
     /// Digests of the global log up to here, and of the state in the chunks.
     pub digests: Digests,
+    /// Whether the state is in files of the state machine's own, in a directory beside this file, rather than in
+    /// chunks.
+    pub own_files: bool,
 }
 
 /// Why bytes are not a header.
@@ -77,7 +83,7 @@ impl Header {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         out.put_slice(&MAGIC);
-        out.put_u32_le(VERSION);
+        out.put_u32_le(if self.own_files { VERSION } else { CHUNKS_VERSION });
         out.put_bytes(0, PRELUDE_BYTES - out.len());
         out.put_u128_le(self.id);
         out.put_u128_le(self.cluster);
@@ -131,15 +137,16 @@ impl Header {
         let version = (&bytes[8..]).get_u32_le();
         let digests = match version {
             FIRST_VERSION => Digests::decode_first_version,
-            VERSION => Digests::decode,
+            CHUNKS_VERSION | VERSION => Digests::decode,
             other => return Err(HeaderError::Version(other)),
         };
         if bytes[CHECKSUM_AT + 4..PRELUDE_BYTES].iter().any(|byte| *byte != 0) {
             return Err(HeaderError::Damaged("reserved bytes are not zero"));
         }
         let mut input = &bytes[PRELUDE_BYTES..];
-        let header =
+        let mut header =
             read_fields(&mut input, digests).ok_or(HeaderError::Damaged("the header's fields exceed it"))?;
+        header.own_files = version == VERSION;
         if input.is_empty() {
             Ok(header)
         } else {
@@ -189,6 +196,7 @@ fn read_fields(input: &mut &[u8], digests: fn(&mut &[u8]) -> Option<Digests>) ->
         floors,
         sessions,
         digests,
+        own_files: false,
     })
 }
 
@@ -236,6 +244,7 @@ pub(crate) mod tests {
             floors: vec![floor(5), floor(9)],
             sessions,
             digests,
+            own_files: false,
         }
     }
 
@@ -243,16 +252,18 @@ pub(crate) mod tests {
     fn a_header_comes_back_as_it_was() {
         let header = header();
         assert_eq!(header.position(), GlobalPosition::new(14));
+        assert_eq!(Header::decode(&header.encode()), Ok(header.clone()));
+        let header = Header { own_files: true, ..header };
         assert_eq!(Header::decode(&header.encode()), Ok(header));
     }
 
     #[test]
     fn another_version_is_told_from_damage() {
         let mut bytes = header().encode();
-        bytes[8] = 3;
+        bytes[8] = 4;
         let checksum = checksum(&bytes);
         bytes[16..20].copy_from_slice(&checksum.to_le_bytes());
-        assert_eq!(Header::decode(&bytes), Err(HeaderError::Version(3)));
+        assert_eq!(Header::decode(&bytes), Err(HeaderError::Version(4)));
     }
 
     /// Files of format version 1, with digests of the log alone, can be read.

@@ -11,6 +11,7 @@
 //! | `header.rs`, `format.rs` | bytes: the engine's part, chunks, trailer; pure functions |
 //! | `writer.rs`, `reader.rs` | a file from start to end |
 //! | `store.rs` | the directory: names, which two files are kept, what a start finds |
+//! | `own_files.rs` | snapshots whose content is in files of the state machine's own |
 //! | `saving.rs` | writing this server's own snapshots, a little at a time |
 //! | `wire.rs` | the messages of a transfer between servers |
 //! | `sender.rs` | the sending side of transfers |
@@ -27,6 +28,7 @@ mod fetch;
 mod format;
 mod handover;
 mod header;
+mod own_files;
 mod pace;
 mod reader;
 mod receiver;
@@ -43,6 +45,7 @@ mod writer;
 pub use error::SnapshotError;
 pub(crate) use handover::Handover;
 pub use header::{Header, HeaderError};
+pub(crate) use own_files::read_into;
 pub use reader::SnapshotReader;
 pub(crate) use receiver::{Received, SnapshotReceiver};
 pub use requests::{SnapshotFailed, SnapshotTicket, TakenSnapshot};
@@ -50,5 +53,5 @@ pub(crate) use saving::{Saved, Saving};
 pub(crate) use sender::SnapshotSender;
 pub use signals::Snapshots;
 pub(crate) use signals::{Need, SnapshotSignals};
-pub(crate) use store::SnapshotStore;
+pub(crate) use store::{Kept, SnapshotStore};
 pub use wire::Transfer;

@@ -143,10 +143,21 @@ impl SnapshotReader {
             let reason = "its chunks are whole, but yield another state than was frozen (equal_states)";
             return if is_that_state { Ok(false) } else { Err(self.damaged(reason)) };
         };
-        match state.add_chunk(&chunk) {
-            Ok(()) => Ok(true),
-            Err(source) => Err(SnapshotError::State { path: self.path.clone(), source }),
+        self.add_to(state, &chunk).map(|()| true)
+    }
+
+    /// Checks that its content is in its chunks.
+    pub(super) fn has_chunks(&self) -> Result<(), SnapshotError> {
+        match self.header.own_files {
+            true => Err(self.damaged("its content is in files of the server that wrote it")),
+            false => Ok(()),
         }
+    }
+
+    /// Adds a chunk of this snapshot to a state.
+    pub(super) fn add_to(&self, state: &mut impl Restoring, chunk: &Bytes) -> Result<(), SnapshotError> {
+        let added = state.add_chunk(chunk);
+        added.map_err(|source| SnapshotError::State { path: self.path.clone(), source })
     }
 
     fn check_trailer(&self) -> Result<(), SnapshotError> {

@@ -182,7 +182,8 @@ impl<R: Restoring> SnapshotReceiver<R> {
         if let FetchStep::Complete(id) = progress {
             self.fetch = None;
             let opened = SnapshotReader::open(&*self.files, &store.part(id));
-            let reader = opened.inspect_err(|error| self.refuse(error, id, store))?;
+            let whole = opened.and_then(|reader| reader.has_chunks().map(|()| reader));
+            let reader = whole.inspect_err(|error| self.refuse(error, id, store))?;
             self.loading = Some(Loading { id, reader, state: begin() });
         }
         Ok(())

@@ -24,6 +24,10 @@ pub struct TakenSnapshot {
     pub bytes: u64,
     /// Its file, which is removed when two newer ones are there; `None` if snapshots are in memory.
     pub path: Option<PathBuf>,
+    /// Directory of the files that the state machine saved, if they hold the state, rather than the snapshot's file:
+    /// see [`Frozen::SAVES_FILES`](crate::Frozen::SAVES_FILES). It is removed with the file, or when another server
+    /// has asked for the snapshot: the file holds the state from then on.
+    pub own_files: Option<PathBuf>,
     /// Digests of the log and of the state at that position.
     pub digest: Digest,
 }

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::error::SnapshotError;
 use super::header::Header;
+use super::own_files;
 use super::pace::Pace;
-use super::store::SnapshotStore;
+use super::store::{Kept, SnapshotStore};
 use super::writer::SnapshotWriter;
 use crate::frozen::Frozen;
 
@@ -32,8 +33,11 @@ pub(crate) struct Saving<F> {
 
 struct UnderWay<F> {
     header: Arc<Header>,
-    frozen: F,
+    /// What is still to be written; `None` if the view has saved files of its own.
+    frozen: Option<F>,
     writer: SnapshotWriter,
+    /// Whether it copies a kept snapshot, whose content is in files of the state machine's own.
+    is_copy: bool,
 }
 
 /// State of the snapshot.
@@ -43,6 +47,8 @@ pub(crate) enum Saved {
     UnderWay,
     /// It is durable.
     Done(Arc<Header>),
+    /// A copy of a kept snapshot, with the state in chunks, has replaced it.
+    Copied(Arc<Header>),
     /// It was abandoned; snapshots and logs are as they were.
     Failed(SnapshotError),
 }
@@ -59,14 +65,41 @@ impl<F: Frozen> Saving<F> {
         }
     }
 
-    /// Starts a snapshot.
-    pub fn begin(&mut self, now: Instant, header: Header, frozen: F, store: &SnapshotStore) -> Saved {
+    /// Starts a snapshot. A view that saves files of its own does so at once.
+    pub fn begin(&mut self, now: Instant, mut header: Header, mut frozen: F, store: &SnapshotStore) -> Saved {
+        header.own_files = F::SAVES_FILES && store.has_own_files();
+        if !header.own_files {
+            return self.write(now, header, Some(frozen), store, false);
+        }
+        match store.save_files(header.round, &mut frozen) {
+            Ok(()) => self.write(now, header, None, store, false),
+            Err(error) => self.failed(now, store, &header, error),
+        }
+    }
+
+    /// Starts a copy of a kept snapshot, with the state in chunks, for other servers.
+    pub fn begin_copy(&mut self, now: Instant, id: u128, kept: &Kept, store: &SnapshotStore) -> Saved {
+        let header = Header { id, own_files: false, ..(*kept.header).clone() };
+        match own_files::open(&kept.path) {
+            Ok(frozen) => self.write(now, header, Some(frozen), store, true),
+            Err(error) => self.failed(now, store, &header, error),
+        }
+    }
+
+    fn write(
+        &mut self,
+        now: Instant,
+        header: Header,
+        frozen: Option<F>,
+        store: &SnapshotStore,
+        is_copy: bool,
+    ) -> Saved {
         match store.begin(&header) {
             Ok(writer) => {
-                self.under_way = Some(UnderWay { header: Arc::new(header), frozen, writer });
+                self.under_way = Some(UnderWay { header: Arc::new(header), frozen, writer, is_copy });
                 Saved::UnderWay
             }
-            Err(error) => self.failed(now, store, error),
+            Err(error) => self.failed(now, store, &header, error),
         }
     }
 
@@ -78,8 +111,8 @@ impl<F: Frozen> Saving<F> {
 
     /// Abandons the snapshot if it is older than one of this round, which has come from another server.
     pub fn superseded(&mut self, round: u64, store: &SnapshotStore) {
-        if self.under_way.take_if(|saving| saving.header.round <= round).is_some() {
-            store.abandon();
+        if let Some(saving) = self.under_way.take_if(|saving| saving.header.round <= round) {
+            store.abandon(&saving.header);
         }
     }
 
@@ -127,32 +160,41 @@ impl<F: Frozen> Saving<F> {
         let mut ended = false;
         while !ended && saving.writer.written() - before < STEP_BYTES {
             self.chunk.clear();
-            ended = !saving.frozen.next_chunk(&mut self.chunk);
+            ended = saving.frozen.as_mut().is_none_or(|frozen| !frozen.next_chunk(&mut self.chunk));
             if !self.chunk.is_empty()
                 && let Err(error) = saving.writer.add_chunk(&self.chunk)
             {
-                return self.failed(now, store, error);
+                let header = Arc::clone(&saving.header);
+                return self.failed(now, store, &header, error);
             }
         }
         self.pace.spend(now, saving.writer.written() - before);
         if !ended {
             return Saved::UnderWay;
         }
-        let UnderWay { header, writer, .. } = self.under_way.take().expect("looked at above");
-        match store.finish(writer, Arc::clone(&header)) {
+        let UnderWay { header, writer, is_copy, .. } = self.under_way.take().expect("looked at above");
+        let kept = Arc::clone(&header);
+        let finished = if is_copy { store.replace(writer, kept) } else { store.finish(writer, kept) };
+        match finished {
             Ok(()) => {
                 (self.failures, self.retry_at, self.chunk) = (0, None, Vec::new());
-                Saved::Done(header)
+                if is_copy { Saved::Copied(header) } else { Saved::Done(header) }
             }
-            Err(error) => self.failed(now, store, error),
+            Err(error) => self.failed(now, store, &header, error),
         }
     }
 
     /// Gives back the view and the room on the disk. A failed snapshot costs nothing but the time until the
     /// next.
-    fn failed(&mut self, now: Instant, store: &SnapshotStore, error: SnapshotError) -> Saved {
+    fn failed(
+        &mut self,
+        now: Instant,
+        store: &SnapshotStore,
+        header: &Header,
+        error: SnapshotError,
+    ) -> Saved {
         self.under_way = None;
-        store.abandon();
+        store.abandon(header);
         let wait = RETRY_MIN.saturating_mul(1 << self.failures.min(16)).min(RETRY_MAX);
         self.failures += 1;
         self.retry_at = Some(now + wait);

@@ -61,7 +61,8 @@ impl SnapshotSender {
     /// it has part of another one that helps.
     pub fn asked(&self, round: u64, part: u128, store: &SnapshotStore) -> Transfer {
         let begun = store.kept().iter().find(|kept| kept.header.id == part);
-        let mut kept = begun.into_iter().chain(store.newest()).filter(|kept| kept.header.round >= round);
+        let helps = |kept: &&Arc<Kept>| kept.header.round >= round && !kept.header.own_files;
+        let mut kept = begun.into_iter().chain(store.newest()).filter(helps);
         kept.next().map_or(Transfer::Nothing, |kept| Transfer::Offer {
             id: kept.header.id,
             round: kept.header.round,
@@ -142,7 +143,8 @@ impl SnapshotSender {
             return Ok(Some(open.bytes));
         }
         self.open.retain(|open| open.to != to);
-        let Some(kept) = store.kept().iter().find(|kept| kept.header.id == id) else { return Ok(None) };
+        let is_it = |kept: &&Arc<Kept>| kept.header.id == id && !kept.header.own_files;
+        let Some(kept) = store.kept().iter().find(is_it) else { return Ok(None) };
         let file =
             self.files.open(&kept.path).map_err(SnapshotError::io("open for another server", &kept.path))?;
         self.open.push(Open { to, id, bytes: kept.bytes, path: kept.path.clone(), file, asked: now });

@@ -7,8 +7,10 @@ use niagara_log::Files;
 
 use super::error::SnapshotError;
 use super::header::Header;
+use super::own_files;
 use super::reader::SnapshotReader;
 use super::writer::SnapshotWriter;
+use crate::frozen::Frozen;
 
 /// Snapshots to keep. If the newest is damaged, the previous one is still there, with the logs that it needs.
 const KEPT: usize = 2;
@@ -35,6 +37,13 @@ pub(crate) struct Kept {
     pub path: PathBuf,
     /// Length of the file, in bytes.
     pub bytes: u64,
+}
+
+impl Kept {
+    /// Directory of the state machine's own files, if they are its content.
+    pub fn own_files(&self) -> Option<PathBuf> {
+        self.header.own_files.then(|| own_files::directory(&self.path))
+    }
 }
 
 impl SnapshotStore {
@@ -88,7 +97,34 @@ impl SnapshotStore {
             }
             self.kept.insert(0, kept);
         }
+        self.remove_orphans()?;
         Ok(restored)
+    }
+
+    /// Removes the state machine's files that no snapshot refers to.
+    fn remove_orphans(&self) -> Result<(), SnapshotError> {
+        if !self.has_own_files() {
+            return Ok(());
+        }
+        let snapshots = self.list(SNAPSHOT)?;
+        for directory in self.list(own_files::EXTENSION)? {
+            let snapshot = directory.with_extension(SNAPSHOT);
+            let kept = self.kept.iter().find(|kept| kept.path == snapshot);
+            if kept.map_or(!snapshots.contains(&snapshot), |kept| !kept.header.own_files) {
+                own_files::remove(&directory)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether state machines can save files of their own here.
+    pub fn has_own_files(&self) -> bool {
+        self.files.are_of_the_system()
+    }
+
+    /// Has a view save its files for a snapshot of this round.
+    pub fn save_files<F: Frozen>(&self, round: u64, frozen: &mut F) -> Result<(), SnapshotError> {
+        own_files::save(&*self.files, &own_files::directory(&self.path(round)), frozen)
     }
 
     /// The kept snapshots, oldest first.
@@ -117,10 +153,25 @@ impl SnapshotStore {
         self.keep(&self.unfinished(), header, bytes)
     }
 
-    /// Abandons that snapshot, and frees its room.
-    pub fn abandon(&self) {
-        // A file that cannot be removed is overwritten by the next attempt.
+    /// Completes a snapshot that has in chunks what a kept one has in files of the state machine's own, and replaces
+    /// that one.
+    pub fn replace(&mut self, writer: SnapshotWriter, header: Arc<Header>) -> Result<(), SnapshotError> {
+        let bytes = writer.finish()?;
+        let path = self.path(header.round);
+        let place = self.kept.iter().position(|kept| kept.path == path);
+        let place = place.expect("compaction_floor: a snapshot whose content is copied is kept");
+        self.name(&self.unfinished(), &path)?;
+        self.kept[place] = Arc::new(Kept { header, path: path.clone(), bytes });
+        own_files::remove(&own_files::directory(&path))
+    }
+
+    /// Abandons the snapshot with this header, and frees its room.
+    pub fn abandon(&self, header: &Header) {
+        // What cannot be removed is overwritten by the next attempt, or removed by the next start.
         let _ = self.files.remove(&self.unfinished());
+        if header.own_files {
+            let _ = own_files::remove(&own_files::directory(&self.path(header.round)));
+        }
     }
 
     /// Path of a partly received file.
@@ -162,6 +213,7 @@ impl SnapshotStore {
         self.kept = stay.into_iter().map(|(_, kept)| kept).collect();
         for (_, kept) in go {
             self.remove(&kept.path)?;
+            kept.own_files().map_or(Ok(()), |files| own_files::remove(&files))?;
         }
         Ok(())
     }
@@ -173,19 +225,31 @@ impl SnapshotStore {
             "compaction_floor: a snapshot of round {} comes after one of round {newest:?}",
             header.round
         );
-        let path = self.dir.join(format!("{:016x}.{SNAPSHOT}", header.round));
-        self.files
-            .rename(from, &path)
-            .map_err(SnapshotError::io("rename the finished snapshot to", &path))?;
-        self.sync_names()?;
+        let path = self.path(header.round);
+        self.name(from, &path)?;
         self.damaged.retain(|damaged| *damaged != path);
         self.kept.push(Arc::new(Kept { header, path, bytes }));
         for path in std::mem::take(&mut self.damaged) {
-            if let Err(error) = self.remove(&path) {
+            let removed = self.remove(&path).and_then(|()| match self.has_own_files() {
+                true => own_files::remove(&own_files::directory(&path)),
+                false => Ok(()),
+            });
+            if let Err(error) = removed {
                 tracing::warn!(%error, "cannot remove a damaged snapshot");
             }
         }
         Ok(())
+    }
+
+    /// Gives a durable file its final name, durably.
+    fn name(&self, from: &Path, path: &Path) -> Result<(), SnapshotError> {
+        let renamed = self.files.rename(from, path);
+        renamed.map_err(SnapshotError::io("rename the finished snapshot to", path))?;
+        self.sync_names()
+    }
+
+    fn path(&self, round: u64) -> PathBuf {
+        self.dir.join(format!("{round:016x}.{SNAPSHOT}"))
     }
 
     fn unfinished(&self) -> PathBuf {

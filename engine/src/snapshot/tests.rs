@@ -62,6 +62,20 @@ fn restore(files: &MemoryFiles) -> Result<(SnapshotStore, Option<u64>), Snapshot
     Ok((store, round))
 }
 
+/// The files of a state machine's own stay with the server that wrote them.
+#[test]
+fn a_snapshot_without_chunks_is_not_sent_and_not_taken_from_others() {
+    let files = MemoryFiles::default();
+    let mut store = store(&files);
+    let header = Arc::new(Header { own_files: true, ..header() });
+    let writer = store.begin(&header).unwrap();
+    store.finish(writer, Arc::clone(&header)).unwrap();
+    let sender = SnapshotSender::new(Arc::new(files.clone()), 1 << 20, Duration::from_secs(1));
+    assert_eq!(sender.asked(1, header.id, &store), Transfer::Nothing);
+    let reader = SnapshotReader::open(&files, &store.newest().unwrap().path).unwrap();
+    assert!(matches!(reader.has_chunks(), Err(SnapshotError::Damaged { .. })));
+}
+
 #[test]
 fn a_file_comes_back_as_it_was_written() {
     let files = MemoryFiles::default();

@@ -70,6 +70,7 @@ fn header(groups: u16) -> Header {
         floors: (0..groups).map(floor).collect(),
         sessions,
         digests,
+        own_files: false,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::plan;
 /// much, two snapshots, and logs whose first segments are gone.
 #[test]
 fn logs_and_snapshots_stay_bounded() {
-    let mut cluster = plan(200).start();
+    let mut cluster = plan(2, 200).start();
     write(&cluster, 1);
     let before = settled(&cluster);
     write(&cluster, 2);

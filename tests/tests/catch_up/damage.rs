@@ -13,7 +13,7 @@ use crate::{assert_all_read, assert_nothing_lost, plan, write_past_compaction};
 /// servers at once, again and again.
 #[test]
 fn the_whole_cluster_starts_from_snapshots_and_logs() {
-    let mut cluster = plan(50).start();
+    let mut cluster = plan(2, 50).start();
     let history = Arc::new(History::default());
     let mut load = Load::start(cluster.endpoints(), &history, LoadPlan::default());
     for _ in 0..3 {
@@ -36,7 +36,7 @@ fn the_whole_cluster_starts_from_snapshots_and_logs() {
 /// snapshots are both damaged does not start, since its logs no longer hold what they stood for, and says so.
 #[test]
 fn a_damaged_snapshot_is_passed_over_and_two_are_an_error() {
-    let mut cluster = plan(50).start();
+    let mut cluster = plan(2, 50).start();
     write_past_compaction(&cluster, &[1, 2, 3], b"value");
     cluster.kill(3);
     let kept = snapshots(&cluster.data_dir(3));

@@ -13,7 +13,7 @@ use crate::plan;
 /// is room.
 #[test]
 fn a_full_disk_stops_snapshots_and_nothing_else() {
-    let mut cluster = plan(50).prepare();
+    let mut cluster = plan(2, 50).prepare();
     let snapshots = cluster.data_dir(3).join("snapshots");
     fs::create_dir_all(&snapshots).expect("a directory can be created");
     let disk = match TinyDisk::mount(&snapshots, 256) {
@@ -59,7 +59,7 @@ const LEFT_KIB: u64 = 1 << 10;
 fn a_full_disk_makes_a_server_read_only() {
     for reserve_mib in [16, 0] {
         let mut cluster =
-            plan(1 << 20).engine("segment_mib", 1).engine("disk_reserve_mib", reserve_mib).prepare();
+            plan(2, 1 << 20).engine("segment_mib", 1).engine("disk_reserve_mib", reserve_mib).prepare();
         let data = cluster.data_dir(3);
         fs::create_dir_all(&data).expect("a directory can be created");
         let disk = match TinyDisk::mount(&data, 64 << 10) {

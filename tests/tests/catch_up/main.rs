@@ -11,8 +11,8 @@ use niagara_tests::metrics::Metrics;
 use niagara_tests::{Client, Cluster, ClusterPlan, History, wait};
 
 /// A cluster of three servers that make snapshots all the time, and keep short logs.
-fn plan(snapshot_entries: u64) -> ClusterPlan {
-    ClusterPlan::new(3, 2).engine("snapshot_entries", snapshot_entries).engine("snapshot_mib", 1)
+fn plan(groups: u16, snapshot_entries: u64) -> ClusterPlan {
+    ClusterPlan::new(3, groups).engine("snapshot_entries", snapshot_entries).engine("snapshot_mib", 1)
 }
 
 /// Sets so many keys through a server, over and over, until the first server's logs begin above what another one has
