@@ -89,6 +89,16 @@ fn members_change() {
 }
 
 #[test]
+fn logs_are_compacted() {
+    let plan = Plan { commands: 2, snapshots: 2, compactions: 1, ..hand_over() };
+    holds("a newcomer, 2 commands, a skip, a compaction", Plan { skips: 1, ..plan.clone() });
+    holds("a follower that lags, 2 commands, a compaction", Plan { epochs: same().epochs, ..plan });
+    let damaged = Plan { crashes: 1, restarts: 1, damages: 1, ..again() };
+    let damaged = Plan { commands: 1, skips: 1, snapshots: 2, compactions: 1, ..damaged };
+    holds("a command, a skip, a compaction, a damaged snapshot", damaged);
+}
+
+#[test]
 fn operators_ask_for_different_epochs() {
     let either = vec![shape(1, &[1, 2]), shape(1, &[2, 3])];
     let plan = Plan::of(vec![vec![shape(2, &[1, 2, 3])], either]);
@@ -129,6 +139,8 @@ fn busy(shapes: &[Shape]) -> Plan {
         late_copies: 1,
         skips: 2,
         snapshots: 4,
+        compactions: 2,
+        damages: 1,
         slow_disks: true,
         longest_log: 9,
         ..epochs(shapes)
@@ -174,6 +186,9 @@ fn deeper() {
     let plan =
         Plan { commands: 2, lanes: &[(1, 1), (2, 2)], reads: 1, readers: &[2], snapshots: 0, ..grow() };
     holds("R = 1 to 2, 2 commands, a read", plan);
+    let plan =
+        Plan { commands: 2, crashes: 1, restarts: 1, damages: 1, snapshots: 2, compactions: 1, ..same() };
+    holds("a follower that lags, 2 commands, a compaction, a damaged snapshot", plan);
 }
 
 #[test]
@@ -342,4 +357,11 @@ fn planted_ids_come_back() {
         },
         "applied_once",
     );
+}
+
+#[test]
+fn planted_compacts_to_the_newest() {
+    let plan =
+        Plan { commands: 2, crashes: 1, restarts: 1, damages: 1, snapshots: 2, compactions: 1, ..again() };
+    fails(Mistake::CompactsToTheNewest, plan, "compaction_floor");
 }

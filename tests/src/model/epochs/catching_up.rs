@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use niagara_sequencer::ReadBarriers;
-use niagara_sequencer::epoch::{may_close, may_feed, may_install, may_stop, must_be_told, snapshot_is_due};
+use niagara_sequencer::epoch::{
+    Cut, may_close, may_feed, may_install, may_stop, must_be_told, snapshot_is_due,
+};
 
 use super::plan::{LANES, Mistake, Plan, SERVERS, number};
-use super::state::{Replica, Snapshot, State};
+use super::state::{Progress, Replica, Snapshot, State};
 
 impl State {
     /// Whether `server` may ask `from` for something: it knows it as a member, or is told by it.
@@ -23,7 +25,8 @@ impl State {
         let this = &self.servers[server];
         let epoch = this.at.epoch();
         let news = |group: usize| {
-            self.servers[from].replicas[epoch][group].known > this.replicas[epoch][group].known
+            let (theirs, ours) = (self.servers[from].replicas[epoch][group], this.replicas[epoch][group]);
+            theirs.known > ours.known && theirs.gone <= ours.held
         };
         may_feed(self.is_member(plan, server, epoch), this.marks.has_closed(number(epoch)))
             && self.may_ask_for(plan, server, from)
@@ -33,7 +36,10 @@ impl State {
     pub(super) fn feed(&mut self, plan: &Plan, server: usize, from: usize) {
         let epoch = self.servers[server].at.epoch();
         for group in self.groups_of(plan, epoch) {
-            let known = self.servers[from].replicas[epoch][group].known;
+            let Replica { gone, known, .. } = self.servers[from].replicas[epoch][group];
+            if gone > self.servers[server].replicas[epoch][group].held {
+                continue;
+            }
             self.hold(plan, server, epoch, group, known);
             let replica = &mut self.servers[server].replicas[epoch][group];
             replica.known = known.max(replica.known);
@@ -60,7 +66,76 @@ impl State {
         if let Some(before) = at.epoch().checked_sub(1) {
             self.close(plan, server, before);
         }
+        if !self.is_member(plan, server, at.epoch()) {
+            self.reset_logs(plan, server, &at);
+        }
         self.go_on(plan, server);
+    }
+
+    /// Logs that end below a snapshot of their epoch begin above it.
+    fn reset_logs(&mut self, plan: &Plan, server: usize, snapshot: &Progress) {
+        let (epoch, cut) = (snapshot.epoch(), snapshot.cut());
+        for group in self.groups_of(plan, epoch) {
+            let floor = self.floor(epoch, group, cut.round);
+            let replica = &mut self.servers[server].replicas[epoch][group];
+            if replica.held < floor {
+                *replica = Replica { gone: floor, held: floor, disk: floor, known: floor };
+            }
+            replica.known = floor.max(replica.known);
+        }
+    }
+
+    /// Number of entries of a log that fill places up to a round.
+    fn floor(&self, epoch: usize, group: usize, round: u64) -> usize {
+        self.groups[epoch][group].log.partition_point(|entry| entry.place <= round)
+    }
+
+    /// Whether the leader of a group can bring a follower forward with its newest snapshot only.
+    pub(super) fn may_install(&self, plan: &Plan, epoch: usize, group: usize, server: usize) -> bool {
+        let newest = self.proposer(plan, epoch, group).and_then(|leader| self.servers[leader].kept.last());
+        self.lacks(plan, epoch, group, server)
+            && self.lacks_more(plan, epoch, group, server)
+            && newest.is_some_and(|newest| newest.at.epoch() == epoch)
+    }
+
+    /// A follower installs its leader's newest snapshot.
+    pub(super) fn install(&mut self, plan: &Plan, epoch: usize, group: usize, server: usize) {
+        let leader = self.proposer(plan, epoch, group).expect("a leader sends");
+        let at = Arc::clone(&self.servers[leader].kept.last().expect("it has one").at);
+        if self.servers[server].at.cut() < at.cut() {
+            self.keep(server, Snapshot { at: Arc::clone(&at), received: true });
+            self.move_to(plan, server, (*at).clone());
+        }
+        self.reset_logs(plan, server, &at);
+        self.go_on(plan, server);
+        self.count_all(plan);
+    }
+
+    /// The cut up to which a server's snapshots replace its logs, where that is news.
+    pub(super) fn compactable(&self, plan: &Plan, server: usize) -> Option<Cut> {
+        let this = &self.servers[server];
+        let older = match &this.kept[..] {
+            [_, newest] if plan.has(Mistake::CompactsToTheNewest) => newest.at.cut(),
+            [older, _] => older.at.cut(),
+            _ => return None,
+        };
+        let epoch = older.epoch.get() as usize - 1;
+        let news = |group| {
+            let replica = this.replicas[epoch][group];
+            self.floor(epoch, group, older.round).min(replica.known.min(replica.disk)) > replica.gone
+        };
+        (this.up && self.groups_of(plan, epoch).any(news)).then_some(older)
+    }
+
+    /// Drops what the snapshots replace of the logs.
+    pub(super) fn compact(&mut self, plan: &Plan, server: usize) {
+        let cut = self.compactable(plan, server).expect("there is something to drop");
+        let epoch = cut.epoch.get() as usize - 1;
+        for group in self.groups_of(plan, epoch) {
+            let floor = self.floor(epoch, group, cut.round);
+            let replica = &mut self.servers[server].replicas[epoch][group];
+            replica.gone = floor.min(replica.known.min(replica.disk)).max(replica.gone);
+        }
     }
 
     /// Writes a snapshot of where a server's merge is, which is at a cut.
@@ -167,7 +242,8 @@ impl State {
             let sealed = this.marks.sealed().iter().find(|sealed| sealed.epoch == number(epoch));
             for (group, replica) in replicas.iter_mut().enumerate() {
                 replica.held = replica.disk;
-                replica.known = sealed.map_or(0, |sealed| sealed.committed[group] as usize).min(replica.disk);
+                let sealed = sealed.map_or(0, |sealed| sealed.committed[group] as usize);
+                replica.known = sealed.max(replica.gone).min(replica.disk);
             }
         }
     }

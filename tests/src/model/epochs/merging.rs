@@ -6,7 +6,10 @@ use niagara_sequencer::epoch::{Chain, Ending, Epoch, EpochEnd, OnDisk, Sealed, i
 use niagara_sequencer::{Emitted, Fill, GroupId, Merge};
 
 use super::plan::{LANES, Mistake, Plan, SERVERS, number};
-use super::state::{Command, Entry, Executed, Kind, Progress, Row, State};
+use super::state::{Command, Entry, Executed, Kind, Progress, Replica, Row, State};
+
+/// A server's merge needs entries that are gone.
+struct Gap;
 
 impl State {
     /// Lets a server do all that follows from what it knows.
@@ -17,7 +20,9 @@ impl State {
         let mut at = self.servers[server].at.clone();
         let before = at.executed;
         let mut executed = Vec::new();
-        self.merge(plan, server, &mut at, &mut executed);
+        if self.merge(plan, server, &mut at, &mut executed).is_err() {
+            return self.violate("compaction_floor");
+        }
         for (index, one) in (before..).zip(executed) {
             self.execute(server, index, one);
         }
@@ -53,10 +58,17 @@ impl State {
     }
 
     /// Merges what a server knows to be committed.
-    fn merge(&self, plan: &Plan, server: usize, at: &mut Progress, executed: &mut Vec<Executed>) {
-        while self.merge_epoch(plan, server, at, executed) {
+    fn merge(
+        &self,
+        plan: &Plan,
+        server: usize,
+        at: &mut Progress,
+        executed: &mut Vec<Executed>,
+    ) -> Result<(), Gap> {
+        while self.merge_epoch(plan, server, at, executed)? {
             at.transition();
         }
+        Ok(())
     }
 
     /// Merges the running epoch. Returns whether it has ended.
@@ -66,17 +78,21 @@ impl State {
         server: usize,
         at: &mut Progress,
         executed: &mut Vec<Executed>,
-    ) -> bool {
+    ) -> Result<bool, Gap> {
         let epoch = at.epoch();
         let layout = at.layout();
         // The merge of a round begun is repeated from its first slot, without effect.
         let mut merge = Merge::resume(layout, layout.rounds_within(at.position), GroupId::new(1));
         let known = |group: GroupId| {
-            let replica = self.servers[server].replicas[epoch][group.index()];
-            &self.groups[epoch][group.index()].log[..replica.known]
+            let Replica { gone, known, .. } = self.servers[server].replicas[epoch][group.index()];
+            self.groups[epoch][group.index()].log[..known].split_at(gone)
         };
         for group in layout.group_ids() {
-            for Entry { place, kind } in known(group) {
+            let (gone, known) = known(group);
+            if gone.last().is_some_and(|last| last.place > layout.rounds_within(at.position)) {
+                return Err(Gap);
+            }
+            for Entry { place, kind } in known {
                 if plan.has(Mistake::FirstSeenEndCounts) {
                     at.offer(plan, *place, *kind);
                 }
@@ -111,7 +127,7 @@ impl State {
         let ended = merge.has_ended();
         if ended && plan.has(Mistake::VoidIsExecuted) {
             let void = |entry: &&Entry| Some(entry.place) > at.ending.last_round();
-            let entries = layout.group_ids().filter_map(|group| known(group).iter().find(void));
+            let entries = layout.group_ids().filter_map(|group| known(group).1.iter().find(void));
             let commands: Vec<Kind> = entries.map(|entry| entry.kind).collect();
             for kind in commands {
                 if let Kind::Command(command) = kind {
@@ -119,7 +135,7 @@ impl State {
                 }
             }
         }
-        ended
+        Ok(ended)
     }
 
     /// Compares what a server executes with what others have executed: global_prefix and applied_once.
@@ -185,7 +201,8 @@ impl State {
                     rest.iter().take_while(|entry| entry.kind == Kind::Skip || entry.place > last_round);
                 proven = noops.last().map_or(proven, |entry| entry.place);
             }
-            OnDisk { gone: 0, proven }
+            let gone = log[..replica.gone].last().map_or(0, |entry| entry.place);
+            OnDisk { gone, proven }
         };
         is_held(&self.servers[server].cuts(), number(epoch), chain, on_disk)
     }

@@ -5,7 +5,7 @@
 //! the network are modelled. A plan may leave one rule out ([`Mistake`]): then something must go wrong, or the rule
 //! would not be needed, or the check would not look.
 //!
-//! It does not cover Raft itself, compaction within an epoch, floors and batches.
+//! It does not cover Raft itself, and batches.
 //!
 //! ```
 //! use niagara_tests::model::epochs::{Plan, Shape};
@@ -99,6 +99,7 @@ impl Model for Search {
         vec![
             Property::always("global_prefix", |search, state| search.holds(state, "global_prefix")),
             Property::always("applied_once", |search, state| search.holds(state, "applied_once")),
+            Property::always("compaction_floor", |search, state| search.holds(state, "compaction_floor")),
             Property::always("read_is_fresh", |search, state| search.holds(state, "read_is_fresh")),
             Property::always("progress_after_heal", |search, state| {
                 search.verdicts.judge(progress_after_heal(&search.plan, state))

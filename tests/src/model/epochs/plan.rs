@@ -50,6 +50,8 @@ pub struct Plan {
     pub skips: u8,
     /// The most snapshots before nothing else moves.
     pub snapshots: u8,
+    /// How often a server drops what its snapshots replace of its logs.
+    pub compactions: u8,
     /// Whether entries become durable in a step of their own.
     pub slow_disks: bool,
     /// Whether members of a later epoch create its logs, and vote, from the beginning.
@@ -87,6 +89,8 @@ pub enum Mistake {
     ClosesWithoutSnapshot,
     /// Logs are dropped with one snapshot beyond them.
     ClosesWithOneSnapshot,
+    /// Logs are compacted to the newest snapshot, not the older one.
+    CompactsToTheNewest,
     /// That an epoch is closed is not written down, so that its logs are made again.
     ClosedIsForgotten,
     /// Logs are dropped when another server says that their epoch is over.
@@ -125,6 +129,7 @@ impl Plan {
             late_copies: 0,
             skips: 0,
             snapshots: 1,
+            compactions: 0,
             slow_disks: false,
             early_votes: false,
             must_end: true,

@@ -97,6 +97,13 @@ impl State {
         })
     }
 
+    /// Whether the leader has compacted its log beyond what a server holds of it, so that a snapshot has to come first.
+    pub(super) fn lacks_more(&self, plan: &Plan, epoch: usize, group: usize, server: usize) -> bool {
+        let held = self.servers[server].replicas[epoch][group].held;
+        let leader = self.proposer(plan, epoch, group);
+        leader.is_some_and(|leader| self.servers[leader].replicas[epoch][group].gone > held)
+    }
+
     /// A server takes what the leader has.
     pub(super) fn replicate(&mut self, plan: &Plan, epoch: usize, group: usize, server: usize) {
         let leader = self.proposer(plan, epoch, group).expect("a leader sends");

@@ -109,8 +109,14 @@ impl State {
             }
         }
         for server in 0..SERVERS {
-            if self.lacks(plan, epoch, group, server) {
+            if !self.lacks(plan, epoch, group, server) {
+                continue;
+            }
+            if !self.lacks_more(plan, epoch, group, server) {
                 self.replicate(plan, epoch, group, server);
+                moved = true;
+            } else if self.may_install(plan, epoch, group, server) {
+                self.install(plan, epoch, group, server);
                 moved = true;
             }
         }

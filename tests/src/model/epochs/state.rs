@@ -42,9 +42,11 @@ pub(super) struct Group {
     pub committed: usize,
 }
 
-/// How much a server has of a group's log: in memory, on its disk, and known to be committed.
+/// How much a server has of a group's log: up to which entry a snapshot replaces it, and which entries are in memory, on its disk,
+/// and known to be committed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Replica {
+    pub gone: usize,
     pub held: usize,
     pub disk: usize,
     pub known: usize,
@@ -179,6 +181,7 @@ pub(super) struct Left {
     pub late_copies: u8,
     pub skips: u8,
     pub snapshots: u8,
+    pub compactions: u8,
 }
 
 /// A cluster at one moment.
@@ -241,6 +244,7 @@ impl State {
             late_copies: plan.late_copies,
             skips: plan.skips,
             snapshots: plan.snapshots,
+            compactions: plan.compactions,
         };
         State {
             groups,

@@ -20,6 +20,8 @@ pub(super) enum Step {
     SkipAhead { epoch: usize, group: usize },
     /// A server takes what the leader of a group has.
     Replicate { epoch: usize, group: usize, server: usize },
+    /// A server installs the snapshot of a group's leader, which has compacted what it lacks.
+    Install { epoch: usize, group: usize, server: usize },
     /// What a server holds becomes durable.
     Persist { server: usize },
     /// A server becomes a group's leader.
@@ -30,6 +32,8 @@ pub(super) enum Step {
     Fetch { server: usize, from: usize },
     /// A server writes a snapshot.
     Snapshot { server: usize },
+    /// A server drops what its snapshots replace of its logs.
+    Compact { server: usize },
     /// A server closes an epoch.
     Close { server: usize, epoch: usize },
     /// A removed server stops.
@@ -56,6 +60,7 @@ impl Step {
                 | Step::Crash { .. }
                 | Step::Read { .. }
                 | Step::Snapshot { .. }
+                | Step::Compact { .. }
                 | Step::Close { .. }
                 | Step::Stop { .. }
         )
@@ -106,7 +111,13 @@ impl State {
                 steps.push(Step::SkipAhead { epoch, group });
             }
             let lacking = (0..SERVERS).filter(|server| self.lacks(plan, epoch, group, *server));
-            steps.extend(lacking.map(|server| Step::Replicate { epoch, group, server }));
+            for server in lacking {
+                if !self.lacks_more(plan, epoch, group, server) {
+                    steps.push(Step::Replicate { epoch, group, server });
+                } else if self.may_install(plan, epoch, group, server) {
+                    steps.push(Step::Install { epoch, group, server });
+                }
+            }
         }
         if leader.is_none() || self.left.elections > 0 {
             let candidates = (0..SERVERS).filter(|server| self.may_be_elected(plan, epoch, group, *server));
@@ -129,6 +140,9 @@ impl State {
         }
         if self.left.snapshots > 0 && self.may_snapshot(server) {
             steps.push(Step::Snapshot { server });
+        }
+        if self.left.compactions > 0 && self.compactable(plan, server).is_some() {
+            steps.push(Step::Compact { server });
         }
         let epochs = (0..self.groups.len()).filter(|epoch| self.may_close(plan, server, *epoch));
         steps.extend(epochs.map(|epoch| Step::Close { server, epoch }));
@@ -180,6 +194,7 @@ impl State {
                 self.skip_ahead(plan, epoch, group);
             }
             Step::Replicate { epoch, group, server } => self.replicate(plan, epoch, group, server),
+            Step::Install { epoch, group, server } => self.install(plan, epoch, group, server),
             Step::Persist { server } => self.persist(plan, server),
             Step::Elect { epoch, group, server } => {
                 self.left.elections -= u8::from(self.leader(plan, epoch, group).is_some());
@@ -190,6 +205,10 @@ impl State {
             Step::Snapshot { server } => {
                 self.left.snapshots -= 1;
                 self.snapshot(plan, server);
+            }
+            Step::Compact { server } => {
+                self.left.compactions -= 1;
+                self.compact(plan, server);
             }
             Step::Close { server, epoch } => self.close(plan, server, epoch),
             Step::Stop { server } => self.stop(server),
@@ -213,6 +232,7 @@ impl State {
         !steps.iter().any(|step| match *step {
             Step::Elect { epoch, group, .. } => self.groups[epoch][group].leader.is_none(),
             Step::Replicate { .. }
+            | Step::Install { .. }
             | Step::Persist { .. }
             | Step::Pad { .. }
             | Step::Feed { .. }

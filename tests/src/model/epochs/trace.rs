@@ -47,6 +47,9 @@ fn describe(step: Step) -> String {
         Step::Replicate { epoch, group: of, server } => {
             format!("server {} takes what the leader of {} has", server + 1, group(epoch, of))
         }
+        Step::Install { epoch, group: of, server } => {
+            format!("server {} installs the snapshot of the leader of {}", server + 1, group(epoch, of))
+        }
         Step::Persist { server } => format!("what server {} holds is durable", server + 1),
         Step::Elect { epoch, group: of, server } => {
             format!("server {} leads {}", server + 1, group(epoch, of))
@@ -58,6 +61,7 @@ fn describe(step: Step) -> String {
             format!("server {} installs a snapshot of server {}", server + 1, from + 1)
         }
         Step::Snapshot { server } => format!("server {} writes a snapshot", server + 1),
+        Step::Compact { server } => format!("server {} compacts its logs", server + 1),
         Step::Close { server, epoch } => format!("server {} closes epoch {}", server + 1, epoch + 1),
         Step::Stop { server } => format!("server {} stops, since it was removed", server + 1),
         Step::Crash { server, damaged } => {
