@@ -9,6 +9,7 @@
 //! | [`command`] | the commands that the log carries, as bytes | |
 //! | [`query`] | reads that are executed right after a command, as bytes | |
 //! | `table` | the commands of the Redis protocol, and what is known of each | |
+//! | `script` | scripts in Lua, alike on all servers | |
 //! | `state` | what they do to the map, and reads from other threads | commands, queries, the table |
 //! | `time` | the time of the cluster, by which keys expire | commands, the state |
 //! | `protocol` | what a protocol is: from bytes to requests, from outcomes to bytes | reads, the engine's port |
@@ -42,6 +43,7 @@ mod protocol;
 pub mod query;
 mod reply;
 pub mod resp;
+mod script;
 pub mod server;
 mod state;
 mod stored;

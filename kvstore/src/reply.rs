@@ -74,6 +74,8 @@ pub enum Data {
     Null,
     /// A word, such as OK.
     Word(&'static str),
+    /// A line that says how it went.
+    Status(Bytes),
     /// A number.
     Integer(i64),
     /// Bytes.

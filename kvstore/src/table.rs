@@ -83,6 +83,7 @@ pub(crate) enum Group {
     String,
     Bitmap,
     Transactions,
+    Scripting,
     Connection,
     Server,
     Cluster,
@@ -96,6 +97,7 @@ impl Group {
             Group::String => "string",
             Group::Bitmap => "bitmap",
             Group::Transactions => "transactions",
+            Group::Scripting => "scripting",
             Group::Connection => "connection",
             Group::Server => "server",
             Group::Cluster => "cluster",
@@ -196,6 +198,7 @@ impl Spec {
             Group::String => "@string",
             Group::Bitmap => "@bitmap",
             Group::Transactions => "@transaction",
+            Group::Scripting => "@scripting",
             Group::Generic | Group::Connection | Group::Cluster => "@connection",
             Group::Server => "@admin",
         };

@@ -14,8 +14,10 @@ const GROUPS: u16 = 2;
 /// Engines in this process that form a cluster, with files in a directory that goes with it. Dropping it stops
 /// them.
 ///
+/// Here `Counter` is a state machine of yours, which counts commands:
+///
 /// ```
-/// use niagara_engine::internals::example::Counter;
+/// # use niagara_engine::internals::example::Counter;
 /// use niagara_testing::local_cluster;
 ///
 /// let mut cluster = local_cluster(3, |_server| Counter::default())?;

@@ -35,6 +35,11 @@ impl<'a> Call<'a> {
     pub fn is_whole(&self) -> bool {
         matches!(self.op, Op::Keys | Op::Scan | Op::RandomKey)
     }
+
+    /// Whether it calls other commands, on keys that nobody knows before.
+    pub fn is_script(&self) -> bool {
+        matches!(self.op, Op::Eval | Op::EvalRo)
+    }
 }
 
 /// Commands that are executed together, and what must hold for it.
@@ -126,7 +131,9 @@ pub(super) fn decode_call<'a>(rest: &mut &'a [u8]) -> Result<Command<'a>, Malfor
     let op = take_op(rest)?;
     let count = take_count(rest)?;
     let spec = Spec::of(op);
-    if !spec.is_call() || !spec.takes(count.saturating_add(1)) {
+    // A server knows scripts by their names that others do not.
+    let is_name = matches!(op, Op::EvalSha | Op::EvalShaRo);
+    if is_name || !spec.is_call() || !spec.takes(count.saturating_add(1)) {
         return Err(MalformedCommand("a call has another number of words"));
     }
     let words = Keys { rest, left: count };

@@ -20,6 +20,7 @@ use crate::command;
 use crate::protocol::{
     Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, Shown, Unread, View, Wire,
 };
+use crate::script::Scripts;
 
 /// The Redis protocol's part of a session.
 #[derive(Debug)]
@@ -88,12 +89,12 @@ impl RespConnection {
     }
 
     /// Determines what the next request asks for. `false`: it is incomplete.
-    fn understand(&mut self, input: &mut Input) -> bool {
+    fn understand(&mut self, input: &mut Input, scripts: &Scripts) -> bool {
         loop {
             match &mut self.next {
                 Next::Unknown => match self.parser.parse(input.bytes()) {
                     Ok(None) => return false,
-                    Ok(Some(_)) => self.plan(input),
+                    Ok(Some(_)) => self.plan(input, scripts),
                     Err(ProtocolError::TooLarge(_)) => self.begin_to_skip(input),
                     Err(error) => self.next = Next::Broken(error),
                 },
@@ -108,14 +109,14 @@ impl RespConnection {
     }
 
     /// Plans the complete request.
-    fn plan(&mut self, input: &mut Input) {
+    fn plan(&mut self, input: &mut Input, scripts: &Scripts) {
         let arguments = self.parser.arguments(input.bytes());
         if arguments.len() == 0 {
             self.consume(input);
         } else if Foreign::is_http(arguments.iter(), self.parser.is_line()) {
             self.next = Next::Broken(Foreign::Http.into());
         } else {
-            self.next = Next::Planned(self.conversation.plan(arguments));
+            self.next = Next::Planned(self.conversation.plan(arguments, scripts));
         }
     }
 
@@ -135,9 +136,8 @@ impl RespConnection {
     /// Whether a write carries the time.
     fn is_timed(&self, write: &Write) -> bool {
         match write {
-            Write::Call { timed, .. } => *timed,
             Write::Transaction => self.conversation.is_timed(),
-            _ => false,
+            write => write.is_timed(),
         }
     }
 
@@ -199,8 +199,8 @@ impl Protocol for RespConnection {
 
     const WIRE: Wire = Wire::Redis;
 
-    fn next<E: Engine>(&mut self, input: &mut Input, _engine: &E, time: Option<u64>) -> Option<Ask> {
-        if !self.understand(input) {
+    fn next<E: Engine>(&mut self, input: &mut Input, engine: &E, time: Option<u64>) -> Option<Ask> {
+        if !self.understand(input, engine.reader().scripts()) {
             return None;
         }
         self.time = time;

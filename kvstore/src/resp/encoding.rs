@@ -30,6 +30,10 @@ pub(super) fn encode(write: &Write, arguments: Arguments<'_>, command: &mut Vec<
         Write::IncrBy(delta) => command::encode_incr_by(command, arguments.get(1), *delta),
         Write::FlushAll => command::encode_flush_all(command),
         Write::Call { op, .. } => command::encode_call(command, *op, arguments.from(1).iter()),
+        Write::Script { op, source } => {
+            let words: Vec<&[u8]> = [&source[..]].into_iter().chain(arguments.from(2).iter()).collect();
+            command::encode_call(command, *op, words.into_iter());
+        }
         Write::Transaction => unreachable!("a transaction is encoded by itself"),
     }
     Print::Ok

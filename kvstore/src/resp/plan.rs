@@ -2,12 +2,15 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
+
 use super::containers;
 use super::parse::Arguments;
 use super::words::{is, shown};
 use crate::Description;
 use crate::command::{Condition, MAX_KEY_BYTES};
 use crate::decimal::decimal;
+use crate::script::Scripts;
 use crate::table::{self, Does, Op, Spec};
 
 /// A valid request. Keys and values stay in the arguments, at places that the command's name implies.
@@ -49,8 +52,20 @@ pub(super) enum Write {
         /// It carries the time.
         timed: bool,
     },
+    /// A script of this source, with the words from argument 2 on.
+    Script {
+        op: Op,
+        source: Bytes,
+    },
     /// The commands of a transaction.
     Transaction,
+}
+
+impl Write {
+    /// Whether it carries the time. A transaction does if one of its commands does.
+    pub(super) fn is_timed(&self) -> bool {
+        matches!(self, Write::Call { timed: true, .. } | Write::Script { .. })
+    }
 }
 
 /// What the reply to a write shows.
@@ -106,8 +121,9 @@ pub(super) enum Local {
 pub(super) const NOT_AN_INTEGER: &str = "ERR value is not an integer or out of range";
 const SYNTAX: Plan = Plan::Refuse(Cow::Borrowed("ERR syntax error"));
 
-/// Interprets a request; `arguments` has at least one argument.
-pub(super) fn plan(arguments: Arguments<'_>) -> Plan {
+/// Interprets a request; `arguments` has at least one argument. A script that it brings is known at once, since the next
+/// request of a pipeline may call it by its name.
+pub(super) fn plan(arguments: Arguments<'_>, scripts: &Scripts) -> Plan {
     let Some(spec) = Spec::find(arguments.get(0)) else { return unknown(arguments) };
     if !spec.takes(arguments.len()) {
         return Plan::Invalid(wrong_number(spec.name));
@@ -125,10 +141,32 @@ pub(super) fn plan(arguments: Arguments<'_>) -> Plan {
         Does::Read(op) => Plan::Read(Read::Call(op)),
         Does::TimedWrite(Op::Set) => set_with_options(arguments),
         Does::TimedWrite(Op::Put) => put(arguments),
+        Does::TimedWrite(op @ (Op::Eval | Op::EvalRo)) => {
+            scripts.add(arguments.get(1));
+            Plan::Write(Write::Call { op, timed: true })
+        }
+        Does::Write(Op::Script) if arguments.len() == 3 && is(arguments.get(1), "LOAD") => {
+            scripts.add(arguments.get(2));
+            Plan::Write(Write::Call { op: Op::Script, timed: false })
+        }
+        Does::Write(Op::Script) if is(arguments.get(1), "FLUSH") => {
+            scripts.clear();
+            Plan::Write(Write::Call { op: Op::Script, timed: false })
+        }
+        Does::TimedWrite(Op::EvalSha) => script(Op::Eval, arguments, scripts),
+        Does::TimedWrite(Op::EvalShaRo) => script(Op::EvalRo, arguments, scripts),
         Does::TimedWrite(op) => Plan::Write(Write::Call { op, timed: true }),
         Does::Write(op) => Plan::Write(Write::Call { op, timed: false }),
         Does::Compact(op) => compact(op, arguments),
         Does::Local(local) => understand_local(spec.name, local, arguments),
+    }
+}
+
+/// A script that is called by its name. Servers know different ones, so the log carries the source.
+fn script(op: Op, arguments: Arguments<'_>, scripts: &Scripts) -> Plan {
+    match scripts.find(arguments.get(1)) {
+        Some(source) => Plan::Write(Write::Script { op, source }),
+        None => Plan::Refuse("NOSCRIPT No matching script. Please use EVAL.".into()),
     }
 }
 

@@ -58,6 +58,7 @@ pub(super) fn data(data: &Data, replies: &mut Replies<'_>) {
     match data {
         Data::Null => replies.null(),
         Data::Word(word) => replies.simple(word),
+        Data::Status(text) => replies.simple(&String::from_utf8_lossy(text)),
         Data::Integer(number) => replies.integer(*number),
         Data::Bulk(bytes) => replies.value(bytes),
         Data::Array(all) => {

@@ -12,6 +12,7 @@ use super::plan::{self, Local, Plan, Print, Read, Write};
 use super::words::{is, shown};
 use crate::Version;
 use crate::command::{self, MAX_BLOCK_COMMANDS, MAX_VALUE_BYTES};
+use crate::script::Scripts;
 use crate::table::{Op, Spec};
 
 /// See the [module](self).
@@ -55,17 +56,17 @@ const NO_DATABASE: &str =
 
 impl Conversation {
     /// Interprets a request; `arguments` has at least one argument.
-    pub(super) fn plan(&mut self, arguments: Arguments<'_>) -> Plan {
+    pub(super) fn plan(&mut self, arguments: Arguments<'_>, scripts: &Scripts) -> Plan {
         let name = |word| is(arguments.get(0), word);
         let alone = arguments.len() == 1;
         if name("RESET") && alone {
             *self = Conversation::default();
         } else if self.transaction.is_some() && !name("QUIT") {
-            return self.within(arguments);
+            return self.within(arguments, scripts);
         } else if self.no_database && !name("SELECT") && !name("QUIT") {
             return Plan::Refuse(NO_DATABASE.into());
         }
-        let plan = plan::plan(arguments);
+        let plan = plan::plan(arguments, scripts);
         match &plan {
             Plan::Local(Local::Multi) => self.transaction = Some(Transaction::default()),
             Plan::Local(Local::Unwatch) => self.watched.clear(),
@@ -76,7 +77,7 @@ impl Conversation {
     }
 
     /// Interprets a request between MULTI and EXEC.
-    fn within(&mut self, arguments: Arguments<'_>) -> Plan {
+    fn within(&mut self, arguments: Arguments<'_>, scripts: &Scripts) -> Plan {
         let name = |word| arguments.len() == 1 && is(arguments.get(0), word);
         if name("EXEC") {
             return self.execute();
@@ -86,7 +87,7 @@ impl Conversation {
             return Plan::Local(Local::Discard);
         }
         let transaction = self.transaction.as_mut().expect("a transaction has begun");
-        match plan::plan(arguments) {
+        match plan::plan(arguments, scripts) {
             Plan::Invalid(text) => {
                 transaction.broken = true;
                 Plan::Refuse(text)
@@ -110,7 +111,7 @@ impl Conversation {
                 transaction.add_command(Print::Ok)
             }
             Plan::Write(write) => {
-                transaction.timed |= matches!(write, Write::Call { timed: true, .. });
+                transaction.timed |= write.is_timed();
                 let print = encode(&write, arguments, &mut transaction.commands);
                 transaction.add_command(print)
             }

@@ -144,6 +144,13 @@ impl Kv {
             let seed = self.core.versions.position();
             return Reply::Data(calls::walk(&Walking { whole: &*self.map, clock, seed }, call));
         }
+        if call.is_script() {
+            let Kv { map, core, .. } = self;
+            let (mut shards, seed) = (map.write_everything(), core.versions.position());
+            return Reply::Data(write(map, core, &mut shards, share, |writer| {
+                calls::eval(writer, call, seed)
+            }));
+        }
         let places = self.places(call.keys());
         let Kv { map, core, .. } = self;
         let mut shards = map.write_all(&places);
@@ -155,7 +162,7 @@ impl Kv {
     fn block(&mut self, block: &Block<'_>, share: Share<'_>) -> Reply {
         let is_whole = block.commands().any(|command| match command {
             Command::FlushAll => true,
-            Command::Call(call) => call.is_whole(),
+            Command::Call(call) => call.is_whole() || call.is_script(),
             _ => false,
         });
         let keys = block.watches().map(|(key, _)| key).map(|key| self.map.place(key));
@@ -202,11 +209,14 @@ fn execute_part(
     command: Command<'_>,
 ) -> Reply {
     planted::pause();
-    if let Command::Call(call) = &command
-        && call.is_whole()
-    {
+    if let Command::Call(call) = &command {
         let seed = whole.core.versions.position().wrapping_add(number as u64);
-        return Reply::Data(calls::walk(&Walking { whole: &*whole.shards, clock, seed }, call));
+        if call.is_whole() {
+            return Reply::Data(calls::walk(&Walking { whole: &*whole.shards, clock, seed }, call));
+        }
+        if call.is_script() {
+            return Reply::Data(calls::eval(whole, call, seed));
+        }
     }
     let writer =
         &mut Writing { map: whole.map, core: whole.core, shards: &mut *whole.shards, share: whole.share };

@@ -15,6 +15,7 @@ use super::shard::Shard;
 use super::tables::Tables;
 use super::view::View;
 use crate::Life;
+use crate::script::Scripts;
 
 /// The contents of all shards of an empty map.
 pub(super) fn no_contents() -> Vec<Tables> {
@@ -41,6 +42,8 @@ pub(super) struct Map {
     /// The number of keys that expire.
     expiring: AtomicU64,
     pub(super) news: News,
+    /// The scripts that this server knows, which are no part of the state.
+    pub(super) scripts: Scripts,
 }
 
 impl Default for Map {
@@ -66,6 +69,7 @@ impl Map {
             next_deadline: AtomicU64::new(u64::MAX),
             expiring: AtomicU64::new(0),
             news: News::default(),
+            scripts: Scripts::default(),
         }
     }
 

@@ -14,6 +14,7 @@ use super::news::ClockNews;
 use super::place::Place;
 use super::scan::{self, Cursor};
 use crate::query::{self, MalformedQuery, Query};
+use crate::script::Scripts;
 use crate::{Description, Life, Reply, StoredValue, Version};
 
 /// A handle for reads on any thread. Cloning is cheap.
@@ -62,6 +63,11 @@ impl KvReader {
 
     pub(super) fn map(&self) -> &Arc<Map> {
         &self.map
+    }
+
+    /// The scripts that this server knows.
+    pub(crate) fn scripts(&self) -> &Scripts {
+        &self.map.scripts
     }
 
     /// The value of a key and its version, or `None` if the key does not exist.

@@ -15,6 +15,7 @@ use crate::{Description, Reply, Version};
 
 mod digest;
 mod expiry;
+mod scripts;
 
 /// Executes what `encode` writes.
 pub(super) fn run(kv: &mut Kv, position: u64, encode: impl FnOnce(&mut Vec<u8>)) -> Reply {

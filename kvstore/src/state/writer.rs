@@ -102,6 +102,16 @@ impl<S: Change + ?Sized> Writer<'_, S> {
         self.remove(place, key)
     }
 
+    /// Removes a key, and says whether it existed.
+    pub(super) fn delete_one(&mut self, key: &[u8]) -> bool {
+        let entry = self.take(key);
+        let existed = entry.is_some();
+        if let Some(entry) = entry {
+            free_later(&mut self.core.rubbish, entry.value);
+        }
+        existed
+    }
+
     /// Removes a key, whatever its deadline.
     pub(super) fn expire(&mut self, key: &[u8]) -> Option<Entry> {
         self.remove(self.map.place(key), key)
@@ -200,8 +210,7 @@ impl<S: Change + ?Sized> Writer<'_, S> {
             if !condition.holds(current, self.map.life()) {
                 return Reply::ConditionFailed { current, old: None };
             }
-            if let Some(entry) = self.take(key) {
-                free_later(&mut self.core.rubbish, entry.value);
+            if self.delete_one(key) {
                 removed += 1;
             } else if planted::is(Bug::DeleteStopsAtMissing) {
                 break;

@@ -22,7 +22,7 @@ const KEY: Keys = Keys::FIRST;
 
 /// All commands, the most frequent first.
 #[rustfmt::skip]
-pub(crate) static COMMANDS: [Spec; 73] = [
+pub(crate) static COMMANDS: [Spec; 78] = [
     spec("GET", 2, KEY, Group::String, Read(Op::Get), ("1.0.0", "key", "Returns the value of a key.")),
     spec("SET", -3, KEY, Group::String, TimedWrite(Op::Set), ("1.0.0", "key value [NX | XX] [GET] [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | KEEPTTL]", "Sets the value of a key, and when it expires.")),
     spec("INCR", 2, KEY, Group::String, Compact(Op::Incr), ("1.0.0", "key", "Adds one to the integer value of a key.")),
@@ -80,6 +80,11 @@ pub(crate) static COMMANDS: [Spec; 73] = [
     spec("FLUSHDB", -1, NO, Group::Server, Compact(Op::FlushDb), ("1.0.0", "[ASYNC | SYNC]", "Removes all keys of the database.")),
     spec("TIME", 1, NO, Group::Server, Read(Op::Time), ("2.6.0", "", "Returns the time of the cluster.")),
     spec("ECHO", 2, NO, Group::Connection, Read(Op::Echo), ("1.0.0", "message", "Returns the message.")),
+    spec("EVAL", -3, NO, Group::Scripting, TimedWrite(Op::Eval), ("2.6.0", "script numkeys [key ..] [arg ..]", "Executes a script in Lua.")),
+    spec("EVAL_RO", -3, NO, Group::Scripting, TimedWrite(Op::EvalRo), ("7.0.0", "script numkeys [key ..] [arg ..]", "Executes a script in Lua that must not write.")),
+    spec("EVALSHA", -3, NO, Group::Scripting, TimedWrite(Op::EvalSha), ("2.6.0", "sha1 numkeys [key ..] [arg ..]", "Executes a script that the server knows, by its digest.")),
+    spec("EVALSHA_RO", -3, NO, Group::Scripting, TimedWrite(Op::EvalShaRo), ("7.0.0", "sha1 numkeys [key ..] [arg ..]", "The same for a script that must not write.")),
+    spec("SCRIPT", -2, NO, Group::Scripting, Write(Op::Script), ("2.6.0", "subcommand [argument ..]", "Loads scripts, says which are known, forgets them.")),
     spec("MULTI", 1, NO, Group::Transactions, By(Local::Multi), ("1.2.0", "", "Begins a transaction.")),
     spec("EXEC", 1, NO, Group::Transactions, By(Local::Exec), ("1.2.0", "", "Executes the commands of a transaction.")),
     spec("DISCARD", 1, NO, Group::Transactions, By(Local::Discard), ("2.0.0", "", "Drops the commands of a transaction.")),

@@ -57,8 +57,10 @@ const LINES_SHOWN: usize = 20;
 /// * Each acknowledged command stays executed, as often as it was proposed, in one order on all servers, and
 ///   a strong read sees all that was acknowledged before it began.
 ///
+/// Here `Counter` is a state machine of yours, which counts commands:
+///
 /// ```
-/// use niagara_engine::internals::example::Counter;
+/// # use niagara_engine::internals::example::Counter;
 /// use niagara_testing::{Failure, Simulation};
 /// use std::sync::atomic::Ordering::SeqCst;
 /// use std::time::Duration;

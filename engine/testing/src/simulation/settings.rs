@@ -12,8 +12,10 @@ const MOST_GROUPS: u16 = 30;
 
 /// How a simulated cluster is set up. Start with [`Settings::new`], and change what differs.
 ///
+/// Here `Counter` is a state machine of yours, which counts commands:
+///
 /// ```
-/// use niagara_engine::internals::example::Counter;
+/// # use niagara_engine::internals::example::Counter;
 /// use niagara_testing::{Settings, Simulation};
 ///
 /// let mut settings = Settings::new(42, 5, 3);

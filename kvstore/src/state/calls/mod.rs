@@ -6,18 +6,22 @@
 //! | `bits.rs`, `bitfield.rs` | the bits of values |
 //! | `keys.rs`, `expiry.rs` | keys, and how long they last |
 //! | `whole.rs` | all keys |
+//! | `scripts.rs` | any of them: scripts |
+//! | `compact.rs` | what the log carries otherwise, when a script calls it |
 //! | `words.rs` | how the words of a client are read |
 //!
 //! Hashes, lists, sets, sorted sets and streams each get a file of their own.
 
 mod bitfield;
 mod bits;
+mod compact;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have the same type, and most can fail")]
 mod expiry;
 mod floats;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have the same type, and most can fail")]
 mod keys;
 mod lcs;
+mod scripts;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have the same type, and most can fail")]
 mod strings;
 mod whole;
@@ -34,6 +38,7 @@ use super::writer::Writing;
 use crate::Data;
 use crate::command::Call;
 use crate::table::Op;
+pub(super) use scripts::eval;
 
 /// What a command answers, or why it did nothing.
 type Answer = Result<Data, Failure>;
@@ -95,12 +100,14 @@ enum Handler {
     Write(fn(&mut Writing<'_>, Words<'_>) -> Answer),
     Read(fn(&Reading<'_>, Words<'_>) -> Answer),
     Whole(fn(&Walking<'_>, Words<'_>) -> Answer),
+    /// It calls others, on all shards.
+    Script,
     /// The log carries it in a form of its own.
     Compact,
 }
 
 fn handler(op: Op) -> Handler {
-    use Handler::{Compact, Read, Whole, Write};
+    use Handler::{Compact, Read, Script, Whole, Write};
     match op {
         Op::Get => Read(strings::get),
         Op::MGet => Read(strings::mget),
@@ -142,6 +149,8 @@ fn handler(op: Op) -> Handler {
         Op::Keys => Whole(whole::keys),
         Op::Scan => Whole(whole::scan),
         Op::RandomKey => Whole(whole::random_key),
+        Op::Eval | Op::EvalRo | Op::EvalSha | Op::EvalShaRo => Script,
+        Op::Script => Write(scripts::script),
         Op::Ping => Read(strings::ping),
         Op::Echo => Read(strings::echo),
         Op::IncrBy
@@ -167,15 +176,21 @@ fn answered(answer: Answer) -> Data {
 /// Executes a call whose keys' shards are locked.
 pub(super) fn execute(writer: &mut Writing<'_>, call: &Call<'_>) -> Data {
     let words: Vec<&[u8]> = call.words.clone().collect();
-    match handler(call.op) {
-        Handler::Write(write) => answered(write(writer, &words)),
+    execute_words(writer, call.op, &words)
+}
+
+fn execute_words(writer: &mut Writing<'_>, op: Op, words: Words<'_>) -> Data {
+    match handler(op) {
+        Handler::Write(write) => answered(write(writer, words)),
         Handler::Read(read) => {
             let Writing { map, core, shards, .. } = writer;
             let clock = map.clock();
             let keys = core.ledger.keys;
-            answered(read(&Reading { look: &**shards, map, keys, clock, time: clock }, &words))
+            answered(read(&Reading { look: &**shards, map, keys, clock, time: clock }, words))
         }
-        Handler::Whole(_) | Handler::Compact => unreachable!("{:?} is executed otherwise", call.op),
+        Handler::Whole(_) | Handler::Compact | Handler::Script => {
+            unreachable!("{op:?} is executed otherwise")
+        }
     }
 }
 
@@ -189,8 +204,12 @@ pub(super) fn read(look: &dyn Look, map: &Map, (clock, time): (u64, u64), call: 
 /// Executes a call that looks at all keys.
 pub(super) fn walk(walking: &Walking<'_>, call: &Call<'_>) -> Data {
     let words: Vec<&[u8]> = call.words.clone().collect();
-    let Handler::Whole(read) = handler(call.op) else { unreachable!("{:?} is executed otherwise", call.op) };
-    answered(read(walking, &words))
+    walk_words(walking, call.op, &words)
+}
+
+fn walk_words(walking: &Walking<'_>, op: Op, words: Words<'_>) -> Data {
+    let Handler::Whole(read) = handler(op) else { unreachable!("{op:?} is executed otherwise") };
+    answered(read(walking, words))
 }
 
 /// Whether everything that the log may carry as a call has a function.
@@ -204,7 +223,7 @@ mod tests {
         for op in Op::all() {
             let spec = Spec::of(op);
             let fits = match handler(op) {
-                Handler::Write(_) => spec.is_call() && !spec.is_read(),
+                Handler::Write(_) | Handler::Script => spec.is_call() && !spec.is_read(),
                 Handler::Read(_) | Handler::Whole(_) => spec.is_read(),
                 Handler::Compact => !spec.is_call(),
             };

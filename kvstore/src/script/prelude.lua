@@ -1,0 +1,138 @@
+-- Takes away from Lua what differs from server to server, and adds what scripts of Redis expect.
+local host = ...
+
+local pcall_, xpcall_, error_, type_, next_, tostring_ = pcall, xpcall, error, type, next, tostring
+local select_, unpack_ = select, unpack
+local getmetatable_, setmetatable_, rawget_, loadstring_ = getmetatable, setmetatable, rawget, loadstring
+local byte, floor = string.byte, math.floor
+
+-- What has been stopped cannot be caught. Results are collected, since Lua's own calls return many without looking for room.
+local function pack(...) return { n = select_('#', ...), ... } end
+local function past(ok, results, failure)
+  local stopped = host.stopped(failure)
+  if stopped then error_(stopped, 0) end
+  if ok then return true, unpack_(results, 1, results.n) end
+  return false, failure
+end
+function pcall(...)
+  local results
+  local ok, failure = pcall_(function(called, ...) results = pack(called(...)) end, ...)
+  return past(ok, results, failure)
+end
+function xpcall(called, handler)
+  local results
+  local ok, failure = xpcall_(function() results = pack(called()) end, handler)
+  return past(ok, results, failure)
+end
+
+-- No address is shown.
+function tostring(value)
+  local kind = type_(value)
+  if kind == 'string' or kind == 'number' or kind == 'boolean' or kind == 'nil' then return tostring_(value) end
+  local meta = getmetatable_(value)
+  if type_(meta) == 'table' and rawget_(meta, '__tostring') then return tostring_(value) end
+  return kind
+end
+
+-- Keys come in one order everywhere.
+function pairs(table)
+  local keys, at = host.keys(table), 0
+  return function()
+    while true do
+      at = at + 1
+      local key = keys[at]
+      if key == nil then return nil end
+      local value = rawget_(table, key)
+      if value ~= nil then return key, value end
+    end
+  end, table, nil
+end
+local table_, keys_, at_
+function next(table, key)
+  if key == nil then
+    if next_(table) == nil then return nil end
+    table_, keys_, at_ = table, host.keys(table), 0
+  elseif table ~= table_ or keys_[at_] ~= key then
+    table_, keys_, at_ = table, host.keys(table), nil
+    for at = 1, #keys_ do
+      if keys_[at] == key then at_ = at end
+    end
+    if not at_ then error_("invalid key to 'next'", 2) end
+  end
+  while true do
+    at_ = at_ + 1
+    local following = keys_[at_]
+    if following == nil then return nil end
+    local value = rawget_(table, following)
+    if value ~= nil then return following, value end
+  end
+end
+
+-- No bytecode.
+function loadstring(text, name)
+  if type_(text) == 'string' and byte(text) == 27 then return nil, 'bytecode is not loaded' end
+  return loadstring_(text, name)
+end
+load = loadstring
+
+function math.random(low, high)
+  local number = host.random()
+  if low == nil then return number end
+  if high == nil then low, high = 1, low end
+  low, high = floor(low), floor(high)
+  if low > high then error_("bad argument to 'random' (interval is empty)", 2) end
+  return floor(number * (high - low + 1)) + low
+end
+math.randomseed = host.seed
+
+function collectgarbage() return 0 end
+for _, name in ipairs { 'coroutine', 'dofile', 'loadfile', 'module', 'require', 'newproxy', 'print', 'gcinfo', 'setfenv',
+  'getfenv', 'package', 'debug', 'io' } do
+  _G[name] = nil
+end
+string.dump, table.foreach = nil, nil
+os = { clock = host.clock }
+
+local function checked(reply)
+  if type_(reply) == 'table' and rawget_(reply, 'err') ~= nil then error_(reply, 0) end
+  return reply
+end
+redis = {
+  pcall = host.call,
+  call = function(...) return checked(host.call(...)) end,
+  error_reply = function(text)
+    if type_(text) ~= 'string' then error_('wrong number or type of arguments', 2) end
+    return { err = (byte(text) == 45) and text:sub(2) or text }
+  end,
+  status_reply = function(text)
+    if type_(text) ~= 'string' then error_('wrong number or type of arguments', 2) end
+    return { ok = text }
+  end,
+  sha1hex = host.sha1hex,
+  log = host.log,
+  setresp = host.setresp,
+  replicate_commands = function() return true end,
+  set_repl = function() end,
+  breakpoint = function() return false end,
+  debug = function() end,
+  LOG_DEBUG = 0, LOG_VERBOSE = 1, LOG_NOTICE = 2, LOG_WARNING = 3,
+  REPL_NONE = 0, REPL_AOF = 1, REPL_SLAVE = 2, REPL_REPLICA = 2, REPL_ALL = 3,
+  REDIS_VERSION = '7.2.0', REDIS_VERSION_NUM = 0x00070200,
+}
+KEYS, ARGV, bit, cjson, cmsgpack, struct = host.KEYS, host.ARGV, host.bit, host.cjson, host.cmsgpack, host.struct
+
+setmetatable_(_G, {
+  __newindex = function(_, name)
+    error_("Script attempted to create global variable '" .. tostring(name) .. "'", 2)
+  end,
+  __index = function(_, name)
+    error_("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'", 2)
+  end,
+})
+function host.guard(script)
+  local result
+  local ok, failure = pcall_(function() result = script() end)
+  if ok then return true, result end
+  host.stopped(failure)
+  return false, failure
+end

@@ -1,0 +1,276 @@
+//! What scripts compute and return, and what ends them.
+
+use bytes::Bytes;
+
+use super::limits::MOST_BYTES;
+use super::*;
+use crate::Data;
+
+/// Remembers what it was asked for, and echoes some of it.
+#[derive(Default)]
+struct Echo(Vec<Vec<Vec<u8>>>);
+
+impl Host for Echo {
+    fn call(&mut self, words: &[&[u8]]) -> Data {
+        self.0.push(words.iter().map(|word| word.to_vec()).collect());
+        match words {
+            [b"null"] => Data::Null,
+            [b"status"] => Data::OK,
+            [b"fail"] => Data::Error("WRONGTYPE of no use".into()),
+            [b"number", number] => Data::Integer(std::str::from_utf8(number).unwrap().parse().unwrap()),
+            [b"all", all @ ..] => Data::Array(all.iter().map(|word| bulk(word)).collect()),
+            [b"map"] => Data::Map(vec![("name".into(), Data::Integer(7))]),
+            _ => bulk(b"?"),
+        }
+    }
+}
+
+fn bulk(text: &[u8]) -> Data {
+    Data::Bulk(Bytes::copy_from_slice(text))
+}
+
+fn ran(source: &str, keys: &[&[u8]], arguments: &[&[u8]]) -> (Data, Vec<Vec<Vec<u8>>>) {
+    let mut host = Echo::default();
+    let script = Script { source: source.as_bytes(), keys, arguments, clock: 1_234_500 };
+    let data = run(&script, &mut host);
+    (data, host.0)
+}
+
+fn result(source: &str) -> Data {
+    ran(source, &[], &[]).0
+}
+
+/// What a script returns as one text.
+fn text(source: &str) -> String {
+    match result(source) {
+        Data::Bulk(text) => String::from_utf8(text.to_vec()).unwrap(),
+        other => panic!("{source}: {other:?}"),
+    }
+}
+
+fn error(source: &str) -> String {
+    match result(source) {
+        Data::Error(text) => text.into_owned(),
+        other => panic!("{source}: {other:?}"),
+    }
+}
+
+#[test]
+fn results_become_answers_as_in_redis() {
+    let cases = [
+        ("return 3.99", Data::Integer(3)),
+        ("return -3.99", Data::Integer(-3)),
+        ("return true", Data::Integer(1)),
+        ("return false", Data::Null),
+        ("return nil", Data::Null),
+        ("", Data::Null),
+        ("return 'text'", bulk(b"text")),
+        (
+            "return {1, 'two', {3}, nil, 5}",
+            Data::Array(vec![Data::Integer(1), bulk(b"two"), Data::Array(vec![Data::Integer(3)])]),
+        ),
+        ("return {ok='FINE'}", Data::Status("FINE".into())),
+        ("return {err='MY Err'}", Data::Error("MY Err".into())),
+        ("return redis.status_reply('a\\r\\nb')", Data::Status("a  b".into())),
+        ("return redis.error_reply('-CODE text')", Data::Error("CODE text".into())),
+        ("return {double=3.5}", bulk(b"3.5")),
+        (
+            "return {map={b=1, a=2}}",
+            Data::Array(vec![bulk(b"a"), Data::Integer(2), bulk(b"b"), Data::Integer(1)]),
+        ),
+        ("return {set={x=true, 3}}", Data::Array(vec![Data::Integer(1), bulk(b"x")])),
+        ("return function() end", Data::Null),
+        ("#!lua flags=allow-oom\nreturn 1", Data::Integer(1)),
+    ];
+    for (source, expected) in cases {
+        assert_eq!(result(source), expected, "{source}");
+    }
+}
+
+#[test]
+fn commands_are_called_with_words_and_answers_become_values() {
+    let (data, calls) = ran(
+        "redis.call('set', KEYS[1], ARGV[1], 0.1, 3, 1e20, -7) return #KEYS + #ARGV",
+        &[b"k\0"],
+        &[b"v", b"w"],
+    );
+    assert_eq!(data, Data::Integer(3));
+    let words: Vec<&[u8]> = vec![b"set", b"k\0", b"v", b"0.1", b"3", b"1e+20", b"-7"];
+    assert_eq!(calls, [words]);
+    assert_eq!(result("return redis.call('number', '42') + 1"), Data::Integer(43));
+    assert_eq!(text("return redis.call('status').ok"), "OK");
+    assert_eq!(text("return tostring(redis.call('null'))"), "false");
+    assert_eq!(text("redis.setresp(3) return tostring(redis.call('null'))"), "nil");
+    assert_eq!(text("return redis.call('all', 'a', 'b')[2]"), "b");
+    assert_eq!(
+        result("local m = redis.call('map') return {m[1], m[2]}"),
+        Data::Array(vec![bulk(b"name"), Data::Integer(7)])
+    );
+    assert_eq!(result("redis.setresp(3) return redis.call('map').map.name"), Data::Integer(7));
+}
+
+#[test]
+fn failures_are_raised_caught_and_shown_in_one_line() {
+    assert_eq!(text("return redis.pcall('fail').err"), "WRONGTYPE of no use");
+    assert_eq!(text("local ok, e = pcall(redis.call, 'fail') return e.err"), "WRONGTYPE of no use");
+    let shown = error("redis.call('fail')");
+    assert!(shown.starts_with("WRONGTYPE of no use script: "), "{shown}");
+    let shown = error("\nerror('bo\\nom')");
+    assert!(shown.starts_with("ERR user_script:2: bo om script: "), "{shown}");
+    assert!(error("return +").starts_with("ERR Error compiling script (new function): user_script:1:"));
+    assert!(check(b"return +").unwrap_err().starts_with("ERR Error compiling script"));
+    assert_eq!(check(b"return 1"), Ok(()));
+    assert!(error("redis.call()").contains("at least one argument"));
+    assert!(error("redis.call({})").contains("must be strings or integers"));
+    assert!(error("error({})").starts_with("ERR unknown error script: "));
+    assert!(error("error(print)").contains("nonexistent global variable 'print'"));
+    assert!(!error("error(tostring)").contains("0x"));
+}
+
+#[test]
+fn limits_cannot_be_caught() {
+    for source in [
+        "while true do end",
+        "while true do pcall(function() while true do end end) end",
+        "pcall(function() while true do end end) return 1",
+        "xpcall(function() while true do end end, function() return 1 end) return 1",
+        "local function f() return pcall(f) end while true do f() end",
+        "local t = {} for i = 1, 1e5 do t[i] = i end while true do for _ in pairs(t) do break end end",
+    ] {
+        assert!(error(source).contains("instructions"), "{source}: {:?}", result(source));
+    }
+    let half = MOST_BYTES / 2;
+    for source in [
+        format!("local t = {{}} for i = 1, 10 do t[i] = string.rep(tostring(i), {half}) end"),
+        format!("pcall(string.rep, 'x', {}) return 1", 4 * half),
+        "local s = 'x' while true do s = s .. s end".into(),
+    ] {
+        let shown = error(&source);
+        assert!(shown.contains("memory"), "{source}: {shown}");
+    }
+    assert!(error("local t = {} t[1] = t t[2] = t return t").contains("too large"));
+    assert!(matches!(result("local t = {} t[1] = t return t"), Data::Array(_)));
+}
+
+/// Whatever differs from server to server is out of reach.
+#[test]
+fn nothing_differs_from_server_to_server() {
+    for source in [
+        "local t = {} for i = 1, 50 do t['k' .. (i * 7919 % 101)] = i end local o = {} for k in pairs(t) do o[#o + 1] = k end return table.concat(o, ' ')",
+        "return table.concat({math.random(), math.random(10), math.random(5, 9)}, ' ')",
+        "math.randomseed(7) return math.random(1000000) .. ''",
+        "return tostring({}) .. tostring(print_) .. tostring(redis.call)",
+    ] {
+        let source = source.replace("print_", "math.floor");
+        assert_eq!(text(&source), text(&source));
+        assert!(!text(&source).contains("0x"), "{source}");
+    }
+    assert_eq!(
+        text(
+            "local o = {} for k in pairs({b=1, a=2, 10, 20, [3.5]=1, [true]=1}) do o[#o + 1] = tostring(k) end return table.concat(o, ' ')"
+        ),
+        "1 2 3.5 a b true"
+    );
+    assert_eq!(
+        text(
+            "local t, o, k = {x=1, y=2, z=3}, {}, nil repeat k = next(t, k) o[#o + 1] = tostring(k) until not k return table.concat(o, ' ')"
+        ),
+        "x y z nil"
+    );
+    assert_eq!(
+        text("local t = {a=1, b=2} return next(t, 'a') .. tostring(next({})) .. tostring(next(t, 'b'))"),
+        "bnilnil"
+    );
+    assert!(error("for _ in pairs({[{}]=1}) do end").contains("have no order"));
+    assert!(error("return next({[{}]=1})").contains("have no order"));
+    for name in [
+        "io",
+        "require",
+        "dofile",
+        "loadfile",
+        "print",
+        "newproxy",
+        "coroutine",
+        "debug",
+        "package",
+        "getfenv",
+        "setfenv",
+        "new",
+    ] {
+        assert!(error(&format!("return {name}")).contains("nonexistent global variable"), "{name}");
+    }
+    assert!(error("x = 1").contains("attempted to create global variable 'x'"));
+    assert_eq!(result("return type(os.execute) == 'nil' and os.clock() == 1234.5"), Data::Integer(1));
+    assert_eq!(
+        result("return loadstring('\\27Lua') == nil and loadstring('return 7')() == 7"),
+        Data::Integer(1)
+    );
+    assert_eq!(
+        result("return string.dump == nil and table.foreach == nil and collectgarbage('count') == 0"),
+        Data::Integer(1)
+    );
+}
+
+#[test]
+fn libraries_do_as_those_of_redis() {
+    assert_eq!(
+        text(r#"return cjson.encode({1, 2.5, "a/\"\n", true, cjson.null, {}, {k={n=1}}})"#),
+        r#"[1,2.5,"a\/\"\n",true,null,{},{"k":{"n":1}}]"#
+    );
+    assert_eq!(
+        text(r#"return cjson.encode(cjson.decode('{"b": [1, null, "x"], "a": 1e3}'))"#),
+        r#"{"a":1000,"b":[1,null,"x"]}"#
+    );
+    assert_eq!(result(r"return cjson.decode('null') == cjson.null"), Data::Integer(1));
+    assert!(error("return cjson.decode('{')").contains("cjson"));
+    assert!(error("return cjson.encode({[1]=1, [100]=2})").contains("sparse"));
+    assert!(error("local t = {} t[1] = t return cjson.encode(t)").contains("excessive depth"));
+    assert!(error("return cjson.encode(0/0)").contains("NaN"));
+    assert_eq!(
+        text("return bit.tohex(bit.bor(0xf0, 0x0f)) .. bit.tohex(-1, -4) .. bit.lshift(1, 31)"),
+        "000000ffFFFF-2147483648"
+    );
+    assert_eq!(
+        text(
+            "return bit.band(-1, 255) .. ' ' .. bit.bnot(0) .. ' ' .. bit.rshift(-1, 28) .. ' ' .. bit.arshift(-16, 2) .. ' ' .. bit.bxor(5, 1, 2)"
+        ),
+        "255 -1 15 -4 6"
+    );
+    assert_eq!(
+        text(
+            "return bit.tohex(bit.rol(0x12345678, 12)) .. bit.tohex(bit.bswap(0x12345678)) .. bit.tobit(4294967295)"
+        ),
+        "4567812378563412-1"
+    );
+    for value in [
+        "1",
+        "-1",
+        "200",
+        "-200",
+        "70000",
+        "-70000",
+        "5000000000",
+        "1.5",
+        "0.1",
+        "'text'",
+        "true",
+        "{1, 2, 3}",
+        "{a=1, b={2}}",
+    ] {
+        let same = format!(
+            "local v = {value} local a = cmsgpack.pack(v) return cjson.encode({{cmsgpack.unpack(a)}}) == cjson.encode({{v}})"
+        );
+        let shown = format!("return cjson.encode({{cmsgpack.unpack(cmsgpack.pack({value}))}})");
+        assert_eq!(result(&same), Data::Integer(1), "{value}: {}", text(&shown));
+    }
+    assert!(error("return cmsgpack.unpack('\\220\\255')").contains("Missing bytes"));
+    assert_eq!(result("return struct.pack('>I2hs', 258, -2, 'ab')"), bulk(b"\x01\x02\xff\xfeab\0"));
+    assert_eq!(
+        result("return {struct.unpack('<i4c0', '\\3\\0\\0\\0abcd')}"),
+        Data::Array(vec![bulk(b"abc"), Data::Integer(8)])
+    );
+    assert_eq!(result("return struct.size('>!4bi4d')"), Data::Integer(16));
+    assert!(error("return struct.unpack('I4', 'abc')").contains("too short"));
+    assert!(error("return struct.pack('I9', 1)").contains("larger than limit"));
+    assert_eq!(text("return redis.sha1hex('')"), "da39a3ee5e6b4b0d3255bfef95601890afd80709");
+}

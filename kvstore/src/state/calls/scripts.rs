@@ -1,0 +1,144 @@
+//! Scripts: the commands that they call are executed on shards that are all locked, since nobody knows before which
+//! keys a script looks at.
+
+use bytes::Bytes;
+use parking_lot::RwLockWriteGuard;
+
+use super::words::{integer, is};
+use super::{
+    Answer, Call, Handler, Walking, Words, Writing, answered, compact, execute_words, handler, walk_words,
+};
+use crate::Data;
+use crate::command::{MAX_KEY_BYTES, MAX_VALUE_BYTES};
+use crate::script::{self, Host, Script};
+use crate::state::map::Locked;
+use crate::state::shard::Shard;
+use crate::state::writer::Writer;
+use crate::table::{Does, Op, Spec};
+
+/// All shards.
+type Everything<'m> = Locked<RwLockWriteGuard<'m, Shard>>;
+
+/// Executes a call that is a script.
+pub(in crate::state) fn eval(writer: &mut Writer<'_, Everything<'_>>, call: &Call<'_>, seed: u64) -> Data {
+    let words: Vec<&[u8]> = call.words.clone().collect();
+    answered(eval_words(writer, call.op, &words, seed))
+}
+
+fn eval_words(writer: &mut Writer<'_, Everything<'_>>, op: Op, words: Words<'_>, seed: u64) -> Answer {
+    let (source, rest) = (words[0], &words[2..]);
+    let keys = match integer(words[1])? {
+        ..0 => return Err("ERR Number of keys can't be negative".into()),
+        keys => usize::try_from(keys).ok().filter(|keys| *keys <= rest.len()),
+    };
+    let keys = keys.ok_or("ERR Number of keys can't be greater than number of args")?;
+    let read_only = op == Op::EvalRo || declares(source, "no-writes")?;
+    writer.map.scripts.add(source);
+    let script = Script { source, keys: &rest[..keys], arguments: &rest[keys..], clock: writer.map.clock() };
+    Ok(script::run(&script, &mut Caller { writer, read_only, seed }))
+}
+
+/// The flags that the first line of a script may name.
+const FLAGS: [&str; 5] = ["no-writes", "allow-oom", "allow-stale", "no-cluster", "allow-cross-slot-keys"];
+
+/// Whether a script's first line says this of it.
+fn declares(source: &[u8], flag: &str) -> Result<bool, super::Failure> {
+    if !source.starts_with(b"#!") {
+        return Ok(false);
+    }
+    let line = source.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = String::from_utf8_lossy(line);
+    let mut words = line[2..].split_whitespace();
+    if words.next() != Some("lua") {
+        return Err("ERR Could not find scripting engine: scripts are in lua".into());
+    }
+    let mut declared = false;
+    for word in words {
+        let Some(flags) = word.strip_prefix("flags=") else {
+            return Err(format!("ERR Unknown lua shebang option: {word}").into());
+        };
+        for named in flags.split(',') {
+            if !FLAGS.contains(&named) {
+                return Err(format!("ERR Unexpected flag in script shebang: {named}").into());
+            }
+            declared |= named == flag;
+        }
+    }
+    Ok(declared)
+}
+
+/// What executes the commands of a script.
+struct Caller<'c, 'w, 'm> {
+    writer: &'c mut Writer<'w, Everything<'m>>,
+    read_only: bool,
+    /// What is drawn at random follows from it.
+    seed: u64,
+}
+
+impl Host for Caller<'_, '_, '_> {
+    fn call(&mut self, words: &[&[u8]]) -> Data {
+        answered(self.execute(words[0], &words[1..]))
+    }
+}
+
+impl Caller<'_, '_, '_> {
+    fn execute(&mut self, name: &[u8], words: Words<'_>) -> Answer {
+        let spec = Spec::find(name).ok_or("ERR Unknown Redis command called from script")?;
+        let count = words.len() + 1;
+        if !spec.takes(count) || spec.lacks_value(count) {
+            return Err("ERR Wrong number of args calling Redis command from script".into());
+        }
+        if spec.keys.among(count).any(|at| words[at - 1].len() > MAX_KEY_BYTES) {
+            return Err(format!("ERR the key is longer than {MAX_KEY_BYTES} bytes (64 KiB)").into());
+        }
+        if words.iter().any(|word| word.len() > MAX_VALUE_BYTES) {
+            return Err("ERR string exceeds maximum allowed size (16 MiB)".into());
+        }
+        if self.read_only && !spec.is_read() && !matches!(spec.does, Does::Local(_)) {
+            return Err("ERR Write commands are not allowed from read-only scripts.".into());
+        }
+        let Writer { map, core, shards, .. } = &mut *self.writer;
+        let op = match spec.does {
+            Does::Local(_) => return Err("ERR This Redis command is not allowed from script".into()),
+            Does::Compact(op) | Does::Write(op) | Does::TimedWrite(op) | Does::Read(op) => op,
+        };
+        if let Handler::Whole(_) = handler(op) {
+            self.seed = self.seed.wrapping_add(1);
+            let walking = Walking { whole: &**shards, clock: map.clock(), seed: self.seed };
+            return Ok(walk_words(&walking, op, words));
+        }
+        // What a script sets is in no buffer of the log's.
+        let mut writing = Writing { map, core, shards: &mut **shards, share: &Bytes::copy_from_slice };
+        match handler(op) {
+            Handler::Script => Err("ERR This Redis command is not allowed from script".into()),
+            Handler::Compact => compact::execute(&mut writing, op, words),
+            _ => Ok(execute_words(&mut writing, op, words)),
+        }
+    }
+}
+
+/// Executes `SCRIPT`. What scripts a server knows is no part of the state, so this changes nothing that is compared.
+pub(super) fn script(writing: &mut Writing<'_>, words: Words<'_>) -> Answer {
+    let scripts = &writing.map.scripts;
+    match words {
+        [load, source] if is(load, "LOAD") => {
+            script::check(source)?;
+            Ok(Data::Bulk(Bytes::copy_from_slice(&scripts.add(source))))
+        }
+        [exists, names @ ..] if is(exists, "EXISTS") => {
+            Ok(Data::Array(names.iter().map(|name| Data::flag(scripts.find(name).is_some())).collect()))
+        }
+        [flush, how @ ..] if is(flush, "FLUSH") => {
+            if how.len() > 1 || how.iter().any(|how| !is(how, "ASYNC") && !is(how, "SYNC")) {
+                return Err("ERR SCRIPT FLUSH only support SYNC|ASYNC option".into());
+            }
+            scripts.clear();
+            Ok(Data::OK)
+        }
+        [kill] if is(kill, "KILL") => Err("NOTBUSY No scripts in execution right now.".into()),
+        _ => {
+            Err("ERR unknown subcommand or wrong number of arguments. Try SCRIPT LOAD, EXISTS or FLUSH."
+                .into())
+        }
+    }
+}
