@@ -70,7 +70,7 @@ pub mod padding;
 
 pub use balance::Balance;
 pub use barrier::{ReadBarriers, Round};
-pub use floor::{FloorIndex, compaction_round};
+pub use floor::{FloorIndex, compaction_point};
 pub use layout::{GlobalPosition, GroupId, Layout, MAX_BASE, MAX_GROUPS, MAX_PLACE, Slot};
 pub use merge::{Emitted, Fill, Merge};
 pub use pacing::{COMMAND_ENTRY_WINDOW, Lag, Pacing};

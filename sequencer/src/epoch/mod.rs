@@ -17,6 +17,16 @@
 //! E is the end of epoch 1, at place 3 of group 1. The rest of its round is merged as ever; the slots of later rounds are
 //! *void*, whatever they hold.
 //!
+//! Raft's own changes of members would not do. They are one per group, so every group could be healthy while the global log, which
+//! needs all of them, is dead; a server's lanes need one point of the global log at which they begin and end; and they cannot change
+//! R. Here the end stands in the merged log itself, so it is one point for all groups.
+//!
+//! From the proposal of an end until a quorum of the next epoch's members has started it, quorums of both epochs' members must be
+//! up; then one of the next alone.
+//!
+//! The model in `tests/src/model/epochs` runs these rules in every order of events. The engine does not use them yet: it stays in the
+//! first epoch.
+//!
 //! Read the files in this order: [`Record`] and [`Chain`], what an epoch is and which may follow; [`Ending`], which entry ends an epoch;
 //! [`lane_group`], what becomes of lanes; [`Cut`], how snapshots are ordered; [`Marks`], what a server has written down before
 //! it does something; [`is_held`], when it may take part; [`may_install`], how one that is behind catches up; [`may_close`],

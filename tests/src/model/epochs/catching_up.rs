@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use niagara_sequencer::ReadBarriers;
 use niagara_sequencer::epoch::{
     Cut, may_close, may_feed, may_install, may_stop, must_be_told, snapshot_is_due,
 };
+use niagara_sequencer::{ReadBarriers, compaction_point};
 
 use super::plan::{LANES, Mistake, Plan, SERVERS, number};
 use super::state::{Progress, Replica, Snapshot, State};
@@ -114,11 +114,11 @@ impl State {
     /// The cut up to which a server's snapshots replace its logs, where that is news.
     pub(super) fn compactable(&self, plan: &Plan, server: usize) -> Option<Cut> {
         let this = &self.servers[server];
-        let older = match &this.kept[..] {
-            [_, newest] if plan.has(Mistake::CompactsToTheNewest) => newest.at.cut(),
-            [older, _] => older.at.cut(),
-            _ => return None,
-        };
+        let mut cuts = this.cuts();
+        if plan.has(Mistake::CompactsToTheNewest) {
+            cuts.extend(cuts.last().copied());
+        }
+        let older = compaction_point(&cuts)?;
         let epoch = older.epoch.get() as usize - 1;
         let news = |group| {
             let replica = this.replicas[epoch][group];

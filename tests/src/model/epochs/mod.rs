@@ -20,14 +20,18 @@ mod catching_up;
 mod merging;
 mod plan;
 mod raft;
+mod reached;
 mod settling;
 mod state;
 mod steps;
 mod trace;
 mod walk;
 
+use std::sync::Arc;
+
 use stateright::{CheckerBuilder, Model, Property};
 
+use self::reached::Reached;
 use self::state::State;
 use self::steps::Step;
 use super::{Counterexample, Report, Verdicts, explore};
@@ -41,13 +45,17 @@ impl Plan {
         explore(Search::of(self), CheckerBuilder::spawn_bfs, describe)
     }
 
-    /// Walks at random, again and again, through so many states. A seed always walks the same way.
+    /// Walks at random, again and again, through so many states. A seed always walks the same way. Returns also what has not
+    /// happened on the way.
     #[must_use]
-    pub fn walk(self, seed: u64, states: usize) -> Report {
+    pub fn walk(self, seed: u64, states: usize) -> (Report, Vec<&'static str>) {
+        let search = Search::of(self);
+        let reached = Arc::clone(&search.reached);
         let walk = |checker: CheckerBuilder<Search>| {
             checker.target_state_count(states).spawn_simulation(seed, walk::InputsAreRare)
         };
-        explore(Search::of(self), walk, describe)
+        let report = explore(search, walk, describe);
+        (report, reached.missing())
     }
 }
 
@@ -58,11 +66,12 @@ fn describe(search: &Search, property: &'static str, path: &[(State, Option<Step
 struct Search {
     plan: Plan,
     verdicts: Verdicts,
+    reached: Arc<Reached>,
 }
 
 impl Search {
     fn of(plan: Plan) -> Search {
-        Search { plan, verdicts: Verdicts::default() }
+        Search { plan, verdicts: Verdicts::default(), reached: Arc::default() }
     }
 
     fn holds(&self, state: &State, invariant: &str) -> bool {
@@ -97,7 +106,10 @@ impl Model for Search {
 
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
-            Property::always("global_prefix", |search, state| search.holds(state, "global_prefix")),
+            Property::always("global_prefix", |search, state| {
+                search.reached.look(&search.plan, state);
+                search.holds(state, "global_prefix")
+            }),
             Property::always("applied_once", |search, state| search.holds(state, "applied_once")),
             Property::always("compaction_floor", |search, state| search.holds(state, "compaction_floor")),
             Property::always("read_is_fresh", |search, state| search.holds(state, "read_is_fresh")),
