@@ -208,6 +208,40 @@ impl<T> ReadBarriers<T> {
         self.cohorts.back().is_some_and(|cohort| cohort.barrier.is_none())
     }
 
+    /// The epoch ends after `last_round`, and `next` is the layout of the following one. Reads whose barrier is within the epoch
+    /// wait for it as before. The others are asked again: what a group of the ended epoch says about its void slots bounds
+    /// nothing in the next one, where commands may have been acknowledged before the read came. Answers that are still on their
+    /// way are ignored, for the same reason. Whoever calls it at the end of an epoch asks [`begin`](ReadBarriers::begin) next.
+    ///
+    /// ```
+    /// use niagara_sequencer::{GlobalPosition, GroupId, Layout, ReadBarriers};
+    ///
+    /// let mut reads = ReadBarriers::new(Layout::new(2), 20);
+    /// reads.queue("GET x");
+    /// let round = reads.begin(GroupId::new(1)).expect("a read waits");
+    /// // The epoch's last round is 3, but the log of group 1 goes on to place 5.
+    /// reads.answered(round.id, 5);
+    ///
+    /// let next = Layout::above(GlobalPosition::new(6), 4);
+    /// reads.end_epoch(3, next);
+    /// assert_eq!(reads.next_barrier(), None);
+    /// let again = reads.begin(GroupId::new(1)).expect("it is asked again, of a group of the next epoch");
+    /// reads.answered(again.id, 0);
+    /// assert_eq!(reads.next_barrier(), Some(GlobalPosition::new(7)));
+    /// ```
+    pub fn end_epoch(&mut self, last_round: u64, next: Layout) {
+        let end = self.layout.round_end(last_round);
+        assert_eq!(next.base(), end, "global_prefix: an epoch begins where the one before it ends");
+        let within =
+            self.cohorts.partition_point(|cohort| cohort.barrier.is_some_and(|barrier| barrier <= end));
+        let asked_again = self.cohorts.drain(within..).flat_map(|cohort| cohort.reads);
+        self.forming = asked_again.chain(std::mem::take(&mut self.forming)).collect();
+        self.rounds.clear();
+        self.in_flight = None;
+        self.waited_ticks = 0;
+        self.layout = next;
+    }
+
     /// Starts a round, which serves all queued reads.
     fn ask(&mut self, group: GroupId) -> Round {
         self.last_id += 1;

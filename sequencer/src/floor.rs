@@ -95,7 +95,7 @@ impl FloorIndex {
     /// ```
     #[must_use]
     pub fn compactable(&self, kept_rounds: &[u64], applied_index: u64) -> Option<u64> {
-        let round = compaction_round(kept_rounds)?;
+        let round = compaction_point(kept_rounds)?;
         let above = self.entries.partition_point(|&(at, place)| place <= round && at <= applied_index);
         // If there is only the base, everything up to it has been dropped already.
         (above > 1).then(|| self.entries[above - 1].0)
@@ -108,13 +108,13 @@ impl Default for FloorIndex {
     }
 }
 
-/// The round whose floors the logs may be compacted to: that of the older of the last two durable snapshots,
-/// whose rounds are given in rising order. `None` with fewer than two: a server without a snapshot may then
-/// still need everything.
+/// The point that logs may be compacted to: that of the older of the last two durable snapshots, whose points are given in rising
+/// order, as rounds or as [cuts](crate::epoch::Cut). `None` with fewer than two: a server without a snapshot may then still need
+/// everything.
 #[must_use]
-pub fn compaction_round(kept_rounds: &[u64]) -> Option<u64> {
-    assert!(kept_rounds.is_sorted(), "snapshots are kept in the order of their rounds");
-    kept_rounds.iter().rev().nth(1).copied()
+pub fn compaction_point<T: Copy + Ord>(kept: &[T]) -> Option<T> {
+    assert!(kept.is_sorted(), "snapshots are kept in the order of the global log");
+    kept.iter().rev().nth(1).copied()
 }
 
 #[cfg(test)]

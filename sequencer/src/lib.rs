@@ -16,6 +16,7 @@
 //! 5. [`balance`]: which groups bring more than their share, so that commands go to the others.
 //! 6. [`barrier`]: how far a strong read waits, and which group it asks.
 //! 7. [`floor`]: how much of each local log a shared snapshot makes superfluous.
+//! 8. [`epoch`]: how one set of groups and members follows another.
 //!
 //! # The rules at work
 //!
@@ -60,6 +61,7 @@
 
 pub mod balance;
 pub mod barrier;
+pub mod epoch;
 pub mod floor;
 pub mod layout;
 pub mod merge;
@@ -68,7 +70,7 @@ pub mod padding;
 
 pub use balance::Balance;
 pub use barrier::{ReadBarriers, Round};
-pub use floor::{FloorIndex, compaction_round};
+pub use floor::{FloorIndex, compaction_point};
 pub use layout::{GlobalPosition, GroupId, Layout, MAX_BASE, MAX_GROUPS, MAX_PLACE, Slot};
 pub use merge::{Emitted, Fill, Merge};
 pub use pacing::{COMMAND_ENTRY_WINDOW, Lag, Pacing};

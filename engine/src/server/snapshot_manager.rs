@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use niagara_log::Files;
 use niagara_net::Event;
-use niagara_sequencer::compaction_round;
+use niagara_sequencer::compaction_point;
 
 use super::channels::TRANSFER_CHANNEL;
 use crate::clock::Clock;
@@ -348,7 +348,7 @@ impl<S: StateMachine> SnapshotManager<S> {
         let kept = self.store.kept();
         let newest = Arc::clone(&self.store.newest()?.header);
         let rounds: Vec<u64> = kept.iter().map(|kept| kept.header.round).collect();
-        let older = compaction_round(&rounds)
+        let older = compaction_point(&rounds)
             .and_then(|round| kept.iter().find(|kept| kept.header.round == round))
             .map(|kept| Arc::clone(&kept.header));
         let older = if planted::is(Bug::CompactedToNewest) { Some(Arc::clone(&newest)) } else { older };

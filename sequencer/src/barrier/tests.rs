@@ -228,3 +228,48 @@ fn what_is_known_serves_all_reads_queued_so_far_and_no_later_one() {
     reads.queue('c');
     assert!(reads.begin(group(1)).is_some(), "c was queued later");
 }
+
+fn after(last_round: u64, groups: u16) -> Layout {
+    Layout::above(Layout::new(2).round_end(last_round), groups)
+}
+
+#[test]
+fn a_barrier_within_the_epoch_outlives_its_end() {
+    let mut reads = ReadBarriers::new(Layout::new(2), 20);
+    reads.queue("a");
+    let round = reads.begin(GroupId::new(2)).unwrap();
+    reads.answered(round.id, 4);
+    reads.end_epoch(5, after(5, 3));
+    assert_eq!(reads.next_barrier(), Some(GlobalPosition::new(10)), "slot (5, 2), the epoch's last");
+    let mut done = Vec::new();
+    reads.release(GlobalPosition::new(9), &mut done);
+    assert_eq!(done, ["a"]);
+}
+
+#[test]
+fn void_barriers_and_late_answers_bound_nothing() {
+    let mut reads = ReadBarriers::new(Layout::new(2), 20);
+    reads.queue("a");
+    let void = reads.begin(GroupId::new(1)).unwrap();
+    reads.answered(void.id, 5);
+    reads.queue("b");
+    let late = reads.begin(GroupId::new(1)).unwrap();
+    reads.queue("c");
+    reads.end_epoch(5, after(5, 1));
+    // The answer is about epoch 1, where slot (6, 1) is void; in epoch 2, commands beyond it may have been acknowledged.
+    reads.answered(late.id, 5);
+    assert_eq!(reads.next_barrier(), None);
+    let again = reads.begin(GroupId::new(1)).expect("all three ask again, at once");
+    reads.answered(again.id, 7);
+    let mut done = Vec::new();
+    reads.release(GlobalPosition::new(16), &mut done);
+    assert!(done.is_empty());
+    reads.release(GlobalPosition::new(17), &mut done);
+    assert_eq!(done, ["a", "b", "c"]);
+}
+
+#[test]
+#[should_panic(expected = "global_prefix")]
+fn an_epoch_begins_where_the_one_before_it_ends() {
+    ReadBarriers::<()>::new(Layout::new(2), 20).end_epoch(5, after(4, 2));
+}

@@ -13,15 +13,18 @@
 //! assert!(report.counterexample.is_none(), "{report}");
 //! ```
 
+pub mod epochs;
 mod properties;
 mod state;
 mod trace;
 
+use std::fmt::Debug;
+use std::hash::Hash;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use niagara_sequencer::GroupId;
-use stateright::{Checker, HasDiscoveries, Model, Property};
+use stateright::{Checker, CheckerBuilder, HasDiscoveries, Model, Property};
 
 pub use state::{State, Step};
 pub use trace::Counterexample;
@@ -109,18 +112,10 @@ impl Plan {
     /// Explores all states, until a property is violated.
     #[must_use]
     pub fn check(self) -> Report {
-        let began = Instant::now();
-        let search = Search { plan: self, violated: AtomicBool::new(false) };
-        let checker = search.checker().finish_when(HasDiscoveries::Any).spawn_bfs().join();
-        let violation = checker.discoveries().into_iter().next();
-        Report {
-            states: checker.unique_state_count(),
-            depth: checker.max_depth(),
-            took: began.elapsed(),
-            counterexample: violation.map(|(property, path)| {
-                Counterexample::new(&checker.model().plan, property, &path.into_vec())
-            }),
-        }
+        let search = Search { plan: self, verdicts: Verdicts::default() };
+        explore(search, CheckerBuilder::spawn_bfs, |search, property, path| {
+            Counterexample::new(&search.plan, property, path)
+        })
     }
 
     /// Number of all commands, including those at the start.
@@ -134,17 +129,46 @@ impl Plan {
     }
 }
 
-struct Search {
-    plan: Plan,
-    /// Whether some state has violated a property. The first one is reported, since it takes the fewest
-    /// steps; stateright would continue for a while, and report the last.
+/// Explores the states of a model as `spawn` says, until a property is violated; `describe` says how.
+fn explore<M, C>(
+    model: M,
+    spawn: impl FnOnce(CheckerBuilder<M>) -> C,
+    describe: impl Fn(&M, &'static str, &[(M::State, Option<M::Action>)]) -> Counterexample,
+) -> Report
+where
+    M: Model + Send + Sync + 'static,
+    M::State: Clone + Debug + Hash + PartialEq + Send + Sync,
+    M::Action: Clone + Debug + PartialEq + Send + Sync,
+    C: Checker<M>,
+{
+    let began = Instant::now();
+    let checker = spawn(model.checker().finish_when(HasDiscoveries::Any)).join();
+    let violation = checker.discoveries().into_iter().next();
+    Report {
+        states: checker.unique_state_count(),
+        depth: checker.max_depth(),
+        took: began.elapsed(),
+        counterexample: violation
+            .map(|(property, path)| describe(checker.model(), property, &path.into_vec())),
+    }
+}
+
+/// Whether some state has violated a property. The first one is reported, since it takes the fewest steps; stateright would
+/// continue for a while, and report the last.
+#[derive(Default)]
+struct Verdicts {
     violated: AtomicBool,
 }
 
-impl Search {
+impl Verdicts {
     fn judge(&self, holds: bool) -> bool {
         holds || self.violated.swap(true, Ordering::Relaxed)
     }
+}
+
+struct Search {
+    plan: Plan,
+    verdicts: Verdicts,
 }
 
 impl Model for Search {

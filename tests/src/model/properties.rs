@@ -13,14 +13,14 @@ pub(super) const TICKS_TO_REST: u32 = RETRY_TICKS + 4;
 
 pub(super) fn all() -> Vec<Property<Search>> {
     vec![
-        Property::always("slots_rise", |search, state| search.judge(slots_rise(state))),
-        Property::always("global_prefix", |search, state| search.judge(global_prefix(state))),
-        Property::always("read_is_fresh", |search, state: &State| search.judge(!state.stale_answer)),
+        Property::always("slots_rise", |search, state| search.verdicts.judge(slots_rise(state))),
+        Property::always("global_prefix", |search, state| search.verdicts.judge(global_prefix(state))),
+        Property::always("read_is_fresh", |search, state: &State| search.verdicts.judge(!state.stale_answer)),
         Property::always("pads_are_bounded", |search, state| {
-            search.judge(pads_are_bounded(&search.plan, state))
+            search.verdicts.judge(pads_are_bounded(&search.plan, state))
         }),
         Property::always("idle_read_is_answered", |search, state| {
-            search.judge(idle_read_is_answered(&search.plan, state))
+            search.verdicts.judge(idle_read_is_answered(&search.plan, state))
         }),
     ]
 }

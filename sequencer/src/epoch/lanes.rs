@@ -1,0 +1,27 @@
+//! Lanes: which group takes a lane's commands, and how many lanes there are.
+
+use crate::layout::GroupId;
+
+/// The group that takes the commands of lane `lane` (from 1) where there are `groups` of them. Several lanes may share a
+/// group; with as many lanes as groups, lane l uses group l.
+///
+/// ```
+/// use niagara_sequencer::GroupId;
+/// use niagara_sequencer::epoch::lane_group;
+///
+/// let groups: Vec<_> = (1..=4).map(|lane| lane_group(lane, 3).get()).collect();
+/// assert_eq!(groups, [1, 2, 3, 1]);
+/// assert_eq!(lane_group(4, 4), GroupId::new(4));
+/// ```
+#[must_use]
+pub const fn lane_group(lane: u16, groups: u16) -> GroupId {
+    assert!(lane >= 1, "lanes are numbered from 1");
+    GroupId::new((lane - 1) % groups + 1)
+}
+
+/// The number of lanes of each server once there are `groups` groups, where there were `lanes` before. It never falls: a
+/// lane that has numbered commands goes on.
+#[must_use]
+pub const fn lanes_after(lanes: u16, groups: u16) -> u16 {
+    if lanes > groups { lanes } else { groups }
+}
