@@ -41,7 +41,7 @@ fn kill(port: u16) {
 
 /// Whether the server is gone, or says that it cannot answer now.
 fn is_passing(error: &RedisError) -> bool {
-    let passing = ["NOQUORUM", "LOADING", "UNKNOWN"];
+    let passing = ["CLUSTERDOWN", "NOQUORUM", "LOADING", "UNKNOWN"];
     error.is_io_error() || error.code().is_none_or(|code| passing.contains(&code))
 }
 
