@@ -39,6 +39,8 @@ def keeps(action):
             return (action(),)
         except (redis.ConnectionError, redis.TimeoutError, redis.exceptions.RedisClusterException):
             return None
+        except redis.exceptions.ClusterDownError:
+            return None
         except redis.ResponseError as error:
             assert str(error).split()[0] in ("NOQUORUM", "LOADING", "UNKNOWN"), error
             return None

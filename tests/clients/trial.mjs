@@ -28,7 +28,7 @@ export async function keeps(action) {
             return [await action()];
         } catch (error) {
             const isReply = error.name === "ReplyError" || error.constructor.name === "SimpleError";
-            assert(!isReply || /^(NOQUORUM|LOADING|UNKNOWN)/.test(error.message), error);
+            assert(!isReply || /^(CLUSTERDOWN|NOQUORUM|LOADING|UNKNOWN)/.test(error.message), error);
             return null;
         }
     };

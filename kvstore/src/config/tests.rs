@@ -350,6 +350,13 @@ fn two_listeners_at_one_address_are_refused() {
         ),
         ("\"10.0.0.2:7003\"]", "\"127.0.0.1:7001\"]", "members[server 2].addresses[2]", "redis"),
         ("http = \"10.0.0.2:7000\"", "http = \"127.0.0.1:7000\"", "members[server 2].http", "http"),
+        ("http = \"10.0.0.2:7000\"", "redis = \"127.0.0.1:7001\"", "members[server 2].redis", "redis"),
+        (
+            "http = \"10.0.0.2:7000\"",
+            "redis = \"10.0.0.2:7004\"",
+            "members[server 2].redis",
+            "members[server 2].transfer",
+        ),
         (
             "\"10.0.0.2:7002\", \"10.0.0.2:7003\"",
             "\"db:7002\", \"DB:7002\"",

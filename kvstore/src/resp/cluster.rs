@@ -14,7 +14,16 @@ use crate::Data;
 
 pub(super) const DISABLED: &str = "ERR This instance has cluster support disabled";
 
+/// The answer of a server that knows neither a quorum nor another server, to clients that ask where slots are.
+pub(super) const DOWN: &str =
+    "CLUSTERDOWN this server does not serve, and is connected to no other: ask another one";
+
 const LAST_SLOT: i64 = SLOTS as i64 - 1;
+
+/// Whether this asks which servers have the slots.
+pub(super) fn is_about_slots(arguments: Arguments<'_>) -> bool {
+    ["SLOTS", "SHARDS", "NODES"].iter().any(|what| is(arguments.get(1), what))
+}
 
 /// A subcommand that `containers` has accepted. `applied` is the last global position that this server has executed.
 /// `false`: it names no such node.

@@ -243,6 +243,10 @@ impl RespConnection {
                 replies.error(cluster::DISABLED);
                 return false;
             }
+            Local::Cluster if cluster::is_about_slots(arguments) && !topology.serves() => {
+                replies.error(cluster::DOWN);
+                return false;
+            }
             Local::Cluster => return cluster::cluster(arguments, &topology, status.applied, replies),
             Local::Asking => replies.simple("OK"),
             Local::Sentinel => {
@@ -317,7 +321,8 @@ impl Protocol for RespConnection {
         if view.applied.is_some() {
             self.look(read, input, view, &mut replies);
         } else {
-            replies.error(read_failure(if view.diverged { Unread::Diverged } else { Unread::NoQuorum }));
+            let why = if view.diverged { Unread::Diverged } else { Unread::NoQuorum };
+            replies.error(&self.site.worded(read_failure(why)));
         }
         self.consume(input);
     }
@@ -351,7 +356,7 @@ impl Protocol for RespConnection {
         let mut replies = Replies { output, version: self.version };
         match shown {
             Shown::Answer { reply, .. } => printing::answer(&reply, &mut replies),
-            Shown::Nothing(why) => replies.error(read_failure(why)),
+            Shown::Nothing(why) => replies.error(&self.site.worded(read_failure(why))),
         }
     }
 
@@ -403,7 +408,8 @@ impl Protocol for RespConnection {
                     Local::Hello => {
                         let status = engine.status();
                         let topology = self.site.told(engine, &status, &self.about);
-                        let mode = (self.site.mode(), replication::role(&topology));
+                        let role = if topology.is_master() { "master" } else { "replica" };
+                        let mode = (self.site.mode(), role);
                         let (about, entrance) = (&mut self.about, &mut self.entrance);
                         understood = local::hello(arguments, about, entrance, mode, &mut replies);
                     }
@@ -478,7 +484,7 @@ impl Protocol for RespConnection {
                 Shape::One(print) => printing::print(print, &reply, &mut replies),
                 Shape::Transaction(parts) => printing::transaction(&parts, &reply, &mut replies),
             },
-            Outcome::Refused(refused) => replies.error(&refusal(refused)),
+            Outcome::Refused(refused) => replies.error(&self.site.worded(&refusal(refused))),
             Outcome::Unknown => replies.error(&format!("UNKNOWN outcome: {UNKNOWN_OUTCOME}")),
         }
     }

@@ -16,7 +16,8 @@ use crate::decimal::decimal;
 /// The part of INFO.
 pub(super) fn describe(topology: &Topology, applied: u64, out: &mut String) -> std::fmt::Result {
     let master = &topology.master.address;
-    write!(out, "\r\n# Replication\r\nrole:{}\r\n", role(topology))?;
+    let role = if topology.is_master() { "master" } else { "slave" };
+    write!(out, "\r\n# Replication\r\nrole:{role}\r\n")?;
     if !topology.is_master() {
         write!(out, "master_host:{}\r\nmaster_port:{}\r\n", master.host, master.port)?;
         write!(out, "master_link_status:up\r\nslave_repl_offset:{applied}\r\nslave_read_only:0\r\n")?;
@@ -28,11 +29,6 @@ pub(super) fn describe(topology: &Topology, applied: u64, out: &mut String) -> s
         write!(out, "slave{number}:ip={host},port={port},state=online,offset={applied},lag=0\r\n")?;
     }
     write!(out, "master_replid:{}\r\nmaster_repl_offset:{applied}\r\n", topology.shard)
-}
-
-/// What this server calls itself.
-pub(super) fn role(topology: &Topology) -> &'static str {
-    if topology.is_master() { "master" } else { "slave" }
 }
 
 /// `ROLE`. Offsets are positions of the global log.

@@ -1,5 +1,6 @@
 //! What all Redis connections of a thread share.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use niagara_engine::{ServerId, Status};
@@ -29,6 +30,14 @@ impl RedisSite {
     /// Whether clients are told the address that they have connected to, since no other is known.
     pub(crate) fn tells_local_addresses(&self) -> bool {
         self.own.is_none()
+    }
+
+    /// An error in the words that clients expect: those of a cluster know by CLUSTERDOWN that another node may answer.
+    pub(super) fn worded<'t>(&self, error: &'t str) -> Cow<'t, str> {
+        match error.strip_prefix("NOQUORUM ").filter(|_| self.failover.cluster) {
+            Some(rest) => format!("CLUSTERDOWN {rest}").into(),
+            None => error.into(),
+        }
     }
 
     /// What sentinels tell when clients should leave a master, if this server names another one now: the name, the

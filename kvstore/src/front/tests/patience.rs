@@ -214,3 +214,16 @@ fn a_client_that_does_not_close_is_closed() {
     pair.connection.serve(&mut turn, &mut pair.buffer);
     assert_eq!(pair.connection.send(ALLOWANCE, pair.now), Fate::Close);
 }
+
+#[test]
+fn a_subscriber_may_wait_for_messages_as_long_as_it_likes() {
+    let mut pair = Pair::redis();
+    let year = Duration::from_secs(365 * 24 * 60 * 60);
+    let is_idle = |pair: &Pair| pair.connection.is_idle_for(year, pair.now + year);
+    pair.after(Duration::ZERO, b"PING\r\n");
+    assert!(is_idle(&pair));
+    pair.after(Duration::ZERO, b"SUBSCRIBE news\r\n");
+    assert!(!is_idle(&pair));
+    pair.after(Duration::ZERO, b"UNSUBSCRIBE\r\n");
+    assert!(is_idle(&pair));
+}
