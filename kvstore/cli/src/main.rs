@@ -19,6 +19,7 @@
 mod arguments;
 mod ask;
 mod bench;
+mod certificates;
 mod cluster_args;
 mod del;
 mod demo;
@@ -66,6 +67,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::NewCluster(arguments) => new_cluster::run(&arguments),
+        Command::Certificates(arguments) => certificates::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Put(arguments) => put::run(arguments),
         Command::Get(arguments) => get::run(&arguments),

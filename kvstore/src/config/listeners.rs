@@ -60,6 +60,8 @@ fn listeners(file: &File) -> Vec<Listener> {
         all.push(listener(&name("transfer"), &member.transfer));
         let http = member.http.iter().filter(|http| is_here || !is_wildcard(http));
         all.extend(http.map(|http| listener(&name("http"), http)));
+        let https = member.https.iter().filter(|https| is_here || !is_wildcard(https));
+        all.extend(https.map(|https| listener(&name("https"), https)));
     }
     all
 }
@@ -88,7 +90,8 @@ impl Listener {
 
     /// Refuses both, unless they are one: the HTTP port that other servers are told is the same as `http`.
     fn refuse_beside(&self, other: &Listener, server: u64) -> Result<(), ConfigFileError> {
-        if other.setting == "http" && self.setting == format!("members[server {server}].http") {
+        let is_own = |setting: &str| self.setting == format!("members[server {server}].{setting}");
+        if other.setting == "http" && is_own("http") || other.setting == "tls.http" && is_own("https") {
             return Ok(());
         }
         let reason = format!(

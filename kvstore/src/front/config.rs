@@ -33,6 +33,8 @@ pub struct FrontEndConfig {
     pub redis_too: Vec<SocketAddr>,
     /// The members' HTTP addresses, `host:port` by server, as far as they are known; /status reports them.
     pub members: Vec<(ServerId, String)>,
+    /// Those at which clients speak TLS.
+    pub members_https: Vec<(ServerId, String)>,
     /// Who may use the server.
     pub access: AccessConfig,
     /// Further ports, at which clients speak TLS.
@@ -94,6 +96,7 @@ impl Default for FrontEndConfig {
             http_too: Vec::new(),
             redis_too: Vec::new(),
             members: Vec::new(),
+            members_https: Vec::new(),
             access: AccessConfig::default(),
             tls: None,
             threads: (cores / 4).clamp(1, 8),
@@ -113,7 +116,8 @@ impl FrontEndConfig {
     pub(crate) fn names(&self) -> Names {
         let machine = uname();
         let machine = machine.nodename().to_str().unwrap_or_default();
-        let hosts = self.members.iter().filter_map(|(_, http)| http.rsplit_once(':')).map(|(host, _)| host);
+        let members = self.members.iter().chain(&self.members_https);
+        let hosts = members.filter_map(|(_, http)| http.rsplit_once(':')).map(|(host, _)| host);
         let configured = self.access.names.iter().map(String::as_str);
         Names::new(hosts.chain(configured).chain([machine]), &self.access.origins)
     }
