@@ -313,7 +313,16 @@ fn resolve(key: &str, text: &str) -> Result<Vec<SocketAddr>, ConfigFileError> {
 }
 
 fn syntax(error: &toml::de::Error) -> ConfigFileError {
-    let mut text = error.to_string();
+    // It shows the line, which may hold the password.
+    let mut text = error
+        .to_string()
+        .lines()
+        .map(|line| {
+            line.split_once("requirepass")
+                .map_or(line.to_owned(), |(before, _)| format!("{before}requirepass .."))
+        })
+        .collect::<Vec<_>>()
+        .join("\n");
     if let Some(key) = nearest::known_key(error.message()) {
         text = format!("{}\ndid you mean `{key}`?", text.trim_end());
     }

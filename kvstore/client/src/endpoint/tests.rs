@@ -107,7 +107,10 @@ fn endpoints_are_written_as_urls() {
     ] {
         assert!(text.parse::<Endpoint>().unwrap_err().contains("http://HOST:PORT"), "{text}");
     }
-    assert!("https://host:1".parse::<Endpoint>().unwrap_err().contains("not https"));
+    let encrypted: Endpoint = "https://host:1".parse().unwrap();
+    assert!(encrypted.is_encrypted() && encrypted.to_string() == "https://host:1");
+    assert_ne!(encrypted, "http://host:1".parse().unwrap());
+    assert!("ftp://host:1".parse::<Endpoint>().unwrap_err().contains("not ftp"));
     let default: Endpoint = DEFAULT_URL.parse().unwrap();
     assert_eq!(default.at.port, DEFAULT_PORT);
 }
