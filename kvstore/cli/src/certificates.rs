@@ -15,8 +15,8 @@ use rcgen::{
 };
 
 use super::failure::Failure;
+use super::host::parse_host;
 use super::manual;
-use super::new_cluster::parse_host;
 use super::output::print;
 
 /// The authority's files.

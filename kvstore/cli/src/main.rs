@@ -27,6 +27,7 @@ mod failure;
 mod figures;
 mod file_limit;
 mod get;
+mod host;
 mod leaders;
 mod log;
 mod logs;

@@ -9,12 +9,13 @@ use std::str::FromStr;
 use std::thread::available_parallelism;
 
 use clap::Args;
-use niagara_client::{DEFAULT_PORT, is_host};
+use niagara_client::DEFAULT_PORT;
 use niagara_engine::{Durability, MAX_GROUPS};
 use niagara_kvstore::config::{Plan, PlannedServer, PlannedTls, Protection};
 
 use super::cluster_args::durability;
 use super::failure::Failure;
+use super::host::parse_host;
 use super::output::print;
 use super::{certificates, file_limit, manual, password, place, shell};
 
@@ -119,17 +120,6 @@ impl Groups {
                 (groups as u16, why)
             }
         }
-    }
-}
-
-/// Checks a host. It ends up in TOML and in URLs, so it must be one.
-pub fn parse_host(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    let bracketed = format!("[{text}]");
-    match text {
-        _ if is_host(text) => Ok(text.to_owned()),
-        _ if is_host(&bracketed) => Ok(bracketed),
-        _ => Err("write a host name or an address, such as db-1.example.org, 10.0.0.1 or ::1".into()),
     }
 }
 
@@ -330,15 +320,6 @@ mod tests {
         assert!(planned(&arguments(1, 1, &["h"], 65_532)).is_ok());
         assert!(planned(&arguments(1, 1, &["h"], 65_533)).is_err());
         assert!(planned(&arguments(1000, 64, &["h"], 7000)).is_err());
-    }
-
-    #[test]
-    fn hosts_are_checked_and_ipv6_addresses_get_brackets() {
-        assert_eq!(parse_host(" ::1").as_deref(), Ok("[::1]"));
-        assert_eq!(parse_host("db-1.example.org").as_deref(), Ok("db-1.example.org"));
-        for text in ["", "a b", "a\"b", "a:1", "http://a"] {
-            assert!(parse_host(text).is_err(), "{text}");
-        }
     }
 
     #[test]
