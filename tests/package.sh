@@ -25,6 +25,7 @@ cargo package --offline --allow-dirty \
   -p niagara-planted \
   -p niagara-sequencer \
   -p niagara-net \
+  -p niagara-tls \
   -p niagara-log \
   -p niagara-group \
   -p niagara-engine \

@@ -26,7 +26,7 @@ use tables::{EngineTable, File, FrontTable, LinkTable, PinningValue, ThreadsValu
 use crate::server::ServerConfig;
 use crate::{FrontEndConfig, TlsPorts};
 
-pub use plan::{Plan, PlannedServer, Protection};
+pub use plan::{Plan, PlannedServer, PlannedTls, Protection};
 
 /// A file for a thousand servers with as many groups each is about this long.
 const MOST_BYTES: u64 = 64 << 20;
@@ -62,6 +62,8 @@ pub struct ConfigFile {
     pub server: ServerConfig,
     /// The members' HTTP addresses, `host:port` by server, as far as the file names them.
     pub http: Vec<(ServerId, String)>,
+    /// Those at which clients speak TLS.
+    pub https: Vec<(ServerId, String)>,
 }
 
 /// Why a configuration file cannot be used.
@@ -106,13 +108,17 @@ impl ConfigFile {
         listeners::check(&file)?;
         let http: Vec<_> =
             file.members.iter().filter_map(|member| Some((member.server, member.http.clone()?))).collect();
+        let https: Vec<_> =
+            file.members.iter().filter_map(|member| Some((member.server, member.https.clone()?))).collect();
         let mut front = front_end_config(&file.http, &file.redis, &file.front)?;
         front.failover = failover::of(&file)?;
         front.access = access::config(&file)?;
         front.tls = file.tls.as_ref().map(|tls| tls_ports(tls, base)).transpose()?;
         front.members = http.iter().filter(|(_, http)| !listeners::is_wildcard(http)).cloned().collect();
+        front.members_https =
+            https.iter().filter(|(_, https)| !listeners::is_wildcard(https)).cloned().collect();
         let engine = engine_config(file, base)?;
-        Ok(ConfigFile { server: ServerConfig { engine, front }, http })
+        Ok(ConfigFile { server: ServerConfig { engine, front }, http, https })
     }
 }
 
@@ -310,7 +316,16 @@ fn resolve(key: &str, text: &str) -> Result<Vec<SocketAddr>, ConfigFileError> {
 }
 
 fn syntax(error: &toml::de::Error) -> ConfigFileError {
-    let mut text = error.to_string();
+    // It shows the line, which may hold the password.
+    let mut text = error
+        .to_string()
+        .lines()
+        .map(|line| {
+            line.split_once("requirepass")
+                .map_or(line.to_owned(), |(before, _)| format!("{before}requirepass .."))
+        })
+        .collect::<Vec<_>>()
+        .join("\n");
     if let Some(key) = nearest::known_key(error.message()) {
         text = format!("{}\ndid you mean `{key}`?", text.trim_end());
     }

@@ -105,12 +105,12 @@ impl Server {
         }
     }
 
-    /// The HTTP address.
+    /// The HTTP address, with port 0 if clients must speak TLS.
     pub fn http_addr(&self) -> SocketAddr {
         self.fronts.http_addr()
     }
 
-    /// The address of the Redis protocol.
+    /// The address of the Redis protocol, with port 0 if clients must speak TLS.
     pub fn redis_addr(&self) -> SocketAddr {
         self.fronts.redis_addr()
     }

@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{bench, del, demo, get, leaders, log, manual, new_cluster, put, serve, snapshot, status};
+use super::{
+    bench, certificates, del, demo, get, leaders, log, manual, new_cluster, put, serve, snapshot, status,
+};
 
 /// A replicated key-value store whose log scales with cores and links.
 ///
@@ -19,6 +21,7 @@ pub struct Arguments {
 pub enum Command {
     Demo(demo::DemoArgs),
     NewCluster(new_cluster::NewClusterArgs),
+    Certificates(certificates::CertificatesArgs),
     Serve(serve::ServeArgs),
     Put(put::PutArgs),
     Get(get::GetArgs),

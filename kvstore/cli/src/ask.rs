@@ -19,6 +19,16 @@ pub fn endpoints(arguments: &ClusterArgs) -> Result<Vec<Endpoint>, Failure> {
         let file = ConfigFile::read(path).map_err(|error| {
             Failure::new(error, "name a server's configuration file, as `niagara serve` reads it")
         })?;
+        let tls = file.server.front.tls.as_ref();
+        let access = arguments.access.read(tls)?;
+        // The ports of this server are those of the others.
+        if tls.is_some_and(|tls| tls.only) && !file.https.is_empty() {
+            let each = file
+                .https
+                .iter()
+                .map(|(_, address)| parse_endpoint(&format!("https://{address}"), "the configuration file"));
+            return each.map(|endpoint| Ok(endpoint?.with(&access))).collect();
+        }
         if file.http.is_empty() {
             let what = format!("no member in {} has an `http` address", path.display());
             return Err(Failure::new(what, "add one to its [[members]], or name the servers with --at"));
@@ -26,15 +36,16 @@ pub fn endpoints(arguments: &ClusterArgs) -> Result<Vec<Endpoint>, Failure> {
         return file
             .http
             .iter()
-            .map(|(_, address)| parse_endpoint(address, "the configuration file"))
+            .map(|(_, address)| Ok(parse_endpoint(address, "the configuration file")?.with(&access)))
             .collect();
     }
+    let access = arguments.access.read(None)?;
     if !arguments.at.is_empty() {
-        return Ok(arguments.at.clone());
+        return Ok(arguments.at.iter().map(|endpoint| endpoint.clone().with(&access)).collect());
     }
     let variable = std::env::var(AT_VARIABLE).ok().filter(|text| !text.is_empty());
     let text = variable.as_deref().unwrap_or(DEFAULT_URL);
-    text.split(',').map(|url| parse_endpoint(url, AT_VARIABLE)).collect()
+    text.split(',').map(|url| Ok(parse_endpoint(url, AT_VARIABLE)?.with(&access))).collect()
 }
 
 fn parse_endpoint(text: &str, origin: &str) -> Result<Endpoint, Failure> {

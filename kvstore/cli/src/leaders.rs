@@ -91,7 +91,7 @@ impl Cluster {
         let servers: Vec<(u64, Endpoint)> = survey
             .rows
             .iter()
-            .filter_map(|row| Some((row.status.as_ref()?.server, row.at.parse().ok()?)))
+            .filter_map(|row| Some((row.status.as_ref()?.server, row.endpoint.clone())))
             .collect();
         if servers.is_empty() {
             let why =

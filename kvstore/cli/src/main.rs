@@ -19,6 +19,7 @@
 mod arguments;
 mod ask;
 mod bench;
+mod certificates;
 mod cluster_args;
 mod del;
 mod demo;
@@ -26,6 +27,7 @@ mod failure;
 mod figures;
 mod file_limit;
 mod get;
+mod host;
 mod leaders;
 mod log;
 mod logs;
@@ -66,6 +68,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match arguments.command {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::NewCluster(arguments) => new_cluster::run(&arguments),
+        Command::Certificates(arguments) => certificates::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Put(arguments) => put::run(arguments),
         Command::Get(arguments) => get::run(&arguments),

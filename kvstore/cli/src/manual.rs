@@ -19,6 +19,8 @@ Operate it:
 
 Environment:
   NIAGARA_AT    the servers' addresses, without --at or --config
+  NIAGARA_PASSWORD, or NIAGARA_PASSWORD_FILE with a file's name: the servers' password
+  NIAGARA_CA, NIAGARA_CERTIFICATE, NIAGARA_KEY: files for TLS (https://)
   NIAGARA_LOG   what serve and demo log
   NO_COLOR      no colours, even on a terminal
 
@@ -56,8 +58,12 @@ Each server gets a block of ports, rounded up to a multiple of ten. With 4 group
 1 has 7000 (HTTP), 7001 (Redis), 7002 to 7005 (its groups) and 7006 (snapshots), server 2 has 7010 to 7016, \
 and so on. You may edit the files before the first start; all must list the same members.
 
+With --tls, each server has two ports more, behind the others, at which clients speak TLS, and none at which they do \
+not; DIR/certificates holds an authority (ca.pem), the servers' certificates and a client's.
+
 Examples:
   niagara new-cluster --dir c
+  niagara new-cluster --dir c --tls --password-file c.password
   niagara new-cluster --dir c --servers 5 --groups 8 --base-port 9000
   niagara new-cluster --dir c --groups auto --addresses 1
   niagara new-cluster --dir c --host 10.0.0.1,10.0.0.2,10.0.0.3
@@ -353,5 +359,46 @@ Examples:
 Exit status:
   0  a server would start on these logs as they are
   1  a log is damaged or cannot be read; the message says which
+  2  the command line is wrong
+  5  the output could not be written in full";
+
+/// Of `niagara certificates`.
+pub const CERTIFICATES: &str = "\
+Keep ca.key where no server runs: whoever has it can pass for any server. All files are in PEM, and only their owner \
+can read them.
+
+Examples:
+  niagara certificates new-ca --dir certificates
+  niagara certificates issue --dir certificates --name server-1 --host db-1.example.org,10.0.0.1
+  niagara certificates issue --dir certificates --name operator
+
+Exit status:
+  0  the files are written
+  1  they are not
+  2  the command line is wrong
+  5  the output could not be written in full";
+
+/// Of `niagara certificates new-ca`.
+pub const NEW_CA: &str = "\
+Examples:
+  niagara certificates new-ca --dir certificates
+
+Exit status:
+  0  the files are written
+  1  they are not
+  2  the command line is wrong
+  5  the output could not be written in full";
+
+/// Of `niagara certificates issue`.
+pub const ISSUE: &str = "\
+A server reads its files again when they change, so --replace needs no restart.
+
+Examples:
+  niagara certificates issue --dir certificates --name server-1 --host db-1.example.org,10.0.0.1 --replace
+  niagara certificates issue --dir certificates --name operator
+
+Exit status:
+  0  the files are written
+  1  they are not
   2  the command line is wrong
   5  the output could not be written in full";

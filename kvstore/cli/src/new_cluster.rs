@@ -9,14 +9,15 @@ use std::str::FromStr;
 use std::thread::available_parallelism;
 
 use clap::Args;
-use niagara_client::{DEFAULT_PORT, is_host};
+use niagara_client::DEFAULT_PORT;
 use niagara_engine::{Durability, MAX_GROUPS};
-use niagara_kvstore::config::{Plan, PlannedServer, Protection};
+use niagara_kvstore::config::{Plan, PlannedServer, PlannedTls, Protection};
 
 use super::cluster_args::durability;
 use super::failure::Failure;
+use super::host::parse_host;
 use super::output::print;
-use super::{file_limit, manual, password, place, shell};
+use super::{certificates, file_limit, manual, password, place, shell};
 
 /// Write the configuration files of a new cluster's servers, with every setting explained.
 #[derive(Debug, Args)]
@@ -54,6 +55,9 @@ pub struct NewClusterArgs {
     /// Serve clients of other machines although there is no password: in a network that everybody in it may use.
     #[arg(long, conflicts_with = "password_file")]
     pub insecure: bool,
+    /// Clients speak TLS: make an authority and certificates, in DIR/certificates.
+    #[arg(long)]
+    pub tls: bool,
 }
 
 pub fn run(arguments: &NewClusterArgs) -> Result<ExitCode, Failure> {
@@ -67,7 +71,10 @@ pub fn run(arguments: &NewClusterArgs) -> Result<ExitCode, Failure> {
     let plan =
         Plan { cluster: random_cluster()?, groups, durability: arguments.durability, servers, protection };
     write_files(&plan, &arguments.dir)?;
-    print(why + &next_steps(&plan, &arguments.dir))?;
+    if arguments.tls {
+        write_certificates(&plan, &arguments.dir)?;
+    }
+    print(why + &next_steps(&plan, &arguments.dir, arguments.password_file.as_deref()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -116,17 +123,6 @@ impl Groups {
     }
 }
 
-/// Checks a host. It ends up in TOML and in URLs, so it must be one.
-pub fn parse_host(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    let bracketed = format!("[{text}]");
-    match text {
-        _ if is_host(text) => Ok(text.to_owned()),
-        _ if is_host(&bracketed) => Ok(bracketed),
-        _ => Err("write a host name or an address, such as db-1.example.org, 10.0.0.1 or ::1".into()),
-    }
-}
-
 /// A random id for a new cluster.
 pub fn random_cluster() -> Result<u128, Failure> {
     let mut bytes = [0; 16];
@@ -169,6 +165,18 @@ pub fn write_files(plan: &Plan, dir: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Makes an authority, and issues a certificate to each server and to a client.
+fn write_certificates(plan: &Plan, dir: &Path) -> Result<(), Failure> {
+    let dir = dir.join(Plan::CERTIFICATES);
+    certificates::new_ca(&dir, certificates::CA_DAYS)?;
+    for server in &plan.servers {
+        let host = server.http.rsplit_once(':').map_or(server.http.as_str(), |(host, _)| host);
+        let name = format!("server-{}", server.server);
+        certificates::issue(&dir, &name, &[host.to_owned()], certificates::DAYS, false)?;
+    }
+    certificates::issue(&dir, "client", &[], certificates::DAYS, false)
+}
+
 fn plan_servers(arguments: &NewClusterArgs, groups: u16) -> Result<Vec<PlannedServer>, Failure> {
     let NewClusterArgs { servers, host: hosts, base_port, .. } = arguments;
     let addresses = arguments.addresses.unwrap_or(groups);
@@ -181,8 +189,9 @@ fn plan_servers(arguments: &NewClusterArgs, groups: u16) -> Result<Vec<PlannedSe
         return Err(Failure::usage(what, "name one host for all, or one for each, separated by commas"));
     }
     // Blocks that start at round numbers are easier to remember.
-    let block = (u32::from(addresses) + 3).next_multiple_of(10);
-    let last = u32::from(*base_port) + block * u32::from(servers - 1) + u32::from(addresses) + 2;
+    let further = if arguments.tls { 4 } else { 2 };
+    let block = (u32::from(addresses) + further + 1).next_multiple_of(10);
+    let last = u32::from(*base_port) + block * u32::from(servers - 1) + u32::from(addresses) + further;
     if last > u32::from(u16::MAX) {
         let what = format!("the ports do not fit: the last one would be {last}, and 65535 is the highest");
         return Err(Failure::usage(what, "choose a lower --base-port, or fewer servers or groups"));
@@ -197,12 +206,16 @@ fn plan_servers(arguments: &NewClusterArgs, groups: u16) -> Result<Vec<PlannedSe
             redis: address(first + 1),
             addresses: (0..u32::from(addresses)).map(|at| address(first + 2 + at)).collect(),
             transfer: address(first + 2 + u32::from(addresses)),
+            tls: arguments.tls.then(|| PlannedTls {
+                http: address(first + 3 + u32::from(addresses)),
+                redis: address(first + 4 + u32::from(addresses)),
+            }),
         }
     };
     Ok((0..*servers).map(plan).collect())
 }
 
-fn next_steps(plan: &Plan, dir: &Path) -> String {
+fn next_steps(plan: &Plan, dir: &Path, password_file: Option<&Path>) -> String {
     let file = |server: &PlannedServer| dir.join(Plan::file_name(server.server));
     let (count, survives) = (plan.servers.len(), (plan.servers.len() - 1) / 2);
     let mut text = format!("A cluster of {count} servers, which survives the failure of {survives}.\n\n");
@@ -211,12 +224,23 @@ fn next_steps(plan: &Plan, dir: &Path) -> String {
         let _ = writeln!(text, "  niagara serve --config {}", shell::path(&file(server)));
     }
     if let Some(first) = plan.servers.first() {
+        let config = shell::path(&file(first));
+        let curl = match &first.tls {
+            None => format!("curl {}", shell::word(&format!("http://{}/kv/greeting", first.http))),
+            Some(tls) => format!(
+                "curl --cacert {} {}",
+                shell::path(&dir.join(Plan::CERTIFICATES).join("ca.pem")),
+                shell::word(&format!("https://{}/kv/greeting", tls.http))
+            ),
+        };
+        let (given, user) = match password_file {
+            None => (String::new(), ""),
+            Some(path) => (format!(" --password-file {}", shell::path(path)), " -u default"),
+        };
         let _ = write!(
             text,
-            "\nThen:\n  niagara status --config {config}\n  niagara put greeting hello --config {config}\n  curl \
-             {url}\n",
-            config = shell::path(&file(first)),
-            url = shell::word(&format!("http://{}/kv/greeting", first.http)),
+            "\nThen:\n  niagara status --config {config}{given}\n  niagara put greeting hello --config {config}{given}\n  \
+             {curl}{user}\n",
         );
     }
     text
@@ -241,6 +265,7 @@ mod tests {
             durability,
             password_file: None,
             insecure: false,
+            tls: false,
         }
     }
 
@@ -295,15 +320,6 @@ mod tests {
         assert!(planned(&arguments(1, 1, &["h"], 65_532)).is_ok());
         assert!(planned(&arguments(1, 1, &["h"], 65_533)).is_err());
         assert!(planned(&arguments(1000, 64, &["h"], 7000)).is_err());
-    }
-
-    #[test]
-    fn hosts_are_checked_and_ipv6_addresses_get_brackets() {
-        assert_eq!(parse_host(" ::1").as_deref(), Ok("[::1]"));
-        assert_eq!(parse_host("db-1.example.org").as_deref(), Ok("db-1.example.org"));
-        for text in ["", "a b", "a\"b", "a:1", "http://a"] {
-            assert!(parse_host(text).is_err(), "{text}");
-        }
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub fn read_or_make(path: &Path) -> Result<Secret, Failure> {
 
 fn make(path: &Path) -> io::Result<String> {
     let mut bytes = [0; RANDOM_BYTES];
-    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
     let text = URL_SAFE_NO_PAD.encode(bytes) + "\n";
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes())?;

@@ -1,5 +1,6 @@
 //! `niagara serve`: one server, until a signal ends it.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -26,9 +27,10 @@ pub struct ServeArgs {
 
 pub fn run(arguments: &ServeArgs) -> Result<ExitCode, Failure> {
     logs::start(arguments.log.as_deref(), "info")?;
-    let mut stop = StopSignal::watch()?;
     file_limit::raise();
     let config = read(&arguments.config)?;
+    // A server with certificates reads them again at SIGHUP.
+    let mut stop = StopSignal::watch_for(config.front.tls.is_none())?;
     let (id, groups, durability) = (config.engine.server, config.engine.groups(), config.engine.durability);
     let links = own_addresses(&config);
     let data_dir = config.engine.data_dir.clone();
@@ -37,17 +39,26 @@ pub fn run(arguments: &ServeArgs) -> Result<ExitCode, Failure> {
     server.client().register_metrics(niagara_logging::register);
     tracing::info!(
         "server {id} serves: HTTP at {}, Redis at {}, {groups} groups at {links}, data in {} ({durability})",
-        server.http_addr(),
-        server.redis_addr(),
+        ports(server.http_addr(), server.https_addr()),
+        ports(server.redis_addr(), server.rediss_addr()),
         data_dir.display()
     );
-    stop.wait();
+    stop.wait_or_hear(|| server.reload_certificates());
     tracing::info!(
         "server {id} is draining: it hands its groups over and refuses requests; a second signal ends it immediately"
     );
     server.drain_and_stop();
     tracing::info!("server {id} has stopped cleanly");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Where clients connect, with and without TLS. A port that is not opened is 0.
+fn ports(plain: SocketAddr, tls: Option<SocketAddr>) -> String {
+    match tls {
+        None => plain.to_string(),
+        Some(tls) if plain.port() == 0 => format!("{tls} (TLS)"),
+        Some(tls) => format!("{plain} and {tls} (TLS)"),
+    }
 }
 
 /// Why a server did not start, and which setting is involved.

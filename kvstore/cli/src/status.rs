@@ -244,7 +244,8 @@ mod tests {
             (local.group, local.role, local.leader, local.last) = (group, role, 1, 9);
             status.local.push(local);
         }
-        Row { at: format!("http://s{server}:7000"), status: Some(status), error: None }
+        let at = format!("http://s{server}:7000");
+        Row { endpoint: at.parse().unwrap(), at, status: Some(status), error: None }
     }
 
     fn of(rows: impl Into<Vec<Row>>) -> Survey {
@@ -254,6 +255,7 @@ mod tests {
     fn unreachable() -> Row {
         Row {
             at: "http://s3:7000".into(),
+            endpoint: "http://s3:7000".parse().unwrap(),
             status: None,
             error: Some("unreachable: nothing listens there".into()),
         }

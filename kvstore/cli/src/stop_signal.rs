@@ -21,6 +21,11 @@ impl StopSignal {
     /// Watches from now on. Call it before a server starts, so that the server is stopped cleanly whenever
     /// the signal arrives.
     pub fn watch() -> Result<Self, Failure> {
+        StopSignal::watch_for(true)
+    }
+
+    /// The same, but SIGHUP asks for something else if `hangs_up` is not set: see [`wait_or_hear`](Self::wait_or_hear).
+    pub fn watch_for(hangs_up: bool) -> Result<Self, Failure> {
         let watch = || -> io::Result<Self> {
             let arrived = Arc::new(AtomicBool::new(false));
             let mut watched = vec![SIGINT, SIGTERM];
@@ -33,7 +38,7 @@ impl StopSignal {
             if !is_ignored(SIGHUP) {
                 watched.push(SIGHUP);
             }
-            for signal in &watched {
+            for signal in watched.iter().filter(|signal| hangs_up || **signal != SIGHUP) {
                 flag::register(*signal, Arc::clone(&arrived))?;
             }
             Ok(StopSignal { signals: Signals::new(watched)?, arrived })
@@ -53,6 +58,15 @@ impl StopSignal {
     /// The flag that a signal sets, for other threads.
     pub fn flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.arrived)
+    }
+
+    /// Sleeps until a signal to stop arrives, and calls `hear` at each SIGHUP that is none.
+    pub fn wait_or_hear(&mut self, mut hear: impl FnMut()) {
+        while !self.arrived() {
+            if self.signals.wait().any(|signal| signal == SIGHUP) && !self.arrived() {
+                hear();
+            }
+        }
     }
 
     /// Sleeps until a signal arrives. Returns immediately if one has.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::{Endpoint, Outcome, Request, Response, Trouble};
+use crate::{Access, Endpoint, Outcome, Request, Response, Trouble};
 
 /// Longer than the servers' own deadline, so that the server answers first.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -94,6 +94,12 @@ impl Cluster {
         Cluster { endpoints: endpoints.into_iter().collect(), timeout: TIMEOUT }
     }
 
+    /// Shows this to all servers.
+    pub fn with(self, access: &Access) -> Cluster {
+        let endpoints = self.endpoints.into_iter().map(|endpoint| endpoint.with(access)).collect();
+        Cluster { endpoints, ..self }
+    }
+
     /// Limits each step of a server to `timeout`.
     pub fn timeout(self, timeout: Duration) -> Cluster {
         Cluster { timeout, ..self }
@@ -161,8 +167,8 @@ impl Cluster {
                 tell(last, endpoint);
             }
             let mut failed = |why| tried.push(Attempt { endpoint: endpoint.clone(), why });
-            // A write may only reach servers of ours, so this checks what answers before it sends one.
-            if again != Again::Harmless
+            // A write, or a password, may only reach servers of ours, so this checks what answers before it sends one.
+            if (again != Again::Harmless || endpoint.access().get_password().is_some())
                 && let Err(trouble) = endpoint.recognise(self.timeout)
             {
                 failed(trouble.to_string());

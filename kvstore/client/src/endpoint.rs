@@ -10,6 +10,9 @@ use std::net::TcpStream;
 use std::str::FromStr;
 use std::time::Duration;
 
+use niagara_tls::Stream;
+
+use crate::access::Access;
 use crate::address::{GREETING_TIMEOUT, HostPort};
 use crate::message::{Request, Response, foreign, parse_head};
 
@@ -34,8 +37,21 @@ const MAX_BODY_BYTES: u64 = 64 << 20;
 /// let response = server.send(&Request::get("/healthz"), Duration::from_secs(5)).unwrap();
 /// assert_eq!((response.status, response.body.as_slice()), (200, b"ok\n".as_slice()));
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint(HostPort);
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    at: HostPort,
+    tls: bool,
+    access: Access,
+}
+
+/// Two are the same if they have the same address.
+impl PartialEq for Endpoint {
+    fn eq(&self, other: &Endpoint) -> bool {
+        (&self.at, self.tls) == (&other.at, other.tls)
+    }
+}
+
+impl Eq for Endpoint {}
 
 /// Why there is no reply.
 #[derive(Debug)]
@@ -49,9 +65,18 @@ pub enum Trouble {
 impl Endpoint {
     /// Sends a request and waits for the reply. `timeout` limits each step of the server.
     pub fn send(&self, request: &Request, timeout: Duration) -> Result<Response, Trouble> {
-        let mut stream = self.0.connect(timeout).map_err(Trouble::NotSent)?;
-        let sent =
-            stream.write_all(request.head(&self.0).as_bytes()).and_then(|()| stream.write_all(&request.body));
+        self.send_with(self.access.get_password(), request, timeout)
+    }
+
+    fn send_with(
+        &self,
+        password: Option<&str>,
+        request: &Request,
+        timeout: Duration,
+    ) -> Result<Response, Trouble> {
+        let mut stream = self.connect(timeout).map_err(Trouble::NotSent)?;
+        let head = request.head(&self.at, password);
+        let sent = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&request.body));
         let reply = receive(&mut stream);
         match sent {
             Ok(()) => reply.map_err(Trouble::Lost),
@@ -61,9 +86,9 @@ impl Endpoint {
     }
 
     /// Sends a harmless request, to learn whether a Niagara server answers HTTP here before anything that
-    /// matters is sent.
+    /// matters is sent, the password included.
     pub fn recognise(&self, timeout: Duration) -> Result<(), Trouble> {
-        let response = self.send(&Request::get("/healthz"), timeout.min(GREETING_TIMEOUT))?;
+        let response = self.send_with(None, &Request::get("/healthz"), timeout.min(GREETING_TIMEOUT))?;
         match response.is_ours() || (response.status == 200 && response.body == b"ok\n") {
             true => Ok(()),
             false => Err(Trouble::Lost(foreign("an HTTP server that is not Niagara"))),
@@ -72,10 +97,31 @@ impl Endpoint {
 
     /// The same port at another host, for a server that says it listens at all its addresses.
     pub fn or_at_host_of(self, other: &Endpoint) -> Endpoint {
-        match self.0.host.as_str() {
-            "0.0.0.0" | "[::]" => Endpoint(HostPort { host: other.0.host.clone(), port: self.0.port }),
+        match self.at.host.as_str() {
+            "0.0.0.0" | "[::]" => {
+                Endpoint { at: HostPort { host: other.at.host.clone(), port: self.at.port }, ..self }
+            }
             _ => self,
         }
+    }
+
+    /// The same server, with this password and these certificates.
+    pub fn with(self, access: &Access) -> Endpoint {
+        Endpoint { access: access.clone(), ..self }
+    }
+
+    /// What is shown to the server, and whom this trusts.
+    pub fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// Whether it is spoken to in TLS.
+    pub fn is_encrypted(&self) -> bool {
+        self.tls
+    }
+
+    fn connect(&self, timeout: Duration) -> io::Result<Stream<TcpStream>> {
+        self.access.begin(self.at.connect(timeout)?, self.tls, &self.at.host)
     }
 }
 
@@ -83,21 +129,25 @@ impl FromStr for Endpoint {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let rest = match text.split_once("://") {
-            None => text,
-            Some(("http", rest)) => rest,
+        let (tls, rest) = match text.split_once("://") {
+            None => (false, text),
+            Some(("http", rest)) => (false, rest),
+            Some(("https", rest)) => (true, rest),
             Some((scheme, _)) => {
-                return Err(format!("servers speak plain HTTP, not {scheme}: write http://HOST:PORT"));
+                return Err(format!(
+                    "servers speak HTTP, not {scheme}: write http://HOST:PORT or https://HOST:PORT"
+                ));
             }
         };
         let parsed = HostPort::parse(rest.strip_suffix('/').unwrap_or(rest));
-        parsed.map(Endpoint).ok_or_else(|| format!("write http://HOST:PORT, for example {DEFAULT_URL}"))
+        let endpoint = parsed.map(|at| Endpoint { at, tls, access: Access::default() });
+        endpoint.ok_or_else(|| format!("write http://HOST:PORT, for example {DEFAULT_URL}"))
     }
 }
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}", self.0)
+        write!(f, "http{}://{}", if self.tls { "s" } else { "" }, self.at)
     }
 }
 
@@ -121,7 +171,7 @@ impl fmt::Display for Trouble {
     }
 }
 
-fn receive(stream: &mut TcpStream) -> io::Result<Response> {
+fn receive(stream: &mut Stream<TcpStream>) -> io::Result<Response> {
     let mut input = Vec::new();
     let mut chunk = [0; 4096];
     loop {

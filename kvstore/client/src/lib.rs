@@ -24,10 +24,12 @@
 //! | [`redis`] | one server over the Redis protocol, with pipelines |
 //! | `outcome.rs` | what a reply says about the outcome, in either protocol |
 //! | `survey` | what all servers of a cluster report, and whether they agree (feature `status`) |
+//! | `access.rs` | a password, and certificates |
 //! | `address.rs` | hosts and ports |
 //!
 //! All calls block, and nothing runs in the background.
 
+mod access;
 mod address;
 mod cluster;
 mod endpoint;
@@ -37,10 +39,12 @@ pub mod redis;
 #[cfg(feature = "status")]
 pub mod survey;
 
+pub use access::{Access, AccessFiles};
 pub use address::is_host;
 pub use cluster::{Again, Attempt, Cluster, Failed, Found, Written};
 pub use endpoint::{DEFAULT_PORT, DEFAULT_URL, Endpoint, Trouble};
 pub use message::{ErrorBody, Request, Response};
+pub use niagara_tls::ClientFiles;
 pub use outcome::Outcome;
 
 /// The examples in README.md, as tests.

@@ -8,6 +8,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::str::FromStr;
 use std::time::Duration;
 
+use niagara_tls::Stream;
+
+use crate::access::Access;
 use crate::address::{self, GREETING_TIMEOUT, HostPort};
 pub use codec::{Malformed, Reply, encode, parse};
 
@@ -18,7 +21,10 @@ const GREETING: &[u8] = b"PING\r\n\r\n";
 
 /// A server's Redis address, as the user typed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Address(HostPort);
+pub struct Address {
+    at: HostPort,
+    tls: bool,
+}
 
 /// One connection.
 ///
@@ -37,7 +43,7 @@ pub struct Address(HostPort);
 /// ```
 #[derive(Debug)]
 pub struct Connection {
-    stream: TcpStream,
+    stream: Stream<TcpStream>,
     output: Vec<u8>,
     staged: usize,
     input: Vec<u8>,
@@ -49,7 +55,7 @@ impl Address {
     /// # Errors
     /// If the host's name is unknown.
     pub fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
-        self.0.resolve()
+        self.at.resolve()
     }
 }
 
@@ -57,15 +63,20 @@ impl FromStr for Address {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let parsed = HostPort::parse(text.strip_prefix("redis://").unwrap_or(text));
+        let (tls, rest) = match text.split_once("://") {
+            Some(("redis", rest)) => (false, rest),
+            Some(("rediss", rest)) => (true, rest),
+            _ => (false, text),
+        };
+        let parsed = HostPort::parse(rest);
         let hint = "write HOST:PORT with a server's Redis port, for example 127.0.0.1:7001";
-        parsed.map(Address).ok_or_else(|| hint.into())
+        parsed.map(|at| Address { at, tls }).ok_or_else(|| hint.into())
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
+        write!(f, "{}{}", if self.tls { "rediss://" } else { "" }, self.at)
     }
 }
 
@@ -76,7 +87,30 @@ impl Connection {
     /// If nothing accepts the connection.
     pub fn open(address: SocketAddr) -> io::Result<Connection> {
         let stream = address::connect(address, PATIENCE)?;
-        Ok(Connection { stream, output: Vec::new(), staged: 0, input: Vec::new() })
+        Ok(Connection::over(Stream::Plain(stream)))
+    }
+
+    fn over(stream: Stream<TcpStream>) -> Connection {
+        Connection { stream, output: Vec::new(), staged: 0, input: Vec::new() }
+    }
+
+    /// Connects to the first address of a host where the Redis protocol is spoken, in TLS if the address says so, and
+    /// gives the password, if there is one.
+    ///
+    /// # Errors
+    /// If there is none; the text says what answered instead.
+    pub fn open_at(address: &Address, access: &Access) -> io::Result<Connection> {
+        let mut failure = io::Error::new(ErrorKind::NotFound, "the host has no address");
+        for at in address.resolve()? {
+            let opened = address::connect(at, PATIENCE)
+                .and_then(|socket| access.begin(socket, address.tls, &address.at.host))
+                .and_then(|stream| Connection::over(stream).recognised(access));
+            match opened {
+                Ok(connection) => return Ok(connection),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
     }
 
     /// Connects, and makes sure that the Redis protocol is spoken there.
@@ -84,8 +118,13 @@ impl Connection {
     /// # Errors
     /// If nothing accepts the connection, or something else does; the text says what it is.
     pub fn open_recognised(address: SocketAddr) -> io::Result<Connection> {
-        let mut connection = Connection::open(address)?;
-        connection.stream.set_read_timeout(Some(GREETING_TIMEOUT))?;
+        Connection::open(address)?.recognised(&Access::default())
+    }
+
+    /// Makes sure that the Redis protocol is spoken there, and gives the password.
+    fn recognised(self, access: &Access) -> io::Result<Connection> {
+        let mut connection = self;
+        connection.stream.socket().set_read_timeout(Some(GREETING_TIMEOUT))?;
         connection.output.extend_from_slice(GREETING);
         connection.staged = 1;
         let mut refused = None;
@@ -96,13 +135,31 @@ impl Connection {
         });
         let what = match (greeted, refused) {
             (Ok(()), None) => {
-                connection.stream.set_read_timeout(Some(PATIENCE))?;
+                connection.stream.socket().set_read_timeout(Some(PATIENCE))?;
                 return Ok(connection);
+            }
+            (Ok(()), Some(refused)) if access.get_password().is_some() && refused.starts_with("NOAUTH") => {
+                connection.stream.socket().set_read_timeout(Some(PATIENCE))?;
+                return connection.authenticated(access);
             }
             (Ok(()), Some(refused)) => format!("the server answered \"{refused}\""),
             (Err(error), _) => stranger(&error, &connection.input),
         };
         Err(io::Error::new(ErrorKind::InvalidData, what))
+    }
+
+    fn authenticated(mut self, access: &Access) -> io::Result<Connection> {
+        let mut refused = None;
+        self.stage(&[b"AUTH", access.get_password().unwrap_or_default().as_bytes()]);
+        self.exchange(|reply| {
+            if let Reply::Error(text) = reply {
+                refused = Some(format!("the server answered \"{}\"", String::from_utf8_lossy(text)));
+            }
+        })?;
+        match refused {
+            None => Ok(self),
+            Some(what) => Err(io::Error::new(ErrorKind::PermissionDenied, what)),
+        }
     }
 
     /// Stages a command for the next [`exchange`](Self::exchange).

@@ -36,6 +36,9 @@ pub struct Survey {
 pub struct Row {
     /// The address that was asked.
     pub at: String,
+    /// The same, to be asked again.
+    #[serde(skip)]
+    pub endpoint: Endpoint,
     /// Its status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
@@ -60,6 +63,7 @@ struct Page {
 struct Member {
     server: u64,
     http: String,
+    https: Option<String>,
 }
 
 impl Survey {
@@ -118,9 +122,10 @@ fn ask_one(endpoint: &Endpoint, timeout: Duration) -> (Row, Members) {
         Err(error) => (None, Some(error)),
     };
     let (status, members) = page.map_or((None, Vec::new()), |page| (Some(page.status), page.members));
-    let members = members.into_iter().filter_map(|Member { server, http }| {
-        Some((server, http.parse::<Endpoint>().ok()?.or_at_host_of(endpoint)))
+    let members = members.into_iter().filter_map(|Member { server, http, https }| {
+        let at = if endpoint.is_encrypted() { format!("https://{}", https?) } else { http };
+        Some((server, at.parse::<Endpoint>().ok()?.or_at_host_of(endpoint).with(endpoint.access())))
     });
     let members = members.collect();
-    (Row { at: endpoint.to_string(), status, error }, members)
+    (Row { at: endpoint.to_string(), endpoint: endpoint.clone(), status, error }, members)
 }

@@ -35,6 +35,7 @@ impl PlannedServer {
                 redis: address()?,
                 addresses: (0..groups).map(|_| address()).collect::<Result<_, _>>()?,
                 transfer: address()?,
+                tls: None,
             })
         };
         (1..=servers).map(&mut plan).collect()

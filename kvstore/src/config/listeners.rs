@@ -58,7 +58,8 @@ fn listeners(file: &File) -> Vec<Listener> {
             });
         }
         all.push(listener(&name("transfer"), &member.transfer));
-        for (setting, address) in [("http", &member.http), ("redis", &member.redis)] {
+        for (setting, address) in [("http", &member.http), ("https", &member.https), ("redis", &member.redis)]
+        {
             let address = address.iter().filter(|address| is_here || !is_wildcard(address));
             all.extend(address.map(|address| listener(&name(setting), address)));
         }
@@ -90,8 +91,9 @@ impl Listener {
 
     /// Refuses both, unless they are one: the port that others are told is the same as `http` or `redis`.
     fn refuse_beside(&self, other: &Listener, server: u64) -> Result<(), ConfigFileError> {
-        let is_told = ["http", "redis"].iter().any(|setting| {
-            other.setting == *setting && self.setting == format!("members[server {server}].{setting}")
+        let told = [("http", "http"), ("tls.http", "https"), ("redis", "redis")];
+        let is_told = told.iter().any(|(own, told)| {
+            other.setting == *own && self.setting == format!("members[server {server}].{told}")
         });
         if is_told {
             return Ok(());

@@ -19,6 +19,7 @@ use crate::{Failover, FrontEndConfig, Secret};
 ///     redis: "127.0.0.1:7001".into(),
 ///     addresses: vec!["127.0.0.1:7002".into()],
 ///     transfer: "127.0.0.1:7003".into(),
+///     tls: None,
 /// };
 /// let plan = Plan { cluster: 0x5d7a, groups: 1, durability: Durability::Fsync, servers: vec![server], protection: Protection::default() };
 /// let file = ConfigFile::parse(&plan.render(1), "cluster".as_ref())?;
@@ -62,6 +63,17 @@ pub struct PlannedServer {
     pub addresses: Vec<String>,
     /// For the other servers: where they request snapshots.
     pub transfer: String,
+    /// For clients that speak TLS; the other ports for clients are then not opened.
+    pub tls: Option<PlannedTls>,
+}
+
+/// Where one server listens for clients that speak TLS, as `host:port`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedTls {
+    /// For HTTP.
+    pub http: String,
+    /// For the Redis protocol.
+    pub redis: String,
 }
 
 impl Plan {
@@ -69,6 +81,9 @@ impl Plan {
     pub fn file_name(server: ServerId) -> String {
         format!("server-{server}.toml")
     }
+
+    /// The directory of the certificates, relative to the configuration files.
+    pub const CERTIFICATES: &str = "certificates";
 
     /// A server's data directory, relative to its configuration file.
     pub fn data_dir(server: ServerId) -> PathBuf {
@@ -87,6 +102,7 @@ impl Plan {
         text.push_str(&engine_section());
         text.push_str(&front_section());
         text.push_str(LINKS_SECTION);
+        text.push_str(&tls_section(own));
         text
     }
 
@@ -158,12 +174,13 @@ redis = "{redis}"
 # `transfer` is the address for snapshots.
 "#,
         );
-        for PlannedServer { server, http, redis, addresses, transfer } in &self.servers {
+        for PlannedServer { server, http, redis, addresses, transfer, tls } in &self.servers {
+            let https = tls.as_ref().map_or(String::new(), |tls| format!("https = \"{}\"\n", tls.http));
             let addresses =
                 addresses.iter().map(|address| format!("\"{address}\"")).collect::<Vec<_>>().join(", ");
             let _ = write!(
                 text,
-                "[[members]]\nserver = {server}\nhttp = \"{http}\"\nredis = \"{redis}\"\naddresses = [{addresses}]\ntransfer = \"{transfer}\"\n\n"
+                "[[members]]\nserver = {server}\nhttp = \"{http}\"\n{https}redis = \"{redis}\"\naddresses = [{addresses}]\ntransfer = \"{transfer}\"\n\n"
             );
         }
         text
@@ -377,3 +394,27 @@ const LINKS_SECTION: &str = r#"
 # bind_address = "10.0.1.5"     # connect to the other servers from this local address, and so from its network
 # bind_device = "eth1"          # connect through this device (needs CAP_NET_RAW)
 "#;
+
+/// The ports at which clients speak TLS; commented out if there are none.
+fn tls_section(own: &PlannedServer) -> String {
+    let (server, directory) = (own.server, Plan::CERTIFICATES);
+    let example = PlannedTls { http: "0.0.0.0:7443".into(), redis: "0.0.0.0:7444".into() };
+    let PlannedTls { http, redis } = own.tls.as_ref().unwrap_or(&example);
+    let mark = if own.tls.is_some() { "" } else { "# " };
+    format!(
+        r#"
+# Further ports, at which clients speak TLS. The certificate and its key are in PEM, relative to this file, and are read
+# again when they change; `niagara certificates` makes some. With `client_ca`, clients must show a certificate of that
+# authority. With `only`, the plain ports above (`http`, `redis`) are not opened.
+#
+{mark}[tls]
+{mark}http = "{http}"
+{mark}redis = "{redis}"
+{mark}certificate = "{directory}/server-{server}.pem"
+{mark}key = "{directory}/server-{server}.key"
+# client_ca = "{directory}/ca.pem"
+{mark}only = {only}
+"#,
+        only = own.tls.is_some(),
+    )
+}

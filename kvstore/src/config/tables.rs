@@ -37,6 +37,7 @@ pub(super) struct MemberTable {
     pub server: u64,
     pub http: Option<String>,
     pub redis: Option<String>,
+    pub https: Option<String>,
     /// Files of earlier releases call them `groups`, and have one for each.
     #[serde(alias = "groups")]
     pub addresses: Vec<String>,

@@ -32,6 +32,7 @@ fn plan() -> Plan {
             redis: format!("127.0.0.1:7{server}01"),
             addresses: (2..6).map(|port| format!("127.0.0.1:7{server}0{port}")).collect(),
             transfer: format!("127.0.0.1:7{server}06"),
+            tls: None,
         })
         .collect();
     Plan {

@@ -37,6 +37,8 @@ pub struct FrontEndConfig {
     pub members: Vec<(ServerId, String)>,
     /// How clients of Redis find another server.
     pub failover: Failover,
+    /// Those at which clients speak TLS.
+    pub members_https: Vec<(ServerId, String)>,
     /// Who may use the server.
     pub access: AccessConfig,
     /// Further ports, at which clients speak TLS.
@@ -101,6 +103,7 @@ impl Default for FrontEndConfig {
             redis_too: Vec::new(),
             members: Vec::new(),
             failover: Failover::default(),
+            members_https: Vec::new(),
             access: AccessConfig::default(),
             tls: None,
             threads: (cores / 4).clamp(1, 8),
@@ -121,7 +124,8 @@ impl FrontEndConfig {
     pub(crate) fn names(&self) -> Names {
         let machine = uname();
         let machine = machine.nodename().to_str().unwrap_or_default();
-        let hosts = self.members.iter().filter_map(|(_, http)| http.rsplit_once(':')).map(|(host, _)| host);
+        let members = self.members.iter().chain(&self.members_https);
+        let hosts = members.filter_map(|(_, http)| http.rsplit_once(':')).map(|(host, _)| host);
         let configured = self.access.names.iter().map(String::as_str);
         Names::new(hosts.chain(configured).chain([machine]), &self.access.origins)
     }

@@ -93,6 +93,9 @@ impl FrontEnds {
         if config.tls.as_ref().is_none_or(|tls| !tls.only) {
             config.http = listen(&all(config.http, &config.http_too), Wire::Http, false)?;
             config.redis = listen(&all(config.redis, &config.redis_too), Wire::Redis, false)?;
+        } else {
+            config.http.set_port(0);
+            config.redis.set_port(0);
         }
         let acceptor = match &mut config.tls {
             None => None,
@@ -146,12 +149,12 @@ impl FrontEnds {
         Ok(front_ends)
     }
 
-    /// The HTTP address.
+    /// The HTTP address, with port 0 if clients must speak TLS.
     pub fn http_addr(&self) -> SocketAddr {
         self.common.config.http
     }
 
-    /// The address of the Redis protocol.
+    /// The address of the Redis protocol, with port 0 if clients must speak TLS.
     pub fn redis_addr(&self) -> SocketAddr {
         self.common.config.redis
     }

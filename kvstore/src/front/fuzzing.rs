@@ -97,6 +97,7 @@ impl Beginning {
             tls: None,
             life: Life::new(1).expect("1 is not 0"),
             members: Vec::new(),
+            members_https: Vec::new(),
             names: Names::new(NAMES, &[]),
         };
         self.converse(HttpConnection::new(Rc::new(site), Entrance::open()), pieces)

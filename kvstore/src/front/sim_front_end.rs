@@ -91,6 +91,7 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
             tls: None,
             life,
             members: Vec::new(),
+            members_https: Vec::new(),
             names: Names::new(NAMES, &[]),
         };
         let port = client.port(Arc::new(NeverAsleep));

@@ -161,6 +161,7 @@ impl<E: Engine> Worker<E> {
             tls: common.config.tls.as_ref().map(|tls| (tls.http, tls.redis)),
             life: Life::random(),
             members: common.config.members.clone(),
+            members_https: common.config.members_https.clone(),
             names: common.config.names(),
         };
         let failover = common.config.failover.clone();

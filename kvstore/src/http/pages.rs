@@ -37,6 +37,8 @@ struct StatusPage<'s> {
 struct MemberEntry<'s> {
     server: ServerId,
     http: &'s str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    https: Option<&'s str>,
 }
 
 /// Whether the conditions let a request for a resource without a tag pass. If not, prints the reply.
@@ -80,8 +82,12 @@ pub(super) fn page<E: Engine>(
     match page {
         Page::Healthz | Page::Readyz => head.end_with("text/plain", b"ok\n"),
         Page::Status => {
-            let Site { http, redis, tls, members, .. } = site;
-            let members = members.iter().map(|(server, http)| MemberEntry { server: *server, http });
+            let Site { http, redis, tls, members, members_https, .. } = site;
+            let members = members.iter().map(|(server, http)| {
+                let https =
+                    members_https.iter().find(|(other, _)| other == server).map(|(_, https)| https.as_str());
+                MemberEntry { server: *server, http, https }
+            });
             let page = StatusPage {
                 status: engine.status(),
                 http: *http,

@@ -21,6 +21,8 @@ pub(crate) struct Site {
     pub(crate) life: Life,
     /// The HTTP addresses of the cluster's members, as far as they are known.
     pub(crate) members: Vec<(ServerId, String)>,
+    /// Those at which clients speak TLS.
+    pub(crate) members_https: Vec<(ServerId, String)>,
     /// What HTTP clients call this server, and which pages may ask it.
     pub(crate) names: Names,
 }

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::error::Error;
 use std::fs;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -131,7 +132,7 @@ fn who_does_not_speak_tls_is_recognised() {
     let mut server =
         Stream::accept(listener.accept().unwrap().0, &Acceptor::open(authority.server(false)).unwrap());
     let error = server.read(&mut [0; 100]).unwrap_err();
-    assert!(error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<NotTls>), "{error}");
+    assert!(error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<NotTls>), "{error}");
     server.socket_mut().write_all(b"-ERR").unwrap();
     drop(server);
     let mut said = [0; 4];

@@ -62,6 +62,7 @@ impl ClusterPlan {
             redis: format!("0.0.0.0:{REDIS}"),
             addresses: (0..self.groups).map(group).collect(),
             transfer: at(Subnet::Clients, TRANSFER),
+            tls: None,
         }
     }
 

@@ -1,11 +1,10 @@
 //! `niagara snapshot import`: loads all keys and values of a snapshot or an export into a running cluster
 //! with any number of groups.
 
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use niagara_client::redis::Connection;
+use niagara_client::redis::{Address, Connection};
 
 use super::ImportArgs;
 use super::loader::{Loaded, Loader, key_count};
@@ -55,38 +54,22 @@ fn ended_by_source(failure: Failure, loaded: Loaded) -> Failure {
 }
 
 fn connect(arguments: &ImportArgs) -> Result<Connection, Failure> {
-    let (name, addresses) = match (&arguments.at, &arguments.config) {
-        (Some(address), _) => {
-            let resolved = address.resolve().map_err(|error| {
-                Failure::refused(
-                    format!("cannot resolve {address}: {error}"),
-                    "write HOST:PORT with a host that exists",
-                )
-            })?;
-            (address.to_string(), resolved)
-        }
+    let (address, access) = match (&arguments.at, &arguments.config) {
+        (Some(address), _) => (address.clone(), arguments.access.read(None)?),
         (None, Some(path)) => {
-            let redis = serve::read(path)?.front.redis;
-            (redis.to_string(), vec![redis])
+            let front = serve::read(path)?.front;
+            let encrypted =
+                front.tls.as_ref().filter(|tls| tls.only).map(|tls| format!("rediss://{}", tls.redis));
+            let address = encrypted.unwrap_or_else(|| front.redis.to_string());
+            let address: Address = address.parse().expect("it has a host and a port");
+            (address, arguments.access.read(front.tls.as_ref())?)
         }
         (None, None) => unreachable!("the command line has one of them"),
     };
-    open_any(&addresses).map_err(|why| {
+    Connection::open_at(&address, &access).map_err(|why| {
         let hint = "check that the server is running and that this is its Redis address, which it logs when it starts";
-        Failure::refused(format!("cannot load through {name}: {why}"), hint)
+        Failure::refused(format!("cannot load through {address}: {why}"), hint)
     })
-}
-
-/// Connects to the first address where a server speaks the Redis protocol.
-fn open_any(addresses: &[SocketAddr]) -> Result<Connection, String> {
-    let mut why = "the host has no address".to_owned();
-    for address in addresses {
-        match Connection::open_recognised(*address) {
-            Ok(connection) => return Ok(connection),
-            Err(error) => why = error.to_string(),
-        }
-    }
-    Err(why)
 }
 
 fn report(loaded: Loaded, start: Instant) -> String {

@@ -30,7 +30,7 @@ use niagara_client::redis::Address;
 
 use super::failure::Failure;
 use super::manual;
-use crate::cluster_args::ClusterArgs;
+use crate::cluster_args::{AccessArgs, ClusterArgs};
 
 /// A key and its value.
 type Pair = (Vec<u8>, Vec<u8>);
@@ -102,6 +102,8 @@ struct ImportArgs {
     /// Take the Redis address from a server's configuration file instead.
     #[arg(long, value_name = "FILE", group = "where")]
     config: Option<PathBuf>,
+    #[command(flatten)]
+    access: AccessArgs,
     /// Load into a cluster that already has keys: overwrite those of the same name, and keep the others.
     #[arg(long)]
     merge: bool,

@@ -104,10 +104,14 @@ impl Running {
         }
     }
 
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("it is running");
+    }
+
     /// Sends a signal, waits for the end, and returns the status and all lines.
     pub fn end_with(mut self, signal: Signal) -> (ExitStatus, String) {
-        let pid = Pid::from_child(&self.child);
-        kill_process(pid, signal).expect("it is running");
+        self.signal(signal);
         let start = Instant::now();
         let status = loop {
             match self.child.try_wait().expect("it is our child") {

@@ -17,7 +17,12 @@ pub struct Cluster {
 impl Cluster {
     /// Starts a cluster with this many servers and groups.
     pub fn start(servers: u64, groups: u16) -> Cluster {
-        let mut cluster = Cluster::prepare(servers, groups);
+        Cluster::start_with(servers, groups, &[])
+    }
+
+    /// The same, with further options of `new-cluster`.
+    pub fn start_with(servers: u64, groups: u16, options: &[&str]) -> Cluster {
+        let mut cluster = Cluster::prepare_with(servers, groups, options);
         for server in 1..=servers {
             let mut running = cluster.serve(server);
             running.wait_for(&format!("server {server} serves: HTTP at "));
@@ -28,13 +33,17 @@ impl Cluster {
 
     /// Writes the files of such a cluster, and starts nothing.
     pub fn prepare(servers: u64, groups: u16) -> Cluster {
+        Cluster::prepare_with(servers, groups, &[])
+    }
+
+    fn prepare_with(servers: u64, groups: u16, options: &[&str]) -> Cluster {
         let dir = tempfile::tempdir().unwrap();
         let cluster = Cluster { dir, servers: Vec::new() };
         let [count, groups, port] = [servers.to_string(), groups.to_string(), free_block().to_string()];
         let path = cluster.dir.path().to_str().unwrap().to_owned();
         let arguments =
             ["new-cluster", "--dir", &path, "--servers", &count, "--groups", &groups, "--base-port", &port];
-        let finished = run(arguments);
+        let finished = run(arguments.iter().chain(options).copied());
         assert_eq!(finished.status, Some(0), "{finished:?}");
         cluster
     }

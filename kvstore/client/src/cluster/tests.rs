@@ -220,3 +220,37 @@ fn values_come_with_versions_and_positions() {
     assert_eq!(Cluster::new([endpoint]).get(b"k"), Ok(None));
     thread.join().unwrap();
 }
+
+/// A password goes to Niagara servers only, with requests that need it.
+#[test]
+fn strangers_do_not_hear_the_password() {
+    let hears = |answer: &'static str| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint: Endpoint = listener.local_addr().unwrap().to_string().parse().unwrap();
+        let (sender, requests) = std::sync::mpsc::channel();
+        thread::spawn(move || {
+            while let Ok((mut stream, _)) = listener.accept() {
+                let mut request = vec![0; 4096];
+                let count = stream.read(&mut request).unwrap();
+                let text = String::from_utf8_lossy(&request[..count]).into_owned();
+                let health = text.starts_with("GET /healthz ");
+                sender.send(text).unwrap();
+                // Whoever asks may have gone already.
+                let _ = stream.write_all(if health { HEALTHY } else { answer }.as_bytes());
+            }
+        });
+        (endpoint, requests)
+    };
+    let access = crate::Access::new().password("secret");
+    let asked = |endpoint: Endpoint| Cluster::new([endpoint]).with(&access).get(b"k");
+
+    let (endpoint, requests) =
+        hears("HTTP/1.1 404 Not Found\r\nNiagara-Position: 1\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(asked(endpoint), Ok(None));
+    let heard: Vec<String> = requests.try_iter().collect();
+    assert_eq!(heard.len(), 2);
+    assert!(heard[0].starts_with("GET /healthz ") && !heard[0].contains("Authorization"), "{heard:?}");
+    assert!(heard[1].contains("\r\nAuthorization: Basic ZGVmYXVsdDpzZWNyZXQ=\r\n"), "{heard:?}");
+
+    assert!(asked(stranger("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")).is_err());
+}

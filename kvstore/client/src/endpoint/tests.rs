@@ -6,7 +6,7 @@ use super::*;
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 fn local(port: u16) -> Endpoint {
-    Endpoint(HostPort { host: "127.0.0.1".into(), port })
+    Endpoint { at: HostPort { host: "127.0.0.1".into(), port }, tls: false, access: Access::default() }
 }
 
 /// A server for one connection: it reads up to `until`, answers with `reply`, and closes.
@@ -41,7 +41,7 @@ fn a_request_and_its_reply() {
     let sent = server.join().unwrap();
     let expected = format!(
         "PUT /kv/a%20b%2F%FF~ HTTP/1.0\r\nHost: 127.0.0.1:{}\r\nIf-Match: \"6\"\r\nContent-Length: 5\r\n\r\nhello",
-        endpoint.0.port
+        endpoint.at.port
     );
     assert_eq!(sent, expected);
 }
@@ -107,7 +107,10 @@ fn endpoints_are_written_as_urls() {
     ] {
         assert!(text.parse::<Endpoint>().unwrap_err().contains("http://HOST:PORT"), "{text}");
     }
-    assert!("https://host:1".parse::<Endpoint>().unwrap_err().contains("not https"));
+    let encrypted: Endpoint = "https://host:1".parse().unwrap();
+    assert!(encrypted.is_encrypted() && encrypted.to_string() == "https://host:1");
+    assert_ne!(encrypted, "http://host:1".parse().unwrap());
+    assert!("ftp://host:1".parse::<Endpoint>().unwrap_err().contains("not ftp"));
     let default: Endpoint = DEFAULT_URL.parse().unwrap();
-    assert_eq!(default.0.port, DEFAULT_PORT);
+    assert_eq!(default.at.port, DEFAULT_PORT);
 }

@@ -86,6 +86,7 @@ fn http_through(entrance: Entrance) -> HttpConnection {
         tls: None,
         life,
         members: Vec::new(),
+        members_https: Vec::new(),
         names: Names::new(["golden", "h"], &["https://app.example.org".to_owned()]),
     };
     HttpConnection::new(Rc::new(site), entrance)

@@ -13,11 +13,11 @@ pub(super) enum Codec {
 }
 
 impl Codec {
-    /// What is said when a connection is open, before anything else; it is answered like a read.
-    pub fn greeting(&self) -> Option<&'static [u8]> {
+    /// What is said when a connection is open, before anything else; each is answered like a read.
+    pub fn greetings(&self) -> &[Vec<u8>] {
         match self {
-            Codec::Http(_) => None,
-            Codec::Redis(redis) => redis.greeting(),
+            Codec::Http(_) => &[],
+            Codec::Redis(redis) => &redis.greetings,
         }
     }
 

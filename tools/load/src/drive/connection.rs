@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
+use niagara_client::Access;
+use niagara_tls::Stream;
 
 use super::codec::Codec;
 use super::operation::{Kind, Operation, Outcome, Trouble};
@@ -50,7 +52,7 @@ enum State {
         since: u64,
     },
     Open {
-        stream: TcpStream,
+        stream: Stream<TcpStream>,
     },
 }
 
@@ -65,6 +67,9 @@ pub(super) struct Turn<'t, H> {
     pub now: u64,
     pub addresses: &'t [SocketAddr],
     pub codecs: &'t [Codec],
+    /// The hosts of the servers that speak TLS.
+    pub encrypted: &'t [Option<String>],
+    pub access: &'t Access,
     pub registry: &'t Registry,
     /// Where bytes arrive, for all connections.
     pub buffer: &'t mut [u8],
@@ -123,6 +128,11 @@ impl Connection {
             return self.open(turn);
         }
         let State::Open { stream } = &mut self.state else { return };
+        match stream.send_unsent() {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+            Err(_) => return self.fail(Trouble::Lost, b"", turn),
+        }
         while self.sent < self.out.len() {
             match stream.write(&self.out[self.sent..]) {
                 Ok(count) => self.sent += count,
@@ -147,10 +157,15 @@ impl Connection {
                 Err(error) => return self.unreachable(&error, turn),
             }
         }
-        if self.sent < self.out.len() {
+        let waits = |state: &State| matches!(state, State::Open { stream } if stream.is_encrypted());
+        if self.sent < self.out.len() || waits(&self.state) {
             self.flush(turn);
         }
         self.read(turn);
+        if waits(&self.state) {
+            // A handshake that has just ended lets more be sent.
+            self.flush(turn);
+        }
     }
 
     /// What time alone brings: the next try, and giving up on what takes too long.
@@ -200,9 +215,16 @@ impl Connection {
 
     fn opened(&mut self, turn: &mut Turn<'_, impl FnMut(u64, Event<'_>)>) {
         let State::Connecting { stream, .. } = mem::replace(&mut self.state, State::Idle) else { return };
+        let stream = match (&turn.encrypted[self.server], turn.access.connector()) {
+            (Some(host), Some(connector)) => match Stream::connect(stream, connector, host) {
+                Ok(stream) => stream,
+                Err(error) => return self.unreachable(&error, turn),
+            },
+            _ => Stream::Plain(stream),
+        };
         self.state = State::Open { stream };
         let codec = &turn.codecs[self.server];
-        if let Some(greeting) = codec.greeting() {
+        for greeting in codec.greetings() {
             self.out.extend_from_slice(greeting);
             let greeting = InFlight { place: GREETING, kind: Kind::Read, sent_at: turn.now };
             self.in_flight.push_back(greeting);
@@ -220,7 +242,9 @@ impl Connection {
                 Ok(count) => {
                     self.take(count, turn);
                     // What comes after a read that does not fill its buffer raises the next event.
-                    if count < turn.buffer.len() {
+                    // In TLS, only the socket knows.
+                    let is_all = count < turn.buffer.len();
+                    if is_all && matches!(&self.state, State::Open { stream: Stream::Plain(_) }) {
                         return;
                     }
                 }

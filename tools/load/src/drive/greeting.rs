@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use niagara_client::Endpoint;
+use niagara_client::{Access, Endpoint};
 
 use crate::failure::Failure;
 
@@ -16,9 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const ONCE_MORE_AFTER: Duration = Duration::from_millis(300);
 
 /// Makes sure that no stranger answers HTTP there.
-pub(super) fn over_http(name: &str, host: &str) -> Result<(), Failure> {
-    let endpoint: Endpoint = host.parse().map_err(|hint| Failure::new(format!("{name}: {hint}")))?;
-    match endpoint.recognise(PATIENCE) {
+pub(super) fn over_http(name: &str, access: &Access) -> Result<(), Failure> {
+    let endpoint: Endpoint = name.parse().map_err(|hint| Failure::new(format!("{name}: {hint}")))?;
+    match endpoint.with(access).recognise(PATIENCE) {
         Err(trouble) if trouble.is_foreign() => Err(Failure::new(format!("{name}: {trouble}"))),
         _ => Ok(()),
     }
@@ -95,7 +95,7 @@ mod tests {
         over_redis("h:1", stranger("-NOAUTH no\r\n")).unwrap();
         over_redis("h:1", nobody()).unwrap();
 
-        let http = |address: SocketAddr| over_http("h:1", &address.to_string());
+        let http = |address: SocketAddr| over_http(&address.to_string(), &Access::new());
         assert!(http(stranger("-ERR what\r\n")).unwrap_err().to_string().contains("Redis protocol"));
         assert!(http(stranger("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")).is_err());
         http(stranger("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n")).unwrap();

@@ -17,6 +17,8 @@ pub(super) struct Http {
     pub host: String,
     /// Whether the connection serves further requests.
     pub keep_alive: bool,
+    /// The password, as a bearer's token.
+    pub password: Option<String>,
 }
 
 impl Http {
@@ -41,6 +43,10 @@ impl Http {
         }
         out.extend_from_slice(b" HTTP/1.1\r\nHost: ");
         out.extend_from_slice(self.host.as_bytes());
+        if let Some(password) = &self.password {
+            out.extend_from_slice(b"\r\nAuthorization: Bearer ");
+            out.extend_from_slice(password.as_bytes());
+        }
         if !self.keep_alive {
             out.extend_from_slice(b"\r\nConnection: close");
         }
@@ -115,7 +121,7 @@ mod tests {
     use super::*;
 
     fn encoded(keep_alive: bool, verb: Verb) -> String {
-        let http = Http { host: "h:1".into(), keep_alive };
+        let http = Http { host: "h:1".into(), keep_alive, password: None };
         let mut out = Vec::new();
         http.encode(&Operation { verb, key: b"key".to_vec(), value: b"value".to_vec() }, &mut out);
         String::from_utf8(out).unwrap()

@@ -30,6 +30,19 @@ pub struct TargetOptions {
     /// Drive three engines with the key-value state machine within this process, without protocols
     #[arg(long)]
     pub embedded: bool,
+    /// The servers' password: the first line of this file [default: NIAGARA_PASSWORD, else the file that
+    /// NIAGARA_PASSWORD_FILE names]
+    #[arg(long, value_name = "FILE", conflicts_with = "embedded")]
+    pub password_file: Option<PathBuf>,
+    /// Trust the authorities in this file, for https:// and rediss:// [default: NIAGARA_CA]
+    #[arg(long, value_name = "FILE", conflicts_with = "embedded")]
+    pub ca: Option<PathBuf>,
+    /// Show this certificate to servers that ask for one [default: NIAGARA_CERTIFICATE]
+    #[arg(long, value_name = "FILE", requires = "client_key")]
+    pub certificate: Option<PathBuf>,
+    /// The private key of the certificate [default: NIAGARA_KEY]
+    #[arg(long = "key", id = "client_key", value_name = "FILE", requires = "certificate")]
+    pub key: Option<PathBuf>,
     /// Options of the embedded servers.
     #[command(flatten)]
     pub servers: EmbeddedOptions,

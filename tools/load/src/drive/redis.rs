@@ -12,16 +12,28 @@ const WAIT_MILLIS: &[u8] = b"1000";
 /// The client's side of the protocol.
 #[derive(Clone, Debug)]
 pub(super) struct Redis {
-    /// Reads need not be fresh: said once per connection.
-    pub weak: bool,
+    /// What is said once per connection: the password, and that reads need not be fresh.
+    pub greetings: Vec<Vec<u8>>,
     /// After each write, `WAIT` for so many replicas.
     pub wait: Option<u32>,
 }
 
 impl Redis {
-    /// What is said when a connection is open, before anything else; it is answered like a read.
-    pub fn greeting(&self) -> Option<&'static [u8]> {
-        self.weak.then_some(b"*1\r\n$8\r\nREADONLY\r\n")
+    /// `weak`: reads need not be fresh.
+    pub fn new(weak: bool, wait: Option<u32>, password: Option<&str>) -> Redis {
+        let mut greetings = Vec::new();
+        let mut greet = |words: &[&[u8]]| {
+            let mut greeting = Vec::new();
+            encode(words, &mut greeting);
+            greetings.push(greeting);
+        };
+        if let Some(password) = password {
+            greet(&[b"AUTH", password.as_bytes()]);
+        }
+        if weak {
+            greet(&[b"READONLY"]);
+        }
+        Redis { greetings, wait }
     }
 
     /// Appends a request.
@@ -89,7 +101,7 @@ fn trouble(error: &[u8]) -> Trouble {
 mod tests {
     use super::*;
 
-    const PLAIN: Redis = Redis { weak: false, wait: None };
+    const PLAIN: Redis = Redis { greetings: Vec::new(), wait: None };
 
     fn operation(verb: Verb) -> Operation {
         Operation { verb, key: b"key".to_vec(), value: b"va\r\nlue".to_vec() }
@@ -106,7 +118,7 @@ mod tests {
         assert_eq!(encoded(&PLAIN, Verb::Set), "*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$7\r\nva\r\nlue\r\n");
         assert_eq!(encoded(&PLAIN, Verb::Get(Consistency::Strong)), "*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n");
         assert_eq!(encoded(&PLAIN, Verb::Increment), "*3\r\n$6\r\nINCRBY\r\n$3\r\nkey\r\n$1\r\n1\r\n");
-        let waiting = Redis { weak: false, wait: Some(2) };
+        let waiting = Redis::new(false, Some(2), None);
         assert!(encoded(&waiting, Verb::Set).ends_with("*3\r\n$4\r\nWAIT\r\n$1\r\n2\r\n$4\r\n1000\r\n"));
         assert!(!encoded(&waiting, Verb::Get(Consistency::Strong)).contains("WAIT"));
     }
@@ -142,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_write_that_waits_has_two_replies() {
-        let redis = Redis { weak: false, wait: Some(2) };
+        let redis = Redis::new(false, Some(2), None);
         for (stream, expected) in [
             ("+OK\r\n:2\r\n", None),
             ("+OK\r\n:1\r\n", Some(Trouble::NotReplicated)),

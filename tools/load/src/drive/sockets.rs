@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, ToSocketAddrs as _};
 
 use mio::{Events, Token};
+use niagara_client::{Access, AccessFiles};
 
 use super::alarm::Sleeper;
 use super::clock::Clock;
@@ -11,7 +12,7 @@ use super::connection::{Connection, Turn};
 use super::greeting;
 use super::http::Http;
 use super::operation::Operation;
-use super::options::{LoadOptions, ReadConsistency, WorkloadOptions};
+use super::options::{LoadOptions, ReadConsistency, TargetOptions, WorkloadOptions};
 use super::redis::Redis;
 use super::transport::{Event, Transport};
 use crate::failure::Failure;
@@ -40,6 +41,9 @@ pub(super) struct Sockets {
 pub(super) struct Servers {
     addresses: Vec<SocketAddr>,
     codecs: Vec<Codec>,
+    /// The host that the server's certificate must name, if it speaks TLS.
+    encrypted: Vec<Option<String>>,
+    access: Access,
 }
 
 impl Servers {
@@ -47,9 +51,19 @@ impl Servers {
     pub fn of(options: &LoadOptions) -> Result<Servers, Failure> {
         let over_http = !options.target.http.is_empty();
         let names = if over_http { &options.target.http } else { &options.target.redis };
-        let mut servers = Servers { addresses: Vec::new(), codecs: Vec::new() };
+        let access = access(&options.target)?;
+        let mut servers = Servers {
+            addresses: Vec::new(),
+            codecs: Vec::new(),
+            encrypted: Vec::new(),
+            access: access.clone(),
+        };
         for name in names {
-            let host = host_of(name, over_http)?;
+            let (tls, host) = host_of(name, over_http)?;
+            if tls && access.connector().is_none() {
+                let what = "whom should it trust? Name the authority's certificate: --ca FILE, or NIAGARA_CA";
+                return Err(Failure::new(format!("{name}: {what}")));
+            }
             let looked_up = host
                 .to_socket_addrs()
                 .map_err(|error| {
@@ -59,14 +73,22 @@ impl Servers {
             let address =
                 looked_up.ok_or_else(|| Failure::new(format!("{name}: this name has no address")))?;
             match over_http {
-                true => greeting::over_http(name, host)?,
+                true => greeting::over_http(name, &access)?,
+                // Only who speaks TLS gets as far as a handshake.
+                false if tls => {}
                 false => greeting::over_redis(name, address)?,
             }
+            let bare = host.rsplit_once(':').map_or(host, |(bare, _)| bare);
+            servers.encrypted.push(tls.then(|| bare.to_owned()));
             servers.addresses.push(address);
             servers.codecs.push(if over_http {
-                Codec::Http(Http { host: host.to_owned(), keep_alive: !options.pace.no_keep_alive })
+                Codec::Http(Http {
+                    host: host.to_owned(),
+                    keep_alive: !options.pace.no_keep_alive,
+                    password: access.get_password().map(str::to_owned),
+                })
             } else {
-                Codec::Redis(redis_of(&options.workload))
+                Codec::Redis(redis_of(&options.workload, access.get_password()))
             });
         }
         Ok(servers)
@@ -74,23 +96,32 @@ impl Servers {
 }
 
 /// The host and port of an address.
-fn host_of(name: &str, over_http: bool) -> Result<&str, Failure> {
-    if !over_http {
-        return Ok(name);
-    }
-    let host = name.strip_prefix("http://").unwrap_or(name).trim_end_matches('/');
+///
+/// Whether it is to be spoken to in TLS comes with it.
+fn host_of(name: &str, over_http: bool) -> Result<(bool, &str), Failure> {
+    let (scheme, encrypted) = if over_http { ("http://", "https://") } else { ("redis://", "rediss://") };
+    let (tls, host) = match name.strip_prefix(encrypted) {
+        Some(host) => (true, host),
+        None => (false, name.strip_prefix(scheme).unwrap_or(name)),
+    };
+    let host = host.trim_end_matches('/');
     if host.contains('/') {
         return Err(Failure::new(format!(
-            "{name}: give http://HOST:PORT, without a path; https is not there"
+            "{name}: give {scheme}HOST:PORT or {encrypted}HOST:PORT, without a path"
         )));
     }
-    Ok(host)
+    Ok((tls, host))
 }
 
-fn redis_of(workload: &WorkloadOptions) -> Redis {
+fn access(target: &TargetOptions) -> Result<Access, Failure> {
+    let TargetOptions { password_file, ca, certificate, key, .. } = target.clone();
+    Access::read(AccessFiles { password: password_file, ca, certificate, key }).map_err(Failure::new)
+}
+
+fn redis_of(workload: &WorkloadOptions, password: Option<&str>) -> Redis {
     match workload {
-        WorkloadOptions::Kv(kv) => Redis { weak: kv.consistency == ReadConsistency::Weak, wait: kv.wait },
-        _ => Redis { weak: false, wait: None },
+        WorkloadOptions::Kv(kv) => Redis::new(kv.consistency == ReadConsistency::Weak, kv.wait, password),
+        _ => Redis::new(false, None, password),
     }
 }
 
@@ -157,6 +188,6 @@ fn turn<'t, H>(
     buffer: &'t mut [u8],
     heard: H,
 ) -> Turn<'t, H> {
-    let Servers { addresses, codecs } = servers;
-    Turn { now, addresses, codecs, registry: sleeper.registry(), buffer, timeout, heard }
+    let Servers { addresses, codecs, encrypted, access } = servers;
+    Turn { now, addresses, codecs, encrypted, access, registry: sleeper.registry(), buffer, timeout, heard }
 }
