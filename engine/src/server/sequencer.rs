@@ -227,7 +227,7 @@ impl Sequencer {
 
     /// The round whose end has the current state: the last merged one, if only no-ops have followed it.
     fn round_to_cut(&self) -> Option<u64> {
-        let round = self.merge.emitted().get() / u64::from(self.layout.groups());
+        let round = self.layout.rounds_within(self.merge.emitted());
         let unchanged = self.layout.round_end(round) >= self.last_commands;
         (unchanged && round > self.progress.snapshots.kept_round()).then_some(round)
     }

@@ -7,7 +7,7 @@ use super::record::Epoch;
 ///
 /// | mark | written | allows |
 /// |---|---|---|
-/// | created | when all logs of the epoch are on disk, empty | votes; a start that finds no such log refuses |
+/// | created | when the logs of the epoch, and of all before it that are not closed, are on disk | votes; a start that finds no such log refuses |
 /// | started | when the epoch before is [held](super::is_held) | acknowledgements, proposals, answers to read questions |
 /// | closed | before the logs go | nothing any more: a log of this epoch is never made again |
 ///
@@ -59,7 +59,7 @@ impl Marks {
         Marks::default()
     }
 
-    /// All logs of `epoch` are on disk, empty.
+    /// The logs of `epoch`, and of all before it that are not closed, are on disk; new ones are empty.
     pub fn create(&mut self, epoch: Epoch) {
         assert!(epoch.get() > self.closed, "epoch {epoch} is closed, and cannot be made again");
         self.created = self.created.max(epoch.get());

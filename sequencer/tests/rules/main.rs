@@ -4,10 +4,12 @@
 //!   compares their traces. Read these files first.
 //! - [`cluster`] is a small model of servers that lead and follow groups; in random [`histories`], messages
 //!   are late or lost, and leaders change.
+//! - [`epochs`] has logs that end and go on with other groups.
 //! - [`global_log`], [`skips`] and [`idle_reads`] check the invariants against it, and plant known mistakes
 //!   to show that the model can fail.
 
 mod cluster;
+mod epochs;
 mod global_log;
 mod golden;
 mod histories;

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `groups R` | starts, with empty logs |
 //! | `append r a b ..` | group r's leader cuts an entry for each of these commands |
+//! | `end r R` | group r's leader cuts an entry `ER`: it asks to end the epoch, and to continue with R groups |
 //! | `elect r` | group r's new leader appends its empty entry |
 //! | `pad` | each leader below the level skips to it |
 //! | `skip-ahead` | the same, but leaders that are idle and not the anchor skip ahead of the level |
@@ -23,6 +24,7 @@
 
 use std::ops::RangeInclusive;
 
+use niagara_sequencer::epoch::{Chain, Ending, EpochEnd, Terms};
 use niagara_sequencer::{
     Emitted, Fill, FloorIndex, GlobalPosition, GroupId, Layout, Merge, Padding, ReadBarriers, Round, Slot,
     next_place,
@@ -30,11 +32,16 @@ use niagara_sequencer::{
 
 const RETRY_TICKS: u32 = 3;
 
+/// What the name of an entry that asks for the end of its epoch begins with.
+const END: char = 'E';
+
 /// A story has no groups before its first command.
 #[derive(Default)]
 pub struct Story(Option<World>);
 
 struct World {
+    chain: Chain,
+    ending: Ending,
     layout: Layout,
     logs: Vec<Log>,
     level: u64,
@@ -82,12 +89,13 @@ impl Story {
     pub fn tell(&mut self, command: &str) -> Vec<String> {
         let words: Vec<&str> = command.split_whitespace().collect();
         if let ["groups", r] = words[..] {
-            self.0 = Some(World::new(Layout::new(number(r) as u16)));
+            self.0 = Some(World::new(number(r) as u16));
             return Vec::new();
         }
         let world = self.0.as_mut().expect("a story begins with `groups`");
         match words[..] {
             ["append", r, ref commands @ ..] => world.append(group(r), commands),
+            ["end", r, groups] => world.append(group(r), &[&format!("{END}{groups}")]),
             ["elect", r] => world.elect(group(r)),
             ["pad"] => world.pad(false),
             ["skip-ahead"] => world.pad(true),
@@ -115,12 +123,24 @@ fn group(word: &str) -> GroupId {
     GroupId::new(number(word) as u16)
 }
 
+impl Log {
+    fn empty() -> Log {
+        Log { last_index: 0, entries: Vec::new(), floors: FloorIndex::new(), compacted: 0 }
+    }
+}
+
+fn terms(groups: u16) -> Terms {
+    Terms { groups, members: vec![1, 2, 3], level: 1 }
+}
+
 impl World {
-    fn new(layout: Layout) -> Self {
-        let log = |_| Log { last_index: 0, entries: Vec::new(), floors: FloorIndex::new(), compacted: 0 };
+    fn new(groups: u16) -> Self {
+        let layout = Layout::new(groups);
         Self {
+            chain: Chain::genesis(terms(groups)).expect("a story begins with groups"),
+            ending: Ending::default(),
             layout,
-            logs: layout.group_ids().map(log).collect(),
+            logs: layout.group_ids().map(|_| Log::empty()).collect(),
             level: 0,
             merge: Merge::new(layout),
             emitted_at_tick: GlobalPosition::ZERO,
@@ -171,17 +191,55 @@ impl World {
     }
 
     fn merge(&mut self) -> Vec<String> {
-        let mut emitted = Vec::new();
+        let (mut emitted, mut news) = (Vec::new(), Vec::new());
         while let Some(piece) = self.merge.next() {
             emitted.push(match piece {
-                Emitted::Commands { position, item } => format!("{position}={item}"),
+                Emitted::Commands { position, item } => {
+                    news.extend(item.strip_prefix(END).map(|groups| self.offer(position, number(groups))));
+                    format!("{position}={item}")
+                }
                 Emitted::Noops { first, count: 1 } => format!("{first}=-"),
                 Emitted::Noops { first, count } => format!("{first}..{}=-", first.get() + count - 1),
             });
         }
+        let mut answer = Vec::new();
+        answer.extend((!emitted.is_empty()).then(|| emitted.join(" ")));
+        answer.append(&mut news);
+        if self.merge.has_ended() {
+            answer.push(self.next_epoch());
+        }
         let awaited = self.merge.awaited();
-        let waits = format!("waits for {awaited}, position {}", self.layout.position_of(awaited));
-        if emitted.is_empty() { vec![waits] } else { vec![emitted.join(" "), waits] }
+        answer.push(format!("waits for {awaited}, position {}", self.layout.position_of(awaited)));
+        answer
+    }
+
+    /// The merge has come to an entry that asks for the end of the epoch.
+    fn offer(&mut self, position: GlobalPosition, groups: u64) -> String {
+        let epoch = self.chain.newest().record.epoch;
+        let end = EpochEnd { epoch, next: terms(groups as u16), request: 0 };
+        let place = self.layout.slot_at(position).place;
+        match self.ending.offer(&self.chain, place, &end) {
+            Ok(()) => {
+                self.merge.end_after(place);
+                format!("epoch {epoch} ends with round {place}")
+            }
+            Err(why) => format!("position {position} ends nothing: {why:?}"),
+        }
+    }
+
+    /// The logs of the next epoch are empty, and reads that wait for void slots are asked again.
+    fn next_epoch(&mut self) -> String {
+        let last_round = self.ending.last_round().expect("the merge has ended");
+        self.ending.transition(&mut self.chain);
+        let record = &self.chain.newest().record;
+        self.layout = record.layout();
+        self.logs = self.layout.group_ids().map(|_| Log::empty()).collect();
+        self.level = 0;
+        self.merge = Merge::new(self.layout);
+        self.reads.end_epoch(last_round, self.layout);
+        self.asked.clear();
+        self.snapshots.clear();
+        format!("epoch {} has {} groups, above position {}", record.epoch, record.terms.groups, record.base)
     }
 
     fn apply(&mut self) -> Vec<String> {

@@ -1,10 +1,11 @@
 //! What callers see: commands of lanes, and strong reads.
 
 use niagara_sequencer::epoch::lane_group;
-use niagara_sequencer::{GroupId, Round};
+use niagara_sequencer::{GroupId, Round, Slot};
 
+use super::entry::{Command, Entry, Kind};
 use super::plan::{LANES, Mistake, Plan, SERVERS, number};
-use super::state::{Command, Entry, Group, Kind, Read, State};
+use super::state::{Group, Read, State};
 
 impl State {
     /// Sends a command of a lane to its group in an epoch. Returns whether somebody took it.
@@ -56,7 +57,7 @@ impl State {
         let layout = this.at.layout();
         let last_round = this.at.ending.last_round().unwrap_or(u64::MAX);
         let ahead = |entry: &&Entry| {
-            let slot = niagara_sequencer::Slot { place: entry.place, group: GroupId::new(group as u16 + 1) };
+            let slot = Slot { place: entry.place, group: GroupId::new(group as u16 + 1) };
             layout.position_of(slot) > this.at.position && entry.place <= last_round
         };
         self.groups[epoch][group].log.iter().filter(ahead).any(|entry| entry.kind == command)

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use niagara_sequencer::epoch::{Chain, Ending, Epoch, EpochEnd, OnDisk, Sealed, is_held};
-use niagara_sequencer::{Emitted, Fill, GroupId, Merge};
+use niagara_sequencer::epoch::{Chain, Epoch, OnDisk, Sealed, is_held};
+use niagara_sequencer::{Emitted, Fill, GlobalPosition, GroupId, Merge};
 
-use super::plan::{LANES, Mistake, Plan, SERVERS, number};
-use super::state::{Command, Entry, Executed, Kind, Progress, Replica, Row, State};
+use super::entry::{Entry, Kind};
+use super::plan::{LANES, Mistake, Plan, number};
+use super::progress::{Executed, Progress, Row};
+use super::state::{Replica, Server, State};
 
 /// A server's merge needs entries that are gone.
 struct Gap;
@@ -37,7 +39,7 @@ impl State {
             let is = |shape: &usize| plan.terms(epoch, *shape) == at.chain.links()[epoch].record.terms;
             self.shapes[epoch] = (0..plan.epochs[epoch].len()).find(is);
         }
-        let agrees = |other: &super::state::Server| {
+        let agrees = |other: &Server| {
             let mut both = at.chain.links().iter().zip(other.at.chain.links());
             both.all(|(here, there)| here.hash == there.hash)
         };
@@ -83,12 +85,9 @@ impl State {
         let layout = at.layout();
         // The merge of a round begun is repeated from its first slot, without effect.
         let mut merge = Merge::resume(layout, layout.rounds_within(at.position), GroupId::new(1));
-        let known = |group: GroupId| {
-            let Replica { gone, known, .. } = self.servers[server].replicas[epoch][group.index()];
-            self.groups[epoch][group.index()].log[..known].split_at(gone)
-        };
         for group in layout.group_ids() {
-            let (gone, known) = known(group);
+            let Replica { gone, known, .. } = self.servers[server].replicas[epoch][group.index()];
+            let (gone, known) = self.groups[epoch][group.index()].log[..known].split_at(gone);
             if gone.last().is_some_and(|last| last.place > layout.rounds_within(at.position)) {
                 return Err(Gap);
             }
@@ -96,18 +95,15 @@ impl State {
                 if plan.has(Mistake::FirstSeenEndCounts) {
                     at.offer(plan, *place, *kind);
                 }
-                merge.push(
-                    group,
-                    *place,
-                    if *kind == Kind::Skip { Fill::Skip } else { Fill::Commands(*kind) },
-                );
+                let fill = if *kind == Kind::Skip { Fill::Skip } else { Fill::Commands(*kind) };
+                merge.push(group, *place, fill);
             }
         }
         at.end_merge(&mut merge);
         while let Some(emitted) = merge.next() {
             match emitted {
                 Emitted::Noops { first, count } => {
-                    let last = niagara_sequencer::GlobalPosition::new(first.get() + count - 1);
+                    let last = GlobalPosition::new(first.get() + count - 1);
                     at.position = at.position.max(last);
                 }
                 Emitted::Commands { position, item } if position > at.position => {
@@ -124,18 +120,22 @@ impl State {
                 Emitted::Commands { .. } => {}
             }
         }
-        let ended = merge.has_ended();
-        if ended && plan.has(Mistake::VoidIsExecuted) {
-            let void = |entry: &&Entry| Some(entry.place) > at.ending.last_round();
-            let entries = layout.group_ids().filter_map(|group| known(group).1.iter().find(void));
-            let commands: Vec<Kind> = entries.map(|entry| entry.kind).collect();
-            for kind in commands {
-                if let Kind::Command(command) = kind {
-                    executed.extend(at.execute(command));
-                }
+        if merge.has_ended() && plan.has(Mistake::VoidIsExecuted) {
+            self.execute_void(server, at, executed);
+        }
+        Ok(merge.has_ended())
+    }
+
+    /// The planted mistake: executes the first void command of each group.
+    fn execute_void(&self, server: usize, at: &mut Progress, executed: &mut Vec<Executed>) {
+        let epoch = at.epoch();
+        let last_round = at.ending.last_round();
+        for (group, replica) in self.groups[epoch].iter().zip(&self.servers[server].replicas[epoch]) {
+            let void = group.log[..replica.known].iter().find(|entry| Some(entry.place) > last_round);
+            if let Some(Entry { kind: Kind::Command(command), .. }) = void {
+                executed.extend(at.execute(*command));
             }
         }
-        Ok(ended)
     }
 
     /// Compares what a server executes with what others have executed: global_prefix and applied_once.
@@ -205,63 +205,5 @@ impl State {
             OnDisk { gone, proven }
         };
         is_held(&self.servers[server].cuts(), number(epoch), chain, on_disk)
-    }
-}
-
-impl Progress {
-    /// Executes a command, unless its lane has come further.
-    fn execute(&mut self, command: Command) -> Option<Executed> {
-        let Command { server, start, lane, number } = command;
-        let rows = &mut self.rows[server];
-        if start > rows[lane].start {
-            *rows = [Row { start, next: 1 }; LANES];
-        }
-        let row = &mut rows[lane];
-        if (start, number) != (row.start, row.next) || !self.is_member(server) {
-            return None;
-        }
-        self.rows[server][lane].next += 1;
-        self.executed += 1;
-        Some(Executed { epoch: self.chain.newest().record.epoch, position: self.position, command })
-    }
-
-    fn offer(&mut self, plan: &Plan, place: u64, kind: Kind) {
-        let Kind::End(shape) = kind else { return };
-        let next = self.epoch() + 1;
-        if next < plan.epochs.len() {
-            let end = EpochEnd { epoch: number(next - 1), next: plan.terms(next, shape), request: 0 };
-            // One that is not valid, or not the first, is a no-op.
-            let _ = self.ending.offer(&self.chain, place, &end);
-        }
-    }
-
-    fn end_merge(&self, merge: &mut Merge<Kind>) {
-        if let Some(last_round) = self.ending.last_round() {
-            merge.end_after(last_round);
-        }
-    }
-
-    /// The running epoch has ended: the next one begins. Rows of those that leave are dropped, those of others begin.
-    fn transition(&mut self) {
-        let were: [bool; SERVERS] = std::array::from_fn(|server| self.is_member(server));
-        self.ending.transition(Arc::make_mut(&mut self.chain));
-        self.position = self.layout().base();
-        for (server, was_member) in were.into_iter().enumerate() {
-            if !(was_member && self.is_member(server)) {
-                self.rows[server] = [Row::NEW; LANES];
-            }
-        }
-    }
-
-    /// The planted mistake: at the beginning of an epoch, what the ended one was before its end was known.
-    pub(super) fn named_as_the_ended(&self, plan: &Plan) -> Progress {
-        let mut chain = plan.genesis();
-        let ended = &self.chain.links()[..self.chain.links().len() - 1];
-        for link in &ended[1..] {
-            let last_round =
-                self.chain.last_round(Epoch::new(link.record.epoch.get() - 1)).expect("it has ended");
-            chain.extend(last_round, link.record.terms.clone()).expect("it followed before");
-        }
-        Progress { chain: Arc::new(chain), ending: Ending::default(), ..self.clone() }
     }
 }

@@ -17,11 +17,15 @@
 
 mod callers;
 mod catching_up;
+mod entry;
+mod lives;
 mod merging;
 mod plan;
+mod progress;
 mod raft;
 mod reached;
 mod settling;
+mod snapshots;
 mod state;
 mod steps;
 mod trace;

@@ -2,8 +2,9 @@
 
 use niagara_sequencer::next_place;
 
-use super::plan::{Plan, SERVERS};
-use super::state::{Entry, Group, Kind, State};
+use super::entry::{Entry, Kind};
+use super::plan::{Plan, SERVERS, number};
+use super::state::{Group, State};
 
 impl State {
     /// What a quorum has acknowledged is committed, and the leader knows.
@@ -156,7 +157,7 @@ impl State {
         let leader = self.proposer(plan, epoch, group)?;
         let up = (0..SERVERS).filter(|server| self.servers[*server].up);
         let level = up.map(|server| self.level(server, epoch)).max().unwrap_or(0);
-        let last_round = self.servers[leader].at.chain.last_round(super::plan::number(epoch));
+        let last_round = self.servers[leader].at.chain.last_round(number(epoch));
         let level = level.min(last_round.unwrap_or(u64::MAX));
         (self.last(epoch, group) < level).then_some(level)
     }

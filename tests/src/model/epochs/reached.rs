@@ -2,8 +2,9 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::entry::Kind;
 use super::plan::{Plan, number};
-use super::state::{Kind, Server, State};
+use super::state::{Server, State};
 
 /// Something that may happen to a cluster.
 type Sight = (&'static str, fn(&Plan, &State) -> bool);

@@ -1,9 +1,11 @@
 //! What must end once nothing fails any more, and nothing new comes.
 
+use niagara_sequencer::GlobalPosition;
 use niagara_sequencer::epoch::round_wanted;
 
+use super::entry::Kind;
 use super::plan::{LANES, Mistake, Plan, SERVERS, number};
-use super::state::{Kind, Replica, Server, State};
+use super::state::{Replica, Server, State};
 
 /// More than enough passes for anything that ends.
 const PASSES: usize = 60;
@@ -157,7 +159,7 @@ impl State {
         if !this.up || this.reads.is_empty() {
             return false;
         }
-        let next = niagara_sequencer::GlobalPosition::new(this.at.position.get() + 1);
+        let next = GlobalPosition::new(this.at.position.get() + 1);
         let group = this.at.layout().slot_at(next).group.index();
         let before = this.reads.next_barrier();
         if self.answers_reads(plan, server, group) {

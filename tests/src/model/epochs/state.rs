@@ -6,33 +6,12 @@
 
 use std::sync::Arc;
 
-use niagara_sequencer::epoch::{Chain, Cut, Ending, Epoch, Marks};
-use niagara_sequencer::{GlobalPosition, Layout, ReadBarriers};
+use niagara_sequencer::ReadBarriers;
+use niagara_sequencer::epoch::{Cut, Epoch, Marks};
 
-use super::plan::{LANES, Mistake, Plan, SERVERS, number};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Kind {
-    Skip,
-    Command(Command),
-    /// A request to end the epoch, and which shape the next one shall have.
-    End(usize),
-}
-
-/// A command, by who has numbered it: a server since its latest start, for one of its lanes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Command {
-    pub server: usize,
-    pub start: u8,
-    pub lane: usize,
-    pub number: u8,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Entry {
-    pub place: u64,
-    pub kind: Kind,
-}
+use super::entry::Entry;
+use super::plan::{LANES, Mistake, Plan, SERVERS, Shape, number};
+use super::progress::{Executed, Progress};
 
 /// A group of an epoch: its true log, of which a prefix is committed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -50,56 +29,6 @@ pub(super) struct Replica {
     pub held: usize,
     pub disk: usize,
     pub known: usize,
-}
-
-/// Which command of a lane is executed next, since which start of its server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Row {
-    pub start: u8,
-    pub next: u8,
-}
-
-impl Row {
-    pub const NEW: Row = Row { start: 0, next: 1 };
-}
-
-/// What is replicated, and how far it is: what a snapshot holds.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Progress {
-    pub chain: Arc<Chain>,
-    pub ending: Ending,
-    pub position: GlobalPosition,
-    /// Number of commands executed.
-    pub executed: usize,
-    pub rows: [[Row; LANES]; SERVERS],
-}
-
-impl Progress {
-    /// The epoch in which the merge is.
-    pub fn epoch(&self) -> usize {
-        self.chain.newest().record.epoch.get() as usize - 1
-    }
-
-    pub fn layout(&self) -> Layout {
-        self.chain.newest().record.layout()
-    }
-
-    /// The last cut that the merge has completed.
-    pub fn cut(&self) -> Cut {
-        let record = &self.chain.newest().record;
-        Cut::after(record.epoch, record.layout().rounds_within(self.position), self.ending.last_round())
-    }
-
-    /// Whether the merge stands at a cut.
-    pub fn is_at_cut(&self) -> bool {
-        self.layout().round_end(self.cut().round) == self.position
-    }
-
-    /// Whether this server is a member of the running epoch, in a disguise or not.
-    pub fn is_member(&self, server: usize) -> bool {
-        let record = &self.chain.newest().record;
-        [server + 1, server + 1 + SERVERS].iter().any(|id| record.is_member(*id as u64))
-    }
 }
 
 /// A snapshot on disk.
@@ -148,26 +77,6 @@ impl Server {
     }
 }
 
-impl Progress {
-    pub fn new(plan: &Plan) -> Progress {
-        Progress {
-            chain: Arc::new(plan.genesis()),
-            ending: Ending::default(),
-            position: GlobalPosition::ZERO,
-            executed: 0,
-            rows: [[Row::NEW; LANES]; SERVERS],
-        }
-    }
-}
-
-/// A command, and where it was executed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Executed {
-    pub epoch: Epoch,
-    pub position: GlobalPosition,
-    pub command: Command,
-}
-
 /// What is left of the plan's inputs and faults.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Left {
@@ -202,15 +111,14 @@ pub(super) struct State {
 impl State {
     pub(super) fn new(plan: &Plan) -> State {
         let genesis = plan.epochs[0][0];
-        let groups_of = |epoch: &Vec<_>| epoch.iter().map(|shape: &super::Shape| shape.groups.into()).max();
+        let groups_of = |epoch: &Vec<_>| epoch.iter().map(|shape: &Shape| shape.groups.into()).max();
         let counts: Vec<usize> = plan.epochs.iter().map(|epoch| groups_of(epoch).expect("a shape")).collect();
         let mut groups: Vec<Vec<Group>> = counts.iter().map(|count| vec![Group::default(); *count]).collect();
         for (index, group) in groups[0].iter_mut().enumerate() {
             group.leader = Some(genesis.members[index % genesis.members.len()] - 1);
         }
         let server = |server: usize| {
-            let member =
-                |epoch: &Vec<super::Shape>| epoch.iter().any(|shape| shape.members.contains(&(server + 1)));
+            let member = |epoch: &Vec<Shape>| epoch.iter().any(|shape| shape.members.contains(&(server + 1)));
             let mut marks = if member(&plan.epochs[0]) { Marks::founder() } else { Marks::newcomer() };
             if plan.early_votes || plan.has(Mistake::AcknowledgesBeforeStart) {
                 let last = plan.epochs.iter().rposition(member);

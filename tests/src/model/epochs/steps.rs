@@ -1,7 +1,8 @@
 //! The steps of a cluster: what may happen next, and what it does.
 
+use super::entry::Kind;
 use super::plan::{Plan, SERVERS};
-use super::state::{Kind, State};
+use super::state::State;
 
 /// Servers, epochs, groups and lanes are counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -2,10 +2,11 @@
 
 use niagara_sequencer::epoch::Cut;
 
-use super::super::Counterexample;
+use super::entry::{Command, Entry, Kind};
 use super::plan::Plan;
-use super::state::{Command, Entry, Kind, State};
+use super::state::State;
 use super::steps::Step;
+use crate::model::Counterexample;
 
 pub(super) fn counterexample(
     plan: &Plan,
