@@ -5,10 +5,13 @@ use std::rc::Rc;
 
 use mlua::{Error, HookTriggers, Lua, VmState};
 
-/// The most instructions of Lua: about a quarter of a second, during which all commands wait.
+/// The most instructions of Lua: about a quarter of a second, during which all commands wait. While a script holds much
+/// memory, each counts for more, since one instruction may copy all of it.
 pub(super) const MOST_INSTRUCTIONS: u64 = 20_000_000;
 /// The most memory of a Lua state, in bytes.
 pub(super) const MOST_BYTES: usize = 64 << 20;
+/// An instruction counts once more for so many bytes that the script holds.
+const HEAVY_BYTES: usize = 64 << 10;
 /// Instructions are counted so many at a time.
 const STEP: u32 = 1000;
 
@@ -28,8 +31,9 @@ impl Limits {
     pub(super) fn set(&self, lua: &Lua) -> mlua::Result<()> {
         lua.set_memory_limit(MOST_BYTES)?;
         let limits = self.clone();
-        lua.set_hook(HookTriggers::new().every_nth_instruction(STEP), move |_, _| {
-            limits.spend(u64::from(STEP))?;
+        lua.set_hook(HookTriggers::new().every_nth_instruction(STEP), move |lua, _| {
+            let weight = 1 + lua.used_memory() / HEAVY_BYTES;
+            limits.spend(u64::from(STEP) * weight as u64)?;
             Ok(VmState::Continue)
         })
     }

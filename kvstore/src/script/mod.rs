@@ -6,6 +6,7 @@
 //! | `limits.rs` | how many instructions and bytes a script may take |
 //! | `prelude.lua` | what stands between a script and Lua: what differs from server to server is taken away |
 //! | `order.rs` | the keys of a table in an order that all servers share |
+//! | `pattern.rs` | Lua's patterns, with a limit on their steps |
 //! | `random.rs` | pseudo-random numbers, from a seed that scripts know |
 //! | `convert.rs` | answers of commands as values of Lua, and results of scripts as answers |
 //! | `bit.rs`, `json.rs`, `pack.rs`, `message.rs` | the libraries `bit`, `cjson`, `struct` and `cmsgpack` |
@@ -22,6 +23,7 @@ mod limits;
 mod message;
 mod order;
 mod pack;
+mod pattern;
 mod random;
 mod run;
 mod scripts;

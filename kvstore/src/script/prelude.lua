@@ -75,6 +75,20 @@ function loadstring(text, name)
 end
 load = loadstring
 
+-- What takes long in one instruction counts.
+local sort, insert, remove, concat = table.sort, table.insert, table.remove, table.concat
+function table.sort(list, before) host.spend(#list * 8) return sort(list, before) end
+function table.insert(list, ...) host.spend(#list / 64) return insert(list, ...) end
+function table.remove(list, ...) host.spend(#list / 64) return remove(list, ...) end
+function table.concat(list, ...) host.spend(#list) return concat(list, ...) end
+
+local rep = string.rep
+for _, name in ipairs { 'upper', 'lower', 'reverse' } do
+  local change = string[name]
+  string[name] = function(text) host.spend(#text / 16) return change(text) end
+end
+function string.rep(text, times) host.spend(#text * times / 16) return rep(text, times) end
+
 function math.random(low, high)
   local number = host.random()
   if low == nil then return number end

@@ -9,7 +9,7 @@ use super::convert::{Answers, decimal, line, to_lua};
 use super::limits::Limits;
 use super::order::{number, sorted_keys};
 use super::random::Random;
-use super::{bit, digest, json, message, pack};
+use super::{bit, digest, json, message, pack, pattern};
 use crate::Data;
 
 /// A script, and what it is called with.
@@ -165,6 +165,9 @@ fn library(lua: &Lua, script: &Script<'_>, limits: &Limits) -> mlua::Result<Tabl
     let sha1hex = |_: &Lua, text: LuaString| Ok(BString::from(digest(&text.as_bytes()).to_vec()));
     api.raw_set("sha1hex", lua.create_function(sha1hex)?)?;
     api.raw_set("log", lua.create_function(log)?)?;
+    pattern::replace(lua, &lua.globals().raw_get("string")?, limits)?;
+    let spent = limits.clone();
+    api.raw_set("spend", lua.create_function(move |_, steps: f64| spent.spend(steps as u64))?)?;
     api.raw_set("bit", bit::library(lua)?)?;
     api.raw_set("cjson", json::library(lua, limits)?)?;
     api.raw_set("cmsgpack", message::library(lua, limits)?)?;

@@ -139,6 +139,13 @@ fn limits_cannot_be_caught() {
     ] {
         assert!(error(source).contains("instructions"), "{source}: {:?}", result(source));
     }
+    for source in [
+        "return string.find(string.rep('a', 200), string.rep('a-', 100) .. 'b')",
+        "local s = string.rep('x', 9000000) while true do s = s:upper() end",
+        "local t = {} for i = 1, 20000 do t[i] = -i end while true do table.sort(t) end",
+    ] {
+        assert!(error(source).contains("instructions"), "{source}: {:?}", result(source));
+    }
     let half = MOST_BYTES / 2;
     for source in [
         format!("local t = {{}} for i = 1, 10 do t[i] = string.rep(tostring(i), {half}) end"),
@@ -209,6 +216,62 @@ fn nothing_differs_from_server_to_server() {
         result("return string.dump == nil and table.foreach == nil and collectgarbage('count') == 0"),
         Data::Integer(1)
     );
+}
+
+/// The results are those of Lua 5.1.
+#[test]
+fn patterns_match_as_in_lua() {
+    for (source, expected) in [
+        ("table.concat({('hello world'):find('o w')}, ' ')", "5 7"),
+        ("table.concat({('hello'):find('l+', 2)}, ' ')", "3 4"),
+        ("table.concat({('a.b'):find('.', 1, true)}, ' ')", "2 2"),
+        ("table.concat({('key=value'):match('^(%w+)=(%w*)$')}, ' ')", "key value"),
+        ("table.concat({('  trim '):match('^%s*(.-)%s*$'), ('x'):find('')}, '|')", "trim|1|0"),
+        ("tostring(('abc'):match('^b')) .. tostring(('abc'):find('d', -1))", "nilnil"),
+        ("('THE (quick) fox'):find('%((%a+)%)') .. ('f(a(b)c)d'):match('%b()')", "5(a(b)c)"),
+        ("('THE (quick) fox'):gsub('%f[%a]%a+', 'W')", "W (W) W"),
+        ("('hello world'):gsub('o', '0', 1)", "hell0 world"),
+        ("('hello'):gsub('', '-')", "-h-e-l-l-o-"),
+        ("('abc'):gsub('%w', '%0%0')", "aabbcc"),
+        ("('hello world'):gsub('(%w+) (%w+)', '%2 %1')", "world hello"),
+        ("('$name is $age'):gsub('%$(%w+)', {name='x', age=7})", "x is 7"),
+        ("('abc'):gsub('b', function(c) return c:upper() end)", "aBc"),
+        ("('abc'):gsub('b', function() return false end)", "abc"),
+        ("('a,b,,c'):gsub('[^,]*', function(m) return '<' .. m .. '>' end)", "<a><>,<b><>,<>,<c><>"),
+        ("('0x1F'):match('^0[xX](%x+)$') .. ('a-b'):match('[a%-]+') .. (']'):match('[]]')", "1Fa-]"),
+        ("('x\\0y'):gsub('%z', '0')", "x0y"),
+        ("('aa bb'):match('(%a)%1')", "a"),
+        ("('position'):match('()i') .. ''", "4"),
+        ("('color colour'):gsub('colou?r', 'C')", "C C"),
+        (
+            "(function() local o = {} for k, v in ('a=1, b=2'):gmatch('(%w+)=(%w+)') do o[#o + 1] = k .. v end return table.concat(o, ' ') end)()",
+            "a1 b2",
+        ),
+        ("(function() local n = 0 for _ in ('abc'):gmatch('') do n = n + 1 end return n .. '' end)()", "4"),
+        ("('abc'):gsub('^a', 'x')", "xbc"),
+        ("('[test]'):gsub('[%[%]]', '')", "test"),
+        ("('12345'):rep(2):sub(4, 7)", "4512"),
+        ("('x'):find('[a-z]', 1) .. ('é'):gsub('[\\128-\\255]', '?')", "1??"),
+    ] {
+        let source = source.replace("\\\\", "\\");
+        assert_eq!(text(&format!("return (({source}))")), expected, "{source}");
+    }
+    for (pattern, why) in [
+        ("%", "ends with '%'"),
+        ("[a", "missing ']'"),
+        ("[", "missing ']'"),
+        ("[%", "missing ']'"),
+        ("(a", "unfinished capture"),
+        ("a)", "invalid pattern capture"),
+        ("%1", "invalid capture index"),
+        ("%fa", "missing '['"),
+        ("%b", "unbalanced"),
+    ] {
+        assert!(error(&format!("return ('aaa'):match('{pattern}')")).contains(why), "{pattern}");
+    }
+    assert!(error("return ('a'):find(('a-'):rep(1000000))").contains("too complex"));
+    assert!(error("return ('a'):gsub('a', '%')").contains("invalid use of '%'"));
+    assert!(error("return ('a'):gsub('a', function() return {} end)").contains("invalid replacement"));
 }
 
 #[test]
