@@ -10,7 +10,7 @@ fn a_wrong_command_line_ends_with_status_2_and_says_what_is_wrong() {
         (vec!["serve"], "--config"),
         (vec!["get"], "<KEY>"),
         (vec!["get", "k", "--read", "eventually"], "strong, weak or at-least:POSITION"),
-        (vec!["get", "k", "--at", "ftp://h:1"], "plain HTTP"),
+        (vec!["get", "k", "--at", "ftp://h:1"], "not ftp"),
         (vec!["get", "k", "--at", "nowhere"], "http://HOST:PORT"),
         (vec!["put", "k", "v", "--if-match", "x"], "as `niagara put` prints it"),
         (vec!["put", "k", "v", "--if-match", "1", "--if-absent"], "cannot be used with"),
