@@ -437,6 +437,9 @@ impl Protocol for RespConnection {
                         replies.simple("OK");
                     }
                     Local::Queued => replies.simple("QUEUED"),
+                    Local::KnownScripts => {
+                        local::known_scripts(arguments, engine.reader().scripts(), &mut replies);
+                    }
                     Local::Quit => {
                         self.over = true;
                         replies.simple("OK");

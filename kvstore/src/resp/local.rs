@@ -17,9 +17,17 @@ use super::words::is;
 use crate::access::Entrance;
 use crate::glob::Glob;
 use crate::protocol::Engine;
+use crate::script::Scripts;
 
 /// The Redis version that replies follow. Clients choose their behaviour by it.
 const REDIS_VERSION: &str = "7.2.0";
+
+/// Answers SCRIPT EXISTS.
+pub(super) fn known_scripts(arguments: Arguments<'_>, scripts: &Scripts, replies: &mut Replies<'_>) {
+    let names = arguments.from(2);
+    replies.array(names.len());
+    names.iter().for_each(|name| replies.integer(i64::from(scripts.find(name).is_some())));
+}
 
 /// `PING [text]`: the same in both versions of the protocol, since nobody subscribes here.
 pub(super) fn ping(arguments: Arguments<'_>, replies: &mut Replies<'_>) {

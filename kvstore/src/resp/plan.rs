@@ -129,6 +129,8 @@ pub(super) enum Local {
     PubSub,
     /// The command belongs to a transaction.
     Queued,
+    /// Which of the scripts with these names are known.
+    KnownScripts,
 }
 
 pub(super) const NOT_AN_INTEGER: &str = "ERR value is not an integer or out of range";
@@ -161,6 +163,9 @@ pub(super) fn plan(arguments: Arguments<'_>, scripts: &Scripts) -> Plan {
         Does::Write(Op::Script) if arguments.len() == 3 && is(arguments.get(1), "LOAD") => {
             scripts.add(arguments.get(2));
             Plan::Write(Write::Call { op: Op::Script, timed: false })
+        }
+        Does::Write(Op::Script) if arguments.len() > 2 && is(arguments.get(1), "EXISTS") => {
+            Plan::Local(Local::KnownScripts)
         }
         Does::Write(Op::Script) if is(arguments.get(1), "FLUSH") => {
             scripts.clear();

@@ -95,6 +95,10 @@ impl Conversation {
             Plan::Local(Local::Multi) => Plan::Refuse("ERR MULTI calls can not be nested".into()),
             Plan::Read(Read::Watch) => Plan::Refuse("ERR WATCH inside MULTI is not allowed".into()),
             Plan::Refuse(text) => transaction.add(Part::Error(text)),
+            Plan::Local(Local::KnownScripts) => {
+                command::encode_call(&mut transaction.commands, Op::Script, arguments.from(1).iter());
+                transaction.add_command(Print::Ok)
+            }
             Plan::Local(Local::Select | Local::Unwatch) => transaction.add(Part::Word("OK")),
             Plan::Local(_) => {
                 transaction.broken = true;

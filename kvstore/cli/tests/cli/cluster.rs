@@ -128,16 +128,16 @@ fn a_second_server_on_the_same_data_is_refused() {
     let cluster = Cluster::start(SERVERS, GROUPS);
     // Other ports, so that they share only the data directory.
     let file = std::fs::read_to_string(cluster.file(1)).unwrap();
-    let text_of_twin: Vec<_> = file
+    let (own, members) = file.split_once("[[members]]").unwrap();
+    let own: Vec<_> = own
         .lines()
         .map(|line| match line.split_once(" = ") {
-            Some(("http" | "redis", _)) => line[..line.find('=').unwrap()].to_owned() + "= \"127.0.0.1:0\"",
+            Some((port @ ("http" | "redis"), _)) => format!("{port} = \"127.0.0.1:0\""),
             _ => line.to_owned(),
         })
         .collect();
     let twin = cluster.dir.path().join("twin.toml");
-    std::fs::write(&twin, text_of_twin.join("\n").replacen("http = \"127.0.0.1:0\"\ngroups", "groups", 1))
-        .unwrap();
+    std::fs::write(&twin, own.join("\n") + "\n[[members]]" + members).unwrap();
     let refused = run(["serve", "--config", text(&twin)]);
     assert_eq!(refused.status, Some(1), "{refused:?}");
     assert!(refused.stderr.contains("error: server 1 cannot start"), "{}", refused.stderr);
