@@ -1,4 +1,5 @@
-//! How many instructions and bytes a script may take.
+//! How many instructions and bytes a script may take. All servers must agree on that: whoever changes it raises `RESULTS`
+//! in `command.rs`.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
