@@ -9,7 +9,8 @@
 //!
 //! The survivors campaign one after the other, so that they do not split the votes: first the wanted leader,
 //! then the others in an order that differs from group to group. If one of them has the longer log, it
-//! campaigns as soon as it is asked for a vote that it cannot give.
+//! campaigns as soon as it is asked for a vote that it cannot give. If the votes are split nevertheless, they begin
+//! again in the next term.
 
 use std::collections::BTreeSet;
 
@@ -100,8 +101,13 @@ impl Failover {
     /// Whether a replica of this term, that knows this leader, is to campaign. Call [`campaigns`](Self::campaigns)
     /// if it does.
     pub fn is_due(&mut self, now: u64, (term, leader): (u64, u64)) -> bool {
-        self.vacancy
-            .take_if(|vacancy| leader != 0 || vacancy.term != term || now - vacancy.since >= self.lasts);
+        self.vacancy.take_if(|vacancy| leader != 0 || now - vacancy.since >= self.lasts);
+        if self.vacancy.as_ref().is_some_and(|vacancy| vacancy.term != term) {
+            // Somebody stands in a later term. If nobody wins there, since the votes are split, the survivors
+            // campaign again one after the other, rather than when their election timeouts have passed.
+            let campaigns_at = now + STAGGER * (1 + self.rank() as u64);
+            self.vacancy = self.vacancy.take().map(|vacancy| Vacancy { term, campaigns_at, ..vacancy });
+        }
         self.vacancy.as_ref().is_some_and(|vacancy| vacancy.campaigns_at <= now)
     }
 
@@ -182,7 +188,11 @@ mod tests {
         };
         assert_eq!(due(&mut begun(), (4, 0), 100), (7..27).collect::<Vec<_>>());
         assert_eq!(due(&mut begun(), (4, 3), 100), [0; 0], "there is another leader");
-        assert_eq!(due(&mut begun(), (5, 0), 100), [0; 0], "somebody stands for election");
+        assert_eq!(
+            due(&mut begun(), (5, 0), 100),
+            (9..27).collect::<Vec<_>>(),
+            "somebody stands for election, and may not win"
+        );
         let mut second = failover(3, 0, 1);
         second.ended(1);
         second.begins(4, 7);
