@@ -18,6 +18,10 @@ const SEEDS: std::ops::Range<u64> = 0..60;
 /// seeds change their meaning: then look for others, with the bug planted.
 const FAILED_ONCE: &[(u64, &str)] = &[
     (
+        896_523_321_096,
+        "a server whose disk hung kept a group that had written nothing since, until commands waited in it",
+    ),
+    (
         896_052_834_953,
         "four survivors split their votes in an early election, and waited for an election timeout then",
     ),

@@ -243,14 +243,16 @@ impl Replica {
         let read_only = self.progress.room.is_lacking();
         let lags = self.progress.lags() || self.progress.bounds.is_behind();
         let drains = self.progress.drain.is_on();
+        // A group that has written nothing lately does not notice by itself that the disk is stuck.
+        let stuck = self.progress.disk_is_stuck();
         self.view = View {
             level: self.progress.level(),
             anchor: self.progress.anchor.load(SeqCst) as usize == self.group,
             merged: self.mine().waits.merged(),
             next_command: self.queue.next_command(),
             gap_attempt: self.queue.gap_attempt(),
-            may_claim: !(lags || read_only || drains || self.progress.disk_is_stuck()),
-            stand_back: drains || lags && !self.progress.awaits(self.group),
+            may_claim: !(lags || read_only || drains || stuck),
+            stand_back: drains || (lags || stuck) && !self.progress.awaits(self.group),
             drains,
             read_only,
         };

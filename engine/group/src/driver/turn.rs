@@ -21,8 +21,8 @@ pub struct View {
     pub gap_attempt: Option<u32>,
     /// Whether this server may ask for leaderships: no merge lags, and no disk is stuck or full.
     pub may_claim: bool,
-    /// Whether this server leaves leadership to others: its merge lags or is too far behind, and awaits
-    /// another group than this one.
+    /// Whether this server leaves leadership to others: its merge lags or is too far behind, or its disk is stuck, and
+    /// the merge awaits another group than this one.
     pub stand_back: bool,
     /// Whether this server gives its leaderships away.
     pub drains: bool,
