@@ -102,11 +102,11 @@ impl Failover {
     /// if it does.
     pub fn is_due(&mut self, now: u64, (term, leader): (u64, u64)) -> bool {
         self.vacancy.take_if(|vacancy| leader != 0 || now - vacancy.since >= self.lasts);
-        if self.vacancy.as_ref().is_some_and(|vacancy| vacancy.term != term) {
+        if let Some(Vacancy { since, .. }) = self.vacancy.take_if(|vacancy| vacancy.term != term) {
             // Somebody stands in a later term. If nobody wins there, since the votes are split, the survivors
             // campaign again one after the other, rather than when their election timeouts have passed.
             let campaigns_at = now + STAGGER * (1 + self.rank() as u64);
-            self.vacancy = self.vacancy.take().map(|vacancy| Vacancy { term, campaigns_at, ..vacancy });
+            self.vacancy = Some(Vacancy { term, since, campaigns_at });
         }
         self.vacancy.as_ref().is_some_and(|vacancy| vacancy.campaigns_at <= now)
     }

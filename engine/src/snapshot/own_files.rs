@@ -63,12 +63,13 @@ pub(crate) fn read_into<F: Frozen>(
 ) -> Result<(), SnapshotError> {
     if reader.header().own_files {
         let mut frozen: F = open(reader.path())?;
-        let mut chunk = Vec::new();
-        while frozen.next_chunk(&mut chunk) {
-            reader.add_to(state, &std::mem::take(&mut chunk).into())?;
-        }
-        if !chunk.is_empty() {
-            reader.add_to(state, &chunk.into())?;
+        let mut ended = false;
+        while !ended {
+            let mut chunk = Vec::new();
+            ended = !frozen.next_chunk(&mut chunk);
+            if !chunk.is_empty() {
+                reader.add_to(state, &chunk.into())?;
+            }
         }
     }
     while reader.read_into(state)? {}

@@ -212,8 +212,7 @@ impl SnapshotStore {
             self.kept.drain(..).enumerate().partition(|(age, kept)| *age < old && !in_use(kept));
         self.kept = stay.into_iter().map(|(_, kept)| kept).collect();
         for (_, kept) in go {
-            self.remove(&kept.path)?;
-            kept.own_files().map_or(Ok(()), |files| own_files::remove(&files))?;
+            self.remove_snapshot(&kept.path)?;
         }
         Ok(())
     }
@@ -230,11 +229,7 @@ impl SnapshotStore {
         self.damaged.retain(|damaged| *damaged != path);
         self.kept.push(Arc::new(Kept { header, path, bytes }));
         for path in std::mem::take(&mut self.damaged) {
-            let removed = self.remove(&path).and_then(|()| match self.has_own_files() {
-                true => own_files::remove(&own_files::directory(&path)),
-                false => Ok(()),
-            });
-            if let Err(error) = removed {
+            if let Err(error) = self.remove_snapshot(&path) {
                 tracing::warn!(%error, "cannot remove a damaged snapshot");
             }
         }
@@ -260,6 +255,12 @@ impl SnapshotStore {
         self.files
             .sync_dir(&self.dir)
             .map_err(SnapshotError::io("sync the directory of snapshots", &self.dir))
+    }
+
+    /// Removes a snapshot, with the state machine's files if it has any.
+    fn remove_snapshot(&self, path: &Path) -> Result<(), SnapshotError> {
+        self.remove(path)?;
+        if self.has_own_files() { own_files::remove(&own_files::directory(path)) } else { Ok(()) }
     }
 
     fn remove(&self, path: &Path) -> Result<(), SnapshotError> {

@@ -4,7 +4,7 @@ use mlua::{Error, Lua, LuaString, Table, Value};
 use serde_json::Value as Json;
 
 use super::limits::Limits;
-use super::order::{number, sorted_keys};
+use super::order::{indexes, number, sorted_keys};
 
 /// The deepest nesting.
 const MOST_NESTED: usize = 128;
@@ -100,14 +100,7 @@ fn write(value: &Value, depth: usize, out: &mut Vec<u8>, limits: &Limits) -> mlu
 
 /// The length of a table that is an array: it has no keys but whole numbers from 1 on. An empty one is an object.
 fn length(table: &Table) -> mlua::Result<Option<usize>> {
-    let (mut most, mut count) = (0.0f64, 0);
-    for pair in table.pairs::<Value, Value>() {
-        let (key, _) = pair?;
-        match number(&key) {
-            Some(key) if key >= 1.0 && key.fract() == 0.0 => (most, count) = (most.max(key), count + 1),
-            _ => return Ok(None),
-        }
-    }
+    let Some((count, most)) = indexes(table)? else { return Ok(None) };
     let most = most as usize;
     if most > SAFE && most > count * RATIO {
         return Err(failure("Cannot serialise table: excessively sparse array"));

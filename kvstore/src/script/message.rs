@@ -4,7 +4,7 @@ use bytes::Buf;
 use mlua::{BString, Error, Lua, LuaString, MultiValue, Table, Value, Variadic};
 
 use super::limits::Limits;
-use super::order::{number, sorted_keys};
+use super::order::{indexes, number, sorted_keys};
 
 /// The deepest nesting. What is deeper is packed as nil, as the library of Redis does.
 const MOST_NESTED: usize = 16;
@@ -98,14 +98,7 @@ fn write(value: &Value, depth: usize, out: &mut Vec<u8>, limits: &Limits) -> mlu
 
 /// The length of a table whose keys are the numbers from 1 on.
 fn length(table: &Table) -> mlua::Result<Option<usize>> {
-    let (mut most, mut count) = (0.0f64, 0);
-    for pair in table.pairs::<Value, Value>() {
-        match number(&pair?.0) {
-            Some(key) if key >= 1.0 && key.fract() == 0.0 => (most, count) = (most.max(key), count + 1),
-            _ => return Ok(None),
-        }
-    }
-    Ok((most == count as f64).then_some(count))
+    Ok(indexes(table)?.filter(|(count, most)| *most == *count as f64).map(|(count, _)| count))
 }
 
 fn put_head(length: usize, fixed: (u8, usize), (one, two, four): (Option<u8>, u8, u8), out: &mut Vec<u8>) {

@@ -22,6 +22,18 @@ pub(super) fn sorted_keys(table: &Table) -> mlua::Result<Vec<Value>> {
     Ok(keys)
 }
 
+/// How many keys a table has that are whole numbers from 1 on, and the greatest of them; `None` if it has others, too.
+pub(super) fn indexes(table: &Table) -> mlua::Result<Option<(usize, f64)>> {
+    let (mut count, mut most) = (0, 0.0f64);
+    for pair in table.pairs::<Value, Value>() {
+        match number(&pair?.0) {
+            Some(key) if key >= 1.0 && key.fract() == 0.0 => (count, most) = (count + 1, most.max(key)),
+            _ => return Ok(None),
+        }
+    }
+    Ok(Some((count, most)))
+}
+
 fn rank(key: &Value) -> Option<u8> {
     match key {
         Value::Integer(_) | Value::Number(_) => Some(0),

@@ -35,16 +35,22 @@ function tostring(value)
 end
 
 -- Keys come in one order everywhere.
+-- The place, key and value of the first one behind a place that is still there.
+local function following(table, keys, at)
+  while true do
+    at = at + 1
+    local key = keys[at]
+    if key == nil then return at, nil end
+    local value = rawget_(table, key)
+    if value ~= nil then return at, key, value end
+  end
+end
 function pairs(table)
   local keys, at = host.keys(table), 0
   return function()
-    while true do
-      at = at + 1
-      local key = keys[at]
-      if key == nil then return nil end
-      local value = rawget_(table, key)
-      if value ~= nil then return key, value end
-    end
+    local key, value
+    at, key, value = following(table, keys, at)
+    return key, value
   end, table, nil
 end
 local table_, keys_, at_
@@ -59,13 +65,9 @@ function next(table, key)
     end
     if not at_ then error_("invalid key to 'next'", 2) end
   end
-  while true do
-    at_ = at_ + 1
-    local following = keys_[at_]
-    if following == nil then return nil end
-    local value = rawget_(table, following)
-    if value ~= nil then return following, value end
-  end
+  local value
+  at_, key, value = following(table, keys_, at_)
+  return key, value
 end
 
 -- No bytecode.

@@ -15,7 +15,7 @@ use super::place::{Place, SHARD_BITS};
 use super::tables::Tables;
 use super::versions::Versions;
 use crate::attributes::{Attributes, Describer};
-use crate::command::{Condition, Keys, MAX_VALUE_BYTES, Pairs};
+use crate::command::{Condition, MAX_VALUE_BYTES};
 use crate::decimal::decimal;
 use crate::pubsub::Staged;
 use crate::reply::{CommandError, Reply};
@@ -103,16 +103,6 @@ impl<S: Change + ?Sized> Writer<'_, S> {
     pub(super) fn take(&mut self, key: &[u8]) -> Option<Entry> {
         let place = self.purge(key);
         self.remove(place, key)
-    }
-
-    /// Removes a key, and says whether it existed.
-    pub(super) fn delete_one(&mut self, key: &[u8]) -> bool {
-        let entry = self.take(key);
-        let existed = entry.is_some();
-        if let Some(entry) = entry {
-            free_later(&mut self.core.rubbish, entry.value);
-        }
-        existed
     }
 
     /// Removes a key, whatever its deadline.
@@ -203,7 +193,11 @@ impl<S: Change + ?Sized> Writer<'_, S> {
         Reply::Stored { version, created: false, old: None }
     }
 
-    pub(super) fn delete(&mut self, keys: Keys<'_>, condition: &Condition) -> Reply {
+    pub(super) fn delete<'k>(
+        &mut self,
+        keys: impl Iterator<Item = &'k [u8]>,
+        condition: &Condition,
+    ) -> Reply {
         let mut removed = 0;
         for key in keys {
             if planted::is(Bug::ResultByChance) && RandomState::new().hash_one(key).is_multiple_of(2) {
@@ -213,7 +207,8 @@ impl<S: Change + ?Sized> Writer<'_, S> {
             if !condition.holds(current, self.map.life()) {
                 return Reply::ConditionFailed { current, old: None };
             }
-            if self.delete_one(key) {
+            if let Some(entry) = self.take(key) {
+                free_later(&mut self.core.rubbish, entry.value);
                 removed += 1;
             } else if planted::is(Bug::DeleteStopsAtMissing) {
                 break;
@@ -222,7 +217,11 @@ impl<S: Change + ?Sized> Writer<'_, S> {
         Reply::Deleted { removed }
     }
 
-    pub(super) fn mset(&mut self, pairs: Pairs<'_>, if_absent: bool) -> Reply {
+    pub(super) fn mset<'k>(
+        &mut self,
+        pairs: impl Iterator<Item = (&'k [u8], &'k [u8])> + Clone,
+        if_absent: bool,
+    ) -> Reply {
         if if_absent
             && !planted::is(Bug::MsetNxSetsSome)
             && let Some(version) = pairs.clone().find_map(|(key, _)| Some(self.get(key)?.version))

@@ -17,17 +17,14 @@ pub(super) fn execute(writing: &mut Writing<'_>, op: Op, words: Words<'_>) -> An
             Reply::Stored { old: Some(old), .. } => Ok(Data::Bulk(old)),
             _ => Ok(Data::Null),
         },
-        Op::Del | Op::Unlink => Ok(Data::count(words.iter().filter(|key| writing.delete_one(key)).count())),
+        Op::Del | Op::Unlink => number(writing.delete(words.iter().copied(), &Condition::Always)),
         Op::MSet => {
-            set_all(writing, words);
+            writing.mset(pairs(words), false);
             Ok(Data::OK)
         }
         Op::MSetNx => {
-            let is_free = words.iter().step_by(2).all(|key| writing.get(key).is_none());
-            if is_free {
-                set_all(writing, words);
-            }
-            Ok(Data::flag(is_free))
+            let reply = writing.mset(pairs(words), true);
+            Ok(Data::flag(matches!(reply, Reply::Stored { .. })))
         }
         Op::Append => number(writing.append(words[0], words[1])),
         Op::Incr => number(writing.incr_by(words[0], 1)),
@@ -56,16 +53,14 @@ fn set(writing: &mut Writing<'_>, words: Words<'_>, condition: &Condition, want_
     writing.set(words[0], words[1], Attributes::default(), condition, want_old)
 }
 
-fn set_all(writing: &mut Writing<'_>, words: Words<'_>) {
-    for pair in words.chunks_exact(2) {
-        let value = writing.kept(pair[1]);
-        writing.put(pair[0], value, Attributes::default());
-    }
+fn pairs<'a>(words: Words<'a>) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone {
+    words.chunks_exact(2).map(|pair| (pair[0], pair[1]))
 }
 
 /// The reply to a command that ends with a number.
 fn number(reply: Reply) -> Answer {
     match reply {
+        Reply::Deleted { removed } => Ok(Data::Integer(removed as i64)),
         Reply::Appended { length, .. } => Ok(Data::Integer(length as i64)),
         Reply::Counted { value, .. } => Ok(Data::Integer(value)),
         Reply::Failed(error) => Err(Failure::from(format!("ERR {error}"))),
