@@ -25,7 +25,14 @@ pub struct Limits {
     pub merge: u64,
     /// In all logs, beyond what is merged.
     pub behind: u64,
+    /// Of the entries of one message, as they are sent.
+    pub message: u64,
 }
+
+/// The smallest entry, a skip, takes 16 bytes in a message. In memory it takes 73, and 128 in the index of
+/// slots, which rounds up: so many times as much, at most.
+const IN_MEMORY: u64 = 5;
+const IN_SLOTS: u64 = 8;
 
 impl BytesAreBounded {
     /// For servers with so many groups.
@@ -45,16 +52,17 @@ impl BytesAreBounded {
 
     /// A server's thread has made a round.
     pub fn check(&self, server: u64, waiting: &WaitingBytes) -> Result<(), Broken> {
-        let Limits { unsynced, merge, behind } = self.limits;
-        let message = self.largest.max(unsynced / 2);
+        let Limits { unsynced, merge, behind, message } = self.limits;
         let (group, bytes) = waiting.unsynced;
-        within(server, bytes, unsynced + message, || format!("for the disk, in group {}", group + 1))?;
+        // A message that exceeds all the room goes alone.
+        let unsynced = unsynced.max(message * IN_MEMORY) + self.largest;
+        within(server, bytes, unsynced, || format!("for the disk, in group {}", group + 1))?;
         // An awaited group may pull an entry whatever the others hold, and each group is awaited in its turn.
         let pulled = merge + (self.groups + 1) * self.largest;
         within(server, waiting.pulled, pulled, || "for the merge".into())?;
         within(server, waiting.executing, merge + pulled, || "for execution".into())?;
-        // In each group, leaders may have more in flight: a window, and its padding.
-        let in_flight = self.groups * (message + 10 * self.largest);
+        // In each group, one message more may arrive, and leaders may have a window and its padding in flight.
+        let in_flight = self.groups * (message * IN_SLOTS + 10 * self.largest);
         let behind = behind.max(self.at_start.get(&server).copied().unwrap_or(0));
         within(server, waiting.behind, behind + in_flight, || "in all logs, to be merged".into())
     }

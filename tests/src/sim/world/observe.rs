@@ -45,6 +45,7 @@ impl Invariants {
             unsynced: plan.unsynced_bytes as u64,
             merge: plan.merge_bytes as u64,
             behind: plan.behind_bytes,
+            message: (plan.sizes.entry * (plan.sizes.window + 1)).min(plan.unsynced_bytes / 2) as u64,
         };
         Invariants {
             election_safety: ElectionSafety::default(),
