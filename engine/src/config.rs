@@ -134,6 +134,8 @@ pub struct Config {
     /// Whether `subscription_bytes` of executed commands are kept even while nobody subscribes, so that a
     /// subscription may begin in the past.
     pub keep_history: bool,
+    /// Whether this server is a majority by itself: it executes what is left of a cluster, for a recovery.
+    pub(crate) alone: bool,
 }
 
 /// A server and the addresses that it listens on.
@@ -255,6 +257,7 @@ impl Config {
             snapshot_pin_bytes: 2 << 30,
             subscription_bytes: 64 << 20,
             keep_history: false,
+            alone: false,
         }
     }
 
@@ -296,8 +299,16 @@ impl Config {
         servers
     }
 
+    /// Ids of the servers that vote in each group.
+    pub(crate) fn voters(&self) -> Vec<ServerId> {
+        if self.alone { vec![self.server] } else { self.servers() }
+    }
+
     /// The server that should lead a group, given by its zero-based index.
     pub(crate) fn wanted_leader(&self, group: u16) -> ServerId {
+        if self.alone {
+            return self.server;
+        }
         let group = usize::from(group);
         self.leaders.get(group).copied().unwrap_or_else(|| {
             let servers = self.servers();

@@ -84,6 +84,7 @@ mod progress;
 mod promise;
 mod read_gate;
 mod reads;
+mod recovery;
 mod server;
 mod snapshot;
 mod state_machine;
@@ -137,6 +138,7 @@ pub use outcome::{
     Applied, Completion, Consistency, Detached, NotAttached, ReadFailed, Refused, Retry, Then, Unknown,
 };
 pub use reads::{Reads, UnknownReads};
+pub use recovery::{Found, FoundDirectory, FoundGroup, FoundSnapshot, Recovery, RecoveryError};
 pub use server::{Engine, EngineBuilder, StartError};
 pub use snapshot::{SnapshotFailed, SnapshotTicket, TakenSnapshot};
 pub use state_machine::{ForeignState, NotACommand, NotAQuery, StateMachine};

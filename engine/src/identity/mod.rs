@@ -22,6 +22,7 @@
 
 mod error;
 mod lock;
+mod outside;
 mod record;
 
 use std::collections::BTreeMap;
@@ -34,6 +35,7 @@ use parking_lot::Mutex;
 
 pub use error::IdentityError;
 pub(crate) use lock::DirectoryLock;
+pub(crate) use outside::{Testimony, look, make};
 
 use niagara_log::{Durability, Files, Held, LogMarks};
 
@@ -361,7 +363,7 @@ fn check(record: &Record, config: &Config, boot: &str) -> Result<(), IdentityErr
     if record.old_copy {
         return Err(IdentityError::OldCopy(dir()));
     }
-    if record.durability == Durability::Os && !record.clean && record.boot != boot {
+    if record.lost_writes(boot) {
         return Err(IdentityError::LostWrites { server: record.server, dir: dir() });
     }
     Ok(())

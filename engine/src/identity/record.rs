@@ -43,6 +43,11 @@ pub(super) struct Met {
 }
 
 impl Record {
+    /// Whether unsynced writes may have been lost, if this is the current run of the machine.
+    pub fn lost_writes(&self, boot: &str) -> bool {
+        self.durability == Durability::Os && !self.clean && self.boot != boot
+    }
+
     pub fn to_text(&self) -> String {
         let mut text = String::with_capacity(1 << 10);
         self.put_lines(&mut text).expect("a string takes everything");

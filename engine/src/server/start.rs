@@ -145,7 +145,7 @@ pub(super) fn open_group(
     let (store, mut writer, mut slots) = open_log(config, group, environment, identity)?;
     let fitting = Fitting::of(snapshot, group, identity);
     let hard_state = fit(number, &store, &mut writer, &mut slots, fitting)?;
-    let voters = config.servers();
+    let voters = config.voters();
     let election = config.election_ticks;
     let driver_config = DriverConfig {
         server: config.server,
@@ -178,6 +178,17 @@ pub(super) fn open_group(
 /// A new log's first segment has this fraction of the configured length: 256 KiB of 16 MiB.
 const FIRST_SEGMENT_PART: u64 = 64;
 
+/// How the log of the group with this number is stored.
+pub(crate) fn log_config(config: &Config, number: u16) -> LogConfig {
+    let id = crc32fast::hash(format!("{:032x}/{}/{number}", config.cluster, config.server).as_bytes());
+    let dir = config.data_dir.join(format!("group-{number}"));
+    let mut log_config = LogConfig::new(dir, config.durability, u64::from(id) << 16 | u64::from(number));
+    log_config.segment_bytes = config.segment_bytes;
+    log_config.first_segment_bytes = config.segment_bytes / FIRST_SEGMENT_PART;
+    log_config.cache_bytes = config.log_cache_bytes;
+    log_config
+}
+
 /// Opens the log, and learns from its entries which slots they fill.
 fn open_log(
     config: &Config,
@@ -186,12 +197,7 @@ fn open_log(
     identity: &Arc<Identity>,
 ) -> Result<(LogStore, LogWriter, SlotIndex), StartError> {
     let number = group + 1;
-    let id = crc32fast::hash(format!("{:032x}/{}/{number}", config.cluster, config.server).as_bytes());
-    let dir = config.data_dir.join(format!("group-{number}"));
-    let mut log_config = LogConfig::new(dir, config.durability, u64::from(id) << 16 | u64::from(number));
-    log_config.segment_bytes = config.segment_bytes;
-    log_config.first_segment_bytes = config.segment_bytes / FIRST_SEGMENT_PART;
-    log_config.cache_bytes = config.log_cache_bytes;
+    let mut log_config = log_config(config, number);
     if config.durability == Durability::Fsync {
         log_config.block_bytes = environment.files.block_bytes();
     }

@@ -55,3 +55,4 @@ pub use signals::Snapshots;
 pub(crate) use signals::{Need, SnapshotSignals};
 pub(crate) use store::{Kept, SnapshotStore};
 pub use wire::Transfer;
+pub(crate) use writer::SnapshotWriter;

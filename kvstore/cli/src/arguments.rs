@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use super::{
-    bench, certificates, del, demo, get, leaders, log, manual, new_cluster, put, serve, snapshot, status,
+    bench, certificates, del, demo, get, leaders, log, manual, new_cluster, put, recover, serve, snapshot,
+    status,
 };
 
 /// A replicated key-value store whose log scales with cores and links.
@@ -30,6 +31,7 @@ pub enum Command {
     Leaders(leaders::LeadersArgs),
     Snapshot(snapshot::SnapshotArgs),
     Log(log::LogArgs),
+    Recover(recover::RecoverArgs),
     Bench(bench::BenchArgs),
 }
 

@@ -11,6 +11,7 @@
 //! | `status` | [`status`]: what the servers report, and whether they agree |
 //! | `snapshot` | [`snapshot`]: takes, inspects, exports and imports snapshots |
 //! | `log` | [`log`]: what a group's log holds on disk |
+//! | `recover` | [`recover`]: a new cluster out of what is left of one without a majority |
 //! | `bench` | [`mod@bench`]: the load generator |
 //!
 //! Each returns the exit status, or a [`Failure`] that says what happened and what to do. Long help texts are
@@ -40,6 +41,7 @@ mod place;
 mod progress;
 mod put;
 mod read_only;
+mod recover;
 mod serve;
 mod shell;
 mod snapshot;
@@ -77,6 +79,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Status(arguments) => status::run(&arguments),
         Command::Snapshot(arguments) => snapshot::run(&arguments),
         Command::Log(arguments) => log::run(&arguments),
+        Command::Recover(arguments) => recover::run(&arguments),
         Command::Bench(arguments) => Ok(bench::run(arguments)),
     }
 }

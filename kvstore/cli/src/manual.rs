@@ -13,6 +13,7 @@ Operate it:
   niagara snapshot now --config c/server-1.toml
   niagara snapshot export FILE.snap --json      all keys and values, for other programs
   niagara log inspect c/data-1                  what the logs on disk hold
+  niagara recover --from c/data-1               what is left of a cluster without a majority
   niagara bench --help                          put load on a cluster, and check its answers
 
 `niagara help COMMAND` explains each command in full.
@@ -359,6 +360,32 @@ Examples:
 Exit status:
   0  a server would start on these logs as they are
   1  a log is damaged or cannot be read; the message says which
+  2  the command line is wrong
+  5  the output could not be written in full";
+
+/// Of `niagara recover`.
+pub const RECOVER: &str = "\
+A cluster that has lost half of its servers or more, for good, can do nothing any more: not even you can add servers \
+to it. This makes a new cluster, with an id of its own, out of the data directories that are left. It may have other \
+servers and another number of groups. It begins with everything that the old logs hold, also with writes that were on \
+their way and may have been acknowledged or not.
+
+Without --into, it only says what is there. The account is complete if any majority of the old servers has a whole log \
+here: one of two servers, two of three, three of five. Otherwise writes that were acknowledged may be missing, and it \
+makes nothing unless you accept that. The directories that it reads stay as they are.
+
+Before: make sure that no server of the lost cluster runs or can come back, and that clients no longer know its \
+addresses. Afterwards: take each new data directory to its server, and start all of them.
+
+Examples:
+  niagara recover --from c/data-1 --from c/data-2
+  niagara new-cluster --dir d --base-port 8000
+  niagara recover --from c/data-1 --from c/data-2 --into d/server-1.toml --into d/server-2.toml --into d/server-3.toml
+  niagara serve --config d/server-1.toml
+
+Exit status:
+  0  done, or said what is there
+  1  nothing was made; the message on standard error says why, and what to do
   2  the command line is wrong
   5  the output could not be written in full";
 

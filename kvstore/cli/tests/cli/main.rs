@@ -6,6 +6,7 @@ mod exit_statuses;
 mod log_sinks;
 mod new_cluster;
 mod process;
+mod recover;
 mod security;
 mod servers;
 mod snapshot;

@@ -1,0 +1,76 @@
+//! A data directory from outside: what it says about its server, and how one is made for a server that starts later.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use niagara_log::{Durability, Files, Held};
+
+use super::error::IdentityError;
+use super::record::Record;
+use super::{RecordFile, new_record, read};
+use crate::config::{Config, ServerId};
+
+/// What a data directory says about its server.
+#[derive(Clone, Debug)]
+pub(crate) struct Testimony {
+    pub cluster: u128,
+    pub server: ServerId,
+    pub groups: u16,
+    /// Ids of all servers of the cluster, as far as this one knows them.
+    pub members: Vec<ServerId>,
+    pub durability: Durability,
+    pub clean: bool,
+    /// Why the logs may lack something that the server acknowledged.
+    pub doubt: Option<String>,
+    /// What the log of each group has held.
+    pub logs: BTreeMap<u16, Held>,
+    /// The latest start that is known of each server, this one included.
+    pub starts: BTreeMap<ServerId, u64>,
+}
+
+/// Reads what a data directory says about its server. `None` if it says nothing.
+pub(crate) fn look(dir: &Path, files: &dyn Files) -> Result<Option<Testimony>, IdentityError> {
+    let path = dir.join("identity");
+    let found = read(files, &path).map_err(|source| IdentityError::Io { path: path.clone(), source })?;
+    let Some(bytes) = found else { return Ok(None) };
+    let text = str::from_utf8(&bytes).map_err(|_| "it is no text".to_owned());
+    let record = text.and_then(Record::parse).map_err(|what| IdentityError::Damaged { path, what })?;
+    let doubt = if record.old_copy {
+        Some("it was restored from an old copy: the other servers have met it in a later state".to_owned())
+    } else if record.lost_writes(&files.boot_id()) {
+        Some("its machine went down while it ran with durability `os`".to_owned())
+    } else {
+        None
+    };
+    let mut starts: BTreeMap<_, _> =
+        record.peers.iter().map(|(server, met)| (*server, met.incarnation)).collect();
+    starts.insert(record.server, record.incarnation);
+    Ok(Some(Testimony {
+        cluster: record.cluster,
+        server: record.server,
+        groups: record.groups,
+        members: record.members.unwrap_or_else(|| starts.keys().copied().collect()),
+        durability: record.durability,
+        clean: record.clean,
+        doubt,
+        logs: record.logs,
+        starts,
+    }))
+}
+
+/// Makes the identity of a server whose data directory is made for it, before its first start. That start will be the one
+/// after `incarnation`, and may reset its logs to the floors of the snapshot with the id `received`.
+pub(crate) fn make(
+    config: &Config,
+    files: &Arc<dyn Files>,
+    life: u64,
+    incarnation: u64,
+    received: Option<u128>,
+) -> Result<(), IdentityError> {
+    let dir = &config.data_dir;
+    files.create_dir(dir).map_err(|source| IdentityError::Io { path: dir.clone(), source })?;
+    let mut record = new_record(config, &**files, life);
+    (record.incarnation, record.received) = (incarnation, received.into_iter().collect());
+    RecordFile { files: Arc::clone(files), path: dir.join("identity") }.save(&record)
+}

@@ -1,0 +1,244 @@
+//! A new cluster out of what is left of one that has lost its majority for good.
+//!
+//! Such a cluster cannot continue: nobody may elect a leader without a majority. [`Recovery`] reads the data directories that
+//! are left, says what they hold and what they cannot hold, and makes the data directories of a new cluster, with an id of its
+//! own. It may have other servers and another number of groups. Nothing does this by itself, since only a person knows that
+//! the missing servers will not come back: if they did, two clusters would continue from the same state.
+//!
+//! 1. `source.rs` reads each directory, without changing it; `choice.rs` chooses a copy of each group's log; `found.rs` is the
+//!    account of that.
+//! 2. `replay.rs` puts the newest snapshot and the chosen logs into a server that is a majority by itself, and runs it: it
+//!    merges the logs, fills gaps with no-ops and executes, by the rules of any server, and takes a snapshot.
+//! 3. `founding.rs` makes of that snapshot a data directory for each server of the new cluster.
+
+mod choice;
+mod error;
+mod found;
+mod founding;
+mod replay;
+mod source;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use niagara_log::{EntryId, Files, SystemFiles};
+use niagara_sequencer::GlobalPosition;
+
+pub use error::RecoveryError;
+pub use found::{Found, FoundDirectory, FoundGroup, FoundSnapshot};
+
+use self::choice::{Choice, choose};
+use self::founding::Workshop;
+use self::replay::Replay;
+use self::source::{FoundLog, Source, read_whole};
+use crate::config::Config;
+use crate::snapshot::{Header, SnapshotError};
+use crate::state_machine::StateMachine;
+
+/// What is left of a cluster, in data directories that no server uses meanwhile.
+///
+/// ```
+/// use niagara_engine::{Config, Durability, Engine, Recovery};
+/// # use niagara_engine::internals::example::Counter;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let dir = tempfile::tempdir()?;
+/// let mut lost = Config::local(1, 2)?.remove(0);
+/// (lost.durability, lost.data_dir) = (Durability::Os, dir.path().join("lost"));
+/// let engine = Engine::start(lost.clone(), Counter::default())?;
+/// engine.client().propose("count".into())?.wait()?;
+/// engine.stop();
+///
+/// // Three servers and four groups continue.
+/// let mut new = Config::local(3, 4)?;
+/// for config in &mut new {
+///     config.durability = Durability::Os;
+///     config.data_dir = dir.path().join(format!("new-{}", config.server));
+/// }
+/// let recovery = Recovery::open(&[lost.data_dir])?;
+/// assert!(recovery.found().is_complete(), "nothing that was acknowledged can be missing");
+/// let position = recovery.run(&new, Counter::default(), &mut |_| {})?;
+/// println!("the new cluster begins after position {position}");
+///
+/// let engine = Engine::start(new.remove(0), Counter::default())?;
+/// assert!(engine.client().applied() >= position);
+/// # engine.stop();
+/// # Ok(())
+/// # }
+/// ```
+pub struct Recovery {
+    files: Arc<dyn Files>,
+    sources: Vec<Source>,
+    found: Found,
+    /// The header of the snapshot.
+    base: Option<Arc<Header>>,
+    /// The latest term of each group, in any directory.
+    terms: Vec<u64>,
+}
+
+impl Recovery {
+    /// Reads what is left in the data directories of servers of one cluster, and locks them. This reads all of the newest
+    /// snapshot and of the logs, and changes nothing.
+    ///
+    /// # Errors
+    /// If a directory is no server's or in use, if they do not belong together, or if no log can be continued from what is
+    /// there.
+    pub fn open(directories: &[PathBuf]) -> Result<Recovery, RecoveryError> {
+        let files: Arc<dyn Files> = Arc::new(SystemFiles);
+        let sources =
+            directories.iter().map(|dir| Source::open(dir, &*files)).collect::<Result<Vec<_>, _>>()?;
+        check_belong_together(&sources)?;
+        let mut found = account_of(&sources)?;
+        let base = newest_snapshot(&sources, &*files, &mut found)?;
+        let mut terms = Vec::new();
+        for group in 1..=sources[0].testimony.groups {
+            let entry =
+                base.as_ref().map(|base| base.floors[usize::from(group) - 1].entry).unwrap_or_default();
+            let logs = sources.iter().map(|source| source.log(group, entry, &*files));
+            let logs = logs.collect::<Result<Vec<_>, _>>()?;
+            terms.push(logs.iter().map(|log| log.term).chain([entry.term]).max().unwrap_or(0));
+            found.groups.push(look_at_group(group, entry, &sources, &logs)?);
+        }
+        Ok(Recovery { files, sources, found, base, terms })
+    }
+
+    /// What was found, and what may be missing.
+    pub fn found(&self) -> &Found {
+        &self.found
+    }
+
+    /// Executes what was found, and makes a data directory for each of these servers, which are all servers of a new cluster.
+    /// Start them when it has returned. `state` is empty, as at any start. `progress` learns the position up to which commands
+    /// have been executed, from time to time. Returns the position above which the new cluster continues the global log.
+    ///
+    /// While it works, it uses a directory beside each of them, `DATA_DIR.recovering`.
+    ///
+    /// # Errors
+    /// If the configurations are not those of a new cluster, or something cannot be read, executed or written. What was made is removed
+    /// again then, and it may be tried once more.
+    pub fn run<S: StateMachine>(
+        &self,
+        into: &[Config],
+        state: S,
+        progress: &mut dyn FnMut(GlobalPosition),
+    ) -> Result<GlobalPosition, RecoveryError> {
+        founding::check(into, self.found.cluster)?;
+        let workshops = into.iter().map(Workshop::open).collect::<Result<Vec<_>, _>>()?;
+        let taken = Replay { recovery: self, dir: workshops[0].replay() }.run(state, progress)?;
+        let snapshot = taken.path.ok_or(RecoveryError::Empty)?;
+        founding::found::<S>(into, &workshops, &snapshot, &self.files)
+    }
+}
+
+impl fmt::Debug for Recovery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recovery").field("found", &self.found).finish_non_exhaustive()
+    }
+}
+
+fn check_belong_together(sources: &[Source]) -> Result<(), RecoveryError> {
+    let (first, others) = sources.split_first().ok_or(RecoveryError::NoDirectory)?;
+    let mut servers = BTreeMap::from([(first.testimony.server, first)]);
+    for other in others {
+        let (one, another) = (&first.testimony, &other.testimony);
+        let differ = |with: &Source, what| {
+            Err(RecoveryError::Differ { one: with.dir.clone(), other: other.dir.clone(), what })
+        };
+        if one.cluster != another.cluster {
+            let what =
+                format!("one is of cluster {:032x}, the other of {:032x}", one.cluster, another.cluster);
+            return differ(first, what);
+        }
+        if (&one.members, one.groups) != (&another.members, another.groups) {
+            return differ(first, "their servers, or numbers of groups, are not the same".into());
+        }
+        if let Some(same) = servers.insert(another.server, other) {
+            let what =
+                format!("both are of server {}: name the one that the server used last", another.server);
+            return differ(same, what);
+        }
+    }
+    Ok(())
+}
+
+fn account_of(sources: &[Source]) -> Result<Found, RecoveryError> {
+    let first = sources.first().ok_or(RecoveryError::NoDirectory)?;
+    let directory = |source: &Source| FoundDirectory {
+        dir: source.dir.clone(),
+        server: source.testimony.server,
+        durability: source.testimony.durability,
+        clean: source.testimony.clean,
+        doubt: source.testimony.doubt.clone(),
+    };
+    Ok(Found {
+        cluster: first.testimony.cluster,
+        members: first.testimony.members.clone(),
+        directories: sources.iter().map(directory).collect(),
+        snapshot: None,
+        damaged_snapshots: Vec::new(),
+        groups: Vec::new(),
+    })
+}
+
+/// Finds the newest snapshot that is whole.
+fn newest_snapshot(
+    sources: &[Source],
+    files: &dyn Files,
+    found: &mut Found,
+) -> Result<Option<Arc<Header>>, RecoveryError> {
+    let paths = sources.iter().map(|source| source.snapshots(files)).collect::<Result<Vec<_>, _>>()?;
+    let mut paths: Vec<PathBuf> = paths.into_iter().flatten().collect();
+    // A snapshot's name is its round.
+    paths.sort_by(|one, other| other.file_name().cmp(&one.file_name()));
+    for path in paths {
+        match read_whole(&path, files) {
+            Ok(reader) => {
+                let header = Arc::clone(reader.header());
+                found.snapshot = Some(FoundSnapshot { path, position: header.position() });
+                return Ok(Some(header));
+            }
+            Err(error @ SnapshotError::Damaged { .. }) => found.damaged_snapshots.push(error.to_string()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(None)
+}
+
+/// Chooses what to continue a group from.
+fn look_at_group(
+    group: u16,
+    base: EntryId,
+    sources: &[Source],
+    logs: &[FoundLog],
+) -> Result<FoundGroup, RecoveryError> {
+    let copies: Vec<_> = logs.iter().map(|log| log.copy).collect();
+    let from = match choose(base, &copies) {
+        Choice::Snapshot => None,
+        Choice::Copy(index) => Some(index),
+        Choice::OutOfReach(index) => {
+            return Err(RecoveryError::OutOfReach {
+                group,
+                dir: sources[index].dir.clone(),
+                floor: copies[index].floor.index,
+                found: base.index,
+            });
+        }
+    };
+    let committed = logs.iter().map(|log| log.committed).chain([base.index]).max().unwrap_or(0);
+    let is_whole =
+        |(log, source): (&FoundLog, &Source)| log.flaw.is_none() && source.testimony.doubt.is_none();
+    let flaw = |(log, source): (&FoundLog, &Source)| {
+        log.flaw.as_ref().map(|flaw| format!("{}: {flaw}", source.log_dir(group).display()))
+    };
+    Ok(FoundGroup {
+        from,
+        floor: from.map_or(base, |from| copies[from].floor),
+        last: from.map_or(base, |from| copies[from].last),
+        committed,
+        uncertain: from.map_or(0, |from| logs[from].commands_above(committed)),
+        whole: logs.iter().zip(sources).filter(|pair| is_whole(*pair)).count(),
+        flaws: logs.iter().zip(sources).filter_map(flaw).collect(),
+    })
+}

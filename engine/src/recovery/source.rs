@@ -1,0 +1,185 @@
+//! One data directory to recover from: its snapshots and logs, which are read and never changed.
+
+use std::path::{Path, PathBuf};
+
+use niagara_group::batch::decode_commands;
+use niagara_log::{EntryId, Files, Inspection, LogEntry, Replayed, inspect};
+
+use super::choice::Copy;
+use super::error::{RecoveryError, io};
+use crate::identity::{self, DirectoryLock, Testimony};
+use crate::snapshot::{SnapshotError, SnapshotReader};
+
+/// A data directory that no server uses meanwhile.
+pub(super) struct Source {
+    pub dir: PathBuf,
+    pub testimony: Testimony,
+    _lock: DirectoryLock,
+}
+
+/// A group's log in it.
+pub(super) struct FoundLog {
+    pub copy: Copy,
+    /// Raft index up to which this server knew entries to be committed.
+    pub committed: u64,
+    /// The latest term that this server has seen.
+    pub term: u64,
+    /// Why the log may lack something that the server acknowledged.
+    pub flaw: Option<String>,
+    /// Entries above the snapshot's floor, and how many commands each has.
+    commands: Vec<(u64, u64)>,
+}
+
+impl Source {
+    pub fn open(dir: &Path, files: &dyn Files) -> Result<Source, RecoveryError> {
+        let not_one = || RecoveryError::NotADataDirectory(dir.to_owned());
+        if !dir.join("identity").exists() {
+            return Err(not_one());
+        }
+        let lock = DirectoryLock::take(dir)?;
+        let testimony = identity::look(dir, files)?.ok_or_else(not_one)?;
+        Ok(Source { dir: dir.to_owned(), testimony, _lock: lock })
+    }
+
+    /// Its snapshots.
+    pub fn snapshots(&self, files: &dyn Files) -> Result<Vec<PathBuf>, RecoveryError> {
+        let dir = self.dir.join("snapshots");
+        if !dir.exists() {
+            return Ok(Vec::new());
+        }
+        let mut paths = files.list(&dir).map_err(io("list", &dir))?;
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "snap"));
+        Ok(paths)
+    }
+
+    pub fn log_dir(&self, group: u16) -> PathBuf {
+        self.dir.join(format!("group-{group}"))
+    }
+
+    /// Reads the log of the group with this number. `base` is the last of its entries that the snapshot holds.
+    pub fn log(&self, group: u16, base: EntryId, files: &dyn Files) -> Result<FoundLog, RecoveryError> {
+        let dir = self.log_dir(group);
+        if !dir.exists() {
+            return Ok(FoundLog::missing());
+        }
+        let mut seen = Seen::above(base);
+        let found = inspect(&dir, files, &mut |replayed| seen.note(replayed));
+        let found = found.map_err(|source| RecoveryError::Log { group, source })?;
+        let held = self.testimony.logs.get(&group).copied().unwrap_or_default();
+        let last = found.last.unwrap_or(found.floor);
+        let flaw = found.damage.clone().or_else(|| {
+            let is_short = (last.term, last.index) < (held.last.term, held.last.index)
+                || last.index < held.hard_state.commit;
+            is_short
+                .then(|| format!("it ends at entry {}, but once held entry {}", last.index, held.last.index))
+        });
+        Ok(seen.into_log(&found, last, flaw))
+    }
+}
+
+impl FoundLog {
+    fn missing() -> FoundLog {
+        let flaw = Some("it is missing".to_owned());
+        FoundLog { copy: Copy::default(), committed: 0, term: 0, flaw, commands: Vec::new() }
+    }
+
+    /// Number of commands in entries above this index.
+    pub fn commands_above(&self, index: u64) -> u64 {
+        self.commands.iter().filter(|(at, _)| *at > index).map(|(_, commands)| commands).sum()
+    }
+}
+
+/// What a log turns out to hold as it is read.
+struct Seen {
+    base: EntryId,
+    term_at_base: Option<u64>,
+    commands: Vec<(u64, u64)>,
+}
+
+impl Seen {
+    fn above(base: EntryId) -> Seen {
+        Seen { base, term_at_base: None, commands: Vec::new() }
+    }
+
+    fn note(&mut self, replayed: Replayed<'_>) {
+        match replayed {
+            Replayed::Reset(floor) => self.replace_from(0, floor),
+            Replayed::Entry(entry) => {
+                self.replace_from(entry.index, entry.id());
+                if entry.index > self.base.index {
+                    self.commands.push((entry.index, commands_in(entry)));
+                }
+            }
+        }
+    }
+
+    /// An entry stands now where all from `index` on were.
+    fn replace_from(&mut self, index: u64, entry: EntryId) {
+        while self.commands.pop_if(|(at, _)| *at >= index).is_some() {}
+        if index <= self.base.index {
+            self.term_at_base = (entry.index == self.base.index).then_some(entry.term);
+        }
+    }
+
+    fn into_log(self, found: &Inspection, last: EntryId, flaw: Option<String>) -> FoundLog {
+        let Seen { base, term_at_base, commands } = self;
+        let at_floor = (found.floor.index == base.index).then_some(found.floor.term);
+        let copy = Copy { floor: found.floor, last, term_at_base: term_at_base.or(at_floor) };
+        let (committed, term) = (found.hard_state.commit.max(found.floor.index), found.hard_state.term);
+        FoundLog { copy, committed, term: term.max(last.term), flaw, commands }
+    }
+}
+
+/// Number of commands in an entry. One that cannot be decoded is found out when it is executed.
+fn commands_in(entry: &LogEntry) -> u64 {
+    let batches = decode_commands(&entry.context, &entry.data).unwrap_or_default();
+    batches.iter().map(|batch| u64::from(batch.span.count)).sum()
+}
+
+/// Opens a snapshot, and reads all of it.
+pub(super) fn read_whole(path: &Path, files: &dyn Files) -> Result<SnapshotReader, SnapshotError> {
+    let mut reader = SnapshotReader::open(files, path)?;
+    while reader.next_chunk()?.is_some() {}
+    Ok(reader)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn entry(index: u64, term: u64) -> LogEntry {
+        LogEntry { index, term, kind: 0, context: Bytes::new(), data: Bytes::new() }
+    }
+
+    #[derive(Clone, Copy)]
+    enum Step {
+        Entry(u64, u64),
+        Reset(u64, u64),
+    }
+
+    use Step::{Entry, Reset};
+
+    /// The term at the snapshot's floor, and the entries above it, after the log has been read.
+    fn seen(base: EntryId, steps: &[Step]) -> (Option<u64>, Vec<u64>) {
+        let mut seen = Seen::above(base);
+        for step in steps {
+            match *step {
+                Entry(index, term) => seen.note(Replayed::Entry(&entry(index, term))),
+                Reset(index, term) => seen.note(Replayed::Reset(EntryId { index, term })),
+            }
+        }
+        (seen.term_at_base, seen.commands.iter().map(|(index, _)| *index).collect())
+    }
+
+    #[test]
+    fn what_was_replaced_does_not_count() {
+        let base = EntryId { index: 2, term: 1 };
+        assert_eq!(seen(base, &[Entry(1, 1), Entry(2, 1), Entry(3, 1), Entry(4, 1)]), (Some(1), vec![3, 4]));
+        assert_eq!(seen(base, &[Entry(2, 1), Entry(3, 1), Entry(4, 1), Entry(3, 2)]), (Some(1), vec![3]));
+        assert_eq!(seen(base, &[Entry(2, 1), Entry(3, 1), Entry(1, 2)]), (None, vec![]));
+        assert_eq!(seen(base, &[Entry(1, 1), Entry(2, 1), Entry(3, 1), Reset(2, 4)]), (Some(4), vec![]));
+        assert_eq!(seen(base, &[Entry(1, 1), Reset(9, 4), Entry(10, 4)]), (None, vec![10]));
+    }
+}

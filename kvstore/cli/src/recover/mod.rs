@@ -1,0 +1,97 @@
+//! `niagara recover`: a new cluster out of what is left of one that has lost its majority.
+
+mod report;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use niagara_engine::{Config, Found, Recovery, RecoveryError};
+use niagara_kvstore::Kv;
+
+use self::report::{json, text};
+use super::failure::Failure;
+use super::output::print;
+use super::progress::Progress;
+use super::table::grouped;
+use super::{manual, serve, shell, style};
+
+/// Make a new cluster out of what is left of one that has lost its majority for good.
+#[derive(Debug, Args)]
+#[command(after_long_help = manual::RECOVER)]
+pub struct RecoverArgs {
+    /// The data directory of a server of the lost cluster. Give each that is left; none of their servers may run.
+    #[arg(long, value_name = "DIR", required = true)]
+    pub from: Vec<PathBuf>,
+    /// The configuration file of a server of the new cluster, whose data directory is made; give each of them. Without it,
+    /// only say what is there.
+    #[arg(long, value_name = "FILE")]
+    pub into: Vec<PathBuf>,
+    /// Go ahead although writes that the lost cluster acknowledged may be missing.
+    #[arg(long, requires = "into")]
+    pub accept_loss: bool,
+    /// Print what was found as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+pub fn run(arguments: &RecoverArgs) -> Result<ExitCode, Failure> {
+    let into = arguments.into.iter().map(|file| read(file)).collect::<Result<Vec<_>, _>>()?;
+    let recovery = Recovery::open(&arguments.from).map_err(|error| failure(&error))?;
+    let found = recovery.found();
+    if into.is_empty() {
+        print(shown(found, None, arguments.json))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !found.is_complete() && !arguments.accept_loss {
+        print(shown(found, None, arguments.json))?;
+        return Err(Failure::new(
+            "nothing was made: writes that the lost cluster acknowledged may be missing",
+            "add the directories of other servers with --from, or accept the loss with --accept-loss",
+        ));
+    }
+    let state = Kv::of_cluster(found.cluster)
+        .map_err(|error| Failure::new(format!("cannot start a thread for the state: {error}"), ""))?;
+    let mut progress = Progress::new();
+    let position = recovery.run(&into, state, &mut |applied| {
+        progress.show(|| format!("executed up to position {}", grouped(applied.get())));
+    });
+    drop(progress);
+    let position = position.map_err(|error| failure(&error))?;
+    print(shown(found, Some(position.get()), arguments.json))?;
+    if !arguments.json {
+        print(next_steps(&arguments.into))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn shown(found: &Found, position: Option<u64>, as_json: bool) -> String {
+    if as_json { json(found, position) } else { text(found, position, style::for_stdout()) }
+}
+
+fn read(file: &Path) -> Result<Config, Failure> {
+    Ok(serve::read(file)?.engine)
+}
+
+fn next_steps(files: &[PathBuf]) -> String {
+    let commands = files.iter().map(|file| format!("  niagara serve --config {}\n", shell::path(file)));
+    format!(
+        "\nTake each new data directory to its server before you start it there. Never start a server of the lost cluster \
+         again.\n{}",
+        commands.collect::<String>()
+    )
+}
+
+fn failure(error: &RecoveryError) -> Failure {
+    let hint = match error {
+        RecoveryError::NotEmpty(_) | RecoveryError::Unfit(_) | RecoveryError::Config(_) => {
+            "`niagara new-cluster` writes the files of a new cluster"
+        }
+        RecoveryError::NotADataDirectory(_) | RecoveryError::Differ { .. } => {
+            "give the data directories of servers of one cluster, `data_dir` in their configuration files"
+        }
+        RecoveryError::OutOfReach { .. } | RecoveryError::Empty => "nothing was made",
+        _ => "nothing was made; correct this, and try again",
+    };
+    Failure::new(error, hint)
+}

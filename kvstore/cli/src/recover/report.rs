@@ -1,0 +1,203 @@
+//! How what a recovery has found is shown.
+
+use std::fmt::Write as _;
+
+use niagara_engine::{Found, FoundDirectory, FoundGroup};
+use serde::Serialize;
+
+use crate::style::Paint;
+use crate::table::{Table, grouped};
+
+/// For people. `position` is the one that the new cluster begins at, if it was made.
+pub fn text(found: &Found, position: Option<u64>, paint: Paint) -> String {
+    let mut out = String::new();
+    for (name, value) in [
+        ("cluster", format!("{:032x}", found.cluster)),
+        ("servers", listed(&found.members)),
+        ("missing", listed(&found.missing())),
+        ("snapshot", snapshot(found)),
+    ] {
+        let _ = writeln!(out, "{name:<9} {value}");
+    }
+    for damaged in &found.damaged_snapshots {
+        let _ = writeln!(out, "not used  {damaged}");
+    }
+    for table in [directories(found), groups(found)] {
+        out.push('\n');
+        let mut lines = table.lines();
+        let _ = writeln!(out, "{}", paint.strong(lines.next().unwrap_or_default()));
+        lines.for_each(|line| out.push_str(&(line + "\n")));
+    }
+    out.push('\n');
+    for doubt in doubts(found) {
+        let _ = writeln!(out, "{doubt}");
+    }
+    let verdict = match found.is_complete() {
+        true => paint.good(
+            "complete: any majority of the servers has a whole log here, so nothing that was acknowledged is missing",
+        ),
+        false => paint.bad(
+            "not complete: what was acknowledged by a majority without a whole log here is missing, and nobody can say what that is",
+        ),
+    };
+    let _ = writeln!(out, "{verdict}");
+    if let Some(position) = position {
+        let _ = writeln!(out, "the new cluster begins after position {}", grouped(position));
+    }
+    out
+}
+
+/// For programs.
+pub fn json(found: &Found, position: Option<u64>) -> String {
+    let document = Document {
+        cluster: format!("{:032x}", found.cluster),
+        members: &found.members,
+        missing: found.missing(),
+        complete: found.is_complete(),
+        snapshot: found.snapshot.as_ref().map(|snapshot| SnapshotDocument {
+            file: snapshot.path.display().to_string(),
+            position: snapshot.position.get(),
+        }),
+        damaged_snapshots: &found.damaged_snapshots,
+        directories: found.directories.iter().map(DirectoryDocument::of).collect(),
+        groups: (1..).zip(&found.groups).map(|(group, of)| GroupDocument::of(group, of, found)).collect(),
+        begins_after: position,
+    };
+    let mut text = serde_json::to_string_pretty(&document).expect("plain data has a JSON form");
+    text.push('\n');
+    text
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    cluster: String,
+    members: &'a [u64],
+    missing: Vec<u64>,
+    complete: bool,
+    snapshot: Option<SnapshotDocument>,
+    damaged_snapshots: &'a [String],
+    directories: Vec<DirectoryDocument<'a>>,
+    groups: Vec<GroupDocument<'a>>,
+    /// `null` if nothing was made.
+    begins_after: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct SnapshotDocument {
+    file: String,
+    position: u64,
+}
+
+#[derive(Serialize)]
+struct DirectoryDocument<'a> {
+    dir: String,
+    server: u64,
+    durability: String,
+    clean: bool,
+    doubt: Option<&'a str>,
+}
+
+impl DirectoryDocument<'_> {
+    fn of(found: &FoundDirectory) -> DirectoryDocument<'_> {
+        DirectoryDocument {
+            dir: found.dir.display().to_string(),
+            server: found.server,
+            durability: found.durability.to_string(),
+            clean: found.clean,
+            doubt: found.doubt.as_deref(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct GroupDocument<'a> {
+    group: u16,
+    /// The server whose log is continued; `null` if the snapshot holds as much.
+    server: Option<u64>,
+    last: u64,
+    committed: u64,
+    uncertain_commands: u64,
+    whole_logs: usize,
+    flaws: &'a [String],
+}
+
+impl<'a> GroupDocument<'a> {
+    fn of(group: u16, of: &'a FoundGroup, found: &Found) -> GroupDocument<'a> {
+        GroupDocument {
+            group,
+            server: of.from.map(|from| found.directories[from].server),
+            last: of.last.index,
+            committed: of.committed,
+            uncertain_commands: of.uncertain,
+            whole_logs: of.whole,
+            flaws: &of.flaws,
+        }
+    }
+}
+
+fn snapshot(found: &Found) -> String {
+    match &found.snapshot {
+        None => "none".into(),
+        Some(snapshot) => {
+            format!("at position {}, {}", grouped(snapshot.position.get()), snapshot.path.display())
+        }
+    }
+}
+
+fn directories(found: &Found) -> Table {
+    let mut table = Table::new(["server", "durability", "stopped", "directory"]);
+    for FoundDirectory { dir, server, durability, clean, .. } in &found.directories {
+        let stopped = if *clean { "cleanly" } else { "by a crash" };
+        table.row([
+            server.to_string(),
+            durability.to_string(),
+            stopped.to_owned(),
+            dir.display().to_string(),
+        ]);
+    }
+    table
+}
+
+fn groups(found: &Found) -> Table {
+    let heads = ["group", "continued from", "up to entry", "committed", "uncertain commands", "whole logs"];
+    let mut table = Table::new(heads);
+    for (number, group) in (1..).zip(&found.groups) {
+        let from = match group.from {
+            None => "the snapshot".to_owned(),
+            Some(from) => format!("server {}", found.directories[from].server),
+        };
+        table.row([
+            number.to_string(),
+            from,
+            grouped(group.last.index),
+            grouped(group.committed),
+            grouped(group.uncertain),
+            format!("{} of {}", group.whole, found.members.len()),
+        ]);
+    }
+    table
+}
+
+/// What casts doubt on some directory or log, and what uncertain commands are.
+fn doubts(found: &Found) -> Vec<String> {
+    let directory = |found: &FoundDirectory| {
+        found.doubt.as_ref().map(|doubt| format!("doubtful: {}: {doubt}", found.dir.display()))
+    };
+    let mut doubts: Vec<String> = found.directories.iter().filter_map(directory).collect();
+    doubts
+        .extend(found.groups.iter().flat_map(|group| &group.flaws).map(|flaw| format!("not whole: {flaw}")));
+    if found.groups.iter().any(|group| group.uncertain > 0) {
+        doubts.push(
+            "uncertain commands are kept: they were on their way, and may have been acknowledged or not"
+                .into(),
+        );
+    }
+    doubts
+}
+
+fn listed(servers: &[u64]) -> String {
+    match servers {
+        [] => "none".into(),
+        _ => servers.iter().map(u64::to_string).collect::<Vec<_>>().join(", "),
+    }
+}
