@@ -135,7 +135,8 @@ pub use node::{
     Encode, Malformed, Node, NodeHandle, OpenSession, Query, Session,
 };
 pub use outcome::{
-    Applied, Completion, Consistency, Detached, NotAttached, ReadFailed, Refused, Retry, Then, Unknown,
+    Applied, Completion, Consistency, Detached, DetachedRead, NotAttached, ReadFailed, Refused, Retry, Then,
+    Unknown,
 };
 pub use reads::{Reads, UnknownReads};
 pub use recovery::{Found, FoundDirectory, FoundGroup, FoundSnapshot, Recovery, RecoveryError};

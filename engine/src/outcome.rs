@@ -247,9 +247,19 @@ pub enum Completion<R> {
     Detached {
         /// Token of the caller.
         token: u64,
-        /// The query, to be asked anew.
-        query: Bytes,
-        /// What became of the command.
-        why: Detached,
+        /// What it was, and why.
+        read: Box<DetachedRead>,
     },
 }
+
+/// A read that was attached to a command and not executed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DetachedRead {
+    /// The query, to be asked anew.
+    pub query: Bytes,
+    /// What became of the command.
+    pub why: Detached,
+}
+
+// Half a cache line. Millions of completions a second pass from thread to thread, and what is rare is boxed.
+const _: () = assert!(size_of::<Completion<()>>() <= 32);

@@ -14,7 +14,7 @@ use bytes::Bytes;
 
 use super::deliveries::{Deliveries, Sink};
 use super::looks::DueLook;
-use crate::outcome::{Completion, Detached};
+use crate::outcome::{Completion, Detached, DetachedRead};
 
 /// A caller's reads of a turn, staged beside the commands that they follow.
 #[derive(Default)]
@@ -104,7 +104,7 @@ fn detached<R>(
 ) -> impl Iterator<Item = Completion<R>> {
     which.map(move |at| {
         let query = queries.slice(place(reads, at));
-        Completion::Detached { token: reads[at].token, query, why }
+        Completion::Detached { token: reads[at].token, read: Box::new(DetachedRead { query, why }) }
     })
 }
 

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use niagara_engine::{Completion, Consistency, Detached, Unknown};
+use niagara_engine::{Completion, Consistency, Detached, DetachedRead, Unknown};
 use niagara_planted::{self as planted, Bug};
 
 use crate::protocol::{Outcome, Protocol, Unread};
@@ -64,7 +64,10 @@ impl EngineAnswer {
                 let others = u64::from(!planted::is(Bug::AttachedReadSaysItsCommand));
                 (token, EngineAnswer::Found(Found { applied: position.get() - others, reply }))
             }
-            Completion::Detached { token, query, why } => (token, EngineAnswer::Detached { query, why }),
+            Completion::Detached { token, read } => {
+                let DetachedRead { query, why } = *read;
+                (token, EngineAnswer::Detached { query, why })
+            }
         }
     }
 }

@@ -316,8 +316,8 @@ impl Fixture {
                     );
                     continue;
                 }
-                Completion::Detached { token, query, .. } => {
-                    prop_assert_eq!(&query[..], &token.to_le_bytes()[..], "another's query");
+                Completion::Detached { token, read } => {
+                    prop_assert_eq!(&read.query[..], &token.to_le_bytes()[..], "another's query");
                     prop_assert_eq!(self.read.insert(token, None), None, "{} is detached twice", token);
                     continue;
                 }

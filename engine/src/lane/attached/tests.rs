@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::lane::heard::Heard;
-use crate::outcome::{Refused, Unknown};
+use crate::outcome::{DetachedRead, Refused, Unknown};
 
 struct Fixture {
     reads: AttachedReads<u64>,
@@ -46,7 +46,7 @@ impl Fixture {
         out.deliver();
         let heard = std::mem::take(&mut *self.heard.0.lock());
         let number = |completion| match completion {
-            Completion::Detached { token, query, .. } => self.number(token - 100, token, &query),
+            Completion::Detached { token, read } => self.number(token - 100, token, &read.query),
             other => panic!("{other:?}"),
         };
         heard.into_iter().map(number).collect()
@@ -88,7 +88,10 @@ fn refused_reads_get_their_queries_back() {
     staged.push(2, 2, b"");
     let (mut out, why) = (Vec::new(), Detached::Refused(Refused::Overloaded));
     staged.detach(why, &mut out);
-    let back = |token, query: &'static [u8]| Completion::Detached { token, query: query.into(), why };
+    let back = |token, query: &'static [u8]| {
+        let read = Box::new(DetachedRead { query: query.into(), why });
+        Completion::Detached { token, read }
+    };
     assert_eq!(out, [back(1, b"first"), back(2, b"")] as [Completion<u64>; 2]);
     assert!(staged.is_empty());
 }

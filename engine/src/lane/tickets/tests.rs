@@ -5,6 +5,7 @@ use bytes::BytesMut;
 use super::*;
 use crate::lane::Origin;
 use crate::lane::heard::Heard;
+use crate::outcome::DetachedRead;
 
 struct Fixture {
     lane: Lane<u64>,
@@ -126,7 +127,10 @@ fn reads_behind_commands_that_a_snapshot_holds_are_detached_and_later_ones_go_on
     out.deliver();
     let heard = std::mem::take(&mut *fixture.heard.0.lock());
     let why = Detached::Unknown(Unknown::ReplyLost);
-    assert_eq!(heard[0], Completion::Detached { token: 100, query: Bytes::new(), why });
+    assert_eq!(
+        heard[0],
+        Completion::Detached { token: 100, read: Box::new(DetachedRead { query: Bytes::new(), why }) }
+    );
     assert_eq!(heard.len(), 3, "two commands and a read");
     fixture.lane.take_reads(4, &mut due);
     assert_eq!(due.iter().map(|read| read.token).collect::<Vec<_>>(), [101]);

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use niagara_engine::{
-    Completion, Consistency, Detached, Durability, GlobalPosition, NotAttached, Refused, StateMachine,
-    Status, Unknown,
+    Completion, Consistency, Detached, DetachedRead, Durability, GlobalPosition, NotAttached, Refused,
+    StateMachine, Status, Unknown,
 };
 use parking_lot::Mutex;
 
@@ -224,9 +224,7 @@ impl Engine for FakeEngine {
         if let Mood::RefuseTurn(refused) = *self.mood.lock() {
             self.done.extend(self.staged.drain(..).map(|(_, token, done)| match done {
                 InLane::Command(_) => Completion::Refused { token, refused },
-                InLane::Query(query) => {
-                    Completion::Detached { token, query, why: Detached::Refused(refused) }
-                }
+                InLane::Query(query) => detached(token, query, Detached::Refused(refused)),
             }));
         }
         self.flying.append(&mut self.staged);
@@ -275,10 +273,14 @@ impl Engine for FakeEngine {
     }
 }
 
+fn detached(token: u64, query: Bytes, why: Detached) -> Completion<Reply> {
+    Completion::Detached { token, read: Box::new(DetachedRead { query, why }) }
+}
+
 fn unknown(token: u64, done: InLane, unknown: Unknown) -> Completion<Reply> {
     match done {
         InLane::Command(_) => Completion::Unknown { token, unknown },
-        InLane::Query(query) => Completion::Detached { token, query, why: Detached::Unknown(unknown) },
+        InLane::Query(query) => detached(token, query, Detached::Unknown(unknown)),
     }
 }
 
