@@ -22,7 +22,11 @@ fn logs_that_have_vanished() {
         fs::remove_dir_all(cluster.data_dir(2).join(group)).unwrap();
     }
     cluster.launch(3);
-    assert_refused(&cluster, 2, &["group-1 has lost what this server acknowledged", "it is empty", "new id"]);
+    assert_refused(
+        &cluster,
+        2,
+        &["group-1 has lost what this server acknowledged", "it is empty", "docs/recovery.md"],
+    );
 
     // With the directory as it was, all goes on.
     put_back(&kept, &cluster.data_dir(2));
@@ -65,7 +69,7 @@ fn parts_of_a_data_directory() {
     ];
     for (words, lose) in losses {
         lose(&dir);
-        assert_refused(&cluster, 2, &[words, "new id"]);
+        assert_refused(&cluster, 2, &[words, "docs/recovery.md"]);
         put_back(&kept, &dir);
     }
     cluster.restart(2);
@@ -93,7 +97,7 @@ fn a_directory_from_an_old_copy() {
     });
     assert_all_there(&cluster, &[1, 3], 60);
     cluster.kill(2);
-    assert_refused(&cluster, 2, &["restored from an old copy", "new id"]);
+    assert_refused(&cluster, 2, &["restored from an old copy", "docs/recovery.md"]);
     put_back(&kept, &cluster.data_dir(2));
     cluster.restart(2);
     assert_all_there(&cluster, &[1, 2, 3], 60);

@@ -36,8 +36,9 @@ pub enum LogError {
     /// Acknowledged data is damaged or missing.
     #[error(
         "the log is damaged in {} at offset {offset}: {reason}. Entries that this server has acknowledged would be \
-         lost, so it must not start with this log: restore the file if the damage is in a copy, else remove this \
-         server from the cluster, delete its data directory, and add it again under a new id",
+         lost, so it must not start with this log: restore the file if the damage is in a copy, else \
+         leave this server stopped. The others serve while they are more than half, and a new cluster can be made of the \
+         directories that are whole (docs/recovery.md)",
         path.display()
     )]
     Corrupt {
@@ -51,7 +52,8 @@ pub enum LogError {
     /// The hard state commits entries that the log does not hold.
     #[error(
         "the log in {} ends at entry {last}, but entry {commit} is known to be committed: acknowledged entries were \
-         lost. Remove this server from the cluster, delete its data directory, and add it again under a new id",
+         lost. Leave this server stopped: the others serve while they are more than half, and a new cluster can be made of the \
+         directories that are whole (docs/recovery.md)",
         dir.display()
     )]
     Lost {
@@ -65,7 +67,8 @@ pub enum LogError {
     /// The log holds less than its marks say it has held.
     #[error(
         "the log in {} has lost what this server acknowledged: {what}. Restore the directory, whole and as it was when the \
-         server last ran; else remove this server from the cluster, delete its data directory, and add it again under a new id",
+         server last ran; else leave this server stopped: the others serve while they are more than half, and a new cluster can be \
+         made of the directories that are whole (docs/recovery.md)",
         dir.display()
     )]
     Vanished {

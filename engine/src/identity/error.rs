@@ -27,8 +27,8 @@ pub enum IdentityError {
     /// The operating system crashed, or the machine lost power, while logs were not synced.
     #[error(
         "the machine went down while server {server} ran with durability `os`, so acknowledged commands may \
-         be missing from its logs: it must not rejoin under this id. Remove it from the cluster and add it \
-         under a new id with an empty data directory (delete {dir})"
+         be missing from its logs: it must not rejoin. Leave it stopped: the others serve while they are \
+         more than half, and docs/recovery.md says how a new cluster replaces them. Its directory is {dir}"
     )]
     LostWrites {
         /// Id of the server.
@@ -42,8 +42,7 @@ pub enum IdentityError {
     /// The directory holds logs or snapshots but no identity.
     #[error(
         "{dir} holds {found} but no file `identity`, so nobody knows whose they are and whether they are \
-         complete: restore the file; else remove this server from the cluster and add it under a new id with \
-         an empty data directory"
+         complete: restore the file; else leave this server stopped, and see docs/recovery.md"
     )]
     NoIdentity {
         /// The data directory.
@@ -69,12 +68,13 @@ pub enum IdentityError {
     #[error(
         "data directory {0} was restored from an old copy, and other servers have met this server in a later \
          state: what it acknowledged since then is missing. Restore the newest state of the directory if \
-         there is one; else remove this server from the cluster and add it under a new id with an empty data \
-         directory"
+         there is one; else leave this server stopped, and see docs/recovery.md"
     )]
     OldCopy(PathBuf),
     /// The identity file cannot be parsed.
-    #[error("{path} is damaged ({what}): restore it from a backup, or replace this server under a new id")]
+    #[error(
+        "{path} is damaged ({what}): restore it from a backup; else leave this server stopped, and see docs/recovery.md"
+    )]
     Damaged {
         /// Path of the file.
         path: PathBuf,

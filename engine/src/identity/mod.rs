@@ -216,14 +216,14 @@ impl Admission for Identity {
             if known.store != peer.store {
                 return Err(Refusal::Store(format!(
                     "server {there} has another log than the one that server {here} knows, so it may have \
-                     forgotten what it acknowledged: replace it under a new id"
+                     forgotten what it acknowledged: leave it stopped, and see docs/recovery.md"
                 )));
             }
             if is_old_copy(&known, peer) && !planted::is(Bug::IncarnationNotCompared) {
                 return Err(Refusal::OldCopy(format!(
                     "the data directory of server {there} was restored from an old copy: this is its start \
-                     {}, but server {here} has met its start {}. Restore the newest state, or replace it \
-                     under a new id",
+                     {}, but server {here} has met its start {}. Restore the newest state, or leave it \
+                     stopped, and see docs/recovery.md",
                     peer.incarnation, known.incarnation
                 )));
             }

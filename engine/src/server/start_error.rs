@@ -45,8 +45,8 @@ pub enum StartError {
     /// A log has lost entries that this server acknowledged.
     #[error(
         "group {group}: the log ends at entry {last}, but entry {commit} was committed: acknowledged data \
-         was lost, so this server must not rejoin under its id. Remove it from the cluster and add it under \
-         a new id"
+         was lost, so this server must not rejoin. Leave it stopped: the others serve while they are more than \
+         half, and docs/recovery.md says how a new cluster replaces them"
     )]
     LostEntries {
         /// Number of the group.
@@ -60,8 +60,8 @@ pub enum StartError {
     #[error(
         "group {group}: the log ends at entry {last}, or holds another there, but this server took a \
          snapshot of entries up to {floor}: the log has lost what this server acknowledged. Restore the \
-         directory `group-{group}`, whole and as it was when the server last ran; else remove this server \
-         from the cluster and add it under a new id with an empty data directory"
+         directory `group-{group}`, whole and as it was when the server last ran; else leave this server \
+         stopped, and see docs/recovery.md"
     )]
     LogBehindSnapshot {
         /// Number of the group.
@@ -78,7 +78,7 @@ pub enum StartError {
     #[error(
         "group {group}: the log begins above entry {compacted}, but the newest whole snapshot reaches entry \
          {found} only: what lies between is lost. Restore the directory `snapshots` from a copy if there is \
-         one; else remove this server from the cluster and add it under a new id"
+         one; else leave this server stopped, and see docs/recovery.md"
     )]
     SnapshotMissing {
         /// Number of the group.

@@ -58,7 +58,7 @@ fn a_missing_segment() {
         image.0.remove(&format!("{missing:016x}.log")).unwrap();
         let dir = image.put_down();
         let text = message(reopen(&LogConfig { dir: dir.path().to_owned(), ..config.clone() }));
-        assert!(text.contains(reason) && text.contains("add it again under a new id"), "{missing}: {text}");
+        assert!(text.contains(reason) && text.contains("leave this server stopped"), "{missing}: {text}");
     }
 }
 

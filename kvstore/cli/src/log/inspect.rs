@@ -42,7 +42,7 @@ pub fn run(arguments: &InspectArgs) -> Result<ExitCode, Failure> {
     let what = format!("{} of {} logs are damaged: {}", damaged.len(), logs.len(), damaged.join(", "));
     Err(Failure::new(
         what,
-        "a server does not start on them. Keep them as they are, and replace the server under a new id",
+        "a server does not start on them. Keep them as they are: `niagara recover` uses what is whole",
     ))
 }
 
