@@ -109,6 +109,10 @@ pub mod internals {
     pub mod snapshot {
         pub use crate::snapshot::*;
     }
+    /// What a recovery would find.
+    pub mod recovery {
+        pub use crate::recovery::survey;
+    }
     /// State machines for examples, tests and benches.
     pub mod example {
         pub use crate::example::*;

@@ -137,6 +137,8 @@ pub enum Bug {
     MergeUnbounded,
     /// A server whose merge is halted keeps taking entries of all groups.
     BehindUnbounded,
+    /// A recovery continues the longest copy of a group's log, whatever its last term.
+    LongestLogRecovered,
     /// A server whose merge is halted refuses the entries of the group that its merge awaits, too.
     AwaitedGroupRefused,
     /// A log that holds less than its mark says it has held is taken for whole.
@@ -310,6 +312,7 @@ impl Bug {
         Bug::DiskQueueUnbounded,
         Bug::MergeUnbounded,
         Bug::BehindUnbounded,
+        Bug::LongestLogRecovered,
         Bug::AwaitedGroupRefused,
         Bug::MarkIgnored,
         Bug::ReceivedNotMarked,

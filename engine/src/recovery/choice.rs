@@ -2,6 +2,8 @@
 
 use niagara_log::EntryId;
 
+use crate::planted::{self, Bug};
+
 /// What a copy of a log holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Copy {
@@ -48,6 +50,9 @@ fn pick(copies: &[Copy], which: impl Fn(&Copy) -> bool) -> Option<usize> {
 }
 
 fn rank(last: EntryId) -> (u64, u64) {
+    if planted::is(Bug::LongestLogRecovered) {
+        return (last.index, last.term);
+    }
     (last.term, last.index)
 }
 

@@ -87,16 +87,25 @@ impl Recovery {
     /// there.
     pub fn open(directories: &[PathBuf]) -> Result<Recovery, RecoveryError> {
         let files: Arc<dyn Files> = Arc::new(SystemFiles);
-        let sources =
-            directories.iter().map(|dir| Source::open(dir, &*files)).collect::<Result<Vec<_>, _>>()?;
+        let directories: Vec<_> = directories.iter().map(|dir| (dir.clone(), Arc::clone(&files))).collect();
+        Recovery::from(&directories, files)
+    }
+
+    /// Reads what is left in directories that may each be in a file system of its own.
+    fn from(
+        directories: &[(PathBuf, Arc<dyn Files>)],
+        files: Arc<dyn Files>,
+    ) -> Result<Recovery, RecoveryError> {
+        let open = |(dir, files): &(PathBuf, Arc<dyn Files>)| Source::open(dir, Arc::clone(files));
+        let sources = directories.iter().map(open).collect::<Result<Vec<_>, _>>()?;
         check_belong_together(&sources)?;
         let mut found = account_of(&sources)?;
-        let base = newest_snapshot(&sources, &*files, &mut found)?;
+        let base = newest_snapshot(&sources, &mut found)?;
         let mut terms = Vec::new();
         for group in 1..=sources[0].testimony.groups {
             let entry =
                 base.as_ref().map(|base| base.floors[usize::from(group) - 1].entry).unwrap_or_default();
-            let logs = sources.iter().map(|source| source.log(group, entry, &*files));
+            let logs = sources.iter().map(|source| source.log(group, entry));
             let logs = logs.collect::<Result<Vec<_>, _>>()?;
             terms.push(logs.iter().map(|log| log.term).chain([entry.term]).max().unwrap_or(0));
             found.groups.push(look_at_group(group, entry, &sources, &logs)?);
@@ -130,6 +139,12 @@ impl Recovery {
         let snapshot = taken.path.ok_or(RecoveryError::Empty)?;
         founding::found::<S>(into, &workshops, &snapshot, &self.files)
     }
+}
+
+/// What a recovery would find on these disks, and the header of the snapshot that it would begin with.
+pub fn survey(disks: &[(PathBuf, Arc<dyn Files>)]) -> Result<(Found, Option<Arc<Header>>), RecoveryError> {
+    let recovery = Recovery::from(disks, Arc::new(SystemFiles))?;
+    Ok((recovery.found, recovery.base))
 }
 
 impl fmt::Debug for Recovery {
@@ -183,17 +198,15 @@ fn account_of(sources: &[Source]) -> Result<Found, RecoveryError> {
 }
 
 /// Finds the newest snapshot that is whole.
-fn newest_snapshot(
-    sources: &[Source],
-    files: &dyn Files,
-    found: &mut Found,
-) -> Result<Option<Arc<Header>>, RecoveryError> {
-    let paths = sources.iter().map(|source| source.snapshots(files)).collect::<Result<Vec<_>, _>>()?;
-    let mut paths: Vec<PathBuf> = paths.into_iter().flatten().collect();
+fn newest_snapshot(sources: &[Source], found: &mut Found) -> Result<Option<Arc<Header>>, RecoveryError> {
+    let mut snapshots = Vec::new();
+    for source in sources {
+        snapshots.extend(source.snapshots()?.into_iter().map(|path| (path, &source.files)));
+    }
     // A snapshot's name is its round.
-    paths.sort_by(|one, other| other.file_name().cmp(&one.file_name()));
-    for path in paths {
-        match read_whole(&path, files) {
+    snapshots.sort_by(|(one, _), (other, _)| other.file_name().cmp(&one.file_name()));
+    for (path, files) in snapshots {
+        match read_whole(&path, &**files) {
             Ok(reader) => {
                 let header = Arc::clone(reader.header());
                 found.snapshot = Some(FoundSnapshot { path, position: header.position() });

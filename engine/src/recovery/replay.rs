@@ -84,7 +84,7 @@ impl Replay<'_> {
 
     /// Writes the log that a group is continued from, all of it committed.
     fn fill_log(&self, config: &Config, group: u16) -> Result<(), RecoveryError> {
-        let Recovery { files, sources, found, base, terms } = self.recovery;
+        let Recovery { sources, found, base, terms, .. } = self.recovery;
         let index = usize::from(group) - 1;
         let failed = |source| RecoveryError::Log { group, source };
         let (store, writer) = niagara_log::open(&log_config(config, group), &mut |_| {}).map_err(failed)?;
@@ -95,7 +95,7 @@ impl Replay<'_> {
         filling.reset();
         if let Some(from) = found.from {
             let dir = sources[from].log_dir(group);
-            inspect(&dir, &**files, &mut |replayed| filling.add(replayed)).map_err(failed)?;
+            inspect(&dir, &*sources[from].files, &mut |replayed| filling.add(replayed)).map_err(failed)?;
         }
         filling.finish(terms[index]).map_err(failed)
     }

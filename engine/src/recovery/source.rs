@@ -1,6 +1,8 @@
 //! One data directory to recover from: its snapshots and logs, which are read and never changed.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use niagara_group::batch::decode_commands;
 use niagara_log::{EntryId, Files, Inspection, LogEntry, Replayed, inspect};
@@ -13,8 +15,9 @@ use crate::snapshot::{SnapshotError, SnapshotReader};
 /// A data directory that no server uses meanwhile.
 pub(super) struct Source {
     pub dir: PathBuf,
+    pub files: Arc<dyn Files>,
     pub testimony: Testimony,
-    _lock: DirectoryLock,
+    _lock: Option<DirectoryLock>,
 }
 
 /// A group's log in it.
@@ -31,25 +34,32 @@ pub(super) struct FoundLog {
 }
 
 impl Source {
-    pub fn open(dir: &Path, files: &dyn Files) -> Result<Source, RecoveryError> {
-        let not_one = || RecoveryError::NotADataDirectory(dir.to_owned());
-        if !dir.join("identity").exists() {
-            return Err(not_one());
-        }
-        let lock = DirectoryLock::take(dir)?;
-        let testimony = identity::look(dir, files)?.ok_or_else(not_one)?;
-        Ok(Source { dir: dir.to_owned(), testimony, _lock: lock })
+    pub fn open(dir: &Path, files: Arc<dyn Files>) -> Result<Source, RecoveryError> {
+        let look = || {
+            let testimony = identity::look(dir, &*files)?;
+            testimony.ok_or_else(|| RecoveryError::NotADataDirectory(dir.to_owned()))
+        };
+        // A directory that is no server's gets no lock.
+        look()?;
+        let lock = files.are_of_the_system().then(|| DirectoryLock::take(dir)).transpose()?;
+        let testimony = look()?;
+        Ok(Source { dir: dir.to_owned(), files, testimony, _lock: lock })
     }
 
     /// Its snapshots.
-    pub fn snapshots(&self, files: &dyn Files) -> Result<Vec<PathBuf>, RecoveryError> {
+    pub fn snapshots(&self) -> Result<Vec<PathBuf>, RecoveryError> {
         let dir = self.dir.join("snapshots");
-        if !dir.exists() {
-            return Ok(Vec::new());
-        }
-        let mut paths = files.list(&dir).map_err(io("list", &dir))?;
+        let mut paths = self.list(&dir)?.unwrap_or_default();
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "snap"));
         Ok(paths)
+    }
+
+    /// Files in a directory; `None` if it does not exist.
+    fn list(&self, dir: &Path) -> Result<Option<Vec<PathBuf>>, RecoveryError> {
+        match self.files.list(dir) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            listed => listed.map(Some).map_err(io("list", dir)),
+        }
     }
 
     pub fn log_dir(&self, group: u16) -> PathBuf {
@@ -57,13 +67,13 @@ impl Source {
     }
 
     /// Reads the log of the group with this number. `base` is the last of its entries that the snapshot holds.
-    pub fn log(&self, group: u16, base: EntryId, files: &dyn Files) -> Result<FoundLog, RecoveryError> {
+    pub fn log(&self, group: u16, base: EntryId) -> Result<FoundLog, RecoveryError> {
         let dir = self.log_dir(group);
-        if !dir.exists() {
+        if self.list(&dir)?.is_none() {
             return Ok(FoundLog::missing());
         }
         let mut seen = Seen::above(base);
-        let found = inspect(&dir, files, &mut |replayed| seen.note(replayed));
+        let found = inspect(&dir, &*self.files, &mut |replayed| seen.note(replayed));
         let found = found.map_err(|source| RecoveryError::Log { group, source })?;
         let held = self.testimony.logs.get(&group).copied().unwrap_or_default();
         let last = found.last.unwrap_or(found.floor);

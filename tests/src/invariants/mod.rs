@@ -15,6 +15,7 @@
 //! | `read_is_fresh.rs` | a strong read sees what was acknowledged before it began; an at-least read its position |
 //! | `fifo_per_connection.rs` | a connection's writes are executed in the order sent |
 //! | `compaction_floor.rs` | nothing above a durable snapshot is dropped |
+//! | `recovery_is_complete.rs` | what a recovery calls complete holds everything committed |
 //! | `restored_state.rs` | a state that was read from a snapshot is what the commands before it lead to |
 //! | `pads_are_bounded.rs` | skips answer commands of other groups, and the anchor never skips ahead |
 //! | `idle_read_is_answered.rs` | a strong read completes in an idle cluster, through every server |
@@ -64,6 +65,7 @@ mod progress_after_heal;
 mod read_is_fresh;
 mod read_is_prompt;
 mod read_shows_its_state;
+mod recovery_is_complete;
 mod refused_mset_sets_nothing;
 mod request_is_answered;
 mod restored_state;
@@ -97,6 +99,7 @@ pub use progress_after_heal::{Pending, check_progress_after_heal};
 pub use read_is_fresh::ReadIsFresh;
 pub use read_is_prompt::check_read_is_prompt;
 pub use read_shows_its_state::ReadShowsItsState;
+pub use recovery_is_complete::check_recovery;
 pub use refused_mset_sets_nothing::check_refused_mset_sets_nothing;
 pub use request_is_answered::check_request_is_answered;
 pub use restored_state::check_restored_state;

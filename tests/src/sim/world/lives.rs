@@ -98,6 +98,8 @@ impl World {
             self.start_after(id, RESTART);
             return Ok(());
         }
+        self.check_remains(id)?;
+        let server = self.server(id);
         if let Err(error) = server.start() {
             return self.start_failed(id, &error);
         }

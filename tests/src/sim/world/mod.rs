@@ -9,6 +9,7 @@
 //! | `observe.rs` | what is checked after each event |
 //! | `faults.rs` | how planned faults strike and end |
 //! | `trials.rs` | faults that take an operator's part |
+//! | `remains.rs` | what could be recovered if only some disks were left |
 //! | `prompt.rs` | reads that must not wait for the troubles of others |
 //! | `script.rs` | healing, settling, and the last tests |
 
@@ -18,6 +19,7 @@ mod links;
 mod lives;
 mod observe;
 mod prompt;
+mod remains;
 mod rounds;
 pub(crate) mod script;
 mod talk;

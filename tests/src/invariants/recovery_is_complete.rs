@@ -1,0 +1,60 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use niagara_engine::internals::recovery::survey;
+use niagara_log::{EntryId, Files, Replayed, inspect};
+
+use super::{Broken, Record, hold};
+
+const NAME: &str = "recovery_is_complete";
+
+/// What a recovery from these disks calls complete holds everything that any server knows to be committed. Returns
+/// whether it calls it complete.
+pub fn check_recovery(
+    disks: &[(PathBuf, Arc<dyn Files>)],
+    committed: impl Fn(usize) -> Vec<Record>,
+) -> Result<bool, Broken> {
+    let (found, base) = survey(disks).map_err(|error| Broken::new(NAME, error.to_string()))?;
+    if !found.is_complete() {
+        return Ok(false);
+    }
+    for (group, chosen) in found.groups.iter().enumerate() {
+        let committed = committed(group);
+        let floor = base.as_ref().map(|base| base.floors[group].entry).unwrap_or_default();
+        let index = committed.len() as u64;
+        if index <= floor.index {
+            continue;
+        }
+        // By log matching, equal terms at an index mean equal logs up to it.
+        let wanted = EntryId { index, term: committed[committed.len() - 1].term };
+        let has = match chosen.from {
+            None => None,
+            Some(from) => {
+                let (dir, files) = &disks[from];
+                term_at(index, &dir.join(format!("group-{}", group + 1)), &**files)?
+            }
+        };
+        hold(has == Some(wanted.term), NAME, || {
+            format!(
+                "group {} would be continued from {chosen:?} above {floor:?}, with term {has:?} at an entry that is committed \
+                 as {wanted:?}",
+                group + 1
+            )
+        })?;
+    }
+    Ok(true)
+}
+
+/// The term that a log has at an index in the end.
+fn term_at(index: u64, log: &std::path::Path, files: &dyn Files) -> Result<Option<u64>, Broken> {
+    let mut term = None;
+    let found = inspect(log, files, &mut |replayed| match replayed {
+        Replayed::Entry(entry) if entry.index <= index => {
+            term = (entry.index == index).then_some(entry.term);
+        }
+        Replayed::Entry(_) => {}
+        Replayed::Reset(floor) => term = (floor.index == index).then_some(floor.term),
+    });
+    let found = found.map_err(|error| Broken::new(NAME, error.to_string()))?;
+    Ok(term.or((found.floor.index == index).then_some(found.floor.term)))
+}
