@@ -39,6 +39,8 @@ pub struct Placement {
     patience: u64,
     led_since: Option<u64>,
     transferred: u64,
+    /// Whether it has made way since its server lacks room.
+    has_made_way: bool,
     /// Whom a leader has asked to take over since it gives its leaderships away.
     drained_to: BTreeSet<u64>,
     /// Whether this server leaves the group to others, although it should lead it.
@@ -59,6 +61,7 @@ impl Placement {
             patience: STEADY * u64::from(config.election_ticks),
             led_since: None,
             transferred: 0,
+            has_made_way: false,
             drained_to: BTreeSet::new(),
             is_left: false,
         }
@@ -136,6 +139,14 @@ impl Placement {
     /// without room.
     pub fn may_transfer_again(&self, ticks: u64) -> bool {
         ticks >= self.transferred + 8 * self.election_ticks
+    }
+
+    /// Whether a leader whose server lacks room on its disk, or not, makes way for another one now: soon, and then rarely, since
+    /// others may be as full.
+    pub fn makes_way(&mut self, lacks_room: bool, ticks: u64) -> bool {
+        let may = if self.has_made_way { self.may_transfer_again(ticks) } else { self.may_transfer(ticks) };
+        self.has_made_way = lacks_room && (self.has_made_way || may);
+        lacks_room && may
     }
 
     /// Reports that a transfer has started.
@@ -236,6 +247,20 @@ mod tests {
         let first = (500..).find(|now| placement.wants_to_claim(*now, 2));
         assert_eq!(first, Some(700), "it is down, most likely");
     }
+
+    #[test]
+    fn who_lacks_room_makes_way_soon_and_then_rarely() {
+        let mut placement = placement();
+        let mut made_way = Vec::new();
+        for now in 0..400 {
+            if placement.makes_way((50..300).contains(&now) || now >= 350, now) {
+                placement.transferred(now);
+                made_way.push(now);
+            }
+        }
+        assert_eq!(made_way, [50, 130, 210, 290, 350], "a new lack of room is a new reason");
+    }
+
     #[test]
     fn who_lags_as_soon_as_it_leads_asks_about_once_a_minute_in_the_end() {
         const HOUR: u64 = 72_000;

@@ -34,9 +34,8 @@ impl Driver {
                 self.raft.raft.abort_leader_transfer();
             }
             let unfit = view.stand_back && !view.drains || self.disk_is_stuck();
-            if unfit && self.placement.may_transfer(self.ticks)
-                || view.read_only && self.placement.may_transfer_again(self.ticks)
-            {
+            let makes_way = self.placement.makes_way(view.read_only, self.ticks);
+            if unfit && self.placement.may_transfer(self.ticks) || makes_way {
                 self.hand_leadership_over(None);
             }
         } else if view.may_claim && self.placement.wants_to_claim(self.ticks, self.leader()) {
