@@ -271,7 +271,8 @@ impl SharedProgress {
         self.groups.iter().any(|group| group.disk_is_stuck.load(SeqCst))
     }
 
-    /// Which of its leader's entries a group may accept while it holds `unmerged_bytes` beyond the merge.
+    /// Which of its leader's entries a group may accept while it holds `unmerged_bytes` beyond the merge. `commit` is the last
+    /// index that its replica knows to be committed: many messages can arrive before that is published.
     ///
     /// If the merge is halted, only the entry that it awaits helps, so that one is always accepted: refusing
     /// it would mean waiting forever. If execution is slow, the awaited slot is here already, and nothing is
@@ -281,12 +282,15 @@ impl SharedProgress {
     /// entry that it awaits is committed, or all of them await the same group and accept its entries. A
     /// leader sends a committed entry as soon as it knows that it is committed; for that it needs only the
     /// entry that opens its term, and every server accepts that one.
-    pub fn taking(&self, group: usize, unmerged_bytes: u64) -> Taking {
+    pub fn taking(&self, group: usize, commit: u64, unmerged_bytes: u64) -> Taking {
         if self.room.is_lacking() {
             return Taking::NoCommands;
         }
-        let is_next = self.awaited.load(SeqCst) as usize == group && unmerged_bytes < self.bounds.share();
-        let may_grow = (is_next || self.awaits(group)) && !planted::is(Bug::AwaitedGroupRefused);
+        let is_awaited = self.awaited.load(SeqCst) as usize == group;
+        let fills_it = commit > self.groups[group].waits.merged();
+        let may_grow = is_awaited
+            && (!fills_it || unmerged_bytes < self.bounds.share())
+            && !planted::is(Bug::AwaitedGroupRefused);
         if self.bounds.is_behind() && !may_grow { Taking::Inherited } else { Taking::All }
     }
 }

@@ -127,7 +127,7 @@ impl Replica {
                 }
                 Ok(wire) => {
                     self.look_at_clock();
-                    self.driver.take(self.progress.taking(self.group, self.behind));
+                    self.driver.take(self.progress.taking(self.group, self.driver.commit(), self.behind));
                     self.driver.receive(from, wire);
                     self.note_behind();
                 }
