@@ -15,15 +15,23 @@
 //! 9 timed      time u64 | a command other than 9 and 12
 //! 10 call      number of a command of Redis varint | count varint | count x word
 //! 11 block     count varint | count x (key, 0 u8, or 1 u8 with a version (u64, u32)) |
-//!              count varint | count x (length varint | a command other than 9 and 11 to 14)
+//!              count varint | count x (length varint | a command other than 9, 11 to 14, and 16 to 18)
 //! 12 advance   time u64
 //! 13 ask       server u64 | round u64
 //! 14 tell      server u64 | asker u64 | round u64 | time u64
 //! 15 lasting   milliseconds u64, not 0 | a command 1 or 7
+//! 16 by        name of a user | count varint | count x number of a command of Redis varint |
+//!              a command of a client other than 9 and 16
+//! 17 set user  name of a user | count varint | count x rule
+//! 18 remove users   count varint | count x name of a user
 //! condition    kind u8: 0 always, 1 if absent, 2 if present, 3 if any version: count varint | count x (u64, u32),
 //!              4 if any tag, 5 unless any tag: count varint | count x (u64, u64, u32), 6 both: condition | condition
-//! key, value, word, content type, content encoding   length varint | bytes
+//! key, value, word, name, rule, content type, content encoding   length varint | bytes
 //! ```
+//!
+//! A command that a client sends is that of the user `default` unless it says otherwise. With the user, it says which command of
+//! Redis it was, since several have one form here: one number, or one for each command of a block. Rules hold passwords as their
+//! digests only.
 //!
 //! Times are in milliseconds since 1970, as the server that took the command estimates them. They move the
 //! clock of the state forward, which decides what has expired. An *advance* also removes what has. With *ask* and *tell*,
@@ -35,6 +43,7 @@
 mod call;
 mod condition;
 mod fields;
+mod user;
 
 pub use call::{Block, Call, MAX_BLOCK_COMMANDS, Watches, encode_block, encode_call};
 use call::{decode_block, decode_call};
@@ -42,6 +51,9 @@ pub use condition::{Condition, MAX_CONDITION_VERSIONS};
 use condition::{LAST_CONDITION, put_condition, take_condition};
 use fields::{put_count, take_array, take_count, take_flag, take_life, take_u8, take_u64};
 pub(crate) use fields::{put_sized, take_sized};
+pub(crate) use user::MAX_USER_NAME_BYTES;
+pub use user::{Called, encode_by, encode_remove_users, encode_set_user};
+use user::{decode_by, decode_remove_users, decode_set_user};
 
 use std::num::NonZeroU64;
 
@@ -68,11 +80,14 @@ const ADVANCE: u8 = 12;
 const ASK_CLOCKS: u8 = 13;
 const TELL_CLOCK: u8 = 14;
 const LASTING: u8 = 15;
+const BY: u8 = 16;
+const SET_USER: u8 = 17;
+const REMOVE_USERS: u8 = 18;
 /// The highest opcode.
-const LAST_OPCODE: u8 = LASTING;
+const LAST_OPCODE: u8 = REMOVE_USERS;
 
 /// Raised when a release executes an existing command with another result, or knows more calls.
-const RESULTS: u8 = 3;
+const RESULTS: u8 = 4;
 
 /// Names everything that decides what commands do, for
 /// [`Config::application`](niagara_engine::Config::application): servers that differ in any of it refuse each
@@ -159,6 +174,27 @@ pub enum Command<'a> {
     Advance {
         /// The time, in milliseconds since 1970.
         time: u64,
+    },
+    /// A command of a user who may not do everything, or is not `default`.
+    By {
+        /// The user's name.
+        user: &'a [u8],
+        /// What the user has called: one command, or those of a block.
+        called: Called<'a>,
+        /// The command, checked.
+        command: &'a [u8],
+    },
+    /// Makes or changes a user.
+    SetUser {
+        /// The user's name.
+        name: &'a [u8],
+        /// Rules as in ACL SETUSER, with digests of passwords.
+        rules: Keys<'a>,
+    },
+    /// Removes users.
+    RemoveUsers {
+        /// Their names.
+        names: Keys<'a>,
     },
     /// Asks all servers what their clocks show.
     AskClocks {
@@ -421,6 +457,9 @@ pub fn decode(bytes: &[u8]) -> Result<Command<'_>, MalformedCommand> {
             decode(command)?;
             Command::Timed { time, command }
         }
+        BY => decode_by(&mut rest)?,
+        SET_USER => decode_set_user(&mut rest)?,
+        REMOVE_USERS => decode_remove_users(&mut rest)?,
         CALL => decode_call(&mut rest)?,
         BLOCK => decode_block(&mut rest)?,
         ADVANCE => Command::Advance { time: take_u64(&mut rest)? },

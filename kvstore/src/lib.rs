@@ -13,7 +13,8 @@
 //! | `pubsub` | messages from clients to clients | |
 //! | `state` | what they do to the map, and reads from other threads | commands, queries, the table, messages |
 //! | `time` | the time of the cluster, by which keys expire | commands, the state |
-//! | `access` | who may use the server | |
+//! | `users` | users and their rights | commands, the table |
+//! | `access` | who may use the server | users |
 //! | `protocol` | what a protocol is: from bytes to requests, from outcomes to bytes | reads, the engine's port |
 //! | [`resp`] | the Redis protocol: parse, understand, print | commands, reads, subscriptions |
 //! | [`http`] | HTTP/1.1: the same | commands, reads |
@@ -54,6 +55,7 @@ mod stored;
 mod table;
 mod tag;
 mod time;
+mod users;
 mod varint;
 mod version;
 
@@ -75,6 +77,7 @@ pub use state::{
 pub use stored::StoredValue;
 pub use table::Op;
 pub use tag::{Life, Tag};
+pub use users::Denied;
 pub use version::{NotAVersion, Version};
 
 /// The examples in README.md, as tests.

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use crate::command::MalformedCommand;
-use crate::{Life, StoredValue, Version};
+use crate::{Denied, Life, StoredValue, Version};
 
 /// The reply to one command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +65,8 @@ pub enum Reply {
     Block(Option<Vec<Reply>>),
     /// A command about time was executed.
     Timed,
+    /// The user lacks a right, so nothing was executed.
+    Denied(Denied),
 }
 
 /// The answer to a command of the Redis protocol, in its terms.

@@ -160,6 +160,9 @@ pub(super) fn decode_block<'a>(rest: &mut &'a [u8]) -> Result<Command<'a>, Malfo
     for _ in 0..count {
         match decode(take_sized(rest)?)? {
             Command::Timed { .. }
+            | Command::By { .. }
+            | Command::SetUser { .. }
+            | Command::RemoveUsers { .. }
             | Command::Block(_)
             | Command::Advance { .. }
             | Command::AskClocks { .. }

@@ -79,8 +79,14 @@ impl Beginning {
         // Messages would come when the engine answers: what is sent to a client would depend on the pieces.
         let audience = Rc::new(RefCell::new(Audience::new(Arc::default(), Arc::new(Nobody))));
         let subscriber = Subscriber::new(audience, ORIGIN.number());
-        let redis =
-            RespConnection::new(7, Some(address(40_000)), None, Rc::new(site), subscriber, Entrance::open());
+        let redis = RespConnection::new(
+            7,
+            Some(address(40_000)),
+            None,
+            Rc::new(site),
+            subscriber,
+            Entrance::open(&Arc::default()),
+        );
         self.converse(redis, pieces)
     }
 
@@ -100,7 +106,7 @@ impl Beginning {
             members_https: Vec::new(),
             names: Names::new(NAMES, &[]),
         };
-        self.converse(HttpConnection::new(Rc::new(site), Entrance::open()), pieces)
+        self.converse(HttpConnection::new(Rc::new(site), Entrance::open(&Arc::default())), pieces)
     }
 
     fn converse<'a, P: Protocol>(

@@ -119,13 +119,15 @@ impl<S: StateMachine<Reply = Reply, Reader = KvReader>> SimFrontEnd<S> {
     pub fn connect_redis(&mut self, number: u32) {
         let subscriber = Subscriber::new(Rc::clone(&self.audience), number.into());
         let site = Rc::clone(&self.redis);
-        let redis = RespConnection::new(number.into(), None, None, site, subscriber, Entrance::open());
+        let entrance = Entrance::open(self.port.reader().directory());
+        let redis = RespConnection::new(number.into(), None, None, site, subscriber, entrance);
         self.adopt(number, |origin| ClientSession::Redis(Session::new(redis, origin)));
     }
 
     /// An HTTP client connects.
     pub fn connect_http(&mut self, number: u32) {
-        let http = HttpConnection::new(Rc::clone(&self.site), Entrance::open());
+        let entrance = Entrance::open(self.port.reader().directory());
+        let http = HttpConnection::new(Rc::clone(&self.site), entrance);
         self.adopt(number, |origin| ClientSession::Http(Session::new(http, origin)));
     }
 

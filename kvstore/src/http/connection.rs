@@ -15,6 +15,7 @@ use super::pages;
 use super::preconditions::{Preconditions, Verdict};
 use super::request::{Page, Request, What};
 use super::respond::{Framing, ResponseHead};
+use super::rights;
 use super::site::Site;
 use super::tags::Current;
 use crate::access::Entrance;
@@ -22,6 +23,7 @@ use crate::command;
 use crate::protocol::{
     Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, Shown, Unread, View, Wire,
 };
+use crate::table::Op;
 use crate::{Found, Reply, Version, query};
 
 /// HTTP's part of a session.
@@ -258,6 +260,9 @@ impl Protocol for HttpConnection {
                 Shape::Put(framing)
             }
             What::Delete { key, condition } => {
+                if let Some(user) = self.entrance.carried() {
+                    command::encode_by(command, user, std::iter::once(Op::Del));
+                }
                 command::encode_delete(command, std::iter::once(key.as_slice()), condition);
                 Shape::Delete(framing)
             }
@@ -271,6 +276,12 @@ impl Protocol for HttpConnection {
 
     fn read(&mut self, _input: &mut Input, view: &View<'_>, output: &mut Output) {
         let Request { what, framing } = self.take_request();
+        // The user may have lost the right since the request came.
+        self.entrance.look_again();
+        if let Some(denied) = rights::wanted(&what).and_then(|wanted| self.entrance.denied(|| wanted)) {
+            Fault::forbidden(&denied).print(Context::default(), framing, &self.site, output);
+            return self.replied(framing);
+        }
         let site = &self.site;
         match (&what, view.applied) {
             (What::Get { .. }, Some(applied)) => self.get(&what, framing, view, applied, output),
@@ -300,6 +311,9 @@ impl Protocol for HttpConnection {
     fn attach(&mut self, _input: &mut Input, query: &mut Vec<u8>) -> Look {
         let Request { what, framing } = self.take_request();
         let What::Get { key, preconditions, .. } = what else { panic!("only a GET is attached") };
+        if let Some(user) = self.entrance.carried() {
+            query::encode_by(query, user);
+        }
         query::encode_entry(query, &key);
         Look { framing, preconditions }
     }
@@ -317,6 +331,7 @@ impl Protocol for HttpConnection {
                 self.print_read(found, applied, &preconditions, framing, output);
                 return self.replied(framing);
             }
+            Shown::Answer { reply: Reply::Denied(denied), .. } => Fault::forbidden(&denied),
             Shown::Answer { reply, .. } => panic!("a query is not answered with {reply:?}"),
             Shown::Nothing(Unread::NoQuorum) => Fault::no_quorum(),
             Shown::Nothing(Unread::Diverged) => Fault::diverged(),
@@ -414,6 +429,7 @@ impl Protocol for HttpConnection {
                         let tag = current.and_then(|version| self.naming.tag(version));
                         fault(Fault::condition_failed(), Context { tag, ..context }, output);
                     }
+                    Reply::Denied(denied) => fault(Fault::forbidden(&denied), context, output),
                     Reply::Failed(error) => {
                         let hint = "this is a bug in the server: please report it";
                         fault(Fault::new(500, "internal", error.to_string(), hint), context, output);

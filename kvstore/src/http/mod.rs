@@ -26,6 +26,7 @@ mod preconditions;
 mod request;
 mod request_line;
 mod respond;
+mod rights;
 mod site;
 mod tags;
 mod target;

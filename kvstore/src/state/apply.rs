@@ -14,10 +14,21 @@ use super::shard::Shard;
 use super::writer::{Core, Share, Writer, Writing};
 use crate::command::{self, Block, Call, Command, Condition, Keys, Pairs};
 use crate::reply::{CommandError, Reply};
+use crate::table::Op;
+use crate::users::{User, Wanted};
 
 /// An advance removes so many keys at most, since everybody waits for it: about a millisecond. The rest is due again at
 /// once.
 pub(super) const REMOVED_AT_ONCE: usize = 1024;
+
+/// Whose command is executed.
+#[derive(Default)]
+struct Caller<'c> {
+    /// The default user, if nobody is named.
+    user: Option<&'c [u8]>,
+    /// What the user has called, if that is known: one command, or those of a block.
+    called: Vec<Op>,
+}
 
 impl Kv {
     /// Executes one command at the current position.
@@ -32,6 +43,27 @@ impl Kv {
     }
 
     fn execute_command(&mut self, command: Command<'_>, share: Share<'_>) -> Reply {
+        match command {
+            Command::Timed { time, command } => {
+                self.map.move_clock(time);
+                let command = command::decode(command).expect("decode has checked it");
+                self.execute_command(command, share)
+            }
+            Command::By { user, called, command } => {
+                let command = command::decode(command).expect("decode has checked it");
+                self.execute_for(&Caller { user: Some(user), called: called.collect() }, command, share)
+            }
+            command => self.execute_for(&Caller::default(), command, share),
+        }
+    }
+
+    /// Executes a command of a user, or of the default one, who may have lost rights since a server took it.
+    fn execute_for(&mut self, caller: &Caller<'_>, command: Command<'_>, share: Share<'_>) -> Reply {
+        let wanted = || Wanted::command(&command, caller.called.first().copied());
+        let denied = self.map.directory.denied(caller.user, wanted);
+        if let Some(denied) = denied.filter(|_| !planted::is(Bug::RightsAtIntakeOnly)) {
+            return Reply::Denied(denied);
+        }
         let reply = match command {
             Command::Set { key, value, description, condition, want_old, lasts } => {
                 self.at_key(key, share, |one| {
@@ -45,13 +77,11 @@ impl Kv {
             Command::MSet { pairs, if_absent } => self.mset(pairs, if_absent, share),
             Command::FlushAll => self.flush_all(),
             Command::NameLife { life } => Reply::Named { life: self.map.name_life(life) },
-            Command::Timed { time, command } => {
-                self.map.move_clock(time);
-                let command = command::decode(command).expect("decode has checked it");
-                return self.execute_command(command, share);
-            }
-            Command::Call(call) => self.call(&call, share),
-            Command::Block(block) => self.block(&block, share),
+            Command::Call(call) => self.call(caller, &call, share),
+            Command::Block(block) => self.block(caller, &block, share),
+            Command::SetUser { name, rules } => self.set_user(name, rules),
+            Command::RemoveUsers { names } => self.remove_users(names),
+            Command::Timed { .. } | Command::By { .. } => unreachable!("decode refuses one within another"),
             Command::Advance { time } => self.advance(time),
             Command::AskClocks { server, round } => {
                 self.map.news.tell(ClockNews::Asked { server, round });
@@ -137,7 +167,7 @@ impl Kv {
         Reply::Timed
     }
 
-    fn call(&mut self, call: &Call<'_>, share: Share<'_>) -> Reply {
+    fn call(&mut self, caller: &Caller<'_>, call: &Call<'_>, share: Share<'_>) -> Reply {
         if call.is_whole() {
             // Nothing changes, so nobody else need wait.
             let clock = self.map.clock();
@@ -145,10 +175,11 @@ impl Kv {
             return Reply::Data(calls::walk(&Walking { whole: &*self.map, clock, seed }, call));
         }
         if call.is_script() {
+            let limited = self.map.directory.limited(caller.user);
             let Kv { map, core, .. } = self;
             let (mut shards, seed) = (map.write_everything(), core.versions.position());
             return Reply::Data(write(map, core, &mut shards, share, |writer| {
-                calls::eval(writer, call, seed)
+                calls::eval(writer, call, seed, limited.as_deref())
             }));
         }
         let places = self.places(call.keys());
@@ -159,7 +190,8 @@ impl Kv {
     }
 
     /// Executes several commands as if they were one: everybody sees what they change together, all of it or nothing.
-    fn block(&mut self, block: &Block<'_>, share: Share<'_>) -> Reply {
+    fn block(&mut self, caller: &Caller<'_>, block: &Block<'_>, share: Share<'_>) -> Reply {
+        let limited = self.map.directory.limited(caller.user);
         let is_whole = block.commands().any(|command| match command {
             Command::FlushAll => true,
             Command::Call(call) => call.is_whole() || call.is_script(),
@@ -176,10 +208,15 @@ impl Kv {
             let mut unchanged =
                 block.watches().map(|(key, version)| (writer.get(key).map(|entry| entry.version), version));
             unchanged.all(|(current, watched)| current == watched).then(|| {
-                let replies = block
-                    .commands()
-                    .enumerate()
-                    .map(|(number, command)| execute_part(writer, clock, number, command));
+                let replies = block.commands().enumerate().map(|(number, command)| {
+                    let called = caller.called.get(number).copied();
+                    let denied =
+                        limited.as_ref().and_then(|user| user.denied(&Wanted::command(&command, called)));
+                    match denied {
+                        Some(denied) => Reply::Denied(denied),
+                        None => execute_part(writer, limited.as_deref(), (clock, number), command),
+                    }
+                });
                 replies.collect()
             })
         });
@@ -204,8 +241,8 @@ fn write<'w, S: Change + ?Sized, T>(
 /// Executes a command of a block.
 fn execute_part(
     whole: &mut Writer<'_, Locked<RwLockWriteGuard<'_, Shard>>>,
-    clock: u64,
-    number: usize,
+    limited: Option<&User>,
+    (clock, number): (u64, usize),
     command: Command<'_>,
 ) -> Reply {
     planted::pause();
@@ -215,7 +252,7 @@ fn execute_part(
             return Reply::Data(calls::walk(&Walking { whole: &*whole.shards, clock, seed }, call));
         }
         if call.is_script() {
-            return Reply::Data(calls::eval(whole, call, seed));
+            return Reply::Data(calls::eval(whole, call, seed, limited));
         }
     }
     let writer =
@@ -237,6 +274,9 @@ fn execute_part(
         Command::NameLife { life } => Reply::Named { life: writer.map.name_life(life) },
         Command::Call(call) => Reply::Data(calls::execute(writer, &call)),
         Command::Timed { .. }
+        | Command::By { .. }
+        | Command::SetUser { .. }
+        | Command::RemoveUsers { .. }
         | Command::Block(_)
         | Command::Advance { .. }
         | Command::AskClocks { .. }

@@ -17,6 +17,7 @@ use super::view::View;
 use crate::Life;
 use crate::pubsub::Hub;
 use crate::script::Scripts;
+use crate::users::Directory;
 
 /// The contents of all shards of an empty map.
 pub(super) fn no_contents() -> Vec<Tables> {
@@ -47,6 +48,8 @@ pub(super) struct Map {
     pub(super) scripts: Scripts,
     /// Who on this server hears which messages.
     pub(super) hub: Arc<Hub>,
+    /// The users, and what each may do.
+    pub(super) directory: Arc<Directory>,
 }
 
 impl Default for Map {
@@ -74,6 +77,7 @@ impl Map {
             news: News::default(),
             scripts: Scripts::default(),
             hub: Arc::default(),
+            directory: Arc::default(),
         }
     }
 

@@ -11,6 +11,8 @@
 //! at the same command on every server. From then on it does not exist for any command or read; `deadlines` finds it for
 //! the next *advance*, which removes it. `news` tells this server's [timekeeper](crate::time) when that is due.
 //!
+//! `users` changes users, who are a part of the state; the [directory](crate::users) shows them to other threads.
+//!
 //! A message for subscribers changes nothing: the [hub](crate::pubsub) of this server delivers it.
 //!
 //! A shard is a row of small hash tables (`tables`) in the order of their keys' places (`place`), which
@@ -39,6 +41,7 @@ mod shard;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod users;
 mod versions;
 mod view;
 mod writer;
@@ -154,7 +157,8 @@ impl StateMachine for Kv {
     }
 
     fn digest(&self) -> Option<u128> {
-        Some(self.core.ledger.digest.of_state(self.map.life(), self.map.ordered_clock()))
+        let state = self.core.ledger.digest.of_state(self.map.life(), self.map.ordered_clock());
+        Some(state.wrapping_add(self.core.users_digest))
     }
 
     fn apply(&mut self, position: GlobalPosition, commands: Commands<'_>, replies: &mut Vec<Reply>) {
@@ -181,7 +185,8 @@ impl StateMachine for Kv {
 
     fn freeze(&mut self) -> KvFrozen {
         self.core.versions.close();
-        KvFrozen::new(Arc::clone(&self.map), self.core.versions.position())
+        let users = self.map.directory.users().saved();
+        KvFrozen::new(Arc::clone(&self.map), self.core.versions.position(), users)
     }
 
     fn restoring(reader: &KvReader) -> KvRestoring {
@@ -191,13 +196,14 @@ impl StateMachine for Kv {
     fn restore(&mut self, position: GlobalPosition, state: KvRestoring) -> Result<(), MalformedState> {
         let position = position.get();
         assert!(position >= self.core.versions.position(), "slots_rise: a restore does not lead back");
-        let Restored { stamp: Stamp { life, clock }, contents, ledger } =
+        let Restored { stamp: Stamp { life, clock }, users, contents, ledger } =
             state.finish(&self.map, position)?;
         if position > self.core.versions.position() {
             self.map.hub.lose();
         }
         // A state with a name keeps it, so readers never see a tag without one.
         self.map.set_life(life);
+        self.put_users(Arc::new(users));
         self.map.move_clock(clock);
         self.core.garbage.free(self.map.replace_all(contents));
         self.core.ledger = ledger;

@@ -16,6 +16,8 @@ use super::scan::{self, Cursor};
 use crate::pubsub::Hub;
 use crate::query::{self, MalformedQuery, Query};
 use crate::script::Scripts;
+use crate::table::Op;
+use crate::users::{Access, Directory, Wanted};
 use crate::{Description, Life, Reply, StoredValue, Version};
 
 /// A handle for reads on any thread. Cloning is cheap.
@@ -39,6 +41,14 @@ pub struct Found<'a> {
     pub description: Description<'a>,
     /// When the key expires, in milliseconds since 1970.
     pub deadline: Option<u64>,
+}
+
+/// What a query wants to look at.
+fn wanted<'q>(query: &Query<'q>) -> Wanted<'q> {
+    match query {
+        Query::Value(key) | Query::Entry(key) => Wanted::on_key(Op::Get, key, Access::READ),
+        Query::Call { call, .. } => Wanted::call(call, None),
+    }
 }
 
 impl<'a> Found<'a> {
@@ -69,6 +79,11 @@ impl KvReader {
     /// The scripts that this server knows.
     pub(crate) fn scripts(&self) -> &Scripts {
         &self.map.scripts
+    }
+
+    /// The users, and what each may do.
+    pub(crate) fn directory(&self) -> &Arc<Directory> {
+        &self.map.directory
     }
 
     /// Who on this server hears which messages.
@@ -134,7 +149,11 @@ impl KvReader {
     /// # Errors
     /// If the bytes are not a query.
     pub fn answer(&self, query: &[u8]) -> Result<Reply, MalformedQuery> {
-        Ok(match query::decode(query)? {
+        let (user, query) = query::decode_for_user(query)?;
+        if let Some(denied) = self.map.directory.denied(user, || wanted(&query)) {
+            return Ok(Reply::Denied(denied));
+        }
+        Ok(match query {
             Query::Value(key) => Reply::Value(self.with(key, |found| found.map(|found| found.value.clone()))),
             Query::Call { call, .. } if call.is_whole() => {
                 // As many reads as there have been: they change nothing, so no server need agree with another.

@@ -17,6 +17,7 @@ mod digest;
 mod expiry;
 mod messages;
 mod scripts;
+mod users;
 
 /// Executes what `encode` writes.
 pub(super) fn run(kv: &mut Kv, position: u64, encode: impl FnOnce(&mut Vec<u8>)) -> Reply {

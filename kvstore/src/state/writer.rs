@@ -37,6 +37,8 @@ pub(super) struct Core {
     pub(super) garbage: Garbage,
     /// Large values that were replaced or removed, to be freed when no shard is locked.
     pub(super) rubbish: Vec<Bytes>,
+    /// The digest of all users; 0 if nobody has changed them.
+    pub(super) users_digest: u128,
     /// Messages of this batch for subscribers of this server.
     pub(super) staged: Staged,
 }

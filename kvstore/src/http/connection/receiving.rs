@@ -12,6 +12,7 @@ use crate::http::request::{Request, What};
 use crate::http::request_line::request_line;
 use crate::http::respond::Framing;
 use crate::protocol::{Foreign, Input};
+use crate::table::Op;
 
 /// How much of the next request has arrived.
 #[derive(Debug)]
@@ -104,9 +105,14 @@ impl HttpConnection {
         };
         self.command.clear();
         if let What::Put { key, condition, description, lasts } = &request.what {
-            if let Some(lasts) = lasts {
+            if lasts.is_some() {
                 // The time is set when the whole command has arrived.
                 command::encode_time(&mut self.command, 0);
+            }
+            if let Some(user) = self.entrance.carried() {
+                command::encode_by(&mut self.command, user, std::iter::once(Op::Set));
+            }
+            if let Some(lasts) = lasts {
                 command::encode_lasting(&mut self.command, *lasts);
             }
             command::encode_put_head(&mut self.command, key, condition, false, description.get());
