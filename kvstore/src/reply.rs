@@ -66,7 +66,7 @@ pub enum Reply {
     /// A command about time was executed.
     Timed,
     /// The user lacks a right, so nothing was executed.
-    Denied(Denied),
+    Denied(Box<Denied>),
 }
 
 /// The answer to a command of the Redis protocol, in its terms.

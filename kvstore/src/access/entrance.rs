@@ -131,14 +131,16 @@ impl Entrance {
         if self.entered && self.refresh().is_ok() {
             return Ok(());
         }
-        self.become_default();
-        let users = self.directory.users();
+        // Where nobody has users, and the last request was the default user's, this is one load.
+        if self.revision != self.directory.revision() || self.user.name() != DEFAULT {
+            self.become_default();
+        }
         match (self.barred, given) {
             (None, None | Some((DEFAULT, _))) => Ok(()),
             // Where there is nobody else, no password is wrong.
-            (None, Some((b"", _))) if !users.are_several() => Ok(()),
+            (None, Some((b"", _))) if !self.directory.users().are_several() => Ok(()),
             (None | Some(Barred::Nameless), Some((user, password))) => {
-                self.user = self.look_up(&users, user, password)?;
+                self.user = self.look_up(&self.directory.users(), user, password)?;
                 self.known = Some(self.user.name().into());
                 Ok(())
             }

@@ -62,7 +62,7 @@ impl Kv {
         let wanted = || Wanted::command(&command, caller.called.first().copied());
         let denied = self.map.directory.denied(caller.user, wanted);
         if let Some(denied) = denied.filter(|_| !planted::is(Bug::RightsAtIntakeOnly)) {
-            return Reply::Denied(denied);
+            return Reply::Denied(Box::new(denied));
         }
         let reply = match command {
             Command::Set { key, value, description, condition, want_old, lasts } => {
@@ -213,7 +213,7 @@ impl Kv {
                     let denied =
                         limited.as_ref().and_then(|user| user.denied(&Wanted::command(&command, called)));
                     match denied {
-                        Some(denied) => Reply::Denied(denied),
+                        Some(denied) => Reply::Denied(Box::new(denied)),
                         None => execute_part(writer, limited.as_deref(), (clock, number), command),
                     }
                 });

@@ -151,7 +151,7 @@ impl KvReader {
     pub fn answer(&self, query: &[u8]) -> Result<Reply, MalformedQuery> {
         let (user, query) = query::decode_for_user(query)?;
         if let Some(denied) = self.map.directory.denied(user, || wanted(&query)) {
-            return Ok(Reply::Denied(denied));
+            return Ok(Reply::Denied(Box::new(denied)));
         }
         Ok(match query {
             Query::Value(key) => Reply::Value(self.with(key, |found| found.map(|found| found.value.clone()))),

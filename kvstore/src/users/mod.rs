@@ -13,7 +13,8 @@
 //! | `rights.rs` | a set of rights: commands on keys and channels |
 //! | `wanted.rs` | what a request or a command of the log wants to touch |
 //! | `user.rs` | one user, and the rules that change it |
-//! | `rule.rs` | what is wrong with a rule, and rules made fit for the log |
+//! | `rule.rs` | what is wrong with a rule |
+//! | `prepare.rs` | rules made fit for the log |
 //! | `all.rs` | all users together |
 //! | `directory.rs` | the users of the moment, for all threads |
 //! | `refusals.rs` | who was refused lately, on this server |
@@ -24,6 +25,7 @@ mod directory;
 mod ids;
 mod password;
 mod patterns;
+mod prepare;
 mod refusals;
 mod rights;
 mod rule;
@@ -38,8 +40,8 @@ pub(crate) use directory::Directory;
 pub(crate) use ids::Id;
 pub(crate) use password::Password;
 pub(crate) use patterns::Access;
+pub(crate) use prepare::prepare;
 pub(crate) use refusals::{Context, Refusal};
 pub use rights::Denied;
-pub(crate) use rule::prepare;
 pub(crate) use user::{ShownRights, User};
 pub(crate) use wanted::Wanted;

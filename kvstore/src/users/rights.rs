@@ -1,6 +1,7 @@
 //! A set of rights: commands on keys and channels.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use super::commands::Commands;
 use super::patterns::{Access, Patterns};
@@ -55,6 +56,12 @@ impl Denied {
                 format!("User {user} has no permissions to access the '{}' channel", shown(channel))
             }
         }
+    }
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text())
     }
 }
 
