@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::guard::{Barred, Guard};
-use crate::users::{DEFAULT, Denied, Directory, User, Users, Wanted};
+use crate::users::{DEFAULT, Denied, Directory, RESCUE, User, Users, Wanted};
 
 /// One client's way past the guard, and the user that it is then.
 #[derive(Debug)]
@@ -138,7 +138,7 @@ impl Entrance {
         match (self.barred, given) {
             (None, None | Some((DEFAULT, _))) => Ok(()),
             // Where there is nobody else, no password is wrong.
-            (None, Some((b"", _))) if !self.directory.users().are_several() => Ok(()),
+            (None, Some((name, _))) if name != RESCUE && !self.directory.users().are_several() => Ok(()),
             (None | Some(Barred::Nameless), Some((user, password))) => {
                 self.user = self.look_up(&self.directory.users(), user, password)?;
                 self.known = Some(self.user.name().into());
@@ -343,6 +343,23 @@ mod tests {
         }
         assert_eq!(here.pass(Some((b"", b"wrong"))), Err(Barred::Wrong));
         assert_eq!(here.pass(Some((b"alice", b"token"))), Err(Barred::Wrong));
+    }
+
+    #[test]
+    fn where_there_are_no_users_no_password_is_wrong() {
+        let rescue_password = Some("help".parse().unwrap());
+        let config = AccessConfig { rescue_password, ..AccessConfig::default() };
+        let mut here = from(&config, &Arc::default(), HERE);
+        for (given, user) in [
+            ((&b"root"[..], &b"x"[..]), "default"),
+            ((b"", b"x"), "default"),
+            ((b"niagara.rescue", b"help"), "niagara.rescue"),
+            ((b"default", b"x"), "default"),
+        ] {
+            assert_eq!(here.pass(Some(given)), Ok(()));
+            assert_eq!(here.user().name(), user.as_bytes());
+        }
+        assert_eq!(here.pass(Some((b"niagara.rescue", b"x"))), Err(Barred::Wrong));
     }
 
     #[test]

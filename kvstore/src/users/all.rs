@@ -18,8 +18,8 @@ pub(crate) const RESCUE: &[u8] = b"niagara.rescue";
 /// Names that begin like this stand for no users.
 const RESERVED: &[u8] = b"niagara.";
 
-/// What all users may take in memory: about 30,000 patterns.
-const MAX_BYTES: usize = 64 << 20;
+/// What all users may take in memory: about 8,000 patterns. A change copies as much at most.
+const MAX_BYTES: usize = 16 << 20;
 
 /// The users, by name. `default` is always among them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub(crate) enum NotChanged {
     #[error("a username has at most {MAX_USER_NAME_BYTES} bytes, and does not begin with \"niagara.\"")]
     NoName,
     #[error(
-        "all users together take more than {MAX_BYTES} bytes (64 MiB): remove some, or some of their patterns"
+        "all users together take more than {MAX_BYTES} bytes (16 MiB): remove some, or some of their patterns"
     )]
     TooMuch,
     #[error("The 'default' user cannot be removed")]

@@ -143,7 +143,7 @@ impl Rights {
 
     /// What they take in memory, about.
     pub(super) fn bytes(&self) -> usize {
-        self.keys.bytes() + self.channels.bytes()
+        256 + self.commands.describe().len() + self.keys.bytes() + self.channels.bytes()
     }
 }
 

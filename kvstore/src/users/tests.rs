@@ -213,7 +213,7 @@ fn what_users_take_is_bounded() {
     let rules = patterns.join(" ");
     let refused = (0..4).map(|number| set(&mut users, &format!("user{number}"), &rules)).find(Result::is_err);
     let text = refused.expect("there is a limit").unwrap_err();
-    assert!(text.contains("64 MiB"), "{text}");
+    assert!(text.contains("16 MiB"), "{text}");
 }
 
 #[test]

@@ -168,8 +168,8 @@ impl User {
 
     /// What the user takes in memory, about.
     pub(super) fn bytes(&self) -> usize {
-        let patterns: usize = self.selectors.iter().chain([&self.rights]).map(Rights::bytes).sum();
-        patterns + 32 * self.passwords.len() + 512 * (self.selectors.len() + 1) + self.name.len()
+        let rights: usize = self.selectors.iter().chain([&self.rights]).map(Rights::bytes).sum();
+        rights + 128 * self.passwords.len() + self.name.len()
     }
 }
 

@@ -442,6 +442,15 @@ pub fn command() -> Seeds {
             let watches = [(b"k".as_slice(), Some(versions[0])), (b"x", None)];
             command::encode_block(out, watches.into_iter(), parts.iter().map(Vec::as_slice));
         }),
+        encoded(&|out| {
+            let rules: [&[u8]; 5] = [b"on", b"nopass", b"~k", b"+set", b"(+@read %R~a)"];
+            command::encode_set_user(out, b"alice", rules.into_iter());
+        }),
+        encoded(&|out| {
+            command::encode_by(out, b"alice", [Op::SetNx].into_iter());
+            out.extend_from_slice(&always);
+        }),
+        encoded(&|out| command::encode_remove_users(out, [&b"alice"[..], b"bob"].into_iter())),
         encoded(&|out| command::encode_advance(out, 2400)),
         encoded(&|out| command::encode_ask_clocks(out, 1, 2)),
         encoded(&|out| command::encode_tell_clock(out, 3, (1, 2), 1700)),
