@@ -70,7 +70,8 @@ pub use front::{FrontEndConfig, FrontEnds, OutOfRange, TlsPorts};
 pub use reply::{CommandError, Data, Reply};
 pub use resp::{Failover, NotAnAddress, RedisAddress};
 pub use state::{
-    ClockNews, Cursor, Found, Kv, KvFrozen, KvReader, KvRestoring, SnapshotEntry, snapshot_entries,
+    ClockNews, Cursor, Found, Kv, KvFrozen, KvReader, KvRestoring, ListPage, Listed, SnapshotEntry,
+    snapshot_entries,
 };
 pub use stored::StoredValue;
 pub use table::Op;

@@ -7,6 +7,8 @@
 //! | `new-cluster` | [`new_cluster`]: writes configuration files |
 //! | `serve` | [`serve`]: one server |
 //! | `put`, `get`, `del` | [`put`], [`get`], [`del`], through [`ask`], which fails over |
+//! | `list` | [`list`]: the keys with a prefix, page by page |
+//! | `txn` | [`txn`]: several operations at one position |
 //! | `leaders` | [`leaders`]: who leads which group, and how to change that |
 //! | `status` | [`status`]: what the servers report, and whether they agree |
 //! | `snapshot` | [`snapshot`]: takes, inspects, exports and imports snapshots |
@@ -30,6 +32,7 @@ mod file_limit;
 mod get;
 mod host;
 mod leaders;
+mod list;
 mod log;
 mod logs;
 mod manual;
@@ -49,6 +52,7 @@ mod status;
 mod stop_signal;
 mod style;
 mod table;
+mod txn;
 mod wrap;
 
 use std::process::ExitCode;
@@ -75,6 +79,8 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Put(arguments) => put::run(arguments),
         Command::Get(arguments) => get::run(&arguments),
         Command::Del(arguments) => del::run(&arguments),
+        Command::List(arguments) => list::run(&arguments),
+        Command::Txn(arguments) => txn::run(arguments),
         Command::Leaders(arguments) => leaders::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Snapshot(arguments) => snapshot::run(&arguments),

@@ -149,6 +149,45 @@ Exit status:
   4  the outcome is unknown: the key may or may not have been deleted
   5  deleted, but the output could not be written";
 
+/// Of `niagara list`.
+pub const LIST: &str = "\
+Keys come in no order; pipe them through `sort`. Each page of up to 1,000 keys shows one moment. A key that exists \
+from the first page to the last is listed once; one that comes or goes meanwhile may be. If a server cannot \
+serve, the next one continues. Keys are written unchanged, so one that holds a newline takes two lines; --json \
+writes them so that each takes one.
+
+Examples:
+  niagara list
+  niagara list user/ | sort
+  niagara list user/ --json --values
+  niagara list --read weak --at http://10.0.0.2:7000
+
+Exit status:
+  0  all keys are listed
+  2  the command line is wrong
+  3  no server could answer
+  5  the output could not be written in full";
+
+/// Of `niagara txn`.
+pub const TXN: &str = "\
+The operations of `then` are executed if every comparison holds, else those of `else`, as one command at one \
+position. A comparison is of a key's `version` (as `put` prints it), its `value`, or whether it `exists`; an \
+operation is a put, a get or a delete. The results are printed as the server sends them. A transaction whose \
+answer is lost may or may not have been executed, and is not sent again. docs/http.md explains the JSON.
+
+Examples:
+  niagara txn '{\"then\":[{\"get\":{\"key\":\"a\"}},{\"get\":{\"key\":\"b\"}}]}'
+  niagara txn < transaction.json
+  niagara txn '{\"compare\":[{\"key\":\"lock\",\"exists\":false}],\"then\":[{\"put\":{\"key\":\"lock\",\"value\":\"me\"}}]}'
+
+Exit status:
+  0  executed, and the comparison holds
+  1  executed, and the comparison does not hold: what `else` says was done
+  2  the command line is wrong
+  3  not executed: the transaction is invalid, no server could be reached, or none accepted it
+  4  the outcome is unknown: it may or may not have been executed
+  5  executed, but the output could not be written";
+
 /// Of `niagara bench`.
 pub const BENCH: &str = "\
 Runs the load generator, which is also a program of its own, `niagara-load`: closed and open loops over HTTP \

@@ -10,6 +10,7 @@ use niagara_planted::{self as planted, Bug};
 use receiving::{Rest, Stage};
 
 use super::fault::{Context, Fault};
+use super::listing::ListRequest;
 use super::naming::Naming;
 use super::pages;
 use super::preconditions::{Preconditions, Verdict};
@@ -17,6 +18,7 @@ use super::request::{Page, Request, What};
 use super::respond::{Framing, ResponseHead};
 use super::site::Site;
 use super::tags::Current;
+use super::transaction::{self, Timed};
 use crate::access::Entrance;
 use crate::command;
 use crate::protocol::{
@@ -51,6 +53,7 @@ pub(crate) struct HttpConnection {
 pub(crate) enum Shape {
     Put(Framing),
     Delete(Framing),
+    Transaction(Framing),
     /// Names the life of the state, for the requests that follow. It has no reply.
     Name,
 }
@@ -108,13 +111,11 @@ impl HttpConnection {
     }
 
     fn get(&self, what: &What, framing: Framing, view: &View<'_>, applied: u64, output: &mut Output) {
-        let What::Get { key, preconditions, consistency, .. } = what else {
-            panic!("only a GET looks at a key")
-        };
+        let What::Get { key, preconditions, freshness } = what else { panic!("only a GET looks at a key") };
         view.reader.with(key, |found| {
             let misses = |version: Version| {
                 planted::is(Bug::LooseReadBelowPosition)
-                    && *consistency != Consistency::Strong
+                    && freshness.consistency != Consistency::Strong
                     && version.position >= applied
             };
             let found = found.filter(|found| !misses(found.version));
@@ -161,7 +162,7 @@ impl HttpConnection {
     fn named(&mut self, outcome: Outcome) {
         let Some(fault) = self.naming.ended(outcome) else { return };
         if let Stage::Ready(request) = &mut self.stage
-            && matches!(request.what, What::Get { .. })
+            && matches!(request.what, What::Get { .. } | What::List { .. })
             && request.what.needs_life()
         {
             request.what = What::Fail(fault);
@@ -197,22 +198,34 @@ impl Protocol for HttpConnection {
                 }
                 Stage::Ready(request) => {
                     return Some(match &mut request.what {
-                        What::Put { lasts: Some(_), .. } => match time {
-                            Some(time) => {
-                                command::set_time(&mut self.command, time);
-                                Ask::Write
-                            }
-                            None => {
-                                request.what = What::Fail(Fault::no_clock());
-                                Ask::Local
-                            }
-                        },
-                        What::Put { .. } | What::Delete { .. } => Ask::Write,
-                        What::Get { by_lease: true, .. } if engine.reads() != Reads::Lease => {
-                            request.what = What::Fail(Fault::no_leases());
+                        What::Transaction { preconditions, .. }
+                            if preconditions.evaluate(Current::Absent) != Verdict::Proceed =>
+                        {
+                            request.what = What::Fail(Fault::condition_failed());
                             Ask::Local
                         }
-                        What::Get { consistency, .. } => Ask::Read(*consistency),
+                        What::Put { lasts: Some(_), .. } | What::Transaction { timed: Timed::Yes, .. } => {
+                            match time {
+                                Some(time) => {
+                                    command::set_time(&mut self.command, time);
+                                    Ask::Write
+                                }
+                                None => {
+                                    request.what = What::Fail(Fault::no_clock());
+                                    Ask::Local
+                                }
+                            }
+                        }
+                        What::Put { .. } | What::Delete { .. } | What::Transaction { .. } => Ask::Write,
+                        What::Get { freshness, .. }
+                        | What::List { request: ListRequest { freshness, .. }, .. } => {
+                            if freshness.by_lease && engine.reads() != Reads::Lease {
+                                request.what = What::Fail(Fault::no_leases());
+                                Ask::Local
+                            } else {
+                                Ask::Read(freshness.consistency)
+                            }
+                        }
                         What::Page { page: Page::Readyz, .. } if engine.is_diverged() => {
                             request.what = What::Fail(Fault::diverged());
                             Ask::Local
@@ -257,11 +270,15 @@ impl Protocol for HttpConnection {
                 *command = std::mem::take(&mut self.command);
                 Shape::Put(framing)
             }
+            What::Transaction { .. } => {
+                *command = std::mem::take(&mut self.command);
+                Shape::Transaction(framing)
+            }
             What::Delete { key, condition } => {
                 command::encode_delete(command, std::iter::once(key.as_slice()), condition);
                 Shape::Delete(framing)
             }
-            other => panic!("only a PUT or DELETE has a command, not {other:?}"),
+            other => panic!("only a PUT, a DELETE or a transaction has a command, not {other:?}"),
         }
     }
 
@@ -274,8 +291,17 @@ impl Protocol for HttpConnection {
         let site = &self.site;
         match (&what, view.applied) {
             (What::Get { .. }, Some(applied)) => self.get(&what, framing, view, applied, output),
+            (What::List { request, preconditions }, Some(applied)) => {
+                if pages::passes(site, preconditions, Current::Untagged, framing, output) {
+                    let page = view.reader.list(request.after, request.listed());
+                    let head = ResponseHead::begin(output, 200, framing, site);
+                    request.print(&page, applied, self.naming.life(), head);
+                }
+            }
             (_, None) if view.diverged => Fault::diverged().print(Context::default(), framing, site, output),
-            (What::Get { .. }, None) => Fault::no_quorum().print(Context::default(), framing, site, output),
+            (What::Get { .. } | What::List { .. }, None) => {
+                Fault::no_quorum().print(Context::default(), framing, site, output)
+            }
             (What::Page { preconditions, .. }, Some(_)) => {
                 pages::ready(&self.site, preconditions, framing, output);
             }
@@ -383,7 +409,7 @@ impl Protocol for HttpConnection {
     fn answer(&mut self, shape: Shape, outcome: Outcome, output: &mut Output) {
         let (framing, deletes) = match shape {
             Shape::Name => return self.named(outcome),
-            Shape::Put(framing) => (framing, false),
+            Shape::Put(framing) | Shape::Transaction(framing) => (framing, false),
             Shape::Delete(framing) => (framing, true),
         };
         let site = &self.site;
@@ -413,6 +439,10 @@ impl Protocol for HttpConnection {
                     Reply::ConditionFailed { current, .. } => {
                         let tag = current.and_then(|version| self.naming.tag(version));
                         fault(Fault::condition_failed(), Context { tag, ..context }, output);
+                    }
+                    Reply::Chosen { hold, replies } => {
+                        let head = ResponseHead::begin(output, 200, framing, site);
+                        transaction::print(hold, &replies, position, self.naming.life(), head);
                     }
                     Reply::Failed(error) => {
                         let hint = "this is a bug in the server: please report it";

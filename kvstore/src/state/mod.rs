@@ -3,9 +3,9 @@
 //! [`Kv`] is written by the applying thread alone. A [`KvReader`] reads it from any other thread,
 //! concurrently. The map is split into shards with a lock each (`map`, `shard`). A command or a read of
 //! several keys locks all their shards before its first access, so nobody sees half of an mset. `apply`
-//! executes each command: `writer` has the changes that commands consist of, on shards that are `locked`, and
-//! `calls` the commands of the Redis protocol. `versions` names changes, `digest` is what servers compare, `scan`
-//! has the pages of a scan, and `garbage` frees removed contents.
+//! executes each command, with `together` for those that consist of others: `writer` has the changes that commands consist of, on shards that are `locked`, and
+//! `calls` the commands of the Redis protocol. `versions` names changes, `digest` is what servers compare, `scan` and
+//! `listing` have the pages of scans and listings, and `garbage` frees removed contents.
 //!
 //! A key expires when the clock of the state has reached its deadline. Only commands move that clock, so a key expires
 //! at the same command on every server. From then on it does not exist for any command or read; `deadlines` finds it for
@@ -28,6 +28,7 @@ mod entry;
 mod frozen;
 mod garbage;
 mod ledger;
+mod listing;
 mod locked;
 mod map;
 mod news;
@@ -39,6 +40,7 @@ mod shard;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod together;
 mod versions;
 mod view;
 mod writer;
@@ -53,6 +55,7 @@ use chunk::Stamp;
 pub use chunk::{SnapshotEntry, snapshot_entries};
 pub use frozen::KvFrozen;
 use garbage::Garbage;
+pub use listing::{ListPage, Listed};
 use map::Map;
 pub use news::ClockNews;
 pub use reader::{Found, KvReader};

@@ -19,7 +19,7 @@ use crate::command::{Condition, MAX_VALUE_BYTES};
 use crate::decimal::decimal;
 use crate::pubsub::Staged;
 use crate::reply::{CommandError, Reply};
-use crate::{Description, Version};
+use crate::{Description, StoredValue, Version};
 
 /// A value of at least this size stays in the buffer that it arrived in. A smaller one is copied, since
 /// otherwise it would keep tens of KiB of other commands alive.
@@ -62,6 +62,13 @@ impl<S: Change + ?Sized> Writer<'_, S> {
     /// A value, empty if there is none.
     pub(super) fn value(&mut self, key: &[u8]) -> Bytes {
         self.get(key).map(|entry| entry.value.clone()).unwrap_or_default()
+    }
+
+    /// All that is stored with a key.
+    pub(super) fn look(&mut self, key: &[u8]) -> Reply {
+        let stored =
+            |entry: &Entry| StoredValue::new(entry.value.clone(), entry.version, entry.attributes.clone());
+        Reply::Entry(self.get(key).map(stored))
     }
 
     /// Sets a key's value and attributes. Returns its version, and whether the key is new.

@@ -114,6 +114,10 @@ fn encode(command: &Command<'_>) -> Vec<u8> {
         }
         Command::Call(call) => command::encode_call(&mut out, call.op, call.words.clone()),
         Command::Block(block) => command::encode_block(&mut out, block.watches(), block.encoded()),
+        Command::Choice(choice) => {
+            command::encode_choice(&mut out, choice.tests(), choice.encoded(true), choice.encoded(false));
+        }
+        Command::Look { key } => command::encode_look(&mut out, key),
         Command::Advance { time } => command::encode_advance(&mut out, *time),
         Command::AskClocks { server, round } => command::encode_ask_clocks(&mut out, *server, *round),
         Command::TellClock { server, asker, round, time } => {

@@ -32,6 +32,8 @@ fn three_processes_serve_one_store() {
 
     values_are_bytes(&cluster);
     conditions_are_kept(&cluster);
+    keys_are_listed(&cluster);
+    transactions_are_executed(&cluster);
     the_status_tells_of_all(&cluster);
     clients_fail_over(cluster);
 }
@@ -68,6 +70,32 @@ fn conditions_are_kept(cluster: &Cluster) {
     );
     assert_eq!(cluster.run(&["get", "lock"]).stdout, b"again");
     assert_eq!(cluster.run(&["del", "lock", "--if-match", "*"]).status, Some(0));
+}
+
+fn keys_are_listed(cluster: &Cluster) {
+    for key in ["list/a", "list/b", "other"] {
+        assert_eq!(cluster.run(&["put", key, "x"]).status, Some(0));
+    }
+    let listed = cluster.run(&["list", "list/"]);
+    let mut keys: Vec<&str> = listed.text().lines().collect();
+    keys.sort_unstable();
+    assert_eq!((listed.status, keys), (Some(0), vec!["list/a", "list/b"]), "{listed:?}");
+    let entry = cluster.run(&["list", "list/b", "--json", "--values"]);
+    let entry: Value = serde_json::from_slice(&entry.stdout).unwrap();
+    assert_eq!((&entry["key"], &entry["value"], &entry["bytes"]), (&"list/b".into(), &"x".into(), &1.into()));
+    assert_eq!(cluster.run(&["list", "none"]).stdout, b"");
+}
+
+fn transactions_are_executed(cluster: &Cluster) {
+    let take = r#"{"compare":[{"key":"txn","exists":false}],"then":[{"put":{"key":"txn","value":"mine"}}],"else":[{"get":{"key":"txn"}}]}"#;
+    let first = cluster.run(&["txn", take]);
+    assert_eq!(first.status, Some(0), "{first:?}");
+    let second = run_with_input(["txn", "--config", text(&cluster.file(2))], take.as_bytes());
+    assert_eq!(second.status, Some(1), "{second:?}");
+    let told: Value = serde_json::from_slice(&second.stdout).unwrap();
+    assert_eq!((&told["succeeded"], &told["results"][0]["get"]["value"]), (&false.into(), &"mine".into()));
+    let wrong = cluster.run(&["txn", r#"{"then":[{"get":{}}]}"#]);
+    assert!(wrong.status == Some(3) && wrong.stderr.contains("then[0]: it names no key"), "{wrong:?}");
 }
 
 fn the_status_tells_of_all(cluster: &Cluster) {

@@ -341,6 +341,12 @@ fn describe(command: &[u8]) -> String {
             let commands: Vec<_> = block.encoded().map(describe).collect();
             format!("if [{}] do [{}]", watched.join(", "), commands.join("; "))
         }
+        Ok(Command::Choice(choice)) => {
+            let tests: Vec<_> = choice.tests().map(|(key, test)| format!("{} {test:?}", text(key))).collect();
+            let commands = |hold| choice.encoded(hold).map(describe).collect::<Vec<_>>().join("; ");
+            format!("if [{}] do [{}] or else [{}]", tests.join(", "), commands(true), commands(false))
+        }
+        Ok(Command::Look { key }) => format!("look closely at {}", text(key)),
         Ok(Command::Advance { time }) => format!("advance to {time}"),
         Ok(Command::AskClocks { server, round }) => format!("{server} asks for clocks in round {round}"),
         Ok(Command::TellClock { server, asker, round, time }) => {

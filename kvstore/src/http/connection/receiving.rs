@@ -11,6 +11,7 @@ use crate::http::parse::{self, Body};
 use crate::http::request::{Request, What};
 use crate::http::request_line::request_line;
 use crate::http::respond::Framing;
+use crate::http::transaction;
 use crate::protocol::{Foreign, Input};
 
 /// How much of the next request has arrived.
@@ -97,6 +98,7 @@ impl HttpConnection {
         let most = match &request.what {
             What::Put { .. } => MAX_VALUE_BYTES,
             What::ChangeLeaders { .. } => leaders::MAX_BYTES,
+            What::Transaction { .. } => transaction::MAX_BYTES,
             _ => {
                 self.stage = Stage::Ready(request);
                 return;
@@ -123,7 +125,11 @@ impl HttpConnection {
     /// Moves what has arrived of a body into the command. `false`: it is incomplete.
     pub(super) fn body(&mut self, input: &mut Input) -> bool {
         let Stage::Body { rest, request, .. } = &mut self.stage else { panic!("it has a body") };
-        let is_value = matches!(request.what, What::Put { .. });
+        let too_large = match request.what {
+            What::Put { .. } => Fault::too_large,
+            What::Transaction { .. } => Fault::transaction_too_large,
+            _ => Fault::change_too_large,
+        };
         let fault = match rest {
             Rest::UpTo(end) => {
                 let take = (*end - self.command.len()).min(input.len());
@@ -144,8 +150,7 @@ impl HttpConnection {
                         }
                         None
                     }
-                    Err(ChunkError::TooLong) if is_value => Some(Fault::too_large()),
-                    Err(ChunkError::TooLong) => Some(Fault::body_too_large()),
+                    Err(ChunkError::TooLong) => Some(too_large()),
                     Err(ChunkError::Malformed) => {
                         let hint = "send chunks (RFC 9112, section 7.1), or Content-Length";
                         Some(Fault::bad_request("the body is not in chunks", hint))
@@ -155,7 +160,7 @@ impl HttpConnection {
         };
         let request = self.take_request();
         self.stage = Stage::Ready(match fault {
-            None => request,
+            None => self.understand_body(request),
             Some(fault) => {
                 self.last = true;
                 self.command = Vec::new();
@@ -163,5 +168,17 @@ impl HttpConnection {
             }
         });
         true
+    }
+
+    /// Turns the body of a transaction into its command.
+    fn understand_body(&mut self, mut request: Request) -> Request {
+        if let What::Transaction { timed, .. } = &mut request.what {
+            let body = std::mem::take(&mut self.command);
+            match transaction::encode(&body, &mut self.command) {
+                Ok(is_timed) => *timed = is_timed,
+                Err(fault) => request.what = What::Fail(fault),
+            }
+        }
+        request
     }
 }
