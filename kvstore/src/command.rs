@@ -22,7 +22,8 @@
 //! 15 lasting   milliseconds u64, not 0 | a command 1 or 7
 //! 16 choice    count varint | count x (key, test) | commands | commands
 //! 17 look      key
-//! commands     count varint | count x (length varint | a command other than 9, 11 to 14, and 16)
+//! 18 keep changes
+//! commands     count varint | count x (length varint | a command other than 9, 11 to 14, 16 and 18)
 //! test         kind u8: 0 condition, 1 its value is: value, 2 its value is not: value
 //! condition    kind u8: 0 always, 1 if absent, 2 if present, 3 if any version: count varint | count x (u64, u32),
 //!              4 if any tag, 5 unless any tag: count varint | count x (u64, u64, u32), 6 both: condition | condition
@@ -33,7 +34,8 @@
 //! clock of the state forward, which decides what has expired. An *advance* also removes what has. With *ask* and *tell*,
 //! servers compare their clocks; they change nothing.
 //!
-//! A *choice* executes the first commands if all tests hold, and the second ones otherwise. A *look* changes nothing.
+//! A *choice* executes the first commands if all tests hold, and the second ones otherwise. A *look* changes nothing, and
+//! neither does the request to *keep changes* for whoever watches them.
 //!
 //! Integers are little-endian; varints are LEB128 of at most 32 bits. A set's value comes last and without a
 //! length, so a front end can receive a large one directly into the command's buffer, behind the key.
@@ -79,8 +81,9 @@ const TELL_CLOCK: u8 = 14;
 const LASTING: u8 = 15;
 const CHOICE: u8 = 16;
 const LOOK: u8 = 17;
+const KEEP_CHANGES: u8 = 18;
 /// The highest opcode.
-const LAST_OPCODE: u8 = LOOK;
+const LAST_OPCODE: u8 = KEEP_CHANGES;
 
 /// Raised when a release executes an existing command with another result, or knows more calls.
 const RESULTS: u8 = 3;
@@ -178,6 +181,8 @@ pub enum Command<'a> {
         /// The time, in milliseconds since 1970.
         time: u64,
     },
+    /// Somebody watches changes: every server keeps the next ones, up to a number of bytes.
+    KeepChanges,
     /// Asks all servers what their clocks show.
     AskClocks {
         /// The server that asks.
@@ -402,6 +407,11 @@ pub fn encode_look(out: &mut Vec<u8>, key: &[u8]) {
     put_sized(out, key);
 }
 
+/// Appends a request to keep changes.
+pub fn encode_keep_changes(out: &mut Vec<u8>) {
+    out.push(KEEP_CHANGES);
+}
+
 /// Decodes one command, which must be all of `bytes`. For any bytes, returns a command within all limits or
 /// an error.
 pub fn decode(bytes: &[u8]) -> Result<Command<'_>, MalformedCommand> {
@@ -448,6 +458,7 @@ pub fn decode(bytes: &[u8]) -> Result<Command<'_>, MalformedCommand> {
         CALL => decode_call(&mut rest)?,
         BLOCK => decode_block(&mut rest)?,
         CHOICE => decode_choice(&mut rest)?,
+        KEEP_CHANGES => Command::KeepChanges,
         LOOK => Command::Look { key: take_key(&mut rest)? },
         ADVANCE => Command::Advance { time: take_u64(&mut rest)? },
         ASK_CLOCKS => Command::AskClocks { server: take_u64(&mut rest)?, round: take_u64(&mut rest)? },

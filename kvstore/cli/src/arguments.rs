@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use super::{
     bench, certificates, del, demo, get, leaders, list, log, manual, new_cluster, put, recover, serve,
-    snapshot, status, txn,
+    snapshot, status, txn, watch,
 };
 
 /// A replicated key-value store whose log scales with cores and links.
@@ -29,6 +29,7 @@ pub enum Command {
     Del(del::DelArgs),
     List(list::ListArgs),
     Txn(txn::TxnArgs),
+    Watch(watch::WatchArgs),
     Status(status::StatusArgs),
     Leaders(leaders::LeadersArgs),
     Snapshot(snapshot::SnapshotArgs),

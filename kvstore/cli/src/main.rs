@@ -9,6 +9,7 @@
 //! | `put`, `get`, `del` | [`put`], [`get`], [`del`], through [`ask`], which fails over |
 //! | `list` | [`list`]: the keys with a prefix, page by page |
 //! | `txn` | [`txn`]: several operations at one position |
+//! | `watch` | [`watch`]: changes, from one server after the other |
 //! | `leaders` | [`leaders`]: who leads which group, and how to change that |
 //! | `status` | [`status`]: what the servers report, and whether they agree |
 //! | `snapshot` | [`snapshot`]: takes, inspects, exports and imports snapshots |
@@ -53,6 +54,7 @@ mod stop_signal;
 mod style;
 mod table;
 mod txn;
+mod watch;
 mod wrap;
 
 use std::process::ExitCode;
@@ -81,6 +83,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Del(arguments) => del::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Txn(arguments) => txn::run(arguments),
+        Command::Watch(arguments) => watch::run(&arguments),
         Command::Leaders(arguments) => leaders::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Snapshot(arguments) => snapshot::run(&arguments),

@@ -188,6 +188,26 @@ Exit status:
   4  the outcome is unknown: it may or may not have been executed
   5  executed, but the output could not be written";
 
+/// Of `niagara watch`.
+pub const WATCH: &str = "\
+Each change is a line with a JSON object: its position in the global log, its index at that position, its kind \
+(set, delete, expire, deadline, flush) and its key, as docs/http.md explains. The order is that of the log. When a \
+server is gone, the next one goes on behind the last line. A server keeps the latest 64 MiB of changes, and only \
+while somebody watches; what is older is gone, and the command ends with status 1.
+
+Examples:
+  niagara watch
+  niagara watch user/ --values
+  niagara watch user/ --after 1024.3
+  niagara watch lock --count 1
+
+Exit status:
+  0  --count changes are printed
+  1  changes are gone: those that are missing were never printed, and none was skipped silently
+  2  the command line is wrong
+  3  for --timeout, no server could be reached, or none told changes
+  5  the output could not be written";
+
 /// Of `niagara bench`.
 pub const BENCH: &str = "\
 Runs the load generator, which is also a program of its own, `niagara-load`: closed and open loops over HTTP \

@@ -79,6 +79,11 @@ impl Request {
         Request::get(format!("/kv?prefix={}{query}", percent_encode(prefix, ESCAPED)))
     }
 
+    /// A request for the changes of the keys with a prefix. `query` is empty or begins with `&`.
+    pub fn watch(prefix: &[u8], query: &str) -> Self {
+        Request::get(format!("/watch?prefix={}{query}", percent_encode(prefix, ESCAPED)))
+    }
+
     /// Sets the body.
     pub fn body(mut self, body: Vec<u8>) -> Self {
         self.body = body;

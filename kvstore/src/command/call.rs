@@ -167,6 +167,7 @@ pub(super) fn take_commands<'a>(rest: &mut &'a [u8]) -> Result<Keys<'a>, Malform
             | Command::Block(_)
             | Command::Choice(_)
             | Command::Advance { .. }
+            | Command::KeepChanges
             | Command::AskClocks { .. }
             | Command::TellClock { .. } => {
                 return Err(MalformedCommand("a command may not be part of a block"));

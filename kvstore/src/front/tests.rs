@@ -9,3 +9,4 @@ mod patience;
 mod sockets;
 mod subscribers;
 mod tls;
+mod watchers;

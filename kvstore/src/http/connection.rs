@@ -1,13 +1,16 @@
 //! One HTTP client's conversation: requests found in its input, replies printed to its output.
 
 mod receiving;
+mod watching;
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use niagara_engine::{Consistency, Reads, Refused};
 use niagara_planted::{self as planted, Bug};
 
 use receiving::{Rest, Stage};
+use watching::Keeping;
 
 use super::fault::{Context, Fault};
 use super::listing::ListRequest;
@@ -19,10 +22,11 @@ use super::respond::{Framing, ResponseHead};
 use super::site::Site;
 use super::tags::Current;
 use super::transaction::{self, Timed};
+use super::watch::Watch;
 use crate::access::Entrance;
 use crate::command;
 use crate::protocol::{
-    Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, Shown, Unread, View, Wire,
+    Ask, Engine, Foreign, Input, Outcome, Output, Protocol, Served, Shown, Streamed, Unread, View, Wire,
 };
 use crate::{Found, Reply, Version, query};
 
@@ -39,6 +43,10 @@ pub(crate) struct HttpConnection {
     /// The command of a PUT whose body is being received, or another body.
     command: Vec<u8>,
     naming: Naming,
+    /// Whether this connection has asked in the log that changes be kept, for the next request.
+    keeping: Keeping,
+    /// A reply without an end of its own, which is the connection's last.
+    watch: Option<Box<Watch>>,
     /// The server has reached its limit of clients: this connection serves one page about the server.
     only_pages: bool,
     /// A request has said that it is the connection's last.
@@ -56,6 +64,8 @@ pub(crate) enum Shape {
     Transaction(Framing),
     /// Names the life of the state, for the requests that follow. It has no reply.
     Name,
+    /// Has changes kept, for the request that follows. It has no reply.
+    Keep,
 }
 
 /// What must be remembered of an attached read to print its reply.
@@ -85,6 +95,8 @@ impl HttpConnection {
             line_read: false,
             command: Vec::new(),
             naming: Naming::default(),
+            keeping: Keeping::Unasked,
+            watch: None,
             only_pages: false,
             last: false,
             over: false,
@@ -99,6 +111,7 @@ impl HttpConnection {
 
     fn take_request(&mut self) -> Request {
         self.naming.request_taken();
+        self.keeping = Keeping::Unasked;
         match std::mem::replace(&mut self.stage, Stage::Head) {
             Stage::Body { request, .. } | Stage::Ready(request) => request,
             Stage::Head => panic!("a request is served once it is known"),
@@ -198,6 +211,7 @@ impl Protocol for HttpConnection {
                 }
                 Stage::Ready(request) => {
                     return Some(match &mut request.what {
+                        What::Watch { .. } => self.ask_for_changes(engine),
                         What::Transaction { preconditions, .. }
                             if preconditions.evaluate(Current::Absent) != Verdict::Proceed =>
                         {
@@ -264,6 +278,11 @@ impl Protocol for HttpConnection {
             command::encode_name_life(command, self.site.life);
             return Shape::Name;
         }
+        if self.keeping == Keeping::Next {
+            self.keeping = Keeping::Asked;
+            command::encode_keep_changes(command);
+            return Shape::Keep;
+        }
         let Request { what, framing } = self.take_request();
         match &what {
             What::Put { .. } => {
@@ -283,7 +302,7 @@ impl Protocol for HttpConnection {
     }
 
     fn is_request(shape: &Shape) -> bool {
-        !matches!(shape, Shape::Name)
+        !matches!(shape, Shape::Name | Shape::Keep)
     }
 
     fn read(&mut self, _input: &mut Input, view: &View<'_>, output: &mut Output) {
@@ -300,7 +319,7 @@ impl Protocol for HttpConnection {
             }
             (_, None) if view.diverged => Fault::diverged().print(Context::default(), framing, site, output),
             (What::Get { .. } | What::List { .. }, None) => {
-                Fault::no_quorum().print(Context::default(), framing, site, output)
+                Fault::no_quorum().print(Context::default(), framing, site, output);
             }
             (What::Page { preconditions, .. }, Some(_)) => {
                 pages::ready(&self.site, preconditions, framing, output);
@@ -372,6 +391,10 @@ impl Protocol for HttpConnection {
                 let body = std::mem::take(&mut self.command);
                 pages::change_leaders(&self.site, &preconditions, &body, framing, engine, output)
             }
+            What::Watch { request, .. } => {
+                self.begin_to_watch(request, framing, engine, output);
+                return Served::Answered;
+            }
             What::Options(allow) => {
                 let head = ResponseHead::begin(output, 200, framing, &self.site);
                 head.header("Allow", allow).end_empty();
@@ -409,6 +432,7 @@ impl Protocol for HttpConnection {
     fn answer(&mut self, shape: Shape, outcome: Outcome, output: &mut Output) {
         let (framing, deletes) = match shape {
             Shape::Name => return self.named(outcome),
+            Shape::Keep => return self.kept(&outcome),
             Shape::Put(framing) | Shape::Transaction(framing) => (framing, false),
             Shape::Delete(framing) => (framing, true),
         };
@@ -464,6 +488,18 @@ impl Protocol for HttpConnection {
             }
         }
         self.replied(framing);
+    }
+
+    fn stream<E: Engine>(&mut self, engine: &E, now: Instant, output: &mut Output) -> Option<Streamed> {
+        self.go_on_watching(engine, now, output)
+    }
+
+    fn streams(&self) -> bool {
+        self.watch.is_some()
+    }
+
+    fn listens(&self) -> bool {
+        self.watch.is_some()
     }
 
     fn is_over(&self) -> bool {

@@ -16,6 +16,7 @@ use super::preconditions::Preconditions;
 use super::respond::Framing;
 use super::target::{Target, target};
 use super::transaction::{self, Timed};
+use super::watch::WatchRequest;
 use crate::command::{Condition, MAX_VALUE_BYTES};
 
 /// A valid request, apart from its body.
@@ -46,6 +47,11 @@ pub(super) enum What {
     /// A page of keys.
     List {
         request: ListRequest,
+        preconditions: Preconditions,
+    },
+    /// Changes of keys.
+    Watch {
+        request: WatchRequest,
         preconditions: Preconditions,
     },
     /// A page about the server.
@@ -86,6 +92,7 @@ pub(super) enum Page {
 const SERVER_METHODS: &str = "GET, HEAD, PUT, DELETE, POST, OPTIONS";
 const KEY_METHODS: &str = "GET, HEAD, PUT, DELETE, OPTIONS";
 const PAGE_METHODS: &str = "GET, HEAD, OPTIONS";
+const WATCH_METHODS: &str = "GET, OPTIONS";
 const LEADERS_METHODS: &str = "GET, HEAD, POST, OPTIONS";
 const SNAPSHOT_METHODS: &str = "POST, OPTIONS";
 const TRANSACTION_METHODS: &str = "POST, OPTIONS";
@@ -137,7 +144,7 @@ impl What {
     /// life, so reads write nothing from then on.
     pub(super) fn needs_life(&self) -> bool {
         match self {
-            What::Put { .. } | What::Transaction { .. } => true,
+            What::Put { .. } | What::Transaction { .. } | What::Watch { .. } => true,
             What::Delete { condition, .. } => *condition != Condition::Always,
             What::Get { freshness, .. } | What::List { request: ListRequest { freshness, .. }, .. } => {
                 freshness.consistency == Consistency::Strong
@@ -181,6 +188,16 @@ fn understand(head: &Head<'_>) -> Result<What, Fault> {
                 _ => Err(Fault::method_not_allowed(PAGE_METHODS)),
             };
         }
+        "/watch" => {
+            return match head.method {
+                "GET" => Ok(What::Watch {
+                    request: WatchRequest::of(head, query)?,
+                    preconditions: Preconditions::of(head)?,
+                }),
+                "OPTIONS" => Ok(What::Options(WATCH_METHODS)),
+                _ => Err(Fault::method_not_allowed(WATCH_METHODS)),
+            };
+        }
         "/status" => Page::Status,
         "/leaders" => {
             return match head.method {
@@ -210,7 +227,7 @@ fn understand(head: &Head<'_>) -> Result<What, Fault> {
             };
         }
         _ => {
-            let hint = "there are /kv, /kv/{key}, /txn, /status, /leaders, /healthz, /readyz, /metrics and /snapshot";
+            let hint = "there are /kv, /kv/{key}, /txn, /watch, /status, /leaders, /healthz, /readyz, /metrics and /snapshot";
             return Err(Fault::new(404, "not_found", "the resource does not exist", hint));
         }
     };
@@ -456,6 +473,7 @@ mod tests {
             ("/snapshot", SNAPSHOT_METHODS),
             ("/txn", TRANSACTION_METHODS),
             ("/kv", PAGE_METHODS),
+            ("/watch", WATCH_METHODS),
         ] {
             let what = ask(&format!("OPTIONS {target}"));
             assert!(matches!(what, What::Options(allowed) if allowed == methods), "{target} {what:?}");

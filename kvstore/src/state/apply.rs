@@ -54,6 +54,10 @@ impl Kv {
             Command::Choice(choice) => self.choice(&choice, share),
             Command::Look { key } => self.at_key(key, share, |one| one.look(key)),
             Command::Advance { time } => self.advance(time),
+            Command::KeepChanges => {
+                self.core.ledger.changes.keep(&self.map.changes);
+                Reply::Timed
+            }
             Command::AskClocks { server, round } => {
                 self.map.news.tell(ClockNews::Asked { server, round });
                 Reply::Timed
@@ -113,7 +117,7 @@ impl Kv {
         let mut shards = map.write_everything();
         let before = write(map, core, &mut shards, &Bytes::copy_from_slice, Writer::flush);
         drop(shards);
-        self.core.garbage.free(before);
+        self.core.garbage.free(Box::new(before));
         Reply::Flushed
     }
 

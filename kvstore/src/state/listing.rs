@@ -5,6 +5,7 @@ use parking_lot::RwLockReadGuard;
 
 use super::entry::Entry;
 use super::map::Map;
+use super::place::Place;
 use super::scan::{Cursor, Fullness, walk_table};
 use super::shard::Shard;
 use crate::StoredValue;
@@ -47,7 +48,7 @@ pub(super) fn page(map: &Map, cursor: Cursor, listed: Listed<'_>) -> ListPage {
     // All that the page shows stays locked until it is complete. Writers lock in the same order.
     let mut locked: Vec<RwLockReadGuard<'_, Shard>> = Vec::new();
     let mut next = (cursor <= Cursor::MAX).then(|| cursor.place());
-    let first = next.map_or(0, |place| place.shard());
+    let first = next.map_or(0, Place::shard);
     while let Some(from) = next {
         if room.fullness() == Fullness::Full {
             page.next = Cursor::of(from);
@@ -157,6 +158,32 @@ mod tests {
             kv.reader().list(Cursor::START, Listed { prefix: b"", limit: 100, with_values }).entries.len()
         };
         assert_eq!((page(true), page(false)), (2, 4));
+    }
+
+    /// What a page shows is locked until it is complete.
+    #[test]
+    fn a_page_shows_one_moment() {
+        let mut kv = Kv::new();
+        let reader = kv.reader();
+        let keys: Vec<[u8; 1]> = (0..64).map(|key| [key]).collect();
+        let mut set = move |position: u64| {
+            let value = position.to_le_bytes();
+            let mut mset = Vec::new();
+            let pairs: Vec<(&[u8], &[u8])> = keys.iter().map(|key| (&key[..], &value[..])).collect();
+            command::encode_mset(&mut mset, pairs.into_iter(), false);
+            kv.execute(GlobalPosition::new(position), &mset.into());
+        };
+        set(1);
+        let writer = std::thread::spawn(move || (2..3000).for_each(set));
+        let mut seen = BTreeSet::new();
+        while !writer.is_finished() {
+            let page = reader.list(Cursor::START, Listed { prefix: b"", limit: 100, with_values: true });
+            let values: BTreeSet<_> = page.entries.iter().map(|(_, stored)| stored.value().clone()).collect();
+            assert_eq!((page.entries.len(), values.len()), (64, 1), "half of an mset");
+            seen.extend(values);
+        }
+        writer.join().expect("msets are executed");
+        assert!(!seen.is_empty());
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::shard::Shard;
 use super::tables::Tables;
 use super::view::View;
 use crate::Life;
+use crate::changes::Feed;
 use crate::pubsub::Hub;
 use crate::script::Scripts;
 
@@ -47,6 +48,8 @@ pub(super) struct Map {
     pub(super) scripts: Scripts,
     /// Who on this server hears which messages.
     pub(super) hub: Arc<Hub>,
+    /// The latest changes, for whoever watches them.
+    pub(super) changes: Arc<Feed>,
 }
 
 impl Default for Map {
@@ -74,6 +77,7 @@ impl Map {
             news: News::default(),
             scripts: Scripts::default(),
             hub: Arc::default(),
+            changes: Arc::default(),
         }
     }
 

@@ -11,7 +11,8 @@
 //! at the same command on every server. From then on it does not exist for any command or read; `deadlines` finds it for
 //! the next *advance*, which removes it. `news` tells this server's [timekeeper](crate::time) when that is due.
 //!
-//! A message for subscribers changes nothing: the [hub](crate::pubsub) of this server delivers it.
+//! A message for subscribers changes nothing: the [hub](crate::pubsub) of this server delivers it. The
+//! [feed](crate::changes) of this server tells watchers what has changed.
 //!
 //! A shard is a row of small hash tables (`tables`) in the order of their keys' places (`place`), which
 //! growth never changes. So a [`KvFrozen`] can walk the map while it changes: writers save for it what it has
@@ -118,10 +119,16 @@ impl Kv {
     /// Executes one command at a position. It must not be below that of the previous command, and must be
     /// above that of any earlier [`freeze`](StateMachine::freeze) or [`restore`](StateMachine::restore).
     pub fn execute(&mut self, position: GlobalPosition, command: &Bytes) -> Reply {
-        self.core.versions.enter(position.get());
+        self.enter(position);
         let reply = self.execute_one(command, &|part| command.slice_ref(part));
         self.publish();
         reply
+    }
+
+    /// Starts or continues a position.
+    fn enter(&mut self, position: GlobalPosition) {
+        self.core.versions.enter(position.get());
+        self.core.ledger.changes.enter(position.get());
     }
 
     /// Publishes how far commands are executed, and when the next key expires, and delivers messages.
@@ -129,6 +136,9 @@ impl Kv {
         self.map.publish(self.core.versions.position());
         self.publish_deadlines();
         self.map.hub.deliver(&mut self.core.staged);
+        if let Some(gone) = self.core.ledger.changes.deliver(&self.map.changes) {
+            self.core.garbage.free(gone);
+        }
     }
 
     /// Publishes when the next key expires.
@@ -161,7 +171,7 @@ impl StateMachine for Kv {
     }
 
     fn apply(&mut self, position: GlobalPosition, commands: Commands<'_>, replies: &mut Vec<Reply>) {
-        self.core.versions.enter(position.get());
+        self.enter(position);
         let awaited = commands.are_awaited();
         let executed =
             commands.map(|command| self.execute_one(command.as_slice(), &|part| command.share(part)));
@@ -202,8 +212,8 @@ impl StateMachine for Kv {
         // A state with a name keeps it, so readers never see a tag without one.
         self.map.set_life(life);
         self.map.move_clock(clock);
-        self.core.garbage.free(self.map.replace_all(contents));
-        self.core.ledger = ledger;
+        self.core.garbage.free(Box::new(self.map.replace_all(contents)));
+        self.core.ledger.replace(ledger, position);
         self.core.versions = Versions::after(position);
         self.publish();
         Ok(())

@@ -14,6 +14,7 @@ use super::map::Map;
 use super::news::ClockNews;
 use super::place::Place;
 use super::scan::{self, Cursor};
+use crate::changes::Feed;
 use crate::pubsub::Hub;
 use crate::query::{self, MalformedQuery, Query};
 use crate::script::Scripts;
@@ -75,6 +76,11 @@ impl KvReader {
     /// Who on this server hears which messages.
     pub(crate) fn hub(&self) -> &Arc<Hub> {
         &self.map.hub
+    }
+
+    /// The latest changes, for whoever watches them.
+    pub(crate) fn changes(&self) -> &Arc<Feed> {
+        &self.map.changes
     }
 
     /// The value of a key and its version, or `None` if the key does not exist.

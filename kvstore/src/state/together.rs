@@ -112,7 +112,7 @@ fn execute_part(
         Command::MSet { pairs, if_absent } => writer.mset(pairs, if_absent),
         Command::FlushAll => {
             let before = writer.flush();
-            writer.core.garbage.free(before);
+            writer.core.garbage.free(Box::new(before));
             Reply::Flushed
         }
         Command::NameLife { life } => Reply::Named { life: writer.map.name_life(life) },
@@ -122,6 +122,7 @@ fn execute_part(
         | Command::Block(_)
         | Command::Choice(_)
         | Command::Advance { .. }
+        | Command::KeepChanges
         | Command::AskClocks { .. }
         | Command::TellClock { .. } => unreachable!("decode refuses it among others"),
     }

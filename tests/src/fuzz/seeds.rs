@@ -452,6 +452,7 @@ pub fn command() -> Seeds {
             let (then, otherwise) = ([always.as_slice(), &look], [look.as_slice()]);
             command::encode_choice(out, tests.into_iter(), then.into_iter(), otherwise.into_iter());
         }),
+        encoded(&command::encode_keep_changes),
         encoded(&|out| command::encode_advance(out, 2400)),
         encoded(&|out| command::encode_ask_clocks(out, 1, 2)),
         encoded(&|out| command::encode_tell_clock(out, 3, (1, 2), 1700)),
