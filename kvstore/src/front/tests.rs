@@ -10,3 +10,4 @@ mod sockets;
 mod subscribers;
 mod tls;
 mod users;
+mod watchers;

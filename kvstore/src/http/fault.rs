@@ -22,6 +22,9 @@ pub(super) struct Fault {
     pub(super) error: &'static str,
     pub(super) message: Cow<'static, str>,
     pub(super) hint: Cow<'static, str>,
+    /// The first position from which a client may watch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) least: Option<u64>,
     /// The resource's methods.
     #[serde(skip)]
     pub(super) allow: Option<&'static str>,
@@ -55,6 +58,7 @@ impl Fault {
             error,
             message: message.into(),
             hint: hint.into(),
+            least: None,
             allow: None,
             challenge: false,
             retry: false,

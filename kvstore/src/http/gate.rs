@@ -12,7 +12,7 @@ use super::request::{Page, Request, What};
 use super::rights;
 use super::target;
 use crate::access::{Entrance, Names, OriginKind};
-use crate::users::Context;
+use crate::users::{Context, Denied};
 
 /// Types of bodies that a browser sends for any page, without asking first. Here, none of them means anything.
 const FORMS: [&[u8]; 2] = [b"application/x-www-form-urlencoded", b"multipart/form-data"];
@@ -59,9 +59,13 @@ fn check_password(head: &Head<'_>, entrance: &mut Entrance) -> Result<(), Fault>
 
 /// Whether the client's user may do what the request asks for.
 fn check_rights(what: &What, entrance: &Entrance) -> Result<(), Fault> {
-    let denied = rights::wanted(what).and_then(|wanted| entrance.denied(|| wanted));
+    check(rights::wanted(what).and_then(|wanted| entrance.denied(|| wanted)), entrance, Context::Alone)
+}
+
+/// Remembers that something was denied, if it was.
+pub(super) fn check(denied: Option<Denied>, entrance: &Entrance, context: Context) -> Result<(), Fault> {
     denied.map_or(Ok(()), |denied| {
-        entrance.directory().refusals.denied(&denied, Context::Alone, "http", SystemTime::now());
+        entrance.directory().refusals.denied(&denied, context, "http", SystemTime::now());
         Err(Fault::forbidden(&denied))
     })
 }

@@ -15,6 +15,7 @@ use super::shard::Shard;
 use super::tables::Tables;
 use super::view::View;
 use crate::Life;
+use crate::changes::Feed;
 use crate::pubsub::Hub;
 use crate::script::Scripts;
 use crate::users::Directory;
@@ -50,6 +51,8 @@ pub(super) struct Map {
     pub(super) hub: Arc<Hub>,
     /// The users, and what each may do.
     pub(super) directory: Arc<Directory>,
+    /// The latest changes, for whoever watches them.
+    pub(super) changes: Arc<Feed>,
 }
 
 impl Default for Map {
@@ -78,6 +81,7 @@ impl Map {
             scripts: Scripts::default(),
             hub: Arc::default(),
             directory: Arc::default(),
+            changes: Arc::default(),
         }
     }
 

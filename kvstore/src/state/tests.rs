@@ -13,6 +13,8 @@ use crate::command::{self, Condition, MAX_VALUE_BYTES};
 use crate::reply::CommandError;
 use crate::{Description, Reply, Version};
 
+mod changes;
+mod choices;
 mod digest;
 mod expiry;
 mod messages;

@@ -2,7 +2,7 @@
 
 use super::ids::Id;
 use super::patterns::Access;
-use crate::command::{Call, Command};
+use crate::command::{Call, Choice, Command};
 use crate::table::{Does, Local, Op, Spec, is};
 
 /// A command on keys and channels.
@@ -44,7 +44,7 @@ impl<'a> Wanted<'a> {
         Wanted { ids: Vec::new(), touched: vec![touched] }
     }
 
-    /// A command of the log, apart from those in a block, each of which is asked for by itself. `called` is what the user
+    /// A command of the log, apart from those in a block or choice, each of which is asked for by itself. `called` is what the user
     /// has called; without it, any command will do that has this form.
     pub(crate) fn command(command: &Command<'a>, called: Option<Op>) -> Wanted<'a> {
         let some = |ops: &[Op], touched: Vec<Touched<'a>>| {
@@ -71,19 +71,36 @@ impl<'a> Wanted<'a> {
                 let keys = pairs.clone().map(|(key, _)| Touched::Key(key, Access::WRITE)).collect();
                 some(&[Op::MSet, Op::MSetNx], keys)
             }
+            Command::Look { key } => some(&[Op::Get], vec![Touched::Key(key, Access::READ)]),
             Command::FlushAll => some(&[Op::FlushAll, Op::FlushDb], Vec::new()),
             Command::Call(call) => Wanted::call(call, called),
             Command::SetUser { .. } => Wanted::named("ACL", Some("SETUSER")),
             Command::RemoveUsers { .. } => Wanted::named("ACL", Some("DELUSER")),
-            Command::Block(_) => Wanted::named("EXEC", None),
+            Command::Block(_) | Command::Choice(_) => Wanted::named("EXEC", None),
             // Servers propose these by themselves. What another command carries is asked for by itself.
             Command::NameLife { .. }
             | Command::Timed { .. }
             | Command::By { .. }
             | Command::Advance { .. }
+            | Command::KeepChanges
             | Command::AskClocks { .. }
             | Command::TellClock { .. } => some(&[], Vec::new()),
         }
+    }
+
+    /// What a choice wants to touch, whichever of its commands are executed. Each must be allowed, since what is executed
+    /// tells what the tests have found.
+    pub(crate) fn parts(choice: &Choice<'a>) -> impl Iterator<Item = Wanted<'a>> + use<'a> {
+        let tests = choice.tests().map(|(key, _)| Wanted::on_key(Op::Get, key, Access::READ));
+        let commands = choice.commands(true).chain(choice.commands(false));
+        tests.chain(commands.map(|command| {
+            let called = match &command {
+                Command::Set { .. } => Some(Op::Set),
+                Command::Delete { .. } => Some(Op::Del),
+                _ => None,
+            };
+            Wanted::command(&command, called)
+        }))
     }
 
     /// A call in the words of a client.

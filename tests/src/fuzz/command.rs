@@ -120,6 +120,11 @@ fn encode(command: &Command<'_>) -> Vec<u8> {
         Command::RemoveUsers { names } => command::encode_remove_users(&mut out, names.clone()),
         Command::Call(call) => command::encode_call(&mut out, call.op, call.words.clone()),
         Command::Block(block) => command::encode_block(&mut out, block.watches(), block.encoded()),
+        Command::Choice(choice) => {
+            command::encode_choice(&mut out, choice.tests(), choice.encoded(true), choice.encoded(false));
+        }
+        Command::KeepChanges => command::encode_keep_changes(&mut out),
+        Command::Look { key } => command::encode_look(&mut out, key),
         Command::Advance { time } => command::encode_advance(&mut out, *time),
         Command::AskClocks { server, round } => command::encode_ask_clocks(&mut out, *server, *round),
         Command::TellClock { server, asker, round, time } => {

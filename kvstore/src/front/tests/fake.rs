@@ -77,6 +77,15 @@ impl FakeServer {
         FakeServer { reader: kv.reader(), log: Arc::new(Mutex::new((kv, 0))), taken: Arc::default() }
     }
 
+    /// Continues from the snapshot of an empty state, at a later position.
+    pub(super) fn restore_nothing(&self) {
+        let mut log = self.log.lock();
+        log.1 += 1000;
+        let position = GlobalPosition::new(log.1);
+        let nothing = Kv::restoring(&self.reader);
+        log.0.restore(position, nothing).expect("an empty state is whole");
+    }
+
     /// A port whose mood the returned handle sets.
     pub(super) fn engine(&self) -> (FakeEngine, Arc<Mutex<Mood>>) {
         let mood = Arc::new(Mutex::new(Mood::Serve));
@@ -376,6 +385,13 @@ fn describe(command: &[u8]) -> String {
             let commands: Vec<_> = block.encoded().map(describe).collect();
             format!("if [{}] do [{}]", watched.join(", "), commands.join("; "))
         }
+        Ok(Command::Choice(choice)) => {
+            let tests: Vec<_> = choice.tests().map(|(key, test)| format!("{} {test:?}", text(key))).collect();
+            let commands = |hold| choice.encoded(hold).map(describe).collect::<Vec<_>>().join("; ");
+            format!("if [{}] do [{}] or else [{}]", tests.join(", "), commands(true), commands(false))
+        }
+        Ok(Command::KeepChanges) => "keep changes".into(),
+        Ok(Command::Look { key }) => format!("look closely at {}", text(key)),
         Ok(Command::Advance { time }) => format!("advance to {time}"),
         Ok(Command::AskClocks { server, round }) => format!("{server} asks for clocks in round {round}"),
         Ok(Command::TellClock { server, asker, round, time }) => {

@@ -26,6 +26,7 @@ use parking_lot::Mutex;
 
 use super::fake::{FakeEngine, FakeServer, Mood};
 use crate::access::{Entrance, Guard, Names};
+use crate::changes::Lookout;
 use crate::front::allowance::Allowance;
 use crate::front::metrics::Tally;
 use crate::front::session::{Pumped, Session, Turn};
@@ -89,6 +90,7 @@ fn http_through(entrance: Entrance) -> HttpConnection {
         members: Vec::new(),
         members_https: Vec::new(),
         names: Names::new(["golden", "h"], &["https://app.example.org".to_owned()]),
+        lookout: Lookout::new(Arc::new(Nobody)),
     };
     HttpConnection::new(Rc::new(site), entrance)
 }
